@@ -1,0 +1,136 @@
+//! Connections to the engine: made here and nowhere else, and kept for reuse.
+
+use std::fmt;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use crate::config::address::Address;
+use crate::wire::Duplex;
+
+/// Idle connections that are kept, and for how long.
+const POOL_SIZE: usize = 64;
+const POOL_AGE: Duration = Duration::from_secs(30);
+
+/// The engine.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    address: Address,
+    tls: Option<Arc<ClientConfig>>,
+    connect_limit: Duration,
+    idle: Mutex<Vec<Idle>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    stream: Duplex,
+    since: Instant,
+}
+
+/// The engine cannot be reached.
+#[derive(Debug)]
+pub(crate) struct Unreachable {
+    address: Address,
+    why: String,
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the engine at {} cannot be reached: {}", self.address, self.why)
+    }
+}
+
+impl Backend {
+    /// An engine to which no connection has been made yet.
+    pub(crate) fn new(address: Address, tls: Option<Arc<ClientConfig>>, connect_limit: Duration) -> Self {
+        Self { address, tls, connect_limit, idle: Mutex::new(Vec::new()) }
+    }
+
+    /// A kept connection that is still good as far as anybody can tell, the one used last first.
+    pub(crate) fn kept(&self) -> Option<Duplex> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(kept) = idle.pop() {
+            // An engine that closed it, or sent what nobody asked for, has disturbed its input.
+            if kept.since.elapsed() < POOL_AGE && !kept.stream.input.is_disturbed() {
+                return Some(kept.stream);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose exchange is finished on both sides.
+    pub(crate) fn keep(&self, stream: Duplex) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < POOL_SIZE && stream.input.buffer.is_empty() {
+            idle.push(Idle { stream, since: Instant::now() });
+        }
+    }
+
+    /// Closes connections that nobody has used for a while.
+    pub(crate) fn sweep(&self) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|kept| kept.since.elapsed() < POOL_AGE && !kept.stream.input.is_disturbed());
+    }
+
+    /// Makes a new connection. A Unix socket is opened by its path each time: a restarted engine has made another one.
+    pub(crate) async fn connect(&self) -> Result<Duplex, Unreachable> {
+        let connected = timeout(self.connect_limit, self.dial()).await;
+        let why = match connected {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => self.explain(&error),
+            Err(_) => format!("no connection within {}", humantime::format_duration(self.connect_limit)),
+        };
+        Err(Unreachable { address: self.address.clone(), why })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one file that connects upstream")]
+    async fn dial(&self) -> io::Result<Duplex> {
+        match &self.address {
+            Address::Unix(path) => Ok(UnixStream::connect(path).await?.into()),
+            Address::Tcp { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                tune(&stream)?;
+                let Some(tls) = &self.tls else { return Ok(stream.into()) };
+                let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
+                let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
+                Ok(tokio_rustls::TlsStream::from(stream).into())
+            }
+            Address::Inherited => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    fn explain(&self, error: &io::Error) -> String {
+        match (error.kind(), &self.address) {
+            (io::ErrorKind::NotFound, _) => {
+                "no such socket; is the engine running, and is its socket mounted into the container?".to_owned()
+            }
+            (io::ErrorKind::PermissionDenied, Address::Unix(path)) => match std::fs::metadata(path) {
+                Ok(meta) => format!(
+                    "permission denied; run as its owner (user {}), or add its group: group_add: [\"{}\"]",
+                    meta.uid(),
+                    meta.gid()
+                ),
+                Err(_) => "permission denied; run as a user who may open it".to_owned(),
+            },
+            (io::ErrorKind::ConnectionRefused, _) => "nothing listens there; is the engine running?".to_owned(),
+            _ => error.to_string(),
+        }
+    }
+}
+
+/// No delay for small writes, and probes that find peers who died without a word.
+pub(crate) fn tune(stream: &TcpStream) -> io::Result<()> {
+    let probes = socket2::TcpKeepalive::new()
+        .with_time(Duration::from_secs(30))
+        .with_interval(Duration::from_secs(15))
+        .with_retries(4);
+    stream.set_nodelay(true)?;
+    socket2::SockRef::from(stream).set_tcp_keepalive(&probes)
+}

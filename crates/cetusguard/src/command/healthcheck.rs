@@ -1,0 +1,71 @@
+//! `cetusguard healthcheck`: an image without a shell has nobody else to ask whether the proxy works.
+
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+
+use crate::backend::Backend;
+use crate::config::address::Address;
+use crate::config::written::Written;
+use crate::tls;
+
+/// The whole check; container engines give up after 30 s by default.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Asks for `/_ping` through a frontend. The error is the reason why the proxy is not healthy.
+pub(super) fn run(written: &Written, address: Option<&str>) -> Result<(), String> {
+    let text = match address {
+        Some(address) => address,
+        None => written.all("frontend-addr").first().map(|(value, _)| value.as_str()).unwrap_or_default(),
+    };
+    let address = match Address::frontend(text).map_err(|expected| format!("{text:?}: {expected}"))? {
+        Address::Tcp { host, port } => Address::Tcp { host: reachable(&host), port },
+        Address::Inherited => {
+            return Err("fd:// does not say where to ask; name the address: healthcheck unix:///PATH".to_owned());
+        }
+        unix => unix,
+    };
+    let files = ["frontend-tls-cert", "frontend-tls-key"].map(|name| written.one(name).map(|(file, _)| file));
+    let tls = match (files, &address) {
+        ([Some(cert), Some(key)], Address::Tcp { .. }) => Some(tls::pinned(cert, key)?),
+        _ => None,
+    };
+    let frontend = Backend::new(address.clone(), tls, LIMIT);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let asked = runtime.block_on(async { tokio::time::timeout(LIMIT, ask(&frontend)).await });
+    match asked {
+        Ok(result) => result,
+        Err(_) => Err(format!("{address} did not answer within {} s", LIMIT.as_secs())),
+    }
+}
+
+/// The address under which a socket that listens everywhere is asked.
+fn reachable(host: &str) -> String {
+    match host {
+        "" | "0.0.0.0" => "127.0.0.1".to_owned(),
+        "::" => "::1".to_owned(),
+        host => host.to_owned(),
+    }
+}
+
+async fn ask(frontend: &Backend) -> Result<(), String> {
+    let mut stream =
+        frontend.connect().await.map_err(|error| error.to_string().replacen("the engine", "the proxy", 1))?;
+    let request =
+        b"GET /_ping HTTP/1.1\r\nHost: cetusguard\r\nUser-Agent: cetusguard-healthcheck\r\nConnection: close\r\n\r\n";
+    let lost = |error: std::io::Error| format!("the connection broke: {error}");
+    stream.output.write_all(request).await.map_err(lost)?;
+    stream.output.flush().await.map_err(lost)?;
+    let mut answer = Vec::new();
+    while stream.input.fill().await.map_err(lost)? > 0 && answer.len() < 64 << 10 {
+        answer.extend_from_slice(&stream.input.buffer.split());
+    }
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    match head.split(' ').nth(1) {
+        Some("200") => Ok(()),
+        Some(status) => Err(format!("/_ping was answered with {status}: {}", body.trim())),
+        None => Err("the answer is not HTTP; if the frontend has mutual TLS, add a unix:// frontend and name it: healthcheck unix:///PATH".to_owned()),
+    }
+}

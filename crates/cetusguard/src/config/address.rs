@@ -1,0 +1,111 @@
+//! Addresses of frontends and of the backend.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Where to listen or to connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    /// `tcp://HOST:PORT`; an empty host is every address of the machine.
+    Tcp {
+        /// A name or an address, IPv6 without its brackets.
+        host: String,
+        /// 0 lets the system choose.
+        port: u16,
+    },
+    /// `unix:///PATH`.
+    Unix(PathBuf),
+    /// `fd://`: the listening sockets that systemd passes.
+    Inherited,
+}
+
+impl Address {
+    /// Reads an address to listen on.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub(crate) fn frontend(text: &str) -> Result<Self, String> {
+        match text {
+            "fd://" => Ok(Self::Inherited),
+            _ => Self::read(text).map_err(|()| "expected tcp://HOST:PORT, unix:///PATH or fd://".to_owned()),
+        }
+    }
+
+    /// Reads an address to connect to.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub(crate) fn backend(text: &str) -> Result<Self, String> {
+        match Self::read(text) {
+            Ok(Self::Tcp { host, .. }) if host.is_empty() => {
+                Err("expected a host, as in tcp://127.0.0.1:2375".to_owned())
+            }
+            Ok(Self::Tcp { port: 0, .. }) => Err("expected a port from 1 to 65535".to_owned()),
+            Ok(address) => Ok(address),
+            Err(()) => Err("expected unix:///PATH or tcp://HOST:PORT".to_owned()),
+        }
+    }
+
+    fn read(text: &str) -> Result<Self, ()> {
+        if let Some(path) = text.strip_prefix("unix://") {
+            return if path.starts_with('/') && path.len() > 1 { Ok(Self::Unix(path.into())) } else { Err(()) };
+        }
+        let rest = text.strip_prefix("tcp://").ok_or(())?;
+        let (host, port) = rest.rsplit_once(':').ok_or(())?;
+        let port = port.parse().map_err(drop)?;
+        let host = match host.strip_prefix('[') {
+            Some(host) => host.strip_suffix(']').filter(|host| host.parse::<std::net::Ipv6Addr>().is_ok()).ok_or(())?,
+            None if host.contains([':', '/', '@', ' ']) => return Err(()),
+            None => host,
+        };
+        Ok(Self::Tcp { host: host.to_owned(), port })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Inherited => f.write_str("fd://"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_written() {
+        for text in [
+            "tcp://:2375",
+            "tcp://127.0.0.1:0",
+            "tcp://[::1]:2375",
+            "tcp://engine.test:2376",
+            "unix:///run/x y.sock",
+            "fd://",
+        ] {
+            assert_eq!(Address::frontend(text).expect(text).to_string(), text);
+        }
+        for text in [
+            "",
+            "tcp://",
+            "tcp://x",
+            "tcp://x:99999",
+            "tcp://::1:2375",
+            "unix://x",
+            "unix:///",
+            "/run/x",
+            "http://x:1",
+            "tcp://x:1/base",
+            "fd://3",
+        ] {
+            assert!(Address::frontend(text).is_err(), "{text}");
+        }
+        for text in ["tcp://:2375", "tcp://x:0", "fd://", "ssh://x", "npipe:////./pipe/docker_engine"] {
+            assert!(Address::backend(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The configuration as it is meant: every value read, every file opened, every contradiction found.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cetusguard_policy::{Profile, rule};
+
+use super::address::Address;
+use super::written::{Source, Written};
+use super::{Mistake, Mistakes};
+use crate::log;
+use crate::tls;
+
+/// What the program runs with.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Where to listen; at least one.
+    pub(crate) frontends: Vec<Address>,
+    /// TLS of the TCP frontends.
+    pub(crate) frontend_tls: Option<Arc<rustls::ServerConfig>>,
+    /// How Unix sockets are made.
+    pub(crate) socket: SocketRights,
+    /// The engine.
+    pub(crate) backend: Address,
+    /// TLS towards the engine.
+    pub(crate) backend_tls: Option<Arc<rustls::ClientConfig>>,
+    /// The rights of every client.
+    pub(crate) profile: Arc<Profile>,
+    /// Time and size.
+    pub(crate) limits: Limits,
+    /// What to log and how.
+    pub(crate) log: log::Settings,
+}
+
+/// Mode and group of the Unix sockets that are listened on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SocketRights {
+    /// Permission bits.
+    pub(crate) mode: u32,
+    /// Group id; the process' own where it is none.
+    pub(crate) group: Option<u32>,
+}
+
+/// Bounds in time and number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Connections of clients at the same time.
+    pub(crate) connections: usize,
+    /// TLS handshake, or the head of a request.
+    pub(crate) head: Duration,
+    /// Between two requests.
+    pub(crate) idle: Duration,
+    /// Between the signal to stop and the end.
+    pub(crate) drain: Duration,
+    /// Connecting to the engine.
+    pub(crate) connect: Duration,
+    /// The head of an answer that should come at once.
+    pub(crate) answer: Duration,
+}
+
+impl Config {
+    /// Makes sense of what was written.
+    ///
+    /// # Errors
+    /// Every mistake, not just the first.
+    pub(crate) fn mean(written: &Written, mut mistakes: Vec<Mistake>) -> Result<Self, Mistakes> {
+        let mut reader = Reader { written, mistakes: &mut mistakes };
+        let frontends = reader.frontends();
+        let backend = reader.read("backend-addr", Address::backend);
+        let frontend_tls = reader.frontend_tls();
+        let backend_tls = reader.backend_tls(backend.as_ref());
+        let mode = reader.read("frontend-socket-mode", read_mode);
+        let group = reader.read("frontend-socket-group", read_group);
+        let connections = reader.read("max-connections", read_count);
+        let [head, idle, drain, connect, answer] =
+            ["head-timeout", "idle-timeout", "drain-timeout", "connect-timeout", "answer-timeout"]
+                .map(|name| reader.read(name, read_time));
+        let level = reader.read("log-level", log::Level::parse);
+        let format = reader.read("log-format", log::Format::parse);
+        let rules = reader.rules();
+        match (backend, mode, connections, head, idle, drain, connect, answer, level, format, rules) {
+            (
+                Some(backend),
+                Some(mode),
+                Some(connections),
+                Some(head),
+                Some(idle),
+                Some(drain),
+                Some(connect),
+                Some(answer),
+                Some(level),
+                Some(format),
+                Some(rules),
+            ) if mistakes.is_empty() => Ok(Self {
+                frontends,
+                frontend_tls,
+                socket: SocketRights { mode, group },
+                backend,
+                backend_tls,
+                profile: Arc::new(Profile { name: "default".to_owned(), rules }),
+                limits: Limits { connections, head, idle, drain, connect, answer },
+                log: log::Settings { level, format },
+            }),
+            _ => Err(Mistakes(mistakes)),
+        }
+    }
+}
+
+struct Reader<'a> {
+    written: &'a Written,
+    mistakes: &'a mut Vec<Mistake>,
+}
+
+impl<'a> Reader<'a> {
+    /// The value of an option that takes one; `None` if there is none, or if it is wrong, which is then noted.
+    fn read<T>(&mut self, name: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let (value, source) = self.written.one(name)?;
+        read(value).map_err(|expected| self.mistakes.push(Mistake::value(source, name, value, expected))).ok()
+    }
+
+    fn path(&self, name: &'static str) -> Option<(&'a str, &'a Source)> {
+        self.written.one(name)
+    }
+
+    fn frontends(&mut self) -> Vec<Address> {
+        let mut addresses = Vec::new();
+        for (value, source) in self.written.all("frontend-addr") {
+            match Address::frontend(value) {
+                Ok(address) if addresses.contains(&address) && !matches!(address, Address::Tcp { port: 0, .. }) => {
+                    self.mistakes.push(Mistake::value(source, "frontend-addr", value, "expected each address once"));
+                }
+                Ok(address) => addresses.push(address),
+                Err(expected) => self.mistakes.push(Mistake::value(source, "frontend-addr", value, expected)),
+            }
+        }
+        addresses
+    }
+
+    fn frontend_tls(&mut self) -> Option<Arc<rustls::ServerConfig>> {
+        let [cacert, cert, key] =
+            ["frontend-tls-cacert", "frontend-tls-cert", "frontend-tls-key"].map(|name| self.path(name));
+        match (cacert, cert, key) {
+            (None, None, None) => None,
+            (cacert, Some((cert, _)), Some((key, _))) => {
+                let config = tls::server(cert, key, cacert.map(|(file, _)| file));
+                config
+                    .map_err(|what| {
+                        self.mistakes.push(Mistake::new(what, "frontend-tls-* name PEM files that fit together"))
+                    })
+                    .ok()
+            }
+            _ => {
+                self.mistakes.push(Mistake::new(
+                    "the TLS files of the frontend are incomplete",
+                    "set both frontend-tls-cert and frontend-tls-key, and frontend-tls-cacert beside them for client certificates",
+                ));
+                None
+            }
+        }
+    }
+
+    fn backend_tls(&mut self, backend: Option<&Address>) -> Option<Arc<rustls::ClientConfig>> {
+        let [cacert, cert, key] =
+            ["backend-tls-cacert", "backend-tls-cert", "backend-tls-key"].map(|name| self.path(name));
+        let own = match (cert, key) {
+            (Some((cert, _)), Some((key, _))) => Some((cert, key)),
+            (None, None) => None,
+            _ => {
+                self.mistakes.push(Mistake::new(
+                    "the TLS files of the backend are incomplete",
+                    "set both backend-tls-cert and backend-tls-key, or none",
+                ));
+                return None;
+            }
+        };
+        let Some((cacert, source)) = cacert else {
+            if own.is_some() {
+                self.mistakes.push(Mistake::new(
+                    "backend-tls-cacert is missing",
+                    "name the CA that signed the engine's certificate",
+                ));
+            }
+            return None;
+        };
+        if let Some(Address::Unix(_)) = backend {
+            self.mistakes.push(Mistake::value(
+                source,
+                "backend-tls-cacert",
+                cacert,
+                "expected none: the backend is a Unix socket",
+            ));
+        }
+        let config = tls::client(cacert, own);
+        config
+            .map_err(|what| self.mistakes.push(Mistake::new(what, "backend-tls-* name PEM files that fit together")))
+            .ok()
+    }
+
+    /// Built-in rules, then those of flags or environment, then those of files.
+    fn rules(&mut self) -> Option<rule::RuleSet> {
+        let without = self.read("no-builtin-rules", read_bool)?;
+        let mut texts: Vec<(String, String)> = Vec::new();
+        if !without {
+            texts.push(("built-in".to_owned(), rule::BUILT_IN.to_owned()));
+        }
+        texts.extend(self.written.all("rules").iter().map(|(text, source)| (source.to_string(), text.clone())));
+        for (path, source) in self.written.all("rules-file") {
+            match super::read_text(path) {
+                Ok(text) => texts.push((path.clone(), text)),
+                Err(why) => self.mistakes.push(Mistake::value(
+                    source,
+                    "rules-file",
+                    path,
+                    format!("expected a readable file of rules: {why}"),
+                )),
+            }
+        }
+        let mut rules = Vec::new();
+        for (origin, text) in texts {
+            match rule::parse(&origin, &text) {
+                Ok(parsed) => rules.extend(parsed),
+                Err(wrong) => self.mistakes.extend(wrong.into_iter().map(|wrong| Mistake::Rule(Box::new(wrong)))),
+            }
+        }
+        rule::RuleSet::compile(rules)
+            .map_err(|what| self.mistakes.push(Mistake::new(what, "write fewer or simpler rules")))
+            .ok()
+    }
+}
+
+fn read_time(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).ok().filter(|time| !time.is_zero());
+    time.ok_or_else(|| "expected a time with its unit, as in 500ms, 10s or 2m".to_owned())
+}
+
+fn read_count(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|count| (1..=1_000_000).contains(count))
+        .ok_or_else(|| "expected a number from 1 to 1000000".to_owned())
+}
+
+fn read_mode(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text.trim_start_matches("0o"), 8).ok().filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| "expected permission bits in octal, as in 0660".to_owned())
+}
+
+fn read_bool(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "t" | "1" | "yes" | "on" => Ok(true),
+        "false" | "f" | "0" | "no" | "off" => Ok(false),
+        _ => Err("expected true or false".to_owned()),
+    }
+}
+
+/// A number, or a name of `/etc/group`: a container image need not have that file.
+fn read_group(text: &str) -> Result<u32, String> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let groups = super::read_text("/etc/group").unwrap_or_default();
+    let id = groups.lines().filter_map(|line| line.split_once(':')).find(|(name, _)| *name == text);
+    id.and_then(|(_, rest)| rest.split(':').nth(1))
+        .and_then(|id| id.parse().ok())
+        .ok_or_else(|| "expected a group of /etc/group, or its number".to_owned())
+}

@@ -1,0 +1,84 @@
+//! The configuration, twice: as it was written and as it is meant. The way from one to the other gathers every mistake.
+
+pub(crate) mod address;
+pub(crate) mod meant;
+mod option;
+mod reference;
+pub(crate) mod written;
+
+use std::fmt;
+use std::io::Read;
+
+pub use reference::reference;
+use written::Source;
+
+/// Something that keeps the program from starting.
+#[derive(Debug)]
+pub(crate) enum Mistake {
+    /// A wrong option, value or file.
+    Option {
+        /// What is wrong.
+        what: String,
+        /// What would be right.
+        fix: String,
+    },
+    /// A wrong line of rules.
+    Rule(Box<cetusguard_policy::rule::Mistake>),
+}
+
+impl Mistake {
+    /// What is wrong and what would be right.
+    pub(crate) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::Option { what: what.into(), fix: fix.into() }
+    }
+
+    /// A value that its option does not take.
+    fn value(source: &Source, name: &str, value: &str, expected: impl Into<String>) -> Self {
+        match source {
+            Source::Env(env) => Self::new(format!("{env} is {value:?}"), expected),
+            Source::Flag(_) | Source::Default => Self::new(format!("--{name} is {value:?}"), expected),
+        }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Option { what, fix } => write!(f, "error: {what}\n  = {fix}"),
+            Self::Rule(wrong) => write!(f, "error: {wrong}"),
+        }
+    }
+}
+
+/// Everything that keeps the program from starting, told in one run.
+#[derive(Debug)]
+pub(crate) struct Mistakes(pub(crate) Vec<Mistake>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for mistake in &self.0 {
+            writeln!(f, "{mistake}\n")?;
+        }
+        let count = self.0.len();
+        write!(
+            f,
+            "{count} {} in the configuration; nothing was started",
+            if count == 1 { "mistake" } else { "mistakes" }
+        )
+    }
+}
+
+/// More is no list of rules and no certificate.
+const FILE_LIMIT: u64 = 4 << 20;
+
+/// Reads a small text file; the error says why not, without the path.
+pub(crate) fn read_text(path: &str) -> Result<String, String> {
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let meta = file.metadata().map_err(|error| error.to_string())?;
+    if !meta.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    let mut text = String::new();
+    let read = file.take(FILE_LIMIT + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    if read as u64 > FILE_LIMIT { Err("it is larger than 4 MiB".to_owned()) } else { Ok(text) }
+}

@@ -1,0 +1,149 @@
+//! Every option, defined once: the parser, `--help`, the environment and `docs/configuration.md` are made from this table.
+
+/// One option of the program.
+#[derive(Debug)]
+pub(crate) struct Opt {
+    /// The long flag without its dashes.
+    pub(crate) name: &'static str,
+    /// Environment variables in the order in which they are asked, beside the one that is made from the name.
+    pub(crate) also_env: &'static [&'static str],
+    /// What the help shows for its value; a switch has none.
+    pub(crate) value: Option<&'static str>,
+    /// Whether it may be given more than once, and what separates values in the environment.
+    pub(crate) many: Many,
+    /// What holds without it, as text; empty is nothing.
+    pub(crate) default: &'static str,
+    /// One sentence or two.
+    pub(crate) help: &'static str,
+    /// The heading it stands under.
+    pub(crate) section: &'static str,
+}
+
+/// Whether an option takes several values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Many {
+    /// One value; given twice, it is a mistake.
+    No,
+    /// Several flags; in the environment separated by blanks, commas or line ends.
+    Words,
+    /// Several flags; in the environment one text.
+    Texts,
+    /// Several flags; in the environment separated by commas or line ends, since paths may hold blanks.
+    Paths,
+}
+
+impl Opt {
+    /// The environment variables that set it, the first one found counts.
+    pub(crate) fn env(&self) -> impl Iterator<Item = String> {
+        let own = format!("CETUSGUARD_{}", self.name.to_uppercase().replace('-', "_"));
+        std::iter::once(own).chain(self.also_env.iter().map(ToString::to_string))
+    }
+}
+
+const FRONTEND: &str = "Frontend: where clients connect";
+const BACKEND: &str = "Backend: the engine";
+const RULES: &str = "Rules: what clients may call";
+const LOG: &str = "Log";
+
+const fn one(
+    section: &'static str,
+    name: &'static str,
+    value: &'static str,
+    default: &'static str,
+    help: &'static str,
+) -> Opt {
+    Opt { name, also_env: &[], value: Some(value), many: Many::No, default, help, section }
+}
+
+/// All options, in the order in which help and documentation list them.
+pub(crate) const OPTIONS: &[Opt] = &[
+    Opt {
+        many: Many::Words,
+        ..one(
+            FRONTEND,
+            "frontend-addr",
+            "ADDR",
+            "tcp://127.0.0.1:2375",
+            "Address to listen on: tcp://HOST:PORT (no HOST: all addresses), unix:///PATH, or fd:// for the sockets that systemd passes.",
+        )
+    },
+    one(
+        FRONTEND,
+        "frontend-tls-cacert",
+        "FILE",
+        "",
+        "CA certificates (PEM); clients of the TCP frontends must then show a certificate signed by one.",
+    ),
+    one(FRONTEND, "frontend-tls-cert", "FILE", "", "Certificate chain (PEM) of the TCP frontends; turns on TLS."),
+    one(FRONTEND, "frontend-tls-key", "FILE", "", "Private key (PEM) of frontend-tls-cert."),
+    one(FRONTEND, "frontend-socket-mode", "MODE", "0660", "Mode of Unix sockets, in octal."),
+    one(FRONTEND, "frontend-socket-group", "GROUP", "", "Group of Unix sockets, a name or a number."),
+    one(FRONTEND, "max-connections", "N", "4096", "Clients connected at the same time; more wait until one leaves."),
+    one(
+        FRONTEND,
+        "head-timeout",
+        "TIME",
+        "10s",
+        "How long a client may take for a TLS handshake or for the head of a request.",
+    ),
+    one(FRONTEND, "idle-timeout", "TIME", "90s", "How long a connection may wait for its next request."),
+    one(
+        FRONTEND,
+        "drain-timeout",
+        "TIME",
+        "10s",
+        "How long requests may go on after SIGTERM; logs, events and terminals end at once.",
+    ),
+    Opt {
+        also_env: &["CONTAINER_HOST", "DOCKER_HOST"],
+        ..one(
+            BACKEND,
+            "backend-addr",
+            "ADDR",
+            "unix:///var/run/docker.sock",
+            "The engine: unix:///PATH or tcp://HOST:PORT.",
+        )
+    },
+    one(
+        BACKEND,
+        "backend-tls-cacert",
+        "FILE",
+        "",
+        "CA certificates (PEM) that the engine's certificate is checked with; turns on TLS.",
+    ),
+    one(BACKEND, "backend-tls-cert", "FILE", "", "Certificate chain (PEM) to show to the engine."),
+    one(BACKEND, "backend-tls-key", "FILE", "", "Private key (PEM) of backend-tls-cert."),
+    one(BACKEND, "connect-timeout", "TIME", "5s", "How long connecting to the engine may take."),
+    one(
+        BACKEND,
+        "answer-timeout",
+        "TIME",
+        "60s",
+        "How long the engine may take for an answer that should come at once. Streams, builds, copies, waits and stops have no limit.",
+    ),
+    Opt { many: Many::Texts, ..one(RULES, "rules", "RULES", "", "Rules, one a line.") },
+    Opt { many: Many::Paths, ..one(RULES, "rules-file", "FILE", "", "File with rules, one a line.") },
+    Opt {
+        value: None,
+        ..one(RULES, "no-builtin-rules", "", "false", "Leave out the built-in rules for _ping, version and info.")
+    },
+    one(
+        LOG,
+        "log-level",
+        "LEVEL",
+        "6",
+        "0 emerg, 1 alert, 2 crit, 3 err, 4 warning (refused requests), 5 notice, 6 info, 7 debug (every request).",
+    ),
+    one(LOG, "log-format", "FORMAT", "logfmt", "logfmt or json."),
+];
+
+/// The name nearest to a mistyped one, if any is near.
+#[must_use]
+pub(crate) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = 1 + typed.len() / 6;
+    known
+        .map(|name| (cetusguard_policy::distance(typed, name), name))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,196 @@
+//! The configuration as it was written: flags and environment, with where each value comes from.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::Mistake;
+use super::option::{Many, OPTIONS, Opt, nearest};
+
+/// Where a value was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// `--name`.
+    Flag(&'static str),
+    /// An environment variable.
+    Env(String),
+    /// Nowhere: it is the default.
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(f, "--{name}"),
+            Self::Env(name) => f.write_str(name),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// What was written for every option.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    values: HashMap<&'static str, Vec<(String, Source)>>,
+}
+
+impl Written {
+    /// Reads flags and environment. The flag goes before the environment and that before the default.
+    #[must_use]
+    pub(crate) fn read(matches: &ArgMatches, env: &HashMap<String, OsString>, mistakes: &mut Vec<Mistake>) -> Self {
+        let values = OPTIONS.iter().map(|option| (option.name, read(option, matches, env, mistakes))).collect();
+        Self { values }
+    }
+
+    /// Every value of an option, in the order of writing; the default where nothing was written.
+    pub(crate) fn all(&self, name: &'static str) -> &[(String, Source)] {
+        self.values.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The value of an option that takes one, unless it has none.
+    pub(crate) fn one(&self, name: &'static str) -> Option<(&str, &Source)> {
+        self.all(name).first().map(|(value, source)| (value.as_str(), source))
+    }
+}
+
+fn read(
+    option: &Opt,
+    matches: &ArgMatches,
+    env: &HashMap<String, OsString>,
+    mistakes: &mut Vec<Mistake>,
+) -> Vec<(String, Source)> {
+    if let Ok(Some(flags)) = matches.try_get_many::<String>(option.name) {
+        let values: Vec<_> = flags.map(|value| (value.clone(), Source::Flag(option.name))).collect();
+        if option.many == Many::No && values.len() > 1 {
+            mistakes.push(Mistake::new(format!("--{} is given {} times", option.name, values.len()), "give it once"));
+        }
+        if values.iter().any(|(value, _)| value.is_empty()) {
+            mistakes.push(Mistake::new(format!("--{} is empty", option.name), "give it a value or leave it out"));
+        }
+        return values;
+    }
+    for name in option.env() {
+        let Some(value) = env.get(&name).filter(|value| !value.is_empty()) else { continue };
+        let Some(value) = value.to_str() else {
+            mistakes.push(Mistake::new(format!("{name} is not valid UTF-8"), "write it in UTF-8"));
+            return Vec::new();
+        };
+        return split(option.many, value).map(|part| (part.to_owned(), Source::Env(name.clone()))).collect();
+    }
+    if option.default.is_empty() { Vec::new() } else { vec![(option.default.to_owned(), Source::Default)] }
+}
+
+fn split(many: Many, value: &str) -> impl Iterator<Item = &str> {
+    let separates = move |c: char| match many {
+        Many::Words => c == ',' || c.is_ascii_whitespace(),
+        Many::Paths => c == ',' || c == '\n',
+        Many::No | Many::Texts => false,
+    };
+    value
+        .split(separates)
+        .map(move |part| if many == Many::Texts { part } else { part.trim() })
+        .filter(|part| !part.is_empty())
+}
+
+/// The command line's grammar.
+#[must_use]
+pub(crate) fn command() -> Command {
+    let options = OPTIONS.iter().map(|option| {
+        let arg = Arg::new(option.name).long(option.name).help(help(option)).help_heading(option.section).global(true);
+        match option.value {
+            Some(value) => arg.value_name(value).action(ArgAction::Append),
+            None => arg
+                .action(ArgAction::Append)
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true")
+                .value_name("BOOL"),
+        }
+    });
+    Command::new("cetusguard")
+        .about("A filtering proxy in front of a container engine's API socket.")
+        .version(env!("CARGO_PKG_VERSION"))
+        .disable_help_subcommand(true)
+        .args(options)
+        .subcommand(Command::new("serve").about("Run the proxy; the same as no command at all"))
+        .subcommand(
+            Command::new("healthcheck")
+                .about("Ask a running instance for /_ping; exit 0 if it answers, 1 with the reason if not")
+                .arg(
+                    Arg::new("address")
+                        .value_name("ADDR")
+                        .help("Frontend to ask [default: the first of frontend-addr]"),
+                ),
+        )
+        .subcommand(Command::new("version").about("Print the version"))
+}
+
+/// The help of an option with its variables and its default.
+fn help(option: &Opt) -> String {
+    let env = option.env().collect::<Vec<_>>().join(", ");
+    match option.default {
+        "" => format!("{} [env: {env}]", option.help),
+        default => format!("{} [env: {env}] [default: {default}]", option.help),
+    }
+}
+
+/// Go programs write `-backend-addr`; so may our users. Unknown flags are told with the nearest known one, all of them.
+#[must_use]
+pub(crate) fn normalise_args(args: impl Iterator<Item = OsString>, mistakes: &mut Vec<Mistake>) -> Vec<OsString> {
+    let mut out = Vec::new();
+    let mut args = args.peekable();
+    out.extend(args.next());
+    while let Some(arg) = args.next() {
+        let Some((name, value)) = arg.to_str().and_then(flag) else {
+            out.push(arg);
+            continue;
+        };
+        if OPTIONS.iter().any(|option| option.name == name) || ["help", "version"].contains(&name) {
+            out.push(format!("--{name}{}", value.map(|v| format!("={v}")).unwrap_or_default()).into());
+            // What follows a flag is its value, even where it looks like a flag itself.
+            if value.is_none() && OPTIONS.iter().any(|option| option.name == name && option.value.is_some()) {
+                out.extend(args.next());
+            }
+            continue;
+        }
+        let near = nearest(name, OPTIONS.iter().map(|option| option.name));
+        let fix = near.map_or_else(|| "see --help".to_owned(), |near| format!("did you mean --{near}?"));
+        mistakes.push(Mistake::new(format!("unknown option {}", arg.to_string_lossy()), fix));
+        // Its value, if it has one, is not a mistake of its own.
+        if value.is_none() && args.peek().and_then(|next| next.to_str()).is_some_and(|next| flag(next).is_none()) {
+            args.next();
+        }
+    }
+    out
+}
+
+/// `-name`, `--name`, `-name=value`: the name and the value. One letter is one of clap's own.
+fn flag(arg: &str) -> Option<(&str, Option<&str>)> {
+    let rest = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-'))?;
+    let (name, value) = rest.split_once('=').map_or((rest, None), |(name, value)| (name, Some(value)));
+    (name.len() > 1).then_some((name, value))
+}
+
+/// Variables that start like ours and are none: misspelt ones are mistakes, others get a warning.
+pub(crate) fn check_env(env: &HashMap<String, OsString>, mistakes: &mut Vec<Mistake>, warnings: &mut Vec<String>) {
+    let known: Vec<String> = OPTIONS.iter().flat_map(Opt::env).collect();
+    let mut strangers: Vec<_> =
+        env.keys().filter(|name| name.starts_with("CETUSGUARD_") && !known.contains(name)).collect();
+    strangers.sort();
+    for name in strangers {
+        // Kubernetes sets these for a service of the name cetusguard.
+        let rest = &name["CETUSGUARD_".len()..];
+        if rest.starts_with("SERVICE_") || rest == "PORT" || rest.starts_with("PORT_") {
+            continue;
+        }
+        match nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => mistakes
+                .push(Mistake::new(format!("unknown environment variable {name}"), format!("did you mean {near}?"))),
+            None => {
+                warnings.push(format!("the environment variable {name} is not one of Cetusguard's and has no effect"))
+            }
+        }
+    }
+}

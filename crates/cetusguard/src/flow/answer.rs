@@ -1,0 +1,75 @@
+//! Step 7: the engine's answer to the client, as it comes.
+
+use super::audit::{Ended, Record};
+use super::forward::{Answered, attend};
+use super::listen::Conn;
+use super::normalise::Message;
+use super::{End, Next, Proxy};
+use crate::wire::{Body, Framing, PumpError, ResponseHead, pump, send_head};
+
+/// Passes the answer on: the head the moment that it is there, the body without holding back a byte.
+pub(super) async fn answer(
+    answered: Answered,
+    message: &Message,
+    conn: &mut Conn,
+    proxy: &Proxy,
+    record: &mut Record,
+) -> Result<Next, End> {
+    let spoiled = answered.spoils_early_bytes(&conn.parts().0.input);
+    let Answered { mut engine, head, framing, follows, .. } = answered;
+    let (client, body) = conn.parts();
+    let close = message.closes || spoiled || framing == Framing::UntilClose || *proxy.stopping.borrow();
+    let mut down = Body::new(framing);
+    let bytes = response_head(&head, &framing_lines(&head), close);
+    send_head(&bytes, &mut engine.input, &mut down, &mut client.output, &record.bytes_out).await.map_err(cut)?;
+    if !down.is_done() {
+        if follows {
+            record.streams();
+        }
+        tokio::select! {
+            biased;
+            done = pump(&mut engine.input, &mut down, &mut client.output, &record.bytes_out) => done.map_err(cut)?,
+            left = attend(&mut client.input, body, &mut engine.output, &record.bytes_in, follows) => {
+                return Err(End::Cut(left.within_answer()));
+            }
+            () = proxy.stop(), if follows => return Err(End::Cut(Ended::Stopped)),
+        }
+    }
+    record.end(Ended::Complete);
+    // A connection with an unfinished exchange never serves another one, on either side.
+    if !body.is_done() {
+        return Ok(conn.linger().await);
+    }
+    if head.keep_alive && framing != Framing::UntilClose {
+        proxy.backend.keep(engine);
+    }
+    if close { Ok(conn.linger().await) } else { Ok(Next::KeepAlive) }
+}
+
+fn cut(error: PumpError) -> End {
+    End::Cut(match error {
+        PumpError::Write => Ended::ClientGone,
+        PumpError::Short | PumpError::Garbage | PumpError::Read => Ended::EngineGone,
+    })
+}
+
+/// The response's head as the engine wrote it, without what was about its connection with us.
+pub(super) fn response_head(head: &ResponseHead, more: &[(&str, &[u8])], close: bool) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(512);
+    let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| bytes.extend_from_slice(part));
+    put(&[b"HTTP/1.1 ", head.status.to_string().as_bytes(), b" ", head.reason.as_bytes(), b"\r\n"]);
+    for (name, value) in head.headers.end_to_end().chain(more.iter().copied()) {
+        put(&[name.as_bytes(), b": ", value, b"\r\n"]);
+    }
+    if close {
+        put(&[b"Connection: close\r\n"]);
+    }
+    put(&[b"\r\n"]);
+    bytes
+}
+
+/// The body is passed on with its framing, so the headers about it stay; an answer to `HEAD` has them without a body.
+fn framing_lines(head: &ResponseHead) -> Vec<(&'static str, &[u8])> {
+    let names = ["Content-Length", "Transfer-Encoding"];
+    names.into_iter().filter_map(|name| Some((name, head.headers.all(name).next()?))).collect()
+}

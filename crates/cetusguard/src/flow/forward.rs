@@ -1,0 +1,229 @@
+//! Step 6: to the engine, and as far as the head of its answer.
+//!
+//! The request for the engine is written from the permit's call; of what the client sent, only end-to-end headers and the
+//! body go with it. While the engine thinks, the rest of the body goes up and the client is watched: one that leaves takes
+//! its request with it.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use cetusguard_policy::Permit;
+use cetusguard_policy::endpoint::{Answer, Protocol};
+use tokio::io::AsyncWriteExt;
+use tokio::time::{sleep, timeout};
+
+use super::audit::{Ended, Record};
+use super::listen::Conn;
+use super::normalise::Message;
+use super::{End, Proxy};
+use crate::refusal::Refusal;
+use crate::wire::{
+    Body, Duplex, Framing, HeadError, Input, Output, PumpError, ResponseHead, pump, read_response_head,
+    response_framing, send_head,
+};
+
+/// The engine's answer up to its head, and the connection on which the rest of it comes.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) engine: Duplex,
+    pub(super) head: ResponseHead,
+    pub(super) framing: Framing,
+    /// The endpoint may stay open and silent for ever.
+    pub(super) follows: bool,
+    /// The client asked for an upgrade where the endpoint has one.
+    pub(super) upgrade: bool,
+    /// The endpoint leaves HTTP once it has answered.
+    hijacks: bool,
+}
+
+impl Answered {
+    /// Whether the connection is raw bytes from here on: after a 101, or, for clients that attach or exec without an
+    /// upgrade, after a 200 with a raw stream that has no framing (moby `postContainersAttach`).
+    pub(super) fn is_tunnel(&self) -> bool {
+        if !self.hijacks {
+            return false;
+        }
+        let kind = self.head.headers.get("content-type").unwrap_or_default();
+        let raw = ["application/vnd.docker.raw-stream", "application/vnd.docker.multiplexed-stream"].contains(&kind);
+        self.head.status == 101 || (self.head.status == 200 && self.framing == Framing::UntilClose && raw)
+    }
+
+    /// Whether bytes that came early may have been meant for a tunnel that did not open: they must not be read as requests.
+    pub(super) fn spoils_early_bytes(&self, client: &Input) -> bool {
+        self.upgrade || (self.hijacks && !client.buffer.is_empty())
+    }
+}
+
+/// Sends the request and waits for the head of the answer.
+pub(super) async fn forward(
+    permit: &Permit,
+    message: &Message,
+    conn: &mut Conn,
+    proxy: &Proxy,
+    record: &mut Record,
+) -> Result<Answered, End> {
+    let upgrade = upgrade_of(permit, message);
+    let head = request_head(permit, message, upgrade);
+    // A kept connection may have died in silence. A safe request without a body can be asked again; nothing else can, so
+    // nothing else is sent on one.
+    let kept =
+        if permit.call().method().is_safe() && message.framing == Framing::None { proxy.backend.kept() } else { None };
+    if let Some(engine) = kept {
+        match ask(engine, &head, permit, message, conn, proxy, record).await {
+            Err(End::Refused(Refusal::EngineClosed)) => {}
+            result => return result.map(|answered| Answered { upgrade: upgrade.is_some(), ..answered }),
+        }
+    }
+    let engine = proxy.backend.connect().await.map_err(Refusal::Unreachable)?;
+    let answered = ask(engine, &head, permit, message, conn, proxy, record).await?;
+    Ok(Answered { upgrade: upgrade.is_some(), ..answered })
+}
+
+async fn ask(
+    mut engine: Duplex,
+    head: &[u8],
+    permit: &Permit,
+    message: &Message,
+    conn: &mut Conn,
+    proxy: &Proxy,
+    record: &mut Record,
+) -> Result<Answered, End> {
+    let expected = permit.endpoint().map_or(Answer::Follow, |endpoint| endpoint.answer);
+    let limit = if expected == Answer::Quick { proxy.limits.answer } else { Duration::MAX };
+    let follows = expected == Answer::Follow;
+    let (client, body) = conn.parts();
+    match send_head(head, &mut client.input, body, &mut engine.output, &record.bytes_in).await {
+        // An engine that refuses early may answer and close before it has read everything.
+        Ok(()) | Err(PumpError::Write) => {}
+        Err(_) => return Err(Refusal::Body.into()),
+    }
+    if message.expects_continue && !body.is_done() {
+        let sent = client.output.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
+        sent.map_err(|_| End::Cut(Ended::ClientGone))?;
+    }
+    let answer = tokio::select! {
+        biased;
+        answer = timeout(limit, final_head(&mut engine.input)) => answer,
+        left = attend(&mut client.input, body, &mut engine.output, &record.bytes_in, follows) => return Err(left.before_answer()),
+        () = proxy.stop(), if follows => return Err(End::Cut(Ended::Stopped)),
+    };
+    let head = match answer {
+        Ok(Ok(head)) => head,
+        Ok(Err(HeadError::Closed)) if engine.input.buffer.is_empty() => return Err(Refusal::EngineClosed.into()),
+        Ok(Err(_)) => return Err(Refusal::EngineGarbage.into()),
+        Err(_) if !body.is_done() => return Err(Refusal::SlowBody.into()),
+        Err(_) => return Err(Refusal::EngineSilent.into()),
+    };
+    let framing = response_framing(&head, record.is_head()).map_err(|_| Refusal::EngineGarbage)?;
+    let hijacks = matches!(expected, Answer::Tunnel(_));
+    if head.status == 101 && !hijacks {
+        return Err(Refusal::EngineGarbage.into());
+    }
+    record.answered(head.status);
+    Ok(Answered { engine, head, framing, follows, upgrade: false, hijacks })
+}
+
+/// The head of the final answer. Interim ones are between the engine and us: we have answered `Expect` already.
+async fn final_head(input: &mut Input) -> Result<ResponseHead, HeadError> {
+    loop {
+        let head = read_response_head(input).await?;
+        if head.status == 101 || head.status >= 200 {
+            return Ok(head);
+        }
+    }
+}
+
+/// The upgrade to pass on: only where the endpoint hijacks, and only the protocol that it hijacks for.
+fn upgrade_of(permit: &Permit, message: &Message) -> Option<Protocol> {
+    let Answer::Tunnel(protocol) = permit.endpoint()?.answer else { return None };
+    let asked = message.headers.get("upgrade")?;
+    // Engines do not look at the value for attach and exec, and clients differ in it.
+    (protocol == Protocol::Tcp || asked.eq_ignore_ascii_case(protocol.token())).then_some(protocol)
+}
+
+/// The request's head, from the judged call.
+fn request_head(permit: &Permit, message: &Message, upgrade: Option<Protocol>) -> Vec<u8> {
+    let call = permit.call();
+    let mut head = Vec::with_capacity(512);
+    let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| head.extend_from_slice(part));
+    put(&[call.method().as_str().as_bytes(), b" ", call.target().as_bytes(), b" HTTP/1.1\r\nHost: docker\r\n"]);
+    for (name, value) in message.headers.end_to_end() {
+        // Credentials for a proxy on the way must not reach the engine; Expect is answered here.
+        if !["host", "expect", "authorization"].iter().any(|own| own.eq_ignore_ascii_case(name)) {
+            put(&[name.as_bytes(), b": ", value, b"\r\n"]);
+        }
+    }
+    match message.framing {
+        Framing::Length(length) => put(&[b"Content-Length: ", length.to_string().as_bytes(), b"\r\n"]),
+        Framing::Chunked => put(&[b"Transfer-Encoding: chunked\r\n"]),
+        Framing::None | Framing::UntilClose => {}
+    }
+    if let Some(protocol) = upgrade {
+        put(&[b"Connection: Upgrade\r\nUpgrade: ", protocol.token().as_bytes(), b"\r\n"]);
+    }
+    put(&[b"\r\n"]);
+    head
+}
+
+/// Why the client's side of an exchange ended first.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Left {
+    /// It closed the connection, or broke it.
+    Gone,
+    /// Its body cannot be passed on.
+    BadBody,
+}
+
+impl Left {
+    fn before_answer(self) -> End {
+        match self {
+            Self::Gone => End::Cut(Ended::ClientGone),
+            Self::BadBody => Refusal::Body.into(),
+        }
+    }
+
+    /// The end of an exchange whose answer has begun.
+    pub(super) fn within_answer(self) -> Ended {
+        match self {
+            Self::Gone => Ended::ClientGone,
+            Self::BadBody => Ended::BadBody,
+        }
+    }
+}
+
+/// A client that has shut down its writing half may still read; one that has left has done the same. It gets this long to
+/// receive a short answer.
+const FAREWELL: Duration = Duration::from_millis(250);
+
+/// What may arrive from a client while its request is answered: the next requests, or early bytes for a tunnel.
+const EARLY_LIMIT: usize = 64 << 10;
+
+/// Sends the rest of the body, then watches the client. Returns only when the client's side is over. Safe to cancel.
+pub(super) async fn attend(
+    input: &mut Input,
+    body: &mut Body,
+    engine: &mut Output,
+    count: &AtomicU64,
+    follows: bool,
+) -> Left {
+    match pump(input, body, engine, count).await {
+        // An engine that takes no more may still answer.
+        Ok(()) | Err(PumpError::Write) => {}
+        Err(PumpError::Garbage) => return Left::BadBody,
+        Err(PumpError::Short | PumpError::Read) => return Left::Gone,
+    }
+    loop {
+        if input.buffer.len() >= EARLY_LIMIT {
+            std::future::pending::<()>().await;
+        }
+        match input.fill().await {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(_) => return Left::Gone,
+        }
+    }
+    if !follows {
+        sleep(FAREWELL).await;
+    }
+    Left::Gone
+}

@@ -1,0 +1,256 @@
+//! Step 1: sockets, connections, and what a connection does between requests.
+
+mod sockets;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::audit::{Ended, Record};
+use super::{End, Next, Proxy, serve};
+use crate::backend::tune;
+use crate::log::Level;
+use crate::refusal::Refusal;
+use crate::wire::{Body, Duplex, Framing, HeadError, RequestHead, read_request_head};
+pub(crate) use sockets::{Bound, bind};
+
+/// After an accept that failed for want of descriptors or memory, others get time to give some back.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// Every socket that is listened on.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    sockets: Vec<Bound>,
+    tls: Option<Arc<ServerConfig>>,
+}
+
+/// The listening end of a socket.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    /// TCP, with TLS where the frontend has it.
+    Tcp(TcpListener),
+    /// A Unix stream socket.
+    Unix(UnixListener),
+}
+
+enum Accepted {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Listeners {
+    /// Sockets, and the TLS of the TCP ones among them.
+    pub(crate) fn new(sockets: Vec<Bound>, tls: Option<Arc<ServerConfig>>) -> Self {
+        Self { sockets, tls }
+    }
+
+    /// Accepts connections until the program is asked to stop. Every connection holds `alive` until it ends.
+    pub(crate) fn run(self, proxy: &Arc<Proxy>, alive: &mpsc::Sender<()>) {
+        // Each listener holds a permit while it waits for a client.
+        let permits = Arc::new(Semaphore::new(proxy.limits.connections + self.sockets.len()));
+        for bound in self.sockets {
+            let (proxy, alive, permits, tls) =
+                (Arc::clone(proxy), alive.clone(), Arc::clone(&permits), self.tls.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = accept(&bound, &proxy, &permits, tls, &alive) => {}
+                    () = proxy.stop() => {}
+                }
+                bound.close();
+            });
+        }
+    }
+}
+
+/// The permit comes before the accept: beyond the limit, clients wait in the kernel's queue.
+async fn accept(
+    bound: &Bound,
+    proxy: &Arc<Proxy>,
+    permits: &Arc<Semaphore>,
+    tls: Option<Arc<ServerConfig>>,
+    alive: &mpsc::Sender<()>,
+) {
+    let mut failing = false;
+    while let Ok(permit) = Arc::clone(permits).acquire_owned().await {
+        let accepted = match &bound.socket {
+            Socket::Tcp(listener) => listener.accept().await.map(|(stream, _)| Accepted::Tcp(stream)),
+            Socket::Unix(listener) => listener.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
+        };
+        match accepted {
+            Ok(accepted) => {
+                failing = false;
+                let held = Held { _permit: permit, _alive: alive.clone() };
+                tokio::spawn(serve(Pending { accepted, tls: tls.clone(), held }, Arc::clone(proxy)));
+            }
+            Err(error) if is_of_one_client(&error) => {}
+            Err(error) => {
+                if !failing {
+                    let line = proxy
+                        .log
+                        .line(Level::Error, "cannot accept connections; raise the limit of open files if it says so");
+                    proxy.log.send(line.text("address", &bound.name).text("detail", &error.to_string()));
+                }
+                failing = true;
+                sleep(BACK_OFF).await;
+            }
+        }
+    }
+}
+
+/// The client that was about to be accepted is gone; the next one is not affected.
+fn is_of_one_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}
+
+/// A connection that was accepted; TLS may still have to be spoken.
+pub(super) struct Pending {
+    accepted: Accepted,
+    tls: Option<Arc<ServerConfig>>,
+    held: Held,
+}
+
+/// What a connection holds as long as it lives: its place among the connections, and the program's end.
+struct Held {
+    _permit: OwnedSemaphorePermit,
+    _alive: mpsc::Sender<()>,
+}
+
+/// A client's connection.
+pub(super) struct Conn {
+    stream: Duplex,
+    peer: String,
+    served: bool,
+    /// The body of the request that is being served; `None` while it is not known where that request ends.
+    pub(super) body: Option<Body>,
+    _held: Held,
+}
+
+impl Pending {
+    /// Speaks TLS where the frontend has it. `None` where the client does not manage to in time.
+    pub(super) async fn open(self, proxy: &Proxy) -> Option<Conn> {
+        let (peer, stream) = match self.accepted {
+            Accepted::Unix(stream) => (peer_of(&stream), Ok(stream.into())),
+            Accepted::Tcp(stream) => {
+                // Without these options the connection works all the same.
+                let _ = tune(&stream);
+                let peer = stream.peer_addr().map_or_else(|_| "unknown".to_owned(), canonical);
+                match self.tls {
+                    None => (peer, Ok(stream.into())),
+                    Some(tls) => (peer, shake(tls, stream, proxy.limits.head).await),
+                }
+            }
+        };
+        match stream {
+            Ok(stream) => Some(Conn { stream, peer, served: false, body: None, _held: self.held }),
+            Err(why) => {
+                let line = proxy.log.line(Level::Notice, "TLS handshake failed");
+                proxy.log.send(line.text("client", &peer).text("detail", &why));
+                None
+            }
+        }
+    }
+}
+
+async fn shake(tls: Arc<ServerConfig>, stream: TcpStream, limit: Duration) -> Result<Duplex, String> {
+    match timeout(limit, TlsAcceptor::from(tls).accept(stream)).await {
+        Ok(Ok(stream)) => Ok(tokio_rustls::TlsStream::from(stream).into()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("not finished in time".to_owned()),
+    }
+}
+
+/// An IPv4 client of a socket for both families is shown as what it is.
+fn canonical(peer: SocketAddr) -> String {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port()).to_string()
+}
+
+fn peer_of(stream: &UnixStream) -> String {
+    let Ok(peer) = stream.peer_cred() else { return "unix".to_owned() };
+    let pid = peer.pid().map(|pid| format!(",pid={pid}")).unwrap_or_default();
+    format!("unix:uid={},gid={}{pid}", peer.uid(), peer.gid())
+}
+
+/// What a client that is refused may still send before the connection is closed under it, and for how long.
+const LINGER_BYTES: usize = 1 << 20;
+const LINGER_TIME: Duration = Duration::from_secs(1);
+
+impl Conn {
+    /// Who is at the other end.
+    pub(super) fn peer(&self) -> &str {
+        &self.peer
+    }
+
+    /// The connection and the body that is on its way.
+    pub(super) fn parts(&mut self) -> (&mut Duplex, &mut Body) {
+        (&mut self.stream, self.body.get_or_insert_with(|| Body::new(Framing::None)))
+    }
+
+    /// Waits for the first byte of the next request. `false` where none comes: there is nobody to tell.
+    pub(super) async fn wait_for_request(&mut self, proxy: &Proxy) -> bool {
+        let limit = if self.served { proxy.limits.idle } else { proxy.limits.head };
+        self.served = true;
+        self.body = None;
+        let input = &mut self.stream.input;
+        if *proxy.stopping.borrow() {
+            return false;
+        }
+        if !input.buffer.is_empty() {
+            return true;
+        }
+        tokio::select! {
+            biased;
+            filled = timeout(limit, input.fill()) => matches!(filled, Ok(Ok(1..))),
+            () = proxy.stop() => false,
+        }
+    }
+
+    /// Reads the head of a request whose first byte is there.
+    pub(super) async fn read_head(&mut self, proxy: &Proxy) -> Result<RequestHead, End> {
+        match timeout(proxy.limits.head, read_request_head(&mut self.stream.input)).await {
+            Ok(Ok(head)) => Ok(head),
+            Ok(Err(HeadError::Closed)) => Err(End::Cut(Ended::ClientGone)),
+            Ok(Err(error)) => Err(Refusal::Head(error).into()),
+            Err(_) => Err(Refusal::SlowHead.into()),
+        }
+    }
+
+    /// Closes without losing what was just written: a socket that is closed with unread bytes takes back its last answer.
+    pub(super) async fn linger(&mut self) -> Next {
+        let Duplex { input, output } = &mut self.stream;
+        let read_on = async {
+            let mut left = LINGER_BYTES;
+            while let Ok(read @ 1..) = input.fill().await {
+                input.buffer.clear();
+                left = left.saturating_sub(read);
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        if output.shutdown().await.is_ok() {
+            let _ = timeout(LINGER_TIME, read_on).await;
+        }
+        Next::Close
+    }
+}
+
+/// Answers with the refusal. The connection goes on only if it is known where this request ended and nothing of it is left.
+pub(super) async fn refuse(conn: &mut Conn, refusal: &Refusal, record: &mut Record) -> Next {
+    let close = !conn.body.as_ref().is_some_and(Body::is_empty);
+    record.refused(refusal);
+    if refusal.send(&mut conn.stream.output, record.is_head(), close).await.is_err() {
+        return Next::Close;
+    }
+    if close { conn.linger().await } else { Next::KeepAlive }
+}

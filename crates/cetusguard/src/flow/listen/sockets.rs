@@ -1,0 +1,175 @@
+//! Making the sockets that are listened on.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use listenfd::ListenFd;
+use rustix::fs::Mode;
+use rustix::process::umask;
+use socket2::{Domain, Protocol, SockAddr, Type};
+use tokio::net::{TcpListener, UnixListener};
+
+use super::Socket;
+use crate::config::address::Address;
+use crate::config::meant::SocketRights;
+
+/// A socket that is listened on.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub(super) socket: Socket,
+    /// Its address with the port that the system chose, for the log.
+    pub(crate) name: String,
+    file: Option<SocketFile>,
+}
+
+/// The file of a Unix socket, and which one it was when we made it.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    inode: u64,
+}
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// Listens on every address.
+///
+/// An IPv6 address on a host without IPv6 is left out, as long as another one is listened on: returned second, as warnings.
+///
+/// # Errors
+/// One message an address that cannot be listened on.
+pub(crate) fn bind(addresses: &[Address], rights: SocketRights) -> Result<(Vec<Bound>, Vec<String>), Vec<String>> {
+    let (mut bound, mut warnings, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    for address in addresses {
+        let made = match address {
+            Address::Tcp { host, port } => tcp(host, *port),
+            Address::Unix(path) => unix(path, rights).map(|one| vec![one]),
+            Address::Inherited => inherited(),
+        };
+        match made {
+            Ok(made) => bound.extend(made),
+            Err(error) if is_without_ipv6(address, &error) => {
+                warnings.push(format!("{address}: this host has no IPv6: {error}"))
+            }
+            Err(error) => errors.push(explain(address, &error)),
+        }
+    }
+    if bound.is_empty() {
+        errors.append(&mut warnings);
+    }
+    if errors.is_empty() { Ok((bound, warnings)) } else { Err(errors) }
+}
+
+fn explain(address: &Address, error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => "; another program listens there: stop it, or choose another port",
+        io::ErrorKind::PermissionDenied => "; choose a port above 1023 or a path that this user may write to",
+        io::ErrorKind::AddrNotAvailable => "; this host has no such address",
+        _ => "",
+    };
+    format!("cannot listen on {address}: {error}{advice}")
+}
+
+fn is_without_ipv6(address: &Address, error: &io::Error) -> bool {
+    let literal = matches!(address, Address::Tcp { host, .. } if host.parse::<Ipv6Addr>().is_ok());
+    let missing =
+        [rustix::io::Errno::AFNOSUPPORT, rustix::io::Errno::ADDRNOTAVAIL].map(|errno| Some(errno.raw_os_error()));
+    literal && missing.contains(&error.raw_os_error())
+}
+
+fn tcp(host: &str, port: u16) -> io::Result<Vec<Bound>> {
+    let listener = if host.is_empty() {
+        // One socket for both families; on a host without IPv6, for the one it has.
+        listen(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
+            .or_else(|_| listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))))?
+    } else {
+        let address = (host, port).to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        listen(address)?
+    };
+    Ok(vec![Bound::tcp(listener)?])
+}
+
+fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn unix(path: &Path, rights: SocketRights) -> io::Result<Bound> {
+    remove_stale(path)?;
+    // Nobody but us may connect before mode and group are what they should be.
+    let before = umask(Mode::from_raw_mode(0o177));
+    let listener = std::os::unix::net::UnixListener::bind(path);
+    umask(before);
+    let listener = listener?;
+    std::os::unix::fs::chown(path, None, rights.group)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(rights.mode))?;
+    let inode = fs::symlink_metadata(path)?.ino();
+    let mut bound = Bound::unix(listener, format!("unix://{}", path.display()))?;
+    bound.file = Some(SocketFile { path: path.to_owned(), inode });
+    Ok(bound)
+}
+
+/// Removes a socket on which nobody listens any more. Any other file stays, whatever it is.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let Ok(meta) = fs::symlink_metadata(path) else { return Ok(()) };
+    if !meta.file_type().is_socket() {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "a file that is no socket is in the way; it was not touched",
+        ));
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        _ => Err(io::ErrorKind::AddrInUse.into()),
+    }
+}
+
+fn inherited() -> io::Result<Vec<Bound>> {
+    let mut fds = ListenFd::from_env();
+    let mut bound = Vec::new();
+    for index in 0..fds.len() {
+        // The crate puts a descriptor back where it is not of the kind asked for.
+        if let Ok(Some(listener)) = fds.take_unix_listener(index) {
+            let path = listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
+            bound.push(Bound::unix(listener, format!("unix://{}", path.unwrap_or_default().display()))?);
+        } else if let Some(listener) = fds.take_tcp_listener(index)? {
+            bound.push(Bound::tcp(listener)?);
+        }
+    }
+    match bound.is_empty() {
+        true => Err(io::Error::other("systemd passed no listening socket (LISTEN_FDS)")),
+        false => Ok(bound),
+    }
+}
+
+impl Bound {
+    fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let name = format!("tcp://{}", listener.local_addr()?);
+        Ok(Self { socket: Socket::Tcp(TcpListener::from_std(listener)?), name, file: None })
+    }
+
+    fn unix(listener: std::os::unix::net::UnixListener, name: String) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self { socket: Socket::Unix(UnixListener::from_std(listener)?), name, file: None })
+    }
+
+    /// Stops listening and removes the socket's file, if it is still the one that we made.
+    pub(super) fn close(self) {
+        drop(self.socket);
+        if let Some(SocketFile { path, inode }) = self.file
+            && fs::symlink_metadata(&path).is_ok_and(|meta| meta.ino() == inode)
+        {
+            let _ = fs::remove_file(path);
+        }
+    }
+}

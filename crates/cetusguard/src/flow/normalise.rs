@@ -1,0 +1,35 @@
+//! Step 3: from a head to the canonical call, and to what has to be known of the message around it.
+
+use cetusguard_policy::Call;
+
+use super::audit::Record;
+use super::listen::Conn;
+use crate::refusal::Refusal;
+use crate::wire::{Body, Framing, Headers, RequestHead, request_framing};
+
+/// A request without its request line: what goes on beside the judged call.
+#[derive(Debug)]
+pub(super) struct Message {
+    /// The headers as the client sent them.
+    pub(super) headers: Headers,
+    /// How the body is framed; it is passed on with this framing.
+    pub(super) framing: Framing,
+    /// The client waits for `100 Continue` before it sends the body.
+    pub(super) expects_continue: bool,
+    /// The client closes the connection after the answer.
+    pub(super) closes: bool,
+}
+
+/// Reads a head in the one way that the engine reads it, or refuses it.
+///
+/// From here on the connection knows where this request's body ends; before that it must not be used again.
+pub(super) fn normalise(head: RequestHead, conn: &mut Conn, record: &mut Record) -> Result<(Call, Message), Refusal> {
+    let framing = request_framing(&head.headers).map_err(Refusal::Head)?;
+    conn.body = Some(Body::new(framing));
+    let call = Call::read(head.method(), head.target()).map_err(Refusal::Line)?;
+    record.read(&call);
+    let headers = head.headers;
+    let expects_continue = framing != Framing::None && headers.has_token("expect", "100-continue");
+    let closes = headers.has_token("connection", "close");
+    Ok((call, Message { headers, framing, expects_continue, closes }))
+}

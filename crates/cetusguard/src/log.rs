@@ -1,0 +1,326 @@
+//! The log: one line a record on standard output, as logfmt or JSON.
+//!
+//! A thread of its own writes, so that a slow reader of the log never stops a request. Between them is a bounded queue; what
+//! does not fit is counted, and a line says how many records were lost.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::SystemTime;
+
+/// How important a record is: syslog's numbers (RFC 5424 §6.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the names are syslog's")]
+pub(crate) enum Level {
+    Emergency,
+    Alert,
+    Critical,
+    Error,
+    Warning,
+    Notice,
+    Info,
+    Debug,
+}
+
+const NAMES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+
+impl Level {
+    const ALL: [Self; 8] = [
+        Self::Emergency,
+        Self::Alert,
+        Self::Critical,
+        Self::Error,
+        Self::Warning,
+        Self::Notice,
+        Self::Info,
+        Self::Debug,
+    ];
+
+    /// Reads a number from 0 to 7, or a name.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let lower = text.to_ascii_lowercase();
+        let name = match lower.as_str() {
+            "error" => "err",
+            "warn" => "warning",
+            "critical" => "crit",
+            "emergency" => "emerg",
+            other => other,
+        };
+        let index = NAMES.iter().position(|known| *known == name).or_else(|| name.parse().ok());
+        let level = index.and_then(|index| Self::ALL.get(index)).copied();
+        level.ok_or_else(|| {
+            "expected a number from 0 to 7, or one of emerg, alert, crit, err, warning, notice, info, debug".to_owned()
+        })
+    }
+
+    /// The name as it stands in the log.
+    #[must_use]
+    pub(crate) const fn name(self) -> &'static str {
+        NAMES[self as usize]
+    }
+}
+
+/// How a line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// `key=value key="a value"`.
+    Logfmt,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Format {
+    /// Reads the name of a format.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "logfmt" => Ok(Self::Logfmt),
+            "json" => Ok(Self::Json),
+            _ => Err("expected logfmt or json".to_owned()),
+        }
+    }
+}
+
+/// What to log and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// The least important level that is written.
+    pub(crate) level: Level,
+    /// The shape of a line.
+    pub(crate) format: Format,
+}
+
+/// Records that may wait for the writer.
+const QUEUE: usize = 8192;
+/// Bytes that the writer gathers for one write.
+const BATCH: usize = 64 << 10;
+
+/// Where records go. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    settings: Settings,
+    queue: SyncSender<Vec<u8>>,
+    lost: Arc<AtomicU64>,
+}
+
+/// The writer's thread. It ends, with everything written, once every [`Log`] is gone.
+#[derive(Debug)]
+pub(crate) struct Writer(Option<JoinHandle<()>>);
+
+impl Writer {
+    /// Waits until everything is written.
+    pub(crate) fn join(mut self) {
+        if let Some(thread) = self.0.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Log {
+    /// Starts the writer's thread.
+    ///
+    /// # Errors
+    /// Where the system has no thread left.
+    pub(crate) fn start(settings: Settings) -> std::io::Result<(Self, Writer)> {
+        let (queue, records) = sync_channel(QUEUE);
+        let lost = Arc::new(AtomicU64::new(0));
+        let log = Self { settings, queue, lost: Arc::clone(&lost) };
+        let thread = std::thread::Builder::new()
+            .name("log".to_owned())
+            .stack_size(64 << 10)
+            .spawn(move || write(&records, &lost, settings))?;
+        Ok((log, Writer(Some(thread))))
+    }
+
+    /// Whether a record of this level would be written.
+    #[must_use]
+    pub(crate) fn takes(&self, level: Level) -> bool {
+        level <= self.settings.level
+    }
+
+    /// Begins a record.
+    #[must_use]
+    pub(crate) fn line(&self, level: Level, message: &str) -> Line {
+        Line::new(self.settings, level, message)
+    }
+
+    /// Hands a record to the writer, unless its level is not wanted.
+    pub(crate) fn send(&self, line: Line) {
+        if self.takes(line.level) && self.queue.try_send(line.finish()).is_err() {
+            self.lost.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// A record that is nothing but its message.
+    pub(crate) fn say(&self, level: Level, message: &str) {
+        self.send(self.line(level, message));
+    }
+}
+
+fn write(records: &Receiver<Vec<u8>>, lost: &AtomicU64, settings: Settings) {
+    let mut batch = Vec::new();
+    let mut out = std::io::stdout();
+    while let Ok(record) = records.recv() {
+        batch.clear();
+        batch.extend_from_slice(&record);
+        while batch.len() < BATCH {
+            let Ok(record) = records.try_recv() else { break };
+            batch.extend_from_slice(&record);
+        }
+        let missing = lost.swap(0, Relaxed);
+        if missing > 0 {
+            let line = Line::new(settings, Level::Warning, "log records lost: the reader of the log is too slow");
+            batch.extend_from_slice(&line.number("count", missing).finish());
+        }
+        // Nobody is left to tell when standard output is gone; requests go on.
+        let _ = out.write_all(&batch).and_then(|()| out.flush());
+    }
+}
+
+/// A record in the making.
+#[derive(Debug)]
+pub(crate) struct Line {
+    level: Level,
+    format: Format,
+    text: String,
+}
+
+impl Line {
+    fn new(settings: Settings, level: Level, message: &str) -> Self {
+        let mut line = Self { level, format: settings.format, text: String::with_capacity(256) };
+        if line.format == Format::Json {
+            line.text.push('{');
+        }
+        let now = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+        line.text("time", &now).text("level", level.name()).text("msg", message)
+    }
+
+    /// Adds a text. No value can forge a key or a line: see [`push_quoted`].
+    #[must_use]
+    pub(crate) fn text(mut self, key: &str, value: &str) -> Self {
+        self.key(key);
+        match self.format {
+            Format::Json => self.text.push_str(&serde_json::Value::from(value).to_string()),
+            Format::Logfmt if is_plain(value) => self.text.push_str(value),
+            Format::Logfmt => push_quoted(&mut self.text, value),
+        }
+        self
+    }
+
+    /// Adds a text where there is one.
+    #[must_use]
+    pub(crate) fn maybe(self, key: &str, value: &str) -> Self {
+        if value.is_empty() { self } else { self.text(key, value) }
+    }
+
+    /// Adds a number.
+    #[must_use]
+    pub(crate) fn number(mut self, key: &str, value: u64) -> Self {
+        self.key(key);
+        self.text.push_str(&value.to_string());
+        self
+    }
+
+    fn key(&mut self, key: &str) {
+        match self.format {
+            Format::Json => {
+                if self.text.len() > 1 {
+                    self.text.push(',');
+                }
+                self.text.push('"');
+                self.text.push_str(key);
+                self.text.push_str("\":");
+            }
+            Format::Logfmt => {
+                if !self.text.is_empty() {
+                    self.text.push(' ');
+                }
+                self.text.push_str(key);
+                self.text.push('=');
+            }
+        }
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        if self.format == Format::Json {
+            self.text.push('}');
+        }
+        self.text.push('\n');
+        self.text.into_bytes()
+    }
+}
+
+fn is_plain(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'=' | b'\\' | b'`'))
+}
+
+/// Quotes a value and escapes what could end the quotes or the line, or draw something else on a terminal.
+fn push_quoted(out: &mut String, value: &str) {
+    out.push('"');
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+                out.extend(c.escape_unicode())
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(format: Format, value: &str) -> String {
+        let line =
+            Line { level: Level::Info, format, text: if format == Format::Json { "{".into() } else { String::new() } };
+        String::from_utf8(line.text("path", value).number("status", 200).finish()).expect("UTF-8")
+    }
+
+    #[test]
+    fn no_value_forges_a_line_or_a_key() {
+        for (value, want) in [
+            ("/containers/json", "path=/containers/json status=200\n"),
+            ("", "path=\"\" status=200\n"),
+            ("a b", "path=\"a b\" status=200\n"),
+            ("x level=info", "path=\"x level=info\" status=200\n"),
+            ("a\nlevel=info", "path=\"a\\nlevel=info\" status=200\n"),
+            ("a\"b\\", "path=\"a\\\"b\\\\\" status=200\n"),
+            ("\u{1b}[31m\u{2028}\u{202e}", "path=\"\\u{1b}[31m\\u{2028}\\u{202e}\" status=200\n"),
+            ("café", "path=\"café\" status=200\n"),
+        ] {
+            assert_eq!(line(Format::Logfmt, value), want);
+            let json: serde_json::Value = serde_json::from_str(&line(Format::Json, value)).expect("JSON");
+            assert_eq!(json["path"], value);
+            assert_eq!(line(Format::Json, value).lines().count(), 1);
+        }
+    }
+
+    #[test]
+    fn levels_are_read_by_number_and_name() {
+        for (text, want) in [
+            ("0", Level::Emergency),
+            ("7", Level::Debug),
+            ("warning", Level::Warning),
+            ("WARN", Level::Warning),
+            ("error", Level::Error),
+        ] {
+            assert_eq!(Level::parse(text), Ok(want));
+        }
+        for text in ["8", "-1", "", "loud"] {
+            assert!(Level::parse(text).is_err(), "{text}");
+        }
+    }
+}

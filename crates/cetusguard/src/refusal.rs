@@ -1,0 +1,123 @@
+//! Everything that can end a request, and the one place that turns it into a response.
+
+use std::fmt;
+
+use cetusguard_policy::{Denial, Malformed};
+use tokio::io::AsyncWriteExt;
+
+use crate::backend::Unreachable;
+use crate::log::Level;
+use crate::wire::{HeadError, Output};
+
+/// Why a request ends without the engine's answer.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The head cannot be read in one way only.
+    Head(HeadError),
+    /// The head took longer than its limit.
+    SlowHead,
+    /// The body of a request that should be short took longer than the answer may.
+    SlowBody,
+    /// The request line cannot be read the way the engine reads it.
+    Line(Malformed),
+    /// The body's chunked coding cannot be read in one way only.
+    Body,
+    /// The rules do not allow it.
+    Denied(Box<Denial>),
+    /// The engine cannot be reached.
+    Unreachable(Unreachable),
+    /// The engine closed the connection instead of answering.
+    EngineClosed,
+    /// The engine answered something that is not HTTP/1.1, or that nobody asked for.
+    EngineGarbage,
+    /// The engine accepted the request and stayed silent.
+    EngineSilent,
+}
+
+impl Refusal {
+    /// Status, the word for the log, and how loud the log says it. One row a cause.
+    fn row(&self) -> (u16, &'static str, Level) {
+        match self {
+            Self::Head(HeadError::TooLarge) => (431, "head_too_large", Level::Warning),
+            Self::Head(_) => (400, "malformed_head", Level::Warning),
+            Self::SlowHead => (408, "slow_head", Level::Warning),
+            Self::SlowBody => (408, "slow_body", Level::Warning),
+            Self::Line(_) => (400, "malformed_target", Level::Warning),
+            Self::Body => (400, "malformed_body", Level::Warning),
+            Self::Denied(denial) => (403, denial.reason.code(), Level::Warning),
+            Self::Unreachable(_) => (502, "engine_unreachable", Level::Error),
+            Self::EngineClosed => (502, "engine_closed", Level::Error),
+            Self::EngineGarbage => (502, "engine_garbage", Level::Error),
+            Self::EngineSilent => (504, "engine_silent", Level::Error),
+        }
+    }
+
+    /// The status code of the response.
+    pub(crate) fn status(&self) -> u16 {
+        self.row().0
+    }
+
+    /// The word that the log carries as the reason.
+    pub(crate) fn code(&self) -> &'static str {
+        self.row().1
+    }
+
+    /// How loud the log says it.
+    pub(crate) fn level(&self) -> Level {
+        self.row().2
+    }
+
+    /// Writes the response in the shape of the engine's own errors, which every client prints.
+    ///
+    /// The content type is exactly `application/json`: Go clients compare it. `HEAD` gets no body.
+    pub(crate) async fn send(&self, output: &mut Output, to_head: bool, close: bool) -> std::io::Result<()> {
+        let status = self.status();
+        let body = match to_head {
+            true => String::new(),
+            false => format!("{}\n", serde_json::json!({ "message": format!("cetusguard: {self}") })),
+        };
+        let connection = if close { "Connection: close\r\n" } else { "" };
+        let response = format!(
+            "HTTP/1.1 {status} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{connection}\r\n{body}",
+            phrase(status),
+            body.len()
+        );
+        output.write_all(response.as_bytes()).await?;
+        output.flush().await
+    }
+}
+
+const fn phrase(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        403 => "Forbidden",
+        408 => "Request Timeout",
+        431 => "Request Header Fields Too Large",
+        502 => "Bad Gateway",
+        _ => "Gateway Timeout",
+    }
+}
+
+impl fmt::Display for Refusal {
+    /// What happened, why, and what to do next.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Head(error) => error.fmt(f),
+            Self::SlowHead => f.write_str("the request's head did not arrive in time"),
+            Self::SlowBody => f.write_str("the request's body did not arrive in time"),
+            Self::Line(malformed) => malformed.fmt(f),
+            Self::Body => f.write_str("the request's chunked body is malformed, or has extensions or trailers"),
+            Self::Denied(denial) => denial.fmt(f),
+            Self::Unreachable(unreachable) => unreachable.fmt(f),
+            Self::EngineClosed => {
+                f.write_str("the engine closed the connection without an answer; it may be restarting: try again")
+            }
+            Self::EngineGarbage => f.write_str(
+                "the engine's answer is not valid HTTP/1.1; does backend-addr point to an engine, and is it TLS?",
+            ),
+            Self::EngineSilent => {
+                f.write_str("the engine accepted the request and did not answer in time; see its own log")
+            }
+        }
+    }
+}

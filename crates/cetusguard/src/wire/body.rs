@@ -1,0 +1,281 @@
+//! Where a body ends, and moving it from one connection to the other.
+//!
+//! A body is passed on with the framing it came with: the walker checks every byte of the chunked coding and takes it only
+//! in the one form that no reader can misread, so what was checked is what is sent.
+
+use std::io::{self, IoSlice};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use bytes::Buf;
+use tokio::io::AsyncWriteExt;
+
+use super::stream::{Input, Output};
+
+/// How a message says where its body ends (RFC 9112 §6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// No body and no header about one.
+    None,
+    /// `Content-Length`, in bytes.
+    Length(u64),
+    /// `Transfer-Encoding: chunked`.
+    Chunked,
+    /// The end of the connection. Answers only.
+    UntilClose,
+}
+
+/// A body on its way: what is still to come, and how much of the input's buffer already belongs to it.
+#[derive(Debug)]
+pub(crate) struct Body {
+    left: Left,
+    /// Bytes at the front of the input's buffer that were checked and not yet sent.
+    checked: usize,
+}
+
+#[derive(Debug)]
+enum Left {
+    Bytes(u64),
+    Chunks(Chunks),
+    Anything,
+}
+
+/// Why a body did not arrive whole.
+#[derive(Debug)]
+pub(crate) enum PumpError {
+    /// The sender left before the end of its body.
+    Short,
+    /// The chunked coding is not in its one strict form.
+    Garbage,
+    /// The sender's connection broke.
+    Read,
+    /// The receiver's connection broke.
+    Write,
+}
+
+impl Body {
+    /// A body of which nothing has arrived.
+    pub(crate) fn new(framing: Framing) -> Self {
+        let left = match framing {
+            Framing::None => Left::Bytes(0),
+            Framing::Length(length) => Left::Bytes(length),
+            Framing::Chunked => Left::Chunks(Chunks::default()),
+            Framing::UntilClose => Left::Anything,
+        };
+        Self { left, checked: 0 }
+    }
+
+    /// Whether all of it has arrived and was sent on.
+    pub(crate) fn is_done(&self) -> bool {
+        self.checked == 0 && self.is_checked()
+    }
+
+    /// Whether there never was anything to send.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self.left, Left::Bytes(0)) && self.checked == 0
+    }
+
+    fn is_checked(&self) -> bool {
+        match &self.left {
+            Left::Bytes(left) => *left == 0,
+            Left::Chunks(chunks) => chunks.state == State::Done,
+            Left::Anything => false,
+        }
+    }
+
+    /// Looks at the unchecked bytes of the buffer and takes those that belong to the body. Returns how many may be sent now.
+    pub(crate) fn check(&mut self, buffer: &[u8]) -> Result<usize, PumpError> {
+        let fresh = &buffer[self.checked..];
+        let taken = match &mut self.left {
+            Left::Bytes(left) => {
+                let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(fresh.len());
+                *left -= taken as u64;
+                taken
+            }
+            Left::Chunks(chunks) => chunks.walk(fresh).map_err(|Garbage| PumpError::Garbage)?,
+            Left::Anything => fresh.len(),
+        };
+        self.checked += taken;
+        Ok(self.checked)
+    }
+
+    /// Notes that bytes from the front of the buffer were sent.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.checked -= bytes;
+    }
+}
+
+/// Moves a body until its end and adds what was sent to `count`. Safe to cancel and to go on with: `body` holds the place.
+pub(crate) async fn pump(
+    input: &mut Input,
+    body: &mut Body,
+    output: &mut Output,
+    count: &AtomicU64,
+) -> Result<(), PumpError> {
+    loop {
+        let ready = body.check(&input.buffer)?;
+        if ready > 0 {
+            let sent = output.write(&input.buffer[..ready]).await.map_err(|_| PumpError::Write)?;
+            if sent == 0 {
+                return Err(PumpError::Write);
+            }
+            input.buffer.advance(sent);
+            body.sent(sent);
+            count.fetch_add(sent as u64, Relaxed);
+            continue;
+        }
+        // TLS gathers records: nothing may stay behind while we wait, or once we are done.
+        output.flush().await.map_err(|_| PumpError::Write)?;
+        if body.is_done() {
+            return Ok(());
+        }
+        match input.fill().await {
+            Ok(0) if matches!(body.left, Left::Anything) => return Ok(()),
+            Ok(0) => return Err(PumpError::Short),
+            Ok(_) => {}
+            Err(error) if matches!(body.left, Left::Anything) && error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Ok(());
+            }
+            Err(_) => return Err(PumpError::Read),
+        }
+    }
+}
+
+/// Sends a head together with what is already there of its body, in one call where the socket takes it.
+///
+/// The head of a stream must leave at once, and a small answer should cost one write.
+pub(crate) async fn send_head(
+    head: &[u8],
+    input: &mut Input,
+    body: &mut Body,
+    output: &mut Output,
+    count: &AtomicU64,
+) -> Result<(), PumpError> {
+    let ready = body.check(&input.buffer)?;
+    let parts = [IoSlice::new(head), IoSlice::new(&input.buffer[..ready])];
+    let sent = output.write_vectored(&parts).await.map_err(|_| PumpError::Write)?;
+    let of_body = sent.saturating_sub(head.len());
+    input.buffer.advance(of_body);
+    body.sent(of_body);
+    count.fetch_add(of_body as u64, Relaxed);
+    if sent < head.len() {
+        output.write_all(&head[sent..]).await.map_err(|_| PumpError::Write)?;
+    }
+    output.flush().await.map_err(|_| PumpError::Write)
+}
+
+/// Walks over a chunked body (RFC 9112 §7.1). Extensions and trailers, which no engine and no client sends, are garbage.
+#[derive(Debug, Default)]
+struct Chunks {
+    state: State,
+    /// What is left of the chunk, or its size while that is being read.
+    left: u64,
+    digits: u8,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Size,
+    SizeLf,
+    Data,
+    DataCr,
+    DataLf,
+    EndCr,
+    EndLf,
+    Done,
+}
+
+#[derive(Debug)]
+struct Garbage;
+
+impl Chunks {
+    /// Returns how many bytes from the start belong to the body: all of them, unless it ends earlier.
+    fn walk(&mut self, bytes: &[u8]) -> Result<usize, Garbage> {
+        let mut at = 0;
+        while at < bytes.len() && self.state != State::Done {
+            if self.state == State::Data {
+                let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len() - at);
+                self.left -= taken as u64;
+                at += taken;
+                if self.left == 0 {
+                    self.state = State::DataCr;
+                }
+                continue;
+            }
+            self.state = self.step(bytes[at])?;
+            at += 1;
+        }
+        Ok(at)
+    }
+
+    fn step(&mut self, byte: u8) -> Result<State, Garbage> {
+        match (self.state, byte) {
+            // Fifteen digits are the most that cannot overflow anywhere.
+            (State::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if self.digits < 15 => {
+                self.left = self.left << 4 | u64::from((byte as char).to_digit(16).unwrap_or(0));
+                self.digits += 1;
+                Ok(State::Size)
+            }
+            (State::Size, b'\r') if self.digits > 0 => Ok(State::SizeLf),
+            (State::SizeLf, b'\n') => {
+                self.digits = 0;
+                Ok(if self.left == 0 { State::EndCr } else { State::Data })
+            }
+            (State::DataCr, b'\r') => Ok(State::DataLf),
+            (State::DataLf, b'\n') => Ok(State::Size),
+            (State::EndCr, b'\r') => Ok(State::EndLf),
+            (State::EndLf, b'\n') => Ok(State::Done),
+            _ => Err(Garbage),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walk(text: &str, step: usize) -> Result<usize, ()> {
+        let mut chunks = Chunks::default();
+        let mut taken = 0;
+        for piece in text.as_bytes().chunks(step) {
+            taken += chunks.walk(piece).map_err(|_| ())?;
+        }
+        if chunks.state == State::Done { Ok(taken) } else { Err(()) }
+    }
+
+    #[test]
+    fn chunked_bodies_are_taken_in_one_form_only() {
+        for step in [1, 2, 3, 7, 100] {
+            for (text, want) in [
+                ("0\r\n\r\n", Ok(5)),
+                ("5\r\nhello\r\n0\r\n\r\n", Ok(15)),
+                ("00A\r\n0123456789\r\n0\r\n\r\nGET / HTTP/1.1", Ok(22)),
+                ("a\r\n01\r\n345\r\n9\r\n0\r\n\r\n", Ok(20)),
+                ("5;x=y\r\nhello\r\n0\r\n\r\n", Err(())),
+                ("5\nhello\n0\n\n", Err(())),
+                ("5 \r\nhello\r\n0\r\n\r\n", Err(())),
+                (" 5\r\nhello\r\n0\r\n\r\n", Err(())),
+                ("+5\r\nhello\r\n0\r\n\r\n", Err(())),
+                ("0x5\r\nhello\r\n0\r\n\r\n", Err(())),
+                ("5\r\nhelloX\r\n0\r\n\r\n", Err(())),
+                ("\r\n\r\n", Err(())),
+                ("0\r\nX: y\r\n\r\n", Err(())),
+                ("-1\r\n\r\n", Err(())),
+                ("fffffffffffffffff\r\n", Err(())),
+                ("5\r\nhel", Err(())),
+            ] {
+                assert_eq!(walk(text, step), want, "{text:?} by {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_length_takes_its_bytes_and_no_more() {
+        let mut body = Body::new(Framing::Length(5));
+        assert_eq!(body.check(b"hel").ok(), Some(3));
+        assert_eq!(body.check(b"helloGET").ok(), Some(5));
+        assert!(!body.is_done());
+        body.sent(5);
+        assert!(body.is_done());
+    }
+}

@@ -1,0 +1,307 @@
+//! Request and response heads.
+//!
+//! `httparse` reads the tokens; what it lets pass and two readers could take for two things is refused here.
+
+use std::fmt;
+use std::ops::Range;
+
+use bytes::{Buf, Bytes};
+
+use super::body::Framing;
+use super::stream::Input;
+
+/// The most that a head may measure, in bytes, and in lines.
+const HEAD_LIMIT: usize = 64 << 10;
+const HEADER_LIMIT: usize = 128;
+
+/// Why a head is not one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeadError {
+    /// The peer closed or broke the connection within or before the head.
+    Closed,
+    /// More than 64 KiB, or more than 128 headers.
+    TooLarge,
+    /// The preface of HTTP/2.
+    Http2,
+    /// HTTP/1.0 or older.
+    Version,
+    /// A line that ends without CR.
+    BareLf,
+    /// A first byte that starts no method; TLS sent to a plain port looks like it.
+    NotHttp,
+    /// Anything else that is no head.
+    Garbage,
+    /// `Content-Length` together with `Transfer-Encoding`.
+    LengthAndEncoding,
+    /// A `Content-Length` that stands twice or is no plain number.
+    Length,
+    /// A `Transfer-Encoding` that is not one `chunked`.
+    Encoding,
+    /// A header that must stand once and stands twice.
+    Repeated(&'static str),
+    /// A gRPC call: some engines route it past every path.
+    Grpc,
+}
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "the connection ended within the head",
+            Self::TooLarge => "the head is larger than 64 KiB or has more than 128 headers",
+            Self::Http2 => "HTTP/2 is not spoken here; use HTTP/1.1",
+            Self::Version => "only HTTP/1.1 is spoken here",
+            Self::BareLf => "a line of the head ends with LF alone; send CR LF",
+            Self::NotHttp => "this is not HTTP; a TLS client must use a TLS frontend",
+            Self::Garbage => "the head is not valid HTTP/1.1",
+            Self::LengthAndEncoding => "Content-Length and Transfer-Encoding together leave two ways to read the body",
+            Self::Length => "Content-Length must stand once and be a plain number",
+            Self::Encoding => "the only Transfer-Encoding is one 'chunked'",
+            Self::Repeated(name) => return write!(f, "the header {name} stands more than once"),
+            Self::Grpc => "gRPC is not spoken here; Docker's clients fall back to /session and /grpc with an upgrade",
+        })
+    }
+}
+
+/// Header lines, in their order and spelling.
+#[derive(Debug)]
+pub(crate) struct Headers {
+    raw: Bytes,
+    fields: Vec<Field>,
+}
+
+#[derive(Debug)]
+struct Field {
+    name: Range<usize>,
+    value: Range<usize>,
+}
+
+impl Headers {
+    fn new(raw: Bytes, parsed: &[httparse::Header<'_>]) -> Self {
+        let place = |part: &[u8]| {
+            // An empty value may point anywhere.
+            let start = (part.as_ptr() as usize).saturating_sub(raw.as_ptr() as usize).min(raw.len());
+            start..(start + part.len()).min(raw.len())
+        };
+        let fields = parsed.iter().map(|h| Field { name: place(h.name.as_bytes()), value: place(h.value) }).collect();
+        Self { raw, fields }
+    }
+
+    /// Names and values.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.fields.iter().map(|field| {
+            let name = std::str::from_utf8(&self.raw[field.name.clone()]).unwrap_or_default();
+            (name, &self.raw[field.value.clone()])
+        })
+    }
+
+    /// Every value of a header.
+    pub(crate) fn all<'h, 'n>(&'h self, name: &'n str) -> impl Iterator<Item = &'h [u8]> + use<'h, 'n> {
+        self.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The first value of a header, where it is text.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).next().and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// Whether a comma-separated header holds a token.
+    pub(crate) fn has_token(&self, name: &str, token: &str) -> bool {
+        self.all(name).any(|value| tokens(value).any(|known| known.eq_ignore_ascii_case(token)))
+    }
+
+    /// The headers that are not about this connection alone (RFC 9110 §7.6.1).
+    pub(crate) fn end_to_end(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.iter().filter(|(name, _)| {
+            let named = |value| tokens(value).any(|token| token.eq_ignore_ascii_case(name));
+            !HOP_BY_HOP.iter().any(|hop| hop.eq_ignore_ascii_case(name)) && !self.all("connection").any(named)
+        })
+    }
+}
+
+const HOP_BY_HOP: [&str; 11] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "content-length",
+    "upgrade",
+    "http2-settings",
+];
+
+fn tokens(value: &[u8]) -> impl Iterator<Item = &str> {
+    std::str::from_utf8(value).unwrap_or_default().split(',').map(str::trim)
+}
+
+/// A request's head, tokens checked, meaning not.
+#[derive(Debug)]
+pub(crate) struct RequestHead {
+    raw: Bytes,
+    method: Range<usize>,
+    target: Range<usize>,
+    /// Its headers.
+    pub(crate) headers: Headers,
+}
+
+impl RequestHead {
+    /// The method, byte for byte.
+    pub(crate) fn method(&self) -> &str {
+        std::str::from_utf8(&self.raw[self.method.clone()]).unwrap_or_default()
+    }
+
+    /// The target, byte for byte.
+    pub(crate) fn target(&self) -> &str {
+        std::str::from_utf8(&self.raw[self.target.clone()]).unwrap_or_default()
+    }
+
+    /// The size of the head in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.raw.len()
+    }
+}
+
+/// A response's head.
+#[derive(Debug)]
+pub(crate) struct ResponseHead {
+    /// The status code.
+    pub(crate) status: u16,
+    /// The engine's own words for it.
+    pub(crate) reason: String,
+    /// Whether the connection outlives the answer.
+    pub(crate) keep_alive: bool,
+    /// Its headers.
+    pub(crate) headers: Headers,
+}
+
+/// Reads the next request's head. Bytes behind it stay in the buffer.
+pub(crate) async fn read_request_head(input: &mut Input) -> Result<RequestHead, HeadError> {
+    let raw = next_head(input, true).await?;
+    let mut lines = [httparse::EMPTY_HEADER; HEADER_LIMIT];
+    let mut parsed = httparse::Request::new(&mut lines);
+    match parsed.parse(&raw) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) => return Err(HeadError::Garbage),
+        Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooLarge),
+        Err(httparse::Error::Version) => return Err(HeadError::Version),
+        Err(_) => return Err(HeadError::Garbage),
+    }
+    if parsed.version != Some(1) {
+        return Err(HeadError::Version);
+    }
+    let place = |part: Option<&str>| {
+        let part = part.unwrap_or_default();
+        let start = (part.as_ptr() as usize).saturating_sub(raw.as_ptr() as usize).min(raw.len());
+        start..(start + part.len()).min(raw.len())
+    };
+    let (method, target) = (place(parsed.method), place(parsed.path));
+    let headers = Headers::new(raw.clone(), parsed.headers);
+    Ok(RequestHead { raw, method, target, headers })
+}
+
+/// Reads a response's head. Bytes behind it stay in the buffer.
+pub(crate) async fn read_response_head(input: &mut Input) -> Result<ResponseHead, HeadError> {
+    let raw = next_head(input, false).await?;
+    let mut lines = [httparse::EMPTY_HEADER; HEADER_LIMIT];
+    let mut parsed = httparse::Response::new(&mut lines);
+    let (Ok(httparse::Status::Complete(_)), Some(status), Some(minor)) =
+        (parsed.parse(&raw), parsed.code, parsed.version)
+    else {
+        return Err(HeadError::Garbage);
+    };
+    let reason = parsed.reason.unwrap_or_default().to_owned();
+    let headers = Headers::new(raw.clone(), parsed.headers);
+    let keep_alive = minor == 1 && !headers.has_token("connection", "close");
+    Ok(ResponseHead { status, reason, keep_alive, headers })
+}
+
+/// Waits for the empty line that ends a head and cuts the head off.
+async fn next_head(input: &mut Input, request: bool) -> Result<Bytes, HeadError> {
+    let mut scanned = 0;
+    loop {
+        if request && scanned == 0 {
+            // RFC 9112 §2.2: an empty line before a request is to be ignored.
+            while input.buffer.starts_with(b"\r\n") {
+                input.buffer.advance(2);
+            }
+            if input.buffer.first().is_some_and(|first| *first != b'\r' && !first.is_ascii_alphabetic()) {
+                return Err(HeadError::NotHttp);
+            }
+        }
+        if let Some(end) = find_end(&input.buffer, &mut scanned)? {
+            let raw = input.buffer.split_to(end).freeze();
+            return if raw.starts_with(b"PRI * HTTP/2") { Err(HeadError::Http2) } else { Ok(raw) };
+        }
+        if input.buffer.len() > HEAD_LIMIT {
+            return Err(HeadError::TooLarge);
+        }
+        if input.fill().await.map_err(|_| HeadError::Closed)? == 0 {
+            return Err(HeadError::Closed);
+        }
+    }
+}
+
+/// Looks at every line once: `scanned` is where the line starts that is not complete yet.
+fn find_end(buffer: &[u8], scanned: &mut usize) -> Result<Option<usize>, HeadError> {
+    while let Some(length) = buffer[*scanned..].iter().position(|byte| *byte == b'\n') {
+        let end = *scanned + length;
+        if length == 0 || buffer[end - 1] != b'\r' {
+            return Err(HeadError::BareLf);
+        }
+        *scanned = end + 1;
+        if end + 1 > HEAD_LIMIT {
+            return Err(HeadError::TooLarge);
+        }
+        if length == 1 {
+            return Ok(Some(end + 1));
+        }
+    }
+    Ok(None)
+}
+
+/// How the request says where its body ends, and everything that would let two readers disagree about it.
+pub(crate) fn request_framing(headers: &Headers) -> Result<Framing, HeadError> {
+    for name in ["Host", "Content-Type", "Expect", "Upgrade"] {
+        if headers.all(name).nth(1).is_some() {
+            return Err(HeadError::Repeated(name));
+        }
+    }
+    let is_grpc = |value: &[u8]| value.to_ascii_lowercase().windows(16).any(|part| part == b"application/grpc");
+    if headers.all("content-type").any(is_grpc) {
+        return Err(HeadError::Grpc);
+    }
+    framing(headers).map(|framing| framing.unwrap_or(Framing::None))
+}
+
+/// How the response says where its body ends (RFC 9112 §6.3).
+pub(crate) fn response_framing(head: &ResponseHead, to_head: bool) -> Result<Framing, HeadError> {
+    let declared = framing(&head.headers)?;
+    if to_head || head.status == 204 || head.status == 304 {
+        return Ok(Framing::None);
+    }
+    Ok(declared.unwrap_or(Framing::UntilClose))
+}
+
+fn framing(headers: &Headers) -> Result<Option<Framing>, HeadError> {
+    let mut lengths = headers.all("content-length");
+    let mut encodings = headers.all("transfer-encoding");
+    match (lengths.next(), encodings.next()) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(HeadError::LengthAndEncoding),
+        (Some(length), None) => {
+            // Eighteen digits are the most that cannot overflow anywhere.
+            let plain = !length.is_empty() && length.len() <= 18 && length.iter().all(u8::is_ascii_digit);
+            let length = std::str::from_utf8(length).ok().filter(|_| plain && lengths.next().is_none());
+            length
+                .and_then(|length| length.parse().ok())
+                .map(|length| Some(Framing::Length(length)))
+                .ok_or(HeadError::Length)
+        }
+        (None, Some(encoding)) => {
+            let once = encoding.eq_ignore_ascii_case(b"chunked") && encodings.next().is_none();
+            if once { Ok(Some(Framing::Chunked)) } else { Err(HeadError::Encoding) }
+        }
+    }
+}

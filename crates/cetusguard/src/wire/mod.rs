@@ -1,0 +1,15 @@
+//! HTTP/1.1 on bytes: heads, the length of bodies, and the streams that carry them.
+//!
+//! Heads and chunk sizes are the smuggler's ground, so this module reads strictly: whatever two readers could take for two
+//! things ends the connection. It decides nothing about endpoints.
+
+mod body;
+mod head;
+mod stream;
+
+pub(crate) use body::{Body, Framing, PumpError, pump, send_head};
+pub(crate) use head::{
+    HeadError, Headers, RequestHead, ResponseHead, read_request_head, read_response_head, request_framing,
+    response_framing,
+};
+pub(crate) use stream::{Duplex, Input, Output};

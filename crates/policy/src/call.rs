@@ -1,0 +1,461 @@
+//! The canonical request, and the only reader of a raw path.
+//!
+//! Engines and filters that read the same bytes in two ways are how filters get bypassed. So the request line is read once,
+//! here; the rules judge what came out, and [`Call::target`] writes the line for the engine from that and from nothing else.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+
+/// Methods that may reach an engine. `CONNECT` and `TRACE` are not among them on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names are the methods")]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    Patch,
+    Options,
+}
+
+impl Method {
+    /// Every method, in the order that messages list them.
+    pub const ALL: [Self; 7] = [Self::Get, Self::Head, Self::Post, Self::Put, Self::Delete, Self::Patch, Self::Options];
+
+    /// Reads a method as engines do: byte for byte, upper case only (gorilla/mux `methodMatcher`).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.as_str() == text)
+    }
+
+    /// The method as it stands in a request line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Patch => "PATCH",
+            Self::Options => "OPTIONS",
+        }
+    }
+
+    /// Whether asking twice is the same as asking once for nothing (RFC 9110 §9.2.1).
+    #[must_use]
+    pub const fn is_safe(self) -> bool {
+        matches!(self, Self::Get | Self::Head | Self::Options)
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An API version as the engine compares it: missing parts are 0 (moby `versions/compare.go`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version([u16; 3]);
+
+impl Version {
+    /// Below this, engines of 2023 and before take a whole `HostConfig` in the body of a start: see [`Malformed::OldVersion`].
+    pub const OLDEST: Self = Self([1, 24, 0]);
+
+    /// Reads what follows the `v`: one to three parts of one to four digits. `None` for anything else.
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = [0; 3];
+        for (count, part) in text.split('.').enumerate() {
+            if count == parts.len() || part.is_empty() || part.len() > 4 || !part.bytes().all(|b| b.is_ascii_digit()) {
+                return None;
+            }
+            parts[count] = part.parse().ok()?;
+        }
+        Some(Self(parts))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self([major, minor, patch]) = self;
+        write!(f, "{major}.{minor}")?;
+        if *patch > 0 { write!(f, ".{patch}") } else { Ok(()) }
+    }
+}
+
+/// Why a request line cannot be read the way the engine reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// Not one of [`Method::ALL`].
+    Method(String),
+    /// Absolute-form, authority-form or `*`: engines read the host in it, or ignore it, each in its own way.
+    NotOriginForm,
+    /// A raw `#`: a path byte for Go, the end of the target for others.
+    Fragment,
+    /// `%` without two hexadecimal digits behind it.
+    Escape {
+        /// `path` or `query`.
+        part: &'static str,
+    },
+    /// The decoded path is not UTF-8.
+    NotUtf8,
+    /// The decoded path or the query holds a byte below 0x20, or 0x7f.
+    Control,
+    /// The decoded path holds a backslash.
+    Backslash,
+    /// A raw `;` in the query: Go refuses the pair or drops it, depending on who reads.
+    Semicolon,
+    /// A first segment that starts like a version and is none.
+    BadVersion(String),
+    /// A Docker API version below [`Version::OLDEST`].
+    OldVersion(Version),
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method(method) => write!(f, "the method {method:?} is not one that a container engine knows"),
+            Self::NotOriginForm => f.write_str("the request target must be a path that starts with /"),
+            Self::Fragment => f.write_str("the request target holds a raw '#'; send %23"),
+            Self::Escape { part } => {
+                write!(f, "the {part} holds a '%' that two hexadecimal digits do not follow; send %25")
+            }
+            Self::NotUtf8 => f.write_str("the path is not UTF-8 once decoded"),
+            Self::Control => f.write_str("the request target holds a control character"),
+            Self::Backslash => f.write_str("the path holds a backslash"),
+            Self::Semicolon => f.write_str("the query holds a raw ';'; separate pairs with '&' and send %3B"),
+            Self::BadVersion(segment) => {
+                write!(f, "the API version {segment:?} is not 'v' and one to three numbers, as in /v1.43/")
+            }
+            Self::OldVersion(version) => write!(
+                f,
+                "API version {version} is too old, the oldest that can be judged is {}; upgrade the client or set DOCKER_API_VERSION",
+                Version::OLDEST
+            ),
+        }
+    }
+}
+
+/// A request as the rules see it and as the engine will receive it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    method: Method,
+    /// Decoded once, cleaned, with its version prefix.
+    path: String,
+    /// Where the path behind the version prefix starts: at its `/`.
+    unversioned: usize,
+    version: Option<Version>,
+    query: Option<String>,
+}
+
+impl Call {
+    /// Reads the method and the target of a request line.
+    ///
+    /// The path is decoded once; `//`, `.` and `..` are resolved, and one trailing slash stays. The query keeps its bytes,
+    /// but for those that RFC 3986 does not allow there: real clients send `"` and `{` raw, and they are escaped.
+    ///
+    /// # Errors
+    /// [`Malformed`] for everything that two readers could read in two ways.
+    pub fn read(method: &str, target: &str) -> Result<Self, Malformed> {
+        let method = Method::parse(method).ok_or_else(|| Malformed::Method(method.to_owned()))?;
+        if !target.starts_with('/') {
+            return Err(Malformed::NotOriginForm);
+        }
+        if target.contains('#') {
+            return Err(Malformed::Fragment);
+        }
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(read_query(query)?)),
+            None => (target, None),
+        };
+        let path = read_path(path)?;
+        let (version, unversioned) = read_version(&path)?;
+        Ok(Self { method, path, unversioned, version, query })
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The path that rules are matched with: decoded, cleaned, version prefix included.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The path behind the version prefix.
+    #[must_use]
+    pub fn unversioned_path(&self) -> &str {
+        &self.path[self.unversioned..]
+    }
+
+    /// The path's version prefix with its slash (`/v1.43`), or nothing.
+    pub(crate) fn version_prefix(&self) -> &str {
+        &self.path[..self.unversioned]
+    }
+
+    /// The version that the path names.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        self.version
+    }
+
+    /// The query without its `?`, still encoded.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
+    /// The request target for the engine, made from the judged path and query.
+    #[must_use]
+    pub fn target(&self) -> String {
+        let mut target = String::with_capacity(self.path.len() + self.query.as_ref().map_or(0, String::len) + 8);
+        target.extend(utf8_percent_encode(&self.path, PATH_ESCAPES));
+        if let Some(query) = &self.query {
+            target.push('?');
+            target.push_str(query);
+        }
+        target
+    }
+}
+
+/// What a path needs escaped (RFC 3986 §3.3); `%` itself is in it, since the judged path is a decoded one.
+const PATH_ESCAPES: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// What a query needs escaped (RFC 3986 §3.4); its own escapes stay as they are.
+const QUERY_ESCAPES: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+fn read_query(raw: &str) -> Result<String, Malformed> {
+    if raw.bytes().any(|b| b.is_ascii_control()) {
+        return Err(Malformed::Control);
+    }
+    if raw.contains(';') {
+        return Err(Malformed::Semicolon);
+    }
+    check_escapes(raw, "query")?;
+    Ok(utf8_percent_encode(raw, QUERY_ESCAPES).to_string())
+}
+
+fn read_path(raw: &str) -> Result<String, Malformed> {
+    check_escapes(raw, "path")?;
+    let decoded = percent_decode_str(raw).decode_utf8().map_err(|_| Malformed::NotUtf8)?;
+    if decoded.bytes().any(|b| b.is_ascii_control()) {
+        return Err(Malformed::Control);
+    }
+    if decoded.contains('\\') {
+        return Err(Malformed::Backslash);
+    }
+    Ok(clean(&decoded))
+}
+
+/// Engines refuse a broken escape in the path and drop the whole pair in a query: so it never goes out.
+fn check_escapes(text: &str, part: &'static str) -> Result<(), Malformed> {
+    let bytes = text.as_bytes();
+    let broken = |(at, _): (usize, &u8)| {
+        !(bytes.get(at + 1).is_some_and(u8::is_ascii_hexdigit) && bytes.get(at + 2).is_some_and(u8::is_ascii_hexdigit))
+    };
+    if bytes.iter().enumerate().filter(|(_, b)| **b == b'%').any(broken) {
+        return Err(Malformed::Escape { part });
+    }
+    Ok(())
+}
+
+/// Resolves `//`, `.` and `..`, never above the root, and keeps one trailing slash.
+fn clean(path: &str) -> String {
+    let mut clean = String::with_capacity(path.len());
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => clean.truncate(clean.rfind('/').unwrap_or(0)),
+            name => {
+                clean.push('/');
+                clean.push_str(name);
+            }
+        }
+    }
+    if clean.is_empty() || path.ends_with('/') {
+        clean.push('/');
+    }
+    clean
+}
+
+/// Finds the version prefix and where the rest starts.
+///
+/// Docker takes `v[0-9.]+` for a version and Podman `v[0-9][0-9A-Za-z.-]*`, while no endpoint starts like that: what looks
+/// like a version and is not a plain one is refused instead of being taken for a name.
+fn read_version(path: &str) -> Result<(Option<Version>, usize), Malformed> {
+    let segment = path[1..].split('/').next().unwrap_or_default();
+    let Some(digits) =
+        segment.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '.'))
+    else {
+        return Ok((None, 0));
+    };
+    let end = 1 + segment.len();
+    let version = Version::parse(digits).ok_or_else(|| Malformed::BadVersion(segment.to_owned()))?;
+    let rest = &path[end..];
+    if rest.is_empty() {
+        return Err(Malformed::BadVersion(segment.to_owned()));
+    }
+    // Podman numbers its own API by its releases, which started at 1.0 again.
+    let libpod = rest == "/libpod" || rest.starts_with("/libpod/");
+    if version < Version::OLDEST && !libpod {
+        return Err(Malformed::OldVersion(version));
+    }
+    Ok((Some(version), end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(target: &str) -> Result<String, Malformed> {
+        Call::read("GET", target).map(|call| call.path().to_owned())
+    }
+
+    fn sent(target: &str) -> String {
+        Call::read("GET", target).expect(target).target()
+    }
+
+    #[test]
+    fn paths_are_decoded_once_and_cleaned() {
+        for (target, want) in [
+            ("/containers/json", "/containers/json"),
+            ("/%63ontainers/json", "/containers/json"),
+            ("/containers/%2563reate", "/containers/%63reate"),
+            ("//containers//json", "/containers/json"),
+            ("/containers/./json", "/containers/json"),
+            ("/x/../containers/create", "/containers/create"),
+            ("/x/%2e%2e/containers/create", "/containers/create"),
+            ("/x%2f..%2fcontainers%2fcreate", "/containers/create"),
+            ("/../../etc", "/etc"),
+            ("/v1.43/../secrets", "/secrets"),
+            ("/networks/", "/networks/"),
+            ("/networks//", "/networks/"),
+            ("/", "/"),
+            ("/..", "/"),
+            ("/images/ghcr.io%2Fa%2Fb%3Atag/json", "/images/ghcr.io/a/b:tag/json"),
+            ("/volumes/caf%C3%A9", "/volumes/café"),
+            ("/volumes/a%20b", "/volumes/a b"),
+        ] {
+            assert_eq!(path(target).as_deref(), Ok(want), "{target}");
+        }
+    }
+
+    #[test]
+    fn what_is_judged_is_what_is_sent() {
+        for (target, want) in [
+            ("/containers/%2563reate", "/containers/%2563reate"),
+            ("/volumes/caf%c3%a9%20%22", "/volumes/caf%C3%A9%20%22"),
+            ("/images/a%3Fb%23c/json", "/images/a%3Fb%23c/json"),
+            ("/a/../b/?x=1", "/b/?x=1"),
+            ("/b?", "/b?"),
+            (
+                r#"/containers/json?filters={"health":["unhealthy"]}"#,
+                "/containers/json?filters=%7B%22health%22:%5B%22unhealthy%22%5D%7D",
+            ),
+            ("/b?x=%7B%22&y=a+b", "/b?x=%7B%22&y=a+b"),
+        ] {
+            assert_eq!(sent(target), want, "{target}");
+            assert_eq!(path(&sent(target)), path(target), "a second reader sees the same path: {target}");
+        }
+    }
+
+    #[test]
+    fn ambiguous_targets_are_refused() {
+        use Malformed::*;
+        for (target, want) in [
+            ("http://libpod/v1.41/build", NotOriginForm),
+            ("localhost:2375", NotOriginForm),
+            ("*", NotOriginForm),
+            ("", NotOriginForm),
+            ("/containers/json#x", Fragment),
+            ("/containers/json?x=#", Fragment),
+            ("/containers/%zz", Escape { part: "path" }),
+            ("/containers/%2", Escape { part: "path" }),
+            ("/containers/json?a=%", Escape { part: "query" }),
+            ("/containers/json?a=%u0041", Escape { part: "query" }),
+            ("/containers/%ff", NotUtf8),
+            ("/containers/%c0%ae%c0%ae/json", NotUtf8),
+            ("/containers/%00", Control),
+            ("/containers/a%0d%0aX:%20y", Control),
+            ("/containers/%09", Control),
+            ("/containers/%5c..%5ccreate", Backslash),
+            ("/containers/json?a=1;b=2", Semicolon),
+        ] {
+            assert_eq!(path(target), Err(want), "{target}");
+        }
+    }
+
+    #[test]
+    fn versions_are_read_as_the_engine_reads_them() {
+        let version =
+            |target: &str| Call::read("GET", target).map(|call| (call.version(), call.unversioned_path().to_owned()));
+        for (target, parts, rest) in [
+            ("/v1.43/info", [1, 43, 0], "/info"),
+            ("/v1.041/info", [1, 41, 0], "/info"),
+            ("/v01.41.0/info", [1, 41, 0], "/info"),
+            ("/v2/info", [2, 0, 0], "/info"),
+            ("/v1.12/libpod/info", [1, 12, 0], "/libpod/info"),
+            ("/v4.0.0/libpod/info", [4, 0, 0], "/libpod/info"),
+            ("/v1.43/v1.44/info", [1, 43, 0], "/v1.44/info"),
+        ] {
+            assert_eq!(version(target), Ok((Some(Version(parts)), rest.to_owned())), "{target}");
+        }
+        for target in ["/V1.43/info", "/version", "/volumes", "/v/info", "/info/v1.43"] {
+            assert_eq!(version(target), Ok((None, target.to_owned())), "{target}");
+        }
+        for target in [
+            "/v1.2.3.4/info",
+            "/v1..4/info",
+            "/v1.43./info",
+            "/v.1/info",
+            "/v1.43-rc1/info",
+            "/v1.43",
+            "/v99999.1/info",
+        ] {
+            assert!(matches!(version(target), Err(Malformed::BadVersion(_))), "{target}");
+        }
+        for target in ["/v1.23/info", "/v1/containers/json", "/v0.9/info", "/v1.12/libpodx", "/v1.23/libpod/../info"] {
+            assert!(matches!(version(target), Err(Malformed::OldVersion(_))), "{target}");
+        }
+    }
+
+    #[test]
+    fn methods_are_exact() {
+        for method in ["get", "CONNECT", "TRACE", "PROPFIND", "GETT", ""] {
+            assert_eq!(Call::read(method, "/_ping").map(|_| ()), Err(Malformed::Method(method.to_owned())));
+        }
+    }
+}

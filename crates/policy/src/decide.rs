@@ -1,0 +1,349 @@
+//! Compares a call with the rules of a profile.
+//!
+//! Everything is refused that no rule allows. Two kinds of call need more than a match: endpoints that hand over or write
+//! file contents or are a live channel (the vault), and paths that the endpoint table does not know. A rule opens those only
+//! where it names them: `GET /containers(/.*)?` was written to look at containers, not to read the files inside them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::call::Call;
+use crate::endpoint::{self, Endpoint};
+use crate::profile::Profile;
+use crate::rule::Rule;
+
+/// What became of a call.
+#[must_use]
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may go on.
+    Allow(Permit),
+    /// It ends here.
+    Deny(Denial),
+}
+
+/// Proof that the rules of a profile allow a call. Only [`decide`] makes one.
+#[derive(Debug)]
+pub struct Permit {
+    call: Call,
+    endpoint: Option<&'static Endpoint>,
+    rule: Arc<Rule>,
+}
+
+impl Permit {
+    /// The call that was judged.
+    #[must_use]
+    pub fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// The endpoint that it reaches, where the table knows it.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&'static Endpoint> {
+        self.endpoint
+    }
+
+    /// The rule that allowed it.
+    #[must_use]
+    pub fn rule(&self) -> &Arc<Rule> {
+        &self.rule
+    }
+}
+
+/// A call that the rules do not allow.
+#[derive(Debug)]
+pub struct Denial {
+    /// The call.
+    pub call: Call,
+    /// Why it is refused.
+    pub reason: Reason,
+    profile: String,
+}
+
+/// Why the rules refuse a call.
+#[derive(Debug)]
+pub enum Reason {
+    /// No rule matches method and path.
+    NoRule,
+    /// The rule matches, by a wildcard, an endpoint that only a rule that names it opens.
+    Vault {
+        /// The first such rule.
+        rule: Arc<Rule>,
+    },
+    /// The rule matches, by a wildcard, a path that no known engine serves.
+    Unknown {
+        /// The first such rule.
+        rule: Arc<Rule>,
+    },
+}
+
+impl Reason {
+    /// The word that the log carries.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoRule => "no_rule",
+            Self::Vault { .. } => "wildcard",
+            Self::Unknown { .. } => "unknown_endpoint",
+        }
+    }
+}
+
+/// Decides whether a client of this profile may make this call.
+pub fn decide(call: Call, profile: &Profile) -> Verdict {
+    let endpoint = Endpoint::of(&call);
+    let word = word_to_name(&call, endpoint);
+    let mut by_wildcard = None;
+    for rule in profile.rules.matching(&call) {
+        if word.as_ref().is_none_or(|word| names(rule, &call, word)) {
+            return Verdict::Allow(Permit { rule: Arc::clone(rule), call, endpoint });
+        }
+        by_wildcard.get_or_insert_with(|| Arc::clone(rule));
+    }
+    let reason = match by_wildcard {
+        None => Reason::NoRule,
+        Some(rule) if endpoint.is_some() => Reason::Vault { rule },
+        Some(rule) => Reason::Unknown { rule },
+    };
+    Verdict::Deny(Denial { call, reason, profile: profile.name.clone() })
+}
+
+/// The word of the path that a rule has to name, where a match alone is not enough.
+fn word_to_name(call: &Call, endpoint: Option<&Endpoint>) -> Option<Word> {
+    let path = call.unversioned_path();
+    match endpoint {
+        Some(endpoint) if endpoint.vault => Word::find(path, endpoint.word()),
+        Some(_) => None,
+        None => {
+            let mut segments = path[1..].split('/').filter(|segment| !segment.is_empty());
+            let first = segments.next()?;
+            // An unknown section must be named itself; in a known one, what is unknown is its end.
+            let last = segments.next_back();
+            Word::find(path, if endpoint::is_section(first) { last.unwrap_or(first) } else { first })
+        }
+    }
+}
+
+/// A segment of the unversioned path.
+struct Word {
+    text: String,
+    start: usize,
+}
+
+impl Word {
+    /// The last segment that reads so: the engine lets the last ones decide as well.
+    fn find(path: &str, text: &str) -> Option<Self> {
+        let at = path.rmatch_indices(text).map(|(at, _)| at).find(|at| {
+            path[..*at].ends_with('/') && matches!(path.as_bytes().get(at + text.len()), None | Some(b'/'))
+        })?;
+        Some(Self { text: text.to_owned(), start: at })
+    }
+}
+
+/// Whether a rule means this very word: it does not match when the word is replaced by one that no engine knows.
+fn names(rule: &Rule, call: &Call, word: &Word) -> bool {
+    let path = call.unversioned_path();
+    let (before, behind) = (&path[..word.start], &path[word.start + word.text.len()..]);
+    let prefix = call.version_prefix();
+    let by_wildcard = strangers(&word.text).any(|stranger| rule.covers(&format!("{prefix}{before}{stranger}{behind}")));
+    !by_wildcard
+}
+
+/// Words that no engine knows: short, long, of the same length, and each that shares a beginning or an end with the word, so
+/// that `a.*`, `[a-z]{7}` and `.*ive` are all seen to be wildcards.
+fn strangers(word: &str) -> impl Iterator<Item = String> {
+    let other: String = word.chars().map(stranger).collect();
+    let cuts: Vec<usize> = word.char_indices().map(|(at, _)| at).collect();
+    let shared = cuts.into_iter().flat_map({
+        let word = word.to_owned();
+        move |cut| {
+            let (head, tail) = word.split_at(cut);
+            let turned = |text: &str| text.chars().map(stranger).collect::<String>();
+            [format!("{head}{}", turned(tail)), format!("{}{tail}", turned(head))]
+        }
+    });
+    let known = word.to_owned();
+    [String::from("q"), "zq".repeat(16), other].into_iter().chain(shared).filter(move |made| *made != known)
+}
+
+/// Another character of the same kind.
+fn stranger(c: char) -> char {
+    match c {
+        'a'..='y' | 'A'..='Y' | '0'..='8' => char::from_u32(c as u32 + 1).unwrap_or(c),
+        'z' => 'a',
+        'Z' => 'A',
+        '9' => '0',
+        other => other,
+    }
+}
+
+impl fmt::Display for Denial {
+    /// What was refused, by which rule, and the line that would allow it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { call, reason, profile } = self;
+        let (method, path) = (call.method(), call.path());
+        match reason {
+            Reason::NoRule => write!(f, "no rule of profile {profile} allows {method} {path}")?,
+            Reason::Vault { rule } => write!(
+                f,
+                "{method} {path} hands over files or a live channel, which the wildcard of the rule `{rule}` does not open"
+            )?,
+            Reason::Unknown { rule } => {
+                write!(
+                    f,
+                    "{method} {path} is no endpoint of a known engine, and the wildcard of the rule `{rule}` does not open it"
+                )?;
+            }
+        }
+        write!(f, "; to allow it, add the rule: {}", self.rule_to_add())
+    }
+}
+
+impl Denial {
+    /// The narrowest rule that would allow the call on any object of its kind.
+    #[must_use]
+    pub fn rule_to_add(&self) -> String {
+        let method = self.call.method();
+        match Endpoint::of(&self.call) {
+            Some(endpoint) if !endpoint.is_catch_all() => format!("{method} {}", pattern(endpoint.shape)),
+            _ => format!("{method} %API_PREFIX%{}", regex::escape(self.call.unversioned_path())),
+        }
+    }
+}
+
+/// A shape of the endpoint table as a pattern of the rule language.
+fn pattern(shape: &str) -> String {
+    let (prefix, rest) = match shape.strip_prefix("/libpod/") {
+        Some(rest) => ("API_PREFIX_LIBPOD", rest),
+        None => ("API_PREFIX", &shape[1..]),
+    };
+    let (section, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let variable = format!("{prefix}_{}", section.trim_start_matches('_').to_uppercase());
+    let start = match crate::rule::VARIABLES.iter().any(|(name, _)| *name == variable) {
+        true => format!("%{variable}%"),
+        false => format!("%{prefix}%/{}", regex::escape(section)),
+    };
+    let rest = rest.split('/').map(|segment| match segment {
+        "{container}" => "%CONTAINER_ID_OR_NAME%".to_owned(),
+        "{image}" | "{image*}" => "%IMAGE_ID_OR_REFERENCE%".to_owned(),
+        "{volume}" => "%VOLUME_ID_OR_NAME%".to_owned(),
+        "{network}" => "%NETWORK_ID_OR_NAME%".to_owned(),
+        "{plugin*}" => "%PLUGIN_ID_OR_NAME%".to_owned(),
+        placeholder if placeholder.ends_with("*}") => ".+".to_owned(),
+        placeholder if placeholder.starts_with('{') => "[^/]+".to_owned(),
+        literal => regex::escape(literal),
+    });
+    format!("{start}{}", rest.collect::<Vec<_>>().join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::{BUILT_IN, RuleSet, parse};
+
+    fn profile(rules: &str) -> Profile {
+        let rules = parse("test", rules).unwrap_or_else(|mistakes| panic!("{}", mistakes[0]));
+        Profile { name: "default".to_owned(), rules: RuleSet::compile(rules).expect("small") }
+    }
+
+    fn verdict(rules: &str, request: &str) -> &'static str {
+        let (method, target) = request.split_once(' ').expect("METHOD TARGET");
+        match decide(Call::read(method, target).expect(target), &profile(rules)) {
+            Verdict::Allow(_) => "allow",
+            Verdict::Deny(denial) => denial.reason.code(),
+        }
+    }
+
+    const SEED: &str = "GET %API_PREFIX_EVENTS%\nGET,HEAD,POST %API_PREFIX_EXEC%(/.*)?\nGET,HEAD,POST %API_PREFIX_CONTAINERS%(/.*)?\n\
+        GET,HEAD %API_PREFIX_IMAGES%(/.*)?\nGET,HEAD %API_PREFIX_VOLUMES%(/.*)?\nGET,HEAD %API_PREFIX_NETWORKS%(/.*)?\nGET,HEAD %API_PREFIX_BUILD%(/.*)?";
+
+    #[test]
+    fn facts_of_the_rule_language() {
+        const READ: &str = "GET,HEAD %API_PREFIX_CONTAINERS%(/.*)?";
+        const NAMED: &str = "GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/archive";
+        for (rules, request, want) in [
+            // The documentation's four checks.
+            (SEED, "GET /v1.43/containers/json", "allow"),
+            (SEED, "POST /v1.43/containers/web/start", "allow"),
+            (SEED, "DELETE /v1.43/containers/web", "no_rule"),
+            (SEED, "POST /v1.43/images/create?fromImage=x", "no_rule"),
+            // What it lists as allowed and as blocked.
+            (SEED, "GET /events?filters={}", "allow"),
+            (SEED, "POST /containers/web/exec", "allow"),
+            (SEED, "POST /exec/0123/start", "allow"),
+            (SEED, "POST /containers/create?name=x", "allow"),
+            (SEED, "POST /containers/web/attach", "allow"),
+            (SEED, "GET /images/ghcr.io/a/b/json", "allow"),
+            (SEED, "PUT /containers/web/archive?path=/", "no_rule"),
+            (SEED, "POST /images/x/push", "no_rule"),
+            (SEED, "POST /build", "no_rule"),
+            (SEED, "POST /volumes/create", "no_rule"),
+            // Anchoring and normal form.
+            ("GET /containers/json|/info", "GET /containers/json/x", "no_rule"),
+            ("GET /containers/json|/info", "GET /x/info", "no_rule"),
+            (READ, "GET /containersXYZ", "no_rule"),
+            (READ, "GET /x/../containers/json", "allow"),
+            (READ, "POST /containers/json", "no_rule"),
+            ("GET %API_PREFIX_CONTAINERS%/json(\\?.*)?", "GET /containers/json?all=1", "allow"),
+            ("POST %API_PREFIX_CONTAINERS%/create", "POST /containers/%2563reate", "no_rule"),
+            (BUILT_IN, "HEAD /_ping", "allow"),
+            (BUILT_IN, "GET /v1.41/_ping", "allow"),
+            (BUILT_IN, "GET /libpod/_ping", "allow"),
+            (BUILT_IN, "GET /v4.0.0/libpod/_ping", "allow"),
+            (BUILT_IN, "HEAD /version", "no_rule"),
+            // A wildcard never opens the vault.
+            (SEED, "GET /containers/web/export", "wildcard"),
+            (SEED, "GET /v1.43/containers/web/archive?path=/etc", "wildcard"),
+            (SEED, "GET /containers/web/attach/ws", "wildcard"),
+            (SEED, "GET /images/x/get", "wildcard"),
+            (SEED, "GET /images/get?names=x", "wildcard"),
+            (SEED, "POST /containers/web/checkpoints", "wildcard"),
+            (READ, "GET /containers/archive/archive", "wildcard"),
+            ("GET .*", "GET /swarm/unlockkey", "wildcard"),
+            ("POST .*", "POST /session", "wildcard"),
+            ("POST %API_PREFIX%/(grpc|session)", "POST /session", "allow"),
+            ("GET /containers/[^/]+/a.*", "GET /containers/web/archive", "wildcard"),
+            ("GET /containers/[^/]+/[a-z]{7}", "GET /containers/web/archive", "wildcard"),
+            ("GET /containers/[^/]+/.*ive", "GET /containers/web/archive", "wildcard"),
+            ("GET /containers/[^/]+/.{6,}", "GET /containers/web/archive", "wildcard"),
+            ("GET /containers/[^/]+/(archive|logs)", "GET /containers/web/archive", "allow"),
+            ("GET /containers/.*archive", "GET /containers/web/archive", "allow"),
+            (NAMED, "GET /containers/web/archive", "allow"),
+            (NAMED, "GET /v1.43/containers/archive/archive", "allow"),
+            (NAMED, "GET /containers/web/export", "no_rule"),
+            ("GET .*\nGET %API_PREFIX_IMAGES%/get", "GET /images/get", "allow"),
+            // What no engine knows.
+            (SEED, "POST /containers/create;x", "unknown_endpoint"),
+            (SEED, "GET /containers/web/future", "unknown_endpoint"),
+            ("GET .*", "GET /future/thing", "unknown_endpoint"),
+            ("GET %API_PREFIX%/future/.*", "GET /v1.99/future/thing", "allow"),
+            ("GET %API_PREFIX_CONTAINERS%/.*/future", "GET /containers/web/future", "allow"),
+            ("GET .*", "GET /", "allow"),
+        ] {
+            assert_eq!(verdict(rules, request), want, "{rules} ← {request}");
+        }
+    }
+
+    #[test]
+    fn the_rule_to_add_allows_the_call() {
+        for endpoint in Endpoint::all() {
+            let target = endpoint.shape.replace("*}", "}").replace('{', "x-").replace('}', "");
+            let target = if target.starts_with("/libpod") { format!("/v5.0.0{target}") } else { target };
+            let request = format!("{} {target}", endpoint.method);
+            let call = Call::read(endpoint.method.as_str(), &target).expect("plain");
+            let Verdict::Deny(denial) = decide(call, &profile("")) else { panic!("{request}") };
+            assert_eq!(verdict(&denial.rule_to_add(), &request), "allow", "{request} with {}", denial.rule_to_add());
+        }
+    }
+
+    #[test]
+    fn a_denial_says_what_to_do() {
+        let call = Call::read("GET", "/v1.43/containers/web/logs").expect("plain");
+        let Verdict::Deny(denial) = decide(call, &profile("")) else { panic!("allowed") };
+        assert_eq!(
+            denial.to_string(),
+            "no rule of profile default allows GET /v1.43/containers/web/logs; \
+             to allow it, add the rule: GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/logs"
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! The rule language: which endpoints a client may call.
+//!
+//! ```text
+//! line     = *blank ( rule / comment ) *blank
+//! comment  = ( "!" / "#" ) text              ; a whole line
+//! rule     = methods 1*blank pattern [ 1*blank "#" text ]
+//! methods  = method *( "," method )          ; GET HEAD POST PUT DELETE PATCH OPTIONS
+//! pattern  = regular expression with %VARIABLES%, matched with the whole path, version prefix included
+//! ```
+
+mod dialect;
+mod matcher;
+mod parse;
+mod variable;
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use regex::Regex;
+
+use crate::call::Method;
+pub use matcher::RuleSet;
+pub use parse::{Mistake, parse};
+pub use variable::{VARIABLES, distance, expand};
+
+/// The rules that every profile has unless it asks for none: a client can find out what it talks to.
+pub const BUILT_IN: &str = "\
+GET,HEAD %API_PREFIX_PING%
+GET %API_PREFIX_VERSION%
+GET %API_PREFIX_INFO%
+GET,HEAD %_API_VERSION%?/libpod/_ping
+GET %API_PREFIX_LIBPOD_VERSION%
+GET %API_PREFIX_LIBPOD_INFO%
+";
+
+/// Where a rule was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// A file's path, `--rules`, the name of an environment variable, or `built-in`.
+    pub origin: Arc<str>,
+    /// From 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.origin, self.line)
+    }
+}
+
+/// One rule as it was written and as it is matched.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Where it stands.
+    pub position: Position,
+    /// `METHODS PATTERN`, without the comment.
+    pub text: String,
+    methods: Vec<Method>,
+    /// An expression of the `regex` crate, variables expanded, not yet anchored.
+    expression: String,
+    /// The expression on its own, compiled when a question about this rule alone comes up.
+    alone: OnceLock<Option<Regex>>,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}

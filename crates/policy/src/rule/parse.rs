@@ -1,0 +1,257 @@
+//! Reads rules, and says of a wrong line where it is wrong and what would be right.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use regex_syntax::ast;
+
+use super::{Position, Rule, dialect, variable};
+use crate::call::Method;
+
+/// What is wrong with a line of rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The line.
+    pub position: Position,
+    /// What is wrong with it, in one sentence.
+    pub what: String,
+    /// What was expected instead.
+    pub expected: String,
+    text: String,
+    /// In bytes of `text`.
+    at: Range<usize>,
+}
+
+impl Mistake {
+    /// The column in characters, from 1.
+    #[must_use]
+    pub fn column(&self) -> usize {
+        self.text[..self.at.start].chars().count() + 1
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.position.line.to_string();
+        let margin = " ".repeat(number.len());
+        // Tabs stay tabs, so that the caret stands under its character whatever a tab's width is.
+        let indent: String = self.text[..self.at.start].chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let carets = "^".repeat(self.text[self.at.clone()].chars().count().max(1));
+        writeln!(f, "{}", self.what)?;
+        writeln!(f, "{margin}--> {}:{}", self.position, self.column())?;
+        writeln!(f, "{margin} |")?;
+        writeln!(f, "{number} | {}", self.text)?;
+        writeln!(f, "{margin} | {indent}{carets}")?;
+        write!(f, "{margin} = {}", self.expected)
+    }
+}
+
+/// Reads a text of rules, one a line.
+///
+/// # Errors
+/// Every [`Mistake`] in the text; a text with one gives no rules.
+pub fn parse(origin: &str, text: &str) -> Result<Vec<Rule>, Vec<Mistake>> {
+    let origin: Arc<str> = origin.into();
+    let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
+    for (index, line) in text.split('\n').enumerate() {
+        let position = Position { origin: Arc::clone(&origin), line: index + 1 };
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        match parse_line(line) {
+            Ok(None) => {}
+            Ok(Some((methods, pattern))) => rules.push(Rule {
+                position,
+                text: format!("{} {pattern}", methods.iter().map(|m| m.as_str()).collect::<Vec<_>>().join(",")),
+                methods,
+                expression: dialect::from_go(&variable::expand(pattern)),
+                alone: OnceLock::new(),
+            }),
+            Err(Wrong { at, what, expected }) => {
+                mistakes.push(Mistake { position, what, expected, text: line.to_owned(), at })
+            }
+        }
+    }
+    if mistakes.is_empty() { Ok(rules) } else { Err(mistakes) }
+}
+
+struct Wrong {
+    at: Range<usize>,
+    what: String,
+    expected: String,
+}
+
+const BLANK: [char; 2] = [' ', '\t'];
+
+fn parse_line(line: &str) -> Result<Option<(Vec<Method>, &str)>, Wrong> {
+    let start = line.len() - line.trim_start_matches(BLANK).len();
+    let body = without_comment(line[start..].trim_end_matches(BLANK));
+    if body.is_empty() || body.starts_with(['!', '#']) {
+        return Ok(None);
+    }
+    let methods_end = body.find(BLANK).unwrap_or(body.len());
+    let methods = parse_methods(&body[..methods_end], start)?;
+    let pattern = body[methods_end..].trim_start_matches(BLANK);
+    if pattern.is_empty() {
+        let end = start + methods_end;
+        return Err(Wrong {
+            at: end..end,
+            what: "the rule has no pattern".to_owned(),
+            expected: "expected blanks and a pattern behind the methods, as in: GET %API_PREFIX_CONTAINERS%/json"
+                .to_owned(),
+        });
+    }
+    check_pattern(pattern, start + body.len() - pattern.len())?;
+    Ok(Some((methods, pattern)))
+}
+
+/// Cuts a trailing comment: a `#` behind a blank. A `#` inside a word is part of the pattern.
+fn without_comment(body: &str) -> &str {
+    match body.find(" #").into_iter().chain(body.find("\t#")).min() {
+        Some(at) => body[..at].trim_end_matches(BLANK),
+        None => body,
+    }
+}
+
+fn parse_methods(text: &str, start: usize) -> Result<Vec<Method>, Wrong> {
+    let mut methods = Vec::new();
+    let mut from = start;
+    for word in text.split(',') {
+        let at = from..from + word.len();
+        from = at.end + 1;
+        let Some(method) = Method::parse(word) else {
+            let known = Method::ALL.map(Method::as_str).join(", ");
+            let expected = match Method::parse(&word.to_ascii_uppercase()) {
+                Some(method) => format!("methods are written in upper case: {method}"),
+                None => format!("expected methods separated by commas without blanks: {known}"),
+            };
+            let what =
+                if word.is_empty() { "a method is missing".to_owned() } else { format!("{word:?} is not a method") };
+            return Err(Wrong { at, what, expected });
+        };
+        if !methods.contains(&method) {
+            methods.push(method);
+        }
+    }
+    Ok(methods)
+}
+
+fn check_pattern(pattern: &str, start: usize) -> Result<(), Wrong> {
+    let shifted = |range: Range<usize>| start + range.start..start + range.end;
+    for (range, name) in variable::uses(pattern) {
+        if variable::value(name).is_none() {
+            let expected = match variable::nearest(name) {
+                Some(nearest) => format!("the nearest variable is %{nearest}%"),
+                None => "docs/rules.md lists the variables".to_owned(),
+            };
+            return Err(Wrong { at: shifted(range), what: format!("unknown variable %{name}%"), expected });
+        }
+    }
+    if let Some(range) = percent_escape(pattern) {
+        return Err(Wrong {
+            at: shifted(range),
+            what: "the pattern holds a percent-escape, and would never match".to_owned(),
+            expected: "patterns see the decoded path: write the character itself".to_owned(),
+        });
+    }
+    check_expression(pattern).map_err(|(range, what)| Wrong {
+        at: shifted(range),
+        what,
+        expected: "expected a regular expression that matches the whole path".to_owned(),
+    })
+}
+
+/// `%2F` and the like, outside of variables.
+fn percent_escape(pattern: &str) -> Option<Range<usize>> {
+    let masked = mask_variables(pattern);
+    let hex = |at: usize| masked.as_bytes().get(at).is_some_and(u8::is_ascii_hexdigit);
+    masked.match_indices('%').map(|(at, _)| at).find(|at| hex(at + 1) && hex(at + 2)).map(|at| at..at + 3)
+}
+
+/// Parses the expression with its variables masked by as many letters, so that positions stay those of the line.
+fn check_expression(pattern: &str) -> Result<(), (Range<usize>, String)> {
+    let masked = mask_variables(pattern);
+    let at = |span: &ast::Span| span.start.offset.min(pattern.len())..span.end.offset.min(pattern.len());
+    ast::parse::Parser::new().parse(&masked).map_err(|error| (at(error.span()), error.kind().to_string()))?;
+    // What parses may still be refused: a class that needs Unicode tables, or a size beyond the limit.
+    let expression = dialect::from_go(&variable::expand(pattern));
+    super::matcher::check(&expression).map_err(|reason| (0..pattern.len(), reason))
+}
+
+fn mask_variables(pattern: &str) -> String {
+    let mut masked = pattern.to_owned();
+    for (range, _) in variable::uses(pattern) {
+        let length = range.len();
+        masked.replace_range(range, &"x".repeat(length));
+    }
+    masked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(rules: &str) -> Vec<String> {
+        parse("test", rules).unwrap_or_else(|m| panic!("{}", m[0])).iter().map(ToString::to_string).collect()
+    }
+
+    fn mistake(line: &str) -> String {
+        parse("rules.list", line).expect_err(line)[0].to_string()
+    }
+
+    #[test]
+    fn rules_are_read_with_comments_of_all_three_kinds() {
+        assert_eq!(
+            texts(
+                "! old style\n# new style\n\n  \t\r\n \t GET,HEAD \t %API_PREFIX_PING%  \r\nPOST /a#b   # why # really\nGET /x\t#y\n  # indented"
+            ),
+            ["GET,HEAD %API_PREFIX_PING%", "POST /a#b", "GET /x"]
+        );
+    }
+
+    #[test]
+    fn positions_count_every_line() {
+        let rules = parse("CETUSGUARD_RULES", "\n# x\nGET /a\n").expect("valid");
+        assert_eq!(rules[0].position.to_string(), "CETUSGUARD_RULES:3");
+    }
+
+    #[test]
+    fn mistakes_point_at_their_place() {
+        for (line, column, what) in [
+            ("%API_PREFIX%/x", 1, "\"%API_PREFIX%/x\" is not a method"),
+            ("GET,HEAD, /x", 10, "a method is missing"),
+            (", /x", 1, "a method is missing"),
+            ("GET", 4, "the rule has no pattern"),
+            ("GET # /x", 4, "the rule has no pattern"),
+            ("  get /x", 3, "\"get\" is not a method"),
+            ("GET,FETCH /x", 5, "\"FETCH\" is not a method"),
+            ("CONNECT /x", 1, "\"CONNECT\" is not a method"),
+            ("GET %API_PREFIX_CONTAINER%/json", 5, "unknown variable %API_PREFIX_CONTAINER%"),
+            ("GET %API_PREFIX%/[9-0]+/x", 19, "invalid character class range, the start must be <= the end"),
+            ("GET /(a", 6, "unclosed group"),
+            ("GET /images/.*%2F.*", 15, "the pattern holds a percent-escape, and would never match"),
+            ("GET /é/(a", 8, "unclosed group"),
+            ("GET /a{1000}{1000}{1000}", 5, "the expression is too large once compiled"),
+        ] {
+            let mistakes = parse("rules.list", line).expect_err(line);
+            assert_eq!((mistakes[0].column(), mistakes[0].what.as_str()), (column, what), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_reads_well() {
+        assert_eq!(
+            mistake("GET /ok\nGET,HEAD %API_PREFIX_CONTAINER%/json"),
+            "unknown variable %API_PREFIX_CONTAINER%\n \
+             --> rules.list:2:10\n  \
+             |\n\
+             2 | GET,HEAD %API_PREFIX_CONTAINER%/json\n  \
+             |          ^^^^^^^^^^^^^^^^^^^^^^\n  \
+             = the nearest variable is %API_PREFIX_CONTAINERS%"
+        );
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        assert_eq!(parse("r", "GET\nPOST /(\nget /x\nGET /fine").expect_err("three").len(), 3);
+    }
+}
