@@ -104,6 +104,6 @@ async fn journey(conn: &mut Conn, client: &Client, proxy: &Proxy, record: &mut R
     if answered.is_tunnel() {
         hijack::tunnel(answered, conn, proxy, record).await
     } else {
-        answer::answer(answered, &message, conn, proxy, record).await
+        answer::answer(answered, conn, proxy, record).await
     }
 }

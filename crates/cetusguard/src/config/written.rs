@@ -66,7 +66,7 @@ fn read(
         if option.many == Many::No && values.len() > 1 {
             mistakes.push(Mistake::new(format!("--{} is given {} times", option.name, values.len()), "give it once"));
         }
-        if values.iter().any(|(value, _)| value.is_empty()) {
+        if option.many != Many::Texts && values.iter().any(|(value, _)| value.is_empty()) {
             mistakes.push(Mistake::new(format!("--{} is empty", option.name), "give it a value or leave it out"));
         }
         return values;

@@ -3,22 +3,20 @@
 use super::audit::{Ended, Record};
 use super::forward::{Answered, attend};
 use super::listen::Conn;
-use super::normalise::Message;
 use super::{End, Next, Proxy};
 use crate::wire::{Body, Framing, PumpError, ResponseHead, pump, send_head};
 
 /// Passes the answer on: the head the moment that it is there, the body without holding back a byte.
 pub(super) async fn answer(
     answered: Answered,
-    message: &Message,
     conn: &mut Conn,
     proxy: &Proxy,
     record: &mut Record,
 ) -> Result<Next, End> {
     let spoiled = answered.spoils_early_bytes(&conn.parts().0.input);
     let Answered { mut engine, head, framing, follows, .. } = answered;
+    let close = conn.closes || spoiled || framing == Framing::UntilClose || *proxy.stopping.borrow();
     let (client, body) = conn.parts();
-    let close = message.closes || spoiled || framing == Framing::UntilClose || *proxy.stopping.borrow();
     let mut down = Body::new(framing);
     let bytes = response_head(&head, &framing_lines(&head), close);
     send_head(&bytes, &mut engine.input, &mut down, &mut client.output, &record.bytes_out).await.map_err(cut)?;

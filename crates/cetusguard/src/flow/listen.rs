@@ -133,6 +133,8 @@ pub(super) struct Conn {
     served: bool,
     /// The body of the request that is being served; `None` while it is not known where that request ends.
     pub(super) body: Option<Body>,
+    /// The client closes the connection after this request's answer.
+    pub(super) closes: bool,
     _held: Held,
 }
 
@@ -152,7 +154,7 @@ impl Pending {
             }
         };
         match stream {
-            Ok(stream) => Some(Conn { stream, peer, served: false, body: None, _held: self.held }),
+            Ok(stream) => Some(Conn { stream, peer, served: false, body: None, closes: false, _held: self.held }),
             Err(why) => {
                 let line = proxy.log.line(Level::Notice, "TLS handshake failed");
                 proxy.log.send(line.text("client", &peer).text("detail", &why));
@@ -245,9 +247,10 @@ impl Conn {
     }
 }
 
-/// Answers with the refusal. The connection goes on only if it is known where this request ended and nothing of it is left.
+/// Answers with the refusal. The connection goes on only if the request was well-formed and nothing of it is left: behind one
+/// that was not, nobody can say where the next one starts.
 pub(super) async fn refuse(conn: &mut Conn, refusal: &Refusal, record: &mut Record) -> Next {
-    let close = !conn.body.as_ref().is_some_and(Body::is_empty);
+    let close = conn.closes || refusal.status() == 400 || !conn.body.as_ref().is_some_and(Body::is_empty);
     record.refused(refusal);
     if refusal.send(&mut conn.stream.output, record.is_head(), close).await.is_err() {
         return Next::Close;

@@ -16,8 +16,6 @@ pub(super) struct Message {
     pub(super) framing: Framing,
     /// The client waits for `100 Continue` before it sends the body.
     pub(super) expects_continue: bool,
-    /// The client closes the connection after the answer.
-    pub(super) closes: bool,
 }
 
 /// Reads a head in the one way that the engine reads it, or refuses it.
@@ -26,10 +24,10 @@ pub(super) struct Message {
 pub(super) fn normalise(head: RequestHead, conn: &mut Conn, record: &mut Record) -> Result<(Call, Message), Refusal> {
     let framing = request_framing(&head.headers).map_err(Refusal::Head)?;
     conn.body = Some(Body::new(framing));
+    conn.closes = head.headers.has_token("connection", "close");
     let call = Call::read(head.method(), head.target()).map_err(Refusal::Line)?;
     record.read(&call);
     let headers = head.headers;
     let expects_continue = framing != Framing::None && headers.has_token("expect", "100-continue");
-    let closes = headers.has_token("connection", "close");
-    Ok((call, Message { headers, framing, expects_continue, closes }))
+    Ok((call, Message { headers, framing, expects_continue }))
 }

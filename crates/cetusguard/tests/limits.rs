@@ -1,0 +1,111 @@
+//! Time and size: slow, oversized and idle clients, and very many of them.
+
+use std::time::{Duration, Instant};
+
+use cetusguard_testkit::{Client, Engine, ProxyBuilder, eventually};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
+
+#[test]
+fn oversized_heads_are_refused() {
+    let engine = Engine::ok();
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "").start();
+    let long = "x".repeat(70 << 10);
+    let many = "X: y\r\n".repeat(200);
+    for head in [
+        format!("GET /{long} HTTP/1.1\r\n\r\n"),
+        format!("GET /_ping HTTP/1.1\r\nX: {long}\r\n\r\n"),
+        format!("GET /_ping HTTP/1.1\r\n{many}\r\n"),
+        long.clone(),
+    ] {
+        let mut client = proxy.client();
+        client.send(&head);
+        assert_eq!(client.read_response().status, 431);
+        assert!(client.is_closed());
+    }
+    assert!(engine.received().is_empty());
+    // Just below the limit it passes.
+    let mut client = proxy.client();
+    client.send(format!("GET /_ping HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(60 << 10)));
+    assert_eq!(client.read_response().status, 200);
+}
+
+#[test]
+fn slow_heads_are_given_up_on() {
+    let engine = Engine::ok();
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "").arg("--head-timeout", "300ms").start();
+    let mut client = proxy.client();
+    let started = Instant::now();
+    // A byte every now and then does not buy time.
+    for byte in "GET /_ping HTTP/1.1\r\nX: 0123456789".bytes() {
+        if !client.send([byte]) || started.elapsed() > Duration::from_secs(2) {
+            break;
+        }
+        std::thread::park_timeout(Duration::from_millis(30));
+    }
+    assert_eq!(client.read_response().status, 408);
+    assert!(engine.received().is_empty());
+}
+
+#[test]
+fn slow_bodies_of_short_requests_are_given_up_on() {
+    let engine = Engine::start(|_, link| {
+        link.drain();
+    });
+    let proxy =
+        ProxyBuilder::new(PROGRAM, &engine, "POST %API_PREFIX_CONTAINERS%/.*").arg("--answer-timeout", "200ms").start();
+    let mut client = proxy.client();
+    client.send("POST /containers/c/update HTTP/1.1\r\nContent-Length: 2000000\r\n\r\n{");
+    assert_eq!(client.read_response().status, 408);
+    eventually("the engine is rid of it", || engine.open() == 0);
+}
+
+#[test]
+fn idle_connections_are_closed() {
+    let engine = Engine::ok();
+    let proxy =
+        ProxyBuilder::new(PROGRAM, &engine, "").arg("--idle-timeout", "200ms").arg("--head-timeout", "200ms").start();
+    // One that never said a word, and one that has been served.
+    let mut silent = proxy.client();
+    assert!(silent.is_closed());
+    let mut served = proxy.client();
+    assert_eq!(served.request("GET /_ping").status, 200);
+    assert!(served.is_closed());
+}
+
+/// 10,000 connections that are opened and left: bounded, and gone when they are gone.
+#[test]
+fn ten_thousand_idle_connections_do_no_harm() {
+    let engine = Engine::ok();
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "").arg("--max-connections", "1000").start();
+    assert!(proxy.serves());
+    let before = proxy.descriptors();
+    for _ in 0..20 {
+        let clients: Vec<Client> = (0..500).map(|_| proxy.client()).collect();
+        assert_eq!(clients.len(), 500);
+    }
+    assert!(proxy.serves());
+    eventually("the descriptors are back", || proxy.descriptors() <= before + 1);
+    let memory = proxy.memory("VmRSS");
+    assert!(memory < 16 << 10, "{memory} KiB");
+}
+
+/// Beyond the limit clients wait; they are served when another one leaves.
+#[test]
+fn clients_beyond_the_limit_wait() {
+    let engine = Engine::ok();
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "").arg("--max-connections", "4").start();
+    let clients: Vec<Client> = (0..4)
+        .map(|_| {
+            let mut client = proxy.client();
+            assert_eq!(client.request("GET /_ping").status, 200);
+            client
+        })
+        .collect();
+    let mut waiting = proxy.client();
+    waiting.send("GET /_ping HTTP/1.1\r\n\r\n");
+    eventually("the others are still there", || proxy.descriptors() > 8);
+    assert_eq!(engine.received().concat().matches("GET /_ping").count(), 4);
+    drop(clients);
+    assert_eq!(waiting.read_response().status, 200);
+}

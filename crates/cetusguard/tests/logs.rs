@@ -1,0 +1,145 @@
+//! The log: one line a request, at the level that it deserves, and no way to forge one.
+
+use cetusguard_testkit::{Engine, Proxy, ProxyBuilder};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
+const RULES: &str = "GET,POST %API_PREFIX_CONTAINERS%(/.*)?";
+
+fn proxy(engine: &Engine, level: &str, format: &str) -> Proxy {
+    let builder = ProxyBuilder::bare(PROGRAM).arg("--backend-addr", &engine.address()).arg("--rules", RULES);
+    builder.arg("--log-level", level).arg("--log-format", format).frontend("tcp://127.0.0.1:0").start()
+}
+
+fn lines(proxy: &Proxy) -> Vec<String> {
+    proxy.log().into_iter().filter(|line| line.contains("request")).collect()
+}
+
+#[test]
+fn a_record_has_all_its_fields() {
+    let engine = Engine::ok();
+    let proxy = proxy(&engine, "7", "logfmt");
+    let mut client = proxy.client();
+    client.send(
+        "POST /v1.43/containers/c/start?secret=1 HTTP/1.1\r\nUser-Agent: docker/28.2\r\nContent-Length: 2\r\n\r\n{}",
+    );
+    assert_eq!(client.read_response().status, 200);
+    // The documentation's own way to look at writes.
+    let line = proxy.logged(&["method=POST"]);
+    for want in [
+        "level=debug msg=\"request allowed\" method=POST path=/v1.43/containers/c/start status=200 client=127.0.0.1:",
+        " profile=default rule=\"--rules:1: GET,POST %API_PREFIX_CONTAINERS%(/.*)?\" bytes_in=",
+        " bytes_out=2 duration=",
+        " user_agent=docker/28.2 request_id=1",
+    ] {
+        assert!(line.contains(want), "{want} in {line}");
+    }
+    assert!(line.starts_with("time=20") && !line.contains("secret"), "{line}");
+}
+
+#[test]
+fn json_lines_are_json() {
+    let engine = Engine::ok();
+    let proxy = proxy(&engine, "debug", "json");
+    assert_eq!(proxy.client().request("DELETE /containers/%22%7B").status, 403);
+    let _ = proxy.logged(&["request refused"]);
+    for line in proxy.log() {
+        assert!(line.starts_with("{\"time\":\"20") && line.ends_with('}'), "{line}");
+    }
+    let refused = proxy.logged(&["request refused"]);
+    assert!(refused.contains("\"path\":\"/containers/\\\"{\"") && refused.contains("\"status\":403"), "{refused}");
+}
+
+/// Level → which of an allowed, a refused and a failed request are in the log.
+#[test]
+fn levels_choose_what_is_written() {
+    for (level, allowed, refused, failed) in [
+        ("7", true, true, true),
+        ("6", false, true, true),
+        ("4", false, true, true),
+        ("3", false, false, true),
+        ("2", false, false, false),
+        ("0", false, false, false),
+    ] {
+        let engine =
+            Engine::start(
+                |exchange, link| if exchange.line.contains("broken") { link.close() } else { link.answer(200, "OK") },
+            );
+        let mut proxy = ProxyBuilder::bare(PROGRAM)
+            .arg("--backend-addr", &engine.address())
+            .arg("--rules", RULES)
+            .arg("--log-level", level)
+            .arg("--frontend-addr", &format!("unix://{}.front", engine.path()))
+            .spawn();
+        let address = format!("unix://{}.front", engine.path());
+        cetusguard_testkit::eventually("it listens", || {
+            std::path::Path::new(&address[7..]).exists()
+                && std::os::unix::net::UnixStream::connect(&address[7..]).is_ok()
+        });
+        let mut client = cetusguard_testkit::Client::connect(&address);
+        assert_eq!(client.request("GET /containers/json").status, 200);
+        assert_eq!(client.request("DELETE /containers/c").status, 403);
+        assert_eq!(client.request("GET /containers/broken/json").status, 502);
+        proxy.signal("TERM");
+        assert!(proxy.wait().success());
+        let has = |part: &str| proxy.log().iter().any(|line| line.contains(part));
+        let found = || (has("request allowed"), has("request refused"), has("request failed"));
+        if level == "0" || level == "2" {
+            assert_eq!(found(), (allowed, refused, failed), "level {level}");
+        } else {
+            cetusguard_testkit::eventually(&format!("level {level}"), || found() == (allowed, refused, failed));
+        }
+    }
+}
+
+#[test]
+fn no_request_forges_a_line() {
+    let engine = Engine::ok();
+    let proxy = proxy(&engine, "7", "logfmt");
+    for request in [
+        "GET /containers/x%20level=info%20msg=%22forged%22 HTTP/1.1\r\n\r\n",
+        "GET /containers/json HTTP/1.1\r\nUser-Agent: x level=emerg msg=\"forged\"\r\n\r\n",
+        "GET /containers/%E2%80%A8forged/json HTTP/1.1\r\n\r\n",
+        "GET /containers/a%0aforged HTTP/1.1\r\n\r\n",
+    ] {
+        let mut client = proxy.client();
+        client.send(request);
+        assert_ne!(client.read_response().status, 0);
+    }
+    let _ = proxy.logged(&["request_id=4"]);
+    for line in lines(&proxy) {
+        assert_eq!(line.matches(" level=").count() - line.matches("x level=").count(), 1, "{line}");
+        assert!(!line.contains("msg=\"forged\"") && !line.contains('\u{2028}'), "{line}");
+    }
+}
+
+/// A reader that does not read stops no request; what was lost is counted.
+#[test]
+fn a_stuck_reader_of_the_log_stops_nobody() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let engine = Engine::ok();
+    let mut child = Command::new(PROGRAM)
+        .args(["--backend-addr", &engine.address(), "--log-level", "7", "--rules", RULES])
+        .args(["--frontend-addr", &format!("unix://{}.front", engine.path())])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program");
+    let address = format!("unix://{}.front", engine.path());
+    cetusguard_testkit::eventually("it listens", || std::os::unix::net::UnixStream::connect(&address[7..]).is_ok());
+    let mut client = cetusguard_testkit::Client::connect(&address);
+    // More than a pipe and the queue hold together.
+    for _ in 0..12_000 {
+        assert_eq!(client.request("GET /containers/json").status, 200);
+    }
+    let mut log = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    let lost = std::iter::from_fn(|| {
+        line.clear();
+        log.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        Some(line.contains("log records lost") && line.contains("count="))
+    })
+    .any(|lost| lost);
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(lost, "a line says how many records were lost");
+}

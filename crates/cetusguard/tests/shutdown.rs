@@ -1,0 +1,61 @@
+//! SIGTERM and SIGINT: requests finish, streams end, the program ends with 0.
+
+use std::net::TcpStream;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+
+use cetusguard_testkit::{Engine, PATIENCE, ProxyBuilder, eventually};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
+const RULES: &str = "GET,POST %API_PREFIX%/(events|containers/.*)";
+
+#[test]
+fn requests_finish_and_streams_end() {
+    let (finish, finished) = channel::<()>();
+    let finished = Mutex::new(finished);
+    let engine = Engine::start(move |exchange, link| {
+        if exchange.line.contains("events") {
+            link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n");
+            link.wait_for_close();
+        } else {
+            finished.lock().expect("one user").recv_timeout(PATIENCE).expect("the test goes on");
+            link.answer(200, "done");
+        }
+    });
+    let mut proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).start();
+    let mut stream = proxy.client();
+    stream.send("GET /events HTTP/1.1\r\n\r\n");
+    assert_eq!(stream.read_head().status, 200);
+    assert_eq!(stream.read_chunk(), "one");
+    let mut request = proxy.client();
+    request.send("POST /containers/c/stop HTTP/1.1\r\n\r\n");
+    let mut idle = proxy.client();
+    eventually("the engine has both", || engine.received().len() == 2);
+
+    proxy.signal("TERM");
+    assert!(stream.is_closed(), "the stream ends, without a final chunk");
+    assert!(idle.is_closed());
+    let address = proxy.address().trim_start_matches("tcp://").to_owned();
+    eventually("nobody listens any more", || TcpStream::connect(&address).is_err());
+    finish.send(()).expect("the engine waits");
+    let response = request.read_response();
+    assert_eq!((response.body.as_str(), response.header("connection")), ("done", Some("close")));
+    assert!(proxy.wait().success());
+    assert!(proxy.logged(&["reason=stopped"]).contains("path=/events"));
+    let _ = proxy.logged(&["msg=stopped"]);
+}
+
+#[test]
+fn a_request_that_does_not_finish_is_cut_after_the_drain() {
+    let engine = Engine::start(|_, link| {
+        link.drain();
+    });
+    let mut proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).arg("--drain-timeout", "200ms").start();
+    let mut client = proxy.client();
+    client.send("POST /containers/c/stop HTTP/1.1\r\n\r\n");
+    eventually("the engine has it", || engine.received().len() == 1);
+    proxy.signal("INT");
+    assert!(proxy.wait().success());
+    let _ = proxy.logged(&["drain-timeout is over"]);
+    let _ = proxy.logged(&["path=/containers/c/stop"]);
+}

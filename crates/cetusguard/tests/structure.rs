@@ -1,0 +1,115 @@
+//! The shape of the source: who may use what. `docs/life-of-a-request.md` relies on it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Every source file below a folder with its text, as far as its tests.
+#[expect(clippy::disallowed_methods, reason = "a test may read the source that it is about")]
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder").map_while(Result::ok) {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).expect("a source file");
+                let text = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+                let name = path.strip_prefix(root()).expect("below the root").display().to_string();
+                found.push((name, text));
+            }
+        }
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+/// Lines of code, without comments.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn the_policy_is_pure() {
+    for (name, text) in sources("crates/policy/src") {
+        for banned in
+            ["tokio", "std::net", "std::fs", "std::io", "std::env", "std::time", "async ", "cetusguard::", "unsafe"]
+        {
+            assert!(!code(&text).any(|line| line.contains(banned)), "{name} uses {banned}");
+        }
+    }
+}
+
+/// Only `flow.rs` calls the steps. A step may use what earlier ones make, never what later ones do.
+#[test]
+fn steps_use_earlier_steps_only() {
+    // In the order of the journey; the record accompanies all of it, connections are there before and after.
+    let order = ["audit", "identify", "listen", "normalise", "forward", "answer", "hijack"];
+    for (name, text) in sources("crates/cetusguard/src/flow") {
+        let step = name.trim_start_matches("crates/cetusguard/src/flow/").trim_end_matches(".rs");
+        let Some(place) = order.iter().position(|known| *known == step) else { continue };
+        for later in &order[place + 1..] {
+            // Who a client is comes from its connection; the record names both.
+            if matches!((step, *later), ("identify", "listen") | ("audit", "identify")) {
+                continue;
+            }
+            assert!(
+                !code(&text).any(|line| line.contains(&format!("super::{later}"))),
+                "{name} uses the later step {later}"
+            );
+        }
+    }
+}
+
+#[test]
+fn each_power_has_one_place() {
+    for (power, places) in [
+        // Raw paths are read, and paths for the engine written, in one file.
+        ("percent_decode", &["crates/policy/src/call.rs"][..]),
+        ("utf8_percent_encode", &["crates/policy/src/call.rs"]),
+        // Connections to the engine.
+        ("TcpStream::connect", &["crates/cetusguard/src/backend.rs"]),
+        ("backend.connect", &["crates/cetusguard/src/flow/forward.rs"]),
+        ("backend.kept", &["crates/cetusguard/src/flow/forward.rs"]),
+        // Error responses.
+        ("\"message\"", &["crates/cetusguard/src/refusal.rs"]),
+        // Permits are made by the decision alone.
+        ("Permit {", &["crates/policy/src/decide.rs"]),
+        // Only the configuration and TLS read files.
+        ("File::open", &["crates/cetusguard/src/config/mod.rs"]),
+    ] {
+        for (name, text) in sources("crates/policy/src").into_iter().chain(sources("crates/cetusguard/src")) {
+            let used = code(&text).any(|line| line.contains(power) && !line.contains("impl Permit"));
+            assert!(!used || places.contains(&name.as_str()), "{name} uses {power}, which belongs to {places:?}");
+        }
+    }
+}
+
+#[test]
+fn flow_and_policy_see_only_the_meaning_of_the_configuration() {
+    for (name, text) in sources("crates/cetusguard/src/flow") {
+        assert!(!code(&text).any(|line| line.contains("config::written") || line.contains("config::option")), "{name}");
+    }
+}
+
+#[test]
+fn files_stay_short() {
+    for (name, text) in sources("crates/policy/src").into_iter().chain(sources("crates/cetusguard/src")) {
+        let lines = text.lines().count();
+        assert!(lines <= 400, "{name} has {lines} lines before its tests");
+    }
+}
+
+#[test]
+fn nothing_panics_on_purpose() {
+    for (name, text) in sources("crates/policy/src").into_iter().chain(sources("crates/cetusguard/src")) {
+        for word in [".unwrap()", "panic!", "unreachable!", "todo!", "unimplemented!", "process::exit"] {
+            assert!(!code(&text).any(|line| line.contains(word)), "{name} has {word}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! A container engine that does as it is told and records what it gets.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::{PATIENCE, TempDir};
+
+/// What one connection to the engine has received, byte for byte.
+type Received = Arc<Mutex<Vec<u8>>>;
+type Script = dyn Fn(&Exchange, &mut Link) + Send + Sync;
+
+/// An engine on a Unix socket. Dropped, it stops listening; its connections end with their scripts.
+pub struct Engine {
+    folder: TempDir,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    connections: Mutex<Vec<Received>>,
+    open: AtomicUsize,
+}
+
+/// One request as the engine has read it.
+#[derive(Debug)]
+pub struct Exchange {
+    /// `METHOD TARGET`.
+    pub line: String,
+    /// Header lines without their line ends.
+    pub headers: Vec<String>,
+    /// The body, where its length is declared; a chunked one is left to the script.
+    pub body: Vec<u8>,
+}
+
+impl Exchange {
+    /// The value of a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+}
+
+/// The engine's end of a connection.
+pub struct Link {
+    reader: BufReader<Recorder>,
+    writer: UnixStream,
+}
+
+struct Recorder {
+    stream: UnixStream,
+    received: Received,
+}
+
+impl Read for Recorder {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(buf)?;
+        self.received.lock().expect("no test panics here").extend_from_slice(&buf[..read]);
+        Ok(read)
+    }
+}
+
+impl Engine {
+    /// An engine that answers every request with what the script writes. The connection is kept alive.
+    pub fn start(script: impl Fn(&Exchange, &mut Link) + Send + Sync + 'static) -> Self {
+        let engine = Self { folder: TempDir::new(), state: Arc::default() };
+        engine.listen(Arc::new(script));
+        engine
+    }
+
+    /// An engine that answers every request with 200 and two bytes.
+    #[must_use]
+    pub fn ok() -> Self {
+        Self::start(|_, link| link.answer(200, "OK"))
+    }
+
+    /// An engine at whose address nobody listens.
+    #[must_use]
+    pub fn absent() -> Self {
+        Self { folder: TempDir::new(), state: Arc::default() }
+    }
+
+    fn listen(&self, script: Arc<Script>) {
+        let listener =
+            UnixListener::bind(self.folder.path().join("engine.sock")).expect("a socket in a temporary folder");
+        let state = Arc::clone(&self.state);
+        std::thread::spawn(move || {
+            while let Ok((stream, _)) = listener.accept() {
+                let received = Received::default();
+                state.connections.lock().expect("no test panics here").push(Arc::clone(&received));
+                let (state, script) = (Arc::clone(&state), Arc::clone(&script));
+                state.open.fetch_add(1, SeqCst);
+                std::thread::spawn(move || {
+                    serve(stream, received, &*script);
+                    state.open.fetch_sub(1, SeqCst);
+                });
+            }
+        });
+    }
+
+    /// The path of its socket.
+    #[must_use]
+    pub fn path(&self) -> String {
+        self.folder.file("engine.sock")
+    }
+
+    /// Its address for `--backend-addr`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("unix://{}", self.path())
+    }
+
+    /// What each connection has received so far.
+    ///
+    /// # Panics
+    /// Never in a passing test.
+    #[must_use]
+    pub fn received(&self) -> Vec<String> {
+        let connections = self.state.connections.lock().expect("no test panics here");
+        connections
+            .iter()
+            .map(|one| String::from_utf8_lossy(&one.lock().expect("no test panics here")).into_owned())
+            .collect()
+    }
+
+    /// How many connections are open now.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.state.open.load(SeqCst)
+    }
+}
+
+fn serve(stream: UnixStream, received: Received, script: &Script) {
+    let Ok(writer) = stream.try_clone() else { return };
+    let mut link = Link { reader: BufReader::new(Recorder { stream, received }), writer };
+    while let Ok(Some(exchange)) = link.read_exchange() {
+        script(&exchange, &mut link);
+    }
+    let _ = link.writer.shutdown(Shutdown::Both);
+}
+
+impl Link {
+    fn read_exchange(&mut self) -> io::Result<Option<Exchange>> {
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            if self.reader.read_line(&mut line)? == 0 {
+                return Ok(None);
+            }
+            match line.trim_end() {
+                "" => break,
+                line => lines.push(line.to_owned()),
+            }
+        }
+        if lines.is_empty() {
+            return Ok(None);
+        }
+        let line = lines.remove(0).trim_end_matches(" HTTP/1.1").to_owned();
+        let mut exchange = Exchange { line, headers: lines, body: Vec::new() };
+        let length = exchange.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        // Gigabytes are for the script to read, not to gather here.
+        if length <= 1 << 20 {
+            exchange.body = vec![0; length];
+            self.reader.read_exact(&mut exchange.body)?;
+        }
+        Ok(Some(exchange))
+    }
+
+    /// Writes bytes as they are. Errors are left alone: the other side may have left, which is the test's business.
+    pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.writer.write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Writes a whole answer.
+    pub fn answer(&mut self, status: u16, body: &str) {
+        let length = body.len();
+        self.write(format!(
+            "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
+    }
+
+    /// Reads until so many bytes are there; `None` at the end of the stream.
+    pub fn read(&mut self, count: usize) -> Option<String> {
+        let mut bytes = vec![0; count];
+        self.reader.read_exact(&mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Reads to the end of the stream and says how many bytes came.
+    pub fn drain(&mut self) -> u64 {
+        io::copy(&mut self.reader, &mut io::sink()).unwrap_or(0)
+    }
+
+    /// Waits until the peer has closed, at the most as long as [`PATIENCE`].
+    pub fn wait_for_close(&mut self) -> bool {
+        let _ = self.writer.set_read_timeout(Some(PATIENCE));
+        let mut byte = [0];
+        loop {
+            match self.reader.read(&mut byte) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return error.kind() == io::ErrorKind::ConnectionReset,
+            }
+        }
+    }
+
+    /// Closes the writing half.
+    pub fn finish(&mut self) {
+        let _ = self.writer.shutdown(Shutdown::Write);
+    }
+
+    /// Closes both halves.
+    pub fn close(&mut self) {
+        let _ = self.writer.shutdown(Shutdown::Both);
+    }
+
+    /// Gives up on a peer that takes nothing for this long.
+    pub fn set_write_limit(&mut self, limit: Duration) {
+        let _ = self.writer.set_write_timeout(Some(limit));
+    }
+}

@@ -1,0 +1,230 @@
+//! The program under test, as a process.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+
+use crate::{Client, Engine, eventually};
+
+/// A running proxy. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Proxy {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    addresses: Vec<String>,
+}
+
+/// What the proxy is started with.
+#[derive(Debug)]
+pub struct ProxyBuilder {
+    command: Command,
+    frontends: usize,
+}
+
+impl ProxyBuilder {
+    /// The program in front of an engine, with these rules, on a free port, at debug level.
+    #[must_use]
+    pub fn new(program: &str, engine: &Engine, rules: &str) -> Self {
+        let builder = Self::bare(program).arg("--backend-addr", &engine.address()).arg("--log-level", "7");
+        builder.arg("--rules", rules).frontend("tcp://127.0.0.1:0")
+    }
+
+    /// The program without any option.
+    #[must_use]
+    pub fn bare(program: &str) -> Self {
+        let mut command = Command::new(program);
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { command, frontends: 0 }
+    }
+
+    /// Adds an option.
+    #[must_use]
+    pub fn arg(mut self, name: &str, value: &str) -> Self {
+        self.command.arg(name).arg(value);
+        self
+    }
+
+    /// Adds one word to the command line.
+    #[must_use]
+    pub fn word(mut self, word: &str) -> Self {
+        self.command.arg(word);
+        self
+    }
+
+    /// Adds an address to listen on.
+    #[must_use]
+    pub fn frontend(mut self, address: &str) -> Self {
+        self.frontends += 1;
+        self.arg("--frontend-addr", address)
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Starts it and waits until it listens.
+    ///
+    /// # Panics
+    /// Where it does not.
+    #[must_use]
+    pub fn start(self) -> Proxy {
+        let frontends = self.frontends;
+        let mut proxy = self.spawn();
+        eventually("the proxy listens", || {
+            if let Ok(Some(status)) = proxy.child.try_wait() {
+                panic!("the proxy ended with {status}: {:?}", proxy.log());
+            }
+            proxy.addresses = proxy
+                .log()
+                .iter()
+                .filter(|line| line.contains("listening"))
+                .filter_map(|line| address_in(line))
+                .collect();
+            proxy.addresses.len() >= frontends
+        });
+        proxy
+    }
+
+    /// Starts it without waiting for anything.
+    ///
+    /// # Panics
+    /// Where the program is missing.
+    #[must_use]
+    pub fn spawn(mut self) -> Proxy {
+        let mut child = self.command.spawn().expect("the program");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        gather(child.stdout.take(), &log);
+        gather(child.stderr.take(), &log);
+        Proxy { child, log, addresses: Vec::new() }
+    }
+
+    /// Runs it to its end: the exit code, standard output and standard error.
+    ///
+    /// # Panics
+    /// Where the program is missing.
+    #[must_use]
+    pub fn run(mut self) -> (Option<i32>, String, String) {
+        let output = self.command.output().expect("the program");
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+}
+
+fn gather(stream: Option<impl std::io::Read + Send + 'static>, log: &Arc<Mutex<Vec<String>>>) {
+    let Some(stream) = stream else { return };
+    let log = Arc::clone(log);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            log.lock().expect("no test panics here").push(line);
+        }
+    });
+}
+
+fn address_in(line: &str) -> Option<String> {
+    let rest = line.split_once("address=").or_else(|| line.split_once("\"address\":\""))?.1;
+    Some(rest.split([' ', '"']).next()?.to_owned())
+}
+
+impl Proxy {
+    /// The address of the first frontend.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.addresses[0]
+    }
+
+    /// The addresses of all frontends.
+    #[must_use]
+    pub fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// A new connection to the first frontend.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// Every line of the log so far.
+    ///
+    /// # Panics
+    /// Never in a passing test.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().expect("no test panics here").clone()
+    }
+
+    /// Waits for a line of the log that holds all of these.
+    #[must_use]
+    pub fn logged(&self, parts: &[&str]) -> String {
+        let mut found = None;
+        eventually(&format!("a log line with {parts:?} in {:#?}", self.log()), || {
+            found = self.log().into_iter().find(|line| parts.iter().all(|part| line.contains(part)));
+            found.is_some()
+        });
+        found.unwrap_or_default()
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How many file descriptors it has open.
+    ///
+    /// # Panics
+    /// Where there is no `/proc`.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("/proc").count()
+    }
+
+    /// A figure of `/proc/PID/status` in KiB, such as `VmRSS` and `VmHWM`.
+    ///
+    /// # Panics
+    /// Where there is no `/proc`.
+    #[must_use]
+    pub fn memory(&self, figure: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("/proc");
+        let line = status.lines().find(|line| line.starts_with(figure)).unwrap_or_default();
+        line.split_whitespace().nth(1).and_then(|figure| figure.parse().ok()).unwrap_or(0)
+    }
+
+    /// Sends a signal by its name.
+    ///
+    /// # Panics
+    /// Where there is no shell.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid())]).status();
+        assert!(status.expect("a shell").success());
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// Where it does not come.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        eventually("the proxy ends", || {
+            status = self.child.try_wait().expect("a child");
+            status.is_some()
+        });
+        status.expect("it was there")
+    }
+
+    /// Whether it still answers, which is what matters after everything that was done to it.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        self.client().request("GET /_ping").status == 200
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
