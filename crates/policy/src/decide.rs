@@ -22,7 +22,7 @@ pub enum Verdict {
     Deny(Denial),
 }
 
-/// Proof that the rules of a profile allow a call. Only [`decide`] makes one.
+/// Proof that the rules of a profile allow a call. Only [`decide()`] makes one.
 #[derive(Debug)]
 pub struct Permit {
     call: Call,

@@ -1,7 +1,7 @@
 //! What a client of a container engine may call.
 //!
 //! The modules follow the way of a request: a raw request line becomes a [`Call`], the call is looked up in the table of
-//! [`endpoint`]s, and [`decide`] compares it with the rules of a [`Profile`]. What comes out is a [`Permit`] or a [`Denial`];
+//! [`endpoint`]s, and [`decide()`] compares it with the rules of a [`Profile`]. What comes out is a [`Permit`] or a [`Denial`];
 //! only the decision can make either, so a permit is proof that the rules were asked.
 //!
 //! Nothing here opens a socket, reads a file or asks for the time: the same input always gets the same answer.

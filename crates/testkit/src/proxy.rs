@@ -202,6 +202,12 @@ impl Proxy {
         assert!(status.expect("a shell").success());
     }
 
+    /// Whether the process is still there.
+    #[must_use]
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

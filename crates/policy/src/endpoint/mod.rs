@@ -1,6 +1,6 @@
 //! The engines' API as one table: method and path shape → how the answer comes, and whether a wildcard may open it.
 //!
-//! A call that no row describes is not forwarded on the word of a wildcard either: see [`crate::decide`].
+//! A call that no row describes is not forwarded on the word of a wildcard either: see [`crate::decide()`].
 
 mod docker;
 mod libpod;

@@ -1,0 +1,36 @@
+# Everything that this project can be asked to do. `make` alone lists it.
+
+CARGO ?= cargo
+TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
+BINARY := $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release/cetusguard
+
+.PHONY: help demo test test-engine lint build up install clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
+
+demo: ## start the proxy in front of this machine's engine, or of a simulated one, and walk through four requests
+	@echo 'Building; the first time takes a few minutes.'
+	@$(CARGO) build --quiet --release --locked
+	@trap '' INT; $(CARGO) run --quiet --locked --package cetusguard-testkit --example demo -- $(BINARY)
+
+test: ## run every test that needs no engine
+	$(CARGO) test --workspace --locked
+
+test-engine: build ## run the tests that need a real engine and real clients
+	scripts/test-engine $(BINARY)
+
+lint: ## check formatting, lints, documentation, imports and scripts
+	scripts/lint
+
+build: ## build the static release binary
+	$(CARGO) build --release --locked
+
+up: ## deploy the compose file on this machine's engine
+	docker compose -f compose/core/cetusguard/compose.yaml up --build --detach
+
+install: build ## install the binary to $(DESTDIR)/usr/local/bin
+	install -D -m 755 $(BINARY) $(DESTDIR)/usr/local/bin/cetusguard
+
+clean: ## remove what was built
+	$(CARGO) clean
