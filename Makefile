@@ -27,7 +27,8 @@ build: ## build the static release binary
 	$(CARGO) build --release --locked
 
 up: ## deploy the compose file on this machine's engine
-	docker compose -f compose/core/cetusguard/compose.yaml up --build --detach
+	@if docker compose version >/dev/null 2>&1; then compose='docker compose'; else compose=docker-compose; fi; \
+	set -x; $$compose -f compose/core/cetusguard/compose.yaml up --build --detach
 
 install: build ## install the binary to $(DESTDIR)/usr/local/bin
 	install -D -m 755 $(BINARY) $(DESTDIR)/usr/local/bin/cetusguard
