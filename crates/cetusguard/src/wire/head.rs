@@ -77,12 +77,10 @@ struct Field {
 
 impl Headers {
     fn new(raw: Bytes, parsed: &[httparse::Header<'_>]) -> Self {
-        let place = |part: &[u8]| {
-            // An empty value may point anywhere.
-            let start = (part.as_ptr() as usize).saturating_sub(raw.as_ptr() as usize).min(raw.len());
-            start..(start + part.len()).min(raw.len())
-        };
-        let fields = parsed.iter().map(|h| Field { name: place(h.name.as_bytes()), value: place(h.value) }).collect();
+        let fields = parsed
+            .iter()
+            .map(|h| Field { name: place(&raw, h.name.as_bytes()), value: place(&raw, h.value) })
+            .collect();
         Self { raw, fields }
     }
 
@@ -191,14 +189,16 @@ pub(crate) async fn read_request_head(input: &mut Input) -> Result<RequestHead, 
     if parsed.version != Some(1) {
         return Err(HeadError::Version);
     }
-    let place = |part: Option<&str>| {
-        let part = part.unwrap_or_default();
-        let start = (part.as_ptr() as usize).saturating_sub(raw.as_ptr() as usize).min(raw.len());
-        start..(start + part.len()).min(raw.len())
-    };
-    let (method, target) = (place(parsed.method), place(parsed.path));
+    let (method, target) =
+        [parsed.method, parsed.path].map(|part| place(&raw, part.unwrap_or_default().as_bytes())).into();
     let headers = Headers::new(raw.clone(), parsed.headers);
     Ok(RequestHead { raw, method, target, headers })
+}
+
+/// Where a part of the head stands in it. An empty one may point anywhere.
+fn place(raw: &Bytes, part: &[u8]) -> Range<usize> {
+    let start = (part.as_ptr() as usize).saturating_sub(raw.as_ptr() as usize).min(raw.len());
+    start..(start + part.len()).min(raw.len())
 }
 
 /// Reads a response's head. Bytes behind it stay in the buffer.
