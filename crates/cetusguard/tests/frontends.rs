@@ -34,6 +34,9 @@ fn several_frontends_serve_at_once() {
     let everywhere = &proxy.addresses()[3];
     if has_ipv6() {
         assert_eq!(Client::connect(&everywhere.replace("[::]", "[::1]")).request("GET /_ping").status, 200);
+        let six = ProxyBuilder::new(PROGRAM, &engine, "").frontend("tcp://[::1]:0").start();
+        assert!(six.addresses()[1].starts_with("tcp://[::1]:"));
+        assert_eq!(Client::connect(&six.addresses()[1]).request("GET /_ping").status, 200);
     }
 }
 

@@ -109,13 +109,25 @@ fn unix(path: &Path, rights: SocketRights) -> io::Result<Bound> {
     let before = umask(Mode::from_raw_mode(0o177));
     let listener = std::os::unix::net::UnixListener::bind(path);
     umask(before);
-    let listener = listener?;
-    std::os::unix::fs::chown(path, None, rights.group)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(rights.mode))?;
-    let inode = fs::symlink_metadata(path)?.ino();
-    let mut bound = Bound::unix(listener, format!("unix://{}", path.display()))?;
-    bound.file = Some(SocketFile { path: path.to_owned(), inode });
-    Ok(bound)
+    let mut bound = Bound::unix(listener?, format!("unix://{}", path.display()))?;
+    bound.file = Some(SocketFile { path: path.to_owned(), inode: fs::symlink_metadata(path)?.ino() });
+    match give_rights(path, rights) {
+        Ok(()) => Ok(bound),
+        Err(error) => {
+            bound.close();
+            Err(error)
+        }
+    }
+}
+
+fn give_rights(path: &Path, rights: SocketRights) -> io::Result<()> {
+    if let Some(group) = rights.group {
+        std::os::unix::fs::chown(path, None, Some(group)).map_err(|error| {
+            let advice = format!("cannot give the socket to group {group}: {error}; add that group to the process");
+            io::Error::other(format!("{advice}, in a container with group_add: [\"{group}\"]"))
+        })?;
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(rights.mode))
 }
 
 /// Removes a socket on which nobody listens any more. Any other file stays, whatever it is.
