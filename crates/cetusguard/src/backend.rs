@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::config::address::Address;
-use crate::wire::Duplex;
+use crate::wire::{Duplex, SharedTcp};
 
 /// Idle connections that are kept, and for how long.
 const POOL_SIZE: usize = 64;
@@ -93,14 +93,21 @@ impl Backend {
     #[expect(clippy::disallowed_methods, reason = "this is the one file that connects upstream")]
     async fn dial(&self) -> io::Result<Duplex> {
         match &self.address {
-            Address::Unix(path) => Ok(UnixStream::connect(path).await?.into()),
+            Address::Unix(path) => loop {
+                match UnixStream::connect(path).await {
+                    // The engine's queue is full: it is busy, not gone.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(Duration::from_millis(10)).await,
+                    connected => break Ok(connected?.into()),
+                }
+            },
             Address::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 tune(&stream)?;
                 let Some(tls) = &self.tls else { return Ok(stream.into()) };
                 let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
-                let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
-                Ok(tokio_rustls::TlsStream::from(stream).into())
+                let socket = SharedTcp::from(stream);
+                let stream = TlsConnector::from(Arc::clone(tls)).connect(name, socket.clone()).await?;
+                Ok(Duplex::tls(stream.into(), socket))
             }
             Address::Inherited => Err(io::ErrorKind::Unsupported.into()),
         }

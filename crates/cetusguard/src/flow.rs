@@ -86,7 +86,7 @@ async fn exchange(conn: &mut Conn, client: &Client, proxy: &Proxy) -> Next {
             record.end(ended);
             Next::Close
         }
-        Err(End::Refused(refusal)) => listen::refuse(conn, &refusal, &mut record).await,
+        Err(End::Refused(refusal)) => listen::refuse(conn, &refusal, proxy, &mut record).await,
     }
 }
 

@@ -38,10 +38,11 @@ impl Refusal {
     /// Status, the word for the log, and how loud the log says it. One row a cause.
     fn row(&self) -> (u16, &'static str, Level) {
         match self {
-            Self::Head(HeadError::TooLarge) => (431, "head_too_large", Level::Warning),
+            Self::Head(HeadError::TooLarge | HeadError::TooManyLarge) => (431, "head_too_large", Level::Warning),
             Self::Head(_) => (400, "malformed_head", Level::Warning),
             Self::SlowHead => (408, "slow_head", Level::Warning),
             Self::SlowBody => (408, "slow_body", Level::Warning),
+            Self::Line(Malformed::TooLong) => (431, "path_too_long", Level::Warning),
             Self::Line(_) => (400, "malformed_target", Level::Warning),
             Self::Body => (400, "malformed_body", Level::Warning),
             Self::Denied(denial) => (403, denial.reason.code(), Level::Warning),
@@ -65,6 +66,15 @@ impl Refusal {
     /// How loud the log says it.
     pub(crate) fn level(&self) -> Level {
         self.row().2
+    }
+
+    /// Whether what the client sends behind the request cannot be taken for another one: nobody can say where that would start,
+    /// or it was meant for a tunnel.
+    pub(crate) fn spoils_the_connection(&self) -> bool {
+        match self {
+            Self::Denied(denial) => denial.is_of_tunnel(),
+            refusal => refusal.status() == 400,
+        }
     }
 
     /// Writes the response in the shape of the engine's own errors, which every client prints.

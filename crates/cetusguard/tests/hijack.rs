@@ -212,6 +212,21 @@ fn nothing_passes_behind_a_refused_upgrade() {
     }
 }
 
+/// The same where the rules refuse it: early bytes are not requests, with `Upgrade` and without.
+#[test]
+fn nothing_passes_behind_an_upgrade_that_the_rules_refuse() {
+    let engine = Engine::ok();
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "").start();
+    for upgrade in ["Connection: Upgrade\r\nUpgrade: tcp\r\n", ""] {
+        let mut client = proxy.client();
+        client.send(format!("POST /containers/c/attach HTTP/1.1\r\n{upgrade}\r\nGET /info HTTP/1.1\r\n\r\n"));
+        let response = client.read_response();
+        assert_eq!((response.status, response.header("connection")), (403, Some("close")));
+        assert_eq!(client.read_to_end(), "");
+    }
+    assert!(engine.received().is_empty());
+}
+
 /// A 101 that nobody asked for would make the engine's connection a tunnel under a rule that allows a list.
 #[test]
 fn an_unasked_101_is_refused() {

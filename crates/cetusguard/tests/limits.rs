@@ -109,3 +109,62 @@ fn clients_beyond_the_limit_wait() {
     drop(clients);
     assert_eq!(waiting.read_response().status, 200);
 }
+
+fn raw(proxy: &cetusguard_testkit::Proxy) -> Client {
+    Client::connect(proxy.address())
+}
+
+/// Found in an attack: followers that sent more than was read, and uploads that the engine did not take, kept their places
+/// after they had left.
+#[test]
+fn clients_that_left_give_their_places_back() {
+    let engine = Engine::start(|exchange, link| {
+        if exchange.line.contains("_ping") {
+            return link.answer(200, "OK");
+        }
+        link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        std::thread::park_timeout(Duration::from_secs(60));
+    });
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "GET %API_PREFIX_EVENTS%").arg("--max-connections", "4").start();
+    for _ in 0..12 {
+        let mut client = raw(&proxy);
+        client.send("GET /events HTTP/1.1\r\n\r\n");
+        assert_eq!(client.read_head().status, 200);
+        client.send(vec![b'x'; 100_000]);
+    }
+    assert!(proxy.serves());
+}
+
+/// Found in an attack: refusals that nobody read, each a multiple of what had asked for it.
+#[test]
+fn unread_refusals_and_unfinished_heads_stay_small() {
+    let engine = Engine::ok();
+    let folder = cetusguard_testkit::TempDir::new();
+    let socket = format!("unix://{}", folder.file("front.sock"));
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "").frontend(&socket).start();
+    let request = format!("GET /containers/{} HTTP/1.1\r\n\r\n", ".x".repeat(2000));
+    let mut clients: Vec<Client> = (0..300).map(|_| Client::connect(&socket)).collect();
+    for client in &mut clients {
+        client.send(request.repeat(10));
+    }
+    let mut heads: Vec<Client> = (0..300).map(|_| Client::connect(&socket)).collect();
+    for client in &mut heads {
+        client.send(format!("GET /_ping HTTP/1.1\r\nX: {}", "x".repeat(60_000)));
+    }
+    assert!(proxy.serves());
+    let peak = proxy.memory("VmHWM");
+    assert!(peak < 48 << 10, "{peak} KiB at the most");
+}
+
+/// Found in an attack: names in Connection were compared with every header.
+#[test]
+fn connection_names_few_headers() {
+    let engine = Engine::ok();
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "").start();
+    let mut client = proxy.client();
+    client.send(format!("GET /_ping HTTP/1.1\r\nConnection: {}\r\n\r\n", "x,".repeat(40)));
+    assert_eq!(client.read_response().status, 400);
+    let mut client = proxy.client();
+    client.send(format!("GET /_ping HTTP/1.1\r\nConnection: keep-alive{}\r\n\r\n", ",".repeat(30_000)));
+    assert_eq!(client.read_response().status, 200);
+}

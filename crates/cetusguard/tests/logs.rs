@@ -1,6 +1,9 @@
 //! The log: one line a request, at the level that it deserves, and no way to forge one.
 
-use cetusguard_testkit::{Engine, Proxy, ProxyBuilder};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use cetusguard_testkit::{Client, Engine, Proxy, ProxyBuilder, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 const RULES: &str = "GET,POST %API_PREFIX_CONTAINERS%(/.*)?";
@@ -71,11 +74,11 @@ fn levels_choose_what_is_written() {
             .arg("--frontend-addr", &format!("unix://{}.front", engine.path()))
             .spawn();
         let address = format!("unix://{}.front", engine.path());
-        cetusguard_testkit::eventually("it listens", || {
+        eventually("it listens", || {
             std::path::Path::new(&address[7..]).exists()
                 && std::os::unix::net::UnixStream::connect(&address[7..]).is_ok()
         });
-        let mut client = cetusguard_testkit::Client::connect(&address);
+        let mut client = Client::connect(&address);
         assert_eq!(client.request("GET /containers/json").status, 200);
         assert_eq!(client.request("DELETE /containers/c").status, 403);
         assert_eq!(client.request("GET /containers/broken/json").status, 502);
@@ -86,7 +89,7 @@ fn levels_choose_what_is_written() {
         if level == "0" || level == "2" {
             assert_eq!(found(), (allowed, refused, failed), "level {level}");
         } else {
-            cetusguard_testkit::eventually(&format!("level {level}"), || found() == (allowed, refused, failed));
+            eventually(&format!("level {level}"), || found() == (allowed, refused, failed));
         }
     }
 }
@@ -112,25 +115,27 @@ fn no_request_forges_a_line() {
     }
 }
 
-/// A reader that does not read stops no request; what was lost is counted.
-#[test]
-fn a_stuck_reader_of_the_log_stops_nobody() {
-    use std::io::{BufRead, BufReader};
-    use std::process::{Command, Stdio};
-    let engine = Engine::ok();
-    let mut child = Command::new(PROGRAM)
-        .args(["--backend-addr", &engine.address(), "--log-level", "7", "--rules", RULES])
-        .args(["--frontend-addr", &format!("unix://{}.front", engine.path())])
+/// A proxy whose log nobody reads, after more records than the pipe and the queue hold together.
+fn stuck(engine: &Engine) -> Child {
+    let address = format!("unix://{}.front", engine.path());
+    let child = Command::new(PROGRAM)
+        .args(["--backend-addr", &engine.address(), "--log-level", "7", "--rules", RULES, "--frontend-addr", &address])
         .stdout(Stdio::piped())
         .spawn()
         .expect("the program");
-    let address = format!("unix://{}.front", engine.path());
-    cetusguard_testkit::eventually("it listens", || std::os::unix::net::UnixStream::connect(&address[7..]).is_ok());
-    let mut client = cetusguard_testkit::Client::connect(&address);
-    // More than a pipe and the queue hold together.
+    eventually("it listens", || std::os::unix::net::UnixStream::connect(&address[7..]).is_ok());
+    let mut client = Client::connect(&address);
     for _ in 0..12_000 {
         assert_eq!(client.request("GET /containers/json").status, 200);
     }
+    child
+}
+
+/// A reader that does not read stops no request; what was lost is counted.
+#[test]
+fn lost_records_are_counted() {
+    let engine = Engine::ok();
+    let mut child = stuck(&engine);
     let mut log = BufReader::new(child.stdout.take().expect("piped"));
     let mut line = String::new();
     let lost = std::iter::from_fn(|| {
@@ -142,4 +147,14 @@ fn a_stuck_reader_of_the_log_stops_nobody() {
     let _ = child.kill();
     let _ = child.wait();
     assert!(lost, "a line says how many records were lost");
+}
+
+/// Found in an attack: the end waited for a log that nobody read.
+#[test]
+fn a_stuck_log_does_not_delay_the_end() {
+    let engine = Engine::ok();
+    let mut child = stuck(&engine);
+    let status = Command::new("sh").args(["-c", &format!("kill {}", child.id())]).status();
+    assert!(status.expect("a shell").success());
+    eventually("it ends", || child.try_wait().expect("a child").is_some());
 }

@@ -59,3 +59,31 @@ fn a_request_that_does_not_finish_is_cut_after_the_drain() {
     let _ = proxy.logged(&["drain-timeout is over"]);
     let _ = proxy.logged(&["path=/containers/c/stop"]);
 }
+
+#[test]
+fn half_a_head_does_not_delay_the_end() {
+    let engine = Engine::ok();
+    let mut proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).start();
+    let mut client = proxy.client();
+    client.send("GET /containers/json HT");
+    assert!(proxy.serves());
+    proxy.signal("TERM");
+    assert!(client.is_closed());
+    assert!(proxy.wait().success());
+    assert!(!proxy.log().iter().any(|line| line.contains("drain-timeout is over")));
+}
+
+#[test]
+fn asked_twice_it_stops_at_once() {
+    let engine = Engine::start(|_, link| {
+        link.drain();
+    });
+    let mut proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).arg("--drain-timeout", "1h").start();
+    let mut client = proxy.client();
+    client.send("POST /containers/c/stop HTTP/1.1\r\n\r\n");
+    eventually("the engine has it", || engine.received().len() == 1);
+    proxy.signal("TERM");
+    let _ = proxy.logged(&["stopping"]);
+    proxy.signal("TERM");
+    assert!(proxy.wait().success());
+}

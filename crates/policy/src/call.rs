@@ -106,6 +106,8 @@ pub enum Malformed {
     Control,
     /// The decoded path holds a backslash.
     Backslash,
+    /// The path is longer than [`Call::PATH_LIMIT`].
+    TooLong,
     /// A raw `;` in the query: Go refuses the pair or drops it, depending on who reads.
     Semicolon,
     /// A first segment that starts like a version and is none.
@@ -126,6 +128,7 @@ impl fmt::Display for Malformed {
             Self::NotUtf8 => f.write_str("the path is not UTF-8 once decoded"),
             Self::Control => f.write_str("the request target holds a control character"),
             Self::Backslash => f.write_str("the path holds a backslash"),
+            Self::TooLong => write!(f, "the path is longer than {} bytes", Call::PATH_LIMIT),
             Self::Semicolon => f.write_str("the query holds a raw ';'; separate pairs with '&' and send %3B"),
             Self::BadVersion(segment) => {
                 write!(f, "the API version {segment:?} is not 'v' and one to three numbers, as in /v1.43/")
@@ -152,6 +155,9 @@ pub struct Call {
 }
 
 impl Call {
+    /// No engine has names that long; matching, refusals and records stay cheap below it. In bytes, decoded.
+    pub const PATH_LIMIT: usize = 4096;
+
     /// Reads the method and the target of a request line.
     ///
     /// The path is decoded once; `//`, `.` and `..` are resolved, and one trailing slash stays. The query keeps its bytes,
@@ -211,6 +217,15 @@ impl Call {
         self.query.as_deref()
     }
 
+    /// Whether the query may name this parameter (lower case), in any spelling that an engine takes for it.
+    ///
+    /// Podman matches names by Unicode case folding (gorilla/schema), which takes U+017F for s and U+212A for k.
+    pub(crate) fn may_ask_for(&self, parameter: &str) -> bool {
+        let Some(query) = &self.query else { return false };
+        let decoded = percent_decode_str(query).decode_utf8_lossy();
+        decoded.to_lowercase().replace('\u{17f}', "s").contains(parameter)
+    }
+
     /// The request target for the engine, made from the judged path and query.
     #[must_use]
     pub fn target(&self) -> String {
@@ -242,10 +257,12 @@ const PATH_ESCAPES: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// What a query needs escaped (RFC 3986 §3.4); its own escapes stay as they are.
+/// What a query needs escaped (RFC 3986 §3.4); its own escapes stay as they are. `/` would be allowed, but Podman looks for
+/// `libpod` between the slashes of the whole target, query included (`apiutil.IsLibpodRequest`).
 const QUERY_ESCAPES: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
+    .add(b'/')
     .add(b'<')
     .add(b'>')
     .add(b'[')
@@ -276,6 +293,9 @@ fn read_path(raw: &str) -> Result<String, Malformed> {
     }
     if decoded.contains('\\') {
         return Err(Malformed::Backslash);
+    }
+    if decoded.len() > Call::PATH_LIMIT {
+        return Err(Malformed::TooLong);
     }
     Ok(clean(&decoded))
 }
@@ -386,6 +406,7 @@ mod tests {
                 "/containers/json?filters=%7B%22health%22:%5B%22unhealthy%22%5D%7D",
             ),
             ("/b?x=%7B%22&y=a+b", "/b?x=%7B%22&y=a+b"),
+            ("/build?/libpod/&x=/a", "/build?%2Flibpod%2F&x=%2Fa"),
         ] {
             assert_eq!(sent(target), want, "{target}");
             assert_eq!(path(&sent(target)), path(target), "a second reader sees the same path: {target}");
@@ -413,6 +434,7 @@ mod tests {
             ("/containers/%09", Control),
             ("/containers/%5c..%5ccreate", Backslash),
             ("/containers/json?a=1;b=2", Semicolon),
+            (&format!("/{}", "x".repeat(4096)), TooLong),
         ] {
             assert_eq!(path(target), Err(want), "{target}");
         }

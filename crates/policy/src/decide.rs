@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::call::Call;
-use crate::endpoint::{self, Endpoint};
+use crate::endpoint::{self, Answer, Endpoint};
 use crate::profile::Profile;
 use crate::rule::Rule;
 
@@ -92,10 +92,15 @@ impl Reason {
 /// Decides whether a client of this profile may make this call.
 pub fn decide(call: Call, profile: &Profile) -> Verdict {
     let endpoint = Endpoint::of(&call);
-    let word = word_to_name(&call, endpoint);
+    let to_name = to_name(&call, endpoint);
     let mut by_wildcard = None;
     for rule in profile.rules.matching(&call) {
-        if word.as_ref().is_none_or(|word| names(rule, &call, word)) {
+        let grants = match &to_name {
+            ToName::Nothing => true,
+            ToName::Word(word) => names(rule, &call, word),
+            ToName::Unnameable => false,
+        };
+        if grants {
             return Verdict::Allow(Permit { rule: Arc::clone(rule), call, endpoint });
         }
         by_wildcard.get_or_insert_with(|| Arc::clone(rule));
@@ -108,19 +113,35 @@ pub fn decide(call: Call, profile: &Profile) -> Verdict {
     Verdict::Deny(Denial { call, reason, profile: profile.name.clone() })
 }
 
-/// The word of the path that a rule has to name, where a match alone is not enough.
-fn word_to_name(call: &Call, endpoint: Option<&Endpoint>) -> Option<Word> {
+/// What a rule has to name, where a match alone is not enough.
+enum ToName {
+    /// Nothing: a match is enough.
+    Nothing,
+    /// This word of the path.
+    Word(Word),
+    /// A word that no rule can be taken to mean.
+    Unnameable,
+}
+
+/// Longer words name no endpoint.
+const WORD_LIMIT: usize = 64;
+
+fn to_name(call: &Call, endpoint: Option<&Endpoint>) -> ToName {
     let path = call.unversioned_path();
-    match endpoint {
-        Some(endpoint) if endpoint.vault => Word::find(path, endpoint.word()),
-        Some(_) => None,
-        None => {
-            let mut segments = path[1..].split('/').filter(|segment| !segment.is_empty());
-            let first = segments.next()?;
-            // An unknown section must be named itself; in a known one, what is unknown is its end.
-            let last = segments.next_back();
-            Word::find(path, if endpoint::is_section(first) { last.unwrap_or(first) } else { first })
-        }
+    let mut segments = path[1..].split('/').filter(|segment| !segment.is_empty());
+    let (Some(first), last) = (segments.next(), segments.next_back()) else { return ToName::Nothing };
+    let last = last.unwrap_or(first);
+    let text = match endpoint {
+        Some(endpoint) if endpoint.vault => endpoint.word(),
+        Some(endpoint) if endpoint.reveals.is_some_and(|parameter| call.may_ask_for(parameter)) => last,
+        Some(_) => return ToName::Nothing,
+        // An unknown section must be named itself; in a known one, what is unknown is its end.
+        None if endpoint::is_section(first) => last,
+        None => first,
+    };
+    match Word::find(path, text) {
+        Some(word) if text.len() <= WORD_LIMIT => ToName::Word(word),
+        _ => ToName::Unnameable,
     }
 }
 
@@ -149,44 +170,37 @@ fn names(rule: &Rule, call: &Call, word: &Word) -> bool {
     !by_wildcard
 }
 
-/// Words that no engine knows: short, long, of the same length, and each that shares a beginning or an end with the word, so
-/// that `a.*`, `[a-z]{7}` and `.*ive` are all seen to be wildcards.
+/// The word with one letter replaced by the next or by the one before, for each letter: a wildcard that takes the word takes
+/// one of these too, wherever in the word it stands, as in `a.*`, `.*ive`, `a.*e`, `[a-z]{7}` and `[0-9a-f]+`.
 fn strangers(word: &str) -> impl Iterator<Item = String> {
-    let other: String = word.chars().map(stranger).collect();
-    let cuts: Vec<usize> = word.char_indices().map(|(at, _)| at).collect();
-    let shared = cuts.into_iter().flat_map({
-        let word = word.to_owned();
-        move |cut| {
-            let (head, tail) = word.split_at(cut);
-            let turned = |text: &str| text.chars().map(stranger).collect::<String>();
-            [format!("{head}{}", turned(tail)), format!("{}{tail}", turned(head))]
-        }
-    });
-    let known = word.to_owned();
-    [String::from("q"), "zq".repeat(16), other].into_iter().chain(shared).filter(move |made| *made != known)
+    word.char_indices().flat_map(move |(at, c)| {
+        let (before, behind) = (&word[..at], &word[at + c.len_utf8()..]);
+        [turn(c, 1), turn(c, -1)].into_iter().flatten().map(move |turned| format!("{before}{turned}{behind}"))
+    })
 }
 
-/// Another character of the same kind.
-fn stranger(c: char) -> char {
-    match c {
-        'a'..='y' | 'A'..='Y' | '0'..='8' => char::from_u32(c as u32 + 1).unwrap_or(c),
-        'z' => 'a',
-        'Z' => 'A',
-        '9' => '0',
-        other => other,
-    }
+/// The neighbour of a character among those of its kind, round the corner at the ends.
+fn turn(c: char, by: i32) -> Option<char> {
+    let (first, count) = match c {
+        'a'..='z' => ('a', 26),
+        'A'..='Z' => ('A', 26),
+        '0'..='9' => ('0', 10),
+        _ => return None,
+    };
+    let offset = (c as i32 - first as i32 + by).rem_euclid(count);
+    char::from_u32(u32::try_from(first as i32 + offset).ok()?)
 }
 
 impl fmt::Display for Denial {
     /// What was refused, by which rule, and the line that would allow it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { call, reason, profile } = self;
-        let (method, path) = (call.method(), call.path());
+        let (method, path) = (call.method(), shown(call.path()));
         match reason {
             Reason::NoRule => write!(f, "no rule of profile {profile} allows {method} {path}")?,
             Reason::Vault { rule } => write!(
                 f,
-                "{method} {path} hands over files or a live channel, which the wildcard of the rule `{rule}` does not open"
+                "{method} {path} hands over contents or a live channel, which the wildcard of the rule `{rule}` does not open"
             )?,
             Reason::Unknown { rule } => {
                 write!(
@@ -199,14 +213,31 @@ impl fmt::Display for Denial {
     }
 }
 
+/// As much of a path as anybody wants to read.
+fn shown(path: &str) -> &str {
+    &path[..path.floor_char_boundary(256)]
+}
+
 impl Denial {
+    /// Whether the endpoint would have left HTTP: what the client sends behind such a request is not another one.
+    #[must_use]
+    pub fn is_of_tunnel(&self) -> bool {
+        Endpoint::of(&self.call).is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)))
+    }
+
+    fn reveals(&self, endpoint: &Endpoint) -> bool {
+        endpoint.reveals.is_some_and(|parameter| self.call.may_ask_for(parameter))
+    }
+
     /// The narrowest rule that would allow the call on any object of its kind.
     #[must_use]
     pub fn rule_to_add(&self) -> String {
         let method = self.call.method();
         match Endpoint::of(&self.call) {
-            Some(endpoint) if !endpoint.is_catch_all() => format!("{method} {}", pattern(endpoint.shape)),
-            _ => format!("{method} %API_PREFIX%{}", regex::escape(self.call.unversioned_path())),
+            Some(endpoint) if !endpoint.is_catch_all() && !self.reveals(endpoint) => {
+                format!("{method} {}", pattern(endpoint.shape))
+            }
+            _ => format!("{method} %API_PREFIX%{}", regex::escape(shown(self.call.unversioned_path()))),
         }
     }
 }
@@ -306,6 +337,14 @@ mod tests {
             ("GET /containers/[^/]+/[a-z]{7}", "GET /containers/web/archive", "wildcard"),
             ("GET /containers/[^/]+/.*ive", "GET /containers/web/archive", "wildcard"),
             ("GET /containers/[^/]+/.{6,}", "GET /containers/web/archive", "wildcard"),
+            ("GET /containers/[^/]+/a[a-z]*e", "GET /containers/web/archive", "wildcard"),
+            ("HEAD .*", "HEAD /containers/web/archive", "wildcard"),
+            // Podman's own parameter, in every spelling that it takes.
+            ("GET .*", "GET /secrets/db", "allow"),
+            ("GET .*", "GET /secrets/db?showsecret=1", "wildcard"),
+            ("GET %API_PREFIX_SECRETS%(/.*)?", "GET /v1.41/secrets/db?SHOW%53ecret=true", "wildcard"),
+            ("GET %API_PREFIX_SECRETS%/.*", "GET /secrets/db?show%C5%BFecret=true", "wildcard"),
+            ("GET %API_PREFIX_SECRETS%/db", "GET /secrets/db?showsecret=1", "allow"),
             ("GET /containers/[^/]+/(archive|logs)", "GET /containers/web/archive", "allow"),
             ("GET /containers/.*archive", "GET /containers/web/archive", "allow"),
             (NAMED, "GET /containers/web/archive", "allow"),
@@ -316,11 +355,42 @@ mod tests {
             (SEED, "POST /containers/create;x", "unknown_endpoint"),
             (SEED, "GET /containers/web/future", "unknown_endpoint"),
             ("GET .*", "GET /future/thing", "unknown_endpoint"),
+            ("GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID%(/.*)?", "GET /containers/0123abcdef", "unknown_endpoint"),
             ("GET %API_PREFIX%/future/.*", "GET /v1.99/future/thing", "allow"),
             ("GET %API_PREFIX_CONTAINERS%/.*/future", "GET /containers/web/future", "allow"),
             ("GET .*", "GET /", "allow"),
         ] {
             assert_eq!(verdict(rules, request), want, "{rules} ← {request}");
+        }
+    }
+
+    #[test]
+    fn the_rule_to_add_for_a_revealing_call_names_the_object() {
+        let call = Call::read("GET", "/v1.41/secrets/db?showsecret=1").expect("plain");
+        let Verdict::Deny(denial) = decide(call, &profile("GET .*")) else { panic!("allowed") };
+        assert_eq!(denial.rule_to_add(), "GET %API_PREFIX%/secrets/db");
+        assert_eq!(verdict(&denial.rule_to_add(), "GET /v1.41/secrets/db?showsecret=1"), "allow");
+    }
+
+    /// Found in an attack: a long last segment made the question for wildcards quadratic, and hexadecimal ones passed it.
+    #[test]
+    fn long_words_are_not_asked_about() {
+        let rules = "GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID%(/.*)?";
+        let started = std::time::Instant::now();
+        for _ in 0..100 {
+            assert_eq!(verdict(rules, &format!("GET /containers/{}", "f".repeat(4000))), "unknown_endpoint");
+        }
+        assert!(started.elapsed() < std::time::Duration::from_secs(10), "it took {:?}", started.elapsed());
+    }
+
+    /// Found in an attack: an expression that compiles among others but not alone was taken to name everything.
+    #[test]
+    fn a_rule_near_the_size_limit_is_still_a_wildcard() {
+        let groups = "()".repeat(20);
+        let many: String = (0..100).map(|at| format!("|/containers/[^/]+/z{at}{groups}")).collect();
+        let rules = format!("GET %API_PREFIX_CONTAINERS%(/.*)?{many}");
+        if parse("test", &rules).is_ok() {
+            assert_eq!(verdict(&rules, "GET /containers/web/archive"), "wildcard");
         }
     }
 

@@ -57,9 +57,13 @@ async fn serve(config: Config, log: Log) -> Result<(), String> {
     log.send(log.line(Level::Info, "stopping: requests may finish, streams end").text("signal", asked));
     // Nobody listening is no reason not to stop.
     let _ = stop.send(true);
-    match timeout(config.limits.drain, ended.recv()).await {
-        Ok(_) => log.say(Level::Info, "stopped"),
-        Err(_) => log.say(Level::Warning, "stopped with requests still running: drain-timeout is over"),
+    tokio::select! {
+        drained = timeout(config.limits.drain, ended.recv()) => match drained {
+            Ok(_) => log.say(Level::Info, "stopped"),
+            Err(_) => log.say(Level::Warning, "stopped with requests still running: drain-timeout is over"),
+        },
+        _ = terminate.recv() => log.say(Level::Warning, "stopped with requests still running: asked twice"),
+        _ = interrupt.recv() => log.say(Level::Warning, "stopped with requests still running: asked twice"),
     }
     Ok(())
 }

@@ -68,6 +68,11 @@ pub(super) struct Record {
     pub(super) bytes_out: AtomicU64,
 }
 
+/// What a client sends may be long, and is kept until somebody reads the log.
+fn cut(text: &str, length: usize) -> String {
+    text[..text.floor_char_boundary(length)].to_owned()
+}
+
 /// Numbers requests; with the start of the program it names one in all logs.
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
@@ -94,14 +99,14 @@ impl Record {
     /// Notes the head as it came. The target's query stays out: it may hold secrets.
     pub(super) fn received(&mut self, head: &RequestHead) {
         self.bytes_in.fetch_add(head.len() as u64, Relaxed);
-        head.method().clone_into(&mut self.method);
-        self.path = head.target().split('?').next().unwrap_or_default().to_owned();
-        self.user_agent = head.headers.get("user-agent").unwrap_or_default().to_owned();
+        self.method = cut(head.method(), 32);
+        self.path = cut(head.target().split('?').next().unwrap_or_default(), 1024);
+        self.user_agent = cut(head.headers.get("user-agent").unwrap_or_default(), 256);
     }
 
     /// Notes the path as it is judged.
     pub(super) fn read(&mut self, call: &Call) {
-        call.path().clone_into(&mut self.path);
+        self.path = cut(call.path(), 1024);
     }
 
     /// Notes the rule that allows it.

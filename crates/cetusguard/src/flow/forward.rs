@@ -4,7 +4,7 @@
 //! body go with it. While the engine thinks, the rest of the body goes up and the client is watched: one that leaves takes
 //! its request with it.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use cetusguard_policy::Permit;
@@ -195,8 +195,14 @@ impl Left {
 /// receive a short answer.
 const FAREWELL: Duration = Duration::from_millis(250);
 
-/// What may arrive from a client while its request is answered: the next requests, or early bytes for a tunnel.
-const EARLY_LIMIT: usize = 64 << 10;
+/// What may arrive from a client while its request is answered: the next requests, or early bytes for a tunnel. What is more
+/// waits in the kernel.
+const EARLY_LIMIT: usize = 8 << 10;
+
+/// How often a client that cannot be read is asked whether it has left, and how long an upload that does not move may last
+/// once it has: the engine may be busy with what it got.
+const LOOK: Duration = Duration::from_secs(1);
+const STALLED: Duration = Duration::from_secs(30);
 
 /// Sends the rest of the body, then watches the client. Returns only when the client's side is over. Safe to cancel.
 pub(super) async fn attend(
@@ -206,24 +212,36 @@ pub(super) async fn attend(
     count: &AtomicU64,
     follows: bool,
 ) -> Left {
-    match pump(input, body, engine, count).await {
+    match upload(input, body, engine, count).await {
         // An engine that takes no more may still answer.
         Ok(()) | Err(PumpError::Write) => {}
         Err(PumpError::Garbage) => return Left::BadBody,
         Err(PumpError::Short | PumpError::Read) => return Left::Gone,
     }
-    loop {
-        if input.buffer.len() >= EARLY_LIMIT {
-            std::future::pending::<()>().await;
-        }
+    while input.buffer.len() < EARLY_LIMIT {
         match input.fill().await {
             Ok(0) => break,
             Ok(_) => {}
             Err(_) => return Left::Gone,
         }
     }
+    while !input.is_ended() {
+        sleep(LOOK).await;
+    }
     if !follows {
         sleep(FAREWELL).await;
     }
     Left::Gone
+}
+
+/// Pumps the body. An engine that takes nothing of it must not keep a client's place once that client has left.
+async fn upload(input: &mut Input, body: &mut Body, engine: &mut Output, count: &AtomicU64) -> Result<(), PumpError> {
+    loop {
+        let before = count.load(Relaxed);
+        match timeout(STALLED, pump(input, body, engine, count)).await {
+            Ok(done) => return done,
+            Err(_) if input.is_ended() && count.load(Relaxed) == before => return Err(PumpError::Short),
+            Err(_) => {}
+        }
+    }
 }

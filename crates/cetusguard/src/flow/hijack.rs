@@ -15,7 +15,7 @@ use crate::wire::{Body, Duplex, Framing, Input, Output, PumpError, pump};
 
 /// How often a silent direction is asked whether its receiver is still there: while both are open, and after one has ended.
 const PATIENT: Duration = Duration::from_secs(10);
-const ALERT: Duration = Duration::from_millis(100);
+const ALERT: Duration = Duration::from_secs(1);
 
 /// Carries bytes both ways until both directions have ended; each ends on its own.
 pub(super) async fn tunnel(

@@ -19,7 +19,7 @@ use super::{End, Next, Proxy, serve};
 use crate::backend::tune;
 use crate::log::Level;
 use crate::refusal::Refusal;
-use crate::wire::{Body, Duplex, Framing, HeadError, RequestHead, read_request_head};
+use crate::wire::{Body, Duplex, Framing, HeadError, RequestHead, SharedTcp, read_request_head};
 pub(crate) use sockets::{Bound, bind};
 
 /// After an accept that failed for want of descriptors or memory, others get time to give some back.
@@ -165,8 +165,9 @@ impl Pending {
 }
 
 async fn shake(tls: Arc<ServerConfig>, stream: TcpStream, limit: Duration) -> Result<Duplex, String> {
-    match timeout(limit, TlsAcceptor::from(tls).accept(stream)).await {
-        Ok(Ok(stream)) => Ok(tokio_rustls::TlsStream::from(stream).into()),
+    let socket = SharedTcp::from(stream);
+    match timeout(limit, TlsAcceptor::from(tls).accept(socket.clone())).await {
+        Ok(Ok(stream)) => Ok(Duplex::tls(stream.into(), socket)),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("not finished in time".to_owned()),
     }
@@ -219,7 +220,11 @@ impl Conn {
 
     /// Reads the head of a request whose first byte is there.
     pub(super) async fn read_head(&mut self, proxy: &Proxy) -> Result<RequestHead, End> {
-        match timeout(proxy.limits.head, read_request_head(&mut self.stream.input)).await {
+        let read = tokio::select! {
+            read = timeout(proxy.limits.head, read_request_head(&mut self.stream.input)) => read,
+            () = proxy.stop() => return Err(End::Cut(Ended::Stopped)),
+        };
+        match read {
             Ok(Ok(head)) => Ok(head),
             Ok(Err(HeadError::Closed)) => Err(End::Cut(Ended::ClientGone)),
             Ok(Err(error)) => Err(Refusal::Head(error).into()),
@@ -249,11 +254,14 @@ impl Conn {
 
 /// Answers with the refusal. The connection goes on only if the request was well-formed and nothing of it is left: behind one
 /// that was not, nobody can say where the next one starts.
-pub(super) async fn refuse(conn: &mut Conn, refusal: &Refusal, record: &mut Record) -> Next {
-    let close = conn.closes || refusal.status() == 400 || !conn.body.as_ref().is_some_and(Body::is_empty);
+pub(super) async fn refuse(conn: &mut Conn, refusal: &Refusal, proxy: &Proxy, record: &mut Record) -> Next {
+    let close = conn.closes || refusal.spoils_the_connection() || !conn.body.as_ref().is_some_and(Body::is_empty);
     record.refused(refusal);
-    if refusal.send(&mut conn.stream.output, record.is_head(), close).await.is_err() {
-        return Next::Close;
+    // Not for ever: a client that reads none of its refusals must not pile them up here.
+    let sent = timeout(proxy.limits.head, refusal.send(&mut conn.stream.output, record.is_head(), close)).await;
+    match sent {
+        Ok(Ok(())) if close => conn.linger().await,
+        Ok(Ok(())) => Next::KeepAlive,
+        _ => Next::Close,
     }
-    if close { conn.linger().await } else { Next::KeepAlive }
 }

@@ -24,7 +24,8 @@ pub(super) struct Message {
 pub(super) fn normalise(head: RequestHead, conn: &mut Conn, record: &mut Record) -> Result<(Call, Message), Refusal> {
     let framing = request_framing(&head.headers).map_err(Refusal::Head)?;
     conn.body = Some(Body::new(framing));
-    conn.closes = head.headers.has_token("connection", "close");
+    // Behind a request to upgrade come bytes of another protocol, unless the upgrade is refused: then nothing may come.
+    conn.closes = head.headers.has_token("connection", "close") || head.headers.get("upgrade").is_some();
     let call = Call::read(head.method(), head.target()).map_err(Refusal::Line)?;
     record.read(&call);
     let headers = head.headers;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::{Buf, Bytes};
+use tokio::sync::Semaphore;
 
 use super::body::Framing;
 use super::stream::Input;
@@ -14,6 +15,10 @@ use super::stream::Input;
 const HEAD_LIMIT: usize = 64 << 10;
 const HEADER_LIMIT: usize = 128;
 
+/// What every connection may have of an unfinished head, and how many may have more at the same time.
+const COMMON_HEAD: usize = 8 << 10;
+static LARGE_HEADS: Semaphore = Semaphore::const_new(128);
+
 /// Why a head is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeadError {
@@ -21,6 +26,8 @@ pub(crate) enum HeadError {
     Closed,
     /// More than 64 KiB, or more than 128 headers.
     TooLarge,
+    /// More than 8 KiB, while too many others are as large.
+    TooManyLarge,
     /// The preface of HTTP/2.
     Http2,
     /// HTTP/1.0 or older.
@@ -48,6 +55,7 @@ impl fmt::Display for HeadError {
         f.write_str(match self {
             Self::Closed => "the connection ended within the head",
             Self::TooLarge => "the head is larger than 64 KiB or has more than 128 headers",
+            Self::TooManyLarge => "too many requests with heads above 8 KiB arrive at the same time; try again",
             Self::Http2 => "HTTP/2 is not spoken here; use HTTP/1.1",
             Self::Version => "only HTTP/1.1 is spoken here",
             Self::BareLf => "a line of the head ends with LF alone; send CR LF",
@@ -109,12 +117,13 @@ impl Headers {
 
     /// The headers that are not about this connection alone (RFC 9110 §7.6.1).
     pub(crate) fn end_to_end(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.iter().filter(|(name, _)| {
-            let named = |value| tokens(value).any(|token| token.eq_ignore_ascii_case(name));
-            !HOP_BY_HOP.iter().any(|hop| hop.eq_ignore_ascii_case(name)) && !self.all("connection").any(named)
-        })
+        let named: Vec<&str> = self.all("connection").flat_map(tokens).collect();
+        self.iter().filter(move |(name, _)| !HOP_BY_HOP.iter().chain(&named).any(|hop| hop.eq_ignore_ascii_case(name)))
     }
 }
+
+/// Nobody names more headers in `Connection`, and each costs a look at every header.
+const NAMED_LIMIT: usize = 32;
 
 const HOP_BY_HOP: [&str; 11] = [
     "connection",
@@ -131,7 +140,7 @@ const HOP_BY_HOP: [&str; 11] = [
 ];
 
 fn tokens(value: &[u8]) -> impl Iterator<Item = &str> {
-    std::str::from_utf8(value).unwrap_or_default().split(',').map(str::trim)
+    std::str::from_utf8(value).unwrap_or_default().split(',').map(str::trim).filter(|token| !token.is_empty())
 }
 
 /// A request's head, tokens checked, meaning not.
@@ -220,7 +229,11 @@ pub(crate) async fn read_response_head(input: &mut Input) -> Result<ResponseHead
 /// Waits for the empty line that ends a head and cuts the head off.
 async fn next_head(input: &mut Input, request: bool) -> Result<Bytes, HeadError> {
     let mut scanned = 0;
+    let mut large = None;
     loop {
+        if request && input.buffer.len() > COMMON_HEAD && large.is_none() {
+            large = Some(LARGE_HEADS.try_acquire().map_err(|_| HeadError::TooManyLarge)?);
+        }
         if request && scanned == 0 {
             // RFC 9112 §2.2: an empty line before a request is to be ignored.
             while input.buffer.starts_with(b"\r\n") {
@@ -267,6 +280,9 @@ pub(crate) fn request_framing(headers: &Headers) -> Result<Framing, HeadError> {
         if headers.all(name).nth(1).is_some() {
             return Err(HeadError::Repeated(name));
         }
+    }
+    if headers.all("connection").flat_map(tokens).nth(NAMED_LIMIT).is_some() {
+        return Err(HeadError::Garbage);
     }
     let is_grpc = |value: &[u8]| value.to_ascii_lowercase().windows(16).any(|part| part == b"application/grpc");
     if headers.all("content-type").any(is_grpc) {

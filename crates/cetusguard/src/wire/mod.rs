@@ -12,4 +12,4 @@ pub(crate) use head::{
     HeadError, Headers, RequestHead, ResponseHead, read_request_head, read_response_head, request_framing,
     response_framing,
 };
-pub(crate) use stream::{Duplex, Input, Output};
+pub(crate) use stream::{Duplex, Input, Output, SharedTcp};

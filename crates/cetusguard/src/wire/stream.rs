@@ -2,10 +2,12 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf, ReadHalf, WriteHalf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio_rustls::TlsStream;
 
@@ -32,10 +34,11 @@ impl From<UnixStream> for Duplex {
     }
 }
 
-impl From<TlsStream<TcpStream>> for Duplex {
-    fn from(stream: TlsStream<TcpStream>) -> Self {
+impl Duplex {
+    /// A TLS connection, with the socket below it: only that one knows whether the peer is still there.
+    pub(crate) fn tls(stream: TlsStream<SharedTcp>, socket: SharedTcp) -> Self {
         let (read, write) = tokio::io::split(stream);
-        Self { input: Input::new(ReadSide::Tls(read)), output: Output::Tls(write) }
+        Self { input: Input::new(ReadSide::Tls(read, socket.clone())), output: Output::Tls(write, socket) }
     }
 }
 
@@ -45,15 +48,30 @@ pub(crate) struct Input {
     side: ReadSide,
     /// Bytes that arrived and that nobody has taken.
     pub(crate) buffer: BytesMut,
+    /// How much the next read may take, in bytes.
+    room: usize,
 }
 
-/// Room for a head or a small body. A read that fills the buffer makes the next one larger.
+/// A buffer starts small and doubles whenever a read has filled it.
 const SMALL: usize = 4 << 10;
 const LARGE: usize = 64 << 10;
 
+/// Connections that may have large buffers. With more of them, all stay small: memory is bounded, speed is what gives way.
+const WITH_LARGE_BUFFERS: usize = 512;
+
+/// How many connections there are, clients' and the engine's.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        LIVE.fetch_sub(1, Relaxed);
+    }
+}
+
 impl Input {
     fn new(side: ReadSide) -> Self {
-        Self { side, buffer: BytesMut::new() }
+        LIVE.fetch_add(1, Relaxed);
+        Self { side, buffer: BytesMut::new(), room: SMALL }
     }
 
     /// Waits for bytes and appends them to the buffer; 0 is the end of the stream. Safe to cancel.
@@ -61,19 +79,19 @@ impl Input {
     /// A connection that waits holds no buffer, so that thousands of silent streams cost next to nothing.
     pub(crate) async fn fill(&mut self) -> io::Result<usize> {
         if self.buffer.is_empty() {
-            let room = if self.buffer.capacity() > SMALL { LARGE } else { SMALL };
             if !self.side.is_ready() {
                 self.buffer = BytesMut::new();
+                self.room = SMALL;
                 self.side.ready().await?;
             }
-            self.buffer.reserve(room);
+            let limit = if LIVE.load(Relaxed) > WITH_LARGE_BUFFERS { SMALL } else { LARGE };
+            self.buffer.reserve(self.room.min(limit));
         } else if self.buffer.capacity() == self.buffer.len() {
-            self.buffer.reserve(LARGE);
+            self.buffer.reserve(self.buffer.len().min(LARGE));
         }
         let read = self.side.read_buf(&mut self.buffer).await?;
-        if self.buffer.len() == self.buffer.capacity() && self.buffer.capacity() < LARGE {
-            // More is waiting: let the next reads be large ones.
-            self.buffer.reserve(LARGE - self.buffer.len());
+        if self.buffer.len() == self.buffer.capacity() {
+            self.room = (self.room * 2).min(LARGE);
         }
         Ok(read)
     }
@@ -81,6 +99,72 @@ impl Input {
     /// Whether a connection that should be silent has something to say: bytes, or its end. Asks the event loop, not the kernel.
     pub(crate) fn is_disturbed(&self) -> bool {
         !self.buffer.is_empty() || self.side.is_ready()
+    }
+
+    /// Whether the peer is known to send no more, even where what it has sent was not read yet.
+    pub(crate) fn is_ended(&self) -> bool {
+        let readable = Interest::READABLE;
+        let ready = match &self.side {
+            ReadSide::Tcp(side) => now(side.ready(readable)),
+            ReadSide::Unix(side) => now(side.ready(readable)),
+            ReadSide::Tls(_, socket) => now(socket.0.ready(readable)),
+        };
+        matches!(ready, Some(Ok(ready)) if ready.is_read_closed())
+    }
+}
+
+/// What a future has to say without waiting.
+fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+/// A TCP socket below TLS, which its owner can ask things as well.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedTcp(Arc<TcpStream>);
+
+impl From<TcpStream> for SharedTcp {
+    fn from(stream: TcpStream) -> Self {
+        Self(Arc::new(stream))
+    }
+}
+
+impl AsyncRead for SharedTcp {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            std::task::ready!(self.0.poll_read_ready(cx))?;
+            match self.0.try_read(buf.initialize_unfilled()) {
+                Ok(read) => {
+                    buf.advance(read);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for SharedTcp {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            std::task::ready!(self.0.poll_write_ready(cx))?;
+            match self.0.try_write(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(socket2::SockRef::from(&*self.0).shutdown(std::net::Shutdown::Write))
     }
 }
 
@@ -91,8 +175,8 @@ pub(crate) enum ReadSide {
     Tcp(tcp::OwnedReadHalf),
     /// A Unix stream socket.
     Unix(unix::OwnedReadHalf),
-    /// TLS over TCP.
-    Tls(ReadHalf<TlsStream<TcpStream>>),
+    /// TLS over TCP, and the socket below it.
+    Tls(ReadHalf<TlsStream<SharedTcp>>, SharedTcp),
 }
 
 impl ReadSide {
@@ -101,16 +185,15 @@ impl ReadSide {
         match self {
             Self::Tcp(side) => side.readable().await,
             Self::Unix(side) => side.readable().await,
-            Self::Tls(_) => Ok(()),
+            Self::Tls(..) => Ok(()),
         }
     }
 
     fn is_ready(&self) -> bool {
-        let mut context = Context::from_waker(std::task::Waker::noop());
         match self {
-            Self::Tcp(side) => std::pin::pin!(side.readable()).poll(&mut context).is_ready(),
-            Self::Unix(side) => std::pin::pin!(side.readable()).poll(&mut context).is_ready(),
-            Self::Tls(_) => false,
+            Self::Tcp(side) => now(side.readable()).is_some(),
+            Self::Unix(side) => now(side.readable()).is_some(),
+            Self::Tls(..) => false,
         }
     }
 }
@@ -120,7 +203,7 @@ impl AsyncRead for ReadSide {
         match self.get_mut() {
             Self::Tcp(side) => Pin::new(side).poll_read(cx, buf),
             Self::Unix(side) => Pin::new(side).poll_read(cx, buf),
-            Self::Tls(side) => Pin::new(side).poll_read(cx, buf),
+            Self::Tls(side, _) => Pin::new(side).poll_read(cx, buf),
         }
     }
 }
@@ -132,22 +215,21 @@ pub(crate) enum Output {
     Tcp(tcp::OwnedWriteHalf),
     /// A Unix stream socket.
     Unix(unix::OwnedWriteHalf),
-    /// TLS over TCP.
-    Tls(WriteHalf<TlsStream<TcpStream>>),
+    /// TLS over TCP, and the socket below it.
+    Tls(WriteHalf<TlsStream<SharedTcp>>, SharedTcp),
 }
 
 impl Output {
     /// Whether the peer is known to have left altogether: a Unix socket knows at once, TCP once the peer has answered a
-    /// keep-alive probe with a reset. TLS cannot tell.
+    /// keep-alive probe with a reset.
     pub(crate) fn is_hung_up(&self) -> bool {
-        let mut context = Context::from_waker(std::task::Waker::noop());
-        let writable = tokio::io::Interest::WRITABLE;
+        let writable = Interest::WRITABLE;
         let ready = match self {
-            Self::Unix(side) => std::pin::pin!(side.ready(writable)).poll(&mut context),
-            Self::Tcp(side) => std::pin::pin!(side.ready(writable)).poll(&mut context),
-            Self::Tls(_) => return false,
+            Self::Unix(side) => now(side.ready(writable)),
+            Self::Tcp(side) => now(side.ready(writable)),
+            Self::Tls(_, socket) => now(socket.0.ready(writable)),
         };
-        matches!(ready, Poll::Ready(Ok(ready)) if ready.is_write_closed())
+        matches!(ready, Some(Ok(ready)) if ready.is_write_closed())
     }
 }
 
@@ -156,7 +238,7 @@ macro_rules! each_output {
         match $self.get_mut() {
             Self::Tcp($side) => $call,
             Self::Unix($side) => $call,
-            Self::Tls($side) => $call,
+            Self::Tls($side, _) => $call,
         }
     };
 }

@@ -3,7 +3,7 @@
 //! Source: the routers under moby `daemon/server/router/`. The last four rows of the build section are gRPC services: engines
 //! of 29.2 and later serve them over HTTP/2 alone, which the proxy does not speak.
 
-use super::{Answer::*, Endpoint, Protocol::*, row, vault};
+use super::{Answer::*, Endpoint, Protocol::*, revealing, row, vault};
 use crate::call::Method::*;
 
 pub(super) const ROUTES: &[Endpoint] = &[
@@ -23,7 +23,7 @@ pub(super) const ROUTES: &[Endpoint] = &[
     row(Get, "/containers/{container}/changes", Slow),
     vault(Get, "/containers/{container}/export", Transfer),
     vault(Get, "/containers/{container}/archive", Transfer),
-    row(Head, "/containers/{container}/archive", Quick),
+    vault(Head, "/containers/{container}/archive", Quick),
     vault(Put, "/containers/{container}/archive", Transfer),
     vault(Get, "/containers/{container}/attach/ws", Tunnel(WebSocket)),
     row(Post, "/containers/{container}/attach", Tunnel(Tcp)),
@@ -119,7 +119,8 @@ pub(super) const ROUTES: &[Endpoint] = &[
     row(Get, "/tasks/{id}/logs", Follow),
     row(Get, "/secrets", Quick),
     row(Post, "/secrets/create", Slow),
-    row(Get, "/secrets/{id}", Quick),
+    // Docker never returns the secret; Podman does where it is asked to.
+    revealing(Get, "/secrets/{id}", Quick, "showsecret"),
     row(Post, "/secrets/{id}/update", Quick),
     row(Delete, "/secrets/{id}", Slow),
     row(Get, "/configs", Quick),

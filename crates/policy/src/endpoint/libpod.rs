@@ -25,7 +25,7 @@ pub(super) const ROUTES: &[Endpoint] = &[
     row(Get, "/libpod/containers/{container}/changes", Slow),
     vault(Get, "/libpod/containers/{container}/export", Transfer),
     vault(Get, "/libpod/containers/{container}/archive", Transfer),
-    row(Head, "/libpod/containers/{container}/archive", Quick),
+    vault(Head, "/libpod/containers/{container}/archive", Quick),
     vault(Put, "/libpod/containers/{container}/archive", Transfer),
     row(Get, "/libpod/containers/showmounted", Quick),
     row(Post, "/libpod/containers/{container}/mount", Slow),

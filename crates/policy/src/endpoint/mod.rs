@@ -59,14 +59,21 @@ pub struct Endpoint {
     pub answer: Answer,
     /// Hands over or writes file contents, or is a live channel: only a rule that names it opens it.
     pub vault: bool,
+    /// A query parameter with which the call hands over the contents of the object: only a rule that names the very object
+    /// opens that.
+    pub reveals: Option<&'static str>,
 }
 
 const fn row(method: Method, shape: &'static str, answer: Answer) -> Endpoint {
-    Endpoint { method, shape, answer, vault: false }
+    Endpoint { method, shape, answer, vault: false, reveals: None }
 }
 
 const fn vault(method: Method, shape: &'static str, answer: Answer) -> Endpoint {
-    Endpoint { method, shape, answer, vault: true }
+    Endpoint { method, shape, answer, vault: true, reveals: None }
+}
+
+const fn revealing(method: Method, shape: &'static str, answer: Answer, parameter: &'static str) -> Endpoint {
+    Endpoint { method, shape, answer, vault: false, reveals: Some(parameter) }
 }
 
 impl Endpoint {

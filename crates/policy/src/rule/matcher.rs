@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use regex::{RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::{RegexSet, RegexSetBuilder};
 use regex_syntax::hir::{Hir, HirKind, Look};
 
 use super::{Rule, dialect, variable};
@@ -80,10 +80,11 @@ impl Rule {
         self.methods.contains(&method)
     }
 
-    /// Whether this rule's expression matches the whole path, whatever the method.
+    /// Whether this rule's expression matches the whole path, whatever the method. One that does not compile alone covers
+    /// everything: it then grants by wildcard, which is less.
     pub(crate) fn covers(&self, path: &str) -> bool {
-        let compile = || RegexBuilder::new(&anchored(&self.expression)).size_limit(RULE_SIZE).build().ok();
-        self.alone.get_or_init(compile).as_ref().is_some_and(|regex| regex.is_match(path))
+        let compile = || build([self.expression.as_str()], RULE_SIZE).ok();
+        self.alone.get_or_init(compile).as_ref().is_none_or(|expression| expression.is_match(path))
     }
 }
 

@@ -16,7 +16,7 @@ mod variable;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use regex::Regex;
+use regex::RegexSet;
 
 use crate::call::Method;
 pub use matcher::RuleSet;
@@ -59,7 +59,7 @@ pub struct Rule {
     /// An expression of the `regex` crate, variables expanded, not yet anchored.
     expression: String,
     /// The expression on its own, compiled when a question about this rule alone comes up.
-    alone: OnceLock<Option<Regex>>,
+    alone: OnceLock<Option<RegexSet>>,
 }
 
 impl fmt::Display for Rule {
