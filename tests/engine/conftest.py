@@ -1,0 +1,118 @@
+"""Fixtures: the engines last a session, everything else a test."""
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+import docker_cli
+from engine import Dockerd, NoEngine, Podman
+from proxy import Proxy
+from tools import CI, missing, unique
+
+
+@pytest.fixture(scope="session")
+def dockerd():
+    try:
+        engine = Dockerd()
+    except NoEngine as reason:
+        pytest.exit(f"skipped: no engine ({reason})", returncode=1 if CI else 0)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def podman_service():
+    try:
+        engine = Podman()
+    except NoEngine as reason:
+        missing(f"no Podman service: {reason}")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def engine(dockerd):
+    """The Docker Engine, left as it was found."""
+    yield dockerd
+    dockerd.sweep()
+
+
+@pytest.fixture
+def podman_engine(podman_service):
+    yield podman_service
+    podman_service.sweep()
+
+
+@pytest.fixture
+def proxy(request):
+    """Starts proxies; the backend is the Docker Engine unless another one is given."""
+
+    def start(backend=None, **options):
+        one = Proxy(backend or request.getfixturevalue("engine").address, **options)
+        running.callback(one.close)
+        return one
+
+    # A stack, so that each proxy is stopped even where another one did not stop well.
+    with ExitStack() as running:
+        yield start
+
+
+@pytest.fixture
+def open_proxy(engine, proxy):
+    """A proxy that lets pass all that these clients do, on both kinds of frontend."""
+    return proxy()
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def front(request):
+    """The kind of frontend a client talks to."""
+    return request.param
+
+
+@pytest.fixture
+def address(open_proxy, front):
+    return open_proxy.addresses[front]
+
+
+@pytest.fixture(params=docker_cli.installed(), ids=str)
+def cli(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def docker_config(tmp_path_factory):
+    """A configuration folder, so that no user's own is read; plug-ins are still found."""
+    folder = tmp_path_factory.mktemp("docker-config")
+    plugins = str(Path.home() / ".docker/cli-plugins")
+    (folder / "config.json").write_text(json.dumps({"cliPluginsExtraDirs": [plugins]}))
+    return str(folder)
+
+
+@pytest.fixture
+def docker_at(cli, docker_config):
+    """Binds the Docker CLI to an address."""
+    return lambda address, **env: docker_cli.Docker(cli, address, docker_config, env)
+
+
+@pytest.fixture
+def docker(docker_at, address):
+    """The Docker CLI, talking through a proxy that lets all pass."""
+    return docker_at(address)
+
+
+@pytest.fixture
+def sleeper(engine):
+    """The name of a running container that does nothing."""
+    return engine.run("sleep", "600").name
+
+
+@pytest.fixture
+def name():
+    return unique()
+
+
+def pytest_sessionstart():
+    if CI and not docker_cli.installed():
+        pytest.exit("CI promises a Docker CLI, and none is on the path", returncode=1)

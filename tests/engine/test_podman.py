@@ -1,0 +1,96 @@
+"""Podman's service as the engine: its own remote client, and Docker's CLI on its Docker API."""
+
+import os
+
+import pytest
+
+from proxy import ALL
+from tools import IMAGE, require, run
+
+# Podman's own API has paths of its own; its create body is not Docker's, so no guard can judge it
+# and the rule has to name the endpoint.
+LIBPOD = """
+GET,POST,DELETE %API_PREFIX_LIBPOD_CONTAINERS%(/.*)?
+POST %API_PREFIX_LIBPOD_CONTAINERS%/create
+GET,HEAD,PUT %API_PREFIX_LIBPOD_CONTAINERS%/%CONTAINER_ID_OR_NAME%/archive
+GET,POST %API_PREFIX_LIBPOD_EXEC%(/.*)?
+GET,POST,DELETE %API_PREFIX_LIBPOD_IMAGES%(/.*)?
+GET %API_PREFIX_LIBPOD_EVENTS%
+"""
+
+
+class Remote:
+    """`podman --remote` at one address."""
+
+    def __init__(self, address):
+        self.command = [require("podman"), "--remote", "--url", address]
+
+    def __call__(self, *args, ok=True, **options):
+        return run(*self.command, *args, ok=ok, env={"PATH": os.environ["PATH"]}, **options)
+
+    def out(self, *args, **options):
+        return self(*args, **options).stdout.strip()
+
+
+@pytest.fixture
+def podman_at(podman_engine, proxy, front):
+    return lambda rules: Remote(proxy(backend=podman_engine.address, rules=rules).addresses[front])
+
+
+@pytest.fixture
+def podman(podman_at):
+    return podman_at(LIBPOD)
+
+
+@pytest.fixture
+def container(podman_engine):
+    return podman_engine.run("sh", "-c", "echo first; exec sleep 600").name
+
+
+def test_info_and_images(podman):
+    assert podman.out("info", "--format", "{{.Version.Version}}")
+    assert "cg-busybox" in podman.out("images", "--format", "{{.Repository}}")
+
+
+def test_ps_inspect_and_logs(podman, container):
+    assert podman.out("ps", "--format", "{{.Names}}") == container
+    assert podman.out("inspect", "--format", "{{.State.Status}}", container) == "running"
+    assert podman.out("logs", container) == "first"
+
+
+def test_run(podman):
+    assert podman.out("run", "--rm", IMAGE, "echo", "hello") == "hello"
+    assert podman.out("run", "--rm", "-i", IMAGE, "cat", input="typed\n") == "typed"
+
+
+def test_exec(podman, container):
+    assert podman.out("exec", container, "echo", "hello") == "hello"
+    assert podman.out("exec", "-i", container, "cat", input="typed\n") == "typed"
+    assert podman("exec", container, "sh", "-c", "exit 3", ok=None).returncode == 3
+
+
+def test_copy(podman, container, tmp_path):
+    (tmp_path / "source").write_text("content")
+    podman("cp", tmp_path / "source", f"{container}:/copied")
+    podman("cp", f"{container}:/copied", tmp_path / "back")
+    assert (tmp_path / "back").read_text() == "content"
+
+
+def test_stop_and_remove(podman, podman_engine, container):
+    podman("stop", "--time", "0", container)
+    podman("rm", container)
+    assert podman_engine.client.containers.list(all=True) == []
+
+
+def test_refusal(podman_at, container):
+    podman = podman_at("GET %API_PREFIX_LIBPOD_CONTAINERS%(/.*)?")
+    assert podman.out("ps", "--format", "{{.Names}}") == container
+    refused = podman("rm", "--force", container, ok=False)
+    assert "cetusguard: " in refused.stderr and "DELETE" in refused.stderr
+
+
+def test_docker_cli(docker_at, proxy, front, podman_engine, container):
+    docker = docker_at(proxy(backend=podman_engine.address, rules=ALL).addresses[front])
+    assert docker.out("ps", "--format", "{{.Names}}") == container
+    assert docker.out("logs", container) == "first"
+    assert docker.out("exec", "-i", container, "cat", input="typed\n") == "typed"

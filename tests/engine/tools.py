@@ -1,0 +1,53 @@
+"""Helpers every test file uses: run a program, wait for a condition, name a thing."""
+
+import os
+import shutil
+import subprocess
+import time
+import uuid
+
+import pytest
+
+IMAGE = "cg-busybox:latest"
+CI = os.environ.get("CI") == "true"
+
+
+def unique(prefix="cg"):
+    """A name no other test uses."""
+    return f"{prefix}-{uuid.uuid4().hex[:10]}"
+
+
+def run(*command, ok=None, timeout=60, **options):
+    """Run a program to its end; `ok` says whether it must succeed, must fail, or may do either."""
+    if options.get("input") is None:
+        options.setdefault("stdin", subprocess.DEVNULL)
+    options.setdefault("text", True)
+    options.setdefault("stdout", subprocess.PIPE)
+    result = subprocess.run(
+        [str(part) for part in command], stderr=subprocess.PIPE, timeout=timeout, **options
+    )
+    if ok is not None:
+        assert (result.returncode == 0) == ok, f"{command} exited {result.returncode}\n{result}"
+    return result
+
+
+def wait_for(condition, what, timeout=10):
+    """Poll until `condition()` is true and return its value; fail with `what` at the deadline."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"after {timeout} s still waiting for {what}"
+        time.sleep(0.02)
+    return value
+
+
+def require(program):
+    """The path of a program that the test needs."""
+    path = shutil.which(program)
+    if path is None:
+        missing(f"{program} is not installed")
+    return path
+
+
+def missing(reason):
+    """Something that not every developer has: a skip there, a failure in CI."""
+    (pytest.fail if CI else pytest.skip)(reason)
