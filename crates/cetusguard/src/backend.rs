@@ -38,12 +38,15 @@ struct Idle {
 #[derive(Debug)]
 pub(crate) struct Unreachable {
     address: Address,
-    why: String,
+    /// What happened.
+    pub(crate) what: String,
+    /// What to do about it, where the engine is at the other end.
+    advice: String,
 }
 
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the engine at {} cannot be reached: {}", self.address, self.why)
+        write!(f, "the engine at {} cannot be reached: {}{}", self.address, self.what, self.advice)
     }
 }
 
@@ -81,13 +84,14 @@ impl Backend {
 
     /// Makes a new connection. A Unix socket is opened by its path each time: a restarted engine has made another one.
     pub(crate) async fn connect(&self) -> Result<Duplex, Unreachable> {
-        let connected = timeout(self.connect_limit, self.dial()).await;
-        let why = match connected {
+        let (what, advice) = match timeout(self.connect_limit, self.dial()).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => self.explain(&error),
-            Err(_) => format!("no connection within {}", humantime::format_duration(self.connect_limit)),
+            Err(_) => {
+                (format!("no connection within {}", humantime::format_duration(self.connect_limit)), String::new())
+            }
         };
-        Err(Unreachable { address: self.address.clone(), why })
+        Err(Unreachable { address: self.address.clone(), what, advice })
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one file that connects upstream")]
@@ -113,22 +117,28 @@ impl Backend {
         }
     }
 
-    fn explain(&self, error: &io::Error) -> String {
-        match (error.kind(), &self.address) {
+    fn explain(&self, error: &io::Error) -> (String, String) {
+        let (what, advice) = match (error.kind(), &self.address) {
             (io::ErrorKind::NotFound, _) => {
-                "no such socket; is the engine running, and is its socket mounted into the container?".to_owned()
+                ("no such socket", "; is the engine running, and is its socket mounted into the container?")
             }
-            (io::ErrorKind::PermissionDenied, Address::Unix(path)) => match std::fs::metadata(path) {
-                Ok(meta) => format!(
-                    "permission denied; run as its owner (user {}), or add its group: group_add: [\"{}\"]",
-                    meta.uid(),
-                    meta.gid()
-                ),
-                Err(_) => "permission denied; run as a user who may open it".to_owned(),
-            },
-            (io::ErrorKind::ConnectionRefused, _) => "nothing listens there; is the engine running?".to_owned(),
-            _ => error.to_string(),
-        }
+            (io::ErrorKind::ConnectionRefused, _) => ("nothing listens there", "; is the engine running?"),
+            (io::ErrorKind::PermissionDenied, Address::Unix(path)) => {
+                let advice = std::fs::metadata(path).map_or_else(
+                    |_| "; run as a user who may open it".to_owned(),
+                    |meta| {
+                        format!(
+                            "; run as its owner (user {}), or add its group: group_add: [\"{}\"]",
+                            meta.uid(),
+                            meta.gid()
+                        )
+                    },
+                );
+                return ("permission denied".to_owned(), advice);
+            }
+            _ => return (error.to_string(), String::new()),
+        };
+        (what.to_owned(), advice.to_owned())
     }
 }
 

@@ -68,15 +68,6 @@ impl Refusal {
         self.row().2
     }
 
-    /// Whether what the client sends behind the request cannot be taken for another one: nobody can say where that would start,
-    /// or it was meant for a tunnel.
-    pub(crate) fn spoils_the_connection(&self) -> bool {
-        match self {
-            Self::Denied(denial) => denial.is_of_tunnel(),
-            refusal => refusal.status() == 400,
-        }
-    }
-
     /// Writes the response in the shape of the engine's own errors, which every client prints.
     ///
     /// The content type is exactly `application/json`: Go clients compare it. `HEAD` gets no body.

@@ -55,33 +55,13 @@ fn a_forbidden_socket_is_answered_with_the_group_to_add() {
     let copy = folder.file("cetusguard");
     // By another process: a file that this one had open for writing could not be run while it forks elsewhere.
     assert!(Command::new("cp").args([PROGRAM, &copy]).status().expect("cp").success());
-    let port = free_port();
-    let mut child = Command::new("setpriv")
-        .args([
-            "--reuid=65534",
-            "--regid=65534",
-            "--clear-groups",
-            &copy,
-            "--backend-addr",
-            &format!("unix://{socket}"),
-        ])
-        .args(["--rules", RULES, "--frontend-addr", &format!("tcp://127.0.0.1:{port}")])
-        .env_clear()
-        .spawn()
-        .expect("setpriv");
-    let address = format!("127.0.0.1:{port}");
-    eventually("it listens", || std::net::TcpStream::connect(&address).is_ok());
-    let body = cetusguard_testkit::Client::connect(&address).request("GET /containers/json").body;
-    let _ = child.kill();
-    let _ = child.wait();
-    assert!(
-        body.contains("permission denied; run as its owner (user 0), or add its group: group_add: [\\\"0\\\"]"),
-        "{body}"
-    );
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
+    let stranger = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    let builder =
+        stranger.iter().fold(ProxyBuilder::bare("/usr/bin/setpriv"), |builder, word| builder.word(word)).word(&copy);
+    let builder = builder.arg("--backend-addr", &format!("unix://{socket}")).arg("--rules", RULES);
+    let body = message(&builder.frontend("tcp://127.0.0.1:0").start(), 502);
+    let want = "permission denied; run as its owner (user 0), or add its group: group_add: [\\\"0\\\"]";
+    assert!(body.contains(want), "{body}");
 }
 
 #[test]

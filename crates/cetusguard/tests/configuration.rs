@@ -47,6 +47,10 @@ fn every_mistake_is_told_in_one_run() {
     ] {
         assert!(errors.contains(&want), "{want}\n in\n{errors}");
     }
+    for (name, value) in [("CETUSGUARD_FRONTEND_ADDR", " , "), ("CETUSGUARD_LOG_LEVEL", " ")] {
+        let (code, _, errors) = ProxyBuilder::bare(PROGRAM).env(name, value).run();
+        assert!(code == Some(2) && errors.contains(&format!("{name} is {value:?}, which holds no value")), "{errors}");
+    }
     let (_, _, errors) = ProxyBuilder::bare(PROGRAM).env("CETUSGUARD_NO_BUILTIN_RULES", "maybe").run();
     assert!(errors.contains("CETUSGUARD_NO_BUILTIN_RULES is \"maybe\"\n  = expected true or false"), "{errors}");
 }
@@ -166,6 +170,10 @@ fn the_health_check_tells_why() {
     let (code, why) = check(&["tcp://127.0.0.1:1"], &[]);
     assert!(code == Some(1) && why.contains("the proxy at tcp://127.0.0.1:1 cannot be reached"), "{why}");
 
+    // Its own mistakes are told, not dropped: another address would be asked.
+    let (code, why) = check(&["--frontend-adr", "tcp://127.0.0.1:1"], &[]);
+    assert!(code == Some(2) && why.contains("did you mean --frontend-addr?"), "{why}");
+
     let absent = Engine::absent();
     let sick = ProxyBuilder::new(PROGRAM, &absent, "").start();
     let (code, why) = check(&[sick.address()], &[]);
@@ -191,7 +199,13 @@ fn the_health_check_knows_its_own_tls_frontend() {
     let proxy = with_tls(ProxyBuilder::new(PROGRAM, &engine, "")).start();
     let check = || ProxyBuilder::bare(PROGRAM).word("healthcheck").word(proxy.address());
     assert_eq!(with_tls(check()).run(), (Some(0), String::new(), String::new()));
-    assert_eq!(check().run().0, Some(1));
+    let (code, _, why) = check().run();
+    assert!(code == Some(1) && why.contains("give the check its frontend-tls-cert"), "{why}");
+    // It has no client certificate to show, and says what to do.
+    let mutual =
+        with_tls(ProxyBuilder::new(PROGRAM, &engine, "")).arg("--frontend-tls-cacert", &certs.file("ca.pem")).start();
+    let (code, _, why) = with_tls(ProxyBuilder::bare(PROGRAM).word("healthcheck").word(mutual.address())).run();
+    assert!(code == Some(1) && why.contains("add a unix:// frontend and name it"), "{why}");
 }
 
 /// The reference page is made from the same table as the parser and the help.

@@ -36,7 +36,7 @@ fn attach(proxy: &Proxy, frontend: usize) -> Client {
     client
 }
 
-/// Half-close in both directions (client quirks 22 and 23): `echo x | docker exec -i c cat` prints x and ends.
+/// Half-close in both directions: `echo x | docker exec -i c cat` prints x and ends.
 #[test]
 fn each_direction_ends_on_its_own() {
     // The client stops sending; the engine sees the end and still answers.
@@ -70,7 +70,7 @@ fn each_direction_ends_on_its_own() {
     }
 }
 
-/// Several clients lose what comes together with the head (client quirk 24): the head goes out alone.
+/// Several clients lose what comes together with the head: the head goes out alone.
 #[test]
 fn early_bytes_are_kept_on_both_sides() {
     let engine = Engine::start(|_, link| {
@@ -132,7 +132,7 @@ fn sessions_are_opaque_tunnels() {
     }
 }
 
-/// Clients that attach or exec without `Upgrade` get 200 and a stream both ways (client quirks 18 and 20).
+/// Clients that attach or exec without `Upgrade` get 200 and a stream both ways.
 #[test]
 fn a_200_without_an_upgrade_is_a_stream_both_ways() {
     let engine = Engine::start(|exchange, link| {
@@ -158,7 +158,7 @@ fn a_200_without_an_upgrade_is_a_stream_both_ways() {
     assert_eq!(client.read_to_end(), "end");
 }
 
-/// docker-modem does not end its request body before it has its 101 (client quirk 25).
+/// docker-modem does not end its request body before it has its 101.
 #[test]
 fn an_upgrade_does_not_wait_for_the_end_of_the_body() {
     let engine = Engine::start(|_, link| {
@@ -176,7 +176,7 @@ fn an_upgrade_does_not_wait_for_the_end_of_the_body() {
     assert_eq!(client.read_to_end(), "4\r\n{  }\r\nraw");
 }
 
-/// `Detach: true` is an ordinary request on the same path (client quirk 21).
+/// `Detach: true` is an ordinary request on the same path.
 #[test]
 fn a_detached_exec_keeps_the_connection() {
     let engine = Engine::ok();
@@ -227,6 +227,26 @@ fn nothing_passes_behind_an_upgrade_that_the_rules_refuse() {
     assert!(engine.received().is_empty());
 }
 
+/// And where the engine is absent, closes, or answers late: bytes for a tunnel are not requests, without `Upgrade` either.
+#[test]
+fn nothing_passes_behind_a_tunnel_that_did_not_open() {
+    let tail = "GET /containers/json HTTP/1.1\r\n\r\n";
+    for (engine, status) in [
+        (Engine::absent(), 502),
+        (Engine::start(|_, link| link.close()), 502),
+        (Engine::start(|_, link| link.answer(409, "{}")), 409),
+    ] {
+        let proxy = proxy(&engine);
+        let mut client = proxy.client();
+        client.send("POST /containers/c/attach?stdin=1 HTTP/1.1\r\n\r\n");
+        let response = client.read_response();
+        assert_eq!((response.status, response.header("connection")), (status, Some("close")));
+        client.send(tail);
+        assert_eq!(client.read_to_end(), "");
+        assert!(!engine.received().concat().contains("/containers/json"));
+    }
+}
+
 /// A 101 that nobody asked for would make the engine's connection a tunnel under a rule that allows a list.
 #[test]
 fn an_unasked_101_is_refused() {
@@ -260,8 +280,10 @@ fn a_side_that_leaves_takes_the_tunnel_with_it() {
     eventually("the tunnel is forgotten", || {
         other.log().iter().any(|line| line.contains("request allowed") && line.contains("/attach"))
     });
-    drop(client);
     eventually("the descriptors are back", || proxy.descriptors() <= before);
+    let with_client = other.descriptors();
+    drop(client);
+    eventually("the client's is back as well", || other.descriptors() <= with_client);
 }
 
 fn until_closed() -> (Engine, Receiver<bool>) {

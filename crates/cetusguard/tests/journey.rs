@@ -34,7 +34,7 @@ fn the_engine_gets_the_judged_path() {
     }
 }
 
-/// Autoheal sends its filter raw, which strict parsers refuse (client quirk 34).
+/// Autoheal sends its filter raw, which strict parsers refuse.
 #[test]
 fn raw_json_in_a_query_arrives_encoded() {
     let request = "GET /containers/json?filters={\"health\":[\"unhealthy\"],\"label\":[\"a=<b>\"]} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
@@ -55,7 +55,7 @@ fn only_end_to_end_headers_go_with_the_request() {
     assert_eq!(received, want);
 }
 
-/// Any Host will do, also none and an empty one (client quirk 33); bodies go with DELETE, and POST needs no length (39).
+/// Any Host will do, also none and an empty one; bodies go with DELETE, and POST needs no length.
 #[test]
 fn real_clients_are_read_leniently() {
     for request in [
@@ -183,7 +183,7 @@ fn expect_is_answered_after_the_decision() {
     assert!(client.is_closed());
 }
 
-/// Every client prints this shape (client quirk 46).
+/// Every client prints this shape.
 #[test]
 fn refusals_have_the_shape_of_the_engines_errors() {
     let engine = Engine::ok();

@@ -73,16 +73,18 @@ fn idle_connections_are_closed() {
     assert!(served.is_closed());
 }
 
-/// 10,000 connections that are opened and left: bounded, and gone when they are gone.
+/// 10,000 connections that are opened and left, 500 at a time: bounded, and gone when they are gone.
 #[test]
 fn ten_thousand_idle_connections_do_no_harm() {
     let engine = Engine::ok();
-    let proxy = ProxyBuilder::new(PROGRAM, &engine, "").arg("--max-connections", "1000").start();
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "").arg("--max-connections", "100").start();
     assert!(proxy.serves());
     let before = proxy.descriptors();
     for _ in 0..20 {
         let clients: Vec<Client> = (0..500).map(|_| proxy.client()).collect();
-        assert_eq!(clients.len(), 500);
+        eventually("as many as may are served", || proxy.descriptors() > before + 90);
+        assert!(proxy.descriptors() <= before + 110, "and no more");
+        drop(clients);
     }
     assert!(proxy.serves());
     eventually("the descriptors are back", || proxy.descriptors() <= before + 1);
@@ -95,7 +97,7 @@ fn ten_thousand_idle_connections_do_no_harm() {
 fn clients_beyond_the_limit_wait() {
     let engine = Engine::ok();
     let proxy = ProxyBuilder::new(PROGRAM, &engine, "").arg("--max-connections", "4").start();
-    let clients: Vec<Client> = (0..4)
+    let mut clients: Vec<Client> = (0..4)
         .map(|_| {
             let mut client = proxy.client();
             assert_eq!(client.request("GET /_ping").status, 200);
@@ -103,9 +105,12 @@ fn clients_beyond_the_limit_wait() {
         })
         .collect();
     let mut waiting = proxy.client();
-    waiting.send("GET /_ping HTTP/1.1\r\n\r\n");
-    eventually("the others are still there", || proxy.descriptors() > 8);
-    assert_eq!(engine.received().concat().matches("GET /_ping").count(), 4);
+    waiting.send("GET /info HTTP/1.1\r\n\r\n");
+    // Those who are in are served again and again, while the one at the door is not.
+    for client in &mut clients {
+        assert_eq!(client.request("GET /_ping").status, 200);
+    }
+    assert!(!engine.received().concat().contains("GET /info"));
     drop(clients);
     assert_eq!(waiting.read_response().status, 200);
 }
@@ -114,8 +119,7 @@ fn raw(proxy: &cetusguard_testkit::Proxy) -> Client {
     Client::connect(proxy.address())
 }
 
-/// Found in an attack: followers that sent more than was read, and uploads that the engine did not take, kept their places
-/// after they had left.
+/// A follower that sends more than is read must not keep its place once it has left.
 #[test]
 fn clients_that_left_give_their_places_back() {
     let engine = Engine::start(|exchange, link| {
@@ -135,7 +139,7 @@ fn clients_that_left_give_their_places_back() {
     assert!(proxy.serves());
 }
 
-/// Found in an attack: refusals that nobody read, each a multiple of what had asked for it.
+/// Refusals that nobody reads must not be a multiple of what asked for them, and unfinished heads must not add up.
 #[test]
 fn unread_refusals_and_unfinished_heads_stay_small() {
     let engine = Engine::ok();
@@ -156,7 +160,7 @@ fn unread_refusals_and_unfinished_heads_stay_small() {
     assert!(peak < 48 << 10, "{peak} KiB at the most");
 }
 
-/// Found in an attack: names in Connection were compared with every header.
+/// Each name in Connection is compared with every header: there may be few.
 #[test]
 fn connection_names_few_headers() {
     let engine = Engine::ok();

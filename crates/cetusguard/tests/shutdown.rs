@@ -57,7 +57,7 @@ fn a_request_that_does_not_finish_is_cut_after_the_drain() {
     proxy.signal("INT");
     assert!(proxy.wait().success());
     let _ = proxy.logged(&["drain-timeout is over"]);
-    let _ = proxy.logged(&["path=/containers/c/stop"]);
+    let _ = proxy.logged(&["path=/containers/c/stop", "reason=stopped"]);
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn proxy(engine: &Engine) -> Proxy {
     ProxyBuilder::new(PROGRAM, engine, RULES).start()
 }
 
-/// Client quirks 1 to 4: `docker run` waits for the head of `/wait`, and each event must arrive when it happens.
+/// `docker run` waits for the head of `/wait`, and each event must arrive when it happens.
 #[test]
 fn heads_and_chunks_go_out_when_the_engine_sends_them() {
     for line in [
@@ -50,7 +50,7 @@ fn heads_and_chunks_go_out_when_the_engine_sends_them() {
     }
 }
 
-/// No limit on what may be silent: limits that are shorter than the silence do not apply (client quirk 6).
+/// No limit on what may be silent: limits that are shorter than the silence do not apply.
 #[test]
 fn silence_does_not_end_a_stream() {
     let engine = Engine::start(|exchange, link| {
@@ -75,7 +75,7 @@ fn silence_does_not_end_a_stream() {
     }
 }
 
-/// A client that leaves takes its upstream request with it, at once (client quirks 8 and 50).
+/// A client that leaves takes its upstream request with it, at once.
 #[test]
 fn a_client_that_leaves_cancels_its_request() {
     for line in ["GET /events", "GET /containers/c/logs?follow=1", "GET /containers/json", "POST /containers/c/wait"] {

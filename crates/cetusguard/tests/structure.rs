@@ -45,7 +45,8 @@ fn the_policy_is_pure() {
     }
 }
 
-/// Only `flow.rs` calls the steps. A step may use what earlier ones make, never what later ones do.
+/// A step may use what earlier ones make and share, never what later ones do. That `flow.rs` calls them in this order is there
+/// to be read.
 #[test]
 fn steps_use_earlier_steps_only() {
     // In the order of the journey; the record accompanies all of it, connections are there before and after.
@@ -74,6 +75,8 @@ fn each_power_has_one_place() {
         ("utf8_percent_encode", &["crates/policy/src/call.rs"]),
         // Connections to the engine.
         ("TcpStream::connect", &["crates/cetusguard/src/backend.rs"]),
+        // A frontend also looks whether somebody listens on its socket's path already.
+        ("UnixStream::connect", &["crates/cetusguard/src/backend.rs", "crates/cetusguard/src/flow/listen/sockets.rs"]),
         ("backend.connect", &["crates/cetusguard/src/flow/forward.rs"]),
         ("backend.kept", &["crates/cetusguard/src/flow/forward.rs"]),
         // Error responses.

@@ -119,7 +119,9 @@ pub enum Malformed {
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Method(method) => write!(f, "the method {method:?} is not one that a container engine knows"),
+            Self::Method(method) => {
+                write!(f, "the method {:?} is not one that a container engine knows", shown(method))
+            }
             Self::NotOriginForm => f.write_str("the request target must be a path that starts with /"),
             Self::Fragment => f.write_str("the request target holds a raw '#'; send %23"),
             Self::Escape { part } => {
@@ -131,7 +133,7 @@ impl fmt::Display for Malformed {
             Self::TooLong => write!(f, "the path is longer than {} bytes", Call::PATH_LIMIT),
             Self::Semicolon => f.write_str("the query holds a raw ';'; separate pairs with '&' and send %3B"),
             Self::BadVersion(segment) => {
-                write!(f, "the API version {segment:?} is not 'v' and one to three numbers, as in /v1.43/")
+                write!(f, "the API version {:?} is not 'v' and one to three numbers, as in /v1.43/", shown(segment))
             }
             Self::OldVersion(version) => write!(
                 f,
@@ -140,6 +142,11 @@ impl fmt::Display for Malformed {
             ),
         }
     }
+}
+
+/// As much of a client's word as anybody wants to read.
+fn shown(word: &str) -> &str {
+    &word[..word.floor_char_boundary(32)]
 }
 
 /// A request as the rules see it and as the engine will receive it.

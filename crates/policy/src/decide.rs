@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::call::Call;
-use crate::endpoint::{self, Answer, Endpoint};
+use crate::endpoint::{self, Endpoint};
 use crate::profile::Profile;
 use crate::rule::Rule;
 
@@ -140,7 +140,8 @@ fn to_name(call: &Call, endpoint: Option<&Endpoint>) -> ToName {
         None => first,
     };
     match Word::find(path, text) {
-        Some(word) if text.len() <= WORD_LIMIT => ToName::Word(word),
+        // Without a letter or a digit there is nothing to tell a name from a wildcard by.
+        Some(word) if text.len() <= WORD_LIMIT && strangers(text).next().is_some() => ToName::Word(word),
         _ => ToName::Unnameable,
     }
 }
@@ -219,12 +220,6 @@ fn shown(path: &str) -> &str {
 }
 
 impl Denial {
-    /// Whether the endpoint would have left HTTP: what the client sends behind such a request is not another one.
-    #[must_use]
-    pub fn is_of_tunnel(&self) -> bool {
-        Endpoint::of(&self.call).is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)))
-    }
-
     fn reveals(&self, endpoint: &Endpoint) -> bool {
         endpoint.reveals.is_some_and(|parameter| self.call.may_ask_for(parameter))
     }
@@ -285,7 +280,7 @@ mod tests {
         }
     }
 
-    const SEED: &str = "GET %API_PREFIX_EVENTS%\nGET,HEAD,POST %API_PREFIX_EXEC%(/.*)?\nGET,HEAD,POST %API_PREFIX_CONTAINERS%(/.*)?\n\
+    const BASIC: &str = "GET %API_PREFIX_EVENTS%\nGET,HEAD,POST %API_PREFIX_EXEC%(/.*)?\nGET,HEAD,POST %API_PREFIX_CONTAINERS%(/.*)?\n\
         GET,HEAD %API_PREFIX_IMAGES%(/.*)?\nGET,HEAD %API_PREFIX_VOLUMES%(/.*)?\nGET,HEAD %API_PREFIX_NETWORKS%(/.*)?\nGET,HEAD %API_PREFIX_BUILD%(/.*)?";
 
     #[test]
@@ -294,21 +289,21 @@ mod tests {
         const NAMED: &str = "GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/archive";
         for (rules, request, want) in [
             // The documentation's four checks.
-            (SEED, "GET /v1.43/containers/json", "allow"),
-            (SEED, "POST /v1.43/containers/web/start", "allow"),
-            (SEED, "DELETE /v1.43/containers/web", "no_rule"),
-            (SEED, "POST /v1.43/images/create?fromImage=x", "no_rule"),
+            (BASIC, "GET /v1.43/containers/json", "allow"),
+            (BASIC, "POST /v1.43/containers/web/start", "allow"),
+            (BASIC, "DELETE /v1.43/containers/web", "no_rule"),
+            (BASIC, "POST /v1.43/images/create?fromImage=x", "no_rule"),
             // What it lists as allowed and as blocked.
-            (SEED, "GET /events?filters={}", "allow"),
-            (SEED, "POST /containers/web/exec", "allow"),
-            (SEED, "POST /exec/0123/start", "allow"),
-            (SEED, "POST /containers/create?name=x", "allow"),
-            (SEED, "POST /containers/web/attach", "allow"),
-            (SEED, "GET /images/ghcr.io/a/b/json", "allow"),
-            (SEED, "PUT /containers/web/archive?path=/", "no_rule"),
-            (SEED, "POST /images/x/push", "no_rule"),
-            (SEED, "POST /build", "no_rule"),
-            (SEED, "POST /volumes/create", "no_rule"),
+            (BASIC, "GET /events?filters={}", "allow"),
+            (BASIC, "POST /containers/web/exec", "allow"),
+            (BASIC, "POST /exec/0123/start", "allow"),
+            (BASIC, "POST /containers/create?name=x", "allow"),
+            (BASIC, "POST /containers/web/attach", "allow"),
+            (BASIC, "GET /images/ghcr.io/a/b/json", "allow"),
+            (BASIC, "PUT /containers/web/archive?path=/", "no_rule"),
+            (BASIC, "POST /images/x/push", "no_rule"),
+            (BASIC, "POST /build", "no_rule"),
+            (BASIC, "POST /volumes/create", "no_rule"),
             // Anchoring and normal form.
             ("GET /containers/json|/info", "GET /containers/json/x", "no_rule"),
             ("GET /containers/json|/info", "GET /x/info", "no_rule"),
@@ -323,12 +318,12 @@ mod tests {
             (BUILT_IN, "GET /v4.0.0/libpod/_ping", "allow"),
             (BUILT_IN, "HEAD /version", "no_rule"),
             // A wildcard never opens the vault.
-            (SEED, "GET /containers/web/export", "wildcard"),
-            (SEED, "GET /v1.43/containers/web/archive?path=/etc", "wildcard"),
-            (SEED, "GET /containers/web/attach/ws", "wildcard"),
-            (SEED, "GET /images/x/get", "wildcard"),
-            (SEED, "GET /images/get?names=x", "wildcard"),
-            (SEED, "POST /containers/web/checkpoints", "wildcard"),
+            (BASIC, "GET /containers/web/export", "wildcard"),
+            (BASIC, "GET /v1.43/containers/web/archive?path=/etc", "wildcard"),
+            (BASIC, "GET /containers/web/attach/ws", "wildcard"),
+            (BASIC, "GET /images/x/get", "wildcard"),
+            (BASIC, "GET /images/get?names=x", "wildcard"),
+            (BASIC, "POST /containers/web/checkpoints", "wildcard"),
             (READ, "GET /containers/archive/archive", "wildcard"),
             ("GET .*", "GET /swarm/unlockkey", "wildcard"),
             ("POST .*", "POST /session", "wildcard"),
@@ -352,9 +347,12 @@ mod tests {
             (NAMED, "GET /containers/web/export", "no_rule"),
             ("GET .*\nGET %API_PREFIX_IMAGES%/get", "GET /images/get", "allow"),
             // What no engine knows.
-            (SEED, "POST /containers/create;x", "unknown_endpoint"),
-            (SEED, "GET /containers/web/future", "unknown_endpoint"),
+            (BASIC, "POST /containers/create;x", "unknown_endpoint"),
+            (BASIC, "GET /containers/web/future", "unknown_endpoint"),
             ("GET .*", "GET /future/thing", "unknown_endpoint"),
+            ("GET .*", "GET /containers/x/y/_", "unknown_endpoint"),
+            ("GET .*", "GET /%C3%A9", "unknown_endpoint"),
+            ("GET .*", "GET /secrets/%C3%A9?showsecret=1", "wildcard"),
             ("GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID%(/.*)?", "GET /containers/0123abcdef", "unknown_endpoint"),
             ("GET %API_PREFIX%/future/.*", "GET /v1.99/future/thing", "allow"),
             ("GET %API_PREFIX_CONTAINERS%/.*/future", "GET /containers/web/future", "allow"),
@@ -372,26 +370,23 @@ mod tests {
         assert_eq!(verdict(&denial.rule_to_add(), "GET /v1.41/secrets/db?showsecret=1"), "allow");
     }
 
-    /// Found in an attack: a long last segment made the question for wildcards quadratic, and hexadecimal ones passed it.
+    /// Asking whether a rule means a word must not cost more the longer the word is, nor take a class of digits for a name.
     #[test]
     fn long_words_are_not_asked_about() {
         let rules = "GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID%(/.*)?";
-        let started = std::time::Instant::now();
-        for _ in 0..100 {
-            assert_eq!(verdict(rules, &format!("GET /containers/{}", "f".repeat(4000))), "unknown_endpoint");
-        }
-        assert!(started.elapsed() < std::time::Duration::from_secs(10), "it took {:?}", started.elapsed());
+        let target = format!("/containers/{}", "f".repeat(4000));
+        assert_eq!(verdict(rules, &format!("GET {target}")), "unknown_endpoint");
+        let call = Call::read("GET", &target).expect("plain");
+        assert!(matches!(to_name(&call, Endpoint::of(&call)), ToName::Unnameable), "no rule is asked about it");
     }
 
-    /// Found in an attack: an expression that compiles among others but not alone was taken to name everything.
+    /// An expression that compiles among others but not alone must not count as one that names everything.
     #[test]
     fn a_rule_near_the_size_limit_is_still_a_wildcard() {
         let groups = "()".repeat(20);
         let many: String = (0..100).map(|at| format!("|/containers/[^/]+/z{at}{groups}")).collect();
         let rules = format!("GET %API_PREFIX_CONTAINERS%(/.*)?{many}");
-        if parse("test", &rules).is_ok() {
-            assert_eq!(verdict(&rules, "GET /containers/web/archive"), "wildcard");
-        }
+        assert_eq!(verdict(&rules, "GET /containers/web/archive"), "wildcard");
     }
 
     #[test]

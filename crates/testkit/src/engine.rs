@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +23,15 @@ pub struct Engine {
 struct State {
     connections: Mutex<Vec<Received>>,
     open: AtomicUsize,
+    over: AtomicBool,
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.state.over.store(true, SeqCst);
+        // Wakes the thread that accepts, and with it goes the socket.
+        let _ = UnixStream::connect(self.path());
+    }
 }
 
 /// One request as the engine has read it.
@@ -93,6 +102,9 @@ impl Engine {
         let state = Arc::clone(&self.state);
         std::thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
+                if state.over.load(SeqCst) {
+                    return;
+                }
                 let received = Received::default();
                 state.connections.lock().expect("no test panics here").push(Arc::clone(&received));
                 let (state, script) = (Arc::clone(&state), Arc::clone(&script));

@@ -19,7 +19,7 @@ mod temp;
 pub use certs::Certs;
 pub use client::{Client, Response};
 pub use engine::{Engine, Exchange, Link};
-pub use proxy::{Proxy, ProxyBuilder};
+pub use proxy::{Proxy, ProxyBuilder, Running};
 pub use temp::TempDir;
 
 use std::time::{Duration, Instant};

@@ -6,10 +6,21 @@ use std::sync::{Arc, Mutex};
 
 use crate::{Client, Engine, eventually};
 
+/// A process that is killed when dropped, also by a test that fails.
+#[derive(Debug)]
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A running proxy. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Proxy {
-    child: Child,
+    child: Running,
     log: Arc<Mutex<Vec<String>>>,
     addresses: Vec<String>,
 }
@@ -74,7 +85,7 @@ impl ProxyBuilder {
         let frontends = self.frontends;
         let mut proxy = self.spawn();
         eventually("the proxy listens", || {
-            if let Ok(Some(status)) = proxy.child.try_wait() {
+            if let Ok(Some(status)) = proxy.child.0.try_wait() {
                 panic!("the proxy ended with {status}: {:?}", proxy.log());
             }
             proxy.addresses = proxy
@@ -98,7 +109,7 @@ impl ProxyBuilder {
         let log = Arc::new(Mutex::new(Vec::new()));
         gather(child.stdout.take(), &log);
         gather(child.stderr.take(), &log);
-        Proxy { child, log, addresses: Vec::new() }
+        Proxy { child: Running(child), log, addresses: Vec::new() }
     }
 
     /// Runs it to its end: the exit code, standard output and standard error.
@@ -170,7 +181,7 @@ impl Proxy {
     /// The process.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     /// How many file descriptors it has open.
@@ -205,7 +216,7 @@ impl Proxy {
     /// Whether the process is still there.
     #[must_use]
     pub fn is_running(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        matches!(self.child.0.try_wait(), Ok(None))
     }
 
     /// Waits for its end.
@@ -215,7 +226,7 @@ impl Proxy {
     pub fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         eventually("the proxy ends", || {
-            status = self.child.try_wait().expect("a child");
+            status = self.child.0.try_wait().expect("a child");
             status.is_some()
         });
         status.expect("it was there")
@@ -225,12 +236,5 @@ impl Proxy {
     #[must_use]
     pub fn serves(&self) -> bool {
         self.client().request("GET /_ping").status == 200
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Unreachable};
 use crate::config::address::Address;
 use crate::config::written::Written;
 use crate::tls;
@@ -30,10 +30,11 @@ pub(super) fn run(written: &Written, address: Option<&str>) -> Result<(), String
         ([Some(cert), Some(key)], Address::Tcp { .. }) => Some(tls::pinned(cert, key)?),
         _ => None,
     };
+    let speaks_tls = tls.is_some();
     let frontend = Backend::new(address.clone(), tls, LIMIT);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    let asked = runtime.block_on(async { tokio::time::timeout(LIMIT, ask(&frontend)).await });
+    let asked = runtime.block_on(async { tokio::time::timeout(LIMIT, ask(&frontend, &address, speaks_tls)).await });
     match asked {
         Ok(result) => result,
         Err(_) => Err(format!("{address} did not answer within {} s", LIMIT.as_secs())),
@@ -49,12 +50,16 @@ fn reachable(host: &str) -> String {
     }
 }
 
-async fn ask(frontend: &Backend) -> Result<(), String> {
-    let mut stream =
-        frontend.connect().await.map_err(|error| error.to_string().replacen("the engine", "the proxy", 1))?;
+async fn ask(frontend: &Backend, address: &Address, speaks_tls: bool) -> Result<(), String> {
+    let unreachable = |why: Unreachable| format!("the proxy at {address} cannot be reached: {}", why.what);
+    let mut stream = frontend.connect().await.map_err(unreachable)?;
     let request =
         b"GET /_ping HTTP/1.1\r\nHost: cetusguard\r\nUser-Agent: cetusguard-healthcheck\r\nConnection: close\r\n\r\n";
-    let lost = |error: std::io::Error| format!("the connection broke: {error}");
+    let advice = match speaks_tls {
+        true => "; where clients need certificates, add a unix:// frontend and name it: healthcheck unix:///PATH",
+        false => "; where the frontend speaks TLS, give the check its frontend-tls-cert and frontend-tls-key",
+    };
+    let lost = |error: std::io::Error| format!("the connection to {address} broke: {error}{advice}");
     stream.output.write_all(request).await.map_err(lost)?;
     stream.output.flush().await.map_err(lost)?;
     let mut answer = Vec::new();
@@ -66,6 +71,6 @@ async fn ask(frontend: &Backend) -> Result<(), String> {
     match head.split(' ').nth(1) {
         Some("200") => Ok(()),
         Some(status) => Err(format!("/_ping was answered with {status}: {}", body.trim())),
-        None => Err("the answer is not HTTP; if the frontend has mutual TLS, add a unix:// frontend and name it: healthcheck unix:///PATH".to_owned()),
+        None => Err(format!("{address} does not answer in HTTP{advice}")),
     }
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use crate::config::Mistakes;
 use crate::config::meant::Config;
 use crate::config::written::{Written, check_env, command, normalise_args};
 
@@ -37,6 +38,10 @@ pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>
     };
     let written = Written::read(values, env, &mut mistakes);
     let result = match asked {
+        "healthcheck" if !mistakes.is_empty() => {
+            eprintln!("{}", Mistakes(mistakes));
+            return ExitCode::from(2);
+        }
         "healthcheck" => healthcheck::run(&written, values.get_one::<String>("address").map(String::as_str)),
         _ => match Config::mean(&written, mistakes) {
             Ok(config) => serve::run(config, &warnings),

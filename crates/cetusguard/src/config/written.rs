@@ -77,7 +77,15 @@ fn read(
             mistakes.push(Mistake::new(format!("{name} is not valid UTF-8"), "write it in UTF-8"));
             return Vec::new();
         };
-        return split(option.many, value).map(|part| (part.to_owned(), Source::Env(name.clone()))).collect();
+        let values: Vec<_> =
+            split(option.many, value).map(|part| (part.to_owned(), Source::Env(name.clone()))).collect();
+        if values.is_empty() {
+            mistakes.push(Mistake::new(
+                format!("{name} is {value:?}, which holds no value"),
+                "give it one, or leave it empty",
+            ));
+        }
+        return values;
     }
     if option.default.is_empty() { Vec::new() } else { vec![(option.default.to_owned(), Source::Default)] }
 }

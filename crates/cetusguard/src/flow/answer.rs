@@ -13,7 +13,8 @@ pub(super) async fn answer(
     proxy: &Proxy,
     record: &mut Record,
 ) -> Result<Next, End> {
-    let spoiled = answered.spoils_early_bytes(&conn.parts().0.input);
+    // Early bytes were meant for the tunnel that did not open.
+    let spoiled = conn.tunnels && !answered.is_detached();
     let Answered { mut engine, head, framing, follows, .. } = answered;
     let close = conn.closes || spoiled || framing == Framing::UntilClose || *proxy.stopping.borrow();
     let (client, body) = conn.parts();

@@ -48,7 +48,7 @@ impl Ended {
 
 /// What became of one request.
 ///
-/// Dropped without an end, it says that the client left: that is how a cancelled task looks.
+/// Dropped without an end, it tells of a request that outlived the program's drain, or of a panic.
 #[derive(Debug)]
 pub(super) struct Record {
     log: Log,
@@ -119,11 +119,6 @@ impl Record {
         self.status = status;
     }
 
-    /// Whether the request asked for a head alone.
-    pub(super) fn is_head(&self) -> bool {
-        self.method == "HEAD"
-    }
-
     /// A stream or tunnel begins: it gets a line now, since its other one may come in days.
     pub(super) fn streams(&self) {
         if self.log.takes(Level::Debug) {
@@ -133,7 +128,12 @@ impl Record {
 
     /// Notes the end.
     pub(super) fn end(&mut self, ended: Ended) {
-        let message = if ended == Ended::EngineGone { "answer cut" } else { "request allowed" };
+        let message = match ended {
+            Ended::EngineGone => "answer cut",
+            Ended::BadBody => "request cut",
+            Ended::Complete | Ended::ClientGone | Ended::Stopped if self.rule.is_empty() => "request abandoned",
+            Ended::Complete | Ended::ClientGone | Ended::Stopped => "request allowed",
+        };
         self.ended = Some((ended.level(), message, ended.reason(), String::new()));
     }
 
@@ -169,8 +169,13 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let gone = || (Level::Debug, "request allowed", Ended::ClientGone.reason(), String::new());
-        let (level, message, reason, detail) = self.ended.take().unwrap_or_else(gone);
+        if self.ended.is_none() && std::thread::panicking() {
+            self.ended =
+                Some((Level::Error, "request failed", "internal", "a bug in Cetusguard: please report it".to_owned()));
+        } else if self.ended.is_none() {
+            self.end(Ended::Stopped);
+        }
+        let Some((level, message, reason, detail)) = self.ended.take() else { return };
         if self.log.takes(level) {
             self.write(level, message, reason, &detail, true);
         }

@@ -7,8 +7,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use cetusguard_policy::Permit;
 use cetusguard_policy::endpoint::{Answer, Protocol};
+use cetusguard_policy::{Method, Permit};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
 
@@ -48,9 +48,9 @@ impl Answered {
         self.head.status == 101 || (self.head.status == 200 && self.framing == Framing::UntilClose && raw)
     }
 
-    /// Whether bytes that came early may have been meant for a tunnel that did not open: they must not be read as requests.
-    pub(super) fn spoils_early_bytes(&self, client: &Input) -> bool {
-        self.upgrade || (self.hijacks && !client.buffer.is_empty())
+    /// Whether the endpoint has answered as any other does, and what comes next is the next request: `Detach: true`.
+    pub(super) fn is_detached(&self) -> bool {
+        self.hijacks && !self.upgrade && self.head.status == 200 && matches!(self.framing, Framing::Length(_))
     }
 }
 
@@ -114,7 +114,8 @@ async fn ask(
         Err(_) if !body.is_done() => return Err(Refusal::SlowBody.into()),
         Err(_) => return Err(Refusal::EngineSilent.into()),
     };
-    let framing = response_framing(&head, record.is_head()).map_err(|_| Refusal::EngineGarbage)?;
+    let framing =
+        response_framing(&head, permit.call().method() == Method::Head).map_err(|_| Refusal::EngineGarbage)?;
     let hijacks = matches!(expected, Answer::Tunnel(_));
     if head.status == 101 && !hijacks {
         return Err(Refusal::EngineGarbage.into());

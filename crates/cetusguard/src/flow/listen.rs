@@ -54,8 +54,7 @@ impl Listeners {
 
     /// Accepts connections until the program is asked to stop. Every connection holds `alive` until it ends.
     pub(crate) fn run(self, proxy: &Arc<Proxy>, alive: &mpsc::Sender<()>) {
-        // Each listener holds a permit while it waits for a client.
-        let permits = Arc::new(Semaphore::new(proxy.limits.connections + self.sockets.len()));
+        let permits = Arc::new(Semaphore::new(proxy.limits.connections));
         for bound in self.sockets {
             let (proxy, alive, permits, tls) =
                 (Arc::clone(proxy), alive.clone(), Arc::clone(&permits), self.tls.clone());
@@ -64,13 +63,14 @@ impl Listeners {
                     () = accept(&bound, &proxy, &permits, tls, &alive) => {}
                     () = proxy.stop() => {}
                 }
-                bound.close();
+                // Its socket's file goes with it.
+                drop(bound);
             });
         }
     }
 }
 
-/// The permit comes before the accept: beyond the limit, clients wait in the kernel's queue.
+/// Beyond the limit, clients wait in the kernel's queue, and one at each door.
 async fn accept(
     bound: &Bound,
     proxy: &Arc<Proxy>,
@@ -79,7 +79,7 @@ async fn accept(
     alive: &mpsc::Sender<()>,
 ) {
     let mut failing = false;
-    while let Ok(permit) = Arc::clone(permits).acquire_owned().await {
+    loop {
         let accepted = match &bound.socket {
             Socket::Tcp(listener) => listener.accept().await.map(|(stream, _)| Accepted::Tcp(stream)),
             Socket::Unix(listener) => listener.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
@@ -87,6 +87,7 @@ async fn accept(
         match accepted {
             Ok(accepted) => {
                 failing = false;
+                let Ok(permit) = Arc::clone(permits).acquire_owned().await else { return };
                 let held = Held { _permit: permit, _alive: alive.clone() };
                 tokio::spawn(serve(Pending { accepted, tls: tls.clone(), held }, Arc::clone(proxy)));
             }
@@ -135,6 +136,10 @@ pub(super) struct Conn {
     pub(super) body: Option<Body>,
     /// The client closes the connection after this request's answer.
     pub(super) closes: bool,
+    /// The request may open a tunnel: what comes behind it is not another request, unless the engine says that it is done.
+    pub(super) tunnels: bool,
+    /// The request asks for a head alone.
+    pub(super) to_head: bool,
     _held: Held,
 }
 
@@ -149,12 +154,24 @@ impl Pending {
                 let peer = stream.peer_addr().map_or_else(|_| "unknown".to_owned(), canonical);
                 match self.tls {
                     None => (peer, Ok(stream.into())),
-                    Some(tls) => (peer, shake(tls, stream, proxy.limits.head).await),
+                    Some(tls) => tokio::select! {
+                        shaken = shake(tls, stream, proxy.limits.head) => (peer, shaken),
+                        () = proxy.stop() => return None,
+                    },
                 }
             }
         };
         match stream {
-            Ok(stream) => Some(Conn { stream, peer, served: false, body: None, closes: false, _held: self.held }),
+            Ok(stream) => Some(Conn {
+                stream,
+                peer,
+                served: false,
+                body: None,
+                closes: false,
+                tunnels: false,
+                to_head: false,
+                _held: self.held,
+            }),
             Err(why) => {
                 let line = proxy.log.line(Level::Notice, "TLS handshake failed");
                 proxy.log.send(line.text("client", &peer).text("detail", &why));
@@ -203,8 +220,9 @@ impl Conn {
     pub(super) async fn wait_for_request(&mut self, proxy: &Proxy) -> bool {
         let limit = if self.served { proxy.limits.idle } else { proxy.limits.head };
         self.served = true;
-        self.body = None;
+        (self.body, self.closes, self.tunnels, self.to_head) = (None, false, false, false);
         let input = &mut self.stream.input;
+        input.rest();
         if *proxy.stopping.borrow() {
             return false;
         }
@@ -237,6 +255,9 @@ impl Conn {
         let Duplex { input, output } = &mut self.stream;
         let read_on = async {
             let mut left = LINGER_BYTES;
+            if output.shutdown().await.is_err() {
+                return;
+            }
             while let Ok(read @ 1..) = input.fill().await {
                 input.buffer.clear();
                 left = left.saturating_sub(read);
@@ -245,9 +266,7 @@ impl Conn {
                 }
             }
         };
-        if output.shutdown().await.is_ok() {
-            let _ = timeout(LINGER_TIME, read_on).await;
-        }
+        let _ = timeout(LINGER_TIME, read_on).await;
         Next::Close
     }
 }
@@ -255,10 +274,11 @@ impl Conn {
 /// Answers with the refusal. The connection goes on only if the request was well-formed and nothing of it is left: behind one
 /// that was not, nobody can say where the next one starts.
 pub(super) async fn refuse(conn: &mut Conn, refusal: &Refusal, proxy: &Proxy, record: &mut Record) -> Next {
-    let close = conn.closes || refusal.spoils_the_connection() || !conn.body.as_ref().is_some_and(Body::is_empty);
+    let known_end = refusal.status() != 400 && conn.body.as_ref().is_some_and(Body::is_done);
+    let close = conn.closes || conn.tunnels || !known_end;
     record.refused(refusal);
     // Not for ever: a client that reads none of its refusals must not pile them up here.
-    let sent = timeout(proxy.limits.head, refusal.send(&mut conn.stream.output, record.is_head(), close)).await;
+    let sent = timeout(proxy.limits.head, refusal.send(&mut conn.stream.output, conn.to_head, close)).await;
     match sent {
         Ok(Ok(())) if close => conn.linger().await,
         Ok(Ok(())) => Next::KeepAlive,

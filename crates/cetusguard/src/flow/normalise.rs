@@ -1,6 +1,7 @@
 //! Step 3: from a head to the canonical call, and to what has to be known of the message around it.
 
 use cetusguard_policy::Call;
+use cetusguard_policy::endpoint::{Answer, Endpoint};
 
 use super::audit::Record;
 use super::listen::Conn;
@@ -24,10 +25,12 @@ pub(super) struct Message {
 pub(super) fn normalise(head: RequestHead, conn: &mut Conn, record: &mut Record) -> Result<(Call, Message), Refusal> {
     let framing = request_framing(&head.headers).map_err(Refusal::Head)?;
     conn.body = Some(Body::new(framing));
-    // Behind a request to upgrade come bytes of another protocol, unless the upgrade is refused: then nothing may come.
-    conn.closes = head.headers.has_token("connection", "close") || head.headers.get("upgrade").is_some();
+    conn.closes = head.headers.has_token("connection", "close");
+    conn.tunnels = head.headers.get("upgrade").is_some();
+    conn.to_head = head.method() == "HEAD";
     let call = Call::read(head.method(), head.target()).map_err(Refusal::Line)?;
     record.read(&call);
+    conn.tunnels |= Endpoint::of(&call).is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)));
     let headers = head.headers;
     let expects_continue = framing != Framing::None && headers.has_token("expect", "100-continue");
     Ok((call, Message { headers, framing, expects_continue }))

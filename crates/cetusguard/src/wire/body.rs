@@ -69,11 +69,6 @@ impl Body {
         self.checked == 0 && self.is_checked()
     }
 
-    /// Whether there never was anything to send.
-    pub(crate) fn is_empty(&self) -> bool {
-        matches!(self.left, Left::Bytes(0)) && self.checked == 0
-    }
-
     fn is_checked(&self) -> bool {
         match &self.left {
             Left::Bytes(left) => *left == 0,

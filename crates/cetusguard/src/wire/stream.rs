@@ -96,9 +96,22 @@ impl Input {
         Ok(read)
     }
 
-    /// Whether a connection that should be silent has something to say: bytes, or its end. Asks the event loop, not the kernel.
+    /// Gives back what the last exchange needed and the next one may not.
+    pub(crate) fn rest(&mut self) {
+        self.room = SMALL;
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+    }
+
+    /// Whether a connection that should be silent has something to say: bytes, or its end.
     pub(crate) fn is_disturbed(&self) -> bool {
-        !self.buffer.is_empty() || self.side.is_ready()
+        let said = match &self.side {
+            // The event loop knows without asking the kernel.
+            ReadSide::Tcp(_) | ReadSide::Unix(_) => self.side.is_ready(),
+            ReadSide::Tls(_, socket) => now(socket.0.peek(&mut [0])).is_some(),
+        };
+        said || !self.buffer.is_empty()
     }
 
     /// Whether the peer is known to send no more, even where what it has sent was not read yet.
@@ -189,11 +202,12 @@ impl ReadSide {
         }
     }
 
+    /// Whether a read would not wait, as far as the event loop knows.
     fn is_ready(&self) -> bool {
         match self {
             Self::Tcp(side) => now(side.readable()).is_some(),
             Self::Unix(side) => now(side.readable()).is_some(),
-            Self::Tls(..) => false,
+            Self::Tls(..) => true,
         }
     }
 }

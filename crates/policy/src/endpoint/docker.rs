@@ -95,7 +95,7 @@ pub(super) const ROUTES: &[Endpoint] = &[
     row(Post, "/plugins/{plugin*}/disable", Slow),
     row(Post, "/plugins/{plugin*}/upgrade", Transfer),
     row(Post, "/plugins/{plugin*}/set", Slow),
-    row(Post, "/plugins/{plugin*}/push", Transfer),
+    vault(Post, "/plugins/{plugin*}/push", Transfer),
     row(Delete, "/plugins/{plugin*}", Slow),
     row(Get, "/swarm", Quick),
     row(Post, "/swarm/init", Slow),

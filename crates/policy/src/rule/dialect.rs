@@ -41,6 +41,16 @@ pub(super) fn from_go(pattern: &str) -> String {
                 out.push(']');
                 class = None;
             }
+            // A dash beside a dash: the first thing in the class, or the end of a range.
+            ('-', true) if chars.peek() == Some(&'-') => {
+                if at_start {
+                    out.push_str(r"\-");
+                } else {
+                    chars.next();
+                    out.push_str(r"-\-");
+                }
+                class = Some(false);
+            }
             ('[' | '&' | '~', true) => {
                 out.push('\\');
                 out.push(c);
@@ -97,12 +107,17 @@ mod tests {
             (r"[[:alpha:]_]+", "ab_", true),
             (r"[[]+", "[", true),
             (r"\/containers\/json", "/containers/json", true),
+            (r"[+--]+", "+,-", true),
+            (r"[+--]+", "x", false),
+            (r"[^+--]+", ",", false),
+            (r"[--/]+", "-./", true),
             (r"/.", "/é", true),
             (r"/\Sx", "/ax", true),
             (r"/a\b.*", "/a-b", true),
             (r"(?i)/ABC", "/abc", true),
             (r"\[x\]", "[x]", true),
         ] {
+            assert!(super::super::parse("test", &format!("GET {go}")).is_ok(), "{go} is a rule's pattern");
             let regex = regex::Regex::new(&format!(r"\A(?:{})\z", from_go(go))).expect(go);
             assert_eq!(regex.is_match(text), want, "{go} ~ {text}");
         }

@@ -167,14 +167,19 @@ fn percent_escape(pattern: &str) -> Option<Range<usize>> {
     masked.match_indices('%').map(|(at, _)| at).find(|at| hex(at + 1) && hex(at + 2)).map(|at| at..at + 3)
 }
 
-/// Parses the expression with its variables masked by as many letters, so that positions stay those of the line.
+/// Compiles the expression; a mistake is looked for with the variables masked by as many letters, so that positions are those
+/// of the line.
 fn check_expression(pattern: &str) -> Result<(), (Range<usize>, String)> {
-    let masked = mask_variables(pattern);
-    let at = |span: &ast::Span| span.start.offset.min(pattern.len())..span.end.offset.min(pattern.len());
-    ast::parse::Parser::new().parse(&masked).map_err(|error| (at(error.span()), error.kind().to_string()))?;
-    // What parses may still be refused: a class that needs Unicode tables, or a size beyond the limit.
     let expression = dialect::from_go(&variable::expand(pattern));
-    super::matcher::check(&expression).map_err(|reason| (0..pattern.len(), reason))
+    super::matcher::check(&expression).map_err(|reason| {
+        let masked = mask_variables(pattern);
+        let at = |span: &ast::Span| span.start.offset.min(pattern.len())..span.end.offset.min(pattern.len());
+        match ast::parse::Parser::new().parse(&masked) {
+            Err(error) => (at(error.span()), error.kind().to_string()),
+            // It can be read, and is refused all the same: a class that needs Unicode tables, or a size beyond the limit.
+            Ok(_) => (0..pattern.len(), reason),
+        }
+    })
 }
 
 fn mask_variables(pattern: &str) -> String {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use listenfd::ListenFd;
 use rustix::fs::Mode;
+use rustix::io::Errno;
 use rustix::process::umask;
 use socket2::{Domain, Protocol, SockAddr, Type};
 use tokio::net::{TcpListener, UnixListener};
@@ -19,17 +20,37 @@ use crate::config::meant::SocketRights;
 /// A socket that is listened on.
 #[derive(Debug)]
 pub(crate) struct Bound {
+    // The file goes first: while we listen on it, nobody takes it for a stale one and makes another in its place.
+    _file: Option<SocketFile>,
     pub(super) socket: Socket,
     /// Its address with the port that the system chose, for the log.
     pub(crate) name: String,
-    file: Option<SocketFile>,
 }
 
-/// The file of a Unix socket, and which one it was when we made it.
+/// The file of a Unix socket, removed when dropped, if it is still the one that we made.
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
-    inode: u64,
+    made: (u64, u64),
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), made: identity(path)? })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|there| there == self.made) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// What tells a file from another of the same name: device and inode.
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|meta| (meta.dev(), meta.ino()))
 }
 
 /// Connections that may wait to be accepted.
@@ -64,27 +85,44 @@ pub(crate) fn bind(addresses: &[Address], rights: SocketRights) -> Result<(Vec<B
 }
 
 fn explain(address: &Address, error: &io::Error) -> String {
-    let advice = match error.kind() {
-        io::ErrorKind::AddrInUse => "; another program listens there: stop it, or choose another port",
-        io::ErrorKind::PermissionDenied => "; choose a port above 1023 or a path that this user may write to",
-        io::ErrorKind::AddrNotAvailable => "; this host has no such address",
+    let advice = match (error.kind(), address) {
+        (io::ErrorKind::AddrInUse, Address::Unix(_)) => {
+            "; another program listens there: stop it, or choose another path"
+        }
+        (io::ErrorKind::AddrInUse, _) => "; another program listens there: stop it, or choose another port",
+        (io::ErrorKind::PermissionDenied, Address::Unix(_)) => {
+            "; choose a path where this user may make and open files"
+        }
+        (io::ErrorKind::PermissionDenied, _) => "; choose a port above 1023",
+        (io::ErrorKind::NotFound, Address::Unix(_)) => "; make its folder first",
+        (io::ErrorKind::AddrNotAvailable, _) => "; this host has no such address",
         _ => "",
     };
     format!("cannot listen on {address}: {error}{advice}")
 }
 
+/// Whether an IPv6 address cannot be had because there is no IPv6; any other that cannot be had is a mistake.
 fn is_without_ipv6(address: &Address, error: &io::Error) -> bool {
-    let literal = matches!(address, Address::Tcp { host, .. } if host.parse::<Ipv6Addr>().is_ok());
-    let missing =
-        [rustix::io::Errno::AFNOSUPPORT, rustix::io::Errno::ADDRNOTAVAIL].map(|errno| Some(errno.raw_os_error()));
-    literal && missing.contains(&error.raw_os_error())
+    let Address::Tcp { host, .. } = address else { return false };
+    let Ok(literal) = host.parse::<Ipv6Addr>() else { return false };
+    is_missing_family(error) && (literal.is_loopback() || literal.is_unspecified() || is(error, Errno::AFNOSUPPORT))
+}
+
+fn is_missing_family(error: &io::Error) -> bool {
+    is(error, Errno::AFNOSUPPORT) || is(error, Errno::ADDRNOTAVAIL)
+}
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    error.raw_os_error() == Some(errno.raw_os_error())
 }
 
 fn tcp(host: &str, port: u16) -> io::Result<Vec<Bound>> {
     let listener = if host.is_empty() {
         // One socket for both families; on a host without IPv6, for the one it has.
-        listen(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
-            .or_else(|_| listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))))?
+        match listen(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
+            Err(error) if is_missing_family(&error) => listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))?,
+            listener => listener?,
+        }
     } else {
         let address = (host, port).to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
         listen(address)?
@@ -109,15 +147,10 @@ fn unix(path: &Path, rights: SocketRights) -> io::Result<Bound> {
     let before = umask(Mode::from_raw_mode(0o177));
     let listener = std::os::unix::net::UnixListener::bind(path);
     umask(before);
-    let mut bound = Bound::unix(listener?, format!("unix://{}", path.display()))?;
-    bound.file = Some(SocketFile { path: path.to_owned(), inode: fs::symlink_metadata(path)?.ino() });
-    match give_rights(path, rights) {
-        Ok(()) => Ok(bound),
-        Err(error) => {
-            bound.close();
-            Err(error)
-        }
-    }
+    let listener = listener?;
+    let file = SocketFile::new(path)?;
+    give_rights(path, rights)?;
+    Bound::unix(listener, format!("unix://{}", path.display()), Some(file))
 }
 
 fn give_rights(path: &Path, rights: SocketRights) -> io::Result<()> {
@@ -141,7 +174,8 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
     match std::os::unix::net::UnixStream::connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        _ => Err(io::ErrorKind::AddrInUse.into()),
+        Err(error) => Err(error),
+        Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
     }
 }
 
@@ -152,7 +186,7 @@ fn inherited() -> io::Result<Vec<Bound>> {
         // The crate puts a descriptor back where it is not of the kind asked for.
         if let Ok(Some(listener)) = fds.take_unix_listener(index) {
             let path = listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
-            bound.push(Bound::unix(listener, format!("unix://{}", path.unwrap_or_default().display()))?);
+            bound.push(Bound::unix(listener, format!("unix://{}", path.unwrap_or_default().display()), None)?);
         } else if let Some(listener) = fds.take_tcp_listener(index)? {
             bound.push(Bound::tcp(listener)?);
         }
@@ -167,21 +201,11 @@ impl Bound {
     fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let name = format!("tcp://{}", listener.local_addr()?);
-        Ok(Self { socket: Socket::Tcp(TcpListener::from_std(listener)?), name, file: None })
+        Ok(Self { _file: None, socket: Socket::Tcp(TcpListener::from_std(listener)?), name })
     }
 
-    fn unix(listener: std::os::unix::net::UnixListener, name: String) -> io::Result<Self> {
+    fn unix(listener: std::os::unix::net::UnixListener, name: String, file: Option<SocketFile>) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { socket: Socket::Unix(UnixListener::from_std(listener)?), name, file: None })
-    }
-
-    /// Stops listening and removes the socket's file, if it is still the one that we made.
-    pub(super) fn close(self) {
-        drop(self.socket);
-        if let Some(SocketFile { path, inode }) = self.file
-            && fs::symlink_metadata(&path).is_ok_and(|meta| meta.ino() == inode)
-        {
-            let _ = fs::remove_file(path);
-        }
+        Ok(Self { _file: file, socket: Socket::Unix(UnixListener::from_std(listener)?), name })
     }
 }
