@@ -128,7 +128,7 @@ class Dockerd(Engine):
         self.client.api.import_image_from_data(busybox_layer(), *IMAGE.split(":"))
 
     def make_bridge(self):
-        """BuildKit's RUN needs one, and docker0 belongs to the machine's own engine."""
+        """BuildKit's RUN needs one; docker0 is the machine's, and `--bridge=none` deletes it."""
         gateway = f"{next(ipaddress.ip_network(self.subnet).hosts())}/24"
         for change in (
             ["link", "add", self.bridge, "type", "bridge"],

@@ -139,6 +139,15 @@ def test_attach_hands_on_signals(docker, engine):
     assert client.returncode == 9
 
 
+def test_refused_attach(docker_at, proxy, front, sleeper):
+    """Old CLIs look at the status only where the answer does not say `Connection: close`."""
+    guard = proxy(rules="GET %API_PREFIX_CONTAINERS%(/.*)?\nPOST %API_PREFIX_CONTAINERS%/.*/wait")
+    docker = docker_at(guard.addresses[front])
+    refused = docker("attach", "--no-stdin", sleeper, ok=False)
+    assert refused.stdout == ""
+    assert "unable to upgrade to tcp, received 403" in refused.stderr
+
+
 def test_a_killed_client_leaves_no_connection(docker, open_proxy, sleeper):
     docker("exec", sleeper, "true")
     before = open_proxy.descriptors()

@@ -230,6 +230,12 @@ fn connections_to_the_engine_are_reused() {
         }
     }
     assert_eq!(engine.received().len(), 1);
+    // A write has a connection of its own, which goes with it.
+    for _ in 0..5 {
+        assert_eq!(proxy.client().request_with("POST /containers/c/update", "{}").status, 200);
+    }
+    eventually("only the kept one stays", || engine.open() == 1);
+    assert_eq!(engine.received().len(), 6);
     let before = proxy.descriptors();
     let clients: Vec<Client> = (0..20).map(|_| proxy.client()).collect();
     drop(clients);

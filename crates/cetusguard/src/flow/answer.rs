@@ -15,8 +15,8 @@ pub(super) async fn answer(
 ) -> Result<Next, End> {
     // Early bytes were meant for the tunnel that did not open.
     let spoiled = conn.tunnels && !answered.is_detached();
-    let Answered { mut engine, head, framing, follows, .. } = answered;
-    let close = conn.closes || spoiled || framing == Framing::UntilClose || *proxy.stopping.borrow();
+    let Answered { mut engine, head, framing, follows, reusable, .. } = answered;
+    let close = conn.closes || framing == Framing::UntilClose || *proxy.stopping.borrow();
     let (client, body) = conn.parts();
     let mut down = Body::new(framing);
     let bytes = response_head(&head, &framing_lines(&head), close);
@@ -39,10 +39,10 @@ pub(super) async fn answer(
     if !body.is_done() {
         return Ok(conn.linger().await);
     }
-    if head.keep_alive && framing != Framing::UntilClose {
+    if reusable && head.keep_alive && framing != Framing::UntilClose {
         proxy.backend.keep(engine);
     }
-    if close { Ok(conn.linger().await) } else { Ok(Next::KeepAlive) }
+    if close || spoiled { Ok(conn.linger().await) } else { Ok(Next::KeepAlive) }
 }
 
 fn cut(error: PumpError) -> End {

@@ -32,6 +32,8 @@ pub(super) struct Answered {
     pub(super) follows: bool,
     /// The client asked for an upgrade where the endpoint has one.
     pub(super) upgrade: bool,
+    /// The connection to the engine may serve others afterwards: those that reuse one are those that leave one.
+    pub(super) reusable: bool,
     /// The endpoint leaves HTTP once it has answered.
     hijacks: bool,
 }
@@ -121,7 +123,7 @@ async fn ask(
         return Err(Refusal::EngineGarbage.into());
     }
     record.answered(head.status);
-    Ok(Answered { engine, head, framing, follows, upgrade: false, hijacks })
+    Ok(Answered { engine, head, framing, follows, upgrade: false, reusable: permit.call().method().is_safe(), hijacks })
 }
 
 /// The head of the final answer. Interim ones are between the engine and us: we have answered `Expect` already.

@@ -136,7 +136,8 @@ pub(super) struct Conn {
     pub(super) body: Option<Body>,
     /// The client closes the connection after this request's answer.
     pub(super) closes: bool,
-    /// The request may open a tunnel: what comes behind it is not another request, unless the engine says that it is done.
+    /// The request may open a tunnel: what comes behind it is not another request, unless the engine says that it is done. The
+    /// connection is then closed without a word of it: Go clients of 2022 and before take an answer that says so for the stream.
     pub(super) tunnels: bool,
     /// The request asks for a head alone.
     pub(super) to_head: bool,
@@ -278,7 +279,8 @@ pub(super) async fn refuse(conn: &mut Conn, refusal: &Refusal, proxy: &Proxy, re
     let close = conn.closes || conn.tunnels || !known_end;
     record.refused(refusal);
     // Not for ever: a client that reads none of its refusals must not pile them up here.
-    let sent = timeout(proxy.limits.head, refusal.send(&mut conn.stream.output, conn.to_head, close)).await;
+    let announced = close && !conn.tunnels;
+    let sent = timeout(proxy.limits.head, refusal.send(&mut conn.stream.output, conn.to_head, announced)).await;
     match sent {
         Ok(Ok(())) if close => conn.linger().await,
         Ok(Ok(())) => Next::KeepAlive,

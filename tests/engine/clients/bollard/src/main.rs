@@ -2,7 +2,7 @@
 //! names. Ends with an error at the first thing that is not as it should be.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bollard::Docker;
 use bollard::errors::Error;
@@ -32,7 +32,9 @@ async fn work(docker: &Docker, image: &str) -> Result<(), Error> {
     assert_eq!(docker.ping().await?, "OK");
     docker.version().await?;
     let filter = HashMap::from([("container", vec![NAME]), ("event", vec!["start"])]);
-    let mut events = docker.events(Some(EventsOptionsBuilder::default().filters(&filter).build()));
+    // Streams of bollard begin when they are first asked: the event that is wanted may be in the past by then.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs().to_string();
+    let mut events = docker.events(Some(EventsOptionsBuilder::default().since(&since).filters(&filter).build()));
     create(docker, image).await?;
     docker.start_container(NAME, None).await?;
     let event = events.next().await.expect("an event")?;
