@@ -221,14 +221,18 @@ pub(super) async fn attend(
         Err(PumpError::Garbage) => return Left::BadBody,
         Err(PumpError::Short | PumpError::Read) => return Left::Gone,
     }
-    while input.buffer.len() < EARLY_LIMIT {
+    let ended = loop {
+        if input.buffer.len() >= EARLY_LIMIT {
+            break false;
+        }
         match input.fill().await {
-            Ok(0) => break,
+            Ok(0) => break true,
             Ok(_) => {}
             Err(_) => return Left::Gone,
         }
-    }
-    while !input.is_ended() {
+    };
+    // One that has sent so much is not read on: only the event loop can tell that it leaves.
+    while !ended && !input.is_ended() {
         sleep(LOOK).await;
     }
     if !follows {
