@@ -183,6 +183,20 @@ fn a_tls_engine_is_checked_and_gets_our_certificate() {
     for host in ["localhost", "127.0.0.1"] {
         assert_eq!(message(&near("ca.pem", "client", host), 200), "OK");
     }
+    // A TLS connection is kept and used again, as a plain one is.
+    let kept = near("ca.pem", "client", "localhost");
+    let before = far.log().len();
+    for _ in 0..5 {
+        assert_eq!(message(&kept, 200), "OK");
+    }
+    let requests =
+        || far.log()[before..].iter().filter(|line| line.contains("request allowed")).cloned().collect::<Vec<_>>();
+    eventually("all five are logged", || requests().len() >= 5);
+    let clients: std::collections::HashSet<String> = requests()
+        .iter()
+        .filter_map(|line| Some(line.split("client=").nth(1)?.split(' ').next()?.to_owned()))
+        .collect();
+    assert_eq!(clients.len(), 1, "{clients:?}");
     message(&near("ca.pem", "stranger", "localhost"), 502);
     let body = message(&near("stranger.pem", "client", "localhost"), 502);
     assert!(body.contains("certificate"), "{body}");

@@ -44,7 +44,7 @@ impl Method {
         }
     }
 
-    /// Whether asking twice is the same as asking once for nothing (RFC 9110 §9.2.1).
+    /// Whether the method only reads, so that asking twice does no harm (RFC 9110 §9.2.1).
     #[must_use]
     pub const fn is_safe(self) -> bool {
         matches!(self, Self::Get | Self::Head | Self::Options)

@@ -162,7 +162,7 @@ impl Word {
     }
 }
 
-/// Whether a rule means this very word: it does not match when the word is replaced by one that no engine knows.
+/// Whether a rule means this very word: it stops matching when any letter of the word is another.
 fn names(rule: &Rule, call: &Call, word: &Word) -> bool {
     let path = call.unversioned_path();
     let (before, behind) = (&path[..word.start], &path[word.start + word.text.len()..]);
@@ -210,7 +210,11 @@ impl fmt::Display for Denial {
                 )?;
             }
         }
-        write!(f, "; to allow it, add the rule: {}", self.rule_to_add())
+        match to_name(call, Endpoint::of(call)) {
+            // A rule for it would be taken for a wildcard: promising one would send the reader in a circle.
+            ToName::Unnameable => f.write_str("; no rule can open it"),
+            _ => write!(f, "; to allow it, add the rule: {}", self.rule_to_add()),
+        }
     }
 }
 
@@ -359,6 +363,16 @@ mod tests {
             ("GET .*", "GET /", "allow"),
         ] {
             assert_eq!(verdict(rules, request), want, "{rules} ← {request}");
+        }
+    }
+
+    #[test]
+    fn no_rule_is_promised_that_would_not_help() {
+        for target in ["/containers/web/_", "/%C3%A9", &format!("/containers/web/{}", "x".repeat(65))] {
+            let Verdict::Deny(denial) = decide(Call::read("GET", target).expect("plain"), &profile("")) else {
+                panic!("{target}")
+            };
+            assert!(denial.to_string().ends_with("; no rule can open it"), "{denial}");
         }
     }
 

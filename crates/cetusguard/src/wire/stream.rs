@@ -76,7 +76,7 @@ impl Input {
 
     /// Waits for bytes and appends them to the buffer; 0 is the end of the stream. Safe to cancel.
     ///
-    /// A connection that waits holds no buffer, so that thousands of silent streams cost next to nothing.
+    /// A connection that waits holds no buffer, or a small one over TLS: thousands of silent streams cost next to nothing.
     pub(crate) async fn fill(&mut self) -> io::Result<usize> {
         if self.buffer.is_empty() {
             if !self.side.is_ready() {
