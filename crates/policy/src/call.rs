@@ -7,6 +7,8 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
+use crate::endpoint::Endpoint;
+
 /// Methods that may reach an engine. `CONNECT` and `TRACE` are not among them on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names are the methods")]
@@ -54,6 +56,22 @@ impl Method {
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// A set of methods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Methods(u8);
+
+impl Methods {
+    /// Adds one.
+    pub(crate) fn add(&mut self, method: Method) {
+        self.0 |= 1 << method as u8;
+    }
+
+    /// Whether it is one of them.
+    pub(crate) fn contain(self, method: Method) -> bool {
+        self.0 & (1 << method as u8) != 0
     }
 }
 
@@ -159,6 +177,7 @@ pub struct Call {
     unversioned: usize,
     version: Option<Version>,
     query: Option<String>,
+    endpoint: Option<&'static Endpoint>,
 }
 
 impl Call {
@@ -186,7 +205,8 @@ impl Call {
         };
         let path = read_path(path)?;
         let (version, unversioned) = read_version(&path)?;
-        Ok(Self { method, path, unversioned, version, query })
+        let endpoint = Endpoint::find(method, &path[unversioned..]);
+        Ok(Self { method, path, unversioned, version, query, endpoint })
     }
 
     /// The method.
@@ -222,6 +242,12 @@ impl Call {
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
+    }
+
+    /// The endpoint that it reaches, where the table knows it.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&'static Endpoint> {
+        self.endpoint
     }
 
     /// Whether the query may name this parameter (lower case), in any spelling that an engine takes for it.

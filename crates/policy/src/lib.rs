@@ -6,6 +6,8 @@
 //!
 //! Nothing here opens a socket, reads a file or asks for the time: the same input always gets the same answer.
 
+#![forbid(unsafe_code)]
+
 mod call;
 mod decide;
 pub mod endpoint;

@@ -74,7 +74,7 @@ fn announce(config: &Config, names: &[String], warnings: &[String], log: &Log) {
     }
     let rules = config.profile.rules.rules();
     for rule in rules {
-        log.send(log.line(Level::Debug, "rule").text("position", &rule.position.to_string()).text("rule", &rule.text));
+        log.send(log.line(Level::Debug, "rule").text("position", &rule.position.to_string()).text("rule", rule.text()));
     }
     let line = log.line(Level::Info, "starting").text("version", env!("CARGO_PKG_VERSION"));
     log.send(line.text("backend", &config.backend.to_string()).number("rules", rules.len() as u64));

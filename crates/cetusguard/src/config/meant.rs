@@ -215,16 +215,14 @@ impl<'a> Reader<'a> {
                 )),
             }
         }
-        let mut rules = Vec::new();
+        let (mut rules, mut expressions) = (Vec::new(), rule::Expressions::default());
         for (origin, text) in texts {
-            match rule::parse(&origin, &text) {
+            match rule::parse_sharing(&mut expressions, &origin, &text) {
                 Ok(parsed) => rules.extend(parsed),
                 Err(wrong) => self.mistakes.extend(wrong.into_iter().map(|wrong| Mistake::Rule(Box::new(wrong)))),
             }
         }
-        rule::RuleSet::compile(rules)
-            .map_err(|what| self.mistakes.push(Mistake::new(what, "write fewer or simpler rules")))
-            .ok()
+        Some(rule::RuleSet::new(rules))
     }
 }
 

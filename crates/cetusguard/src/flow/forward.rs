@@ -90,7 +90,7 @@ async fn ask(
     proxy: &Proxy,
     record: &mut Record,
 ) -> Result<Answered, End> {
-    let expected = permit.endpoint().map_or(Answer::Follow, |endpoint| endpoint.answer);
+    let expected = permit.call().endpoint().map_or(Answer::Follow, |endpoint| endpoint.answer);
     let limit = if expected == Answer::Quick { proxy.limits.answer } else { Duration::MAX };
     let follows = expected == Answer::Follow;
     let (client, body) = conn.parts();
@@ -138,7 +138,7 @@ async fn final_head(input: &mut Input) -> Result<ResponseHead, HeadError> {
 
 /// The upgrade to pass on: only where the endpoint hijacks, and only the protocol that it hijacks for.
 fn upgrade_of(permit: &Permit, message: &Message) -> Option<Protocol> {
-    let Answer::Tunnel(protocol) = permit.endpoint()?.answer else { return None };
+    let Answer::Tunnel(protocol) = permit.call().endpoint()?.answer else { return None };
     let asked = message.headers.get("upgrade")?;
     // Engines do not look at the value for attach and exec, and clients differ in it.
     (protocol == Protocol::Tcp || asked.eq_ignore_ascii_case(protocol.token())).then_some(protocol)

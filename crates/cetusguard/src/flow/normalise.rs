@@ -1,7 +1,7 @@
 //! Step 3: from a head to the canonical call, and to what has to be known of the message around it.
 
 use cetusguard_policy::Call;
-use cetusguard_policy::endpoint::{Answer, Endpoint};
+use cetusguard_policy::endpoint::Answer;
 
 use super::audit::Record;
 use super::listen::Conn;
@@ -30,7 +30,7 @@ pub(super) fn normalise(head: RequestHead, conn: &mut Conn, record: &mut Record)
     conn.to_head = head.method() == "HEAD";
     let call = Call::read(head.method(), head.target()).map_err(Refusal::Line)?;
     record.read(&call);
-    conn.tunnels |= Endpoint::of(&call).is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)));
+    conn.tunnels |= call.endpoint().is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)));
     let headers = head.headers;
     let expects_continue = framing != Framing::None && headers.has_token("expect", "100-continue");
     Ok((call, Message { headers, framing, expects_continue }))

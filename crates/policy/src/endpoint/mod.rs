@@ -5,10 +5,10 @@
 mod docker;
 mod libpod;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use crate::call::{Call, Method};
+use crate::call::Method;
 
 /// How an endpoint answers. It decides which time limit applies and what a shut-down does with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,23 +77,32 @@ const fn revealing(method: Method, shape: &'static str, answer: Answer, paramete
 }
 
 impl Endpoint {
-    /// The endpoint that a call reaches, where the table has one.
+    /// The endpoint behind a path without its version, where the table has one.
     ///
     /// `HEAD` is looked up as `GET` where the engine has no route of its own for it, so that it never has more rights.
-    #[must_use]
-    pub fn of(call: &Call) -> Option<&'static Self> {
-        let path = call.unversioned_path();
-        find(call.method(), path).or_else(|| if call.method() == Method::Head { find(Method::Get, path) } else { None })
+    pub(crate) fn find(method: Method, path: &str) -> Option<&'static Self> {
+        let mut segments: Vec<&[u8]> = Vec::with_capacity(8);
+        segments.extend(path.as_bytes()[1..].split(|byte| *byte == b'/'));
+        let section = match segments.as_slice() {
+            [b"libpod", section, ..] => section,
+            [section, ..] => section,
+            [] => return None,
+        };
+        let look = |section: &[u8], method| {
+            let at = BY_SECTION.binary_search_by_key(&section, |(name, _)| *name).ok()?;
+            let mut rows = BY_SECTION[at].1.iter();
+            rows.find(|row| row.endpoint.method == method && fits(&row.shape, &segments)).map(|row| row.endpoint)
+        };
+        match look(section, method) {
+            None if method == Method::Head => look(section, Method::Get),
+            None => look(CATCH_ALL_SECTION, method),
+            found => found,
+        }
     }
 
     /// Every row, Docker's first.
     pub fn all() -> impl Iterator<Item = &'static Self> {
         docker::ROUTES.iter().chain(libpod::ROUTES)
-    }
-
-    /// Whether the shape describes the path (both without a version).
-    fn describes(&self, path: &str) -> bool {
-        fits(self.shape.split('/').skip(1), path.split('/').skip(1))
     }
 
     /// The last literal word of the shape: what tells the endpoint from its neighbours.
@@ -116,64 +125,72 @@ pub(crate) fn is_section(word: &str) -> bool {
     Endpoint::all().any(|endpoint| endpoint.shape.split('/').nth(1) == Some(word))
 }
 
-/// The one shape that is nothing but a placeholder.
+/// The one shape that is nothing but a placeholder, and where it stands in [`BY_SECTION`].
 const CATCH_ALL: &str = "/{path*}";
+const CATCH_ALL_SECTION: &[u8] = b"{path*}";
 
-/// Rows by their first segment, the more literal ones first: engines register those first, or refuse the others.
-static BY_SECTION: LazyLock<HashMap<&'static str, Vec<&'static Endpoint>>> = LazyLock::new(|| {
-    let mut sections: HashMap<_, Vec<_>> = HashMap::new();
-    for endpoint in Endpoint::all() {
-        sections.entry(section(endpoint.shape)).or_default().push(endpoint);
+/// A row with its shape in parts.
+struct Route {
+    shape: Vec<Part>,
+    endpoint: &'static Endpoint,
+}
+
+/// What stands between two slashes of a shape.
+enum Part {
+    Word(&'static [u8]),
+    /// Any one segment with something in it.
+    One,
+    /// One segment or more.
+    Many,
+}
+
+impl Part {
+    fn read(segment: &'static str) -> Self {
+        match segment {
+            many if many.ends_with("*}") => Self::Many,
+            one if is_placeholder(one) => Self::One,
+            word => Self::Word(word.as_bytes()),
+        }
     }
-    for rows in sections.values_mut() {
-        rows.sort_by_key(|row| std::cmp::Reverse(row.literals()));
+}
+
+/// Rows by their first segment (the second of Podman's), the more literal ones first: engines register those first, or refuse
+/// the others.
+static BY_SECTION: LazyLock<Vec<(&'static [u8], Vec<Route>)>> = LazyLock::new(|| {
+    let mut rows: Vec<_> = Endpoint::all().collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.literals()));
+    let mut sections: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for endpoint in rows {
+        let own = endpoint.shape.strip_prefix("/libpod").filter(|rest| rest.starts_with('/')).unwrap_or(endpoint.shape);
+        let section = own[1..].split('/').next().unwrap_or_default();
+        let shape = endpoint.shape[1..].split('/').map(Part::read).collect();
+        sections.entry(section.as_bytes()).or_default().push(Route { shape, endpoint });
     }
-    sections
+    sections.into_iter().collect()
 });
-
-/// The segment that the table is split by: the first, or the second of Podman's.
-fn section(path: &str) -> &str {
-    let path = path.strip_prefix("/libpod").filter(|rest| rest.starts_with('/')).unwrap_or(path);
-    path.split('/').nth(1).unwrap_or_default()
-}
-
-fn find(method: Method, path: &str) -> Option<&'static Endpoint> {
-    let rows = |key: &str| BY_SECTION.get(key).into_iter().flatten().copied();
-    rows(section(path)).chain(rows(&CATCH_ALL[1..])).find(|row| row.method == method && row.describes(path))
-}
 
 fn is_placeholder(segment: &str) -> bool {
     segment.starts_with('{')
 }
 
-/// Matches a shape's segments with a path's; `{x*}` takes as many as the rest leaves it, the last words decide.
-fn fits<'a>(mut shape: impl Iterator<Item = &'a str> + Clone, mut path: impl Iterator<Item = &'a str> + Clone) -> bool {
-    loop {
-        match (shape.next(), path.next()) {
-            (None, None) => return true,
-            (Some(word), Some(_)) if word.ends_with("*}") => {
-                if fits(shape.clone(), path.clone()) {
-                    return true;
-                }
-                while path.next().is_some() {
-                    if fits(shape.clone(), path.clone()) {
-                        return true;
-                    }
-                }
-                return false;
-            }
-            (Some(word), Some(segment)) if word == segment || is_placeholder(word) && !segment.is_empty() => {}
-            _ => return false,
-        }
+/// Matches a shape's parts with a path's segments: [`Part::Many`] takes as many as the rest leaves it, the last words decide.
+fn fits(shape: &[Part], path: &[&[u8]]) -> bool {
+    match (shape, path) {
+        ([], []) => true,
+        ([Part::Word(word), shape @ ..], [segment, path @ ..]) => word == segment && fits(shape, path),
+        ([Part::One, shape @ ..], [segment, path @ ..]) => !segment.is_empty() && fits(shape, path),
+        ([Part::Many, shape @ ..], [_, path @ ..]) => (0..=path.len()).any(|taken| fits(shape, &path[taken..])),
+        _ => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::Call;
 
     fn shape(method: &str, target: &str) -> Option<&'static str> {
-        Endpoint::of(&Call::read(method, target).expect(target)).map(|endpoint| endpoint.shape)
+        Call::read(method, target).expect(target).endpoint().map(|endpoint| endpoint.shape)
     }
 
     #[test]
@@ -222,7 +239,7 @@ mod tests {
     fn every_row_finds_itself() {
         for row in Endpoint::all() {
             let target = row.shape.replace("*}", "}").replace('{', "x-").replace('}', "");
-            let found = Endpoint::of(&Call::read(row.method.as_str(), &target).expect("a plain path"));
+            let found = Call::read(row.method.as_str(), &target).expect("a plain path").endpoint();
             assert_eq!(found.map(|found| found.shape), Some(row.shape), "{} {target}", row.method);
         }
     }

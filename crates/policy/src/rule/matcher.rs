@@ -1,58 +1,46 @@
-//! Finds the rules that match a call, at a cost that does not grow with the number of rules that have nothing to do with it.
+//! Finds the rules that match a call, at a cost that hardly grows with the number of rules.
 //!
-//! Nearly every rule starts, behind an optional version, with a literal first segment: those are kept in one automaton per
-//! segment, the few others in one that is always asked. What a rule starts with is read off its syntax tree, so it holds for
-//! every way of writing it.
+//! Nearly every form of a rule knows the first segment of its paths: those are kept by that segment, the few others are always
+//! asked.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use regex::{RegexSet, RegexSetBuilder};
-use regex_syntax::hir::{Hir, HirKind, Look};
-
-use super::{Rule, dialect, variable};
-use crate::call::{Call, Method};
-
-/// Bounds for one rule's and one automaton's compiled size and for the cache of a search, in bytes.
-const RULE_SIZE: usize = 256 << 10;
-const SET_SIZE: usize = 16 << 20;
-const CACHE_SIZE: usize = 2 << 20;
+use super::Rule;
+use super::form::Form;
+use crate::call::{Call, Methods};
 
 /// The rules of a profile, in the order in which they were written.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Arc<Rule>>,
-    by_segment: HashMap<String, Bucket>,
-    others: Bucket,
+    by_segment: HashMap<Box<str>, Vec<Entry>>,
+    others: Vec<Entry>,
 }
 
-/// An automaton, and the index of the rule behind each of its expressions.
+/// A form, what it needs to be asked, and the index of its rule.
 #[derive(Debug)]
-struct Bucket {
-    expressions: RegexSet,
-    indices: Vec<usize>,
+struct Entry {
+    rule: usize,
+    methods: Methods,
+    form: Form,
 }
 
 impl RuleSet {
-    /// Compiles rules into automata.
-    ///
-    /// # Errors
-    /// The reason, where the rules together are larger than the bounds allow.
-    pub fn compile(rules: Vec<Rule>) -> Result<Self, String> {
-        let mut segments: HashMap<String, Vec<usize>> = HashMap::new();
-        let mut others = Vec::new();
-        for (index, rule) in rules.iter().enumerate() {
-            match first_segment(&rule.expression) {
-                Some(segment) => segments.entry(segment).or_default().push(index),
-                None => others.push(index),
+    /// Sorts rules into their places.
+    #[must_use]
+    pub fn new(rules: Vec<Rule>) -> Self {
+        let mut set = Self { rules: rules.into_iter().map(Arc::new).collect(), ..Self::default() };
+        for (index, rule) in set.rules.iter().enumerate() {
+            for form in &rule.forms {
+                let entry = Entry { rule: index, methods: rule.methods, form: form.clone() };
+                match form.segment() {
+                    Some(segment) => set.by_segment.entry(segment.into()).or_default().push(entry),
+                    None => set.others.push(entry),
+                }
             }
         }
-        let by_segment = segments
-            .into_iter()
-            .map(|(segment, indices)| Ok((segment, Bucket::compile(&rules, indices)?)))
-            .collect::<Result<_, String>>()?;
-        let others = Bucket::compile(&rules, others)?;
-        Ok(Self { rules: rules.into_iter().map(Arc::new).collect(), by_segment, others })
+        set
     }
 
     /// The rules in their order.
@@ -62,176 +50,119 @@ impl RuleSet {
     }
 
     /// The rules that allow this method on the call's path, in their order.
-    pub(crate) fn matching(&self, call: &Call) -> impl Iterator<Item = &Arc<Rule>> + use<'_> {
+    pub(crate) fn matching(&self, call: &Call) -> impl Iterator<Item = &Arc<Rule>> {
         let segment = call.unversioned_path()[1..].split('/').next().unwrap_or_default();
-        let mut indices: Vec<usize> = Vec::new();
-        for bucket in self.by_segment.get(segment).into_iter().chain([&self.others]) {
-            let matched = bucket.expressions.matches(call.path());
-            indices
-                .extend(matched.iter().map(|at| bucket.indices[at]).filter(|at| self.rules[*at].allows(call.method())));
-        }
-        indices.sort_unstable();
-        indices.into_iter().map(|index| &self.rules[index])
+        let known = self.by_segment.get(segment).map(Vec::as_slice).unwrap_or_default();
+        let (path, unversioned, method) = (call.path(), call.version_prefix().len(), call.method());
+        let mut last = None;
+        merged(known, &self.others)
+            .filter(move |entry| entry.methods.contain(method) && entry.form.matches(path, unversioned))
+            // A rule that matches in two ways is still one rule.
+            .filter(move |entry| last.replace(entry.rule) != Some(entry.rule))
+            .map(|entry| &self.rules[entry.rule])
     }
+}
+
+/// Two lists, each in order, as one in order.
+fn merged<'a>(mut one: &'a [Entry], mut other: &'a [Entry]) -> impl Iterator<Item = &'a Entry> {
+    std::iter::from_fn(move || {
+        let from_one = match (one.first(), other.first()) {
+            (Some(one), Some(other)) => one.rule < other.rule,
+            (one, _) => one.is_some(),
+        };
+        let (entry, rest) = (if from_one { one } else { other }).split_first()?;
+        *(if from_one { &mut one } else { &mut other }) = rest;
+        Some(entry)
+    })
 }
 
 impl Rule {
-    fn allows(&self, method: Method) -> bool {
-        self.methods.contains(&method)
-    }
-
-    /// Whether this rule's expression matches the whole path, whatever the method. One that does not compile alone covers
-    /// everything: it then grants by wildcard, which is less.
-    pub(crate) fn covers(&self, path: &str) -> bool {
-        let compile = || build([self.expression.as_str()], RULE_SIZE).ok();
-        self.alone.get_or_init(compile).as_ref().is_none_or(|expression| expression.is_match(path))
-    }
-}
-
-impl Bucket {
-    fn compile(rules: &[Rule], indices: Vec<usize>) -> Result<Self, String> {
-        let expressions = build(indices.iter().map(|index| rules[*index].expression.as_str()), SET_SIZE)?;
-        Ok(Self { expressions, indices })
-    }
-}
-
-/// Groups before it anchors, so that `a|b` never matches by half.
-fn anchored(expression: &str) -> String {
-    format!(r"\A(?:{expression})\z")
-}
-
-fn build<'a>(expressions: impl IntoIterator<Item = &'a str>, limit: usize) -> Result<RegexSet, String> {
-    RegexSetBuilder::new(expressions.into_iter().map(anchored))
-        .size_limit(limit)
-        .dfa_size_limit(CACHE_SIZE)
-        .build()
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => "the expression is too large once compiled".to_owned(),
-            // The last line of the crate's report is the reason; the lines before it draw the expanded expression.
-            error => error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
-        })
-}
-
-/// Whether one rule's expression compiles within the bounds.
-pub(super) fn check(expression: &str) -> Result<(), String> {
-    build([expression], RULE_SIZE).map(|_| ())
-}
-
-/// The literal first segment that every path of the expression has behind an optional version, if it has one.
-fn first_segment(expression: &str) -> Option<String> {
-    let version = regex_syntax::parse(&dialect::from_go(&variable::expand("%API_PREFIX%"))).ok()?;
-    let whole = regex_syntax::parse(expression).ok()?;
-    let mut parts: Vec<&Hir> = Vec::new();
-    flatten(&whole, &mut parts);
-    parts.retain(|part| !matches!(part.kind(), HirKind::Look(Look::Start)));
-    let (first, rest) = parts.split_first()?;
-    let rest = if **first == version { rest } else { &parts[..] };
-    let (literal, behind) = rest.split_first()?;
-    let HirKind::Literal(literal) = literal.kind() else { return None };
-    let path = std::str::from_utf8(&literal.0).ok()?.strip_prefix('/')?;
-    match path.split_once('/') {
-        Some((segment, _)) if !is_version(segment) => Some(segment.to_owned()),
-        // The literal ends inside the segment: the end of the expression makes it whole, or a last `(/…)?`.
-        None if behind.iter().all(|part| behind.len() == 1 && is_optional_subpath(part)) && !is_version(path) => {
-            Some(path.to_owned())
-        }
-        _ => None,
-    }
-}
-
-/// `(/.*)?` and its kind: nothing at all, or a slash first.
-fn is_optional_subpath(hir: &Hir) -> bool {
-    let HirKind::Repetition(repetition) = hir.kind() else { return false };
-    let mut parts = Vec::new();
-    flatten(&repetition.sub, &mut parts);
-    matches!(parts.first().map(|part| part.kind()), Some(HirKind::Literal(literal)) if literal.0.starts_with(b"/"))
-}
-
-/// A path's first segment behind the version is what buckets are named by, so a literal version names none.
-fn is_version(segment: &str) -> bool {
-    segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-}
-
-fn flatten<'a>(hir: &'a Hir, parts: &mut Vec<&'a Hir>) {
-    match hir.kind() {
-        HirKind::Concat(inner) => inner.iter().for_each(|part| flatten(part, parts)),
-        HirKind::Capture(capture) => flatten(&capture.sub, parts),
-        HirKind::Empty => {}
-        _ => parts.push(hir),
+    /// Whether this rule's pattern matches the path, whatever the method; `unversioned` is where it starts behind its version.
+    pub(crate) fn covers(&self, path: &str, unversioned: usize) -> bool {
+        self.forms.iter().any(|form| form.matches(path, unversioned))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::{VARIABLES, parse};
+    use crate::call::Method;
+    use crate::rule::{VARIABLES, dialect, parse, variable};
 
-    #[test]
-    fn the_first_segment_is_read_off_any_way_of_writing() {
-        for (pattern, want) in [
-            ("%API_PREFIX_CONTAINERS%/json", Some("containers")),
-            ("%API_PREFIX_CONTAINERS%(/.*)?", Some("containers")),
-            ("%API_PREFIX_CONTAINERS%(/.*)?x", None),
-            ("%API_PREFIX_CONTAINERS%(x/.*)?", None),
-            ("%API_PREFIX_INFO%", Some("info")),
-            ("/containers/json", Some("containers")),
-            ("^/containers/json$", Some("containers")),
-            ("(/containers/)json", Some("containers")),
-            ("%API_PREFIX_EXEC%/x", None),
-            ("/contain.*", None),
-            ("/v1.43/containers/json", None),
-            (r"/v1\.43/containers/json", None),
-            ("/containers/json|/info", None),
-            ("/(containers|images)/json", None),
-            (".*", None),
-        ] {
-            let rule = parse("t", &format!("GET {pattern}")).expect(pattern).remove(0);
-            assert_eq!(first_segment(&rule.expression).as_deref(), want, "{pattern}");
+    /// Rules of every kind, and what users write around variables.
+    fn rules() -> String {
+        let mut text = String::from(
+            "GET .*\nGET /v1.43/containers/.*\nGET /containers/json|/info\nGET %API_PREFIX%/(containers|images)/json\nGET /conta.*\n\
+             POST %API_PREFIX_EXEC%(/.*)?\nGET,HEAD,POST %API_PREFIX_CONTAINERS%(/.*)?\nGET ^/containers/json$\nGET /containers\n\
+             GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/json\nGET %API_PREFIX%.*json\nGET %API_PREFIX%/v1\nGET %API_PREFIX%/v?1\n\
+             GET %API_PREFIX%/(v|w)(1|2)/.*\nGET (/v1.43)?(/a|/b)?/?\nGET (%API_PREFIX%)?/info\nGET %_API_VERSION%/(a|info)?\nGET /.*\\bjson\n\
+             GET (?i)/INFO\nGET /(a|b|c|d|e|f|g)(a|b|c|d|e|f|g)(a|b|c|d|e|f|g)\nGET /a(/a)*\nGET /a/.*a/a\nGET (|/a|/a/)\nGET /é.?/a\n",
+        );
+        for (name, _) in VARIABLES {
+            text.push_str(&format!(
+                "GET %{name}%\nGET %{name}%/json\nGET /images/%{name}%/json\nGET %API_PREFIX%/a/%{name}%(/a)?\n"
+            ));
         }
+        text
     }
 
     /// The fast way and the naive way must agree on every rule and path.
     #[test]
-    fn buckets_agree_with_one_expression_after_the_other() {
-        let mut text = String::from(
-            "GET .*\nGET /v1.43/containers/.*\nGET /containers/json|/info\nGET %API_PREFIX%/(containers|images)/json\nGET /conta.*\n\
-             POST %API_PREFIX_EXEC%(/.*)?\nGET,HEAD,POST %API_PREFIX_CONTAINERS%(/.*)?\nGET ^/containers/json$\nGET /containers\nGET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/json\n",
-        );
-        for (name, _) in VARIABLES {
-            text.push_str(&format!("GET %{name}%\nGET %{name}%/json\nGET /images/%{name}%/json\n"));
-        }
-        let rules = parse("t", &text).expect("valid");
-        let set = RuleSet::compile(rules.clone()).expect("small");
-        for target in [
-            "/containers/json",
-            "/v1.43/containers/json",
-            "/v1.44/containers/web/json",
-            "/info",
-            "/v1.43/info",
-            "/images/json",
-            "/images/a/b:c/json",
-            "/containers",
-            "/containers/web/exec",
-            "/exec/1/start",
-            "/v4.0.0/libpod/containers/json",
-            "/a",
+    fn parts_agree_with_the_whole_expression() {
+        let rules = parse("t", &rules()).expect("valid");
+        let naive: Vec<_> = rules
+            .iter()
+            .map(|rule| {
+                let pattern = rule.text().split_once(' ').expect("METHODS PATTERN").1;
+                let expression = dialect::from_go(&variable::expand(pattern));
+                regex::Regex::new(&format!(r"\A(?:{expression})\z")).expect(pattern)
+            })
+            .collect();
+        let set = RuleSet::new(rules.clone());
+        let words = [
+            "",
             "/",
-            "/v1.43/containers/",
-            "/images/docker.io/library/x@sha256:09c731d73926315908778730f9e60686/json",
-        ] {
-            for method in [Method::Get, Method::Post] {
-                let call = Call::read(method.as_str(), target).expect(target);
-                let naive: Vec<_> = rules
-                    .iter()
-                    .filter(|rule| {
-                        rule.allows(method)
-                            && regex::Regex::new(&anchored(&rule.expression)).expect("checked").is_match(call.path())
-                    })
-                    .map(|rule| rule.position.line)
-                    .collect();
-                let fast: Vec<_> = set.matching(&call).map(|rule| rule.position.line).collect();
-                assert_eq!(fast, naive, "{method} {target}");
+            "/v1.43",
+            "/v1",
+            "/v",
+            "/w1",
+            "/containers",
+            "/json",
+            "/info",
+            "/a",
+            "/aa",
+            "/images",
+            "/exec",
+            "/libpod",
+            "/0123abcdef",
+            "/a:b",
+            "/é",
+            "/INFO",
+            "a",
+        ];
+        let mut targets: Vec<String> =
+            vec!["/images/docker.io/library/x@sha256:09c731d73926315908778730f9e60686/json".to_owned()];
+        for one in words {
+            for two in words {
+                for three in words {
+                    targets.extend(["", "/json"].map(|four| format!("{one}{two}{three}{four}")));
+                }
             }
         }
+        let mut asked = 0;
+        for target in targets.iter().map(|target| target.replace('é', "%C3%A9")) {
+            for method in [Method::Get, Method::Post] {
+                let Ok(call) = Call::read(method.as_str(), &target) else { continue };
+                let whole = rules
+                    .iter()
+                    .zip(&naive)
+                    .filter(|(rule, naive)| rule.methods.contain(method) && naive.is_match(call.path()));
+                let whole: Vec<_> = whole.map(|(rule, _)| rule.position.line).collect();
+                let parts: Vec<_> = set.matching(&call).map(|rule| rule.position.line).collect();
+                assert_eq!(parts, whole, "{method} {target}");
+                asked += 1;
+            }
+        }
+        assert!(asked > 5_000, "{asked}");
     }
 }

@@ -9,18 +9,19 @@
 //! ```
 
 mod dialect;
+mod form;
 mod matcher;
 mod parse;
 mod variable;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use regex::RegexSet;
-
-use crate::call::Method;
+use crate::call::Methods;
+pub use form::Expressions;
+use form::Form;
 pub use matcher::RuleSet;
-pub use parse::{Mistake, parse};
+pub use parse::{Mistake, parse, parse_sharing};
 pub use variable::{VARIABLES, distance, expand};
 
 /// The rules that every profile has unless it asks for none: a client can find out what it talks to.
@@ -53,17 +54,31 @@ impl fmt::Display for Position {
 pub struct Rule {
     /// Where it stands.
     pub position: Position,
+    /// Position and text, as the log shows them with every request.
+    label: String,
+    /// Where the text starts in it.
+    text: usize,
+    methods: Methods,
+    /// The ways in which its pattern can match.
+    forms: Vec<Form>,
+}
+
+impl Rule {
+    /// Where it stands and what it says: `rules:1: GET /info`.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
     /// `METHODS PATTERN`, without the comment.
-    pub text: String,
-    methods: Vec<Method>,
-    /// An expression of the `regex` crate, variables expanded, not yet anchored.
-    expression: String,
-    /// The expression on its own, compiled when a question about this rule alone comes up.
-    alone: OnceLock<Option<RegexSet>>,
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.label[self.text..]
+    }
 }
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.text())
     }
 }

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use regex_syntax::ast;
 
+use super::form::{Expressions, Form};
 use super::{Position, Rule, dialect, variable};
-use crate::call::Method;
+use crate::call::{Method, Methods};
 
 /// What is wrong with a line of rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,20 +53,25 @@ impl fmt::Display for Mistake {
 /// # Errors
 /// Every [`Mistake`] in the text; a text with one gives no rules.
 pub fn parse(origin: &str, text: &str) -> Result<Vec<Rule>, Vec<Mistake>> {
+    parse_sharing(&mut Expressions::default(), origin, text)
+}
+
+/// The same for one text of several, whose rules keep what they have in common once.
+///
+/// # Errors
+/// Every [`Mistake`] in the text; a text with one gives no rules.
+pub fn parse_sharing(expressions: &mut Expressions, origin: &str, text: &str) -> Result<Vec<Rule>, Vec<Mistake>> {
     let origin: Arc<str> = origin.into();
     let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
     for (index, line) in text.split('\n').enumerate() {
         let position = Position { origin: Arc::clone(&origin), line: index + 1 };
         let line = line.strip_suffix('\r').unwrap_or(line);
-        match parse_line(line) {
+        match parse_line(expressions, line) {
             Ok(None) => {}
-            Ok(Some((methods, pattern))) => rules.push(Rule {
-                position,
-                text: format!("{} {pattern}", methods.iter().map(|m| m.as_str()).collect::<Vec<_>>().join(",")),
-                methods,
-                expression: dialect::from_go(&variable::expand(pattern)),
-                alone: OnceLock::new(),
-            }),
+            Ok(Some((text, methods, forms))) => {
+                let label = format!("{position}: {text}");
+                rules.push(Rule { text: label.len() - text.len(), label, position, methods, forms });
+            }
             Err(Wrong { at, what, expected }) => {
                 mistakes.push(Mistake { position, what, expected, text: line.to_owned(), at })
             }
@@ -82,7 +88,10 @@ struct Wrong {
 
 const BLANK: [char; 2] = [' ', '\t'];
 
-fn parse_line(line: &str) -> Result<Option<(Vec<Method>, &str)>, Wrong> {
+/// A rule's text, and what it says.
+type Parts = (String, Methods, Vec<Form>);
+
+fn parse_line(expressions: &mut Expressions, line: &str) -> Result<Option<Parts>, Wrong> {
     let start = line.len() - line.trim_start_matches(BLANK).len();
     let body = without_comment(line[start..].trim_end_matches(BLANK));
     if body.is_empty() || body.starts_with(['!', '#']) {
@@ -100,8 +109,8 @@ fn parse_line(line: &str) -> Result<Option<(Vec<Method>, &str)>, Wrong> {
                 .to_owned(),
         });
     }
-    check_pattern(pattern, start + body.len() - pattern.len())?;
-    Ok(Some((methods, pattern)))
+    let forms = parse_pattern(expressions, pattern, start + body.len() - pattern.len())?;
+    Ok(Some((format!("{} {pattern}", &body[..methods_end]), methods, forms)))
 }
 
 /// Cuts a trailing comment: a `#` behind a blank. A `#` inside a word is part of the pattern.
@@ -112,8 +121,8 @@ fn without_comment(body: &str) -> &str {
     }
 }
 
-fn parse_methods(text: &str, start: usize) -> Result<Vec<Method>, Wrong> {
-    let mut methods = Vec::new();
+fn parse_methods(text: &str, start: usize) -> Result<Methods, Wrong> {
+    let mut methods = Methods::default();
     let mut from = start;
     for word in text.split(',') {
         let at = from..from + word.len();
@@ -128,14 +137,12 @@ fn parse_methods(text: &str, start: usize) -> Result<Vec<Method>, Wrong> {
                 if word.is_empty() { "a method is missing".to_owned() } else { format!("{word:?} is not a method") };
             return Err(Wrong { at, what, expected });
         };
-        if !methods.contains(&method) {
-            methods.push(method);
-        }
+        methods.add(method);
     }
     Ok(methods)
 }
 
-fn check_pattern(pattern: &str, start: usize) -> Result<(), Wrong> {
+fn parse_pattern(expressions: &mut Expressions, pattern: &str, start: usize) -> Result<Vec<Form>, Wrong> {
     let shifted = |range: Range<usize>| start + range.start..start + range.end;
     for (range, name) in variable::uses(pattern) {
         if variable::value(name).is_none() {
@@ -153,7 +160,7 @@ fn check_pattern(pattern: &str, start: usize) -> Result<(), Wrong> {
             expected: "patterns see the decoded path: write the character itself".to_owned(),
         });
     }
-    check_expression(pattern).map_err(|(range, what)| Wrong {
+    parse_expression(expressions, pattern).map_err(|(range, what)| Wrong {
         at: shifted(range),
         what,
         expected: "expected a regular expression that matches the whole path".to_owned(),
@@ -167,11 +174,10 @@ fn percent_escape(pattern: &str) -> Option<Range<usize>> {
     masked.match_indices('%').map(|(at, _)| at).find(|at| hex(at + 1) && hex(at + 2)).map(|at| at..at + 3)
 }
 
-/// Compiles the expression; a mistake is looked for with the variables masked by as many letters, so that positions are those
+/// Takes the expression apart; a mistake is looked for with the variables masked by as many letters, so that positions are those
 /// of the line.
-fn check_expression(pattern: &str) -> Result<(), (Range<usize>, String)> {
-    let expression = dialect::from_go(&variable::expand(pattern));
-    super::matcher::check(&expression).map_err(|reason| {
+fn parse_expression(expressions: &mut Expressions, pattern: &str) -> Result<Vec<Form>, (Range<usize>, String)> {
+    expressions.forms(&dialect::from_go(&variable::expand(pattern))).map_err(|reason| {
         let masked = mask_variables(pattern);
         let at = |span: &ast::Span| span.start.offset.min(pattern.len())..span.end.offset.min(pattern.len());
         match ast::parse::Parser::new().parse(&masked) {
