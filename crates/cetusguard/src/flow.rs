@@ -39,9 +39,12 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Waits until the program is asked to stop.
-    async fn stop(&self) {
-        // The sender lives as long as the program: an error is a stop as well.
-        let _ = self.stopping.clone().wait_for(|stopping| *stopping).await;
+    fn stop(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopping = self.stopping.clone();
+        async move {
+            // The sender lives as long as the program: an error is a stop as well.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        }
     }
 }
 
@@ -91,12 +94,12 @@ async fn exchange(conn: &mut Conn, client: &Client, proxy: &Proxy) -> Next {
 }
 
 /// The steps from the first byte of a request to the last byte of its answer. Each takes what only the one before it makes.
-async fn journey(conn: &mut Conn, client: &Client, proxy: &Proxy, record: &mut Record) -> Result<Next, End> {
+async fn journey(conn: &mut Conn, client: &Client, proxy: &Proxy, record: &mut Record<'_>) -> Result<Next, End> {
     let head = conn.read_head(proxy).await?;
     record.received(&head);
-    let (call, message) = normalise::normalise(head, conn, record)?;
+    let (call, message) = normalise::normalise(head, conn)?;
     let permit = match decide(call, &client.profile) {
-        Verdict::Allow(permit) => permit,
+        Verdict::Allow(permit) => Arc::new(permit),
         Verdict::Deny(denial) => return Err(Refusal::Denied(Box::new(denial)).into()),
     };
     record.permitted(&permit);

@@ -1,12 +1,11 @@
 //! The log: one line a record on standard output, as logfmt or JSON.
 //!
 //! A thread of its own writes, so that a slow reader of the log never stops a request. Between them is a bounded queue; what
-//! does not fit is counted, and a line says how many records were lost.
+//! does not fit is counted, and a line says how many records were lost. Records that come close together are written together.
 
-use std::io::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -97,38 +96,50 @@ pub(crate) struct Settings {
     pub(crate) format: Format,
 }
 
-/// Records, and bytes of them, that may wait for the writer.
-const QUEUE: usize = 8192;
-const QUEUE_BYTES: usize = 2 << 20;
-/// Bytes that the writer gathers for one write.
+/// Bytes of records that may wait for the writer.
+const QUEUE: usize = 1 << 20;
+/// A record waits this long for others, unless so many bytes have come together: they cost one write.
+const GATHER: Duration = Duration::from_millis(20);
 const BATCH: usize = 64 << 10;
 
 /// Where records go. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
     settings: Settings,
-    queue: SyncSender<Vec<u8>>,
-    count: Arc<Count>,
+    queue: Arc<Queue>,
 }
 
-/// What Log and Writer know of each other.
+/// What lies between those who log and the writer.
 #[derive(Debug, Default)]
-struct Count {
-    /// Bytes in the queue.
-    waiting: AtomicUsize,
-    /// Records that found no place in it.
-    lost: AtomicU64,
+struct Queue {
+    waiting: Mutex<Waiting>,
+    /// Told of the first record that waits, of a full batch, and of the end.
+    news: Condvar,
 }
 
-/// The writer's thread. It ends, with everything written, once every [`Log`] is gone.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Records, one behind the other.
+    bytes: Vec<u8>,
+    /// Records that found no place.
+    lost: u64,
+    closed: bool,
+}
+
+/// The writer's thread.
 #[derive(Debug)]
-pub(crate) struct Writer(JoinHandle<()>);
+pub(crate) struct Writer {
+    thread: JoinHandle<()>,
+    queue: Arc<Queue>,
+}
 
 impl Writer {
     /// Waits until everything is written, but not for a reader that does not read.
     pub(crate) fn join(self) {
+        self.queue.lock().closed = true;
+        self.queue.news.notify_one();
         let started = Instant::now();
-        while !self.0.is_finished() && started.elapsed() < Duration::from_secs(1) {
+        while !self.thread.is_finished() && started.elapsed() < Duration::from_secs(1) {
             std::thread::park_timeout(Duration::from_millis(1));
         }
     }
@@ -140,14 +151,13 @@ impl Log {
     /// # Errors
     /// Where the system has no thread left.
     pub(crate) fn start(settings: Settings) -> std::io::Result<(Self, Writer)> {
-        let (queue, records) = sync_channel(QUEUE);
-        let count = Arc::new(Count::default());
-        let log = Self { settings, queue, count: Arc::clone(&count) };
+        let queue = Arc::new(Queue::default());
+        let own = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
             .name("log".to_owned())
             .stack_size(64 << 10)
-            .spawn(move || write(&records, &count, settings))?;
-        Ok((log, Writer(thread)))
+            .spawn(move || own.write_out(settings))?;
+        Ok((Self { settings, queue: Arc::clone(&queue) }, Writer { thread, queue }))
     }
 
     /// Whether a record of this level would be written.
@@ -164,15 +174,8 @@ impl Log {
 
     /// Hands a record to the writer, unless its level is not wanted.
     pub(crate) fn send(&self, line: Line) {
-        if !self.takes(line.level) {
-            return;
-        }
-        let record = line.finish();
-        let length = record.len();
-        let waiting = self.count.waiting.fetch_add(length, Relaxed);
-        if waiting + length > QUEUE_BYTES || self.queue.try_send(record).is_err() {
-            self.count.waiting.fetch_sub(length, Relaxed);
-            self.count.lost.fetch_add(1, Relaxed);
+        if self.takes(line.level) {
+            self.queue.put(line.finish().as_bytes());
         }
     }
 
@@ -182,24 +185,52 @@ impl Log {
     }
 }
 
-fn write(records: &Receiver<Vec<u8>>, count: &Count, settings: Settings) {
-    let mut batch = Vec::new();
-    let mut out = std::io::stdout();
-    while let Ok(record) = records.recv() {
-        batch.clear();
-        batch.extend_from_slice(&record);
-        while batch.len() < BATCH {
-            let Ok(record) = records.try_recv() else { break };
-            batch.extend_from_slice(&record);
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing is done under the lock that could leave half a record.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, record: &[u8]) {
+        let mut waiting = self.lock();
+        if waiting.bytes.len() + record.len() > QUEUE {
+            waiting.lost += 1;
+            return;
         }
-        count.waiting.fetch_sub(batch.len(), Relaxed);
-        let missing = count.lost.swap(0, Relaxed);
-        if missing > 0 {
-            let line = Line::new(settings, Level::Warning, "log records lost: the reader of the log is too slow");
-            batch.extend_from_slice(&line.number("count", missing).finish());
+        let before = waiting.bytes.len();
+        waiting.bytes.extend_from_slice(record);
+        let is_news = before == 0 || (before < BATCH && waiting.bytes.len() >= BATCH);
+        drop(waiting);
+        if is_news {
+            self.news.notify_one();
         }
-        // Nobody is left to tell when standard output is gone; requests go on.
-        let _ = out.write_all(&batch).and_then(|()| out.flush());
+    }
+
+    /// Writes until the end is told and nothing is left.
+    fn write_out(&self, settings: Settings) {
+        let mut batch = Vec::new();
+        loop {
+            let idle = self.news.wait_while(self.lock(), |waiting| waiting.bytes.is_empty() && !waiting.closed);
+            let gathering = idle.unwrap_or_else(PoisonError::into_inner);
+            let is_open = |waiting: &mut Waiting| waiting.bytes.len() < BATCH && !waiting.closed;
+            let gathered = self.news.wait_timeout_while(gathering, GATHER, is_open);
+            let mut waiting = gathered.unwrap_or_else(PoisonError::into_inner).0;
+            if waiting.bytes.is_empty() {
+                return;
+            }
+            std::mem::swap(&mut waiting.bytes, &mut batch);
+            let lost = std::mem::take(&mut waiting.lost);
+            drop(waiting);
+            if lost > 0 {
+                let line = Line::new(settings, Level::Warning, "log records lost: the reader of the log is too slow");
+                batch.extend_from_slice(line.number("count", lost).finish().as_bytes());
+            }
+            let mut out = std::io::stdout();
+            // Nobody is left to tell when standard output is gone; requests go on.
+            let _ = out.write_all(&batch).and_then(|()| out.flush());
+            batch.clear();
+            batch.shrink_to(BATCH);
+        }
     }
 }
 
@@ -213,12 +244,16 @@ pub(crate) struct Line {
 
 impl Line {
     fn new(settings: Settings, level: Level, message: &str) -> Self {
-        let mut line = Self { level, format: settings.format, text: String::with_capacity(256) };
+        let mut line = Self { level, format: settings.format, text: String::with_capacity(512) };
         if line.format == Format::Json {
             line.text.push('{');
         }
-        let now = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-        line.text("time", &now).text("level", level.name()).text("msg", message)
+        line.key("time");
+        // Writing to a string cannot fail.
+        line.quoted_in_json(|text| {
+            let _ = write!(text, "{}", humantime::format_rfc3339_millis(SystemTime::now()));
+        });
+        line.text("level", level.name()).text("msg", message)
     }
 
     /// Adds a text. No value can forge a key or a line: see [`push_quoted`].
@@ -233,6 +268,26 @@ impl Line {
         self
     }
 
+    /// Adds a time in milliseconds.
+    #[must_use]
+    pub(crate) fn duration(mut self, key: &str, value: Duration) -> Self {
+        let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
+        let (mut whole, mut part) = (itoa::Buffer::new(), itoa::Buffer::new());
+        // A thousand more keeps the zeros in front.
+        let parts = [whole.format(micros / 1000), ".", &part.format(1000 + micros % 1000)[1..], "ms"];
+        self.key(key);
+        self.quoted_in_json(|text| text.extend(parts));
+        self
+    }
+
+    /// What needs no escape, in quotes where the format wants them around everything.
+    fn quoted_in_json(&mut self, put: impl FnOnce(&mut String)) {
+        let quote = if self.format == Format::Json { "\"" } else { "" };
+        self.text.push_str(quote);
+        put(&mut self.text);
+        self.text.push_str(quote);
+    }
+
     /// Adds a text where there is one.
     #[must_use]
     pub(crate) fn maybe(self, key: &str, value: &str) -> Self {
@@ -243,7 +298,7 @@ impl Line {
     #[must_use]
     pub(crate) fn number(mut self, key: &str, value: u64) -> Self {
         self.key(key);
-        self.text.push_str(&value.to_string());
+        self.text.push_str(itoa::Buffer::new().format(value));
         self
     }
 
@@ -267,12 +322,12 @@ impl Line {
         }
     }
 
-    fn finish(mut self) -> Vec<u8> {
+    fn finish(mut self) -> String {
         if self.format == Format::Json {
             self.text.push('}');
         }
         self.text.push('\n');
-        self.text.into_bytes()
+        self.text
     }
 }
 
@@ -293,8 +348,12 @@ fn is_plain(value: &str) -> bool {
 
 /// Quotes a value and escapes what could end the quotes or the line, or draw something else on a terminal.
 fn push_quoted(out: &mut String, value: &str) {
+    // Most values hold nothing but what can be printed as it is.
+    let printable = |b: u8| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\');
+    let (plain, rest) = value.split_at(value.bytes().position(|b| !printable(b)).unwrap_or(value.len()));
     out.push('"');
-    for c in value.chars() {
+    out.push_str(plain);
+    for c in rest.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
             '\n' => out.push_str("\\n"),
@@ -314,7 +373,7 @@ mod tests {
     fn line(format: Format, value: &str) -> String {
         let line =
             Line { level: Level::Info, format, text: if format == Format::Json { "{".into() } else { String::new() } };
-        String::from_utf8(line.text("path", value).number("status", 200).finish()).expect("UTF-8")
+        line.text("path", value).number("status", 200).finish()
     }
 
     #[test]
@@ -333,6 +392,14 @@ mod tests {
             let json: serde_json::Value = serde_json::from_str(&line(Format::Json, value)).expect("JSON");
             assert_eq!(json["path"], value);
             assert!(!line(Format::Json, value).trim_end().chars().any(draws));
+        }
+    }
+
+    #[test]
+    fn durations_keep_their_zeros() {
+        for (micros, want) in [(0, "0.000ms"), (7, "0.007ms"), (1_040, "1.040ms"), (61_000_123, "61000.123ms")] {
+            let line = Line { level: Level::Info, format: Format::Logfmt, text: String::new() };
+            assert_eq!(line.duration("d", Duration::from_micros(micros)).finish(), format!("d={want}\n"));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cetusguard_policy::{Denial, Malformed};
+use cetusguard_policy::{Call, Denial, Malformed};
 use tokio::io::AsyncWriteExt;
 
 use crate::backend::Unreachable;
@@ -61,6 +61,14 @@ impl Refusal {
     /// The word that the log carries as the reason.
     pub(crate) fn code(&self) -> &'static str {
         self.row().1
+    }
+
+    /// The call, where it was read and judged.
+    pub(crate) fn call(&self) -> Option<&Call> {
+        match self {
+            Self::Denied(denial) => Some(&denial.call),
+            _ => None,
+        }
     }
 
     /// How loud the log says it.

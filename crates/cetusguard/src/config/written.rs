@@ -121,6 +121,8 @@ pub(crate) fn command() -> Command {
         .about("A filtering proxy in front of a container engine's API socket.")
         .version(env!("CARGO_PKG_VERSION"))
         .disable_help_subcommand(true)
+        // Terminals wrap by themselves; and the help is the same whatever other crates switch on in clap.
+        .term_width(0)
         .args(options)
         .subcommand(Command::new("serve").about("Run the proxy; the same as no command at all"))
         .subcommand(

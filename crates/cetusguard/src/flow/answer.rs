@@ -4,14 +4,14 @@ use super::audit::{Ended, Record};
 use super::forward::{Answered, attend};
 use super::listen::Conn;
 use super::{End, Next, Proxy};
-use crate::wire::{Body, Framing, PumpError, ResponseHead, pump, send_head};
+use crate::wire::{Body, Framing, Known, PumpError, ResponseHead, pump, send_head};
 
 /// Passes the answer on: the head the moment that it is there, the body without holding back a byte.
 pub(super) async fn answer(
     answered: Answered,
     conn: &mut Conn,
     proxy: &Proxy,
-    record: &mut Record,
+    record: &mut Record<'_>,
 ) -> Result<Next, End> {
     // Early bytes were meant for the tunnel that did not open.
     let spoiled = conn.tunnels && !answered.is_detached();
@@ -56,8 +56,11 @@ fn cut(error: PumpError) -> End {
 pub(super) fn response_head(head: &ResponseHead, more: &[(&str, &[u8])], close: bool) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| bytes.extend_from_slice(part));
-    put(&[b"HTTP/1.1 ", head.status.to_string().as_bytes(), b" ", head.reason.as_bytes(), b"\r\n"]);
-    for (name, value) in head.headers.end_to_end().chain(more.iter().copied()) {
+    put(&[b"HTTP/1.1 ", head.status.to_string().as_bytes(), b" ", &head.reason, b"\r\n"]);
+    for (_, name, value) in head.headers.end_to_end() {
+        put(&[name, b": ", value, b"\r\n"]);
+    }
+    for (name, value) in more {
         put(&[name.as_bytes(), b": ", value, b"\r\n"]);
     }
     if close {
@@ -69,6 +72,6 @@ pub(super) fn response_head(head: &ResponseHead, more: &[(&str, &[u8])], close: 
 
 /// The body is passed on with its framing, so the headers about it stay; an answer to `HEAD` has them without a body.
 fn framing_lines(head: &ResponseHead) -> Vec<(&'static str, &[u8])> {
-    let names = ["Content-Length", "Transfer-Encoding"];
-    names.into_iter().filter_map(|name| Some((name, head.headers.all(name).next()?))).collect()
+    let names = [("Content-Length", Known::ContentLength), ("Transfer-Encoding", Known::TransferEncoding)];
+    names.into_iter().filter_map(|(name, known)| Some((name, head.headers.all(known).next()?))).collect()
 }

@@ -1,14 +1,17 @@
 //! Step 8: one record a request, opened first and closed last, whatever happens in between.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use cetusguard_policy::{Call, Permit};
+use bytes::Bytes;
+use cetusguard_policy::Permit;
 
 use super::identify::Client;
 use crate::log::{Level, Log};
 use crate::refusal::Refusal;
-use crate::wire::RequestHead;
+use crate::wire::{Known, RequestHead};
 
 /// How a request ended without a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,49 +49,64 @@ impl Ended {
     }
 }
 
-/// What became of one request.
+/// What became of one request. Nothing is copied or formatted before it is sure that a line is wanted.
 ///
 /// Dropped without an end, it tells of a request that outlived the program's drain, or of a panic.
 #[derive(Debug)]
-pub(super) struct Record {
-    log: Log,
+pub(super) struct Record<'c> {
+    log: &'c Log,
+    client: &'c Client,
     id: u64,
     started: Instant,
-    client: String,
-    profile: String,
-    method: String,
-    path: String,
-    user_agent: String,
-    rule: String,
+    method: Bytes,
+    target: Bytes,
+    user_agent: Bytes,
+    permit: Option<Arc<Permit>>,
     status: u16,
-    ended: Option<(Level, &'static str, &'static str, String)>,
+    ended: Option<End>,
     /// Bytes of the request: head and body.
     pub(super) bytes_in: AtomicU64,
     /// Bytes of the answer's body.
     pub(super) bytes_out: AtomicU64,
 }
 
+/// How the record ends, in the log's words.
+#[derive(Debug)]
+struct End {
+    level: Level,
+    message: &'static str,
+    reason: &'static str,
+    detail: String,
+    /// The path as it was judged, where that ended the request.
+    path: Option<String>,
+}
+
+impl End {
+    fn new(level: Level, message: &'static str, reason: &'static str, detail: &str) -> Self {
+        Self { level, message, reason, detail: detail.to_owned(), path: None }
+    }
+}
+
 /// What a client sends may be long, and is kept until somebody reads the log.
-fn cut(text: &str, length: usize) -> String {
-    text[..text.floor_char_boundary(length)].to_owned()
+fn cut(text: &[u8], length: usize) -> Cow<'_, str> {
+    String::from_utf8_lossy(&text[..text.len().min(length)])
 }
 
 /// Numbers requests; with the start of the program it names one in all logs.
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
-impl Record {
+impl<'c> Record<'c> {
     /// Opens the record of the next request.
-    pub(super) fn open(client: &Client, log: &Log) -> Self {
+    pub(super) fn open(client: &'c Client, log: &'c Log) -> Self {
         Self {
-            log: log.clone(),
+            log,
+            client,
             id: REQUESTS.fetch_add(1, Relaxed) + 1,
             started: Instant::now(),
-            client: client.name.clone(),
-            profile: client.profile.name.clone(),
-            method: String::new(),
-            path: String::new(),
-            user_agent: String::new(),
-            rule: String::new(),
+            method: Bytes::new(),
+            target: Bytes::new(),
+            user_agent: Bytes::new(),
+            permit: None,
             status: 0,
             ended: None,
             bytes_in: AtomicU64::new(0),
@@ -96,22 +114,17 @@ impl Record {
         }
     }
 
-    /// Notes the head as it came. The target's query stays out: it may hold secrets.
+    /// Notes the head as it came.
     pub(super) fn received(&mut self, head: &RequestHead) {
-        self.bytes_in.fetch_add(head.len() as u64, Relaxed);
-        self.method = cut(head.method(), 32);
-        self.path = cut(head.target().split('?').next().unwrap_or_default(), 1024);
-        self.user_agent = cut(head.headers.get("user-agent").unwrap_or_default(), 256);
+        self.bytes_in.fetch_add(head.length as u64, Relaxed);
+        self.method = head.method.clone();
+        self.target = head.target.clone();
+        self.user_agent = head.headers.share(Known::UserAgent);
     }
 
-    /// Notes the path as it is judged.
-    pub(super) fn read(&mut self, call: &Call) {
-        self.path = cut(call.path(), 1024);
-    }
-
-    /// Notes the rule that allows it.
-    pub(super) fn permitted(&mut self, permit: &Permit) {
-        self.rule = format!("{}: {}", permit.rule().position, permit.rule());
+    /// Notes the rule that allows it, and the path as it was judged.
+    pub(super) fn permitted(&mut self, permit: &Arc<Permit>) {
+        self.permit = Some(Arc::clone(permit));
     }
 
     /// Notes the engine's status.
@@ -122,7 +135,7 @@ impl Record {
     /// A stream or tunnel begins: it gets a line now, since its other one may come in days.
     pub(super) fn streams(&self) {
         if self.log.takes(Level::Debug) {
-            self.write(Level::Debug, "stream started", "", "", false);
+            self.write(&End::new(Level::Debug, "stream started", "", ""), false);
         }
     }
 
@@ -131,53 +144,68 @@ impl Record {
         let message = match ended {
             Ended::EngineGone => "answer cut",
             Ended::BadBody => "request cut",
-            Ended::Complete | Ended::ClientGone | Ended::Stopped if self.rule.is_empty() => "request abandoned",
+            Ended::Complete | Ended::ClientGone | Ended::Stopped if self.permit.is_none() => "request abandoned",
             Ended::Complete | Ended::ClientGone | Ended::Stopped => "request allowed",
         };
-        self.ended = Some((ended.level(), message, ended.reason(), String::new()));
+        self.ended = Some(End::new(ended.level(), message, ended.reason(), ""));
     }
 
     /// Notes a refusal with its text.
     pub(super) fn refused(&mut self, refusal: &Refusal) {
-        let message = if refusal.level() == Level::Error { "request failed" } else { "request refused" };
+        let level = refusal.level();
+        let message = if level == Level::Error { "request failed" } else { "request refused" };
         self.status = refusal.status();
-        self.ended = Some((refusal.level(), message, refusal.code(), refusal.to_string()));
+        let mut end = End::new(level, message, refusal.code(), "");
+        if self.log.takes(level) {
+            end.detail = refusal.to_string();
+            end.path = refusal.call().map(|call| call.path().to_owned());
+        }
+        self.ended = Some(end);
     }
 
-    fn write(&self, level: Level, message: &str, reason: &str, detail: &str, ended: bool) {
+    /// The path as it was judged; before that, as it came, without the query: it may hold secrets.
+    fn path<'r>(&'r self, end: &'r End) -> &'r [u8] {
+        match (&end.path, &self.permit) {
+            (Some(path), _) => path.as_bytes(),
+            (None, Some(permit)) => permit.call().path().as_bytes(),
+            (None, None) => self.target.split(|byte| *byte == b'?').next().unwrap_or_default(),
+        }
+    }
+
+    fn write(&self, end: &End, ended: bool) {
         let mut line = self
             .log
-            .line(level, message)
-            .maybe("method", &self.method)
-            .maybe("path", &self.path)
+            .line(end.level, end.message)
+            .maybe("method", &cut(&self.method, 32))
+            .maybe("path", &cut(self.path(end), 1024))
             .number("status", u64::from(self.status))
-            .text("client", &self.client)
-            .text("profile", &self.profile)
-            .maybe("rule", &self.rule)
-            .maybe("reason", reason)
-            .maybe("detail", detail);
+            .text("client", &self.client.name)
+            .text("profile", &self.client.profile.name);
+        if let Some(permit) = &self.permit {
+            line = line.text("rule", permit.rule().label());
+        }
+        line = line.maybe("reason", end.reason).maybe("detail", &end.detail);
         if ended {
-            let duration = self.started.elapsed();
             line = line
                 .number("bytes_in", self.bytes_in.load(Relaxed))
                 .number("bytes_out", self.bytes_out.load(Relaxed))
-                .text("duration", &format!("{}.{:03}ms", duration.as_millis(), duration.subsec_micros() % 1000));
+                .duration("duration", self.started.elapsed());
         }
-        self.log.send(line.maybe("user_agent", &self.user_agent).number("request_id", self.id));
+        self.log.send(line.maybe("user_agent", &cut(&self.user_agent, 256)).number("request_id", self.id));
     }
 }
 
-impl Drop for Record {
+impl Drop for Record<'_> {
     fn drop(&mut self) {
         if self.ended.is_none() && std::thread::panicking() {
-            self.ended =
-                Some((Level::Error, "request failed", "internal", "a bug in Cetusguard: please report it".to_owned()));
+            let detail = "a bug in Cetusguard: please report it";
+            self.ended = Some(End::new(Level::Error, "request failed", "internal", detail));
         } else if self.ended.is_none() {
             self.end(Ended::Stopped);
         }
-        let Some((level, message, reason, detail)) = self.ended.take() else { return };
-        if self.log.takes(level) {
-            self.write(level, message, reason, &detail, true);
+        let Some(end) = self.ended.take() else { return };
+        if self.log.takes(end.level) {
+            self.write(&end, true);
         }
     }
 }

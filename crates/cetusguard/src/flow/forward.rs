@@ -18,7 +18,7 @@ use super::normalise::Message;
 use super::{End, Proxy};
 use crate::refusal::Refusal;
 use crate::wire::{
-    Body, Duplex, Framing, HeadError, Input, Output, PumpError, ResponseHead, pump, read_response_head,
+    Body, Duplex, Framing, HeadError, Input, Known, Output, PumpError, ResponseHead, pump, read_response_head,
     response_framing, send_head,
 };
 
@@ -45,7 +45,7 @@ impl Answered {
         if !self.hijacks {
             return false;
         }
-        let kind = self.head.headers.get("content-type").unwrap_or_default();
+        let kind = self.head.headers.get(Known::ContentType).unwrap_or_default();
         let raw = ["application/vnd.docker.raw-stream", "application/vnd.docker.multiplexed-stream"].contains(&kind);
         self.head.status == 101 || (self.head.status == 200 && self.framing == Framing::UntilClose && raw)
     }
@@ -62,7 +62,7 @@ pub(super) async fn forward(
     message: &Message,
     conn: &mut Conn,
     proxy: &Proxy,
-    record: &mut Record,
+    record: &mut Record<'_>,
 ) -> Result<Answered, End> {
     let upgrade = upgrade_of(permit, message);
     let head = request_head(permit, message, upgrade);
@@ -88,7 +88,7 @@ async fn ask(
     message: &Message,
     conn: &mut Conn,
     proxy: &Proxy,
-    record: &mut Record,
+    record: &mut Record<'_>,
 ) -> Result<Answered, End> {
     let expected = permit.call().endpoint().map_or(Answer::Follow, |endpoint| endpoint.answer);
     let limit = if expected == Answer::Quick { proxy.limits.answer } else { Duration::MAX };
@@ -139,7 +139,7 @@ async fn final_head(input: &mut Input) -> Result<ResponseHead, HeadError> {
 /// The upgrade to pass on: only where the endpoint hijacks, and only the protocol that it hijacks for.
 fn upgrade_of(permit: &Permit, message: &Message) -> Option<Protocol> {
     let Answer::Tunnel(protocol) = permit.call().endpoint()?.answer else { return None };
-    let asked = message.headers.get("upgrade")?;
+    let asked = message.headers.get(Known::Upgrade)?;
     // Engines do not look at the value for attach and exec, and clients differ in it.
     (protocol == Protocol::Tcp || asked.eq_ignore_ascii_case(protocol.token())).then_some(protocol)
 }
@@ -150,10 +150,10 @@ fn request_head(permit: &Permit, message: &Message, upgrade: Option<Protocol>) -
     let mut head = Vec::with_capacity(512);
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| head.extend_from_slice(part));
     put(&[call.method().as_str().as_bytes(), b" ", call.target().as_bytes(), b" HTTP/1.1\r\nHost: docker\r\n"]);
-    for (name, value) in message.headers.end_to_end() {
+    for (known, name, value) in message.headers.end_to_end() {
         // Credentials for a proxy on the way must not reach the engine; Expect is answered here.
-        if !["host", "expect", "authorization"].iter().any(|own| own.eq_ignore_ascii_case(name)) {
-            put(&[name.as_bytes(), b": ", value, b"\r\n"]);
+        if !matches!(known, Known::Host | Known::Expect | Known::Authorization) {
+            put(&[name, b": ", value, b"\r\n"]);
         }
     }
     match message.framing {
@@ -243,7 +243,7 @@ pub(super) async fn attend(
 
 /// Pumps the body. An engine that takes nothing of it must not keep a client's place once that client has left.
 async fn upload(input: &mut Input, body: &mut Body, engine: &mut Output, count: &AtomicU64) -> Result<(), PumpError> {
-    loop {
+    while !body.is_done() {
         let before = count.load(Relaxed);
         match timeout(STALLED, pump(input, body, engine, count)).await {
             Ok(done) => return done,
@@ -251,4 +251,5 @@ async fn upload(input: &mut Input, body: &mut Body, engine: &mut Output, count: 
             Err(_) => {}
         }
     }
+    Ok(())
 }

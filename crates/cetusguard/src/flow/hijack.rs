@@ -11,7 +11,7 @@ use super::audit::{Ended, Record};
 use super::forward::Answered;
 use super::listen::Conn;
 use super::{End, Next, Proxy};
-use crate::wire::{Body, Duplex, Framing, Input, Output, PumpError, pump};
+use crate::wire::{Body, Duplex, Framing, Input, Known, Output, PumpError, pump};
 
 /// How often a silent direction is asked whether its receiver is still there: while both are open, and after one has ended.
 const PATIENT: Duration = Duration::from_secs(10);
@@ -22,11 +22,11 @@ pub(super) async fn tunnel(
     answered: Answered,
     conn: &mut Conn,
     proxy: &Proxy,
-    record: &mut Record,
+    record: &mut Record<'_>,
 ) -> Result<Next, End> {
-    let upgrade = answered.head.headers.get("upgrade").unwrap_or("tcp").to_owned();
+    let upgrade = answered.head.headers.all(Known::Upgrade).next().unwrap_or(b"tcp");
     let more: &[(&str, &[u8])] = match answered.head.status {
-        101 => &[("Connection", b"Upgrade"), ("Upgrade", upgrade.as_bytes())],
+        101 => &[("Connection", b"Upgrade"), ("Upgrade", upgrade)],
         _ => &[],
     };
     let head = response_head(&answered.head, more, false);
@@ -43,7 +43,7 @@ pub(super) async fn tunnel(
 }
 
 /// Runs both directions side by side, then the one that is left; says how the exchange ended.
-async fn both_ways(client: &mut Duplex, engine: &mut Duplex, proxy: &Proxy, record: &Record) -> Ended {
+async fn both_ways(client: &mut Duplex, engine: &mut Duplex, proxy: &Proxy, record: &Record<'_>) -> Ended {
     let (bytes_in, bytes_out) = (&record.bytes_in, &record.bytes_out);
     let first = tokio::select! {
         down = carry(&mut engine.input, &mut client.output, bytes_out, PATIENT) => Direction::Down(down),

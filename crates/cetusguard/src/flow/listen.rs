@@ -4,6 +4,7 @@ mod sockets;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -132,6 +133,8 @@ pub(super) struct Conn {
     stream: Duplex,
     peer: String,
     served: bool,
+    /// Ready when the program is asked to stop; one for all requests, since each new one has to be made known.
+    stop: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// The body of the request that is being served; `None` while it is not known where that request ends.
     pub(super) body: Option<Body>,
     /// The client closes the connection after this request's answer.
@@ -167,6 +170,7 @@ impl Pending {
                 stream,
                 peer,
                 served: false,
+                stop: Box::pin(proxy.stop()),
                 body: None,
                 closes: false,
                 tunnels: false,
@@ -233,13 +237,15 @@ impl Conn {
         tokio::select! {
             biased;
             filled = timeout(limit, input.fill()) => matches!(filled, Ok(Ok(1..))),
-            () = proxy.stop() => false,
+            () = &mut self.stop => false,
         }
     }
 
     /// Reads the head of a request whose first byte is there.
     pub(super) async fn read_head(&mut self, proxy: &Proxy) -> Result<RequestHead, End> {
         let read = tokio::select! {
+            // Most heads are there as a whole: only one that is not needs to know of clocks.
+            biased;
             read = timeout(proxy.limits.head, read_request_head(&mut self.stream.input)) => read,
             () = proxy.stop() => return Err(End::Cut(Ended::Stopped)),
         };
@@ -274,7 +280,7 @@ impl Conn {
 
 /// Answers with the refusal. The connection goes on only if the request was well-formed and nothing of it is left: behind one
 /// that was not, nobody can say where the next one starts.
-pub(super) async fn refuse(conn: &mut Conn, refusal: &Refusal, proxy: &Proxy, record: &mut Record) -> Next {
+pub(super) async fn refuse(conn: &mut Conn, refusal: &Refusal, proxy: &Proxy, record: &mut Record<'_>) -> Next {
     let known_end = refusal.status() != 400 && conn.body.as_ref().is_some_and(Body::is_done);
     let close = conn.closes || conn.tunnels || !known_end;
     record.refused(refusal);

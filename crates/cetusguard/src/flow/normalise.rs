@@ -3,10 +3,9 @@
 use cetusguard_policy::Call;
 use cetusguard_policy::endpoint::Answer;
 
-use super::audit::Record;
 use super::listen::Conn;
 use crate::refusal::Refusal;
-use crate::wire::{Body, Framing, Headers, RequestHead, request_framing};
+use crate::wire::{Body, Framing, HeadError, Headers, Known, RequestHead, request_framing};
 
 /// A request without its request line: what goes on beside the judged call.
 #[derive(Debug)]
@@ -22,16 +21,19 @@ pub(super) struct Message {
 /// Reads a head in the one way that the engine reads it, or refuses it.
 ///
 /// From here on the connection knows where this request's body ends; before that it must not be used again.
-pub(super) fn normalise(head: RequestHead, conn: &mut Conn, record: &mut Record) -> Result<(Call, Message), Refusal> {
+pub(super) fn normalise(head: RequestHead, conn: &mut Conn) -> Result<(Call, Message), Refusal> {
     let framing = request_framing(&head.headers).map_err(Refusal::Head)?;
     conn.body = Some(Body::new(framing));
-    conn.closes = head.headers.has_token("connection", "close");
-    conn.tunnels = head.headers.get("upgrade").is_some();
-    conn.to_head = head.method() == "HEAD";
-    let call = Call::read(head.method(), head.target()).map_err(Refusal::Line)?;
-    record.read(&call);
+    conn.closes = head.headers.has_token(Known::Connection, "close");
+    conn.tunnels = head.headers.all(Known::Upgrade).next().is_some();
+    conn.to_head = head.method == "HEAD";
+    let call = Call::read(text(&head.method)?, text(&head.target)?).map_err(Refusal::Line)?;
     conn.tunnels |= call.endpoint().is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)));
     let headers = head.headers;
-    let expects_continue = framing != Framing::None && headers.has_token("expect", "100-continue");
+    let expects_continue = framing != Framing::None && headers.has_token(Known::Expect, "100-continue");
     Ok((call, Message { headers, framing, expects_continue }))
+}
+
+fn text(part: &[u8]) -> Result<&str, Refusal> {
+    std::str::from_utf8(part).map_err(|_| Refusal::Head(HeadError::Garbage))
 }

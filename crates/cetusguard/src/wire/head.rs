@@ -3,12 +3,13 @@
 //! `httparse` reads the tokens; what it lets pass and two readers could take for two things is refused here.
 
 use std::fmt;
-use std::ops::Range;
+use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes};
 use tokio::sync::Semaphore;
 
 use super::body::Framing;
+use super::headers::{Headers, Known, place};
 use super::stream::Input;
 
 /// The most that a head may measure, in bytes, and in lines.
@@ -70,104 +71,20 @@ impl fmt::Display for HeadError {
     }
 }
 
-/// Header lines, in their order and spelling.
-#[derive(Debug)]
-pub(crate) struct Headers {
-    raw: Bytes,
-    fields: Vec<Field>,
-}
-
-#[derive(Debug)]
-struct Field {
-    name: Range<usize>,
-    value: Range<usize>,
-}
-
-impl Headers {
-    fn new(raw: Bytes, parsed: &[httparse::Header<'_>]) -> Self {
-        let fields = parsed
-            .iter()
-            .map(|h| Field { name: place(&raw, h.name.as_bytes()), value: place(&raw, h.value) })
-            .collect();
-        Self { raw, fields }
-    }
-
-    /// Names and values.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.fields.iter().map(|field| {
-            let name = std::str::from_utf8(&self.raw[field.name.clone()]).unwrap_or_default();
-            (name, &self.raw[field.value.clone()])
-        })
-    }
-
-    /// Every value of a header.
-    pub(crate) fn all<'h, 'n>(&'h self, name: &'n str) -> impl Iterator<Item = &'h [u8]> + use<'h, 'n> {
-        self.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    /// The first value of a header, where it is text.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.all(name).next().and_then(|value| std::str::from_utf8(value).ok())
-    }
-
-    /// Whether a comma-separated header holds a token.
-    pub(crate) fn has_token(&self, name: &str, token: &str) -> bool {
-        self.all(name).any(|value| tokens(value).any(|known| known.eq_ignore_ascii_case(token)))
-    }
-
-    /// The headers that are not about this connection alone (RFC 9110 §7.6.1).
-    pub(crate) fn end_to_end(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let named: Vec<&str> = self.all("connection").flat_map(tokens).collect();
-        self.iter().filter(move |(name, _)| !HOP_BY_HOP.iter().chain(&named).any(|hop| hop.eq_ignore_ascii_case(name)))
-    }
-}
-
 /// Nobody names more headers in `Connection`, and each costs a look at every header.
 const NAMED_LIMIT: usize = 32;
-
-const HOP_BY_HOP: [&str; 11] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "content-length",
-    "upgrade",
-    "http2-settings",
-];
-
-fn tokens(value: &[u8]) -> impl Iterator<Item = &str> {
-    std::str::from_utf8(value).unwrap_or_default().split(',').map(str::trim).filter(|token| !token.is_empty())
-}
 
 /// A request's head, tokens checked, meaning not.
 #[derive(Debug)]
 pub(crate) struct RequestHead {
-    raw: Bytes,
-    method: Range<usize>,
-    target: Range<usize>,
+    /// The size of the head in bytes.
+    pub(crate) length: usize,
+    /// The method, byte for byte.
+    pub(crate) method: Bytes,
+    /// The target, byte for byte.
+    pub(crate) target: Bytes,
     /// Its headers.
     pub(crate) headers: Headers,
-}
-
-impl RequestHead {
-    /// The method, byte for byte.
-    pub(crate) fn method(&self) -> &str {
-        std::str::from_utf8(&self.raw[self.method.clone()]).unwrap_or_default()
-    }
-
-    /// The target, byte for byte.
-    pub(crate) fn target(&self) -> &str {
-        std::str::from_utf8(&self.raw[self.target.clone()]).unwrap_or_default()
-    }
-
-    /// The size of the head in bytes.
-    pub(crate) fn len(&self) -> usize {
-        self.raw.len()
-    }
 }
 
 /// A response's head.
@@ -176,7 +93,7 @@ pub(crate) struct ResponseHead {
     /// The status code.
     pub(crate) status: u16,
     /// The engine's own words for it.
-    pub(crate) reason: String,
+    pub(crate) reason: Bytes,
     /// Whether the connection outlives the answer.
     pub(crate) keep_alive: bool,
     /// Its headers.
@@ -186,9 +103,9 @@ pub(crate) struct ResponseHead {
 /// Reads the next request's head. Bytes behind it stay in the buffer.
 pub(crate) async fn read_request_head(input: &mut Input) -> Result<RequestHead, HeadError> {
     let raw = next_head(input, true).await?;
-    let mut lines = [httparse::EMPTY_HEADER; HEADER_LIMIT];
-    let mut parsed = httparse::Request::new(&mut lines);
-    match parsed.parse(&raw) {
+    let mut lines = [const { MaybeUninit::uninit() }; HEADER_LIMIT];
+    let mut parsed = httparse::Request::new(&mut []);
+    match parsed.parse_with_uninit_headers(&raw, &mut lines) {
         Ok(httparse::Status::Complete(_)) => {}
         Ok(httparse::Status::Partial) => return Err(HeadError::Garbage),
         Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooLarge),
@@ -198,31 +115,25 @@ pub(crate) async fn read_request_head(input: &mut Input) -> Result<RequestHead, 
     if parsed.version != Some(1) {
         return Err(HeadError::Version);
     }
-    let (method, target) =
-        [parsed.method, parsed.path].map(|part| place(&raw, part.unwrap_or_default().as_bytes())).into();
+    let [method, target] =
+        [parsed.method, parsed.path].map(|part| raw.slice(place(&raw, part.unwrap_or_default().as_bytes())));
+    let length = raw.len();
     let headers = Headers::new(raw.clone(), parsed.headers);
-    Ok(RequestHead { raw, method, target, headers })
-}
-
-/// Where a part of the head stands in it. An empty one may point anywhere.
-fn place(raw: &Bytes, part: &[u8]) -> Range<usize> {
-    let start = (part.as_ptr() as usize).saturating_sub(raw.as_ptr() as usize).min(raw.len());
-    start..(start + part.len()).min(raw.len())
+    Ok(RequestHead { length, method, target, headers })
 }
 
 /// Reads a response's head. Bytes behind it stay in the buffer.
 pub(crate) async fn read_response_head(input: &mut Input) -> Result<ResponseHead, HeadError> {
     let raw = next_head(input, false).await?;
-    let mut lines = [httparse::EMPTY_HEADER; HEADER_LIMIT];
-    let mut parsed = httparse::Response::new(&mut lines);
-    let (Ok(httparse::Status::Complete(_)), Some(status), Some(minor)) =
-        (parsed.parse(&raw), parsed.code, parsed.version)
-    else {
+    let mut lines = [const { MaybeUninit::uninit() }; HEADER_LIMIT];
+    let mut parsed = httparse::Response::new(&mut []);
+    let done = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, &raw, &mut lines);
+    let (Ok(httparse::Status::Complete(_)), Some(status), Some(minor)) = (done, parsed.code, parsed.version) else {
         return Err(HeadError::Garbage);
     };
-    let reason = parsed.reason.unwrap_or_default().to_owned();
+    let reason = raw.slice(place(&raw, parsed.reason.unwrap_or_default().as_bytes()));
     let headers = Headers::new(raw.clone(), parsed.headers);
-    let keep_alive = minor == 1 && !headers.has_token("connection", "close");
+    let keep_alive = minor == 1 && !headers.has_token(Known::Connection, "close");
     Ok(ResponseHead { status, reason, keep_alive, headers })
 }
 
@@ -244,7 +155,9 @@ async fn next_head(input: &mut Input, request: bool) -> Result<Bytes, HeadError>
             }
         }
         if let Some(end) = find_end(&input.buffer, &mut scanned)? {
-            let raw = input.buffer.split_to(end).freeze();
+            // A copy of the very size: what a stream keeps for days must not be a buffer that is mostly empty.
+            let raw = Bytes::copy_from_slice(&input.buffer[..end]);
+            input.buffer.advance(end);
             return if raw.starts_with(b"PRI * HTTP/2") { Err(HeadError::Http2) } else { Ok(raw) };
         }
         if input.buffer.len() > HEAD_LIMIT {
@@ -258,8 +171,9 @@ async fn next_head(input: &mut Input, request: bool) -> Result<Bytes, HeadError>
 
 /// Looks at every line once: `scanned` is where the line starts that is not complete yet.
 fn find_end(buffer: &[u8], scanned: &mut usize) -> Result<Option<usize>, HeadError> {
-    while let Some(length) = buffer[*scanned..].iter().position(|byte| *byte == b'\n') {
-        let end = *scanned + length;
+    let from = *scanned;
+    for end in memchr::memchr_iter(b'\n', &buffer[from..]).map(|at| from + at) {
+        let length = end - *scanned;
         if length == 0 || buffer[end - 1] != b'\r' {
             return Err(HeadError::BareLf);
         }
@@ -276,16 +190,21 @@ fn find_end(buffer: &[u8], scanned: &mut usize) -> Result<Option<usize>, HeadErr
 
 /// How the request says where its body ends, and everything that would let two readers disagree about it.
 pub(crate) fn request_framing(headers: &Headers) -> Result<Framing, HeadError> {
-    for name in ["Host", "Content-Type", "Expect", "Upgrade"] {
-        if headers.all(name).nth(1).is_some() {
+    for (known, name) in [
+        (Known::Host, "Host"),
+        (Known::ContentType, "Content-Type"),
+        (Known::Expect, "Expect"),
+        (Known::Upgrade, "Upgrade"),
+    ] {
+        if headers.all(known).nth(1).is_some() {
             return Err(HeadError::Repeated(name));
         }
     }
-    if headers.all("connection").flat_map(tokens).nth(NAMED_LIMIT).is_some() {
+    if headers.tokens(Known::Connection).nth(NAMED_LIMIT).is_some() {
         return Err(HeadError::Garbage);
     }
     let is_grpc = |value: &[u8]| value.to_ascii_lowercase().windows(16).any(|part| part == b"application/grpc");
-    if headers.all("content-type").any(is_grpc) {
+    if headers.all(Known::ContentType).any(is_grpc) {
         return Err(HeadError::Grpc);
     }
     framing(headers).map(|framing| framing.unwrap_or(Framing::None))
@@ -301,8 +220,8 @@ pub(crate) fn response_framing(head: &ResponseHead, to_head: bool) -> Result<Fra
 }
 
 fn framing(headers: &Headers) -> Result<Option<Framing>, HeadError> {
-    let mut lengths = headers.all("content-length");
-    let mut encodings = headers.all("transfer-encoding");
+    let mut lengths = headers.all(Known::ContentLength);
+    let mut encodings = headers.all(Known::TransferEncoding);
     match (lengths.next(), encodings.next()) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => Err(HeadError::LengthAndEncoding),

@@ -5,11 +5,12 @@
 
 mod body;
 mod head;
+mod headers;
 mod stream;
 
 pub(crate) use body::{Body, Framing, PumpError, pump, send_head};
 pub(crate) use head::{
-    HeadError, Headers, RequestHead, ResponseHead, read_request_head, read_response_head, request_framing,
-    response_framing,
+    HeadError, RequestHead, ResponseHead, read_request_head, read_response_head, request_framing, response_framing,
 };
+pub(crate) use headers::{Headers, Known};
 pub(crate) use stream::{Duplex, Input, Output, SharedTcp};

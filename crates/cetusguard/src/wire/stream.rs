@@ -1,7 +1,8 @@
 //! The byte streams under HTTP: TCP, Unix sockets and TLS, each as two halves that are used at the same time.
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
@@ -52,15 +53,19 @@ pub(crate) struct Input {
     room: usize,
 }
 
-/// A buffer starts small and doubles whenever a read has filled it.
+/// A buffer starts small and doubles whenever a read has filled it, as far as its share of what all of them together may
+/// have: memory is bounded, speed is what gives way.
 const SMALL: usize = 4 << 10;
 const LARGE: usize = 64 << 10;
-
-/// Connections that may have large buffers. With more of them, all stay small: memory is bounded, speed is what gives way.
-const WITH_LARGE_BUFFERS: usize = 512;
+const TOGETHER: usize = 4 << 20;
 
 /// How many connections there are, clients' and the engine's.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// How many connections there are at this moment, clients' and the engine's.
+fn connections() -> usize {
+    LIVE.load(Relaxed)
+}
 
 impl Drop for Input {
     fn drop(&mut self) {
@@ -78,22 +83,28 @@ impl Input {
     ///
     /// A connection that waits holds no buffer, or a small one over TLS: thousands of silent streams cost next to nothing.
     pub(crate) async fn fill(&mut self) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_fill(cx)).await
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.buffer.is_empty() {
-            if !self.side.is_ready() {
-                self.buffer = BytesMut::new();
-                self.room = SMALL;
-                self.side.ready().await?;
+            if self.side.poll_ready(cx)?.is_pending() {
+                self.rest();
+                return Poll::Pending;
             }
-            let limit = if LIVE.load(Relaxed) > WITH_LARGE_BUFFERS { SMALL } else { LARGE };
-            self.buffer.reserve(self.room.min(limit));
+            let share = TOGETHER / connections().max(1);
+            self.buffer.reserve(self.room.min(share.clamp(SMALL, LARGE)));
         } else if self.buffer.capacity() == self.buffer.len() {
             self.buffer.reserve(self.buffer.len().min(LARGE));
         }
-        let read = self.side.read_buf(&mut self.buffer).await?;
+        let Poll::Ready(read) = pin!(self.side.read_buf(&mut self.buffer)).poll(cx)? else {
+            self.rest();
+            return Poll::Pending;
+        };
         if self.buffer.len() == self.buffer.capacity() {
             self.room = (self.room * 2).min(LARGE);
         }
-        Ok(read)
+        Poll::Ready(Ok(read))
     }
 
     /// Gives back what the last exchange needed and the next one may not.
@@ -194,11 +205,11 @@ pub(crate) enum ReadSide {
 
 impl ReadSide {
     /// Waits until a read would not wait. TLS cannot tell, and says yes.
-    async fn ready(&self) -> io::Result<()> {
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(side) => side.readable().await,
-            Self::Unix(side) => side.readable().await,
-            Self::Tls(..) => Ok(()),
+            Self::Tcp(side) => side.as_ref().poll_read_ready(cx),
+            Self::Unix(side) => side.as_ref().poll_read_ready(cx),
+            Self::Tls(..) => Poll::Ready(Ok(())),
         }
     }
 
