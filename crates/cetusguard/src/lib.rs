@@ -7,6 +7,7 @@ pub mod command;
 pub mod config;
 mod flow;
 mod log;
+mod memory;
 mod refusal;
 mod tls;
 mod wire;

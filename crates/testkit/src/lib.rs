@@ -3,6 +3,7 @@
 //!
 //! Everything is blocking and on threads, so that it shares no code and no habit with what it tests.
 
+#![forbid(unsafe_code)]
 #![allow(
     clippy::panic,
     clippy::disallowed_methods,

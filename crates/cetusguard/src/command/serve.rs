@@ -12,9 +12,11 @@ use crate::backend::Backend;
 use crate::config::meant::Config;
 use crate::flow::{Listeners, Proxy, bind};
 use crate::log::{Level, Log};
+use crate::memory::Memory;
+use crate::wire;
 
-/// How often idle connections to the engine are looked through.
-const SWEEP: Duration = Duration::from_secs(30);
+/// How often idle connections to the engine are looked through, and memory that nobody needs any more.
+const SWEEP: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or SIGINT, then drains.
 pub(super) fn run(config: Config, warnings: &[String]) -> Result<(), String> {
@@ -45,13 +47,17 @@ async fn serve(config: Config, log: Log) -> Result<(), String> {
     Listeners::new(sockets, config.frontend_tls).run(&proxy, &alive);
     drop(alive);
 
+    let mut memory = Memory::default();
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let asked = loop {
         tokio::select! {
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
-            _ = sweep.tick() => proxy.backend.sweep(),
+            _ = sweep.tick() => {
+                proxy.backend.sweep();
+                memory.look(wire::connections(), wire::peak_connections());
+            }
         }
     };
     log.send(log.line(Level::Info, "stopping: requests may finish, streams end").text("signal", asked));

@@ -62,9 +62,17 @@ const TOGETHER: usize = 4 << 20;
 /// How many connections there are, clients' and the engine's.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
+/// The most that there were since somebody asked.
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
 /// How many connections there are at this moment, clients' and the engine's.
-fn connections() -> usize {
+pub(crate) fn connections() -> usize {
     LIVE.load(Relaxed)
+}
+
+/// The most connections that there were since the last call.
+pub(crate) fn peak_connections() -> usize {
+    PEAK.swap(connections(), Relaxed)
 }
 
 impl Drop for Input {
@@ -75,7 +83,7 @@ impl Drop for Input {
 
 impl Input {
     fn new(side: ReadSide) -> Self {
-        LIVE.fetch_add(1, Relaxed);
+        PEAK.fetch_max(LIVE.fetch_add(1, Relaxed) + 1, Relaxed);
         Self { side, buffer: BytesMut::new(), room: SMALL }
     }
 
