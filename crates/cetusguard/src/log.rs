@@ -342,15 +342,37 @@ fn push_json(out: &mut String, value: &str) {
     }
 }
 
+/// What every byte may be: as it is, within quotes only, or nothing without a closer look.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Quoted,
+    Special,
+}
+
+const KINDS: [Kind; 256] = {
+    let mut kinds = [Kind::Special; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        kinds[byte as usize] = match byte {
+            b'"' | b'\\' => Kind::Special,
+            b' ' | b'=' | b'`' => Kind::Quoted,
+            _ => Kind::Plain,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
 fn is_plain(value: &str) -> bool {
-    !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'=' | b'\\' | b'`'))
+    !value.is_empty() && value.bytes().all(|byte| KINDS[byte as usize] == Kind::Plain)
 }
 
 /// Quotes a value and escapes what could end the quotes or the line, or draw something else on a terminal.
 fn push_quoted(out: &mut String, value: &str) {
     // Most values hold nothing but what can be printed as it is.
-    let printable = |b: u8| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\');
-    let (plain, rest) = value.split_at(value.bytes().position(|b| !printable(b)).unwrap_or(value.len()));
+    let special = value.bytes().position(|byte| KINDS[byte as usize] == Kind::Special);
+    let (plain, rest) = value.split_at(special.unwrap_or(value.len()));
     out.push('"');
     out.push_str(plain);
     for c in rest.chars() {

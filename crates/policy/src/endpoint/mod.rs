@@ -91,7 +91,7 @@ impl Endpoint {
         let look = |section: &[u8], method| {
             let at = BY_SECTION.binary_search_by_key(&section, |(name, _)| *name).ok()?;
             let mut rows = BY_SECTION[at].1.iter();
-            rows.find(|row| row.endpoint.method == method && fits(&row.shape, &segments)).map(|row| row.endpoint)
+            rows.find(|row| row.is_for(method, &segments)).map(|row| row.endpoint)
         };
         match look(section, method) {
             None if method == Method::Head => look(section, Method::Get),
@@ -132,7 +132,16 @@ const CATCH_ALL_SECTION: &[u8] = b"{path*}";
 /// A row with its shape in parts.
 struct Route {
     shape: Vec<Part>,
+    /// It has a [`Part::Many`], and fits paths of several lengths.
+    stretches: bool,
     endpoint: &'static Endpoint,
+}
+
+impl Route {
+    fn is_for(&self, method: Method, path: &[&[u8]]) -> bool {
+        let as_long = if self.stretches { path.len() >= self.shape.len() } else { path.len() == self.shape.len() };
+        self.endpoint.method == method && as_long && fits(&self.shape, path)
+    }
 }
 
 /// What stands between two slashes of a shape.
@@ -163,8 +172,9 @@ static BY_SECTION: LazyLock<Vec<(&'static [u8], Vec<Route>)>> = LazyLock::new(||
     for endpoint in rows {
         let own = endpoint.shape.strip_prefix("/libpod").filter(|rest| rest.starts_with('/')).unwrap_or(endpoint.shape);
         let section = own[1..].split('/').next().unwrap_or_default();
-        let shape = endpoint.shape[1..].split('/').map(Part::read).collect();
-        sections.entry(section.as_bytes()).or_default().push(Route { shape, endpoint });
+        let shape: Vec<Part> = endpoint.shape[1..].split('/').map(Part::read).collect();
+        let stretches = shape.iter().any(|part| matches!(part, Part::Many));
+        sections.entry(section.as_bytes()).or_default().push(Route { shape, stretches, endpoint });
     }
     sections.into_iter().collect()
 });
