@@ -6,6 +6,7 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY crates crates
+COPY bench bench
 # Cargo writes below a folder named after the target, so that the glob serves every architecture.
 RUN cargo build --locked --release -p cetusguard \
     && cp target/*/release/cetusguard /cetusguard

@@ -1,0 +1,51 @@
+//! The pure parts, timed: reading a call, deciding it, compiling rules. `cargo bench -p cetusguard-bench`
+
+use cetusguard_bench::rule_sets;
+use cetusguard_policy::rule::{BUILT_IN, Expressions, RuleSet, parse_sharing};
+use cetusguard_policy::{Call, Profile, decide};
+use divan::{Bencher, black_box};
+
+fn main() {
+    divan::main();
+}
+
+fn profile(rules: &str) -> Profile {
+    let mut expressions = Expressions::default();
+    let mut parsed = parse_sharing(&mut expressions, "bench", rules).expect("valid rules");
+    parsed.extend(parse_sharing(&mut expressions, "built-in", BUILT_IN).expect("valid rules"));
+    Profile { name: "default".to_owned(), rules: RuleSet::new(parsed) }
+}
+
+fn set(rules: usize) -> String {
+    if rules == 7 { rule_sets::SEVEN.to_owned() } else { rule_sets::services(rules / 10) }
+}
+
+/// Every path of the rule sets in turn: the figure is for all eight together.
+#[divan::bench(args = [7, 70, 700])]
+fn decide_eight_calls(bencher: Bencher<'_, '_>, rules: usize) {
+    let profile = profile(&set(rules));
+    let calls: Vec<Call> = rule_sets::PATHS.iter().map(|path| Call::read("GET", path).expect("plain")).collect();
+    bencher.bench_local(|| {
+        for call in &calls {
+            drop(black_box(decide(call.clone(), &profile)));
+        }
+    });
+}
+
+#[divan::bench(args = rule_sets::PATHS)]
+fn decide_one_call_with_700_rules(bencher: Bencher<'_, '_>, path: &str) {
+    let profile = profile(&set(700));
+    let call = Call::read("GET", path).expect("plain");
+    bencher.bench_local(|| drop(black_box(decide(call.clone(), &profile))));
+}
+
+#[divan::bench(args = ["/_ping", "/v1.43/containers/json?all=1", "/v1.43//containers/./%77eb/json?filters=%7B%22a%22%7D"])]
+fn read_a_call(target: &str) -> Call {
+    Call::read("GET", black_box(target)).expect("plain")
+}
+
+#[divan::bench(args = [7, 70, 700], sample_count = 10)]
+fn compile(bencher: Bencher<'_, '_>, rules: usize) {
+    let text = set(rules);
+    bencher.bench_local(|| profile(black_box(&text)));
+}

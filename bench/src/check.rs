@@ -1,0 +1,63 @@
+//! The guard against sliding back: the counted figures of this tree, each with the most that it may be.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::contender::{Contender, Engine};
+use crate::report::short;
+use crate::{Failure, count, load, process};
+
+const LIST: &str = "/v1.43/containers/json?all=1";
+
+/// What is counted, and its limit: what was reached, and a margin.
+const LIMITS: [(&str, f64); 8] = [
+    ("system calls a GET at log level 6", 6.5),
+    ("system calls a GET with every request logged", 7.5),
+    ("user instructions a GET at log level 6", 30_000.0),
+    ("user instructions a GET with every request logged", 34_000.0),
+    ("resident, idle, MiB", 4.5),
+    ("resident, 200 event streams, MiB", 6.0),
+    ("resident, 12 s after the streams, MiB", 4.5),
+    ("binary, MiB", 8.0),
+];
+
+/// Counts, prints, and returns whether every figure keeps its limit.
+///
+/// # Errors
+/// Where something cannot be counted: strace and valgrind have to be there.
+pub fn run(binary: &Path) -> Result<bool, Failure> {
+    let mut kept = true;
+    for ((measure, limit), value) in LIMITS.iter().zip(values(binary)?) {
+        let verdict = if value <= *limit { "ok" } else { "TOO MUCH" };
+        println!("{:>10} of at most {:>8}  {verdict:<8}  {measure}", short(value), short(*limit));
+        kept &= value <= *limit;
+    }
+    Ok(kept)
+}
+
+/// In the order of [`LIMITS`].
+fn values(binary: &Path) -> Result<[f64; 8], Failure> {
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let engine = Engine::start()?;
+    let quiet = Contender::cetusguard("quiet", binary, "6", &[]);
+    let logging = Contender::cetusguard("logging", binary, "7", &[]);
+
+    let (started, pid) = quiet.start_process(&engine)?;
+    let idle = process::settled_memory(pid)?;
+    let streams = load::Streams::open(started.address, 200)?;
+    std::thread::sleep(crate::engine::EVENT_EVERY * 4);
+    let with_streams = process::memory(pid)?.0;
+    streams.close()?;
+    std::thread::sleep(Duration::from_secs(12));
+    let after = process::memory(pid)?.0;
+    Ok([
+        count::system_calls_of_get(&started, LIST)?,
+        count::system_calls_of_get(&logging.start(&engine)?, LIST)?,
+        count::instructions_of_get(&quiet, &engine, LIST)?.0,
+        count::instructions_of_get(&logging, &engine, LIST)?.0,
+        mib(idle),
+        mib(with_streams),
+        mib(after),
+        mib(process::size(binary).ok_or("no binary")?),
+    ])
+}

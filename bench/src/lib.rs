@@ -1,0 +1,26 @@
+//! What Cetusguard costs, beside what a user would pick instead.
+//!
+//! What decides is counted: system calls, instructions, allocations, memory. What is timed is shown as a ratio of medians of
+//! runs that take turns, because the machines that run this are noisy.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is a tool: it waits, reads /proc, and prints"
+)]
+
+pub mod check;
+pub mod client;
+pub mod compare;
+pub mod contender;
+pub mod count;
+pub mod engine;
+pub mod load;
+pub mod process;
+pub mod report;
+pub mod rule_sets;
+
+/// What went wrong, for a person to read.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
