@@ -165,4 +165,66 @@ mod tests {
         }
         assert!(asked > 5_000, "{asked}");
     }
+
+    /// The same for patterns that nobody would write: pieces put together at random, the same ones in every run.
+    #[test]
+    fn parts_agree_with_the_whole_expression_for_any_pattern() {
+        const PIECES: [&str; 24] = [
+            "/a",
+            "/aa",
+            "a",
+            "/",
+            "/v",
+            "1",
+            ".43",
+            "/v1.43",
+            "%API_PREFIX%",
+            "%_API_VERSION%",
+            "/libpod",
+            "/é",
+            "(/.*)?",
+            ".*",
+            "[a-z]+",
+            "[^/]+",
+            "(?i)A",
+            "\\b",
+            "^",
+            "$",
+            "?",
+            "+",
+            "{2}",
+            "%CONTAINER_ID_OR_NAME%",
+        ];
+        const WORDS: [&str; 12] =
+            ["/a", "/aa", "/a/a", "a", "/", "/v1.43", "/v1", "/libpod", "/%C3%A9", "1", "A", "/ab.c"];
+        // Knuth's MMIX generator.
+        let mut state: u64 = 42;
+        let mut any = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below
+        };
+        let (mut matched, mut asked) = (0, 0);
+        for _ in 0..4_000 {
+            let mut pattern = String::new();
+            for _ in 0..1 + any(6) {
+                match any(5) {
+                    0 => pattern = format!("({pattern}|{})", PIECES[any(PIECES.len())]),
+                    1 => pattern = format!("({pattern})?{}", PIECES[any(PIECES.len())]),
+                    _ => pattern.push_str(PIECES[any(PIECES.len())]),
+                }
+            }
+            let Ok(rules) = parse("t", &format!("GET {pattern}")) else { continue };
+            let whole = dialect::from_go(&variable::expand(&pattern));
+            let whole = regex::Regex::new(&format!(r"\A(?:{whole})\z")).expect(&pattern);
+            let set = RuleSet::new(rules);
+            for _ in 0..30 {
+                let target: String = (0..1 + any(4)).map(|_| WORDS[any(WORDS.len())]).collect();
+                let Ok(call) = Call::read("GET", &target) else { continue };
+                let is_match = set.matching(&call).next().is_some();
+                assert_eq!(is_match, whole.is_match(call.path()), "{pattern} ← {}", call.path());
+                (matched, asked) = (matched + usize::from(is_match), asked + 1);
+            }
+        }
+        assert!(asked > 20_000 && matched > 1_000, "{matched} of {asked}");
+    }
 }
