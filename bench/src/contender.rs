@@ -110,7 +110,9 @@ impl Contender {
     #[must_use]
     pub fn peer(name: &str, command: &str) -> Self {
         let command_line = ["sh", "-c", &format!("exec {command}")].map(str::to_owned).to_vec();
-        Self { name: name.to_owned(), about: format!("`{command}`"), native: false, command: Some(command_line) }
+        // Where it lies is this machine's own business.
+        let shown = command.rsplit_once('/').filter(|(path, _)| !path.contains(' ')).map_or(command, |(_, name)| name);
+        Self { name: name.to_owned(), about: format!("`{shown}`"), native: false, command: Some(command_line) }
     }
 
     /// The same with another build of the program, if it is this tree's.
