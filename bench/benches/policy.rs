@@ -11,8 +11,8 @@ fn main() {
 
 fn profile(rules: &str) -> Profile {
     let mut expressions = Expressions::default();
-    let mut parsed = parse_sharing(&mut expressions, "bench", rules).expect("valid rules");
-    parsed.extend(parse_sharing(&mut expressions, "built-in", BUILT_IN).expect("valid rules"));
+    let mut parsed = parse_sharing(&mut expressions, "bench", 1, rules).expect("valid rules");
+    parsed.extend(parse_sharing(&mut expressions, "built-in", 1, BUILT_IN).expect("valid rules"));
     Profile { name: "default".to_owned(), rules: RuleSet::new(parsed) }
 }
 

@@ -10,7 +10,7 @@ mod normalise;
 
 use std::sync::Arc;
 
-use cetusguard_policy::{Profile, Verdict, decide};
+use cetusguard_policy::{Profiles, Verdict, decide};
 use tokio::sync::watch;
 
 use crate::backend::Backend;
@@ -19,8 +19,8 @@ use crate::log::Log;
 use crate::refusal::Refusal;
 use audit::{Ended, Record};
 use identify::Client;
+pub(crate) use listen::{Bound, Listeners, bind};
 use listen::{Conn, Pending};
-pub(crate) use listen::{Listeners, bind};
 
 /// What every connection shares.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct Proxy {
     /// The engine.
     pub(crate) backend: Backend,
     /// The rights of every client.
-    pub(crate) profile: Arc<Profile>,
+    pub(crate) profiles: Profiles,
     /// Time and size.
     pub(crate) limits: Limits,
     /// Where records go.

@@ -1,6 +1,6 @@
 //! What a client of a container engine may call.
 //!
-//! The modules follow the way of a request: a raw request line becomes a [`Call`], the call is looked up in the table of
+//! The modules follow the way of a request: a [`Principal`] has a [`Profile`]; a raw request line becomes a [`Call`], the call is looked up in the table of
 //! [`endpoint`]s, and [`decide()`] compares it with the rules of a [`Profile`]. What comes out is a [`Permit`] or a [`Denial`];
 //! only the decision can make either, so a permit is proof that the rules were asked.
 //!
@@ -9,12 +9,14 @@
 #![forbid(unsafe_code)]
 
 mod call;
+mod client;
 mod decide;
 pub mod endpoint;
 mod profile;
 pub mod rule;
 
 pub use call::{Call, Malformed, Method, Version};
+pub use client::{Principal, Selector};
 pub use decide::{Denial, Permit, Reason, Verdict, decide};
-pub use profile::Profile;
+pub use profile::{Profile, Profiles};
 pub use rule::distance;

@@ -69,6 +69,13 @@ impl ProxyBuilder {
         self.arg("--frontend-addr", address)
     }
 
+    /// Waits for one more address, which a file names.
+    #[must_use]
+    pub fn expect_frontend(mut self) -> Self {
+        self.frontends += 1;
+        self
+    }
+
     /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {

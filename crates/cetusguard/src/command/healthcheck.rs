@@ -14,10 +14,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// Asks for `/_ping` through a frontend. The error is the reason why the proxy is not healthy.
 pub(super) fn run(written: &Written, address: Option<&str>) -> Result<(), String> {
-    let text = match address {
-        Some(address) => address,
-        None => written.all("frontend-addr").first().map(|(value, _)| value.as_str()).unwrap_or_default(),
-    };
+    let (first, files) = written.first_frontend();
+    let text = address.unwrap_or(first);
     let address = match Address::frontend(text).map_err(|expected| format!("{text:?}: {expected}"))? {
         Address::Tcp { host, port } => Address::Tcp { host: reachable(&host), port },
         Address::Inherited => {
@@ -25,7 +23,6 @@ pub(super) fn run(written: &Written, address: Option<&str>) -> Result<(), String
         }
         unix => unix,
     };
-    let files = ["frontend-tls-cert", "frontend-tls-key"].map(|name| written.one(name).map(|(file, _)| file));
     let tls = match (files, &address) {
         ([Some(cert), Some(key)], Address::Tcp { .. }) => Some(tls::pinned(cert, key)?),
         _ => None,

@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::backend::Backend;
 use crate::config::meant::Config;
-use crate::flow::{Listeners, Proxy, bind};
+use crate::flow::{Bound, Listeners, Proxy, bind};
 use crate::log::{Level, Log};
 use crate::memory::Memory;
 use crate::wire;
@@ -37,14 +37,15 @@ async fn serve(config: Config, log: Log) -> Result<(), String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
     raise_file_limit(config.limits.connections, &log);
-    let (sockets, warnings) = bind(&config.frontends, config.socket).map_err(|errors| errors.join("\ncetusguard: "))?;
-    announce(&config, &sockets.iter().map(|bound| bound.name.clone()).collect::<Vec<_>>(), &warnings, &log);
+    let (sockets, warnings) = bind(&config.frontends).map_err(|errors| errors.join("\ncetusguard: "))?;
+    announce(&config, &sockets, &warnings, &log);
 
     let (stop, stopping) = watch::channel(false);
     let (alive, mut ended) = mpsc::channel(1);
     let backend = Backend::new(config.backend, config.backend_tls, config.limits.connect);
-    let proxy = Arc::new(Proxy { backend, profile: config.profile, limits: config.limits, log: log.clone(), stopping });
-    Listeners::new(sockets, config.frontend_tls).run(&proxy, &alive);
+    let proxy =
+        Arc::new(Proxy { backend, profiles: config.profiles, limits: config.limits, log: log.clone(), stopping });
+    Listeners::new(sockets).run(&proxy, &alive);
     drop(alive);
 
     let mut memory = Memory::default();
@@ -74,19 +75,27 @@ async fn serve(config: Config, log: Log) -> Result<(), String> {
     Ok(())
 }
 
-fn announce(config: &Config, names: &[String], warnings: &[String], log: &Log) {
+fn announce(config: &Config, sockets: &[Bound], warnings: &[String], log: &Log) {
     for warning in warnings {
         log.say(Level::Warning, warning);
     }
-    let rules = config.profile.rules.rules();
-    for rule in rules {
-        log.send(log.line(Level::Debug, "rule").text("position", &rule.position.to_string()).text("rule", rule.text()));
+    for profile in config.profiles.all() {
+        for rule in profile.rules.rules() {
+            let line = log.line(Level::Debug, "rule").text("profile", &profile.name);
+            log.send(line.text("position", &rule.position.to_string()).text("rule", rule.text()));
+        }
     }
     let line = log.line(Level::Info, "starting").text("version", env!("CARGO_PKG_VERSION"));
-    log.send(line.text("backend", &config.backend.to_string()).number("rules", rules.len() as u64));
-    for name in names {
-        let tls = if config.frontend_tls.is_some() && name.starts_with("tcp") { "on" } else { "off" };
-        log.send(log.line(Level::Info, "listening").text("address", name).text("tls", tls));
+    let rules = config.profiles.all().map(|profile| profile.rules.rules().len() as u64).sum();
+    log.send(line.text("backend", &config.backend.to_string()).number("rules", rules));
+    // The default one is what the line above is about, where there is no other.
+    for profile in config.profiles.all().skip(1) {
+        let line = log.line(Level::Info, "profile").text("profile", &profile.name);
+        log.send(line.number("rules", profile.rules.rules().len() as u64));
+    }
+    for bound in sockets {
+        let tls = if bound.speaks_tls() { "on" } else { "off" };
+        log.send(log.line(Level::Info, "listening").text("address", &bound.name).text("tls", tls));
     }
 }
 

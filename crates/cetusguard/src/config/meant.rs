@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cetusguard_policy::{Profile, rule};
+use cetusguard_policy::Profiles;
+use cetusguard_policy::rule::Expressions;
 
 use super::address::Address;
 use super::written::{Source, Written};
@@ -15,21 +16,28 @@ use crate::tls;
 #[derive(Debug)]
 pub(crate) struct Config {
     /// Where to listen; at least one.
-    pub(crate) frontends: Vec<Address>,
-    /// TLS of the TCP frontends.
-    pub(crate) frontend_tls: Option<Arc<rustls::ServerConfig>>,
-    /// How Unix sockets are made.
-    pub(crate) socket: SocketRights,
+    pub(crate) frontends: Vec<Frontend>,
     /// The engine.
     pub(crate) backend: Address,
     /// TLS towards the engine.
     pub(crate) backend_tls: Option<Arc<rustls::ClientConfig>>,
     /// The rights of every client.
-    pub(crate) profile: Arc<Profile>,
+    pub(crate) profiles: Profiles,
     /// Time and size.
     pub(crate) limits: Limits,
     /// What to log and how.
     pub(crate) log: log::Settings,
+}
+
+/// Somewhere to listen.
+#[derive(Clone, Debug)]
+pub(crate) struct Frontend {
+    /// Where.
+    pub(crate) address: Address,
+    /// What is spoken there beneath HTTP; over TCP only.
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    /// How a Unix socket is made.
+    pub(crate) rights: SocketRights,
 }
 
 /// Mode and group of the Unix sockets that are listened on.
@@ -64,24 +72,20 @@ impl Config {
     /// # Errors
     /// Every mistake, not just the first.
     pub(crate) fn mean(written: &Written, mut mistakes: Vec<Mistake>) -> Result<Self, Mistakes> {
-        let mut reader = Reader { written, mistakes: &mut mistakes };
-        let frontends = reader.frontends();
+        let mut reader = Reader { written, mistakes: &mut mistakes, expressions: Expressions::default() };
+        let (frontends, named): (Vec<_>, Vec<_>) = reader.frontends().into_iter().unzip();
         let backend = reader.read("backend-addr", Address::backend);
-        let frontend_tls = reader.frontend_tls();
         let backend_tls = reader.backend_tls(backend.as_ref());
-        let mode = reader.read("frontend-socket-mode", read_mode);
-        let group = reader.read("frontend-socket-group", read_group);
         let connections = reader.read("max-connections", read_count);
         let [head, idle, drain, connect, answer] =
             ["head-timeout", "idle-timeout", "drain-timeout", "connect-timeout", "answer-timeout"]
                 .map(|name| reader.read(name, read_time));
         let level = reader.read("log-level", log::Level::parse);
         let format = reader.read("log-format", log::Format::parse);
-        let rules = reader.rules();
-        match (backend, mode, connections, head, idle, drain, connect, answer, level, format, rules) {
+        let profiles = reader.profiles(&named);
+        match (backend, connections, head, idle, drain, connect, answer, level, format, profiles) {
             (
                 Some(backend),
-                Some(mode),
                 Some(connections),
                 Some(head),
                 Some(idle),
@@ -90,14 +94,12 @@ impl Config {
                 Some(answer),
                 Some(level),
                 Some(format),
-                Some(rules),
+                Some(profiles),
             ) if mistakes.is_empty() => Ok(Self {
                 frontends,
-                frontend_tls,
-                socket: SocketRights { mode, group },
                 backend,
                 backend_tls,
-                profile: Arc::new(Profile { name: "default".to_owned(), rules }),
+                profiles,
                 limits: Limits { connections, head, idle, drain, connect, answer },
                 log: log::Settings { level, format },
             }),
@@ -106,57 +108,22 @@ impl Config {
     }
 }
 
-struct Reader<'a> {
-    written: &'a Written,
-    mistakes: &'a mut Vec<Mistake>,
+pub(super) struct Reader<'a> {
+    pub(super) written: &'a Written,
+    pub(super) mistakes: &'a mut Vec<Mistake>,
+    /// What the rules of all profiles have in common.
+    pub(super) expressions: Expressions,
 }
 
 impl<'a> Reader<'a> {
     /// The value of an option that takes one; `None` if there is none, or if it is wrong, which is then noted.
-    fn read<T>(&mut self, name: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn read<T>(&mut self, name: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let (value, source) = self.written.one(name)?;
         read(value).map_err(|expected| self.mistakes.push(Mistake::value(source, name, value, expected))).ok()
     }
 
-    fn path(&self, name: &'static str) -> Option<(&'a str, &'a Source)> {
+    pub(super) fn path(&self, name: &'static str) -> Option<(&'a str, &'a Source)> {
         self.written.one(name)
-    }
-
-    fn frontends(&mut self) -> Vec<Address> {
-        let mut addresses = Vec::new();
-        for (value, source) in self.written.all("frontend-addr") {
-            match Address::frontend(value) {
-                Ok(address) if addresses.contains(&address) && !matches!(address, Address::Tcp { port: 0, .. }) => {
-                    self.mistakes.push(Mistake::value(source, "frontend-addr", value, "expected each address once"));
-                }
-                Ok(address) => addresses.push(address),
-                Err(expected) => self.mistakes.push(Mistake::value(source, "frontend-addr", value, expected)),
-            }
-        }
-        addresses
-    }
-
-    fn frontend_tls(&mut self) -> Option<Arc<rustls::ServerConfig>> {
-        let [cacert, cert, key] =
-            ["frontend-tls-cacert", "frontend-tls-cert", "frontend-tls-key"].map(|name| self.path(name));
-        match (cacert, cert, key) {
-            (None, None, None) => None,
-            (cacert, Some((cert, _)), Some((key, _))) => {
-                let config = tls::server(cert, key, cacert.map(|(file, _)| file));
-                config
-                    .map_err(|what| {
-                        self.mistakes.push(Mistake::new(what, "frontend-tls-* name PEM files that fit together"))
-                    })
-                    .ok()
-            }
-            _ => {
-                self.mistakes.push(Mistake::new(
-                    "the TLS files of the frontend are incomplete",
-                    "set both frontend-tls-cert and frontend-tls-key, and frontend-tls-cacert beside them for client certificates",
-                ));
-                None
-            }
-        }
     }
 
     fn backend_tls(&mut self, backend: Option<&Address>) -> Option<Arc<rustls::ClientConfig>> {
@@ -195,35 +162,6 @@ impl<'a> Reader<'a> {
             .map_err(|what| self.mistakes.push(Mistake::new(what, "backend-tls-* name PEM files that fit together")))
             .ok()
     }
-
-    /// Built-in rules, then those of flags or environment, then those of files.
-    fn rules(&mut self) -> Option<rule::RuleSet> {
-        let without = self.read("no-builtin-rules", read_bool)?;
-        let mut texts: Vec<(String, String)> = Vec::new();
-        if !without {
-            texts.push(("built-in".to_owned(), rule::BUILT_IN.to_owned()));
-        }
-        texts.extend(self.written.all("rules").iter().map(|(text, source)| (source.to_string(), text.clone())));
-        for (path, source) in self.written.all("rules-file") {
-            match super::read_text(path) {
-                Ok(text) => texts.push((path.clone(), text)),
-                Err(why) => self.mistakes.push(Mistake::value(
-                    source,
-                    "rules-file",
-                    path,
-                    format!("expected a readable file of rules: {why}"),
-                )),
-            }
-        }
-        let (mut rules, mut expressions) = (Vec::new(), rule::Expressions::default());
-        for (origin, text) in texts {
-            match rule::parse_sharing(&mut expressions, &origin, &text) {
-                Ok(parsed) => rules.extend(parsed),
-                Err(wrong) => self.mistakes.extend(wrong.into_iter().map(|wrong| Mistake::Rule(Box::new(wrong)))),
-            }
-        }
-        Some(rule::RuleSet::new(rules))
-    }
 }
 
 fn read_time(text: &str) -> Result<Duration, String> {
@@ -238,12 +176,12 @@ fn read_count(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "expected a number from 1 to 1000000".to_owned())
 }
 
-fn read_mode(text: &str) -> Result<u32, String> {
+pub(super) fn read_mode(text: &str) -> Result<u32, String> {
     let mode = u32::from_str_radix(text.trim_start_matches("0o"), 8).ok().filter(|mode| *mode <= 0o777);
     mode.ok_or_else(|| "expected permission bits in octal, as in 0660".to_owned())
 }
 
-fn read_bool(text: &str) -> Result<bool, String> {
+pub(super) fn read_bool(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "t" | "1" | "yes" | "on" => Ok(true),
         "false" | "f" | "0" | "no" | "off" => Ok(false),
@@ -252,7 +190,7 @@ fn read_bool(text: &str) -> Result<bool, String> {
 }
 
 /// A number, or a name of `/etc/group`: a container image need not have that file.
-fn read_group(text: &str) -> Result<u32, String> {
+pub(super) fn read_group(text: &str) -> Result<u32, String> {
     if let Ok(id) = text.parse() {
         return Ok(id);
     }

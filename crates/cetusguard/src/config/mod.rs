@@ -1,10 +1,14 @@
 //! The configuration, twice: as it was written and as it is meant. The way from one to the other gathers every mistake.
 
 pub(crate) mod address;
+mod file;
+mod frontends;
 pub(crate) mod meant;
 mod option;
+mod profiles;
 mod reference;
 pub(crate) mod written;
+mod yaml;
 
 use std::fmt;
 use std::io::Read;
@@ -22,6 +26,15 @@ pub(crate) enum Mistake {
         /// What would be right.
         fix: String,
     },
+    /// Something wrong in the configuration file.
+    File {
+        /// Where.
+        spot: Box<file::Spot>,
+        /// What is wrong.
+        what: String,
+        /// What would be right.
+        fix: String,
+    },
     /// A wrong line of rules.
     Rule(Box<cetusguard_policy::rule::Mistake>),
 }
@@ -32,10 +45,16 @@ impl Mistake {
         Self::Option { what: what.into(), fix: fix.into() }
     }
 
+    /// Something wrong at a place of the configuration file.
+    fn at(spot: &file::Spot, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::File { spot: Box::new(spot.clone()), what: what.into(), fix: fix.into() }
+    }
+
     /// A value that its option does not take.
     fn value(source: &Source, name: &str, value: &str, expected: impl Into<String>) -> Self {
         match source {
             Source::Env(env) => Self::new(format!("{env} is {value:?}"), expected),
+            Source::File(spot) => Self::at(spot, format!("{name} is {value:?}"), expected),
             Source::Flag(_) | Source::Default => Self::new(format!("--{name} is {value:?}"), expected),
         }
     }
@@ -45,6 +64,7 @@ impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Option { what, fix } => write!(f, "error: {what}\n  = {fix}"),
+            Self::File { spot, what, fix } => write!(f, "error: {what}\n{spot}\n  = {fix}"),
             Self::Rule(wrong) => write!(f, "error: {wrong}"),
         }
     }

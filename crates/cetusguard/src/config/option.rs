@@ -40,6 +40,7 @@ impl Opt {
     }
 }
 
+const FILE: &str = "Configuration file";
 const FRONTEND: &str = "Frontend: where clients connect";
 const BACKEND: &str = "Backend: the engine";
 const RULES: &str = "Rules: what clients may call";
@@ -57,6 +58,13 @@ const fn one(
 
 /// All options, in the order in which help and documentation list them.
 pub(crate) const OPTIONS: &[Opt] = &[
+    one(
+        FILE,
+        "config",
+        "FILE",
+        "",
+        "YAML file with the options under their names, and frontends and profiles beside them.",
+    ),
     Opt {
         many: Many::Words,
         ..one(

@@ -1,5 +1,6 @@
-//! The reference page, made from the table of options.
+//! The reference page, made from the tables of options and of the file's keys.
 
+use super::file::{CLIENT_KEYS, FRONTEND_KEYS, PROFILE_KEYS};
 use super::option::{OPTIONS, Opt};
 
 /// The options as Markdown tables, one a section: the body of `docs/configuration.md`.
@@ -15,6 +16,14 @@ pub fn reference() -> String {
             ));
         }
         page.push_str(&row(option));
+    }
+    for (heading, keys) in [
+        ("An entry of `frontends`", &FRONTEND_KEYS[..]),
+        ("A profile of `profiles`", &PROFILE_KEYS),
+        ("A client of `clients`", &CLIENT_KEYS),
+    ] {
+        page.push_str(&format!("\n## {heading}\n\n| key | meaning |\n|---|---|\n"));
+        page.extend(keys.iter().map(|(key, meaning)| format!("| `{key}` | {meaning} |\n")));
     }
     page
 }

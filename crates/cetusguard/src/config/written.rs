@@ -7,6 +7,7 @@ use std::fmt;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::Mistake;
+use super::file::{File, Spot};
 use super::option::{Many, OPTIONS, Opt, nearest};
 
 /// Where a value was written.
@@ -16,6 +17,8 @@ pub(crate) enum Source {
     Flag(&'static str),
     /// An environment variable.
     Env(String),
+    /// A place in the configuration file.
+    File(Spot),
     /// Nowhere: it is the default.
     Default,
 }
@@ -25,6 +28,7 @@ impl fmt::Display for Source {
         match self {
             Self::Flag(name) => write!(f, "--{name}"),
             Self::Env(name) => f.write_str(name),
+            Self::File(spot) => f.write_str(spot.path()),
             Self::Default => f.write_str("default"),
         }
     }
@@ -34,14 +38,53 @@ impl fmt::Display for Source {
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     values: HashMap<&'static str, Vec<(String, Source)>>,
+    file: Option<File>,
 }
 
 impl Written {
-    /// Reads flags and environment. The flag goes before the environment and that before the default.
+    /// Reads flags, environment and the file that they name. The flag goes before the environment, that before the file,
+    /// and that before the default.
     #[must_use]
     pub(crate) fn read(matches: &ArgMatches, env: &HashMap<String, OsString>, mistakes: &mut Vec<Mistake>) -> Self {
-        let values = OPTIONS.iter().map(|option| (option.name, read(option, matches, env, mistakes))).collect();
-        Self { values }
+        let read = |option: &'static Opt, file: Option<&File>, mistakes: &mut Vec<Mistake>| {
+            (option.name, read(option, matches, env, file, mistakes))
+        };
+        let named = OPTIONS.iter().filter(|option| option.name == "config");
+        let named: Vec<_> = named.flat_map(|option| read(option, None, mistakes).1).collect();
+        let file = named.first().and_then(|(path, source)| match super::read_text(path) {
+            Ok(text) => Some(File::read(path, &text, mistakes)),
+            Err(why) => {
+                mistakes.push(Mistake::value(source, "config", path, format!("expected a readable file: {why}")));
+                None
+            }
+        });
+        // The file's own name was read above, and its mistakes told.
+        let others = OPTIONS.iter().filter(|option| option.name != "config");
+        let values = others.map(|option| read(option, file.as_ref(), mistakes)).collect();
+        Self { values, file }
+    }
+
+    /// The address of the first frontend, and certificate and key where it speaks TLS: as [`Reader::frontends`] finds it.
+    ///
+    /// [`Reader::frontends`]: super::meant::Reader
+    pub(crate) fn first_frontend(&self) -> (&str, [Option<&str>; 2]) {
+        let option = |name| self.one(name).map(|(value, _)| value);
+        let of_options = [option("frontend-tls-cert"), option("frontend-tls-key")];
+        let (address, source) = self.one("frontend-addr").unwrap_or(("", &Source::Default));
+        let entries = self.file.as_ref().map(|file| file.frontends.as_slice()).unwrap_or_default();
+        match entries.first() {
+            Some(entry) if *source == Source::Default => {
+                let own = |key| entry.one(key).map(|(value, _)| value.as_str());
+                let files = [own("tls-cert"), own("tls-key")];
+                (own("addr").unwrap_or_default(), if files[0].is_some() { files } else { of_options })
+            }
+            _ => (address, of_options),
+        }
+    }
+
+    /// The configuration file, where there is one.
+    pub(crate) fn file(&self) -> Option<&File> {
+        self.file.as_ref()
     }
 
     /// Every value of an option, in the order of writing; the default where nothing was written.
@@ -59,6 +102,7 @@ fn read(
     option: &Opt,
     matches: &ArgMatches,
     env: &HashMap<String, OsString>,
+    file: Option<&File>,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<(String, Source)> {
     if let Ok(Some(flags)) = matches.try_get_many::<String>(option.name) {
@@ -86,6 +130,9 @@ fn read(
             ));
         }
         return values;
+    }
+    if let Some(values) = file.and_then(|file| file.option(option.name)) {
+        return values.to_vec();
     }
     if option.default.is_empty() { Vec::new() } else { vec![(option.default.to_owned(), Source::Default)] }
 }

@@ -16,7 +16,7 @@ pub(super) struct Client {
     pub(super) profile: Arc<Profile>,
 }
 
-/// Finds out who is calling. Every client has the rights of the one profile that there is.
+/// Finds the profile of who is calling.
 pub(super) fn identify(conn: &Conn, proxy: &Proxy) -> Client {
-    Client { name: conn.peer().to_owned(), profile: Arc::clone(&proxy.profile) }
+    Client { name: conn.peer().to_owned(), profile: Arc::clone(proxy.profiles.of(conn.principal())) }
 }

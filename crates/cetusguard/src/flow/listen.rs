@@ -8,8 +8,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cetusguard_policy::Principal;
 use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt;
+use tokio::net::unix::UCred;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
@@ -30,7 +32,6 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Listeners {
     sockets: Vec<Bound>,
-    tls: Option<Arc<ServerConfig>>,
 }
 
 /// The listening end of a socket.
@@ -48,20 +49,19 @@ enum Accepted {
 }
 
 impl Listeners {
-    /// Sockets, and the TLS of the TCP ones among them.
-    pub(crate) fn new(sockets: Vec<Bound>, tls: Option<Arc<ServerConfig>>) -> Self {
-        Self { sockets, tls }
+    /// Sockets that are listened on.
+    pub(crate) fn new(sockets: Vec<Bound>) -> Self {
+        Self { sockets }
     }
 
     /// Accepts connections until the program is asked to stop. Every connection holds `alive` until it ends.
     pub(crate) fn run(self, proxy: &Arc<Proxy>, alive: &mpsc::Sender<()>) {
         let permits = Arc::new(Semaphore::new(proxy.limits.connections));
         for bound in self.sockets {
-            let (proxy, alive, permits, tls) =
-                (Arc::clone(proxy), alive.clone(), Arc::clone(&permits), self.tls.clone());
+            let (proxy, alive, permits) = (Arc::clone(proxy), alive.clone(), Arc::clone(&permits));
             tokio::spawn(async move {
                 tokio::select! {
-                    () = accept(&bound, &proxy, &permits, tls, &alive) => {}
+                    () = accept(&bound, &proxy, &permits, &alive) => {}
                     () = proxy.stop() => {}
                 }
                 // Its socket's file goes with it.
@@ -72,13 +72,7 @@ impl Listeners {
 }
 
 /// Beyond the limit, clients wait in the kernel's queue, and one at each door.
-async fn accept(
-    bound: &Bound,
-    proxy: &Arc<Proxy>,
-    permits: &Arc<Semaphore>,
-    tls: Option<Arc<ServerConfig>>,
-    alive: &mpsc::Sender<()>,
-) {
+async fn accept(bound: &Bound, proxy: &Arc<Proxy>, permits: &Arc<Semaphore>, alive: &mpsc::Sender<()>) {
     let mut failing = false;
     loop {
         let accepted = match &bound.socket {
@@ -90,7 +84,8 @@ async fn accept(
                 failing = false;
                 let Ok(permit) = Arc::clone(permits).acquire_owned().await else { return };
                 let held = Held { _permit: permit, _alive: alive.clone() };
-                tokio::spawn(serve(Pending { accepted, tls: tls.clone(), held }, Arc::clone(proxy)));
+                let pending = Pending { accepted, frontend: bound.frontend, tls: bound.tls.clone(), held };
+                tokio::spawn(serve(pending, Arc::clone(proxy)));
             }
             Err(error) if is_of_one_client(&error) => {}
             Err(error) => {
@@ -118,6 +113,7 @@ fn is_of_one_client(error: &io::Error) -> bool {
 /// A connection that was accepted; TLS may still have to be spoken.
 pub(super) struct Pending {
     accepted: Accepted,
+    frontend: usize,
     tls: Option<Arc<ServerConfig>>,
     held: Held,
 }
@@ -132,6 +128,7 @@ struct Held {
 pub(super) struct Conn {
     stream: Duplex,
     peer: String,
+    principal: Principal,
     served: bool,
     /// Ready when the program is asked to stop; one for all requests, since each new one has to be made known.
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -150,12 +147,19 @@ pub(super) struct Conn {
 impl Pending {
     /// Speaks TLS where the frontend has it. `None` where the client does not manage to in time.
     pub(super) async fn open(self, proxy: &Proxy) -> Option<Conn> {
+        let mut principal = Principal { frontend: self.frontend, peer: None, address: None };
         let (peer, stream) = match self.accepted {
-            Accepted::Unix(stream) => (peer_of(&stream), Ok(stream.into())),
+            Accepted::Unix(stream) => {
+                let peer = stream.peer_cred().ok();
+                principal.peer = peer.map(|peer| (peer.uid(), peer.gid()));
+                (shown(peer), Ok(stream.into()))
+            }
             Accepted::Tcp(stream) => {
                 // Without these options the connection works all the same.
                 let _ = tune(&stream);
-                let peer = stream.peer_addr().map_or_else(|_| "unknown".to_owned(), canonical);
+                let peer = stream.peer_addr().map(canonical).ok();
+                principal.address = peer.map(|peer| peer.ip());
+                let peer = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
                 match self.tls {
                     None => (peer, Ok(stream.into())),
                     Some(tls) => tokio::select! {
@@ -169,6 +173,7 @@ impl Pending {
             Ok(stream) => Some(Conn {
                 stream,
                 peer,
+                principal,
                 served: false,
                 stop: Box::pin(proxy.stop()),
                 body: None,
@@ -196,12 +201,12 @@ async fn shake(tls: Arc<ServerConfig>, stream: TcpStream, limit: Duration) -> Re
 }
 
 /// An IPv4 client of a socket for both families is shown as what it is.
-fn canonical(peer: SocketAddr) -> String {
-    SocketAddr::new(peer.ip().to_canonical(), peer.port()).to_string()
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 
-fn peer_of(stream: &UnixStream) -> String {
-    let Ok(peer) = stream.peer_cred() else { return "unix".to_owned() };
+fn shown(peer: Option<UCred>) -> String {
+    let Some(peer) = peer else { return "unix".to_owned() };
     let pid = peer.pid().map(|pid| format!(",pid={pid}")).unwrap_or_default();
     format!("unix:uid={},gid={}{pid}", peer.uid(), peer.gid())
 }
@@ -211,6 +216,11 @@ const LINGER_BYTES: usize = 1 << 20;
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
 impl Conn {
+    /// What is proven of who is at the other end.
+    pub(super) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
     /// Who is at the other end.
     pub(super) fn peer(&self) -> &str {
         &self.peer

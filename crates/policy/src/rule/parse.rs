@@ -53,18 +53,23 @@ impl fmt::Display for Mistake {
 /// # Errors
 /// Every [`Mistake`] in the text; a text with one gives no rules.
 pub fn parse(origin: &str, text: &str) -> Result<Vec<Rule>, Vec<Mistake>> {
-    parse_sharing(&mut Expressions::default(), origin, text)
+    parse_sharing(&mut Expressions::default(), origin, 1, text)
 }
 
-/// The same for one text of several, whose rules keep what they have in common once.
+/// The same for one text of several, whose rules keep what they have in common once; it stands in its origin from a line on.
 ///
 /// # Errors
 /// Every [`Mistake`] in the text; a text with one gives no rules.
-pub fn parse_sharing(expressions: &mut Expressions, origin: &str, text: &str) -> Result<Vec<Rule>, Vec<Mistake>> {
+pub fn parse_sharing(
+    expressions: &mut Expressions,
+    origin: &str,
+    first_line: usize,
+    text: &str,
+) -> Result<Vec<Rule>, Vec<Mistake>> {
     let origin: Arc<str> = origin.into();
     let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
     for (index, line) in text.split('\n').enumerate() {
-        let position = Position { origin: Arc::clone(&origin), line: index + 1 };
+        let position = Position { origin: Arc::clone(&origin), line: first_line + index };
         let line = line.strip_suffix('\r').unwrap_or(line);
         match parse_line(expressions, line) {
             Ok(None) => {}

@@ -5,17 +5,19 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use listenfd::ListenFd;
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::umask;
+use rustls::ServerConfig;
 use socket2::{Domain, Protocol, SockAddr, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::Socket;
 use crate::config::address::Address;
-use crate::config::meant::SocketRights;
+use crate::config::meant::{Frontend, SocketRights};
 
 /// A socket that is listened on.
 #[derive(Debug)]
@@ -23,6 +25,10 @@ pub(crate) struct Bound {
     // The file goes first: while we listen on it, nobody takes it for a stale one and makes another in its place.
     _file: Option<SocketFile>,
     pub(super) socket: Socket,
+    /// The frontend that it belongs to, by its place.
+    pub(super) frontend: usize,
+    /// What is spoken beneath HTTP.
+    pub(super) tls: Option<Arc<ServerConfig>>,
     /// Its address with the port that the system chose, for the log.
     pub(crate) name: String,
 }
@@ -62,16 +68,16 @@ const BACKLOG: i32 = 1024;
 ///
 /// # Errors
 /// One message an address that cannot be listened on.
-pub(crate) fn bind(addresses: &[Address], rights: SocketRights) -> Result<(Vec<Bound>, Vec<String>), Vec<String>> {
+pub(crate) fn bind(frontends: &[Frontend]) -> Result<(Vec<Bound>, Vec<String>), Vec<String>> {
     let (mut bound, mut warnings, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-    for address in addresses {
+    for (index, Frontend { address, tls, rights }) in frontends.iter().enumerate() {
         let made = match address {
             Address::Tcp { host, port } => tcp(host, *port),
-            Address::Unix(path) => unix(path, rights).map(|one| vec![one]),
+            Address::Unix(path) => unix(path, *rights).map(|one| vec![one]),
             Address::Inherited => inherited(),
         };
         match made {
-            Ok(made) => bound.extend(made),
+            Ok(made) => bound.extend(made.into_iter().map(|socket| socket.of(index, tls.as_ref()))),
             Err(error) if is_without_ipv6(address, &error) => {
                 warnings.push(format!("{address}: this host has no IPv6: {error}"))
             }
@@ -201,11 +207,22 @@ impl Bound {
     fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let name = format!("tcp://{}", listener.local_addr()?);
-        Ok(Self { _file: None, socket: Socket::Tcp(TcpListener::from_std(listener)?), name })
+        Ok(Self { _file: None, socket: Socket::Tcp(TcpListener::from_std(listener)?), frontend: 0, tls: None, name })
     }
 
     fn unix(listener: std::os::unix::net::UnixListener, name: String, file: Option<SocketFile>) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { _file: file, socket: Socket::Unix(UnixListener::from_std(listener)?), name })
+        Ok(Self { _file: file, socket: Socket::Unix(UnixListener::from_std(listener)?), frontend: 0, tls: None, name })
+    }
+
+    /// Says whose it is. TLS is spoken over TCP only.
+    fn of(self, frontend: usize, tls: Option<&Arc<ServerConfig>>) -> Self {
+        let tls = tls.filter(|_| matches!(self.socket, Socket::Tcp(_))).cloned();
+        Self { frontend, tls, ..self }
+    }
+
+    /// Whether clients have to speak TLS.
+    pub(crate) fn speaks_tls(&self) -> bool {
+        self.tls.is_some()
     }
 }

@@ -1,0 +1,263 @@
+//! The configuration file as it was written: the options under their own names, `frontends` and `profiles` beside them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Mistake;
+use super::option::{Many, OPTIONS, nearest};
+use super::written::Source;
+use super::yaml::{self, Node, Place, Value};
+
+/// What an entry of `frontends` may hold: the name, and what it means.
+pub(super) const FRONTEND_KEYS: [(&str, &str); 7] = [
+    ("addr", "Address to listen on, as frontend-addr has it."),
+    ("profile", "Everybody who uses this frontend has this profile."),
+    ("socket-group", "As frontend-socket-group, for this one."),
+    ("socket-mode", "As frontend-socket-mode, for this one."),
+    ("tls-cacert", "As frontend-tls-cacert; the three of one frontend go together."),
+    ("tls-cert", "As frontend-tls-cert, for this one."),
+    ("tls-key", "As frontend-tls-key, for this one."),
+];
+
+/// What an entry of `profiles` may hold.
+pub(super) const PROFILE_KEYS: [(&str, &str); 4] = [
+    ("clients", "Who has it: a list of `user: UID`, `group: GID` and `address: NETWORK`. One that fits is enough."),
+    ("no-builtin-rules", "As the option, for this profile."),
+    ("rules", "What these clients may call, one rule a line."),
+    ("rules-file", "Files with rules, one a line."),
+];
+
+/// What tells a client in `clients`.
+pub(super) const CLIENT_KEYS: [(&str, &str); 3] = [
+    ("address", "An IPv4 or IPv6 address, or a network as in 172.28.0.0/16."),
+    ("group", "The group of the process at the other end of a Unix socket, a number."),
+    ("user", "The user of the process at the other end of a Unix socket, a number."),
+];
+
+/// A place in a file, with the line that stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    path: Arc<str>,
+    at: Place,
+    line: Arc<str>,
+    begins: usize,
+}
+
+impl Spot {
+    /// The line on which the text of a value begins, from 1: that of a block is the one behind its key.
+    pub(crate) fn begins(&self) -> usize {
+        self.begins
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl fmt::Display for Spot {
+    /// The place, the line and a caret under it, as errors in rules show them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.at.line.to_string();
+        let margin = " ".repeat(number.len());
+        let before = self.line.chars().take(self.at.column - 1);
+        let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        writeln!(f, "{margin}--> {}:{}", self.path, self.at)?;
+        writeln!(f, "{margin} |")?;
+        writeln!(f, "{number} | {}", self.line)?;
+        write!(f, "{margin} | {indent}^")
+    }
+}
+
+/// A value, and where it was written.
+type Scalar = (String, Source);
+
+/// Keys and their values.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// The name of a profile.
+    pub(crate) name: String,
+    /// Where it starts.
+    pub(crate) spot: Spot,
+    values: Vec<(&'static str, Vec<Scalar>)>,
+    /// The `clients` of a profile: the key and its value.
+    pub(crate) clients: Vec<(&'static str, Scalar)>,
+}
+
+impl Entry {
+    /// Every value of a key.
+    pub(crate) fn all(&self, key: &str) -> &[Scalar] {
+        self.values.iter().find(|(known, _)| *known == key).map_or(&[], |(_, values)| values)
+    }
+
+    /// The value of a key that takes one.
+    pub(crate) fn one(&self, key: &str) -> Option<&Scalar> {
+        self.all(key).first()
+    }
+}
+
+/// A configuration file.
+#[derive(Debug)]
+pub(crate) struct File {
+    path: Arc<str>,
+    lines: Vec<Arc<str>>,
+    options: Vec<(&'static str, Vec<Scalar>)>,
+    /// The entries of `frontends`.
+    pub(crate) frontends: Vec<Entry>,
+    /// The entries of `profiles`.
+    pub(crate) profiles: Vec<Entry>,
+}
+
+impl File {
+    /// Reads a file; what is wrong in it is noted, all of it but what stands behind an error of YAML itself.
+    pub(crate) fn read(path: &str, text: &str, mistakes: &mut Vec<Mistake>) -> Self {
+        let lines = text.lines().map(Arc::from).collect();
+        let mut file =
+            Self { path: path.into(), lines, options: Vec::new(), frontends: Vec::new(), profiles: Vec::new() };
+        match yaml::read(text) {
+            Ok(root) => file.take(&root, mistakes),
+            Err(wrong) => mistakes.push(Mistake::at(&file.spot(wrong.at), wrong.what, wrong.fix)),
+        }
+        file
+    }
+
+    /// What was written for an option.
+    pub(crate) fn option(&self, name: &str) -> Option<&[Scalar]> {
+        self.options.iter().find(|(known, _)| *known == name).map(|(_, values)| values.as_slice())
+    }
+
+    fn spot(&self, at: Place) -> Spot {
+        let line = self.lines.get(at.line - 1).cloned().unwrap_or_else(|| "".into());
+        Spot { path: Arc::clone(&self.path), at, line, begins: at.line }
+    }
+
+    fn take(&mut self, root: &Node, mistakes: &mut Vec<Mistake>) {
+        let options = OPTIONS.iter().map(|option| option.name).filter(|name| *name != "config");
+        let known: Vec<&'static str> = options.chain(["frontends", "profiles"]).collect();
+        for (key, node) in self.keys(root, &known, mistakes) {
+            match key {
+                "frontends" => {
+                    for item in self.items(node, mistakes) {
+                        let entry = self.entry(String::new(), item, &FRONTEND_KEYS, mistakes);
+                        self.frontends.push(entry);
+                    }
+                }
+                "profiles" => {
+                    let Value::Map(profiles) = &node.value else {
+                        mistakes.push(self.wrong(
+                            node,
+                            "profiles is no mapping",
+                            "write a name and a colon for each profile",
+                        ));
+                        continue;
+                    };
+                    for (name, at, node) in profiles {
+                        let mut entry = self.entry(name.clone(), node, &PROFILE_KEYS, mistakes);
+                        entry.spot = self.spot(*at);
+                        self.profiles.push(entry);
+                    }
+                }
+                option => {
+                    let many = OPTIONS.iter().any(|known| known.name == option && known.many != Many::No);
+                    let values = self.values(option, node, many, mistakes);
+                    self.options.push((option, values));
+                }
+            }
+        }
+    }
+
+    fn entry(&self, name: String, node: &Node, known: &[(&'static str, &str)], mistakes: &mut Vec<Mistake>) -> Entry {
+        let mut entry = Entry { name, spot: self.spot(node.at), values: Vec::new(), clients: Vec::new() };
+        let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+        for (key, node) in self.keys(node, &names, mistakes) {
+            if key == "clients" {
+                for item in self.items(node, mistakes) {
+                    let keys = CLIENT_KEYS.map(|(name, _)| name);
+                    let conditions = self.keys(item, &keys, mistakes);
+                    if conditions.len() > 1 {
+                        let fix = "write each behind a dash of its own: one that fits is enough";
+                        mistakes.push(self.wrong(item, "a client with several conditions", fix));
+                    }
+                    for (key, node) in conditions {
+                        entry
+                            .clients
+                            .extend(self.values(key, node, false, mistakes).into_iter().map(|value| (key, value)));
+                    }
+                }
+            } else {
+                let many = key.starts_with("rules");
+                entry.values.push((key, self.values(key, node, many, mistakes)));
+            }
+        }
+        entry
+    }
+
+    /// The keys of a mapping that are known; the others are mistakes.
+    fn keys<'n>(
+        &self,
+        node: &'n Node,
+        known: &[&'static str],
+        mistakes: &mut Vec<Mistake>,
+    ) -> Vec<(&'static str, &'n Node)> {
+        let pairs = match &node.value {
+            Value::Map(pairs) => pairs,
+            Value::Nothing => return Vec::new(),
+            Value::Text(..) | Value::List(_) => {
+                let fix = format!("expected keys, as in {}: …", known.first().copied().unwrap_or_default());
+                mistakes.push(self.wrong(node, "this is no mapping", &fix));
+                return Vec::new();
+            }
+        };
+        let mut found = Vec::new();
+        for (name, at, node) in pairs {
+            match known.iter().find(|known| *known == name) {
+                Some(known) => found.push((*known, node)),
+                None => {
+                    let fix = match nearest(name, known.iter().copied()) {
+                        Some(near) => format!("did you mean {near}?"),
+                        None => format!("expected one of: {}", known.join(", ")),
+                    };
+                    mistakes.push(Mistake::at(&self.spot(*at), format!("unknown key {name}"), fix));
+                }
+            }
+        }
+        found
+    }
+
+    fn items<'n>(&self, node: &'n Node, mistakes: &mut Vec<Mistake>) -> &'n [Node] {
+        match &node.value {
+            Value::List(items) => items,
+            Value::Nothing => &[],
+            Value::Text(..) | Value::Map(_) => {
+                mistakes.push(self.wrong(node, "this is no list", "write each entry behind a dash"));
+                &[]
+            }
+        }
+    }
+
+    /// The value of a key, or its values where it takes several.
+    fn values(&self, key: &str, node: &Node, many: bool, mistakes: &mut Vec<Mistake>) -> Vec<Scalar> {
+        match &node.value {
+            Value::Text(text, line) => {
+                vec![(text.clone(), Source::File(Spot { begins: *line, ..self.spot(node.at) }))]
+            }
+            Value::Nothing => Vec::new(),
+            Value::List(items) if many => {
+                items.iter().flat_map(|item| self.values(key, item, false, mistakes)).collect()
+            }
+            Value::List(_) | Value::Map(_) => {
+                let what = format!("{key} is no single value");
+                mistakes.push(self.wrong(
+                    node,
+                    &what,
+                    if many { "expected a value, or a list of values" } else { "expected one value" },
+                ));
+                Vec::new()
+            }
+        }
+    }
+
+    fn wrong(&self, node: &Node, what: &str, fix: &str) -> Mistake {
+        Mistake::at(&self.spot(node.at), what, fix)
+    }
+}

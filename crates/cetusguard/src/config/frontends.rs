@@ -1,0 +1,114 @@
+//! Where to listen, from the options and from the file's `frontends`.
+
+use std::sync::Arc;
+
+use super::Mistake;
+use super::address::Address;
+use super::file::Entry;
+use super::meant::{Frontend, Reader, SocketRights, read_group, read_mode};
+use super::written::Source;
+use crate::tls;
+
+/// A frontend, and the profile that it names.
+type Named<'w> = (Frontend, Option<(&'w str, &'w Source)>);
+
+/// The paths of TLS files, as far as they are written.
+type Files<'w> = [Option<&'w str>; 3];
+
+impl<'w> Reader<'w> {
+    /// Every frontend: those of `frontend-addr`, then those of the file. One that stands in both is the file's, which says more;
+    /// the default stands only where there is no other.
+    pub(super) fn frontends(&mut self) -> Vec<Named<'w>> {
+        let own = ["frontend-tls-cacert", "frontend-tls-cert", "frontend-tls-key"].map(|name| self.path(name));
+        let tls = self.frontend_tls(own.map(|file| file.map(|(path, _)| path)), "frontend-tls-");
+        let mode = self.read("frontend-socket-mode", read_mode).unwrap_or_default();
+        let rights = SocketRights { mode, group: self.read("frontend-socket-group", read_group) };
+        let entries = self.written.file().map(|file| file.frontends.as_slice()).unwrap_or_default();
+        let mut of_file: Vec<Named<'w>> = Vec::new();
+        for entry in entries {
+            let Some((address, source)) = self.address_of(entry) else { continue };
+            let frontend = self.frontend(entry, address, tls.clone(), rights);
+            if is_among(&frontend.address, &of_file) {
+                self.mistakes.push(Mistake::value(
+                    source,
+                    "addr",
+                    &frontend.address.to_string(),
+                    "expected each address once",
+                ));
+            }
+            of_file.push((frontend, entry.one("profile").map(|(name, source)| (name.as_str(), source))));
+        }
+        let mut all: Vec<Named<'w>> = Vec::new();
+        for (value, source) in self.written.all("frontend-addr") {
+            if *source == Source::Default && !of_file.is_empty() {
+                continue;
+            }
+            match Address::frontend(value) {
+                Ok(address) if is_among(&address, &all) => {
+                    self.mistakes.push(Mistake::value(source, "frontend-addr", value, "expected each address once"));
+                }
+                Ok(address) if is_among(&address, &of_file) => {}
+                Ok(address) => all.push((Frontend { address, tls: tls.clone(), rights }, None)),
+                Err(expected) => self.mistakes.push(Mistake::value(source, "frontend-addr", value, expected)),
+            }
+        }
+        all.extend(of_file);
+        all
+    }
+
+    fn address_of(&mut self, entry: &'w Entry) -> Option<(Address, &'w Source)> {
+        let Some((text, source)) = entry.one("addr") else {
+            self.mistakes.push(Mistake::at(&entry.spot, "a frontend without addr", "say where it listens"));
+            return None;
+        };
+        let address = Address::frontend(text);
+        address
+            .map_err(|expected| self.mistakes.push(Mistake::value(source, "addr", text, expected)))
+            .ok()
+            .map(|a| (a, source))
+    }
+
+    /// What the entry says, and for the rest what the options say.
+    fn frontend(
+        &mut self,
+        entry: &Entry,
+        address: Address,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        mut rights: SocketRights,
+    ) -> Frontend {
+        let files = ["tls-cacert", "tls-cert", "tls-key"].map(|key| entry.one(key).map(|(path, _)| path.as_str()));
+        let tls = if files.iter().any(Option::is_some) { self.frontend_tls(files, "tls-") } else { tls };
+        if let Some(mode) = self.value(entry, "socket-mode", read_mode) {
+            rights.mode = mode;
+        }
+        rights.group = self.value(entry, "socket-group", read_group).or(rights.group);
+        Frontend { address, tls, rights }
+    }
+
+    fn value<T>(&mut self, entry: &Entry, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let (text, source) = entry.one(key)?;
+        read(text).map_err(|expected| self.mistakes.push(Mistake::value(source, key, text, expected))).ok()
+    }
+
+    fn frontend_tls(&mut self, files: Files<'_>, prefix: &str) -> Option<Arc<rustls::ServerConfig>> {
+        match files {
+            [None, None, None] => None,
+            [cacert, Some(cert), Some(key)] => {
+                let fix = format!("{prefix}* name PEM files that fit together");
+                tls::server(cert, key, cacert).map_err(|what| self.mistakes.push(Mistake::new(what, fix))).ok()
+            }
+            _ => {
+                let fix = format!(
+                    "set both {prefix}cert and {prefix}key, and {prefix}cacert beside them for client certificates"
+                );
+                self.mistakes.push(Mistake::new("the TLS files of the frontend are incomplete", fix));
+                None
+            }
+        }
+    }
+}
+
+/// The system chooses another port for each `:0`.
+fn is_among(address: &Address, known: &[Named<'_>]) -> bool {
+    !matches!(address, Address::Tcp { port: 0, .. }) && known.iter().any(|(known, _)| known.address == *address)
+}

@@ -1,0 +1,155 @@
+//! From what the file says of frontends and profiles to who has which rights.
+
+use cetusguard_policy::rule::{self, RuleSet};
+use cetusguard_policy::{Profile, Profiles, Selector};
+
+use super::Mistake;
+use super::file::Entry;
+use super::meant::{Reader, read_bool};
+use super::written::Source;
+
+/// The name of the profile of everybody whom no other is for.
+const DEFAULT: &str = "default";
+
+/// A profile in the making.
+struct Draft<'f> {
+    entry: &'f Entry,
+    selectors: Vec<(Selector, Source)>,
+}
+
+impl Reader<'_> {
+    /// The profiles of the file, and the default one that the options make. `frontends` holds, for each frontend, the profile
+    /// that it names.
+    pub(super) fn profiles(&mut self, frontends: &[Option<(&str, &Source)>]) -> Option<Profiles> {
+        let entries = self.written.file().map(|file| file.profiles.as_slice()).unwrap_or_default();
+        let mut drafts: Vec<Draft<'_>> = entries.iter().map(|entry| self.draft(entry)).collect();
+        for (index, named) in frontends.iter().enumerate() {
+            let Some((name, source)) = named else { continue };
+            match drafts.iter_mut().find(|draft| draft.entry.name == *name) {
+                Some(draft) => draft.selectors.push((Selector::Frontend(index), (*source).clone())),
+                None if *name == DEFAULT => {}
+                None => {
+                    let fix = match entries.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>() {
+                        known if known.is_empty() => "there is none; write profiles: with one".to_owned(),
+                        known => format!("expected one of: {}", known.join(", ")),
+                    };
+                    self.mistakes.push(Mistake::value(source, "profile", name, fix));
+                }
+            }
+        }
+        self.check(&drafts);
+        let default = Profile { name: DEFAULT.to_owned(), rules: self.rules(None)? };
+        let mut others = Vec::new();
+        for draft in drafts {
+            let rules = self.rules(Some(draft.entry))?;
+            let selectors = draft.selectors.into_iter().map(|(selector, _)| selector).collect();
+            others.push((Profile { name: draft.entry.name.clone(), rules }, selectors));
+        }
+        Some(Profiles::new(default, others))
+    }
+
+    fn draft<'f>(&mut self, entry: &'f Entry) -> Draft<'f> {
+        let mut selectors = Vec::new();
+        for (key, (text, source)) in &entry.clients {
+            let number = text.parse::<u32>().map_err(|_| "expected a number");
+            let selector = match *key {
+                "user" => number.map(Selector::User),
+                "group" => number.map(Selector::Group),
+                _ => network(text),
+            };
+            match selector {
+                Ok(selector) => selectors.push((selector, source.clone())),
+                Err(expected) => self.mistakes.push(Mistake::value(source, key, text, expected)),
+            }
+        }
+        Draft { entry, selectors }
+    }
+
+    /// Profiles that nobody reaches, and clients that two of them would have.
+    fn check(&mut self, drafts: &[Draft<'_>]) {
+        let mut seen: Vec<(&Selector, &str)> = Vec::new();
+        for draft in drafts {
+            let name = draft.entry.name.as_str();
+            let mut wrong = |what: String, fix: &str| self.mistakes.push(Mistake::at(&draft.entry.spot, what, fix));
+            if name == DEFAULT {
+                let fix = "the rules of the profile default are those of the options: rules and rules-file";
+                wrong("the profile default is made by the options".to_owned(), fix);
+            } else if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+                let fix = "expected letters, digits, dashes, dots and underscores";
+                wrong(format!("{name:?} is no name of a profile"), fix);
+            } else if draft.selectors.is_empty() {
+                let fix = "give it clients, or name it in an entry of frontends";
+                wrong(format!("nothing reaches the profile {name}"), fix);
+            }
+            for (selector, source) in &draft.selectors {
+                if let Some((_, other)) = seen.iter().find(|(known, _)| known.collides_with(selector)) {
+                    let whose = if *other == name {
+                        "twice this profile's".to_owned()
+                    } else {
+                        format!("the profile {other}'s as well")
+                    };
+                    let fix = "each client has one profile: take one of the two out, or make them distinct";
+                    let what = format!("these clients are {whose}");
+                    self.mistakes.push(match source {
+                        Source::File(spot) => Mistake::at(spot, what, fix),
+                        Source::Flag(_) | Source::Env(_) | Source::Default => Mistake::new(what, fix),
+                    });
+                }
+                seen.push((selector, name));
+            }
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// Built-in rules, then those written, then those of files: of one profile, or of the options.
+    fn rules(&mut self, entry: Option<&Entry>) -> Option<RuleSet> {
+        let all = |key: &'static str| entry.map_or_else(|| self.written.all(key), |entry| entry.all(key));
+        let mut without = false;
+        if let Some((text, source)) = all("no-builtin-rules").first() {
+            match read_bool(text) {
+                Ok(value) => without = value,
+                Err(expected) => {
+                    self.mistakes.push(Mistake::value(source, "no-builtin-rules", text, expected));
+                    return None;
+                }
+            }
+        }
+        let mut texts: Vec<(String, usize, String)> = Vec::new();
+        if !without {
+            texts.push(("built-in".to_owned(), 1, rule::BUILT_IN.to_owned()));
+        }
+        for (text, source) in all("rules") {
+            let first = if let Source::File(spot) = source { spot.begins() } else { 1 };
+            texts.push((source.to_string(), first, text.clone()));
+        }
+        for (path, source) in all("rules-file") {
+            match super::read_text(path) {
+                Ok(text) => texts.push((path.clone(), 1, text)),
+                Err(why) => {
+                    let expected = format!("expected a readable file of rules: {why}");
+                    self.mistakes.push(Mistake::value(source, "rules-file", path, expected));
+                }
+            }
+        }
+        let mut rules = Vec::new();
+        for (origin, first, text) in texts {
+            match rule::parse_sharing(&mut self.expressions, &origin, first, &text) {
+                Ok(parsed) => rules.extend(parsed),
+                Err(wrong) => self.mistakes.extend(wrong.into_iter().map(|wrong| Mistake::Rule(Box::new(wrong)))),
+            }
+        }
+        Some(RuleSet::new(rules))
+    }
+}
+
+/// An address is a network of one.
+fn network(text: &str) -> Result<Selector, &'static str> {
+    let net = text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from));
+    let net: ipnet::IpNet = net.map_err(|_| "expected an address or a network, as in 172.28.0.0/16 or fd00::/8")?;
+    if net.addr() == net.network() {
+        Ok(Selector::Network(net))
+    } else {
+        Err("expected a network without bits behind its prefix")
+    }
+}

@@ -1,0 +1,202 @@
+//! One instance, many clients, each with its own rights; and the file that says so.
+
+use std::os::unix::fs::MetadataExt;
+
+use cetusguard_testkit::{Certs, Client, Engine, Proxy, ProxyBuilder, TempDir, eventually};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
+
+fn start(engine: &Engine, folder: &TempDir, file: &str) -> ProxyBuilder {
+    let file = file.replace("DIR", &folder.path().display().to_string());
+    let path = folder.write("config.yaml", &file);
+    ProxyBuilder::bare(PROGRAM).arg("--config", &path).arg("--backend-addr", &engine.address()).arg("--log-level", "7")
+}
+
+fn status(proxy: &Proxy, address: &str, request: &str) -> u16 {
+    let address = proxy.addresses().iter().find(|known| known.contains(address)).expect(address);
+    Client::connect(address).request(request).status
+}
+
+fn mistakes(file: &str) -> String {
+    let folder = TempDir::new();
+    let path = folder.write("config.yaml", file);
+    let (code, out, errors) = ProxyBuilder::bare(PROGRAM).arg("--config", &path).run();
+    assert_eq!((code, out.as_str()), (Some(2), ""), "{errors}");
+    errors.replace(&format!("{}/", folder.path().display()), "")
+}
+
+#[test]
+fn the_frontend_decides_first() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let user = folder.path().metadata().expect("a folder").uid();
+    let file = format!(
+        "rules: GET /events
+frontends:
+- {{addr: 'unix://DIR/a.sock', profile: lists}}
+- {{addr: 'unix://DIR/b.sock'}}
+- {{addr: 'tcp://127.0.0.1:0'}}
+profiles:
+  lists: {{rules: GET /containers/json}}
+  user: {{rules: GET /images/json, clients: [{{user: {user}}}], no-builtin-rules: on}}
+  net: {{rules: GET /networks, clients: [{{address: 127.0.0.0/8}}]}}
+"
+    );
+    let mut proxy = start(&engine, &folder, &file);
+    for _ in 0..3 {
+        proxy = proxy.expect_frontend();
+    }
+    let proxy = proxy.start();
+    for (address, want) in [
+        ("a.sock", [200, 200, 403, 403, 403]),
+        ("b.sock", [403, 403, 200, 403, 403]),
+        ("tcp://", [200, 403, 403, 200, 403]),
+    ] {
+        let calls = ["/_ping", "/containers/json", "/images/json", "/networks", "/events"];
+        let got = calls.map(|path| status(&proxy, address, &format!("GET {path}")));
+        assert_eq!(got, want, "{address}");
+    }
+    for (path, profile) in [("/containers/json", "lists"), ("/images/json", "user"), ("/networks", "net")] {
+        eventually("the log names the profile", || {
+            let names = |line: &String| {
+                line.contains("request allowed") && line.contains(path) && line.contains(&format!("profile={profile} "))
+            };
+            proxy.log().iter().any(names)
+        });
+    }
+}
+
+#[test]
+fn nobody_has_more_than_the_default_by_accident() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let file = "rules: GET /events
+profiles:
+  net: {rules: GET /networks, clients: [{address: 10.0.0.0/8}, {user: 4000000000}, {group: 4000000000}]}
+frontend-addr: [tcp://127.0.0.1:0, 'unix://DIR/a.sock']
+";
+    let proxy = start(&engine, &folder, file).expect_frontend().expect_frontend().start();
+    for address in ["tcp://", "a.sock"] {
+        let refused = status(&proxy, address, "GET /networks");
+        assert_eq!((refused, status(&proxy, address, "GET /events")), (403, 200), "{address}");
+    }
+    let body = Client::connect(&proxy.addresses()[0]).request("GET /networks").body;
+    assert!(body.contains("no rule of profile default allows GET /networks"), "{body}");
+}
+
+#[test]
+fn each_frontend_has_its_own_tls_and_rights() {
+    let (engine, folder, certs) = (Engine::ok(), TempDir::new(), Certs::make());
+    let file = format!(
+        "frontend-socket-mode: '0600'
+frontends:
+- {{addr: 'tcp://127.0.0.1:0', tls-cert: {}, tls-key: {}}}
+- {{addr: 'tcp://127.0.0.2:0'}}
+- {{addr: 'unix://DIR/a.sock'}}
+- {{addr: 'unix://DIR/b.sock', socket-mode: '0666'}}
+",
+        certs.file("server.pem"),
+        certs.file("server.key")
+    );
+    let mut proxy = start(&engine, &folder, &file);
+    for _ in 0..4 {
+        proxy = proxy.expect_frontend();
+    }
+    let proxy = proxy.start();
+    assert!(proxy.logged(&["listening", "127.0.0.1"]).contains("tls=on"));
+    assert!(proxy.logged(&["listening", "127.0.0.2"]).contains("tls=off"));
+    assert_eq!(status(&proxy, "127.0.0.2", "GET /_ping"), 200);
+    for (name, want) in [("a.sock", 0o600), ("b.sock", 0o666)] {
+        assert_eq!(folder.path().join(name).metadata().expect(name).mode() & 0o777, want, "{name}");
+    }
+    // The health check asks the first frontend, with its certificate.
+    let path = folder.file("config.yaml");
+    let check = ProxyBuilder::bare(PROGRAM).arg("--config", &path).word("healthcheck").word(proxy.address());
+    assert_eq!(check.run(), (Some(0), String::new(), String::new()));
+}
+
+#[test]
+fn flag_environment_file_default() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let file = "log-format: json\nidle-timeout: 1h\nrules:\n- GET /events\n- GET /networks\nfrontend-addr: tcp://127.0.0.1:0\n";
+    let proxy = start(&engine, &folder, file).expect_frontend().start();
+    assert!(proxy.log().iter().all(|line| line.starts_with('{')));
+    assert_eq!(status(&proxy, "tcp://", "GET /networks"), 200);
+    let proxy = start(&engine, &folder, file)
+        .env("CETUSGUARD_RULES", "GET /images/json")
+        .env("CETUSGUARD_LOG_FORMAT", "json")
+        .arg("--log-format", "logfmt")
+        .expect_frontend()
+        .start();
+    assert!(proxy.log().iter().all(|line| line.starts_with("time=")));
+    assert_eq!([status(&proxy, "tcp://", "GET /networks"), status(&proxy, "tcp://", "GET /images/json")], [403, 200]);
+}
+
+#[test]
+fn every_mistake_of_a_file_is_told_with_its_place() {
+    let told = mistakes(
+        "log-levl: 7
+idle-timeout: soon
+frontends:
+- {profile: lists}
+- {addr: 'tcp://127.0.0.1:1', profile: list}
+- {addr: 'tcp://127.0.0.1:1', port: 1}
+profiles:
+  nobody: {rules: GET /events}
+  one: {clients: [{user: 1}, {address: 10.0.0.0/8}]}
+  two: {clients: [{user: 1}, {address: 10.1.0.0/16}, {user: x}, {address: 10.0.0.1/8}, {user: 2, group: 2}]}
+  default: {clients: [{user: 3}]}
+  rules:
+    clients: [{user: 4}]
+    rules: |
+      GET /events
+
+      GET %API_PREFIX_CONTAINER%
+",
+    );
+    for (place, what, fix) in [
+        ("1:1", "unknown key log-levl", "did you mean log-level?"),
+        ("2:15", "idle-timeout is \"soon\"", "expected a time"),
+        ("4:3", "a frontend without addr", "say where it listens"),
+        ("5:40", "profile is \"list\"", "expected one of: nobody, one, two"),
+        ("6:10", "addr is \"tcp://127.0.0.1:1\"", "each address once"),
+        ("6:31", "unknown key port", "expected one of: addr"),
+        ("8:3", "nothing reaches the profile nobody", "give it clients"),
+        ("10:26", "these clients are the profile one's as well", "each client has one profile"),
+        ("10:40", "these clients are the profile one's as well", "each client has one profile"),
+        ("10:61", "user is \"x\"", "expected a number"),
+        ("10:75", "address is \"10.0.0.1/8\"", "without bits behind its prefix"),
+        ("10:88", "a client with several conditions", "behind a dash of its own"),
+        ("11:3", "the profile default is made by the options", "rules and rules-file"),
+        ("17:5", "unknown variable %API_PREFIX_CONTAINER%", "%API_PREFIX_CONTAINERS%"),
+    ] {
+        let found = told
+            .split("error: ")
+            .any(|one| one.starts_with(what) && one.contains(&format!("config.yaml:{place}\n")) && one.contains(fix));
+        assert!(found, "{place} {what}\n{told}");
+    }
+    assert!(told.contains("2 | idle-timeout: soon\n  |               ^\n"), "{told}");
+    assert!(told.contains("14 mistakes in the configuration; nothing was started"), "{told}");
+    assert!(mistakes("a: [1\n").contains("this is not YAML"));
+    assert!(mistakes("- a\n").contains("this is no mapping"));
+    assert!(mistakes("profiles: [a]\n").contains("profiles is no mapping"));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_mistake() {
+    let (code, _, errors) = ProxyBuilder::bare(PROGRAM).arg("--config", "/nowhere.yaml").run();
+    assert!(
+        code == Some(2) && errors.contains("--config is \"/nowhere.yaml\"") && errors.contains("No such file"),
+        "{errors}"
+    );
+}
+
+/// What the page shows can be started as it stands.
+#[test]
+fn the_example_of_the_documentation_starts() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let page = include_str!("../../../docs/profiles.md");
+    let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let example = example.replace("/run/cetusguard", "DIR").replace(":2375", ":0");
+    let proxy = start(&engine, &folder, &example).expect_frontend().expect_frontend().start();
+    let inspect = "GET /v1.43/containers/web/json";
+    assert_eq!([status(&proxy, "homepage.sock", inspect), status(&proxy, "tcp://", inspect)], [200, 403]);
+}
