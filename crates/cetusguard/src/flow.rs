@@ -104,6 +104,8 @@ async fn journey(conn: &mut Conn, client: &Client, proxy: &Proxy, record: &mut R
     };
     record.permitted(&permit);
     let answered = forward::forward(&permit, &message, conn, proxy, record).await?;
+    // The answer may last for days, and needs none of the headers.
+    drop(message);
     if answered.is_tunnel() {
         hijack::tunnel(answered, conn, proxy, record).await
     } else {

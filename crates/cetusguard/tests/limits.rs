@@ -160,6 +160,27 @@ fn unread_refusals_and_unfinished_heads_stay_small() {
     assert!(peak < 48 << 10, "{peak} KiB at the most");
 }
 
+/// The head of a stream is needed for a moment, and the stream may last for days.
+#[test]
+fn streams_do_not_keep_their_heads() {
+    let engine = Engine::start(|_, link| {
+        link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        link.wait_for_close();
+    });
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "GET /events").start();
+    let open = || {
+        let mut client = proxy.client();
+        client.send(format!("GET /events HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(60_000)));
+        assert_eq!(client.read_head().status, 200);
+        client
+    };
+    let _first = open();
+    let before = proxy.memory("VmRSS");
+    let _streams: Vec<Client> = (0..100).map(|_| open()).collect();
+    let grown = proxy.memory("VmRSS") - before;
+    assert!(grown < 3 << 10, "{grown} KiB for 100 streams");
+}
+
 /// Each name in Connection is compared with every header: there may be few.
 #[test]
 fn connection_names_few_headers() {

@@ -92,6 +92,9 @@ fn cut(text: &[u8], length: usize) -> Cow<'_, str> {
     String::from_utf8_lossy(&text[..text.len().min(length)])
 }
 
+/// A head up to this size is kept with its record, in bytes; of a larger one, only what a line may show.
+const SHARED: usize = 1 << 10;
+
 /// Numbers requests; with the start of the program it names one in all logs.
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
@@ -120,6 +123,11 @@ impl<'c> Record<'c> {
         self.method = head.method.clone();
         self.target = head.target.clone();
         self.user_agent = head.headers.share(Known::UserAgent);
+        if head.length > SHARED {
+            for (part, length) in [(&mut self.method, 32), (&mut self.target, 1024), (&mut self.user_agent, 256)] {
+                *part = Bytes::copy_from_slice(&part[..part.len().min(length)]);
+            }
+        }
     }
 
     /// Notes the rule that allows it, and the path as it was judged.

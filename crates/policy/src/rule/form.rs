@@ -73,7 +73,7 @@ impl Form {
     }
 }
 
-/// `v1.43` and its kind: no segment that a path has behind its version.
+/// `v1.43` and its kind: it could be a part of the version.
 fn is_version(segment: &str) -> bool {
     segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
