@@ -139,6 +139,7 @@ frontends:
 - {profile: lists}
 - {addr: 'tcp://127.0.0.1:1', profile: list}
 - {addr: 'tcp://127.0.0.1:1', port: 1}
+- {addr: 'unix:///x'}
 profiles:
   nobody: {rules: GET /events}
   one: {clients: [{user: 1}, {address: 10.0.0.0/8}]}
@@ -159,14 +160,14 @@ profiles:
         ("5:40", "profile is \"list\"", "expected one of: nobody, one, two"),
         ("6:10", "addr is \"tcp://127.0.0.1:1\"", "each address once"),
         ("6:31", "unknown key port", "expected one of: addr"),
-        ("8:3", "nothing reaches the profile nobody", "give it clients"),
-        ("10:26", "these clients are the profile one's as well", "each client has one profile"),
-        ("10:40", "these clients are the profile one's as well", "each client has one profile"),
-        ("10:61", "user is \"x\"", "expected a number"),
-        ("10:75", "address is \"10.0.0.1/8\"", "without bits behind its prefix"),
-        ("10:88", "a client with several conditions", "behind a dash of its own"),
-        ("11:3", "the profile default is made by the options", "rules and rules-file"),
-        ("17:5", "unknown variable %API_PREFIX_CONTAINER%", "%API_PREFIX_CONTAINERS%"),
+        ("9:3", "nothing reaches the profile nobody", "give it clients"),
+        ("11:26", "these clients are the profile one's as well", "each client has one profile"),
+        ("11:40", "these clients are the profile one's as well", "each client has one profile"),
+        ("11:61", "user is \"x\"", "expected a number"),
+        ("11:75", "address is \"10.0.0.1/8\"", "without bits behind its prefix"),
+        ("11:88", "a client with several conditions", "behind a dash of its own"),
+        ("12:3", "the profile default is made by the options", "rules and rules-file"),
+        ("18:5", "unknown variable %API_PREFIX_CONTAINER%", "%API_PREFIX_CONTAINERS%"),
     ] {
         let found = told
             .split("error: ")
@@ -175,6 +176,33 @@ profiles:
     }
     assert!(told.contains("2 | idle-timeout: soon\n  |               ^\n"), "{told}");
     assert!(told.contains("14 mistakes in the configuration; nothing was started"), "{told}");
+    for (file, what, fix) in [
+        ("frontends: [{addr: 'unix:///x', tls-cert: y}]\n", "tls-cert is \"y\"", "expected none here"),
+        ("frontends: [{addr: 'fd://', tls-key: y}]\n", "tls-key is \"y\"", "expected none here"),
+        ("frontends: [{addr: 'tcp://:1', socket-mode: '0666'}]\n", "socket-mode is \"0666\"", "it is for unix://"),
+        ("frontends: [{addr: 'tcp://:1', profile: }]\n", "profile has no value", "leave it out"),
+        ("rules:\nlog-level: 7\n", "rules has no value", "leave it out"),
+        ("frontend-addr: []\n", "frontend-addr has no value", "leave it out"),
+        ("profiles: {a: {clients: [{}]}}\n", "a client without a condition", "expected user"),
+        // Nobody could be such a client, and those who were meant would have other rights.
+        ("profiles: {a: {clients: [{user: 1}]}}\n", "user is \"1\"", "a Unix frontend without a profile"),
+        (
+            "frontends: [{addr: 'tcp://:1', profile: a}]\nprofiles: {a: {clients: [{address: ::1}]}}\n",
+            "address is \"::1\"",
+            "a TCP frontend without a profile",
+        ),
+        (
+            "frontends: [{addr: 'unix:///x'}]\nprofiles: {a: {clients: [{user: 65534}]}}\n",
+            "user is \"65534\"",
+            "another number",
+        ),
+        ("profiles: {a: {clients: [{address: '::ffff:10.0.0.0/104'}]}}\n", "address is", "expected it as IPv4"),
+        // Two lists of doors: one that was forgotten would stay open.
+        ("frontend-addr: tcp://:1\nfrontends: [{addr: 'tcp://:2'}]\n", "frontend-addr is", "as an entry of frontends"),
+    ] {
+        let told = mistakes(file);
+        assert!(told.contains(what) && told.contains(fix), "{file}: {told}");
+    }
     assert!(mistakes("a: [1\n").contains("this is not YAML"));
     assert!(mistakes("- a\n").contains("this is no mapping"));
     assert!(mistakes("profiles: [a]\n").contains("profiles is no mapping"));
@@ -189,6 +217,60 @@ fn a_file_that_cannot_be_read_is_a_mistake() {
     );
 }
 
+/// An image says where to listen; a file that says something else must not be added to it in silence.
+#[test]
+fn what_the_environment_opens_stays_no_secret() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    for file in ["frontends: [{addr: 'unix://DIR/a.sock'}]\n", "frontend-addr: unix://DIR/a.sock\n"] {
+        let (code, _, told) = start(&engine, &folder, file).env("CETUSGUARD_FRONTEND_ADDR", "tcp://:2375").run();
+        assert!(
+            code == Some(2)
+                && told.contains("frontend-addr is") | told.contains("FRONTEND_ADDR is")
+                && told.contains("CETUSGUARD_FRONTEND_ADDR= takes"),
+            "{told}"
+        );
+        let proxy = start(&engine, &folder, file).env("CETUSGUARD_FRONTEND_ADDR", "").expect_frontend().start();
+        assert_eq!(proxy.addresses().len(), 1);
+    }
+}
+
+#[test]
+fn a_frontend_can_name_the_default_profile() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let file = "frontends:
+- {addr: 'tcp://127.0.0.1:0', profile: default}
+- {addr: 'tcp://127.0.0.2:0'}
+profiles: {net: {clients: [{address: 127.0.0.0/8}], rules: GET /networks}}
+";
+    let proxy = start(&engine, &folder, file).expect_frontend().expect_frontend().start();
+    let got = ["127.0.0.1", "127.0.0.2"].map(|address| status(&proxy, address, "GET /networks"));
+    assert_eq!(got, [403, 200]);
+}
+
+/// A certificate of its own does not take back that clients have to show one, nor a profile the built-in rules that are off.
+#[test]
+fn what_is_not_said_is_as_the_options_have_it() {
+    let (engine, folder, certs) = (Engine::ok(), TempDir::new(), Certs::make());
+    let file = format!(
+        "no-builtin-rules: on
+frontend-tls-cacert: {}
+frontends: [{{addr: 'tcp://127.0.0.1:0', tls-cert: {cert}, tls-key: {key}}}, {{addr: 'unix://DIR/a.sock', profile: few}}]
+profiles: {{few: {{rules: GET /events}}}}
+frontend-tls-cert: {cert}
+frontend-tls-key: {key}
+",
+        certs.file("ca.pem"),
+        cert = certs.file("server.pem"),
+        key = certs.file("server.key")
+    );
+    let proxy = start(&engine, &folder, &file).expect_frontend().expect_frontend().start();
+    let path = folder.file("config.yaml");
+    let check = ProxyBuilder::bare(PROGRAM).arg("--config", &path).word("healthcheck").word(&proxy.addresses()[0]);
+    let (code, _, why) = check.run();
+    assert!(code == Some(1) && why.contains("certificate"), "{why}");
+    assert_eq!(status(&proxy, "a.sock", "GET /_ping"), 403);
+}
+
 /// What the page shows can be started as it stands.
 #[test]
 fn the_example_of_the_documentation_starts() {
@@ -196,7 +278,7 @@ fn the_example_of_the_documentation_starts() {
     let page = include_str!("../../../docs/profiles.md");
     let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
     let example = example.replace("/run/cetusguard", "DIR").replace(":2375", ":0");
-    let proxy = start(&engine, &folder, &example).expect_frontend().expect_frontend().start();
+    let proxy = start(&engine, &folder, &example).expect_frontend().expect_frontend().expect_frontend().start();
     let inspect = "GET /v1.43/containers/web/json";
-    assert_eq!([status(&proxy, "homepage.sock", inspect), status(&proxy, "tcp://", inspect)], [200, 403]);
+    assert_eq!([status(&proxy, "homepage.sock", inspect), status(&proxy, "shared.sock", inspect)], [200, 403]);
 }

@@ -23,16 +23,18 @@ pub struct Profiles {
 }
 
 impl Profiles {
-    /// The rights of everybody whom no selector finds, and those of the others.
+    /// The rights of everybody whom no selector finds, and of those whom these find; and those of the others.
     #[must_use]
-    pub fn new(default: Profile, others: Vec<(Profile, Vec<Selector>)>) -> Self {
+    pub fn new(default: Profile, also: Vec<Selector>, others: Vec<(Profile, Vec<Selector>)>) -> Self {
+        let default = Arc::new(default);
         let mut selected: Vec<(Selector, Arc<Profile>)> = Vec::new();
+        selected.extend(also.into_iter().map(|selector| (selector, Arc::clone(&default))));
         for (profile, selectors) in others {
             let profile = Arc::new(profile);
             selected.extend(selectors.into_iter().map(|selector| (selector, Arc::clone(&profile))));
         }
         selected.sort_by_key(|(selector, _)| *selector);
-        Self { default: Arc::new(default), selected }
+        Self { default, selected }
     }
 
     /// The profile of a client.
@@ -44,10 +46,9 @@ impl Profiles {
 
     /// Each profile once, the default first.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Profile>> {
-        let first = |at: usize| !self.selected[..at].iter().any(|(_, known)| Arc::ptr_eq(known, &self.selected[at].1));
-        let others =
-            self.selected.iter().enumerate().filter(move |(at, _)| first(*at)).map(|(_, (_, profile))| profile);
-        std::iter::once(&self.default).chain(others)
+        let one = |at: &usize| if *at == 0 { &self.default } else { &self.selected[*at - 1].1 };
+        let is_first = move |at: &usize| !(0..*at).any(|before| Arc::ptr_eq(one(&before), one(at)));
+        (0..=self.selected.len()).filter(is_first).map(move |at| one(&at))
     }
 }
 
@@ -64,6 +65,7 @@ mod tests {
         let network = |text: &str| Selector::Network(text.parse().expect(text));
         let profiles = Profiles::new(
             profile("default"),
+            vec![Selector::Frontend(3)],
             vec![
                 (profile("net"), vec![network("10.0.0.0/8"), network("fd00::/8")]),
                 (profile("group"), vec![Selector::Group(100)]),
@@ -86,6 +88,7 @@ mod tests {
             (0, Some((9, 100)), None, "group"),
             (0, Some((100, 9)), None, "default"),
             (2, Some((7, 100)), None, "door"),
+            (3, Some((7, 100)), Some("10.1.2.3"), "default"),
         ] {
             let address = address.map(|text| text.parse().expect(text));
             let found = profiles.of(&Principal { frontend, peer, address });

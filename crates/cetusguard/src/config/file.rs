@@ -14,7 +14,7 @@ pub(super) const FRONTEND_KEYS: [(&str, &str); 7] = [
     ("profile", "Everybody who uses this frontend has this profile."),
     ("socket-group", "As frontend-socket-group, for this one."),
     ("socket-mode", "As frontend-socket-mode, for this one."),
-    ("tls-cacert", "As frontend-tls-cacert; the three of one frontend go together."),
+    ("tls-cacert", "As frontend-tls-cacert, for this one."),
     ("tls-cert", "As frontend-tls-cert, for this one."),
     ("tls-key", "As frontend-tls-key, for this one."),
 ];
@@ -22,7 +22,7 @@ pub(super) const FRONTEND_KEYS: [(&str, &str); 7] = [
 /// What an entry of `profiles` may hold.
 pub(super) const PROFILE_KEYS: [(&str, &str); 4] = [
     ("clients", "Who has it: a list of `user: UID`, `group: GID` and `address: NETWORK`. One that fits is enough."),
-    ("no-builtin-rules", "As the option, for this profile."),
+    ("no-builtin-rules", "For this profile; what the option says where it is missing."),
     ("rules", "What these clients may call, one rule a line."),
     ("rules-file", "Files with rules, one a line."),
 ];
@@ -174,6 +174,15 @@ impl File {
                 for item in self.items(node, mistakes) {
                     let keys = CLIENT_KEYS.map(|(name, _)| name);
                     let conditions = self.keys(item, &keys, mistakes);
+                    if matches!(&item.value, Value::Nothing)
+                        || matches!(&item.value, Value::Map(pairs) if pairs.is_empty())
+                    {
+                        mistakes.push(self.wrong(
+                            item,
+                            "a client without a condition",
+                            "expected user, group or address",
+                        ));
+                    }
                     if conditions.len() > 1 {
                         let fix = "write each behind a dash of its own: one that fits is enough";
                         mistakes.push(self.wrong(item, "a client with several conditions", fix));
@@ -241,7 +250,14 @@ impl File {
             Value::Text(text, line) => {
                 vec![(text.clone(), Source::File(Spot { begins: *line, ..self.spot(node.at) }))]
             }
-            Value::Nothing => Vec::new(),
+            Value::Nothing => {
+                mistakes.push(self.wrong(node, &format!("{key} has no value"), "give it one, or leave it out"));
+                Vec::new()
+            }
+            Value::List(items) if items.is_empty() => {
+                mistakes.push(self.wrong(node, &format!("{key} has no value"), "give it one, or leave it out"));
+                Vec::new()
+            }
             Value::List(items) if many => {
                 items.iter().flat_map(|item| self.values(key, item, false, mistakes)).collect()
             }

@@ -10,7 +10,7 @@ use super::written::Source;
 use crate::tls;
 
 /// A frontend, and the profile that it names.
-type Named<'w> = (Frontend, Option<(&'w str, &'w Source)>);
+pub(super) type Named<'w> = (Frontend, Option<(&'w str, &'w Source)>);
 
 /// The paths of TLS files, as far as they are written.
 type Files<'w> = [Option<&'w str>; 3];
@@ -20,14 +20,15 @@ impl<'w> Reader<'w> {
     /// the default stands only where there is no other.
     pub(super) fn frontends(&mut self) -> Vec<Named<'w>> {
         let own = ["frontend-tls-cacert", "frontend-tls-cert", "frontend-tls-key"].map(|name| self.path(name));
-        let tls = self.frontend_tls(own.map(|file| file.map(|(path, _)| path)), "frontend-tls-");
+        let own = own.map(|file| file.map(|(path, _)| path));
+        let tls = self.frontend_tls(own, "frontend-tls-");
         let mode = self.read("frontend-socket-mode", read_mode).unwrap_or_default();
         let rights = SocketRights { mode, group: self.read("frontend-socket-group", read_group) };
         let entries = self.written.file().map(|file| file.frontends.as_slice()).unwrap_or_default();
         let mut of_file: Vec<Named<'w>> = Vec::new();
         for entry in entries {
             let Some((address, source)) = self.address_of(entry) else { continue };
-            let frontend = self.frontend(entry, address, tls.clone(), rights);
+            let frontend = self.frontend(entry, address, (tls.clone(), own), rights);
             if is_among(&frontend.address, &of_file) {
                 self.mistakes.push(Mistake::value(
                     source,
@@ -40,17 +41,29 @@ impl<'w> Reader<'w> {
         }
         let mut all: Vec<Named<'w>> = Vec::new();
         for (value, source) in self.written.all("frontend-addr") {
-            if *source == Source::Default && !of_file.is_empty() {
-                continue;
-            }
-            match Address::frontend(value) {
-                Ok(address) if is_among(&address, &all) => {
-                    self.mistakes.push(Mistake::value(source, "frontend-addr", value, "expected each address once"));
+            let expected = match Address::frontend(value) {
+                _ if *source == Source::Default && !entries.is_empty() => continue,
+                Ok(address) if is_among(&address, &of_file) => continue,
+                // Two lists of doors: one that was forgotten would stay open.
+                Ok(_) if !entries.is_empty() => {
+                    "expected it as an entry of frontends; an image sets it: CETUSGUARD_FRONTEND_ADDR= takes that back"
+                        .to_owned()
                 }
-                Ok(address) if is_among(&address, &of_file) => {}
-                Ok(address) => all.push((Frontend { address, tls: tls.clone(), rights }, None)),
-                Err(expected) => self.mistakes.push(Mistake::value(source, "frontend-addr", value, expected)),
-            }
+                Ok(address) if is_among(&address, &all) => "expected each address once".to_owned(),
+                Ok(address) => {
+                    all.push((Frontend { address, tls: tls.clone(), rights }, None));
+                    continue;
+                }
+                Err(expected) => expected,
+            };
+            self.mistakes.push(Mistake::value(source, "frontend-addr", value, expected));
+        }
+        let of_file_too = self.written.file().and_then(|file| file.option("frontend-addr")?.first());
+        if let Some((value, source)) = of_file_too
+            && self.written.one("frontend-addr").is_some_and(|(_, used)| matches!(used, Source::Env(_)))
+        {
+            let expected = "expected nothing: the environment says it; an image does, and CETUSGUARD_FRONTEND_ADDR= takes that back";
+            self.mistakes.push(Mistake::value(source, "frontend-addr", value, expected));
         }
         all.extend(of_file);
         all
@@ -73,11 +86,35 @@ impl<'w> Reader<'w> {
         &mut self,
         entry: &Entry,
         address: Address,
-        tls: Option<Arc<rustls::ServerConfig>>,
+        (tls, of_options): (Option<Arc<rustls::ServerConfig>>, Files<'_>),
         mut rights: SocketRights,
     ) -> Frontend {
+        let (is_tcp, is_unix) = (matches!(address, Address::Tcp { .. }), matches!(address, Address::Unix(_)));
+        for (key, has_no_use) in [
+            ("tls-cacert", !is_tcp),
+            ("tls-cert", !is_tcp),
+            ("tls-key", !is_tcp),
+            ("socket-mode", !is_unix),
+            ("socket-group", !is_unix),
+        ] {
+            if let Some((value, source)) = entry.one(key).filter(|_| has_no_use) {
+                let expected = if is_tcp {
+                    "expected none: it is for unix://"
+                } else {
+                    "expected none here: it is for tcp://, or for unix://"
+                };
+                self.mistakes.push(Mistake::value(source, key, value, expected));
+            }
+        }
         let files = ["tls-cacert", "tls-cert", "tls-key"].map(|key| entry.one(key).map(|(path, _)| path.as_str()));
-        let tls = if files.iter().any(Option::is_some) { self.frontend_tls(files, "tls-") } else { tls };
+        let tls = match files {
+            [None, None, None] => tls,
+            // A certificate of its own does not take back that clients have to show one.
+            [cacert, cert, key] => {
+                let [of_cacert, of_cert, of_key] = of_options;
+                self.frontend_tls([cacert.or(of_cacert), cert.or(of_cert), key.or(of_key)], "tls-")
+            }
+        };
         if let Some(mode) = self.value(entry, "socket-mode", read_mode) {
             rights.mode = mode;
         }

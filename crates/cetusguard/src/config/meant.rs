@@ -73,7 +73,7 @@ impl Config {
     /// Every mistake, not just the first.
     pub(crate) fn mean(written: &Written, mut mistakes: Vec<Mistake>) -> Result<Self, Mistakes> {
         let mut reader = Reader { written, mistakes: &mut mistakes, expressions: Expressions::default() };
-        let (frontends, named): (Vec<_>, Vec<_>) = reader.frontends().into_iter().unzip();
+        let frontends = reader.frontends();
         let backend = reader.read("backend-addr", Address::backend);
         let backend_tls = reader.backend_tls(backend.as_ref());
         let connections = reader.read("max-connections", read_count);
@@ -82,7 +82,8 @@ impl Config {
                 .map(|name| reader.read(name, read_time));
         let level = reader.read("log-level", log::Level::parse);
         let format = reader.read("log-format", log::Format::parse);
-        let profiles = reader.profiles(&named);
+        let profiles = reader.profiles(&frontends);
+        let frontends = frontends.into_iter().map(|(frontend, _)| frontend).collect();
         match (backend, connections, head, idle, drain, connect, answer, level, format, profiles) {
             (
                 Some(backend),

@@ -2,9 +2,12 @@
 
 use cetusguard_policy::rule::{self, RuleSet};
 use cetusguard_policy::{Profile, Profiles, Selector};
+use ipnet::IpNet;
 
 use super::Mistake;
+use super::address::Address;
 use super::file::Entry;
+use super::frontends::Named;
 use super::meant::{Reader, read_bool};
 use super::written::Source;
 
@@ -18,21 +21,19 @@ struct Draft<'f> {
 }
 
 impl Reader<'_> {
-    /// The profiles of the file, and the default one that the options make. `frontends` holds, for each frontend, the profile
-    /// that it names.
-    pub(super) fn profiles(&mut self, frontends: &[Option<(&str, &Source)>]) -> Option<Profiles> {
+    /// The profiles of the file, and the default one that the options make.
+    pub(super) fn profiles(&mut self, frontends: &[Named<'_>]) -> Option<Profiles> {
         let entries = self.written.file().map(|file| file.profiles.as_slice()).unwrap_or_default();
-        let mut drafts: Vec<Draft<'_>> = entries.iter().map(|entry| self.draft(entry)).collect();
-        for (index, named) in frontends.iter().enumerate() {
+        let mut drafts: Vec<Draft<'_>> = entries.iter().map(|entry| self.draft(entry, frontends)).collect();
+        let mut also = Vec::new();
+        for (index, (_, named)) in frontends.iter().enumerate() {
             let Some((name, source)) = named else { continue };
             match drafts.iter_mut().find(|draft| draft.entry.name == *name) {
                 Some(draft) => draft.selectors.push((Selector::Frontend(index), (*source).clone())),
-                None if *name == DEFAULT => {}
+                None if *name == DEFAULT => also.push(Selector::Frontend(index)),
                 None => {
-                    let fix = match entries.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>() {
-                        known if known.is_empty() => "there is none; write profiles: with one".to_owned(),
-                        known => format!("expected one of: {}", known.join(", ")),
-                    };
+                    let known = entries.iter().map(|entry| entry.name.as_str()).chain([DEFAULT]);
+                    let fix = format!("expected one of: {}", known.collect::<Vec<_>>().join(", "));
                     self.mistakes.push(Mistake::value(source, "profile", name, fix));
                 }
             }
@@ -45,16 +46,30 @@ impl Reader<'_> {
             let selectors = draft.selectors.into_iter().map(|(selector, _)| selector).collect();
             others.push((Profile { name: draft.entry.name.clone(), rules }, selectors));
         }
-        Some(Profiles::new(default, others))
+        Some(Profiles::new(default, also, others))
     }
 
-    fn draft<'f>(&mut self, entry: &'f Entry) -> Draft<'f> {
+    /// What selects a profile, apart from frontends. A selector that no client can meet is a mistake: those it was written for
+    /// would be somebody else.
+    fn draft<'f>(&mut self, entry: &'f Entry, frontends: &[Named<'_>]) -> Draft<'f> {
+        let open = |is_kind: fn(&Address) -> bool| {
+            frontends.iter().any(|(frontend, named)| {
+                named.is_none() && (is_kind(&frontend.address) || frontend.address == Address::Inherited)
+            })
+        };
+        let (by_peer, by_address) = (
+            open(|address| matches!(address, Address::Unix(_))),
+            open(|address| matches!(address, Address::Tcp { .. })),
+        );
         let mut selectors = Vec::new();
         for (key, (text, source)) in &entry.clients {
-            let number = text.parse::<u32>().map_err(|_| "expected a number");
             let selector = match *key {
-                "user" => number.map(Selector::User),
-                "group" => number.map(Selector::Group),
+                "user" | "group" if !by_peer => {
+                    Err("expected a Unix frontend without a profile, for such clients to use")
+                }
+                "address" if !by_address => Err("expected a TCP frontend without a profile, for such clients to use"),
+                "user" => number(text).map(Selector::User),
+                "group" => number(text).map(Selector::Group),
                 _ => network(text),
             };
             match selector {
@@ -77,7 +92,7 @@ impl Reader<'_> {
             } else if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
                 let fix = "expected letters, digits, dashes, dots and underscores";
                 wrong(format!("{name:?} is no name of a profile"), fix);
-            } else if draft.selectors.is_empty() {
+            } else if draft.selectors.is_empty() && draft.entry.clients.is_empty() {
                 let fix = "give it clients, or name it in an entry of frontends";
                 wrong(format!("nothing reaches the profile {name}"), fix);
             }
@@ -106,7 +121,8 @@ impl Reader<'_> {
     fn rules(&mut self, entry: Option<&Entry>) -> Option<RuleSet> {
         let all = |key: &'static str| entry.map_or_else(|| self.written.all(key), |entry| entry.all(key));
         let mut without = false;
-        if let Some((text, source)) = all("no-builtin-rules").first() {
+        let own = all("no-builtin-rules").first();
+        if let Some((text, source)) = own.or_else(|| self.written.all("no-builtin-rules").first()) {
             match read_bool(text) {
                 Ok(value) => without = value,
                 Err(expected) => {
@@ -143,13 +159,24 @@ impl Reader<'_> {
     }
 }
 
+/// What the kernel shows for every user and group that it cannot map.
+const OVERFLOW: u32 = 65534;
+
+fn number(text: &str) -> Result<u32, &'static str> {
+    match text.parse() {
+        Ok(OVERFLOW) => Err("expected another number: every user that the kernel cannot map is shown as 65534"),
+        Ok(number) => Ok(number),
+        Err(_) => Err("expected a number"),
+    }
+}
+
 /// An address is a network of one.
 fn network(text: &str) -> Result<Selector, &'static str> {
-    let net = text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from));
-    let net: ipnet::IpNet = net.map_err(|_| "expected an address or a network, as in 172.28.0.0/16 or fd00::/8")?;
-    if net.addr() == net.network() {
-        Ok(Selector::Network(net))
-    } else {
-        Err("expected a network without bits behind its prefix")
+    let net = text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+    let net: IpNet = net.map_err(|_| "expected an address or a network, as in 172.28.0.0/16 or fd00::/8")?;
+    match net {
+        IpNet::V6(six) if six.addr().to_ipv4_mapped().is_some() => Err("expected it as IPv4: so its clients are seen"),
+        _ if net.addr() != net.network() => Err("expected a network without bits behind its prefix"),
+        _ => Ok(Selector::Network(net)),
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::Mistake;
-use super::file::{File, Spot};
+use super::file::{Entry, File, Spot};
 use super::option::{Many, OPTIONS, Opt, nearest};
 
 /// Where a value was written.
@@ -70,16 +70,15 @@ impl Written {
     pub(crate) fn first_frontend(&self) -> (&str, [Option<&str>; 2]) {
         let option = |name| self.one(name).map(|(value, _)| value);
         let of_options = [option("frontend-tls-cert"), option("frontend-tls-key")];
-        let (address, source) = self.one("frontend-addr").unwrap_or(("", &Source::Default));
+        let (mut address, source) = self.one("frontend-addr").unwrap_or(("", &Source::Default));
         let entries = self.file.as_ref().map(|file| file.frontends.as_slice()).unwrap_or_default();
-        match entries.first() {
-            Some(entry) if *source == Source::Default => {
-                let own = |key| entry.one(key).map(|(value, _)| value.as_str());
-                let files = [own("tls-cert"), own("tls-key")];
-                (own("addr").unwrap_or_default(), if files[0].is_some() { files } else { of_options })
-            }
-            _ => (address, of_options),
+        let addr = |entry: &'_ Entry| entry.one("addr").map(|(value, _)| value.clone()).unwrap_or_default();
+        if let (Source::Default, Some((first, _))) = (source, entries.first().and_then(|entry| entry.one("addr"))) {
+            address = first;
         }
+        let own = entries.iter().find(|entry| addr(entry) == address);
+        let own = own.map(|entry| ["tls-cert", "tls-key"].map(|key| entry.one(key).map(|(value, _)| value.as_str())));
+        (address, own.filter(|files| files[0].is_some()).unwrap_or(of_options))
     }
 
     /// The configuration file, where there is one.

@@ -114,6 +114,9 @@ fn node<'i>(
     if anchor != 0 || tag || matches!(event, Event::Alias(_)) {
         return refuse("anchors, aliases and tags are not read here", "write the value out");
     }
+    if matches!(event, Event::Scalar(_, ScalarStyle::Folded, ..)) {
+        return refuse("a folded block joins lines that belong apart", "write | instead of >");
+    }
     let value = match event {
         Event::Scalar(text, style, ..) => scalar(&text, style, at),
         Event::SequenceStart(..) => {
@@ -136,7 +139,7 @@ fn scalar(text: &str, style: ScalarStyle, at: Place) -> Value {
     match style {
         ScalarStyle::Plain if matches!(text, "" | "~" | "null" | "Null" | "NULL") => Value::Nothing,
         // A block starts behind its mark, blank lines included.
-        ScalarStyle::Literal | ScalarStyle::Folded => {
+        ScalarStyle::Literal => {
             let blank = text.bytes().take_while(|byte| *byte == b'\n').count();
             Value::Text(text.to_owned(), at.line - blank.min(at.line - 1))
         }
@@ -206,6 +209,7 @@ mod tests {
     fn what_could_be_misread_is_refused_with_its_place() {
         for (text, at, what) in [
             ("a: 1\nb: 2\na: 3\n", "3:1", "stands twice, first on line 1"),
+            ("a: >\n  GET /x\n", "", "folded"),
             ("a: &x 1\nb: *x\n", "1:4", "anchors"),
             ("a: !!int 1\n", "1:4", "tags"),
             ("a: 1\n---\nb: 2\n", "3:1", "second document"),
