@@ -26,6 +26,9 @@ const LIMITS: [(&str, f64); 8] = [
 /// # Errors
 /// Where something cannot be counted: strace and valgrind have to be there.
 pub fn run(binary: &Path) -> Result<bool, Failure> {
+    if !(count::has("strace") && count::has("valgrind")) {
+        return Err("strace and valgrind count: apt-get install strace valgrind".into());
+    }
     let mut kept = true;
     for ((measure, limit), value) in LIMITS.iter().zip(values(binary)?) {
         let verdict = if value <= *limit { "ok" } else { "TOO MUCH" };

@@ -203,6 +203,12 @@ profiles:
         let told = mistakes(file);
         assert!(told.contains(what) && told.contains(fix), "{file}: {told}");
     }
+    // A wrong switch hides no wrong rule, and is told once.
+    let told = mistakes("no-builtin-rules: maybe\nrules: GET %NO%\nprofiles: {a: {clients: [{address: ::1}]}}\n");
+    assert!(
+        told.contains("no-builtin-rules is") && told.contains("unknown variable") && told.contains("2 mistakes"),
+        "{told}"
+    );
     assert!(mistakes("a: [1\n").contains("this is not YAML"));
     assert!(mistakes("- a\n").contains("this is no mapping"));
     assert!(mistakes("profiles: [a]\n").contains("profiles is no mapping"));
@@ -226,7 +232,7 @@ fn what_the_environment_opens_stays_no_secret() {
         assert!(
             code == Some(2)
                 && told.contains("frontend-addr is") | told.contains("FRONTEND_ADDR is")
-                && told.contains("CETUSGUARD_FRONTEND_ADDR= takes"),
+                && told.contains("CETUSGUARD_FRONTEND_ADDR= takes that back"),
             "{told}"
         );
         let proxy = start(&engine, &folder, file).env("CETUSGUARD_FRONTEND_ADDR", "").expect_frontend().start();

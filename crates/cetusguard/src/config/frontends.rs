@@ -12,6 +12,9 @@ use crate::tls;
 /// A frontend, and the profile that it names.
 pub(super) type Named<'w> = (Frontend, Option<(&'w str, &'w Source)>);
 
+/// Why there may be an address that nobody wrote.
+const IMAGE: &str = "the image sets CETUSGUARD_FRONTEND_ADDR, and an empty CETUSGUARD_FRONTEND_ADDR= takes that back";
+
 /// The paths of TLS files, as far as they are written.
 type Files<'w> = [Option<&'w str>; 3];
 
@@ -46,8 +49,7 @@ impl<'w> Reader<'w> {
                 Ok(address) if is_among(&address, &of_file) => continue,
                 // Two lists of doors: one that was forgotten would stay open.
                 Ok(_) if !entries.is_empty() => {
-                    "expected it as an entry of frontends; an image sets it: CETUSGUARD_FRONTEND_ADDR= takes that back"
-                        .to_owned()
+                    format!("expected it as an entry of frontends, or not at all; {IMAGE}")
                 }
                 Ok(address) if is_among(&address, &all) => "expected each address once".to_owned(),
                 Ok(address) => {
@@ -62,7 +64,7 @@ impl<'w> Reader<'w> {
         if let Some((value, source)) = of_file_too
             && self.written.one("frontend-addr").is_some_and(|(_, used)| matches!(used, Source::Env(_)))
         {
-            let expected = "expected nothing: the environment says it; an image does, and CETUSGUARD_FRONTEND_ADDR= takes that back";
+            let expected = format!("expected it here or in the environment, not in both; {IMAGE}");
             self.mistakes.push(Mistake::value(source, "frontend-addr", value, expected));
         }
         all.extend(of_file);
@@ -120,11 +122,6 @@ impl<'w> Reader<'w> {
         }
         rights.group = self.value(entry, "socket-group", read_group).or(rights.group);
         Frontend { address, tls, rights }
-    }
-
-    fn value<T>(&mut self, entry: &Entry, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
-        let (text, source) = entry.one(key)?;
-        read(text).map_err(|expected| self.mistakes.push(Mistake::value(source, key, text, expected))).ok()
     }
 
     fn frontend_tls(&mut self, files: Files<'_>, prefix: &str) -> Option<Arc<rustls::ServerConfig>> {

@@ -7,6 +7,7 @@ use cetusguard_policy::Profiles;
 use cetusguard_policy::rule::Expressions;
 
 use super::address::Address;
+use super::file::Entry;
 use super::written::{Source, Written};
 use super::{Mistake, Mistakes};
 use crate::log;
@@ -84,7 +85,7 @@ impl Config {
         let format = reader.read("log-format", log::Format::parse);
         let profiles = reader.profiles(&frontends);
         let frontends = frontends.into_iter().map(|(frontend, _)| frontend).collect();
-        match (backend, connections, head, idle, drain, connect, answer, level, format, profiles) {
+        match (backend, connections, head, idle, drain, connect, answer, level, format) {
             (
                 Some(backend),
                 Some(connections),
@@ -95,7 +96,6 @@ impl Config {
                 Some(answer),
                 Some(level),
                 Some(format),
-                Some(profiles),
             ) if mistakes.is_empty() => Ok(Self {
                 frontends,
                 backend,
@@ -121,6 +121,12 @@ impl<'a> Reader<'a> {
     pub(super) fn read<T>(&mut self, name: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let (value, source) = self.written.one(name)?;
         read(value).map_err(|expected| self.mistakes.push(Mistake::value(source, name, value, expected))).ok()
+    }
+
+    /// The value of a key of an entry of the file; `None` if there is none, or if it is wrong, which is then noted.
+    pub(super) fn value<T>(&mut self, entry: &Entry, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let (text, source) = entry.one(key)?;
+        read(text).map_err(|expected| self.mistakes.push(Mistake::value(source, key, text, expected))).ok()
     }
 
     pub(super) fn path(&self, name: &'static str) -> Option<(&'a str, &'a Source)> {

@@ -22,7 +22,7 @@ struct Draft<'f> {
 
 impl Reader<'_> {
     /// The profiles of the file, and the default one that the options make.
-    pub(super) fn profiles(&mut self, frontends: &[Named<'_>]) -> Option<Profiles> {
+    pub(super) fn profiles(&mut self, frontends: &[Named<'_>]) -> Profiles {
         let entries = self.written.file().map(|file| file.profiles.as_slice()).unwrap_or_default();
         let mut drafts: Vec<Draft<'_>> = entries.iter().map(|entry| self.draft(entry, frontends)).collect();
         let mut also = Vec::new();
@@ -39,14 +39,15 @@ impl Reader<'_> {
             }
         }
         self.check(&drafts);
-        let default = Profile { name: DEFAULT.to_owned(), rules: self.rules(None)? };
+        let bare = self.read("no-builtin-rules", read_bool).unwrap_or_default();
+        let default = Profile { name: DEFAULT.to_owned(), rules: self.rules(None, bare) };
         let mut others = Vec::new();
         for draft in drafts {
-            let rules = self.rules(Some(draft.entry))?;
+            let rules = self.rules(Some(draft.entry), bare);
             let selectors = draft.selectors.into_iter().map(|(selector, _)| selector).collect();
             others.push((Profile { name: draft.entry.name.clone(), rules }, selectors));
         }
-        Some(Profiles::new(default, also, others))
+        Profiles::new(default, also, others)
     }
 
     /// What selects a profile, apart from frontends. A selector that no client can meet is a mistake: those it was written for
@@ -114,25 +115,14 @@ impl Reader<'_> {
             }
         }
     }
-}
 
-impl Reader<'_> {
-    /// Built-in rules, then those written, then those of files: of one profile, or of the options.
-    fn rules(&mut self, entry: Option<&Entry>) -> Option<RuleSet> {
+    /// Built-in rules, then those written, then those of files: of one profile, or of the options. `bare` is what the option
+    /// says about the built-in ones.
+    fn rules(&mut self, entry: Option<&Entry>, bare: bool) -> RuleSet {
+        let own = entry.and_then(|entry| self.value(entry, "no-builtin-rules", read_bool));
         let all = |key: &'static str| entry.map_or_else(|| self.written.all(key), |entry| entry.all(key));
-        let mut without = false;
-        let own = all("no-builtin-rules").first();
-        if let Some((text, source)) = own.or_else(|| self.written.all("no-builtin-rules").first()) {
-            match read_bool(text) {
-                Ok(value) => without = value,
-                Err(expected) => {
-                    self.mistakes.push(Mistake::value(source, "no-builtin-rules", text, expected));
-                    return None;
-                }
-            }
-        }
         let mut texts: Vec<(String, usize, String)> = Vec::new();
-        if !without {
+        if !own.unwrap_or(bare) {
             texts.push(("built-in".to_owned(), 1, rule::BUILT_IN.to_owned()));
         }
         for (text, source) in all("rules") {
@@ -155,7 +145,7 @@ impl Reader<'_> {
                 Err(wrong) => self.mistakes.extend(wrong.into_iter().map(|wrong| Mistake::Rule(Box::new(wrong)))),
             }
         }
-        Some(RuleSet::new(rules))
+        RuleSet::new(rules)
     }
 }
 
