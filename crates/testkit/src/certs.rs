@@ -1,8 +1,12 @@
 //! Certificates for one test.
 
+use std::fmt;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, PublicKeyData, SanType,
+};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -10,10 +14,10 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::TempDir;
 
 /// A CA, a server and a client that it signed, and a client that it did not sign; as PEM files.
-#[derive(Debug)]
 pub struct Certs {
     /// The folder: `ca.pem`, `server.pem`, `server.key`, `client.pem`, `client.key`, `stranger.pem`, `stranger.key`.
     pub folder: TempDir,
+    ca: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Certs {
@@ -23,13 +27,44 @@ impl Certs {
     /// Never with these parameters.
     #[must_use]
     pub fn make() -> Self {
-        let folder = TempDir::new();
-        let ca = authority();
-        folder.write("ca.pem", &ca.pem());
-        leaf(&folder, &ca, "server", ExtendedKeyUsagePurpose::ServerAuth);
-        leaf(&folder, &ca, "client", ExtendedKeyUsagePurpose::ClientAuth);
-        leaf(&folder, &authority(), "stranger", ExtendedKeyUsagePurpose::ClientAuth);
-        Self { folder }
+        let certs = Self { folder: TempDir::new(), ca: authority() };
+        certs.folder.write("ca.pem", &certs.ca.pem());
+        certs.issue("server", "", &["localhost", "127.0.0.1"], ExtendedKeyUsagePurpose::ServerAuth, &certs.ca);
+        certs.client_named("client", "client", &["localhost", "127.0.0.1"]);
+        certs.issue("stranger", "client", &["localhost"], ExtendedKeyUsagePurpose::ClientAuth, &authority());
+        certs
+    }
+
+    /// Makes `FILE.pem` and `FILE.key` of a client with this common name and these alternative names: DNS names, IP addresses
+    /// and URIs. Returns its key (`SubjectPublicKeyInfo`, DER).
+    pub fn client_named(&self, file: &str, common_name: &str, names: &[&str]) -> Vec<u8> {
+        self.issue(file, common_name, names, ExtendedKeyUsagePurpose::ClientAuth, &self.ca)
+    }
+
+    fn issue(
+        &self,
+        file: &str,
+        common_name: &str,
+        names: &[&str],
+        purpose: ExtendedKeyUsagePurpose,
+        ca: &CertifiedIssuer<'static, KeyPair>,
+    ) -> Vec<u8> {
+        let key = KeyPair::generate().expect("a key");
+        let (uris, others): (Vec<&str>, _) = names.iter().partition(|name| name.contains("://"));
+        let others: Vec<&str> = others;
+        let mut params =
+            CertificateParams::new(others.iter().map(ToString::to_string).collect::<Vec<_>>()).expect("names");
+        let uris = uris.iter().map(|uri| SanType::URI((*uri).try_into().expect("a URI")));
+        params.subject_alt_names.extend(uris);
+        params.distinguished_name = DistinguishedName::new();
+        if !common_name.is_empty() {
+            params.distinguished_name.push(DnType::CommonName, common_name);
+        }
+        params.extended_key_usages = vec![purpose];
+        let certificate = params.signed_by(&key, ca).expect("a certificate");
+        self.folder.write(&format!("{file}.pem"), &certificate.pem());
+        self.folder.write(&format!("{file}.key"), &key.serialize_pem());
+        key.subject_public_key_info()
     }
 
     /// The path of one of the files.
@@ -62,17 +97,14 @@ impl Certs {
     }
 }
 
+impl fmt::Debug for Certs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Certs").field(&self.folder).finish()
+    }
+}
+
 fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a CA")
-}
-
-fn leaf(folder: &TempDir, ca: &CertifiedIssuer<'static, KeyPair>, name: &str, purpose: ExtendedKeyUsagePurpose) {
-    let key = KeyPair::generate().expect("a key");
-    let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("names");
-    params.extended_key_usages = vec![purpose];
-    let certificate = params.signed_by(&key, ca).expect("a certificate");
-    folder.write(&format!("{name}.pem"), &certificate.pem());
-    folder.write(&format!("{name}.key"), &key.serialize_pem());
 }

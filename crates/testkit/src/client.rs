@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use socket2::{Domain, Socket, Type};
 
 use crate::PATIENCE;
 
@@ -61,6 +62,22 @@ impl Client {
             None => Stream::Tcp(tcp(address)),
         };
         Self { stream: BufReader::new(stream) }
+    }
+
+    /// Connects to `tcp://HOST:PORT` from an address of one's own, such as another one of 127.0.0.0/8.
+    ///
+    /// # Panics
+    /// Where nobody listens.
+    #[must_use]
+    pub fn connect_from(source: &str, address: &str) -> Self {
+        let (source, target): (IpAddr, SocketAddr) = (
+            source.parse().expect("an address"),
+            address.trim_start_matches("tcp://").parse().expect("an address and a port"),
+        );
+        let socket = Socket::new(Domain::for_address(target), Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::new(source, 0).into()).expect("an address of this machine");
+        socket.connect(&target.into()).expect(address);
+        Self { stream: BufReader::new(Stream::Tcp(tuned(socket.into()))) }
     }
 
     /// Connects with TLS; the handshake happens with the first byte that is sent.
@@ -190,7 +207,10 @@ impl Client {
 }
 
 fn tcp(address: &str) -> TcpStream {
-    let stream = TcpStream::connect(address.trim_start_matches("tcp://")).expect(address);
+    tuned(TcpStream::connect(address.trim_start_matches("tcp://")).expect(address))
+}
+
+fn tuned(stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
     stream.set_nodelay(true).expect("no delay");
     stream

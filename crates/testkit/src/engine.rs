@@ -223,6 +223,15 @@ impl Link {
         }
     }
 
+    /// The writing end, for another thread.
+    ///
+    /// # Panics
+    /// Where no descriptor is left.
+    #[must_use]
+    pub fn writer(&self) -> UnixStream {
+        self.writer.try_clone().expect("a descriptor")
+    }
+
     /// Closes the writing half.
     pub fn finish(&mut self) {
         let _ = self.writer.shutdown(Shutdown::Write);

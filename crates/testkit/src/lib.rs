@@ -12,6 +12,7 @@
 
 mod certs;
 mod client;
+mod docker;
 mod engine;
 mod proxy;
 pub mod simulator;
@@ -19,6 +20,7 @@ mod temp;
 
 pub use certs::Certs;
 pub use client::{Client, Response};
+pub use docker::Docker;
 pub use engine::{Engine, Exchange, Link};
 pub use proxy::{Proxy, ProxyBuilder, Running};
 pub use temp::TempDir;
