@@ -2,7 +2,7 @@
 
 use cetusguard_bench::rule_sets;
 use cetusguard_policy::rule::{BUILT_IN, Expressions, RuleSet, parse_sharing};
-use cetusguard_policy::{Call, Profile, decide};
+use cetusguard_policy::{Call, Limits, Mode, Profile, decide};
 use divan::{Bencher, black_box};
 
 fn main() {
@@ -13,7 +13,8 @@ fn profile(rules: &str) -> Profile {
     let mut expressions = Expressions::default();
     let mut parsed = parse_sharing(&mut expressions, "bench", 1, rules).expect("valid rules");
     parsed.extend(parse_sharing(&mut expressions, "built-in", 1, BUILT_IN).expect("valid rules"));
-    Profile { name: "default".to_owned(), rules: RuleSet::new(parsed) }
+    let (limits, mode) = (Limits::default(), Mode::Enforce);
+    Profile { name: "default".to_owned(), rules: RuleSet::new(parsed), limits, mode }
 }
 
 fn set(rules: usize) -> String {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
@@ -23,7 +23,8 @@ const POOL_AGE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Backend {
     address: Address,
-    tls: Option<Arc<ClientConfig>>,
+    /// Changes when the configuration is read again.
+    tls: RwLock<Option<Arc<ClientConfig>>>,
     connect_limit: Duration,
     idle: Mutex<Vec<Idle>>,
 }
@@ -53,7 +54,7 @@ impl fmt::Display for Unreachable {
 impl Backend {
     /// An engine to which no connection has been made yet.
     pub(crate) fn new(address: Address, tls: Option<Arc<ClientConfig>>, connect_limit: Duration) -> Self {
-        Self { address, tls, connect_limit, idle: Mutex::new(Vec::new()) }
+        Self { address, tls: RwLock::new(tls), connect_limit, idle: Mutex::new(Vec::new()) }
     }
 
     /// A kept connection that is still good as far as anybody can tell, the one used last first.
@@ -74,6 +75,12 @@ impl Backend {
         if idle.len() < POOL_SIZE && stream.input.buffer.is_empty() {
             idle.push(Idle { stream, since: Instant::now() });
         }
+    }
+
+    /// From now on, connections are made with these certificates; kept ones were made with others and go.
+    pub(crate) fn renew(&self, tls: Option<Arc<ClientConfig>>) {
+        *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Closes connections that nobody has used for a while.
@@ -107,10 +114,11 @@ impl Backend {
             Address::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 tune(&stream)?;
-                let Some(tls) = &self.tls else { return Ok(stream.into()) };
+                let tls = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
+                let Some(tls) = tls else { return Ok(stream.into()) };
                 let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
                 let socket = SharedTcp::from(stream);
-                let stream = TlsConnector::from(Arc::clone(tls)).connect(name, socket.clone()).await?;
+                let stream = TlsConnector::from(tls).connect(name, socket.clone()).await?;
                 Ok(Duplex::tls(stream.into(), socket))
             }
             Address::Inherited => Err(io::ErrorKind::Unsupported.into()),

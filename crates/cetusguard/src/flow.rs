@@ -1,5 +1,6 @@
 //! The life of a request. `docs/life-of-a-request.md` tells it in the same words and order.
 
+mod admit;
 mod answer;
 mod audit;
 mod forward;
@@ -8,17 +9,20 @@ mod identify;
 mod listen;
 mod normalise;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use cetusguard_policy::{Profiles, Verdict, decide};
 use tokio::sync::watch;
 
 use crate::backend::Backend;
-use crate::config::meant::Limits;
+use crate::config::meant::{Config, Limits};
+use crate::engine::Containers;
+use crate::limiter::Limiter;
 use crate::log::Log;
 use crate::refusal::Refusal;
+use crate::tls;
+use admit::Admitted;
 use audit::{Ended, Record};
-use identify::Client;
 pub(crate) use listen::{Bound, Listeners, bind};
 use listen::{Conn, Pending};
 
@@ -26,18 +30,54 @@ use listen::{Conn, Pending};
 #[derive(Debug)]
 pub(crate) struct Proxy {
     /// The engine.
-    pub(crate) backend: Backend,
-    /// The rights of every client.
-    pub(crate) profiles: Profiles,
-    /// Time and size.
-    pub(crate) limits: Limits,
+    pub(crate) backend: Arc<Backend>,
+    /// Who is behind an address.
+    pub(crate) containers: Arc<Containers>,
+    /// What clients have asked for lately.
+    pub(crate) limiter: Limiter,
     /// Where records go.
     pub(crate) log: Log,
     /// Becomes true when the program is asked to stop.
     pub(crate) stopping: watch::Receiver<bool>,
+    /// Who may do what, at this moment.
+    pub(crate) settings: RwLock<Arc<Settings>>,
+}
+
+/// What holds until the configuration is read again. Whoever has begun under one goes on under it.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// The rights of every client.
+    pub(crate) profiles: Profiles,
+    /// Time and size.
+    pub(crate) limits: Limits,
+    /// What is spoken beneath HTTP, by frontend.
+    pub(crate) tls: Vec<Option<tls::Server>>,
+}
+
+impl From<Config> for Settings {
+    fn from(config: Config) -> Self {
+        let tls = config.frontends.into_iter().map(|frontend| frontend.tls).collect();
+        Self { profiles: config.profiles, limits: config.limits, tls }
+    }
 }
 
 impl Proxy {
+    /// What holds now.
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Bounds in time and size, as they are now.
+    fn limits(&self) -> Limits {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).limits
+    }
+
+    /// Other rights for everything that begins from now on.
+    pub(crate) fn renew(&self, settings: Settings) {
+        self.containers.want(settings.profiles.by_container());
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
     /// Waits until the program is asked to stop.
     fn stop(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut stopping = self.stopping.clone();
@@ -73,17 +113,16 @@ impl From<Refusal> for End {
 /// Serves one client's connection until either side has enough of it.
 async fn serve(pending: Pending, proxy: Arc<Proxy>) {
     let Some(mut conn) = pending.open(&proxy).await else { return };
-    let client = identify::identify(&conn, &proxy);
-    while exchange(&mut conn, &client, &proxy).await == Next::KeepAlive {}
+    while exchange(&mut conn, &proxy).await == Next::KeepAlive {}
 }
 
 /// One request and its answer, or its refusal; one record in the log either way.
-async fn exchange(conn: &mut Conn, client: &Client, proxy: &Proxy) -> Next {
+async fn exchange(conn: &mut Conn, proxy: &Proxy) -> Next {
     if !conn.wait_for_request(proxy).await {
         return Next::Close;
     }
-    let mut record = Record::open(client, &proxy.log);
-    match journey(conn, client, proxy, &mut record).await {
+    let mut record = Record::open(conn.peer(), &proxy.log);
+    match journey(conn, proxy, &mut record).await {
         Ok(next) => next,
         Err(End::Cut(ended)) => {
             record.end(ended);
@@ -94,16 +133,20 @@ async fn exchange(conn: &mut Conn, client: &Client, proxy: &Proxy) -> Next {
 }
 
 /// The steps from the first byte of a request to the last byte of its answer. Each takes what only the one before it makes.
-async fn journey(conn: &mut Conn, client: &Client, proxy: &Proxy, record: &mut Record<'_>) -> Result<Next, End> {
+async fn journey(conn: &mut Conn, proxy: &Proxy, record: &mut Record<'_>) -> Result<Next, End> {
     let head = conn.read_head(proxy).await?;
     record.received(&head);
     let (call, message) = normalise::normalise(head, conn)?;
+    let client = identify::identify(conn, proxy).await?;
+    record.identified(&client);
+    let entry = admit::enter(&call, &message, &client, proxy)?;
     let permit = match decide(call, &client.profile) {
-        Verdict::Allow(permit) => Arc::new(permit),
+        Verdict::Allow(permit) => permit,
         Verdict::Deny(denial) => return Err(Refusal::Denied(Box::new(denial)).into()),
     };
-    record.permitted(&permit);
-    let answered = forward::forward(&permit, &message, conn, proxy, record).await?;
+    let admitted = Arc::new(Admitted::new(permit, entry));
+    record.admitted(&admitted);
+    let answered = forward::forward(&admitted, &message, conn, proxy, record).await?;
     // The answer may last for days, and needs none of the headers.
     drop(message);
     if answered.is_tunnel() {

@@ -3,11 +3,15 @@
 //! The library is the program; it exists so that tests can reach the tables from which help and documentation are made.
 
 mod backend;
+mod certificate;
 pub mod command;
 pub mod config;
+mod engine;
 mod flow;
+mod limiter;
 mod log;
 mod memory;
 mod refusal;
+mod reload;
 mod tls;
 mod wire;

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -105,13 +106,15 @@ const BATCH: usize = 64 << 10;
 /// Where records go. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
-    settings: Settings,
+    format: Format,
     queue: Arc<Queue>,
 }
 
 /// What lies between those who log and the writer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
+    /// The least important level that is written: a [`Level`] as its number.
+    level: AtomicU8,
     waiting: Mutex<Waiting>,
     /// Told of the first record that waits, of a full batch, and of the end.
     news: Condvar,
@@ -151,25 +154,31 @@ impl Log {
     /// # Errors
     /// Where the system has no thread left.
     pub(crate) fn start(settings: Settings) -> std::io::Result<(Self, Writer)> {
-        let queue = Arc::new(Queue::default());
+        let (level, waiting, news) = (AtomicU8::new(settings.level as u8), Mutex::default(), Condvar::new());
+        let queue = Arc::new(Queue { level, waiting, news });
         let own = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
             .name("log".to_owned())
             .stack_size(64 << 10)
-            .spawn(move || own.write_out(settings))?;
-        Ok((Self { settings, queue: Arc::clone(&queue) }, Writer { thread, queue }))
+            .spawn(move || own.write_out(settings.format))?;
+        Ok((Self { format: settings.format, queue: Arc::clone(&queue) }, Writer { thread, queue }))
     }
 
     /// Whether a record of this level would be written.
     #[must_use]
     pub(crate) fn takes(&self, level: Level) -> bool {
-        level <= self.settings.level
+        level as u8 <= self.queue.level.load(Relaxed)
+    }
+
+    /// Changes the least important level that is written.
+    pub(crate) fn set_level(&self, level: Level) {
+        self.queue.level.store(level as u8, Relaxed);
     }
 
     /// Begins a record.
     #[must_use]
     pub(crate) fn line(&self, level: Level, message: &str) -> Line {
-        Line::new(self.settings, level, message)
+        Line::new(self.format, level, message)
     }
 
     /// Hands a record to the writer, unless its level is not wanted.
@@ -207,7 +216,7 @@ impl Queue {
     }
 
     /// Writes until the end is told and nothing is left.
-    fn write_out(&self, settings: Settings) {
+    fn write_out(&self, format: Format) {
         let mut batch = Vec::new();
         loop {
             let idle = self.news.wait_while(self.lock(), |waiting| waiting.bytes.is_empty() && !waiting.closed);
@@ -222,7 +231,7 @@ impl Queue {
             let lost = std::mem::take(&mut waiting.lost);
             drop(waiting);
             if lost > 0 {
-                let line = Line::new(settings, Level::Warning, "log records lost: the reader of the log is too slow");
+                let line = Line::new(format, Level::Warning, "log records lost: the reader of the log is too slow");
                 batch.extend_from_slice(line.number("count", lost).finish().as_bytes());
             }
             let mut out = std::io::stdout();
@@ -243,8 +252,8 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    fn new(settings: Settings, level: Level, message: &str) -> Self {
-        let mut line = Self { level, format: settings.format, text: String::with_capacity(512) };
+    fn new(format: Format, level: Level, message: &str) -> Self {
+        let mut line = Self { level, format, text: String::with_capacity(512) };
         if line.format == Format::Json {
             line.text.push('{');
         }

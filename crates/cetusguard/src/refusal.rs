@@ -1,11 +1,14 @@
 //! Everything that can end a request, and the one place that turns it into a response.
 
 use std::fmt;
+use std::time::Duration;
 
-use cetusguard_policy::{Call, Denial, Malformed};
+use cetusguard_policy::{Ambiguous, Call, Denial, Malformed, Profile};
 use tokio::io::AsyncWriteExt;
 
 use crate::backend::Unreachable;
+use crate::engine::Unknown;
+use crate::limiter::Reached;
 use crate::log::Level;
 use crate::wire::{HeadError, Output};
 
@@ -22,6 +25,14 @@ pub(crate) enum Refusal {
     Line(Malformed),
     /// The body's chunked coding cannot be read in one way only.
     Body,
+    /// The engine does not say who is calling.
+    UnknownClient(Unknown),
+    /// Two profiles are for this client.
+    Ambiguous(Ambiguous),
+    /// The container that opened the connection is gone.
+    OtherContainer,
+    /// The client has reached a limit of its profile.
+    Limited(Limited),
     /// The rules do not allow it.
     Denied(Box<Denial>),
     /// The engine cannot be reached.
@@ -32,6 +43,83 @@ pub(crate) enum Refusal {
     EngineGarbage,
     /// The engine accepted the request and stayed silent.
     EngineSilent,
+}
+
+/// A limit of a profile, and who has reached it.
+#[derive(Debug)]
+pub(crate) struct Limited {
+    profile: String,
+    limit: Limit,
+}
+
+#[derive(Debug)]
+enum Limit {
+    Agent(String),
+    Count(Reached),
+}
+
+impl Limited {
+    /// A user agent that is not let in.
+    pub(crate) fn agent(agent: &str, profile: &Profile) -> Self {
+        // As much of it as anybody wants to read.
+        let agent = agent[..agent.floor_char_boundary(128)].to_owned();
+        Self { profile: profile.name.clone(), limit: Limit::Agent(agent) }
+    }
+
+    /// Too many requests.
+    pub(crate) fn count(reached: Reached, profile: &Profile) -> Self {
+        Self { profile: profile.name.clone(), limit: Limit::Count(reached) }
+    }
+
+    fn row(&self) -> (u16, &'static str, Level) {
+        match self.limit {
+            Limit::Agent(_) => (403, "user_agent", Level::Warning),
+            Limit::Count(Reached::Rate(_)) => (429, "rate_limit", Level::Warning),
+            Limit::Count(Reached::Requests(_)) => (429, "max_requests", Level::Warning),
+            Limit::Count(Reached::Streams(_)) => (429, "max_streams", Level::Warning),
+        }
+    }
+
+    /// When it may be worth another try.
+    fn retry_after(&self) -> Option<Duration> {
+        match self.limit {
+            Limit::Agent(_) => None,
+            Limit::Count(Reached::Rate(wait)) => Some(wait),
+            Limit::Count(Reached::Requests(_) | Reached::Streams(_)) => Some(Duration::from_secs(1)),
+        }
+    }
+}
+
+impl fmt::Display for Limited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { profile, limit } = self;
+        match limit {
+            Limit::Agent(agent) => write!(
+                f,
+                "profile {profile} does not let the user agent {agent:?} in; see its user-agents and user-agents-denied"
+            ),
+            Limit::Count(Reached::Rate(wait)) => {
+                let wait = seconds(*wait);
+                write!(
+                    f,
+                    "this client asks too often for profile {profile}; try again in {wait} s, or raise its rate-limit"
+                )
+            }
+            Limit::Count(Reached::Requests(limit)) => write!(
+                f,
+                "this client has {limit} requests under way, as many as profile {profile} allows; wait for one, or raise its max-requests"
+            ),
+            Limit::Count(Reached::Streams(limit)) => write!(
+                f,
+                "this client has {limit} streams open, as many as profile {profile} allows; end one, or raise its max-streams"
+            ),
+        }
+    }
+}
+
+/// Whole seconds, as `Retry-After` has them (RFC 9110 §10.2.3).
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 impl Refusal {
@@ -45,6 +133,11 @@ impl Refusal {
             Self::Line(Malformed::TooLong) => (431, "path_too_long", Level::Warning),
             Self::Line(_) => (400, "malformed_target", Level::Warning),
             Self::Body => (400, "malformed_body", Level::Warning),
+            Self::UnknownClient(Unknown::Contested) => (403, "contested_address", Level::Warning),
+            Self::UnknownClient(Unknown::Untold(_)) => (502, "unknown_client", Level::Error),
+            Self::Ambiguous(_) => (403, "ambiguous_client", Level::Warning),
+            Self::OtherContainer => (403, "other_container", Level::Warning),
+            Self::Limited(limited) => limited.row(),
             Self::Denied(denial) => (403, denial.reason.code(), Level::Warning),
             Self::Unreachable(_) => (502, "engine_unreachable", Level::Error),
             Self::EngineClosed => (502, "engine_closed", Level::Error),
@@ -86,8 +179,13 @@ impl Refusal {
             false => format!("{}\n", serde_json::json!({ "message": format!("cetusguard: {self}") })),
         };
         let connection = if close { "Connection: close\r\n" } else { "" };
+        let retry = match self {
+            Self::Limited(limited) => limited.retry_after(),
+            _ => None,
+        };
+        let retry = retry.map(|wait| format!("Retry-After: {}\r\n", seconds(wait))).unwrap_or_default();
         let response = format!(
-            "HTTP/1.1 {status} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{connection}\r\n{body}",
+            "HTTP/1.1 {status} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{retry}{connection}\r\n{body}",
             phrase(status),
             body.len()
         );
@@ -101,6 +199,7 @@ const fn phrase(status: u16) -> &'static str {
         400 => "Bad Request",
         403 => "Forbidden",
         408 => "Request Timeout",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         502 => "Bad Gateway",
         _ => "Gateway Timeout",
@@ -116,6 +215,15 @@ impl fmt::Display for Refusal {
             Self::SlowBody => f.write_str("the request's body did not arrive in time"),
             Self::Line(malformed) => malformed.fmt(f),
             Self::Body => f.write_str("the request's chunked body is malformed, or has extensions or trailers"),
+            Self::UnknownClient(unknown) => unknown.fmt(f),
+            Self::Ambiguous(Ambiguous { profiles: [one, other] }) => write!(
+                f,
+                "this client is one of profile {one} and of profile {other}; make their clients distinct, or give it a socket of its own"
+            ),
+            Self::OtherContainer => {
+                f.write_str("the container that opened this connection no longer has its address; connect again")
+            }
+            Self::Limited(limited) => limited.fmt(f),
             Self::Denied(denial) => denial.fmt(f),
             Self::Unreachable(unreachable) => unreachable.fmt(f),
             Self::EngineClosed => {

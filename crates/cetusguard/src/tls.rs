@@ -11,22 +11,32 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, S
 
 use crate::config::read_text;
 
+/// What a TCP frontend speaks.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    /// For the handshake.
+    pub(crate) config: Arc<ServerConfig>,
+    /// The certificates of those who may sign clients' ones, where clients have to show one.
+    pub(crate) clients: Option<Arc<Vec<CertificateDer<'static>>>>,
+}
+
 /// What a TCP frontend speaks: TLS 1.2 and 1.3; with a CA, clients must show a certificate that it signed.
-pub(crate) fn server(cert: &str, key: &str, cacert: Option<&str>) -> Result<Arc<ServerConfig>, String> {
+pub(crate) fn server(cert: &str, key: &str, cacert: Option<&str>) -> Result<Server, String> {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())?;
-    let builder = match cacert {
-        None => builder.with_no_client_auth(),
+    let (builder, clients) = match cacert {
+        None => (builder.with_no_client_auth(), None),
         Some(cacert) => {
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(cacert)?), provider()).build();
-            builder.with_client_cert_verifier(verifier.map_err(|error| format!("{cacert}: {error}"))?)
+            let verifier = verifier.map_err(|error| format!("{cacert}: {error}"))?;
+            (builder.with_client_cert_verifier(verifier), Some(Arc::new(chain(cacert)?)))
         }
     };
     let mut config =
         builder.with_single_cert(chain(cert)?, private_key(key)?).map_err(|error| mismatch(cert, key, &error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(Server { config: Arc::new(config), clients })
 }
 
 /// What the backend speaks: the engine's certificate is checked with the CA, ours is shown where there is one.

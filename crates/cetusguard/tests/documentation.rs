@@ -77,9 +77,18 @@ fn tests_that_the_documentation_names_exist() {
 /// Links between the pages lead somewhere.
 #[test]
 fn links_lead_to_files() {
-    for page in
-        ["README.md", "SECURITY.md", "CONTRIBUTING.md", "docs/rules.md", "docs/migration.md", "docs/threat-model.md"]
-    {
+    for page in [
+        "README.md",
+        "SECURITY.md",
+        "CONTRIBUTING.md",
+        "docs/rules.md",
+        "docs/migration.md",
+        "docs/threat-model.md",
+        "docs/profiles.md",
+        "docs/configuration.md",
+        "docs/life-of-a-request.md",
+        "docs/performance.md",
+    ] {
         let folder = Path::new(page).parent().expect("a page");
         let text: String = read(page).lines().filter(|line| !line.starts_with("| `%")).collect();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

@@ -85,13 +85,16 @@ frontend-addr: [tcp://127.0.0.1:0, 'unix://DIR/a.sock']
 #[test]
 fn each_frontend_has_its_own_tls_and_rights() {
     let (engine, folder, certs) = (Engine::ok(), TempDir::new(), Certs::make());
+    let user = folder.path().metadata().expect("a folder").uid();
+    // Only root may give a file away.
+    let owner = if user == 0 { 12345 } else { user };
     let file = format!(
         "frontend-socket-mode: '0600'
 frontends:
 - {{addr: 'tcp://127.0.0.1:0', tls-cert: {}, tls-key: {}}}
 - {{addr: 'tcp://127.0.0.2:0'}}
 - {{addr: 'unix://DIR/a.sock'}}
-- {{addr: 'unix://DIR/b.sock', socket-mode: '0666'}}
+- {{addr: 'unix://DIR/b.sock', socket-mode: '0666', socket-owner: {owner}}}
 ",
         certs.file("server.pem"),
         certs.file("server.key")
@@ -104,8 +107,9 @@ frontends:
     assert!(proxy.logged(&["listening", "127.0.0.1"]).contains("tls=on"));
     assert!(proxy.logged(&["listening", "127.0.0.2"]).contains("tls=off"));
     assert_eq!(status(&proxy, "127.0.0.2", "GET /_ping"), 200);
-    for (name, want) in [("a.sock", 0o600), ("b.sock", 0o666)] {
-        assert_eq!(folder.path().join(name).metadata().expect(name).mode() & 0o777, want, "{name}");
+    for (name, mode, uid) in [("a.sock", 0o600, user), ("b.sock", 0o666, owner)] {
+        let meta = folder.path().join(name).metadata().expect(name);
+        assert_eq!((meta.mode() & 0o777, meta.uid()), (mode, uid), "{name}");
     }
     // The health check asks the first frontend, with its certificate.
     let path = folder.file("config.yaml");
@@ -143,7 +147,7 @@ frontends:
 profiles:
   nobody: {rules: GET /events}
   one: {clients: [{user: 1}, {address: 10.0.0.0/8}]}
-  two: {clients: [{user: 1}, {address: 10.1.0.0/16}, {user: x}, {address: 10.0.0.1/8}, {user: 2, group: 2}]}
+  two: {clients: [{user: 1}, {address: 10.1.0.0/16}, {user: x}, {address: 10.0.0.1/8}, {user: 2, container: x}]}
   default: {clients: [{user: 3}]}
   rules:
     clients: [{user: 4}]
@@ -165,9 +169,9 @@ profiles:
         ("11:40", "these clients are the profile one's as well", "each client has one profile"),
         ("11:61", "user is \"x\"", "expected a number"),
         ("11:75", "address is \"10.0.0.1/8\"", "without bits behind its prefix"),
-        ("11:88", "a client with several conditions", "behind a dash of its own"),
+        ("11:88", "conditions that are about different things", "behind a dash of their own"),
         ("12:3", "the profile default is made by the options", "rules and rules-file"),
-        ("18:5", "unknown variable %API_PREFIX_CONTAINER%", "%API_PREFIX_CONTAINERS%"),
+        ("18:11", "unknown variable %API_PREFIX_CONTAINER%", "%API_PREFIX_CONTAINERS%"),
     ] {
         let found = told
             .split("error: ")
@@ -183,7 +187,7 @@ profiles:
         ("frontends: [{addr: 'tcp://:1', profile: }]\n", "profile has no value", "leave it out"),
         ("rules:\nlog-level: 7\n", "rules has no value", "leave it out"),
         ("frontend-addr: []\n", "frontend-addr has no value", "leave it out"),
-        ("profiles: {a: {clients: [{}]}}\n", "a client without a condition", "expected user"),
+        ("profiles: {a: {clients: [{}]}}\n", "a client without a condition", "expected one of: address"),
         // Nobody could be such a client, and those who were meant would have other rights.
         ("profiles: {a: {clients: [{user: 1}]}}\n", "user is \"1\"", "a Unix frontend without a profile"),
         (
@@ -197,6 +201,16 @@ profiles:
             "another number",
         ),
         ("profiles: {a: {clients: [{address: '::ffff:10.0.0.0/104'}]}}\n", "address is", "expected it as IPv4"),
+        ("profiles: {a: {clients: [{cert-cn: x}]}}\n", "cert-cn is \"x\"", "a TLS frontend with tls-cacert"),
+        ("profiles: {a: {clients: [{label: x}]}}\n", "label is \"x\"", "KEY=PATTERN"),
+        (
+            "profiles: {a: {clients: [{container: web-*}]}, b: {clients: [{container: '*-1'}]}}\n",
+            "these clients are the profile a's as well",
+            "make them distinct",
+        ),
+        ("profiles: {a: {clients: [{user: 1}], mode: on}}\n", "mode is \"on\"", "enforce or audit"),
+        ("profiles: {a: {clients: [{address: ::1}], rate-limit: 5}}\n", "rate-limit is \"5\"", "as in 20/s"),
+        ("max-streams: 0\n", "max-streams is \"0\"", "from 1 to 1000000, or none"),
         // Two lists of doors: one that was forgotten would stay open.
         ("frontend-addr: tcp://:1\nfrontends: [{addr: 'tcp://:2'}]\n", "frontend-addr is", "as an entry of frontends"),
     ] {
@@ -275,6 +289,31 @@ frontend-tls-key: {key}
     let (code, _, why) = check.run();
     assert!(code == Some(1) && why.contains("certificate"), "{why}");
     assert_eq!(status(&proxy, "a.sock", "GET /_ping"), 403);
+}
+
+/// A hundred services with twenty rules each, which differ in what they are about.
+#[test]
+fn a_hundred_profiles_are_small() {
+    use std::fmt::Write as _;
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let mut file = "frontend-addr: tcp://127.0.0.1:0\nprofiles:\n".to_owned();
+    for profile in 0..100 {
+        let _ = writeln!(file, "  p{profile}:\n    clients: [{{address: 127.0.{profile}.2}}]\n    rules: |");
+        for (rule, word) in ["json", "logs", "top", "stats", "changes"].iter().cycle().take(20).enumerate() {
+            let _ = writeln!(file, "      GET %API_PREFIX_CONTAINERS%/app-{profile}-{rule}[a-z0-9_.-]*/{word}");
+        }
+    }
+    let proxy = start(&engine, &folder, &file).expect_frontend().start();
+    for profile in [0, 50, 99] {
+        let ask =
+            |path: &str| Client::connect_from(&format!("127.0.{profile}.2"), proxy.address()).request(path).status;
+        let own = ask(&format!("GET /v1.43/containers/app-{profile}-2-x/top"));
+        let other = ask(&format!("GET /v1.43/containers/app-{}-2-x/top", profile + 1));
+        assert_eq!((own, other), (200, 403), "{profile}");
+    }
+    // Five that an idle one may have, and sixteen for the profiles.
+    let resident = proxy.memory("VmRSS");
+    assert!(resident < (5 + 16) << 10, "{resident} KiB");
 }
 
 /// What the page shows can be started as it stands.

@@ -63,13 +63,13 @@ fn one_file_is_unsafe() {
 #[test]
 fn steps_use_earlier_steps_only() {
     // In the order of the journey; the record accompanies all of it, connections are there before and after.
-    let order = ["audit", "identify", "listen", "normalise", "forward", "answer", "hijack"];
+    let order = ["audit", "listen", "normalise", "identify", "admit", "forward", "answer", "hijack"];
     for (name, text) in sources("crates/cetusguard/src/flow") {
         let step = name.trim_start_matches("crates/cetusguard/src/flow/").trim_end_matches(".rs");
         let Some(place) = order.iter().position(|known| *known == step) else { continue };
         for later in &order[place + 1..] {
-            // Who a client is comes from its connection; the record names both.
-            if matches!((step, *later), ("identify", "listen") | ("audit", "identify")) {
+            // A connection remembers whose it is; the record names who it was and what was admitted.
+            if matches!((step, *later), ("listen", "identify") | ("audit", "identify" | "admit")) {
                 continue;
             }
             assert!(
@@ -90,7 +90,7 @@ fn each_power_has_one_place() {
         ("TcpStream::connect", &["crates/cetusguard/src/backend.rs"]),
         // A frontend also looks whether somebody listens on its socket's path already.
         ("UnixStream::connect", &["crates/cetusguard/src/backend.rs", "crates/cetusguard/src/flow/listen/sockets.rs"]),
-        ("backend.connect", &["crates/cetusguard/src/flow/forward.rs"]),
+        ("backend.connect", &["crates/cetusguard/src/flow/forward.rs", "crates/cetusguard/src/engine/mod.rs"]),
         ("backend.kept", &["crates/cetusguard/src/flow/forward.rs"]),
         // Error responses.
         ("\"message\"", &["crates/cetusguard/src/refusal.rs"]),

@@ -1,52 +1,312 @@
 //! Who is calling, as far as it is proven, and what tells one client from another.
 
-use core::net::IpAddr;
+use core::cmp::Reverse;
+use core::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
-/// What is known of a client once it has connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use crate::pattern::Pattern;
+
+/// What is known of a client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Principal {
     /// The frontend that it used, by its place in the configuration.
     pub frontend: usize,
+    /// The certificate that it has shown and proven to own.
+    pub certificate: Option<Arc<Certificate>>,
     /// User and group of the process at the other end of a Unix socket.
     pub peer: Option<(u32, u32)>,
+    /// The container that it calls from.
+    pub container: Option<Arc<Container>>,
     /// Where it calls from, IPv4 as such even on a socket for both families.
     pub address: Option<IpAddr>,
 }
 
-/// What a client has to be or to have for a profile to be its own. The order is the one in which they are asked: what is
-/// harder to come by goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Selector {
+/// What a verified certificate says of its owner.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificate {
+    /// The common name of its subject, where there is exactly one.
+    pub common_name: Option<String>,
+    /// DNS names among its alternative names.
+    pub dns: Vec<String>,
+    /// IP addresses among its alternative names.
+    pub ip: Vec<IpAddr>,
+    /// URIs among its alternative names.
+    pub uri: Vec<String>,
+    /// SHA-256 of its public key (`SubjectPublicKeyInfo`, DER).
+    pub pin: [u8; 32],
+}
+
+/// What the engine says of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Container {
+    /// Its full identifier.
+    pub id: String,
+    /// Its name, without a slash.
+    pub name: String,
+    /// Its labels: those of its image too.
+    pub labels: Vec<(String, String)>,
+}
+
+/// The one whom limits count: what is hardest to change about a client.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// The owner of a key.
+    Key([u8; 32]),
+    /// A user and group at a frontend.
+    Peer(usize, Option<(u32, u32)>),
+    /// A container.
+    Container(String),
+    /// An IPv4 address, or the /64 network of an IPv6 one: one machine may use all of it.
+    Address(IpAddr),
+}
+
+impl Principal {
+    /// The one whom limits count.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        match (&self.certificate, &self.container, self.address) {
+            (Some(certificate), _, _) => Subject::Key(certificate.pin),
+            (None, Some(container), _) => Subject::Container(container.id.clone()),
+            (None, None, Some(IpAddr::V6(address))) => {
+                let [a, b, c, d, ..] = address.segments();
+                Subject::Address(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
+            }
+            (None, None, Some(address)) => Subject::Address(address),
+            (None, None, None) => Subject::Peer(self.frontend, self.peer),
+        }
+    }
+}
+
+/// Something that a client has to be or to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
     /// It uses this frontend.
     Frontend(usize),
+    /// The common name of its certificate.
+    CommonName(Pattern),
+    /// A DNS name of its certificate.
+    DnsName(Pattern),
+    /// An IP address of its certificate.
+    IpName(IpAddr),
+    /// A URI of its certificate.
+    Uri(Pattern),
+    /// The SHA-256 of its public key.
+    Pin([u8; 32]),
     /// It runs as this user.
     User(u32),
     /// It runs with this group.
     Group(u32),
+    /// The name of its container.
+    Name(Pattern),
+    /// A label of its container, and the value of it.
+    Label(String, Pattern),
     /// It calls from this network.
     Network(IpNet),
 }
 
-impl Selector {
-    /// Whether it is about this client.
+/// What a condition is about. The order is the one in which selectors are asked: what is harder to come by goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The socket that it used.
+    Frontend,
+    /// The certificate that it showed.
+    Certificate,
+    /// The process at the other end of a Unix socket.
+    Peer,
+    /// The container behind its address.
+    Container,
+    /// Its address.
+    Address,
+}
+
+impl Condition {
+    /// What it is about.
     #[must_use]
-    pub fn matches(&self, client: &Principal) -> bool {
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Frontend(_) => Kind::Frontend,
+            Self::CommonName(_) | Self::DnsName(_) | Self::IpName(_) | Self::Uri(_) | Self::Pin(_) => Kind::Certificate,
+            Self::User(_) | Self::Group(_) => Kind::Peer,
+            Self::Name(_) | Self::Label(..) => Kind::Container,
+            Self::Network(_) => Kind::Address,
+        }
+    }
+
+    fn holds_for(&self, client: &Principal) -> bool {
+        let shown = |holds: &dyn Fn(&Certificate) -> bool| client.certificate.as_deref().is_some_and(holds);
+        let runs = |holds: &dyn Fn(&Container) -> bool| client.container.as_deref().is_some_and(holds);
         match self {
             Self::Frontend(frontend) => client.frontend == *frontend,
+            Self::CommonName(name) => shown(&|own| own.common_name.as_deref().is_some_and(|own| name.fits(own))),
+            // Names of hosts are the same in both cases (RFC 4343).
+            Self::DnsName(name) => shown(&|own| own.dns.iter().any(|own| name.fits(&own.to_ascii_lowercase()))),
+            Self::IpName(ip) => shown(&|own| own.ip.contains(ip)),
+            Self::Uri(uri) => shown(&|own| own.uri.iter().any(|own| uri.fits(own))),
+            Self::Pin(pin) => shown(&|own| own.pin == *pin),
             Self::User(user) => client.peer.is_some_and(|(own, _)| own == *user),
             Self::Group(group) => client.peer.is_some_and(|(_, own)| own == *group),
+            Self::Name(name) => runs(&|own| name.fits(&own.name)),
+            Self::Label(key, value) => runs(&|own| own.labels.iter().any(|(k, v)| k == key && value.fits(v))),
             Self::Network(network) => client.address.is_some_and(|address| network.contains(&address)),
         }
     }
 
-    /// Whether both are of one kind, so that neither goes before the other, and about one client.
+    /// Whether both look at the same thing, and one value of it would do for both. `None` where they look at different things.
+    fn meets(&self, other: &Self) -> Option<bool> {
+        match (self, other) {
+            (Self::CommonName(one), Self::CommonName(other))
+            | (Self::DnsName(one), Self::DnsName(other))
+            | (Self::Uri(one), Self::Uri(other))
+            | (Self::Name(one), Self::Name(other)) => Some(one.meets(other)),
+            (Self::Label(one, _), Self::Label(other, _)) if one != other => None,
+            (Self::Label(_, one), Self::Label(_, other)) => Some(one.meets(other)),
+            (Self::Network(one), Self::Network(other)) => Some(one.contains(other) || other.contains(one)),
+            (one, other) if core::mem::discriminant(one) == core::mem::discriminant(other) => Some(one == other),
+            _ => None,
+        }
+    }
+}
+
+/// What a client has to be for a profile to be its own: all of some conditions of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selector {
+    kind: Kind,
+    conditions: Vec<Condition>,
+}
+
+impl Selector {
+    /// A selector of these conditions. `None` where there are none, or where they are not of one kind.
+    #[must_use]
+    pub fn new(conditions: Vec<Condition>) -> Option<Self> {
+        let kind = conditions.first()?.kind();
+        conditions.iter().all(|condition| condition.kind() == kind).then_some(Self { kind, conditions })
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether it is about this client.
+    #[must_use]
+    pub fn matches(&self, client: &Principal) -> bool {
+        self.conditions.iter().all(|condition| condition.holds_for(client))
+    }
+
+    /// Its place in the order in which selectors are asked: by kind, then who asks for more, then the user before the group.
+    pub(crate) fn rank(&self) -> impl Ord + use<> {
+        (self.kind, Reverse(self.conditions.len()), matches!(self.conditions[..], [Condition::Group(_)]))
+    }
+
+    /// Whether neither goes before the other, and it can be seen from both that there is a client whom both are about.
     #[must_use]
     pub fn collides_with(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Network(one), Self::Network(other)) => one.contains(other) || other.contains(one),
-            (one, other) => one == other,
+        let meets = |one: &Condition| other.conditions.iter().any(|other| one.meets(other) == Some(true));
+        self.rank() == other.rank() && self.conditions.iter().all(meets)
+    }
+}
+
+impl From<Condition> for Selector {
+    fn from(condition: Condition) -> Self {
+        Self { kind: condition.kind(), conditions: vec![condition] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(name: &str, labels: &[(&str, &str)]) -> Principal {
+        let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let container = Container { id: "0".repeat(64), name: name.to_owned(), labels };
+        Principal { container: Some(Arc::new(container)), ..Principal::default() }
+    }
+
+    fn named(name: &str) -> Condition {
+        Condition::Name(Pattern::new(name))
+    }
+
+    fn label(key: &str, value: &str) -> Condition {
+        Condition::Label(key.to_owned(), Pattern::new(value))
+    }
+
+    #[test]
+    fn all_conditions_must_hold() {
+        let both = Selector::new(vec![named("web-*"), label("tier", "low")]).expect("one kind");
+        assert!(both.matches(&container("web-1", &[("a", "b"), ("tier", "low")])));
+        assert!(!both.matches(&container("web-1", &[("tier", "high")])));
+        assert!(!both.matches(&container("db", &[("tier", "low")])));
+        assert!(!both.matches(&Principal::default()));
+        assert!(Selector::new(vec![named("x"), Condition::User(1)]).is_none());
+        assert!(Selector::new(vec![]).is_none());
+    }
+
+    #[test]
+    fn certificates_are_told_by_what_they_say() {
+        let certificate = Certificate {
+            common_name: Some("ci-7".to_owned()),
+            dns: vec!["CI.example.com".to_owned()],
+            ip: vec!["10.0.0.7".parse().expect("an address")],
+            uri: vec!["spiffe://example.com/ci".to_owned()],
+            pin: [7; 32],
+        };
+        let client = Principal { certificate: Some(Arc::new(certificate)), ..Principal::default() };
+        let pattern = Pattern::new;
+        for (condition, want) in [
+            (Condition::CommonName(pattern("ci-*")), true),
+            (Condition::CommonName(pattern("ci")), false),
+            (Condition::DnsName(pattern("*.example.com")), true),
+            (Condition::DnsName(pattern("example.com")), false),
+            (Condition::IpName("10.0.0.7".parse().expect("an address")), true),
+            (Condition::IpName("10.0.0.70".parse().expect("an address")), false),
+            (Condition::Uri(pattern("spiffe://example.com/*")), true),
+            (Condition::Uri(pattern("spiffe://example.com")), false),
+            (Condition::Pin([7; 32]), true),
+            (Condition::Pin([8; 32]), false),
+        ] {
+            assert_eq!(Selector::from(condition.clone()).matches(&client), want, "{condition:?}");
+            assert!(!Selector::from(condition).matches(&Principal::default()));
         }
+    }
+
+    #[test]
+    fn collisions_are_seen_where_they_can_be() {
+        let selector = |conditions: &[Condition]| Selector::new(conditions.to_vec()).expect("one kind");
+        let net = |text: &str| Condition::Network(text.parse().expect(text));
+        for (one, other, want) in [
+            (vec![named("web")], vec![named("web")], true),
+            (vec![named("web-*")], vec![named("*-1")], true),
+            (vec![named("web")], vec![named("db")], false),
+            // Who asks for more goes first.
+            (vec![named("web")], vec![named("web"), label("a", "b")], false),
+            (vec![named("web"), label("a", "*")], vec![label("a", "b"), named("*")], true),
+            (vec![named("web"), label("a", "c")], vec![label("a", "b"), named("*")], false),
+            // Nobody can tell before a client has both.
+            (vec![named("web")], vec![label("a", "b")], false),
+            (vec![label("a", "b")], vec![label("b", "b")], false),
+            (vec![net("10.0.0.0/8")], vec![net("10.1.0.0/16")], true),
+            (vec![net("10.0.0.0/8")], vec![net("11.0.0.0/8")], false),
+            (vec![Condition::User(1)], vec![Condition::User(1)], true),
+            (vec![Condition::User(1)], vec![Condition::Group(1)], false),
+        ] {
+            assert_eq!(selector(&one).collides_with(&selector(&other)), want, "{one:?} {other:?}");
+            assert_eq!(selector(&other).collides_with(&selector(&one)), want, "{other:?} {one:?}");
+        }
+    }
+
+    #[test]
+    fn limits_count_what_is_hard_to_change() {
+        let at = |text: &str| Principal { address: text.parse().ok(), ..Principal::default() };
+        assert_eq!(at("fd00::1").subject(), at("fd00::2").subject());
+        assert_ne!(at("fd00::1").subject(), at("fd00:0:0:1::1").subject());
+        assert_ne!(at("10.0.0.1").subject(), at("10.0.0.2").subject());
+        let moved = Principal { address: at("10.0.0.1").address, ..container("web", &[]) };
+        assert_eq!(moved.subject(), container("web", &[]).subject());
+        let socket = |frontend, user| Principal { frontend, peer: Some((user, 0)), ..Principal::default() };
+        assert_ne!(socket(1, 0).subject(), socket(2, 0).subject());
+        assert_ne!(socket(1, 0).subject(), socket(1, 1).subject());
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::call::Call;
 use crate::endpoint::{self, Endpoint};
-use crate::profile::Profile;
+use crate::profile::{Mode, Profile};
 use crate::rule::Rule;
 
 /// What became of a call.
@@ -22,11 +22,25 @@ pub enum Verdict {
     Deny(Denial),
 }
 
-/// Proof that the rules of a profile allow a call. Only [`decide()`] makes one.
+/// Proof that a profile lets a call pass. Only [`decide()`] makes one.
 #[derive(Debug)]
 pub struct Permit {
     call: Call,
-    rule: Arc<Rule>,
+    ground: Ground,
+}
+
+/// Why a call may pass.
+#[derive(Debug)]
+pub enum Ground {
+    /// This rule allows it.
+    Rule(Arc<Rule>),
+    /// Nothing does, and the profile is not enforced.
+    Unenforced {
+        /// The word for what would have been the reason of a refusal.
+        code: &'static str,
+        /// What the refusal would have said.
+        text: String,
+    },
 }
 
 impl Permit {
@@ -36,10 +50,10 @@ impl Permit {
         &self.call
     }
 
-    /// The rule that allowed it.
+    /// Why it may pass.
     #[must_use]
-    pub fn rule(&self) -> &Arc<Rule> {
-        &self.rule
+    pub fn ground(&self) -> &Ground {
+        &self.ground
     }
 }
 
@@ -98,14 +112,21 @@ pub fn decide(call: Call, profile: &Profile) -> Verdict {
         grants
     });
     if let Some(rule) = granting.map(Arc::clone) {
-        return Verdict::Allow(Permit { rule, call });
+        return Verdict::Allow(Permit { call, ground: Ground::Rule(rule) });
     }
     let reason = match by_wildcard {
         None => Reason::NoRule,
         Some(rule) if call.endpoint().is_some() => Reason::Vault { rule },
         Some(rule) => Reason::Unknown { rule },
     };
-    Verdict::Deny(Denial { call, reason, profile: profile.name.clone() })
+    let denial = Denial { call, reason, profile: profile.name.clone() };
+    match profile.mode {
+        Mode::Enforce => Verdict::Deny(denial),
+        Mode::Audit => {
+            let ground = Ground::Unenforced { code: denial.reason.code(), text: denial.to_string() };
+            Verdict::Allow(Permit { call: denial.call, ground })
+        }
+    }
 }
 
 /// What a rule has to name, where a match alone is not enough.
@@ -272,7 +293,8 @@ mod tests {
 
     fn profile(rules: &str) -> Profile {
         let rules = parse("test", rules).unwrap_or_else(|mistakes| panic!("{}", mistakes[0]));
-        Profile { name: "default".to_owned(), rules: RuleSet::new(rules) }
+        let limits = crate::limit::Limits::default();
+        Profile { name: "default".to_owned(), rules: RuleSet::new(rules), limits, mode: Mode::Enforce }
     }
 
     fn verdict(rules: &str, request: &str) -> &'static str {
@@ -402,6 +424,24 @@ mod tests {
             let call = Call::read(endpoint.method.as_str(), &target).expect("plain");
             let Verdict::Deny(denial) = decide(call, &profile("")) else { panic!("{request}") };
             assert_eq!(verdict(&denial.rule_to_add(), &request), "allow", "{request} with {}", denial.rule_to_add());
+        }
+    }
+
+    #[test]
+    fn what_is_not_enforced_passes_and_says_why_it_would_not() {
+        let profile = Profile { mode: Mode::Audit, ..profile("GET /events") };
+        for (target, want) in [("/events", None), ("/info", Some("no_rule"))] {
+            let Verdict::Allow(permit) = decide(Call::read("GET", target).expect("plain"), &profile) else {
+                panic!("{target} is refused")
+            };
+            assert_eq!(permit.call().path(), target);
+            match permit.ground() {
+                Ground::Rule(_) => assert_eq!(want, None, "{target}"),
+                Ground::Unenforced { code, text } => {
+                    assert_eq!(Some(*code), want, "{target}");
+                    assert!(text.contains("to allow it, add the rule"), "{text}");
+                }
+            }
         }
     }
 

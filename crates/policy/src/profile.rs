@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::client::{Principal, Selector};
+use crate::client::{Kind, Principal, Selector};
+use crate::limit::Limits;
 use crate::rule::RuleSet;
 
 /// A named set of rights.
@@ -12,6 +13,20 @@ pub struct Profile {
     pub name: String,
     /// The endpoints that a client of this profile may call.
     pub rules: RuleSet,
+    /// How much each of its clients may ask for.
+    pub limits: Limits,
+    /// Whether its clients are held to it.
+    pub mode: Mode,
+}
+
+/// Whether a profile is enforced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// What it does not allow is refused.
+    #[default]
+    Enforce,
+    /// What it does not allow is forwarded, and the log says so.
+    Audit,
 }
 
 /// Every profile, and who has it.
@@ -20,6 +35,13 @@ pub struct Profiles {
     default: Arc<Profile>,
     /// In the order in which selectors are asked.
     selected: Vec<(Selector, Arc<Profile>)>,
+}
+
+/// Two profiles are for a client, and neither before the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ambiguous {
+    /// Their names.
+    pub profiles: [String; 2],
 }
 
 impl Profiles {
@@ -33,15 +55,37 @@ impl Profiles {
             let profile = Arc::new(profile);
             selected.extend(selectors.into_iter().map(|selector| (selector, Arc::clone(&profile))));
         }
-        selected.sort_by_key(|(selector, _)| *selector);
+        selected.sort_by_key(|(selector, _)| selector.rank());
         Self { default, selected }
     }
 
     /// The profile of a client.
+    ///
+    /// # Errors
+    /// Two profiles are for it.
+    pub fn of(&self, client: &Principal) -> Result<&Arc<Profile>, Ambiguous> {
+        let mut matching = self.selected.iter().filter(|(selector, _)| selector.matches(client));
+        let Some((first, profile)) = matching.next() else { return Ok(&self.default) };
+        let rival = matching
+            .take_while(|(selector, _)| selector.rank() == first.rank())
+            .find(|(_, other)| !Arc::ptr_eq(profile, other));
+        match rival {
+            None => Ok(profile),
+            Some((_, other)) => Err(Ambiguous { profiles: [profile.name.clone(), other.name.clone()] }),
+        }
+    }
+
+    /// Whether it takes the client's container to tell its profile: nothing that goes before it does.
     #[must_use]
-    pub fn of(&self, client: &Principal) -> &Arc<Profile> {
-        let found = self.selected.iter().find(|(selector, _)| selector.matches(client));
-        found.map_or(&self.default, |(_, profile)| profile)
+    pub fn depends_on_container(&self, client: &Principal) -> bool {
+        let before = |selector: &Selector| selector.kind() < Kind::Container && selector.matches(client);
+        self.by_container() && !self.selected.iter().any(|(selector, _)| before(selector))
+    }
+
+    /// Whether any profile is found by container.
+    #[must_use]
+    pub fn by_container(&self) -> bool {
+        self.selected.iter().any(|(selector, _)| selector.kind() == Kind::Container)
     }
 
     /// Each profile once, the default first.
@@ -55,44 +99,92 @@ impl Profiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::{Certificate, Condition, Container};
+    use crate::pattern::Pattern;
 
     fn profile(name: &str) -> Profile {
-        Profile { name: name.to_owned(), rules: RuleSet::default() }
+        Profile { name: name.to_owned(), rules: RuleSet::default(), limits: Limits::default(), mode: Mode::Enforce }
+    }
+
+    fn profiles() -> Profiles {
+        let network = |text: &str| Condition::Network(text.parse().expect(text)).into();
+        let named = |name: &str| Condition::Name(Pattern::new(name));
+        let label = |value: &str| Condition::Label("tier".to_owned(), Pattern::new(value));
+        Profiles::new(
+            profile("default"),
+            vec![Condition::Frontend(3).into()],
+            vec![
+                (profile("net"), vec![network("10.0.0.0/8"), network("fd00::/8")]),
+                (profile("name"), vec![named("web-*").into()]),
+                (profile("label"), vec![label("low").into()]),
+                (profile("both"), vec![Selector::new(vec![named("web-*"), label("*")]).expect("one kind")]),
+                (profile("group"), vec![Condition::Group(100).into()]),
+                (profile("user"), vec![Condition::User(7).into(), Condition::User(8).into()]),
+                (profile("cert"), vec![Condition::CommonName(Pattern::new("ci")).into()]),
+                (profile("door"), vec![Condition::Frontend(2).into()]),
+            ],
+        )
     }
 
     #[test]
     fn what_is_harder_to_come_by_decides() {
-        let network = |text: &str| Selector::Network(text.parse().expect(text));
-        let profiles = Profiles::new(
-            profile("default"),
-            vec![Selector::Frontend(3)],
-            vec![
-                (profile("net"), vec![network("10.0.0.0/8"), network("fd00::/8")]),
-                (profile("group"), vec![Selector::Group(100)]),
-                (profile("user"), vec![Selector::User(7), Selector::User(8)]),
-                (profile("door"), vec![Selector::Frontend(2)]),
-            ],
-        );
-        assert_eq!(
-            profiles.all().map(|profile| profile.name.as_str()).collect::<Vec<_>>(),
-            ["default", "door", "user", "group", "net"]
-        );
-        for (frontend, peer, address, want) in [
-            (0, None, None, "default"),
-            (0, None, Some("192.168.0.1"), "default"),
-            (0, None, Some("10.1.2.3"), "net"),
-            (0, None, Some("fd00::1"), "net"),
-            (0, None, Some("::ffff:10.1.2.3"), "default"),
-            (2, None, Some("10.1.2.3"), "door"),
-            (0, Some((7, 100)), None, "user"),
-            (0, Some((9, 100)), None, "group"),
-            (0, Some((100, 9)), None, "default"),
-            (2, Some((7, 100)), None, "door"),
-            (3, Some((7, 100)), Some("10.1.2.3"), "default"),
+        let profiles = profiles();
+        let names: Vec<_> = profiles.all().map(|profile| profile.name.as_str()).collect();
+        assert_eq!(names, ["default", "door", "cert", "user", "group", "both", "name", "label", "net"]);
+        for (frontend, cert, peer, container, address, want) in [
+            (0, None, None, None, None, "default"),
+            (0, None, None, None, Some("192.168.0.1"), "default"),
+            (0, None, None, None, Some("10.1.2.3"), "net"),
+            (0, None, None, None, Some("fd00::1"), "net"),
+            (0, None, None, None, Some("::ffff:10.1.2.3"), "default"),
+            (0, None, None, Some(("web-1", "")), Some("10.1.2.3"), "name"),
+            (0, None, None, Some(("web-1", "low")), Some("10.1.2.3"), "both"),
+            (0, None, None, Some(("db", "low")), Some("10.1.2.3"), "label"),
+            (0, None, None, Some(("db", "")), Some("10.1.2.3"), "net"),
+            (0, Some("ci"), None, Some(("web-1", "low")), Some("10.1.2.3"), "cert"),
+            (0, Some("x"), None, Some(("web-1", "")), Some("10.1.2.3"), "name"),
+            (2, Some("ci"), None, None, Some("10.1.2.3"), "door"),
+            (0, None, Some((7, 100)), None, None, "user"),
+            (0, None, Some((9, 100)), None, None, "group"),
+            (0, None, Some((100, 9)), None, None, "default"),
+            (2, None, Some((7, 100)), None, None, "door"),
+            (3, None, Some((7, 100)), None, Some("10.1.2.3"), "default"),
         ] {
+            let certificate = cert.map(|name: &str| {
+                Arc::new(Certificate { common_name: Some(name.to_owned()), ..Certificate::default() })
+            });
+            let container = container.map(|(name, tier): (&str, &str)| {
+                let labels = [("tier".to_owned(), tier.to_owned())].into_iter().filter(|(_, tier)| !tier.is_empty());
+                Arc::new(Container { id: String::new(), name: name.to_owned(), labels: labels.collect() })
+            });
             let address = address.map(|text| text.parse().expect(text));
-            let found = profiles.of(&Principal { frontend, peer, address });
-            assert_eq!(found.name, want, "{frontend} {peer:?} {address:?}");
+            let client = Principal { frontend, certificate, peer, container, address };
+            assert_eq!(profiles.of(&client).expect("one").name, want, "{client:?}");
         }
+    }
+
+    #[test]
+    fn a_client_of_two_profiles_has_none() {
+        let label = |key: &str| Condition::Label(key.to_owned(), Pattern::new("yes")).into();
+        let others = vec![(profile("a"), vec![label("a")]), (profile("b"), vec![label("b"), label("c")])];
+        let profiles = Profiles::new(profile("default"), vec![], others);
+        for (keys, want) in
+            [(&["a"][..], Ok("a")), (&["b", "c"], Ok("b")), (&["a", "c"], Err(["a", "b"])), (&["x"], Ok("default"))]
+        {
+            let labels = keys.iter().map(|key| ((*key).to_owned(), "yes".to_owned())).collect();
+            let container = Container { labels, ..Container::default() };
+            let client = Principal { container: Some(Arc::new(container)), ..Principal::default() };
+            let found = profiles.of(&client).map(|profile| profile.name.as_str());
+            assert_eq!(found, want.map_err(|names| Ambiguous { profiles: names.map(str::to_owned) }), "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn the_engine_is_asked_only_where_it_matters() {
+        let profiles = profiles();
+        let client = |frontend| Principal { frontend, ..Principal::default() };
+        assert!(profiles.depends_on_container(&client(0)));
+        assert!(!profiles.depends_on_container(&client(2)));
+        assert!(!Profiles::new(profile("default"), vec![], vec![]).depends_on_container(&client(0)));
     }
 }

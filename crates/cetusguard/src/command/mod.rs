@@ -7,9 +7,8 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::config::Mistakes;
-use crate::config::meant::Config;
-use crate::config::written::{Written, check_env, command, normalise_args};
+use crate::config::written::{command, normalise_args};
+use crate::config::{Mistakes, Sources, schema};
 
 /// Runs the command that the arguments name, with this environment.
 ///
@@ -17,38 +16,42 @@ use crate::config::written::{Written, check_env, command, normalise_args};
 #[must_use]
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks to its user")]
 pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>) -> ExitCode {
-    let (mut mistakes, mut warnings) = (Vec::new(), Vec::new());
-    let args = normalise_args(args, &mut mistakes);
+    let mut stray = Vec::new();
+    let args = normalise_args(args, &mut stray);
     let matches = match command().try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => {
-            mistakes.iter().for_each(|mistake| eprintln!("{mistake}\n"));
+            stray.iter().for_each(|mistake| eprintln!("{mistake}\n"));
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    if matches.subcommand_name() == Some("version") {
-        println!("cetusguard {}", env!("CARGO_PKG_VERSION"));
-        return ExitCode::SUCCESS;
-    }
-    check_env(env, &mut mistakes, &mut warnings);
-    let (asked, values) = match matches.subcommand() {
-        Some((name, values)) => (name, values),
-        None => ("serve", &matches),
+    let (asked, flags) = match matches.subcommand() {
+        Some((name, flags)) => (name.to_owned(), flags.clone()),
+        None => ("serve".to_owned(), matches),
     };
-    let written = Written::read(values, env, &mut mistakes);
-    let result = match asked {
-        "healthcheck" if !mistakes.is_empty() => {
-            eprintln!("{}", Mistakes(mistakes));
-            return ExitCode::from(2);
+    let address = flags.try_get_one::<String>("address").ok().flatten().cloned();
+    let sources = Sources { flags, stray, env: env.clone() };
+    let mistaken = |mistakes: Mistakes| {
+        eprintln!("{mistakes}");
+        ExitCode::from(2)
+    };
+    let result = match asked.as_str() {
+        "version" => {
+            println!("cetusguard {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
         }
-        "healthcheck" => healthcheck::run(&written, values.get_one::<String>("address").map(String::as_str)),
-        _ => match Config::mean(&written, mistakes) {
-            Ok(config) => serve::run(config, &warnings),
-            Err(mistakes) => {
-                eprintln!("{mistakes}");
-                return ExitCode::from(2);
-            }
+        "schema" => {
+            println!("{}", schema());
+            Ok(())
+        }
+        "healthcheck" => match sources.read() {
+            (written, _, mistakes) if mistakes.is_empty() => healthcheck::run(&written, address.as_deref()),
+            (_, _, mistakes) => return mistaken(Mistakes(mistakes)),
+        },
+        _ => match sources.load() {
+            Ok(loaded) => serve::run(loaded, sources),
+            Err(mistakes) => return mistaken(mistakes),
         },
     };
     match result {

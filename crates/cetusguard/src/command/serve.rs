@@ -1,50 +1,61 @@
 //! `cetusguard serve`: from a checked configuration to a drained end.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::backend::Backend;
 use crate::config::meant::Config;
-use crate::flow::{Bound, Listeners, Proxy, bind};
+use crate::config::{Loaded, Sources};
+use crate::engine::{Containers, follow};
+use crate::flow::{Bound, Listeners, Proxy, Settings, bind};
+use crate::limiter::Limiter;
 use crate::log::{Level, Log};
 use crate::memory::Memory;
+use crate::reload::{Reload, describe};
 use crate::wire;
 
 /// How often idle connections to the engine are looked through, and memory that nobody needs any more.
 const SWEEP: Duration = Duration::from_secs(10);
 
-/// Serves until SIGTERM or SIGINT, then drains.
-pub(super) fn run(config: Config, warnings: &[String]) -> Result<(), String> {
-    let (log, writer) = Log::start(config.log).map_err(|error| format!("cannot start the log's thread: {error}"))?;
+/// Serves until SIGTERM or SIGINT, then drains. SIGHUP, or another content of its files, has the configuration read again.
+pub(super) fn run(loaded: Loaded, sources: Sources) -> Result<(), String> {
+    let (log, writer) =
+        Log::start(loaded.config.log).map_err(|error| format!("cannot start the log's thread: {error}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start the event loop: {error}"))?;
-    for warning in warnings {
-        log.say(Level::Warning, warning);
-    }
-    let result = runtime.block_on(serve(config, log));
+    let result = runtime.block_on(serve(loaded, sources, log));
     // Requests that outlived the drain end here, and write their records.
     runtime.shutdown_timeout(Duration::from_millis(100));
     writer.join();
     result
 }
 
-async fn serve(config: Config, log: Log) -> Result<(), String> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+async fn serve(loaded: Loaded, sources: Sources, log: Log) -> Result<(), String> {
+    let [mut terminate, mut interrupt, mut hang_up] =
+        [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+    let (terminate, interrupt, hang_up) = (ready(&mut terminate)?, ready(&mut interrupt)?, ready(&mut hang_up)?);
+    let Loaded { config, warnings, files } = loaded;
     raise_file_limit(config.limits.connections, &log);
-    let (sockets, warnings) = bind(&config.frontends).map_err(|errors| errors.join("\ncetusguard: "))?;
-    announce(&config, &sockets, &warnings, &log);
+    let (sockets, without_ipv6) = bind(&config.frontends).map_err(|errors| errors.join("\ncetusguard: "))?;
+    announce(&config, &sockets, warnings.iter().chain(&without_ipv6), &log);
 
     let (stop, stopping) = watch::channel(false);
     let (alive, mut ended) = mpsc::channel(1);
-    let backend = Backend::new(config.backend, config.backend_tls, config.limits.connect);
-    let proxy =
-        Arc::new(Proxy { backend, profiles: config.profiles, limits: config.limits, log: log.clone(), stopping });
+    let mut reload = Reload::new(sources, config.fixed(), &files, &log);
+    let drain = config.limits.drain;
+    let backend = Arc::new(Backend::new(config.backend.clone(), config.backend_tls.clone(), config.limits.connect));
+    let containers = Arc::new(Containers::default());
+    let settings = Settings::from(config);
+    containers.want(settings.profiles.by_container());
+    tokio::spawn(follow(Arc::clone(&containers), Arc::clone(&backend), log.clone()));
+    let (limiter, settings) = (Limiter::default(), RwLock::new(Arc::new(settings)));
+    let proxy = Arc::new(Proxy { backend, containers, limiter, log: log.clone(), stopping, settings });
     Listeners::new(sockets).run(&proxy, &alive);
     drop(alive);
 
@@ -55,6 +66,8 @@ async fn serve(config: Config, log: Log) -> Result<(), String> {
         tokio::select! {
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
+            _ = hang_up.recv() => reload.read_again("SIGHUP", &proxy).await,
+            () = reload.file_changed() => reload.read_again("file change", &proxy).await,
             _ = sweep.tick() => {
                 proxy.backend.sweep();
                 memory.look(wire::connections(), wire::peak_connections());
@@ -65,7 +78,7 @@ async fn serve(config: Config, log: Log) -> Result<(), String> {
     // Nobody listening is no reason not to stop.
     let _ = stop.send(true);
     tokio::select! {
-        drained = timeout(config.limits.drain, ended.recv()) => match drained {
+        drained = timeout(drain, ended.recv()) => match drained {
             Ok(_) => log.say(Level::Info, "stopped"),
             Err(_) => log.say(Level::Warning, "stopped with requests still running: drain-timeout is over"),
         },
@@ -75,26 +88,22 @@ async fn serve(config: Config, log: Log) -> Result<(), String> {
     Ok(())
 }
 
-fn announce(config: &Config, sockets: &[Bound], warnings: &[String], log: &Log) {
+fn ready(signal: &mut io::Result<Signal>) -> Result<&mut Signal, String> {
+    signal.as_mut().map_err(|error| format!("cannot wait for signals: {error}"))
+}
+
+/// Says what is going to be done, and by which rules.
+fn announce<'w>(config: &Config, sockets: &[Bound], warnings: impl Iterator<Item = &'w String>, log: &Log) {
     for warning in warnings {
         log.say(Level::Warning, warning);
-    }
-    for profile in config.profiles.all() {
-        for rule in profile.rules.rules() {
-            let line = log.line(Level::Debug, "rule").text("profile", &profile.name);
-            log.send(line.text("position", &rule.position.to_string()).text("rule", rule.text()));
-        }
     }
     let line = log.line(Level::Info, "starting").text("version", env!("CARGO_PKG_VERSION"));
     let rules = config.profiles.all().map(|profile| profile.rules.rules().len() as u64).sum();
     log.send(line.text("backend", &config.backend.to_string()).number("rules", rules));
-    // The default one is what the line above is about, where there is no other.
-    for profile in config.profiles.all().skip(1) {
-        let line = log.line(Level::Info, "profile").text("profile", &profile.name);
-        log.send(line.number("rules", profile.rules.rules().len() as u64));
-    }
+    describe(&config.profiles, log);
     for bound in sockets {
-        let tls = if bound.speaks_tls() { "on" } else { "off" };
+        let has_tls = bound.is_tcp() && config.frontends.get(bound.frontend).is_some_and(|one| one.tls.is_some());
+        let tls = if has_tls { "on" } else { "off" };
         log.send(log.line(Level::Info, "listening").text("address", &bound.name).text("tls", tls));
     }
 }

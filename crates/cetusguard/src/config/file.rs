@@ -4,35 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Mistake;
+use super::keys::{CLIENT_KEYS, FRONTEND_KEYS, Key, PROFILE_KEYS};
 use super::option::{Many, OPTIONS, nearest};
 use super::written::Source;
 use super::yaml::{self, Node, Place, Value};
-
-/// What an entry of `frontends` may hold: the name, and what it means.
-pub(super) const FRONTEND_KEYS: [(&str, &str); 7] = [
-    ("addr", "Address to listen on, as frontend-addr has it."),
-    ("profile", "Everybody who uses this frontend has this profile."),
-    ("socket-group", "As frontend-socket-group, for this one."),
-    ("socket-mode", "As frontend-socket-mode, for this one."),
-    ("tls-cacert", "As frontend-tls-cacert, for this one."),
-    ("tls-cert", "As frontend-tls-cert, for this one."),
-    ("tls-key", "As frontend-tls-key, for this one."),
-];
-
-/// What an entry of `profiles` may hold.
-pub(super) const PROFILE_KEYS: [(&str, &str); 4] = [
-    ("clients", "Who has it: a list of `user: UID`, `group: GID` and `address: NETWORK`. One that fits is enough."),
-    ("no-builtin-rules", "For this profile; what the option says where it is missing."),
-    ("rules", "What these clients may call, one rule a line."),
-    ("rules-file", "Files with rules, one a line."),
-];
-
-/// What tells a client in `clients`.
-pub(super) const CLIENT_KEYS: [(&str, &str); 3] = [
-    ("address", "An IPv4 or IPv6 address, or a network as in 172.28.0.0/16."),
-    ("group", "The group of the process at the other end of a Unix socket, a number."),
-    ("user", "The user of the process at the other end of a Unix socket, a number."),
-];
 
 /// A place in a file, with the line that stands there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +16,7 @@ pub(crate) struct Spot {
     at: Place,
     line: Arc<str>,
     begins: usize,
+    indent: usize,
 }
 
 impl Spot {
@@ -49,9 +25,21 @@ impl Spot {
         self.begins
     }
 
+    /// How many characters stand before each line of that text.
+    pub(crate) fn indent(&self) -> usize {
+        self.indent
+    }
+
     /// The file.
     pub(crate) fn path(&self) -> &str {
         &self.path
+    }
+}
+
+impl Spot {
+    /// File, line and column, as compilers and editors have them.
+    pub(crate) fn place(&self) -> String {
+        format!("{}:{}", self.path, self.at)
     }
 }
 
@@ -72,6 +60,9 @@ impl fmt::Display for Spot {
 /// A value, and where it was written.
 type Scalar = (String, Source);
 
+/// One of `clients`: its conditions, and where it starts.
+pub(crate) type Client = (Spot, Vec<(&'static str, Scalar)>);
+
 /// Keys and their values.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -80,8 +71,8 @@ pub(crate) struct Entry {
     /// Where it starts.
     pub(crate) spot: Spot,
     values: Vec<(&'static str, Vec<Scalar>)>,
-    /// The `clients` of a profile: the key and its value.
-    pub(crate) clients: Vec<(&'static str, Scalar)>,
+    /// The `clients` of a profile: the keys and values of each.
+    pub(crate) clients: Vec<Client>,
 }
 
 impl Entry {
@@ -128,7 +119,7 @@ impl File {
 
     fn spot(&self, at: Place) -> Spot {
         let line = self.lines.get(at.line - 1).cloned().unwrap_or_else(|| "".into());
-        Spot { path: Arc::clone(&self.path), at, line, begins: at.line }
+        Spot { path: Arc::clone(&self.path), at, line, begins: at.line, indent: 0 }
     }
 
     fn take(&mut self, root: &Node, mistakes: &mut Vec<Mistake>) {
@@ -138,7 +129,7 @@ impl File {
             match key {
                 "frontends" => {
                     for item in self.items(node, mistakes) {
-                        let entry = self.entry(String::new(), item, &FRONTEND_KEYS, mistakes);
+                        let entry = self.entry(String::new(), item, FRONTEND_KEYS, &[], mistakes);
                         self.frontends.push(entry);
                     }
                 }
@@ -152,7 +143,7 @@ impl File {
                         continue;
                     };
                     for (name, at, node) in profiles {
-                        let mut entry = self.entry(name.clone(), node, &PROFILE_KEYS, mistakes);
+                        let mut entry = self.entry(name.clone(), node, PROFILE_KEYS, &["clients"], mistakes);
                         entry.spot = self.spot(*at);
                         self.profiles.push(entry);
                     }
@@ -166,39 +157,41 @@ impl File {
         }
     }
 
-    fn entry(&self, name: String, node: &Node, known: &[(&'static str, &str)], mistakes: &mut Vec<Mistake>) -> Entry {
+    /// Reads keys with values; `also` names those that hold more than that.
+    fn entry(
+        &self,
+        name: String,
+        node: &Node,
+        known: &[Key],
+        also: &[&'static str],
+        mistakes: &mut Vec<Mistake>,
+    ) -> Entry {
         let mut entry = Entry { name, spot: self.spot(node.at), values: Vec::new(), clients: Vec::new() };
-        let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
-        for (key, node) in self.keys(node, &names, mistakes) {
-            if key == "clients" {
-                for item in self.items(node, mistakes) {
-                    let keys = CLIENT_KEYS.map(|(name, _)| name);
-                    let conditions = self.keys(item, &keys, mistakes);
-                    if matches!(&item.value, Value::Nothing)
-                        || matches!(&item.value, Value::Map(pairs) if pairs.is_empty())
-                    {
-                        mistakes.push(self.wrong(
-                            item,
-                            "a client without a condition",
-                            "expected user, group or address",
-                        ));
-                    }
-                    if conditions.len() > 1 {
-                        let fix = "write each behind a dash of its own: one that fits is enough";
-                        mistakes.push(self.wrong(item, "a client with several conditions", fix));
-                    }
-                    for (key, node) in conditions {
-                        entry
-                            .clients
-                            .extend(self.values(key, node, false, mistakes).into_iter().map(|value| (key, value)));
-                    }
-                }
-            } else {
-                let many = key.starts_with("rules");
-                entry.values.push((key, self.values(key, node, many, mistakes)));
+        let names: Vec<_> = known.iter().map(|key| key.name).chain(also.iter().copied()).collect();
+        for (name, node) in self.keys(node, &names, mistakes) {
+            match known.iter().find(|key| key.name == name) {
+                Some(key) => entry.values.push((name, self.values(name, node, key.many, mistakes))),
+                None => entry.clients = self.clients(node, mistakes),
             }
         }
         entry
+    }
+
+    fn clients(&self, node: &Node, mistakes: &mut Vec<Mistake>) -> Vec<Client> {
+        let names: Vec<_> = CLIENT_KEYS.iter().map(|key| key.name).collect();
+        let mut clients = Vec::new();
+        for item in self.items(node, mistakes) {
+            if matches!(&item.value, Value::Nothing) || matches!(&item.value, Value::Map(pairs) if pairs.is_empty()) {
+                let fix = format!("expected one of: {}", names.join(", "));
+                mistakes.push(self.wrong(item, "a client without a condition", &fix));
+            }
+            let keys = self.keys(item, &names, mistakes).into_iter();
+            let conditions = keys.flat_map(|(key, node)| {
+                self.values(key, node, false, mistakes).into_iter().map(move |value| (key, value))
+            });
+            clients.push((self.spot(item.at), conditions.collect()));
+        }
+        clients
     }
 
     /// The keys of a mapping that are known; the others are mistakes.
@@ -248,7 +241,8 @@ impl File {
     fn values(&self, key: &str, node: &Node, many: bool, mistakes: &mut Vec<Mistake>) -> Vec<Scalar> {
         match &node.value {
             Value::Text(text, line) => {
-                vec![(text.clone(), Source::File(Spot { begins: *line, ..self.spot(node.at) }))]
+                let indent = self.indent(text, *line);
+                vec![(text.clone(), Source::File(Spot { begins: *line, indent, ..self.spot(node.at) }))]
             }
             Value::Nothing => {
                 mistakes.push(self.wrong(node, &format!("{key} has no value"), "give it one, or leave it out"));
@@ -271,6 +265,13 @@ impl File {
                 Vec::new()
             }
         }
+    }
+
+    /// Where the lines of a text begin: those of a block are indented, and its first may be empty.
+    fn indent(&self, text: &str, begins: usize) -> usize {
+        let mut rows = text.lines().zip(self.lines.iter().skip(begins - 1));
+        let found = rows.find(|(own, _)| !own.is_empty()).and_then(|(own, line)| Some(&line[..line.find(own)?]));
+        found.map_or(0, |before| before.chars().count())
     }
 
     fn wrong(&self, node: &Node, what: &str, fix: &str) -> Mistake {

@@ -1,11 +1,9 @@
 //! Where to listen, from the options and from the file's `frontends`.
 
-use std::sync::Arc;
-
 use super::Mistake;
 use super::address::Address;
 use super::file::Entry;
-use super::meant::{Frontend, Reader, SocketRights, read_group, read_mode};
+use super::meant::{Frontend, Reader, SocketRights, read_group, read_mode, read_user};
 use super::written::Source;
 use crate::tls;
 
@@ -26,7 +24,8 @@ impl<'w> Reader<'w> {
         let own = own.map(|file| file.map(|(path, _)| path));
         let tls = self.frontend_tls(own, "frontend-tls-");
         let mode = self.read("frontend-socket-mode", read_mode).unwrap_or_default();
-        let rights = SocketRights { mode, group: self.read("frontend-socket-group", read_group) };
+        let owner = self.read("frontend-socket-owner", read_user);
+        let rights = SocketRights { mode, owner, group: self.read("frontend-socket-group", read_group) };
         let entries = self.written.file().map(|file| file.frontends.as_slice()).unwrap_or_default();
         let mut of_file: Vec<Named<'w>> = Vec::new();
         for entry in entries {
@@ -88,7 +87,7 @@ impl<'w> Reader<'w> {
         &mut self,
         entry: &Entry,
         address: Address,
-        (tls, of_options): (Option<Arc<rustls::ServerConfig>>, Files<'_>),
+        (tls, of_options): (Option<tls::Server>, Files<'_>),
         mut rights: SocketRights,
     ) -> Frontend {
         let (is_tcp, is_unix) = (matches!(address, Address::Tcp { .. }), matches!(address, Address::Unix(_)));
@@ -98,6 +97,7 @@ impl<'w> Reader<'w> {
             ("tls-key", !is_tcp),
             ("socket-mode", !is_unix),
             ("socket-group", !is_unix),
+            ("socket-owner", !is_unix),
         ] {
             if let Some((value, source)) = entry.one(key).filter(|_| has_no_use) {
                 let expected = if is_tcp {
@@ -120,11 +120,12 @@ impl<'w> Reader<'w> {
         if let Some(mode) = self.value(entry, "socket-mode", read_mode) {
             rights.mode = mode;
         }
+        rights.owner = self.value(entry, "socket-owner", read_user).or(rights.owner);
         rights.group = self.value(entry, "socket-group", read_group).or(rights.group);
         Frontend { address, tls, rights }
     }
 
-    fn frontend_tls(&mut self, files: Files<'_>, prefix: &str) -> Option<Arc<rustls::ServerConfig>> {
+    fn frontend_tls(&mut self, files: Files<'_>, prefix: &str) -> Option<tls::Server> {
         match files {
             [None, None, None] => None,
             [cacert, Some(cert), Some(key)] => {

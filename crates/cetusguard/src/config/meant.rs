@@ -36,16 +36,18 @@ pub(crate) struct Frontend {
     /// Where.
     pub(crate) address: Address,
     /// What is spoken there beneath HTTP; over TCP only.
-    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(crate) tls: Option<tls::Server>,
     /// How a Unix socket is made.
     pub(crate) rights: SocketRights,
 }
 
-/// Mode and group of the Unix sockets that are listened on.
-#[derive(Clone, Copy, Debug)]
+/// Mode, owner and group of the Unix sockets that are listened on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SocketRights {
     /// Permission bits.
     pub(crate) mode: u32,
+    /// User id; the process' own where it is none.
+    pub(crate) owner: Option<u32>,
     /// Group id; the process' own where it is none.
     pub(crate) group: Option<u32>,
 }
@@ -106,6 +108,20 @@ impl Config {
             }),
             _ => Err(Mistakes(mistakes)),
         }
+    }
+}
+
+impl Config {
+    /// What a running program cannot change: sockets are bound, and threads and pools made, once. By option, as text.
+    pub(crate) fn fixed(&self) -> Vec<(&'static str, String)> {
+        let frontends = self.frontends.iter().map(|Frontend { address, rights, .. }| format!("{address} {rights:?}"));
+        vec![
+            ("frontends", frontends.collect::<Vec<_>>().join(", ")),
+            ("backend-addr", self.backend.to_string()),
+            ("max-connections", self.limits.connections.to_string()),
+            ("connect-timeout", format!("{:?}", self.limits.connect)),
+            ("log-format", format!("{:?}", self.log.format)),
+        ]
     }
 }
 
@@ -198,12 +214,20 @@ pub(super) fn read_bool(text: &str) -> Result<bool, String> {
 
 /// A number, or a name of `/etc/group`: a container image need not have that file.
 pub(super) fn read_group(text: &str) -> Result<u32, String> {
+    id(text, "/etc/group").ok_or_else(|| "expected a group of /etc/group, or its number".to_owned())
+}
+
+/// A number, or a name of `/etc/passwd`: a container image need not have that file.
+pub(super) fn read_user(text: &str) -> Result<u32, String> {
+    id(text, "/etc/passwd").ok_or_else(|| "expected a user of /etc/passwd, or its number".to_owned())
+}
+
+/// Both files have name, password and number in their first three fields.
+fn id(text: &str, table: &str) -> Option<u32> {
     if let Ok(id) = text.parse() {
-        return Ok(id);
+        return Some(id);
     }
-    let groups = super::read_text("/etc/group").unwrap_or_default();
-    let id = groups.lines().filter_map(|line| line.split_once(':')).find(|(name, _)| *name == text);
-    id.and_then(|(_, rest)| rest.split(':').nth(1))
-        .and_then(|id| id.parse().ok())
-        .ok_or_else(|| "expected a group of /etc/group, or its number".to_owned())
+    let table = super::read_text(table).unwrap_or_default();
+    let mut rows = table.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    rows.find(|row| row[0] == text)?.get(2)?.parse().ok()
 }

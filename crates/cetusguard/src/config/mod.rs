@@ -1,23 +1,76 @@
 //! The configuration, twice: as it was written and as it is meant. The way from one to the other gathers every mistake.
 
 pub(crate) mod address;
+mod clients;
 mod file;
 mod frontends;
+mod keys;
+mod limits;
 pub(crate) mod meant;
 mod option;
 mod profiles;
 mod reference;
+mod schema;
 pub(crate) mod written;
 mod yaml;
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::io::Read;
+use std::path::PathBuf;
 
+use clap::ArgMatches;
+
+use meant::Config;
 pub use reference::reference;
-use written::Source;
+pub use schema::schema;
+use written::{Source, Written};
+
+/// Where the configuration is written. It can be read more than once.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    /// The flags.
+    pub(crate) flags: ArgMatches,
+    /// What is wrong with the flags themselves.
+    pub(crate) stray: Vec<Mistake>,
+    /// The environment.
+    pub(crate) env: HashMap<String, OsString>,
+}
+
+/// A configuration that can be used.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// What it means.
+    pub(crate) config: Config,
+    /// What may be a mistake.
+    pub(crate) warnings: Vec<String>,
+    /// The files that it was read from.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// Reads everything that was written, as it is now.
+    pub(crate) fn read(&self) -> (Written, Vec<String>, Vec<Mistake>) {
+        let (mut mistakes, mut warnings) = (self.stray.clone(), Vec::new());
+        written::check_env(&self.env, &mut mistakes, &mut warnings);
+        let written = Written::read(&self.flags, &self.env, &mut mistakes);
+        (written, warnings, mistakes)
+    }
+
+    /// Reads it and makes sense of it.
+    ///
+    /// # Errors
+    /// Every mistake.
+    pub(crate) fn load(&self) -> Result<Loaded, Mistakes> {
+        let (written, warnings, mistakes) = self.read();
+        let files = written.files();
+        Config::mean(&written, mistakes).map(|config| Loaded { config, warnings, files })
+    }
+}
 
 /// Something that keeps the program from starting.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Mistake {
     /// A wrong option, value or file.
     Option {
@@ -56,6 +109,17 @@ impl Mistake {
             Source::Env(env) => Self::new(format!("{env} is {value:?}"), expected),
             Source::File(spot) => Self::at(spot, format!("{name} is {value:?}"), expected),
             Source::Flag(_) | Source::Default => Self::new(format!("--{name} is {value:?}"), expected),
+        }
+    }
+}
+
+impl Mistake {
+    /// In one line, for the log.
+    pub(crate) fn in_one_line(&self) -> String {
+        match self {
+            Self::Option { what, fix } => format!("{what}; {fix}"),
+            Self::File { spot, what, fix } => format!("{}: {what}; {fix}", spot.place()),
+            Self::Rule(wrong) => wrong.in_one_line(),
         }
     }
 }

@@ -28,7 +28,7 @@ pub(crate) enum Many {
     Words,
     /// Several flags; in the environment one text.
     Texts,
-    /// Several flags; in the environment separated by commas or line ends, since paths may hold blanks.
+    /// Several flags; in the environment separated by commas or line ends, since paths and names may hold blanks.
     Paths,
 }
 
@@ -44,6 +44,7 @@ const FILE: &str = "Configuration file";
 const FRONTEND: &str = "Frontend: where clients connect";
 const BACKEND: &str = "Backend: the engine";
 const RULES: &str = "Rules: what clients may call";
+const CLIENTS: &str = "Clients: how much each may ask for";
 const LOG: &str = "Log";
 
 const fn one(
@@ -84,8 +85,9 @@ pub(crate) const OPTIONS: &[Opt] = &[
     ),
     one(FRONTEND, "frontend-tls-cert", "FILE", "", "Certificate chain (PEM) of the TCP frontends; turns on TLS."),
     one(FRONTEND, "frontend-tls-key", "FILE", "", "Private key (PEM) of frontend-tls-cert."),
-    one(FRONTEND, "frontend-socket-mode", "MODE", "0660", "Mode of Unix sockets, in octal."),
+    one(FRONTEND, "frontend-socket-mode", "BITS", "0660", "Mode of Unix sockets, in octal."),
     one(FRONTEND, "frontend-socket-group", "GROUP", "", "Group of Unix sockets, a name or a number."),
+    one(FRONTEND, "frontend-socket-owner", "USER", "", "Owner of Unix sockets, a name or a number."),
     one(FRONTEND, "max-connections", "N", "4096", "Clients connected at the same time; more wait until one leaves."),
     one(
         FRONTEND,
@@ -134,6 +136,55 @@ pub(crate) const OPTIONS: &[Opt] = &[
     Opt {
         value: None,
         ..one(RULES, "no-builtin-rules", "", "false", "Leave out the built-in rules for _ping, version and info.")
+    },
+    one(
+        RULES,
+        "mode",
+        "enforce|audit",
+        "enforce",
+        "enforce; or audit, which forwards what should be refused, and logs decision=would_deny with the reason.",
+    ),
+    one(
+        CLIENTS,
+        "rate-limit",
+        "RATE",
+        "none",
+        "Requests that a client may make in the long run: 20/s, 600/m, 5000/h, or none for no limit.",
+    ),
+    one(CLIENTS, "rate-burst", "N", "20", "Requests that a client may make at once, after a rest."),
+    one(
+        CLIENTS,
+        "max-requests",
+        "N",
+        "none",
+        "Requests of a client that may be under way at the same time, streams not counted; or none for no limit.",
+    ),
+    one(
+        CLIENTS,
+        "max-streams",
+        "N",
+        "none",
+        "Events, logs, statistics, waits and terminals of a client at the same time; or none for no limit.",
+    ),
+    Opt {
+        many: Many::Paths,
+        ..one(
+            CLIENTS,
+            "user-agents",
+            "PATTERN",
+            "",
+            "User agents that are let in, and no others; * stands for any characters.",
+        )
+    },
+    Opt {
+        many: Many::Paths,
+        ..one(
+            CLIENTS,
+            "user-agents-denied",
+            "PATTERN",
+            "",
+            "User agents that are refused; * stands for any characters.",
+        )
     },
     one(
         LOG,

@@ -1,11 +1,10 @@
 //! From what the file says of frontends and profiles to who has which rights.
 
 use cetusguard_policy::rule::{self, RuleSet};
-use cetusguard_policy::{Profile, Profiles, Selector};
-use ipnet::IpNet;
+use cetusguard_policy::{Condition, Profile, Profiles, Selector};
 
 use super::Mistake;
-use super::address::Address;
+use super::clients::{self, Doors};
 use super::file::Entry;
 use super::frontends::Named;
 use super::meant::{Reader, read_bool};
@@ -24,13 +23,18 @@ impl Reader<'_> {
     /// The profiles of the file, and the default one that the options make.
     pub(super) fn profiles(&mut self, frontends: &[Named<'_>]) -> Profiles {
         let entries = self.written.file().map(|file| file.profiles.as_slice()).unwrap_or_default();
-        let mut drafts: Vec<Draft<'_>> = entries.iter().map(|entry| self.draft(entry, frontends)).collect();
+        let doors = Doors::of(frontends);
+        let mut drafts: Vec<Draft<'_>> = Vec::new();
+        for entry in entries {
+            let read = entry.clients.iter().filter_map(|client| clients::read(client, doors, self.mistakes));
+            drafts.push(Draft { entry, selectors: read.collect() });
+        }
         let mut also = Vec::new();
         for (index, (_, named)) in frontends.iter().enumerate() {
             let Some((name, source)) = named else { continue };
             match drafts.iter_mut().find(|draft| draft.entry.name == *name) {
-                Some(draft) => draft.selectors.push((Selector::Frontend(index), (*source).clone())),
-                None if *name == DEFAULT => also.push(Selector::Frontend(index)),
+                Some(draft) => draft.selectors.push((Condition::Frontend(index).into(), (*source).clone())),
+                None if *name == DEFAULT => also.push(Condition::Frontend(index).into()),
                 None => {
                     let known = entries.iter().map(|entry| entry.name.as_str()).chain([DEFAULT]);
                     let fix = format!("expected one of: {}", known.collect::<Vec<_>>().join(", "));
@@ -40,45 +44,19 @@ impl Reader<'_> {
         }
         self.check(&drafts);
         let bare = self.read("no-builtin-rules", read_bool).unwrap_or_default();
-        let default = Profile { name: DEFAULT.to_owned(), rules: self.rules(None, bare) };
+        let default = self.profile(None, bare);
         let mut others = Vec::new();
         for draft in drafts {
-            let rules = self.rules(Some(draft.entry), bare);
             let selectors = draft.selectors.into_iter().map(|(selector, _)| selector).collect();
-            others.push((Profile { name: draft.entry.name.clone(), rules }, selectors));
+            others.push((self.profile(Some(draft.entry), bare), selectors));
         }
         Profiles::new(default, also, others)
     }
 
-    /// What selects a profile, apart from frontends. A selector that no client can meet is a mistake: those it was written for
-    /// would be somebody else.
-    fn draft<'f>(&mut self, entry: &'f Entry, frontends: &[Named<'_>]) -> Draft<'f> {
-        let open = |is_kind: fn(&Address) -> bool| {
-            frontends.iter().any(|(frontend, named)| {
-                named.is_none() && (is_kind(&frontend.address) || frontend.address == Address::Inherited)
-            })
-        };
-        let (by_peer, by_address) = (
-            open(|address| matches!(address, Address::Unix(_))),
-            open(|address| matches!(address, Address::Tcp { .. })),
-        );
-        let mut selectors = Vec::new();
-        for (key, (text, source)) in &entry.clients {
-            let selector = match *key {
-                "user" | "group" if !by_peer => {
-                    Err("expected a Unix frontend without a profile, for such clients to use")
-                }
-                "address" if !by_address => Err("expected a TCP frontend without a profile, for such clients to use"),
-                "user" => number(text).map(Selector::User),
-                "group" => number(text).map(Selector::Group),
-                _ => network(text),
-            };
-            match selector {
-                Ok(selector) => selectors.push((selector, source.clone())),
-                Err(expected) => self.mistakes.push(Mistake::value(source, key, text, expected)),
-            }
-        }
-        Draft { entry, selectors }
+    fn profile(&mut self, entry: Option<&Entry>, bare: bool) -> Profile {
+        let name = entry.map_or(DEFAULT, |entry| entry.name.as_str()).to_owned();
+        let (rules, limits, mode) = (self.rules(entry, bare), self.limits(entry), self.mode(entry));
+        Profile { name, rules, limits, mode }
     }
 
     /// Profiles that nobody reaches, and clients that two of them would have.
@@ -121,17 +99,18 @@ impl Reader<'_> {
     fn rules(&mut self, entry: Option<&Entry>, bare: bool) -> RuleSet {
         let own = entry.and_then(|entry| self.value(entry, "no-builtin-rules", read_bool));
         let all = |key: &'static str| entry.map_or_else(|| self.written.all(key), |entry| entry.all(key));
-        let mut texts: Vec<(String, usize, String)> = Vec::new();
+        // Where each begins: its line, and how far to the right.
+        let mut texts: Vec<(String, (usize, usize), String)> = Vec::new();
         if !own.unwrap_or(bare) {
-            texts.push(("built-in".to_owned(), 1, rule::BUILT_IN.to_owned()));
+            texts.push(("built-in".to_owned(), (1, 0), rule::BUILT_IN.to_owned()));
         }
         for (text, source) in all("rules") {
-            let first = if let Source::File(spot) = source { spot.begins() } else { 1 };
+            let first = if let Source::File(spot) = source { (spot.begins(), spot.indent()) } else { (1, 0) };
             texts.push((source.to_string(), first, text.clone()));
         }
         for (path, source) in all("rules-file") {
             match super::read_text(path) {
-                Ok(text) => texts.push((path.clone(), 1, text)),
+                Ok(text) => texts.push((path.clone(), (1, 0), text)),
                 Err(why) => {
                     let expected = format!("expected a readable file of rules: {why}");
                     self.mistakes.push(Mistake::value(source, "rules-file", path, expected));
@@ -139,34 +118,15 @@ impl Reader<'_> {
             }
         }
         let mut rules = Vec::new();
-        for (origin, first, text) in texts {
-            match rule::parse_sharing(&mut self.expressions, &origin, first, &text) {
+        for (origin, (line, indent), text) in texts {
+            match rule::parse_sharing(&mut self.expressions, &origin, line, &text) {
                 Ok(parsed) => rules.extend(parsed),
-                Err(wrong) => self.mistakes.extend(wrong.into_iter().map(|wrong| Mistake::Rule(Box::new(wrong)))),
+                Err(wrong) => {
+                    let wrong = wrong.into_iter().map(|wrong| Mistake::Rule(Box::new(wrong.indented(indent))));
+                    self.mistakes.extend(wrong);
+                }
             }
         }
         RuleSet::new(rules)
-    }
-}
-
-/// What the kernel shows for every user and group that it cannot map.
-const OVERFLOW: u32 = 65534;
-
-fn number(text: &str) -> Result<u32, &'static str> {
-    match text.parse() {
-        Ok(OVERFLOW) => Err("expected another number: every user that the kernel cannot map is shown as 65534"),
-        Ok(number) => Ok(number),
-        Err(_) => Err("expected a number"),
-    }
-}
-
-/// An address is a network of one.
-fn network(text: &str) -> Result<Selector, &'static str> {
-    let net = text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
-    let net: IpNet = net.map_err(|_| "expected an address or a network, as in 172.28.0.0/16 or fd00::/8")?;
-    match net {
-        IpNet::V6(six) if six.addr().to_ipv4_mapped().is_some() => Err("expected it as IPv4: so its clients are seen"),
-        _ if net.addr() != net.network() => Err("expected a network without bits behind its prefix"),
-        _ => Ok(Selector::Network(net)),
     }
 }

@@ -1,6 +1,6 @@
 //! The reference page, made from the tables of options and of the file's keys.
 
-use super::file::{CLIENT_KEYS, FRONTEND_KEYS, PROFILE_KEYS};
+use super::keys::{CLIENT_KEYS, CLIENTS, FRONTEND_KEYS, Key, PROFILE_KEYS};
 use super::option::{OPTIONS, Opt};
 
 /// The options as Markdown tables, one a section: the body of `docs/configuration.md`.
@@ -17,20 +17,29 @@ pub fn reference() -> String {
         }
         page.push_str(&row(option));
     }
-    for (heading, keys) in [
-        ("An entry of `frontends`", &FRONTEND_KEYS[..]),
-        ("A profile of `profiles`", &PROFILE_KEYS),
-        ("A client of `clients`", &CLIENT_KEYS),
-    ] {
+    let clients = Key { name: "clients", value: "", many: true, help: CLIENTS };
+    let profile: Vec<&Key> = std::iter::once(&clients).chain(PROFILE_KEYS).collect();
+    let all: [(&str, Vec<&Key>); 3] = [
+        ("An entry of `frontends`", FRONTEND_KEYS.iter().collect()),
+        ("A profile of `profiles`", profile),
+        ("A client of `clients`", CLIENT_KEYS.iter().collect()),
+    ];
+    for (heading, keys) in all {
         page.push_str(&format!("\n## {heading}\n\n| key | meaning |\n|---|---|\n"));
-        page.extend(keys.iter().map(|(key, meaning)| format!("| `{key}` | {meaning} |\n")));
+        page.extend(keys.into_iter().map(|key| format!("| {} | {} |\n", shown(key), key.help)));
     }
     page
 }
 
 fn row(option: &Opt) -> String {
-    let value = option.value.map(|value| format!(" {value}")).unwrap_or_default();
+    let value = option.value.map(|value| format!(" {}", value.replace('|', "\\|"))).unwrap_or_default();
     let env = option.env().map(|env| format!("`{env}`")).collect::<Vec<_>>().join(", ");
     let default = if option.default.is_empty() { "none".to_owned() } else { format!("`{}`", option.default) };
     format!("| `--{}{value}` | {env} | {default} | {} |\n", option.name, option.help)
+}
+
+/// The key with the form of its value; a `|` in it would end the cell.
+fn shown(key: &Key) -> String {
+    let value = key.value.replace('|', "\\|");
+    if value.is_empty() { format!("`{}`", key.name) } else { format!("`{}: {value}`", key.name) }
 }

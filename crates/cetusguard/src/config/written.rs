@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::Mistake;
 use super::file::{Entry, File, Spot};
+use super::keys::{FRONTEND_KEYS, PROFILE_KEYS};
 use super::option::{Many, OPTIONS, Opt, nearest};
 
 /// Where a value was written.
@@ -60,8 +62,23 @@ impl Written {
         });
         // The file's own name was read above, and its mistakes told.
         let others = OPTIONS.iter().filter(|option| option.name != "config");
-        let values = others.map(|option| read(option, file.as_ref(), mistakes)).collect();
+        let mut values: HashMap<_, _> = others.map(|option| read(option, file.as_ref(), mistakes)).collect();
+        values.insert("config", named);
         Self { values, file }
+    }
+
+    /// Every file that is named anywhere, this one too.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let options = OPTIONS.iter().filter(|option| option.value == Some("FILE"));
+        let mut paths: Vec<_> = options.flat_map(|option| self.all(option.name)).map(|(path, _)| path.into()).collect();
+        if let Some(file) = &self.file {
+            for (entries, keys) in [(&file.frontends, FRONTEND_KEYS), (&file.profiles, PROFILE_KEYS)] {
+                let names = keys.iter().filter(|key| key.value == "FILE").map(|key| key.name);
+                let values = names.flat_map(|name| entries.iter().flat_map(move |entry| entry.all(name)));
+                paths.extend(values.map(|(path, _)| PathBuf::from(path)));
+            }
+        }
+        paths
     }
 
     /// The address of the first frontend, and certificate and key where it speaks TLS: as [`Reader::frontends`] finds it.
@@ -180,6 +197,7 @@ pub(crate) fn command() -> Command {
                         .help("Frontend to ask [default: the first of frontend-addr]"),
                 ),
         )
+        .subcommand(Command::new("schema").about("Print the JSON Schema of the configuration file, for editors"))
         .subcommand(Command::new("version").about("Print the version"))
 }
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use bytes::Bytes;
-use cetusguard_policy::Permit;
 
+use super::admit::Admitted;
 use super::identify::Client;
 use crate::log::{Level, Log};
 use crate::refusal::Refusal;
@@ -55,13 +55,14 @@ impl Ended {
 #[derive(Debug)]
 pub(super) struct Record<'c> {
     log: &'c Log,
-    client: &'c Client,
+    peer: Arc<str>,
+    client: Option<Arc<Client>>,
     id: u64,
     started: Instant,
     method: Bytes,
     target: Bytes,
     user_agent: Bytes,
-    permit: Option<Arc<Permit>>,
+    admitted: Option<Arc<Admitted>>,
     status: u16,
     ended: Option<End>,
     /// Bytes of the request: head and body.
@@ -100,16 +101,17 @@ static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
 impl<'c> Record<'c> {
     /// Opens the record of the next request.
-    pub(super) fn open(client: &'c Client, log: &'c Log) -> Self {
+    pub(super) fn open(peer: &Arc<str>, log: &'c Log) -> Self {
         Self {
             log,
-            client,
+            peer: Arc::clone(peer),
+            client: None,
             id: REQUESTS.fetch_add(1, Relaxed) + 1,
             started: Instant::now(),
             method: Bytes::new(),
             target: Bytes::new(),
             user_agent: Bytes::new(),
-            permit: None,
+            admitted: None,
             status: 0,
             ended: None,
             bytes_in: AtomicU64::new(0),
@@ -130,9 +132,20 @@ impl<'c> Record<'c> {
         }
     }
 
-    /// Notes the rule that allows it, and the path as it was judged.
-    pub(super) fn permitted(&mut self, permit: &Arc<Permit>) {
-        self.permit = Some(Arc::clone(permit));
+    /// Notes who makes it.
+    pub(super) fn identified(&mut self, client: &Arc<Client>) {
+        self.client = Some(Arc::clone(client));
+    }
+
+    /// Notes what allows it, and the path as it was judged.
+    pub(super) fn admitted(&mut self, admitted: &Arc<Admitted>) {
+        self.admitted = Some(Arc::clone(admitted));
+    }
+
+    /// What is not enforced is told as loudly as a refusal.
+    fn level(&self, level: Level) -> Level {
+        let is_unenforced = self.admitted.as_ref().is_some_and(|admitted| admitted.unenforced().is_some());
+        if is_unenforced { level.min(Level::Warning) } else { level }
     }
 
     /// Notes the engine's status.
@@ -142,8 +155,9 @@ impl<'c> Record<'c> {
 
     /// A stream or tunnel begins: it gets a line now, since its other one may come in days.
     pub(super) fn streams(&self) {
-        if self.log.takes(Level::Debug) {
-            self.write(&End::new(Level::Debug, "stream started", "", ""), false);
+        let level = self.level(Level::Debug);
+        if self.log.takes(level) {
+            self.write(&End::new(level, "stream started", "", ""), false);
         }
     }
 
@@ -152,10 +166,10 @@ impl<'c> Record<'c> {
         let message = match ended {
             Ended::EngineGone => "answer cut",
             Ended::BadBody => "request cut",
-            Ended::Complete | Ended::ClientGone | Ended::Stopped if self.permit.is_none() => "request abandoned",
+            Ended::Complete | Ended::ClientGone | Ended::Stopped if self.admitted.is_none() => "request abandoned",
             Ended::Complete | Ended::ClientGone | Ended::Stopped => "request allowed",
         };
-        self.ended = Some(End::new(ended.level(), message, ended.reason(), ""));
+        self.ended = Some(End::new(self.level(ended.level()), message, ended.reason(), ""));
     }
 
     /// Notes a refusal with its text.
@@ -173,9 +187,9 @@ impl<'c> Record<'c> {
 
     /// The path as it was judged; before that, as it came, without the query: it may hold secrets.
     fn path<'r>(&'r self, end: &'r End) -> &'r [u8] {
-        match (&end.path, &self.permit) {
+        match (&end.path, &self.admitted) {
             (Some(path), _) => path.as_bytes(),
-            (None, Some(permit)) => permit.call().path().as_bytes(),
+            (None, Some(admitted)) => admitted.call().path().as_bytes(),
             (None, None) => self.target.split(|byte| *byte == b'?').next().unwrap_or_default(),
         }
     }
@@ -187,12 +201,20 @@ impl<'c> Record<'c> {
             .maybe("method", &cut(&self.method, 32))
             .maybe("path", &cut(self.path(end), 1024))
             .number("status", u64::from(self.status))
-            .text("client", &self.client.name)
-            .text("profile", &self.client.profile.name);
-        if let Some(permit) = &self.permit {
-            line = line.text("rule", permit.rule().label());
+            .text("client", &self.peer);
+        if let Some(client) = &self.client {
+            line = line.maybe("container", client.container()).maybe("certificate", client.certificate());
+            line = line.text("profile", &client.profile.name);
         }
-        line = line.maybe("reason", end.reason).maybe("detail", &end.detail);
+        let unenforced = self.admitted.as_ref().and_then(|admitted| admitted.unenforced());
+        if let Some(admitted) = &self.admitted {
+            line = line.maybe("rule", admitted.rule());
+        }
+        line = match unenforced {
+            // How it ended is told by its status; why it should not have begun is what this profile is watched for.
+            Some((code, text)) => line.text("decision", "would_deny").text("reason", code).text("detail", text),
+            None => line.maybe("reason", end.reason).maybe("detail", &end.detail),
+        };
         if ended {
             line = line
                 .number("bytes_in", self.bytes_in.load(Relaxed))

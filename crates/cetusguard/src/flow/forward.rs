@@ -1,17 +1,18 @@
 //! Step 6: to the engine, and as far as the head of its answer.
 //!
-//! The request for the engine is written from the permit's call; of what the client sent, only end-to-end headers and the
+//! The request for the engine is written from the admitted call; of what the client sent, only end-to-end headers and the
 //! body go with it. While the engine thinks, the rest of the body goes up and the client is watched: one that leaves takes
 //! its request with it.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use cetusguard_policy::Method;
 use cetusguard_policy::endpoint::{Answer, Protocol};
-use cetusguard_policy::{Method, Permit};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
 
+use super::admit::Admitted;
 use super::audit::{Ended, Record};
 use super::listen::Conn;
 use super::normalise::Message;
@@ -58,40 +59,43 @@ impl Answered {
 
 /// Sends the request and waits for the head of the answer.
 pub(super) async fn forward(
-    permit: &Permit,
+    admitted: &Admitted,
     message: &Message,
     conn: &mut Conn,
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Answered, End> {
-    let upgrade = upgrade_of(permit, message);
-    let head = request_head(permit, message, upgrade);
+    let upgrade = upgrade_of(admitted, message);
+    let head = request_head(admitted, message, upgrade);
     // A kept connection may have died in silence. A safe request without a body can be asked again; nothing else can, so
     // nothing else is sent on one.
-    let kept =
-        if permit.call().method().is_safe() && message.framing == Framing::None { proxy.backend.kept() } else { None };
+    let kept = if admitted.call().method().is_safe() && message.framing == Framing::None {
+        proxy.backend.kept()
+    } else {
+        None
+    };
     if let Some(engine) = kept {
-        match ask(engine, &head, permit, message, conn, proxy, record).await {
+        match ask(engine, &head, admitted, message, conn, proxy, record).await {
             Err(End::Refused(Refusal::EngineClosed)) => {}
             result => return result.map(|answered| Answered { upgrade: upgrade.is_some(), ..answered }),
         }
     }
     let engine = proxy.backend.connect().await.map_err(Refusal::Unreachable)?;
-    let answered = ask(engine, &head, permit, message, conn, proxy, record).await?;
+    let answered = ask(engine, &head, admitted, message, conn, proxy, record).await?;
     Ok(Answered { upgrade: upgrade.is_some(), ..answered })
 }
 
 async fn ask(
     mut engine: Duplex,
     head: &[u8],
-    permit: &Permit,
+    admitted: &Admitted,
     message: &Message,
     conn: &mut Conn,
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Answered, End> {
-    let expected = permit.call().endpoint().map_or(Answer::Follow, |endpoint| endpoint.answer);
-    let limit = if expected == Answer::Quick { proxy.limits.answer } else { Duration::MAX };
+    let expected = admitted.call().endpoint().map_or(Answer::Follow, |endpoint| endpoint.answer);
+    let limit = if expected == Answer::Quick { proxy.limits().answer } else { Duration::MAX };
     let follows = expected == Answer::Follow;
     let (client, body) = conn.parts();
     match send_head(head, &mut client.input, body, &mut engine.output, &record.bytes_in).await {
@@ -117,13 +121,21 @@ async fn ask(
         Err(_) => return Err(Refusal::EngineSilent.into()),
     };
     let framing =
-        response_framing(&head, permit.call().method() == Method::Head).map_err(|_| Refusal::EngineGarbage)?;
+        response_framing(&head, admitted.call().method() == Method::Head).map_err(|_| Refusal::EngineGarbage)?;
     let hijacks = matches!(expected, Answer::Tunnel(_));
     if head.status == 101 && !hijacks {
         return Err(Refusal::EngineGarbage.into());
     }
     record.answered(head.status);
-    Ok(Answered { engine, head, framing, follows, upgrade: false, reusable: permit.call().method().is_safe(), hijacks })
+    Ok(Answered {
+        engine,
+        head,
+        framing,
+        follows,
+        upgrade: false,
+        reusable: admitted.call().method().is_safe(),
+        hijacks,
+    })
 }
 
 /// The head of the final answer. Interim ones are between the engine and us: we have answered `Expect` already.
@@ -137,16 +149,16 @@ async fn final_head(input: &mut Input) -> Result<ResponseHead, HeadError> {
 }
 
 /// The upgrade to pass on: only where the endpoint hijacks, and only the protocol that it hijacks for.
-fn upgrade_of(permit: &Permit, message: &Message) -> Option<Protocol> {
-    let Answer::Tunnel(protocol) = permit.call().endpoint()?.answer else { return None };
+fn upgrade_of(admitted: &Admitted, message: &Message) -> Option<Protocol> {
+    let Answer::Tunnel(protocol) = admitted.call().endpoint()?.answer else { return None };
     let asked = message.headers.get(Known::Upgrade)?;
     // Engines do not look at the value for attach and exec, and clients differ in it.
     (protocol == Protocol::Tcp || asked.eq_ignore_ascii_case(protocol.token())).then_some(protocol)
 }
 
 /// The request's head, from the judged call.
-fn request_head(permit: &Permit, message: &Message, upgrade: Option<Protocol>) -> Vec<u8> {
-    let call = permit.call();
+fn request_head(admitted: &Admitted, message: &Message, upgrade: Option<Protocol>) -> Vec<u8> {
+    let call = admitted.call();
     let mut head = Vec::with_capacity(512);
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| head.extend_from_slice(part));
     put(&[call.method().as_str().as_bytes(), b" ", call.target().as_bytes(), b" HTTP/1.1\r\nHost: docker\r\n"]);

@@ -1,22 +1,92 @@
-//! Step 2: who is calling, and what the caller's rights are.
+//! Step 3: who is calling, and what the caller's rights are.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use cetusguard_policy::Profile;
+use cetusguard_policy::{Certificate, Container, Principal, Profile};
 
-use super::Proxy;
 use super::listen::Conn;
+use super::{Proxy, Settings};
+use crate::limiter::Usage;
+use crate::refusal::Refusal;
 
-/// The one who holds a connection.
+/// The one who makes a request.
 #[derive(Debug)]
 pub(super) struct Client {
-    /// The address, or the credentials of a Unix peer: for the log.
-    pub(super) name: String,
     /// The rights.
     pub(super) profile: Arc<Profile>,
+    /// What it has under way, where that is limited.
+    pub(super) usage: Option<Arc<Usage>>,
+    /// The container that it calls from, where that matters.
+    container: Option<Arc<Container>>,
+    certificate: Option<Arc<Certificate>>,
 }
 
-/// Finds the profile of who is calling.
-pub(super) fn identify(conn: &Conn, proxy: &Proxy) -> Client {
-    Client { name: conn.peer().to_owned(), profile: Arc::clone(proxy.profiles.of(conn.principal())) }
+impl Client {
+    /// The name of its container, for the log.
+    pub(super) fn container(&self) -> &str {
+        self.container.as_ref().map_or("", |container| &container.name)
+    }
+
+    /// The common name of its certificate, for the log.
+    pub(super) fn certificate(&self) -> &str {
+        self.certificate.as_ref().and_then(|certificate| certificate.common_name.as_deref()).unwrap_or_default()
+    }
+}
+
+/// Who the client of a connection was when it was asked last, and whether that still holds.
+#[derive(Debug)]
+pub(super) struct Identity {
+    client: Arc<Client>,
+    settings: Arc<Settings>,
+    /// Where it took the engine to tell: the identifier of the container behind the address, if there was one, and the state
+    /// of things at that time.
+    container: Option<(Option<String>, u64)>,
+}
+
+impl Identity {
+    fn holds(&self, settings: &Arc<Settings>, proxy: &Proxy) -> bool {
+        let is_in_step = self.container.as_ref().is_none_or(|(_, epoch)| *epoch == proxy.containers.epoch());
+        Arc::ptr_eq(&self.settings, settings) && is_in_step
+    }
+}
+
+/// Finds the profile of who is calling. The answer is remembered until the configuration or the containers change.
+pub(super) async fn identify(conn: &mut Conn, proxy: &Proxy) -> Result<Arc<Client>, Refusal> {
+    let settings = proxy.settings();
+    if let Some(known) = conn.identity.as_ref().filter(|known| known.holds(&settings, proxy)) {
+        return Ok(Arc::clone(&known.client));
+    }
+    let mut principal = conn.principal().clone();
+    let container = container_of(&mut principal, &settings, proxy).await?;
+    if let (Some(Identity { container: Some((before, _)), .. }), Some((now, _))) = (&conn.identity, &container)
+        && before != now
+    {
+        // Whoever opened this connection is gone, and somebody else has its address.
+        return Err(Refusal::OtherContainer);
+    }
+    let profile = Arc::clone(settings.profiles.of(&principal).map_err(Refusal::Ambiguous)?);
+    let usage = profile.limits.count().then(|| proxy.limiter.usage(&profile.name, principal.subject()));
+    let client =
+        Arc::new(Client { profile, usage, container: principal.container, certificate: principal.certificate });
+    conn.identity = Some(Identity { client: Arc::clone(&client), settings, container });
+    Ok(client)
+}
+
+/// Adds the container to what is known of a client, where its profile depends on it. Behind the machine's own address there is
+/// none: such a client runs on the host, or in the host's network.
+async fn container_of(
+    principal: &mut Principal,
+    settings: &Settings,
+    proxy: &Proxy,
+) -> Result<Option<(Option<String>, u64)>, Refusal> {
+    let own = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+    let Some(address) = principal.address.filter(|address| !own.contains(address)) else { return Ok(None) };
+    if !settings.profiles.depends_on_container(principal) {
+        return Ok(None);
+    }
+    let found = proxy.containers.behind(address, &proxy.backend).await.map_err(Refusal::UnknownClient)?;
+    let known = (found.as_ref().map(|container| container.id.clone()), proxy.containers.epoch());
+    principal.container = found;
+    Ok(Some(known))
 }

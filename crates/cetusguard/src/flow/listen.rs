@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cetusguard_policy::Principal;
-use rustls::ServerConfig;
+use cetusguard_policy::{Certificate, Principal};
+use rustls::pki_types::CertificateDer;
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::UCred;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -18,10 +18,13 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::audit::{Ended, Record};
+use super::identify::Identity;
 use super::{End, Next, Proxy, serve};
 use crate::backend::tune;
+use crate::certificate;
 use crate::log::Level;
 use crate::refusal::Refusal;
+use crate::tls;
 use crate::wire::{Body, Duplex, Framing, HeadError, RequestHead, SharedTcp, read_request_head};
 pub(crate) use sockets::{Bound, bind};
 
@@ -56,7 +59,7 @@ impl Listeners {
 
     /// Accepts connections until the program is asked to stop. Every connection holds `alive` until it ends.
     pub(crate) fn run(self, proxy: &Arc<Proxy>, alive: &mpsc::Sender<()>) {
-        let permits = Arc::new(Semaphore::new(proxy.limits.connections));
+        let permits = Arc::new(Semaphore::new(proxy.limits().connections));
         for bound in self.sockets {
             let (proxy, alive, permits) = (Arc::clone(proxy), alive.clone(), Arc::clone(&permits));
             tokio::spawn(async move {
@@ -84,7 +87,8 @@ async fn accept(bound: &Bound, proxy: &Arc<Proxy>, permits: &Arc<Semaphore>, ali
                 failing = false;
                 let Ok(permit) = Arc::clone(permits).acquire_owned().await else { return };
                 let held = Held { _permit: permit, _alive: alive.clone() };
-                let pending = Pending { accepted, frontend: bound.frontend, tls: bound.tls.clone(), held };
+                let tls = proxy.settings().tls.get(bound.frontend).cloned().flatten();
+                let pending = Pending { accepted, frontend: bound.frontend, tls, held };
                 tokio::spawn(serve(pending, Arc::clone(proxy)));
             }
             Err(error) if is_of_one_client(&error) => {}
@@ -114,7 +118,7 @@ fn is_of_one_client(error: &io::Error) -> bool {
 pub(super) struct Pending {
     accepted: Accepted,
     frontend: usize,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<tls::Server>,
     held: Held,
 }
 
@@ -127,8 +131,12 @@ struct Held {
 /// A client's connection.
 pub(super) struct Conn {
     stream: Duplex,
-    peer: String,
+    peer: Arc<str>,
     principal: Principal,
+    /// Who the client was at the last request; [`identify`](super::identify) keeps it here.
+    pub(super) identity: Option<Identity>,
+    /// Those who may have signed the client's certificate, where it had to show one.
+    signers: Option<Arc<Vec<CertificateDer<'static>>>>,
     served: bool,
     /// Ready when the program is asked to stop; one for all requests, since each new one has to be made known.
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -147,7 +155,8 @@ pub(super) struct Conn {
 impl Pending {
     /// Speaks TLS where the frontend has it. `None` where the client does not manage to in time.
     pub(super) async fn open(self, proxy: &Proxy) -> Option<Conn> {
-        let mut principal = Principal { frontend: self.frontend, peer: None, address: None };
+        let mut principal = Principal { frontend: self.frontend, ..Principal::default() };
+        let mut signers = None;
         let (peer, stream) = match self.accepted {
             Accepted::Unix(stream) => {
                 let peer = stream.peer_cred().ok();
@@ -162,18 +171,30 @@ impl Pending {
                 let peer = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
                 match self.tls {
                     None => (peer, Ok(stream.into())),
-                    Some(tls) => tokio::select! {
-                        shaken = shake(tls, stream, proxy.limits.head) => (peer, shaken),
-                        () = proxy.stop() => return None,
-                    },
+                    Some(tls) => {
+                        signers.clone_from(&tls.clients);
+                        let shaken = tokio::select! {
+                            shaken = shake(&tls, stream, proxy.limits().head) => shaken,
+                            () = proxy.stop() => return None,
+                        };
+                        (
+                            peer,
+                            shaken.map(|(stream, shown)| {
+                                principal.certificate = shown;
+                                stream
+                            }),
+                        )
+                    }
                 }
             }
         };
         match stream {
             Ok(stream) => Some(Conn {
                 stream,
-                peer,
+                peer: peer.into(),
                 principal,
+                identity: None,
+                signers,
                 served: false,
                 stop: Box::pin(proxy.stop()),
                 body: None,
@@ -191,13 +212,23 @@ impl Pending {
     }
 }
 
-async fn shake(tls: Arc<ServerConfig>, stream: TcpStream, limit: Duration) -> Result<Duplex, String> {
+/// Speaks TLS; the certificate is the one that the client has shown, where it had to.
+async fn shake(
+    tls: &tls::Server,
+    stream: TcpStream,
+    limit: Duration,
+) -> Result<(Duplex, Option<Arc<Certificate>>), String> {
     let socket = SharedTcp::from(stream);
-    match timeout(limit, TlsAcceptor::from(tls).accept(socket.clone())).await {
-        Ok(Ok(stream)) => Ok(Duplex::tls(stream.into(), socket)),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("not finished in time".to_owned()),
-    }
+    let accepting = TlsAcceptor::from(Arc::clone(&tls.config)).accept(socket.clone());
+    let stream = match timeout(limit, accepting).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Err(error.to_string()),
+        Err(_) => return Err("not finished in time".to_owned()),
+    };
+    let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let read = shown.map(|shown| certificate::read(shown)).transpose();
+    let certificate = read.map_err(|error| format!("the client's certificate cannot be read: {error}"))?.map(Arc::new);
+    Ok((Duplex::tls(stream.into(), socket), certificate))
 }
 
 /// An IPv4 client of a socket for both families is shown as what it is.
@@ -221,8 +252,8 @@ impl Conn {
         &self.principal
     }
 
-    /// Who is at the other end.
-    pub(super) fn peer(&self) -> &str {
+    /// Who is at the other end, for the log.
+    pub(super) fn peer(&self) -> &Arc<str> {
         &self.peer
     }
 
@@ -233,21 +264,35 @@ impl Conn {
 
     /// Waits for the first byte of the next request. `false` where none comes: there is nobody to tell.
     pub(super) async fn wait_for_request(&mut self, proxy: &Proxy) -> bool {
-        let limit = if self.served { proxy.limits.idle } else { proxy.limits.head };
+        let limit = if self.served { proxy.limits().idle } else { proxy.limits().head };
         self.served = true;
         (self.body, self.closes, self.tunnels, self.to_head) = (None, false, false, false);
-        let input = &mut self.stream.input;
-        input.rest();
-        if *proxy.stopping.borrow() {
+        self.stream.input.rest();
+        if *proxy.stopping.borrow() || self.is_outdated(proxy) {
             return false;
         }
+        let input = &mut self.stream.input;
         if !input.buffer.is_empty() {
             return true;
         }
-        tokio::select! {
+        let has_come = tokio::select! {
             biased;
             filled = timeout(limit, input.fill()) => matches!(filled, Ok(Ok(1..))),
             () = &mut self.stop => false,
+        };
+        has_come && !self.is_outdated(proxy)
+    }
+
+    /// Whether the frontend now asks for certificates of other signers than when this client connected: it has to show its own
+    /// again, on a new connection.
+    fn is_outdated(&self, proxy: &Proxy) -> bool {
+        let settings = proxy.settings();
+        let now =
+            settings.tls.get(self.principal.frontend).and_then(Option::as_ref).and_then(|tls| tls.clients.as_ref());
+        match (&self.signers, now) {
+            (Some(then), Some(now)) => !Arc::ptr_eq(then, now) && then != now,
+            (None, Some(_)) => self.principal.address.is_some(),
+            (_, None) => false,
         }
     }
 
@@ -256,7 +301,7 @@ impl Conn {
         let read = tokio::select! {
             // Most heads are there as a whole: only one that is not needs to know of clocks.
             biased;
-            read = timeout(proxy.limits.head, read_request_head(&mut self.stream.input)) => read,
+            read = timeout(proxy.limits().head, read_request_head(&mut self.stream.input)) => read,
             () = proxy.stop() => return Err(End::Cut(Ended::Stopped)),
         };
         match read {
@@ -296,7 +341,7 @@ pub(super) async fn refuse(conn: &mut Conn, refusal: &Refusal, proxy: &Proxy, re
     record.refused(refusal);
     // Not for ever: a client that reads none of its refusals must not pile them up here.
     let announced = close && !conn.tunnels;
-    let sent = timeout(proxy.limits.head, refusal.send(&mut conn.stream.output, conn.to_head, announced)).await;
+    let sent = timeout(proxy.limits().head, refusal.send(&mut conn.stream.output, conn.to_head, announced)).await;
     match sent {
         Ok(Ok(())) if close => conn.linger().await,
         Ok(Ok(())) => Next::KeepAlive,

@@ -86,11 +86,23 @@ impl Body {
                 *left -= taken as u64;
                 taken
             }
-            Left::Chunks(chunks) => chunks.walk(fresh).map_err(|Garbage| PumpError::Garbage)?,
+            Left::Chunks(chunks) => chunks.walk(fresh, &mut |_| {}).map_err(|Garbage| PumpError::Garbage)?,
             Left::Anything => fresh.len(),
         };
         self.checked += taken;
         Ok(self.checked)
+    }
+
+    /// Takes the bytes of the buffer that belong to the body, and appends what they say without the framing. Returns how many.
+    fn take(&mut self, buffer: &[u8], content: &mut Vec<u8>) -> Result<usize, PumpError> {
+        if let Left::Chunks(chunks) = &mut self.left {
+            let taken = chunks.walk(buffer, &mut |data| content.extend_from_slice(data));
+            return taken.map_err(|Garbage| PumpError::Garbage);
+        }
+        let taken = self.check(buffer)?;
+        self.sent(taken);
+        content.extend_from_slice(&buffer[..taken]);
+        Ok(taken)
     }
 
     /// Notes that bytes from the front of the buffer were sent.
@@ -130,6 +142,27 @@ pub(crate) async fn pump(
             Err(error) if matches!(body.left, Left::Anything) && error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Ok(());
             }
+            Err(_) => return Err(PumpError::Read),
+        }
+    }
+}
+
+/// Appends what has come of a body's content, at least one byte of it; `false` is its end. Safe to cancel.
+pub(crate) async fn read_content(input: &mut Input, body: &mut Body, content: &mut Vec<u8>) -> Result<bool, PumpError> {
+    loop {
+        let before = content.len();
+        let taken = body.take(&input.buffer, content)?;
+        input.buffer.advance(taken);
+        if content.len() > before {
+            return Ok(true);
+        }
+        if body.is_done() {
+            return Ok(false);
+        }
+        match input.fill().await {
+            Ok(0) if matches!(body.left, Left::Anything) => return Ok(false),
+            Ok(0) => return Err(PumpError::Short),
+            Ok(_) => {}
             Err(_) => return Err(PumpError::Read),
         }
     }
@@ -184,13 +217,14 @@ enum State {
 struct Garbage;
 
 impl Chunks {
-    /// Returns how many bytes from the start belong to the body: all of them, unless it ends earlier.
-    fn walk(&mut self, bytes: &[u8]) -> Result<usize, Garbage> {
+    /// Returns how many bytes from the start belong to the body: all of them, unless it ends earlier. `data` gets what they say.
+    fn walk(&mut self, bytes: &[u8], data: &mut impl FnMut(&[u8])) -> Result<usize, Garbage> {
         let mut at = 0;
         while at < bytes.len() && self.state != State::Done {
             if self.state == State::Data {
                 let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len() - at);
                 self.left -= taken as u64;
+                data(&bytes[at..at + taken]);
                 at += taken;
                 if self.left == 0 {
                     self.state = State::DataCr;
@@ -233,7 +267,7 @@ mod tests {
         let mut chunks = Chunks::default();
         let mut taken = 0;
         for piece in text.as_bytes().chunks(step) {
-            taken += chunks.walk(piece).map_err(|_| ())?;
+            taken += chunks.walk(piece, &mut |_| {}).map_err(|_| ())?;
         }
         if chunks.state == State::Done { Ok(taken) } else { Err(()) }
     }
@@ -260,6 +294,29 @@ mod tests {
                 ("5\r\nhel", Err(())),
             ] {
                 assert_eq!(walk(text, step), want, "{text:?} by {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn content_is_what_stands_between_the_framing() {
+        let chunked = "5\r\nhello\r\n1\r\n \r\n0000a\r\n0123456789\r\n0\r\n\r\nGET";
+        for (framing, text, want, left) in [
+            (Framing::Chunked, chunked, "hello 0123456789", 3),
+            (Framing::Length(5), "helloGET", "hello", 3),
+            (Framing::UntilClose, "hello", "hello", 0),
+            (Framing::None, "GET", "", 3),
+        ] {
+            for step in [1, 2, 3, 100] {
+                let (mut body, mut content, mut taken) = (Body::new(framing), Vec::new(), 0);
+                for piece in text.as_bytes().chunks(step) {
+                    taken += body.take(piece, &mut content).expect("well-formed");
+                }
+                assert_eq!(
+                    (String::from_utf8_lossy(&content).as_ref(), text.len() - taken),
+                    (want, left),
+                    "{text} by {step}"
+                );
             }
         }
     }

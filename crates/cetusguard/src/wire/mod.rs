@@ -8,7 +8,7 @@ mod head;
 mod headers;
 mod stream;
 
-pub(crate) use body::{Body, Framing, PumpError, pump, send_head};
+pub(crate) use body::{Body, Framing, PumpError, pump, read_content, send_head};
 pub(crate) use head::{
     HeadError, RequestHead, ResponseHead, read_request_head, read_response_head, request_framing, response_framing,
 };

@@ -22,13 +22,27 @@ pub struct Mistake {
     text: String,
     /// In bytes of `text`.
     at: Range<usize>,
+    /// How many characters stand before `text` in its file.
+    indent: usize,
 }
 
 impl Mistake {
     /// The column in characters, from 1.
     #[must_use]
     pub fn column(&self) -> usize {
-        self.text[..self.at.start].chars().count() + 1
+        self.indent + self.text[..self.at.start].chars().count() + 1
+    }
+
+    /// The same in a text that stands so many characters to the right.
+    #[must_use]
+    pub fn indented(self, by: usize) -> Self {
+        Self { indent: self.indent + by, ..self }
+    }
+
+    /// All of it in one line, for a log.
+    #[must_use]
+    pub fn in_one_line(&self) -> String {
+        format!("{}:{}: {}; {}", self.position, self.column(), self.what, self.expected)
     }
 }
 
@@ -78,7 +92,7 @@ pub fn parse_sharing(
                 rules.push(Rule { text: label.len() - text.len(), label, position, methods, forms });
             }
             Err(Wrong { at, what, expected }) => {
-                mistakes.push(Mistake { position, what, expected, text: line.to_owned(), at })
+                mistakes.push(Mistake { position, what, expected, text: line.to_owned(), at, indent: 0 })
             }
         }
     }

@@ -5,13 +5,11 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use listenfd::ListenFd;
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::umask;
-use rustls::ServerConfig;
 use socket2::{Domain, Protocol, SockAddr, Type};
 use tokio::net::{TcpListener, UnixListener};
 
@@ -26,9 +24,7 @@ pub(crate) struct Bound {
     _file: Option<SocketFile>,
     pub(super) socket: Socket,
     /// The frontend that it belongs to, by its place.
-    pub(super) frontend: usize,
-    /// What is spoken beneath HTTP.
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(crate) frontend: usize,
     /// Its address with the port that the system chose, for the log.
     pub(crate) name: String,
 }
@@ -70,14 +66,14 @@ const BACKLOG: i32 = 1024;
 /// One message an address that cannot be listened on.
 pub(crate) fn bind(frontends: &[Frontend]) -> Result<(Vec<Bound>, Vec<String>), Vec<String>> {
     let (mut bound, mut warnings, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, Frontend { address, tls, rights }) in frontends.iter().enumerate() {
+    for (index, Frontend { address, rights, .. }) in frontends.iter().enumerate() {
         let made = match address {
             Address::Tcp { host, port } => tcp(host, *port),
             Address::Unix(path) => unix(path, *rights).map(|one| vec![one]),
             Address::Inherited => inherited(),
         };
         match made {
-            Ok(made) => bound.extend(made.into_iter().map(|socket| socket.of(index, tls.as_ref()))),
+            Ok(made) => bound.extend(made.into_iter().map(|socket| Bound { frontend: index, ..socket })),
             Err(error) if is_without_ipv6(address, &error) => {
                 warnings.push(format!("{address}: this host has no IPv6: {error}"))
             }
@@ -166,6 +162,12 @@ fn give_rights(path: &Path, rights: SocketRights) -> io::Result<()> {
             io::Error::other(format!("{advice}, in a container with group_add: [\"{group}\"]"))
         })?;
     }
+    if let Some(owner) = rights.owner {
+        std::os::unix::fs::chown(path, Some(owner), None).map_err(|error| {
+            let advice = format!("cannot give the socket to user {owner}: {error}; run as that user");
+            io::Error::other(format!("{advice}, or with the capability CHOWN"))
+        })?;
+    }
     fs::set_permissions(path, fs::Permissions::from_mode(rights.mode))
 }
 
@@ -207,22 +209,16 @@ impl Bound {
     fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let name = format!("tcp://{}", listener.local_addr()?);
-        Ok(Self { _file: None, socket: Socket::Tcp(TcpListener::from_std(listener)?), frontend: 0, tls: None, name })
+        Ok(Self { _file: None, socket: Socket::Tcp(TcpListener::from_std(listener)?), frontend: 0, name })
     }
 
     fn unix(listener: std::os::unix::net::UnixListener, name: String, file: Option<SocketFile>) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { _file: file, socket: Socket::Unix(UnixListener::from_std(listener)?), frontend: 0, tls: None, name })
+        Ok(Self { _file: file, socket: Socket::Unix(UnixListener::from_std(listener)?), frontend: 0, name })
     }
 
-    /// Says whose it is. TLS is spoken over TCP only.
-    fn of(self, frontend: usize, tls: Option<&Arc<ServerConfig>>) -> Self {
-        let tls = tls.filter(|_| matches!(self.socket, Socket::Tcp(_))).cloned();
-        Self { frontend, tls, ..self }
-    }
-
-    /// Whether clients have to speak TLS.
-    pub(crate) fn speaks_tls(&self) -> bool {
-        self.tls.is_some()
+    /// Whether it is a TCP socket: TLS is spoken over no other.
+    pub(crate) fn is_tcp(&self) -> bool {
+        matches!(self.socket, Socket::Tcp(_))
     }
 }

@@ -1,0 +1,71 @@
+//! The keys of the configuration file beside the options: what `frontends` and `profiles` may hold, defined once.
+
+/// A key and what it means.
+#[derive(Debug)]
+pub(crate) struct Key {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// The word for its value: it says of which form that is, as with the options.
+    pub(crate) value: &'static str,
+    /// Whether it takes several values.
+    pub(crate) many: bool,
+    /// One sentence or two.
+    pub(crate) help: &'static str,
+}
+
+const fn key(name: &'static str, value: &'static str, help: &'static str) -> Key {
+    Key { name, value, many: false, help }
+}
+
+const fn list(name: &'static str, value: &'static str, help: &'static str) -> Key {
+    Key { many: true, ..key(name, value, help) }
+}
+
+/// What an entry of `frontends` may hold.
+pub(crate) const FRONTEND_KEYS: &[Key] = &[
+    key("addr", "ADDR", "Address to listen on, as frontend-addr has it."),
+    key("profile", "PROFILE", "Everybody who uses this frontend has this profile."),
+    key("socket-group", "GROUP", "As frontend-socket-group, for this one."),
+    key("socket-mode", "BITS", "As frontend-socket-mode, for this one."),
+    key("socket-owner", "USER", "As frontend-socket-owner, for this one."),
+    key("tls-cacert", "FILE", "As frontend-tls-cacert, for this one."),
+    key("tls-cert", "FILE", "As frontend-tls-cert, for this one."),
+    key("tls-key", "FILE", "As frontend-tls-key, for this one."),
+];
+
+/// What an entry of `profiles` may hold beside `clients`.
+pub(crate) const PROFILE_KEYS: &[Key] = &[
+    key("max-requests", "N", "For this profile; what the option says where it is missing."),
+    key("max-streams", "N", "For this profile; what the option says where it is missing."),
+    key("mode", "enforce|audit", "For this profile; what the option says where it is missing."),
+    key("no-builtin-rules", "BOOL", "For this profile; what the option says where it is missing."),
+    key("rate-burst", "N", "For this profile; what the option says where it is missing."),
+    key("rate-limit", "RATE", "For this profile; what the option says where it is missing."),
+    list("rules", "RULES", "What these clients may call, one rule a line."),
+    list("rules-file", "FILE", "Files with rules, one a line."),
+    list("user-agents", "PATTERN", "For this profile; what the option says where it is missing."),
+    list("user-agents-denied", "PATTERN", "For this profile; what the option says where it is missing."),
+];
+
+/// What `clients` means, in a sentence.
+pub(crate) const CLIENTS: &str = "Who has it: a list of conditions, of which one has to hold.";
+
+/// What tells a client in `clients`. Conditions of one entry must all hold, and be about one thing.
+pub(crate) const CLIENT_KEYS: &[Key] = &[
+    key("address", "NETWORK", "An IPv4 or IPv6 address, or a network as in 172.28.0.0/16."),
+    key("cert-cn", "PATTERN", "The common name of its verified certificate."),
+    key("cert-dns", "PATTERN", "A DNS name among the alternative names of its verified certificate."),
+    key("cert-ip", "IP", "An IP address among the alternative names of its verified certificate."),
+    key(
+        "cert-sha256",
+        "HASH",
+        "The SHA-256 of its certificate's public key (SPKI), in hexadecimal digits or in base64.",
+    ),
+    key("cert-uri", "PATTERN", "A URI among the alternative names of its verified certificate."),
+    key("compose-project", "PATTERN", "The Compose project of its container."),
+    key("compose-service", "PATTERN", "The Compose service of its container."),
+    key("container", "PATTERN", "The name of its container."),
+    key("group", "N", "The group of the process at the other end of a Unix socket, a number."),
+    key("label", "KEY=PATTERN", "A label of its container, and the value of that."),
+    key("user", "N", "The user of the process at the other end of a Unix socket, a number."),
+];

@@ -1,0 +1,113 @@
+//! How much a client may ask for: from what was written to what it means.
+
+use std::time::Duration;
+
+use cetusguard_policy::{Limits, Mode, Pattern, Rate};
+
+use super::file::Entry;
+use super::meant::Reader;
+
+/// A limit that may be none.
+type Limit<T> = Option<T>;
+
+impl Reader<'_> {
+    /// Whether a profile is enforced: what its entry says, or the option.
+    pub(super) fn mode(&mut self, entry: Option<&Entry>) -> Mode {
+        self.inherited(entry, "mode", read_mode).unwrap_or_default()
+    }
+
+    /// The limits of a profile: what its entry says, and for the rest the options.
+    pub(super) fn limits(&mut self, entry: Option<&Entry>) -> Limits {
+        let interval = self.inherited(entry, "rate-limit", read_rate).flatten();
+        let burst = self.inherited(entry, "rate-burst", read_number).unwrap_or(1);
+        Limits {
+            rate: interval.map(|interval| Rate { interval, burst }),
+            requests: self.inherited(entry, "max-requests", read_limit).flatten(),
+            streams: self.inherited(entry, "max-streams", read_limit).flatten(),
+            agents: self.patterns(entry, "user-agents"),
+            agents_denied: self.patterns(entry, "user-agents-denied"),
+        }
+    }
+
+    fn patterns(&self, entry: Option<&Entry>, name: &'static str) -> Vec<Pattern> {
+        let own = entry.map(|entry| entry.all(name)).unwrap_or_default();
+        let values = if own.is_empty() { self.written.all(name) } else { own };
+        values.iter().map(|(text, _)| Pattern::new(text)).collect()
+    }
+
+    /// The value of a key of an entry, or of the option of that name.
+    fn inherited<T>(
+        &mut self,
+        entry: Option<&Entry>,
+        name: &'static str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        match entry {
+            Some(entry) if entry.one(name).is_some() => self.value(entry, name, read),
+            // What is wrong with the option is told once, where the profile that the options make is read.
+            Some(_) => self.written.one(name).and_then(|(text, _)| read(text).ok()),
+            None => self.read(name, read),
+        }
+    }
+}
+
+fn read_mode(text: &str) -> Result<Mode, String> {
+    match text {
+        "enforce" => Ok(Mode::Enforce),
+        "audit" => Ok(Mode::Audit),
+        _ => Err("expected enforce or audit".to_owned()),
+    }
+}
+
+/// The time that each request of a rate takes.
+fn read_rate(text: &str) -> Result<Limit<Duration>, String> {
+    if text == "none" {
+        return Ok(None);
+    }
+    let expected = || "expected a number and a unit, as in 20/s, 600/m or 5000/h, or none".to_owned();
+    let (count, unit) = text.split_once('/').ok_or_else(expected)?;
+    let unit = match unit {
+        "s" => Duration::from_secs(1),
+        "m" => Duration::from_secs(60),
+        "h" => Duration::from_secs(3600),
+        _ => return Err(expected()),
+    };
+    Ok(Some(unit / read_number(count).map_err(|_| expected())?))
+}
+
+fn read_limit(text: &str) -> Result<Limit<u32>, String> {
+    if text == "none" {
+        Ok(None)
+    } else {
+        read_number(text).map(Some).map_err(|expected| format!("{expected}, or none"))
+    }
+}
+
+fn read_number(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| (1..=1_000_000).contains(number));
+    number.ok_or_else(|| "expected a number from 1 to 1000000".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_read_with_their_unit() {
+        for (text, want) in [
+            ("20/s", Some(Some(50_000))),
+            ("600/m", Some(Some(100_000))),
+            ("3600/h", Some(Some(1_000_000))),
+            ("none", Some(None)),
+            ("20", None),
+            ("0/s", None),
+            ("20/d", None),
+            ("-1/s", None),
+            ("1.5/s", None),
+            ("", None),
+        ] {
+            let read = read_rate(text).ok().map(|rate| rate.map(|interval| interval.as_micros()));
+            assert_eq!(read, want, "{text}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The JSON Schema of the configuration file, from the same tables as the help and the reference page: editors complete and
+//! check by it.
+
+use serde_json::{Map, Value, json};
+
+use super::keys::{CLIENT_KEYS, CLIENTS, FRONTEND_KEYS, Key, PROFILE_KEYS};
+use super::option::{Many, OPTIONS};
+
+/// The schema, as JSON text.
+#[must_use]
+pub fn schema() -> String {
+    let mut properties = Map::new();
+    for option in OPTIONS.iter().filter(|option| option.name != "config") {
+        let mut value = described(option.value.unwrap_or("BOOL"), option.many != Many::No, option.help);
+        if !option.default.is_empty() {
+            value["default"] = option.default.into();
+        }
+        properties.insert(option.name.to_owned(), value);
+    }
+    properties.insert(
+        "frontends".to_owned(),
+        json!({
+            "type": "array",
+            "description": "Where to listen: each entry says what holds for it alone.",
+            "items": object(FRONTEND_KEYS, &["addr"]),
+        }),
+    );
+    let mut profile = object(PROFILE_KEYS, &[]);
+    let client =
+        json!({ "type": "object", "minProperties": 1, "properties": keys(CLIENT_KEYS), "additionalProperties": false });
+    profile["properties"]["clients"] = json!({ "type": "array", "description": CLIENTS, "items": client });
+    properties.insert(
+        "profiles".to_owned(),
+        json!({
+            "type": "object",
+            "description": "Rights of clients that are not the default ones, by name.",
+            "propertyNames": { "pattern": "^[A-Za-z0-9._-]+$", "not": { "const": "default" } },
+            "additionalProperties": profile,
+        }),
+    );
+    let schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Cetusguard's configuration file",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+    });
+    format!("{schema:#}")
+}
+
+fn object(known: &[Key], required: &[&str]) -> Value {
+    json!({ "type": "object", "properties": keys(known), "required": required, "additionalProperties": false })
+}
+
+fn keys(known: &[Key]) -> Value {
+    known
+        .iter()
+        .map(|key| (key.name.to_owned(), described(key.value, key.many, key.help)))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+fn described(word: &str, many: bool, help: &str) -> Value {
+    let one = form(word);
+    let mut value =
+        if many { json!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] }) } else { one };
+    value["description"] = help.into();
+    value
+}
+
+/// The form of a value, by the word that the help has for it.
+fn form(word: &str) -> Value {
+    let none = json!({ "const": "none" });
+    match word {
+        "BOOL" => json!({ "type": "boolean" }),
+        "N" => json!({ "anyOf": [{ "type": "integer", "minimum": 0 }, none] }),
+        "RATE" => json!({ "anyOf": [{ "type": "string", "pattern": "^[0-9]+/[smh]$" }, none] }),
+        "TIME" => json!({ "type": "string", "pattern": "^([0-9]+ ?[a-z]+ ?)+$" }),
+        "BITS" => json!({ "type": ["string", "integer"], "pattern": "^(0o?)?[0-7]{1,3}$" }),
+        "GROUP" | "USER" => json!({ "type": ["string", "integer"] }),
+        "FORMAT" => json!({ "enum": ["logfmt", "json"] }),
+        "enforce|audit" => json!({ "enum": ["enforce", "audit"] }),
+        "LEVEL" => json!({ "type": ["integer", "string"], "minimum": 0, "maximum": 7 }),
+        "KEY=PATTERN" => json!({ "type": "string", "pattern": "=" }),
+        _ => json!({ "type": "string" }),
+    }
+}

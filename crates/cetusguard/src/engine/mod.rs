@@ -1,0 +1,47 @@
+//! What the proxy itself asks the engine: which containers there are, and what happens to them.
+//!
+//! Clients' requests take another way; nothing that a client sends reaches the engine through here.
+
+mod events;
+mod list;
+mod registry;
+
+pub(crate) use events::follow;
+pub(crate) use registry::{Containers, Unknown};
+
+use crate::backend::{Backend, Unreachable};
+use crate::wire::{Body, Duplex, Framing, HeadError, read_response_head, response_framing};
+use tokio::io::AsyncWriteExt;
+
+/// Why the engine's answer is of no use.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// It cannot be reached.
+    Unreachable(Unreachable),
+    /// It does not answer with 200 and what was asked for; what happened instead.
+    Answer(String),
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreachable(unreachable) => unreachable.fmt(f),
+            Self::Answer(what) => f.write_str(what),
+        }
+    }
+}
+
+/// Asks for a target, and waits for the head of the answer. The body is still to be read.
+async fn get(backend: &Backend, target: &str) -> Result<(Duplex, Body), Trouble> {
+    let mut stream = backend.connect().await.map_err(Trouble::Unreachable)?;
+    let request = format!("GET {target} HTTP/1.1\r\nHost: docker\r\nUser-Agent: cetusguard\r\n\r\n");
+    let sent = async { stream.output.write_all(request.as_bytes()).await.and(stream.output.flush().await) };
+    sent.await.map_err(|error| Trouble::Answer(format!("the engine's connection broke: {error}")))?;
+    let garbage = |error: HeadError| Trouble::Answer(format!("the engine did not answer to {target}: {error}"));
+    let head = read_response_head(&mut stream.input).await.map_err(garbage)?;
+    let framing = response_framing(&head, false).map_err(garbage)?;
+    if head.status != 200 || framing == Framing::None {
+        return Err(Trouble::Answer(format!("the engine answered {} to {target}", head.status)));
+    }
+    Ok((stream, Body::new(framing)))
+}

@@ -1,0 +1,86 @@
+//! Step 4: whether a client may ask for anything at this moment: by its user agent, and by how much it has asked for already.
+
+use cetusguard_policy::endpoint::Answer;
+use cetusguard_policy::{Call, Ground, Mode, Permit};
+
+use super::Proxy;
+use super::identify::Client;
+use super::normalise::Message;
+use crate::limiter::{Place, Use};
+use crate::refusal::{Limited, Refusal};
+use crate::wire::Known;
+
+/// Proof that the limits were asked.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Free again once the request has ended.
+    _place: Option<Place>,
+    /// The word and the text of a refusal that was not enforced.
+    unenforced: Option<(&'static str, String)>,
+}
+
+/// A call that may go to the engine: within the limits of its client, and permitted by the rules.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    permit: Permit,
+    entry: Entry,
+}
+
+impl Admitted {
+    /// What both have let pass.
+    pub(super) fn new(permit: Permit, entry: Entry) -> Self {
+        Self { permit, entry }
+    }
+
+    /// The call.
+    pub(super) fn call(&self) -> &Call {
+        self.permit.call()
+    }
+
+    /// The rule that permits it, as the log shows it; nothing where none does.
+    pub(super) fn rule(&self) -> &str {
+        match self.permit.ground() {
+            Ground::Rule(rule) => rule.label(),
+            Ground::Unenforced { .. } => "",
+        }
+    }
+
+    /// The word and the text of the refusal that it would have been, were its client's profile enforced.
+    pub(super) fn unenforced(&self) -> Option<(&'static str, &str)> {
+        match (&self.entry.unenforced, self.permit.ground()) {
+            (Some((code, text)), _) => Some((code, text)),
+            (None, Ground::Unenforced { code, text }) => Some((code, text)),
+            (None, Ground::Rule(_)) => None,
+        }
+    }
+}
+
+/// Takes a place for the request, to be held until its end.
+pub(super) fn enter(call: &Call, message: &Message, client: &Client, proxy: &Proxy) -> Result<Entry, Refusal> {
+    match try_enter(call, message, client, proxy) {
+        Ok(place) => Ok(Entry { _place: place, unenforced: None }),
+        Err(limited) if client.profile.mode == Mode::Audit => {
+            let refusal = Refusal::Limited(limited);
+            Ok(Entry { _place: None, unenforced: Some((refusal.code(), refusal.to_string())) })
+        }
+        Err(limited) => Err(Refusal::Limited(limited)),
+    }
+}
+
+fn try_enter(call: &Call, message: &Message, client: &Client, proxy: &Proxy) -> Result<Option<Place>, Limited> {
+    let (profile, limits) = (&client.profile, &client.profile.limits);
+    if limits.names_agents() {
+        let agent = message.headers.get(Known::UserAgent).unwrap_or_default();
+        // Two of them could be read as either.
+        if message.headers.all(Known::UserAgent).nth(1).is_some() || !limits.admit(agent) {
+            return Err(Limited::agent(agent, profile));
+        }
+    }
+    let Some(usage) = &client.usage else { return Ok(None) };
+    let what = match call.endpoint().map_or(Answer::Follow, |endpoint| endpoint.answer) {
+        Answer::Quick | Answer::Slow | Answer::Transfer => Use::Request,
+        Answer::Follow | Answer::Tunnel(_) => Use::Stream,
+    };
+    let place = proxy.limiter.enter(usage, limits, what).map_err(|reached| Limited::count(reached, profile))?;
+    Ok(Some(place))
+}

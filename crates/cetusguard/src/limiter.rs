@@ -1,0 +1,196 @@
+//! What each client has asked for lately, and has under way.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use cetusguard_policy::{Limits, Subject};
+
+/// So many clients are remembered before those are forgotten that have no connection.
+const ROOM: usize = 8 << 10;
+
+/// Every client with limits.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    /// What times count from.
+    started: Instant,
+    clients: Mutex<Clients>,
+}
+
+#[derive(Debug)]
+struct Clients {
+    /// By profile: one client may have two, through two frontends.
+    known: HashMap<(String, Subject), Arc<Usage>>,
+    /// At this size it is looked for clients to forget.
+    full: usize,
+}
+
+/// What one client has asked for. Whoever holds it keeps it from being forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Usage(Mutex<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    paid: Duration,
+    requests: u32,
+    streams: u32,
+}
+
+/// What a place is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// A request that ends by itself.
+    Request,
+    /// One that may go on for days.
+    Stream,
+}
+
+/// Which limit a client has reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// `rate-limit`; how long until another request may come.
+    Rate(Duration),
+    /// `max-requests`, and its value.
+    Requests(u32),
+    /// `max-streams`, and its value.
+    Streams(u32),
+}
+
+/// A place among what a client has under way; dropped, it is free again.
+#[derive(Debug)]
+pub(crate) struct Place {
+    usage: Arc<Usage>,
+    what: Use,
+}
+
+impl Default for Limiter {
+    fn default() -> Self {
+        Self { started: Instant::now(), clients: Mutex::new(Clients { known: HashMap::new(), full: ROOM }) }
+    }
+}
+
+impl Limiter {
+    /// The counts of a client of a profile.
+    pub(crate) fn usage(&self, profile: &str, subject: Subject) -> Arc<Usage> {
+        let now = self.started.elapsed();
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if clients.known.len() >= clients.full {
+            clients.forget(now);
+        }
+        Arc::clone(clients.known.entry((profile.to_owned(), subject)).or_default())
+    }
+
+    /// Takes what a request needs, or says which limit is in the way.
+    ///
+    /// # Errors
+    /// The limit that is reached; then nothing was taken.
+    pub(crate) fn enter(&self, usage: &Arc<Usage>, limits: &Limits, what: Use) -> Result<Place, Reached> {
+        let mut counts = usage.counts();
+        match (what, limits.requests, limits.streams) {
+            (Use::Request, Some(limit), _) if counts.requests >= limit => return Err(Reached::Requests(limit)),
+            (Use::Stream, _, Some(limit)) if counts.streams >= limit => return Err(Reached::Streams(limit)),
+            _ => {}
+        }
+        if let Some(rate) = limits.rate {
+            rate.take(&mut counts.paid, self.started.elapsed()).map_err(Reached::Rate)?;
+        }
+        *counts.of(what) += 1;
+        drop(counts);
+        Ok(Place { usage: Arc::clone(usage), what })
+    }
+}
+
+impl Clients {
+    /// Forgets those of whom nothing would be remembered; where that is not enough, all that have no connection: whoever has
+    /// so many addresses needs no second burst on one of them.
+    fn forget(&mut self, now: Duration) {
+        self.known.retain(|_, usage| Arc::strong_count(usage) > 1 || usage.counts().paid > now);
+        if self.known.len() >= ROOM / 2 {
+            self.known.retain(|_, usage| Arc::strong_count(usage) > 1);
+        }
+        self.full = ROOM.max(2 * self.known.len());
+    }
+}
+
+impl Usage {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    fn of(&mut self, what: Use) -> &mut u32 {
+        match what {
+            Use::Request => &mut self.requests,
+            Use::Stream => &mut self.streams,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *self.usage.counts().of(self.what) -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cetusguard_policy::Rate;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    fn address(number: u32) -> Subject {
+        Subject::Address(IpAddr::V4(Ipv4Addr::from_bits(number)))
+    }
+
+    #[test]
+    fn places_are_counted_and_given_back() {
+        let limiter = Limiter::default();
+        let limits = Limits { requests: Some(2), streams: Some(1), ..Limits::default() };
+        let usage = limiter.usage("p", address(1));
+        let enter = |what| limiter.enter(&usage, &limits, what);
+        let (one, _two) = (enter(Use::Request).expect("a place"), enter(Use::Request).expect("a place"));
+        assert_eq!(enter(Use::Request).err(), Some(Reached::Requests(2)));
+        let stream = enter(Use::Stream).expect("streams are counted by themselves");
+        assert_eq!(enter(Use::Stream).err(), Some(Reached::Streams(1)));
+        drop((one, stream));
+        assert!(enter(Use::Request).is_ok() && enter(Use::Stream).is_ok());
+        let other = limiter.usage("p", address(2));
+        assert!(limiter.enter(&other, &limits, Use::Stream).is_ok());
+        assert!(Arc::ptr_eq(&usage, &limiter.usage("p", address(1))));
+        assert!(!Arc::ptr_eq(&usage, &limiter.usage("q", address(1))));
+    }
+
+    #[test]
+    fn what_is_refused_costs_nothing() {
+        let limiter = Limiter::default();
+        let rate = Rate { interval: Duration::from_secs(3600), burst: 2 };
+        let limits = Limits { rate: Some(rate), requests: Some(1), ..Limits::default() };
+        let usage = limiter.usage("p", address(1));
+        let place = limiter.enter(&usage, &limits, Use::Request).expect("a place");
+        for _ in 0..5 {
+            assert_eq!(limiter.enter(&usage, &limits, Use::Request).err(), Some(Reached::Requests(1)));
+        }
+        drop(place);
+        assert!(limiter.enter(&usage, &limits, Use::Request).is_ok(), "the burst is two");
+        assert!(matches!(limiter.enter(&usage, &limits, Use::Request), Err(Reached::Rate(_))));
+    }
+
+    #[test]
+    fn a_million_addresses_leave_little_behind() {
+        let limiter = Limiter::default();
+        let limits = Limits { rate: Some(Rate { interval: Duration::from_secs(3600), burst: 1 }), ..Limits::default() };
+        let held = limiter.usage("p", address(0));
+        assert!(limiter.enter(&held, &limits, Use::Request).is_ok());
+        for number in 1..1_000_000 {
+            assert!(limiter.enter(&limiter.usage("p", address(number)), &limits, Use::Request).is_ok());
+        }
+        let clients = limiter.clients.lock().expect("not poisoned");
+        assert!(clients.known.len() <= ROOM, "{}", clients.known.len());
+        drop(clients);
+        assert!(
+            matches!(limiter.enter(&limiter.usage("p", address(0)), &limits, Use::Request), Err(Reached::Rate(_))),
+            "one that is connected is remembered"
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! Reading the configuration again while the program runs.
+//!
+//! The new one is read and checked whole, then takes the old one's place at once; requests and streams that have begun go on
+//! under the old one. Where anything is wrong with the new one, the old one stays.
+
+mod files;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cetusguard_policy::{Mode, Profiles};
+
+use crate::config::{Loaded, Mistake, Mistakes, Sources};
+use crate::flow::{Proxy, Settings};
+use crate::log::{Level, Log};
+use files::Files;
+
+/// Knows where the configuration is written, and what of it cannot change.
+#[derive(Debug)]
+pub(crate) struct Reload {
+    sources: Arc<Sources>,
+    fixed: Vec<(&'static str, String)>,
+    files: Files,
+}
+
+impl Reload {
+    /// Watches the files from which the configuration was read.
+    pub(crate) fn new(sources: Sources, fixed: Vec<(&'static str, String)>, files: &[PathBuf], log: &Log) -> Self {
+        let (files, trouble) = Files::watch(files);
+        if let Some(why) = trouble {
+            let line = log.line(Level::Warning, "changes of the configuration's files are not noticed: send SIGHUP");
+            log.send(line.text("detail", &why));
+        }
+        Self { sources: Arc::new(sources), fixed, files }
+    }
+
+    /// Waits until a file of the configuration is another one, or holds something else. Safe to cancel.
+    pub(crate) async fn file_changed(&mut self) {
+        self.files.changed().await;
+    }
+
+    /// Reads the configuration and uses it from now on, or says why not.
+    pub(crate) async fn read_again(&mut self, cause: &str, proxy: &Proxy) {
+        let sources = Arc::clone(&self.sources);
+        // Expressions take a while to build: requests go on in the meantime.
+        let loaded = match tokio::task::spawn_blocking(move || sources.load()).await {
+            Ok(loaded) => loaded.and_then(|loaded| self.check(loaded)),
+            Err(error) => {
+                Err(Mistakes(vec![Mistake::new(format!("a bug in Cetusguard: {error}"), "please report it")]))
+            }
+        };
+        let log = &proxy.log;
+        match loaded {
+            Ok(Loaded { config, warnings, files }) => {
+                self.files.follow(&files);
+                log.set_level(config.log.level);
+                for warning in warnings {
+                    log.say(Level::Warning, &warning);
+                }
+                log.send(log.line(Level::Info, "configuration reloaded").text("cause", cause));
+                describe(&config.profiles, log);
+                proxy.backend.renew(config.backend_tls.clone());
+                proxy.renew(Settings::from(config));
+            }
+            Err(Mistakes(mistakes)) => {
+                let line = log.line(Level::Error, "configuration not reloaded: the old one stays");
+                log.send(line.text("cause", cause).number("mistakes", mistakes.len() as u64));
+                for mistake in mistakes {
+                    log.send(log.line(Level::Error, "mistake").text("detail", &mistake.in_one_line()));
+                }
+            }
+        }
+    }
+
+    /// Refuses what only a new start could do.
+    fn check(&self, loaded: Loaded) -> Result<Loaded, Mistakes> {
+        let now = loaded.config.fixed();
+        let changed = self.fixed.iter().zip(now).filter(|(old, new)| **old != *new);
+        let fix = "restart the program to change it, or change it back";
+        let mistakes: Vec<_> = changed
+            .map(|((name, _), _)| Mistake::new(format!("{name} cannot change while the program runs"), fix))
+            .collect();
+        if mistakes.is_empty() { Ok(loaded) } else { Err(Mistakes(mistakes)) }
+    }
+}
+
+/// Says which profiles there are, and loudly which of them are not enforced.
+pub(crate) fn describe(profiles: &Profiles, log: &Log) {
+    for (index, profile) in profiles.all().enumerate() {
+        if profile.mode == Mode::Audit {
+            let message = "this profile is NOT enforced (mode audit): everything is forwarded, and the log says what would be refused";
+            log.send(log.line(Level::Warning, message).text("profile", &profile.name));
+        }
+        // The default one is what the start is about, where there is no other.
+        if index > 0 {
+            let line = log.line(Level::Info, "profile").text("profile", &profile.name);
+            log.send(line.number("rules", profile.rules.rules().len() as u64));
+        }
+        for rule in profile.rules.rules() {
+            let line = log.line(Level::Debug, "rule").text("profile", &profile.name);
+            log.send(line.text("position", &rule.position.to_string()).text("rule", rule.text()));
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! How much one client may ask for, and what a profile that is not enforced lets pass.
+
+use std::time::{Duration, Instant};
+
+use cetusguard_testkit::{Client, Engine, Proxy, ProxyBuilder, TempDir, eventually};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
+
+fn start(engine: &Engine, options: &[(&str, &str)]) -> Proxy {
+    let proxy = ProxyBuilder::new(PROGRAM, engine, "GET %API_PREFIX_CONTAINERS%(/.*)?\nGET %API_PREFIX_EVENTS%");
+    options.iter().fold(proxy, |proxy, (name, value)| proxy.arg(name, value)).start()
+}
+
+/// An engine whose lists wait until they are told to go on, and whose events never end.
+fn slow_engine() -> Engine {
+    Engine::start(|exchange, link| {
+        if exchange.line.contains("/events") {
+            link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n");
+            link.drain();
+        } else if exchange.line.contains("slow") {
+            link.wait_for_close();
+        } else {
+            link.answer(200, "OK");
+        }
+    })
+}
+
+#[test]
+fn a_client_that_asks_too_often_is_told_when_to_come_again() {
+    let engine = Engine::ok();
+    let proxy = start(&engine, &[("--rate-limit", "2/s"), ("--rate-burst", "3")]);
+    let mut client = proxy.client();
+    let started = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(client.request("GET /containers/json").status, 200);
+    }
+    let refused = client.request("GET /containers/json");
+    // A machine that takes longer than a token for four requests proves nothing.
+    assert!(started.elapsed() < Duration::from_millis(500), "this machine is too slow");
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
+    assert_eq!(refused.header("content-type"), Some("application/json"));
+    assert!(
+        refused
+            .body
+            .starts_with("{\"message\":\"cetusguard: this client asks too often for profile default; try again in 1 s"),
+        "{}",
+        refused.body
+    );
+    assert_eq!(engine.received().concat().matches("GET /containers").count(), 3);
+    // Another client is not held to it, and what is refused by the rules counts as well.
+    let mut other = Client::connect_from("127.0.0.2", proxy.address());
+    let got: Vec<_> = (0..4).map(|_| other.request("DELETE /containers/x").status).collect();
+    assert_eq!(got, [403, 403, 403, 429]);
+    eventually("a token comes back", || client.request("GET /containers/json").status == 200);
+    let _ = proxy.logged(&["level=warning", "request refused", "status=429", "reason=rate_limit"]);
+}
+
+#[test]
+fn requests_and_streams_are_counted_by_themselves() {
+    let engine = slow_engine();
+    let proxy = start(&engine, &[("--max-requests", "2"), ("--max-streams", "1")]);
+    let mut waiting: Vec<Client> = (0..2).map(|_| proxy.client()).collect();
+    for client in &mut waiting {
+        client.send("GET /containers/slow/json HTTP/1.1\r\n\r\n");
+    }
+    eventually("both are under way", || engine.received().concat().matches("slow").count() == 2);
+    let refused = proxy.client().request("GET /containers/json");
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
+    assert!(refused.body.contains("2 requests under way"), "{}", refused.body);
+
+    // A stream takes no place of a request, and keeps its own as long as it lasts.
+    let mut stream = proxy.client();
+    stream.send("GET /events HTTP/1.1\r\n\r\n");
+    assert_eq!(stream.read_head().status, 200);
+    let refused = proxy.client().request("GET /v1.43/events");
+    assert_eq!(refused.status, 429);
+    assert!(refused.body.contains("1 streams open"), "{}", refused.body);
+    assert_eq!(Client::connect_from("127.0.0.2", proxy.address()).request("GET /containers/json").status, 200);
+
+    drop(waiting);
+    eventually("a place is free", || proxy.client().request("GET /containers/json").status == 200);
+    drop(stream);
+    eventually("a stream may begin", || {
+        let mut client = proxy.client();
+        client.send("GET /events HTTP/1.1\r\n\r\n");
+        client.read_head().status == 200
+    });
+    for reason in ["max_requests", "max_streams"] {
+        let _ = proxy.logged(&["request refused", &format!("reason={reason}")]);
+    }
+}
+
+#[test]
+fn user_agents_are_let_in_by_name() {
+    let engine = Engine::ok();
+    let proxy = start(&engine, &[("--user-agents", "docker-py/*"), ("--user-agents", "Go-http-client/*")]);
+    let ask = |head: &str| {
+        let mut client = proxy.client();
+        client.send(format!("GET /containers/json HTTP/1.1\r\n{head}\r\n"));
+        client.read_response()
+    };
+    assert_eq!(ask("User-Agent: docker-py/7.1\r\n").status, 200);
+    assert_eq!(ask("user-agent: Go-http-client/1.1\r\n").status, 200);
+    for head in [
+        "",
+        "User-Agent: curl/8\r\n",
+        "User-Agent: xdocker-py/7\r\n",
+        "User-Agent: docker-py/7\r\nUser-Agent: curl/8\r\n",
+    ] {
+        let refused = ask(head);
+        assert_eq!(refused.status, 403, "{head}");
+        assert!(refused.body.contains("does not let the user agent"), "{}", refused.body);
+    }
+    let _ = proxy.logged(&["request refused", "reason=user_agent"]);
+    let proxy = start(&engine, &[("--user-agents-denied", "curl/*")]);
+    assert_eq!(proxy.client().request("GET /containers/json").status, 200);
+}
+
+#[test]
+fn what_is_not_enforced_passes_and_is_told() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let file = "log-level: 4
+frontends: [{addr: 'tcp://127.0.0.1:0', profile: learning}, {addr: 'tcp://127.0.0.2:0'}]
+profiles:
+  learning: {mode: audit, rules: GET /events, rate-limit: 1/h, rate-burst: 3, user-agents: [x]}
+";
+    let path = folder.write("config.yaml", file);
+    let proxy = ProxyBuilder::bare(PROGRAM).arg("--config", &path).arg("--backend-addr", &engine.address());
+    // At this level nobody says where it listens.
+    let proxy = proxy.arg("--log-level", "6").expect_frontend().expect_frontend().start();
+    let line = proxy.logged(&["NOT enforced"]);
+    assert!(line.contains("level=warning") && line.contains("profile=learning"), "{line}");
+
+    let mut client = proxy.client();
+    client.send("DELETE /containers/x?secret=1 HTTP/1.1\r\nUser-Agent: x\r\n\r\n");
+    assert_eq!(client.read_response().status, 200);
+    let line = proxy.logged(&["method=DELETE"]);
+    for want in [
+        "level=warning msg=\"request allowed\"",
+        " path=/containers/x status=200 ",
+        " profile=learning decision=would_deny reason=no_rule detail=\"no rule of profile learning allows DELETE /containers/x; to allow it, add",
+    ] {
+        assert!(line.contains(want), "{want} in {line}");
+    }
+    assert!(!line.contains("secret"), "{line}");
+    // Limits are no more enforced than rules.
+    assert_eq!(client.request("GET /events").status, 200);
+    let line = proxy.logged(&["path=/events", "would_deny"]);
+    assert!(line.contains("reason=user_agent"), "{line}");
+    for _ in 0..3 {
+        client.send("GET /_ping HTTP/1.1\r\nUser-Agent: x\r\n\r\n");
+        assert_eq!(client.read_response().status, 200);
+    }
+    let _ = proxy.logged(&["path=/_ping", "decision=would_deny", "reason=rate_limit"]);
+    // What nobody can read in one way only is refused all the same, and other profiles are enforced.
+    assert_eq!(proxy.client().request("GET /a\\b").status, 400);
+    assert_eq!(Client::connect(&proxy.addresses()[1]).request("DELETE /containers/x").status, 403);
+}

@@ -1,0 +1,247 @@
+//! Clients told by the container behind their address: the engine is asked, and followed.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use cetusguard_testkit::{Client, Docker, Engine, Proxy, ProxyBuilder, Response, TempDir, eventually};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
+
+const FILE: &str = "rules: GET /events
+log-level: 7
+frontend-addr: tcp://127.0.0.1:0
+profiles:
+  a: {rules: GET /a, clients: [{container: a-*}]}
+  b: {rules: GET /b, clients: [{container: b-*}]}
+  chosen: {rules: GET /chosen, clients: [{label: cetusguard.profile=chosen}]}
+  stack: {rules: GET /stack, clients: [{compose-project: shop, compose-service: web}]}
+  net: {rules: GET /net, clients: [{address: 127.0.9.0/24}]}
+";
+
+/// The profile that each path of [`FILE`] belongs to.
+const PATHS: [&str; 6] = ["/a", "/b", "/chosen", "/stack", "/net", "/events"];
+
+fn start(engine: &Engine, folder: &TempDir) -> Proxy {
+    let path = folder.write("config.yaml", FILE);
+    let proxy = ProxyBuilder::bare(PROGRAM).arg("--config", &path).arg("--backend-addr", &engine.address());
+    proxy.expect_frontend().start()
+}
+
+fn ask(proxy: &Proxy, source: &str, path: &str) -> Response {
+    Client::connect_from(source, proxy.address()).request(&format!("GET {path}"))
+}
+
+/// What a client at this address may call.
+fn rights(proxy: &Proxy, source: &str) -> Vec<&'static str> {
+    PATHS.into_iter().filter(|path| ask(proxy, source, path).status == 200).collect()
+}
+
+#[test]
+fn a_container_is_told_by_name_label_and_stack() {
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    let stack = |service| [("com.docker.compose.project", "shop"), ("com.docker.compose.service", service)];
+    docker.list("1", "a-1", "127.0.0.11", &[]);
+    docker.list("2", "xa-1", "127.0.0.12", &[]);
+    docker.list("3", "c", "127.0.0.13", &[("cetusguard.profile", "chosen")]);
+    docker.list("4", "c", "127.0.0.14", &[("cetusguard.profile", "a")]);
+    docker.list("5", "s", "127.0.0.15", &stack("web"));
+    docker.list("6", "s", "127.0.0.16", &stack("db"));
+    docker.list("7", "a-7", "127.0.9.17", &[]);
+    docker.list("8", "other", "127.0.9.18", &[]);
+    docker.list("9", "a-9", "127.0.0.19", &[("cetusguard.profile", "chosen")]);
+    let engine = docker.engine();
+    let proxy = start(&engine, &folder);
+    for (source, want) in [
+        ("127.0.0.11", "/a"),
+        // A pattern speaks of whole names.
+        ("127.0.0.12", "/events"),
+        ("127.0.0.13", "/chosen"),
+        // A label chooses only where the file lets it.
+        ("127.0.0.14", "/events"),
+        ("127.0.0.15", "/stack"),
+        // Both conditions of an entry must hold.
+        ("127.0.0.16", "/events"),
+        // The container goes before its address.
+        ("127.0.9.17", "/a"),
+        ("127.0.9.18", "/net"),
+        ("127.0.9.20", "/net"),
+        ("127.0.0.1", "/events"),
+    ] {
+        assert_eq!(rights(&proxy, source), [want], "{source}");
+    }
+    let line = proxy.logged(&["request allowed", "path=/a ", "client=127.0.0.11:"]);
+    assert!(line.contains(" container=a-1 profile=a "), "{line}");
+    // Two profiles claim this one, and neither goes before the other.
+    let refused = ask(&proxy, "127.0.0.19", "/a");
+    assert_eq!(refused.status, 403);
+    assert!(refused.body.contains("one of profile a and of profile chosen"), "{}", refused.body);
+}
+
+/// The one list that was asked for first serves everybody, and events tell when it is not good any more.
+#[test]
+fn the_engine_is_asked_no_more_than_it_takes() {
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    docker.list("1", "a-1", "127.0.0.11", &[]);
+    let engine = docker.engine();
+    let proxy = start(&engine, &folder);
+    for _ in 0..50 {
+        assert_eq!(ask(&proxy, "127.0.0.11", "/a").status, 200);
+    }
+    assert_eq!((docker.lists(), docker.streams()), (1, 1));
+    docker.tell("container", "exec_create: sh", "1");
+    assert_eq!((ask(&proxy, "127.0.0.11", "/a").status, docker.lists()), (200, 1));
+    docker.tell("container", "pause", "1");
+    assert_eq!((ask(&proxy, "127.0.0.11", "/a").status, docker.lists()), (200, 2));
+    // Who has no container is looked for in a new list at each connection, and nowhere on this machine's own address.
+    let mut stranger = Client::connect_from("127.0.0.99", proxy.address());
+    for _ in 0..5 {
+        assert_eq!(stranger.request("GET /events").status, 200);
+    }
+    assert_eq!(ask(&proxy, "127.0.0.1", "/events").status, 200);
+    assert_eq!(docker.lists(), 3);
+}
+
+/// The engine writes its events before the new container can say a word; what it has written is read before anybody is answered.
+#[test]
+fn who_is_given_a_dead_ones_address_does_not_inherit_its_rights() {
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    docker.list("0", "a-0", "127.0.0.11", &[]);
+    let engine = docker.engine();
+    let proxy = start(&engine, &folder);
+    assert_eq!(rights(&proxy, "127.0.0.11"), ["/a"]);
+    for round in 0..200 {
+        let (old, new) = (round.to_string(), (round + 1).to_string());
+        let (name, own, other) = if round % 2 == 0 { ("b", "/b", "/a") } else { ("a", "/a", "/b") };
+        docker.stop(&old);
+        docker.start(&new, &format!("{name}-{new}"), "127.0.0.11", &[]);
+        assert_eq!(ask(&proxy, "127.0.0.11", other).status, 403, "round {round}");
+        assert_eq!(ask(&proxy, "127.0.0.11", own).status, 200, "round {round}");
+    }
+}
+
+/// A connection belongs to the container that opened it.
+#[test]
+fn an_open_connection_dies_with_its_container() {
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    docker.list("1", "a-1", "127.0.0.11", &[]);
+    let engine = docker.engine();
+    let proxy = start(&engine, &folder);
+    let mut client = Client::connect_from("127.0.0.11", proxy.address());
+    assert_eq!(client.request("GET /a").status, 200);
+    docker.start("2", "b-2", "127.0.0.12", &[]);
+    assert_eq!(client.request("GET /a").status, 200, "others come and go");
+    docker.stop("1");
+    docker.start("3", "b-3", "127.0.0.11", &[]);
+    for _ in 0..2 {
+        let refused = client.request("GET /b");
+        assert_eq!(refused.status, 403);
+        assert!(refused.body.contains("no longer has its address; connect again"), "{}", refused.body);
+    }
+    assert_eq!(ask(&proxy, "127.0.0.11", "/b").status, 200);
+    // A dead one has no rights, nor has what was left of its connections.
+    docker.stop("3");
+    let refused = ask(&proxy, "127.0.0.11", "/b");
+    assert_eq!(refused.status, 403);
+    assert!(refused.body.contains("no rule of profile default"), "{}", refused.body);
+}
+
+#[test]
+fn a_new_name_is_a_new_client() {
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    docker.list("1", "a-1", "127.0.0.11", &[]);
+    let engine = docker.engine();
+    let proxy = start(&engine, &folder);
+    let mut client = Client::connect_from("127.0.0.11", proxy.address());
+    assert_eq!(client.request("GET /a").status, 200);
+    docker.list("1", "b-1", "127.0.0.11", &[]);
+    docker.tell("container", "rename", "1");
+    assert_eq!([client.request("GET /a").status, client.request("GET /b").status], [403, 200]);
+}
+
+/// Its process runs a moment before the engine lists it: it has joined its network, and that is all there is to see.
+#[test]
+fn who_calls_in_the_first_millisecond_is_not_refused_for_being_new() {
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    docker.list("1", "a-1", "127.0.0.11", &[]);
+    let engine = docker.engine();
+    let proxy = start(&engine, &folder);
+    assert_eq!(rights(&proxy, "127.0.0.11"), ["/a"]);
+    docker.connect("2");
+    let lists = docker.lists();
+    let is_answered = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            assert_eq!(ask(&proxy, "127.0.0.12", "/b").status, 200);
+            is_answered.store(true, SeqCst);
+        });
+        eventually("it is looked for, and looked for again", || docker.lists() > lists + 1);
+        assert!(!is_answered.load(SeqCst));
+        docker.list("2", "b-2", "127.0.0.12", &[]);
+        docker.tell("container", "start", "2");
+    });
+    // Others need not wait for it.
+    docker.connect("3");
+    assert_eq!(ask(&proxy, "127.0.0.11", "/a").status, 200);
+}
+
+#[test]
+fn without_events_no_list_is_trusted() {
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    docker.list("1", "a-1", "127.0.0.11", &[]);
+    let engine = docker.engine();
+    let proxy = start(&engine, &folder);
+    assert_eq!(rights(&proxy, "127.0.0.11"), ["/a"]);
+    let mut kept = Client::connect_from("127.0.0.11", proxy.address());
+    assert_eq!(kept.request("GET /a").status, 200);
+    // Nobody tells of this change.
+    docker.cut();
+    docker.unlist("1");
+    docker.list("2", "b-2", "127.0.0.11", &[]);
+    assert_eq!(rights(&proxy, "127.0.0.11"), ["/b"]);
+    assert_eq!(kept.request("GET /a").status, 403);
+    assert!(docker.streams() > 1);
+    // While they cannot be followed, nobody is taken for anybody.
+    docker.set_silent(true);
+    docker.cut();
+    let refused = ask(&proxy, "127.0.0.11", "/b");
+    assert_eq!(refused.status, 502);
+    assert!(refused.body.contains("the engine does not say which container is calling"), "{}", refused.body);
+    assert!(refused.body.contains("answered 500 to /events"), "{}", refused.body);
+    let _ = proxy.logged(&["level=warning", "the engine's events are lost"]);
+    docker.set_silent(false);
+    assert_eq!(rights(&proxy, "127.0.0.11"), ["/b"]);
+    let _ = proxy.logged(&["following the engine's events again"]);
+}
+
+#[test]
+fn an_address_of_two_containers_is_nobodys() {
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    docker.list("1", "a-1", "127.0.0.11", &[]);
+    docker.list("2", "a-2", "127.0.0.11", &[]);
+    let engine = docker.engine();
+    let proxy = start(&engine, &folder);
+    let refused = ask(&proxy, "127.0.0.11", "/a");
+    assert_eq!(refused.status, 403);
+    assert!(refused.body.contains("several containers claim this client's address"), "{}", refused.body);
+}
+
+/// Only those whose profile depends on it wait for an engine that does not answer.
+#[test]
+fn other_clients_need_no_list() {
+    let folder = TempDir::new();
+    let engine = Engine::start(|exchange, link| match exchange.line.as_str() {
+        "GET /b" => link.answer(200, "OK"),
+        _ => {
+            link.drain();
+        }
+    });
+    let file = "frontends: [{addr: 'tcp://127.0.0.1:0', profile: b}, {addr: 'tcp://127.0.0.2:0'}]
+profiles: {a: {clients: [{container: a}]}, b: {rules: GET /b}}
+";
+    let path = folder.write("config.yaml", file);
+    let proxy = ProxyBuilder::bare(PROGRAM).arg("--config", &path).arg("--backend-addr", &engine.address());
+    let proxy = proxy.expect_frontend().expect_frontend().start();
+    assert_eq!(ask(&proxy, "127.0.0.11", "/b").status, 200);
+    let other = Client::connect_from("127.0.0.11", &proxy.addresses()[1]).request("GET /b");
+    assert_eq!(other.status, 502);
+    assert!(other.body.contains("it did not answer in time"), "{}", other.body);
+}

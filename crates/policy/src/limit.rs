@@ -1,0 +1,117 @@
+//! How much one client may ask for.
+
+use core::time::Duration;
+
+use crate::pattern::Pattern;
+
+/// The bounds of one client of a profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// How often it may ask.
+    pub rate: Option<Rate>,
+    /// Requests at the same time, streams not counted.
+    pub requests: Option<u32>,
+    /// Logs, events, statistics, waits, terminals at the same time.
+    pub streams: Option<u32>,
+    /// User agents of which one has to fit; none is any.
+    pub agents: Vec<Pattern>,
+    /// User agents of which none may fit.
+    pub agents_denied: Vec<Pattern>,
+}
+
+impl Limits {
+    /// Whether there is anything to count.
+    #[must_use]
+    pub fn count(&self) -> bool {
+        self.rate.is_some() || self.requests.is_some() || self.streams.is_some()
+    }
+
+    /// Whether it matters what a client calls itself.
+    #[must_use]
+    pub fn names_agents(&self) -> bool {
+        !self.agents.is_empty() || !self.agents_denied.is_empty()
+    }
+
+    /// Whether a client that calls itself so is let in.
+    #[must_use]
+    pub fn admit(&self, agent: &str) -> bool {
+        let fits = |pattern: &Pattern| pattern.fits(agent);
+        (self.agents.is_empty() || self.agents.iter().any(fits)) && !self.agents_denied.iter().any(fits)
+    }
+}
+
+/// How often something may happen: once each interval, and a burst at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// The time that each one takes.
+    pub interval: Duration,
+    /// How many may come together; at least 1.
+    pub burst: u32,
+}
+
+impl Rate {
+    /// Takes one, or says how long to wait. Times count from any one moment in the past.
+    ///
+    /// `paid` is the time up to which the past has been paid for; it starts at zero. This is the generic cell rate algorithm
+    /// (ITU-T I.371, annex A), which behaves as a bucket of `burst` tokens does, and needs one number for it.
+    ///
+    /// # Errors
+    /// How long until there is one.
+    pub fn take(&self, paid: &mut Duration, now: Duration) -> Result<(), Duration> {
+        let due = (*paid).max(now).saturating_add(self.interval);
+        let credit = self.interval.saturating_mul(self.burst.max(1));
+        if due > now.saturating_add(credit) {
+            return Err(due.saturating_sub(credit).saturating_sub(now));
+        }
+        *paid = due;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_then_one_each_interval() {
+        let rate = Rate { interval: Duration::from_millis(100), burst: 3 };
+        let at = Duration::from_millis;
+        let mut paid = Duration::ZERO;
+        for (now, want) in [
+            (1000, Ok(())),
+            (1000, Ok(())),
+            (1000, Ok(())),
+            (1000, Err(at(100))),
+            (1060, Err(at(40))),
+            (1100, Ok(())),
+            (1100, Err(at(100))),
+            (1350, Ok(())),
+            (1350, Ok(())),
+            (1350, Err(at(50))),
+            // A long rest gives back the burst, and no more.
+            (9000, Ok(())),
+            (9000, Ok(())),
+            (9000, Ok(())),
+            (9000, Err(at(100))),
+        ] {
+            assert_eq!(rate.take(&mut paid, at(now)), want, "{now}");
+        }
+    }
+
+    #[test]
+    fn user_agents_are_let_in_by_name() {
+        let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::new(*text)).collect::<Vec<_>>();
+        for (allowed, denied, agent, want) in [
+            (&[][..], &[][..], "", true),
+            (&["docker-py/*"], &[], "docker-py/7.1", true),
+            (&["docker-py/*"], &[], "", false),
+            (&["docker-py/*", "Go-http-client/*"], &[], "Go-http-client/1.1", true),
+            (&[], &["curl/*"], "curl/8", false),
+            (&[], &["curl/*"], "Docker-Client/28", true),
+            (&["*"], &["curl/*"], "curl/8", false),
+        ] {
+            let limits = Limits { agents: patterns(allowed), agents_denied: patterns(denied), ..Limits::default() };
+            assert_eq!(limits.admit(agent), want, "{allowed:?} {denied:?} {agent}");
+        }
+    }
+}
