@@ -1,5 +1,7 @@
 //! The pure parts, timed: reading a call, deciding it, compiling rules. `cargo bench -p cetusguard-bench`
 
+use std::sync::Arc;
+
 use cetusguard_bench::rule_sets;
 use cetusguard_policy::rule::{BUILT_IN, Expressions, RuleSet, parse_sharing};
 use cetusguard_policy::{Call, Limits, Mode, Profile, decide};
@@ -13,8 +15,8 @@ fn profile(rules: &str) -> Profile {
     let mut expressions = Expressions::default();
     let mut parsed = parse_sharing(&mut expressions, "bench", 1, rules).expect("valid rules");
     parsed.extend(parse_sharing(&mut expressions, "built-in", 1, BUILT_IN).expect("valid rules"));
-    let (limits, mode) = (Limits::default(), Mode::Enforce);
-    Profile { name: "default".to_owned(), rules: RuleSet::new(parsed), limits, mode }
+    let (limits, guard, mode) = (Limits::default(), Arc::default(), Mode::Enforce);
+    Profile { name: "default".to_owned(), rules: RuleSet::new(parsed), limits, guard, mode }
 }
 
 fn set(rules: usize) -> String {

@@ -7,11 +7,9 @@ import pytest
 from proxy import ALL
 from tools import IMAGE, require, run
 
-# Podman's own API has paths of its own; its create body is not Docker's, so no guard can judge it
-# and the rule has to name the endpoint.
+# Podman's own API has paths of its own.
 LIBPOD = """
 GET,POST,DELETE %API_PREFIX_LIBPOD_CONTAINERS%(/.*)?
-POST %API_PREFIX_LIBPOD_CONTAINERS%/create
 GET,HEAD,PUT %API_PREFIX_LIBPOD_CONTAINERS%/%CONTAINER_ID_OR_NAME%/archive
 GET,POST %API_PREFIX_LIBPOD_EXEC%(/.*)?
 GET,POST,DELETE %API_PREFIX_LIBPOD_IMAGES%(/.*)?

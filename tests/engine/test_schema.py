@@ -19,7 +19,7 @@ def validator():
 
 
 def examples():
-    page = (REPOSITORY / "docs/profiles.md").read_text()
+    page = "".join((REPOSITORY / f"docs/{name}.md").read_text() for name in ("profiles", "guard"))
     yield from re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     for file in sorted(REPOSITORY.glob("examples/*/config/*.yaml")):
         yield file.read_text()

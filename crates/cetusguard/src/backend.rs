@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,8 @@ pub(crate) struct Backend {
     tls: RwLock<Option<Arc<ClientConfig>>>,
     connect_limit: Duration,
     idle: Mutex<Vec<Idle>>,
+    /// Counts the changes of the certificates: connections of another time are not kept.
+    generation: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -54,7 +57,13 @@ impl fmt::Display for Unreachable {
 impl Backend {
     /// An engine to which no connection has been made yet.
     pub(crate) fn new(address: Address, tls: Option<Arc<ClientConfig>>, connect_limit: Duration) -> Self {
-        Self { address, tls: RwLock::new(tls), connect_limit, idle: Mutex::new(Vec::new()) }
+        Self {
+            address,
+            tls: RwLock::new(tls),
+            connect_limit,
+            idle: Mutex::new(Vec::new()),
+            generation: AtomicU64::new(0),
+        }
     }
 
     /// A kept connection that is still good as far as anybody can tell, the one used last first.
@@ -69,10 +78,15 @@ impl Backend {
         None
     }
 
-    /// Keeps a connection whose exchange is finished on both sides.
-    pub(crate) fn keep(&self, stream: Duplex) {
+    /// The number of the certificates that connections are made with now.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Relaxed)
+    }
+
+    /// Keeps a connection whose exchange is finished on both sides, and that was made with the certificates of this number.
+    pub(crate) fn keep(&self, stream: Duplex, generation: u64) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < POOL_SIZE && stream.input.buffer.is_empty() {
+        if idle.len() < POOL_SIZE && stream.input.buffer.is_empty() && generation == self.generation() {
             idle.push(Idle { stream, since: Instant::now() });
         }
     }
@@ -80,6 +94,7 @@ impl Backend {
     /// From now on, connections are made with these certificates; kept ones were made with others and go.
     pub(crate) fn renew(&self, tls: Option<Arc<ClientConfig>>) {
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
+        self.generation.fetch_add(1, Relaxed);
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 

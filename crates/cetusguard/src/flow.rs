@@ -6,6 +6,7 @@ mod audit;
 mod forward;
 mod hijack;
 mod identify;
+mod inspect;
 mod listen;
 mod normalise;
 
@@ -68,7 +69,7 @@ impl Proxy {
     }
 
     /// Bounds in time and size, as they are now.
-    fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> Limits {
         self.settings.read().unwrap_or_else(PoisonError::into_inner).limits
     }
 
@@ -146,7 +147,8 @@ async fn journey(conn: &mut Conn, proxy: &Proxy, record: &mut Record<'_>) -> Res
     };
     let admitted = Arc::new(Admitted::new(permit, entry));
     record.admitted(&admitted);
-    let answered = forward::forward(&admitted, &message, conn, proxy, record).await?;
+    let approved = inspect::inspect(admitted, &message, &client, conn, proxy, record).await?;
+    let answered = forward::forward(approved, &message, conn, proxy, record).await?;
     // The answer may last for days, and needs none of the headers.
     drop(message);
     if answered.is_tunnel() {

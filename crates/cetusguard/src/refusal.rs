@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use cetusguard_policy::guard::Objection;
 use cetusguard_policy::{Ambiguous, Call, Denial, Malformed, Profile};
 use tokio::io::AsyncWriteExt;
 
@@ -29,12 +30,16 @@ pub(crate) enum Refusal {
     UnknownClient(Unknown),
     /// Two profiles are for this client.
     Ambiguous(Ambiguous),
-    /// The container that opened the connection is gone.
-    OtherContainer,
     /// The client has reached a limit of its profile.
     Limited(Limited),
     /// The rules do not allow it.
     Denied(Box<Denial>),
+    /// The guard does not let it ask for that.
+    Guarded(Box<Guarded>),
+    /// A body that has to be judged is too large for that.
+    LargeBody,
+    /// The engine does not say which command is to be started.
+    UnknownExec(String),
     /// The engine cannot be reached.
     Unreachable(Unreachable),
     /// The engine closed the connection instead of answering.
@@ -43,6 +48,40 @@ pub(crate) enum Refusal {
     EngineGarbage,
     /// The engine accepted the request and stayed silent.
     EngineSilent,
+}
+
+/// What the guard objects to, and in which call.
+#[derive(Debug)]
+pub(crate) struct Guarded {
+    objection: Objection,
+    call: Call,
+    profile: String,
+    level: &'static str,
+}
+
+impl Guarded {
+    /// An objection of the guard of a profile.
+    pub(crate) fn new(objection: Objection, call: &Call, profile: &Profile) -> Self {
+        Self { objection, call: call.clone(), profile: profile.name.clone(), level: profile.guard.level.name() }
+    }
+
+    fn row(&self) -> (u16, &'static str, Level) {
+        match self.objection {
+            Objection::Malformed(_) => (400, "malformed_json", Level::Warning),
+            Objection::ContentType(_) => (400, "content_type", Level::Warning),
+            Objection::Findings(_) => (403, "guard", Level::Warning),
+        }
+    }
+}
+
+impl fmt::Display for Guarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { objection, profile, level, .. } = self;
+        match objection {
+            Objection::Findings(_) => write!(f, "the guard of profile {profile} ({level}): {objection}"),
+            Objection::Malformed(_) | Objection::ContentType(_) => objection.fmt(f),
+        }
+    }
 }
 
 /// A limit of a profile, and who has reached it.
@@ -134,11 +173,15 @@ impl Refusal {
             Self::Line(_) => (400, "malformed_target", Level::Warning),
             Self::Body => (400, "malformed_body", Level::Warning),
             Self::UnknownClient(Unknown::Contested) => (403, "contested_address", Level::Warning),
+            Self::UnknownClient(Unknown::Other) => (403, "other_container", Level::Warning),
+            Self::UnknownClient(Unknown::LinkLocal) => (403, "link_local", Level::Warning),
             Self::UnknownClient(Unknown::Untold(_)) => (502, "unknown_client", Level::Error),
             Self::Ambiguous(_) => (403, "ambiguous_client", Level::Warning),
-            Self::OtherContainer => (403, "other_container", Level::Warning),
             Self::Limited(limited) => limited.row(),
             Self::Denied(denial) => (403, denial.reason.code(), Level::Warning),
+            Self::Guarded(guarded) => guarded.row(),
+            Self::LargeBody => (413, "large_body", Level::Warning),
+            Self::UnknownExec(_) => (502, "unknown_exec", Level::Error),
             Self::Unreachable(_) => (502, "engine_unreachable", Level::Error),
             Self::EngineClosed => (502, "engine_closed", Level::Error),
             Self::EngineGarbage => (502, "engine_garbage", Level::Error),
@@ -160,6 +203,7 @@ impl Refusal {
     pub(crate) fn call(&self) -> Option<&Call> {
         match self {
             Self::Denied(denial) => Some(&denial.call),
+            Self::Guarded(guarded) => Some(&guarded.call),
             _ => None,
         }
     }
@@ -199,6 +243,7 @@ const fn phrase(status: u16) -> &'static str {
         400 => "Bad Request",
         403 => "Forbidden",
         408 => "Request Timeout",
+        413 => "Content Too Large",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         502 => "Bad Gateway",
@@ -220,11 +265,15 @@ impl fmt::Display for Refusal {
                 f,
                 "this client is one of profile {one} and of profile {other}; make their clients distinct, or give it a socket of its own"
             ),
-            Self::OtherContainer => {
-                f.write_str("the container that opened this connection no longer has its address; connect again")
-            }
             Self::Limited(limited) => limited.fmt(f),
             Self::Denied(denial) => denial.fmt(f),
+            Self::Guarded(guarded) => guarded.fmt(f),
+            Self::LargeBody => {
+                f.write_str("the body is larger than the 1 MiB that the guard judges; ask for less at a time")
+            }
+            Self::UnknownExec(why) => {
+                write!(f, "the engine does not say which command is to be started: {why}; try again")
+            }
             Self::Unreachable(unreachable) => unreachable.fmt(f),
             Self::EngineClosed => {
                 f.write_str("the engine closed the connection without an answer; it may be restarting: try again")

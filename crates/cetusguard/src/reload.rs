@@ -5,12 +5,11 @@
 
 mod files;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use cetusguard_policy::{Mode, Profiles};
+use cetusguard_policy::{Mode, Profiles, unjudged};
 
-use crate::config::{Loaded, Mistake, Mistakes, Sources};
+use crate::config::{Loaded, Mistake, Mistakes, Read, Sources};
 use crate::flow::{Proxy, Settings};
 use crate::log::{Level, Log};
 use files::Files;
@@ -25,13 +24,8 @@ pub(crate) struct Reload {
 
 impl Reload {
     /// Watches the files from which the configuration was read.
-    pub(crate) fn new(sources: Sources, fixed: Vec<(&'static str, String)>, files: &[PathBuf], log: &Log) -> Self {
-        let (files, trouble) = Files::watch(files);
-        if let Some(why) = trouble {
-            let line = log.line(Level::Warning, "changes of the configuration's files are not noticed: send SIGHUP");
-            log.send(line.text("detail", &why));
-        }
-        Self { sources: Arc::new(sources), fixed, files }
+    pub(crate) fn new(sources: Sources, fixed: Vec<(&'static str, String)>, read: &Read) -> Self {
+        Self { sources: Arc::new(sources), fixed, files: Files::watch(&read.files, read.began) }
     }
 
     /// Waits until a file of the configuration is another one, or holds something else. Safe to cancel.
@@ -44,15 +38,18 @@ impl Reload {
         let sources = Arc::clone(&self.sources);
         // Expressions take a while to build: requests go on in the meantime.
         let loaded = match tokio::task::spawn_blocking(move || sources.load()).await {
-            Ok(loaded) => loaded.and_then(|loaded| self.check(loaded)),
+            Ok((read, loaded)) => {
+                // Also those of one that is wrong: the next change of them may mend it.
+                self.files.follow(&read.files, read.began);
+                loaded.and_then(|loaded| self.check(loaded))
+            }
             Err(error) => {
                 Err(Mistakes(vec![Mistake::new(format!("a bug in Cetusguard: {error}"), "please report it")]))
             }
         };
         let log = &proxy.log;
         match loaded {
-            Ok(Loaded { config, warnings, files }) => {
-                self.files.follow(&files);
+            Ok(Loaded { config, warnings }) => {
                 log.set_level(config.log.level);
                 for warning in warnings {
                     log.say(Level::Warning, &warning);
@@ -90,6 +87,12 @@ pub(crate) fn describe(profiles: &Profiles, log: &Log) {
         if profile.mode == Mode::Audit {
             let message = "this profile is NOT enforced (mode audit): everything is forwarded, and the log says what would be refused";
             log.send(log.line(Level::Warning, message).text("profile", &profile.name));
+        }
+        for endpoint in unjudged(profile) {
+            let message =
+                "the guard cannot judge what this endpoint is asked for; a rule that names it lets it pass as it is";
+            let line = log.line(Level::Notice, message).text("profile", &profile.name);
+            log.send(line.text("endpoint", &endpoint));
         }
         // The default one is what the start is about, where there is no other.
         if index > 0 {

@@ -156,3 +156,32 @@ profiles:
     assert_eq!(proxy.client().request("GET /a\\b").status, 400);
     assert_eq!(Client::connect(&proxy.addresses()[1]).request("DELETE /containers/x").status, 403);
 }
+
+/// Root in a container is any user that it likes: on a socket of its own it is one client all the same.
+#[test]
+fn a_socket_counts_as_one_client() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let file =
+        "frontends: [{addr: 'unix://DIR/a.sock', profile: one, socket-mode: '0666'}, {addr: 'tcp://127.0.0.1:0'}]
+profiles: {one: {rules: GET /events, rate-limit: 1/h, rate-burst: 2}}
+";
+    let path = folder.write("config.yaml", &file.replace("DIR", &folder.path().display().to_string()));
+    let proxy = ProxyBuilder::bare(PROGRAM).arg("--config", &path).arg("--backend-addr", &engine.address());
+    let _proxy = proxy.expect_frontend().expect_frontend().start();
+    let socket = folder.file("a.sock");
+    let as_user = |user: u32| {
+        let request = format!(
+            "printf 'GET /events HTTP/1.1\\r\\nConnection: close\\r\\n\\r\\n' | curl --silent --output /dev/null --write-out '%{{http_code}}' --unix-socket {socket} http://x/events"
+        );
+        let output = std::process::Command::new("setpriv")
+            .args(["--reuid", &user.to_string(), "--regid", &user.to_string(), "--clear-groups", "sh", "-c", &request])
+            .output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+    };
+    let mut statuses: Vec<u16> =
+        (0..3).map(|_| Client::connect(&format!("unix://{socket}")).request("GET /events").status).collect();
+    assert_eq!(statuses, [200, 200, 429]);
+    // Only root can be others; whoever cannot has shown what it can above.
+    statuses.extend((2000..2003).filter_map(|user| as_user(user).parse::<u16>().ok()));
+    assert!(statuses[3..].iter().all(|status| *status == 429), "{statuses:?}");
+}

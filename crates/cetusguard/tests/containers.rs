@@ -131,11 +131,10 @@ fn an_open_connection_dies_with_its_container() {
     assert_eq!(client.request("GET /a").status, 200, "others come and go");
     docker.stop("1");
     docker.start("3", "b-3", "127.0.0.11", &[]);
-    for _ in 0..2 {
-        let refused = client.request("GET /b");
-        assert_eq!(refused.status, 403);
-        assert!(refused.body.contains("no longer has its address; connect again"), "{}", refused.body);
-    }
+    let refused = client.request("GET /b");
+    assert_eq!((refused.status, refused.header("connection")), (403, Some("close")));
+    assert!(refused.body.contains("no longer has its address; connect again"), "{}", refused.body);
+    assert!(client.is_closed());
     assert_eq!(ask(&proxy, "127.0.0.11", "/b").status, 200);
     // A dead one has no rights, nor has what was left of its connections.
     docker.stop("3");
@@ -244,4 +243,103 @@ profiles: {a: {clients: [{container: a}]}, b: {rules: GET /b}}
     let other = Client::connect_from("127.0.0.11", &proxy.addresses()[1]).request("GET /b");
     assert_eq!(other.status, 502);
     assert!(other.body.contains("it did not answer in time"), "{}", other.body);
+}
+
+/// A container that has called and died must not have its request answered for the next one at its address.
+#[test]
+fn a_dead_ones_request_is_not_the_next_ones() {
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    docker.list("1", "x", "127.0.0.10", &[]);
+    let engine = docker.engine();
+    let proxy = start(&engine, &folder);
+    assert_eq!(rights(&proxy, "127.0.0.10"), ["/events"]);
+    // It has joined its network and calls, and is never listed.
+    docker.connect("2");
+    let lists = docker.lists();
+    let mut dead = Client::connect_from("127.0.0.11", proxy.address());
+    dead.send("GET /b HTTP/1.1\r\n\r\n");
+    eventually("it is looked for", || docker.lists() > lists);
+    docker.stop("2");
+    dead.finish();
+    docker.start("3", "b-3", "127.0.0.11", &[]);
+    assert_ne!(dead.read_response().status, 200);
+    assert_eq!(ask(&proxy, "127.0.0.11", "/b").status, 200);
+    assert_eq!(engine.received().concat().matches("GET /b HTTP").count(), 1);
+}
+
+/// The same where it had to wait in the kernel's queue, because others held all the places.
+#[test]
+fn a_dead_ones_request_is_not_the_next_ones_after_a_queue() {
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    docker.list("1", "a-1", "127.0.0.11", &[]);
+    let engine = docker.engine();
+    let path = folder.write("config.yaml", &format!("{FILE}max-connections: 2\n"));
+    let proxy = ProxyBuilder::bare(PROGRAM).arg("--config", &path).arg("--backend-addr", &engine.address());
+    let proxy = proxy.expect_frontend().start();
+    assert_eq!(ask(&proxy, "127.0.0.11", "/a").status, 200);
+    let mut held: Vec<Client> = (0..2).map(|_| Client::connect_from("127.0.0.1", proxy.address())).collect();
+    for client in &mut held {
+        assert_eq!(client.request("GET /events").status, 200);
+    }
+    // One is accepted and waits for a place, and the other waits in the queue.
+    let open = proxy.descriptors();
+    let mut dead: Vec<Client> = (0..2).map(|_| Client::connect_from("127.0.0.11", proxy.address())).collect();
+    for client in &mut dead {
+        client.send("GET /b HTTP/1.1\r\n\r\n");
+        client.finish();
+    }
+    eventually("one is accepted", || proxy.descriptors() > open);
+    docker.stop("1");
+    docker.start("2", "b-2", "127.0.0.11", &[]);
+    drop(held);
+    for client in &mut dead {
+        assert_ne!(client.read_response().status, 200);
+    }
+    assert_eq!(ask(&proxy, "127.0.0.11", "/b").status, 200);
+    assert_eq!(engine.received().concat().matches("GET /b HTTP").count(), 1);
+}
+
+/// However much happens to others, and however long a list takes.
+#[test]
+fn events_of_others_keep_nobody_waiting() {
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    docker.list("1", "a-1", "127.0.0.11", &[]);
+    docker.list("9", "x", "127.0.0.99", &[]);
+    let engine = docker.engine();
+    let proxy = start(&engine, &folder);
+    assert_eq!(ask(&proxy, "127.0.0.11", "/a").status, 200);
+    docker.set_delay(100);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(SeqCst) {
+                docker.tell("container", "pause", "9");
+                std::thread::park_timeout(std::time::Duration::from_millis(20));
+            }
+        });
+        let mut kept = Client::connect_from("127.0.0.11", proxy.address());
+        for _ in 0..5 {
+            assert_eq!(ask(&proxy, "127.0.0.11", "/a").status, 200);
+            assert_eq!(kept.request("GET /a").status, 200);
+            // Nor one that is no container.
+            assert_eq!(ask(&proxy, "127.0.0.50", "/events").status, 200);
+        }
+        done.store(true, SeqCst);
+    });
+}
+
+/// One that has joined its network and is not listed for long is refused, rather than given somebody else's rights.
+#[test]
+fn who_starts_for_too_long_is_nobody() {
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    docker.list("1", "a-1", "127.0.0.11", &[]);
+    let engine = docker.engine();
+    let proxy = start(&engine, &folder);
+    assert_eq!(rights(&proxy, "127.0.0.11"), ["/a"]);
+    docker.connect("2");
+    let refused = ask(&proxy, "127.0.9.12", "/net");
+    assert_eq!((refused.status, refused.header("connection")), (502, Some("close")));
+    assert!(refused.body.contains("is starting and is not listed yet; try again"), "{}", refused.body);
+    docker.tell("container", "die", "2");
+    assert_eq!(ask(&proxy, "127.0.9.12", "/net").status, 200);
 }

@@ -58,7 +58,7 @@ fn tests_that_the_documentation_names_exist() {
                 assert!(source.contains(&format!("fn {test}()")), "{page} names {word}");
                 count += 1;
             } else if let Some(file) = word.strip_suffix(".rs") {
-                let places = ["crates/cetusguard/tests", "crates/policy/src"];
+                let places = ["crates/cetusguard/tests", "crates/policy/src", "crates/policy/src/guard"];
                 assert!(
                     places.iter().any(|place| Path::new(env!("CARGO_MANIFEST_DIR"))
                         .join("../..")
@@ -85,6 +85,7 @@ fn links_lead_to_files() {
         "docs/migration.md",
         "docs/threat-model.md",
         "docs/profiles.md",
+        "docs/guard.md",
         "docs/configuration.md",
         "docs/life-of-a-request.md",
         "docs/performance.md",

@@ -146,7 +146,9 @@ fn bodies_arrive_whole_whatever_their_framing() {
     client.send(format!("POST /build HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{chunked}"));
     assert_eq!(client.read_response().body, chunked[..22]);
     // The same connection again, byte by byte.
-    for byte in "POST /containers/create HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}".bytes() {
+    for byte in
+        "POST /containers/create HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}".bytes()
+    {
         client.send([byte]);
     }
     assert_eq!(client.read_response().body, "{}");
@@ -171,7 +173,7 @@ fn expect_is_answered_after_the_decision() {
     let engine = Engine::ok();
     let proxy = ProxyBuilder::new(PROGRAM, &engine, "POST %API_PREFIX_CONTAINERS%/create").start();
     let mut client = proxy.client();
-    client.send("POST /containers/create HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    client.send("POST /containers/create HTTP/1.1\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
     assert_eq!(client.read_head().status, 100);
     client.send("{}");
     assert_eq!(client.read_response().status, 200);

@@ -24,7 +24,7 @@ fn a_record_has_all_its_fields() {
     let proxy = proxy(&engine, "7", "logfmt");
     let mut client = proxy.client();
     client.send(
-        "POST /v1.43/containers/c/start?secret=1 HTTP/1.1\r\nUser-Agent: docker/28.2\r\nContent-Length: 2\r\n\r\n{}",
+        "POST /v1.43/containers/c/start?detachKeys=secret HTTP/1.1\r\nUser-Agent: docker/28.2\r\nContent-Length: 2\r\n\r\n{}",
     );
     assert_eq!(client.read_response().status, 200);
     // The documentation's own way to look at writes.

@@ -234,3 +234,99 @@ fn the_log_level_changes_too() {
     let _ = proxy.logged(&["request allowed", "path=/a"]);
     assert_eq!(proxy.log().iter().filter(|line| line.contains("request allowed")).count(), 1);
 }
+
+/// Two changes close together, the second while the first is read: what is in force in the end is what is there.
+#[test]
+fn the_last_of_several_changes_counts() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    // Enough rules for the first to take a while.
+    let many = |last: &str| {
+        let rules: String = (0..1500).map(|rule| format!("  GET /never/{rule}/[a-z]+{rule}/.*\n")).collect();
+        format!("frontend-addr: tcp://127.0.0.1:0\nrules: |\n{rules}  GET {last}\n")
+    };
+    let config = folder.write("config.yaml", &many("/a"));
+    let proxy = start(&engine, &config);
+    for round in 0..5 {
+        let replace = |last: &str| {
+            let new = folder.write("new.yaml", &many(last));
+            std::fs::rename(new, &config).expect("a rename");
+        };
+        let before = reloads(&proxy);
+        replace(&format!("/first{round}"));
+        std::thread::park_timeout(std::time::Duration::from_millis(190 + 20 * round));
+        replace(&format!("/last{round}"));
+        eventually("the last one is in force", || allows(&proxy, &format!("/last{round}")));
+        eventually("it is told", || reloads(&proxy) > before);
+    }
+}
+
+/// A link on the way, a folder that is taken away and made again, a neighbour that is written all the time.
+#[test]
+fn changes_that_no_event_of_the_file_tells_of_are_noticed() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let place = |name: &str| folder.path().join(name);
+    for (version, rules) in [("v1", "GET /a"), ("v2", "GET /b")] {
+        std::fs::create_dir(place(version)).expect("a folder");
+        std::fs::write(place(version).join("c.yaml"), file(rules)).expect("a file");
+    }
+    std::os::unix::fs::symlink("v1", place("current")).expect("a link");
+    let proxy = start(&engine, &place("current/c.yaml").display().to_string());
+    assert!(allows(&proxy, "/a"));
+    std::os::unix::fs::symlink("v2", place("next")).expect("a link");
+    then_reloaded(&proxy, || std::fs::rename(place("next"), place("current")).expect("a rename"));
+    assert!(allows(&proxy, "/b"));
+
+    std::fs::remove_dir_all(place("v2")).expect("a folder");
+    let _ = proxy.logged(&["configuration not reloaded"]);
+    std::fs::create_dir(place("v2")).expect("a folder");
+    then_reloaded(&proxy, || std::fs::write(place("v2/c.yaml"), file("GET /c")).expect("a file"));
+    assert!(allows(&proxy, "/c"));
+
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(SeqCst) {
+                std::fs::write(place("v2/noise"), "x").expect("a file");
+                std::thread::park_timeout(std::time::Duration::from_millis(50));
+            }
+        });
+        then_reloaded(&proxy, || std::fs::write(place("v2/c.yaml"), file("GET /d")).expect("a file"));
+        done.store(true, SeqCst);
+    });
+    assert!(allows(&proxy, "/d"));
+}
+
+/// Changes are noticed whatever else the program does at that time: it looks after its memory every ten seconds.
+#[test]
+fn no_change_is_forgotten() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let config = folder.write("config.yaml", &file("GET /a"));
+    let proxy = start(&engine, &config);
+    // Signals interrupt the wait as the clock does.
+    let new = folder.write("new.yaml", &file("GET /b"));
+    std::fs::rename(new, &config).expect("a rename");
+    std::thread::park_timeout(std::time::Duration::from_millis(50));
+    proxy.signal("HUP");
+    eventually("it is in force", || allows(&proxy, "/b"));
+    let new = folder.write("new.yaml", &file("GET /c"));
+    std::fs::rename(new, &config).expect("a rename");
+    eventually("it is in force", || allows(&proxy, "/c"));
+}
+
+#[test]
+fn the_time_to_drain_can_change() {
+    let engine = Engine::start(|exchange, link| match exchange.line.contains("slow") {
+        true => drop(link.wait_for_close()),
+        false => link.answer(200, "OK"),
+    });
+    let folder = TempDir::new();
+    let rules = "GET %API_PREFIX_CONTAINERS%/[a-z]+/json";
+    let config = folder.write("config.yaml", &(file(rules) + "drain-timeout: 1h\n"));
+    let mut proxy = start(&engine, &config);
+    then_reloaded(&proxy, || drop(folder.write("config.yaml", &(file(rules) + "drain-timeout: 100ms\n"))));
+    let mut waiting = proxy.client();
+    waiting.send("GET /containers/slow/json HTTP/1.1\r\n\r\n");
+    eventually("it is under way", || engine.received().concat().contains("slow"));
+    proxy.signal("TERM");
+    assert!(proxy.wait().success());
+}

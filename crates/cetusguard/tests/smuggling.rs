@@ -139,7 +139,9 @@ fn bytes_behind_a_body_are_the_next_request_and_nothing_else() {
     assert!(!engine.received().concat().contains("Privileged"));
 
     let mut client = proxy.client();
-    client.send(format!("POST /containers/create HTTP/1.1\r\nContent-Length: 2\r\n\r\n{{}}{TAIL}"));
+    client.send(format!(
+        "POST /containers/create HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}{TAIL}"
+    ));
     assert_eq!(client.read_response().status, 200);
     assert_eq!(client.read_response().status, 403);
     assert!(!engine.received().concat().contains("/containers/json"));

@@ -5,75 +5,10 @@
 
 use std::fmt;
 
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::endpoint::Endpoint;
-
-/// Methods that may reach an engine. `CONNECT` and `TRACE` are not among them on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "the names are the methods")]
-pub enum Method {
-    Get,
-    Head,
-    Post,
-    Put,
-    Delete,
-    Patch,
-    Options,
-}
-
-impl Method {
-    /// Every method, in the order that messages list them.
-    pub const ALL: [Self; 7] = [Self::Get, Self::Head, Self::Post, Self::Put, Self::Delete, Self::Patch, Self::Options];
-
-    /// Reads a method as engines do: byte for byte, upper case only (gorilla/mux `methodMatcher`).
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.as_str() == text)
-    }
-
-    /// The method as it stands in a request line.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Delete => "DELETE",
-            Self::Patch => "PATCH",
-            Self::Options => "OPTIONS",
-        }
-    }
-
-    /// Whether the method only reads, so that asking twice does no harm (RFC 9110 §9.2.1).
-    #[must_use]
-    pub const fn is_safe(self) -> bool {
-        matches!(self, Self::Get | Self::Head | Self::Options)
-    }
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A set of methods.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Methods(u8);
-
-impl Methods {
-    /// Adds one.
-    pub(crate) fn add(&mut self, method: Method) {
-        self.0 |= 1 << method as u8;
-    }
-
-    /// Whether it is one of them.
-    pub(crate) fn contain(self, method: Method) -> bool {
-        self.0 & (1 << method as u8) != 0
-    }
-}
+use crate::method::Method;
 
 /// An API version as the engine compares it: missing parts are 0 (moby `versions/compare.go`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -259,6 +194,34 @@ impl Call {
         decoded.to_lowercase().replace('\u{17f}', "s").contains(parameter)
     }
 
+    /// The target, without a query, whose path ends with this word in the place of its own last segment.
+    pub(crate) fn target_beside(&self, last: &str) -> String {
+        let (folder, _) = self.path.rsplit_once('/').unwrap_or_default();
+        format!("{}/{last}", utf8_percent_encode(folder, PATH_ESCAPES))
+    }
+
+    /// The parameters of the query in their order, decoded as a form is; `None` where one is not UTF-8.
+    pub(crate) fn parameters(&self) -> Option<Vec<(String, String)>> {
+        let pairs = self.query.as_deref().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        let decode = |text: &str| {
+            let text = text.replace('+', " ");
+            percent_decode_str(&text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+        };
+        pairs
+            .map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                Some((decode(name)?, decode(value)?))
+            })
+            .collect()
+    }
+
+    /// The same call with a query of these parameters.
+    pub(crate) fn with_parameters(&self, pairs: &[(String, String)]) -> Self {
+        let encode = |text| utf8_percent_encode(text, PARAMETER_ESCAPES);
+        let pairs: Vec<_> = pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+        Self { query: (!pairs.is_empty()).then(|| pairs.join("&")), ..self.clone() }
+    }
+
     /// The request target for the engine, made from the judged path and query.
     #[must_use]
     pub fn target(&self) -> String {
@@ -306,6 +269,9 @@ const QUERY_ESCAPES: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'|')
     .add(b'}');
+
+/// What a name or a value in a query needs escaped so that nobody takes a part of it for something else.
+const PARAMETER_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 fn read_query(raw: &str) -> Result<String, Malformed> {
     if raw.bytes().any(|b| b.is_ascii_control()) {

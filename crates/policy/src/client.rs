@@ -54,8 +54,12 @@ pub struct Container {
 pub enum Subject {
     /// The owner of a key.
     Key([u8; 32]),
-    /// A user and group at a frontend.
-    Peer(usize, Option<(u32, u32)>),
+    /// Everybody at a Unix frontend.
+    Frontend(usize),
+    /// A user at the other end of a Unix socket.
+    User(u32),
+    /// A group at the other end of a Unix socket.
+    Group(u32),
     /// A container.
     Container(String),
     /// An IPv4 address, or the /64 network of an IPv6 one: one machine may use all of it.
@@ -63,9 +67,11 @@ pub enum Subject {
 }
 
 impl Principal {
-    /// The one whom limits count.
+    /// The one whom limits count, where this selector has found its profile.
+    ///
+    /// On a Unix socket that is what the selector went by: root in a container may be any user that it likes.
     #[must_use]
-    pub fn subject(&self) -> Subject {
+    pub fn subject(&self, found_by: Option<&Selector>) -> Subject {
         match (&self.certificate, &self.container, self.address) {
             (Some(certificate), _, _) => Subject::Key(certificate.pin),
             (None, Some(container), _) => Subject::Container(container.id.clone()),
@@ -74,7 +80,18 @@ impl Principal {
                 Subject::Address(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
             }
             (None, None, Some(address)) => Subject::Address(address),
-            (None, None, None) => Subject::Peer(self.frontend, self.peer),
+            (None, None, None) => {
+                let conditions = found_by.map(|selector| selector.conditions.as_slice()).unwrap_or_default();
+                let users = conditions.iter().find_map(|condition| match condition {
+                    Condition::User(user) => Some(Subject::User(*user)),
+                    _ => None,
+                });
+                let groups = conditions.iter().find_map(|condition| match condition {
+                    Condition::Group(group) => Some(Subject::Group(*group)),
+                    _ => None,
+                });
+                users.or(groups).unwrap_or(Subject::Frontend(self.frontend))
+            }
         }
     }
 }
@@ -300,13 +317,23 @@ mod tests {
     #[test]
     fn limits_count_what_is_hard_to_change() {
         let at = |text: &str| Principal { address: text.parse().ok(), ..Principal::default() };
-        assert_eq!(at("fd00::1").subject(), at("fd00::2").subject());
-        assert_ne!(at("fd00::1").subject(), at("fd00:0:0:1::1").subject());
-        assert_ne!(at("10.0.0.1").subject(), at("10.0.0.2").subject());
+        let alone = |client: Principal| client.subject(None);
+        assert_eq!(alone(at("fd00::1")), alone(at("fd00::2")));
+        assert_ne!(alone(at("fd00::1")), alone(at("fd00:0:0:1::1")));
+        assert_ne!(alone(at("10.0.0.1")), alone(at("10.0.0.2")));
         let moved = Principal { address: at("10.0.0.1").address, ..container("web", &[]) };
-        assert_eq!(moved.subject(), container("web", &[]).subject());
-        let socket = |frontend, user| Principal { frontend, peer: Some((user, 0)), ..Principal::default() };
-        assert_ne!(socket(1, 0).subject(), socket(2, 0).subject());
-        assert_ne!(socket(1, 0).subject(), socket(1, 1).subject());
+        assert_eq!(alone(moved), alone(container("web", &[])));
+        let socket = |frontend, user, group| Principal { frontend, peer: Some((user, group)), ..Principal::default() };
+        let by = |condition: Condition| Selector::from(condition);
+        for (one, other, found_by, same) in [
+            // Root in a container is whoever it likes: what counts is how its profile was found.
+            (socket(1, 0, 0), socket(1, 1, 1), by(Condition::Frontend(1)), true),
+            (socket(1, 0, 0), socket(2, 0, 0), by(Condition::Frontend(1)), false),
+            (socket(1, 7, 0), socket(2, 7, 1), by(Condition::User(7)), true),
+            (socket(1, 7, 9), socket(1, 8, 9), by(Condition::Group(9)), true),
+        ] {
+            let subjects = [one, other].map(|client| client.subject(Some(&found_by)));
+            assert_eq!(subjects[0] == subjects[1], same, "{subjects:?}");
+        }
     }
 }

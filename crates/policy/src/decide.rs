@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::call::Call;
 use crate::endpoint::{self, Endpoint};
+use crate::guard::{self, Duty, Guard, Judged, Objection, Reader};
 use crate::profile::{Mode, Profile};
 use crate::rule::Rule;
 
@@ -27,7 +28,12 @@ pub enum Verdict {
 pub struct Permit {
     call: Call,
     ground: Ground,
+    /// How the body and the query are still to be judged, and by which guard.
+    reader: Option<Reading>,
 }
+
+/// How a call is judged, and by which guard.
+type Reading = (&'static Reader, Arc<Guard>);
 
 /// Why a call may pass.
 #[derive(Debug)]
@@ -54,6 +60,47 @@ impl Permit {
     #[must_use]
     pub fn ground(&self) -> &Ground {
         &self.ground
+    }
+
+    /// Whether query and body have to be judged before it goes on.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    /// Whether the body has to be there for that.
+    #[must_use]
+    pub fn reads_body(&self) -> bool {
+        self.reader.as_ref().is_some_and(|(reader, _)| reader.reads_body())
+    }
+
+    /// The path under which the engine tells of a command that this call starts: it is judged as well.
+    #[must_use]
+    pub fn stored_exec(&self) -> Option<String> {
+        let starts = self.call.endpoint().is_some_and(|endpoint| endpoint.shape.ends_with("/exec/{id}/start"));
+        (starts && self.is_judged()).then(|| self.call.target_beside("json"))
+    }
+
+    /// Judges query and body. What comes back goes on in their place.
+    ///
+    /// # Errors
+    /// What the guard objects to.
+    pub fn judge(&self, content_type: Option<&str>, body: &[u8]) -> Result<Judged, Objection> {
+        match &self.reader {
+            Some((reader, guard)) => reader.judge(&self.call, content_type, body, guard),
+            None => Ok(Judged { call: self.call.clone(), body: None }),
+        }
+    }
+
+    /// Judges a command that is stored in the engine, by the engine's own words.
+    ///
+    /// # Errors
+    /// What the guard objects to.
+    pub fn judge_stored_exec(&self, answer: &[u8]) -> Result<(), Objection> {
+        match &self.reader {
+            Some((_, guard)) => guard::judge_stored_exec(answer, guard),
+            None => Ok(()),
+        }
     }
 }
 
@@ -82,6 +129,16 @@ pub enum Reason {
         /// The first such rule.
         rule: Arc<Rule>,
     },
+    /// The rule matches, by a wildcard, a call whose body nobody here can judge.
+    Unread {
+        /// The rule.
+        rule: Arc<Rule>,
+    },
+    /// No client that is guarded may make such a call, whatever the rules say.
+    Closed {
+        /// Why not.
+        why: &'static str,
+    },
 }
 
 impl Reason {
@@ -92,6 +149,8 @@ impl Reason {
             Self::NoRule => "no_rule",
             Self::Vault { .. } => "wildcard",
             Self::Unknown { .. } => "unknown_endpoint",
+            Self::Unread { .. } => "unread_body",
+            Self::Closed { .. } => "guard",
         }
     }
 }
@@ -111,22 +170,56 @@ pub fn decide(call: Call, profile: &Profile) -> Verdict {
         }
         grants
     });
-    if let Some(rule) = granting.map(Arc::clone) {
-        return Verdict::Allow(Permit { call, ground: Ground::Rule(rule) });
-    }
-    let reason = match by_wildcard {
-        None => Reason::NoRule,
-        Some(rule) if call.endpoint().is_some() => Reason::Vault { rule },
-        Some(rule) => Reason::Unknown { rule },
+    let reason = match (granting.map(Arc::clone), by_wildcard) {
+        (Some(rule), _) => match guarded(&call, profile, rule) {
+            Ok((rule, reader)) => return Verdict::Allow(Permit { call, ground: Ground::Rule(rule), reader }),
+            Err(reason) => reason,
+        },
+        // No rule would help.
+        (None, _) if let Duty::Closed(why) = guard::duty(&call, profile.guard.level) => Reason::Closed { why },
+        (None, None) => Reason::NoRule,
+        (None, Some(rule)) if call.endpoint().is_some() => Reason::Vault { rule },
+        (None, Some(rule)) => Reason::Unknown { rule },
     };
     let denial = Denial { call, reason, profile: profile.name.clone() };
     match profile.mode {
         Mode::Enforce => Verdict::Deny(denial),
         Mode::Audit => {
             let ground = Ground::Unenforced { code: denial.reason.code(), text: denial.to_string() };
-            Verdict::Allow(Permit { call: denial.call, ground })
+            Verdict::Allow(Permit { call: denial.call, ground, reader: None })
         }
     }
+}
+
+/// What the guard makes of a call that a rule grants: how it is still to be judged, or why it ends here.
+fn guarded(call: &Call, profile: &Profile, rule: Arc<Rule>) -> Result<(Arc<Rule>, Option<Reading>), Reason> {
+    match guard::duty(call, profile.guard.level) {
+        Duty::Pass => Ok((rule, None)),
+        Duty::Judge(reader) => Ok((rule, Some((reader, Arc::clone(&profile.guard))))),
+        Duty::Closed(why) => Err(Reason::Closed { why }),
+        Duty::Unread => {
+            // Unknown endpoints are granted by name only, as are those of the vault.
+            let Some(endpoint) = call.endpoint().filter(|endpoint| !endpoint.vault) else { return Ok((rule, None)) };
+            let word = Word::find(call.unversioned_path(), endpoint.word());
+            let naming = word.and_then(|word| profile.rules.matching(call).find(|rule| names(rule, call, &word)));
+            naming.map(|rule| (Arc::clone(rule), None)).ok_or(Reason::Unread { rule })
+        }
+    }
+}
+
+/// Endpoints whose bodies nobody judges although the profile is guarded: its rules name them. As `METHOD /path`.
+#[must_use]
+pub fn unjudged(profile: &Profile) -> Vec<String> {
+    let is_open = |endpoint: &&Endpoint| {
+        let segments = endpoint.shape.split('/').map(|segment| if segment.starts_with('{') { "x" } else { segment });
+        let sample = segments.collect::<Vec<_>>().join("/");
+        let call = Call::read(endpoint.method.as_str(), &sample).ok();
+        call.is_some_and(|call| {
+            matches!(guard::duty(&call, profile.guard.level), Duty::Unread)
+                && matches!(decide(call, profile), Verdict::Allow(Permit { ground: Ground::Rule(_), .. }))
+        })
+    };
+    Endpoint::all().filter(is_open).map(|endpoint| format!("{} {}", endpoint.method, endpoint.shape)).collect()
 }
 
 /// What a rule has to name, where a match alone is not enough.
@@ -229,6 +322,16 @@ impl fmt::Display for Denial {
                     "{method} {path} is no endpoint of a known engine, and the wildcard of the rule `{rule}` does not open it"
                 )?;
             }
+            Reason::Unread { rule } => write!(
+                f,
+                "the guard of profile {profile} cannot judge the body of {method} {path}, so the wildcard of the rule `{rule}` does not open it"
+            )?,
+            Reason::Closed { why } => {
+                return write!(
+                    f,
+                    "the guard of profile {profile} lets nobody {method} {path}: {why}; guard: privileged would"
+                );
+            }
         }
         match to_name(call) {
             // A rule for it would be taken for a wildcard: promising one would send the reader in a circle.
@@ -294,7 +397,8 @@ mod tests {
     fn profile(rules: &str) -> Profile {
         let rules = parse("test", rules).unwrap_or_else(|mistakes| panic!("{}", mistakes[0]));
         let limits = crate::limit::Limits::default();
-        Profile { name: "default".to_owned(), rules: RuleSet::new(rules), limits, mode: Mode::Enforce }
+        let guard = Arc::default();
+        Profile { name: "default".to_owned(), rules: RuleSet::new(rules), limits, guard, mode: Mode::Enforce }
     }
 
     fn verdict(rules: &str, request: &str) -> &'static str {
@@ -423,8 +527,40 @@ mod tests {
             let request = format!("{} {target}", endpoint.method);
             let call = Call::read(endpoint.method.as_str(), &target).expect("plain");
             let Verdict::Deny(denial) = decide(call, &profile("")) else { panic!("{request}") };
+            let closed = ["/swarm/init", "/swarm/join", "/swarm/update", "/swarm/unlock"].contains(&endpoint.shape);
+            if closed || (endpoint.method == crate::method::Method::Post && endpoint.shape.starts_with("/plugins/")) {
+                assert!(denial.to_string().contains("guard: privileged would"), "{denial}");
+                continue;
+            }
             assert_eq!(verdict(&denial.rule_to_add(), &request), "allow", "{request} with {}", denial.rule_to_add());
         }
+    }
+
+    /// What nobody here can judge passes where a rule names it, or where nothing is judged.
+    #[test]
+    fn a_wildcard_does_not_open_what_cannot_be_judged() {
+        for (rules, request, want) in [
+            ("POST %API_PREFIX_SERVICES%(/.*)?", "POST /services/create", "unread_body"),
+            ("POST %API_PREFIX_SERVICES%/create", "POST /services/create", "allow"),
+            ("POST .*\nPOST %API_PREFIX_SERVICES%/create", "POST /services/create", "allow"),
+            ("POST .*", "POST /containers/create", "allow"),
+            ("POST .*", "POST /v5.0.0/libpod/pods/create", "unread_body"),
+            ("POST %API_PREFIX_LIBPOD%/pods/create", "POST /v5.0.0/libpod/pods/create", "allow"),
+            ("POST .*", "POST /plugins/pull", "guard"),
+            ("POST %API_PREFIX_PLUGINS%/pull", "POST /plugins/pull", "guard"),
+        ] {
+            assert_eq!(verdict(rules, request), want, "{rules}: {request}");
+            let mut open = profile(rules);
+            open.guard = Arc::new(Guard { level: crate::guard::Level::Privileged, allow: vec![] });
+            let (method, target) = request.split_once(' ').expect("a request line");
+            assert!(
+                matches!(decide(Call::read(method, target).expect("plain"), &open), Verdict::Allow(_)),
+                "{request}"
+            );
+        }
+        let named = profile("POST %API_PREFIX_SERVICES%/create\nPOST .*");
+        assert_eq!(unjudged(&named), ["POST /services/create"]);
+        assert!(unjudged(&profile("POST .*")).is_empty());
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! The modules follow the way of a request: a [`Principal`] has a [`Profile`]; a raw request line becomes a [`Call`], the call is
 //! looked up in the table of [`endpoint`]s, and [`decide()`] compares it with the rules of a [`Profile`]. What comes out is a
-//! [`Permit`] or a [`Denial`]; only the decision can make either, so a permit is proof that the rules were asked.
+//! [`Permit`] or a [`Denial`]; only the decision can make either, so a permit is proof that the rules were asked. Its query and
+//! body may still have to be judged by the [`guard`].
 //!
 //! Nothing here opens a socket, reads a file or asks for the time: the same input always gets the same answer.
 
@@ -12,15 +13,18 @@ mod call;
 mod client;
 mod decide;
 pub mod endpoint;
+pub mod guard;
 mod limit;
+mod method;
 mod pattern;
 mod profile;
 pub mod rule;
 
-pub use call::{Call, Malformed, Method, Version};
+pub use call::{Call, Malformed, Version};
 pub use client::{Certificate, Condition, Container, Kind, Principal, Selector, Subject};
-pub use decide::{Denial, Ground, Permit, Reason, Verdict, decide};
+pub use decide::{Denial, Ground, Permit, Reason, Verdict, decide, unjudged};
 pub use limit::{Limits, Rate};
+pub use method::Method;
 pub use pattern::Pattern;
 pub use profile::{Ambiguous, Mode, Profile, Profiles};
 pub use rule::distance;

@@ -58,8 +58,10 @@ impl Rate {
     /// # Errors
     /// How long until there is one.
     pub fn take(&self, paid: &mut Duration, now: Duration) -> Result<(), Duration> {
-        let due = (*paid).max(now).saturating_add(self.interval);
         let credit = self.interval.saturating_mul(self.burst.max(1));
+        // What was taken at another rate, before the configuration was read again, does not weigh more than this one's burst.
+        *paid = (*paid).min(now.saturating_add(credit));
+        let due = (*paid).max(now).saturating_add(self.interval);
         if due > now.saturating_add(credit) {
             return Err(due.saturating_sub(credit).saturating_sub(now));
         }
@@ -96,6 +98,20 @@ mod tests {
         ] {
             assert_eq!(rate.take(&mut paid, at(now)), want, "{now}");
         }
+    }
+
+    /// A client that has reached one rate need not wait for it once it has another.
+    #[test]
+    fn another_rate_holds_at_once() {
+        let at = Duration::from_secs;
+        let mut paid = Duration::ZERO;
+        let slow = Rate { interval: at(3600), burst: 3 };
+        for _ in 0..3 {
+            assert_eq!(slow.take(&mut paid, at(5)), Ok(()));
+        }
+        let fast = Rate { interval: Duration::from_millis(10), burst: 1 };
+        assert_eq!(fast.take(&mut paid, at(6)), Err(Duration::from_millis(10)));
+        assert_eq!(fast.take(&mut paid, at(7)), Ok(()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::client::{Kind, Principal, Selector};
+use crate::guard::Guard;
 use crate::limit::Limits;
 use crate::rule::RuleSet;
 
@@ -15,6 +16,8 @@ pub struct Profile {
     pub rules: RuleSet,
     /// How much each of its clients may ask for.
     pub limits: Limits,
+    /// What allowed calls may ask for.
+    pub guard: Arc<Guard>,
     /// Whether its clients are held to it.
     pub mode: Mode,
 }
@@ -59,18 +62,18 @@ impl Profiles {
         Self { default, selected }
     }
 
-    /// The profile of a client.
+    /// The profile of a client, and the selector that found it.
     ///
     /// # Errors
     /// Two profiles are for it.
-    pub fn of(&self, client: &Principal) -> Result<&Arc<Profile>, Ambiguous> {
+    pub fn of(&self, client: &Principal) -> Result<(&Arc<Profile>, Option<&Selector>), Ambiguous> {
         let mut matching = self.selected.iter().filter(|(selector, _)| selector.matches(client));
-        let Some((first, profile)) = matching.next() else { return Ok(&self.default) };
+        let Some((first, profile)) = matching.next() else { return Ok((&self.default, None)) };
         let rival = matching
             .take_while(|(selector, _)| selector.rank() == first.rank())
             .find(|(_, other)| !Arc::ptr_eq(profile, other));
         match rival {
-            None => Ok(profile),
+            None => Ok((profile, Some(first))),
             Some((_, other)) => Err(Ambiguous { profiles: [profile.name.clone(), other.name.clone()] }),
         }
     }
@@ -103,7 +106,8 @@ mod tests {
     use crate::pattern::Pattern;
 
     fn profile(name: &str) -> Profile {
-        Profile { name: name.to_owned(), rules: RuleSet::default(), limits: Limits::default(), mode: Mode::Enforce }
+        let (rules, limits, guard) = (RuleSet::default(), Limits::default(), Arc::default());
+        Profile { name: name.to_owned(), rules, limits, guard, mode: Mode::Enforce }
     }
 
     fn profiles() -> Profiles {
@@ -159,7 +163,7 @@ mod tests {
             });
             let address = address.map(|text| text.parse().expect(text));
             let client = Principal { frontend, certificate, peer, container, address };
-            assert_eq!(profiles.of(&client).expect("one").name, want, "{client:?}");
+            assert_eq!(profiles.of(&client).expect("one").0.name, want, "{client:?}");
         }
     }
 
@@ -174,7 +178,7 @@ mod tests {
             let labels = keys.iter().map(|key| ((*key).to_owned(), "yes".to_owned())).collect();
             let container = Container { labels, ..Container::default() };
             let client = Principal { container: Some(Arc::new(container)), ..Principal::default() };
-            let found = profiles.of(&client).map(|profile| profile.name.as_str());
+            let found = profiles.of(&client).map(|(profile, _)| profile.name.as_str());
             assert_eq!(found, want.map_err(|names| Ambiguous { profiles: names.map(str::to_owned) }), "{keys:?}");
         }
     }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -21,6 +22,8 @@ struct State {
     lists: AtomicUsize,
     streams: AtomicUsize,
     is_silent: AtomicBool,
+    /// How long a list takes, in milliseconds.
+    delay: AtomicUsize,
 }
 
 impl Docker {
@@ -34,6 +37,7 @@ impl Docker {
     fn answer(&self, exchange: &Exchange, link: &mut Link) {
         if exchange.line == "GET /containers/json" {
             self.0.lists.fetch_add(1, SeqCst);
+            std::thread::park_timeout(Duration::from_millis(self.0.delay.load(SeqCst) as u64));
             let list: Vec<Value> = self.containers().iter().map(|(_, container)| container.clone()).collect();
             link.answer(200, &Value::from(list).to_string());
         } else if exchange.line.starts_with("GET /events?filters=")
@@ -111,6 +115,11 @@ impl Docker {
         for follower in self.followers().drain(..) {
             let _ = follower.shutdown(std::net::Shutdown::Both);
         }
+    }
+
+    /// Lists take this many milliseconds from now on.
+    pub fn set_delay(&self, milliseconds: usize) {
+        self.0.delay.store(milliseconds, SeqCst);
     }
 
     /// Whether events are refused from now on.

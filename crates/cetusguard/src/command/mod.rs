@@ -50,8 +50,8 @@ pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>
             (_, _, mistakes) => return mistaken(Mistakes(mistakes)),
         },
         _ => match sources.load() {
-            Ok(loaded) => serve::run(loaded, sources),
-            Err(mistakes) => return mistaken(mistakes),
+            (read, Ok(loaded)) => serve::run(loaded, &read, sources),
+            (_, Err(mistakes)) => return mistaken(mistakes),
         },
     };
     match result {

@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::backend::Backend;
 use crate::config::meant::Config;
-use crate::config::{Loaded, Sources};
+use crate::config::{Loaded, Read, Sources};
 use crate::engine::{Containers, follow};
 use crate::flow::{Bound, Listeners, Proxy, Settings, bind};
 use crate::limiter::Limiter;
@@ -24,31 +24,30 @@ use crate::wire;
 const SWEEP: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or SIGINT, then drains. SIGHUP, or another content of its files, has the configuration read again.
-pub(super) fn run(loaded: Loaded, sources: Sources) -> Result<(), String> {
+pub(super) fn run(loaded: Loaded, read: &Read, sources: Sources) -> Result<(), String> {
     let (log, writer) =
         Log::start(loaded.config.log).map_err(|error| format!("cannot start the log's thread: {error}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start the event loop: {error}"))?;
-    let result = runtime.block_on(serve(loaded, sources, log));
+    let result = runtime.block_on(serve(loaded, read, sources, log));
     // Requests that outlived the drain end here, and write their records.
     runtime.shutdown_timeout(Duration::from_millis(100));
     writer.join();
     result
 }
 
-async fn serve(loaded: Loaded, sources: Sources, log: Log) -> Result<(), String> {
+async fn serve(loaded: Loaded, read: &Read, sources: Sources, log: Log) -> Result<(), String> {
     let [mut terminate, mut interrupt, mut hang_up] =
         [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     let (terminate, interrupt, hang_up) = (ready(&mut terminate)?, ready(&mut interrupt)?, ready(&mut hang_up)?);
-    let Loaded { config, warnings, files } = loaded;
+    let Loaded { config, warnings } = loaded;
     raise_file_limit(config.limits.connections, &log);
     let (sockets, without_ipv6) = bind(&config.frontends).map_err(|errors| errors.join("\ncetusguard: "))?;
     announce(&config, &sockets, warnings.iter().chain(&without_ipv6), &log);
 
     let (stop, stopping) = watch::channel(false);
     let (alive, mut ended) = mpsc::channel(1);
-    let mut reload = Reload::new(sources, config.fixed(), &files, &log);
-    let drain = config.limits.drain;
+    let mut reload = Reload::new(sources, config.fixed(), read);
     let backend = Arc::new(Backend::new(config.backend.clone(), config.backend_tls.clone(), config.limits.connect));
     let containers = Arc::new(Containers::default());
     let settings = Settings::from(config);
@@ -78,7 +77,7 @@ async fn serve(loaded: Loaded, sources: Sources, log: Log) -> Result<(), String>
     // Nobody listening is no reason not to stop.
     let _ = stop.send(true);
     tokio::select! {
-        drained = timeout(drain, ended.recv()) => match drained {
+        drained = timeout(proxy.limits().drain, ended.recv()) => match drained {
             Ok(_) => log.say(Level::Info, "stopped"),
             Err(_) => log.say(Level::Warning, "stopped with requests still running: drain-timeout is over"),
         },

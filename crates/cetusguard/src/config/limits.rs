@@ -1,9 +1,11 @@
-//! How much a client may ask for: from what was written to what it means.
+//! How much a client may ask for, and what for: from what was written to what it means.
 
 use std::time::Duration;
 
+use cetusguard_policy::guard::{Exception, Guard, Level};
 use cetusguard_policy::{Limits, Mode, Pattern, Rate};
 
+use super::Mistake;
 use super::file::Entry;
 use super::meant::Reader;
 
@@ -29,6 +31,26 @@ impl Reader<'_> {
         }
     }
 
+    /// The guard of a profile: the level that its entry says, or the option; and the exceptions of the one or the other.
+    pub(super) fn guard(&mut self, entry: Option<&Entry>) -> Guard {
+        let level = self.inherited(entry, "guard", read_guard).unwrap_or_default();
+        let own = entry.map(|entry| entry.all("guard-allow")).unwrap_or_default();
+        let is_own = entry.is_none() || !own.is_empty();
+        let values = if own.is_empty() { self.written.all("guard-allow") } else { own };
+        let mut allow = Vec::new();
+        for (text, source) in values {
+            match Exception::read(text) {
+                Ok(exception) => allow.push(exception),
+                Err(expected) if is_own => {
+                    self.mistakes.push(Mistake::value(source, "guard-allow", text, expected));
+                }
+                // Told where the options are read.
+                Err(_) => {}
+            }
+        }
+        Guard { level, allow }
+    }
+
     fn patterns(&self, entry: Option<&Entry>, name: &'static str) -> Vec<Pattern> {
         let own = entry.map(|entry| entry.all(name)).unwrap_or_default();
         let values = if own.is_empty() { self.written.all(name) } else { own };
@@ -49,6 +71,12 @@ impl Reader<'_> {
             None => self.read(name, read),
         }
     }
+}
+
+fn read_guard(text: &str) -> Result<Level, String> {
+    let levels = [Level::Privileged, Level::Baseline, Level::Restricted];
+    let level = levels.into_iter().find(|level| level.name() == text);
+    level.ok_or_else(|| "expected privileged, baseline or restricted".to_owned())
 }
 
 fn read_mode(text: &str) -> Result<Mode, String> {

@@ -17,8 +17,9 @@ mod yaml;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::Read;
+use std::io::Read as _;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::ArgMatches;
 
@@ -45,8 +46,15 @@ pub(crate) struct Loaded {
     pub(crate) config: Config,
     /// What may be a mistake.
     pub(crate) warnings: Vec<String>,
-    /// The files that it was read from.
+}
+
+/// What was read, whatever came of it.
+#[derive(Debug)]
+pub(crate) struct Read {
+    /// The files.
     pub(crate) files: Vec<PathBuf>,
+    /// When the first of them was opened, or before.
+    pub(crate) began: SystemTime,
 }
 
 impl Sources {
@@ -58,14 +66,12 @@ impl Sources {
         (written, warnings, mistakes)
     }
 
-    /// Reads it and makes sense of it.
-    ///
-    /// # Errors
-    /// Every mistake.
-    pub(crate) fn load(&self) -> Result<Loaded, Mistakes> {
+    /// Reads it and makes sense of it, or tells every mistake.
+    pub(crate) fn load(&self) -> (Read, Result<Loaded, Mistakes>) {
+        let began = SystemTime::now();
         let (written, warnings, mistakes) = self.read();
-        let files = written.files();
-        Config::mean(&written, mistakes).map(|config| Loaded { config, warnings, files })
+        let read = Read { files: written.files(), began };
+        (read, Config::mean(&written, mistakes).map(|config| Loaded { config, warnings }))
     }
 }
 

@@ -44,6 +44,7 @@ const FILE: &str = "Configuration file";
 const FRONTEND: &str = "Frontend: where clients connect";
 const BACKEND: &str = "Backend: the engine";
 const RULES: &str = "Rules: what clients may call";
+const GUARD: &str = "Guard: what allowed calls may ask for";
 const CLIENTS: &str = "Clients: how much each may ask for";
 const LOG: &str = "Log";
 
@@ -144,6 +145,17 @@ pub(crate) const OPTIONS: &[Opt] = &[
         "enforce",
         "enforce; or audit, which forwards what should be refused, and logs decision=would_deny with the reason.",
     ),
+    one(
+        GUARD,
+        "guard",
+        "privileged|baseline|restricted",
+        "baseline",
+        "How closely the guard judges what allowed calls ask for: not at all, what gives the host away, or also what runs as root.",
+    ),
+    Opt {
+        many: Many::Paths,
+        ..one(GUARD, "guard-allow", "EXCEPTION", "", "What the guard lets pass all the same, as in bind=/srv/**:ro.")
+    },
     one(
         CLIENTS,
         "rate-limit",

@@ -1,5 +1,7 @@
 //! From what the file says of frontends and profiles to who has which rights.
 
+use std::sync::Arc;
+
 use cetusguard_policy::rule::{self, RuleSet};
 use cetusguard_policy::{Condition, Profile, Profiles, Selector};
 
@@ -56,7 +58,7 @@ impl Reader<'_> {
     fn profile(&mut self, entry: Option<&Entry>, bare: bool) -> Profile {
         let name = entry.map_or(DEFAULT, |entry| entry.name.as_str()).to_owned();
         let (rules, limits, mode) = (self.rules(entry, bare), self.limits(entry), self.mode(entry));
-        Profile { name, rules, limits, mode }
+        Profile { name, rules, limits, guard: Arc::new(self.guard(entry)), mode }
     }
 
     /// Profiles that nobody reaches, and clients that two of them would have.

@@ -1,5 +1,7 @@
 //! The reference page, made from the tables of options and of the file's keys.
 
+use cetusguard_policy::guard::KINDS;
+
 use super::keys::{CLIENT_KEYS, CLIENTS, FRONTEND_KEYS, Key, PROFILE_KEYS};
 use super::option::{OPTIONS, Opt};
 
@@ -28,6 +30,8 @@ pub fn reference() -> String {
         page.push_str(&format!("\n## {heading}\n\n| key | meaning |\n|---|---|\n"));
         page.extend(keys.into_iter().map(|key| format!("| {} | {} |\n", shown(key), key.help)));
     }
+    page.push_str("\n## An exception of `guard-allow`\n\n| exception | what it opens |\n|---|---|\n");
+    page.extend(KINDS.iter().map(|kind| format!("| `{}` | {} |\n", kind.to_string().replace('|', "\\|"), kind.help)));
     page
 }
 

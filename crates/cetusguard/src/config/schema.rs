@@ -1,6 +1,7 @@
 //! The JSON Schema of the configuration file, from the same tables as the help and the reference page: editors complete and
 //! check by it.
 
+use cetusguard_policy::guard::KINDS;
 use serde_json::{Map, Value, json};
 
 use super::keys::{CLIENT_KEYS, CLIENTS, FRONTEND_KEYS, Key, PROFILE_KEYS};
@@ -79,7 +80,11 @@ fn form(word: &str) -> Value {
         "BITS" => json!({ "type": ["string", "integer"], "pattern": "^(0o?)?[0-7]{1,3}$" }),
         "GROUP" | "USER" => json!({ "type": ["string", "integer"] }),
         "FORMAT" => json!({ "enum": ["logfmt", "json"] }),
-        "enforce|audit" => json!({ "enum": ["enforce", "audit"] }),
+        "enforce|audit" | "privileged|baseline|restricted" => json!({ "enum": word.split('|').collect::<Vec<_>>() }),
+        "EXCEPTION" => {
+            let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+            json!({ "type": "string", "pattern": format!("^({})(=.*)?$", names.join("|")) })
+        }
         "LEVEL" => json!({ "type": ["integer", "string"], "minimum": 0, "maximum": 7 }),
         "KEY=PATTERN" => json!({ "type": "string", "pattern": "=" }),
         _ => json!({ "type": "string" }),

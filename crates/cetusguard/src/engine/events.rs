@@ -1,7 +1,7 @@
 //! The engine's events, as far as they may change who has which address.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
@@ -14,6 +14,9 @@ use crate::wire::read_content;
 
 /// `filters={"type":["container","network"]}`.
 const TARGET: &str = "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%7D";
+
+/// The engine answers before it listens to itself: what happened so shortly before is told once more.
+const BEFORE: Duration = Duration::from_secs(10);
 
 /// An event with its attributes is a few KiB; what is longer is none.
 const EVENT_LIMIT: usize = 1 << 20;
@@ -57,6 +60,8 @@ pub(super) enum News {
     Starts(String),
     /// Something about this container has changed.
     Changed(String),
+    /// This container runs no more.
+    Ended(String),
 }
 
 impl Event {
@@ -66,6 +71,7 @@ impl Event {
             // The engine joins networks before it lets the container's process run, and lists it after that.
             ("network", "connect") if !id.is_empty() => News::Starts(id),
             ("network" | "container", action) if is_inner(action) => News::Nothing,
+            ("container", "die") => News::Ended(id),
             // Any other, known or not: to doubt once too often costs one list.
             _ => News::Changed(id),
         }
@@ -134,7 +140,8 @@ async fn read_on(
     backend: &Backend,
     begun: impl FnOnce(),
 ) -> Result<std::convert::Infallible, Trouble> {
-    let (mut stream, mut body) = get(backend, TARGET).await?;
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(BEFORE);
+    let (mut stream, mut body) = get(backend, &format!("{TARGET}&since={}", since.as_secs())).await?;
     begun();
     containers.found();
     let mut text = Vec::new();
@@ -170,7 +177,7 @@ mod tests {
                 r#"{"Type":"container","Action":"start","Actor":{"ID":"a","Attributes":{"name":"web"}},"time":1}"#,
                 changed("a"),
             ),
-            (r#"{"Type":"container","Action":"die","Actor":{"ID":"a"}}"#, changed("a")),
+            (r#"{"Type":"container","Action":"die","Actor":{"ID":"a"}}"#, News::Ended("a".to_owned())),
             (r#"{"Type":"container","Action":"rename","Actor":{"ID":"a"}}"#, changed("a")),
             (r#"{"Type":"container","Action":"never heard of","Actor":{"ID":"a"}}"#, changed("a")),
             (

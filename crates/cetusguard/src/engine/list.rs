@@ -17,12 +17,43 @@ const LIST_LIMIT: usize = 64 << 20;
 /// A list that was read.
 #[derive(Debug, Default)]
 pub(super) struct Listed {
-    /// Its number among all that were asked for.
-    pub(super) number: u64,
     /// Who has which address; `None` where several containers claim it.
-    pub(super) addresses: HashMap<IpAddr, Option<Arc<Container>>>,
-    /// Everything that runs, by identifier.
-    pub(super) running: HashSet<String>,
+    addresses: HashMap<IpAddr, Option<Arc<Container>>>,
+    /// Every container that has an address, by identifier.
+    pub(super) addressed: HashSet<String>,
+    /// Addresses of containers of which something was heard since the list was asked for.
+    doubted: HashSet<IpAddr>,
+}
+
+/// What a list says of an address.
+pub(super) enum Entry {
+    /// This container has it.
+    Is(Arc<Container>),
+    /// Several have it.
+    Contested,
+    /// Nobody has it.
+    Nobody,
+    /// Somebody had it of whom something was heard since.
+    Doubted,
+}
+
+impl Listed {
+    /// Looks an address up.
+    pub(super) fn entry(&self, address: IpAddr) -> Entry {
+        match self.addresses.get(&address) {
+            _ if self.doubted.contains(&address) => Entry::Doubted,
+            Some(Some(container)) => Entry::Is(Arc::clone(container)),
+            Some(None) => Entry::Contested,
+            None => Entry::Nobody,
+        }
+    }
+
+    /// Doubts everything about a container.
+    pub(super) fn doubt(&mut self, id: &str) {
+        let of_it = |owner: &Option<Arc<Container>>| owner.as_ref().is_none_or(|container| container.id == id);
+        self.doubted.extend(self.addresses.iter().filter(|(_, owner)| of_it(owner)).map(|(address, _)| *address));
+        self.addressed.remove(id);
+    }
 }
 
 /// What is read of a container (moby `api/types/container.Summary`; Podman's answer has the same fields). Lists that are empty
@@ -72,9 +103,9 @@ fn read(text: &[u8]) -> serde_json::Result<Listed> {
             name: own_name(summary.names.unwrap_or_default()),
             labels: summary.labels.unwrap_or_default().into_iter().collect(),
         });
-        listed.running.insert(container.id.clone());
         for network in networks.into_values().flatten() {
             for address in [&network.four, &network.six].into_iter().filter_map(|text| text.parse().ok()) {
+                listed.addressed.insert(container.id.clone());
                 let entry = listed.addresses.entry(address).or_insert_with(|| Some(Arc::clone(&container)));
                 if entry.as_ref().is_some_and(|known| known.id != container.id) {
                     *entry = None;
@@ -105,7 +136,7 @@ mod tests {
             {"Id": "d", "NetworkSettings": null}
         ]"#;
         let found = read(text.as_bytes()).expect("a list");
-        assert_eq!(found.running.len(), 4);
+        assert_eq!(found.addressed.len(), 2, "{:?}", found.addressed);
         let at = |address: &str| found.addresses.get(&address.parse().expect(address)).cloned();
         let db = at("10.0.0.2").flatten().expect("a container");
         assert_eq!((db.id.as_str(), db.name.as_str()), ("a", "db"));
@@ -113,7 +144,7 @@ mod tests {
         assert_eq!(at("fd00::2").flatten(), Some(db));
         assert_eq!(at("10.1.0.2"), Some(None), "two containers claim it");
         assert_eq!((at("10.0.0.3"), found.addresses.len()), (None, 3));
-        assert!(read(b"[]").expect("a list").running.is_empty());
+        assert!(read(b"[]").expect("a list").addressed.is_empty());
         for text in ["", "{}", "[{}]", "[{\"Id\": 1}]", "[{\"Id\": \"a\", \"Labels\": 1}]"] {
             assert!(read(text.as_bytes()).is_err(), "{text}");
         }

@@ -10,7 +10,7 @@ pub(crate) use events::follow;
 pub(crate) use registry::{Containers, Unknown};
 
 use crate::backend::{Backend, Unreachable};
-use crate::wire::{Body, Duplex, Framing, HeadError, read_response_head, response_framing};
+use crate::wire::{Body, Duplex, Framing, HeadError, read_content, read_response_head, response_framing};
 use tokio::io::AsyncWriteExt;
 
 /// Why the engine's answer is of no use.
@@ -18,6 +18,8 @@ use tokio::io::AsyncWriteExt;
 pub(crate) enum Trouble {
     /// It cannot be reached.
     Unreachable(Unreachable),
+    /// It answers with another status than 200.
+    Status(u16, String),
     /// It does not answer with 200 and what was asked for; what happened instead.
     Answer(String),
 }
@@ -26,6 +28,7 @@ impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unreachable(unreachable) => unreachable.fmt(f),
+            Self::Status(status, target) => write!(f, "the engine answered {status} to {target}"),
             Self::Answer(what) => f.write_str(what),
         }
     }
@@ -41,7 +44,26 @@ async fn get(backend: &Backend, target: &str) -> Result<(Duplex, Body), Trouble>
     let head = read_response_head(&mut stream.input).await.map_err(garbage)?;
     let framing = response_framing(&head, false).map_err(garbage)?;
     if head.status != 200 || framing == Framing::None {
-        return Err(Trouble::Answer(format!("the engine answered {} to {target}", head.status)));
+        return Err(Trouble::Status(head.status, target.to_owned()));
     }
     Ok((stream, Body::new(framing)))
+}
+
+/// The answer to one request of ours is not longer.
+const ANSWER_LIMIT: usize = 4 << 20;
+
+/// Asks for something small; `None` where the engine has no such thing.
+pub(crate) async fn fetch(backend: &Backend, target: &str) -> Result<Option<Vec<u8>>, Trouble> {
+    let (mut stream, mut body) = match get(backend, target).await {
+        Err(Trouble::Status(404, _)) => return Ok(None),
+        answered => answered?,
+    };
+    let mut answer = Vec::new();
+    let broken = |_| Trouble::Answer(format!("the engine broke off its answer to {target}"));
+    while read_content(&mut stream.input, &mut body, &mut answer).await.map_err(broken)? {
+        if answer.len() > ANSWER_LIMIT {
+            return Err(Trouble::Answer(format!("the engine's answer to {target} is larger than 4 MiB")));
+        }
+    }
+    Ok(Some(answer))
 }

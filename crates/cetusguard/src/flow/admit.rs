@@ -37,6 +37,11 @@ impl Admitted {
         self.permit.call()
     }
 
+    /// What the rules have permitted.
+    pub(super) fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
     /// The rule that permits it, as the log shows it; nothing where none does.
     pub(super) fn rule(&self) -> &str {
         match self.permit.ground() {

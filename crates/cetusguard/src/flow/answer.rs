@@ -15,7 +15,7 @@ pub(super) async fn answer(
 ) -> Result<Next, End> {
     // Early bytes were meant for the tunnel that did not open.
     let spoiled = conn.tunnels && !answered.is_detached();
-    let Answered { mut engine, head, framing, follows, reusable, .. } = answered;
+    let Answered { mut engine, head, framing, follows, reusable, generation, .. } = answered;
     let close = conn.closes || framing == Framing::UntilClose || *proxy.stopping.borrow();
     let (client, body) = conn.parts();
     let mut down = Body::new(framing);
@@ -40,7 +40,7 @@ pub(super) async fn answer(
         return Ok(conn.linger().await);
     }
     if reusable && head.keep_alive && framing != Framing::UntilClose {
-        proxy.backend.keep(engine);
+        proxy.backend.keep(engine, generation);
     }
     if close || spoiled { Ok(conn.linger().await) } else { Ok(Next::KeepAlive) }
 }

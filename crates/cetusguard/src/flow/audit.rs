@@ -26,6 +26,8 @@ pub(super) enum Ended {
     EngineGone,
     /// The program stops.
     Stopped,
+    /// The client has to show its certificate again: others may sign them now.
+    Outdated,
 }
 
 impl Ended {
@@ -36,6 +38,7 @@ impl Ended {
             Self::BadBody => "malformed_body",
             Self::EngineGone => "engine_gone",
             Self::Stopped => "stopped",
+            Self::Outdated => "outdated_certificate",
         }
     }
 
@@ -43,7 +46,7 @@ impl Ended {
     const fn level(self) -> Level {
         match self {
             Self::Complete | Self::ClientGone | Self::Stopped => Level::Debug,
-            Self::BadBody => Level::Warning,
+            Self::BadBody | Self::Outdated => Level::Warning,
             Self::EngineGone => Level::Error,
         }
     }
@@ -63,6 +66,8 @@ pub(super) struct Record<'c> {
     target: Bytes,
     user_agent: Bytes,
     admitted: Option<Arc<Admitted>>,
+    /// The word and the text of a refusal that was not enforced.
+    unenforced: Option<(&'static str, String)>,
     status: u16,
     ended: Option<End>,
     /// Bytes of the request: head and body.
@@ -112,6 +117,7 @@ impl<'c> Record<'c> {
             target: Bytes::new(),
             user_agent: Bytes::new(),
             admitted: None,
+            unenforced: None,
             status: 0,
             ended: None,
             bytes_in: AtomicU64::new(0),
@@ -140,12 +146,17 @@ impl<'c> Record<'c> {
     /// Notes what allows it, and the path as it was judged.
     pub(super) fn admitted(&mut self, admitted: &Arc<Admitted>) {
         self.admitted = Some(Arc::clone(admitted));
+        self.unenforced = admitted.unenforced().map(|(code, text)| (code, text.to_owned()));
+    }
+
+    /// Notes a refusal that is not enforced.
+    pub(super) fn would_refuse(&mut self, refusal: &Refusal) {
+        self.unenforced.get_or_insert_with(|| (refusal.code(), refusal.to_string()));
     }
 
     /// What is not enforced is told as loudly as a refusal.
     fn level(&self, level: Level) -> Level {
-        let is_unenforced = self.admitted.as_ref().is_some_and(|admitted| admitted.unenforced().is_some());
-        if is_unenforced { level.min(Level::Warning) } else { level }
+        if self.unenforced.is_some() { level.min(Level::Warning) } else { level }
     }
 
     /// Notes the engine's status.
@@ -165,7 +176,7 @@ impl<'c> Record<'c> {
     pub(super) fn end(&mut self, ended: Ended) {
         let message = match ended {
             Ended::EngineGone => "answer cut",
-            Ended::BadBody => "request cut",
+            Ended::BadBody | Ended::Outdated => "request cut",
             Ended::Complete | Ended::ClientGone | Ended::Stopped if self.admitted.is_none() => "request abandoned",
             Ended::Complete | Ended::ClientGone | Ended::Stopped => "request allowed",
         };
@@ -206,11 +217,10 @@ impl<'c> Record<'c> {
             line = line.maybe("container", client.container()).maybe("certificate", client.certificate());
             line = line.text("profile", &client.profile.name);
         }
-        let unenforced = self.admitted.as_ref().and_then(|admitted| admitted.unenforced());
         if let Some(admitted) = &self.admitted {
             line = line.maybe("rule", admitted.rule());
         }
-        line = match unenforced {
+        line = match &self.unenforced {
             // How it ended is told by its status; why it should not have begun is what this profile is watched for.
             Some((code, text)) => line.text("decision", "would_deny").text("reason", code).text("detail", text),
             None => line.maybe("reason", end.reason).maybe("detail", &end.detail),

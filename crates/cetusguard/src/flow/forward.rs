@@ -1,7 +1,7 @@
 //! Step 6: to the engine, and as far as the head of its answer.
 //!
-//! The request for the engine is written from the admitted call; of what the client sent, only end-to-end headers and the
-//! body go with it. While the engine thinks, the rest of the body goes up and the client is watched: one that leaves takes
+//! The request for the engine is written from the approved call; of what the client sent, only end-to-end headers and the
+//! body go with it, or the body that was judged in its place. While the engine thinks, the rest of the body goes up and the client is watched: one that leaves takes
 //! its request with it.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,8 +12,8 @@ use cetusguard_policy::endpoint::{Answer, Protocol};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
 
-use super::admit::Admitted;
 use super::audit::{Ended, Record};
+use super::inspect::{Approved, Share};
 use super::listen::Conn;
 use super::normalise::Message;
 use super::{End, Proxy};
@@ -35,6 +35,8 @@ pub(super) struct Answered {
     pub(super) upgrade: bool,
     /// The connection to the engine may serve others afterwards: those that reuse one are those that leave one.
     pub(super) reusable: bool,
+    /// The number of the certificates that it was made with.
+    pub(super) generation: u64,
     /// The endpoint leaves HTTP once it has answered.
     hijacks: bool,
 }
@@ -59,50 +61,70 @@ impl Answered {
 
 /// Sends the request and waits for the head of the answer.
 pub(super) async fn forward(
-    admitted: &Admitted,
+    mut approved: Approved,
     message: &Message,
     conn: &mut Conn,
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Answered, End> {
-    let upgrade = upgrade_of(admitted, message);
-    let head = request_head(admitted, message, upgrade);
+    let upgrade = upgrade_of(&approved, message);
+    let share = approved.take_body();
+    let head = request_head(&approved, message, upgrade, share.as_ref().map(|share| share.body.as_slice()));
+    let (approved, head) = (&approved, Request { head, generation: proxy.backend.generation(), _share: share });
     // A kept connection may have died in silence. A safe request without a body can be asked again; nothing else can, so
     // nothing else is sent on one.
-    let kept = if admitted.call().method().is_safe() && message.framing == Framing::None {
+    let kept = if approved.call().method().is_safe() && message.framing == Framing::None {
         proxy.backend.kept()
     } else {
         None
     };
     if let Some(engine) = kept {
-        match ask(engine, &head, admitted, message, conn, proxy, record).await {
+        match ask(engine, head.again(), approved, message, conn, proxy, record).await {
             Err(End::Refused(Refusal::EngineClosed)) => {}
             result => return result.map(|answered| Answered { upgrade: upgrade.is_some(), ..answered }),
         }
     }
     let engine = proxy.backend.connect().await.map_err(Refusal::Unreachable)?;
-    let answered = ask(engine, &head, admitted, message, conn, proxy, record).await?;
+    let answered = ask(engine, head, approved, message, conn, proxy, record).await?;
     Ok(Answered { upgrade: upgrade.is_some(), ..answered })
+}
+
+/// A request's head with the body that was judged; gone once it is sent.
+struct Request {
+    head: Vec<u8>,
+    /// The number of the backend's certificates when it was begun.
+    generation: u64,
+    _share: Option<Share>,
+}
+
+impl Request {
+    /// The same once more: one that may be asked again has no body.
+    fn again(&self) -> Self {
+        Self { head: self.head.clone(), generation: self.generation, _share: None }
+    }
 }
 
 async fn ask(
     mut engine: Duplex,
-    head: &[u8],
-    admitted: &Admitted,
+    request: Request,
+    approved: &Approved,
     message: &Message,
     conn: &mut Conn,
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Answered, End> {
-    let expected = admitted.call().endpoint().map_or(Answer::Follow, |endpoint| endpoint.answer);
+    // No earlier than the connection: one that was made in between is thrown away too soon, not kept too long.
+    let generation = request.generation;
+    let expected = approved.call().endpoint().map_or(Answer::Follow, |endpoint| endpoint.answer);
     let limit = if expected == Answer::Quick { proxy.limits().answer } else { Duration::MAX };
     let follows = expected == Answer::Follow;
     let (client, body) = conn.parts();
-    match send_head(head, &mut client.input, body, &mut engine.output, &record.bytes_in).await {
+    match send_head(&request.head, &mut client.input, body, &mut engine.output, &record.bytes_in).await {
         // An engine that refuses early may answer and close before it has read everything.
         Ok(()) | Err(PumpError::Write) => {}
         Err(_) => return Err(Refusal::Body.into()),
     }
+    drop(request);
     if message.expects_continue && !body.is_done() {
         let sent = client.output.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
         sent.map_err(|_| End::Cut(Ended::ClientGone))?;
@@ -121,7 +143,7 @@ async fn ask(
         Err(_) => return Err(Refusal::EngineSilent.into()),
     };
     let framing =
-        response_framing(&head, admitted.call().method() == Method::Head).map_err(|_| Refusal::EngineGarbage)?;
+        response_framing(&head, approved.call().method() == Method::Head).map_err(|_| Refusal::EngineGarbage)?;
     let hijacks = matches!(expected, Answer::Tunnel(_));
     if head.status == 101 && !hijacks {
         return Err(Refusal::EngineGarbage.into());
@@ -133,7 +155,8 @@ async fn ask(
         framing,
         follows,
         upgrade: false,
-        reusable: admitted.call().method().is_safe(),
+        reusable: approved.call().method().is_safe(),
+        generation,
         hijacks,
     })
 }
@@ -149,26 +172,31 @@ async fn final_head(input: &mut Input) -> Result<ResponseHead, HeadError> {
 }
 
 /// The upgrade to pass on: only where the endpoint hijacks, and only the protocol that it hijacks for.
-fn upgrade_of(admitted: &Admitted, message: &Message) -> Option<Protocol> {
-    let Answer::Tunnel(protocol) = admitted.call().endpoint()?.answer else { return None };
+fn upgrade_of(approved: &Approved, message: &Message) -> Option<Protocol> {
+    let Answer::Tunnel(protocol) = approved.call().endpoint()?.answer else { return None };
     let asked = message.headers.get(Known::Upgrade)?;
     // Engines do not look at the value for attach and exec, and clients differ in it.
     (protocol == Protocol::Tcp || asked.eq_ignore_ascii_case(protocol.token())).then_some(protocol)
 }
 
-/// The request's head, from the judged call.
-fn request_head(admitted: &Admitted, message: &Message, upgrade: Option<Protocol>) -> Vec<u8> {
-    let call = admitted.call();
-    let mut head = Vec::with_capacity(512);
+/// The request's head, from the judged call, with the body that was judged.
+fn request_head(approved: &Approved, message: &Message, upgrade: Option<Protocol>, judged: Option<&[u8]>) -> Vec<u8> {
+    let call = approved.call();
+    let mut head = Vec::with_capacity(512 + judged.map_or(0, <[u8]>::len));
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| head.extend_from_slice(part));
     put(&[call.method().as_str().as_bytes(), b" ", call.target().as_bytes(), b" HTTP/1.1\r\nHost: docker\r\n"]);
     for (known, name, value) in message.headers.end_to_end() {
         // Credentials for a proxy on the way must not reach the engine; Expect is answered here.
-        if !matches!(known, Known::Host | Known::Expect | Known::Authorization) {
+        let is_replaced = judged.is_some() && known == Known::ContentType;
+        if !is_replaced && !matches!(known, Known::Host | Known::Expect | Known::Authorization) {
             put(&[name, b": ", value, b"\r\n"]);
         }
     }
-    match message.framing {
+    match judged {
+        Some(body) if !body.is_empty() => put(&[b"Content-Type: application/json\r\n"]),
+        _ => {}
+    }
+    match judged.map_or(message.framing, |body| judged_framing(body, message.framing)) {
         Framing::Length(length) => put(&[b"Content-Length: ", length.to_string().as_bytes(), b"\r\n"]),
         Framing::Chunked => put(&[b"Transfer-Encoding: chunked\r\n"]),
         Framing::None | Framing::UntilClose => {}
@@ -176,8 +204,13 @@ fn request_head(admitted: &Admitted, message: &Message, upgrade: Option<Protocol
     if let Some(protocol) = upgrade {
         put(&[b"Connection: Upgrade\r\nUpgrade: ", protocol.token().as_bytes(), b"\r\n"]);
     }
-    put(&[b"\r\n"]);
+    put(&[b"\r\n", judged.unwrap_or_default()]);
     head
+}
+
+/// A body that was judged is there as a whole; where the client has sent none, none is sent.
+fn judged_framing(body: &[u8], own: Framing) -> Framing {
+    if own == Framing::None { Framing::None } else { Framing::Length(body.len() as u64) }
 }
 
 /// Why the client's side of an exchange ended first.

@@ -7,6 +7,7 @@ use cetusguard_policy::{Certificate, Container, Principal, Profile};
 
 use super::listen::Conn;
 use super::{Proxy, Settings};
+use crate::engine::Unknown;
 use crate::limiter::Usage;
 use crate::refusal::Refusal;
 
@@ -58,15 +59,24 @@ pub(super) async fn identify(conn: &mut Conn, proxy: &Proxy) -> Result<Arc<Clien
         return Ok(Arc::clone(&known.client));
     }
     let mut principal = conn.principal().clone();
-    let container = container_of(&mut principal, &settings, proxy).await?;
+    let container = container_of(conn.since(), &mut principal, &settings, proxy).await;
+    let container = container.and_then(|(container, is_unwatched)| match is_unwatched && conn.is_ended() {
+        true => Err(Unknown::Other),
+        false => Ok(container),
+    });
+    // Whoever is refused here should not come again on this connection.
+    conn.closes |= container.is_err();
+    let container = container.map_err(Refusal::UnknownClient)?;
     if let (Some(Identity { container: Some((before, _)), .. }), Some((now, _))) = (&conn.identity, &container)
         && before != now
     {
         // Whoever opened this connection is gone, and somebody else has its address.
-        return Err(Refusal::OtherContainer);
+        conn.closes = true;
+        return Err(Refusal::UnknownClient(Unknown::Other));
     }
-    let profile = Arc::clone(settings.profiles.of(&principal).map_err(Refusal::Ambiguous)?);
-    let usage = profile.limits.count().then(|| proxy.limiter.usage(&profile.name, principal.subject()));
+    let (profile, found_by) = settings.profiles.of(&principal).map_err(Refusal::Ambiguous)?;
+    let usage = profile.limits.count().then(|| proxy.limiter.usage(&profile.name, principal.subject(found_by)));
+    let profile = Arc::clone(profile);
     let client =
         Arc::new(Client { profile, usage, container: principal.container, certificate: principal.certificate });
     conn.identity = Some(Identity { client: Arc::clone(&client), settings, container });
@@ -74,19 +84,23 @@ pub(super) async fn identify(conn: &mut Conn, proxy: &Proxy) -> Result<Arc<Clien
 }
 
 /// Adds the container to what is known of a client, where its profile depends on it. Behind the machine's own address there is
-/// none: such a client runs on the host, or in the host's network.
+/// none: such a client runs on the host, or in the host's network. The second is whether nobody watched when it connected.
 async fn container_of(
+    since: u64,
     principal: &mut Principal,
     settings: &Settings,
     proxy: &Proxy,
-) -> Result<Option<(Option<String>, u64)>, Refusal> {
+) -> Result<(Option<(Option<String>, u64)>, bool), Unknown> {
     let own = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
-    let Some(address) = principal.address.filter(|address| !own.contains(address)) else { return Ok(None) };
+    let Some(address) = principal.address.filter(|address| !own.contains(address)) else { return Ok((None, false)) };
     if !settings.profiles.depends_on_container(principal) {
-        return Ok(None);
+        return Ok((None, false));
     }
-    let found = proxy.containers.behind(address, &proxy.backend).await.map_err(Refusal::UnknownClient)?;
+    if matches!(address, IpAddr::V6(six) if six.is_unicast_link_local()) {
+        return Err(Unknown::LinkLocal);
+    }
+    let (found, is_unwatched) = proxy.containers.behind(address, since, &proxy.backend).await?;
     let known = (found.as_ref().map(|container| container.id.clone()), proxy.containers.epoch());
     principal.container = found;
-    Ok(Some(known))
+    Ok((Some(known), is_unwatched))
 }

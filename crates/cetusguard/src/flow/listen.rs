@@ -4,7 +4,7 @@ mod sockets;
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::certificate;
 use crate::log::Level;
 use crate::refusal::Refusal;
 use crate::tls;
-use crate::wire::{Body, Duplex, Framing, HeadError, RequestHead, SharedTcp, read_request_head};
+use crate::wire::{Body, Duplex, Framing, HeadError, RequestHead, SharedTcp, now, read_request_head};
 pub(crate) use sockets::{Bound, bind};
 
 /// After an accept that failed for want of descriptors or memory, others get time to give some back.
@@ -77,18 +77,31 @@ impl Listeners {
 /// Beyond the limit, clients wait in the kernel's queue, and one at each door.
 async fn accept(bound: &Bound, proxy: &Arc<Proxy>, permits: &Arc<Semaphore>, alive: &mpsc::Sender<()>) {
     let mut failing = false;
+    // All connections that are waiting in the kernel's queue have come since then, or at that time.
+    let mut since = proxy.containers.epoch();
     loop {
-        let accepted = match &bound.socket {
-            Socket::Tcp(listener) => listener.accept().await.map(|(stream, _)| Accepted::Tcp(stream)),
-            Socket::Unix(listener) => listener.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
+        let mut accepting = pin!(async {
+            match &bound.socket {
+                Socket::Tcp(listener) => listener.accept().await.map(|(stream, _)| Accepted::Tcp(stream)),
+                Socket::Unix(listener) => listener.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
+            }
+        });
+        let (accepted, is_fresh) = match now(accepting.as_mut()) {
+            Some(waited) => (waited, false),
+            None => (accepting.await, true),
         };
+        if is_fresh {
+            // The engine tells that a container has its address before it lets it run: what it has told is taken in first, and
+            // before this connection waits for its place.
+            since = proxy.containers.catch_up().await;
+        }
         match accepted {
             Ok(accepted) => {
                 failing = false;
                 let Ok(permit) = Arc::clone(permits).acquire_owned().await else { return };
                 let held = Held { _permit: permit, _alive: alive.clone() };
                 let tls = proxy.settings().tls.get(bound.frontend).cloned().flatten();
-                let pending = Pending { accepted, frontend: bound.frontend, tls, held };
+                let pending = Pending { accepted, frontend: bound.frontend, tls, since, held };
                 tokio::spawn(serve(pending, Arc::clone(proxy)));
             }
             Err(error) if is_of_one_client(&error) => {}
@@ -119,6 +132,8 @@ pub(super) struct Pending {
     accepted: Accepted,
     frontend: usize,
     tls: Option<tls::Server>,
+    /// The epoch of the containers by which it was there.
+    since: u64,
     held: Held,
 }
 
@@ -137,6 +152,8 @@ pub(super) struct Conn {
     pub(super) identity: Option<Identity>,
     /// Those who may have signed the client's certificate, where it had to show one.
     signers: Option<Arc<Vec<CertificateDer<'static>>>>,
+    /// The epoch of the containers by which it was there.
+    since: u64,
     served: bool,
     /// Ready when the program is asked to stop; one for all requests, since each new one has to be made known.
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -195,6 +212,7 @@ impl Pending {
                 principal,
                 identity: None,
                 signers,
+                since: self.since,
                 served: false,
                 stop: Box::pin(proxy.stop()),
                 body: None,
@@ -252,6 +270,16 @@ impl Conn {
         &self.principal
     }
 
+    /// The epoch of the containers by which the connection was there.
+    pub(super) fn since(&self) -> u64 {
+        self.since
+    }
+
+    /// Whether its peer sends no more.
+    pub(super) fn is_ended(&self) -> bool {
+        self.stream.input.is_ended()
+    }
+
     /// Who is at the other end, for the log.
     pub(super) fn peer(&self) -> &Arc<str> {
         &self.peer
@@ -305,6 +333,8 @@ impl Conn {
             () = proxy.stop() => return Err(End::Cut(Ended::Stopped)),
         };
         match read {
+            // A head may come in parts, and the first of them before the signers have changed.
+            Ok(Ok(_)) if self.is_outdated(proxy) => Err(End::Cut(Ended::Outdated)),
             Ok(Ok(head)) => Ok(head),
             Ok(Err(HeadError::Closed)) => Err(End::Cut(Ended::ClientGone)),
             Ok(Err(error)) => Err(Refusal::Head(error).into()),

@@ -1,19 +1,26 @@
 //! Notices that a file is another one.
 //!
-//! Editors write a new file and rename it; Kubernetes turns a symbolic link beside it to another folder. So folders are
-//! watched, those of the names and those of what the names lead to; what has changed is told by looking at the files.
+//! Editors write a new file and rename it; Kubernetes turns a symbolic link on the way to another folder. So folders are watched,
+//! those of the names and those of the links that they lead over; what has changed is told by looking at the files. What no event
+//! tells of, such as a folder that was taken away and made again, is found by looking every few seconds.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Files are looked at once nothing has happened for this long: several that belong together are often written one by one.
 const SETTLE: Duration = Duration::from_millis(200);
+/// And after this time at the latest, whatever else happens in their folders.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often they are looked at without an event.
+const LOOK: Duration = Duration::from_secs(5);
+/// The kernel's clock for files may be this much behind ours.
+const TICK: Duration = Duration::from_millis(10);
 
 /// Files that may change.
 #[derive(Debug)]
@@ -25,20 +32,17 @@ pub(super) struct Files {
     watcher: Option<RecommendedWatcher>,
     folders: BTreeSet<PathBuf>,
     events: mpsc::Receiver<()>,
+    /// When they are to be looked at next, and by when at the latest.
+    due: (Instant, Instant),
 }
 
 /// What tells a file from another, or from itself with another content: device, inode, size, and the times of both changes.
 type Print = (u64, u64, u64, [i64; 4]);
 
 impl Files {
-    /// Watches these files; and why that cannot be done, where it cannot: then they never change.
-    pub(super) fn watch(paths: &[PathBuf]) -> (Self, Option<String>) {
+    /// Watches these files, which were read from `began` on.
+    pub(super) fn watch(paths: &[PathBuf], began: SystemTime) -> Self {
         let (tell, events) = mpsc::channel(1);
-        if paths.is_empty() {
-            // Flags and environment cannot change: no thread has to wait for that.
-            let (paths, prints, folders) = Default::default();
-            return (Self { paths, prints, watcher: None, folders, events }, None);
-        }
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Reading a file is no change of it; the watcher itself reads them.
             if !event.is_ok_and(|event| event.kind.is_access()) {
@@ -46,35 +50,62 @@ impl Files {
                 let _ = tell.try_send(());
             }
         });
-        let (watcher, trouble) = match watcher {
-            Ok(watcher) => (Some(watcher), None),
-            Err(error) => (None, Some(error.to_string())),
-        };
-        let mut files = Self { paths: Vec::new(), prints: Vec::new(), watcher, folders: BTreeSet::new(), events };
-        let trouble = files.follow(paths).or(trouble);
-        (files, trouble)
+        // Flags and environment cannot change: without files, no thread has to wait for anything.
+        let watcher = watcher.ok().filter(|_| !paths.is_empty());
+        let far = Instant::now() + LOOK;
+        let (paths_of_none, prints, folders) = Default::default();
+        let mut files = Self { paths: paths_of_none, prints, watcher, folders, events, due: (far, far) };
+        files.follow(paths, began);
+        files
     }
 
-    /// From now on, watches these files; says why one of them cannot be watched, if so.
-    pub(super) fn follow(&mut self, paths: &[PathBuf]) -> Option<String> {
+    /// From now on, watches these files, which were read from `began` on. One that has changed since then counts as changed.
+    pub(super) fn follow(&mut self, paths: &[PathBuf], began: SystemTime) {
         self.paths = paths.to_vec();
-        let trouble = self.watch_folders();
+        self.watch_folders();
         self.prints = self.look();
-        trouble
+        let began = began.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(TICK);
+        let is_later = |print: &Print| {
+            let [.., seconds, nanos] = print.3;
+            let at = Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanos).unwrap_or(0));
+            at >= began
+        };
+        let mut is_any_later = false;
+        for print in &mut self.prints {
+            if print.as_ref().is_some_and(is_later) {
+                *print = None;
+                is_any_later = true;
+            }
+        }
+        if is_any_later {
+            self.due.0 = self.due.0.min(Instant::now() + SETTLE);
+        }
     }
 
-    /// Waits until a file is another one. Safe to cancel.
+    /// Waits until a file is another one. Safe to cancel: when they are to be looked at is not forgotten.
     pub(super) async fn changed(&mut self) {
+        if self.paths.is_empty() {
+            std::future::pending::<()>().await;
+        }
         loop {
-            if self.events.recv().await.is_none() {
-                std::future::pending::<()>().await;
+            match timeout_at(self.due.0, self.events.recv()).await {
+                Ok(Some(())) => {
+                    let now = Instant::now();
+                    self.due.1 = self.due.1.min(now + PATIENCE);
+                    self.due.0 = (now + SETTLE).min(self.due.1);
+                    continue;
+                }
+                // Nobody tells of anything.
+                Ok(None) => sleep_until(self.due.0).await,
+                Err(_) => {}
             }
-            while let Ok(Some(())) = timeout(SETTLE, self.events.recv()).await {}
+            let far = Instant::now() + LOOK;
+            self.due = (far, far);
+            // Links may lead elsewhere now, and folders be others.
+            self.watch_folders();
             let now = self.look();
             if now != self.prints {
                 self.prints = now;
-                // Links may lead elsewhere now.
-                self.watch_folders();
                 return;
             }
         }
@@ -84,24 +115,37 @@ impl Files {
         self.paths.iter().map(|path| print(path)).collect()
     }
 
-    fn watch_folders(&mut self) -> Option<String> {
-        let watcher = self.watcher.as_mut()?;
-        let own = self.paths.iter().cloned();
-        let real = self.paths.iter().filter_map(|path| path.canonicalize().ok());
-        let wanted: BTreeSet<PathBuf> = own.chain(real).map(|path| folder(&path)).collect();
+    /// Watches the folders of all names on the way; what cannot be watched is found by looking.
+    fn watch_folders(&mut self) {
+        let Some(watcher) = &mut self.watcher else { return };
+        let mut wanted = BTreeSet::new();
+        self.paths.iter().for_each(|path| add_folders(path, &mut wanted, 0));
         for folder in self.folders.difference(&wanted) {
-            // One that is gone is not watched any more.
             let _ = watcher.unwatch(folder);
         }
-        let mut trouble = None;
         for folder in &wanted {
-            // A folder that was made anew under the same name has to be watched anew; one that is watched stays so.
-            if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-                trouble = Some(format!("{}: {error}", folder.display()));
-            }
+            // One that was made anew under the same name has to be watched anew; one that is watched stays so.
+            let _ = watcher.watch(folder, RecursiveMode::NonRecursive);
         }
         self.folders = wanted;
-        trouble
+    }
+}
+
+/// The kernel follows no more links.
+const LINKS: usize = 40;
+
+/// Adds the folder of a path, and that of every symbolic link on the way.
+fn add_folders(path: &Path, folders: &mut BTreeSet<PathBuf>, depth: usize) {
+    folders.insert(folder(path));
+    let mut so_far = PathBuf::new();
+    let mut rest = path.components();
+    while let (Some(part), true) = (rest.next(), depth < LINKS) {
+        so_far.push(part);
+        if let Ok(target) = std::fs::read_link(&so_far) {
+            folders.insert(folder(&so_far));
+            add_folders(&folder(&so_far).join(target).join(rest.as_path()), folders, depth + 1);
+            return;
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! of 29.2 and later serve them over HTTP/2 alone, which the proxy does not speak.
 
 use super::{Answer::*, Endpoint, Protocol::*, revealing, row, vault};
-use crate::call::Method::*;
+use crate::method::Method::*;
 
 pub(super) const ROUTES: &[Endpoint] = &[
     row(Options, "/{path*}", Quick),

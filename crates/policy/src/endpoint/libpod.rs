@@ -3,7 +3,7 @@
 //! Source: containers/podman `pkg/api/server/register_*.go`. Podman serves Docker's routes as well: see `docker.rs`.
 
 use super::{Answer::*, Endpoint, Protocol::*, row, vault};
-use crate::call::Method::*;
+use crate::method::Method::*;
 
 pub(super) const ROUTES: &[Endpoint] = &[
     row(Get, "/libpod/_ping", Quick),

@@ -8,7 +8,7 @@ mod libpod;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use crate::call::Method;
+use crate::method::Method;
 
 /// How an endpoint answers. It decides which time limit applies and what a shut-down does with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::Rule;
 use super::form::Form;
-use crate::call::{Call, Methods};
+use crate::call::Call;
+use crate::method::Methods;
 
 /// The rules of a profile, in the order in which they were written.
 #[derive(Debug, Default)]
@@ -86,7 +87,7 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::Method;
+    use crate::method::Method;
     use crate::rule::{VARIABLES, dialect, parse, variable};
 
     /// Rules of every kind, and what users write around variables.

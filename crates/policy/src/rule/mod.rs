@@ -17,7 +17,7 @@ mod variable;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::call::Methods;
+use crate::method::Methods;
 pub use form::Expressions;
 use form::Form;
 pub use matcher::RuleSet;

@@ -8,7 +8,7 @@ use regex_syntax::ast;
 
 use super::form::{Expressions, Form};
 use super::{Position, Rule, dialect, variable};
-use crate::call::{Method, Methods};
+use crate::method::{Method, Methods};
 
 /// What is wrong with a line of rules.
 #[derive(Clone, Debug, PartialEq, Eq)]

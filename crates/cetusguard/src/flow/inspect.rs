@@ -1,0 +1,171 @@
+//! Step 6: what an allowed call asks for. Bodies and queries that carry power are read, judged by the guard, and go on as they
+//! were judged; everything else goes on as it comes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use cetusguard_policy::guard::{Json, Objection};
+use cetusguard_policy::{Call, Mode};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use super::admit::Admitted;
+use super::audit::{Ended, Record};
+use super::identify::Client;
+use super::listen::Conn;
+use super::normalise::Message;
+use super::{End, Proxy};
+use crate::engine;
+use crate::refusal::{Guarded, Refusal};
+use crate::wire::{Body, Framing, Known, PumpError, read_content};
+
+/// The largest body that is judged, in KiB.
+const BODY_LIMIT: u32 = 1 << 10;
+/// What all bodies that are judged at a time may have together, in KiB: others wait.
+static TOGETHER: Semaphore = Semaphore::const_new(16 << 10);
+/// How often a body is in memory at the most: as it came, as it was judged, and behind the head that it is sent with.
+const COPIES: u32 = 3;
+
+/// How long the end of a body may take that is there as a whole.
+const END_OF_BODY: Duration = Duration::from_millis(50);
+
+/// A call that may go to the engine, with the query and the body that were judged.
+#[derive(Debug)]
+pub(super) struct Approved {
+    admitted: Arc<Admitted>,
+    judged: Option<Call>,
+    body: Option<Share>,
+}
+
+/// A body that was judged, with its share of what all of them may have: until it is sent.
+#[derive(Debug)]
+pub(super) struct Share {
+    /// What goes on in the place of the client's body.
+    pub(super) body: Vec<u8>,
+    _permit: Option<SemaphorePermit<'static>>,
+}
+
+impl Approved {
+    /// The call as it goes to the engine.
+    pub(super) fn call(&self) -> &Call {
+        self.judged.as_ref().unwrap_or_else(|| self.admitted.call())
+    }
+
+    /// What goes on in the place of the client's body, where that was judged; once.
+    pub(super) fn take_body(&mut self) -> Option<Share> {
+        self.body.take()
+    }
+}
+
+/// Judges what is to be judged of a call.
+pub(super) async fn inspect(
+    admitted: Arc<Admitted>,
+    message: &Message,
+    client: &Client,
+    conn: &mut Conn,
+    proxy: &Proxy,
+    record: &mut Record<'_>,
+) -> Result<Approved, End> {
+    if !admitted.permit().is_judged() {
+        return Ok(Approved { admitted, judged: None, body: None });
+    }
+    let body = match admitted.permit().reads_body() {
+        true => Some(read_body(message, conn, proxy, record).await?),
+        false => None,
+    };
+    let kinds = message.headers.all(Known::ContentType).next();
+    // What is no text is no content type that anybody is judged by.
+    let kind = kinds.map(|kind| std::str::from_utf8(kind).unwrap_or("?"));
+    let read = body.as_ref().map(|share| share.body.as_slice()).unwrap_or_default();
+    let judged = match admitted.permit().judge(kind, read) {
+        Ok(judged) => stored_exec(&admitted, proxy).await?.map(|()| judged),
+        Err(objection) => Err(objection),
+    };
+    match judged {
+        Ok(judged) => {
+            let body = body.zip(judged.body).map(|(share, judged)| Share { body: judged.into_bytes(), ..share });
+            Ok(Approved { admitted, judged: Some(judged.call), body })
+        }
+        Err(objection) => {
+            let refusal = Refusal::Guarded(Box::new(Guarded::new(objection, admitted.call(), &client.profile)));
+            if client.profile.mode == Mode::Enforce {
+                return Err(refusal.into());
+            }
+            record.would_refuse(&refusal);
+            Ok(Approved { admitted, judged: None, body })
+        }
+    }
+}
+
+/// A command is judged again when it is started: another client may have made it.
+async fn stored_exec(admitted: &Admitted, proxy: &Proxy) -> Result<Result<(), Objection>, Refusal> {
+    let Some(target) = admitted.permit().stored_exec() else { return Ok(Ok(())) };
+    let limit = proxy.limits().answer;
+    match timeout(limit, engine::fetch(&proxy.backend, &target)).await {
+        Ok(Ok(Some(answer))) => match admitted.permit().judge_stored_exec(&answer) {
+            Err(Objection::Malformed(malformed)) => {
+                Err(Refusal::UnknownExec(format!("its answer to {target} cannot be read: {malformed}")))
+            }
+            judged => Ok(judged),
+        },
+        // The engine will say that there is no such command.
+        Ok(Ok(None)) => Ok(Ok(())),
+        Ok(Err(trouble)) => Err(Refusal::UnknownExec(trouble.to_string())),
+        Err(_) => Err(Refusal::EngineSilent),
+    }
+}
+
+/// Reads the whole body, if it is not larger than what is judged.
+async fn read_body(message: &Message, conn: &mut Conn, proxy: &Proxy, record: &Record<'_>) -> Result<Share, End> {
+    let limit = u64::from(BODY_LIMIT) << 10;
+    let (size, known) = match message.framing {
+        Framing::Length(length) if length > limit => return Err(Refusal::LargeBody.into()),
+        Framing::Length(length) => {
+            (u32::try_from(length.div_ceil(1 << 10)).unwrap_or(BODY_LIMIT), usize::try_from(length).unwrap_or(0))
+        }
+        Framing::Chunked | Framing::UntilClose => (BODY_LIMIT, 0),
+        Framing::None => return Ok(Share { body: Vec::new(), _permit: None }),
+    };
+    // docker-modem does not end its body before it has its tunnel: then a whole value is the body, and the end that may still
+    // come is not waited for long. What comes later is meant for the tunnel, and the connection is never used for anything else.
+    let opens_tunnel = message.framing == Framing::Chunked && message.headers.all(Known::Upgrade).next().is_some();
+    let mut is_whole = false;
+    let read = async {
+        // It lives as long as the program.
+        let _permit = TOGETHER.acquire_many(COPIES * size).await.ok();
+        let (client, body) = conn.parts();
+        if message.expects_continue {
+            let sent = async {
+                client.output.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.and(client.output.flush().await)
+            };
+            sent.await.map_err(|_| End::Cut(Ended::ClientGone))?;
+        }
+        let mut content = Vec::with_capacity(known);
+        loop {
+            let read = read_content(&mut client.input, body, &mut content);
+            // Safe to give up: what was read is in the content.
+            let more = match timeout(if is_whole { END_OF_BODY } else { Duration::MAX }, read).await {
+                Ok(more) => more,
+                Err(_) => {
+                    *body = Body::new(Framing::None);
+                    return Ok(Share { body: content, _permit });
+                }
+            };
+            match more {
+                Ok(true) if content.len() as u64 > limit => return Err(Refusal::LargeBody.into()),
+                Ok(true) => is_whole = opens_tunnel && Json::read(&content).is_ok(),
+                Ok(false) => return Ok(Share { body: content, _permit }),
+                Err(PumpError::Garbage) => return Err(Refusal::Body.into()),
+                Err(_) => return Err(End::Cut(Ended::ClientGone)),
+            }
+        }
+    };
+    let share = match timeout(proxy.limits().answer, read).await {
+        Ok(read) => read?,
+        Err(_) => return Err(Refusal::SlowBody.into()),
+    };
+    record.bytes_in.fetch_add(share.body.len() as u64, Relaxed);
+    Ok(share)
+}

@@ -1,0 +1,258 @@
+//! Exceptions from what the guard refuses, and the images that it may be bound to: one parser, one table.
+
+use std::fmt;
+
+use crate::pattern::Pattern;
+
+/// What can be allowed. `name` and `value` are how it is written, `help` what it opens.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// The word before the `=`.
+    pub name: &'static str,
+    /// What stands behind it; empty where nothing does.
+    pub value: &'static str,
+    /// One sentence.
+    pub help: &'static str,
+}
+
+const fn kind(name: &'static str, value: &'static str, help: &'static str) -> Kind {
+    Kind { name, value, help }
+}
+
+/// Everything that `guard-allow` takes, in the order of the documentation.
+pub const KINDS: &[Kind] = &[
+    kind("annotation", "PATTERN", "Annotations of this name: runtimes take commands from some."),
+    kind(
+        "bind",
+        "/PATH[/**][:ro]",
+        "Mounting this path of the host; with /** what is below it too, with :ro only for reading.",
+    ),
+    kind("build-remote", "PATTERN", "Builds whose context the engine fetches from such a URL."),
+    kind("build-frontend", "PATTERN", "Builds by such a frontend image (BUILDKIT_SYNTAX)."),
+    kind("capability", "NAME", "Adding this capability, or ALL."),
+    kind("cgroup-parent", "PATTERN", "Running below this cgroup of the host."),
+    kind("container-namespace", "network|pid|ipc", "Joining a namespace of another container."),
+    kind("device", "/PATH[/**]", "This device of the host; with /** what is below it too."),
+    kind("device-cgroup-rule", "PATTERN", "This rule for devices, as in c 188:* rmw."),
+    kind("exec-privileged", "", "Commands with every capability in a container."),
+    kind("gpus", "", "GPUs and other devices that a driver finds (DeviceRequests)."),
+    kind("host-namespace", "network|pid|ipc|uts|user|cgroup", "Sharing this namespace with the host."),
+    kind(
+        "image",
+        "PATTERN",
+        "Only such images may be used, pulled or made; given once, no other may, and builds may not.",
+    ),
+    kind("import-url", "PATTERN", "Images that the engine fetches from such a URL."),
+    kind("log-driver", "NAME", "This log driver, with any options."),
+    kind("masked-paths", "", "Showing the container what /proc and /sys hide by default."),
+    kind("mount-propagation", "", "Mounts that appear on the host as well (shared, rshared)."),
+    kind("network-driver", "NAME", "Networks of this driver, such as macvlan."),
+    kind("network-option", "NAME=PATTERN", "This option of a network or of an endpoint."),
+    kind("oom-score", "", "Containers that outlive the host's own processes when memory runs out."),
+    kind("privileged", "", "Containers with every right on the host."),
+    kind("realtime", "", "Processor time before the host's own processes (CpuRealtimeRuntime)."),
+    kind(
+        "registry",
+        "PATTERN",
+        "Only images of such registries may be used, pulled or made; given once, no other may.",
+    ),
+    kind("runtime", "NAME", "This runtime beside runc."),
+    kind("security-opt", "PATTERN", "This security option, as in seccomp=unconfined."),
+    kind("storage-opt", "NAME", "This storage option beside size."),
+    kind("sysctl", "PATTERN", "This sysctl beside the safe ones."),
+    kind("volume-driver", "NAME", "Volumes of this driver beside local."),
+    kind("volume-option", "NAME=PATTERN", "This option of a volume: with some, local volumes are paths of the host."),
+    kind("volumes-from", "", "All volumes of another container."),
+];
+
+/// One exception.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exception {
+    kind: &'static str,
+    what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    Switch,
+    Pattern(Pattern),
+    Path { path: String, below: bool, read_only: bool },
+}
+
+impl Exception {
+    /// Reads `name` or `name=value`.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+        let Some(kind) = KINDS.iter().find(|kind| kind.name == name) else {
+            let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+            return Err(format!("expected one of: {}", names.join(", ")));
+        };
+        let expected = || format!("expected {}", kind);
+        let what = match (kind.value, value) {
+            ("", None) => What::Switch,
+            ("", Some(_)) | (_, None | Some("")) => return Err(expected()),
+            (form, Some(value)) if form.starts_with("/PATH") => {
+                read_path(value, form.ends_with(":ro]")).ok_or_else(expected)?
+            }
+            (form, Some(value)) if form.contains('|') && !form.split('|').any(|known| known == value) => {
+                return Err(expected());
+            }
+            ("NAME=PATTERN", Some(value)) if !value.contains('=') => return Err(expected()),
+            (_, Some(value)) if kind.name == "capability" => What::Pattern(Pattern::new(capability(value))),
+            (_, Some(value)) => What::Pattern(Pattern::new(value)),
+        };
+        Ok(Self { kind: kind.name, what })
+    }
+
+    /// Whether it is of this kind and allows this value.
+    pub(super) fn covers(&self, kind: &str, value: &str) -> bool {
+        self.kind == kind
+            && match &self.what {
+                What::Switch => true,
+                What::Pattern(pattern) => pattern.fits(value),
+                What::Path { .. } => false,
+            }
+    }
+
+    /// Whether it is of this kind and allows this path, which is clean.
+    pub(super) fn covers_path(&self, kind: &str, path: &str, is_read_only: bool) -> bool {
+        let What::Path { path: own, below, read_only } = &self.what else { return false };
+        let is_below = || path.strip_prefix(own.as_str()).is_some_and(|rest| own == "/" || rest.starts_with('/'));
+        self.kind == kind && (path == own || (*below && is_below())) && (is_read_only || !read_only)
+    }
+
+    /// Whether it is of this kind.
+    pub(super) fn is(&self, kind: &str) -> bool {
+        self.kind == kind
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, value, .. } = self;
+        if value.is_empty() { f.write_str(name) } else { write!(f, "{name}={value}") }
+    }
+}
+
+fn read_path(value: &str, takes_ro: bool) -> Option<What> {
+    let (value, read_only) =
+        value.strip_suffix(":ro").filter(|_| takes_ro).map_or((value, false), |value| (value, true));
+    let (path, below) = match value.strip_suffix("/**") {
+        Some("") => ("/", true),
+        Some(path) => (path, true),
+        None => (value, false),
+    };
+    // One that is not clean would never fit, or not what its writer meant.
+    (path.starts_with('/') && clean(path) == path && !path.contains(['*', ':'])).then(|| What::Path {
+        path: path.to_owned(),
+        below,
+        read_only,
+    })
+}
+
+/// A name of a capability as the engine compares it: upper case, without `CAP_` (moby `oci/caps/utils.go`).
+pub(super) fn capability(name: &str) -> String {
+    let upper = name.to_ascii_uppercase();
+    upper.strip_prefix("CAP_").unwrap_or(&upper).to_owned()
+}
+
+/// Go's `path.Clean` for an absolute path.
+pub(super) fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exception(text: &str) -> Exception {
+        Exception::read(text).unwrap_or_else(|expected| panic!("{text}: {expected}"))
+    }
+
+    #[test]
+    fn paths_cover_what_they_say() {
+        for (text, path, read_only, want) in [
+            ("bind=/srv/app", "/srv/app", false, true),
+            ("bind=/srv/app", "/srv/app/x", false, false),
+            ("bind=/srv/app/**", "/srv/app", false, true),
+            ("bind=/srv/app/**", "/srv/app/x/y", false, true),
+            ("bind=/srv/app/**", "/srv/app2", false, false),
+            ("bind=/srv/app/**", "/srv", false, false),
+            ("bind=/srv/**:ro", "/srv/x", true, true),
+            ("bind=/srv/**:ro", "/srv/x", false, false),
+            ("bind=/**", "/", false, true),
+            ("bind=/**", "/etc", false, true),
+            ("bind=/", "/etc", false, false),
+            ("device=/dev/dri/**", "/dev/dri/card0", false, false),
+        ] {
+            assert_eq!(exception(text).covers_path("bind", path, read_only), want, "{text}: {path}");
+        }
+        assert!(exception("device=/dev/dri/**").covers_path("device", "/dev/dri/card0", false));
+        assert!(!exception("gpus").covers_path("bind", "/", true));
+    }
+
+    #[test]
+    fn values_are_read_as_their_kind_says() {
+        for text in [
+            "gpus",
+            "privileged",
+            "capability=CAP_net_admin",
+            "host-namespace=network",
+            "network-option=parent=eth0",
+            "bind=/",
+            "bind=/a.b/c-d/**:ro",
+            "device=/dev/ttyUSB0",
+            "image=ghcr.io/me/*",
+            "sysctl=net.*",
+        ] {
+            let _ = exception(text);
+        }
+        for text in [
+            "",
+            "gpu",
+            "gpus=1",
+            "gpus=",
+            "capability",
+            "capability=",
+            "host-namespace=mount",
+            "network-option=parent",
+            "bind=srv",
+            "bind=/srv/",
+            "bind=/srv/../etc",
+            "bind=/srv/*",
+            "bind=/srv/**/x",
+            "device=/dev/x:ro",
+            "bind=//etc",
+        ] {
+            assert!(Exception::read(text).is_err(), "{text}");
+        }
+        assert!(exception("capability=CAP_net_admin").covers("capability", "NET_ADMIN"));
+        assert!(!exception("capability=NET_*").covers("capability", "SYS_ADMIN"));
+        assert!(exception("capability=*").covers("capability", "ALL"));
+    }
+
+    #[test]
+    fn paths_are_cleaned_as_go_does() {
+        for (path, want) in [
+            ("/", "/"),
+            ("//etc", "/etc"),
+            ("/var/../etc", "/etc"),
+            ("/a/./b/", "/a/b"),
+            ("/../..", "/"),
+            ("/a//..//b", "/b"),
+        ] {
+            assert_eq!(clean(path), want);
+        }
+    }
+}

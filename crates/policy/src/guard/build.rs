@@ -1,0 +1,125 @@
+//! Builds: their parameters. What stands in the context is not looked into; a build's steps run as containers do.
+
+use super::Judge;
+use super::form::{Form, Step, judged as judged_field, walk};
+use super::host_config::namespace;
+use super::json::Json;
+use super::query::{Parameter, judged, many, plain};
+
+/// Of `POST /build` (moby `build_routes.go` `newImageBuildOptions`, those too that its documentation leaves out). Podman's own, of
+/// which many are the host's, are none of them.
+pub(super) const PARAMETERS: &[Parameter] = &[
+    many("t"),
+    judged("dockerfile", dockerfile),
+    plain("target"),
+    plain("platform"),
+    plain("labels"),
+    plain("squash"),
+    plain("pull"),
+    plain("nocache"),
+    plain("rm"),
+    plain("forcerm"),
+    plain("q"),
+    plain("memory"),
+    plain("memswap"),
+    plain("cpushares"),
+    plain("cpuquota"),
+    plain("cpuperiod"),
+    plain("cpusetcpus"),
+    plain("cpusetmems"),
+    plain("shmsize"),
+    plain("ulimits"),
+    plain("version"),
+    plain("session"),
+    plain("buildid"),
+    plain("cachefrom"),
+    many("extrahosts"),
+    judged("buildargs", arguments),
+    judged("outputs", outputs),
+    judged("remote", remote),
+    judged("networkmode", network),
+    judged("cgroupparent", |judge, value| {
+        if !value.is_empty() {
+            judge.unless_allowed("cgroup-parent", value, || "names a cgroup of the host".to_owned());
+        }
+    }),
+    Parameter { name: "securityopt", many: true, check: Some(security) },
+    judged("isolation", |judge, value| {
+        if !matches!(value, "" | "default") {
+            judge.refuse("is for Windows".to_owned(), None);
+        }
+    }),
+];
+
+/// Podman reads an absolute one from the host, and takes a list.
+fn dockerfile(judge: &mut Judge<'_>, path: &str) {
+    if path.starts_with(['/', '[']) || path.split('/').any(|part| part == "..") {
+        judge.refuse("a Dockerfile must stand in the context: a relative path without ..".to_owned(), None);
+    }
+}
+
+fn network(judge: &mut Judge<'_>, mode: &str) {
+    if mode.contains([':', '/']) || mode.trim().eq_ignore_ascii_case("host") {
+        namespace(judge, &Json::Text(mode.into()), "network", &[]);
+    }
+}
+
+/// The engine fetches contexts from URLs; `client-session` is BuildKit's own, over the session that the client has opened.
+fn remote(judge: &mut Judge<'_>, remote: &str) {
+    if !matches!(remote, "" | "client-session") {
+        judge.unless_allowed("build-remote", remote, || "has the engine fetch a build context".to_owned());
+    }
+}
+
+fn security(judge: &mut Judge<'_>, option: &str) {
+    if !option.is_empty() {
+        judge.unless_allowed("security-opt", option, || "weakens what keeps the build in".to_owned());
+    }
+}
+
+/// A frontend is an image that BuildKit runs in the Dockerfile's place.
+fn arguments(judge: &mut Judge<'_>, text: &str) {
+    let Some(arguments) = json(judge, text) else { return };
+    for (name, value) in arguments.map() {
+        if name.eq_ignore_ascii_case("BUILDKIT_SYNTAX") {
+            judge.within(Step::Key(name), |judge| {
+                judge.unless_allowed("build-frontend", value.text(), || {
+                    "runs an image in the Dockerfile's place".to_owned()
+                });
+            });
+        }
+    }
+}
+
+/// Results stay with the engine or go to the client; a push would go elsewhere.
+fn outputs(judge: &mut Judge<'_>, text: &str) {
+    static OUTPUTS: Form = Form::List(&Form::Struct(&[
+        judged_field("Type", Form::Text, |judge, value| {
+            if !matches!(value.text(), "" | "moby" | "docker" | "oci" | "local" | "tar" | "cacheonly") {
+                judge.refuse("sends what is built to a registry".to_owned(), None);
+            }
+        }),
+        judged_field("Attrs", Form::Map(&Form::Text), |judge, value| {
+            if value.map().iter().any(|(name, _)| name.starts_with("push")) {
+                judge.refuse("sends what is built to a registry".to_owned(), None);
+            }
+        }),
+    ]));
+    if let Some(mut outputs) = json(judge, text) {
+        walk(judge, &mut outputs, &OUTPUTS);
+    }
+}
+
+/// A parameter that is JSON, or nothing.
+fn json<'t>(judge: &mut Judge<'_>, text: &'t str) -> Option<Json<'t>> {
+    if text.is_empty() {
+        return None;
+    }
+    match Json::read(text.as_bytes()) {
+        Ok(json) => Some(json),
+        Err(malformed) => {
+            judge.malformed(malformed.to_string());
+            None
+        }
+    }
+}

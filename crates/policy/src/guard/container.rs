@@ -1,0 +1,88 @@
+//! Containers: what they are made of and what they may do on the host.
+
+use super::Judge;
+use super::form::{Field, Form, Step, field, judged};
+use super::host_config::{HOST_CONFIG, restricted_host_config};
+use super::json::Json;
+use super::network::ENDPOINT;
+use super::{image, network};
+
+/// moby `api/types/container.CreateRequest`: the configuration with what the host gives and which networks it joins.
+///
+/// Engines before 27 take the fields of `HostConfig` at this level too; they are no fields here, so they must be empty.
+pub(super) static CREATE: Form = Form::Parts(&[CONFIG, HOST]);
+
+/// moby `api/types/container.Config`: also the body of a commit.
+pub(super) const CONFIG: &[Field] = &[
+    field("Hostname", Form::Text),
+    field("Domainname", Form::Text),
+    field("User", Form::Text),
+    field("AttachStdin", Form::Bool),
+    field("AttachStdout", Form::Bool),
+    field("AttachStderr", Form::Bool),
+    field("ExposedPorts", EMPTY_OBJECTS),
+    field("Tty", Form::Bool),
+    field("OpenStdin", Form::Bool),
+    field("StdinOnce", Form::Bool),
+    field("Env", Form::List(&Form::Text)),
+    field("Cmd", Form::Words),
+    field("Healthcheck", Form::Struct(HEALTH)),
+    field("ArgsEscaped", Form::Bool),
+    judged("Image", Form::Text, |judge, value| image::reference(judge, value.text())),
+    field("Volumes", EMPTY_OBJECTS),
+    field("WorkingDir", Form::Text),
+    field("Entrypoint", Form::Words),
+    field("NetworkDisabled", Form::Bool),
+    field("MacAddress", Form::Text),
+    field("OnBuild", Form::List(&Form::Text)),
+    field("Labels", Form::Map(&Form::Text)),
+    field("StopSignal", Form::Text),
+    field("StopTimeout", Form::Number),
+    field("Shell", Form::Words),
+];
+
+const HOST: &[Field] = &[
+    field("HostConfig", HOST_CONFIG),
+    field(
+        "NetworkingConfig",
+        Form::Struct(&[judged("EndpointsConfig", Form::Map(&Form::Struct(ENDPOINT)), network::endpoints)]),
+    ),
+];
+
+const EMPTY_OBJECTS: Form = Form::Map(&Form::Struct(&[]));
+
+pub(super) const HEALTH: &[Field] = &[
+    field("Test", Form::Words),
+    field("Interval", Form::Number),
+    field("Timeout", Form::Number),
+    field("StartPeriod", Form::Number),
+    field("StartInterval", Form::Number),
+    field("Retries", Form::Number),
+];
+
+/// What `restricted` asks of a container beside what `baseline` refuses.
+pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
+    if judge.is_restricted() {
+        user(judge, container);
+        let nothing = Json::Map(Vec::new());
+        let host_config = container.get("HostConfig").unwrap_or(&nothing);
+        judge.within(Step::Field("HostConfig"), |judge| restricted_host_config(judge, host_config));
+    }
+}
+
+/// A user that is not root for sure.
+pub(super) fn user(judge: &mut Judge<'_>, of: &Json<'_>) {
+    if !is_somebody_else(of.get("User").map(Json::text).unwrap_or_default()) {
+        judge.within(Step::Field("User"), needs_user);
+    }
+}
+
+/// Whether `USER[:GROUP]` is another user than root: by number, since a name may stand for any number in the image.
+pub(super) fn is_somebody_else(user: &str) -> bool {
+    let name = user.split(':').next().unwrap_or_default();
+    name.bytes().all(|byte| byte.is_ascii_digit()) && name.bytes().any(|byte| byte != b'0')
+}
+
+pub(super) fn needs_user(judge: &mut Judge<'_>) {
+    judge.refuse("the level restricted needs a user other than root, by number, as in 1000:1000".to_owned(), None);
+}

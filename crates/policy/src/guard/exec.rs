@@ -1,0 +1,60 @@
+//! Commands in running containers.
+
+use super::Judge;
+use super::container::user;
+use super::form::{Form, Step, field, judged};
+use super::json::Json;
+
+/// moby `api/types/container.ExecCreateRequest`.
+pub(super) static CREATE: Form = Form::Struct(&[
+    field("User", Form::Text),
+    judged("Privileged", Form::Bool, privileged),
+    field("Tty", Form::Bool),
+    field("ConsoleSize", Form::List(&Form::Number)),
+    field("AttachStdin", Form::Bool),
+    field("AttachStderr", Form::Bool),
+    field("AttachStdout", Form::Bool),
+    field("DetachKeys", Form::Text),
+    field("Detach", Form::Bool),
+    field("Env", Form::List(&Form::Text)),
+    field("WorkingDir", Form::Text),
+    field("Cmd", Form::Words),
+    // docker-py says again whose it is; the engine reads that in the path.
+    field("Container", Form::Text),
+]);
+
+/// moby `api/types/container.ExecStartRequest`; Podman has the size in `h` and `w`.
+pub(super) static START: Form = Form::Struct(&[
+    field("Detach", Form::Bool),
+    field("Tty", Form::Bool),
+    field("ConsoleSize", Form::List(&Form::Number)),
+    field("h", Form::Number),
+    field("w", Form::Number),
+    // docker-modem's words to itself, which it sends along.
+    field("hijack", Form::Bool),
+    field("stdin", Form::Bool),
+]);
+
+fn privileged(judge: &mut Judge<'_>, value: &Json<'_>) {
+    if *value == Json::Bool(true) {
+        judge.unless_allowed("exec-privileged", "", || "gives the command every capability".to_owned());
+    }
+}
+
+/// Under `restricted`, a command runs as somebody else than root. Without a user it runs as the container does, which nobody
+/// here can tell.
+pub(super) fn whole(judge: &mut Judge<'_>, exec: &Json<'_>) {
+    if judge.is_restricted() {
+        user(judge, exec);
+    }
+}
+
+/// A command that was made before, as the engine shows it.
+pub(super) fn stored(judge: &mut Judge<'_>, process: &Json<'_>) {
+    let flag = process.get("privileged").cloned().unwrap_or(Json::Null);
+    judge.within(Step::Field("privileged"), |judge| privileged(judge, &flag));
+    if judge.is_restricted() {
+        let user_of = process.get("user").map(Json::text).unwrap_or_default();
+        user(judge, &Json::Map(vec![("User".into(), Json::Text(user_of.into()))]));
+    }
+}

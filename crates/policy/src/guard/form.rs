@@ -1,0 +1,135 @@
+//! The forms that bodies have, and the walk that holds a body against one.
+//!
+//! A form is what an engine's own type is: fields with their canonical names. A field that the form does not have must be empty,
+//! one that is spelt otherwise is refused, and so is a value of another type. What is empty and unknown does not go upstream:
+//! engines to come may mean something by it.
+
+use std::borrow::Cow;
+
+use super::Judge;
+use super::json::{Json, fold};
+
+/// The form of a value.
+#[derive(Debug)]
+pub(super) enum Form {
+    /// `true` or `false`.
+    Bool,
+    /// A number.
+    Number,
+    /// A text.
+    Text,
+    /// A list of texts; engines before 29 take one text for a list of one.
+    Words,
+    /// A list.
+    List(&'static Self),
+    /// An object with keys of anybody's choice.
+    Map(&'static Self),
+    /// An object with fields.
+    Struct(&'static [Field]),
+    /// An object with the fields of several.
+    Parts(&'static [&'static [Field]]),
+}
+
+/// A field of an object.
+#[derive(Debug)]
+pub(super) struct Field {
+    name: &'static str,
+    form: Form,
+    /// Looks at the value, which has its form.
+    check: Option<Check>,
+}
+
+/// Judges one value; findings are about the place where the judge is.
+pub(super) type Check = fn(&mut Judge<'_>, &Json<'_>);
+
+/// A field that can do no harm.
+pub(super) const fn field(name: &'static str, form: Form) -> Field {
+    Field { name, form, check: None }
+}
+
+/// A field that is looked at.
+pub(super) const fn judged(name: &'static str, form: Form, check: Check) -> Field {
+    Field { name, form, check: Some(check) }
+}
+
+/// Holds a value against its form, and drops what says nothing.
+pub(super) fn walk(judge: &mut Judge<'_>, value: &mut Json<'_>, form: &Form) {
+    match (form, value) {
+        (Form::Bool, Json::Bool(_)) | (Form::Number, Json::Number(_)) | (Form::Text | Form::Words, Json::Text(_)) => {}
+        (Form::Words, Json::List(list)) => each(judge, list, &Form::Text),
+        (Form::List(form), Json::List(list)) => each(judge, list, form),
+        (Form::Map(form), Json::Map(map)) => {
+            for (key, value) in map {
+                // `null` is the zero value there, as in the ports of an image.
+                if !matches!(value, Json::Null) {
+                    judge.within(Step::Key(key), |judge| walk(judge, value, form));
+                }
+            }
+        }
+        (Form::Struct(fields), Json::Map(map)) => walk_fields(judge, map, &[fields]),
+        (Form::Parts(parts), Json::Map(map)) => walk_fields(judge, map, parts),
+        (form, _) => judge.malformed(format!("expected {}", form.name())),
+    }
+}
+
+fn each(judge: &mut Judge<'_>, list: &mut [Json<'_>], form: &Form) {
+    for (index, value) in list.iter_mut().enumerate() {
+        judge.within(Step::Index(index), |judge| walk(judge, value, form));
+    }
+}
+
+fn walk_fields(judge: &mut Judge<'_>, map: &mut Vec<(Cow<'_, str>, Json<'_>)>, parts: &[&[Field]]) {
+    let fields = || parts.iter().copied().flatten();
+    map.retain_mut(|(key, value)| {
+        let Some(field) = fields().find(|field| field.name == *key) else {
+            let folded = fold(key);
+            match fields().find(|field| fold(field.name) == folded) {
+                Some(field) => {
+                    let what = format!("engines take this key for {name}; write {name}", name = field.name);
+                    judge.within(Step::Field(key), |judge| judge.malformed(what));
+                }
+                None if !value.is_empty() => judge.within(Step::Field(key), |judge| {
+                    judge.refuse("the guard does not know this field, so it must be empty".to_owned(), None);
+                }),
+                None => {}
+            }
+            return false;
+        };
+        // Go takes it for a field that is not there.
+        if matches!(value, Json::Null) {
+            return false;
+        }
+        judge.within(Step::Field(key), |judge| {
+            let before = judge.count();
+            walk(judge, value, &field.form);
+            // What has another form cannot be looked at.
+            if let (Some(check), true) = (field.check, judge.count() == before) {
+                check(judge, value);
+            }
+        });
+        true
+    });
+}
+
+/// A step from a value into it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step<'s> {
+    /// `.name`.
+    Field(&'s str),
+    /// `["key"]`.
+    Key(&'s str),
+    /// `[0]`.
+    Index(usize),
+}
+
+impl Form {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Bool => "true or false",
+            Self::Number => "a number",
+            Self::Text => "a text",
+            Self::Words | Self::List(_) => "a list",
+            Self::Map(_) | Self::Struct(_) | Self::Parts(_) => "an object",
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! `HostConfig`: what a container gets of the host.
+
+use super::Judge;
+use super::allow::capability;
+use super::form::{Field, Form, Step, field, judged};
+use super::json::Json;
+use super::mount::{self, MOUNT};
+use super::{network, volume};
+
+/// moby `api/types/container.HostConfig`.
+pub(super) const HOST_CONFIG: Form = Form::Parts(&[OWN, RESOURCES]);
+
+const OWN: &[Field] = &[
+    judged("Binds", Form::List(&Form::Text), mount::binds),
+    // Podman removes this file of the host with the container.
+    judged("ContainerIDFile", Form::Text, |judge, value| must_be(judge, value, &[""], "names a file of the host")),
+    field(
+        "LogConfig",
+        Form::Struct(&[judged("Type", Form::Text, log_driver), field("Config", Form::Map(&Form::Text))]),
+    ),
+    judged("NetworkMode", Form::Text, |judge, value| network::mode(judge, value.text())),
+    field(
+        "PortBindings",
+        Form::Map(&Form::List(&Form::Struct(&[field("HostIp", Form::Text), field("HostPort", Form::Text)]))),
+    ),
+    RESTART_POLICY,
+    field("AutoRemove", Form::Bool),
+    judged("VolumeDriver", Form::Text, |judge, value| volume::driver(judge, value.text())),
+    judged("VolumesFrom", Form::List(&Form::Text), volumes_from),
+    field("ConsoleSize", Form::List(&Form::Number)),
+    judged("Annotations", Form::Map(&Form::Text), annotations),
+    judged("CapAdd", Form::Words, capabilities),
+    field("CapDrop", Form::Words),
+    judged("Capabilities", Form::List(&Form::Text), capabilities),
+    judged("CgroupnsMode", Form::Text, |judge, value| namespace(judge, value, "cgroup", &["", "private"])),
+    field("Dns", Form::List(&Form::Text)),
+    field("DnsOptions", Form::List(&Form::Text)),
+    field("DnsSearch", Form::List(&Form::Text)),
+    field("ExtraHosts", Form::List(&Form::Text)),
+    field("GroupAdd", Form::List(&Form::Text)),
+    judged("IpcMode", Form::Text, |judge, value| namespace(judge, value, "ipc", &["", "none", "private", "shareable"])),
+    judged("Cgroup", Form::Text, |judge, value| must_be(judge, value, &[""], "joins another container's cgroup")),
+    field("Links", Form::List(&Form::Text)),
+    judged("OomScoreAdj", Form::Number, oom_score),
+    judged("PidMode", Form::Text, |judge, value| namespace(judge, value, "pid", &["", "private"])),
+    judged("Privileged", Form::Bool, privileged),
+    field("PublishAllPorts", Form::Bool),
+    field("ReadonlyRootfs", Form::Bool),
+    judged("SecurityOpt", Form::List(&Form::Text), security_options),
+    judged("StorageOpt", Form::Map(&Form::Text), storage_options),
+    judged("Tmpfs", Form::Map(&Form::Text), mount::tmpfs_paths),
+    judged("UTSMode", Form::Text, |judge, value| namespace(judge, value, "uts", &["", "private"])),
+    judged("UsernsMode", Form::Text, |judge, value| namespace(judge, value, "user", &["", "private"])),
+    field("ShmSize", Form::Number),
+    judged("Sysctls", Form::Map(&Form::Text), sysctls),
+    judged("Runtime", Form::Text, runtime),
+    judged("Isolation", Form::Text, |judge, value| must_be(judge, value, &["", "default"], "is for Windows")),
+    judged("Mounts", Form::List(&Form::Struct(MOUNT)), mount::mounts),
+    judged("MaskedPaths", Form::List(&Form::Text), |judge, value| hidden(judge, value, MASKED)),
+    judged("ReadonlyPaths", Form::List(&Form::Text), |judge, value| hidden(judge, value, READ_ONLY)),
+    field("Init", Form::Bool),
+];
+
+/// moby `api/types/container.Resources`: what limits it, and the devices that it has.
+const RESOURCES: &[Field] = &[
+    field("CpuShares", Form::Number),
+    field("Memory", Form::Number),
+    field("NanoCpus", Form::Number),
+    CGROUP_PARENT,
+    field("BlkioWeight", Form::Number),
+    field("BlkioWeightDevice", Form::List(&Form::Struct(&[field("Path", Form::Text), field("Weight", Form::Number)]))),
+    field("BlkioDeviceReadBps", RATES),
+    field("BlkioDeviceWriteBps", RATES),
+    field("BlkioDeviceReadIOps", RATES),
+    field("BlkioDeviceWriteIOps", RATES),
+    field("CpuPeriod", Form::Number),
+    field("CpuQuota", Form::Number),
+    REALTIME_PERIOD,
+    REALTIME_RUNTIME,
+    field("CpusetCpus", Form::Text),
+    field("CpusetMems", Form::Text),
+    DEVICES,
+    DEVICE_RULES,
+    DEVICE_REQUESTS,
+    field("KernelMemory", Form::Number),
+    field("KernelMemoryTCP", Form::Number),
+    field("MemoryReservation", Form::Number),
+    field("MemorySwap", Form::Number),
+    field("MemorySwappiness", Form::Number),
+    field("OomKillDisable", Form::Bool),
+    field("PidsLimit", Form::Number),
+    ULIMITS,
+    field("CpuCount", Form::Number),
+    field("CpuPercent", Form::Number),
+    field("IOMaximumIOps", Form::Number),
+    field("IOMaximumBandwidth", Form::Number),
+];
+
+/// moby `api/types/container.UpdateConfig`: the limits, and when it is started again.
+pub(super) static UPDATE: Form = Form::Parts(&[RESOURCES, &[RESTART_POLICY]]);
+
+const RESTART_POLICY: Field =
+    field("RestartPolicy", Form::Struct(&[field("Name", Form::Text), field("MaximumRetryCount", Form::Number)]));
+const CGROUP_PARENT: Field = judged("CgroupParent", Form::Text, cgroup_parent);
+const RATES: Form = Form::List(&Form::Struct(&[field("Path", Form::Text), field("Rate", Form::Number)]));
+const REALTIME_PERIOD: Field = judged("CpuRealtimePeriod", Form::Number, realtime);
+const REALTIME_RUNTIME: Field = judged("CpuRealtimeRuntime", Form::Number, realtime);
+const DEVICES: Field = judged("Devices", Form::List(&Form::Struct(DEVICE)), devices);
+const DEVICE: &[Field] =
+    &[field("PathOnHost", Form::Text), field("PathInContainer", Form::Text), field("CgroupPermissions", Form::Text)];
+const DEVICE_RULES: Field = judged("DeviceCgroupRules", Form::List(&Form::Text), device_rules);
+const DEVICE_REQUESTS: Field = judged("DeviceRequests", Form::List(&Form::Struct(DEVICE_REQUEST)), device_requests);
+const DEVICE_REQUEST: &[Field] = &[
+    field("Driver", Form::Text),
+    field("Count", Form::Number),
+    field("DeviceIDs", Form::List(&Form::Text)),
+    field("Capabilities", Form::List(&Form::List(&Form::Text))),
+    field("Options", Form::Map(&Form::Text)),
+];
+const ULIMITS: Field = field(
+    "Ulimits",
+    Form::List(&Form::Struct(&[field("Name", Form::Text), field("Hard", Form::Number), field("Soft", Form::Number)])),
+);
+
+pub(super) fn must_be(judge: &mut Judge<'_>, value: &Json<'_>, known: &[&str], what: &str) {
+    if !known.contains(&value.text()) {
+        judge.refuse(format!("{:?} {what}", super::shown(value.text())), None);
+    }
+}
+
+pub(super) fn privileged(judge: &mut Judge<'_>, value: &Json<'_>) {
+    if *value == Json::Bool(true) {
+        judge.unless_allowed("privileged", "", || "gives the container every right on the host".to_owned());
+    }
+}
+
+/// A namespace: its own, the host's, or another container's; the engine compares exactly, and Podman knows more words.
+pub(super) fn namespace(judge: &mut Judge<'_>, value: &Json<'_>, kind: &str, own: &[&str]) {
+    let text = value.text();
+    let plain = text.trim().to_ascii_lowercase();
+    if own.contains(&text) {
+    } else if plain == "host" {
+        judge.unless_allowed("host-namespace", kind, || format!("shares the host's {kind} namespace"));
+    } else if plain.starts_with("container:") && matches!(kind, "network" | "pid" | "ipc") {
+        judge.unless_allowed("container-namespace", kind, || format!("joins another container's {kind} namespace"));
+    } else {
+        judge.refuse(format!("the guard does not know the mode {:?}", super::shown(text)), None);
+    }
+}
+
+/// A list of texts, or one text for a list of one.
+pub(super) fn words<'j>(value: &'j Json<'_>) -> impl Iterator<Item = &'j str> {
+    let one = if let Json::Text(text) = value { Some(text.as_ref()) } else { None };
+    one.into_iter().chain(value.list().iter().map(Json::text))
+}
+
+/// What Docker gives every container that does not ask for less (moby `oci/caps/defaults.go`).
+const DEFAULT_CAPABILITIES: &[&str] = &[
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "NET_RAW",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
+
+pub(super) fn capabilities(judge: &mut Judge<'_>, value: &Json<'_>) {
+    let plain: &[&str] = if judge.is_restricted() { &["NET_BIND_SERVICE"] } else { DEFAULT_CAPABILITIES };
+    for name in words(value).map(capability) {
+        if !plain.contains(&name.as_str()) {
+            judge.unless_allowed("capability", &name, || format!("adds the capability {}", super::shown(&name)));
+        }
+    }
+}
+
+/// Drivers that keep what is logged on the host.
+pub(super) fn log_driver(judge: &mut Judge<'_>, value: &Json<'_>) {
+    let driver = value.text();
+    if !matches!(driver, "" | "json-file" | "local" | "none" | "journald" | "k8s-file" | "passthrough") {
+        judge.unless_allowed("log-driver", driver, || {
+            format!("the log driver {driver:?} sends what is logged elsewhere")
+        });
+    }
+}
+
+fn volumes_from(judge: &mut Judge<'_>, value: &Json<'_>) {
+    if !value.list().is_empty() {
+        judge
+            .unless_allowed("volumes-from", "", || "takes all volumes of another container, host paths too".to_owned());
+    }
+}
+
+fn annotations(judge: &mut Judge<'_>, value: &Json<'_>) {
+    value.map().iter().for_each(|(name, _)| annotation_allowed(judge, name));
+}
+
+/// An annotation that has to be allowed.
+pub(super) fn annotation_allowed(judge: &mut Judge<'_>, name: &str) {
+    judge.within(Step::Key(name), |judge| {
+        judge.unless_allowed("annotation", name, || "runtimes and Podman take commands from annotations".to_owned());
+    });
+}
+
+pub(super) fn oom_score(judge: &mut Judge<'_>, value: &Json<'_>) {
+    if matches!(value, Json::Number(digits) if digits.starts_with('-')) {
+        judge.unless_allowed("oom-score", "", || "a negative score outlives the host's own processes".to_owned());
+    }
+}
+
+fn security_options(judge: &mut Judge<'_>, value: &Json<'_>) {
+    for (index, option) in value.list().iter().enumerate() {
+        judge.within(Step::Index(index), |judge| security_option(judge, option.text()));
+    }
+}
+
+/// The engine splits at `=`, and for old clients' sake at `:` (moby `parseSecurityOpt`).
+pub(super) fn security_option(judge: &mut Judge<'_>, option: &str) {
+    let (name, value) = option.split_once('=').or_else(|| option.split_once(':')).unwrap_or((option, ""));
+    let is_harmless = match (name, value) {
+        ("no-new-privileges", value) => matches!(value, "" | "true" | "false"),
+        ("seccomp", value) => value == "builtin",
+        ("apparmor", value) => value == "docker-default" || value == "containers-default",
+        ("label", value) => {
+            value.starts_with("level:")
+                || matches!(value, "type:container_t" | "type:container_init_t" | "type:container_kvm_t")
+        }
+        _ => false,
+    };
+    if !is_harmless {
+        let text = super::shown(option);
+        // A profile may be a whole file: what it is called is enough.
+        let shown = if text.contains('{') { format!("{name}=…") } else { text.to_owned() };
+        judge.unless_allowed("security-opt", option, || format!("{shown} weakens what keeps the container in"));
+    }
+}
+
+fn storage_options(judge: &mut Judge<'_>, value: &Json<'_>) {
+    for (name, _) in value.map() {
+        if *name != "size" {
+            judge.within(Step::Key(name), |judge| {
+                judge.unless_allowed("storage-opt", name, || "is not the size".to_owned());
+            });
+        }
+    }
+}
+
+/// Those that the Pod Security Standards call safe: of the container alone.
+const SAFE_SYSCTLS: &[&str] = &[
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.tcp_wmem",
+];
+
+pub(super) fn sysctls(judge: &mut Judge<'_>, value: &Json<'_>) {
+    for (name, _) in value.map() {
+        if !SAFE_SYSCTLS.contains(&name.as_ref()) {
+            judge.within(Step::Key(name), |judge| {
+                judge.unless_allowed("sysctl", name, || "is not among the safe sysctls".to_owned());
+            });
+        }
+    }
+}
+
+pub(super) fn runtime(judge: &mut Judge<'_>, value: &Json<'_>) {
+    let runtime = value.text();
+    if !matches!(runtime, "" | "runc" | "io.containerd.runc.v2") {
+        judge.unless_allowed("runtime", runtime, || format!("the runtime {runtime:?} is not runc"));
+    }
+}
+
+/// What containers must not see; an inspected container shows it, so clients that make one anew send it.
+const MASKED: &[&str] = &[
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+];
+const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// A list takes the place of the engine's own; without one, that holds.
+fn hidden(judge: &mut Judge<'_>, value: &Json<'_>, needed: &[&str]) {
+    let missing = needed.iter().find(|path| !value.list().iter().any(|own| own.text() == **path));
+    if let Some(path) = missing {
+        judge.unless_allowed("masked-paths", "", || {
+            format!("a list without {path} shows the container what is hidden by default")
+        });
+    }
+}
+
+pub(super) fn cgroup_parent(judge: &mut Judge<'_>, value: &Json<'_>) {
+    let parent = value.text();
+    if !parent.is_empty() {
+        judge.unless_allowed("cgroup-parent", parent, || "names a cgroup of the host".to_owned());
+    }
+}
+
+pub(super) fn realtime(judge: &mut Judge<'_>, value: &Json<'_>) {
+    if !value.is_empty() {
+        judge.unless_allowed("realtime", "", || "runs before the host's own processes".to_owned());
+    }
+}
+
+fn devices(judge: &mut Judge<'_>, value: &Json<'_>) {
+    for (index, entry) in value.list().iter().enumerate() {
+        let path = entry.get("PathOnHost").map(Json::text).unwrap_or_default();
+        judge.within(Step::Index(index), |judge| device(judge, &super::allow::clean(path)));
+    }
+}
+
+/// A device of the host, by its clean path.
+pub(super) fn device(judge: &mut Judge<'_>, path: &str) {
+    if !judge.allows_path("device", path, false) {
+        let path = super::shown(path);
+        judge.refuse(format!("hands over the device {path}"), Some(format!("device={path}")));
+    }
+}
+
+fn device_rules(judge: &mut Judge<'_>, value: &Json<'_>) {
+    for (index, rule) in value.list().iter().enumerate() {
+        judge.within(Step::Index(index), |judge| {
+            judge.unless_allowed("device-cgroup-rule", rule.text(), || "opens devices of the host".to_owned());
+        });
+    }
+}
+
+fn device_requests(judge: &mut Judge<'_>, value: &Json<'_>) {
+    if !value.list().is_empty() {
+        judge.unless_allowed("gpus", "", || "hands over GPUs or other devices".to_owned());
+    }
+}
+
+/// What `restricted` asks for beside: all capabilities dropped, and none to be gained.
+pub(super) fn restricted_host_config(judge: &mut Judge<'_>, host_config: &Json<'_>) {
+    let dropped = host_config.get("CapDrop").is_some_and(|drop| words(drop).any(|name| capability(name) == "ALL"));
+    if !dropped {
+        judge.within(Step::Field("CapDrop"), needs_dropped);
+    }
+    let options = host_config.get("SecurityOpt").map(Json::list).unwrap_or_default();
+    // The engine lets the last one count.
+    let last = options.iter().map(Json::text).rfind(|option| option.starts_with("no-new-privileges"));
+    if last.is_none_or(|option| option.ends_with("false")) {
+        judge.within(Step::Field("SecurityOpt"), needs_no_new_privileges);
+    }
+}
+
+pub(super) fn needs_dropped(judge: &mut Judge<'_>) {
+    judge.refuse("the level restricted needs every capability dropped: [\"ALL\"]".to_owned(), None);
+}
+
+pub(super) fn needs_no_new_privileges(judge: &mut Judge<'_>) {
+    judge.refuse("the level restricted needs no-new-privileges".to_owned(), None);
+}

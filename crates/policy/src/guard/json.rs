@@ -1,0 +1,449 @@
+//! JSON, read in the one way in which every reader reads it, and written from what was read.
+//!
+//! Go's decoder takes a second value behind the first, keys that stand twice, broken UTF-8 and halves of surrogates, each in a
+//! way of its own (`encoding/json`, `jsoniter`). All of that is refused here, so that nothing is judged that the engine would
+//! read as something else. Numbers keep their digits.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+
+/// Nothing that an engine takes is nested deeper.
+const DEPTH: usize = 32;
+/// Nor has it more values: a stack of a hundred ports and variables has some thousand.
+const VALUES: usize = 64 << 10;
+
+/// A value; texts without escapes and numbers are those of the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Json<'b> {
+    /// `null`, which Go takes for nothing said.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number, as it was written.
+    Number(&'b str),
+    /// A text, without its escapes.
+    Text(Cow<'b, str>),
+    /// A list.
+    List(Vec<Self>),
+    /// An object; no key stands twice.
+    Map(Vec<(Cow<'b, str>, Self)>),
+}
+
+/// Why a body is not JSON, or not JSON that all read alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    what: &'static str,
+    /// In bytes from the start.
+    at: usize,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.what, self.at)
+    }
+}
+
+impl<'b> Json<'b> {
+    /// Reads a body that is one value.
+    ///
+    /// # Errors
+    /// The first place at which readers could differ.
+    pub fn read(body: &'b [u8]) -> Result<Self, Malformed> {
+        let text =
+            std::str::from_utf8(body).map_err(|error| Malformed { what: "broken UTF-8", at: error.valid_up_to() })?;
+        let mut reader = Reader { text, at: 0, values: 0 };
+        let value = reader.value(0)?;
+        reader.skip_blanks();
+        if reader.at < text.len() { Err(reader.wrong("something behind the value")) } else { Ok(value) }
+    }
+
+    /// Whether it says nothing: what the zero value of its type in Go is, as far as that can be told.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Null | Self::Bool(false) => true,
+            Self::Bool(true) => false,
+            Self::Number(digits) => *digits == "0",
+            Self::Text(text) => text.is_empty(),
+            Self::List(list) => list.is_empty(),
+            Self::Map(map) => map.is_empty(),
+        }
+    }
+
+    /// The value of a key; `None` where there is none, or where it is `null`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        let Self::Map(map) = self else { return None };
+        map.iter().find(|(known, _)| known == key).map(|(_, value)| value).filter(|value| !matches!(value, Self::Null))
+    }
+
+    /// The text; nothing of anything else.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        if let Self::Text(text) = self { text } else { "" }
+    }
+
+    /// The elements of a list; none of anything else.
+    #[must_use]
+    pub fn list(&self) -> &[Self] {
+        if let Self::List(list) = self { list } else { &[] }
+    }
+
+    /// The pairs of an object; none of anything else.
+    #[must_use]
+    pub fn map(&self) -> &[(Cow<'b, str>, Self)] {
+        if let Self::Map(map) = self { map } else { &[] }
+    }
+}
+
+impl fmt::Display for Json<'_> {
+    /// As JSON text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Number(digits) => f.write_str(digits),
+            Self::Text(text) => quote(text, f),
+            Self::List(list) => {
+                f.write_char('[')?;
+                for (index, value) in list.iter().enumerate() {
+                    if index > 0 {
+                        f.write_char(',')?;
+                    }
+                    write!(f, "{value}")?;
+                }
+                f.write_char(']')
+            }
+            Self::Map(map) => {
+                f.write_char('{')?;
+                for (index, (key, value)) in map.iter().enumerate() {
+                    if index > 0 {
+                        f.write_char(',')?;
+                    }
+                    quote(key, f)?;
+                    write!(f, ":{value}")?;
+                }
+                f.write_char('}')
+            }
+        }
+    }
+}
+
+fn quote(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_char('"')?;
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {
+        let (plain, special) = rest.split_at(at);
+        f.write_str(plain)?;
+        let mut chars = special.chars();
+        match chars.next() {
+            Some(c @ ('"' | '\\')) => write!(f, "\\{c}")?,
+            Some(c) => write!(f, "\\u{:04x}", c as u32)?,
+            None => {}
+        }
+        rest = chars.as_str();
+    }
+    f.write_str(rest)?;
+    f.write_char('"')
+}
+
+struct Reader<'b> {
+    text: &'b str,
+    at: usize,
+    values: usize,
+}
+
+impl<'b> Reader<'b> {
+    fn wrong(&self, what: &'static str) -> Malformed {
+        Malformed { what, at: self.at }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn skip_blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+            self.at += 1;
+        }
+    }
+
+    /// Takes this byte behind blanks, if it is next.
+    fn take(&mut self, byte: u8) -> bool {
+        self.skip_blanks();
+        let is_next = self.peek() == Some(byte);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Json<'b>, Malformed> {
+        self.skip_blanks();
+        self.values += 1;
+        if depth > DEPTH || self.values > VALUES {
+            return Err(self.wrong("more values or deeper ones than any engine takes"));
+        }
+        match self.peek() {
+            Some(b'{') => self.object(depth),
+            Some(b'[') => self.array(depth),
+            Some(b'"') => self.string().map(Json::Text),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            _ => {
+                for (word, value) in [("null", Json::Null), ("true", Json::Bool(true)), ("false", Json::Bool(false))] {
+                    if self.text[self.at..].starts_with(word) {
+                        self.at += word.len();
+                        return Ok(value);
+                    }
+                }
+                Err(self.wrong("no JSON value"))
+            }
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Json<'b>, Malformed> {
+        let mut map: Vec<(Cow<'b, str>, Json<'b>)> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        self.at += 1;
+        if self.take(b'}') {
+            return Ok(Json::Map(map));
+        }
+        loop {
+            self.skip_blanks();
+            let start = self.at;
+            if self.peek() != Some(b'"') {
+                return Err(self.wrong("no key in quotes"));
+            }
+            let key = self.string()?;
+            if !seen.insert(key.clone()) {
+                return Err(Malformed { what: "a key that stands twice", at: start });
+            }
+            if !self.take(b':') {
+                return Err(self.wrong("no colon behind a key"));
+            }
+            let value = self.value(depth + 1)?;
+            map.push((key, value));
+            if self.take(b'}') {
+                return Ok(Json::Map(map));
+            }
+            if !self.take(b',') {
+                return Err(self.wrong("no comma between two keys"));
+            }
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Json<'b>, Malformed> {
+        let mut list = Vec::new();
+        self.at += 1;
+        if self.take(b']') {
+            return Ok(Json::List(list));
+        }
+        loop {
+            list.push(self.value(depth + 1)?);
+            if self.take(b']') {
+                return Ok(Json::List(list));
+            }
+            if !self.take(b',') {
+                return Err(self.wrong("no comma between two values"));
+            }
+        }
+    }
+
+    /// RFC 8259 §6.
+    fn number(&mut self) -> Result<Json<'b>, Malformed> {
+        let start = self.at;
+        self.at += usize::from(self.peek() == Some(b'-'));
+        let first = self.peek();
+        let whole = self.digits();
+        if whole == 0 || (first == Some(b'0') && whole > 1) {
+            return Err(self.wrong("no number"));
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            if self.digits() == 0 {
+                return Err(self.wrong("no number"));
+            }
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
+            if self.digits() == 0 {
+                return Err(self.wrong("no number"));
+            }
+        }
+        Ok(Json::Number(&self.text[start..self.at]))
+    }
+
+    fn digits(&mut self) -> usize {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        self.at - start
+    }
+
+    fn string(&mut self) -> Result<Cow<'b, str>, Malformed> {
+        self.at += 1;
+        let start = self.at;
+        let mut read = String::new();
+        let mut plain = start;
+        loop {
+            match self.peek() {
+                None => return Err(self.wrong("a text without its end")),
+                Some(b'"') => {
+                    let rest = &self.text[plain..self.at];
+                    self.at += 1;
+                    return Ok(if plain == start { Cow::Borrowed(rest) } else { Cow::Owned(read + rest) });
+                }
+                Some(b'\\') => {
+                    read.push_str(&self.text[plain..self.at]);
+                    read.push(self.escape()?);
+                    plain = self.at;
+                }
+                Some(0..b' ') => return Err(self.wrong("a control character in a text")),
+                Some(_) => self.at += 1,
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, Malformed> {
+        self.at += 1;
+        let c = match self.peek() {
+            Some(c @ (b'"' | b'\\' | b'/')) => char::from(c),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => return self.unicode(),
+            _ => return Err(self.wrong("an escape that JSON does not have")),
+        };
+        self.at += 1;
+        Ok(c)
+    }
+
+    /// `\uXXXX`, and the second half of a pair. Half a pair is no character, and a NUL ends texts in some of its readers.
+    fn unicode(&mut self) -> Result<char, Malformed> {
+        let high = self.unit()?;
+        let code = match high {
+            0xd800..0xdc00 if self.text[self.at..].starts_with("\\u") => {
+                self.at += 1;
+                let low = self.unit()?;
+                if !(0xdc00..0xe000).contains(&low) {
+                    return Err(self.wrong("half a surrogate pair"));
+                }
+                0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00)
+            }
+            code => code,
+        };
+        match char::from_u32(code) {
+            Some('\0') => Err(self.wrong("a NUL in a text")),
+            Some(c) => Ok(c),
+            None => Err(self.wrong("half a surrogate pair")),
+        }
+    }
+
+    fn unit(&mut self) -> Result<u32, Malformed> {
+        let digits = self.text.as_bytes().get(self.at + 1..self.at + 5).filter(|d| d.iter().all(u8::is_ascii_hexdigit));
+        let unit =
+            digits.and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|d| u32::from_str_radix(d, 16).ok());
+        let unit = unit.ok_or_else(|| self.wrong("an escape that JSON does not have"))?;
+        self.at += 5;
+        Ok(unit)
+    }
+}
+
+/// A key as Go's decoders compare it: `encoding/json` by simple case folding, `jsoniter` by `strings.ToLower`. Keys of engines
+/// are ASCII, and these three are the other characters that become ASCII letters in one of the two.
+pub(super) fn fold(key: &str) -> Cow<'_, str> {
+    if !key.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
+        return Cow::Borrowed(key);
+    }
+    let fold = |c: char| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        '\u{130}' => 'i',
+        c => c.to_ascii_lowercase(),
+    };
+    Cow::Owned(key.chars().map(fold).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_written() {
+        for (text, want) in [
+            ("{}", "{}"),
+            (" [ 1 , 2 ] \n", "[1,2]"),
+            ("{\"a\":{\"b\":[null,true,false]}}", "{\"a\":{\"b\":[null,true,false]}}"),
+            // Digits that no float holds.
+            ("9007199254740993", "9007199254740993"),
+            ("[-0,0.10,1e5,1E-7,-12.5e+3]", "[-0,0.10,1e5,1E-7,-12.5e+3]"),
+            (r#""\u0050\/\"\\\n\ud83d\ude00é""#, r#""P/\"\\\u000a😀é""#),
+            (r#"{"Labels":{"Foo":"1","foo":"2"}}"#, r#"{"Labels":{"Foo":"1","foo":"2"}}"#),
+            ("\"\u{7f}\u{2028}\"", "\"\u{7f}\u{2028}\""),
+        ] {
+            assert_eq!(Json::read(text.as_bytes()).map(|json| json.to_string()), Ok(want.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_readers_could_differ_about_is_refused() {
+        for text in [
+            "",
+            " ",
+            "{} {}",
+            "{}x",
+            "[1,]",
+            "[1 2]",
+            "{\"a\":1,}",
+            "{\"a\" 1}",
+            "{a:1}",
+            "{'a':1}",
+            "{\"a\":1,\"a\":1}",
+            // The same key, once with an escape.
+            r#"{"Privileged":false,"\u0050rivileged":true}"#,
+            "01",
+            "+1",
+            ".5",
+            "1.",
+            "1e",
+            "-",
+            "0x1",
+            "NaN",
+            "nul",
+            "True",
+            "\"",
+            "\"a\nb\"",
+            r#""\x41""#,
+            r#""\u12""#,
+            r#""\u123g""#,
+            r#""\ud800""#,
+            r#""\ud800\u0041""#,
+            r#""\udc00""#,
+            r#""a\u0000b""#,
+            "/* */1",
+            "\u{feff}{}",
+        ] {
+            assert!(Json::read(text.as_bytes()).is_err(), "{text}");
+        }
+        assert!(Json::read(b"\"\xff\"").is_err());
+        assert!(Json::read("[".repeat(100_000).as_bytes()).is_err());
+        assert!(Json::read(format!("[{}0]", "0,".repeat(VALUES)).as_bytes()).is_err());
+        assert!(Json::read(format!("{}{}", "[".repeat(DEPTH), "]".repeat(DEPTH)).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn keys_are_compared_as_go_does() {
+        for (key, want) in [
+            ("HostConfig", "hostconfig"),
+            ("Ho\u{17f}tConfig", "hostconfig"),
+            ("Networ\u{212a}Mode", "networkmode"),
+            ("P\u{130}dMode", "pidmode"),
+            ("ÄB", "Äb"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(fold(key), want);
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! What an allowed call may ask for.
+//!
+//! Rules say which endpoints a client may call; but who may create any container is root on the host. So the bodies and queries of
+//! the calls that carry such power are judged here, field by field. What is judged goes to the engine as it was judged, written
+//! anew from what was read.
+
+mod allow;
+mod build;
+mod container;
+mod exec;
+mod form;
+mod host_config;
+mod image;
+mod json;
+mod mount;
+mod network;
+mod query;
+mod specgen;
+mod table;
+mod volume;
+
+use std::fmt;
+
+use crate::call::Call;
+pub use allow::{Exception, KINDS, Kind};
+use form::{Form, Step, walk};
+pub use json::{Json, Malformed};
+use query::Parameter;
+pub(crate) use table::{Duty, duty};
+
+/// How closely bodies are judged. The names, and what they mean, are those of the Kubernetes Pod Security Standards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Not at all.
+    Privileged,
+    /// Known ways to become root on the host are closed, ordinary use works.
+    #[default]
+    Baseline,
+    /// Containers also run as other users than root, without capabilities, and cannot gain any.
+    Restricted,
+}
+
+impl Level {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Privileged => "privileged",
+            Self::Baseline => "baseline",
+            Self::Restricted => "restricted",
+        }
+    }
+}
+
+/// The guard of a profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// How closely it looks.
+    pub level: Level,
+    /// What it lets pass all the same.
+    pub allow: Vec<Exception>,
+}
+
+/// Something that a body or a query asks for and does not get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Where it stands: `HostConfig.Binds[0]`, or `?networkmode` of a query.
+    pub field: String,
+    /// What is wrong with it, and what would be right where nothing allows it.
+    pub what: String,
+    /// What allows it, as `guard-allow` has it.
+    pub allow: Option<String>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, what, allow } = self;
+        if !field.is_empty() {
+            write!(f, "{field}: ")?;
+        }
+        f.write_str(what)?;
+        match allow {
+            Some(allow) => write!(f, "; allow it with guard-allow {allow}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a judged call does not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Objection {
+    /// The body is not JSON that every reader reads alike.
+    Malformed(Malformed),
+    /// The content type is not one that the endpoint is judged by.
+    ContentType(&'static str),
+    /// What it asks for; at least one.
+    Findings(Vec<Finding>),
+}
+
+/// Findings that a message names; a client can ask for thousands.
+const SHOWN: usize = 8;
+
+impl fmt::Display for Objection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(malformed) => write!(f, "the body cannot be read in one way only: {malformed}"),
+            Self::ContentType(expected) => write!(f, "the body of this endpoint has to be {expected}"),
+            Self::Findings(findings) => {
+                for (index, finding) in findings.iter().take(SHOWN).enumerate() {
+                    write!(f, "{}{finding}", if index > 0 { " | " } else { "" })?;
+                }
+                match findings.len().saturating_sub(SHOWN) {
+                    0 => Ok(()),
+                    more => write!(f, " | and {more} more"),
+                }
+            }
+        }
+    }
+}
+
+/// How the calls of an endpoint are judged.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    /// The parameters that its query may have; any other is refused.
+    parameters: &'static [Parameter],
+    body: Body,
+    /// Looks at the whole body, or at the call where the body is not read.
+    whole: Option<form::Check>,
+}
+
+/// What a body has to be.
+#[derive(Debug)]
+enum Body {
+    /// JSON of this form.
+    Json(&'static Form),
+    /// Nothing: the engine reads none, or should not.
+    Nothing,
+    /// Bytes that are not looked into: an archive.
+    Stream,
+}
+
+/// A call whose query and body were judged.
+#[derive(Debug)]
+pub struct Judged {
+    /// The call with the query that was judged.
+    pub call: Call,
+    /// The body that was judged; `None` where the client's own goes on.
+    pub body: Option<String>,
+}
+
+impl Reader {
+    /// Whether the body is read to judge the call.
+    pub(crate) fn reads_body(&self) -> bool {
+        !matches!(self.body, Body::Stream)
+    }
+
+    /// Judges the call by the guard. Without a content type, `None` stands for it.
+    pub(crate) fn judge(
+        &self,
+        call: &Call,
+        content_type: Option<&str>,
+        body: &[u8],
+        guard: &Guard,
+    ) -> Result<Judged, Objection> {
+        let mut judge = Judge { guard, findings: Vec::new(), place: String::new() };
+        let call = query::judge(&mut judge, call, self.parameters, matches!(self.body, Body::Json(_)));
+        let is_blank = body.iter().all(u8::is_ascii_whitespace);
+        let body = match &self.body {
+            Body::Stream => {
+                refuse_forms(content_type)?;
+                if let Some(whole) = self.whole {
+                    whole(&mut judge, &Json::Null);
+                }
+                None
+            }
+            Body::Nothing => {
+                refuse_forms(content_type)?;
+                // Clients send an empty object where nothing is asked for; the engine need not see it.
+                if !is_blank && !Json::read(body).map_err(Objection::Malformed)?.is_empty() {
+                    judge.refuse("this endpoint takes no body".to_owned(), None);
+                }
+                Some(String::new())
+            }
+            Body::Json(form) => {
+                refuse_forms(content_type)?;
+                // Podman's client does not say what it sends; the engine is told in any case.
+                if !is_blank && content_type.is_some() && !is_json(content_type) {
+                    return Err(Objection::ContentType("application/json"));
+                }
+                // The engine takes no body for one that says nothing.
+                let body: &[u8] = if is_blank { b"{}" } else { body };
+                let mut json = Json::read(body).map_err(Objection::Malformed)?;
+                // Go leaves the zero value where it reads `null`.
+                if json == Json::Null {
+                    json = Json::Map(Vec::new());
+                }
+                walk(&mut judge, &mut json, form);
+                if let Some(whole) = self.whole {
+                    whole(&mut judge, &json);
+                }
+                Some(if is_blank { String::new() } else { json.to_string() })
+            }
+        };
+        if judge.findings.is_empty() { Ok(Judged { call, body }) } else { Err(Objection::Findings(judge.findings)) }
+    }
+}
+
+/// Judges a command that is stored in an engine, by the engine's own words: whoever starts it need not be who made it.
+pub(crate) fn judge_stored_exec(answer: &[u8], guard: &Guard) -> Result<(), Objection> {
+    let answer = Json::read(answer).map_err(Objection::Malformed)?;
+    let process = answer.get("ProcessConfig").cloned().unwrap_or(Json::Null);
+    let mut judge = Judge { guard, findings: Vec::new(), place: "ProcessConfig".to_owned() };
+    exec::stored(&mut judge, &process);
+    if judge.findings.is_empty() { Ok(()) } else { Err(Objection::Findings(judge.findings)) }
+}
+
+/// Go lets the fields of a form go before the parameters of the query, or add to them (`net/http` `ParseForm`).
+pub(crate) fn refuse_forms(content_type: Option<&str>) -> Result<(), Objection> {
+    let kind = content_type.unwrap_or_default().to_ascii_lowercase();
+    let is_form = kind.contains("form-urlencoded") || kind.contains("multipart/");
+    if is_form {
+        Err(Objection::ContentType("no form: the engine would read the query's parameters from it"))
+    } else {
+        Ok(())
+    }
+}
+
+fn is_json(content_type: Option<&str>) -> bool {
+    let kind = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// Judges one call.
+pub(crate) struct Judge<'g> {
+    guard: &'g Guard,
+    findings: Vec<Finding>,
+    /// Where it is: `HostConfig.Binds[0]`.
+    place: String,
+}
+
+impl Judge<'_> {
+    /// Judges within a value.
+    fn within(&mut self, step: Step<'_>, judge: impl FnOnce(&mut Self)) {
+        let length = self.place.len();
+        match step {
+            Step::Field(name) if self.place.is_empty() => self.place.push_str(shown(name)),
+            Step::Field(name) => self.place.extend([".", shown(name)]),
+            Step::Key(key) => self.place.push_str(&format!("[{:?}]", shown(key))),
+            Step::Index(index) => self.place.push_str(&format!("[{index}]")),
+        }
+        judge(self);
+        self.place.truncate(length);
+    }
+
+    /// How much was found so far.
+    fn count(&self) -> usize {
+        self.findings.len()
+    }
+
+    /// Notes something of which nobody can say what the engine makes of it.
+    fn malformed(&mut self, what: String) {
+        self.refuse(what, None);
+    }
+
+    /// Notes something that is not allowed, and what would allow it.
+    fn refuse(&mut self, what: String, allow: Option<String>) {
+        // A body of a megabyte may hold a hundred thousand of them.
+        if self.findings.len() < 64 {
+            self.findings.push(Finding { field: self.place.clone(), what, allow });
+        }
+    }
+
+    /// Whether an exception of this kind covers the value.
+    fn allows(&self, kind: &str, value: &str) -> bool {
+        self.guard.allow.iter().any(|exception| exception.covers(kind, value))
+    }
+
+    /// Whether an exception of this kind covers the path.
+    fn allows_path(&self, kind: &str, path: &str, is_read_only: bool) -> bool {
+        self.guard.allow.iter().any(|exception| exception.covers_path(kind, path, is_read_only))
+    }
+
+    /// Whether there is any exception of this kind.
+    fn has(&self, kind: &str) -> bool {
+        self.guard.allow.iter().any(|exception| exception.is(kind))
+    }
+
+    /// Notes the value, unless an exception of this kind covers it.
+    fn unless_allowed(&mut self, kind: &str, value: &str, what: impl FnOnce() -> String) {
+        if !self.allows(kind, value) {
+            let value = shown(value);
+            let allow = if KINDS.iter().any(|known| known.name == kind && known.value.is_empty()) {
+                kind.to_owned()
+            } else {
+                format!("{kind}={value}")
+            };
+            self.refuse(what(), Some(allow));
+        }
+    }
+
+    fn is_restricted(&self) -> bool {
+        self.guard.level >= Level::Restricted
+    }
+}
+
+/// As much of a client's word as anybody wants to read.
+fn shown(word: &str) -> &str {
+    &word[..word.floor_char_boundary(96)]
+}

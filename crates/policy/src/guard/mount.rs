@@ -1,0 +1,213 @@
+//! Paths of the host and volumes in containers: binds, mounts, tmpfs.
+
+use super::Judge;
+use super::allow::clean;
+use super::form::{Field, Form, Step, field, judged};
+use super::json::Json;
+use super::{image, volume};
+
+/// moby `api/types/mount.Mount`.
+pub(super) const MOUNT: &[Field] = &[
+    field("Type", Form::Text),
+    judged("Source", Form::Text, no_separators),
+    judged("Target", Form::Text, no_separators),
+    field("ReadOnly", Form::Bool),
+    field("Consistency", Form::Text),
+    field("BindOptions", Form::Struct(BIND_OPTIONS)),
+    field("VolumeOptions", Form::Struct(VOLUME_OPTIONS)),
+    field("ImageOptions", Form::Struct(&[judged("Subpath", Form::Text, subpath)])),
+    field("TmpfsOptions", Form::Struct(TMPFS_OPTIONS)),
+];
+
+const BIND_OPTIONS: &[Field] = &[
+    judged("Propagation", Form::Text, |judge, value| propagation(judge, value.text())),
+    field("NonRecursive", Form::Bool),
+    field("CreateMountpoint", Form::Bool),
+    field("ReadOnlyNonRecursive", Form::Bool),
+    field("ReadOnlyForceRecursive", Form::Bool),
+];
+
+const VOLUME_OPTIONS: &[Field] = &[
+    field("NoCopy", Form::Bool),
+    field("Labels", Form::Map(&Form::Text)),
+    judged("Subpath", Form::Text, subpath),
+    field("DriverConfig", Form::Struct(DRIVER)),
+];
+
+const DRIVER: &[Field] = &[
+    judged("Name", Form::Text, |judge, value| volume::driver(judge, value.text())),
+    judged("Options", Form::Map(&Form::Text), volume::options),
+];
+
+const TMPFS_OPTIONS: &[Field] = &[
+    field("SizeBytes", Form::Number),
+    field("Mode", Form::Number),
+    judged("Options", Form::List(&Form::List(&Form::Text)), tmpfs),
+];
+
+/// An entry of `Mounts`, once its fields have their forms.
+pub(super) fn mounts(judge: &mut Judge<'_>, mounts: &Json<'_>) {
+    for (index, mount) in mounts.list().iter().enumerate() {
+        judge.within(Step::Index(index), |judge| one(judge, mount));
+    }
+}
+
+fn one(judge: &mut Judge<'_>, mount: &Json<'_>) {
+    let text = |key| mount.get(key).map(Json::text).unwrap_or_default();
+    let source = text("Source");
+    match text("Type") {
+        "bind" => {
+            let is_read_only = matches!(mount.get("ReadOnly"), Some(Json::Bool(true)));
+            judge.within(Step::Field("Source"), |judge| host_path(judge, source, is_read_only));
+        }
+        "volume" => judge.within(Step::Field("Source"), |judge| volume_name(judge, source)),
+        "tmpfs" => {}
+        "image" => judge.within(Step::Field("Source"), |judge| image::reference(judge, source)),
+        kind => judge.within(Step::Field("Type"), |judge| {
+            judge.refuse(format!("{:?} is none of bind, volume, tmpfs and image", super::shown(kind)), None);
+        }),
+    }
+}
+
+/// An entry of `Binds`: `TARGET`, `SOURCE:TARGET` or `SOURCE:TARGET:MODE`, split as the engine does (moby `linux_parser.go`).
+pub(super) fn binds(judge: &mut Judge<'_>, binds: &Json<'_>) {
+    for (index, bind) in binds.list().iter().enumerate() {
+        judge.within(Step::Index(index), |judge| bind_of(judge, bind.text()));
+    }
+}
+
+fn bind_of(judge: &mut Judge<'_>, bind: &str) {
+    let parts: Vec<&str> = bind.split(':').collect();
+    let (source, mode) = match parts.as_slice() {
+        // An anonymous volume.
+        [_] => return,
+        [source, _] => (*source, ""),
+        [source, _, mode] => (*source, *mode),
+        _ => return judge.malformed("expected SOURCE:TARGET[:MODE]".to_owned()),
+    };
+    if source.starts_with('/') {
+        host_path(judge, source, mode.split(',').any(|word| word == "ro"));
+    } else {
+        volume_name(judge, source);
+    }
+    bind_words(judge, mode.split(','));
+}
+
+/// The modes of a bind or a volume.
+pub(super) fn bind_words<'w>(judge: &mut Judge<'_>, words: impl Iterator<Item = &'w str>) {
+    for word in words {
+        match word {
+            "" | "ro" | "rw" | "z" | "Z" | "nocopy" | "copy" | "consistent" | "cached" | "delegated" => {}
+            "nosuid" | "nodev" | "noexec" | "exec" => {}
+            "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared" => propagation(judge, word),
+            word => judge.refuse(format!("the guard does not know the mode {:?}", super::shown(word)), None),
+        }
+    }
+}
+
+/// A path of the host. The engine cleans it before it mounts; a link on the host is followed after that.
+pub(super) fn host_path(judge: &mut Judge<'_>, source: &str, is_read_only: bool) {
+    if !source.starts_with('/') {
+        return judge.refuse("a bind needs an absolute path".to_owned(), None);
+    }
+    let path = clean(source);
+    if judge.allows_path("bind", &path, is_read_only) {
+        return;
+    }
+    let path = super::shown(&path);
+    if judge.allows_path("bind", path, true) {
+        let what = format!("mounts the host path {path} for writing; it is allowed for reading only (:ro)");
+        return judge.refuse(what, Some(format!("bind={path}")));
+    }
+    let what = format!("mounts the host path {path}; use a named volume instead");
+    judge.refuse(what, Some(format!("bind={path}")));
+}
+
+/// A name that is no path for any engine: Podman takes sources that start with a dot for paths of the host.
+pub(super) fn volume_name(judge: &mut Judge<'_>, name: &str) {
+    let mut chars = name.chars();
+    let is_name = chars.next().is_none_or(|c| c.is_ascii_alphanumeric())
+        && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
+    if !is_name {
+        judge.refuse(format!("{:?} is no name of a volume", super::shown(name)), None);
+    }
+}
+
+/// Podman joins these to a line of comma-separated words.
+fn no_separators(judge: &mut Judge<'_>, value: &Json<'_>) {
+    if value.text().contains([',', '"', '\r', '\n']) {
+        judge.refuse("a comma, a quote or a line end can be read as another option".to_owned(), None);
+    }
+}
+
+/// A path within a volume or an image.
+fn subpath(judge: &mut Judge<'_>, value: &Json<'_>) {
+    no_separators(judge, value);
+    let path = value.text();
+    if path.starts_with('/') || path.split('/').any(|part| part == "..") {
+        judge.refuse("a subpath must stay within its volume: relative, and without ..".to_owned(), None);
+    }
+}
+
+pub(super) fn propagation(judge: &mut Judge<'_>, word: &str) {
+    match word {
+        "" | "private" | "rprivate" | "slave" | "rslave" => {}
+        "shared" | "rshared" => judge.unless_allowed("mount-propagation", word, || {
+            format!("{word} makes what the container mounts appear on the host")
+        }),
+        word => judge.refuse(format!("the guard does not know the propagation {:?}", super::shown(word)), None),
+    }
+}
+
+/// Options of a tmpfs, as pairs or single words; those that would make devices and set-user-ID programs work are refused, as the
+/// engine's own defaults are without.
+fn tmpfs(judge: &mut Judge<'_>, options: &Json<'_>) {
+    for (index, option) in options.list().iter().enumerate() {
+        judge.within(Step::Index(index), |judge| match option.list() {
+            [word] => tmpfs_word(judge, word.text()),
+            [name, value] => tmpfs_word(judge, &format!("{}={}", name.text(), value.text())),
+            _ => judge.refuse("expected a word, or a name and a value".to_owned(), None),
+        });
+    }
+}
+
+/// `Tmpfs`: by path, options separated by commas.
+pub(super) fn tmpfs_paths(judge: &mut Judge<'_>, paths: &Json<'_>) {
+    for (path, options) in paths.map() {
+        judge.within(Step::Key(path), |judge| options.text().split(',').for_each(|word| tmpfs_word(judge, word)));
+    }
+}
+
+pub(super) fn tmpfs_word(judge: &mut Judge<'_>, word: &str) {
+    let name = word.split('=').next().unwrap_or_default();
+    let harmless = [
+        "",
+        "rw",
+        "ro",
+        "exec",
+        "noexec",
+        "nosuid",
+        "nodev",
+        "size",
+        "mode",
+        "uid",
+        "gid",
+        "nr_inodes",
+        "nr_blocks",
+        "noatime",
+        "nodiratime",
+        "relatime",
+        "strictatime",
+        "sync",
+        "async",
+        "dirsync",
+        "huge",
+        "private",
+        "rprivate",
+        "slave",
+        "rslave",
+    ];
+    if !harmless.contains(&name) {
+        judge.refuse(format!("the option {:?} of a tmpfs is not among the harmless ones", super::shown(word)), None);
+    }
+}

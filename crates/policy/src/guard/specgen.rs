@@ -1,0 +1,334 @@
+//! Containers in Podman's own words: the body of `POST /libpod/containers/create` (Podman `pkg/specgen.SpecGenerator`).
+//!
+//! What is not listed here must be empty: root file systems, overlays and secrets of the host, hooks, files that Podman writes.
+
+use super::Judge;
+use super::container::HEALTH;
+use super::form::{Field, Form, Step, field, judged};
+use super::host_config::{
+    annotation_allowed, capabilities, cgroup_parent, log_driver, must_be, oom_score, privileged, realtime, runtime,
+    security_option, sysctls, words,
+};
+use super::json::Json;
+use super::mount::{bind_words, host_path, propagation, tmpfs_word, volume_name};
+use super::{allow, image, network};
+
+/// The whole of it.
+pub(super) static CREATE: Form = Form::Parts(&[BASIC, STORAGE, SECURITY, NETWORK, RESOURCES]);
+
+const BASIC: &[Field] = &[
+    field("name", Form::Text),
+    field("entrypoint", Form::Words),
+    field("command", Form::List(&Form::Text)),
+    judged("env_host", Form::Bool, host_env),
+    field("httpproxy", Form::Bool),
+    field("env", Form::Map(&Form::Text)),
+    field("unsetenv", Form::List(&Form::Text)),
+    field("unsetenvall", Form::Bool),
+    field("envMerge", Form::List(&Form::Text)),
+    field("terminal", Form::Bool),
+    field("stdin", Form::Bool),
+    field("labels", Form::Map(&Form::Text)),
+    judged("annotations", Form::Map(&Form::Text), annotations),
+    field("stop_signal", Form::Number),
+    field("stop_timeout", Form::Number),
+    field("timeout", Form::Number),
+    field("log_configuration", Form::Struct(LOG)),
+    judged("raw_image_name", Form::Text, |judge, value| image::reference(judge, value.text())),
+    field("restart_policy", Form::Text),
+    field("restart_tries", Form::Number),
+    judged("oci_runtime", Form::Text, runtime),
+    field("systemd", Form::Text),
+    judged("sdnotifyMode", Form::Text, |judge, value| {
+        must_be(judge, value, &["", "container", "ignore"], "tells the host's systemd")
+    }),
+    judged("pidns", NAMESPACE, |judge, value| namespace(judge, value, "pid")),
+    judged("utsns", NAMESPACE, |judge, value| namespace(judge, value, "uts")),
+    field("hostname", Form::Text),
+    judged("sysctl", Form::Map(&Form::Text), sysctls),
+    field("remove", Form::Bool),
+    field("removeImage", Form::Bool),
+    // Podman's client tells what was typed; it is shown by inspect, and nobody runs it.
+    field("containerCreateCommand", Form::List(&Form::Text)),
+    field("timezone", Form::Text),
+    field("manage_password", Form::Bool),
+    field("passwd_entry", Form::Text),
+    field("group_entry", Form::Text),
+    field("healthconfig", Form::Struct(HEALTH)),
+    field("health_check_on_failure_action", Form::Number),
+    judged("healthLogDestination", Form::Text, |judge, value| {
+        must_be(judge, value, &["", "local", "events_logger"], "names a folder of the host");
+    }),
+    field("healthMaxLogCount", Form::Number),
+    field("healthMaxLogSize", Form::Number),
+];
+
+const LOG: &[Field] = &[
+    judged("driver", Form::Text, log_driver),
+    judged("path", Form::Text, |judge, value| must_be(judge, value, &[""], "names a file of the host")),
+    field("size", Form::Number),
+    judged("options", Form::Map(&Form::Text), |judge, value| {
+        for (name, _) in value.map() {
+            if !matches!(name.as_ref(), "tag" | "max-size") {
+                judge.within(Step::Key(name), |judge| judge.refuse("is neither tag nor max-size".to_owned(), None));
+            }
+        }
+    }),
+];
+
+const NAMESPACE: Form = Form::Struct(&[field("nsmode", Form::Text), field("value", Form::Text)]);
+
+const STORAGE: &[Field] = &[
+    judged("image", Form::Text, |judge, value| image::reference(judge, value.text())),
+    field("image_os", Form::Text),
+    field("image_arch", Form::Text),
+    field("image_variant", Form::Text),
+    field("image_volume_mode", Form::Text),
+    field("init", Form::Bool),
+    judged("mounts", Form::List(&Form::Struct(MOUNT)), mounts),
+    judged("volumes", Form::List(&Form::Struct(VOLUME)), volumes),
+    judged("devices", Form::List(&Form::Struct(DEVICE)), devices),
+    judged("ipcns", NAMESPACE, |judge, value| namespace(judge, value, "ipc")),
+    field("shm_size", Form::Number),
+    field("shm_size_systemd", Form::Number),
+    field("work_dir", Form::Text),
+    field("create_working_dir", Form::Bool),
+    judged("rootfs_propagation", Form::Text, |judge, value| propagation(judge, value.text())),
+    field("volatile", Form::Bool),
+];
+
+/// OCI's mount, which goes to the runtime as it is.
+const MOUNT: &[Field] = &[
+    field("destination", Form::Text),
+    field("type", Form::Text),
+    field("source", Form::Text),
+    field("options", Form::List(&Form::Text)),
+];
+
+const VOLUME: &[Field] = &[
+    field("Name", Form::Text),
+    field("Dest", Form::Text),
+    field("Options", Form::List(&Form::Text)),
+    field("IsAnonymous", Form::Bool),
+];
+
+const DEVICE: &[Field] = &[
+    field("path", Form::Text),
+    field("type", Form::Text),
+    field("major", Form::Number),
+    field("minor", Form::Number),
+    field("fileMode", Form::Number),
+    field("uid", Form::Number),
+    field("gid", Form::Number),
+];
+
+const SECURITY: &[Field] = &[
+    judged("privileged", Form::Bool, privileged),
+    field("user", Form::Text),
+    field("groups", Form::List(&Form::Text)),
+    judged("cap_add", Form::Words, capabilities),
+    field("cap_drop", Form::Words),
+    judged("selinux_opts", Form::List(&Form::Text), |judge, value| {
+        value.list().iter().for_each(|option| security_option(judge, &format!("label={}", option.text())));
+    }),
+    judged("apparmor_profile", Form::Text, |judge, value| profile(judge, "apparmor", value.text())),
+    judged("seccomp_policy", Form::Text, |judge, value| {
+        must_be(judge, value, &["", "default"], "takes the profile from the image")
+    }),
+    judged("seccomp_profile_path", Form::Text, |judge, value| profile(judge, "seccomp", value.text())),
+    field("no_new_privileges", Form::Bool),
+    judged("userns", NAMESPACE, |judge, value| namespace(judge, value, "user")),
+    field("idmappings", Form::Struct(MAPPINGS)),
+    field("read_only_filesystem", Form::Bool),
+    field("read_write_tmpfs", Form::Bool),
+    field("umask", Form::Text),
+    field("mask", Form::List(&Form::Text)),
+];
+
+/// How users are mapped: as on the host, or chosen by Podman; any other mapping must be empty.
+const MAPPINGS: &[Field] = &[
+    field("HostUIDMapping", Form::Bool),
+    field("HostGIDMapping", Form::Bool),
+    field("AutoUserNs", Form::Bool),
+    field("AutoUserNsOpts", Form::Struct(&[field("Size", Form::Number), field("InitialSize", Form::Number)])),
+];
+
+const NETWORK: &[Field] = &[
+    judged("netns", NAMESPACE, |judge, value| namespace(judge, value, "network")),
+    field("portmappings", Form::List(&Form::Struct(PORT))),
+    field("publish_image_ports", Form::Bool),
+    field("expose", Form::Map(&Form::Text)),
+    judged("Networks", Form::Map(&Form::Struct(NETWORK_OPTIONS)), network::endpoints),
+    field("cni_networks", Form::List(&Form::Text)),
+    field("use_image_resolve_conf", Form::Bool),
+    field("dns_server", Form::List(&Form::Text)),
+    field("dns_search", Form::List(&Form::Text)),
+    field("dns_option", Form::List(&Form::Text)),
+    field("use_image_hosts", Form::Bool),
+    field("use_image_hostname", Form::Bool),
+    judged("base_hosts_file", Form::Text, |judge, value| {
+        must_be(judge, value, &["", "image", "none"], "names a file of the host")
+    }),
+    field("hostadd", Form::List(&Form::Text)),
+];
+
+const PORT: &[Field] = &[
+    field("host_ip", Form::Text),
+    field("container_port", Form::Number),
+    field("host_port", Form::Number),
+    field("range", Form::Number),
+    field("protocol", Form::Text),
+];
+
+const NETWORK_OPTIONS: &[Field] = &[
+    field("static_ips", Form::List(&Form::Text)),
+    field("aliases", Form::List(&Form::Text)),
+    field("static_mac", Form::Text),
+    field("interface_name", Form::Text),
+    judged("options", Form::Map(&Form::Text), network::options),
+];
+
+const RESOURCES: &[Field] = &[
+    judged("cgroupns", NAMESPACE, |judge, value| namespace(judge, value, "cgroup")),
+    judged("cgroups_mode", Form::Text, |judge, value| {
+        must_be(judge, value, &["", "default", "enabled"], "runs outside its cgroup")
+    }),
+    judged("cgroup_parent", Form::Text, cgroup_parent),
+    field("resource_limits", Form::Struct(LIMITS)),
+    field(
+        "r_limits",
+        Form::List(&Form::Struct(&[
+            field("type", Form::Text),
+            field("hard", Form::Number),
+            field("soft", Form::Number),
+        ])),
+    ),
+    judged("oom_score_adj", Form::Number, oom_score),
+];
+
+/// OCI's resources; rules for devices, and cgroup files by name, are not among them.
+const LIMITS: &[Field] = &[
+    field(
+        "memory",
+        Form::Struct(&[
+            field("limit", Form::Number),
+            field("reservation", Form::Number),
+            field("swap", Form::Number),
+            field("kernel", Form::Number),
+            field("kernelTCP", Form::Number),
+            field("swappiness", Form::Number),
+            field("disableOOMKiller", Form::Bool),
+        ]),
+    ),
+    field(
+        "cpu",
+        Form::Struct(&[
+            field("shares", Form::Number),
+            field("quota", Form::Number),
+            field("burst", Form::Number),
+            field("period", Form::Number),
+            judged("realtimeRuntime", Form::Number, realtime),
+            judged("realtimePeriod", Form::Number, realtime),
+            field("cpus", Form::Text),
+            field("mems", Form::Text),
+        ]),
+    ),
+    field("pids", Form::Struct(&[field("limit", Form::Number)])),
+    field("blockIO", Form::Struct(&[field("weight", Form::Number)])),
+];
+
+fn host_env(judge: &mut Judge<'_>, value: &Json<'_>) {
+    if *value == Json::Bool(true) {
+        judge.refuse("copies the environment of the engine, secrets too".to_owned(), None);
+    }
+}
+
+/// Podman writes this one itself.
+fn annotations(judge: &mut Judge<'_>, value: &Json<'_>) {
+    for (name, _) in value.map().iter().filter(|(name, _)| name != "io.kubernetes.cri-o.TTY") {
+        annotation_allowed(judge, name);
+    }
+}
+
+/// `{nsmode, value}`: a namespace of its own, the host's, another container's, or that of a file.
+fn namespace(judge: &mut Judge<'_>, value: &Json<'_>, kind: &str) {
+    let text = |key| value.get(key).map(Json::text).unwrap_or_default();
+    let own: &[&str] = match kind {
+        "network" => &["", "default", "private", "bridge", "none", "slirp4netns", "pasta"],
+        "user" => &["", "default", "private", "auto", "keep-id", "nomap", "no-map"],
+        "ipc" => &["", "default", "private", "shareable", "none"],
+        _ => &["", "default", "private"],
+    };
+    match text("nsmode") {
+        "host" => judge.unless_allowed("host-namespace", kind, || format!("shares the host's {kind} namespace")),
+        "container" if matches!(kind, "network" | "pid" | "ipc") => {
+            judge.unless_allowed("container-namespace", kind, || format!("joins another container's {kind} namespace"));
+        }
+        mode if !own.contains(&mode) => {
+            judge.refuse(format!("the guard does not know the mode {:?}", super::shown(mode)), None);
+        }
+        _ if !text("value").is_empty() => judge.refuse("options of a namespace are not judged".to_owned(), None),
+        _ => {}
+    }
+}
+
+fn mounts(judge: &mut Judge<'_>, mounts: &Json<'_>) {
+    for (index, mount) in mounts.list().iter().enumerate() {
+        let text = |key| mount.get(key).map(Json::text).unwrap_or_default();
+        let options: Vec<&str> =
+            mount.get("options").map(Json::list).unwrap_or_default().iter().map(Json::text).collect();
+        judge.within(Step::Index(index), |judge| match text("type") {
+            "bind" => {
+                host_path(judge, text("source"), options.contains(&"ro"));
+                bind_words(judge, options.into_iter().filter(|word| !matches!(*word, "bind" | "rbind")));
+            }
+            // An option could make it a bind: only harmless ones pass.
+            "tmpfs" => options
+                .into_iter()
+                .filter(|word| !matches!(*word, "tmpcopyup" | "notmpcopyup"))
+                .for_each(|word| tmpfs_word(judge, word)),
+            kind => judge.refuse(format!("{:?} is neither bind nor tmpfs", super::shown(kind)), None),
+        });
+    }
+}
+
+fn volumes(judge: &mut Judge<'_>, volumes: &Json<'_>) {
+    for (index, volume) in volumes.list().iter().enumerate() {
+        judge.within(Step::Index(index), |judge| {
+            volume_name(judge, volume.get("Name").map(Json::text).unwrap_or_default());
+            bind_words(judge, volume.get("Options").map(Json::list).unwrap_or_default().iter().map(Json::text));
+        });
+    }
+}
+
+fn devices(judge: &mut Judge<'_>, devices: &Json<'_>) {
+    for (index, device) in devices.list().iter().enumerate() {
+        // `/dev/x:/dev/y:rwm`, as it was typed.
+        let path = device.get("path").map(Json::text).unwrap_or_default().split(':').next().unwrap_or_default();
+        judge.within(Step::Index(index), |judge| super::host_config::device(judge, &allow::clean(path)));
+    }
+}
+
+/// A security profile by name, or by a file of the host.
+fn profile(judge: &mut Judge<'_>, kind: &str, profile: &str) {
+    if !profile.is_empty() {
+        security_option(judge, &format!("{kind}={profile}"));
+    }
+}
+
+/// What `restricted` asks of a container beside what `baseline` refuses.
+pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
+    if !judge.is_restricted() {
+        return;
+    }
+    let user = container.get("user").map(Json::text).unwrap_or_default();
+    if !super::container::is_somebody_else(user) {
+        judge.within(Step::Field("user"), super::container::needs_user);
+    }
+    if !container.get("cap_drop").is_some_and(|drop| words(drop).any(|name| allow::capability(name) == "ALL")) {
+        judge.within(Step::Field("cap_drop"), super::host_config::needs_dropped);
+    }
+    if container.get("no_new_privileges") != Some(&Json::Bool(true)) {
+        judge.within(Step::Field("no_new_privileges"), super::host_config::needs_no_new_privileges);
+    }
+}

@@ -1,0 +1,792 @@
+//! What allowed calls may ask for: one line a fact.
+
+#![allow(clippy::panic, reason = "a failed expectation ends a test")]
+
+use std::sync::Arc;
+
+use cetusguard_policy::guard::{Exception, Guard, Level, Objection};
+use cetusguard_policy::rule::{RuleSet, parse};
+use cetusguard_policy::{Call, Limits, Mode, Permit, Profile, Verdict, decide};
+
+const BASELINE: Level = Level::Baseline;
+const RESTRICTED: Level = Level::Restricted;
+
+fn permit(request: &str, level: Level, allow: &[&str]) -> Permit {
+    let (method, target) = request.split_once(' ').expect("a request line");
+    let allow = allow.iter().map(|text| Exception::read(text).expect(text)).collect();
+    let profile = Profile {
+        name: "default".to_owned(),
+        rules: RuleSet::new(parse("test", "GET,POST,PUT .*").expect("a rule")),
+        limits: Limits::default(),
+        guard: Arc::new(Guard { level, allow }),
+        mode: Mode::Enforce,
+    };
+    match decide(Call::read(method, target).expect(request), &profile) {
+        Verdict::Allow(permit) => permit,
+        Verdict::Deny(denial) => panic!("{request}: {denial}"),
+    }
+}
+
+/// What becomes of a body: what goes on, or the fields and messages that do not.
+fn judge(request: &str, level: Level, allow: &[&str], body: &str) -> Result<String, Objection> {
+    let judged = permit(request, level, allow).judge(Some("application/json"), body.as_bytes())?;
+    Ok(judged.body.unwrap_or_default())
+}
+
+/// The first field that is objected to; `""` where nothing is, `!` where the body is no JSON that all read alike.
+fn field(request: &str, level: Level, allow: &[&str], body: &str) -> String {
+    match judge(request, level, allow, body) {
+        Ok(_) => String::new(),
+        Err(Objection::Findings(findings)) => findings[0].field.clone(),
+        Err(_) => "!".to_owned(),
+    }
+}
+
+fn check(request: &str, rows: &[(&str, &str)]) {
+    for (body, want) in rows {
+        assert_eq!(field(request, BASELINE, &[], body), *want, "{request}: {body}");
+    }
+}
+
+/// A body, the exception that opens it, and one that is near and does not.
+fn check_exceptions(request: &str, rows: &[(&str, &str, &str)]) {
+    for (body, allow, near) in rows {
+        assert_ne!(field(request, BASELINE, &[], body), "", "{body}");
+        assert_eq!(field(request, BASELINE, &[allow], body), "", "{allow}: {body}");
+        assert_ne!(field(request, BASELINE, &[near], body), "", "{near}: {body}");
+    }
+}
+
+const CREATE: &str = "POST /v1.43/containers/create?name=web";
+
+/// A realistic body, as Portainer sends it.
+const ORDINARY: &str = r#"{"Image":"nginx:1.27","Env":["A=b"],"Cmd":null,"Entrypoint":null,"Labels":{"Foo":"1","foo":"2"},"ExposedPorts":{"80/tcp":{}},
+    "Volumes":{"/data":{}},"User":"","WorkingDir":"","MacAddress":"","Hostname":"h","OpenStdin":false,"Tty":true,"StopTimeout":10,
+    "Healthcheck":{"Test":["CMD-SHELL","true"],"Interval":1000000000},
+    "HostConfig":{"RestartPolicy":{"Name":"always","MaximumRetryCount":0},"PublishAllPorts":false,"AutoRemove":false,
+        "PortBindings":{"80/tcp":[{"HostIp":"127.0.0.1","HostPort":"8080"}],"81/tcp":null},"Binds":["data:/data","logs:/logs:ro"],
+        "Mounts":[{"Type":"volume","Source":"x","Target":"/x","VolumeOptions":{"Subpath":"data/logs"}},{"Type":"tmpfs","Target":"/t",
+            "TmpfsOptions":{"SizeBytes":1000,"Mode":448}}],
+        "NetworkMode":"bridge","Privileged":false,"Init":true,"ExtraHosts":["a:1.2.3.4"],"GroupAdd":["100"],"CapAdd":["CAP_NET_RAW"],
+        "CapDrop":["mknod"],"Devices":[],"Sysctls":{"net.ipv4.ip_unprivileged_port_start":"0"},"ShmSize":67108864,"Runtime":"",
+        "SecurityOpt":["no-new-privileges:true"],"Memory":9007199254740993,"LogConfig":{"Type":"json-file","Config":{"max-size":"10m"}},
+        "Tmpfs":{"/run":"rw,size=64m,exec"},"Ulimits":[{"Name":"nofile","Soft":1,"Hard":2}],"IpcMode":"private","ReadonlyRootfs":true},
+    "NetworkingConfig":{"EndpointsConfig":{"shop_default":{"Aliases":["web"],"IPAMConfig":{"IPv4Address":"10.0.0.9"}}}}}"#;
+
+#[test]
+fn ordinary_containers_pass_and_keep_their_digits() {
+    let judged = judge(CREATE, BASELINE, &[], ORDINARY).unwrap_or_else(|objection| panic!("{objection}"));
+    assert!(judged.contains("\"Memory\":9007199254740993"), "{judged}");
+    assert!(judged.contains("\"Labels\":{\"Foo\":\"1\",\"foo\":\"2\"}"), "{judged}");
+    assert!(!judged.contains("\"Cmd\""), "what is null goes no further: {judged}");
+    check(CREATE, &[("{}", ""), ("", ""), (r#"{"Image":"x"}"#, ""), (r#"{"HostConfig":null}"#, "")]);
+}
+
+/// What an inspected container has comes back from clients that make it anew.
+#[test]
+fn a_container_can_be_made_again_from_what_is_inspected() {
+    let host = r#""CgroupnsMode":"private","Cgroup":"","OomScoreAdj":0,"UTSMode":"","UsernsMode":"","PidMode":"","Runtime":"runc","Isolation":"",
+        "ConsoleSize":[0,0],"CpuRealtimePeriod":0,"CpuRealtimeRuntime":0,"DeviceCgroupRules":null,"DeviceRequests":null,"VolumesFrom":null,
+        "MaskedPaths":["/proc/asound","/proc/acpi","/proc/kcore","/proc/keys","/proc/latency_stats","/proc/timer_list","/proc/timer_stats",
+            "/proc/sched_debug","/proc/scsi","/sys/firmware"],"ReadonlyPaths":["/proc/bus","/proc/fs","/proc/irq","/proc/sys","/proc/sysrq-trigger"]"#;
+    check(CREATE, &[(&format!("{{\"Image\":\"x\",\"HostConfig\":{{{host}}}}}"), "")]);
+}
+
+#[test]
+fn what_gives_the_host_away_is_refused() {
+    for (host, want) in [
+        (r#""Privileged":true"#, "Privileged"),
+        (r#""Binds":["/:/host"]"#, "Binds[0]"),
+        (r#""Binds":["a:/a","/etc:/x:ro"]"#, "Binds[1]"),
+        (r#""Binds":["//etc:/x"]"#, "Binds[0]"),
+        (r#""Binds":["./etc:/x"]"#, "Binds[0]"),
+        (r#""Binds":["..:/x"]"#, "Binds[0]"),
+        (r#""Binds":["~/x:/x"]"#, "Binds[0]"),
+        (r#""Binds":["a:/x:rshared"]"#, "Binds[0]"),
+        (r#""Binds":["a:/x:U"]"#, "Binds[0]"),
+        (r#""Binds":["a:b:c:d"]"#, "Binds[0]"),
+        (r#""Mounts":[{"Type":"bind","Source":"/etc","Target":"/x"}]"#, "Mounts[0].Source"),
+        (r#""Mounts":[{"Type":"BIND","Source":"/etc","Target":"/x"}]"#, "Mounts[0].Type"),
+        (r#""Mounts":[{"Source":"/etc","Target":"/x"}]"#, "Mounts[0].Type"),
+        (r#""Mounts":[{"Type":"npipe","Source":"x","Target":"/x"}]"#, "Mounts[0].Type"),
+        (r#""Mounts":[{"Type":"cluster","Source":"x","Target":"/x"}]"#, "Mounts[0].Type"),
+        (r#""Mounts":[{"Type":"volume","Source":"/etc","Target":"/x"}]"#, "Mounts[0].Source"),
+        (r#""Mounts":[{"Type":"volume","Source":"a,type=bind","Target":"/x"}]"#, "Mounts[0].Source"),
+        (r#""Mounts":[{"Type":"tmpfs","Target":"/x,type=bind,source=/"}]"#, "Mounts[0].Target"),
+        (
+            r#""Mounts":[{"Type":"volume","Target":"/x","VolumeOptions":{"DriverConfig":{"Name":"local","Options":{"type":"none","o":"bind","device":"/"}}}}]"#,
+            r#"Mounts[0].VolumeOptions.DriverConfig.Options["type"]"#,
+        ),
+        (
+            r#""Mounts":[{"Type":"volume","Target":"/x","VolumeOptions":{"DriverConfig":{"Name":"nfs"}}}]"#,
+            "Mounts[0].VolumeOptions.DriverConfig.Name",
+        ),
+        (
+            r#""Mounts":[{"Type":"volume","Target":"/x","VolumeOptions":{"Subpath":"../../etc"}}]"#,
+            "Mounts[0].VolumeOptions.Subpath",
+        ),
+        (
+            r#""Mounts":[{"Type":"image","Source":"x","Target":"/x","ImageOptions":{"Subpath":"/etc"}}]"#,
+            "Mounts[0].ImageOptions.Subpath",
+        ),
+        (
+            r#""Mounts":[{"Type":"tmpfs","Target":"/x","TmpfsOptions":{"Options":[["suid"]]}}]"#,
+            "Mounts[0].TmpfsOptions.Options[0]",
+        ),
+        (
+            r#""Mounts":[{"Type":"tmpfs","Target":"/x","TmpfsOptions":{"Options":[[]]}}]"#,
+            "Mounts[0].TmpfsOptions.Options[0]",
+        ),
+        (
+            r#""Mounts":[{"Type":"volume","Target":"/x","BindOptions":{"Propagation":"rshared"}}]"#,
+            "Mounts[0].BindOptions.Propagation",
+        ),
+        (r#""Tmpfs":{"/x":"exec,dev"}"#, r#"Tmpfs["/x"]"#),
+        (r#""VolumesFrom":["other"]"#, "VolumesFrom"),
+        (r#""VolumeDriver":"nfs""#, "VolumeDriver"),
+        (r#""ContainerIDFile":"/etc/passwd""#, "ContainerIDFile"),
+        (r#""CapAdd":["SYS_ADMIN"]"#, "CapAdd"),
+        (r#""CapAdd":["cap_sys_admin"]"#, "CapAdd"),
+        (r#""CapAdd":["ALL"]"#, "CapAdd"),
+        (r#""CapAdd":"SYS_PTRACE""#, "CapAdd"),
+        (r#""Capabilities":["CAP_SYS_ADMIN"]"#, "Capabilities"),
+        (r#""SecurityOpt":["seccomp=unconfined"]"#, "SecurityOpt[0]"),
+        (r#""SecurityOpt":["seccomp:unconfined"]"#, "SecurityOpt[0]"),
+        (r#""SecurityOpt":["seccomp={\"defaultAction\":\"SCMP_ACT_ALLOW\"}"]"#, "SecurityOpt[0]"),
+        (r#""SecurityOpt":["apparmor=unconfined"]"#, "SecurityOpt[0]"),
+        (r#""SecurityOpt":["apparmor=mine"]"#, "SecurityOpt[0]"),
+        (r#""SecurityOpt":["label=disable"]"#, "SecurityOpt[0]"),
+        (r#""SecurityOpt":["label:disable"]"#, "SecurityOpt[0]"),
+        (r#""SecurityOpt":["disable"]"#, "SecurityOpt[0]"),
+        (r#""SecurityOpt":["label=type:spc_t"]"#, "SecurityOpt[0]"),
+        (r#""SecurityOpt":["systempaths=unconfined"]"#, "SecurityOpt[0]"),
+        (r#""SecurityOpt":["writable-cgroups=true"]"#, "SecurityOpt[0]"),
+        (r#""SecurityOpt":["unmask=ALL"]"#, "SecurityOpt[0]"),
+        (r#""MaskedPaths":[]"#, "MaskedPaths"),
+        (r#""ReadonlyPaths":[]"#, "ReadonlyPaths"),
+        (r#""MaskedPaths":["/proc/kcore"]"#, "MaskedPaths"),
+        (r#""NetworkMode":"host""#, "NetworkMode"),
+        (r#""NetworkMode":" HOST ""#, "NetworkMode"),
+        (r#""NetworkMode":"container:db""#, "NetworkMode"),
+        (r#""NetworkMode":"ns:/proc/1/ns/net""#, "NetworkMode"),
+        (r#""PidMode":"host""#, "PidMode"),
+        (r#""PidMode":"container:db""#, "PidMode"),
+        (r#""IpcMode":"host""#, "IpcMode"),
+        (r#""UTSMode":"host""#, "UTSMode"),
+        (r#""UsernsMode":"host""#, "UsernsMode"),
+        (r#""UsernsMode":"keep-id""#, "UsernsMode"),
+        (r#""CgroupnsMode":"host""#, "CgroupnsMode"),
+        (r#""Cgroup":"container:db""#, "Cgroup"),
+        (r#""CgroupParent":"/""#, "CgroupParent"),
+        (
+            r#""Devices":[{"PathOnHost":"/dev/sda","PathInContainer":"/dev/sda","CgroupPermissions":"rwm"}]"#,
+            "Devices[0]",
+        ),
+        (r#""DeviceCgroupRules":["a *:* rwm"]"#, "DeviceCgroupRules[0]"),
+        (r#""DeviceRequests":[{"Driver":"nvidia","Count":-1,"Capabilities":[]}]"#, "DeviceRequests"),
+        (r#""Runtime":"io.containerd.kata.v2""#, "Runtime"),
+        (r#""Runtime":"/bin/sh""#, "Runtime"),
+        (r#""Annotations":{"run.oci.hooks":"x"}"#, r#"Annotations["run.oci.hooks"]"#),
+        (r#""Sysctls":{"kernel.core_pattern":"x"}"#, r#"Sysctls["kernel.core_pattern"]"#),
+        (r#""LogConfig":{"Type":"syslog","Config":{}}"#, "LogConfig.Type"),
+        (r#""StorageOpt":{"overlay2.x":"y"}"#, r#"StorageOpt["overlay2.x"]"#),
+        (r#""OomScoreAdj":-1000"#, "OomScoreAdj"),
+        (r#""CpuRealtimeRuntime":950000"#, "CpuRealtimeRuntime"),
+        (r#""Isolation":"hyperv""#, "Isolation"),
+        (r#""SomethingNew":true"#, "SomethingNew"),
+        (r#""LxcConf":[{"Key":"lxc.x","Value":"y"}]"#, "LxcConf"),
+    ] {
+        let body = format!("{{\"Image\":\"x\",\"HostConfig\":{{{host}}}}}");
+        assert_eq!(field(CREATE, BASELINE, &[], &body), format!("HostConfig.{want}"), "{host}");
+        // The same at the top level, where engines before 27 took it, and unversioned.
+        let top = format!("{{\"Image\":\"x\",{host}}}");
+        // An empty list is no field there: it is dropped, and the engine's own list holds.
+        let top_field = if host.ends_with("[]") { "" } else { want.split(['.', '[']).next().unwrap_or_default() };
+        assert_eq!(field("POST /containers/create", BASELINE, &[], &top), top_field, "{top}");
+    }
+    check(
+        CREATE,
+        &[
+            (r#"{"NetworkingConfig":{"EndpointsConfig":{"host":{}}}}"#, r#"NetworkingConfig.EndpointsConfig["host"]"#),
+            (
+                r#"{"NetworkingConfig":{"EndpointsConfig":{"n":{"DriverOpts":{"com.docker.network.endpoint.sysctls":"x"}}}}}"#,
+                r#"NetworkingConfig.EndpointsConfig["n"].DriverOpts["com.docker.network.endpoint.sysctls"]"#,
+            ),
+        ],
+    );
+}
+
+/// Go reads all of these as something else than a strict reader does, or as something else than each other.
+#[test]
+fn what_engines_read_in_their_own_way_is_refused() {
+    check(
+        CREATE,
+        &[
+            (r#"{"HostConfig":{"Privileged":false,"privileged":true}}"#, "HostConfig.privileged"),
+            (r#"{"HostConfig":{"PRIVILEGED":true}}"#, "HostConfig.PRIVILEGED"),
+            (r#"{"hostconfig":{"Privileged":true}}"#, "hostconfig"),
+            ("{\"Ho\u{17f}tConfig\":{\"Privileged\":true}}", "Ho\u{17f}tConfig"),
+            ("{\"HostConfig\":{\"Networ\u{212a}Mode\":\"host\"}}", "HostConfig.Networ\u{212a}Mode"),
+            (r#"{"HostConfig":{"Privileged":true},"HostConfig":{}}"#, "!"),
+            (r#"{"HostConfig":{"Privileged":true,"Privileged":null}}"#, "!"),
+            (r#"{"HostConfig":{"\u0050rivileged":true}}"#, "HostConfig.Privileged"),
+            (r#"{"HostConfig":{"Privileged":1}}"#, "HostConfig.Privileged"),
+            (r#"{"HostConfig":{"Privileged":"true"}}"#, "HostConfig.Privileged"),
+            (r#"{"HostConfig":{"Binds":"/:/x"}}"#, "HostConfig.Binds"),
+            (r#"{"HostConfig":{"Binds":[null]}}"#, "HostConfig.Binds[0]"),
+            (r#"{"HostConfig":[]}"#, "HostConfig"),
+            (r#"{"HostConfig":{}} {"HostConfig":{"Privileged":true}}"#, "!"),
+            (r#"{"Image":"x"}]"#, "!"),
+            ("{\"Image\":\"\u{0}\"}", "!"),
+        ],
+    );
+    // What is empty and unknown says nothing, and goes no further.
+    assert_eq!(
+        judge(CREATE, BASELINE, &[], r#"{"Image":"x","Later":[],"More":null,"Yet":""}"#).ok().as_deref(),
+        Some(r#"{"Image":"x"}"#)
+    );
+}
+
+#[test]
+fn a_body_that_is_no_object_is_refused() {
+    for body in ["[]", "\"x\"", "1"] {
+        assert!(judge(CREATE, BASELINE, &[], body).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn content_types_are_those_that_the_engine_reads() {
+    let body = r#"{"Image":"x"}"#;
+    let with = |kind: Option<&str>| permit(CREATE, BASELINE, &[]).judge(kind, body.as_bytes()).is_ok();
+    assert!(with(Some("application/json")) && with(Some("Application/JSON; charset=utf-8")) && with(None));
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", ""] {
+        assert!(!with(Some(kind)), "{kind:?}");
+    }
+    // Where the query says it all, a form would say something else.
+    let pull = permit("POST /images/create?fromImage=nginx", BASELINE, &[]);
+    for kind in
+        ["application/x-www-form-urlencoded", "APPLICATION/X-WWW-FORM-URLENCODED; =", "multipart/form-data; boundary=x"]
+    {
+        assert!(pull.judge(Some(kind), b"").is_err(), "{kind}");
+    }
+    assert!(pull.judge(Some("text/plain"), b"").is_ok() && pull.judge(None, b"").is_ok());
+}
+
+#[test]
+fn each_exception_opens_what_it_says() {
+    let host = |host: &str| format!("{{\"HostConfig\":{{{host}}}}}");
+    for (text, allow, near) in [
+        (r#""Privileged":true"#, "privileged", "exec-privileged"),
+        (r#""Binds":["/srv/app/x:/x"]"#, "bind=/srv/app/**", "bind=/srv/app"),
+        (r#""Binds":["/srv/app/../app2:/x"]"#, "bind=/srv/app2", "bind=/srv/app/**"),
+        (r#""Binds":["/srv/app:/x:ro"]"#, "bind=/srv/app:ro", "bind=/srv/ap/**"),
+        (r#""Binds":["/srv/app:/x"]"#, "bind=/srv/app", "bind=/srv/app:ro"),
+        (r#""Mounts":[{"Type":"bind","Source":"/srv","Target":"/x","ReadOnly":true}]"#, "bind=/srv:ro", "bind=/"),
+        (r#""Mounts":[{"Type":"bind","Source":"/srv","Target":"/x"}]"#, "bind=/**", "bind=/**:ro"),
+        (r#""CapAdd":["CAP_NET_ADMIN"]"#, "capability=NET_ADMIN", "capability=NET"),
+        (r#""Devices":[{"PathOnHost":"/dev/dri/card0"}]"#, "device=/dev/dri/**", "device=/dev/dri"),
+        (r#""DeviceCgroupRules":["c 188:* rmw"]"#, "device-cgroup-rule=c 188:* rmw", "device=/dev/**"),
+        (r#""DeviceRequests":[{"Count":-1}]"#, "gpus", "device=/dev/**"),
+        (r#""NetworkMode":"host""#, "host-namespace=network", "host-namespace=pid"),
+        (r#""PidMode":"host""#, "host-namespace=pid", "host-namespace=ipc"),
+        (r#""NetworkMode":"container:vpn""#, "container-namespace=network", "container-namespace=pid"),
+        (r#""SecurityOpt":["seccomp=unconfined"]"#, "security-opt=seccomp=unconfined", "security-opt=apparmor=*"),
+        (r#""Sysctls":{"net.core.somaxconn":"1"}"#, "sysctl=net.core.*", "sysctl=net.ipv4.*"),
+        (r#""Runtime":"runsc""#, "runtime=runsc", "runtime=kata"),
+        (r#""LogConfig":{"Type":"syslog"}"#, "log-driver=syslog", "log-driver=gelf"),
+        (r#""VolumesFrom":["x"]"#, "volumes-from", "bind=/**"),
+        (r#""VolumeDriver":"nfs""#, "volume-driver=nfs", "volume-option=nfs=x"),
+        (
+            r#""Mounts":[{"Type":"volume","Target":"/x","VolumeOptions":{"DriverConfig":{"Options":{"o":"addr=1"}}}}]"#,
+            "volume-option=o=addr=*",
+            "volume-option=device=*",
+        ),
+        (r#""MaskedPaths":[]"#, "masked-paths", "security-opt=*"),
+        (r#""CgroupParent":"/x""#, "cgroup-parent=/x", "cgroup-parent=/y"),
+        (r#""Annotations":{"a":"b"}"#, "annotation=a", "annotation=b"),
+        (r#""OomScoreAdj":-5"#, "oom-score", "realtime"),
+        (r#""CpuRealtimePeriod":5"#, "realtime", "oom-score"),
+        (r#""StorageOpt":{"a":"b"}"#, "storage-opt=a", "storage-opt=b"),
+        (
+            r#""Mounts":[{"Type":"volume","Target":"/x","BindOptions":{"Propagation":"shared"}}]"#,
+            "mount-propagation",
+            "bind=/**",
+        ),
+    ] {
+        check_exceptions(CREATE, &[(&host(text), allow, near)]);
+    }
+}
+
+#[test]
+fn images_and_registries_can_be_named() {
+    let body = |image: &str| format!("{{\"Image\":\"{image}\"}}");
+    for (allow, image, want) in [
+        (&["image=ghcr.io/me/*"][..], "ghcr.io/me/app:1", ""),
+        (&["image=ghcr.io/me/*"], "ghcr.io/you/app:1", "Image"),
+        (&["image=ghcr.io/me/*"], "evil.io/ghcr.io/me/app", "Image"),
+        (&["registry=ghcr.io"], "ghcr.io/me/app", ""),
+        (&["registry=ghcr.io"], "nginx", "Image"),
+        (&["registry=docker.io"], "nginx", ""),
+        (&["registry=ghcr.io", "registry=docker.io"], "nginx", ""),
+        (&[], "nginx", ""),
+    ] {
+        assert_eq!(field(CREATE, BASELINE, allow, &body(image)), want, "{allow:?} {image}");
+        let pull = format!("POST /images/create?fromImage={image}&tag=1");
+        assert_eq!(field(&pull, BASELINE, allow, "").is_empty(), want.is_empty(), "{allow:?} {pull}");
+    }
+    for request in ["POST /build?t=x", "POST /images/load"] {
+        assert_eq!(field(request, BASELINE, &[], ""), "", "{request}");
+        assert!(judge(request, BASELINE, &["image=x"], "").is_err(), "{request}");
+    }
+    assert_eq!(field("POST /auth", BASELINE, &["registry=ghcr.io"], r#"{"serveraddress":"https://ghcr.io/v2/"}"#), "");
+    assert_eq!(
+        field("POST /auth", BASELINE, &["registry=ghcr.io"], r#"{"serveraddress":"10.0.0.1"}"#),
+        "serveraddress"
+    );
+}
+
+#[test]
+fn commands_in_containers() {
+    let request = "POST /v1.43/containers/web/exec";
+    check(
+        request,
+        &[
+            (
+                r#"{"AttachStdin":true,"AttachStdout":true,"Tty":true,"Cmd":["sh"],"Env":["A=b"],"User":"root","WorkingDir":"/","DetachKeys":"","ConsoleSize":[1,2]}"#,
+                "",
+            ),
+            (r#"{"Privileged":false,"Cmd":["sh"]}"#, ""),
+            (r#"{"Privileged":true,"Cmd":["sh"]}"#, "Privileged"),
+            (r#"{"privileged":true,"Cmd":["sh"]}"#, "privileged"),
+            (r#"{"Cmd":42}"#, "Cmd"),
+            (r#"{"Cmd":{}}"#, "Cmd"),
+        ],
+    );
+    check_exceptions(request, &[(r#"{"Privileged":true}"#, "exec-privileged", "privileged")]);
+    for (user, want) in [
+        ("1000", ""),
+        ("1000:0", ""),
+        ("0", "User"),
+        ("000:1", "User"),
+        ("root", "User"),
+        ("", "User"),
+        ("+0", "User"),
+        ("app", "User"),
+    ] {
+        assert_eq!(field(request, RESTRICTED, &[], &format!("{{\"User\":\"{user}\"}}")), want, "{user}");
+    }
+    // Whoever starts a command need not be who made it.
+    let start = |allow: &[&str], level| permit("POST /v1.43/exec/abc/start", level, allow);
+    assert_eq!(start(&[], BASELINE).stored_exec().as_deref(), Some("/v1.43/exec/abc/json"));
+    let stored = |privileged: bool, user: &str| {
+        format!("{{\"ID\":\"abc\",\"ProcessConfig\":{{\"privileged\":{privileged},\"user\":\"{user}\"}}}}")
+    };
+    for (privileged, user, allow, level, want) in [
+        (false, "", &[][..], BASELINE, true),
+        (true, "", &[], BASELINE, false),
+        (true, "", &["exec-privileged"], BASELINE, true),
+        (false, "", &[], RESTRICTED, false),
+        (false, "1000", &[], RESTRICTED, true),
+    ] {
+        let judged = start(allow, level).judge_stored_exec(stored(privileged, user).as_bytes());
+        assert_eq!(judged.is_ok(), want, "{privileged} {user} {allow:?}");
+    }
+    check(
+        "POST /exec/abc/start",
+        &[(r#"{"Detach":false,"Tty":true}"#, ""), ("{}", ""), ("", ""), (r#"{"Privileged":true}"#, "Privileged")],
+    );
+    assert_eq!(permit("POST /exec/abc/resize?h=1", BASELINE, &[]).stored_exec(), None);
+}
+
+#[test]
+fn starts_and_updates() {
+    check("POST /containers/web/start", &[("", ""), ("{}", ""), (" null ", "")]);
+    // Engines of 2023 and before took a whole HostConfig there.
+    assert!(judge("POST /containers/web/start", BASELINE, &[], r#"{"Binds":["/:/host"]}"#).is_err());
+    assert_eq!(judge("POST /containers/web/start", BASELINE, &[], "{}").ok().as_deref(), Some(""));
+    assert_eq!(
+        field("POST /containers/web/start?checkpoint=a&checkpoint-dir=/etc", BASELINE, &[], ""),
+        "?checkpoint-dir"
+    );
+    check(
+        "POST /containers/web/update",
+        &[
+            (
+                r#"{"Memory":1,"NanoCpus":5,"RestartPolicy":{"Name":"no"},"BlkioWeight":0,"Devices":[],"CgroupParent":""}"#,
+                "",
+            ),
+            (r#"{"Devices":[{"PathOnHost":"/dev/sda"}]}"#, "Devices[0]"),
+            (r#"{"DeviceCgroupRules":["a *:* rwm"]}"#, "DeviceCgroupRules[0]"),
+            (r#"{"CgroupParent":"/"}"#, "CgroupParent"),
+            (r#"{"Privileged":true}"#, "Privileged"),
+        ],
+    );
+}
+
+#[test]
+fn volumes() {
+    for request in ["POST /volumes/create", "POST /v4.0.0/libpod/volumes/create"] {
+        let options = if request.contains("libpod") { "Options" } else { "DriverOpts" };
+        for (fields, want) in [
+            ("", ""),
+            ("\"Driver\":\"local\"", ""),
+            ("\"OPT\":{}", ""),
+            ("\"OPT\":{\"size\":\"1g\"}", ""),
+            ("\"OPT\":{\"type\":\"none\",\"o\":\"bind\",\"device\":\"/\"}", "OPT[\"type\"]"),
+            ("\"OPT\":{\"type\":\"ext4\",\"device\":\"/dev/sda1\"}", "OPT[\"type\"]"),
+            ("\"OPT\":{\"o\":\"rbind,rw\"}", "OPT[\"o\"]"),
+            ("\"Driver\":\"nfs\"", "Driver"),
+            ("\"driver\":\"nfs\"", "driver"),
+            ("\"ClusterVolumeSpec\":{\"Group\":\"x\"}", "ClusterVolumeSpec"),
+        ] {
+            let fields = fields.replace("OPT", options);
+            let body = format!("{{\"Name\":\"v\"{}{fields}}}", if fields.is_empty() { "" } else { "," });
+            assert_eq!(field(request, BASELINE, &[], &body), want.replace("OPT", options), "{request} {body}");
+        }
+    }
+    check_exceptions(
+        "POST /volumes/create",
+        &[
+            (r#"{"Driver":"nfs"}"#, "volume-driver=nfs", "volume-driver=nf"),
+            (r#"{"DriverOpts":{"type":"nfs"}}"#, "volume-option=type=nfs", "volume-option=type=none"),
+        ],
+    );
+}
+
+#[test]
+fn networks() {
+    check(
+        "POST /networks/create",
+        &[
+            (
+                r#"{"Name":"n","Driver":"bridge","CheckDuplicate":true,"IPAM":{"Driver":"default","Config":[{"Subnet":"10.0.0.0/24","Gateway":"10.0.0.1"}]},"Options":{"com.docker.network.driver.mtu":"1400"},"Labels":{"a":"b"},"Internal":true,"EnableIPv6":false,"Attachable":false,"Ingress":false,"ConfigOnly":false,"ConfigFrom":{"Network":""},"Scope":""}"#,
+                "",
+            ),
+            (r#"{"Name":"n","Driver":"macvlan"}"#, "Driver"),
+            (r#"{"Name":"n","Driver":"host"}"#, "Driver"),
+            (r#"{"Name":"n","Options":{"parent":"eth0"}}"#, r#"Options["parent"]"#),
+            (
+                r#"{"Name":"n","Options":{"com.docker.network.bridge.name":"docker0"}}"#,
+                r#"Options["com.docker.network.bridge.name"]"#,
+            ),
+            (r#"{"Name":"n","ConfigFrom":{"Network":"x"}}"#, "ConfigFrom.Network"),
+            (r#"{"Name":"n","IPAM":{"Driver":"x"}}"#, "IPAM.Driver"),
+        ],
+    );
+    check_exceptions(
+        "POST /networks/create",
+        &[
+            (r#"{"Driver":"macvlan"}"#, "network-driver=macvlan", "network-driver=ipvlan"),
+            (r#"{"Options":{"parent":"eth0"}}"#, "network-option=parent=eth0", "network-option=parent=eth1"),
+        ],
+    );
+    check(
+        "POST /networks/n/connect",
+        &[
+            (r#"{"Container":"c","EndpointConfig":{"Aliases":["a"],"IPAMConfig":{"IPv4Address":"10.0.0.9"}}}"#, ""),
+            (r#"{"Container":"c","EndpointConfig":{"DriverOpts":{"x":"y"}}}"#, r#"EndpointConfig.DriverOpts["x"]"#),
+        ],
+    );
+    check("POST /networks/n/disconnect", &[(r#"{"Container":"c","Force":true}"#, "")]);
+}
+
+#[test]
+fn images_and_builds() {
+    for (query, want) in [
+        ("fromImage=nginx&tag=1", ""),
+        ("fromImage=nginx&platform=linux%2Famd64", ""),
+        ("fromSrc=-&repo=x&changes=CMD+x&changes=USER+y&message=m", ""),
+        ("fromSrc=http%3A%2F%2F169.254.169.254%2F&repo=x", "?fromSrc"),
+        ("fromSrc=/etc/passwd", "?fromSrc"),
+        ("fromImage=a&fromImage=b", "?fromImage"),
+        ("FromImage=a", "?FromImage"),
+        ("fromimage=a", "?fromimage"),
+        ("from\u{17f}rc=x", "?from\u{17f}rc"),
+    ] {
+        assert_eq!(field(&format!("POST /images/create?{query}"), BASELINE, &[], ""), want, "{query}");
+    }
+    for (query, want) in [
+        (
+            "t=x&t=y&dockerfile=Dockerfile&rm=1&buildargs=%7B%22A%22%3A%22b%22%7D&labels=%7B%7D&cachefrom=%5B%5D&version=2&session=s&buildid=b",
+            "",
+        ),
+        ("networkmode=default&shmsize=0&cpushares=0&ulimits=null&target=&extrahosts=a%3A1.2.3.4", ""),
+        ("remote=client-session&version=2", ""),
+        ("outputs=%5B%7B%22Type%22%3A%22moby%22%2C%22Attrs%22%3A%7B%7D%7D%5D", ""),
+        ("networkmode=host", "?networkmode"),
+        ("networkmode=HOST", "?networkmode"),
+        ("networkmode=container:x", "?networkmode"),
+        ("remote=http%3A%2F%2Fx%2F", "?remote"),
+        ("remote=git%3A%2F%2Fx", "?remote"),
+        ("networkmode=host&remote=client-session", "?networkmode"),
+        ("securityopt=seccomp%3Dunconfined", "?securityopt"),
+        ("cgroupparent=%2F", "?cgroupparent"),
+        ("buildargs=%7B%22BUILDKIT_SYNTAX%22%3A%22evil%22%7D", "?buildargs[\"BUILDKIT_SYNTAX\"]"),
+        ("buildargs=%7B%22A%22%3A1%2C%22A%22%3A2%7D", "?buildargs"),
+        ("outputs=%5B%7B%22Type%22%3A%22registry%22%7D%5D", "?outputs[0].Type"),
+        ("outputs=%5B%7B%22type%22%3A%22registry%22%7D%5D", "?outputs[0].type"),
+        (
+            "outputs=%5B%7B%22Type%22%3A%22image%22%2C%22Attrs%22%3A%7B%22push%22%3A%22true%22%7D%7D%5D",
+            "?outputs[0].Type",
+        ),
+        ("dockerfile=%2Fetc%2Fpasswd", "?dockerfile"),
+        ("dockerfile=..%2Fx", "?dockerfile"),
+        // Podman's own.
+        ("volume=%2F%3A%2Fhost", "?volume"),
+        ("addcaps=all", "?addcaps"),
+        ("devices=%5B%5D", "?devices"),
+        ("nsoptions=%5B%5D", "?nsoptions"),
+        ("Volume=%2F%3A%2Fhost", "?Volume"),
+    ] {
+        assert_eq!(field(&format!("POST /v1.43/build?{query}"), BASELINE, &[], ""), want, "{query}");
+    }
+    let allowed = |query: &str, allow: &str| field(&format!("POST /build?{query}"), BASELINE, &[allow], "");
+    assert_eq!(allowed("networkmode=host", "host-namespace=network"), "");
+    assert_eq!(allowed("remote=https%3A%2F%2Fme%2Fx.git", "build-remote=https://me/*"), "");
+    assert_ne!(allowed("remote=https%3A%2F%2Fmeevil%2Fx.git", "build-remote=https://me/*"), "");
+    assert_eq!(
+        allowed(
+            "buildargs=%7B%22BUILDKIT_SYNTAX%22%3A%22docker%2Fdockerfile%3A1%22%7D",
+            "build-frontend=docker/dockerfile:*"
+        ),
+        ""
+    );
+    check(
+        "POST /commit?container=c&repo=r&tag=t&pause=1&changes=CMD+x",
+        &[
+            (r#"{"Env":["A=b"],"Cmd":["x"],"ExposedPorts":{"80/tcp":{}}}"#, ""),
+            ("", ""),
+            (r#"{"HostConfig":{"Privileged":true}}"#, "HostConfig"),
+        ],
+    );
+}
+
+#[test]
+fn clusters() {
+    check(
+        "POST /nodes/n/update?version=3",
+        &[
+            (r#"{"Role":"worker","Availability":"drain","Labels":{"a":"b"},"Name":"n"}"#, ""),
+            (r#"{"Role":"manager"}"#, "Role"),
+            (r#"{"Role":"Manager"}"#, "Role"),
+            (r#"{"Role":"manager","Role":null}"#, "!"),
+            (r#"{"Role":42}"#, "Role"),
+        ],
+    );
+    for request in ["POST /secrets/create", "POST /configs/create"] {
+        check(
+            request,
+            &[
+                (r#"{"Name":"s","Data":"eA==","Labels":{}}"#, ""),
+                (r#"{"Name":"s","Driver":{"Name":"x"}}"#, "Driver"),
+                (r#"{"Name":"s","Templating":{"Name":"golang"}}"#, "Templating"),
+            ],
+        );
+    }
+}
+
+#[test]
+fn restricted_containers_are_nobody_and_can_nothing() {
+    let body = |user: &str, host: &str| format!("{{\"Image\":\"x\",\"User\":\"{user}\",\"HostConfig\":{{{host}}}}}");
+    let good = r#""CapDrop":["ALL"],"SecurityOpt":["no-new-privileges"]"#;
+    for (user, host, want) in [
+        ("1000", good, ""),
+        ("1000:1000", good, ""),
+        ("1000", r#""CapDrop":["all"],"CapAdd":["NET_BIND_SERVICE"],"SecurityOpt":["no-new-privileges:true"]"#, ""),
+        ("0", good, "User"),
+        ("00", good, "User"),
+        ("", good, "User"),
+        (" root ", good, "User"),
+        ("app", good, "User"),
+        ("1000", r#""SecurityOpt":["no-new-privileges"]"#, "HostConfig.CapDrop"),
+        ("1000", r#""CapDrop":["NET_RAW"],"SecurityOpt":["no-new-privileges"]"#, "HostConfig.CapDrop"),
+        ("1000", r#""CapDrop":["ALL"]"#, "HostConfig.SecurityOpt"),
+        (
+            "1000",
+            r#""CapDrop":["ALL"],"SecurityOpt":["no-new-privileges","no-new-privileges=false"]"#,
+            "HostConfig.SecurityOpt",
+        ),
+        ("1000", r#""CapDrop":["ALL"],"CapAdd":["CHOWN"],"SecurityOpt":["no-new-privileges"]"#, "HostConfig.CapAdd"),
+    ] {
+        assert_eq!(field(CREATE, RESTRICTED, &[], &body(user, host)), want, "{user} {host}");
+    }
+    assert_eq!(field(CREATE, RESTRICTED, &[], "{}"), "User");
+}
+
+#[test]
+fn a_refusal_teaches() {
+    let body = r#"{"Env":["PASSWORD=hunter2"],"HostConfig":{"Binds":["/etc:/x"],"Privileged":true}}"#;
+    let Err(objection) = judge(CREATE, BASELINE, &[], body) else { panic!("it passed") };
+    let text = objection.to_string();
+    assert_eq!(
+        text,
+        "HostConfig.Binds[0]: mounts the host path /etc; use a named volume instead; allow it with guard-allow bind=/etc | \
+         HostConfig.Privileged: gives the container every right on the host; allow it with guard-allow privileged"
+    );
+    // As many as anybody reads.
+    let many = format!("{{\"HostConfig\":{{\"Binds\":[{}\"/z:/z\"]}}}}", "\"/a:/a\",".repeat(500));
+    let Err(objection) = judge(CREATE, BASELINE, &[], &many) else { panic!("it passed") };
+    assert!(objection.to_string().ends_with(" more") && objection.to_string().len() < 2000, "{objection}");
+}
+
+#[test]
+fn what_is_judged_is_what_is_sent() {
+    let judged = permit("POST /v1.43/containers/create?name=a%2Fb&platform=", BASELINE, &[])
+        .judge(Some("application/json"), b"{\"Image\" : \"x\" }")
+        .expect("harmless");
+    assert_eq!(judged.call.target(), "/v1.43/containers/create?name=a%2Fb&platform=");
+    assert_eq!(judged.body.as_deref(), Some("{\"Image\":\"x\"}"));
+    // docker-modem sends the fields of the body along; engines ignore them, and do not get them.
+    let judged = permit("POST /containers/create?Hostname=x&HostConfig=y&name=z", BASELINE, &[])
+        .judge(None, b"null")
+        .expect("harmless");
+    assert_eq!((judged.call.target().as_str(), judged.body.as_deref()), ("/containers/create?name=z", Some("{}")));
+    for query in ["Name=a", "name=a&name=b", "NAME=a&name=b"] {
+        assert!(judge(&format!("POST /containers/create?{query}"), BASELINE, &[], "{}").is_err(), "{query}");
+    }
+    let judged = permit("POST /build?t=a+b&t=c%26remote%3Dhttp", BASELINE, &[]).judge(None, b"").expect("harmless");
+    assert_eq!(judged.call.target(), "/build?t=a%20b&t=c%26remote%3Dhttp");
+    assert_eq!(judged.body, None);
+}
+
+#[test]
+fn podman_pulls_from_registries_only() {
+    for (reference, want) in [
+        ("busybox", ""),
+        ("quay.io/a/b:1", ""),
+        ("localhost:5000/a", ""),
+        ("docker%3A%2F%2Fquay.io%2Fa", ""),
+        ("dir%3A%2Fetc", "?reference"),
+        ("docker-archive%3A%2Fetc%2Fpasswd", "?reference"),
+        ("oci%3Ax", "?reference"),
+        ("docker%3A%2F%2Fdir%3A%2Fetc", "?reference"),
+        ("%2Fetc%2Fpasswd", "?reference"),
+    ] {
+        assert_eq!(
+            field(&format!("POST /v4.0.0/libpod/images/pull?reference={reference}&policy=always"), BASELINE, &[], ""),
+            want,
+            "{reference}"
+        );
+    }
+}
+
+const LIBPOD_CREATE: &str = "POST /v4.3.1/libpod/containers/create";
+
+/// What `podman --remote create` sends, with ports, volumes, limits, a user and a health check.
+const PODMAN: &str = r#""name":"c2","command":["echo","hello"],"httpproxy":true,"env":{"A":"b"},"labels":{"a":"b"},"annotations":{"io.kubernetes.cri-o.TTY":"false"},
+    "stop_timeout":10,"log_configuration":{},"raw_image_name":"busybox","restart_policy":"always","systemd":"true","sdnotifyMode":"container","pidns":{},"utsns":{},
+    "hostname":"h","sysctl":{"net.ipv4.ip_unprivileged_port_start":"0"},"containerCreateCommand":["podman","create"],"init_container_type":"","manage_password":true,
+    "image":"busybox","image_volume_mode":"anonymous","mounts":[{"destination":"/t","type":"tmpfs","source":"tmpfs","options":["rw","rprivate","nosuid","nodev","tmpcopyup"]}],
+    "volumes":[{"Name":"data","Dest":"/data","Options":null,"IsAnonymous":false}],"ipcns":{},"user":"1000","cap_drop":["ALL"],"seccomp_policy":"default","no_new_privileges":true,
+    "userns":{},"idmappings":{"HostUIDMapping":true,"HostGIDMapping":true,"UIDMap":null,"GIDMap":null,"AutoUserNs":false,
+        "AutoUserNsOpts":{"Size":0,"InitialSize":0,"PasswdFile":"","GroupFile":"","AdditionalUIDMappings":null,"AdditionalGIDMappings":null}},
+    "read_only_filesystem":true,"umask":"0022","cgroupns":{},"cgroups_mode":"enabled","netns":{"nsmode":"bridge"},
+    "portmappings":[{"host_ip":"","container_port":80,"host_port":8080,"range":1,"protocol":""}],"Networks":{},"use_image_hosts":false,"hostadd":["x:1.2.3.4"],
+    "resource_limits":{"memory":{"limit":67108864,"swap":134217728},"cpu":{"quota":100000,"period":100000},"pids":{"limit":5}},
+    "r_limits":[{"type":"nofile","hard":6,"soft":5}],"healthconfig":{"Test":["CMD-SHELL","true"],"Interval":30000000000,"Timeout":30000000000,"Retries":3}"#;
+
+#[test]
+fn ordinary_containers_of_podman_pass() {
+    assert_eq!(field(LIBPOD_CREATE, BASELINE, &[], &format!("{{{PODMAN}}}")), "");
+    assert_eq!(field(LIBPOD_CREATE, RESTRICTED, &[], &format!("{{{PODMAN}}}")), "");
+}
+
+#[test]
+fn what_gives_podmans_host_away_is_refused() {
+    for (more, want) in [
+        (r#""privileged":true"#, "privileged"),
+        (r#""rootfs":"/""#, "rootfs"),
+        (r#""rootfs_overlay":true"#, "rootfs_overlay"),
+        (r#""pidns":{"nsmode":"host"}"#, "pidns"),
+        (r#""ipcns":{"nsmode":"host"}"#, "ipcns"),
+        (r#""utsns":{"nsmode":"host"}"#, "utsns"),
+        (r#""userns":{"nsmode":"host"}"#, "userns"),
+        (r#""cgroupns":{"nsmode":"host"}"#, "cgroupns"),
+        (r#""netns":{"nsmode":"host"}"#, "netns"),
+        (r#""netns":{"nsmode":"path","value":"/proc/1/ns/net"}"#, "netns"),
+        (r#""netns":{"nsmode":"container","value":"x"}"#, "netns"),
+        (r#""netns":{"nsmode":"slirp4netns","value":"allow_host_loopback=true"}"#, "netns"),
+        (r#""pidns":{"nsmode":"pod"}"#, "pidns"),
+        (r#""pod":"x""#, "pod"),
+        (r#""mounts":[{"destination":"/x","type":"bind","source":"/etc"}]"#, "mounts[0]"),
+        (r#""mounts":[{"destination":"/x","type":"none","source":"/etc","options":["rbind"]}]"#, "mounts[0]"),
+        (r#""mounts":[{"destination":"/x","type":"tmpfs","source":"/etc","options":["rbind"]}]"#, "mounts[0]"),
+        (r#""mounts":[{"destination":"/x","type":"cgroup","source":"cgroup"}]"#, "mounts[0]"),
+        (r#""volumes":[{"Name":"/etc","Dest":"/x"}]"#, "volumes[0]"),
+        (r#""volumes":[{"Name":"a","Dest":"/x","Options":["upperdir=/etc"]}]"#, "volumes[0]"),
+        (r#""overlay_volumes":[{"source":"/etc","destination":"/x"}]"#, "overlay_volumes"),
+        (r#""volumes_from":["x"]"#, "volumes_from"),
+        (r#""devices":[{"path":"/dev/sda:/dev/x:rwm"}]"#, "devices[0]"),
+        (r#""device_cgroup_rule":[{"allow":true}]"#, "device_cgroup_rule"),
+        (r#""host_device_list":[{"path":"/dev/sda"}]"#, "host_device_list"),
+        (r#""cap_add":["SYS_ADMIN"]"#, "cap_add"),
+        (r#""seccomp_profile_path":"unconfined""#, "seccomp_profile_path"),
+        (r#""seccomp_policy":"image""#, "seccomp_policy"),
+        (r#""apparmor_profile":"unconfined""#, "apparmor_profile"),
+        (r#""selinux_opts":["disable"]"#, "selinux_opts"),
+        (r#""label_nested":true"#, "label_nested"),
+        (r#""unmask":["ALL"]"#, "unmask"),
+        (r#""procfs_opts":["hidepid=0"]"#, "procfs_opts"),
+        (r#""oci_runtime":"/bin/sh""#, "oci_runtime"),
+        (r#""init_path":"/bin/sh""#, "init_path"),
+        (r#""conmon_pid_file":"/etc/x""#, "conmon_pid_file"),
+        (r#""sdnotifyMode":"conmon""#, "sdnotifyMode"),
+        (r#""env_host":true"#, "env_host"),
+        (r#""secrets":[{"Source":"x"}]"#, "secrets"),
+        (r#""secret_env":{"A":"x"}"#, "secret_env"),
+        (r#""hostusers":["root"]"#, "hostusers"),
+        (r#""log_configuration":{"driver":"k8s-file","path":"/etc/x"}"#, "log_configuration.path"),
+        (
+            r#""annotations":{"io.podman.annotations.cid-file":"/etc/passwd"}"#,
+            r#"annotations["io.podman.annotations.cid-file"]"#,
+        ),
+        (r#""annotations":{"run.oci.hooks.stdout":"/x"}"#, r#"annotations["run.oci.hooks.stdout"]"#),
+        (r#""base_hosts_file":"/etc/shadow""#, "base_hosts_file"),
+        (r#""network_options":{"slirp4netns":["x"]}"#, "network_options"),
+        (r#""cgroup_parent":"/x""#, "cgroup_parent"),
+        (r#""cgroups_mode":"disabled""#, "cgroups_mode"),
+        (r#""resource_limits":{"devices":[{"allow":true,"access":"rwm"}]}"#, "resource_limits.devices"),
+        (r#""resource_limits":{"unified":{"x":"y"}}"#, "resource_limits.unified"),
+        (r#""unified":{"x":"y"}"#, "unified"),
+        (r#""rootfs_propagation":"shared""#, "rootfs_propagation"),
+        (r#""chroot_directories":["/x"]"#, "chroot_directories"),
+        (r#""healthLogDestination":"/etc""#, "healthLogDestination"),
+        (r#""idmappings":{"UIDMap":[{"container_id":0,"host_id":0,"size":1}]}"#, "idmappings.UIDMap"),
+        (r#""idmappings":{"AutoUserNsOpts":{"PasswdFile":"/etc/shadow"}}"#, "idmappings.AutoUserNsOpts.PasswdFile"),
+        (r#""sysctl":{"kernel.core_pattern":"x"}"#, r#"sysctl["kernel.core_pattern"]"#),
+        (r#""oom_score_adj":-1"#, "oom_score_adj"),
+        // Docker's words are none of Podman's, and Podman takes keys in any case.
+        (r#""HostConfig":{"Privileged":true}"#, "HostConfig"),
+        (r#""Privileged":true"#, "Privileged"),
+        (r#""netns":{"NSMode":"host"}"#, "netns.NSMode"),
+    ] {
+        let body = format!("{{\"image\":\"x\",{more}}}");
+        assert_eq!(field(LIBPOD_CREATE, BASELINE, &[], &body), want, "{body}");
+    }
+    for (body, allow, near) in [
+        (r#"{"privileged":true}"#, "privileged", "exec-privileged"),
+        (
+            r#"{"mounts":[{"destination":"/x","type":"bind","source":"/srv/x","options":["rbind","ro"]}]}"#,
+            "bind=/srv/**:ro",
+            "bind=/srv",
+        ),
+        (r#"{"netns":{"nsmode":"host"}}"#, "host-namespace=network", "host-namespace=pid"),
+        (r#"{"devices":[{"path":"/dev/fuse"}]}"#, "device=/dev/fuse", "device=/dev"),
+        (
+            r#"{"seccomp_profile_path":"unconfined"}"#,
+            "security-opt=seccomp=unconfined",
+            "security-opt=apparmor=unconfined",
+        ),
+        (r#"{"annotations":{"a":"b"}}"#, "annotation=a", "annotation=b"),
+    ] {
+        check_exceptions(LIBPOD_CREATE, &[(body, allow, near)]);
+    }
+    for (more, want) in [
+        (r#""user":"0","cap_drop":["ALL"],"no_new_privileges":true"#, "user"),
+        (r#""user":"1","cap_drop":["NET_RAW"],"no_new_privileges":true"#, "cap_drop"),
+        (r#""user":"1","cap_drop":["ALL"],"no_new_privileges":false"#, "no_new_privileges"),
+        (r#""user":"1","cap_drop":["ALL"]"#, "no_new_privileges"),
+    ] {
+        assert_eq!(field(LIBPOD_CREATE, RESTRICTED, &[], &format!("{{{more}}}")), want, "{more}");
+    }
+}
