@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cetusguard_bench::rule_sets;
 use cetusguard_policy::rule::{BUILT_IN, Expressions, RuleSet, parse_sharing};
-use cetusguard_policy::{Call, Limits, Mode, Profile, decide};
+use cetusguard_policy::{Call, Limits, Mode, Profile, Verdict, decide};
 use divan::{Bencher, black_box};
 
 fn main() {
@@ -45,6 +45,23 @@ fn decide_one_call_with_700_rules(bencher: Bencher<'_, '_>, path: &str) {
 #[divan::bench(args = ["/_ping", "/v1.43/containers/json?all=1", "/v1.43//containers/./%77eb/json?filters=%7B%22a%22%7D"])]
 fn read_a_call(target: &str) -> Call {
     Call::read("GET", black_box(target)).expect("plain")
+}
+
+/// A body of 4 KB, as Compose sends it.
+#[divan::bench]
+fn judge_a_container(bencher: Bencher<'_, '_>) {
+    let env: Vec<_> = (0..60).map(|at| format!("\"VARIABLE_{at}=some value of {at}\"")).collect();
+    let labels: Vec<_> = (0..20).map(|at| format!("\"com.example.label.{at}\":\"value {at}\"")).collect();
+    let body = format!(
+        "{{\"Image\":\"nginx\",\"Env\":[{}],\"Labels\":{{{}}},\"HostConfig\":{{\"Binds\":[\"data:/data\"],\"PortBindings\":{{\"80/tcp\":[{{\"HostPort\":\"8080\"}}]}},\"CapAdd\":[\"CHOWN\"],\"NetworkMode\":\"shop\",\"Memory\":67108864}}}}",
+        env.join(","),
+        labels.join(",")
+    );
+    assert!(body.len() > 3000, "{}", body.len());
+    let profile = profile("POST %API_PREFIX_CONTAINERS%/create");
+    let call = Call::read("POST", "/v1.43/containers/create?name=web").expect("plain");
+    let Verdict::Allow(permit) = decide(call, &profile) else { return };
+    bencher.bench_local(|| drop(black_box(permit.judge(Some("application/json"), black_box(body.as_bytes())))));
 }
 
 #[divan::bench(args = [7, 70, 700], sample_count = 10)]

@@ -26,6 +26,67 @@ volumes:
 """
 
 
+# Five services as people write them: networks, health checks, limits, read-only file systems, ports.
+STACK = f"""
+version: "2.4"
+x-common: &common
+  image: {IMAGE}
+  command: sleep 600
+  stop_signal: SIGKILL
+  restart: unless-stopped
+  logging: {{driver: json-file, options: {{max-size: 1m, max-file: "2"}}}}
+services:
+  db:
+    <<: *common
+    environment: [POSTGRES_PASSWORD=secret]
+    volumes: ["data:/var/lib/db", "/run/lock-free"]
+    networks: [back]
+    healthcheck: {{test: [CMD, "true"], interval: 1s, retries: 3}}
+    shm_size: 64m
+    mem_limit: 64m
+  cache:
+    <<: *common
+    read_only: true
+    tmpfs: ["/tmp", "/run:size=1m"]
+    networks: [back]
+    cap_drop: [ALL]
+    cap_add: [CHOWN, SETUID, SETGID]
+    ulimits: {{nofile: {{soft: 64, hard: 128}}}}
+  api:
+    <<: *common
+    depends_on: {{db: {{condition: service_healthy}}, cache: {{condition: service_started}}}}
+    user: "1000:1000"
+    working_dir: /tmp
+    security_opt: ["no-new-privileges:true"]
+    networks: {{back: {{aliases: [backend]}}, front: {{}}}}
+    expose: ["8000"]
+    extra_hosts: ["outside:192.0.2.1"]
+    cpus: 0.5
+    pids_limit: 50
+  worker:
+    <<: *common
+    depends_on: [db]
+    networks: [back]
+    labels: {{team: shop}}
+    sysctls: {{net.ipv4.ip_unprivileged_port_start: "0"}}
+    dns: [192.0.2.53]
+    group_add: ["100"]
+  web:
+    <<: *common
+    depends_on: [api]
+    networks: [front]
+    ports: ["127.0.0.1::80"]
+    hostname: web
+    domainname: example.test
+    stop_grace_period: 1s
+networks:
+  front: {{driver: bridge}}
+  back: {{internal: true, labels: {{tier: back}}}}
+volumes:
+  data: {{labels: {{keep: "no"}}}}
+"""
+
+
 @pytest.fixture
 def compose(tmp_path, name):
     """Runs docker-compose on the project above, at an address."""
@@ -52,6 +113,21 @@ def test_a_project_from_up_to_down(compose, address, engine):
     client = engine.client
     assert client.containers.list(all=True) + client.volumes.list() == []
     assert client.networks.list(filters={"type": "custom"}) == []
+
+
+def test_a_stack_of_five_services_under_the_guard(compose, address, engine, tmp_path):
+    (tmp_path / "docker-compose.yml").write_text(STACK)
+    compose(address, "up", "-d", timeout=120)
+    running = engine.client.containers.list()
+    assert len(running) == 5
+    # A change makes one anew, from what is inspected of the old one.
+    (tmp_path / "docker-compose.yml").write_text(STACK.replace("team: shop", "team: other"))
+    compose(address, "up", "-d", timeout=120)
+    assert len({one.id for one in running} & {one.id for one in engine.client.containers.list()}) == 4
+    (tmp_path / "docker-compose.yml").write_text(STACK.replace("user:", "privileged: true\n    user:"))
+    refused = compose(address, "up", "-d", ok=False, timeout=120)
+    assert "HostConfig.Privileged: gives the container every right" in refused.stderr
+    compose(address, "down", "--volumes", timeout=120)
 
 
 def test_run_waits_for_the_end(compose, address):

@@ -77,7 +77,8 @@ fn what_the_guard_refuses_reaches_nobody() {
         ("POST /networks/create", "{\"Driver\":\"host\"}", 403),
         ("POST /volumes/create", "{\"DriverOpts\":{\"o\":\"bind\"}}", 403),
         ("POST /build?networkmode=host", "", 403),
-        ("POST /services/create", "{}", 403),
+        ("POST /v5.0.0/libpod/pods/create", "{}", 403),
+        ("POST /services/create", "{\"TaskTemplate\":{\"ContainerSpec\":{\"CapabilityAdd\":[\"ALL\"]}}}", 403),
         ("POST /plugins/pull?remote=x", "[]", 403),
         ("POST /swarm/join", "{}", 403),
         ("POST /containers/web/start", "{\"Binds\":[\"/:/x\"]}", 403),
@@ -255,14 +256,14 @@ fn exceptions_that_are_none_are_mistakes() {
 #[test]
 fn what_cannot_be_judged_passes_by_name_and_is_told_at_the_start() {
     let engine = engine();
-    let rules = "POST .*\nPOST %API_PREFIX_SERVICES%/create";
+    let rules = "POST .*\nPOST %API_PREFIX_LIBPOD%/pods/create";
     let proxy = ProxyBuilder::new(PROGRAM, &engine, rules).start();
-    assert_eq!(proxy.client().request_with("POST /services/create", "{}").status, 201);
-    let refused = proxy.client().request_with("POST /services/x/update", "{}");
+    assert_eq!(proxy.client().request_with("POST /v5.0.0/libpod/pods/create", "{}").status, 201);
+    let refused = proxy.client().request_with("POST /v5.0.0/libpod/kube/play", "{}");
     assert_eq!(refused.status, 403);
-    assert!(refused.body.contains("cannot judge the body of POST /services/x/update"), "{}", refused.body);
-    assert!(refused.body.contains("add the rule: POST %API_PREFIX_SERVICES%/[^/]+/update"), "{}", refused.body);
+    assert!(refused.body.contains("cannot judge the body of POST /v5.0.0/libpod/kube/play"), "{}", refused.body);
+    assert!(refused.body.contains("add the rule: POST "), "{}", refused.body);
     let line = proxy.logged(&["level=notice", "the guard cannot judge"]);
-    assert!(line.contains("endpoint=\"POST /services/create\""), "{line}");
+    assert!(line.contains("endpoint=\"POST /libpod/pods/create\""), "{line}");
     eventually("it is told once", || proxy.log().iter().filter(|line| line.contains("cannot judge what")).count() == 1);
 }

@@ -212,7 +212,9 @@ fn guarded(call: &Call, profile: &Profile, rule: Arc<Rule>) -> Result<(Arc<Rule>
 pub fn unjudged(profile: &Profile) -> Vec<String> {
     let is_open = |endpoint: &&Endpoint| {
         let segments = endpoint.shape.split('/').map(|segment| if segment.starts_with('{') { "x" } else { segment });
-        let sample = segments.collect::<Vec<_>>().join("/");
+        // Podman has its own paths with a version only.
+        let version = if endpoint.shape.starts_with("/libpod/") { "/v5.0.0" } else { "" };
+        let sample = format!("{version}{}", segments.collect::<Vec<_>>().join("/"));
         let call = Call::read(endpoint.method.as_str(), &sample).ok();
         call.is_some_and(|call| {
             matches!(guard::duty(&call, profile.guard.level), Duty::Unread)
@@ -540,9 +542,8 @@ mod tests {
     #[test]
     fn a_wildcard_does_not_open_what_cannot_be_judged() {
         for (rules, request, want) in [
-            ("POST %API_PREFIX_SERVICES%(/.*)?", "POST /services/create", "unread_body"),
-            ("POST %API_PREFIX_SERVICES%/create", "POST /services/create", "allow"),
-            ("POST .*\nPOST %API_PREFIX_SERVICES%/create", "POST /services/create", "allow"),
+            ("POST %API_PREFIX_LIBPOD%(/.*)?", "POST /v5.0.0/libpod/kube/play", "unread_body"),
+            ("POST .*\nPOST %API_PREFIX_LIBPOD%/kube/play", "POST /v5.0.0/libpod/kube/play", "allow"),
             ("POST .*", "POST /containers/create", "allow"),
             ("POST .*", "POST /v5.0.0/libpod/pods/create", "unread_body"),
             ("POST %API_PREFIX_LIBPOD%/pods/create", "POST /v5.0.0/libpod/pods/create", "allow"),
@@ -558,8 +559,8 @@ mod tests {
                 "{request}"
             );
         }
-        let named = profile("POST %API_PREFIX_SERVICES%/create\nPOST .*");
-        assert_eq!(unjudged(&named), ["POST /services/create"]);
+        let named = profile("POST %API_PREFIX_LIBPOD%/pods/create\nPOST .*");
+        assert_eq!(unjudged(&named), ["POST /libpod/pods/create"]);
         assert!(unjudged(&profile("POST .*")).is_empty());
     }
 

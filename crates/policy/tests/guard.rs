@@ -790,3 +790,67 @@ fn what_gives_podmans_host_away_is_refused() {
         assert_eq!(field(LIBPOD_CREATE, RESTRICTED, &[], &format!("{{{more}}}")), want, "{more}");
     }
 }
+
+/// What `docker stack deploy` makes of an ordinary service.
+const SERVICE: &str = r#"{"Name":"shop_web","Labels":{"com.docker.stack.namespace":"shop"},"TaskTemplate":{"ContainerSpec":{"Image":"nginx@sha256:0","Labels":{"a":"b"},
+    "Env":["A=b"],"Privileges":{"CredentialSpec":null,"SELinuxContext":null},"Mounts":[{"Type":"volume","Source":"data","Target":"/d","VolumeOptions":{"Labels":{"a":"b"}}}],
+    "Isolation":"default","Secrets":[{"File":{"Name":"s","UID":"0","GID":"0","Mode":292},"SecretID":"x","SecretName":"s"}],"Sysctls":{"net.ipv4.tcp_syncookies":"1"}},
+    "Resources":{"Limits":{"MemoryBytes":1000}},"RestartPolicy":{"Condition":"any"},"Placement":{"Constraints":["node.role == worker"],"Platforms":[{"Architecture":"amd64","OS":"linux"}]},
+    "Networks":[{"Target":"8kvg5hnvs3xk3r7j4gqlyzd2p","Aliases":["web"]}],"ForceUpdate":0,"Runtime":"container"},"Mode":{"Replicated":{"Replicas":2}},
+    "UpdateConfig":{"Parallelism":1,"FailureAction":"rollback","MaxFailureRatio":0,"Order":"start-first"},"EndpointSpec":{"Mode":"vip","Ports":[{"Protocol":"tcp","TargetPort":80,"PublishedPort":8080,"PublishMode":"ingress"}]}}"#;
+
+#[test]
+fn services() {
+    for request in ["POST /services/create", "POST /v1.43/services/abc/update?version=12&registryAuthFrom=spec"] {
+        assert_eq!(field(request, BASELINE, &[], SERVICE), "", "{request}");
+        assert_eq!(field(request, RESTRICTED, &[], SERVICE), "TaskTemplate.ContainerSpec.User");
+        for (more, want) in [
+            (r#""CapabilityAdd":["ALL"]"#, "CapabilityAdd"),
+            (r#""Mounts":[{"Type":"bind","Source":"/etc","Target":"/x"}]"#, "Mounts[0].Source"),
+            (r#""Mounts":[{"Source":"/etc","Target":"/x"}]"#, "Mounts[0].Type"),
+            (r#""Mounts":[{"Type":"BIND","Source":"/etc","Target":"/x"}]"#, "Mounts[0].Type"),
+            (
+                r#""Mounts":[{"Type":"volume","Target":"/x","VolumeOptions":{"DriverConfig":{"Options":{"device":"/"}}}}]"#,
+                r#"Mounts[0].VolumeOptions.DriverConfig.Options["device"]"#,
+            ),
+            (
+                r#""Mounts":[{"Type":"volume","Target":"/x","BindOptions":{"Propagation":"RShared"}}]"#,
+                "Mounts[0].BindOptions.Propagation",
+            ),
+            (r#""Privileges":{"Seccomp":{"Mode":"unconfined"}}"#, "Privileges.Seccomp.Mode"),
+            (r#""Privileges":{"Seccomp":{"Mode":"default","Profile":"e30="}}"#, "Privileges.Seccomp.Profile"),
+            (r#""Privileges":{"AppArmor":{"Mode":"disabled"}}"#, "Privileges.AppArmor.Mode"),
+            (r#""Privileges":{"SELinuxContext":{"Disable":true}}"#, "Privileges.SELinuxContext.Disable"),
+            (r#""Privileges":{"CredentialSpec":{"File":"x"}}"#, "Privileges.CredentialSpec"),
+            (r#""Sysctls":{"kernel.x":"1"}"#, r#"Sysctls["kernel.x"]"#),
+            (r#""OomScoreAdj":-5"#, "OomScoreAdj"),
+            (r#""Isolation":"hyperv""#, "Isolation"),
+            (r#""Configs":[{"Runtime":{},"ConfigID":"x"}]"#, ""),
+            (r#""Devices":[{"PathOnHost":"/dev/sda"}]"#, "Devices"),
+        ] {
+            let body = format!("{{\"TaskTemplate\":{{\"ContainerSpec\":{{\"Image\":\"x\",{more}}}}}}}");
+            let want = if want.is_empty() { String::new() } else { format!("TaskTemplate.ContainerSpec.{want}") };
+            assert_eq!(field(request, BASELINE, &[], &body), want, "{body}");
+        }
+        check(
+            request,
+            &[
+                (r#"{"TaskTemplate":{"Networks":[{"Target":"host"}]}}"#, "TaskTemplate.Networks[0].Target"),
+                (r#"{"Networks":[{"Target":"host"}]}"#, "Networks[0].Target"),
+                // Clients put the identifier of a network in the place of its name.
+                (&format!(r#"{{"Networks":[{{"Target":"{}"}}]}}"#, "0f".repeat(32)), "Networks[0].Target"),
+                (r#"{"Networks":[{"Target":"0f3a"}]}"#, "Networks[0].Target"),
+                (r#"{"TaskTemplate":{"Runtime":"plugin"}}"#, "TaskTemplate.Runtime"),
+                (r#"{"TaskTemplate":{"PluginSpec":{"Name":"x"}}}"#, "TaskTemplate.PluginSpec"),
+                (r#"{"TaskTemplate":{"LogDriver":{"Name":"gelf"}}}"#, "TaskTemplate.LogDriver.Name"),
+                (
+                    r#"{"TaskTemplate":{"Resources":{"Reservations":{"GenericResources":[{"DiscreteResourceSpec":{"Kind":"GPU","Value":1}}]}}}}"#,
+                    "TaskTemplate.Resources.Reservations.GenericResources",
+                ),
+            ],
+        );
+    }
+    assert_eq!(field("POST /services/abc/update?version=1&rollback=previous", BASELINE, &[], SERVICE), "?rollback");
+    let strict = r#"{"TaskTemplate":{"ContainerSpec":{"User":"1","CapabilityDrop":["ALL"],"Privileges":{"NoNewPrivileges":true}}}}"#;
+    assert_eq!(field("POST /services/create", RESTRICTED, &[], strict), "");
+}

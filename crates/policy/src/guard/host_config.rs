@@ -117,7 +117,7 @@ const DEVICE_REQUEST: &[Field] = &[
     field("Capabilities", Form::List(&Form::List(&Form::Text))),
     field("Options", Form::Map(&Form::Text)),
 ];
-const ULIMITS: Field = field(
+pub(super) const ULIMITS: Field = field(
     "Ulimits",
     Form::List(&Form::Struct(&[field("Name", Form::Text), field("Hard", Form::Number), field("Soft", Form::Number)])),
 );

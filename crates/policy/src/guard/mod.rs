@@ -15,6 +15,7 @@ mod json;
 mod mount;
 mod network;
 mod query;
+mod service;
 mod specgen;
 mod table;
 mod volume;

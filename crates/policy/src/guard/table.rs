@@ -3,7 +3,9 @@
 use super::form::{Form, field, judged};
 use super::json::Json;
 use super::query::{self, Parameter, many, plain};
-use super::{Body, Judge, Level, Reader, build, container, exec, host_config, image, network, specgen, volume};
+use super::{
+    Body, Judge, Level, Reader, build, container, exec, host_config, image, network, service, specgen, volume,
+};
 use crate::call::Call;
 use crate::method::Method;
 
@@ -33,6 +35,9 @@ static CONTAINER_CREATE: Reader =
 static LIBPOD_CREATE: Reader = Reader { whole: Some(specgen::whole), ..json(&[], &specgen::CREATE) };
 static LIBPOD_START: Reader =
     Reader { parameters: &[plain("detachkeys"), plain("recursive")], body: Body::Nothing, whole: None };
+static SERVICE_CREATE: Reader = Reader { whole: Some(service::whole), ..json(&[], &service::SPEC) };
+static SERVICE_UPDATE: Reader =
+    Reader { whole: Some(service::whole), ..json(service::UPDATE_PARAMETERS, &service::SPEC) };
 static CONTAINER_UPDATE: Reader = json(&[], &host_config::UPDATE);
 static CONTAINER_START: Reader = Reader { parameters: START_PARAMETERS, body: Body::Nothing, whole: None };
 const START_PARAMETERS: &[Parameter] =
@@ -116,6 +121,8 @@ pub(crate) fn duty(call: &Call, level: Level) -> Duty {
         (_, "/networks/create") => Duty::Judge(&NETWORK_CREATE),
         (_, "/networks/{network}/connect") => Duty::Judge(&NETWORK_CONNECT),
         (_, "/networks/{network}/disconnect") => Duty::Judge(&NETWORK_DISCONNECT),
+        (_, "/services/create") => Duty::Judge(&SERVICE_CREATE),
+        (_, "/services/{id}/update") => Duty::Judge(&SERVICE_UPDATE),
         (_, "/auth") => Duty::Judge(&LOGIN),
         (_, "/secrets/create" | "/secrets/{id}/update" | "/configs/create" | "/configs/{id}/update") => {
             Duty::Judge(&SECRET)
@@ -209,8 +216,8 @@ mod tests {
             ("POST /build", "judge"),
             ("POST /session", "unread"),
             ("POST /grpc", "unread"),
-            ("POST /services/create", "unread"),
-            ("POST /services/x/update", "unread"),
+            ("POST /services/create", "judge"),
+            ("POST /services/x/update", "judge"),
             ("POST /swarm/init", "closed"),
             ("POST /swarm/join", "closed"),
             ("POST /swarm/update", "closed"),

@@ -1,0 +1,242 @@
+//! Services of a swarm: containers on any of its nodes (moby `api/types/swarm.ServiceSpec`).
+
+use super::Judge;
+use super::allow::capability;
+use super::container::{HEALTH, is_somebody_else, needs_user};
+use super::form::{Field, Form, Step, field, judged};
+use super::host_config::{
+    ULIMITS, capabilities, log_driver, must_be, needs_dropped, needs_no_new_privileges, oom_score, sysctls, words,
+};
+use super::json::Json;
+use super::mount::{MOUNT, mounts};
+use super::query::{self, Parameter, plain};
+use super::{image, network};
+
+/// Of `POST /services/{id}/update`.
+pub(super) const UPDATE_PARAMETERS: &[Parameter] =
+    &[plain("version"), plain("registryAuthFrom"), query::judged("rollback", rollback)];
+
+/// The body of a create and of an update.
+pub(super) static SPEC: Form = Form::Struct(&[
+    field("Name", Form::Text),
+    field("Labels", Form::Map(&Form::Text)),
+    field("TaskTemplate", Form::Struct(TASK)),
+    field("Mode", Form::Struct(MODE)),
+    field("UpdateConfig", Form::Struct(UPDATE)),
+    field("RollbackConfig", Form::Struct(UPDATE)),
+    judged("Networks", Form::List(&Form::Struct(NETWORK)), networks),
+    field("EndpointSpec", Form::Struct(&[field("Mode", Form::Text), field("Ports", Form::List(&Form::Struct(PORT)))])),
+]);
+
+/// Plugins and attachments are no fields here: they must be empty.
+const TASK: &[Field] = &[
+    field("ContainerSpec", Form::Struct(CONTAINER)),
+    field("Resources", Form::Struct(RESOURCES)),
+    field(
+        "RestartPolicy",
+        Form::Struct(&[
+            field("Condition", Form::Text),
+            field("Delay", Form::Number),
+            field("MaxAttempts", Form::Number),
+            field("Window", Form::Number),
+        ]),
+    ),
+    field("Placement", Form::Struct(PLACEMENT)),
+    judged("Networks", Form::List(&Form::Struct(NETWORK)), networks),
+    field(
+        "LogDriver",
+        Form::Struct(&[judged("Name", Form::Text, log_driver), field("Options", Form::Map(&Form::Text))]),
+    ),
+    field("ForceUpdate", Form::Number),
+    judged("Runtime", Form::Text, |judge, value| must_be(judge, value, &["", "container"], "is no container")),
+];
+
+const CONTAINER: &[Field] = &[
+    judged("Image", Form::Text, |judge, value| image::reference(judge, value.text())),
+    field("Labels", Form::Map(&Form::Text)),
+    field("Command", Form::List(&Form::Text)),
+    field("Args", Form::List(&Form::Text)),
+    field("Hostname", Form::Text),
+    field("Env", Form::List(&Form::Text)),
+    field("Dir", Form::Text),
+    field("User", Form::Text),
+    field("Groups", Form::List(&Form::Text)),
+    field("Privileges", Form::Struct(PRIVILEGES)),
+    field("Init", Form::Bool),
+    field("StopSignal", Form::Text),
+    field("TTY", Form::Bool),
+    field("OpenStdin", Form::Bool),
+    field("ReadOnly", Form::Bool),
+    judged("Mounts", Form::List(&Form::Struct(MOUNT)), mounts),
+    field("StopGracePeriod", Form::Number),
+    field("Healthcheck", Form::Struct(HEALTH)),
+    field("Hosts", Form::List(&Form::Text)),
+    field(
+        "DNSConfig",
+        Form::Struct(&[
+            field("Nameservers", Form::List(&Form::Text)),
+            field("Search", Form::List(&Form::Text)),
+            field("Options", Form::List(&Form::Text)),
+        ]),
+    ),
+    field(
+        "Secrets",
+        Form::List(&Form::Struct(&[FILE, field("SecretID", Form::Text), field("SecretName", Form::Text)])),
+    ),
+    field(
+        "Configs",
+        Form::List(&Form::Struct(&[FILE, field("ConfigID", Form::Text), field("ConfigName", Form::Text)])),
+    ),
+    judged("Isolation", Form::Text, |judge, value| must_be(judge, value, &["", "default"], "is for Windows")),
+    judged("Sysctls", Form::Map(&Form::Text), sysctls),
+    judged("CapabilityAdd", Form::List(&Form::Text), capabilities),
+    field("CapabilityDrop", Form::List(&Form::Text)),
+    ULIMITS,
+    judged("OomScoreAdj", Form::Number, oom_score),
+];
+
+const FILE: Field = field(
+    "File",
+    Form::Struct(&[
+        field("Name", Form::Text),
+        field("UID", Form::Text),
+        field("GID", Form::Text),
+        field("Mode", Form::Number),
+    ]),
+);
+
+const PRIVILEGES: &[Field] = &[
+    field("SELinuxContext", Form::Struct(SELINUX)),
+    field("Seccomp", Form::Struct(&[judged("Mode", Form::Text, confinement)])),
+    field("AppArmor", Form::Struct(&[judged("Mode", Form::Text, confinement)])),
+    field("NoNewPrivileges", Form::Bool),
+];
+
+/// Another user, role or type, or none of it, is no field here.
+const SELINUX: &[Field] = &[field("Level", Form::Text)];
+
+const RESOURCES: &[Field] = &[
+    field(
+        "Limits",
+        Form::Struct(&[
+            field("NanoCPUs", Form::Number),
+            field("MemoryBytes", Form::Number),
+            field("Pids", Form::Number),
+        ]),
+    ),
+    field(
+        "Reservations",
+        Form::Struct(&[
+            field("NanoCPUs", Form::Number),
+            field("MemoryBytes", Form::Number),
+            judged("GenericResources", Form::List(&Form::Map(&Form::Struct(GENERIC))), generic),
+        ]),
+    ),
+    field("SwapBytes", Form::Number),
+    field("MemorySwappiness", Form::Number),
+];
+
+/// Named ones have a text for a value, and others a number; both are judged by being there at all.
+const GENERIC: &[Field] = &[field("Kind", Form::Text), field("Value", Form::Number)];
+
+const PLACEMENT: &[Field] = &[
+    field("Constraints", Form::List(&Form::Text)),
+    field(
+        "Preferences",
+        Form::List(&Form::Struct(&[field("Spread", Form::Struct(&[field("SpreadDescriptor", Form::Text)]))])),
+    ),
+    field("MaxReplicas", Form::Number),
+    field("Platforms", Form::List(&Form::Struct(&[field("Architecture", Form::Text), field("OS", Form::Text)]))),
+];
+
+const NETWORK: &[Field] = &[
+    field("Target", Form::Text),
+    field("Aliases", Form::List(&Form::Text)),
+    judged("DriverOpts", Form::Map(&Form::Text), network::options),
+];
+
+const MODE: &[Field] = &[
+    field("Replicated", Form::Struct(&[field("Replicas", Form::Number)])),
+    field("Global", Form::Struct(&[])),
+    field(
+        "ReplicatedJob",
+        Form::Struct(&[field("MaxConcurrent", Form::Number), field("TotalCompletions", Form::Number)]),
+    ),
+    field("GlobalJob", Form::Struct(&[])),
+];
+
+const UPDATE: &[Field] = &[
+    field("Parallelism", Form::Number),
+    field("Delay", Form::Number),
+    field("FailureAction", Form::Text),
+    field("Monitor", Form::Number),
+    field("MaxFailureRatio", Form::Number),
+    field("Order", Form::Text),
+];
+
+const PORT: &[Field] = &[
+    field("Name", Form::Text),
+    field("Protocol", Form::Text),
+    field("TargetPort", Form::Number),
+    field("PublishedPort", Form::Number),
+    field("PublishMode", Form::Text),
+];
+
+/// The engine does not read the body then, and takes what was there before, which nobody judges.
+fn rollback(judge: &mut Judge<'_>, to: &str) {
+    if !to.is_empty() {
+        judge.refuse("goes back to a specification that is not judged; send it as an update".to_owned(), None);
+    }
+}
+
+fn confinement(judge: &mut Judge<'_>, value: &Json<'_>) {
+    must_be(judge, value, &["", "default"], "weakens what keeps the container in");
+}
+
+fn generic(judge: &mut Judge<'_>, value: &Json<'_>) {
+    if !value.list().is_empty() {
+        judge.unless_allowed("gpus", "", || "reserves devices".to_owned());
+    }
+}
+
+/// By name, or by the identifier that a network of the swarm has. One of hexadecimal digits may be the host's network's, which
+/// clients put in the place of its name.
+fn networks(judge: &mut Judge<'_>, networks: &Json<'_>) {
+    for (index, network) in networks.list().iter().enumerate() {
+        let target = network.get("Target").map(Json::text).unwrap_or_default();
+        judge.within(Step::Index(index), |judge| {
+            judge.within(Step::Field("Target"), |judge| {
+                if target.len() != SWARM_ID && target.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                    judge.unless_allowed("host-namespace", "network", || {
+                        "may be the host's network, by its identifier".to_owned()
+                    });
+                }
+                network::mode(judge, target);
+            });
+        });
+    }
+}
+
+/// The length of the identifiers that swarms give.
+const SWARM_ID: usize = 25;
+
+/// What `restricted` asks of a service beside what `baseline` refuses.
+pub(super) fn whole(judge: &mut Judge<'_>, service: &Json<'_>) {
+    if !judge.is_restricted() {
+        return;
+    }
+    let nothing = Json::Map(Vec::new());
+    let container = service.get("TaskTemplate").and_then(|task| task.get("ContainerSpec")).unwrap_or(&nothing);
+    judge.within(Step::Field("TaskTemplate.ContainerSpec"), |judge| {
+        if !is_somebody_else(container.get("User").map(Json::text).unwrap_or_default()) {
+            judge.within(Step::Field("User"), needs_user);
+        }
+        if !container.get("CapabilityDrop").is_some_and(|drop| words(drop).any(|name| capability(name) == "ALL")) {
+            judge.within(Step::Field("CapabilityDrop"), needs_dropped);
+        }
+        let flag = container.get("Privileges").and_then(|privileges| privileges.get("NoNewPrivileges"));
+        if flag != Some(&Json::Bool(true)) {
+            judge.within(Step::Field("Privileges.NoNewPrivileges"), needs_no_new_privileges);
+        }
+    });
+}
