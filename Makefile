@@ -9,7 +9,7 @@ BINARY := $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release/cetusguard
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
-demo: ## start the proxy in front of this machine's engine, or of a simulated one, and walk through four requests
+demo: ## start the proxy in front of this machine's engine, or of a simulated one, and walk through five requests
 	@echo 'Building; the first time takes a few minutes.'
 	@$(CARGO) build --quiet --release --locked
 	@trap '' INT; $(CARGO) run --quiet --locked --package cetusguard-testkit --example demo -- $(BINARY)

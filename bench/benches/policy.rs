@@ -50,14 +50,14 @@ fn read_a_call(target: &str) -> Call {
 /// A body of 4 KB, as Compose sends it.
 #[divan::bench]
 fn judge_a_container(bencher: Bencher<'_, '_>) {
-    let env: Vec<_> = (0..60).map(|at| format!("\"VARIABLE_{at}=some value of {at}\"")).collect();
+    let env: Vec<_> = (0..110).map(|at| format!("\"VARIABLE_{at}=some value of {at}\"")).collect();
     let labels: Vec<_> = (0..20).map(|at| format!("\"com.example.label.{at}\":\"value {at}\"")).collect();
     let body = format!(
         "{{\"Image\":\"nginx\",\"Env\":[{}],\"Labels\":{{{}}},\"HostConfig\":{{\"Binds\":[\"data:/data\"],\"PortBindings\":{{\"80/tcp\":[{{\"HostPort\":\"8080\"}}]}},\"CapAdd\":[\"CHOWN\"],\"NetworkMode\":\"shop\",\"Memory\":67108864}}}}",
         env.join(","),
         labels.join(",")
     );
-    assert!(body.len() > 3000, "{}", body.len());
+    assert!(body.len() > 4000, "{}", body.len());
     let profile = profile("POST %API_PREFIX_CONTAINERS%/create");
     let call = Call::read("POST", "/v1.43/containers/create?name=web").expect("plain");
     let Verdict::Allow(permit) = decide(call, &profile) else { return };

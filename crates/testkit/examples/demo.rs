@@ -1,4 +1,4 @@
-//! `make demo`: the proxy in front of this machine's engine, or of a simulated one, and four requests through it.
+//! `make demo`: the proxy in front of this machine's engine, or of a simulated one, and five requests through it.
 //!
 //! The first argument is the program to start.
 
@@ -21,6 +21,8 @@ GET,HEAD %API_PREFIX_VOLUMES%(/.*)?           # Volume read-only
 GET,HEAD %API_PREFIX_NETWORKS%(/.*)?          # Network read-only
 GET,HEAD %API_PREFIX_BUILD%(/.*)?             # Build read-only
 ";
+/// A body that an engine would take.
+const TAKES_THE_HOST: &str = r#"{"Image":"busybox","HostConfig":{"Binds":["/:/host"],"Privileged":true}}"#;
 const SOCKET: &str = "unix:///var/run/docker.sock";
 
 fn main() {
@@ -41,10 +43,12 @@ fn main() {
     println!("\nThe rules:\n");
     RULES.lines().for_each(|line| println!("    {line}"));
 
-    check(&proxy, "1. List the containers: allowed.", "GET", "/v1.41/containers/json");
-    check(&proxy, "2. Start a container: allowed.", "POST", &format!("/v1.41/containers/{container}/start"));
-    check(&proxy, "3. Delete a container: refused.", "DELETE", &format!("/v1.41/containers/{container}"));
-    check(&proxy, "4. Pull an image: refused.", "POST", "/v1.41/images/create?fromImage=busybox");
+    check(&proxy, "1. List the containers: allowed.", "GET", "/v1.41/containers/json", "");
+    check(&proxy, "2. Start a container: allowed.", "POST", &format!("/v1.41/containers/{container}/start"), "");
+    check(&proxy, "3. Delete a container: refused.", "DELETE", &format!("/v1.41/containers/{container}"), "");
+    check(&proxy, "4. Pull an image: refused.", "POST", "/v1.41/images/create?fromImage=busybox", "");
+    let title = "5. Create a container that has the host: the rules allow it, the guard does not.";
+    check(&proxy, title, "POST", "/v1.41/containers/create", TAKES_THE_HOST);
 
     let address = proxy.address().to_owned();
     println!("\nThe proxy stays up. In another terminal:\n");
@@ -75,13 +79,15 @@ fn find_engine() -> (String, Option<Engine>, &'static str) {
 }
 
 /// One request: what is asked, what comes back, and what the log says of it.
-fn check(proxy: &Proxy, title: &str, method: &str, path: &str) {
-    let response = proxy.client().request(&format!("{method} {path}"));
+fn check(proxy: &Proxy, title: &str, method: &str, path: &str, body: &str) {
+    let request = format!("{method} {path}");
+    let mut client = proxy.client();
+    let response = if body.is_empty() { client.request(&request) } else { client.request_with(&request, body) };
     let path_only = path.split('?').next().unwrap_or_default();
     let line = proxy.logged(&["request_id=", &format!("method={method} path={path_only} ")]);
     println!("\n{title}\n");
-    println!("    request   {method} {path}");
-    println!("    answer    {} {}", response.status, response.body.trim().chars().take(240).collect::<String>());
+    println!("    request   {method} {path} {body}");
+    println!("    answer    {} {}", response.status, response.body.trim().chars().take(420).collect::<String>());
     println!("    decision  {}", field(&line, "msg"));
     match field(&line, "rule") {
         "" => println!("    reason    {}", field(&line, "reason")),
