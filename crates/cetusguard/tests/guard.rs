@@ -98,7 +98,7 @@ fn what_the_guard_refuses_reaches_nobody() {
 #[test]
 fn bodies_that_are_judged_are_bounded_in_size_and_time() {
     let engine = engine();
-    let proxy = proxy(&engine, &[("--answer-timeout", "300ms")]);
+    let proxy = proxy(&engine, &[("--head-timeout", "300ms")]);
     let mut client = proxy.client();
     client.send("POST /containers/create HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1048577\r\n\r\n");
     let refused = client.read_response();
@@ -266,4 +266,45 @@ fn what_cannot_be_judged_passes_by_name_and_is_told_at_the_start() {
     let line = proxy.logged(&["level=notice", "the guard cannot judge"]);
     assert!(line.contains("endpoint=\"POST /libpod/pods/create\""), "{line}");
     eventually("it is told once", || proxy.log().iter().filter(|line| line.contains("cannot judge what")).count() == 1);
+}
+
+/// Whoever sends nothing, or a little of something large, keeps nobody from being judged.
+#[test]
+fn idle_bodies_stall_nobody() {
+    let engine = engine();
+    let proxy = proxy(&engine, &[]);
+    let head = "POST /containers/create HTTP/1.1\r\nContent-Type: application/json\r\n";
+    let idle: Vec<Client> = (0..20)
+        .map(|at| {
+            let mut client = proxy.client();
+            let length = if at % 2 == 0 { "Transfer-Encoding: chunked" } else { "Content-Length: 1000000" };
+            client.send(format!("{head}{length}\r\n\r\n"));
+            client
+        })
+        .collect();
+    for _ in 0..5 {
+        assert_eq!(proxy.client().request_with("POST /containers/create", "{\"Image\":\"x\"}").status, 201);
+    }
+    drop(idle);
+}
+
+/// Bytes that are no text in a content type are no way around what is asked of it.
+#[test]
+fn odd_content_types_are_no_way_around() {
+    let engine = engine();
+    let proxy = proxy(&engine, &[]);
+    for kind in [&b"application/x-www-form-urlencoded; a=\xff"[..], b"mult\xc4\xb0part/form-data; boundary=x", b"\xff"]
+    {
+        let mut client = proxy.client();
+        client.send(
+            [
+                b"POST /images/create?fromImage=a HTTP/1.1\r\nContent-Type: ",
+                kind,
+                b"\r\nContent-Length: 11\r\n\r\nfromImage=b",
+            ]
+            .concat(),
+        );
+        assert_eq!(client.read_response().status, 400);
+    }
+    assert!(engine.received().is_empty());
 }

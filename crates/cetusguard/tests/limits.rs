@@ -53,7 +53,7 @@ fn slow_bodies_of_short_requests_are_given_up_on() {
         link.drain();
     });
     let proxy =
-        ProxyBuilder::new(PROGRAM, &engine, "POST %API_PREFIX_CONTAINERS%/.*").arg("--answer-timeout", "200ms").start();
+        ProxyBuilder::new(PROGRAM, &engine, "POST %API_PREFIX_CONTAINERS%/.*").arg("--head-timeout", "200ms").start();
     let mut client = proxy.client();
     client.send("POST /containers/c/update HTTP/1.1\r\nContent-Length: 2000\r\n\r\n{");
     assert_eq!(client.read_response().status, 408);

@@ -144,7 +144,6 @@ fn what_gives_the_host_away_is_refused() {
         (r#""Tmpfs":{"/x":"exec,dev"}"#, r#"Tmpfs["/x"]"#),
         (r#""VolumesFrom":["other"]"#, "VolumesFrom"),
         (r#""VolumeDriver":"nfs""#, "VolumeDriver"),
-        (r#""ContainerIDFile":"/etc/passwd""#, "ContainerIDFile"),
         (r#""CapAdd":["SYS_ADMIN"]"#, "CapAdd"),
         (r#""CapAdd":["cap_sys_admin"]"#, "CapAdd"),
         (r#""CapAdd":["ALL"]"#, "CapAdd"),
@@ -853,4 +852,167 @@ fn services() {
     assert_eq!(field("POST /services/abc/update?version=1&rollback=previous", BASELINE, &[], SERVICE), "?rollback");
     let strict = r#"{"TaskTemplate":{"ContainerSpec":{"User":"1","CapabilityDrop":["ALL"],"Privileges":{"NoNewPrivileges":true}}}}"#;
     assert_eq!(field("POST /services/create", RESTRICTED, &[], strict), "");
+}
+
+/// Each of these once passed, and gave the host away or did not do what it said.
+#[test]
+fn what_an_attack_found() {
+    let host = |host: &str| format!("{{\"HostConfig\":{{{host}}}}}");
+    check(
+        CREATE,
+        &[
+            // Podman takes the paths of volumes and file systems for whole mounts.
+            (r#"{"Volumes":{"/:/host":{}}}"#, r#"Volumes["/:/host"]"#),
+            (r#"{"Volumes":{"data:/x":{}}}"#, r#"Volumes["data:/x"]"#),
+            (&host(r#""Tmpfs":{"/t:dev,suid":""}"#), r#"HostConfig.Tmpfs["/t:dev,suid"]"#),
+            (
+                &host(
+                    r#""Mounts":[{"Type":"volume","Source":"v","Target":"/x","Consistency":"default,volume-opt=o=bind"}]"#,
+                ),
+                "HostConfig.Mounts[0].Consistency",
+            ),
+            // It takes the file to write to, and another driver, from the options of the log.
+            (
+                &host(r#""LogConfig":{"Type":"k8s-file","Config":{"path":"/root/.bashrc"}}"#),
+                r#"HostConfig.LogConfig.Config["path"]"#,
+            ),
+            (
+                &host(r#""LogConfig":{"Type":"json-file","Config":{"Driver":"k8s-file"}}"#),
+                r#"HostConfig.LogConfig.Config["Driver"]"#,
+            ),
+            (
+                &host(r#""LogConfig":{"Type":"","Config":{"syslog-address":"tcp://x"}}"#),
+                r#"HostConfig.LogConfig.Config["syslog-address"]"#,
+            ),
+            // Its own environment is copied for a star.
+            (r#"{"Env":["A=b","NAME","*"]}"#, "Env[2]"),
+            (&host(r#""Binds":["/var/run/docker.sock:/x:ro"]"#), "HostConfig.Binds[0]"),
+        ],
+    );
+    let Err(objection) = judge(CREATE, BASELINE, &[], &host(r#""Binds":["/var/run/docker.sock:/x"]"#)) else {
+        panic!("it passed")
+    };
+    assert!(!objection.to_string().contains("guard-allow"), "{objection}");
+    let syslog = host(r#""LogConfig":{"Type":"syslog","Config":{"syslog-address":"tcp://x"}}"#);
+    assert_eq!(field(CREATE, BASELINE, &["log-driver=syslog"], &syslog), "");
+
+    // A label for SELinux is written to every file, and what is mounted below may stay writable.
+    let reading = |body: &str| field(CREATE, BASELINE, &["bind=/srv/**:ro"], &host(body));
+    assert_eq!(reading(r#""Binds":["/srv:/x:ro"]"#), "");
+    assert_ne!(reading(r#""Binds":["/srv:/x:ro,Z"]"#), "");
+    for option in ["ReadOnlyNonRecursive", "CreateMountpoint", "NonRecursive"] {
+        let mount = format!(
+            r#""Mounts":[{{"Type":"bind","Source":"/srv","Target":"/x","ReadOnly":true,"BindOptions":{{"{option}":true}}}}]"#
+        );
+        assert_ne!(reading(&mount), "", "{option}");
+    }
+
+    // What Podman unmarshals before it looks for a file, and what it fetches.
+    for dockerfile in [
+        "%20%5B%22/etc/shadow%22%5D",
+        "%5B%22x%22%5D",
+        "%22\\u002e\\u002e%22",
+        "http%3A%2F%2Fx%2Fy",
+        "a%2F%2Fb",
+        "..%2Fx",
+    ] {
+        assert_eq!(
+            field(&format!("POST /build?dockerfile={dockerfile}"), BASELINE, &[], ""),
+            "?dockerfile",
+            "{dockerfile}"
+        );
+    }
+    assert_eq!(field("POST /build?dockerfile=docker%2FMy%20Dockerfile.prod-1", BASELINE, &[], ""), "");
+
+    // Go reads the types of bodies more leniently than it should.
+    let pull = permit("POST /images/create?fromImage=nginx", BASELINE, &[]);
+    for kind in ["?", "mult\u{130}part/form-data; boundary=x", "application/x-www-form-urlencoded; a=\u{fffd}", "x/y"] {
+        assert!(pull.judge(Some(kind), b"").is_err(), "{kind}");
+    }
+    for kind in ["application/x-tar", "application/tar", "application/json", "TEXT/plain; charset=utf-8"] {
+        assert!(pull.judge(Some(kind), b"").is_ok(), "{kind}");
+    }
+    // No form says anything in an empty body.
+    let start = permit("POST /containers/web/start", BASELINE, &[]);
+    assert!(start.judge(Some("application/x-www-form-urlencoded"), b"").is_ok());
+}
+
+#[test]
+fn images_cannot_be_renamed_into_what_is_allowed() {
+    let mine = &["image=ghcr.io/me/x:*"][..];
+    for (request, want) in [
+        ("POST /images/create?fromImage=ghcr.io%2Fme%2Fx&tag=1.0", ""),
+        ("POST /images/create?fromImage=ghcr.io%2Fme%2Fy&tag=1.0", "?fromImage"),
+        ("POST /images/create?fromSrc=-&repo=ghcr.io%2Fme%2Fx&tag=1", "?fromSrc"),
+        ("POST /images/alpine/tag?repo=ghcr.io%2Fyou%2Fx&tag=1", "?repo"),
+        ("POST /v5.0.0/libpod/images/alpine/tag?repo=ghcr.io%2Fyou%2Fx&tag=1", "?repo"),
+    ] {
+        assert_eq!(field(request, BASELINE, mine, ""), want, "{request}");
+        assert_eq!(field(request, BASELINE, &[], ""), "", "{request}");
+    }
+    // An identifier may be of any registry.
+    for image in ["4f2a9c0d1e2b", "sha256:4f2a"] {
+        assert_eq!(field(CREATE, BASELINE, &["registry=docker.io"], &format!("{{\"Image\":\"{image}\"}}")), "Image");
+    }
+    assert_eq!(field("POST /images/alpine/tag?repo=x&tag=1&force=0", BASELINE, &[], ""), "");
+}
+
+/// What docker-modem, Portainer, docker-py and Podman send beside what an engine reads.
+#[test]
+fn what_clients_send_beside_is_not_in_their_way() {
+    let dropped = judge(
+        CREATE,
+        BASELINE,
+        &[],
+        r#"{"name":"web","platform":"linux","Image":"x","HostConfig":{"ContainerIDFile":"/x"}}"#,
+    );
+    assert_eq!(dropped.ok().as_deref(), Some(r#"{"Image":"x","HostConfig":{}}"#));
+    check(
+        "POST /commit?container=c",
+        &[(r#"{"container":"c","repo":"r","tag":"t","comment":"x","author":"y","pause":true,"changes":"CMD x"}"#, "")],
+    );
+    check(
+        "POST /containers/web/exec",
+        &[
+            (r#"{"Container":"web","detachKeys":"ctrl-x","Cmd":["x"]}"#, ""),
+            (r#"{"DetachKeys":"a","detachKeys":"b","Cmd":["x"]}"#, "detachKeys"),
+        ],
+    );
+    check("POST /v5.0.0/libpod/exec/abc/remove", &[(r#"{"Force":true}"#, "")]);
+}
+
+#[test]
+fn refusals_keep_secrets_and_promise_nothing_that_would_not_help() {
+    let text = |request: &str, body: &str| match judge(request, BASELINE, &[], body) {
+        Ok(_) => panic!("it passed: {request} {body}"),
+        Err(objection) => objection.to_string(),
+    };
+    for (request, body) in [
+        ("POST /volumes/create", r#"{"DriverOpts":{"o":"username=bob,password=hunter2"}}"#),
+        ("POST /build?remote=https%3A%2F%2Fme%3Ahunter2%40x%2Fy.git", ""),
+        ("POST /images/create?fromSrc=https%3A%2F%2Fme%3Ahunter2%40x%2Fy", ""),
+        (
+            "POST /containers/create",
+            r#"{"Env":["P=hunter2"],"HostConfig":{"SecurityOpt":["seccomp={\"hunter2\":1}"]}}"#,
+        ),
+    ] {
+        let text = text(request, body);
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    assert!(
+        text("POST /volumes/create", r#"{"DriverOpts":{"o":"x"}}"#)
+            .ends_with("allow it with guard-allow volume-option=o=…")
+    );
+    let long = "\u{7f}".repeat(10_000);
+    for body in [
+        format!(r#"{{"HostConfig":{{"Runtime":"{long}"}}}}"#),
+        format!(r#"{{"HostConfig":{{"LogConfig":{{"Type":"{long}"}}}}}}"#),
+        format!(r#"{{"HostConfig":{{"VolumeDriver":"{long}"}}}}"#),
+        format!(r#"{{"HostConfig":{{"Binds":["/{long}:/x"]}}}}"#),
+        format!(r#"{{"HostConfig":{{"Binds":["/a*:/x"],"{long}":1}}}}"#),
+    ] {
+        let text = text("POST /containers/create", &body);
+        assert!(text.len() < 2_000 && !text.contains("guard-allow"), "{} {}", text.len(), &text[..text.len().min(300)]);
+    }
+    assert!(text(&format!("POST /build?{}", "t=x&".repeat(1000)), "").contains("more than 512 parameters"));
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use cetusguard_policy::endpoint::Answer;
 use cetusguard_policy::guard::{Json, Objection};
 use cetusguard_policy::{Call, Mode};
 use tokio::io::AsyncWriteExt;
@@ -22,7 +23,9 @@ use crate::refusal::{Guarded, Refusal};
 use crate::wire::{Body, Framing, Known, PumpError, read_content};
 
 /// The largest body that is judged, in KiB.
-const BODY_LIMIT: u32 = 1 << 10;
+const BODY_LIMIT: usize = 1 << 10;
+/// Bodies of this size, in bytes, every client may have: nearly all are.
+const SMALL: usize = 8 << 10;
 /// What all bodies that are judged at a time may have together, in KiB: others wait.
 static TOGETHER: Semaphore = Semaphore::const_new(16 << 10);
 /// How often a body is in memory at the most: as it came, as it was judged, and behind the head that it is sent with.
@@ -40,11 +43,11 @@ pub(super) struct Approved {
 }
 
 /// A body that was judged, with its share of what all of them may have: until it is sent.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Share {
     /// What goes on in the place of the client's body.
     pub(super) body: Vec<u8>,
-    _permit: Option<SemaphorePermit<'static>>,
+    permit: Option<SemaphorePermit<'static>>,
 }
 
 impl Approved {
@@ -72,7 +75,7 @@ pub(super) async fn inspect(
         return Ok(Approved { admitted, judged: None, body: None });
     }
     let body = match admitted.permit().reads_body() {
-        true => Some(read_body(message, conn, proxy, record).await?),
+        true => Some(read_body(&admitted, message, conn, proxy, record).await?),
         false => None,
     };
     let kinds = message.headers.all(Known::ContentType).next();
@@ -117,24 +120,27 @@ async fn stored_exec(admitted: &Admitted, proxy: &Proxy) -> Result<Result<(), Ob
     }
 }
 
-/// Reads the whole body, if it is not larger than what is judged.
-async fn read_body(message: &Message, conn: &mut Conn, proxy: &Proxy, record: &Record<'_>) -> Result<Share, End> {
-    let limit = u64::from(BODY_LIMIT) << 10;
-    let (size, known) = match message.framing {
-        Framing::Length(length) if length > limit => return Err(Refusal::LargeBody.into()),
-        Framing::Length(length) => {
-            (u32::try_from(length.div_ceil(1 << 10)).unwrap_or(BODY_LIMIT), usize::try_from(length).unwrap_or(0))
-        }
-        Framing::Chunked | Framing::UntilClose => (BODY_LIMIT, 0),
-        Framing::None => return Ok(Share { body: Vec::new(), _permit: None }),
+/// Reads the whole body, if it is not larger than what is judged, within the time that a head may take.
+async fn read_body(
+    admitted: &Admitted,
+    message: &Message,
+    conn: &mut Conn,
+    proxy: &Proxy,
+    record: &Record<'_>,
+) -> Result<Share, End> {
+    let limit = BODY_LIMIT << 10;
+    let known = match message.framing {
+        Framing::Length(length) if length > limit as u64 => return Err(Refusal::LargeBody.into()),
+        Framing::Length(length) => usize::try_from(length).unwrap_or(limit),
+        Framing::Chunked | Framing::UntilClose => limit,
+        Framing::None => return Ok(Share::default()),
     };
     // docker-modem does not end its body before it has its tunnel: then a whole value is the body, and the end that may still
     // come is not waited for long. What comes later is meant for the tunnel, and the connection is never used for anything else.
-    let opens_tunnel = message.framing == Framing::Chunked && message.headers.all(Known::Upgrade).next().is_some();
-    let mut is_whole = false;
+    let opens_tunnel = message.framing == Framing::Chunked
+        && message.headers.all(Known::Upgrade).next().is_some()
+        && admitted.call().endpoint().is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)));
     let read = async {
-        // It lives as long as the program.
-        let _permit = TOGETHER.acquire_many(COPIES * size).await.ok();
         let (client, body) = conn.parts();
         if message.expects_continue {
             let sent = async {
@@ -142,30 +148,42 @@ async fn read_body(message: &Message, conn: &mut Conn, proxy: &Proxy, record: &R
             };
             sent.await.map_err(|_| End::Cut(Ended::ClientGone))?;
         }
-        let mut content = Vec::with_capacity(known);
+        let mut share = Share::default();
         loop {
-            let read = read_content(&mut client.input, body, &mut content);
-            // Safe to give up: what was read is in the content.
-            let more = match timeout(if is_whole { END_OF_BODY } else { Duration::MAX }, read).await {
+            // Small ones need no share, so that nobody waits for somebody who sends nothing.
+            if share.body.len() > SMALL && share.permit.is_none() {
+                // It lives as long as the program.
+                share.permit = TOGETHER.acquire_many(COPIES * kib(known)).await.ok();
+                share.body.reserve(known.saturating_sub(share.body.len()));
+            }
+            let read = read_content(&mut client.input, body, &mut share.body);
+            // Safe to give up: what was read is in the body.
+            let more = match timeout(if opens_tunnel { END_OF_BODY } else { Duration::MAX }, read).await {
                 Ok(more) => more,
-                Err(_) => {
+                Err(_) if Json::read(&share.body).is_ok() => {
                     *body = Body::new(Framing::None);
-                    return Ok(Share { body: content, _permit });
+                    return Ok(share);
                 }
+                Err(_) => continue,
             };
             match more {
-                Ok(true) if content.len() as u64 > limit => return Err(Refusal::LargeBody.into()),
-                Ok(true) => is_whole = opens_tunnel && Json::read(&content).is_ok(),
-                Ok(false) => return Ok(Share { body: content, _permit }),
+                Ok(true) if share.body.len() > limit => return Err(Refusal::LargeBody.into()),
+                Ok(true) => {}
+                Ok(false) => return Ok(share),
                 Err(PumpError::Garbage) => return Err(Refusal::Body.into()),
                 Err(_) => return Err(End::Cut(Ended::ClientGone)),
             }
         }
     };
-    let share = match timeout(proxy.limits().answer, read).await {
+    let share = match timeout(proxy.limits().head, read).await {
         Ok(read) => read?,
         Err(_) => return Err(Refusal::SlowBody.into()),
     };
     record.bytes_in.fetch_add(share.body.len() as u64, Relaxed);
     Ok(share)
+}
+
+/// A size in KiB, rounded up.
+fn kib(size: usize) -> u32 {
+    u32::try_from(size.div_ceil(1 << 10)).unwrap_or(u32::MAX / COPIES)
 }

@@ -51,10 +51,11 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     }),
 ];
 
-/// Podman reads an absolute one from the host, and takes a list.
+/// A file of the context. Podman takes absolute paths for the host's, and lists, URLs and escapes.
 fn dockerfile(judge: &mut Judge<'_>, path: &str) {
-    if path.starts_with(['/', '[']) || path.split('/').any(|part| part == "..") {
-        judge.refuse("a Dockerfile must stand in the context: a relative path without ..".to_owned(), None);
+    let is_plain = path.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '+' | '@' | ' '));
+    if !is_plain || path.starts_with(['/', ' ']) || path.contains("//") || path.split('/').any(|part| part == "..") {
+        judge.refuse("a Dockerfile must stand in the context: a plain relative path without ..".to_owned(), None);
     }
 }
 

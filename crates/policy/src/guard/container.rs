@@ -5,15 +5,15 @@ use super::form::{Field, Form, Step, field, judged};
 use super::host_config::{HOST_CONFIG, restricted_host_config};
 use super::json::Json;
 use super::network::ENDPOINT;
-use super::{image, network};
+use super::{image, mount, network};
 
 /// moby `api/types/container.CreateRequest`: the configuration with what the host gives and which networks it joins.
 ///
 /// Engines before 27 take the fields of `HostConfig` at this level too; they are no fields here, so they must be empty.
-pub(super) static CREATE: Form = Form::Parts(&[CONFIG, HOST]);
+pub(super) static CREATE: Form = Form::Parts(&[CONFIG, HOST, ALSO_CREATE]);
 
-/// moby `api/types/container.Config`: also the body of a commit.
-pub(super) const CONFIG: &[Field] = &[
+/// moby `api/types/container.Config`.
+const CONFIG: &[Field] = &[
     field("Hostname", Form::Text),
     field("Domainname", Form::Text),
     field("User", Form::Text),
@@ -24,12 +24,12 @@ pub(super) const CONFIG: &[Field] = &[
     field("Tty", Form::Bool),
     field("OpenStdin", Form::Bool),
     field("StdinOnce", Form::Bool),
-    field("Env", Form::List(&Form::Text)),
+    judged("Env", Form::List(&Form::Text), environment),
     field("Cmd", Form::Words),
     field("Healthcheck", Form::Struct(HEALTH)),
     field("ArgsEscaped", Form::Bool),
     judged("Image", Form::Text, |judge, value| image::reference(judge, value.text())),
-    field("Volumes", EMPTY_OBJECTS),
+    judged("Volumes", EMPTY_OBJECTS, mount::targets),
     field("WorkingDir", Form::Text),
     field("Entrypoint", Form::Words),
     field("NetworkDisabled", Form::Bool),
@@ -40,6 +40,32 @@ pub(super) const CONFIG: &[Field] = &[
     field("StopTimeout", Form::Number),
     field("Shell", Form::Words),
 ];
+
+/// What docker-modem, which sends a query's parameters in the body too, sends of a create and of a commit.
+const ALSO_CREATE: &[Field] = &[field("name", Form::Dropped), field("platform", Form::Dropped)];
+const ALSO_COMMIT: &[Field] = &[
+    field("container", Form::Dropped),
+    field("repo", Form::Dropped),
+    field("tag", Form::Dropped),
+    field("comment", Form::Dropped),
+    field("author", Form::Dropped),
+    field("pause", Form::Dropped),
+    field("changes", Form::Dropped),
+];
+
+/// The body of a commit.
+pub(super) static COMMIT: Form = Form::Parts(&[CONFIG, ALSO_COMMIT]);
+
+/// Podman fills what has no value from its own environment, and all of it for a star.
+pub(super) fn environment(judge: &mut Judge<'_>, value: &Json<'_>) {
+    for (index, entry) in value.list().iter().enumerate() {
+        if !entry.text().contains('=') && entry.text().ends_with('*') {
+            judge.within(Step::Index(index), |judge| {
+                judge.refuse("copies the environment of the engine".to_owned(), None)
+            });
+        }
+    }
+}
 
 const HOST: &[Field] = &[
     field("HostConfig", HOST_CONFIG),

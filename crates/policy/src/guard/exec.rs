@@ -1,7 +1,7 @@
 //! Commands in running containers.
 
 use super::Judge;
-use super::container::user;
+use super::container::{environment, user};
 use super::form::{Form, Step, field, judged};
 use super::json::Json;
 
@@ -15,8 +15,10 @@ pub(super) static CREATE: Form = Form::Struct(&[
     field("AttachStderr", Form::Bool),
     field("AttachStdout", Form::Bool),
     field("DetachKeys", Form::Text),
+    // docker-py's spelling.
+    field("detachKeys", Form::Text),
     field("Detach", Form::Bool),
-    field("Env", Form::List(&Form::Text)),
+    judged("Env", Form::List(&Form::Text), environment),
     field("WorkingDir", Form::Text),
     field("Cmd", Form::Words),
     // docker-py says again whose it is; the engine reads that in the path.
@@ -34,6 +36,9 @@ pub(super) static START: Form = Form::Struct(&[
     field("hijack", Form::Bool),
     field("stdin", Form::Bool),
 ]);
+
+/// Podman `handlers.ExecRemoveConfig`.
+pub(super) static LIBPOD_REMOVE: Form = Form::Struct(&[field("Force", Form::Bool)]);
 
 fn privileged(judge: &mut Judge<'_>, value: &Json<'_>) {
     if *value == Json::Bool(true) {

@@ -28,6 +28,8 @@ pub(super) enum Form {
     Struct(&'static [Field]),
     /// An object with the fields of several.
     Parts(&'static [&'static [Field]]),
+    /// Anything: no engine reads it, so it goes no further.
+    Dropped,
 }
 
 /// A field of an object.
@@ -68,6 +70,7 @@ pub(super) fn walk(judge: &mut Judge<'_>, value: &mut Json<'_>, form: &Form) {
         }
         (Form::Struct(fields), Json::Map(map)) => walk_fields(judge, map, &[fields]),
         (Form::Parts(parts), Json::Map(map)) => walk_fields(judge, map, parts),
+        (Form::Dropped, _) => {}
         (form, _) => judge.malformed(format!("expected {}", form.name())),
     }
 }
@@ -80,6 +83,7 @@ fn each(judge: &mut Judge<'_>, list: &mut [Json<'_>], form: &Form) {
 
 fn walk_fields(judge: &mut Judge<'_>, map: &mut Vec<(Cow<'_, str>, Json<'_>)>, parts: &[&[Field]]) {
     let fields = || parts.iter().copied().flatten();
+    let mut seen: Vec<&str> = Vec::new();
     map.retain_mut(|(key, value)| {
         let Some(field) = fields().find(|field| field.name == *key) else {
             let folded = fold(key);
@@ -96,9 +100,14 @@ fn walk_fields(judge: &mut Judge<'_>, map: &mut Vec<(Cow<'_, str>, Json<'_>)>, p
             return false;
         };
         // Go takes it for a field that is not there.
-        if matches!(value, Json::Null) {
+        if matches!(value, Json::Null) || matches!(field.form, Form::Dropped) {
             return false;
         }
+        // Two fields of a form may be one for an engine; then only one of them may be there.
+        if seen.iter().any(|known| fold(known) == fold(field.name)) {
+            judge.within(Step::Field(key), |judge| judge.malformed("stands twice, in two spellings".to_owned()));
+        }
+        seen.push(field.name);
         judge.within(Step::Field(key), |judge| {
             let before = judge.count();
             walk(judge, value, &field.form);
@@ -130,6 +139,7 @@ impl Form {
             Self::Text => "a text",
             Self::Words | Self::List(_) => "a list",
             Self::Map(_) | Self::Struct(_) | Self::Parts(_) => "an object",
+            Self::Dropped => "anything",
         }
     }
 }

@@ -4,6 +4,7 @@ use super::Judge;
 use super::allow::capability;
 use super::form::{Field, Form, Step, field, judged};
 use super::json::Json;
+use super::log;
 use super::mount::{self, MOUNT};
 use super::{network, volume};
 
@@ -12,11 +13,12 @@ pub(super) const HOST_CONFIG: Form = Form::Parts(&[OWN, RESOURCES]);
 
 const OWN: &[Field] = &[
     judged("Binds", Form::List(&Form::Text), mount::binds),
-    // Podman removes this file of the host with the container.
-    judged("ContainerIDFile", Form::Text, |judge, value| must_be(judge, value, &[""], "names a file of the host")),
-    field(
+    // Docker does not read it, and Podman removes this file of the host with the container.
+    field("ContainerIDFile", Form::Dropped),
+    judged(
         "LogConfig",
-        Form::Struct(&[judged("Type", Form::Text, log_driver), field("Config", Form::Map(&Form::Text))]),
+        Form::Struct(&[field("Type", Form::Text), field("Config", Form::Map(&Form::Text))]),
+        |judge, value| log::config(judge, value, "Type", "Config"),
     ),
     judged("NetworkMode", Form::Text, |judge, value| network::mode(judge, value.text())),
     field(
@@ -181,16 +183,6 @@ pub(super) fn capabilities(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// Drivers that keep what is logged on the host.
-pub(super) fn log_driver(judge: &mut Judge<'_>, value: &Json<'_>) {
-    let driver = value.text();
-    if !matches!(driver, "" | "json-file" | "local" | "none" | "journald" | "k8s-file" | "passthrough") {
-        judge.unless_allowed("log-driver", driver, || {
-            format!("the log driver {driver:?} sends what is logged elsewhere")
-        });
-    }
-}
-
 fn volumes_from(judge: &mut Judge<'_>, value: &Json<'_>) {
     if !value.list().is_empty() {
         judge
@@ -280,8 +272,8 @@ pub(super) fn sysctls(judge: &mut Judge<'_>, value: &Json<'_>) {
 
 pub(super) fn runtime(judge: &mut Judge<'_>, value: &Json<'_>) {
     let runtime = value.text();
-    if !matches!(runtime, "" | "runc" | "io.containerd.runc.v2") {
-        judge.unless_allowed("runtime", runtime, || format!("the runtime {runtime:?} is not runc"));
+    if !matches!(runtime, "" | "runc" | "io.containerd.runc.v2" | "oci") {
+        judge.unless_allowed("runtime", runtime, || format!("the runtime {:?} is not runc", super::shown(runtime)));
     }
 }
 

@@ -1,14 +1,15 @@
 //! Images: where they come from, and which may be used.
 
 use super::Judge;
+use super::form::Step;
 use super::json::Json;
-use super::query::{Parameter, judged, many, plain};
+use super::query::{Pairs, Parameter, judged, many, plain};
 
 /// Of `POST /images/create`: a pull, or an import.
 pub(super) const CREATE: &[Parameter] = &[
-    judged("fromImage", reference),
+    plain("fromImage"),
     judged("fromSrc", source),
-    judged("repo", reference),
+    plain("repo"),
     plain("tag"),
     plain("message"),
     many("changes"),
@@ -62,10 +63,29 @@ fn pulled(judge: &mut Judge<'_>, text: &str) {
     reference(judge, name);
 }
 
+/// Of `POST /images/{name}/tag`.
+pub(super) const TAG: &[Parameter] = &[plain("repo"), plain("tag"), plain("force")];
+
+/// The image that a call makes or pulls, with its tag: judged as one reference, as a container will name it.
+pub(super) fn made(judge: &mut Judge<'_>, pairs: &Pairs) {
+    let value =
+        |name: &str| pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()).unwrap_or_default();
+    let tag = match value("tag") {
+        "" => String::new(),
+        digest if digest.contains(':') => format!("@{digest}"),
+        tag => format!(":{tag}"),
+    };
+    for name in ["fromImage", "repo"] {
+        if !value(name).is_empty() {
+            judge.within(Step::Field(&format!("?{name}")), |judge| reference(judge, &format!("{}{tag}", value(name))));
+        }
+    }
+}
+
 /// Of `POST /commit`.
 pub(super) const COMMIT: &[Parameter] = &[
     plain("container"),
-    judged("repo", reference),
+    plain("repo"),
     plain("tag"),
     plain("comment"),
     plain("author"),
@@ -81,7 +101,12 @@ pub(super) fn reference(judge: &mut Judge<'_>, reference: &str) {
     if judge.has("image") && !judge.allows("image", reference) {
         judge.unless_allowed("image", reference, || "is not among the images that guard-allow names".to_owned());
     }
-    if judge.has("registry") && !judge.allows("registry", registry(reference)) {
+    // An image by its identifier may be of any registry.
+    let is_id =
+        reference.starts_with("sha256:") || (reference.len() >= 6 && reference.bytes().all(|b| b.is_ascii_hexdigit()));
+    if judge.has("registry") && is_id {
+        judge.refuse("nobody can tell the registry of an identifier; name the image".to_owned(), None);
+    } else if judge.has("registry") && !judge.allows("registry", registry(reference)) {
         judge.unless_allowed("registry", registry(reference), || "is of no registry that guard-allow names".to_owned());
     }
 }
@@ -121,6 +146,9 @@ fn registry(reference: &str) -> &str {
 fn source(judge: &mut Judge<'_>, source: &str) {
     if !matches!(source, "" | "-") {
         judge.unless_allowed("import-url", source, || "has the engine fetch a URL".to_owned());
+    }
+    if !source.is_empty() {
+        unseen(judge, &Json::Null);
     }
 }
 

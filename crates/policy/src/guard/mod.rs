@@ -12,6 +12,7 @@ mod form;
 mod host_config;
 mod image;
 mod json;
+mod log;
 mod mount;
 mod network;
 mod query;
@@ -127,6 +128,8 @@ pub(crate) struct Reader {
     body: Body,
     /// Looks at the whole body, or at the call where the body is not read.
     whole: Option<form::Check>,
+    /// Looks at the parameters together.
+    pairs: Option<query::PairsCheck>,
 }
 
 /// What a body has to be.
@@ -164,18 +167,20 @@ impl Reader {
         guard: &Guard,
     ) -> Result<Judged, Objection> {
         let mut judge = Judge { guard, findings: Vec::new(), place: String::new() };
-        let call = query::judge(&mut judge, call, self.parameters, matches!(self.body, Body::Json(_)));
+        let (call, pairs) = query::judge(&mut judge, call, self.parameters, matches!(self.body, Body::Json(_)));
+        if let Some(check) = self.pairs {
+            check(&mut judge, &pairs);
+        }
         let is_blank = body.iter().all(u8::is_ascii_whitespace);
         let body = match &self.body {
             Body::Stream => {
-                refuse_forms(content_type)?;
+                check_stream(content_type)?;
                 if let Some(whole) = self.whole {
                     whole(&mut judge, &Json::Null);
                 }
                 None
             }
             Body::Nothing => {
-                refuse_forms(content_type)?;
                 // Clients send an empty object where nothing is asked for; the engine need not see it.
                 if !is_blank && !Json::read(body).map_err(Objection::Malformed)?.is_empty() {
                     judge.refuse("this endpoint takes no body".to_owned(), None);
@@ -183,7 +188,6 @@ impl Reader {
                 Some(String::new())
             }
             Body::Json(form) => {
-                refuse_forms(content_type)?;
                 // Podman's client does not say what it sends; the engine is told in any case.
                 if !is_blank && content_type.is_some() && !is_json(content_type) {
                     return Err(Objection::ContentType("application/json"));
@@ -215,14 +219,28 @@ pub(crate) fn judge_stored_exec(answer: &[u8], guard: &Guard) -> Result<(), Obje
     if judge.findings.is_empty() { Ok(()) } else { Err(Objection::Findings(judge.findings)) }
 }
 
-/// Go lets the fields of a form go before the parameters of the query, or add to them (`net/http` `ParseForm`).
-pub(crate) fn refuse_forms(content_type: Option<&str>) -> Result<(), Objection> {
-    let kind = content_type.unwrap_or_default().to_ascii_lowercase();
-    let is_form = kind.contains("form-urlencoded") || kind.contains("multipart/");
-    if is_form {
-        Err(Objection::ContentType("no form: the engine would read the query's parameters from it"))
-    } else {
-        Ok(())
+/// A body that goes on as it comes, with its content type. Go lets the fields of a form go before the parameters of the query, or
+/// add to them, and reads types more leniently than it should (`net/http` `ParseForm`): so only known ones pass.
+fn check_stream(content_type: Option<&str>) -> Result<(), Objection> {
+    let kind = content_type.unwrap_or("application/octet-stream").split(';').next().unwrap_or_default().trim();
+    let known = [
+        "",
+        "application/octet-stream",
+        "application/x-tar",
+        "application/tar",
+        "application/gzip",
+        "application/x-gzip",
+        "application/x-bzip2",
+        "application/x-xz",
+        "application/zstd",
+        "application/json",
+        "text/plain",
+    ];
+    match known.iter().any(|known| kind.eq_ignore_ascii_case(known)) {
+        true => Ok(()),
+        false => Err(Objection::ContentType(
+            "application/x-tar or application/octet-stream: the engine would read a form as parameters",
+        )),
     }
 }
 
@@ -289,14 +307,24 @@ impl Judge<'_> {
     /// Notes the value, unless an exception of this kind covers it.
     fn unless_allowed(&mut self, kind: &str, value: &str, what: impl FnOnce() -> String) {
         if !self.allows(kind, value) {
-            let value = shown(value);
-            let allow = if KINDS.iter().any(|known| known.name == kind && known.value.is_empty()) {
-                kind.to_owned()
-            } else {
-                format!("{kind}={value}")
-            };
-            self.refuse(what(), Some(allow));
+            let allow = self.hint(kind, value);
+            self.refuse(what(), allow);
         }
+    }
+
+    /// The exception that would open a value; nothing where it cannot be written down. Values that may hold a secret are left out:
+    /// passwords stand in options of volumes and in URLs.
+    fn hint(&self, kind: &str, value: &str) -> Option<String> {
+        let known = KINDS.iter().find(|known| known.name == kind)?;
+        let hint = match (known.value, value.split_once('=')) {
+            ("", _) => kind.to_owned(),
+            ("NAME=PATTERN", Some((name, _))) => format!("{kind}={}=…", shown(name)),
+            _ if matches!(kind, "build-remote" | "import-url") => format!("{kind}=…"),
+            _ if kind == "security-opt" && value.contains('{') => return None,
+            _ => format!("{kind}={value}"),
+        };
+        let is_whole = hint.len() <= 160 && !hint.contains(char::is_control);
+        (is_whole && (hint.ends_with('…') || Exception::read(&hint).is_ok())).then_some(hint)
     }
 
     fn is_restricted(&self) -> bool {

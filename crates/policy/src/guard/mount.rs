@@ -3,6 +3,7 @@
 use super::Judge;
 use super::allow::clean;
 use super::form::{Field, Form, Step, field, judged};
+use super::host_config::must_be;
 use super::json::Json;
 use super::{image, volume};
 
@@ -12,7 +13,9 @@ pub(super) const MOUNT: &[Field] = &[
     judged("Source", Form::Text, no_separators),
     judged("Target", Form::Text, no_separators),
     field("ReadOnly", Form::Bool),
-    field("Consistency", Form::Text),
+    judged("Consistency", Form::Text, |judge, value| {
+        must_be(judge, value, &["", "default", "consistent", "cached", "delegated"], "is no consistency");
+    }),
     field("BindOptions", Form::Struct(BIND_OPTIONS)),
     field("VolumeOptions", Form::Struct(VOLUME_OPTIONS)),
     field("ImageOptions", Form::Struct(&[judged("Subpath", Form::Text, subpath)])),
@@ -57,7 +60,10 @@ fn one(judge: &mut Judge<'_>, mount: &Json<'_>) {
     let source = text("Source");
     match text("Type") {
         "bind" => {
-            let is_read_only = matches!(mount.get("ReadOnly"), Some(Json::Bool(true)));
+            // Mounts below it would stay writable, and a missing folder would be made.
+            let writes = |key| mount.get("BindOptions").and_then(|options| options.get(key)) == Some(&Json::Bool(true));
+            let is_read_only = matches!(mount.get("ReadOnly"), Some(Json::Bool(true)))
+                && !["NonRecursive", "ReadOnlyNonRecursive", "CreateMountpoint"].into_iter().any(writes);
             judge.within(Step::Field("Source"), |judge| host_path(judge, source, is_read_only));
         }
         "volume" => judge.within(Step::Field("Source"), |judge| volume_name(judge, source)),
@@ -86,11 +92,28 @@ fn bind_of(judge: &mut Judge<'_>, bind: &str) {
         _ => return judge.malformed("expected SOURCE:TARGET[:MODE]".to_owned()),
     };
     if source.starts_with('/') {
-        host_path(judge, source, mode.split(',').any(|word| word == "ro"));
+        host_path(judge, source, is_read_only(mode.split(',')));
     } else {
         volume_name(judge, source);
     }
     bind_words(judge, mode.split(','));
+}
+
+/// Whether nothing of the host is written: another label for SELinux is written to every file.
+pub(super) fn is_read_only<'w>(words: impl Iterator<Item = &'w str>) -> bool {
+    let words: Vec<_> = words.collect();
+    words.contains(&"ro") && !words.contains(&"z") && !words.contains(&"Z")
+}
+
+/// Paths in the container, by which volumes and file systems are named: Podman takes one with a colon for a bind.
+pub(super) fn targets(judge: &mut Judge<'_>, paths: &Json<'_>) {
+    for (path, _) in paths.map() {
+        if !path.starts_with('/') || path.contains([':', ',']) {
+            judge.within(Step::Key(path), |judge| {
+                judge.refuse("is no absolute path, or has a colon or a comma in it".to_owned(), None);
+            });
+        }
+    }
 }
 
 /// The modes of a bind or a volume.
@@ -98,7 +121,7 @@ pub(super) fn bind_words<'w>(judge: &mut Judge<'_>, words: impl Iterator<Item = 
     for word in words {
         match word {
             "" | "ro" | "rw" | "z" | "Z" | "nocopy" | "copy" | "consistent" | "cached" | "delegated" => {}
-            "nosuid" | "nodev" | "noexec" | "exec" => {}
+            "nosuid" | "nodev" | "noexec" | "exec" | "rbind" => {}
             "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared" => propagation(judge, word),
             word => judge.refuse(format!("the guard does not know the mode {:?}", super::shown(word)), None),
         }
@@ -114,13 +137,17 @@ pub(super) fn host_path(judge: &mut Judge<'_>, source: &str, is_read_only: bool)
     if judge.allows_path("bind", &path, is_read_only) {
         return;
     }
-    let path = super::shown(&path);
-    if judge.allows_path("bind", path, true) {
-        let what = format!("mounts the host path {path} for writing; it is allowed for reading only (:ro)");
-        return judge.refuse(what, Some(format!("bind={path}")));
+    let allow = judge.hint("bind", &path);
+    let shown = super::shown(&path);
+    if ["docker.sock", "podman.sock", "containerd.sock"].iter().any(|socket| path.ends_with(socket)) {
+        let what = format!("mounts the engine's own socket, {shown}, which goes around every rule");
+        return judge.refuse(what, None);
     }
-    let what = format!("mounts the host path {path}; use a named volume instead");
-    judge.refuse(what, Some(format!("bind={path}")));
+    let what = match judge.allows_path("bind", &path, true) {
+        true => format!("mounts the host path {shown} for writing; it is allowed for reading only (:ro)"),
+        false => format!("mounts the host path {shown}; use a named volume instead"),
+    };
+    judge.refuse(what, allow);
 }
 
 /// A name that is no path for any engine: Podman takes sources that start with a dot for paths of the host.
@@ -173,6 +200,7 @@ fn tmpfs(judge: &mut Judge<'_>, options: &Json<'_>) {
 
 /// `Tmpfs`: by path, options separated by commas.
 pub(super) fn tmpfs_paths(judge: &mut Judge<'_>, paths: &Json<'_>) {
+    targets(judge, paths);
     for (path, options) in paths.map() {
         judge.within(Step::Key(path), |judge| options.text().split(',').for_each(|word| tmpfs_word(judge, word)));
     }

@@ -76,7 +76,7 @@ fn driver(judge: &mut Judge<'_>, value: &Json<'_>) {
     let driver = value.text();
     if !matches!(driver, "" | "default" | "bridge" | "overlay") {
         judge.unless_allowed("network-driver", driver, || {
-            format!("the driver {driver:?} may reach the host's interfaces")
+            format!("the driver {:?} may reach the host's interfaces", super::shown(driver))
         });
     }
 }

@@ -5,6 +5,12 @@ use super::form::Step;
 use super::json::fold;
 use crate::call::Call;
 
+/// The parameters of a query, decoded.
+pub(super) type Pairs = [(String, String)];
+
+/// Looks at all of them together.
+pub(super) type PairsCheck = fn(&mut Judge<'_>, &Pairs);
+
 /// A parameter that an endpoint has.
 #[derive(Debug)]
 pub(super) struct Parameter {
@@ -30,15 +36,27 @@ pub(super) const fn judged(name: &'static str, check: fn(&mut Judge<'_>, &str)) 
     Parameter { name, many: false, check: Some(check) }
 }
 
-/// Judges every parameter, and returns the call with a query that was written from them.
+/// No client sends more.
+const LIMIT: usize = 512;
+
+/// Judges every parameter, and returns the call with a query that was written from them; and them.
 ///
 /// Docker takes the first of several values and names in one spelling; Podman the last, and names in any. So each name stands
 /// once, in its one spelling. What a call with a body has beside goes no further: docker-modem sends the body's fields there too.
-pub(super) fn judge(judge: &mut Judge<'_>, call: &Call, known: &[Parameter], has_body: bool) -> Call {
+pub(super) fn judge(
+    judge: &mut Judge<'_>,
+    call: &Call,
+    known: &[Parameter],
+    has_body: bool,
+) -> (Call, Vec<(String, String)>) {
     let Some(pairs) = call.parameters() else {
         judge.within(Step::Field("?"), |judge| judge.malformed("the query is not UTF-8 once decoded".to_owned()));
-        return call.clone();
+        return (call.clone(), Vec::new());
     };
+    if pairs.len() > LIMIT {
+        judge.within(Step::Field("?"), |judge| judge.malformed(format!("more than {LIMIT} parameters")));
+        return (call.clone(), Vec::new());
+    }
     let mut kept: Vec<(String, String)> = Vec::new();
     for (name, value) in pairs {
         let Some(parameter) = known.iter().find(|parameter| parameter.name == name) else {
@@ -62,5 +80,5 @@ pub(super) fn judge(judge: &mut Judge<'_>, call: &Call, known: &[Parameter], has
         });
         kept.push((name, value));
     }
-    call.with_parameters(&kept)
+    (call.with_parameters(&kept), kept)
 }

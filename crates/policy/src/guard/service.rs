@@ -5,12 +5,12 @@ use super::allow::capability;
 use super::container::{HEALTH, is_somebody_else, needs_user};
 use super::form::{Field, Form, Step, field, judged};
 use super::host_config::{
-    ULIMITS, capabilities, log_driver, must_be, needs_dropped, needs_no_new_privileges, oom_score, sysctls, words,
+    ULIMITS, capabilities, must_be, needs_dropped, needs_no_new_privileges, oom_score, sysctls, words,
 };
 use super::json::Json;
 use super::mount::{MOUNT, mounts};
 use super::query::{self, Parameter, plain};
-use super::{image, network};
+use super::{image, log, network};
 
 /// Of `POST /services/{id}/update`.
 pub(super) const UPDATE_PARAMETERS: &[Parameter] =
@@ -43,9 +43,10 @@ const TASK: &[Field] = &[
     ),
     field("Placement", Form::Struct(PLACEMENT)),
     judged("Networks", Form::List(&Form::Struct(NETWORK)), networks),
-    field(
+    judged(
         "LogDriver",
-        Form::Struct(&[judged("Name", Form::Text, log_driver), field("Options", Form::Map(&Form::Text))]),
+        Form::Struct(&[field("Name", Form::Text), field("Options", Form::Map(&Form::Text))]),
+        |judge, value| log::config(judge, value, "Name", "Options"),
     ),
     field("ForceUpdate", Form::Number),
     judged("Runtime", Form::Text, |judge, value| must_be(judge, value, &["", "container"], "is no container")),

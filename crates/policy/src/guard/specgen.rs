@@ -6,12 +6,12 @@ use super::Judge;
 use super::container::HEALTH;
 use super::form::{Field, Form, Step, field, judged};
 use super::host_config::{
-    annotation_allowed, capabilities, cgroup_parent, log_driver, must_be, oom_score, privileged, realtime, runtime,
+    annotation_allowed, capabilities, cgroup_parent, must_be, oom_score, privileged, realtime, runtime,
     security_option, sysctls, words,
 };
 use super::json::Json;
-use super::mount::{bind_words, host_path, propagation, tmpfs_word, volume_name};
-use super::{allow, image, network};
+use super::mount::{bind_words, host_path, is_read_only, propagation, tmpfs_word, volume_name};
+use super::{allow, image, log, network};
 
 /// The whole of it.
 pub(super) static CREATE: Form = Form::Parts(&[BASIC, STORAGE, SECURITY, NETWORK, RESOURCES]);
@@ -25,7 +25,7 @@ const BASIC: &[Field] = &[
     field("env", Form::Map(&Form::Text)),
     field("unsetenv", Form::List(&Form::Text)),
     field("unsetenvall", Form::Bool),
-    field("envMerge", Form::List(&Form::Text)),
+    field("envmerge", Form::List(&Form::Text)),
     field("terminal", Form::Bool),
     field("stdin", Form::Bool),
     field("labels", Form::Map(&Form::Text)),
@@ -64,7 +64,7 @@ const BASIC: &[Field] = &[
 ];
 
 const LOG: &[Field] = &[
-    judged("driver", Form::Text, log_driver),
+    judged("driver", Form::Text, log::driver),
     judged("path", Form::Text, |judge, value| must_be(judge, value, &[""], "names a file of the host")),
     field("size", Form::Number),
     judged("options", Form::Map(&Form::Text), |judge, value| {
@@ -279,7 +279,7 @@ fn mounts(judge: &mut Judge<'_>, mounts: &Json<'_>) {
             mount.get("options").map(Json::list).unwrap_or_default().iter().map(Json::text).collect();
         judge.within(Step::Index(index), |judge| match text("type") {
             "bind" => {
-                host_path(judge, text("source"), options.contains(&"ro"));
+                host_path(judge, text("source"), is_read_only(options.iter().copied()));
                 bind_words(judge, options.into_iter().filter(|word| !matches!(*word, "bind" | "rbind")));
             }
             // An option could make it a bind: only harmless ones pass.

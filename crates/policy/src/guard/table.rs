@@ -7,12 +7,13 @@ use super::{
     Body, Judge, Level, Reader, build, container, exec, host_config, image, network, service, specgen, volume,
 };
 use crate::call::Call;
+use crate::endpoint::Endpoint;
 use crate::method::Method;
 
 /// What the guard does with the calls of an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Duty {
-    /// Nothing but to see that no form takes the query's place.
+    /// Nothing.
     Pass,
     /// They are read and judged.
     Judge(&'static Reader),
@@ -23,30 +24,33 @@ pub(crate) enum Duty {
 }
 
 const fn json(parameters: &'static [Parameter], form: &'static Form) -> Reader {
-    Reader { parameters, body: Body::Json(form), whole: None }
+    Reader { parameters, body: Body::Json(form), whole: None, pairs: None }
 }
 
 const fn stream(parameters: &'static [Parameter], whole: fn(&mut Judge<'_>, &Json<'_>)) -> Reader {
-    Reader { parameters, body: Body::Stream, whole: Some(whole) }
+    Reader { parameters, body: Body::Stream, whole: Some(whole), pairs: None }
 }
 
 static CONTAINER_CREATE: Reader =
     Reader { whole: Some(container::whole), ..json(&[plain("name"), plain("platform")], &container::CREATE) };
 static LIBPOD_CREATE: Reader = Reader { whole: Some(specgen::whole), ..json(&[], &specgen::CREATE) };
 static LIBPOD_START: Reader =
-    Reader { parameters: &[plain("detachkeys"), plain("recursive")], body: Body::Nothing, whole: None };
+    Reader { parameters: &[plain("detachkeys"), plain("recursive")], body: Body::Nothing, whole: None, pairs: None };
 static SERVICE_CREATE: Reader = Reader { whole: Some(service::whole), ..json(&[], &service::SPEC) };
 static SERVICE_UPDATE: Reader =
     Reader { whole: Some(service::whole), ..json(service::UPDATE_PARAMETERS, &service::SPEC) };
 static CONTAINER_UPDATE: Reader = json(&[], &host_config::UPDATE);
-static CONTAINER_START: Reader = Reader { parameters: START_PARAMETERS, body: Body::Nothing, whole: None };
+static CONTAINER_START: Reader = Reader { parameters: START_PARAMETERS, body: Body::Nothing, whole: None, pairs: None };
 const START_PARAMETERS: &[Parameter] =
     &[plain("detachKeys"), plain("checkpoint"), query::judged("checkpoint-dir", host_folder)];
 static EXEC_CREATE: Reader = Reader { whole: Some(exec::whole), ..json(&[], &exec::CREATE) };
 static EXEC_START: Reader = json(&[], &exec::START);
-static COMMIT: Reader = json(image::COMMIT, &Form::Struct(container::CONFIG));
-static PULL_OR_IMPORT: Reader = Reader { parameters: image::CREATE, body: Body::Stream, whole: None };
-static LIBPOD_PULL: Reader = Reader { parameters: image::LIBPOD_PULL, body: Body::Stream, whole: None };
+static COMMIT: Reader = Reader { pairs: Some(image::made), ..json(image::COMMIT, &container::COMMIT) };
+static PULL_OR_IMPORT: Reader =
+    Reader { parameters: image::CREATE, body: Body::Stream, whole: None, pairs: Some(image::made) };
+static TAG: Reader = Reader { parameters: image::TAG, body: Body::Nothing, whole: None, pairs: Some(image::made) };
+static LIBPOD_EXEC_REMOVE: Reader = json(&[], &exec::LIBPOD_REMOVE);
+static LIBPOD_PULL: Reader = Reader { parameters: image::LIBPOD_PULL, body: Body::Stream, whole: None, pairs: None };
 static LOAD: Reader = stream(&[plain("quiet"), many("platform")], image::unseen);
 static BUILD: Reader = stream(build::PARAMETERS, image::unseen);
 static VOLUME_CREATE: Reader = json(&[], &volume::CREATE);
@@ -94,15 +98,35 @@ fn host_folder(judge: &mut Judge<'_>, folder: &str) {
     }
 }
 
+const LIKE_A_JUDGED_ONE: &str = "it ends like an endpoint that is judged, and is not that endpoint";
+
+/// Whether an unknown path ends as an endpoint does that is not let pass unread: the engine's last segments decide, and the name
+/// of a linked container has a slash in it (`/containers/web/db/exec`).
+fn is_like_a_judged_one(call: &Call) -> bool {
+    let path = call.unversioned_path();
+    let Some(word) = path.split('/').rfind(|segment| !segment.is_empty()) else { return false };
+    let section = |path: &str| path.trim_start_matches("/libpod").split('/').nth(1).unwrap_or_default().to_owned();
+    let is_harmless = |endpoint: &Endpoint| BODILESS.contains(&endpoint.shape);
+    Endpoint::all().any(|endpoint| {
+        let last = endpoint.shape.rsplit('/').next().unwrap_or_default();
+        endpoint.method == call.method()
+            && last == word
+            && section(endpoint.shape) == section(path)
+            && !is_harmless(endpoint)
+    })
+}
+
 const PLUGINS: &str = "plugins run on the host, as root";
 const SWARM: &str = "who may change the cluster has every node of it";
 
 /// What the guard of this level does with a call.
 pub(crate) fn duty(call: &Call, level: Level) -> Duty {
-    let Some(endpoint) = call.endpoint() else { return Duty::Unread };
     if level == Level::Privileged || !matches!(call.method(), Method::Post | Method::Put | Method::Patch) {
-        return Duty::Pass;
+        return if call.endpoint().is_some() { Duty::Pass } else { Duty::Unread };
     }
+    let Some(endpoint) = call.endpoint() else {
+        return if is_like_a_judged_one(call) { Duty::Closed(LIKE_A_JUDGED_ONE) } else { Duty::Unread };
+    };
     match (call.method(), endpoint.shape) {
         (_, "/containers/create") => Duty::Judge(&CONTAINER_CREATE),
         (_, "/libpod/containers/create") => Duty::Judge(&LIBPOD_CREATE),
@@ -113,6 +137,8 @@ pub(crate) fn duty(call: &Call, level: Level) -> Duty {
         (_, "/exec/{id}/start" | "/libpod/exec/{id}/start") => Duty::Judge(&EXEC_START),
         (_, "/commit") => Duty::Judge(&COMMIT),
         (_, "/images/create") => Duty::Judge(&PULL_OR_IMPORT),
+        (_, "/images/{image*}/tag" | "/libpod/images/{image*}/tag") => Duty::Judge(&TAG),
+        (_, "/libpod/exec/{id}/remove") => Duty::Judge(&LIBPOD_EXEC_REMOVE),
         (_, "/libpod/images/pull") => Duty::Judge(&LIBPOD_PULL),
         (_, "/images/load") => Duty::Judge(&LOAD),
         (_, "/build") => Duty::Judge(&BUILD),
@@ -150,7 +176,6 @@ const BODILESS: &[&str] = &[
     "/containers/{container}/rename",
     "/containers/prune",
     "/images/{image*}/push",
-    "/images/{image*}/tag",
     "/images/prune",
     "/build/prune",
     "/build/cancel",
@@ -171,7 +196,6 @@ const BODILESS: &[&str] = &[
     "/libpod/containers/prune",
     "/libpod/exec/{id}/resize",
     "/libpod/images/{image*}/push",
-    "/libpod/images/{image*}/tag",
     "/libpod/images/{image*}/untag",
     "/libpod/images/prune",
     "/libpod/networks/prune",
@@ -188,7 +212,6 @@ const BODILESS: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::Endpoint;
 
     #[test]
     fn every_row_is_an_endpoint() {
@@ -240,6 +263,12 @@ mod tests {
             ("POST /v4.0.0/libpod/networks/create", "unread"),
             ("POST /v4.0.0/libpod/containers/x/exec", "judge"),
             ("POST /nobody/knows/this", "unread"),
+            // The engine reads a linked container's name there.
+            ("POST /containers/web/db/exec", "closed"),
+            ("POST /containers/web/db/update", "closed"),
+            ("POST /containers/create/", "closed"),
+            ("POST /containers/web/db/stop", "unread"),
+            ("POST /images/x/tag", "judge"),
         ] {
             let (method, target) = request.split_once(' ').expect("a request line");
             let call = Call::read(method, target).expect(request);

@@ -25,7 +25,9 @@ pub(super) static LIBPOD_CREATE: Form = Form::Struct(&[
 /// A driver is a program with rights on the host.
 pub(super) fn driver(judge: &mut Judge<'_>, name: &str) {
     if !matches!(name, "" | "local") {
-        judge.unless_allowed("volume-driver", name, || format!("the volume driver {name:?} is not local"));
+        judge.unless_allowed("volume-driver", name, || {
+            format!("the volume driver {:?} is not local", super::shown(name))
+        });
     }
 }
 

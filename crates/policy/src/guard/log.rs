@@ -1,0 +1,48 @@
+//! Where what a container prints goes.
+
+use super::Judge;
+use super::form::Step;
+use super::json::Json;
+
+/// Drivers that keep what is logged on the host.
+pub(super) fn driver(judge: &mut Judge<'_>, value: &Json<'_>) {
+    let driver = value.text();
+    if !matches!(driver, "" | "json-file" | "local" | "none" | "journald" | "k8s-file" | "passthrough") {
+        judge.unless_allowed("log-driver", driver, || {
+            format!("the log driver {:?} sends what is logged elsewhere", super::shown(driver))
+        });
+    }
+}
+
+/// A driver and its options. An engine's own default may be one that sends elsewhere, and Podman takes the file to write to, and
+/// another driver, from the options: only harmless ones pass, and any but those two with a driver that was allowed by name.
+pub(super) fn config(judge: &mut Judge<'_>, value: &Json<'_>, key: &str, options: &str) {
+    let nothing = Json::Null;
+    let name = value.get(key).unwrap_or(&nothing);
+    judge.within(Step::Field(key), |judge| driver(judge, name));
+    let is_allowed = !name.text().is_empty() && judge.allows("log-driver", name.text());
+    judge.within(Step::Field(options), |judge| {
+        for (option, _) in value.get(options).map(Json::map).unwrap_or_default() {
+            let is_harmless = matches!(
+                option.as_ref(),
+                "max-size"
+                    | "max-file"
+                    | "compress"
+                    | "labels"
+                    | "labels-regex"
+                    | "env"
+                    | "env-regex"
+                    | "tag"
+                    | "mode"
+                    | "max-buffer-size"
+            );
+            let is_podmans = option.eq_ignore_ascii_case("path") || option.eq_ignore_ascii_case("driver");
+            if is_podmans || !(is_harmless || is_allowed) {
+                judge.within(Step::Key(option), |judge| {
+                    let allow = (!is_podmans).then(|| "log-driver=NAME, and name the driver".to_owned());
+                    judge.refuse("may say where what is logged goes".to_owned(), allow);
+                });
+            }
+        }
+    });
+}
