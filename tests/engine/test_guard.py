@@ -1,7 +1,9 @@
 """What the guard refuses does take effect on a real engine, and what people ordinarily do passes."""
 
+import io
 import json
 
+import docker
 import pytest
 
 from curl import curl
@@ -189,3 +191,29 @@ def test_the_documented_risks_are_closed(engine, proxy, docker_at, name):
     docker("stop", "--time", "0", name)
     refused = wait_for(lambda: one.records(msg="request refused", reason="guard"), "the log")
     assert len(refused) == 4
+
+
+def test_a_build_on_the_host_network_is_refused(engine, open_proxy):
+    dockerfile = io.BytesIO(f"FROM {IMAGE}\nRUN cat /proc/net/dev".encode())
+
+    def build(address, **options):
+        client = docker.APIClient(base_url=address, version="auto")
+        dockerfile.seek(0)
+        return "".join(map(str, client.build(fileobj=dockerfile, rm=True, **options)))
+
+    address = open_proxy.addresses["tcp"]
+    # The bridge of this engine's own is an interface of the host's.
+    assert engine.bridge in build(engine.address, network_mode="host", nocache=True)
+    with pytest.raises(docker.errors.APIError, match="networkmode: shares the host's network"):
+        build(address, network_mode="host")
+    assert "Successfully built" in build(address, network_mode="none")
+
+
+def test_a_form_does_not_take_the_querys_place(engine, open_proxy):
+    """The engine lets a form's fields go before the parameters that were judged."""
+    form = ("--header", "Content-Type: application/x-www-form-urlencoded", "--data-binary")
+    path = "/images/create?fromImage=nothing.invalid/judged"
+    _, answer = curl(engine.address, "POST", path, *form, "fromImage=nothing.invalid/form&tag=1")
+    assert "nothing.invalid/judged" not in answer
+    status, answer = curl(open_proxy.addresses["tcp"], "POST", path, *form, "fromImage=x")
+    assert status == 400 and "would read a form as parameters" in answer
