@@ -65,6 +65,10 @@ impl Guarded {
         Self { objection, call: call.clone(), profile: profile.name.clone(), level: profile.guard.level.name() }
     }
 
+    fn with(&self, findings: &str) -> String {
+        format!("the guard of profile {} ({}): {findings}", self.profile, self.level)
+    }
+
     fn row(&self) -> (u16, &'static str, Level) {
         match self.objection {
             Objection::Malformed(_) => (400, "malformed_json", Level::Warning),
@@ -76,10 +80,9 @@ impl Guarded {
 
 impl fmt::Display for Guarded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { objection, profile, level, .. } = self;
-        match objection {
-            Objection::Findings(_) => write!(f, "the guard of profile {profile} ({level}): {objection}"),
-            Objection::Malformed(_) | Objection::ContentType(_) => objection.fmt(f),
+        match &self.objection {
+            Objection::Findings(_) => f.write_str(&self.with(&self.objection.to_string())),
+            objection @ (Objection::Malformed(_) | Objection::ContentType(_)) => objection.fmt(f),
         }
     }
 }
@@ -204,6 +207,14 @@ impl Refusal {
         match self {
             Self::Denied(denial) => Some(&denial.call),
             Self::Guarded(guarded) => Some(&guarded.call),
+            _ => None,
+        }
+    }
+
+    /// Less than all of it, where the log has all of it in a line of its own at level debug.
+    pub(crate) fn brief(&self) -> Option<String> {
+        match self {
+            Self::Guarded(guarded) => guarded.objection.first().map(|first| guarded.with(&first)),
             _ => None,
         }
     }

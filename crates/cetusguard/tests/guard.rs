@@ -71,6 +71,12 @@ fn what_the_guard_refuses_reaches_nobody() {
     }
     let line = proxy.logged(&["request refused", "reason=guard"]);
     assert!(line.contains("level=warning") && line.contains("path=/containers/create status=403"), "{line}");
+    assert!(
+        line.contains("HostConfig.Privileged") && line.contains(" | and 1 more") && !line.contains("Binds"),
+        "{line}"
+    );
+    let line = proxy.logged(&["level=debug", "refusal in full"]);
+    assert!(line.contains("HostConfig.Privileged") && line.contains("HostConfig.Binds[0]"), "{line}");
     for (request, body, status) in [
         ("POST /containers/create", "{\"a\":1,\"a\":2}", 400),
         ("POST /containers/web/exec", "{\"Privileged\":true}", 403),

@@ -938,6 +938,13 @@ fn what_an_attack_found() {
 }
 
 #[test]
+fn an_import_from_a_url_can_be_allowed() {
+    let request = "POST /images/create?fromSrc=https%3A%2F%2Fme%2Fx.tar&repo=x";
+    assert_eq!(field(request, BASELINE, &["import-url=https://me/*"], ""), "");
+    assert_eq!(field(request, BASELINE, &["import-url=https://you/*"], ""), "?fromSrc");
+}
+
+#[test]
 fn images_cannot_be_renamed_into_what_is_allowed() {
     let mine = &["image=ghcr.io/me/x:*"][..];
     for (request, want) in [

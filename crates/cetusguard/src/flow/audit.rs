@@ -190,7 +190,12 @@ impl<'c> Record<'c> {
         self.status = refusal.status();
         let mut end = End::new(level, message, refusal.code(), "");
         if self.log.takes(level) {
-            end.detail = refusal.to_string();
+            let brief = refusal.brief();
+            if brief.is_some() && self.log.takes(Level::Debug) {
+                let line = self.log.line(Level::Debug, "refusal in full").text("detail", &refusal.to_string());
+                self.log.send(line.number("request_id", self.id));
+            }
+            end.detail = brief.unwrap_or_else(|| refusal.to_string());
             end.path = refusal.call().map(|call| call.path().to_owned());
         }
         self.ended = Some(end);

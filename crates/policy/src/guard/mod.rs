@@ -99,6 +99,19 @@ pub enum Objection {
     Findings(Vec<Finding>),
 }
 
+impl Objection {
+    /// The first of the findings alone, and how many more there are, where there are several.
+    #[must_use]
+    pub fn first(&self) -> Option<String> {
+        match self {
+            Self::Findings(findings) if findings.len() > 1 => {
+                Some(format!("{} | and {} more", findings[0], findings.len() - 1))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Findings that a message names; a client can ask for thousands.
 const SHOWN: usize = 8;
 
