@@ -200,14 +200,14 @@ fn generic(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// By name, or by the identifier that a network of the swarm has. One of hexadecimal digits may be the host's network's, which
-/// clients put in the place of its name.
+/// By name, or by the identifier that a network of the swarm has, which is made of all letters. One of hexadecimal digits may be
+/// that of the host's network, whole or its beginning: clients put it in the place of the name, and the engine takes both.
 fn networks(judge: &mut Judge<'_>, networks: &Json<'_>) {
     for (index, network) in networks.list().iter().enumerate() {
         let target = network.get("Target").map(Json::text).unwrap_or_default();
         judge.within(Step::Index(index), |judge| {
             judge.within(Step::Field("Target"), |judge| {
-                if target.len() != SWARM_ID && target.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                if target.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                     judge.unless_allowed("host-namespace", "network", || {
                         "may be the host's network, by its identifier".to_owned()
                     });
@@ -217,9 +217,6 @@ fn networks(judge: &mut Judge<'_>, networks: &Json<'_>) {
         });
     }
 }
-
-/// The length of the identifiers that swarms give.
-const SWARM_ID: usize = 25;
 
 /// What `restricted` asks of a service beside what `baseline` refuses.
 pub(super) fn whole(judge: &mut Judge<'_>, service: &Json<'_>) {
