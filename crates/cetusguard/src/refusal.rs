@@ -38,8 +38,8 @@ pub(crate) enum Refusal {
     Guarded(Box<Guarded>),
     /// A body that has to be judged is too large for that.
     LargeBody,
-    /// The engine does not say which command is to be started.
-    UnknownExec(String),
+    /// The engine does not say what a call that is to be judged is about.
+    Untold(String),
     /// The engine cannot be reached.
     Unreachable(Unreachable),
     /// The engine closed the connection instead of answering.
@@ -184,7 +184,7 @@ impl Refusal {
             Self::Denied(denial) => (403, denial.reason.code(), Level::Warning),
             Self::Guarded(guarded) => guarded.row(),
             Self::LargeBody => (413, "large_body", Level::Warning),
-            Self::UnknownExec(_) => (502, "unknown_exec", Level::Error),
+            Self::Untold(_) => (502, "untold", Level::Error),
             Self::Unreachable(_) => (502, "engine_unreachable", Level::Error),
             Self::EngineClosed => (502, "engine_closed", Level::Error),
             Self::EngineGarbage => (502, "engine_garbage", Level::Error),
@@ -282,9 +282,7 @@ impl fmt::Display for Refusal {
             Self::LargeBody => {
                 f.write_str("the body is larger than the 1 MiB that the guard judges; ask for less at a time")
             }
-            Self::UnknownExec(why) => {
-                write!(f, "the engine does not say which command is to be started: {why}; try again")
-            }
+            Self::Untold(why) => write!(f, "the engine does not say what this call is about: {why}; try again"),
             Self::Unreachable(unreachable) => unreachable.fmt(f),
             Self::EngineClosed => {
                 f.write_str("the engine closed the connection without an answer; it may be restarting: try again")

@@ -10,6 +10,12 @@ fn engine() -> Engine {
         "GET /v1.43/exec/bad/json" => link.answer(200, "{\"ProcessConfig\":{\"privileged\":true,\"user\":\"\"}}"),
         "GET /v1.43/exec/gone/json" => link.answer(404, "{\"message\":\"No such exec instance\"}"),
         "GET /v1.43/exec/odd/json" => link.answer(500, "{}"),
+        "GET /v1.43/networks/72cqyr8je5drixrhn2m10r5t9" => {
+            link.answer(200, "{\"Name\":\"host\",\"Driver\":\"host\",\"Scope\":\"swarm\"}")
+        }
+        line if line.starts_with("GET /v1.43/networks/") => {
+            link.answer(200, "{\"Name\":\"front\",\"Driver\":\"overlay\"}")
+        }
         line if line.starts_with("GET /") => link.answer(200, "{\"ProcessConfig\":{\"privileged\":false}}"),
         line if line.ends_with("/exec/tunnel/start") => {
             link.write("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
@@ -162,7 +168,7 @@ fn a_command_is_judged_again_when_it_is_started() {
     assert_eq!(start(&one, "gone").status, 404, "the engine's own answer");
     let refused = start(&one, "odd");
     assert_eq!(refused.status, 502);
-    assert!(refused.body.contains("the engine does not say which command is to be started"), "{}", refused.body);
+    assert!(refused.body.contains("the engine does not say what this call is about"), "{}", refused.body);
     assert!(!engine.received().concat().contains("POST /v1.43/exec/bad"));
     let other = proxy(&engine, &[("--guard-allow", "exec-privileged")]);
     assert_eq!(start(&other, "bad").status, 201);
@@ -313,4 +319,30 @@ fn odd_content_types_are_no_way_around() {
         assert_eq!(client.read_response().status, 400);
     }
     assert!(engine.received().is_empty());
+}
+
+/// Clients put the identifier of a network in the place of its name: only the engine can tell the host's.
+#[test]
+fn the_hosts_network_is_told_by_the_engine() {
+    let engine = engine();
+    let one = proxy(&engine, &[]);
+    let create = |proxy: &Proxy, target: &str| {
+        let body = format!("{{\"TaskTemplate\":{{\"Networks\":[{{\"Target\":\"{target}\"}}]}}}}");
+        proxy.client().request_with("POST /v1.43/services/create", &body)
+    };
+    for target in ["1hcbwpvpagbounehbl8y9czcw", "front", "shop_front", "0f3a"] {
+        assert_eq!(create(&one, target).status, 201, "{target}");
+    }
+    let refused = create(&one, "72cqyr8je5drixrhn2m10r5t9");
+    assert_eq!(refused.status, 403);
+    assert!(
+        refused.body.contains(
+            "Networks: shares the host's network namespace; allow it with guard-allow host-namespace=network"
+        ),
+        "{}",
+        refused.body
+    );
+    assert_eq!(engine.received().concat().matches("POST /v1.43/services/create").count(), 4);
+    let other = proxy(&engine, &[("--guard-allow", "host-namespace=network")]);
+    assert_eq!(create(&other, "72cqyr8je5drixrhn2m10r5t9").status, 201);
 }

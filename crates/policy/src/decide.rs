@@ -88,7 +88,18 @@ impl Permit {
     pub fn judge(&self, content_type: Option<&str>, body: &[u8]) -> Result<Judged, Objection> {
         match &self.reader {
             Some((reader, guard)) => reader.judge(&self.call, content_type, body, guard),
-            None => Ok(Judged { call: self.call.clone(), body: None }),
+            None => Ok(Judged { call: self.call.clone(), body: None, networks: Vec::new() }),
+        }
+    }
+
+    /// Judges a network that a judged call joins, by the engine's own words.
+    ///
+    /// # Errors
+    /// What the guard objects to.
+    pub fn judge_network(&self, answer: &[u8]) -> Result<(), Objection> {
+        match &self.reader {
+            Some((_, guard)) => guard::judge_network(answer, guard),
+            None => Ok(()),
         }
     }
 
@@ -205,23 +216,6 @@ fn guarded(call: &Call, profile: &Profile, rule: Arc<Rule>) -> Result<(Arc<Rule>
             naming.map(|rule| (Arc::clone(rule), None)).ok_or(Reason::Unread { rule })
         }
     }
-}
-
-/// Endpoints whose bodies nobody judges although the profile is guarded: its rules name them. As `METHOD /path`.
-#[must_use]
-pub fn unjudged(profile: &Profile) -> Vec<String> {
-    let is_open = |endpoint: &&Endpoint| {
-        let segments = endpoint.shape.split('/').map(|segment| if segment.starts_with('{') { "x" } else { segment });
-        // Podman has its own paths with a version only.
-        let version = if endpoint.shape.starts_with("/libpod/") { "/v5.0.0" } else { "" };
-        let sample = format!("{version}{}", segments.collect::<Vec<_>>().join("/"));
-        let call = Call::read(endpoint.method.as_str(), &sample).ok();
-        call.is_some_and(|call| {
-            matches!(guard::duty(&call, profile.guard.level), Duty::Unread)
-                && matches!(decide(call, profile), Verdict::Allow(Permit { ground: Ground::Rule(_), .. }))
-        })
-    };
-    Endpoint::all().filter(is_open).map(|endpoint| format!("{} {}", endpoint.method, endpoint.shape)).collect()
 }
 
 /// What a rule has to name, where a match alone is not enough.
@@ -560,8 +554,8 @@ mod tests {
             );
         }
         let named = profile("POST %API_PREFIX_LIBPOD%/pods/create\nPOST .*");
-        assert_eq!(unjudged(&named), ["POST /libpod/pods/create"]);
-        assert!(unjudged(&profile("POST .*")).is_empty());
+        assert_eq!(crate::unjudged(&named), ["POST /libpod/pods/create"]);
+        assert!(crate::unjudged(&profile("POST .*")).is_empty());
     }
 
     #[test]

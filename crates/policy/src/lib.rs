@@ -19,12 +19,14 @@ mod method;
 mod pattern;
 mod profile;
 pub mod rule;
+mod unjudged;
 
 pub use call::{Call, Malformed, Version};
 pub use client::{Certificate, Condition, Container, Kind, Principal, Selector, Subject};
-pub use decide::{Denial, Ground, Permit, Reason, Verdict, decide, unjudged};
+pub use decide::{Denial, Ground, Permit, Reason, Verdict, decide};
 pub use limit::{Limits, Rate};
 pub use method::Method;
 pub use pattern::Pattern;
 pub use profile::{Ambiguous, Mode, Profile, Profiles};
 pub use rule::distance;
+pub use unjudged::unjudged;

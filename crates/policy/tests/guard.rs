@@ -836,10 +836,6 @@ fn services() {
             &[
                 (r#"{"TaskTemplate":{"Networks":[{"Target":"host"}]}}"#, "TaskTemplate.Networks[0].Target"),
                 (r#"{"Networks":[{"Target":"host"}]}"#, "Networks[0].Target"),
-                // Clients put the identifier of a network in the place of its name.
-                (&format!(r#"{{"Networks":[{{"Target":"{}"}}]}}"#, "0f".repeat(32)), "Networks[0].Target"),
-                (r#"{"Networks":[{"Target":"0f3a"}]}"#, "Networks[0].Target"),
-                (&format!(r#"{{"Networks":[{{"Target":"{}"}}]}}"#, "0".repeat(25)), "Networks[0].Target"),
                 (r#"{"TaskTemplate":{"Runtime":"plugin"}}"#, "TaskTemplate.Runtime"),
                 (r#"{"TaskTemplate":{"PluginSpec":{"Name":"x"}}}"#, "TaskTemplate.PluginSpec"),
                 (r#"{"TaskTemplate":{"LogDriver":{"Name":"gelf"}}}"#, "TaskTemplate.LogDriver.Name"),

@@ -83,7 +83,7 @@ pub(super) async fn inspect(
     let kind = kinds.map(|kind| std::str::from_utf8(kind).unwrap_or("?"));
     let read = body.as_ref().map(|share| share.body.as_slice()).unwrap_or_default();
     let judged = match admitted.permit().judge(kind, read) {
-        Ok(judged) => stored_exec(&admitted, proxy).await?.map(|()| judged),
+        Ok(judged) => look_up(&admitted, &judged.networks, proxy).await?.map(|()| judged),
         Err(objection) => Err(objection),
     };
     match judged {
@@ -102,22 +102,29 @@ pub(super) async fn inspect(
     }
 }
 
-/// A command is judged again when it is started: another client may have made it.
-async fn stored_exec(admitted: &Admitted, proxy: &Proxy) -> Result<Result<(), Objection>, Refusal> {
-    let Some(target) = admitted.permit().stored_exec() else { return Ok(Ok(())) };
-    let limit = proxy.limits().answer;
-    match timeout(limit, engine::fetch(&proxy.backend, &target)).await {
-        Ok(Ok(Some(answer))) => match admitted.permit().judge_stored_exec(&answer) {
+/// Judges what only the engine can tell: a command that is started, which another client may have made, and networks that are
+/// named by their identifiers.
+async fn look_up(admitted: &Admitted, networks: &[String], proxy: &Proxy) -> Result<Result<(), Objection>, Refusal> {
+    let permit = admitted.permit();
+    let exec = permit.stored_exec().into_iter().map(|target| (target, true));
+    for (target, is_exec) in exec.chain(networks.iter().map(|target| (target.clone(), false))) {
+        let judged = match timeout(proxy.limits().answer, engine::fetch(&proxy.backend, &target)).await {
+            Ok(Ok(Some(answer))) if is_exec => permit.judge_stored_exec(&answer),
+            Ok(Ok(Some(answer))) => permit.judge_network(&answer),
+            // The engine will say that there is no such thing.
+            Ok(Ok(None)) => Ok(()),
+            Ok(Err(trouble)) => return Err(Refusal::Untold(trouble.to_string())),
+            Err(_) => return Err(Refusal::EngineSilent),
+        };
+        match judged {
+            Ok(()) => {}
             Err(Objection::Malformed(malformed)) => {
-                Err(Refusal::UnknownExec(format!("its answer to {target} cannot be read: {malformed}")))
+                return Err(Refusal::Untold(format!("its answer to {target} cannot be read: {malformed}")));
             }
-            judged => Ok(judged),
-        },
-        // The engine will say that there is no such command.
-        Ok(Ok(None)) => Ok(Ok(())),
-        Ok(Err(trouble)) => Err(Refusal::UnknownExec(trouble.to_string())),
-        Err(_) => Err(Refusal::EngineSilent),
+            objection => return Ok(objection),
+        }
     }
+    Ok(Ok(()))
 }
 
 /// Reads the whole body, if it is not larger than what is judged, within the time that a head may take.

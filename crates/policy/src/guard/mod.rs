@@ -163,6 +163,10 @@ pub struct Judged {
     pub call: Call,
     /// The body that was judged; `None` where the client's own goes on.
     pub body: Option<String>,
+    /// Networks that the engine has to be asked about before, by their targets: see [`Permit::judge_network`].
+    ///
+    /// [`Permit::judge_network`]: crate::Permit::judge_network
+    pub networks: Vec<String>,
 }
 
 impl Reader {
@@ -179,7 +183,7 @@ impl Reader {
         body: &[u8],
         guard: &Guard,
     ) -> Result<Judged, Objection> {
-        let mut judge = Judge { guard, findings: Vec::new(), place: String::new() };
+        let mut judge = Judge::new(guard, "");
         let (call, pairs) = query::judge(&mut judge, call, self.parameters, matches!(self.body, Body::Json(_)));
         if let Some(check) = self.pairs {
             check(&mut judge, &pairs);
@@ -219,7 +223,12 @@ impl Reader {
                 Some(if is_blank { String::new() } else { json.to_string() })
             }
         };
-        if judge.findings.is_empty() { Ok(Judged { call, body }) } else { Err(Objection::Findings(judge.findings)) }
+        let Judge { findings, networks, .. } = judge;
+        if !findings.is_empty() {
+            return Err(Objection::Findings(findings));
+        }
+        let networks = networks.iter().map(|network| format!("{}/networks/{network}", call.version_prefix())).collect();
+        Ok(Judged { call, body, networks })
     }
 }
 
@@ -227,8 +236,18 @@ impl Reader {
 pub(crate) fn judge_stored_exec(answer: &[u8], guard: &Guard) -> Result<(), Objection> {
     let answer = Json::read(answer).map_err(Objection::Malformed)?;
     let process = answer.get("ProcessConfig").cloned().unwrap_or(Json::Null);
-    let mut judge = Judge { guard, findings: Vec::new(), place: "ProcessConfig".to_owned() };
+    let mut judge = Judge::new(guard, "ProcessConfig");
     exec::stored(&mut judge, &process);
+    if judge.findings.is_empty() { Ok(()) } else { Err(Objection::Findings(judge.findings)) }
+}
+
+/// Judges a network that a service joins, by the engine's own words.
+pub(crate) fn judge_network(answer: &[u8], guard: &Guard) -> Result<(), Objection> {
+    let answer = Json::read(answer).map_err(Objection::Malformed)?;
+    let mut judge = Judge::new(guard, "Networks");
+    if ["Name", "Driver"].into_iter().any(|key| answer.get(key).map(Json::text) == Some("host")) {
+        judge.unless_allowed("host-namespace", "network", || "shares the host's network namespace".to_owned());
+    }
     if judge.findings.is_empty() { Ok(()) } else { Err(Objection::Findings(judge.findings)) }
 }
 
@@ -268,9 +287,26 @@ pub(crate) struct Judge<'g> {
     findings: Vec<Finding>,
     /// Where it is: `HostConfig.Binds[0]`.
     place: String,
+    /// Networks that only the engine can tell.
+    networks: Vec<String>,
 }
 
-impl Judge<'_> {
+/// A service joins no more networks that have to be looked up.
+const NETWORKS: usize = 32;
+
+impl<'g> Judge<'g> {
+    fn new(guard: &'g Guard, place: &str) -> Self {
+        Self { guard, findings: Vec::new(), place: place.to_owned(), networks: Vec::new() }
+    }
+
+    /// Has the engine asked about a network, whose identifier it is made of letters and digits alone.
+    fn look_up_network(&mut self, network: &str) {
+        match self.networks.len() < NETWORKS && !network.is_empty() && network.len() <= 64 {
+            true => self.networks.push(network.to_owned()),
+            false => self.refuse("is no network, or one too many".to_owned(), None),
+        }
+    }
+
     /// Judges within a value.
     fn within(&mut self, step: Step<'_>, judge: impl FnOnce(&mut Self)) {
         let length = self.place.len();

@@ -200,19 +200,18 @@ fn generic(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// By name, or by the identifier that a network of the swarm has, which is made of all letters. One of hexadecimal digits may be
-/// that of the host's network, whole or its beginning: clients put it in the place of the name, and the engine takes both.
+/// By name, or by an identifier, which clients put in the place of the name: then only the engine can tell whether it is that of
+/// the host's network.
 fn networks(judge: &mut Judge<'_>, networks: &Json<'_>) {
     for (index, network) in networks.list().iter().enumerate() {
         let target = network.get("Target").map(Json::text).unwrap_or_default();
         judge.within(Step::Index(index), |judge| {
             judge.within(Step::Field("Target"), |judge| {
-                if target.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                    judge.unless_allowed("host-namespace", "network", || {
-                        "may be the host's network, by its identifier".to_owned()
-                    });
-                }
                 network::mode(judge, target);
+                // All letters for a swarm's, hexadecimal digits, or the first of them, for the engine's own.
+                if target.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+                    judge.look_up_network(target);
+                }
             });
         });
     }
