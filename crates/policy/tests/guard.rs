@@ -11,12 +11,17 @@ use cetusguard_policy::{Call, Limits, Mode, Permit, Profile, Verdict, decide};
 const BASELINE: Level = Level::Baseline;
 const RESTRICTED: Level = Level::Restricted;
 
+/// Checkpoints are opened by name only.
+const RULES: &str = "GET,POST,PUT,DELETE .*
+GET %API_PREFIX_CONTAINERS%/.+/checkpoints
+DELETE %API_PREFIX_CONTAINERS%/.+/checkpoints/.+";
+
 fn permit(request: &str, level: Level, allow: &[&str]) -> Permit {
     let (method, target) = request.split_once(' ').expect("a request line");
     let allow = allow.iter().map(|text| Exception::read(text).expect(text)).collect();
     let profile = Profile {
         name: "default".to_owned(),
-        rules: RuleSet::new(parse("test", "GET,POST,PUT .*").expect("a rule")),
+        rules: RuleSet::new(parse("test", RULES).expect("rules")),
         limits: Limits::default(),
         guard: Arc::new(Guard { level, allow }),
         mode: Mode::Enforce,
@@ -407,6 +412,17 @@ fn starts_and_updates() {
         field("POST /containers/web/start?checkpoint=a&checkpoint-dir=/etc", BASELINE, &[], ""),
         "?checkpoint-dir"
     );
+    for (name, want) in
+        [("before-1.x", ""), ("..", "?checkpoint"), ("../../x", "?checkpoint"), ("a%2Fb", "?checkpoint")]
+    {
+        assert_eq!(field(&format!("POST /containers/web/start?checkpoint={name}"), BASELINE, &[], ""), want, "{name}");
+    }
+    for request in ["GET /containers/web/checkpoints", "DELETE /containers/web/checkpoints/x"] {
+        assert_eq!(field(request, BASELINE, &[], ""), "", "{request}");
+        assert_eq!(field(&format!("{request}?dir="), BASELINE, &[], ""), "", "{request}");
+        assert_eq!(field(&format!("{request}?dir=/etc"), BASELINE, &[], ""), "?dir", "{request}");
+        assert_eq!(field(&format!("{request}?Dir=/etc"), BASELINE, &[], ""), "?Dir", "{request}");
+    }
     check(
         "POST /containers/web/update",
         &[
@@ -948,14 +964,23 @@ fn images_cannot_be_renamed_into_what_is_allowed() {
         ("POST /images/create?fromImage=ghcr.io%2Fme%2Fx&tag=1.0", ""),
         ("POST /images/create?fromImage=ghcr.io%2Fme%2Fy&tag=1.0", "?fromImage"),
         ("POST /images/create?fromSrc=-&repo=ghcr.io%2Fme%2Fx&tag=1", "?fromSrc"),
-        ("POST /images/alpine/tag?repo=ghcr.io%2Fyou%2Fx&tag=1", "?repo"),
-        ("POST /v5.0.0/libpod/images/alpine/tag?repo=ghcr.io%2Fyou%2Fx&tag=1", "?repo"),
+        ("POST /images/ghcr.io/me/x:1/tag?repo=ghcr.io%2Fyou%2Fx&tag=1", "?repo"),
+        ("POST /images/ghcr.io/me/x:1/tag?repo=ghcr.io%2Fme%2Fx&tag=2", ""),
+        // What is allowed must not become the name of another image.
+        ("POST /images/alpine/tag?repo=ghcr.io%2Fme%2Fx&tag=1", "the image"),
+        ("POST /v1.43/images/evil.io/me/x:1/tag?repo=ghcr.io%2Fme%2Fx&tag=1", "the image"),
+        ("POST /v5.0.0/libpod/images/alpine/tag?repo=ghcr.io%2Fme%2Fx&tag=1", "the image"),
+        ("POST /v5.0.0/libpod/images/ghcr.io/me/x:1/tag?repo=ghcr.io%2Fyou%2Fx&tag=1", "?repo"),
     ] {
         assert_eq!(field(request, BASELINE, mine, ""), want, "{request}");
         assert_eq!(field(request, BASELINE, &[], ""), "", "{request}");
     }
-    // An identifier may be of any registry.
-    for image in ["4f2a9c0d1e2b", "sha256:4f2a"] {
+    // `alpine/tag` is not `alpine`.
+    let two = &["image=alpine", "image=mine:1"][..];
+    assert_eq!(field("POST /images/alpine/tag?repo=mine&tag=1", BASELINE, two, ""), "");
+    assert_eq!(field("POST /images/alpine/tag/tag?repo=mine&tag=1", BASELINE, two, ""), "the image");
+    // An identifier may be of any registry, and engines find an image by its first digit.
+    for image in ["4f2a9c0d1e2b", "sha256:4f2a", "4f2a", "f", "0"] {
         assert_eq!(field(CREATE, BASELINE, &["registry=docker.io"], &format!("{{\"Image\":\"{image}\"}}")), "Image");
     }
     assert_eq!(field("POST /images/alpine/tag?repo=x&tag=1&force=0", BASELINE, &[], ""), "");

@@ -4,6 +4,7 @@ use super::Judge;
 use super::form::Step;
 use super::json::Json;
 use super::query::{Pairs, Parameter, judged, many, plain};
+use crate::call::Call;
 
 /// Of `POST /images/create`: a pull, or an import.
 pub(super) const CREATE: &[Parameter] = &[
@@ -67,7 +68,7 @@ fn pulled(judge: &mut Judge<'_>, text: &str) {
 pub(super) const TAG: &[Parameter] = &[plain("repo"), plain("tag"), plain("force")];
 
 /// The image that a call makes or pulls, with its tag: judged as one reference, as a container will name it.
-pub(super) fn made(judge: &mut Judge<'_>, pairs: &Pairs) {
+pub(super) fn made(judge: &mut Judge<'_>, _: &Call, pairs: &Pairs) {
     let value =
         |name: &str| pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()).unwrap_or_default();
     let tag = match value("tag") {
@@ -80,6 +81,15 @@ pub(super) fn made(judge: &mut Judge<'_>, pairs: &Pairs) {
             judge.within(Step::Field(&format!("?{name}")), |judge| reference(judge, &format!("{}{tag}", value(name))));
         }
     }
+}
+
+/// The image that gets another name, and that name: whoever could give a name that is allowed to any image could use any.
+pub(super) fn tagged(judge: &mut Judge<'_>, call: &Call, pairs: &Pairs) {
+    let path = call.unversioned_path();
+    let source = path.strip_prefix("/libpod").unwrap_or(path).strip_prefix("/images/");
+    let source = source.and_then(|source| source.strip_suffix("/tag")).unwrap_or(path);
+    judge.within(Step::Field("the image"), |judge| reference(judge, source));
+    made(judge, call, pairs);
 }
 
 /// Of `POST /commit`.
@@ -101,11 +111,14 @@ pub(super) fn reference(judge: &mut Judge<'_>, reference: &str) {
     if judge.has("image") && !judge.allows("image", reference) {
         judge.unless_allowed("image", reference, || "is not among the images that guard-allow names".to_owned());
     }
-    // An image by its identifier may be of any registry.
-    let is_id =
-        reference.starts_with("sha256:") || (reference.len() >= 6 && reference.bytes().all(|b| b.is_ascii_hexdigit()));
+    // An image by its identifier may be of any registry, and one digit of it is enough for an engine.
+    let is_id = reference.starts_with("sha256:") || reference.bytes().all(|b| b.is_ascii_hexdigit());
     if judge.has("registry") && is_id {
-        judge.refuse("nobody can tell the registry of an identifier; name the image".to_owned(), None);
+        judge.refuse(
+            "may be an identifier, whose registry nobody can tell; write the image with its registry or its tag"
+                .to_owned(),
+            None,
+        );
     } else if judge.has("registry") && !judge.allows("registry", registry(reference)) {
         judge.unless_allowed("registry", registry(reference), || "is of no registry that guard-allow names".to_owned());
     }

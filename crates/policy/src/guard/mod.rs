@@ -139,7 +139,7 @@ pub(crate) struct Reader {
     /// The parameters that its query may have; any other is refused.
     parameters: &'static [Parameter],
     body: Body,
-    /// Looks at the whole body, or at the call where the body is not read.
+    /// Looks at the whole body; where the body is not read, at what the guard allows.
     whole: Option<form::Check>,
     /// Looks at the parameters together.
     pairs: Option<query::PairsCheck>,
@@ -186,7 +186,7 @@ impl Reader {
         let mut judge = Judge::new(guard, "");
         let (call, pairs) = query::judge(&mut judge, call, self.parameters, matches!(self.body, Body::Json(_)));
         if let Some(check) = self.pairs {
-            check(&mut judge, &pairs);
+            check(&mut judge, &call, &pairs);
         }
         let is_blank = body.iter().all(u8::is_ascii_whitespace);
         let body = match &self.body {

@@ -8,8 +8,8 @@ use crate::call::Call;
 /// The parameters of a query, decoded.
 pub(super) type Pairs = [(String, String)];
 
-/// Looks at all of them together.
-pub(super) type PairsCheck = fn(&mut Judge<'_>, &Pairs);
+/// Looks at all of them together, and at the call.
+pub(super) type PairsCheck = fn(&mut Judge<'_>, &Call, &Pairs);
 
 /// A parameter that an endpoint has.
 #[derive(Debug)]

@@ -42,13 +42,16 @@ static SERVICE_UPDATE: Reader =
 static CONTAINER_UPDATE: Reader = json(&[], &host_config::UPDATE);
 static CONTAINER_START: Reader = Reader { parameters: START_PARAMETERS, body: Body::Nothing, whole: None, pairs: None };
 const START_PARAMETERS: &[Parameter] =
-    &[plain("detachKeys"), plain("checkpoint"), query::judged("checkpoint-dir", host_folder)];
+    &[plain("detachKeys"), query::judged("checkpoint", checkpoint), query::judged("checkpoint-dir", host_folder)];
+/// Listing and removing them.
+static CHECKPOINTS: Reader =
+    Reader { parameters: &[query::judged("dir", host_folder)], body: Body::Nothing, whole: None, pairs: None };
 static EXEC_CREATE: Reader = Reader { whole: Some(exec::whole), ..json(&[], &exec::CREATE) };
 static EXEC_START: Reader = json(&[], &exec::START);
 static COMMIT: Reader = Reader { pairs: Some(image::made), ..json(image::COMMIT, &container::COMMIT) };
 static PULL_OR_IMPORT: Reader =
     Reader { parameters: image::CREATE, body: Body::Stream, whole: None, pairs: Some(image::made) };
-static TAG: Reader = Reader { parameters: image::TAG, body: Body::Nothing, whole: None, pairs: Some(image::made) };
+static TAG: Reader = Reader { parameters: image::TAG, body: Body::Nothing, whole: None, pairs: Some(image::tagged) };
 static LIBPOD_EXEC_REMOVE: Reader = json(&[], &exec::LIBPOD_REMOVE);
 static LIBPOD_PULL: Reader = Reader { parameters: image::LIBPOD_PULL, body: Body::Stream, whole: None, pairs: None };
 static LOAD: Reader = stream(&[plain("quiet"), many("platform")], image::unseen);
@@ -98,6 +101,15 @@ fn host_folder(judge: &mut Judge<'_>, folder: &str) {
     }
 }
 
+/// The engine joins it to its own folder; what it takes for a name when it makes one (moby `names.RestrictedNamePattern`) leads
+/// nowhere else.
+fn checkpoint(judge: &mut Judge<'_>, name: &str) {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if name.starts_with('.') || !name.chars().all(is_plain) {
+        judge.refuse("is no name of a checkpoint".to_owned(), None);
+    }
+}
+
 const LIKE_A_JUDGED_ONE: &str = "it ends like an endpoint that is judged, and is not that endpoint";
 
 /// Whether an unknown path ends as an endpoint does that is not let pass unread: the engine's last segments decide, and the name
@@ -121,13 +133,20 @@ const SWARM: &str = "who may change the cluster has every node of it";
 
 /// What the guard of this level does with a call.
 pub(crate) fn duty(call: &Call, level: Level) -> Duty {
-    if level == Level::Privileged || !matches!(call.method(), Method::Post | Method::Put | Method::Patch) {
-        return if call.endpoint().is_some() { Duty::Pass } else { Duty::Unread };
-    }
+    let writes = matches!(call.method(), Method::Post | Method::Put | Method::Patch);
     let Some(endpoint) = call.endpoint() else {
-        return if is_like_a_judged_one(call) { Duty::Closed(LIKE_A_JUDGED_ONE) } else { Duty::Unread };
+        let is_closed = level != Level::Privileged && writes && is_like_a_judged_one(call);
+        return if is_closed { Duty::Closed(LIKE_A_JUDGED_ONE) } else { Duty::Unread };
     };
+    if level == Level::Privileged {
+        return Duty::Pass;
+    }
     match (call.method(), endpoint.shape) {
+        // Their query names a folder of the host, to be listed, or removed as root.
+        (_, "/containers/{container}/checkpoints" | "/containers/{container}/checkpoints/{checkpoint}") if !writes => {
+            Duty::Judge(&CHECKPOINTS)
+        }
+        _ if !writes => Duty::Pass,
         (_, "/containers/create") => Duty::Judge(&CONTAINER_CREATE),
         (_, "/libpod/containers/create") => Duty::Judge(&LIBPOD_CREATE),
         (_, "/containers/{container}/update") => Duty::Judge(&CONTAINER_UPDATE),
@@ -231,6 +250,8 @@ mod tests {
         for (request, want) in [
             ("GET /containers/json", "pass"),
             ("DELETE /containers/x", "pass"),
+            ("GET /containers/x/checkpoints", "judge"),
+            ("DELETE /containers/x/checkpoints/y", "judge"),
             ("POST /v1.43/containers/create", "judge"),
             ("POST /containers/x/start", "judge"),
             ("POST /containers/x/stop", "pass"),
