@@ -148,6 +148,7 @@ async fn journey(conn: &mut Conn, proxy: &Proxy, record: &mut Record<'_>) -> Res
     let admitted = Arc::new(Admitted::new(permit, entry));
     record.admitted(&admitted);
     let approved = inspect::inspect(admitted, &message, &client, conn, proxy, record).await?;
+    record.approved();
     let answered = forward::forward(approved, &message, conn, proxy, record).await?;
     // The answer may last for days, and needs none of the headers.
     drop(message);

@@ -3,7 +3,7 @@
 use cetusguard_testkit::{Client, Engine, Proxy, ProxyBuilder, TempDir, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
-const RULES: &str = "POST,PUT .*";
+const RULES: &str = "POST,PUT .*\nDELETE %API_PREFIX_CONTAINERS%/.+/checkpoints/.+";
 
 fn engine() -> Engine {
     Engine::start(|exchange, link| match exchange.line.as_str() {
@@ -94,6 +94,8 @@ fn what_the_guard_refuses_reaches_nobody() {
         ("POST /plugins/pull?remote=x", "[]", 403),
         ("POST /swarm/join", "{}", 403),
         ("POST /containers/web/start", "{\"Binds\":[\"/:/x\"]}", 403),
+        ("DELETE /containers/web/checkpoints/etc?dir=/", "", 403),
+        ("DELETE /containers/web/checkpoints/x", "{\"dir\":\"/\"}", 403),
     ] {
         // A refusal of a body that was read leaves the connection as it was; behind one that was not, it is closed.
         let answer = proxy.client().request_with(request, body);
@@ -132,6 +134,30 @@ fn bodies_that_are_judged_are_bounded_in_size_and_time() {
     // As large as it may be.
     let body = format!("{{\"Image\":\"{}\"}}", "x".repeat((1 << 20) - 12));
     assert_eq!((body.len(), proxy.client().request_with("POST /containers/create", &body).status), (1 << 20, 201));
+    assert!(proxy.serves());
+}
+
+/// What is there of the body is a whole value and harmless, but it is not what the client meant to say.
+#[test]
+fn half_a_body_reaches_nobody() {
+    let engine = engine();
+    let proxy = proxy(&engine, &[]);
+    let cases = [
+        ("Content-Length: 100", "{\"Image\":\"x\"}"),
+        ("Content-Length: 100", ""),
+        ("Transfer-Encoding: chunked", "d\r\n{\"Image\":\"x\"}\r\n"),
+        ("Transfer-Encoding: chunked", "64\r\n{\"Image\":\"x\"}"),
+        ("Connection: Upgrade\r\nUpgrade: tcp\r\nTransfer-Encoding: chunked", "d\r\n{\"Image\":\"x\"}\r\n"),
+    ];
+    for (index, (framing, part)) in cases.into_iter().enumerate() {
+        let mut client = proxy.client();
+        client.send(format!("POST /containers/create HTTP/1.1\r\nUser-Agent: half-{index}\r\n{framing}\r\n\r\n{part}"));
+        client.finish();
+        assert_eq!(client.read_to_end(), "", "{framing}");
+        let line = proxy.logged(&["request abandoned", &format!("user_agent=half-{index}")]);
+        assert!(line.contains("reason=client_gone"), "{line}");
+    }
+    assert!(engine.received().is_empty(), "{:?}", engine.received());
     assert!(proxy.serves());
 }
 

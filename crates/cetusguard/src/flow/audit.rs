@@ -66,6 +66,8 @@ pub(super) struct Record<'c> {
     target: Bytes,
     user_agent: Bytes,
     admitted: Option<Arc<Admitted>>,
+    /// Whether what it asks for was judged as well: only then it is the engine's.
+    approved: bool,
     /// The word and the text of a refusal that was not enforced.
     unenforced: Option<(&'static str, String)>,
     status: u16,
@@ -117,6 +119,7 @@ impl<'c> Record<'c> {
             target: Bytes::new(),
             user_agent: Bytes::new(),
             admitted: None,
+            approved: false,
             unenforced: None,
             status: 0,
             ended: None,
@@ -149,6 +152,11 @@ impl<'c> Record<'c> {
         self.unenforced = admitted.unenforced().map(|(code, text)| (code, text.to_owned()));
     }
 
+    /// Notes that it goes to the engine.
+    pub(super) fn approved(&mut self) {
+        self.approved = true;
+    }
+
     /// Notes a refusal that is not enforced.
     pub(super) fn would_refuse(&mut self, refusal: &Refusal) {
         self.unenforced.get_or_insert_with(|| (refusal.code(), refusal.to_string()));
@@ -177,7 +185,7 @@ impl<'c> Record<'c> {
         let message = match ended {
             Ended::EngineGone => "answer cut",
             Ended::BadBody | Ended::Outdated => "request cut",
-            Ended::Complete | Ended::ClientGone | Ended::Stopped if self.admitted.is_none() => "request abandoned",
+            Ended::Complete | Ended::ClientGone | Ended::Stopped if !self.approved => "request abandoned",
             Ended::Complete | Ended::ClientGone | Ended::Stopped => "request allowed",
         };
         self.ended = Some(End::new(self.level(ended.level()), message, ended.reason(), ""));
