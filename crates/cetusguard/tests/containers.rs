@@ -26,6 +26,15 @@ fn start(engine: &Engine, folder: &TempDir) -> Proxy {
     proxy.expect_frontend().start()
 }
 
+/// An engine with one container, `a-1` at 127.0.0.11, and the proxy before it; both last as long as the third.
+fn with_one() -> (Docker, Proxy, impl Sized) {
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    docker.list("1", "a-1", "127.0.0.11", &[]);
+    let engine = docker.engine();
+    let proxy = start(&engine, &folder);
+    (docker, proxy, (engine, folder))
+}
+
 fn ask(proxy: &Proxy, source: &str, path: &str) -> Response {
     Client::connect_from(source, proxy.address()).request(&format!("GET {path}"))
 }
@@ -79,10 +88,7 @@ fn a_container_is_told_by_name_label_and_stack() {
 /// The one list that was asked for first serves everybody, and events tell when it is not good any more.
 #[test]
 fn the_engine_is_asked_no_more_than_it_takes() {
-    let (docker, folder) = (Docker::default(), TempDir::new());
-    docker.list("1", "a-1", "127.0.0.11", &[]);
-    let engine = docker.engine();
-    let proxy = start(&engine, &folder);
+    let (docker, proxy, _last) = with_one();
     for _ in 0..50 {
         assert_eq!(ask(&proxy, "127.0.0.11", "/a").status, 200);
     }
@@ -121,10 +127,7 @@ fn who_is_given_a_dead_ones_address_does_not_inherit_its_rights() {
 /// A connection belongs to the container that opened it.
 #[test]
 fn an_open_connection_dies_with_its_container() {
-    let (docker, folder) = (Docker::default(), TempDir::new());
-    docker.list("1", "a-1", "127.0.0.11", &[]);
-    let engine = docker.engine();
-    let proxy = start(&engine, &folder);
+    let (docker, proxy, _last) = with_one();
     let mut client = Client::connect_from("127.0.0.11", proxy.address());
     assert_eq!(client.request("GET /a").status, 200);
     docker.start("2", "b-2", "127.0.0.12", &[]);
@@ -145,10 +148,7 @@ fn an_open_connection_dies_with_its_container() {
 
 #[test]
 fn a_new_name_is_a_new_client() {
-    let (docker, folder) = (Docker::default(), TempDir::new());
-    docker.list("1", "a-1", "127.0.0.11", &[]);
-    let engine = docker.engine();
-    let proxy = start(&engine, &folder);
+    let (docker, proxy, _last) = with_one();
     let mut client = Client::connect_from("127.0.0.11", proxy.address());
     assert_eq!(client.request("GET /a").status, 200);
     docker.list("1", "b-1", "127.0.0.11", &[]);
@@ -159,10 +159,7 @@ fn a_new_name_is_a_new_client() {
 /// Its process runs a moment before the engine lists it: it has joined its network, and that is all there is to see.
 #[test]
 fn who_calls_in_the_first_millisecond_is_not_refused_for_being_new() {
-    let (docker, folder) = (Docker::default(), TempDir::new());
-    docker.list("1", "a-1", "127.0.0.11", &[]);
-    let engine = docker.engine();
-    let proxy = start(&engine, &folder);
+    let (docker, proxy, _last) = with_one();
     assert_eq!(rights(&proxy, "127.0.0.11"), ["/a"]);
     docker.connect("2");
     let lists = docker.lists();
@@ -184,10 +181,7 @@ fn who_calls_in_the_first_millisecond_is_not_refused_for_being_new() {
 
 #[test]
 fn without_events_no_list_is_trusted() {
-    let (docker, folder) = (Docker::default(), TempDir::new());
-    docker.list("1", "a-1", "127.0.0.11", &[]);
-    let engine = docker.engine();
-    let proxy = start(&engine, &folder);
+    let (docker, proxy, _last) = with_one();
     assert_eq!(rights(&proxy, "127.0.0.11"), ["/a"]);
     let mut kept = Client::connect_from("127.0.0.11", proxy.address());
     assert_eq!(kept.request("GET /a").status, 200);
@@ -331,10 +325,7 @@ fn events_of_others_keep_nobody_waiting() {
 /// One that has joined its network and is not listed for long is refused, rather than given somebody else's rights.
 #[test]
 fn who_starts_for_too_long_is_nobody() {
-    let (docker, folder) = (Docker::default(), TempDir::new());
-    docker.list("1", "a-1", "127.0.0.11", &[]);
-    let engine = docker.engine();
-    let proxy = start(&engine, &folder);
+    let (docker, proxy, _last) = with_one();
     assert_eq!(rights(&proxy, "127.0.0.11"), ["/a"]);
     docker.connect("2");
     let refused = ask(&proxy, "127.0.9.12", "/net");

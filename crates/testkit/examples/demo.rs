@@ -89,9 +89,11 @@ fn check(proxy: &Proxy, title: &str, method: &str, path: &str, body: &str) {
     println!("    request   {method} {path} {body}");
     println!("    answer    {} {}", response.status, response.body.trim().chars().take(420).collect::<String>());
     println!("    decision  {}", field(&line, "msg"));
-    match field(&line, "rule") {
-        "" => println!("    reason    {}", field(&line, "reason")),
-        rule => println!("    rule      {rule}"),
+    for key in ["rule", "reason"] {
+        match field(&line, key) {
+            "" => {}
+            value => println!("    {key:<9} {value}"),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Step 4: whether a client may ask for anything at this moment: by its user agent, and by how much it has asked for already.
+//! Admit: whether a client may ask for anything at this moment: by its user agent, and by how much it has asked for already.
 
 use cetusguard_policy::endpoint::Answer;
 use cetusguard_policy::{Call, Ground, Mode, Permit};

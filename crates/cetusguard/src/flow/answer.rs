@@ -1,4 +1,4 @@
-//! Step 7: the engine's answer to the client, as it comes.
+//! Answer: the engine's answer to the client, as it comes.
 
 use super::audit::{Ended, Record};
 use super::forward::{Answered, attend};

@@ -1,4 +1,4 @@
-//! Step 8: one record a request, opened first and closed last, whatever happens in between.
+//! Audit: one record a request, opened first and closed last, whatever happens in between.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! Step 6: to the engine, and as far as the head of its answer.
+//! Forward: to the engine, and as far as the head of its answer.
 //!
 //! The request for the engine is written from the approved call; of what the client sent, only end-to-end headers and the
-//! body go with it, or the body that was judged in its place. While the engine thinks, the rest of the body goes up and the client is watched: one that leaves takes
-//! its request with it.
+//! body go with it, or the body that was judged in its place. While the engine thinks, the rest of the body goes up and the
+//! client is watched: one that leaves takes its request with it.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;

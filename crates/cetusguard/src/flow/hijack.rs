@@ -1,4 +1,4 @@
-//! Step 6, where the endpoint hijacks the connection: raw bytes both ways after the engine has agreed.
+//! Tunnel, instead of answer where the endpoint hijacks the connection: raw bytes both ways after the engine has agreed.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;

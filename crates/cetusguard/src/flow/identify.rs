@@ -1,4 +1,4 @@
-//! Step 3: who is calling, and what the caller's rights are.
+//! Identify: who is calling, and what the caller's rights are.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Step 6: what an allowed call asks for. Bodies and queries that carry power are read, judged by the guard, and go on as they
+//! Inspect: what an allowed call asks for. Bodies and queries that carry power are read, judged by the guard, and go on as they
 //! were judged; everything else goes on as it comes.
 
 use std::sync::Arc;

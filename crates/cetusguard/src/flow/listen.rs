@@ -1,4 +1,4 @@
-//! Step 1: sockets, connections, and what a connection does between requests.
+//! Listen: sockets, connections, and what a connection does between requests.
 
 mod sockets;
 

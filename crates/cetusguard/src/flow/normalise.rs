@@ -1,4 +1,4 @@
-//! Step 3: from a head to the canonical call, and to what has to be known of the message around it.
+//! Normalise: from a head to the canonical call, and to what has to be known of the message around it.
 
 use cetusguard_policy::Call;
 use cetusguard_policy::endpoint::Answer;

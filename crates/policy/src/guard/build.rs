@@ -2,8 +2,8 @@
 
 use super::Judge;
 use super::form::{Form, Step, judged as judged_field, walk};
-use super::host_config::namespace;
 use super::json::Json;
+use super::network;
 use super::query::{Parameter, judged, many, plain};
 
 /// Of `POST /build` (moby `build_routes.go` `newImageBuildOptions`, those too that its documentation leaves out). Podman's own, of
@@ -37,7 +37,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     judged("buildargs", arguments),
     judged("outputs", outputs),
     judged("remote", remote),
-    judged("networkmode", network),
+    judged("networkmode", network::mode),
     judged("cgroupparent", |judge, value| {
         if !value.is_empty() {
             judge.unless_allowed("cgroup-parent", value, || "names a cgroup of the host".to_owned());
@@ -56,12 +56,6 @@ fn dockerfile(judge: &mut Judge<'_>, path: &str) {
     let is_plain = path.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '+' | '@' | ' '));
     if !is_plain || path.starts_with(['/', ' ']) || path.contains("//") || path.split('/').any(|part| part == "..") {
         judge.refuse("a Dockerfile must stand in the context: a plain relative path without ..".to_owned(), None);
-    }
-}
-
-fn network(judge: &mut Judge<'_>, mode: &str) {
-    if mode.contains([':', '/']) || mode.trim().eq_ignore_ascii_case("host") {
-        namespace(judge, &Json::Text(mode.into()), "network", &[]);
     }
 }
 

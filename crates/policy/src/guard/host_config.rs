@@ -34,25 +34,27 @@ const OWN: &[Field] = &[
     judged("CapAdd", Form::Words, capabilities),
     field("CapDrop", Form::Words),
     judged("Capabilities", Form::List(&Form::Text), capabilities),
-    judged("CgroupnsMode", Form::Text, |judge, value| namespace(judge, value, "cgroup", &["", "private"])),
+    judged("CgroupnsMode", Form::Text, |judge, value| namespace(judge, value.text(), "cgroup", &["", "private"])),
     field("Dns", Form::List(&Form::Text)),
     field("DnsOptions", Form::List(&Form::Text)),
     field("DnsSearch", Form::List(&Form::Text)),
     field("ExtraHosts", Form::List(&Form::Text)),
     field("GroupAdd", Form::List(&Form::Text)),
-    judged("IpcMode", Form::Text, |judge, value| namespace(judge, value, "ipc", &["", "none", "private", "shareable"])),
+    judged("IpcMode", Form::Text, |judge, value| {
+        namespace(judge, value.text(), "ipc", &["", "none", "private", "shareable"])
+    }),
     judged("Cgroup", Form::Text, |judge, value| must_be(judge, value, &[""], "joins another container's cgroup")),
     field("Links", Form::List(&Form::Text)),
     judged("OomScoreAdj", Form::Number, oom_score),
-    judged("PidMode", Form::Text, |judge, value| namespace(judge, value, "pid", &["", "private"])),
+    judged("PidMode", Form::Text, |judge, value| namespace(judge, value.text(), "pid", &["", "private"])),
     judged("Privileged", Form::Bool, privileged),
     field("PublishAllPorts", Form::Bool),
     field("ReadonlyRootfs", Form::Bool),
     judged("SecurityOpt", Form::List(&Form::Text), security_options),
     judged("StorageOpt", Form::Map(&Form::Text), storage_options),
     judged("Tmpfs", Form::Map(&Form::Text), mount::tmpfs_paths),
-    judged("UTSMode", Form::Text, |judge, value| namespace(judge, value, "uts", &["", "private"])),
-    judged("UsernsMode", Form::Text, |judge, value| namespace(judge, value, "user", &["", "private"])),
+    judged("UTSMode", Form::Text, |judge, value| namespace(judge, value.text(), "uts", &["", "private"])),
+    judged("UsernsMode", Form::Text, |judge, value| namespace(judge, value.text(), "user", &["", "private"])),
     field("ShmSize", Form::Number),
     judged("Sysctls", Form::Map(&Form::Text), sysctls),
     judged("Runtime", Form::Text, runtime),
@@ -137,8 +139,7 @@ pub(super) fn privileged(judge: &mut Judge<'_>, value: &Json<'_>) {
 }
 
 /// A namespace: its own, the host's, or another container's; the engine compares exactly, and Podman knows more words.
-pub(super) fn namespace(judge: &mut Judge<'_>, value: &Json<'_>, kind: &str, own: &[&str]) {
-    let text = value.text();
+pub(super) fn namespace(judge: &mut Judge<'_>, text: &str, kind: &str, own: &[&str]) {
     let plain = text.trim().to_ascii_lowercase();
     if own.contains(&text) {
     } else if plain == "host" {

@@ -112,11 +112,11 @@ pub(super) fn options(judge: &mut Judge<'_>, options: &Json<'_>) {
     }
 }
 
-/// The network that a container gets: any by its name, the host's or another container's only where it is allowed.
+/// The network that a container, or a step of a build, gets: any by its name, the host's or another container's only where it is allowed.
 pub(super) fn mode(judge: &mut Judge<'_>, mode: &str) {
     let is_name = !mode.contains([':', '/']) && !mode.trim().eq_ignore_ascii_case("host");
     if !is_name {
-        namespace(judge, &Json::Text(mode.into()), "network", &[]);
+        namespace(judge, mode, "network", &[]);
     }
 }
 
