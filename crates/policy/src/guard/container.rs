@@ -5,7 +5,7 @@ use super::form::{Field, Form, Step, field, judged};
 use super::host_config::{HOST_CONFIG, restricted_host_config};
 use super::json::Json;
 use super::network::ENDPOINT;
-use super::{image, mount, network};
+use super::{image, mount, network, restricted};
 
 /// moby `api/types/container.CreateRequest`: the configuration with what the host gives and which networks it joins.
 ///
@@ -89,26 +89,8 @@ pub(super) const HEALTH: &[Field] = &[
 /// What `restricted` asks of a container beside what `baseline` refuses.
 pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
     if judge.is_restricted() {
-        user(judge, container);
-        let nothing = Json::Map(Vec::new());
-        let host_config = container.get("HostConfig").unwrap_or(&nothing);
+        restricted::user(judge, "User", container.get("User"));
+        let host_config = container.get("HostConfig");
         judge.within(Step::Field("HostConfig"), |judge| restricted_host_config(judge, host_config));
     }
-}
-
-/// A user that is not root for sure.
-pub(super) fn user(judge: &mut Judge<'_>, of: &Json<'_>) {
-    if !is_somebody_else(of.get("User").map(Json::text).unwrap_or_default()) {
-        judge.within(Step::Field("User"), needs_user);
-    }
-}
-
-/// Whether `USER[:GROUP]` is another user than root: by number, since a name may stand for any number in the image.
-pub(super) fn is_somebody_else(user: &str) -> bool {
-    let name = user.split(':').next().unwrap_or_default();
-    name.bytes().all(|byte| byte.is_ascii_digit()) && name.bytes().any(|byte| byte != b'0')
-}
-
-pub(super) fn needs_user(judge: &mut Judge<'_>) {
-    judge.refuse("the level restricted needs a user other than root, by number, as in 1000:1000".to_owned(), None);
 }

@@ -1,9 +1,10 @@
 //! Commands in running containers.
 
 use super::Judge;
-use super::container::{environment, user};
+use super::container::environment;
 use super::form::{Form, Step, field, judged};
 use super::json::Json;
+use super::restricted;
 
 /// moby `api/types/container.ExecCreateRequest`.
 pub(super) static CREATE: Form = Form::Struct(&[
@@ -50,7 +51,7 @@ fn privileged(judge: &mut Judge<'_>, value: &Json<'_>) {
 /// here can tell.
 pub(super) fn whole(judge: &mut Judge<'_>, exec: &Json<'_>) {
     if judge.is_restricted() {
-        user(judge, exec);
+        restricted::user(judge, "User", exec.get("User"));
     }
 }
 
@@ -59,7 +60,6 @@ pub(super) fn stored(judge: &mut Judge<'_>, process: &Json<'_>) {
     let flag = process.get("privileged").cloned().unwrap_or(Json::Null);
     judge.within(Step::Field("privileged"), |judge| privileged(judge, &flag));
     if judge.is_restricted() {
-        let user_of = process.get("user").map(Json::text).unwrap_or_default();
-        user(judge, &Json::Map(vec![("User".into(), Json::Text(user_of.into()))]));
+        restricted::user(judge, "user", process.get("user"));
     }
 }

@@ -6,7 +6,7 @@ use super::form::{Field, Form, Step, field, judged};
 use super::json::Json;
 use super::log;
 use super::mount::{self, MOUNT};
-use super::{network, volume};
+use super::{network, restricted, volume};
 
 /// moby `api/types/container.HostConfig`.
 pub(super) const HOST_CONFIG: Form = Form::Parts(&[OWN, RESOURCES]);
@@ -344,23 +344,11 @@ fn device_requests(judge: &mut Judge<'_>, value: &Json<'_>) {
 }
 
 /// What `restricted` asks for beside: all capabilities dropped, and none to be gained.
-pub(super) fn restricted_host_config(judge: &mut Judge<'_>, host_config: &Json<'_>) {
-    let dropped = host_config.get("CapDrop").is_some_and(|drop| words(drop).any(|name| capability(name) == "ALL"));
-    if !dropped {
-        judge.within(Step::Field("CapDrop"), needs_dropped);
-    }
-    let options = host_config.get("SecurityOpt").map(Json::list).unwrap_or_default();
+pub(super) fn restricted_host_config(judge: &mut Judge<'_>, host_config: Option<&Json<'_>>) {
+    let field = |name| host_config.and_then(|host_config| host_config.get(name));
+    restricted::dropped(judge, "CapDrop", field("CapDrop"));
+    let options = field("SecurityOpt").map(Json::list).unwrap_or_default();
     // The engine lets the last one count.
     let last = options.iter().map(Json::text).rfind(|option| option.starts_with("no-new-privileges"));
-    if last.is_none_or(|option| option.ends_with("false")) {
-        judge.within(Step::Field("SecurityOpt"), needs_no_new_privileges);
-    }
-}
-
-pub(super) fn needs_dropped(judge: &mut Judge<'_>) {
-    judge.refuse("the level restricted needs every capability dropped: [\"ALL\"]".to_owned(), None);
-}
-
-pub(super) fn needs_no_new_privileges(judge: &mut Judge<'_>) {
-    judge.refuse("the level restricted needs no-new-privileges".to_owned(), None);
+    restricted::no_new_privileges(judge, "SecurityOpt", last.is_some_and(|option| !option.ends_with("false")));
 }

@@ -16,6 +16,7 @@ mod log;
 mod mount;
 mod network;
 mod query;
+mod restricted;
 mod service;
 mod specgen;
 mod table;

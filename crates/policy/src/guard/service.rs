@@ -1,16 +1,13 @@
 //! Services of a swarm: containers on any of its nodes (moby `api/types/swarm.ServiceSpec`).
 
 use super::Judge;
-use super::allow::capability;
-use super::container::{HEALTH, is_somebody_else, needs_user};
+use super::container::HEALTH;
 use super::form::{Field, Form, Step, field, judged};
-use super::host_config::{
-    ULIMITS, capabilities, must_be, needs_dropped, needs_no_new_privileges, oom_score, sysctls, words,
-};
+use super::host_config::{ULIMITS, capabilities, must_be, oom_score, sysctls};
 use super::json::Json;
 use super::mount::{MOUNT, mounts};
 use super::query::{self, Parameter, plain};
-use super::{image, log, network};
+use super::{image, log, network, restricted};
 
 /// Of `POST /services/{id}/update`.
 pub(super) const UPDATE_PARAMETERS: &[Parameter] =
@@ -222,18 +219,12 @@ pub(super) fn whole(judge: &mut Judge<'_>, service: &Json<'_>) {
     if !judge.is_restricted() {
         return;
     }
-    let nothing = Json::Map(Vec::new());
-    let container = service.get("TaskTemplate").and_then(|task| task.get("ContainerSpec")).unwrap_or(&nothing);
+    let container = service.get("TaskTemplate").and_then(|task| task.get("ContainerSpec"));
+    let field = |name| container.and_then(|container| container.get(name));
+    let flag = field("Privileges").and_then(|privileges| privileges.get("NoNewPrivileges"));
     judge.within(Step::Field("TaskTemplate.ContainerSpec"), |judge| {
-        if !is_somebody_else(container.get("User").map(Json::text).unwrap_or_default()) {
-            judge.within(Step::Field("User"), needs_user);
-        }
-        if !container.get("CapabilityDrop").is_some_and(|drop| words(drop).any(|name| capability(name) == "ALL")) {
-            judge.within(Step::Field("CapabilityDrop"), needs_dropped);
-        }
-        let flag = container.get("Privileges").and_then(|privileges| privileges.get("NoNewPrivileges"));
-        if flag != Some(&Json::Bool(true)) {
-            judge.within(Step::Field("Privileges.NoNewPrivileges"), needs_no_new_privileges);
-        }
+        restricted::user(judge, "User", field("User"));
+        restricted::dropped(judge, "CapabilityDrop", field("CapabilityDrop"));
+        restricted::no_new_privileges(judge, "Privileges.NoNewPrivileges", flag == Some(&Json::Bool(true)));
     });
 }

@@ -7,11 +7,11 @@ use super::container::HEALTH;
 use super::form::{Field, Form, Step, field, judged};
 use super::host_config::{
     annotation_allowed, capabilities, cgroup_parent, must_be, oom_score, privileged, realtime, runtime,
-    security_option, sysctls, words,
+    security_option, sysctls,
 };
 use super::json::Json;
 use super::mount::{bind_words, host_path, is_read_only, propagation, tmpfs_word, volume_name};
-use super::{allow, image, log, network};
+use super::{allow, image, log, network, restricted};
 
 /// The whole of it.
 pub(super) static CREATE: Form = Form::Parts(&[BASIC, STORAGE, SECURITY, NETWORK, RESOURCES]);
@@ -318,17 +318,10 @@ fn profile(judge: &mut Judge<'_>, kind: &str, profile: &str) {
 
 /// What `restricted` asks of a container beside what `baseline` refuses.
 pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
-    if !judge.is_restricted() {
-        return;
-    }
-    let user = container.get("user").map(Json::text).unwrap_or_default();
-    if !super::container::is_somebody_else(user) {
-        judge.within(Step::Field("user"), super::container::needs_user);
-    }
-    if !container.get("cap_drop").is_some_and(|drop| words(drop).any(|name| allow::capability(name) == "ALL")) {
-        judge.within(Step::Field("cap_drop"), super::host_config::needs_dropped);
-    }
-    if container.get("no_new_privileges") != Some(&Json::Bool(true)) {
-        judge.within(Step::Field("no_new_privileges"), super::host_config::needs_no_new_privileges);
+    if judge.is_restricted() {
+        restricted::user(judge, "user", container.get("user"));
+        restricted::dropped(judge, "cap_drop", container.get("cap_drop"));
+        let is_set = container.get("no_new_privileges") == Some(&Json::Bool(true));
+        restricted::no_new_privileges(judge, "no_new_privileges", is_set);
     }
 }
