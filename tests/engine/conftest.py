@@ -1,6 +1,7 @@
 """Fixtures: the engines last a session, everything else a test."""
 
 import json
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import docker_cli
 from engine import Dockerd, NoEngine, Podman
 from proxy import Proxy
 from tools import CI, missing, unique
+
+# Where the tests run in a shell's background, interrupts are ignored, and old clients leave it at that: they are to end by one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
