@@ -144,6 +144,14 @@ impl Call {
         Ok(Self { method, path, unversioned, version, query, endpoint })
     }
 
+    /// Reads a path that is decoded already, and no query.
+    ///
+    /// # Errors
+    /// As [`Call::read`].
+    pub fn from_path(method: Method, path: &str) -> Result<Self, Malformed> {
+        Self::read(method.as_str(), &utf8_percent_encode(path, PATH_ESCAPES).to_string())
+    }
+
     /// The method.
     #[must_use]
     pub fn method(&self) -> Method {

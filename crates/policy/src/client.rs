@@ -151,6 +151,24 @@ impl Condition {
         }
     }
 
+    /// Its key and its value as the configuration file has them; a frontend has its place there instead of an address.
+    #[must_use]
+    pub fn written(&self) -> (&'static str, String) {
+        match self {
+            Self::Frontend(place) => ("frontend", format!("#{}", place + 1)),
+            Self::CommonName(name) => ("cert-cn", name.as_str().to_owned()),
+            Self::DnsName(name) => ("cert-dns", name.as_str().to_owned()),
+            Self::IpName(ip) => ("cert-ip", ip.to_string()),
+            Self::Uri(uri) => ("cert-uri", uri.as_str().to_owned()),
+            Self::Pin(pin) => ("cert-sha256", pin.iter().map(|byte| format!("{byte:02x}")).collect()),
+            Self::User(user) => ("user", user.to_string()),
+            Self::Group(group) => ("group", group.to_string()),
+            Self::Name(name) => ("container", name.as_str().to_owned()),
+            Self::Label(key, value) => ("label", format!("{key}={}", value.as_str())),
+            Self::Network(network) => ("address", network.to_string()),
+        }
+    }
+
     fn holds_for(&self, client: &Principal) -> bool {
         let shown = |holds: &dyn Fn(&Certificate) -> bool| client.certificate.as_deref().is_some_and(holds);
         let runs = |holds: &dyn Fn(&Container) -> bool| client.container.as_deref().is_some_and(holds);
@@ -205,6 +223,12 @@ impl Selector {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// What a client has to be, all of it.
+    #[must_use]
+    pub fn conditions(&self) -> &[Condition] {
+        &self.conditions
     }
 
     /// Whether it is about this client.

@@ -219,7 +219,7 @@ fn guarded(call: &Call, profile: &Profile, rule: Arc<Rule>) -> Result<(Arc<Rule>
 }
 
 /// What a rule has to name, where a match alone is not enough.
-enum ToName {
+pub(crate) enum ToName {
     /// Nothing: a match is enough.
     Nothing,
     /// This word of the path.
@@ -231,7 +231,7 @@ enum ToName {
 /// Longer words name no endpoint.
 const WORD_LIMIT: usize = 64;
 
-fn to_name(call: &Call) -> ToName {
+pub(crate) fn to_name(call: &Call) -> ToName {
     let reveals = |endpoint: &Endpoint| endpoint.reveals.is_some_and(|parameter| call.may_ask_for(parameter));
     let endpoint = call.endpoint();
     if endpoint.is_some_and(|endpoint| !endpoint.vault && !reveals(endpoint)) {
@@ -256,7 +256,7 @@ fn to_name(call: &Call) -> ToName {
 }
 
 /// A segment of the unversioned path.
-struct Word {
+pub(crate) struct Word {
     text: String,
     start: usize,
 }
@@ -272,7 +272,7 @@ impl Word {
 }
 
 /// Whether a rule means this very word: it stops matching when any letter of the word is another.
-fn names(rule: &Rule, call: &Call, word: &Word) -> bool {
+pub(crate) fn names(rule: &Rule, call: &Call, word: &Word) -> bool {
     let path = call.unversioned_path();
     let (before, behind) = (&path[..word.start], &path[word.start + word.text.len()..]);
     let prefix = call.version_prefix();
@@ -353,36 +353,11 @@ impl Denial {
         let method = self.call.method();
         match self.call.endpoint() {
             Some(endpoint) if !endpoint.is_catch_all() && !self.reveals(endpoint) => {
-                format!("{method} {}", pattern(endpoint.shape))
+                format!("{method} {}", endpoint.pattern())
             }
             _ => format!("{method} %API_PREFIX%{}", regex_syntax::escape(shown(self.call.unversioned_path()))),
         }
     }
-}
-
-/// A shape of the endpoint table as a pattern of the rule language.
-fn pattern(shape: &str) -> String {
-    let (prefix, rest) = match shape.strip_prefix("/libpod/") {
-        Some(rest) => ("API_PREFIX_LIBPOD", rest),
-        None => ("API_PREFIX", &shape[1..]),
-    };
-    let (section, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let variable = format!("{prefix}_{}", section.trim_start_matches('_').to_uppercase());
-    let start = match crate::rule::VARIABLES.iter().any(|(name, _)| *name == variable) {
-        true => format!("%{variable}%"),
-        false => format!("%{prefix}%/{}", regex_syntax::escape(section)),
-    };
-    let rest = rest.split('/').map(|segment| match segment {
-        "{container}" => "%CONTAINER_ID_OR_NAME%".to_owned(),
-        "{image}" | "{image*}" => "%IMAGE_ID_OR_REFERENCE%".to_owned(),
-        "{volume}" => "%VOLUME_ID_OR_NAME%".to_owned(),
-        "{network}" => "%NETWORK_ID_OR_NAME%".to_owned(),
-        "{plugin*}" => "%PLUGIN_ID_OR_NAME%".to_owned(),
-        placeholder if placeholder.ends_with("*}") => ".+".to_owned(),
-        placeholder if placeholder.starts_with('{') => "[^/]+".to_owned(),
-        literal => regex_syntax::escape(literal),
-    });
-    format!("{start}{}", rest.collect::<Vec<_>>().join("/"))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::limit::Limits;
 use crate::rule::RuleSet;
 
 /// A named set of rights.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Profile {
     /// The name that logs and refusals show.
     pub name: String,
@@ -20,6 +20,14 @@ pub struct Profile {
     pub guard: Arc<Guard>,
     /// Whether its clients are held to it.
     pub mode: Mode,
+}
+
+impl Profile {
+    /// The same rights, whether they are enforced or not.
+    #[must_use]
+    pub fn in_mode(&self, mode: Mode) -> Self {
+        Self { mode, ..self.clone() }
+    }
 }
 
 /// Whether a profile is enforced.
@@ -89,6 +97,11 @@ impl Profiles {
     #[must_use]
     pub fn by_container(&self) -> bool {
         self.selected.iter().any(|(selector, _)| selector.kind() == Kind::Container)
+    }
+
+    /// Who has this profile, beside everybody whom no other is for where it is the default one.
+    pub fn selectors_of<'p>(&'p self, profile: &'p Arc<Profile>) -> impl Iterator<Item = &'p Selector> {
+        self.selected.iter().filter(|(_, own)| Arc::ptr_eq(own, profile)).map(|(selector, _)| selector)
     }
 
     /// Each profile once, the default first.

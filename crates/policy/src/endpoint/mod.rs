@@ -1,14 +1,17 @@
-//! The engines' API as one table: method and path shape → how the answer comes, and whether a wildcard may open it.
+//! The engines' API as one table: method and path shape → how the answer comes, what the call lets a client do, and whether a
+//! wildcard may open it.
 //!
 //! A call that no row describes is not forwarded on the word of a wildcard either: see [`crate::decide()`].
 
 mod docker;
 mod libpod;
+mod power;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use crate::method::Method;
+pub use power::{Power, Risk};
 
 /// How an endpoint answers. It decides which time limit applies and what a shut-down does with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +60,8 @@ pub struct Endpoint {
     pub shape: &'static str,
     /// How the answer comes.
     pub answer: Answer,
+    /// What it lets a client do.
+    pub power: Power,
     /// Hands over or writes file contents, or is a live channel: only a rule that names it opens it.
     pub vault: bool,
     /// A query parameter with which the call hands over the contents of the object: only a rule that names the very object
@@ -64,16 +69,22 @@ pub struct Endpoint {
     pub reveals: Option<&'static str>,
 }
 
-const fn row(method: Method, shape: &'static str, answer: Answer) -> Endpoint {
-    Endpoint { method, shape, answer, vault: false, reveals: None }
+const fn row(method: Method, shape: &'static str, answer: Answer, power: Power) -> Endpoint {
+    Endpoint { method, shape, answer, power, vault: false, reveals: None }
 }
 
-const fn vault(method: Method, shape: &'static str, answer: Answer) -> Endpoint {
-    Endpoint { method, shape, answer, vault: true, reveals: None }
+const fn vault(method: Method, shape: &'static str, answer: Answer, power: Power) -> Endpoint {
+    Endpoint { vault: true, ..row(method, shape, answer, power) }
 }
 
-const fn revealing(method: Method, shape: &'static str, answer: Answer, parameter: &'static str) -> Endpoint {
-    Endpoint { method, shape, answer, vault: false, reveals: Some(parameter) }
+const fn revealing(
+    method: Method,
+    shape: &'static str,
+    answer: Answer,
+    power: Power,
+    parameter: &'static str,
+) -> Endpoint {
+    Endpoint { reveals: Some(parameter), ..row(method, shape, answer, power) }
 }
 
 impl Endpoint {
@@ -103,6 +114,59 @@ impl Endpoint {
     /// Every row, Docker's first.
     pub fn all() -> impl Iterator<Item = &'static Self> {
         docker::ROUTES.iter().chain(libpod::ROUTES)
+    }
+
+    /// A pattern of the rule language for any object of its kind.
+    #[must_use]
+    pub fn pattern(&self) -> String {
+        let shape = self.shape;
+        let (prefix, rest) = match shape.strip_prefix("/libpod/") {
+            Some(rest) => ("API_PREFIX_LIBPOD", rest),
+            None => ("API_PREFIX", &shape[1..]),
+        };
+        let (section, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let variable = format!("{prefix}_{}", section.trim_start_matches('_').to_uppercase());
+        let start = match crate::rule::VARIABLES.iter().any(|(name, _)| *name == variable) {
+            true => format!("%{variable}%"),
+            false => format!("%{prefix}%/{}", regex_syntax::escape(section)),
+        };
+        let rest = rest.split('/').map(|segment| match segment {
+            "{container}" => "%CONTAINER_ID_OR_NAME%".to_owned(),
+            "{image}" | "{image*}" => "%IMAGE_ID_OR_REFERENCE%".to_owned(),
+            "{volume}" => "%VOLUME_ID_OR_NAME%".to_owned(),
+            "{network}" => "%NETWORK_ID_OR_NAME%".to_owned(),
+            "{plugin*}" => "%PLUGIN_ID_OR_NAME%".to_owned(),
+            placeholder if placeholder.ends_with("*}") => ".+".to_owned(),
+            placeholder if placeholder.starts_with('{') => "[^/]+".to_owned(),
+            literal => regex_syntax::escape(literal),
+        });
+        format!("{start}{}", rest.collect::<Vec<_>>().join("/"))
+    }
+
+    /// An expression for its paths, with a version or without, of the kind that its engine has.
+    pub(crate) fn expression(&self) -> String {
+        let version = match self.shape.starts_with("/libpod/") {
+            true => r"/v[4-9]\.[0-9]\.[0-9]",
+            false => r"(?:/v1\.(?:[3-9][0-9]|2[4-9]))?",
+        };
+        let segments = self.shape[1..].split('/').map(|segment| match segment {
+            many if many.ends_with("*}") => "/[^/]+(?:/[^/]+)*".to_owned(),
+            one if is_placeholder(one) => "/[^/]+".to_owned(),
+            word => format!("/{}", regex_syntax::escape(word)),
+        });
+        format!("{version}{}", segments.collect::<String>())
+    }
+
+    /// A path of it, with this word in the place of each placeholder.
+    pub(crate) fn path_with(&self, word: &str) -> String {
+        let version = if self.shape.starts_with("/libpod/") { "/v5.0.0" } else { "" };
+        let segments = self.shape[1..].split('/').map(|segment| if is_placeholder(segment) { word } else { segment });
+        format!("{version}/{}", segments.collect::<Vec<_>>().join("/"))
+    }
+
+    /// Whether a call with this method can reach it.
+    pub(crate) fn serves(&self, method: Method) -> bool {
+        self.method == method || (self.method == Method::Get && method == Method::Head)
     }
 
     /// The last literal word of the shape: what tells the endpoint from its neighbours.

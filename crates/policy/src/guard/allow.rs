@@ -70,6 +70,8 @@ pub const KINDS: &[Kind] = &[
 pub struct Exception {
     kind: &'static str,
     what: What,
+    /// As it was written.
+    text: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +106,7 @@ impl Exception {
             (_, Some(value)) if kind.name == "capability" => What::Pattern(Pattern::new(capability(value))),
             (_, Some(value)) => What::Pattern(Pattern::new(value)),
         };
-        Ok(Self { kind: kind.name, what })
+        Ok(Self { kind: kind.name, what, text: text.to_owned() })
     }
 
     /// Whether it is of this kind and allows this value.
@@ -124,11 +126,91 @@ impl Exception {
         self.kind == kind && (path == own || (*below && is_below())) && (is_read_only || !read_only)
     }
 
+    /// Why it gives the host to whoever may create containers; nothing where it does not by itself.
+    ///
+    /// Source: capabilities(7), mount_namespaces(7), and the engines' own documentation of these options.
+    #[must_use]
+    pub fn gives_host(&self) -> Option<&'static str> {
+        let names = |known: &[&str]| match &self.what {
+            What::Pattern(pattern) => known.iter().any(|name| pattern.fits(name)),
+            What::Switch => true,
+            What::Path { .. } => false,
+        };
+        Some(match self.kind {
+            "privileged" => "a privileged container has every right on the host",
+            "exec-privileged" => "a privileged command has every right on the host",
+            "bind" if self.is_of_the_host() => "what the host runs, knows or listens on lies there",
+            "device" => "a device is read and written past all rights of files",
+            "device-cgroup-rule" => "with such a rule a container makes devices for itself",
+            "capability" if names(POWERFUL) => "this capability leads out of a container",
+            "host-namespace" if names(&["pid"]) => "processes of the host can be looked into, and ended",
+            "volume-option" if names(&["device=/", "device=/etc", "o=bind"]) => {
+                "a local volume is then a path of the host"
+            }
+            "mount-propagation" => "what the container mounts appears on the host",
+            "masked-paths" => "the kernel's settings lie below /proc/sys",
+            "annotation" => "runtimes run commands that annotations name",
+            "runtime" if names(&["*"]) => "some runtimes do not isolate",
+            _ => return None,
+        })
+    }
+
+    /// Whether it opens a path that the host itself lives from.
+    fn is_of_the_host(&self) -> bool {
+        let What::Path { path, below, .. } = &self.what else { return false };
+        let lies_in =
+            |inner: &str, outer: &str| inner == outer || outer == "/" || inner.starts_with(&format!("{outer}/"));
+        path == "/" || SYSTEM_FOLDERS.iter().any(|folder| lies_in(path, folder) || (*below && lies_in(folder, path)))
+    }
+
     /// Whether it is of this kind.
     pub(super) fn is(&self, kind: &str) -> bool {
         self.kind == kind
     }
 }
+
+impl fmt::Display for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Capabilities with which a container gets out, or at the host's memory, disks or network.
+const POWERFUL: &[&str] = &[
+    "ALL",
+    "BPF",
+    "DAC_READ_SEARCH",
+    "NET_ADMIN",
+    "PERFMON",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_MODULE",
+    "SYS_PTRACE",
+    "SYS_RAWIO",
+];
+
+/// Folders that hold what the host runs, its keys, or sockets of programs that run as root.
+const SYSTEM_FOLDERS: &[&str] = &[
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/home",
+    "/lib",
+    "/lib64",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/usr",
+    "/var/lib/containerd",
+    "/var/lib/containers",
+    "/var/lib/docker",
+    "/var/lib/kubelet",
+    "/var/run",
+    "/var/spool/cron",
+];
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -240,6 +322,32 @@ mod tests {
         assert!(exception("capability=CAP_net_admin").covers("capability", "NET_ADMIN"));
         assert!(!exception("capability=NET_*").covers("capability", "SYS_ADMIN"));
         assert!(exception("capability=*").covers("capability", "ALL"));
+    }
+
+    #[test]
+    fn what_gives_the_host_away_is_known() {
+        for (text, want) in [
+            ("privileged", true),
+            ("bind=/", true),
+            ("bind=/srv/app/**", false),
+            ("bind=/var/run/docker.sock:ro", true),
+            ("bind=/var/run/docker.sock", true),
+            ("bind=/var/**", true),
+            ("bind=/var/www/**", false),
+            ("bind=/etc/localtime:ro", true),
+            ("bind=/**:ro", true),
+            ("bind=/etcetera", false),
+            ("capability=SYS_ADMIN", true),
+            ("capability=NET_*", true),
+            ("capability=NET_RAW", false),
+            ("host-namespace=network", false),
+            ("host-namespace=pid", true),
+            ("volume-option=device=*", true),
+            ("volume-option=o=size=*", false),
+            ("image=ghcr.io/*", false),
+        ] {
+            assert_eq!(exception(text).gives_host().is_some(), want, "{text}");
+        }
     }
 
     #[test]

@@ -101,6 +101,12 @@ pub enum Objection {
 }
 
 impl Objection {
+    /// The exceptions that would let the call pass, as far as any would.
+    pub fn exceptions(&self) -> impl Iterator<Item = &str> {
+        let findings = if let Self::Findings(findings) = self { findings.as_slice() } else { &[] };
+        findings.iter().filter_map(|finding| finding.allow.as_deref())
+    }
+
     /// The first of the findings alone, and how many more there are, where there are several.
     #[must_use]
     pub fn first(&self) -> Option<String> {

@@ -12,7 +12,7 @@ use crate::call::Call;
 use crate::method::Methods;
 
 /// The rules of a profile, in the order in which they were written.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Arc<Rule>>,
     by_segment: HashMap<Box<str>, Vec<Entry>>,
@@ -20,7 +20,7 @@ pub struct RuleSet {
 }
 
 /// A form, what it needs to be asked, and the index of its rule.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     rule: usize,
     methods: Methods,

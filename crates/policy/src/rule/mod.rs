@@ -9,7 +9,9 @@
 //! ```
 
 mod dialect;
+mod explain;
 mod form;
+mod language;
 mod matcher;
 mod parse;
 mod variable;
@@ -18,8 +20,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::method::Methods;
+pub use explain::Miss;
 pub use form::Expressions;
 use form::Form;
+pub(crate) use language::Language;
 pub use matcher::RuleSet;
 pub use parse::{Mistake, parse, parse_sharing};
 pub use variable::{VARIABLES, distance, expand};
@@ -33,6 +37,12 @@ GET,HEAD %_API_VERSION%?/libpod/_ping
 GET %API_PREFIX_LIBPOD_VERSION%
 GET %API_PREFIX_LIBPOD_INFO%
 ";
+
+/// The origin of the built-in rules.
+pub const BUILT_IN_ORIGIN: &str = "built-in";
+
+/// What the origin of a preset's rules begins with; its name follows.
+pub const PRESET_ORIGIN: &str = "preset ";
 
 /// Where a rule was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +84,23 @@ impl Rule {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.label[self.text..]
+    }
+}
+
+impl Rule {
+    /// The methods that it is about.
+    pub(crate) fn methods(&self) -> Methods {
+        self.methods
+    }
+
+    /// Its pattern as it was written, with variables.
+    pub(crate) fn pattern(&self) -> &str {
+        self.text().split_once([' ', '\t']).map_or("", |(_, pattern)| pattern)
+    }
+
+    /// Every path that its pattern matches; `None` where that cannot be told.
+    pub(crate) fn language(&self) -> Option<Language> {
+        Language::new(&dialect::from_go(&expand(self.pattern())))
     }
 }
 

@@ -1,0 +1,48 @@
+//! Named sets of rules for well-known clients, as data: `presets/NAME.rules`.
+
+/// The rules that one client needs, and no more.
+#[derive(Debug)]
+pub struct Preset {
+    /// The name that `presets` takes.
+    pub name: &'static str,
+    /// A file of rules; its first lines say whom it is for.
+    pub text: &'static str,
+}
+
+macro_rules! presets {
+    ($($name:literal)*) => {
+        &[$(Preset { name: $name, text: include_str!(concat!("../presets/", $name, ".rules")) },)*]
+    };
+}
+
+impl Preset {
+    /// Every preset, by name.
+    pub const ALL: &'static [Self] = presets![
+        "autoheal" "beszel" "caddy-docker-proxy" "cadvisor" "compose" "ctop" "diun" "docker-cli-readonly" "dozzle"
+        "gitlab-runner" "glances" "homarr" "homepage" "netdata" "nginx-proxy" "portainer" "portainer-readonly"
+        "prometheus-sd" "promtail" "telegraf" "testcontainers" "traefik" "traefik-swarm" "uptime-kuma" "vector"
+        "watchtower"
+    ];
+
+    /// The preset of this name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        Self::ALL.iter().find(|preset| preset.name == name)
+    }
+
+    /// What it is for, in a line.
+    #[must_use]
+    pub fn title(&self) -> &'static str {
+        self.text.lines().next().unwrap_or_default().trim_start_matches("# ")
+    }
+
+    /// A field of its header, such as `Client`, in one line.
+    #[must_use]
+    pub fn field(&self, name: &str) -> String {
+        let header = self.text.lines().take_while(|line| line.starts_with('#'));
+        let mut lines = header.skip_while(|line| !line.starts_with(&format!("# {name}:")));
+        let first = lines.next().map(|line| &line[name.len() + 3..]);
+        let more = lines.take_while(|line| line.starts_with("#   ")).map(|line| &line[1..]);
+        first.into_iter().chain(more).map(str::trim).collect::<Vec<_>>().join(" ")
+    }
+}

@@ -1,0 +1,147 @@
+//! Where a rule stops fitting a call: for those who wonder why it does not match.
+
+use std::ops::Range;
+
+use regex_syntax::ast::{self, Ast};
+
+use super::{Language, Rule, dialect, variable};
+use crate::call::Call;
+
+/// Why a rule does not match a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// The path fits, the method does not.
+    Method,
+    /// The path fits up to a place.
+    Path {
+        /// The part of [`Rule::text`] that does not fit, in bytes; empty at the end of it, where the path goes on.
+        at: Range<usize>,
+        /// How much of the path the part before it takes, in bytes.
+        taken: usize,
+    },
+    /// It is about other paths.
+    Elsewhere,
+}
+
+impl Rule {
+    /// Why this rule does not match a call; `None` where it does.
+    #[must_use]
+    pub fn miss(&self, call: &Call) -> Option<Miss> {
+        let unversioned = call.version_prefix().len();
+        match (self.covers(call.path(), unversioned), self.methods.contain(call.method())) {
+            (true, true) => return None,
+            (true, false) => return Some(Miss::Method),
+            (false, _) => {}
+        }
+        let pattern = self.pattern();
+        let offset = self.text().len() - pattern.len();
+        let (at, taken) = alternatives(pattern)
+            .into_iter()
+            .filter_map(|pieces| furthest(pattern, &pieces, call.path()))
+            .max_by_key(|(_, taken)| *taken)?;
+        let section = call.unversioned_path()[1..].find('/').map_or(call.path().len(), |end| unversioned + 1 + end);
+        let is_near = self.methods.contain(call.method()) && taken >= section;
+        Some(if is_near { Miss::Path { at: offset + at.start..offset + at.end, taken } } else { Miss::Elsewhere })
+    }
+}
+
+/// The first piece that the path does not follow, and how much of the path those before it take.
+fn furthest(pattern: &str, pieces: &[Range<usize>], path: &str) -> Option<(Range<usize>, usize)> {
+    let start = pieces.first()?.start;
+    let taken = |end: usize| {
+        let language = Language::new(&dialect::from_go(&variable::expand(&pattern[start..end])))?;
+        language.longest_beginning(path)
+    };
+    let mut before = 0;
+    for piece in pieces {
+        match taken(piece.end) {
+            Some(length) => before = length,
+            None => return Some((piece.clone(), before)),
+        }
+    }
+    let end = pieces.last()?.end;
+    Some((end..end, before))
+}
+
+/// The alternatives of a pattern, each as its pieces: variables, groups, classes, and literals up to the next slash.
+fn alternatives(pattern: &str) -> Vec<Vec<Range<usize>>> {
+    let Ok(whole) = ast::parse::Parser::new().parse(pattern) else { return vec![vec![0..pattern.len()]] };
+    let branches = match &whole {
+        Ast::Alternation(alternation) => alternation.asts.as_slice(),
+        other => std::slice::from_ref(other),
+    };
+    let variables: Vec<_> = variable::uses(pattern).map(|(range, _)| range).collect();
+    branches.iter().map(|branch| pieces(pattern, branch, &variables)).collect()
+}
+
+fn pieces(pattern: &str, branch: &Ast, variables: &[Range<usize>]) -> Vec<Range<usize>> {
+    let parts = match branch {
+        Ast::Concat(concat) => concat.asts.as_slice(),
+        other => std::slice::from_ref(other),
+    };
+    let mut pieces: Vec<(Range<usize>, bool)> = Vec::new();
+    for part in parts {
+        let span = part.span().start.offset..part.span().end.offset;
+        let is_literal = matches!(part, Ast::Literal(_));
+        let own = variables.iter().find(|range| range.start < span.end && span.start < range.end);
+        match (pieces.last_mut(), own) {
+            // The letters of a variable's name belong together, and so does what is behind it to say how often.
+            (Some((last, _)), Some(own)) if last.start == own.start => last.end = own.end.max(span.end),
+            (_, Some(own)) => pieces.push((own.start..own.end.max(span.end), false)),
+            (Some((last, true)), None) if is_literal && &pattern[span.clone()] != "/" => last.end = span.end,
+            _ => pieces.push((span, is_literal)),
+        }
+    }
+    pieces.into_iter().map(|(range, _)| range).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::parse;
+
+    #[test]
+    fn the_caret_stands_where_it_stops_to_fit() {
+        for (rule, request, want) in [
+            (
+                "GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/json",
+                "GET /v1.43/containers/web/logs",
+                ("/json", "/v1.43/containers/web"),
+            ),
+            (
+                "GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID%/json",
+                "GET /containers/web/json",
+                ("%CONTAINER_ID%", "/containers/"),
+            ),
+            ("GET /containers/json", "GET /containers/json/x", ("", "/containers/json")),
+            ("GET /containers/(json|web/top)", "GET /containers/web/json", ("(json|web/top)", "/containers/")),
+            ("GET /containers/jsn", "GET /containers/json", ("/jsn", "/containers")),
+            ("GET /info|/containers/x+", "GET /containers/y", ("x+", "/containers/")),
+            ("GET %API_PREFIX%?/containers/j[a-r]+n", "GET /containers/json", ("[a-r]+", "/containers/j")),
+            ("GET\t/containers/jsn", "GET /containers/json", ("/jsn", "/containers")),
+        ] {
+            let rules = parse("t", rule).expect(rule);
+            let (method, target) = request.split_once(' ').expect("METHOD TARGET");
+            let call = Call::read(method, target).expect(target);
+            let Some(Miss::Path { at, taken }) = rules[0].miss(&call) else {
+                panic!("{rule}: {:?}", rules[0].miss(&call))
+            };
+            assert_eq!((&rules[0].text()[at], &call.path()[..taken]), want, "{rule} ← {request}");
+        }
+    }
+
+    #[test]
+    fn other_ways_to_miss() {
+        for (rule, request, want) in [
+            ("GET /containers/json", "POST /containers/json", Some(Miss::Method)),
+            ("GET /containers/json", "GET /containers/json", None),
+            ("GET /images/json", "GET /containers/json", Some(Miss::Elsewhere)),
+            ("GET %API_PREFIX_EVENTS%", "GET /v1.43/containers/json", Some(Miss::Elsewhere)),
+            ("POST /containers/x", "GET /containers/json", Some(Miss::Elsewhere)),
+        ] {
+            let (method, target) = request.split_once(' ').expect("METHOD TARGET");
+            let call = Call::read(method, target).expect(target);
+            assert_eq!(parse("t", rule).expect(rule)[0].miss(&call), want, "{rule} ← {request}");
+        }
+    }
+}

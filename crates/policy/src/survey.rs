@@ -1,0 +1,277 @@
+//! What the rules of a profile come to: which endpoints its clients can call, what a wildcard has not opened, and which rules do
+//! nothing.
+
+use std::sync::{Arc, LazyLock};
+
+use crate::call::Call;
+use crate::decide::{Ground, Reason, Verdict, decide};
+use crate::endpoint::Endpoint;
+use crate::guard::{Duty, Level, duty};
+use crate::limit::Limits;
+use crate::method::Method;
+use crate::profile::{Mode, Profile};
+use crate::rule::{BUILT_IN_ORIGIN, Language, PRESET_ORIGIN, Rule, RuleSet};
+
+/// What the rules of a profile come to.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// What its clients can call, in the order of the endpoint table.
+    pub open: Vec<Open>,
+    /// What a rule matches and does not open.
+    pub closed: Vec<Closed>,
+    /// Rules that match no endpoint of a known engine.
+    pub idle: Vec<Arc<Rule>>,
+    /// Rules that change nothing, each with the one that covers it.
+    pub covered: Vec<(Arc<Rule>, Arc<Rule>)>,
+}
+
+/// An endpoint that clients can call.
+#[derive(Debug)]
+pub struct Open {
+    /// The endpoint.
+    pub endpoint: &'static Endpoint,
+    /// The rule that opens it.
+    pub rule: Arc<Rule>,
+    /// A path that the rule matches.
+    pub example: String,
+    /// Whether it is open for some objects alone, the example's among them.
+    pub partly: bool,
+    /// What is done about what such a call asks for.
+    pub care: Care,
+}
+
+/// What is done about what a call asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Care {
+    /// There is nothing to judge.
+    Nothing,
+    /// The guard judges it.
+    Judged,
+    /// It goes to the engine unread, although there would be something to judge.
+    Unread,
+}
+
+/// An endpoint that a rule matches and does not open.
+#[derive(Debug)]
+pub struct Closed {
+    /// The endpoint.
+    pub endpoint: &'static Endpoint,
+    /// The rule.
+    pub rule: Arc<Rule>,
+    /// The word for why: see [`Reason::code`].
+    pub code: &'static str,
+    /// The rule to add, where one would help.
+    pub rule_to_add: Option<String>,
+}
+
+/// A name and an identifier: rules for any object match one of them.
+const ANY: [&str; 2] = ["some-name", "0123456789ab"];
+
+/// Every endpoint, and its paths.
+static SHAPES: LazyLock<Vec<(&'static Endpoint, Option<Language>)>> = LazyLock::new(|| {
+    let endpoints = Endpoint::all().filter(|endpoint| !endpoint.is_catch_all());
+    endpoints.map(|endpoint| (endpoint, Language::new(&endpoint.expression()))).collect()
+});
+
+/// Looks at every endpoint and every rule of a profile, as if it were enforced.
+#[must_use]
+pub fn survey(profile: &Profile) -> Survey {
+    let whole = profile.in_mode(Mode::Enforce);
+    let rules: Vec<Known<'_>> = profile.rules.rules().iter().map(|rule| Known::new(rule, profile)).collect();
+    let mut survey = Survey::default();
+    for (endpoint, _) in SHAPES.iter() {
+        let any = ANY.map(|word| (endpoint.path_with(word), false)).into_iter();
+        let reached = rules.iter().flat_map(|rule| &rule.reaches).filter(|(own, _)| std::ptr::eq(*own, *endpoint));
+        let looks = any.chain(reached.map(|(_, path)| (path.clone(), true)));
+        let mut closed = None;
+        let open =
+            looks.filter_map(|(path, partly)| look(endpoint, path, partly, &whole)).find_map(|look| match look {
+                Ok(open) => Some(open),
+                Err(reason) => {
+                    closed.get_or_insert(reason);
+                    None
+                }
+            });
+        match open {
+            Some(open) => survey.open.push(open),
+            None => survey.closed.extend(closed),
+        }
+    }
+    survey.idle.extend(rules.iter().filter(|rule| rule.is_idle()).map(|rule| Arc::clone(rule.rule)));
+    for (index, rule) in rules.iter().enumerate() {
+        let covering = rules.iter().enumerate().find(|(other, rival)| {
+            // Of two that say the same, the first stays.
+            *other != index && rule.is_covered_by(rival) && (*other < index || !rival.is_covered_by(rule))
+        });
+        survey.covered.extend(covering.map(|(_, rival)| (Arc::clone(rule.rule), Arc::clone(rival.rule))));
+    }
+    survey
+}
+
+/// What becomes of a call of an endpoint; `None` where no rule is about it.
+fn look(endpoint: &'static Endpoint, path: String, partly: bool, profile: &Profile) -> Option<Result<Open, Closed>> {
+    let call = read(endpoint, &path)?;
+    let care = match (duty(&call, profile.guard.level), duty(&call, Level::Baseline)) {
+        (Duty::Judge(_), _) => Care::Judged,
+        (Duty::Unread, _) => Care::Unread,
+        (_, Duty::Pass) => Care::Nothing,
+        _ => Care::Unread,
+    };
+    let matching = profile.rules.matching(&call).next().cloned();
+    match decide(call, profile) {
+        Verdict::Allow(permit) => match permit.ground() {
+            Ground::Rule(rule) => Some(Ok(Open { endpoint, rule: Arc::clone(rule), example: path, partly, care })),
+            Ground::Unenforced { .. } => None,
+        },
+        Verdict::Deny(denial) => {
+            let rule_to_add = (!matches!(denial.reason, Reason::Closed { .. })).then(|| denial.rule_to_add());
+            Some(Err(Closed { endpoint, rule: matching?, code: denial.reason.code(), rule_to_add }))
+        }
+    }
+}
+
+/// The call, where it is one of this very endpoint.
+fn read(endpoint: &'static Endpoint, path: &str) -> Option<Call> {
+    let call = Call::from_path(endpoint.method, path).ok()?;
+    call.endpoint().is_some_and(|found| std::ptr::eq(found, endpoint)).then_some(call)
+}
+
+/// A profile with this rule alone, and the same guard.
+fn alone(rule: &Rule, profile: &Profile) -> Profile {
+    let (rules, guard) = (RuleSet::new(vec![rule.clone()]), Arc::clone(&profile.guard));
+    Profile { name: profile.name.clone(), rules, limits: Limits::default(), guard, mode: Mode::Enforce }
+}
+
+/// A rule, and what it does by itself.
+struct Known<'r> {
+    rule: &'r Arc<Rule>,
+    language: Option<Language>,
+    /// The profile with this rule alone.
+    alone: Profile,
+    /// Endpoints that it matches, each with a path.
+    reaches: Vec<(&'static Endpoint, String)>,
+    /// Whether there may be others.
+    is_unsure: bool,
+}
+
+impl<'r> Known<'r> {
+    fn new(rule: &'r Arc<Rule>, profile: &Profile) -> Self {
+        let (language, alone) = (rule.language(), alone(rule, profile));
+        let mut known = Self { rule, is_unsure: language.is_none(), language, alone, reaches: Vec::new() };
+        let Some(language) = &known.language else { return known };
+        let methods = rule.methods();
+        for (endpoint, shape) in SHAPES.iter() {
+            // What is asked with HEAD is the endpoint of GET.
+            let is_about = |method| methods.contain(method) && endpoint.serves(method);
+            if !Method::ALL.into_iter().any(is_about) {
+                continue;
+            }
+            match shape.as_ref().map(|shape| language.common(shape)) {
+                Some(Ok(Some(path))) => known.reaches.push((endpoint, path)),
+                Some(Ok(None)) => {}
+                Some(Err(_)) | None => known.is_unsure = true,
+            }
+        }
+        known
+    }
+
+    fn is_idle(&self) -> bool {
+        self.reaches.is_empty() && !self.is_unsure
+    }
+
+    fn comes_from(&self, origin: &str) -> bool {
+        self.rule.position.origin.starts_with(origin)
+    }
+
+    /// Whether everything that it allows the other one allows too. Built-in rules and presets are what they are: nobody has to
+    /// tidy them up, nor to leave a rule out because of a built-in one.
+    fn is_covered_by(&self, rival: &Self) -> bool {
+        let (Some(own), Some(other)) = (&self.language, &rival.language) else { return false };
+        if self.comes_from(BUILT_IN_ORIGIN) || self.comes_from(PRESET_ORIGIN) || rival.comes_from(BUILT_IN_ORIGIN) {
+            return false;
+        }
+        let methods = Method::ALL
+            .iter()
+            .all(|method| !self.rule.methods().contain(*method) || rival.rule.methods().contain(*method));
+        let opens = |profile: &Profile, endpoint: &'static Endpoint, path: &str| {
+            look(endpoint, path.to_owned(), false, profile).is_some_and(|look| look.is_ok())
+        };
+        let as_open = self
+            .reaches
+            .iter()
+            .all(|(endpoint, path)| !opens(&self.alone, endpoint, path) || opens(&rival.alone, endpoint, path));
+        methods && !self.reaches.is_empty() && as_open && own.is_within(other) == Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::{BUILT_IN, parse};
+
+    fn of(rules: &str) -> Survey {
+        let mut all = parse(BUILT_IN_ORIGIN, BUILT_IN).expect("built-in");
+        all.extend(parse("t", rules).expect(rules));
+        let (rules, limits, guard) = (RuleSet::new(all), Limits::default(), Arc::default());
+        survey(&Profile { name: "p".to_owned(), rules, limits, guard, mode: Mode::Audit })
+    }
+
+    fn lines<'a>(rules: impl Iterator<Item = &'a Arc<Rule>>) -> Vec<usize> {
+        rules.map(|rule| rule.position.line).collect()
+    }
+
+    #[test]
+    fn what_is_open_and_what_is_not() {
+        let found = of(
+            "GET,POST %API_PREFIX_CONTAINERS%(/.*)?\nGET %API_PREFIX_CONTAINERS%/web/archive\nGET /v1\\.4[0-9]/images/json",
+        );
+        let open = |shape: &str, method: Method| {
+            found.open.iter().find(|open| open.endpoint.shape == shape && open.endpoint.method == method)
+        };
+        let list = open("/containers/json", Method::Get).expect("open");
+        assert_eq!((list.partly, list.care, list.rule.position.line), (false, Care::Nothing, 1));
+        assert_eq!(open("/containers/create", Method::Post).expect("open").care, Care::Judged);
+        let archive = open("/containers/{container}/archive", Method::Get).expect("named");
+        assert_eq!((archive.partly, archive.example.as_str()), (true, "/containers/web/archive"));
+        let images = open("/images/json", Method::Get).expect("of one version");
+        assert_eq!((images.partly, images.example.as_str()), (true, "/v1.40/images/json"));
+        assert!(open("/containers/{container}", Method::Delete).is_none());
+        let closed: Vec<_> = found.closed.iter().map(|closed| (closed.endpoint.shape, closed.code)).collect();
+        assert!(closed.contains(&("/containers/{container}/export", "wildcard")), "{closed:?}");
+        assert!(!closed.contains(&("/containers/{container}/archive", "wildcard")), "{closed:?}");
+        assert!(found.idle.is_empty() && found.covered.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn rules_that_do_nothing() {
+        for (rules, idle, covered) in [
+            ("GET %API_PREFIX_BUILD%(/.*)?\nPOST %API_PREFIX_BUILD%(/.*)?", &[1][..], &[][..]),
+            ("GET /containers/jsn\nPATCH .*\nHEAD /info\nGET /x\\b.*", &[1, 2], &[]),
+            ("GET /containers/json\nGET %API_PREFIX_CONTAINERS%/.*", &[], &[1]),
+            ("GET /info\nGET /events\nGET /events", &[], &[3]),
+            ("GET,HEAD /events\nGET %API_PREFIX%/.*", &[], &[]),
+            ("GET /events\nGET,HEAD %API_PREFIX%/.*", &[], &[1]),
+            // A wildcard does not do what a rule by name does.
+            ("GET %API_PREFIX_IMAGES%/get\nGET .*", &[], &[]),
+            ("POST %API_PREFIX_LIBPOD%/kube/play\nPOST .*", &[], &[]),
+            ("GET %API_PREFIX_PING%", &[], &[]),
+        ] {
+            let found = of(rules);
+            assert_eq!(lines(found.idle.iter()), idle, "{rules}");
+            assert_eq!(lines(found.covered.iter().map(|(rule, _)| rule)), covered, "{rules}");
+        }
+    }
+
+    /// What can be called is what [`decide()`] allows, for every endpoint: the survey has no opinion of its own.
+    #[test]
+    fn every_shape_is_found_by_its_own_paths() {
+        for (endpoint, shape) in SHAPES.iter() {
+            let paths = ANY.map(|word| endpoint.path_with(word));
+            assert!(paths.iter().all(|path| read(endpoint, path).is_some()), "{} {paths:?}", endpoint.shape);
+            let shape = shape.as_ref().expect(endpoint.shape);
+            let all = Language::new(".*").expect("plain");
+            let path = shape.common(&all).expect("short").expect("not empty");
+            assert!(Call::from_path(endpoint.method, &path).is_ok(), "{path}");
+        }
+    }
+}
