@@ -1,24 +1,101 @@
 //! What the program can be asked to do, one file a command.
 
+mod check;
+mod explain;
 mod healthcheck;
+mod log_lines;
+mod manual;
+mod page;
+mod preset;
 mod serve;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use crate::config::written::{command, normalise_args};
-use crate::config::{Mistakes, Sources, schema};
+use clap::ArgMatches;
+
+pub use check::CODES;
+
+use crate::config::{Mistakes, Sources, grammar, normalise_args, schema};
+
+/// What was asked for, and with what.
+#[derive(Debug)]
+struct Asked {
+    /// What belongs to the command alone.
+    args: ArgMatches,
+    /// The configuration.
+    sources: Sources,
+}
+
+impl Asked {
+    /// The value of an argument that takes one.
+    fn value(&self, name: &str) -> Option<&str> {
+        self.args.try_get_one::<String>(name).ok().flatten().map(String::as_str)
+    }
+
+    /// The values of an argument that takes several.
+    fn values(&self, name: &str) -> Vec<&str> {
+        let values = self.args.try_get_many::<String>(name).ok().flatten();
+        values.into_iter().flatten().map(String::as_str).collect()
+    }
+
+    /// Whether a switch is given.
+    fn flag(&self, name: &str) -> bool {
+        self.args.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or_default()
+    }
+
+    fn wants_json(&self) -> bool {
+        self.value("format") == Some("json")
+    }
+}
+
+/// What a command has found out.
+#[derive(Debug)]
+struct Answer {
+    /// For standard output.
+    text: String,
+    /// The exit code.
+    code: u8,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+enum Failure {
+    /// The configuration, or what the command was given, is wrong.
+    Mistakes(Mistakes),
+    /// It did not work out.
+    Why(String),
+}
+
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Self::Why(why)
+    }
+}
+
+impl From<Mistakes> for Failure {
+    fn from(mistakes: Mistakes) -> Self {
+        Self::Mistakes(mistakes)
+    }
+}
+
+impl From<String> for Answer {
+    fn from(text: String) -> Self {
+        Self { text, code: 0 }
+    }
+}
 
 /// Runs the command that the arguments name, with this environment.
 ///
 /// Messages about the command itself go to standard error; what was asked for goes to standard output.
 #[must_use]
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks to its user")]
+#[expect(clippy::print_stderr, reason = "this is where the program speaks to its user")]
 pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>) -> ExitCode {
     let mut stray = Vec::new();
     let args = normalise_args(args, &mut stray);
-    let matches = match command().try_get_matches_from(args) {
+    let matches = match grammar().try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => {
             stray.iter().for_each(|mistake| eprintln!("{mistake}\n"));
@@ -26,39 +103,58 @@ pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    let (asked, flags) = match matches.subcommand() {
-        Some((name, flags)) => (name.to_owned(), flags.clone()),
+    let (name, args) = match matches.subcommand() {
+        Some((name, args)) => (name.to_owned(), args.clone()),
         None => ("serve".to_owned(), matches),
     };
-    let address = flags.try_get_one::<String>("address").ok().flatten().cloned();
-    let sources = Sources { flags, stray, env: env.clone() };
-    let mistaken = |mistakes: Mistakes| {
-        eprintln!("{mistakes}");
-        ExitCode::from(2)
-    };
-    let result = match asked.as_str() {
-        "version" => {
-            println!("cetusguard {}", env!("CARGO_PKG_VERSION"));
-            Ok(())
+    let sources = Sources { flags: args.clone(), stray, env: env.clone() };
+    match answer(&name, Asked { args, sources }) {
+        Ok(Answer { text, code }) => {
+            // The log's writer may hold standard output, for a reader that does not read.
+            if !text.is_empty() {
+                // A reader that has seen enough is no failure.
+                let _ = std::io::stdout().write_all(text.as_bytes());
+            }
+            ExitCode::from(code)
         }
-        "schema" => {
-            println!("{}", schema());
-            Ok(())
+        Err(Failure::Mistakes(mistakes)) => {
+            eprintln!("{mistakes}");
+            ExitCode::from(2)
         }
-        "healthcheck" => match sources.read() {
-            (written, _, mistakes) if mistakes.is_empty() => healthcheck::run(&written, address.as_deref()),
-            (_, _, mistakes) => return mistaken(Mistakes(mistakes)),
-        },
-        _ => match sources.load() {
-            (read, Ok(loaded)) => serve::run(loaded, &read, sources),
-            (_, Err(mistakes)) => return mistaken(mistakes),
-        },
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
+        Err(Failure::Why(why)) => {
             eprintln!("cetusguard: {why}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn answer(name: &str, asked: Asked) -> Result<Answer, Failure> {
+    Ok(match name {
+        "version" => format!("cetusguard {}\n", env!("CARGO_PKG_VERSION")).into(),
+        "schema" => format!("{}\n", schema()).into(),
+        "completions" => manual::completions(asked.value("SHELL").unwrap_or_default()).into(),
+        "man" => manual::page().into(),
+        "preset" => preset::run(&asked),
+        "check" => check::run(&asked),
+        "explain" => explain::run(&asked)?,
+        "healthcheck" => {
+            let (written, _, mistakes) = asked.sources.read();
+            if !mistakes.is_empty() {
+                return Err(Mistakes(mistakes).into());
+            }
+            healthcheck::run(&written, asked.value("ADDR"))?;
+            String::new().into()
+        }
+        _ => {
+            let (read, loaded) = asked.sources.load();
+            serve::run(loaded?, &read, asked.sources)?;
+            String::new().into()
+        }
+    })
+}
+
+/// A value as JSON for people and programs.
+fn json(value: &impl serde::Serialize) -> String {
+    // It fails for maps whose keys are no texts, and there are none.
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }

@@ -79,7 +79,11 @@ pub(super) fn read(client: &Client, doors: Doors, mistakes: &mut Vec<Mistake>) -
     Some((selector?, source.clone()))
 }
 
-fn condition(key: &str, text: &str) -> Result<Condition, &'static str> {
+/// One condition.
+///
+/// # Errors
+/// What was expected.
+pub(crate) fn condition(key: &str, text: &str) -> Result<Condition, &'static str> {
     let pattern = || if text.is_empty() { Err("expected a name, or a pattern with *") } else { Ok(Pattern::new(text)) };
     Ok(match key {
         "cert-cn" => Condition::CommonName(pattern()?),

@@ -41,6 +41,7 @@ pub(crate) const PROFILE_KEYS: &[Key] = &[
     key("max-streams", "N", "For this profile; what the option says where it is missing."),
     key("mode", "enforce|audit", "For this profile; what the option says where it is missing."),
     key("no-builtin-rules", "BOOL", "For this profile; what the option says where it is missing."),
+    list("presets", "PRESET", "Rules for well-known clients, beside those of rules and rules-file."),
     key("rate-burst", "N", "For this profile; what the option says where it is missing."),
     key("rate-limit", "RATE", "For this profile; what the option says where it is missing."),
     list("rules", "RULES", "What these clients may call, one rule a line."),

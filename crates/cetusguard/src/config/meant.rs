@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cetusguard_policy::Profiles;
 use cetusguard_policy::rule::Expressions;
+use cetusguard_policy::{Profile, Profiles};
 
 use super::address::Address;
 use super::file::Entry;
@@ -112,6 +112,19 @@ impl Config {
 }
 
 impl Config {
+    /// The profile of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn profile(&self, name: &str) -> Result<Arc<Profile>, Mistakes> {
+        let found = self.profiles.all().find(|profile| profile.name == name).cloned();
+        found.ok_or_else(|| {
+            let names: Vec<_> = self.profiles.all().map(|profile| profile.name.as_str()).collect();
+            let fix = format!("expected one of: {}", names.join(", "));
+            Mistakes(vec![Mistake::new(format!("there is no profile {name}"), fix)])
+        })
+    }
+
     /// What a running program cannot change: sockets are bound, and threads and pools made, once. By option, as text.
     pub(crate) fn fixed(&self) -> Vec<(&'static str, String)> {
         let frontends = self.frontends.iter().map(|Frontend { address, rights, .. }| format!("{address} {rights:?}"));

@@ -1,9 +1,10 @@
 //! The configuration, twice: as it was written and as it is meant. The way from one to the other gathers every mistake.
 
 pub(crate) mod address;
-mod clients;
+pub(crate) mod clients;
 mod file;
 mod frontends;
+mod grammar;
 mod keys;
 mod limits;
 pub(crate) mod meant;
@@ -23,6 +24,9 @@ use std::time::SystemTime;
 
 use clap::ArgMatches;
 
+pub use grammar::grammar;
+pub(crate) use grammar::normalise_args;
+pub(crate) use keys::CLIENT_KEYS;
 use meant::Config;
 pub use reference::reference;
 pub use schema::schema;
@@ -156,6 +160,19 @@ impl fmt::Display for Mistakes {
             if count == 1 { "mistake" } else { "mistakes" }
         )
     }
+}
+
+/// Reads what a command is given: a text file, a log of any size among them, or standard input for `-`.
+#[expect(clippy::disallowed_methods, reason = "the user names the file, and waits for it")]
+pub(crate) fn read_input(path: &str) -> Result<String, Mistakes> {
+    let read = match path {
+        "-" => std::io::read_to_string(std::io::stdin().lock()),
+        path => std::fs::read_to_string(path),
+    };
+    let wrong = |why| {
+        Mistake::new(format!("{path} cannot be read: {why}"), "name a text file that is there, or - and pipe it in")
+    };
+    read.map_err(|why| Mistakes(vec![wrong(why)]))
 }
 
 /// More is no list of rules and no certificate.

@@ -135,6 +135,16 @@ pub(crate) const OPTIONS: &[Opt] = &[
     Opt { many: Many::Texts, ..one(RULES, "rules", "RULES", "", "Rules, one a line.") },
     Opt { many: Many::Paths, ..one(RULES, "rules-file", "FILE", "", "File with rules, one a line.") },
     Opt {
+        many: Many::Words,
+        ..one(
+            RULES,
+            "presets",
+            "PRESET",
+            "",
+            "Rules for well-known clients, as in homepage,dozzle; cetusguard preset list shows them.",
+        )
+    },
+    Opt {
         value: None,
         ..one(RULES, "no-builtin-rules", "", "false", "Leave out the built-in rules for _ping, version and info.")
     },

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use cetusguard_policy::rule::{self, RuleSet};
-use cetusguard_policy::{Condition, Profile, Profiles, Selector};
+use cetusguard_policy::{Condition, Preset, Profile, Profiles, Selector};
 
 use super::Mistake;
 use super::clients::{self, Doors};
 use super::file::Entry;
 use super::frontends::Named;
 use super::meant::{Reader, read_bool};
+use super::option::nearest;
 use super::written::Source;
 
 /// The name of the profile of everybody whom no other is for.
@@ -96,7 +97,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Built-in rules, then those written, then those of files: of one profile, or of the options. `bare` is what the option
+    /// Built-in rules, then those of presets, then those written, then those of files: of one profile, or of the options. `bare` is what the option
     /// says about the built-in ones.
     fn rules(&mut self, entry: Option<&Entry>, bare: bool) -> RuleSet {
         let own = entry.and_then(|entry| self.value(entry, "no-builtin-rules", read_bool));
@@ -104,7 +105,21 @@ impl Reader<'_> {
         // Where each begins: its line, and how far to the right.
         let mut texts: Vec<(String, (usize, usize), String)> = Vec::new();
         if !own.unwrap_or(bare) {
-            texts.push(("built-in".to_owned(), (1, 0), rule::BUILT_IN.to_owned()));
+            texts.push((rule::BUILT_IN_ORIGIN.to_owned(), (1, 0), rule::BUILT_IN.to_owned()));
+        }
+        for (name, source) in all("presets") {
+            match Preset::find(name) {
+                Some(preset) => {
+                    texts.push((format!("{}{name}", rule::PRESET_ORIGIN), (1, 0), preset.text.to_owned()));
+                }
+                None => {
+                    let fix = match nearest(name, Preset::ALL.iter().map(|preset| preset.name)) {
+                        Some(near) => format!("did you mean {near}?"),
+                        None => "cetusguard preset list shows them".to_owned(),
+                    };
+                    self.mistakes.push(Mistake::value(source, "presets", name, fix));
+                }
+            }
         }
         for (text, source) in all("rules") {
             let first = if let Source::File(spot) = source { (spot.begins(), spot.indent()) } else { (1, 0) };

@@ -1,6 +1,7 @@
 //! The JSON Schema of the configuration file, from the same tables as the help and the reference page: editors complete and
 //! check by it.
 
+use cetusguard_policy::Preset;
 use cetusguard_policy::guard::KINDS;
 use serde_json::{Map, Value, json};
 
@@ -85,6 +86,7 @@ fn form(word: &str) -> Value {
             let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
             json!({ "type": "string", "pattern": format!("^({})(=.*)?$", names.join("|")) })
         }
+        "PRESET" => json!({ "enum": Preset::ALL.iter().map(|preset| preset.name).collect::<Vec<_>>() }),
         "LEVEL" => json!({ "type": ["integer", "string"], "minimum": 0, "maximum": 7 }),
         "KEY=PATTERN" => json!({ "type": "string", "pattern": "=" }),
         _ => json!({ "type": "string" }),

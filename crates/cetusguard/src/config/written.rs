@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::ArgMatches;
 
 use super::Mistake;
 use super::file::{Entry, File, Spot};
@@ -122,7 +122,14 @@ fn read(
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<(String, Source)> {
     if let Ok(Some(flags)) = matches.try_get_many::<String>(option.name) {
-        let values: Vec<_> = flags.map(|value| (value.clone(), Source::Flag(option.name))).collect();
+        let given: Vec<_> = flags.collect();
+        let parts = |value: &'_ String| match option.many {
+            // No address and no name of a preset has a comma or a blank in it.
+            Many::Words if !value.is_empty() => split(Many::Words, value).map(str::to_owned).collect(),
+            _ => vec![value.clone()],
+        };
+        let values: Vec<_> =
+            given.iter().flat_map(|value| parts(value)).map(|value| (value, Source::Flag(option.name))).collect();
         if option.many == Many::No && values.len() > 1 {
             mistakes.push(Mistake::new(format!("--{} is given {} times", option.name, values.len()), "give it once"));
         }
@@ -163,88 +170,6 @@ fn split(many: Many, value: &str) -> impl Iterator<Item = &str> {
         .split(separates)
         .map(move |part| if many == Many::Texts { part } else { part.trim() })
         .filter(|part| !part.is_empty())
-}
-
-/// The command line's grammar.
-#[must_use]
-pub(crate) fn command() -> Command {
-    let options = OPTIONS.iter().map(|option| {
-        let arg = Arg::new(option.name).long(option.name).help(help(option)).help_heading(option.section).global(true);
-        match option.value {
-            Some(value) => arg.value_name(value).action(ArgAction::Append),
-            None => arg
-                .action(ArgAction::Append)
-                .num_args(0..=1)
-                .require_equals(true)
-                .default_missing_value("true")
-                .value_name("BOOL"),
-        }
-    });
-    Command::new("cetusguard")
-        .about("A filtering proxy in front of a container engine's API socket.")
-        .version(env!("CARGO_PKG_VERSION"))
-        .disable_help_subcommand(true)
-        // Terminals wrap by themselves; and the help is the same whatever other crates switch on in clap.
-        .term_width(0)
-        .args(options)
-        .subcommand(Command::new("serve").about("Run the proxy; the same as no command at all"))
-        .subcommand(
-            Command::new("healthcheck")
-                .about("Ask a running instance for /_ping; exit 0 if it answers, 1 with the reason if not")
-                .arg(
-                    Arg::new("address")
-                        .value_name("ADDR")
-                        .help("Frontend to ask [default: the first of frontend-addr]"),
-                ),
-        )
-        .subcommand(Command::new("schema").about("Print the JSON Schema of the configuration file, for editors"))
-        .subcommand(Command::new("version").about("Print the version"))
-}
-
-/// The help of an option with its variables and its default.
-fn help(option: &Opt) -> String {
-    let env = option.env().collect::<Vec<_>>().join(", ");
-    match option.default {
-        "" => format!("{} [env: {env}]", option.help),
-        default => format!("{} [env: {env}] [default: {default}]", option.help),
-    }
-}
-
-/// Go programs write `-backend-addr`; so may our users. Unknown flags are told with the nearest known one, all of them.
-#[must_use]
-pub(crate) fn normalise_args(args: impl Iterator<Item = OsString>, mistakes: &mut Vec<Mistake>) -> Vec<OsString> {
-    let mut out = Vec::new();
-    let mut args = args.peekable();
-    out.extend(args.next());
-    while let Some(arg) = args.next() {
-        let Some((name, value)) = arg.to_str().and_then(flag) else {
-            out.push(arg);
-            continue;
-        };
-        if OPTIONS.iter().any(|option| option.name == name) || ["help", "version"].contains(&name) {
-            out.push(format!("--{name}{}", value.map(|v| format!("={v}")).unwrap_or_default()).into());
-            // What follows a flag is its value, even where it looks like a flag itself.
-            if value.is_none() && OPTIONS.iter().any(|option| option.name == name && option.value.is_some()) {
-                out.extend(args.next());
-            }
-            continue;
-        }
-        let near = nearest(name, OPTIONS.iter().map(|option| option.name));
-        let fix = near.map_or_else(|| "see --help".to_owned(), |near| format!("did you mean --{near}?"));
-        mistakes.push(Mistake::new(format!("unknown option {}", arg.to_string_lossy()), fix));
-        // Its value, if it has one, is not a mistake of its own.
-        if value.is_none() && args.peek().and_then(|next| next.to_str()).is_some_and(|next| flag(next).is_none()) {
-            args.next();
-        }
-    }
-    out
-}
-
-/// `-name`, `--name`, `-name=value`: the name and the value. One letter is one of clap's own.
-fn flag(arg: &str) -> Option<(&str, Option<&str>)> {
-    let rest = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-'))?;
-    let (name, value) = rest.split_once('=').map_or((rest, None), |(name, value)| (name, Some(value)));
-    (name.len() > 1).then_some((name, value))
 }
 
 /// Variables that start like ours and are none: misspelt ones are mistakes, others get a warning.

@@ -70,6 +70,8 @@ pub(super) struct Record<'c> {
     approved: bool,
     /// The word and the text of a refusal that was not enforced.
     unenforced: Option<(&'static str, String)>,
+    /// The exceptions of the guard that it would have needed.
+    exceptions: String,
     status: u16,
     ended: Option<End>,
     /// Bytes of the request: head and body.
@@ -121,6 +123,7 @@ impl<'c> Record<'c> {
             admitted: None,
             approved: false,
             unenforced: None,
+            exceptions: String::new(),
             status: 0,
             ended: None,
             bytes_in: AtomicU64::new(0),
@@ -159,6 +162,7 @@ impl<'c> Record<'c> {
 
     /// Notes a refusal that is not enforced.
     pub(super) fn would_refuse(&mut self, refusal: &Refusal) {
+        self.exceptions = refusal.exceptions();
         self.unenforced.get_or_insert_with(|| (refusal.code(), refusal.to_string()));
     }
 
@@ -196,6 +200,7 @@ impl<'c> Record<'c> {
         let level = refusal.level();
         let message = if level == Level::Error { "request failed" } else { "request refused" };
         self.status = refusal.status();
+        self.exceptions = refusal.exceptions();
         let mut end = End::new(level, message, refusal.code(), "");
         if self.log.takes(level) {
             let brief = refusal.brief();
@@ -238,6 +243,7 @@ impl<'c> Record<'c> {
             Some((code, text)) => line.text("decision", "would_deny").text("reason", code).text("detail", text),
             None => line.maybe("reason", end.reason).maybe("detail", &end.detail),
         };
+        line = line.maybe("guard_allow", &self.exceptions);
         if ended {
             line = line
                 .number("bytes_in", self.bytes_in.load(Relaxed))

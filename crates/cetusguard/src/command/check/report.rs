@@ -1,0 +1,187 @@
+//! What the rules of a profile come to, ready to be printed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cetusguard_policy::endpoint::{Power, Risk};
+use cetusguard_policy::guard::Level;
+use cetusguard_policy::rule::{BUILT_IN_ORIGIN, Position};
+use cetusguard_policy::{Care, Mode, Open, Profile, Profiles, Selector, Survey};
+use serde::Serialize;
+
+use super::problem::Problem;
+
+/// The whole answer.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) profiles: Vec<ProfileReport>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// One profile.
+#[derive(Debug, Serialize)]
+pub(super) struct ProfileReport {
+    pub(super) name: String,
+    pub(super) enforced: bool,
+    pub(super) guard: &'static str,
+    pub(super) guard_allow: Vec<String>,
+    /// Who has it, beside everybody whom no other profile is for in the case of the default one.
+    pub(super) clients: Vec<String>,
+    pub(super) rules: usize,
+    pub(super) can: Vec<Ability>,
+    pub(super) to_host: Vec<Barrier>,
+    pub(super) wildcards_closed: Vec<ClosedReport>,
+}
+
+/// Something that its clients can do.
+#[derive(Debug, Serialize)]
+pub(super) struct Ability {
+    pub(super) what: &'static str,
+    #[serde(serialize_with = "risk_name")]
+    pub(super) risk: Risk,
+    pub(super) endpoints: Vec<String>,
+    pub(super) rules: Vec<String>,
+    /// A path, where it is open for some objects alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) only: Option<String>,
+}
+
+/// What stands between the profile and root on the host, or that nothing does.
+#[derive(Debug, Serialize)]
+pub(super) struct Barrier {
+    pub(super) holds: Holds,
+    pub(super) what: String,
+}
+
+/// Whether it stops anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Holds {
+    Yes,
+    Partly,
+    No,
+}
+
+/// What a wildcard did not open.
+#[derive(Debug, Serialize)]
+pub(super) struct ClosedReport {
+    pub(super) endpoint: String,
+    pub(super) what: &'static str,
+    pub(super) rule: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rule_to_add: Option<String>,
+}
+
+fn risk_name<S: serde::Serializer>(risk: &Risk, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(risk.name())
+}
+
+impl ProfileReport {
+    /// What the survey of a profile says.
+    pub(super) fn new(profile: &Arc<Profile>, survey: &Survey, profiles: &Profiles) -> Self {
+        let closed = survey.closed.iter().map(|closed| ClosedReport {
+            endpoint: format!("{} {}", closed.endpoint.method, closed.endpoint.shape),
+            what: closed.endpoint.power.says(),
+            rule: closed.rule.label().to_owned(),
+            rule_to_add: closed.rule_to_add.clone(),
+        });
+        Self {
+            name: profile.name.clone(),
+            enforced: profile.mode == Mode::Enforce,
+            guard: profile.guard.level.name(),
+            guard_allow: profile.guard.allow.iter().map(ToString::to_string).collect(),
+            clients: profiles.selectors_of(profile).map(who).collect(),
+            rules: profile.rules.rules().len(),
+            can: abilities(survey),
+            to_host: barriers(profile, survey),
+            wildcards_closed: closed.collect(),
+        }
+    }
+}
+
+fn who(selector: &Selector) -> String {
+    let conditions = selector.conditions().iter().map(|condition| {
+        let (key, value) = condition.written();
+        format!("{key} {value}")
+    });
+    conditions.collect::<Vec<_>>().join(" and ")
+}
+
+/// Endpoints by what they let a client do, the least risky first.
+fn by_power(survey: &Survey) -> BTreeMap<(Risk, Power), Vec<&Open>> {
+    let mut powers: BTreeMap<_, Vec<&Open>> = BTreeMap::new();
+    for open in &survey.open {
+        let power = open.endpoint.power;
+        powers.entry((power.risk(), power)).or_default().push(open);
+    }
+    powers
+}
+
+fn abilities(survey: &Survey) -> Vec<Ability> {
+    let ability = |((risk, power), opens): ((Risk, Power), Vec<&Open>)| {
+        let mut rules: Vec<_> = opens.iter().map(|open| place(&open.rule.position)).collect();
+        rules.sort();
+        rules.dedup();
+        Ability {
+            what: power.says(),
+            risk,
+            endpoints: opens.iter().map(|open| format!("{} {}", open.endpoint.method, open.endpoint.shape)).collect(),
+            rules,
+            only: opens.iter().all(|open| open.partly).then(|| opens[0].example.clone()),
+        }
+    };
+    by_power(survey).into_iter().map(ability).collect()
+}
+
+/// Where a rule stands; the built-in ones stand nowhere that anybody could look.
+fn place(position: &Position) -> String {
+    if &*position.origin == BUILT_IN_ORIGIN { BUILT_IN_ORIGIN.to_owned() } else { position.to_string() }
+}
+
+/// What stands between a profile and root on the host: the good news first.
+fn barriers(profile: &Profile, survey: &Survey) -> Vec<Barrier> {
+    let powers = by_power(survey);
+    let level = profile.guard.level;
+    let (mut judged, mut rest) = (Vec::new(), Vec::new());
+    for ((_, power), opens) in &powers {
+        if opens.iter().any(|open| open.care == Care::Judged) {
+            judged.push(power.says());
+        }
+        let is_unread = opens.iter().any(|open| open.care == Care::Unread);
+        match power.way_to_host() {
+            Some(way) if is_unread => {
+                let what = format!("nothing, where the client can {}: {way}", power.says());
+                rest.push(Barrier { holds: Holds::No, what });
+            }
+            _ => {}
+        }
+        if let Some(way) = power.remains() {
+            rest.push(Barrier {
+                holds: Holds::Partly,
+                what: format!("trust, where the client can {}: {way}", power.says()),
+            });
+        }
+    }
+    let exceptions = profile.guard.allow.iter().filter(|_| !judged.is_empty());
+    for exception in exceptions {
+        if let Some(way) = exception.gives_host() {
+            rest.push(Barrier { holds: Holds::No, what: format!("nothing, by guard-allow {exception}: {way}") });
+        }
+    }
+    let mut barriers = Vec::new();
+    if !judged.is_empty() {
+        let what = format!("the guard ({}), which judges whoever would {}", level.name(), judged.join("; "));
+        barriers.push(Barrier { holds: Holds::Yes, what });
+    }
+    if judged.is_empty() && rest.is_empty() {
+        let what = "the rules: no call that they allow is a known way there".to_owned();
+        barriers.push(Barrier { holds: Holds::Yes, what });
+    }
+    rest.sort_by_key(|barrier| barrier.holds == Holds::No);
+    barriers.extend(rest);
+    if level != Level::Privileged && profile.mode == Mode::Audit {
+        let what = "nothing at all: the profile is not enforced".to_owned();
+        barriers.push(Barrier { holds: Holds::No, what });
+    }
+    barriers
+}

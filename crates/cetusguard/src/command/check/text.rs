@@ -1,0 +1,97 @@
+//! The answer of `check` for people.
+
+use std::collections::BTreeMap;
+
+use super::problem::{Problem, Severity};
+use super::report::{Ability, ClosedReport, Holds, ProfileReport, Report};
+use crate::command::page::{Look, Page, count};
+
+/// Writes all of it.
+pub(super) fn write(report: &Report, is_strict: bool, page: &mut Page) {
+    for profile in &report.profiles {
+        write_profile(profile, page);
+        page.gap();
+    }
+    for problem in &report.problems {
+        write_problem(problem, page);
+        page.gap();
+    }
+    let count_of = |severity| report.problems.iter().filter(|problem| problem.severity == severity).count();
+    match (count_of(Severity::Error), count_of(Severity::Warning)) {
+        (0, 0) => page.say(0, Look::Good, "Nothing is wrong."),
+        (0, warnings) if is_strict => {
+            page.say(0, Look::Bad, &format!("{}, which --strict takes for mistakes.", count(warnings, "warning")));
+        }
+        (0, warnings) => page.say(0, Look::Warning, &format!("{}; serve would start.", count(warnings, "warning"))),
+        (errors, _) => page.say(0, Look::Bad, &format!("{}; serve would not start.", count(errors, "mistake"))),
+    }
+}
+
+fn write_profile(profile: &ProfileReport, page: &mut Page) {
+    let mode = if profile.enforced { "enforced" } else { "NOT enforced" };
+    let heading =
+        format!("profile {}: {mode}, guard {}, {}", profile.name, profile.guard, count(profile.rules, "rule"));
+    page.line(0, Look::Heading, &heading);
+    for client in &profile.clients {
+        page.item(2, "for ", Look::Faint, client);
+    }
+    if profile.name == "default" {
+        page.say(2, Look::Faint, "for everybody whom no other profile is for");
+    }
+    for exception in &profile.guard_allow {
+        page.item(2, "with ", Look::Faint, &format!("guard-allow {exception}"));
+    }
+    let mut risk = None;
+    for ability in &profile.can {
+        if risk.replace(ability.risk) != Some(ability.risk) {
+            page.line(2, Look::Heading, ability.risk.heading());
+        }
+        write_ability(ability, page);
+    }
+    if profile.can.is_empty() {
+        page.say(2, Look::Plain, "It can do nothing.");
+    }
+    page.line(2, Look::Heading, "between it and root on the host stands");
+    for barrier in &profile.to_host {
+        let look = match barrier.holds {
+            Holds::Yes => Look::Good,
+            Holds::Partly => Look::Warning,
+            Holds::No => Look::Bad,
+        };
+        page.item(4, "- ", look, &barrier.what);
+    }
+    write_closed(&profile.wildcards_closed, page);
+}
+
+/// What wildcards match and do not open, by what it would let the client do.
+fn write_closed(closed: &[ClosedReport], page: &mut Page) {
+    let mut by_power: BTreeMap<&str, Vec<&ClosedReport>> = BTreeMap::new();
+    for one in closed {
+        by_power.entry(one.what).or_default().push(one);
+    }
+    if !by_power.is_empty() {
+        page.line(2, Look::Heading, "its wildcards do not open");
+    }
+    for (what, all) in by_power {
+        let endpoints: Vec<_> = all.iter().map(|one| one.endpoint.as_str()).collect();
+        page.item(4, "- ", Look::Plain, &format!("{what}: {}", endpoints.join(", ")));
+    }
+    if let Some(rule) = closed.iter().find_map(|one| one.rule_to_add.as_deref()) {
+        page.item(4, "= ", Look::Faint, &format!("a rule that names one opens it, as in: {rule}"));
+    }
+}
+
+fn write_ability(ability: &Ability, page: &mut Page) {
+    let only = ability.only.as_ref().map(|path| format!(", some only, as in {path}")).unwrap_or_default();
+    page.item(4, "- ", Look::Plain, &format!("{}{only} [{}]", ability.what, ability.rules.join(", ")));
+}
+
+fn write_problem(problem: &Problem, page: &mut Page) {
+    let (word, look) = match problem.severity {
+        Severity::Error => ("error", Look::Bad),
+        Severity::Warning => ("warning", Look::Warning),
+    };
+    let profile = problem.profile.as_ref().map(|profile| format!("profile {profile}: ")).unwrap_or_default();
+    page.item(0, "", look, &format!("{word}[{}]: {profile}{}", problem.code, problem.what));
+    page.item(2, "= ", Look::Plain, &problem.fix);
+}

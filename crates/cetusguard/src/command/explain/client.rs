@@ -1,0 +1,71 @@
+//! Whose call it is: a profile by name, or a client by its marks.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use cetusguard_policy::{Ambiguous, Certificate, Condition, Container, Principal, Profile};
+
+use crate::command::Asked;
+use crate::config::clients::condition;
+use crate::config::meant::Config;
+use crate::config::{Mistake, Mistakes};
+
+/// The profile that the call is decided by.
+pub(super) fn profile(asked: &Asked, config: &Config) -> Result<Arc<Profile>, Mistakes> {
+    let wrong = |what: String, fix: String| Mistakes(vec![Mistake::new(what, fix)]);
+    if let Some(name) = asked.value("profile") {
+        return config.profile(name);
+    }
+    let mut client = Principal::default();
+    for mark in asked.values("client") {
+        let expected = |expected: &str| wrong(format!("--client is {mark:?}"), expected.to_owned());
+        let (key, value) = mark.split_once('=').ok_or_else(|| expected("expected KEY=VALUE, as in container=web"))?;
+        take(&mut client, key, value, config).map_err(|what| expected(&what))?;
+    }
+    match config.profiles.of(&client) {
+        Ok((profile, _)) => Ok(Arc::clone(profile)),
+        Err(Ambiguous { profiles: [one, other] }) => {
+            let what = format!("this client is one of profile {one} and of profile {other}, and gets nothing");
+            Err(wrong(what, "make their clients distinct".to_owned()))
+        }
+    }
+}
+
+/// Adds what a mark says to what is known of a client. The keys are those of `clients`, and `frontend`.
+fn take(client: &mut Principal, key: &str, value: &str, config: &Config) -> Result<(), String> {
+    if key == "frontend" {
+        let mut addresses = config.frontends.iter().map(|frontend| frontend.address.to_string());
+        let place = addresses.position(|address| address == value);
+        client.frontend = place.ok_or_else(|| "expected an address of frontend-addr, or of frontends".to_owned())?;
+        return Ok(());
+    }
+    let known = crate::config::CLIENT_KEYS.iter().map(|known| known.name);
+    if !known.clone().any(|known| known == key) {
+        let keys: Vec<_> = known.chain(["frontend"]).collect();
+        return Err(format!("expected one of: {}", keys.join(", ")));
+    }
+    let mut certificate = client.certificate.as_deref().cloned().unwrap_or_default();
+    let mut container = client.container.as_deref().cloned().unwrap_or_default();
+    match condition(key, value)? {
+        Condition::CommonName(name) => certificate.common_name = Some(name.as_str().to_owned()),
+        Condition::DnsName(name) => certificate.dns.push(name.as_str().to_owned()),
+        Condition::IpName(ip) => certificate.ip.push(ip),
+        Condition::Uri(uri) => certificate.uri.push(uri.as_str().to_owned()),
+        Condition::Pin(pin) => certificate.pin = pin,
+        Condition::User(user) => client.peer = Some((user, client.peer.map_or(u32::MAX, |(_, group)| group))),
+        Condition::Group(group) => client.peer = Some((client.peer.map_or(u32::MAX, |(user, _)| user), group)),
+        Condition::Name(name) => container.name = name.as_str().to_owned(),
+        Condition::Label(label, text) => container.labels.push((label, text.as_str().to_owned())),
+        Condition::Network(network) => {
+            let address: IpAddr = network.addr();
+            if network.prefix_len() < network.max_prefix_len() {
+                return Err("expected one address".to_owned());
+            }
+            client.address = Some(address);
+        }
+        Condition::Frontend(place) => client.frontend = place,
+    }
+    client.certificate = (certificate != Certificate::default()).then(|| Arc::new(certificate));
+    client.container = (container != Container::default()).then(|| Arc::new(container));
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! The decision about one call, in the order of the journey. The verdict is that of the same functions that `serve` calls.
+
+use std::ops::Range;
+
+use cetusguard_policy::endpoint::Answer;
+use cetusguard_policy::guard::{Finding, Objection};
+use cetusguard_policy::rule::Miss;
+use cetusguard_policy::{Call, Ground, Limits, Mode, Permit, Profile, Tried, Verdict, decide, trace};
+use serde::Serialize;
+
+/// What becomes of a call.
+#[derive(Debug, Serialize)]
+pub(super) struct Decision {
+    pub(super) method: String,
+    /// As rules see it.
+    pub(super) path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) endpoint: Option<Endpoint>,
+    pub(super) profile: String,
+    pub(super) enforced: bool,
+    pub(super) rules: Vec<Attempt>,
+    pub(super) guard: Guard,
+    pub(super) limits: Vec<String>,
+    /// How the answer goes back.
+    pub(super) answer: &'static str,
+    pub(super) allowed: bool,
+    /// The rule that allows it, or the text of the refusal.
+    pub(super) because: String,
+    /// Rules or exceptions that would allow it.
+    pub(super) to_allow: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Endpoint {
+    pub(super) shape: String,
+    pub(super) lets: &'static str,
+}
+
+/// What a rule says to it.
+#[derive(Debug, Serialize)]
+pub(super) struct Attempt {
+    pub(super) position: String,
+    pub(super) rule: String,
+    pub(super) result: Outcome,
+    /// The part of the rule that does not fit, in bytes from its start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) misfit: Option<Range<usize>>,
+    /// What of the path that part stands before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rest: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Outcome {
+    Allows,
+    /// It would, were there not one before it.
+    WouldAllow,
+    Wildcard,
+    OtherMethod,
+    OtherPath,
+    Elsewhere,
+}
+
+/// What the guard says to it.
+#[derive(Debug, Serialize)]
+pub(super) struct Guard {
+    pub(super) level: &'static str,
+    /// In words.
+    pub(super) says: String,
+    pub(super) findings: Vec<Found>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Found {
+    pub(super) field: String,
+    pub(super) what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) allow: Option<String>,
+}
+
+impl Decision {
+    /// Decides about a call of a client of this profile; the body is the request's, where it is known.
+    pub(super) fn of(call: &Call, profile: &Profile, body: Option<&str>) -> Self {
+        let level = profile.guard.level.name();
+        let (guard, allowed, because, to_allow) = match decide(call.clone(), &profile.in_mode(Mode::Enforce)) {
+            Verdict::Allow(permit) => {
+                let because = match permit.ground() {
+                    Ground::Rule(rule) => rule.label().to_owned(),
+                    Ground::Unenforced { text, .. } => text.clone(),
+                };
+                judged(&permit, level, body, because)
+            }
+            Verdict::Deny(denial) => {
+                let guard =
+                    Guard { level, says: "is not asked: the rules refuse it before".to_owned(), findings: vec![] };
+                let text = denial.to_string();
+                let to_allow =
+                    if text.contains("to allow it, add the rule: ") { vec![denial.rule_to_add()] } else { vec![] };
+                (guard, false, text, to_allow)
+            }
+        };
+        Self {
+            method: call.method().to_string(),
+            path: call.path().to_owned(),
+            endpoint: call.endpoint().map(|endpoint| Endpoint {
+                shape: format!("{} {}", endpoint.method, endpoint.shape),
+                lets: endpoint.power.says(),
+            }),
+            profile: profile.name.clone(),
+            enforced: profile.mode == Mode::Enforce,
+            rules: attempts(call, profile, if allowed || !guard.findings.is_empty() { Some(&because) } else { None }),
+            guard,
+            limits: limits(&profile.limits),
+            answer: answer(call),
+            allowed,
+            because,
+            to_allow,
+        }
+    }
+}
+
+/// What the guard makes of a call that a rule allows.
+fn judged(
+    permit: &Permit,
+    level: &'static str,
+    body: Option<&str>,
+    rule: String,
+) -> (Guard, bool, String, Vec<String>) {
+    let guard = |says: &str, findings| Guard { level, says: says.to_owned(), findings };
+    if !permit.is_judged() {
+        return (guard("has nothing to judge here", vec![]), true, rule, vec![]);
+    }
+    let objection = permit.judge(Some("application/json"), body.unwrap_or_default().as_bytes()).err();
+    let is_blind = permit.reads_body() && body.is_none();
+    let findings: Vec<Finding> = match objection {
+        Some(Objection::Findings(findings)) => findings,
+        Some(objection) if !is_blind => {
+            return (guard(&objection.to_string(), vec![]), false, objection.to_string(), vec![]);
+        }
+        _ => vec![],
+    };
+    // Without its body, only the query can be judged.
+    let findings: Vec<Finding> =
+        findings.into_iter().filter(|finding| !is_blind || finding.field.starts_with('?')).collect();
+    if findings.is_empty() {
+        let says = match (is_blind, permit.stored_exec()) {
+            (true, None) => "judges the body: give it with --body FILE",
+            (_, Some(_)) => "asks the engine which command this starts, and judges that",
+            (false, None) => "has judged query and body, and lets them pass",
+        };
+        return (guard(says, vec![]), true, rule, vec![]);
+    }
+    let to_allow = findings.iter().filter_map(|finding| finding.allow.as_ref());
+    let to_allow = to_allow.map(|allow| format!("guard-allow {allow}")).collect();
+    let text = Objection::Findings(findings.clone()).to_string();
+    let found = findings.into_iter().map(|Finding { field, what, allow }| Found { field, what, allow });
+    (guard("refuses what it asks for", found.collect()), false, text, to_allow)
+}
+
+fn attempts(call: &Call, profile: &Profile, granted: Option<&str>) -> Vec<Attempt> {
+    let mut first = true;
+    let attempt = |cetusguard_policy::Attempt { rule, tried }: cetusguard_policy::Attempt| {
+        let rest = |taken: usize| Some(call.path()[taken..].to_owned());
+        let (result, misfit, rest) = match tried {
+            Tried::Grants if std::mem::take(&mut first) && granted.is_some() => (Outcome::Allows, None, None),
+            Tried::Grants => (Outcome::WouldAllow, None, None),
+            Tried::Wildcard => (Outcome::Wildcard, None, None),
+            Tried::Misses(Miss::Method) => (Outcome::OtherMethod, Some(0..rule.text().find(' ').unwrap_or(0)), None),
+            Tried::Misses(Miss::Path { at, taken }) => (Outcome::OtherPath, Some(at), rest(taken)),
+            Tried::Misses(Miss::Elsewhere) => (Outcome::Elsewhere, None, None),
+        };
+        Attempt { position: rule.position.to_string(), rule: rule.text().to_owned(), result, misfit, rest }
+    };
+    trace(call, profile).into_iter().map(attempt).collect()
+}
+
+fn limits(limits: &Limits) -> Vec<String> {
+    let mut shown = Vec::new();
+    if let Some(rate) = limits.rate {
+        shown.push(format!("one request each {:?}, {} at once after a rest", rate.interval, rate.burst));
+    }
+    shown.extend(limits.requests.map(|requests| format!("{requests} requests at the same time")));
+    shown.extend(limits.streams.map(|streams| format!("{streams} streams at the same time")));
+    let names = |patterns: &[cetusguard_policy::Pattern]| {
+        patterns.iter().map(cetusguard_policy::Pattern::as_str).collect::<Vec<_>>().join(", ")
+    };
+    if !limits.agents.is_empty() {
+        shown.push(format!("user agents: {}", names(&limits.agents)));
+    }
+    if !limits.agents_denied.is_empty() {
+        shown.push(format!("no user agents: {}", names(&limits.agents_denied)));
+    }
+    shown
+}
+
+fn answer(call: &Call) -> &'static str {
+    match call.endpoint().map_or(Answer::Follow, |endpoint| endpoint.answer) {
+        Answer::Quick => "goes back as it comes; the engine has answer-timeout for its first byte",
+        Answer::Slow => "goes back as it comes; the engine may work on it for as long as it takes",
+        Answer::Transfer => "goes back as it comes, of any size",
+        Answer::Follow => "is a stream that may be silent for days; it goes back as it comes",
+        Answer::Tunnel(_) => "is a connection in both directions, open until both sides have closed it",
+    }
+}

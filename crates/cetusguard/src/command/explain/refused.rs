@@ -1,0 +1,125 @@
+//! The refused lines of a log: the same ones together, with what would allow them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cetusguard_policy::{Call, Method, Mode, Profiles, Verdict, decide};
+use serde::Serialize;
+
+use crate::command::log_lines::{LogLine, requests};
+use crate::command::page::{Look, Page, count};
+
+/// Requests that were refused for the same reason.
+#[derive(Debug, Serialize)]
+pub(super) struct Group {
+    pub(super) count: usize,
+    pub(super) profile: String,
+    /// The endpoint, or the path where there is none.
+    pub(super) call: String,
+    pub(super) reason: String,
+    /// Whether it was forwarded all the same.
+    pub(super) forwarded: bool,
+    /// Containers, certificates or addresses.
+    pub(super) clients: BTreeSet<String>,
+    pub(super) first: String,
+    pub(super) last: String,
+    /// What the first of them was told.
+    pub(super) detail: String,
+    /// Rules or exceptions that would allow it.
+    pub(super) to_allow: BTreeSet<String>,
+    /// Whether the configuration that is given now would.
+    pub(super) allowed_now: bool,
+}
+
+/// Clients that a group names.
+const CLIENTS: usize = 8;
+
+/// Gathers the refused requests of a log, the most frequent first.
+pub(super) fn groups(log: &str, profiles: &Profiles) -> Vec<Group> {
+    let mut groups: BTreeMap<(String, String, String), Group> = BTreeMap::new();
+    for line in requests(log) {
+        let forwarded = line.get("decision") == "would_deny";
+        if !forwarded && line.get("msg") != "request refused" {
+            continue;
+        }
+        let call = Method::parse(line.get("method")).and_then(|method| Call::from_path(method, line.get("path")).ok());
+        let shown = match call.as_ref().and_then(Call::endpoint) {
+            Some(endpoint) => format!("{} {}", line.get("method"), endpoint.shape),
+            None => format!("{} {}", line.get("method"), line.get("path")),
+        };
+        let [profile, reason, time] = ["profile", "reason", "time"].map(|key| line.get(key).to_owned());
+        let group = groups.entry((profile.clone(), shown.clone(), reason.clone())).or_insert_with(|| Group {
+            count: 0,
+            profile,
+            call: shown,
+            reason,
+            forwarded,
+            clients: BTreeSet::new(),
+            first: time.clone(),
+            last: String::new(),
+            detail: line.get("detail").to_owned(),
+            to_allow: BTreeSet::new(),
+            allowed_now: call.as_ref().is_some_and(|call| is_allowed(call, &line, profiles)),
+        });
+        group.count += 1;
+        group.last = time;
+        if group.clients.len() < CLIENTS {
+            group.clients.insert(client(&line));
+        }
+        group.to_allow.extend(to_allow(&line));
+    }
+    let mut groups: Vec<_> = groups.into_values().collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+    groups
+}
+
+/// Whether the rules of today allow what was refused then: the guard's part cannot be told without the body.
+fn is_allowed(call: &Call, line: &LogLine, profiles: &Profiles) -> bool {
+    let profile = profiles.all().find(|profile| profile.name == line.get("profile"));
+    let by_rule = ["no_rule", "wildcard", "unknown_endpoint", "unread_body"].contains(&line.get("reason"));
+    let allowed = |verdict| matches!(verdict, Verdict::Allow(_));
+    by_rule && profile.is_some_and(|profile| allowed(decide(call.clone(), &profile.in_mode(Mode::Enforce))))
+}
+
+/// The hardest to change of what is known of a client.
+fn client(line: &LogLine) -> String {
+    let [container, certificate, address] = ["container", "certificate", "client"].map(|key| line.get(key));
+    let address = address.rsplit_once(':').map_or(address, |(address, _)| address);
+    let known = [container, certificate, address];
+    known.into_iter().find(|known| !known.is_empty()).unwrap_or_default().to_owned()
+}
+
+fn to_allow(line: &LogLine) -> Vec<String> {
+    let rule = line.get("detail").rsplit_once("; to allow it, add the rule: ").map(|(_, rule)| rule.to_owned());
+    let exceptions = line.get("guard_allow").split(", ").filter(|exception| !exception.is_empty());
+    rule.into_iter().chain(exceptions.map(|exception| format!("guard-allow {exception}"))).collect()
+}
+
+/// Writes them for people.
+pub(super) fn write(groups: &[Group], page: &mut Page) {
+    for group in groups {
+        let what = if group.forwarded { "would be refused" } else { "refused" };
+        let profile = if group.profile.is_empty() { String::new() } else { format!(" (profile {})", group.profile) };
+        page.say(0, Look::Heading, &format!("{} × {} {what}: {}{profile}", group.count, group.call, group.reason));
+        page.item(2, "when    ", Look::Faint, &format!("{} … {}", group.first, group.last));
+        let clients: Vec<_> = group.clients.iter().map(String::as_str).collect();
+        page.item(2, "who     ", Look::Faint, &clients.join(", "));
+        let why = group.detail.split("; to allow it, add the rule: ").next().unwrap_or_default();
+        page.item(2, "why     ", Look::Plain, why);
+        if group.allowed_now {
+            page.item(2, "now     ", Look::Good, "the rules allow it");
+        }
+        for allow in group.to_allow.iter().filter(|_| !group.allowed_now) {
+            page.line(2, Look::Plain, &format!("to allow it: {allow}"));
+        }
+        page.gap();
+    }
+    let total: usize = groups.iter().map(|group| group.count).sum();
+    match total {
+        0 => page.say(0, Look::Good, "No refused requests."),
+        total => page.say(
+            0,
+            Look::Plain,
+            &format!("{} of {}.", count(total, "refused request"), count(groups.len(), "kind")),
+        ),
+    }
+}

@@ -1,0 +1,80 @@
+//! The decision about one call for people.
+
+use super::decision::{Attempt, Decision, Outcome};
+use crate::command::page::{Look, Page, count};
+
+/// Writes all of it.
+pub(super) fn write(decision: &Decision, page: &mut Page) {
+    page.line(0, Look::Heading, &format!("{} {}", decision.method, decision.path));
+    match &decision.endpoint {
+        Some(endpoint) => page.item(2, "endpoint  ", Look::Plain, &format!("{}: {}", endpoint.shape, endpoint.lets)),
+        None => page.item(2, "endpoint  ", Look::Warning, "none that a known engine has"),
+    }
+    let mode = if decision.enforced { "enforced" } else { "NOT enforced" };
+    page.item(2, "profile   ", Look::Plain, &format!("{}: {mode}", decision.profile));
+    for limit in &decision.limits {
+        page.item(2, "limit     ", Look::Plain, limit);
+    }
+    for attempt in &decision.rules {
+        write_attempt(attempt, page);
+    }
+    let elsewhere = decision.rules.iter().filter(|attempt| attempt.result == Outcome::Elsewhere).count();
+    if elsewhere > 0 {
+        page.item(2, "rules     ", Look::Faint, &format!("{} about other paths", count(elsewhere, "rule")));
+    }
+    page.item(2, "guard     ", Look::Plain, &format!("({}) {}", decision.guard.level, decision.guard.says));
+    for found in &decision.guard.findings {
+        let field = if found.field.is_empty() { String::new() } else { format!("{}: ", found.field) };
+        page.item(10, "- ", Look::Bad, &format!("{field}{}", found.what));
+    }
+    if decision.allowed {
+        page.item(2, "answer    ", Look::Plain, decision.answer);
+    }
+    page.gap();
+    let refused = !decision.guard.findings.is_empty();
+    match decision.allowed {
+        true => page.say(0, Look::Good, &format!("ALLOWED by {}", decision.because)),
+        false if refused => page.say(0, Look::Bad, "REFUSED by the guard"),
+        // The rule to add stands on a line of its own, to be copied.
+        false => {
+            let why = decision.because.split("; to allow it, add the rule: ").next().unwrap_or_default();
+            page.say(0, Look::Bad, &format!("REFUSED: {why}"));
+        }
+    }
+    if !decision.allowed && !decision.enforced {
+        page.say(
+            0,
+            Look::Warning,
+            "It is forwarded all the same, and logged: the profile is not enforced (mode audit).",
+        );
+    }
+    if let Some((first, more)) = decision.to_allow.split_first() {
+        page.line(2, Look::Plain, &format!("to allow it: {first}"));
+        more.iter().for_each(|allow| page.line(15, Look::Plain, allow));
+    }
+}
+
+/// A rule that matches, or nearly does, with carets under the part that does not fit.
+fn write_attempt(attempt: &Attempt, page: &mut Page) {
+    let (says, look) = match attempt.result {
+        Outcome::Allows => ("allows it", Look::Good),
+        Outcome::WouldAllow => ("would allow it too", Look::Plain),
+        Outcome::Wildcard => ("matches by a wildcard, which does not open this endpoint", Look::Warning),
+        Outcome::OtherMethod => ("fits the path, not the method", Look::Plain),
+        Outcome::OtherPath => ("fits the path up to here", Look::Plain),
+        Outcome::Elsewhere => return,
+    };
+    page.item(2, "rule      ", look, &format!("{} {says}", attempt.position));
+    page.line(12, Look::Plain, &attempt.rule);
+    if let Some(misfit) = &attempt.misfit {
+        let chars = |text: &str| text.chars().count();
+        let indent = chars(&attempt.rule[..misfit.start]);
+        let carets = "^".repeat(chars(&attempt.rule[misfit.clone()]).max(1));
+        let rest = match attempt.rest.as_deref() {
+            None => String::new(),
+            Some("") => " the path ends here".to_owned(),
+            Some(rest) => format!(" the path goes on with {rest}"),
+        };
+        page.line(12 + indent, Look::Warning, &format!("{carets}{rest}"));
+    }
+}

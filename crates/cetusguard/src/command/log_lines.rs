@@ -1,0 +1,92 @@
+//! Reads the lines that the program logs, in both of its formats. What stands before a line, as `docker compose logs` puts it
+//! there, and lines of others are passed over.
+
+use std::collections::HashMap;
+
+/// The fields of a line.
+#[derive(Debug, Default)]
+pub(super) struct LogLine(HashMap<String, String>);
+
+impl LogLine {
+    /// The value of a field; empty where there is none.
+    pub(super) fn get(&self, key: &str) -> &str {
+        self.0.get(key).map(String::as_str).unwrap_or_default()
+    }
+}
+
+/// Every line about a request in a text.
+pub(super) fn requests(text: &str) -> impl Iterator<Item = LogLine> {
+    text.lines().filter_map(read).filter(|line| !line.get("method").is_empty() && !line.get("path").is_empty())
+}
+
+fn read(line: &str) -> Option<LogLine> {
+    match (line.find("{\"time\":"), line.find("time=")) {
+        (Some(at), _) => {
+            let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&line[at..]).ok()?;
+            let text = |value: serde_json::Value| match value {
+                serde_json::Value::String(text) => text,
+                other => other.to_string(),
+            };
+            Some(LogLine(fields.into_iter().map(|(key, value)| (key, text(value))).collect()))
+        }
+        (None, Some(at)) => logfmt(&line[at..]),
+        (None, None) => None,
+    }
+}
+
+/// `key=value key="a value"`, with the escapes that the log writes.
+fn logfmt(line: &str) -> Option<LogLine> {
+    let (mut fields, mut rest) = (HashMap::new(), line.trim_end());
+    while !rest.is_empty() {
+        let (key, behind) = rest.split_once('=')?;
+        let (value, behind) = match behind.strip_prefix('"') {
+            Some(quoted) => unquote(quoted)?,
+            None => behind.split_once(' ').map_or((behind.to_owned(), ""), |(value, rest)| (value.to_owned(), rest)),
+        };
+        // What is written first counts: nobody can add a field of the same name behind it.
+        fields.entry(key.to_owned()).or_insert(value);
+        rest = behind.trim_start();
+    }
+    Some(LogLine(fields))
+}
+
+/// The text up to the closing quote, and what stands behind that.
+fn unquote(quoted: &str) -> Option<(String, &str)> {
+    let (mut text, mut chars) = (String::new(), quoted.char_indices());
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return Some((text, &quoted[at + 1..])),
+            '\\' => match chars.next()?.1 {
+                'n' => text.push('\n'),
+                'r' => text.push('\r'),
+                't' => text.push('\t'),
+                'u' => {
+                    let code: String = chars.by_ref().skip(1).map(|(_, c)| c).take_while(|c| *c != '}').collect();
+                    text.push(u32::from_str_radix(&code, 16).ok().and_then(char::from_u32)?);
+                }
+                c => text.push(c),
+            },
+            c => text.push(c),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_as_they_are_written() {
+        let text = "some other program's line\n\
+            cetusguard  | time=2026-01-02T03:04:05.678Z level=warning msg=\"request refused\" method=GET path=\"/a b\\\"=\\u{7f}\\\\\" status=403\n\
+            {\"time\":\"t\",\"level\":\"debug\",\"msg\":\"request allowed\",\"method\":\"HEAD\",\"path\":\"/_ping\",\"status\":200}\n\
+            time=t level=info msg=starting\n\
+            time=t method=GET path=\"/unfinished\n";
+        let lines: Vec<_> = requests(text).collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0].get("path"), "/a b\"=\u{7f}\\");
+        assert_eq!((lines[0].get("msg"), lines[0].get("status"), lines[0].get("none")), ("request refused", "403", ""));
+        assert_eq!((lines[1].get("path"), lines[1].get("status")), ("/_ping", "200"));
+    }
+}

@@ -1,0 +1,91 @@
+//! What commands print: lines of at most a hundred characters, with colour on a terminal. Colour only repeats what words say.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+
+use anstyle::{AnsiColor, Style};
+
+/// Characters of a line, unless a single word is longer.
+const WIDTH: usize = 100;
+
+/// How a text stands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    Plain,
+    Heading,
+    Good,
+    Bad,
+    Warning,
+    Faint,
+}
+
+/// A text in the making.
+#[derive(Debug)]
+pub(super) struct Page {
+    text: String,
+    colour: bool,
+}
+
+impl Page {
+    /// An empty one. Colour is for terminals whose user has not switched it off (no-color.org).
+    pub(super) fn new(env: &HashMap<String, OsString>) -> Self {
+        let is_off = env.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_dumb = env.get("TERM").is_none_or(|term| term == "dumb");
+        Self { text: String::new(), colour: !is_off && !is_dumb && std::io::stdout().is_terminal() }
+    }
+
+    /// Everything that was written.
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+
+    /// An empty line.
+    pub(super) fn gap(&mut self) {
+        self.text.push('\n');
+    }
+
+    /// A line as it is: code, or a line with a caret under it.
+    pub(super) fn line(&mut self, indent: usize, look: Look, text: &str) {
+        let _ = writeln!(self.text, "{:indent$}{}", "", self.shown(look, text));
+    }
+
+    /// A paragraph; what does not fit on a line goes on below, a little to the right.
+    pub(super) fn say(&mut self, indent: usize, look: Look, text: &str) {
+        self.item(indent, "", look, text);
+    }
+
+    /// A paragraph behind a mark, such as a dash.
+    pub(super) fn item(&mut self, indent: usize, mark: &str, look: Look, text: &str) {
+        let first = format!("{:indent$}{mark}", "");
+        let rest = " ".repeat(if mark.is_empty() { indent + 2 } else { first.chars().count() });
+        let options = textwrap::Options::new(WIDTH)
+            .initial_indent(&first)
+            .subsequent_indent(&rest)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
+            .break_words(false);
+        for line in textwrap::wrap(text, options) {
+            let _ = writeln!(self.text, "{}", self.shown(look, &line));
+        }
+    }
+
+    fn shown(&self, look: Look, text: &str) -> String {
+        let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
+        let style = match look {
+            _ if !self.colour => Style::new(),
+            Look::Plain => Style::new(),
+            Look::Heading => Style::new().bold(),
+            Look::Good => colour(AnsiColor::Green),
+            Look::Bad => colour(AnsiColor::Red).bold(),
+            Look::Warning => colour(AnsiColor::Yellow),
+            Look::Faint => Style::new().dimmed(),
+        };
+        format!("{style}{text}{style:#}")
+    }
+}
+
+/// `1 rule`, `2 rules`.
+pub(super) fn count(number: usize, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
