@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::backend::Backend;
 use crate::config::meant::{Config, Limits};
 use crate::engine::Containers;
+use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::Log;
 use crate::refusal::Refusal;
@@ -38,6 +39,8 @@ pub(crate) struct Proxy {
     pub(crate) limiter: Limiter,
     /// Where records go.
     pub(crate) log: Log,
+    /// What clients need, where that is learned.
+    pub(crate) lessons: Option<Arc<Lessons>>,
     /// Becomes true when the program is asked to stop.
     pub(crate) stopping: watch::Receiver<bool>,
     /// Who may do what, at this moment.
@@ -122,7 +125,7 @@ async fn exchange(conn: &mut Conn, proxy: &Proxy) -> Next {
     if !conn.wait_for_request(proxy).await {
         return Next::Close;
     }
-    let mut record = Record::open(conn.peer(), &proxy.log);
+    let mut record = Record::open(conn.peer(), &proxy.log, proxy.lessons.as_deref());
     match journey(conn, proxy, &mut record).await {
         Ok(next) => next,
         Err(End::Cut(ended)) => {

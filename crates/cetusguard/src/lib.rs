@@ -8,6 +8,7 @@ pub mod command;
 pub mod config;
 mod engine;
 mod flow;
+mod lessons;
 mod limiter;
 mod log;
 mod memory;

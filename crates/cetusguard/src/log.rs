@@ -95,6 +95,8 @@ pub(crate) struct Settings {
     pub(crate) level: Level,
     /// The shape of a line.
     pub(crate) format: Format,
+    /// Standard output is for something else: lines go to standard error.
+    pub(crate) aside: bool,
 }
 
 /// Bytes of records that may wait for the writer.
@@ -160,7 +162,7 @@ impl Log {
         let thread = std::thread::Builder::new()
             .name("log".to_owned())
             .stack_size(64 << 10)
-            .spawn(move || own.write_out(settings.format))?;
+            .spawn(move || own.write_out(settings))?;
         Ok((Self { format: settings.format, queue: Arc::clone(&queue) }, Writer { thread, queue }))
     }
 
@@ -216,7 +218,7 @@ impl Queue {
     }
 
     /// Writes until the end is told and nothing is left.
-    fn write_out(&self, format: Format) {
+    fn write_out(&self, Settings { format, aside, .. }: Settings) {
         let mut batch = Vec::new();
         loop {
             let idle = self.news.wait_while(self.lock(), |waiting| waiting.bytes.is_empty() && !waiting.closed);
@@ -234,9 +236,11 @@ impl Queue {
                 let line = Line::new(format, Level::Warning, "log records lost: the reader of the log is too slow");
                 batch.extend_from_slice(line.number("count", lost).finish().as_bytes());
             }
-            let mut out = std::io::stdout();
-            // Nobody is left to tell when standard output is gone; requests go on.
-            let _ = out.write_all(&batch).and_then(|()| out.flush());
+            // Nobody is left to tell when the output is gone; requests go on.
+            let _ = match aside {
+                true => std::io::stderr().write_all(&batch),
+                false => std::io::stdout().write_all(&batch).and_then(|()| std::io::stdout().flush()),
+            };
             batch.clear();
             batch.shrink_to(BATCH);
         }

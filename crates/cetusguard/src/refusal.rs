@@ -219,14 +219,12 @@ impl Refusal {
         }
     }
 
-    /// The exceptions of the guard that would let it pass, as `guard-allow` takes them, separated by commas. One that has a comma
-    /// in it is left out: only a configuration file can hold that.
-    pub(crate) fn exceptions(&self) -> String {
-        let Self::Guarded(guarded) = self else { return String::new() };
-        let mut exceptions: Vec<_> = guarded.objection.exceptions().filter(|one| !one.contains(',')).collect();
-        exceptions.sort_unstable();
-        exceptions.dedup();
-        exceptions.join(", ")
+    /// What the guard objects to, where it is the guard who does.
+    pub(crate) fn objection(&self) -> Option<&Objection> {
+        match self {
+            Self::Guarded(guarded) => Some(&guarded.objection),
+            _ => None,
+        }
     }
 
     /// How loud the log says it.

@@ -83,7 +83,8 @@ impl Reload {
 
 /// Says which profiles there are, and loudly which of them are not enforced.
 pub(crate) fn describe(profiles: &Profiles, log: &Log) {
-    for (index, profile) in profiles.all().enumerate() {
+    // What is learned has no rights of its own yet, and was told about by who learns it.
+    for (index, profile) in profiles.all().enumerate().filter(|(_, profile)| !profile.is_learner()) {
         if profile.mode == Mode::Audit {
             let message = "this profile is NOT enforced (mode audit): everything is forwarded, and the log says what would be refused";
             log.send(log.line(Level::Warning, message).text("profile", &profile.name));

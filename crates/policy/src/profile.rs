@@ -99,6 +99,23 @@ impl Profiles {
         self.selected.iter().any(|(selector, _)| selector.kind() == Kind::Container)
     }
 
+    /// The same, with other rights in the place of some.
+    #[must_use]
+    pub fn replaced(self, other: impl Fn(&Profile) -> Option<Profile>) -> Self {
+        let mut known: Vec<(Arc<Profile>, Arc<Profile>)> = Vec::new();
+        let mut take = |old: Arc<Profile>| match known.iter().find(|(known, _)| Arc::ptr_eq(known, &old)) {
+            Some((_, new)) => Arc::clone(new),
+            None => {
+                let new = other(&old).map_or_else(|| Arc::clone(&old), Arc::new);
+                known.push((old, Arc::clone(&new)));
+                new
+            }
+        };
+        let default = take(self.default);
+        let selected = self.selected.into_iter().map(|(selector, profile)| (selector, take(profile))).collect();
+        Self { default, selected }
+    }
+
     /// Who has this profile, beside everybody whom no other is for where it is the default one.
     pub fn selectors_of<'p>(&'p self, profile: &'p Arc<Profile>) -> impl Iterator<Item = &'p Selector> {
         self.selected.iter().filter(|(_, own)| Arc::ptr_eq(own, profile)).map(|(selector, _)| selector)

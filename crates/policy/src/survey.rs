@@ -51,6 +51,18 @@ pub enum Care {
     Unread,
 }
 
+impl Care {
+    /// What a guard of this level does about a call that it lets pass.
+    pub(crate) fn of(call: &Call, level: Level) -> Self {
+        match (duty(call, level), duty(call, Level::Baseline)) {
+            (Duty::Judge(_), _) => Self::Judged,
+            (Duty::Unread, _) => Self::Unread,
+            (_, Duty::Pass) => Self::Nothing,
+            _ => Self::Unread,
+        }
+    }
+}
+
 /// An endpoint that a rule matches and does not open.
 #[derive(Debug)]
 pub struct Closed {
@@ -111,12 +123,7 @@ pub fn survey(profile: &Profile) -> Survey {
 /// What becomes of a call of an endpoint; `None` where no rule is about it.
 fn look(endpoint: &'static Endpoint, path: String, partly: bool, profile: &Profile) -> Option<Result<Open, Closed>> {
     let call = read(endpoint, &path)?;
-    let care = match (duty(&call, profile.guard.level), duty(&call, Level::Baseline)) {
-        (Duty::Judge(_), _) => Care::Judged,
-        (Duty::Unread, _) => Care::Unread,
-        (_, Duty::Pass) => Care::Nothing,
-        _ => Care::Unread,
-    };
+    let care = Care::of(&call, profile.guard.level);
     let matching = profile.rules.matching(&call).next().cloned();
     match decide(call, profile) {
         Verdict::Allow(permit) => match permit.ground() {

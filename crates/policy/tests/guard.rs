@@ -638,6 +638,11 @@ fn a_refusal_teaches() {
         "HostConfig.Binds[0]: mounts the host path /etc; use a named volume instead; allow it with guard-allow bind=/etc | \
          HostConfig.Privileged: gives the container every right on the host; allow it with guard-allow privileged"
     );
+    // No more than what it takes.
+    let Err(objection) = judge(CREATE, BASELINE, &[], r#"{"HostConfig":{"Binds":["/etc:/x:ro"]}}"#) else {
+        panic!("it passed")
+    };
+    assert_eq!(objection.exceptions().into_iter().collect::<Vec<_>>(), ["bind=/etc:ro"]);
     // As many as anybody reads.
     let many = format!("{{\"HostConfig\":{{\"Binds\":[{}\"/z:/z\"]}}}}", "\"/a:/a\",".repeat(500));
     let Err(objection) = judge(CREATE, BASELINE, &[], &many) else { panic!("it passed") };

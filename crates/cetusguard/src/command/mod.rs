@@ -3,6 +3,7 @@
 mod check;
 mod explain;
 mod healthcheck;
+mod learn;
 mod log_lines;
 mod manual;
 mod page;
@@ -107,7 +108,7 @@ pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>
         Some((name, args)) => (name.to_owned(), args.clone()),
         None => ("serve".to_owned(), matches),
     };
-    let sources = Sources { flags: args.clone(), stray, env: env.clone() };
+    let sources = Sources { flags: args.clone(), stray, env: env.clone(), learned: None };
     match answer(&name, Asked { args, sources }) {
         Ok(Answer { text, code }) => {
             // The log's writer may hold standard output, for a reader that does not read.
@@ -137,6 +138,7 @@ fn answer(name: &str, asked: Asked) -> Result<Answer, Failure> {
         "preset" => preset::run(&asked),
         "check" => check::run(&asked),
         "explain" => explain::run(&asked)?,
+        "learn" => learn::run(asked)?,
         "healthcheck" => {
             let (written, _, mistakes) = asked.sources.read();
             if !mistakes.is_empty() {
@@ -147,7 +149,7 @@ fn answer(name: &str, asked: Asked) -> Result<Answer, Failure> {
         }
         _ => {
             let (read, loaded) = asked.sources.load();
-            serve::run(loaded?, &read, asked.sources)?;
+            serve::run(loaded?, &read, asked.sources, None)?;
             String::new().into()
         }
     })

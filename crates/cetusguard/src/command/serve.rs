@@ -14,6 +14,7 @@ use crate::config::meant::Config;
 use crate::config::{Loaded, Read, Sources};
 use crate::engine::{Containers, follow};
 use crate::flow::{Bound, Listeners, Proxy, Settings, bind};
+use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::{Level, Log};
 use crate::memory::Memory;
@@ -24,22 +25,39 @@ use crate::wire;
 const SWEEP: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or SIGINT, then drains. SIGHUP, or another content of its files, has the configuration read again.
-pub(super) fn run(loaded: Loaded, read: &Read, sources: Sources) -> Result<(), String> {
+///
+/// With a lesson book, it is kept, and `told` on SIGUSR1.
+pub(super) fn run(loaded: Loaded, read: &Read, sources: Sources, learning: Option<Learning<'_>>) -> Result<(), String> {
     let (log, writer) =
         Log::start(loaded.config.log).map_err(|error| format!("cannot start the log's thread: {error}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start the event loop: {error}"))?;
-    let result = runtime.block_on(serve(loaded, read, sources, log));
+    let result = runtime.block_on(serve(loaded, read, sources, learning, log));
     // Requests that outlived the drain end here, and write their records.
     runtime.shutdown_timeout(Duration::from_millis(100));
     writer.join();
     result
 }
 
-async fn serve(loaded: Loaded, read: &Read, sources: Sources, log: Log) -> Result<(), String> {
+/// Where what clients need is written down, and who wants to see it when SIGUSR1 comes.
+pub(super) struct Learning<'l> {
+    pub(super) lessons: Arc<Lessons>,
+    pub(super) tell: &'l dyn Fn(),
+}
+
+async fn serve(
+    loaded: Loaded,
+    read: &Read,
+    sources: Sources,
+    learning: Option<Learning<'_>>,
+    log: Log,
+) -> Result<(), String> {
     let [mut terminate, mut interrupt, mut hang_up] =
         [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     let (terminate, interrupt, hang_up) = (ready(&mut terminate)?, ready(&mut interrupt)?, ready(&mut hang_up)?);
+    // Without a book, the signal keeps its meaning.
+    let mut user = learning.as_ref().map(|_| signal(SignalKind::user_defined1())).transpose();
+    let user = user.as_mut().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let Loaded { config, warnings } = loaded;
     raise_file_limit(config.limits.connections, &log);
     let (sockets, without_ipv6) = bind(&config.frontends).map_err(|errors| errors.join("\ncetusguard: "))?;
@@ -54,7 +72,8 @@ async fn serve(loaded: Loaded, read: &Read, sources: Sources, log: Log) -> Resul
     containers.want(settings.profiles.by_container());
     tokio::spawn(follow(Arc::clone(&containers), Arc::clone(&backend), log.clone()));
     let (limiter, settings) = (Limiter::default(), RwLock::new(Arc::new(settings)));
-    let proxy = Arc::new(Proxy { backend, containers, limiter, log: log.clone(), stopping, settings });
+    let lessons = learning.as_ref().map(|learning| Arc::clone(&learning.lessons));
+    let proxy = Arc::new(Proxy { backend, containers, limiter, log: log.clone(), lessons, stopping, settings });
     Listeners::new(sockets).run(&proxy, &alive);
     drop(alive);
 
@@ -66,6 +85,7 @@ async fn serve(loaded: Loaded, read: &Read, sources: Sources, log: Log) -> Resul
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
             _ = hang_up.recv() => reload.read_again("SIGHUP", &proxy).await,
+            () = told(user.as_mut()) => if let Some(learning) = &learning { (learning.tell)() },
             () = reload.file_changed() => reload.read_again("file change", &proxy).await,
             _ = sweep.tick() => {
                 proxy.backend.sweep();
@@ -85,6 +105,14 @@ async fn serve(loaded: Loaded, read: &Read, sources: Sources, log: Log) -> Resul
         _ = interrupt.recv() => log.say(Level::Warning, "stopped with requests still running: asked twice"),
     }
     Ok(())
+}
+
+/// Waits for a signal, for ever where there is none to wait for.
+async fn told(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
 }
 
 fn ready(signal: &mut io::Result<Signal>) -> Result<&mut Signal, String> {

@@ -104,7 +104,7 @@ impl Config {
                 backend_tls,
                 profiles,
                 limits: Limits { connections, head, idle, drain, connect, answer },
-                log: log::Settings { level, format },
+                log: log::Settings { level, format, aside: false },
             }),
             _ => Err(Mistakes(mistakes)),
         }
@@ -112,6 +112,24 @@ impl Config {
 }
 
 impl Config {
+    /// Puts some profiles aside, or all where none is named, so that they are learned; the log is about what goes wrong alone
+    /// then, unless it `was_asked` for more.
+    ///
+    /// # Errors
+    /// There is no such profile.
+    pub(crate) fn learn(mut self, names: &[String], log_was_asked: bool) -> Result<Self, Mistakes> {
+        for name in names {
+            self.profile(name)?;
+        }
+        let is_learned = |profile: &Profile| names.is_empty() || names.contains(&profile.name);
+        self.profiles = self.profiles.replaced(|profile| is_learned(profile).then(|| profile.learner()));
+        self.log.aside = true;
+        if !log_was_asked {
+            self.log.level = log::Level::Error;
+        }
+        Ok(self)
+    }
+
     /// The profile of this name.
     ///
     /// # Errors

@@ -41,6 +41,8 @@ pub(crate) struct Sources {
     pub(crate) stray: Vec<Mistake>,
     /// The environment.
     pub(crate) env: HashMap<String, OsString>,
+    /// Profiles that are not held to what is written, but learned; all of them where the list is empty.
+    pub(crate) learned: Option<Vec<String>>,
 }
 
 /// A configuration that can be used.
@@ -75,7 +77,12 @@ impl Sources {
         let began = SystemTime::now();
         let (written, warnings, mistakes) = self.read();
         let read = Read { files: written.files(), began };
-        (read, Config::mean(&written, mistakes).map(|config| Loaded { config, warnings }))
+        let asked = written.one("log-level").is_some_and(|(_, source)| *source != Source::Default);
+        let config = Config::mean(&written, mistakes).and_then(|config| match &self.learned {
+            Some(names) => config.learn(names, asked),
+            None => Ok(config),
+        });
+        (read, config.map(|config| Loaded { config, warnings }))
     }
 }
 

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use bytes::Bytes;
+use cetusguard_policy::guard::Objection;
 
 use super::admit::Admitted;
 use super::identify::Client;
+use crate::lessons::Lessons;
 use crate::log::{Level, Log};
 use crate::refusal::Refusal;
 use crate::wire::{Known, RequestHead};
@@ -70,8 +72,10 @@ pub(super) struct Record<'c> {
     approved: bool,
     /// The word and the text of a refusal that was not enforced.
     unenforced: Option<(&'static str, String)>,
-    /// The exceptions of the guard that it would have needed.
-    exceptions: String,
+    /// What the guard has against it.
+    objection: Option<Box<Objection>>,
+    /// Where it is written down what clients need, if it is.
+    lessons: Option<&'c Lessons>,
     status: u16,
     ended: Option<End>,
     /// Bytes of the request: head and body.
@@ -102,6 +106,12 @@ fn cut(text: &[u8], length: usize) -> Cow<'_, str> {
     String::from_utf8_lossy(&text[..text.len().min(length)])
 }
 
+/// The exceptions that the guard's objection names, separated by commas. One that has a comma in it is left out: only a
+/// configuration file can hold that.
+fn exceptions(objection: &Objection) -> String {
+    objection.exceptions().into_iter().filter(|one| !one.contains(',')).collect::<Vec<_>>().join(", ")
+}
+
 /// A head up to this size is kept with its record, in bytes; of a larger one, only what a line may show.
 const SHARED: usize = 1 << 10;
 
@@ -110,7 +120,7 @@ static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
 impl<'c> Record<'c> {
     /// Opens the record of the next request.
-    pub(super) fn open(peer: &Arc<str>, log: &'c Log) -> Self {
+    pub(super) fn open(peer: &Arc<str>, log: &'c Log, lessons: Option<&'c Lessons>) -> Self {
         Self {
             log,
             peer: Arc::clone(peer),
@@ -123,7 +133,8 @@ impl<'c> Record<'c> {
             admitted: None,
             approved: false,
             unenforced: None,
-            exceptions: String::new(),
+            objection: None,
+            lessons,
             status: 0,
             ended: None,
             bytes_in: AtomicU64::new(0),
@@ -158,11 +169,14 @@ impl<'c> Record<'c> {
     /// Notes that it goes to the engine.
     pub(super) fn approved(&mut self) {
         self.approved = true;
+        if let (Some(lessons), Some(client), Some(admitted)) = (self.lessons, &self.client, &self.admitted) {
+            lessons.note(&client.profile.name, admitted.permit(), self.objection.as_deref());
+        }
     }
 
     /// Notes a refusal that is not enforced.
     pub(super) fn would_refuse(&mut self, refusal: &Refusal) {
-        self.exceptions = refusal.exceptions();
+        self.objection = refusal.objection().cloned().map(Box::new);
         self.unenforced.get_or_insert_with(|| (refusal.code(), refusal.to_string()));
     }
 
@@ -200,7 +214,7 @@ impl<'c> Record<'c> {
         let level = refusal.level();
         let message = if level == Level::Error { "request failed" } else { "request refused" };
         self.status = refusal.status();
-        self.exceptions = refusal.exceptions();
+        self.objection = refusal.objection().cloned().map(Box::new);
         let mut end = End::new(level, message, refusal.code(), "");
         if self.log.takes(level) {
             let brief = refusal.brief();
@@ -243,7 +257,9 @@ impl<'c> Record<'c> {
             Some((code, text)) => line.text("decision", "would_deny").text("reason", code).text("detail", text),
             None => line.maybe("reason", end.reason).maybe("detail", &end.detail),
         };
-        line = line.maybe("guard_allow", &self.exceptions);
+        if let Some(objection) = &self.objection {
+            line = line.maybe("guard_allow", &exceptions(objection));
+        }
         if ended {
             line = line
                 .number("bytes_in", self.bytes_in.load(Relaxed))

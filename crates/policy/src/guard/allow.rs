@@ -163,6 +163,12 @@ impl Exception {
         path == "/" || SYSTEM_FOLDERS.iter().any(|folder| lies_in(path, folder) || (*below && lies_in(folder, path)))
     }
 
+    /// Whether it binds to some images instead of allowing anything.
+    #[must_use]
+    pub fn is_bound(&self) -> bool {
+        matches!(self.kind, "image" | "registry")
+    }
+
     /// Whether it is of this kind.
     pub(super) fn is(&self, kind: &str) -> bool {
         self.kind == kind

@@ -22,6 +22,7 @@ mod specgen;
 mod table;
 mod volume;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::call::Call;
@@ -101,10 +102,22 @@ pub enum Objection {
 }
 
 impl Objection {
-    /// The exceptions that would let the call pass, as far as any would.
-    pub fn exceptions(&self) -> impl Iterator<Item = &str> {
+    /// The exceptions that would let the call pass, as far as any would; each once.
+    #[must_use]
+    pub fn exceptions(&self) -> BTreeSet<&str> {
         let findings = if let Self::Findings(findings) = self { findings.as_slice() } else { &[] };
-        findings.iter().filter_map(|finding| finding.allow.as_deref())
+        findings.iter().filter_map(|finding| finding.allow.as_deref()).collect()
+    }
+
+    /// Something that no exception would let pass.
+    #[must_use]
+    pub fn hopeless(&self) -> Option<String> {
+        match self {
+            Self::Findings(findings) => {
+                findings.iter().find(|finding| finding.allow.is_none()).map(ToString::to_string)
+            }
+            Self::Malformed(_) | Self::ContentType(_) => Some(self.to_string()),
+        }
     }
 
     /// The first of the findings alone, and how many more there are, where there are several.

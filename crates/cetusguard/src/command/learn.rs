@@ -1,0 +1,81 @@
+//! `cetusguard learn`: serves without refusing anything, or reads a log, and writes the smallest policy that covers what was
+//! asked for.
+
+mod policy;
+mod watch;
+mod write;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use cetusguard_policy::{Call, Method, Verdict, decide};
+
+use super::log_lines::requests;
+use super::serve::{self, Learning};
+use super::{Answer, Asked, Failure};
+use crate::config::meant::Config;
+use crate::config::read_input;
+use crate::lessons::Lessons;
+use policy::{Book, Subject};
+use watch::Watch;
+
+/// Learns from clients until it is asked to stop, or from a log.
+pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {
+    let names: Vec<String> = asked.values("profile").into_iter().map(str::to_owned).collect();
+    let format = asked.value("format").unwrap_or_default().to_owned();
+    let risky = asked.flag("risky");
+    let out = asked.value("out").map(str::to_owned);
+    let now = asked.sources.load().1?.config;
+    let subjects = Subject::all(&now, &names)?;
+    if format == "rules" && subjects.len() > 1 {
+        let why = "a file of rules is for one profile: choose it with --profile, or take --format yaml";
+        return Err(why.to_owned().into());
+    }
+    asked.sources.learned = Some(names);
+    let lessons = Arc::new(Lessons::default());
+    let tell = || {
+        let (seen, lost) = lessons.all();
+        let text = write::text(&Book::new(&subjects, seen, lost), &format, risky);
+        match &out {
+            Some(path) => std::fs::write(path, text).map_err(|error| format!("cannot write {path}: {error}")),
+            None => {
+                let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
+                Ok(())
+            }
+        }
+    };
+    if let Some(path) = asked.value("from") {
+        let config = asked.sources.load().1?.config;
+        read_log(&read_input(path)?, &config, &lessons);
+        tell()?;
+        return Ok(String::new().into());
+    }
+    let (read, loaded) = asked.sources.load();
+    let watch = Watch::start(&lessons, &subjects, out.as_deref())?;
+    // A file that cannot be written now may be writable at the end.
+    let report = || {
+        if let Err(why) = tell() {
+            watch.say(&why);
+        }
+    };
+    let served =
+        serve::run(loaded?, &read, asked.sources, Some(Learning { lessons: Arc::clone(&lessons), tell: &report }));
+    drop(watch);
+    served?;
+    tell()?;
+    Ok(String::new().into())
+}
+
+/// Learns from the requests of a log, as far as their profiles are there.
+fn read_log(text: &str, config: &Config, lessons: &Lessons) {
+    for line in requests(text).filter(|line| line.get("msg") != "stream started") {
+        let Some(profile) = config.profiles.all().find(|profile| profile.name == line.get("profile")) else { continue };
+        let call = Method::parse(line.get("method")).map(|method| Call::from_path(method, line.get("path")));
+        let Some(Ok(call)) = call else { continue };
+        // Those that are enforced are not learned.
+        let Verdict::Allow(permit) = decide(call, profile) else { continue };
+        let exceptions: BTreeSet<&str> = line.get("guard_allow").split(", ").filter(|one| !one.is_empty()).collect();
+        let hopeless = (line.get("reason") == "guard" && exceptions.is_empty()).then(|| line.get("detail").to_owned());
+        lessons.add(&profile.name, permit.lesson(), &exceptions, hopeless, || line.get("time").to_owned());
+    }
+}

@@ -1,0 +1,158 @@
+//! From what was seen to the policy that covers it.
+
+use std::collections::BTreeMap;
+
+use cetusguard_policy::Care;
+use cetusguard_policy::guard::Level;
+use cetusguard_policy::rule::BUILT_IN_ORIGIN;
+use serde::Serialize;
+
+use crate::config::Mistakes;
+use crate::config::meant::Config;
+use crate::lessons::Seen;
+
+/// A profile that is learned, and what stays as it is.
+#[derive(Debug)]
+pub(super) struct Subject {
+    pub(super) name: String,
+    /// The conditions of each entry of `clients`.
+    clients: Vec<Vec<(&'static str, String)>>,
+    level: Level,
+    /// Exceptions that bind it to images.
+    bounds: Vec<String>,
+    built_in: bool,
+}
+
+impl Subject {
+    /// The profiles of these names, or all.
+    ///
+    /// # Errors
+    /// There is no such profile.
+    pub(super) fn all(config: &Config, names: &[String]) -> Result<Vec<Self>, Mistakes> {
+        for name in names {
+            config.profile(name)?;
+        }
+        let chosen = config.profiles.all().filter(|profile| names.is_empty() || names.contains(&profile.name));
+        let subject = |profile| {
+            let selectors = config.profiles.selectors_of(profile);
+            let clients = selectors.map(|one| one.conditions().iter().map(|one| one.written()).collect());
+            Self {
+                name: profile.name.clone(),
+                clients: clients.collect(),
+                level: profile.guard.level.max(Level::Baseline),
+                bounds: profile.guard.allow.iter().filter(|one| one.is_bound()).map(ToString::to_string).collect(),
+                built_in: profile.rules.rules().iter().any(|rule| &*rule.position.origin == BUILT_IN_ORIGIN),
+            }
+        };
+        Ok(chosen.map(subject).collect())
+    }
+}
+
+/// Everything that was learned.
+#[derive(Debug, Serialize)]
+pub(super) struct Book {
+    pub(super) profiles: Vec<Learned>,
+    pub(super) requests: u64,
+    /// Requests that were too different from each other to be kept.
+    pub(super) lost: u64,
+}
+
+/// The policy of a profile.
+#[derive(Debug, Serialize)]
+pub(super) struct Learned {
+    pub(super) name: String,
+    #[serde(skip)]
+    pub(super) clients: Vec<Vec<(&'static str, String)>>,
+    pub(super) guard: &'static str,
+    pub(super) guard_allow: Vec<Allowed>,
+    pub(super) no_builtin_rules: bool,
+    pub(super) rules: Vec<Line>,
+}
+
+/// An exception of the guard.
+#[derive(Debug, Serialize)]
+pub(super) struct Allowed {
+    pub(super) exception: String,
+    /// How often it was needed; zero for one that was there before.
+    pub(super) count: u64,
+}
+
+/// A rule.
+#[derive(Debug, Serialize)]
+pub(super) struct Line {
+    pub(super) rule: String,
+    pub(super) count: u64,
+    pub(super) first: String,
+    pub(super) can: &'static str,
+    pub(super) risk: &'static str,
+    /// Why it should not be allowed without a thought.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) risky: Option<String>,
+    /// What of it the guard refuses whatever is allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refused: Option<String>,
+}
+
+impl Book {
+    /// Gathers what was seen of these profiles.
+    pub(super) fn new(subjects: &[Subject], seen: Vec<Seen>, lost: u64) -> Self {
+        let requests = seen.iter().map(|seen| seen.count).sum();
+        let learned = |subject: &Subject| {
+            let is_own = |seen: &&Seen| seen.profile == subject.name && !(subject.built_in && seen.lesson.is_built_in);
+            let own: Vec<&Seen> = seen.iter().filter(is_own).collect();
+            let mut exceptions: BTreeMap<&str, u64> = BTreeMap::new();
+            for (exception, count) in own.iter().flat_map(|seen| &seen.exceptions) {
+                *exceptions.entry(exception).or_default() += count;
+            }
+            let kept = subject.bounds.iter().map(|bound| Allowed { exception: bound.clone(), count: 0 });
+            let needed = exceptions.into_iter().map(|(one, count)| Allowed { exception: one.to_owned(), count });
+            Learned {
+                name: subject.name.clone(),
+                clients: subject.clients.clone(),
+                guard: subject.level.name(),
+                guard_allow: kept.chain(needed).collect(),
+                no_builtin_rules: !subject.built_in,
+                rules: lines(&own),
+            }
+        };
+        Self { profiles: subjects.iter().map(learned).collect(), requests, lost }
+    }
+}
+
+/// One line a pattern and risk, with all methods that were used.
+fn lines(seen: &[&Seen]) -> Vec<Line> {
+    let mut lines: BTreeMap<(&str, bool), Vec<&Seen>> = BTreeMap::new();
+    for one in seen {
+        lines.entry((&one.lesson.pattern, risky(one).is_some())).or_default().push(one);
+    }
+    let line = |((pattern, _), all): ((&str, bool), Vec<&Seen>)| {
+        let mut methods: Vec<_> = all.iter().map(|seen| seen.lesson.method).collect();
+        methods.sort_by_key(|method| *method as u8);
+        let methods: Vec<_> = methods.into_iter().map(|method| method.as_str()).collect();
+        // What the riskiest of them lets a client do.
+        let power = all.iter().filter_map(|seen| seen.lesson.endpoint).map(|endpoint| endpoint.power).max();
+        Line {
+            rule: format!("{} {pattern}", methods.join(",")),
+            count: all.iter().map(|seen| seen.count).sum(),
+            first: all.iter().map(|seen| seen.first.clone()).min().unwrap_or_default(),
+            can: power.map_or("no engine known here has it", |power| power.says()),
+            risk: power.map_or("unknown", |power| power.risk().name()),
+            risky: all.iter().find_map(|seen| risky(seen)),
+            refused: all.iter().find_map(|seen| seen.hopeless.clone()),
+        }
+    };
+    lines.into_iter().map(line).collect()
+}
+
+/// Why a call should not be allowed without a thought: nobody can judge it, or it hands over contents.
+fn risky(seen: &Seen) -> Option<String> {
+    if let Some(why) = &seen.lesson.closed {
+        return Some(why.clone());
+    }
+    let Some(endpoint) = seen.lesson.endpoint else { return Some("no engine known here has it".to_owned()) };
+    match (endpoint.power.way_to_host(), seen.lesson.care) {
+        (Some(way), Care::Unread) => Some(format!("nobody can judge it, and {way}")),
+        _ if endpoint.vault => Some("it hands over contents, or is a channel that nobody can read".to_owned()),
+        _ => None,
+    }
+}

@@ -1,0 +1,130 @@
+//! The policy as text: a configuration, a file of rules, or JSON.
+
+use std::fmt::Write as _;
+
+use super::policy::{Book, Learned, Line};
+use crate::lessons::now;
+
+/// Writes what was learned; `risky` has risky rules too, where they are comments otherwise.
+pub(super) fn text(book: &Book, format: &str, risky: bool) -> String {
+    match format {
+        "json" => crate::command::json(book),
+        "rules" => {
+            let profiles = book.profiles.iter().map(|learned| exceptions_aside(learned) + &rules(learned, risky, ""));
+            header(book) + &profiles.collect::<String>()
+        }
+        _ => yaml(book, risky),
+    }
+}
+
+fn header(book: &Book) -> String {
+    let lost = match book.lost {
+        0 => String::new(),
+        lost => format!("# {lost} requests more were too different from each other to be kept.\n"),
+    };
+    format!(
+        "# Learned from {} requests; written {}.\n{lost}# Read it before you use it: it covers what was asked for, whoever asked.\n",
+        book.requests,
+        now()
+    )
+}
+
+fn yaml(book: &Book, risky: bool) -> String {
+    let mut out = header(book);
+    out.push_str("# It has what clients may call; put the other keys of your configuration beside it.\n");
+    let (default, others): (Vec<_>, Vec<_>) = book.profiles.iter().partition(|learned| learned.name == "default");
+    for learned in default {
+        keys(&mut out, learned, risky, "");
+    }
+    if !others.is_empty() {
+        out.push_str("profiles:\n");
+    }
+    for learned in others {
+        let _ = writeln!(out, "  {}:", learned.name);
+        clients(&mut out, learned);
+        keys(&mut out, learned, risky, "    ");
+    }
+    out
+}
+
+fn clients(out: &mut String, learned: &Learned) {
+    // A frontend has its profile in an entry of frontends.
+    let own = learned.clients.iter().filter(|client| !client.iter().any(|(key, _)| *key == "frontend"));
+    for (index, client) in own.enumerate() {
+        if index == 0 {
+            out.push_str("    clients:\n");
+        }
+        for (place, (key, value)) in client.iter().enumerate() {
+            let mark = if place == 0 { "- " } else { "  " };
+            let _ = writeln!(out, "      {mark}{key}: {}", quoted(value));
+        }
+    }
+}
+
+fn keys(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
+    let _ = writeln!(out, "{indent}guard: {}", learned.guard);
+    if learned.no_builtin_rules {
+        let _ = writeln!(out, "{indent}no-builtin-rules: true");
+    }
+    if !learned.guard_allow.is_empty() {
+        let _ = writeln!(out, "{indent}guard-allow:");
+    }
+    for allowed in &learned.guard_allow {
+        let note = if allowed.count > 0 { format!("  # needed {}", times(allowed.count)) } else { String::new() };
+        // Where the value may hold a secret, the hint says that there is one.
+        let off = if allowed.exception.ends_with('…') { "# " } else { "" };
+        let _ = writeln!(out, "{indent}  {off}- {}{note}", quoted(&allowed.exception));
+    }
+    let body = rules(learned, risky, &format!("{indent}  "));
+    if body.lines().any(|line| !line.trim_start().starts_with('#')) {
+        let _ = writeln!(out, "{indent}rules: |\n{body}");
+    } else {
+        out.push_str(&body);
+    }
+}
+
+/// What a file of rules cannot hold.
+fn exceptions_aside(learned: &Learned) -> String {
+    let mut out = String::new();
+    for allowed in &learned.guard_allow {
+        let _ = writeln!(out, "# It needs beside these rules: --guard-allow {}", quoted(&allowed.exception));
+    }
+    if learned.no_builtin_rules {
+        out.push_str("# It needs beside these rules: --no-builtin-rules\n");
+    }
+    out
+}
+
+fn rules(learned: &Learned, risky: bool, indent: &str) -> String {
+    let mut out = String::new();
+    for Line { rule, count, first, can, risk, risky: why, refused } in &learned.rules {
+        if let Some(why) = why {
+            let _ = writeln!(out, "{indent}# risky: {}", one_line(why));
+        }
+        if let Some(refused) = refused {
+            let _ = writeln!(out, "{indent}# refused in part: {}", one_line(refused));
+        }
+        let off = if why.is_some() && !risky { "# " } else { "" };
+        let _ = writeln!(out, "{indent}{off}{}  # {}, first {first}: {can} [{risk}]", one_line(rule), times(*count));
+    }
+    out
+}
+
+fn times(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+}
+
+/// What a client wrote must not begin a line of its own.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// A text as YAML has it in double quotes, which is as JSON has it.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_.=-".contains(c);
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
+    match starts_well && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => serde_json::Value::from(text).to_string(),
+    }
+}

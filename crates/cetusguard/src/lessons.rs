@@ -1,0 +1,93 @@
+//! What clients have asked for, endpoint by endpoint: what `learn` writes a policy from. A sink, as the log is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use cetusguard_policy::guard::Objection;
+use cetusguard_policy::{Lesson, Permit};
+
+/// Patterns that are told apart, and exceptions of each. A client could ask for any number of paths.
+const PATTERNS: usize = 2_000;
+const EXCEPTIONS: usize = 200;
+
+/// Everything that was asked for so far.
+#[derive(Debug, Default)]
+pub(crate) struct Lessons(Mutex<Book>);
+
+#[derive(Debug, Default)]
+struct Book {
+    /// By profile, pattern and method.
+    seen: BTreeMap<(String, String, &'static str), Seen>,
+    /// Requests for which there was no place.
+    lost: u64,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// The profile whose client it was.
+    pub(crate) profile: String,
+    /// The call.
+    pub(crate) lesson: Lesson,
+    /// How often.
+    pub(crate) count: u64,
+    /// The first time, in words.
+    pub(crate) first: String,
+    /// Exceptions of the guard that it needed, and how often each.
+    pub(crate) exceptions: BTreeMap<String, u64>,
+    /// Something that no exception would let pass.
+    pub(crate) hopeless: Option<String>,
+}
+
+impl Lessons {
+    /// Notes a request that goes to the engine now.
+    pub(crate) fn note(&self, profile: &str, permit: &Permit, objection: Option<&Objection>) {
+        let exceptions = objection.map(Objection::exceptions).unwrap_or_default();
+        let hopeless = objection.and_then(Objection::hopeless);
+        self.add(profile, permit.lesson(), &exceptions, hopeless, || now());
+    }
+
+    /// Notes a request; `time` is asked where it is the first of its kind.
+    pub(crate) fn add(
+        &self,
+        profile: &str,
+        lesson: Lesson,
+        exceptions: &BTreeSet<&str>,
+        hopeless: Option<String>,
+        time: impl FnOnce() -> String,
+    ) {
+        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (profile.to_owned(), lesson.pattern.clone(), lesson.method.as_str());
+        if book.seen.len() >= PATTERNS && !book.seen.contains_key(&key) {
+            book.lost += 1;
+            return;
+        }
+        let seen = book.seen.entry(key).or_insert_with(|| Seen {
+            profile: profile.to_owned(),
+            lesson,
+            count: 0,
+            first: time(),
+            exceptions: BTreeMap::new(),
+            hopeless: None,
+        });
+        seen.count += 1;
+        for exception in exceptions {
+            if seen.exceptions.len() < EXCEPTIONS || seen.exceptions.contains_key(*exception) {
+                *seen.exceptions.entry((*exception).to_owned()).or_default() += 1;
+            }
+        }
+        seen.hopeless = seen.hopeless.take().or(hopeless);
+    }
+
+    /// Everything so far, and how many requests found no place.
+    pub(crate) fn all(&self) -> (Vec<Seen>, u64) {
+        let book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (book.seen.values().cloned().collect(), book.lost)
+    }
+}
+
+/// The time of day, in seconds and UTC.
+pub(crate) fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}

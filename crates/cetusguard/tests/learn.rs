@@ -1,0 +1,169 @@
+//! What is learned from clients is what they need: served with it, they work; without any one line of it, they do not.
+
+use cetusguard_testkit::{Engine, Proxy, ProxyBuilder, TempDir, eventually};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
+
+/// What a client does, and with which body.
+const SESSION: &[(&str, &str)] = &[
+    ("HEAD /_ping", ""),
+    ("GET /v1.43/version", ""),
+    ("GET /v1.43/containers/json?all=1", ""),
+    ("GET /v1.43/containers/web/json", ""),
+    ("GET /v1.43/containers/0123abcdef/json", ""),
+    (
+        "POST /v1.43/containers/create?name=x",
+        "{\"Image\":\"x\",\"HostConfig\":{\"Binds\":[\"/srv/app:/a:ro\"],\"CapAdd\":[\"NET_ADMIN\"]}}",
+    ),
+    ("POST /v1.43/containers/web/start", ""),
+    ("GET /v1.43/images/ghcr.io/a/b:1.2/json", ""),
+    ("DELETE /v1.43/networks/front", ""),
+    ("GET /v1.43/networks/front", ""),
+    ("GET /v1.43/containers/web/archive?path=/etc", ""),
+    ("GET /v1.43/volumes/an%20odd%23name", ""),
+];
+
+fn learner(engine: &Engine) -> ProxyBuilder {
+    let builder = ProxyBuilder::bare(PROGRAM).word("learn").arg("--backend-addr", &engine.address());
+    builder.arg("--log-level", "7").frontend("tcp://127.0.0.1:0")
+}
+
+/// The statuses of a session.
+fn perform(proxy: &Proxy) -> Vec<u16> {
+    let call = |(line, body): &(&str, &str)| match body.is_empty() {
+        true => proxy.client().request(line).status,
+        false => proxy.client().request_with(line, body).status,
+    };
+    SESSION.iter().map(call).collect()
+}
+
+fn stop(mut proxy: Proxy) {
+    proxy.signal("INT");
+    assert!(proxy.wait().success());
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test may read what was written for it")]
+fn read(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+fn serve(engine: &Engine, policy: &str) -> Proxy {
+    let proxy = ProxyBuilder::bare(PROGRAM).arg("--config", policy).arg("--backend-addr", &engine.address());
+    proxy.frontend("tcp://127.0.0.1:0").start()
+}
+
+/// Lines that do something.
+fn lines(policy: &str) -> Vec<&str> {
+    let is_rule = |line: &&str| line.trim_start().starts_with(|c: char| c.is_ascii_uppercase() || c == '-');
+    policy.lines().filter(is_rule).collect()
+}
+
+#[test]
+fn a_session_is_learned_and_nothing_more() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let out = folder.file("learned.yaml");
+    let proxy = learner(&engine).arg("--out", &out).word("--risky").start();
+    assert_eq!(perform(&proxy), [200; SESSION.len()], "nothing is refused while it is learned");
+    stop(proxy);
+    let policy = read(&out);
+    let learned = serve(&engine, &out);
+    assert_eq!(perform(&learned), [200; SESSION.len()], "{policy}");
+    assert_eq!(learned.client().request("GET /v1.43/containers/web/logs").status, 403);
+    let lines = lines(&policy);
+    assert_eq!(lines.len(), 10, "one line for each thing that was asked for: {policy}");
+    for line in &lines {
+        let less: Vec<_> = policy.lines().filter(|other| other != line).collect();
+        let less = serve(&engine, &folder.write("less.yaml", &less.join("\n")));
+        assert!(perform(&less).contains(&403), "nobody misses {line}");
+    }
+    let (code, told, errors) = ProxyBuilder::bare(PROGRAM).word("check").arg("--config", &out).run();
+    assert_eq!(code, Some(0), "{told}{errors}");
+}
+
+#[test]
+fn what_is_risky_is_left_to_its_reader() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let out = folder.file("learned.yaml");
+    let proxy = learner(&engine).arg("--out", &out).start();
+    for line in ["GET /containers/web/archive", "POST /session", "POST /swarm/init", "GET /future/thing", "GET /events"]
+    {
+        assert_eq!(proxy.client().request(line).status, 200, "{line}");
+    }
+    proxy.signal("USR1");
+    eventually("it is written while it learns", || read(&out).contains("_EVENTS%"));
+    let policy = read(&out);
+    for want in [
+        "  # risky: it hands over contents, or is a channel that nobody can read\n  # GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/archive  # once, first 20",
+        "  # risky: nobody can judge it, and a build can ask for the host's network, and nobody sees it\n  # POST %API_PREFIX_SESSION%  # once",
+        "who may change the cluster has every node of it",
+        "  # risky: no engine known here has it\n  # GET %API_PREFIX%/future/thing",
+        "  GET %API_PREFIX_EVENTS%  # once, first 20",
+    ] {
+        assert!(policy.contains(want), "{want} in {policy}");
+    }
+    let told = proxy.logged(&["1×", "[look] default: GET %API_PREFIX_EVENTS%", "(follow events)"]);
+    assert!(!told.contains("level="), "{told}");
+    (0..9).for_each(|_| assert_eq!(proxy.client().request("GET /events").status, 200));
+    let _ = proxy.logged(&["10×", "%API_PREFIX_EVENTS%"]);
+    stop(proxy);
+    assert!(read(&out).contains("GET %API_PREFIX_EVENTS%  # 10 times"), "and once more at the end");
+}
+
+/// Chosen profiles are learned with their clients; the others are held to what they have.
+#[test]
+fn a_profile_among_others_is_learned() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let config = folder.write(
+        "config.yaml",
+        "rules: GET /info\nprofiles:\n  here:\n    guard-allow: [image=x*, privileged]\n    no-builtin-rules: true\n    \
+         clients:\n      - address: 127.0.0.1\n",
+    );
+    let out = folder.file("learned.yaml");
+    let start =
+        |profile: &str| learner(&engine).arg("--config", &config).arg("--profile", profile).arg("--out", &out).start();
+    let proxy = start("default");
+    assert_eq!(proxy.client().request("GET /events").status, 403, "this client's profile is another one");
+    stop(proxy);
+    let proxy = start("here");
+    assert_eq!(proxy.client().request("GET /_ping").status, 200);
+    assert_eq!(proxy.client().request_with("POST /containers/create", "{\"Image\":\"x\"}").status, 200);
+    stop(proxy);
+    let policy = read(&out);
+    let want = "profiles:\n  here:\n    clients:\n      - address: \"127.0.0.1/32\"\n    guard: baseline\n    no-builtin-rules: true\n    \
+                guard-allow:\n      - image=x*\n    rules: |\n";
+    assert!(policy.contains(&want.replace("image=x*", "\"image=x*\"")), "{policy}");
+    let proxy = serve(&engine, &out);
+    assert_eq!(proxy.client().request("GET /_ping").status, 200);
+    assert_eq!(proxy.client().request("GET /version").status, 403);
+    let (code, _, errors) = ProxyBuilder::bare(PROGRAM).word("learn").arg("--profile", "none").run();
+    assert!(code == Some(2) && errors.contains("there is no profile none"), "{errors}");
+    let (code, _, errors) =
+        ProxyBuilder::bare(PROGRAM).word("learn").arg("--config", &config).arg("--format", "rules").run();
+    assert!(code == Some(1) && errors.contains("choose it with --profile"), "{errors}");
+}
+
+#[test]
+fn a_log_teaches_the_same() {
+    for format in ["logfmt", "json"] {
+        let (engine, folder) = (Engine::ok(), TempDir::new());
+        let proxy = ProxyBuilder::new(PROGRAM, &engine, "GET %API_PREFIX_CONTAINERS%/json").arg("--mode", "audit");
+        let proxy = proxy.arg("--log-format", format).start();
+        assert_eq!(perform(&proxy), [200; SESSION.len()]);
+        let _ = proxy.logged(&["odd", "would_deny"]);
+        let log =
+            folder.write("log", &proxy.log().iter().map(|line| format!("cetusguard | {line}\n")).collect::<String>());
+        let learn = |format: &str| {
+            let learn =
+                ProxyBuilder::bare(PROGRAM).word("learn").arg("--from", &log).arg("--format", format).word("--risky");
+            let (code, out, errors) = learn.run();
+            assert_eq!((code, errors.as_str()), (Some(0), ""));
+            out
+        };
+        let out = learn("rules");
+        let rules: Vec<_> = out.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(rules.len(), 8, "{out}");
+        let learned = ProxyBuilder::new(PROGRAM, &engine, &out).arg("--guard", "privileged").start();
+        assert_eq!(perform(&learned), [200; SESSION.len()], "{out}");
+        assert!(learn("json").contains("\"rule\": \"GET,DELETE %API_PREFIX_NETWORKS%/%NETWORK_ID_OR_NAME%\""));
+    }
+}

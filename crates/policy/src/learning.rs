@@ -1,0 +1,145 @@
+//! Learning what a client needs: its profile is put aside for one that names every endpoint, so that each call is judged as it
+//! would be where a rule is written for it, and nothing is refused.
+
+use std::sync::{Arc, LazyLock};
+
+use crate::call::Call;
+use crate::decide::{Ground, Permit};
+use crate::endpoint::Endpoint;
+use crate::guard::{Guard, Level};
+use crate::limit::Limits;
+use crate::method::Method;
+use crate::profile::{Mode, Profile};
+use crate::rule::{BUILT_IN, BUILT_IN_ORIGIN, RuleSet, parse};
+use crate::survey::Care;
+
+/// What is to be written down about a call.
+#[derive(Clone, Debug)]
+pub struct Lesson {
+    /// The method.
+    pub method: Method,
+    /// The pattern that covers the call, and any like it.
+    pub pattern: String,
+    /// Its endpoint, where it is a known one.
+    pub endpoint: Option<&'static Endpoint>,
+    /// Why no rule opens it.
+    pub closed: Option<String>,
+    /// What the guard does about what it asks for.
+    pub care: Care,
+    /// Whether the built-in rules allow it already.
+    pub is_built_in: bool,
+}
+
+/// A rule for each endpoint, then one for everything else.
+static ALL: LazyLock<RuleSet> = LazyLock::new(|| {
+    let rule = |endpoint: &Endpoint| match endpoint.method {
+        Method::Get => format!("GET,HEAD {}\n", endpoint.pattern()),
+        method => format!("{method} {}\n", endpoint.pattern()),
+    };
+    let named: String = Endpoint::all().filter(|endpoint| !endpoint.is_catch_all()).map(rule).collect();
+    let all = format!("{named}{} {ANYTHING}\n", Method::ALL.map(Method::as_str).join(","));
+    RuleSet::new(parse(ORIGIN, &all).unwrap_or_default())
+});
+const ANYTHING: &str = ".*";
+const ORIGIN: &str = "learn";
+
+static BUILT_IN_RULES: LazyLock<RuleSet> =
+    LazyLock::new(|| RuleSet::new(parse(BUILT_IN_ORIGIN, BUILT_IN).unwrap_or_default()));
+
+impl Profile {
+    /// The profile under which this one is learned: its guard judges at `baseline` or above, without exceptions, and nothing is
+    /// enforced. What binds it to images stays.
+    #[must_use]
+    pub fn learner(&self) -> Self {
+        let allow = self.guard.allow.iter().filter(|exception| exception.is_bound()).cloned().collect();
+        let guard = Guard { level: self.guard.level.max(Level::Baseline), allow };
+        Self {
+            name: self.name.clone(),
+            rules: ALL.clone(),
+            limits: Limits::default(),
+            guard: Arc::new(guard),
+            mode: Mode::Audit,
+        }
+    }
+}
+
+impl Profile {
+    /// Whether it is one under which another is learned.
+    #[must_use]
+    pub fn is_learner(&self) -> bool {
+        self.rules.rules().first().is_some_and(|rule| &*rule.position.origin == ORIGIN)
+    }
+}
+
+impl Permit {
+    /// What is to be learned from a call that was decided under [`Profile::learner`].
+    #[must_use]
+    pub fn lesson(&self) -> Lesson {
+        let call = self.call();
+        let (pattern, closed) = match self.ground() {
+            Ground::Rule(rule) if rule.pattern() != ANYTHING => (rule.pattern().to_owned(), None),
+            Ground::Rule(_) => (call.literal_pattern(), None),
+            Ground::Unenforced { code: "guard", text } => (call.literal_pattern(), Some(text.clone())),
+            Ground::Unenforced { .. } => (call.literal_pattern(), None),
+        };
+        let is_built_in = BUILT_IN_RULES.matching(call).next().is_some();
+        let care = Care::of(call, Level::Baseline);
+        Lesson { method: call.method(), pattern, endpoint: call.endpoint(), closed, care, is_built_in }
+    }
+}
+
+impl Call {
+    /// A pattern for this very path, in any version.
+    fn literal_pattern(&self) -> String {
+        format!("%API_PREFIX%{}", regex_syntax::escape(self.unversioned_path()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::{Verdict, decide};
+
+    fn lesson(method: &str, target: &str) -> Lesson {
+        static LEARNER: LazyLock<Profile> = LazyLock::new(learner);
+        let call = Call::read(method, target).expect(target);
+        match decide(call, &LEARNER) {
+            Verdict::Allow(permit) => permit.lesson(),
+            Verdict::Deny(denial) => panic!("{denial}"),
+        }
+    }
+
+    fn learner() -> Profile {
+        let (rules, limits, guard) = (RuleSet::default(), Limits::default(), Arc::default());
+        let profile = Profile { name: "p".to_owned(), rules, limits, guard, mode: Mode::Enforce };
+        profile.learner()
+    }
+
+    #[test]
+    fn calls_are_generalised_to_their_endpoint() {
+        for (method, target, want) in [
+            ("GET", "/v1.43/containers/web/json?size=1", "%API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/json"),
+            ("HEAD", "/containers/0123/archive", "%API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/archive"),
+            ("DELETE", "/images/ghcr.io/a/b:1", "%API_PREFIX_IMAGES%/%IMAGE_ID_OR_REFERENCE%"),
+            ("POST", "/exec/abc/start", "%API_PREFIX_EXEC%/[^/]+/start"),
+            ("GET", "/volumes/a%20b", "%API_PREFIX%/volumes/a b"),
+            ("GET", "/future/thing.x", "%API_PREFIX%/future/thing\\.x"),
+            ("GET", "/v5.0.0/libpod/info", "%API_PREFIX_LIBPOD_INFO%"),
+        ] {
+            let found = lesson(method, target);
+            assert_eq!((found.pattern.as_str(), found.closed), (want, None), "{method} {target}");
+            let rules = parse("t", &format!("{method} {}", found.pattern)).expect("a rule");
+            assert_eq!(rules[0].miss(&Call::read(method, target).expect(target)), None, "{target}");
+        }
+        assert!(lesson("POST", "/swarm/init").closed.is_some());
+        assert!(lesson("GET", "/v1.43/version").is_built_in && !lesson("GET", "/events").is_built_in);
+    }
+
+    #[test]
+    fn every_endpoint_has_a_rule_of_its_own() {
+        for endpoint in Endpoint::all().filter(|endpoint| !endpoint.is_catch_all()) {
+            let found = lesson(endpoint.method.as_str(), &endpoint.path_with("some-name"));
+            assert!(found.closed.is_some() || found.pattern == endpoint.pattern(), "{} {found:?}", endpoint.shape);
+        }
+    }
+}
