@@ -45,7 +45,7 @@ impl Lessons {
     pub(crate) fn note(&self, profile: &str, permit: &Permit, objection: Option<&Objection>) {
         let exceptions = objection.map(Objection::exceptions).unwrap_or_default();
         let hopeless = objection.and_then(Objection::hopeless);
-        self.add(profile, permit.lesson(), &exceptions, hopeless, || now());
+        self.add(profile, permit.lesson(), &exceptions, hopeless, now);
     }
 
     /// Notes a request; `time` is asked where it is the first of its kind.

@@ -18,6 +18,7 @@ use crate::config::read_input;
 use crate::lessons::Lessons;
 use policy::{Book, Subject};
 use watch::Watch;
+pub(super) use write::quoted;
 
 /// Learns from clients until it is asked to stop, or from a log.
 pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {

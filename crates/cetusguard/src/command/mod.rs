@@ -6,6 +6,7 @@ mod healthcheck;
 mod learn;
 mod log_lines;
 mod manual;
+mod migrate;
 mod page;
 mod preset;
 mod serve;
@@ -138,6 +139,7 @@ fn answer(name: &str, asked: Asked) -> Result<Answer, Failure> {
         "preset" => preset::run(&asked),
         "check" => check::run(&asked),
         "explain" => explain::run(&asked)?,
+        "migrate" => migrate::run(&asked)?,
         "learn" => learn::run(asked)?,
         "healthcheck" => {
             let (written, _, mistakes) = asked.sources.read();

@@ -13,7 +13,7 @@ mod profiles;
 mod reference;
 mod schema;
 pub(crate) mod written;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -28,6 +28,7 @@ pub use grammar::grammar;
 pub(crate) use grammar::normalise_args;
 pub(crate) use keys::CLIENT_KEYS;
 use meant::Config;
+pub(crate) use option::OPTIONS;
 pub use reference::reference;
 pub use schema::schema;
 use written::{Source, Written};

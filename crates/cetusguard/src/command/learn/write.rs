@@ -120,7 +120,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// A text as YAML has it in double quotes, which is as JSON has it.
-fn quoted(text: &str) -> String {
+pub(in crate::command) fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_.=-".contains(c);
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
     match starts_well && text.chars().all(is_plain) {
