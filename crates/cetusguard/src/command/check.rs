@@ -7,7 +7,8 @@ mod text;
 use super::page::Page;
 use super::{Answer, Asked};
 pub use problem::CODES;
-use problem::{Problem, problems};
+use problem::Problem;
+pub(super) use problem::problems;
 use report::{ProfileReport, Report};
 
 /// Reads everything as `serve` would, and says what it comes to.

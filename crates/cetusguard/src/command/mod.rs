@@ -1,6 +1,7 @@
 //! What the program can be asked to do, one file a command.
 
 mod check;
+mod doctor;
 mod explain;
 mod healthcheck;
 mod learn;
@@ -139,6 +140,7 @@ fn answer(name: &str, asked: Asked) -> Result<Answer, Failure> {
         "preset" => preset::run(&asked),
         "check" => check::run(&asked),
         "explain" => explain::run(&asked)?,
+        "doctor" => doctor::run(&asked),
         "migrate" => migrate::run(&asked)?,
         "learn" => learn::run(asked)?,
         "healthcheck" => {

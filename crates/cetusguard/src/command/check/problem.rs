@@ -10,23 +10,23 @@ use crate::config::Mistake;
 /// Whether it keeps the program from starting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Severity {
+pub(in crate::command) enum Severity {
     Warning,
     Error,
 }
 
 /// Something that is wrong, or may be.
 #[derive(Debug, Serialize)]
-pub(super) struct Problem {
+pub(in crate::command) struct Problem {
     pub(super) severity: Severity,
     /// A word for its kind.
     pub(super) code: &'static str,
     /// The profile that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) profile: Option<String>,
-    pub(super) what: String,
+    pub(in crate::command) what: String,
     /// What to do about it.
-    pub(super) fix: String,
+    pub(in crate::command) fix: String,
 }
 
 /// Every code, in the order of the documentation.
@@ -77,7 +77,7 @@ const PAIRS: &[(&str, &str, &str)] = &[
 ];
 
 /// Looks for what may be wrong with a profile.
-pub(super) fn problems(profile: &Profile, survey: &Survey) -> Vec<Problem> {
+pub(in crate::command) fn problems(profile: &Profile, survey: &Survey) -> Vec<Problem> {
     let mut found = Vec::new();
     let mut warn = |code: &'static str, what: String, fix: String| {
         found.push(Problem { severity: Severity::Warning, code, profile: Some(profile.name.clone()), what, fix });

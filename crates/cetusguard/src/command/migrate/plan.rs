@@ -40,6 +40,15 @@ pub(super) struct Rights {
     pub(super) closed: Vec<String>,
 }
 
+/// A class of clients.
+#[derive(Debug)]
+pub(super) struct Class {
+    pub(super) name: String,
+    /// Entries of `clients`, each with one condition.
+    pub(super) clients: Vec<(&'static str, String)>,
+    pub(super) rights: Rights,
+}
+
 /// Our configuration.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -47,8 +56,8 @@ pub(super) struct Plan {
     pub(super) service: String,
     /// Of everybody, or of nobody where `profiles` has them.
     pub(super) default: Rights,
-    /// Others: name, entries of `clients`, rights.
-    pub(super) profiles: Vec<(String, Vec<(&'static str, String)>, Rights)>,
+    /// Those of others.
+    pub(super) profiles: Vec<Class>,
     /// Whether the built-in rules allow nothing that was not allowed before.
     pub(super) built_in: bool,
     /// Other options.
@@ -97,7 +106,7 @@ impl Plan {
     pub(super) fn compare(&mut self) {
         let mut notes = Vec::new();
         let built_in = self.built_in;
-        let profiles = self.profiles.iter_mut().map(|(.., rights)| rights);
+        let profiles = self.profiles.iter_mut().map(|class| &mut class.rights);
         for rights in std::iter::once(&mut self.default).chain(profiles) {
             rights.rules.retain(|(rule, from)| match parse("", rule) {
                 Ok(_) => true,

@@ -29,9 +29,7 @@ impl Settings {
     /// The text is none of those, or has no service of the proxy.
     pub(super) fn read(text: &str, service: Option<&str>, images: &[&str]) -> Result<Self, Mistakes> {
         if is_environment(text) {
-            let mut settings = Self::default();
-            settings.vars = text.lines().filter_map(assignment).collect();
-            return Ok(settings);
+            return Ok(Self { vars: text.lines().filter_map(assignment).collect(), ..Self::default() });
         }
         let wrong = |what: String, fix: &str| Mistakes(vec![Mistake::new(what, fix)]);
         let root = yaml::read(text).map_err(|error| wrong(format!("line {}: {}", error.at, error.what), error.fix))?;

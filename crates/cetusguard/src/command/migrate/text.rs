@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::plan::{Kind, Note, Plan, Rights};
+use super::plan::{Class, Kind, Note, Plan, Rights};
 use crate::command::learn::quoted;
 
 /// The answer for programs.
@@ -62,7 +62,7 @@ fn config(plan: &Plan) -> String {
     if !plan.profiles.is_empty() {
         out.push_str("profiles:\n");
     }
-    for (name, clients, rights) in &plan.profiles {
+    for Class { name, clients, rights } in &plan.profiles {
         let _ = writeln!(out, "  {}:\n    clients:", quoted(name));
         for (key, value) in clients {
             let _ = writeln!(out, "      - {key}: {}", quoted(value));

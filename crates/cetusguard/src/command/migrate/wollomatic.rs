@@ -4,7 +4,7 @@
 
 use cetusguard_policy::Method;
 
-use super::plan::{Kind, Plan, Rights};
+use super::plan::{Class, Kind, Plan, Rights};
 use super::settings::Settings;
 
 /// Plans for its flags and variables.
@@ -172,7 +172,7 @@ fn who<'v>(allowed: &str, rights: Rights, get: &impl Fn(&str) -> Option<&'v str>
             }
         }
     }
-    plan.profiles.push(("allowed".to_owned(), clients, rights));
+    plan.profiles.push(Class { name: "allowed".to_owned(), clients, rights });
 }
 
 /// Rights that other services carry as labels become profiles of these services.
@@ -193,6 +193,7 @@ fn labels(settings: &Settings, prefix: &str, plan: &mut Plan) {
         }
     }
     for (service, rights) in services {
-        plan.profiles.push((service.to_owned(), vec![("compose-service", service.to_owned())], rights));
+        let clients = vec![("compose-service", service.to_owned())];
+        plan.profiles.push(Class { name: service.to_owned(), clients, rights });
     }
 }

@@ -1,0 +1,143 @@
+//! `cetusguard doctor`: why it does not work here. Looks at the configuration, the engine, the addresses, the certificates, the
+//! clock and the rules, and says of each what to do.
+
+mod certificates;
+mod engine;
+mod frontends;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+
+use rustix::process::{Resource, getrlimit};
+use serde::Serialize;
+
+use super::page::{Look, Page, count};
+use super::{Answer, Asked};
+use crate::config::Loaded;
+use crate::config::written::Written;
+
+/// What was found out about one thing.
+#[derive(Debug, Serialize)]
+struct Finding {
+    state: State,
+    /// What it is about, in a word.
+    about: &'static str,
+    what: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Good,
+    Warning,
+    Bad,
+}
+
+impl Finding {
+    fn good(about: &'static str, what: impl Into<String>) -> Self {
+        Self { state: State::Good, about, what: what.into(), fix: None }
+    }
+
+    fn warning(about: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { state: State::Warning, about, what: what.into(), fix: Some(fix.into()) }
+    }
+
+    fn bad(about: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { state: State::Bad, about, what: what.into(), fix: Some(fix.into()) }
+    }
+}
+
+/// Looks at everything, as far as the configuration can be read.
+pub(super) fn run(asked: &Asked) -> Answer {
+    let (written, _, _) = asked.sources.read();
+    let findings = match asked.sources.load().1 {
+        Ok(loaded) => examine(&loaded, &written, &asked.sources.env),
+        Err(mistakes) => {
+            let mistake = |mistake: &crate::config::Mistake| {
+                Finding::bad("configuration", mistake.in_one_line(), "cetusguard check shows where")
+            };
+            mistakes.0.iter().map(mistake).collect()
+        }
+    };
+    let code = u8::from(findings.iter().any(|finding| finding.state == State::Bad));
+    let text = match asked.wants_json() {
+        true => super::json(&findings),
+        false => {
+            let mut page = Page::new(&asked.sources.env);
+            write(&findings, &mut page);
+            page.into_text()
+        }
+    };
+    Answer { text, code }
+}
+
+fn examine(loaded: &Loaded, written: &Written, env: &HashMap<String, OsString>) -> Vec<Finding> {
+    let config = &loaded.config;
+    let mut findings: Vec<_> = loaded
+        .warnings
+        .iter()
+        .map(|what| Finding::warning("configuration", what, "see docs/configuration.md"))
+        .collect();
+    if findings.is_empty() {
+        findings.push(Finding::good("configuration", "can be read"));
+    }
+    findings.extend(engine::examine(config));
+    findings.extend(frontends::examine(config, written, frontends::is_in_container(env)));
+    findings.extend(certificates::examine(written));
+    findings.extend(rules(loaded));
+    findings.extend(files(config.limits.connections));
+    findings
+}
+
+/// What `check` warns of that gives the host away, or keeps clients from working.
+fn rules(loaded: &Loaded) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for profile in loaded.config.profiles.all() {
+        let survey = cetusguard_policy::survey(profile);
+        if survey.open.is_empty() {
+            let what = format!("profile {} allows nothing at all", profile.name);
+            findings.push(Finding::warning("rules", what, "give it rules or presets: cetusguard preset list"));
+        }
+        findings.extend(super::check::problems(profile, &survey).into_iter().map(|problem| {
+            Finding::warning("rules", format!("profile {}: {}", profile.name, problem.what), problem.fix)
+        }));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::good("rules", "give no host away"));
+    }
+    findings
+}
+
+/// Each client needs two descriptors.
+fn files(connections: usize) -> Option<Finding> {
+    let needed = 2 * connections as u64 + 128;
+    let allowed = getrlimit(Resource::Nofile).maximum.filter(|maximum| *maximum < needed)?;
+    let what = format!("{allowed} open files are allowed, {connections} connections need {needed}");
+    Some(Finding::warning(
+        "open files",
+        what,
+        "raise the limit (ulimit -n, or ulimits in compose), or lower max-connections",
+    ))
+}
+
+fn write(findings: &[Finding], page: &mut Page) {
+    for finding in findings {
+        let (mark, look) = match finding.state {
+            State::Good => ("ok       ", Look::Good),
+            State::Warning => ("warning  ", Look::Warning),
+            State::Bad => ("PROBLEM  ", Look::Bad),
+        };
+        page.item(0, mark, look, &format!("{}: {}", finding.about, finding.what));
+        if let Some(fix) = &finding.fix {
+            page.item(9, "= ", Look::Plain, fix);
+        }
+    }
+    page.gap();
+    match findings.iter().filter(|finding| finding.state == State::Bad).count() {
+        0 => page.say(0, Look::Good, "Nothing keeps it from working here."),
+        problems => page.say(0, Look::Bad, &format!("{} to solve.", count(problems, "problem"))),
+    }
+}

@@ -1,0 +1,68 @@
+//! Whether the certificates of the configuration are valid now, and for how long.
+
+use std::time::{Duration, SystemTime};
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use x509_cert::der::Decode;
+
+use super::Finding;
+use crate::config::read_text;
+use crate::config::written::Written;
+
+/// Whoever is told later has no time to act.
+const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Looks into every file that holds certificates.
+pub(super) fn examine(written: &Written) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for path in written.files() {
+        let path = path.display().to_string();
+        let Ok(text) = read_text(&path) else { continue };
+        if text.contains("-----BEGIN CERTIFICATE-----") {
+            findings
+                .extend(CertificateDer::pem_slice_iter(text.as_bytes()).flatten().filter_map(|der| look(&path, &der)));
+        }
+    }
+    findings
+}
+
+fn look(path: &str, der: &CertificateDer<'_>) -> Option<Finding> {
+    let certificate = x509_cert::Certificate::from_der(der).ok()?;
+    let validity = certificate.tbs_certificate().validity();
+    let (from, until) = (validity.not_before.to_system_time(), validity.not_after.to_system_time());
+    Some(judge(path, from, until, SystemTime::now()))
+}
+
+fn judge(path: &str, from: SystemTime, until: SystemTime, now: SystemTime) -> Finding {
+    const ABOUT: &str = "certificate";
+    let day = |time| humantime::format_rfc3339_seconds(time).to_string();
+    if now < from {
+        return Finding::bad(
+            ABOUT,
+            format!("{path} is valid from {} on, and it is {}", day(from), day(now)),
+            "set the clock, or wait",
+        );
+    }
+    match until.duration_since(now) {
+        Err(_) => Finding::bad(ABOUT, format!("{path} was valid until {}", day(until)), "renew it"),
+        Ok(left) if left < SOON => {
+            Finding::warning(ABOUT, format!("{path} is valid until {}", day(until)), "renew it soon")
+        }
+        Ok(_) => Finding::good(ABOUT, format!("{path} is valid until {}", day(until))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    #[test]
+    fn certificates_are_judged_by_the_clock() {
+        let at = |day: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(day * 24 * 3600);
+        for (now, want) in [(9, State::Bad), (11, State::Good), (90, State::Warning), (101, State::Bad)] {
+            assert_eq!(judge("x.pem", at(10), at(100), at(now)).state, want, "day {now}");
+        }
+    }
+}

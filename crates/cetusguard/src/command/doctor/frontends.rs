@@ -1,0 +1,120 @@
+//! Whether clients can get in: addresses that are taken, that nobody reaches, or that everybody does.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::net::{IpAddr, TcpListener};
+use std::path::Path;
+
+use rustix::fs::{Access, access};
+
+use super::Finding;
+use crate::command::healthcheck;
+use crate::config::address::Address;
+use crate::config::meant::{Config, Frontend};
+use crate::config::read_text;
+use crate::config::written::Written;
+
+const ABOUT: &str = "frontend";
+
+/// Whether this process runs in a container, as far as one can tell.
+pub(super) fn is_in_container(env: &HashMap<String, OsString>) -> bool {
+    let marks = ["/.dockerenv", "/run/.containerenv"];
+    let vars = ["container", "KUBERNETES_SERVICE_HOST"];
+    marks.iter().any(|mark| Path::new(mark).exists()) || vars.iter().any(|var| env.contains_key(*var))
+}
+
+/// Whether an interface is one end of a pair, as those of containers are: the numbers of both ends differ.
+fn has_own_network() -> bool {
+    let number = |path: &Path| read_text(&path.display().to_string()).ok().map(|text| text.trim().to_owned());
+    let interfaces = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+    interfaces.map(|interface| interface.path()).any(|interface| {
+        // The other ends have such names on the host.
+        let is_other_end = interface.file_name().is_some_and(|name| name.to_string_lossy().starts_with("veth"));
+        !is_other_end && number(&interface.join("iflink")) != number(&interface.join("ifindex"))
+    })
+}
+
+/// Looks at each frontend, then at all of them.
+pub(super) fn examine(config: &Config, written: &Written, in_container: bool) -> Vec<Finding> {
+    let mut findings: Vec<_> = config.frontends.iter().map(|frontend| look(frontend, written)).collect();
+    let is_local = |frontend: &Frontend| matches!(&frontend.address, Address::Tcp { host, .. } if is_loopback(host));
+    if in_container && config.frontends.iter().all(is_local) {
+        let what = "every address is on loopback, which no other container reaches";
+        let fix = "set CETUSGUARD_FRONTEND_ADDR=tcp://:2375";
+        findings.push(match has_own_network() {
+            true => Finding::bad(ABOUT, what, fix),
+            false => Finding::warning(ABOUT, what, format!("{fix}, unless this container has the host's network")),
+        });
+    }
+    for frontend in &config.frontends {
+        let Address::Tcp { host, .. } = &frontend.address else { continue };
+        if !in_container && is_everywhere(host) && frontend.tls.is_none() {
+            let what = format!("{} is open to every network of this machine, without TLS", frontend.address);
+            let fix = "listen on 127.0.0.1 or on a bridge's address, or set frontend-tls-cert, -key and -cacert";
+            findings.push(Finding::warning(ABOUT, what, fix));
+        }
+    }
+    findings
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn is_everywhere(host: &str) -> bool {
+    host.is_empty() || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
+}
+
+fn look(frontend: &Frontend, written: &Written) -> Finding {
+    let address = &frontend.address;
+    match address {
+        Address::Tcp { host, port } => {
+            let host = if host.is_empty() { "0.0.0.0" } else { host };
+            match TcpListener::bind((host, *port)) {
+                Ok(_) => Finding::good(ABOUT, format!("{address} is free")),
+                Err(error) => taken(address, *port, &error, written),
+            }
+        }
+        Address::Unix(path) => folder(path),
+        Address::Inherited => Finding::good(ABOUT, "sockets come from systemd"),
+    }
+}
+
+fn taken(address: &Address, port: u16, error: &std::io::Error, written: &Written) -> Finding {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse if healthcheck::run(written, Some(&address.to_string())).is_ok() => {
+            Finding::good(ABOUT, format!("{address} is served already, and answers /_ping"))
+        }
+        std::io::ErrorKind::AddrInUse => {
+            let fix = format!("end what has it (ss -ltnp 'sport = :{port}' names it), or choose another port");
+            Finding::bad(ABOUT, format!("{address} is taken by another program"), fix)
+        }
+        std::io::ErrorKind::AddrNotAvailable => Finding::bad(
+            ABOUT,
+            format!("this machine has no address {address}"),
+            "choose one of ip -brief address, or tcp://:PORT for all",
+        ),
+        std::io::ErrorKind::PermissionDenied => {
+            Finding::bad(ABOUT, format!("this user may not listen on port {port}"), "choose a port from 1024 on")
+        }
+        _ => Finding::bad(ABOUT, format!("{address} cannot be listened on: {error}"), "choose another address"),
+    }
+}
+
+fn folder(path: &Path) -> Finding {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let shown = folder.display();
+    match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) if path.exists() => Finding::good(ABOUT, format!("unix://{} is there already", path.display())),
+        Ok(()) => Finding::good(ABOUT, format!("unix://{} can be made", path.display())),
+        Err(rustix::io::Errno::NOENT) => {
+            Finding::bad(ABOUT, format!("the folder {shown} is not there"), "make it, or mount a volume there")
+        }
+        Err(rustix::io::Errno::ROFS) => {
+            Finding::bad(ABOUT, format!("the folder {shown} is read-only"), "mount a volume there for writing")
+        }
+        Err(error) => {
+            Finding::bad(ABOUT, format!("no socket can be made in {shown}: {error}"), "let this user write there")
+        }
+    }
+}

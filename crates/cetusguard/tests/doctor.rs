@@ -1,0 +1,185 @@
+//! What the doctor finds, and what it says to do about it.
+
+use cetusguard_testkit::{Certs, Engine, ProxyBuilder, TempDir};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
+
+fn engine(version: &'static str, time: &'static str) -> Engine {
+    Engine::start(move |exchange, link| match exchange.line.as_str() {
+        "GET /version" => link.answer(200, version),
+        "GET /info" => link.answer(200, &format!("{{\"SystemTime\":{time:?}}}")),
+        _ => link.answer(404, "{}"),
+    })
+}
+
+const MODERN: &str = "{\"Version\":\"28.2.2\",\"ApiVersion\":\"1.50\",\"MinAPIVersion\":\"1.24\"}";
+
+/// A doctor for whom nothing is wrong but what is added: its frontend is a socket that can be made.
+fn doctor(backend: &str, folder: &TempDir) -> ProxyBuilder {
+    let socket = format!("unix://{}", folder.file("proxy.sock"));
+    let doctor =
+        ProxyBuilder::bare(PROGRAM).word("doctor").arg("--backend-addr", backend).arg("--frontend-addr", &socket);
+    doctor.arg("--presets", "homepage").arg("--max-connections", "64")
+}
+
+/// The exit code, and all that is told, in one line.
+fn told(doctor: ProxyBuilder) -> (Option<i32>, String) {
+    let (code, out, errors) = doctor.run();
+    assert_eq!(errors, "");
+    assert!(out.lines().all(|line| line.chars().count() <= 100 || !line.trim().contains(' ')), "{out}");
+    (code, out.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn nothing_is_wrong() {
+    let (engine, folder) = (engine(MODERN, "2000-01-01T00:00:00Z"), TempDir::new());
+    let (code, out) = told(doctor(&engine.address(), &folder));
+    assert_eq!(code, Some(0), "{out}");
+    for want in [
+        "ok engine: version 28.2.2 answers at",
+        "API 1.24 to 1.50",
+        "ok rules: give no host away",
+        "proxy.sock can be made",
+        "warning clock: the engine's differs by",
+        "Nothing keeps it from working here.",
+    ] {
+        assert!(out.contains(want), "{want} in {out}");
+    }
+}
+
+#[test]
+fn engines_that_do_not_answer() {
+    let folder = TempDir::new();
+    let plain = folder.write("plain", "");
+    let backend = |path: &str| format!("unix://{path}");
+    let old = engine("{\"Version\":\"1.7.1\",\"ApiVersion\":\"1.19\"}", "");
+    let odd = engine("{}", "");
+    let gone = Engine::start(|_, link| link.close());
+    let silent = Engine::start(|_, link| {
+        link.wait_for_close();
+    });
+    let stranger = Engine::start(|_, link| link.answer(404, "{}"));
+    for (backend, want, fix) in [
+        (backend(&folder.file("none.sock")), "none.sock is not there", "mount its socket: -v"),
+        (backend(&folder.path().display().to_string()), "is a folder", "mounting a socket that was not there"),
+        (backend(&plain), "is no socket", "correct backend-addr"),
+        ("tcp://127.0.0.1:1".to_owned(), "nothing listens there", "start the engine with that address"),
+        (old.address(), "version 1.7.1 speaks the API up to 1.19 only", "upgrade the engine"),
+        (odd.address(), "does not say which API it speaks", "point to an engine?"),
+        (gone.address(), "the engine did not answer to /version", "start the engine"),
+        (silent.address(), "accepted the request and did not answer", "the engine's own log"),
+        (stranger.address(), "what listens there is no engine", "correct backend-addr"),
+    ] {
+        let (code, out) = told(doctor(&backend, &folder).arg("--answer-timeout", "300ms"));
+        assert!(
+            code == Some(1) && out.contains("PROBLEM engine: ") && out.contains(want) && out.contains(fix),
+            "{want}: {out}"
+        );
+    }
+}
+
+/// Root may open anything: somebody else has to try.
+#[test]
+fn a_socket_that_may_not_be_opened() {
+    let (engine, folder) = (engine(MODERN, ""), TempDir::new());
+    let is_root = std::process::Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
+    let close = format!("chmod 0600 {} && chmod 0755 {}", engine.path(), folder.path().display());
+    assert!(std::process::Command::new("sh").args(["-c", &close]).status().expect("a shell").success());
+    if !is_root {
+        return;
+    }
+    // The program lies in a folder that others may not enter.
+    let copy = folder.file("cetusguard");
+    std::fs::copy(PROGRAM, &copy).expect("a copy");
+    let folder_of = std::path::Path::new(&engine.path()).parent().expect("a folder").display().to_string();
+    let open = std::process::Command::new("chmod").args(["0755", &folder_of]).status();
+    assert!(open.expect("chmod").success());
+    let as_nobody = std::process::Command::new("setpriv")
+        .args([
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            &copy,
+            "doctor",
+            "--backend-addr",
+            &engine.address(),
+        ])
+        .output()
+        .expect("setpriv");
+    let out = String::from_utf8_lossy(&as_nobody.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    for want in
+        ["belongs to user 0 and group 0, and user 65534 may not open it", "group_add: [\"0\"], or user: \"0:0\""]
+    {
+        assert!(out.contains(want), "{want} in {out}");
+    }
+}
+
+#[test]
+fn addresses_that_nobody_gets() {
+    let (engine, folder) = (engine(MODERN, ""), TempDir::new());
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = format!("tcp://{}", taken.local_addr().expect("an address"));
+    let ask = |address: &str| {
+        let doctor = ProxyBuilder::bare(PROGRAM).word("doctor").arg("--backend-addr", &engine.address());
+        told(doctor.arg("--frontend-addr", address).arg("--presets", "homepage"))
+    };
+    for (address, want) in [
+        (taken.as_str(), "is free"),
+        ("unix:///no/such/folder/x.sock", "PROBLEM frontend: the folder /no/such/folder is not there"),
+        ("tcp://192.0.2.1:2375", "PROBLEM frontend: this machine has no address tcp://192.0.2.1:2375"),
+    ] {
+        let (code, out) = ask(address);
+        assert!(
+            out.contains(want) && code == Some(i32::from(want.contains("PROBLEM"))) || want == "is free",
+            "{address}: {out}"
+        );
+    }
+    // Held by a program that is no proxy, then by one.
+    let stranger = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (code, out) = ask(&format!("tcp://{}", stranger.local_addr().expect("an address")));
+    assert!(
+        code == Some(1) && out.contains("is taken by another program = end what has it (ss -ltnp 'sport = :"),
+        "{out}"
+    );
+    let full = Engine::start(|_, link| link.answer(200, "OK"));
+    let proxy = ProxyBuilder::new(PROGRAM, &full, "GET /x").start();
+    let (_, out) = ask(proxy.address());
+    assert!(out.contains("is served already, and answers /_ping"), "{out}");
+    let (_, out) = told(doctor(&engine.address(), &folder).env("container", "docker"));
+    assert!(!out.contains("loopback"), "{out}");
+    let doctor =
+        ProxyBuilder::bare(PROGRAM).word("doctor").arg("--backend-addr", &engine.address()).env("container", "docker");
+    let (_, out) = told(doctor);
+    assert!(
+        out.contains(
+            "every address is on loopback, which no other container reaches = set CETUSGUARD_FRONTEND_ADDR=tcp://:2375"
+        ),
+        "{out}"
+    );
+}
+
+#[test]
+fn certificates_and_rules_are_looked_at() {
+    let (engine, folder, certs) = (engine(MODERN, ""), TempDir::new(), Certs::make());
+    let doctor = doctor(&engine.address(), &folder)
+        .arg("--frontend-addr", "tcp://127.0.0.1:0")
+        .arg("--frontend-tls-cert", &certs.file("server.pem"))
+        .arg("--frontend-tls-key", &certs.file("server.key"))
+        .arg("--guard", "privileged")
+        .arg("--rules", "POST %API_PREFIX_CONTAINERS%/create");
+    let (_, out) = told(doctor);
+    for want in
+        ["certificate: ", "is valid until", "warning rules: profile default: nobody judges bodies (guard: privileged)"]
+    {
+        assert!(out.contains(want), "{want} in {out}");
+    }
+}
+
+#[test]
+fn mistakes_are_problems_too() {
+    let (code, out, _) =
+        ProxyBuilder::bare(PROGRAM).word("doctor").arg("--rules", "GET /(").arg("--format", "json").run();
+    assert!(code == Some(1) && out.contains("\"state\": \"bad\"") && out.contains("unclosed group"), "{out}");
+}
