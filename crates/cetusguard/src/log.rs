@@ -3,12 +3,15 @@
 //! A thread of its own writes, so that a slow reader of the log never stops a request. Between them is a bounded queue; what
 //! does not fit is counted, and a line says how many records were lost. Records that come close together are written together.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
+mod line;
+
+use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
+
+pub(crate) use line::Line;
 
 /// How important a record is: syslog's numbers (RFC 5424 §6.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,7 +158,7 @@ impl Log {
     ///
     /// # Errors
     /// Where the system has no thread left.
-    pub(crate) fn start(settings: Settings) -> std::io::Result<(Self, Writer)> {
+    pub(crate) fn start(settings: Settings) -> io::Result<(Self, Writer)> {
         let (level, waiting, news) = (AtomicU8::new(settings.level as u8), Mutex::default(), Condvar::new());
         let queue = Arc::new(Queue { level, waiting, news });
         let own = Arc::clone(&queue);
@@ -237,206 +240,21 @@ impl Queue {
                 batch.extend_from_slice(line.number("count", lost).finish().as_bytes());
             }
             // Nobody is left to tell when the output is gone; requests go on.
-            let _ = match aside {
-                true => std::io::stderr().write_all(&batch),
-                false => std::io::stdout().write_all(&batch).and_then(|()| std::io::stdout().flush()),
-            };
+            let _ = if aside { io::stderr().write_all(&batch) } else { print(&batch) };
             batch.clear();
             batch.shrink_to(BATCH);
         }
     }
 }
 
-/// A record in the making.
-#[derive(Debug)]
-pub(crate) struct Line {
-    level: Level,
-    format: Format,
-    text: String,
-}
-
-impl Line {
-    fn new(format: Format, level: Level, message: &str) -> Self {
-        let mut line = Self { level, format, text: String::with_capacity(512) };
-        if line.format == Format::Json {
-            line.text.push('{');
-        }
-        line.key("time");
-        // Writing to a string cannot fail.
-        line.quoted_in_json(|text| {
-            let _ = write!(text, "{}", humantime::format_rfc3339_millis(SystemTime::now()));
-        });
-        line.text("level", level.name()).text("msg", message)
-    }
-
-    /// Adds a text. No value can forge a key or a line: see [`push_quoted`].
-    #[must_use]
-    pub(crate) fn text(mut self, key: &str, value: &str) -> Self {
-        self.key(key);
-        match self.format {
-            Format::Json => push_json(&mut self.text, value),
-            Format::Logfmt if is_plain(value) => self.text.push_str(value),
-            Format::Logfmt => push_quoted(&mut self.text, value),
-        }
-        self
-    }
-
-    /// Adds a time in milliseconds.
-    #[must_use]
-    pub(crate) fn duration(mut self, key: &str, value: Duration) -> Self {
-        let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
-        let (mut whole, mut part) = (itoa::Buffer::new(), itoa::Buffer::new());
-        // A thousand more keeps the zeros in front.
-        let parts = [whole.format(micros / 1000), ".", &part.format(1000 + micros % 1000)[1..], "ms"];
-        self.key(key);
-        self.quoted_in_json(|text| text.extend(parts));
-        self
-    }
-
-    /// What needs no escape, in quotes where the format wants them around everything.
-    fn quoted_in_json(&mut self, put: impl FnOnce(&mut String)) {
-        let quote = if self.format == Format::Json { "\"" } else { "" };
-        self.text.push_str(quote);
-        put(&mut self.text);
-        self.text.push_str(quote);
-    }
-
-    /// Adds a text where there is one.
-    #[must_use]
-    pub(crate) fn maybe(self, key: &str, value: &str) -> Self {
-        if value.is_empty() { self } else { self.text(key, value) }
-    }
-
-    /// Adds a number.
-    #[must_use]
-    pub(crate) fn number(mut self, key: &str, value: u64) -> Self {
-        self.key(key);
-        self.text.push_str(itoa::Buffer::new().format(value));
-        self
-    }
-
-    fn key(&mut self, key: &str) {
-        match self.format {
-            Format::Json => {
-                if self.text.len() > 1 {
-                    self.text.push(',');
-                }
-                self.text.push('"');
-                self.text.push_str(key);
-                self.text.push_str("\":");
-            }
-            Format::Logfmt => {
-                if !self.text.is_empty() {
-                    self.text.push(' ');
-                }
-                self.text.push_str(key);
-                self.text.push('=');
-            }
-        }
-    }
-
-    fn finish(mut self) -> String {
-        if self.format == Format::Json {
-            self.text.push('}');
-        }
-        self.text.push('\n');
-        self.text
-    }
-}
-
-/// Whether a character ends lines somewhere, or makes a terminal do things.
-fn draws(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-fn push_json(out: &mut String, value: &str) {
-    for c in serde_json::Value::from(value).to_string().chars() {
-        if draws(c) { out.push_str(&format!("\\u{:04x}", c as u32)) } else { out.push(c) }
-    }
-}
-
-/// What every byte may be: as it is, within quotes only, or nothing without a closer look.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Plain,
-    Quoted,
-    Special,
-}
-
-const KINDS: [Kind; 256] = {
-    let mut kinds = [Kind::Special; 256];
-    let mut byte = b' ';
-    while byte <= b'~' {
-        kinds[byte as usize] = match byte {
-            b'"' | b'\\' => Kind::Special,
-            b' ' | b'=' | b'`' => Kind::Quoted,
-            _ => Kind::Plain,
-        };
-        byte += 1;
-    }
-    kinds
-};
-
-fn is_plain(value: &str) -> bool {
-    !value.is_empty() && value.bytes().all(|byte| KINDS[byte as usize] == Kind::Plain)
-}
-
-/// Quotes a value and escapes what could end the quotes or the line, or draw something else on a terminal.
-fn push_quoted(out: &mut String, value: &str) {
-    // Most values hold nothing but what can be printed as it is.
-    let special = value.bytes().position(|byte| KINDS[byte as usize] == Kind::Special);
-    let (plain, rest) = value.split_at(special.unwrap_or(value.len()));
-    out.push('"');
-    out.push_str(plain);
-    for c in rest.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if draws(c) => out.extend(c.escape_unicode()),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
+fn print(batch: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout();
+    out.write_all(batch).and_then(|()| out.flush())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn line(format: Format, value: &str) -> String {
-        let line =
-            Line { level: Level::Info, format, text: if format == Format::Json { "{".into() } else { String::new() } };
-        line.text("path", value).number("status", 200).finish()
-    }
-
-    #[test]
-    fn no_value_forges_a_line_or_a_key() {
-        for (value, want) in [
-            ("/containers/json", "path=/containers/json status=200\n"),
-            ("", "path=\"\" status=200\n"),
-            ("a b", "path=\"a b\" status=200\n"),
-            ("x level=info", "path=\"x level=info\" status=200\n"),
-            ("a\nlevel=info", "path=\"a\\nlevel=info\" status=200\n"),
-            ("a\"b\\", "path=\"a\\\"b\\\\\" status=200\n"),
-            ("\u{1b}[31m\u{2028}\u{202e}", "path=\"\\u{1b}[31m\\u{2028}\\u{202e}\" status=200\n"),
-            ("café", "path=\"café\" status=200\n"),
-        ] {
-            assert_eq!(line(Format::Logfmt, value), want);
-            let json: serde_json::Value = serde_json::from_str(&line(Format::Json, value)).expect("JSON");
-            assert_eq!(json["path"], value);
-            assert!(!line(Format::Json, value).trim_end().chars().any(draws));
-        }
-    }
-
-    #[test]
-    fn durations_keep_their_zeros() {
-        for (micros, want) in [(0, "0.000ms"), (7, "0.007ms"), (1_040, "1.040ms"), (61_000_123, "61000.123ms")] {
-            let line = Line { level: Level::Info, format: Format::Logfmt, text: String::new() };
-            assert_eq!(line.duration("d", Duration::from_micros(micros)).finish(), format!("d={want}\n"));
-        }
-    }
 
     #[test]
     fn levels_are_read_by_number_and_name() {
