@@ -11,6 +11,14 @@ COPY bench bench
 RUN cargo build --locked --release -p cetusguard \
     && cp target/*/release/cetusguard /cetusguard
 
+# The release's artefacts: docker build --target artefacts --output dist .
+FROM build AS made
+COPY scripts/artefacts /usr/local/bin/
+RUN artefacts /cetusguard /artefacts
+
+FROM scratch AS artefacts
+COPY --from=made /artefacts /
+
 FROM scratch
 LABEL org.opencontainers.image.title="Cetusguard" \
       org.opencontainers.image.description="A filtering proxy in front of a container engine's API socket" \

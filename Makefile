@@ -36,8 +36,8 @@ up: ## deploy the compose file on this machine's engine
 	@if docker compose version >/dev/null 2>&1; then compose='docker compose'; else compose=docker-compose; fi; \
 	set -x; $$compose -f compose/core/cetusguard/compose.yaml up --build --detach
 
-install: build ## install the binary to $(DESTDIR)/usr/local/bin
-	install -D -m 755 $(BINARY) $(DESTDIR)/usr/local/bin/cetusguard
+install: build ## install the binary, its manual page and completions below $(DESTDIR)/usr/local
+	scripts/artefacts $(BINARY) $(DESTDIR)/usr/local
 
 clean: ## remove what was built
 	$(CARGO) clean

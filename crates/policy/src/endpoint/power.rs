@@ -117,7 +117,7 @@ powers! {
     ManageArtifacts, Change, "change manifests, artifacts and mounts";
 
     Exec, Run, "run commands inside containers";
-    Attach, Run, "attach to containers: see what they print, type into them";
+    Attach, Run, "attach to containers, to see what they print and to type into them";
     Pull, Run, "pull and import images";
     LoadImages, Run, "load images from archives";
     Commit, Run, "make images of containers";

@@ -1,6 +1,6 @@
 //! What the rules of a profile come to, ready to be printed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cetusguard_policy::endpoint::{Power, Risk};
@@ -118,24 +118,28 @@ fn by_power(survey: &Survey) -> BTreeMap<(Risk, Power), Vec<&Open>> {
 }
 
 fn abilities(survey: &Survey) -> Vec<Ability> {
-    let ability = |((risk, power), opens): ((Risk, Power), Vec<&Open>)| {
-        let mut rules: Vec<_> = opens.iter().map(|open| place(&open.rule.position)).collect();
-        rules.sort();
-        rules.dedup();
-        Ability {
-            what: power.says(),
-            risk,
-            endpoints: opens.iter().map(|open| format!("{} {}", open.endpoint.method, open.endpoint.shape)).collect(),
-            rules,
-            only: opens.iter().all(|open| open.partly).then(|| opens[0].example.clone()),
-        }
+    let ability = |((risk, power), opens): ((Risk, Power), Vec<&Open>)| Ability {
+        what: power.says(),
+        risk,
+        endpoints: opens.iter().map(|open| format!("{} {}", open.endpoint.method, open.endpoint.shape)).collect(),
+        rules: places(&opens),
+        only: opens.iter().all(|open| open.partly).then(|| opens[0].example.clone()),
     };
     by_power(survey).into_iter().map(ability).collect()
 }
 
-/// Where a rule stands; the built-in ones stand nowhere that anybody could look.
-fn place(position: &Position) -> String {
-    if &*position.origin == BUILT_IN_ORIGIN { BUILT_IN_ORIGIN.to_owned() } else { position.to_string() }
+/// Where the rules stand that open something: each origin once, with its lines. The built-in ones stand nowhere that anybody
+/// could look.
+fn places(opens: &[&Open]) -> Vec<String> {
+    let mut lines: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for Position { origin, line } in opens.iter().map(|open| &open.rule.position) {
+        lines.entry(origin).or_default().insert(*line);
+    }
+    let place = |(origin, lines): (&str, BTreeSet<usize>)| match origin {
+        BUILT_IN_ORIGIN => origin.to_owned(),
+        origin => format!("{origin}:{}", lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
+    };
+    lines.into_iter().map(place).collect()
 }
 
 /// What stands between a profile and root on the host: the good news first.

@@ -51,7 +51,7 @@ fn write_profile(profile: &ProfileReport, page: &mut Page) {
     if profile.can.is_empty() {
         page.say(2, Look::Plain, "It can do nothing.");
     }
-    page.line(2, Look::Heading, "between it and root on the host stands");
+    page.line(2, Look::Heading, "between it and root on the host:");
     for barrier in &profile.to_host {
         let look = match barrier.holds {
             Holds::Yes => Look::Good,

@@ -15,12 +15,11 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
     for limit in &decision.limits {
         page.item(2, "limit     ", Look::Plain, limit);
     }
-    for attempt in &decision.rules {
-        write_attempt(attempt, page);
-    }
-    let elsewhere = decision.rules.iter().filter(|attempt| attempt.result == Outcome::Elsewhere).count();
-    if elsewhere > 0 {
-        page.item(2, "rules     ", Look::Faint, &format!("{} about other paths", count(elsewhere, "rule")));
+    let shown = worth_showing(decision);
+    shown.iter().for_each(|attempt| write_attempt(attempt, page));
+    let others = decision.rules.len() - shown.len();
+    if others > 0 {
+        page.item(2, "rules     ", Look::Faint, &format!("{} about other calls", count(others, "rule")));
     }
     page.item(2, "guard     ", Look::Plain, &format!("({}) {}", decision.guard.level, decision.guard.says));
     for found in &decision.guard.findings {
@@ -52,6 +51,22 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
         page.line(2, Look::Plain, &format!("to allow it: {first}"));
         more.iter().for_each(|allow| page.line(15, Look::Plain, allow));
     }
+}
+
+/// Near misses that anybody wants to read.
+const NEAR: usize = 5;
+
+/// Rules that match; and where none does, those that come nearest: they take the most of the path.
+fn worth_showing(decision: &Decision) -> Vec<&Attempt> {
+    let matches = |result| matches!(result, Outcome::Allows | Outcome::WouldAllow | Outcome::Wildcard);
+    let matching: Vec<_> = decision.rules.iter().filter(|attempt| matches(attempt.result)).collect();
+    if !matching.is_empty() {
+        return matching;
+    }
+    let left = |attempt: &&Attempt| attempt.rest.as_ref().map_or(0, String::len);
+    let near = decision.rules.iter().filter(|attempt| attempt.result != Outcome::Elsewhere);
+    let least = near.clone().filter(|attempt| attempt.result == Outcome::OtherPath).map(|attempt| left(&attempt)).min();
+    near.filter(|attempt| attempt.result == Outcome::OtherMethod || Some(left(attempt)) == least).take(NEAR).collect()
 }
 
 /// A rule that matches, or nearly does, with carets under the part that does not fit.

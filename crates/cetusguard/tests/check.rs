@@ -1,0 +1,131 @@
+//! What check finds, by its codes; and that nothing is wrong with what we ship.
+
+use std::path::Path;
+
+use cetusguard_policy::Preset;
+use cetusguard_testkit::{ProxyBuilder, TempDir};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
+
+/// The codes that a configuration is told, and the exit code with `--strict`.
+fn codes(config: &str, strict: bool) -> (Vec<String>, Option<i32>) {
+    let folder = TempDir::new();
+    let file = folder.write("cetusguard.yaml", config);
+    let check = ProxyBuilder::bare(PROGRAM).word("check").arg("--config", &file).arg("--format", "json");
+    let (code, out, errors) = if strict { check.word("--strict").run() } else { check.run() };
+    assert_eq!(errors, "", "{config}");
+    let found = out.split("\"code\": \"").skip(1).filter_map(|rest| rest.split('"').next());
+    (found.map(str::to_owned).collect(), code)
+}
+
+#[test]
+fn each_code_has_its_cause() {
+    for (config, want) in [
+        ("rules: GET %API_PREFIX_EVENTS%", &[][..]),
+        ("rules: GET /containers/jsn", &["idle-rule"]),
+        ("rules: |\n  GET /events\n  GET %API_PREFIX%/e.*", &["covered-rule"]),
+        ("no-builtin-rules: true\nrules: GET /events", &["no-ping"]),
+        ("no-builtin-rules: true", &[]),
+        ("rules: POST %API_PREFIX_CONTAINERS%/create", &["half-allowed"]),
+        ("rules: POST %API_PREFIX_CONTAINERS%/.+/exec", &["half-allowed"]),
+        ("rules: POST %API_PREFIX_EXEC%(/.*)?", &[]),
+        ("rules: POST %API_PREFIX%/(session|grpc)", &["unread-body", "unread-body"]),
+        ("rules: POST %API_PREFIX_VOLUMES%/create\nguard: privileged", &["guard-off"]),
+        ("rules: GET %API_PREFIX_VOLUMES%\nguard: privileged", &[]),
+        ("rules: POST %API_PREFIX_VOLUMES%/create\nguard-allow: [privileged, bind=/srv/x]", &["gives-host"]),
+        ("rules: GET %API_PREFIX_VOLUMES%\nguard-allow: [privileged]", &[]),
+        ("mode: audit", &["not-enforced"]),
+        ("mode: adit", &["wrong-option"]),
+        ("mde: audit", &["wrong-file"]),
+        ("rules: GET %API_PREFIX_CONTAINER%", &["wrong-rule"]),
+    ] {
+        let (found, code) = codes(config, false);
+        let is_wrong = found.iter().any(|code| code.starts_with("wrong-"));
+        // The file is what is wrong with a value in it as well.
+        assert!(found == want || (is_wrong && want[0].starts_with("wrong-")), "{config}: {found:?}");
+        assert_eq!(code, Some(if is_wrong { 2 } else { 0 }), "{config}");
+        let strict = if is_wrong { 2 } else { i32::from(!found.is_empty()) };
+        assert_eq!(codes(config, true).1, Some(strict), "{config}");
+    }
+    let stranger = ProxyBuilder::bare(PROGRAM).word("check").env("CETUSGUARD_NOTHING_LIKE_IT", "1").run();
+    assert!(stranger.1.contains("warning[unknown-option]"), "{}", stranger.1);
+}
+
+#[test]
+fn what_stands_between_is_told() {
+    let told = |args: &[(&str, &str)]| {
+        let check = ProxyBuilder::bare(PROGRAM).word("check");
+        let (_, out, _) = args.iter().fold(check, |check, (name, value)| check.arg(name, value)).run();
+        out.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    for (args, want) in [
+        (&[("--presets", "homepage")][..], "the rules: no call that they allow is a known way there"),
+        (&[("--presets", "compose")], "the guard (baseline), which judges whoever would start containers; connect"),
+        (&[("--presets", "compose")], "trust, where the client can run commands inside containers"),
+        (
+            &[("--presets", "compose"), ("--guard", "privileged")],
+            "nothing, where the client can create containers: a new container may be privileged",
+        ),
+        (
+            &[("--presets", "compose"), ("--guard-allow", "bind=/var/run/docker.sock")],
+            "nothing, by guard-allow bind=/var/run/docker.sock",
+        ),
+        (&[("--presets", "compose"), ("--mode", "audit")], "nothing at all: the profile is not enforced"),
+        (
+            &[("--rules", "GET %API_PREFIX_CONTAINERS%/web/logs")],
+            "read and follow logs, some only, as in /containers/web/logs [--rules:1]",
+        ),
+        (&[("--rules", "GET .*")], "read the contents of secrets and configs [--rules:1]"),
+    ] {
+        assert!(told(args).contains(want), "{want} in {}", told(args));
+    }
+}
+
+/// Files of a folder and below that are named so.
+fn files(folder: &Path, names: &[&str], found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder").map_while(Result::ok) {
+        let path = entry.path();
+        if path.is_dir() {
+            files(&path, names, found);
+        } else if path.file_name().is_some_and(|name| names.iter().any(|known| *known == name)) {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test may read the files that it is about")]
+fn nothing_is_wrong_with_what_is_shipped() {
+    for preset in Preset::ALL {
+        let (code, out, _) =
+            ProxyBuilder::bare(PROGRAM).word("check").word("--strict").arg("--presets", preset.name).run();
+        assert_eq!(code, Some(0), "{}: {out}", preset.name);
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut found = Vec::new();
+    files(&root.join("examples"), &["compose.yaml", "cetusguard.yaml"], &mut found);
+    files(&root.join("compose"), &["compose.yaml"], &mut found);
+    let mut checked = 0;
+    for path in found {
+        let text = std::fs::read_to_string(&path).expect("a text");
+        let check = ProxyBuilder::bare(PROGRAM).word("check");
+        let check = if path.ends_with("cetusguard.yaml") {
+            check.arg("--config", &path.display().to_string())
+        } else if let Some((_, block)) = text.split_once("CETUSGUARD_RULES: |\n") {
+            let indent = block.len() - block.trim_start().len();
+            let lines = block
+                .lines()
+                .take_while(|line| line.trim().is_empty() || line.len() - line.trim_start().len() >= indent);
+            check.arg("--rules", &lines.collect::<Vec<_>>().join("\n"))
+        } else {
+            continue;
+        };
+        let (code, out, errors) = check.run();
+        assert_eq!((code, errors.as_str()), (Some(0), ""), "{}: {out}", path.display());
+        // One rule of the documented configuration is for what no engine has; it does no harm.
+        let warnings = out.matches("warning[").count() - out.matches("%API_PREFIX_BUILD%(/.*)? matches no").count();
+        assert_eq!(warnings, 0, "{}: {out}", path.display());
+        checked += 1;
+    }
+    assert!(checked >= 7, "{checked}");
+}
