@@ -11,6 +11,12 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// Begins to look, and gives back what the start has left: the command line's grammar and rules in the making.
+    pub(crate) fn begin() -> Self {
+        give_back();
+        Self::default()
+    }
+
     /// Takes the number of connections, and the most since the last call; gives memory back where most are gone.
     pub(crate) fn look(&mut self, connections: usize, peak: usize) {
         self.peak = self.peak.max(peak);

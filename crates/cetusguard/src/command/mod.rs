@@ -97,8 +97,9 @@ impl From<String> for Answer {
 #[expect(clippy::print_stderr, reason = "this is where the program speaks to its user")]
 pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>) -> ExitCode {
     let mut stray = Vec::new();
-    let args = normalise_args(args, &mut stray);
-    let matches = match grammar().try_get_matches_from(args) {
+    let grammar = grammar();
+    let args = normalise_args(args, &grammar, &mut stray);
+    let matches = match grammar.try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => {
             stray.iter().for_each(|mistake| eprintln!("{mistake}\n"));

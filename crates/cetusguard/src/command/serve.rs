@@ -77,7 +77,7 @@ async fn serve(
     Listeners::new(sockets).run(&proxy, &alive);
     drop(alive);
 
-    let mut memory = Memory::default();
+    let mut memory = Memory::begin();
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let asked = loop {

@@ -124,8 +124,12 @@ fn help(option: &Opt) -> String {
 
 /// Go programs write `-backend-addr`; so may our users. Unknown flags are told with the nearest known one, all of them.
 #[must_use]
-pub(crate) fn normalise_args(args: impl Iterator<Item = OsString>, mistakes: &mut Vec<Mistake>) -> Vec<OsString> {
-    let known = flags();
+pub(crate) fn normalise_args(
+    args: impl Iterator<Item = OsString>,
+    grammar: &Command,
+    mistakes: &mut Vec<Mistake>,
+) -> Vec<OsString> {
+    let known = flags(grammar);
     let mut out = Vec::new();
     let mut args = args.peekable();
     out.extend(args.next());
@@ -154,7 +158,7 @@ pub(crate) fn normalise_args(args: impl Iterator<Item = OsString>, mistakes: &mu
 }
 
 /// Every flag of any command, and whether a value follows it.
-fn flags() -> Vec<(String, bool)> {
+fn flags(grammar: &Command) -> Vec<(String, bool)> {
     fn gather(command: &Command, flags: &mut Vec<(String, bool)>) {
         let long = |arg: &Arg| Some((arg.get_long()?.to_owned(), arg.get_action().takes_values()));
         // A switch of the configuration takes its value behind an equals sign, if any.
@@ -165,7 +169,7 @@ fn flags() -> Vec<(String, bool)> {
         command.get_subcommands().for_each(|inner| gather(inner, flags));
     }
     let mut flags = vec![("help".to_owned(), false), ("version".to_owned(), false)];
-    gather(&grammar(), &mut flags);
+    gather(grammar, &mut flags);
     flags
 }
 

@@ -77,7 +77,7 @@ fn keys(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
     }
     let body = rules(learned, risky, &format!("{indent}  "));
     if body.lines().any(|line| !line.trim_start().starts_with('#')) {
-        let _ = writeln!(out, "{indent}rules: |\n{body}");
+        let _ = write!(out, "{indent}rules: |\n{body}");
     } else {
         out.push_str(&body);
     }
