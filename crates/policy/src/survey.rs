@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::call::Call;
 use crate::decide::{Ground, Reason, Verdict, decide};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Power};
 use crate::guard::{Duty, Level, duty};
 use crate::limit::Limits;
 use crate::method::Method;
@@ -30,6 +30,8 @@ pub struct Survey {
 pub struct Open {
     /// The endpoint.
     pub endpoint: &'static Endpoint,
+    /// What it lets a client do: what the endpoint says, or more where a parameter may be asked for that reveals contents.
+    pub power: Power,
     /// The rule that opens it.
     pub rule: Arc<Rule>,
     /// A path that the rule matches.
@@ -108,6 +110,7 @@ pub fn survey(profile: &Profile) -> Survey {
             Some(open) => survey.open.push(open),
             None => survey.closed.extend(closed),
         }
+        survey.open.extend(revealed(endpoint, &rules, &whole));
     }
     survey.idle.extend(rules.iter().filter(|rule| rule.is_idle()).map(|rule| Arc::clone(rule.rule)));
     for (index, rule) in rules.iter().enumerate() {
@@ -120,6 +123,20 @@ pub fn survey(profile: &Profile) -> Survey {
     survey
 }
 
+/// The contents that an endpoint hands over where a parameter asks for them, if a rule names an object whose contents these are.
+fn revealed(endpoint: &'static Endpoint, rules: &[Known<'_>], profile: &Profile) -> Option<Open> {
+    let parameter = endpoint.reveals?;
+    let reached = rules.iter().flat_map(|rule| &rule.reaches).filter(|(own, _)| std::ptr::eq(*own, endpoint));
+    reached.map(|(_, path)| path).find_map(|path| {
+        let call =
+            Call::read(endpoint.method.as_str(), &format!("{}?{parameter}=1", read(endpoint, path)?.target())).ok()?;
+        let Verdict::Allow(permit) = decide(call, profile) else { return None };
+        let Ground::Rule(rule) = permit.ground() else { return None };
+        let (rule, example) = (Arc::clone(rule), path.clone());
+        Some(Open { endpoint, power: Power::ReadConfigs, rule, example, partly: true, care: Care::Nothing })
+    })
+}
+
 /// What becomes of a call of an endpoint; `None` where no rule is about it.
 fn look(endpoint: &'static Endpoint, path: String, partly: bool, profile: &Profile) -> Option<Result<Open, Closed>> {
     let call = read(endpoint, &path)?;
@@ -127,7 +144,10 @@ fn look(endpoint: &'static Endpoint, path: String, partly: bool, profile: &Profi
     let matching = profile.rules.matching(&call).next().cloned();
     match decide(call, profile) {
         Verdict::Allow(permit) => match permit.ground() {
-            Ground::Rule(rule) => Some(Ok(Open { endpoint, rule: Arc::clone(rule), example: path, partly, care })),
+            Ground::Rule(rule) => {
+                let (power, rule) = (endpoint.power, Arc::clone(rule));
+                Some(Ok(Open { endpoint, power, rule, example: path, partly, care }))
+            }
             Ground::Unenforced { .. } => None,
         },
         Verdict::Deny(denial) => {
@@ -247,6 +267,9 @@ mod tests {
         assert!(closed.contains(&("/containers/{container}/export", "wildcard")), "{closed:?}");
         assert!(!closed.contains(&("/containers/{container}/archive", "wildcard")), "{closed:?}");
         assert!(found.idle.is_empty() && found.covered.is_empty(), "{found:?}");
+        // Podman hands the contents of a secret over to whoever may name it.
+        let reads = |rules: &str| of(rules).open.iter().any(|open| open.power == Power::ReadConfigs);
+        assert!(reads("GET %API_PREFIX_SECRETS%/db") && !reads("GET %API_PREFIX_SECRETS%(/.*)?"));
     }
 
     #[test]

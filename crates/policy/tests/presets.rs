@@ -109,7 +109,7 @@ fn headers_say_what_the_rules_come_to() {
         let path = entry.expect("a file").path();
         let name = path.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
         let text = std::fs::read_to_string(&path).expect("a text");
-        let powers: BTreeSet<Power> = survey(&profile(&text)).open.iter().map(|open| open.endpoint.power).collect();
+        let powers: BTreeSet<Power> = survey(&profile(&text)).open.iter().map(|open| open.power).collect();
         let powers: Vec<_> = powers.iter().filter(|power| **power != Power::Ping).map(|power| power.says()).collect();
         let want = wrapped("# Can:     ", &powers.join("; "));
         let start = text.find("# Can:").expect("a line for it");

@@ -83,6 +83,7 @@ powers! {
     LookAtNetworks, Look, "list and inspect networks";
     LookAtPlugins, Look, "list and inspect plugins";
     LookAtSecrets, Look, "list secrets and configs without their contents";
+    LookAtNodes, Look, "list and inspect the cluster's nodes";
     LookAtPods, Look, "list and inspect pods, manifests, artifacts and quadlets";
 
     InspectContainers, Secrets, "read environment variables, mounts and settings of containers";
@@ -94,7 +95,7 @@ powers! {
     Push, Secrets, "push images to registries";
     LookAtServices, Secrets, "list and inspect services and tasks with their environment variables";
     ReadConfigs, Secrets, "read the contents of secrets and configs";
-    LookAtSwarm, Secrets, "read the cluster's nodes and join tokens";
+    LookAtSwarm, Secrets, "read the cluster's settings with its join tokens";
     Debug, Secrets, "read the engine's own memory and processor profiles";
 
     Resize, Change, "set the size of terminals";

@@ -108,10 +108,9 @@ pub(in crate::command) fn problems(profile: &Profile, survey: &Survey) -> Vec<Pr
         }
     }
     if profile.guard.level == Level::Privileged {
-        let unread =
-            survey.open.iter().find(|open| open.care == Care::Unread && open.endpoint.power.way_to_host().is_some());
+        let unread = survey.open.iter().find(|open| open.care == Care::Unread && open.power.way_to_host().is_some());
         if let Some(open) = unread {
-            let power = open.endpoint.power;
+            let power = open.power;
             let what = format!(
                 "nobody judges bodies (guard: privileged), and the client can {}: {}",
                 power.says(),

@@ -111,7 +111,7 @@ fn who(selector: &Selector) -> String {
 fn by_power(survey: &Survey) -> BTreeMap<(Risk, Power), Vec<&Open>> {
     let mut powers: BTreeMap<_, Vec<&Open>> = BTreeMap::new();
     for open in &survey.open {
-        let power = open.endpoint.power;
+        let power = open.power;
         powers.entry((power.risk(), power)).or_default().push(open);
     }
     powers

@@ -165,7 +165,7 @@ fn stricter(found: &Survey) -> Vec<Note> {
         notes.push(Note { kind: Kind::Stricter, what });
     }
     let mut judged: Vec<_> =
-        found.open.iter().filter(|open| open.care == Care::Judged).map(|open| open.endpoint.power).collect();
+        found.open.iter().filter(|open| open.care == Care::Judged).map(|open| open.power).collect();
     judged.sort();
     judged.dedup();
     let ways = judged.iter().filter_map(|power| Some((power.says(), power.way_to_host()?)));
