@@ -1,6 +1,7 @@
 """Fixtures: the engines last a session, everything else a test."""
 
 import json
+import os
 import signal
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 import docker_cli
 from engine import Dockerd, NoEngine, Podman
 from proxy import Proxy
-from tools import CI, missing, unique
+from tools import CI, IMAGE, missing, require, run, unique
+
+NODE = Path(__file__).parent / "clients/node"
 
 # Where the tests run in a shell's background, interrupts are ignored, and old clients leave it at that: they are to end by one.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -104,6 +107,33 @@ def docker_at(cli, docker_config):
 def docker(docker_at, address):
     """The Docker CLI, talking through a proxy that lets all pass."""
     return docker_at(address)
+
+
+@pytest.fixture
+def dockerode():
+    """Runs one scenario of client.js and returns what it printed."""
+    node = require("node")
+    if not (NODE / "node_modules/dockerode").is_dir():
+        missing("dockerode is not installed")
+
+    def call(address, scenario, container="none"):
+        program = run(node, NODE / "client.js", address, scenario, container, IMAGE, ok=True)
+        return json.loads(program.stdout)
+
+    return call
+
+
+@pytest.fixture
+def compose(tmp_path, name):
+    """Runs docker-compose on the project that a test has written to its folder, at an address."""
+    program = require("docker-compose")
+
+    def call(address, *args, ok=True, **options):
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DOCKER_HOST": address}
+        command = [program, "--no-ansi", "--project-name", name, *args]
+        return run(*command, ok=ok, env=env, cwd=tmp_path, **options)
+
+    return call
 
 
 @pytest.fixture

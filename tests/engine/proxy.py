@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -56,9 +57,14 @@ def binary():
 
 
 class Proxy:
-    """A running proxy. `addresses` holds what it listens on, by scheme."""
+    """A running proxy. `addresses` holds what it listens on, by scheme.
 
-    def __init__(self, backend, rules=ALL, frontends=BOTH, log_format="json", flags=(), env=None):
+    Without `rules` it has those that `flags` or `env` give it; `command` may be `learn`, which serves too.
+    """
+
+    def __init__(
+        self, backend, rules=ALL, frontends=BOTH, log_format="json", flags=(), env=None, command="serve"
+    ):
         # Short, because a socket path is limited to 108 bytes.
         self.home = Path(tempfile.mkdtemp(prefix="cg-", dir="/tmp"))
         self.output = self.home / "log"
@@ -67,12 +73,12 @@ class Proxy:
             "CETUSGUARD_FRONTEND_ADDR": " ".join(frontends).format(home=self.home),
             "CETUSGUARD_LOG_FORMAT": log_format,
             "CETUSGUARD_LOG_LEVEL": "7",
-            "CETUSGUARD_RULES": rules,
+            **({} if rules is None else {"CETUSGUARD_RULES": rules}),
             **(env or {}),
         }
         with self.output.open("wb") as log:
             self.process = subprocess.Popen(
-                [binary(), "serve", *flags], env=settings, stdout=log, stderr=log
+                [binary(), command, *flags], env=settings, stdout=log, stderr=log
             )
         try:
             wait_for(lambda: len(self.listening()) == len(frontends), "the proxy to listen")
@@ -97,6 +103,11 @@ class Proxy:
         records = [json.loads(line) for line in lines if line.startswith("{")]
         return [r for r in records if all(r.get(key) == v for key, v in expected.items())]
 
+    def refused(self):
+        """Stop it, so that its log has everything, and list the reason, method and path of each refusal."""
+        self.stop()
+        return [(r["reason"], r["method"], r["path"]) for r in self.records(msg="request refused")]
+
     def peak_memory(self):
         """The highest resident size so far, in KiB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -113,14 +124,18 @@ class Proxy:
         self.process.wait(timeout=5)
         shutil.rmtree(self.home)
 
-    def close(self):
-        """Stop with SIGTERM, as an orchestrator does, and check that it went in peace."""
-        self.terminate()
+    def stop(self, how=signal.SIGTERM):
+        """Stop it, with SIGTERM as an orchestrator does unless told otherwise, and return its status."""
+        self.process.send_signal(how)
         try:
-            status = self.process.wait(timeout=15)
+            return self.process.wait(timeout=15)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
+
+    def close(self):
+        """Stop it, and check that it went in peace."""
+        status = self.stop()
         log = self.log()
         shutil.rmtree(self.home)
         assert (status, "panicked" in log) == (0, False), (

@@ -1,11 +1,9 @@
 """docker-compose 1.29, a docker-py client that adds its own habits."""
 
-import os
-
 import pytest
 
 from proxy import ALL
-from tools import IMAGE, require, run
+from tools import IMAGE
 
 PROJECT = f"""
 version: "3"
@@ -87,18 +85,9 @@ volumes:
 """
 
 
-@pytest.fixture
-def compose(tmp_path, name):
-    """Runs docker-compose on the project above, at an address."""
-    program = require("docker-compose")
+@pytest.fixture(autouse=True)
+def project(tmp_path):
     (tmp_path / "docker-compose.yml").write_text(PROJECT)
-
-    def call(address, *args, ok=True, **options):
-        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DOCKER_HOST": address}
-        command = [program, "--no-ansi", "--project-name", name, *args]
-        return run(*command, ok=ok, env=env, cwd=tmp_path, **options)
-
-    return call
 
 
 def test_a_project_from_up_to_down(compose, address, engine):

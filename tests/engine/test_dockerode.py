@@ -1,27 +1,6 @@
 """dockerode, the Node.js client that Homepage, Portainer's forks and many small tools use."""
 
-import json
-from pathlib import Path
-
 import pytest
-
-from tools import IMAGE, missing, require, run
-
-FOLDER = Path(__file__).parent / "clients/node"
-
-
-@pytest.fixture
-def dockerode():
-    """Runs one scenario of client.js and returns what it printed."""
-    node = require("node")
-    if not (FOLDER / "node_modules/dockerode").is_dir():
-        missing("dockerode is not installed")
-
-    def call(address, scenario, container="none"):
-        program = run(node, FOLDER / "client.js", address, scenario, container, IMAGE, ok=True)
-        return json.loads(program.stdout)
-
-    return call
 
 
 @pytest.mark.parametrize(

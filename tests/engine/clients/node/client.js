@@ -96,6 +96,45 @@ const scenarios = {
     return 'removed';
   },
 
+  // What Homepage asks of its widgets' containers.
+  homepage: async () => {
+    const [listed] = await docker.listContainers({ all: true });
+    const container = docker.getContainer(name);
+    const [details, stats] = [await container.inspect(), await container.stats({ stream: false })];
+    return [listed.Names[0], details.State.Status, stats.name];
+  },
+
+  // What Dozzle asks: the host, what runs, and streams of what happens, is printed and is used.
+  dozzle: async () => {
+    await docker.ping();
+    const [info, version] = [await docker.info(), await docker.version()];
+    const [listed] = await docker.listContainers({ all: true });
+    const container = docker.getContainer(name);
+    const details = await container.inspect();
+    const first = async (stream) => {
+      const [chunk] = await once(stream, 'data');
+      stream.destroy();
+      return chunk;
+    };
+    // From the first second on, so that the start of the container is among them.
+    const filters = JSON.stringify({ container: [name], event: ['start'] });
+    const event = await first(await docker.getEvents({ since: 1, filters }));
+    const line = await first(await container.logs({ follow: true, stdout: true, timestamps: true }));
+    const stats = await first(await container.stats({ stream: true }));
+    return {
+      host: info.ServerVersion === version.Version,
+      names: [listed.Names[0], details.Name, JSON.parse(stats).name],
+      event: JSON.parse(event).Action,
+      line: line.toString().split(' ')[1],
+    };
+  },
+
+  // What the monitor of Uptime Kuma asks.
+  uptimeKuma: async () => {
+    const [listed] = await docker.listContainers({ all: true });
+    return [listed.Names[0], (await docker.getContainer(name).inspect()).State.Running];
+  },
+
   remove: async () => docker.getContainer(name).remove({ force: true }),
 };
 
