@@ -11,6 +11,7 @@ import yaml
 
 from curl import curl
 from image import tar
+from test_podman import Remote
 from tools import IMAGE, run
 
 # A name that YAML does not take as it is.
@@ -21,11 +22,11 @@ FOLDER = "it's #1 & a {folder}"
 def learn(engine, proxy, tmp_path):
     """What is learned from a session, a function of the address to talk to."""
 
-    def call(session, *flags):
+    def call(session, *flags, at=engine):
         file = tmp_path / "learned.yml"
-        teacher = proxy(rules=None, command="learn", flags=("--out", str(file), *flags))
+        teacher = proxy(at.address, rules=None, command="learn", flags=("--out", str(file), *flags))
         session(teacher.addresses["tcp"])
-        engine.sweep()
+        at.sweep()
         assert teacher.stop(signal.SIGINT) == 0
         assert "learning, so that NOTHING is refused" in teacher.log()
         assert teacher.records(msg="request refused") == []
@@ -38,26 +39,26 @@ def learn(engine, proxy, tmp_path):
 def serve(engine, proxy):
     """Runs a session through a proxy with a configuration; what went wrong, and what was refused."""
 
-    def call(session, config):
-        one = proxy(rules=None, flags=("--config", str(config)))
+    def call(session, config, at=engine):
+        one = proxy(at.address, rules=None, flags=("--config", str(config)))
         failure = None
         try:
             session(one.addresses["tcp"])
         except Exception as what:
             failure = what
-        engine.sweep()
+        at.sweep()
         return failure, one.refused()
 
     return call
 
 
 @pytest.fixture
-def round_trip(learn, serve, tmp_path):
+def round_trip(learn, serve, engine, tmp_path):
     """Learns from a session and serves it. Then it leaves out one thing at a time, of at most so many."""
 
-    def call(session, most=100):
-        file = learn(session, "--risky")
-        assert serve(session, file) == (None, [])
+    def call(session, most=100, at=engine):
+        file = learn(session, "--risky", at=at)
+        assert serve(session, file, at) == (None, [])
 
         learned = yaml.safe_load(file.read_text())
         parts = [("guard-allow", exception) for exception in learned.get("guard-allow", [])]
@@ -73,7 +74,7 @@ def round_trip(learn, serve, tmp_path):
             if exceptions := [value for key, value in rest if key == "guard-allow"]:
                 less["guard-allow"] = exceptions
             (tmp_path / "less.yml").write_text(json.dumps(less))
-            _, refused = serve(session, tmp_path / "less.yml")
+            _, refused = serve(session, tmp_path / "less.yml", at)
             reasons = {reason for reason, _, _ in refused}
             assert ("guard" if kind == "guard-allow" else "no_rule") in reasons, f"not needed: {part}"
         return parts
@@ -154,6 +155,19 @@ def test_compose(round_trip, compose, engine, tmp_path):
 
     kind, exception = round_trip(session, most=6)[0]
     assert (kind, exception) == ("guard-allow", f"bind={tmp_path / FOLDER}:ro")
+
+
+def test_podman(round_trip, podman_engine, name, tmp_path):
+    """On Podman's own API, whose paths are other ones."""
+
+    def session(address):
+        podman = Remote(address)
+        podman("create", "--name", name, "--volume", f"{tmp_path}:/in:ro", IMAGE, "echo", "said")
+        assert name in podman.out("ps", "--all", "--format", "{{.Names}}")
+        podman("cp", f"{name}:/bin/true", tmp_path / "copy")
+        podman("rm", "--force", "--time", "0", name)
+
+    assert round_trip(session, most=5, at=podman_engine)[0] == ("guard-allow", f"bind={tmp_path}:ro")
 
 
 def test_curl(round_trip, engine, tmp_path):

@@ -127,6 +127,9 @@ def test_compose(preset, compose, engine, tmp_path):
         compose(address, *command.split())
     once = compose(address, "run", "--rm", "-T", "web", "sh", "-c", "echo once; exit 6", ok=None)
     assert (once.stdout, once.returncode) == ("once\n", 6)
+    (tmp_path / "docker-compose.yml").write_text(PROJECT.replace("exec sleep 600", "exit 3"))
+    attached = compose(address, "up", "--abort-on-container-exit", "--exit-code-from", "web", ok=None)
+    assert "serving" in attached.stdout and attached.returncode == 3
     compose(address, "down")
     assert engine.client.containers.list(all=True) == []
     assert engine.client.networks.list(filters={"type": "custom"}) == []
