@@ -23,8 +23,10 @@ fn each_code_has_its_cause() {
     for (config, want) in [
         ("rules: GET %API_PREFIX_EVENTS%", &[][..]),
         ("rules: GET /containers/jsn", &["idle-rule"]),
-        ("rules: |\n  GET /events\n  GET %API_PREFIX%/e.*", &["covered-rule"]),
-        ("no-builtin-rules: true\nrules: GET /events", &["no-ping"]),
+        ("rules: |\n  GET %API_PREFIX_EVENTS%\n  GET %API_PREFIX%/e.*", &["covered-rule"]),
+        ("rules: GET /containers/json", &["bare-path"]),
+        ("rules: GET .*", &["catch-all"]),
+        ("no-builtin-rules: true\nrules: GET %API_PREFIX_EVENTS%", &["no-ping"]),
         ("no-builtin-rules: true", &[]),
         ("rules: POST %API_PREFIX_CONTAINERS%/create", &["half-allowed"]),
         ("rules: POST %API_PREFIX_CONTAINERS%/.+/exec", &["half-allowed"]),
@@ -46,6 +48,20 @@ fn each_code_has_its_cause() {
         assert_eq!(code, Some(if is_wrong { 2 } else { 0 }), "{config}");
         let strict = if is_wrong { 2 } else { i32::from(!found.is_empty()) };
         assert_eq!(codes(config, true).1, Some(strict), "{config}");
+    }
+    for (rule, want) in [
+        ("GET %API_PREFIX_CONTAINERS%/jsn", "did you mean GET %API_PREFIX_CONTAINERS%/json?"),
+        (
+            "GET %API_PREFIX_CONTAINERS%/json\\?all=1",
+            "rules never see the query: write GET %API_PREFIX_CONTAINERS%/json",
+        ),
+        ("GET %API_PREFIX_CONTAINERS/json", "a variable stands between two %"),
+        ("GET %API_PREFIX_CONTAINERS%/create", "its endpoint takes POST, not GET"),
+        ("GET %API_PREFIX_CONTAINERS%/**", "write GET %API_PREFIX_CONTAINERS%(/.*)?"),
+    ] {
+        let (_, out, _) = ProxyBuilder::bare(PROGRAM).word("check").arg("--rules", rule).run();
+        let out = out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(out.contains(want), "{rule}: {out}");
     }
     let stranger = ProxyBuilder::bare(PROGRAM).word("check").env("CETUSGUARD_NOTHING_LIKE_IT", "1").run();
     assert!(stranger.1.contains("warning[unknown-option]"), "{}", stranger.1);

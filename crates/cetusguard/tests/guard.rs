@@ -281,7 +281,9 @@ fn exceptions_that_are_none_are_mistakes() {
         options.iter().fold(ProxyBuilder::bare(PROGRAM), |proxy, (name, value)| proxy.arg(name, value)).run()
     };
     for (name, value, told) in [
-        ("--guard-allow", "gpu", "expected one of: annotation, bind"),
+        ("--guard-allow", "gpu", "did you mean gpus?"),
+        ("--guard-allow", "everything", "expected one of: annotation, bind"),
+        ("--guard-allow", "capability=SYSADMIN", "expected a capability, as in NET_ADMIN"),
         ("--guard-allow", "bind=srv", "expected bind=/PATH[/**][:ro]"),
         ("--guard-allow", "host-namespace=all", "expected host-namespace=network|pid|ipc|uts|user|cgroup"),
         ("--guard", "strict", "expected privileged, baseline or restricted"),

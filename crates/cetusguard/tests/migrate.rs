@@ -124,8 +124,8 @@ fn a_compose_file_of_tecnativa() {
     }
     for want in [
         "  dockerproxy:\n",
-        "- /run/podman/podman.sock:/run/podman/podman.sock:ro",
-        "    networks:\n      - socket\n    ports:\n      - \"127.0.0.1:2375:2375\"\n",
+        "- \"/run/podman/podman.sock:/run/podman/podman.sock:ro\"",
+        "    networks:\n      socket: {}\n    ports:\n      - \"127.0.0.1:2375:2375\"\n",
     ] {
         assert!(compose.contains(want), "{want} in {compose}");
     }
@@ -168,7 +168,8 @@ fn expressions_of_wollomatic() {
         ("compose-service=other", "GET /info", true),
         ("compose-service=other", "HEAD /_ping", true),
         ("compose-service=other", "GET /v1.43/events", false),
-        ("compose-service=web", "HEAD /_ping", false),
+        ("compose-service=web", "HEAD /_ping", true),
+        ("compose-service=web", "GET /info", false),
     ] {
         assert_eq!(allows(&config, call, Some(client)), want, "{client} {call}\n{config}");
     }
@@ -246,7 +247,7 @@ fn rules_of_sockguard() {
         ),
         &[
             "+GET /containers/json",
-            "+GET /containers/web/archive",
+            "-GET /containers/web/archive",
             "-GET /containers/web/export",
             "-GET /secrets",
             "+GET /info",
@@ -267,11 +268,39 @@ fn rules_of_sockguard() {
     );
 }
 
+/// What is not about the proxy itself stays in the service, in any form; what cannot stay is told.
+#[test]
+fn the_rest_of_the_service_stays() {
+    let [_, compose, notes] = migrate(
+        "tecnativa",
+        "services:\n  one:\n    image: tecnativa/docker-socket-proxy\n    container_name: socket\n    restart: always\n    env_file: .env\n    \
+         networks:\n      back:\n        aliases: [docker]\n    ports:\n      - target: 2375\n        published: \"2375\"\n    volumes:\n      \
+         - /run/user/1000/docker.sock:/var/run/docker.sock:ro\n      - data:/data\n    environment:\n      - CONTAINERS=${C}\n  \
+         two:\n    image: tecnativa/docker-socket-proxy\n",
+    );
+    for want in [
+        "    container_name: socket\n    restart: always\n    networks:\n      back:\n        aliases:\n          - docker\n",
+        "    ports:\n      -\n        target: 2375\n        published: 2375\n",
+        "- \"/run/user/1000/docker.sock:/var/run/docker.sock:ro\"",
+    ] {
+        assert!(compose.contains(want), "{want} in {compose}");
+    }
+    for want in [
+        "env_file is not read",
+        "the volume data is left out",
+        "CONTAINERS depends on C",
+        "only one was read; --service reads two",
+    ] {
+        assert!(notes.contains(want), "{want} in {notes}");
+    }
+}
+
 #[test]
 fn what_cannot_be_read_is_told() {
     for (settings, want) in [
         ("services:\n  web:\n    image: nginx\n", "name its service with --service, one of: web"),
         ("services: [a\n", "this is not YAML"),
+        ("x: &x {a: b}\nservices: {}\n", "docker compose config | cetusguard migrate"),
         ("just words", "this holds no settings"),
     ] {
         let folder = TempDir::new();

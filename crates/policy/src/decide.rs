@@ -197,7 +197,12 @@ pub fn decide(call: Call, profile: &Profile) -> Verdict {
         Mode::Enforce => Verdict::Deny(denial),
         Mode::Audit => {
             let ground = Ground::Unenforced { code: denial.reason.code(), text: denial.to_string() };
-            Verdict::Allow(Permit { call: denial.call, ground, reader: None })
+            // What the guard would say to it matters as well: a rule alone may not be enough.
+            let reader = match guard::duty(&denial.call, profile.guard.level) {
+                Duty::Judge(reader) => Some((reader, Arc::clone(&profile.guard))),
+                Duty::Pass | Duty::Closed(_) | Duty::Unread => None,
+            };
+            Verdict::Allow(Permit { call: denial.call, ground, reader })
         }
     }
 }

@@ -21,6 +21,10 @@ pub struct Survey {
     pub closed: Vec<Closed>,
     /// Rules that match no endpoint of a known engine.
     pub idle: Vec<Arc<Rule>>,
+    /// Rules that match paths without a version alone, which few clients send.
+    pub bare: Vec<Arc<Rule>>,
+    /// Rules that match every path of more endpoints than any section of the API has.
+    pub catch_all: Vec<Arc<Rule>>,
     /// Rules that change nothing, each with the one that covers it.
     pub covered: Vec<(Arc<Rule>, Arc<Rule>)>,
 }
@@ -78,6 +82,9 @@ pub struct Closed {
     pub rule_to_add: Option<String>,
 }
 
+/// More endpoints than any section of the API has.
+const MANY: usize = 50;
+
 /// A name and an identifier: rules for any object match one of them.
 const ANY: [&str; 2] = ["some-name", "0123456789ab"];
 
@@ -112,6 +119,8 @@ pub fn survey(profile: &Profile) -> Survey {
         }
         survey.open.extend(revealed(endpoint, &rules, &whole));
     }
+    survey.bare.extend(rules.iter().filter(|rule| rule.is_bare()).map(|rule| Arc::clone(rule.rule)));
+    survey.catch_all.extend(rules.iter().filter(|rule| rule.reaches.len() > MANY).map(|rule| Arc::clone(rule.rule)));
     survey.idle.extend(rules.iter().filter(|rule| rule.is_idle()).map(|rule| Arc::clone(rule.rule)));
     for (index, rule) in rules.iter().enumerate() {
         let covering = rules.iter().enumerate().find(|(other, rival)| {
@@ -206,6 +215,17 @@ impl<'r> Known<'r> {
         self.reaches.is_empty() && !self.is_unsure
     }
 
+    /// Whether none of its paths is matched behind a version too. Podman's own paths always have one.
+    fn is_bare(&self) -> bool {
+        let is_versioned = |(endpoint, path): &(&Endpoint, String)| {
+            let (prefix, call) = ("/v1.43", Call::from_path(endpoint.method, path));
+            call.map_or(true, |call| {
+                call.version().is_some() || self.rule.covers(&format!("{prefix}{path}"), prefix.len())
+            })
+        };
+        !self.reaches.is_empty() && !self.reaches.iter().any(is_versioned)
+    }
+
     fn comes_from(&self, origin: &str) -> bool {
         self.rule.position.origin.starts_with(origin)
     }
@@ -270,6 +290,15 @@ mod tests {
         // Podman hands the contents of a secret over to whoever may name it.
         let reads = |rules: &str| of(rules).open.iter().any(|open| open.power == Power::ReadConfigs);
         assert!(reads("GET %API_PREFIX_SECRETS%/db") && !reads("GET %API_PREFIX_SECRETS%(/.*)?"));
+    }
+
+    #[test]
+    fn rules_that_are_not_what_they_seem() {
+        let found = of(
+            "GET /containers/json\nGET /v1.43/info\nGET %API_PREFIX%/events\nGET .*\nGET %API_PREFIX_CONTAINERS%(/.*)?",
+        );
+        assert_eq!(lines(found.bare.iter()), [1]);
+        assert_eq!(lines(found.catch_all.iter()), [4]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     let config = asked.sources.load().1?.config;
     let mut page = Page::new(&asked.sources.env);
     if let Some(path) = asked.value("log") {
-        let groups = refused::groups(&read_input(path)?, &config.profiles);
+        let groups = refused::groups(path, &read_input(path)?, &config.profiles)?;
         let text = if asked.wants_json() {
             super::json(&groups)
         } else {
@@ -29,7 +29,7 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     let (method, path) = (asked.value("METHOD").unwrap_or_default(), asked.value("PATH").unwrap_or_default());
     let call = Call::read(method, path).map_err(|malformed| {
         let what = format!("{method} {path} would be refused before anything else: {malformed}");
-        Mistakes(vec![Mistake::new(what, "write it as a client sends it")])
+        Mistakes(vec![Mistake::new(what, nearest(method, path))])
     })?;
     let profile = client::profile(asked, &config)?;
     let body = asked.value("body").map(read_input).transpose()?;
@@ -42,4 +42,17 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
         page.into_text()
     };
     Ok(Answer { text, code })
+}
+
+/// What was probably meant: methods are upper-case, and a request has no address in it.
+fn nearest(method: &str, path: &str) -> String {
+    let upper = method.to_ascii_uppercase();
+    let path = match path.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
+        None => path,
+    };
+    match Call::read(&upper, path) {
+        Ok(_) => format!("did you mean {upper} {path}?"),
+        Err(_) => "write it as a client sends it, as in GET /v1.43/containers/json".to_owned(),
+    }
 }

@@ -6,6 +6,8 @@ mod watch;
 mod write;
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use cetusguard_policy::{Call, Method, Verdict, decide};
@@ -14,7 +16,7 @@ use super::log_lines::requests;
 use super::serve::{self, Learning};
 use super::{Answer, Asked, Failure};
 use crate::config::meant::Config;
-use crate::config::read_input;
+use crate::config::{Mistakes, read_input};
 use crate::lessons::Lessons;
 use policy::{Book, Subject};
 use watch::Watch;
@@ -36,40 +38,61 @@ pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {
     let lessons = Arc::new(Lessons::default());
     let tell = || {
         let (seen, lost) = lessons.all();
-        let text = write::text(&Book::new(&subjects, seen, lost), &format, risky);
+        let book = Book::new(&subjects, seen, lost);
+        let text = write::text(&book, &format, risky);
         match &out {
-            Some(path) => std::fs::write(path, text).map_err(|error| format!("cannot write {path}: {error}")),
+            // What an earlier run has learned is worth more than nothing.
+            Some(path) if book.requests == 0 && Path::new(path).exists() => {
+                Err(format!("nothing was asked for, so {path} stays as it is"))
+            }
+            Some(path) => std::fs::write(path, &text).map_err(|error| {
+                print(&text);
+                format!("cannot write {path}, so the policy is printed: {error}")
+            }),
             None => {
-                let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
+                print(&text);
                 Ok(())
             }
         }
     };
     if let Some(path) = asked.value("from") {
         let config = asked.sources.load().1?.config;
-        read_log(&read_input(path)?, &config, &lessons);
+        read_log(path, &read_input(path)?, &config, &lessons)?;
         tell()?;
         return Ok(String::new().into());
     }
     let (read, loaded) = asked.sources.load();
+    let loaded = loaded?;
+    if let Some(path) = &out {
+        // An hour of watching should not be lost at its end.
+        let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        let file = opened.map_err(|error| format!("cannot write {path}: {error}"))?;
+        // What was made only to see whether it can be made is not left behind.
+        if file.metadata().is_ok_and(|meta| meta.len() == 0) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
     let watch = Watch::start(&lessons, &subjects, out.as_deref())?;
-    // A file that cannot be written now may be writable at the end.
     let report = || {
         if let Err(why) = tell() {
             watch.say(&why);
         }
     };
     let served =
-        serve::run(loaded?, &read, asked.sources, Some(Learning { lessons: Arc::clone(&lessons), tell: &report }));
+        serve::run(loaded, &read, asked.sources, Some(Learning { lessons: Arc::clone(&lessons), tell: &report }));
     drop(watch);
     served?;
     tell()?;
     Ok(String::new().into())
 }
 
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
 /// Learns from the requests of a log, as far as their profiles are there.
-fn read_log(text: &str, config: &Config, lessons: &Lessons) {
-    for line in requests(text).filter(|line| line.get("msg") != "stream started") {
+fn read_log(path: &str, text: &str, config: &Config, lessons: &Lessons) -> Result<(), Mistakes> {
+    for line in requests(path, text)?.into_iter().filter(|line| line.get("msg") != "stream started") {
         let Some(profile) = config.profiles.all().find(|profile| profile.name == line.get("profile")) else { continue };
         let call = Method::parse(line.get("method")).map(|method| Call::from_path(method, line.get("path")));
         let Some(Ok(call)) = call else { continue };
@@ -79,4 +102,5 @@ fn read_log(text: &str, config: &Config, lessons: &Lessons) {
         let hopeless = (line.get("reason") == "guard" && exceptions.is_empty()).then(|| line.get("detail").to_owned());
         lessons.add(&profile.name, permit.lesson(), &exceptions, hopeless, || line.get("time").to_owned());
     }
+    Ok(())
 }

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use crate::config::{Mistake, Mistakes};
+
 /// The fields of a line.
 #[derive(Debug, Default)]
 pub(super) struct LogLine(HashMap<String, String>);
@@ -14,9 +16,18 @@ impl LogLine {
     }
 }
 
-/// Every line about a request in a text.
-pub(super) fn requests(text: &str) -> impl Iterator<Item = LogLine> {
-    text.lines().filter_map(read).filter(|line| !line.get("method").is_empty() && !line.get("path").is_empty())
+/// Every line about a request in a log.
+///
+/// # Errors
+/// No line of it is one of ours.
+pub(super) fn requests(path: &str, text: &str) -> Result<Vec<LogLine>, Mistakes> {
+    let mut lines: Vec<_> = text.lines().filter_map(read).filter(|line| !line.get("msg").is_empty()).collect();
+    if lines.is_empty() && !text.trim().is_empty() {
+        let what = format!("{path} has no line that Cetusguard logs");
+        return Err(Mistakes(vec![Mistake::new(what, "give it the output of serve, as docker logs has it")]));
+    }
+    lines.retain(|line| !line.get("method").is_empty() && !line.get("path").is_empty());
+    Ok(lines)
 }
 
 fn read(line: &str) -> Option<LogLine> {
@@ -83,10 +94,11 @@ mod tests {
             {\"time\":\"t\",\"level\":\"debug\",\"msg\":\"request allowed\",\"method\":\"HEAD\",\"path\":\"/_ping\",\"status\":200}\n\
             time=t level=info msg=starting\n\
             time=t method=GET path=\"/unfinished\n";
-        let lines: Vec<_> = requests(text).collect();
+        let lines = requests("log", text).expect("ours");
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0].get("path"), "/a b\"=\u{7f}\\");
         assert_eq!((lines[0].get("msg"), lines[0].get("status"), lines[0].get("none")), ("request refused", "403", ""));
+        assert!(requests("log", "GET / 200\n").is_err() && requests("log", "\n").is_ok_and(|lines| lines.is_empty()));
         assert_eq!((lines[1].get("path"), lines[1].get("status")), ("/_ping", "200"));
     }
 }

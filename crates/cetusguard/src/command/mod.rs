@@ -122,7 +122,8 @@ pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>
             ExitCode::from(code)
         }
         Err(Failure::Mistakes(mistakes)) => {
-            eprintln!("{mistakes}");
+            let end = if name == "serve" { "; nothing was started" } else { "" };
+            eprintln!("{mistakes}{end}");
             ExitCode::from(2)
         }
         Err(Failure::Why(why)) => {

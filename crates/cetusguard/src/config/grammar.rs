@@ -27,7 +27,6 @@ pub fn grammar() -> Command {
     Command::new("cetusguard")
         .about("A filtering proxy in front of a container engine's API socket.")
         .version(env!("CARGO_PKG_VERSION"))
-        .disable_help_subcommand(true)
         // Terminals wrap by themselves; and the help is the same whatever other crates switch on in clap.
         .term_width(0)
         .args(options)

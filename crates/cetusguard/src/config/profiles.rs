@@ -107,7 +107,8 @@ impl Reader<'_> {
         if !own.unwrap_or(bare) {
             texts.push((rule::BUILT_IN_ORIGIN.to_owned(), (1, 0), rule::BUILT_IN.to_owned()));
         }
-        for (name, source) in all("presets") {
+        let named = |(text, source)| words(text).map(move |name| (name, source));
+        for (name, source) in all("presets").iter().map(|(text, source)| (text.as_str(), source)).flat_map(named) {
             match Preset::find(name) {
                 Some(preset) => {
                     texts.push((format!("{}{name}", rule::PRESET_ORIGIN), (1, 0), preset.text.to_owned()));
@@ -146,4 +147,9 @@ impl Reader<'_> {
         }
         RuleSet::new(rules)
     }
+}
+
+/// The names in a value: a file may have several on a line, as the environment has.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', ' ']).filter(|word| !word.is_empty())
 }

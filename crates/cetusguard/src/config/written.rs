@@ -184,9 +184,13 @@ pub(crate) fn check_env(env: &HashMap<String, OsString>, mistakes: &mut Vec<Mist
         if rest.starts_with("SERVICE_") || rest == "PORT" || rest.starts_with("PORT_") {
             continue;
         }
-        match nearest(name, known.iter().map(String::as_str)) {
-            Some(near) => mistakes
-                .push(Mistake::new(format!("unknown environment variable {name}"), format!("did you mean {near}?"))),
+        // All of them have the beginning in common: it says nothing about what was meant.
+        let ours = known.iter().filter_map(|known| known.strip_prefix("CETUSGUARD_"));
+        match nearest(rest, ours) {
+            Some(near) => mistakes.push(Mistake::new(
+                format!("unknown environment variable {name}"),
+                format!("did you mean CETUSGUARD_{near}?"),
+            )),
             None => {
                 warnings.push(format!("the environment variable {name} is not one of Cetusguard's and has no effect"))
             }

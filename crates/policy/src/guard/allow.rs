@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::pattern::Pattern;
+use crate::rule::distance;
 
 /// What can be allowed. `name` and `value` are how it is written, `help` what it opens.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,6 +90,10 @@ impl Exception {
     pub fn read(text: &str) -> Result<Self, String> {
         let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
         let Some(kind) = KINDS.iter().find(|kind| kind.name == name) else {
+            let near = KINDS.iter().map(|kind| (distance(name, kind.name), kind)).min_by_key(|(distance, _)| *distance);
+            if let Some((1..=3, near)) = near {
+                return Err(format!("did you mean {near}?"));
+            }
             let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
             return Err(format!("expected one of: {}", names.join(", ")));
         };
@@ -103,7 +108,13 @@ impl Exception {
                 return Err(expected());
             }
             ("NAME=PATTERN", Some(value)) if !value.contains('=') => return Err(expected()),
-            (_, Some(value)) if kind.name == "capability" => What::Pattern(Pattern::new(capability(value))),
+            (_, Some(value)) if kind.name == "capability" => {
+                let pattern = Pattern::new(capability(value));
+                if !CAPABILITIES.iter().any(|known| pattern.fits(known)) {
+                    return Err("expected a capability, as in NET_ADMIN, or ALL: capabilities(7) lists them".to_owned());
+                }
+                What::Pattern(pattern)
+            }
             (_, Some(value)) => What::Pattern(Pattern::new(value)),
         };
         Ok(Self { kind: kind.name, what, text: text.to_owned() })
@@ -180,6 +191,52 @@ impl fmt::Display for Exception {
         f.write_str(&self.text)
     }
 }
+
+/// Every capability of Linux, and the word for all of them.
+const CAPABILITIES: &[&str] = &[
+    "ALL",
+    "AUDIT_CONTROL",
+    "AUDIT_READ",
+    "AUDIT_WRITE",
+    "BLOCK_SUSPEND",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "KILL",
+    "LEASE",
+    "LINUX_IMMUTABLE",
+    "MAC_ADMIN",
+    "MAC_OVERRIDE",
+    "MKNOD",
+    "NET_ADMIN",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_RAW",
+    "PERFMON",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYSLOG",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_CHROOT",
+    "SYS_MODULE",
+    "SYS_NICE",
+    "SYS_PACCT",
+    "SYS_PTRACE",
+    "SYS_RAWIO",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "WAKE_ALARM",
+];
 
 /// Capabilities with which a container gets out, or at the host's memory, disks or network.
 const POWERFUL: &[&str] = &[
@@ -322,6 +379,8 @@ mod tests {
             "bind=/srv/**/x",
             "device=/dev/x:ro",
             "bind=//etc",
+            "capability=SYSADMIN",
+            "capability=NOT_*",
         ] {
             assert!(Exception::read(text).is_err(), "{text}");
         }

@@ -12,6 +12,8 @@ use crate::call::Call;
 pub enum Miss {
     /// The path fits, the method does not.
     Method,
+    /// The path would fit without the version that it begins with.
+    Version,
     /// The path fits up to a place.
     Path {
         /// The part of [`Rule::text`] that does not fit, in bytes; empty at the end of it, where the path goes on.
@@ -31,6 +33,7 @@ impl Rule {
         match (self.covers(call.path(), unversioned), self.methods.contain(call.method())) {
             (true, true) => return None,
             (true, false) => return Some(Miss::Method),
+            (false, true) if unversioned > 0 && self.covers(call.unversioned_path(), 0) => return Some(Miss::Version),
             (false, _) => {}
         }
         let pattern = self.pattern();
@@ -135,6 +138,7 @@ mod tests {
         for (rule, request, want) in [
             ("GET /containers/json", "POST /containers/json", Some(Miss::Method)),
             ("GET /containers/json", "GET /containers/json", None),
+            ("GET /containers/json", "GET /v1.43/containers/json", Some(Miss::Version)),
             ("GET /images/json", "GET /containers/json", Some(Miss::Elsewhere)),
             ("GET %API_PREFIX_EVENTS%", "GET /v1.43/containers/json", Some(Miss::Elsewhere)),
             ("POST /containers/x", "GET /containers/json", Some(Miss::Elsewhere)),

@@ -2,7 +2,8 @@
 
 use cetusguard_policy::endpoint::Endpoint;
 use cetusguard_policy::guard::Level;
-use cetusguard_policy::{Care, Mode, Profile, Survey};
+use cetusguard_policy::rule::Rule;
+use cetusguard_policy::{Care, Mode, Profile, Survey, distance};
 use serde::Serialize;
 
 use crate::config::Mistake;
@@ -37,6 +38,8 @@ pub const CODES: &[&str] = &[
     "unknown-option",
     "idle-rule",
     "covered-rule",
+    "bare-path",
+    "catch-all",
     "no-ping",
     "half-allowed",
     "unread-body",
@@ -83,9 +86,15 @@ pub(in crate::command) fn problems(profile: &Profile, survey: &Survey) -> Vec<Pr
         found.push(Problem { severity: Severity::Warning, code, profile: Some(profile.name.clone()), what, fix });
     };
     for rule in &survey.idle {
-        let fix =
-            "take the rule out, or look for what it means in docs/rules.md: its method or its path may be misspelt";
-        warn("idle-rule", format!("{} matches no endpoint of a known engine", rule.label()), fix.to_owned());
+        warn("idle-rule", format!("{} matches no endpoint of a known engine", rule.label()), mend(rule));
+    }
+    for rule in &survey.bare {
+        let what = format!("{} matches paths without a version alone, and most clients send /v1.NN/…", rule.label());
+        warn("bare-path", what, "begin the pattern with %API_PREFIX%, as in %API_PREFIX_CONTAINERS%/json".to_owned());
+    }
+    for rule in &survey.catch_all {
+        let what = format!("{} opens whatever the engine has, sections that nobody thought of among it", rule.label());
+        warn("catch-all", what, "write a rule for each section that the client needs, or take a preset".to_owned());
     }
     for (rule, by) in &survey.covered {
         warn(
@@ -140,4 +149,30 @@ pub(in crate::command) fn problems(profile: &Profile, survey: &Survey) -> Vec<Pr
         warn("not-enforced", what, "set mode to enforce once the log has no decision=would_deny".to_owned());
     }
     found
+}
+
+/// What a rule that reaches nothing was probably meant to be.
+fn mend(rule: &Rule) -> String {
+    let (methods, pattern) = rule.text().split_once(' ').unwrap_or_default();
+    let pattern = pattern.trim();
+    if let Some((path, _)) = pattern.split_once("\\?").or_else(|| pattern.split_once("?all=")) {
+        return format!("rules never see the query: write {methods} {path}");
+    }
+    if pattern.contains("API_PREFIX") && pattern.matches('%').count() % 2 == 1 {
+        return "a variable stands between two %, as in %API_PREFIX_CONTAINERS%/json".to_owned();
+    }
+    if let Some((folder, _)) = pattern.split_once("/**") {
+        return format!("patterns are regular expressions: write {methods} {folder}(/.*)?");
+    }
+    let shapes = Endpoint::all()
+        .flat_map(|endpoint| [endpoint.pattern(), endpoint.shape.to_owned()].map(|shape| (shape, endpoint)));
+    let nearest =
+        shapes.map(|(shape, endpoint)| (distance(pattern, &shape), endpoint)).min_by_key(|(distance, _)| *distance);
+    match nearest {
+        Some((0, endpoint)) => format!("its endpoint takes {}, not {methods}", endpoint.method),
+        Some((distance, endpoint)) if distance <= 2 + pattern.len() / 12 => {
+            format!("did you mean {} {}?", endpoint.method, endpoint.pattern())
+        }
+        _ => "take it out, or look into docs/rules.md: its method or its path may be misspelt".to_owned(),
+    }
 }

@@ -18,7 +18,7 @@ pub(super) fn write(report: &Report, is_strict: bool, page: &mut Page) {
     }
     let count_of = |severity| report.problems.iter().filter(|problem| problem.severity == severity).count();
     match (count_of(Severity::Error), count_of(Severity::Warning)) {
-        (0, 0) => page.say(0, Look::Good, "Nothing is wrong."),
+        (0, 0) => page.say(0, Look::Good, "No mistakes and no warnings."),
         (0, warnings) if is_strict => {
             page.say(0, Look::Bad, &format!("{}, which --strict takes for mistakes.", count(warnings, "warning")));
         }

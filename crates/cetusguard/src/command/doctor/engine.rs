@@ -15,6 +15,9 @@ use crate::engine::fetch;
 
 const ABOUT: &str = "engine";
 
+/// Whoever asks a doctor does not wait a minute.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Clocks that differ by more disagree about certificates sooner or later.
 const CLOCK_LIMIT: Duration = Duration::from_secs(60);
 
@@ -25,6 +28,10 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     {
         return vec![finding];
     }
+    if config.frontends.iter().any(|frontend| frontend.address == config.backend) {
+        let fix = "name the engine with backend-addr; without it, CONTAINER_HOST and DOCKER_HOST are taken for the engine's address";
+        return vec![Finding::bad(ABOUT, format!("{} is the proxy's own address", config.backend), fix)];
+    }
     let backend = Backend::new(config.backend.clone(), config.backend_tls.clone(), config.limits.connect);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -32,8 +39,9 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
             return vec![Finding::bad(ABOUT, format!("cannot be asked: {error}"), "raise the limits of this process")];
         }
     };
-    let ask =
-        |target: &'static str| runtime.block_on(async { timeout(config.limits.answer, fetch(&backend, target)).await });
+    let ask = |target: &'static str| {
+        runtime.block_on(async { timeout(config.limits.answer.min(PATIENCE), fetch(&backend, target)).await })
+    };
     let version = match ask("/version") {
         Ok(Ok(Some(version))) => version,
         Ok(Ok(None)) => {
@@ -123,6 +131,9 @@ fn speaks(version: &[u8], address: &Address) -> Finding {
                 newest.0, newest.1
             );
             Finding::bad(ABOUT, what, "upgrade the engine")
+        }
+        Some(_) if oldest.is_empty() => {
+            Finding::good(ABOUT, format!("version {name} answers at {address}, API up to {newest}"))
         }
         Some(_) => Finding::good(ABOUT, format!("version {name} answers at {address}, API {oldest} to {newest}")),
     }

@@ -26,6 +26,8 @@ pub(super) struct Decision {
     pub(super) allowed: bool,
     /// The rule that allows it, or the text of the refusal.
     pub(super) because: String,
+    /// Whether the guard has still to see the body.
+    pub(super) body_missing: bool,
     /// Rules or exceptions that would allow it.
     pub(super) to_allow: Vec<String>,
 }
@@ -58,6 +60,7 @@ pub(super) enum Outcome {
     WouldAllow,
     Wildcard,
     OtherMethod,
+    OtherVersion,
     OtherPath,
     Elsewhere,
 }
@@ -69,6 +72,8 @@ pub(super) struct Guard {
     /// In words.
     pub(super) says: String,
     pub(super) findings: Vec<Found>,
+    #[serde(skip)]
+    is_blind: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,8 +88,10 @@ impl Decision {
     /// Decides about a call of a client of this profile; the body is the request's, where it is known.
     pub(super) fn of(call: &Call, profile: &Profile, body: Option<&str>) -> Self {
         let level = profile.guard.level.name();
+        let mut by_rules = false;
         let (guard, allowed, because, to_allow) = match decide(call.clone(), &profile.in_mode(Mode::Enforce)) {
             Verdict::Allow(permit) => {
+                by_rules = true;
                 let because = match permit.ground() {
                     Ground::Rule(rule) => rule.label().to_owned(),
                     Ground::Unenforced { text, .. } => text.clone(),
@@ -92,8 +99,12 @@ impl Decision {
                 judged(&permit, level, body, because)
             }
             Verdict::Deny(denial) => {
-                let guard =
-                    Guard { level, says: "is not asked: the rules refuse it before".to_owned(), findings: vec![] };
+                let guard = Guard {
+                    level,
+                    says: "is not asked: the rules refuse it before".to_owned(),
+                    findings: vec![],
+                    is_blind: false,
+                };
                 let text = denial.to_string();
                 let to_allow =
                     if text.contains("to allow it, add the rule: ") { vec![denial.rule_to_add()] } else { vec![] };
@@ -109,11 +120,12 @@ impl Decision {
             }),
             profile: profile.name.clone(),
             enforced: profile.mode == Mode::Enforce,
-            rules: attempts(call, profile, if allowed || !guard.findings.is_empty() { Some(&because) } else { None }),
-            guard,
+            rules: attempts(call, profile, by_rules),
             limits: limits(&profile.limits),
             answer: answer(call),
             allowed,
+            body_missing: guard.is_blind && allowed,
+            guard,
             because,
             to_allow,
         }
@@ -127,12 +139,12 @@ fn judged(
     body: Option<&str>,
     rule: String,
 ) -> (Guard, bool, String, Vec<String>) {
-    let guard = |says: &str, findings| Guard { level, says: says.to_owned(), findings };
+    let is_blind = permit.is_judged() && permit.reads_body() && body.is_none();
+    let guard = |says: &str, findings| Guard { level, says: says.to_owned(), findings, is_blind };
     if !permit.is_judged() {
         return (guard("has nothing to judge here", vec![]), true, rule, vec![]);
     }
     let objection = permit.judge(Some("application/json"), body.unwrap_or_default().as_bytes()).err();
-    let is_blind = permit.reads_body() && body.is_none();
     let findings: Vec<Finding> = match objection {
         Some(Objection::Findings(findings)) => findings,
         Some(objection) if !is_blind => {
@@ -158,15 +170,16 @@ fn judged(
     (guard("refuses what it asks for", found.collect()), false, text, to_allow)
 }
 
-fn attempts(call: &Call, profile: &Profile, granted: Option<&str>) -> Vec<Attempt> {
+fn attempts(call: &Call, profile: &Profile, granted: bool) -> Vec<Attempt> {
     let mut first = true;
     let attempt = |cetusguard_policy::Attempt { rule, tried }: cetusguard_policy::Attempt| {
         let rest = |taken: usize| Some(call.path()[taken..].to_owned());
         let (result, misfit, rest) = match tried {
-            Tried::Grants if std::mem::take(&mut first) && granted.is_some() => (Outcome::Allows, None, None),
+            Tried::Grants if std::mem::take(&mut first) && granted => (Outcome::Allows, None, None),
             Tried::Grants => (Outcome::WouldAllow, None, None),
             Tried::Wildcard => (Outcome::Wildcard, None, None),
             Tried::Misses(Miss::Method) => (Outcome::OtherMethod, Some(0..rule.text().find(' ').unwrap_or(0)), None),
+            Tried::Misses(Miss::Version) => (Outcome::OtherVersion, None, None),
             Tried::Misses(Miss::Path { at, taken }) => (Outcome::OtherPath, Some(at), rest(taken)),
             Tried::Misses(Miss::Elsewhere) => (Outcome::Elsewhere, None, None),
         };

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::command::log_lines::{LogLine, requests};
 use crate::command::page::{Look, Page, count};
+use crate::config::Mistakes;
 
 /// Requests that were refused for the same reason.
 #[derive(Debug, Serialize)]
@@ -34,9 +35,12 @@ pub(super) struct Group {
 const CLIENTS: usize = 8;
 
 /// Gathers the refused requests of a log, the most frequent first.
-pub(super) fn groups(log: &str, profiles: &Profiles) -> Vec<Group> {
+///
+/// # Errors
+/// It is no log.
+pub(super) fn groups(path: &str, log: &str, profiles: &Profiles) -> Result<Vec<Group>, Mistakes> {
     let mut groups: BTreeMap<(String, String, String), Group> = BTreeMap::new();
-    for line in requests(log) {
+    for line in requests(path, log)? {
         let forwarded = line.get("decision") == "would_deny";
         if !forwarded && line.get("msg") != "request refused" {
             continue;
@@ -69,7 +73,7 @@ pub(super) fn groups(log: &str, profiles: &Profiles) -> Vec<Group> {
     }
     let mut groups: Vec<_> = groups.into_values().collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.count));
-    groups
+    Ok(groups)
 }
 
 /// Whether the rules of today allow what was refused then: the guard's part cannot be told without the body.
@@ -115,11 +119,7 @@ pub(super) fn write(groups: &[Group], page: &mut Page) {
     }
     let total: usize = groups.iter().map(|group| group.count).sum();
     match total {
-        0 => page.say(0, Look::Good, "No refused requests."),
-        total => page.say(
-            0,
-            Look::Plain,
-            &format!("{} of {}.", count(total, "refused request"), count(groups.len(), "kind")),
-        ),
+        0 => page.say(0, Look::Good, "No request was refused, nor would have been."),
+        total => page.say(0, Look::Plain, &format!("{} of {}.", count(total, "request"), count(groups.len(), "kind"))),
     }
 }

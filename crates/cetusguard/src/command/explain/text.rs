@@ -24,7 +24,8 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
     page.item(2, "guard     ", Look::Plain, &format!("({}) {}", decision.guard.level, decision.guard.says));
     for found in &decision.guard.findings {
         let field = if found.field.is_empty() { String::new() } else { format!("{}: ", found.field) };
-        page.item(10, "- ", Look::Bad, &format!("{field}{}", found.what));
+        let hint = if found.allow.is_none() { " (no exception is suggested)" } else { "" };
+        page.item(10, "- ", Look::Bad, &format!("{field}{}{hint}", found.what));
     }
     if decision.allowed {
         page.item(2, "answer    ", Look::Plain, decision.answer);
@@ -32,6 +33,13 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
     page.gap();
     let refused = !decision.guard.findings.is_empty();
     match decision.allowed {
+        true if decision.body_missing => {
+            page.say(
+                0,
+                Look::Warning,
+                &format!("ALLOWED by {}; the guard has still to judge the body", decision.because),
+            );
+        }
         true => page.say(0, Look::Good, &format!("ALLOWED by {}", decision.because)),
         false if refused => page.say(0, Look::Bad, "REFUSED by the guard"),
         // The rule to add stands on a line of its own, to be copied.
@@ -66,7 +74,8 @@ fn worth_showing(decision: &Decision) -> Vec<&Attempt> {
     let left = |attempt: &&Attempt| attempt.rest.as_ref().map_or(0, String::len);
     let near = decision.rules.iter().filter(|attempt| attempt.result != Outcome::Elsewhere);
     let least = near.clone().filter(|attempt| attempt.result == Outcome::OtherPath).map(|attempt| left(&attempt)).min();
-    near.filter(|attempt| attempt.result == Outcome::OtherMethod || Some(left(attempt)) == least).take(NEAR).collect()
+    let is_near = |result| matches!(result, Outcome::OtherMethod | Outcome::OtherVersion);
+    near.filter(|attempt| is_near(attempt.result) || Some(left(attempt)) == least).take(NEAR).collect()
 }
 
 /// A rule that matches, or nearly does, with carets under the part that does not fit.
@@ -76,6 +85,7 @@ fn write_attempt(attempt: &Attempt, page: &mut Page) {
         Outcome::WouldAllow => ("would allow it too", Look::Plain),
         Outcome::Wildcard => ("matches by a wildcard, which does not open this endpoint", Look::Warning),
         Outcome::OtherMethod => ("fits the path, not the method", Look::Plain),
+        Outcome::OtherVersion => ("fits the path without its version only: begin it with %API_PREFIX%", Look::Warning),
         Outcome::OtherPath => ("fits the path up to here", Look::Plain),
         Outcome::Elsewhere => return,
     };

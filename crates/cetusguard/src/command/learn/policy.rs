@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cetusguard_policy::Care;
-use cetusguard_policy::guard::Level;
+use cetusguard_policy::guard::{Exception, Level};
 use cetusguard_policy::rule::BUILT_IN_ORIGIN;
 use serde::Serialize;
 
@@ -75,6 +75,9 @@ pub(super) struct Allowed {
     pub(super) exception: String,
     /// How often it was needed; zero for one that was there before.
     pub(super) count: u64,
+    /// Why it should not be allowed without a thought.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) risky: Option<&'static str>,
 }
 
 /// A rule.
@@ -104,8 +107,11 @@ impl Book {
             for (exception, count) in own.iter().flat_map(|seen| &seen.exceptions) {
                 *exceptions.entry(exception).or_default() += count;
             }
-            let kept = subject.bounds.iter().map(|bound| Allowed { exception: bound.clone(), count: 0 });
-            let needed = exceptions.into_iter().map(|(one, count)| Allowed { exception: one.to_owned(), count });
+            let kept = subject.bounds.iter().map(|bound| Allowed { exception: bound.clone(), count: 0, risky: None });
+            let needed = exceptions.into_iter().map(|(one, count)| {
+                let risky = Exception::read(one).ok().and_then(|exception| exception.gives_host());
+                Allowed { exception: one.to_owned(), count, risky }
+            });
             Learned {
                 name: subject.name.clone(),
                 clients: subject.clients.clone(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::policy::{Book, Learned, Line};
+use super::policy::{Allowed, Book, Learned, Line};
 use crate::lessons::now;
 
 /// Writes what was learned; `risky` has risky rules too, where they are comments otherwise.
@@ -23,8 +23,8 @@ fn header(book: &Book) -> String {
         lost => format!("# {lost} requests more were too different from each other to be kept.\n"),
     };
     format!(
-        "# Learned from {} requests; written {}.\n{lost}# Read it before you use it: it covers what was asked for, whoever asked.\n",
-        book.requests,
+        "# Learned from {}; written {}.\n{lost}# Read it before you use it: it covers what was asked for, whoever asked.\n",
+        crate::command::page::count(usize::try_from(book.requests).unwrap_or(usize::MAX), "request"),
         now()
     )
 }
@@ -66,13 +66,19 @@ fn keys(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
     if learned.no_builtin_rules {
         let _ = writeln!(out, "{indent}no-builtin-rules: true");
     }
+    let is_off = |allowed: &Allowed| allowed.exception.ends_with('…') || (allowed.risky.is_some() && !risky);
+    // A key without a value is a mistake.
+    let heading = if learned.guard_allow.iter().all(is_off) { "# guard-allow:" } else { "guard-allow:" };
     if !learned.guard_allow.is_empty() {
-        let _ = writeln!(out, "{indent}guard-allow:");
+        let _ = writeln!(out, "{indent}{heading}");
     }
     for allowed in &learned.guard_allow {
         let note = if allowed.count > 0 { format!("  # needed {}", times(allowed.count)) } else { String::new() };
-        // Where the value may hold a secret, the hint says that there is one.
-        let off = if allowed.exception.ends_with('…') { "# " } else { "" };
+        if let Some(why) = allowed.risky {
+            let _ = writeln!(out, "{indent}  # risky: {why}");
+        }
+        // Where the value may hold a secret, the hint only says that there is one.
+        let off = if is_off(allowed) { "# " } else { "" };
         let _ = writeln!(out, "{indent}  {off}- {}{note}", quoted(&allowed.exception));
     }
     let body = rules(learned, risky, &format!("{indent}  "));

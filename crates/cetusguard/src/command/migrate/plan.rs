@@ -1,6 +1,6 @@
 //! What our configuration will be, and how it differs from what was there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cetusguard_policy::guard::{Exception, Guard, Level};
@@ -9,6 +9,7 @@ use cetusguard_policy::{Care, Limits, Mode, Profile, Survey, survey};
 use serde::Serialize;
 
 use super::settings::Settings;
+use crate::config::yaml::Node;
 
 /// How something differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -62,10 +63,12 @@ pub(super) struct Plan {
     pub(super) built_in: bool,
     /// Other options.
     pub(super) options: Vec<(&'static str, String)>,
-    /// The engine's socket on the host.
+    /// The engine's socket in the container.
     pub(super) socket: String,
+    /// Where that lies on the host, if it is known.
+    pub(super) host_socket: Option<String>,
     /// Keys of the service that stay.
-    pub(super) copied: Vec<(&'static str, Vec<String>)>,
+    pub(super) kept: Vec<(String, Node)>,
     pub(super) notes: Vec<Note>,
 }
 
@@ -78,11 +81,16 @@ impl Plan {
             profiles: Vec::new(),
             built_in: false,
             options: Vec::new(),
-            socket: "/var/run/docker.sock".to_owned(),
-            copied: settings.copied.clone(),
+            socket: settings.socket.as_ref().map_or("/var/run/docker.sock", |(_, target)| target).to_owned(),
+            host_socket: settings.socket.as_ref().map(|(source, _)| source.clone()),
+            kept: settings.kept.clone(),
             notes: Vec::new(),
         };
-        settings.unknown.iter().for_each(|unknown| plan.note(Kind::Different, unknown.clone()));
+        settings.dropped.iter().for_each(|dropped| plan.note(Kind::Missing, dropped.clone()));
+        if !settings.others.is_empty() {
+            let what = format!("only {} was read; --service reads {}", plan.service, settings.others.join(", "));
+            plan.note(Kind::Missing, what);
+        }
         plan
     }
 
@@ -116,6 +124,8 @@ impl Plan {
                     false
                 }
             });
+            let mut seen = BTreeSet::new();
+            rights.rules.retain(|(rule, _)| seen.insert(rule.clone()));
             let found = rights.survey(built_in);
             let idle: Vec<_> = found.idle.iter().map(|rule| rule.text().to_owned()).collect();
             for rule in idle {
@@ -125,6 +135,9 @@ impl Plan {
                 rights.rules.retain(|(known, _)| *known != rule);
             }
             rights.closed = found.closed.iter().filter_map(|closed| closed.rule_to_add.clone()).collect();
+            // What another rule allows anyway only makes the list longer.
+            let covered: Vec<_> = found.covered.iter().map(|(rule, _)| rule.text().to_owned()).collect();
+            rights.rules.retain(|(known, _)| !covered.contains(known));
             notes.extend(stricter(&found));
         }
         for note in notes {

@@ -14,12 +14,16 @@ pub(super) struct Settings {
     pub(super) args: Vec<String>,
     /// Labels of other services: service, key, value.
     pub(super) labels: Vec<(String, String, String)>,
-    /// Keys of its service that are copied: networks, ports, expose.
-    pub(super) copied: Vec<(&'static str, Vec<String>)>,
+    /// Keys of its service that are not about the proxy itself: they stay.
+    pub(super) kept: Vec<(String, Node)>,
+    /// Keys that cannot stay, each with what to do.
+    pub(super) dropped: Vec<String>,
+    /// Where the engine's socket lies on the host, and in the container.
+    pub(super) socket: Option<(String, String)>,
+    /// Other services with the same image.
+    pub(super) others: Vec<String>,
     /// A configuration file of its own.
     pub(super) own: Option<Node>,
-    /// Values that are not in the file.
-    pub(super) unknown: Vec<String>,
 }
 
 impl Settings {
@@ -32,7 +36,13 @@ impl Settings {
             return Ok(Self { vars: text.lines().filter_map(assignment).collect(), ..Self::default() });
         }
         let wrong = |what: String, fix: &str| Mistakes(vec![Mistake::new(what, fix)]);
-        let root = yaml::read(text).map_err(|error| wrong(format!("line {}: {}", error.at, error.what), error.fix))?;
+        let root = yaml::read(text).map_err(|error| {
+            let fix = match error.what.contains("anchors") {
+                true => "let Compose resolve them: docker compose config | cetusguard migrate …",
+                false => error.fix,
+            };
+            wrong(format!("line {}: {}", error.at, error.what), fix)
+        })?;
         let Some(services) = get(&root, "services") else {
             if get(&root, "environment").is_some() || get(&root, "image").is_some() || get(&root, "command").is_some() {
                 return Ok(Self::of_service(&root));
@@ -49,14 +59,19 @@ impl Settings {
             let image = get(node, "image").map(plain).unwrap_or_default();
             images.iter().any(|known| image.to_ascii_lowercase().contains(known))
         };
-        let found =
-            services.iter().find(|(name, _, node)| service.map_or_else(|| has_image(node), |service| name == service));
-        let Some((name, _, node)) = found else {
+        let is_meant = |name: &str, node: &Node| service.map_or_else(|| has_image(node), |service| name == service);
+        let mut found = services.iter().filter(|(name, _, node)| is_meant(name, node));
+        let Some((name, _, node)) = found.next() else {
             let names: Vec<_> = services.iter().map(|(name, ..)| name.as_str()).collect();
             let fix = format!("name its service with --service, one of: {}", names.join(", "));
-            return Err(wrong(format!("no service has an image of {}", images.join(" or ")), &fix));
+            let what = match service {
+                Some(service) => format!("there is no service {service}"),
+                None => format!("no service has an image of {}", images.join(" or ")),
+            };
+            return Err(wrong(what, &fix));
         };
-        let mut settings = Self { service: Some(name.clone()), ..Self::of_service(node) };
+        let others = found.map(|(name, ..)| name.clone()).collect();
+        let mut settings = Self { service: Some(name.clone()), others, ..Self::of_service(node) };
         for (other, _, node) in services.iter().filter(|(other, ..)| other != name) {
             let labels = get(node, "labels").map(pairs).unwrap_or_default();
             settings.labels.extend(labels.into_iter().map(|(key, value)| (other.clone(), key, value)));
@@ -74,17 +89,39 @@ impl Settings {
             let word = settings.interpolated("command", &word);
             settings.args.push(word);
         }
-        for key in ["networks", "ports", "expose"] {
-            let values: Vec<_> = match get(node, key).map(|node| &node.value) {
-                Some(Value::List(items)) => items.iter().map(plain).filter(|item| !item.is_empty()).collect(),
-                Some(Value::Map(items)) => items.iter().map(|(name, ..)| name.clone()).collect(),
-                _ => Vec::new(),
-            };
-            if !values.is_empty() {
-                settings.copied.push((key, values));
+        let Value::Map(pairs) = &node.value else { return settings };
+        for (key, _, value) in pairs {
+            match key.as_str() {
+                key if OURS.contains(&key) => {}
+                "volumes" => settings.volumes(value),
+                "env_file" => settings.drop("env_file is not read: its variables are missing"),
+                "extends" => settings.drop("extends is not followed: what stands there is missing"),
+                key => settings.kept.push((key.to_owned(), value.clone())),
             }
         }
         settings
+    }
+
+    /// Notes something that cannot stay, but would be there if Compose had resolved it.
+    fn drop(&mut self, what: &str) {
+        self.dropped.push(format!("{what}; give migrate the output of docker compose config"));
+    }
+
+    /// Finds the engine's socket among the mounts; others stay behind.
+    fn volumes(&mut self, node: &Node) {
+        let Value::List(items) = &node.value else { return };
+        for item in items {
+            let short = plain(item);
+            let mut parts = short.split(':').map(str::to_owned);
+            let (source, target) = match &item.value {
+                Value::Map(_) => (get(item, "source").map(plain), get(item, "target").map(plain)),
+                _ => (parts.next(), parts.next()),
+            };
+            match (source, target) {
+                (Some(source), Some(target)) if target.ends_with(".sock") => self.socket = Some((source, target)),
+                (source, _) => self.dropped.push(format!("the volume {} is left out", source.unwrap_or_default())),
+            }
+        }
     }
 
     /// The value of a variable; empty where there is none.
@@ -103,7 +140,7 @@ impl Settings {
             } else if let Some((inner, behind)) = behind.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
                 match inner.split_once(":-").or_else(|| inner.split_once('-')) {
                     Some((_, default)) => out.push_str(default),
-                    None => self.unknown.push(format!("{name} depends on {inner}, which is not in this file")),
+                    None => self.drop(&format!("{name} depends on {inner}, which is taken for empty")),
                 }
                 rest = behind;
             } else {
@@ -114,6 +151,25 @@ impl Settings {
         out + rest
     }
 }
+
+/// Keys of the service that ours has in its own way.
+const OURS: &[&str] = &[
+    "image",
+    "build",
+    "environment",
+    "command",
+    "entrypoint",
+    "healthcheck",
+    "privileged",
+    "read_only",
+    "cap_add",
+    "cap_drop",
+    "security_opt",
+    "mem_limit",
+    "tmpfs",
+    "user",
+    "pull_policy",
+];
 
 /// The value of a key of a mapping.
 pub(super) fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {

@@ -114,14 +114,23 @@ fn ordered(rules: &[Rule], plan: &mut Plan) {
         }
         return;
     }
+    let mut closed = Vec::new();
     for endpoint in
         Endpoint::all().filter(|endpoint| !endpoint.shape.starts_with("/libpod/") && endpoint.shape != "/{path*}")
     {
         let path = endpoint.shape.replace("*}", "}").replace(['{', '}'], "");
         let first = rules.iter().find(|rule| rule.is_for(endpoint.method.as_str()) && fits(&rule.glob, &path));
-        if first.is_some_and(|rule| rule.allows) {
-            plan.rule(format!("{} {}", endpoint.method, endpoint.pattern()), "");
+        let Some(rule) = first.filter(|rule| rule.allows) else { continue };
+        // A wildcard is not taken for a name: what hands over contents stays closed.
+        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let line = format!("{} {}", endpoint.method, endpoint.pattern());
+        match endpoint.vault && last(&rule.glob) != last(endpoint.shape) {
+            true => closed.push((line, endpoint.power)),
+            false => plan.rule(line, ""),
         }
+    }
+    for (line, power) in &closed {
+        plan.note(Kind::Stricter, format!("a wildcard does not let clients {}; add the rule: {line}", power.says()));
     }
     let what = "rules that deny came before rules that allow: what remains allowed is listed, for any object; \
                 denials of single objects are lost";

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::plan::{Class, Kind, Note, Plan, Rights};
 use crate::command::learn::quoted;
+use crate::config::yaml::{Node, Value};
 
 /// The answer for programs.
 #[derive(Debug, Serialize)]
@@ -26,8 +27,9 @@ impl<'p> Shown<'p> {
 
 /// The answer for people: both files, with the notes as comments before them.
 pub(super) fn page(plan: &Plan, proxy: &str) -> String {
-    let mut out =
-        format!("# Cetusguard with the intent of this {proxy} proxy. Read the notes, then save the two files.\n#\n");
+    let mut out = format!(
+        "# Cetusguard with the intent of this {proxy} proxy. Read the notes; then save cetusguard.yaml,\n# and put the service in the place of the one that you have.\n#\n"
+    );
     for note in &plan.notes {
         let mark = match note.kind {
             Kind::Stricter => "stricter:  ",
@@ -96,7 +98,6 @@ fn compose(plan: &Plan) -> String {
     let _ = writeln!(out, "  {}:", quoted(&plan.service));
     out.push_str(
         "    image: docker.io/cetusguard/cetusguard:latest
-    restart: unless-stopped
     read_only: true
     cap_drop:
       - ALL
@@ -109,11 +110,47 @@ fn compose(plan: &Plan) -> String {
       - ./cetusguard.yaml:/etc/cetusguard.yaml:ro
 ",
     );
-    let _ = writeln!(out, "      - {0}:{0}:ro", plan.socket);
-    for (key, values) in &plan.copied {
-        let _ = writeln!(out, "    {key}:");
-        out.extend(values.iter().map(|value| format!("      - {}\n", quoted(value))));
+    let host = plan.host_socket.as_deref().unwrap_or(&plan.socket);
+    let _ = writeln!(out, "      - {}", quoted(&format!("{host}:{}:ro", plan.socket)));
+    for (key, value) in &plan.kept {
+        let _ = write!(out, "    {key}:");
+        write_node(&mut out, value, 6);
+    }
+    if !plan.kept.iter().any(|(key, _)| key == "restart") {
+        out.push_str("    restart: unless-stopped\n");
     }
     out.push_str("    healthcheck:\n      test: [\"CMD\", \"/cetusguard\", \"healthcheck\"]\n");
     out
+}
+
+/// Writes a value behind its key or its dash, in block style.
+fn write_node(out: &mut String, node: &Node, indent: usize) {
+    match &node.value {
+        Value::Nothing => out.push('\n'),
+        Value::Text(text, _) => {
+            let _ = writeln!(out, " {}", scalar(text));
+        }
+        Value::List(items) if items.is_empty() => out.push_str(" []\n"),
+        Value::Map(pairs) if pairs.is_empty() => out.push_str(" {}\n"),
+        Value::List(items) => {
+            out.push('\n');
+            for item in items {
+                let _ = write!(out, "{:indent$}-", "");
+                write_node(out, item, indent + 2);
+            }
+        }
+        Value::Map(pairs) => {
+            out.push('\n');
+            for (key, _, value) in pairs {
+                let _ = write!(out, "{:indent$}{}:", "", scalar(key));
+                write_node(out, value, indent + 2);
+            }
+        }
+    }
+}
+
+/// Numbers stay numbers; whatever else is not plain stands in quotes.
+fn scalar(text: &str) -> String {
+    let is_number = !text.is_empty() && text.len() < 10 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { text.to_owned() } else { quoted(text) }
 }

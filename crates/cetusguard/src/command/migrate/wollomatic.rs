@@ -173,6 +173,8 @@ fn who<'v>(allowed: &str, rights: Rights, get: &impl Fn(&str) -> Option<&'v str>
         }
     }
     plan.profiles.push(Class { name: "allowed".to_owned(), clients, rights });
+    plan.rule("GET,HEAD %API_PREFIX_PING%", "the healthcheck asks for it");
+    plan.note(Kind::Different, "everybody may ask for /_ping, as the healthcheck does; it tells nothing else");
 }
 
 /// Rights that other services carry as labels become profiles of these services.
