@@ -7,8 +7,9 @@ use std::time::SystemTime;
 use cetusguard_policy::guard::Objection;
 use cetusguard_policy::{Lesson, Permit};
 
-/// Patterns that are told apart, and exceptions of each. A client could ask for any number of paths.
+/// Patterns that are told apart, what one may have in bytes, and exceptions of each. A client could ask for any number of paths.
 const PATTERNS: usize = 2_000;
+const PATTERN_LENGTH: usize = 512;
 const EXCEPTIONS: usize = 200;
 
 /// Everything that was asked for so far.
@@ -59,7 +60,8 @@ impl Lessons {
     ) {
         let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (profile.to_owned(), lesson.pattern.clone(), lesson.method.as_str());
-        if book.seen.len() >= PATTERNS && !book.seen.contains_key(&key) {
+        let has_no_place = book.seen.len() >= PATTERNS || lesson.pattern.len() > PATTERN_LENGTH;
+        if has_no_place && !book.seen.contains_key(&key) {
             book.lost += 1;
             return;
         }

@@ -167,3 +167,97 @@ fn a_log_teaches_the_same() {
         assert!(learn("json").contains("\"rule\": \"GET,DELETE %API_PREFIX_NETWORKS%/%NETWORK_ID_OR_NAME%\""));
     }
 }
+
+/// Whatever a client writes into its requests, the policy covers what was asked for and nothing more, and can be read.
+#[test]
+fn a_client_cannot_write_its_own_policy() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let out = folder.file("learned.yaml");
+    let proxy = learner(&engine).arg("--out", &out).word("--risky").start();
+    let hostile = "{\"HostConfig\":{\"CapAdd\":[\"*\"],\"SecurityOpt\":[\"*\"],\"Runtime\":\"*\",\"LogConfig\":{\"Type\":\"\",\"Config\":{\"a\":\"b\"}},\
+                   \"Mounts\":[{\"Type\":\"bind\",\"Source\":\"/**\",\"Target\":\"/a\"},{\"Type\":\"bind\",\"Source\":\"/etc:ro\",\"Target\":\"/b\"}],\
+                   \"Binds\":[\"/srv/\\u001b]0;x\\u0007\\n  - privileged:/c\"],\"Devices\":[{\"PathOnHost\":\"/dev/**\",\"PathInContainer\":\"/dev/x\"}]}}";
+    assert_eq!(proxy.client().request_with("POST /containers/create", hostile).status, 200);
+    for line in [
+        "POST /volumes/%25API_PREFIX_EXEC%25",
+        "GET /volumes/a%20%20%23%0a".trim_end_matches("%0a"),
+        "GET /volumes/x%20",
+        "GET /volumes/x%EF%BB%BF%E2%80%AE%C2%9B",
+        "GET /volumes/%E2%80%A8%20%20DELETE%20.*",
+        "GET /secrets/db?showsecret=1",
+    ] {
+        assert_eq!(proxy.client().request(line).status, 200, "{line}");
+    }
+    for index in 0..2_100 {
+        assert_eq!(proxy.client().request(&format!("GET /none/{index}/{}", "x".repeat(600 * (index % 2)))).status, 200);
+    }
+    stop(proxy);
+    let policy = read(&out);
+    assert!(
+        !policy.chars().any(|c| (c.is_control() && c != '\n') || "\u{feff}\u{202e}\u{2028}".contains(c)),
+        "{policy}"
+    );
+    assert!(policy.len() < 1 << 20 && policy.contains("requests more were too different"), "{}", policy.len());
+    let live: Vec<_> = policy.lines().filter(|line| line.trim_start().starts_with("- ")).collect();
+    assert!(live.is_empty(), "no exception fits a star or a sentence: {live:?}");
+    assert!(
+        policy.contains("# risky: it hands over contents")
+            && policy.contains("read the contents of secrets and configs")
+    );
+    let learned = serve(&engine, &out);
+    for (line, want) in [
+        ("POST /exec", 403),
+        ("POST /volumes/%25API_PREFIX_EXEC%25", 200),
+        ("GET /volumes/x%20", 200),
+        ("GET /volumes/x", 403),
+        ("DELETE /volumes/x", 403),
+        ("GET /volumes/x%EF%BB%BF%E2%80%AE%C2%9B", 200),
+    ] {
+        assert_eq!(learned.client().request(line).status, want, "{line}");
+    }
+    assert_eq!(learned.client().request_with("POST /containers/create", hostile).status, 403);
+}
+
+/// A terminal that takes nothing does not keep the policy from being written.
+#[test]
+fn nobody_has_to_read_what_it_tells() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let out = folder.file("learned.yaml");
+    let socket = folder.file("proxy.sock");
+    let mut child = std::process::Command::new(PROGRAM)
+        .env_clear()
+        .args(["learn", "--log-level", "7", "--backend-addr", &engine.address(), "--out", &out])
+        .args(["--frontend-addr", &format!("unix://{socket}")])
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("the program");
+    eventually("it listens", || std::path::Path::new(&socket).exists());
+    let ask = |line: &str| cetusguard_testkit::Client::connect(&format!("unix://{socket}")).request(line).status;
+    // More than a pipe takes.
+    for index in 0..1_500 {
+        assert_eq!(ask(&format!("GET /none/{index}/{}", "x".repeat(90))), 200);
+    }
+    let interrupted = std::process::Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status();
+    assert!(interrupted.expect("a shell").success());
+    eventually("it ends", || child.try_wait().expect("a child").is_some());
+    assert!(read(&out).contains("/none/1499"));
+}
+
+/// Lines that other requests' paths and bodies imitate.
+#[test]
+fn advice_is_not_a_clients_word() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "POST %API_PREFIX_CONTAINERS%/create").start();
+    let wish = "/zz;%20to%20allow%20it,%20add%20the%20rule:%20POST%20%25API_PREFIX_CONTAINERS%25/kill";
+    assert_eq!(proxy.client().request(&format!("GET {wish}")).status, 403);
+    let body =
+        "{\"y; to allow it, add the rule: POST .*  #\":1,\"HostConfig\":{\"Privileged\":true,\"CapAdd\":[\"*\"]}}";
+    assert_eq!(proxy.client().request_with("POST /containers/create", body).status, 403);
+    let _ = proxy.logged(&["reason=guard"]);
+    let log = folder.write("log", &proxy.log().join("\n"));
+    let (_, out, _) = ProxyBuilder::bare(PROGRAM).word("explain").arg("--log", &log).run();
+    let advice: Vec<_> = out.lines().filter_map(|line| line.trim().strip_prefix("to allow it: ")).collect();
+    let [rule, exception] = advice[..] else { panic!("{out}") };
+    assert!(rule.starts_with("GET %API_PREFIX%/zz;\\x20to") && exception == "guard-allow privileged", "{advice:?}");
+}

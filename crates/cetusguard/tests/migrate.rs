@@ -155,7 +155,7 @@ fn switches_of_linuxserver() {
 #[test]
 fn expressions_of_wollomatic() {
     let compose = "services:\n  proxy:\n    image: wollomatic/socket-proxy:1\n    command:\n      - '-loglevel=warn' # less\n      - '-listenip=0.0.0.0'\n      \
-                   - '-allowfrom=traefik'\n      - '-allowGET=/v1\\..{1,2}/(version|containers/.*|events.*)'\n      - '-allowHEAD=/_ping'\n      \
+                   - '-allowfrom=traefik'\n      - '-proxycontainername=proxy'\n      - '-allowGET=/v1\\..{1,2}/(version|containers/.*|events.*)'\n      - '-allowHEAD=/_ping'\n      \
                    - '-allowbindmountfrom=/var/log,/tmp'\n      - '-stoponwatchdog'\n      - '-shutdowngracetime=5'\n  other:\n    image: x\n    labels:\n      \
                    socket-proxy.allow.get: /info\n      socket-proxy.allow.head.1: /_ping\n";
     let [config, _, notes] = migrate("wollomatic", compose);
@@ -293,6 +293,51 @@ fn the_rest_of_the_service_stays() {
     ] {
         assert!(notes.contains(want), "{want} in {notes}");
     }
+}
+
+/// What an attentive reader of the settings could get out of them, and should not.
+#[test]
+fn nothing_more_is_allowed_than_was() {
+    hold("tecnativa", "POST=1\nCONTAINERS=1\nPOST=0", &["-POST /containers/create", "+GET /containers/json"], &[]);
+    hold(
+        "tecnativa",
+        "POST=1\nALLOW_RESTARTS=1\nALLOW_KILL=0",
+        &["-POST /containers/web/kill", "+POST /containers/web/stop"],
+        &[],
+    );
+    hold(
+        "linuxserver",
+        "POST=1\nLIBPOD_EXEC=1",
+        &["-POST /v5.0.0/libpod/containers/web/exec", "+POST /v5.0.0/libpod/exec/x/start"],
+        &[],
+    );
+    let service = |more: &str| {
+        format!(
+            "services:\n  proxy:\n    image: wollomatic/socket-proxy\n    command: [-listenip=0.0.0.0, -allowfrom=web, -allowGET=/info{more}]\n  \
+             web:\n    image: x\n    labels:\n      socket-proxy.allow.get: /version\n      socket-proxy.allow.bindmountfrom: \"/srv,\"\n"
+        )
+    };
+    let [config, ..] = migrate("wollomatic", &service(""));
+    assert!(!config.contains("/version"), "labels count where they are turned on: {config}");
+    let [config, ..] = migrate("wollomatic", &service(", -proxycontainername=proxy"));
+    assert!(config.contains("bind=/srv/**") && !config.contains("bind=/**"), "{config}");
+    let web = Some("compose-service=web");
+    assert!(allows(&config, "GET /version", web) && !allows(&config, "GET /info", web), "{config}");
+    let globs = "rules:\n  - match: {method: GET, path: /secrets}\n    action: deny\n  - match: {method: '*', path: '/containers/c*/start'}\n    \
+                 action: allow\n  - match: {method: GET, path: '/containers/*/archive'}\n    action: allow\n";
+    hold(
+        "sockguard",
+        globs,
+        &["-POST /containers/web/start", "-GET /containers/web/archive"],
+        &["a wildcard does not let clients read files"],
+    );
+    let flagged = "environment: {CETUSGUARD_RULES: GET /a, CETUSGUARD_GUARD: privileged}\ncommand: [\"-rules=GET %API_PREFIX_EVENTS%\"]";
+    hold("cetusguard", flagged, &["+GET /events", "-GET /a"], &["CETUSGUARD_GUARD is no option"]);
+    let folder = TempDir::new();
+    let hostile = "services:\n  p:\n    image: tecnativa/docker-socket-proxy\n    environment:\n      SOCKET_PATH: \"/a\\n    privileged: true\"\n";
+    let file = folder.write("compose.yaml", hostile);
+    let (_, compose, _) = ProxyBuilder::bare(PROGRAM).word("migrate").word("tecnativa").word(&file).run();
+    assert!(!compose.contains("\n    privileged"), "{compose}");
 }
 
 #[test]

@@ -187,6 +187,11 @@ impl Call {
         self.query.as_deref()
     }
 
+    /// A pattern of the rule language for this very path, in any version.
+    pub(crate) fn literal_pattern(&self) -> String {
+        format!("%API_PREFIX%{}", literal(self.unversioned_path()))
+    }
+
     /// The endpoint that it reaches, where the table knows it.
     #[must_use]
     pub fn endpoint(&self) -> Option<&'static Endpoint> {
@@ -241,6 +246,22 @@ impl Call {
         }
         target
     }
+}
+
+/// A text as a pattern that matches it alone. Blanks end a pattern, percent signs begin variables, and whatever is neither a
+/// letter nor a digit nor ASCII may not be seen, or turn the text around.
+pub(crate) fn literal(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            ' ' | '%' => pattern.push_str(&format!("\\x{:02x}", c as u32)),
+            c if c.is_ascii() || c.is_alphanumeric() => {
+                pattern.push_str(&regex_syntax::escape(c.encode_utf8(&mut [0; 4])))
+            }
+            c => pattern.push_str(&format!("\\x{{{:x}}}", c as u32)),
+        }
+    }
+    pattern
 }
 
 /// What a path needs escaped (RFC 3986 §3.3); `%` itself is in it, since the judged path is a decoded one.

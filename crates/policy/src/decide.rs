@@ -237,9 +237,8 @@ pub(crate) enum ToName {
 const WORD_LIMIT: usize = 64;
 
 pub(crate) fn to_name(call: &Call) -> ToName {
-    let reveals = |endpoint: &Endpoint| endpoint.reveals.is_some_and(|parameter| call.may_ask_for(parameter));
     let endpoint = call.endpoint();
-    if endpoint.is_some_and(|endpoint| !endpoint.vault && !reveals(endpoint)) {
+    if endpoint.is_some_and(|endpoint| !endpoint.vault && !reveals(call, endpoint)) {
         return ToName::Nothing;
     }
     let path = call.unversioned_path();
@@ -258,6 +257,11 @@ pub(crate) fn to_name(call: &Call) -> ToName {
         Some(word) if text.len() <= WORD_LIMIT && strangers(text).next().is_some() => ToName::Word(word),
         _ => ToName::Unnameable,
     }
+}
+
+/// Whether the call asks for the contents of an object.
+pub(crate) fn reveals(call: &Call, endpoint: &Endpoint) -> bool {
+    endpoint.reveals.is_some_and(|parameter| call.may_ask_for(parameter))
 }
 
 /// A segment of the unversioned path.
@@ -348,19 +352,26 @@ fn shown(path: &str) -> &str {
 }
 
 impl Denial {
-    fn reveals(&self, endpoint: &Endpoint) -> bool {
-        endpoint.reveals.is_some_and(|parameter| self.call.may_ask_for(parameter))
-    }
-
     /// The narrowest rule that would allow the call on any object of its kind.
     #[must_use]
     pub fn rule_to_add(&self) -> String {
-        let method = self.call.method();
-        match self.call.endpoint() {
-            Some(endpoint) if !endpoint.is_catch_all() && !self.reveals(endpoint) => {
-                format!("{method} {}", endpoint.pattern())
+        self.call.rule_to_add()
+    }
+}
+
+impl Call {
+    /// The narrowest rule that would allow the call on any object of its kind.
+    #[must_use]
+    pub fn rule_to_add(&self) -> String {
+        match self.endpoint() {
+            Some(endpoint) if !endpoint.is_catch_all() && !reveals(self, endpoint) => {
+                format!("{} {}", self.method(), endpoint.pattern())
             }
-            _ => format!("{method} %API_PREFIX%{}", regex_syntax::escape(shown(self.call.unversioned_path()))),
+            // A rule is something to read.
+            _ if self.unversioned_path().len() > 256 => {
+                format!("{} %API_PREFIX%{}", self.method(), crate::call::literal(shown(self.unversioned_path())))
+            }
+            _ => format!("{} {}", self.method(), self.literal_pattern()),
         }
     }
 }

@@ -3,9 +3,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use crate::call::Call;
-use crate::decide::{Ground, Permit};
-use crate::endpoint::Endpoint;
+use crate::decide::{Ground, Permit, reveals};
+use crate::endpoint::{Endpoint, Power};
 use crate::guard::{Guard, Level};
 use crate::limit::Limits;
 use crate::method::Method;
@@ -24,6 +23,8 @@ pub struct Lesson {
     pub endpoint: Option<&'static Endpoint>,
     /// Why no rule opens it.
     pub closed: Option<String>,
+    /// What it lets a client do.
+    pub power: Option<Power>,
     /// What the guard does about what it asks for.
     pub care: Care,
     /// Whether the built-in rules allow it already.
@@ -84,20 +85,18 @@ impl Permit {
         };
         let is_built_in = BUILT_IN_RULES.matching(call).next().is_some();
         let care = Care::of(call, Level::Baseline);
-        Lesson { method: call.method(), pattern, endpoint: call.endpoint(), closed, care, is_built_in }
-    }
-}
-
-impl Call {
-    /// A pattern for this very path, in any version.
-    fn literal_pattern(&self) -> String {
-        format!("%API_PREFIX%{}", regex_syntax::escape(self.unversioned_path()))
+        let power = call.endpoint().map(|endpoint| match reveals(call, endpoint) {
+            true => Power::ReadConfigs,
+            false => endpoint.power,
+        });
+        Lesson { method: call.method(), pattern, endpoint: call.endpoint(), power, closed, care, is_built_in }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::Call;
     use crate::decide::{Verdict, decide};
 
     fn lesson(method: &str, target: &str) -> Lesson {
@@ -122,7 +121,10 @@ mod tests {
             ("HEAD", "/containers/0123/archive", "%API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/archive"),
             ("DELETE", "/images/ghcr.io/a/b:1", "%API_PREFIX_IMAGES%/%IMAGE_ID_OR_REFERENCE%"),
             ("POST", "/exec/abc/start", "%API_PREFIX_EXEC%/[^/]+/start"),
-            ("GET", "/volumes/a%20b", "%API_PREFIX%/volumes/a b"),
+            ("GET", "/volumes/a%20b", "%API_PREFIX%/volumes/a\\x20b"),
+            ("GET", "/volumes/%25IMAGE_REFERENCE%25", "%API_PREFIX%/volumes/\\x25IMAGE_REFERENCE\\x25"),
+            ("GET", "/volumes/x%20", "%API_PREFIX%/volumes/x\\x20"),
+            ("GET", "/volumes/x%EF%BB%BF%E2%80%AEé%23", "%API_PREFIX%/volumes/x\\x{feff}\\x{202e}é\\#"),
             ("GET", "/future/thing.x", "%API_PREFIX%/future/thing\\.x"),
             ("GET", "/v5.0.0/libpod/info", "%API_PREFIX_LIBPOD_INFO%"),
         ] {
@@ -131,6 +133,7 @@ mod tests {
             let rules = parse("t", &format!("{method} {}", found.pattern)).expect("a rule");
             assert_eq!(rules[0].miss(&Call::read(method, target).expect(target)), None, "{target}");
         }
+        assert_eq!(lesson("GET", "/secrets/db?showsecret=1").power, Some(Power::ReadConfigs));
         assert!(lesson("POST", "/swarm/init").closed.is_some());
         assert!(lesson("GET", "/v1.43/version").is_built_in && !lesson("GET", "/events").is_built_in);
     }

@@ -82,6 +82,9 @@ pub struct Closed {
     pub rule_to_add: Option<String>,
 }
 
+/// What all comparisons of rules with each other may cost together: a second or so.
+const BUDGET: usize = 60_000;
+
 /// More endpoints than any section of the API has.
 const MANY: usize = 50;
 
@@ -122,10 +125,12 @@ pub fn survey(profile: &Profile) -> Survey {
     survey.bare.extend(rules.iter().filter(|rule| rule.is_bare()).map(|rule| Arc::clone(rule.rule)));
     survey.catch_all.extend(rules.iter().filter(|rule| rule.reaches.len() > MANY).map(|rule| Arc::clone(rule.rule)));
     survey.idle.extend(rules.iter().filter(|rule| rule.is_idle()).map(|rule| Arc::clone(rule.rule)));
+    let mut budget = BUDGET;
+    let mut covers = |rule: &Known<'_>, rival: &Known<'_>| rule.is_covered_by(rival, &mut budget);
     for (index, rule) in rules.iter().enumerate() {
         let covering = rules.iter().enumerate().find(|(other, rival)| {
             // Of two that say the same, the first stays.
-            *other != index && rule.is_covered_by(rival) && (*other < index || !rival.is_covered_by(rule))
+            *other != index && covers(rule, rival) && (*other < index || !covers(rival, rule))
         });
         survey.covered.extend(covering.map(|(_, rival)| (Arc::clone(rule.rule), Arc::clone(rival.rule))));
     }
@@ -226,13 +231,31 @@ impl<'r> Known<'r> {
         !self.reaches.is_empty() && !self.reaches.iter().any(is_versioned)
     }
 
+    /// Whether a match is all that it takes, for whatever this rule matches: then a wildcard may be as good as the rule is. What is
+    /// known of are endpoints that have to be named, and words that no engine knows, which a rule of literals could mean.
+    fn names_nothing(&self) -> bool {
+        let needs_a_name = |endpoint: &Endpoint| {
+            let call = Call::from_path(endpoint.method, &endpoint.path_with(ANY[0]));
+            endpoint.vault
+                || endpoint.reveals.is_some()
+                || call.is_ok_and(|call| matches!(duty(&call, self.alone.guard.level), Duty::Unread))
+        };
+        let grants = |(endpoint, path): &(&'static Endpoint, String)| look(endpoint, path.clone(), false, &self.alone);
+        let named = self.reaches.iter().filter(|(endpoint, _)| needs_a_name(endpoint));
+        let ends = ["(/.*)?", "/.*", "/.+"].iter().find_map(|end| self.rule.pattern().strip_suffix(end));
+        // What stands before a wildcard at the end may be a word that is unknown, but not the last one.
+        let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "%_/-.".contains(c));
+        let is_known = ends.is_some_and(is_plain) || is_plain(self.rule.pattern());
+        !self.reaches.is_empty() && is_known && named.filter_map(grants).all(|look| look.is_err())
+    }
+
     fn comes_from(&self, origin: &str) -> bool {
         self.rule.position.origin.starts_with(origin)
     }
 
     /// Whether everything that it allows the other one allows too. Built-in rules and presets are what they are: nobody has to
     /// tidy them up, nor to leave a rule out because of a built-in one.
-    fn is_covered_by(&self, rival: &Self) -> bool {
+    fn is_covered_by(&self, rival: &Self, budget: &mut usize) -> bool {
         let (Some(own), Some(other)) = (&self.language, &rival.language) else { return false };
         if self.comes_from(BUILT_IN_ORIGIN) || self.comes_from(PRESET_ORIGIN) || rival.comes_from(BUILT_IN_ORIGIN) {
             return false;
@@ -247,7 +270,7 @@ impl<'r> Known<'r> {
             .reaches
             .iter()
             .all(|(endpoint, path)| !opens(&self.alone, endpoint, path) || opens(&rival.alone, endpoint, path));
-        methods && !self.reaches.is_empty() && as_open && own.is_within(other) == Ok(true)
+        methods && as_open && self.names_nothing() && own.is_within(other, budget) == Ok(true)
     }
 }
 
@@ -313,11 +336,30 @@ mod tests {
             // A wildcard does not do what a rule by name does.
             ("GET %API_PREFIX_IMAGES%/get\nGET .*", &[], &[]),
             ("POST %API_PREFIX_LIBPOD%/kube/play\nPOST .*", &[], &[]),
+            ("GET /containers/[^/]+/(json|future)\nGET /containers/.*", &[], &[]),
+            ("GET /containers/[a-b]/archive\nGET /containers/(a/archive|b/.*)", &[], &[]),
+            ("GET %API_PREFIX_SECRETS%/db\nGET %API_PREFIX_SECRETS%/.*", &[], &[]),
+            ("GET %API_PREFIX_VOLUMES%(/.*)?\nGET %API_PREFIX%/vol.*", &[], &[1]),
             ("GET %API_PREFIX_PING%", &[], &[]),
         ] {
             let found = of(rules);
             assert_eq!(lines(found.idle.iter()), idle, "{rules}");
             assert_eq!(lines(found.covered.iter().map(|(rule, _)| rule)), covered, "{rules}");
+        }
+    }
+
+    /// Every version that a path may name is looked at.
+    #[test]
+    fn odd_versions_are_versions_too() {
+        for rule in [
+            "/v1\\.12/libpod/containers/.*",
+            "/v3\\.0\\.0/containers/create",
+            "/v01.41.0/containers/create",
+            "/v2/containers/.*",
+        ] {
+            let found = of(&format!("POST {rule}"));
+            let creates = found.open.iter().any(|open| open.power == Power::CreateContainers);
+            assert!(creates && found.idle.is_empty(), "{rule}: {found:?}");
         }
     }
 

@@ -287,7 +287,7 @@ fn each_exception_opens_what_it_says() {
         (r#""Binds":["/srv/app:/x"]"#, "bind=/srv/app", "bind=/srv/app:ro"),
         (r#""Mounts":[{"Type":"bind","Source":"/srv","Target":"/x","ReadOnly":true}]"#, "bind=/srv:ro", "bind=/"),
         (r#""Mounts":[{"Type":"bind","Source":"/srv","Target":"/x"}]"#, "bind=/**", "bind=/**:ro"),
-        (r#""CapAdd":["CAP_NET_ADMIN"]"#, "capability=NET_ADMIN", "capability=NET"),
+        (r#""CapAdd":["CAP_NET_ADMIN"]"#, "capability=NET_ADMIN", "capability=NET_RAW"),
         (r#""Devices":[{"PathOnHost":"/dev/dri/card0"}]"#, "device=/dev/dri/**", "device=/dev/dri"),
         (r#""DeviceCgroupRules":["c 188:* rmw"]"#, "device-cgroup-rule=c 188:* rmw", "device=/dev/**"),
         (r#""DeviceRequests":[{"Count":-1}]"#, "gpus", "device=/dev/**"),

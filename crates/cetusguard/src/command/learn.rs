@@ -25,22 +25,54 @@ pub(super) use write::quoted;
 /// Learns from clients until it is asked to stop, or from a log.
 pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {
     let names: Vec<String> = asked.values("profile").into_iter().map(str::to_owned).collect();
-    let format = asked.value("format").unwrap_or_default().to_owned();
-    let risky = asked.flag("risky");
-    let out = asked.value("out").map(str::to_owned);
-    let now = asked.sources.load().1?.config;
-    let subjects = Subject::all(&now, &names)?;
-    if format == "rules" && subjects.len() > 1 {
+    let config = asked.sources.load().1?.config;
+    let teller = Arc::new(Teller {
+        lessons: Arc::new(Lessons::default()),
+        subjects: Subject::all(&config, &names)?,
+        format: asked.value("format").unwrap_or_default().to_owned(),
+        risky: asked.flag("risky"),
+        out: asked.value("out").map(str::to_owned),
+    });
+    if teller.format == "rules" && teller.subjects.len() > 1 {
         let why = "a file of rules is for one profile: choose it with --profile, or take --format yaml";
         return Err(why.to_owned().into());
     }
     asked.sources.learned = Some(names);
-    let lessons = Arc::new(Lessons::default());
-    let tell = || {
-        let (seen, lost) = lessons.all();
-        let book = Book::new(&subjects, seen, lost);
-        let text = write::text(&book, &format, risky);
-        match &out {
+    if let Some(path) = asked.value("from") {
+        let config = asked.sources.load().1?.config;
+        read_log(path, &read_input(path)?, &config, &teller.lessons)?;
+        teller.tell()?;
+        return Ok(String::new().into());
+    }
+    let (read, loaded) = asked.sources.load();
+    let loaded = loaded?;
+    teller.check_out()?;
+    let watch = Watch::start(&teller.lessons, &teller.subjects, teller.out.as_deref())?;
+    let learning = Learning { lessons: Arc::clone(&teller.lessons), tell: &|| Teller::tell_aside(&teller) };
+    let served = serve::run(loaded, &read, asked.sources, Some(learning));
+    // First of all: what is watched may be a terminal that takes nothing any more.
+    let told = served.and_then(|()| teller.tell());
+    drop(watch);
+    Ok(told.map(|()| String::new().into())?)
+}
+
+/// Knows what was learned, and where to write it.
+#[derive(Debug)]
+struct Teller {
+    lessons: Arc<Lessons>,
+    subjects: Vec<Subject>,
+    format: String,
+    risky: bool,
+    out: Option<String>,
+}
+
+impl Teller {
+    /// Writes what was learned so far.
+    fn tell(&self) -> Result<(), String> {
+        let (seen, lost) = self.lessons.all();
+        let book = Book::new(&self.subjects, seen, lost);
+        let text = write::text(&book, &self.format, self.risky);
+        match &self.out {
             // What an earlier run has learned is worth more than nothing.
             Some(path) if book.requests == 0 && Path::new(path).exists() => {
                 Err(format!("nothing was asked for, so {path} stays as it is"))
@@ -54,36 +86,32 @@ pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {
                 Ok(())
             }
         }
-    };
-    if let Some(path) = asked.value("from") {
-        let config = asked.sources.load().1?.config;
-        read_log(path, &read_input(path)?, &config, &lessons)?;
-        tell()?;
-        return Ok(String::new().into());
     }
-    let (read, loaded) = asked.sources.load();
-    let loaded = loaded?;
-    if let Some(path) = &out {
-        // An hour of watching should not be lost at its end.
+
+    /// The same while requests go on, whom a full disk or a reader that does not read must not stop.
+    fn tell_aside(this: &Arc<Self>) {
+        let this = Arc::clone(this);
+        let tell = move || {
+            if let Err(why) = this.tell() {
+                watch::say(&why);
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("tell".to_owned()).spawn(tell) {
+            watch::say(&format!("cannot start a thread: {error}"));
+        }
+    }
+
+    /// Finds out now whether the policy can be written: an hour of watching should not be lost at its end.
+    fn check_out(&self) -> Result<(), String> {
+        let Some(path) = &self.out else { return Ok(()) };
         let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
         let file = opened.map_err(|error| format!("cannot write {path}: {error}"))?;
         // What was made only to see whether it can be made is not left behind.
         if file.metadata().is_ok_and(|meta| meta.len() == 0) {
             let _ = std::fs::remove_file(path);
         }
+        Ok(())
     }
-    let watch = Watch::start(&lessons, &subjects, out.as_deref())?;
-    let report = || {
-        if let Err(why) = tell() {
-            watch.say(&why);
-        }
-    };
-    let served =
-        serve::run(loaded, &read, asked.sources, Some(Learning { lessons: Arc::clone(&lessons), tell: &report }));
-    drop(watch);
-    served?;
-    tell()?;
-    Ok(String::new().into())
 }
 
 fn print(text: &str) {

@@ -7,6 +7,8 @@ use std::io::IsTerminal as _;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::log::draws;
+
 /// Characters of a line, unless a single word is longer.
 const WIDTH: usize = 100;
 
@@ -71,6 +73,7 @@ impl Page {
     }
 
     fn shown(&self, look: Look, text: &str) -> String {
+        let text = harmless(text);
         let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
         let style = match look {
             _ if !self.colour => Style::new(),
@@ -88,4 +91,9 @@ impl Page {
 /// `1 rule`, `2 rules`.
 pub(super) fn count(number: usize, one: &str) -> String {
     format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A text in which nothing ends a line or makes a terminal do things: much of what is printed is a client's word.
+pub(super) fn harmless(text: &str) -> String {
+    text.chars().map(|c| if draws(c) { '\u{fffd}' } else { c }).collect()
 }

@@ -103,7 +103,7 @@ impl Line {
 }
 
 /// Whether a character ends lines somewhere, or makes a terminal do things.
-fn draws(c: char) -> bool {
+pub(crate) fn draws(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -146,8 +146,11 @@ impl Endpoint {
     /// An expression for its paths, with a version or without, of the kind that its engine has.
     pub(crate) fn expression(&self) -> String {
         let version = match self.shape.starts_with("/libpod/") {
-            true => r"/v[4-9]\.[0-9]\.[0-9]",
-            false => r"(?:/v1\.(?:[3-9][0-9]|2[4-9]))?",
+            true => r"/v[0-9]{1,3}(?:\.[0-9]{1,3}){0,2}",
+            // From 1.24 on, in every spelling that is read as such.
+            false => {
+                r"(?:/v0*(?:1\.0*(?:2[4-9]|[3-9][0-9]|[1-9][0-9]{2})(?:\.[0-9]{1,3})?|(?:[2-9]|[1-9][0-9]{1,2})(?:\.[0-9]{1,3}){0,2}))?"
+            }
         };
         let segments = self.shape[1..].split('/').map(|segment| match segment {
             many if many.ends_with("*}") => "/[^/]+(?:/[^/]+)*".to_owned(),

@@ -133,6 +133,7 @@ powers! {
     ManageNodes, Host, "change and remove nodes of the cluster";
     ManageSwarm, Host, "make, join, change and leave the cluster";
     ManagePlugins, Host, "install, change and remove plugins";
+    PodmanHost, Host, "hand Podman paths of its host, and drivers that it runs there";
     CreatePods, Host, "create pods and units, and play Kubernetes files";
 }
 
@@ -144,6 +145,7 @@ impl Power {
             Self::CreateContainers => "a new container may be privileged or mount any folder of the host",
             Self::CreateServices => "a service's containers may mount any folder of every node",
             Self::CreatePods => "a pod's containers may be privileged or mount any folder of the host",
+            Self::PodmanHost => "the engine reads such paths, and runs such drivers, as itself",
             Self::CreateVolumes => "a local volume can be any folder of the host",
             Self::Exec => "a command can be made privileged",
             Self::WriteFiles => "files land in what a container mounts from the host",

@@ -155,9 +155,9 @@ impl Exception {
             "device-cgroup-rule" => "with such a rule a container makes devices for itself",
             "capability" if names(POWERFUL) => "this capability leads out of a container",
             "host-namespace" if names(&["pid"]) => "processes of the host can be looked into, and ended",
-            "volume-option" if names(&["device=/", "device=/etc", "o=bind"]) => {
-                "a local volume is then a path of the host"
-            }
+            "volume-option" if self.names_a_device() => "a local volume is then a path or a device of the host",
+            "volume-driver" if names(&["any driver"]) => "some drivers hand out paths of the host",
+            "security-opt" if names(&["systempaths=unconfined"]) => "the kernel's settings lie below /proc/sys",
             "mount-propagation" => "what the container mounts appears on the host",
             "masked-paths" => "the kernel's settings lie below /proc/sys",
             "annotation" => "runtimes run commands that annotations name",
@@ -166,12 +166,19 @@ impl Exception {
         })
     }
 
-    /// Whether it opens a path that the host itself lives from.
+    /// Whether it opens the option by which local volumes are made of what lies elsewhere.
+    fn names_a_device(&self) -> bool {
+        let What::Pattern(pattern) = &self.what else { return false };
+        let (name, _) = pattern.as_str().split_once('=').unwrap_or_default();
+        Pattern::new(name).fits("device")
+    }
+
+    /// Whether it opens a path that the host itself lives from: with a folder, what is below it is mounted too.
     fn is_of_the_host(&self) -> bool {
-        let What::Path { path, below, .. } = &self.what else { return false };
+        let What::Path { path, .. } = &self.what else { return false };
         let lies_in =
             |inner: &str, outer: &str| inner == outer || outer == "/" || inner.starts_with(&format!("{outer}/"));
-        path == "/" || SYSTEM_FOLDERS.iter().any(|folder| lies_in(path, folder) || (*below && lies_in(folder, path)))
+        path == "/" || SYSTEM_FOLDERS.iter().any(|folder| lies_in(path, folder) || lies_in(folder, path))
     }
 
     /// Whether it binds to some images instead of allowing anything.
@@ -398,6 +405,14 @@ mod tests {
             ("bind=/var/run/docker.sock:ro", true),
             ("bind=/var/run/docker.sock", true),
             ("bind=/var/**", true),
+            ("bind=/var", true),
+            ("bind=/var/lib", true),
+            ("volume-option=device=/dev/*", true),
+            ("volume-option=device=/srv/x", true),
+            ("volume-driver=*", true),
+            ("security-opt=systempaths=unconfined", true),
+            ("security-opt=*", true),
+            ("device=/dev/sda1", true),
             ("bind=/var/www/**", false),
             ("bind=/etc/localtime:ro", true),
             ("bind=/**:ro", true),

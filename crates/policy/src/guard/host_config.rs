@@ -325,7 +325,8 @@ fn devices(judge: &mut Judge<'_>, value: &Json<'_>) {
 pub(super) fn device(judge: &mut Judge<'_>, path: &str) {
     if !judge.allows_path("device", path, false) {
         let path = super::shown(path);
-        judge.refuse(format!("hands over the device {path}"), Some(format!("device={path}")));
+        let allow = judge.hint("device", path);
+        judge.refuse(format!("hands over the device {path}"), allow);
     }
 }
 

@@ -39,8 +39,12 @@ pub(super) fn config(judge: &mut Judge<'_>, value: &Json<'_>, key: &str, options
             let is_podmans = option.eq_ignore_ascii_case("path") || option.eq_ignore_ascii_case("driver");
             if is_podmans || !(is_harmless || is_allowed) {
                 judge.within(Step::Key(option), |judge| {
-                    let allow = (!is_podmans).then(|| "log-driver=NAME, and name the driver".to_owned());
-                    judge.refuse("may say where what is logged goes".to_owned(), allow);
+                    let advice = if is_podmans {
+                        ""
+                    } else {
+                        "; name the log driver, and allow that with guard-allow log-driver=NAME"
+                    };
+                    judge.refuse(format!("may say where what is logged goes{advice}"), None);
                 });
             }
         }

@@ -212,6 +212,9 @@ fn is_json(content_type: Option<&str>) -> bool {
     kind.trim().eq_ignore_ascii_case("application/json")
 }
 
+/// What a finding may be allowed by. [`Judge::hint`] alone makes one: it must fit the value that was found, and no other.
+struct Hint(String);
+
 /// Judges one call.
 pub(crate) struct Judge<'g> {
     guard: &'g Guard,
@@ -262,9 +265,10 @@ impl<'g> Judge<'g> {
     }
 
     /// Notes something that is not allowed, and what would allow it.
-    fn refuse(&mut self, what: String, allow: Option<String>) {
+    fn refuse(&mut self, what: String, allow: Option<Hint>) {
         // A body of a megabyte may hold a hundred thousand of them.
         if self.findings.len() < 64 {
+            let allow = allow.map(|Hint(allow)| allow);
             self.findings.push(Finding { field: self.place.clone(), what, allow });
         }
     }
@@ -294,8 +298,12 @@ impl<'g> Judge<'g> {
 
     /// The exception that would open a value; nothing where it cannot be written down. Values that may hold a secret are left out:
     /// passwords stand in options of volumes and in URLs.
-    fn hint(&self, kind: &str, value: &str) -> Option<String> {
+    fn hint(&self, kind: &str, value: &str) -> Option<Hint> {
         let known = KINDS.iter().find(|known| known.name == kind)?;
+        // A star of the client's would be a pattern of ours.
+        if value.contains('*') {
+            return None;
+        }
         let hint = match (known.value, value.split_once('=')) {
             ("", _) => kind.to_owned(),
             ("NAME=PATTERN", Some((name, _))) => format!("{kind}={}=…", shown(name)),
@@ -304,7 +312,7 @@ impl<'g> Judge<'g> {
             _ => format!("{kind}={value}"),
         };
         let is_whole = hint.len() <= 160 && !hint.contains(char::is_control);
-        (is_whole && (hint.ends_with('…') || Exception::read(&hint).is_ok())).then_some(hint)
+        (is_whole && (hint.ends_with('…') || Exception::read(&hint).is_ok())).then_some(Hint(hint))
     }
 
     fn is_restricted(&self) -> bool {

@@ -137,7 +137,11 @@ pub(super) fn host_path(judge: &mut Judge<'_>, source: &str, is_read_only: bool)
     if judge.allows_path("bind", &path, is_read_only) {
         return;
     }
-    let allow = judge.hint("bind", &format!("{path}{}", if is_read_only { ":ro" } else { "" }));
+    // A colon of the path would be read as `:ro`.
+    let allow = match path.contains(':') {
+        true => None,
+        false => judge.hint("bind", &format!("{path}{}", if is_read_only { ":ro" } else { "" })),
+    };
     let shown = super::shown(&path);
     if ["docker.sock", "podman.sock", "containerd.sock"].iter().any(|socket| path.ends_with(socket)) {
         let what = format!("mounts the engine's own socket, {shown}, which goes around every rule");

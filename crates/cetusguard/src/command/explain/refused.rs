@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cetusguard_policy::guard::Exception;
 use cetusguard_policy::{Call, Method, Mode, Profiles, Verdict, decide};
 use serde::Serialize;
 
@@ -30,6 +31,9 @@ pub(super) struct Group {
     /// Whether the configuration that is given now would.
     pub(super) allowed_now: bool,
 }
+
+/// Reasons that a rule does away with.
+const BY_RULE: &[&str] = &["no_rule", "wildcard", "unknown_endpoint", "unread_body"];
 
 /// Clients that a group names.
 const CLIENTS: usize = 8;
@@ -69,7 +73,7 @@ pub(super) fn groups(path: &str, log: &str, profiles: &Profiles) -> Result<Vec<G
         if group.clients.len() < CLIENTS {
             group.clients.insert(client(&line));
         }
-        group.to_allow.extend(to_allow(&line));
+        group.to_allow.extend(to_allow(&line, call.as_ref()));
     }
     let mut groups: Vec<_> = groups.into_values().collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.count));
@@ -79,7 +83,7 @@ pub(super) fn groups(path: &str, log: &str, profiles: &Profiles) -> Result<Vec<G
 /// Whether the rules of today allow what was refused then: the guard's part cannot be told without the body.
 fn is_allowed(call: &Call, line: &LogLine, profiles: &Profiles) -> bool {
     let profile = profiles.all().find(|profile| profile.name == line.get("profile"));
-    let by_rule = ["no_rule", "wildcard", "unknown_endpoint", "unread_body"].contains(&line.get("reason"));
+    let by_rule = BY_RULE.contains(&line.get("reason"));
     let allowed = |verdict| matches!(verdict, Verdict::Allow(_));
     by_rule && profile.is_some_and(|profile| allowed(decide(call.clone(), &profile.in_mode(Mode::Enforce))))
 }
@@ -92,10 +96,18 @@ fn client(line: &LogLine) -> String {
     known.into_iter().find(|known| !known.is_empty()).unwrap_or_default().to_owned()
 }
 
-fn to_allow(line: &LogLine) -> Vec<String> {
-    let rule = line.get("detail").rsplit_once("; to allow it, add the rule: ").map(|(_, rule)| rule.to_owned());
-    let exceptions = line.get("guard_allow").split(", ").filter(|exception| !exception.is_empty());
+/// What would allow it: made from the call itself, since a client has its word in the detail of a line.
+fn to_allow(line: &LogLine, call: Option<&Call>) -> Vec<String> {
+    let is_by_rule = BY_RULE.contains(&line.get("reason"));
+    let rule = call.filter(|_| is_by_rule).map(Call::rule_to_add);
+    let exceptions = line.get("guard_allow").split(", ").filter(|exception| Exception::read(exception).is_ok());
     rule.into_iter().chain(exceptions.map(|exception| format!("guard-allow {exception}"))).collect()
+}
+
+/// The detail without the rule that ends it, which stands on a line of its own.
+fn without_rule<'d>(detail: &'d str, rules: &BTreeSet<String>) -> &'d str {
+    let ends = rules.iter().map(|rule| format!("; to allow it, add the rule: {rule}"));
+    ends.filter_map(|end| detail.strip_suffix(&end)).next().unwrap_or(detail)
 }
 
 /// Writes them for people.
@@ -107,8 +119,7 @@ pub(super) fn write(groups: &[Group], page: &mut Page) {
         page.item(2, "when    ", Look::Faint, &format!("{} … {}", group.first, group.last));
         let clients: Vec<_> = group.clients.iter().map(String::as_str).collect();
         page.item(2, "who     ", Look::Faint, &clients.join(", "));
-        let why = group.detail.split("; to allow it, add the rule: ").next().unwrap_or_default();
-        page.item(2, "why     ", Look::Plain, why);
+        page.item(2, "why     ", Look::Plain, without_rule(&group.detail, &group.to_allow));
         if group.allowed_now {
             page.item(2, "now     ", Look::Good, "the rules allow it");
         }

@@ -44,7 +44,8 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
         false if refused => page.say(0, Look::Bad, "REFUSED by the guard"),
         // The rule to add stands on a line of its own, to be copied.
         false => {
-            let why = decision.because.split("; to allow it, add the rule: ").next().unwrap_or_default();
+            let rule = decision.to_allow.first().map(|rule| format!("; to allow it, add the rule: {rule}"));
+            let why = rule.and_then(|rule| decision.because.strip_suffix(&rule)).unwrap_or(&decision.because);
             page.say(0, Look::Bad, &format!("REFUSED: {why}"));
         }
     }

@@ -136,7 +136,7 @@ fn lines(seen: &[&Seen]) -> Vec<Line> {
         methods.sort_by_key(|method| *method as u8);
         let methods: Vec<_> = methods.into_iter().map(|method| method.as_str()).collect();
         // What the riskiest of them lets a client do.
-        let power = all.iter().filter_map(|seen| seen.lesson.endpoint).map(|endpoint| endpoint.power).max();
+        let power = all.iter().filter_map(|seen| seen.lesson.power).max();
         Line {
             rule: format!("{} {pattern}", methods.join(",")),
             count: all.iter().map(|seen| seen.count).sum(),
@@ -158,7 +158,9 @@ fn risky(seen: &Seen) -> Option<String> {
     let Some(endpoint) = seen.lesson.endpoint else { return Some("no engine known here has it".to_owned()) };
     match (endpoint.power.way_to_host(), seen.lesson.care) {
         (Some(way), Care::Unread) => Some(format!("nobody can judge it, and {way}")),
-        _ if endpoint.vault => Some("it hands over contents, or is a channel that nobody can read".to_owned()),
+        _ if endpoint.vault || seen.lesson.power != Some(endpoint.power) => {
+            Some("it hands over contents, or is a channel that nobody can read".to_owned())
+        }
         _ => None,
     }
 }

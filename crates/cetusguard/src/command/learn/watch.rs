@@ -5,9 +5,10 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::policy::Subject;
+use crate::command::page::harmless;
 use crate::lessons::Lessons;
 
 /// How long news may wait.
@@ -32,20 +33,13 @@ impl Watch {
         let (lessons, names) = (Arc::clone(lessons), names.join(", "));
         let (stop, stopped) = channel();
         let watch = move || {
-            tell(&format!("learning, so that NOTHING is refused: profile {names}"));
-            tell(&format!(
-                "stop it with Ctrl-C (SIGINT, SIGTERM), and the policy goes to {out}; SIGUSR1 writes it now"
-            ));
+            say(&format!("learning, so that NOTHING is refused: profile {names}"));
+            say(&format!("stop it with Ctrl-C (SIGINT, SIGTERM), and the policy goes to {out}; SIGUSR1 writes it now"));
             follow(&lessons, &stopped);
         };
         let thread = std::thread::Builder::new().name("watch".to_owned()).stack_size(256 << 10).spawn(watch);
         let thread = thread.map_err(|error| format!("cannot start a thread: {error}"))?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
-    }
-
-    /// Says something in between.
-    pub(super) fn say(&self, what: &str) {
-        tell(what);
     }
 }
 
@@ -53,8 +47,10 @@ impl Drop for Watch {
     fn drop(&mut self) {
         // Told by the channel's end.
         self.stop.take();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        let (Some(thread), started) = (self.thread.take(), Instant::now()) else { return };
+        // Not for a terminal that does not take any more.
+        while !thread.is_finished() && started.elapsed() < Duration::from_secs(1) {
+            std::thread::park_timeout(Duration::from_millis(5));
         }
     }
 }
@@ -68,11 +64,11 @@ fn follow(lessons: &Lessons, stopped: &Receiver<()>) {
             let before = told.entry((seen.profile.clone(), call.clone())).or_default();
             if seen.count.checked_ilog10() > before.checked_ilog10() {
                 *before = seen.count;
-                let power = seen.lesson.endpoint.map(|endpoint| endpoint.power);
+                let power = seen.lesson.power;
                 let (risk, says) = power
                     .map_or(("unknown", "no engine known here has it"), |power| (power.risk().name(), power.says()));
                 let (count, profile) = (seen.count, &seen.profile);
-                tell(&format!("{count:>6}×  [{risk}] {profile}: {call}  ({says})"));
+                say(&format!("{count:>6}×  [{risk}] {profile}: {call}  ({says})"));
             }
         }
         if is_last {
@@ -81,7 +77,7 @@ fn follow(lessons: &Lessons, stopped: &Receiver<()>) {
     }
 }
 
-fn tell(line: &str) {
-    let shown: String = line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    let _ = writeln!(std::io::stderr(), "{shown}");
+/// Says something to whoever watches.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", harmless(line));
 }

@@ -2,8 +2,12 @@
 
 use std::fmt::Write as _;
 
+use cetusguard_policy::guard::Exception;
+
 use super::policy::{Allowed, Book, Learned, Line};
+use crate::command::page::harmless;
 use crate::lessons::now;
+use crate::log::draws;
 
 /// Writes what was learned; `risky` has risky rules too, where they are comments otherwise.
 pub(super) fn text(book: &Book, format: &str, risky: bool) -> String {
@@ -66,7 +70,9 @@ fn keys(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
     if learned.no_builtin_rules {
         let _ = writeln!(out, "{indent}no-builtin-rules: true");
     }
-    let is_off = |allowed: &Allowed| allowed.exception.ends_with('…') || (allowed.risky.is_some() && !risky);
+    // A hint may be a sentence, or leave out what could be a secret.
+    let is_none = |allowed: &Allowed| allowed.exception.ends_with('…') || Exception::read(&allowed.exception).is_err();
+    let is_off = |allowed: &Allowed| is_none(allowed) || (allowed.risky.is_some() && !risky);
     // A key without a value is a mistake.
     let heading = if learned.guard_allow.iter().all(is_off) { "# guard-allow:" } else { "guard-allow:" };
     if !learned.guard_allow.is_empty() {
@@ -122,7 +128,7 @@ fn times(count: u64) -> String {
 
 /// What a client wrote must not begin a line of its own.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    harmless(text)
 }
 
 /// A text as YAML has it in double quotes, which is as JSON has it.
@@ -131,6 +137,11 @@ pub(in crate::command) fn quoted(text: &str) -> String {
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
     match starts_well && text.chars().all(is_plain) {
         true => text.to_owned(),
-        false => serde_json::Value::from(text).to_string(),
+        // YAML takes more for the end of a line than JSON does.
+        false => serde_json::Value::from(text).to_string().chars().map(escaped).collect(),
     }
+}
+
+fn escaped(c: char) -> String {
+    if draws(c) || c == '\u{feff}' { format!("\\u{:04x}", c as u32) } else { c.to_string() }
 }

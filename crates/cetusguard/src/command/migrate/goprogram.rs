@@ -10,10 +10,16 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
     plan.option("frontend-addr", "tcp://:2375");
     plan.option("backend-addr", "unix:///var/run/docker.sock");
     let flags = flags(&settings.args);
+    // A flag takes the place of its variable.
+    let is_flagged = |option: &Option<String>| flags.iter().any(|(name, _)| Some(name) == option.as_ref());
     let env = settings.vars.iter().map(|(name, value)| (option_of(name), name.clone(), value.clone()));
-    let all = env.chain(flags.into_iter().map(|(name, value)| (Some(name.clone()), format!("-{name}"), value)));
+    let env: Vec<_> = env.filter(|(option, ..)| !is_flagged(option)).collect();
+    let all =
+        env.into_iter().chain(flags.into_iter().map(|(name, value)| (Some(name.clone()), format!("-{name}"), value)));
     for (option, written, value) in all {
-        let known = option.as_deref().and_then(|option| OPTIONS.iter().find(|known| known.name == option));
+        let known = option
+            .as_deref()
+            .and_then(|option| OPTIONS.iter().find(|known| known.name == option && THEIRS.contains(&option)));
         match known.map(|known| known.name) {
             Some("rules") => value.lines().for_each(|line| rule(line, &written, plan)),
             Some("no-builtin-rules") => plan.built_in = !matches!(&*value, "1" | "t" | "T" | "true" | "TRUE" | "True"),
@@ -34,6 +40,22 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
     }
     plan.note(Kind::Different, "%API_PREFIX_EXEC% covers /containers/{id}/exec too: docs/migration.md");
 }
+
+/// The options of the Go program: what else ours has would be something new.
+const THEIRS: &[&str] = &[
+    "backend-addr",
+    "backend-tls-cacert",
+    "backend-tls-cert",
+    "backend-tls-key",
+    "frontend-addr",
+    "frontend-tls-cacert",
+    "frontend-tls-cert",
+    "frontend-tls-key",
+    "rules",
+    "rules-file",
+    "no-builtin-rules",
+    "log-level",
+];
 
 /// The option that a variable sets.
 fn option_of(name: &str) -> Option<String> {

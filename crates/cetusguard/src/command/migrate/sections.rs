@@ -118,7 +118,8 @@ pub(super) fn plan(settings: &Settings, gate: Gate, plan: &mut Plan) {
             }
         }
     }
-    actions(&switches, gate, plan);
+    let keeps_kill = !is_newer || switches.is_on("ALLOW_KILL");
+    actions(&switches, gate, keeps_kill, plan);
     strangers(settings, gate, plan);
     others(settings, plan);
     plan.note(
@@ -175,7 +176,11 @@ fn open(switch: &str, variable: &str, methods: &[Method], plan: &mut Plan) {
     let is_deep =
         Endpoint::all().any(|endpoint| endpoint.shape.strip_prefix(&*word).is_some_and(|rest| rest.starts_with('/')));
     // Our variable for exec covers more than theirs.
-    let start = if switch == "EXEC" { "%API_PREFIX%/exec".to_owned() } else { format!("%{variable}%") };
+    let start = match switch {
+        "EXEC" => "%API_PREFIX%/exec".to_owned(),
+        "LIBPOD_EXEC" => "%API_PREFIX_LIBPOD%/exec".to_owned(),
+        _ => format!("%{variable}%"),
+    };
     plan.rule(format!("{} {start}{}", useful.join(","), if is_deep { "(/.*)?" } else { "" }), format!("{switch}=1"));
 }
 
@@ -199,7 +204,7 @@ fn containers_in_parts(switches: &Switches<'_>, methods: &[Method], plan: &mut P
     }
 }
 
-fn actions(switches: &Switches<'_>, gate: Gate, plan: &mut Plan) {
+fn actions(switches: &Switches<'_>, gate: Gate, keeps_kill: bool, plan: &mut Plan) {
     let works = gate == Gate::LinuxServer || switches.is_on("POST");
     for prefix in ["", "LIBPOD_"] {
         for (name, action) in ACTIONS {
@@ -207,6 +212,7 @@ fn actions(switches: &Switches<'_>, gate: Gate, plan: &mut Plan) {
             if !switches.is_on(&name) {
                 continue;
             }
+            let action = if keeps_kill { *action } else { &action.replace("|kill", "") };
             let rule = format!("POST %API_PREFIX_{prefix}CONTAINERS%/%CONTAINER_ID_OR_NAME%/{action}");
             match works {
                 true => plan.rule(rule, format!("{name}=1")),

@@ -33,7 +33,9 @@ impl Settings {
     /// The text is none of those, or has no service of the proxy.
     pub(super) fn read(text: &str, service: Option<&str>, images: &[&str]) -> Result<Self, Mistakes> {
         if is_environment(text) {
-            return Ok(Self { vars: text.lines().filter_map(assignment).collect(), ..Self::default() });
+            let mut settings = Self::default();
+            text.lines().filter_map(assignment).for_each(|(name, value)| settings.set(name, value));
+            return Ok(settings);
         }
         let wrong = |what: String, fix: &str| Mistakes(vec![Mistake::new(what, fix)]);
         let root = yaml::read(text).map_err(|error| {
@@ -83,7 +85,7 @@ impl Settings {
         let mut settings = Self::default();
         for (name, value) in get(node, "environment").map(pairs).unwrap_or_default() {
             let value = settings.interpolated(&name, &value);
-            settings.vars.push((name, value));
+            settings.set(name, value);
         }
         for word in get(node, "command").map(words).unwrap_or_default() {
             let word = settings.interpolated("command", &word);
@@ -100,6 +102,12 @@ impl Settings {
             }
         }
         settings
+    }
+
+    /// Takes a variable; of two values of one, the last counts, as it does for Compose and in environment files.
+    fn set(&mut self, name: String, value: String) {
+        self.vars.retain(|(known, _)| *known != name);
+        self.vars.push((name, value));
     }
 
     /// Notes something that cannot stay, but would be there if Compose had resolved it.

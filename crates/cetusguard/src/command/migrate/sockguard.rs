@@ -38,7 +38,7 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
     if rules.is_empty() {
         switches(settings, plan);
     } else {
-        ordered(&rules, plan);
+        ordered(&rules, value("insecure_allow_read_exfiltration") == "true", plan);
     }
     if let Some(body) = own.and_then(|root| get(root, "request_body")) {
         bodies(body, plan);
@@ -105,7 +105,7 @@ fn rules(node: &Node) -> Vec<Rule> {
 }
 
 /// Where nothing but the end is denied, each rule is one of ours. Otherwise what remains is listed, endpoint by endpoint.
-fn ordered(rules: &[Rule], plan: &mut Plan) {
+fn ordered(rules: &[Rule], reads_contents: bool, plan: &mut Plan) {
     let first_denied = rules.iter().position(|rule| !rule.allows).unwrap_or(rules.len());
     if rules[first_denied..].iter().all(|rule| !rule.allows) {
         for rule in &rules[..first_denied] {
@@ -118,13 +118,15 @@ fn ordered(rules: &[Rule], plan: &mut Plan) {
     for endpoint in
         Endpoint::all().filter(|endpoint| !endpoint.shape.starts_with("/libpod/") && endpoint.shape != "/{path*}")
     {
-        let path = endpoint.shape.replace("*}", "}").replace(['{', '}'], "");
+        // A name that no glob means, but those for any name.
+        let segments = endpoint.shape.split('/').map(|segment| if segment.starts_with('{') { "0zq9" } else { segment });
+        let path = segments.collect::<Vec<_>>().join("/");
         let first = rules.iter().find(|rule| rule.is_for(endpoint.method.as_str()) && fits(&rule.glob, &path));
         let Some(rule) = first.filter(|rule| rule.allows) else { continue };
         // A wildcard is not taken for a name: what hands over contents stays closed.
         let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         let line = format!("{} {}", endpoint.method, endpoint.pattern());
-        match endpoint.vault && last(&rule.glob) != last(endpoint.shape) {
+        match endpoint.vault && (!reads_contents || last(&rule.glob) != last(endpoint.shape)) {
             true => closed.push((line, endpoint.power)),
             false => plan.rule(line, ""),
         }
@@ -242,7 +244,11 @@ fn bodies(body: &Node, plan: &mut Plan) {
             let Some(option) = get(options, &key) else { continue };
             let is_on = plain(option) == "true";
             let list = |kind: &str, tail: &str| {
-                words(option).into_iter().map(|one| format!("{kind}={}{tail}", one.trim_end_matches('/'))).collect()
+                words(option)
+                    .into_iter()
+                    .filter(|one| !one.is_empty())
+                    .map(|one| format!("{kind}={}{tail}", one.trim_end_matches('/')))
+                    .collect()
             };
             let exceptions: Vec<String> = match (group.as_str(), key.as_str()) {
                 ("container_create", "allow_privileged") if is_on => vec!["privileged".to_owned()],

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::plan::{Class, Kind, Note, Plan, Rights};
 use crate::command::learn::quoted;
+use crate::command::page::harmless;
 use crate::config::yaml::{Node, Value};
 
 /// The answer for programs.
@@ -49,7 +50,7 @@ pub(super) fn page(plan: &Plan, proxy: &str) -> String {
 }
 
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    harmless(text)
 }
 
 fn config(plan: &Plan) -> String {
@@ -113,7 +114,7 @@ fn compose(plan: &Plan) -> String {
     let host = plan.host_socket.as_deref().unwrap_or(&plan.socket);
     let _ = writeln!(out, "      - {}", quoted(&format!("{host}:{}:ro", plan.socket)));
     for (key, value) in &plan.kept {
-        let _ = write!(out, "    {key}:");
+        let _ = write!(out, "    {}:", scalar(key));
         write_node(&mut out, value, 6);
     }
     if !plan.kept.iter().any(|(key, _)| key == "restart") {

@@ -37,13 +37,13 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
             None => {}
         }
     }
-    for path in get("allowbindmountfrom").unwrap_or_default().split(',').filter(|path| !path.is_empty()) {
-        rights.guard_allow.push(format!("bind={}/**", path.trim_end_matches('/')));
-    }
+    rights.guard_allow.extend(binds(get("allowbindmountfrom").unwrap_or_default()));
     addresses(&get, plan);
     others(&get, plan);
     who(get("allowfrom").unwrap_or("127.0.0.1/32"), rights, &get, plan);
-    labels(settings, get("dockerlabelprefix").unwrap_or("socket-proxy"), plan);
+    if get("proxycontainername").is_some() {
+        labels(settings, get("dockerlabelprefix").unwrap_or("socket-proxy"), plan);
+    }
     let ours = [
         "listenip",
         "proxyport",
@@ -151,7 +151,7 @@ fn others<'v>(get: &impl Fn(&str) -> Option<&'v str>, plan: &mut Plan) {
 /// Addresses become clients of a profile; everybody else has nothing.
 fn who<'v>(allowed: &str, rights: Rights, get: &impl Fn(&str) -> Option<&'v str>, plan: &mut Plan) {
     let sources: Vec<&str> = allowed.split(',').map(str::trim).filter(|source| !source.is_empty()).collect();
-    let is_anybody = sources.iter().any(|source| matches!(*source, "0.0.0.0/0" | "::/0"));
+    let is_anybody = sources.iter().any(|source| *source == "0.0.0.0/0");
     let is_local = get("listenip").unwrap_or("127.0.0.1") == "127.0.0.1" && allowed == "127.0.0.1/32";
     if is_anybody || is_local || get("proxysocketendpoint").is_some() {
         plan.default = rights;
@@ -177,6 +177,12 @@ fn who<'v>(allowed: &str, rights: Rights, get: &impl Fn(&str) -> Option<&'v str>
     plan.note(Kind::Different, "everybody may ask for /_ping, as the healthcheck does; it tells nothing else");
 }
 
+/// Folders below which host paths may be mounted.
+pub(super) fn binds(folders: &str) -> impl Iterator<Item = String> {
+    let folders = folders.split(',').map(str::trim).filter(|folder| folder.starts_with('/'));
+    folders.map(|folder| format!("bind={}/**", folder.trim_end_matches('/')))
+}
+
 /// Rights that other services carry as labels become profiles of these services.
 fn labels(settings: &Settings, prefix: &str, plan: &mut Plan) {
     let mut services: Vec<(&str, Rights)> = Vec::new();
@@ -189,12 +195,15 @@ fn labels(settings: &Settings, prefix: &str, plan: &mut Plan) {
         let rights = &mut services[at].1;
         let word = rest.split('.').next().unwrap_or_default();
         if word == "bindmountfrom" {
-            rights.guard_allow.extend(value.split(',').map(|path| format!("bind={}/**", path.trim_end_matches('/'))));
+            rights.guard_allow.extend(binds(value));
         } else if let Some(method) = Method::parse(&word.to_uppercase()) {
             rule(method, value, &format!("label {key}"), rights, plan);
         }
     }
     for (service, rights) in services {
+        // A label takes the place of what everybody else has.
+        plan.profiles.iter_mut().for_each(|class| class.clients.retain(|(_, name)| name != service));
+        plan.profiles.retain(|class| !class.clients.is_empty());
         let clients = vec![("compose-service", service.to_owned())];
         plan.profiles.push(Class { name: service.to_owned(), clients, rights });
     }
