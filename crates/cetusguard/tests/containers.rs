@@ -125,6 +125,18 @@ fn who_is_given_a_dead_ones_address_does_not_inherit_its_rights() {
 }
 
 /// A connection belongs to the container that opened it.
+/// A busy engine tells late of what happens: what it says when it is asked counts.
+#[test]
+fn a_late_event_gives_nobody_a_dead_ones_rights() {
+    let (docker, proxy, _kept) = with_one();
+    assert_eq!(rights(&proxy, "127.0.0.11"), ["/a"]);
+    docker.unlist("1");
+    docker.list("2", "b-1", "127.0.0.11", &[]);
+    assert_eq!(rights(&proxy, "127.0.0.11"), ["/b"], "though nothing was told");
+    docker.unlist("2");
+    assert_eq!(rights(&proxy, "127.0.0.11"), ["/events"]);
+}
+
 #[test]
 fn an_open_connection_dies_with_its_container() {
     let (docker, proxy, _last) = with_one();

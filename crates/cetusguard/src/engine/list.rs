@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cetusguard_policy::Container;
 use serde::Deserialize;
 
-use super::{Trouble, get};
+use super::{Trouble, fetch, get};
 use crate::backend::Backend;
 use crate::wire::read_content;
 
@@ -92,6 +92,30 @@ pub(super) async fn ask(backend: &Backend) -> Result<Listed, Trouble> {
         }
     }
     read(&text).map_err(|error| Trouble::Answer(format!("the engine's list of containers cannot be read: {error}")))
+}
+
+/// What is read of one container (moby `api/types/container.InspectResponse`; Podman's answer has the same fields).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Details {
+    state: Running,
+    network_settings: Option<NetworkSettings>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Running {
+    running: bool,
+}
+
+/// Asks whether a container runs now, and has this address.
+pub(super) async fn still_has(backend: &Backend, id: &str, address: IpAddr) -> Result<bool, Trouble> {
+    let Some(answer) = fetch(backend, &format!("/containers/{id}/json")).await? else { return Ok(false) };
+    let details: Details = serde_json::from_slice(&answer)
+        .map_err(|error| Trouble::Answer(format!("the engine's answer about a container cannot be read: {error}")))?;
+    let networks = details.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+    let mut addresses = networks.values().flatten().flat_map(|network| [&network.four, &network.six]);
+    Ok(details.state.running && addresses.any(|text| text.parse() == Ok(address)))
 }
 
 fn read(text: &[u8]) -> serde_json::Result<Listed> {

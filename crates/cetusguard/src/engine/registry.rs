@@ -1,7 +1,8 @@
 //! Who is behind an address.
 //!
 //! A list of the running containers is good for all until the engine tells of anything that may change one; then the next who
-//! asks gets a new one. So a container that is given a dead one's address is never taken for it. Nobody is held for unknown on
+//! asks gets a new one. A busy engine tells late: so whoever is found in a list that was there before is asked for once more. So a
+//! container that is given a dead one's address is never taken for it. Nobody is held for unknown on
 //! the word of an older list: a container calls as soon as it lives, and the engine may list it a moment later. And a connection
 //! that was there before its address had its owner is not this owner's.
 
@@ -171,10 +172,25 @@ impl Containers {
         let came = Instant::now();
         let mut epoch = self.epoch.subscribe();
         let mut fresh = self.lock().asked_for + 1;
+        let (mut is_own_list, mut is_late) = (false, false);
         loop {
             epoch.mark_unchanged();
             let found = self.lock().look(address, fresh, came);
             match found {
+                Look::Found(Some(container)) if !is_own_list => {
+                    let still = list::still_has(backend, &container.id, address).await;
+                    if still.map_err(|trouble| Unknown::Untold(trouble.to_string()))? {
+                        return Ok(Some(container));
+                    }
+                    // Somebody else may have the address already, and not be listed yet.
+                    is_late = true;
+                    self.lock().doubt(&container.id);
+                }
+                Look::Found(None) if is_late && came.elapsed() < GRACE => {
+                    let _ = timeout(LOOK, epoch.changed()).await;
+                    fresh = self.lock().asked_for + 1;
+                    self.ask(fresh, backend).await.map_err(|trouble| Unknown::Untold(trouble.to_string()))?;
+                }
                 Look::Found(container) => return Ok(container),
                 Look::Failed(unknown) => return Err(unknown),
                 Look::OutOfStep => {
@@ -186,6 +202,7 @@ impl Containers {
                     fresh = self.lock().asked_for + 1;
                 }
                 Look::Ask(number) => {
+                    is_own_list = true;
                     fresh = number;
                     self.ask(fresh, backend).await.map_err(|trouble| Unknown::Untold(trouble.to_string()))?;
                 }

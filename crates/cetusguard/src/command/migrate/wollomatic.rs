@@ -151,7 +151,7 @@ fn others<'v>(get: &impl Fn(&str) -> Option<&'v str>, plan: &mut Plan) {
 /// Addresses become clients of a profile; everybody else has nothing.
 fn who<'v>(allowed: &str, rights: Rights, get: &impl Fn(&str) -> Option<&'v str>, plan: &mut Plan) {
     let sources: Vec<&str> = allowed.split(',').map(str::trim).filter(|source| !source.is_empty()).collect();
-    let is_anybody = sources.iter().any(|source| *source == "0.0.0.0/0");
+    let is_anybody = sources.contains(&"0.0.0.0/0");
     let is_local = get("listenip").unwrap_or("127.0.0.1") == "127.0.0.1" && allowed == "127.0.0.1/32";
     if is_anybody || is_local || get("proxysocketendpoint").is_some() {
         plan.default = rights;
