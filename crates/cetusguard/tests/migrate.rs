@@ -331,6 +331,9 @@ fn nothing_more_is_allowed_than_was() {
         &["-POST /containers/web/start", "-GET /containers/web/archive"],
         &["a wildcard does not let clients read files"],
     );
+    let single = "rules:\n  - match: {method: GET, path: /containers/secret/json}\n    action: deny\n  - match: {method: GET, path: '/containers/*/json'}\n    \
+                  action: allow\n";
+    hold("sockguard", single, &["+GET /containers/web/json"], &["the denial of GET /containers/secret/json is lost"]);
     let flagged = "environment: {CETUSGUARD_RULES: GET /a, CETUSGUARD_GUARD: privileged}\ncommand: [\"-rules=GET %API_PREFIX_EVENTS%\"]";
     hold("cetusguard", flagged, &["+GET /events", "-GET /a"], &["CETUSGUARD_GUARD is no option"]);
     let folder = TempDir::new();

@@ -115,14 +115,20 @@ fn ordered(rules: &[Rule], reads_contents: bool, plan: &mut Plan) {
         return;
     }
     let mut closed = Vec::new();
+    let mut decided = vec![false; rules.len()];
     for endpoint in
         Endpoint::all().filter(|endpoint| !endpoint.shape.starts_with("/libpod/") && endpoint.shape != "/{path*}")
     {
         // A name that no glob means, but those for any name.
         let segments = endpoint.shape.split('/').map(|segment| if segment.starts_with('{') { "0zq9" } else { segment });
         let path = segments.collect::<Vec<_>>().join("/");
-        let first = rules.iter().find(|rule| rule.is_for(endpoint.method.as_str()) && fits(&rule.glob, &path));
-        let Some(rule) = first.filter(|rule| rule.allows) else { continue };
+        let first = rules.iter().position(|rule| rule.is_for(endpoint.method.as_str()) && fits(&rule.glob, &path));
+        let Some(first) = first else { continue };
+        decided[first] = true;
+        let rule = &rules[first];
+        if !rule.allows {
+            continue;
+        }
         // A wildcard is not taken for a name: what hands over contents stays closed.
         let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         let line = format!("{} {}", endpoint.method, endpoint.pattern());
@@ -134,9 +140,16 @@ fn ordered(rules: &[Rule], reads_contents: bool, plan: &mut Plan) {
     for (line, power) in &closed {
         plan.note(Kind::Stricter, format!("a wildcard does not let clients {}; add the rule: {line}", power.says()));
     }
-    let what = "rules that deny came before rules that allow: what remains allowed is listed, for any object; \
-                denials of single objects are lost";
-    plan.note(Kind::Different, what);
+    let lost = rules.iter().zip(decided).filter(|(rule, decided)| !rule.allows && !decided).map(|(rule, _)| rule);
+    for rule in lost {
+        let what = format!(
+            "the denial of {} {} is lost: rules here only allow, for any object",
+            rule.methods.join(","),
+            rule.glob
+        );
+        plan.note(Kind::Missing, what);
+    }
+    plan.note(Kind::Different, "rules that deny came before rules that allow: what remains allowed is listed");
 }
 
 const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PUT", "DELETE"];
