@@ -122,7 +122,7 @@ pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>
             ExitCode::from(code)
         }
         Err(Failure::Mistakes(mistakes)) => {
-            let end = if name == "serve" { "; nothing was started" } else { "" };
+            let end = if name == "serve" { " in the configuration; nothing was started" } else { "" };
             eprintln!("{mistakes}{end}");
             ExitCode::from(2)
         }

@@ -162,7 +162,7 @@ impl fmt::Display for Mistakes {
             writeln!(f, "{mistake}\n")?;
         }
         let count = self.0.len();
-        write!(f, "{count} {} in the configuration", if count == 1 { "mistake" } else { "mistakes" })
+        write!(f, "{count} {}", if count == 1 { "mistake" } else { "mistakes" })
     }
 }
 

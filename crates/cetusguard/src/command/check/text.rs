@@ -77,7 +77,8 @@ fn write_closed(closed: &[ClosedReport], page: &mut Page) {
         page.item(4, "- ", Look::Plain, &format!("{what}: {}", endpoints.join(", ")));
     }
     if let Some(rule) = closed.iter().find_map(|one| one.rule_to_add.as_deref()) {
-        page.item(4, "= ", Look::Faint, &format!("a rule that names one opens it, as in: {rule}"));
+        page.line(4, Look::Faint, "= a rule that names one opens it, as in:");
+        page.line(6, Look::Faint, rule);
     }
 }
 
