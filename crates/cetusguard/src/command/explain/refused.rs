@@ -131,6 +131,10 @@ pub(super) fn write(groups: &[Group], page: &mut Page) {
     let total: usize = groups.iter().map(|group| group.count).sum();
     match total {
         0 => page.say(0, Look::Good, "No request was refused, nor would have been."),
-        total => page.say(0, Look::Plain, &format!("{} of {}.", count(total, "request"), count(groups.len(), "kind"))),
+        total => page.say(
+            0,
+            Look::Plain,
+            &format!("{} of {} refused, or not enforced.", count(total, "request"), count(groups.len(), "kind")),
+        ),
     }
 }
