@@ -160,6 +160,11 @@ fn a_log_teaches_the_same() {
             out
         };
         let out = learn("rules");
+        // No rule allowed any of it, and the guard has judged it all the same.
+        assert!(
+            out.contains("--guard-allow \"bind=/srv/app:ro\"") && out.contains("--guard-allow capability=NET_ADMIN"),
+            "{out}"
+        );
         let rules: Vec<_> = out.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(rules.len(), 8, "{out}");
         let learned = ProxyBuilder::new(PROGRAM, &engine, &out).arg("--guard", "privileged").start();

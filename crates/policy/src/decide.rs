@@ -338,10 +338,9 @@ impl fmt::Display for Denial {
                 );
             }
         }
-        match to_name(call) {
-            // A rule for it would be taken for a wildcard: promising one would send the reader in a circle.
-            ToName::Unnameable => f.write_str("; no rule can open it"),
-            _ => write!(f, "; to allow it, add the rule: {}", self.rule_to_add()),
+        match self.rule_to_add() {
+            None => f.write_str("; no rule can open it"),
+            Some(rule) => write!(f, "; to allow it, add the rule: {rule}"),
         }
     }
 }
@@ -352,18 +351,22 @@ fn shown(path: &str) -> &str {
 }
 
 impl Denial {
-    /// The narrowest rule that would allow the call on any object of its kind.
+    /// The narrowest rule that would allow the call on any object of its kind; `None` where no rule would.
     #[must_use]
-    pub fn rule_to_add(&self) -> String {
-        self.call.rule_to_add()
+    pub fn rule_to_add(&self) -> Option<String> {
+        if matches!(self.reason, Reason::Closed { .. }) { None } else { self.call.rule_to_add() }
     }
 }
 
 impl Call {
-    /// The narrowest rule that would allow the call on any object of its kind.
+    /// The narrowest rule that would allow the call on any object of its kind. `None` where each would be taken for a wildcard:
+    /// promising one would send the reader in a circle.
     #[must_use]
-    pub fn rule_to_add(&self) -> String {
-        match self.endpoint() {
+    pub fn rule_to_add(&self) -> Option<String> {
+        if matches!(to_name(self), ToName::Unnameable) {
+            return None;
+        }
+        Some(match self.endpoint() {
             Some(endpoint) if !endpoint.is_catch_all() && !reveals(self, endpoint) => {
                 format!("{} {}", self.method(), endpoint.pattern())
             }
@@ -372,7 +375,7 @@ impl Call {
                 format!("{} %API_PREFIX%{}", self.method(), crate::call::literal(shown(self.unversioned_path())))
             }
             _ => format!("{} {}", self.method(), self.literal_pattern()),
-        }
+        })
     }
 }
 
@@ -492,8 +495,8 @@ mod tests {
     fn the_rule_to_add_for_a_revealing_call_names_the_object() {
         let call = Call::read("GET", "/v1.41/secrets/db?showsecret=1").expect("plain");
         let Verdict::Deny(denial) = decide(call, &profile("GET .*")) else { panic!("allowed") };
-        assert_eq!(denial.rule_to_add(), "GET %API_PREFIX%/secrets/db");
-        assert_eq!(verdict(&denial.rule_to_add(), "GET /v1.41/secrets/db?showsecret=1"), "allow");
+        assert_eq!(denial.rule_to_add().as_deref(), Some("GET %API_PREFIX%/secrets/db"));
+        assert_eq!(verdict(&denial.rule_to_add().expect("one"), "GET /v1.41/secrets/db?showsecret=1"), "allow");
     }
 
     /// Asking whether a rule means a word must not cost more the longer the word is, nor take a class of digits for a name.
@@ -519,7 +522,8 @@ mod tests {
                 assert!(denial.to_string().contains("guard: privileged would"), "{denial}");
                 continue;
             }
-            assert_eq!(verdict(&denial.rule_to_add(), &request), "allow", "{request} with {}", denial.rule_to_add());
+            let rule = denial.rule_to_add().expect("one");
+            assert_eq!(verdict(&rule, &request), "allow", "{request} with {rule}");
         }
     }
 

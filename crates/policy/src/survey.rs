@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use crate::call::Call;
-use crate::decide::{Ground, Reason, Verdict, decide};
+use crate::decide::{Ground, Verdict, decide};
 use crate::endpoint::{Endpoint, Power};
 use crate::guard::{Duty, Level, duty};
 use crate::limit::Limits;
@@ -76,7 +76,7 @@ pub struct Closed {
     pub endpoint: &'static Endpoint,
     /// The rule.
     pub rule: Arc<Rule>,
-    /// The word for why: see [`Reason::code`].
+    /// The word for why: see [`crate::Reason::code`].
     pub code: &'static str,
     /// The rule to add, where one would help.
     pub rule_to_add: Option<String>,
@@ -165,8 +165,8 @@ fn look(endpoint: &'static Endpoint, path: String, partly: bool, profile: &Profi
             Ground::Unenforced { .. } => None,
         },
         Verdict::Deny(denial) => {
-            let rule_to_add = (!matches!(denial.reason, Reason::Closed { .. })).then(|| denial.rule_to_add());
-            Some(Err(Closed { endpoint, rule: matching?, code: denial.reason.code(), rule_to_add }))
+            let (rule_to_add, code) = (denial.rule_to_add(), denial.reason.code());
+            Some(Err(Closed { endpoint, rule: matching?, code, rule_to_add }))
         }
     }
 }

@@ -79,76 +79,93 @@ const PAIRS: &[(&str, &str, &str)] = &[
     ("/services/create", "/services", "services can be created and not listed"),
 ];
 
+/// What is found, one behind the other.
+struct Warnings<'p> {
+    profile: &'p Profile,
+    found: Vec<Problem>,
+}
+
+impl Warnings<'_> {
+    fn warn(&mut self, code: &'static str, what: String, fix: impl Into<String>) {
+        let (profile, fix) = (Some(self.profile.name.clone()), fix.into());
+        self.found.push(Problem { severity: Severity::Warning, code, profile, what, fix });
+    }
+}
+
 /// Looks for what may be wrong with a profile.
 pub(in crate::command) fn problems(profile: &Profile, survey: &Survey) -> Vec<Problem> {
-    let mut found = Vec::new();
-    let mut warn = |code: &'static str, what: String, fix: String| {
-        found.push(Problem { severity: Severity::Warning, code, profile: Some(profile.name.clone()), what, fix });
-    };
+    let mut warnings = Warnings { profile, found: Vec::new() };
+    about_rules(survey, &mut warnings);
+    about_calls(survey, &mut warnings);
+    if profile.guard.level == Level::Privileged {
+        without_guard(survey, &mut warnings);
+    } else {
+        about_guard(survey, &mut warnings);
+    }
+    if profile.mode == Mode::Audit {
+        let fix = "set mode to enforce once the log has no decision=would_deny";
+        warnings.warn("not-enforced", "nothing is refused (mode: audit)".to_owned(), fix);
+    }
+    warnings.found
+}
+
+/// Rules that are not what they seem.
+fn about_rules(survey: &Survey, warnings: &mut Warnings<'_>) {
     for rule in &survey.idle {
-        warn("idle-rule", format!("{} matches no endpoint of a known engine", rule.label()), mend(rule));
+        warnings.warn("idle-rule", format!("{} matches no endpoint of a known engine", rule.label()), mend(rule));
     }
     for rule in &survey.bare {
         let what = format!("{} matches paths without a version alone, and most clients send /v1.NN/…", rule.label());
-        warn("bare-path", what, "begin the pattern with %API_PREFIX%, as in %API_PREFIX_CONTAINERS%/json".to_owned());
+        warnings.warn("bare-path", what, "begin the pattern with %API_PREFIX%, as in %API_PREFIX_CONTAINERS%/json");
     }
     for rule in &survey.catch_all {
         let what = format!("{} opens whatever the engine has, sections that nobody thought of among it", rule.label());
-        warn("catch-all", what, "write a rule for each section that the client needs, or take a preset".to_owned());
+        warnings.warn("catch-all", what, "write a rule for each section that the client needs, or take a preset");
     }
     for (rule, by) in &survey.covered {
-        warn(
-            "covered-rule",
-            format!("{} allows nothing that {} does not", rule.label(), by.label()),
-            "take it out".to_owned(),
-        );
+        let what = format!("{} allows nothing that {} does not", rule.label(), by.label());
+        warnings.warn("covered-rule", what, "take it out");
     }
+}
+
+/// Calls without which others are of no use.
+fn about_calls(survey: &Survey, warnings: &mut Warnings<'_>) {
     let is_open = |shape: &str| survey.open.iter().any(|open| open.endpoint.shape == shape);
     if !is_open("/_ping") && !survey.open.is_empty() {
-        let fix = "add the rule: GET,HEAD %API_PREFIX_PING%";
-        warn("no-ping", "clients cannot ask which version the engine speaks, and guess".to_owned(), fix.to_owned());
+        let what = "clients cannot ask which version the engine speaks, and guess".to_owned();
+        warnings.warn("no-ping", what, "add the rule: GET,HEAD %API_PREFIX_PING%");
     }
-    for (shape, other, what) in PAIRS {
-        if is_open(shape) && !is_open(other) {
-            let missing = Endpoint::all().find(|endpoint| endpoint.shape == *other);
-            let rule =
-                missing.map(|endpoint| format!("{} {}", endpoint.method, endpoint.pattern())).unwrap_or_default();
-            warn("half-allowed", (*what).to_owned(), format!("add the rule: {rule}"));
+    for (_, other, what) in PAIRS.iter().filter(|(shape, other, _)| is_open(shape) && !is_open(other)) {
+        let missing = Endpoint::all().find(|endpoint| endpoint.shape == *other);
+        let rule = missing.map(|endpoint| format!("{} {}", endpoint.method, endpoint.pattern())).unwrap_or_default();
+        warnings.warn("half-allowed", (*what).to_owned(), format!("add the rule: {rule}"));
+    }
+}
+
+/// What is root on the host where nobody judges it: one of it is enough to say so.
+fn without_guard(survey: &Survey, warnings: &mut Warnings<'_>) {
+    let unread = survey.open.iter().filter(|open| open.care == Care::Unread).map(|open| open.power);
+    if let Some((power, way)) = unread.filter_map(|power| Some((power, power.way_to_host()?))).next() {
+        let what = format!("nobody judges bodies (guard: privileged), and the client can {}: {way}", power.says());
+        warnings.warn("guard-off", what, "set guard to baseline, and guard-allow to what the client needs");
+    }
+}
+
+/// What goes past the guard.
+fn about_guard(survey: &Survey, warnings: &mut Warnings<'_>) {
+    for open in survey.open.iter().filter(|open| open.care == Care::Unread) {
+        let what = format!("{} {} is open, and nobody can judge it", open.endpoint.method, open.endpoint.shape);
+        let fix = format!("take its rule out where the client does without: {}", open.rule.label());
+        warnings.warn("unread-body", what, fix);
+    }
+    let judges = survey.open.iter().any(|open| open.care == Care::Judged);
+    let profile = warnings.profile;
+    for exception in profile.guard.allow.iter().filter(|_| judges) {
+        if let Some(why) = exception.gives_host() {
+            let what = format!("guard-allow {exception} gives the host away: {why}");
+            warnings.warn("gives-host", what, "allow less, or give it to a profile of the one client that needs it");
         }
     }
-    if profile.guard.level == Level::Privileged {
-        let unread = survey.open.iter().find(|open| open.care == Care::Unread && open.power.way_to_host().is_some());
-        if let Some(open) = unread {
-            let power = open.power;
-            let what = format!(
-                "nobody judges bodies (guard: privileged), and the client can {}: {}",
-                power.says(),
-                power.way_to_host().unwrap_or_default()
-            );
-            warn("guard-off", what, "set guard to baseline, and guard-allow to what the client needs".to_owned());
-        }
-    } else {
-        for open in survey.open.iter().filter(|open| open.care == Care::Unread) {
-            let what = format!("{} {} is open, and nobody can judge it", open.endpoint.method, open.endpoint.shape);
-            warn(
-                "unread-body",
-                what,
-                format!("take its rule out where the client does without: {}", open.rule.label()),
-            );
-        }
-        let judges = survey.open.iter().any(|open| open.care == Care::Judged);
-        for exception in profile.guard.allow.iter().filter(|_| judges) {
-            if let Some(why) = exception.gives_host() {
-                let fix = "allow less, or give it to a profile of the one client that needs it".to_owned();
-                warn("gives-host", format!("guard-allow {exception} gives the host away: {why}"), fix);
-            }
-        }
-    }
-    if profile.mode == Mode::Audit {
-        let what = "nothing is refused (mode: audit)".to_owned();
-        warn("not-enforced", what, "set mode to enforce once the log has no decision=would_deny".to_owned());
-    }
-    found
 }
 
 /// What a rule that reaches nothing was probably meant to be.

@@ -105,10 +105,7 @@ impl Decision {
                     findings: vec![],
                     is_blind: false,
                 };
-                let text = denial.to_string();
-                let to_allow =
-                    if text.contains("to allow it, add the rule: ") { vec![denial.rule_to_add()] } else { vec![] };
-                (guard, false, text, to_allow)
+                (guard, false, denial.to_string(), denial.rule_to_add().into_iter().collect())
             }
         };
         Self {

@@ -99,7 +99,7 @@ fn client(line: &LogLine) -> String {
 /// What would allow it: made from the call itself, since a client has its word in the detail of a line.
 fn to_allow(line: &LogLine, call: Option<&Call>) -> Vec<String> {
     let is_by_rule = BY_RULE.contains(&line.get("reason"));
-    let rule = call.filter(|_| is_by_rule).map(Call::rule_to_add);
+    let rule = call.filter(|_| is_by_rule).and_then(Call::rule_to_add);
     let exceptions = line.get("guard_allow").split(", ").filter(|exception| Exception::read(exception).is_ok());
     rule.into_iter().chain(exceptions.map(|exception| format!("guard-allow {exception}"))).collect()
 }

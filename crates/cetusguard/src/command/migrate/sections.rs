@@ -18,7 +18,8 @@ pub(super) enum Gate {
     LinuxServer,
 }
 
-const SECTIONS: &[&str] = &[
+/// Every section, as the switches call it.
+pub(super) const SECTIONS: &[&str] = &[
     "AUTH",
     "BUILD",
     "COMMIT",

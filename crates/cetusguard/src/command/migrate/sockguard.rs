@@ -5,6 +5,7 @@
 use cetusguard_policy::endpoint::Endpoint;
 
 use super::plan::{Kind, Plan};
+use super::sections::SECTIONS;
 use super::settings::{Settings, get, plain, words};
 use crate::config::yaml::{Node, Value};
 
@@ -200,26 +201,9 @@ fn switches(settings: &Settings, plan: &mut Plan) {
             plan.rule(format!("GET,HEAD %API_PREFIX%/{word}"), format!("{name}=1"));
         }
     }
-    for section in [
-        "AUTH",
-        "BUILD",
-        "COMMIT",
-        "CONFIGS",
-        "CONTAINERS",
-        "DISTRIBUTION",
-        "GRPC",
-        "IMAGES",
-        "NETWORKS",
-        "NODES",
-        "PLUGINS",
-        "SECRETS",
-        "SERVICES",
-        "SESSION",
-        "SWARM",
-        "SYSTEM",
-        "TASKS",
-        "VOLUMES",
-    ] {
+    // These are written above and below, in ways of their own.
+    let others = ["PING", "VERSION", "EVENTS", "INFO", "EXEC"];
+    for section in SECTIONS.iter().filter(|section| !others.contains(section)) {
         if is_on(section, false) {
             plan.rule(format!("{methods} %API_PREFIX_{section}%(/.*)?"), format!("{section}=1"));
         }
