@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cetusguard_bench::rule_sets;
+use cetusguard_policy::guard::Surroundings;
 use cetusguard_policy::rule::{BUILT_IN, Expressions, RuleSet, parse_sharing};
 use cetusguard_policy::{Call, Limits, Mode, Profile, Verdict, decide};
 use divan::{Bencher, black_box};
@@ -16,7 +17,7 @@ fn profile(rules: &str) -> Profile {
     let mut parsed = parse_sharing(&mut expressions, "bench", 1, rules).expect("valid rules");
     parsed.extend(parse_sharing(&mut expressions, "built-in", 1, BUILT_IN).expect("valid rules"));
     let (limits, guard, mode) = (Limits::default(), Arc::default(), Mode::Enforce);
-    Profile { name: "default".to_owned(), rules: RuleSet::new(parsed), limits, guard, mode }
+    Profile { name: "default".to_owned(), rules: RuleSet::new(parsed), limits, guard, targets: Arc::default(), mode }
 }
 
 fn set(rules: usize) -> String {
@@ -61,7 +62,9 @@ fn judge_a_container(bencher: Bencher<'_, '_>) {
     let profile = profile("POST %API_PREFIX_CONTAINERS%/create");
     let call = Call::read("POST", "/v1.43/containers/create?name=web").expect("plain");
     let Verdict::Allow(permit) = decide(call, &profile) else { return };
-    bencher.bench_local(|| drop(black_box(permit.judge(Some("application/json"), black_box(body.as_bytes())))));
+    bencher.bench_local(|| {
+        drop(black_box(permit.open(Some("application/json"), black_box(body.as_bytes()), Surroundings::default())))
+    });
 }
 
 #[divan::bench(args = [7, 70, 700], sample_count = 10)]

@@ -66,6 +66,11 @@ impl Backend {
         }
     }
 
+    /// Where the engine is.
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
     /// A kept connection that is still good as far as anybody can tell, the one used last first.
     pub(crate) fn kept(&self) -> Option<Duplex> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,6 +9,7 @@ mod identify;
 mod inspect;
 mod listen;
 mod normalise;
+mod resolve;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -17,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::backend::Backend;
 use crate::config::meant::{Config, Limits};
-use crate::engine::Containers;
+use crate::engine::{Containers, Objects, Own};
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::Log;
@@ -35,6 +36,10 @@ pub(crate) struct Proxy {
     pub(crate) backend: Arc<Backend>,
     /// Who is behind an address.
     pub(crate) containers: Arc<Containers>,
+    /// The objects that decisions depend on.
+    pub(crate) objects: Arc<Objects>,
+    /// The proxy's own container.
+    pub(crate) own: Own,
     /// What clients have asked for lately.
     pub(crate) limiter: Limiter,
     /// Where records go.
@@ -143,8 +148,12 @@ async fn journey(conn: &mut Conn, proxy: &Proxy, record: &mut Record<'_>) -> Res
     let (call, message) = normalise::normalise(head, conn)?;
     let client = identify::identify(conn, proxy).await?;
     record.identified(&client);
-    let entry = admit::enter(&call, &message, &client, proxy)?;
-    let permit = match decide(call, &client.profile) {
+    let entry = admit::enter(&call, &message, &client, conn.is_loopback(), proxy)?;
+    let verdict = match decide(call, &client.profile) {
+        Verdict::Deny(denial) => resolve::decide_by_name(denial, &client, proxy).await?,
+        allowed => allowed,
+    };
+    let permit = match verdict {
         Verdict::Allow(permit) => permit,
         Verdict::Deny(denial) => return Err(Refusal::Denied(Box::new(denial)).into()),
     };

@@ -3,6 +3,7 @@
 //! The library is the program; it exists so that tests can reach the tables from which help and documentation are made.
 
 mod backend;
+mod browser;
 mod certificate;
 pub mod command;
 pub mod config;

@@ -1,6 +1,7 @@
 //! Everything that can end a request, and the one place that turns it into a response.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cetusguard_policy::guard::Objection;
@@ -40,6 +41,8 @@ pub(crate) enum Refusal {
     LargeBody,
     /// The engine does not say what a call that is to be judged is about.
     Untold(String),
+    /// The engine has no object of the name that the call is about; its own answer.
+    NoSuchObject(Arc<[u8]>),
     /// The engine cannot be reached.
     Unreachable(Unreachable),
     /// The engine closed the connection instead of answering.
@@ -96,6 +99,7 @@ pub(crate) struct Limited {
 
 #[derive(Debug)]
 enum Limit {
+    Page(String),
     Agent(String),
     Count(Reached),
 }
@@ -108,6 +112,11 @@ impl Limited {
         Self { profile: profile.name.clone(), limit: Limit::Agent(agent) }
     }
 
+    /// A web page that is not let in.
+    pub(crate) fn page(why: String, profile: &Profile) -> Self {
+        Self { profile: profile.name.clone(), limit: Limit::Page(why) }
+    }
+
     /// Too many requests.
     pub(crate) fn count(reached: Reached, profile: &Profile) -> Self {
         Self { profile: profile.name.clone(), limit: Limit::Count(reached) }
@@ -115,6 +124,7 @@ impl Limited {
 
     fn row(&self) -> (u16, &'static str, Level) {
         match self.limit {
+            Limit::Page(_) => (403, "web_page", Level::Warning),
             Limit::Agent(_) => (403, "user_agent", Level::Warning),
             Limit::Count(Reached::Rate(_)) => (429, "rate_limit", Level::Warning),
             Limit::Count(Reached::Requests(_)) => (429, "max_requests", Level::Warning),
@@ -125,7 +135,7 @@ impl Limited {
     /// When it may be worth another try.
     fn retry_after(&self) -> Option<Duration> {
         match self.limit {
-            Limit::Agent(_) => None,
+            Limit::Page(_) | Limit::Agent(_) => None,
             Limit::Count(Reached::Rate(wait)) => Some(wait),
             Limit::Count(Reached::Requests(_) | Reached::Streams(_)) => Some(Duration::from_secs(1)),
         }
@@ -136,6 +146,10 @@ impl fmt::Display for Limited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { profile, limit } = self;
         match limit {
+            Limit::Page(why) => write!(
+                f,
+                "requests of web pages are refused: {why}; if profile {profile} is meant to serve that page, add its origin to origins"
+            ),
             Limit::Agent(agent) => write!(
                 f,
                 "profile {profile} does not let the user agent {agent:?} in; see its user-agents and user-agents-denied"
@@ -184,7 +198,8 @@ impl Refusal {
             Self::Denied(denial) => (403, denial.reason.code(), Level::Warning),
             Self::Guarded(guarded) => guarded.row(),
             Self::LargeBody => (413, "large_body", Level::Warning),
-            Self::Untold(_) => (502, "untold", Level::Error),
+            Self::Untold(_) => (502, "engine_lookup_failed", Level::Error),
+            Self::NoSuchObject(_) => (404, "no_such_object", Level::Debug),
             Self::Unreachable(_) => (502, "engine_unreachable", Level::Error),
             Self::EngineClosed => (502, "engine_closed", Level::Error),
             Self::EngineGarbage => (502, "engine_garbage", Level::Error),
@@ -239,7 +254,10 @@ impl Refusal {
         let status = self.status();
         let body = match to_head {
             true => String::new(),
-            false => format!("{}\n", serde_json::json!({ "message": format!("cetusguard: {self}") })),
+            false => match self {
+                Self::NoSuchObject(answer) => String::from_utf8_lossy(answer).into_owned(),
+                _ => format!("{}\n", serde_json::json!({ "message": format!("cetusguard: {self}") })),
+            },
         };
         let connection = if close { "Connection: close\r\n" } else { "" };
         let retry = match self {
@@ -261,6 +279,7 @@ const fn phrase(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
         403 => "Forbidden",
+        404 => "Not Found",
         408 => "Request Timeout",
         413 => "Content Too Large",
         429 => "Too Many Requests",
@@ -291,6 +310,7 @@ impl fmt::Display for Refusal {
                 f.write_str("the body is larger than the 1 MiB that the guard judges; ask for less at a time")
             }
             Self::Untold(why) => write!(f, "the engine does not say what this call is about: {why}; try again"),
+            Self::NoSuchObject(_) => f.write_str("the engine has no object of that name"),
             Self::Unreachable(unreachable) => unreachable.fmt(f),
             Self::EngineClosed => {
                 f.write_str("the engine closed the connection without an answer; it may be restarting: try again")

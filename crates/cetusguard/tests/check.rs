@@ -76,8 +76,8 @@ fn what_stands_between_is_told() {
     };
     for (args, want) in [
         (&[("--presets", "homepage")][..], "the rules: no call that they allow is a known way there"),
-        (&[("--presets", "compose")], "the guard (baseline), which judges whoever would start containers; connect"),
-        (&[("--presets", "compose")], "trust, where the client can run commands inside containers"),
+        (&[("--presets", "compose")], "the guard (baseline), which judges whoever would list processes"),
+        (&[("--presets", "compose")], "run commands inside containers; attach to containers"),
         (
             &[("--presets", "compose"), ("--guard", "privileged")],
             "nothing, where the client can create containers: a new container may be privileged",

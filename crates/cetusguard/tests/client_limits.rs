@@ -138,7 +138,7 @@ profiles:
     for want in [
         "level=warning msg=\"request allowed\"",
         " path=/containers/x status=200 ",
-        " profile=learning decision=would_deny reason=no_rule detail=\"no rule of profile learning allows DELETE /containers/x; to allow it, add",
+        " profile=learning endpoint=container.remove decision=would_deny reason=no_rule detail=\"no rule of profile learning allows DELETE /containers/x; to allow it, add",
     ] {
         assert!(line.contains(want), "{want} in {line}");
     }

@@ -5,7 +5,7 @@ use cetusguard_testkit::{Certs, Engine, ProxyBuilder, TempDir};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 
 fn engine(version: &'static str, time: &'static str) -> Engine {
-    Engine::start(move |exchange, link| match exchange.line.as_str() {
+    Engine::scripted(move |exchange, link| match exchange.line.as_str() {
         "GET /version" => link.answer(200, version),
         "GET /info" => link.answer(200, &format!("{{\"SystemTime\":{time:?}}}")),
         _ => link.answer(404, "{}"),
@@ -54,11 +54,11 @@ fn engines_that_do_not_answer() {
     let backend = |path: &str| format!("unix://{path}");
     let old = engine("{\"Version\":\"1.7.1\",\"ApiVersion\":\"1.19\"}", "");
     let odd = engine("{}", "");
-    let gone = Engine::start(|_, link| link.close());
-    let silent = Engine::start(|_, link| {
+    let gone = Engine::scripted(|_, link| link.close());
+    let silent = Engine::scripted(|_, link| {
         link.wait_for_close();
     });
-    let stranger = Engine::start(|_, link| link.answer(404, "{}"));
+    let stranger = Engine::scripted(|_, link| link.answer(404, "{}"));
     for (backend, want, fix) in [
         (backend(&folder.file("none.sock")), "none.sock is not there", "mount its socket: -v"),
         (backend(&folder.path().display().to_string()), "is a folder", "mounting a socket that was not there"),
@@ -143,7 +143,7 @@ fn addresses_that_nobody_gets() {
         code == Some(1) && out.contains("is taken by another program = end what has it (ss -ltnp 'sport = :"),
         "{out}"
     );
-    let full = Engine::start(|_, link| link.answer(200, "OK"));
+    let full = Engine::scripted(|_, link| link.answer(200, "OK"));
     let proxy = ProxyBuilder::new(PROGRAM, &full, "GET /x").start();
     let (_, out) = ask(proxy.address());
     assert!(out.contains("is served already, and answers /_ping"), "{out}");

@@ -6,17 +6,25 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 const RULES: &str = "POST,PUT .*\nDELETE %API_PREFIX_CONTAINERS%/.+/checkpoints/.+";
 
 fn engine() -> Engine {
-    Engine::start(|exchange, link| match exchange.line.as_str() {
-        "GET /v1.43/exec/bad/json" => link.answer(200, "{\"ProcessConfig\":{\"privileged\":true,\"user\":\"\"}}"),
-        "GET /v1.43/exec/gone/json" => link.answer(404, "{\"message\":\"No such exec instance\"}"),
-        "GET /v1.43/exec/odd/json" => link.answer(500, "{}"),
-        "GET /v1.43/networks/72cqyr8je5drixrhn2m10r5t9" => {
-            link.answer(200, "{\"Name\":\"host\",\"Driver\":\"host\",\"Scope\":\"swarm\"}")
+    Engine::scripted(|exchange, link| match exchange.line.as_str() {
+        "GET /exec/bad/json" => link.answer(
+            200,
+            "{\"ID\":\"bad\",\"ContainerID\":\"web\",\"ProcessConfig\":{\"privileged\":true,\"user\":\"\"}}",
+        ),
+        "GET /exec/gone/json" => link.answer(404, "{\"message\":\"No such exec instance\"}"),
+        "GET /exec/odd/json" => link.answer(500, "{}"),
+        "GET /networks/72cqyr8je5drixrhn2m10r5t9" => link.answer(
+            200,
+            "{\"Id\":\"72cqyr8je5drixrhn2m10r5t9\",\"Name\":\"host\",\"Driver\":\"host\",\"Scope\":\"swarm\"}",
+        ),
+        line if line.starts_with("GET /networks/absent") => {
+            link.answer(404, "{\"message\":\"network absent not found\"}")
         }
-        line if line.starts_with("GET /v1.43/networks/") => {
-            link.answer(200, "{\"Name\":\"front\",\"Driver\":\"overlay\"}")
+        line if line.starts_with("GET /") => {
+            if !link.tell(exchange) {
+                link.answer(200, "OK");
+            }
         }
-        line if line.starts_with("GET /") => link.answer(200, "{\"ProcessConfig\":{\"privileged\":false}}"),
         line if line.ends_with("/exec/tunnel/start") => {
             link.write("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
             let raw = link.read(3).unwrap_or_default();
@@ -263,8 +271,9 @@ profiles:
         ),
         ("{\"HostConfig\":{\"Privileged\":true,\"Privileged\":null}}", [400, 201, 400, 400, 201]),
     ] {
-        let got = [0, 1, 2, 3, 4]
-            .map(|at| Client::connect(&proxy.addresses()[at]).request_with("POST /containers/create", body).status);
+        let got = [0, 1, 2, 3, 4].map(|at| {
+            Client::connect(&proxy.addresses()[at]).request_with("POST /v1.44/containers/create", body).status
+        });
         assert_eq!(got, want, "{body}");
     }
     // What is not enforced goes on as it came, and is told.
@@ -361,11 +370,13 @@ fn the_hosts_network_is_told_by_the_engine() {
     for target in ["1hcbwpvpagbounehbl8y9czcw", "front", "shop_front", "0f3a"] {
         assert_eq!(create(&one, target).status, 201, "{target}");
     }
+    // What is judged is what is sent: a name that is free when it is looked up may be taken a moment later.
+    assert_eq!(create(&one, "absent").status, 403);
     let refused = create(&one, "72cqyr8je5drixrhn2m10r5t9");
     assert_eq!(refused.status, 403);
     assert!(
         refused.body.contains(
-            "Networks: shares the host's network namespace; allow it with guard-allow host-namespace=network"
+            "TaskTemplate.Networks[0].Target: shares the host's network namespace; allow it with guard-allow host-namespace=network"
         ),
         "{}",
         refused.body

@@ -95,7 +95,7 @@ fn what_is_risky_is_left_to_its_reader() {
     for want in [
         "  # risky: it hands over contents, or is a channel that nobody can read\n  # GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/archive  # once, first 20",
         "  # risky: nobody can judge it, and a build can ask for the host's network, and nobody sees it\n  # POST %API_PREFIX_SESSION%  # once",
-        "who may change the cluster has every node of it",
+        "a client that can change the cluster has every node of it",
         "  # risky: no engine known here has it\n  # GET %API_PREFIX%/future/thing",
         "  GET %API_PREFIX_EVENTS%  # once, first 20",
     ] {
@@ -162,7 +162,7 @@ fn a_log_teaches_the_same() {
         let out = learn("rules");
         // No rule allowed any of it, and the guard has judged it all the same.
         assert!(
-            out.contains("--guard-allow \"bind=/srv/app:ro\"") && out.contains("--guard-allow capability=NET_ADMIN"),
+            out.contains("--guard-allow bind=/srv/app") && out.contains("--guard-allow capability=NET_ADMIN"),
             "{out}"
         );
         let rules: Vec<_> = out.lines().filter(|line| !line.starts_with('#')).collect();

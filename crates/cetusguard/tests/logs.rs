@@ -31,7 +31,7 @@ fn a_record_has_all_its_fields() {
     let line = proxy.logged(&["method=POST"]);
     for want in [
         "level=debug msg=\"request allowed\" method=POST path=/v1.43/containers/c/start status=200 client=127.0.0.1:",
-        " profile=default rule=\"--rules:1: GET,POST %API_PREFIX_CONTAINERS%(/.*)?\" bytes_in=",
+        " profile=default endpoint=container.start rule=\"--rules:1: GET,POST %API_PREFIX_CONTAINERS%(/.*)?\" bytes_in=",
         " bytes_out=2 duration=",
         " user_agent=docker/28.2 request_id=1",
     ] {

@@ -7,7 +7,8 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Captured, Endpoint};
+pub use crate::malformed::Malformed;
 use crate::method::Method;
 
 /// An API version as the engine compares it: missing parts are 0 (moby `versions/compare.go`).
@@ -19,7 +20,7 @@ impl Version {
     pub const OLDEST: Self = Self([1, 24, 0]);
 
     /// Reads what follows the `v`: one to three parts of one to four digits. `None` for anything else.
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = [0; 3];
         for (count, part) in text.split('.').enumerate() {
             if count == parts.len() || part.is_empty() || part.len() > 4 || !part.bytes().all(|b| b.is_ascii_digit()) {
@@ -37,69 +38,6 @@ impl fmt::Display for Version {
         write!(f, "{major}.{minor}")?;
         if *patch > 0 { write!(f, ".{patch}") } else { Ok(()) }
     }
-}
-
-/// Why a request line cannot be read the way the engine reads it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Malformed {
-    /// Not one of [`Method::ALL`].
-    Method(String),
-    /// Absolute-form, authority-form or `*`: engines read the host in it, or ignore it, each in its own way.
-    NotOriginForm,
-    /// A raw `#`: a path byte for Go, the end of the target for others.
-    Fragment,
-    /// `%` without two hexadecimal digits behind it.
-    Escape {
-        /// `path` or `query`.
-        part: &'static str,
-    },
-    /// The decoded path is not UTF-8.
-    NotUtf8,
-    /// The decoded path or the query holds a byte below 0x20, or 0x7f.
-    Control,
-    /// The decoded path holds a backslash.
-    Backslash,
-    /// The path is longer than [`Call::PATH_LIMIT`].
-    TooLong,
-    /// A raw `;` in the query: Go refuses the pair or drops it, depending on who reads.
-    Semicolon,
-    /// A first segment that starts like a version and is none.
-    BadVersion(String),
-    /// A Docker API version below [`Version::OLDEST`].
-    OldVersion(Version),
-}
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Method(method) => {
-                write!(f, "the method {:?} is not one that a container engine knows", shown(method))
-            }
-            Self::NotOriginForm => f.write_str("the request target must be a path that starts with /"),
-            Self::Fragment => f.write_str("the request target holds a raw '#'; send %23"),
-            Self::Escape { part } => {
-                write!(f, "the {part} holds a '%' that two hexadecimal digits do not follow; send %25")
-            }
-            Self::NotUtf8 => f.write_str("the path is not UTF-8 once decoded"),
-            Self::Control => f.write_str("the request target holds a control character"),
-            Self::Backslash => f.write_str("the path holds a backslash"),
-            Self::TooLong => write!(f, "the path is longer than {} bytes", Call::PATH_LIMIT),
-            Self::Semicolon => f.write_str("the query holds a raw ';'; separate pairs with '&' and send %3B"),
-            Self::BadVersion(segment) => {
-                write!(f, "the API version {:?} is not 'v' and one to three numbers, as in /v1.43/", shown(segment))
-            }
-            Self::OldVersion(version) => write!(
-                f,
-                "API version {version} is too old, the oldest that can be judged is {}; upgrade the client or set DOCKER_API_VERSION",
-                Version::OLDEST
-            ),
-        }
-    }
-}
-
-/// As much of a client's word as anybody wants to read.
-fn shown(word: &str) -> &str {
-    &word[..word.floor_char_boundary(32)]
 }
 
 /// A request as the rules see it and as the engine will receive it.
@@ -198,6 +136,20 @@ impl Call {
         self.endpoint
     }
 
+    /// The object that the path names; `None` where it names none, or where no endpoint is known.
+    #[must_use]
+    pub fn captured(&self) -> Option<Captured<'_>> {
+        self.endpoint?.captured(self.unversioned_path())
+    }
+
+    /// The same call with this word in the place of the object that its path names.
+    pub(crate) fn with_captured(&self, word: &str) -> Self {
+        let Some(captured) = self.captured() else { return self.clone() };
+        let start = self.unversioned + captured.start;
+        let end = start + captured.word.len();
+        Self { path: format!("{}{word}{}", &self.path[..start], &self.path[end..]), ..self.clone() }
+    }
+
     /// Whether the query may name this parameter (lower case), in any spelling that an engine takes for it.
     ///
     /// Podman matches names by Unicode case folding (gorilla/schema), which takes U+017F for s and U+212A for k.
@@ -205,12 +157,6 @@ impl Call {
         let Some(query) = &self.query else { return false };
         let decoded = percent_decode_str(query).decode_utf8_lossy();
         decoded.to_lowercase().replace('\u{17f}', "s").contains(parameter)
-    }
-
-    /// The target, without a query, whose path ends with this word in the place of its own last segment.
-    pub(crate) fn target_beside(&self, last: &str) -> String {
-        let (folder, _) = self.path.rsplit_once('/').unwrap_or_default();
-        format!("{}/{last}", utf8_percent_encode(folder, PATH_ESCAPES))
     }
 
     /// The parameters of the query in their order, decoded as a form is; `None` where one is not UTF-8.
@@ -226,6 +172,23 @@ impl Call {
                 Some((decode(name)?, decode(value)?))
             })
             .collect()
+    }
+
+    /// The value of a parameter that stands once, in this spelling: Docker takes the first of several, and Podman the last, in
+    /// any letter case.
+    pub(crate) fn only_parameter(&self, name: &str) -> Option<String> {
+        let mut found = self.parameters()?.into_iter().filter(|(known, _)| crate::guard::fold(known) == name);
+        let (known, value) = found.next()?;
+        (known == name && found.next().is_none()).then_some(value)
+    }
+
+    /// The same call with this value in place of a parameter's own.
+    pub(crate) fn with_parameter(&self, name: &str, value: &str) -> Self {
+        let mut pairs = self.parameters().unwrap_or_default();
+        for (_, own) in pairs.iter_mut().filter(|(known, _)| known == name) {
+            value.clone_into(own);
+        }
+        self.with_parameters(&pairs)
     }
 
     /// The same call with a query of these parameters.
@@ -245,6 +208,14 @@ impl Call {
             target.push_str(query);
         }
         target
+    }
+}
+
+impl crate::Object {
+    /// The client's word for an object as one segment of a path, or as several where it has slashes in it.
+    #[must_use]
+    pub fn escaped(word: &str) -> String {
+        utf8_percent_encode(word, PATH_ESCAPES).to_string()
     }
 }
 

@@ -4,12 +4,12 @@
 //! file contents or are a live channel (the vault), and paths that the endpoint table does not know. A rule opens those only
 //! where it names them: `GET /containers(/.*)?` was written to look at containers, not to read the files inside them.
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::call::Call;
+use crate::denial::{Denial, Reason};
 use crate::endpoint::{self, Endpoint};
-use crate::guard::{self, Duty, Guard, Judged, Objection, Reader};
+use crate::guard::{self, Case, Cleared, Duty, Level, Objection, Obligation, Reader, Surroundings, Use};
 use crate::profile::{Mode, Profile};
 use crate::rule::Rule;
 
@@ -23,17 +23,15 @@ pub enum Verdict {
     Deny(Denial),
 }
 
-/// Proof that a profile lets a call pass. Only [`decide()`] makes one.
+/// Proof that the rules of a profile let a call pass. Only [`decide()`] makes one. What it still asks for is its obligation: only a
+/// [`Cleared`] call may be sent.
 #[derive(Debug)]
 pub struct Permit {
     call: Call,
     ground: Ground,
-    /// How the body and the query are still to be judged, and by which guard.
-    reader: Option<Reading>,
+    obligation: Option<Obligation>,
+    mode: Mode,
 }
-
-/// How a call is judged, and by which guard.
-type Reading = (&'static Reader, Arc<Guard>);
 
 /// Why a call may pass.
 #[derive(Debug)]
@@ -50,6 +48,14 @@ pub enum Ground {
 }
 
 impl Permit {
+    /// A permit for the call about the container of this identifier, where the rules allow it by the container's name.
+    pub(crate) fn by_name(by_name: &Call, id: &str, profile: &Profile) -> Option<Self> {
+        let (rule, reader) = granting(by_name, profile).ok().filter(|_| !id.is_empty())?;
+        let call = by_name.with_captured(id);
+        let (ground, obligation) = (Ground::Rule(rule), obligation(&call, profile, reader));
+        Some(Self { call, ground, obligation, mode: profile.mode })
+    }
+
     /// The call that was judged.
     #[must_use]
     pub fn call(&self) -> &Call {
@@ -62,135 +68,62 @@ impl Permit {
         &self.ground
     }
 
-    /// Whether query and body have to be judged before it goes on.
+    /// The call as one that may be sent, where nothing more is asked for.
+    #[must_use]
+    pub fn cleared(&self) -> Option<Cleared> {
+        self.obligation.is_none().then_some(Cleared { call: None, body: None })
+    }
+
+    /// The call as one that may be sent although the guard objects: the profile is not enforced.
+    #[must_use]
+    pub fn waived(&self) -> Option<Cleared> {
+        (self.mode == Mode::Audit).then_some(Cleared { call: None, body: None })
+    }
+
+    /// Whether anything has still to be judged before the call may be sent.
     #[must_use]
     pub fn is_judged(&self) -> bool {
-        self.reader.is_some()
+        self.obligation.is_some()
     }
 
     /// Whether the body has to be there for that.
     #[must_use]
     pub fn reads_body(&self) -> bool {
-        self.reader.as_ref().is_some_and(|(reader, _)| reader.reads_body())
+        self.obligation.as_ref().and_then(|obligation| obligation.reader).is_some_and(Reader::reads_body)
     }
 
-    /// The path under which the engine tells of a command that this call starts: it is judged as well.
+    /// Whether the guard has to know the proxy's own container for that: the call may name what belongs to it.
     #[must_use]
-    pub fn stored_exec(&self) -> Option<String> {
-        let starts = self.call.endpoint().is_some_and(|endpoint| endpoint.shape.ends_with("/exec/{id}/start"));
-        (starts && self.is_judged()).then(|| self.call.target_beside("json"))
+    pub fn needs_proxy(&self) -> bool {
+        let is_guarded = self.obligation.as_ref().is_some_and(|obligation| obligation.guard.level != Level::Privileged);
+        is_guarded && self.call.endpoint().is_some_and(|endpoint| guard::may_name_the_proxys(endpoint.id))
     }
 
-    /// Judges query and body. What comes back goes on in their place.
+    /// Opens the case: judges query and body, and lists what the engine has to be asked.
     ///
     /// # Errors
     /// What the guard objects to.
-    pub fn judge(&self, content_type: Option<&str>, body: &[u8]) -> Result<Judged, Objection> {
-        match &self.reader {
-            Some((reader, guard)) => reader.judge(&self.call, content_type, body, guard),
-            None => Ok(Judged { call: self.call.clone(), body: None, networks: Vec::new() }),
-        }
-    }
-
-    /// Judges a network that a judged call joins, by the engine's own words.
-    ///
-    /// # Errors
-    /// What the guard objects to.
-    pub fn judge_network(&self, answer: &[u8]) -> Result<(), Objection> {
-        match &self.reader {
-            Some((_, guard)) => guard::judge_network(answer, guard),
-            None => Ok(()),
-        }
-    }
-
-    /// Judges a command that is stored in the engine, by the engine's own words.
-    ///
-    /// # Errors
-    /// What the guard objects to.
-    pub fn judge_stored_exec(&self, answer: &[u8]) -> Result<(), Objection> {
-        match &self.reader {
-            Some((_, guard)) => guard::judge_stored_exec(answer, guard),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A call that the rules do not allow.
-#[derive(Debug)]
-pub struct Denial {
-    /// The call.
-    pub call: Call,
-    /// Why it is refused.
-    pub reason: Reason,
-    profile: String,
-}
-
-/// Why the rules refuse a call.
-#[derive(Debug)]
-pub enum Reason {
-    /// No rule matches method and path.
-    NoRule,
-    /// The rule matches, by a wildcard, an endpoint that only a rule that names it opens.
-    Vault {
-        /// The first such rule.
-        rule: Arc<Rule>,
-    },
-    /// The rule matches, by a wildcard, a path that no known engine serves.
-    Unknown {
-        /// The first such rule.
-        rule: Arc<Rule>,
-    },
-    /// The rule matches, by a wildcard, a call whose body nobody here can judge.
-    Unread {
-        /// The rule.
-        rule: Arc<Rule>,
-    },
-    /// No client that is guarded may make such a call, whatever the rules say.
-    Closed {
-        /// Why not.
-        why: &'static str,
-    },
-}
-
-impl Reason {
-    /// The word that the log carries.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::NoRule => "no_rule",
-            Self::Vault { .. } => "wildcard",
-            Self::Unknown { .. } => "unknown_endpoint",
-            Self::Unread { .. } => "unread_body",
-            Self::Closed { .. } => "guard",
+    pub fn open<'a>(
+        &'a self,
+        content_type: Option<&str>,
+        body: &'a [u8],
+        surroundings: Surroundings<'a>,
+    ) -> Result<Case<'a>, Objection> {
+        match &self.obligation {
+            Some(obligation) => obligation.open(&self.call, content_type, body, surroundings),
+            None => Ok(Case::nothing_to_judge(self.call.clone())),
         }
     }
 }
 
 /// Decides whether a client of this profile may make this call.
 pub fn decide(call: Call, profile: &Profile) -> Verdict {
-    let to_name = to_name(&call);
-    let mut by_wildcard = None;
-    let granting = profile.rules.matching(&call).find(|rule| {
-        let grants = match &to_name {
-            ToName::Nothing => true,
-            ToName::Word(word) => names(rule, &call, word),
-            ToName::Unnameable => false,
-        };
-        if !grants {
-            by_wildcard.get_or_insert_with(|| Arc::clone(rule));
+    let reason = match granting(&call, profile) {
+        Ok((rule, reader)) => {
+            let (ground, obligation) = (Ground::Rule(rule), obligation(&call, profile, reader));
+            return Verdict::Allow(Permit { call, ground, obligation, mode: profile.mode });
         }
-        grants
-    });
-    let reason = match (granting.map(Arc::clone), by_wildcard) {
-        (Some(rule), _) => match guarded(&call, profile, rule) {
-            Ok((rule, reader)) => return Verdict::Allow(Permit { call, ground: Ground::Rule(rule), reader }),
-            Err(reason) => reason,
-        },
-        // No rule would help.
-        (None, _) if let Duty::Closed(why) = guard::duty(&call, profile.guard.level) => Reason::Closed { why },
-        (None, None) => Reason::NoRule,
-        (None, Some(rule)) if call.endpoint().is_some() => Reason::Vault { rule },
-        (None, Some(rule)) => Reason::Unknown { rule },
+        Err(reason) => reason,
     };
     let denial = Denial { call, reason, profile: profile.name.clone() };
     match profile.mode {
@@ -198,29 +131,87 @@ pub fn decide(call: Call, profile: &Profile) -> Verdict {
         Mode::Audit => {
             let ground = Ground::Unenforced { code: denial.reason.code(), text: denial.to_string() };
             // What the guard would say to it matters as well: a rule alone may not be enough.
-            let reader = match guard::duty(&denial.call, profile.guard.level) {
-                Duty::Judge(reader) => Some((reader, Arc::clone(&profile.guard))),
+            let reader = match guard::duty(&denial.call, &profile.guard) {
+                Duty::Judge(reader) => Some(reader),
                 Duty::Pass | Duty::Closed(_) | Duty::Unread => None,
             };
-            Verdict::Allow(Permit { call: denial.call, ground, reader })
+            let obligation = obligation(&denial.call, profile, reader);
+            Verdict::Allow(Permit { call: denial.call, ground, obligation, mode: profile.mode })
         }
     }
 }
 
+/// The rule that grants a call, and how its query and body are judged.
+fn granting(call: &Call, profile: &Profile) -> Result<(Arc<Rule>, Option<&'static Reader>), Reason> {
+    let to_name = to_name(call);
+    let mut by_wildcard = None;
+    let granting = profile.rules.matching(call).find(|rule| {
+        let grants = match &to_name {
+            ToName::Nothing => true,
+            ToName::Word(word) => names(rule, call, word),
+            ToName::Unnameable => false,
+        };
+        if !grants {
+            by_wildcard.get_or_insert_with(|| Arc::clone(rule));
+        }
+        grants
+    });
+    match (granting.map(Arc::clone), by_wildcard) {
+        (Some(rule), _) => guarded(call, profile, rule),
+        // No rule would help.
+        (None, _) if let Duty::Closed(why) = guard::duty(call, &profile.guard) => Err(Reason::Closed { why }),
+        (None, None) => match for_any_name(call, profile) {
+            Some(rule) => guarded(call, profile, rule),
+            None => Err(Reason::NoRule),
+        },
+        (None, Some(rule)) if call.endpoint().is_some() => Err(Reason::Vault { rule }),
+        (None, Some(rule)) => Err(Reason::Unknown { rule }),
+    }
+}
+
+/// Two names that have nothing in common, and that nobody gives to an object.
+const STRANGERS: [&str; 2] = ["cetusguard-any-name-1", "any_other.name-2"];
+
+/// The rule that lets a client look at any object of a kind, where the word of the call is no name of such an object:
+/// `docker inspect` asks for the container `ghcr.io/a/b:tag` before it asks for the image, and expects the engine's 404.
+fn for_any_name(call: &Call, profile: &Profile) -> Option<Arc<Rule>> {
+    let endpoint = call.endpoint().filter(|endpoint| endpoint.inspects() && !reveals(call, endpoint))?;
+    let is_about_any = |rule: &&Arc<Rule>| {
+        STRANGERS.iter().all(|name| {
+            let other = call.with_captured(name);
+            rule.covers(other.path(), other.version_prefix().len())
+        })
+    };
+    endpoint.captured(call.unversioned_path())?;
+    let other = call.with_captured(STRANGERS[0]);
+    profile.rules.matching(&other).find(is_about_any).cloned()
+}
+
 /// What the guard makes of a call that a rule grants: how it is still to be judged, or why it ends here.
-fn guarded(call: &Call, profile: &Profile, rule: Arc<Rule>) -> Result<(Arc<Rule>, Option<Reading>), Reason> {
-    match guard::duty(call, profile.guard.level) {
+fn guarded(call: &Call, profile: &Profile, rule: Arc<Rule>) -> Result<(Arc<Rule>, Option<&'static Reader>), Reason> {
+    match guard::duty(call, &profile.guard) {
         Duty::Pass => Ok((rule, None)),
-        Duty::Judge(reader) => Ok((rule, Some((reader, Arc::clone(&profile.guard))))),
+        Duty::Judge(reader) => Ok((rule, Some(reader))),
         Duty::Closed(why) => Err(Reason::Closed { why }),
         Duty::Unread => {
-            // Unknown endpoints are granted by name only, as are those of the vault.
-            let Some(endpoint) = call.endpoint().filter(|endpoint| !endpoint.vault) else { return Ok((rule, None)) };
+            // Unknown endpoints are granted by name only, as are those that have to be named.
+            let Some(endpoint) = call.endpoint().filter(|endpoint| !endpoint.is_named_only()) else {
+                return Ok((rule, None));
+            };
             let word = Word::find(call.unversioned_path(), endpoint.word());
             let naming = word.and_then(|word| profile.rules.matching(call).find(|rule| names(rule, call, &word)));
             naming.map(|rule| (Arc::clone(rule), None)).ok_or(Reason::Unread { rule })
         }
     }
+}
+
+/// What a permit for this call asks for; `None` where nothing of it depends on more than its path.
+fn obligation(call: &Call, profile: &Profile, reader: Option<&'static Reader>) -> Option<Obligation> {
+    let is_guarded = profile.guard.level != Level::Privileged;
+    let acts = !call.method().is_safe() || Use::of(call) != Use::Look;
+    let is_due = reader.is_some() || (is_guarded && acts) || !profile.targets.is_empty();
+    let (guard, targets) = (&profile.guard, &profile.targets);
+    is_due.then(|| Obligation { reader, guard: Arc::clone(guard), targets: Arc::clone(targets) })
 }
 
 /// What a rule has to name, where a match alone is not enough.
@@ -238,7 +229,7 @@ const WORD_LIMIT: usize = 64;
 
 pub(crate) fn to_name(call: &Call) -> ToName {
     let endpoint = call.endpoint();
-    if endpoint.is_some_and(|endpoint| !endpoint.vault && !reveals(call, endpoint)) {
+    if endpoint.is_some_and(|endpoint| !endpoint.is_named_only() && !reveals(call, endpoint)) {
         return ToName::Nothing;
     }
     let path = call.unversioned_path();
@@ -246,7 +237,7 @@ pub(crate) fn to_name(call: &Call) -> ToName {
     let (Some(first), last) = (segments.next(), segments.next_back()) else { return ToName::Nothing };
     let last = last.unwrap_or(first);
     let text = match endpoint {
-        Some(endpoint) if endpoint.vault => endpoint.word(),
+        Some(endpoint) if endpoint.is_named_only() => endpoint.word(),
         Some(_) => last,
         // An unknown section must be named itself; in a known one, what is unknown is its end.
         None if endpoint::is_section(first) => last,
@@ -261,7 +252,7 @@ pub(crate) fn to_name(call: &Call) -> ToName {
 
 /// Whether the call asks for the contents of an object.
 pub(crate) fn reveals(call: &Call, endpoint: &Endpoint) -> bool {
-    endpoint.reveals.is_some_and(|parameter| call.may_ask_for(parameter))
+    endpoint.reveals().is_some_and(|parameter| call.may_ask_for(parameter))
 }
 
 /// A segment of the unversioned path.
@@ -310,52 +301,9 @@ fn turn(c: char, by: i32) -> Option<char> {
     char::from_u32(u32::try_from(first as i32 + offset).ok()?)
 }
 
-impl fmt::Display for Denial {
-    /// What was refused, by which rule, and the line that would allow it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { call, reason, profile } = self;
-        let (method, path) = (call.method(), shown(call.path()));
-        match reason {
-            Reason::NoRule => write!(f, "no rule of profile {profile} allows {method} {path}")?,
-            Reason::Vault { rule } => write!(
-                f,
-                "{method} {path} hands over contents or a live channel, which the wildcard of the rule `{rule}` does not open"
-            )?,
-            Reason::Unknown { rule } => {
-                write!(
-                    f,
-                    "{method} {path} is no endpoint of a known engine, and the wildcard of the rule `{rule}` does not open it"
-                )?;
-            }
-            Reason::Unread { rule } => write!(
-                f,
-                "the guard of profile {profile} cannot judge the body of {method} {path}, so the wildcard of the rule `{rule}` does not open it"
-            )?,
-            Reason::Closed { why } => {
-                return write!(
-                    f,
-                    "the guard of profile {profile} lets nobody {method} {path}: {why}; guard: privileged would"
-                );
-            }
-        }
-        match self.rule_to_add() {
-            None => f.write_str("; no rule can open it"),
-            Some(rule) => write!(f, "; to allow it, add the rule: {rule}"),
-        }
-    }
-}
-
 /// As much of a path as anybody wants to read.
-fn shown(path: &str) -> &str {
+pub(crate) fn shown(path: &str) -> &str {
     &path[..path.floor_char_boundary(256)]
-}
-
-impl Denial {
-    /// The narrowest rule that would allow the call on any object of its kind; `None` where no rule would.
-    #[must_use]
-    pub fn rule_to_add(&self) -> Option<String> {
-        if matches!(self.reason, Reason::Closed { .. }) { None } else { self.call.rule_to_add() }
-    }
 }
 
 impl Call {
@@ -388,7 +336,8 @@ mod tests {
         let rules = parse("test", rules).unwrap_or_else(|mistakes| panic!("{}", mistakes[0]));
         let limits = crate::limit::Limits::default();
         let guard = Arc::default();
-        Profile { name: "default".to_owned(), rules: RuleSet::new(rules), limits, guard, mode: Mode::Enforce }
+        let (name, targets) = ("default".to_owned(), Arc::default());
+        Profile { name, rules: RuleSet::new(rules), limits, guard, targets, mode: Mode::Enforce }
     }
 
     fn verdict(rules: &str, request: &str) -> &'static str {
@@ -541,7 +490,7 @@ mod tests {
         ] {
             assert_eq!(verdict(rules, request), want, "{rules}: {request}");
             let mut open = profile(rules);
-            open.guard = Arc::new(Guard { level: crate::guard::Level::Privileged, allow: vec![] });
+            open.guard = Arc::new(guard::Guard { level: Level::Privileged, allow: vec![] });
             let (method, target) = request.split_once(' ').expect("a request line");
             assert!(
                 matches!(decide(Call::read(method, target).expect("plain"), &open), Verdict::Allow(_)),

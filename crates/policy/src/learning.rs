@@ -59,6 +59,7 @@ impl Profile {
             rules: ALL.clone(),
             limits: Limits::default(),
             guard: Arc::new(guard),
+            targets: Arc::default(),
             mode: Mode::Audit,
         }
     }
@@ -84,7 +85,7 @@ impl Permit {
             Ground::Unenforced { .. } => (call.literal_pattern(), None),
         };
         let is_built_in = BUILT_IN_RULES.matching(call).next().is_some();
-        let care = Care::of(call, Level::Baseline);
+        let care = Care::of(call, &Guard::default());
         let power = call.endpoint().map(|endpoint| match reveals(call, endpoint) {
             true => Power::ReadConfigs,
             false => endpoint.power,
@@ -110,7 +111,8 @@ mod tests {
 
     fn learner() -> Profile {
         let (rules, limits, guard) = (RuleSet::default(), Limits::default(), Arc::default());
-        let profile = Profile { name: "p".to_owned(), rules, limits, guard, mode: Mode::Enforce };
+        let (name, targets) = ("p".to_owned(), Arc::default());
+        let profile = Profile { name, rules, limits, guard, targets, mode: Mode::Enforce };
         profile.learner()
     }
 

@@ -13,6 +13,8 @@ pub struct Limits {
     pub requests: Option<u32>,
     /// Logs, events, statistics, waits, terminals at the same time.
     pub streams: Option<u32>,
+    /// Origins of web pages whose scripts may call, as `Origin` has them; none is none.
+    pub origins: Vec<Pattern>,
     /// User agents of which one has to fit; none is any.
     pub agents: Vec<Pattern>,
     /// User agents of which none may fit.
@@ -26,7 +28,13 @@ impl Limits {
         self.rate.is_some() || self.requests.is_some() || self.streams.is_some()
     }
 
-    /// Whether it matters what a client calls itself.
+    /// Whether a web page of this origin may call.
+    #[must_use]
+    pub fn admits_origin(&self, origin: &[u8]) -> bool {
+        std::str::from_utf8(origin).is_ok_and(|origin| self.origins.iter().any(|pattern| pattern.fits(origin)))
+    }
+
+    /// Whether it is said which user agents are let in.
     #[must_use]
     pub fn names_agents(&self) -> bool {
         !self.agents.is_empty() || !self.agents_denied.is_empty()

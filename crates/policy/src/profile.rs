@@ -1,11 +1,13 @@
 //! What one class of client may do, and which class a client is of.
 
+use core::net::IpAddr;
 use std::sync::Arc;
 
-use crate::client::{Kind, Principal, Selector};
+use crate::client::{Container, Kind, Principal, Selector};
 use crate::guard::Guard;
 use crate::limit::Limits;
 use crate::rule::RuleSet;
+use crate::target::Targets;
 
 /// A named set of rights.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub struct Profile {
     pub limits: Limits,
     /// What allowed calls may ask for.
     pub guard: Arc<Guard>,
+    /// The objects that its calls may be about.
+    pub targets: Arc<Targets>,
     /// Whether its clients are held to it.
     pub mode: Mode,
 }
@@ -99,6 +103,27 @@ impl Profiles {
         self.selected.iter().any(|(selector, _)| selector.kind() == Kind::Container)
     }
 
+    /// Every selector with the name of its profile, in the order in which selectors are asked.
+    pub(crate) fn selected(&self) -> impl Iterator<Item = (&Selector, &str)> {
+        self.selected.iter().map(|(selector, profile)| (selector, profile.name.as_str()))
+    }
+
+    /// The name of the profile that a container with these addresses has, by what it is or by where it is.
+    pub(crate) fn of_container(&self, container: &Container, addresses: &[IpAddr]) -> Option<&str> {
+        let container = Some(Arc::new(container.clone()));
+        let nowhere = [None];
+        let places: Vec<_> = addresses.iter().copied().map(Some).collect();
+        let places = if places.is_empty() { &nowhere[..] } else { &places };
+        let selectors =
+            self.selected().filter(|(selector, _)| matches!(selector.kind(), Kind::Container | Kind::Address));
+        let client = |address| Principal { address, container: container.clone(), ..Principal::default() };
+        let clients: Vec<_> = places.iter().map(|address| client(*address)).collect();
+        selectors
+            .filter(|(selector, _)| clients.iter().any(|client| selector.matches(client)))
+            .map(|(_, name)| name)
+            .next()
+    }
+
     /// The same, with other rights in the place of some.
     #[must_use]
     pub fn replaced(self, other: impl Fn(&Profile) -> Option<Profile>) -> Self {
@@ -137,7 +162,7 @@ mod tests {
 
     fn profile(name: &str) -> Profile {
         let (rules, limits, guard) = (RuleSet::default(), Limits::default(), Arc::default());
-        Profile { name: name.to_owned(), rules, limits, guard, mode: Mode::Enforce }
+        Profile { name: name.to_owned(), rules, limits, guard, targets: Arc::default(), mode: Mode::Enforce }
     }
 
     fn profiles() -> Profiles {

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use crate::call::Call;
 use crate::decide::{Ground, Verdict, decide};
 use crate::endpoint::{Endpoint, Power};
-use crate::guard::{Duty, Level, duty};
+use crate::guard::{Duty, Guard, Level, Use, duty};
 use crate::limit::Limits;
 use crate::method::Method;
 use crate::profile::{Mode, Profile};
@@ -59,9 +59,14 @@ pub enum Care {
 
 impl Care {
     /// What a guard of this level does about a call that it lets pass.
-    pub(crate) fn of(call: &Call, level: Level) -> Self {
-        match (duty(call, level), duty(call, Level::Baseline)) {
+    pub(crate) fn of(call: &Call, guard: &Guard) -> Self {
+        match (duty(call, guard), duty(call, &Guard::default())) {
             (Duty::Judge(_), _) => Self::Judged,
+            // What is asked for is no more than the path says; but the container may hold the host.
+            (Duty::Pass, Duty::Pass) if matches!(Use::of(call), Use::Enter | Use::Files) => match guard.level {
+                Level::Privileged => Self::Unread,
+                Level::Baseline | Level::Restricted => Self::Judged,
+            },
             (Duty::Unread, _) => Self::Unread,
             (_, Duty::Pass) => Self::Nothing,
             _ => Self::Unread,
@@ -139,7 +144,7 @@ pub fn survey(profile: &Profile) -> Survey {
 
 /// The contents that an endpoint hands over where a parameter asks for them, if a rule names an object whose contents these are.
 fn revealed(endpoint: &'static Endpoint, rules: &[Known<'_>], profile: &Profile) -> Option<Open> {
-    let parameter = endpoint.reveals?;
+    let parameter = endpoint.reveals()?;
     let reached = rules.iter().flat_map(|rule| &rule.reaches).filter(|(own, _)| std::ptr::eq(*own, endpoint));
     reached.map(|(_, path)| path).find_map(|path| {
         let call =
@@ -154,7 +159,7 @@ fn revealed(endpoint: &'static Endpoint, rules: &[Known<'_>], profile: &Profile)
 /// What becomes of a call of an endpoint; `None` where no rule is about it.
 fn look(endpoint: &'static Endpoint, path: String, partly: bool, profile: &Profile) -> Option<Result<Open, Closed>> {
     let call = read(endpoint, &path)?;
-    let care = Care::of(&call, profile.guard.level);
+    let care = Care::of(&call, &profile.guard);
     let matching = profile.rules.matching(&call).next().cloned();
     match decide(call, profile) {
         Verdict::Allow(permit) => match permit.ground() {
@@ -180,7 +185,14 @@ fn read(endpoint: &'static Endpoint, path: &str) -> Option<Call> {
 /// A profile with this rule alone, and the same guard.
 fn alone(rule: &Rule, profile: &Profile) -> Profile {
     let (rules, guard) = (RuleSet::new(vec![rule.clone()]), Arc::clone(&profile.guard));
-    Profile { name: profile.name.clone(), rules, limits: Limits::default(), guard, mode: Mode::Enforce }
+    Profile {
+        name: profile.name.clone(),
+        rules,
+        limits: Limits::default(),
+        guard,
+        targets: Arc::default(),
+        mode: Mode::Enforce,
+    }
 }
 
 /// A rule, and what it does by itself.
@@ -236,9 +248,9 @@ impl<'r> Known<'r> {
     fn names_nothing(&self) -> bool {
         let needs_a_name = |endpoint: &Endpoint| {
             let call = Call::from_path(endpoint.method, &endpoint.path_with(ANY[0]));
-            endpoint.vault
-                || endpoint.reveals.is_some()
-                || call.is_ok_and(|call| matches!(duty(&call, self.alone.guard.level), Duty::Unread))
+            endpoint.is_named_only()
+                || endpoint.reveals().is_some()
+                || call.is_ok_and(|call| matches!(duty(&call, &self.alone.guard), Duty::Unread))
         };
         let grants = |(endpoint, path): &(&'static Endpoint, String)| look(endpoint, path.clone(), false, &self.alone);
         let named = self.reaches.iter().filter(|(endpoint, _)| needs_a_name(endpoint));
@@ -283,7 +295,8 @@ mod tests {
         let mut all = parse(BUILT_IN_ORIGIN, BUILT_IN).expect("built-in");
         all.extend(parse("t", rules).expect(rules));
         let (rules, limits, guard) = (RuleSet::new(all), Limits::default(), Arc::default());
-        survey(&Profile { name: "p".to_owned(), rules, limits, guard, mode: Mode::Audit })
+        let (name, targets) = ("p".to_owned(), Arc::default());
+        survey(&Profile { name, rules, limits, guard, targets, mode: Mode::Audit })
     }
 
     fn lines<'a>(rules: impl Iterator<Item = &'a Arc<Rule>>) -> Vec<usize> {
@@ -301,14 +314,14 @@ mod tests {
         let list = open("/containers/json", Method::Get).expect("open");
         assert_eq!((list.partly, list.care, list.rule.position.line), (false, Care::Nothing, 1));
         assert_eq!(open("/containers/create", Method::Post).expect("open").care, Care::Judged);
-        let archive = open("/containers/{container}/archive", Method::Get).expect("named");
+        let archive = open("/containers/{container*}/archive", Method::Get).expect("named");
         assert_eq!((archive.partly, archive.example.as_str()), (true, "/containers/web/archive"));
         let images = open("/images/json", Method::Get).expect("of one version");
         assert_eq!((images.partly, images.example.as_str()), (true, "/v1.40/images/json"));
-        assert!(open("/containers/{container}", Method::Delete).is_none());
+        assert!(open("/containers/{container*}", Method::Delete).is_none());
         let closed: Vec<_> = found.closed.iter().map(|closed| (closed.endpoint.shape, closed.code)).collect();
-        assert!(closed.contains(&("/containers/{container}/export", "wildcard")), "{closed:?}");
-        assert!(!closed.contains(&("/containers/{container}/archive", "wildcard")), "{closed:?}");
+        assert!(closed.contains(&("/containers/{container*}/export", "wildcard")), "{closed:?}");
+        assert!(!closed.contains(&("/containers/{container*}/archive", "wildcard")), "{closed:?}");
         assert!(found.idle.is_empty() && found.covered.is_empty(), "{found:?}");
         // Podman hands the contents of a secret over to whoever may name it.
         let reads = |rules: &str| of(rules).open.iter().any(|open| open.power == Power::ReadConfigs);

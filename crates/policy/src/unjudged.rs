@@ -17,7 +17,7 @@ pub fn unjudged(profile: &Profile) -> Vec<String> {
 }
 
 fn is_open(call: Call, profile: &Profile) -> bool {
-    if !matches!(duty(&call, profile.guard.level), Duty::Unread) {
+    if !matches!(duty(&call, &profile.guard), Duty::Unread) {
         return false;
     }
     match decide(call, profile) {

@@ -46,7 +46,8 @@ impl Needed {
 
 fn profile(text: &str) -> Profile {
     let rules = RuleSet::new(parse("preset", text).map_err(|mistakes| mistakes[0].to_string()).expect("rules"));
-    Profile { name: "p".to_owned(), rules, limits: Limits::default(), guard: Arc::default(), mode: Mode::Enforce }
+    let (limits, guard, targets) = (Limits::default(), Arc::default(), Arc::default());
+    Profile { name: "p".to_owned(), rules, limits, guard, targets, mode: Mode::Enforce }
 }
 
 /// The preset with the rules that it shows as comments.

@@ -31,7 +31,7 @@ impl Docker {
     #[must_use]
     pub fn engine(&self) -> Engine {
         let docker = self.clone();
-        Engine::start(move |exchange, link| docker.answer(exchange, link))
+        Engine::scripted(move |exchange, link| docker.answer(exchange, link))
     }
 
     fn answer(&self, exchange: &Exchange, link: &mut Link) {

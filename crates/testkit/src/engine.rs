@@ -77,10 +77,21 @@ impl Read for Recorder {
 }
 
 impl Engine {
-    /// An engine that answers every request with what the script writes. The connection is kept alive.
+    /// An engine that answers every request of a client with what the script writes. The connection is kept alive.
+    ///
+    /// What the proxy itself asks about objects is answered with plain objects, and not recorded: see [`Engine::scripted`].
     pub fn start(script: impl Fn(&Exchange, &mut Link) + Send + Sync + 'static) -> Self {
+        Self::listening(Arc::new(script), true)
+    }
+
+    /// An engine whose script answers the proxy's own requests as well.
+    pub fn scripted(script: impl Fn(&Exchange, &mut Link) + Send + Sync + 'static) -> Self {
+        Self::listening(Arc::new(script), false)
+    }
+
+    fn listening(script: Arc<Script>, knows_objects: bool) -> Self {
         let engine = Self { folder: TempDir::new(), state: Arc::default() };
-        engine.listen(Arc::new(script));
+        engine.listen(script, knows_objects);
         engine
     }
 
@@ -96,7 +107,7 @@ impl Engine {
         Self { folder: TempDir::new(), state: Arc::default() }
     }
 
-    fn listen(&self, script: Arc<Script>) {
+    fn listen(&self, script: Arc<Script>, knows_objects: bool) {
         let listener =
             UnixListener::bind(self.folder.path().join("engine.sock")).expect("a socket in a temporary folder");
         let state = Arc::clone(&self.state);
@@ -110,8 +121,15 @@ impl Engine {
                 let (state, script) = (Arc::clone(&state), Arc::clone(&script));
                 state.open.fetch_add(1, SeqCst);
                 std::thread::spawn(move || {
-                    serve(stream, received, &*script);
-                    state.open.fetch_sub(1, SeqCst);
+                    // The proxy's own questions are nothing that a test counts.
+                    let forget = || {
+                        let mut connections = state.connections.lock().expect("no test panics here");
+                        connections.retain(|known| !Arc::ptr_eq(known, &received));
+                        state.open.fetch_sub(1, SeqCst);
+                    };
+                    if !serve(stream, &received, &*script, knows_objects, forget) {
+                        state.open.fetch_sub(1, SeqCst);
+                    }
                 });
             }
         });
@@ -149,16 +167,61 @@ impl Engine {
     }
 }
 
-fn serve(stream: UnixStream, received: Received, script: &Script) {
-    let Ok(writer) = stream.try_clone() else { return };
-    let mut link = Link { reader: BufReader::new(Recorder { stream, received }), writer };
+/// Serves a connection. The proxy uses one for each question of its own, which is forgotten. Returns whether it was such a one.
+fn serve(stream: UnixStream, received: &Received, script: &Script, knows_objects: bool, forget: impl Fn()) -> bool {
+    let Ok(writer) = stream.try_clone() else { return false };
+    let mut link = Link { reader: BufReader::new(Recorder { stream, received: Arc::clone(received) }), writer };
+    let mut is_own = false;
     while let Ok(Some(exchange)) = link.read_exchange() {
-        script(&exchange, &mut link);
+        let asks = knows_objects && exchange.header("user-agent") == Some("cetusguard") && Link::knows(&exchange);
+        if asks && !std::mem::replace(&mut is_own, true) {
+            forget();
+        }
+        if !(asks && link.tell(&exchange)) {
+            script(&exchange, &mut link);
+        }
     }
     let _ = link.writer.shutdown(Shutdown::Both);
+    is_own
 }
 
 impl Link {
+    /// Whether the request is one that [`Link::tell`] answers.
+    fn knows(exchange: &Exchange) -> bool {
+        let path = exchange.line.strip_prefix("GET ").unwrap_or_default();
+        let section = path.trim_start_matches("/v4.0.0/libpod").split(['/', '?']).nth(1).unwrap_or_default();
+        let sections =
+            ["pods", "networks", "exec", "volumes", "version", "services", "nodes", "secrets", "configs", "events"];
+        sections.contains(&section) || (section == "containers" && path.matches('/').count() == 3)
+    }
+
+    /// Answers what the proxy itself asks about an object: a plain one has the identifier by which it is asked for. `false` where
+    /// the request is about something else.
+    pub fn tell(&mut self, exchange: &Exchange) -> bool {
+        let path = exchange.line.strip_prefix("GET ").unwrap_or_default();
+        let path = path.strip_prefix("/v4.0.0/libpod").unwrap_or(path);
+        let segments: Vec<&str> = path.split('?').next().unwrap_or_default().split('/').skip(1).collect();
+        match segments.as_slice() {
+            ["containers", id, "json"] | ["pods", id, "json"] | ["networks", id] => {
+                self.answer(200, &format!("{{\"Id\":\"{id}\",\"Name\":\"{id}\"}}"));
+            }
+            ["exec", id, "json"] => {
+                self.answer(200, &format!("{{\"ID\":\"{id}\",\"ContainerID\":\"c0ffee\",\"ProcessConfig\":{{}}}}"));
+            }
+            ["volumes", name] => self.answer(404, &format!("{{\"message\":\"get {name}: no such volume\"}}")),
+            ["version"] => self.answer(200, "{\"ApiVersion\":\"1.51\",\"KernelVersion\":\"6.1.0\"}"),
+            ["services" | "nodes" | "secrets" | "configs", id] => {
+                self.answer(200, &format!("{{\"ID\":\"{id}\",\"Spec\":{{\"Name\":\"{id}\"}}}}"));
+            }
+            ["events"] => {
+                self.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+                self.drain();
+            }
+            _ => return false,
+        }
+        true
+    }
+
     fn read_exchange(&mut self) -> io::Result<Option<Exchange>> {
         let mut lines = Vec::new();
         loop {

@@ -33,7 +33,7 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     })?;
     let profile = client::profile(asked, &config)?;
     let body = asked.value("body").map(read_input).transpose()?;
-    let decision = Decision::of(&call, &profile, body.as_deref());
+    let decision = Decision::of(&call, &profile, &config.profiles, body.as_deref());
     let code = u8::from(!decision.allowed);
     let text = if asked.wants_json() {
         super::json(&decision)

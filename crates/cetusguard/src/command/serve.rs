@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::backend::Backend;
 use crate::config::meant::Config;
 use crate::config::{Loaded, Read, Sources};
-use crate::engine::{Containers, follow};
+use crate::engine::{Containers, Objects, Own, follow};
 use crate::flow::{Bound, Listeners, Proxy, Settings, bind};
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
@@ -68,12 +68,15 @@ async fn serve(
     let mut reload = Reload::new(sources, config.fixed(), read);
     let backend = Arc::new(Backend::new(config.backend.clone(), config.backend_tls.clone(), config.limits.connect));
     let containers = Arc::new(Containers::default());
+    let own = Own::find(&config.proxy_container);
     let settings = Settings::from(config);
     containers.want(settings.profiles.by_container());
-    tokio::spawn(follow(Arc::clone(&containers), Arc::clone(&backend), log.clone()));
+    let objects = Arc::new(Objects::new(Arc::clone(&containers)));
+    tokio::spawn(follow(Arc::clone(&containers), Arc::clone(&objects), Arc::clone(&backend), log.clone()));
     let (limiter, settings) = (Limiter::default(), RwLock::new(Arc::new(settings)));
     let lessons = learning.as_ref().map(|learning| Arc::clone(&learning.lessons));
-    let proxy = Arc::new(Proxy { backend, containers, limiter, log: log.clone(), lessons, stopping, settings });
+    let proxy =
+        Arc::new(Proxy { backend, containers, objects, own, limiter, log: log.clone(), lessons, stopping, settings });
     Listeners::new(sockets).run(&proxy, &alive);
     drop(alive);
 

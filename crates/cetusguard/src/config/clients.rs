@@ -13,8 +13,8 @@ use super::frontends::Named;
 use super::written::Source;
 
 /// Compose writes these on every container that it makes.
-const PROJECT: &str = "com.docker.compose.project";
-const SERVICE: &str = "com.docker.compose.service";
+pub(super) const PROJECT: &str = "com.docker.compose.project";
+pub(super) const SERVICE: &str = "com.docker.compose.service";
 
 /// Which kinds of conditions a client can meet at all, with the frontends that no profile has taken.
 #[derive(Clone, Copy, Debug)]

@@ -41,11 +41,18 @@ pub(crate) const PROFILE_KEYS: &[Key] = &[
     key("max-streams", "N", "For this profile; what the option says where it is missing."),
     key("mode", "enforce|audit", "For this profile; what the option says where it is missing."),
     key("no-builtin-rules", "BOOL", "For this profile; what the option says where it is missing."),
+    list("origins", "PATTERN", "For this profile; what the option says where it is missing."),
     list("presets", "PRESET", "Rules for well-known clients, beside those of rules and rules-file."),
     key("rate-burst", "N", "For this profile; what the option says where it is missing."),
     key("rate-limit", "RATE", "For this profile; what the option says where it is missing."),
     list("rules", "RULES", "What these clients may call, one rule a line."),
     list("rules-file", "FILE", "Files with rules, one a line."),
+    list(
+        "targets",
+        "TARGET",
+        "The objects that its calls may be about, in the place of what the option says: name, label, compose-project, \
+         compose-service and image, each with = and a pattern; those on one line must all hold.",
+    ),
     list("user-agents", "PATTERN", "For this profile; what the option says where it is missing."),
     list("user-agents-denied", "PATTERN", "For this profile; what the option says where it is missing."),
 ];

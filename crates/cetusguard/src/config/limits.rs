@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use cetusguard_policy::guard::{Exception, Guard, Level};
-use cetusguard_policy::{Limits, Mode, Pattern, Rate};
+use cetusguard_policy::{Limits, Mode, Pattern, Rate, TargetCondition, Targets};
 
 use super::Mistake;
+use super::clients::{PROJECT, SERVICE};
 use super::file::Entry;
 use super::meant::Reader;
 
@@ -26,6 +27,7 @@ impl Reader<'_> {
             rate: interval.map(|interval| Rate { interval, burst }),
             requests: self.inherited(entry, "max-requests", read_limit).flatten(),
             streams: self.inherited(entry, "max-streams", read_limit).flatten(),
+            origins: self.patterns(entry, "origins"),
             agents: self.patterns(entry, "user-agents"),
             agents_denied: self.patterns(entry, "user-agents-denied"),
         }
@@ -51,6 +53,24 @@ impl Reader<'_> {
         Guard { level, allow }
     }
 
+    /// The targets of a profile: those that its entry names, or those of the options.
+    pub(super) fn targets(&mut self, entry: Option<&Entry>) -> Targets {
+        let own = entry.map(|entry| entry.all("targets")).unwrap_or_default();
+        let is_own = entry.is_none() || !own.is_empty();
+        let values = if own.is_empty() { self.written.all("targets") } else { own };
+        let mut targets = Vec::new();
+        for (text, source) in values {
+            match text.split_whitespace().map(read_target).collect::<Result<Vec<_>, _>>() {
+                Ok(conditions) if !conditions.is_empty() => targets.push(conditions),
+                Ok(_) => {}
+                // What is wrong with the option is told where the options are read.
+                Err(expected) if is_own => self.mistakes.push(Mistake::value(source, "targets", text, expected)),
+                Err(_) => {}
+            }
+        }
+        Targets::new(targets)
+    }
+
     fn patterns(&self, entry: Option<&Entry>, name: &'static str) -> Vec<Pattern> {
         let own = entry.map(|entry| entry.all(name)).unwrap_or_default();
         let values = if own.is_empty() { self.written.all(name) } else { own };
@@ -71,6 +91,21 @@ impl Reader<'_> {
             None => self.read(name, read),
         }
     }
+}
+
+/// One condition on a target.
+fn read_target(text: &str) -> Result<TargetCondition, String> {
+    let expected =
+        "expected name, label, compose-project, compose-service or image, as in name=web-* or label=tier=low";
+    let (key, value) = text.split_once('=').filter(|(_, value)| !value.is_empty()).ok_or(expected)?;
+    Ok(match (key, value.split_once('=')) {
+        ("name", _) => TargetCondition::Name(Pattern::new(value.trim_start_matches('/'))),
+        ("label", Some((label, value))) => TargetCondition::Label(label.to_owned(), Pattern::new(value)),
+        ("compose-project", _) => TargetCondition::Label(PROJECT.to_owned(), Pattern::new(value)),
+        ("compose-service", _) => TargetCondition::Label(SERVICE.to_owned(), Pattern::new(value)),
+        ("image", _) => TargetCondition::image(value),
+        _ => return Err(expected.to_owned()),
+    })
 }
 
 fn read_guard(text: &str) -> Result<Level, String> {

@@ -20,6 +20,8 @@ pub(crate) struct Config {
     pub(crate) frontends: Vec<Frontend>,
     /// The engine.
     pub(crate) backend: Address,
+    /// The proxy's own container, as the option names it.
+    pub(crate) proxy_container: String,
     /// TLS towards the engine.
     pub(crate) backend_tls: Option<Arc<rustls::ClientConfig>>,
     /// The rights of every client.
@@ -85,6 +87,7 @@ impl Config {
                 .map(|name| reader.read(name, read_time));
         let level = reader.read("log-level", log::Level::parse);
         let format = reader.read("log-format", log::Format::parse);
+        let proxy_container = reader.read("proxy-container", |name| Ok(name.to_owned())).unwrap_or_default();
         let profiles = reader.profiles(&frontends);
         let frontends = frontends.into_iter().map(|(frontend, _)| frontend).collect();
         match (backend, connections, head, idle, drain, connect, answer, level, format) {
@@ -101,6 +104,7 @@ impl Config {
             ) if mistakes.is_empty() => Ok(Self {
                 frontends,
                 backend,
+                proxy_container,
                 backend_tls,
                 profiles,
                 limits: Limits { connections, head, idle, drain, connect, answer },
@@ -150,6 +154,7 @@ impl Config {
             ("frontends", frontends.collect::<Vec<_>>().join(", ")),
             ("backend-addr", self.backend.to_string()),
             ("max-connections", self.limits.connections.to_string()),
+            ("proxy-container", self.proxy_container.clone()),
             ("connect-timeout", format!("{:?}", self.limits.connect)),
             ("log-format", format!("{:?}", self.log.format)),
         ]

@@ -132,6 +132,13 @@ pub(crate) const OPTIONS: &[Opt] = &[
         "60s",
         "How long the engine may take for an answer that should come at once. Streams, builds, copies, waits and stops have no limit.",
     ),
+    one(
+        BACKEND,
+        "proxy-container",
+        "NAME",
+        "auto",
+        "The proxy's own container, which the guard protects: auto finds it, a name or an identifier names it, none is none.",
+    ),
     Opt { many: Many::Texts, ..one(RULES, "rules", "RULES", "", "Rules, one a line.") },
     Opt { many: Many::Paths, ..one(RULES, "rules-file", "FILE", "", "File with rules, one a line.") },
     Opt {
@@ -165,6 +172,26 @@ pub(crate) const OPTIONS: &[Opt] = &[
     Opt {
         many: Many::Paths,
         ..one(GUARD, "guard-allow", "EXCEPTION", "", "What the guard lets pass all the same, as in bind=/srv/**:ro.")
+    },
+    Opt {
+        many: Many::Paths,
+        ..one(
+            GUARD,
+            "targets",
+            "TARGET",
+            "",
+            "The objects that calls may be about, whatever the client calls them, as in compose-project=shop; without any, all.",
+        )
+    },
+    Opt {
+        many: Many::Paths,
+        ..one(
+            CLIENTS,
+            "origins",
+            "PATTERN",
+            "",
+            "Origins of web pages whose scripts may call, as in https://portal.example.com; without any, browsers are refused.",
+        )
     },
     one(
         CLIENTS,

@@ -59,7 +59,8 @@ impl Reader<'_> {
     fn profile(&mut self, entry: Option<&Entry>, bare: bool) -> Profile {
         let name = entry.map_or(DEFAULT, |entry| entry.name.as_str()).to_owned();
         let (rules, limits, mode) = (self.rules(entry, bare), self.limits(entry), self.mode(entry));
-        Profile { name, rules, limits, guard: Arc::new(self.guard(entry)), mode }
+        let targets = Arc::new(self.targets(entry));
+        Profile { name, rules, limits, guard: Arc::new(self.guard(entry)), targets, mode }
     }
 
     /// Profiles that nobody reaches, and clients that two of them would have.

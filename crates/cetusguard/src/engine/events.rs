@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
+use super::Objects;
 use super::registry::Containers;
 use super::{Trouble, get};
 use crate::backend::Backend;
@@ -65,6 +66,11 @@ pub(super) enum News {
 }
 
 impl Event {
+    /// The identifier of the container that it is about; empty where it tells of none.
+    fn container(&self) -> &str {
+        if self.kind == "network" { &self.actor.attributes.container } else { &self.actor.id }
+    }
+
     fn news(self) -> News {
         let id = if self.kind == "network" { self.actor.attributes.container } else { self.actor.id };
         match (self.kind.as_str(), self.action.as_str()) {
@@ -107,12 +113,12 @@ fn is_inner(action: &str) -> bool {
 }
 
 /// Follows the engine's events for as long as somebody wants to know, and asks for them again where the stream ends.
-pub(crate) async fn follow(containers: Arc<Containers>, backend: Arc<Backend>, log: Log) {
+pub(crate) async fn follow(containers: Arc<Containers>, objects: Arc<Objects>, backend: Arc<Backend>, log: Log) {
     let mut back_off = BACK_OFF;
     let mut told = false;
     loop {
         containers.wanted().await;
-        let Err(trouble) = read_on(&containers, &backend, || {
+        let Err(trouble) = read_on(&containers, &objects, &backend, || {
             if std::mem::take(&mut told) {
                 log.say(Level::Notice, "following the engine's events again");
             }
@@ -137,12 +143,14 @@ pub(crate) async fn follow(containers: Arc<Containers>, backend: Arc<Backend>, l
 /// Reads one stream of events to its end, which is always trouble.
 async fn read_on(
     containers: &Containers,
+    objects: &Objects,
     backend: &Backend,
     begun: impl FnOnce(),
 ) -> Result<std::convert::Infallible, Trouble> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(BEFORE);
     let (mut stream, mut body) = get(backend, &format!("{TARGET}&since={}", since.as_secs())).await?;
     begun();
+    objects.heard("");
     containers.found();
     let mut text = Vec::new();
     let broken = |_| Trouble::Answer("the engine broke off its events".to_owned());
@@ -151,7 +159,10 @@ async fn read_on(
         let mut events = serde_json::Deserializer::from_slice(&text).into_iter::<Event>();
         for event in &mut events {
             match event {
-                Ok(event) => containers.happened(event.news()),
+                Ok(event) => {
+                    objects.heard(event.container());
+                    containers.happened(event.news());
+                }
                 Err(error) if error.is_eof() => break,
                 Err(error) => return Err(Trouble::Answer(format!("the engine's events cannot be read: {error}"))),
             }

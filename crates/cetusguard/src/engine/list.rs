@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cetusguard_policy::Container;
 use serde::Deserialize;
 
-use super::{Trouble, fetch, get};
+use super::{Asked, Trouble, fetch, get};
 use crate::backend::Backend;
 use crate::wire::read_content;
 
@@ -110,7 +110,7 @@ struct Running {
 
 /// Asks whether a container runs now, and has this address.
 pub(super) async fn still_has(backend: &Backend, id: &str, address: IpAddr) -> Result<bool, Trouble> {
-    let Some(answer) = fetch(backend, &format!("/containers/{id}/json")).await? else { return Ok(false) };
+    let Asked::Answer(answer) = fetch(backend, &format!("/containers/{id}/json")).await? else { return Ok(false) };
     let details: Details = serde_json::from_slice(&answer)
         .map_err(|error| Trouble::Answer(format!("the engine's answer about a container cannot be read: {error}")))?;
     let networks = details.network_settings.and_then(|settings| settings.networks).unwrap_or_default();

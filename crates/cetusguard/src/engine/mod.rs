@@ -4,13 +4,17 @@
 
 mod events;
 mod list;
+mod objects;
+mod own;
 mod registry;
 
 pub(crate) use events::follow;
+pub(crate) use objects::{Found, Objects};
+pub(crate) use own::Own;
 pub(crate) use registry::{Containers, Unknown};
 
 use crate::backend::{Backend, Unreachable};
-use crate::wire::{Body, Duplex, Framing, HeadError, read_content, read_response_head, response_framing};
+use crate::wire::{Body, Duplex, HeadError, read_content, read_response_head, response_framing};
 use tokio::io::AsyncWriteExt;
 
 /// Why the engine's answer is of no use.
@@ -36,6 +40,14 @@ impl std::fmt::Display for Trouble {
 
 /// Asks for a target, and waits for the head of the answer. The body is still to be read.
 async fn get(backend: &Backend, target: &str) -> Result<(Duplex, Body), Trouble> {
+    match request(backend, target).await? {
+        (200, stream, body) if !body.is_done() => Ok((stream, body)),
+        (status, ..) => Err(Trouble::Status(status, target.to_owned())),
+    }
+}
+
+/// Asks for a target, and waits for the head of an answer of any status.
+async fn request(backend: &Backend, target: &str) -> Result<(u16, Duplex, Body), Trouble> {
     let mut stream = backend.connect().await.map_err(Trouble::Unreachable)?;
     let request = format!("GET {target} HTTP/1.1\r\nHost: docker\r\nUser-Agent: cetusguard\r\n\r\n");
     let sent = async { stream.output.write_all(request.as_bytes()).await.and(stream.output.flush().await) };
@@ -43,21 +55,27 @@ async fn get(backend: &Backend, target: &str) -> Result<(Duplex, Body), Trouble>
     let garbage = |error: HeadError| Trouble::Answer(format!("the engine did not answer to {target}: {error}"));
     let head = read_response_head(&mut stream.input).await.map_err(garbage)?;
     let framing = response_framing(&head, false).map_err(garbage)?;
-    if head.status != 200 || framing == Framing::None {
-        return Err(Trouble::Status(head.status, target.to_owned()));
-    }
-    Ok((stream, Body::new(framing)))
+    Ok((head.status, stream, Body::new(framing)))
 }
 
 /// The answer to one request of ours is not longer.
 const ANSWER_LIMIT: usize = 4 << 20;
 
-/// Asks for something small; `None` where the engine has no such thing.
-pub(crate) async fn fetch(backend: &Backend, target: &str) -> Result<Option<Vec<u8>>, Trouble> {
-    let (mut stream, mut body) = match get(backend, target).await {
-        Err(Trouble::Status(404, _)) => return Ok(None),
-        answered => answered?,
-    };
+/// The engine's answer to a question about one thing.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// The thing.
+    Answer(Vec<u8>),
+    /// There is no such thing; the body of the answer says so.
+    Missing(Vec<u8>),
+}
+
+/// Asks for something small.
+pub(crate) async fn fetch(backend: &Backend, target: &str) -> Result<Asked, Trouble> {
+    let (status, mut stream, mut body) = request(backend, target).await?;
+    if !matches!(status, 200 | 404) {
+        return Err(Trouble::Status(status, target.to_owned()));
+    }
     let mut answer = Vec::new();
     let broken = |_| Trouble::Answer(format!("the engine broke off its answer to {target}"));
     while read_content(&mut stream.input, &mut body, &mut answer).await.map_err(broken)? {
@@ -65,5 +83,5 @@ pub(crate) async fn fetch(backend: &Backend, target: &str) -> Result<Option<Vec<
             return Err(Trouble::Answer(format!("the engine's answer to {target} is larger than 4 MiB")));
         }
     }
-    Ok(Some(answer))
+    Ok(if status == 404 { Asked::Missing(answer) } else { Asked::Answer(answer) })
 }

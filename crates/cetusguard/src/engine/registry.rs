@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,8 @@ pub(crate) struct Containers {
     /// Counts everything that may have changed who has which address.
     epoch: watch::Sender<u64>,
     wanted: watch::Sender<bool>,
+    /// Whether decisions about objects want to hear of containers as well.
+    objects: AtomicBool,
     asked: Notify,
     /// Held while a list is asked for: the others wait for that one.
     asking: Arc<tokio::sync::Mutex<()>>,
@@ -109,7 +112,19 @@ impl fmt::Display for Unknown {
 impl Containers {
     /// Whether anybody needs to know. Nothing is asked of the engine before.
     pub(crate) fn want(&self, wanted: bool) {
-        self.wanted.send_replace(wanted);
+        self.wanted.send_replace(wanted || self.objects.load(Relaxed));
+    }
+
+    /// Wants to know for the sake of decisions about objects, from now on.
+    pub(super) fn want_for_objects(&self) {
+        if !self.objects.swap(true, Relaxed) {
+            self.wanted.send_replace(true);
+        }
+    }
+
+    /// Whether the engine's events are followed: what was found out since then holds until one tells otherwise.
+    pub(super) fn is_in_step(&self) -> bool {
+        self.lock().in_step.is_some()
     }
 
     /// Waits until somebody needs to know.

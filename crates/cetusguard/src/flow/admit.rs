@@ -1,4 +1,4 @@
-//! Admit: whether a client may ask for anything at this moment: by its user agent, and by how much it has asked for already.
+//! Admit: whether a client may ask for anything at this moment: as no web page, by its user agent, and by how much it has asked for already.
 
 use cetusguard_policy::endpoint::Answer;
 use cetusguard_policy::{Call, Ground, Mode, Permit};
@@ -6,6 +6,7 @@ use cetusguard_policy::{Call, Ground, Mode, Permit};
 use super::Proxy;
 use super::identify::Client;
 use super::normalise::Message;
+use crate::browser::foreign_page;
 use crate::limiter::{Place, Use};
 use crate::refusal::{Limited, Refusal};
 use crate::wire::Known;
@@ -61,8 +62,14 @@ impl Admitted {
 }
 
 /// Takes a place for the request, to be held until its end.
-pub(super) fn enter(call: &Call, message: &Message, client: &Client, proxy: &Proxy) -> Result<Entry, Refusal> {
-    match try_enter(call, message, client, proxy) {
+pub(super) fn enter(
+    call: &Call,
+    message: &Message,
+    client: &Client,
+    is_loopback: bool,
+    proxy: &Proxy,
+) -> Result<Entry, Refusal> {
+    match try_enter(call, message, client, is_loopback, proxy) {
         Ok(place) => Ok(Entry { _place: place, unenforced: None }),
         Err(limited) if client.profile.mode == Mode::Audit => {
             let refusal = Refusal::Limited(limited);
@@ -72,8 +79,17 @@ pub(super) fn enter(call: &Call, message: &Message, client: &Client, proxy: &Pro
     }
 }
 
-fn try_enter(call: &Call, message: &Message, client: &Client, proxy: &Proxy) -> Result<Option<Place>, Limited> {
+fn try_enter(
+    call: &Call,
+    message: &Message,
+    client: &Client,
+    is_loopback: bool,
+    proxy: &Proxy,
+) -> Result<Option<Place>, Limited> {
     let (profile, limits) = (&client.profile, &client.profile.limits);
+    if let Some(why) = foreign_page(&message.headers, limits, is_loopback) {
+        return Err(Limited::page(why, profile));
+    }
     if limits.names_agents() {
         let agent = message.headers.get(Known::UserAgent).unwrap_or_default();
         // Two of them could be read as either.

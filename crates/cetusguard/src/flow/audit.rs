@@ -250,7 +250,8 @@ impl<'c> Record<'c> {
             line = line.text("profile", &client.profile.name);
         }
         if let Some(admitted) = &self.admitted {
-            line = line.maybe("rule", admitted.rule());
+            let endpoint = admitted.call().endpoint().map_or("", |endpoint| endpoint.id.name());
+            line = line.maybe("endpoint", endpoint).maybe("rule", admitted.rule());
         }
         line = match &self.unenforced {
             // How it ended is told by its status; why it should not have begun is what this profile is watched for.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use cetusguard_policy::Call;
 use cetusguard_policy::endpoint::Answer;
-use cetusguard_policy::guard::{Json, Objection};
-use cetusguard_policy::{Call, Mode};
+use cetusguard_policy::guard::{Cleared, Json};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
@@ -17,8 +17,8 @@ use super::audit::{Ended, Record};
 use super::identify::Client;
 use super::listen::Conn;
 use super::normalise::Message;
+use super::resolve::{self, Facts};
 use super::{End, Proxy};
-use crate::engine;
 use crate::refusal::{Guarded, Refusal};
 use crate::wire::{Body, Framing, Known, PumpError, read_content};
 
@@ -34,11 +34,11 @@ const COPIES: u32 = 3;
 /// How long the end of a body may take that is there as a whole.
 const END_OF_BODY: Duration = Duration::from_millis(50);
 
-/// A call that may go to the engine, with the query and the body that were judged.
+/// A call that may go to the engine: every obligation of its permit is discharged.
 #[derive(Debug)]
 pub(super) struct Approved {
     admitted: Arc<Admitted>,
-    judged: Option<Call>,
+    cleared: Cleared,
     body: Option<Share>,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Share {
 impl Approved {
     /// The call as it goes to the engine.
     pub(super) fn call(&self) -> &Call {
-        self.judged.as_ref().unwrap_or_else(|| self.admitted.call())
+        self.cleared.call(self.admitted.call())
     }
 
     /// What goes on in the place of the client's body, where that was judged; once.
@@ -71,60 +71,39 @@ pub(super) async fn inspect(
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Approved, End> {
-    if !admitted.permit().is_judged() {
-        return Ok(Approved { admitted, judged: None, body: None });
+    let permit = admitted.permit();
+    if let Some(cleared) = permit.cleared() {
+        return Ok(Approved { admitted, cleared, body: None });
     }
-    let body = match admitted.permit().reads_body() {
+    let body = match permit.reads_body() {
         true => Some(read_body(&admitted, message, conn, proxy, record).await?),
         false => None,
     };
     let kinds = message.headers.all(Known::ContentType).next();
-    // What is no text is no content type that anybody is judged by.
+    // A value that is no text is no content type that a body is judged by.
     let kind = kinds.map(|kind| std::str::from_utf8(kind).unwrap_or("?"));
     let read = body.as_ref().map(|share| share.body.as_slice()).unwrap_or_default();
-    let judged = match admitted.permit().judge(kind, read) {
-        Ok(judged) => look_up(&admitted, &judged.networks, proxy).await?.map(|()| judged),
+    let facts = Facts::gather(permit, proxy).await?;
+    let judged = match permit.open(kind, read, facts.around(client)) {
+        Ok(mut case) => {
+            resolve::settle(&mut case, proxy).await?;
+            case.close()
+        }
         Err(objection) => Err(objection),
     };
     match judged {
-        Ok(judged) => {
-            let body = body.zip(judged.body).map(|(share, judged)| Share { body: judged.into_bytes(), ..share });
-            Ok(Approved { admitted, judged: Some(judged.call), body })
+        Ok(mut cleared) => {
+            let judged = cleared.take_body();
+            let body = body.zip(judged).map(|(share, judged)| Share { body: judged.into_bytes(), ..share });
+            Ok(Approved { admitted, cleared, body })
         }
         Err(objection) => {
             let refusal = Refusal::Guarded(Box::new(Guarded::new(objection, admitted.call(), &client.profile)));
-            if client.profile.mode == Mode::Enforce {
-                return Err(refusal.into());
-            }
+            let Some(cleared) = permit.waived() else { return Err(refusal.into()) };
             record.would_refuse(&refusal);
-            Ok(Approved { admitted, judged: None, body })
+            Ok(Approved { admitted, cleared, body })
         }
     }
-}
-
-/// Judges what only the engine can tell: a command that is started, which another client may have made, and networks that are
-/// named by their identifiers.
-async fn look_up(admitted: &Admitted, networks: &[String], proxy: &Proxy) -> Result<Result<(), Objection>, Refusal> {
-    let permit = admitted.permit();
-    let exec = permit.stored_exec().into_iter().map(|target| (target, true));
-    for (target, is_exec) in exec.chain(networks.iter().map(|target| (target.clone(), false))) {
-        let judged = match timeout(proxy.limits().answer, engine::fetch(&proxy.backend, &target)).await {
-            Ok(Ok(Some(answer))) if is_exec => permit.judge_stored_exec(&answer),
-            Ok(Ok(Some(answer))) => permit.judge_network(&answer),
-            // The engine will say that there is no such thing.
-            Ok(Ok(None)) => Ok(()),
-            Ok(Err(trouble)) => return Err(Refusal::Untold(trouble.to_string())),
-            Err(_) => return Err(Refusal::EngineSilent),
-        };
-        match judged {
-            Ok(()) => {}
-            Err(Objection::Malformed(malformed)) => {
-                return Err(Refusal::Untold(format!("its answer to {target} cannot be read: {malformed}")));
-            }
-            objection => return Ok(objection),
-        }
-    }
-    Ok(Ok(()))
 }
 
 /// Reads the whole body, if it is not larger than what is judged, within the time that a head may take.

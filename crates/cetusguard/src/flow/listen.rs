@@ -270,6 +270,11 @@ impl Conn {
         &self.principal
     }
 
+    /// Whether the client is on this machine, over TCP.
+    pub(super) fn is_loopback(&self) -> bool {
+        self.principal.address.is_some_and(|address| address.is_loopback())
+    }
+
     /// The epoch of the containers by which the connection was there.
     pub(super) fn since(&self) -> u64 {
         self.since

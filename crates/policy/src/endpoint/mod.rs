@@ -3,15 +3,17 @@
 //!
 //! A call that no row describes is not forwarded on the word of a wildcard either: see [`crate::decide()`].
 
-mod docker;
-mod libpod;
+mod object;
 mod power;
+mod table;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use crate::method::Method;
+pub use object::{Captured, ObjectKind};
 pub use power::{Power, Risk};
+pub use table::EndpointId;
 
 /// How an endpoint answers. It decides which time limit applies and what a shut-down does with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,9 +53,23 @@ impl Protocol {
     }
 }
 
+/// What it takes of a rule to open an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wildcard {
+    /// Any rule that matches opens it.
+    Open,
+    /// Only a rule that names it opens it: it hands over or writes file contents or credentials, or is a live channel.
+    Named,
+    /// As `Open`; but with this query parameter the call hands over the contents of the object, and then only a rule that
+    /// names that very object opens it.
+    NamedWith(&'static str),
+}
+
 /// One route of an engine.
 #[derive(Debug)]
 pub struct Endpoint {
+    /// Its identity.
+    pub id: EndpointId,
     /// The method that the engine registers.
     pub method: Method,
     /// The path without its version; `{x}` is one segment, `{x*}` one or more.
@@ -62,29 +78,8 @@ pub struct Endpoint {
     pub answer: Answer,
     /// What it lets a client do.
     pub power: Power,
-    /// Hands over or writes file contents, or is a live channel: only a rule that names it opens it.
-    pub vault: bool,
-    /// A query parameter with which the call hands over the contents of the object: only a rule that names the very object
-    /// opens that.
-    pub reveals: Option<&'static str>,
-}
-
-const fn row(method: Method, shape: &'static str, answer: Answer, power: Power) -> Endpoint {
-    Endpoint { method, shape, answer, power, vault: false, reveals: None }
-}
-
-const fn vault(method: Method, shape: &'static str, answer: Answer, power: Power) -> Endpoint {
-    Endpoint { vault: true, ..row(method, shape, answer, power) }
-}
-
-const fn revealing(
-    method: Method,
-    shape: &'static str,
-    answer: Answer,
-    power: Power,
-    parameter: &'static str,
-) -> Endpoint {
-    Endpoint { reveals: Some(parameter), ..row(method, shape, answer, power) }
+    /// What it takes of a rule to open it.
+    pub wildcard: Wildcard,
 }
 
 impl Endpoint {
@@ -113,7 +108,42 @@ impl Endpoint {
 
     /// Every row, Docker's first.
     pub fn all() -> impl Iterator<Item = &'static Self> {
-        docker::ROUTES.iter().chain(libpod::ROUTES)
+        table::TABLE.iter()
+    }
+
+    /// The row of an identity.
+    #[must_use]
+    pub fn of(id: EndpointId) -> &'static Self {
+        &table::TABLE[id as usize]
+    }
+
+    /// Whether only a rule that names it opens it.
+    #[must_use]
+    pub fn is_named_only(&self) -> bool {
+        self.wildcard == Wildcard::Named
+    }
+
+    /// The query parameter with which the call hands over the contents of the object.
+    #[must_use]
+    pub fn reveals(&self) -> Option<&'static str> {
+        if let Wildcard::NamedWith(parameter) = self.wildcard { Some(parameter) } else { None }
+    }
+
+    /// Whether it looks at one object, by any word that a client may have for it.
+    pub(crate) fn inspects(&self) -> bool {
+        let verb = self.id.name().rsplit('.').next().unwrap_or_default();
+        matches!(verb, "inspect" | "inspect_short" | "exists")
+    }
+
+    /// Whether it belongs to Podman's own API.
+    #[must_use]
+    pub fn is_libpod(&self) -> bool {
+        self.shape.starts_with("/libpod/")
+    }
+
+    /// The object that the path names; `None` where the path names none.
+    pub(crate) fn captured<'p>(&self, path: &'p str) -> Option<Captured<'p>> {
+        object::captured(self.shape, path)
     }
 
     /// A pattern of the rule language for any object of its kind.
@@ -131,11 +161,12 @@ impl Endpoint {
             false => format!("%{prefix}%/{}", regex_syntax::escape(section)),
         };
         let rest = rest.split('/').map(|segment| match segment {
-            "{container}" => "%CONTAINER_ID_OR_NAME%".to_owned(),
+            "{container}" | "{container*}" => "%CONTAINER_ID_OR_NAME%".to_owned(),
             "{image}" | "{image*}" => "%IMAGE_ID_OR_REFERENCE%".to_owned(),
-            "{volume}" => "%VOLUME_ID_OR_NAME%".to_owned(),
-            "{network}" => "%NETWORK_ID_OR_NAME%".to_owned(),
+            "{volume}" | "{volume*}" => "%VOLUME_ID_OR_NAME%".to_owned(),
+            "{network}" | "{network*}" => "%NETWORK_ID_OR_NAME%".to_owned(),
             "{plugin*}" => "%PLUGIN_ID_OR_NAME%".to_owned(),
+            "{exec*}" => "[^/]+".to_owned(),
             placeholder if placeholder.ends_with("*}") => ".+".to_owned(),
             placeholder if placeholder.starts_with('{') => "[^/]+".to_owned(),
             literal => regex_syntax::escape(literal),
@@ -276,7 +307,7 @@ mod tests {
             ("GET", "/v1.43/containers/json", "/containers/json"),
             ("HEAD", "/containers/json", "/containers/json"),
             ("HEAD", "/_ping", "/_ping"),
-            ("GET", "/containers/web/json", "/containers/{container}/json"),
+            ("GET", "/containers/web/json", "/containers/{container*}/json"),
             ("GET", "/images/ghcr.io/a/b:tag/json", "/images/{image*}/json"),
             ("GET", "/images/json", "/images/json"),
             ("GET", "/images/get", "/images/get"),
@@ -284,10 +315,19 @@ mod tests {
             ("GET", "/images/a/get/json", "/images/{image*}/json"),
             ("DELETE", "/images/a/b", "/images/{image*}"),
             ("GET", "/networks/", "/networks/"),
-            ("GET", "/networks/n", "/networks/{network}"),
+            ("GET", "/networks/n", "/networks/{network*}"),
             ("GET", "/v4.0.0/libpod/containers/stats", "/libpod/containers/stats"),
-            ("POST", "/v4.0.0/libpod/manifests/a/b/registry/c/d", "/libpod/manifests/{id*}/registry/{destination*}"),
-            ("POST", "/v4.0.0/libpod/manifests/a/b", "/libpod/manifests/{id*}"),
+            (
+                "POST",
+                "/v4.0.0/libpod/manifests/a/b/registry/c/d",
+                "/libpod/manifests/{manifest*}/registry/{destination*}",
+            ),
+            ("POST", "/v4.0.0/libpod/manifests/a/b", "/libpod/manifests/{manifest*}"),
+            ("GET", "/containers/ghcr.io/a/b:tag/json", "/containers/{container*}/json"),
+            ("POST", "/containers/web/db/exec", "/containers/{container*}/exec"),
+            ("DELETE", "/containers/a/b", "/containers/{container*}"),
+            ("DELETE", "/containers/a/checkpoints/b", "/containers/{container}/checkpoints/{checkpoint}"),
+            ("GET", "/volumes/a/b", "/volumes/{volume*}"),
             ("OPTIONS", "/anything/at/all", "/{path*}"),
         ] {
             assert_eq!(shape(method, target), Some(want), "{method} {target}");
@@ -301,8 +341,8 @@ mod tests {
             ("GET", "/containers"),
             ("GET", "/containers/json/"),
             ("POST", "/containers/create;x"),
-            ("GET", "/containers/a/b/json"),
-            ("DELETE", "/containers/a/b"),
+            ("GET", "/v4.0.0/libpod/containers/a/b/json"),
+            ("DELETE", "/v4.0.0/libpod/containers/a/b"),
             ("POST", "/containers/json"),
             ("GET", "/libpodx/info"),
             ("GET", "/containers/a/jsonx"),
@@ -323,9 +363,12 @@ mod tests {
 
     #[test]
     fn no_row_stands_twice() {
-        let mut seen = std::collections::HashSet::new();
+        let (mut rows, mut names) = (std::collections::HashSet::new(), std::collections::HashSet::new());
         for row in Endpoint::all() {
-            assert!(seen.insert((row.method, row.shape)), "{} {}", row.method, row.shape);
+            assert!(rows.insert((row.method, row.shape)), "{} {}", row.method, row.shape);
+            assert!(names.insert(row.id.name()), "{}", row.id.name());
+            assert!(std::ptr::eq(Endpoint::of(row.id), row), "{}", row.id.name());
+            assert_eq!(row.is_libpod(), row.id.name().starts_with("libpod."), "{}", row.id.name());
         }
     }
 }

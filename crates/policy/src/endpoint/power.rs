@@ -147,7 +147,8 @@ impl Power {
             Self::CreatePods => "a pod's containers may be privileged or mount any folder of the host",
             Self::PodmanHost => "the engine reads such paths, and runs such drivers, as itself",
             Self::CreateVolumes => "a local volume can be any folder of the host",
-            Self::Exec => "a command can be made privileged",
+            Self::Exec => "a command can be made privileged, or run in a container that has the host",
+            Self::Attach => "a container that has the host can be typed into",
             Self::WriteFiles => "files land in what a container mounts from the host",
             Self::Checkpoints => "a checkpoint's folder can be any folder of the host",
             Self::Build => "a build can use the host's network",
@@ -164,9 +165,6 @@ impl Power {
     #[must_use]
     pub const fn remains(self) -> Option<&'static str> {
         Some(match self {
-            Self::Exec | Self::Attach => {
-                "a container that is privileged or has the engine's socket is the host already"
-            }
             Self::LookAtSwarm => "the join token of managers makes any machine one of them",
             Self::ReadFiles => "keys and tokens lie in files",
             _ => return None,

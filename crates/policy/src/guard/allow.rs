@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use ipnet::IpNet;
+
+use super::host::{POWERFUL, gives_host_path};
 use crate::pattern::Pattern;
 use crate::rule::distance;
 
@@ -26,13 +29,15 @@ pub const KINDS: &[Kind] = &[
     kind(
         "bind",
         "/PATH[/**][:ro]",
-        "Mounting this path of the host; with /** what is below it too, with :ro only for reading.",
+        "Mounting this path of the host; with /** what is below it too, with :ro only for reading. A writable /** gives the host away to a client that also runs containers: it can make a link there.",
     ),
+    kind("build", "", "Builds under restricted: their commands run as root, with the default capabilities."),
     kind("build-remote", "PATTERN", "Builds whose context the engine fetches from such a URL."),
     kind("build-frontend", "PATTERN", "Builds by such a frontend image (BUILDKIT_SYNTAX)."),
     kind("capability", "NAME", "Adding this capability, or ALL."),
     kind("cgroup-parent", "PATTERN", "Running below this cgroup of the host."),
-    kind("container-namespace", "network|pid|ipc", "Joining a namespace of another container."),
+    kind("config", "PATTERN", "Services get only such configs; given once, no others."),
+    kind("container-namespace", "network|pid|ipc", "Joining a namespace of another container; its network needs none."),
     kind("device", "/PATH[/**]", "This device of the host; with /** what is below it too."),
     kind("device-cgroup-rule", "PATTERN", "This rule for devices, as in c 188:* rmw."),
     kind("exec-privileged", "", "Commands with every capability in a container."),
@@ -44,13 +49,21 @@ pub const KINDS: &[Kind] = &[
         "Only such images may be used, pulled or made; given once, no other may, and builds may not.",
     ),
     kind("import-url", "PATTERN", "Images that the engine fetches from such a URL."),
+    kind("link", "PATTERN", "Links to a container of this name: they hand over its environment."),
     kind("log-driver", "NAME", "This log driver, with any options."),
+    kind("manager-node", "", "Changing labels and availability of a node that manages the cluster."),
     kind("masked-paths", "", "Showing the container what /proc and /sys hide by default."),
     kind("mount-propagation", "", "Mounts that appear on the host as well (shared, rshared)."),
     kind("network-driver", "NAME", "Networks of this driver, such as macvlan."),
     kind("network-option", "NAME=PATTERN", "This option of a network or of an endpoint."),
     kind("oom-score", "", "Containers that outlive the host's own processes when memory runs out."),
     kind("privileged", "", "Containers with every right on the host."),
+    kind(
+        "profile",
+        "PATTERN",
+        "Creating, renaming and entering containers that have the rights of this profile, and taking its addresses.",
+    ),
+    kind("proxy", "", "Acting on the proxy's own container, its names, its image, and what it mounts."),
     kind("realtime", "", "Processor time before the host's own processes (CpuRealtimeRuntime)."),
     kind(
         "registry",
@@ -58,9 +71,23 @@ pub const KINDS: &[Kind] = &[
         "Only images of such registries may be used, pulled or made; given once, no other may.",
     ),
     kind("runtime", "NAME", "This runtime beside runc."),
+    kind("secret", "PATTERN", "Services get only such secrets; given once, no others."),
     kind("security-opt", "PATTERN", "This security option, as in seccomp=unconfined."),
+    kind("service-rollback", "", "Going back to the former specification of a service, which is not judged again."),
     kind("storage-opt", "NAME", "This storage option beside size."),
+    kind("subnet", "CIDR", "Networks of these addresses beside the private ranges."),
     kind("sysctl", "PATTERN", "This sysctl beside the safe ones."),
+    kind(
+        "target",
+        "PATTERN",
+        "Commands, attaching and files in a container of this name although it gives the host away.",
+    ),
+    kind("target-label", "NAME=PATTERN", "The same for containers with such a label."),
+    kind(
+        "volume",
+        "PATTERN",
+        "Mounting an existing volume of this name although it is a path or a device of the host.",
+    ),
     kind("volume-driver", "NAME", "Volumes of this driver beside local."),
     kind("volume-option", "NAME=PATTERN", "This option of a volume: with some, local volumes are paths of the host."),
     kind("volumes-from", "", "All volumes of another container."),
@@ -80,6 +107,7 @@ enum What {
     Switch,
     Pattern(Pattern),
     Path { path: String, below: bool, read_only: bool },
+    Network(IpNet),
 }
 
 impl Exception {
@@ -108,6 +136,10 @@ impl Exception {
                 return Err(expected());
             }
             ("NAME=PATTERN", Some(value)) if !value.contains('=') => return Err(expected()),
+            ("CIDR", Some(value)) => What::Network(value.parse().map_err(|_| expected())?),
+            (_, Some(value)) if matches!(kind.name, "image" | "build-frontend") => {
+                What::Pattern(super::reference::pattern(value))
+            }
             (_, Some(value)) if kind.name == "capability" => {
                 let pattern = Pattern::new(capability(value));
                 if !CAPABILITIES.iter().any(|known| pattern.fits(known)) {
@@ -125,9 +157,28 @@ impl Exception {
         self.kind == kind
             && match &self.what {
                 What::Switch => true,
-                What::Pattern(pattern) => pattern.fits(value),
-                What::Path { .. } => false,
+                What::Pattern(pattern) => self.fits(pattern, value),
+                What::Path { .. } | What::Network(_) => false,
             }
+    }
+
+    /// Whether the pattern of this exception fits the value in the form in which the engine reads it.
+    fn fits(&self, pattern: &Pattern, value: &str) -> bool {
+        match (self.kind, value.split_once('=')) {
+            ("image" | "build-frontend", _) => pattern.fits(&super::reference::normalised(value)),
+            ("build-remote" | "import-url" | "cgroup-parent", _) => is_direct(value) && pattern.fits(value),
+            ("volume-option", Some(("o", words))) => {
+                words.split(',').all(|word| is_direct(word) && pattern.fits(&format!("o={word}")))
+            }
+            ("volume-option" | "network-option", _) => is_direct(value) && pattern.fits(value),
+            ("sysctl", _) => !value.contains('/') && pattern.fits(value),
+            _ => pattern.fits(value),
+        }
+    }
+
+    /// Whether it is of this kind and covers this network.
+    pub(super) fn covers_network(&self, kind: &str, network: IpNet) -> bool {
+        matches!(&self.what, What::Network(own) if self.kind == kind && own.contains(&network))
     }
 
     /// Whether it is of this kind and allows this path, which is clean.
@@ -145,12 +196,20 @@ impl Exception {
         let names = |known: &[&str]| match &self.what {
             What::Pattern(pattern) => known.iter().any(|name| pattern.fits(name)),
             What::Switch => true,
-            What::Path { .. } => false,
+            What::Path { .. } | What::Network(_) => false,
         };
         Some(match self.kind {
             "privileged" => "a privileged container has every right on the host",
             "exec-privileged" => "a privileged command has every right on the host",
             "bind" if self.is_of_the_host() => "what the host runs, knows or listens on lies there",
+            "bind" if self.is_writable_tree() => {
+                "a client that runs containers can make a symbolic link there and then mount the link, to any folder of the host"
+            }
+            "proxy" => "a client that controls the proxy has every right that the proxy has",
+            "target" | "target-label" if names(&["*", "any=thing"]) => {
+                "containers that give the host away can be entered"
+            }
+            "volume" if names(&["any"]) => "volumes can be paths and devices of the host",
             "device" => "a device is read and written past all rights of files",
             "device-cgroup-rule" => "with such a rule a container makes devices for itself",
             "capability" if names(POWERFUL) => "this capability leads out of a container",
@@ -176,15 +235,18 @@ impl Exception {
     /// Whether it opens a path that the host itself lives from: with a folder, what is below it is mounted too.
     fn is_of_the_host(&self) -> bool {
         let What::Path { path, .. } = &self.what else { return false };
-        let lies_in =
-            |inner: &str, outer: &str| inner == outer || outer == "/" || inner.starts_with(&format!("{outer}/"));
-        path == "/" || SYSTEM_FOLDERS.iter().any(|folder| lies_in(path, folder) || lies_in(folder, path))
+        gives_host_path(path)
     }
 
-    /// Whether it binds to some images instead of allowing anything.
+    /// Whether it opens a folder for writing, with all that is below.
+    fn is_writable_tree(&self) -> bool {
+        matches!(self.what, What::Path { below: true, read_only: false, .. })
+    }
+
+    /// Whether it binds to some objects instead of allowing anything.
     #[must_use]
     pub fn is_bound(&self) -> bool {
-        matches!(self.kind, "image" | "registry")
+        matches!(self.kind, "image" | "registry" | "secret" | "config")
     }
 
     /// Whether it is of this kind.
@@ -245,48 +307,20 @@ const CAPABILITIES: &[&str] = &[
     "WAKE_ALARM",
 ];
 
-/// Capabilities with which a container gets out, or at the host's memory, disks or network.
-const POWERFUL: &[&str] = &[
-    "ALL",
-    "BPF",
-    "DAC_READ_SEARCH",
-    "NET_ADMIN",
-    "PERFMON",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_MODULE",
-    "SYS_PTRACE",
-    "SYS_RAWIO",
-];
-
-/// Folders that hold what the host runs, its keys, or sockets of programs that run as root.
-const SYSTEM_FOLDERS: &[&str] = &[
-    "/bin",
-    "/boot",
-    "/dev",
-    "/etc",
-    "/home",
-    "/lib",
-    "/lib64",
-    "/proc",
-    "/root",
-    "/run",
-    "/sbin",
-    "/sys",
-    "/usr",
-    "/var/lib/containerd",
-    "/var/lib/containers",
-    "/var/lib/docker",
-    "/var/lib/kubelet",
-    "/var/run",
-    "/var/spool/cron",
-];
-
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, value, .. } = self;
         if value.is_empty() { f.write_str(name) } else { write!(f, "{name}={value}") }
     }
+}
+
+/// Whether a path or a URL leads where it seems to: without `..`, `//` and escapes that an engine would resolve.
+fn is_direct(value: &str) -> bool {
+    let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
+    let lower = rest.to_ascii_lowercase();
+    let has_dots = rest.split(['/', ':', '#', '?', '&', '=', ',']).any(|part| matches!(part, "." | ".."));
+    let is_escaped = ["%2e", "%2f", "%5c", "%25"].iter().any(|escape| lower.contains(escape));
+    !has_dots && !is_escaped && !rest.contains(['\\', '@']) && !rest.contains("//")
 }
 
 fn read_path(value: &str, takes_ro: bool) -> Option<What> {
@@ -401,7 +435,9 @@ mod tests {
         for (text, want) in [
             ("privileged", true),
             ("bind=/", true),
-            ("bind=/srv/app/**", false),
+            ("bind=/srv/app/**", true),
+            ("bind=/srv/app/**:ro", false),
+            ("bind=/srv/app", false),
             ("bind=/var/run/docker.sock:ro", true),
             ("bind=/var/run/docker.sock", true),
             ("bind=/var/**", true),
@@ -413,8 +449,12 @@ mod tests {
             ("security-opt=systempaths=unconfined", true),
             ("security-opt=*", true),
             ("device=/dev/sda1", true),
-            ("bind=/var/www/**", false),
-            ("bind=/etc/localtime:ro", true),
+            ("bind=/var/www/**:ro", false),
+            ("bind=/etc/localtime:ro", false),
+            ("bind=/etc/shadow:ro", true),
+            ("bind=/home/me/app/config", false),
+            ("bind=/home/me/.ssh:ro", true),
+            ("bind=/home/me", true),
             ("bind=/**:ro", true),
             ("bind=/etcetera", false),
             ("capability=SYS_ADMIN", true),

@@ -1,15 +1,15 @@
 //! Builds: their parameters. What stands in the context is not looked into; a build's steps run as containers do.
 
-use super::Judge;
-use super::form::{Form, Step, judged as judged_field, walk};
+use super::form::{Form, judged as judged_field, walk};
 use super::json::Json;
 use super::network;
-use super::query::{Parameter, judged, many, plain};
+use super::query::{Parameter, judged, many, many_judged, plain};
+use super::{Judge, Step};
 
 /// Of `POST /build` (moby `build_routes.go` `newImageBuildOptions`, those too that its documentation leaves out). Podman's own, of
 /// which many are the host's, are none of them.
 pub(super) const PARAMETERS: &[Parameter] = &[
-    many("t"),
+    many_judged("t", |judge, tag| judge.claim_image(tag)),
     judged("dockerfile", dockerfile),
     plain("target"),
     plain("platform"),
@@ -43,7 +43,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
             judge.unless_allowed("cgroup-parent", value, || "names a cgroup of the host".to_owned());
         }
     }),
-    Parameter { name: "securityopt", many: true, check: Some(security) },
+    many_judged("securityopt", security),
     judged("isolation", |judge, value| {
         if !matches!(value, "" | "default") {
             judge.refuse("is for Windows".to_owned(), None);
@@ -116,5 +116,16 @@ fn json<'t>(judge: &mut Judge<'_>, text: &'t str) -> Option<Json<'t>> {
             judge.malformed(malformed.to_string());
             None
         }
+    }
+}
+
+/// The images of a build cannot be seen; and its commands run as root, with the default capabilities.
+pub(super) fn whole(judge: &mut Judge<'_>, nothing: &Json<'_>) {
+    super::image::unseen(judge, nothing);
+    if judge.is_restricted() {
+        judge.unless_allowed("build", "", || {
+            "the level restricted lets no build pass: its commands run as root, with the default capabilities"
+                .to_owned()
+        });
     }
 }

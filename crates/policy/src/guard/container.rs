@@ -1,11 +1,12 @@
 //! Containers: what they are made of and what they may do on the host.
 
-use super::Judge;
-use super::form::{Field, Form, Step, field, judged};
+use super::form::{Field, Form, field, judged};
 use super::host_config::{HOST_CONFIG, restricted_host_config};
 use super::json::Json;
 use super::network::ENDPOINT;
+use super::{Judge, Step};
 use super::{image, mount, network, restricted};
+use crate::client::Container;
 
 /// moby `api/types/container.CreateRequest`: the configuration with what the host gives and which networks it joins.
 ///
@@ -14,7 +15,7 @@ pub(super) static CREATE: Form = Form::Parts(&[CONFIG, HOST, ALSO_CREATE]);
 
 /// moby `api/types/container.Config`.
 const CONFIG: &[Field] = &[
-    field("Hostname", Form::Text),
+    judged("Hostname", Form::Text, |judge, value| judge.claim_name(value.text())),
     field("Domainname", Form::Text),
     field("User", Form::Text),
     field("AttachStdin", Form::Bool),
@@ -86,8 +87,23 @@ pub(super) const HEALTH: &[Field] = &[
     field("Retries", Form::Number),
 ];
 
-/// What `restricted` asks of a container beside what `baseline` refuses.
+/// The name of a container that is created or renamed.
+pub(super) fn name(judge: &mut Judge<'_>, name: &str) {
+    judge.claim_name(name);
+    judge.name = Some(name.trim_start_matches('/').to_owned());
+}
+
+/// A container that will be, as a client of the proxy.
+pub(super) fn as_client(name: String, labels: Option<&Json<'_>>) -> Container {
+    let labels = labels.map(Json::map).unwrap_or_default().iter();
+    let labels = labels.map(|(key, value)| (key.to_string(), value.text().to_owned())).collect();
+    Container { id: String::new(), name, labels }
+}
+
+/// Judges a container as a whole: which client it would be, and what the level `restricted` asks for.
 pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
+    let name = judge.name.take().unwrap_or_default();
+    judge.claim_identity(|| as_client(name, container.get("Labels")));
     if judge.is_restricted() {
         restricted::user(judge, "User", container.get("User"));
         let host_config = container.get("HostConfig");

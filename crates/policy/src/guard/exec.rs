@@ -1,10 +1,10 @@
 //! Commands in running containers.
 
-use super::Judge;
 use super::container::environment;
-use super::form::{Form, Step, field, judged};
+use super::form::{Form, field, judged};
 use super::json::Json;
 use super::restricted;
+use super::{Judge, Step};
 
 /// moby `api/types/container.ExecCreateRequest`.
 pub(super) static CREATE: Form = Form::Struct(&[
@@ -55,11 +55,12 @@ pub(super) fn whole(judge: &mut Judge<'_>, exec: &Json<'_>) {
     }
 }
 
-/// A command that was made before, as the engine shows it.
-pub(super) fn stored(judge: &mut Judge<'_>, process: &Json<'_>) {
-    let flag = process.get("privileged").cloned().unwrap_or(Json::Null);
-    judge.within(Step::Field("privileged"), |judge| privileged(judge, &flag));
-    if judge.is_restricted() {
-        restricted::user(judge, "user", process.get("user"));
-    }
+/// Judges a command that is stored in the engine: the client that starts it need not be the one that made it.
+pub(super) fn stored(judge: &mut Judge<'_>, is_privileged: bool, user: &str) {
+    judge.within(Step::Field("ProcessConfig"), |judge| {
+        judge.within(Step::Field("privileged"), |judge| privileged(judge, &Json::Bool(is_privileged)));
+        if judge.is_restricted() {
+            restricted::user(judge, "user", Some(&Json::Text(user.into())));
+        }
+    });
 }

@@ -1,13 +1,13 @@
 //! The forms that bodies have, and the walk that holds a body against one.
 //!
-//! A form is what an engine's own type is: fields with their canonical names. A field that the form does not have must be empty,
-//! one that is spelt otherwise is refused, and so is a value of another type. What is empty and unknown does not go upstream:
-//! engines to come may mean something by it.
+//! A form is what an engine's own type is: fields with their canonical names. A field that the form does not have must be empty;
+//! a key in another letter case is the field that the engine takes it for; a value of another type is refused. What is empty and unknown does not go upstream:
+//! future engines may give it a meaning.
 
 use std::borrow::Cow;
 
-use super::Judge;
 use super::json::{Json, fold};
+use super::{Judge, Step};
 
 /// The form of a value.
 #[derive(Debug)]
@@ -22,8 +22,10 @@ pub(super) enum Form {
     Words,
     /// A list.
     List(&'static Self),
-    /// An object with keys of anybody's choice.
+    /// An object with keys of the client's choice.
     Map(&'static Self),
+    /// The same, without the keys for which this holds: they go no further.
+    MapWithout(&'static Self, fn(&str) -> bool),
     /// An object with fields.
     Struct(&'static [Field]),
     /// An object with the fields of several.
@@ -60,13 +62,10 @@ pub(super) fn walk(judge: &mut Judge<'_>, value: &mut Json<'_>, form: &Form) {
         (Form::Bool, Json::Bool(_)) | (Form::Number, Json::Number(_)) | (Form::Text | Form::Words, Json::Text(_)) => {}
         (Form::Words, Json::List(list)) => each(judge, list, &Form::Text),
         (Form::List(form), Json::List(list)) => each(judge, list, form),
-        (Form::Map(form), Json::Map(map)) => {
-            for (key, value) in map {
-                // `null` is the zero value there, as in the ports of an image.
-                if !matches!(value, Json::Null) {
-                    judge.within(Step::Key(key), |judge| walk(judge, value, form));
-                }
-            }
+        (Form::Map(form), Json::Map(map)) => walk_map(judge, map, form),
+        (Form::MapWithout(form, is_dropped), Json::Map(map)) => {
+            map.retain(|(key, _)| !is_dropped(key));
+            walk_map(judge, map, form);
         }
         (Form::Struct(fields), Json::Map(map)) => walk_fields(judge, map, &[fields]),
         (Form::Parts(parts), Json::Map(map)) => walk_fields(judge, map, parts),
@@ -81,34 +80,45 @@ fn each(judge: &mut Judge<'_>, list: &mut [Json<'_>], form: &Form) {
     }
 }
 
+fn walk_map(judge: &mut Judge<'_>, map: &mut [(Cow<'_, str>, Json<'_>)], form: &Form) {
+    for (key, value) in map {
+        // `null` is the zero value there, as in the ports of an image.
+        if !matches!(value, Json::Null) {
+            judge.within(Step::Key(key), |judge| walk(judge, value, form));
+        }
+    }
+}
+
 fn walk_fields(judge: &mut Judge<'_>, map: &mut Vec<(Cow<'_, str>, Json<'_>)>, parts: &[&[Field]]) {
     let fields = || parts.iter().copied().flatten();
     let mut seen: Vec<&str> = Vec::new();
     map.retain_mut(|(key, value)| {
-        let Some(field) = fields().find(|field| field.name == *key) else {
+        let known = fields().find(|field| field.name == *key).or_else(|| {
             let folded = fold(key);
-            match fields().find(|field| fold(field.name) == folded) {
-                Some(field) => {
-                    let what = format!("engines take this key for {name}; write {name}", name = field.name);
-                    judge.within(Step::Field(key), |judge| judge.malformed(what));
-                }
-                None if !value.is_empty() => judge.within(Step::Field(key), |judge| {
+            fields().find(|field| fold(field.name) == folded)
+        });
+        let Some(field) = known else {
+            if !value.is_empty() {
+                judge.within(Step::Unknown(key), |judge| {
                     judge.refuse("the guard does not know this field, so it must be empty".to_owned(), None);
-                }),
-                None => {}
+                });
             }
             return false;
         };
+        // Go takes keys in any letter case: it is judged as the field that the engine takes it for, and sent as that.
+        if *key != field.name {
+            *key = Cow::Borrowed(field.name);
+        }
         // Go takes it for a field that is not there.
         if matches!(value, Json::Null) || matches!(field.form, Form::Dropped) {
             return false;
         }
         // Two fields of a form may be one for an engine; then only one of them may be there.
         if seen.iter().any(|known| fold(known) == fold(field.name)) {
-            judge.within(Step::Field(key), |judge| judge.malformed("stands twice, in two spellings".to_owned()));
+            judge.within(Step::Field(field.name), |judge| judge.malformed("stands twice, in two spellings".to_owned()));
         }
         seen.push(field.name);
-        judge.within(Step::Field(key), |judge| {
+        judge.within(Step::Field(field.name), |judge| {
             let before = judge.count();
             walk(judge, value, &field.form);
             // What has another form cannot be looked at.
@@ -120,17 +130,6 @@ fn walk_fields(judge: &mut Judge<'_>, map: &mut Vec<(Cow<'_, str>, Json<'_>)>, p
     });
 }
 
-/// A step from a value into it.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Step<'s> {
-    /// `.name`.
-    Field(&'s str),
-    /// `["key"]`.
-    Key(&'s str),
-    /// `[0]`.
-    Index(usize),
-}
-
 impl Form {
     const fn name(&self) -> &'static str {
         match self {
@@ -138,7 +137,7 @@ impl Form {
             Self::Number => "a number",
             Self::Text => "a text",
             Self::Words | Self::List(_) => "a list",
-            Self::Map(_) | Self::Struct(_) | Self::Parts(_) => "an object",
+            Self::Map(_) | Self::MapWithout(..) | Self::Struct(_) | Self::Parts(_) => "an object",
             Self::Dropped => "anything",
         }
     }

@@ -1,12 +1,15 @@
 //! `HostConfig`: what a container gets of the host.
 
-use super::Judge;
 use super::allow::capability;
-use super::form::{Field, Form, Step, field, judged};
+use super::form::{Field, Form, field, judged};
 use super::json::Json;
+use super::kernel::{MASKED, READ_ONLY, hidden, sysctls};
 use super::log;
 use super::mount::{self, MOUNT};
+use super::subject::Role;
+use super::{Judge, Step};
 use super::{network, restricted, volume};
+use crate::endpoint::ObjectKind;
 
 /// moby `api/types/container.HostConfig`.
 pub(super) const HOST_CONFIG: Form = Form::Parts(&[OWN, RESOURCES]);
@@ -44,7 +47,7 @@ const OWN: &[Field] = &[
         namespace(judge, value.text(), "ipc", &["", "none", "private", "shareable"])
     }),
     judged("Cgroup", Form::Text, |judge, value| must_be(judge, value, &[""], "joins another container's cgroup")),
-    field("Links", Form::List(&Form::Text)),
+    judged("Links", Form::List(&Form::Text), links),
     judged("OomScoreAdj", Form::Number, oom_score),
     judged("PidMode", Form::Text, |judge, value| namespace(judge, value.text(), "pid", &["", "private"])),
     judged("Privileged", Form::Bool, privileged),
@@ -144,10 +147,35 @@ pub(super) fn namespace(judge: &mut Judge<'_>, text: &str, kind: &str, own: &[&s
     if own.contains(&text) {
     } else if plain == "host" {
         judge.unless_allowed("host-namespace", kind, || format!("shares the host's {kind} namespace"));
-    } else if plain.starts_with("container:") && matches!(kind, "network" | "pid" | "ipc") {
-        judge.unless_allowed("container-namespace", kind, || format!("joins another container's {kind} namespace"));
+    } else if let (Some(kind), Some(container)) = (shared_kind(kind), text.strip_prefix("container:")) {
+        joins(judge, kind, container, "container:");
     } else {
         judge.refuse(format!("the guard does not know the mode {:?}", super::shown(text)), None);
+    }
+}
+
+/// The kinds of namespaces that another container can share.
+pub(super) fn shared_kind(kind: &str) -> Option<&'static str> {
+    ["network", "pid", "ipc"].into_iter().find(|known| *known == kind)
+}
+
+/// Joins a namespace of another container: that container decides what this gives. A shared network is ordinary; processes
+/// and memory are another container's own.
+pub(super) fn joins(judge: &mut Judge<'_>, kind: &'static str, container: &str, before: &str) {
+    if kind != "network" {
+        judge.unless_allowed("container-namespace", kind, || format!("joins another container's {kind} namespace"));
+    }
+    judge.look_up(ObjectKind::Container, container, Role::Namespace(kind), (before, ""));
+}
+
+/// `CONTAINER[:ALIAS]`: on the default network, the engine puts the other's environment into this container's.
+fn links(judge: &mut Judge<'_>, value: &Json<'_>) {
+    for (index, link) in value.list().iter().enumerate() {
+        let (container, alias) = link.text().split_once(':').unwrap_or((link.text(), link.text()));
+        let after = format!(":{}", alias.trim_start_matches('/'));
+        judge.within(Step::Index(index), |judge| {
+            judge.look_up(ObjectKind::Container, container, Role::Link, ("", &after));
+        });
     }
 }
 
@@ -178,6 +206,10 @@ const DEFAULT_CAPABILITIES: &[&str] = &[
 pub(super) fn capabilities(judge: &mut Judge<'_>, value: &Json<'_>) {
     let plain: &[&str] = if judge.is_restricted() { &["NET_BIND_SERVICE"] } else { DEFAULT_CAPABILITIES };
     for name in words(value).map(capability) {
+        // Locked memory counts against the container's own limit.
+        if name == "IPC_LOCK" && !judge.is_restricted() {
+            continue;
+        }
         if !plain.contains(&name.as_str()) {
             judge.unless_allowed("capability", &name, || format!("adds the capability {}", super::shown(&name)));
         }
@@ -188,6 +220,12 @@ fn volumes_from(judge: &mut Judge<'_>, value: &Json<'_>) {
     if !value.list().is_empty() {
         judge
             .unless_allowed("volumes-from", "", || "takes all volumes of another container, host paths too".to_owned());
+    }
+    for (index, from) in value.list().iter().enumerate() {
+        let (container, mode) = from.text().split_at(from.text().find(':').unwrap_or(from.text().len()));
+        judge.within(Step::Index(index), |judge| {
+            judge.look_up(ObjectKind::Container, container, Role::VolumesFrom, ("", mode));
+        });
     }
 }
 
@@ -218,7 +256,7 @@ fn security_options(judge: &mut Judge<'_>, value: &Json<'_>) {
 pub(super) fn security_option(judge: &mut Judge<'_>, option: &str) {
     let (name, value) = option.split_once('=').or_else(|| option.split_once(':')).unwrap_or((option, ""));
     let is_harmless = match (name, value) {
-        ("no-new-privileges", value) => matches!(value, "" | "true" | "false"),
+        ("no-new-privileges", value) => matches!(value, "" | "true" | "false" | "1" | "0"),
         ("seccomp", value) => value == "builtin",
         ("apparmor", value) => value == "docker-default" || value == "containers-default",
         ("label", value) => {
@@ -245,59 +283,10 @@ fn storage_options(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// Those that the Pod Security Standards call safe: of the container alone.
-const SAFE_SYSCTLS: &[&str] = &[
-    "kernel.shm_rmid_forced",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_rmem",
-    "net.ipv4.tcp_syncookies",
-    "net.ipv4.tcp_wmem",
-];
-
-pub(super) fn sysctls(judge: &mut Judge<'_>, value: &Json<'_>) {
-    for (name, _) in value.map() {
-        if !SAFE_SYSCTLS.contains(&name.as_ref()) {
-            judge.within(Step::Key(name), |judge| {
-                judge.unless_allowed("sysctl", name, || "is not among the safe sysctls".to_owned());
-            });
-        }
-    }
-}
-
 pub(super) fn runtime(judge: &mut Judge<'_>, value: &Json<'_>) {
     let runtime = value.text();
     if !matches!(runtime, "" | "runc" | "io.containerd.runc.v2" | "oci") {
         judge.unless_allowed("runtime", runtime, || format!("the runtime {:?} is not runc", super::shown(runtime)));
-    }
-}
-
-/// What containers must not see; an inspected container shows it, so clients that make one anew send it.
-const MASKED: &[&str] = &[
-    "/proc/acpi",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/sys/firmware",
-];
-const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
-
-/// A list takes the place of the engine's own; without one, that holds.
-fn hidden(judge: &mut Judge<'_>, value: &Json<'_>, needed: &[&str]) {
-    let missing = needed.iter().find(|path| !value.list().iter().any(|own| own.text() == **path));
-    if let Some(path) = missing {
-        judge.unless_allowed("masked-paths", "", || {
-            format!("a list without {path} shows the container what is hidden by default")
-        });
     }
 }
 
@@ -321,9 +310,14 @@ fn devices(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
+/// Devices that every container has.
+pub(super) fn is_harmless_device(path: &str) -> bool {
+    matches!(path, "/dev/null" | "/dev/zero" | "/dev/full" | "/dev/random" | "/dev/urandom")
+}
+
 /// A device of the host, by its clean path.
 pub(super) fn device(judge: &mut Judge<'_>, path: &str) {
-    if !judge.allows_path("device", path, false) {
+    if !is_harmless_device(path) && !judge.allows_path("device", path, false) {
         let path = super::shown(path);
         let allow = judge.hint("device", path);
         judge.refuse(format!("hands over the device {path}"), allow);
@@ -351,5 +345,9 @@ pub(super) fn restricted_host_config(judge: &mut Judge<'_>, host_config: Option<
     let options = field("SecurityOpt").map(Json::list).unwrap_or_default();
     // The engine lets the last one count.
     let last = options.iter().map(Json::text).rfind(|option| option.starts_with("no-new-privileges"));
-    restricted::no_new_privileges(judge, "SecurityOpt", last.is_some_and(|option| !option.ends_with("false")));
+    restricted::no_new_privileges(
+        judge,
+        "SecurityOpt",
+        last.is_some_and(|option| !option.ends_with("false") && !option.ends_with('0')),
+    );
 }

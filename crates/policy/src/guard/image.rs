@@ -1,7 +1,7 @@
 //! Images: where they come from, and which may be used.
 
-use super::Judge;
-use super::form::Step;
+use super::{Judge, Step};
+
 use super::json::Json;
 use super::query::{Pairs, Parameter, judged, many, plain};
 use crate::call::Call;
@@ -42,7 +42,7 @@ pub(super) const LIBPOD_PULL: &[Parameter] = &[
 ];
 
 /// Podman also takes images from files, folders and other stores of the host: those have a transport before the name
-/// (containers/image `transports`).
+/// (containers/image `transports`). A page of ours need not know in front of which engine it stands.
 fn pulled(judge: &mut Judge<'_>, text: &str) {
     let name = text.strip_prefix("docker://").unwrap_or(text);
     let transport = name.split(':').next().unwrap_or_default();
@@ -58,10 +58,43 @@ fn pulled(judge: &mut Judge<'_>, text: &str) {
         "sif",
         "tarball",
     ];
-    if transports.contains(&transport) && name.contains(':') || name.starts_with(['/', '.']) {
-        judge.refuse("takes an image from the host, not from a registry".to_owned(), None);
+    let has_transport = transports.contains(&transport) && name.contains(':');
+    if has_transport || name.starts_with(['/', '.']) || name.contains("://") {
+        judge.refuse("takes an image from the host, not from a registry; write it with its registry".to_owned(), None);
     }
     reference(judge, name);
+}
+
+/// Of `POST /images/{name}/push`. Podman writes the image to the host where the destination has a transport.
+pub(super) const PUSH: &[Parameter] = &[
+    plain("tag"),
+    plain("platform"),
+    judged("destination", pushed),
+    plain("all"),
+    plain("compress"),
+    plain("format"),
+    plain("tlsVerify"),
+];
+
+/// Of `POST /libpod/images/{name}/push`.
+pub(super) const LIBPOD_PUSH: &[Parameter] = &[
+    judged("destination", pushed),
+    plain("all"),
+    plain("compressionFormat"),
+    plain("compressionLevel"),
+    plain("forceCompressionFormat"),
+    plain("format"),
+    plain("quiet"),
+    plain("removeSignatures"),
+    plain("retry"),
+    plain("retryDelay"),
+    plain("tlsVerify"),
+];
+
+fn pushed(judge: &mut Judge<'_>, text: &str) {
+    if !text.is_empty() {
+        pulled(judge, text);
+    }
 }
 
 /// Of `POST /images/{name}/tag`.
@@ -78,16 +111,21 @@ pub(super) fn made(judge: &mut Judge<'_>, _: &Call, pairs: &Pairs) {
     };
     for name in ["fromImage", "repo"] {
         if !value(name).is_empty() {
-            judge.within(Step::Field(&format!("?{name}")), |judge| reference(judge, &format!("{}{tag}", value(name))));
+            let whole = format!("{}{tag}", value(name));
+            judge.within(Step::Parameter(name), |judge| match name {
+                "fromImage" => pulled(judge, &whole),
+                _ => {
+                    reference(judge, &whole);
+                    judge.claim_image(&whole);
+                }
+            });
         }
     }
 }
 
 /// The image that gets another name, and that name: whoever could give a name that is allowed to any image could use any.
 pub(super) fn tagged(judge: &mut Judge<'_>, call: &Call, pairs: &Pairs) {
-    let path = call.unversioned_path();
-    let source = path.strip_prefix("/libpod").unwrap_or(path).strip_prefix("/images/");
-    let source = source.and_then(|source| source.strip_suffix("/tag")).unwrap_or(path);
+    let source = call.captured().map_or("", |captured| captured.word);
     judge.within(Step::Field("the image"), |judge| reference(judge, source));
     made(judge, call, pairs);
 }
@@ -108,19 +146,19 @@ pub(super) fn reference(judge: &mut Judge<'_>, reference: &str) {
     if reference.is_empty() {
         return;
     }
-    if judge.has("image") && !judge.allows("image", reference) {
+    // One digit of an identifier is enough for an engine to find an image of any name by it.
+    let is_id = reference.starts_with("sha256:") || reference.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_id && (judge.has("image") || judge.has("registry")) {
+        let what =
+            "may be an identifier, which does not tell what image it is; write the image with its registry or its tag";
+        return judge.refuse(what.to_owned(), None);
+    }
+    if judge.has("image") {
         judge.unless_allowed("image", reference, || "is not among the images that guard-allow names".to_owned());
     }
-    // An image by its identifier may be of any registry, and one digit of it is enough for an engine.
-    let is_id = reference.starts_with("sha256:") || reference.bytes().all(|b| b.is_ascii_hexdigit());
-    if judge.has("registry") && is_id {
-        judge.refuse(
-            "may be an identifier, whose registry nobody can tell; write the image with its registry or its tag"
-                .to_owned(),
-            None,
-        );
-    } else if judge.has("registry") && !judge.allows("registry", registry(reference)) {
-        judge.unless_allowed("registry", registry(reference), || "is of no registry that guard-allow names".to_owned());
+    if judge.has("registry") {
+        let registry = super::reference::registry(reference);
+        judge.unless_allowed("registry", &registry, || "is of no registry that guard-allow names".to_owned());
     }
 }
 
@@ -142,19 +180,6 @@ pub(super) fn server(judge: &mut Judge<'_>, address: &str) {
     }
 }
 
-/// The registry in a reference, as the engine reads it (`distribution/reference`): the part before the first slash, if it looks
-/// like a host.
-fn registry(reference: &str) -> &str {
-    match reference.split_once('/') {
-        Some((host, _))
-            if host.contains(['.', ':']) || host == "localhost" || host.bytes().any(|b| b.is_ascii_uppercase()) =>
-        {
-            host
-        }
-        _ => "docker.io",
-    }
-}
-
 /// `-` is the body; anything else is fetched by the engine, or read from the host by Podman.
 fn source(judge: &mut Judge<'_>, source: &str) {
     if !matches!(source, "" | "-") {
@@ -162,25 +187,5 @@ fn source(judge: &mut Judge<'_>, source: &str) {
     }
     if !source.is_empty() {
         unseen(judge, &Json::Null);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn registries_are_read_as_the_engine_does() {
-        for (reference, want) in [
-            ("busybox", "docker.io"),
-            ("library/busybox:1", "docker.io"),
-            ("ghcr.io/me/x@sha256:0", "ghcr.io"),
-            ("localhost/x", "localhost"),
-            ("host:5000/x", "host:5000"),
-            ("busybox:1.2", "docker.io"),
-            ("docker.io/x", "docker.io"),
-        ] {
-            assert_eq!(registry(reference), want, "{reference}");
-        }
     }
 }

@@ -353,7 +353,7 @@ impl<'b> Reader<'b> {
 
 /// A key as Go's decoders compare it: `encoding/json` by simple case folding, `jsoniter` by `strings.ToLower`. Keys of engines
 /// are ASCII, and these three are the other characters that become ASCII letters in one of the two.
-pub(super) fn fold(key: &str) -> Cow<'_, str> {
+pub(crate) fn fold(key: &str) -> Cow<'_, str> {
     if !key.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
         return Cow::Borrowed(key);
     }

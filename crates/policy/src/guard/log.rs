@@ -1,22 +1,25 @@
 //! Where what a container prints goes.
 
-use super::Judge;
-use super::form::Step;
+use super::{Judge, Step};
+
 use super::json::Json;
 
 /// Drivers that keep what is logged on the host.
 pub(super) fn driver(judge: &mut Judge<'_>, value: &Json<'_>) {
     let driver = value.text();
-    if !matches!(driver, "" | "json-file" | "local" | "none" | "journald" | "k8s-file" | "passthrough") {
+    if !matches!(driver, "" | "json-file" | "local" | "none" | "journald" | "k8s-file") {
         judge.unless_allowed("log-driver", driver, || {
-            format!("the log driver {:?} sends what is logged elsewhere", super::shown(driver))
+            format!(
+                "the log driver {:?} is not known to keep what is logged on the host and in its own files",
+                super::shown(driver)
+            )
         });
     }
 }
 
 /// A driver and its options. An engine's own default may be one that sends elsewhere, and Podman takes the file to write to, and
 /// another driver, from the options: only harmless ones pass, and any but those two with a driver that was allowed by name.
-pub(super) fn config(judge: &mut Judge<'_>, value: &Json<'_>, key: &str, options: &str) {
+pub(super) fn config(judge: &mut Judge<'_>, value: &Json<'_>, key: &'static str, options: &'static str) {
     let nothing = Json::Null;
     let name = value.get(key).unwrap_or(&nothing);
     judge.within(Step::Field(key), |judge| driver(judge, name));

@@ -1,11 +1,13 @@
 //! Paths of the host and volumes in containers: binds, mounts, tmpfs.
 
-use super::Judge;
 use super::allow::clean;
-use super::form::{Field, Form, Step, field, judged};
+use super::form::{Field, Form, field, judged};
 use super::host_config::must_be;
 use super::json::Json;
+use super::subject::{Engine, Role};
+use super::{Judge, Step};
 use super::{image, volume};
+use crate::endpoint::ObjectKind;
 
 /// moby `api/types/mount.Mount`.
 pub(super) const MOUNT: &[Field] = &[
@@ -60,13 +62,18 @@ fn one(judge: &mut Judge<'_>, mount: &Json<'_>) {
     let source = text("Source");
     match text("Type") {
         "bind" => {
-            // Mounts below it would stay writable, and a missing folder would be made.
-            let writes = |key| mount.get("BindOptions").and_then(|options| options.get(key)) == Some(&Json::Bool(true));
-            let is_read_only = matches!(mount.get("ReadOnly"), Some(Json::Bool(true)))
-                && !["NonRecursive", "ReadOnlyNonRecursive", "CreateMountpoint"].into_iter().any(writes);
-            judge.within(Step::Field("Source"), |judge| host_path(judge, source, is_read_only));
+            let is_set = |key| mount.get("BindOptions").and_then(|options| options.get(key)) == Some(&Json::Bool(true));
+            let access = match mount.get("ReadOnly") {
+                // Nothing below it is mounted.
+                Some(Json::Bool(true)) if is_set("NonRecursive") => Access::ReadAlone,
+                // What is mounted below it stays writable.
+                Some(Json::Bool(true)) if is_set("ReadOnlyNonRecursive") => Access::Write,
+                Some(Json::Bool(true)) => Access::Read,
+                _ => Access::Write,
+            };
+            judge.within(Step::Field("Source"), |judge| host_path(judge, source, access));
         }
-        "volume" => judge.within(Step::Field("Source"), |judge| volume_name(judge, source)),
+        "volume" => judge.within(Step::Field("Source"), |judge| volume_name(judge, source, "")),
         "tmpfs" => {}
         "image" => judge.within(Step::Field("Source"), |judge| image::reference(judge, source)),
         kind => judge.within(Step::Field("Type"), |judge| {
@@ -92,17 +99,33 @@ fn bind_of(judge: &mut Judge<'_>, bind: &str) {
         _ => return judge.malformed("expected SOURCE:TARGET[:MODE]".to_owned()),
     };
     if source.starts_with('/') {
-        host_path(judge, source, is_read_only(mode.split(',')));
+        host_path(judge, source, access(mode.split(',')));
     } else {
-        volume_name(judge, source);
+        volume_name(judge, source, &bind[source.len()..]);
     }
     bind_words(judge, mode.split(','));
 }
 
-/// Whether nothing of the host is written: another label for SELinux is written to every file.
-pub(super) fn is_read_only<'w>(words: impl Iterator<Item = &'w str>) -> bool {
+/// What a bind may do to the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// It writes.
+    Write,
+    /// It reads, and what is mounted below it on the host is mounted too.
+    Read,
+    /// It reads, and nothing below it is mounted.
+    ReadAlone,
+}
+
+/// The access that the words of a bind's mode give: another label for SELinux is written to every file.
+pub(super) fn access<'w>(words: impl Iterator<Item = &'w str>) -> Access {
     let words: Vec<_> = words.collect();
-    words.contains(&"ro") && !words.contains(&"z") && !words.contains(&"Z")
+    let has = |word| words.contains(&word);
+    match has("ro") && !has("z") && !has("Z") {
+        true if has("bind") && !has("rbind") => Access::ReadAlone,
+        true => Access::Read,
+        false => Access::Write,
+    }
 }
 
 /// Paths in the container, by which volumes and file systems are named: Podman takes one with a colon for a bind.
@@ -129,25 +152,54 @@ pub(super) fn bind_words<'w>(judge: &mut Judge<'_>, words: impl Iterator<Item = 
 }
 
 /// A path of the host. The engine cleans it before it mounts; a link on the host is followed after that.
-pub(super) fn host_path(judge: &mut Judge<'_>, source: &str, is_read_only: bool) {
+pub(super) fn host_path(judge: &mut Judge<'_>, source: &str, access: Access) {
     if !source.starts_with('/') {
         return judge.refuse("a bind needs an absolute path".to_owned(), None);
     }
     let path = clean(source);
-    if judge.allows_path("bind", &path, is_read_only) {
+    judge.claim_path(&path);
+    bind(judge, &path, access);
+    // Where the proxy sees the host's files, a link is judged by where it leads.
+    if let Some(led_to) = judge.surroundings.resolve_path.and_then(|resolve| resolve(&path)).filter(|to| *to != path) {
+        judge.claim_path(&led_to);
+        bind(judge, &led_to, access);
+    }
+}
+
+/// Files of the host that hold nothing but its time zone; nothing can be mounted below a file.
+pub(super) fn is_harmless_file(path: &str) -> bool {
+    matches!(path, "/etc/localtime" | "/etc/timezone") || path.starts_with("/usr/share/zoneinfo/")
+}
+
+fn bind(judge: &mut Judge<'_>, path: &str, access: Access) {
+    let is_read_only = access != Access::Write;
+    if is_read_only && is_harmless_file(path) {
+        return;
+    }
+    if judge.allows_path("bind", path, is_read_only) {
+        if access == Access::Read && !judge.allows_path("bind", path, false) {
+            judge.read_only.push((judge.place().to_vec(), path.to_owned()));
+        }
         return;
     }
     // A colon of the path would be read as `:ro`.
     let allow = match path.contains(':') {
         true => None,
-        false => judge.hint("bind", &format!("{path}{}", if is_read_only { ":ro" } else { "" })),
+        false => {
+            let is_enough = match access {
+                Access::Write => false,
+                Access::Read => Engine::takes_recursive(judge.version),
+                Access::ReadAlone => true,
+            };
+            judge.hint("bind", &format!("{path}{}", if is_enough { ":ro" } else { "" }))
+        }
     };
-    let shown = super::shown(&path);
+    let shown = super::shown(path);
     if ["docker.sock", "podman.sock", "containerd.sock"].iter().any(|socket| path.ends_with(socket)) {
         let what = format!("mounts the engine's own socket, {shown}, which goes around every rule");
         return judge.refuse(what, None);
     }
-    let what = match judge.allows_path("bind", &path, true) {
+    let what = match judge.allows_path("bind", path, true) {
         true => format!("mounts the host path {shown} for writing; it is allowed for reading only (:ro)"),
         false => format!("mounts the host path {shown}; use a named volume instead"),
     };
@@ -155,12 +207,16 @@ pub(super) fn host_path(judge: &mut Judge<'_>, source: &str, is_read_only: bool)
 }
 
 /// A name that is no path for any engine: Podman takes sources that start with a dot for paths of the host.
-pub(super) fn volume_name(judge: &mut Judge<'_>, name: &str) {
+///
+/// The volume may exist, and hold more than a client could ask for: the engine is asked. `after` is what follows the name.
+pub(super) fn volume_name(judge: &mut Judge<'_>, name: &str, after: &str) {
     let mut chars = name.chars();
     let is_name = chars.next().is_none_or(|c| c.is_ascii_alphanumeric())
         && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
     if !is_name {
         judge.refuse(format!("{:?} is no name of a volume", super::shown(name)), None);
+    } else if !name.is_empty() {
+        judge.look_up(ObjectKind::Volume, name, Role::Mounted, ("", after));
     }
 }
 

@@ -1,9 +1,16 @@
 //! Networks, and how containers join them.
 
-use super::Judge;
-use super::form::{Field, Form, Step, field, judged};
+use core::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::form::{Field, Form, field, judged};
 use super::host_config::namespace;
 use super::json::Json;
+use super::subject::Role;
+use super::target::Use;
+use super::{Judge, Step};
+use crate::endpoint::ObjectKind;
 
 /// moby `api/types/network.CreateRequest`.
 pub(super) static CREATE: Form = Form::Struct(&[
@@ -31,7 +38,7 @@ const IPAM: &[Field] = &[
 ];
 
 const POOL: &[Field] = &[
-    field("Subnet", Form::Text),
+    judged("Subnet", Form::Text, subnet),
     field("IPRange", Form::Text),
     field("Gateway", Form::Text),
     field("AuxiliaryAddresses", Form::Map(&Form::Text)),
@@ -43,13 +50,13 @@ pub(super) const ENDPOINT: &[Field] = &[
     field(
         "IPAMConfig",
         Form::Struct(&[
-            field("IPv4Address", Form::Text),
-            field("IPv6Address", Form::Text),
+            judged("IPv4Address", Form::Text, address),
+            judged("IPv6Address", Form::Text, address),
             field("LinkLocalIPs", Form::List(&Form::Text)),
         ]),
     ),
     field("Links", Form::List(&Form::Text)),
-    field("Aliases", Form::List(&Form::Text)),
+    judged("Aliases", Form::List(&Form::Text), names),
     field("MacAddress", Form::Text),
     judged("DriverOpts", Form::Map(&Form::Text), options),
     field("GwPriority", Form::Number),
@@ -61,15 +68,81 @@ pub(super) const ENDPOINT: &[Field] = &[
     field("IPv6Gateway", Form::Text),
     field("GlobalIPv6Address", Form::Text),
     field("GlobalIPv6PrefixLen", Form::Number),
-    field("DNSNames", Form::List(&Form::Text)),
+    judged("DNSNames", Form::List(&Form::Text), names),
 ];
 
 /// The body of a connect.
 pub(super) static CONNECT: Form =
-    Form::Struct(&[field("Container", Form::Text), field("EndpointConfig", Form::Struct(ENDPOINT))]);
+    Form::Struct(&[judged("Container", Form::Text, container), field("EndpointConfig", Form::Struct(ENDPOINT))]);
+
+/// Podman `entities.NetworkConnectOptions`.
+pub(super) static LIBPOD_CONNECT: Form = Form::Struct(&[
+    judged("container", Form::Text, container),
+    judged("static_ips", Form::List(&Form::Text), addresses),
+    judged("aliases", Form::List(&Form::Text), names),
+    field("static_mac", Form::Text),
+    field("interface_name", Form::Text),
+    judged("options", Form::Map(&Form::Text), options),
+]);
+
+/// Podman `entities.NetworkDisconnectOptions`.
+pub(super) static LIBPOD_DISCONNECT: Form =
+    Form::Struct(&[judged("Container", Form::Text, container), field("Force", Form::Bool)]);
 
 /// The body of a disconnect.
-pub(super) static DISCONNECT: Form = Form::Struct(&[field("Container", Form::Text), field("Force", Form::Bool)]);
+pub(super) static DISCONNECT: Form =
+    Form::Struct(&[judged("Container", Form::Text, container), field("Force", Form::Bool)]);
+
+/// A container that joins a network or leaves it.
+fn container(judge: &mut Judge<'_>, value: &Json<'_>) {
+    if judge.surroundings.proxy_id.is_some() || !judge.targets.is_empty() {
+        judge.look_up(ObjectKind::Container, value.text(), Role::Target(Use::Control), ("", ""));
+    }
+}
+
+/// What a container is called on a network.
+pub(super) fn names(judge: &mut Judge<'_>, names: &Json<'_>) {
+    for (index, name) in names.list().iter().enumerate() {
+        judge.within(Step::Index(index), |judge| judge.claim_name(name.text()));
+    }
+}
+
+/// An address that a container asks for.
+pub(super) fn address(judge: &mut Judge<'_>, value: &Json<'_>) {
+    match value.text().parse::<IpAddr>() {
+        Ok(address) => judge.claim_network(IpNet::from(address)),
+        Err(_) if value.text().is_empty() => {}
+        Err(_) => judge.malformed("expected an IP address".to_owned()),
+    }
+}
+
+/// Addresses that a container asks for.
+pub(super) fn addresses(judge: &mut Judge<'_>, value: &Json<'_>) {
+    for (index, one) in value.list().iter().enumerate() {
+        judge.within(Step::Index(index), |judge| address(judge, one));
+    }
+}
+
+/// Ranges that belong to nobody on the Internet (RFC 1918, RFC 6598, RFC 4193).
+const PRIVATE: [&str; 5] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
+
+/// The addresses of a network. The engine routes them to it, so that other machines of these addresses cannot be reached.
+fn subnet(judge: &mut Judge<'_>, value: &Json<'_>) {
+    if value.text().is_empty() {
+        return;
+    }
+    let Ok(subnet) = value.text().parse::<IpNet>() else {
+        return judge.malformed("expected a network, as in 10.1.0.0/24".to_owned());
+    };
+    let subnet = subnet.trunc();
+    judge.claim_network(subnet);
+    let is_private =
+        PRIVATE.iter().filter_map(|range| range.parse::<IpNet>().ok()).any(|range| range.contains(&subnet));
+    if !is_private && !judge.allows_network("subnet", subnet) {
+        let hint = judge.hint("subnet", &subnet.to_string());
+        judge.refuse("is no private range: the host would reach others of these addresses no more".to_owned(), hint);
+    }
+}
 
 /// Those whose interfaces are the engine's own; others reach into the host's.
 fn driver(judge: &mut Judge<'_>, value: &Json<'_>) {
@@ -93,7 +166,7 @@ fn config_from(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// Options that stay within the network.
+/// Options that stay within the network, and those that make it stricter than by default.
 const HARMLESS: &[&str] = &[
     "com.docker.network.driver.mtu",
     "com.docker.network.container_iface_prefix",
@@ -102,7 +175,11 @@ const HARMLESS: &[&str] = &[
 
 pub(super) fn options(judge: &mut Judge<'_>, options: &Json<'_>) {
     for (name, value) in options.map() {
-        if !HARMLESS.contains(&name.as_ref()) {
+        let is_stricter = matches!(
+            (name.as_ref(), value.text()),
+            ("com.docker.network.bridge.enable_icc", "false") | ("encrypted", "" | "true")
+        );
+        if !is_stricter && !HARMLESS.contains(&name.as_ref()) {
             judge.within(Step::Key(name), |judge| {
                 judge.unless_allowed("network-option", &format!("{name}={}", value.text()), || {
                     "options of networks may reach the host's interfaces".to_owned()
@@ -117,6 +194,13 @@ pub(super) fn mode(judge: &mut Judge<'_>, mode: &str) {
     let is_name = !mode.contains([':', '/']) && !mode.trim().eq_ignore_ascii_case("host");
     if !is_name {
         namespace(judge, mode, "network", &[]);
+    }
+}
+
+/// The networks that a container joins, in a list.
+pub(super) fn listed(judge: &mut Judge<'_>, networks: &Json<'_>) {
+    for (index, network) in networks.list().iter().enumerate() {
+        judge.within(Step::Index(index), |judge| mode(judge, network.text()));
     }
 }
 

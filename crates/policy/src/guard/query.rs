@@ -1,8 +1,7 @@
 //! Parameters of judged calls: which there may be, how often, and what they may say.
 
-use super::Judge;
-use super::form::Step;
 use super::json::fold;
+use super::{Judge, Step};
 use crate::call::Call;
 
 /// The parameters of a query, decoded.
@@ -36,6 +35,11 @@ pub(super) const fn judged(name: &'static str, check: fn(&mut Judge<'_>, &str)) 
     Parameter { name, many: false, check: Some(check) }
 }
 
+/// One that is looked at, and may stand more than once.
+pub(super) const fn many_judged(name: &'static str, check: fn(&mut Judge<'_>, &str)) -> Parameter {
+    Parameter { name, many: true, check: Some(check) }
+}
+
 /// No client sends more.
 const LIMIT: usize = 512;
 
@@ -50,11 +54,11 @@ pub(super) fn judge(
     has_body: bool,
 ) -> (Call, Vec<(String, String)>) {
     let Some(pairs) = call.parameters() else {
-        judge.within(Step::Field("?"), |judge| judge.malformed("the query is not UTF-8 once decoded".to_owned()));
+        judge.within(Step::Parameter(""), |judge| judge.malformed("the query is not UTF-8 once decoded".to_owned()));
         return (call.clone(), Vec::new());
     };
     if pairs.len() > LIMIT {
-        judge.within(Step::Field("?"), |judge| judge.malformed(format!("more than {LIMIT} parameters")));
+        judge.within(Step::Parameter(""), |judge| judge.malformed(format!("more than {LIMIT} parameters")));
         return (call.clone(), Vec::new());
     }
     let mut kept: Vec<(String, String)> = Vec::new();
@@ -67,10 +71,10 @@ pub(super) fn judge(
                 None if has_body => continue,
                 None => "the guard does not know this parameter here".to_owned(),
             };
-            judge.within(Step::Field(&format!("?{name}")), |judge| judge.refuse(what, None));
+            judge.within(Step::Parameter(&name), |judge| judge.refuse(what, None));
             continue;
         };
-        judge.within(Step::Field(&format!("?{name}")), |judge| {
+        judge.within(Step::Parameter(&name), |judge| {
             if !parameter.many && kept.iter().any(|(known, _)| *known == name) {
                 judge.malformed("stands more than once".to_owned());
             }

@@ -1,13 +1,17 @@
 //! Services of a swarm: containers on any of its nodes (moby `api/types/swarm.ServiceSpec`).
 
-use super::Judge;
 use super::container::HEALTH;
-use super::form::{Field, Form, Step, field, judged};
-use super::host_config::{ULIMITS, capabilities, must_be, oom_score, sysctls};
+use super::container::as_client;
+use super::form::{Field, Form, field, judged};
+use super::host_config::{ULIMITS, capabilities, must_be, oom_score};
 use super::json::Json;
+use super::kernel::sysctls;
 use super::mount::{MOUNT, mounts};
 use super::query::{self, Parameter, plain};
+use super::subject::Role;
+use super::{Judge, Step};
 use super::{image, log, network, restricted};
+use crate::endpoint::ObjectKind;
 
 /// Of `POST /services/{id}/update`.
 pub(super) const UPDATE_PARAMETERS: &[Parameter] =
@@ -15,7 +19,7 @@ pub(super) const UPDATE_PARAMETERS: &[Parameter] =
 
 /// The body of a create and of an update.
 pub(super) static SPEC: Form = Form::Struct(&[
-    field("Name", Form::Text),
+    judged("Name", Form::Text, |judge, value| judge.claim_name(value.text())),
     field("Labels", Form::Map(&Form::Text)),
     field("TaskTemplate", Form::Struct(TASK)),
     field("Mode", Form::Struct(MODE)),
@@ -54,7 +58,7 @@ const CONTAINER: &[Field] = &[
     field("Labels", Form::Map(&Form::Text)),
     field("Command", Form::List(&Form::Text)),
     field("Args", Form::List(&Form::Text)),
-    field("Hostname", Form::Text),
+    judged("Hostname", Form::Text, |judge, value| judge.claim_name(value.text())),
     field("Env", Form::List(&Form::Text)),
     field("Dir", Form::Text),
     field("User", Form::Text),
@@ -79,11 +83,19 @@ const CONTAINER: &[Field] = &[
     ),
     field(
         "Secrets",
-        Form::List(&Form::Struct(&[FILE, field("SecretID", Form::Text), field("SecretName", Form::Text)])),
+        Form::List(&Form::Struct(&[
+            FILE,
+            judged("SecretID", Form::Text, |judge, value| content(judge, value, ObjectKind::Secret)),
+            field("SecretName", Form::Text),
+        ])),
     ),
     field(
         "Configs",
-        Form::List(&Form::Struct(&[FILE, field("ConfigID", Form::Text), field("ConfigName", Form::Text)])),
+        Form::List(&Form::Struct(&[
+            FILE,
+            judged("ConfigID", Form::Text, |judge, value| content(judge, value, ObjectKind::Config)),
+            field("ConfigName", Form::Text),
+        ])),
     ),
     judged("Isolation", Form::Text, |judge, value| must_be(judge, value, &["", "default"], "is for Windows")),
     judged("Sysctls", Form::Map(&Form::Text), sysctls),
@@ -149,7 +161,7 @@ const PLACEMENT: &[Field] = &[
 
 const NETWORK: &[Field] = &[
     field("Target", Form::Text),
-    field("Aliases", Form::List(&Form::Text)),
+    judged("Aliases", Form::List(&Form::Text), network::names),
     judged("DriverOpts", Form::Map(&Form::Text), network::options),
 ];
 
@@ -182,8 +194,10 @@ const PORT: &[Field] = &[
 
 /// The engine does not read the body then, and takes what was there before, which nobody judges.
 fn rollback(judge: &mut Judge<'_>, to: &str) {
-    if !to.is_empty() {
-        judge.refuse("goes back to a specification that is not judged; send it as an update".to_owned(), None);
+    if !matches!(to, "" | "none") {
+        judge.unless_allowed("service-rollback", "", || {
+            "goes back to a specification that is not judged; send it as an update".to_owned()
+        });
     }
 }
 
@@ -207,19 +221,30 @@ fn networks(judge: &mut Judge<'_>, networks: &Json<'_>) {
                 network::mode(judge, target);
                 // All letters for a swarm's, hexadecimal digits, or the first of them, for the engine's own.
                 if target.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
-                    judge.look_up_network(target);
+                    judge.look_up(ObjectKind::Network, target, Role::Joined, ("", ""));
                 }
             });
         });
     }
 }
 
-/// What `restricted` asks of a service beside what `baseline` refuses.
+/// A secret or a config: once the exceptions name some, a service gets no others. The engine goes by the identifier, whatever
+/// name stands beside it.
+fn content(judge: &mut Judge<'_>, value: &Json<'_>, kind: ObjectKind) {
+    if judge.has(kind.name()) {
+        judge.look_up(kind, value.text(), Role::Content, ("", ""));
+    }
+}
+
+/// Judges a service as a whole: which clients its containers would be, and what the level `restricted` asks for.
 pub(super) fn whole(judge: &mut Judge<'_>, service: &Json<'_>) {
+    let container = service.get("TaskTemplate").and_then(|task| task.get("ContainerSpec"));
+    // Its containers are called NAME.SLOT.TASK.
+    let name = format!("{}.", service.get("Name").map(Json::text).unwrap_or_default());
+    judge.claim_identity(|| as_client(name, container.and_then(|container| container.get("Labels"))));
     if !judge.is_restricted() {
         return;
     }
-    let container = service.get("TaskTemplate").and_then(|task| task.get("ContainerSpec"));
     let field = |name| container.and_then(|container| container.get(name));
     let flag = field("Privileges").and_then(|privileges| privileges.get("NoNewPrivileges"));
     judge.within(Step::Field("TaskTemplate.ContainerSpec"), |judge| {

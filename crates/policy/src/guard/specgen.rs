@@ -2,22 +2,23 @@
 //!
 //! What is not listed here must be empty: root file systems, overlays and secrets of the host, hooks, files that Podman writes.
 
-use super::Judge;
 use super::container::HEALTH;
-use super::form::{Field, Form, Step, field, judged};
+use super::form::{Field, Form, field, judged};
 use super::host_config::{
-    annotation_allowed, capabilities, cgroup_parent, must_be, oom_score, privileged, realtime, runtime,
-    security_option, sysctls,
+    annotation_allowed, capabilities, cgroup_parent, joins, must_be, oom_score, privileged, realtime, runtime,
+    security_option, shared_kind,
 };
 use super::json::Json;
-use super::mount::{bind_words, host_path, is_read_only, propagation, tmpfs_word, volume_name};
-use super::{allow, image, log, network, restricted};
+use super::kernel::sysctls;
+use super::mount::{access, bind_words, host_path, propagation, tmpfs_word, volume_name};
+use super::{Judge, Step};
+use super::{allow, container, image, log, network, restricted};
 
 /// The whole of it.
 pub(super) static CREATE: Form = Form::Parts(&[BASIC, STORAGE, SECURITY, NETWORK, RESOURCES]);
 
 const BASIC: &[Field] = &[
-    field("name", Form::Text),
+    judged("name", Form::Text, |judge, value| container::name(judge, value.text())),
     field("entrypoint", Form::Words),
     field("command", Form::List(&Form::Text)),
     judged("env_host", Form::Bool, host_env),
@@ -29,7 +30,7 @@ const BASIC: &[Field] = &[
     field("terminal", Form::Bool),
     field("stdin", Form::Bool),
     field("labels", Form::Map(&Form::Text)),
-    judged("annotations", Form::Map(&Form::Text), annotations),
+    judged("annotations", Form::MapWithout(&Form::Text, repeats_a_field), annotations),
     field("stop_signal", Form::Number),
     field("stop_timeout", Form::Number),
     field("timeout", Form::Number),
@@ -44,7 +45,7 @@ const BASIC: &[Field] = &[
     }),
     judged("pidns", NAMESPACE, |judge, value| namespace(judge, value, "pid")),
     judged("utsns", NAMESPACE, |judge, value| namespace(judge, value, "uts")),
-    field("hostname", Form::Text),
+    judged("hostname", Form::Text, |judge, value| judge.claim_name(value.text())),
     judged("sysctl", Form::Map(&Form::Text), sysctls),
     field("remove", Form::Bool),
     field("removeImage", Form::Bool),
@@ -90,6 +91,11 @@ const STORAGE: &[Field] = &[
     judged("devices", Form::List(&Form::Struct(DEVICE)), devices),
     judged("ipcns", NAMESPACE, |judge, value| namespace(judge, value, "ipc")),
     field("shm_size", Form::Number),
+    judged("gpus", Form::List(&Form::Text), |judge, value| {
+        if !value.list().is_empty() {
+            judge.unless_allowed("gpus", "", || "hands over GPUs".to_owned());
+        }
+    }),
     field("shm_size_systemd", Form::Number),
     field("work_dir", Form::Text),
     field("create_working_dir", Form::Bool),
@@ -159,7 +165,8 @@ const NETWORK: &[Field] = &[
     field("publish_image_ports", Form::Bool),
     field("expose", Form::Map(&Form::Text)),
     judged("Networks", Form::Map(&Form::Struct(NETWORK_OPTIONS)), network::endpoints),
-    field("cni_networks", Form::List(&Form::Text)),
+    judged("cni_networks", Form::List(&Form::Text), network::listed),
+    judged("networkOrder", Form::List(&Form::Text), network::listed),
     field("use_image_resolve_conf", Form::Bool),
     field("dns_server", Form::List(&Form::Text)),
     field("dns_search", Form::List(&Form::Text)),
@@ -181,8 +188,8 @@ const PORT: &[Field] = &[
 ];
 
 const NETWORK_OPTIONS: &[Field] = &[
-    field("static_ips", Form::List(&Form::Text)),
-    field("aliases", Form::List(&Form::Text)),
+    judged("static_ips", Form::List(&Form::Text), network::addresses),
+    judged("aliases", Form::List(&Form::Text), network::names),
     field("static_mac", Form::Text),
     field("interface_name", Form::Text),
     judged("options", Form::Map(&Form::Text), network::options),
@@ -243,6 +250,12 @@ fn host_env(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
+/// Podman's client repeats fields of the body in annotations, which inspect shows. The fields are judged; of the annotations,
+/// one (`cid-file`) names a file of the host that is removed with the container, so none of them goes on.
+fn repeats_a_field(name: &str) -> bool {
+    name.starts_with("io.podman.annotations.")
+}
+
 /// Podman writes this one itself.
 fn annotations(judge: &mut Judge<'_>, value: &Json<'_>) {
     for (name, _) in value.map().iter().filter(|(name, _)| name != "io.kubernetes.cri-o.TTY") {
@@ -261,8 +274,9 @@ fn namespace(judge: &mut Judge<'_>, value: &Json<'_>, kind: &str) {
     };
     match text("nsmode") {
         "host" => judge.unless_allowed("host-namespace", kind, || format!("shares the host's {kind} namespace")),
-        "container" if matches!(kind, "network" | "pid" | "ipc") => {
-            judge.unless_allowed("container-namespace", kind, || format!("joins another container's {kind} namespace"));
+        "container" if shared_kind(kind).is_some() => {
+            let shared = shared_kind(kind).unwrap_or_default();
+            judge.within(Step::Field("value"), |judge| joins(judge, shared, text("value"), ""));
         }
         mode if !own.contains(&mode) => {
             judge.refuse(format!("the guard does not know the mode {:?}", super::shown(mode)), None);
@@ -279,7 +293,9 @@ fn mounts(judge: &mut Judge<'_>, mounts: &Json<'_>) {
             mount.get("options").map(Json::list).unwrap_or_default().iter().map(Json::text).collect();
         judge.within(Step::Index(index), |judge| match text("type") {
             "bind" => {
-                host_path(judge, text("source"), is_read_only(options.iter().copied()));
+                judge.within(Step::Field("source"), |judge| {
+                    host_path(judge, text("source"), access(options.iter().copied()))
+                });
                 bind_words(judge, options.into_iter().filter(|word| !matches!(*word, "bind" | "rbind")));
             }
             // An option could make it a bind: only harmless ones pass.
@@ -295,7 +311,9 @@ fn mounts(judge: &mut Judge<'_>, mounts: &Json<'_>) {
 fn volumes(judge: &mut Judge<'_>, volumes: &Json<'_>) {
     for (index, volume) in volumes.list().iter().enumerate() {
         judge.within(Step::Index(index), |judge| {
-            volume_name(judge, volume.get("Name").map(Json::text).unwrap_or_default());
+            judge.within(Step::Field("Name"), |judge| {
+                volume_name(judge, volume.get("Name").map(Json::text).unwrap_or_default(), "");
+            });
             bind_words(judge, volume.get("Options").map(Json::list).unwrap_or_default().iter().map(Json::text));
         });
     }
@@ -316,8 +334,10 @@ fn profile(judge: &mut Judge<'_>, kind: &str, profile: &str) {
     }
 }
 
-/// What `restricted` asks of a container beside what `baseline` refuses.
+/// Judges a container as a whole: which client it would be, and what the level `restricted` asks for.
 pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
+    let name = judge.name.take().unwrap_or_default();
+    judge.claim_identity(|| container::as_client(name, container.get("labels")));
     if judge.is_restricted() {
         restricted::user(judge, "user", container.get("user"));
         restricted::dropped(judge, "cap_drop", container.get("cap_drop"));

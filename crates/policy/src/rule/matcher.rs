@@ -17,6 +17,7 @@ pub struct RuleSet {
     rules: Vec<Arc<Rule>>,
     by_segment: HashMap<Box<str>, Vec<Entry>>,
     others: Vec<Entry>,
+    names_objects: bool,
 }
 
 /// A form, what it needs to be asked, and the index of its rule.
@@ -32,6 +33,7 @@ impl RuleSet {
     #[must_use]
     pub fn new(rules: Vec<Rule>) -> Self {
         let mut set = Self { rules: rules.into_iter().map(Arc::new).collect(), ..Self::default() };
+        set.names_objects = set.rules.iter().any(|rule| names_a_container(rule.pattern()));
         for (index, rule) in set.rules.iter().enumerate() {
             for form in &rule.forms {
                 let entry = Entry { rule: index, methods: rule.methods, form: form.clone() };
@@ -42,6 +44,13 @@ impl RuleSet {
             }
         }
         set
+    }
+
+    /// Whether any of these rules may be about containers of some names alone: then a container that is called by its identifier
+    /// is worth a question to the engine.
+    #[must_use]
+    pub fn name_objects(&self) -> bool {
+        self.names_objects
     }
 
     /// The rules in their order.
@@ -62,6 +71,16 @@ impl RuleSet {
             .filter(move |entry| last.replace(entry.rule) != Some(entry.rule))
             .map(|entry| &self.rules[entry.rule])
     }
+}
+
+/// Whether a pattern has something else than a variable or a wildcard where the name of a container stands. A pattern that is
+/// taken for such a one costs a question, and grants nothing by itself.
+fn names_a_container(pattern: &str) -> bool {
+    let behind = ["CONTAINERS%/", "containers/"].iter().find_map(|section| pattern.split_once(section));
+    let Some((_, rest)) = behind else { return false };
+    let is_list =
+        ["json", "create", "prune", "%CONTAINER", "%_OBJECT", ".*", "[^/]"].iter().any(|word| rest.starts_with(word));
+    !is_list
 }
 
 /// Two lists, each in order, as one in order.

@@ -36,6 +36,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("API_PREFIX_COMMIT", r"%API_PREFIX%/commit"),
     ("API_PREFIX_CONFIGS", r"%API_PREFIX%/configs"),
     ("API_PREFIX_CONTAINERS", r"%API_PREFIX%/containers"),
+    ("API_PREFIX_DEBUG", r"%API_PREFIX%/debug"),
     ("API_PREFIX_DISTRIBUTION", r"%API_PREFIX%/distribution"),
     ("API_PREFIX_EVENTS", r"%API_PREFIX%/events"),
     ("API_PREFIX_EXEC", r"%API_PREFIX%(?:/containers/[^/]+)?/exec"),

@@ -1,6 +1,6 @@
 //! What may be wrong with a configuration that is read without a mistake. `docs/check.md` has a paragraph for each code.
 
-use cetusguard_policy::endpoint::Endpoint;
+use cetusguard_policy::endpoint::{Endpoint, EndpointId};
 use cetusguard_policy::guard::Level;
 use cetusguard_policy::rule::Rule;
 use cetusguard_policy::{Care, Mode, Profile, Survey, distance};
@@ -70,13 +70,13 @@ impl Problem {
 }
 
 /// Calls that are of no use without another: the first begins what the second goes on with.
-const PAIRS: &[(&str, &str, &str)] = &[
-    ("/containers/{container}/exec", "/exec/{id}/start", "commands can be made and not started"),
-    ("/exec/{id}/start", "/containers/{container}/exec", "commands can be started and not made"),
-    ("/containers/create", "/containers/{container}/start", "containers can be created and not started"),
-    ("/grpc", "/session", "BuildKit needs both of its channels"),
-    ("/session", "/grpc", "BuildKit needs both of its channels"),
-    ("/services/create", "/services", "services can be created and not listed"),
+const PAIRS: &[(EndpointId, EndpointId, &str)] = &[
+    (EndpointId::ExecCreate, EndpointId::ExecStart, "commands can be made and not started"),
+    (EndpointId::ExecStart, EndpointId::ExecCreate, "commands can be started and not made"),
+    (EndpointId::ContainerCreate, EndpointId::ContainerStart, "containers can be created and not started"),
+    (EndpointId::BuildGrpc, EndpointId::BuildSession, "BuildKit needs both of its channels"),
+    (EndpointId::BuildSession, EndpointId::BuildGrpc, "BuildKit needs both of its channels"),
+    (EndpointId::ServiceCreate, EndpointId::ServiceList, "services can be created and not listed"),
 ];
 
 /// What is found, one behind the other.
@@ -130,15 +130,15 @@ fn about_rules(survey: &Survey, warnings: &mut Warnings<'_>) {
 
 /// Calls without which others are of no use.
 fn about_calls(survey: &Survey, warnings: &mut Warnings<'_>) {
-    let is_open = |shape: &str| survey.open.iter().any(|open| open.endpoint.shape == shape);
-    if !is_open("/_ping") && !survey.open.is_empty() {
+    let is_open = |id: EndpointId| survey.open.iter().any(|open| open.endpoint.id == id);
+    if !is_open(EndpointId::SystemPing) && !survey.open.is_empty() {
         let what = "clients cannot ask which version the engine speaks, and guess".to_owned();
         warnings.warn("no-ping", what, "add the rule: GET,HEAD %API_PREFIX_PING%");
     }
-    for (_, other, what) in PAIRS.iter().filter(|(shape, other, _)| is_open(shape) && !is_open(other)) {
-        let missing = Endpoint::all().find(|endpoint| endpoint.shape == *other);
-        let rule = missing.map(|endpoint| format!("{} {}", endpoint.method, endpoint.pattern())).unwrap_or_default();
-        warnings.warn("half-allowed", (*what).to_owned(), format!("add the rule: {rule}"));
+    for (_, other, what) in PAIRS.iter().filter(|(id, other, _)| is_open(*id) && !is_open(*other)) {
+        let missing = Endpoint::of(*other);
+        let fix = format!("add the rule: {} {}", missing.method, missing.pattern());
+        warnings.warn("half-allowed", (*what).to_owned(), fix);
     }
 }
 

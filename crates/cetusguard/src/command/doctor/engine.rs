@@ -11,7 +11,7 @@ use super::Finding;
 use crate::backend::Backend;
 use crate::config::address::Address;
 use crate::config::meant::Config;
-use crate::engine::fetch;
+use crate::engine::{Asked, fetch};
 
 const ABOUT: &str = "engine";
 
@@ -43,8 +43,8 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
         runtime.block_on(async { timeout(config.limits.answer.min(PATIENCE), fetch(&backend, target)).await })
     };
     let version = match ask("/version") {
-        Ok(Ok(Some(version))) => version,
-        Ok(Ok(None)) => {
+        Ok(Ok(Asked::Answer(version))) => version,
+        Ok(Ok(Asked::Missing(_))) => {
             return vec![Finding::bad(
                 ABOUT,
                 "what listens there is no engine: it has no /version",
@@ -58,7 +58,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
         }
     };
     let mut findings = vec![speaks(&version, &config.backend)];
-    if let Ok(Ok(Some(info))) = ask("/info") {
+    if let Ok(Ok(Asked::Answer(info))) = ask("/info") {
         findings.extend(clock(&info));
     }
     findings

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use cetusguard_policy::endpoint::Answer;
-use cetusguard_policy::guard::{Finding, Objection};
+use cetusguard_policy::guard::{Finding, Objection, Surroundings};
 use cetusguard_policy::rule::Miss;
-use cetusguard_policy::{Call, Ground, Limits, Mode, Permit, Profile, Tried, Verdict, decide, trace};
+use cetusguard_policy::{Call, Ground, Limits, Mode, Permit, Profile, Profiles, Tried, Verdict, decide, trace};
 use serde::Serialize;
 
 /// What becomes of a call.
@@ -34,6 +34,8 @@ pub(super) struct Decision {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Endpoint {
+    /// Its stable name, such as `container.list`.
+    pub(super) name: &'static str,
     pub(super) shape: String,
     pub(super) lets: &'static str,
 }
@@ -86,7 +88,7 @@ pub(super) struct Found {
 
 impl Decision {
     /// Decides about a call of a client of this profile; the body is the request's, where it is known.
-    pub(super) fn of(call: &Call, profile: &Profile, body: Option<&str>) -> Self {
+    pub(super) fn of(call: &Call, profile: &Profile, profiles: &Profiles, body: Option<&str>) -> Self {
         let level = profile.guard.level.name();
         let mut by_rules = false;
         let (guard, allowed, because, to_allow) = match decide(call.clone(), &profile.in_mode(Mode::Enforce)) {
@@ -96,7 +98,7 @@ impl Decision {
                     Ground::Rule(rule) => rule.label().to_owned(),
                     Ground::Unenforced { text, .. } => text.clone(),
                 };
-                judged(&permit, level, body, because)
+                judged(&permit, level, body, profiles, because)
             }
             Verdict::Deny(denial) => {
                 let guard = Guard {
@@ -112,6 +114,7 @@ impl Decision {
             method: call.method().to_string(),
             path: call.path().to_owned(),
             endpoint: call.endpoint().map(|endpoint| Endpoint {
+                name: endpoint.id.name(),
                 shape: format!("{} {}", endpoint.method, endpoint.shape),
                 lets: endpoint.power.says(),
             }),
@@ -134,6 +137,7 @@ fn judged(
     permit: &Permit,
     level: &'static str,
     body: Option<&str>,
+    profiles: &Profiles,
     rule: String,
 ) -> (Guard, bool, String, Vec<String>) {
     let is_blind = permit.is_judged() && permit.reads_body() && body.is_none();
@@ -141,24 +145,28 @@ fn judged(
     if !permit.is_judged() {
         return (guard("has nothing to judge here", vec![]), true, rule, vec![]);
     }
-    let objection = permit.judge(Some("application/json"), body.unwrap_or_default().as_bytes()).err();
-    let findings: Vec<Finding> = match objection {
-        Some(Objection::Findings(findings)) => findings,
-        Some(objection) if !is_blind => {
+    let surroundings = Surroundings { profiles: Some(profiles), ..Surroundings::default() };
+    let text = body.unwrap_or_default().as_bytes();
+    let opened = permit.open(Some("application/json"), text, surroundings);
+    let (findings, questions) = match opened {
+        Ok(case) => (vec![], case.questions()),
+        Err(Objection::Findings(findings)) => (findings, vec![]),
+        Err(objection) if !is_blind => {
             return (guard(&objection.to_string(), vec![]), false, objection.to_string(), vec![]);
         }
-        _ => vec![],
+        Err(_) => (vec![], vec![]),
     };
     // Without its body, only the query can be judged.
     let findings: Vec<Finding> =
         findings.into_iter().filter(|finding| !is_blind || finding.field.starts_with('?')).collect();
     if findings.is_empty() {
-        let says = match (is_blind, permit.stored_exec()) {
-            (true, None) => "judges the body: give it with --body FILE",
-            (_, Some(_)) => "asks the engine which command this starts, and judges that",
-            (false, None) => "has judged query and body, and lets them pass",
+        let says = match (is_blind, questions.join(", ")) {
+            (true, asks) if asks.is_empty() => "judges the body: give it with --body FILE".to_owned(),
+            (true, asks) => format!("judges the body (give it with --body FILE), and asks the engine about {asks}"),
+            (false, asks) if asks.is_empty() => "has judged query and body, and lets them pass".to_owned(),
+            (false, asks) => format!("asks the engine about {asks}, and decides by what they are"),
         };
-        return (guard(says, vec![]), true, rule, vec![]);
+        return (guard(&says, vec![]), true, rule, vec![]);
     }
     let to_allow = findings.iter().filter_map(|finding| finding.allow.as_ref());
     let to_allow = to_allow.map(|allow| format!("guard-allow {allow}")).collect();

@@ -158,7 +158,7 @@ fn risky(seen: &Seen) -> Option<String> {
     let Some(endpoint) = seen.lesson.endpoint else { return Some("no engine known here has it".to_owned()) };
     match (endpoint.power.way_to_host(), seen.lesson.care) {
         (Some(way), Care::Unread) => Some(format!("nobody can judge it, and {way}")),
-        _ if endpoint.vault || seen.lesson.power != Some(endpoint.power) => {
+        _ if endpoint.is_named_only() || seen.lesson.power != Some(endpoint.power) => {
             Some("it hands over contents, or is a channel that nobody can read".to_owned())
         }
         _ => None,

@@ -159,7 +159,8 @@ impl Rights {
         let allow = self.guard_allow.iter().filter_map(|text| Exception::read(text).ok()).collect();
         let guard = Arc::new(Guard { level: Level::Baseline, allow });
         let (rules, limits) = (RuleSet::new(rules), Limits::default());
-        survey(&Profile { name: String::new(), rules, limits, guard, mode: Mode::Enforce })
+        let targets = Default::default();
+        survey(&Profile { name: String::new(), rules, limits, guard, targets, mode: Mode::Enforce })
     }
 }
 

@@ -190,8 +190,10 @@ fn containers_in_parts(switches: &Switches<'_>, methods: &[Method], plan: &mut P
     let closed: Vec<&str> = PARTS.iter().filter(|(name, _)| !switches.is_on(name)).map(|(_, part)| *part).collect();
     let mut patterns: Vec<(String, Vec<&str>)> = Vec::new();
     for endpoint in Endpoint::all().filter(|endpoint| starts_with(endpoint.shape, "/containers")) {
-        let part = endpoint.shape.split('/').nth(3).unwrap_or_default();
-        if closed.contains(&part) || !methods.contains(&endpoint.method) {
+        let part = endpoint.id.name().split('.').nth(1).unwrap_or_default();
+        let is_closed = closed.iter().any(|closed| part == *closed || part.starts_with(&format!("{closed}_")));
+        let is_exec = endpoint.id.name().starts_with("exec.") && closed.contains(&"exec");
+        if is_closed || is_exec || !methods.contains(&endpoint.method) {
             continue;
         }
         let pattern = endpoint.pattern();

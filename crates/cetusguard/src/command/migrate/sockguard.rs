@@ -133,7 +133,7 @@ fn ordered(rules: &[Rule], reads_contents: bool, plan: &mut Plan) {
         // A wildcard is not taken for a name: what hands over contents stays closed.
         let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         let line = format!("{} {}", endpoint.method, endpoint.pattern());
-        match endpoint.vault && (!reads_contents || last(&rule.glob) != last(endpoint.shape)) {
+        match endpoint.is_named_only() && (!reads_contents || last(&rule.glob) != last(endpoint.shape)) {
             true => closed.push((line, endpoint.power)),
             false => plan.rule(line, ""),
         }

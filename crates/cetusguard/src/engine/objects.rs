@@ -1,0 +1,185 @@
+//! Objects by the words that clients have for them.
+//!
+//! A decision that depends on an object asks for it here. Requests for the same object share one question to the engine. What
+//! the engine says of a container is kept while its events are followed, until an event tells of that container: what a container
+//! may do is fixed when it is created, but its name is not. Other objects are asked about each time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use cetusguard_policy::Object;
+use cetusguard_policy::endpoint::ObjectKind;
+use cetusguard_policy::guard::Engine;
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::timeout;
+
+use super::{Asked, Containers, Trouble, fetch};
+use crate::backend::Backend;
+
+/// How long an answer is kept that was asked for by the full identifier.
+const AGE: Duration = Duration::from_secs(60);
+/// How long the container of a name is kept: the engine may tell late that the name went to another one.
+const NAME_AGE: Duration = Duration::from_secs(1);
+/// How long the engine's version is kept: it may be upgraded.
+const ENGINE_AGE: Duration = Duration::from_secs(60);
+/// Answers that are kept at a time.
+const SIZE: usize = 1024;
+/// Questions to the engine at a time; others wait.
+const QUESTIONS: usize = 32;
+
+type Key = (ObjectKind, String);
+
+/// What the engine says of an object.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    /// The object.
+    Object(Arc<Object>),
+    /// There is none; the body of the engine's own answer says so.
+    Missing(Arc<[u8]>),
+}
+
+/// The objects that decisions have asked for.
+#[derive(Debug)]
+pub(crate) struct Objects {
+    containers: Arc<Containers>,
+    kept: Mutex<Kept>,
+    questions: Semaphore,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    answers: HashMap<Key, (Arc<Object>, Instant)>,
+    /// Questions that are being asked.
+    asking: HashMap<Key, Arc<OnceCell<Found>>>,
+    engine: Option<(Engine, Instant)>,
+    /// Counts events: an answer that was asked for before one is not kept.
+    heard: u64,
+}
+
+impl Objects {
+    /// No object is known yet.
+    pub(crate) fn new(containers: Arc<Containers>) -> Self {
+        Self { containers, kept: Mutex::default(), questions: Semaphore::new(QUESTIONS) }
+    }
+
+    /// Finds an object by the client's word for it.
+    ///
+    /// # Errors
+    /// The engine cannot be reached, or does not answer in time or in a form that can be read.
+    pub(crate) async fn find(&self, kind: ObjectKind, word: &str, backend: &Backend) -> Result<Found, Trouble> {
+        let key = (kind, word.to_owned());
+        if let Some(object) = self.known(&key) {
+            return Ok(Found::Object(object));
+        }
+        // From now on events are followed, so that the next answer can be kept.
+        self.containers.want_for_objects();
+        let cell = Arc::clone(self.lock().asking.entry(key.clone()).or_default());
+        let heard = self.lock().heard;
+        let found = cell.get_or_try_init(|| self.ask(kind, word, backend)).await.cloned();
+        let mut kept = self.lock();
+        if kept.asking.get(&key).is_some_and(|asking| Arc::ptr_eq(asking, &cell)) {
+            kept.asking.remove(&key);
+        }
+        if let (Ok(Found::Object(object)), ObjectKind::Container) = (&found, kind)
+            && kept.heard == heard
+            && self.containers.is_in_step()
+        {
+            kept.keep(key, Arc::clone(object));
+        }
+        found
+    }
+
+    /// Tells which engine it is.
+    ///
+    /// # Errors
+    /// As for [`Objects::find`].
+    pub(crate) async fn engine(&self, backend: &Backend) -> Result<Engine, Trouble> {
+        if let Some((engine, at)) = &self.lock().engine
+            && at.elapsed() < ENGINE_AGE
+        {
+            return Ok(engine.clone());
+        }
+        let _turn = self.questions.acquire().await;
+        let answer = in_time(fetch(backend, "/version")).await?;
+        let Asked::Answer(answer) = answer else {
+            return Err(Trouble::Answer("the engine has no /version".to_owned()));
+        };
+        let engine = Engine::read(&answer)
+            .map_err(|malformed| Trouble::Answer(format!("the engine's version cannot be read: {malformed}")))?;
+        self.lock().engine = Some((engine.clone(), Instant::now()));
+        Ok(engine)
+    }
+
+    /// Forgets a container about which the engine tells something; an empty identifier stands for all.
+    pub(super) fn heard(&self, id: &str) {
+        let mut kept = self.lock();
+        kept.heard += 1;
+        kept.answers.retain(|_, (object, _)| !id.is_empty() && object.id != id);
+    }
+
+    fn known(&self, key: &Key) -> Option<Arc<Object>> {
+        let kept = self.lock();
+        let (object, at) = kept.answers.get(key)?;
+        let age = if object.id == key.1 { AGE } else { NAME_AGE };
+        (self.containers.is_in_step() && at.elapsed() < age).then(|| Arc::clone(object))
+    }
+
+    async fn ask(&self, kind: ObjectKind, word: &str, backend: &Backend) -> Result<Found, Trouble> {
+        // The semaphore lives as long as this.
+        let _turn = self.questions.acquire().await;
+        let target = inspection(kind, word);
+        match in_time(fetch(backend, &target)).await? {
+            Asked::Missing(answer) => Ok(Found::Missing(answer.into())),
+            Asked::Answer(answer) => {
+                let object = Object::read(kind, &answer);
+                let object = object.map_err(|malformed| {
+                    Trouble::Answer(format!("its answer to {target} cannot be read: {malformed}"))
+                })?;
+                Ok(Found::Object(Arc::new(object)))
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        // Nothing is done under the lock that could leave half a change.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn keep(&mut self, key: Key, object: Arc<Object>) {
+        if self.answers.len() >= SIZE {
+            self.answers.retain(|_, (_, at)| at.elapsed() < NAME_AGE);
+        }
+        if self.answers.len() < SIZE {
+            self.answers.insert(key, (object, Instant::now()));
+        }
+    }
+}
+
+/// How long the engine may take for one answer.
+const LIMIT: Duration = Duration::from_secs(5);
+
+async fn in_time<T>(asked: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    timeout(LIMIT, asked).await.unwrap_or_else(|_| Err(Trouble::Answer("it did not answer in time".to_owned())))
+}
+
+/// The target of the request that shows an object. Podman serves these paths as well.
+fn inspection(kind: ObjectKind, word: &str) -> String {
+    let word = Object::escaped(word);
+    match kind {
+        ObjectKind::Container => format!("/containers/{word}/json"),
+        ObjectKind::Exec => format!("/exec/{word}/json"),
+        ObjectKind::Image => format!("/images/{word}/json"),
+        ObjectKind::Plugin => format!("/plugins/{word}/json"),
+        ObjectKind::Pod => format!("/v4.0.0/libpod/pods/{word}/json"),
+        ObjectKind::Volume => format!("/volumes/{word}"),
+        ObjectKind::Network => format!("/networks/{word}"),
+        ObjectKind::Service => format!("/services/{word}"),
+        ObjectKind::Task => format!("/tasks/{word}"),
+        ObjectKind::Node => format!("/nodes/{word}"),
+        ObjectKind::Secret => format!("/secrets/{word}"),
+        ObjectKind::Config => format!("/configs/{word}"),
+    }
+}

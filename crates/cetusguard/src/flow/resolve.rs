@@ -1,0 +1,99 @@
+//! Resolve: what a call is about. The engine is asked for the objects on which the decision depends, and for the proxy's own
+//! container where the call may name what belongs to it.
+
+use std::sync::Arc;
+
+use cetusguard_policy::endpoint::ObjectKind;
+use cetusguard_policy::guard::{Case, Question, Surroundings};
+use cetusguard_policy::{Denial, Object, Permit, Verdict};
+
+use super::identify::Client;
+use super::{Proxy, Settings};
+use crate::config::address::Address;
+use crate::engine::{Found, Own, Trouble};
+use crate::refusal::Refusal;
+
+/// The facts around a call, for as long as it is judged.
+pub(super) struct Facts {
+    settings: Arc<Settings>,
+    proxy_id: Option<String>,
+    proxy: Option<Arc<Object>>,
+    resolves_paths: bool,
+}
+
+impl Facts {
+    /// Gathers the facts that judging this call may take.
+    pub(super) async fn gather(permit: &Permit, proxy: &Proxy) -> Result<Self, Refusal> {
+        let settings = proxy.settings();
+        let (mut proxy_id, mut own) = (None, None);
+        match &proxy.own {
+            Own::Id(id) if !permit.needs_proxy() => proxy_id = Some(id.clone()),
+            known => {
+                // The engine may be another machine's, and not know the container.
+                if let Some(word) = known.word().filter(|_| permit.is_judged())
+                    && let Found::Object(object) = find(ObjectKind::Container, word, proxy).await?
+                {
+                    proxy_id = Some(object.id.clone());
+                    own = Some(object);
+                }
+            }
+        }
+        let resolves_paths = proxy.own == Own::Nowhere && matches!(proxy.backend.address(), Address::Unix(_));
+        Ok(Self { settings, proxy_id, proxy: own, resolves_paths })
+    }
+
+    /// The facts, as the policy takes them.
+    pub(super) fn around<'s>(&'s self, client: &'s Client) -> Surroundings<'s> {
+        Surroundings {
+            profile: &client.profile.name,
+            profiles: Some(&self.settings.profiles),
+            proxy_id: self.proxy_id.as_deref(),
+            proxy: self.proxy.as_deref(),
+            resolve_path: self.resolves_paths.then_some(real_path),
+        }
+    }
+}
+
+/// The path without symbolic links. A path that does not exist has none.
+fn real_path(path: &str) -> Option<String> {
+    std::fs::canonicalize(path).ok()?.into_os_string().into_string().ok()
+}
+
+/// Asks the engine every question of a case.
+pub(super) async fn settle(case: &mut Case<'_>, proxy: &Proxy) -> Result<(), Refusal> {
+    while let Some(question) = case.question() {
+        match question {
+            Question::Object { kind, word } => match find(kind, word, proxy).await? {
+                Found::Object(object) => case.answer(Some(&object)).map_err(|_| Refusal::EngineGarbage)?,
+                Found::Missing(answer) => case.answer(None).map_err(|_| Refusal::NoSuchObject(answer))?,
+            },
+            Question::Engine => {
+                let engine = proxy.objects.engine(&proxy.backend).await.map_err(untold)?;
+                case.answer_engine(&engine);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Decides once more about a call that no rule allows, by the name of the container that the call names by its identifier.
+pub(super) async fn decide_by_name(denial: Denial, client: &Client, proxy: &Proxy) -> Result<Verdict, Refusal> {
+    let Some(word) = denial.identifier().filter(|_| client.profile.rules.name_objects()) else {
+        return Ok(Verdict::Deny(denial));
+    };
+    match find(ObjectKind::Container, word, proxy).await? {
+        Found::Object(container) => Ok(denial.decide_by_name(&container, &client.profile)),
+        Found::Missing(_) => Ok(Verdict::Deny(denial)),
+    }
+}
+
+async fn find(kind: ObjectKind, word: &str, proxy: &Proxy) -> Result<Found, Refusal> {
+    proxy.objects.find(kind, word, &proxy.backend).await.map_err(untold)
+}
+
+fn untold(trouble: Trouble) -> Refusal {
+    match trouble {
+        Trouble::Unreachable(unreachable) => Refusal::Unreachable(unreachable),
+        trouble => Refusal::Untold(trouble.to_string()),
+    }
+}

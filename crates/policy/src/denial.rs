@@ -1,0 +1,124 @@
+//! A call that the rules do not allow: why, and what would allow it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::call::Call;
+use crate::decide::{Permit, Verdict, shown};
+use crate::endpoint::ObjectKind;
+use crate::object::Object;
+use crate::profile::Profile;
+use crate::rule::Rule;
+
+/// A call that the rules do not allow.
+#[derive(Debug)]
+pub struct Denial {
+    /// The call.
+    pub call: Call,
+    /// Why it is refused.
+    pub reason: Reason,
+    pub(crate) profile: String,
+}
+
+/// Why the rules refuse a call.
+#[derive(Debug)]
+pub enum Reason {
+    /// No rule matches method and path.
+    NoRule,
+    /// The rule matches, by a wildcard, an endpoint that only a rule that names it opens.
+    Vault {
+        /// The first such rule.
+        rule: Arc<Rule>,
+    },
+    /// The rule matches, by a wildcard, a path that no known engine serves.
+    Unknown {
+        /// The first such rule.
+        rule: Arc<Rule>,
+    },
+    /// The rule matches, by a wildcard, a call whose body nobody here can judge.
+    Unread {
+        /// The rule.
+        rule: Arc<Rule>,
+    },
+    /// No client that is guarded may make such a call, whatever the rules say.
+    Closed {
+        /// Why not.
+        why: &'static str,
+    },
+}
+
+impl Reason {
+    /// The word that the log carries.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoRule => "no_rule",
+            Self::Vault { .. } => "wildcard",
+            Self::Unknown { .. } => "unknown_endpoint",
+            Self::Unread { .. } => "unread_body",
+            Self::Closed { .. } => "guard",
+        }
+    }
+}
+
+impl fmt::Display for Denial {
+    /// What was refused, by which rule, and the line that would allow it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { call, reason, profile } = self;
+        let (method, path) = (call.method(), shown(call.path()));
+        match reason {
+            Reason::NoRule => write!(f, "no rule of profile {profile} allows {method} {path}")?,
+            Reason::Vault { rule } => write!(
+                f,
+                "{method} {path} hands over contents or a live channel, which the wildcard of the rule `{rule}` does not open"
+            )?,
+            Reason::Unknown { rule } => {
+                write!(
+                    f,
+                    "{method} {path} is no endpoint of a known engine, and the wildcard of the rule `{rule}` does not open it"
+                )?;
+            }
+            Reason::Unread { rule } => write!(
+                f,
+                "the guard of profile {profile} cannot judge the body of {method} {path}, so the wildcard of the rule `{rule}` does not open it"
+            )?,
+            Reason::Closed { why } => {
+                return write!(
+                    f,
+                    "the guard of profile {profile} lets nobody {method} {path}: {why}; guard: privileged would"
+                );
+            }
+        }
+        match self.rule_to_add() {
+            None => f.write_str("; no rule can open it"),
+            Some(rule) => write!(f, "; to allow it, add the rule: {rule}"),
+        }
+    }
+}
+
+impl Denial {
+    /// The word by which the call names a container, where rules may know that container by its name: the word is an identifier,
+    /// or the first digits of one, and no rule names it.
+    #[must_use]
+    pub fn identifier(&self) -> Option<&str> {
+        let captured = self.call.captured().filter(|_| matches!(self.reason, Reason::NoRule))?;
+        let is_id = captured.word.len() <= 64 && captured.word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (captured.kind == ObjectKind::Container && is_id).then_some(captured.word)
+    }
+
+    /// Decides once more, by the name of the container. A permit is for the call by the full identifier: what was judged is what
+    /// is sent.
+    pub fn decide_by_name(self, container: &Object, profile: &Profile) -> Verdict {
+        let by_name = self.call.with_captured(&container.name);
+        match Permit::by_name(&by_name, &container.id, profile) {
+            Some(permit) => Verdict::Allow(permit),
+            None => Verdict::Deny(self),
+        }
+    }
+
+    /// The narrowest rule that would allow the call on any object of its kind; `None` where no rule would.
+    #[must_use]
+    pub fn rule_to_add(&self) -> Option<String> {
+        if matches!(self.reason, Reason::Closed { .. }) { None } else { self.call.rule_to_add() }
+    }
+}

@@ -1,0 +1,346 @@
+//! A call under judgement: opened with its query and body, settled with what the engine says of its subjects, and closed as a
+//! call that may be sent.
+
+use super::form::walk;
+use super::json::Json;
+use super::judge::{Judge, Place};
+use super::query;
+use super::subject::{Engine, Role, Slot, Subject};
+use super::target::{self, Use};
+use super::{Body, Guard, Objection, Reader, Surroundings, check_stream, is_json};
+use crate::call::Call;
+use crate::endpoint::{EndpointId, ObjectKind};
+use crate::object::Object;
+use crate::target::Targets;
+
+/// What a permit still asks for before its call may be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Obligation {
+    /// How the query and the body are judged; `None` where they go on as they come.
+    pub(crate) reader: Option<&'static Reader>,
+    pub(crate) guard: std::sync::Arc<Guard>,
+    pub(crate) targets: std::sync::Arc<Targets>,
+}
+
+/// A call that may be sent: all obligations of its permit are discharged. Only [`Case::close`] and the permit make one.
+#[derive(Debug)]
+pub struct Cleared {
+    /// The call as it goes to the engine; `None` where it goes as it was permitted.
+    pub(crate) call: Option<Call>,
+    /// The body that goes on in place of the client's own; `None` where that goes on.
+    pub(crate) body: Option<String>,
+}
+
+impl Cleared {
+    /// The call as it goes to the engine, where this one was permitted.
+    #[must_use]
+    pub fn call<'c>(&'c self, permitted: &'c Call) -> &'c Call {
+        self.call.as_ref().unwrap_or(permitted)
+    }
+
+    /// The body that goes on in place of the client's own; `None` where that goes on.
+    #[must_use]
+    pub fn body(&self) -> Option<&str> {
+        self.body.as_deref()
+    }
+
+    /// The same, to be sent. It can be taken once.
+    pub fn take_body(&mut self) -> Option<String> {
+        self.body.take()
+    }
+}
+
+/// A question that only the engine can answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question<'c> {
+    /// What is this object?
+    Object {
+        /// Its kind.
+        kind: ObjectKind,
+        /// What the client calls it.
+        word: &'c str,
+    },
+    /// Which engine is it?
+    Engine,
+}
+
+/// The engine has no object of the name that the call is about: its own answer says so best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing;
+
+/// A call under judgement.
+#[derive(Debug)]
+pub struct Case<'a> {
+    judge: Judge<'a>,
+    call: Call,
+    content: Content<'a>,
+    /// The first subject that has no answer yet.
+    next: usize,
+}
+
+/// What goes to the engine as the body.
+#[derive(Debug)]
+enum Content<'a> {
+    /// The client's own body, as it comes.
+    Own,
+    /// No body.
+    Nothing,
+    /// This value.
+    Json(Json<'a>),
+}
+
+impl Obligation {
+    /// Opens the case of a call: judges its query and its body, and lists the objects that the decision needs to know.
+    ///
+    /// # Errors
+    /// The guard objects already.
+    pub(crate) fn open<'a>(
+        &'a self,
+        call: &Call,
+        content_type: Option<&str>,
+        body: &'a [u8],
+        surroundings: Surroundings<'a>,
+    ) -> Result<Case<'a>, Objection> {
+        let mut judge = Judge::new(&self.guard, &self.targets, surroundings);
+        judge.version = call.version();
+        let (call, content) = match self.reader {
+            Some(reader) => reader.read(&mut judge, call, content_type, body)?,
+            None => {
+                check_form(content_type)?;
+                (call.clone(), Content::Own)
+            }
+        };
+        judge.add_target(&call);
+        let mut case = Case { judge, call, content, next: 0 };
+        match case.judge.count() {
+            0 => Ok(case),
+            _ => Err(Objection::Findings(std::mem::take(&mut case.judge.findings))),
+        }
+    }
+}
+
+impl Reader {
+    /// Judges query and body. Without a content type, `None` stands for it.
+    fn read<'a>(
+        &self,
+        judge: &mut Judge<'_>,
+        call: &Call,
+        content_type: Option<&str>,
+        body: &'a [u8],
+    ) -> Result<(Call, Content<'a>), Objection> {
+        let (judged, pairs) = query::judge(judge, call, self.parameters, matches!(self.body, Body::Json(_)));
+        if let Some(check) = self.pairs {
+            check(judge, &judged, &pairs);
+        }
+        let is_blank = body.iter().all(u8::is_ascii_whitespace);
+        let content = match &self.body {
+            Body::Stream => {
+                check_stream(content_type)?;
+                if let Some(whole) = self.whole {
+                    whole(judge, &Json::Null);
+                }
+                Content::Own
+            }
+            Body::Nothing => {
+                // Clients send an empty object where nothing is asked for; the engine need not see it.
+                if !is_blank && !Json::read(body).map_err(Objection::Malformed)?.is_empty() {
+                    judge.refuse("this endpoint takes no body".to_owned(), None);
+                }
+                Content::Nothing
+            }
+            Body::Json(form) => {
+                // Podman's client does not say what it sends; Docker refuses a body of no type, as pages in browsers send it.
+                let may_be_silent = call.endpoint().is_some_and(crate::endpoint::Endpoint::is_libpod);
+                let is_typed = content_type.is_none_or(|_| is_json(content_type));
+                if !is_blank && !(is_typed && (content_type.is_some() || may_be_silent)) {
+                    return Err(Objection::ContentType("application/json"));
+                }
+                // The engine takes no body for one that says nothing.
+                let text: &[u8] = if is_blank { b"{}" } else { body };
+                let mut json = Json::read(text).map_err(Objection::Malformed)?;
+                // Go leaves the zero value where it reads `null`.
+                if json == Json::Null {
+                    json = Json::Map(Vec::new());
+                }
+                walk(judge, &mut json, form);
+                if let Some(whole) = self.whole {
+                    whole(judge, &json);
+                }
+                if is_blank { Content::Nothing } else { Content::Json(json) }
+            }
+        };
+        Ok((judged, content))
+    }
+}
+
+impl Judge<'_> {
+    /// Has the object looked up that the path names, or the query of a commit, where the decision depends on it.
+    fn add_target(&mut self, call: &Call) {
+        let Some(endpoint) = call.endpoint() else { return };
+        if !self.targets.is_empty() && target::is_bulk(endpoint.id) {
+            self.refuse("this call is about more objects than the targets of this profile can bound".to_owned(), None);
+        }
+        let how = Use::of(call);
+        let (kind, word, slot) = match call.captured() {
+            Some(captured) => (captured.kind, captured.word.to_owned(), Slot::Path),
+            None if target::is_commit(endpoint.id) => match call.only_parameter("container") {
+                Some(container) => (
+                    ObjectKind::Container,
+                    container,
+                    Slot::Parameter { name: "container".to_owned(), before: String::new() },
+                ),
+                None => return self.malformed("names no container, or more than one, in its query".to_owned()),
+            },
+            None => return,
+        };
+        let (role, place) = self.path_role.take().unwrap_or_else(|| match (kind, endpoint.id) {
+            (ObjectKind::Exec, EndpointId::ExecStart | EndpointId::LibpodExecStart) => (Role::Started, Vec::new()),
+            _ => (Role::Target(how), Vec::new()),
+        });
+        if self.depends_on(kind, role) {
+            self.add(Subject { kind, word, role, place, slot });
+        }
+    }
+
+    /// Whether a decision depends on what an object is.
+    fn depends_on(&self, kind: ObjectKind, role: Role) -> bool {
+        let is_bounded = !self.targets.is_empty() && (kind.has_labels() || kind == ObjectKind::Exec);
+        let knows_proxy = self.surroundings.proxy_id.is_some();
+        is_bounded
+            || self.is_guarded()
+                && match role {
+                    Role::Target(Use::Enter | Use::Files) => kind == ObjectKind::Container,
+                    Role::Target(Use::Rename) => {
+                        knows_proxy || self.surroundings.profiles.is_some_and(crate::Profiles::by_container)
+                    }
+                    Role::Target(Use::Control) => {
+                        knows_proxy && !matches!(kind, ObjectKind::Network | ObjectKind::Image | ObjectKind::Exec)
+                    }
+                    Role::Target(Use::Look) => false,
+                    _ => true,
+                }
+    }
+}
+
+/// A guard and targets that ask for nothing.
+static OPEN: (Guard, std::sync::LazyLock<Targets>) =
+    (Guard { level: super::Level::Privileged, allow: Vec::new() }, std::sync::LazyLock::new(Targets::default));
+
+impl Case<'_> {
+    /// A case in which nothing is to be judged.
+    pub(crate) fn nothing_to_judge(call: Call) -> Self {
+        let judge = Judge::new(&OPEN.0, &OPEN.1, Surroundings::default());
+        Self { judge, call, content: Content::Own, next: 0 }
+    }
+
+    /// The next question for the engine; `None` where all are answered.
+    #[must_use]
+    pub fn question(&self) -> Option<Question<'_>> {
+        match self.judge.subjects.get(self.next) {
+            Some(subject) => Some(Question::Object { kind: subject.kind, word: &subject.word }),
+            None if !self.judge.read_only.is_empty() => Some(Question::Engine),
+            None => None,
+        }
+    }
+
+    /// Every question that is known by now, in words.
+    #[must_use]
+    pub fn questions(&self) -> Vec<String> {
+        let subjects = self.judge.subjects.iter();
+        let mut questions: Vec<_> =
+            subjects.map(|one| format!("the {} {}", one.kind.name(), super::judge::shown(&one.word))).collect();
+        if !self.judge.read_only.is_empty() {
+            questions.push("its version".to_owned());
+        }
+        questions
+    }
+
+    /// Takes the answer to a question about an object; `None` stands for an object that the engine does not have.
+    ///
+    /// # Errors
+    /// The call is about the missing object: the engine's own answer is the client's.
+    pub fn answer(&mut self, object: Option<&Object>) -> Result<(), Missing> {
+        let Some(subject) = self.judge.subjects.get(self.next).cloned() else { return Ok(()) };
+        self.next += 1;
+        if object.is_none() && matches!(subject.role, Role::Target(_) | Role::Started | Role::Manager) {
+            return Err(Missing);
+        }
+        self.judge.settle(&subject, object);
+        if let Some(object) = object {
+            self.replace(&subject, &object.id);
+            // The rights of a command are those of its container.
+            if let (Role::Target(how), crate::object::Detail::Exec { container, .. }) = (subject.role, &object.detail) {
+                let (kind, word) = (ObjectKind::Container, container.clone());
+                self.judge.add(Subject { kind, word, role: Role::Target(how), place: Vec::new(), slot: Slot::Nowhere });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the answer to the question which engine it is.
+    pub fn answer_engine(&mut self, engine: &Engine) {
+        for (place, path) in std::mem::take(&mut self.judge.read_only) {
+            self.judge.reads_only_below(&place, &path, engine);
+        }
+    }
+
+    /// Closes the case once every question is answered.
+    ///
+    /// # Errors
+    /// What the guard objects to.
+    pub fn close(mut self) -> Result<Cleared, Objection> {
+        if self.question().is_some() {
+            self.judge.refuse("what this call is about is not known".to_owned(), None);
+        }
+        if self.judge.count() > 0 {
+            return Err(Objection::Findings(self.judge.findings));
+        }
+        let body = match self.content {
+            Content::Own => None,
+            Content::Nothing => Some(String::new()),
+            Content::Json(json) => Some(json.to_string()),
+        };
+        Ok(Cleared { call: Some(self.call), body })
+    }
+
+    /// Writes the identifier that the engine gave in place of the client's word, so that the engine acts on what was judged.
+    fn replace(&mut self, subject: &Subject, id: &str) {
+        if id.is_empty() {
+            let what = format!("the engine does not tell the identifier of this {}", subject.kind.name());
+            return self.judge.back_at(&subject.place, |judge| judge.refuse(what, None));
+        }
+        match &subject.slot {
+            // A link is removed by its own name, and only its container has an identifier.
+            Slot::Path if self.call.may_ask_for("link") => {}
+            Slot::Path => self.call = self.call.with_captured(id),
+            Slot::Parameter { name, before } => self.call = self.call.with_parameter(name, &format!("{before}{id}")),
+            Slot::Body { before, after } => {
+                if let (Content::Json(json), place) = (&mut self.content, subject.place.as_slice())
+                    && let Some(text) = at_mut(json, place)
+                {
+                    *text = Json::Text(format!("{before}{id}{after}").into());
+                }
+            }
+            Slot::Nowhere => {}
+        }
+    }
+}
+
+/// The value at a place of a body.
+fn at_mut<'j, 'b>(json: &'j mut Json<'b>, place: &[Place]) -> Option<&'j mut Json<'b>> {
+    place.iter().try_fold(json, |value, step| match (step, value) {
+        (Place::Field(name), Json::Map(map)) => map.iter_mut().find(|(key, _)| key == name).map(|(_, value)| value),
+        (Place::Key(name), Json::Map(map)) => map.iter_mut().find(|(key, _)| key == name).map(|(_, value)| value),
+        (Place::Index(index), Json::List(list)) => list.get_mut(*index),
+        _ => None,
+    })
+}
+
+/// Refuses a form in place of a body that is not judged: Go lets its fields go before the parameters of the query.
+fn check_form(content_type: Option<&str>) -> Result<(), Objection> {
+    let kind = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    match kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        true => Err(Objection::ContentType("anything but a form: the engine would read its fields as parameters")),
+        false => Ok(()),
+    }
+}

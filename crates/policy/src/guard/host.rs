@@ -1,0 +1,58 @@
+//! What of the host gives the host away: paths that it lives from, and capabilities that lead out of a container.
+
+/// Whether a container that mounts this path of the host can take the host over, or read its keys. A plain folder in a home is
+/// data; what begins with a dot there may be keys.
+pub(super) fn gives_host_path(path: &str) -> bool {
+    let lies_in = |inner: &str, outer: &str| inner == outer || outer == "/" || inner.starts_with(&format!("{outer}/"));
+    let in_home = path.strip_prefix("/home/").and_then(|rest| rest.split_once('/').map(|(_, rest)| rest));
+    let in_home = in_home.or_else(|| path.strip_prefix("/root/"));
+    if in_home.is_some_and(|rest| !rest.is_empty() && !rest.split('/').any(|part| part.starts_with('.'))) {
+        return false;
+    }
+    if super::mount::is_harmless_file(path) {
+        return false;
+    }
+    path == "/" || SYSTEM_FOLDERS.iter().any(|folder| lies_in(path, folder) || lies_in(folder, path))
+}
+
+/// Whether a capability leads out of a container.
+pub(super) fn is_powerful(name: &str) -> bool {
+    POWERFUL.contains(&name)
+}
+
+/// Capabilities with which a container gets out, or at the host's memory, disks or network.
+pub(super) const POWERFUL: &[&str] = &[
+    "ALL",
+    "BPF",
+    "DAC_READ_SEARCH",
+    "NET_ADMIN",
+    "PERFMON",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_MODULE",
+    "SYS_PTRACE",
+    "SYS_RAWIO",
+];
+
+/// Folders that hold what the host runs, its keys, or sockets of programs that run as root.
+const SYSTEM_FOLDERS: &[&str] = &[
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/home",
+    "/lib",
+    "/lib64",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/usr",
+    "/var/lib/containerd",
+    "/var/lib/containers",
+    "/var/lib/docker",
+    "/var/lib/kubelet",
+    "/var/run",
+    "/var/spool/cron",
+];

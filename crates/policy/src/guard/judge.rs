@@ -1,0 +1,233 @@
+//! The judgement of one call: what was found so far, where, and which objects have still to be looked up.
+
+use super::allow::{Exception, KINDS};
+use super::objection::Finding;
+use super::subject::{Role, Slot, Subject};
+use super::{Guard, Level, Surroundings};
+use crate::call::Version;
+use crate::endpoint::ObjectKind;
+use crate::target::Targets;
+
+/// A call that asks for more than this is refused in any case: more findings would help no reader.
+const FINDINGS: usize = 64;
+/// No call names more objects that have to be looked up.
+const SUBJECTS: usize = 64;
+
+/// What a finding may be allowed by. [`Judge::hint`] alone makes one: it must fit the value that was found, and no other.
+pub(super) struct Hint(String);
+
+/// A step from a value into it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step<'s> {
+    /// `.name`.
+    Field(&'static str),
+    /// `.name`, as the client has written it.
+    Unknown(&'s str),
+    /// `["key"]`.
+    Key(&'s str),
+    /// `[0]`.
+    Index(usize),
+    /// `?name`, a parameter of the query.
+    Parameter(&'s str),
+}
+
+/// A [`Step`] that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Field(&'static str),
+    Unknown(String),
+    Key(String),
+    Index(usize),
+    Parameter(String),
+}
+
+impl From<Step<'_>> for Place {
+    fn from(step: Step<'_>) -> Self {
+        match step {
+            Step::Field(name) => Self::Field(name),
+            Step::Unknown(name) => Self::Unknown(name.to_owned()),
+            Step::Key(key) => Self::Key(key.to_owned()),
+            Step::Index(index) => Self::Index(index),
+            Step::Parameter(name) => Self::Parameter(name.to_owned()),
+        }
+    }
+}
+
+/// Writes a place as findings show it: `HostConfig.Binds[0]`.
+pub(super) fn written(place: &[Place]) -> String {
+    let mut text = String::new();
+    for step in place {
+        match step {
+            Place::Field(name) if text.is_empty() => text.push_str(name),
+            Place::Field(name) => text.extend([".", name]),
+            Place::Unknown(name) if text.is_empty() => text.push_str(shown(name)),
+            Place::Unknown(name) => text.extend([".", shown(name)]),
+            Place::Key(key) => text.push_str(&format!("[{:?}]", shown(key))),
+            Place::Index(index) => text.push_str(&format!("[{index}]")),
+            Place::Parameter(name) => text.extend(["?", shown(name)]),
+        }
+    }
+    text
+}
+
+/// Judges one call.
+pub(crate) struct Judge<'g> {
+    pub(super) guard: &'g Guard,
+    pub(super) targets: &'g Targets,
+    pub(super) surroundings: Surroundings<'g>,
+    /// The version of the API that the call asks for.
+    pub(super) version: Option<Version>,
+    pub(super) findings: Vec<Finding>,
+    /// Where it is: `HostConfig.Binds[0]`.
+    place: Vec<Place>,
+    /// Objects that only the engine can tell about.
+    pub(super) subjects: Vec<Subject>,
+    /// What the object of the path is looked up for, where a place of the body says so.
+    pub(super) path_role: Option<(Role, Vec<Place>)>,
+    /// The name that a container gets.
+    pub(super) name: Option<String>,
+    /// Binds that are allowed for reading only, by place and path: the engine must keep all below them from being written.
+    pub(super) read_only: Vec<(Vec<Place>, String)>,
+}
+
+impl std::fmt::Debug for Judge<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Judge").field("findings", &self.findings).field("subjects", &self.subjects).finish()
+    }
+}
+
+impl<'g> Judge<'g> {
+    pub(super) fn new(guard: &'g Guard, targets: &'g Targets, surroundings: Surroundings<'g>) -> Self {
+        Self {
+            guard,
+            targets,
+            surroundings,
+            version: None,
+            findings: Vec::new(),
+            place: Vec::new(),
+            subjects: Vec::new(),
+            path_role: None,
+            name: None,
+            read_only: Vec::new(),
+        }
+    }
+
+    /// Where it is.
+    pub(super) fn place(&self) -> &[Place] {
+        &self.place
+    }
+
+    /// Judges within a value.
+    pub(super) fn within(&mut self, step: Step<'_>, judge: impl FnOnce(&mut Self)) {
+        self.place.push(step.into());
+        judge(self);
+        self.place.pop();
+    }
+
+    /// Judges at a place where the judge has been before.
+    pub(super) fn back_at(&mut self, place: &[Place], judge: impl FnOnce(&mut Self)) {
+        let here = std::mem::replace(&mut self.place, place.to_vec());
+        judge(self);
+        self.place = here;
+    }
+
+    /// How much was found so far.
+    pub(super) fn count(&self) -> usize {
+        self.findings.len()
+    }
+
+    /// Notes a value whose meaning for the engine is not certain.
+    pub(super) fn malformed(&mut self, what: String) {
+        self.refuse(what, None);
+    }
+
+    /// Notes something that is not allowed, and what would allow it.
+    pub(super) fn refuse(&mut self, what: String, allow: Option<Hint>) {
+        if self.findings.len() < FINDINGS {
+            let allow = allow.map(|Hint(allow)| allow);
+            self.findings.push(Finding { field: written(&self.place), what, allow });
+        }
+    }
+
+    /// Has the engine asked about an object that the text at this place names. In the engine's copy, the full identifier
+    /// stands in place of the word, between `before` and `after`.
+    pub(super) fn look_up(&mut self, kind: ObjectKind, word: &str, role: Role, (before, after): (&str, &str)) {
+        let place = self.place.clone();
+        let slot = match place.as_slice() {
+            [Place::Parameter(name)] => Slot::Parameter { name: name.clone(), before: before.to_owned() },
+            _ => Slot::Body { before: before.to_owned(), after: after.to_owned() },
+        };
+        self.add(Subject { kind, word: word.to_owned(), role, place, slot });
+    }
+
+    /// Has an object looked up that a judged one has led to.
+    pub(super) fn add(&mut self, subject: Subject) {
+        let is_word = !subject.word.is_empty() && subject.word.len() <= 512;
+        match (is_word, self.subjects.len() < SUBJECTS) {
+            (true, true) => self.subjects.push(subject),
+            (true, false) => self.refuse(format!("names more than {SUBJECTS} objects to look up"), None),
+            (false, _) => self.refuse(format!("names no {}", subject.kind.name()), None),
+        }
+    }
+
+    /// Whether an exception of this kind covers the value.
+    pub(super) fn allows(&self, kind: &str, value: &str) -> bool {
+        self.guard.allow.iter().any(|exception| exception.covers(kind, value))
+    }
+
+    /// Whether an exception of this kind covers the path.
+    pub(super) fn allows_path(&self, kind: &str, path: &str, is_read_only: bool) -> bool {
+        self.guard.allow.iter().any(|exception| exception.covers_path(kind, path, is_read_only))
+    }
+
+    /// Whether an exception of this kind covers the network.
+    pub(super) fn allows_network(&self, kind: &str, network: ipnet::IpNet) -> bool {
+        self.guard.allow.iter().any(|exception| exception.covers_network(kind, network))
+    }
+
+    /// Whether there is any exception of this kind.
+    pub(super) fn has(&self, kind: &str) -> bool {
+        self.guard.allow.iter().any(|exception| exception.is(kind))
+    }
+
+    /// Notes the value, unless an exception of this kind covers it.
+    pub(super) fn unless_allowed(&mut self, kind: &str, value: &str, what: impl FnOnce() -> String) {
+        if !self.allows(kind, value) {
+            let allow = self.hint(kind, value);
+            self.refuse(what(), allow);
+        }
+    }
+
+    /// The exception that would open a value; nothing where it cannot be written down. Values that may hold a secret are left out:
+    /// passwords stand in options of volumes and in URLs.
+    pub(super) fn hint(&self, kind: &str, value: &str) -> Option<Hint> {
+        let known = KINDS.iter().find(|known| known.name == kind)?;
+        // A star of the client's would be a pattern of ours.
+        if value.contains('*') {
+            return None;
+        }
+        let hint = match (known.value, value.split_once('=')) {
+            ("", _) => kind.to_owned(),
+            ("NAME=PATTERN", Some((name, _))) => format!("{kind}={}=…", shown(name)),
+            _ if matches!(kind, "build-remote" | "import-url") => format!("{kind}=…"),
+            _ if kind == "security-opt" && value.contains('{') => return None,
+            _ => format!("{kind}={value}"),
+        };
+        let is_whole = hint.len() <= 160 && !hint.contains(char::is_control);
+        (is_whole && (hint.ends_with('…') || Exception::read(&hint).is_ok())).then_some(Hint(hint))
+    }
+
+    /// Whether the guard judges at all.
+    pub(super) fn is_guarded(&self) -> bool {
+        self.guard.level != Level::Privileged
+    }
+
+    pub(super) fn is_restricted(&self) -> bool {
+        self.guard.level >= Level::Restricted
+    }
+}
+
+/// As much of a client's word as a message shows.
+pub(super) fn shown(word: &str) -> &str {
+    &word[..word.floor_char_boundary(96)]
+}

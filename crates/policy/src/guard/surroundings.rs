@@ -1,0 +1,144 @@
+//! The facts around a call that do not stand in it: the proxy's own container, and who else is a client.
+
+use core::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::judge::Judge;
+use crate::client::{Condition, Container};
+use crate::object::{Object, Traits};
+use crate::profile::Profiles;
+
+/// The facts around a call.
+#[derive(Clone, Copy, Default)]
+pub struct Surroundings<'s> {
+    /// The name of the client's profile.
+    pub profile: &'s str,
+    /// Every profile, where there is more than one.
+    pub profiles: Option<&'s Profiles>,
+    /// The full identifier of the proxy's own container; `None` outside of a container, or where the engine does not know it.
+    pub proxy_id: Option<&'s str>,
+    /// The proxy's own container, where the call may name what belongs to it.
+    pub proxy: Option<&'s Object>,
+    /// Resolves a path of the host, where the proxy sees the same files as the engine.
+    pub resolve_path: Option<fn(&str) -> Option<String>>,
+}
+
+impl std::fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Surroundings").field("profile", &self.profile).field("proxy_id", &self.proxy_id).finish()
+    }
+}
+
+impl<'s> Surroundings<'s> {
+    /// Whether this identifier is that of the proxy's own container.
+    pub(super) fn is_proxy(&self, id: &str) -> bool {
+        !id.is_empty() && self.proxy_id == Some(id)
+    }
+
+    fn proxy_traits(&self) -> Option<&'s Traits> {
+        self.proxy.and_then(Object::traits)
+    }
+
+    /// Whether the proxy mounts this volume.
+    pub(super) fn is_proxy_volume(&self, name: &str) -> bool {
+        self.proxy_traits().is_some_and(|traits| traits.volumes.iter().any(|(own, _)| own == name))
+    }
+
+    /// Whether a path of the host, which is clean, holds something that the proxy mounts, or lies in it. The root of the host
+    /// holds everything: an exception for it gives the host away in any case.
+    fn is_proxy_path(&self, path: &str) -> bool {
+        let Some(traits) = self.proxy_traits().filter(|_| path != "/") else { return false };
+        let lies_in = |inner: &str, outer: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let own = traits.host_paths.iter().chain(traits.volumes.iter().map(|(_, source)| source));
+        own.filter(|own| !own.is_empty()).any(|own| lies_in(path, own) || lies_in(own, path))
+    }
+
+    /// Whether a container of this name could be taken for the proxy on a network.
+    fn is_proxy_name(&self, name: &str) -> bool {
+        let (Some(proxy), Some(traits)) = (self.proxy, self.proxy_traits()) else { return false };
+        let name = name.trim_start_matches('/').to_ascii_lowercase();
+        let own = [&proxy.name, &traits.hostname].into_iter().chain(&traits.dns_names);
+        own.filter(|own| !own.is_empty()).map(|own| own.to_ascii_lowercase()).any(|own| {
+            // Engines also resolve `name.network`.
+            name.strip_prefix(own.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    }
+
+    /// The image of the proxy's own container.
+    fn proxy_image(&self) -> Option<&'s str> {
+        self.proxy_traits().map(|traits| traits.image.as_str()).filter(|image| !image.is_empty())
+    }
+
+    /// The name of the profile, other than the client's own, that a container with these addresses has.
+    pub(super) fn claimed(&self, container: &Container, addresses: &[IpAddr]) -> Option<&'s str> {
+        let found = self.profiles?.of_container(container, addresses)?;
+        (found != self.profile).then_some(found)
+    }
+
+    /// The networks and addresses by which other profiles know their clients.
+    fn claimed_networks(&self) -> impl Iterator<Item = (&'s str, IpNet)> {
+        let own = self.profile;
+        let all = self.profiles.into_iter().flat_map(Profiles::selected);
+        all.filter(move |(_, name)| *name != own).flat_map(|(selector, name)| {
+            selector.conditions().iter().filter_map(move |condition| match condition {
+                Condition::Network(network) => Some((name, *network)),
+                _ => None,
+            })
+        })
+    }
+}
+
+impl Judge<'_> {
+    /// Judges a name that a container gets on its networks.
+    pub(super) fn claim_name(&mut self, name: &str) {
+        if self.surroundings.is_proxy_name(name) {
+            self.unless_allowed("proxy", "", || {
+                "is a name of the proxy, for which other clients would take it".to_owned()
+            });
+        }
+    }
+
+    /// Judges a path of the host that a container or a volume gets.
+    pub(super) fn claim_path(&mut self, path: &str) {
+        if self.surroundings.is_proxy_path(path) {
+            self.unless_allowed("proxy", "", || "is or holds what the proxy's own container mounts".to_owned());
+        }
+    }
+
+    /// Judges a volume that is mounted, changed or removed.
+    pub(super) fn claim_volume(&mut self, name: &str) {
+        if self.surroundings.is_proxy_volume(name) {
+            self.unless_allowed("proxy", "", || "is a volume of the proxy's own container".to_owned());
+        }
+    }
+
+    /// Judges a reference that an image gets.
+    pub(super) fn claim_image(&mut self, reference: &str) {
+        let own = self.surroundings.proxy_image().map(super::reference::normalised);
+        if own.is_some_and(|own| own == super::reference::normalised(reference)) {
+            self.unless_allowed("proxy", "", || "is the image from which the proxy is started".to_owned());
+        }
+    }
+
+    /// Judges what a container will be called and labelled: other profiles may know their clients by that.
+    pub(super) fn claim_identity(&mut self, container: impl FnOnce() -> Container) {
+        let knows_containers = self.surroundings.profiles.is_some_and(Profiles::by_container);
+        if knows_containers && let Some(profile) = self.surroundings.claimed(&container(), &[]) {
+            let what = format!("by its name and labels, this container would have the rights of the profile {profile}");
+            self.unless_allowed("profile", profile, || what);
+        }
+    }
+
+    /// Judges addresses that a network or a container gets.
+    pub(super) fn claim_network(&mut self, network: IpNet) {
+        let overlaps = |other: &IpNet| network.contains(other) || other.contains(&network);
+        let claimed = self.surroundings.claimed_networks().find(|(_, other)| overlaps(other));
+        if let Some((profile, _)) = claimed {
+            let what = format!("by such an address, a container would have the rights of the profile {profile}");
+            self.unless_allowed("profile", profile, || what);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What calls do to the object that their path names.
+
+use crate::call::Call;
+use crate::endpoint::EndpointId;
+
+/// What a call does to its object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Runs commands in a container, or types into it.
+    Enter,
+    /// Takes files from a container, or puts them into it.
+    Files,
+    /// Stops, changes or removes it, or takes its content.
+    Control,
+    /// Gives it another name.
+    Rename,
+    /// Looks at it.
+    Look,
+}
+
+impl Use {
+    /// What a call does to the object that its path or its query names.
+    pub(crate) fn of(call: &Call) -> Self {
+        use EndpointId::*;
+        let Some(endpoint) = call.endpoint() else { return Self::Look };
+        match endpoint.id {
+            ExecCreate
+            | LibpodExecCreate
+            | ContainerAttach
+            | ContainerAttachWs
+            | LibpodContainerAttach
+            | LibpodContainerHealthcheck => Self::Enter,
+            ContainerArchiveGet
+            | ContainerArchiveStat
+            | ContainerArchivePut
+            | ContainerCopy
+            | LibpodContainerArchiveGet
+            | LibpodContainerArchiveStat
+            | LibpodContainerArchivePut => Self::Files,
+            ContainerRename | LibpodContainerRename => Self::Rename,
+            ContainerExport
+            | ContainerCommit
+            | ContainerStart
+            | ContainerStop
+            | ContainerRestart
+            | ContainerKill
+            | ContainerPause
+            | ContainerUnpause
+            | ContainerUpdate
+            | ContainerRemove
+            | CheckpointCreate
+            | CheckpointRemove
+            | LibpodContainerExport
+            | LibpodContainerCommit
+            | LibpodContainerMount
+            | LibpodContainerUnmount
+            | LibpodContainerInit
+            | LibpodContainerStart
+            | LibpodContainerStop
+            | LibpodContainerRestart
+            | LibpodContainerKill
+            | LibpodContainerPause
+            | LibpodContainerUnpause
+            | LibpodContainerUpdate
+            | LibpodContainerCheckpoint
+            | LibpodContainerRestore
+            | LibpodContainerRemove
+            | NetworkConnect
+            | NetworkDisconnect
+            | LibpodNetworkConnect
+            | LibpodNetworkDisconnect
+            | VolumeRemove
+            | VolumeUpdate
+            | LibpodVolumeRemove
+            | LibpodVolumeExport
+            | LibpodVolumeImport
+            | ServiceUpdate
+            | ServiceRemove
+            | LibpodPodStart
+            | LibpodPodStop
+            | LibpodPodRestart
+            | LibpodPodKill
+            | LibpodPodPause
+            | LibpodPodUnpause
+            | LibpodPodRemove => Self::Control,
+            _ => Self::Look,
+        }
+    }
+}
+
+/// Whether a call acts on many objects at once, or on objects that it names in its query: no target bounds those.
+pub(super) fn is_bulk(id: EndpointId) -> bool {
+    use EndpointId::*;
+    matches!(
+        id,
+        ContainerPrune
+            | VolumePrune
+            | NetworkPrune
+            | LibpodSystemPrune
+            | LibpodContainerPrune
+            | LibpodContainerStatsMany
+            | LibpodVolumePrune
+            | LibpodNetworkPrune
+            | LibpodPodPrune
+            | LibpodPodStats
+            | LibpodGenerateKube
+            | LibpodKubeGenerate
+            | LibpodGenerateSystemd
+            | LibpodKubeDown
+            | LibpodKubeDownOld
+            | LibpodKubePlay
+            | LibpodKubePlayOld
+            | LibpodContainerShowmounted
+    )
+}
+
+/// Whether a call names its container in the query.
+pub(super) fn is_commit(id: EndpointId) -> bool {
+    matches!(id, EndpointId::ContainerCommit | EndpointId::LibpodContainerCommit)
+}
+
+/// Whether the guard needs the proxy's own container to judge the calls of this endpoint: they may take its names, what it
+/// mounts, or its image.
+pub(crate) fn may_name_the_proxys(id: EndpointId) -> bool {
+    use EndpointId::*;
+    matches!(
+        id,
+        ContainerCreate
+            | LibpodContainerCreate
+            | ContainerRename
+            | LibpodContainerRename
+            | NetworkConnect
+            | ServiceCreate
+            | ServiceUpdate
+            | ServiceRemove
+            | VolumeCreate
+            | LibpodVolumeCreate
+            | VolumeRemove
+            | VolumeUpdate
+            | LibpodVolumeRemove
+            | LibpodVolumeExport
+            | LibpodVolumeImport
+            | ImageTag
+            | LibpodImageTag
+            | ContainerCommit
+            | ImageCreate
+            | BuildStart
+    )
+}

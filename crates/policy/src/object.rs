@@ -1,0 +1,267 @@
+//! Objects as the engine describes them: what a call is about, once the engine has been asked.
+
+use core::net::IpAddr;
+
+use crate::client::Container;
+use crate::endpoint::ObjectKind;
+use crate::guard::{Json, Malformed};
+
+/// A snapshot of an object, read from the engine's own answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Object {
+    /// The full identifier; of a volume, which has none, its name.
+    pub id: String,
+    /// The name, without a slash.
+    pub name: String,
+    /// The labels. Those of a container include those of its image.
+    pub labels: Vec<(String, String)>,
+    /// What only objects of its kind have.
+    pub detail: Detail,
+}
+
+/// What only objects of one kind have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing that a decision needs.
+    #[default]
+    Plain,
+    /// A container.
+    Container(Box<Traits>),
+    /// A command in a container.
+    Exec {
+        /// The identifier of the container.
+        container: String,
+        /// Whether it runs with every capability.
+        privileged: bool,
+        /// The user that it runs as.
+        user: String,
+    },
+    /// A volume.
+    Volume {
+        /// Its driver.
+        driver: String,
+        /// Its options.
+        options: Vec<(String, String)>,
+    },
+    /// A network.
+    Network {
+        /// Its driver.
+        driver: String,
+    },
+    /// A node of a swarm.
+    Node {
+        /// Whether it is a manager.
+        is_manager: bool,
+    },
+    /// A pod, with the identifiers of its containers.
+    Pod {
+        /// The identifiers of its containers.
+        containers: Vec<String>,
+    },
+}
+
+/// What a container has of the host and of the network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// The image, as it was named when the container was created.
+    pub image: String,
+    /// The host name that the container sees.
+    pub hostname: String,
+    /// Whether it has every right on the host.
+    pub privileged: bool,
+    /// The modes of its network, pid and ipc namespaces.
+    pub namespaces: Vec<(&'static str, String)>,
+    /// Capabilities that it has beside the default ones.
+    pub capabilities: Vec<String>,
+    /// Devices of the host.
+    pub devices: Vec<String>,
+    /// Paths of the host that are mounted.
+    pub host_paths: Vec<String>,
+    /// Volumes that are mounted, and where the engine keeps them on the host.
+    pub volumes: Vec<(String, String)>,
+    /// What it is called on its networks.
+    pub dns_names: Vec<String>,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Object {
+    /// Reads the engine's answer to an inspection.
+    ///
+    /// # Errors
+    /// The answer is not JSON that all readers read alike.
+    pub fn read(kind: ObjectKind, answer: &[u8]) -> Result<Self, Malformed> {
+        let answer = Json::read(answer)?;
+        let at = |path: &[&str]| path.iter().try_fold(&answer, |value, key| value.get(key));
+        let text = |path: &[&str]| at(path).map(Json::text).unwrap_or_default().to_owned();
+        let labels = |path: &[&str]| pairs(at(path));
+        Ok(match kind {
+            ObjectKind::Container => Self {
+                id: text(&["Id"]),
+                name: text(&["Name"]).trim_start_matches('/').to_owned(),
+                labels: labels(&["Config", "Labels"]),
+                detail: Detail::Container(Box::new(Traits::read(&answer))),
+            },
+            ObjectKind::Exec => Self {
+                id: text(&["ID"]),
+                detail: Detail::Exec {
+                    container: text(&["ContainerID"]),
+                    privileged: at(&["ProcessConfig", "privileged"]) == Some(&Json::Bool(true)),
+                    user: text(&["ProcessConfig", "user"]),
+                },
+                ..Self::default()
+            },
+            ObjectKind::Volume => Self {
+                id: text(&["Name"]),
+                name: text(&["Name"]),
+                labels: labels(&["Labels"]),
+                detail: Detail::Volume { driver: text(&["Driver"]), options: pairs(at(&["Options"])) },
+            },
+            ObjectKind::Network => Self {
+                id: text(&["Id"]),
+                name: text(&["Name"]),
+                labels: labels(&["Labels"]),
+                detail: Detail::Network { driver: text(&["Driver"]) },
+            },
+            ObjectKind::Image => {
+                let name = at(&["RepoTags"]).map(Json::list).and_then(<[_]>::first).map(Json::text);
+                let name = name.unwrap_or_default().to_owned();
+                Self { id: text(&["Id"]), name, labels: labels(&["Config", "Labels"]), detail: Detail::Plain }
+            }
+            ObjectKind::Node => Self {
+                id: text(&["ID"]),
+                name: text(&["Description", "Hostname"]),
+                labels: labels(&["Spec", "Labels"]),
+                detail: Detail::Node { is_manager: text(&["Spec", "Role"]) == "manager" },
+            },
+            ObjectKind::Pod => {
+                let containers = at(&["Containers"]).map(Json::list).unwrap_or_default().iter();
+                let containers = containers.filter_map(|one| one.get("Id")).map(|id| id.text().to_owned()).collect();
+                let (id, name) = (text(&["Id"]), text(&["Name"]));
+                Self { id, name, labels: labels(&["Labels"]), detail: Detail::Pod { containers } }
+            }
+            ObjectKind::Plugin => Self { id: text(&["Id"]), name: text(&["Name"]), ..Self::default() },
+            ObjectKind::Service | ObjectKind::Task | ObjectKind::Secret | ObjectKind::Config => Self {
+                id: text(&["ID"]),
+                name: text(&["Spec", "Name"]),
+                labels: labels(&["Spec", "Labels"]),
+                detail: Detail::Plain,
+            },
+        })
+    }
+
+    /// What is particular to a container; `None` of anything else.
+    #[must_use]
+    pub fn traits(&self) -> Option<&Traits> {
+        if let Detail::Container(traits) = &self.detail { Some(traits) } else { None }
+    }
+
+    /// The value of a label; nothing where there is no such label.
+    #[must_use]
+    pub fn label(&self, key: &str) -> &str {
+        self.labels.iter().find(|(known, _)| known == key).map_or("", |(_, value)| value)
+    }
+
+    /// The container as a client of the proxy.
+    pub(crate) fn as_client(&self) -> Container {
+        Container { id: self.id.clone(), name: self.name.clone(), labels: self.labels.clone() }
+    }
+}
+
+impl Traits {
+    /// Reads moby's `api/types/container.InspectResponse`; Podman's answer has the same fields.
+    fn read(answer: &Json<'_>) -> Self {
+        let at = |path: &[&str]| path.iter().try_fold(answer, |value, key| value.get(key));
+        let text = |path: &[&str]| at(path).map(Json::text).unwrap_or_default().to_owned();
+        let list = |path: &[&str]| at(path).map(Json::list).unwrap_or_default();
+        let texts = |path: &[&str]| list(path).iter().map(|one| one.text().to_owned()).collect::<Vec<_>>();
+        let own = |value: &Json<'_>, key: &str| value.get(key).map(Json::text).unwrap_or_default().to_owned();
+        let mut traits = Self {
+            image: text(&["Config", "Image"]),
+            hostname: text(&["Config", "Hostname"]),
+            privileged: at(&["HostConfig", "Privileged"]) == Some(&Json::Bool(true)),
+            namespaces: [("network", "NetworkMode"), ("pid", "PidMode"), ("ipc", "IpcMode")]
+                .map(|(kind, key)| (kind, text(&["HostConfig", key])))
+                .to_vec(),
+            capabilities: texts(&["HostConfig", "CapAdd"]),
+            devices: list(&["HostConfig", "Devices"]).iter().map(|one| own(one, "PathOnHost")).collect(),
+            ..Self::default()
+        };
+        for mount in list(&["Mounts"]) {
+            match own(mount, "Type").as_str() {
+                "volume" => traits.volumes.push((own(mount, "Name"), own(mount, "Source"))),
+                "bind" => traits.host_paths.push(own(mount, "Source")),
+                _ => {}
+            }
+        }
+        for (_, network) in at(&["NetworkSettings", "Networks"]).map(Json::map).unwrap_or_default() {
+            for key in ["Aliases", "DNSNames"] {
+                let names = network.get(key).map(Json::list).unwrap_or_default();
+                traits.dns_names.extend(names.iter().map(|name| name.text().to_owned()));
+            }
+            let addresses = [own(network, "IPAddress"), own(network, "GlobalIPv6Address")];
+            traits.addresses.extend(addresses.iter().filter_map(|text| text.parse::<IpAddr>().ok()));
+        }
+        traits.dns_names.sort_unstable();
+        traits.dns_names.dedup();
+        traits
+    }
+
+    /// The mode of a namespace.
+    pub(crate) fn namespace(&self, kind: &str) -> &str {
+        self.namespaces.iter().find(|(known, _)| *known == kind).map_or("", |(_, mode)| mode)
+    }
+}
+
+fn pairs(value: Option<&Json<'_>>) -> Vec<(String, String)> {
+    let pairs = value.map(Json::map).unwrap_or_default();
+    pairs.iter().map(|(key, value)| (key.to_string(), value.text().to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_is_read_with_what_it_has_of_the_host() {
+        let answer = br#"{"Id": "abc", "Name": "/web", "Config": {"Image": "busybox", "Hostname": "h", "Labels": {"a": "b"}},
+            "HostConfig": {"Privileged": true, "NetworkMode": "host", "PidMode": "", "CapAdd": ["SYS_ADMIN"],
+                "Devices": [{"PathOnHost": "/dev/sda"}]},
+            "Mounts": [{"Type": "bind", "Source": "/etc"}, {"Type": "volume", "Name": "v", "Source": "/var/lib/docker/volumes/v/_data"}],
+            "NetworkSettings": {"Networks": {"n": {"Aliases": ["web", "abc"], "DNSNames": ["web"], "IPAddress": "10.0.0.2"}}}}"#;
+        let object = Object::read(ObjectKind::Container, answer).expect("JSON");
+        let traits = object.traits().expect("a container");
+        assert_eq!((object.id.as_str(), object.name.as_str(), object.label("a")), ("abc", "web", "b"));
+        assert!(traits.privileged && traits.namespace("network") == "host" && traits.namespace("pid").is_empty());
+        assert_eq!(traits.capabilities, ["SYS_ADMIN"]);
+        assert_eq!(
+            (traits.devices.as_slice(), traits.host_paths.as_slice()),
+            (&["/dev/sda".to_owned()][..], &["/etc".to_owned()][..])
+        );
+        assert_eq!(traits.volumes, [("v".to_owned(), "/var/lib/docker/volumes/v/_data".to_owned())]);
+        assert_eq!(traits.dns_names, ["abc", "web"]);
+        assert_eq!(traits.addresses, ["10.0.0.2".parse::<IpAddr>().expect("an address")]);
+    }
+
+    #[test]
+    fn every_kind_is_read() {
+        for (kind, answer, id, name) in [
+            (ObjectKind::Volume, r#"{"Name": "v", "Driver": "local", "Options": null}"#, "v", "v"),
+            (ObjectKind::Network, r#"{"Id": "n1", "Name": "front", "Driver": "bridge"}"#, "n1", "front"),
+            (ObjectKind::Service, r#"{"ID": "s1", "Spec": {"Name": "web"}}"#, "s1", "web"),
+            (
+                ObjectKind::Node,
+                r#"{"ID": "d1", "Spec": {"Role": "manager"}, "Description": {"Hostname": "h"}}"#,
+                "d1",
+                "h",
+            ),
+            (ObjectKind::Image, r#"{"Id": "sha256:1", "RepoTags": ["busybox:latest"]}"#, "sha256:1", "busybox:latest"),
+            (ObjectKind::Exec, r#"{"ID": "e1", "ContainerID": "c1"}"#, "e1", ""),
+            (ObjectKind::Pod, r#"{"Id": "p1", "Name": "p", "Containers": [{"Id": "c1"}]}"#, "p1", "p"),
+        ] {
+            let object = Object::read(kind, answer.as_bytes()).expect("JSON");
+            assert_eq!((object.id.as_str(), object.name.as_str()), (id, name), "{answer}");
+        }
+        assert!(Object::read(ObjectKind::Volume, b"{\"Name\":\"a\",\"name\":1,\"Name\":2}").is_err());
+    }
+}

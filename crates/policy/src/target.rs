@@ -1,0 +1,59 @@
+//! Targets: the objects that the calls of a profile may be about.
+
+use crate::object::Object;
+use crate::pattern::Pattern;
+
+/// A condition on an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetCondition {
+    /// Its name.
+    Name(Pattern),
+    /// A label, and the value of it.
+    Label(String, Pattern),
+    /// The image of a container, as it was named when the container was created; in its full form.
+    Image(Pattern),
+}
+
+impl TargetCondition {
+    /// A condition on the image of a container: `busybox` is what the engine makes of it.
+    #[must_use]
+    pub fn image(pattern: &str) -> Self {
+        Self::Image(crate::guard::image_pattern(pattern))
+    }
+
+    fn holds_for(&self, object: &Object) -> bool {
+        match self {
+            Self::Name(name) => name.fits(&object.name),
+            Self::Label(key, value) => object.labels.iter().any(|(known, own)| known == key && value.fits(own)),
+            Self::Image(image) => {
+                object.traits().is_some_and(|traits| image.fits(&crate::guard::normalised(&traits.image)))
+            }
+        }
+    }
+}
+
+/// The objects that the calls of a profile may be about: one entry is enough, and all conditions of it must hold. Without
+/// entries, the calls may be about any object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Targets(Vec<Vec<TargetCondition>>);
+
+impl Targets {
+    /// Targets of these entries.
+    #[must_use]
+    pub fn new(entries: Vec<Vec<TargetCondition>>) -> Self {
+        Self(entries)
+    }
+
+    /// Whether any object may be a target.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a call may be about this object.
+    #[must_use]
+    pub fn include(&self, object: &Object) -> bool {
+        let fits = |entry: &Vec<TargetCondition>| entry.iter().all(|condition| condition.holds_for(object));
+        self.is_empty() || self.0.iter().any(fits)
+    }
+}
