@@ -1,0 +1,875 @@
+//! What calls are about: the findings of an attack in November 2026, one line a fact. The names of the tests have their numbers.
+
+#![allow(clippy::panic, reason = "a failed expectation ends a test")]
+
+mod world;
+
+use std::sync::Arc;
+
+use cetusguard_policy::endpoint::ObjectKind;
+use cetusguard_policy::guard::{Cleared, Exception, Guard, Level, Objection, Surroundings};
+use cetusguard_policy::rule::{RuleSet, parse};
+use cetusguard_policy::{
+    Call, Condition, Limits, Mode, Object, Pattern, Permit, Profile, Profiles, TargetCondition, Targets, Verdict,
+    decide,
+};
+
+const RULES: &str = "GET,HEAD,POST,PUT,DELETE .*
+GET,HEAD,PUT %API_PREFIX_CONTAINERS%/.+/archive
+GET %API_PREFIX_CONTAINERS%/.+/(export|attach/ws)
+POST,GET,DELETE %API_PREFIX_CONTAINERS%/.+/checkpoints(/.+)?
+PUT %API_PREFIX_VOLUMES%/.+
+GET,POST %API_PREFIX_LIBPOD_VOLUMES%/.+/(export|import)
+POST %API_PREFIX_LIBPOD%/.+/(update|restore|checkpoint|commit|mount|push)
+POST %API_PREFIX_IMAGES%/.+/push
+POST %API_PREFIX_LIBPOD%/commit";
+
+/// The proxy's own container.
+const PROXY: &str = r#"{"Id":"9999","Name":"/stack-cetusguard-1","Config":{"Image":"cetusguard/cetusguard","Hostname":"999900001111",
+    "Labels":{"com.docker.swarm.service.id":"own-service"}},"HostConfig":{},"Mounts":[{"Type":"bind","Source":"/run/docker.sock"},
+    {"Type":"bind","Source":"/srv/cetusguard/config"},{"Type":"volume","Name":"sockets","Source":"/var/lib/docker/volumes/sockets/_data"}],
+    "NetworkSettings":{"Networks":{"socket":{"Aliases":["cetusguard"],"IPAddress":"10.1.0.2"}}}}"#;
+
+/// The other objects of the engine, by name; each has its name with `-id` behind it for an identifier.
+fn object(kind: ObjectKind, word: &str) -> Option<Object> {
+    let container = |host: &str, rest: &str| {
+        let name = word.trim_end_matches("-id");
+        format!(
+            "{{\"Id\":\"{name}-id\",\"Name\":\"/{name}\",\"Config\":{{\"Image\":\"busybox\",\"Labels\":{{\"tier\":\"{name}\"}}}},\"HostConfig\":{{{host}}}{rest}}}"
+        )
+    };
+    let mount = |source: &str| format!(",\"Mounts\":[{{\"Type\":\"bind\",\"Source\":\"{source}\"}}]");
+    let answer = match (kind, word.trim_end_matches("-id")) {
+        (ObjectKind::Container, "proxy" | "9999" | "stack-cetusguard-1") => PROXY.to_owned(),
+        (ObjectKind::Container, "privileged") => container("\"Privileged\":true", ""),
+        (ObjectKind::Container, "hostnet") => container("\"NetworkMode\":\"host\"", ""),
+        (ObjectKind::Container, "hostpid") => container("\"PidMode\":\"host\"", ""),
+        (ObjectKind::Container, "behind") => container("\"PidMode\":\"container:hostpid-id\"", ""),
+        (ObjectKind::Container, "admin") => container("\"CapAdd\":[\"CAP_SYS_ADMIN\"]", ""),
+        (ObjectKind::Container, "disk") => container("\"Devices\":[{\"PathOnHost\":\"/dev/sda\"}]", ""),
+        (ObjectKind::Container, "socket") => container("", &mount("/var/run/docker.sock")),
+        (ObjectKind::Container, "etc") => container("", &mount("/etc")),
+        (ObjectKind::Container, "data") => container("", &mount("/home/me/shop/config")),
+        (ObjectKind::Container, "clock") => container("", &mount("/etc/localtime")),
+        (ObjectKind::Container, "trusted") => {
+            container("", ",\"NetworkSettings\":{\"Networks\":{\"n\":{\"IPAddress\":\"10.99.0.5\"}}}")
+        }
+        (ObjectKind::Container, "absent") => return None,
+        (ObjectKind::Container, _) => container("", ""),
+        (ObjectKind::Exec, name) => format!("{{\"ID\":\"{name}\",\"ContainerID\":\"{name}-id\"}}"),
+        (ObjectKind::Volume, "new") => return None,
+        (ObjectKind::Volume, "hosts-etc") => volume(word, r#"{"type":"none","o":"bind","device":"/etc"}"#),
+        (ObjectKind::Volume, "overlay") => volume(word, r#"{"type":"overlay","o":"lowerdir=/etc","device":"overlay"}"#),
+        (ObjectKind::Volume, "disk") => volume(word, r#"{"type":"ext4","device":"/dev/sda1"}"#),
+        (ObjectKind::Volume, "media") => volume(word, r#"{"type":"none","o":"bind","device":"/srv/media"}"#),
+        (ObjectKind::Volume, "nfs") => volume(word, r#"{"type":"nfs","o":"addr=10.0.0.1","device":":/x"}"#),
+        (ObjectKind::Volume, "memory") => volume(word, r#"{"type":"tmpfs","o":"size=1m","device":"tmpfs"}"#),
+        (ObjectKind::Volume, _) => volume(word, "null"),
+        (ObjectKind::Network, "nosuchnet") => return None,
+        (ObjectKind::Network, "abc123") => r#"{"Id":"hostid","Name":"host","Driver":"host"}"#.to_owned(),
+        (ObjectKind::Network, _) => format!("{{\"Id\":\"{word}-id\",\"Name\":\"{word}\",\"Driver\":\"overlay\"}}"),
+        (ObjectKind::Pod, _) => format!(
+            "{{\"Id\":\"{word}-id\",\"Name\":\"{word}\",\"Containers\":[{{\"Id\":\"{}\"}}]}}",
+            if word == "own" { "9999" } else { "1" }
+        ),
+        (ObjectKind::Node, _) => format!("{{\"ID\":\"{word}-id\",\"Spec\":{{\"Role\":{word:?}}}}}"),
+        (_, name) => format!("{{\"ID\":\"{name}\",\"Spec\":{{\"Name\":\"name-of-{name}\"}}}}"),
+    };
+    Some(Object::read(kind, answer.as_bytes()).expect("JSON"))
+}
+
+fn volume(name: &str, options: &str) -> String {
+    format!("{{\"Name\":\"{name}\",\"Driver\":\"local\",\"Options\":{options}}}")
+}
+
+fn profile(level: Level, allow: &[&str], targets: Targets) -> Profile {
+    let allow = allow.iter().map(|text| Exception::read(text).expect(text)).collect();
+    Profile {
+        name: "default".to_owned(),
+        rules: RuleSet::new(parse("test", RULES).expect("rules")),
+        limits: Limits::default(),
+        guard: Arc::new(Guard { level, allow }),
+        targets: Arc::new(targets),
+        mode: Mode::Enforce,
+    }
+}
+
+fn permit(request: &str, profile: &Profile) -> Permit {
+    let (method, target) = request.split_once(' ').expect("a request line");
+    match decide(Call::read(method, target).expect(request), profile) {
+        Verdict::Allow(permit) => permit,
+        Verdict::Deny(denial) => panic!("{request}: {denial}"),
+    }
+}
+
+/// Who else is a client: the container `trusted`, anything at an address of 10.99.0.0/24.
+fn profiles() -> Profiles {
+    let named = Condition::Name(Pattern::new("trusted")).into();
+    let labelled = Condition::Label("cetusguard.profile".to_owned(), Pattern::new("high")).into();
+    let placed = Condition::Network("10.99.0.0/24".parse().expect("a network")).into();
+    let high = Profile { name: "high".to_owned(), ..profile(Level::Baseline, &[], Targets::default()) };
+    Profiles::new(
+        profile(Level::Baseline, &[], Targets::default()),
+        vec![],
+        vec![(high, vec![named, labelled, placed])],
+    )
+}
+
+fn settle(permit: &Permit, body: &str, engine: &str) -> Result<Cleared, Objection> {
+    let (profiles, own) = (profiles(), object(ObjectKind::Container, "proxy"));
+    let surroundings = Surroundings {
+        profile: "default",
+        profiles: Some(&profiles),
+        proxy_id: Some("9999"),
+        proxy: own.as_ref(),
+        resolve_path: None,
+    };
+    let kind = (!body.is_empty()).then_some("application/json");
+    world::settle_in(permit, kind, body.as_bytes(), surroundings, &object, engine)
+}
+
+/// The exceptions that would let a call pass; `-` where nothing objects, `!` where no exception helps.
+fn needs(request: &str, allow: &[&str], body: &str) -> String {
+    match settle(&permit(request, &profile(Level::Baseline, allow, Targets::default())), body, world::RECENT) {
+        Ok(_) => "-".to_owned(),
+        Err(objection) if objection.hopeless().is_some() => "!".to_owned(),
+        Err(objection) => objection.exceptions().into_iter().collect::<Vec<_>>().join(" "),
+    }
+}
+
+fn check(rows: &[(&str, &str, &str)]) {
+    for (request, body, want) in rows {
+        assert_eq!(needs(request, &[], body), *want, "{request} {body}");
+        if *want != "-" && *want != "!" {
+            let allow: Vec<&str> = want.split(' ').collect();
+            assert_eq!(needs(request, &allow, body), "-", "{request} {body} with {allow:?}");
+        }
+    }
+}
+
+#[test]
+fn t1_the_proxy_protects_its_own_container() {
+    for request in [
+        "POST /containers/proxy/exec",
+        "POST /exec/9999/start",
+        "POST /containers/proxy/attach",
+        "GET /containers/proxy/attach/ws",
+        "GET /containers/proxy/archive?path=/",
+        "HEAD /containers/proxy/archive?path=/",
+        "PUT /containers/proxy/archive?path=/",
+        "GET /containers/proxy/export",
+        "POST /commit?container=proxy&repo=x",
+        "POST /containers/proxy/checkpoints",
+        "DELETE /containers/proxy/checkpoints/x",
+        "POST /containers/proxy/update",
+        "POST /containers/proxy/rename?name=x",
+        "POST /containers/proxy/start",
+        "POST /containers/proxy/stop",
+        "POST /containers/proxy/kill?signal=HUP",
+        "POST /containers/proxy/restart",
+        "POST /containers/proxy/pause",
+        "POST /containers/proxy/unpause",
+        "DELETE /containers/proxy?force=1",
+        "POST /services/own-service/update?version=1",
+        "DELETE /services/own-service",
+        "POST /v5.0.0/libpod/containers/proxy/exec",
+        "POST /v5.0.0/libpod/exec/9999/start",
+        "POST /v5.0.0/libpod/containers/proxy/attach",
+        "POST /v5.0.0/libpod/containers/proxy/stop",
+        "POST /v5.0.0/libpod/containers/proxy/init",
+        "POST /v5.0.0/libpod/containers/proxy/mount",
+        "POST /v5.0.0/libpod/containers/proxy/checkpoint",
+        "POST /v5.0.0/libpod/containers/proxy/restore",
+        "POST /v5.0.0/libpod/containers/proxy/update",
+        "GET /v5.0.0/libpod/containers/proxy/healthcheck",
+        "DELETE /v5.0.0/libpod/containers/proxy",
+        "POST /v5.0.0/libpod/commit?container=proxy",
+        "POST /v5.0.0/libpod/pods/own/stop",
+        "DELETE /v5.0.0/libpod/pods/own",
+    ] {
+        // What it mounts is a reason of its own for those that enter it.
+        let body = if request.contains("update") || request.ends_with("/exec") { "{}" } else { "" };
+        let found = needs(request, &[], body);
+        assert!(found.split(' ').any(|one| one == "proxy"), "{request}: {found}");
+        assert_eq!(needs(request, &["proxy", "target=*"], body), "-", "{request}");
+        let open = profile(Level::Privileged, &[], Targets::default());
+        assert!(settle(&permit(request, &open), body, world::RECENT).is_ok(), "{request}");
+    }
+    check(&[
+        ("POST /networks/n/connect", r#"{"Container":"proxy"}"#, "proxy"),
+        ("POST /networks/n/disconnect", r#"{"container":"proxy","Force":true}"#, "proxy"),
+        ("POST /v5.0.0/libpod/networks/n/connect", r#"{"container":"proxy"}"#, "proxy"),
+        ("POST /v5.0.0/libpod/networks/n/disconnect", r#"{"Container":"proxy"}"#, "proxy"),
+        ("POST /containers/create", r#"{"HostConfig":{"NetworkMode":"container:proxy"}}"#, "proxy"),
+        // A new image under the name of the old one is what starts next.
+        ("POST /images/evil/tag?repo=cetusguard/cetusguard&tag=latest", "", "proxy"),
+        ("POST /images/evil/tag?repo=docker.io/cetusguard/cetusguard", "", "proxy"),
+        ("POST /commit?container=web&repo=cetusguard/cetusguard", "", "proxy"),
+        ("POST /build?t=cetusguard/cetusguard", "", "proxy"),
+        // To look at it is no more than the rules say.
+        ("GET /containers/proxy/json", "", "-"),
+        ("GET /containers/proxy/logs", "", "-"),
+        ("POST /containers/web/stop", "", "-"),
+        ("POST /services/other/update?version=1", "{}", "-"),
+        ("POST /v5.0.0/libpod/pods/other/stop", "", "-"),
+        ("POST /images/evil/tag?repo=cetusguard/other", "", "-"),
+    ]);
+}
+
+#[test]
+fn t2_containers_that_give_the_host_away_are_not_entered() {
+    for name in ["privileged", "hostnet", "hostpid", "admin", "disk", "socket", "etc"] {
+        let want = format!("target={name}");
+        for request in [
+            format!("POST /containers/{name}/exec"),
+            format!("POST /containers/{name}/attach"),
+            format!("GET /containers/{name}/attach/ws"),
+            format!("POST /exec/{name}/start"),
+            format!("POST /v5.0.0/libpod/containers/{name}/exec"),
+            format!("POST /v5.0.0/libpod/containers/{name}/attach"),
+        ] {
+            let body = if request.ends_with("exec") { "{}" } else { "" };
+            assert_eq!(needs(&request, &[], body), want, "{request}");
+            let label = format!("target-label=tier={name}");
+            for allow in [want.as_str(), "target=*", &label] {
+                assert_eq!(needs(&request, &[allow], body), "-", "{request} with {allow}");
+            }
+            assert_eq!(needs(&request, &["target=web", "target-label=tier=web"], body), want, "{request}");
+        }
+    }
+    check(&[
+        ("POST /containers/behind/exec", "{}", "host-namespace=pid"),
+        ("GET /containers/etc/archive?path=/", "", "target=etc"),
+        ("HEAD /containers/socket/archive?path=/", "", "target=socket"),
+        ("PUT /containers/etc/archive?path=/", "", "target=etc"),
+        // Its own files are no more than its own.
+        ("PUT /containers/privileged/archive?path=/", "", "-"),
+        ("POST /containers/data/exec", "{}", "-"),
+        ("POST /containers/clock/exec", "{}", "-"),
+        ("POST /containers/web/exec", "{}", "-"),
+        ("POST /containers/privileged/restart", "", "-"),
+    ]);
+    // Who may create such a container may enter it.
+    for (name, allow) in [
+        ("privileged", "privileged"),
+        ("hostnet", "host-namespace=network"),
+        ("admin", "capability=SYS_ADMIN"),
+        ("disk", "device=/dev/sda"),
+        ("etc", "bind=/etc:ro"),
+    ] {
+        assert_eq!(needs(&format!("POST /containers/{name}/exec"), &[allow], "{}"), "-", "{name} with {allow}");
+    }
+}
+
+#[test]
+fn t3_addresses_that_profiles_name_are_not_taken() {
+    let network = |subnet: &str| format!("{{\"Name\":\"n\",\"IPAM\":{{\"Config\":[{{\"Subnet\":\"{subnet}\"}}]}}}}");
+    for (subnet, want) in [
+        ("10.99.0.0/24", "profile=high"),
+        ("10.99.0.0/28", "profile=high"),
+        ("10.0.0.0/8", "profile=high"),
+        ("10.98.0.0/24", "-"),
+    ] {
+        assert_eq!(needs("POST /networks/create", &[], &network(subnet)), want, "{subnet}");
+    }
+    let address = r#"{"NetworkingConfig":{"EndpointsConfig":{"n":{"IPAMConfig":{"IPv4Address":"10.99.0.5"}}}}}"#;
+    let connect = r#"{"Container":"web","EndpointConfig":{"IPAMConfig":{"IPv4Address":"10.99.0.5"}}}"#;
+    check(&[
+        ("POST /containers/create", address, "profile=high"),
+        ("POST /networks/n/connect", connect, "profile=high"),
+        ("POST /v5.0.0/libpod/networks/n/connect", r#"{"container":"web","static_ips":["10.99.0.5"]}"#, "profile=high"),
+        (
+            "POST /v5.0.0/libpod/containers/create",
+            r#"{"image":"x","Networks":{"n":{"static_ips":["10.99.0.5"]}}}"#,
+            "profile=high",
+        ),
+    ]);
+}
+
+#[test]
+fn t4_what_the_proxy_mounts_is_not_mounted() {
+    check(&[
+        ("POST /containers/create", r#"{"HostConfig":{"Binds":["sockets:/x"]}}"#, "proxy"),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"Mounts":[{"Type":"volume","Source":"sockets","Target":"/x"}]}}"#,
+            "proxy",
+        ),
+        (
+            "POST /v5.0.0/libpod/containers/create",
+            r#"{"image":"x","volumes":[{"Name":"sockets","Dest":"/x"}]}"#,
+            "proxy",
+        ),
+        (
+            "POST /services/create",
+            r#"{"TaskTemplate":{"ContainerSpec":{"Mounts":[{"Type":"volume","Source":"sockets","Target":"/x"}]}}}"#,
+            "proxy",
+        ),
+        ("DELETE /volumes/sockets", "", "proxy"),
+        ("PUT /volumes/sockets", "", "proxy"),
+        ("GET /v5.0.0/libpod/volumes/sockets/export", "", "proxy"),
+        ("POST /v5.0.0/libpod/volumes/sockets/import", "", "proxy"),
+        ("DELETE /v5.0.0/libpod/volumes/sockets", "", "proxy"),
+        ("POST /containers/create", r#"{"HostConfig":{"Binds":["other:/x"]}}"#, "-"),
+        ("DELETE /volumes/other", "", "-"),
+    ]);
+    let bind = |path: &str| format!("{{\"HostConfig\":{{\"Binds\":[\"{path}:/x\"]}}}}");
+    let with = ["bind=/srv/**", "volumes-from"];
+    for (path, want) in [
+        ("/srv/cetusguard/config", "proxy"),
+        ("/srv/cetusguard", "proxy"),
+        ("/srv/cetusguard/config/x", "proxy"),
+        ("/srv/x/../cetusguard/config", "proxy"),
+        ("/srv/other", "-"),
+        ("/srv/cetusguard2", "-"),
+    ] {
+        assert_eq!(needs("POST /v1.44/containers/create", &with, &bind(path)), want, "{path}");
+    }
+    assert_eq!(needs("POST /containers/create", &with, r#"{"HostConfig":{"VolumesFrom":["proxy:ro"]}}"#), "proxy");
+    let made = r#"{"Name":"v","DriverOpts":{"type":"none","o":"bind","device":"/srv/cetusguard/config"}}"#;
+    assert_eq!(needs("POST /volumes/create", &["volume-option=*=*"], made), "proxy");
+}
+
+#[test]
+fn t5_names_of_the_proxy_are_not_taken() {
+    for (request, body) in [
+        ("POST /containers/create?name=cetusguard", "{}"),
+        ("POST /containers/create?name=/CetusGuard", "{}"),
+        ("POST /containers/create", r#"{"Hostname":"cetusguard"}"#),
+        (
+            "POST /containers/create",
+            r#"{"NetworkingConfig":{"EndpointsConfig":{"socket":{"Aliases":["cetusguard"]}}}}"#,
+        ),
+        (
+            "POST /containers/create",
+            r#"{"NetworkingConfig":{"EndpointsConfig":{"socket":{"DNSNames":["stack-cetusguard-1"]}}}}"#,
+        ),
+        ("POST /networks/socket/connect", r#"{"Container":"web","EndpointConfig":{"Aliases":["cetusguard"]}}"#),
+        ("POST /networks/socket/connect", r#"{"Container":"web","EndpointConfig":{"Aliases":["cetusguard.socket"]}}"#),
+        ("POST /containers/web/rename?name=cetusguard", ""),
+        ("POST /v5.0.0/libpod/containers/web/rename?name=cetusguard", ""),
+        ("POST /v5.0.0/libpod/containers/create", r#"{"image":"x","name":"cetusguard"}"#),
+        ("POST /v5.0.0/libpod/containers/create", r#"{"image":"x","Networks":{"n":{"aliases":["cetusguard"]}}}"#),
+        ("POST /v5.0.0/libpod/networks/n/connect", r#"{"container":"web","aliases":["cetusguard"]}"#),
+        ("POST /services/create", r#"{"Name":"cetusguard"}"#),
+        ("POST /services/create", r#"{"TaskTemplate":{"Networks":[{"Target":"front","Aliases":["cetusguard"]}]}}"#),
+    ] {
+        assert_eq!(needs(request, &[], body), "proxy", "{request} {body}");
+        assert_eq!(needs(request, &["proxy"], body), "-", "{request} {body}");
+    }
+    check(&[
+        ("POST /containers/create?name=cetusguard2", "{}", "-"),
+        ("POST /containers/web/rename?name=shop", "", "-"),
+    ]);
+}
+
+#[test]
+fn t6_links_hand_over_an_environment() {
+    let link = |link: &str| format!("{{\"HostConfig\":{{\"Links\":[\"{link}\"]}}}}");
+    check(&[
+        ("POST /containers/create", &link("db:v"), "link=db"),
+        ("POST /containers/create", &link("db"), "link=db"),
+        ("POST /containers/create", &link("/db-id:/web/v"), "link=db"),
+        ("POST /containers/create", &link("absent:v"), "!"),
+    ]);
+    // What was judged is what is sent.
+    let open = profile(Level::Baseline, &["link=db"], Targets::default());
+    let sent = settle(&permit("POST /containers/create", &open), &link("db"), world::RECENT).expect("allowed");
+    assert_eq!(sent.body(), Some(link("db-id:db").as_str()));
+}
+
+#[test]
+fn t7_a_namespace_that_is_joined_is_looked_up() {
+    let mode = |key: &str, container: &str| format!("{{\"HostConfig\":{{\"{key}\":\"container:{container}\"}}}}");
+    let podman = |key: &str, name: &str| {
+        format!("{{\"image\":\"x\",\"{key}\":{{\"nsmode\":\"container\",\"value\":\"{name}\"}}}}")
+    };
+    let libpod = "POST /v5.0.0/libpod/containers/create";
+    check(&[
+        // The network of a harmless container is ordinary: `network_mode: service:vpn`.
+        ("POST /containers/create", &mode("NetworkMode", "vpn"), "-"),
+        ("POST /containers/create", &mode("NetworkMode", "hostnet"), "host-namespace=network"),
+        ("POST /containers/create", &mode("NetworkMode", "trusted"), "profile=high"),
+        ("POST /containers/create", &mode("NetworkMode", "absent"), "!"),
+        ("POST /containers/create", &mode("PidMode", "vpn"), "container-namespace=pid"),
+        ("POST /build?networkmode=container:hostnet", "", "host-namespace=network"),
+        (libpod, &podman("netns", "vpn"), "-"),
+        (libpod, &podman("netns", "hostnet"), "host-namespace=network"),
+        (libpod, &podman("pidns", "vpn"), "container-namespace=pid"),
+    ]);
+    for target in ["hostpid", "behind"] {
+        assert_eq!(
+            needs("POST /containers/create", &["container-namespace=pid"], &mode("PidMode", target)),
+            "host-namespace=pid",
+            "{target}"
+        );
+    }
+    let open = profile(Level::Baseline, &[], Targets::default());
+    let sent = settle(&permit("POST /containers/create", &open), &mode("NetworkMode", "vpn"), world::RECENT);
+    assert_eq!(sent.expect("harmless").body(), Some(mode("NetworkMode", "vpn-id").as_str()));
+    let sent = settle(&permit("POST /build?networkmode=container:vpn", &open), "", world::RECENT).expect("harmless");
+    let call = permit("GET /_ping", &open);
+    assert_eq!(sent.call(call.call()).target(), "/build?networkmode=container%3Avpn-id");
+}
+
+#[test]
+fn t8_volumes_of_the_host_are_looked_up() {
+    let bind = |name: &str| format!("{{\"HostConfig\":{{\"Binds\":[\"{name}:/x:ro\"]}}}}");
+    for (name, want) in [
+        ("hosts-etc", "volume=hosts-etc"),
+        ("overlay", "volume=overlay"),
+        ("disk", "volume=disk"),
+        ("media", "volume=media"),
+        ("nfs", "-"),
+        ("memory", "-"),
+        ("plain", "-"),
+        ("new", "-"),
+    ] {
+        assert_eq!(needs("POST /containers/create", &[], &bind(name)), want, "{name}");
+    }
+    // A bind of the same path is as good, and so is the right to have made the volume.
+    assert_eq!(needs("POST /containers/create", &["bind=/srv/media"], &bind("media")), "-");
+    assert_eq!(needs("POST /containers/create", &["bind=/srv/media/**:ro"], &bind("media")), "volume=media");
+    let options = ["volume-option=type=none", "volume-option=o=bind", "volume-option=device=/srv/*"];
+    assert_eq!(needs("POST /containers/create", &options, &bind("media")), "-");
+    let service =
+        r#"{"TaskTemplate":{"ContainerSpec":{"Mounts":[{"Type":"volume","Source":"hosts-etc","Target":"/x"}]}}}"#;
+    check(&[
+        ("POST /services/create", service, "volume=hosts-etc"),
+        (
+            "POST /v5.0.0/libpod/containers/create",
+            r#"{"image":"x","volumes":[{"Name":"hosts-etc","Dest":"/x"}]}"#,
+            "volume=hosts-etc",
+        ),
+    ]);
+}
+
+#[test]
+fn t9_secrets_and_configs_can_be_bound() {
+    let service = r#"{"TaskTemplate":{"ContainerSpec":{"Secrets":[{"SecretID":"s1","SecretName":"mine"}],"Configs":[{"ConfigID":"c1"}]}}}"#;
+    let request = "POST /services/create";
+    assert_eq!(needs(request, &[], service), "-", "as docker stack deploy needs it");
+    assert_eq!(
+        needs(request, &["secret=mine*"], service),
+        "secret=name-of-s1",
+        "the identifier counts, not the name beside it"
+    );
+    assert_eq!(needs(request, &["secret=name-of-*", "config=other"], service), "config=name-of-c1");
+    assert_eq!(needs(request, &["secret=name-of-*", "config=name-of-c1"], service), "-");
+}
+
+#[test]
+fn t10_what_was_resolved_is_what_is_sent() {
+    let open = profile(Level::Baseline, &[], Targets::default());
+    let service = |target: &str| format!("{{\"TaskTemplate\":{{\"Networks\":[{{\"Target\":\"{target}\"}}]}}}}");
+    check(&[
+        ("POST /services/create", &service("abc123"), "host-namespace=network"),
+        ("POST /services/create", &service("nosuchnet"), "!"),
+        ("POST /services/create", &service("front"), "-"),
+    ]);
+    for (request, body, want) in [
+        ("POST /services/create", service("front"), format!("/services/create {}", service("front-id"))),
+        (
+            "POST /containers/web/exec",
+            "{\"Cmd\":[\"ls\"]}".to_owned(),
+            "/containers/web-id/exec {\"Cmd\":[\"ls\"]}".to_owned(),
+        ),
+        ("POST /containers/web/stop?t=1", String::new(), "/containers/web-id/stop?t=1 ".to_owned()),
+        ("POST /commit?container=web&repo=x", String::new(), "/commit?container=web-id&repo=x ".to_owned()),
+        (
+            "POST /networks/n/connect",
+            "{\"Container\":\"web\"}".to_owned(),
+            "/networks/n/connect {\"Container\":\"web-id\"}".to_owned(),
+        ),
+        ("GET /containers/web/archive?path=/x", String::new(), "/containers/web-id/archive?path=%2Fx ".to_owned()),
+    ] {
+        let permit = permit(request, &open);
+        let sent = settle(&permit, &body, world::RECENT).unwrap_or_else(|objection| panic!("{request}: {objection}"));
+        assert_eq!(format!("{} {}", sent.call(permit.call()).target(), sent.body().unwrap_or_default()), want);
+    }
+}
+
+#[test]
+fn t11_identities_of_other_profiles_are_not_taken() {
+    check(&[
+        ("POST /containers/evil/rename?name=trusted", "", "profile=high"),
+        ("POST /containers/create?name=trusted", "{}", "profile=high"),
+        ("POST /containers/create?name=x", r#"{"Labels":{"cetusguard.profile":"high"}}"#, "profile=high"),
+        ("POST /v5.0.0/libpod/containers/create", r#"{"image":"x","name":"trusted"}"#, "profile=high"),
+        (
+            "POST /services/create",
+            r#"{"TaskTemplate":{"ContainerSpec":{"Labels":{"cetusguard.profile":"high"}}}}"#,
+            "profile=high",
+        ),
+        // To enter a container is to call with its rights.
+        ("POST /containers/trusted/exec", "{}", "profile=high"),
+        ("POST /containers/trusted/rename?name=old", "", "-"),
+        ("POST /containers/web/rename?name=shop", "", "-"),
+        ("POST /containers/create?name=x", r#"{"Labels":{"cetusguard.profile":"low"}}"#, "-"),
+    ]);
+}
+
+#[test]
+fn g1_processes_of_the_host_are_not_listed() {
+    for path in ["/containers/web/top", "/v5.0.0/libpod/containers/web/top", "/v5.0.0/libpod/pods/p/top"] {
+        for (arguments, want) in
+            [("-oluid%3DPID+-eoargs+--sort%3D-luid+eww", "!"), ("eww", "!"), ("-ef", "-"), ("aux", "-")]
+        {
+            assert_eq!(needs(&format!("GET {path}?ps_args={arguments}"), &[], ""), want, "{path} {arguments}");
+        }
+        assert_eq!(needs(&format!("GET {path}?PS_ARGS=eww"), &[], ""), "!", "{path}");
+    }
+}
+
+#[test]
+fn g2_reading_only_holds_for_everything_below() {
+    const OLD: &str = r#"{"ApiVersion":"1.41","KernelVersion":"6.1.0-43-amd64"}"#;
+    const OLD_KERNEL: &str = r#"{"ApiVersion":"1.51","KernelVersion":"5.10.0"}"#;
+    const PODMAN: &str = r#"{"ApiVersion":"1.44","KernelVersion":"6.1.0","Components":[{"Name":"Podman Engine"}]}"#;
+    let open = profile(Level::Baseline, &["bind=/srv/**:ro"], Targets::default());
+    let passes = |request: &str, body: &str, engine: &str| settle(&permit(request, &open), body, engine).is_ok();
+    let bind = r#"{"HostConfig":{"Binds":["/srv/x:/x:ro"]}}"#;
+    let mount = |option: &str| {
+        format!(
+            "{{\"HostConfig\":{{\"Mounts\":[{{\"Type\":\"bind\",\"Source\":\"/srv/x\",\"Target\":\"/x\",\"ReadOnly\":true,\"BindOptions\":{{\"{option}\":true}}}}]}}}}"
+        )
+    };
+    let (bare, new, old) =
+        ("POST /containers/create", "POST /v1.44/containers/create", "POST /v1.43/containers/create");
+    for (request, body, engine, want) in [
+        (bare, bind.to_owned(), world::RECENT, true),
+        (new, bind.to_owned(), world::RECENT, true),
+        (old, bind.to_owned(), world::RECENT, false),
+        (bare, bind.to_owned(), OLD, false),
+        (bare, bind.to_owned(), OLD_KERNEL, false),
+        (bare, bind.to_owned(), PODMAN, false),
+        (old, mount("NonRecursive"), OLD, true),
+        (bare, mount("NonRecursive"), PODMAN, true),
+        (new, mount("CreateMountpoint"), world::RECENT, true),
+        (new, mount("ReadOnlyNonRecursive"), world::RECENT, false),
+    ] {
+        assert_eq!(passes(request, &body, engine), want, "{request} {body} {engine}");
+    }
+    let libpod = "POST /v5.0.0/libpod/containers/create";
+    for (options, want) in [("\"ro\"", false), ("\"ro\",\"rbind\"", false), ("\"ro\",\"bind\"", true)] {
+        let body = format!(
+            "{{\"image\":\"x\",\"mounts\":[{{\"type\":\"bind\",\"source\":\"/srv/x\",\"destination\":\"/x\",\"options\":[{options}]}}]}}"
+        );
+        assert_eq!(passes(libpod, &body, PODMAN), want, "{options}");
+    }
+    // A file has nothing below.
+    assert_eq!(
+        needs(
+            old,
+            &[],
+            r#"{"HostConfig":{"Binds":["/etc/localtime:/etc/localtime:ro","/etc/timezone:/etc/timezone:ro"]}}"#
+        ),
+        "-"
+    );
+    assert_ne!(needs(old, &[], r#"{"HostConfig":{"Binds":["/etc/localtime:/etc/localtime"]}}"#), "-");
+}
+
+#[test]
+fn g5_to_g13_parameters_and_patterns() {
+    check(&[
+        // G5: transports, on the paths of both engines, for pulls and for pushes.
+        ("POST /images/create?fromImage=tarball:/etc/passwd", "", "!"),
+        ("POST /images/create?fromImage=dir&tag=/etc", "", "!"),
+        ("POST /images/create?fromImage=docker-archive:/x", "", "!"),
+        ("POST /images/create?fromImage=busybox&tag=latest", "", "-"),
+        ("POST /images/x/push?destination=dir:/etc", "", "!"),
+        ("POST /v5.0.0/libpod/images/x/push?destination=docker-archive:/x", "", "!"),
+        ("POST /v5.0.0/libpod/images/x/push?destination=quay.io/a/b", "", "-"),
+        // G9: addresses of others.
+        ("POST /networks/create", r#"{"IPAM":{"Config":[{"Subnet":"8.8.8.0/24"}]}}"#, "subnet=8.8.8.0/24"),
+        ("POST /networks/create", r#"{"IPAM":{"Config":[{"Subnet":"2001:db8::/64"}]}}"#, "subnet=2001:db8::/64"),
+        ("POST /networks/create", r#"{"IPAM":{"Config":[{"Subnet":"172.31.0.0/16"}]}}"#, "-"),
+        ("POST /networks/create", r#"{"IPAM":{"Config":[{"Subnet":"fd00:1::/64"}]}}"#, "-"),
+        // G12: the engine's own output.
+        (
+            "POST /v5.0.0/libpod/containers/create",
+            r#"{"image":"x","log_configuration":{"driver":"passthrough"}}"#,
+            "log-driver=passthrough",
+        ),
+    ]);
+    // G6: patterns over paths and URLs are for what is written plainly.
+    let volume = |device: &str| format!("{{\"Name\":\"v\",\"DriverOpts\":{{\"device\":\"{device}\"}}}}");
+    let volumes = "POST /volumes/create";
+    assert_eq!(needs(volumes, &["volume-option=device=/srv/data/*"], &volume("/srv/data/x")), "-");
+    for device in ["/srv/data/../../etc", "/srv/data//../../etc", "/srv/data/./../../etc"] {
+        assert_ne!(needs(volumes, &["volume-option=device=/srv/data/*"], &volume(device)), "-", "{device}");
+    }
+    let nfs = |o: &str| format!("{{\"Name\":\"v\",\"DriverOpts\":{{\"o\":\"{o}\"}}}}");
+    assert_eq!(needs(volumes, &["volume-option=o=addr=10.*"], &nfs("addr=10.0.0.1")), "-");
+    assert_ne!(needs(volumes, &["volume-option=o=addr=10.*"], &nfs("addr=10.0.0.1,bind")), "-");
+    let remote = |url: &str| needs(&format!("POST /build?remote={url}"), &["build-remote=http://host/me/*"], "");
+    assert_eq!(remote("http://host/me/x.git"), "-");
+    for url in [
+        "http://host/me/../evil",
+        "http://host/me/%252e%252e/evil",
+        "http://host/me//../evil",
+        "http://host/me/x%2523:../y",
+    ] {
+        assert_ne!(remote(url), "-", "{url}");
+    }
+    let import = |url: &str| needs(&format!("POST /images/create?fromSrc={url}"), &["import-url=http://host/me/*"], "");
+    assert!(import("http://host/me/x") == "-" && import("http://host/me/../x") != "-");
+    let parent = |path: &str| {
+        needs(
+            "POST /containers/create",
+            &["cgroup-parent=/tenants/*"],
+            &format!("{{\"HostConfig\":{{\"CgroupParent\":\"{path}\"}}}}"),
+        )
+    };
+    assert!(parent("/tenants/a") == "-" && parent("/tenants/../system.slice") != "-");
+    // G13: references are what the engine makes of them.
+    let image = |reference: &str| {
+        needs("POST /containers/create", &["image=busybox:*"], &format!("{{\"Image\":\"{reference}\"}}"))
+    };
+    for reference in [
+        "busybox",
+        "busybox:1",
+        "docker.io/library/busybox",
+        "docker.io/busybox:latest",
+        "index.docker.io/library/busybox",
+    ] {
+        assert_eq!(image(reference), "-", "{reference}");
+    }
+    for reference in ["evil/busybox", "busybox.example/x", "alpine", "sha256:0123", "cafe"] {
+        assert_ne!(image(reference), "-", "{reference}");
+    }
+}
+
+#[test]
+fn g14_g15_g16_what_cannot_be_seen() {
+    let bound = profile(Level::Baseline, &["image=busybox"], Targets::default());
+    let named = Profile {
+        rules: RuleSet::new(parse("test", "POST %API_PREFIX%/(grpc|session)\nPOST %API_PREFIX_LIBPOD%/(build|kube/play|pods/create|images/load|images/import|commit)\nDELETE %API_PREFIX_LIBPOD%/kube/play").expect("rules")),
+        ..bound.clone()
+    };
+    for request in [
+        "POST /grpc",
+        "POST /session",
+        "POST /v5.0.0/libpod/build",
+        "POST /v5.0.0/libpod/kube/play",
+        "POST /v5.0.0/libpod/pods/create",
+        "POST /v5.0.0/libpod/images/load",
+        "POST /v5.0.0/libpod/images/import",
+        "POST /v5.0.0/libpod/commit?container=web",
+    ] {
+        let (method, target) = request.split_once(' ').expect("a request line");
+        let denied =
+            |profile: &Profile| matches!(decide(Call::read(method, target).expect("plain"), profile), Verdict::Deny(_));
+        assert!(denied(&named), "{request}");
+        let free = Profile { guard: Arc::default(), ..named.clone() };
+        assert!(!denied(&free), "{request}");
+    }
+    // G15: what a call does is told by its row, not by its method.
+    let wildcard = Profile { rules: RuleSet::new(parse("test", "DELETE .*").expect("a rule")), ..bound };
+    let down = Call::read("DELETE", "/v5.0.0/libpod/kube/play").expect("plain");
+    assert!(matches!(decide(down, &wildcard), Verdict::Deny(_)));
+    // G16: a form in the body goes before the query.
+    let open = profile(Level::Baseline, &[], Targets::default());
+    for request in [
+        "POST /containers/prune?filters={}",
+        "POST /volumes/prune",
+        "POST /containers/web/stop",
+        "POST /v5.0.0/libpod/images/x/untag",
+    ] {
+        let permit = permit(request, &open);
+        assert!(
+            permit.open(Some("application/x-www-form-urlencoded"), b"", Surroundings::default()).is_err(),
+            "{request}"
+        );
+        assert!(permit.open(Some("application/json"), b"", Surroundings::default()).is_ok(), "{request}");
+    }
+}
+
+#[test]
+fn g10_g11_the_level_restricted() {
+    let restricted = |allow: &[&str]| profile(Level::Restricted, allow, Targets::default());
+    let container = |user: &str| {
+        format!(
+            "{{\"User\":\"{user}\",\"HostConfig\":{{\"CapDrop\":[\"ALL\"],\"SecurityOpt\":[\"no-new-privileges=1\"]}}}}"
+        )
+    };
+    for (user, want) in
+        [("1000", true), ("2147483647", true), ("2147483648", false), ("99999999999999999999", false), ("000", false)]
+    {
+        let judged = settle(&permit("POST /containers/create", &restricted(&[])), &container(user), world::RECENT);
+        assert_eq!(judged.is_ok(), want, "{user}");
+    }
+    let builds = |allow: &[&str]| settle(&permit("POST /build", &restricted(allow)), "", world::RECENT).is_ok();
+    assert!(!builds(&[]) && builds(&["build"]));
+}
+
+#[test]
+fn e1_services_and_nodes_are_updated_as_clients_do() {
+    check(&[
+        ("POST /services/s/update?version=1&rollback=none", "{}", "-"),
+        ("POST /services/s/update?version=1&rollback=", "{}", "-"),
+        ("POST /services/s/update?version=1&rollback=previous", "{}", "service-rollback"),
+        ("POST /nodes/worker/update?version=1", r#"{"Role":"worker"}"#, "-"),
+        ("POST /nodes/manager/update?version=1", r#"{"Role":"manager","Availability":"drain"}"#, "manager-node"),
+        ("POST /nodes/worker/update?version=1", r#"{"Role":"manager"}"#, "!"),
+    ]);
+    assert_eq!(needs("POST /nodes/worker/update?version=1", &["manager-node"], r#"{"Role":"manager"}"#), "!");
+}
+
+#[test]
+fn ordinary_work_passes() {
+    let libpod = "POST /v5.0.0/libpod/containers/create";
+    for (request, body) in [
+        ("POST /containers/create", r#"{"image":"x","hostconfig":{"memory":1,"NETWORKMODE":"n"}}"#),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"Sysctls":{"net.core.somaxconn":"1","net.ipv4.ip_forward":"1","net.ipv4.conf.all.src_valid_mark":"1","net.ipv6.conf.all.disable_ipv6":"0"}}}"#,
+        ),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"Devices":[{"PathOnHost":"/dev/null"},{"PathOnHost":"/dev/zero"}],"CapAdd":["IPC_LOCK"],"SecurityOpt":["no-new-privileges=1"]}}"#,
+        ),
+        (
+            "POST /volumes/create",
+            r#"{"Name":"v","DriverOpts":{"type":"tmpfs","device":"tmpfs","o":"size=100m,uid=1000"}}"#,
+        ),
+        (
+            "POST /networks/create",
+            r#"{"Name":"n","Options":{"com.docker.network.bridge.enable_icc":"false","encrypted":""}}"#,
+        ),
+        ("POST /secrets/create", r#"{"Name":"s","Data":"eA==","Templating":{"Name":""}}"#),
+        ("POST /configs/create", r#"{"Name":"s","Data":"eA==","Templating":null}"#),
+        (
+            libpod,
+            r#"{"image":"x","annotations":{"io.podman.annotations.pids-limit":"5","io.podman.annotations.cid-file":"/x"},"networkOrder":["a"],"Networks":{"a":{}}}"#,
+        ),
+    ] {
+        assert_eq!(needs(request, &[], body), "-", "{request} {body}");
+    }
+    for (request, body) in [
+        ("POST /containers/create", r#"{"HostConfig":{"Sysctls":{"net.ipv4.conf.all.forwarding":"1"}}}"#),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"Sysctls":{"net.ipv4.conf.x/../../kernel/core_pattern.src_valid_mark":"1"}}}"#,
+        ),
+        ("POST /volumes/create", r#"{"Name":"v","DriverOpts":{"type":"tmpfs","device":"/dev/sda","o":"size=1"}}"#),
+        ("POST /volumes/create", r#"{"Name":"v","DriverOpts":{"type":"tmpfs","device":"tmpfs","o":"bind"}}"#),
+        ("POST /networks/create", r#"{"Options":{"com.docker.network.bridge.enable_icc":"true"}}"#),
+        (libpod, r#"{"image":"x","networkOrder":["host"]}"#),
+        (libpod, r#"{"image":"x","gpus":["all"]}"#),
+        ("POST /containers/create", r#"{"image":"x","Image":"y"}"#),
+    ] {
+        assert_ne!(needs(request, &[], body), "-", "{request} {body}");
+    }
+    // What is dropped does not reach the engine.
+    let open = profile(Level::Baseline, &[], Targets::default());
+    let sent = settle(
+        &permit(libpod, &open),
+        r#"{"image":"x","annotations":{"io.podman.annotations.cid-file":"/x","a":"b"}}"#,
+        world::RECENT,
+    );
+    assert!(sent.is_err(), "the other annotation is judged");
+    let sent = settle(
+        &permit(libpod, &open),
+        r#"{"image":"x","annotations":{"io.podman.annotations.cid-file":"/x"}}"#,
+        world::RECENT,
+    );
+    assert_eq!(sent.expect("dropped").body(), Some(r#"{"image":"x","annotations":{}}"#));
+}
+
+#[test]
+fn targets_bound_what_calls_are_about() {
+    let named = TargetCondition::Name(Pattern::new("web*"));
+    let tier = TargetCondition::Label("tier".to_owned(), Pattern::new("db"));
+    let image = TargetCondition::image("alpine");
+    let targets = Targets::new(vec![vec![named], vec![tier], vec![image]]);
+    let bounded = profile(Level::Baseline, &[], targets.clone());
+    let open = profile(Level::Privileged, &[], targets);
+    for (request, body, want) in [
+        ("GET /containers/web/json", "", true),
+        ("GET /containers/web-id/logs", "", true),
+        ("GET /containers/db/json", "", true),
+        ("GET /containers/other/json", "", false),
+        ("POST /containers/other/restart", "", false),
+        ("POST /containers/other/exec", "{}", false),
+        ("POST /exec/other/start", "", false),
+        ("GET /exec/other/json", "", false),
+        ("GET /exec/web/json", "", true),
+        ("POST /commit?container=other&repo=x", "", false),
+        ("POST /networks/web-net/connect", r#"{"Container":"other"}"#, false),
+        ("POST /networks/web-net/connect", r#"{"Container":"web"}"#, true),
+        ("GET /networks/other", "", false),
+        ("GET /volumes/web-data", "", true),
+        ("DELETE /volumes/other", "", false),
+        ("GET /services/other", "", false),
+        ("POST /containers/create", r#"{"HostConfig":{"NetworkMode":"container:other"}}"#, false),
+        ("POST /containers/create", r#"{"HostConfig":{"NetworkMode":"container:web"}}"#, true),
+        ("POST /containers/prune", "", false),
+        ("GET /v5.0.0/libpod/containers/stats?containers=other", "", false),
+        ("GET /v5.0.0/libpod/generate/kube?names=other", "", false),
+        ("GET /containers/json", "", true),
+        ("GET /images/busybox/json", "", true),
+    ] {
+        assert_eq!(settle(&permit(request, &bounded), body, world::RECENT).is_ok(), want, "{request} {body}");
+        // They hold also where the guard does not judge.
+        if !body.contains("container:") && !body.contains("Container") {
+            assert_eq!(
+                settle(&permit(request, &open), body, world::RECENT).is_ok(),
+                want,
+                "privileged: {request} {body}"
+            );
+        }
+    }
+}
+
+#[test]
+fn u8_a_rule_by_name_finds_the_container_by_its_identifier() {
+    let rules = "POST %API_PREFIX_CONTAINERS%/web/restart\nGET %API_PREFIX_CONTAINERS%/web-.*/json";
+    let profile = Profile {
+        rules: RuleSet::new(parse("test", rules).expect("rules")),
+        ..profile(Level::Baseline, &[], Targets::default())
+    };
+    let decided = |request: &str, name: &str| {
+        let (method, target) = request.split_once(' ').expect("a request line");
+        let Verdict::Deny(denial) = decide(Call::read(method, target).expect("plain"), &profile) else {
+            panic!("{request} passes")
+        };
+        denial.identifier()?;
+        let container = Object { id: "abc123def".to_owned(), name: name.to_owned(), ..Object::default() };
+        match denial.decide_by_name(&container, &profile) {
+            Verdict::Allow(permit) => Some(permit.call().target()),
+            Verdict::Deny(_) => None,
+        }
+    };
+    let sent = Some("/v1.43/containers/abc123def/restart".to_owned());
+    assert_eq!(decided("POST /v1.43/containers/abc123def/restart", "web"), sent);
+    assert_eq!(decided("POST /v1.43/containers/abc/restart", "web"), sent);
+    assert_eq!(decided("POST /v1.43/containers/abc/restart", "db"), None);
+    assert_eq!(decided("POST /v1.43/containers/abc/stop", "web"), None);
+    assert_eq!(decided("GET /containers/abc/json", "web-1").as_deref(), Some("/containers/abc123def/json"));
+    assert_eq!(decided("POST /v1.43/containers/nothex/restart", "web"), None, "no identifier, no question");
+}
+
+#[test]
+fn e3_a_name_that_no_container_can_have_is_asked_for_all_the_same() {
+    let any = "GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/json\nGET %API_PREFIX_VOLUMES%/%VOLUME_ID_OR_NAME%";
+    let one = "GET %API_PREFIX_CONTAINERS%/web/json";
+    let passes = |rules: &str, request: &str| {
+        let profile = Profile {
+            rules: RuleSet::new(parse("test", rules).expect("rules")),
+            ..profile(Level::Baseline, &[], Targets::default())
+        };
+        let (method, target) = request.split_once(' ').expect("a request line");
+        matches!(decide(Call::read(method, target).expect("plain"), &profile), Verdict::Allow(_))
+    };
+    for target in ["busybox:local", "ghcr.io/a/b:tag", "sha256:0123", "x", "a/b", "no%20such"] {
+        assert!(passes(any, &format!("GET /v1.43/containers/{target}/json")), "{target}");
+        assert!(
+            passes(any, &format!("HEAD /containers/{target}/json")) == passes(any, "HEAD /containers/web/json"),
+            "{target}"
+        );
+        assert!(passes(any, &format!("GET /volumes/{target}")), "{target}");
+        assert!(!passes(one, &format!("GET /containers/{target}/json")), "{target}");
+        assert!(!passes(any, &format!("GET /containers/{target}/logs")), "{target}");
+    }
+}
