@@ -11,7 +11,7 @@ import pytest
 import docker_cli
 from engine import Dockerd, NoEngine, Podman
 from proxy import Proxy
-from tools import CI, IMAGE, missing, require, run, unique
+from tools import CI, IMAGE, engine_path, missing, require, run, unique
 
 NODE = Path(__file__).parent / "clients/node"
 
@@ -125,8 +125,8 @@ def dockerode():
 
 @pytest.fixture
 def compose(tmp_path, name):
-    """Runs docker-compose on the project that a test has written to its folder, at an address."""
-    program = require("docker-compose")
+    """Runs the engine's docker-compose on the project in the test's folder, at an address."""
+    program = require("docker-compose", path=engine_path())
 
     def call(address, *args, ok=True, **options):
         env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DOCKER_HOST": address}

@@ -10,7 +10,7 @@ from pathlib import Path
 import docker
 
 from image import busybox_layer
-from tools import IMAGE, require, run, unique, wait_for
+from tools import IMAGE, engine_path, require, run, unique, wait_for
 
 # Podman's own limits need CAP_SYS_RESOURCE, crun refuses hybrid cgroups, and no test needs a
 # network; the delay is how long a finished exec can be asked about, and its monitor lingers.
@@ -141,7 +141,7 @@ class Dockerd(Engine):
 
     def command(self):
         return [
-            require("dockerd"), "--host", self.address,
+            require("dockerd", path=engine_path()), "--host", self.address,
             "--config-file", self.home / "daemon.json",
             "--data-root", self.home / "data",
             "--exec-root", self.home / "exec",
@@ -155,7 +155,8 @@ class Dockerd(Engine):
         ]  # fmt: skip
 
     def environment(self):
-        return {"PATH": os.environ["PATH"]}
+        # dockerd starts its containerd by name, which starts its shim by name, and that one runc.
+        return {"PATH": engine_path()}
 
     def halt(self):
         super().halt()
