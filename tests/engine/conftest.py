@@ -17,6 +17,8 @@ NODE = Path(__file__).parent / "clients/node"
 
 # Where the tests run in a shell's background, interrupts are ignored, and old clients leave it at that: they are to end by one.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# A cancelled job is ended by SIGTERM, at which Python would leave engines, mounts and bridges behind.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

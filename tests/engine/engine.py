@@ -77,10 +77,13 @@ class Engine:
         self.start()
 
     def close(self):
-        self.sweep()
-        self.client.close()
-        self.halt()
-        self.clear()
+        try:
+            self.sweep()
+        finally:
+            # A signal to the process group ends the daemon first: its mounts and folder remain.
+            self.client.close()
+            self.halt()
+            self.clear()
 
     def clear(self):
         """Detach what the daemon left mounted, deepest first, and remove its folder."""
