@@ -11,12 +11,14 @@ import pytest
 import docker_cli
 from engine import Dockerd, NoEngine, Podman
 from proxy import Proxy
-from tools import CI, IMAGE, missing, require, run, unique
+from tools import CI, IMAGE, engine_path, missing, require, run, unique
 
 NODE = Path(__file__).parent / "clients/node"
 
 # Where the tests run in a shell's background, interrupts are ignored, and old clients leave it at that: they are to end by one.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# A cancelled job is ended by SIGTERM, at which Python would leave engines, mounts and bridges behind.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -125,8 +127,8 @@ def dockerode():
 
 @pytest.fixture
 def compose(tmp_path, name):
-    """Runs docker-compose on the project that a test has written to its folder, at an address."""
-    program = require("docker-compose")
+    """Runs the engine's docker-compose on the project in the test's folder, at an address."""
+    program = require("docker-compose", path=engine_path())
 
     def call(address, *args, ok=True, **options):
         env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DOCKER_HOST": address}

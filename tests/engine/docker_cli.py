@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pexpect
 
-from tools import run
+from tools import engine_path, run
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Cli:
 
 
 def installed():
-    """Every distinct Docker CLI on the search path, by version."""
+    """Every distinct Docker CLI on the engine's search path, by version."""
     found = {}
-    for folder in os.environ["PATH"].split(os.pathsep):
+    for folder in engine_path().split(os.pathsep):
         if path := shutil.which("docker", path=folder):
             told = re.match(r"Docker version (\d+)\.(\d+)\.(\d+)", run(path, "--version").stdout)
             if told:

@@ -10,7 +10,7 @@ from pathlib import Path
 import docker
 
 from image import busybox_layer
-from tools import IMAGE, require, run, unique, wait_for
+from tools import IMAGE, engine_path, require, run, unique, wait_for
 
 # Podman's own limits need CAP_SYS_RESOURCE, crun refuses hybrid cgroups, and no test needs a
 # network; the delay is how long a finished exec can be asked about, and its monitor lingers.
@@ -77,10 +77,13 @@ class Engine:
         self.start()
 
     def close(self):
-        self.sweep()
-        self.client.close()
-        self.halt()
-        self.clear()
+        try:
+            self.sweep()
+        finally:
+            # A signal to the process group ends the daemon first: its mounts and folder remain.
+            self.client.close()
+            self.halt()
+            self.clear()
 
     def clear(self):
         """Detach what the daemon left mounted, deepest first, and remove its folder."""
@@ -141,7 +144,7 @@ class Dockerd(Engine):
 
     def command(self):
         return [
-            require("dockerd"), "--host", self.address,
+            require("dockerd", path=engine_path()), "--host", self.address,
             "--config-file", self.home / "daemon.json",
             "--data-root", self.home / "data",
             "--exec-root", self.home / "exec",
@@ -155,7 +158,8 @@ class Dockerd(Engine):
         ]  # fmt: skip
 
     def environment(self):
-        return {"PATH": os.environ["PATH"]}
+        # dockerd starts its containerd by name, which starts its shim by name, and that one runc.
+        return {"PATH": engine_path()}
 
     def halt(self):
         super().halt()

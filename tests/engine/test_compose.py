@@ -1,4 +1,7 @@
-"""docker-compose 1.29, a docker-py client that adds its own habits."""
+"""Compose: 1.29, a docker-py client with habits of its own, and 2.x with the newer engine.
+
+Compose 1.29 cannot recreate a container on Docker 25 and later: it reads the `ContainerConfig` of an
+image, which those engines no longer send. So `compose` prefers the program beside the engine."""
 
 import pytest
 

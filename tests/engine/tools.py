@@ -40,9 +40,15 @@ def wait_for(condition, what, timeout=10):
     return value
 
 
-def require(program):
-    """The path of a program that the test needs."""
-    path = shutil.which(program)
+def engine_path():
+    """The search path of the Docker Engine under test; CETUSGUARD_DOCKERD_BIN goes first if set."""
+    folders = [os.environ.get("CETUSGUARD_DOCKERD_BIN"), os.environ["PATH"]]
+    return os.pathsep.join(filter(None, folders))
+
+
+def require(program, path=None):
+    """The path of a program that the test needs, searched on `path` if given, else on PATH."""
+    path = shutil.which(program, path=path)
     if path is None:
         missing(f"{program} is not installed")
     return path
