@@ -46,8 +46,8 @@ CONTAINERS = {
     "host cgroups": ({"CgroupnsMode": "host"}, lambda host: host["CgroupnsMode"] == "host"),
     "capability": ({"CapAdd": ["SYS_ADMIN"]}, lambda host: "SYS_ADMIN" in host["CapAdd"][0]),
     "device": (
-        {"Devices": [{"PathOnHost": "/dev/null", "PathInContainer": "/dev/x", "CgroupPermissions": "rwm"}]},
-        lambda host: host["Devices"][0]["PathOnHost"] == "/dev/null",
+        {"Devices": [{"PathOnHost": "/dev/kmsg", "PathInContainer": "/dev/x", "CgroupPermissions": "rwm"}]},
+        lambda host: host["Devices"][0]["PathOnHost"] == "/dev/kmsg",
     ),
     "device rule": (
         {"DeviceCgroupRules": ["c 1:3 rwm"]},

@@ -174,3 +174,14 @@ fn malformed_chunks_end_the_exchange() {
         assert!(!received.contains("/containers/json"), "{body:?}: {received}");
     }
 }
+
+/// Engines of 29.2 and later take HTTP/2 with prior knowledge on the same socket. A client's preface is no request here.
+#[test]
+fn http2_is_not_spoken() {
+    let engine = Engine::ok();
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "GET,POST .*").start();
+    let mut client = proxy.client();
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    assert_eq!(client.read_response().status, 400);
+    assert!(engine.received().is_empty() && proxy.serves());
+}
