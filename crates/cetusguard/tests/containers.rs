@@ -248,7 +248,7 @@ profiles: {a: {clients: [{container: a}]}, b: {rules: GET /b}}
     assert_eq!(ask(&proxy, "127.0.0.11", "/b").status, 200);
     let other = Client::connect_from("127.0.0.11", &proxy.addresses()[1]).request("GET /b");
     assert_eq!(other.status, 502);
-    assert!(other.body.contains("it did not answer in time"), "{}", other.body);
+    assert!(other.body.contains("did not answer to /events"), "{}", other.body);
 }
 
 /// A container that has called and died must not have its request answered for the next one at its address.
@@ -345,4 +345,29 @@ fn who_starts_for_too_long_is_nobody() {
     assert!(refused.body.contains("is starting and is not listed yet; try again"), "{}", refused.body);
     docker.tell("container", "die", "2");
     assert_eq!(ask(&proxy, "127.0.9.12", "/net").status, 200);
+}
+
+#[test]
+fn a_list_that_is_never_answered_holds_up_its_client_alone() {
+    let (docker, proxy, _last) = with_one();
+    docker.never_list(true);
+    let refused = ask(&proxy, "127.0.0.11", "/a");
+    assert_eq!(refused.status, 502);
+    assert!(refused.body.contains("did not answer"), "{}", refused.body);
+    docker.never_list(false);
+    assert_eq!(ask(&proxy, "127.0.0.11", "/a").status, 200);
+}
+
+#[test]
+fn a_stream_of_events_that_never_begins_is_asked_for_again() {
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    docker.list("1", "a-1", "127.0.0.11", &[]);
+    docker.never_stream(true);
+    let engine = docker.engine();
+    let proxy = start(&engine, &folder);
+    let refused = ask(&proxy, "127.0.0.11", "/a");
+    assert_eq!(refused.status, 502);
+    assert!(refused.body.contains("did not answer"), "{}", refused.body);
+    docker.never_stream(false);
+    eventually("it is asked for again", || ask(&proxy, "127.0.0.11", "/a").status == 200);
 }

@@ -22,6 +22,8 @@ struct State {
     lists: AtomicUsize,
     streams: AtomicUsize,
     is_silent: AtomicBool,
+    never_lists: AtomicBool,
+    never_streams: AtomicBool,
     /// How long a list takes, in milliseconds.
     delay: AtomicUsize,
 }
@@ -37,6 +39,10 @@ impl Docker {
     fn answer(&self, exchange: &Exchange, link: &mut Link) {
         if exchange.line == "GET /containers/json" {
             self.0.lists.fetch_add(1, SeqCst);
+            if self.0.never_lists.load(SeqCst) {
+                link.drain();
+                return;
+            }
             std::thread::park_timeout(Duration::from_millis(self.0.delay.load(SeqCst) as u64));
             let list: Vec<Value> = self.containers().iter().map(|(_, container)| container.clone()).collect();
             link.answer(200, &Value::from(list).to_string());
@@ -47,8 +53,10 @@ impl Docker {
                 link.answer(500, "{}");
                 return;
             }
-            link.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
-            self.followers().push(link.writer());
+            if !self.0.never_streams.load(SeqCst) {
+                link.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+                self.followers().push(link.writer());
+            }
             self.0.streams.fetch_add(1, SeqCst);
             link.drain();
         } else if let Some(id) =
@@ -132,6 +140,16 @@ impl Docker {
     /// Lists take this many milliseconds from now on.
     pub fn set_delay(&self, milliseconds: usize) {
         self.0.delay.store(milliseconds, SeqCst);
+    }
+
+    /// Whether lists that are asked for from now on are never answered.
+    pub fn never_list(&self, never: bool) {
+        self.0.never_lists.store(never, SeqCst);
+    }
+
+    /// Whether streams of events that are asked for from now on never begin.
+    pub fn never_stream(&self, never: bool) {
+        self.0.never_streams.store(never, SeqCst);
     }
 
     /// Whether events are refused from now on.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
 use super::registry::Containers;
-use super::{Trouble, get};
+use super::{DEADLINE, Trouble, get, within};
 use crate::backend::Backend;
 use crate::log::{Level, Log};
 use crate::wire::read_content;
@@ -141,7 +141,8 @@ async fn read_on(
     begun: impl FnOnce(),
 ) -> Result<std::convert::Infallible, Trouble> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(BEFORE);
-    let (mut stream, mut body) = get(backend, &format!("{TARGET}&since={}", since.as_secs())).await?;
+    let target = format!("{TARGET}&since={}", since.as_secs());
+    let (mut stream, mut body) = within(DEADLINE, &target, get(backend, &target)).await?;
     begun();
     containers.found();
     let mut text = Vec::new();

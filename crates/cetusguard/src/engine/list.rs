@@ -7,9 +7,8 @@ use std::sync::Arc;
 use cetusguard_policy::Container;
 use serde::Deserialize;
 
-use super::{Trouble, fetch, get};
+use super::{DEADLINE, Trouble, fetch, fetch_up_to};
 use crate::backend::Backend;
-use crate::wire::read_content;
 
 /// A longer list is not read. Ten thousand containers have one of some 20 MiB.
 const LIST_LIMIT: usize = 64 << 20;
@@ -83,14 +82,7 @@ struct Network {
 
 /// Asks for the containers that run now.
 pub(super) async fn ask(backend: &Backend) -> Result<Listed, Trouble> {
-    let (mut stream, mut body) = get(backend, "/containers/json").await?;
-    let mut text = Vec::new();
-    let broken = |_| Trouble::Answer("the engine broke off its list of containers".to_owned());
-    while read_content(&mut stream.input, &mut body, &mut text).await.map_err(broken)? {
-        if text.len() > LIST_LIMIT {
-            return Err(Trouble::Answer("the engine's list of containers is larger than 64 MiB".to_owned()));
-        }
-    }
+    let text = fetch_up_to(LIST_LIMIT, backend, "/containers/json", DEADLINE).await?;
     read(&text).map_err(|error| Trouble::Answer(format!("the engine's list of containers cannot be read: {error}")))
 }
 
@@ -110,7 +102,9 @@ struct Running {
 
 /// Asks whether a container runs now, and has this address.
 pub(super) async fn still_has(backend: &Backend, id: &str, address: IpAddr) -> Result<bool, Trouble> {
-    let Some(answer) = fetch(backend, &format!("/containers/{id}/json")).await? else { return Ok(false) };
+    let Some(answer) = fetch(backend, &format!("/containers/{id}/json"), DEADLINE).await? else {
+        return Ok(false);
+    };
     let details: Details = serde_json::from_slice(&answer)
         .map_err(|error| Trouble::Answer(format!("the engine's answer about a container cannot be read: {error}")))?;
     let networks = details.network_settings.and_then(|settings| settings.networks).unwrap_or_default();

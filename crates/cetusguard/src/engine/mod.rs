@@ -1,6 +1,7 @@
-//! What the proxy itself asks the engine: which containers there are, and what happens to them.
+//! The requests that the proxy itself makes to the engine: lists of containers, events, and details of one object.
 //!
-//! Clients' requests take another way; nothing that a client sends reaches the engine through here.
+//! Requests of clients take another way; nothing that a client sends reaches the engine through here. Every request has a
+//! deadline, so that an engine that never answers cannot hold a client, or a lock, for ever.
 
 mod events;
 mod list;
@@ -9,9 +10,16 @@ mod registry;
 pub(crate) use events::follow;
 pub(crate) use registry::{Containers, Unknown};
 
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
 use crate::backend::{Backend, Unreachable};
 use crate::wire::{Body, Duplex, Framing, HeadError, read_content, read_response_head, response_framing};
-use tokio::io::AsyncWriteExt;
+
+/// The time that the engine has to answer a request for containers or events.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Why the engine's answer is of no use.
 #[derive(Debug)]
@@ -20,6 +28,8 @@ pub(crate) enum Trouble {
     Unreachable(Unreachable),
     /// It answers with another status than 200.
     Status(u16, String),
+    /// It does not answer to this target before the deadline.
+    Late(String),
     /// It does not answer with 200 and what was asked for; what happened instead.
     Answer(String),
 }
@@ -29,12 +39,22 @@ impl std::fmt::Display for Trouble {
         match self {
             Self::Unreachable(unreachable) => unreachable.fmt(f),
             Self::Status(status, target) => write!(f, "the engine answered {status} to {target}"),
+            Self::Late(target) => write!(f, "the engine did not answer to {target} in time"),
             Self::Answer(what) => f.write_str(what),
         }
     }
 }
 
-/// Asks for a target, and waits for the head of the answer. The body is still to be read.
+/// Limits the time of an exchange with the engine.
+async fn within<T>(
+    deadline: Duration,
+    target: &str,
+    exchange: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
+    timeout(deadline, exchange).await.unwrap_or_else(|_| Err(Trouble::Late(target.to_owned())))
+}
+
+/// Sends a request and reads the head of the answer. The caller reads the body, and sets the deadline.
 async fn get(backend: &Backend, target: &str) -> Result<(Duplex, Body), Trouble> {
     let mut stream = backend.connect().await.map_err(Trouble::Unreachable)?;
     let request = format!("GET {target} HTTP/1.1\r\nHost: docker\r\nUser-Agent: cetusguard\r\n\r\n");
@@ -49,21 +69,30 @@ async fn get(backend: &Backend, target: &str) -> Result<(Duplex, Body), Trouble>
     Ok((stream, Body::new(framing)))
 }
 
-/// The answer to one request of ours is not longer.
+/// The largest answer about a single object.
 const ANSWER_LIMIT: usize = 4 << 20;
 
-/// Asks for something small; `None` where the engine has no such thing.
-pub(crate) async fn fetch(backend: &Backend, target: &str) -> Result<Option<Vec<u8>>, Trouble> {
-    let (mut stream, mut body) = match get(backend, target).await {
-        Err(Trouble::Status(404, _)) => return Ok(None),
-        answered => answered?,
-    };
-    let mut answer = Vec::new();
-    let broken = |_| Trouble::Answer(format!("the engine broke off its answer to {target}"));
-    while read_content(&mut stream.input, &mut body, &mut answer).await.map_err(broken)? {
-        if answer.len() > ANSWER_LIMIT {
-            return Err(Trouble::Answer(format!("the engine's answer to {target} is larger than 4 MiB")));
-        }
+/// Fetches a small answer before the deadline. Returns `None` if the engine answers 404.
+pub(crate) async fn fetch(backend: &Backend, target: &str, deadline: Duration) -> Result<Option<Vec<u8>>, Trouble> {
+    match fetch_up_to(ANSWER_LIMIT, backend, target, deadline).await {
+        Err(Trouble::Status(404, _)) => Ok(None),
+        answered => answered.map(Some),
     }
-    Ok(Some(answer))
+}
+
+/// Fetches a whole answer of at most `limit` bytes before the deadline.
+async fn fetch_up_to(limit: usize, backend: &Backend, target: &str, deadline: Duration) -> Result<Vec<u8>, Trouble> {
+    let exchange = async {
+        let (mut stream, mut body) = get(backend, target).await?;
+        let mut answer = Vec::new();
+        let broken = |_| Trouble::Answer(format!("the engine broke off its answer to {target}"));
+        while read_content(&mut stream.input, &mut body, &mut answer).await.map_err(broken)? {
+            if answer.len() > limit {
+                let size = limit >> 20;
+                return Err(Trouble::Answer(format!("the engine's answer to {target} is larger than {size} MiB")));
+            }
+        }
+        Ok(answer)
+    };
+    within(deadline, target, exchange).await
 }

@@ -210,8 +210,8 @@ impl Containers {
         }
     }
 
-    /// Asks for a list, or waits for one that somebody else has asked for since. It is asked for to its end, also where nobody
-    /// waits any more: the next may be glad of it.
+    /// Asks for a list, or waits for one that another client has asked for since. The list is read to its end also where its
+    /// client is gone, for the next one to use. Its deadline ends the wait for an engine that never answers.
     async fn ask(self: &Arc<Self>, fresh: u64, backend: &Arc<Backend>) -> Result<(), Trouble> {
         let turn = Arc::clone(&self.asking).lock_owned().await;
         let number = {

@@ -18,7 +18,7 @@ use super::identify::Client;
 use super::listen::Conn;
 use super::normalise::Message;
 use super::{End, Proxy};
-use crate::engine;
+use crate::engine::{self, Trouble};
 use crate::refusal::{Guarded, Refusal};
 use crate::wire::{Body, Framing, Known, PumpError, read_content};
 
@@ -108,13 +108,13 @@ async fn look_up(admitted: &Admitted, networks: &[String], proxy: &Proxy) -> Res
     let permit = admitted.permit();
     let exec = permit.stored_exec().into_iter().map(|target| (target, true));
     for (target, is_exec) in exec.chain(networks.iter().map(|target| (target.clone(), false))) {
-        let judged = match timeout(proxy.limits().answer, engine::fetch(&proxy.backend, &target)).await {
-            Ok(Ok(Some(answer))) if is_exec => permit.judge_stored_exec(&answer),
-            Ok(Ok(Some(answer))) => permit.judge_network(&answer),
+        let judged = match engine::fetch(&proxy.backend, &target, proxy.limits().answer).await {
+            Ok(Some(answer)) if is_exec => permit.judge_stored_exec(&answer),
+            Ok(Some(answer)) => permit.judge_network(&answer),
             // The engine will say that there is no such thing.
-            Ok(Ok(None)) => Ok(()),
-            Ok(Err(trouble)) => return Err(Refusal::Untold(trouble.to_string())),
-            Err(_) => return Err(Refusal::EngineSilent),
+            Ok(None) => Ok(()),
+            Err(Trouble::Late(_)) => return Err(Refusal::EngineSilent),
+            Err(trouble) => return Err(Refusal::Untold(trouble.to_string())),
         };
         match judged {
             Ok(()) => {}
