@@ -4,11 +4,12 @@
 //! deadline, so that an engine that never answers cannot hold a client, or a lock, for ever.
 
 mod events;
+mod joins;
 mod list;
 mod registry;
 
 pub(crate) use events::follow;
-pub(crate) use registry::{Containers, Unknown};
+pub(crate) use registry::{Containers, Origin, Unknown};
 
 use std::time::Duration;
 
