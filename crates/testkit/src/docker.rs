@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -18,12 +18,39 @@ pub struct Docker(Arc<State>);
 struct State {
     /// By identifier, as they are listed.
     containers: Mutex<Vec<(String, Value)>>,
-    followers: Mutex<Vec<UnixStream>>,
+    events: Mutex<Events>,
     lists: AtomicUsize,
     streams: AtomicUsize,
+    queries: AtomicUsize,
     is_silent: AtomicBool,
+    is_forgetful: AtomicBool,
+    never_lists: AtomicBool,
+    never_streams: AtomicBool,
     /// How long a list takes, in milliseconds.
     delay: AtomicUsize,
+    /// Lists that are made are not sent.
+    holds_lists: Mutex<bool>,
+    lists_released: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Events {
+    /// Every event with its time in nanoseconds: the engine's own buffer.
+    told: Vec<(u128, String)>,
+    /// How many of them were delivered.
+    delivered: usize,
+    is_late: bool,
+    followers: Vec<UnixStream>,
+}
+
+impl Events {
+    fn deliver(&mut self) {
+        for (_, event) in &self.told[self.delivered..] {
+            let chunk = format!("{:x}\r\n{event}\r\n", event.len());
+            self.followers.retain_mut(|follower| follower.write_all(chunk.as_bytes()).is_ok());
+        }
+        self.delivered = self.told.len();
+    }
 }
 
 impl Docker {
@@ -35,25 +62,17 @@ impl Docker {
     }
 
     fn answer(&self, exchange: &Exchange, link: &mut Link) {
+        let is_own = exchange.header("user-agent") == Some("cetusguard");
         if exchange.line == "GET /containers/json" {
-            self.0.lists.fetch_add(1, SeqCst);
-            std::thread::park_timeout(Duration::from_millis(self.0.delay.load(SeqCst) as u64));
-            let list: Vec<Value> = self.containers().iter().map(|(_, container)| container.clone()).collect();
-            link.answer(200, &Value::from(list).to_string());
-        } else if exchange.line.starts_with("GET /events?filters=")
-            && exchange.header("user-agent") == Some("cetusguard")
-        {
-            if self.0.is_silent.load(SeqCst) {
-                link.answer(500, "{}");
-                return;
+            self.answer_list(link);
+        } else if is_own && let Some(query) = exchange.line.strip_prefix("GET /events?filters=") {
+            match query.split_once("&since=").and_then(|(_, times)| times.split_once("&until=")) {
+                Some((since, until)) => self.answer_query(nanoseconds(since), nanoseconds(until), link),
+                None => self.stream_events(link),
             }
-            link.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
-            self.followers().push(link.writer());
-            self.0.streams.fetch_add(1, SeqCst);
-            link.drain();
         } else if let Some(id) =
             exchange.line.strip_prefix("GET /containers/").and_then(|rest| rest.strip_suffix("/json"))
-            && exchange.header("user-agent") == Some("cetusguard")
+            && is_own
         {
             let found = self.containers().iter().find(|(known, _)| known == id).map(|(_, container)| container.clone());
             match found {
@@ -68,12 +87,51 @@ impl Docker {
         }
     }
 
+    fn answer_list(&self, link: &mut Link) {
+        let list: Vec<Value> = self.containers().iter().map(|(_, container)| container.clone()).collect();
+        self.0.lists.fetch_add(1, SeqCst);
+        if self.0.never_lists.load(SeqCst) {
+            link.drain();
+            return;
+        }
+        std::thread::park_timeout(Duration::from_millis(self.0.delay.load(SeqCst) as u64));
+        let held = self.0.holds_lists.lock().expect("no test panics here");
+        drop(self.0.lists_released.wait_while(held, |held| *held));
+        link.answer(200, &Value::from(list).to_string());
+    }
+
+    fn answer_query(&self, since: u128, until: u128, link: &mut Link) {
+        self.0.queries.fetch_add(1, SeqCst);
+        if self.0.is_forgetful.load(SeqCst) {
+            link.answer(500, "{}");
+            return;
+        }
+        let events = self.events();
+        let within = events.told.iter().filter(|(time, _)| (since..=until).contains(time));
+        let answer: String = within.map(|(_, event)| event.as_str()).collect();
+        drop(events);
+        link.answer(200, &answer);
+    }
+
+    fn stream_events(&self, link: &mut Link) {
+        if self.0.is_silent.load(SeqCst) {
+            link.answer(500, "{}");
+            return;
+        }
+        if !self.0.never_streams.load(SeqCst) {
+            link.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+            self.events().followers.push(link.writer());
+        }
+        self.0.streams.fetch_add(1, SeqCst);
+        link.drain();
+    }
+
     fn containers(&self) -> MutexGuard<'_, Vec<(String, Value)>> {
         self.0.containers.lock().expect("no test panics here")
     }
 
-    fn followers(&self) -> MutexGuard<'_, Vec<UnixStream>> {
-        self.0.followers.lock().expect("no test panics here")
+    fn events(&self) -> MutexGuard<'_, Events> {
+        self.0.events.lock().expect("no test panics here")
     }
 
     /// Starts a container, as far as lists and events tell.
@@ -91,7 +149,7 @@ impl Docker {
     /// Lists a container from now on.
     pub fn list(&self, id: &str, name: &str, address: &str, labels: &[(&str, &str)]) {
         let labels: Value = labels.iter().map(|(key, value)| ((*key).to_owned(), Value::from(*value))).collect();
-        let networks = json!({ "bridge": { "IPAddress": address, "GlobalIPv6Address": "" } });
+        let networks = json!({ "bridge": { "NetworkID": "n", "IPAddress": address, "GlobalIPv6Address": "" } });
         let container = json!({ "Id": id, "Names": [format!("/{name}")], "Labels": labels, "NetworkSettings": { "Networks": networks } });
         let mut containers = self.containers();
         containers.retain(|(known, _)| known != id);
@@ -110,23 +168,59 @@ impl Docker {
         self.containers().retain(|(known, _)| known != id);
     }
 
-    /// Writes an event, to be read by every follower before anything that happens later.
+    /// Writes an event into the buffer, and delivers it to every follower unless events are late.
     pub fn tell(&self, kind: &str, action: &str, id: &str) {
         let actor = match kind {
             "network" => json!({ "ID": "n", "Attributes": { "container": id, "name": "bridge", "type": "bridge" } }),
             _ => json!({ "ID": id, "Attributes": { "image": "busybox" } }),
         };
-        let event =
-            format!("{}\n", json!({ "Type": kind, "Action": action, "Actor": actor, "time": 1, "timeNano": 1 }));
-        let chunk = format!("{:x}\r\n{event}\r\n", event.len());
-        self.followers().retain_mut(|follower| follower.write_all(chunk.as_bytes()).is_ok());
+        let mut events = self.events();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970");
+        let (seconds, nanoseconds) = (now.as_secs(), now.as_nanos());
+        let event = format!(
+            r#"{{"Type":"{kind}","Action":"{action}","Actor":{actor},"time":{seconds},"timeNano":{nanoseconds}}}"#
+        );
+        events.told.push((nanoseconds, event + "\n"));
+        if !events.is_late {
+            events.deliver();
+        }
+    }
+
+    /// Whether events are delivered later than they happen; those that wait are delivered with the end of it.
+    pub fn set_late(&self, is_late: bool) {
+        let mut events = self.events();
+        events.is_late = is_late;
+        if !is_late {
+            events.deliver();
+        }
     }
 
     /// Ends every stream of events.
     pub fn cut(&self) {
-        for follower in self.followers().drain(..) {
+        for follower in self.events().followers.drain(..) {
             let _ = follower.shutdown(std::net::Shutdown::Both);
         }
+    }
+
+    /// Whether lists are made from now on and not sent before the end of it.
+    pub fn hold_lists(&self, held: bool) {
+        *self.0.holds_lists.lock().expect("no test panics here") = held;
+        self.0.lists_released.notify_all();
+    }
+
+    /// Whether lists that are asked for from now on are never answered.
+    pub fn never_list(&self, never: bool) {
+        self.0.never_lists.store(never, SeqCst);
+    }
+
+    /// Whether streams of events that are asked for from now on never begin.
+    pub fn never_stream(&self, never: bool) {
+        self.0.never_streams.store(never, SeqCst);
+    }
+
+    /// Whether the buffer of events is refused from now on.
+    pub fn set_forgetful(&self, is_forgetful: bool) {
+        self.0.is_forgetful.store(is_forgetful, SeqCst);
     }
 
     /// Lists take this many milliseconds from now on.
@@ -145,9 +239,20 @@ impl Docker {
         self.0.lists.load(SeqCst)
     }
 
+    /// How many times the buffer of events was asked for.
+    #[must_use]
+    pub fn queries(&self) -> usize {
+        self.0.queries.load(SeqCst)
+    }
+
     /// How many streams of events were asked for.
     #[must_use]
     pub fn streams(&self) -> usize {
         self.0.streams.load(SeqCst)
     }
+}
+
+/// Reads a time such as `12.000000034`: seconds, and nanoseconds in nine digits.
+fn nanoseconds(text: &str) -> u128 {
+    text.replace('.', "").parse().expect("seconds and nanoseconds")
 }

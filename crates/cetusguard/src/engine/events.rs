@@ -7,8 +7,9 @@ use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
 use super::Objects;
+use super::joins::Joins;
 use super::registry::Containers;
-use super::{Trouble, get};
+use super::{ANSWER_LIMIT, DEADLINE, Trouble, fetch_up_to, get, within};
 use crate::backend::Backend;
 use crate::log::{Level, Log};
 use crate::wire::read_content;
@@ -16,7 +17,7 @@ use crate::wire::read_content;
 /// `filters={"type":["container","network"]}`.
 const TARGET: &str = "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%7D";
 
-/// The engine answers before it listens to itself: what happened so shortly before is told once more.
+/// The engine delivers events late: those of so long before a moment are asked for as well.
 const BEFORE: Duration = Duration::from_secs(10);
 
 /// An event with its attributes is a few KiB; what is longer is none.
@@ -35,6 +36,12 @@ struct Event {
     action: String,
     #[serde(rename = "Actor", default)]
     actor: Actor,
+    /// Seconds since 1970.
+    #[serde(default)]
+    time: u64,
+    /// Nanoseconds since 1970.
+    #[serde(rename = "timeNano", default)]
+    nanoseconds: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -52,17 +59,35 @@ struct Attributes {
     container: String,
 }
 
-/// What an event means for the addresses of containers.
+/// The meaning of an event for the addresses of containers. Times are those of the engine's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum News {
-    /// Nothing: what goes on inside a container.
+    /// The event changes no address.
     Nothing,
-    /// This container has been given an address and does not run yet, as far as lists say.
-    Starts(String),
-    /// Something about this container has changed.
+    /// The engine gave a container an address in a network.
+    Joined { container: String, network: String, at: SystemTime },
+    /// The engine took a container's address in a network away.
+    Left { container: String, network: String, at: SystemTime },
+    /// The process of a container runs.
+    Started { container: String, at: SystemTime },
+    /// Something else about a container changed; the identifier may be empty.
     Changed(String),
-    /// This container runs no more.
-    Ended(String),
+    /// The process of a container ended.
+    Ended { container: String, at: SystemTime },
+}
+
+impl News {
+    /// The identifier of the container; empty if the event does not tell it, `None` if nothing changed.
+    pub(super) fn container(&self) -> Option<&str> {
+        match self {
+            Self::Nothing => None,
+            Self::Joined { container, .. }
+            | Self::Left { container, .. }
+            | Self::Started { container, .. }
+            | Self::Ended { container, .. }
+            | Self::Changed(container) => Some(container),
+        }
+    }
 }
 
 impl Event {
@@ -72,15 +97,28 @@ impl Event {
     }
 
     fn news(self) -> News {
-        let id = if self.kind == "network" { self.actor.attributes.container } else { self.actor.id };
+        let at = self.at();
+        let Actor { id, attributes: Attributes { container } } = self.actor;
         match (self.kind.as_str(), self.action.as_str()) {
-            // The engine joins networks before it lets the container's process run, and lists it after that.
-            ("network", "connect") if !id.is_empty() => News::Starts(id),
+            ("network", "connect") if !container.is_empty() => News::Joined { container, network: id, at },
+            ("network", "disconnect") if !container.is_empty() => News::Left { container, network: id, at },
             ("network" | "container", action) if is_inner(action) => News::Nothing,
-            ("container", "die") => News::Ended(id),
+            ("container", "die") => News::Ended { container: id, at },
+            ("container", "start" | "restart") if !id.is_empty() => News::Started { container: id, at },
             // Any other, known or not: to doubt once too often costs one list.
+            ("network", _) => News::Changed(container),
             _ => News::Changed(id),
         }
+    }
+
+    /// The time of the event. An event without a time counts as one that happens now, which never gives a connection an owner.
+    fn at(&self) -> SystemTime {
+        let since_1970 = match (self.nanoseconds, self.time) {
+            (0, 0) => return SystemTime::now(),
+            (0, seconds) => Duration::from_secs(seconds),
+            (nanoseconds, _) => Duration::from_nanos(nanoseconds),
+        };
+        UNIX_EPOCH.checked_add(since_1970).unwrap_or_else(SystemTime::now)
     }
 }
 
@@ -147,11 +185,12 @@ async fn read_on(
     backend: &Backend,
     begun: impl FnOnce(),
 ) -> Result<std::convert::Infallible, Trouble> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(BEFORE);
-    let (mut stream, mut body) = get(backend, &format!("{TARGET}&since={}", since.as_secs())).await?;
+    let from = SystemTime::now() - BEFORE;
+    let target = format!("{TARGET}&since={}", since_1970(from).as_secs());
+    let (mut stream, mut body) = within(DEADLINE, &target, get(backend, &target)).await?;
     begun();
     objects.heard("");
-    containers.found();
+    containers.found(from);
     let mut text = Vec::new();
     let broken = |_| Trouble::Answer("the engine broke off its events".to_owned());
     while read_content(&mut stream.input, &mut body, &mut text).await.map_err(broken)? {
@@ -161,7 +200,7 @@ async fn read_on(
             match event {
                 Ok(event) => {
                     objects.heard(event.container());
-                    containers.happened(event.news());
+                    containers.happened(&event.news());
                 }
                 Err(error) if error.is_eof() => break,
                 Err(error) => return Err(Trouble::Answer(format!("the engine's events cannot be read: {error}"))),
@@ -176,6 +215,28 @@ async fn read_on(
     Err(Trouble::Answer("the engine ended its events".to_owned()))
 }
 
+/// Asks the engine's own buffer for the joins of the time around a moment, from shortly before it until now.
+///
+/// The engine writes an event into its buffer before it goes on, and delivers it to followers some time later: the buffer knows
+/// the join of every container that runs. Docker's buffer holds 256 events, so that of a busy engine may not reach back far.
+pub(super) async fn joins_around(moment: SystemTime, backend: &Backend) -> Result<Joins, Trouble> {
+    let [since, until] = [moment.checked_sub(BEFORE).unwrap_or(UNIX_EPOCH), SystemTime::now()].map(since_1970);
+    let stamp = |time: Duration| format!("{}.{:09}", time.as_secs(), time.subsec_nanos());
+    // With an end that has passed, the engine answers at once and ends its answer.
+    let target = format!("{TARGET}&since={}&until={}", stamp(since), stamp(until));
+    let answer = fetch_up_to(ANSWER_LIMIT, backend, &target, DEADLINE).await?;
+    let mut joins = Joins::default();
+    for event in serde_json::Deserializer::from_slice(&answer).into_iter::<Event>() {
+        let event = event.map_err(|error| Trouble::Answer(format!("the engine's events cannot be read: {error}")))?;
+        joins.fold(&event.news());
+    }
+    Ok(joins)
+}
+
+fn since_1970(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,22 +244,28 @@ mod tests {
     #[test]
     fn what_may_move_an_address_is_news() {
         let changed = |id: &str| News::Changed(id.to_owned());
+        let at = |nanoseconds| UNIX_EPOCH + Duration::from_nanos(nanoseconds);
         for (text, want) in [
             (
                 r#"{"Type":"container","Action":"start","Actor":{"ID":"a","Attributes":{"name":"web"}},"time":1}"#,
-                changed("a"),
+                News::Started { container: "a".to_owned(), at: at(1_000_000_000) },
             ),
-            (r#"{"Type":"container","Action":"die","Actor":{"ID":"a"}}"#, News::Ended("a".to_owned())),
+            (r#"{"Type":"container","Action":"pause","Actor":{"ID":"a"}}"#, changed("a")),
+            (
+                r#"{"Type":"container","Action":"die","Actor":{"ID":"a"},"time":2}"#,
+                News::Ended { container: "a".to_owned(), at: at(2_000_000_000) },
+            ),
             (r#"{"Type":"container","Action":"rename","Actor":{"ID":"a"}}"#, changed("a")),
             (r#"{"Type":"container","Action":"never heard of","Actor":{"ID":"a"}}"#, changed("a")),
             (
-                r#"{"Type":"network","Action":"connect","Actor":{"ID":"n","Attributes":{"container":"a"}}}"#,
-                News::Starts("a".into()),
+                r#"{"Type":"network","Action":"connect","Actor":{"ID":"n","Attributes":{"container":"a"}},"time":1,"timeNano":1000000002}"#,
+                News::Joined { container: "a".to_owned(), network: "n".to_owned(), at: at(1_000_000_002) },
             ),
             (
-                r#"{"Type":"network","Action":"disconnect","Actor":{"ID":"n","Attributes":{"container":"a"}}}"#,
-                changed("a"),
+                r#"{"Type":"network","Action":"disconnect","Actor":{"ID":"n","Attributes":{"container":"a"}},"time":3}"#,
+                News::Left { container: "a".to_owned(), network: "n".to_owned(), at: at(3_000_000_000) },
             ),
+            (r#"{"Type":"network","Action":"connect","Actor":{"ID":"a"}}"#, changed("")),
             (r#"{"Type":"container","Action":"exec_create: sh -c x","Actor":{"ID":"a"}}"#, News::Nothing),
             (r#"{"Type":"container","Action":"health_status: healthy","Actor":{"ID":"a"}}"#, News::Nothing),
             (r#"{}"#, changed("")),

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use cetusguard_policy::Container;
 use serde::Deserialize;
 
-use super::{Asked, Trouble, fetch, get};
+use super::{Asked, DEADLINE, Trouble, fetch, fetch_up_to};
 use crate::backend::Backend;
-use crate::wire::read_content;
 
 /// A longer list is not read. Ten thousand containers have one of some 20 MiB.
 const LIST_LIMIT: usize = 64 << 20;
@@ -19,8 +18,8 @@ const LIST_LIMIT: usize = 64 << 20;
 pub(super) struct Listed {
     /// Who has which address; `None` where several containers claim it.
     addresses: HashMap<IpAddr, Option<Arc<Container>>>,
-    /// Every container that has an address, by identifier.
-    pub(super) addressed: HashSet<String>,
+    /// The networks of every container, by identifiers.
+    networks: HashMap<String, Vec<String>>,
     /// Addresses of containers of which something was heard since the list was asked for.
     doubted: HashSet<IpAddr>,
 }
@@ -52,7 +51,12 @@ impl Listed {
     pub(super) fn doubt(&mut self, id: &str) {
         let of_it = |owner: &Option<Arc<Container>>| owner.as_ref().is_none_or(|container| container.id == id);
         self.doubted.extend(self.addresses.iter().filter(|(_, owner)| of_it(owner)).map(|(address, _)| *address));
-        self.addressed.remove(id);
+    }
+
+    /// Returns whether the list shows a container, and shows it in a network if one is given.
+    pub(super) fn has_member(&self, container: &str, network: Option<&str>) -> bool {
+        let networks = self.networks.get(container);
+        networks.is_some_and(|shown| network.is_none_or(|network| shown.iter().any(|one| one == network)))
     }
 }
 
@@ -75,6 +79,8 @@ struct NetworkSettings {
 
 #[derive(Debug, Deserialize)]
 struct Network {
+    #[serde(rename = "NetworkID", default)]
+    id: String,
     #[serde(rename = "IPAddress", default)]
     four: String,
     #[serde(rename = "GlobalIPv6Address", default)]
@@ -83,14 +89,7 @@ struct Network {
 
 /// Asks for the containers that run now.
 pub(super) async fn ask(backend: &Backend) -> Result<Listed, Trouble> {
-    let (mut stream, mut body) = get(backend, "/containers/json").await?;
-    let mut text = Vec::new();
-    let broken = |_| Trouble::Answer("the engine broke off its list of containers".to_owned());
-    while read_content(&mut stream.input, &mut body, &mut text).await.map_err(broken)? {
-        if text.len() > LIST_LIMIT {
-            return Err(Trouble::Answer("the engine's list of containers is larger than 64 MiB".to_owned()));
-        }
-    }
+    let text = fetch_up_to(LIST_LIMIT, backend, "/containers/json", DEADLINE).await?;
     read(&text).map_err(|error| Trouble::Answer(format!("the engine's list of containers cannot be read: {error}")))
 }
 
@@ -110,7 +109,9 @@ struct Running {
 
 /// Asks whether a container runs now, and has this address.
 pub(super) async fn still_has(backend: &Backend, id: &str, address: IpAddr) -> Result<bool, Trouble> {
-    let Asked::Answer(answer) = fetch(backend, &format!("/containers/{id}/json")).await? else { return Ok(false) };
+    let Asked::Answer(answer) = fetch(backend, &format!("/containers/{id}/json"), DEADLINE).await? else {
+        return Ok(false);
+    };
     let details: Details = serde_json::from_slice(&answer)
         .map_err(|error| Trouble::Answer(format!("the engine's answer about a container cannot be read: {error}")))?;
     let networks = details.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
@@ -127,14 +128,15 @@ fn read(text: &[u8]) -> serde_json::Result<Listed> {
             name: own_name(summary.names.unwrap_or_default()),
             labels: summary.labels.unwrap_or_default().into_iter().collect(),
         });
+        let shown = listed.networks.entry(container.id.clone()).or_default();
         for network in networks.into_values().flatten() {
             for address in [&network.four, &network.six].into_iter().filter_map(|text| text.parse().ok()) {
-                listed.addressed.insert(container.id.clone());
                 let entry = listed.addresses.entry(address).or_insert_with(|| Some(Arc::clone(&container)));
                 if entry.as_ref().is_some_and(|known| known.id != container.id) {
                     *entry = None;
                 }
             }
+            shown.push(network.id);
         }
     }
     Ok(listed)
@@ -146,6 +148,13 @@ fn own_name(names: Vec<String>) -> String {
     names.iter().map(plain).find(|name| !name.contains('/')).unwrap_or_default()
 }
 
+/// A list of containers without addresses, each in one network.
+#[cfg(test)]
+pub(super) fn listed_for_tests(members: &[(&str, &str)]) -> Listed {
+    let own = |(container, network): &(&str, &str)| ((*container).to_owned(), vec![(*network).to_owned()]);
+    Listed { networks: members.iter().map(own).collect(), ..Listed::default() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,13 +163,15 @@ mod tests {
     fn addresses_are_found_in_every_network() {
         let text = r#"[
             {"Id": "a", "Names": ["/web/db", "/db"], "Labels": {"x": "y"}, "State": "running", "NetworkSettings": {"Networks": {
-                "one": {"IPAddress": "10.0.0.2", "GlobalIPv6Address": ""}, "two": {"IPAddress": "10.1.0.2", "GlobalIPv6Address": "fd00::2"}}}},
+                "one": {"NetworkID": "n1", "IPAddress": "10.0.0.2", "GlobalIPv6Address": ""}, "two": {"IPAddress": "10.1.0.2", "GlobalIPv6Address": "fd00::2"}}}},
             {"Id": "b", "Names": null, "Labels": null, "NetworkSettings": {"Networks": {"host": {"IPAddress": ""}, "none": null}}},
             {"Id": "c", "Names": ["c"], "NetworkSettings": {"Networks": {"three": {"IPAddress": "10.1.0.2"}}}},
             {"Id": "d", "NetworkSettings": null}
         ]"#;
         let found = read(text.as_bytes()).expect("a list");
-        assert_eq!(found.addressed.len(), 2, "{:?}", found.addressed);
+        let members = [("a", None), ("a", Some("n1")), ("a", Some("n2")), ("d", None), ("e", None)];
+        let shown = members.map(|(container, network)| found.has_member(container, network));
+        assert_eq!(shown, [true, true, false, true, false]);
         let at = |address: &str| found.addresses.get(&address.parse().expect(address)).cloned();
         let db = at("10.0.0.2").flatten().expect("a container");
         assert_eq!((db.id.as_str(), db.name.as_str()), ("a", "db"));
@@ -168,7 +179,7 @@ mod tests {
         assert_eq!(at("fd00::2").flatten(), Some(db));
         assert_eq!(at("10.1.0.2"), Some(None), "two containers claim it");
         assert_eq!((at("10.0.0.3"), found.addresses.len()), (None, 3));
-        assert!(read(b"[]").expect("a list").addressed.is_empty());
+        assert!(read(b"[]").expect("a list").addresses.is_empty());
         for text in ["", "{}", "[{}]", "[{\"Id\": 1}]", "[{\"Id\": \"a\", \"Labels\": 1}]"] {
             assert!(read(text.as_bytes()).is_err(), "{text}");
         }

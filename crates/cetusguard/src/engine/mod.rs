@@ -1,8 +1,10 @@
-//! What the proxy itself asks the engine: which containers there are, and what happens to them.
+//! The requests that the proxy itself makes to the engine: lists of containers, events, and details of one object.
 //!
-//! Clients' requests take another way; nothing that a client sends reaches the engine through here.
+//! Requests of clients take another way; nothing that a client sends reaches the engine through here. Every request has a
+//! deadline, so that an engine that never answers cannot hold a client, or a lock, for ever.
 
 mod events;
+mod joins;
 mod list;
 mod objects;
 mod own;
@@ -11,11 +13,18 @@ mod registry;
 pub(crate) use events::follow;
 pub(crate) use objects::{Found, Objects};
 pub(crate) use own::Own;
-pub(crate) use registry::{Containers, Unknown};
+pub(crate) use registry::{Containers, Origin, Unknown};
+
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 
 use crate::backend::{Backend, Unreachable};
 use crate::wire::{Body, Duplex, HeadError, read_content, read_response_head, response_framing};
-use tokio::io::AsyncWriteExt;
+
+/// The time that the engine has to answer a request for containers, events or other objects.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Why the engine's answer is of no use.
 #[derive(Debug)]
@@ -24,6 +33,8 @@ pub(crate) enum Trouble {
     Unreachable(Unreachable),
     /// It answers with another status than 200.
     Status(u16, String),
+    /// It does not answer to this target before the deadline.
+    Late(String),
     /// It does not answer with 200 and what was asked for; what happened instead.
     Answer(String),
 }
@@ -33,15 +44,25 @@ impl std::fmt::Display for Trouble {
         match self {
             Self::Unreachable(unreachable) => unreachable.fmt(f),
             Self::Status(status, target) => write!(f, "the engine answered {status} to {target}"),
+            Self::Late(target) => write!(f, "the engine did not answer to {target} in time"),
             Self::Answer(what) => f.write_str(what),
         }
     }
 }
 
-/// Asks for a target, and waits for the head of the answer. The body is still to be read.
+/// Limits the time of an exchange with the engine.
+async fn within<T>(
+    deadline: Duration,
+    target: &str,
+    exchange: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
+    timeout(deadline, exchange).await.unwrap_or_else(|_| Err(Trouble::Late(target.to_owned())))
+}
+
+/// Sends a request and reads the head of the answer. The caller reads the body, and sets the deadline.
 async fn get(backend: &Backend, target: &str) -> Result<(Duplex, Body), Trouble> {
     match request(backend, target).await? {
-        (200, stream, body) if !body.is_done() => Ok((stream, body)),
+        (200, stream, body) => Ok((stream, body)),
         (status, ..) => Err(Trouble::Status(status, target.to_owned())),
     }
 }
@@ -58,7 +79,7 @@ async fn request(backend: &Backend, target: &str) -> Result<(u16, Duplex, Body),
     Ok((head.status, stream, Body::new(framing)))
 }
 
-/// The answer to one request of ours is not longer.
+/// The largest answer about a single object.
 const ANSWER_LIMIT: usize = 4 << 20;
 
 /// The engine's answer to a question about one thing.
@@ -70,18 +91,35 @@ pub(crate) enum Asked {
     Missing(Vec<u8>),
 }
 
-/// Asks for something small.
-pub(crate) async fn fetch(backend: &Backend, target: &str) -> Result<Asked, Trouble> {
-    let (status, mut stream, mut body) = request(backend, target).await?;
-    if !matches!(status, 200 | 404) {
-        return Err(Trouble::Status(status, target.to_owned()));
-    }
+/// Fetches a small answer before the deadline.
+pub(crate) async fn fetch(backend: &Backend, target: &str, deadline: Duration) -> Result<Asked, Trouble> {
+    let exchange = async {
+        match request(backend, target).await? {
+            (200, stream, body) => read_answer(stream, body, ANSWER_LIMIT, target).await.map(Asked::Answer),
+            (404, stream, body) => read_answer(stream, body, ANSWER_LIMIT, target).await.map(Asked::Missing),
+            (status, ..) => Err(Trouble::Status(status, target.to_owned())),
+        }
+    };
+    within(deadline, target, exchange).await
+}
+
+/// Fetches a whole answer of at most `limit` bytes before the deadline.
+async fn fetch_up_to(limit: usize, backend: &Backend, target: &str, deadline: Duration) -> Result<Vec<u8>, Trouble> {
+    let exchange = async {
+        let (stream, body) = get(backend, target).await?;
+        read_answer(stream, body, limit, target).await
+    };
+    within(deadline, target, exchange).await
+}
+
+async fn read_answer(mut stream: Duplex, mut body: Body, limit: usize, target: &str) -> Result<Vec<u8>, Trouble> {
     let mut answer = Vec::new();
     let broken = |_| Trouble::Answer(format!("the engine broke off its answer to {target}"));
     while read_content(&mut stream.input, &mut body, &mut answer).await.map_err(broken)? {
-        if answer.len() > ANSWER_LIMIT {
-            return Err(Trouble::Answer(format!("the engine's answer to {target} is larger than 4 MiB")));
+        if answer.len() > limit {
+            let size = limit >> 20;
+            return Err(Trouble::Answer(format!("the engine's answer to {target} is larger than {size} MiB")));
         }
     }
-    Ok(if status == 404 { Asked::Missing(answer) } else { Asked::Answer(answer) })
+    Ok(answer)
 }

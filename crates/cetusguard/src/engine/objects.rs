@@ -12,9 +12,8 @@ use cetusguard_policy::Object;
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::Engine;
 use tokio::sync::{OnceCell, Semaphore};
-use tokio::time::timeout;
 
-use super::{Asked, Containers, Trouble, fetch};
+use super::{Asked, Containers, DEADLINE, Trouble, fetch};
 use crate::backend::Backend;
 
 /// How long an answer is kept that was asked for by the full identifier.
@@ -101,7 +100,7 @@ impl Objects {
             return Ok(engine.clone());
         }
         let _turn = self.questions.acquire().await;
-        let answer = in_time(fetch(backend, "/version")).await?;
+        let answer = fetch(backend, "/version", DEADLINE).await?;
         let Asked::Answer(answer) = answer else {
             return Err(Trouble::Answer("the engine has no /version".to_owned()));
         };
@@ -129,7 +128,7 @@ impl Objects {
         // The semaphore lives as long as this.
         let _turn = self.questions.acquire().await;
         let target = inspection(kind, word);
-        match in_time(fetch(backend, &target)).await? {
+        match fetch(backend, &target, DEADLINE).await? {
             Asked::Missing(answer) => Ok(Found::Missing(answer.into())),
             Asked::Answer(answer) => {
                 let object = Object::read(kind, &answer);
@@ -156,13 +155,6 @@ impl Kept {
             self.answers.insert(key, (object, Instant::now()));
         }
     }
-}
-
-/// How long the engine may take for one answer.
-const LIMIT: Duration = Duration::from_secs(5);
-
-async fn in_time<T>(asked: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
-    timeout(LIMIT, asked).await.unwrap_or_else(|_| Err(Trouble::Answer("it did not answer in time".to_owned())))
 }
 
 /// The target of the request that shows an object. Podman serves these paths as well.

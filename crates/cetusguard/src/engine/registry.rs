@@ -1,39 +1,40 @@
-//! Who is behind an address.
+//! The registry of the containers, which finds the container behind a connection.
 //!
-//! A list of the running containers is good for all until the engine tells of anything that may change one; then the next who
-//! asks gets a new one. A busy engine tells late: so whoever is found in a list that was there before is asked for once more. So a
-//! container that is given a dead one's address is never taken for it. Nobody is held for unknown on
-//! the word of an older list: a container calls as soon as it lives, and the engine may list it a moment later. And a connection
-//! that was there before its address had its owner is not this owner's.
+//! A list of the running containers serves all clients until the engine tells of an event that may change one; then the next
+//! client that needs a list gets a new one. Both lists and events may be late:
+//!
+//! - A container that was found in an older list is inspected, so that a container with a dead one's address is never taken for
+//!   the dead one.
+//! - A list that is younger than the connection is settled with the engine's own buffer of events. It tells whether the
+//!   container joined its network after the connection was there, in which case another one opened the connection; and whether
+//!   a container that is not listed yet has an address, in which case the list says nothing of addresses that it does not know.
+//!
+//! Each answer follows from the times of the connection, of the list and of the joins; none depends on when an event arrives.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use cetusguard_policy::Container;
 use tokio::sync::{Notify, watch};
-use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::Trouble;
-use super::events::News;
+use super::events::{self, News};
+use super::joins::Joins;
 use super::list::{self, Entry, Listed};
 use crate::backend::Backend;
 
-/// How long finding out who calls may take.
+/// The time that finding the container behind a connection may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// How long a client that no list knows waits while containers start: one lives for a moment before it is listed.
+/// The time that a client waits while a container that may be the client is not listed yet.
 const GRACE: Duration = Duration::from_secs(2);
-/// How often it is looked for in the meantime, beside whenever the engine tells of something.
+/// The time between two lists in the meantime; an event brings the next one forward.
 const LOOK: Duration = Duration::from_millis(50);
-/// A container that was given an address starts within this time, or not at all.
-const START: Duration = Duration::from_secs(30);
-/// One that had an address before it was given another is listed with that one within this time.
-const JOIN: Duration = Duration::from_secs(1);
 /// After this time a list is asked for again, though nothing was heard: an event may be lost.
 const AGE: Duration = Duration::from_secs(10);
 
@@ -53,19 +54,17 @@ pub(crate) struct Containers {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Since which epoch the engine's events are followed. Without them no list is good.
-    in_step: Option<u64>,
+    /// The time from which on the engine's events are followed. Without them no list is good.
+    in_step: Option<SystemTime>,
     /// Why they are not, and since when.
     trouble: Option<(Instant, String)>,
     last: Option<Last>,
     /// How many lists were asked for.
     asked_for: u64,
-    /// Of whom something was heard while a list is under way.
+    /// The containers of which the events told while a list is under way.
     heard: Option<HashSet<String>>,
-    /// Containers that were given an address, and when, and of which nothing was heard since.
-    starting: HashMap<String, Instant>,
-    /// When running containers were given an address last, by epoch.
-    joined: HashMap<String, u64>,
+    /// The joins of containers that run, as far as the events told of them.
+    joins: Joins,
 }
 
 /// The last list.
@@ -74,9 +73,33 @@ struct Last {
     listed: Listed,
     /// Its number among all that were asked for.
     number: u64,
-    at: Instant,
+    /// The time at which it arrived.
+    at: SystemTime,
     /// Nothing was heard since it was asked for: it is good for those who come later, too.
     is_whole: bool,
+}
+
+/// The facts about a connection that decide whose it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    /// The address of the client.
+    pub(crate) address: IpAddr,
+    /// A time at which the connection was not there yet, or had just come.
+    pub(crate) arrived: SystemTime,
+    /// Nothing was found out about this connection before. A connection never changes its owner, so that an answer that differs
+    /// from an earlier one ends the connection, and the answer need not be settled once more.
+    pub(crate) is_new: bool,
+}
+
+/// The answer to a request for the owner of a connection.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    /// The container that opened the connection, if one did.
+    pub(crate) container: Option<Arc<Container>>,
+    /// The epoch in which this was found.
+    pub(crate) epoch: u64,
+    /// Another container may have opened the connection and died since, in which case the connection has ended.
+    pub(crate) is_doubtful: bool,
 }
 
 /// Why nobody can say who is behind an address.
@@ -84,7 +107,7 @@ struct Last {
 pub(crate) enum Unknown {
     /// Several containers claim it.
     Contested,
-    /// Whoever opened the connection is not who has the address now.
+    /// Another container than the one that has the address now opened the connection.
     Other,
     /// An address that says nothing of whose it is.
     LinkLocal,
@@ -143,90 +166,72 @@ impl Containers {
         *self.epoch.borrow()
     }
 
-    /// Takes in what the engine has told so far, and counts it.
-    ///
-    /// A yielding task runs again after the event loop has looked at every socket, and after the tasks that were woken by it.
-    pub(crate) async fn catch_up(&self) -> u64 {
-        if *self.wanted.borrow() {
-            yield_now().await;
-        }
-        self.epoch()
-    }
-
-    /// The container that has this address and had it when the connection was there, which was by epoch `since`. The second is
-    /// whether nobody was watching at that time: then who has ended its connection may be another one.
+    /// Finds the container that has the address of a connection, and had it when the connection was there.
     ///
     /// # Errors
-    /// Nobody can say.
-    pub(crate) async fn behind(
-        self: &Arc<Self>,
-        address: IpAddr,
-        since: u64,
-        backend: &Arc<Backend>,
-    ) -> Result<(Option<Arc<Container>>, bool), Unknown> {
-        let found = match timeout(LIMIT, self.find(address, backend)).await {
-            Ok(found) => found?,
+    /// The owner cannot be told.
+    pub(crate) async fn behind(self: &Arc<Self>, origin: Origin, backend: &Arc<Backend>) -> Result<Owner, Unknown> {
+        match timeout(LIMIT, self.find(origin, backend)).await {
+            Ok(found) => found,
             Err(_) => {
                 let why = self.lock().trouble.as_ref().map(|(_, why)| why.clone());
-                return Err(Unknown::Untold(why.unwrap_or_else(|| "it did not answer in time".to_owned())));
+                Err(Unknown::Untold(why.unwrap_or_else(|| "it did not answer in time".to_owned())))
             }
-        };
-        let state = self.lock();
-        let is_younger =
-            found.as_ref().and_then(|container| state.joined.get(&container.id)).is_some_and(|at| *at > since);
-        let is_unwatched = state.in_step.is_none_or(|at| at > since);
-        if is_younger { Err(Unknown::Other) } else { Ok((found, is_unwatched)) }
+        }
     }
 
-    async fn find(
-        self: &Arc<Self>,
-        address: IpAddr,
-        backend: &Arc<Backend>,
-    ) -> Result<Option<Arc<Container>>, Unknown> {
-        self.catch_up().await;
-        let came = Instant::now();
+    async fn find(self: &Arc<Self>, origin: Origin, backend: &Arc<Backend>) -> Result<Owner, Unknown> {
+        let untold = |trouble: Trouble| Unknown::Untold(trouble.to_string());
         let mut epoch = self.epoch.subscribe();
-        let mut fresh = self.lock().asked_for + 1;
-        let (mut is_own_list, mut is_late) = (false, false);
+        let mut asked = Asked { origin, called: SystemTime::now(), fresh: self.lock().asked_for + 1, buffered: None };
+        let came = Instant::now();
         loop {
-            epoch.mark_unchanged();
-            let found = self.lock().look(address, fresh, came);
-            match found {
-                Look::Found(Some(container)) if !is_own_list => {
-                    let still = list::still_has(backend, &container.id, address).await;
-                    if still.map_err(|trouble| Unknown::Untold(trouble.to_string()))? {
-                        return Ok(Some(container));
+            let seen = *epoch.borrow_and_update();
+            let look = self.lock().look(&asked, came);
+            match look {
+                Look::Found(container) => return Ok(self.owner(container, seen, &asked)),
+                Look::Failed(unknown) => return Err(unknown),
+                Look::Inspect(container) => {
+                    if list::still_has(backend, &container.id, origin.address).await.map_err(untold)? {
+                        return Ok(self.owner(Some(container), seen, &asked));
                     }
-                    // Somebody else may have the address already, and not be listed yet.
-                    is_late = true;
                     self.lock().doubt(&container.id);
                 }
-                Look::Found(None) if is_late && came.elapsed() < GRACE => {
-                    let _ = timeout(LOOK, epoch.changed()).await;
-                    fresh = self.lock().asked_for + 1;
-                    self.ask(fresh, backend).await.map_err(|trouble| Unknown::Untold(trouble.to_string()))?;
+                Look::Settle(number) => {
+                    let joins = events::joins_around(origin.arrived, backend).await.map_err(untold)?;
+                    asked.buffered = Some((number, joins));
                 }
-                Look::Found(container) => return Ok(container),
-                Look::Failed(unknown) => return Err(unknown),
+                Look::Missing if came.elapsed() < GRACE => {
+                    let _ = timeout(LOOK, epoch.changed()).await;
+                    asked.fresh = self.lock().asked_for + 1;
+                    asked.buffered = None;
+                }
+                // Rather no rights than those of another client.
+                Look::Missing => {
+                    return Err(Unknown::Untold("a container is starting and is not listed yet".to_owned()));
+                }
                 Look::OutOfStep => {
                     self.asked.notify_one();
                     let _ = epoch.changed().await;
                 }
-                Look::Starting => {
-                    let _ = timeout(LOOK, epoch.changed()).await;
-                    fresh = self.lock().asked_for + 1;
-                }
                 Look::Ask(number) => {
-                    is_own_list = true;
-                    fresh = number;
-                    self.ask(fresh, backend).await.map_err(|trouble| Unknown::Untold(trouble.to_string()))?;
+                    asked.fresh = number;
+                    self.ask(number, backend).await.map_err(untold)?;
                 }
             }
         }
     }
 
-    /// Asks for a list, or waits for one that somebody else has asked for since. It is asked for to its end, also where nobody
-    /// waits any more: the next may be glad of it.
+    fn owner(&self, container: Option<Arc<Container>>, epoch: u64, asked: &Asked) -> Owner {
+        let arrived = asked.origin.arrived;
+        let is_unwatched = self.lock().in_step.is_none_or(|from| from > arrived);
+        // One that was never listed leaves no other trace.
+        let has_any_ended = asked.buffered.as_ref().is_some_and(|(_, joins)| joins.has_any_ended_since(arrived));
+        Owner { is_doubtful: is_unwatched || container.is_none() && has_any_ended, container, epoch }
+    }
+
+    /// Asks for a list, or waits for one that another client has asked for since. The list is read to its end also where its
+    /// client is gone, for the next one to use. Its deadline ends the wait for an engine that never answers.
     async fn ask(self: &Arc<Self>, fresh: u64, backend: &Arc<Backend>) -> Result<(), Trouble> {
         let turn = Arc::clone(&self.asking).lock_owned().await;
         let number = {
@@ -248,46 +253,32 @@ impl Containers {
         asking.await.unwrap_or_else(|error| Err(Trouble::Answer(error.to_string())))
     }
 
-    /// The engine's events are followed from here on.
-    pub(super) fn found(&self) {
-        self.changed(|state, epoch| {
-            *state = State { in_step: Some(epoch), asked_for: state.asked_for, ..State::default() };
+    /// The engine's events are followed: all that happen from this time on.
+    pub(super) fn found(&self, from: SystemTime) {
+        self.changed(|state| {
+            *state = State { in_step: Some(from), asked_for: state.asked_for, ..State::default() };
         });
     }
 
     /// The engine's events are not followed any more.
     pub(super) fn lost(&self, why: &Trouble) {
         let trouble = Some((Instant::now(), why.to_string()));
-        self.changed(|state, _| *state = State { trouble, asked_for: state.asked_for, ..State::default() });
+        self.changed(|state| *state = State { trouble, asked_for: state.asked_for, ..State::default() });
     }
 
-    /// The engine tells of something.
-    pub(super) fn happened(&self, news: News) {
-        let (id, change): (_, fn(&mut State, &str, u64)) = match news {
-            News::Nothing => return,
-            News::Starts(id) => (id, |state, id, epoch| {
-                state.starting.retain(|_, since| since.elapsed() < START);
-                state.starting.insert(id.to_owned(), Instant::now());
-                state.joined.insert(id.to_owned(), epoch);
-            }),
-            News::Changed(id) => (id, |state, id, _| {
-                state.starting.remove(id);
-            }),
-            News::Ended(id) => (id, |state, id, _| {
-                state.starting.remove(id);
-                state.joined.remove(id);
-            }),
-        };
-        self.changed(|state, epoch| {
-            change(state, &id, epoch);
-            state.doubt(&id);
+    /// Takes in an event that the engine delivers.
+    pub(super) fn happened(&self, news: &News) {
+        let Some(container) = news.container() else { return };
+        self.changed(|state| {
+            state.joins.fold(news);
+            state.doubt(container);
         });
     }
 
-    /// Changes the state, and tells everybody who waits for that. The change gets the number of its epoch.
-    fn changed(&self, change: impl FnOnce(&mut State, u64)) {
+    /// Changes the state, and wakes all clients that wait for that.
+    fn changed(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
-        change(&mut state, self.epoch() + 1);
+        change(&mut state);
         // Under the lock: who sees the change sees its epoch.
         self.epoch.send_modify(|epoch| *epoch += 1);
         drop(state);
@@ -299,14 +290,29 @@ impl Containers {
     }
 }
 
-/// What is known of an address at this moment.
+/// A request for the owner of a connection.
+struct Asked {
+    origin: Origin,
+    /// A time at which the client had called already.
+    called: SystemTime,
+    /// The number of the first list that was asked for since.
+    fresh: u64,
+    /// The joins in the engine's own buffer, which was asked after the list of this number had arrived.
+    buffered: Option<(u64, Joins)>,
+}
+
+/// The knowledge about an address at one moment.
 enum Look {
-    /// Who has it.
+    /// This container has it, or none.
     Found(Option<Arc<Container>>),
+    /// This container has it by an older list: only the engine can tell whether it still has.
+    Inspect(Arc<Container>),
     /// Only a list of this number or a later one can tell.
     Ask(u64),
-    /// Nobody has it, and some container is about to be listed.
-    Starting,
+    /// Only the engine's own buffer of events can tell, asked after the list of this number.
+    Settle(u64),
+    /// No container has it by a list in which one is missing that may have called.
+    Missing,
     /// No list is good before the engine's events are followed.
     OutOfStep,
     /// Nobody can tell.
@@ -314,40 +320,47 @@ enum Look {
 }
 
 impl State {
-    /// Looks an address up. A list answers for those whom it does not know only if it was asked for since they came, and for all
-    /// others only while nothing was heard since.
-    fn look(&self, address: IpAddr, fresh: u64, came: Instant) -> Look {
+    /// Looks an address up. A list answers for an address that it does not know only if it was asked for since the client called,
+    /// and for all others only while nothing was heard since.
+    fn look(&self, asked: &Asked, came: Instant) -> Look {
+        let Asked { origin, called, fresh, buffered } = asked;
         if self.in_step.is_none() {
             return match &self.trouble {
                 Some((since, why)) if *since > came => Look::Failed(Unknown::Untold(why.clone())),
                 _ => Look::OutOfStep,
             };
         }
-        let Some(last) = &self.last else { return Look::Ask(fresh) };
-        let is_own = last.number >= fresh;
-        let is_for_all = last.is_whole && last.at.elapsed() < AGE;
+        let Some(last) = &self.last else { return Look::Ask(*fresh) };
+        let is_own = last.number >= *fresh;
+        let is_for_all = last.is_whole && last.at.elapsed().is_ok_and(|age| age < AGE);
         if !(is_own || is_for_all) {
-            return Look::Ask(fresh);
+            return Look::Ask(*fresh);
         }
-        match last.listed.entry(address) {
-            Entry::Is(container) => Look::Found(Some(container)),
-            Entry::Contested => Look::Failed(Unknown::Contested),
+        // The owner by a list that was there before the connection did not join after it.
+        let is_older = !is_own && last.at <= origin.arrived;
+        // A buffer that was asked before the list says nothing of those that joined in between.
+        let is_buffered = buffered.as_ref().is_some_and(|(number, _)| *number >= last.number);
+        let is_settled = !origin.is_new || is_older || is_buffered;
+        let mut joins = [Some(&self.joins), buffered.as_ref().map(|(_, joins)| joins)].into_iter().flatten();
+        match last.listed.entry(origin.address) {
             Entry::Doubted => Look::Ask(self.asked_for + 1),
-            Entry::Nobody if !is_own => Look::Ask(fresh),
-            Entry::Nobody if !self.is_any_starting(&last.listed.addressed) => Look::Found(None),
-            Entry::Nobody if came.elapsed() < GRACE => Look::Starting,
-            // Rather nobody than somebody with other rights.
-            Entry::Nobody => Look::Failed(Unknown::Untold("a container is starting and is not listed yet".to_owned())),
+            Entry::Contested => Look::Failed(Unknown::Contested),
+            Entry::Nobody if !is_own => Look::Ask(*fresh),
+            Entry::Nobody if !origin.is_new => Look::Found(None),
+            _ if !is_settled => Look::Settle(last.number),
+            Entry::Nobody if joins.any(|joins| joins.is_any_missing(&last.listed, *called)) => Look::Missing,
+            Entry::Nobody => Look::Found(None),
+            Entry::Is(container)
+                if origin.is_new && joins.any(|joins| joins.has_joined_since(&container.id, origin.arrived)) =>
+            {
+                Look::Failed(Unknown::Other)
+            }
+            Entry::Is(container) if is_own => Look::Found(Some(container)),
+            Entry::Is(container) => Look::Inspect(container),
         }
     }
 
-    fn is_any_starting(&self, addressed: &HashSet<String>) -> bool {
-        let is_late =
-            |id: &String, since: &Instant| since.elapsed() > if addressed.contains(id) { JOIN } else { START };
-        self.starting.iter().any(|(id, since)| !is_late(id, since))
-    }
-
-    /// Something was heard of this container, or of nobody knows whom.
+    /// Doubts everything that lists say of a container, or of all if the identifier is empty.
     fn doubt(&mut self, id: &str) {
         if let Some(heard) = &mut self.heard {
             heard.insert(id.to_owned());
@@ -366,6 +379,6 @@ impl State {
         // Without that set, the events were lost while it was under way.
         let Some(heard) = self.heard.take().filter(|heard| !heard.contains("")) else { return };
         heard.iter().for_each(|id| listed.doubt(id));
-        self.last = Some(Last { listed, number, at: Instant::now(), is_whole: heard.is_empty() });
+        self.last = Some(Last { listed, number, at: SystemTime::now(), is_whole: heard.is_empty() });
     }
 }

@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use cetusguard_policy::{Certificate, Container, Principal, Profile};
 
 use super::listen::Conn;
 use super::{Proxy, Settings};
-use crate::engine::Unknown;
+use crate::engine::{Origin, Unknown};
 use crate::limiter::Usage;
 use crate::refusal::Refusal;
 
@@ -40,8 +41,8 @@ impl Client {
 pub(super) struct Identity {
     client: Arc<Client>,
     settings: Arc<Settings>,
-    /// Where it took the engine to tell: the identifier of the container behind the address, if there was one, and the state
-    /// of things at that time.
+    /// Where it took the engine to tell: the identifier of the container behind the address, if there was one, and the epoch in
+    /// which it was found.
     container: Option<(Option<String>, u64)>,
 }
 
@@ -59,8 +60,9 @@ pub(super) async fn identify(conn: &mut Conn, proxy: &Proxy) -> Result<Arc<Clien
         return Ok(Arc::clone(&known.client));
     }
     let mut principal = conn.principal().clone();
-    let container = container_of(conn.since(), &mut principal, &settings, proxy).await;
-    let container = container.and_then(|(container, is_unwatched)| match is_unwatched && conn.is_ended() {
+    let is_new = conn.identity.as_ref().is_none_or(|known| known.container.is_none());
+    let container = container_of(conn.arrived(), is_new, &mut principal, &settings, proxy).await;
+    let container = container.and_then(|(container, is_doubtful)| match is_doubtful && conn.is_ended() {
         true => Err(Unknown::Other),
         false => Ok(container),
     });
@@ -84,9 +86,11 @@ pub(super) async fn identify(conn: &mut Conn, proxy: &Proxy) -> Result<Arc<Clien
 }
 
 /// Adds the container to what is known of a client, where its profile depends on it. Behind the machine's own address there is
-/// none: such a client runs on the host, or in the host's network. The second is whether nobody watched when it connected.
+/// none: such a client runs on the host, or in the host's network. The second is
+/// whether a container that is dead by now may have opened the connection.
 async fn container_of(
-    since: u64,
+    arrived: SystemTime,
+    is_new: bool,
     principal: &mut Principal,
     settings: &Settings,
     proxy: &Proxy,
@@ -99,8 +103,8 @@ async fn container_of(
     if matches!(address, IpAddr::V6(six) if six.is_unicast_link_local()) {
         return Err(Unknown::LinkLocal);
     }
-    let (found, is_unwatched) = proxy.containers.behind(address, since, &proxy.backend).await?;
-    let known = (found.as_ref().map(|container| container.id.clone()), proxy.containers.epoch());
-    principal.container = found;
-    Ok((Some(known), is_unwatched))
+    let owner = proxy.containers.behind(Origin { address, arrived, is_new }, &proxy.backend).await?;
+    let known = (owner.container.as_ref().map(|container| container.id.clone()), owner.epoch);
+    principal.container = owner.container;
+    Ok((Some(known), owner.is_doubtful))
 }

@@ -4,9 +4,9 @@ mod sockets;
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cetusguard_policy::{Certificate, Principal};
 use rustls::pki_types::CertificateDer;
@@ -25,7 +25,7 @@ use crate::certificate;
 use crate::log::Level;
 use crate::refusal::Refusal;
 use crate::tls;
-use crate::wire::{Body, Duplex, Framing, HeadError, RequestHead, SharedTcp, now, read_request_head};
+use crate::wire::{Body, Duplex, Framing, HeadError, RequestHead, SharedTcp, read_request_head};
 pub(crate) use sockets::{Bound, bind};
 
 /// After an accept that failed for want of descriptors or memory, others get time to give some back.
@@ -77,31 +77,28 @@ impl Listeners {
 /// Beyond the limit, clients wait in the kernel's queue, and one at each door.
 async fn accept(bound: &Bound, proxy: &Arc<Proxy>, permits: &Arc<Semaphore>, alive: &mpsc::Sender<()>) {
     let mut failing = false;
-    // All connections that are waiting in the kernel's queue have come since then, or at that time.
-    let mut since = proxy.containers.epoch();
+    // The connections that wait in the kernel's queue now have all come since.
+    let mut seen_empty = bound.opened;
     loop {
-        let mut accepting = pin!(async {
-            match &bound.socket {
-                Socket::Tcp(listener) => listener.accept().await.map(|(stream, _)| Accepted::Tcp(stream)),
-                Socket::Unix(listener) => listener.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
-            }
-        });
-        let (accepted, is_fresh) = match now(accepting.as_mut()) {
-            Some(waited) => (waited, false),
-            None => (accepting.await, true),
+        // The kernel is asked, since a listener that is not ready in the event loop may have a connection that waits.
+        let was_empty = bound.socket.is_queue_empty();
+        let accepted = match &bound.socket {
+            Socket::Tcp(listener) => listener.accept().await.map(|(stream, _)| Accepted::Tcp(stream)),
+            Socket::Unix(listener) => listener.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
         };
-        if is_fresh {
-            // The engine tells that a container has its address before it lets it run: what it has told is taken in first, and
-            // before this connection waits for its place.
-            since = proxy.containers.catch_up().await;
+        // The time is taken before this connection waits for its place. A container that gets a dead one's address later than
+        // that does not get the rights to its requests.
+        if was_empty {
+            seen_empty = SystemTime::now();
         }
+        let arrived = seen_empty;
         match accepted {
             Ok(accepted) => {
                 failing = false;
                 let Ok(permit) = Arc::clone(permits).acquire_owned().await else { return };
                 let held = Held { _permit: permit, _alive: alive.clone() };
                 let tls = proxy.settings().tls.get(bound.frontend).cloned().flatten();
-                let pending = Pending { accepted, frontend: bound.frontend, tls, since, held };
+                let pending = Pending { accepted, frontend: bound.frontend, tls, arrived, held };
                 tokio::spawn(serve(pending, Arc::clone(proxy)));
             }
             Err(error) if is_of_one_client(&error) => {}
@@ -132,8 +129,8 @@ pub(super) struct Pending {
     accepted: Accepted,
     frontend: usize,
     tls: Option<tls::Server>,
-    /// The epoch of the containers by which it was there.
-    since: u64,
+    /// The time at which it was accepted, or a time before it if it waited in the queue.
+    arrived: SystemTime,
     held: Held,
 }
 
@@ -152,8 +149,8 @@ pub(super) struct Conn {
     pub(super) identity: Option<Identity>,
     /// Those who may have signed the client's certificate, where it had to show one.
     signers: Option<Arc<Vec<CertificateDer<'static>>>>,
-    /// The epoch of the containers by which it was there.
-    since: u64,
+    /// The time at which it was accepted, or a time before it if it waited in the queue.
+    arrived: SystemTime,
     served: bool,
     /// Ready when the program is asked to stop; one for all requests, since each new one has to be made known.
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -212,7 +209,7 @@ impl Pending {
                 principal,
                 identity: None,
                 signers,
-                since: self.since,
+                arrived: self.arrived,
                 served: false,
                 stop: Box::pin(proxy.stop()),
                 body: None,
@@ -275,9 +272,9 @@ impl Conn {
         self.principal.address.is_some_and(|address| address.is_loopback())
     }
 
-    /// The epoch of the containers by which the connection was there.
-    pub(super) fn since(&self) -> u64 {
-        self.since
+    /// The time at which the connection was accepted, or a time before it if it waited in the queue.
+    pub(super) fn arrived(&self) -> SystemTime {
+        self.arrived
     }
 
     /// Whether its peer sends no more.

@@ -13,4 +13,4 @@ pub(crate) use head::{
     HeadError, RequestHead, ResponseHead, read_request_head, read_response_head, request_framing, response_framing,
 };
 pub(crate) use headers::{Headers, Known};
-pub(crate) use stream::{Duplex, Input, Output, SharedTcp, connections, now, peak_connections};
+pub(crate) use stream::{Duplex, Input, Output, SharedTcp, connections, peak_connections};

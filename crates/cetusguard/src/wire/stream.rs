@@ -146,7 +146,7 @@ impl Input {
 }
 
 /// What a future has to say without waiting.
-pub(crate) fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+fn now<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut context = Context::from_waker(Waker::noop());
     match std::pin::pin!(future).poll(&mut context) {
         Poll::Ready(value) => Some(value),

@@ -5,13 +5,12 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use cetusguard_policy::guard::Json;
-use tokio::time::timeout;
 
 use super::Finding;
 use crate::backend::Backend;
 use crate::config::address::Address;
 use crate::config::meant::Config;
-use crate::engine::{Asked, fetch};
+use crate::engine::{Asked, Trouble, fetch};
 
 const ABOUT: &str = "engine";
 
@@ -40,25 +39,25 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
         }
     };
     let ask = |target: &'static str| {
-        runtime.block_on(async { timeout(config.limits.answer.min(PATIENCE), fetch(&backend, target)).await })
+        runtime.block_on(async { fetch(&backend, target, config.limits.answer.min(PATIENCE)).await })
     };
     let version = match ask("/version") {
-        Ok(Ok(Asked::Answer(version))) => version,
-        Ok(Ok(Asked::Missing(_))) => {
+        Ok(Asked::Answer(version)) => version,
+        Ok(Asked::Missing(_)) => {
             return vec![Finding::bad(
                 ABOUT,
                 "what listens there is no engine: it has no /version",
                 "correct backend-addr",
             )];
         }
-        Ok(Err(trouble)) => return vec![unreachable(&trouble.to_string(), &config.backend)],
-        Err(_) => {
+        Err(Trouble::Late(_)) => {
             let what = format!("{} accepted the request and did not answer", config.backend);
             return vec![Finding::bad(ABOUT, what, "look into the engine's own log, or restart it")];
         }
+        Err(trouble) => return vec![unreachable(&trouble.to_string(), &config.backend)],
     };
     let mut findings = vec![speaks(&version, &config.backend)];
-    if let Ok(Ok(Asked::Answer(info))) = ask("/info") {
+    if let Ok(Asked::Answer(info)) = ask("/info") {
         findings.extend(clock(&info));
     }
     findings

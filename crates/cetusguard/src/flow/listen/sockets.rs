@@ -3,10 +3,13 @@
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use listenfd::ListenFd;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::umask;
@@ -23,6 +26,8 @@ pub(crate) struct Bound {
     // The file goes first: while we listen on it, nobody takes it for a stale one and makes another in its place.
     _file: Option<SocketFile>,
     pub(super) socket: Socket,
+    /// A time before the first connection to it.
+    pub(super) opened: SystemTime,
     /// The frontend that it belongs to, by its place.
     pub(crate) frontend: usize,
     /// Its address with the port that the system chose, for the log.
@@ -66,14 +71,16 @@ const BACKLOG: i32 = 1024;
 /// One message an address that cannot be listened on.
 pub(crate) fn bind(frontends: &[Frontend]) -> Result<(Vec<Bound>, Vec<String>), Vec<String>> {
     let (mut bound, mut warnings, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    let begun = SystemTime::now();
     for (index, Frontend { address, rights, .. }) in frontends.iter().enumerate() {
         let made = match address {
             Address::Tcp { host, port } => tcp(host, *port),
             Address::Unix(path) => unix(path, *rights).map(|one| vec![one]),
             Address::Inherited => inherited(),
         };
+        let opened = if matches!(address, Address::Inherited) { UNIX_EPOCH } else { begun };
         match made {
-            Ok(made) => bound.extend(made.into_iter().map(|socket| Bound { frontend: index, ..socket })),
+            Ok(made) => bound.extend(made.into_iter().map(|socket| Bound { frontend: index, opened, ..socket })),
             Err(error) if is_without_ipv6(address, &error) => {
                 warnings.push(format!("{address}: this host has no IPv6: {error}"))
             }
@@ -205,16 +212,40 @@ fn inherited() -> io::Result<Vec<Bound>> {
     }
 }
 
+impl Socket {
+    /// Returns whether no connection waits in the kernel's queue. A socket that cannot be asked counts as one with a queue.
+    pub(super) fn is_queue_empty(&self) -> bool {
+        let descriptor = match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(listener) => listener.as_fd(),
+        };
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)], Some(&at_once)) == Ok(0)
+    }
+}
+
 impl Bound {
     fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let name = format!("tcp://{}", listener.local_addr()?);
-        Ok(Self { _file: None, socket: Socket::Tcp(TcpListener::from_std(listener)?), frontend: 0, name })
+        Ok(Self {
+            _file: None,
+            socket: Socket::Tcp(TcpListener::from_std(listener)?),
+            opened: UNIX_EPOCH,
+            frontend: 0,
+            name,
+        })
     }
 
     fn unix(listener: std::os::unix::net::UnixListener, name: String, file: Option<SocketFile>) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { _file: file, socket: Socket::Unix(UnixListener::from_std(listener)?), frontend: 0, name })
+        Ok(Self {
+            _file: file,
+            socket: Socket::Unix(UnixListener::from_std(listener)?),
+            opened: UNIX_EPOCH,
+            frontend: 0,
+            name,
+        })
     }
 
     /// Whether it is a TCP socket: TLS is spoken over no other.
