@@ -7,6 +7,7 @@ mod files;
 
 use std::sync::Arc;
 
+use cetusguard_policy::guard::Level as GuardLevel;
 use cetusguard_policy::{Mode, Profiles, unjudged};
 
 use crate::config::{Loaded, Mistake, Mistakes, Read, Sources};
@@ -94,6 +95,13 @@ pub(crate) fn describe(profiles: &Profiles, log: &Log) {
                 "the guard cannot judge what this endpoint is asked for; a rule that names it lets it pass as it is";
             let line = log.line(Level::Notice, message).text("profile", &profile.name);
             log.send(line.text("endpoint", &endpoint));
+        }
+        let is_guarded = profile.guard.level != GuardLevel::Privileged;
+        let giving = profile.guard.allow.iter().filter_map(|exception| Some((exception, exception.gives_host()?)));
+        for (exception, why) in giving.filter(|_| is_guarded) {
+            let message = "an exception of the guard gives the host away to clients that can use it";
+            let line = log.line(Level::Warning, message).text("profile", &profile.name);
+            log.send(line.text("guard_allow", &exception.to_string()).text("detail", why));
         }
         // The default one is what the start is about, where there is no other.
         if index > 0 {

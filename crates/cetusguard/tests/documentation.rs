@@ -109,3 +109,32 @@ fn links_lead_to_files() {
         }
     }
 }
+
+/// `docs/endpoints.md` is made from the table of endpoints: run this with UPDATE_DOCS=1.
+#[test]
+fn the_page_of_endpoints_is_that_of_the_table() {
+    use cetusguard_policy::endpoint::{Endpoint, Wildcard};
+    let row = |endpoint: &Endpoint| {
+        let wildcard = match endpoint.wildcard {
+            Wildcard::Open => "yes".to_owned(),
+            Wildcard::Named => "no".to_owned(),
+            Wildcard::NamedWith(parameter) => format!("not with `{parameter}`"),
+        };
+        let Endpoint { id, method, shape, power, .. } = endpoint;
+        format!("| `{}` | `{method} {shape}` | {} | {wildcard} |\n", id.name(), power.says())
+    };
+    let rows: String = Endpoint::all().map(row).collect();
+    let page = format!(
+        "# Endpoints\n\nEvery endpoint of the engines that Cetusguard knows, by the name that log lines have (`endpoint=container.list`). \
+         `{{x}}` is one segment of the path, `{{x*}}` one or more. A wildcard opens an endpoint only where the last column says so; the \
+         others need a rule that names them ([rules](rules.md)).\n\n\
+         | name | call | what it lets a client do | opened by a wildcard |\n|---|---|---|---|\n{rows}"
+    );
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/endpoints.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &page).expect("the page");
+    }
+    #[expect(clippy::disallowed_methods, reason = "a page of the documentation")]
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(written, page, "docs/endpoints.md: run the tests with UPDATE_DOCS=1");
+}

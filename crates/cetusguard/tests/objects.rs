@@ -28,7 +28,7 @@ fn engine() -> (Engine, Arc<AtomicUsize>) {
             "GET /containers/broken/json" => link.answer(500, "{}"),
             _ if inspects => {
                 // Long enough for others to ask the same.
-                std::thread::sleep(Duration::from_millis(100));
+                std::thread::park_timeout(Duration::from_millis(100));
                 link.answer(200, &format!("{{\"Id\":\"{ID}\",\"Name\":\"/web\"}}"));
             }
             line if line.starts_with("GET /events") => assert!(link.tell(exchange)),

@@ -69,6 +69,10 @@ async fn serve(
     let backend = Arc::new(Backend::new(config.backend.clone(), config.backend_tls.clone(), config.limits.connect));
     let containers = Arc::new(Containers::default());
     let own = Own::find(&config.proxy_container);
+    match own.word() {
+        Some(word) => log.send(log.line(Level::Info, "protecting the proxy's own container").text("container", word)),
+        None => log.say(Level::Info, "no container of the proxy's own to protect; proxy-container can name one"),
+    }
     let settings = Settings::from(config);
     containers.want(settings.profiles.by_container());
     let objects = Arc::new(Objects::new(Arc::clone(&containers)));
