@@ -47,6 +47,11 @@ class Docker:
     def __call__(self, *args, ok=True, env=None, **options):
         return run(self.cli.path, *args, ok=ok, env=self.environment(env), **options)
 
+    def api(self):
+        """The version of the API that the command speaks with this engine."""
+        told = self("version", "--format", "{{.Client.APIVersion}}").stdout
+        return tuple(map(int, told.strip().split(".")))
+
     def out(self, *args, **options):
         """What the command printed, without the last newline."""
         return self(*args, **options).stdout.strip()

@@ -68,6 +68,9 @@ def round_trip(learn, serve, engine, tmp_path):
                 parts += [("rules", f"{method} {pattern}") for method in methods.split(",")]
         for index in sorted({round(step * (len(parts) - 1) / (most - 1)) for step in range(most)}):
             kind, part = parts[index]
+            # A client that creates the container itself may enter it by the exceptions that created it.
+            if part.startswith("target="):
+                continue
             rest = [other for other in parts if other != parts[index]]
             less = {"guard": learned["guard"], "rules": "\n".join(value for key, value in rest if key == "rules")}
             # An empty list is a mistake.

@@ -30,13 +30,12 @@ pub(crate) fn foreign_page(headers: &Headers, limits: &Limits, is_loopback: bool
 }
 
 /// Whether the page comes from the address to which the request goes: clients of WebSockets that are no browsers send that. A
-/// name could be made to lead here, an address could not.
+/// name of the public DNS could be made to lead here; an address, or a name of one word, could not.
 fn is_own_page(origin: &[u8], host: &str) -> bool {
     let Some((_, authority)) = std::str::from_utf8(origin).ok().and_then(|origin| origin.split_once("://")) else {
         return false;
     };
-    let name = without_port(host);
-    authority.eq_ignore_ascii_case(host) && (is_address(name) || name.eq_ignore_ascii_case("localhost"))
+    authority.eq_ignore_ascii_case(host) && !host.is_empty() && !is_foreign_name(host)
 }
 
 /// Whether a name may be one of the public DNS, which its owner can have lead anywhere.
