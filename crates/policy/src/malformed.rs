@@ -7,7 +7,7 @@ use crate::call::{Call, Version};
 /// Why a request line cannot be read the way the engine reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// Not one of [`Method::ALL`].
+    /// Not one of [`crate::Method::ALL`].
     Method(String),
     /// Absolute-form, authority-form or `*`: engines read the host in it, or ignore it, each in its own way.
     NotOriginForm,
