@@ -490,6 +490,27 @@ fn t10_what_was_resolved_is_what_is_sent() {
 }
 
 #[test]
+fn a_word_leads_to_no_other_path() {
+    for word in ["../volumes/x", "a/../../info", ".", "..", "", "a//b"] {
+        let body = format!("{{\"HostConfig\":{{\"NetworkMode\":\"container:{word}\"}}}}");
+        assert_eq!(needs("POST /containers/create", &[], &body), "!", "{word}");
+    }
+    let slash = r#"{"HostConfig":{"NetworkMode":"container:/vpn"}}"#;
+    assert_eq!(needs("POST /containers/create", &[], slash), "-");
+    // A parameter of another call does not keep the client's word.
+    let open = profile(Level::Baseline, &[], Targets::default());
+    for (request, want) in [
+        ("POST /containers/web/stop?link=1", "/containers/web-id/stop?link=1"),
+        ("DELETE /containers/web?force=1", "/containers/web-id?force=1"),
+        ("DELETE /containers/shop/web?link=1", "/containers/shop/web?link=1"),
+    ] {
+        let permit = permit(request, &open);
+        let sent = settle(&permit, "", world::RECENT).unwrap_or_else(|objection| panic!("{request}: {objection}"));
+        assert_eq!(sent.call(permit.call()).target(), want);
+    }
+}
+
+#[test]
 fn t11_identities_of_other_profiles_are_not_taken() {
     check(&[
         ("POST /containers/evil/rename?name=trusted", "", "profile=high"),

@@ -303,6 +303,11 @@ impl Case<'_> {
         Ok(Cleared { call: Some(self.call), body })
     }
 
+    fn removes_a_link(&self) -> bool {
+        let removes = self.call.endpoint().is_some_and(|endpoint| endpoint.id == EndpointId::ContainerRemove);
+        removes && self.call.may_ask_for("link")
+    }
+
     /// Writes the identifier that the engine gave in place of the client's word, so that the engine acts on what was judged.
     fn replace(&mut self, subject: &Subject, id: &str) {
         if id.is_empty() {
@@ -311,7 +316,7 @@ impl Case<'_> {
         }
         match &subject.slot {
             // A link is removed by its own name, and only its container has an identifier.
-            Slot::Path if self.call.may_ask_for("link") => {}
+            Slot::Path if self.removes_a_link() => {}
             Slot::Path => self.call = self.call.with_captured(id),
             Slot::Parameter { name, before } => self.call = self.call.with_parameter(name, &format!("{before}{id}")),
             Slot::Body { before, after } => {

@@ -153,6 +153,8 @@ impl<'g> Judge<'g> {
     /// stands in place of the word, between `before` and `after`.
     pub(super) fn look_up(&mut self, kind: ObjectKind, word: &str, role: Role, (before, after): (&str, &str)) {
         let place = self.place.clone();
+        // Engines take a slash before a container's name.
+        let word = if kind == ObjectKind::Container { word.trim_start_matches('/') } else { word };
         let slot = match place.as_slice() {
             [Place::Parameter(name)] => Slot::Parameter { name: name.clone(), before: before.to_owned() },
             _ => Slot::Body { before: before.to_owned(), after: after.to_owned() },
@@ -162,7 +164,9 @@ impl<'g> Judge<'g> {
 
     /// Has an object looked up that a judged one has led to.
     pub(super) fn add(&mut self, subject: Subject) {
-        let is_word = !subject.word.is_empty() && subject.word.len() <= 512;
+        // The word becomes a part of a path: it must not lead to another one.
+        let is_plain = subject.word.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        let is_word = is_plain && subject.word.len() <= 512 && !subject.word.contains(char::is_control);
         match (is_word, self.subjects.len() < SUBJECTS) {
             (true, true) => self.subjects.push(subject),
             (true, false) => self.refuse(format!("names more than {SUBJECTS} objects to look up"), None),

@@ -157,9 +157,14 @@ pub(super) fn host_path(judge: &mut Judge<'_>, source: &str, access: Access) {
         return judge.refuse("a bind needs an absolute path".to_owned(), None);
     }
     let path = clean(source);
+    let before = judge.count();
     judge.claim_path(&path);
     bind(judge, &path, access);
-    // Where the proxy sees the host's files, a link is judged by where it leads.
+    // Where the proxy sees the host's files, a link is judged by where it leads. Paths that are refused are not looked at: a
+    // client must not have the proxy wait for any file system that it names.
+    if judge.count() > before {
+        return;
+    }
     if let Some(led_to) = judge.surroundings.resolve_path.and_then(|resolve| resolve(&path)).filter(|to| *to != path) {
         judge.claim_path(&led_to);
         bind(judge, &led_to, access);
