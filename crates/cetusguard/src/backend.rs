@@ -39,7 +39,7 @@ struct Idle {
 }
 
 /// The engine cannot be reached.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Unreachable {
     address: Address,
     /// What happened.

@@ -23,8 +23,15 @@ pub(crate) fn foreign_page(headers: &Headers, limits: &Limits, is_loopback: bool
     if let Some(site) = headers.all(Known::SecFetchSite).find(|site| is_cross(site)).filter(|_| !is_admitted()) {
         return Some(format!("a web page of another site sent it (Sec-Fetch-Site: {})", shown(site)));
     }
-    if is_loopback && headers.all(Known::Host).any(|host| is_foreign_name(&String::from_utf8_lossy(host))) {
-        return Some(format!("it asks for the host {host:?}, which leads to this machine itself (DNS rebinding)"));
+    // Outside of secure contexts, browsers add neither header to a page's request for its own site.
+    let is_browser = headers.get(Known::UserAgent).is_some_and(|agent| agent.starts_with("Mozilla/"));
+    if (is_loopback || is_browser)
+        && !is_admitted()
+        && headers.all(Known::Host).any(|host| is_foreign_name(&String::from_utf8_lossy(host)))
+    {
+        return Some(format!(
+            "it asks for the host {host:?}, a name that its owner can have lead here (DNS rebinding)"
+        ));
     }
     None
 }

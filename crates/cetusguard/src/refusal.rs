@@ -117,6 +117,11 @@ impl Limited {
         Self { profile: profile.name.clone(), limit: Limit::Page(why) }
     }
 
+    /// Whether it is a web page that is not let in.
+    pub(crate) fn is_page(&self) -> bool {
+        matches!(self.limit, Limit::Page(_))
+    }
+
     /// Too many requests.
     pub(crate) fn count(reached: Reached, profile: &Profile) -> Self {
         Self { profile: profile.name.clone(), limit: Limit::Count(reached) }

@@ -75,6 +75,10 @@ pub struct Traits {
     pub capabilities: Vec<String>,
     /// Devices of the host.
     pub devices: Vec<String>,
+    /// Rules by which it may make devices.
+    pub device_rules: Vec<String>,
+    /// Whether it sees what `/proc` and `/sys` hide by default.
+    pub unmasked: bool,
     /// Paths of the host that are mounted.
     pub host_paths: Vec<String>,
     /// Volumes that are mounted, and where the engine keeps them on the host.
@@ -156,6 +160,23 @@ impl Object {
         if let Detail::Container(traits) = &self.detail { Some(traits) } else { None }
     }
 
+    /// How much text it holds, in bytes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let pairs =
+            |pairs: &[(String, String)]| pairs.iter().map(|(one, other)| one.len() + other.len()).sum::<usize>();
+        let texts = |texts: &[String]| texts.iter().map(String::len).sum::<usize>();
+        let detail = self.traits().map_or(0, |traits| {
+            texts(&traits.capabilities)
+                + texts(&traits.devices)
+                + texts(&traits.host_paths)
+                + texts(&traits.dns_names)
+                + pairs(&traits.volumes)
+                + 16 * traits.addresses.len()
+        });
+        self.id.len() + self.name.len() + pairs(&self.labels) + detail
+    }
+
     /// The value of a label; nothing where there is no such label.
     #[must_use]
     pub fn label(&self, key: &str) -> &str {
@@ -185,6 +206,10 @@ impl Traits {
                 .to_vec(),
             capabilities: texts(&["HostConfig", "CapAdd"]),
             devices: list(&["HostConfig", "Devices"]).iter().map(|one| own(one, "PathOnHost")).collect(),
+            device_rules: texts(&["HostConfig", "DeviceCgroupRules"]),
+            unmasked: ["MaskedPaths", "ReadonlyPaths"]
+                .iter()
+                .any(|key| matches!(at(&["HostConfig", key]), Some(Json::List(list)) if list.is_empty())),
             ..Self::default()
         };
         for mount in list(&["Mounts"]) {

@@ -45,6 +45,17 @@ fn object(kind: ObjectKind, word: &str) -> Option<Object> {
         (ObjectKind::Container, "hostnet") => container("\"NetworkMode\":\"host\"", ""),
         (ObjectKind::Container, "hostpid") => container("\"PidMode\":\"host\"", ""),
         (ObjectKind::Container, "behind") => container("\"PidMode\":\"container:hostpid-id\"", ""),
+        (ObjectKind::Container, "sidecar") => container("\"NetworkMode\":\"container:trusted\"", ""),
+        (ObjectKind::Container, "proxycar") => container("\"NetworkMode\":\"container:proxy\"", ""),
+        (ObjectKind::Container, "rules") => container("\"DeviceCgroupRules\":[\"b *:* rwm\"]", ""),
+        (ObjectKind::Container, "unmasked") => container("\"MaskedPaths\":[],\"ReadonlyPaths\":[]", ""),
+        (ObjectKind::Container, "holder") => {
+            container("", ",\"Mounts\":[{\"Type\":\"volume\",\"Name\":\"hosts-etc\",\"Source\":\"/x\"}]")
+        }
+        (ObjectKind::Image, "labelled") => {
+            r#"{"Id":"sha256:1","Config":{"Labels":{"cetusguard.profile":"high"}}}"#.to_owned()
+        }
+        (ObjectKind::Image, _) => r#"{"Id":"sha256:2"}"#.to_owned(),
         (ObjectKind::Container, "admin") => container("\"CapAdd\":[\"CAP_SYS_ADMIN\"]", ""),
         (ObjectKind::Container, "disk") => container("\"Devices\":[{\"PathOnHost\":\"/dev/sda\"}]", ""),
         (ObjectKind::Container, "socket") => container("", &mount("/var/run/docker.sock")),
@@ -206,6 +217,11 @@ fn t1_the_proxy_protects_its_own_container() {
         ("POST /images/evil/tag?repo=docker.io/cetusguard/cetusguard", "", "proxy"),
         ("POST /commit?container=web&repo=cetusguard/cetusguard", "", "proxy"),
         ("POST /build?t=cetusguard/cetusguard", "", "proxy"),
+        ("POST /images/evil/tag?repo=cetusguard/cetusguard:x&tag=latest", "", "!"),
+        ("POST /build?outputs=[{\"Type\":\"moby\",\"Attrs\":{\"name\":\"a,cetusguard/cetusguard\"}}]", "", "proxy"),
+        ("DELETE /networks/n?force=true", "", "!"),
+        ("DELETE /v5.0.0/libpod/networks/n?force=true", "", "!"),
+        ("DELETE /networks/n", "", "-"),
         // To look at it is no more than the rules say.
         ("GET /containers/proxy/json", "", "-"),
         ("GET /containers/proxy/logs", "", "-"),
@@ -218,7 +234,7 @@ fn t1_the_proxy_protects_its_own_container() {
 
 #[test]
 fn t2_containers_that_give_the_host_away_are_not_entered() {
-    for name in ["privileged", "hostnet", "hostpid", "admin", "disk", "socket", "etc"] {
+    for name in ["privileged", "hostnet", "hostpid", "admin", "disk", "rules", "unmasked", "socket", "etc"] {
         let want = format!("target={name}");
         for request in [
             format!("POST /containers/{name}/exec"),
@@ -239,6 +255,8 @@ fn t2_containers_that_give_the_host_away_are_not_entered() {
     }
     check(&[
         ("POST /containers/behind/exec", "{}", "host-namespace=pid"),
+        ("POST /containers/holder/exec", "{}", "volume=hosts-etc"),
+        ("GET /containers/holder/archive?path=/", "", "volume=hosts-etc"),
         ("GET /containers/etc/archive?path=/", "", "target=etc"),
         ("HEAD /containers/socket/archive?path=/", "", "target=socket"),
         ("PUT /containers/etc/archive?path=/", "", "target=etc"),
@@ -445,6 +463,28 @@ fn t8_volumes_of_the_host_are_looked_up() {
 }
 
 #[test]
+fn templates_of_a_swarm_make_no_paths_and_names() {
+    let mount = |kind: &str, source: &str| {
+        format!(
+            "{{\"TaskTemplate\":{{\"ContainerSpec\":{{\"Mounts\":[{{\"Type\":\"{kind}\",\"ReadOnly\":true,\"Target\":\"/h\",\"Source\":\"{source}\"}}]}}}}}}"
+        )
+    };
+    let host = |name: &str| format!("{{\"TaskTemplate\":{{\"ContainerSpec\":{{\"Hostname\":\"{name}\"}}}}}}");
+    for (body, want) in [
+        (mount("bind", "/usr/share/zoneinfo/{{print `..`}}/{{print `..`}}/{{print `..`}}/run"), "!"),
+        (mount("bind", "/usr/share/zoneinfo/Europe/Paris"), "-"),
+        (mount("volume", "data-{{.Task.Slot}}"), "!"),
+        (host("web-{{.Task.Slot}}"), "-"),
+        (host("{{print `cetus`}}guard"), "!"),
+        (host("{{index .Service.Labels `x`}}"), "!"),
+        (host("{{.Service.Labels}}"), "!"),
+    ] {
+        assert_eq!(needs("POST /services/create", &[], &body), want, "{body}");
+        assert_eq!(needs("POST /services/create", &["bind=/srv/**"], &body), want, "{body}");
+    }
+}
+
+#[test]
 fn t9_secrets_and_configs_can_be_bound() {
     let service = r#"{"TaskTemplate":{"ContainerSpec":{"Secrets":[{"SecretID":"s1","SecretName":"mine"}],"Configs":[{"ConfigID":"c1"}]}}}"#;
     let request = "POST /services/create";
@@ -524,7 +564,14 @@ fn t11_identities_of_other_profiles_are_not_taken() {
         ),
         // To enter a container is to call with its rights.
         ("POST /containers/trusted/exec", "{}", "profile=high"),
-        ("POST /containers/trusted/rename?name=old", "", "-"),
+        ("POST /containers/trusted/rename?name=old", "", "profile=high"),
+        // An image brings its labels along; a network is shared with its client.
+        ("POST /containers/create?name=x", r#"{"Image":"labelled"}"#, "profile=high"),
+        ("POST /v5.0.0/libpod/containers/create", r#"{"image":"labelled"}"#, "profile=high"),
+        ("POST /services/create", r#"{"TaskTemplate":{"ContainerSpec":{"Image":"labelled"}}}"#, "profile=high"),
+        ("POST /containers/create?name=x", r#"{"Image":"plain"}"#, "-"),
+        ("POST /containers/sidecar/exec", "{}", "profile=high"),
+        ("POST /containers/proxycar/exec", "{}", "proxy"),
         ("POST /containers/web/rename?name=shop", "", "-"),
         ("POST /containers/create?name=x", r#"{"Labels":{"cetusguard.profile":"low"}}"#, "-"),
     ]);

@@ -17,11 +17,14 @@ use crate::wire::read_content;
 /// `filters={"type":["container","network"]}`.
 const TARGET: &str = "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%7D";
 
+/// The same, and of the events only those that tell of joins: commands and health checks of a busy container would fill the answer.
+const JOINS: &str = "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%2C%22event%22%3A%5B%22connect%22%2C%22disconnect%22%2C%22start%22%2C%22restart%22%2C%22die%22%5D%7D";
+
 /// The engine delivers events late: those of so long before a moment are asked for as well.
 const BEFORE: Duration = Duration::from_secs(10);
 
 /// An event with its attributes is a few KiB; what is longer is none.
-const EVENT_LIMIT: usize = 1 << 20;
+const EVENT_LIMIT: usize = 8 << 20;
 
 /// How soon a lost stream is asked for again.
 const BACK_OFF: Duration = Duration::from_millis(200);
@@ -209,7 +212,7 @@ async fn read_on(
         let taken = events.byte_offset();
         text.drain(..taken);
         if text.len() > EVENT_LIMIT {
-            return Err(Trouble::Answer("an event of the engine is larger than 1 MiB".to_owned()));
+            return Err(Trouble::Answer("an event of the engine is larger than 8 MiB".to_owned()));
         }
     }
     Err(Trouble::Answer("the engine ended its events".to_owned()))
@@ -223,7 +226,7 @@ pub(super) async fn joins_around(moment: SystemTime, backend: &Backend) -> Resul
     let [since, until] = [moment.checked_sub(BEFORE).unwrap_or(UNIX_EPOCH), SystemTime::now()].map(since_1970);
     let stamp = |time: Duration| format!("{}.{:09}", time.as_secs(), time.subsec_nanos());
     // With an end that has passed, the engine answers at once and ends its answer.
-    let target = format!("{TARGET}&since={}&until={}", stamp(since), stamp(until));
+    let target = format!("{JOINS}&since={}&until={}", stamp(since), stamp(until));
     let answer = fetch_up_to(ANSWER_LIMIT, backend, &target, DEADLINE).await?;
     let mut joins = Joins::default();
     for event in serde_json::Deserializer::from_slice(&answer).into_iter::<Event>() {

@@ -13,7 +13,7 @@ use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::Engine;
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::{Asked, Containers, DEADLINE, Trouble, fetch};
+use super::{Asked, Containers, DEADLINE, Trouble, fetch, within};
 use crate::backend::Backend;
 
 /// How long an answer is kept that was asked for by the full identifier.
@@ -23,11 +23,15 @@ const NAME_AGE: Duration = Duration::from_secs(1);
 /// How long the engine's version is kept: it may be upgraded.
 const ENGINE_AGE: Duration = Duration::from_secs(60);
 /// Answers that are kept at a time.
-const SIZE: usize = 1024;
+const SIZE: usize = 256;
+/// Answers with more text than this are not kept, in bytes: a client can give a container a megabyte of labels.
+const WEIGHT: usize = 16 << 10;
 /// Questions to the engine at a time; others wait.
 const QUESTIONS: usize = 32;
 
 type Key = (ObjectKind, String);
+/// An answer for all who wait for it, also where there is none.
+type Shared = Result<Found, Arc<Trouble>>;
 
 /// What the engine says of an object.
 #[derive(Clone, Debug)]
@@ -49,8 +53,8 @@ pub(crate) struct Objects {
 #[derive(Debug, Default)]
 struct Kept {
     answers: HashMap<Key, (Arc<Object>, Instant)>,
-    /// Questions that are being asked.
-    asking: HashMap<Key, Arc<OnceCell<Found>>>,
+    /// Questions that are being asked, and how many events were heard before.
+    asking: HashMap<Key, (Arc<OnceCell<Shared>>, u64)>,
     engine: Option<(Engine, Instant)>,
     /// Counts events: an answer that was asked for before one is not kept.
     heard: u64,
@@ -66,18 +70,17 @@ impl Objects {
     ///
     /// # Errors
     /// The engine cannot be reached, or does not answer in time or in a form that can be read.
-    pub(crate) async fn find(&self, kind: ObjectKind, word: &str, backend: &Backend) -> Result<Found, Trouble> {
+    pub(crate) async fn find(&self, kind: ObjectKind, word: &str, backend: &Backend) -> Shared {
         let key = (kind, word.to_owned());
         if let Some(object) = self.known(&key) {
             return Ok(Found::Object(object));
         }
         // From now on events are followed, so that the next answer can be kept.
         self.containers.want_for_objects();
-        let cell = Arc::clone(self.lock().asking.entry(key.clone()).or_default());
-        let heard = self.lock().heard;
-        let found = cell.get_or_try_init(|| self.ask(kind, word, backend)).await.cloned();
+        let (cell, heard) = self.question(&key);
+        let found = cell.get_or_init(|| self.ask(kind, word, backend)).await.clone();
         let mut kept = self.lock();
-        if kept.asking.get(&key).is_some_and(|asking| Arc::ptr_eq(asking, &cell)) {
+        if kept.asking.get(&key).is_some_and(|(asking, _)| Arc::ptr_eq(asking, &cell)) {
             kept.asking.remove(&key);
         }
         if let (Ok(Found::Object(object)), ObjectKind::Container) = (&found, kind)
@@ -89,23 +92,29 @@ impl Objects {
         found
     }
 
+    /// The question that is being asked about an object, or a new one.
+    fn question(&self, key: &Key) -> (Arc<OnceCell<Shared>>, u64) {
+        let mut kept = self.lock();
+        let heard = kept.heard;
+        kept.asking.entry(key.clone()).or_insert_with(|| (Arc::default(), heard)).clone()
+    }
+
     /// Tells which engine it is.
     ///
     /// # Errors
     /// As for [`Objects::find`].
-    pub(crate) async fn engine(&self, backend: &Backend) -> Result<Engine, Trouble> {
+    pub(crate) async fn engine(&self, backend: &Backend) -> Result<Engine, Arc<Trouble>> {
         if let Some((engine, at)) = &self.lock().engine
             && at.elapsed() < ENGINE_AGE
         {
             return Ok(engine.clone());
         }
-        let _turn = self.questions.acquire().await;
-        let answer = fetch(backend, "/version", DEADLINE).await?;
-        let Asked::Answer(answer) = answer else {
-            return Err(Trouble::Answer("the engine has no /version".to_owned()));
+        let unread = |what: String| Arc::new(Trouble::Answer(what));
+        let Asked::Answer(answer) = self.fetch("/version", backend).await? else {
+            return Err(unread("the engine has no /version".to_owned()));
         };
         let engine = Engine::read(&answer)
-            .map_err(|malformed| Trouble::Answer(format!("the engine's version cannot be read: {malformed}")))?;
+            .map_err(|malformed| unread(format!("the engine's version cannot be read: {malformed}")))?;
         self.lock().engine = Some((engine.clone(), Instant::now()));
         Ok(engine)
     }
@@ -114,26 +123,35 @@ impl Objects {
     pub(super) fn heard(&self, id: &str) {
         let mut kept = self.lock();
         kept.heard += 1;
+        // An answer that is on its way may be older than the event: those who come now ask anew.
+        kept.asking.clear();
         kept.answers.retain(|_, (object, _)| !id.is_empty() && object.id != id);
     }
 
     fn known(&self, key: &Key) -> Option<Arc<Object>> {
         let kept = self.lock();
         let (object, at) = kept.answers.get(key)?;
-        let age = if object.id == key.1 { AGE } else { NAME_AGE };
-        (self.containers.is_in_step() && at.elapsed() < age).then(|| Arc::clone(object))
+        (self.containers.is_in_step() && at.elapsed() < age(&key.1, object)).then(|| Arc::clone(object))
     }
 
-    async fn ask(&self, kind: ObjectKind, word: &str, backend: &Backend) -> Result<Found, Trouble> {
-        // The semaphore lives as long as this.
-        let _turn = self.questions.acquire().await;
+    /// Asks the engine, at the latest after others have been answered for as long as an answer may take.
+    async fn fetch(&self, target: &str, backend: &Backend) -> Result<Asked, Arc<Trouble>> {
+        let asked = async {
+            // The semaphore lives as long as this.
+            let _turn = self.questions.acquire().await;
+            fetch(backend, target, DEADLINE).await
+        };
+        within(2 * DEADLINE, target, asked).await.map_err(Arc::new)
+    }
+
+    async fn ask(&self, kind: ObjectKind, word: &str, backend: &Backend) -> Shared {
         let target = inspection(kind, word);
-        match fetch(backend, &target, DEADLINE).await? {
+        match self.fetch(&target, backend).await? {
             Asked::Missing(answer) => Ok(Found::Missing(answer.into())),
             Asked::Answer(answer) => {
                 let object = Object::read(kind, &answer);
                 let object = object.map_err(|malformed| {
-                    Trouble::Answer(format!("its answer to {target} cannot be read: {malformed}"))
+                    Arc::new(Trouble::Answer(format!("its answer to {target} cannot be read: {malformed}")))
                 })?;
                 Ok(Found::Object(Arc::new(object)))
             }
@@ -148,13 +166,17 @@ impl Objects {
 
 impl Kept {
     fn keep(&mut self, key: Key, object: Arc<Object>) {
-        if self.answers.len() >= SIZE {
-            self.answers.retain(|_, (_, at)| at.elapsed() < NAME_AGE);
-        }
-        if self.answers.len() < SIZE {
+        let is_fresh = |word: &str, object: &Object, at: &Instant| at.elapsed() < age(word, object);
+        self.answers.retain(|(_, word), (object, at)| is_fresh(word, object, at));
+        if self.answers.len() < SIZE && object.weight() <= WEIGHT {
             self.answers.insert(key, (object, Instant::now()));
         }
     }
+}
+
+/// How long an answer is kept that was asked for by this word.
+fn age(word: &str, object: &Object) -> Duration {
+    if object.id == word { AGE } else { NAME_AGE }
 }
 
 /// The target of the request that shows an object. Podman serves these paths as well.

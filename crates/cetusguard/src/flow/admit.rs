@@ -71,7 +71,8 @@ pub(super) fn enter(
 ) -> Result<Entry, Refusal> {
     match try_enter(call, message, client, is_loopback, proxy) {
         Ok(place) => Ok(Entry { _place: place, unenforced: None }),
-        Err(limited) if client.profile.mode == Mode::Audit => {
+        // A profile that is not enforced yet still belongs to no web page.
+        Err(limited) if client.profile.mode == Mode::Audit && !limited.is_page() => {
             let refusal = Refusal::Limited(limited);
             Ok(Entry { _place: None, unenforced: Some((refusal.code(), refusal.to_string())) })
         }

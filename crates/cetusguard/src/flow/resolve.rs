@@ -91,9 +91,9 @@ async fn find(kind: ObjectKind, word: &str, proxy: &Proxy) -> Result<Found, Refu
     proxy.objects.find(kind, word, &proxy.backend).await.map_err(untold)
 }
 
-fn untold(trouble: Trouble) -> Refusal {
-    match trouble {
-        Trouble::Unreachable(unreachable) => Refusal::Unreachable(unreachable),
+fn untold(trouble: Arc<Trouble>) -> Refusal {
+    match &*trouble {
+        Trouble::Unreachable(unreachable) => Refusal::Unreachable(unreachable.clone()),
         trouble => Refusal::Untold(trouble.to_string()),
     }
 }

@@ -95,6 +95,9 @@ fn outputs(judge: &mut Judge<'_>, text: &str) {
             }
         }),
         judged_field("Attrs", Form::Map(&Form::Text), |judge, value| {
+            for (_, names) in value.map().iter().filter(|(name, _)| *name == "name") {
+                names.text().split(',').for_each(|name| judge.claim_image(name));
+            }
             if value.map().iter().any(|(name, _)| name.starts_with("push")) {
                 judge.refuse("sends what is built to a registry".to_owned(), None);
             }

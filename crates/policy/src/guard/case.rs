@@ -305,7 +305,9 @@ impl Case<'_> {
 
     fn removes_a_link(&self) -> bool {
         let removes = self.call.endpoint().is_some_and(|endpoint| endpoint.id == EndpointId::ContainerRemove);
-        removes && self.call.may_ask_for("link")
+        let is_true =
+            |value: String| !matches!(value.to_ascii_lowercase().as_str(), "" | "0" | "no" | "false" | "none");
+        removes && self.call.only_parameter("link").is_some_and(is_true)
     }
 
     /// Writes the identifier that the engine gave in place of the client's word, so that the engine acts on what was judged.

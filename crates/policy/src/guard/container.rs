@@ -103,7 +103,8 @@ pub(super) fn as_client(name: String, labels: Option<&Json<'_>>) -> Container {
 /// Judges a container as a whole: which client it would be, and what the level `restricted` asks for.
 pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
     let name = judge.name.take().unwrap_or_default();
-    judge.claim_identity(|| as_client(name, container.get("Labels")));
+    let image = container.get("Image").map(Json::text).unwrap_or_default();
+    judge.claim_created(|| as_client(name, container.get("Labels")), image);
     if judge.is_restricted() {
         restricted::user(judge, "User", container.get("User"));
         let host_config = container.get("HostConfig");

@@ -112,6 +112,11 @@ pub(super) fn made(judge: &mut Judge<'_>, _: &Call, pairs: &Pairs) {
     for name in ["fromImage", "repo"] {
         if !value(name).is_empty() {
             let whole = format!("{}{tag}", value(name));
+            if !tag.is_empty() && super::reference::has_tag(value(name)) {
+                judge.within(Step::Parameter(name), |judge| {
+                    judge.malformed("has a tag already, beside the tag".to_owned())
+                });
+            }
             judge.within(Step::Parameter(name), |judge| match name {
                 "fromImage" => pulled(judge, &whole),
                 _ => {

@@ -5,6 +5,7 @@ use super::objection::Finding;
 use super::subject::{Role, Slot, Subject};
 use super::{Guard, Level, Surroundings};
 use crate::call::Version;
+use crate::client::Container;
 use crate::endpoint::ObjectKind;
 use crate::target::Targets;
 
@@ -84,6 +85,8 @@ pub(crate) struct Judge<'g> {
     pub(super) subjects: Vec<Subject>,
     /// What the object of the path is looked up for, where a place of the body says so.
     pub(super) path_role: Option<(Role, Vec<Place>)>,
+    /// The container that will be, as a client of the proxy, until the labels of its image are known.
+    pub(super) identity: Option<Container>,
     /// The name that a container gets.
     pub(super) name: Option<String>,
     /// Binds that are allowed for reading only, by place and path: the engine must keep all below them from being written.
@@ -107,6 +110,7 @@ impl<'g> Judge<'g> {
             place: Vec::new(),
             subjects: Vec::new(),
             path_role: None,
+            identity: None,
             name: None,
             read_only: Vec::new(),
         }

@@ -153,8 +153,8 @@ pub(super) fn bind_words<'w>(judge: &mut Judge<'_>, words: impl Iterator<Item = 
 
 /// A path of the host. The engine cleans it before it mounts; a link on the host is followed after that.
 pub(super) fn host_path(judge: &mut Judge<'_>, source: &str, access: Access) {
-    if !source.starts_with('/') {
-        return judge.refuse("a bind needs an absolute path".to_owned(), None);
+    if !source.starts_with('/') || source.contains("{{") {
+        return judge.refuse("a bind needs an absolute path, without templates".to_owned(), None);
     }
     let path = clean(source);
     let before = judge.count();
@@ -173,7 +173,9 @@ pub(super) fn host_path(judge: &mut Judge<'_>, source: &str, access: Access) {
 
 /// Files of the host that hold nothing but its time zone; nothing can be mounted below a file.
 pub(super) fn is_harmless_file(path: &str) -> bool {
-    matches!(path, "/etc/localtime" | "/etc/timezone") || path.starts_with("/usr/share/zoneinfo/")
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '+' | '-');
+    matches!(path, "/etc/localtime" | "/etc/timezone")
+        || (path.starts_with("/usr/share/zoneinfo/") && path.chars().all(is_plain))
 }
 
 fn bind(judge: &mut Judge<'_>, path: &str, access: Access) {
@@ -226,7 +228,12 @@ pub(super) fn volume_name(judge: &mut Judge<'_>, name: &str, after: &str) {
 }
 
 /// Podman joins these to a line of comma-separated words.
+///
+/// Swarm expands Go's templates in them, with functions that make any text.
 fn no_separators(judge: &mut Judge<'_>, value: &Json<'_>) {
+    if value.text().contains("{{") {
+        judge.refuse("a template can become any path".to_owned(), None);
+    }
     if value.text().contains([',', '"', '\r', '\n']) {
         judge.refuse("a comma, a quote or a line end can be read as another option".to_owned(), None);
     }

@@ -52,7 +52,7 @@ pub(super) const ENDPOINT: &[Field] = &[
         Form::Struct(&[
             judged("IPv4Address", Form::Text, address),
             judged("IPv6Address", Form::Text, address),
-            field("LinkLocalIPs", Form::List(&Form::Text)),
+            judged("LinkLocalIPs", Form::List(&Form::Text), addresses),
         ]),
     ),
     field("Links", Form::List(&Form::Text)),

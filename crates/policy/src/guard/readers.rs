@@ -57,6 +57,13 @@ pub(super) static LIBPOD_VOLUME_CREATE: Reader = json(&[], &volume::LIBPOD_CREAT
 pub(super) static NETWORK_CREATE: Reader = json(&[], &network::CREATE);
 pub(super) static NETWORK_CONNECT: Reader = json(&[], &network::CONNECT);
 pub(super) static NETWORK_DISCONNECT: Reader = json(&[], &network::DISCONNECT);
+/// Podman removes the containers of a network with it where it is forced to.
+pub(super) static NETWORK_REMOVE: Reader = Reader {
+    parameters: &[query::judged("force", forced), plain("timeout")],
+    body: Body::Nothing,
+    whole: None,
+    pairs: None,
+};
 pub(super) static LOGIN: Reader = json(&[], &LOGIN_FORM);
 pub(super) static SECRET: Reader = json(&[plain("version")], &SECRET_FORM);
 pub(super) static NODE_UPDATE: Reader = json(&[plain("version")], &NODE_FORM);
@@ -126,5 +133,12 @@ fn checkpoint(judge: &mut Judge<'_>, name: &str) {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     if name.starts_with('.') || !name.chars().all(is_plain) {
         judge.refuse("is no name of a checkpoint".to_owned(), None);
+    }
+}
+
+fn forced(judge: &mut Judge<'_>, force: &str) {
+    if !matches!(force, "" | "0" | "false") {
+        judge
+            .refuse("removes the containers of the network with it; remove or disconnect those first".to_owned(), None);
     }
 }

@@ -39,7 +39,8 @@ fn named(reference: &str) -> String {
     }
 }
 
-fn has_tag(name: &str) -> bool {
+/// Whether a reference has a tag or a digest.
+pub(super) fn has_tag(name: &str) -> bool {
     name.rsplit('/').next().unwrap_or_default().contains([':', '@'])
 }
 

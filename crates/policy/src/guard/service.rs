@@ -58,7 +58,7 @@ const CONTAINER: &[Field] = &[
     field("Labels", Form::Map(&Form::Text)),
     field("Command", Form::List(&Form::Text)),
     field("Args", Form::List(&Form::Text)),
-    judged("Hostname", Form::Text, |judge, value| judge.claim_name(value.text())),
+    judged("Hostname", Form::Text, hostname),
     field("Env", Form::List(&Form::Text)),
     field("Dir", Form::Text),
     field("User", Form::Text),
@@ -192,6 +192,20 @@ const PORT: &[Field] = &[
     field("PublishMode", Form::Text),
 ];
 
+/// Swarm expands Go's templates: plain fields such as `{{.Task.Slot}}` are ordinary, functions and labels make any name.
+fn hostname(judge: &mut Judge<'_>, value: &Json<'_>) {
+    judge.claim_name(value.text());
+    let templates = value.text().split("{{").skip(1).map(|rest| rest.split("}}").next().unwrap_or_default().trim());
+    let is_plain = |field: &str| {
+        field.starts_with('.')
+            && field.chars().all(|c| c.is_ascii_alphanumeric() || c == '.')
+            && !field.contains("Labels")
+    };
+    if !templates.clone().all(is_plain) {
+        judge.refuse("a template with functions or labels can become any name".to_owned(), None);
+    }
+}
+
 /// The engine does not read the body then, and takes what was there before, which nobody judges.
 fn rollback(judge: &mut Judge<'_>, to: &str) {
     if !matches!(to, "" | "none") {
@@ -241,7 +255,8 @@ pub(super) fn whole(judge: &mut Judge<'_>, service: &Json<'_>) {
     let container = service.get("TaskTemplate").and_then(|task| task.get("ContainerSpec"));
     // Its containers are called NAME.SLOT.TASK.
     let name = format!("{}.", service.get("Name").map(Json::text).unwrap_or_default());
-    judge.claim_identity(|| as_client(name, container.and_then(|container| container.get("Labels"))));
+    let image = container.and_then(|container| container.get("Image")).map(Json::text).unwrap_or_default();
+    judge.claim_created(|| as_client(name, container.and_then(|container| container.get("Labels"))), image);
     if !judge.is_restricted() {
         return;
     }

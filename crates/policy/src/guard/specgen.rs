@@ -337,7 +337,8 @@ fn profile(judge: &mut Judge<'_>, kind: &str, profile: &str) {
 /// Judges a container as a whole: which client it would be, and what the level `restricted` asks for.
 pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
     let name = judge.name.take().unwrap_or_default();
-    judge.claim_identity(|| container::as_client(name, container.get("labels")));
+    let image = container.get("image").map(Json::text).unwrap_or_default();
+    judge.claim_created(|| container::as_client(name, container.get("labels")), image);
     if judge.is_restricted() {
         restricted::user(judge, "user", container.get("user"));
         restricted::dropped(judge, "cap_drop", container.get("cap_drop"));

@@ -43,6 +43,10 @@ pub(crate) enum Role {
     Manager,
     /// It shares this namespace with a container that is entered.
     Shared(&'static str),
+    /// It is mounted by a container that is entered.
+    Held,
+    /// It is the image of a container that is created, and brings its labels along.
+    Labels,
 }
 
 /// Where the full identifier goes in place of the client's word.
@@ -73,7 +77,7 @@ impl Judge<'_> {
     fn missing(&mut self, subject: &Subject) {
         match subject.role {
             // A volume that is missing is created. The container that is entered keeps the other's namespace while it runs.
-            Role::Mounted | Role::Shared(_) => {}
+            Role::Mounted | Role::Shared(_) | Role::Held | Role::Labels => {}
             // The engine's own answer is passed on before: see `Case::answer`.
             Role::Target(_) | Role::Started | Role::Manager => {}
             Role::Namespace(_) | Role::Link | Role::VolumesFrom | Role::Joined | Role::Content => {
@@ -100,6 +104,13 @@ impl Judge<'_> {
             }
             Role::VolumesFrom => self.not_the_proxy(&object.id),
             Role::Mounted => self.mounts_volume(object),
+            Role::Held => self.holds_volume(object),
+            Role::Labels => {
+                if let Some(mut container) = self.identity.clone() {
+                    container.labels.extend(object.labels.iter().cloned());
+                    self.claim_identity(|| container);
+                }
+            }
             Role::Joined => {
                 let Detail::Network { driver } = &object.detail else { return };
                 if driver == "host" || object.name == "host" {
@@ -129,6 +140,7 @@ impl Judge<'_> {
         let is_about = match subject.role {
             Role::Target(_) | Role::Namespace(_) | Role::Link | Role::VolumesFrom => subject.kind.has_labels(),
             Role::Started | Role::Mounted | Role::Joined | Role::Content | Role::Manager | Role::Shared(_) => false,
+            Role::Held | Role::Labels => false,
         };
         if is_about && !self.targets.include(object) {
             let (kind, name) = (subject.kind.name(), &object.name);
@@ -152,6 +164,8 @@ impl Judge<'_> {
                 match how {
                     Use::Enter | Use::Files => self.enters(how, object, traits),
                     Use::Rename => {
+                        // Without its name, it may not be known as the client that it is.
+                        self.claim_identity(|| object.as_client());
                         let mut renamed = object.as_client();
                         renamed.name = self.name.take().unwrap_or_default().trim_start_matches('/').to_owned();
                         let before = self.surroundings.claimed(&object.as_client(), &[]);
@@ -213,6 +227,10 @@ impl Judge<'_> {
                 }
             }
         }
+        for (word, _) in &traits.volumes {
+            let (word, place, slot) = (word.clone(), self.place().to_vec(), Slot::Nowhere);
+            self.add(Subject { kind: ObjectKind::Volume, word, role: Role::Held, place, slot });
+        }
         let paths =
             traits.host_paths.iter().filter(|path| gives_host_path(path) && !self.allows_path("bind", path, true));
         reasons.extend(paths.map(|path| format!("it mounts {} of the host", super::judge::shown(path))));
@@ -233,6 +251,11 @@ impl Judge<'_> {
         let names = traits.capabilities.iter().map(|name| super::allow::capability(name));
         let powerful = names.filter(|name| is_powerful(name) && !self.allows("capability", name));
         reasons.extend(powerful.map(|name| format!("it has the capability {name}")));
+        let rules = traits.device_rules.iter().filter(|rule| !self.allows("device-cgroup-rule", rule));
+        reasons.extend(rules.map(|rule| format!("it makes devices by the rule {}", super::judge::shown(rule))));
+        if traits.unmasked && !self.allows("masked-paths", "") {
+            reasons.push("it sees what /proc and /sys hide".to_owned());
+        }
         let devices = traits
             .devices
             .iter()
@@ -240,7 +263,28 @@ impl Judge<'_> {
         reasons.extend(devices.map(|path| format!("it has the device {}", super::judge::shown(path))));
     }
 
+    /// Judges a volume of a container that is entered.
+    fn holds_volume(&mut self, object: &Object) {
+        let Detail::Volume { driver, options } = &object.detail else { return };
+        let is_local = matches!(driver.as_str(), "" | "local");
+        if is_local && !self.allows("volume", &object.name) && !volume::is_harmless(self, options) {
+            let hint = self.hint("volume", &object.name);
+            self.refuse(
+                format!("the container mounts the volume {}, which is a path or a device of the host", object.name),
+                hint,
+            );
+        }
+    }
+
     fn shares_namespace(&mut self, kind: &'static str, subject: &Subject, object: &Object) {
+        if subject.role == Role::Shared("network") {
+            self.not_the_proxy(&object.id);
+            let addresses = object.traits().map(|traits| traits.addresses.as_slice()).unwrap_or_default();
+            if let Some(profile) = self.surroundings.claimed(&object.as_client(), addresses) {
+                let what = format!("in the network of {}, it has the rights of the profile {profile}", object.name);
+                self.unless_allowed("profile", profile, || what);
+            }
+        }
         let mode = object.traits().map_or("", |traits| traits.namespace(kind));
         if mode == "host" {
             let what = || format!("the container shares the host's {kind} namespace by way of {}", object.name);

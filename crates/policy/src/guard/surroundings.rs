@@ -5,7 +5,9 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 
 use super::judge::Judge;
+use super::subject::{Role, Slot, Subject};
 use crate::client::{Condition, Container};
+use crate::endpoint::ObjectKind;
 use crate::object::{Object, Traits};
 use crate::profile::Profiles;
 
@@ -129,6 +131,20 @@ impl Judge<'_> {
         if knows_containers && let Some(profile) = self.surroundings.claimed(&container(), &[]) {
             let what = format!("by its name and labels, this container would have the rights of the profile {profile}");
             self.unless_allowed("profile", profile, || what);
+        }
+    }
+
+    /// Judges a container that will be, by what it will be called and labelled: the labels of its image are its own as well.
+    pub(super) fn claim_created(&mut self, container: impl FnOnce() -> Container, image: &str) {
+        if !self.surroundings.profiles.is_some_and(Profiles::by_container) {
+            return;
+        }
+        let container = container();
+        self.claim_identity(|| container.clone());
+        self.identity = Some(container);
+        if !image.is_empty() {
+            let (word, place, slot) = (image.to_owned(), self.place().to_vec(), Slot::Nowhere);
+            self.add(Subject { kind: ObjectKind::Image, word, role: Role::Labels, place, slot });
         }
     }
 

@@ -3,8 +3,8 @@
 use super::readers::{
     BUILD, CHECKPOINTS, COMMIT, CONTAINER_CREATE, CONTAINER_START, CONTAINER_UPDATE, EXEC_CREATE, EXEC_START,
     LIBPOD_CONNECT, LIBPOD_CREATE, LIBPOD_DISCONNECT, LIBPOD_EXEC_REMOVE, LIBPOD_PULL, LIBPOD_PUSH, LIBPOD_START,
-    LIBPOD_VOLUME_CREATE, LOAD, LOGIN, NETWORK_CONNECT, NETWORK_CREATE, NETWORK_DISCONNECT, NODE_UPDATE,
-    PULL_OR_IMPORT, PUSH, RENAME, SECRET, SERVICE_CREATE, SERVICE_UPDATE, TAG, TOP, VOLUME_CREATE,
+    LIBPOD_VOLUME_CREATE, LOAD, LOGIN, NETWORK_CONNECT, NETWORK_CREATE, NETWORK_DISCONNECT, NETWORK_REMOVE,
+    NODE_UPDATE, PULL_OR_IMPORT, PUSH, RENAME, SECRET, SERVICE_CREATE, SERVICE_UPDATE, TAG, TOP, VOLUME_CREATE,
 };
 use super::{Guard, Level, Reader};
 use crate::call::Call;
@@ -73,6 +73,7 @@ fn duty_of(id: EndpointId) -> Duty {
         ContainerTop | LibpodContainerTop | LibpodPodTop => Duty::Judge(&TOP),
         ImagePush => Duty::Judge(&PUSH),
         LibpodImagePush => Duty::Judge(&LIBPOD_PUSH),
+        NetworkRemove | LibpodNetworkRemove => Duty::Judge(&NETWORK_REMOVE),
         LibpodNetworkConnect => Duty::Judge(&LIBPOD_CONNECT),
         LibpodNetworkDisconnect => Duty::Judge(&LIBPOD_DISCONNECT),
         ContainerRename | LibpodContainerRename => Duty::Judge(&RENAME),
@@ -175,7 +176,6 @@ fn duty_of(id: EndpointId) -> Duty {
         | NetworkListSlash
         | NetworkInspect
         | NetworkPrune
-        | NetworkRemove
         | PluginList
         | PluginInspect
         | PluginPrivileges
@@ -269,7 +269,6 @@ fn duty_of(id: EndpointId) -> Duty {
         | LibpodNetworkInspect
         | LibpodNetworkExists
         | LibpodNetworkPrune
-        | LibpodNetworkRemove
         | LibpodPodList
         | LibpodPodInspect
         | LibpodPodExists

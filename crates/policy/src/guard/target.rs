@@ -94,6 +94,7 @@ pub(super) fn is_bulk(id: EndpointId) -> bool {
     matches!(
         id,
         ContainerPrune
+            | LibpodImageRemoveMany
             | VolumePrune
             | NetworkPrune
             | LibpodSystemPrune
@@ -130,6 +131,7 @@ pub(crate) fn may_name_the_proxys(id: EndpointId) -> bool {
             | ContainerRename
             | LibpodContainerRename
             | NetworkConnect
+            | LibpodNetworkConnect
             | ServiceCreate
             | ServiceUpdate
             | ServiceRemove

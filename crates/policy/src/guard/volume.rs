@@ -37,6 +37,9 @@ pub(super) fn options(judge: &mut Judge<'_>, options: &Json<'_>) {
         options.map().iter().map(|(name, value)| (name.to_string(), value.text().to_owned())).collect();
     let is_tmpfs = is_tmpfs(&pairs);
     for (name, value) in options.map() {
+        if value.text().contains("{{") {
+            judge.within(Step::Key(name), |judge| judge.refuse("a template can become any path".to_owned(), None));
+        }
         if *name == "device" {
             judge.within(Step::Key(name), |judge| judge.claim_path(&super::allow::clean(value.text())));
         }
