@@ -12,8 +12,32 @@ use crate::wire::{Headers, Known};
 
 /// Why a request is taken for that of a web page.
 pub(crate) fn foreign_page(headers: &Headers, limits: &Limits, is_loopback: bool) -> Option<String> {
-    let host = headers.get(Known::Host).unwrap_or_default();
+    // Nearly all requests are of no browser.
+    let speaks_of_pages = headers.has_any(&[Known::Origin, Known::SecFetchSite]);
+    if speaks_of_pages && let Some(why) = other_page(headers, limits) {
+        return Some(why);
+    }
+    let is_admitted = || headers.all(Known::Origin).any(|origin| limits.admits_origin(origin));
+    // Outside of secure contexts, browsers add neither header to a page's request for its own site.
+    let is_browser = || headers.all(Known::UserAgent).any(|agent| agent.starts_with(b"Mozilla/"));
+    // Most clients send an address or one word: then there is nothing to think about.
+    let is_foreign = |host: &&[u8]| {
+        host.contains(&b'.') && !is_plain_address(host) && is_foreign_name(&String::from_utf8_lossy(host))
+    };
+    if let Some(host) = headers.all(Known::Host).find(is_foreign)
+        && (is_loopback || is_browser())
+        && !is_admitted()
+    {
+        let host = shown(host);
+        return Some(format!("it asks for the host {host}, a name that its owner can have lead here (DNS rebinding)"));
+    }
+    None
+}
+
+/// A page of another site, by the headers that browsers add.
+fn other_page(headers: &Headers, limits: &Limits) -> Option<String> {
     for origin in headers.all(Known::Origin) {
+        let host = headers.get(Known::Host).unwrap_or_default();
         if !limits.admits_origin(origin) && !is_own_page(origin, host) {
             return Some(format!("a web page of {:?} sent it (Origin)", shown(origin)));
         }
@@ -22,16 +46,6 @@ pub(crate) fn foreign_page(headers: &Headers, limits: &Limits, is_loopback: bool
     let is_admitted = || headers.all(Known::Origin).any(|origin| limits.admits_origin(origin));
     if let Some(site) = headers.all(Known::SecFetchSite).find(|site| is_cross(site)).filter(|_| !is_admitted()) {
         return Some(format!("a web page of another site sent it (Sec-Fetch-Site: {})", shown(site)));
-    }
-    // Outside of secure contexts, browsers add neither header to a page's request for its own site.
-    let is_browser = headers.get(Known::UserAgent).is_some_and(|agent| agent.starts_with("Mozilla/"));
-    if (is_loopback || is_browser)
-        && !is_admitted()
-        && headers.all(Known::Host).any(|host| is_foreign_name(&String::from_utf8_lossy(host)))
-    {
-        return Some(format!(
-            "it asks for the host {host:?}, a name that its owner can have lead here (DNS rebinding)"
-        ));
     }
     None
 }
@@ -43,6 +57,11 @@ fn is_own_page(origin: &[u8], host: &str) -> bool {
         return false;
     };
     authority.eq_ignore_ascii_case(host) && !host.is_empty() && !is_foreign_name(host)
+}
+
+/// Whether it is an IPv4 address, with a port or without.
+fn is_plain_address(host: &[u8]) -> bool {
+    host.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b':'))
 }
 
 /// Whether a name may be one of the public DNS, which its owner can have lead anywhere.

@@ -150,7 +150,8 @@ async fn journey(conn: &mut Conn, proxy: &Proxy, record: &mut Record<'_>) -> Res
     record.identified(&client);
     let entry = admit::enter(&call, &message, &client, conn.is_loopback(), proxy)?;
     let verdict = match decide(call, &client.profile) {
-        Verdict::Deny(denial) => resolve::decide_by_name(denial, &client, proxy).await?,
+        // Apart, so that those who need no such question do not carry its state.
+        Verdict::Deny(denial) => Box::pin(resolve::decide_by_name(denial, &client, proxy)).await?,
         allowed => allowed,
     };
     let permit = match verdict {

@@ -99,7 +99,7 @@ fn what_is_not_known_is_not_forwarded() {
     for (word, status, want) in [
         ("odd", 502, "cannot be read"),
         ("broken", 502, "the engine answered 500"),
-        ("silent", 502, "did not answer in time"),
+        ("silent", 502, "did not answer to /containers/silent/json in time"),
         ("nameless", 403, "does not tell the identifier"),
     ] {
         let (got, body) = exec(&proxy, word);

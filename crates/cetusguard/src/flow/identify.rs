@@ -103,7 +103,7 @@ async fn container_of(
     if matches!(address, IpAddr::V6(six) if six.is_unicast_link_local()) {
         return Err(Unknown::LinkLocal);
     }
-    let owner = proxy.containers.behind(Origin { address, arrived, is_new }, &proxy.backend).await?;
+    let owner = Box::pin(proxy.containers.behind(Origin { address, arrived, is_new }, &proxy.backend)).await?;
     let known = (owner.container.as_ref().map(|container| container.id.clone()), owner.epoch);
     principal.container = owner.container;
     Ok((Some(known), owner.is_doubtful))

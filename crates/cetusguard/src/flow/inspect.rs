@@ -71,10 +71,22 @@ pub(super) async fn inspect(
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Approved, End> {
-    let permit = admitted.permit();
-    if let Some(cleared) = permit.cleared() {
-        return Ok(Approved { admitted, cleared, body: None });
+    match admitted.permit().cleared() {
+        Some(cleared) => Ok(Approved { admitted, cleared, body: None }),
+        // Apart, so that a connection does not carry the state of a judgement while it waits or streams.
+        None => Box::pin(judge(admitted, message, client, conn, proxy, record)).await,
     }
+}
+
+async fn judge(
+    admitted: Arc<Admitted>,
+    message: &Message,
+    client: &Client,
+    conn: &mut Conn,
+    proxy: &Proxy,
+    record: &mut Record<'_>,
+) -> Result<Approved, End> {
+    let permit = admitted.permit();
     let body = match permit.reads_body() {
         true => Some(read_body(&admitted, message, conn, proxy, record).await?),
         false => None,

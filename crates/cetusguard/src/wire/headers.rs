@@ -96,6 +96,11 @@ impl Headers {
         self.fields.iter().map(|field| (field.known, self.at(&field.name), self.at(&field.value)))
     }
 
+    /// Whether any of these is there.
+    pub(crate) fn has_any(&self, known: &[Known]) -> bool {
+        self.fields.iter().any(|field| known.contains(&field.known))
+    }
+
     /// Every value of a header.
     pub(crate) fn all(&self, known: Known) -> impl Iterator<Item = &[u8]> {
         self.fields.iter().filter(move |field| field.known == known).map(|field| self.at(&field.value))
