@@ -157,7 +157,8 @@ def test_compose(round_trip, compose, engine, tmp_path):
         compose(address, "down", "--volumes")
 
     kind, exception = round_trip(session, most=6)[0]
-    assert (kind, exception) == ("guard-allow", f"bind={tmp_path / FOLDER}:ro")
+    # Below API version 1.44, which this client may speak, what is mounted below would stay writable.
+    assert kind == "guard-allow" and exception in (f"bind={tmp_path / FOLDER}", f"bind={tmp_path / FOLDER}:ro")
 
 
 def test_podman(round_trip, podman_engine, name, tmp_path):
@@ -170,7 +171,8 @@ def test_podman(round_trip, podman_engine, name, tmp_path):
         podman("cp", f"{name}:/bin/true", tmp_path / "copy")
         podman("rm", "--force", "--time", "0", name)
 
-    assert round_trip(session, most=5, at=podman_engine)[0] == ("guard-allow", f"bind={tmp_path}:ro")
+    # Podman makes no bind read-only all the way down.
+    assert round_trip(session, most=5, at=podman_engine)[0] == ("guard-allow", f"bind={tmp_path}")
 
 
 def test_curl(round_trip, engine, tmp_path):

@@ -8,7 +8,7 @@ use super::query;
 use super::subject::{Engine, Role, Slot, Subject};
 use super::target::{self, Use};
 use super::{Body, Guard, Objection, Reader, Surroundings, check_stream, is_json};
-use crate::call::Call;
+use crate::call::{Call, Version};
 use crate::endpoint::{EndpointId, ObjectKind};
 use crate::object::Object;
 use crate::target::Targets;
@@ -102,7 +102,9 @@ impl Obligation {
         surroundings: Surroundings<'a>,
     ) -> Result<Case<'a>, Objection> {
         let mut judge = Judge::new(&self.guard, &self.targets, surroundings);
-        judge.version = call.version();
+        // Podman counts the versions of its own API differently, and never makes binds read-only all the way down.
+        let is_libpod = call.endpoint().is_some_and(crate::endpoint::Endpoint::is_libpod);
+        judge.version = if is_libpod { Version::parse("1.0") } else { call.version() };
         let (call, content) = match self.reader {
             Some(reader) => reader.read(&mut judge, call, content_type, body)?,
             None => {
