@@ -87,7 +87,8 @@ impl Contender {
             [&binary, "--frontend-addr", "tcp://{frontend}", "--backend-addr", "unix://{backend}"]
                 .map(str::to_owned)
                 .to_vec();
-        command.extend(["--log-level", level].map(str::to_owned));
+        // All of a benchmark's clients are one.
+        command.extend(["--log-level", level, "--max-connections-per-client", "none"].map(str::to_owned));
         if more.is_empty() {
             command.extend(["--rules".to_owned(), rules()]);
         }

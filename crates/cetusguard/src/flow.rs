@@ -23,10 +23,11 @@ use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::Log;
 use crate::refusal::Refusal;
+use crate::shares::Shares;
 use crate::tls;
 use admit::Admitted;
 use audit::{Ended, Record};
-pub(crate) use listen::{Bound, Listeners, bind};
+pub(crate) use listen::{Bound, Listeners, bind, tell_refused};
 use listen::{Conn, Pending};
 
 /// What every connection shares.
@@ -42,6 +43,8 @@ pub(crate) struct Proxy {
     pub(crate) own: Own,
     /// What clients have asked for lately.
     pub(crate) limiter: Limiter,
+    /// What each client holds of what all have together.
+    pub(crate) shares: Arc<Shares>,
     /// Where records go.
     pub(crate) log: Log,
     /// What clients need, where that is learned.
@@ -146,6 +149,7 @@ async fn journey(conn: &mut Conn, proxy: &Proxy, record: &mut Record<'_>) -> Res
     let head = conn.read_head(proxy).await?;
     record.received(&head);
     let (call, message) = normalise::normalise(head, conn)?;
+    conn.take_place(&call, proxy).await?;
     let client = identify::identify(conn, proxy).await?;
     record.identified(&client);
     let entry = admit::enter(&call, &message, &client, conn.is_loopback(), proxy)?;

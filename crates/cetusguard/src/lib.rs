@@ -15,5 +15,6 @@ mod log;
 mod memory;
 mod refusal;
 mod reload;
+mod shares;
 mod tls;
 mod wire;

@@ -12,6 +12,7 @@ use crate::backend::Unreachable;
 use crate::engine::Unknown;
 use crate::limiter::Reached;
 use crate::log::Level;
+use crate::shares::Full;
 use crate::wire::{HeadError, Output};
 
 /// Why a request ends without the engine's answer.
@@ -23,6 +24,8 @@ pub(crate) enum Refusal {
     SlowHead,
     /// The body of a request that should be short took longer than the answer may.
     SlowBody,
+    /// The connection has no place among those of its client, or of all.
+    Connections(Full),
     /// The request line cannot be read the way the engine reads it.
     Line(Malformed),
     /// The body's chunked coding cannot be read in one way only.
@@ -194,6 +197,9 @@ impl Refusal {
             Self::Line(Malformed::TooLong) => (431, "path_too_long", Level::Warning),
             Self::Line(_) => (400, "malformed_target", Level::Warning),
             Self::Body => (400, "malformed_body", Level::Warning),
+            // The log tells once a minute, when the connection is accepted.
+            Self::Connections(Full::Client(_)) => (429, "max_connections_per_client", Level::Debug),
+            Self::Connections(Full::Total) => (503, "max_connections", Level::Warning),
             Self::UnknownClient(Unknown::Contested) => (403, "contested_address", Level::Warning),
             Self::UnknownClient(Unknown::Other) => (403, "other_container", Level::Warning),
             Self::UnknownClient(Unknown::LinkLocal) => (403, "link_local", Level::Warning),
@@ -267,6 +273,7 @@ impl Refusal {
         let connection = if close { "Connection: close\r\n" } else { "" };
         let retry = match self {
             Self::Limited(limited) => limited.retry_after(),
+            Self::Connections(_) => Some(Duration::from_secs(1)),
             _ => None,
         };
         let retry = retry.map(|wait| format!("Retry-After: {}\r\n", seconds(wait))).unwrap_or_default();
@@ -290,6 +297,7 @@ const fn phrase(status: u16) -> &'static str {
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         502 => "Bad Gateway",
+        503 => "Service Unavailable",
         _ => "Gateway Timeout",
     }
 }
@@ -303,6 +311,13 @@ impl fmt::Display for Refusal {
             Self::SlowBody => f.write_str("the request's body did not arrive in time"),
             Self::Line(malformed) => malformed.fmt(f),
             Self::Body => f.write_str("the request's chunked body is malformed, or has extensions or trailers"),
+            Self::Connections(Full::Client(limit)) => write!(
+                f,
+                "this client has {limit} connections, as many as it may; close one, or raise max-connections-per-client"
+            ),
+            Self::Connections(Full::Total) => f.write_str(
+                "the proxy has as many connections as it may; try again, or raise max-connections and the limit of open files",
+            ),
             Self::UnknownClient(unknown) => unknown.fmt(f),
             Self::Ambiguous(Ambiguous { profiles: [one, other] }) => write!(
                 f,

@@ -77,13 +77,15 @@ fn idle_connections_are_closed() {
 #[test]
 fn ten_thousand_idle_connections_do_no_harm() {
     let engine = Engine::ok();
-    let proxy = ProxyBuilder::new(PROGRAM, &engine, "").arg("--max-connections", "100").start();
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "").arg("--max-connections", "100");
+    let proxy = proxy.arg("--max-connections-per-client", "none").start();
     assert!(proxy.serves());
     let before = proxy.descriptors();
     for _ in 0..20 {
         let clients: Vec<Client> = (0..500).map(|_| proxy.client()).collect();
         eventually("as many as may are served", || proxy.descriptors() > before + 90);
-        assert!(proxy.descriptors() <= before + 110, "and no more");
+        // Those that wait, and those that are told that they are too many, are few.
+        assert!(proxy.descriptors() <= before + 180, "and no more");
         drop(clients);
     }
     assert!(proxy.serves());
@@ -123,7 +125,7 @@ fn raw(proxy: &cetusguard_testkit::Proxy) -> Client {
 #[test]
 fn clients_that_left_give_their_places_back() {
     let engine = Engine::start(|exchange, link| {
-        if exchange.line.contains("_ping") {
+        if exchange.line.contains("/info") {
             return link.answer(200, "OK");
         }
         link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -136,7 +138,7 @@ fn clients_that_left_give_their_places_back() {
         assert_eq!(client.read_head().status, 200);
         client.send(vec![b'x'; 100_000]);
     }
-    assert!(proxy.serves());
+    eventually("a place is free", || proxy.client().request("GET /info").status == 200);
 }
 
 /// Refusals that nobody reads must not be a multiple of what asked for them, and unfinished heads must not add up.

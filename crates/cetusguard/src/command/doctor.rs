@@ -15,6 +15,7 @@ use super::page::{Look, Page, count};
 use super::{Answer, Asked};
 use crate::config::Loaded;
 use crate::config::written::Written;
+use crate::shares::open_files;
 
 /// What was found out about one thing.
 #[derive(Debug, Serialize)]
@@ -111,9 +112,9 @@ fn rules(loaded: &Loaded) -> Vec<Finding> {
     findings
 }
 
-/// Each client needs two descriptors.
+/// Compares the descriptors that connections need with those that the system allows.
 fn files(connections: usize) -> Option<Finding> {
-    let needed = 2 * connections as u64 + 128;
+    let needed = open_files(connections);
     let allowed = getrlimit(Resource::Nofile).maximum.filter(|maximum| *maximum < needed)?;
     let what = format!("{allowed} open files are allowed, {connections} connections need {needed}");
     Some(Finding::warning(

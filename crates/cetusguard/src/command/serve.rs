@@ -13,12 +13,13 @@ use crate::backend::Backend;
 use crate::config::meant::Config;
 use crate::config::{Loaded, Read, Sources};
 use crate::engine::{Containers, Objects, Own, follow};
-use crate::flow::{Bound, Listeners, Proxy, Settings, bind};
+use crate::flow::{Bound, Listeners, Proxy, Settings, bind, tell_refused};
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::{Level, Log};
 use crate::memory::Memory;
 use crate::reload::{Reload, describe};
+use crate::shares::{Shares, fitting, open_files};
 use crate::wire;
 
 /// How often idle connections to the engine are looked through, and memory that nobody needs any more.
@@ -59,28 +60,15 @@ async fn serve(
     let mut user = learning.as_ref().map(|_| signal(SignalKind::user_defined1())).transpose();
     let user = user.as_mut().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let Loaded { config, warnings } = loaded;
-    raise_file_limit(config.limits.connections, &log);
+    let places = raise_file_limit(config.limits.connections, &log);
     let (sockets, without_ipv6) = bind(&config.frontends).map_err(|errors| errors.join("\ncetusguard: "))?;
     announce(&config, &sockets, warnings.iter().chain(&without_ipv6), &log);
 
     let (stop, stopping) = watch::channel(false);
     let (alive, mut ended) = mpsc::channel(1);
     let mut reload = Reload::new(sources, config.fixed(), read);
-    let backend = Arc::new(Backend::new(config.backend.clone(), config.backend_tls.clone(), config.limits.connect));
-    let containers = Arc::new(Containers::default());
-    let own = Own::find(&config.proxy_container);
-    match own.word() {
-        Some(word) => log.send(log.line(Level::Info, "protecting the proxy's own container").text("container", word)),
-        None => log.say(Level::Info, "no container of the proxy's own to protect; proxy-container can name one"),
-    }
-    let settings = Settings::from(config);
-    containers.want(settings.profiles.by_container());
-    let objects = Arc::new(Objects::new(Arc::clone(&containers)));
-    tokio::spawn(follow(Arc::clone(&containers), Arc::clone(&objects), Arc::clone(&backend), log.clone()));
-    let (limiter, settings) = (Limiter::default(), RwLock::new(Arc::new(settings)));
     let lessons = learning.as_ref().map(|learning| Arc::clone(&learning.lessons));
-    let proxy =
-        Arc::new(Proxy { backend, containers, objects, own, limiter, log: log.clone(), lessons, stopping, settings });
+    let proxy = assemble(config, places, lessons, stopping, &log);
     Listeners::new(sockets).run(&proxy, &alive);
     drop(alive);
 
@@ -96,6 +84,9 @@ async fn serve(
             () = reload.file_changed() => reload.read_again("file change", &proxy).await,
             _ = sweep.tick() => {
                 proxy.backend.sweep();
+                for told in proxy.shares.untold_refusals() {
+                    tell_refused(&told, &proxy);
+                }
                 memory.look(wire::connections(), wire::peak_connections());
             }
         }
@@ -112,6 +103,39 @@ async fn serve(
         _ = interrupt.recv() => log.say(Level::Warning, "stopped with requests still running: asked twice"),
     }
     Ok(())
+}
+
+/// Puts the proxy together, with places for so many connections, and begins to follow the engine.
+fn assemble(
+    config: Config,
+    places: usize,
+    lessons: Option<Arc<Lessons>>,
+    stopping: watch::Receiver<bool>,
+    log: &Log,
+) -> Arc<Proxy> {
+    let backend = Arc::new(Backend::new(config.backend.clone(), config.backend_tls.clone(), config.limits.connect));
+    let containers = Arc::new(Containers::default());
+    let own = Own::find(&config.proxy_container);
+    match own.word() {
+        Some(word) => log.send(log.line(Level::Info, "protecting the proxy's own container").text("container", word)),
+        None => log.say(Level::Info, "no container of the proxy's own to protect; proxy-container can name one"),
+    }
+    let settings = Settings::from(config);
+    containers.want(settings.profiles.by_container());
+    let objects = Arc::new(Objects::new(Arc::clone(&containers)));
+    tokio::spawn(follow(Arc::clone(&containers), Arc::clone(&objects), Arc::clone(&backend), log.clone()));
+    Arc::new(Proxy {
+        backend,
+        containers,
+        objects,
+        own,
+        limiter: Limiter::default(),
+        shares: Arc::new(Shares::new(places)),
+        log: log.clone(),
+        lessons,
+        stopping,
+        settings: RwLock::new(Arc::new(settings)),
+    })
 }
 
 /// Waits for a signal, for ever where there is none to wait for.
@@ -142,18 +166,22 @@ fn announce<'w>(config: &Config, sockets: &[Bound], warnings: impl Iterator<Item
     }
 }
 
-/// Every client may need two descriptors. The soft limit is often 1,024 for no better reason than `select`.
-fn raise_file_limit(connections: usize, log: &Log) {
-    let needed = 2 * connections as u64 + 128;
+/// Raises the soft limit of open files, which is often 1,024 for no better reason than `select`. Returns how many connections
+/// fit.
+fn raise_file_limit(connections: usize, log: &Log) -> usize {
+    let needed = open_files(connections);
     let now = getrlimit(Resource::Nofile);
     if now.current.is_none_or(|current| current >= needed) {
-        return;
+        return connections;
     }
     let reachable = now.maximum.map_or(needed, |maximum| maximum.min(needed));
     let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(reachable), maximum: now.maximum });
-    if raised.is_err() || reachable < needed {
-        let line = log
-            .line(Level::Warning, "few open files are allowed: lower max-connections or raise the limit (ulimit -n)");
-        log.send(line.number("allowed", reachable).number("needed", needed));
+    let allowed = if raised.is_ok() { reachable } else { now.current.unwrap_or(reachable) };
+    let places = fitting(connections, allowed);
+    if places < connections {
+        let message = "few open files are allowed, so that fewer connections than max-connections have a place; raise the limit (ulimit -n)";
+        let line = log.line(Level::Warning, message).number("allowed", allowed).number("needed", needed);
+        log.send(line.number("connections", places as u64));
     }
+    places
 }

@@ -59,6 +59,8 @@ pub(crate) struct SocketRights {
 pub(crate) struct Limits {
     /// Connections of clients at the same time.
     pub(crate) connections: usize,
+    /// Connections of one client at the same time.
+    pub(crate) connections_per_client: Option<usize>,
     /// TLS handshake, or the head of a request.
     pub(crate) head: Duration,
     /// Between two requests.
@@ -82,6 +84,7 @@ impl Config {
         let backend = reader.read("backend-addr", Address::backend);
         let backend_tls = reader.backend_tls(backend.as_ref());
         let connections = reader.read("max-connections", read_count);
+        let per_client = reader.read("max-connections-per-client", read_share);
         let [head, idle, drain, connect, answer] =
             ["head-timeout", "idle-timeout", "drain-timeout", "connect-timeout", "answer-timeout"]
                 .map(|name| reader.read(name, read_time));
@@ -90,10 +93,11 @@ impl Config {
         let proxy_container = reader.read("proxy-container", |name| Ok(name.to_owned())).unwrap_or_default();
         let profiles = reader.profiles(&frontends);
         let frontends = frontends.into_iter().map(|(frontend, _)| frontend).collect();
-        match (backend, connections, head, idle, drain, connect, answer, level, format) {
+        match (backend, connections, per_client, head, idle, drain, connect, answer, level, format) {
             (
                 Some(backend),
                 Some(connections),
+                Some(per_client),
                 Some(head),
                 Some(idle),
                 Some(drain),
@@ -107,7 +111,15 @@ impl Config {
                 proxy_container,
                 backend_tls,
                 profiles,
-                limits: Limits { connections, head, idle, drain, connect, answer },
+                limits: Limits {
+                    connections,
+                    connections_per_client: per_client.of(connections),
+                    head,
+                    idle,
+                    drain,
+                    connect,
+                    answer,
+                },
                 log: log::Settings { level, format, aside: false },
             }),
             _ => Err(Mistakes(mistakes)),
@@ -233,6 +245,31 @@ fn read_count(text: &str) -> Result<usize, String> {
         .ok()
         .filter(|count| (1..=1_000_000).contains(count))
         .ok_or_else(|| "expected a number from 1 to 1000000".to_owned())
+}
+
+/// How many of all connections one client may have.
+enum Share {
+    Auto,
+    Number(usize),
+    All,
+}
+
+impl Share {
+    fn of(self, connections: usize) -> Option<usize> {
+        match self {
+            Self::Auto => Some((connections / 8).max(64)),
+            Self::Number(number) => Some(number),
+            Self::All => None,
+        }
+    }
+}
+
+fn read_share(text: &str) -> Result<Share, String> {
+    match text {
+        "auto" => Ok(Share::Auto),
+        "none" => Ok(Share::All),
+        number => read_count(number).map(Share::Number).map_err(|expected| format!("{expected}, auto or none")),
+    }
 }
 
 pub(super) fn read_mode(text: &str) -> Result<u32, String> {

@@ -89,7 +89,20 @@ pub(crate) const OPTIONS: &[Opt] = &[
     one(FRONTEND, "frontend-socket-mode", "BITS", "0660", "Mode of Unix sockets, in octal."),
     one(FRONTEND, "frontend-socket-group", "GROUP", "", "Group of Unix sockets, a name or a number."),
     one(FRONTEND, "frontend-socket-owner", "USER", "", "Owner of Unix sockets, a name or a number."),
-    one(FRONTEND, "max-connections", "N", "4096", "Clients connected at the same time; more wait until one leaves."),
+    one(
+        FRONTEND,
+        "max-connections",
+        "N",
+        "4096",
+        "Connections at the same time; a few more wait for head-timeout at the most, and others are refused (503).",
+    ),
+    one(
+        FRONTEND,
+        "max-connections-per-client",
+        "N",
+        "auto",
+        "Connections of one client at the same time: auto is an eighth of max-connections, at least 64, and none is no limit; more are refused (429).",
+    ),
     one(
         FRONTEND,
         "head-timeout",

@@ -1,143 +1,47 @@
 //! Listen: sockets, connections, and what a connection does between requests.
 
+mod accept;
 mod sockets;
 
-use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cetusguard_policy::{Certificate, Principal};
+use cetusguard_policy::{Call, Certificate, Principal};
 use rustls::pki_types::CertificateDer;
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::net::unix::UCred;
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::{sleep, timeout};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::audit::{Ended, Record};
 use super::identify::Identity;
-use super::{End, Next, Proxy, serve};
+use super::{End, Next, Proxy};
 use crate::backend::tune;
 use crate::certificate;
 use crate::log::Level;
 use crate::refusal::Refusal;
+use crate::shares::Admission;
 use crate::tls;
 use crate::wire::{Body, Duplex, Framing, HeadError, RequestHead, SharedTcp, read_request_head};
+use accept::Accepted;
+pub(crate) use accept::{Listeners, tell_refused};
 pub(crate) use sockets::{Bound, bind};
-
-/// After an accept that failed for want of descriptors or memory, others get time to give some back.
-const BACK_OFF: Duration = Duration::from_millis(100);
-
-/// Every socket that is listened on.
-#[derive(Debug)]
-pub(crate) struct Listeners {
-    sockets: Vec<Bound>,
-}
-
-/// The listening end of a socket.
-#[derive(Debug)]
-pub(crate) enum Socket {
-    /// TCP, with TLS where the frontend has it.
-    Tcp(TcpListener),
-    /// A Unix stream socket.
-    Unix(UnixListener),
-}
-
-enum Accepted {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Listeners {
-    /// Sockets that are listened on.
-    pub(crate) fn new(sockets: Vec<Bound>) -> Self {
-        Self { sockets }
-    }
-
-    /// Accepts connections until the program is asked to stop. Every connection holds `alive` until it ends.
-    pub(crate) fn run(self, proxy: &Arc<Proxy>, alive: &mpsc::Sender<()>) {
-        let permits = Arc::new(Semaphore::new(proxy.limits().connections));
-        for bound in self.sockets {
-            let (proxy, alive, permits) = (Arc::clone(proxy), alive.clone(), Arc::clone(&permits));
-            tokio::spawn(async move {
-                tokio::select! {
-                    () = accept(&bound, &proxy, &permits, &alive) => {}
-                    () = proxy.stop() => {}
-                }
-                // Its socket's file goes with it.
-                drop(bound);
-            });
-        }
-    }
-}
-
-/// Beyond the limit, clients wait in the kernel's queue, and one at each door.
-async fn accept(bound: &Bound, proxy: &Arc<Proxy>, permits: &Arc<Semaphore>, alive: &mpsc::Sender<()>) {
-    let mut failing = false;
-    // The connections that wait in the kernel's queue now have all come since.
-    let mut seen_empty = bound.opened;
-    loop {
-        // The kernel is asked, since a listener that is not ready in the event loop may have a connection that waits.
-        let was_empty = bound.socket.is_queue_empty();
-        let accepted = match &bound.socket {
-            Socket::Tcp(listener) => listener.accept().await.map(|(stream, _)| Accepted::Tcp(stream)),
-            Socket::Unix(listener) => listener.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
-        };
-        // The time is taken before this connection waits for its place. A container that gets a dead one's address later than
-        // that does not get the rights to its requests.
-        if was_empty {
-            seen_empty = SystemTime::now();
-        }
-        let arrived = seen_empty;
-        match accepted {
-            Ok(accepted) => {
-                failing = false;
-                let Ok(permit) = Arc::clone(permits).acquire_owned().await else { return };
-                let held = Held { _permit: permit, _alive: alive.clone() };
-                let tls = proxy.settings().tls.get(bound.frontend).cloned().flatten();
-                let pending = Pending { accepted, frontend: bound.frontend, tls, arrived, held };
-                tokio::spawn(serve(pending, Arc::clone(proxy)));
-            }
-            Err(error) if is_of_one_client(&error) => {}
-            Err(error) => {
-                if !failing {
-                    let line = proxy
-                        .log
-                        .line(Level::Error, "cannot accept connections; raise the limit of open files if it says so");
-                    proxy.log.send(line.text("address", &bound.name).text("detail", &error.to_string()));
-                }
-                failing = true;
-                sleep(BACK_OFF).await;
-            }
-        }
-    }
-}
-
-/// The client that was about to be accepted is gone; the next one is not affected.
-fn is_of_one_client(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
-    )
-}
 
 /// A connection that was accepted; TLS may still have to be spoken.
 pub(super) struct Pending {
     accepted: Accepted,
-    frontend: usize,
+    principal: Principal,
+    peer: Arc<str>,
     tls: Option<tls::Server>,
     /// The time at which it was accepted, or a time before it if it waited in the queue.
     arrived: SystemTime,
-    held: Held,
-}
-
-/// What a connection holds as long as it lives: its place among the connections, and the program's end.
-struct Held {
-    _permit: OwnedSemaphorePermit,
-    _alive: mpsc::Sender<()>,
+    admission: Admission,
+    /// The program does not end before it does.
+    alive: mpsc::Sender<()>,
 }
 
 /// A client's connection.
@@ -163,41 +67,32 @@ pub(super) struct Conn {
     pub(super) tunnels: bool,
     /// The request asks for a head alone.
     pub(super) to_head: bool,
-    _held: Held,
+    /// Its place among the connections. Free again after the socket is closed, as fields are dropped in their order.
+    admission: Admission,
+    _alive: mpsc::Sender<()>,
 }
 
 impl Pending {
     /// Speaks TLS where the frontend has it. `None` where the client does not manage to in time.
     pub(super) async fn open(self, proxy: &Proxy) -> Option<Conn> {
-        let mut principal = Principal { frontend: self.frontend, ..Principal::default() };
-        let mut signers = None;
-        let (peer, stream) = match self.accepted {
-            Accepted::Unix(stream) => {
-                let peer = stream.peer_cred().ok();
-                principal.peer = peer.map(|peer| (peer.uid(), peer.gid()));
-                (shown(peer), Ok(stream.into()))
-            }
-            Accepted::Tcp(stream) => {
+        let (mut principal, mut signers) = (self.principal, None);
+        let stream = match (self.accepted, self.tls) {
+            (Accepted::Unix(stream), _) => Ok(stream.into()),
+            (Accepted::Tcp(stream), tls) => {
                 // Without these options the connection works all the same.
                 let _ = tune(&stream);
-                let peer = stream.peer_addr().map(canonical).ok();
-                principal.address = peer.map(|peer| peer.ip());
-                let peer = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
-                match self.tls {
-                    None => (peer, Ok(stream.into())),
+                match tls {
+                    None => Ok(stream.into()),
                     Some(tls) => {
                         signers.clone_from(&tls.clients);
                         let shaken = tokio::select! {
                             shaken = shake(&tls, stream, proxy.limits().head) => shaken,
                             () = proxy.stop() => return None,
                         };
-                        (
-                            peer,
-                            shaken.map(|(stream, shown)| {
-                                principal.certificate = shown;
-                                stream
-                            }),
-                        )
+                        shaken.map(|(stream, shown)| {
+                            principal.certificate = shown;
+                            stream
+                        })
                     }
                 }
             }
@@ -205,7 +100,7 @@ impl Pending {
         match stream {
             Ok(stream) => Some(Conn {
                 stream,
-                peer: peer.into(),
+                peer: self.peer,
                 principal,
                 identity: None,
                 signers,
@@ -216,11 +111,12 @@ impl Pending {
                 closes: false,
                 tunnels: false,
                 to_head: false,
-                _held: self.held,
+                admission: self.admission,
+                _alive: self.alive,
             }),
             Err(why) => {
                 let line = proxy.log.line(Level::Notice, "TLS handshake failed");
-                proxy.log.send(line.text("client", &peer).text("detail", &why));
+                proxy.log.send(line.text("client", &self.peer).text("detail", &why));
                 None
             }
         }
@@ -342,6 +238,24 @@ impl Conn {
             Ok(Err(error)) => Err(Refusal::Head(error).into()),
             Err(_) => Err(Refusal::SlowHead.into()),
         }
+    }
+
+    /// Waits for the place that the connection did not get when it was accepted, or refuses its request. A health check's ping
+    /// needs no place: the connection is closed behind its answer.
+    pub(super) async fn take_place(&mut self, call: &Call, proxy: &Proxy) -> Result<(), End> {
+        if self.admission.has_place() {
+            return Ok(());
+        }
+        if call.path() == "/_ping" {
+            self.closes = true;
+            return Ok(());
+        }
+        let taken = tokio::select! {
+            taken = self.admission.take_place(proxy.limits().head) => taken,
+            () = proxy.stop() => return Err(End::Cut(Ended::Stopped)),
+        };
+        self.closes |= taken.is_err();
+        taken.map_err(|full| Refusal::Connections(full).into())
     }
 
     /// Closes without losing what was just written: a socket that is closed with unread bytes takes back its last answer.

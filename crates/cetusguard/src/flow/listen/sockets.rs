@@ -16,9 +16,17 @@ use rustix::process::umask;
 use socket2::{Domain, Protocol, SockAddr, Type};
 use tokio::net::{TcpListener, UnixListener};
 
-use super::Socket;
 use crate::config::address::Address;
 use crate::config::meant::{Frontend, SocketRights};
+
+/// The listening end of a socket.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    /// TCP, with TLS where the frontend has it.
+    Tcp(TcpListener),
+    /// A Unix stream socket.
+    Unix(UnixListener),
+}
 
 /// A socket that is listened on.
 #[derive(Debug)]

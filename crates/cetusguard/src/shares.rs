@@ -1,0 +1,303 @@
+//! Shares: how much one client may hold of what all clients have together, so that no client keeps the others out.
+//!
+//! A client is here what is known when its connection is accepted: what its profile goes by on a Unix socket, else its address.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use cetusguard_policy::Subject;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
+
+/// Connections within their client's share that may wait for a place at a time.
+pub(crate) const WAITING: usize = 32;
+/// Connections without a place that are answered at a time: from this machine, and from others. One more ends the oldest.
+pub(crate) const UNPLACED: usize = 16;
+/// Descriptors beside those of connections with a place: connections without one, kept connections to the engine, the proxy's
+/// own questions, and what a program needs.
+const OTHER_FILES: usize = WAITING + 2 * UNPLACED + 128;
+/// A client that is refused again and again gets one line of the log in this time.
+const LINE_INTERVAL: Duration = Duration::from_secs(60);
+/// Refused clients that are remembered for their line; what others are refused beyond that is not told.
+const TALLIES: usize = 1 << 10;
+
+/// The open files that so many connections need: one for the client, and one for the engine.
+pub(crate) fn open_files(connections: usize) -> u64 {
+    (2 * connections + OTHER_FILES) as u64
+}
+
+/// How many connections fit among so many open files; at least one.
+pub(crate) fn fitting(connections: usize, open_files: u64) -> usize {
+    let files = usize::try_from(open_files).unwrap_or(usize::MAX);
+    connections.min(files.saturating_sub(OTHER_FILES) / 2).max(1)
+}
+
+/// The places of all clients, and what each of them holds.
+#[derive(Debug)]
+pub(crate) struct Shares {
+    places: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    /// Every client that has a connection.
+    clients: Mutex<HashMap<Subject, Arc<ClientShare>>>,
+    unplaced: Mutex<[VecDeque<AbortHandle>; 2]>,
+    tallies: Mutex<HashMap<Subject, Tally>>,
+}
+
+/// What one client holds, for as long as it has a connection.
+#[derive(Debug, Default)]
+pub(crate) struct ClientShare {
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// All connections, also those that are only told that they are too many.
+    members: usize,
+    /// Connections that have a place or wait for one.
+    connections: usize,
+}
+
+/// The bound that keeps a connection from getting a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// Its client has as many connections as this.
+    Client(usize),
+    /// All clients together have as many as they may.
+    Total,
+}
+
+/// A connection's place among all others, or what it has instead of one.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    standing: Standing,
+    member: Member,
+}
+
+#[derive(Debug)]
+enum Standing {
+    Placed { _place: OwnedSemaphorePermit },
+    Waiting { _turn: OwnedSemaphorePermit },
+    Refused(Full),
+}
+
+/// A connection that counts for its client until it is dropped.
+#[derive(Debug)]
+struct Member {
+    shares: Arc<Shares>,
+    subject: Subject,
+    client: Arc<ClientShare>,
+    has_share: bool,
+}
+
+/// Refused connections since the last line about a client.
+#[derive(Debug)]
+struct Tally {
+    peer: Arc<str>,
+    count: u64,
+    told: Instant,
+}
+
+/// Refused connections of a client that the log should tell of.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// The client's last refused connection, as the log shows it.
+    pub(crate) peer: Arc<str>,
+    /// Connections that were refused since the last line.
+    pub(crate) refused: u64,
+}
+
+impl Shares {
+    /// Places for so many connections.
+    pub(crate) fn new(places: usize) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+            waiting: Arc::new(Semaphore::new(WAITING)),
+            clients: Mutex::default(),
+            unplaced: Mutex::default(),
+            tallies: Mutex::default(),
+        }
+    }
+
+    /// Finds a place for a new connection of a client that may have `limit` of them. Never waits.
+    pub(crate) fn admit(self: &Arc<Self>, subject: Subject, limit: Option<usize>) -> Admission {
+        let mut clients = lock(&self.clients);
+        let client = Arc::clone(clients.entry(subject.clone()).or_default());
+        let mut counts = lock(&client.counts);
+        counts.members += 1;
+        let standing = match limit {
+            Some(limit) if counts.connections >= limit => Standing::Refused(Full::Client(limit)),
+            _ => match Arc::clone(&self.places).try_acquire_owned() {
+                Ok(place) => Standing::Placed { _place: place },
+                Err(_) => match Arc::clone(&self.waiting).try_acquire_owned() {
+                    Ok(turn) => Standing::Waiting { _turn: turn },
+                    Err(_) => Standing::Refused(Full::Total),
+                },
+            },
+        };
+        let has_share = !matches!(standing, Standing::Refused(_));
+        counts.connections += usize::from(has_share);
+        drop(counts);
+        drop(clients);
+        Admission { standing, member: Member { shares: Arc::clone(self), subject, client, has_share } }
+    }
+
+    /// Bounds the connections without a place: keeps the newest ones, and ends the task of the oldest. A health check sends its
+    /// request at once, and so is answered before others can end it.
+    pub(crate) fn keep_unplaced(&self, is_local: bool, task: AbortHandle) {
+        let mut unplaced = lock(&self.unplaced);
+        let tasks = &mut unplaced[usize::from(is_local)];
+        tasks.retain(|task| !task.is_finished());
+        if tasks.len() >= UNPLACED
+            && let Some(oldest) = tasks.pop_front()
+        {
+            oldest.abort();
+        }
+        tasks.push_back(task);
+    }
+
+    /// Counts a refused connection. Returns what the log should tell now, if it should.
+    pub(crate) fn note_refusal(&self, admission: &Admission, peer: &Arc<str>) -> Option<Told> {
+        let mut tallies = lock(&self.tallies);
+        let (now, is_full) = (Instant::now(), tallies.len() >= TALLIES);
+        match tallies.get_mut(&admission.member.subject) {
+            Some(tally) => {
+                tally.peer = Arc::clone(peer);
+                tally.count += 1;
+                tally.tell(now)
+            }
+            None if is_full => None,
+            None => {
+                let tally = Tally { peer: Arc::clone(peer), count: 0, told: now };
+                tallies.insert(admission.member.subject.clone(), tally);
+                Some(Told { peer: Arc::clone(peer), refused: 1 })
+            }
+        }
+    }
+
+    /// Returns what the log has not told for a while, and forgets clients that are refused no more.
+    pub(crate) fn untold_refusals(&self) -> Vec<Told> {
+        let now = Instant::now();
+        let mut told = Vec::new();
+        lock(&self.tallies).retain(|_, tally| {
+            let is_quiet = tally.count == 0 && now.duration_since(tally.told) >= LINE_INTERVAL;
+            told.extend(tally.tell(now));
+            !is_quiet
+        });
+        told
+    }
+}
+
+impl Tally {
+    fn tell(&mut self, now: Instant) -> Option<Told> {
+        if self.count == 0 || now.duration_since(self.told) < LINE_INTERVAL {
+            return None;
+        }
+        self.told = now;
+        Some(Told { peer: Arc::clone(&self.peer), refused: std::mem::take(&mut self.count) })
+    }
+}
+
+impl Admission {
+    /// Whether the connection has a place.
+    pub(crate) fn has_place(&self) -> bool {
+        matches!(self.standing, Standing::Placed { .. })
+    }
+
+    /// Whether the connection may not even wait for a place.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self.standing, Standing::Refused(_))
+    }
+
+    /// Waits for a place where one may come, no longer than `limit`.
+    ///
+    /// # Errors
+    /// The bound that is in the way.
+    pub(crate) async fn take_place(&mut self, limit: Duration) -> Result<(), Full> {
+        match self.standing {
+            Standing::Placed { .. } => return Ok(()),
+            Standing::Refused(full) => return Err(full),
+            Standing::Waiting { .. } => {}
+        }
+        let place = tokio::time::timeout(limit, Arc::clone(&self.member.shares.places).acquire_owned()).await;
+        // The semaphore is never closed.
+        let place = place.ok().and_then(Result::ok).ok_or(Full::Total)?;
+        self.standing = Standing::Placed { _place: place };
+        Ok(())
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let mut clients = lock(&self.shares.clients);
+        let mut counts = lock(&self.client.counts);
+        counts.members -= 1;
+        counts.connections -= usize::from(self.has_share);
+        if counts.members == 0 {
+            clients.remove(&self.subject);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing is done under these locks that could leave half a change.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_leaves_the_places_of_others_alone() {
+        let shares = Arc::new(Shares::new(3));
+        let admit = |client| shares.admit(Subject::User(client), Some(2));
+        let (one, two) = (admit(1), admit(1));
+        assert!(one.has_place() && two.has_place());
+        let three = admit(1);
+        assert!(three.is_refused());
+        let other = admit(2);
+        assert!(other.has_place());
+        drop(one);
+        assert!(admit(1).has_place());
+        drop((two, three, other));
+        assert!(lock(&shares.clients).is_empty(), "nothing is left of clients that left");
+    }
+
+    #[test]
+    fn connections_beyond_the_total_wait_in_a_bounded_number() {
+        let shares = Arc::new(Shares::new(1));
+        let held: Vec<_> = (0..=WAITING).map(|_| shares.admit(Subject::User(1), None)).collect();
+        assert!(held[0].has_place());
+        assert!(held[1..].iter().all(|one| !one.has_place() && !one.is_refused()));
+        assert!(shares.admit(Subject::User(2), None).is_refused());
+        drop(held);
+        assert!(shares.admit(Subject::User(2), None).has_place());
+    }
+
+    #[test]
+    fn refusals_get_one_line_a_minute() {
+        let shares = Arc::new(Shares::new(1));
+        let _held = shares.admit(Subject::User(1), Some(1));
+        let refused = shares.admit(Subject::User(1), Some(1));
+        let peer = Arc::from("peer");
+        assert_eq!(shares.note_refusal(&refused, &peer).map(|told| told.refused), Some(1));
+        for _ in 0..10 {
+            assert!(shares.note_refusal(&refused, &peer).is_none());
+        }
+        assert!(shares.untold_refusals().is_empty());
+        for tally in lock(&shares.tallies).values_mut() {
+            tally.told -= LINE_INTERVAL;
+        }
+        assert_eq!(shares.note_refusal(&refused, &peer).map(|told| told.refused), Some(11));
+        for client in 2..5000 {
+            let _ = shares.note_refusal(&shares.admit(Subject::User(client), None), &peer);
+        }
+        assert_eq!(lock(&shares.tallies).len(), TALLIES);
+        for tally in lock(&shares.tallies).values_mut() {
+            tally.told -= LINE_INTERVAL;
+        }
+        assert!(shares.untold_refusals().is_empty());
+        assert!(lock(&shares.tallies).is_empty());
+    }
+}
