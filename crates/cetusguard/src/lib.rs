@@ -4,6 +4,7 @@
 
 mod backend;
 mod browser;
+mod budget;
 mod certificate;
 pub mod command;
 pub mod config;

@@ -7,13 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cetusguard_policy::Subject;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::task::AbortHandle;
+
+use crate::budget::{AllBodies, BodyBudget, ClientBodies};
 
 /// Connections within their client's share that may wait for a place at a time.
 pub(crate) const WAITING: usize = 32;
 /// Connections without a place that are answered at a time: from this machine, and from others. One more ends the oldest.
 pub(crate) const UNPLACED: usize = 16;
+/// Questions to the engine about objects that one client may cause at a time: a quarter of all.
+const LOOKUPS: usize = 8;
 /// Descriptors beside those of connections with a place: connections without one, kept connections to the engine, the proxy's
 /// own questions, and what a program needs.
 const OTHER_FILES: usize = WAITING + 2 * UNPLACED + 128;
@@ -42,12 +46,29 @@ pub(crate) struct Shares {
     clients: Mutex<HashMap<Subject, Arc<ClientShare>>>,
     unplaced: Mutex<[VecDeque<AbortHandle>; 2]>,
     tallies: Mutex<HashMap<Subject, Tally>>,
+    bodies: Arc<AllBodies>,
 }
 
 /// What one client holds, for as long as it has a connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ClientShare {
     counts: Mutex<Counts>,
+    bodies: Arc<ClientBodies>,
+    lookups: Semaphore,
+}
+
+impl Default for ClientShare {
+    fn default() -> Self {
+        Self { counts: Mutex::default(), bodies: Arc::default(), lookups: Semaphore::new(LOOKUPS) }
+    }
+}
+
+impl ClientShare {
+    /// Waits for a turn to ask the engine about an object.
+    pub(crate) async fn lookup_turn(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.lookups.acquire().await.ok()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -116,6 +137,7 @@ impl Shares {
             clients: Mutex::default(),
             unplaced: Mutex::default(),
             tallies: Mutex::default(),
+            bodies: Arc::default(),
         }
     }
 
@@ -202,6 +224,16 @@ impl Admission {
     /// Whether the connection has a place.
     pub(crate) fn has_place(&self) -> bool {
         matches!(self.standing, Standing::Placed { .. })
+    }
+
+    /// What the connection's client holds.
+    pub(crate) fn client(&self) -> &Arc<ClientShare> {
+        &self.member.client
+    }
+
+    /// The memory for a body that the connection's client sends.
+    pub(crate) fn body_budget(&self) -> BodyBudget {
+        BodyBudget::new(Arc::clone(&self.member.shares.bodies), Arc::clone(&self.member.client.bodies))
     }
 
     /// Whether the connection may not even wait for a place.

@@ -1,6 +1,10 @@
 //! Fair shares: a client that takes all it can leaves the others what they need.
 
-use cetusguard_testkit::{Certs, Client, Engine, Proxy, ProxyBuilder, TempDir};
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use cetusguard_testkit::{Certs, Client, Engine, Proxy, ProxyBuilder, TempDir, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 
@@ -50,7 +54,7 @@ fn a_share_is_free_again_when_its_connections_are_gone() {
     }
     assert_eq!(proxy.client().request("GET /info").status, 429);
     drop(held);
-    cetusguard_testkit::eventually("places are free", || proxy.client().request("GET /info").status == 200);
+    eventually("places are free", || proxy.client().request("GET /info").status == 200);
 
     let proxy = ProxyBuilder::new(PROGRAM, &engine, "").arg("--max-connections-per-client", "none").start();
     let _crowd = crowd("127.0.0.2", &proxy, 600);
@@ -117,4 +121,113 @@ fn places_fit_the_open_files_that_are_allowed() {
     assert!(is_healthy(proxy.address()));
     assert!(proxy.descriptors() < 256);
     assert!(!proxy.log().iter().any(|line| line.contains("cannot accept")), "{:?}", proxy.log());
+}
+
+/// An engine that creates containers and knows all of them, but is silent about those of `stuck` until the flag is set.
+fn creator() -> (Engine, Arc<AtomicBool>) {
+    let flag = Arc::new(AtomicBool::new(false));
+    let free = Arc::clone(&flag);
+    let engine = Engine::scripted(move |exchange, link| {
+        let path = exchange.line.strip_prefix("GET ").unwrap_or_default();
+        if path.starts_with("/containers/stuck") {
+            eventually("the engine is free", || free.load(SeqCst));
+        }
+        if exchange.line.starts_with("POST") {
+            link.answer(201, "{\"Id\":\"x\"}");
+        } else if !link.tell(exchange) {
+            link.answer(200, "OK");
+        }
+    });
+    (engine, flag)
+}
+
+/// The body of a new container that shares the network of another, with a label of this size in KiB.
+fn create(other: &str, kib: usize) -> String {
+    let label = "x".repeat(kib << 10);
+    format!(
+        "{{\"Image\":\"x\",\"Labels\":{{\"x\":\"{label}\"}},\"HostConfig\":{{\"NetworkMode\":\"container:{other}\"}}}}"
+    )
+}
+
+const CREATE: &str = "POST /v1.43/containers/create HTTP/1.1\r\nContent-Type: application/json\r\n";
+
+/// Sends a request with a body of which the last byte is missing.
+fn send_unfinished(client: &mut Client, body: &str) {
+    client.send(format!("{CREATE}Content-Length: {}\r\n\r\n{body}", body.len() + 1));
+}
+
+fn creating(engine: &Engine, more: &[(&str, &str)]) -> Proxy {
+    let builder =
+        ProxyBuilder::new(PROGRAM, engine, "POST %API_PREFIX_CONTAINERS%/create\nPOST %API_PREFIX_CONTAINERS%/.*/exec");
+    more.iter().fold(builder, |builder, (name, value)| builder.arg(name, value)).start()
+}
+
+#[test]
+fn bodies_that_never_end_hold_up_their_own_client_alone() {
+    let (engine, _) = creator();
+    let proxy = creating(&engine, &[("--head-timeout", "1m"), ("--guard-allow", "target=*")]);
+    let mut slow = crowd("127.0.0.2", &proxy, 40);
+    for client in &mut slow {
+        client.send(format!("{CREATE}Transfer-Encoding: chunked\r\n\r\n2400\r\n{}", "x".repeat(0x2400)));
+    }
+    let mut other = Client::connect_from("127.0.0.3", proxy.address());
+    let answer = other.request_with("POST /v1.43/containers/create", &create("other", 20));
+    assert_eq!(answer.status, 201, "{}", answer.body);
+}
+
+/// Five clients hold all the memory that there is for bodies: the slow ones among them go first.
+#[test]
+fn bodies_that_never_end_give_way_to_others() {
+    let (engine, _) = creator();
+    let proxy = creating(&engine, &[("--head-timeout", "1m"), ("--guard-allow", "target=*")]);
+    let mut slow = Vec::new();
+    for from in 2..8 {
+        for kib in [340, 1000] {
+            let mut client = Client::connect_from(&format!("127.0.0.{from}"), proxy.address());
+            send_unfinished(&mut client, &create("other", kib));
+            slow.push(client);
+        }
+    }
+    let mut other = Client::connect_from("127.0.0.9", proxy.address());
+    let answer = other.request_with("POST /v1.43/containers/create", &create("other", 700));
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    assert!(proxy.memory("VmHWM") < 48 << 10);
+}
+
+#[test]
+fn waiting_for_memory_is_not_the_clients_delay() {
+    let (engine, free) = creator();
+    let proxy = creating(&engine, &[("--head-timeout", "1s"), ("--guard-allow", "target=*")]);
+    let mut clients: Vec<Client> = (0..12).map(|_| proxy.client()).collect();
+    for (index, client) in clients.iter_mut().enumerate() {
+        let body = create(&format!("stuck-{index}"), 900);
+        client.send(format!("{CREATE}Content-Length: {}\r\n\r\n", body.len()));
+        // What the proxy does not take yet waits in the kernel, and then here.
+        let mut writer = client.writer();
+        std::thread::spawn(move || writer.write_all(body.as_bytes()));
+    }
+    // A client that is slow itself has used up its time since the others have sent all that they have.
+    let mut slow = Client::connect_from("127.0.0.2", proxy.address());
+    send_unfinished(&mut slow, &create("other", 1));
+    assert_eq!(slow.read_response().status, 408);
+    free.store(true, SeqCst);
+    for client in &mut clients {
+        let answer = client.read_response();
+        assert_eq!(answer.status, 201, "{}", answer.body);
+    }
+}
+
+#[test]
+fn lookups_that_are_never_answered_hold_up_their_own_client_alone() {
+    let (engine, _) = creator();
+    let proxy = creating(&engine, &[("--guard-allow", "target=*")]);
+    let mut stuck = crowd("127.0.0.2", &proxy, 200);
+    for (index, client) in stuck.iter_mut().enumerate() {
+        client.send(format!(
+            "POST /v1.43/containers/stuck-{index}/exec HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{{\"Cmd\":[\"ls\"]}}"
+        ));
+    }
+    let mut other = Client::connect_from("127.0.0.3", proxy.address());
+    let answer = other.request_with("POST /v1.43/containers/good/exec", "{\"Cmd\":[\"ls\"]}");
+    assert_eq!(answer.status, 201, "{}", answer.body);
 }

@@ -193,6 +193,18 @@ impl Client {
         matches!(self.stream.read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::ConnectionReset)
     }
 
+    /// The writing end of a TCP connection, for another thread.
+    ///
+    /// # Panics
+    /// Where it is none, or no descriptor is left.
+    #[must_use]
+    pub fn writer(&self) -> TcpStream {
+        match self.stream.get_ref() {
+            Stream::Tcp(stream) => stream.try_clone().expect("a descriptor"),
+            Stream::Unix(_) | Stream::Tls(_) => panic!("no TCP connection"),
+        }
+    }
+
     /// Closes the writing half.
     pub fn finish(&mut self) {
         let _ = match self.stream.get_mut() {

@@ -1,6 +1,6 @@
 //! Objects by the words that clients have for them.
 //!
-//! A decision that depends on an object asks for it here. Requests for the same object share one question to the engine. What
+//! A decision that depends on an object asks for it here. A client's requests for the same object share one question to the engine. What
 //! the engine says of a container is kept while its events are followed, until an event tells of that container: what a container
 //! may do is fixed when it is created, but its name is not. Other objects are asked about each time.
 
@@ -15,6 +15,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use super::{Asked, Containers, DEADLINE, Trouble, fetch, within};
 use crate::backend::Backend;
+use crate::shares::ClientShare;
 
 /// How long an answer is kept that was asked for by the full identifier.
 const AGE: Duration = Duration::from_secs(60);
@@ -30,6 +31,8 @@ const WEIGHT: usize = 16 << 10;
 const QUESTIONS: usize = 32;
 
 type Key = (ObjectKind, String);
+/// A question, and the address of the client that asks it.
+type Asking = (Key, usize);
 /// An answer for all who wait for it, also where there is none.
 type Shared = Result<Found, Arc<Trouble>>;
 
@@ -54,7 +57,7 @@ pub(crate) struct Objects {
 struct Kept {
     answers: HashMap<Key, (Arc<Object>, Instant)>,
     /// Questions that are being asked, and how many events were heard before.
-    asking: HashMap<Key, (Arc<OnceCell<Shared>>, u64)>,
+    asking: HashMap<Asking, (Arc<OnceCell<Shared>>, u64)>,
     engine: Option<(Engine, Instant)>,
     /// Counts events: an answer that was asked for before one is not kept.
     heard: u64,
@@ -70,18 +73,20 @@ impl Objects {
     ///
     /// # Errors
     /// The engine cannot be reached, or does not answer in time or in a form that can be read.
-    pub(crate) async fn find(&self, kind: ObjectKind, word: &str, backend: &Backend) -> Shared {
+    pub(crate) async fn find(&self, kind: ObjectKind, word: &str, client: &ClientShare, backend: &Backend) -> Shared {
         let key = (kind, word.to_owned());
         if let Some(object) = self.known(&key) {
             return Ok(Found::Object(object));
         }
         // From now on events are followed, so that the next answer can be kept.
         self.containers.want_for_objects();
-        let (cell, heard) = self.question(&key);
-        let found = cell.get_or_init(|| self.ask(kind, word, backend)).await.clone();
+        // Shared within the client alone: it must not wait for the turn of another one.
+        let asking = (key.clone(), std::ptr::from_ref(client).addr());
+        let (cell, heard) = self.question(&asking);
+        let found = cell.get_or_init(|| self.ask(kind, word, client, backend)).await.clone();
         let mut kept = self.lock();
-        if kept.asking.get(&key).is_some_and(|(asking, _)| Arc::ptr_eq(asking, &cell)) {
-            kept.asking.remove(&key);
+        if kept.asking.get(&asking).is_some_and(|(asked, _)| Arc::ptr_eq(asked, &cell)) {
+            kept.asking.remove(&asking);
         }
         if let (Ok(Found::Object(object)), ObjectKind::Container) = (&found, kind)
             && kept.heard == heard
@@ -93,7 +98,7 @@ impl Objects {
     }
 
     /// The question that is being asked about an object, or a new one.
-    fn question(&self, key: &Key) -> (Arc<OnceCell<Shared>>, u64) {
+    fn question(&self, key: &Asking) -> (Arc<OnceCell<Shared>>, u64) {
         let mut kept = self.lock();
         let heard = kept.heard;
         kept.asking.entry(key.clone()).or_insert_with(|| (Arc::default(), heard)).clone()
@@ -103,14 +108,14 @@ impl Objects {
     ///
     /// # Errors
     /// As for [`Objects::find`].
-    pub(crate) async fn engine(&self, backend: &Backend) -> Result<Engine, Arc<Trouble>> {
+    pub(crate) async fn engine(&self, client: &ClientShare, backend: &Backend) -> Result<Engine, Arc<Trouble>> {
         if let Some((engine, at)) = &self.lock().engine
             && at.elapsed() < ENGINE_AGE
         {
             return Ok(engine.clone());
         }
         let unread = |what: String| Arc::new(Trouble::Answer(what));
-        let Asked::Answer(answer) = self.fetch("/version", backend).await? else {
+        let Asked::Answer(answer) = self.fetch("/version", client, backend).await? else {
             return Err(unread("the engine has no /version".to_owned()));
         };
         let engine = Engine::read(&answer)
@@ -135,8 +140,10 @@ impl Objects {
     }
 
     /// Asks the engine, at the latest after others have been answered for as long as an answer may take.
-    async fn fetch(&self, target: &str, backend: &Backend) -> Result<Asked, Arc<Trouble>> {
+    async fn fetch(&self, target: &str, client: &ClientShare, backend: &Backend) -> Result<Asked, Arc<Trouble>> {
         let asked = async {
+            // The client's own turn comes first, so that it holds none of the others' while it waits.
+            let _turn_of_client = client.lookup_turn().await;
             // The semaphore lives as long as this.
             let _turn = self.questions.acquire().await;
             fetch(backend, target, DEADLINE).await
@@ -144,9 +151,9 @@ impl Objects {
         within(2 * DEADLINE, target, asked).await.map_err(Arc::new)
     }
 
-    async fn ask(&self, kind: ObjectKind, word: &str, backend: &Backend) -> Shared {
+    async fn ask(&self, kind: ObjectKind, word: &str, client: &ClientShare, backend: &Backend) -> Shared {
         let target = inspection(kind, word);
-        match self.fetch(&target, backend).await? {
+        match self.fetch(&target, client, backend).await? {
             Asked::Missing(answer) => Ok(Found::Missing(answer.into())),
             Asked::Answer(answer) => {
                 let object = Object::read(kind, &answer);

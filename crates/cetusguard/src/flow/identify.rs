@@ -11,6 +11,7 @@ use super::{Proxy, Settings};
 use crate::engine::{Origin, Unknown};
 use crate::limiter::Usage;
 use crate::refusal::Refusal;
+use crate::shares::ClientShare;
 
 /// The one who makes a request.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Client {
     pub(super) profile: Arc<Profile>,
     /// What it has under way, where that is limited.
     pub(super) usage: Option<Arc<Usage>>,
+    /// What it holds of what all clients have together.
+    pub(super) share: Arc<ClientShare>,
     /// The container that it calls from, where that matters.
     container: Option<Arc<Container>>,
     certificate: Option<Arc<Certificate>>,
@@ -79,8 +82,9 @@ pub(super) async fn identify(conn: &mut Conn, proxy: &Proxy) -> Result<Arc<Clien
     let (profile, found_by) = settings.profiles.of(&principal).map_err(Refusal::Ambiguous)?;
     let usage = profile.limits.count().then(|| proxy.limiter.usage(&profile.name, principal.subject(found_by)));
     let profile = Arc::clone(profile);
+    let share = Arc::clone(conn.admission().client());
     let client =
-        Arc::new(Client { profile, usage, container: principal.container, certificate: principal.certificate });
+        Arc::new(Client { profile, usage, share, container: principal.container, certificate: principal.certificate });
     conn.identity = Some(Identity { client: Arc::clone(&client), settings, container });
     Ok(client)
 }

@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cetusguard_policy::Call;
 use cetusguard_policy::endpoint::Answer;
 use cetusguard_policy::guard::{Cleared, Json};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::admit::Admitted;
@@ -19,17 +18,15 @@ use super::listen::Conn;
 use super::normalise::Message;
 use super::resolve::{self, Facts};
 use super::{End, Proxy};
+use crate::budget::{BODY_LIMIT, BodyBudget};
 use crate::refusal::{Guarded, Refusal};
-use crate::wire::{Body, Framing, Known, PumpError, read_content};
+use crate::wire::{Body, Framing, Known, Output, PumpError, read_content};
 
-/// The largest body that is judged, in KiB.
-const BODY_LIMIT: usize = 1 << 10;
-/// Bodies of this size, in bytes, every client may have: nearly all are.
+/// Bodies of this size, in bytes, take nothing of the budget: nearly all are as small, and a client has no more of them than
+/// connections.
 const SMALL: usize = 8 << 10;
-/// What all bodies that are judged at a time may have together, in KiB: others wait.
-static TOGETHER: Semaphore = Semaphore::const_new(16 << 10);
-/// How often a body is in memory at the most: as it came, as it was judged, and behind the head that it is sent with.
-const COPIES: u32 = 3;
+/// How often a body that does not come is asked whether it may go on waiting.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// How long the end of a body may take that is there as a whole.
 const END_OF_BODY: Duration = Duration::from_millis(50);
@@ -42,12 +39,12 @@ pub(super) struct Approved {
     body: Option<Share>,
 }
 
-/// A body that was judged, with its share of what all of them may have: until it is sent.
+/// A body that is judged, with the memory that it takes: until it is sent.
 #[derive(Debug, Default)]
 pub(super) struct Share {
     /// What goes on in the place of the client's body.
     pub(super) body: Vec<u8>,
-    permit: Option<SemaphorePermit<'static>>,
+    _budget: Option<BodyBudget>,
 }
 
 impl Approved {
@@ -95,10 +92,10 @@ async fn judge(
     // A value that is no text is no content type that a body is judged by.
     let kind = kinds.map(|kind| std::str::from_utf8(kind).unwrap_or("?"));
     let read = body.as_ref().map(|share| share.body.as_slice()).unwrap_or_default();
-    let facts = Facts::gather(permit, proxy).await?;
+    let facts = Facts::gather(permit, client, proxy).await?;
     let judged = match permit.open(kind, read, facts.around(client)) {
         Ok(mut case) => {
-            resolve::settle(&mut case, proxy).await?;
+            resolve::settle(&mut case, client, proxy).await?;
             case.close()
         }
         Err(objection) => Err(objection),
@@ -118,7 +115,8 @@ async fn judge(
     }
 }
 
-/// Reads the whole body, if it is not larger than what is judged, within the time that a head may take.
+/// Reads the whole body, if it is not larger than what is judged. The client may keep it waiting for as long as for a head;
+/// waiting for memory that others hold does not count.
 async fn read_body(
     admitted: &Admitted,
     message: &Message,
@@ -138,50 +136,46 @@ async fn read_body(
     let opens_tunnel = message.framing == Framing::Chunked
         && message.headers.all(Known::Upgrade).next().is_some()
         && admitted.call().endpoint().is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)));
-    let read = async {
-        let (client, body) = conn.parts();
-        if message.expects_continue {
-            let sent = async {
-                client.output.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.and(client.output.flush().await)
-            };
-            sent.await.map_err(|_| End::Cut(Ended::ClientGone))?;
+    let patience = proxy.limits().head;
+    let mut budget = conn.admission().body_budget();
+    let (client, body) = conn.parts();
+    if message.expects_continue {
+        ask_for_body(&mut client.output, patience).await?;
+    }
+    let mut content = Vec::new();
+    let mut late = Duration::ZERO;
+    loop {
+        if content.len() > SMALL {
+            budget.grow(content.len()).await;
+            content.reserve(known.saturating_sub(content.len()));
         }
-        let mut share = Share::default();
-        loop {
-            // Small ones need no share, so that nobody waits for somebody who sends nothing.
-            if share.body.len() > SMALL && share.permit.is_none() {
-                // It lives as long as the program.
-                share.permit = TOGETHER.acquire_many(COPIES * kib(known)).await.ok();
-                share.body.reserve(known.saturating_sub(share.body.len()));
+        let look = if opens_tunnel { END_OF_BODY } else { LOOK.min(patience.saturating_sub(late)) };
+        let asked = Instant::now();
+        // Safe to give up: what was read is in the content.
+        let read = timeout(look, read_content(&mut client.input, body, &mut content)).await;
+        late += asked.elapsed();
+        match read {
+            Ok(Ok(true)) if content.len() > limit => return Err(Refusal::LargeBody.into()),
+            Ok(Ok(false)) => break,
+            Err(_) if opens_tunnel && Json::read(&content).is_ok() => {
+                *body = Body::new(Framing::None);
+                break;
             }
-            let read = read_content(&mut client.input, body, &mut share.body);
-            // Safe to give up: what was read is in the body.
-            let more = match timeout(if opens_tunnel { END_OF_BODY } else { Duration::MAX }, read).await {
-                Ok(more) => more,
-                Err(_) if Json::read(&share.body).is_ok() => {
-                    *body = Body::new(Framing::None);
-                    return Ok(share);
-                }
-                Err(_) => continue,
-            };
-            match more {
-                Ok(true) if share.body.len() > limit => return Err(Refusal::LargeBody.into()),
-                Ok(true) => {}
-                Ok(false) => return Ok(share),
-                Err(PumpError::Garbage) => return Err(Refusal::Body.into()),
-                Err(_) => return Err(End::Cut(Ended::ClientGone)),
-            }
+            Ok(Err(PumpError::Garbage)) => return Err(Refusal::Body.into()),
+            Ok(Err(_)) => return Err(End::Cut(Ended::ClientGone)),
+            Ok(Ok(true)) | Err(_) if late >= budget.patience(patience) => return Err(Refusal::SlowBody.into()),
+            Ok(Ok(true)) | Err(_) => {}
         }
-    };
-    let share = match timeout(proxy.limits().head, read).await {
-        Ok(read) => read?,
-        Err(_) => return Err(Refusal::SlowBody.into()),
-    };
-    record.bytes_in.fetch_add(share.body.len() as u64, Relaxed);
-    Ok(share)
+    }
+    record.bytes_in.fetch_add(content.len() as u64, Relaxed);
+    Ok(Share { body: content, _budget: Some(budget) })
 }
 
-/// A size in KiB, rounded up.
-fn kib(size: usize) -> u32 {
-    u32::try_from(size.div_ceil(1 << 10)).unwrap_or(u32::MAX / COPIES)
+/// Asks a client for its body that waits to be asked.
+async fn ask_for_body(client: &mut Output, limit: Duration) -> Result<(), End> {
+    let sent = async { client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.and(client.flush().await) };
+    match timeout(limit, sent).await {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(End::Cut(Ended::ClientGone)),
+    }
 }

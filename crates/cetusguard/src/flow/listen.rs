@@ -183,6 +183,11 @@ impl Conn {
         &self.peer
     }
 
+    /// Its place among the connections, and what its client holds.
+    pub(super) fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
     /// The connection and the body that is on its way.
     pub(super) fn parts(&mut self) -> (&mut Duplex, &mut Body) {
         (&mut self.stream, self.body.get_or_insert_with(|| Body::new(Framing::None)))

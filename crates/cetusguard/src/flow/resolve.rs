@@ -23,7 +23,7 @@ pub(super) struct Facts {
 
 impl Facts {
     /// Gathers the facts that judging this call may take.
-    pub(super) async fn gather(permit: &Permit, proxy: &Proxy) -> Result<Self, Refusal> {
+    pub(super) async fn gather(permit: &Permit, client: &Client, proxy: &Proxy) -> Result<Self, Refusal> {
         let settings = proxy.settings();
         let (mut proxy_id, mut own) = (None, None);
         match &proxy.own {
@@ -31,7 +31,7 @@ impl Facts {
             known => {
                 // The engine may be another machine's, and not know the container.
                 if let Some(word) = known.word().filter(|_| permit.is_judged())
-                    && let Found::Object(object) = find(ObjectKind::Container, word, proxy).await?
+                    && let Found::Object(object) = find(ObjectKind::Container, word, client, proxy).await?
                 {
                     proxy_id = Some(object.id.clone());
                     own = Some(object);
@@ -60,15 +60,15 @@ fn real_path(path: &str) -> Option<String> {
 }
 
 /// Asks the engine every question of a case.
-pub(super) async fn settle(case: &mut Case<'_>, proxy: &Proxy) -> Result<(), Refusal> {
+pub(super) async fn settle(case: &mut Case<'_>, client: &Client, proxy: &Proxy) -> Result<(), Refusal> {
     while let Some(question) = case.question() {
         match question {
-            Question::Object { kind, word } => match find(kind, word, proxy).await? {
+            Question::Object { kind, word } => match find(kind, word, client, proxy).await? {
                 Found::Object(object) => case.answer(Some(&object)).map_err(|_| Refusal::EngineGarbage)?,
                 Found::Missing(answer) => case.answer(None).map_err(|_| Refusal::NoSuchObject(answer))?,
             },
             Question::Engine => {
-                let engine = proxy.objects.engine(&proxy.backend).await.map_err(untold)?;
+                let engine = proxy.objects.engine(&client.share, &proxy.backend).await.map_err(untold)?;
                 case.answer_engine(&engine);
             }
         }
@@ -81,14 +81,14 @@ pub(super) async fn decide_by_name(denial: Denial, client: &Client, proxy: &Prox
     let Some(word) = denial.identifier().filter(|_| client.profile.rules.name_objects()) else {
         return Ok(Verdict::Deny(denial));
     };
-    match find(ObjectKind::Container, word, proxy).await? {
+    match find(ObjectKind::Container, word, client, proxy).await? {
         Found::Object(container) => Ok(denial.decide_by_name(&container, &client.profile)),
         Found::Missing(_) => Ok(Verdict::Deny(denial)),
     }
 }
 
-async fn find(kind: ObjectKind, word: &str, proxy: &Proxy) -> Result<Found, Refusal> {
-    proxy.objects.find(kind, word, &proxy.backend).await.map_err(untold)
+async fn find(kind: ObjectKind, word: &str, client: &Client, proxy: &Proxy) -> Result<Found, Refusal> {
+    proxy.objects.find(kind, word, &client.share, &proxy.backend).await.map_err(untold)
 }
 
 fn untold(trouble: Arc<Trouble>) -> Refusal {
