@@ -231,3 +231,27 @@ fn lookups_that_are_never_answered_hold_up_their_own_client_alone() {
     let answer = other.request_with("POST /v1.43/containers/good/exec", "{\"Cmd\":[\"ls\"]}");
     assert_eq!(answer.status, 201, "{}", answer.body);
 }
+
+/// What is asked for and never read must hold no connection for ever; whoever follows a stream may look away.
+#[test]
+fn an_answer_that_nobody_takes_ends() {
+    let engine = Engine::start(|_, link| {
+        link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+        while link.write(&chunk) {}
+    });
+    let rules = "GET %API_PREFIX_EVENTS%\nGET %API_PREFIX_IMAGES%/.*/get";
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, rules).arg("--progress-timeout", "300ms").start();
+    let ask = |path: &str| {
+        let mut client = proxy.client();
+        client.send(format!("GET {path} HTTP/1.1\r\n\r\n"));
+        assert_eq!(client.read_head().status, 200);
+        client
+    };
+    let mut follower = ask("/events");
+    let _taker = ask("/images/x/get");
+    let line = proxy.logged(&["answer cut", "reason=client_stalled"]);
+    assert!(line.contains("level=warning") && line.contains("path=/images/x/get"), "{line}");
+    eventually("the engine is rid of it", || engine.open() == 1);
+    assert_eq!(follower.read_chunk().len(), 0x10000);
+}

@@ -65,6 +65,8 @@ pub(crate) struct Limits {
     pub(crate) head: Duration,
     /// Between two requests.
     pub(crate) idle: Duration,
+    /// Without a byte that the client takes of an answer that waits for it.
+    pub(crate) progress: Duration,
     /// Between the signal to stop and the end.
     pub(crate) drain: Duration,
     /// Connecting to the engine.
@@ -85,21 +87,22 @@ impl Config {
         let backend_tls = reader.backend_tls(backend.as_ref());
         let connections = reader.read("max-connections", read_count);
         let per_client = reader.read("max-connections-per-client", read_share);
-        let [head, idle, drain, connect, answer] =
-            ["head-timeout", "idle-timeout", "drain-timeout", "connect-timeout", "answer-timeout"]
+        let [head, idle, progress, drain, connect, answer] =
+            ["head-timeout", "idle-timeout", "progress-timeout", "drain-timeout", "connect-timeout", "answer-timeout"]
                 .map(|name| reader.read(name, read_time));
         let level = reader.read("log-level", log::Level::parse);
         let format = reader.read("log-format", log::Format::parse);
         let proxy_container = reader.read("proxy-container", |name| Ok(name.to_owned())).unwrap_or_default();
         let profiles = reader.profiles(&frontends);
         let frontends = frontends.into_iter().map(|(frontend, _)| frontend).collect();
-        match (backend, connections, per_client, head, idle, drain, connect, answer, level, format) {
+        match (backend, connections, per_client, head, idle, progress, drain, connect, answer, level, format) {
             (
                 Some(backend),
                 Some(connections),
                 Some(per_client),
                 Some(head),
                 Some(idle),
+                Some(progress),
                 Some(drain),
                 Some(connect),
                 Some(answer),
@@ -116,6 +119,7 @@ impl Config {
                     connections_per_client: per_client.of(connections),
                     head,
                     idle,
+                    progress,
                     drain,
                     connect,
                     answer,

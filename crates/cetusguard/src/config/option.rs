@@ -113,6 +113,13 @@ pub(crate) const OPTIONS: &[Opt] = &[
     one(FRONTEND, "idle-timeout", "TIME", "90s", "How long a connection may wait for its next request."),
     one(
         FRONTEND,
+        "progress-timeout",
+        "TIME",
+        "60s",
+        "How long a client may take nothing of an answer that waits for it. Logs, events, statistics and terminals have no limit.",
+    ),
+    one(
+        FRONTEND,
         "drain-timeout",
         "TIME",
         "10s",

@@ -1,10 +1,12 @@
 //! Answer: the engine's answer to the client, as it comes.
 
+use std::time::Duration;
+
 use super::audit::{Ended, Record};
 use super::forward::{Answered, attend};
 use super::listen::Conn;
 use super::{End, Next, Proxy};
-use crate::wire::{Body, Framing, Known, PumpError, ResponseHead, pump, send_head};
+use crate::wire::{Body, Framing, Known, Output, PumpError, ResponseHead, pump, send_head};
 
 /// Passes the answer on: the head the moment that it is there, the body without holding back a byte.
 pub(super) async fn answer(
@@ -17,17 +19,23 @@ pub(super) async fn answer(
     let spoiled = conn.tunnels && !answered.is_detached();
     let Answered { mut engine, head, framing, follows, reusable, generation, .. } = answered;
     let close = conn.closes || framing == Framing::UntilClose || *proxy.stopping.borrow();
+    let progress = proxy.limits().progress;
     let (client, body) = conn.parts();
     let mut down = Body::new(framing);
     let bytes = response_head(&head, &framing_lines(&head), close);
-    send_head(&bytes, &mut engine.input, &mut down, &mut client.output, &record.bytes_out).await.map_err(cut)?;
+    let sent = send_head(&bytes, &mut engine.input, &mut down, &mut client.output, &record.bytes_out, progress).await;
+    sent.map_err(|error| cut(error, &client.output))?;
     if !down.is_done() {
         if follows {
             record.streams();
         }
+        // Who follows a stream may look away for hours.
+        let limit = if follows { Duration::MAX } else { progress };
         tokio::select! {
             biased;
-            done = pump(&mut engine.input, &mut down, &mut client.output, &record.bytes_out) => done.map_err(cut)?,
+            done = pump(&mut engine.input, &mut down, &mut client.output, &record.bytes_out, limit) => {
+                done.map_err(|error| cut(error, &client.output))?;
+            }
             left = attend(&mut client.input, body, &mut engine.output, &record.bytes_in, follows) => {
                 return Err(End::Cut(left.within_answer()));
             }
@@ -45,9 +53,14 @@ pub(super) async fn answer(
     if close || spoiled { Ok(conn.linger().await) } else { Ok(Next::KeepAlive) }
 }
 
-fn cut(error: PumpError) -> End {
+/// Ends an answer that cannot go on.
+fn cut(error: PumpError, client: &Output) -> End {
     End::Cut(match error {
         PumpError::Write => Ended::ClientGone,
+        PumpError::Stalled => {
+            client.forget_unsent();
+            Ended::ClientStalled
+        }
         PumpError::Short | PumpError::Garbage | PumpError::Read => Ended::EngineGone,
     })
 }

@@ -22,6 +22,8 @@ pub(super) enum Ended {
     Complete,
     /// The client left.
     ClientGone,
+    /// The client took nothing of the answer for too long.
+    ClientStalled,
     /// The request's body went wrong after the answer had begun.
     BadBody,
     /// The engine broke its answer off, or its framing.
@@ -37,6 +39,7 @@ impl Ended {
         match self {
             Self::Complete => "",
             Self::ClientGone => "client_gone",
+            Self::ClientStalled => "client_stalled",
             Self::BadBody => "malformed_body",
             Self::EngineGone => "engine_gone",
             Self::Stopped => "stopped",
@@ -48,7 +51,7 @@ impl Ended {
     const fn level(self) -> Level {
         match self {
             Self::Complete | Self::ClientGone | Self::Stopped => Level::Debug,
-            Self::BadBody | Self::Outdated => Level::Warning,
+            Self::ClientStalled | Self::BadBody | Self::Outdated => Level::Warning,
             Self::EngineGone => Level::Error,
         }
     }
@@ -201,7 +204,7 @@ impl<'c> Record<'c> {
     /// Notes the end.
     pub(super) fn end(&mut self, ended: Ended) {
         let message = match ended {
-            Ended::EngineGone => "answer cut",
+            Ended::EngineGone | Ended::ClientStalled => "answer cut",
             Ended::BadBody | Ended::Outdated => "request cut",
             Ended::Complete | Ended::ClientGone | Ended::Stopped if !self.approved => "request abandoned",
             Ended::Complete | Ended::ClientGone | Ended::Stopped => "request allowed",

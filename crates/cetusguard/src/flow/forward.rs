@@ -119,15 +119,20 @@ async fn ask(
     let limit = if expected == Answer::Quick { proxy.limits().answer } else { Duration::MAX };
     let follows = expected == Answer::Follow;
     let (client, body) = conn.parts();
-    match send_head(&request.head, &mut client.input, body, &mut engine.output, &record.bytes_in).await {
+    let (head, patience) = (&request.head, proxy.limits().answer);
+    match send_head(head, &mut client.input, body, &mut engine.output, &record.bytes_in, patience).await {
         // An engine that refuses early may answer and close before it has read everything.
         Ok(()) | Err(PumpError::Write) => {}
+        Err(PumpError::Stalled) => return Err(Refusal::EngineSilent.into()),
         Err(_) => return Err(Refusal::Body.into()),
     }
     drop(request);
     if message.expects_continue && !body.is_done() {
-        let sent = client.output.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
-        sent.map_err(|_| End::Cut(Ended::ClientGone))?;
+        let sent = client.output.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
+        match timeout(proxy.limits().progress, sent).await {
+            Ok(sent) => sent.map_err(|_| End::Cut(Ended::ClientGone))?,
+            Err(_) => return Err(End::Cut(Ended::ClientStalled)),
+        }
     }
     let answer = tokio::select! {
         biased;
@@ -262,7 +267,7 @@ pub(super) async fn attend(
 ) -> Left {
     match upload(input, body, engine, count).await {
         // An engine that takes no more may still answer.
-        Ok(()) | Err(PumpError::Write) => {}
+        Ok(()) | Err(PumpError::Write | PumpError::Stalled) => {}
         Err(PumpError::Garbage) => return Left::BadBody,
         Err(PumpError::Short | PumpError::Read) => return Left::Gone,
     }
@@ -290,7 +295,7 @@ pub(super) async fn attend(
 async fn upload(input: &mut Input, body: &mut Body, engine: &mut Output, count: &AtomicU64) -> Result<(), PumpError> {
     while !body.is_done() {
         let before = count.load(Relaxed);
-        match timeout(STALLED, pump(input, body, engine, count)).await {
+        match timeout(STALLED, pump(input, body, engine, count, Duration::MAX)).await {
             Ok(done) => return done,
             Err(_) if input.is_ended() && count.load(Relaxed) == before => return Err(PumpError::Short),
             Err(_) => {}

@@ -34,7 +34,10 @@ pub(super) async fn tunnel(
     let (client, _) = conn.parts();
     // Alone and first: several clients lose what arrives together with the head.
     let sent = async { client.output.write_all(&head).await.and(client.output.flush().await) };
-    sent.await.map_err(|_| End::Cut(Ended::ClientGone))?;
+    match timeout(proxy.limits().progress, sent).await {
+        Ok(sent) => sent.map_err(|_| End::Cut(Ended::ClientGone))?,
+        Err(_) => return Err(End::Cut(Ended::ClientStalled)),
+    }
     record.streams();
 
     let ended = both_ways(client, &mut engine, proxy, record).await;
@@ -81,7 +84,7 @@ enum Direction {
 async fn carry(input: &mut Input, output: &mut Output, count: &AtomicU64, look: Duration) -> Result<(), PumpError> {
     let mut body = Body::new(Framing::UntilClose);
     loop {
-        match timeout(look, pump(input, &mut body, output, count)).await {
+        match timeout(look, pump(input, &mut body, output, count, Duration::MAX)).await {
             Ok(done) => break done?,
             Err(_) if output.is_hung_up() => return Err(PumpError::Write),
             Err(_) => {}

@@ -5,9 +5,11 @@
 
 use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use bytes::Buf;
 use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 
 use super::stream::{Input, Output};
 
@@ -50,6 +52,8 @@ pub(crate) enum PumpError {
     Read,
     /// The receiver's connection broke.
     Write,
+    /// The receiver took nothing for too long.
+    Stalled,
 }
 
 impl Body {
@@ -111,17 +115,19 @@ impl Body {
     }
 }
 
-/// Moves a body until its end and adds what was sent to `count`. Safe to cancel and to go on with: `body` holds the place.
+/// Moves a body until its end and adds what was sent to `count`. The receiver may take nothing for as long as `limit`; a sender
+/// that is silent has all the time. Safe to cancel and to go on with: `body` holds the place.
 pub(crate) async fn pump(
     input: &mut Input,
     body: &mut Body,
     output: &mut Output,
     count: &AtomicU64,
+    limit: Duration,
 ) -> Result<(), PumpError> {
     loop {
         let ready = body.check(&input.buffer)?;
         if ready > 0 {
-            let sent = output.write(&input.buffer[..ready]).await.map_err(|_| PumpError::Write)?;
+            let sent = in_time(limit, output.write(&input.buffer[..ready])).await?;
             if sent == 0 {
                 return Err(PumpError::Write);
             }
@@ -131,7 +137,7 @@ pub(crate) async fn pump(
             continue;
         }
         // TLS gathers records: nothing may stay behind while we wait, or once we are done.
-        output.flush().await.map_err(|_| PumpError::Write)?;
+        in_time(limit, output.flush()).await?;
         if body.is_done() {
             return Ok(());
         }
@@ -170,25 +176,35 @@ pub(crate) async fn read_content(input: &mut Input, body: &mut Body, content: &m
 
 /// Sends a head together with what is already there of its body, in one call where the socket takes it.
 ///
-/// The head of a stream must leave at once, and a small answer should cost one write.
+/// The head of a stream must leave at once, and a small answer should cost one write. The receiver may take nothing for as long
+/// as `limit`.
 pub(crate) async fn send_head(
     head: &[u8],
     input: &mut Input,
     body: &mut Body,
     output: &mut Output,
     count: &AtomicU64,
+    limit: Duration,
 ) -> Result<(), PumpError> {
     let ready = body.check(&input.buffer)?;
     let parts = [IoSlice::new(head), IoSlice::new(&input.buffer[..ready])];
-    let sent = output.write_vectored(&parts).await.map_err(|_| PumpError::Write)?;
+    let sent = in_time(limit, output.write_vectored(&parts)).await?;
     let of_body = sent.saturating_sub(head.len());
     input.buffer.advance(of_body);
     body.sent(of_body);
     count.fetch_add(of_body as u64, Relaxed);
     if sent < head.len() {
-        output.write_all(&head[sent..]).await.map_err(|_| PumpError::Write)?;
+        in_time(limit, output.write_all(&head[sent..])).await?;
     }
-    output.flush().await.map_err(|_| PumpError::Write)
+    in_time(limit, output.flush()).await
+}
+
+/// Bounds the time in which a receiver takes something.
+async fn in_time<T>(limit: Duration, write: impl Future<Output = io::Result<T>>) -> Result<T, PumpError> {
+    match timeout(limit, write).await {
+        Ok(written) => written.map_err(|_| PumpError::Write),
+        Err(_) => Err(PumpError::Stalled),
+    }
 }
 
 /// Walks over a chunked body (RFC 9112 §7.1). Extensions and trailers, which no engine and no client sends, are garbage.

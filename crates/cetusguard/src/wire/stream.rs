@@ -249,6 +249,18 @@ pub(crate) enum Output {
 }
 
 impl Output {
+    /// Has the kernel forget what the peer has not taken once the connection is closed; it would keep it for minutes otherwise.
+    pub(crate) fn forget_unsent(&self) {
+        let at_once = Some(std::time::Duration::ZERO);
+        // Without it, the memory is free later.
+        let _ = match self {
+            Self::Tcp(side) => socket2::SockRef::from(AsRef::<TcpStream>::as_ref(side)).set_linger(at_once),
+            Self::Tls(_, socket) => socket2::SockRef::from(&*socket.0).set_linger(at_once),
+            // What was sent is with the peer already.
+            Self::Unix(_) => Ok(()),
+        };
+    }
+
     /// Whether the peer is known to have left altogether: a Unix socket knows at once, TCP once the peer has answered a
     /// keep-alive probe with a reset.
     pub(crate) fn is_hung_up(&self) -> bool {
