@@ -10,24 +10,25 @@ mod inspect;
 mod listen;
 mod normalise;
 mod resolve;
+mod settings;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
-use cetusguard_policy::{Profiles, Verdict, decide};
+use cetusguard_policy::{Verdict, decide};
 use tokio::sync::watch;
 
 use crate::backend::Backend;
-use crate::config::meant::{Config, Limits};
+use crate::config::meant::Limits;
 use crate::engine::{Containers, Objects, Own};
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::Log;
 use crate::refusal::Refusal;
-use crate::tls;
 use admit::Admitted;
 use audit::{Ended, Record};
 pub(crate) use listen::{Bound, Listeners, bind};
 use listen::{Conn, Pending};
+pub(crate) use settings::{InForce, Settings};
 
 /// What every connection shares.
 #[derive(Debug)]
@@ -48,43 +49,25 @@ pub(crate) struct Proxy {
     pub(crate) lessons: Option<Arc<Lessons>>,
     /// Becomes true when the program is asked to stop.
     pub(crate) stopping: watch::Receiver<bool>,
-    /// Who may do what, at this moment.
-    pub(crate) settings: RwLock<Arc<Settings>>,
-}
-
-/// What holds until the configuration is read again. Whoever has begun under one goes on under it.
-#[derive(Debug)]
-pub(crate) struct Settings {
-    /// The rights of every client.
-    pub(crate) profiles: Profiles,
-    /// Time and size.
-    pub(crate) limits: Limits,
-    /// What is spoken beneath HTTP, by frontend.
-    pub(crate) tls: Vec<Option<tls::Server>>,
-}
-
-impl From<Config> for Settings {
-    fn from(config: Config) -> Self {
-        let tls = config.frontends.into_iter().map(|frontend| frontend.tls).collect();
-        Self { profiles: config.profiles, limits: config.limits, tls }
-    }
+    /// The settings in force.
+    pub(crate) settings: InForce,
 }
 
 impl Proxy {
-    /// What holds now.
+    /// The settings at this moment.
     fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+        self.settings.get()
     }
 
-    /// Bounds in time and size, as they are now.
+    /// Bounds in time and size, as they are at this moment.
     pub(crate) fn limits(&self) -> Limits {
-        self.settings.read().unwrap_or_else(PoisonError::into_inner).limits
+        self.settings.limits()
     }
 
-    /// Other rights for everything that begins from now on.
+    /// Replaces the settings for every request that begins from now on.
     pub(crate) fn renew(&self, settings: Settings) {
         self.containers.want(settings.profiles.by_container());
-        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        self.settings.replace(settings);
     }
 
     /// Waits until the program is asked to stop.

@@ -1,7 +1,7 @@
 //! `cetusguard serve`: from a checked configuration to a drained end.
 
 use std::io;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -13,7 +13,7 @@ use crate::backend::Backend;
 use crate::config::meant::Config;
 use crate::config::{Loaded, Read, Sources};
 use crate::engine::{Containers, Objects, Own, follow};
-use crate::flow::{Bound, Listeners, Proxy, Settings, bind};
+use crate::flow::{Bound, InForce, Listeners, Proxy, Settings, bind};
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::{Level, Log};
@@ -77,7 +77,7 @@ async fn serve(
     containers.want(settings.profiles.by_container());
     let objects = Arc::new(Objects::new(Arc::clone(&containers)));
     tokio::spawn(follow(Arc::clone(&containers), Arc::clone(&objects), Arc::clone(&backend), log.clone()));
-    let (limiter, settings) = (Limiter::default(), RwLock::new(Arc::new(settings)));
+    let (limiter, settings) = (Limiter::default(), InForce::from(settings));
     let lessons = learning.as_ref().map(|learning| Arc::clone(&learning.lessons));
     let proxy =
         Arc::new(Proxy { backend, containers, objects, own, limiter, log: log.clone(), lessons, stopping, settings });

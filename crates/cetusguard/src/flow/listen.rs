@@ -22,6 +22,7 @@ use super::identify::Identity;
 use super::{End, Next, Proxy, serve};
 use crate::backend::tune;
 use crate::certificate;
+use crate::config::meant::Limits;
 use crate::log::Level;
 use crate::refusal::Refusal;
 use crate::tls;
@@ -149,6 +150,8 @@ pub(super) struct Conn {
     pub(super) identity: Option<Identity>,
     /// Those who may have signed the client's certificate, where it had to show one.
     signers: Option<Arc<Vec<CertificateDer<'static>>>>,
+    /// The bounds in time of the settings that were in force at the last look, and their generation; `None` before the first.
+    seen: Option<(u64, Limits)>,
     /// The time at which it was accepted, or a time before it if it waited in the queue.
     arrived: SystemTime,
     served: bool,
@@ -209,6 +212,7 @@ impl Pending {
                 principal,
                 identity: None,
                 signers,
+                seen: None,
                 arrived: self.arrived,
                 served: false,
                 stop: Box::pin(proxy.stop()),
@@ -294,13 +298,13 @@ impl Conn {
 
     /// Waits for the first byte of the next request. `false` where none comes: there is nobody to tell.
     pub(super) async fn wait_for_request(&mut self, proxy: &Proxy) -> bool {
-        let limit = if self.served { proxy.limits().idle } else { proxy.limits().head };
-        self.served = true;
         (self.body, self.closes, self.tunnels, self.to_head) = (None, false, false, false);
         self.stream.input.rest();
         if *proxy.stopping.borrow() || self.is_outdated(proxy) {
             return false;
         }
+        let limits = self.limits(proxy);
+        let limit = if std::mem::replace(&mut self.served, true) { limits.idle } else { limits.head };
         let input = &mut self.stream.input;
         if !input.buffer.is_empty() {
             return true;
@@ -315,23 +319,35 @@ impl Conn {
 
     /// Whether the frontend now asks for certificates of other signers than when this client connected: it has to show its own
     /// again, on a new connection.
-    fn is_outdated(&self, proxy: &Proxy) -> bool {
+    fn is_outdated(&mut self, proxy: &Proxy) -> bool {
+        let generation = proxy.settings.generation();
+        if self.seen.is_some_and(|(seen, _)| seen == generation) {
+            return false;
+        }
         let settings = proxy.settings();
         let now =
             settings.tls.get(self.principal.frontend).and_then(Option::as_ref).and_then(|tls| tls.clients.as_ref());
-        match (&self.signers, now) {
+        let is_outdated = match (&self.signers, now) {
             (Some(then), Some(now)) => !Arc::ptr_eq(then, now) && then != now,
             (None, Some(_)) => self.principal.address.is_some(),
             (_, None) => false,
-        }
+        };
+        self.seen = (!is_outdated).then_some((generation, settings.limits));
+        is_outdated
+    }
+
+    /// The bounds of the settings that were seen last.
+    fn limits(&self, proxy: &Proxy) -> Limits {
+        self.seen.map_or_else(|| proxy.limits(), |(_, limits)| limits)
     }
 
     /// Reads the head of a request whose first byte is there.
     pub(super) async fn read_head(&mut self, proxy: &Proxy) -> Result<RequestHead, End> {
+        let limit = self.limits(proxy).head;
         let read = tokio::select! {
             // Most heads are there as a whole: only one that is not needs to know of clocks.
             biased;
-            read = timeout(proxy.limits().head, read_request_head(&mut self.stream.input)) => read,
+            read = timeout(limit, read_request_head(&mut self.stream.input)) => read,
             () = proxy.stop() => return Err(End::Cut(Ended::Stopped)),
         };
         match read {
