@@ -137,7 +137,7 @@ async fn journey(conn: &mut Conn, proxy: &Proxy, record: &mut Record<'_>) -> Res
         Verdict::Deny(denial) => Box::pin(resolve::decide_by_name(denial, &client, proxy)).await?,
         allowed => allowed,
     };
-    let permit = match verdict {
+    let permit = match verdict.unless_enforced(&client.profile) {
         Verdict::Allow(permit) => permit,
         Verdict::Deny(denial) => return Err(Refusal::Denied(Box::new(denial)).into()),
     };

@@ -26,14 +26,6 @@ pub struct Profile {
     pub mode: Mode,
 }
 
-impl Profile {
-    /// The same rights, whether they are enforced or not.
-    #[must_use]
-    pub fn in_mode(&self, mode: Mode) -> Self {
-        Self { mode, ..self.clone() }
-    }
-}
-
 /// Whether a profile is enforced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {

@@ -91,31 +91,43 @@ async fn judge(
         true => Some(read_body(&admitted, message, conn, proxy, record).await?),
         false => None,
     };
-    let kinds = message.headers.all(Known::ContentType).next();
-    // A value that is no text is no content type that a body is judged by.
-    let kind = kinds.map(|kind| std::str::from_utf8(kind).unwrap_or("?"));
-    let read = body.as_ref().map(|share| share.body.as_slice()).unwrap_or_default();
+    let content = body.as_ref().map(|share| share.body.as_slice()).unwrap_or_default();
+    match clear(&admitted, message, content, client, proxy).await {
+        Ok(mut cleared) => {
+            let judged = cleared.take_body();
+            let body = body.zip(judged).map(|(share, judged)| Share { body: judged.into_bytes(), ..share });
+            Ok(Approved { admitted, cleared, body })
+        }
+        Err(refusal) => {
+            let Some(cleared) = permit.waived() else { return Err(refusal.into()) };
+            record.would_refuse(&refusal);
+            Ok(Approved { admitted, cleared, body })
+        }
+    }
+}
+
+/// Discharges every obligation of a permit: judges query and body, and asks the engine about the objects that the call is about.
+async fn clear(
+    admitted: &Admitted,
+    message: &Message,
+    body: &[u8],
+    client: &Client,
+    proxy: &Proxy,
+) -> Result<Cleared, Refusal> {
+    let permit = admitted.permit();
+    let content_type = message.headers.all(Known::ContentType).next();
+    // No body is judged by a content type that is not UTF-8: `?` is none that a reader knows.
+    let content_type = content_type.map(|value| std::str::from_utf8(value).unwrap_or("?"));
     let facts = Facts::gather(permit, proxy).await?;
-    let judged = match permit.open(kind, read, facts.around(client)) {
+    let judged = match permit.open(content_type, body, facts.around(client)) {
         Ok(mut case) => {
             resolve::settle(&mut case, proxy).await?;
             case.close()
         }
         Err(objection) => Err(objection),
     };
-    match judged {
-        Ok(mut cleared) => {
-            let judged = cleared.take_body();
-            let body = body.zip(judged).map(|(share, judged)| Share { body: judged.into_bytes(), ..share });
-            Ok(Approved { admitted, cleared, body })
-        }
-        Err(objection) => {
-            let refusal = Refusal::Guarded(Box::new(Guarded::new(objection, admitted.call(), &client.profile)));
-            let Some(cleared) = permit.waived() else { return Err(refusal.into()) };
-            record.would_refuse(&refusal);
-            Ok(Approved { admitted, cleared, body })
-        }
-    }
+    let refused = |objection| Guarded::new(objection, admitted.call(), &client.profile);
+    judged.map_err(|objection| Refusal::Guarded(Box::new(refused(objection))))
 }
 
 /// Reads the whole body, if it is not larger than what is judged, within the time that a head may take.

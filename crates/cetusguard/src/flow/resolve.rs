@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Case, Question, Surroundings};
-use cetusguard_policy::{Denial, Object, Permit, Verdict};
+use cetusguard_policy::{Denial, Mode, Object, Permit, Verdict};
 
 use super::identify::Client;
 use super::{Proxy, Settings};
@@ -81,9 +81,12 @@ pub(super) async fn decide_by_name(denial: Denial, client: &Client, proxy: &Prox
     let Some(word) = denial.identifier().filter(|_| client.profile.rules.name_objects()) else {
         return Ok(Verdict::Deny(denial));
     };
-    match find(ObjectKind::Container, word, proxy).await? {
-        Found::Object(container) => Ok(denial.decide_by_name(&container, &client.profile)),
-        Found::Missing(_) => Ok(Verdict::Deny(denial)),
+    match find(ObjectKind::Container, word, proxy).await {
+        Ok(Found::Object(container)) => Ok(denial.decide_by_name(&container, &client.profile)),
+        Ok(Found::Missing(_)) => Ok(Verdict::Deny(denial)),
+        // The call goes on all the same, and the engine tells the client what is wrong with it.
+        Err(_) if client.profile.mode == Mode::Audit => Ok(Verdict::Deny(denial)),
+        Err(refusal) => Err(refusal),
     }
 }
 

@@ -93,7 +93,7 @@ impl Decision {
     pub(super) fn of(call: &Call, profile: &Profile, profiles: &Profiles, body: Option<&str>) -> Self {
         let level = profile.guard.level.name();
         let mut by_rules = false;
-        let (guard, allowed, because, to_allow) = match decide(call.clone(), &profile.in_mode(Mode::Enforce)) {
+        let (guard, allowed, because, to_allow) = match decide(call.clone(), profile) {
             Verdict::Allow(permit) => {
                 by_rules = true;
                 let because = match permit.ground() {
