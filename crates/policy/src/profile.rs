@@ -100,20 +100,18 @@ impl Profiles {
         self.selected.iter().map(|(selector, profile)| (selector, profile.name.as_str()))
     }
 
-    /// The name of the profile that a container with these addresses has, by what it is or by where it is.
-    pub(crate) fn of_container(&self, container: &Container, addresses: &[IpAddr]) -> Option<&str> {
+    /// The names of the profiles that a container has at each of its addresses, by what it is or by where it is.
+    pub(crate) fn of_container(&self, container: &Container, addresses: &[IpAddr]) -> Vec<&str> {
         let container = Some(Arc::new(container.clone()));
-        let nowhere = [None];
-        let places: Vec<_> = addresses.iter().copied().map(Some).collect();
-        let places = if places.is_empty() { &nowhere[..] } else { &places };
-        let selectors =
-            self.selected().filter(|(selector, _)| matches!(selector.kind(), Kind::Container | Kind::Address));
-        let client = |address| Principal { address, container: container.clone(), ..Principal::default() };
-        let clients: Vec<_> = places.iter().map(|address| client(*address)).collect();
-        selectors
-            .filter(|(selector, _)| clients.iter().any(|client| selector.matches(client)))
-            .map(|(_, name)| name)
-            .next()
+        let places: Vec<_> =
+            if addresses.is_empty() { vec![None] } else { addresses.iter().copied().map(Some).collect() };
+        let at = |address| {
+            let client = Principal { address, container: container.clone(), ..Principal::default() };
+            let mut selectors =
+                self.selected().filter(|(selector, _)| matches!(selector.kind(), Kind::Container | Kind::Address));
+            selectors.find(|(selector, _)| selector.matches(&client)).map(|(_, name)| name)
+        };
+        places.into_iter().filter_map(at).collect()
     }
 
     /// The same, with other rights in the place of some.
@@ -212,6 +210,18 @@ mod tests {
             let client = Principal { frontend, certificate, peer, container, address };
             assert_eq!(profiles.of(&client).expect("one").0.name, want, "{client:?}");
         }
+    }
+
+    #[test]
+    fn every_address_of_a_container_counts() {
+        let profiles = profiles();
+        let found = |addresses: &[&str]| {
+            let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().expect(text)).collect();
+            profiles.of_container(&Container::default(), &addresses).join(" ")
+        };
+        assert_eq!(found(&[]), "");
+        assert_eq!(found(&["192.168.0.1", "10.0.0.1"]), "net");
+        assert_eq!(found(&["fd00::1", "10.0.0.1"]), "net net");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use bytes::Bytes;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the headers'")]
 pub(crate) enum Known {
+    AcceptLanguage,
     Authorization,
     Connection,
     ContentLength,
@@ -46,6 +47,7 @@ impl Known {
             14 if name[0] | 0x20 == b'h' => (b"http2-settings", Self::HopByHop),
             14 if name[0] | 0x20 == b's' => (b"sec-fetch-site", Self::SecFetchSite),
             14 => (b"content-length", Self::ContentLength),
+            15 => (b"accept-language", Self::AcceptLanguage),
             16 => (b"proxy-connection", Self::HopByHop),
             17 => (b"transfer-encoding", Self::TransferEncoding),
             18 => (b"proxy-authenticate", Self::HopByHop),

@@ -3,9 +3,9 @@
 use super::allow::{Exception, KINDS};
 use super::objection::Finding;
 use super::subject::{Role, Slot, Subject};
+use super::surroundings::Newcomer;
 use super::{Guard, Level, Surroundings};
 use crate::call::Version;
-use crate::client::Container;
 use crate::endpoint::ObjectKind;
 use crate::target::Targets;
 
@@ -86,11 +86,13 @@ pub(crate) struct Judge<'g> {
     /// What the object of the path is looked up for, where a place of the body says so.
     pub(super) path_role: Option<(Role, Vec<Place>)>,
     /// The container that will be, as a client of the proxy, until the labels of its image are known.
-    pub(super) identity: Option<Container>,
+    pub(super) newcomer: Option<Newcomer>,
     /// The name that a container gets.
     pub(super) name: Option<String>,
     /// Binds that are allowed for reading only, by place and path: the engine must keep all below them from being written.
     pub(super) read_only: Vec<(Vec<Place>, String)>,
+    /// Variables without a value, by place: Podman takes them from its own environment.
+    pub(super) copied: Vec<Vec<Place>>,
 }
 
 impl std::fmt::Debug for Judge<'_> {
@@ -110,9 +112,10 @@ impl<'g> Judge<'g> {
             place: Vec::new(),
             subjects: Vec::new(),
             path_role: None,
-            identity: None,
+            newcomer: None,
             name: None,
             read_only: Vec::new(),
+            copied: Vec::new(),
         }
     }
 
@@ -223,6 +226,11 @@ impl<'g> Judge<'g> {
         };
         let is_whole = hint.len() <= 160 && !hint.contains(char::is_control);
         (is_whole && (hint.ends_with('…') || Exception::read(&hint).is_ok())).then_some(Hint(hint))
+    }
+
+    /// Whether it matters which networks a container joins: by their addresses it may have other rights, or targets bound them.
+    pub(super) fn bounds_networks(&self) -> bool {
+        !self.targets.is_empty() || (self.is_guarded() && self.surroundings.claims_networks())
     }
 
     /// Whether the guard judges at all.

@@ -11,6 +11,7 @@ use super::host_config::{
 use super::json::Json;
 use super::kernel::sysctls;
 use super::mount::{access, bind_words, host_path, propagation, tmpfs_word, volume_name};
+use super::surroundings::Newcomer;
 use super::{Judge, Step};
 use super::{allow, container, image, log, network, restricted};
 
@@ -338,7 +339,13 @@ fn profile(judge: &mut Judge<'_>, kind: &str, profile: &str) {
 pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
     let name = judge.name.take().unwrap_or_default();
     let image = container.get("image").map(Json::text).unwrap_or_default();
-    judge.claim_created(|| container::as_client(name, container.get("labels")), image);
+    judge.claim_created(|| Newcomer::Container(container::as_client(name, container.get("labels"))), image);
+    let names_network =
+        ["Networks", "cni_networks"].iter().any(|key| container.get(key).is_some_and(|it| !it.is_empty()));
+    let mode = container.get("netns").and_then(|netns| netns.get("nsmode")).map(Json::text).unwrap_or_default();
+    if !names_network && matches!(mode, "" | "default" | "private" | "bridge") {
+        judge.within(Step::Field("netns"), |judge| network::joins(judge, "podman"));
+    }
     if judge.is_restricted() {
         restricted::user(judge, "user", container.get("user"));
         restricted::dropped(judge, "cap_drop", container.get("cap_drop"));

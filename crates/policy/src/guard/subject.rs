@@ -37,6 +37,8 @@ pub(crate) enum Role {
     Mounted,
     /// A service joins it.
     Joined,
+    /// A container joins this network.
+    Network,
     /// A service gets its content.
     Content,
     /// It is a node that the body calls a manager.
@@ -80,7 +82,9 @@ impl Judge<'_> {
             Role::Mounted | Role::Shared(_) | Role::Held | Role::Labels => {}
             // The engine's own answer is passed on before: see `Case::answer`.
             Role::Target(_) | Role::Started | Role::Manager => {}
-            Role::Namespace(_) | Role::Link | Role::VolumesFrom | Role::Joined | Role::Content => {
+            // Podman gives its default network another name.
+            Role::Network if is_predefined(&subject.word) => {}
+            Role::Network | Role::Namespace(_) | Role::Link | Role::VolumesFrom | Role::Joined | Role::Content => {
                 let what = format!(
                     "the engine has no {} {:?}; it must exist, since what it is decides",
                     subject.kind.name(),
@@ -102,23 +106,34 @@ impl Judge<'_> {
                 let what = || format!("a link hands over the environment of the container {}", object.name);
                 self.unless_allowed("link", &object.name, what);
             }
-            Role::VolumesFrom => self.not_the_proxy(&object.id),
+            Role::VolumesFrom => {
+                self.not_the_proxy(&object.id);
+                let mounts = object.traits().and_then(|traits| self.mounts_of_the_proxy(traits).next());
+                if let Some(mount) = mounts {
+                    let what =
+                        format!("it mounts {}, which the proxy's own container mounts", super::judge::shown(mount));
+                    self.unless_allowed("proxy", "", || what);
+                }
+            }
             Role::Mounted => self.mounts_volume(object),
             Role::Held => self.holds_volume(object),
             Role::Labels => {
-                if let Some(mut container) = self.identity.clone() {
-                    container.labels.extend(object.labels.iter().cloned());
-                    self.claim_identity(|| container);
+                if let Some(mut newcomer) = self.newcomer.clone() {
+                    newcomer.extend(&object.labels);
+                    self.claim_newcomer(&newcomer);
                 }
             }
             Role::Joined => {
-                let Detail::Network { driver } = &object.detail else { return };
+                let Detail::Network { driver, .. } = &object.detail else { return };
+                self.joins_network(object);
                 if driver == "host" || object.name == "host" {
                     self.unless_allowed("host-namespace", "network", || {
                         "shares the host's network namespace".to_owned()
                     });
                 }
             }
+            Role::Network => self.joins_network(object),
+            Role::Content if !self.has(subject.kind.name()) => {}
             Role::Content => {
                 let kind = subject.kind.name();
                 let what = || format!("the {kind} {} is not among those that guard-allow names", object.name);
@@ -139,8 +154,9 @@ impl Judge<'_> {
     fn bounded(&mut self, subject: &Subject, object: &Object) {
         let is_about = match subject.role {
             Role::Target(_) | Role::Namespace(_) | Role::Link | Role::VolumesFrom => subject.kind.has_labels(),
-            Role::Started | Role::Mounted | Role::Joined | Role::Content | Role::Manager | Role::Shared(_) => false,
-            Role::Held | Role::Labels => false,
+            Role::Mounted | Role::Content | Role::Manager => true,
+            Role::Joined | Role::Network => !is_predefined(&object.name),
+            Role::Started | Role::Shared(_) | Role::Held | Role::Labels => false,
         };
         if is_about && !self.targets.include(object) {
             let (kind, name) = (subject.kind.name(), &object.name);
@@ -164,6 +180,7 @@ impl Judge<'_> {
                 match how {
                     Use::Enter | Use::Files => self.enters(how, object, traits),
                     Use::Rename => {
+                        self.gains_no_exception(&object.name);
                         // Without its name, it may not be known as the client that it is.
                         self.claim_identity(|| object.as_client());
                         let mut renamed = object.as_client();
@@ -173,9 +190,10 @@ impl Judge<'_> {
                             self.claim_identity(|| renamed);
                         }
                     }
-                    Use::Control | Use::Look => {}
+                    Use::Control | Use::Join | Use::Look => {}
                 }
             }
+            (ObjectKind::Network, _) if how == Use::Join => self.joins_network(object),
             (ObjectKind::Pod, Detail::Pod { containers }) => {
                 let own = containers.iter().find(|id| self.surroundings.is_proxy(id)).cloned();
                 self.not_the_proxy(&own.unwrap_or_default());
@@ -188,6 +206,21 @@ impl Judge<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Judges the addresses that a container gets on a network: other profiles may know their clients by them.
+    fn joins_network(&mut self, network: &Object) {
+        let Detail::Network { subnets, .. } = &network.detail else { return };
+        subnets.iter().for_each(|subnet| self.claim_network(*subnet));
+    }
+
+    /// Judges a name that a container gets in place of another: exceptions go by names.
+    fn gains_no_exception(&mut self, before: &str) {
+        let name = self.name.as_deref().unwrap_or_default();
+        let gained = ["target", "link"].into_iter().find(|kind| self.allows(kind, name) && !self.allows(kind, before));
+        if let Some(kind) = gained {
+            self.refuse(format!("guard-allow {kind} covers the new name, and does not cover the old one"), None);
         }
     }
 
@@ -234,9 +267,14 @@ impl Judge<'_> {
         let paths =
             traits.host_paths.iter().filter(|path| gives_host_path(path) && !self.allows_path("bind", path, true));
         reasons.extend(paths.map(|path| format!("it mounts {} of the host", super::judge::shown(path))));
+        if !self.allows("proxy", "") {
+            let own = self.mounts_of_the_proxy(traits).map(super::judge::shown);
+            reasons.extend(own.map(|mount| format!("it mounts {mount}, which the proxy's own container mounts")));
+        }
         if !reasons.is_empty() {
             let hint = self.hint("target", &object.name);
-            self.refuse(format!("the container {} gives the host away: {}", object.name, reasons.join(", ")), hint);
+            let what = format!("the container {} gives the host, or other clients' rights, away", object.name);
+            self.refuse(format!("{what}: {}", reasons.join(", ")), hint);
         }
     }
 
@@ -318,6 +356,14 @@ impl Judge<'_> {
         }
     }
 
+    /// Refuses variables that an engine takes from its own environment.
+    pub(super) fn copies_no_environment(&mut self, place: &[Place], engine: &Engine) {
+        if engine.is_podman {
+            let what = "Podman takes a variable without a value from its own environment; write NAME=VALUE";
+            self.back_at(place, |judge| judge.refuse(what.to_owned(), None));
+        }
+    }
+
     /// Judges whether a bind that is allowed for reading only can be kept from being written to below.
     pub(super) fn reads_only_below(&mut self, place: &[Place], path: &str, engine: &Engine) {
         if engine.mounts_read_only_recursively(self.version) {
@@ -333,6 +379,11 @@ impl Judge<'_> {
             judge.refuse(what, hint);
         });
     }
+}
+
+/// Whether every engine has this network, so that it belongs to no client.
+pub(super) fn is_predefined(network: &str) -> bool {
+    matches!(network, "bridge" | "host" | "none" | "ingress" | "docker_gwbridge" | "podman")
 }
 
 /// The engine, as far as decisions depend on it.
