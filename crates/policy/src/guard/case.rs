@@ -1,11 +1,12 @@
 //! A call under judgement: opened with its query and body, settled with what the engine says of its subjects, and closed as a
 //! call that may be sent.
 
+use super::engine::Engine;
 use super::form::walk;
 use super::json::Json;
 use super::judge::{Judge, Place};
 use super::query;
-use super::subject::{Engine, Role, Slot, Subject};
+use super::subject::{Role, Slot, Subject};
 use super::target::{self, Use};
 use super::{Body, Guard, Objection, Reader, Surroundings, check_stream, is_json};
 use crate::call::{Call, Version};

@@ -1,10 +1,11 @@
 //! Paths of the host and volumes in containers: binds, mounts, tmpfs.
 
 use super::allow::clean;
+use super::engine::Engine;
 use super::form::{Field, Form, field, judged};
 use super::host_config::must_be;
 use super::json::Json;
-use super::subject::{Engine, Role};
+use super::subject::Role;
 use super::{Judge, Step};
 use super::{image, volume};
 use crate::endpoint::ObjectKind;
