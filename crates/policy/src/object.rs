@@ -2,7 +2,6 @@
 
 use core::net::IpAddr;
 
-use crate::client::Container;
 use crate::endpoint::ObjectKind;
 use crate::guard::{Json, Malformed};
 
@@ -181,11 +180,6 @@ impl Object {
     #[must_use]
     pub fn label(&self, key: &str) -> &str {
         self.labels.iter().find(|(known, _)| known == key).map_or("", |(_, value)| value)
-    }
-
-    /// The container as a client of the proxy.
-    pub(crate) fn as_client(&self) -> Container {
-        Container { id: self.id.clone(), name: self.name.clone(), labels: self.labels.clone() }
     }
 }
 

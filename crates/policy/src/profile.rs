@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use std::sync::Arc;
 
-use crate::client::{Container, Kind, Principal, Selector};
+use crate::client::{Condition, Container, Kind, Principal, Selector};
 use crate::guard::Guard;
 use crate::limit::Limits;
 use crate::rule::RuleSet;
@@ -101,6 +101,13 @@ impl Profiles {
     #[must_use]
     pub fn by_container(&self) -> bool {
         self.selected.iter().any(|(selector, _)| selector.kind() == Kind::Container)
+    }
+
+    /// Whether any profile is found by this label of a container.
+    #[must_use]
+    pub fn select_by_label(&self, key: &str) -> bool {
+        let is_about = |condition: &Condition| matches!(condition, Condition::Label(known, _) if known == key);
+        self.selected.iter().any(|(selector, _)| selector.conditions().iter().any(is_about))
     }
 
     /// Every selector with the name of its profile, in the order in which selectors are asked.

@@ -61,17 +61,29 @@ impl<'s> Surroundings<'s> {
     /// Whether a container of this name could be taken for the proxy on a network.
     fn is_proxy_name(&self, name: &str) -> bool {
         let (Some(proxy), Some(traits)) = (self.proxy, self.proxy_traits()) else { return false };
-        let name = name.trim_start_matches('/').to_ascii_lowercase();
-        let own = [&proxy.name, &traits.hostname].into_iter().chain(&traits.dns_names);
-        own.filter(|own| !own.is_empty()).map(|own| own.to_ascii_lowercase()).any(|own| {
+        let name = name.trim_start_matches('/').as_bytes();
+        let own = [&proxy.name, &traits.hostname].into_iter().chain(&traits.dns_names).map(|own| own.as_bytes());
+        own.filter(|own| !own.is_empty()).any(|own| {
+            let (start, rest) = name.split_at(own.len().min(name.len()));
             // Engines also resolve `name.network`.
-            name.strip_prefix(own.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            start.eq_ignore_ascii_case(own) && matches!(rest, [] | [b'.', ..])
         })
     }
 
     /// The image of the proxy's own container.
     fn proxy_image(&self) -> Option<&'s str> {
         self.proxy_traits().map(|traits| traits.image.as_str()).filter(|image| !image.is_empty())
+    }
+
+    /// Whether selectors ask for a label: containers can have many thousands of others, which need not be looked at.
+    pub(super) fn selects_by_label(&self, key: &str) -> bool {
+        self.profiles.is_some_and(|profiles| profiles.select_by_label(key))
+    }
+
+    /// An object of the engine as a client of the proxy, with the labels that selectors ask for.
+    pub(super) fn as_client(&self, object: &Object) -> Container {
+        let labels = object.labels.iter().filter(|(key, _)| self.selects_by_label(key)).cloned().collect();
+        Container { id: object.id.clone(), name: object.name.clone(), labels }
     }
 
     /// The name of the profile, other than the client's own, that a container with these addresses has.
@@ -139,7 +151,8 @@ impl Judge<'_> {
         if !self.surroundings.profiles.is_some_and(Profiles::by_container) {
             return;
         }
-        let container = container();
+        let mut container = container();
+        container.labels.retain(|(key, _)| self.surroundings.selects_by_label(key));
         self.claim_identity(|| container.clone());
         self.identity = Some(container);
         if !image.is_empty() {
