@@ -24,6 +24,7 @@ use crate::limiter::Limiter;
 use crate::log::Log;
 use crate::refusal::Refusal;
 use crate::tls;
+use crate::worker::Worker;
 use admit::Admitted;
 use audit::{Ended, Record};
 pub(crate) use listen::{Bound, Listeners, bind};
@@ -40,6 +41,8 @@ pub(crate) struct Proxy {
     pub(crate) objects: Arc<Objects>,
     /// The proxy's own container.
     pub(crate) own: Own,
+    /// Where work is done that would hold up other clients.
+    pub(crate) worker: Arc<Worker>,
     /// What clients have asked for lately.
     pub(crate) limiter: Limiter,
     /// Where records go.
@@ -126,7 +129,7 @@ async fn serve(pending: Pending, proxy: Arc<Proxy>) {
 }
 
 /// One request and its answer, or its refusal; one record in the log either way.
-async fn exchange(conn: &mut Conn, proxy: &Proxy) -> Next {
+async fn exchange(conn: &mut Conn, proxy: &Arc<Proxy>) -> Next {
     if !conn.wait_for_request(proxy).await {
         return Next::Close;
     }
@@ -142,7 +145,7 @@ async fn exchange(conn: &mut Conn, proxy: &Proxy) -> Next {
 }
 
 /// The steps from the first byte of a request to the last byte of its answer. Each takes what only the one before it makes.
-async fn journey(conn: &mut Conn, proxy: &Proxy, record: &mut Record<'_>) -> Result<Next, End> {
+async fn journey(conn: &mut Conn, proxy: &Arc<Proxy>, record: &mut Record<'_>) -> Result<Next, End> {
     let head = conn.read_head(proxy).await?;
     record.received(&head);
     let (call, message) = normalise::normalise(head, conn)?;

@@ -20,6 +20,7 @@ use crate::log::{Level, Log};
 use crate::memory::Memory;
 use crate::reload::{Reload, describe};
 use crate::wire;
+use crate::worker::Worker;
 
 /// How often idle connections to the engine are looked through, and memory that nobody needs any more.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -75,12 +76,14 @@ async fn serve(
     }
     let settings = Settings::from(config);
     containers.want(settings.profiles.by_container());
-    let objects = Arc::new(Objects::new(Arc::clone(&containers)));
+    let worker = Arc::new(Worker::default());
+    let objects = Arc::new(Objects::new(Arc::clone(&containers), Arc::clone(&worker)));
     tokio::spawn(follow(Arc::clone(&containers), Arc::clone(&objects), Arc::clone(&backend), log.clone()));
     let (limiter, settings) = (Limiter::default(), RwLock::new(Arc::new(settings)));
     let lessons = learning.as_ref().map(|learning| Arc::clone(&learning.lessons));
     let proxy =
-        Arc::new(Proxy { backend, containers, objects, own, limiter, log: log.clone(), lessons, stopping, settings });
+        Proxy { backend, containers, objects, own, worker, limiter, log: log.clone(), lessons, stopping, settings };
+    let proxy = Arc::new(proxy);
     Listeners::new(sockets).run(&proxy, &alive);
     drop(alive);
 

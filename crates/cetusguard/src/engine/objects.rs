@@ -15,6 +15,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use super::{Asked, Containers, DEADLINE, Trouble, fetch, within};
 use crate::backend::Backend;
+use crate::worker::Worker;
 
 /// How long an answer is kept that was asked for by the full identifier.
 const AGE: Duration = Duration::from_secs(60);
@@ -46,6 +47,7 @@ pub(crate) enum Found {
 #[derive(Debug)]
 pub(crate) struct Objects {
     containers: Arc<Containers>,
+    worker: Arc<Worker>,
     kept: Mutex<Kept>,
     questions: Semaphore,
 }
@@ -62,8 +64,8 @@ struct Kept {
 
 impl Objects {
     /// No object is known yet.
-    pub(crate) fn new(containers: Arc<Containers>) -> Self {
-        Self { containers, kept: Mutex::default(), questions: Semaphore::new(QUESTIONS) }
+    pub(crate) fn new(containers: Arc<Containers>, worker: Arc<Worker>) -> Self {
+        Self { containers, worker, kept: Mutex::default(), questions: Semaphore::new(QUESTIONS) }
     }
 
     /// Finds an object by the client's word for it.
@@ -149,7 +151,8 @@ impl Objects {
         match self.fetch(&target, backend).await? {
             Asked::Missing(answer) => Ok(Found::Missing(answer.into())),
             Asked::Answer(answer) => {
-                let object = Object::read(kind, &answer);
+                // A client can give a container a megabyte of labels.
+                let object = self.worker.run(answer.len(), async move { Object::read(kind, &answer) }).await;
                 let object = object.map_err(|malformed| {
                     Arc::new(Trouble::Answer(format!("its answer to {target} cannot be read: {malformed}")))
                 })?;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use bytes::Bytes;
 use cetusguard_policy::Call;
 use cetusguard_policy::endpoint::Answer;
-use cetusguard_policy::guard::{Cleared, Json};
+use cetusguard_policy::guard::{Cleared, Json, Objection};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
@@ -68,7 +69,7 @@ pub(super) async fn inspect(
     message: &Message,
     client: &Client,
     conn: &mut Conn,
-    proxy: &Proxy,
+    proxy: &Arc<Proxy>,
     record: &mut Record<'_>,
 ) -> Result<Approved, End> {
     match admitted.permit().cleared() {
@@ -83,38 +84,69 @@ async fn judge(
     message: &Message,
     client: &Client,
     conn: &mut Conn,
-    proxy: &Proxy,
+    proxy: &Arc<Proxy>,
     record: &mut Record<'_>,
 ) -> Result<Approved, End> {
-    let permit = admitted.permit();
-    let body = match permit.reads_body() {
+    let body = match admitted.permit().reads_body() {
         true => Some(read_body(&admitted, message, conn, proxy, record).await?),
         false => None,
     };
-    let kinds = message.headers.all(Known::ContentType).next();
-    // A value that is no text is no content type that a body is judged by.
-    let kind = kinds.map(|kind| std::str::from_utf8(kind).unwrap_or("?"));
-    let read = body.as_ref().map(|share| share.body.as_slice()).unwrap_or_default();
-    let facts = Facts::gather(permit, proxy).await?;
-    let judged = match permit.open(kind, read, facts.around(client)) {
-        Ok(mut case) => {
-            resolve::settle(&mut case, proxy).await?;
-            case.close()
-        }
-        Err(objection) => Err(objection),
+    let judgement = Judgement {
+        facts: Facts::gather(admitted.permit(), client, proxy).await?,
+        content_type: message.headers.share(Known::ContentType),
+        admitted: Arc::clone(&admitted),
+        body,
+        proxy: Arc::clone(proxy),
     };
+    let (judged, body) = proxy.worker.run(judgement.size(), judgement.reach()).await?;
     match judged {
-        Ok(mut cleared) => {
-            let judged = cleared.take_body();
-            let body = body.zip(judged).map(|(share, judged)| Share { body: judged.into_bytes(), ..share });
-            Ok(Approved { admitted, cleared, body })
-        }
+        Ok(cleared) => Ok(Approved { admitted, cleared, body }),
         Err(objection) => {
             let refusal = Refusal::Guarded(Box::new(Guarded::new(objection, admitted.call(), &client.profile)));
-            let Some(cleared) = permit.waived() else { return Err(refusal.into()) };
+            let Some(cleared) = admitted.permit().waived() else { return Err(refusal.into()) };
             record.would_refuse(&refusal);
             Ok(Approved { admitted, cleared, body })
         }
+    }
+}
+
+/// All that a judgement takes, apart from the connection: a large one is reached elsewhere.
+struct Judgement {
+    admitted: Arc<Admitted>,
+    facts: Facts,
+    content_type: Option<Bytes>,
+    /// The client's body, where that is judged.
+    body: Option<Share>,
+    proxy: Arc<Proxy>,
+}
+
+impl Judgement {
+    /// The number of bytes that are judged.
+    fn size(&self) -> usize {
+        let body = self.body.as_ref().map_or(0, |share| share.body.len());
+        body + self.admitted.call().query().map_or(0, str::len)
+    }
+
+    /// Judges the call, with what the engine says of its objects. The body that goes on comes with it: the client's own, if the
+    /// guard objects.
+    async fn reach(self) -> Result<(Result<Cleared, Objection>, Option<Share>), Refusal> {
+        // A value that is no text is no content type that a body is judged by.
+        let content_type = self.content_type.as_ref().map(|value| std::str::from_utf8(value).unwrap_or("?"));
+        let body = self.body.as_ref().map(|share| share.body.as_slice()).unwrap_or_default();
+        let judged = match self.admitted.permit().open(content_type, body, self.facts.around()) {
+            Ok(mut case) => {
+                resolve::settle(&mut case, &self.proxy).await?;
+                case.close()
+            }
+            Err(objection) => Err(objection),
+        };
+        let (mut judged, mut body) = (judged, self.body);
+        if let (Ok(cleared), Some(share)) = (&mut judged, &mut body)
+            && let Some(text) = cleared.take_body()
+        {
+            share.body = text.into_bytes();
+        }
+        Ok((judged, body))
     }
 }
 
