@@ -86,7 +86,7 @@ impl Proxy {
 
     /// Other rights for everything that begins from now on.
     pub(crate) fn renew(&self, settings: Settings) {
-        self.containers.want(settings.profiles.by_container());
+        self.containers.want(&settings.profiles);
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 

@@ -1,6 +1,9 @@
 //! Work that takes long for one client is not done where the others wait.
 
-use cetusguard_testkit::{Engine, Proxy, ProxyBuilder};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+
+use cetusguard_testkit::{Client, Docker, Engine, Proxy, ProxyBuilder, TempDir};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 
@@ -63,4 +66,90 @@ fn large_answers_about_objects_are_read_on_the_worker() {
     assert_eq!(proxy.client().request_with("POST /containers/web/exec", "{\"Cmd\":[\"ls\"]}").status, 201);
     assert!(has_thread(&proxy, "worker"));
     assert!(engine.received().concat().contains("POST /containers/c0ffee/exec"));
+}
+
+const FILE: &str = "rules: GET /events
+log-level: 7
+frontend-addr: tcp://127.0.0.1:0
+profiles:
+  a: {rules: GET /a, clients: [{container: a-*}]}
+";
+
+fn start(engine: &Engine, path: &str) -> Proxy {
+    let proxy = ProxyBuilder::bare(PROGRAM).arg("--config", path).arg("--backend-addr", &engine.address());
+    proxy.expect_frontend().start()
+}
+
+/// A container as it stands in a list, with labels of two kilobytes.
+fn listed(number: usize, name: &str, address: &str) -> String {
+    let (id, text) = (format!("{number:064x}"), "x".repeat(200));
+    let labels: Vec<String> = (0..10).map(|label| format!("\"label-{label}\":\"{text}\"")).collect();
+    format!(
+        "{{\"Id\":\"{id}\",\"Names\":[\"/{name}\"],\"Labels\":{{{}}},\"NetworkSettings\":{{\"Networks\":\
+         {{\"bridge\":{{\"NetworkID\":\"n\",\"IPAddress\":\"{address}\"}}}}}}}}",
+        labels.join(",")
+    )
+}
+
+/// The engine sends a list of 10,000 containers, 20 MiB in all, and after each part waits until the proxy has answered another
+/// client.
+#[test]
+fn a_long_list_of_containers_holds_nobody_up() {
+    const CONTAINERS: usize = 10_000;
+    const PART: usize = 500;
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    let address: Arc<OnceLock<String>> = Arc::default();
+    let answered: Arc<AtomicUsize> = Arc::default();
+    let (proxys, count) = (Arc::clone(&address), Arc::clone(&answered));
+    let engine = Engine::scripted(move |exchange, link| {
+        if exchange.line != "GET /containers/json" {
+            return docker.answer(exchange, link);
+        }
+        link.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let mut other = Client::connect(proxys.get().expect("the proxy listens"));
+        for part in 0..CONTAINERS / PART {
+            let one = |at: usize| match at {
+                0 => listed(at, "a-1", "127.0.0.11"),
+                at => listed(at, &format!("c-{at}"), &format!("10.0.{}.{}", at / 250, at % 250)),
+            };
+            let containers: Vec<String> = (part * PART..(part + 1) * PART).map(one).collect();
+            let (start, end) =
+                (if part == 0 { "[" } else { "," }, if (part + 1) * PART == CONTAINERS { "]" } else { "" });
+            let text = format!("{start}{}{end}", containers.join(","));
+            link.write(format!("{:x}\r\n{text}\r\n", text.len()));
+            if other.request("GET /events").status == 200 {
+                count.fetch_add(1, SeqCst);
+            }
+        }
+        link.write("0\r\n\r\n");
+    });
+    let proxy = start(&engine, &folder.write("config.yaml", FILE));
+    address.set(proxy.address().to_owned()).expect("once");
+    let before = proxy.memory("VmRSS");
+    let of_container = |path: &str| Client::connect_from("127.0.0.11", proxy.address()).request(path).status;
+    assert_eq!(of_container("GET /a"), 200);
+    assert_eq!(answered.load(SeqCst), CONTAINERS / PART);
+    assert_eq!(of_container("GET /events"), 403);
+    // The list is never in memory as a whole, nor are labels that no profile asks for.
+    let taken = proxy.memory("VmHWM").saturating_sub(before);
+    assert!(taken < 16 << 10, "{taken} KiB");
+}
+
+/// Labels that profiles begin to ask for are found where the list was read without them.
+#[test]
+fn labels_that_are_asked_for_later_are_found() {
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    docker.list("1", "a-1", "127.0.0.11", &[("role", "builder")]);
+    let engine = docker.engine();
+    let path = folder.write("config.yaml", FILE);
+    let proxy = start(&engine, &path);
+    let mut client = Client::connect_from("127.0.0.11", proxy.address());
+    assert_eq!(client.request("GET /a").status, 200);
+    folder.write(
+        "config.yaml",
+        &format!("{FILE}  b: {{rules: GET /b, clients: [{{container: a-*, label: role=builder}}]}}\n"),
+    );
+    proxy.signal("HUP");
+    let _ = proxy.logged(&["configuration reloaded"]);
+    assert_eq!([client.request("GET /a").status, client.request("GET /b").status], [403, 200]);
 }

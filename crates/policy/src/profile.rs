@@ -103,11 +103,12 @@ impl Profiles {
         self.selected.iter().any(|(selector, _)| selector.kind() == Kind::Container)
     }
 
-    /// Whether any profile is found by this label of a container.
-    #[must_use]
-    pub fn select_by_label(&self, key: &str) -> bool {
-        let is_about = |condition: &Condition| matches!(condition, Condition::Label(known, _) if known == key);
-        self.selected.iter().any(|(selector, _)| selector.conditions().iter().any(is_about))
+    /// The keys of the labels by which profiles are found, some of them several times.
+    pub fn selecting_labels(&self) -> impl Iterator<Item = &str> {
+        self.selected.iter().flat_map(|(selector, _)| selector.conditions()).filter_map(|condition| match condition {
+            Condition::Label(key, _) => Some(key.as_str()),
+            _ => None,
+        })
     }
 
     /// Every selector with the name of its profile, in the order in which selectors are asked.

@@ -25,13 +25,18 @@ use crate::worker::Worker;
 /// How often idle connections to the engine are looked through, and memory that nobody needs any more.
 const SWEEP: Duration = Duration::from_secs(10);
 
+/// Threads for work that blocks: a long list of containers, one at a time, the configuration when it is read again, and look-ups
+/// of the engine's name, of which more than these would not get further. A thread takes some 100 KiB, and ends when it is idle.
+const BLOCKING_THREADS: usize = 8;
+
 /// Serves until SIGTERM or SIGINT, then drains. SIGHUP, or another content of its files, has the configuration read again.
 ///
 /// With a lesson book, it is kept, and `told` on SIGUSR1.
 pub(super) fn run(loaded: Loaded, read: &Read, sources: Sources, learning: Option<Learning<'_>>) -> Result<(), String> {
     let (log, writer) =
         Log::start(loaded.config.log).map_err(|error| format!("cannot start the log's thread: {error}"))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
     let runtime = runtime.map_err(|error| format!("cannot start the event loop: {error}"))?;
     let result = runtime.block_on(serve(loaded, read, sources, learning, log));
     // Requests that outlived the drain end here, and write their records.
@@ -75,7 +80,7 @@ async fn serve(
         None => log.say(Level::Info, "no container of the proxy's own to protect; proxy-container can name one"),
     }
     let settings = Settings::from(config);
-    containers.want(settings.profiles.by_container());
+    containers.want(&settings.profiles);
     let worker = Arc::new(Worker::default());
     let objects = Arc::new(Objects::new(Arc::clone(&containers), Arc::clone(&worker)));
     tokio::spawn(follow(Arc::clone(&containers), Arc::clone(&objects), Arc::clone(&backend), log.clone()));

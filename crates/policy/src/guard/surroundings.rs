@@ -77,7 +77,7 @@ impl<'s> Surroundings<'s> {
 
     /// Whether selectors ask for a label: containers can have many thousands of others, which need not be looked at.
     pub(super) fn selects_by_label(&self, key: &str) -> bool {
-        self.profiles.is_some_and(|profiles| profiles.select_by_label(key))
+        self.profiles.is_some_and(|profiles| profiles.selecting_labels().any(|known| known == key))
     }
 
     /// An object of the engine as a client of the proxy, with the labels that selectors ask for.
