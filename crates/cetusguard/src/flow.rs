@@ -42,7 +42,7 @@ pub(crate) struct Proxy {
     /// The proxy's own container.
     pub(crate) own: Own,
     /// Where work is done that would hold up other clients.
-    pub(crate) worker: Arc<Worker>,
+    pub(crate) worker: Worker,
     /// What clients have asked for lately.
     pub(crate) limiter: Limiter,
     /// Where records go.

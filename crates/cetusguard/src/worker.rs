@@ -1,9 +1,9 @@
 //! A second event loop, on a thread of its own, for work that would hold up every client of the first one.
 //!
-//! Work that takes longer than a millisecond belongs here: judging a large body, reading a large answer of the engine. It is
-//! done in tasks, because a judgement also waits for the engine: a thread of the blocking pool for each would be held meanwhile,
-//! and how many there are would be up to the clients. Here one thread is enough: all tasks together cannot take more than one
-//! processor, and the bodies that wait for their turn have the bound of all bodies in memory.
+//! Judging a large body takes longer than a millisecond, and it also waits for the engine. It is a task here: a thread of the
+//! blocking pool for each would be held while the engine is asked, and how many there are would be up to the clients. One thread
+//! is enough: all judgements together then take no more than one processor, and the bodies that wait for their turn have the bound
+//! of all bodies in memory.
 //!
 //! The thread starts when the first such work comes, and costs nothing before. Its stack takes the pages that it touches, some
 //! 100 KiB.
@@ -15,8 +15,11 @@ use std::thread;
 
 use tokio::runtime::{Builder, Handle};
 
-/// More bytes than this are read and judged on the worker: the worst body of this size takes about a millisecond.
+/// More bytes than this are judged on the worker: the worst body of this size takes about a millisecond.
 const LARGE: usize = 32 << 10;
+
+/// Threads that look up the engine's name and read its large answers for the worker.
+const BLOCKING_THREADS: usize = 4;
 
 /// The second event loop.
 #[derive(Debug, Default)]
@@ -48,7 +51,7 @@ impl Worker {
 
 /// Starts the thread. It runs until the program ends.
 fn start() -> Option<Handle> {
-    let runtime = Builder::new_current_thread().enable_all().build().ok()?;
+    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build().ok()?;
     let handle = runtime.handle().clone();
     let run = move || runtime.block_on(pending::<()>());
     thread::Builder::new().name("worker".to_owned()).spawn(run).ok().map(|_| handle)

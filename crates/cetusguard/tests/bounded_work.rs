@@ -52,7 +52,7 @@ fn a_long_query_is_judged_on_the_worker() {
 
 /// What is asked about an object by a small call may be large: a client can give a container a megabyte of labels.
 #[test]
-fn large_answers_about_objects_are_read_on_the_worker() {
+fn large_answers_about_objects_are_read_on_another_thread() {
     let label = "x".repeat(100 << 10);
     let engine = Engine::scripted(move |exchange, link| match exchange.line.as_str() {
         "GET /containers/web/json" => link.answer(
@@ -64,7 +64,7 @@ fn large_answers_about_objects_are_read_on_the_worker() {
     });
     let proxy = ProxyBuilder::new(PROGRAM, &engine, "POST .*").start();
     assert_eq!(proxy.client().request_with("POST /containers/web/exec", "{\"Cmd\":[\"ls\"]}").status, 201);
-    assert!(has_thread(&proxy, "worker"));
+    assert!(has_thread(&proxy, "blocking"));
     assert!(engine.received().concat().contains("POST /containers/c0ffee/exec"));
 }
 

@@ -25,8 +25,8 @@ use crate::worker::Worker;
 /// How often idle connections to the engine are looked through, and memory that nobody needs any more.
 const SWEEP: Duration = Duration::from_secs(10);
 
-/// Threads for work that blocks: a long list of containers, one at a time, the configuration when it is read again, and look-ups
-/// of the engine's name, of which more than these would not get further. A thread takes some 100 KiB, and ends when it is idle.
+/// Threads for work that blocks: a long list of containers, two large answers of the engine, the configuration when it is read
+/// again, and look-ups of the engine's name, of which more would not get further. A thread takes some 100 KiB, and ends when idle.
 const BLOCKING_THREADS: usize = 8;
 
 /// Serves until SIGTERM or SIGINT, then drains. SIGHUP, or another content of its files, has the configuration read again.
@@ -35,8 +35,11 @@ const BLOCKING_THREADS: usize = 8;
 pub(super) fn run(loaded: Loaded, read: &Read, sources: Sources, learning: Option<Learning<'_>>) -> Result<(), String> {
     let (log, writer) =
         Log::start(loaded.config.log).map_err(|error| format!("cannot start the log's thread: {error}"))?;
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name("blocking")
+        .build();
     let runtime = runtime.map_err(|error| format!("cannot start the event loop: {error}"))?;
     let result = runtime.block_on(serve(loaded, read, sources, learning, log));
     // Requests that outlived the drain end here, and write their records.
@@ -81,10 +84,9 @@ async fn serve(
     }
     let settings = Settings::from(config);
     containers.want(&settings.profiles);
-    let worker = Arc::new(Worker::default());
-    let objects = Arc::new(Objects::new(Arc::clone(&containers), Arc::clone(&worker)));
+    let objects = Arc::new(Objects::new(Arc::clone(&containers)));
     tokio::spawn(follow(Arc::clone(&containers), Arc::clone(&objects), Arc::clone(&backend), log.clone()));
-    let (limiter, settings) = (Limiter::default(), RwLock::new(Arc::new(settings)));
+    let (limiter, worker, settings) = (Limiter::default(), Worker::default(), RwLock::new(Arc::new(settings)));
     let lessons = learning.as_ref().map(|learning| Arc::clone(&learning.lessons));
     let proxy =
         Proxy { backend, containers, objects, own, worker, limiter, log: log.clone(), lessons, stopping, settings };

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::Objects;
 use super::joins::Joins;
 use super::registry::Containers;
-use super::{ANSWER_LIMIT, DEADLINE, Trouble, fetch_up_to, get, within};
+use super::{ANSWER_LIMIT, DEADLINE, Trouble, fetch_up_to, get, read_apart, within};
 use crate::backend::Backend;
 use crate::log::{Level, Log};
 use crate::wire::read_content;
@@ -239,12 +239,15 @@ pub(super) async fn joins_around(moment: SystemTime, backend: &Backend) -> Resul
     // With an end that has passed, the engine answers at once and ends its answer.
     let target = format!("{JOINS}&since={}&until={}", stamp(since), stamp(until));
     let answer = fetch_up_to(ANSWER_LIMIT, backend, &target, DEADLINE).await?;
-    let mut joins = Joins::default();
-    for event in serde_json::Deserializer::from_slice(&answer).into_iter::<Event>() {
-        let event = event.map_err(|error| Trouble::Answer(format!("the engine's events cannot be read: {error}")))?;
-        joins.fold(&event.news());
-    }
-    Ok(joins)
+    let read = |answer: &[u8]| {
+        let mut joins = Joins::default();
+        for event in serde_json::Deserializer::from_slice(answer).into_iter::<Event>() {
+            joins.fold(&event?.news());
+        }
+        Ok(joins)
+    };
+    let unreadable = |error: serde_json::Error| Trouble::Answer(format!("the engine's events cannot be read: {error}"));
+    read_apart(answer, read).await?.map_err(unreadable)
 }
 
 fn since_1970(time: SystemTime) -> Duration {

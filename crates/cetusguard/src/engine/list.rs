@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use super::{Asked, DEADLINE, Trouble, fetch, get, within};
+use super::{Asked, DEADLINE, LARGE, Trouble, fetch, get, read_apart, within};
 use crate::backend::Backend;
 use crate::wire::read_content;
 
@@ -22,10 +22,7 @@ const TARGET: &str = "/containers/json";
 /// A longer list is not read.
 const LIST_LIMIT: usize = 64 << 20;
 
-/// A list of this size, in bytes, is read on the event loop: that of some dozen containers.
-const SMALL: usize = 32 << 10;
-
-/// Parts of a longer one that wait to be read, each of up to 64 KiB.
+/// Parts of a large list that wait to be read, each of up to 64 KiB.
 const WAITING: usize = 4;
 
 /// A list that was read.
@@ -115,7 +112,7 @@ pub(super) async fn ask(backend: &Backend, labels: &Arc<BTreeSet<String>>) -> Re
         let (mut stream, mut body) = get(backend, TARGET).await?;
         let broken = |_| Trouble::Answer(format!("the engine broke off its answer to {TARGET}"));
         let mut part = Vec::new();
-        while part.len() <= SMALL {
+        while part.len() <= LARGE {
             if !read_content(&mut stream.input, &mut body, &mut part).await.map_err(broken)? {
                 return read([part], labels);
             }
@@ -163,7 +160,8 @@ pub(super) async fn still_has(backend: &Backend, id: &str, address: IpAddr) -> R
     let Asked::Answer(answer) = fetch(backend, &format!("/containers/{id}/json"), DEADLINE).await? else {
         return Ok(false);
     };
-    let details: Details = serde_json::from_slice(&answer)
+    let details = read_apart(answer, |answer| serde_json::from_slice::<Details>(answer)).await?;
+    let details = details
         .map_err(|error| Trouble::Answer(format!("the engine's answer about a container cannot be read: {error}")))?;
     let networks = details.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
     let mut addresses = networks.values().flatten().flat_map(|network| [&network.four, &network.six]);

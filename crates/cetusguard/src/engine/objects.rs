@@ -13,9 +13,8 @@ use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::Engine;
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::{Asked, Containers, DEADLINE, Trouble, fetch, within};
+use super::{Asked, Containers, DEADLINE, Trouble, fetch, read_apart, within};
 use crate::backend::Backend;
-use crate::worker::Worker;
 
 /// How long an answer is kept that was asked for by the full identifier.
 const AGE: Duration = Duration::from_secs(60);
@@ -47,7 +46,6 @@ pub(crate) enum Found {
 #[derive(Debug)]
 pub(crate) struct Objects {
     containers: Arc<Containers>,
-    worker: Arc<Worker>,
     kept: Mutex<Kept>,
     questions: Semaphore,
 }
@@ -64,8 +62,8 @@ struct Kept {
 
 impl Objects {
     /// No object is known yet.
-    pub(crate) fn new(containers: Arc<Containers>, worker: Arc<Worker>) -> Self {
-        Self { containers, worker, kept: Mutex::default(), questions: Semaphore::new(QUESTIONS) }
+    pub(crate) fn new(containers: Arc<Containers>) -> Self {
+        Self { containers, kept: Mutex::default(), questions: Semaphore::new(QUESTIONS) }
     }
 
     /// Finds an object by the client's word for it.
@@ -151,8 +149,7 @@ impl Objects {
         match self.fetch(&target, backend).await? {
             Asked::Missing(answer) => Ok(Found::Missing(answer.into())),
             Asked::Answer(answer) => {
-                // A client can give a container a megabyte of labels.
-                let object = self.worker.run(answer.len(), async move { Object::read(kind, &answer) }).await;
+                let object = read_apart(answer, move |answer| Object::read(kind, answer)).await?;
                 let object = object.map_err(|malformed| {
                     Arc::new(Trouble::Answer(format!("its answer to {target} cannot be read: {malformed}")))
                 })?;
