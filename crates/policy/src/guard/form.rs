@@ -167,6 +167,9 @@ mod tests {
     use crate::Targets;
     use crate::guard::{Exception, Guard, Surroundings, container, network, service, specgen, volume};
 
+    /// The text of one of many parts of a body.
+    type Part = fn(usize) -> String;
+
     /// Judges a body with many exceptions; returns how many comparisons that took, and how many findings there are.
     fn judged_with(form: &Form, body: &str) -> (usize, usize) {
         let allow = ["annotation=*", "capability=*", "bind=/srv/**:ro", "network-option=*=*", "volume-option=*=*"];
@@ -196,7 +199,7 @@ mod tests {
     #[test]
     fn twice_as_much_takes_twice_as_long() {
         const HOST: [&str; 2] = ["{\"HostConfig\":{", "}}"];
-        let bodies: [(&Form, [&str; 2], fn(usize) -> String); 14] = [
+        let bodies: [(&Form, [&str; 2], Part); 14] = [
             (&container::CREATE, HOST, |at| format!("\"{at}\":{{}}")),
             (&container::CREATE, HOST, |at| format!("\"\u{212a}{at}X\":null")),
             (&container::CREATE, HOST, |at| format!("\"{at}\":1")),
