@@ -24,6 +24,7 @@ use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::Log;
 use crate::refusal::Refusal;
+use crate::worker::Worker;
 use admit::Admitted;
 use audit::{Ended, Record};
 pub(crate) use listen::{Bound, Listeners, bind};
@@ -41,6 +42,8 @@ pub(crate) struct Proxy {
     pub(crate) objects: Arc<Objects>,
     /// The proxy's own container.
     pub(crate) own: Own,
+    /// Where work is done that would hold up other clients.
+    pub(crate) worker: Worker,
     /// What clients have asked for lately.
     pub(crate) limiter: Limiter,
     /// Where records go.
@@ -66,7 +69,7 @@ impl Proxy {
 
     /// Replaces the settings for every request that begins from now on.
     pub(crate) fn renew(&self, settings: Settings) {
-        self.containers.want(settings.profiles.by_container());
+        self.containers.want(&settings.profiles);
         self.settings.replace(settings);
     }
 
@@ -109,7 +112,7 @@ async fn serve(pending: Pending, proxy: Arc<Proxy>) {
 }
 
 /// One request and its answer, or its refusal; one record in the log either way.
-async fn exchange(conn: &mut Conn, proxy: &Proxy) -> Next {
+async fn exchange(conn: &mut Conn, proxy: &Arc<Proxy>) -> Next {
     if !conn.wait_for_request(proxy).await {
         return Next::Close;
     }
@@ -125,7 +128,7 @@ async fn exchange(conn: &mut Conn, proxy: &Proxy) -> Next {
 }
 
 /// The steps from the first byte of a request to the last byte of its answer. Each takes what only the one before it makes.
-async fn journey(conn: &mut Conn, proxy: &Proxy, record: &mut Record<'_>) -> Result<Next, End> {
+async fn journey(conn: &mut Conn, proxy: &Arc<Proxy>, record: &mut Record<'_>) -> Result<Next, End> {
     let head = conn.read_head(proxy).await?;
     record.received(&head);
     let (call, message) = normalise::normalise(head, conn)?;

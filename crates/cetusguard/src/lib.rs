@@ -17,3 +17,4 @@ mod refusal;
 mod reload;
 mod tls;
 mod wire;
+mod worker;

@@ -4,7 +4,6 @@ use core::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::client::Container;
 use crate::endpoint::ObjectKind;
 use crate::guard::{Json, Malformed};
 
@@ -185,11 +184,6 @@ impl Object {
     #[must_use]
     pub fn label(&self, key: &str) -> &str {
         self.labels.iter().find(|(known, _)| known == key).map_or("", |(_, value)| value)
-    }
-
-    /// The container as a client of the proxy.
-    pub(crate) fn as_client(&self) -> Container {
-        Container { id: self.id.clone(), name: self.name.clone(), labels: self.labels.clone() }
     }
 }
 

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use std::sync::Arc;
 
-use crate::client::{Container, Kind, Principal, Selector};
+use crate::client::{Condition, Container, Kind, Principal, Selector};
 use crate::guard::Guard;
 use crate::limit::Limits;
 use crate::rule::RuleSet;
@@ -93,6 +93,14 @@ impl Profiles {
     #[must_use]
     pub fn by_container(&self) -> bool {
         self.selected.iter().any(|(selector, _)| selector.kind() == Kind::Container)
+    }
+
+    /// The keys of the labels by which profiles are found, some of them several times.
+    pub fn selecting_labels(&self) -> impl Iterator<Item = &str> {
+        self.selected.iter().flat_map(|(selector, _)| selector.conditions()).filter_map(|condition| match condition {
+            Condition::Label(key, _) => Some(key.as_str()),
+            _ => None,
+        })
     }
 
     /// Every selector with the name of its profile, in the order in which selectors are asked.

@@ -20,9 +20,14 @@ use crate::log::{Level, Log};
 use crate::memory::Memory;
 use crate::reload::{Reload, describe};
 use crate::wire;
+use crate::worker::Worker;
 
 /// How often idle connections to the engine are looked through, and memory that nobody needs any more.
 const SWEEP: Duration = Duration::from_secs(10);
+
+/// Threads for work that blocks: a long list of containers, two large answers of the engine, the configuration when it is read
+/// again, and look-ups of the engine's name, of which more would not get further. A thread takes some 100 KiB, and ends when idle.
+const BLOCKING_THREADS: usize = 8;
 
 /// Serves until SIGTERM or SIGINT, then drains. SIGHUP, or another content of its files, has the configuration read again.
 ///
@@ -30,7 +35,11 @@ const SWEEP: Duration = Duration::from_secs(10);
 pub(super) fn run(loaded: Loaded, read: &Read, sources: Sources, learning: Option<Learning<'_>>) -> Result<(), String> {
     let (log, writer) =
         Log::start(loaded.config.log).map_err(|error| format!("cannot start the log's thread: {error}"))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name("blocking")
+        .build();
     let runtime = runtime.map_err(|error| format!("cannot start the event loop: {error}"))?;
     let result = runtime.block_on(serve(loaded, read, sources, learning, log));
     // Requests that outlived the drain end here, and write their records.
@@ -74,13 +83,14 @@ async fn serve(
         None => log.say(Level::Info, "no container of the proxy's own to protect; proxy-container can name one"),
     }
     let settings = Settings::from(config);
-    containers.want(settings.profiles.by_container());
+    containers.want(&settings.profiles);
     let objects = Arc::new(Objects::new(Arc::clone(&containers)));
     tokio::spawn(follow(Arc::clone(&containers), Arc::clone(&objects), Arc::clone(&backend), log.clone()));
-    let (limiter, settings) = (Limiter::default(), InForce::from(settings));
+    let (limiter, worker, settings) = (Limiter::default(), Worker::default(), InForce::from(settings));
     let lessons = learning.as_ref().map(|learning| Arc::clone(&learning.lessons));
     let proxy =
-        Arc::new(Proxy { backend, containers, objects, own, limiter, log: log.clone(), lessons, stopping, settings });
+        Proxy { backend, containers, objects, own, worker, limiter, log: log.clone(), lessons, stopping, settings };
+    let proxy = Arc::new(proxy);
     Listeners::new(sockets).run(&proxy, &alive);
     drop(alive);
 

@@ -18,6 +18,8 @@ pub(crate) use registry::{Containers, Origin, Unknown};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::backend::{Backend, Unreachable};
@@ -110,6 +112,24 @@ async fn fetch_up_to(limit: usize, backend: &Backend, target: &str, deadline: Du
         read_answer(stream, body, limit, target).await
     };
     within(deadline, target, exchange).await
+}
+
+/// An answer of more than this, in bytes, is read on another thread: a client can give a container a megabyte of labels.
+const LARGE: usize = 32 << 10;
+/// Large answers that are read at a time.
+static READING: Semaphore = Semaphore::const_new(2);
+
+/// Reads an answer that is there as a whole, where that holds nobody up.
+async fn read_apart<T: Send + 'static>(
+    answer: Vec<u8>,
+    read: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> Result<T, Trouble> {
+    if answer.len() <= LARGE {
+        return Ok(read(&answer));
+    }
+    // The semaphore lives as long as the program.
+    let _turn = READING.acquire().await;
+    spawn_blocking(move || read(&answer)).await.map_err(|error| Trouble::Answer(error.to_string()))
 }
 
 async fn read_answer(mut stream: Duplex, mut body: Body, limit: usize, target: &str) -> Result<Vec<u8>, Trouble> {

@@ -147,7 +147,7 @@ impl<'c> Record<'c> {
         self.bytes_in.fetch_add(head.length as u64, Relaxed);
         self.method = head.method.clone();
         self.target = head.target.clone();
-        self.user_agent = head.headers.share(Known::UserAgent);
+        self.user_agent = head.headers.share(Known::UserAgent).unwrap_or_default();
         if head.length > SHARED {
             for (part, length) in [(&mut self.method, 32), (&mut self.target, 1024), (&mut self.user_agent, 256)] {
                 *part = Bytes::copy_from_slice(&part[..part.len().min(length)]);

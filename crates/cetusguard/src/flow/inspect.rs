@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use bytes::Bytes;
 use cetusguard_policy::Call;
 use cetusguard_policy::endpoint::Answer;
 use cetusguard_policy::guard::{Cleared, Json};
@@ -66,9 +67,9 @@ impl Approved {
 pub(super) async fn inspect(
     admitted: Arc<Admitted>,
     message: &Message,
-    client: &Client,
+    client: &Arc<Client>,
     conn: &mut Conn,
-    proxy: &Proxy,
+    proxy: &Arc<Proxy>,
     record: &mut Record<'_>,
 ) -> Result<Approved, End> {
     match admitted.permit().cleared() {
@@ -81,53 +82,78 @@ pub(super) async fn inspect(
 async fn judge(
     admitted: Arc<Admitted>,
     message: &Message,
-    client: &Client,
+    client: &Arc<Client>,
     conn: &mut Conn,
-    proxy: &Proxy,
+    proxy: &Arc<Proxy>,
     record: &mut Record<'_>,
 ) -> Result<Approved, End> {
-    let permit = admitted.permit();
-    let body = match permit.reads_body() {
+    let body = match admitted.permit().reads_body() {
         true => Some(read_body(&admitted, message, conn, proxy, record).await?),
         false => None,
     };
-    let content = body.as_ref().map(|share| share.body.as_slice()).unwrap_or_default();
-    match clear(&admitted, message, content, client, proxy).await {
-        Ok(mut cleared) => {
-            let judged = cleared.take_body();
-            let body = body.zip(judged).map(|(share, judged)| Share { body: judged.into_bytes(), ..share });
-            Ok(Approved { admitted, cleared, body })
-        }
-        Err(refusal) => {
-            let Some(cleared) = permit.waived() else { return Err(refusal.into()) };
+    let judgement = Judgement {
+        content_type: message.headers.share(Known::ContentType),
+        admitted: Arc::clone(&admitted),
+        client: Arc::clone(client),
+        body,
+        proxy: Arc::clone(proxy),
+    };
+    match proxy.worker.run(judgement.size(), judgement.reach()).await {
+        (Ok(cleared), body) => Ok(Approved { admitted, cleared, body }),
+        (Err(refusal), body) => {
+            let Some(cleared) = admitted.permit().waived() else { return Err(refusal.into()) };
             record.would_refuse(&refusal);
             Ok(Approved { admitted, cleared, body })
         }
     }
 }
 
-/// Discharges every obligation of a permit: judges query and body, and asks the engine about the objects that the call is about.
-async fn clear(
-    admitted: &Admitted,
-    message: &Message,
-    body: &[u8],
-    client: &Client,
-    proxy: &Proxy,
-) -> Result<Cleared, Refusal> {
-    let permit = admitted.permit();
-    let content_type = message.headers.all(Known::ContentType).next();
-    // No body is judged by a content type that is not UTF-8: `?` is none that a reader knows.
-    let content_type = content_type.map(|value| std::str::from_utf8(value).unwrap_or("?"));
-    let facts = Facts::gather(permit, proxy).await?;
-    let judged = match permit.open(content_type, body, facts.around(client)) {
-        Ok(mut case) => {
-            resolve::settle(&mut case, proxy).await?;
-            case.close()
+/// All that a judgement takes, apart from the connection: a large one is reached elsewhere.
+struct Judgement {
+    admitted: Arc<Admitted>,
+    client: Arc<Client>,
+    content_type: Option<Bytes>,
+    /// The client's body, where that is judged.
+    body: Option<Share>,
+    proxy: Arc<Proxy>,
+}
+
+impl Judgement {
+    /// The number of bytes that are judged.
+    fn size(&self) -> usize {
+        let body = self.body.as_ref().map_or(0, |share| share.body.len());
+        body + self.admitted.call().query().map_or(0, str::len)
+    }
+
+    /// Judges the call. The body that goes on comes with the judgement: the client's own, if the call is refused.
+    async fn reach(mut self) -> (Result<Cleared, Refusal>, Option<Share>) {
+        let mut cleared = self.clear().await;
+        if let (Ok(cleared), Some(share)) = (&mut cleared, &mut self.body)
+            && let Some(text) = cleared.take_body()
+        {
+            share.body = text.into_bytes();
         }
-        Err(objection) => Err(objection),
-    };
-    let refused = |objection| Guarded::new(objection, admitted.call(), &client.profile);
-    judged.map_err(|objection| Refusal::Guarded(Box::new(refused(objection))))
+        (cleared, self.body)
+    }
+
+    /// Discharges every obligation of the permit: judges query and body, and asks the engine about the objects that the call is
+    /// about.
+    async fn clear(&self) -> Result<Cleared, Refusal> {
+        let permit = self.admitted.permit();
+        // No body is judged by a content type that is not UTF-8: `?` is none that a reader knows.
+        let content_type = self.content_type.as_ref().map(|value| std::str::from_utf8(value).unwrap_or("?"));
+        let body = self.body.as_ref().map(|share| share.body.as_slice()).unwrap_or_default();
+        let facts = Facts::gather(permit, &self.client, &self.proxy).await?;
+        let judged = match permit.open(content_type, body, facts.around()) {
+            Ok(mut case) => {
+                resolve::settle(&mut case, &self.proxy).await?;
+                case.close()
+            }
+            Err(objection) => Err(objection),
+        };
+        let refused = |objection| Guarded::new(objection, self.admitted.call(), &self.client.profile);
+        judged.map_err(|objection| Refusal::Guarded(Box::new(refused(objection))))
+    }
 }
 
 /// Reads the whole body, if it is not larger than what is judged, within the time that a head may take.

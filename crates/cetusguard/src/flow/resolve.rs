@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Case, Question, Surroundings};
-use cetusguard_policy::{Denial, Mode, Object, Permit, Verdict};
+use cetusguard_policy::{Denial, Mode, Object, Permit, Profile, Verdict};
 
 use super::identify::Client;
 use super::{Proxy, Settings};
@@ -15,6 +15,8 @@ use crate::refusal::Refusal;
 
 /// The facts around a call, for as long as it is judged.
 pub(super) struct Facts {
+    /// The client's own.
+    profile: Arc<Profile>,
     settings: Arc<Settings>,
     proxy_id: Option<String>,
     proxy: Option<Arc<Object>>,
@@ -23,7 +25,7 @@ pub(super) struct Facts {
 
 impl Facts {
     /// Gathers the facts that judging this call may take.
-    pub(super) async fn gather(permit: &Permit, proxy: &Proxy) -> Result<Self, Refusal> {
+    pub(super) async fn gather(permit: &Permit, client: &Client, proxy: &Proxy) -> Result<Self, Refusal> {
         let settings = proxy.settings();
         let (mut proxy_id, mut own) = (None, None);
         match &proxy.own {
@@ -39,13 +41,13 @@ impl Facts {
             }
         }
         let resolves_paths = proxy.own == Own::Nowhere && matches!(proxy.backend.address(), Address::Unix(_));
-        Ok(Self { settings, proxy_id, proxy: own, resolves_paths })
+        Ok(Self { profile: Arc::clone(&client.profile), settings, proxy_id, proxy: own, resolves_paths })
     }
 
     /// The facts, as the policy takes them.
-    pub(super) fn around<'s>(&'s self, client: &'s Client) -> Surroundings<'s> {
+    pub(super) fn around(&self) -> Surroundings<'_> {
         Surroundings {
-            profile: &client.profile.name,
+            profile: &self.profile.name,
             profiles: Some(&self.settings.profiles),
             proxy_id: self.proxy_id.as_deref(),
             proxy: self.proxy.as_deref(),

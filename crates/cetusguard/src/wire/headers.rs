@@ -114,9 +114,9 @@ impl Headers {
     }
 
     /// The first value of a header as it came, kept beyond the headers' life.
-    pub(crate) fn share(&self, known: Known) -> Bytes {
-        let field = self.fields.iter().find(|field| field.known == known);
-        field.map(|field| self.raw.slice(field.value.start as usize..field.value.end as usize)).unwrap_or_default()
+    pub(crate) fn share(&self, known: Known) -> Option<Bytes> {
+        let field = self.fields.iter().find(|field| field.known == known)?;
+        Some(self.raw.slice(field.value.start as usize..field.value.end as usize))
     }
 
     /// The elements of a comma-separated header.

@@ -97,7 +97,7 @@ fn outputs(judge: &mut Judge<'_>, text: &str) {
         }),
         judged_field("Attrs", Form::Map(&Form::Text), |judge, value| {
             for (_, names) in value.map().iter().filter(|(name, _)| *name == "name") {
-                names.text().split(',').for_each(|name| judge.claim_image(name));
+                judge.each(names.text().split(','), Judge::claim_image);
             }
             if value.map().iter().any(|(name, _)| name.starts_with("push")) {
                 judge.refuse("sends what is built to a registry".to_owned(), None);

@@ -136,7 +136,7 @@ const SECURITY: &[Field] = &[
     judged("cap_add", Form::Words, capabilities),
     field("cap_drop", Form::Words),
     judged("selinux_opts", Form::List(&Form::Text), |judge, value| {
-        value.list().iter().for_each(|option| security_option(judge, &format!("label={}", option.text())));
+        judge.each(value.list(), |judge, option| security_option(judge, &format!("label={}", option.text())));
     }),
     judged("apparmor_profile", Form::Text, |judge, value| profile(judge, "apparmor", value.text())),
     judged("seccomp_policy", Form::Text, |judge, value| {
@@ -300,10 +300,10 @@ fn mounts(judge: &mut Judge<'_>, mounts: &Json<'_>) {
                 bind_words(judge, options.into_iter().filter(|word| !matches!(*word, "bind" | "rbind")));
             }
             // An option could make it a bind: only harmless ones pass.
-            "tmpfs" => options
-                .into_iter()
-                .filter(|word| !matches!(*word, "tmpcopyup" | "notmpcopyup"))
-                .for_each(|word| tmpfs_word(judge, word)),
+            "tmpfs" => {
+                let words = options.into_iter().filter(|word| !matches!(*word, "tmpcopyup" | "notmpcopyup"));
+                judge.each(words, tmpfs_word);
+            }
             kind => judge.refuse(format!("{:?} is neither bind nor tmpfs", super::shown(kind)), None),
         });
     }

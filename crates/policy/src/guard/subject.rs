@@ -119,7 +119,7 @@ impl Judge<'_> {
             Role::Held => self.holds_volume(object),
             Role::Labels => {
                 if let Some(mut newcomer) = self.newcomer.clone() {
-                    newcomer.extend(&object.labels);
+                    newcomer.extend(self.surroundings.as_client(object).labels);
                     self.claim_newcomer(&newcomer);
                 }
             }
@@ -181,11 +181,12 @@ impl Judge<'_> {
                     Use::Enter | Use::Files => self.enters(how, object, traits),
                     Use::Rename => {
                         self.gains_no_exception(&object.name);
+                        let client = self.surroundings.as_client(object);
                         // Without its name, it may not be known as the client that it is.
-                        self.claim_identity(|| object.as_client());
-                        let mut renamed = object.as_client();
+                        self.claim_identity(|| client.clone());
+                        let mut renamed = client.clone();
                         renamed.name = self.name.take().unwrap_or_default().trim_start_matches('/').to_owned();
-                        let before = self.surroundings.claimed(&object.as_client(), &[]);
+                        let before = self.surroundings.claimed(&client, &[]);
                         if before != self.surroundings.claimed(&renamed, &[]) {
                             self.claim_identity(|| renamed);
                         }
@@ -238,14 +239,15 @@ impl Judge<'_> {
 
     /// Judges a container that a client runs commands in, types into, or takes files from and puts them into.
     fn enters(&mut self, how: Use, object: &Object, traits: &Traits) {
-        if let Some(profile) = self.surroundings.claimed(&object.as_client(), &traits.addresses)
+        if let Some(profile) = self.surroundings.claimed(&self.surroundings.as_client(object), &traits.addresses)
             && how == Use::Enter
         {
             let what = format!("the container {} calls with the rights of the profile {profile}", object.name);
             self.unless_allowed("profile", profile, || what);
         }
         let is_excepted = self.allows("target", &object.name)
-            || object.labels.iter().any(|(key, value)| self.allows("target-label", &format!("{key}={value}")));
+            || self.has("target-label")
+                && object.labels.iter().any(|(key, value)| self.allows("target-label", &format!("{key}={value}")));
         if is_excepted {
             return;
         }
@@ -318,7 +320,7 @@ impl Judge<'_> {
         if subject.role == Role::Shared("network") {
             self.not_the_proxy(&object.id);
             let addresses = object.traits().map(|traits| traits.addresses.as_slice()).unwrap_or_default();
-            if let Some(profile) = self.surroundings.claimed(&object.as_client(), addresses) {
+            if let Some(profile) = self.surroundings.claimed(&self.surroundings.as_client(object), addresses) {
                 let what = format!("in the network of {}, it has the rights of the profile {profile}", object.name);
                 self.unless_allowed("profile", profile, || what);
             }
@@ -335,7 +337,7 @@ impl Judge<'_> {
     fn joins_namespace(&mut self, kind: &'static str, subject: &Subject, object: &Object) {
         self.not_the_proxy(&object.id);
         let addresses = object.traits().map(|traits| traits.addresses.as_slice()).unwrap_or_default();
-        if let Some(profile) = self.surroundings.claimed(&object.as_client(), addresses)
+        if let Some(profile) = self.surroundings.claimed(&self.surroundings.as_client(object), addresses)
             && kind == "network"
         {
             let what = format!("in the network of {}, it would have the rights of the profile {profile}", object.name);

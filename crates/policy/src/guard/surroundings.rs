@@ -62,20 +62,32 @@ impl<'s> Surroundings<'s> {
     /// Whether a container of this name could be taken for the proxy on a network.
     fn is_proxy_name(&self, name: &str) -> bool {
         let (Some(proxy), Some(traits)) = (self.proxy, self.proxy_traits()) else { return false };
-        let name = name.trim_start_matches('/').to_ascii_lowercase();
+        let name = name.trim_start_matches('/').as_bytes();
         let service = proxy.label("com.docker.swarm.service.name");
         let tasks = if service.is_empty() { String::new() } else { format!("tasks.{service}") };
         let own = [proxy.name.as_str(), &traits.hostname, service, &tasks].into_iter();
-        let own = own.chain(traits.dns_names.iter().map(String::as_str));
-        own.filter(|own| !own.is_empty()).map(str::to_ascii_lowercase).any(|own| {
+        let own = own.chain(traits.dns_names.iter().map(String::as_str)).map(str::as_bytes);
+        own.filter(|own| !own.is_empty()).any(|own| {
+            let (start, rest) = name.split_at(own.len().min(name.len()));
             // Engines also resolve `name.network`.
-            name.strip_prefix(own.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            start.eq_ignore_ascii_case(own) && matches!(rest, [] | [b'.', ..])
         })
     }
 
     /// The image of the proxy's own container.
     fn proxy_image(&self) -> Option<&'s str> {
         self.proxy_traits().map(|traits| traits.image.as_str()).filter(|image| !image.is_empty())
+    }
+
+    /// Whether selectors ask for a label: containers can have many thousands of others, which need not be looked at.
+    pub(super) fn selects_by_label(&self, key: &str) -> bool {
+        self.profiles.is_some_and(|profiles| profiles.selecting_labels().any(|known| known == key))
+    }
+
+    /// An object of the engine as a client of the proxy, with the labels that selectors ask for.
+    pub(super) fn as_client(&self, object: &Object) -> Container {
+        let labels = object.labels.iter().filter(|(key, _)| self.selects_by_label(key)).cloned().collect();
+        Container { id: object.id.clone(), name: object.name.clone(), labels }
     }
 
     /// The name of the profile, other than the client's own, that a container with these addresses has.
@@ -150,9 +162,18 @@ pub(super) enum Newcomer {
 
 impl Newcomer {
     /// Adds the labels of its image.
-    pub(super) fn extend(&mut self, more: &[(String, String)]) {
+    pub(super) fn extend(&mut self, more: Vec<(String, String)>) {
+        self.labels().extend(more);
+    }
+
+    /// Forgets the labels that no profile asks for.
+    fn keep_labels(&mut self, is_asked_for: impl Fn(&str) -> bool) {
+        self.labels().retain(|(key, _)| is_asked_for(key));
+    }
+
+    fn labels(&mut self) -> &mut Vec<(String, String)> {
         match self {
-            Self::Container(Container { labels, .. }) | Self::Task { labels, .. } => labels.extend_from_slice(more),
+            Self::Container(Container { labels, .. }) | Self::Task { labels, .. } => labels,
         }
     }
 }
@@ -225,7 +246,8 @@ impl Judge<'_> {
         if !self.surroundings.profiles.is_some_and(Profiles::by_container) {
             return;
         }
-        let newcomer = newcomer();
+        let mut newcomer = newcomer();
+        newcomer.keep_labels(|key| self.surroundings.selects_by_label(key));
         self.claim_newcomer(&newcomer);
         self.newcomer = Some(newcomer);
         if !image.is_empty() {
