@@ -1,6 +1,7 @@
 //! Connections to the engine: made here and nowhere else, and kept for reuse.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -24,6 +25,8 @@ const POOL_AGE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Backend {
     address: Address,
+    /// Names this proxy in its requests.
+    via: String,
     /// Changes when the configuration is read again.
     tls: RwLock<Option<Arc<ClientConfig>>>,
     connect_limit: Duration,
@@ -59,6 +62,8 @@ impl Backend {
     pub(crate) fn new(address: Address, tls: Option<Arc<ClientConfig>>, connect_limit: Duration) -> Self {
         Self {
             address,
+            // The standard library seeds it with random keys: the value tells nothing about this machine.
+            via: format!("1.1 cetusguard-{:016x}", RandomState::new().hash_one(())),
             tls: RwLock::new(tls),
             connect_limit,
             idle: Mutex::new(Vec::new()),
@@ -69,6 +74,12 @@ impl Backend {
     /// Where the engine is.
     pub(crate) fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// The value of `Via` (RFC 9110 §7.6.3) in every request to the engine. A request that comes to a frontend with it has gone
+    /// in a circle.
+    pub(crate) fn via(&self) -> &str {
+        &self.via
     }
 
     /// A kept connection that is still good as far as anybody can tell, the one used last first.

@@ -145,7 +145,7 @@ async fn exchange(conn: &mut Conn, proxy: &Proxy) -> Next {
 async fn journey(conn: &mut Conn, proxy: &Proxy, record: &mut Record<'_>) -> Result<Next, End> {
     let head = conn.read_head(proxy).await?;
     record.received(&head);
-    let (call, message) = normalise::normalise(head, conn)?;
+    let (call, message) = normalise::normalise(head, conn, proxy)?;
     let client = identify::identify(conn, proxy).await?;
     record.identified(&client);
     let entry = admit::enter(&call, &message, &client, conn.is_loopback(), proxy)?;

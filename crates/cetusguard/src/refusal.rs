@@ -23,6 +23,8 @@ pub(crate) enum Refusal {
     SlowHead,
     /// The body of a request that should be short took longer than the answer may.
     SlowBody,
+    /// The request is one of this proxy's own, come back through a frontend.
+    Loop,
     /// The request line cannot be read the way the engine reads it.
     Line(Malformed),
     /// The body's chunked coding cannot be read in one way only.
@@ -191,6 +193,7 @@ impl Refusal {
             Self::Head(_) => (400, "malformed_head", Level::Warning),
             Self::SlowHead => (408, "slow_head", Level::Warning),
             Self::SlowBody => (408, "slow_body", Level::Warning),
+            Self::Loop => (508, "loop", Level::Error),
             Self::Line(Malformed::TooLong) => (431, "path_too_long", Level::Warning),
             Self::Line(_) => (400, "malformed_target", Level::Warning),
             Self::Body => (400, "malformed_body", Level::Warning),
@@ -290,6 +293,7 @@ const fn phrase(status: u16) -> &'static str {
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         502 => "Bad Gateway",
+        508 => "Loop Detected",
         _ => "Gateway Timeout",
     }
 }
@@ -301,6 +305,9 @@ impl fmt::Display for Refusal {
             Self::Head(error) => error.fmt(f),
             Self::SlowHead => f.write_str("the request's head did not arrive in time"),
             Self::SlowBody => f.write_str("the request's body did not arrive in time"),
+            Self::Loop => f.write_str(
+                "this request is one of the proxy's own: the way to the engine leads back to the proxy; set backend-addr to the engine's address",
+            ),
             Self::Line(malformed) => malformed.fmt(f),
             Self::Body => f.write_str("the request's chunked body is malformed, or has extensions or trailers"),
             Self::UnknownClient(unknown) => unknown.fmt(f),

@@ -9,6 +9,7 @@ mod keys;
 mod limits;
 pub(crate) mod meant;
 mod option;
+pub(crate) mod own;
 mod profiles;
 mod reference;
 mod schema;

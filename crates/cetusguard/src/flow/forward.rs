@@ -69,7 +69,8 @@ pub(super) async fn forward(
 ) -> Result<Answered, End> {
     let upgrade = upgrade_of(&approved, message);
     let share = approved.take_body();
-    let head = request_head(&approved, message, upgrade, share.as_ref().map(|share| share.body.as_slice()));
+    let via = proxy.backend.via();
+    let head = request_head(&approved, message, upgrade, via, share.as_ref().map(|share| share.body.as_slice()));
     let (approved, head) = (&approved, Request { head, generation: proxy.backend.generation(), _share: share });
     // A kept connection may have died in silence. A safe request without a body can be asked again; nothing else can, so
     // nothing else is sent on one.
@@ -180,7 +181,13 @@ fn upgrade_of(approved: &Approved, message: &Message) -> Option<Protocol> {
 }
 
 /// The request's head, from the judged call, with the body that was judged.
-fn request_head(approved: &Approved, message: &Message, upgrade: Option<Protocol>, judged: Option<&[u8]>) -> Vec<u8> {
+fn request_head(
+    approved: &Approved,
+    message: &Message,
+    upgrade: Option<Protocol>,
+    via: &str,
+    judged: Option<&[u8]>,
+) -> Vec<u8> {
     let call = approved.call();
     let mut head = Vec::with_capacity(512 + judged.map_or(0, <[u8]>::len));
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| head.extend_from_slice(part));
@@ -192,6 +199,8 @@ fn request_head(approved: &Approved, message: &Message, upgrade: Option<Protocol
             put(&[name, b": ", value, b"\r\n"]);
         }
     }
+    // Behind the names of those through whom the request has come.
+    put(&[b"Via: ", via.as_bytes(), b"\r\n"]);
     match judged {
         Some(body) if !body.is_empty() => put(&[b"Content-Type: application/json\r\n"]),
         _ => {}
