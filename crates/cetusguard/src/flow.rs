@@ -25,6 +25,7 @@ use crate::log::Log;
 use crate::refusal::Refusal;
 use crate::tls;
 use admit::Admitted;
+pub(crate) use admit::HEALTH_CHECK;
 use audit::{Ended, Record};
 pub(crate) use listen::{Bound, Listeners, bind};
 use listen::{Conn, Pending};

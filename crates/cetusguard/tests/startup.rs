@@ -4,7 +4,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 
-use cetusguard_testkit::{Client, Engine, Proxy, ProxyBuilder, TempDir};
+use cetusguard_testkit::{Certs, Client, Engine, Proxy, ProxyBuilder, TempDir};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 const RULES: &str = "GET %API_PREFIX_CONTAINERS%/json";
@@ -146,4 +146,39 @@ fn its_own_requests_are_marked() {
     assert_eq!(answer.status, 500, "the engine has no such call: {answer:?}");
     assert!(engine.received().concat().contains("GET /containers/c0ffee/json"), "{:?}", engine.received());
     assert!(!proxy.log().iter().any(|line| line.contains("engine_lookup_failed")), "{:?}", proxy.log());
+}
+
+/// `serve`, `check` and `healthcheck` agree on what a frontend is, whatever stands in its entry and what in the options.
+#[test]
+fn the_health_check_finds_what_serve_uses() {
+    let (engine, certs, folder) = (Engine::ok(), Certs::make(), TempDir::new());
+    let (cert, key) = (certs.file("server.pem"), certs.file("server.key"));
+    let [own_cert, own_key] = [("own.pem", &cert), ("own.key", &key)].map(|(name, file)| {
+        std::fs::copy(file, folder.file(name)).expect("a copy");
+        folder.file(name)
+    });
+    let options = format!("frontend-tls-cert: {cert}\nfrontend-tls-key: {key}\n");
+    for entry in [
+        String::new(),
+        format!("  tls-cert: {own_cert}\n"),
+        format!("  tls-key: {own_key}\n"),
+        format!("  tls-cert: {own_cert}\n  tls-key: {own_key}\n"),
+    ] {
+        let config = |addr: &str| folder.write("config.yaml", &format!("{options}frontends:\n{addr}{entry}"));
+        let path = config("- addr: tcp://:0\n");
+        let proxy = ProxyBuilder::bare(PROGRAM).arg("--config", &path).arg("--backend-addr", &engine.address());
+        let proxy = proxy.expect_frontend().start();
+        let port = proxy.address().rsplit(':').next().expect("a port").to_owned();
+        let path = config(&format!("- addr: fd://\n- addr: tcp://:{port}\n"));
+        let run = |words: &[&str]| {
+            let program = ProxyBuilder::bare(PROGRAM).arg("--config", &path).env("DOCKER_HOST", &engine.address());
+            words.iter().fold(program, |program, word| program.word(word)).run()
+        };
+        // Sockets of systemd have no address that could be asked; one that listens everywhere has many.
+        let named = format!("tcp://127.0.0.1:{port}");
+        for words in [&["healthcheck"][..], &["healthcheck", &named]] {
+            assert_eq!(run(words), (Some(0), String::new(), String::new()), "{words:?} with {entry}");
+        }
+        assert_eq!(run(&["check"]).0, Some(0), "{entry}");
+    }
 }

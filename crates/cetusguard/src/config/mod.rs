@@ -3,7 +3,7 @@
 pub(crate) mod address;
 pub(crate) mod clients;
 mod file;
-mod frontends;
+pub(crate) mod frontends;
 mod grammar;
 mod keys;
 mod limits;
