@@ -93,9 +93,9 @@ async fn serve(
         tokio::select! {
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
-            _ = hang_up.recv() => reload.read_again("SIGHUP", &proxy).await,
+            _ = hang_up.recv() => reload.read_again("SIGHUP"),
             () = told(user.as_mut()) => if let Some(learning) = &learning { (learning.tell)() },
-            () = reload.file_changed() => reload.read_again("file change", &proxy).await,
+            () = reload.go_on(&proxy) => {}
             _ = sweep.tick() => {
                 proxy.backend.sweep();
                 memory.look(wire::connections(), wire::peak_connections());
