@@ -93,7 +93,7 @@ mod tests {
         runtime.block_on(async {
             let mut readings = Readings::new(Duration::from_millis(1));
             for released in hanging {
-                readings.begin("test", move || drop(released.recv()));
+                readings.begin("test", move || _ = released.recv());
                 assert!(readings.is_busy());
                 assert_eq!(readings.done().await, ("test", Err(Failed::Late)));
                 assert!(!readings.is_busy());
