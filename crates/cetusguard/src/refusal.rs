@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use cetusguard_policy::guard::Objection;
 use cetusguard_policy::{Ambiguous, Call, Denial, Malformed, Profile};
-use tokio::io::AsyncWriteExt;
 
 use crate::backend::Unreachable;
 use crate::engine::Unknown;
 use crate::limiter::Reached;
 use crate::log::Level;
-use crate::wire::{HeadError, Output};
+use crate::wire::HeadError;
 
 /// Why a request ends without the engine's answer.
 #[derive(Debug)]
@@ -255,16 +254,20 @@ impl Refusal {
         self.row().2
     }
 
-    /// Writes the response in the shape of the engine's own errors, which every client prints.
+    /// The response in the shape of the engine's own errors, which every client prints. Where it is `uncertain` what the engine has
+    /// done, the text says so.
     ///
     /// The content type is exactly `application/json`: Go clients compare it. `HEAD` gets no body.
-    pub(crate) async fn send(&self, output: &mut Output, to_head: bool, close: bool) -> std::io::Result<()> {
+    pub(crate) fn response(&self, to_head: bool, close: bool, uncertain: bool) -> String {
         let status = self.status();
         let body = match to_head {
             true => String::new(),
             false => match self {
                 Self::NoSuchObject(answer) => String::from_utf8_lossy(answer).into_owned(),
-                _ => format!("{}\n", serde_json::json!({ "message": format!("cetusguard: {self}") })),
+                _ => {
+                    let end = if uncertain { UNCERTAIN } else { "" };
+                    format!("{}\n", serde_json::json!({ "message": format!("cetusguard: {self}{end}") }))
+                }
             },
         };
         let connection = if close { "Connection: close\r\n" } else { "" };
@@ -273,15 +276,16 @@ impl Refusal {
             _ => None,
         };
         let retry = retry.map(|wait| format!("Retry-After: {}\r\n", seconds(wait))).unwrap_or_default();
-        let response = format!(
+        format!(
             "HTTP/1.1 {status} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{retry}{connection}\r\n{body}",
             phrase(status),
             body.len()
-        );
-        output.write_all(response.as_bytes()).await?;
-        output.flush().await
+        )
     }
 }
+
+/// What a client has to know before it asks again.
+const UNCERTAIN: &str = "; the engine had received the beginning of this request, and may have acted on it";
 
 const fn phrase(status: u16) -> &'static str {
     match status {

@@ -123,7 +123,11 @@ async fn ask(
     match send_head(&request.head, &mut client.input, body, &mut engine.output, &record.bytes_in).await {
         // An engine that refuses early may answer and close before it has read everything.
         Ok(()) | Err(PumpError::Write) => {}
+        // Nothing was sent.
         Err(_) => return Err(Refusal::Body.into()),
+    }
+    if !approved.call().method().is_safe() {
+        record.sent();
     }
     drop(request);
     if message.expects_continue && !body.is_done() {

@@ -373,7 +373,10 @@ pub(super) async fn refuse(conn: &mut Conn, refusal: &Refusal, proxy: &Proxy, re
     record.refused(refusal);
     // Not for ever: a client that reads none of its refusals must not pile them up here.
     let announced = close && !conn.tunnels;
-    let sent = timeout(proxy.limits().head, refusal.send(&mut conn.stream.output, conn.to_head, announced)).await;
+    let response = refusal.response(conn.to_head, announced, record.is_uncertain());
+    let output = &mut conn.stream.output;
+    let sending = async { output.write_all(response.as_bytes()).await.and(output.flush().await) };
+    let sent = timeout(proxy.limits().head, sending).await;
     match sent {
         Ok(Ok(())) if close => conn.linger().await,
         Ok(Ok(())) => Next::KeepAlive,
