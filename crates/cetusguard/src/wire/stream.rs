@@ -2,12 +2,14 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf, ReadHalf, Ready, WriteHalf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio_rustls::TlsStream;
@@ -134,6 +136,17 @@ impl Input {
             ReadSide::Tls(_, socket) => now(socket.0.peek(&mut [0])).is_some(),
         };
         said || !self.buffer.is_empty()
+    }
+
+    /// Whether the kernel has something to say that the event loop need not know of yet. It costs a system call.
+    pub(crate) fn is_disturbed_in_kernel(&self) -> bool {
+        let descriptor = match &self.side {
+            ReadSide::Tcp(side) => side.as_ref().as_fd(),
+            ReadSide::Unix(side) => side.as_ref().as_fd(),
+            ReadSide::Tls(_, socket) => socket.0.as_fd(),
+        };
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)], Some(&at_once)) != Ok(0)
     }
 
     /// Whether the peer is known to send no more, even where what it has sent was not read yet.
