@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use bytes::Bytes;
+use cetusguard_policy::Method;
 use cetusguard_policy::guard::Objection;
 
 use super::admit::Admitted;
@@ -188,9 +189,9 @@ impl<'c> Record<'c> {
         if self.unenforced.is_some() { level.min(Level::Warning) } else { level }
     }
 
-    /// Notes that the engine has got the head of a request that may change something: whatever happens now, it may act on it.
-    pub(super) fn sent(&mut self) {
-        self.uncertain = true;
+    /// Notes that the engine has got the head of the request: whatever happens now, it may act on one that may change something.
+    pub(super) fn sent(&mut self, method: Method) {
+        self.uncertain = !method.is_safe();
     }
 
     /// Returns whether the engine may have acted without saying so.

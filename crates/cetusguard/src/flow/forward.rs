@@ -130,9 +130,7 @@ async fn ask(
         // Nothing was sent.
         Err(_) => return Err(Refusal::Body.into()),
     }
-    if !approved.call().method().is_safe() {
-        record.sent();
-    }
+    record.sent(approved.call().method());
     drop(request);
     if message.expects_continue && !body.is_done() {
         let sent = client.output.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
