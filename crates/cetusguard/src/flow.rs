@@ -26,6 +26,7 @@ use crate::log::Log;
 use crate::refusal::Refusal;
 use crate::worker::Worker;
 use admit::Admitted;
+pub(crate) use admit::HEALTH_CHECK;
 use audit::{Ended, Record};
 pub(crate) use listen::{Bound, Listeners, bind};
 use listen::{Conn, Pending};
@@ -131,7 +132,7 @@ async fn exchange(conn: &mut Conn, proxy: &Arc<Proxy>) -> Next {
 async fn journey(conn: &mut Conn, proxy: &Arc<Proxy>, record: &mut Record<'_>) -> Result<Next, End> {
     let head = conn.read_head(proxy).await?;
     record.received(&head);
-    let (call, message) = normalise::normalise(head, conn)?;
+    let (call, message) = normalise::normalise(head, conn, proxy)?;
     let client = identify::identify(conn, proxy).await?;
     record.identified(&client);
     let entry = admit::enter(&call, &message, &client, conn.is_loopback(), proxy)?;

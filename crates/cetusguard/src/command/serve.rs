@@ -10,8 +10,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::backend::Backend;
+use crate::config::address::Address;
 use crate::config::meant::Config;
-use crate::config::{Loaded, Read, Sources};
+use crate::config::{Loaded, Read, Sources, own};
 use crate::engine::{Containers, Objects, Own, follow};
 use crate::flow::{Bound, InForce, Listeners, Proxy, Settings, bind};
 use crate::lessons::Lessons;
@@ -70,6 +71,7 @@ async fn serve(
     let Loaded { config, warnings } = loaded;
     raise_file_limit(config.limits.connections, &log);
     let (sockets, without_ipv6) = bind(&config.frontends).map_err(|errors| errors.join("\ncetusguard: "))?;
+    refuse_own(&config, &sockets)?;
     announce(&config, &sockets, warnings.iter().chain(&without_ipv6), &log);
 
     let (stop, stopping) = watch::channel(false);
@@ -101,9 +103,9 @@ async fn serve(
         tokio::select! {
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
-            _ = hang_up.recv() => reload.read_again("SIGHUP", &proxy).await,
+            _ = hang_up.recv() => reload.read_again("SIGHUP"),
             () = told(user.as_mut()) => if let Some(learning) = &learning { (learning.tell)() },
-            () = reload.file_changed() => reload.read_again("file change", &proxy).await,
+            () = reload.go_on(&proxy) => {}
             _ = sweep.tick() => {
                 proxy.backend.sweep();
                 memory.look(wire::connections(), wire::peak_connections());
@@ -134,6 +136,19 @@ async fn told(signal: Option<&mut Signal>) {
 
 fn ready(signal: &mut io::Result<Signal>) -> Result<&mut Signal, String> {
     signal.as_mut().map_err(|error| format!("cannot wait for signals: {error}"))
+}
+
+/// Refuses a backend that is one of the sockets: only now it is known which ones systemd has passed, and which ports the system
+/// has chosen.
+fn refuse_own(config: &Config, sockets: &[Bound]) -> Result<(), String> {
+    let is_own = |bound: &&Bound| Address::frontend(&bound.name).is_ok_and(|own| own::is_own(&config.backend, &own));
+    match sockets.iter().find(is_own) {
+        Some(own) => {
+            let (backend, advice) = (&config.backend, own::ADVICE);
+            Err(format!("the backend {backend} is the proxy's own frontend {}: {advice}", own.name))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Says what is going to be done, and by which rules.

@@ -72,7 +72,8 @@ async fn get(backend: &Backend, target: &str) -> Result<(Duplex, Body), Trouble>
 /// Asks for a target, and waits for the head of an answer of any status.
 async fn request(backend: &Backend, target: &str) -> Result<(u16, Duplex, Body), Trouble> {
     let mut stream = backend.connect().await.map_err(Trouble::Unreachable)?;
-    let request = format!("GET {target} HTTP/1.1\r\nHost: docker\r\nUser-Agent: cetusguard\r\n\r\n");
+    let via = backend.via();
+    let request = format!("GET {target} HTTP/1.1\r\nHost: docker\r\nUser-Agent: cetusguard\r\nVia: {via}\r\n\r\n");
     let sent = async { stream.output.write_all(request.as_bytes()).await.and(stream.output.flush().await) };
     sent.await.map_err(|error| Trouble::Answer(format!("the engine's connection broke: {error}")))?;
     let garbage = |error: HeadError| Trouble::Answer(format!("the engine did not answer to {target}: {error}"));

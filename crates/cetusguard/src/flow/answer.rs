@@ -1,7 +1,7 @@
 //! Answer: the engine's answer to the client, as it comes.
 
 use super::audit::{Ended, Record};
-use super::forward::{Answered, attend};
+use super::forward::{Answered, attend, patience};
 use super::listen::Conn;
 use super::{End, Next, Proxy};
 use crate::wire::{Body, Framing, Known, PumpError, ResponseHead, pump, send_head};
@@ -27,8 +27,12 @@ pub(super) async fn answer(
         }
         tokio::select! {
             biased;
-            done = pump(&mut engine.input, &mut down, &mut client.output, &record.bytes_out) => done.map_err(cut)?,
-            left = attend(&mut client.input, body, &mut engine.output, &record.bytes_in, follows) => {
+            done = pump(&mut engine.input, &mut down, &mut client.output, &record.bytes_out) => match done {
+                // An engine that was told that the client sends no more has ended the request.
+                Err(PumpError::Short | PumpError::Read) if client.input.is_ended() => return Err(End::Cut(Ended::ClientGone)),
+                done => done.map_err(cut)?,
+            },
+            left = attend((&mut client.input, &mut *body), &mut engine.output, record, patience(follows, proxy)) => {
                 return Err(End::Cut(left.within_answer()));
             }
             () = proxy.stop(), if follows => return Err(End::Cut(Ended::Stopped)),
@@ -39,7 +43,9 @@ pub(super) async fn answer(
     if !body.is_done() {
         return Ok(conn.linger().await);
     }
-    if reusable && head.keep_alive && framing != Framing::UntilClose {
+    // A client that sends no more has ended the engine's connection with its own.
+    let is_whole = framing != Framing::UntilClose && !client.input.is_ended();
+    if reusable && head.keep_alive && is_whole {
         proxy.backend.keep(engine, generation);
     }
     if close || spoiled { Ok(conn.linger().await) } else { Ok(Next::KeepAlive) }

@@ -21,7 +21,7 @@ use super::normalise::Message;
 use super::resolve::{self, Facts};
 use super::{End, Proxy};
 use crate::refusal::{Guarded, Refusal};
-use crate::wire::{Body, Framing, Known, PumpError, read_content};
+use crate::wire::{Framing, Known, PumpError, read_content};
 
 /// The largest body that is judged, in KiB.
 const BODY_LIMIT: usize = 1 << 10;
@@ -172,7 +172,7 @@ async fn read_body(
         Framing::None => return Ok(Share::default()),
     };
     // docker-modem does not end its body before it has its tunnel: then a whole value is the body, and the end that may still
-    // come is not waited for long. What comes later is meant for the tunnel, and the connection is never used for anything else.
+    // come is not waited for long. The tunnel leaves it out. What comes behind it is meant for the tunnel, and the connection is never used for anything else.
     let opens_tunnel = message.framing == Framing::Chunked
         && message.headers.all(Known::Upgrade).next().is_some()
         && admitted.call().endpoint().is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)));
@@ -196,10 +196,7 @@ async fn read_body(
             // Safe to give up: what was read is in the body.
             let more = match timeout(if opens_tunnel { END_OF_BODY } else { Duration::MAX }, read).await {
                 Ok(more) => more,
-                Err(_) if Json::read(&share.body).is_ok() => {
-                    *body = Body::new(Framing::None);
-                    return Ok(share);
-                }
+                Err(_) if Json::read(&share.body).is_ok() && body.close_early() => return Ok(share),
                 Err(_) => continue,
             };
             match more {

@@ -155,7 +155,8 @@ pub(super) struct Conn {
     /// The time at which it was accepted, or a time before it if it waited in the queue.
     arrived: SystemTime,
     served: bool,
-    /// Ready when the program is asked to stop; one for all requests, since each new one has to be made known.
+    /// Ready when no more requests are waited for, because the program is asked to stop; one for all requests, since each new one
+    /// has to be made known.
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// The body of the request that is being served; `None` while it is not known where that request ends.
     pub(super) body: Option<Body>,
@@ -215,7 +216,7 @@ impl Pending {
                 seen: None,
                 arrived: self.arrived,
                 served: false,
-                stop: Box::pin(proxy.stop()),
+                stop: Box::pin(last_call(proxy)),
                 body: None,
                 closes: false,
                 tunnels: false,
@@ -261,6 +262,18 @@ fn shown(peer: Option<UCred>) -> String {
     format!("unix:uid={},gid={}{pid}", peer.uid(), peer.gid())
 }
 
+/// How long a client may still send a request, once the program is asked to stop: it may have sent one before it could know. The
+/// answer says that the connection closes.
+const LAST_CALL: Duration = Duration::from_millis(250);
+
+fn last_call(proxy: &Proxy) -> impl Future<Output = ()> + Send + use<> {
+    let (stop, time) = (proxy.stop(), LAST_CALL.min(proxy.limits().drain / 2));
+    async move {
+        stop.await;
+        sleep(time).await;
+    }
+}
+
 /// What a client that is refused may still send before the connection is closed under it, and for how long.
 const LINGER_BYTES: usize = 1 << 20;
 const LINGER_TIME: Duration = Duration::from_secs(1);
@@ -300,7 +313,7 @@ impl Conn {
     pub(super) async fn wait_for_request(&mut self, proxy: &Proxy) -> bool {
         (self.body, self.closes, self.tunnels, self.to_head) = (None, false, false, false);
         self.stream.input.rest();
-        if *proxy.stopping.borrow() || self.is_outdated(proxy) {
+        if self.is_outdated(proxy) {
             return false;
         }
         let limits = self.limits(proxy);
@@ -348,7 +361,7 @@ impl Conn {
             // Most heads are there as a whole: only one that is not needs to know of clocks.
             biased;
             read = timeout(limit, read_request_head(&mut self.stream.input)) => read,
-            () = proxy.stop() => return Err(End::Cut(Ended::Stopped)),
+            () = &mut self.stop => return Err(End::Cut(Ended::Stopped)),
         };
         match read {
             // A head may come in parts, and the first of them before the signers have changed.
@@ -385,11 +398,14 @@ impl Conn {
 /// that was not, nobody can say where the next one starts.
 pub(super) async fn refuse(conn: &mut Conn, refusal: &Refusal, proxy: &Proxy, record: &mut Record<'_>) -> Next {
     let known_end = refusal.status() != 400 && conn.body.as_ref().is_some_and(Body::is_done);
-    let close = conn.closes || conn.tunnels || !known_end;
+    let close = conn.closes || conn.tunnels || !known_end || *proxy.stopping.borrow();
     record.refused(refusal);
     // Not for ever: a client that reads none of its refusals must not pile them up here.
     let announced = close && !conn.tunnels;
-    let sent = timeout(proxy.limits().head, refusal.send(&mut conn.stream.output, conn.to_head, announced)).await;
+    let response = refusal.response(conn.to_head, announced, record.is_uncertain());
+    let output = &mut conn.stream.output;
+    let sending = async { output.write_all(response.as_bytes()).await.and(output.flush().await) };
+    let sent = timeout(proxy.limits().head, sending).await;
     match sent {
         Ok(Ok(())) if close => conn.linger().await,
         Ok(Ok(())) => Next::KeepAlive,

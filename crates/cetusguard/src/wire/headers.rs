@@ -23,6 +23,7 @@ pub(crate) enum Known {
     TransferEncoding,
     Upgrade,
     UserAgent,
+    Via,
     /// Any other that is about one connection alone (RFC 9110 §7.6.1).
     HopByHop,
     /// Passes through.
@@ -34,6 +35,7 @@ impl Known {
     fn of(name: &[u8]) -> Self {
         let (text, known): (&[u8], _) = match name.len() {
             2 => (b"te", Self::HopByHop),
+            3 => (b"via", Self::Via),
             4 => (b"host", Self::Host),
             6 if name[0] | 0x20 == b'o' => (b"origin", Self::Origin),
             6 => (b"expect", Self::Expect),
@@ -178,6 +180,7 @@ mod tests {
             ("Transfer-Encodinh", Known::Other),
             ("Transfer_Encoding", Known::Other),
             ("ontent-Length", Known::Other),
+            ("VIA", Known::Via),
             ("X", Known::Other),
             ("", Known::Other),
         ] {
