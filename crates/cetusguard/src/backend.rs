@@ -1,6 +1,7 @@
 //! Connections to the engine: made here and nowhere else, and kept for reuse.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
@@ -24,6 +26,8 @@ const POOL_AGE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Backend {
     address: Address,
+    /// Names this proxy in its requests.
+    via: String,
     /// Changes when the configuration is read again.
     tls: RwLock<Option<Arc<ClientConfig>>>,
     connect_limit: Duration,
@@ -36,6 +40,8 @@ pub(crate) struct Backend {
 struct Idle {
     stream: Duplex,
     since: Instant,
+    /// The turn of the event loop in which it was kept.
+    turn: Option<u64>,
 }
 
 /// The engine cannot be reached.
@@ -59,6 +65,8 @@ impl Backend {
     pub(crate) fn new(address: Address, tls: Option<Arc<ClientConfig>>, connect_limit: Duration) -> Self {
         Self {
             address,
+            // The standard library seeds it with random keys: the value tells nothing about this machine.
+            via: format!("1.1 cetusguard-{:016x}", RandomState::new().hash_one(())),
             tls: RwLock::new(tls),
             connect_limit,
             idle: Mutex::new(Vec::new()),
@@ -71,12 +79,23 @@ impl Backend {
         &self.address
     }
 
+    /// The value of `Via` (RFC 9110 §7.6.3) in every request to the engine. A request that comes to a frontend with it has gone
+    /// in a circle.
+    pub(crate) fn via(&self) -> &str {
+        &self.via
+    }
+
     /// A kept connection that is still good as far as anybody can tell, the one used last first.
     pub(crate) fn kept(&self) -> Option<Duplex> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(kept) = idle.pop() {
             // An engine that closed it, or sent what nobody asked for, has disturbed its input.
-            if kept.since.elapsed() < POOL_AGE && !kept.stream.input.is_disturbed() {
+            if kept.since.elapsed() >= POOL_AGE || kept.stream.input.is_disturbed() {
+                continue;
+            }
+            // Only in a later turn, the event loop has asked the kernel since.
+            let is_known = kept.turn.is_some() && kept.turn != turn();
+            if is_known || !kept.stream.input.is_disturbed_in_kernel() {
                 return Some(kept.stream);
             }
         }
@@ -92,7 +111,7 @@ impl Backend {
     pub(crate) fn keep(&self, stream: Duplex, generation: u64) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < POOL_SIZE && stream.input.buffer.is_empty() && generation == self.generation() {
-            idle.push(Idle { stream, since: Instant::now() });
+            idle.push(Idle { stream, since: Instant::now(), turn: turn() });
         }
     }
 
@@ -170,6 +189,13 @@ impl Backend {
     }
 }
 
+/// The turn of the event loop: between two of them, it asks the kernel which sockets have something to say. `None` where several
+/// threads take turns.
+fn turn() -> Option<u64> {
+    let metrics = Handle::try_current().ok()?.metrics();
+    (metrics.num_workers() == 1).then(|| metrics.worker_park_count(0))
+}
+
 /// No delay for small writes, and probes that find peers who died without a word.
 pub(crate) fn tune(stream: &TcpStream) -> io::Result<()> {
     let probes = socket2::TcpKeepalive::new()
@@ -178,4 +204,45 @@ pub(crate) fn tune(stream: &TcpStream) -> io::Result<()> {
         .with_retries(4);
     stream.set_nodelay(true)?;
     socket2::SockRef::from(stream).set_tcp_keepalive(&probes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn backend() -> Backend {
+        Backend::new(Address::Unix("/nowhere".into()), None, Duration::from_secs(1))
+    }
+
+    /// A connection with both of its ends.
+    fn pair() -> (Duplex, std::os::unix::net::UnixStream) {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        ours.set_nonblocking(true).expect("not blocking");
+        (UnixStream::from_std(ours).expect("a stream").into(), theirs)
+    }
+
+    #[test]
+    fn a_connection_that_says_anything_is_not_used_again() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let backend = backend();
+            for (surplus, waits) in [(&b""[..], false), (b"", true), (b"HTTP/1.1 200 OK\r\n", false), (b"x", true)] {
+                let (stream, mut engine) = pair();
+                // The event loop has seen the silence of the new connection.
+                sleep(Duration::from_millis(1)).await;
+                backend.keep(stream, 0);
+                engine.write_all(surplus).expect("room");
+                if waits {
+                    sleep(Duration::from_millis(1)).await;
+                }
+                assert_eq!(backend.kept().is_some(), surplus.is_empty(), "{surplus:?}, {waits}");
+            }
+            let (stream, engine) = pair();
+            backend.keep(stream, 0);
+            drop(engine);
+            assert!(backend.kept().is_none(), "it was closed");
+        });
+    }
 }

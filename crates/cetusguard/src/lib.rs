@@ -19,3 +19,4 @@ mod reload;
 mod shares;
 mod tls;
 mod wire;
+mod worker;
