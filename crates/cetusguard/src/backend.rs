@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
@@ -41,7 +42,7 @@ struct Idle {
     stream: Duplex,
     since: Instant,
     /// The turn of the event loop in which it was kept.
-    turn: Option<u64>,
+    turn: Option<Turn>,
 }
 
 /// The engine cannot be reached.
@@ -93,8 +94,11 @@ impl Backend {
             if kept.since.elapsed() >= POOL_AGE || kept.stream.input.is_disturbed() {
                 continue;
             }
-            // Only in a later turn, the event loop has asked the kernel since.
-            let is_known = kept.turn.is_some() && kept.turn != turn();
+            // Only in a later turn of the same event loop, that loop has asked the kernel since.
+            let is_known = match (kept.turn, turn()) {
+                (Some((then, before)), Some((now, after))) => then == now && before != after,
+                _ => false,
+            };
             if is_known || !kept.stream.input.is_disturbed_in_kernel() {
                 return Some(kept.stream);
             }
@@ -189,11 +193,13 @@ impl Backend {
     }
 }
 
-/// The turn of the event loop: between two of them, it asks the kernel which sockets have something to say. `None` where several
-/// threads take turns.
-fn turn() -> Option<u64> {
+/// A turn of an event loop, which is known by its thread: between two turns, it asks the kernel which sockets have something to say.
+type Turn = (ThreadId, u64);
+
+/// The turn in which the caller is. `None` where several threads take turns.
+fn turn() -> Option<Turn> {
     let metrics = Handle::try_current().ok()?.metrics();
-    (metrics.num_workers() == 1).then(|| metrics.worker_park_count(0))
+    (metrics.num_workers() == 1).then(|| (thread::current().id(), metrics.worker_park_count(0)))
 }
 
 /// No delay for small writes, and probes that find peers who died without a word.
