@@ -794,6 +794,17 @@ fn g10_g11_the_level_restricted() {
     assert!(!builds(&[]) && builds(&["build"]));
 }
 
+/// Go's last `null` empties what another spelling of the key has set.
+#[test]
+fn a_key_stands_once_in_whatever_spelling() {
+    check(&[
+        ("POST /containers/create", r#"{"Labels":{"a":"b"},"laBeLs":null}"#, "!"),
+        ("POST /containers/create", r#"{"Labels":null,"labels":{"a":"b"}}"#, "!"),
+        ("POST /containers/create", r#"{"HostConfig":{"CapDrop":["ALL"],"capdrop":null}}"#, "!"),
+        ("POST /containers/create", r#"{"labels":{"a":"b"},"HOSTCONFIG":null}"#, "-"),
+    ]);
+}
+
 #[test]
 fn e1_services_and_nodes_are_updated_as_clients_do() {
     check(&[

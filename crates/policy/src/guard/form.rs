@@ -115,15 +115,19 @@ fn walk_fields(judge: &mut Judge<'_>, map: &mut Vec<(Cow<'_, str>, Json<'_>)>, p
         if *key != field.name {
             *key = Cow::Borrowed(field.name);
         }
-        // Go takes it for a field that is not there.
-        if matches!(value, Json::Null) || matches!(field.form, Form::Dropped) {
+        if matches!(field.form, Form::Dropped) {
             return false;
         }
-        // Two fields of a form may be one for an engine; then only one of them may be there.
+        // Two fields of a form may be one for an engine; then only one of them may be there. A `null` counts: for Go, the last
+        // one empties a list or an object that came before.
         if seen.iter().any(|known| known.eq_ignore_ascii_case(field.name)) {
             judge.within(Step::Field(field.name), |judge| judge.malformed("stands twice, in two spellings".to_owned()));
         } else {
             seen.push(field.name);
+        }
+        // Go takes it for a field that is not there.
+        if matches!(value, Json::Null) {
+            return false;
         }
         judge.within(Step::Field(field.name), |judge| {
             let before = judge.count();

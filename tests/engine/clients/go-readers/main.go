@@ -1,7 +1,7 @@
-// Readers is an engine that does nothing but read queries, with the readers of the real one: it answers every request with what
-// an engine would understand. Docker reads a query with ParseForm and takes the first of several values (moby,
+// Readers is an engine that does nothing but read queries and bodies, with the readers of the real one: it answers every request
+// with what an engine would understand. Docker reads a query with ParseForm and takes the first of several values (moby,
 // api/server/httputils); it splits ps_args at ASCII blanks (moby, daemon/top_unix.go), and reads filters as a JSON object of
-// objects or, for old clients, of lists (moby, api/types/filters).
+// objects or, for old clients, of lists (moby, api/types/filters). The body of a create is decoded into a struct (moby, api/types/container); these fields are a part of it.
 package main
 
 import (
@@ -20,6 +20,23 @@ type Reading struct {
 	Form    url.Values          `json:"form"`
 	PsArgs  []string            `json:"ps_args"`
 	Filters map[string][]string `json:"filters"`
+	Create  *Create             `json:"create"`
+}
+
+// Create is a part of the body of a create.
+type Create struct {
+	Image      string
+	User       string
+	Env        []string
+	Labels     map[string]string
+	HostConfig *struct {
+		Privileged  bool
+		Binds       []string
+		NetworkMode string
+		PidMode     string
+		CapAdd      []string
+		Memory      int64
+	}
 }
 
 func isBlank(r rune) bool { return strings.ContainsRune("\t\n\f\r ", r) }
@@ -54,13 +71,21 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		fail(err)
 		return
 	}
+	var create *Create
+	if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/create") {
+		create = &Create{}
+		if err := json.NewDecoder(r.Body).Decode(create); err != nil {
+			fail(err)
+			return
+		}
+	}
 	filters, err := readFilters(r.Form.Get("filters"))
 	if err != nil {
 		fail(err)
 		return
 	}
 	arguments := strings.FieldsFunc(r.Form.Get("ps_args"), isBlank)
-	json.NewEncoder(w).Encode(Reading{Path: r.URL.Path, Form: r.Form, PsArgs: arguments, Filters: filters})
+	json.NewEncoder(w).Encode(Reading{Path: r.URL.Path, Form: r.Form, PsArgs: arguments, Filters: filters, Create: create})
 }
 
 func main() {
