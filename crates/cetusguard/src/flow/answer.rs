@@ -19,7 +19,8 @@ pub(super) async fn answer(
     let spoiled = conn.tunnels && !answered.is_detached();
     let Answered { mut engine, head, framing, follows, reusable, generation, .. } = answered;
     let close = conn.closes || framing == Framing::UntilClose || *proxy.stopping.borrow();
-    let progress = proxy.limits().progress;
+    let limits = conn.limits(proxy);
+    let progress = limits.progress;
     let (client, body) = conn.parts();
     let mut down = Body::new(framing);
     let bytes = response_head(&head, &framing_lines(&head), close);
@@ -38,7 +39,7 @@ pub(super) async fn answer(
                 Err(PumpError::Short | PumpError::Read) if client.input.is_ended() => return Err(End::Cut(Ended::ClientGone)),
                 done => done.map_err(|error| cut(error, &client.output))?,
             },
-            left = attend((&mut client.input, &mut *body), &mut engine.output, record, patience(follows, proxy)) => {
+            left = attend((&mut client.input, &mut *body), &mut engine.output, record, patience(follows, &limits)) => {
                 return Err(End::Cut(left.within_answer()));
             }
             () = proxy.stop(), if follows => return Err(End::Cut(Ended::Stopped)),

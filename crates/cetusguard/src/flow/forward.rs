@@ -17,6 +17,7 @@ use super::inspect::{Approved, Share};
 use super::listen::Conn;
 use super::normalise::Message;
 use super::{End, Proxy};
+use crate::config::meant::Limits;
 use crate::refusal::Refusal;
 use crate::wire::{
     Body, Duplex, Framing, HeadError, Input, Known, Output, PumpError, ResponseHead, pump, read_response_head,
@@ -121,11 +122,11 @@ async fn ask(
     // No earlier than the connection: one that was made in between is thrown away too soon, not kept too long.
     let generation = request.generation;
     let expected = approved.call().endpoint().map_or(Answer::Follow, |endpoint| endpoint.answer);
-    let limit = if expected == Answer::Quick { proxy.limits().answer } else { Duration::MAX };
+    let limits = conn.limits(proxy);
+    let limit = if expected == Answer::Quick { limits.answer } else { Duration::MAX };
     let follows = expected == Answer::Follow;
     let (client, body) = conn.parts();
-    let sent =
-        send_head(&request.head, &mut client.input, body, &mut engine.output, &record.bytes_in, proxy.limits().answer);
+    let sent = send_head(&request.head, &mut client.input, body, &mut engine.output, &record.bytes_in, limits.answer);
     match sent.await {
         // An engine that refuses early may answer and close before it has read everything.
         Ok(()) | Err(PumpError::Write) => {}
@@ -140,12 +141,12 @@ async fn ask(
     drop(request);
     if message.expects_continue && !body.is_done() {
         let sent = client.output.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
-        match timeout(proxy.limits().progress, sent).await {
+        match timeout(limits.progress, sent).await {
             Ok(sent) => sent.map_err(|_| End::Cut(Ended::ClientGone))?,
             Err(_) => return Err(End::Cut(Ended::ClientStalled)),
         }
     }
-    let (client_side, patience) = ((&mut client.input, body), patience(follows, proxy));
+    let (client_side, patience) = ((&mut client.input, body), patience(follows, &limits));
     let answer = tokio::select! {
         biased;
         answer = timeout(limit, final_head(&mut engine.input)) => answer,
@@ -266,8 +267,8 @@ impl Left {
 
 /// How long an exchange goes on whose client sends no more, while no byte of its answer comes. A client that has shut down its
 /// writing half may still read, and over TCP one that has left looks the same.
-pub(super) fn patience(follows: bool, proxy: &Proxy) -> Duration {
-    if follows { Duration::ZERO } else { proxy.limits().answer }
+pub(super) fn patience(follows: bool, limits: &Limits) -> Duration {
+    if follows { Duration::ZERO } else { limits.answer }
 }
 
 /// How long a short answer may take until the engine is told that the client sends no more: some engines end requests then.

@@ -151,7 +151,7 @@ impl Conn {
     }
 
     /// The bounds of the settings that were seen last.
-    fn limits(&self, proxy: &Proxy) -> Limits {
+    pub(super) fn limits(&self, proxy: &Proxy) -> Limits {
         self.seen.map_or_else(|| proxy.limits(), |(_, limits)| limits)
     }
 

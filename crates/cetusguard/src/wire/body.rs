@@ -3,8 +3,11 @@
 //! A body is passed on with the framing it came with: the walker checks every byte of the chunked coding and takes it only
 //! in the one form that no reader can misread, so what was checked is what is sent.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Buf;
@@ -221,6 +224,11 @@ pub(crate) async fn send_head(
 
 /// Bounds the time in which a receiver takes something.
 async fn in_time<T>(limit: Duration, write: impl Future<Output = io::Result<T>>) -> Result<T, PumpError> {
+    let mut write = pin!(write);
+    // Most writes are taken at once: only one that is not needs to know of clocks.
+    if let Poll::Ready(written) = poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await {
+        return written.map_err(|_| PumpError::Write);
+    }
     match timeout(limit, write).await {
         Ok(written) => written.map_err(|_| PumpError::Write),
         Err(_) => Err(PumpError::Stalled),
