@@ -12,11 +12,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The largest body that is judged, in KiB.
 pub(crate) const BODY_LIMIT: usize = 1 << 10;
-/// How often a body is in memory at the most: as it came, as it was judged, and behind the head that it is sent with.
+/// The number of copies of a body in memory at the most: the received one, the judged one, and the one behind its head.
 const COPIES: usize = 3;
-/// What all judged bodies may have together, in KiB.
+/// The memory of all judged bodies together, in KiB.
 const TOTAL: usize = 16 << 10;
-/// What the bodies of one client may have together, in KiB.
+/// The memory of the judged bodies of one client, in KiB.
 const OF_CLIENT: usize = TOTAL / 4;
 /// While others wait for memory, a body that holds some may wait this long for its client, and longer the more has arrived.
 const GRACE: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ struct Pool {
     waiting: AtomicUsize,
 }
 
-/// What one body holds of a pool.
+/// The part of a pool that one body holds.
 #[derive(Debug, Default)]
 struct Held {
     room: Option<OwnedSemaphorePermit>,

@@ -44,11 +44,11 @@ pub(crate) struct Proxy {
     pub(crate) objects: Arc<Objects>,
     /// The proxy's own container.
     pub(crate) own: Own,
-    /// Where work is done that would hold up other clients.
+    /// The second event loop, for work that would hold up other clients.
     pub(crate) worker: Worker,
     /// What clients have asked for lately.
     pub(crate) limiter: Limiter,
-    /// What each client holds of what all have together.
+    /// Each client's share of the connections, the memory for bodies and the lookups.
     pub(crate) shares: Arc<Shares>,
     /// Where records go.
     pub(crate) log: Log,

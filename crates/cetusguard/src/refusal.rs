@@ -291,7 +291,7 @@ impl Refusal {
     }
 }
 
-/// What a client has to know before it asks again.
+/// The time after which a client may ask again.
 const UNCERTAIN: &str = "; the engine had received the beginning of this request, and may have acted on it";
 
 const fn phrase(status: u16) -> &'static str {

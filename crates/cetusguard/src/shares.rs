@@ -31,7 +31,7 @@ pub(crate) fn open_files(connections: usize) -> u64 {
     (2 * connections + OTHER_FILES) as u64
 }
 
-/// How many connections fit among so many open files; at least one.
+/// Returns the number of connections that so many open files allow; at least one.
 pub(crate) fn fitting(connections: usize, open_files: u64) -> usize {
     let files = usize::try_from(open_files).unwrap_or(usize::MAX);
     connections.min(files.saturating_sub(OTHER_FILES) / 2).max(1)
@@ -49,7 +49,7 @@ pub(crate) struct Shares {
     bodies: Arc<AllBodies>,
 }
 
-/// What one client holds, for as long as it has a connection.
+/// The share of one client, for as long as it has a connection.
 #[derive(Debug)]
 pub(crate) struct ClientShare {
     counts: Mutex<Counts>,
@@ -226,7 +226,7 @@ impl Admission {
         matches!(self.standing, Standing::Placed { .. })
     }
 
-    /// What the connection's client holds.
+    /// The share of the connection's client.
     pub(crate) fn client(&self) -> &Arc<ClientShare> {
         &self.member.client
     }

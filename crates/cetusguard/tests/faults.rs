@@ -1,4 +1,4 @@
-//! What breaks half-way: the log and the client are told what is known, and nothing more.
+//! Exchanges that break half-way: the log and the client are told what is known, and nothing more.
 
 use cetusguard_testkit::{Engine, Proxy, ProxyBuilder, eventually};
 

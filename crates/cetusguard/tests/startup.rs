@@ -1,4 +1,4 @@
-//! What the program refuses at its start, and what it finds out about itself.
+//! Configurations that the program refuses at its start, and loops that it finds at run time.
 
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;

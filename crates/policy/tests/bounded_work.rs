@@ -1,4 +1,4 @@
-//! What judging a call may take: bodies that are made to be costly end early.
+//! The bounds of a judgement: bodies that are made to be costly end early.
 
 #![allow(clippy::panic, reason = "a failed expectation ends a test")]
 

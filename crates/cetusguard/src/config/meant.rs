@@ -265,7 +265,7 @@ fn read_count(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "expected a number from 1 to 1000000".to_owned())
 }
 
-/// How many of all connections one client may have.
+/// The connections of one client at the same time.
 enum Share {
     Auto,
     Number(usize),

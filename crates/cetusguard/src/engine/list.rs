@@ -198,7 +198,7 @@ struct Lister<'l> {
     next: Next,
 }
 
-/// What comes next in a list.
+/// The next element of a list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     /// `[`.

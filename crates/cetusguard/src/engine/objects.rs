@@ -181,7 +181,7 @@ impl Kept {
     }
 }
 
-/// How long an answer is kept that was asked for by this word.
+/// The time for which an answer is kept that was asked for by this word.
 fn age(word: &str, object: &Object) -> Duration {
     if object.id == word { AGE } else { NAME_AGE }
 }

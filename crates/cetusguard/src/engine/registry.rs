@@ -1,7 +1,6 @@
 //! The registry of the containers, which finds the container behind a connection.
 //!
-//! A list of the running containers serves all clients until the engine tells of an event that may change one; then the next
-//! client that needs a list gets a new one. Both lists and events may be late:
+//! A list of the running containers serves all clients until an event may have changed one. Both lists and events may be late:
 //!
 //! - A container that was found in an older list is inspected, so that a container with a dead one's address is never taken for
 //!   the dead one.

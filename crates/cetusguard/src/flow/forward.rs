@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::audit::{Ended, Record};
-use super::inspect::{Approved, Share};
+use super::inspect::{Approved, Share, ask_for_body};
 use super::listen::Conn;
 use super::normalise::Message;
 use super::{End, Proxy};
@@ -140,11 +140,7 @@ async fn ask(
     record.sent(approved.call().method());
     drop(request);
     if message.expects_continue && !body.is_done() {
-        let sent = client.output.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
-        match timeout(limits.progress, sent).await {
-            Ok(sent) => sent.map_err(|_| End::Cut(Ended::ClientGone))?,
-            Err(_) => return Err(End::Cut(Ended::ClientStalled)),
-        }
+        ask_for_body(&mut client.output, limits.progress).await?;
     }
     let (client_side, patience) = ((&mut client.input, body), patience(follows, &limits));
     let answer = tokio::select! {

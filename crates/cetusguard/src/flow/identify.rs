@@ -20,7 +20,7 @@ pub(super) struct Client {
     pub(super) profile: Arc<Profile>,
     /// What it has under way, where that is limited.
     pub(super) usage: Option<Arc<Usage>>,
-    /// What it holds of what all clients have together.
+    /// Its share of the connections, the memory for bodies and the lookups.
     pub(super) share: Arc<ClientShare>,
     /// The container that it calls from, where that matters.
     container: Option<Arc<Container>>,

@@ -26,7 +26,7 @@ use crate::wire::{Framing, Known, Output, PumpError, read_content};
 /// Bodies of this size, in bytes, take nothing of the budget: nearly all are as small, and a client has no more of them than
 /// connections.
 const SMALL: usize = 8 << 10;
-/// How often a body that does not come is asked whether it may go on waiting.
+/// The time between two looks at a body that does not arrive, to decide whether its client may still wait.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// How long the end of a body may take that is there as a whole.
@@ -208,11 +208,11 @@ async fn read_body(
     Ok(Share { body: content, _budget: Some(budget) })
 }
 
-/// Asks a client for its body that waits to be asked.
-async fn ask_for_body(client: &mut Output, limit: Duration) -> Result<(), End> {
+/// Tells a client to send the body that it holds back until it is asked (RFC 9110 §10.1.1).
+pub(super) async fn ask_for_body(client: &mut Output, limit: Duration) -> Result<(), End> {
     let sent = async { client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.and(client.flush().await) };
     match timeout(limit, sent).await {
-        Ok(Ok(())) => Ok(()),
-        _ => Err(End::Cut(Ended::ClientGone)),
+        Ok(sent) => sent.map_err(|_| End::Cut(Ended::ClientGone)),
+        Err(_) => Err(End::Cut(Ended::ClientStalled)),
     }
 }

@@ -28,7 +28,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// The files that are watched.
 #[derive(Debug)]
 pub(super) struct Files {
-    /// What to watch from now on, until the thread takes it.
+    /// The files to watch from now on, until the thread takes them.
     next: Arc<Mutex<Option<Named>>>,
     wake: SyncSender<()>,
     changes: mpsc::Receiver<()>,
@@ -37,7 +37,7 @@ pub(super) struct Files {
 /// Paths, and a time before they were read.
 type Named = (Vec<PathBuf>, SystemTime);
 
-/// What the thread knows of the files.
+/// The state of the files, as the thread knows it.
 #[derive(Debug)]
 struct Watch {
     paths: Vec<PathBuf>,

@@ -260,7 +260,7 @@ enum State {
 #[derive(Debug)]
 struct Garbage;
 
-/// What follows the content of the last chunk.
+/// The bytes behind the content of the last chunk.
 const END: &[u8] = b"\r\n0\r\n\r\n";
 
 impl Chunks {

@@ -197,7 +197,7 @@ pub(super) fn mode(judge: &mut Judge<'_>, mode: &str) {
     }
 }
 
-/// Whether it is the name of a network; the namespaces of the host and of other containers are judged.
+/// Returns whether a mode is the name of a network. Judges it if it is a namespace of the host or of another container.
 pub(super) fn named(judge: &mut Judge<'_>, mode: &str) -> bool {
     let is_name = !mode.contains([':', '/']) && !mode.trim().eq_ignore_ascii_case("host");
     if !is_name {

@@ -47,7 +47,7 @@ pub(crate) enum Role {
     Shared(&'static str),
     /// It is mounted by a container that is entered.
     Held,
-    /// It is the image of a container that is created, and brings its labels along.
+    /// The image of a container that is created; the container gets its labels.
     Labels,
 }
 
@@ -383,7 +383,7 @@ impl Judge<'_> {
     }
 }
 
-/// Whether every engine has this network, so that it belongs to no client.
+/// Returns whether every engine has this network, so that it belongs to no client.
 pub(super) fn is_predefined(network: &str) -> bool {
     matches!(network, "bridge" | "host" | "none" | "ingress" | "docker_gwbridge" | "podman")
 }

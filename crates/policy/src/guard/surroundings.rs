@@ -128,7 +128,7 @@ impl<'s> Surroundings<'s> {
             .map(|(_, name)| name)
     }
 
-    /// Whether other profiles know clients by their addresses.
+    /// Returns whether other profiles find their clients by address.
     pub(super) fn claims_networks(&self) -> bool {
         self.claimed_networks().next().is_some()
     }
