@@ -17,6 +17,7 @@ use cetusguard_policy::{Profiles, Verdict, decide};
 use tokio::sync::watch;
 
 use crate::backend::Backend;
+use crate::capacity::SocketBuffer;
 use crate::config::meant::{Config, Limits};
 use crate::engine::{Containers, Objects, Own};
 use crate::lessons::Lessons;
@@ -45,6 +46,8 @@ pub(crate) struct Proxy {
     pub(crate) limiter: Limiter,
     /// What each client holds of what all have together.
     pub(crate) shares: Arc<Shares>,
+    /// The bound of the buffers of clients' sockets.
+    pub(crate) buffer: SocketBuffer,
     /// Where records go.
     pub(crate) log: Log,
     /// What clients need, where that is learned.

@@ -18,6 +18,7 @@ use super::listen::Conn;
 use super::normalise::Message;
 use super::{End, Proxy};
 use crate::refusal::Refusal;
+use crate::shares::ExchangeSlot;
 use crate::wire::{
     Body, Duplex, Framing, HeadError, Input, Known, Output, PumpError, ResponseHead, pump, read_response_head,
     response_framing, send_head,
@@ -39,6 +40,8 @@ pub(super) struct Answered {
     pub(super) generation: u64,
     /// The endpoint leaves HTTP once it has answered.
     hijacks: bool,
+    /// Free again once the exchange has ended.
+    _permit: Option<ExchangeSlot>,
 }
 
 impl Answered {
@@ -67,6 +70,7 @@ pub(super) async fn forward(
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Answered, End> {
+    let permit = permit_of(&approved, conn, proxy)?;
     let upgrade = upgrade_of(&approved, message);
     let share = approved.take_body();
     let head = request_head(&approved, message, upgrade, share.as_ref().map(|share| share.body.as_slice()));
@@ -81,12 +85,22 @@ pub(super) async fn forward(
     if let Some(engine) = kept {
         match ask(engine, head.again(), approved, message, conn, proxy, record).await {
             Err(End::Refused(Refusal::EngineClosed)) => {}
-            result => return result.map(|answered| Answered { upgrade: upgrade.is_some(), ..answered }),
+            result => {
+                return result.map(|answered| Answered { upgrade: upgrade.is_some(), _permit: permit, ..answered });
+            }
         }
     }
     let engine = proxy.backend.connect().await.map_err(Refusal::Unreachable)?;
     let answered = ask(engine, head, approved, message, conn, proxy, record).await?;
-    Ok(Answered { upgrade: upgrade.is_some(), ..answered })
+    Ok(Answered { upgrade: upgrade.is_some(), _permit: permit, ..answered })
+}
+
+/// Takes the right to an exchange, whose sockets' buffers take memory. The health check's ping needs none: it is small.
+fn permit_of(approved: &Approved, conn: &Conn, proxy: &Proxy) -> Result<Option<ExchangeSlot>, Refusal> {
+    if approved.call().path() == "/_ping" {
+        return Ok(None);
+    }
+    proxy.shares.begin_exchange(conn.admission().client()).map(Some).ok_or(Refusal::Memory)
 }
 
 /// A request's head with the body that was judged; gone once it is sent.
@@ -128,11 +142,7 @@ async fn ask(
     }
     drop(request);
     if message.expects_continue && !body.is_done() {
-        let sent = client.output.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
-        match timeout(proxy.limits().progress, sent).await {
-            Ok(sent) => sent.map_err(|_| End::Cut(Ended::ClientGone))?,
-            Err(_) => return Err(End::Cut(Ended::ClientStalled)),
-        }
+        ask_for_body(&mut client.output, proxy.limits().progress).await?;
     }
     let answer = tokio::select! {
         biased;
@@ -163,7 +173,16 @@ async fn ask(
         reusable: approved.call().method().is_safe(),
         generation,
         hijacks,
+        _permit: None,
     })
+}
+
+/// Asks a client for its body that waits to be asked.
+async fn ask_for_body(client: &mut Output, limit: Duration) -> Result<(), End> {
+    match timeout(limit, client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")).await {
+        Ok(sent) => sent.map_err(|_| End::Cut(Ended::ClientGone)),
+        Err(_) => Err(End::Cut(Ended::ClientStalled)),
+    }
 }
 
 /// The head of the final answer. Interim ones are between the engine and us: we have answered `Expect` already.

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use cetusguard_policy::{Call, Certificate, Principal};
 use rustls::pki_types::CertificateDer;
+use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::unix::UCred;
@@ -77,10 +78,13 @@ impl Pending {
     pub(super) async fn open(self, proxy: &Proxy) -> Option<Conn> {
         let (mut principal, mut signers) = (self.principal, None);
         let stream = match (self.accepted, self.tls) {
-            (Accepted::Unix(stream), _) => Ok(stream.into()),
+            (Accepted::Unix(stream), _) => {
+                let _ = proxy.buffer.bound(&SockRef::from(&stream));
+                Ok(stream.into())
+            }
             (Accepted::Tcp(stream), tls) => {
                 // Without these options the connection works all the same.
-                let _ = tune(&stream);
+                let _ = tune(&stream, proxy.buffer);
                 match tls {
                     None => Ok(stream.into()),
                     Some(tls) => {
