@@ -62,6 +62,18 @@ impl Client {
         self.read_answer()
     }
 
+    /// Creates a container with this body, and reads the answer to its end, whatever its status.
+    ///
+    /// # Errors
+    /// Where the answer ends early.
+    pub fn create(&mut self, body: &str) -> io::Result<usize> {
+        let length = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        self.send_head("POST", "/v1.43/containers/create", &length)?;
+        self.stream.write_all(body.as_bytes())?;
+        let head = self.read_head("HTTP/1.1 ")?;
+        self.read_body(&head)
+    }
+
     /// Asks for a stream of events and returns its connection once its head is there.
     ///
     /// # Errors

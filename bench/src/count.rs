@@ -75,26 +75,37 @@ pub fn system_calls_of_get(started: &Started, path: &str) -> Result<f64, Failure
 /// Where the contender does not run under callgrind.
 pub fn instructions_of_get(contender: &Contender, engine: &Engine, path: &str) -> Result<(f64, Option<f64>), Failure> {
     const MORE: u32 = 2_000;
-    let short = under_callgrind(contender, engine, path, WARM)?;
-    let long = under_callgrind(contender, engine, path, WARM + MORE as usize)?;
+    let short = under_callgrind(contender, engine, |client| ask(client, path, WARM))?;
+    let long = under_callgrind(contender, engine, |client| ask(client, path, WARM + MORE as usize))?;
     let instructions = long.0.saturating_sub(short.0) as f64 / f64::from(MORE);
     let allocations = long.1.zip(short.1).map(|(long, short)| long.saturating_sub(short) as f64 / f64::from(MORE));
     Ok((instructions, allocations))
 }
 
-/// Instructions and allocations of a whole run with this many requests.
+/// User-space instructions for one byte of a body with which a container is created, whatever becomes of it.
+///
+/// # Errors
+/// Where the contender does not run under callgrind.
+pub fn instructions_of_byte(contender: &Contender, engine: &Engine, body: &str) -> Result<f64, Failure> {
+    const MORE: usize = 4;
+    let create = |client: &mut Client, times| (0..times).try_for_each(|_| client.create(body).map(drop));
+    let short = under_callgrind(contender, engine, |client| Ok(create(client, 1)?))?;
+    let long = under_callgrind(contender, engine, |client| Ok(create(client, 1 + MORE)?))?;
+    Ok(long.0.saturating_sub(short.0) as f64 / (MORE * body.len()) as f64)
+}
+
+/// Instructions and allocations of a whole run in which a client does something.
 fn under_callgrind(
     contender: &Contender,
     engine: &Engine,
-    path: &str,
-    requests: usize,
+    deed: impl FnOnce(&mut Client) -> Result<(), Failure>,
 ) -> Result<(u64, Option<u64>), Failure> {
     let folder = TempDir::new();
     let out = folder.file("callgrind");
     let file = format!("--callgrind-out-file={out}");
     let started = contender.start_under(engine, &["valgrind", "--quiet", "--tool=callgrind", &file])?;
     let mut client = Client::connect(started.address)?;
-    ask(&mut client, path, requests)?;
+    deed(&mut client)?;
     drop(client);
     started.stop()?;
     let profile = fs::read_to_string(out)?;

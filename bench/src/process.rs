@@ -27,6 +27,14 @@ pub fn memory(pid: u32) -> Result<(u64, u64), Failure> {
     Ok((status(pid, "VmRSS")? << 10, status(pid, "VmHWM")? << 10))
 }
 
+/// Resident memory in bytes that no file backs: heap and stacks. The kernel can reclaim the rest.
+///
+/// # Errors
+/// Where the process is gone.
+pub fn private_memory(pid: u32) -> Result<u64, Failure> {
+    Ok(status(pid, "RssAnon")? << 10)
+}
+
 /// Resident memory in bytes once it has stopped falling.
 ///
 /// # Errors

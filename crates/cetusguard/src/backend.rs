@@ -1,16 +1,19 @@
 //! Connections to the engine: made here and nowhere else, and kept for reuse.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use socket2::SockRef;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
@@ -26,6 +29,8 @@ const POOL_AGE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Backend {
     address: Address,
+    /// Names this proxy in its requests.
+    via: String,
     /// Changes when the configuration is read again.
     tls: RwLock<Option<Arc<ClientConfig>>>,
     connect_limit: Duration,
@@ -39,6 +44,8 @@ pub(crate) struct Backend {
 struct Idle {
     stream: Duplex,
     since: Instant,
+    /// The turn of the event loop in which it was kept.
+    turn: Option<Turn>,
 }
 
 /// The engine cannot be reached.
@@ -62,6 +69,8 @@ impl Backend {
     pub(crate) fn new(address: Address, tls: Option<Arc<ClientConfig>>, connect_limit: Duration) -> Self {
         Self {
             address,
+            // The standard library seeds it with random keys: the value tells nothing about this machine.
+            via: format!("1.1 cetusguard-{:016x}", RandomState::new().hash_one(())),
             tls: RwLock::new(tls),
             connect_limit,
             buffer: SocketBuffer::default(),
@@ -80,12 +89,26 @@ impl Backend {
         &self.address
     }
 
+    /// The value of `Via` (RFC 9110 §7.6.3) in every request to the engine. A request that comes to a frontend with it has gone
+    /// in a circle.
+    pub(crate) fn via(&self) -> &str {
+        &self.via
+    }
+
     /// A kept connection that is still good as far as anybody can tell, the one used last first.
     pub(crate) fn kept(&self) -> Option<Duplex> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(kept) = idle.pop() {
             // An engine that closed it, or sent what nobody asked for, has disturbed its input.
-            if kept.since.elapsed() < POOL_AGE && !kept.stream.input.is_disturbed() {
+            if kept.since.elapsed() >= POOL_AGE || kept.stream.input.is_disturbed() {
+                continue;
+            }
+            // Only in a later turn of the same event loop, that loop has asked the kernel since.
+            let is_known = match (kept.turn, turn()) {
+                (Some((then, before)), Some((now, after))) => then == now && before != after,
+                _ => false,
+            };
+            if is_known || !kept.stream.input.is_disturbed_in_kernel() {
                 return Some(kept.stream);
             }
         }
@@ -101,7 +124,7 @@ impl Backend {
     pub(crate) fn keep(&self, stream: Duplex, generation: u64) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < POOL_SIZE && stream.input.buffer.is_empty() && generation == self.generation() {
-            idle.push(Idle { stream, since: Instant::now() });
+            idle.push(Idle { stream, since: Instant::now(), turn: turn() });
         }
     }
 
@@ -183,6 +206,15 @@ impl Backend {
     }
 }
 
+/// A turn of an event loop, which is known by its thread: between two turns, it asks the kernel which sockets have something to say.
+type Turn = (ThreadId, u64);
+
+/// The turn in which the caller is. `None` where several threads take turns.
+fn turn() -> Option<Turn> {
+    let metrics = Handle::try_current().ok()?.metrics();
+    (metrics.num_workers() == 1).then(|| (thread::current().id(), metrics.worker_park_count(0)))
+}
+
 /// Bounds what waits in a TCP socket, and sets no delay for small writes, and probes that find peers who died without a word.
 pub(crate) fn tune(stream: &TcpStream, buffer: SocketBuffer) -> io::Result<()> {
     let probes = socket2::TcpKeepalive::new()
@@ -195,4 +227,45 @@ pub(crate) fn tune(stream: &TcpStream, buffer: SocketBuffer) -> io::Result<()> {
     // What is written waits here rather than in the kernel, where it cannot be taken back.
     socket.set_tcp_notsent_lowat(u32::try_from(buffer.size()).unwrap_or(u32::MAX))?;
     buffer.bound(&socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn backend() -> Backend {
+        Backend::new(Address::Unix("/nowhere".into()), None, Duration::from_secs(1))
+    }
+
+    /// A connection with both of its ends.
+    fn pair() -> (Duplex, std::os::unix::net::UnixStream) {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        ours.set_nonblocking(true).expect("not blocking");
+        (UnixStream::from_std(ours).expect("a stream").into(), theirs)
+    }
+
+    #[test]
+    fn a_connection_that_says_anything_is_not_used_again() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let backend = backend();
+            for (surplus, waits) in [(&b""[..], false), (b"", true), (b"HTTP/1.1 200 OK\r\n", false), (b"x", true)] {
+                let (stream, mut engine) = pair();
+                // The event loop has seen the silence of the new connection.
+                sleep(Duration::from_millis(1)).await;
+                backend.keep(stream, 0);
+                engine.write_all(surplus).expect("room");
+                if waits {
+                    sleep(Duration::from_millis(1)).await;
+                }
+                assert_eq!(backend.kept().is_some(), surplus.is_empty(), "{surplus:?}, {waits}");
+            }
+            let (stream, engine) = pair();
+            backend.keep(stream, 0);
+            drop(engine);
+            assert!(backend.kept().is_none(), "it was closed");
+        });
+    }
 }

@@ -18,8 +18,12 @@ pub(crate) fn foreign_page(headers: &Headers, limits: &Limits, is_loopback: bool
         return Some(why);
     }
     let is_admitted = || headers.all(Known::Origin).any(|origin| limits.admits_origin(origin));
-    // Outside of secure contexts, browsers add neither header to a page's request for its own site.
-    let is_browser = || headers.all(Known::UserAgent).any(|agent| agent.starts_with(b"Mozilla/"));
+    // Outside of secure contexts, browsers add neither header to a page's request for its own site. They always add
+    // `Accept-Language`, which a page can change and cannot take away; in some, a page can change `User-Agent` too.
+    let is_browser = || {
+        headers.has_any(&[Known::AcceptLanguage])
+            || headers.all(Known::UserAgent).any(|agent| agent.starts_with(b"Mozilla/"))
+    };
     // Most clients send an address or one word: then there is nothing to think about.
     let is_foreign = |host: &&[u8]| {
         host.contains(&b'.') && !is_plain_address(host) && is_foreign_name(&String::from_utf8_lossy(host))

@@ -10,26 +10,29 @@ mod inspect;
 mod listen;
 mod normalise;
 mod resolve;
+mod settings;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
-use cetusguard_policy::{Profiles, Verdict, decide};
+use cetusguard_policy::{Verdict, decide};
 use tokio::sync::watch;
 
 use crate::backend::Backend;
 use crate::capacity::SocketBuffer;
-use crate::config::meant::{Config, Limits};
+use crate::config::meant::Limits;
 use crate::engine::{Containers, Objects, Own};
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::Log;
 use crate::refusal::Refusal;
 use crate::shares::Shares;
-use crate::tls;
+use crate::worker::Worker;
 use admit::Admitted;
+pub(crate) use admit::HEALTH_CHECK;
 use audit::{Ended, Record};
 pub(crate) use listen::{Bound, Listeners, bind, tell_refused};
 use listen::{Conn, Pending};
+pub(crate) use settings::{InForce, Settings};
 
 /// What every connection shares.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub(crate) struct Proxy {
     pub(crate) objects: Arc<Objects>,
     /// The proxy's own container.
     pub(crate) own: Own,
+    /// Where work is done that would hold up other clients.
+    pub(crate) worker: Worker,
     /// What clients have asked for lately.
     pub(crate) limiter: Limiter,
     /// What each client holds of what all have together.
@@ -54,43 +59,25 @@ pub(crate) struct Proxy {
     pub(crate) lessons: Option<Arc<Lessons>>,
     /// Becomes true when the program is asked to stop.
     pub(crate) stopping: watch::Receiver<bool>,
-    /// Who may do what, at this moment.
-    pub(crate) settings: RwLock<Arc<Settings>>,
-}
-
-/// What holds until the configuration is read again. Whoever has begun under one goes on under it.
-#[derive(Debug)]
-pub(crate) struct Settings {
-    /// The rights of every client.
-    pub(crate) profiles: Profiles,
-    /// Time and size.
-    pub(crate) limits: Limits,
-    /// What is spoken beneath HTTP, by frontend.
-    pub(crate) tls: Vec<Option<tls::Server>>,
-}
-
-impl From<Config> for Settings {
-    fn from(config: Config) -> Self {
-        let tls = config.frontends.into_iter().map(|frontend| frontend.tls).collect();
-        Self { profiles: config.profiles, limits: config.limits, tls }
-    }
+    /// The settings in force.
+    pub(crate) settings: InForce,
 }
 
 impl Proxy {
-    /// What holds now.
+    /// The settings at this moment.
     fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+        self.settings.get()
     }
 
-    /// Bounds in time and size, as they are now.
+    /// Bounds in time and size, as they are at this moment.
     pub(crate) fn limits(&self) -> Limits {
-        self.settings.read().unwrap_or_else(PoisonError::into_inner).limits
+        self.settings.limits()
     }
 
-    /// Other rights for everything that begins from now on.
+    /// Replaces the settings for every request that begins from now on.
     pub(crate) fn renew(&self, settings: Settings) {
-        self.containers.want(settings.profiles.by_container());
-        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        self.containers.want(&settings.profiles);
+        self.settings.replace(settings);
     }
 
     /// Waits until the program is asked to stop.
@@ -132,7 +119,7 @@ async fn serve(pending: Pending, proxy: Arc<Proxy>) {
 }
 
 /// One request and its answer, or its refusal; one record in the log either way.
-async fn exchange(conn: &mut Conn, proxy: &Proxy) -> Next {
+async fn exchange(conn: &mut Conn, proxy: &Arc<Proxy>) -> Next {
     if !conn.wait_for_request(proxy).await {
         return Next::Close;
     }
@@ -148,10 +135,10 @@ async fn exchange(conn: &mut Conn, proxy: &Proxy) -> Next {
 }
 
 /// The steps from the first byte of a request to the last byte of its answer. Each takes what only the one before it makes.
-async fn journey(conn: &mut Conn, proxy: &Proxy, record: &mut Record<'_>) -> Result<Next, End> {
+async fn journey(conn: &mut Conn, proxy: &Arc<Proxy>, record: &mut Record<'_>) -> Result<Next, End> {
     let head = conn.read_head(proxy).await?;
     record.received(&head);
-    let (call, message) = normalise::normalise(head, conn)?;
+    let (call, message) = normalise::normalise(head, conn, proxy)?;
     conn.take_place(&call, proxy).await?;
     let client = identify::identify(conn, proxy).await?;
     record.identified(&client);
@@ -161,7 +148,7 @@ async fn journey(conn: &mut Conn, proxy: &Proxy, record: &mut Record<'_>) -> Res
         Verdict::Deny(denial) => Box::pin(resolve::decide_by_name(denial, &client, proxy)).await?,
         allowed => allowed,
     };
-    let permit = match verdict {
+    let permit = match verdict.unless_enforced(&client.profile) {
         Verdict::Allow(permit) => permit,
         Verdict::Deny(denial) => return Err(Refusal::Denied(Box::new(denial)).into()),
     };

@@ -20,3 +20,4 @@ mod reload;
 mod shares;
 mod tls;
 mod wire;
+mod worker;

@@ -4,10 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use cetusguard_policy::{Limits, Subject};
+use cetusguard_policy::{Limits, Rate, Subject};
 
 /// So many clients are remembered before those are forgotten that have no connection.
 const ROOM: usize = 8 << 10;
+
+/// Health checks that a client may make beside its other requests: more than any engine makes of a container, and too few to be
+/// of use to a client that forges them.
+const CHECKS: Rate = Rate { interval: Duration::from_secs(1), burst: 5 };
 
 /// Every client with limits.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub(crate) struct Usage(Mutex<Counts>);
 #[derive(Debug, Default)]
 struct Counts {
     paid: Duration,
+    /// As `paid`, for health checks.
+    checked: Duration,
     requests: u32,
     streams: u32,
 }
@@ -97,6 +103,11 @@ impl Limiter {
         *counts.of(what) += 1;
         drop(counts);
         Ok(Place { usage: Arc::clone(usage), what })
+    }
+
+    /// Returns whether a health check goes beside the limits of its client. One that does not is a request as any other.
+    pub(crate) fn let_check(&self, usage: &Usage) -> bool {
+        CHECKS.take(&mut usage.counts().checked, self.started.elapsed()).is_ok()
     }
 }
 

@@ -4,14 +4,16 @@
 //! does not fit is counted, and a line says how many records were lost. Records that come close together are written together.
 
 mod line;
+mod sink;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub(crate) use line::{Line, draws};
+use sink::Sink;
 
 /// How important a record is: syslog's numbers (RFC 5424 §6.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -162,10 +164,11 @@ impl Log {
         let (level, waiting, news) = (AtomicU8::new(settings.level as u8), Mutex::default(), Condvar::new());
         let queue = Arc::new(Queue { level, waiting, news });
         let own = Arc::clone(&queue);
+        let mut sink = Sink::new(settings)?;
         let thread = std::thread::Builder::new()
             .name("log".to_owned())
             .stack_size(64 << 10)
-            .spawn(move || own.write_out(settings))?;
+            .spawn(move || own.write_out(&mut sink))?;
         Ok((Self { format: settings.format, queue: Arc::clone(&queue) }, Writer { thread, queue }))
     }
 
@@ -221,7 +224,7 @@ impl Queue {
     }
 
     /// Writes until the end is told and nothing is left.
-    fn write_out(&self, Settings { format, aside, .. }: Settings) {
+    fn write_out(&self, sink: &mut Sink) {
         let mut batch = Vec::new();
         loop {
             let idle = self.news.wait_while(self.lock(), |waiting| waiting.bytes.is_empty() && !waiting.closed);
@@ -235,21 +238,11 @@ impl Queue {
             std::mem::swap(&mut waiting.bytes, &mut batch);
             let lost = std::mem::take(&mut waiting.lost);
             drop(waiting);
-            if lost > 0 {
-                let line = Line::new(format, Level::Warning, "log records lost: the reader of the log is too slow");
-                batch.extend_from_slice(line.number("count", lost).finish().as_bytes());
-            }
-            // Nobody is left to tell when the output is gone; requests go on.
-            let _ = if aside { io::stderr().write_all(&batch) } else { print(&batch) };
+            sink.write(&batch, lost);
             batch.clear();
             batch.shrink_to(BATCH);
         }
     }
-}
-
-fn print(batch: &[u8]) -> io::Result<()> {
-    let mut out = io::stdout();
-    out.write_all(batch).and_then(|()| out.flush())
 }
 
 #[cfg(test)]

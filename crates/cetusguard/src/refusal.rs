@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use cetusguard_policy::guard::Objection;
 use cetusguard_policy::{Ambiguous, Call, Denial, Malformed, Profile};
-use tokio::io::AsyncWriteExt;
 
 use crate::backend::Unreachable;
 use crate::engine::Unknown;
 use crate::limiter::Reached;
 use crate::log::Level;
 use crate::shares::Full;
-use crate::wire::{HeadError, Output};
+use crate::wire::HeadError;
 
 /// Why a request ends without the engine's answer.
 #[derive(Debug)]
@@ -28,6 +27,8 @@ pub(crate) enum Refusal {
     Connections(Full),
     /// As many exchanges are under way as fit into the memory.
     Memory,
+    /// The request is one of this proxy's own, come back through a frontend.
+    Loop,
     /// The request line cannot be read the way the engine reads it.
     Line(Malformed),
     /// The body's chunked coding cannot be read in one way only.
@@ -196,6 +197,7 @@ impl Refusal {
             Self::Head(_) => (400, "malformed_head", Level::Warning),
             Self::SlowHead => (408, "slow_head", Level::Warning),
             Self::SlowBody => (408, "slow_body", Level::Warning),
+            Self::Loop => (508, "loop", Level::Error),
             Self::Line(Malformed::TooLong) => (431, "path_too_long", Level::Warning),
             Self::Line(_) => (400, "malformed_target", Level::Warning),
             Self::Body => (400, "malformed_body", Level::Warning),
@@ -261,16 +263,20 @@ impl Refusal {
         self.row().2
     }
 
-    /// Writes the response in the shape of the engine's own errors, which every client prints.
+    /// The response in the shape of the engine's own errors, which every client prints. Where it is `uncertain` what the engine has
+    /// done, the text says so.
     ///
     /// The content type is exactly `application/json`: Go clients compare it. `HEAD` gets no body.
-    pub(crate) async fn send(&self, output: &mut Output, to_head: bool, close: bool) -> std::io::Result<()> {
+    pub(crate) fn response(&self, to_head: bool, close: bool, uncertain: bool) -> String {
         let status = self.status();
         let body = match to_head {
             true => String::new(),
             false => match self {
                 Self::NoSuchObject(answer) => String::from_utf8_lossy(answer).into_owned(),
-                _ => format!("{}\n", serde_json::json!({ "message": format!("cetusguard: {self}") })),
+                _ => {
+                    let end = if uncertain { UNCERTAIN } else { "" };
+                    format!("{}\n", serde_json::json!({ "message": format!("cetusguard: {self}{end}") }))
+                }
             },
         };
         let connection = if close { "Connection: close\r\n" } else { "" };
@@ -280,15 +286,16 @@ impl Refusal {
             _ => None,
         };
         let retry = retry.map(|wait| format!("Retry-After: {}\r\n", seconds(wait))).unwrap_or_default();
-        let response = format!(
+        format!(
             "HTTP/1.1 {status} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{retry}{connection}\r\n{body}",
             phrase(status),
             body.len()
-        );
-        output.write_all(response.as_bytes()).await?;
-        output.flush().await
+        )
     }
 }
+
+/// What a client has to know before it asks again.
+const UNCERTAIN: &str = "; the engine had received the beginning of this request, and may have acted on it";
 
 const fn phrase(status: u16) -> &'static str {
     match status {
@@ -301,6 +308,7 @@ const fn phrase(status: u16) -> &'static str {
         431 => "Request Header Fields Too Large",
         502 => "Bad Gateway",
         503 => "Service Unavailable",
+        508 => "Loop Detected",
         _ => "Gateway Timeout",
     }
 }
@@ -312,6 +320,9 @@ impl fmt::Display for Refusal {
             Self::Head(error) => error.fmt(f),
             Self::SlowHead => f.write_str("the request's head did not arrive in time"),
             Self::SlowBody => f.write_str("the request's body did not arrive in time"),
+            Self::Loop => f.write_str(
+                "this request is one of the proxy's own: the way to the engine leads back to the proxy; set backend-addr to the engine's address",
+            ),
             Self::Line(malformed) => malformed.fmt(f),
             Self::Body => f.write_str("the request's chunked body is malformed, or has extensions or trailers"),
             Self::Connections(Full::Client(limit)) => write!(

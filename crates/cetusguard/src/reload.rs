@@ -4,8 +4,10 @@
 //! under the old one. Where anything is wrong with the new one, the old one stays.
 
 mod files;
+mod reading;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cetusguard_policy::guard::Level as GuardLevel;
 use cetusguard_policy::{Mode, Profiles, unjudged};
@@ -14,6 +16,10 @@ use crate::config::{Loaded, Mistake, Mistakes, Read, Sources};
 use crate::flow::{Proxy, Settings};
 use crate::log::{Level, Log};
 use files::Files;
+use reading::{Failed, Readings};
+
+/// How long the files may take: expressions are built as well. What takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Knows where the configuration is written, and what of it cannot change.
 #[derive(Debug)]
@@ -21,32 +27,52 @@ pub(crate) struct Reload {
     sources: Arc<Sources>,
     fixed: Vec<(&'static str, String)>,
     files: Files,
+    readings: Readings<(Read, Result<Loaded, Mistakes>)>,
+    /// What else has asked for a reading since the one that is under way began.
+    again: Option<&'static str>,
 }
 
 impl Reload {
     /// Watches the files from which the configuration was read.
     pub(crate) fn new(sources: Sources, fixed: Vec<(&'static str, String)>, read: &Read) -> Self {
-        Self { sources: Arc::new(sources), fixed, files: Files::watch(&read.files, read.began) }
+        let files = Files::watch(&read.files, read.began);
+        Self { sources: Arc::new(sources), fixed, files, readings: Readings::new(PATIENCE), again: None }
     }
 
-    /// Waits until a file of the configuration is another one, or holds something else. Safe to cancel.
-    pub(crate) async fn file_changed(&mut self) {
-        self.files.changed().await;
-    }
-
-    /// Reads the configuration and uses it from now on, or says why not.
-    pub(crate) async fn read_again(&mut self, cause: &str, proxy: &Proxy) {
+    /// Begins to read the configuration, or will once the reading that is under way has ended: that one may have missed the cause.
+    pub(crate) fn read_again(&mut self, cause: &'static str) {
+        if self.readings.is_busy() {
+            self.again = Some(cause);
+            return;
+        }
         let sources = Arc::clone(&self.sources);
-        // Expressions take a while to build: requests go on in the meantime.
-        let loaded = match tokio::task::spawn_blocking(move || sources.load()).await {
+        // Expressions take a while to build, and files may hang: requests go on in the meantime, and signals are heard.
+        self.readings.begin(cause, move || sources.load());
+    }
+
+    /// Waits until a file of the configuration has changed, or until the configuration was read, and goes on from there. Safe to
+    /// cancel.
+    pub(crate) async fn go_on(&mut self, proxy: &Proxy) {
+        tokio::select! {
+            () = self.files.changed() => self.read_again("file change"),
+            (cause, read) = self.readings.done() => {
+                self.renew(cause, read, proxy);
+                if let Some(cause) = self.again.take() {
+                    self.read_again(cause);
+                }
+            }
+        }
+    }
+
+    /// Uses what was read from now on, or says why not.
+    fn renew(&self, cause: &str, read: Result<(Read, Result<Loaded, Mistakes>), Failed>, proxy: &Proxy) {
+        let loaded = match read {
             Ok((read, loaded)) => {
                 // Also those of one that is wrong: the next change of them may mend it.
                 self.files.follow(&read.files, read.began);
                 loaded.and_then(|loaded| self.check(loaded))
             }
-            Err(error) => {
-                Err(Mistakes(vec![Mistake::new(format!("a bug in Cetusguard: {error}"), "please report it")]))
-            }
+            Err(failed) => Err(Mistakes(vec![mistake(failed)])),
         };
         let log = &proxy.log;
         match loaded {
@@ -79,6 +105,21 @@ impl Reload {
             .map(|((name, _), _)| Mistake::new(format!("{name} cannot change while the program runs"), fix))
             .collect();
         if mistakes.is_empty() { Ok(loaded) } else { Err(Mistakes(mistakes)) }
+    }
+}
+
+fn mistake(failed: Failed) -> Mistake {
+    let seconds = PATIENCE.as_secs();
+    match failed {
+        Failed::Late => Mistake::new(
+            format!("the configuration could not be read within {seconds} s"),
+            "look whether a file is on a mount that hangs, or the name of the engine's host cannot be resolved",
+        ),
+        Failed::Hanging => Mistake::new(
+            "several earlier attempts to read the configuration still hang",
+            "mend the mount on which its files are, or restart the program",
+        ),
+        Failed::Bug(error) => Mistake::new(format!("a bug in Cetusguard: {error}"), "please report it"),
     }
 }
 

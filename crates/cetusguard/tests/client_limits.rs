@@ -185,3 +185,39 @@ profiles: {one: {rules: GET /events, rate-limit: 1/h, rate-burst: 2}}
     statuses.extend((2000..2003).filter_map(|user| as_user(user).parse::<u16>().ok()));
     assert!(statuses[3..].iter().all(|status| *status == 429), "{statuses:?}");
 }
+
+/// A profile's limits do not make a healthy proxy look sick; and whoever takes the health check's name gets little by it.
+#[test]
+fn the_health_check_goes_beside_the_limits() {
+    let engine = slow_engine();
+    let limits = [("--rate-limit", "1/h"), ("--rate-burst", "1"), ("--max-requests", "1"), ("--user-agents", "app/*")];
+    let proxy = start(&engine, &limits);
+    let mut ask = proxy.client();
+    let mut ask = |line: &str, agent: &str| {
+        ask.send(format!("{line} HTTP/1.1\r\nHost: x\r\nUser-Agent: {agent}\r\n\r\n"));
+        ask.read_response().status
+    };
+    let mut waiting = proxy.client();
+    waiting.send("GET /containers/slow/json HTTP/1.1\r\nUser-Agent: app/1\r\n\r\n");
+    eventually("it is under way", || engine.received().concat().contains("slow"));
+    assert_eq!([ask("GET /_ping", "app/1"), ask("GET /_ping", "curl")], [429, 403]);
+    let check = ProxyBuilder::bare(PROGRAM).word("healthcheck").word(proxy.address());
+    assert_eq!(check.run(), (Some(0), String::new(), String::new()));
+
+    // An impostor may do nothing but what the check does, and that seldom.
+    let name = "cetusguard-healthcheck";
+    for line in ["GET /containers/json", "HEAD /_ping", "GET /info"] {
+        assert_eq!(
+            proxy.client().request(&format!("{line} HTTP/1.1\r\nUser-Agent: {name}\r\nX:")).status,
+            403,
+            "{line}"
+        );
+    }
+    let twice = format!("{name}\r\nUser-Agent: {name}");
+    assert_eq!(ask("GET /_ping", &twice), 403);
+    let refused = (0..1000).find(|_| ask("GET /_ping", name) == 429);
+    assert!(refused.is_some(), "a flood of health checks is let in");
+    let other = Client::connect_from("127.0.0.2", proxy.address())
+        .request(&format!("GET /_ping HTTP/1.1\r\nUser-Agent: {name}\r\nX:"));
+    assert_eq!(other.status, 200, "another client's checks are counted by themselves");
+}

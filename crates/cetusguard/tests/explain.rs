@@ -58,6 +58,22 @@ fn the_verdict_is_that_of_serve() {
     }
 }
 
+/// A call that a rule allows may still be about an object that is not among the targets: the page says which objects are.
+#[test]
+fn the_targets_are_printed() {
+    let targets = [("--rules", "POST .*"), ("--targets", "name=web-* label=tier=low"), ("--targets", "image=busybox")];
+    let (code, page) = explain("POST /containers/web-1/stop", None, &targets);
+    assert_eq!(code, Some(0), "{page}");
+    let want = "objects with name=web-* label=tier=low, or image=docker.io/library/busybox:latest alone";
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words(&page).contains(want), "{page}");
+    let (_, checked, _) = targets
+        .iter()
+        .fold(ProxyBuilder::bare(PROGRAM).word("check"), |check, (name, value)| check.arg(name, value))
+        .run();
+    assert!(words(&checked).contains("about objects with name=web-* label=tier=low alone"), "{checked}");
+}
+
 /// What would allow it does.
 #[test]
 fn what_it_says_to_add_helps() {

@@ -178,6 +178,44 @@ fn an_upgrade_does_not_wait_for_the_end_of_the_body() {
     assert_eq!(client.read_to_end(), "4\r\n{  }\r\nraw");
 }
 
+/// Where the end of the body comes after the tunnel has opened, it is no input of the command: once, and nothing else.
+#[test]
+fn the_late_end_of_a_body_does_not_reach_the_command() {
+    for (guard, body, sent, input) in [
+        ("privileged", "{  }\r\n", &["0\r\n\r\n", "hello\n"][..], "hello\n"),
+        ("baseline", "{  }\r\n", &["0\r\n\r\n", "hello\n"], "hello\n"),
+        ("baseline", "{  }\r\n", &["0\r\n\r\nhello\n"], "hello\n"),
+        ("baseline", "{  }", &["\r\n0\r\n\r\nhello\n"], "hello\n"),
+        ("baseline", "{  }\r\n0\r\n", &["\r\nhello\n"], "hello\n"),
+        ("baseline", "{  }\r\n0\r\n\r\n", &["0\r\n\r\nhello\n"], "0\r\n\r\nhello\n"),
+        ("baseline", "{  }\r\n", &["0\r\n\r\n0\r\n\r\n"], "0\r\n\r\n"),
+        ("baseline", "{  }\r\n", &["0\r\nhello\n"], "0\r\nhello\n"),
+        ("baseline", "{  }\r\n", &["0"], "0"),
+        ("baseline", "{  }\r\n", &["\r\n0\r\n\r\n"], "\r\n0\r\n\r\n"),
+        ("baseline", "{  }\r\n", &["hello\n", "0\r\n\r\n"], "hello\n0\r\n\r\n"),
+    ] {
+        let engine = Engine::start(move |exchange, link| {
+            if exchange.header("transfer-encoding").is_some() {
+                let _chunk = link.read(9);
+            }
+            link.write(UPGRADED);
+            let input = link.read(input.len()).unwrap_or_default();
+            let more = link.drain();
+            link.write(format!("{input}|{more}"));
+            link.close();
+        });
+        let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).arg("--guard", guard).start();
+        let mut client = proxy.client();
+        let head =
+            "POST /exec/1/start HTTP/1.1\r\nContent-Type: application/json\r\nConnection: Upgrade\r\nUpgrade: tcp";
+        client.send(format!("{head}\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{body}"));
+        assert_eq!(client.read_head().status, 101, "{sent:?}");
+        sent.iter().for_each(|part| assert!(client.send(part)));
+        client.finish();
+        assert_eq!(client.read_to_end(), format!("{input}|0"), "{body:?} then {sent:?} with guard {guard}");
+    }
+}
+
 /// `Detach: true` is an ordinary request on the same path.
 #[test]
 fn a_detached_exec_keeps_the_connection() {

@@ -43,6 +43,13 @@ fn raw_json_in_a_query_arrives_encoded() {
     assert_eq!(received.lines().next(), Some(want));
 }
 
+/// The request without the proxy's own name in it, and that name.
+fn without_via(received: &str) -> (String, &str) {
+    let (before, rest) = received.split_once("Via: ").expect("a Via");
+    let (via, behind) = rest.split_once("\r\n").expect("a line");
+    (format!("{before}{behind}"), via)
+}
+
 #[test]
 fn only_end_to_end_headers_go_with_the_request() {
     let received = forwarded(
@@ -50,6 +57,8 @@ fn only_end_to_end_headers_go_with_the_request() {
          x-docker-expose-session-grpc-method: /b\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nTE: trailers\r\n\
          Authorization: Basic x\r\nProxy-Authorization: Basic y\r\nUpgrade: h2c\r\nHTTP2-Settings: z\r\n\r\n",
     );
+    let (received, via) = without_via(&received);
+    assert!(via.starts_with("1.1 cetusguard-"), "{via}");
     let want = "GET /containers/json HTTP/1.1\r\nHost: docker\r\nUser-Agent: u\r\nX-Registry-Auth: secret\r\n\
                 X-Docker-Expose-Session-Grpc-Method: /a\r\nx-docker-expose-session-grpc-method: /b\r\n\r\n";
     assert_eq!(received, want);

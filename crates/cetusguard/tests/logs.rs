@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 
-use cetusguard_testkit::{Client, Engine, PATIENCE, Proxy, ProxyBuilder, Running, eventually};
+use cetusguard_testkit::{Client, Engine, PATIENCE, Proxy, ProxyBuilder, Running, TempDir, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 const RULES: &str = "GET,POST %API_PREFIX_CONTAINERS%(/.*)?";
@@ -167,4 +167,52 @@ fn a_stuck_log_does_not_delay_the_end() {
     let status = Command::new("sh").args(["-c", &format!("kill {}", child.0.id())]).status();
     assert!(status.expect("a shell").success());
     eventually("it ends", || child.0.try_wait().expect("a child").is_some());
+}
+
+/// A log on a full disk: what could not be written is counted once there is room again, and the line that was cut stays alone.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test may read the log that it is about")]
+fn records_that_cannot_be_written_are_counted() {
+    const LIMIT: u64 = 16 << 10;
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let (file, address) = (folder.file("log"), format!("unix://{}", folder.file("front.sock")));
+    // A limit on the size of files stands for the full disk: the write that reaches it is cut, and those behind it fail.
+    let script = format!("trap '' XFSZ; exec prlimit --fsize={LIMIT}: \"$@\" >>{file}");
+    let child = Running(
+        Command::new("sh")
+            .args(["-c", &script, "sh", PROGRAM, "--backend-addr", &engine.address(), "--log-level", "7"])
+            .args(["--rules", RULES, "--frontend-addr", &address])
+            .spawn()
+            .expect("a shell"),
+    );
+    eventually("it listens", || std::os::unix::net::UnixStream::connect(&address[7..]).is_ok());
+    let text = || String::from_utf8_lossy(&std::fs::read(&file).expect("the log")).into_owned();
+    let mut client = Client::connect(&address);
+    let mut sent = 0;
+    let mut ask = || {
+        assert_eq!(client.request("GET /containers/json").status, 200);
+        sent += 1;
+        sent
+    };
+    eventually("the disk is full", || {
+        ask();
+        text().len() as u64 == LIMIT
+    });
+    let status = Command::new("prlimit").args(["--fsize=unlimited:", "--pid", &child.0.id().to_string()]).status();
+    assert!(status.expect("prlimit").success());
+    let mut last = 0;
+    eventually("a line tells of it", || {
+        last = ask();
+        text().contains("log records lost: they could not be written")
+    });
+    let last = format!("request_id={last}\n");
+    eventually("the last record", || text().contains(&last));
+    let text = text();
+    let lost = text.lines().find_map(|line| line.split_once("written\" count=")).expect("a count").1;
+    let lost: u64 = lost.split(' ').next().and_then(|count| count.parse().ok()).expect("a number");
+    let whole = text.lines().filter(|line| line.starts_with("time=") && line.contains("request_id=")).count() as u64;
+    assert_eq!(whole + lost, sent, "{text}");
+    let odd = text.lines().filter(|line| line.matches("level=").count() != 1 || !line.starts_with("time=20")).count();
+    assert!(odd <= 1, "one line was cut, and no other: {text}");
+    assert!(text.contains("detail=\"File too large"), "{text}");
 }

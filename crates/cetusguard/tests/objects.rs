@@ -123,3 +123,20 @@ fn the_own_container_can_be_named() {
     assert_eq!(proxy.client().request("POST /containers/web/stop").status, 403);
     assert_eq!(proxy.client().request("POST /containers/gone/stop").status, 404);
 }
+
+/// A profile in audit mode refuses nothing, and its log tells what would be refused: a rule by name allows the identifier.
+#[test]
+fn an_audit_is_about_objects_too() {
+    let (engine, _) = engine();
+    let rules = "POST %API_PREFIX_CONTAINERS%/(web|silent)/(restart|exec)";
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, rules).arg("--mode", "audit").start();
+    assert_eq!(proxy.client().request("POST /containers/4f1e/restart").status, 201);
+    let line = proxy.logged(&["/restart status=201", "rule=\"--rules:1"]);
+    assert!(!line.contains("no_rule"), "{line}");
+    assert!(engine.received().concat().contains(&format!("POST /containers/{ID}/restart")));
+    // A rule names another container, or the engine does not describe the one that it names: both are forwarded.
+    assert_eq!(proxy.client().request("POST /containers/4f1e/stop").status, 201);
+    let _ = proxy.logged(&["path=/containers/4f1e/stop", "no_rule"]);
+    assert_eq!(exec(&proxy, "silent").0, 201);
+    let _ = proxy.logged(&["path=/v1.43/containers/silent/exec", "engine_lookup_failed"]);
+}

@@ -330,3 +330,51 @@ fn the_time_to_drain_can_change() {
     proxy.signal("TERM");
     assert!(proxy.wait().success());
 }
+
+/// A file that waits for a writer keeps nobody from asking again, and from stopping the program.
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let rules = folder.write("more.rules", "GET /m\n");
+    let named = |rules: &str| file("GET /a") + &format!("rules-file: {rules}\n");
+    let config = folder.write("config.yaml", &named(&rules));
+    let mut proxy = start(&engine, &config);
+    let fifo = folder.file("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
+    let told =
+        || proxy.log().iter().filter(|line| line.contains("fifo") && line.contains("it is not a regular file")).count();
+    folder.write("config.yaml", &named(&fifo));
+    proxy.signal("HUP");
+    eventually("the reason is told", || told() > 0);
+    assert!(allows(&proxy, "/a") && allows(&proxy, "/m"));
+    then_reloaded(&proxy, || {
+        folder.write("config.yaml", &file("GET /b"));
+        proxy.signal("HUP");
+    });
+    assert!(allows(&proxy, "/b") && !allows(&proxy, "/m"));
+    // The same with the configuration file itself; then the end.
+    std::fs::rename(&fifo, &config).expect("a rename");
+    proxy.signal("HUP");
+    let _ = proxy.logged(&["expected a readable file: it is not a regular file"]);
+    assert!(allows(&proxy, "/b"));
+    proxy.signal("TERM");
+    assert!(proxy.wait().success());
+}
+
+/// At the start as well.
+#[test]
+fn what_is_no_file_does_not_delay_the_start() {
+    let folder = TempDir::new();
+    let fifo = folder.file("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
+    let _socket = std::os::unix::net::UnixListener::bind(folder.file("socket")).expect("a socket");
+    for option in ["--config", "--rules-file", "--frontend-tls-cacert"] {
+        for path in [fifo.clone(), folder.file("socket"), folder.file("."), "/dev/null".to_owned()] {
+            let program = ProxyBuilder::bare(PROGRAM).word("check").arg(option, &path);
+            let program = program.arg("--frontend-tls-cert", &path).arg("--frontend-tls-key", &path);
+            let (code, out, _) = program.run();
+            let out = out.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(code == Some(2) && out.contains("it is not a regular file"), "{option} {path}: {out}");
+        }
+    }
+}

@@ -73,6 +73,50 @@ fn half_a_head_does_not_delay_the_end() {
     assert!(!proxy.log().iter().any(|line| line.contains("drain-timeout is over")));
 }
 
+/// A client on a kept connection cannot know that the program is about to stop when it sends its next request.
+#[test]
+fn a_request_that_was_just_sent_gets_its_answer() {
+    let (finish, finished) = channel::<()>();
+    let finished = Mutex::new(finished);
+    let engine = Engine::start(move |exchange, link| {
+        if exchange.line.contains("slow") {
+            link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n");
+            finished.lock().expect("one user").recv_timeout(PATIENCE).expect("the test goes on");
+            link.write("0\r\n\r\n");
+        } else {
+            link.answer(200, "next");
+        }
+    });
+    let mut proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).start();
+    let mut kept: Vec<_> = (0..16).map(|_| proxy.client()).collect();
+    for client in &mut kept {
+        assert_eq!(client.request("GET /containers/json").body, "next");
+    }
+    // This one's answer began before the signal, and says nothing of an end.
+    let mut client = proxy.client();
+    client.send("GET /containers/slow/json HTTP/1.1\r\n\r\n");
+    assert_eq!(client.read_head().header("connection"), None);
+    assert_eq!(client.read_chunk(), "one");
+
+    proxy.signal("STOP");
+    kept.iter_mut().for_each(|client| assert!(client.send("GET /containers/json HTTP/1.1\r\n\r\n")));
+    proxy.signal("TERM");
+    proxy.signal("CONT");
+    let _ = proxy.logged(&["stopping"]);
+    for client in &mut kept {
+        let answer = client.read_response();
+        assert_eq!((answer.body.as_str(), answer.header("connection")), ("next", Some("close")), "{answer:?}");
+        assert!(client.is_closed());
+    }
+    client.send("DELETE /containers/c HTTP/1.1\r\n\r\nGET /containers/json HTTP/1.1\r\n\r\n");
+    finish.send(()).expect("the engine waits");
+    assert_eq!(client.read_chunk(), "");
+    let refused = client.read_response();
+    assert_eq!((refused.status, refused.header("connection")), (403, Some("close")), "{refused:?}");
+    assert!(client.is_closed(), "and nothing after that");
+    assert!(proxy.wait().success());
+}
+
 #[test]
 fn asked_twice_it_stops_at_once() {
     let engine = Engine::start(|_, link| {

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use cetusguard_testkit::{Engine, PATIENCE, Proxy, ProxyBuilder, eventually};
+use cetusguard_testkit::{Client, Engine, PATIENCE, Proxy, ProxyBuilder, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 const RULES: &str = "GET,POST,PUT %API_PREFIX%/(events|build|containers/.*|images/.*)\nGET,PUT %API_PREFIX_CONTAINERS%/[^/]+/archive\n\
@@ -78,7 +78,13 @@ fn silence_does_not_end_a_stream() {
 /// A client that leaves takes its upstream request with it, at once.
 #[test]
 fn a_client_that_leaves_cancels_its_request() {
-    for line in ["GET /events", "GET /containers/c/logs?follow=1", "GET /containers/json", "POST /containers/c/wait"] {
+    for line in [
+        "GET /events",
+        "GET /containers/c/logs?follow=1",
+        "GET /containers/json",
+        "POST /containers/c/wait",
+        "POST /images/create?fromImage=x",
+    ] {
         let (sender, closed) = channel();
         let sender = Mutex::new(sender);
         let silent = line.contains("json") || line.contains("wait");
@@ -259,4 +265,61 @@ fn a_broken_answer_is_not_completed() {
     client.read_head();
     assert_eq!(client.read_to_end(), "3\r\none\r\n", "no final chunk was invented");
     assert!(proxy.logged(&["reason=engine_gone"]).contains("level=err"));
+}
+
+/// A client that has sent everything may say so, and still gets what it has asked for; the engine hears of it, as it would without
+/// a proxy.
+#[test]
+fn a_client_that_sends_no_more_gets_its_answer() {
+    let engine = Engine::start(|exchange, link| {
+        if exchange.line.contains("_ping") {
+            return link.answer(200, "OK");
+        }
+        // Whatever has begun goes on after the end of the client's half.
+        let begins = exchange.line.contains("begins");
+        if begins {
+            link.write(format!("{CHUNKED}3\r\none\r\n"));
+        }
+        assert!(link.wait_for_close());
+        let head = if begins { "" } else { CHUNKED };
+        link.write(format!("{head}3\r\ntwo\r\n0\r\n\r\n"));
+    });
+    let socket = format!("unix://{}.front", engine.path());
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).frontend(&socket).start();
+    for address in proxy.addresses() {
+        for (line, want) in [
+            ("GET /containers/begins/json", "onetwo"),
+            ("GET /containers/waits/json", "two"),
+            ("POST /containers/waits/stop", "two"),
+        ] {
+            let mut client = Client::connect(address);
+            client.send(format!("{line} HTTP/1.1\r\n\r\n"));
+            client.finish();
+            assert_eq!(client.read_response().body, want, "{line} at {address}");
+            assert!(client.is_closed());
+        }
+        // The engine's connection has ended with the client's half, and serves nobody else.
+        assert_eq!(Client::connect(address).request("GET /_ping").status, 200);
+    }
+}
+
+/// Over TCP, one that has left looks the same; it is not waited for longer than for the engine.
+#[test]
+fn a_client_that_left_is_not_waited_for_long() {
+    let engine = Engine::start(|_, link| {
+        link.drain();
+        // It takes no notice: only the proxy can end this.
+        std::thread::park_timeout(PATIENCE);
+    });
+    let socket = format!("unix://{}.front", engine.path());
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).arg("--answer-timeout", "300ms").frontend(&socket).start();
+    let before = proxy.descriptors();
+    for (index, address) in proxy.addresses().iter().enumerate() {
+        let mut client = Client::connect(address);
+        client.send(format!("POST /containers/c/stop HTTP/1.1\r\nUser-Agent: number-{index}\r\n\r\n"));
+        eventually("the engine has it", || engine.received().len() == index + 1);
+        drop(client);
+        let _ = proxy.logged(&["path=/containers/c/stop", "reason=client_gone", &format!("user_agent=number-{index}")]);
+    }
+    eventually("the descriptors are back", || proxy.descriptors() <= before);
 }

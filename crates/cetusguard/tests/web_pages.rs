@@ -22,6 +22,7 @@ fn requests_of_web_pages_are_refused() {
         "Host: 127.0.0.1\r\nSec-Fetch-Site: same-site\r\n",
         "Host: evil.example\r\n",
         "Host: evil.example:2375\r\nUser-Agent: Mozilla/5.0\r\n",
+        "Host: evil.example:2375\r\nUser-Agent: docker\r\nAccept-Language: de\r\n",
         "Host: evil.example:2375\r\nOrigin: http://evil.example:2375\r\nSec-Fetch-Site: same-origin\r\n",
     ] {
         let answer = ask(headers);

@@ -45,7 +45,7 @@ pub struct Container {
     pub id: String,
     /// Its name, without a slash.
     pub name: String,
-    /// Its labels: those of its image too.
+    /// Its labels, those of its image too, as far as selectors ask for them.
     pub labels: Vec<(String, String)>,
 }
 

@@ -116,28 +116,32 @@ impl Permit {
     }
 }
 
-/// Decides whether a client of this profile may make this call.
+/// Decides whether the rules of a profile allow a call, whether or not they are enforced.
 pub fn decide(call: Call, profile: &Profile) -> Verdict {
-    let reason = match granting(&call, profile) {
+    match granting(&call, profile) {
         Ok((rule, reader)) => {
             let (ground, obligation) = (Ground::Rule(rule), obligation(&call, profile, reader));
-            return Verdict::Allow(Permit { call, ground, obligation, mode: profile.mode });
+            Verdict::Allow(Permit { call, ground, obligation, mode: profile.mode })
         }
-        Err(reason) => reason,
-    };
-    let denial = Denial { call, reason, profile: profile.name.clone() };
-    match profile.mode {
-        Mode::Enforce => Verdict::Deny(denial),
-        Mode::Audit => {
-            let ground = Ground::Unenforced { code: denial.reason.code(), text: denial.to_string() };
-            // What the guard would say to it matters as well: a rule alone may not be enough.
-            let reader = match guard::duty(&denial.call, &profile.guard) {
-                Duty::Judge(reader) => Some(reader),
-                Duty::Pass | Duty::Closed(_) | Duty::Unread => None,
-            };
-            let obligation = obligation(&denial.call, profile, reader);
-            Verdict::Allow(Permit { call: denial.call, ground, obligation, mode: profile.mode })
-        }
+        Err(reason) => Verdict::Deny(Denial { call, reason, profile: profile.name.clone() }),
+    }
+}
+
+impl Verdict {
+    /// Lets a denied call pass where the profile is not enforced, with the denial as the ground.
+    pub fn unless_enforced(self, profile: &Profile) -> Self {
+        let denial = match self {
+            Self::Deny(denial) if profile.mode == Mode::Audit => denial,
+            decided => return decided,
+        };
+        let ground = Ground::Unenforced { code: denial.reason.code(), text: denial.to_string() };
+        // The guard is asked too: adding a rule might not be enough.
+        let reader = match guard::duty(&denial.call, &profile.guard) {
+            Duty::Judge(reader) => Some(reader),
+            Duty::Pass | Duty::Closed(_) | Duty::Unread => None,
+        };
+        let obligation = obligation(&denial.call, profile, reader);
+        Self::Allow(Permit { call: denial.call, ground, obligation, mode: profile.mode })
     }
 }
 
@@ -506,9 +510,8 @@ mod tests {
     fn what_is_not_enforced_passes_and_says_why_it_would_not() {
         let profile = Profile { mode: Mode::Audit, ..profile("GET /events") };
         for (target, want) in [("/events", None), ("/info", Some("no_rule"))] {
-            let Verdict::Allow(permit) = decide(Call::read("GET", target).expect("plain"), &profile) else {
-                panic!("{target} is refused")
-            };
+            let verdict = decide(Call::read("GET", target).expect("plain"), &profile).unless_enforced(&profile);
+            let Verdict::Allow(permit) = verdict else { panic!("{target} is refused") };
             assert_eq!(permit.call().path(), target);
             match permit.ground() {
                 Ground::Rule(_) => assert_eq!(want, None, "{target}"),

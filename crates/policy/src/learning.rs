@@ -103,7 +103,7 @@ mod tests {
     fn lesson(method: &str, target: &str) -> Lesson {
         static LEARNER: LazyLock<Profile> = LazyLock::new(learner);
         let call = Call::read(method, target).expect(target);
-        match decide(call, &LEARNER) {
+        match decide(call, &LEARNER).unless_enforced(&LEARNER) {
             Verdict::Allow(permit) => permit.lesson(),
             Verdict::Deny(denial) => panic!("{denial}"),
         }

@@ -2,7 +2,8 @@
 
 use core::net::IpAddr;
 
-use crate::client::Container;
+use ipnet::IpNet;
+
 use crate::endpoint::ObjectKind;
 use crate::guard::{Json, Malformed};
 
@@ -47,6 +48,8 @@ pub enum Detail {
     Network {
         /// Its driver.
         driver: String,
+        /// The ranges from which its containers get their addresses.
+        subnets: Vec<IpNet>,
     },
     /// A node of a swarm.
     Node {
@@ -125,7 +128,7 @@ impl Object {
                 id: text(&["Id"]),
                 name: text(&["Name"]),
                 labels: labels(&["Labels"]),
-                detail: Detail::Network { driver: text(&["Driver"]) },
+                detail: Detail::Network { driver: text(&["Driver"]), subnets: subnets(at(&["IPAM", "Config"])) },
             },
             ObjectKind::Image => {
                 let name = at(&["RepoTags"]).map(Json::list).and_then(<[_]>::first).map(Json::text);
@@ -182,11 +185,6 @@ impl Object {
     pub fn label(&self, key: &str) -> &str {
         self.labels.iter().find(|(known, _)| known == key).map_or("", |(_, value)| value)
     }
-
-    /// The container as a client of the proxy.
-    pub(crate) fn as_client(&self) -> Container {
-        Container { id: self.id.clone(), name: self.name.clone(), labels: self.labels.clone() }
-    }
 }
 
 impl Traits {
@@ -236,6 +234,11 @@ impl Traits {
     pub(crate) fn namespace(&self, kind: &str) -> &str {
         self.namespaces.iter().find(|(known, _)| *known == kind).map_or("", |(_, mode)| mode)
     }
+}
+
+fn subnets(pools: Option<&Json<'_>>) -> Vec<IpNet> {
+    let pools = pools.map(Json::list).unwrap_or_default().iter();
+    pools.filter_map(|pool| pool.get("Subnet")?.text().parse::<IpNet>().ok()).map(|subnet| subnet.trunc()).collect()
 }
 
 fn pairs(value: Option<&Json<'_>>) -> Vec<(String, String)> {

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use std::sync::Arc;
 
-use crate::client::{Container, Kind, Principal, Selector};
+use crate::client::{Condition, Container, Kind, Principal, Selector};
 use crate::guard::Guard;
 use crate::limit::Limits;
 use crate::rule::RuleSet;
@@ -24,14 +24,6 @@ pub struct Profile {
     pub targets: Arc<Targets>,
     /// Whether its clients are held to it.
     pub mode: Mode,
-}
-
-impl Profile {
-    /// The same rights, whether they are enforced or not.
-    #[must_use]
-    pub fn in_mode(&self, mode: Mode) -> Self {
-        Self { mode, ..self.clone() }
-    }
 }
 
 /// Whether a profile is enforced.
@@ -103,25 +95,31 @@ impl Profiles {
         self.selected.iter().any(|(selector, _)| selector.kind() == Kind::Container)
     }
 
+    /// The keys of the labels by which profiles are found, some of them several times.
+    pub fn selecting_labels(&self) -> impl Iterator<Item = &str> {
+        self.selected.iter().flat_map(|(selector, _)| selector.conditions()).filter_map(|condition| match condition {
+            Condition::Label(key, _) => Some(key.as_str()),
+            _ => None,
+        })
+    }
+
     /// Every selector with the name of its profile, in the order in which selectors are asked.
     pub(crate) fn selected(&self) -> impl Iterator<Item = (&Selector, &str)> {
         self.selected.iter().map(|(selector, profile)| (selector, profile.name.as_str()))
     }
 
-    /// The name of the profile that a container with these addresses has, by what it is or by where it is.
-    pub(crate) fn of_container(&self, container: &Container, addresses: &[IpAddr]) -> Option<&str> {
+    /// The names of the profiles that a container has at each of its addresses, by what it is or by where it is.
+    pub(crate) fn of_container(&self, container: &Container, addresses: &[IpAddr]) -> Vec<&str> {
         let container = Some(Arc::new(container.clone()));
-        let nowhere = [None];
-        let places: Vec<_> = addresses.iter().copied().map(Some).collect();
-        let places = if places.is_empty() { &nowhere[..] } else { &places };
-        let selectors =
-            self.selected().filter(|(selector, _)| matches!(selector.kind(), Kind::Container | Kind::Address));
-        let client = |address| Principal { address, container: container.clone(), ..Principal::default() };
-        let clients: Vec<_> = places.iter().map(|address| client(*address)).collect();
-        selectors
-            .filter(|(selector, _)| clients.iter().any(|client| selector.matches(client)))
-            .map(|(_, name)| name)
-            .next()
+        let places: Vec<_> =
+            if addresses.is_empty() { vec![None] } else { addresses.iter().copied().map(Some).collect() };
+        let at = |address| {
+            let client = Principal { address, container: container.clone(), ..Principal::default() };
+            let mut selectors =
+                self.selected().filter(|(selector, _)| matches!(selector.kind(), Kind::Container | Kind::Address));
+            selectors.find(|(selector, _)| selector.matches(&client)).map(|(_, name)| name)
+        };
+        places.into_iter().filter_map(at).collect()
     }
 
     /// The same, with other rights in the place of some.
@@ -220,6 +218,18 @@ mod tests {
             let client = Principal { frontend, certificate, peer, container, address };
             assert_eq!(profiles.of(&client).expect("one").0.name, want, "{client:?}");
         }
+    }
+
+    #[test]
+    fn every_address_of_a_container_counts() {
+        let profiles = profiles();
+        let found = |addresses: &[&str]| {
+            let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().expect(text)).collect();
+            profiles.of_container(&Container::default(), &addresses).join(" ")
+        };
+        assert_eq!(found(&[]), "");
+        assert_eq!(found(&["192.168.0.1", "10.0.0.1"]), "net");
+        assert_eq!(found(&["fd00::1", "10.0.0.1"]), "net net");
     }
 
     #[test]

@@ -105,7 +105,6 @@ static SHAPES: LazyLock<Vec<(&'static Endpoint, Option<Language>)>> = LazyLock::
 /// Looks at every endpoint and every rule of a profile, as if it were enforced.
 #[must_use]
 pub fn survey(profile: &Profile) -> Survey {
-    let whole = profile.in_mode(Mode::Enforce);
     let rules: Vec<Known<'_>> = profile.rules.rules().iter().map(|rule| Known::new(rule, profile)).collect();
     let mut survey = Survey::default();
     for (endpoint, _) in SHAPES.iter() {
@@ -114,7 +113,7 @@ pub fn survey(profile: &Profile) -> Survey {
         let looks = any.chain(reached.map(|(_, path)| (path.clone(), true)));
         let mut closed = None;
         let open =
-            looks.filter_map(|(path, partly)| look(endpoint, path, partly, &whole)).find_map(|look| match look {
+            looks.filter_map(|(path, partly)| look(endpoint, path, partly, profile)).find_map(|look| match look {
                 Ok(open) => Some(open),
                 Err(reason) => {
                     closed.get_or_insert(reason);
@@ -125,7 +124,7 @@ pub fn survey(profile: &Profile) -> Survey {
             Some(open) => survey.open.push(open),
             None => survey.closed.extend(closed),
         }
-        survey.open.extend(revealed(endpoint, &rules, &whole));
+        survey.open.extend(revealed(endpoint, &rules, profile));
     }
     survey.bare.extend(rules.iter().filter(|rule| rule.is_bare()).map(|rule| Arc::clone(rule.rule)));
     survey.catch_all.extend(rules.iter().filter(|rule| rule.reaches.len() > MANY).map(|rule| Arc::clone(rule.rule)));
@@ -162,13 +161,11 @@ fn look(endpoint: &'static Endpoint, path: String, partly: bool, profile: &Profi
     let care = Care::of(&call, &profile.guard);
     let matching = profile.rules.matching(&call).next().cloned();
     match decide(call, profile) {
-        Verdict::Allow(permit) => match permit.ground() {
-            Ground::Rule(rule) => {
-                let (power, rule) = (endpoint.power, Arc::clone(rule));
-                Some(Ok(Open { endpoint, power, rule, example: path, partly, care }))
-            }
-            Ground::Unenforced { .. } => None,
-        },
+        Verdict::Allow(permit) => {
+            let Ground::Rule(rule) = permit.ground() else { return None };
+            let (power, rule) = (endpoint.power, Arc::clone(rule));
+            Some(Ok(Open { endpoint, power, rule, example: path, partly, care }))
+        }
         Verdict::Deny(denial) => {
             let (rule_to_add, code) = (denial.rule_to_add(), denial.reason.code());
             Some(Err(Closed { endpoint, rule: matching?, code, rule_to_add }))

@@ -1,5 +1,7 @@
 //! Targets: the objects that the calls of a profile may be about.
 
+use std::fmt;
+
 use crate::object::Object;
 use crate::pattern::Pattern;
 
@@ -32,6 +34,17 @@ impl TargetCondition {
     }
 }
 
+/// The condition as a configuration holds it, such as `name=web-*`.
+impl fmt::Display for TargetCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => write!(f, "name={}", name.as_str()),
+            Self::Label(key, value) => write!(f, "label={key}={}", value.as_str()),
+            Self::Image(image) => write!(f, "image={}", image.as_str()),
+        }
+    }
+}
+
 /// The objects that the calls of a profile may be about: one entry is enough, and all conditions of it must hold. Without
 /// entries, the calls may be about any object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +61,14 @@ impl Targets {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Each entry as a configuration holds it, such as `name=web-* label=tier=low`.
+    pub fn entries(&self) -> impl Iterator<Item = String> {
+        let entry = |conditions: &Vec<TargetCondition>| {
+            conditions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        self.0.iter().map(entry)
     }
 
     /// Whether a call may be about this object.

@@ -1,7 +1,7 @@
 //! What a guarded profile lets pass unread.
 
 use crate::call::Call;
-use crate::decide::{Ground, Verdict, decide};
+use crate::decide::{Verdict, decide};
 use crate::endpoint::Endpoint;
 use crate::guard::{Duty, duty};
 use crate::profile::Profile;
@@ -20,8 +20,5 @@ fn is_open(call: Call, profile: &Profile) -> bool {
     if !matches!(duty(&call, &profile.guard), Duty::Unread) {
         return false;
     }
-    match decide(call, profile) {
-        Verdict::Allow(permit) => matches!(permit.ground(), Ground::Rule(_)),
-        Verdict::Deny(_) => false,
-    }
+    matches!(decide(call, profile), Verdict::Allow(_))
 }

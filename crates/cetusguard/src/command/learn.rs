@@ -125,7 +125,7 @@ fn read_log(path: &str, text: &str, config: &Config, lessons: &Lessons) -> Resul
         let call = Method::parse(line.get("method")).map(|method| Call::from_path(method, line.get("path")));
         let Some(Ok(call)) = call else { continue };
         // Those that are enforced are not learned.
-        let Verdict::Allow(permit) = decide(call, profile) else { continue };
+        let Verdict::Allow(permit) = decide(call, profile).unless_enforced(profile) else { continue };
         let exceptions: BTreeSet<&str> = line.get("guard_allow").split(", ").filter(|one| !one.is_empty()).collect();
         let hopeless = (line.get("reason") == "guard" && exceptions.is_empty()).then(|| line.get("detail").to_owned());
         lessons.add(&profile.name, permit.lesson(), &exceptions, hopeless, || line.get("time").to_owned());

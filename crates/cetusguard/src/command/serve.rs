@@ -1,7 +1,7 @@
 //! `cetusguard serve`: from a checked configuration to a drained end.
 
 use std::io;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -11,10 +11,11 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::backend::Backend;
 use crate::capacity::Capacity;
+use crate::config::address::Address;
 use crate::config::meant::Config;
-use crate::config::{Loaded, Read, Sources};
+use crate::config::{Loaded, Read, Sources, own};
 use crate::engine::{Containers, Objects, Own, follow};
-use crate::flow::{Bound, Listeners, Proxy, Settings, bind, tell_refused};
+use crate::flow::{Bound, InForce, Listeners, Proxy, Settings, bind, tell_refused};
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::{Level, Log};
@@ -22,9 +23,14 @@ use crate::memory::Memory;
 use crate::reload::{Reload, describe};
 use crate::shares::{Shares, fitting, open_files};
 use crate::wire;
+use crate::worker::Worker;
 
 /// How often idle connections to the engine are looked through, and memory that nobody needs any more.
 const SWEEP: Duration = Duration::from_secs(10);
+
+/// Threads for work that blocks: a long list of containers, two large answers of the engine, the configuration when it is read
+/// again, and look-ups of the engine's name, of which more would not get further. A thread takes some 100 KiB, and ends when idle.
+const BLOCKING_THREADS: usize = 8;
 
 /// Serves until SIGTERM or SIGINT, then drains. SIGHUP, or another content of its files, has the configuration read again.
 ///
@@ -32,7 +38,11 @@ const SWEEP: Duration = Duration::from_secs(10);
 pub(super) fn run(loaded: Loaded, read: &Read, sources: Sources, learning: Option<Learning<'_>>) -> Result<(), String> {
     let (log, writer) =
         Log::start(loaded.config.log).map_err(|error| format!("cannot start the log's thread: {error}"))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name("blocking")
+        .build();
     let runtime = runtime.map_err(|error| format!("cannot start the event loop: {error}"))?;
     let result = runtime.block_on(serve(loaded, read, sources, learning, log));
     // Requests that outlived the drain end here, and write their records.
@@ -64,6 +74,7 @@ async fn serve(
     let places = raise_file_limit(config.limits.connections, &log);
     let capacity = Capacity::find(config.memory_limit);
     let (sockets, without_ipv6) = bind(&config.frontends).map_err(|errors| errors.join("\ncetusguard: "))?;
+    refuse_own(&config, &sockets)?;
     announce(&config, &sockets, warnings.iter().chain(&without_ipv6), &log);
     announce_capacity(capacity, &log);
 
@@ -82,9 +93,9 @@ async fn serve(
         tokio::select! {
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
-            _ = hang_up.recv() => reload.read_again("SIGHUP", &proxy).await,
+            _ = hang_up.recv() => reload.read_again("SIGHUP"),
             () = told(user.as_mut()) => if let Some(learning) = &learning { (learning.tell)() },
-            () = reload.file_changed() => reload.read_again("file change", &proxy).await,
+            () = reload.go_on(&proxy) => {}
             _ = sweep.tick() => {
                 proxy.backend.sweep();
                 for told in proxy.shares.untold_refusals() {
@@ -133,7 +144,7 @@ fn assemble(
         None => log.say(Level::Info, "no container of the proxy's own to protect; proxy-container can name one"),
     }
     let settings = Settings::from(config);
-    containers.want(settings.profiles.by_container());
+    containers.want(&settings.profiles);
     let objects = Arc::new(Objects::new(Arc::clone(&containers)));
     tokio::spawn(follow(Arc::clone(&containers), Arc::clone(&objects), Arc::clone(&backend), log.clone()));
     Arc::new(Proxy {
@@ -141,13 +152,14 @@ fn assemble(
         containers,
         objects,
         own,
+        worker: Worker::default(),
         limiter: Limiter::default(),
         shares: Arc::new(Shares::new(places, capacity.exchanges)),
         buffer: capacity.buffer,
         log: log.clone(),
         lessons,
         stopping,
-        settings: RwLock::new(Arc::new(settings)),
+        settings: InForce::from(settings),
     })
 }
 
@@ -161,6 +173,19 @@ async fn told(signal: Option<&mut Signal>) {
 
 fn ready(signal: &mut io::Result<Signal>) -> Result<&mut Signal, String> {
     signal.as_mut().map_err(|error| format!("cannot wait for signals: {error}"))
+}
+
+/// Refuses a backend that is one of the sockets: only now it is known which ones systemd has passed, and which ports the system
+/// has chosen.
+fn refuse_own(config: &Config, sockets: &[Bound]) -> Result<(), String> {
+    let is_own = |bound: &&Bound| Address::frontend(&bound.name).is_ok_and(|own| own::is_own(&config.backend, &own));
+    match sockets.iter().find(is_own) {
+        Some(own) => {
+            let (backend, advice) = (&config.backend, own::ADVICE);
+            Err(format!("the backend {backend} is the proxy's own frontend {}: {advice}", own.name))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Says what is going to be done, and by which rules.

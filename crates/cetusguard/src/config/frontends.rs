@@ -4,7 +4,7 @@ use super::Mistake;
 use super::address::Address;
 use super::file::Entry;
 use super::meant::{Frontend, Reader, SocketRights, read_group, read_mode, read_user};
-use super::written::Source;
+use super::written::{Source, Written};
 use crate::tls;
 
 /// A frontend, and the profile that it names.
@@ -13,83 +13,113 @@ pub(super) type Named<'w> = (Frontend, Option<(&'w str, &'w Source)>);
 /// Why there may be an address that nobody wrote.
 const IMAGE: &str = "the image sets CETUSGUARD_FRONTEND_ADDR, and an empty CETUSGUARD_FRONTEND_ADDR= takes that back";
 
-/// The paths of TLS files, as far as they are written.
-type Files<'w> = [Option<&'w str>; 3];
+/// The paths of TLS files, as far as they are written: of the CA, the certificate, and its key.
+pub(crate) type Files<'w> = [Option<&'w str>; 3];
 
-impl<'w> Reader<'w> {
+/// A frontend as it was written: its own keys, and for the rest the options. Every command that needs a frontend's address or
+/// its certificate takes it from here.
+#[derive(Debug)]
+pub(crate) struct WrittenFrontend<'w> {
+    /// Where it listens.
+    pub(crate) address: Address,
+    /// Its TLS files.
+    pub(crate) files: Files<'w>,
+    /// Its entry of the configuration file, unless it is one of `frontend-addr`.
+    entry: Option<&'w Entry>,
+}
+
+impl Written {
+    /// The TLS files of the frontends that name none of their own.
+    pub(crate) fn frontend_files(&self) -> Files<'_> {
+        ["frontend-tls-cacert", "frontend-tls-cert", "frontend-tls-key"]
+            .map(|name| self.one(name).map(|(path, _)| path))
+    }
+
     /// Every frontend: those of `frontend-addr`, then those of the file. One that stands in both is the file's, which says more;
     /// the default stands only where there is no other.
-    pub(super) fn frontends(&mut self) -> Vec<Named<'w>> {
-        let own = ["frontend-tls-cacert", "frontend-tls-cert", "frontend-tls-key"].map(|name| self.path(name));
-        let own = own.map(|file| file.map(|(path, _)| path));
-        let tls = self.frontend_tls(own, "frontend-tls-");
-        let mode = self.read("frontend-socket-mode", read_mode).unwrap_or_default();
-        let owner = self.read("frontend-socket-owner", read_user);
-        let rights = SocketRights { mode, owner, group: self.read("frontend-socket-group", read_group) };
-        let entries = self.written.file().map(|file| file.frontends.as_slice()).unwrap_or_default();
-        let mut of_file: Vec<Named<'w>> = Vec::new();
-        for entry in entries {
-            let Some((address, source)) = self.address_of(entry) else { continue };
-            let frontend = self.frontend(entry, address, (tls.clone(), own), rights);
-            if is_among(&frontend.address, &of_file) {
-                self.mistakes.push(Mistake::value(
-                    source,
-                    "addr",
-                    &frontend.address.to_string(),
-                    "expected each address once",
-                ));
-            }
-            of_file.push((frontend, entry.one("profile").map(|(name, source)| (name.as_str(), source))));
-        }
-        let mut all: Vec<Named<'w>> = Vec::new();
-        for (value, source) in self.written.all("frontend-addr") {
+    pub(crate) fn frontends(&self, mistakes: &mut Vec<Mistake>) -> Vec<WrittenFrontend<'_>> {
+        let of_file = self.frontends_of_file(mistakes);
+        let has_entries = self.file().is_some_and(|file| !file.frontends.is_empty());
+        let mut all: Vec<WrittenFrontend<'_>> = Vec::new();
+        for (value, source) in self.all("frontend-addr") {
             let expected = match Address::frontend(value) {
-                _ if *source == Source::Default && !entries.is_empty() => continue,
+                _ if *source == Source::Default && has_entries => continue,
                 Ok(address) if is_among(&address, &of_file) => continue,
                 // Two lists of doors: one that was forgotten would stay open.
-                Ok(_) if !entries.is_empty() => {
+                Ok(_) if has_entries => {
                     format!("expected it as an entry of frontends, or not at all; {IMAGE}")
                 }
                 Ok(address) if is_among(&address, &all) => "expected each address once".to_owned(),
                 Ok(address) => {
-                    all.push((Frontend { address, tls: tls.clone(), rights }, None));
+                    all.push(WrittenFrontend { address, files: self.frontend_files(), entry: None });
                     continue;
                 }
                 Err(expected) => expected,
             };
-            self.mistakes.push(Mistake::value(source, "frontend-addr", value, expected));
+            mistakes.push(Mistake::value(source, "frontend-addr", value, expected));
         }
-        let of_file_too = self.written.file().and_then(|file| file.option("frontend-addr")?.first());
+        let of_file_too = self.file().and_then(|file| file.option("frontend-addr")?.first());
         if let Some((value, source)) = of_file_too
-            && self.written.one("frontend-addr").is_some_and(|(_, used)| matches!(used, Source::Env(_)))
+            && self.one("frontend-addr").is_some_and(|(_, used)| matches!(used, Source::Env(_)))
         {
             let expected = format!("expected it here or in the environment, not in both; {IMAGE}");
-            self.mistakes.push(Mistake::value(source, "frontend-addr", value, expected));
+            mistakes.push(Mistake::value(source, "frontend-addr", value, expected));
         }
         all.extend(of_file);
         all
     }
 
-    fn address_of(&mut self, entry: &'w Entry) -> Option<(Address, &'w Source)> {
-        let Some((text, source)) = entry.one("addr") else {
-            self.mistakes.push(Mistake::at(&entry.spot, "a frontend without addr", "say where it listens"));
-            return None;
-        };
-        let address = Address::frontend(text);
-        address
-            .map_err(|expected| self.mistakes.push(Mistake::value(source, "addr", text, expected)))
-            .ok()
-            .map(|a| (a, source))
+    fn frontends_of_file(&self, mistakes: &mut Vec<Mistake>) -> Vec<WrittenFrontend<'_>> {
+        let mut known: Vec<WrittenFrontend<'_>> = Vec::new();
+        for entry in self.file().map(|file| file.frontends.as_slice()).unwrap_or_default() {
+            let Some((text, source)) = entry.one("addr") else {
+                mistakes.push(Mistake::at(&entry.spot, "a frontend without addr", "say where it listens"));
+                continue;
+            };
+            let address = match Address::frontend(text) {
+                Ok(address) => address,
+                Err(expected) => {
+                    mistakes.push(Mistake::value(source, "addr", text, expected));
+                    continue;
+                }
+            };
+            if is_among(&address, &known) {
+                mistakes.push(Mistake::value(source, "addr", text, "expected each address once"));
+            }
+            let own = ["tls-cacert", "tls-cert", "tls-key"].map(|key| entry.one(key).map(|(path, _)| path.as_str()));
+            // A certificate of its own does not take back that clients have to show one.
+            let [cacert, cert, key] = own;
+            let [of_cacert, of_cert, of_key] = self.frontend_files();
+            let files = [cacert.or(of_cacert), cert.or(of_cert), key.or(of_key)];
+            known.push(WrittenFrontend { address, files, entry: Some(entry) });
+        }
+        known
+    }
+}
+
+impl<'w> Reader<'w> {
+    /// Opens the files of every frontend.
+    pub(super) fn frontends(&mut self) -> Vec<Named<'w>> {
+        let of_options = self.written.frontend_files();
+        let tls = self.frontend_tls(of_options, "frontend-tls-");
+        let mode = self.read("frontend-socket-mode", read_mode).unwrap_or_default();
+        let owner = self.read("frontend-socket-owner", read_user);
+        let rights = SocketRights { mode, owner, group: self.read("frontend-socket-group", read_group) };
+        let mut all = Vec::new();
+        for WrittenFrontend { address, files, entry } in self.written.frontends(self.mistakes) {
+            let Some(entry) = entry else {
+                all.push((Frontend { address, tls: tls.clone(), rights }, None));
+                continue;
+            };
+            let tls = if files == of_options { tls.clone() } else { self.frontend_tls(files, "tls-") };
+            let frontend = self.frontend(entry, Frontend { address, tls, rights });
+            all.push((frontend, entry.one("profile").map(|(name, source)| (name.as_str(), source))));
+        }
+        all
     }
 
-    /// What the entry says, and for the rest what the options say.
-    fn frontend(
-        &mut self,
-        entry: &Entry,
-        address: Address,
-        (tls, of_options): (Option<tls::Server>, Files<'_>),
-        mut rights: SocketRights,
-    ) -> Frontend {
+    /// Gives a frontend the rights of its entry, and notes keys that have no use there.
+    fn frontend(&mut self, entry: &Entry, Frontend { address, tls, mut rights }: Frontend) -> Frontend {
         let (is_tcp, is_unix) = (matches!(address, Address::Tcp { .. }), matches!(address, Address::Unix(_)));
         for (key, has_no_use) in [
             ("tls-cacert", !is_tcp),
@@ -108,15 +138,6 @@ impl<'w> Reader<'w> {
                 self.mistakes.push(Mistake::value(source, key, value, expected));
             }
         }
-        let files = ["tls-cacert", "tls-cert", "tls-key"].map(|key| entry.one(key).map(|(path, _)| path.as_str()));
-        let tls = match files {
-            [None, None, None] => tls,
-            // A certificate of its own does not take back that clients have to show one.
-            [cacert, cert, key] => {
-                let [of_cacert, of_cert, of_key] = of_options;
-                self.frontend_tls([cacert.or(of_cacert), cert.or(of_cert), key.or(of_key)], "tls-")
-            }
-        };
         if let Some(mode) = self.value(entry, "socket-mode", read_mode) {
             rights.mode = mode;
         }
@@ -144,6 +165,6 @@ impl<'w> Reader<'w> {
 }
 
 /// The system chooses another port for each `:0`.
-fn is_among(address: &Address, known: &[Named<'_>]) -> bool {
-    !matches!(address, Address::Tcp { port: 0, .. }) && known.iter().any(|(known, _)| known.address == *address)
+fn is_among(address: &Address, known: &[WrittenFrontend<'_>]) -> bool {
+    !matches!(address, Address::Tcp { port: 0, .. }) && known.iter().any(|known| known.address == *address)
 }

@@ -8,6 +8,8 @@ use cetusguard_policy::{Profile, Profiles};
 
 use super::address::Address;
 use super::file::Entry;
+use super::frontends::Named;
+use super::own;
 use super::written::{Source, Written};
 use super::{Mistake, Mistakes};
 use crate::capacity::MemoryLimit;
@@ -87,6 +89,9 @@ impl Config {
         let mut reader = Reader { written, mistakes: &mut mistakes, expressions: Expressions::default() };
         let frontends = reader.frontends();
         let backend = reader.read("backend-addr", Address::backend);
+        if let Some(backend) = &backend {
+            reader.refuse_own(backend, &frontends);
+        }
         let backend_tls = reader.backend_tls(backend.as_ref());
         let connections = reader.read("max-connections", read_count);
         let per_client = reader.read("max-connections-per-client", read_share);
@@ -205,6 +210,15 @@ impl<'a> Reader<'a> {
 
     pub(super) fn path(&self, name: &'static str) -> Option<(&'a str, &'a Source)> {
         self.written.one(name)
+    }
+
+    /// Notes the mistake of a backend that is one of the frontends.
+    fn refuse_own(&mut self, backend: &Address, frontends: &[Named<'_>]) {
+        let own = frontends.iter().map(|(frontend, _)| &frontend.address).find(|own| own::is_own(backend, own));
+        if let (Some(own), Some((value, source))) = (own, self.path("backend-addr")) {
+            let expected = format!("expected the engine, and this is the proxy's own frontend {own}: {}", own::ADVICE);
+            self.mistakes.push(Mistake::value(source, "backend-addr", value, expected));
+        }
     }
 
     fn backend_tls(&mut self, backend: Option<&Address>) -> Option<Arc<rustls::ClientConfig>> {

@@ -3,12 +3,13 @@
 pub(crate) mod address;
 pub(crate) mod clients;
 mod file;
-mod frontends;
+pub(crate) mod frontends;
 mod grammar;
 mod keys;
 mod limits;
 pub(crate) mod meant;
 mod option;
+pub(crate) mod own;
 mod profiles;
 mod reference;
 mod schema;
@@ -19,6 +20,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -184,11 +186,17 @@ const FILE_LIMIT: u64 = 4 << 20;
 
 /// Reads a small text file; the error says why not, without the path.
 pub(crate) fn read_text(path: &str) -> Result<String, String> {
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    let meta = file.metadata().map_err(|error| error.to_string())?;
-    if !meta.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
+    let check = |meta: std::io::Result<std::fs::Metadata>| match meta {
+        Ok(meta) if meta.is_file() => Ok(()),
+        Ok(_) => Err("it is not a regular file".to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    // Opening a device may have effects, and opening a FIFO waits for its writer, also for one that was put there since the look.
+    check(std::fs::metadata(path))?;
+    let not_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(not_waiting).open(path);
+    let file = file.map_err(|error| error.to_string())?;
+    check(file.metadata())?;
     let mut text = String::new();
     let read = file.take(FILE_LIMIT + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
     if read as u64 > FILE_LIMIT { Err("it is larger than 4 MiB".to_owned()) } else { Ok(text) }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 
 use super::Mistake;
-use super::file::{Entry, File, Spot};
+use super::file::{File, Spot};
 use super::keys::{FRONTEND_KEYS, PROFILE_KEYS};
 use super::option::{Many, OPTIONS, Opt, nearest};
 
@@ -79,23 +79,6 @@ impl Written {
             }
         }
         paths
-    }
-
-    /// The address of the first frontend, and certificate and key where it speaks TLS: as [`Reader::frontends`] finds it.
-    ///
-    /// [`Reader::frontends`]: super::meant::Reader
-    pub(crate) fn first_frontend(&self) -> (&str, [Option<&str>; 2]) {
-        let option = |name| self.one(name).map(|(value, _)| value);
-        let of_options = [option("frontend-tls-cert"), option("frontend-tls-key")];
-        let (mut address, source) = self.one("frontend-addr").unwrap_or(("", &Source::Default));
-        let entries = self.file.as_ref().map(|file| file.frontends.as_slice()).unwrap_or_default();
-        let addr = |entry: &'_ Entry| entry.one("addr").map(|(value, _)| value.clone()).unwrap_or_default();
-        if let (Source::Default, Some((first, _))) = (source, entries.first().and_then(|entry| entry.one("addr"))) {
-            address = first;
-        }
-        let own = entries.iter().find(|entry| addr(entry) == address);
-        let own = own.map(|entry| ["tls-cert", "tls-key"].map(|key| entry.one(key).map(|(value, _)| value.as_str())));
-        (address, own.filter(|files| files[0].is_some()).unwrap_or(of_options))
     }
 
     /// The configuration file, where there is one.

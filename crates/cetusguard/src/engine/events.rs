@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::Objects;
 use super::joins::Joins;
 use super::registry::Containers;
-use super::{ANSWER_LIMIT, DEADLINE, Trouble, fetch_up_to, get, within};
+use super::{ANSWER_LIMIT, DEADLINE, Trouble, fetch_up_to, get, read_apart, within};
 use crate::backend::Backend;
 use crate::log::{Level, Log};
 use crate::wire::read_content;
@@ -194,28 +194,39 @@ async fn read_on(
     begun();
     objects.heard("");
     containers.found(from);
-    let mut text = Vec::new();
+    let (mut text, mut looked) = (Vec::new(), 0);
     let broken = |_| Trouble::Answer("the engine broke off its events".to_owned());
     while read_content(&mut stream.input, &mut body, &mut text).await.map_err(broken)? {
-        // One behind the other; what is not there as a whole waits for the rest.
-        let mut events = serde_json::Deserializer::from_slice(&text).into_iter::<Event>();
-        for event in &mut events {
-            match event {
-                Ok(event) => {
-                    objects.heard(event.container());
-                    containers.happened(&event.news());
-                }
-                Err(error) if error.is_eof() => break,
-                Err(error) => return Err(Trouble::Answer(format!("the engine's events cannot be read: {error}"))),
-            }
+        for event in whole_events(&mut text, looked)? {
+            objects.heard(event.container());
+            containers.happened(&event.news());
         }
-        let taken = events.byte_offset();
-        text.drain(..taken);
-        if text.len() > EVENT_LIMIT {
+        looked = text.len();
+        if looked > EVENT_LIMIT {
             return Err(Trouble::Answer("an event of the engine is larger than 8 MiB".to_owned()));
         }
     }
     Err(Trouble::Answer("the engine ended its events".to_owned()))
+}
+
+/// Takes the events that are there as a whole; what follows waits for its rest. Engines end each event with a line end, so nothing
+/// is read before one arrives behind what was looked at: a client can have events of a megabyte, which come in many parts.
+fn whole_events(text: &mut Vec<u8>, looked: usize) -> Result<Vec<Event>, Trouble> {
+    if !text[looked..].contains(&b'\n') {
+        return Ok(Vec::new());
+    }
+    let mut events = serde_json::Deserializer::from_slice(text).into_iter::<Event>();
+    let mut whole = Vec::new();
+    for event in &mut events {
+        match event {
+            Ok(event) => whole.push(event),
+            Err(error) if error.is_eof() => break,
+            Err(error) => return Err(Trouble::Answer(format!("the engine's events cannot be read: {error}"))),
+        }
+    }
+    let taken = events.byte_offset();
+    text.drain(..taken);
+    Ok(whole)
 }
 
 /// Asks the engine's own buffer for the joins of the time around a moment, from shortly before it until now.
@@ -228,12 +239,15 @@ pub(super) async fn joins_around(moment: SystemTime, backend: &Backend) -> Resul
     // With an end that has passed, the engine answers at once and ends its answer.
     let target = format!("{JOINS}&since={}&until={}", stamp(since), stamp(until));
     let answer = fetch_up_to(ANSWER_LIMIT, backend, &target, DEADLINE).await?;
-    let mut joins = Joins::default();
-    for event in serde_json::Deserializer::from_slice(&answer).into_iter::<Event>() {
-        let event = event.map_err(|error| Trouble::Answer(format!("the engine's events cannot be read: {error}")))?;
-        joins.fold(&event.news());
-    }
-    Ok(joins)
+    let read = |answer: &[u8]| {
+        let mut joins = Joins::default();
+        for event in serde_json::Deserializer::from_slice(answer).into_iter::<Event>() {
+            joins.fold(&event?.news());
+        }
+        Ok(joins)
+    };
+    let unreadable = |error: serde_json::Error| Trouble::Answer(format!("the engine's events cannot be read: {error}"));
+    read_apart(answer, read).await?.map_err(unreadable)
 }
 
 fn since_1970(time: SystemTime) -> Duration {
@@ -243,6 +257,24 @@ fn since_1970(time: SystemTime) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_is_read_once_it_is_there_as_a_whole() {
+        let stream = "{\"Type\":\"a\"}\n{\"Type\":\"b\"}\n\n{\"Type\":\"c\"} {\"Type\":\"d\"}\n{\"Ty";
+        let (mut text, mut looked, mut seen) = (Vec::new(), 0, Vec::new());
+        for byte in stream.bytes() {
+            text.push(byte);
+            let events = whole_events(&mut text, looked).expect("events");
+            assert!(events.is_empty() || byte == b'\n');
+            seen.extend(events.into_iter().map(|event| event.kind));
+            looked = text.len();
+        }
+        assert_eq!(seen.concat(), "abcd");
+        let (mut text, mut parts) = (stream.as_bytes().to_vec(), Vec::new());
+        parts.extend(whole_events(&mut text, 0).expect("events").into_iter().map(|event| event.kind));
+        assert_eq!((parts.concat(), text.trim_ascii_start()), ("abcd".to_owned(), &b"{\"Ty"[..]));
+        assert!(whole_events(&mut b"x\n".to_vec(), 0).is_err());
+    }
 
     #[test]
     fn what_may_move_an_address_is_news() {

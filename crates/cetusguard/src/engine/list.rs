@@ -1,27 +1,47 @@
 //! The running containers and their addresses, as the engine lists them.
+//!
+//! Ten thousand containers have a list of some 20 MiB. Of that, addresses, names, networks and the labels that selectors ask for
+//! are kept: some 700 bytes a container, twice while the next list is read. The rest goes by as it arrives.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use cetusguard_policy::Container;
 use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 
-use super::{Asked, DEADLINE, Trouble, fetch, fetch_up_to};
+use super::{Asked, DEADLINE, LARGE, Trouble, fetch, get, read_apart, within};
 use crate::backend::Backend;
+use crate::wire::read_content;
 
-/// A longer list is not read. Ten thousand containers have one of some 20 MiB.
+/// The request for a list.
+const TARGET: &str = "/containers/json";
+
+/// A longer list is not read.
 const LIST_LIMIT: usize = 64 << 20;
+
+/// Parts of a large list that wait to be read, each of up to 64 KiB.
+const WAITING: usize = 4;
 
 /// A list that was read.
 #[derive(Debug, Default)]
 pub(super) struct Listed {
     /// Who has which address; `None` where several containers claim it.
     addresses: HashMap<IpAddr, Option<Arc<Container>>>,
-    /// The networks of every container, by identifiers.
-    networks: HashMap<String, Vec<String>>,
+    /// Every container, by its identifier.
+    members: HashMap<String, Member>,
     /// Addresses of containers of which something was heard since the list was asked for.
     doubted: HashSet<IpAddr>,
+}
+
+/// The places of a container.
+#[derive(Debug, Default)]
+struct Member {
+    /// The identifiers of its networks.
+    networks: Vec<Arc<str>>,
+    addresses: Vec<IpAddr>,
 }
 
 /// What a list says of an address.
@@ -49,14 +69,13 @@ impl Listed {
 
     /// Doubts everything about a container.
     pub(super) fn doubt(&mut self, id: &str) {
-        let of_it = |owner: &Option<Arc<Container>>| owner.as_ref().is_none_or(|container| container.id == id);
-        self.doubted.extend(self.addresses.iter().filter(|(_, owner)| of_it(owner)).map(|(address, _)| *address));
+        self.doubted.extend(self.members.get(id).iter().flat_map(|member| &member.addresses));
     }
 
     /// Returns whether the list shows a container, and shows it in a network if one is given.
     pub(super) fn has_member(&self, container: &str, network: Option<&str>) -> bool {
-        let networks = self.networks.get(container);
-        networks.is_some_and(|shown| network.is_none_or(|network| shown.iter().any(|one| one == network)))
+        let member = self.members.get(container);
+        member.is_some_and(|member| network.is_none_or(|network| member.networks.iter().any(|one| **one == *network)))
     }
 }
 
@@ -87,10 +106,39 @@ struct Network {
     six: String,
 }
 
-/// Asks for the containers that run now.
-pub(super) async fn ask(backend: &Backend) -> Result<Listed, Trouble> {
-    let text = fetch_up_to(LIST_LIMIT, backend, "/containers/json", DEADLINE).await?;
-    read(&text).map_err(|error| Trouble::Answer(format!("the engine's list of containers cannot be read: {error}")))
+/// Asks for the containers that run now, and keeps these of their labels.
+pub(super) async fn ask(backend: &Backend, labels: &Arc<BTreeSet<String>>) -> Result<Listed, Trouble> {
+    let exchange = async {
+        let (mut stream, mut body) = get(backend, TARGET).await?;
+        let broken = |_| Trouble::Answer(format!("the engine broke off its answer to {TARGET}"));
+        let mut part = Vec::new();
+        while part.len() <= LARGE {
+            if !read_content(&mut stream.input, &mut body, &mut part).await.map_err(broken)? {
+                return read([part], labels);
+            }
+        }
+        // Lists are asked for one after the other: there is one such thread at a time.
+        let (parts, mut waiting) = mpsc::channel(WAITING);
+        let labels = Arc::clone(labels);
+        let reading = spawn_blocking(move || read(std::iter::from_fn(|| waiting.blocking_recv()), &labels));
+        let mut size = 0;
+        loop {
+            size += part.len();
+            if size > LIST_LIMIT {
+                let limit = LIST_LIMIT >> 20;
+                return Err(Trouble::Answer(format!("the engine's answer to {TARGET} is larger than {limit} MiB")));
+            }
+            // Nobody takes it if what came before cannot be read.
+            if parts.send(std::mem::take(&mut part)).await.is_err()
+                || !read_content(&mut stream.input, &mut body, &mut part).await.map_err(broken)?
+            {
+                break;
+            }
+        }
+        drop(parts);
+        reading.await.unwrap_or_else(|error| Err(Trouble::Answer(error.to_string())))
+    };
+    within(DEADLINE, TARGET, exchange).await
 }
 
 /// What is read of one container (moby `api/types/container.InspectResponse`; Podman's answer has the same fields).
@@ -112,34 +160,119 @@ pub(super) async fn still_has(backend: &Backend, id: &str, address: IpAddr) -> R
     let Asked::Answer(answer) = fetch(backend, &format!("/containers/{id}/json"), DEADLINE).await? else {
         return Ok(false);
     };
-    let details: Details = serde_json::from_slice(&answer)
+    let details = read_apart(answer, |answer| serde_json::from_slice::<Details>(answer)).await?;
+    let details = details
         .map_err(|error| Trouble::Answer(format!("the engine's answer about a container cannot be read: {error}")))?;
     let networks = details.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
     let mut addresses = networks.values().flatten().flat_map(|network| [&network.four, &network.six]);
     Ok(details.state.running && addresses.any(|text| text.parse() == Ok(address)))
 }
 
-fn read(text: &[u8]) -> serde_json::Result<Listed> {
-    let mut listed = Listed::default();
-    for summary in serde_json::from_slice::<Vec<Summary>>(text)? {
+/// Reads a list from its parts, one container after the other.
+fn read(parts: impl IntoIterator<Item = Vec<u8>>, labels: &BTreeSet<String>) -> Result<Listed, Trouble> {
+    let unreadable = |why: String| Trouble::Answer(format!("the engine's list of containers cannot be read: {why}"));
+    let mut lister = Lister { labels, networks: HashSet::new(), listed: Listed::default(), next: Next::Start };
+    let (mut text, mut enough) = (Vec::new(), 0);
+    for part in parts {
+        text.extend(part);
+        // What is not there as a whole is read again once there is twice as much, so that no container takes long.
+        if text.len() >= enough {
+            let taken = lister.take(&text).map_err(unreadable)?;
+            text.drain(..taken);
+            enough = 2 * text.len();
+        }
+    }
+    let taken = lister.take(&text).map_err(unreadable)?;
+    match lister.next {
+        Next::Nothing if taken == text.len() => Ok(lister.listed),
+        _ => Err(unreadable("it ends early".to_owned())),
+    }
+}
+
+/// Reads a list, and keeps what is needed of each container.
+struct Lister<'l> {
+    labels: &'l BTreeSet<String>,
+    /// The identifiers of networks, each of which many containers share.
+    networks: HashSet<Arc<str>>,
+    listed: Listed,
+    next: Next,
+}
+
+/// What comes next in a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// `[`.
+    Start,
+    /// A container, or the end if there is none at all.
+    FirstOrEnd,
+    /// A container.
+    Container,
+    /// A comma, or the end.
+    CommaOrEnd,
+    /// Blanks.
+    Nothing,
+}
+
+impl Lister<'_> {
+    /// Takes what is there as a whole; returns how many bytes that was.
+    fn take(&mut self, text: &[u8]) -> Result<usize, String> {
+        let mut at = 0;
+        while let Some(byte) = text.get(at) {
+            let next = match (self.next, byte) {
+                (next, byte) if byte.is_ascii_whitespace() => next,
+                (Next::Start, b'[') => Next::FirstOrEnd,
+                (Next::FirstOrEnd | Next::CommaOrEnd, b']') => Next::Nothing,
+                (Next::CommaOrEnd, b',') => Next::Container,
+                (Next::FirstOrEnd | Next::Container, _) => {
+                    let mut rest = serde_json::Deserializer::from_slice(&text[at..]).into_iter();
+                    match rest.next() {
+                        Some(Ok(summary)) => self.add(summary),
+                        Some(Err(error)) if !error.is_eof() => return Err(error.to_string()),
+                        _ => return Ok(at),
+                    }
+                    // The last byte of the container is this one.
+                    at += rest.byte_offset() - 1;
+                    Next::CommaOrEnd
+                }
+                (Next::Start | Next::CommaOrEnd | Next::Nothing, _) => return Err("it is no list".to_owned()),
+            };
+            self.next = next;
+            at += 1;
+        }
+        Ok(at)
+    }
+
+    fn add(&mut self, summary: Summary) {
         let networks = summary.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+        let labels = summary.labels.unwrap_or_default().into_iter().filter(|(key, _)| self.labels.contains(key));
         let container = Arc::new(Container {
             id: summary.id,
             name: own_name(summary.names.unwrap_or_default()),
-            labels: summary.labels.unwrap_or_default().into_iter().collect(),
+            labels: labels.collect(),
         });
-        let shown = listed.networks.entry(container.id.clone()).or_default();
+        let mut member = Member::default();
         for network in networks.into_values().flatten() {
             for address in [&network.four, &network.six].into_iter().filter_map(|text| text.parse().ok()) {
-                let entry = listed.addresses.entry(address).or_insert_with(|| Some(Arc::clone(&container)));
+                let entry = self.listed.addresses.entry(address).or_insert_with(|| Some(Arc::clone(&container)));
                 if entry.as_ref().is_some_and(|known| known.id != container.id) {
                     *entry = None;
                 }
+                member.addresses.push(address);
             }
-            shown.push(network.id);
+            member.networks.push(self.shared(network.id));
         }
+        self.listed.members.insert(container.id.clone(), member);
     }
-    Ok(listed)
+
+    /// The same identifier, kept once for all containers.
+    fn shared(&mut self, network: String) -> Arc<str> {
+        if let Some(known) = self.networks.get(network.as_str()) {
+            return Arc::clone(known);
+        }
+        let network: Arc<str> = network.into();
+        self.networks.insert(Arc::clone(&network));
+        network
+    }
 }
 
 /// A container has one name; the others, with more than one slash, are what its links call it.
@@ -151,8 +284,10 @@ fn own_name(names: Vec<String>) -> String {
 /// A list of containers without addresses, each in one network.
 #[cfg(test)]
 pub(super) fn listed_for_tests(members: &[(&str, &str)]) -> Listed {
-    let own = |(container, network): &(&str, &str)| ((*container).to_owned(), vec![(*network).to_owned()]);
-    Listed { networks: members.iter().map(own).collect(), ..Listed::default() }
+    let own = |(container, network): &(&str, &str)| {
+        ((*container).to_owned(), Member { networks: vec![(*network).into()], ..Member::default() })
+    };
+    Listed { members: members.iter().map(own).collect(), ..Listed::default() }
 }
 
 #[cfg(test)]
@@ -162,13 +297,24 @@ mod tests {
     #[test]
     fn addresses_are_found_in_every_network() {
         let text = r#"[
-            {"Id": "a", "Names": ["/web/db", "/db"], "Labels": {"x": "y"}, "State": "running", "NetworkSettings": {"Networks": {
+            {"Id": "a", "Names": ["/web/db", "/db"], "Labels": {"x": "y", "z": "y"}, "State": "running", "NetworkSettings": {"Networks": {
                 "one": {"NetworkID": "n1", "IPAddress": "10.0.0.2", "GlobalIPv6Address": ""}, "two": {"IPAddress": "10.1.0.2", "GlobalIPv6Address": "fd00::2"}}}},
             {"Id": "b", "Names": null, "Labels": null, "NetworkSettings": {"Networks": {"host": {"IPAddress": ""}, "none": null}}},
             {"Id": "c", "Names": ["c"], "NetworkSettings": {"Networks": {"three": {"IPAddress": "10.1.0.2"}}}},
             {"Id": "d", "NetworkSettings": null}
         ]"#;
-        let found = read(text.as_bytes()).expect("a list");
+        let labels = BTreeSet::from(["x".to_owned()]);
+        let read = |text: &str| {
+            // However it arrives, it reads the same.
+            let of_parts = |size: usize| read(text.as_bytes().chunks(size).map(<[u8]>::to_vec), &labels);
+            let whole = of_parts(text.len().max(1));
+            for size in 1..9 {
+                let parts = of_parts(size).map(|listed| listed.addresses);
+                assert_eq!(parts.ok(), whole.as_ref().ok().map(|whole| whole.addresses.clone()), "{text}");
+            }
+            whole
+        };
+        let found = read(text).expect("a list");
         let members = [("a", None), ("a", Some("n1")), ("a", Some("n2")), ("d", None), ("e", None)];
         let shown = members.map(|(container, network)| found.has_member(container, network));
         assert_eq!(shown, [true, true, false, true, false]);
@@ -179,9 +325,21 @@ mod tests {
         assert_eq!(at("fd00::2").flatten(), Some(db));
         assert_eq!(at("10.1.0.2"), Some(None), "two containers claim it");
         assert_eq!((at("10.0.0.3"), found.addresses.len()), (None, 3));
-        assert!(read(b"[]").expect("a list").addresses.is_empty());
-        for text in ["", "{}", "[{}]", "[{\"Id\": 1}]", "[{\"Id\": \"a\", \"Labels\": 1}]"] {
-            assert!(read(text.as_bytes()).is_err(), "{text}");
+        assert!(read("[]").expect("a list").addresses.is_empty());
+        for text in [
+            "",
+            "{}",
+            "[]]",
+            "[] x",
+            "[,]",
+            "[{\"Id\": \"a\"},]",
+            "[{\"Id\": \"a\"} {\"Id\": \"b\"}]",
+            "[{\"Id\": \"a\"}",
+            "[{}]",
+            "[{\"Id\": 1}]",
+            "[{\"Id\": \"a\", \"Labels\": 1}]",
+        ] {
+            assert!(read(text).is_err(), "{text}");
         }
     }
 }

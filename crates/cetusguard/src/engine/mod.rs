@@ -18,6 +18,8 @@ pub(crate) use registry::{Containers, Origin, Unknown};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::backend::{Backend, Unreachable};
@@ -70,7 +72,8 @@ async fn get(backend: &Backend, target: &str) -> Result<(Duplex, Body), Trouble>
 /// Asks for a target, and waits for the head of an answer of any status.
 async fn request(backend: &Backend, target: &str) -> Result<(u16, Duplex, Body), Trouble> {
     let mut stream = backend.connect().await.map_err(Trouble::Unreachable)?;
-    let request = format!("GET {target} HTTP/1.1\r\nHost: docker\r\nUser-Agent: cetusguard\r\n\r\n");
+    let via = backend.via();
+    let request = format!("GET {target} HTTP/1.1\r\nHost: docker\r\nUser-Agent: cetusguard\r\nVia: {via}\r\n\r\n");
     let sent = async { stream.output.write_all(request.as_bytes()).await.and(stream.output.flush().await) };
     sent.await.map_err(|error| Trouble::Answer(format!("the engine's connection broke: {error}")))?;
     let garbage = |error: HeadError| Trouble::Answer(format!("the engine did not answer to {target}: {error}"));
@@ -110,6 +113,24 @@ async fn fetch_up_to(limit: usize, backend: &Backend, target: &str, deadline: Du
         read_answer(stream, body, limit, target).await
     };
     within(deadline, target, exchange).await
+}
+
+/// An answer of more than this, in bytes, is read on another thread: a client can give a container a megabyte of labels.
+const LARGE: usize = 32 << 10;
+/// Large answers that are read at a time.
+static READING: Semaphore = Semaphore::const_new(2);
+
+/// Reads an answer that is there as a whole, where that holds nobody up.
+async fn read_apart<T: Send + 'static>(
+    answer: Vec<u8>,
+    read: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> Result<T, Trouble> {
+    if answer.len() <= LARGE {
+        return Ok(read(&answer));
+    }
+    // The semaphore lives as long as the program.
+    let _turn = READING.acquire().await;
+    spawn_blocking(move || read(&answer)).await.map_err(|error| Trouble::Answer(error.to_string()))
 }
 
 async fn read_answer(mut stream: Duplex, mut body: Body, limit: usize, target: &str) -> Result<Vec<u8>, Trouble> {

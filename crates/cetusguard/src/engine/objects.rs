@@ -13,7 +13,7 @@ use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::Engine;
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::{Asked, Containers, DEADLINE, Trouble, fetch, within};
+use super::{Asked, Containers, DEADLINE, Trouble, fetch, read_apart, within};
 use crate::backend::Backend;
 use crate::shares::ClientShare;
 
@@ -156,7 +156,7 @@ impl Objects {
         match self.fetch(&target, client, backend).await? {
             Asked::Missing(answer) => Ok(Found::Missing(answer.into())),
             Asked::Answer(answer) => {
-                let object = Object::read(kind, &answer);
+                let object = read_apart(answer, move |answer| Object::read(kind, answer)).await?;
                 let object = object.map_err(|malformed| {
                     Arc::new(Trouble::Answer(format!("its answer to {target} cannot be read: {malformed}")))
                 })?;

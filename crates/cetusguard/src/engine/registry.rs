@@ -11,14 +11,14 @@
 //!
 //! Each answer follows from the times of the connection, of the list and of the joins; none depends on when an event arrives.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use cetusguard_policy::Container;
+use cetusguard_policy::{Container, Profiles};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
@@ -48,6 +48,9 @@ pub(crate) struct Containers {
     /// Whether decisions about objects want to hear of containers as well.
     objects: AtomicBool,
     asked: Notify,
+    /// The labels that lists are kept with: all that selectors ever asked for, so that a request that began before the
+    /// configuration was read again still finds those of its time.
+    labels: Mutex<Arc<BTreeSet<String>>>,
     /// Held while a list is asked for: the others wait for that one.
     asking: Arc<tokio::sync::Mutex<()>>,
 }
@@ -133,9 +136,16 @@ impl fmt::Display for Unknown {
 }
 
 impl Containers {
-    /// Whether anybody needs to know. Nothing is asked of the engine before.
-    pub(crate) fn want(&self, wanted: bool) {
-        self.wanted.send_replace(wanted || self.objects.load(Relaxed));
+    /// Has the containers found that these profiles ask for, if any do. Nothing is asked of the engine before.
+    pub(crate) fn want(&self, profiles: &Profiles) {
+        let mut labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
+        let added: Vec<&str> = profiles.selecting_labels().filter(|key| !labels.contains(*key)).collect();
+        if !added.is_empty() {
+            *labels = Arc::new(labels.iter().map(String::as_str).chain(added).map(str::to_owned).collect());
+            // It was kept without them.
+            self.changed(|state| state.last = None);
+        }
+        self.wanted.send_replace(profiles.by_container() || self.objects.load(Relaxed));
     }
 
     /// Wants to know for the sake of decisions about objects, from now on.
@@ -245,8 +255,14 @@ impl Containers {
         let (own, backend) = (Arc::clone(self), Arc::clone(backend));
         let asking = tokio::spawn(async move {
             own.lock().heard = Some(HashSet::new());
-            let listed = list::ask(&backend).await?;
-            own.lock().take(listed, number);
+            let labels = Arc::clone(&own.labels.lock().unwrap_or_else(PoisonError::into_inner));
+            let listed = list::ask(&backend, &labels).await?;
+            // Under both locks: a list without labels that are asked for by now is none.
+            let wanted = own.labels.lock().unwrap_or_else(PoisonError::into_inner);
+            if Arc::ptr_eq(&labels, &wanted) {
+                own.lock().take(listed, number);
+            }
+            drop(wanted);
             drop(turn);
             Ok(())
         });

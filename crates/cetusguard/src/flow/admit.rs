@@ -1,7 +1,7 @@
 //! Admit: whether a client may ask for anything at this moment: as no web page, by its user agent, and by how much it has asked for already.
 
-use cetusguard_policy::endpoint::Answer;
-use cetusguard_policy::{Call, Ground, Mode, Permit};
+use cetusguard_policy::endpoint::{Answer, EndpointId};
+use cetusguard_policy::{Call, Ground, Method, Mode, Permit};
 
 use super::Proxy;
 use super::identify::Client;
@@ -9,7 +9,10 @@ use super::normalise::Message;
 use crate::browser::foreign_page;
 use crate::limiter::{Place, Use};
 use crate::refusal::{Limited, Refusal};
-use crate::wire::Known;
+use crate::wire::{Framing, Known};
+
+/// The user agent of `cetusguard healthcheck`.
+pub(crate) const HEALTH_CHECK: &str = "cetusguard-healthcheck";
 
 /// Proof that the limits were asked.
 #[derive(Debug)]
@@ -91,7 +94,9 @@ fn try_enter(
     if let Some(why) = foreign_page(&message.headers, limits, is_loopback) {
         return Err(Limited::page(why, profile));
     }
-    if limits.names_agents() {
+    let is_limited = limits.names_agents() || client.usage.is_some();
+    let is_check = is_limited && is_health_check(call, message);
+    if limits.names_agents() && !is_check {
         let agent = message.headers.get(Known::UserAgent).unwrap_or_default();
         // Two of them could be read as either.
         if message.headers.all(Known::UserAgent).nth(1).is_some() || !limits.admit(agent) {
@@ -99,10 +104,20 @@ fn try_enter(
         }
     }
     let Some(usage) = &client.usage else { return Ok(None) };
+    if is_check && proxy.limiter.let_check(usage) {
+        return Ok(None);
+    }
     let what = match call.endpoint().map_or(Answer::Follow, |endpoint| endpoint.answer) {
         Answer::Quick | Answer::Slow | Answer::Transfer => Use::Request,
         Answer::Follow | Answer::Tunnel(_) => Use::Stream,
     };
     let place = proxy.limiter.enter(usage, limits, what).map_err(|reached| Limited::count(reached, profile))?;
     Ok(Some(place))
+}
+
+/// Returns whether this is the call of `cetusguard healthcheck`, or of a client that says so. Neither user agents nor limits of its
+/// profile may make a healthy proxy look sick; and a client that forges the name gets a ping now and then, which tells it nothing.
+fn is_health_check(call: &Call, message: &Message) -> bool {
+    let is_ping = call.method() == Method::Get && call.endpoint().is_some_and(|one| one.id == EndpointId::SystemPing);
+    is_ping && message.framing == Framing::None && message.headers.all(Known::UserAgent).eq([HEALTH_CHECK.as_bytes()])
 }

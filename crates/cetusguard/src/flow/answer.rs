@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::audit::{Ended, Record};
-use super::forward::{Answered, attend};
+use super::forward::{Answered, attend, patience};
 use super::listen::Conn;
 use super::{End, Next, Proxy};
 use crate::wire::{Body, Framing, Known, Output, PumpError, ResponseHead, pump, send_head};
@@ -33,10 +33,12 @@ pub(super) async fn answer(
         let limit = if follows { Duration::MAX } else { progress };
         tokio::select! {
             biased;
-            done = pump(&mut engine.input, &mut down, &mut client.output, &record.bytes_out, limit) => {
-                done.map_err(|error| cut(error, &client.output))?;
-            }
-            left = attend(&mut client.input, body, &mut engine.output, &record.bytes_in, follows) => {
+            done = pump(&mut engine.input, &mut down, &mut client.output, &record.bytes_out, limit) => match done {
+                // An engine that was told that the client sends no more has ended the request.
+                Err(PumpError::Short | PumpError::Read) if client.input.is_ended() => return Err(End::Cut(Ended::ClientGone)),
+                done => done.map_err(|error| cut(error, &client.output))?,
+            },
+            left = attend((&mut client.input, &mut *body), &mut engine.output, record, patience(follows, proxy)) => {
                 return Err(End::Cut(left.within_answer()));
             }
             () = proxy.stop(), if follows => return Err(End::Cut(Ended::Stopped)),
@@ -47,7 +49,9 @@ pub(super) async fn answer(
     if !body.is_done() {
         return Ok(conn.linger().await);
     }
-    if reusable && head.keep_alive && framing != Framing::UntilClose {
+    // A client that sends no more has ended the engine's connection with its own.
+    let is_whole = framing != Framing::UntilClose && !client.input.is_ended();
+    if reusable && head.keep_alive && is_whole {
         proxy.backend.keep(engine, generation);
     }
     if close || spoiled { Ok(conn.linger().await) } else { Ok(Next::KeepAlive) }

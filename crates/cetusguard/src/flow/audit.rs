@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use bytes::Bytes;
+use cetusguard_policy::Method;
 use cetusguard_policy::guard::Objection;
 
 use super::admit::Admitted;
@@ -73,6 +74,8 @@ pub(super) struct Record<'c> {
     admitted: Option<Arc<Admitted>>,
     /// Whether what it asks for was judged as well: only then it is the engine's.
     approved: bool,
+    /// Whether the engine has got the head of a request that may change something, and not answered.
+    uncertain: bool,
     /// The word and the text of a refusal that was not enforced.
     unenforced: Option<(&'static str, String)>,
     /// What the guard has against it.
@@ -135,6 +138,7 @@ impl<'c> Record<'c> {
             user_agent: Bytes::new(),
             admitted: None,
             approved: false,
+            uncertain: false,
             unenforced: None,
             objection: None,
             lessons,
@@ -150,7 +154,7 @@ impl<'c> Record<'c> {
         self.bytes_in.fetch_add(head.length as u64, Relaxed);
         self.method = head.method.clone();
         self.target = head.target.clone();
-        self.user_agent = head.headers.share(Known::UserAgent);
+        self.user_agent = head.headers.share(Known::UserAgent).unwrap_or_default();
         if head.length > SHARED {
             for (part, length) in [(&mut self.method, 32), (&mut self.target, 1024), (&mut self.user_agent, 256)] {
                 *part = Bytes::copy_from_slice(&part[..part.len().min(length)]);
@@ -188,9 +192,20 @@ impl<'c> Record<'c> {
         if self.unenforced.is_some() { level.min(Level::Warning) } else { level }
     }
 
+    /// Notes that the engine has got the head of the request: whatever happens now, it may act on one that may change something.
+    pub(super) fn sent(&mut self, method: Method) {
+        self.uncertain = !method.is_safe();
+    }
+
+    /// Returns whether the engine may have acted without saying so.
+    pub(super) fn is_uncertain(&self) -> bool {
+        self.uncertain
+    }
+
     /// Notes the engine's status.
     pub(super) fn answered(&mut self, status: u16) {
         self.status = status;
+        self.uncertain = false;
     }
 
     /// A stream or tunnel begins: it gets a line now, since its other one may come in days.
@@ -215,7 +230,11 @@ impl<'c> Record<'c> {
     /// Notes a refusal with its text.
     pub(super) fn refused(&mut self, refusal: &Refusal) {
         let level = refusal.level();
-        let message = if level == Level::Error { "request failed" } else { "request refused" };
+        let message = match level {
+            Level::Error => "request failed",
+            _ if self.uncertain => "request cut",
+            _ => "request refused",
+        };
         self.status = refusal.status();
         self.objection = refusal.objection().cloned().map(Box::new);
         let mut end = End::new(level, message, refusal.code(), "");
@@ -263,6 +282,9 @@ impl<'c> Record<'c> {
         };
         if let Some(objection) = &self.objection {
             line = line.maybe("guard_allow", &exceptions(objection));
+        }
+        if ended && self.uncertain {
+            line = line.text("outcome", "unknown");
         }
         if ended {
             line = line

@@ -10,7 +10,7 @@ use std::time::Duration;
 use cetusguard_policy::Method;
 use cetusguard_policy::endpoint::{Answer, Protocol};
 use tokio::io::AsyncWriteExt;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::audit::{Ended, Record};
 use super::inspect::{Approved, Share};
@@ -73,7 +73,8 @@ pub(super) async fn forward(
     let permit = permit_of(&approved, conn, proxy)?;
     let upgrade = upgrade_of(&approved, message);
     let share = approved.take_body();
-    let head = request_head(&approved, message, upgrade, share.as_ref().map(|share| share.body.as_slice()));
+    let via = proxy.backend.via();
+    let head = request_head(&approved, message, upgrade, via, share.as_ref().map(|share| share.body.as_slice()));
     let (approved, head) = (&approved, Request { head, generation: proxy.backend.generation(), _share: share });
     // A kept connection may have died in silence. A safe request without a body can be asked again; nothing else can, so
     // nothing else is sent on one.
@@ -91,7 +92,11 @@ pub(super) async fn forward(
         }
     }
     let engine = proxy.backend.connect().await.map_err(Refusal::Unreachable)?;
-    let answered = ask(engine, head, approved, message, conn, proxy, record).await?;
+    let answered = match ask(engine, head, approved, message, conn, proxy, record).await {
+        // An engine that was told that the client sends no more has ended the request.
+        Err(End::Refused(Refusal::EngineClosed)) if conn.is_ended() => return Err(End::Cut(Ended::ClientGone)),
+        answered => answered?,
+    };
     Ok(Answered { upgrade: upgrade.is_some(), _permit: permit, ..answered })
 }
 
@@ -133,28 +138,35 @@ async fn ask(
     let limit = if expected == Answer::Quick { proxy.limits().answer } else { Duration::MAX };
     let follows = expected == Answer::Follow;
     let (client, body) = conn.parts();
-    let (head, patience) = (&request.head, proxy.limits().answer);
-    match send_head(head, &mut client.input, body, &mut engine.output, &record.bytes_in, patience).await {
+    let sent =
+        send_head(&request.head, &mut client.input, body, &mut engine.output, &record.bytes_in, proxy.limits().answer);
+    match sent.await {
         // An engine that refuses early may answer and close before it has read everything.
         Ok(()) | Err(PumpError::Write) => {}
-        Err(PumpError::Stalled) => return Err(Refusal::EngineSilent.into()),
+        Err(PumpError::Stalled) => {
+            record.sent(approved.call().method());
+            return Err(Refusal::EngineSilent.into());
+        }
+        // Nothing was sent.
         Err(_) => return Err(Refusal::Body.into()),
     }
+    record.sent(approved.call().method());
     drop(request);
     if message.expects_continue && !body.is_done() {
         ask_for_body(&mut client.output, proxy.limits().progress).await?;
     }
+    let (client_side, patience) = ((&mut client.input, body), patience(follows, proxy));
     let answer = tokio::select! {
         biased;
         answer = timeout(limit, final_head(&mut engine.input)) => answer,
-        left = attend(&mut client.input, body, &mut engine.output, &record.bytes_in, follows) => return Err(left.before_answer()),
+        left = attend(client_side, &mut engine.output, record, patience) => return Err(left.before_answer()),
         () = proxy.stop(), if follows => return Err(End::Cut(Ended::Stopped)),
     };
     let head = match answer {
         Ok(Ok(head)) => head,
         Ok(Err(HeadError::Closed)) if engine.input.buffer.is_empty() => return Err(Refusal::EngineClosed.into()),
         Ok(Err(_)) => return Err(Refusal::EngineGarbage.into()),
-        Err(_) if !body.is_done() => return Err(Refusal::SlowBody.into()),
+        Err(_) if !conn.parts().1.is_done() => return Err(Refusal::SlowBody.into()),
         Err(_) => return Err(Refusal::EngineSilent.into()),
     };
     let framing =
@@ -204,7 +216,13 @@ fn upgrade_of(approved: &Approved, message: &Message) -> Option<Protocol> {
 }
 
 /// The request's head, from the judged call, with the body that was judged.
-fn request_head(approved: &Approved, message: &Message, upgrade: Option<Protocol>, judged: Option<&[u8]>) -> Vec<u8> {
+fn request_head(
+    approved: &Approved,
+    message: &Message,
+    upgrade: Option<Protocol>,
+    via: &str,
+    judged: Option<&[u8]>,
+) -> Vec<u8> {
     let call = approved.call();
     let mut head = Vec::with_capacity(512 + judged.map_or(0, <[u8]>::len));
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| head.extend_from_slice(part));
@@ -216,6 +234,8 @@ fn request_head(approved: &Approved, message: &Message, upgrade: Option<Protocol
             put(&[name, b": ", value, b"\r\n"]);
         }
     }
+    // Behind the names of those through whom the request has come.
+    put(&[b"Via: ", via.as_bytes(), b"\r\n"]);
     match judged {
         Some(body) if !body.is_empty() => put(&[b"Content-Type: application/json\r\n"]),
         _ => {}
@@ -263,8 +283,13 @@ impl Left {
     }
 }
 
-/// A client that has shut down its writing half may still read; one that has left has done the same. It gets this long to
-/// receive a short answer.
+/// How long an exchange goes on whose client sends no more, while no byte of its answer comes. A client that has shut down its
+/// writing half may still read, and over TCP one that has left looks the same.
+pub(super) fn patience(follows: bool, proxy: &Proxy) -> Duration {
+    if follows { Duration::ZERO } else { proxy.limits().answer }
+}
+
+/// How long a short answer may take until the engine is told that the client sends no more: some engines end requests then.
 const FAREWELL: Duration = Duration::from_millis(250);
 
 /// What may arrive from a client while its request is answered: the next requests, or early bytes for a tunnel. What is more
@@ -278,13 +303,12 @@ const STALLED: Duration = Duration::from_secs(30);
 
 /// Sends the rest of the body, then watches the client. Returns only when the client's side is over. Safe to cancel.
 pub(super) async fn attend(
-    input: &mut Input,
-    body: &mut Body,
+    (input, body): (&mut Input, &mut Body),
     engine: &mut Output,
-    count: &AtomicU64,
-    follows: bool,
+    record: &Record<'_>,
+    patience: Duration,
 ) -> Left {
-    match upload(input, body, engine, count).await {
+    match upload(input, body, engine, &record.bytes_in).await {
         // An engine that takes no more may still answer.
         Ok(()) | Err(PumpError::Write | PumpError::Stalled) => {}
         Err(PumpError::Garbage) => return Left::BadBody,
@@ -304,10 +328,26 @@ pub(super) async fn attend(
     while !ended && !input.is_ended() {
         sleep(LOOK).await;
     }
-    if !follows {
+    if !patience.is_zero() && !input.is_hung_up() {
         sleep(FAREWELL).await;
+        // Now the engine sees what it would see without a proxy, and may end the request or go on with it.
+        if engine.shutdown().await.is_ok() {
+            stay(input, &record.bytes_out, patience).await;
+        }
     }
     Left::Gone
+}
+
+/// Returns once a client that sends no more has left, or once its answer has stood still for so long.
+async fn stay(input: &Input, answered: &AtomicU64, patience: Duration) {
+    let (mut before, mut since) = (answered.load(Relaxed), Instant::now());
+    while !input.is_hung_up() && since.elapsed() < patience {
+        sleep(LOOK.min(patience)).await;
+        let now = answered.load(Relaxed);
+        if now != before {
+            (before, since) = (now, Instant::now());
+        }
+    }
 }
 
 /// Pumps the body. An engine that takes nothing of it must not keep a client's place once that client has left.

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use bytes::Buf;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
@@ -31,7 +32,10 @@ pub(super) async fn tunnel(
     };
     let head = response_head(&answered.head, more, false);
     let mut engine = answered.engine;
-    let (client, _) = conn.parts();
+    let (client, body) = conn.parts();
+    // One that was not judged goes up as it comes, and its end may still be on its way.
+    body.close_early();
+    let late_end = body.late_end();
     // Alone and first: several clients lose what arrives together with the head.
     let sent = async { client.output.write_all(&head).await.and(client.output.flush().await) };
     match timeout(proxy.limits().progress, sent).await {
@@ -40,30 +44,37 @@ pub(super) async fn tunnel(
     }
     record.streams();
 
-    let ended = both_ways(client, &mut engine, proxy, record).await;
+    let ended = both_ways(client, &mut engine, late_end, proxy, record).await;
     record.end(ended);
     Ok(Next::Close)
 }
 
 /// Runs both directions side by side, then the one that is left; says how the exchange ended.
-async fn both_ways(client: &mut Duplex, engine: &mut Duplex, proxy: &Proxy, record: &Record<'_>) -> Ended {
+async fn both_ways(
+    client: &mut Duplex,
+    engine: &mut Duplex,
+    mut late_end: &'static [u8],
+    proxy: &Proxy,
+    record: &Record<'_>,
+) -> Ended {
     let (bytes_in, bytes_out) = (&record.bytes_in, &record.bytes_out);
+    let mut no_end: &'static [u8] = &[];
     let first = tokio::select! {
-        down = carry(&mut engine.input, &mut client.output, bytes_out, PATIENT) => Direction::Down(down),
-        up = carry(&mut client.input, &mut engine.output, bytes_in, PATIENT) => Direction::Up(up),
+        down = carry(&mut engine.input, &mut no_end, &mut client.output, bytes_out, PATIENT) => Direction::Down(down),
+        up = carry(&mut client.input, &mut late_end, &mut engine.output, bytes_in, PATIENT) => Direction::Up(up),
         () = proxy.stop() => return Ended::Stopped,
     };
     match first {
         // The engine is done speaking. It may go on reading; where it has left, the alert carrier notices.
         Direction::Down(Ok(())) => tokio::select! {
-            _ = carry(&mut client.input, &mut engine.output, bytes_in, ALERT) => Ended::Complete,
+            _ = carry(&mut client.input, &mut late_end, &mut engine.output, bytes_in, ALERT) => Ended::Complete,
             () = proxy.stop() => Ended::Stopped,
         },
         Direction::Down(Err(PumpError::Write)) => Ended::ClientGone,
         Direction::Down(Err(_)) => Ended::EngineGone,
         // The client is done sending, or the engine done reading; what the engine still says counts.
         Direction::Up(Ok(()) | Err(PumpError::Write)) => tokio::select! {
-            down = carry(&mut engine.input, &mut client.output, bytes_out, ALERT) => match down {
+            down = carry(&mut engine.input, &mut no_end, &mut client.output, bytes_out, ALERT) => match down {
                 Ok(()) => Ended::Complete,
                 Err(PumpError::Write) => Ended::ClientGone,
                 Err(_) => Ended::EngineGone,
@@ -80,15 +91,48 @@ enum Direction {
 }
 
 /// Copies until the end of the stream, then says so to the other side. Every now and then it looks whether the receiver has
-/// left: without a byte to write, nothing else would tell. Safe to cancel.
-async fn carry(input: &mut Input, output: &mut Output, count: &AtomicU64, look: Duration) -> Result<(), PumpError> {
+/// left: without a byte to write, nothing else would tell. `late_end` is left out if it comes first. Safe to cancel.
+async fn carry(
+    input: &mut Input,
+    late_end: &mut &'static [u8],
+    output: &mut Output,
+    count: &AtomicU64,
+    look: Duration,
+) -> Result<(), PumpError> {
     let mut body = Body::new(Framing::UntilClose);
     loop {
-        match timeout(look, pump(input, &mut body, output, count, Duration::MAX)).await {
+        let carried = async {
+            drop_late_end(input, late_end).await;
+            pump(input, &mut body, output, count, Duration::MAX).await
+        };
+        match timeout(look, carried).await {
             Ok(done) => break done?,
             Err(_) if output.is_hung_up() => return Err(PumpError::Write),
             Err(_) => {}
         }
     }
     output.shutdown().await.map_err(|_| PumpError::Write)
+}
+
+/// How long the rest of a late end may take, once its beginning has come. A client may as well have typed that.
+const REST_OF_END: Duration = Duration::from_millis(50);
+
+/// Drops the late end of the request's body, if it is the next that comes: it belongs to the request, and not to the tunnel.
+/// Safe to cancel.
+async fn drop_late_end(input: &mut Input, end: &mut &'static [u8]) {
+    while !end.is_empty() {
+        let there = input.buffer.len().min(end.len());
+        if input.buffer[..there] != end[..there] {
+            break;
+        }
+        if there == end.len() {
+            input.buffer.advance(there);
+            break;
+        }
+        let patience = if there == 0 { Duration::MAX } else { REST_OF_END };
+        if !matches!(timeout(patience, input.fill()).await, Ok(Ok(1..))) {
+            break;
+        }
+    }
+    *end = &[];
 }

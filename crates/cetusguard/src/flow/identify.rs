@@ -43,25 +43,26 @@ impl Client {
 #[derive(Debug)]
 pub(super) struct Identity {
     client: Arc<Client>,
-    settings: Arc<Settings>,
+    /// The generation of the settings by which it was found.
+    generation: u64,
     /// Where it took the engine to tell: the identifier of the container behind the address, if there was one, and the epoch in
     /// which it was found.
     container: Option<(Option<String>, u64)>,
 }
 
 impl Identity {
-    fn holds(&self, settings: &Arc<Settings>, proxy: &Proxy) -> bool {
+    fn holds(&self, proxy: &Proxy) -> bool {
         let is_in_step = self.container.as_ref().is_none_or(|(_, epoch)| *epoch == proxy.containers.epoch());
-        Arc::ptr_eq(&self.settings, settings) && is_in_step
+        self.generation == proxy.settings.generation() && is_in_step
     }
 }
 
 /// Finds the profile of who is calling. The answer is remembered until the configuration or the containers change.
 pub(super) async fn identify(conn: &mut Conn, proxy: &Proxy) -> Result<Arc<Client>, Refusal> {
-    let settings = proxy.settings();
-    if let Some(known) = conn.identity.as_ref().filter(|known| known.holds(&settings, proxy)) {
+    if let Some(known) = conn.identity.as_ref().filter(|known| known.holds(proxy)) {
         return Ok(Arc::clone(&known.client));
     }
+    let (generation, settings) = (proxy.settings.generation(), proxy.settings());
     let mut principal = conn.principal().clone();
     let is_new = conn.identity.as_ref().is_none_or(|known| known.container.is_none());
     let container = container_of(conn.arrived(), is_new, &mut principal, &settings, proxy).await;
@@ -85,7 +86,7 @@ pub(super) async fn identify(conn: &mut Conn, proxy: &Proxy) -> Result<Arc<Clien
     let share = Arc::clone(conn.admission().client());
     let client =
         Arc::new(Client { profile, usage, share, container: principal.container, certificate: principal.certificate });
-    conn.identity = Some(Identity { client: Arc::clone(&client), settings, container });
+    conn.identity = Some(Identity { client: Arc::clone(&client), generation, container });
     Ok(client)
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use cetusguard_policy::Call;
 use cetusguard_policy::endpoint::Answer;
 use cetusguard_policy::guard::{Cleared, Json};
@@ -20,7 +21,7 @@ use super::resolve::{self, Facts};
 use super::{End, Proxy};
 use crate::budget::{BODY_LIMIT, BodyBudget};
 use crate::refusal::{Guarded, Refusal};
-use crate::wire::{Body, Framing, Known, Output, PumpError, read_content};
+use crate::wire::{Framing, Known, Output, PumpError, read_content};
 
 /// Bodies of this size, in bytes, take nothing of the budget: nearly all are as small, and a client has no more of them than
 /// connections.
@@ -63,9 +64,9 @@ impl Approved {
 pub(super) async fn inspect(
     admitted: Arc<Admitted>,
     message: &Message,
-    client: &Client,
+    client: &Arc<Client>,
     conn: &mut Conn,
-    proxy: &Proxy,
+    proxy: &Arc<Proxy>,
     record: &mut Record<'_>,
 ) -> Result<Approved, End> {
     match admitted.permit().cleared() {
@@ -78,40 +79,77 @@ pub(super) async fn inspect(
 async fn judge(
     admitted: Arc<Admitted>,
     message: &Message,
-    client: &Client,
+    client: &Arc<Client>,
     conn: &mut Conn,
-    proxy: &Proxy,
+    proxy: &Arc<Proxy>,
     record: &mut Record<'_>,
 ) -> Result<Approved, End> {
-    let permit = admitted.permit();
-    let body = match permit.reads_body() {
+    let body = match admitted.permit().reads_body() {
         true => Some(read_body(&admitted, message, conn, proxy, record).await?),
         false => None,
     };
-    let kinds = message.headers.all(Known::ContentType).next();
-    // A value that is no text is no content type that a body is judged by.
-    let kind = kinds.map(|kind| std::str::from_utf8(kind).unwrap_or("?"));
-    let read = body.as_ref().map(|share| share.body.as_slice()).unwrap_or_default();
-    let facts = Facts::gather(permit, client, proxy).await?;
-    let judged = match permit.open(kind, read, facts.around(client)) {
-        Ok(mut case) => {
-            resolve::settle(&mut case, client, proxy).await?;
-            case.close()
-        }
-        Err(objection) => Err(objection),
+    let judgement = Judgement {
+        content_type: message.headers.share(Known::ContentType),
+        admitted: Arc::clone(&admitted),
+        client: Arc::clone(client),
+        body,
+        proxy: Arc::clone(proxy),
     };
-    match judged {
-        Ok(mut cleared) => {
-            let judged = cleared.take_body();
-            let body = body.zip(judged).map(|(share, judged)| Share { body: judged.into_bytes(), ..share });
-            Ok(Approved { admitted, cleared, body })
-        }
-        Err(objection) => {
-            let refusal = Refusal::Guarded(Box::new(Guarded::new(objection, admitted.call(), &client.profile)));
-            let Some(cleared) = permit.waived() else { return Err(refusal.into()) };
+    match proxy.worker.run(judgement.size(), judgement.reach()).await {
+        (Ok(cleared), body) => Ok(Approved { admitted, cleared, body }),
+        (Err(refusal), body) => {
+            let Some(cleared) = admitted.permit().waived() else { return Err(refusal.into()) };
             record.would_refuse(&refusal);
             Ok(Approved { admitted, cleared, body })
         }
+    }
+}
+
+/// All that a judgement takes, apart from the connection: a large one is reached elsewhere.
+struct Judgement {
+    admitted: Arc<Admitted>,
+    client: Arc<Client>,
+    content_type: Option<Bytes>,
+    /// The client's body, where that is judged.
+    body: Option<Share>,
+    proxy: Arc<Proxy>,
+}
+
+impl Judgement {
+    /// The number of bytes that are judged.
+    fn size(&self) -> usize {
+        let body = self.body.as_ref().map_or(0, |share| share.body.len());
+        body + self.admitted.call().query().map_or(0, str::len)
+    }
+
+    /// Judges the call. The body that goes on comes with the judgement: the client's own, if the call is refused.
+    async fn reach(mut self) -> (Result<Cleared, Refusal>, Option<Share>) {
+        let mut cleared = self.clear().await;
+        if let (Ok(cleared), Some(share)) = (&mut cleared, &mut self.body)
+            && let Some(text) = cleared.take_body()
+        {
+            share.body = text.into_bytes();
+        }
+        (cleared, self.body)
+    }
+
+    /// Discharges every obligation of the permit: judges query and body, and asks the engine about the objects that the call is
+    /// about.
+    async fn clear(&self) -> Result<Cleared, Refusal> {
+        let permit = self.admitted.permit();
+        // No body is judged by a content type that is not UTF-8: `?` is none that a reader knows.
+        let content_type = self.content_type.as_ref().map(|value| std::str::from_utf8(value).unwrap_or("?"));
+        let body = self.body.as_ref().map(|share| share.body.as_slice()).unwrap_or_default();
+        let facts = Facts::gather(permit, &self.client, &self.proxy).await?;
+        let judged = match permit.open(content_type, body, facts.around()) {
+            Ok(mut case) => {
+                resolve::settle(&mut case, &self.client, &self.proxy).await?;
+                case.close()
+            }
+            Err(objection) => Err(objection),
+        };
+        let refused = |objection| Guarded::new(objection, self.admitted.call(), &self.client.profile);
+        judged.map_err(|objection| Refusal::Guarded(Box::new(refused(objection))))
     }
 }
 
@@ -132,7 +170,7 @@ async fn read_body(
         Framing::None => return Ok(Share::default()),
     };
     // docker-modem does not end its body before it has its tunnel: then a whole value is the body, and the end that may still
-    // come is not waited for long. What comes later is meant for the tunnel, and the connection is never used for anything else.
+    // come is not waited for long. The tunnel leaves it out. What comes behind it is meant for the tunnel, and the connection is never used for anything else.
     let opens_tunnel = message.framing == Framing::Chunked
         && message.headers.all(Known::Upgrade).next().is_some()
         && admitted.call().endpoint().is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)));
@@ -157,8 +195,7 @@ async fn read_body(
         match read {
             Ok(Ok(true)) if content.len() > limit => return Err(Refusal::LargeBody.into()),
             Ok(Ok(false)) => break,
-            Err(_) if opens_tunnel && Json::read(&content).is_ok() => {
-                *body = Body::new(Framing::None);
+            Err(_) if opens_tunnel && Json::read(&content).is_ok() && body.close_early() => {
                 break;
             }
             Ok(Err(PumpError::Garbage)) => return Err(Refusal::Body.into()),

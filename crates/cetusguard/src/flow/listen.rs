@@ -1,33 +1,27 @@
 //! Listen: sockets, connections, and what a connection does between requests.
 
 mod accept;
+mod open;
 mod sockets;
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cetusguard_policy::{Call, Certificate, Principal};
+use cetusguard_policy::{Call, Principal};
 use rustls::pki_types::CertificateDer;
-use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-use tokio::net::unix::UCred;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 use super::audit::{Ended, Record};
 use super::identify::Identity;
 use super::{End, Next, Proxy};
-use crate::backend::tune;
-use crate::certificate;
-use crate::log::Level;
+use crate::config::meant::Limits;
 use crate::refusal::Refusal;
 use crate::shares::Admission;
 use crate::tls;
-use crate::wire::{Body, Duplex, Framing, HeadError, RequestHead, SharedTcp, read_request_head};
+use crate::wire::{Body, Duplex, Framing, HeadError, RequestHead, read_request_head};
 use accept::Accepted;
 pub(crate) use accept::{Listeners, tell_refused};
 pub(crate) use sockets::{Bound, bind};
@@ -54,10 +48,13 @@ pub(super) struct Conn {
     pub(super) identity: Option<Identity>,
     /// Those who may have signed the client's certificate, where it had to show one.
     signers: Option<Arc<Vec<CertificateDer<'static>>>>,
+    /// The bounds in time of the settings that were in force at the last look, and their generation; `None` before the first.
+    seen: Option<(u64, Limits)>,
     /// The time at which it was accepted, or a time before it if it waited in the queue.
     arrived: SystemTime,
     served: bool,
-    /// Ready when the program is asked to stop; one for all requests, since each new one has to be made known.
+    /// Ready when no more requests are waited for, because the program is asked to stop; one for all requests, since each new one
+    /// has to be made known.
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// The body of the request that is being served; `None` while it is not known where that request ends.
     pub(super) body: Option<Body>,
@@ -71,90 +68,6 @@ pub(super) struct Conn {
     /// Its place among the connections. Free again after the socket is closed, as fields are dropped in their order.
     admission: Admission,
     _alive: mpsc::Sender<()>,
-}
-
-impl Pending {
-    /// Speaks TLS where the frontend has it. `None` where the client does not manage to in time.
-    pub(super) async fn open(self, proxy: &Proxy) -> Option<Conn> {
-        let (mut principal, mut signers) = (self.principal, None);
-        let stream = match (self.accepted, self.tls) {
-            (Accepted::Unix(stream), _) => {
-                let _ = proxy.buffer.bound(&SockRef::from(&stream));
-                Ok(stream.into())
-            }
-            (Accepted::Tcp(stream), tls) => {
-                // Without these options the connection works all the same.
-                let _ = tune(&stream, proxy.buffer);
-                match tls {
-                    None => Ok(stream.into()),
-                    Some(tls) => {
-                        signers.clone_from(&tls.clients);
-                        let shaken = tokio::select! {
-                            shaken = shake(&tls, stream, proxy.limits().head) => shaken,
-                            () = proxy.stop() => return None,
-                        };
-                        shaken.map(|(stream, shown)| {
-                            principal.certificate = shown;
-                            stream
-                        })
-                    }
-                }
-            }
-        };
-        match stream {
-            Ok(stream) => Some(Conn {
-                stream,
-                peer: self.peer,
-                principal,
-                identity: None,
-                signers,
-                arrived: self.arrived,
-                served: false,
-                stop: Box::pin(proxy.stop()),
-                body: None,
-                closes: false,
-                tunnels: false,
-                to_head: false,
-                admission: self.admission,
-                _alive: self.alive,
-            }),
-            Err(why) => {
-                let line = proxy.log.line(Level::Notice, "TLS handshake failed");
-                proxy.log.send(line.text("client", &self.peer).text("detail", &why));
-                None
-            }
-        }
-    }
-}
-
-/// Speaks TLS; the certificate is the one that the client has shown, where it had to.
-async fn shake(
-    tls: &tls::Server,
-    stream: TcpStream,
-    limit: Duration,
-) -> Result<(Duplex, Option<Arc<Certificate>>), String> {
-    let socket = SharedTcp::from(stream);
-    let accepting = TlsAcceptor::from(Arc::clone(&tls.config)).accept(socket.clone());
-    let stream = match timeout(limit, accepting).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(error.to_string()),
-        Err(_) => return Err("not finished in time".to_owned()),
-    };
-    let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let read = shown.map(|shown| certificate::read(shown)).transpose();
-    let certificate = read.map_err(|error| format!("the client's certificate cannot be read: {error}"))?.map(Arc::new);
-    Ok((Duplex::tls(stream.into(), socket), certificate))
-}
-
-/// An IPv4 client of a socket for both families is shown as what it is.
-fn canonical(peer: SocketAddr) -> SocketAddr {
-    SocketAddr::new(peer.ip().to_canonical(), peer.port())
-}
-
-fn shown(peer: Option<UCred>) -> String {
-    let Some(peer) = peer else { return "unix".to_owned() };
-    let pid = peer.pid().map(|pid| format!(",pid={pid}")).unwrap_or_default();
-    format!("unix:uid={},gid={}{pid}", peer.uid(), peer.gid())
 }
 
 /// What a client that is refused may still send before the connection is closed under it, and for how long.
@@ -199,13 +112,13 @@ impl Conn {
 
     /// Waits for the first byte of the next request. `false` where none comes: there is nobody to tell.
     pub(super) async fn wait_for_request(&mut self, proxy: &Proxy) -> bool {
-        let limit = if self.served { proxy.limits().idle } else { proxy.limits().head };
-        self.served = true;
         (self.body, self.closes, self.tunnels, self.to_head) = (None, false, false, false);
         self.stream.input.rest();
-        if *proxy.stopping.borrow() || self.is_outdated(proxy) {
+        if self.is_outdated(proxy) {
             return false;
         }
+        let limits = self.limits(proxy);
+        let limit = if std::mem::replace(&mut self.served, true) { limits.idle } else { limits.head };
         let input = &mut self.stream.input;
         if !input.buffer.is_empty() {
             return true;
@@ -220,24 +133,36 @@ impl Conn {
 
     /// Whether the frontend now asks for certificates of other signers than when this client connected: it has to show its own
     /// again, on a new connection.
-    fn is_outdated(&self, proxy: &Proxy) -> bool {
+    fn is_outdated(&mut self, proxy: &Proxy) -> bool {
+        let generation = proxy.settings.generation();
+        if self.seen.is_some_and(|(seen, _)| seen == generation) {
+            return false;
+        }
         let settings = proxy.settings();
         let now =
             settings.tls.get(self.principal.frontend).and_then(Option::as_ref).and_then(|tls| tls.clients.as_ref());
-        match (&self.signers, now) {
+        let is_outdated = match (&self.signers, now) {
             (Some(then), Some(now)) => !Arc::ptr_eq(then, now) && then != now,
             (None, Some(_)) => self.principal.address.is_some(),
             (_, None) => false,
-        }
+        };
+        self.seen = (!is_outdated).then_some((generation, settings.limits));
+        is_outdated
+    }
+
+    /// The bounds of the settings that were seen last.
+    fn limits(&self, proxy: &Proxy) -> Limits {
+        self.seen.map_or_else(|| proxy.limits(), |(_, limits)| limits)
     }
 
     /// Reads the head of a request whose first byte is there.
     pub(super) async fn read_head(&mut self, proxy: &Proxy) -> Result<RequestHead, End> {
+        let limit = self.limits(proxy).head;
         let read = tokio::select! {
             // Most heads are there as a whole: only one that is not needs to know of clocks.
             biased;
-            read = timeout(proxy.limits().head, read_request_head(&mut self.stream.input)) => read,
-            () = proxy.stop() => return Err(End::Cut(Ended::Stopped)),
+            read = timeout(limit, read_request_head(&mut self.stream.input)) => read,
+            () = &mut self.stop => return Err(End::Cut(Ended::Stopped)),
         };
         match read {
             // A head may come in parts, and the first of them before the signers have changed.
@@ -292,11 +217,14 @@ impl Conn {
 /// that was not, nobody can say where the next one starts.
 pub(super) async fn refuse(conn: &mut Conn, refusal: &Refusal, proxy: &Proxy, record: &mut Record<'_>) -> Next {
     let known_end = refusal.status() != 400 && conn.body.as_ref().is_some_and(Body::is_done);
-    let close = conn.closes || conn.tunnels || !known_end;
+    let close = conn.closes || conn.tunnels || !known_end || *proxy.stopping.borrow();
     record.refused(refusal);
     // Not for ever: a client that reads none of its refusals must not pile them up here.
     let announced = close && !conn.tunnels;
-    let sent = timeout(proxy.limits().head, refusal.send(&mut conn.stream.output, conn.to_head, announced)).await;
+    let response = refusal.response(conn.to_head, announced, record.is_uncertain());
+    let output = &mut conn.stream.output;
+    let sending = async { output.write_all(response.as_bytes()).await.and(output.flush().await) };
+    let sent = timeout(proxy.limits().head, sending).await;
     match sent {
         Ok(Ok(())) if close => conn.linger().await,
         Ok(Ok(())) => Next::KeepAlive,

@@ -3,6 +3,7 @@
 use cetusguard_policy::Call;
 use cetusguard_policy::endpoint::Answer;
 
+use super::Proxy;
 use super::listen::Conn;
 use crate::refusal::Refusal;
 use crate::wire::{Body, Framing, HeadError, Headers, Known, RequestHead, request_framing};
@@ -21,12 +22,15 @@ pub(super) struct Message {
 /// Reads a head in the one way that the engine reads it, or refuses it.
 ///
 /// From here on the connection knows where this request's body ends; before that it must not be used again.
-pub(super) fn normalise(head: RequestHead, conn: &mut Conn) -> Result<(Call, Message), Refusal> {
+pub(super) fn normalise(head: RequestHead, conn: &mut Conn, proxy: &Proxy) -> Result<(Call, Message), Refusal> {
     let framing = request_framing(&head.headers).map_err(Refusal::Head)?;
     conn.body = Some(Body::new(framing));
     conn.closes = head.headers.has_token(Known::Connection, "close");
     conn.tunnels = head.headers.all(Known::Upgrade).next().is_some();
     conn.to_head = head.method == "HEAD";
+    if head.headers.has_token(Known::Via, proxy.backend.via()) {
+        return Err(Refusal::Loop);
+    }
     let call = Call::read(text(&head.method)?, text(&head.target)?).map_err(Refusal::Line)?;
     conn.tunnels |= call.endpoint().is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)));
     let headers = head.headers;

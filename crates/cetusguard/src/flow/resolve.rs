@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Case, Question, Surroundings};
-use cetusguard_policy::{Denial, Object, Permit, Verdict};
+use cetusguard_policy::{Denial, Mode, Object, Permit, Profile, Verdict};
 
 use super::identify::Client;
 use super::{Proxy, Settings};
@@ -15,6 +15,8 @@ use crate::refusal::Refusal;
 
 /// The facts around a call, for as long as it is judged.
 pub(super) struct Facts {
+    /// The client's own.
+    profile: Arc<Profile>,
     settings: Arc<Settings>,
     proxy_id: Option<String>,
     proxy: Option<Arc<Object>>,
@@ -39,13 +41,13 @@ impl Facts {
             }
         }
         let resolves_paths = proxy.own == Own::Nowhere && matches!(proxy.backend.address(), Address::Unix(_));
-        Ok(Self { settings, proxy_id, proxy: own, resolves_paths })
+        Ok(Self { profile: Arc::clone(&client.profile), settings, proxy_id, proxy: own, resolves_paths })
     }
 
     /// The facts, as the policy takes them.
-    pub(super) fn around<'s>(&'s self, client: &'s Client) -> Surroundings<'s> {
+    pub(super) fn around(&self) -> Surroundings<'_> {
         Surroundings {
-            profile: &client.profile.name,
+            profile: &self.profile.name,
             profiles: Some(&self.settings.profiles),
             proxy_id: self.proxy_id.as_deref(),
             proxy: self.proxy.as_deref(),
@@ -81,9 +83,12 @@ pub(super) async fn decide_by_name(denial: Denial, client: &Client, proxy: &Prox
     let Some(word) = denial.identifier().filter(|_| client.profile.rules.name_objects()) else {
         return Ok(Verdict::Deny(denial));
     };
-    match find(ObjectKind::Container, word, client, proxy).await? {
-        Found::Object(container) => Ok(denial.decide_by_name(&container, &client.profile)),
-        Found::Missing(_) => Ok(Verdict::Deny(denial)),
+    match find(ObjectKind::Container, word, client, proxy).await {
+        Ok(Found::Object(container)) => Ok(denial.decide_by_name(&container, &client.profile)),
+        Ok(Found::Missing(_)) => Ok(Verdict::Deny(denial)),
+        // The call goes on all the same, and the engine tells the client what is wrong with it.
+        Err(_) if client.profile.mode == Mode::Audit => Ok(Verdict::Deny(denial)),
+        Err(refusal) => Err(refusal),
     }
 }
 

@@ -3,15 +3,18 @@
 //! Editors write a new file and rename it; Kubernetes turns a symbolic link on the way to another folder. So folders are watched,
 //! those of the names and those of the links that they lead over; what has changed is told by looking at the files. What no event
 //! tells of, such as a folder that was taken away and made again, is found by looking every few seconds.
+//!
+//! All of it is done by a thread of its own: a file on a mount that hangs must not stop the event loop.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Files are looked at once nothing has happened for this long: several that belong together are often written one by one.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -22,16 +25,27 @@ const LOOK: Duration = Duration::from_secs(5);
 /// The kernel's clock for files may be this much behind ours.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Files that may change.
+/// The files that are watched.
 #[derive(Debug)]
 pub(super) struct Files {
+    /// What to watch from now on, until the thread takes it.
+    next: Arc<Mutex<Option<Named>>>,
+    wake: SyncSender<()>,
+    changes: mpsc::Receiver<()>,
+}
+
+/// Paths, and a time before they were read.
+type Named = (Vec<PathBuf>, SystemTime);
+
+/// What the thread knows of the files.
+#[derive(Debug)]
+struct Watch {
     paths: Vec<PathBuf>,
     /// What the files were when they were last looked at.
     prints: Vec<Option<Print>>,
     /// `None` where the system does not tell of changes.
     watcher: Option<RecommendedWatcher>,
     folders: BTreeSet<PathBuf>,
-    events: mpsc::Receiver<()>,
     /// When they are to be looked at next, and by when at the latest.
     due: (Instant, Instant),
 }
@@ -42,26 +56,79 @@ type Print = (u64, u64, u64, [i64; 4]);
 impl Files {
     /// Watches these files, which were read from `began` on.
     pub(super) fn watch(paths: &[PathBuf], began: SystemTime) -> Self {
-        let (tell, events) = mpsc::channel(1);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading a file is no change of it; the watcher itself reads them.
-            if !event.is_ok_and(|event| event.kind.is_access()) {
-                // One that waits already stands for all.
-                let _ = tell.try_send(());
-            }
-        });
+        let (wake, news) = sync_channel(1);
+        let (tell, changes) = mpsc::channel(1);
+        let files = Self { next: Arc::default(), wake, changes };
         // Flags and environment cannot change: without files, no thread has to wait for anything.
-        let watcher = watcher.ok().filter(|_| !paths.is_empty());
-        let far = Instant::now() + LOOK;
-        let (paths_of_none, prints, folders) = Default::default();
-        let mut files = Self { paths: paths_of_none, prints, watcher, folders, events, due: (far, far) };
-        files.follow(paths, began);
+        if !paths.is_empty() {
+            files.follow(paths, began);
+            let (next, wake) = (Arc::clone(&files.next), files.wake.clone());
+            // Without the thread, SIGHUP still has the files read again.
+            let _ = std::thread::Builder::new()
+                .name("files".to_owned())
+                .stack_size(128 << 10)
+                .spawn(move || Watch::new(wake).run(&news, &next, &tell));
+        }
         files
     }
 
     /// From now on, watches these files, which were read from `began` on. One that has changed since then counts as changed.
-    pub(super) fn follow(&mut self, paths: &[PathBuf], began: SystemTime) {
-        self.paths = paths.to_vec();
+    pub(super) fn follow(&self, paths: &[PathBuf], began: SystemTime) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some((paths.to_vec(), began));
+        // One that waits already stands for all.
+        let _ = self.wake.try_send(());
+    }
+
+    /// Waits until a file is another one. Safe to cancel.
+    pub(super) async fn changed(&mut self) {
+        if self.changes.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+}
+
+impl Watch {
+    fn new(wake: SyncSender<()>) -> Self {
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reading a file is no change of it; the watcher itself reads them.
+            if !event.is_ok_and(|event| event.kind.is_access()) {
+                let _ = wake.try_send(());
+            }
+        });
+        let far = Instant::now() + LOOK;
+        let (paths, prints, folders) = Default::default();
+        Self { paths, prints, watcher: watcher.ok(), folders, due: (far, far) }
+    }
+
+    /// Tells of changes as long as the program runs.
+    fn run(mut self, news: &Receiver<()>, next: &Mutex<Option<Named>>, tell: &mpsc::Sender<()>) {
+        loop {
+            match news.recv_timeout(self.due.0.saturating_duration_since(Instant::now())) {
+                Ok(()) => {
+                    let named = next.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    match named {
+                        Some((paths, began)) => self.follow(paths, began),
+                        None => self.put_off(),
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if self.has_changed() && tell.blocking_send(()).is_err() {
+                        return;
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn put_off(&mut self) {
+        let now = Instant::now();
+        self.due.1 = self.due.1.min(now + PATIENCE);
+        self.due.0 = (now + SETTLE).min(self.due.1);
+    }
+
+    fn follow(&mut self, paths: Vec<PathBuf>, began: SystemTime) {
+        self.paths = paths;
         self.watch_folders();
         self.prints = self.look();
         let began = began.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(TICK);
@@ -82,33 +149,15 @@ impl Files {
         }
     }
 
-    /// Waits until a file is another one. Safe to cancel: when they are to be looked at is not forgotten.
-    pub(super) async fn changed(&mut self) {
-        if self.paths.is_empty() {
-            std::future::pending::<()>().await;
-        }
-        loop {
-            match timeout_at(self.due.0, self.events.recv()).await {
-                Ok(Some(())) => {
-                    let now = Instant::now();
-                    self.due.1 = self.due.1.min(now + PATIENCE);
-                    self.due.0 = (now + SETTLE).min(self.due.1);
-                    continue;
-                }
-                // Nobody tells of anything.
-                Ok(None) => sleep_until(self.due.0).await,
-                Err(_) => {}
-            }
-            let far = Instant::now() + LOOK;
-            self.due = (far, far);
-            // Links may lead elsewhere now, and folders be others.
-            self.watch_folders();
-            let now = self.look();
-            if now != self.prints {
-                self.prints = now;
-                return;
-            }
-        }
+    /// Looks at the files, and sets the time for the next look.
+    fn has_changed(&mut self) -> bool {
+        let far = Instant::now() + LOOK;
+        self.due = (far, far);
+        // Links may lead elsewhere now, and folders be others.
+        self.watch_folders();
+        let before = std::mem::take(&mut self.prints);
+        self.prints = self.look();
+        self.prints != before
     }
 
     fn look(&self) -> Vec<Option<Print>> {

@@ -32,6 +32,8 @@ pub(crate) struct Body {
     left: Left,
     /// Bytes at the front of the input's buffer that were checked and not yet sent.
     checked: usize,
+    /// What may still come of the framing of a body that was closed early.
+    late_end: &'static [u8],
 }
 
 #[derive(Debug)]
@@ -65,7 +67,25 @@ impl Body {
             Framing::Chunked => Left::Chunks(Chunks::default()),
             Framing::UntilClose => Left::Anything,
         };
-        Self { left, checked: 0 }
+        Self { left, checked: 0, late_end: &[] }
+    }
+
+    /// Takes the body for complete, if nothing is missing but the end of its chunked coding. That end is remembered; it must not
+    /// be taken for what follows the body.
+    pub(crate) fn close_early(&mut self) -> bool {
+        let Left::Chunks(chunks) = &self.left else { return self.is_done() };
+        match chunks.end().filter(|_| self.checked == 0) {
+            Some(end) => {
+                *self = Self { late_end: end, ..Self::new(Framing::None) };
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The end of the chunked coding that may still come, if the body was closed early.
+    pub(crate) fn late_end(&self) -> &'static [u8] {
+        self.late_end
     }
 
     /// Whether all of it has arrived and was sent on.
@@ -232,7 +252,26 @@ enum State {
 #[derive(Debug)]
 struct Garbage;
 
+/// What follows the content of the last chunk.
+const END: &[u8] = b"\r\n0\r\n\r\n";
+
 impl Chunks {
+    /// What is missing if no more content comes; nothing where content is missing.
+    fn end(&self) -> Option<&'static [u8]> {
+        let passed = match self.state {
+            State::DataCr => 0,
+            State::DataLf => 1,
+            State::Size if self.digits == 0 => 2,
+            State::Size if self.left == 0 => 3,
+            State::SizeLf if self.left == 0 => 4,
+            State::EndCr => 5,
+            State::EndLf => 6,
+            State::Done => 7,
+            State::Size | State::SizeLf | State::Data => return None,
+        };
+        Some(&END[passed..])
+    }
+
     /// Returns how many bytes from the start belong to the body: all of them, unless it ends earlier. `data` gets what they say.
     fn walk(&mut self, bytes: &[u8], data: &mut impl FnMut(&[u8])) -> Result<usize, Garbage> {
         let mut at = 0;
@@ -334,6 +373,24 @@ mod tests {
                     "{text} by {step}"
                 );
             }
+        }
+    }
+
+    /// A body can be closed early behind each byte from the end of its content on, and what is remembered is the rest of it.
+    #[test]
+    fn the_end_of_a_chunked_body_may_be_missing() {
+        let whole = "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";
+        for cut in 0..=whole.len() {
+            let (mut body, mut content) = (Body::new(Framing::Chunked), Vec::new());
+            body.take(&whole.as_bytes()[..cut], &mut content).expect("well-formed");
+            let (can_close, rest) = (body.close_early(), &whole[cut..]);
+            match cut {
+                // Nothing, or one chunk of two: the content may end here.
+                0 | 5..=7 => assert!(can_close && END.ends_with(body.late_end()), "{cut}"),
+                13.. => assert_eq!((can_close, body.late_end()), (true, rest.as_bytes()), "{cut}"),
+                _ => assert!(!can_close && body.late_end().is_empty(), "{cut}"),
+            }
+            assert_eq!(body.is_done(), can_close, "{cut}");
         }
     }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the headers'")]
 pub(crate) enum Known {
+    AcceptLanguage,
     Authorization,
     Connection,
     ContentLength,
@@ -22,6 +23,7 @@ pub(crate) enum Known {
     TransferEncoding,
     Upgrade,
     UserAgent,
+    Via,
     /// Any other that is about one connection alone (RFC 9110 §7.6.1).
     HopByHop,
     /// Passes through.
@@ -33,6 +35,7 @@ impl Known {
     fn of(name: &[u8]) -> Self {
         let (text, known): (&[u8], _) = match name.len() {
             2 => (b"te", Self::HopByHop),
+            3 => (b"via", Self::Via),
             4 => (b"host", Self::Host),
             6 if name[0] | 0x20 == b'o' => (b"origin", Self::Origin),
             6 => (b"expect", Self::Expect),
@@ -46,6 +49,7 @@ impl Known {
             14 if name[0] | 0x20 == b'h' => (b"http2-settings", Self::HopByHop),
             14 if name[0] | 0x20 == b's' => (b"sec-fetch-site", Self::SecFetchSite),
             14 => (b"content-length", Self::ContentLength),
+            15 => (b"accept-language", Self::AcceptLanguage),
             16 => (b"proxy-connection", Self::HopByHop),
             17 => (b"transfer-encoding", Self::TransferEncoding),
             18 => (b"proxy-authenticate", Self::HopByHop),
@@ -112,9 +116,9 @@ impl Headers {
     }
 
     /// The first value of a header as it came, kept beyond the headers' life.
-    pub(crate) fn share(&self, known: Known) -> Bytes {
-        let field = self.fields.iter().find(|field| field.known == known);
-        field.map(|field| self.raw.slice(field.value.start as usize..field.value.end as usize)).unwrap_or_default()
+    pub(crate) fn share(&self, known: Known) -> Option<Bytes> {
+        let field = self.fields.iter().find(|field| field.known == known)?;
+        Some(self.raw.slice(field.value.start as usize..field.value.end as usize))
     }
 
     /// The elements of a comma-separated header.
@@ -176,6 +180,7 @@ mod tests {
             ("Transfer-Encodinh", Known::Other),
             ("Transfer_Encoding", Known::Other),
             ("ontent-Length", Known::Other),
+            ("VIA", Known::Via),
             ("X", Known::Other),
             ("", Known::Other),
         ] {

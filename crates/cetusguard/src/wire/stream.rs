@@ -2,13 +2,15 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf, ReadHalf, WriteHalf};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf, ReadHalf, Ready, WriteHalf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio_rustls::TlsStream;
 
@@ -51,6 +53,8 @@ pub(crate) struct Input {
     pub(crate) buffer: BytesMut,
     /// How much the next read may take, in bytes.
     room: usize,
+    /// The end of the stream was read.
+    is_over: bool,
 }
 
 /// A buffer starts small and doubles whenever a read has filled it, as far as its share of what all of them together may
@@ -84,7 +88,7 @@ impl Drop for Input {
 impl Input {
     fn new(side: ReadSide) -> Self {
         PEAK.fetch_max(LIVE.fetch_add(1, Relaxed) + 1, Relaxed);
-        Self { side, buffer: BytesMut::new(), room: SMALL }
+        Self { side, buffer: BytesMut::new(), room: SMALL, is_over: false }
     }
 
     /// Waits for bytes and appends them to the buffer; 0 is the end of the stream. Safe to cancel.
@@ -109,6 +113,7 @@ impl Input {
             self.rest();
             return Poll::Pending;
         };
+        self.is_over |= read == 0;
         if self.buffer.len() == self.buffer.capacity() {
             self.room = (self.room * 2).min(LARGE);
         }
@@ -133,15 +138,25 @@ impl Input {
         said || !self.buffer.is_empty()
     }
 
+    /// Whether the kernel has something to say that the event loop need not know of yet. It costs a system call.
+    pub(crate) fn is_disturbed_in_kernel(&self) -> bool {
+        let descriptor = match &self.side {
+            ReadSide::Tcp(side) => side.as_ref().as_fd(),
+            ReadSide::Unix(side) => side.as_ref().as_fd(),
+            ReadSide::Tls(_, socket) => socket.0.as_fd(),
+        };
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)], Some(&at_once)) != Ok(0)
+    }
+
     /// Whether the peer is known to send no more, even where what it has sent was not read yet.
     pub(crate) fn is_ended(&self) -> bool {
-        let readable = Interest::READABLE;
-        let ready = match &self.side {
-            ReadSide::Tcp(side) => now(side.ready(readable)),
-            ReadSide::Unix(side) => now(side.ready(readable)),
-            ReadSide::Tls(_, socket) => now(socket.0.ready(readable)),
-        };
-        matches!(ready, Some(Ok(ready)) if ready.is_read_closed())
+        self.is_over || matches!(self.side.readiness(Interest::READABLE), Some(Ok(ready)) if ready.is_read_closed())
+    }
+
+    /// Whether the peer is known to have left altogether, as [`Output::is_hung_up`].
+    pub(crate) fn is_hung_up(&self) -> bool {
+        matches!(self.side.readiness(Interest::WRITABLE), Some(Ok(ready)) if ready.is_write_closed())
     }
 }
 
@@ -218,6 +233,15 @@ impl ReadSide {
             Self::Tcp(side) => side.as_ref().poll_read_ready(cx),
             Self::Unix(side) => side.as_ref().poll_read_ready(cx),
             Self::Tls(..) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// What the event loop knows of the socket.
+    fn readiness(&self, interest: Interest) -> Option<io::Result<Ready>> {
+        match self {
+            Self::Tcp(side) => now(side.ready(interest)),
+            Self::Unix(side) => now(side.ready(interest)),
+            Self::Tls(_, socket) => now(socket.0.ready(interest)),
         }
     }
 

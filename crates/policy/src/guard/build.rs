@@ -3,8 +3,9 @@
 use super::form::{Form, judged as judged_field, walk};
 use super::json::Json;
 use super::network;
-use super::query::{Parameter, judged, many, many_judged, plain};
+use super::query::{Pairs, Parameter, judged, many, many_judged, plain};
 use super::{Judge, Step};
+use crate::call::Call;
 
 /// Of `POST /build` (moby `build_routes.go` `newImageBuildOptions`, those too that its documentation leaves out). Podman's own, of
 /// which many are the host's, are none of them.
@@ -96,7 +97,7 @@ fn outputs(judge: &mut Judge<'_>, text: &str) {
         }),
         judged_field("Attrs", Form::Map(&Form::Text), |judge, value| {
             for (_, names) in value.map().iter().filter(|(name, _)| *name == "name") {
-                names.text().split(',').for_each(|name| judge.claim_image(name));
+                judge.each(names.text().split(','), Judge::claim_image);
             }
             if value.map().iter().any(|(name, _)| name.starts_with("push")) {
                 judge.refuse("sends what is built to a registry".to_owned(), None);
@@ -120,6 +121,27 @@ fn json<'t>(judge: &mut Judge<'_>, text: &'t str) -> Option<Json<'t>> {
             None
         }
     }
+}
+
+/// Judges which clients the steps of a build would be: they run as containers with the labels of the Dockerfile, which nobody
+/// looks into, on the network that the query names.
+pub(super) fn steps(judge: &mut Judge<'_>, _: &Call, pairs: &Pairs) {
+    let network = pairs.iter().find(|(name, _)| name == "networkmode").map(|(_, mode)| mode.as_str());
+    // In the network of another container, a step has that container's rights, whatever its own labels.
+    if network.is_some_and(|mode| mode == "none" || mode.starts_with("container:")) {
+        return;
+    }
+    judge.within(Step::Parameter("networkmode"), |judge| {
+        if network.is_none() {
+            network::joins(judge, "");
+        }
+        let known: Vec<&str> = judge.surroundings.known_by_labels().collect();
+        for profile in known {
+            judge.unless_allowed("profile", profile, || {
+                format!("by the labels of its Dockerfile, a step would have the rights of the profile {profile}; networkmode=none gives it no network")
+            });
+        }
+    });
 }
 
 /// The images of a build cannot be seen; and its commands run as root, with the default capabilities.

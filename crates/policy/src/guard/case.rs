@@ -1,11 +1,12 @@
 //! A call under judgement: opened with its query and body, settled with what the engine says of its subjects, and closed as a
 //! call that may be sent.
 
+use super::engine::Engine;
 use super::form::walk;
 use super::json::Json;
 use super::judge::{Judge, Place};
 use super::query;
-use super::subject::{Engine, Role, Slot, Subject};
+use super::subject::{Role, Slot, Subject};
 use super::target::{self, Use};
 use super::{Body, Guard, Objection, Reader, Surroundings, check_stream, is_json};
 use crate::call::{Call, Version};
@@ -182,6 +183,11 @@ impl Judge<'_> {
         if !self.targets.is_empty() && target::is_bulk(endpoint.id) {
             self.refuse("this call is about more objects than the targets of this profile can bound".to_owned(), None);
         }
+        let removes_dependents = endpoint.id == EndpointId::LibpodContainerRemove && call.may_ask_for("depend");
+        if removes_dependents && (!self.targets.is_empty() || self.surroundings.proxy_id.is_some()) {
+            let what = "also removes containers that depend on this one, which are not judged; remove those first";
+            self.within(super::Step::Parameter("depend"), |judge| judge.refuse(what.to_owned(), None));
+        }
         let how = Use::of(call);
         let (kind, word, slot) = match call.captured() {
             Some(captured) => (captured.kind, captured.word.to_owned(), Slot::Path),
@@ -213,8 +219,12 @@ impl Judge<'_> {
                 && match role {
                     Role::Target(Use::Enter | Use::Files) => kind == ObjectKind::Container,
                     Role::Target(Use::Rename) => {
-                        knows_proxy || self.surroundings.profiles.is_some_and(crate::Profiles::by_container)
+                        let goes_by_name = self.has("target") || self.has("link");
+                        knows_proxy
+                            || goes_by_name
+                            || self.surroundings.profiles.is_some_and(crate::Profiles::by_container)
                     }
+                    Role::Target(Use::Join) => self.surroundings.claims_networks(),
                     Role::Target(Use::Control) => {
                         knows_proxy && !matches!(kind, ObjectKind::Network | ObjectKind::Image | ObjectKind::Exec)
                     }
@@ -240,7 +250,7 @@ impl Case<'_> {
     pub fn question(&self) -> Option<Question<'_>> {
         match self.judge.subjects.get(self.next) {
             Some(subject) => Some(Question::Object { kind: subject.kind, word: &subject.word }),
-            None if !self.judge.read_only.is_empty() => Some(Question::Engine),
+            None if self.asks_engine() => Some(Question::Engine),
             None => None,
         }
     }
@@ -251,7 +261,7 @@ impl Case<'_> {
         let subjects = self.judge.subjects.iter();
         let mut questions: Vec<_> =
             subjects.map(|one| format!("the {} {}", one.kind.name(), super::judge::shown(&one.word))).collect();
-        if !self.judge.read_only.is_empty() {
+        if self.asks_engine() {
             questions.push("its version".to_owned());
         }
         questions
@@ -279,8 +289,16 @@ impl Case<'_> {
         Ok(())
     }
 
+    /// Whether the decision depends on which engine it is.
+    fn asks_engine(&self) -> bool {
+        !self.judge.read_only.is_empty() || !self.judge.copied.is_empty()
+    }
+
     /// Takes the answer to the question which engine it is.
     pub fn answer_engine(&mut self, engine: &Engine) {
+        for place in std::mem::take(&mut self.judge.copied) {
+            self.judge.copies_no_environment(&place, engine);
+        }
         for (place, path) in std::mem::take(&mut self.judge.read_only) {
             self.judge.reads_only_below(&place, &path, engine);
         }
@@ -308,8 +326,10 @@ impl Case<'_> {
     fn removes_a_link(&self) -> bool {
         let removes = self.call.endpoint().is_some_and(|endpoint| endpoint.id == EndpointId::ContainerRemove);
         let is_true =
-            |value: String| !matches!(value.to_ascii_lowercase().as_str(), "" | "0" | "no" | "false" | "none");
-        removes && self.call.only_parameter("link").is_some_and(is_true)
+            |value: String| !matches!(value.trim().to_ascii_lowercase().as_str(), "" | "0" | "no" | "false" | "none");
+        // A link has the name of its container before its own.
+        let names_link = self.call.captured().is_some_and(|captured| captured.word.trim_matches('/').contains('/'));
+        removes && names_link && self.call.only_parameter("link").is_some_and(is_true)
     }
 
     /// Writes the identifier that the engine gave in place of the client's word, so that the engine acts on what was judged.

@@ -4,6 +4,7 @@ use super::form::{Field, Form, field, judged};
 use super::host_config::{HOST_CONFIG, restricted_host_config};
 use super::json::Json;
 use super::network::ENDPOINT;
+use super::surroundings::Newcomer;
 use super::{Judge, Step};
 use super::{image, mount, network, restricted};
 use crate::client::Container;
@@ -60,11 +61,14 @@ pub(super) static COMMIT: Form = Form::Parts(&[CONFIG, ALSO_COMMIT]);
 /// Podman fills what has no value from its own environment, and all of it for a star.
 pub(super) fn environment(judge: &mut Judge<'_>, value: &Json<'_>) {
     for (index, entry) in value.list().iter().enumerate() {
-        if !entry.text().contains('=') && entry.text().ends_with('*') {
-            judge.within(Step::Index(index), |judge| {
-                judge.refuse("copies the environment of the engine".to_owned(), None)
-            });
+        if entry.text().contains('=') {
+            continue;
         }
+        judge.within(Step::Index(index), |judge| match entry.text().ends_with('*') {
+            true => judge.refuse("copies the environment of the engine".to_owned(), None),
+            // Docker takes it for a variable of the image that the container does not get.
+            false => judge.copied.push(judge.place().to_vec()),
+        });
     }
 }
 
@@ -104,10 +108,13 @@ pub(super) fn as_client(name: String, labels: Option<&Json<'_>>) -> Container {
 pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
     let name = judge.name.take().unwrap_or_default();
     let image = container.get("Image").map(Json::text).unwrap_or_default();
-    judge.claim_created(|| as_client(name, container.get("Labels")), image);
+    judge.claim_created(|| Newcomer::Container(as_client(name, container.get("Labels"))), image);
+    let host_config = container.get("HostConfig");
+    if host_config.and_then(|host_config| host_config.get("NetworkMode")).is_none() {
+        judge.within(Step::Field("HostConfig.NetworkMode"), |judge| network::joins(judge, ""));
+    }
     if judge.is_restricted() {
         restricted::user(judge, "User", container.get("User"));
-        let host_config = container.get("HostConfig");
         judge.within(Step::Field("HostConfig"), |judge| restricted_host_config(judge, host_config));
     }
 }

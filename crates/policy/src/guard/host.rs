@@ -6,7 +6,9 @@ pub(super) fn gives_host_path(path: &str) -> bool {
     let lies_in = |inner: &str, outer: &str| inner == outer || outer == "/" || inner.starts_with(&format!("{outer}/"));
     let in_home = path.strip_prefix("/home/").and_then(|rest| rest.split_once('/').map(|(_, rest)| rest));
     let in_home = in_home.or_else(|| path.strip_prefix("/root/"));
-    if in_home.is_some_and(|rest| !rest.is_empty() && !rest.split('/').any(|part| part.starts_with('.'))) {
+    if in_home
+        .is_some_and(|rest| !rest.is_empty() && !rest.split('/').any(|part| part == "bin" || part.starts_with('.')))
+    {
         return false;
     }
     if super::mount::is_harmless_file(path) {
@@ -42,17 +44,30 @@ const SYSTEM_FOLDERS: &[&str] = &[
     "/etc",
     "/home",
     "/lib",
+    "/lib32",
     "/lib64",
+    "/libx32",
+    "/nix",
+    "/opt/cni",
+    "/ostree",
     "/proc",
     "/root",
     "/run",
     "/sbin",
+    "/snap",
     "/sys",
     "/usr",
+    "/var/lib/apt",
+    "/var/lib/cloud",
     "/var/lib/containerd",
     "/var/lib/containers",
     "/var/lib/docker",
+    "/var/lib/dpkg",
     "/var/lib/kubelet",
+    "/var/lib/rancher",
+    "/var/lib/rpm",
+    "/var/lib/snapd",
+    "/var/lib/systemd",
     "/var/run",
     "/var/spool/cron",
 ];

@@ -205,15 +205,13 @@ const DEFAULT_CAPABILITIES: &[&str] = &[
 
 pub(super) fn capabilities(judge: &mut Judge<'_>, value: &Json<'_>) {
     let plain: &[&str] = if judge.is_restricted() { &["NET_BIND_SERVICE"] } else { DEFAULT_CAPABILITIES };
-    for name in words(value).map(capability) {
+    judge.each(words(value).map(capability), |judge, name| {
         // Locked memory counts against the container's own limit.
-        if name == "IPC_LOCK" && !judge.is_restricted() {
-            continue;
-        }
-        if !plain.contains(&name.as_str()) {
+        let is_lock = name == "IPC_LOCK" && !judge.is_restricted();
+        if !is_lock && !plain.contains(&name.as_str()) {
             judge.unless_allowed("capability", &name, || format!("adds the capability {}", super::shown(&name)));
         }
-    }
+    });
 }
 
 fn volumes_from(judge: &mut Judge<'_>, value: &Json<'_>) {

@@ -354,8 +354,11 @@ impl<'b> Reader<'b> {
 /// A key as Go's decoders compare it: `encoding/json` by simple case folding, `jsoniter` by `strings.ToLower`. Keys of engines
 /// are ASCII, and these three are the other characters that become ASCII letters in one of the two.
 pub(crate) fn fold(key: &str) -> Cow<'_, str> {
-    if !key.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
-        return Cow::Borrowed(key);
+    if key.is_ascii() {
+        return match key.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => Cow::Owned(key.to_ascii_lowercase()),
+            false => Cow::Borrowed(key),
+        };
     }
     let fold = |c: char| match c {
         '\u{17f}' => 's',

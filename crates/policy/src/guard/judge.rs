@@ -3,14 +3,17 @@
 use super::allow::{Exception, KINDS};
 use super::objection::Finding;
 use super::subject::{Role, Slot, Subject};
+use super::surroundings::Newcomer;
 use super::{Guard, Level, Surroundings};
 use crate::call::Version;
-use crate::client::Container;
 use crate::endpoint::ObjectKind;
 use crate::target::Targets;
 
-/// A call that asks for more than this is refused in any case: more findings would help no reader.
+/// A call that asks for more than this is refused in any case: more findings would help no reader, so the judgement ends.
 const FINDINGS: usize = 64;
+/// The most that a judgement may take, in comparisons of a part of the call with a field or an exception. Reading a body bounds
+/// its parts; this bounds what many exceptions make of them, to some tens of milliseconds.
+const STEPS: usize = 8 << 20;
 /// No call names more objects that have to be looked up.
 const SUBJECTS: usize = 64;
 
@@ -79,6 +82,10 @@ pub(crate) struct Judge<'g> {
     /// The version of the API that the call asks for.
     pub(super) version: Option<Version>,
     pub(super) findings: Vec<Finding>,
+    /// The comparisons so far: see [`STEPS`].
+    pub(super) steps: usize,
+    /// The paths of the host that were resolved so far.
+    pub(super) resolved: usize,
     /// Where it is: `HostConfig.Binds[0]`.
     place: Vec<Place>,
     /// Objects that only the engine can tell about.
@@ -86,11 +93,13 @@ pub(crate) struct Judge<'g> {
     /// What the object of the path is looked up for, where a place of the body says so.
     pub(super) path_role: Option<(Role, Vec<Place>)>,
     /// The container that will be, as a client of the proxy, until the labels of its image are known.
-    pub(super) identity: Option<Container>,
+    pub(super) newcomer: Option<Newcomer>,
     /// The name that a container gets.
     pub(super) name: Option<String>,
     /// Binds that are allowed for reading only, by place and path: the engine must keep all below them from being written.
     pub(super) read_only: Vec<(Vec<Place>, String)>,
+    /// Variables without a value, by place: Podman takes them from its own environment.
+    pub(super) copied: Vec<Vec<Place>>,
 }
 
 impl std::fmt::Debug for Judge<'_> {
@@ -107,12 +116,15 @@ impl<'g> Judge<'g> {
             surroundings,
             version: None,
             findings: Vec::new(),
+            steps: 0,
+            resolved: 0,
             place: Vec::new(),
             subjects: Vec::new(),
             path_role: None,
-            identity: None,
+            newcomer: None,
             name: None,
             read_only: Vec::new(),
+            copied: Vec::new(),
         }
     }
 
@@ -121,15 +133,46 @@ impl<'g> Judge<'g> {
         &self.place
     }
 
-    /// Judges within a value.
+    /// Judges within a value, unless enough was found already.
     pub(super) fn within(&mut self, step: Step<'_>, judge: impl FnOnce(&mut Self)) {
+        if self.is_full() {
+            return;
+        }
+        self.step(self.guard.allow.len());
         self.place.push(step.into());
         judge(self);
         self.place.pop();
     }
 
-    /// Judges at a place where the judge has been before.
+    /// Judges the parts of a value at the same place, until enough was found.
+    pub(super) fn each<T>(&mut self, parts: impl IntoIterator<Item = T>, judge: impl Fn(&mut Self, T)) {
+        for part in parts {
+            if self.is_full() {
+                return;
+            }
+            self.step(self.guard.allow.len());
+            judge(self, part);
+        }
+    }
+
+    /// Counts a part of the call, which is compared with so many fields or exceptions.
+    pub(super) fn step(&mut self, comparisons: usize) {
+        self.steps += 1 + comparisons;
+        if self.steps > STEPS && self.findings.is_empty() {
+            self.refuse("has more to judge than any client needs".to_owned(), None);
+        }
+    }
+
+    /// Whether the call is refused whatever else it says: nothing more of it needs to be looked at.
+    pub(super) fn is_full(&self) -> bool {
+        self.findings.len() >= FINDINGS || self.steps > STEPS
+    }
+
+    /// Judges at a place where the judge has been before, unless enough was found already.
     pub(super) fn back_at(&mut self, place: &[Place], judge: impl FnOnce(&mut Self)) {
+        if self.is_full() {
+            return;
+        }
         let here = std::mem::replace(&mut self.place, place.to_vec());
         judge(self);
         self.place = here;
@@ -200,7 +243,7 @@ impl<'g> Judge<'g> {
 
     /// Notes the value, unless an exception of this kind covers it.
     pub(super) fn unless_allowed(&mut self, kind: &str, value: &str, what: impl FnOnce() -> String) {
-        if !self.allows(kind, value) {
+        if !self.is_full() && !self.allows(kind, value) {
             let allow = self.hint(kind, value);
             self.refuse(what(), allow);
         }
@@ -209,6 +252,9 @@ impl<'g> Judge<'g> {
     /// The exception that would open a value; nothing where it cannot be written down. Values that may hold a secret are left out:
     /// passwords stand in options of volumes and in URLs.
     pub(super) fn hint(&self, kind: &str, value: &str) -> Option<Hint> {
+        if self.is_full() {
+            return None;
+        }
         let known = KINDS.iter().find(|known| known.name == kind)?;
         // A star of the client's would be a pattern of ours.
         if value.contains('*') {
@@ -223,6 +269,11 @@ impl<'g> Judge<'g> {
         };
         let is_whole = hint.len() <= 160 && !hint.contains(char::is_control);
         (is_whole && (hint.ends_with('…') || Exception::read(&hint).is_ok())).then_some(Hint(hint))
+    }
+
+    /// Whether it matters which networks a container joins: by their addresses it may have other rights, or targets bound them.
+    pub(super) fn bounds_networks(&self) -> bool {
+        !self.targets.is_empty() || (self.is_guarded() && self.surroundings.claims_networks())
     }
 
     /// Whether the guard judges at all.

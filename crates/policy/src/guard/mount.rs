@@ -1,10 +1,11 @@
 //! Paths of the host and volumes in containers: binds, mounts, tmpfs.
 
 use super::allow::clean;
+use super::engine::Engine;
 use super::form::{Field, Form, field, judged};
 use super::host_config::must_be;
 use super::json::Json;
-use super::subject::{Engine, Role};
+use super::subject::Role;
 use super::{Judge, Step};
 use super::{image, volume};
 use crate::endpoint::ObjectKind;
@@ -141,15 +142,16 @@ pub(super) fn targets(judge: &mut Judge<'_>, paths: &Json<'_>) {
 
 /// The modes of a bind or a volume.
 pub(super) fn bind_words<'w>(judge: &mut Judge<'_>, words: impl Iterator<Item = &'w str>) {
-    for word in words {
-        match word {
-            "" | "ro" | "rw" | "z" | "Z" | "nocopy" | "copy" | "consistent" | "cached" | "delegated" => {}
-            "nosuid" | "nodev" | "noexec" | "exec" | "rbind" => {}
-            "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared" => propagation(judge, word),
-            word => judge.refuse(format!("the guard does not know the mode {:?}", super::shown(word)), None),
-        }
-    }
+    judge.each(words, |judge, word| match word {
+        "" | "ro" | "rw" | "z" | "Z" | "nocopy" | "copy" | "consistent" | "cached" | "delegated" => {}
+        "nosuid" | "nodev" | "noexec" | "exec" | "rbind" => {}
+        "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared" => propagation(judge, word),
+        word => judge.refuse(format!("the guard does not know the mode {:?}", super::shown(word)), None),
+    });
 }
+
+/// Paths of the host that are resolved for one call: each takes system calls, and no container mounts as many.
+const PATHS: usize = 64;
 
 /// A path of the host. The engine cleans it before it mounts; a link on the host is followed after that.
 pub(super) fn host_path(judge: &mut Judge<'_>, source: &str, access: Access) {
@@ -165,7 +167,12 @@ pub(super) fn host_path(judge: &mut Judge<'_>, source: &str, access: Access) {
     if judge.count() > before {
         return;
     }
-    if let Some(led_to) = judge.surroundings.resolve_path.and_then(|resolve| resolve(&path)).filter(|to| *to != path) {
+    let Some(resolve) = judge.surroundings.resolve_path else { return };
+    judge.resolved += 1;
+    if judge.resolved > PATHS {
+        return judge.refuse(format!("is one of more than {PATHS} paths of the host"), None);
+    }
+    if let Some(led_to) = resolve(&path).filter(|led_to| *led_to != path) {
         judge.claim_path(&led_to);
         bind(judge, &led_to, access);
     }
@@ -274,7 +281,7 @@ fn tmpfs(judge: &mut Judge<'_>, options: &Json<'_>) {
 pub(super) fn tmpfs_paths(judge: &mut Judge<'_>, paths: &Json<'_>) {
     targets(judge, paths);
     for (path, options) in paths.map() {
-        judge.within(Step::Key(path), |judge| options.text().split(',').for_each(|word| tmpfs_word(judge, word)));
+        judge.within(Step::Key(path), |judge| judge.each(options.text().split(','), tmpfs_word));
     }
 }
 

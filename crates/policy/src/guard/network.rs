@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::form::{Field, Form, field, judged};
 use super::host_config::namespace;
 use super::json::Json;
-use super::subject::Role;
+use super::subject::{Role, Slot, Subject};
 use super::target::Use;
 use super::{Judge, Step};
 use crate::endpoint::ObjectKind;
@@ -63,10 +63,11 @@ pub(super) const ENDPOINT: &[Field] = &[
     field("NetworkID", Form::Text),
     field("EndpointID", Form::Text),
     field("Gateway", Form::Text),
-    field("IPAddress", Form::Text),
+    // Podman takes these two for addresses that are asked for.
+    judged("IPAddress", Form::Text, address),
     field("IPPrefixLen", Form::Number),
     field("IPv6Gateway", Form::Text),
-    field("GlobalIPv6Address", Form::Text),
+    judged("GlobalIPv6Address", Form::Text, address),
     field("GlobalIPv6PrefixLen", Form::Number),
     judged("DNSNames", Form::List(&Form::Text), names),
 ];
@@ -191,9 +192,30 @@ pub(super) fn options(judge: &mut Judge<'_>, options: &Json<'_>) {
 
 /// The network that a container, or a step of a build, gets: any by its name, the host's or another container's only where it is allowed.
 pub(super) fn mode(judge: &mut Judge<'_>, mode: &str) {
+    if named(judge, mode) {
+        joins(judge, mode);
+    }
+}
+
+/// Whether it is the name of a network; the namespaces of the host and of other containers are judged.
+pub(super) fn named(judge: &mut Judge<'_>, mode: &str) -> bool {
     let is_name = !mode.contains([':', '/']) && !mode.trim().eq_ignore_ascii_case("host");
     if !is_name {
         namespace(judge, mode, "network", &[]);
+    }
+    is_name
+}
+
+/// Judges the network that a container joins. Its name goes on as it came: other fields of the body refer to it.
+pub(super) fn joins(judge: &mut Judge<'_>, name: &str) {
+    let name = match name {
+        "" | "default" | "private" => "bridge",
+        name => name,
+    };
+    let is_network = !matches!(name, "none" | "slirp4netns" | "pasta");
+    if is_network && judge.bounds_networks() {
+        let (word, place, slot) = (name.to_owned(), judge.place().to_vec(), Slot::Nowhere);
+        judge.add(Subject { kind: ObjectKind::Network, word, role: Role::Network, place, slot });
     }
 }
 

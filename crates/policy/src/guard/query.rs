@@ -63,9 +63,13 @@ pub(super) fn judge(
     }
     let mut kept: Vec<(String, String)> = Vec::new();
     for (name, value) in pairs {
+        if judge.is_full() {
+            break;
+        }
+        judge.step(known.len());
         let Some(parameter) = known.iter().find(|parameter| parameter.name == name) else {
             let folded = fold(&name);
-            let meant = known.iter().find(|parameter| fold(parameter.name) == folded);
+            let meant = known.iter().find(|parameter| parameter.name.eq_ignore_ascii_case(&folded));
             let what = match meant {
                 Some(parameter) => format!("engines may take this for {name}; write {name}", name = parameter.name),
                 None if has_body => continue,

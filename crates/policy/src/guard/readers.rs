@@ -51,7 +51,7 @@ pub(super) static LIBPOD_EXEC_REMOVE: Reader = json(&[], &exec::LIBPOD_REMOVE);
 pub(super) static LIBPOD_PULL: Reader =
     Reader { parameters: image::LIBPOD_PULL, body: Body::Stream, whole: None, pairs: None };
 pub(super) static LOAD: Reader = stream(&[plain("quiet"), many("platform")], image::unseen);
-pub(super) static BUILD: Reader = stream(build::PARAMETERS, build::whole);
+pub(super) static BUILD: Reader = Reader { pairs: Some(build::steps), ..stream(build::PARAMETERS, build::whole) };
 pub(super) static VOLUME_CREATE: Reader = json(&[], &volume::CREATE);
 pub(super) static LIBPOD_VOLUME_CREATE: Reader = json(&[], &volume::LIBPOD_CREATE);
 pub(super) static NETWORK_CREATE: Reader = json(&[], &network::CREATE);

@@ -9,6 +9,7 @@ use super::kernel::sysctls;
 use super::mount::{MOUNT, mounts};
 use super::query::{self, Parameter, plain};
 use super::subject::Role;
+use super::surroundings::Newcomer;
 use super::{Judge, Step};
 use super::{image, log, network, restricted};
 use crate::endpoint::ObjectKind;
@@ -232,9 +233,10 @@ fn networks(judge: &mut Judge<'_>, networks: &Json<'_>) {
         let target = network.get("Target").map(Json::text).unwrap_or_default();
         judge.within(Step::Index(index), |judge| {
             judge.within(Step::Field("Target"), |judge| {
-                network::mode(judge, target);
+                network::named(judge, target);
                 // All letters for a swarm's, hexadecimal digits, or the first of them, for the engine's own.
-                if target.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+                let is_id = target.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+                if is_id || judge.bounds_networks() {
                     judge.look_up(ObjectKind::Network, target, Role::Joined, ("", ""));
                 }
             });
@@ -245,7 +247,7 @@ fn networks(judge: &mut Judge<'_>, networks: &Json<'_>) {
 /// A secret or a config: once the exceptions name some, a service gets no others. The engine goes by the identifier, whatever
 /// name stands beside it.
 fn content(judge: &mut Judge<'_>, value: &Json<'_>, kind: ObjectKind) {
-    if judge.has(kind.name()) {
+    if judge.has(kind.name()) || !judge.targets.is_empty() {
         judge.look_up(kind, value.text(), Role::Content, ("", ""));
     }
 }
@@ -253,10 +255,11 @@ fn content(judge: &mut Judge<'_>, value: &Json<'_>, kind: ObjectKind) {
 /// Judges a service as a whole: which clients its containers would be, and what the level `restricted` asks for.
 pub(super) fn whole(judge: &mut Judge<'_>, service: &Json<'_>) {
     let container = service.get("TaskTemplate").and_then(|task| task.get("ContainerSpec"));
-    // Its containers are called NAME.SLOT.TASK.
-    let name = format!("{}.", service.get("Name").map(Json::text).unwrap_or_default());
+    let name = service.get("Name").map(Json::text).unwrap_or_default();
     let image = container.and_then(|container| container.get("Image")).map(Json::text).unwrap_or_default();
-    judge.claim_created(|| as_client(name, container.and_then(|container| container.get("Labels"))), image);
+    let labels = container.and_then(|container| container.get("Labels"));
+    let tasks = || Newcomer::Task { service: name.to_owned(), labels: as_client(String::new(), labels).labels };
+    judge.claim_created(tasks, image);
     if !judge.is_restricted() {
         return;
     }

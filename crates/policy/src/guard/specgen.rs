@@ -11,6 +11,7 @@ use super::host_config::{
 use super::json::Json;
 use super::kernel::sysctls;
 use super::mount::{access, bind_words, host_path, propagation, tmpfs_word, volume_name};
+use super::surroundings::Newcomer;
 use super::{Judge, Step};
 use super::{allow, container, image, log, network, restricted};
 
@@ -135,7 +136,7 @@ const SECURITY: &[Field] = &[
     judged("cap_add", Form::Words, capabilities),
     field("cap_drop", Form::Words),
     judged("selinux_opts", Form::List(&Form::Text), |judge, value| {
-        value.list().iter().for_each(|option| security_option(judge, &format!("label={}", option.text())));
+        judge.each(value.list(), |judge, option| security_option(judge, &format!("label={}", option.text())));
     }),
     judged("apparmor_profile", Form::Text, |judge, value| profile(judge, "apparmor", value.text())),
     judged("seccomp_policy", Form::Text, |judge, value| {
@@ -299,10 +300,10 @@ fn mounts(judge: &mut Judge<'_>, mounts: &Json<'_>) {
                 bind_words(judge, options.into_iter().filter(|word| !matches!(*word, "bind" | "rbind")));
             }
             // An option could make it a bind: only harmless ones pass.
-            "tmpfs" => options
-                .into_iter()
-                .filter(|word| !matches!(*word, "tmpcopyup" | "notmpcopyup"))
-                .for_each(|word| tmpfs_word(judge, word)),
+            "tmpfs" => {
+                let words = options.into_iter().filter(|word| !matches!(*word, "tmpcopyup" | "notmpcopyup"));
+                judge.each(words, tmpfs_word);
+            }
             kind => judge.refuse(format!("{:?} is neither bind nor tmpfs", super::shown(kind)), None),
         });
     }
@@ -338,7 +339,13 @@ fn profile(judge: &mut Judge<'_>, kind: &str, profile: &str) {
 pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
     let name = judge.name.take().unwrap_or_default();
     let image = container.get("image").map(Json::text).unwrap_or_default();
-    judge.claim_created(|| container::as_client(name, container.get("labels")), image);
+    judge.claim_created(|| Newcomer::Container(container::as_client(name, container.get("labels"))), image);
+    let names_network =
+        ["Networks", "cni_networks"].iter().any(|key| container.get(key).is_some_and(|it| !it.is_empty()));
+    let mode = container.get("netns").and_then(|netns| netns.get("nsmode")).map(Json::text).unwrap_or_default();
+    if !names_network && matches!(mode, "" | "default" | "private" | "bridge") {
+        judge.within(Step::Field("netns"), |judge| network::joins(judge, "podman"));
+    }
     if judge.is_restricted() {
         restricted::user(judge, "user", container.get("user"));
         restricted::dropped(judge, "cap_drop", container.get("cap_drop"));

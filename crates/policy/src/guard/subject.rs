@@ -1,10 +1,10 @@
 //! Subjects: the objects that a call is about, why each matters, and what the guard says once the engine has described it.
 
+use super::engine::Engine;
 use super::host::{gives_host_path, is_powerful};
 use super::judge::{Judge, Place};
 use super::target::Use;
 use super::volume;
-use crate::call::Version;
 use crate::endpoint::ObjectKind;
 use crate::object::{Detail, Object, Traits};
 
@@ -37,6 +37,8 @@ pub(crate) enum Role {
     Mounted,
     /// A service joins it.
     Joined,
+    /// A container joins this network.
+    Network,
     /// A service gets its content.
     Content,
     /// It is a node that the body calls a manager.
@@ -80,7 +82,9 @@ impl Judge<'_> {
             Role::Mounted | Role::Shared(_) | Role::Held | Role::Labels => {}
             // The engine's own answer is passed on before: see `Case::answer`.
             Role::Target(_) | Role::Started | Role::Manager => {}
-            Role::Namespace(_) | Role::Link | Role::VolumesFrom | Role::Joined | Role::Content => {
+            // Podman gives its default network another name.
+            Role::Network if is_predefined(&subject.word) => {}
+            Role::Network | Role::Namespace(_) | Role::Link | Role::VolumesFrom | Role::Joined | Role::Content => {
                 let what = format!(
                     "the engine has no {} {:?}; it must exist, since what it is decides",
                     subject.kind.name(),
@@ -102,23 +106,34 @@ impl Judge<'_> {
                 let what = || format!("a link hands over the environment of the container {}", object.name);
                 self.unless_allowed("link", &object.name, what);
             }
-            Role::VolumesFrom => self.not_the_proxy(&object.id),
+            Role::VolumesFrom => {
+                self.not_the_proxy(&object.id);
+                let mounts = object.traits().and_then(|traits| self.mounts_of_the_proxy(traits).next());
+                if let Some(mount) = mounts {
+                    let what =
+                        format!("it mounts {}, which the proxy's own container mounts", super::judge::shown(mount));
+                    self.unless_allowed("proxy", "", || what);
+                }
+            }
             Role::Mounted => self.mounts_volume(object),
             Role::Held => self.holds_volume(object),
             Role::Labels => {
-                if let Some(mut container) = self.identity.clone() {
-                    container.labels.extend(object.labels.iter().cloned());
-                    self.claim_identity(|| container);
+                if let Some(mut newcomer) = self.newcomer.clone() {
+                    newcomer.extend(self.surroundings.as_client(object).labels);
+                    self.claim_newcomer(&newcomer);
                 }
             }
             Role::Joined => {
-                let Detail::Network { driver } = &object.detail else { return };
+                let Detail::Network { driver, .. } = &object.detail else { return };
+                self.joins_network(object);
                 if driver == "host" || object.name == "host" {
                     self.unless_allowed("host-namespace", "network", || {
                         "shares the host's network namespace".to_owned()
                     });
                 }
             }
+            Role::Network => self.joins_network(object),
+            Role::Content if !self.has(subject.kind.name()) => {}
             Role::Content => {
                 let kind = subject.kind.name();
                 let what = || format!("the {kind} {} is not among those that guard-allow names", object.name);
@@ -139,8 +154,9 @@ impl Judge<'_> {
     fn bounded(&mut self, subject: &Subject, object: &Object) {
         let is_about = match subject.role {
             Role::Target(_) | Role::Namespace(_) | Role::Link | Role::VolumesFrom => subject.kind.has_labels(),
-            Role::Started | Role::Mounted | Role::Joined | Role::Content | Role::Manager | Role::Shared(_) => false,
-            Role::Held | Role::Labels => false,
+            Role::Mounted | Role::Content | Role::Manager => true,
+            Role::Joined | Role::Network => !is_predefined(&object.name),
+            Role::Started | Role::Shared(_) | Role::Held | Role::Labels => false,
         };
         if is_about && !self.targets.include(object) {
             let (kind, name) = (subject.kind.name(), &object.name);
@@ -164,18 +180,21 @@ impl Judge<'_> {
                 match how {
                     Use::Enter | Use::Files => self.enters(how, object, traits),
                     Use::Rename => {
+                        self.gains_no_exception(&object.name);
+                        let client = self.surroundings.as_client(object);
                         // Without its name, it may not be known as the client that it is.
-                        self.claim_identity(|| object.as_client());
-                        let mut renamed = object.as_client();
+                        self.claim_identity(|| client.clone());
+                        let mut renamed = client.clone();
                         renamed.name = self.name.take().unwrap_or_default().trim_start_matches('/').to_owned();
-                        let before = self.surroundings.claimed(&object.as_client(), &[]);
+                        let before = self.surroundings.claimed(&client, &[]);
                         if before != self.surroundings.claimed(&renamed, &[]) {
                             self.claim_identity(|| renamed);
                         }
                     }
-                    Use::Control | Use::Look => {}
+                    Use::Control | Use::Join | Use::Look => {}
                 }
             }
+            (ObjectKind::Network, _) if how == Use::Join => self.joins_network(object),
             (ObjectKind::Pod, Detail::Pod { containers }) => {
                 let own = containers.iter().find(|id| self.surroundings.is_proxy(id)).cloned();
                 self.not_the_proxy(&own.unwrap_or_default());
@@ -188,6 +207,21 @@ impl Judge<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Judges the addresses that a container gets on a network: other profiles may know their clients by them.
+    fn joins_network(&mut self, network: &Object) {
+        let Detail::Network { subnets, .. } = &network.detail else { return };
+        subnets.iter().for_each(|subnet| self.claim_network(*subnet));
+    }
+
+    /// Judges a name that a container gets in place of another: exceptions go by names.
+    fn gains_no_exception(&mut self, before: &str) {
+        let name = self.name.as_deref().unwrap_or_default();
+        let gained = ["target", "link"].into_iter().find(|kind| self.allows(kind, name) && !self.allows(kind, before));
+        if let Some(kind) = gained {
+            self.refuse(format!("guard-allow {kind} covers the new name, and does not cover the old one"), None);
         }
     }
 
@@ -205,14 +239,15 @@ impl Judge<'_> {
 
     /// Judges a container that a client runs commands in, types into, or takes files from and puts them into.
     fn enters(&mut self, how: Use, object: &Object, traits: &Traits) {
-        if let Some(profile) = self.surroundings.claimed(&object.as_client(), &traits.addresses)
+        if let Some(profile) = self.surroundings.claimed(&self.surroundings.as_client(object), &traits.addresses)
             && how == Use::Enter
         {
             let what = format!("the container {} calls with the rights of the profile {profile}", object.name);
             self.unless_allowed("profile", profile, || what);
         }
         let is_excepted = self.allows("target", &object.name)
-            || object.labels.iter().any(|(key, value)| self.allows("target-label", &format!("{key}={value}")));
+            || self.has("target-label")
+                && object.labels.iter().any(|(key, value)| self.allows("target-label", &format!("{key}={value}")));
         if is_excepted {
             return;
         }
@@ -234,9 +269,14 @@ impl Judge<'_> {
         let paths =
             traits.host_paths.iter().filter(|path| gives_host_path(path) && !self.allows_path("bind", path, true));
         reasons.extend(paths.map(|path| format!("it mounts {} of the host", super::judge::shown(path))));
+        if !self.allows("proxy", "") {
+            let own = self.mounts_of_the_proxy(traits).map(super::judge::shown);
+            reasons.extend(own.map(|mount| format!("it mounts {mount}, which the proxy's own container mounts")));
+        }
         if !reasons.is_empty() {
             let hint = self.hint("target", &object.name);
-            self.refuse(format!("the container {} gives the host away: {}", object.name, reasons.join(", ")), hint);
+            let what = format!("the container {} gives the host, or other clients' rights, away", object.name);
+            self.refuse(format!("{what}: {}", reasons.join(", ")), hint);
         }
     }
 
@@ -280,7 +320,7 @@ impl Judge<'_> {
         if subject.role == Role::Shared("network") {
             self.not_the_proxy(&object.id);
             let addresses = object.traits().map(|traits| traits.addresses.as_slice()).unwrap_or_default();
-            if let Some(profile) = self.surroundings.claimed(&object.as_client(), addresses) {
+            if let Some(profile) = self.surroundings.claimed(&self.surroundings.as_client(object), addresses) {
                 let what = format!("in the network of {}, it has the rights of the profile {profile}", object.name);
                 self.unless_allowed("profile", profile, || what);
             }
@@ -297,7 +337,7 @@ impl Judge<'_> {
     fn joins_namespace(&mut self, kind: &'static str, subject: &Subject, object: &Object) {
         self.not_the_proxy(&object.id);
         let addresses = object.traits().map(|traits| traits.addresses.as_slice()).unwrap_or_default();
-        if let Some(profile) = self.surroundings.claimed(&object.as_client(), addresses)
+        if let Some(profile) = self.surroundings.claimed(&self.surroundings.as_client(object), addresses)
             && kind == "network"
         {
             let what = format!("in the network of {}, it would have the rights of the profile {profile}", object.name);
@@ -318,6 +358,14 @@ impl Judge<'_> {
         }
     }
 
+    /// Refuses variables that an engine takes from its own environment.
+    pub(super) fn copies_no_environment(&mut self, place: &[Place], engine: &Engine) {
+        if engine.is_podman {
+            let what = "Podman takes a variable without a value from its own environment; write NAME=VALUE";
+            self.back_at(place, |judge| judge.refuse(what.to_owned(), None));
+        }
+    }
+
     /// Judges whether a bind that is allowed for reading only can be kept from being written to below.
     pub(super) fn reads_only_below(&mut self, place: &[Place], path: &str, engine: &Engine) {
         if engine.mounts_read_only_recursively(self.version) {
@@ -335,61 +383,7 @@ impl Judge<'_> {
     }
 }
 
-/// The engine, as far as decisions depend on it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Engine {
-    /// The newest version of the API that it speaks.
-    pub api: Option<Version>,
-    /// Major and minor version of its kernel.
-    pub kernel: (u32, u32),
-    /// Whether it is Podman.
-    pub is_podman: bool,
-}
-
-impl Engine {
-    /// Since this version of the API, read-only binds are read-only all the way down (moby 25, `ReadOnlyNonRecursive`).
-    const RECURSIVE: &'static str = "1.44";
-    /// Since this kernel, mounts can be made read-only recursively (`mount_setattr(2)`).
-    const RECURSIVE_KERNEL: (u32, u32) = (5, 12);
-
-    /// Reads the engine's answer to `GET /version`.
-    ///
-    /// # Errors
-    /// The answer is not JSON that all readers read alike.
-    pub fn read(answer: &[u8]) -> Result<Self, super::Malformed> {
-        let answer = super::Json::read(answer)?;
-        let text = |key: &str| answer.get(key).map(super::Json::text).unwrap_or_default();
-        let components = answer.get("Components").map(super::Json::list).unwrap_or_default();
-        let mut kernel = text("KernelVersion").split(['.', '-']).map(|part| part.parse().unwrap_or(0));
-        Ok(Self {
-            api: Version::parse(text("ApiVersion")),
-            kernel: (kernel.next().unwrap_or(0), kernel.next().unwrap_or(0)),
-            is_podman: components
-                .iter()
-                .any(|one| one.get("Name").map(super::Json::text).unwrap_or_default().starts_with("Podman")),
-        })
-    }
-
-    /// Whether a call of this version of the API, or of the engine's own, can have read-only binds that are so all the way down.
-    pub(super) fn takes_recursive(asked: Option<Version>) -> bool {
-        asked.is_none_or(|asked| Some(asked) >= Version::parse(Self::RECURSIVE))
-    }
-
-    fn is_recent(&self, asked: Option<Version>) -> bool {
-        self.api >= Version::parse(Self::RECURSIVE) && Self::takes_recursive(asked)
-    }
-
-    fn mounts_read_only_recursively(&self, asked: Option<Version>) -> bool {
-        !self.is_podman && self.is_recent(asked) && self.kernel >= Self::RECURSIVE_KERNEL
-    }
-
-    fn why_not(&self, asked: Option<Version>) -> String {
-        if self.is_podman {
-            "Podman makes only the folder itself read-only".to_owned()
-        } else if !self.is_recent(asked) {
-            format!("before API version {}, the engine makes only the folder itself read-only", Self::RECURSIVE)
-        } else {
-            "its kernel is older than 5.12".to_owned()
-        }
-    }
+/// Whether every engine has this network, so that it belongs to no client.
+pub(super) fn is_predefined(network: &str) -> bool {
+    matches!(network, "bridge" | "host" | "none" | "ingress" | "docker_gwbridge" | "podman")
 }

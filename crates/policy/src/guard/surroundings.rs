@@ -6,9 +6,10 @@ use ipnet::IpNet;
 
 use super::judge::Judge;
 use super::subject::{Role, Slot, Subject};
-use crate::client::{Condition, Container};
+use crate::client::{Condition, Container, Kind, Selector};
 use crate::endpoint::ObjectKind;
 use crate::object::{Object, Traits};
+use crate::pattern::Pattern;
 use crate::profile::Profiles;
 
 /// The facts around a call.
@@ -61,11 +62,15 @@ impl<'s> Surroundings<'s> {
     /// Whether a container of this name could be taken for the proxy on a network.
     fn is_proxy_name(&self, name: &str) -> bool {
         let (Some(proxy), Some(traits)) = (self.proxy, self.proxy_traits()) else { return false };
-        let name = name.trim_start_matches('/').to_ascii_lowercase();
-        let own = [&proxy.name, &traits.hostname].into_iter().chain(&traits.dns_names);
-        own.filter(|own| !own.is_empty()).map(|own| own.to_ascii_lowercase()).any(|own| {
+        let name = name.trim_start_matches('/').as_bytes();
+        let service = proxy.label("com.docker.swarm.service.name");
+        let tasks = if service.is_empty() { String::new() } else { format!("tasks.{service}") };
+        let own = [proxy.name.as_str(), &traits.hostname, service, &tasks].into_iter();
+        let own = own.chain(traits.dns_names.iter().map(String::as_str)).map(str::as_bytes);
+        own.filter(|own| !own.is_empty()).any(|own| {
+            let (start, rest) = name.split_at(own.len().min(name.len()));
             // Engines also resolve `name.network`.
-            name.strip_prefix(own.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            start.eq_ignore_ascii_case(own) && matches!(rest, [] | [b'.', ..])
         })
     }
 
@@ -74,10 +79,58 @@ impl<'s> Surroundings<'s> {
         self.proxy_traits().map(|traits| traits.image.as_str()).filter(|image| !image.is_empty())
     }
 
+    /// Whether selectors ask for a label: containers can have many thousands of others, which need not be looked at.
+    pub(super) fn selects_by_label(&self, key: &str) -> bool {
+        self.profiles.is_some_and(|profiles| profiles.selecting_labels().any(|known| known == key))
+    }
+
+    /// An object of the engine as a client of the proxy, with the labels that selectors ask for.
+    pub(super) fn as_client(&self, object: &Object) -> Container {
+        let labels = object.labels.iter().filter(|(key, _)| self.selects_by_label(key)).cloned().collect();
+        Container { id: object.id.clone(), name: object.name.clone(), labels }
+    }
+
     /// The name of the profile, other than the client's own, that a container with these addresses has.
     pub(super) fn claimed(&self, container: &Container, addresses: &[IpAddr]) -> Option<&'s str> {
-        let found = self.profiles?.of_container(container, addresses)?;
-        (found != self.profile).then_some(found)
+        self.profiles?.of_container(container, addresses).into_iter().find(|found| *found != self.profile)
+    }
+
+    /// The name of the profile, other than the client's own, that a task of a service of this name and with these labels may
+    /// have. The engine gives tasks the name `SERVICE.SLOT.TASK`, and labels of its own (moby `daemon/cluster/executor`).
+    fn claimed_by_task(&self, service: &str, labels: &[(String, String)]) -> Option<&'s str> {
+        let tasks = Pattern::new(format!("{}.*", super::judge::shown(service)));
+        let may_hold = |condition: &Condition| match condition {
+            Condition::Name(name) => name.meets(&tasks),
+            Condition::Label(key, value) => match key.strip_prefix("com.docker.swarm.") {
+                Some("service.name") => value.fits(service),
+                Some("task.name") => value.meets(&tasks),
+                Some("service.id" | "task" | "task.id" | "node.id") => true,
+                _ => labels.iter().any(|(known, own)| known == key && value.fits(own)),
+            },
+            _ => false,
+        };
+        let known = self.container_selectors().filter(|(selector, _)| selector.conditions().iter().all(may_hold));
+        known.map(|(_, name)| name).next()
+    }
+
+    /// The selectors by which other profiles know containers.
+    fn container_selectors(&self) -> impl Iterator<Item = (&'s Selector, &'s str)> {
+        let own = self.profile;
+        let all = self.profiles.into_iter().flat_map(Profiles::selected);
+        all.filter(move |(selector, name)| selector.kind() == Kind::Container && *name != own)
+    }
+
+    /// The profiles that know their clients by nothing but labels, which the steps of a build take from the Dockerfile.
+    pub(super) fn known_by_labels(&self) -> impl Iterator<Item = &'s str> {
+        let is_label = |condition: &Condition| matches!(condition, Condition::Label(..));
+        self.container_selectors()
+            .filter(move |(selector, _)| selector.conditions().iter().all(is_label))
+            .map(|(_, name)| name)
+    }
+
+    /// Whether other profiles know clients by their addresses.
+    pub(super) fn claims_networks(&self) -> bool {
+        self.claimed_networks().next().is_some()
     }
 
     /// The networks and addresses by which other profiles know their clients.
@@ -90,6 +143,38 @@ impl<'s> Surroundings<'s> {
                 _ => None,
             })
         })
+    }
+}
+
+/// A container that a call creates, as far as profiles may know it.
+#[derive(Clone, Debug)]
+pub(super) enum Newcomer {
+    /// One container.
+    Container(Container),
+    /// The tasks of a service.
+    Task {
+        /// The name of the service.
+        service: String,
+        /// The labels of its containers.
+        labels: Vec<(String, String)>,
+    },
+}
+
+impl Newcomer {
+    /// Adds the labels of its image.
+    pub(super) fn extend(&mut self, more: Vec<(String, String)>) {
+        self.labels().extend(more);
+    }
+
+    /// Forgets the labels that no profile asks for.
+    fn keep_labels(&mut self, is_asked_for: impl Fn(&str) -> bool) {
+        self.labels().retain(|(key, _)| is_asked_for(key));
+    }
+
+    fn labels(&mut self) -> &mut Vec<(String, String)> {
+        match self {
+            Self::Container(Container { labels, .. }) | Self::Task { labels, .. } => labels,
+        }
     }
 }
 
@@ -120,28 +205,51 @@ impl Judge<'_> {
     /// Judges a reference that an image gets.
     pub(super) fn claim_image(&mut self, reference: &str) {
         let own = self.surroundings.proxy_image().map(super::reference::normalised);
-        if own.is_some_and(|own| own == super::reference::normalised(reference)) {
+        // Podman takes a short name for an image of its own before it takes it for one of a registry.
+        let local = super::reference::normalised(&format!("localhost/{reference}"));
+        if own.is_some_and(|own| own == super::reference::normalised(reference) || own == local) {
             self.unless_allowed("proxy", "", || "is the image from which the proxy is started".to_owned());
         }
     }
 
+    /// Judges what a container that is entered, or whose volumes are taken, mounts of the proxy's.
+    pub(super) fn mounts_of_the_proxy<'t>(&self, traits: &'t Traits) -> impl Iterator<Item = &'t str> {
+        let surroundings = self.surroundings;
+        let volumes = traits.volumes.iter().map(|(name, _)| name.as_str());
+        let volumes = volumes.filter(move |name| surroundings.is_proxy_volume(name));
+        let paths = traits.host_paths.iter().map(String::as_str);
+        let paths = paths.filter(move |path| surroundings.is_proxy_path(path) && !super::mount::is_harmless_file(path));
+        volumes.chain(paths)
+    }
+
     /// Judges what a container will be called and labelled: other profiles may know their clients by that.
     pub(super) fn claim_identity(&mut self, container: impl FnOnce() -> Container) {
-        let knows_containers = self.surroundings.profiles.is_some_and(Profiles::by_container);
-        if knows_containers && let Some(profile) = self.surroundings.claimed(&container(), &[]) {
+        if self.surroundings.profiles.is_some_and(Profiles::by_container) {
+            self.claim_newcomer(&Newcomer::Container(container()));
+        }
+    }
+
+    /// The same for a container or a task that will be.
+    pub(super) fn claim_newcomer(&mut self, newcomer: &Newcomer) {
+        let claimed = match newcomer {
+            Newcomer::Container(container) => self.surroundings.claimed(container, &[]),
+            Newcomer::Task { service, labels } => self.surroundings.claimed_by_task(service, labels),
+        };
+        if let Some(profile) = claimed {
             let what = format!("by its name and labels, this container would have the rights of the profile {profile}");
             self.unless_allowed("profile", profile, || what);
         }
     }
 
     /// Judges a container that will be, by what it will be called and labelled: the labels of its image are its own as well.
-    pub(super) fn claim_created(&mut self, container: impl FnOnce() -> Container, image: &str) {
+    pub(super) fn claim_created(&mut self, newcomer: impl FnOnce() -> Newcomer, image: &str) {
         if !self.surroundings.profiles.is_some_and(Profiles::by_container) {
             return;
         }
-        let container = container();
-        self.claim_identity(|| container.clone());
-        self.identity = Some(container);
+        let mut newcomer = newcomer();
+        newcomer.keep_labels(|key| self.surroundings.selects_by_label(key));
+        self.claim_newcomer(&newcomer);
+        self.newcomer = Some(newcomer);
         if !image.is_empty() {
             let (word, place, slot) = (image.to_owned(), self.place().to_vec(), Slot::Nowhere);
             self.add(Subject { kind: ObjectKind::Image, word, role: Role::Labels, place, slot });

@@ -6,12 +6,14 @@ use crate::endpoint::EndpointId;
 /// What a call does to its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// Runs commands in a container, or types into it.
+    /// Runs commands in a container, types into it, or puts files into it, which it may run.
     Enter,
-    /// Takes files from a container, or puts them into it.
+    /// Takes files from a container.
     Files,
     /// Stops, changes or removes it, or takes its content.
     Control,
+    /// Has a container join this network.
+    Join,
     /// Gives it another name.
     Rename,
     /// Looks at it.
@@ -29,14 +31,15 @@ impl Use {
             | ContainerAttach
             | ContainerAttachWs
             | LibpodContainerAttach
-            | LibpodContainerHealthcheck => Self::Enter,
+            | LibpodContainerHealthcheck
+            | ContainerArchivePut
+            | LibpodContainerArchivePut => Self::Enter,
             ContainerArchiveGet
             | ContainerArchiveStat
-            | ContainerArchivePut
             | ContainerCopy
             | LibpodContainerArchiveGet
-            | LibpodContainerArchiveStat
-            | LibpodContainerArchivePut => Self::Files,
+            | LibpodContainerArchiveStat => Self::Files,
+            NetworkConnect | LibpodNetworkConnect => Self::Join,
             ContainerRename | LibpodContainerRename => Self::Rename,
             ContainerExport
             | ContainerCommit
@@ -65,9 +68,7 @@ impl Use {
             | LibpodContainerCheckpoint
             | LibpodContainerRestore
             | LibpodContainerRemove
-            | NetworkConnect
             | NetworkDisconnect
-            | LibpodNetworkConnect
             | LibpodNetworkDisconnect
             | VolumeRemove
             | VolumeUpdate
@@ -94,7 +95,18 @@ pub(super) fn is_bulk(id: EndpointId) -> bool {
     matches!(
         id,
         ContainerPrune
+            | ImagePrune
+            | BuildPrune
+            | BuildCancel
+            | LibpodImagePrune
             | LibpodImageRemoveMany
+            | LibpodArtifactRemove
+            | LibpodArtifactRemoveMany
+            | LibpodQuadletInstall
+            | LibpodQuadletRemove
+            | LibpodQuadletRemoveMany
+            | LibpodKubeApply
+            | LibpodSystemCheck
             | VolumePrune
             | NetworkPrune
             | LibpodSystemPrune
@@ -120,14 +132,29 @@ pub(super) fn is_commit(id: EndpointId) -> bool {
     matches!(id, EndpointId::ContainerCommit | EndpointId::LibpodContainerCommit)
 }
 
-/// Whether the guard needs the proxy's own container to judge the calls of this endpoint: they may take its names, what it
-/// mounts, or its image.
+/// Whether the guard needs the proxy's own container to judge the calls of this endpoint: they may take its names, its image, or
+/// what it mounts.
 pub(crate) fn may_name_the_proxys(id: EndpointId) -> bool {
     use EndpointId::*;
     matches!(
         id,
         ContainerCreate
             | LibpodContainerCreate
+            | ExecCreate
+            | ExecStart
+            | LibpodExecCreate
+            | LibpodExecStart
+            | ContainerAttach
+            | ContainerAttachWs
+            | LibpodContainerAttach
+            | LibpodContainerHealthcheck
+            | ContainerArchiveGet
+            | ContainerArchiveStat
+            | ContainerArchivePut
+            | ContainerCopy
+            | LibpodContainerArchiveGet
+            | LibpodContainerArchiveStat
+            | LibpodContainerArchivePut
             | ContainerRename
             | LibpodContainerRename
             | NetworkConnect

@@ -25,6 +25,8 @@ pub(super) struct ProfileReport {
     pub(super) enforced: bool,
     pub(super) guard: &'static str,
     pub(super) guard_allow: Vec<String>,
+    /// The objects that its calls may be about; empty where any object may be a target.
+    pub(super) targets: Vec<String>,
     /// Who has it, beside everybody whom no other profile is for in the case of the default one.
     pub(super) clients: Vec<String>,
     pub(super) rules: usize,
@@ -90,6 +92,7 @@ impl ProfileReport {
             enforced: profile.mode == Mode::Enforce,
             guard: profile.guard.level.name(),
             guard_allow: profile.guard.allow.iter().map(ToString::to_string).collect(),
+            targets: profile.targets.entries().collect(),
             clients: profiles.selectors_of(profile).map(who).collect(),
             rules: profile.rules.rules().len(),
             can: abilities(survey),

@@ -41,6 +41,9 @@ fn write_profile(profile: &ProfileReport, page: &mut Page) {
     for exception in &profile.guard_allow {
         page.item(2, "with ", Look::Faint, &format!("guard-allow {exception}"));
     }
+    for target in &profile.targets {
+        page.item(2, "about ", Look::Faint, &format!("objects with {target} alone"));
+    }
     let mut risk = None;
     for ability in &profile.can {
         if risk.replace(ability.risk) != Some(ability.risk) {

@@ -27,10 +27,6 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     {
         return vec![finding];
     }
-    if config.frontends.iter().any(|frontend| frontend.address == config.backend) {
-        let fix = "name the engine with backend-addr; without it, CONTAINER_HOST and DOCKER_HOST are taken for the engine's address";
-        return vec![Finding::bad(ABOUT, format!("{} is the proxy's own address", config.backend), fix)];
-    }
     let backend = Backend::new(config.backend.clone(), config.backend_tls.clone(), config.limits.connect);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

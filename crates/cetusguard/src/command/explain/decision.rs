@@ -20,6 +20,8 @@ pub(super) struct Decision {
     pub(super) enforced: bool,
     pub(super) rules: Vec<Attempt>,
     pub(super) guard: Guard,
+    /// The objects that calls of this profile may be about; empty where any object may be a target.
+    pub(super) targets: Vec<String>,
     pub(super) limits: Vec<String>,
     /// How the answer goes back.
     pub(super) answer: &'static str,
@@ -91,7 +93,7 @@ impl Decision {
     pub(super) fn of(call: &Call, profile: &Profile, profiles: &Profiles, body: Option<&str>) -> Self {
         let level = profile.guard.level.name();
         let mut by_rules = false;
-        let (guard, allowed, because, to_allow) = match decide(call.clone(), &profile.in_mode(Mode::Enforce)) {
+        let (guard, allowed, because, to_allow) = match decide(call.clone(), profile) {
             Verdict::Allow(permit) => {
                 by_rules = true;
                 let because = match permit.ground() {
@@ -121,6 +123,7 @@ impl Decision {
             profile: profile.name.clone(),
             enforced: profile.mode == Mode::Enforce,
             rules: attempts(call, profile, by_rules),
+            targets: profile.targets.entries().collect(),
             limits: limits(&profile.limits),
             answer: answer(call),
             allowed,

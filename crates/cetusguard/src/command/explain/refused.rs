@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cetusguard_policy::guard::Exception;
-use cetusguard_policy::{Call, Method, Mode, Profiles, Verdict, decide};
+use cetusguard_policy::{Call, Method, Profiles, Verdict, decide};
 use serde::Serialize;
 
 use crate::command::log_lines::{LogLine, requests};
@@ -85,7 +85,7 @@ fn is_allowed(call: &Call, line: &LogLine, profiles: &Profiles) -> bool {
     let profile = profiles.all().find(|profile| profile.name == line.get("profile"));
     let by_rule = BY_RULE.contains(&line.get("reason"));
     let allowed = |verdict| matches!(verdict, Verdict::Allow(_));
-    by_rule && profile.is_some_and(|profile| allowed(decide(call.clone(), &profile.in_mode(Mode::Enforce))))
+    by_rule && profile.is_some_and(|profile| allowed(decide(call.clone(), profile)))
 }
 
 /// The hardest to change of what is known of a client.

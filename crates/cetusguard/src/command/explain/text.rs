@@ -12,6 +12,10 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
     }
     let mode = if decision.enforced { "enforced" } else { "NOT enforced" };
     page.item(2, "profile   ", Look::Plain, &format!("{}: {mode}", decision.profile));
+    if !decision.targets.is_empty() {
+        let targets = decision.targets.join(", or ");
+        page.item(2, "targets   ", Look::Plain, &format!("objects with {targets} alone"));
+    }
     for limit in &decision.limits {
         page.item(2, "limit     ", Look::Plain, limit);
     }

@@ -10,8 +10,9 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
+use super::Pending;
+use super::open::{canonical, shown};
 use super::sockets::{Bound, Socket};
-use super::{Pending, canonical, shown};
 use crate::flow::{Proxy, serve};
 use crate::log::Level;
 use crate::shares::Told;

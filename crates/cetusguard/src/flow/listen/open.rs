@@ -1,0 +1,117 @@
+//! Open: from an accepted socket to a connection. TLS is spoken where the frontend has it, and the peer tells who it is.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cetusguard_policy::Certificate;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::net::unix::UCred;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::super::Proxy;
+use super::{Accepted, Conn, Pending};
+use crate::backend::tune;
+use crate::certificate;
+use crate::log::Level;
+use crate::tls;
+use crate::wire::{Duplex, SharedTcp};
+
+impl Pending {
+    /// Speaks TLS where the frontend has it. `None` where the client does not manage to in time.
+    pub(in crate::flow) async fn open(self, proxy: &Proxy) -> Option<Conn> {
+        let (mut principal, mut signers) = (self.principal, None);
+        let stream = match (self.accepted, self.tls) {
+            (Accepted::Unix(stream), _) => {
+                let _ = proxy.buffer.bound(&SockRef::from(&stream));
+                Ok(stream.into())
+            }
+            (Accepted::Tcp(stream), tls) => {
+                // Without these options the connection works all the same.
+                let _ = tune(&stream, proxy.buffer);
+                match tls {
+                    None => Ok(stream.into()),
+                    Some(tls) => {
+                        signers.clone_from(&tls.clients);
+                        let shaken = tokio::select! {
+                            shaken = shake(&tls, stream, proxy.limits().head) => shaken,
+                            () = proxy.stop() => return None,
+                        };
+                        shaken.map(|(stream, shown)| {
+                            principal.certificate = shown;
+                            stream
+                        })
+                    }
+                }
+            }
+        };
+        match stream {
+            Ok(stream) => Some(Conn {
+                stream,
+                peer: self.peer,
+                principal,
+                identity: None,
+                signers,
+                seen: None,
+                arrived: self.arrived,
+                served: false,
+                stop: Box::pin(last_call(proxy)),
+                body: None,
+                closes: false,
+                tunnels: false,
+                to_head: false,
+                admission: self.admission,
+                _alive: self.alive,
+            }),
+            Err(why) => {
+                let line = proxy.log.line(Level::Notice, "TLS handshake failed");
+                proxy.log.send(line.text("client", &self.peer).text("detail", &why));
+                None
+            }
+        }
+    }
+}
+
+/// Speaks TLS; the certificate is the one that the client has shown, where it had to.
+async fn shake(
+    tls: &tls::Server,
+    stream: TcpStream,
+    limit: Duration,
+) -> Result<(Duplex, Option<Arc<Certificate>>), String> {
+    let socket = SharedTcp::from(stream);
+    let accepting = TlsAcceptor::from(Arc::clone(&tls.config)).accept(socket.clone());
+    let stream = match timeout(limit, accepting).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Err(error.to_string()),
+        Err(_) => return Err("not finished in time".to_owned()),
+    };
+    let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let read = shown.map(|shown| certificate::read(shown)).transpose();
+    let certificate = read.map_err(|error| format!("the client's certificate cannot be read: {error}"))?.map(Arc::new);
+    Ok((Duplex::tls(stream.into(), socket), certificate))
+}
+
+/// An IPv4 client of a socket for both families is shown as what it is.
+pub(super) fn canonical(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
+}
+
+pub(super) fn shown(peer: Option<UCred>) -> String {
+    let Some(peer) = peer else { return "unix".to_owned() };
+    let pid = peer.pid().map(|pid| format!(",pid={pid}")).unwrap_or_default();
+    format!("unix:uid={},gid={}{pid}", peer.uid(), peer.gid())
+}
+
+/// How long a client may still send a request, once the program is asked to stop: it may have sent one before it could know. The
+/// answer says that the connection closes.
+const LAST_CALL: Duration = Duration::from_millis(250);
+
+fn last_call(proxy: &Proxy) -> impl Future<Output = ()> + Send + use<> {
+    let (stop, time) = (proxy.stop(), LAST_CALL.min(proxy.limits().drain / 2));
+    async move {
+        stop.await;
+        sleep(time).await;
+    }
+}

@@ -1,0 +1,74 @@
+//! What breaks half-way: the log and the client are told what is known, and nothing more.
+
+use cetusguard_testkit::{Engine, Proxy, ProxyBuilder, eventually};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
+const RULES: &str = "GET,POST %API_PREFIX%/(containers|images)/.*\nGET %API_PREFIX_EVENTS%";
+const UPLOAD: &str = "POST /images/load HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+const ACTED: &str = "the engine had received the beginning of this request, and may have acted on it";
+
+fn start(engine: &Engine) -> Proxy {
+    ProxyBuilder::new(PROGRAM, engine, RULES).arg("--answer-timeout", "300ms").start()
+}
+
+/// The engine may act on a request before it has the end of it.
+#[test]
+fn a_request_that_breaks_behind_its_head_is_no_refused_one() {
+    let engine = Engine::start(|_, link| _ = link.drain());
+    let proxy = start(&engine);
+    let mut client = proxy.client();
+    client.send(format!("{UPLOAD}5\r\nhello\r\n"));
+    eventually("the engine has it", || engine.received().concat().contains("hello"));
+    client.send("nonsense\r\n");
+    let answer = client.read_response();
+    assert!(answer.status == 400 && answer.body.contains(ACTED), "{answer:?}");
+    let _ = proxy.logged(&["msg=\"request cut\"", "status=400", "reason=malformed_body", "outcome=unknown"]);
+
+    let mut client = proxy.client();
+    client.send("POST /containers/c/unpause HTTP/1.1\r\nContent-Length: 5\r\n\r\nhe");
+    let answer = client.read_response();
+    assert!(answer.status == 408 && answer.body.contains(ACTED), "{answer:?}");
+    let _ = proxy.logged(&["msg=\"request cut\"", "status=408", "reason=slow_body", "outcome=unknown"]);
+    assert!(!proxy.log().iter().any(|line| line.contains("request refused")), "{:?}", proxy.log());
+
+    // What came before the head went out was really refused.
+    let before = engine.received().concat();
+    let mut client = proxy.client();
+    client.send(format!("{UPLOAD}nonsense\r\n"));
+    let answer = client.read_response();
+    assert!(answer.status == 400 && !answer.body.contains("acted"), "{answer:?}");
+    let line = proxy.logged(&["msg=\"request refused\"", "reason=malformed_body"]);
+    assert!(!line.contains("outcome") && engine.received().concat() == before, "{line}");
+}
+
+/// Every other end without an answer is as uncertain, unless the request could change nothing.
+#[test]
+fn an_end_without_an_answer_is_uncertain() {
+    let engine = Engine::start(|exchange, link| match exchange.line.as_str() {
+        line if line.contains("silent") => _ = link.drain(),
+        line if line.contains("garbage") => _ = link.write("nonsense\r\n\r\n"),
+        _ => link.close(),
+    });
+    let mut proxy = start(&engine);
+    for (name, code) in [("silent", "engine_silent"), ("garbage", "engine_garbage"), ("closing", "engine_closed")] {
+        let mut client = proxy.client();
+        let changed = client.request(&format!("POST /containers/{name}/unpause"));
+        let looked = client.request(&format!("GET /containers/{name}/json"));
+        assert_eq!(
+            [changed.body.contains(ACTED), looked.body.contains(ACTED)],
+            [true, false],
+            "{changed:?} {looked:?}"
+        );
+        let reason = format!("reason={code}");
+        let _ = proxy.logged(&["msg=\"request failed\"", "method=POST", &reason, "outcome=unknown"]);
+        assert!(!proxy.logged(&["msg=\"request failed\"", "method=GET", &reason]).contains("outcome"));
+    }
+    let mut client = proxy.client();
+    client.send("POST /containers/silent/stop HTTP/1.1\r\n\r\n");
+    eventually("the engine has it", || engine.received().concat().contains("silent/stop"));
+    proxy.signal("TERM");
+    let _ = proxy.logged(&["stopping"]);
+    proxy.signal("TERM");
+    assert!(proxy.wait().success());
+    let _ = proxy.logged(&["path=/containers/silent/stop", "reason=stopped", "outcome=unknown"]);
+}

@@ -1,0 +1,63 @@
+//! The engine in front of which the proxy stands, as far as decisions depend on it.
+
+use super::json::Json;
+use crate::call::Version;
+
+/// The engine, as far as decisions depend on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Engine {
+    /// The newest version of the API that it speaks.
+    pub api: Option<Version>,
+    /// Major and minor version of its kernel.
+    pub kernel: (u32, u32),
+    /// Whether it is Podman.
+    pub is_podman: bool,
+}
+
+impl Engine {
+    /// Since this version of the API, read-only binds are read-only all the way down (moby 25, `ReadOnlyNonRecursive`).
+    const RECURSIVE: &'static str = "1.44";
+    /// Since this kernel, mounts can be made read-only recursively (`mount_setattr(2)`).
+    const RECURSIVE_KERNEL: (u32, u32) = (5, 12);
+
+    /// Reads the engine's answer to `GET /version`.
+    ///
+    /// # Errors
+    /// The answer is not JSON that all readers read alike.
+    pub fn read(answer: &[u8]) -> Result<Self, super::Malformed> {
+        let answer = Json::read(answer)?;
+        let text = |key: &str| answer.get(key).map(Json::text).unwrap_or_default();
+        let components = answer.get("Components").map(Json::list).unwrap_or_default();
+        let mut kernel = text("KernelVersion").split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+        Ok(Self {
+            api: Version::parse(text("ApiVersion")),
+            kernel: (kernel.next().unwrap_or(0), kernel.next().unwrap_or(0)),
+            is_podman: components
+                .iter()
+                .any(|one| one.get("Name").map(Json::text).unwrap_or_default().starts_with("Podman")),
+        })
+    }
+
+    /// Whether a call of this version of the API, or of the engine's own, can have read-only binds that are so all the way down.
+    pub(super) fn takes_recursive(asked: Option<Version>) -> bool {
+        asked.is_none_or(|asked| Some(asked) >= Version::parse(Self::RECURSIVE))
+    }
+
+    fn is_recent(&self, asked: Option<Version>) -> bool {
+        self.api >= Version::parse(Self::RECURSIVE) && Self::takes_recursive(asked)
+    }
+
+    pub(super) fn mounts_read_only_recursively(&self, asked: Option<Version>) -> bool {
+        !self.is_podman && self.is_recent(asked) && self.kernel >= Self::RECURSIVE_KERNEL
+    }
+
+    pub(super) fn why_not(&self, asked: Option<Version>) -> String {
+        if self.is_podman {
+            "Podman makes only the folder itself read-only".to_owned()
+        } else if !self.is_recent(asked) {
+            format!("before API version {}, the engine makes only the folder itself read-only", Self::RECURSIVE)
+        } else {
+            "its kernel is older than 5.12".to_owned()
+        }
+    }
+}
