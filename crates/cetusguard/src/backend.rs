@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use socket2::SockRef;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
+use crate::capacity::SocketBuffer;
 use crate::config::address::Address;
 use crate::wire::{Duplex, SharedTcp};
 
@@ -32,6 +34,7 @@ pub(crate) struct Backend {
     /// Changes when the configuration is read again.
     tls: RwLock<Option<Arc<ClientConfig>>>,
     connect_limit: Duration,
+    buffer: SocketBuffer,
     idle: Mutex<Vec<Idle>>,
     /// Counts the changes of the certificates: connections of another time are not kept.
     generation: AtomicU64,
@@ -70,9 +73,15 @@ impl Backend {
             via: format!("1.1 cetusguard-{:016x}", RandomState::new().hash_one(())),
             tls: RwLock::new(tls),
             connect_limit,
+            buffer: SocketBuffer::default(),
             idle: Mutex::new(Vec::new()),
             generation: AtomicU64::new(0),
         }
+    }
+
+    /// The same with other bounds of its sockets' buffers.
+    pub(crate) fn with_buffer(self, buffer: SocketBuffer) -> Self {
+        Self { buffer, ..self }
     }
 
     /// Where the engine is.
@@ -151,12 +160,16 @@ impl Backend {
                 match UnixStream::connect(path).await {
                     // The engine's queue is full: it is busy, not gone.
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(Duration::from_millis(10)).await,
-                    connected => break Ok(connected?.into()),
+                    connected => {
+                        let stream = connected?;
+                        self.buffer.bound(&SockRef::from(&stream))?;
+                        break Ok(stream.into());
+                    }
                 }
             },
             Address::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                tune(&stream)?;
+                tune(&stream, self.buffer)?;
                 let tls = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
                 let Some(tls) = tls else { return Ok(stream.into()) };
                 let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
@@ -202,14 +215,18 @@ fn turn() -> Option<Turn> {
     (metrics.num_workers() == 1).then(|| (thread::current().id(), metrics.worker_park_count(0)))
 }
 
-/// No delay for small writes, and probes that find peers who died without a word.
-pub(crate) fn tune(stream: &TcpStream) -> io::Result<()> {
+/// Bounds what waits in a TCP socket, and sets no delay for small writes, and probes that find peers who died without a word.
+pub(crate) fn tune(stream: &TcpStream, buffer: SocketBuffer) -> io::Result<()> {
     let probes = socket2::TcpKeepalive::new()
         .with_time(Duration::from_secs(30))
         .with_interval(Duration::from_secs(15))
         .with_retries(4);
     stream.set_nodelay(true)?;
-    socket2::SockRef::from(stream).set_tcp_keepalive(&probes)
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(&probes)?;
+    // What is written waits here rather than in the kernel, where it cannot be taken back.
+    socket.set_tcp_notsent_lowat(u32::try_from(buffer.size()).unwrap_or(u32::MAX))?;
+    buffer.bound(&socket)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use cetusguard_policy::{Verdict, decide};
 use tokio::sync::watch;
 
 use crate::backend::Backend;
+use crate::capacity::SocketBuffer;
 use crate::config::meant::Limits;
 use crate::engine::{Containers, Objects, Own};
 use crate::lessons::Lessons;
@@ -50,6 +51,8 @@ pub(crate) struct Proxy {
     pub(crate) limiter: Limiter,
     /// Each client's share of the connections, the memory for bodies and the lookups.
     pub(crate) shares: Arc<Shares>,
+    /// The bound of the buffers of clients' sockets.
+    pub(crate) buffer: SocketBuffer,
     /// Where records go.
     pub(crate) log: Log,
     /// What clients need, where that is learned.

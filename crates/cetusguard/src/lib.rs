@@ -5,6 +5,7 @@
 mod backend;
 mod browser;
 mod budget;
+mod capacity;
 mod certificate;
 pub mod command;
 pub mod config;

@@ -25,6 +25,8 @@ pub(crate) enum Refusal {
     SlowBody,
     /// The connection has no place among those of its client, or of all.
     Connections(Full),
+    /// As many exchanges are under way as fit into the memory.
+    Memory,
     /// The request is one of this proxy's own, come back through a frontend.
     Loop,
     /// The request line cannot be read the way the engine reads it.
@@ -202,6 +204,7 @@ impl Refusal {
             // The log tells once a minute, when the connection is accepted.
             Self::Connections(Full::Client(_)) => (429, "max_connections_per_client", Level::Debug),
             Self::Connections(Full::Total) => (503, "max_connections", Level::Warning),
+            Self::Memory => (503, "memory_limit", Level::Warning),
             Self::UnknownClient(Unknown::Contested) => (403, "contested_address", Level::Warning),
             Self::UnknownClient(Unknown::Other) => (403, "other_container", Level::Warning),
             Self::UnknownClient(Unknown::LinkLocal) => (403, "link_local", Level::Warning),
@@ -279,7 +282,7 @@ impl Refusal {
         let connection = if close { "Connection: close\r\n" } else { "" };
         let retry = match self {
             Self::Limited(limited) => limited.retry_after(),
-            Self::Connections(_) => Some(Duration::from_secs(1)),
+            Self::Connections(_) | Self::Memory => Some(Duration::from_secs(1)),
             _ => None,
         };
         let retry = retry.map(|wait| format!("Retry-After: {}\r\n", seconds(wait))).unwrap_or_default();
@@ -328,6 +331,9 @@ impl fmt::Display for Refusal {
             ),
             Self::Connections(Full::Total) => f.write_str(
                 "the proxy has as many connections as it may; try again, or raise max-connections and the limit of open files",
+            ),
+            Self::Memory => f.write_str(
+                "as many requests are under way, of this client or of all, as fit into the proxy's memory; try again, or raise the memory limit of its container",
             ),
             Self::UnknownClient(unknown) => unknown.fmt(f),
             Self::Ambiguous(Ambiguous { profiles: [one, other] }) => write!(

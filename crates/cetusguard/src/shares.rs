@@ -47,7 +47,20 @@ pub(crate) struct Shares {
     unplaced: Mutex<[VecDeque<AbortHandle>; 2]>,
     tallies: Mutex<HashMap<Subject, Tally>>,
     bodies: Arc<AllBodies>,
+    /// Exchanges with the engine that fit into the memory, if that is bounded.
+    exchanges: Option<usize>,
+    exchanges_left: Arc<Semaphore>,
 }
+
+/// The right to an exchange with the engine; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct ExchangeSlot {
+    /// Its client, and its place among all; none where memory is not bounded.
+    _counted: Option<(CountedExchange, OwnedSemaphorePermit)>,
+}
+
+#[derive(Debug)]
+struct CountedExchange(Arc<ClientShare>);
 
 /// The share of one client, for as long as it has a connection.
 #[derive(Debug)]
@@ -77,6 +90,7 @@ struct Counts {
     members: usize,
     /// Connections that have a place or wait for one.
     connections: usize,
+    exchanges: usize,
 }
 
 /// The bound that keeps a connection from getting a place.
@@ -129,8 +143,8 @@ pub(crate) struct Told {
 }
 
 impl Shares {
-    /// Places for so many connections.
-    pub(crate) fn new(places: usize) -> Self {
+    /// Places for so many connections, and for so many exchanges with the engine.
+    pub(crate) fn new(places: usize, exchanges: Option<usize>) -> Self {
         Self {
             places: Arc::new(Semaphore::new(places)),
             waiting: Arc::new(Semaphore::new(WAITING)),
@@ -138,7 +152,22 @@ impl Shares {
             unplaced: Mutex::default(),
             tallies: Mutex::default(),
             bodies: Arc::default(),
+            exchanges,
+            exchanges_left: Arc::new(Semaphore::new(exchanges.unwrap_or_default())),
         }
+    }
+
+    /// Takes the right to one more exchange of a client: half of all are the most for one. `None` where there is no more.
+    pub(crate) fn begin_exchange(&self, client: &Arc<ClientShare>) -> Option<ExchangeSlot> {
+        let Some(total) = self.exchanges else { return Some(ExchangeSlot { _counted: None }) };
+        let mut counts = lock(&client.counts);
+        if counts.exchanges >= (total / 2).max(1) {
+            return None;
+        }
+        let place = Arc::clone(&self.exchanges_left).try_acquire_owned().ok()?;
+        counts.exchanges += 1;
+        drop(counts);
+        Some(ExchangeSlot { _counted: Some((CountedExchange(Arc::clone(client)), place)) })
     }
 
     /// Finds a place for a new connection of a client that may have `limit` of them. Never waits.
@@ -271,6 +300,12 @@ impl Drop for Member {
     }
 }
 
+impl Drop for CountedExchange {
+    fn drop(&mut self) {
+        lock(&self.0.counts).exchanges -= 1;
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing is done under these locks that could leave half a change.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -282,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_client_leaves_the_places_of_others_alone() {
-        let shares = Arc::new(Shares::new(3));
+        let shares = Arc::new(Shares::new(3, None));
         let admit = |client| shares.admit(Subject::User(client), Some(2));
         let (one, two) = (admit(1), admit(1));
         assert!(one.has_place() && two.has_place());
@@ -297,8 +332,21 @@ mod tests {
     }
 
     #[test]
+    fn exchanges_are_bounded_for_each_client_and_for_all() {
+        let shares = Arc::new(Shares::new(1, Some(4)));
+        let client = || Arc::new(ClientShare::default());
+        let (one, two, three) = (client(), client(), client());
+        let mut held: Vec<_> = [&one, &one, &two].map(|client| shares.begin_exchange(client).expect("a place")).into();
+        assert!(shares.begin_exchange(&one).is_none(), "half are the most");
+        held.extend(shares.begin_exchange(&two));
+        assert!(shares.begin_exchange(&three).is_none(), "all are taken");
+        held.remove(0);
+        assert!(shares.begin_exchange(&three).is_some());
+    }
+
+    #[test]
     fn connections_beyond_the_total_wait_in_a_bounded_number() {
-        let shares = Arc::new(Shares::new(1));
+        let shares = Arc::new(Shares::new(1, None));
         let held: Vec<_> = (0..=WAITING).map(|_| shares.admit(Subject::User(1), None)).collect();
         assert!(held[0].has_place());
         assert!(held[1..].iter().all(|one| !one.has_place() && !one.is_refused()));
@@ -309,7 +357,7 @@ mod tests {
 
     #[test]
     fn refusals_get_one_line_a_minute() {
-        let shares = Arc::new(Shares::new(1));
+        let shares = Arc::new(Shares::new(1, None));
         let _held = shares.admit(Subject::User(1), Some(1));
         let refused = shares.admit(Subject::User(1), Some(1));
         let peer = Arc::from("peer");

@@ -2,9 +2,10 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
-use cetusguard_testkit::{Certs, Client, Engine, Proxy, ProxyBuilder, TempDir, eventually};
+use cetusguard_testkit::{Certs, Client, Engine, Proxy, ProxyBuilder, Response, TempDir, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 
@@ -254,4 +255,67 @@ fn an_answer_that_nobody_takes_ends() {
     assert!(line.contains("level=warning") && line.contains("path=/images/x/get"), "{line}");
     eventually("the engine is rid of it", || engine.open() == 1);
     assert_eq!(follower.read_chunk().len(), 0x10000);
+}
+
+fn stream(from: &str, proxy: &Proxy) -> (Client, Response) {
+    let mut client = Client::connect_from(from, proxy.address());
+    client.send("GET /events HTTP/1.1\r\n\r\n");
+    let head = client.read_head();
+    (client, head)
+}
+
+#[test]
+fn streams_beyond_the_memory_are_refused() {
+    let engine = Engine::start(|exchange, link| {
+        if !exchange.line.contains("/events") {
+            return link.answer(200, "OK");
+        }
+        link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        link.wait_for_close();
+    });
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "GET %API_PREFIX_EVENTS%").arg("--memory-limit", "32MiB").start();
+    let line = proxy.logged(&["memory is limited"]);
+    assert!(line.contains("limit=33554432 requests=36 socket_buffer=16384"), "{line}");
+    let mut streams: Vec<_> = (0..40).map(|_| stream("127.0.0.2", &proxy)).collect();
+    assert_eq!(streams.iter().filter(|(_, head)| head.status == 200).count(), 18, "half of all are for one client");
+    let (client, refused) = &mut streams[39];
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    let length = refused.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    assert!(client.read(length).contains("as fit into the proxy's memory"));
+    let line = proxy.logged(&["request refused", "reason=memory_limit"]);
+    assert!(line.contains("level=warning"), "{line}");
+
+    // Others have what is left, and a health check needs none of it.
+    assert_eq!(Client::connect_from("127.0.0.3", proxy.address()).request("GET /info").status, 200);
+    let more: Vec<_> = (0..40).map(|at| stream(&format!("127.0.0.{}", 3 + at % 4), &proxy)).collect();
+    assert_eq!(more.iter().filter(|(_, head)| head.status == 200).count(), 18);
+    assert!(is_healthy(proxy.address()));
+    drop((streams, more));
+    eventually("places are free", || stream("127.0.0.2", &proxy).1.status == 200);
+
+    let (code, _, errors) = ProxyBuilder::bare(PROGRAM).arg("--memory-limit", "1MiB").run();
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("--memory-limit is \"1MiB\"\n  = expected a size of 16MiB or more"), "{errors}");
+}
+
+/// What the kernel keeps for a peer that reads nothing is charged to the proxy's container.
+#[test]
+fn a_stalled_stream_holds_little_memory_of_the_kernel() {
+    let (written, taken) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let (count, is_over) = (Arc::clone(&written), Arc::clone(&taken));
+    let engine = Engine::start(move |_, link| {
+        link.set_write_limit(Duration::from_millis(500));
+        link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
+        while link.write(&chunk) {
+            count.fetch_add(0x1000, SeqCst);
+        }
+        is_over.store(true, SeqCst);
+    });
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "GET %API_PREFIX_EVENTS%").arg("--memory-limit", "64MiB").start();
+    let (_client, head) = stream("127.0.0.2", &proxy);
+    assert_eq!(head.status, 200);
+    eventually("nothing moves", || taken.load(SeqCst));
+    let written = written.load(SeqCst);
+    assert!(written < 1 << 20, "{written} bytes wait");
 }

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::backend::Backend;
+use crate::capacity::Capacity;
 use crate::config::address::Address;
 use crate::config::meant::Config;
 use crate::config::{Loaded, Read, Sources, own};
@@ -71,15 +72,17 @@ async fn serve(
     let user = user.as_mut().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let Loaded { config, warnings } = loaded;
     let places = raise_file_limit(config.limits.connections, &log);
+    let capacity = Capacity::find(config.memory_limit);
     let (sockets, without_ipv6) = bind(&config.frontends).map_err(|errors| errors.join("\ncetusguard: "))?;
     refuse_own(&config, &sockets)?;
     announce(&config, &sockets, warnings.iter().chain(&without_ipv6), &log);
+    announce_capacity(capacity, &log);
 
     let (stop, stopping) = watch::channel(false);
     let (alive, mut ended) = mpsc::channel(1);
     let mut reload = Reload::new(sources, config.fixed(), read);
     let lessons = learning.as_ref().map(|learning| Arc::clone(&learning.lessons));
-    let proxy = assemble(config, places, lessons, stopping, &log);
+    let proxy = assemble(config, places, capacity, lessons, stopping, &log);
     Listeners::new(sockets).run(&proxy, &alive);
     drop(alive);
 
@@ -116,15 +119,24 @@ async fn serve(
     Ok(())
 }
 
+/// Says how much fits into the memory.
+fn announce_capacity(capacity: Capacity, log: &Log) {
+    let (Some(limit), Some(exchanges)) = (capacity.limit, capacity.exchanges) else { return };
+    let line = log.line(Level::Info, "memory is limited: so many requests may be under way").number("limit", limit);
+    log.send(line.number("requests", exchanges as u64).number("socket_buffer", capacity.buffer.size() as u64));
+}
+
 /// Puts the proxy together, with places for so many connections, and begins to follow the engine.
 fn assemble(
     config: Config,
     places: usize,
+    capacity: Capacity,
     lessons: Option<Arc<Lessons>>,
     stopping: watch::Receiver<bool>,
     log: &Log,
 ) -> Arc<Proxy> {
-    let backend = Arc::new(Backend::new(config.backend.clone(), config.backend_tls.clone(), config.limits.connect));
+    let backend = Backend::new(config.backend.clone(), config.backend_tls.clone(), config.limits.connect);
+    let backend = Arc::new(backend.with_buffer(capacity.buffer));
     let containers = Arc::new(Containers::default());
     let own = Own::find(&config.proxy_container);
     match own.word() {
@@ -142,7 +154,8 @@ fn assemble(
         own,
         worker: Worker::default(),
         limiter: Limiter::default(),
-        shares: Arc::new(Shares::new(places)),
+        shares: Arc::new(Shares::new(places, capacity.exchanges)),
+        buffer: capacity.buffer,
         log: log.clone(),
         lessons,
         stopping,

@@ -12,6 +12,7 @@ use super::frontends::Named;
 use super::own;
 use super::written::{Source, Written};
 use super::{Mistake, Mistakes};
+use crate::capacity::MemoryLimit;
 use crate::log;
 use crate::tls;
 
@@ -30,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) profiles: Profiles,
     /// Time and size.
     pub(crate) limits: Limits,
+    /// The memory that the process may have.
+    pub(crate) memory_limit: MemoryLimit,
     /// What to log and how.
     pub(crate) log: log::Settings,
 }
@@ -98,6 +101,7 @@ impl Config {
         let level = reader.read("log-level", log::Level::parse);
         let format = reader.read("log-format", log::Format::parse);
         let proxy_container = reader.read("proxy-container", |name| Ok(name.to_owned())).unwrap_or_default();
+        let memory_limit = reader.read("memory-limit", read_memory).unwrap_or(MemoryLimit::Auto);
         let profiles = reader.profiles(&frontends);
         let frontends = frontends.into_iter().map(|(frontend, _)| frontend).collect();
         match (backend, connections, per_client, head, idle, progress, drain, connect, answer, level, format) {
@@ -119,6 +123,7 @@ impl Config {
                 proxy_container,
                 backend_tls,
                 profiles,
+                memory_limit,
                 limits: Limits {
                     connections,
                     connections_per_client: per_client.of(connections),
@@ -175,6 +180,7 @@ impl Config {
             ("frontends", frontends.collect::<Vec<_>>().join(", ")),
             ("backend-addr", self.backend.to_string()),
             ("max-connections", self.limits.connections.to_string()),
+            ("memory-limit", format!("{:?}", self.memory_limit)),
             ("proxy-container", self.proxy_container.clone()),
             ("connect-timeout", format!("{:?}", self.limits.connect)),
             ("log-format", format!("{:?}", self.log.format)),
@@ -280,6 +286,20 @@ impl Share {
             Self::All => None,
         }
     }
+}
+
+fn read_memory(text: &str) -> Result<MemoryLimit, String> {
+    match text {
+        "auto" => return Ok(MemoryLimit::Auto),
+        "none" => return Ok(MemoryLimit::None),
+        _ => {}
+    }
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let (number, shift) =
+        units.into_iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift))).unwrap_or((text, 0));
+    let number = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    let size = number.filter(|size| *size >= 16 << 20);
+    size.map(MemoryLimit::Bytes).ok_or_else(|| "expected a size of 16MiB or more, as in 64MiB, auto or none".to_owned())
 }
 
 fn read_share(text: &str) -> Result<Share, String> {

@@ -105,6 +105,13 @@ pub(crate) const OPTIONS: &[Opt] = &[
     ),
     one(
         FRONTEND,
+        "memory-limit",
+        "SIZE",
+        "auto",
+        "Memory for requests under way and their sockets' buffers, as in 64MiB: auto is the limit of the container (cgroup), and none is no limit; more requests are refused (503).",
+    ),
+    one(
+        FRONTEND,
         "head-timeout",
         "TIME",
         "10s",

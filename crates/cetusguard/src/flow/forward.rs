@@ -19,6 +19,7 @@ use super::normalise::Message;
 use super::{End, Proxy};
 use crate::config::meant::Limits;
 use crate::refusal::Refusal;
+use crate::shares::ExchangeSlot;
 use crate::wire::{
     Body, Duplex, Framing, HeadError, Input, Known, Output, PumpError, ResponseHead, pump, read_response_head,
     response_framing, send_head,
@@ -40,6 +41,8 @@ pub(super) struct Answered {
     pub(super) generation: u64,
     /// The endpoint leaves HTTP once it has answered.
     hijacks: bool,
+    /// Free again once the exchange has ended.
+    _permit: Option<ExchangeSlot>,
 }
 
 impl Answered {
@@ -68,6 +71,7 @@ pub(super) async fn forward(
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Answered, End> {
+    let permit = permit_of(&approved, conn, proxy)?;
     let upgrade = upgrade_of(&approved, message);
     let share = approved.take_body();
     let via = proxy.backend.via();
@@ -83,7 +87,9 @@ pub(super) async fn forward(
     if let Some(engine) = kept {
         match ask(engine, head.again(), approved, message, conn, proxy, record).await {
             Err(End::Refused(Refusal::EngineClosed)) => {}
-            result => return result.map(|answered| Answered { upgrade: upgrade.is_some(), ..answered }),
+            result => {
+                return result.map(|answered| Answered { upgrade: upgrade.is_some(), _permit: permit, ..answered });
+            }
         }
     }
     let engine = proxy.backend.connect().await.map_err(Refusal::Unreachable)?;
@@ -92,7 +98,15 @@ pub(super) async fn forward(
         Err(End::Refused(Refusal::EngineClosed)) if conn.is_ended() => return Err(End::Cut(Ended::ClientGone)),
         answered => answered?,
     };
-    Ok(Answered { upgrade: upgrade.is_some(), ..answered })
+    Ok(Answered { upgrade: upgrade.is_some(), _permit: permit, ..answered })
+}
+
+/// Takes the right to an exchange, whose sockets' buffers take memory. The health check's ping needs none: it is small.
+fn permit_of(approved: &Approved, conn: &Conn, proxy: &Proxy) -> Result<Option<ExchangeSlot>, Refusal> {
+    if approved.call().path() == "/_ping" {
+        return Ok(None);
+    }
+    proxy.shares.begin_exchange(conn.admission().client()).map(Some).ok_or(Refusal::Memory)
 }
 
 /// A request's head with the body that was judged; gone once it is sent.
@@ -172,6 +186,7 @@ async fn ask(
         reusable: approved.call().method().is_safe(),
         generation,
         hijacks,
+        _permit: None,
     })
 }
 

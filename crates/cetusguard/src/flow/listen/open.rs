@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cetusguard_policy::Certificate;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::net::unix::UCred;
 use tokio::time::{sleep, timeout};
@@ -23,10 +24,13 @@ impl Pending {
     pub(in crate::flow) async fn open(self, proxy: &Proxy) -> Option<Conn> {
         let (mut principal, mut signers) = (self.principal, None);
         let stream = match (self.accepted, self.tls) {
-            (Accepted::Unix(stream), _) => Ok(stream.into()),
+            (Accepted::Unix(stream), _) => {
+                let _ = proxy.buffer.bound(&SockRef::from(&stream));
+                Ok(stream.into())
+            }
             (Accepted::Tcp(stream), tls) => {
                 // Without these options the connection works all the same.
-                let _ = tune(&stream);
+                let _ = tune(&stream, proxy.buffer);
                 match tls {
                     None => Ok(stream.into()),
                     Some(tls) => {

@@ -1,0 +1,166 @@
+//! Capacity: how many exchanges fit into the memory that the process may have, and how large their sockets' buffers may be.
+//!
+//! The kernel charges what waits in a socket's buffers to the container of the process. Without a bound, some hundred peers that
+//! read nothing bring the OOM killer, which ends the exchanges of all.
+
+use std::io;
+
+use socket2::SockRef;
+
+use crate::config::read_text;
+
+/// What the program, its buffers and the judged bodies take, in bytes.
+const PROGRAM: u64 = 28 << 20;
+/// Exchanges for which the buffers are made small before there are fewer exchanges.
+const MANY: u64 = 512;
+/// What one exchange takes in the program, in bytes.
+const OWN: u64 = 16 << 10;
+/// Buffers of an exchange that may be full, twice each, since the kernel doubles the size for what it needs itself: the client's
+/// two, and that to the engine. What comes from an engine on a Unix socket is charged to the engine.
+const BUFFERS: u64 = 6;
+/// The bounds of one buffer, in bytes.
+const SMALLEST: u64 = 16 << 10;
+const LARGEST: u64 = 256 << 10;
+/// As many exchanges are possible in any memory.
+const FEWEST: u64 = 16;
+
+/// The memory that the process may have, as the option has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MemoryLimit {
+    /// That of its control group.
+    Auto,
+    /// So many bytes.
+    Bytes(u64),
+    /// Any amount.
+    None,
+}
+
+/// What fits into the memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Capacity {
+    /// The memory, in bytes.
+    pub(crate) limit: Option<u64>,
+    /// Exchanges with the engine at the same time.
+    pub(crate) exchanges: Option<usize>,
+    /// The bound of each buffer of a socket.
+    pub(crate) buffer: SocketBuffer,
+}
+
+/// The bound of the buffers of a socket, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SocketBuffer(usize);
+
+impl Capacity {
+    /// Looks how much memory there is, and what fits into it.
+    pub(crate) fn find(limit: MemoryLimit) -> Self {
+        Self::of(match limit {
+            MemoryLimit::Auto => cgroup_limit(),
+            MemoryLimit::Bytes(limit) => Some(limit),
+            MemoryLimit::None => None,
+        })
+    }
+
+    fn of(limit: Option<u64>) -> Self {
+        let Some(memory) = limit else {
+            return Self { limit, exchanges: None, buffer: SocketBuffer(to_usize(LARGEST)) };
+        };
+        let memory = memory.saturating_sub(PROGRAM);
+        let buffer = ((memory / MANY).saturating_sub(OWN) / BUFFERS).clamp(SMALLEST, LARGEST);
+        let exchanges = (memory / (BUFFERS * buffer + OWN)).max(FEWEST);
+        Self { limit, exchanges: Some(to_usize(exchanges)), buffer: SocketBuffer(to_usize(buffer)) }
+    }
+}
+
+impl SocketBuffer {
+    /// The size of each buffer, in bytes.
+    pub(crate) fn size(self) -> usize {
+        self.0
+    }
+
+    /// Bounds what waits in a socket, towards a peer that takes nothing and from a peer that sends too much.
+    pub(crate) fn bound(self, socket: &SockRef<'_>) -> io::Result<()> {
+        socket.set_send_buffer_size(self.0)?;
+        socket.set_recv_buffer_size(self.0)
+    }
+}
+
+impl Default for SocketBuffer {
+    fn default() -> Self {
+        Capacity::of(None).buffer
+    }
+}
+
+fn to_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Reads the least memory limit of the process's control group and those around it (cgroups(7), versions 2 and 1).
+fn cgroup_limit() -> Option<u64> {
+    let groups = read_text("/proc/self/cgroup").unwrap_or_default();
+    limit_files(&groups).iter().filter_map(|path| read_limit(&read_text(path).ok()?)).min()
+}
+
+/// The files that may hold a limit. In a container the path is often that of the host, and the root is the container's own.
+fn limit_files(groups: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    for line in groups.lines() {
+        let mut fields = line.splitn(3, ':');
+        let (Some(_), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let (roots, file): (&[&str], _) = match controllers {
+            "" => (&["/sys/fs/cgroup", "/sys/fs/cgroup/unified"], "memory.max"),
+            list if list.split(',').any(|one| one == "memory") => (&["/sys/fs/cgroup/memory"], "memory.limit_in_bytes"),
+            _ => continue,
+        };
+        let mut path = path.trim_end_matches('/');
+        loop {
+            files.extend(roots.iter().map(|root| format!("{root}{path}/{file}")));
+            let Some((above, _)) = path.rsplit_once('/') else { break };
+            path = above;
+        }
+    }
+    files
+}
+
+/// A limit of either version; none is `max`, or the largest number that a page counter holds.
+fn read_limit(text: &str) -> Option<u64> {
+    text.trim().parse().ok().filter(|limit| *limit < 1 << 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_never_exceeds_the_limit() {
+        for mib in [64, 96, 128, 256, 512, 1024, 4096] {
+            let limit: u64 = mib << 20;
+            let Capacity { exchanges, buffer, .. } = Capacity::of(Some(limit));
+            let exchanges = exchanges.expect("a bound") as u64;
+            assert!(exchanges >= 300, "{exchanges} in {mib} MiB");
+            assert!(PROGRAM + exchanges * (BUFFERS * buffer.0 as u64 + OWN) <= limit, "{mib} MiB");
+        }
+        assert_eq!(Capacity::of(Some(1 << 20)).exchanges, Some(16));
+        assert_eq!(Capacity::of(None).exchanges, None);
+    }
+
+    #[test]
+    fn limits_are_found_in_both_versions() {
+        assert_eq!(
+            limit_files("0::/a/b\n"),
+            ["/a/b", "/a", ""]
+                .map(|path| [
+                    format!("/sys/fs/cgroup{path}/memory.max"),
+                    format!("/sys/fs/cgroup/unified{path}/memory.max")
+                ])
+                .concat()
+        );
+        assert_eq!(
+            limit_files("8:cpu:/x\n4:memory,hugetlb:/docker/1\nnonsense\n"),
+            ["/docker/1", "/docker", ""].map(|path| format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes"))
+        );
+        assert_eq!(read_limit("67108864\n"), Some(64 << 20));
+        for none in ["max\n", "9223372036854771712\n", ""] {
+            assert_eq!(read_limit(none), None);
+        }
+    }
+}
