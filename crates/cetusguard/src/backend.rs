@@ -3,6 +3,7 @@
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -11,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use socket2::SockRef;
-use tokio::net::{TcpStream, UnixStream};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
@@ -24,6 +25,8 @@ use crate::wire::{Duplex, SharedTcp};
 /// Idle connections that are kept, and for how long.
 const POOL_SIZE: usize = 64;
 const POOL_AGE: Duration = Duration::from_secs(30);
+/// Time between two attempts to connect to an engine whose queue is full.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 /// The engine.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub(crate) struct Backend {
     connect_limit: Duration,
     buffer: SocketBuffer,
     idle: Mutex<Vec<Idle>>,
+    /// Idle connections that are kept for each event loop.
+    pool_size: usize,
     /// Counts the changes of the certificates: connections of another time are not kept.
     generation: AtomicU64,
 }
@@ -44,8 +49,8 @@ pub(crate) struct Backend {
 struct Idle {
     stream: Duplex,
     since: Instant,
-    /// The turn of the event loop in which it was kept.
-    turn: Option<Turn>,
+    /// The turn of its event loop in which it was kept.
+    turn: Turn,
 }
 
 /// The engine cannot be reached.
@@ -75,6 +80,7 @@ impl Backend {
             connect_limit,
             buffer: SocketBuffer::default(),
             idle: Mutex::new(Vec::new()),
+            pool_size: POOL_SIZE,
             generation: AtomicU64::new(0),
         }
     }
@@ -82,6 +88,11 @@ impl Backend {
     /// The same with other bounds of its sockets' buffers.
     pub(crate) fn with_buffer(self, buffer: SocketBuffer) -> Self {
         Self { buffer, ..self }
+    }
+
+    /// The same for so many event loops, which have equal parts of the kept connections.
+    pub(crate) fn for_event_loops(self, count: usize) -> Self {
+        Self { pool_size: (POOL_SIZE / count.max(1)).max(1), ..self }
     }
 
     /// Where the engine is.
@@ -95,20 +106,19 @@ impl Backend {
         &self.via
     }
 
-    /// A kept connection that is still good as far as anybody can tell, the one used last first.
+    /// Takes a connection that the caller's event loop has kept and that shows no sign of trouble, the one used last first. A
+    /// connection of another loop would wake that loop's thread for each answer.
     pub(crate) fn kept(&self) -> Option<Duplex> {
+        let now = Turn::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(kept) = idle.pop() {
+        while let Some(at) = idle.iter().rposition(|kept| kept.turn.thread == now.thread) {
+            let kept = idle.remove(at);
             // An engine that closed it, or sent what nobody asked for, has disturbed its input.
             if kept.since.elapsed() >= POOL_AGE || kept.stream.input.is_disturbed() {
                 continue;
             }
-            // Only in a later turn of the same event loop, that loop has asked the kernel since.
-            let is_known = match (kept.turn, turn()) {
-                (Some((then, before)), Some((now, after))) => then == now && before != after,
-                _ => false,
-            };
-            if is_known || !kept.stream.input.is_disturbed_in_kernel() {
+            // Within the turn in which it was kept, the loop has not asked the kernel since.
+            if kept.turn != now || !kept.stream.input.is_disturbed_in_kernel() {
                 return Some(kept.stream);
             }
         }
@@ -121,10 +131,13 @@ impl Backend {
     }
 
     /// Keeps a connection whose exchange is finished on both sides, and that was made with the certificates of this number.
-    pub(crate) fn keep(&self, stream: Duplex, generation: u64) {
+    pub(crate) fn keep(&self, mut stream: Duplex, generation: u64) {
+        stream.output.rest();
+        let turn = Turn::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < POOL_SIZE && stream.input.buffer.is_empty() && generation == self.generation() {
-            idle.push(Idle { stream, since: Instant::now(), turn: turn() });
+        let has_room = idle.iter().filter(|kept| kept.turn.thread == turn.thread).count() < self.pool_size;
+        if has_room && stream.input.buffer.is_empty() && generation == self.generation() {
+            idle.push(Idle { stream, since: Instant::now(), turn });
         }
     }
 
@@ -156,20 +169,22 @@ impl Backend {
     #[expect(clippy::disallowed_methods, reason = "this is the one file that connects upstream")]
     async fn dial(&self) -> io::Result<Duplex> {
         match &self.address {
-            Address::Unix(path) => loop {
-                match UnixStream::connect(path).await {
-                    // The engine's queue is full: it is busy, not gone.
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(Duration::from_millis(10)).await,
-                    connected => {
-                        let stream = connected?;
-                        self.buffer.bound(&SockRef::from(&stream))?;
-                        break Ok(stream.into());
+            Address::Unix(path) => {
+                let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+                self.buffer.bound(&SockRef::from(&socket))?;
+                // A Unix socket is connected at once, or not at all. Without room in the engine's queue, it is busy, not gone.
+                let path = SockAddr::unix(path)?;
+                while let Err(error) = socket.connect(&path) {
+                    if error.kind() != io::ErrorKind::WouldBlock {
+                        return Err(error);
                     }
+                    sleep(BUSY_PAUSE).await;
                 }
-            },
+                Duplex::unix(OwnedFd::from(socket).into())
+            }
             Address::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                tune(&stream, self.buffer)?;
+                tune(SockRef::from(&stream), self.buffer)?;
                 let tls = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
                 let Some(tls) = tls else { return Ok(stream.into()) };
                 let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
@@ -206,23 +221,29 @@ impl Backend {
     }
 }
 
-/// A turn of an event loop, which is known by its thread: between two turns, it asks the kernel which sockets have something to say.
-type Turn = (ThreadId, u64);
-
-/// The turn in which the caller is. `None` where several threads take turns.
-fn turn() -> Option<Turn> {
-    let metrics = Handle::try_current().ok()?.metrics();
-    (metrics.num_workers() == 1).then(|| (thread::current().id(), metrics.worker_park_count(0)))
+/// A turn of an event loop. Between two turns, the loop asks the kernel which sockets have something to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Turn {
+    /// The thread that runs the loop.
+    thread: ThreadId,
+    /// The times that the loop has waited for the kernel.
+    number: u64,
 }
 
-/// Bounds what waits in a TCP socket, and sets no delay for small writes, and probes that find peers who died without a word.
-pub(crate) fn tune(stream: &TcpStream, buffer: SocketBuffer) -> io::Result<()> {
+impl Turn {
+    /// Returns the turn in which the caller is. Every event loop of the program has one thread.
+    fn now() -> Self {
+        Self { thread: thread::current().id(), number: Handle::current().metrics().worker_park_count(0) }
+    }
+}
+
+/// Bounds what waits in a TCP socket, sends small writes without delay, and probes for peers that died without a word.
+pub(crate) fn tune(socket: SockRef<'_>, buffer: SocketBuffer) -> io::Result<()> {
     let probes = socket2::TcpKeepalive::new()
         .with_time(Duration::from_secs(30))
         .with_interval(Duration::from_secs(15))
         .with_retries(4);
-    stream.set_nodelay(true)?;
-    let socket = SockRef::from(stream);
+    socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&probes)?;
     // What is written waits here rather than in the kernel, where it cannot be taken back.
     socket.set_tcp_notsent_lowat(u32::try_from(buffer.size()).unwrap_or(u32::MAX))?;
@@ -243,7 +264,7 @@ mod tests {
     fn pair() -> (Duplex, std::os::unix::net::UnixStream) {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
         ours.set_nonblocking(true).expect("not blocking");
-        (UnixStream::from_std(ours).expect("a stream").into(), theirs)
+        (Duplex::unix(ours).expect("a stream"), theirs)
     }
 
     #[test]

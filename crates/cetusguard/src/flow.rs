@@ -21,6 +21,7 @@ use crate::backend::Backend;
 use crate::capacity::SocketBuffer;
 use crate::config::meant::Limits;
 use crate::engine::{Containers, Objects, Own};
+use crate::event_loops::EventLoops;
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::Log;
@@ -45,7 +46,9 @@ pub(crate) struct Proxy {
     pub(crate) objects: Arc<Objects>,
     /// The proxy's own container.
     pub(crate) own: Own,
-    /// The second event loop, for work that would hold up other clients.
+    /// The event loops that serve connections.
+    pub(crate) loops: EventLoops,
+    /// One more event loop, for work that would hold up other clients.
     pub(crate) worker: Worker,
     /// What clients have asked for lately.
     pub(crate) limiter: Limiter,

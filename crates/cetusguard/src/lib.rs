@@ -10,6 +10,7 @@ mod certificate;
 pub mod command;
 pub mod config;
 mod engine;
+mod event_loops;
 mod flow;
 mod lessons;
 mod limiter;

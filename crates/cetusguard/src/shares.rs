@@ -18,6 +18,8 @@ pub(crate) const WAITING: usize = 32;
 pub(crate) const UNPLACED: usize = 16;
 /// Questions to the engine about objects that one client may cause at a time: a quarter of all.
 const LOOKUPS: usize = 8;
+/// TLS handshakes that one client may have under way at a time; more wait.
+const HANDSHAKES: usize = 16;
 /// Descriptors beside those of connections with a place: connections without one, kept connections to the engine, the proxy's
 /// own questions, and what a program needs.
 const OTHER_FILES: usize = WAITING + 2 * UNPLACED + 128;
@@ -68,11 +70,17 @@ pub(crate) struct ClientShare {
     counts: Mutex<Counts>,
     bodies: Arc<ClientBodies>,
     lookups: Semaphore,
+    handshakes: Semaphore,
 }
 
 impl Default for ClientShare {
     fn default() -> Self {
-        Self { counts: Mutex::default(), bodies: Arc::default(), lookups: Semaphore::new(LOOKUPS) }
+        Self {
+            counts: Mutex::default(),
+            bodies: Arc::default(),
+            lookups: Semaphore::new(LOOKUPS),
+            handshakes: Semaphore::new(HANDSHAKES),
+        }
     }
 }
 
@@ -81,6 +89,11 @@ impl ClientShare {
     pub(crate) async fn lookup_turn(&self) -> Option<SemaphorePermit<'_>> {
         // The semaphore is never closed.
         self.lookups.acquire().await.ok()
+    }
+
+    /// Waits for a turn to do a TLS handshake.
+    pub(crate) async fn handshake_turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.handshakes.acquire().await.ok()
     }
 }
 

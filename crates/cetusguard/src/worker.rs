@@ -1,5 +1,6 @@
 //! A second event loop, on a thread of its own, for work that would hold up every client of the first one.
 //!
+//! A TLS handshake takes about a millisecond, and one burst of them could hold up the clients of an event loop for half a second.
 //! Judging a large body takes longer than a millisecond, and it also waits for the engine. It is a task here: a thread of the
 //! blocking pool for each would be held while the engine is asked, and how many there are would be up to the clients. One thread
 //! is enough: all judgements together then take no more than one processor, and the bodies that wait for their turn have the bound
@@ -29,15 +30,18 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Does work on so many bytes: here where they are few, and otherwise on the worker's thread. Where that cannot be started,
-    /// slow service is better than none.
+    /// Does work on so many bytes: here where they are few, and otherwise on the worker's thread.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         bytes: usize,
         work: impl Future<Output = T> + Send + 'static,
     ) -> T {
-        let handle = if bytes > LARGE { self.handle.get_or_init(start).as_ref() } else { None };
-        let Some(handle) = handle else { return work.await };
+        if bytes > LARGE { self.run_apart(work).await } else { work.await }
+    }
+
+    /// Does work on the worker's thread. Where that cannot be started, slow service is better than none.
+    pub(crate) async fn run_apart<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        let Some(handle) = self.handle.get_or_init(start) else { return work.await };
         match handle.spawn(work).await {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {

@@ -307,7 +307,7 @@ fn an_unasked_101_is_refused() {
 fn a_side_that_leaves_takes_the_tunnel_with_it() {
     let (engine, closed) = until_closed();
     let proxy = proxy(&engine);
-    let before = proxy.descriptors();
+    let before = proxy.descriptors_at_rest();
     for frontend in [0, 1] {
         let mut client = attach(&proxy, frontend);
         assert_eq!(client.read(5), "hello");

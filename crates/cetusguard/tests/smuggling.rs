@@ -9,7 +9,7 @@ const ALL: &str = "GET,HEAD,POST,PUT,DELETE,OPTIONS,PATCH .*";
 fn ambiguous_requests_are_refused_and_nothing_is_forwarded() {
     let engine = Engine::ok();
     let proxy = ProxyBuilder::new(PROGRAM, &engine, ALL).start();
-    let descriptors = proxy.descriptors();
+    let descriptors = proxy.descriptors_at_rest();
     for (name, request, status) in BAD {
         let mut client = proxy.client();
         client.send(request);

@@ -95,7 +95,7 @@ fn a_client_that_leaves_cancels_its_request() {
             let _ = sender.lock().expect("one user").send(link.wait_for_close());
         });
         let proxy = proxy(&engine);
-        let before = proxy.descriptors();
+        let before = proxy.descriptors_at_rest();
         let mut client = proxy.client();
         client.send(format!("{line} HTTP/1.1\r\n\r\n"));
         if !silent {
@@ -219,7 +219,7 @@ fn a_client_that_stops_reading_stops_the_engine() {
         link.close();
     });
     let proxy = proxy(&engine);
-    let before = proxy.descriptors();
+    let before = proxy.descriptors_at_rest();
     let mut client = proxy.client();
     client.send("GET /containers/c/logs?follow=1 HTTP/1.1\r\n\r\n");
     assert_eq!(client.read_head().status, 200);
@@ -313,7 +313,7 @@ fn a_client_that_left_is_not_waited_for_long() {
     });
     let socket = format!("unix://{}.front", engine.path());
     let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).arg("--answer-timeout", "300ms").frontend(&socket).start();
-    let before = proxy.descriptors();
+    let before = proxy.descriptors_at_rest();
     for (index, address) in proxy.addresses().iter().enumerate() {
         let mut client = Client::connect(address);
         client.send(format!("POST /containers/c/stop HTTP/1.1\r\nUser-Agent: number-{index}\r\n\r\n"));

@@ -200,6 +200,25 @@ impl Proxy {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("/proc").count()
     }
 
+    /// Returns the number of open descriptors without clients, once every event loop has started: each has some of its own.
+    ///
+    /// # Panics
+    /// Where there is no `/proc`, or where connections are not accepted.
+    #[must_use]
+    pub fn descriptors_at_rest(&self) -> usize {
+        // More than the loops that a proxy starts by itself: a connection goes to the loop that has the fewest.
+        const IDLE: usize = 7;
+        let idle: Vec<Client> = (0..IDLE).map(|_| self.client()).collect();
+        // Connections are accepted in their order, so that its answer tells that all are accepted.
+        let mut last = self.client();
+        last.send("no request\r\n\r\n");
+        assert_eq!(last.read_response().status, 400);
+        let open = self.descriptors();
+        drop((idle, last));
+        eventually("the clients have left", || self.descriptors() + IDLE <= open);
+        self.descriptors()
+    }
+
     /// A figure of `/proc/PID/status` in KiB, such as `VmRSS` and `VmHWM`.
     ///
     /// # Panics

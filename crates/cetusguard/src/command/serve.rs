@@ -15,6 +15,7 @@ use crate::config::address::Address;
 use crate::config::meant::Config;
 use crate::config::{Loaded, Read, Sources, own};
 use crate::engine::{Containers, Objects, Own, follow};
+use crate::event_loops::EventLoops;
 use crate::flow::{Bound, InForce, Listeners, Proxy, Settings, bind, tell_refused};
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
@@ -116,6 +117,7 @@ async fn serve(
         _ = terminate.recv() => log.say(Level::Warning, "stopped with requests still running: asked twice"),
         _ = interrupt.recv() => log.say(Level::Warning, "stopped with requests still running: asked twice"),
     }
+    proxy.loops.end();
     Ok(())
 }
 
@@ -136,7 +138,8 @@ fn assemble(
     log: &Log,
 ) -> Arc<Proxy> {
     let backend = Backend::new(config.backend.clone(), config.backend_tls.clone(), config.limits.connect);
-    let backend = Arc::new(backend.with_buffer(capacity.buffer));
+    let loops = EventLoops::new(config.workers);
+    let backend = Arc::new(backend.with_buffer(capacity.buffer).for_event_loops(loops.count()));
     let containers = Arc::new(Containers::default());
     let own = Own::find(&config.proxy_container);
     match own.word() {
@@ -152,6 +155,7 @@ fn assemble(
         containers,
         objects,
         own,
+        loops,
         worker: Worker::default(),
         limiter: Limiter::default(),
         shares: Arc::new(Shares::new(places, capacity.exchanges)),

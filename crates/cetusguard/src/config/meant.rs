@@ -1,5 +1,6 @@
 //! The configuration as it is meant: every value read, every file opened, every contradiction found.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) profiles: Profiles,
     /// Time and size.
     pub(crate) limits: Limits,
+    /// The event loops that serve connections.
+    pub(crate) workers: usize,
     /// The memory that the process may have.
     pub(crate) memory_limit: MemoryLimit,
     /// What to log and how.
@@ -101,6 +104,7 @@ impl Config {
         let level = reader.read("log-level", log::Level::parse);
         let format = reader.read("log-format", log::Format::parse);
         let proxy_container = reader.read("proxy-container", |name| Ok(name.to_owned())).unwrap_or_default();
+        let workers = reader.read("workers", read_workers).unwrap_or(1);
         let memory_limit = reader.read("memory-limit", read_memory).unwrap_or(MemoryLimit::Auto);
         let profiles = reader.profiles(&frontends);
         let frontends = frontends.into_iter().map(|(frontend, _)| frontend).collect();
@@ -123,6 +127,7 @@ impl Config {
                 proxy_container,
                 backend_tls,
                 profiles,
+                workers,
                 memory_limit,
                 limits: Limits {
                     connections,
@@ -180,6 +185,7 @@ impl Config {
             ("frontends", frontends.collect::<Vec<_>>().join(", ")),
             ("backend-addr", self.backend.to_string()),
             ("max-connections", self.limits.connections.to_string()),
+            ("workers", self.workers.to_string()),
             ("memory-limit", format!("{:?}", self.memory_limit)),
             ("proxy-container", self.proxy_container.clone()),
             ("connect-timeout", format!("{:?}", self.limits.connect)),
@@ -286,6 +292,19 @@ impl Share {
             Self::All => None,
         }
     }
+}
+
+/// Event loops beyond this number are no faster: one engine is behind them.
+const AUTO_WORKERS: usize = 4;
+/// More event loops than this are refused, because each has a thread and an epoll queue.
+const MOST_WORKERS: usize = 64;
+
+fn read_workers(text: &str) -> Result<usize, String> {
+    if text == "auto" {
+        return Ok(std::thread::available_parallelism().map_or(1, NonZero::get).min(AUTO_WORKERS));
+    }
+    let number = text.parse().ok().filter(|number| (1..=MOST_WORKERS).contains(number));
+    number.ok_or_else(|| format!("expected a number from 1 to {MOST_WORKERS}, or auto"))
 }
 
 fn read_memory(text: &str) -> Result<MemoryLimit, String> {

@@ -105,6 +105,13 @@ pub(crate) const OPTIONS: &[Opt] = &[
     ),
     one(
         FRONTEND,
+        "workers",
+        "N",
+        "auto",
+        "Event loops, each with a thread, that serve connections: auto is one for each processor, four at the most.",
+    ),
+    one(
+        FRONTEND,
         "memory-limit",
         "SIZE",
         "auto",

@@ -114,6 +114,7 @@ impl Conn {
     pub(super) async fn wait_for_request(&mut self, proxy: &Proxy) -> bool {
         (self.body, self.closes, self.tunnels, self.to_head) = (None, false, false, false);
         self.stream.input.rest();
+        self.stream.output.rest();
         if self.is_outdated(proxy) {
             return false;
         }

@@ -7,6 +7,7 @@ mod body;
 mod head;
 mod headers;
 mod stream;
+mod unix;
 
 pub(crate) use body::{Body, Framing, PumpError, pump, read_content, send_head};
 pub(crate) use head::{

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -11,8 +12,10 @@ use std::task::{Context, Poll, Waker};
 use bytes::BytesMut;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf, ReadHalf, Ready, WriteHalf};
-use tokio::net::{TcpStream, UnixStream, tcp, unix};
+use tokio::net::{TcpStream, tcp};
 use tokio_rustls::TlsStream;
+
+use super::unix::{self, UnixReader, UnixWriter};
 
 /// A connection to a client or to the engine.
 #[derive(Debug)]
@@ -30,14 +33,16 @@ impl From<TcpStream> for Duplex {
     }
 }
 
-impl From<UnixStream> for Duplex {
-    fn from(stream: UnixStream) -> Self {
-        let (read, write) = stream.into_split();
-        Self { input: Input::new(ReadSide::Unix(read)), output: Output::Unix(write) }
-    }
-}
-
 impl Duplex {
+    /// A non-blocking Unix socket, served by the event loop that runs the caller.
+    ///
+    /// # Errors
+    /// If the kernel refuses to watch the socket.
+    pub(crate) fn unix(stream: UnixStream) -> io::Result<Self> {
+        let (read, write) = unix::split(stream)?;
+        Ok(Self { input: Input::new(ReadSide::Unix(read)), output: Output::Unix(write) })
+    }
+
     /// A TLS connection, with the socket below it: only that one knows whether the peer is still there.
     pub(crate) fn tls(stream: TlsStream<SharedTcp>, socket: SharedTcp) -> Self {
         let (read, write) = tokio::io::split(stream);
@@ -142,7 +147,7 @@ impl Input {
     pub(crate) fn is_disturbed_in_kernel(&self) -> bool {
         let descriptor = match &self.side {
             ReadSide::Tcp(side) => side.as_ref().as_fd(),
-            ReadSide::Unix(side) => side.as_ref().as_fd(),
+            ReadSide::Unix(side) => side.as_fd(),
             ReadSide::Tls(_, socket) => socket.0.as_fd(),
         };
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -160,8 +165,8 @@ impl Input {
     }
 }
 
-/// What a future has to say without waiting.
-fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+/// Returns the output of a future that is ready without waiting.
+pub(super) fn now<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut context = Context::from_waker(Waker::noop());
     match std::pin::pin!(future).poll(&mut context) {
         Poll::Ready(value) => Some(value),
@@ -221,7 +226,7 @@ pub(crate) enum ReadSide {
     /// Plain TCP.
     Tcp(tcp::OwnedReadHalf),
     /// A Unix stream socket.
-    Unix(unix::OwnedReadHalf),
+    Unix(UnixReader),
     /// TLS over TCP, and the socket below it.
     Tls(ReadHalf<TlsStream<SharedTcp>>, SharedTcp),
 }
@@ -231,7 +236,7 @@ impl ReadSide {
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(side) => side.as_ref().poll_read_ready(cx),
-            Self::Unix(side) => side.as_ref().poll_read_ready(cx),
+            Self::Unix(side) => side.poll_ready(cx),
             Self::Tls(..) => Poll::Ready(Ok(())),
         }
     }
@@ -240,7 +245,7 @@ impl ReadSide {
     fn readiness(&self, interest: Interest) -> Option<io::Result<Ready>> {
         match self {
             Self::Tcp(side) => now(side.ready(interest)),
-            Self::Unix(side) => now(side.ready(interest)),
+            Self::Unix(side) => side.readiness(interest),
             Self::Tls(_, socket) => now(socket.0.ready(interest)),
         }
     }
@@ -267,12 +272,19 @@ pub(crate) enum Output {
     /// Plain TCP.
     Tcp(tcp::OwnedWriteHalf),
     /// A Unix stream socket.
-    Unix(unix::OwnedWriteHalf),
+    Unix(UnixWriter),
     /// TLS over TCP, and the socket below it.
     Tls(WriteHalf<TlsStream<SharedTcp>>, SharedTcp),
 }
 
 impl Output {
+    /// Gives back what the last exchange needed and the next one may not.
+    pub(crate) fn rest(&mut self) {
+        if let Self::Unix(side) = self {
+            side.rest();
+        }
+    }
+
     /// Has the kernel forget what the peer has not taken once the connection is closed; it would keep it for minutes otherwise.
     pub(crate) fn forget_unsent(&self) {
         let at_once = Some(std::time::Duration::ZERO);
@@ -290,7 +302,7 @@ impl Output {
     pub(crate) fn is_hung_up(&self) -> bool {
         let writable = Interest::WRITABLE;
         let ready = match self {
-            Self::Unix(side) => now(side.ready(writable)),
+            Self::Unix(side) => side.readiness(writable),
             Self::Tcp(side) => now(side.ready(writable)),
             Self::Tls(_, socket) => now(socket.0.ready(writable)),
         };

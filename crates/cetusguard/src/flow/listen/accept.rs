@@ -1,12 +1,12 @@
 //! Accepting connections, and giving each a place among those of its client and of all.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cetusguard_policy::Principal;
-use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -26,7 +26,7 @@ pub(crate) struct Listeners {
     sockets: Vec<Bound>,
 }
 
-/// The stream of a connection that was accepted.
+/// The stream of a connection that was accepted, not yet registered with the event loop that will serve it.
 pub(super) enum Accepted {
     Tcp(TcpStream),
     Unix(UnixStream),
@@ -96,18 +96,18 @@ async fn accept_one(bound: &Bound) -> io::Result<(Accepted, Principal, String)> 
             let (stream, peer) = listener.accept().await?;
             let peer = canonical(peer);
             principal.address = Some(peer.ip());
-            Ok((Accepted::Tcp(stream), principal, peer.to_string()))
+            Ok((Accepted::Tcp(stream.into_std()?), principal, peer.to_string()))
         }
         Socket::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
             let peer = stream.peer_cred().ok();
             principal.peer = peer.map(|peer| (peer.uid(), peer.gid()));
-            Ok((Accepted::Unix(stream), principal, shown(peer)))
+            Ok((Accepted::Unix(stream.into_std()?), principal, shown(peer)))
         }
     }
 }
 
-/// Serves a connection in a task of its own.
+/// Serves a connection in a task of its own. A refused one stays on this event loop.
 async fn begin(
     bound: &Bound,
     accepted: Accepted,
@@ -134,11 +134,13 @@ async fn begin(
         return;
     }
     let pending = Pending { accepted, principal, peer, tls, arrived, admission, alive: alive.clone() };
-    let task = tokio::spawn(serve(pending, Arc::clone(proxy)));
+    let task = serve(pending, Arc::clone(proxy));
     if is_refused {
-        proxy.shares.keep_unplaced(is_local, task.abort_handle());
-        // Its predecessor closes its descriptor before the next connection takes one.
+        proxy.shares.keep_unplaced(is_local, tokio::spawn(task).abort_handle());
+        // Its predecessor, on this loop, closes its descriptor before the next connection takes one.
         tokio::task::yield_now().await;
+    } else {
+        proxy.loops.spawn(task);
     }
 }
 

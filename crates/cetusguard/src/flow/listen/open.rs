@@ -16,6 +16,7 @@ use super::{Accepted, Conn, Pending};
 use crate::backend::tune;
 use crate::certificate;
 use crate::log::Level;
+use crate::shares::ClientShare;
 use crate::tls;
 use crate::wire::{Duplex, SharedTcp};
 
@@ -26,20 +27,21 @@ impl Pending {
         let stream = match (self.accepted, self.tls) {
             (Accepted::Unix(stream), _) => {
                 let _ = proxy.buffer.bound(&SockRef::from(&stream));
-                Ok(stream.into())
+                Duplex::unix(stream).map_err(|error| error.to_string())
             }
             (Accepted::Tcp(stream), tls) => {
                 // Without these options the connection works all the same.
-                let _ = tune(&stream, proxy.buffer);
-                match tls {
-                    None => Ok(stream.into()),
-                    Some(tls) => {
+                let _ = tune(SockRef::from(&stream), proxy.buffer);
+                match (TcpStream::from_std(stream), tls) {
+                    (Err(error), _) => Err(error.to_string()),
+                    (Ok(stream), None) => Ok(stream.into()),
+                    (Ok(stream), Some(tls)) => {
                         signers.clone_from(&tls.clients);
-                        let shaken = tokio::select! {
-                            shaken = shake(&tls, stream, proxy.limits().head) => shaken,
+                        let secured = tokio::select! {
+                            secured = secure(tls, stream, self.admission.client(), proxy) => secured,
                             () = proxy.stop() => return None,
                         };
-                        shaken.map(|(stream, shown)| {
+                        secured.map(|(stream, shown)| {
                             principal.certificate = shown;
                             stream
                         })
@@ -74,12 +76,22 @@ impl Pending {
     }
 }
 
-/// Speaks TLS; the certificate is the one that the client has shown, where it had to.
-async fn shake(
-    tls: &tls::Server,
-    stream: TcpStream,
-    limit: Duration,
-) -> Result<(Duplex, Option<Arc<Certificate>>), String> {
+/// A connection over TLS, with the certificate that the client has shown, where it had to.
+type Secured = (Duplex, Option<Arc<Certificate>>);
+
+/// Does the TLS handshake on the worker's thread, once the client has begun it and has a turn.
+async fn secure(tls: tls::Server, stream: TcpStream, client: &ClientShare, proxy: &Proxy) -> Result<Secured, String> {
+    let limit = proxy.limits().head;
+    // A connection that says nothing takes no turn from others of the same client.
+    match timeout(limit, stream.readable()).await {
+        Ok(begun) => begun.map_err(|error| error.to_string())?,
+        Err(_) => return Err("not begun in time".to_owned()),
+    }
+    let _turn = client.handshake_turn().await;
+    proxy.worker.run_apart(shake(tls, stream, limit)).await
+}
+
+async fn shake(tls: tls::Server, stream: TcpStream, limit: Duration) -> Result<Secured, String> {
     let socket = SharedTcp::from(stream);
     let accepting = TlsAcceptor::from(Arc::clone(&tls.config)).accept(socket.clone());
     let stream = match timeout(limit, accepting).await {

@@ -1,0 +1,223 @@
+//! Unix sockets that are watched for writing only once a write would block.
+//!
+//! A Unix socket becomes writable each time its peer reads. If the event loop watched for that, it would wake once more for
+//! every request, when the engine reads it, and once for every answer, when the client reads that. TCP sockets do not: the kernel
+//! reports them only after a write that found no room.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
+
+use super::stream::now;
+
+/// The reading half of a Unix socket.
+#[derive(Debug)]
+pub(crate) struct UnixReader(Arc<AsyncFd<UnixStream>>);
+
+/// The writing half of a Unix socket.
+#[derive(Debug)]
+pub(crate) struct UnixWriter {
+    socket: Arc<AsyncFd<UnixStream>>,
+    /// A duplicate of the descriptor that is watched for writing; there is one since a write would have blocked.
+    watch: Option<AsyncFd<OwnedFd>>,
+}
+
+/// Registers a non-blocking socket with the event loop that runs the caller, and splits it.
+///
+/// # Errors
+/// If the kernel refuses to watch the socket.
+pub(super) fn split(stream: UnixStream) -> io::Result<(UnixReader, UnixWriter)> {
+    let socket = Arc::new(register(stream, Interest::READABLE)?);
+    Ok((UnixReader(Arc::clone(&socket)), UnixWriter { socket, watch: None }))
+}
+
+impl UnixReader {
+    /// Waits until a read would not block.
+    pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_read_ready(cx).map_ok(drop)
+    }
+
+    /// Returns the readiness that the event loop knows of, without waiting.
+    pub(super) fn readiness(&self, interest: Interest) -> Option<io::Result<Ready>> {
+        readiness(&self.0, interest)
+    }
+}
+
+impl AsFd for UnixReader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.get_ref().as_fd()
+    }
+}
+
+impl AsyncRead for UnixReader {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let room = buf.initialize_unfilled();
+        loop {
+            let mut guard = ready!(self.0.poll_read_ready(cx))?;
+            let Ok(read) = guard.try_io(|socket| socket.get_ref().read(room)) else { continue };
+            let read = read?;
+            if 0 < read && read < room.len() {
+                // The socket is empty: the next read waits for an event, and not for a call that finds nothing.
+                guard.clear_ready();
+            }
+            buf.advance(read);
+            return Poll::Ready(Ok(()));
+        }
+    }
+}
+
+impl UnixWriter {
+    /// Stops watching for writing.
+    pub(super) fn rest(&mut self) {
+        self.watch = None;
+    }
+
+    /// Returns the readiness that the event loop knows of, without waiting.
+    pub(super) fn readiness(&self, interest: Interest) -> Option<io::Result<Ready>> {
+        readiness(&self.socket, interest)
+    }
+
+    /// Writes at once where there is room, and otherwise begins to watch the socket. `length` is the number of bytes to write.
+    fn poll_write_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        length: usize,
+        mut write: impl FnMut(&UnixStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let Some(watch) = &self.watch else {
+                match write(self.socket.get_ref()) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        let duplicate = self.socket.get_ref().as_fd().try_clone_to_owned()?;
+                        self.watch = Some(register(duplicate, Interest::WRITABLE)?);
+                        continue;
+                    }
+                    done => return Poll::Ready(done),
+                }
+            };
+            let mut guard = ready!(watch.poll_write_ready(cx))?;
+            let Ok(written) = guard.try_io(|_| write(self.socket.get_ref())) else { continue };
+            if matches!(written, Ok(written) if 0 < written && written < length) {
+                guard.clear_ready();
+            }
+            return Poll::Ready(written);
+        }
+    }
+}
+
+impl AsyncWrite for UnixWriter {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_write_with(cx, buf.len(), |mut socket| socket.write(buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let length = bufs.iter().map(|buf| buf.len()).sum();
+        self.get_mut().poll_write_with(cx, length, |mut socket| socket.write_vectored(bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.socket.get_ref().shutdown(Shutdown::Write))
+    }
+}
+
+/// Registers a socket with the event loop that runs the caller.
+#[expect(deprecated, reason = "the constructor is unsound for types that do not own their descriptor; these do")]
+fn register<T: AsRawFd + Into<OwnedFd>>(socket: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    AsyncFd::with_interest(socket, interest)
+}
+
+fn readiness(socket: &AsyncFd<UnixStream>, interest: Interest) -> Option<io::Result<Ready>> {
+    now(socket.ready(interest)).map(|ready| ready.map(|guard| guard.ready()))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    fn pair() -> ((UnixReader, UnixWriter), (UnixReader, UnixWriter)) {
+        let (one, other) = UnixStream::pair().expect("a pair");
+        let halves = [one, other].map(|end| {
+            end.set_nonblocking(true).expect("not blocking");
+            split(end).expect("halves")
+        });
+        halves.into()
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(test);
+    }
+
+    #[test]
+    fn a_write_is_watched_only_while_it_has_to_wait() {
+        run(async {
+            let ((_reader, mut writer), (mut peer, _end)) = pair();
+            writer.write_all(b"small").await.expect("room");
+            assert!(writer.watch.is_none(), "there was room");
+            let large: Vec<u8> = (0..4 << 20).map(|at: u32| at.to_le_bytes()[1]).collect();
+            let mut received = Vec::new();
+            let receive = async {
+                let mut buffer = vec![0; 64 << 10];
+                while received.len() < 5 + large.len() {
+                    let read = peer.read(&mut buffer).await.expect("bytes");
+                    received.extend_from_slice(&buffer[..read]);
+                }
+            };
+            let (sent, ()) = tokio::join!(writer.write_all(&large), receive);
+            sent.expect("written");
+            assert!(writer.watch.is_some(), "there was no room for all of it");
+            assert!(received.starts_with(b"small") && received[5..] == large);
+            writer.rest();
+            assert!(writer.watch.is_none());
+        });
+    }
+
+    #[test]
+    fn a_peer_that_closed_is_known_without_watching_for_writing() {
+        run(async {
+            let ((reader, mut writer), peer) = pair();
+            let is_closed = |ready| matches!(ready, Some(Ok(ready)) if Ready::is_write_closed(ready));
+            assert!(!is_closed(writer.readiness(Interest::WRITABLE)));
+            drop(peer);
+            while !is_closed(reader.readiness(Interest::WRITABLE)) {
+                tokio::task::yield_now().await;
+            }
+            assert!(is_closed(writer.readiness(Interest::WRITABLE)));
+            assert_eq!(writer.write(b"x").await.expect_err("no peer").kind(), io::ErrorKind::BrokenPipe);
+        });
+    }
+
+    #[test]
+    fn a_write_that_waits_ends_when_its_peer_closes() {
+        run(async {
+            let ((_reader, mut writer), peer) = pair();
+            let write = async { writer.write_all(&vec![0; 16 << 20]).await };
+            let leave = async {
+                tokio::task::yield_now().await;
+                drop(peer);
+            };
+            let (written, ()) = tokio::join!(write, leave);
+            assert!(written.is_err());
+        });
+    }
+}
