@@ -145,6 +145,7 @@ async fn journey(conn: &mut Conn, proxy: &Arc<Proxy>, record: &mut Record<'_>) -
     conn.take_place(&call, proxy).await?;
     let client = identify::identify(conn, proxy).await?;
     record.identified(&client);
+    conn.confirm_place(&client, &call, proxy)?;
     let entry = admit::enter(&call, &message, &client, conn.is_loopback(), proxy)?;
     let verdict = match decide(call, &client.profile) {
         // Apart, so that those who need no such question do not carry its state.

@@ -103,6 +103,8 @@ struct Counts {
     members: usize,
     /// Connections that have a place or wait for one.
     connections: usize,
+    /// Connections among these whose profile is known and has room for them.
+    confirmed: usize,
     exchanges: usize,
 }
 
@@ -136,6 +138,8 @@ struct Member {
     subject: Subject,
     client: Arc<ClientShare>,
     has_share: bool,
+    /// It counts among those whose profile is known.
+    is_confirmed: bool,
 }
 
 /// Refused connections since the last line about a client.
@@ -203,7 +207,10 @@ impl Shares {
         counts.connections += usize::from(has_share);
         drop(counts);
         drop(clients);
-        Admission { standing, member: Member { shares: Arc::clone(self), subject, client, has_share } }
+        Admission {
+            standing,
+            member: Member { shares: Arc::clone(self), subject, client, has_share, is_confirmed: false },
+        }
     }
 
     /// Bounds the connections without a place: keeps the newest ones, and ends the task of the oldest. A health check sends its
@@ -283,6 +290,25 @@ impl Admission {
         matches!(self.standing, Standing::Refused(_))
     }
 
+    /// Counts the connection among those of its client whose profile is known, unless that profile allows no more than there are.
+    /// A connection is counted once: a limit that is lowered later is for new connections.
+    ///
+    /// # Errors
+    /// The bound that is in the way.
+    pub(crate) fn confirm(&mut self, limit: Option<usize>) -> Result<(), Full> {
+        if self.member.is_confirmed {
+            return Ok(());
+        }
+        let mut counts = lock(&self.member.client.counts);
+        match limit {
+            Some(limit) if counts.confirmed >= limit => return Err(Full::Client(limit)),
+            _ => counts.confirmed += 1,
+        }
+        drop(counts);
+        self.member.is_confirmed = true;
+        Ok(())
+    }
+
     /// Waits for a place where one may come, no longer than `limit`.
     ///
     /// # Errors
@@ -307,6 +333,7 @@ impl Drop for Member {
         let mut counts = lock(&self.client.counts);
         counts.members -= 1;
         counts.connections -= usize::from(self.has_share);
+        counts.confirmed -= usize::from(self.is_confirmed);
         if counts.members == 0 {
             clients.remove(&self.subject);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use cetusguard_testkit::{Certs, Client, Engine, Proxy, ProxyBuilder, Response, TempDir, eventually};
+use cetusguard_testkit::{Certs, Client, Docker, Engine, Proxy, ProxyBuilder, Response, TempDir, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 
@@ -60,6 +60,32 @@ fn a_share_is_free_again_when_its_connections_are_gone() {
     let proxy = ProxyBuilder::new(PROGRAM, &engine, "").arg("--max-connections-per-client", "none").start();
     let _crowd = crowd("127.0.0.2", &proxy, 600);
     assert_eq!(Client::connect_from("127.0.0.2", proxy.address()).request("GET /info").status, 200);
+}
+
+/// A profile has a share of its own, also where it takes a request to know it: here, a container's label.
+#[test]
+fn a_profile_sets_the_share_of_its_clients() {
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    docker.start("1", "one", "127.0.0.11", &[("access", "narrow")]);
+    let engine = docker.engine();
+    let config = "frontend-addr: tcp://127.0.0.1:0\nmax-connections-per-client: 2\nrules: GET /a\nprofiles:\n  \
+                  wide:\n    clients:\n      - address: 127.0.0.12\n    max-connections-per-client: 4\n    rules: GET /a\n  \
+                  narrow:\n    clients:\n      - label: access=narrow\n    max-connections-per-client: 1\n    rules: GET /a\n";
+    let config = folder.write("config.yaml", config);
+    let proxy = ProxyBuilder::bare(PROGRAM).arg("--backend-addr", &engine.address()).arg("--config", &config);
+    let proxy = proxy.expect_frontend().start();
+    for (address, share) in [("127.0.0.11", 1), ("127.0.0.12", 4), ("127.0.0.13", 2)] {
+        let mut clients = crowd(address, &proxy, share);
+        assert!(clients.iter_mut().all(|client| client.request("GET /a").status == 200), "{address}");
+        let mut next = Client::connect_from(address, proxy.address());
+        let answer = next.request("GET /a");
+        assert_eq!(answer.status, 429, "{address}: {}", answer.body);
+        assert!(answer.body.contains(&format!("this client has {share} connections")), "{}", answer.body);
+        assert!(next.is_closed());
+        drop(clients);
+        let free = || Client::connect_from(address, proxy.address()).request("GET /a").status == 200;
+        eventually("its places are free again", free);
+    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub struct Limits {
     pub requests: Option<u32>,
     /// Logs, events, statistics, waits, terminals at the same time.
     pub streams: Option<u32>,
+    /// Connections at the same time; `None` is no limit.
+    pub connections: Option<usize>,
     /// Origins of web pages whose scripts may call, as `Origin` has them; none is none.
     pub origins: Vec<Pattern>,
     /// User agents of which one has to fit; none is any.

@@ -8,7 +8,7 @@ use cetusguard_policy::{Limits, Mode, Pattern, Rate, TargetCondition, Targets};
 use super::Mistake;
 use super::clients::{PROJECT, SERVICE};
 use super::file::Entry;
-use super::meant::Reader;
+use super::meant::{Reader, read_count};
 
 /// A limit that may be none.
 type Limit<T> = Option<T>;
@@ -27,9 +27,21 @@ impl Reader<'_> {
             rate: interval.map(|interval| Rate { interval, burst }),
             requests: self.inherited(entry, "max-requests", read_limit).flatten(),
             streams: self.inherited(entry, "max-streams", read_limit).flatten(),
+            connections: self.connections(entry),
             origins: self.patterns(entry, "origins"),
             agents: self.patterns(entry, "user-agents"),
             agents_denied: self.patterns(entry, "user-agents-denied"),
+        }
+    }
+
+    /// The connections of one client at the same time.
+    fn connections(&mut self, entry: Option<&Entry>) -> Limit<usize> {
+        // What is wrong with the total is told where that option is read.
+        let total = self.written.one("max-connections").and_then(|(text, _)| read_count(text).ok()).unwrap_or_default();
+        match self.inherited(entry, "max-connections-per-client", read_share)? {
+            Share::Auto => Some((total / 8).max(64)),
+            Share::Number(number) => Some(number),
+            Share::All => None,
         }
     }
 
@@ -136,6 +148,21 @@ fn read_rate(text: &str) -> Result<Limit<Duration>, String> {
         _ => return Err(expected()),
     };
     Ok(Some(unit / read_number(count).map_err(|_| expected())?))
+}
+
+/// A part of all connections.
+enum Share {
+    Auto,
+    Number(usize),
+    All,
+}
+
+fn read_share(text: &str) -> Result<Share, String> {
+    match text {
+        "auto" => Ok(Share::Auto),
+        "none" => Ok(Share::All),
+        number => read_count(number).map(Share::Number).map_err(|expected| format!("{expected}, auto or none")),
+    }
 }
 
 fn read_limit(text: &str) -> Result<Limit<u32>, String> {

@@ -67,7 +67,7 @@ pub(crate) struct SocketRights {
 pub(crate) struct Limits {
     /// Connections of clients at the same time.
     pub(crate) connections: usize,
-    /// Connections of one client at the same time.
+    /// Connections of one client at the same time, while its profile is not known: the most that any profile allows.
     pub(crate) connections_per_client: Option<usize>,
     /// TLS handshake, or the head of a request.
     pub(crate) head: Duration,
@@ -97,7 +97,6 @@ impl Config {
         }
         let backend_tls = reader.backend_tls(backend.as_ref());
         let connections = reader.read("max-connections", read_count);
-        let per_client = reader.read("max-connections-per-client", read_share);
         let [head, idle, progress, drain, connect, answer] =
             ["head-timeout", "idle-timeout", "progress-timeout", "drain-timeout", "connect-timeout", "answer-timeout"]
                 .map(|name| reader.read(name, read_time));
@@ -107,12 +106,13 @@ impl Config {
         let workers = reader.read("workers", read_workers).unwrap_or(1);
         let memory_limit = reader.read("memory-limit", read_memory).unwrap_or(MemoryLimit::Auto);
         let profiles = reader.profiles(&frontends);
+        let per_client: Option<Vec<_>> = profiles.all().map(|profile| profile.limits.connections).collect();
+        let connections_per_client = per_client.map(|limits| limits.into_iter().max().unwrap_or_default());
         let frontends = frontends.into_iter().map(|(frontend, _)| frontend).collect();
-        match (backend, connections, per_client, head, idle, progress, drain, connect, answer, level, format) {
+        match (backend, connections, head, idle, progress, drain, connect, answer, level, format) {
             (
                 Some(backend),
                 Some(connections),
-                Some(per_client),
                 Some(head),
                 Some(idle),
                 Some(progress),
@@ -129,16 +129,7 @@ impl Config {
                 profiles,
                 workers,
                 memory_limit,
-                limits: Limits {
-                    connections,
-                    connections_per_client: per_client.of(connections),
-                    head,
-                    idle,
-                    progress,
-                    drain,
-                    connect,
-                    answer,
-                },
+                limits: Limits { connections, connections_per_client, head, idle, progress, drain, connect, answer },
                 log: log::Settings { level, format, aside: false },
             }),
             _ => Err(Mistakes(mistakes)),
@@ -270,28 +261,11 @@ fn read_time(text: &str) -> Result<Duration, String> {
     time.ok_or_else(|| "expected a time with its unit, as in 500ms, 10s or 2m".to_owned())
 }
 
-fn read_count(text: &str) -> Result<usize, String> {
+pub(super) fn read_count(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()
         .filter(|count| (1..=1_000_000).contains(count))
         .ok_or_else(|| "expected a number from 1 to 1000000".to_owned())
-}
-
-/// The connections of one client at the same time.
-enum Share {
-    Auto,
-    Number(usize),
-    All,
-}
-
-impl Share {
-    fn of(self, connections: usize) -> Option<usize> {
-        match self {
-            Self::Auto => Some((connections / 8).max(64)),
-            Self::Number(number) => Some(number),
-            Self::All => None,
-        }
-    }
 }
 
 /// Event loops beyond this number are no faster: one engine is behind them.
@@ -319,14 +293,6 @@ fn read_memory(text: &str) -> Result<MemoryLimit, String> {
     let number = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
     let size = number.filter(|size| *size >= 16 << 20);
     size.map(MemoryLimit::Bytes).ok_or_else(|| "expected a size of 16MiB or more, as in 64MiB, auto or none".to_owned())
-}
-
-fn read_share(text: &str) -> Result<Share, String> {
-    match text {
-        "auto" => Ok(Share::Auto),
-        "none" => Ok(Share::All),
-        number => read_count(number).map(Share::Number).map_err(|expected| format!("{expected}, auto or none")),
-    }
 }
 
 pub(super) fn read_mode(text: &str) -> Result<u32, String> {

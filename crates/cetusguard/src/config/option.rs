@@ -98,13 +98,6 @@ pub(crate) const OPTIONS: &[Opt] = &[
     ),
     one(
         FRONTEND,
-        "max-connections-per-client",
-        "N",
-        "auto",
-        "Connections of one client at the same time: auto is an eighth of max-connections, at least 64, and none is no limit; more are refused (429).",
-    ),
-    one(
-        FRONTEND,
         "workers",
         "N",
         "auto",
@@ -235,6 +228,13 @@ pub(crate) const OPTIONS: &[Opt] = &[
         "Requests that a client may make in the long run: 20/s, 600/m, 5000/h, or none for no limit.",
     ),
     one(CLIENTS, "rate-burst", "N", "20", "Requests that a client may make at once, after a rest."),
+    one(
+        CLIENTS,
+        "max-connections-per-client",
+        "N",
+        "auto",
+        "Connections of one client at the same time: auto is an eighth of max-connections, at least 64, and none is no limit; more are refused (429).",
+    ),
     one(
         CLIENTS,
         "max-requests",

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::audit::{Ended, Record};
-use super::identify::Identity;
+use super::identify::{Client, Identity};
 use super::{End, Next, Proxy};
 use crate::config::meant::Limits;
 use crate::refusal::Refusal;
@@ -191,6 +191,21 @@ impl Conn {
         };
         self.closes |= taken.is_err();
         taken.map_err(|full| Refusal::Connections(full).into())
+    }
+
+    /// Holds the connection to the number that the client's profile allows, which may not have been known when it was accepted. A
+    /// health check's ping is answered all the same.
+    pub(super) fn confirm_place(&mut self, client: &Client, call: &Call, proxy: &Proxy) -> Result<(), Refusal> {
+        let confirmed = self.admission.confirm(client.profile.limits.connections);
+        let Err(full) = confirmed else { return Ok(()) };
+        self.closes = true;
+        if call.path() == "/_ping" {
+            return Ok(());
+        }
+        if let Some(told) = proxy.shares.note_refusal(&self.admission, &self.peer) {
+            tell_refused(&told, proxy);
+        }
+        Err(Refusal::Connections(full))
     }
 
     /// Closes without losing what was just written: a socket that is closed with unread bytes takes back its last answer.

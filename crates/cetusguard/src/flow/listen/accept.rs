@@ -118,13 +118,14 @@ async fn begin(
     alive: &mpsc::Sender<()>,
 ) {
     let settings = proxy.settings();
-    // The selectors of TCP clients are about what is not known yet: certificates and containers.
-    let found_by = match accepted {
-        Accepted::Tcp(_) => None,
-        Accepted::Unix(_) => settings.profiles.of(&principal).ok().and_then(|(_, found_by)| found_by),
-    };
-    let admission = proxy.shares.admit(principal.subject(found_by), settings.limits.connections_per_client);
     let tls = settings.tls.get(bound.frontend).cloned().flatten().filter(|_| matches!(accepted, Accepted::Tcp(_)));
+    // Certificates and containers are not known yet.
+    let is_known = tls.is_none() && !settings.profiles.depends_on_container(&principal);
+    let known = if is_known { settings.profiles.of(&principal).ok() } else { None };
+    let limit = known.map_or(settings.limits.connections_per_client, |(profile, _)| profile.limits.connections);
+    // TCP clients count by their address whatever finds their profile, so that a client counts once on all frontends.
+    let found_by = known.and_then(|(_, found_by)| found_by).filter(|_| matches!(accepted, Accepted::Unix(_)));
+    let admission = proxy.shares.admit(principal.subject(found_by), limit);
     let (is_refused, is_local) = (admission.is_refused(), is_local(&principal));
     if is_refused && let Some(told) = proxy.shares.note_refusal(&admission, &peer) {
         tell_refused(&told, proxy);
