@@ -16,7 +16,7 @@ fn main() -> ExitCode {
             true
         }),
         ["check", binary] => check::run(Path::new(binary)),
-        ["engine", unix, tcp] => serve(unix, tcp).map(|()| true),
+        ["engine", unix, tcp] => engine::serve(Path::new(unix), tcp).map(|()| true).map_err(Failure::from),
         _ => Err("usage: bench compare BINARY BINARY-WITH-SYMBOLS | check BINARY | engine SOCKET HOST:PORT".into()),
     };
     match done {
@@ -27,9 +27,4 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
-}
-
-fn serve(unix: &str, tcp: &str) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(engine::serve(Path::new(unix), tcp))?)
 }
