@@ -254,7 +254,7 @@ fn starting(binary: &Path) -> Result<Table, Failure> {
         let mut client = Client::connect(started.address)?;
         // Matching fills caches that count as well.
         for path in crate::rule_sets::PATHS.iter().filter(|path| !path.ends_with("/events")).cycle().take(500) {
-            client.ask(path)?;
+            client.ask("GET", path)?;
         }
         resident.push(mib(process::memory(pid)?.0));
     }
