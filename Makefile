@@ -27,7 +27,7 @@ bench-check: build ## count system calls, instructions and memory, and fail wher
 	$(CARGO) run --quiet --locked --package cetusguard-bench -- check $(BINARY)
 
 bench-fairness: build ## watch one client while another one attacks; some six minutes
-	$(CARGO) run --quiet --release --locked --package cetusguard-bench -- fairness $(BINARY)
+	$(CARGO) run --quiet --release --locked --package cetusguard-bench -- fairness $(BINARY) $(ROW)
 
 lint: ## check formatting, lints, documentation, imports and scripts
 	scripts/lint

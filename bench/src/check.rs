@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::cgroup::MemoryGroup;
 use crate::contender::{Contender, Engine};
 use crate::report::short;
-use crate::{Failure, count, load, process};
+use crate::{Failure, count, load, process, stalled};
 
 const LIST: &str = "/v1.43/containers/json?all=1";
 
@@ -29,6 +30,9 @@ const LIMITS: [(&str, f64); 13] = [
     ("binary, MiB", 8.0),
 ];
 
+/// Streams of one client that nobody reads.
+const STREAMS: usize = 1_000;
+
 /// Counts, prints, and returns whether every figure keeps its limit.
 ///
 /// # Errors
@@ -42,6 +46,27 @@ pub fn run(binary: &Path) -> Result<bool, Failure> {
         let verdict = if value <= *limit { "ok" } else { "TOO MUCH" };
         println!("{:>10} of at most {:>8}  {verdict:<8}  {measure}", short(value), short(*limit));
         kept &= value <= *limit;
+    }
+    Ok(stalled(binary)? && kept)
+}
+
+/// Counts the streams that a container of 64 MiB does not serve and does not refuse either, and its memory.
+fn stalled(binary: &Path) -> Result<bool, Failure> {
+    let mut kept = true;
+    for (what, attack) in stalled::ATTACKS {
+        for is_unix in [false, true] {
+            let kind = if is_unix { "Unix socket" } else { "TCP" };
+            let what = format!("{STREAMS} {what} in 64 MiB, {kind}");
+            if let Err(why) = MemoryGroup::make(stalled::LIMIT) {
+                println!("skipped: {what}: a control group with a memory limit cannot be made: {why}");
+                continue;
+            }
+            let outcome = stalled::outcome(&binary.display().to_string(), attack, STREAMS, 1, is_unix)?;
+            let is_kept = outcome.lives && outcome.answers.broken == 0;
+            let (verdict, broken) = (if is_kept { "ok" } else { "TOO MUCH" }, outcome.answers.broken);
+            println!("{broken:>10} of at most {:>8}  {verdict:<8}  streams broken of {what}", 0);
+            kept &= is_kept;
+        }
     }
     Ok(kept)
 }

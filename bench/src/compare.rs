@@ -38,7 +38,7 @@ pub fn run(binary: &Path, with_symbols: &Path) -> Result<String, Failure> {
     report.push_str("\n## Starting and rules\n\n");
     report.push_str(&starting(binary)?.to_string());
     report.push_str("\n## Another client, while one attacks\n\n");
-    report.push_str(&fairness::run(binary)?);
+    report.push_str(&fairness::run(binary, "")?);
     Ok(report)
 }
 

@@ -1,4 +1,4 @@
-//! `bench compare BINARY BINARY-WITH-SYMBOLS`, `bench check BINARY` and `bench fairness BINARY`; and what these start:
+//! `bench compare BINARY BINARY-WITH-SYMBOLS`, `bench check BINARY` and `bench fairness BINARY [PART OF A ROW'S NAME]`; and what these start:
 //! `bench engine SOCKET HOST:PORT` and `bench attack NAME FRONTEND SECONDS CONNECTIONS CLIENTS`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a tool")]
@@ -18,13 +18,16 @@ fn main() -> ExitCode {
             true
         }),
         ["check", binary] => check::run(Path::new(binary)),
-        ["fairness", binary] => fairness::run(Path::new(binary)).map(|report| {
+        ["fairness", binary, part @ ..] => fairness::run(Path::new(binary), &part.join(" ")).map(|report| {
             print!("{report}");
             true
         }),
         ["attack", name, target, numbers @ ..] => attacked(name, target, numbers),
         ["engine", unix, tcp] => engine::serve(Path::new(unix), tcp).map(|()| true).map_err(Failure::from),
-        _ => Err("usage: bench compare BINARY BINARY-WITH-SYMBOLS | check BINARY | fairness BINARY".into()),
+        _ => Err(
+            "usage: bench compare BINARY BINARY-WITH-SYMBOLS | check BINARY | fairness BINARY [PART OF A ROW'S NAME]"
+                .into(),
+        ),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -13,11 +13,12 @@ use crate::report::{Table, short};
 use crate::victim::{Calls, Figures, Victim};
 
 /// The memory limit of the shipped compose file.
-const LIMIT: u64 = 64 << 20;
+pub const LIMIT: u64 = 64 << 20;
 /// The time in which streams are opened and fill their buffers; a victim is watched in the meantime.
 const TIME: Duration = Duration::from_secs(5);
 
-const ATTACKS: [(&str, &str); 3] = [
+/// The kinds of stalled streams: what they are, and the attack that opens them.
+pub const ATTACKS: [(&str, &str); 3] = [
     ("floods of standard input through attach", "stdin-floods"),
     ("uploads to an engine that reads nothing", "stalled-uploads"),
     ("downloads that read nothing", "slow-readers"),
@@ -37,11 +38,11 @@ pub struct Outcome {
     victim: Figures,
 }
 
-/// Runs every attack on both kinds of frontends, and returns a table, or the reason for which there is none.
+/// Runs every attack whose row has this in its name, on both kinds of frontends, and returns a table, or the reason for which there is none.
 ///
 /// # Errors
 /// A proxy does not start, or an attack cannot be made.
-pub fn run(binary: &str) -> Result<String, Failure> {
+pub fn run(binary: &str, part: &str) -> Result<String, Failure> {
     if let Err(why) = MemoryGroup::make(LIMIT) {
         return Ok(format!("Skipped, since a control group with a memory limit cannot be made: {why}.\n"));
     }
@@ -55,6 +56,9 @@ pub fn run(binary: &str) -> Result<String, Failure> {
                 }
                 let clients = if sources > 1 { format!(" of {sources} clients") } else { String::new() };
                 let what = format!("{count} {what}{clients}, {}", if is_unix { "Unix socket" } else { "TCP" });
+                if !what.contains(part) {
+                    continue;
+                }
                 eprintln!("stalled: {what}");
                 let outcome = outcome(binary, attack, count, sources, is_unix);
                 table.row(what.clone(), outcome.map_err(|why| format!("{what}: {why}"))?.cells());

@@ -1,11 +1,13 @@
 //! The victim: a client that asks at a steady pace while another one attacks.
 //!
-//! The pace does not wait for answers: a request that has to wait for the one before it counts from the time at which it was due.
+//! The pace does not wait for answers: a request that has to wait for the one before it on its connection counts from the time at
+//! which it was due.
 
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
@@ -19,6 +21,8 @@ pub const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The time between two requests on one connection, and between two new connections: a hundred requests a second in all.
 const PACE: Duration = Duration::from_millis(20);
+/// The threads that make new connections: one that waits for its answer must not hold back the next one.
+const CALLERS: usize = 16;
 const LIST: &str = "/v1.43/containers/json?all=1";
 
 /// A client with a pace.
@@ -57,32 +61,38 @@ impl Victim {
     /// Asks for this time.
     #[must_use]
     pub fn watch(&self, time: Duration) -> Figures {
-        let (mut kept, mut body) = (None, String::new());
-        let (every, pings) = match self.calls {
-            Calls::Creates(size, every) => {
-                body = format!("{{\"Image\":\"x\",\"Labels\":{{\"x\":\"{}\"}}}}", "x".repeat(size));
-                (every, false)
-            }
-            _ => (PACE, true),
-        };
+        let (lists, pings) = (Pace::of(self.every(), time), Pace::of(PACE, time));
+        let ping = || pings.follow(|| ask(&mut self.connect()?, "/_ping"));
         std::thread::scope(|scope| {
-            let fresh = pings.then(|| scope.spawn(|| pace(PACE, time, || ask(&mut self.connect()?, "/_ping"))));
-            let mut figures = pace(every, time, || {
-                let mut client = match kept.take() {
-                    Some(client) => client,
-                    None => self.connect()?,
-                };
-                match body.as_str() {
-                    "" => ask(&mut client, LIST)?,
-                    body => expect(client.create(body)?)?,
-                }
-                kept = Some(client);
-                Ok(())
-            });
-            if let Some(fresh) = fresh.and_then(|thread| thread.join().ok()) {
-                figures.merge(fresh);
-            }
+            let callers = if matches!(self.calls, Calls::Creates(..)) { 0 } else { CALLERS };
+            let threads: Vec<_> = (0..callers).map(|_| scope.spawn(ping)).collect();
+            let mut figures = self.call_on_one_connection(&lists);
+            threads.into_iter().filter_map(|thread| thread.join().ok()).for_each(|own| figures.merge(own));
             figures
+        })
+    }
+
+    fn every(&self) -> Duration {
+        if let Calls::Creates(_, every) = self.calls { every } else { PACE }
+    }
+
+    fn call_on_one_connection(&self, pace: &Pace) -> Figures {
+        let mut body = String::new();
+        if let Calls::Creates(size, _) = self.calls {
+            body = format!("{{\"Image\":\"x\",\"Labels\":{{\"x\":\"{}\"}}}}", "x".repeat(size));
+        }
+        let mut kept = None;
+        pace.follow(|| {
+            let mut client = match kept.take() {
+                Some(client) => client,
+                None => self.connect()?,
+            };
+            match body.as_str() {
+                "" => ask(&mut client, LIST)?,
+                body => expect(client.create(body)?)?,
+            }
+            kept = Some(client);
+            Ok(())
         })
     }
 
@@ -109,30 +119,47 @@ fn expect(status: u16) -> io::Result<()> {
     if status < 300 { Ok(()) } else { Err(io::Error::other(format!("status {status}"))) }
 }
 
-/// Makes calls at a pace that does not wait for them.
-fn pace(every: Duration, time: Duration, mut call: impl FnMut() -> io::Result<()>) -> Figures {
-    let (begun, mut figures) = (Instant::now(), Figures::default());
-    let count = u32::try_from(time.as_micros() / every.as_micros()).unwrap_or(u32::MAX);
-    for at in 0..count {
-        let (due, now) = (begun + every * at, Instant::now());
-        if now > begun + time + PATIENCE {
-            figures.failed += (count - at) as usize;
-            break;
-        }
-        // A thread that wakes up late is no fault of the proxy's; one that waited for the call before is.
-        let from = if now < due {
-            std::thread::sleep(due - now);
-            Instant::now()
-        } else {
-            due
-        };
-        match call() {
-            Ok(()) => figures.sorted.push(from.elapsed()),
-            Err(_) => figures.failed += 1,
+/// The times at which calls are due. Several callers share them.
+struct Pace {
+    begun: Instant,
+    every: Duration,
+    count: u32,
+    next: AtomicU32,
+    /// After this time, calls that are still due have failed.
+    patience: Instant,
+}
+
+impl Pace {
+    fn of(every: Duration, time: Duration) -> Self {
+        let begun = Instant::now();
+        let count = u32::try_from(time.as_micros() / every.as_micros()).unwrap_or(u32::MAX);
+        Self { begun, every, count, next: AtomicU32::new(0), patience: begun + time + PATIENCE }
+    }
+
+    /// Makes calls when they are due, or as soon as the one before is over.
+    fn follow(&self, mut call: impl FnMut() -> io::Result<()>) -> Figures {
+        let mut figures = Figures::default();
+        loop {
+            let at = self.next.fetch_add(1, Relaxed);
+            if at >= self.count {
+                figures.sorted.sort_unstable();
+                return figures;
+            }
+            let (due, now) = (self.begun + self.every * at, Instant::now());
+            // A thread that wakes up late is no fault of the proxy's; one that waited for the call before is.
+            let from = if now < due {
+                std::thread::sleep(due - now);
+                Instant::now()
+            } else {
+                due
+            };
+            if now < self.patience && call().is_ok() {
+                figures.sorted.push(from.elapsed());
+            } else {
+                figures.failed += 1;
+            }
         }
     }
-    figures.sorted.sort_unstable();
-    figures
 }
 
 impl Figures {
