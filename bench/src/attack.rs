@@ -2,8 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
+use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -11,17 +10,18 @@ use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
-use socket2::SockRef;
 
 use crate::Failure;
-use crate::client::{Client, connect_from};
+use crate::client::Client;
+use crate::frontend::{Link, Target};
 
 /// The address of the attacker; further attackers have those that follow.
 pub const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
-/// The time that an attacker waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// The time between two looks at connections that are held.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Blocks of 16 KiB that a flood sends between two looks, if the proxy takes them.
+const FLOOD: usize = 64;
 
 /// An attack by its name.
 struct Attack {
@@ -42,6 +42,7 @@ const ATTACKS: [Attack; 14] = [
     Attack { name: "hostile-bodies-slowly", kind: repeat(1, Duration::from_millis(500), create) },
     Attack { name: "hostile-bodies", kind: repeat(4, Duration::ZERO, create) },
     Attack { name: "lists", kind: repeat(64, Duration::ZERO, list) },
+    Attack { name: "downloads", kind: repeat(16, Duration::ZERO, read_download) },
     Attack { name: "refused", kind: repeat(16, Duration::ZERO, be_refused) },
     Attack { name: "connections", kind: repeat(1, Duration::from_millis(20), connect_and_ping) },
     Attack { name: "garbage", kind: repeat(16, Duration::ZERO, send_garbage) },
@@ -52,31 +53,10 @@ const ATTACKS: [Attack; 14] = [
     Attack { name: "unread-lists", kind: Kind::Hold(pipelined_lists) },
     Attack { name: "stdin-floods", kind: Kind::Flood(attach) },
     Attack { name: "stalled-uploads", kind: Kind::Flood(upload) },
-    Attack { name: "slow-readers", kind: Kind::Hold(download) },
 ];
 
 const fn repeat(connections: usize, every: Duration, deed: fn(&mut Attacker) -> io::Result<()>) -> Kind {
     Kind::Repeat { connections, every, deed }
-}
-
-/// The frontend that is attacked.
-#[derive(Clone, Debug)]
-pub enum Target {
-    /// An address; attackers have addresses of their own.
-    Tcp(SocketAddr),
-    /// The path of a socket.
-    Unix(String),
-}
-
-impl FromStr for Target {
-    type Err = Failure;
-
-    fn from_str(text: &str) -> Result<Self, Failure> {
-        match text.strip_prefix("unix://") {
-            Some(path) => Ok(Self::Unix(path.to_owned())),
-            None => Ok(Self::Tcp(text.trim_start_matches("tcp://").parse()?)),
-        }
-    }
 }
 
 /// The answers that an attack got.
@@ -216,9 +196,7 @@ impl Attacker {
     /// Connects anew. The end of the connection is a reset, which leaves no port in TIME_WAIT.
     fn connect(&self) -> io::Result<Link> {
         let link = Link::connect(&self.target, SOURCE)?;
-        if let Link::Tcp(stream) = &link {
-            SockRef::from(stream).set_linger(Some(Duration::ZERO))?;
-        }
+        link.end_with_reset()?;
         Ok(link)
     }
 }
@@ -237,6 +215,10 @@ fn create(attacker: &mut Attacker) -> io::Result<()> {
 
 fn list(attacker: &mut Attacker) -> io::Result<()> {
     attacker.client()?.ask("GET", "/v1.43/containers/json?all=1").map(drop)
+}
+
+fn read_download(attacker: &mut Attacker) -> io::Result<()> {
+    attacker.client()?.get("/v1.43/images/get?names=web").map(drop)
 }
 
 fn be_refused(attacker: &mut Attacker) -> io::Result<()> {
@@ -357,7 +339,10 @@ impl Held {
             };
         }
         let is_open = !matches!(self.answer, Some(Answer::Refused | Answer::Broken));
-        while is_open && floods && matches!(self.link.write(&[b'x'; 16 << 10]), Ok(1..)) {}
+        if is_open && floods {
+            let block = [b'x'; 16 << 10];
+            let _ = (0..FLOOD).try_for_each(|_| self.link.write(&block).map(drop));
+        }
     }
 }
 
@@ -370,54 +355,5 @@ impl Answer {
             status if status.starts_with('4') => Self::Refused,
             _ => Self::Broken,
         }
-    }
-}
-
-/// A connection to a frontend of either kind.
-enum Link {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Link {
-    fn connect(target: &Target, source: Ipv4Addr) -> io::Result<Self> {
-        match target {
-            Target::Tcp(address) => Ok(Self::Tcp(connect_from(source, *address, PATIENCE)?)),
-            Target::Unix(path) => {
-                let stream = UnixStream::connect(path)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
-                Ok(Self::Unix(stream))
-            }
-        }
-    }
-
-    fn set_nonblocking(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.set_nonblocking(true),
-            Self::Unix(stream) => stream.set_nonblocking(true),
-        }
-    }
-}
-
-impl Read for Link {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(room),
-            Self::Unix(stream) => stream.read(room),
-        }
-    }
-}
-
-impl Write for Link {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => stream.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -33,12 +33,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 type Attacked = (&'static str, &'static str, usize, fn() -> Calls);
 
 /// Attacks on a proxy with default limits.
-const ROWS: [Attacked; 11] = [
+const ROWS: [Attacked; 12] = [
     ("creates of 660 KB with 60,000 unknown keys, two a second", "hostile-bodies-slowly", 0, plain),
     ("the same on 4 connections, as fast as they are answered", "hostile-bodies", 0, plain),
     ("4,200 idle connections", "idle", 4_200, plain),
     ("40 creates of 9 KiB that never end; the victim creates with 20 KiB", "endless-bodies", 40, creates_20_kib),
     ("the same; the victim creates with 780 KB", "endless-bodies", 40, creates_780_kb),
+    ("16 downloads of 256 MiB that are read as fast as they come", "downloads", 0, plain),
     ("100 downloads of 256 MiB that read nothing", "unread-downloads", 100, plain),
     ("100 connections that ask for 200 large lists each and read nothing", "unread-lists", 100, plain),
     ("64 connections that list as fast as they can", "lists", 0, plain),

@@ -20,6 +20,7 @@ pub mod contender;
 pub mod count;
 pub mod engine;
 pub mod fairness;
+pub mod frontend;
 pub mod load;
 pub mod process;
 pub mod report;

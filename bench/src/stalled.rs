@@ -16,12 +16,14 @@ use crate::victim::{Calls, Figures, Victim};
 pub const LIMIT: u64 = 64 << 20;
 /// The time in which streams are opened and fill their buffers; a victim is watched in the meantime.
 const TIME: Duration = Duration::from_secs(5);
+/// The time for which the victim is watched before.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// The kinds of stalled streams: what they are, and the attack that opens them.
 pub const ATTACKS: [(&str, &str); 3] = [
     ("floods of standard input through attach", "stdin-floods"),
     ("uploads to an engine that reads nothing", "stalled-uploads"),
-    ("downloads that read nothing", "slow-readers"),
+    ("downloads that read nothing", "unread-downloads"),
 ];
 /// Streams, and the addresses that they come from.
 const CROWDS: [(usize, u8); 3] = [(350, 1), (1_000, 1), (1_000, 8)];
@@ -35,7 +37,8 @@ pub struct Outcome {
     pub peak: u64,
     /// The answers that the streams got.
     pub answers: Answers,
-    victim: Figures,
+    quiet: Figures,
+    attacked: Figures,
 }
 
 /// Runs every attack whose row has this in its name, on both kinds of frontends, and returns a table, or the reason for which there is none.
@@ -46,7 +49,16 @@ pub fn run(binary: &str, part: &str) -> Result<String, Failure> {
     if let Err(why) = MemoryGroup::make(LIMIT) {
         return Ok(format!("Skipped, since a control group with a memory limit cannot be made: {why}.\n"));
     }
-    let columns = ["proxy", "peak, MiB", "streams", "refused politely", "broken", "pings failed", "p99 of pings, ms"];
+    let columns = [
+        "proxy",
+        "peak, MiB",
+        "streams",
+        "refused politely",
+        "broken",
+        "requests failed",
+        "quiet p99, ms",
+        "p99 attacked, ms",
+    ];
     let mut table = Table::new(columns.map(str::to_owned));
     for (what, attack) in ATTACKS {
         for (count, sources) in CROWDS {
@@ -80,12 +92,13 @@ pub fn outcome(binary: &str, attack: &str, count: usize, sources: u8, is_unix: b
     let tcp = proxy.addresses().iter().find(|address| address.starts_with("tcp://")).ok_or("no TCP frontend")?;
     let target = if is_unix { format!("unix://{}", folder.file("front.sock")) } else { tcp.clone() };
     let victim = Victim { address: tcp.trim_start_matches("tcp://").parse()?, calls: Calls::Plain };
+    let quiet = victim.watch(QUIET);
     let running = Running::start(attack, &target, TIME + Duration::from_secs(1), count, sources)?;
-    let victim = victim.watch(TIME);
+    let attacked = victim.watch(TIME);
     let (answers, peak) = (running.answers()?, group.peak()?);
     let lives = proxy.is_running() && peak <= LIMIT;
     drop(proxy);
-    Ok(Outcome { lives, peak, answers, victim })
+    Ok(Outcome { lives, peak, answers, quiet, attacked })
 }
 
 fn start(binary: &str, engine: &Engine, group: &MemoryGroup, folder: &TempDir) -> Proxy {
@@ -104,8 +117,9 @@ impl Outcome {
             (accepted + waiting).to_string(),
             refused.to_string(),
             broken.to_string(),
-            format!("{} of {}", self.victim.failed, self.victim.requests()),
-            short(self.victim.percentile(99)),
+            format!("{} of {}", self.attacked.failed, self.attacked.requests()),
+            short(self.quiet.percentile(99)),
+            short(self.attacked.percentile(99)),
         ];
         eprintln!("    {}", cells.join(" | "));
         cells
