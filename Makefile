@@ -26,7 +26,7 @@ bench: ## measure this tree beside its peers, and write bench/results/latest.md
 bench-check: build ## count system calls, instructions and memory, and fail where they grew
 	$(CARGO) run --quiet --locked --package cetusguard-bench -- check $(BINARY)
 
-bench-fairness: build ## watch one client while another one attacks; some six minutes
+bench-fairness: build ## watch one client while another one attacks, in rows with the words in ROW
 	$(CARGO) run --quiet --release --locked --package cetusguard-bench -- fairness $(BINARY) $(ROW)
 
 lint: ## check formatting, lints, documentation, imports and scripts

@@ -95,8 +95,8 @@ impl FromStr for Answers {
 pub struct Running(Child);
 
 impl Running {
-    /// Starts an attack. It yields to everybody else where processor time is short: what is measured is how the proxy treats the
-    /// victim, not how the kernel treats the victim's process.
+    /// Starts an attack. It has the lowest priority: the row is about how the proxy treats the victim, not about how the
+    /// kernel shares processor time between the attacker's process and the victim's.
     ///
     /// # Errors
     /// This program cannot be started.

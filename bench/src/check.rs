@@ -10,7 +10,7 @@ use crate::{Failure, count, load, process, stalled};
 
 const LIST: &str = "/v1.43/containers/json?all=1";
 
-/// What is counted, and its limit: what was reached, and a margin.
+/// The counted figures and their limits: the figures that were reached, and a margin. The engine takes 200 µs for an answer.
 ///
 /// The kernel maps the pages of a program in groups, so that another order of the same code changes what is resident by a third
 /// of a MiB. Private memory has no such noise, and the tighter limits.
@@ -30,7 +30,7 @@ const LIMITS: [(&str, f64); 13] = [
     ("binary, MiB", 8.0),
 ];
 
-/// Streams of one client that nobody reads.
+/// Stalled streams of one client.
 const STREAMS: usize = 1_000;
 
 /// Counts, prints, and returns whether every figure keeps its limit.
@@ -50,7 +50,7 @@ pub fn run(binary: &Path) -> Result<bool, Failure> {
     Ok(stalled(binary)? && kept)
 }
 
-/// Counts the streams that a container of 64 MiB does not serve and does not refuse either, and its memory.
+/// Stalls streams in a container of 64 MiB. The process must live, and each stream must be served or refused with a reason.
 fn stalled(binary: &Path) -> Result<bool, Failure> {
     let mut kept = true;
     for (what, attack) in stalled::ATTACKS {

@@ -1,5 +1,6 @@
-//! `bench compare BINARY BINARY-WITH-SYMBOLS`, `bench check BINARY` and `bench fairness BINARY [PART OF A ROW'S NAME]`; and what these start:
-//! `bench engine SOCKET HOST:PORT` and `bench attack NAME FRONTEND SECONDS CONNECTIONS CLIENTS`.
+//! `bench compare BINARY BINARY-WITH-SYMBOLS`, `bench check BINARY` and `bench fairness BINARY [PART OF A ROW'S NAME]`.
+//!
+//! These start `bench engine SOCKET HOST:PORT` and `bench attack NAME FRONTEND SECONDS CONNECTIONS CLIENTS` themselves.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a tool")]
 

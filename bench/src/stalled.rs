@@ -1,5 +1,5 @@
-//! Stalled streams in a container of 64 MiB: buffers of the kernel count against its limit, and the OOM killer ends everybody's
-//! streams.
+//! Stalled streams in a container of 64 MiB: the kernel's buffers count against its limit, and beyond it the OOM killer
+//! ends the streams of all clients.
 
 use std::time::Duration;
 
