@@ -4,7 +4,7 @@ CARGO ?= cargo
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
 BINARY := $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release/cetusguard
 
-.PHONY: help demo test test-engine bench bench-check lint build up install clean
+.PHONY: help demo test test-engine bench bench-check bench-fairness lint build up install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -25,6 +25,9 @@ bench: ## measure this tree beside its peers, and write bench/results/latest.md
 
 bench-check: build ## count system calls, instructions and memory, and fail where they grew
 	$(CARGO) run --quiet --locked --package cetusguard-bench -- check $(BINARY)
+
+bench-fairness: build ## watch one client while another one attacks, in rows with the words in ROW
+	$(CARGO) run --quiet --release --locked --package cetusguard-bench -- fairness $(BINARY) $(ROW)
 
 lint: ## check formatting, lints, documentation, imports and scripts
 	scripts/lint

@@ -1,17 +1,33 @@
 //! A client that keeps its connection, counts nothing and allocates little.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 /// How long any answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A kept connection.
 #[derive(Debug)]
-pub struct Client {
-    stream: TcpStream,
+pub struct Client<S = TcpStream> {
+    stream: S,
     buffer: Vec<u8>,
+}
+
+/// Connects from an address of the client's own, such as another one of 127.0.0.0/8: the proxy tells clients apart by it.
+///
+/// # Errors
+/// Those of the system.
+pub fn connect_from(source: Ipv4Addr, target: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((source, 0)).into())?;
+    socket.connect_timeout(&target.into(), patience)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_read_timeout(Some(patience))?;
+    socket.set_write_timeout(Some(patience))?;
+    Ok(socket.into())
 }
 
 impl Client {
@@ -24,7 +40,14 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, buffer: Vec::with_capacity(256 << 10) })
+        Ok(Self::over(stream))
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    /// Wraps a connection that is there.
+    pub fn over(stream: S) -> Self {
+        Self { stream, buffer: Vec::with_capacity(16 << 10) }
     }
 
     /// Asks, and reads the answer to its end. Returns the body's length, chunk heads included.
@@ -36,14 +59,13 @@ impl Client {
         self.read_answer()
     }
 
-    /// Asks, and reads the answer to its end, whatever its status.
+    /// Sends a request without a body, reads the answer to its end, and returns its status.
     ///
     /// # Errors
     /// Where the answer ends early.
-    pub fn ask(&mut self, path: &str) -> io::Result<usize> {
-        self.send_head("GET", path, "")?;
-        let head = self.read_head("HTTP/1.1 ")?;
-        self.read_body(&head)
+    pub fn ask(&mut self, method: &str, path: &str) -> io::Result<u16> {
+        self.send_head(method, path, "")?;
+        self.read_status()
     }
 
     /// Sends a body of this length, and reads the answer.
@@ -62,23 +84,22 @@ impl Client {
         self.read_answer()
     }
 
-    /// Creates a container with this body, and reads the answer to its end, whatever its status.
+    /// Creates a container with this body, reads the answer to its end, and returns its status.
     ///
     /// # Errors
     /// Where the answer ends early.
-    pub fn create(&mut self, body: &str) -> io::Result<usize> {
+    pub fn create(&mut self, body: &str) -> io::Result<u16> {
         let length = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
         self.send_head("POST", "/v1.43/containers/create", &length)?;
         self.stream.write_all(body.as_bytes())?;
-        let head = self.read_head("HTTP/1.1 ")?;
-        self.read_body(&head)
+        self.read_status()
     }
 
     /// Asks for a stream of events and returns its connection once its head is there.
     ///
     /// # Errors
     /// Where the answer is not a 200.
-    pub fn follow(mut self, path: &str) -> io::Result<TcpStream> {
+    pub fn follow(mut self, path: &str) -> io::Result<S> {
         self.send_head("GET", path, "")?;
         self.read_head(" 200 ")?;
         Ok(self.stream)
@@ -88,7 +109,7 @@ impl Client {
     ///
     /// # Errors
     /// Where the answer is not a 101.
-    pub fn hijack(mut self) -> io::Result<TcpStream> {
+    pub fn hijack(mut self) -> io::Result<S> {
         let upgrade = "Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n";
         self.send_head("POST", "/v1.43/containers/web/attach?stream=1&stdin=1&stdout=1", upgrade)?;
         self.read_head(" 101 ")?;
@@ -118,6 +139,13 @@ impl Client {
             }
             self.fill()?;
         }
+    }
+
+    fn read_status(&mut self) -> io::Result<u16> {
+        let head = self.read_head("HTTP/1.1 ")?;
+        self.read_body(&head)?;
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        status.ok_or_else(|| io::Error::other(head))
     }
 
     fn read_answer(&mut self) -> io::Result<usize> {

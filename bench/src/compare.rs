@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::client::Client;
 use crate::contender::{Contender, Engine};
 use crate::report::{Samples, Table, cell, conditions, short};
-use crate::{Failure, count, load, process};
+use crate::{Failure, count, engine, fairness, load, process};
 
 const LIST: &str = "/v1.43/containers/json?all=1";
 const LARGE: &str = "/v1.43/images/json";
@@ -25,7 +25,8 @@ const SECONDS: u32 = 1;
 /// Where a contender that is there does not do what is asked of it.
 pub fn run(binary: &Path, with_symbols: &Path) -> Result<String, Failure> {
     let (contenders, absent) = contenders(binary);
-    let mut report = format!("# Results\n\n{}\n\n", conditions());
+    let delay = engine::delay().as_micros();
+    let mut report = format!("# Results\n\n{}; an engine that answers after {delay} µs\n\n", conditions());
     for contender in &contenders {
         report.push_str(&format!("- {}: {}\n", contender.name, contender.about));
     }
@@ -36,6 +37,8 @@ pub fn run(binary: &Path, with_symbols: &Path) -> Result<String, Failure> {
     report.push_str(&timed(&contenders)?.to_string());
     report.push_str("\n## Starting and rules\n\n");
     report.push_str(&starting(binary)?.to_string());
+    report.push_str("\n## Another client, while one attacks\n\n");
+    report.push_str(&fairness::run(binary, "")?);
     Ok(report)
 }
 
@@ -254,7 +257,7 @@ fn starting(binary: &Path) -> Result<Table, Failure> {
         let mut client = Client::connect(started.address)?;
         // Matching fills caches that count as well.
         for path in crate::rule_sets::PATHS.iter().filter(|path| !path.ends_with("/events")).cycle().take(500) {
-            client.ask(path)?;
+            client.ask("GET", path)?;
         }
         resident.push(mib(process::memory(pid)?.0));
     }

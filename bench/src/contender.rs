@@ -11,7 +11,7 @@ use crate::Failure;
 use crate::client::Client;
 
 /// The rights that every contender gives: those of the documentation's first rule set, and what the transfers need.
-fn rules() -> String {
+pub(crate) fn rules() -> String {
     format!("{}GET %API_PREFIX_IMAGES%/get\nPOST %API_PREFIX_IMAGES%/load\n", crate::rule_sets::SEVEN)
 }
 

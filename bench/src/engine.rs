@@ -1,15 +1,18 @@
-//! The engine stand-in: answers from memory, so that what is measured is the way to it.
+//! The engine stand-in: answers from memory, after the time that a real engine takes.
 //!
 //! Its heads look like Docker's, which proxies read and pass on. It listens on a Unix socket, where proxies find it, and on
 //! TCP, where the load tools find it without one.
+//!
+//! A real engine reads a request at once and answers some 200 µs later. In that time the proxy's socket becomes writable again,
+//! which wakes a proxy that waits for it: an engine without a delay hides that system call. A timer of tokio counts in
+//! milliseconds, so each connection has a thread that sleeps in the kernel (`clock_nanosleep`), and spends no processor time.
 
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
-
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, UnixListener};
-use tokio::time::{MissedTickBehavior, interval};
 
 /// Bytes of the list of containers.
 pub const SMALL_LIST: usize = 2 << 10;
@@ -17,6 +20,15 @@ pub const SMALL_LIST: usize = 2 << 10;
 pub const LARGE_LIST: usize = 200 << 10;
 /// Bytes of a transfer.
 pub const TRANSFER: usize = 256 << 20;
+
+/// The delay of an answer that is no stream; `BENCH_ENGINE_DELAY` names another one, in microseconds.
+pub const DELAY: Duration = Duration::from_micros(200);
+/// The container whose input the engine never reads.
+pub const STALLED: &str = "stalled";
+/// The upload that the engine never reads.
+pub const STALLED_LOAD: &str = "/v1.43/images/load?quiet=1";
+/// Connections whose threads are started with little stack: thousands of them are streams.
+const STACK: usize = 128 << 10;
 
 /// How often a stream carries an event.
 pub const EVENT_EVERY: Duration = Duration::from_millis(500);
@@ -68,49 +80,97 @@ fn list(length: usize) -> Vec<u8> {
     list.into_bytes()
 }
 
-/// Serves until the process is killed.
-pub async fn serve(unix: &Path, tcp: &str) -> std::io::Result<()> {
-    let unix = UnixListener::bind(unix)?;
-    let tcp = TcpListener::bind(tcp).await?;
-    loop {
-        tokio::select! {
-            accepted = unix.accept() => {
-                let (read, write) = accepted?.0.into_split();
-                tokio::spawn(connection(read, write));
-            }
-            accepted = tcp.accept() => {
-                let stream = accepted?.0;
-                stream.set_nodelay(true)?;
-                let (read, write) = stream.into_split();
-                tokio::spawn(connection(read, write));
-            }
-        }
+const UPGRADED: &[u8] = b"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\n\
+    Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
+
+/// The engine's end of a connection.
+trait Link: Send + Sync + 'static {
+    /// Limits the time that reading waits.
+    fn set_read_limit(&self, limit: Duration) -> io::Result<()>;
+}
+
+impl Link for TcpStream {
+    fn set_read_limit(&self, limit: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(limit))
     }
 }
 
-/// One connection; it ends when either side has gone.
-async fn connection(mut read: impl AsyncRead + Unpin, mut write: impl AsyncWrite + Unpin) {
+impl Link for UnixStream {
+    fn set_read_limit(&self, limit: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(limit))
+    }
+}
+
+/// The delay that the environment names, or else the usual one.
+#[must_use]
+pub fn delay() -> Duration {
+    let named = std::env::var("BENCH_ENGINE_DELAY").ok().and_then(|delay| delay.parse().ok());
+    named.map_or(DELAY, Duration::from_micros)
+}
+
+/// Serves until the process is killed.
+///
+/// # Errors
+/// It cannot listen, or cannot accept.
+pub fn serve(unix: &Path, tcp: &str) -> io::Result<()> {
+    // The kernel may delay the end of a sleep by 50 µs to save power. Threads inherit a shorter time from this one.
+    std::fs::write("/proc/self/timerslack_ns", "1000")?;
+    let delay = delay();
+    let (unix, tcp) = (UnixListener::bind(unix)?, TcpListener::bind(tcp)?);
+    std::thread::spawn(move || {
+        for stream in unix.incoming().map_while(Result::ok) {
+            spawn(stream, delay)?;
+        }
+        Ok::<(), io::Error>(())
+    });
+    for stream in tcp.incoming() {
+        let stream = stream?;
+        stream.set_nodelay(true)?;
+        spawn(stream, delay)?;
+    }
+    Ok(())
+}
+
+fn spawn<S: Link>(stream: S, delay: Duration) -> io::Result<()>
+where
+    for<'a> &'a S: Read + Write,
+{
+    // An error is the end of the connection.
+    let serve = move || drop(connection(&stream, delay));
+    std::thread::Builder::new().stack_size(STACK).spawn(serve).map(drop)
+}
+
+/// Serves one connection; it ends when either side has gone.
+fn connection<S: Link>(stream: &S, delay: Duration) -> io::Result<()>
+where
+    for<'a> &'a S: Read + Write,
+{
+    let (mut read, mut write) = (stream, stream);
     let mut buffer = Vec::with_capacity(4 << 10);
-    while let Ok(Some(head)) = read_head(&mut read, &mut buffer).await {
+    while let Some(head) = read_head(&mut read, &mut buffer)? {
         let mut words = head.split(' ');
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let path = target.split('?').next().unwrap_or_default();
-        let answered = match (method, unversioned(path)) {
-            ("GET", "/containers/json") => write.write_all(&CONTAINERS).await,
-            ("GET", "/images/json") => write.write_all(&IMAGES).await,
-            ("GET", "/events") => return events(read, write).await,
-            ("GET", "/images/get") => download(&mut write).await,
-            ("POST", "/images/load") => match drain(&mut read, &mut buffer, &head).await {
-                Ok(()) => write.write_all(&PING).await,
-                error => error,
+        let path = unversioned(target.split('?').next().unwrap_or_default());
+        match (method, path) {
+            ("GET", "/events") => return events(stream),
+            ("POST", path) if path.ends_with("/attach") && path.contains(STALLED) => return stall(&mut write),
+            ("POST", path) if path.ends_with("/attach") => return echo(&mut read, &mut write),
+            ("POST", _) if target == STALLED_LOAD => return forget(),
+            _ => drain(&mut read, &mut buffer, &head)?,
+        }
+        std::thread::sleep(delay);
+        match (method, path) {
+            ("GET", "/containers/json") => write.write_all(&CONTAINERS)?,
+            ("GET", "/images/json") => write.write_all(&IMAGES)?,
+            ("GET", "/images/get") => download(&mut write)?,
+            ("GET", path) => match inspected(path) {
+                Some(name) => write.write_all(&container(name))?,
+                None => write.write_all(&PING)?,
             },
-            ("POST", path) if path.ends_with("/attach") => return echo(read, write).await,
-            _ => write.write_all(&PING).await,
-        };
-        if answered.is_err() {
-            return;
+            _ => write.write_all(&PING)?,
         }
     }
+    Ok(())
 }
 
 fn unversioned(path: &str) -> &str {
@@ -120,30 +180,43 @@ fn unversioned(path: &str) -> &str {
     }
 }
 
+/// The name of the container that a path inspects.
+fn inspected(path: &str) -> Option<&str> {
+    path.strip_prefix("/containers/")?.strip_suffix("/json")
+}
+
+/// A container whose identifier is its name, so that a proxy that calls it by its identifier is understood.
+fn container(name: &str) -> Vec<u8> {
+    sized("application/json", format!("{{\"Id\":\"{name}\",\"Name\":\"/{name}\"}}").as_bytes())
+}
+
 /// The next head, without what follows it; `None` at the end of the connection.
-async fn read_head(read: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> std::io::Result<Option<String>> {
+fn read_head(read: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<Option<String>> {
+    let mut room = [0; 4 << 10];
     loop {
         if let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
             let rest = buffer.split_off(end + 4);
             let head = String::from_utf8_lossy(&std::mem::replace(buffer, rest)).into_owned();
             return Ok(Some(head));
         }
-        if read.read_buf(buffer).await? == 0 {
-            return Ok(None);
+        match read.read(&mut room)? {
+            0 => return Ok(None),
+            some => buffer.extend_from_slice(&room[..some]),
         }
     }
 }
 
-/// A request's body of a known length: proxies and loads of this bench send no other.
-async fn drain(read: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>, head: &str) -> std::io::Result<()> {
+/// Reads a request's body of a known length: proxies and loads of this bench send no other.
+fn drain(read: &mut impl Read, buffer: &mut Vec<u8>, head: &str) -> io::Result<()> {
     let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
     let mut left: usize = length.unwrap_or(0);
-    left -= left.min(buffer.len());
-    buffer.clear();
-    let mut room = vec![0; 256 << 10];
+    let here = left.min(buffer.len());
+    buffer.drain(..here);
+    left -= here;
+    let mut room = if left == 0 { Vec::new() } else { vec![0; left.min(256 << 10)] };
     while left > 0 {
-        match read.read(&mut room).await? {
-            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+        match read.read(&mut room)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             some => left = left.saturating_sub(some),
         }
     }
@@ -151,36 +224,54 @@ async fn drain(read: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>, head: 
 }
 
 /// Chunks of the size that Go's copy makes.
-async fn download(write: &mut (impl AsyncWrite + Unpin)) -> std::io::Result<()> {
+fn download(write: &mut impl Write) -> io::Result<()> {
     const CHUNK: usize = 32 << 10;
     let mut chunk = Vec::new();
     push_chunk(&mut chunk, &[b'x'; CHUNK]);
-    write.write_all(&chunked("application/x-tar")).await?;
+    write.write_all(&chunked("application/x-tar"))?;
     for _ in 0..TRANSFER / CHUNK {
-        write.write_all(&chunk).await?;
+        write.write_all(&chunk)?;
     }
-    write.write_all(b"0\r\n\r\n").await
+    write.write_all(b"0\r\n\r\n")
 }
 
-async fn events(mut read: impl AsyncRead + Unpin, mut write: impl AsyncWrite + Unpin) {
-    let mut ticks = interval(EVENT_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    if write.write_all(&chunked("application/json")).await.is_err() {
-        return;
-    }
-    let mut gone = [0; 1];
+/// Sends an event again and again, until the client has left.
+fn events<S: Link>(stream: &S) -> io::Result<()>
+where
+    for<'a> &'a S: Read + Write,
+{
+    let (mut read, mut write) = (stream, stream);
+    stream.set_read_limit(EVENT_EVERY)?;
+    write.write_all(&chunked("application/json"))?;
     loop {
-        tokio::select! {
-            _ = ticks.tick() => if write.write_all(&EVENT).await.is_err() { return },
-            _ = read.read(&mut gone) => return,
+        write.write_all(&EVENT)?;
+        match read.read(&mut [0]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => (),
+            _ => return Ok(()),
         }
     }
 }
 
-async fn echo(mut read: impl AsyncRead + Unpin, mut write: impl AsyncWrite + Unpin) {
-    let head = b"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
-    if write.write_all(head).await.is_ok() {
-        // The end of either side is the end of the echo.
-        let _ = tokio::io::copy(&mut read, &mut write).await;
+fn echo(read: &mut impl Read, write: &mut impl Write) -> io::Result<()> {
+    write.write_all(UPGRADED)?;
+    let mut room = [0; 16 << 10];
+    loop {
+        match read.read(&mut room)? {
+            0 => return Ok(()),
+            some => write.write_all(&room[..some])?,
+        }
+    }
+}
+
+/// Attaches a client, and reads nothing of its input.
+fn stall(write: &mut impl Write) -> io::Result<()> {
+    write.write_all(UPGRADED)?;
+    forget()
+}
+
+/// Keeps the connection open for as long as the process lives.
+fn forget() -> io::Result<()> {
+    loop {
+        std::thread::park();
     }
 }

@@ -11,16 +11,22 @@
     reason = "this is a tool: it waits, reads /proc, and prints"
 )]
 
+pub mod attack;
+pub mod cgroup;
 pub mod check;
 pub mod client;
 pub mod compare;
 pub mod contender;
 pub mod count;
 pub mod engine;
+pub mod fairness;
+pub mod frontend;
 pub mod load;
 pub mod process;
 pub mod report;
 pub mod rule_sets;
+pub mod stalled;
+pub mod victim;
 
 /// What went wrong, for a person to read.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -1,11 +1,14 @@
-//! `bench compare BINARY BINARY-WITH-SYMBOLS`, `bench check BINARY`, and `bench engine SOCKET HOST:PORT`, which they start.
+//! `bench compare BINARY BINARY-WITH-SYMBOLS`, `bench check BINARY` and `bench fairness BINARY [PART OF A ROW'S NAME]`.
+//!
+//! These start `bench engine SOCKET HOST:PORT` and `bench attack NAME FRONTEND SECONDS CONNECTIONS CLIENTS` themselves.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a tool")]
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use cetusguard_bench::{Failure, check, compare, engine};
+use cetusguard_bench::{Failure, attack, check, compare, engine, fairness};
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -16,8 +19,16 @@ fn main() -> ExitCode {
             true
         }),
         ["check", binary] => check::run(Path::new(binary)),
-        ["engine", unix, tcp] => serve(unix, tcp).map(|()| true),
-        _ => Err("usage: bench compare BINARY BINARY-WITH-SYMBOLS | check BINARY | engine SOCKET HOST:PORT".into()),
+        ["fairness", binary, part @ ..] => fairness::run(Path::new(binary), &part.join(" ")).map(|report| {
+            print!("{report}");
+            true
+        }),
+        ["attack", name, target, numbers @ ..] => attacked(name, target, numbers),
+        ["engine", unix, tcp] => engine::serve(Path::new(unix), tcp).map(|()| true).map_err(Failure::from),
+        _ => Err(
+            "usage: bench compare BINARY BINARY-WITH-SYMBOLS | check BINARY | fairness BINARY [PART OF A ROW'S NAME]"
+                .into(),
+        ),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -29,7 +40,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(unix: &str, tcp: &str) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(engine::serve(Path::new(unix), tcp))?)
+fn attacked(name: &str, target: &str, numbers: &[&str]) -> Result<bool, Failure> {
+    let [seconds, count, sources] = numbers else {
+        return Err("usage: bench attack NAME FRONTEND SECONDS CONNECTIONS CLIENTS".into());
+    };
+    let time = Duration::from_secs(seconds.parse()?);
+    println!("{}", attack::run(name, &target.parse()?, time, count.parse()?, sources.parse()?)?);
+    Ok(true)
 }
