@@ -18,6 +18,9 @@ pub(crate) const WAITING: usize = 32;
 pub(crate) const UNPLACED: usize = 16;
 /// Questions to the engine about objects that one client may cause at a time: a quarter of all.
 const LOOKUPS: usize = 8;
+/// One part in so many of all exchanges is for clients that have fewer exchanges than these.
+const RESERVED: usize = 4;
+const FEW: usize = 4;
 /// TLS handshakes that one client may have under way at a time; more wait.
 const HANDSHAKES: usize = 16;
 /// Descriptors beside those of connections with a place: connections without one, kept connections to the engine, the proxy's
@@ -174,11 +177,13 @@ impl Shares {
         }
     }
 
-    /// Takes the right to one more exchange of a client: half of all are the most for one. `None` where there is no more.
+    /// Takes the right to one more exchange of a client. `None` where it has half of all, or where the few that are left are for
+    /// clients that have next to none.
     pub(crate) fn begin_exchange(&self, client: &Arc<ClientShare>) -> Option<ExchangeSlot> {
         let Some(total) = self.exchanges else { return Some(ExchangeSlot { _counted: None }) };
         let mut counts = lock(&client.counts);
-        if counts.exchanges >= (total / 2).max(1) {
+        let is_reserved = counts.exchanges >= FEW && self.exchanges_left.available_permits() <= total / RESERVED;
+        if is_reserved || counts.exchanges >= (total / 2).max(1) {
             return None;
         }
         let place = Arc::clone(&self.exchanges_left).try_acquire_owned().ok()?;
@@ -369,6 +374,22 @@ mod tests {
         assert!(admit(1).has_place());
         drop((two, three, other));
         assert!(lock(&shares.clients).is_empty(), "nothing is left of clients that left");
+    }
+
+    #[test]
+    fn some_exchanges_are_left_for_clients_that_have_few() {
+        let shares = Shares::new(1, Some(32));
+        let client = || Arc::new(ClientShare::default());
+        let mut held = Vec::new();
+        for greedy in [client(), client()] {
+            held.extend(std::iter::from_fn(|| shares.begin_exchange(&greedy)));
+        }
+        assert_eq!(held.len(), 24, "a quarter is left");
+        let modest = client();
+        held.extend(std::iter::from_fn(|| shares.begin_exchange(&modest)));
+        assert_eq!(held.len(), 24 + FEW);
+        held.extend(std::iter::from_fn(|| shares.begin_exchange(&client())));
+        assert_eq!(held.len(), 32);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Buf;
 use tokio::io::AsyncWriteExt;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::stream::{Input, Output};
@@ -138,6 +139,10 @@ impl Body {
     }
 }
 
+/// Bytes that a body may move in one turn of the event loop, so that a sender and a receiver that never make it wait do not hold
+/// up the other connections.
+const TURN: usize = 256 << 10;
+
 /// Moves a body until its end and adds what was sent to `count`. The receiver may take nothing for as long as `limit`; a sender
 /// that is silent has all the time. Safe to cancel and to go on with: `body` holds the place.
 pub(crate) async fn pump(
@@ -147,9 +152,14 @@ pub(crate) async fn pump(
     count: &AtomicU64,
     limit: Duration,
 ) -> Result<(), PumpError> {
+    let mut in_turn = 0;
     loop {
         let ready = body.check(&input.buffer)?;
         if ready > 0 {
+            if in_turn >= TURN {
+                yield_now().await;
+                in_turn = 0;
+            }
             let sent = in_time(limit, output.write(&input.buffer[..ready])).await?;
             if sent == 0 {
                 return Err(PumpError::Write);
@@ -157,6 +167,7 @@ pub(crate) async fn pump(
             input.buffer.advance(sent);
             body.sent(sent);
             count.fetch_add(sent as u64, Relaxed);
+            in_turn += sent;
             continue;
         }
         // TLS gathers records: nothing may stay behind while we wait, or once we are done.

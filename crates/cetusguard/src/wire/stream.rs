@@ -62,8 +62,8 @@ pub(crate) struct Input {
     is_over: bool,
 }
 
-/// A buffer starts small and doubles whenever a read has filled it, as far as its share of what all of them together may
-/// have: memory is bounded, speed is what gives way.
+/// A buffer starts small, doubles whenever a read has filled it, and halves when a read has left most of it empty. Its share of
+/// what all buffers together may have is its bound: memory is bounded, speed is what gives way.
 const SMALL: usize = 4 << 10;
 const LARGE: usize = 64 << 10;
 const TOGETHER: usize = 4 << 20;
@@ -106,7 +106,7 @@ impl Input {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.buffer.is_empty() {
             if self.side.poll_ready(cx)?.is_pending() {
-                self.rest();
+                self.release_empty();
                 return Poll::Pending;
             }
             let share = TOGETHER / connections().max(1);
@@ -115,12 +115,14 @@ impl Input {
             self.buffer.reserve(self.buffer.len().min(LARGE));
         }
         let Poll::Ready(read) = pin!(self.side.read_buf(&mut self.buffer)).poll(cx)? else {
-            self.rest();
+            self.release_empty();
             return Poll::Pending;
         };
         self.is_over |= read == 0;
         if self.buffer.len() == self.buffer.capacity() {
             self.room = (self.room * 2).min(LARGE);
+        } else if read < self.room / 4 {
+            self.room = (self.room / 2).max(SMALL);
         }
         Poll::Ready(Ok(read))
     }
@@ -128,6 +130,10 @@ impl Input {
     /// Gives back what the last exchange needed and the next one may not.
     pub(crate) fn rest(&mut self) {
         self.room = SMALL;
+        self.release_empty();
+    }
+
+    fn release_empty(&mut self) {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         }
