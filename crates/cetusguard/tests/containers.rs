@@ -325,7 +325,7 @@ fn a_dead_ones_request_is_not_the_next_ones_after_a_queue() {
     assert_eq!(engine.received().concat().matches("GET /b HTTP").count(), 1);
 }
 
-/// However much happens to others, and however long a list takes.
+/// However much happens to others, and though each list is out of date when it arrives.
 #[test]
 fn events_of_others_keep_nobody_waiting() {
     let (docker, folder) = (Docker::default(), TempDir::new());
@@ -334,12 +334,13 @@ fn events_of_others_keep_nobody_waiting() {
     let engine = docker.engine();
     let proxy = start(&engine, &folder);
     assert_eq!(ask(&proxy, "127.0.0.11", "/a").status, 200);
-    docker.set_delay(100);
+    docker.set_restless("9");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(SeqCst) {
                 docker.tell("container", "pause", "9");
+                // The pace of what happens beside; nothing waits for it.
                 std::thread::park_timeout(std::time::Duration::from_millis(20));
             }
         });
