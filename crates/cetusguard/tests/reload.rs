@@ -253,6 +253,7 @@ fn the_last_of_several_changes_counts() {
         };
         let before = reloads(&proxy);
         replace(&format!("/first{round}"));
+        // The second change may come before, while and after the first is read: each of them has to end the same.
         std::thread::park_timeout(std::time::Duration::from_millis(190 + 20 * round));
         replace(&format!("/last{round}"));
         eventually("the last one is in force", || allows(&proxy, &format!("/last{round}")));
@@ -287,6 +288,7 @@ fn changes_that_no_event_of_the_file_tells_of_are_noticed() {
         scope.spawn(|| {
             while !done.load(SeqCst) {
                 std::fs::write(place("v2/noise"), "x").expect("a file");
+                // The pace of the noise; nothing waits for it.
                 std::thread::park_timeout(std::time::Duration::from_millis(50));
             }
         });
@@ -305,6 +307,7 @@ fn no_change_is_forgotten() {
     // Signals interrupt the wait as the clock does.
     let new = folder.write("new.yaml", &file("GET /b"));
     std::fs::rename(new, &config).expect("a rename");
+    // The signal is to come while the proxy waits for more changes; the end is the same at any other time.
     std::thread::park_timeout(std::time::Duration::from_millis(50));
     proxy.signal("HUP");
     eventually("it is in force", || allows(&proxy, "/b"));

@@ -22,7 +22,7 @@ fn requests_finish_and_streams_end() {
             link.answer(200, "done");
         }
     });
-    let mut proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).start();
+    let mut proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).arg("--drain-timeout", "1h").start();
     let mut stream = proxy.client();
     stream.send("GET /events HTTP/1.1\r\n\r\n");
     assert_eq!(stream.read_head().status, 200);
