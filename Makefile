@@ -14,8 +14,8 @@ demo: ## start the proxy in front of this machine's engine, or of a simulated on
 	@$(CARGO) build --quiet --release --locked
 	@trap '' INT; $(CARGO) run --quiet --locked --package cetusguard-testkit --example demo -- $(BINARY)
 
-test: ## run every test that needs no engine
-	$(CARGO) test --workspace --locked
+test: ## run every test that needs no engine, and report all that fail
+	$(CARGO) test --workspace --locked --no-fail-fast
 
 test-engine: build ## run the tests that need a real engine and real clients
 	scripts/test-engine $(BINARY)

@@ -1,6 +1,6 @@
 """Requests with curl, as the manual's examples make them."""
 
-from tools import run
+from tools import PATIENCE, run
 
 
 def target(address, path):
@@ -13,7 +13,7 @@ def target(address, path):
 
 def curl(address, method, path, *options):
     """One request: its status and its body."""
-    command = ["curl", "--silent", "--show-error", "--max-time", "20", *options]
+    command = ["curl", "--silent", "--show-error", "--max-time", str(PATIENCE), *options]
     command += ["--request", method, "--write-out", "\n%{http_code}", *target(address, path)]
     body, _, status = run(*command, ok=True).stdout.rpartition("\n")
     return int(status), body

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pexpect
 
-from tools import engine_path, run
+from tools import PATIENCE, engine_path, run
 
 
 @dataclass(frozen=True)
@@ -67,5 +67,5 @@ class Docker:
         """Run a command on a terminal, for what needs one."""
         return pexpect.spawn(
             self.cli.path, list(args), env=self.environment(),
-            dimensions=(rows, columns), timeout=15, encoding="utf-8",
+            dimensions=(rows, columns), timeout=PATIENCE, encoding="utf-8",
         )  # fmt: skip

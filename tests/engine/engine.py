@@ -10,7 +10,7 @@ from pathlib import Path
 import docker
 
 from image import busybox_layer
-from tools import IMAGE, engine_path, require, run, unique, wait_for
+from tools import IMAGE, PATIENCE, engine_path, require, run, unique, wait_for
 
 # Podman's own limits need CAP_SYS_RESOURCE, crun refuses hybrid cgroups, and no test needs a
 # network; the delay is how long a finished exec can be asked about, and its monitor lingers.
@@ -48,7 +48,7 @@ class Engine:
                 self.command(), env=self.environment(), stdout=log, stderr=log
             )
         try:
-            wait_for(self.answers, "the engine", timeout=30)
+            wait_for(self.answers, "the engine")
         except AssertionError as failure:
             self.halt()
             last_words = (self.home / "log").read_text(errors="replace")[-600:]
@@ -58,7 +58,7 @@ class Engine:
     def answers(self):
         assert self.process.poll() is None, "the daemon ended at its start"
         try:
-            self.client = docker.DockerClient(base_url=self.address, timeout=30)
+            self.client = docker.DockerClient(base_url=self.address, timeout=PATIENCE)
         except docker.errors.DockerException:
             return False
         return True
@@ -67,10 +67,10 @@ class Engine:
         """Stop the daemon by its process id and wait for its end."""
         self.process.terminate()
         try:
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(timeout=5)
+            self.process.wait(timeout=PATIENCE)
 
     def restart(self):
         self.halt()

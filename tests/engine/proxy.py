@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import wait_for
+from tools import PATIENCE, wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BOTH = ("tcp://127.0.0.1:0", "unix://{home}/front.sock")
@@ -121,14 +121,14 @@ class Proxy:
 
     def kill(self):
         self.process.kill()
-        self.process.wait(timeout=5)
+        self.process.wait(timeout=PATIENCE)
         shutil.rmtree(self.home)
 
     def stop(self, how=signal.SIGTERM):
         """Stop it, with SIGTERM as an orchestrator does unless told otherwise, and return its status."""
         self.process.send_signal(how)
         try:
-            return self.process.wait(timeout=15)
+            return self.process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
             raise

@@ -8,11 +8,11 @@ import os
 
 import pytest
 
-from tools import IMAGE, run
+from tools import IMAGE, PATIENCE, run
 
 
 def test_bollard(address):
     program = os.environ.get("CETUSGUARD_BOLLARD")
     if not program:
         pytest.skip("CETUSGUARD_BOLLARD names no program")
-    run(program, IMAGE, env={"DOCKER_HOST": address}, ok=True)
+    run(program, IMAGE, env={"DOCKER_HOST": address, "CETUSGUARD_TEST_PATIENCE": str(PATIENCE)}, ok=True)

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from proxy import ALL
-from tools import IMAGE
+from tools import IMAGE, PATIENCE
 
 CLASSIC, BUILDKIT = {"DOCKER_BUILDKIT": "0"}, {"DOCKER_BUILDKIT": "1"}
 WITHOUT_BUILDKIT = "\n".join(
@@ -50,7 +50,7 @@ def test_failed_build_says_why(docker, context, builder):
 def test_large_context_is_streamed(docker, open_proxy, context, builder):
     (context / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY large /large\n")
     (context / "large").write_bytes(os.urandom(1024 * 1024) * 64)
-    docker("build", context, env=builder, timeout=90)
+    docker("build", context, env=builder, timeout=2 * PATIENCE)
     assert open_proxy.peak_memory() < 64 * 1024
 
 

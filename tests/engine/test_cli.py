@@ -6,7 +6,7 @@ import time
 import pytest
 
 from curl import target
-from tools import IMAGE, run, wait_for
+from tools import IMAGE, PATIENCE, run, wait_for
 
 
 def test_version_and_info(docker, dockerd):
@@ -76,7 +76,7 @@ def test_restart(docker, engine, sleeper):
 def test_kill_and_wait(docker, sleeper):
     waiting = docker.start("wait", sleeper)
     docker("kill", "--signal", "KILL", sleeper)
-    assert waiting.communicate(timeout=20)[0].strip() == "137"
+    assert waiting.communicate(timeout=PATIENCE)[0].strip() == "137"
 
 
 def test_pause_and_unpause(docker, engine, sleeper):
@@ -163,7 +163,7 @@ def test_events_of_the_past_with_filters(docker, engine, sleeper, name):
 def test_many_at_once(docker, sleeper):
     """A burst of clients is served, none refused and none mixed up with another."""
     clients = [docker.start("inspect", "--format", "{{.Name}}", sleeper) for _ in range(25)]
-    answers = [client.communicate(timeout=60)[0].strip() for client in clients]
+    answers = [client.communicate(timeout=PATIENCE)[0].strip() for client in clients]
     assert set(answers) == {f"/{sleeper}"}
 
 

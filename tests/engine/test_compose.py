@@ -6,7 +6,7 @@ image, which those engines no longer send. So `compose` prefers the program besi
 import pytest
 
 from proxy import ALL
-from tools import IMAGE
+from tools import IMAGE, PATIENCE
 
 PROJECT = f"""
 version: "3"
@@ -109,17 +109,17 @@ def test_a_project_from_up_to_down(compose, address, engine):
 
 def test_a_stack_of_five_services_under_the_guard(compose, address, engine, tmp_path):
     (tmp_path / "docker-compose.yml").write_text(STACK)
-    compose(address, "up", "-d", timeout=120)
+    compose(address, "up", "-d", timeout=2 * PATIENCE)
     running = engine.client.containers.list()
     assert len(running) == 5
     # A change makes one anew, from what is inspected of the old one.
     (tmp_path / "docker-compose.yml").write_text(STACK.replace("team: shop", "team: other"))
-    compose(address, "up", "-d", timeout=120)
+    compose(address, "up", "-d", timeout=2 * PATIENCE)
     assert len({one.id for one in running} & {one.id for one in engine.client.containers.list()}) == 4
     (tmp_path / "docker-compose.yml").write_text(STACK.replace("user:", "privileged: true\n    user:"))
-    refused = compose(address, "up", "-d", ok=False, timeout=120)
+    refused = compose(address, "up", "-d", ok=False, timeout=2 * PATIENCE)
     assert "HostConfig.Privileged: gives the container every right" in refused.stderr
-    compose(address, "down", "--volumes", timeout=120)
+    compose(address, "down", "--volumes", timeout=2 * PATIENCE)
 
 
 def test_run_waits_for_the_end(compose, address):

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import docker
 import pytest
 
-from tools import IMAGE, unique, wait_for
+from tools import IMAGE, PATIENCE, unique, wait_for
 
 RULES = {
     "named": "GET /v1.41/images/json",
@@ -77,7 +77,7 @@ class Site:
             **options,
         )
         api.start(created)
-        status = api.wait(created, timeout=30)["StatusCode"]
+        status = api.wait(created, timeout=PATIENCE)["StatusCode"]
         output = api.logs(created).decode()
         api.remove_container(created)
         return status, output

@@ -3,7 +3,7 @@
 import os
 
 from image import tar
-from tools import wait_for
+from tools import PATIENCE, wait_for
 
 RANDOM = os.urandom(1024 * 1024)
 
@@ -23,8 +23,8 @@ def test_copy_of_a_large_file(docker_at, open_proxy, sleeper, tmp_path):
     """In over TCP and out over the Unix socket."""
     source, back = tmp_path / "source", tmp_path / "back"
     source.write_bytes(RANDOM * 64)
-    docker_at(open_proxy.addresses["tcp"])("cp", source, f"{sleeper}:/large", timeout=90)
-    docker_at(open_proxy.addresses["unix"])("cp", f"{sleeper}:/large", back, timeout=90)
+    docker_at(open_proxy.addresses["tcp"])("cp", source, f"{sleeper}:/large", timeout=2 * PATIENCE)
+    docker_at(open_proxy.addresses["unix"])("cp", f"{sleeper}:/large", back, timeout=2 * PATIENCE)
     assert back.read_bytes() == source.read_bytes()
     assert open_proxy.peak_memory() < 64 * 1024
 

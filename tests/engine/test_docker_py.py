@@ -9,12 +9,12 @@ import pytest
 
 from curl import curl
 from image import tar
-from tools import IMAGE
+from tools import IMAGE, PATIENCE
 
 
 @pytest.fixture
 def client(address):
-    client = docker.DockerClient(base_url=address, timeout=30)
+    client = docker.DockerClient(base_url=address, timeout=PATIENCE)
     yield client
     client.close()
 
@@ -67,7 +67,7 @@ def test_exec_on_a_raw_socket(client, sleeper):
     """docker-py goes on below the HTTP reader: bytes that came with the head would be lost."""
     container = client.containers.get(sleeper)
     stream = container.exec_run(["cat"], stdin=True, socket=True, tty=True).output._sock
-    stream.settimeout(10)
+    stream.settimeout(PATIENCE)
     stream.sendall(b"word\n")
     received = b""
     while received.count(b"word") < 2:
@@ -81,7 +81,7 @@ def test_exec_resize(client, sleeper):
     made = client.api.exec_create(sleeper, ["sh", "-c", "read x; stty size"], tty=True, stdin=True)
     stream = client.api.exec_start(made, tty=True, socket=True)._sock
     client.api.exec_resize(made, height=35, width=111)
-    stream.settimeout(10)
+    stream.settimeout(PATIENCE)
     stream.sendall(b"\n")
     received = b""
     while chunk := stream.recv(4096):
@@ -96,7 +96,7 @@ def test_container_resize(client, engine):
         params={"stdin": 1, "stdout": 1, "stream": 1}
     )
     client.containers.get(container.name).resize(height=36, width=112)
-    stream._sock.settimeout(10)
+    stream._sock.settimeout(PATIENCE)
     stream._sock.sendall(b"\n")
     received = b""
     while b"36 112" not in received:

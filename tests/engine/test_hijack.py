@@ -8,7 +8,7 @@ import socket
 import pexpect
 import pytest
 
-from tools import IMAGE, wait_for
+from tools import IMAGE, PATIENCE, wait_for
 
 MEGABYTES = 1024 * 1024
 
@@ -72,12 +72,13 @@ def test_exec_moves_much_data_both_ways(docker, sleeper, tmp_path):
     source, sink = tmp_path / "source", tmp_path / "sink"
     source.write_bytes(sent)
     with source.open("rb") as stdin, sink.open("wb") as stdout:
-        docker("exec", "-i", sleeper, "cat", stdin=stdin, stdout=stdout, timeout=90)
+        docker("exec", "-i", sleeper, "cat", stdin=stdin, stdout=stdout, timeout=2 * PATIENCE)
     assert hashlib.sha256(sink.read_bytes()).digest() == hashlib.sha256(sent).digest()
 
 
 def test_exec_output_after_the_end_of_input(docker, sleeper):
     """The answer may come long after the client closed its half."""
+    # A slow machine makes this second longer, and the answer has to come all the same.
     script = "cat >/dev/null; sleep 1; echo late"
     assert docker.out("exec", "-i", sleeper, "sh", "-c", script, input="x") == "late"
 
@@ -86,7 +87,7 @@ def test_exec_that_ends_before_its_input(docker, sleeper):
     """The engine closes first; a client that still has input to send ends all the same."""
     client = docker.start("exec", "-i", sleeper, "echo", "done")
     assert client.stdout.readline() == "done\n"
-    assert client.wait(timeout=10) == 0
+    assert client.wait(timeout=PATIENCE) == 0
     client.stdin.close()
     client.stdout.close()
 
@@ -116,7 +117,7 @@ def test_attach(docker, engine):
     client.stdin.flush()
     # The engine leaves off output when input ends, so this end stays open for now.
     assert client.stdout.readline() == "got word\n"
-    client.communicate(timeout=20)
+    client.communicate(timeout=PATIENCE)
     assert client.returncode == 5
 
 
@@ -135,7 +136,7 @@ def test_attach_hands_on_signals(docker, engine):
     # Output shows that the CLI is attached, and by then it catches signals.
     assert client.stdout.readline() == "tick\n"
     client.send_signal(signal.SIGINT)
-    assert client.communicate(timeout=10)[0].endswith("caught\n")
+    assert client.communicate(timeout=PATIENCE)[0].endswith("caught\n")
     assert client.returncode == 9
 
 
@@ -164,7 +165,7 @@ def test_a_killed_client_leaves_no_connection(docker, open_proxy, sleeper):
         client.kill()
         client.communicate()
     # What may stay is an idle connection to the engine for each exec that was created.
-    wait_for(lambda: open_proxy.descriptors() <= before + 5 + 2, "the proxy to close", timeout=5)
+    wait_for(lambda: open_proxy.descriptors() <= before + 5 + 2, "the proxy to close")
 
 
 def connect(address):
@@ -172,11 +173,11 @@ def connect(address):
     scheme, _, place = address.partition("://")
     if scheme == "unix":
         raw = socket.socket(socket.AF_UNIX)
-        raw.settimeout(10)
+        raw.settimeout(PATIENCE)
         raw.connect(place)
         return raw
     host, port = place.rsplit(":", 1)
-    return socket.create_connection((host, int(port)), timeout=10)
+    return socket.create_connection((host, int(port)), timeout=PATIENCE)
 
 
 def read_until(raw, mark):

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from image import tar
-from tools import IMAGE
+from tools import IMAGE, PATIENCE
 
 MEBIBYTE = os.urandom(1024 * 1024)
 
@@ -52,9 +52,9 @@ def test_save_and_load_of_a_large_image(docker_at, open_proxy, engine, large_ima
     """300 MiB go out over TCP and in over the Unix socket, unchanged, in little memory."""
     before = engine.client.images.get(large_image).id
     archive = tmp_path / "saved.tar"
-    docker_at(open_proxy.addresses["tcp"])("save", "--output", archive, large_image, timeout=90)
+    docker_at(open_proxy.addresses["tcp"])("save", "--output", archive, large_image, timeout=2 * PATIENCE)
     engine.client.images.remove(large_image)
-    docker_at(open_proxy.addresses["unix"])("load", "--input", archive, timeout=90)
+    docker_at(open_proxy.addresses["unix"])("load", "--input", archive, timeout=2 * PATIENCE)
     archive.unlink()
     assert engine.client.images.get(large_image).id == before
     assert open_proxy.peak_memory() < 64 * 1024

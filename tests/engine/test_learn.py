@@ -12,7 +12,7 @@ import yaml
 from curl import curl
 from image import tar
 from test_podman import Remote
-from tools import IMAGE, run
+from tools import IMAGE, PATIENCE, run
 
 # A name that YAML does not take as it is.
 FOLDER = "it's #1 & a {folder}"
@@ -111,7 +111,7 @@ def test_docker_cli_runs(round_trip, docker_at, engine, name):
 
 def test_docker_py(round_trip, name):
     def session(address):
-        client = docker.DockerClient(base_url=address, timeout=30)
+        client = docker.DockerClient(base_url=address, timeout=PATIENCE)
         try:
             container = client.containers.create(IMAGE, ["sleep", "600"], network_mode="none")
             container.start()
@@ -141,7 +141,7 @@ def test_bollard(round_trip, engine):
     program = os.environ.get("CETUSGUARD_BOLLARD")
     if not program:
         pytest.skip("CETUSGUARD_BOLLARD names no program")
-    round_trip(lambda address: run(program, IMAGE, env={"DOCKER_HOST": address}, ok=True))
+    round_trip(lambda address: run(program, IMAGE, env={"DOCKER_HOST": address, "CETUSGUARD_TEST_PATIENCE": str(PATIENCE)}, ok=True))
 
 
 def test_compose(round_trip, compose, engine, tmp_path):

@@ -15,7 +15,7 @@ import docker
 import pytest
 
 from curl import curl
-from tools import IMAGE, require, run, wait_for
+from tools import IMAGE, PATIENCE, require, run, wait_for
 
 TESTCONTAINERS = Path(__file__).parent / "clients/python/with_testcontainers.py"
 
@@ -47,7 +47,7 @@ def docker_py():
     clients = []
 
     def connect(address):
-        clients.append(docker.DockerClient(base_url=address, timeout=30))
+        clients.append(docker.DockerClient(base_url=address, timeout=PATIENCE))
         return clients[-1]
 
     yield connect
@@ -194,10 +194,10 @@ def test_prometheus_finds_containers(preset, sleeper, tmp_path):
         return [one["discoveredLabels"]["__meta_docker_container_name"] for one in targets]
 
     try:
-        assert wait_for(found, "a target", timeout=20) == [f"/{sleeper}"]
+        assert wait_for(found, "a target") == [f"/{sleeper}"]
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=PATIENCE)
     assert one.refused() == []
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from proxy import Proxy
-from tools import require, run
+from tools import PATIENCE, require, run
 
 SOURCE = "clients/go-readers/main.go"
 RULES = "GET,POST %API_PREFIX_CONTAINERS%(/.*)?\nGET %API_PREFIX_IMAGES%(/.*)?\nGET %API_PREFIX_EVENTS%\nGET %API_PREFIX_LIBPOD%(/.*)?"
@@ -27,7 +27,7 @@ def readers(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readers")
     env = {**os.environ, "GOCACHE": str(folder / "cache"), "GOFLAGS": "-mod=mod"}
     source = os.path.join(os.path.dirname(__file__), SOURCE)
-    run(require("go"), "build", "-o", folder / "readers", source, ok=True, env=env, timeout=300)
+    run(require("go"), "build", "-o", folder / "readers", source, ok=True, env=env, timeout=5 * PATIENCE)
     program = subprocess.Popen([folder / "readers"], stdout=subprocess.PIPE, text=True)
     yield program.stdout.readline().strip()
     program.kill()

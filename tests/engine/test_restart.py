@@ -3,7 +3,7 @@
 from docker import DockerClient
 
 from curl import curl
-from tools import IMAGE
+from tools import IMAGE, PATIENCE
 
 
 def test_calls_after_a_restart(docker, engine):
@@ -27,7 +27,7 @@ def test_streams_end_with_the_engine(docker, engine, sleeper):
     events.stdout.readline()
     engine.restart()
     for client in (events, logs):
-        client.communicate(timeout=10)
+        client.communicate(timeout=PATIENCE)
 
 
 def test_engine_that_is_away(address, engine):
@@ -50,9 +50,9 @@ def test_sigterm_lets_a_request_finish(docker, open_proxy, engine):
     stopping = docker.start("stop", "-t", "1", container.name)
     next(events)
     open_proxy.terminate()
-    assert stopping.communicate(timeout=10)[0].strip() == container.name
+    assert stopping.communicate(timeout=PATIENCE)[0].strip() == container.name
     assert stopping.returncode == 0
-    assert open_proxy.process.wait(timeout=10) == 0
+    assert open_proxy.process.wait(timeout=PATIENCE) == 0
     events.close()
 
 
@@ -61,8 +61,8 @@ def test_sigterm_ends_streams(docker, open_proxy, engine):
     client = docker.start("logs", "--follow", container.name)
     assert client.stdout.readline() == "first\n"
     open_proxy.terminate()
-    client.communicate(timeout=10)
-    assert open_proxy.process.wait(timeout=10) == 0
+    client.communicate(timeout=PATIENCE)
+    assert open_proxy.process.wait(timeout=PATIENCE) == 0
 
 
 def test_sigterm_removes_the_socket(open_proxy):
@@ -70,5 +70,5 @@ def test_sigterm_removes_the_socket(open_proxy):
     path = open_proxy.home / "front.sock"
     assert path.is_socket()
     open_proxy.terminate()
-    open_proxy.process.wait(timeout=10)
+    open_proxy.process.wait(timeout=PATIENCE)
     assert not path.exists()

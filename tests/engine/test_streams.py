@@ -2,12 +2,13 @@
 
 import itertools
 import signal
+import subprocess
 import time
 
 from docker import DockerClient
 
 from curl import target
-from tools import run, wait_for
+from tools import PATIENCE, run, wait_for
 
 TICK = "i=0; while true; do i=$((i+1)); echo line $i; sleep 0.1; done"
 
@@ -23,7 +24,7 @@ def test_logs(docker, engine):
 def test_logs_of_a_long_run_are_whole(docker, engine):
     container = engine.run("seq", "50000")
     container.wait()
-    lines = docker.out("logs", container.name, timeout=90).split("\n")
+    lines = docker.out("logs", container.name, timeout=2 * PATIENCE).split("\n")
     assert lines == [str(number) for number in range(1, 50001)]
 
 
@@ -32,7 +33,7 @@ def test_logs_follow_live_and_end_with_the_container(docker, engine):
     following = docker.start("logs", "--follow", container.name)
     assert following.stdout.readline() == "first\n"
     container.kill()
-    assert following.wait(timeout=10) == 0
+    assert following.wait(timeout=PATIENCE) == 0
     following.communicate()
 
 
@@ -63,9 +64,12 @@ def test_stats_stream(docker, sleeper):
 def test_the_head_comes_before_the_body(address, sleeper):
     """/wait answers its head at once and its body at the end; clients start containers between."""
     where = target(address, f"/containers/{sleeper}/wait")
-    # curl's limit ends the wait; what it had received by then is the head.
-    result = run("curl", "-s", "-i", "-X", "POST", "--max-time", "1", *where, ok=False)
-    assert result.stdout.startswith("HTTP/1.1 200 OK")
+    limit = ("--max-time", str(PATIENCE))
+    command = ["curl", "-s", "-i", "--no-buffer", "-X", "POST", *limit, *where]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiting:
+        # The container still runs, and so there is no body.
+        assert waiting.stdout.readline().startswith("HTTP/1.1 200 OK")
+        waiting.kill()
 
 
 def test_a_client_that_leaves_is_gone_everywhere(docker, open_proxy, engine):
@@ -81,8 +85,8 @@ def test_a_client_that_leaves_is_gone_everywhere(docker, open_proxy, engine):
     for client in clients:
         client.kill()
         client.communicate()
-    wait_for(lambda: open_proxy.descriptors() <= descriptors, "the proxy to close", timeout=5)
-    wait_for(lambda: engine.connections() <= connections, "the engine to be left", timeout=5)
+    wait_for(lambda: open_proxy.descriptors() <= descriptors, "the proxy to close")
+    wait_for(lambda: engine.connections() <= connections, "the engine to be left")
 
 
 def test_a_silent_stream_is_given_up_too(docker, open_proxy, engine, sleeper):
@@ -96,8 +100,8 @@ def test_a_silent_stream_is_given_up_too(docker, open_proxy, engine, sleeper):
     for client in clients:
         client.kill()
         client.communicate()
-    wait_for(lambda: open_proxy.descriptors() <= descriptors, "the proxy to close", timeout=5)
-    wait_for(lambda: engine.connections() <= connections, "the engine to be left", timeout=5)
+    wait_for(lambda: open_proxy.descriptors() <= descriptors, "the proxy to close")
+    wait_for(lambda: engine.connections() <= connections, "the engine to be left")
 
 
 def start_stream(docker, proxy, *command):
@@ -123,4 +127,4 @@ def test_a_hundred_open_streams(address, open_proxy, engine, sleeper):
 def interrupt(process):
     """End a client as ctrl-C does."""
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE)

@@ -10,7 +10,7 @@ import pytest
 from certificates import authority, leaf
 from curl import curl
 from engine import Dockerd
-from tools import IMAGE, run, wait_for
+from tools import IMAGE, PATIENCE, run, wait_for
 
 TCP = ("tcp://127.0.0.1:0",)
 
@@ -77,7 +77,7 @@ def test_follow_and_leave(secure, guard, engine):
     assert client.stdout.readline() == "first\n"
     client.kill()
     client.communicate()
-    wait_for(lambda: guard.descriptors() <= descriptors, "the proxy to close", timeout=5)
+    wait_for(lambda: guard.descriptors() <= descriptors, "the proxy to close")
 
 
 def test_large_copy(secure, sleeper, tmp_path):
@@ -103,7 +103,7 @@ def test_without_a_certificate(guard, certificates):
     url = guard.addresses["tcp"].replace("tcp", "https") + "/_ping"
     ca = certificates / "ours.pem"
     result = run(
-        "curl", "--silent", "--show-error", "--max-time", "10", "--cacert", ca, url, ok=False
+        "curl", "--silent", "--show-error", "--max-time", str(PATIENCE), "--cacert", ca, url, ok=False
     )
     assert result.stdout == "" and "certificate required" in result.stderr
 

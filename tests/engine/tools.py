@@ -9,6 +9,9 @@ import uuid
 import pytest
 
 IMAGE = "cg-busybox:latest"
+# How many seconds a test waits for anything: the one variable that a slow machine needs. A test
+# that passes never waits for so long.
+PATIENCE = int(os.environ.get("CETUSGUARD_TEST_PATIENCE", "60"))
 CI = os.environ.get("CI") == "true"
 
 
@@ -17,7 +20,7 @@ def unique(prefix="cg"):
     return f"{prefix}-{uuid.uuid4().hex[:10]}"
 
 
-def run(*command, ok=None, timeout=60, **options):
+def run(*command, ok=None, timeout=PATIENCE, **options):
     """Run a program to its end; `ok` says whether it must succeed, must fail, or may do either."""
     if options.get("input") is None:
         options.setdefault("stdin", subprocess.DEVNULL)
@@ -31,11 +34,11 @@ def run(*command, ok=None, timeout=60, **options):
     return result
 
 
-def wait_for(condition, what, timeout=10):
-    """Poll until `condition()` is true and return its value; fail with `what` at the deadline."""
-    deadline = time.monotonic() + timeout
+def wait_for(condition, what):
+    """Poll until `condition()` is true and return its value; fail with `what` when the patience ends."""
+    deadline = time.monotonic() + PATIENCE
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"after {timeout} s still waiting for {what}"
+        assert time.monotonic() < deadline, f"after {PATIENCE} s still waiting for {what}"
         time.sleep(0.02)
     return value
 

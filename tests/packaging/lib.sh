@@ -5,6 +5,9 @@ set -euo pipefail
 shopt -s inherit_errexit
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
+# How many seconds a test waits for anything: see tests/engine/tools.py.
+patience=${CETUSGUARD_TEST_PATIENCE:-60}
+
 say() { echo "packaging: $*"; }
 
 fail() {

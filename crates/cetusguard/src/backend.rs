@@ -274,7 +274,7 @@ mod tests {
             let backend = backend();
             for (surplus, waits) in [(&b""[..], false), (b"", true), (b"HTTP/1.1 200 OK\r\n", false), (b"x", true)] {
                 let (stream, mut engine) = pair();
-                // The event loop has seen the silence of the new connection.
+                // Any sleep has the event loop look once: it has seen the silence of the new connection.
                 sleep(Duration::from_millis(1)).await;
                 backend.keep(stream, 0);
                 engine.write_all(surplus).expect("room");

@@ -1,6 +1,7 @@
 //! Clients told by the container behind their address: the engine is asked, and followed.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 use cetusguard_testkit::{Client, Docker, Engine, Proxy, ProxyBuilder, Response, TempDir, eventually};
 
@@ -44,6 +45,21 @@ fn accepted(proxy: &Proxy, source: &str) -> Client {
     let client = Client::connect_from(source, proxy.address());
     assert_eq!(ask(proxy, "127.0.0.1", "/events").status, 200);
     client
+}
+
+/// How long the proxy waits for a container that is starting to be listed.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Plays a scene in which a container is listed while the proxy waits for it, and expects status 200. Where this machine was too
+/// slow to list it within the grace, the proxy has to refuse, and the scene is played again.
+fn served_within_grace(scene: impl Fn() -> u16) {
+    eventually("the machine is fast enough for the scene", || {
+        let started = Instant::now();
+        let status = scene();
+        let was_slow = status == 502 && started.elapsed() >= GRACE;
+        assert!(status == 200 || was_slow, "{status}");
+        status == 200
+    });
 }
 
 /// What a client at this address may call.
@@ -192,24 +208,28 @@ fn a_new_name_is_a_new_client() {
 /// Its process runs a moment before the engine lists it: it has joined its network, and that is all there is to see.
 #[test]
 fn who_calls_in_the_first_millisecond_is_not_refused_for_being_new() {
-    let (docker, proxy, _last) = with_one();
-    assert_eq!(rights(&proxy, "127.0.0.11"), ["/a"]);
-    docker.connect("2");
-    let lists = docker.lists();
-    let is_answered = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            assert_eq!(ask(&proxy, "127.0.0.12", "/b").status, 200);
-            is_answered.store(true, SeqCst);
+    served_within_grace(|| {
+        let (docker, proxy, _last) = with_one();
+        assert_eq!(rights(&proxy, "127.0.0.11"), ["/a"]);
+        docker.connect("2");
+        let lists = docker.lists();
+        let status = std::thread::scope(|scope| {
+            let first = scope.spawn(|| ask(&proxy, "127.0.0.12", "/b").status);
+            eventually("it is looked for, and looked for again", || docker.lists() > lists + 1 || first.is_finished());
+            if first.is_finished() {
+                let status = first.join().expect("an answer");
+                assert_ne!(status, 200, "it is not listed yet");
+                return status;
+            }
+            docker.list("2", "b-2", "127.0.0.12", &[]);
+            docker.tell("container", "start", "2");
+            first.join().expect("an answer")
         });
-        eventually("it is looked for, and looked for again", || docker.lists() > lists + 1);
-        assert!(!is_answered.load(SeqCst));
-        docker.list("2", "b-2", "127.0.0.12", &[]);
-        docker.tell("container", "start", "2");
+        // Others need not wait for it.
+        docker.connect("3");
+        assert_eq!(ask(&proxy, "127.0.0.11", "/a").status, 200);
+        status
     });
-    // Others need not wait for it.
-    docker.connect("3");
-    assert_eq!(ask(&proxy, "127.0.0.11", "/a").status, 200);
 }
 
 #[test]
@@ -325,7 +345,7 @@ fn a_dead_ones_request_is_not_the_next_ones_after_a_queue() {
     assert_eq!(engine.received().concat().matches("GET /b HTTP").count(), 1);
 }
 
-/// However much happens to others, and however long a list takes.
+/// However much happens to others, and though each list is out of date when it arrives.
 #[test]
 fn events_of_others_keep_nobody_waiting() {
     let (docker, folder) = (Docker::default(), TempDir::new());
@@ -334,13 +354,14 @@ fn events_of_others_keep_nobody_waiting() {
     let engine = docker.engine();
     let proxy = start(&engine, &folder);
     assert_eq!(ask(&proxy, "127.0.0.11", "/a").status, 200);
-    docker.set_delay(100);
+    docker.set_restless("9");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(SeqCst) {
                 docker.tell("container", "pause", "9");
-                std::thread::park_timeout(std::time::Duration::from_millis(20));
+                // The pace of what happens beside; nothing waits for it.
+                std::thread::park_timeout(Duration::from_millis(20));
             }
         });
         let mut kept = Client::connect_from("127.0.0.11", proxy.address());
@@ -413,22 +434,25 @@ fn a_list_answers_nothing_about_a_container_that_started_while_it_was_under_way(
 /// Before the proxy answers that no container has an address, it asks the engine's own buffer, which is never late.
 #[test]
 fn a_first_call_has_its_rights_though_events_are_late() {
-    let (docker, proxy, _last) = with_one();
-    assert_eq!(rights(&proxy, "127.0.0.11"), ["/a"]);
-    docker.set_late(true);
-    docker.connect("2");
-    let lists = docker.lists();
-    std::thread::scope(|scope| {
-        let first = scope.spawn(|| ask(&proxy, "127.0.0.12", "/b").status);
-        eventually("it is looked for", || docker.lists() > lists);
-        docker.list("2", "b-2", "127.0.0.12", &[]);
-        docker.tell("container", "start", "2");
-        assert_eq!(first.join().expect("an answer"), 200);
+    served_within_grace(|| {
+        let (docker, proxy, _last) = with_one();
+        assert_eq!(rights(&proxy, "127.0.0.11"), ["/a"]);
+        docker.set_late(true);
+        docker.connect("2");
+        let lists = docker.lists();
+        let status = std::thread::scope(|scope| {
+            let first = scope.spawn(|| ask(&proxy, "127.0.0.12", "/b").status);
+            eventually("it is looked for", || docker.lists() > lists);
+            docker.list("2", "b-2", "127.0.0.12", &[]);
+            docker.tell("container", "start", "2");
+            first.join().expect("an answer")
+        });
+        // A client that is no container is answered after one look into the buffer.
+        let queries = docker.queries();
+        assert_eq!(ask(&proxy, "127.0.0.99", "/events").status, 200);
+        assert_eq!(docker.queries(), queries + 1);
+        status
     });
-    // A client that is no container is answered after one look into the buffer.
-    let queries = docker.queries();
-    assert_eq!(ask(&proxy, "127.0.0.99", "/events").status, 200);
-    assert_eq!(docker.queries(), queries + 1);
 }
 
 /// The time of the join counts, and not the time at which its event arrives.

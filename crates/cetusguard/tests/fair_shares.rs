@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cetusguard_testkit::{Certs, Client, Docker, Engine, Proxy, ProxyBuilder, Response, TempDir, eventually};
 
@@ -27,10 +27,10 @@ fn refused_in_log(proxy: &Proxy) -> Vec<String> {
 
 #[test]
 fn a_crowd_from_one_address_leaves_places_for_others() {
-    let engine = Engine::ok();
-    // The crowd says nothing for longer than anybody here waits.
+    let (engine, started) = (Engine::ok(), Instant::now());
+    // The crowd says nothing for longer than this test lasts.
     let proxy =
-        ProxyBuilder::new(PROGRAM, &engine, "").arg("--max-connections", "200").arg("--head-timeout", "1m").start();
+        ProxyBuilder::new(PROGRAM, &engine, "").arg("--max-connections", "200").arg("--head-timeout", "1h").start();
     let _crowd = crowd("127.0.0.2", &proxy, 300);
     assert_eq!(Client::connect_from("127.0.0.3", proxy.address()).request("GET /info").status, 200);
 
@@ -39,10 +39,11 @@ fn a_crowd_from_one_address_leaves_places_for_others() {
     assert_eq!((answer.status, answer.header("retry-after")), (429, Some("1")));
     assert!(answer.body.contains("this client has 64 connections"), "{}", answer.body);
     assert!(refused.is_closed());
-    // More than 200 were refused by now, in one line.
+    // More than 200 were refused by now, in one line a minute.
     let line = proxy.logged(&["connections refused", "client=127.0.0.2:"]);
     assert!(line.contains("level=warning") && line.contains("refused=1"), "{line}");
-    assert_eq!(refused_in_log(&proxy).len(), 1);
+    let lines = refused_in_log(&proxy).len() as u64;
+    assert!(lines <= 1 + started.elapsed().as_secs() / 60, "{lines} lines");
 }
 
 #[test]
@@ -93,7 +94,7 @@ fn clients_of_a_unix_socket_share_its_places() {
     let (engine, folder) = (Engine::ok(), TempDir::new());
     let socket = format!("unix://{}", folder.file("front.sock"));
     let proxy = ProxyBuilder::new(PROGRAM, &engine, "").frontend(&socket).arg("--max-connections", "200");
-    let proxy = proxy.arg("--head-timeout", "1m").start();
+    let proxy = proxy.arg("--head-timeout", "1h").start();
     let _crowd: Vec<Client> = (0..300).map(|_| Client::connect(&socket)).collect();
     assert_eq!(proxy.client().request("GET /info").status, 200);
     assert_eq!(Client::connect(&socket).request("GET /info").status, 429);
@@ -104,7 +105,7 @@ fn clients_of_a_unix_socket_share_its_places() {
 fn the_health_check_has_places_of_its_own() {
     let engine = Engine::ok();
     let proxy =
-        ProxyBuilder::new(PROGRAM, &engine, "").arg("--max-connections", "4").arg("--head-timeout", "1m").start();
+        ProxyBuilder::new(PROGRAM, &engine, "").arg("--max-connections", "4").arg("--head-timeout", "1h").start();
     // All places, and those in which others wait for one.
     let mut held = crowd("127.0.0.2", &proxy, 4);
     for client in &mut held {
@@ -123,7 +124,7 @@ fn a_client_beyond_its_share_gets_no_handshake() {
     let (engine, certs) = (Engine::ok(), Certs::make());
     let proxy = ProxyBuilder::new(PROGRAM, &engine, "").arg("--max-connections-per-client", "2");
     let proxy = proxy
-        .arg("--head-timeout", "1m")
+        .arg("--head-timeout", "1h")
         .arg("--frontend-tls-cert", &certs.file("server.pem"))
         .arg("--frontend-tls-key", &certs.file("server.key"))
         .start();
@@ -137,7 +138,7 @@ fn places_fit_the_open_files_that_are_allowed() {
     let engine = Engine::ok();
     let proxy = ProxyBuilder::bare("sh").word("-c").word("ulimit -n 256; exec \"$0\" \"$@\"").word(PROGRAM);
     let proxy = proxy.arg("--backend-addr", &engine.address()).frontend("tcp://127.0.0.1:0");
-    let proxy = proxy.arg("--max-connections-per-client", "none").arg("--head-timeout", "1m").start();
+    let proxy = proxy.arg("--max-connections-per-client", "none").arg("--head-timeout", "1h").start();
     let line = proxy.logged(&["few open files are allowed", "level=warning"]);
     assert!(line.contains("allowed=256 needed=8384 connections=32"), "{line}");
     let mut client = proxy.client();
@@ -192,7 +193,7 @@ fn creating(engine: &Engine, more: &[(&str, &str)]) -> Proxy {
 #[test]
 fn bodies_that_never_end_hold_up_their_own_client_alone() {
     let (engine, _) = creator();
-    let proxy = creating(&engine, &[("--head-timeout", "1m"), ("--guard-allow", "target=*")]);
+    let proxy = creating(&engine, &[("--head-timeout", "1h"), ("--guard-allow", "target=*")]);
     let mut slow = crowd("127.0.0.2", &proxy, 40);
     for client in &mut slow {
         client.send(format!("{CREATE}Transfer-Encoding: chunked\r\n\r\n2400\r\n{}", "x".repeat(0x2400)));
@@ -206,7 +207,7 @@ fn bodies_that_never_end_hold_up_their_own_client_alone() {
 #[test]
 fn bodies_that_never_end_give_way_to_others() {
     let (engine, _) = creator();
-    let proxy = creating(&engine, &[("--head-timeout", "1m"), ("--guard-allow", "target=*")]);
+    let proxy = creating(&engine, &[("--head-timeout", "1h"), ("--guard-allow", "target=*")]);
     let mut slow = Vec::new();
     for from in 2..8 {
         for kib in [340, 1000] {
@@ -221,21 +222,26 @@ fn bodies_that_never_end_give_way_to_others() {
     assert!(proxy.memory("VmHWM") < 48 << 10);
 }
 
+/// Begins a large request. What the proxy does not take yet waits in the kernel, and then in a thread.
+fn begin_large(proxy: &Proxy, other: &str) -> Client {
+    let (mut client, body) = (proxy.client(), create(other, 900));
+    client.send(format!("{CREATE}Content-Length: {}\r\n\r\n", body.len()));
+    let mut writer = client.writer();
+    std::thread::spawn(move || writer.write_all(body.as_bytes()));
+    client
+}
+
 #[test]
 fn waiting_for_memory_is_not_the_clients_delay() {
     let (engine, free) = creator();
-    let proxy = creating(&engine, &[("--head-timeout", "1s"), ("--guard-allow", "target=*")]);
-    let mut clients: Vec<Client> = (0..12).map(|_| proxy.client()).collect();
-    for (index, client) in clients.iter_mut().enumerate() {
-        let body = create(&format!("stuck-{index}"), 900);
-        client.send(format!("{CREATE}Content-Length: {}\r\n\r\n", body.len()));
-        // What the proxy does not take yet waits in the kernel, and then here.
-        let mut writer = client.writer();
-        std::thread::spawn(move || writer.write_all(body.as_bytes()));
-    }
+    let proxy = creating(&engine, &[("--head-timeout", "3s"), ("--guard-allow", "target=*")]);
+    let (mut clients, mut slow) = proxy.while_stopped(|| {
+        let clients: Vec<Client> = (0..12).map(|index| begin_large(&proxy, &format!("stuck-{index}"))).collect();
+        let mut slow = Client::connect_from("127.0.0.2", proxy.address());
+        send_unfinished(&mut slow, &create("other", 1));
+        (clients, slow)
+    });
     // A client that is slow itself has used up its time since the others have sent all that they have.
-    let mut slow = Client::connect_from("127.0.0.2", proxy.address());
-    send_unfinished(&mut slow, &create("other", 1));
     assert_eq!(slow.read_response().status, 408);
     free.store(true, SeqCst);
     for client in &mut clients {
@@ -330,6 +336,7 @@ fn a_stalled_stream_holds_little_memory_of_the_kernel() {
     let (written, taken) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let (count, is_over) = (Arc::clone(&written), Arc::clone(&taken));
     let engine = Engine::start(move |_, link| {
+        // On a slow machine it may give up too early, when less has been taken.
         link.set_write_limit(Duration::from_millis(500));
         link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));

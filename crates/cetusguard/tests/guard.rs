@@ -120,7 +120,8 @@ fn what_the_guard_refuses_reaches_nobody() {
 #[test]
 fn bodies_that_are_judged_are_bounded_in_size_and_time() {
     let engine = engine();
-    let proxy = proxy(&engine, &[("--head-timeout", "300ms")]);
+    let hasty = proxy(&engine, &[("--head-timeout", "300ms")]);
+    let proxy = proxy(&engine, &[]);
     let mut client = proxy.client();
     client.send("POST /containers/create HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1048577\r\n\r\n");
     let refused = client.read_response();
@@ -136,7 +137,7 @@ fn bodies_that_are_judged_are_bounded_in_size_and_time() {
         }
     }
     assert_eq!(client.read_response().status, 413);
-    let mut client = proxy.client();
+    let mut client = hasty.client();
     client.send("POST /containers/create HTTP/1.1\r\nContent-Length: 100\r\n\r\n{");
     assert_eq!(client.read_response().status, 408);
     // As large as it may be.

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use cetusguard_testkit::{Client, Engine, Exchange, Link, PATIENCE, Proxy, ProxyBuilder, eventually};
+use cetusguard_testkit::{Client, Engine, Exchange, Link, Proxy, ProxyBuilder, eventually, patience};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 const RULES: &str = "POST %API_PREFIX_EXEC%(/.*)?\nPOST %API_PREFIX_CONTAINERS%/[^/]+/attach\nPOST %API_PREFIX_SESSION%\nPOST %API_PREFIX_GRPC%\n\
@@ -68,7 +68,7 @@ fn each_direction_ends_on_its_own() {
         assert_eq!(client.read_to_end(), "bye");
         client.send("late");
         client.finish();
-        assert_eq!(heard.recv_timeout(PATIENCE), Ok(4));
+        assert_eq!(heard.recv_timeout(patience()), Ok(4));
     }
 }
 
@@ -312,7 +312,7 @@ fn a_side_that_leaves_takes_the_tunnel_with_it() {
         let mut client = attach(&proxy, frontend);
         assert_eq!(client.read(5), "hello");
         drop(client);
-        assert_eq!(closed.recv_timeout(PATIENCE), Ok(true), "the engine sees the client leave");
+        assert_eq!(closed.recv_timeout(patience()), Ok(true), "the engine sees the client leave");
     }
     // The engine leaves for good while the client has nothing to say.
     let engine = upgrading(Link::close);

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 
-use cetusguard_testkit::{Client, Engine, PATIENCE, Proxy, ProxyBuilder, Running, TempDir, eventually};
+use cetusguard_testkit::{Client, Engine, Proxy, ProxyBuilder, Running, TempDir, eventually, patience};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 const RULES: &str = "GET,POST %API_PREFIX_CONTAINERS%(/.*)?";
@@ -155,7 +155,7 @@ fn lost_records_are_counted() {
             let _ = found.send(line);
         }
     });
-    let line = lost.recv_timeout(PATIENCE).expect("a line says how many records were lost");
+    let line = lost.recv_timeout(patience()).expect("a line says how many records were lost");
     assert!(line.contains("level=warning") && line.contains("count="), "{line}");
 }
 

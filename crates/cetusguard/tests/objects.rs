@@ -1,8 +1,7 @@
 //! Objects are looked up once, named to the engine by their identifiers, and never guessed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use cetusguard_testkit::{Engine, Proxy, ProxyBuilder, eventually};
 
@@ -11,8 +10,14 @@ const ID: &str = "4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f
 
 /// An engine with the container `web`, and how often it was asked about containers.
 fn engine() -> (Engine, Arc<AtomicUsize>) {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&asked);
+    let (engine, asked, _) = holding_engine();
+    (engine, asked)
+}
+
+/// The same, and whether its answers about containers are held back.
+fn holding_engine() -> (Engine, Arc<AtomicUsize>, Arc<AtomicBool>) {
+    let (asked, held) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (counter, holds) = (Arc::clone(&asked), Arc::clone(&held));
     let engine = Engine::scripted(move |exchange, link| {
         let inspects = exchange.line.starts_with("GET /containers/") && exchange.line.ends_with("/json");
         if inspects {
@@ -27,15 +32,14 @@ fn engine() -> (Engine, Arc<AtomicUsize>) {
             "GET /containers/nameless/json" => link.answer(200, "{}"),
             "GET /containers/broken/json" => link.answer(500, "{}"),
             _ if inspects => {
-                // Long enough for others to ask the same.
-                std::thread::park_timeout(Duration::from_millis(100));
+                eventually("answers are let go", || !holds.load(SeqCst));
                 link.answer(200, &format!("{{\"Id\":\"{ID}\",\"Name\":\"/web\"}}"));
             }
             line if line.starts_with("GET /events") => assert!(link.tell(exchange)),
             _ => link.answer(201, "{\"Id\":\"x\"}"),
         }
     });
-    (engine, asked)
+    (engine, asked, held)
 }
 
 fn proxy(engine: &Engine) -> Proxy {
@@ -61,15 +65,20 @@ fn the_engine_gets_the_identifier() {
 
 #[test]
 fn an_answer_is_shared_and_kept() {
-    let (engine, asked) = engine();
+    let (engine, asked, held) = holding_engine();
     let proxy = proxy(&engine);
     // The first one has the engine's events followed.
     assert_eq!(exec(&proxy, "web").0, 201);
     eventually("the engine's events are followed", || engine.received().concat().contains("GET /events"));
+    let open = proxy.descriptors();
+    held.store(true, SeqCst);
     std::thread::scope(|scope| {
         for _ in 0..50 {
             scope.spawn(|| assert_eq!(exec(&proxy, ID).0, 201));
         }
+        // The first answer comes when the others have come as well.
+        eventually("all of them are connected", || proxy.descriptors() >= open + 50);
+        held.store(false, SeqCst);
     });
     let before = asked.load(SeqCst);
     assert!(before <= 3, "{before} questions for 51 calls");

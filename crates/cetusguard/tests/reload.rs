@@ -1,5 +1,6 @@
 //! The configuration is read again while the program runs: whole or not at all, and nobody notices but those it is about.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
@@ -25,6 +26,13 @@ fn then_reloaded(proxy: &Proxy, change: impl FnOnce()) {
     let before = reloads(proxy);
     change();
     eventually("the configuration is read again", || reloads(proxy) > before);
+}
+
+/// Writes a file in place with one call, over a text of the same length: nobody ever finds it half-written or empty.
+fn overwrite(path: &Path, text: &str) {
+    let mut file = std::fs::OpenOptions::new().write(true).open(path).expect("a file");
+    assert_eq!(file.metadata().expect("a file").len(), text.len() as u64);
+    file.write_all(text.as_bytes()).expect("a file");
 }
 
 fn allows(proxy: &Proxy, path: &str) -> bool {
@@ -66,7 +74,7 @@ fn files_that_change_are_noticed() {
     // The real file is in another folder than its name.
     let real = first.join("config.yaml");
     let more = format!("rules-file: {}\n", folder.file("more.rules"));
-    then_reloaded(&proxy, || std::fs::write(&real, file("GET /b") + &more).expect("a file"));
+    then_reloaded(&proxy, || overwrite(&real, &(file("GET /b") + &more)));
     assert!(allows(&proxy, "/b") && !allows(&proxy, "/a"));
 
     let new = first.join("config.yaml~");
@@ -74,7 +82,7 @@ fn files_that_change_are_noticed() {
     then_reloaded(&proxy, || std::fs::rename(&new, &real).expect("a rename"));
     assert!(allows(&proxy, "/c") && !allows(&proxy, "/b"));
 
-    then_reloaded(&proxy, || drop(folder.write("more.rules", "GET /n\n")));
+    then_reloaded(&proxy, || overwrite(&folder.path().join("more.rules"), "GET /n\n"));
     assert!(allows(&proxy, "/n") && !allows(&proxy, "/m"));
 
     link("..two", "..new");
@@ -83,7 +91,7 @@ fn files_that_change_are_noticed() {
     });
     assert!(allows(&proxy, "/d") && !allows(&proxy, "/c"));
     // Where the link leads now is watched as well.
-    then_reloaded(&proxy, || std::fs::write(second.join("config.yaml"), file("GET /e") + &more).expect("a file"));
+    then_reloaded(&proxy, || overwrite(&second.join("config.yaml"), &(file("GET /e") + &more)));
     assert!(allows(&proxy, "/e"));
     let _ = proxy.logged(&["configuration reloaded", "cause=\"file change\""]);
     assert_eq!(reloads(&proxy), 5, "a file that is no other is not read again");
@@ -253,6 +261,7 @@ fn the_last_of_several_changes_counts() {
         };
         let before = reloads(&proxy);
         replace(&format!("/first{round}"));
+        // The second change may come before, while and after the first is read: each of them has to end the same.
         std::thread::park_timeout(std::time::Duration::from_millis(190 + 20 * round));
         replace(&format!("/last{round}"));
         eventually("the last one is in force", || allows(&proxy, &format!("/last{round}")));
@@ -287,6 +296,7 @@ fn changes_that_no_event_of_the_file_tells_of_are_noticed() {
         scope.spawn(|| {
             while !done.load(SeqCst) {
                 std::fs::write(place("v2/noise"), "x").expect("a file");
+                // The pace of the noise; nothing waits for it.
                 std::thread::park_timeout(std::time::Duration::from_millis(50));
             }
         });
@@ -305,6 +315,7 @@ fn no_change_is_forgotten() {
     // Signals interrupt the wait as the clock does.
     let new = folder.write("new.yaml", &file("GET /b"));
     std::fs::rename(new, &config).expect("a rename");
+    // The signal is to come while the proxy waits for more changes; the end is the same at any other time.
     std::thread::park_timeout(std::time::Duration::from_millis(50));
     proxy.signal("HUP");
     eventually("it is in force", || allows(&proxy, "/b"));

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 
-use cetusguard_testkit::{Engine, PATIENCE, ProxyBuilder, eventually};
+use cetusguard_testkit::{Engine, ProxyBuilder, eventually, patience};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 const RULES: &str = "GET,POST %API_PREFIX%/(events|containers/.*)";
@@ -18,11 +18,11 @@ fn requests_finish_and_streams_end() {
             link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n");
             link.wait_for_close();
         } else {
-            finished.lock().expect("one user").recv_timeout(PATIENCE).expect("the test goes on");
+            finished.lock().expect("one user").recv_timeout(patience()).expect("the test goes on");
             link.answer(200, "done");
         }
     });
-    let mut proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).start();
+    let mut proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).arg("--drain-timeout", "1h").start();
     let mut stream = proxy.client();
     stream.send("GET /events HTTP/1.1\r\n\r\n");
     assert_eq!(stream.read_head().status, 200);
@@ -81,7 +81,7 @@ fn a_request_that_was_just_sent_gets_its_answer() {
     let engine = Engine::start(move |exchange, link| {
         if exchange.line.contains("slow") {
             link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n");
-            finished.lock().expect("one user").recv_timeout(PATIENCE).expect("the test goes on");
+            finished.lock().expect("one user").recv_timeout(patience()).expect("the test goes on");
             link.write("0\r\n\r\n");
         } else {
             link.answer(200, "next");

@@ -103,6 +103,7 @@ fn a_ring_of_proxies_is_noticed_by_the_first_request() {
     let _ = first.logged(&["level=err", "status=508", "reason=loop"]);
     // Its own request has come through the other proxy, and was sent no further.
     let _ = first.logged(&["msg=\"request allowed\"", "status=508"]);
+    let _ = second.logged(&["status=508"]);
     let records = |proxy: &Proxy| proxy.log().iter().filter(|line| line.contains("status=508")).count();
     assert_eq!((records(&first), records(&second)), (2, 1));
 }

@@ -1,12 +1,12 @@
 //! Presets give their clients what these call, and nothing else. `presets/calls.tsv` has the calls, by client and need.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use cetusguard_policy::endpoint::{Endpoint, Power};
 use cetusguard_policy::rule::{RuleSet, parse};
-use cetusguard_policy::{Call, Limits, Mode, Preset, Profile, Verdict, decide, survey};
+use cetusguard_policy::{Call, Limits, Mode, Preset, Profile, Survey, Verdict, decide};
 
 const CALLS: &str = include_str!("presets/calls.tsv");
 
@@ -50,6 +50,13 @@ fn profile(text: &str) -> Profile {
     Profile { name: "p".to_owned(), rules, limits, guard, targets, mode: Mode::Enforce }
 }
 
+/// Surveys the rules of a text, once for all tests: it takes long without optimisation.
+fn survey(text: &str) -> Arc<Survey> {
+    static KNOWN: Mutex<BTreeMap<String, Arc<OnceLock<Arc<Survey>>>>> = Mutex::new(BTreeMap::new());
+    let known = Arc::clone(KNOWN.lock().expect("no test panics here").entry(text.to_owned()).or_default());
+    Arc::clone(known.get_or_init(|| Arc::new(cetusguard_policy::survey(&profile(text)))))
+}
+
 /// The preset with the rules that it shows as comments.
 fn with_options(text: &str) -> String {
     let is_rule = |line: &str| parse("t", line).is_ok_and(|rules| !rules.is_empty());
@@ -84,7 +91,7 @@ fn presets_allow_nothing_else() {
             .filter(|call| call.preset == preset.name && call.need != "optional")
             .filter_map(|call| Some((call.method, call.forms().next()?.endpoint()?.shape)))
             .collect();
-        let found = survey(&profile(preset.text));
+        let found = survey(preset.text);
         for open in &found.open {
             let Endpoint { method, shape, .. } = open.endpoint;
             assert!(needed.contains(&(method.as_str(), shape)), "{}: nobody needs {method} {shape}", preset.name);
@@ -94,7 +101,7 @@ fn presets_allow_nothing_else() {
             "{}: {found:?}",
             preset.name
         );
-        let all = survey(&profile(&with_options(preset.text)));
+        let all = survey(&with_options(preset.text));
         assert!(all.idle.is_empty() && all.covered.is_empty(), "{}: {:?} {:?}", preset.name, all.idle, all.covered);
     }
 }
@@ -110,7 +117,7 @@ fn headers_say_what_the_rules_come_to() {
         let path = entry.expect("a file").path();
         let name = path.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
         let text = std::fs::read_to_string(&path).expect("a text");
-        let powers: BTreeSet<Power> = survey(&profile(&text)).open.iter().map(|open| open.power).collect();
+        let powers: BTreeSet<Power> = survey(&text).open.iter().map(|open| open.power).collect();
         let powers: Vec<_> = powers.iter().filter(|power| **power != Power::Ping).map(|power| power.says()).collect();
         let want = wrapped("# Can:     ", &powers.join("; "));
         let start = text.find("# Can:").expect("a line for it");

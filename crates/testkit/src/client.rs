@@ -10,7 +10,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use socket2::{Domain, Socket, Type};
 
-use crate::PATIENCE;
+use crate::patience;
 
 /// A connection to the proxy.
 pub struct Client {
@@ -56,7 +56,7 @@ impl Client {
         let stream = match address.strip_prefix("unix://") {
             Some(path) => {
                 let stream = UnixStream::connect(path).expect(address);
-                stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+                stream.set_read_timeout(Some(patience())).expect("a limit");
                 Stream::Unix(stream)
             }
             None => Stream::Tcp(tcp(address)),
@@ -223,7 +223,7 @@ fn tcp(address: &str) -> TcpStream {
 }
 
 fn tuned(stream: TcpStream) -> TcpStream {
-    stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+    stream.set_read_timeout(Some(patience())).expect("a limit");
     stream.set_nodelay(true).expect("no delay");
     stream
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -26,8 +26,8 @@ struct State {
     is_forgetful: AtomicBool,
     never_lists: AtomicBool,
     never_streams: AtomicBool,
-    /// How long a list takes, in milliseconds.
-    delay: AtomicUsize,
+    /// The container that pauses whenever a list is made.
+    restless: Mutex<Option<String>>,
     /// Lists that are made are not sent.
     holds_lists: Mutex<bool>,
     lists_released: Condvar,
@@ -95,7 +95,9 @@ impl Docker {
             link.drain();
             return;
         }
-        std::thread::park_timeout(Duration::from_millis(self.0.delay.load(SeqCst) as u64));
+        if let Some(id) = self.0.restless.lock().expect("no test panics here").as_deref() {
+            self.tell("container", "pause", id);
+        }
         let held = self.0.holds_lists.lock().expect("no test panics here");
         drop(self.0.lists_released.wait_while(held, |held| *held));
         link.answer(200, &Value::from(list).to_string());
@@ -224,9 +226,13 @@ impl Docker {
         self.0.is_forgetful.store(is_forgetful, SeqCst);
     }
 
-    /// Lists take this many milliseconds from now on.
-    pub fn set_delay(&self, milliseconds: usize) {
-        self.0.delay.store(milliseconds, SeqCst);
+    /// Has this container pause whenever a list is made from now on, before the list is sent: each list is out of date when it
+    /// arrives.
+    ///
+    /// # Panics
+    /// Never in a passing test.
+    pub fn set_restless(&self, id: &str) {
+        *self.0.restless.lock().expect("no test panics here") = Some(id.to_owned());
     }
 
     /// Whether events are refused from now on.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::{PATIENCE, TempDir};
+use crate::{TempDir, patience};
 
 /// What one connection to the engine has received, byte for byte.
 type Received = Arc<Mutex<Vec<u8>>>;
@@ -273,9 +273,9 @@ impl Link {
         io::copy(&mut self.reader, &mut io::sink()).unwrap_or(0)
     }
 
-    /// Waits until the peer has closed, at the most as long as [`PATIENCE`].
+    /// Waits until the peer has closed, at the most as long as [`patience`].
     pub fn wait_for_close(&mut self) -> bool {
-        let _ = self.writer.set_read_timeout(Some(PATIENCE));
+        let _ = self.writer.set_read_timeout(Some(patience()));
         let mut byte = [0];
         loop {
             match self.reader.read(&mut byte) {

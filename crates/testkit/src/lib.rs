@@ -25,10 +25,25 @@ pub use engine::{Engine, Exchange, Link};
 pub use proxy::{Proxy, ProxyBuilder, Running};
 pub use temp::TempDir;
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// How long anything in a test may take before it counts as not happening.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+/// The environment variable that sets [`patience`], in seconds.
+pub const PATIENCE_VARIABLE: &str = "CETUSGUARD_TEST_PATIENCE";
+
+/// Returns how long a test waits for anything before it fails. Every wait of the tests derives from it, so that a slow machine
+/// needs one variable and no change of a test. A test that passes never waits for so long.
+///
+/// # Panics
+/// If the variable is set and is no number of seconds.
+#[must_use]
+pub fn patience() -> Duration {
+    static PATIENCE: OnceLock<Duration> = OnceLock::new();
+    *PATIENCE.get_or_init(|| {
+        let seconds = std::env::var(PATIENCE_VARIABLE).unwrap_or_else(|_| "60".to_owned());
+        Duration::from_secs(seconds.parse().expect("CETUSGUARD_TEST_PATIENCE is a number of seconds"))
+    })
+}
 
 /// Asks again and again until the answer is yes.
 ///
@@ -37,7 +52,7 @@ pub const PATIENCE: Duration = Duration::from_secs(15);
 pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {
-        assert!(started.elapsed() < PATIENCE, "never happened: {what}");
+        assert!(started.elapsed() < patience(), "never happened: {what}");
         std::thread::park_timeout(Duration::from_millis(5));
     }
 }

@@ -3,8 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
-use crate::{Client, Engine, eventually};
+use crate::{Client, Engine, eventually, patience};
 
 /// A process that is killed when dropped, also by a test that fails.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ impl Drop for Running {
 pub struct Proxy {
     child: Running,
     log: Arc<Mutex<Vec<String>>>,
+    /// The threads that read its two outputs.
+    readers: Vec<JoinHandle<()>>,
     addresses: Vec<String>,
 }
 
@@ -83,12 +86,14 @@ impl ProxyBuilder {
         self
     }
 
-    /// Starts it and waits until it listens.
+    /// Starts it and waits until it listens. Unless a test chooses another `head-timeout`, it waits for its clients as long as
+    /// the test waits for it: the test may be slow to send.
     ///
     /// # Panics
     /// Where it does not.
     #[must_use]
-    pub fn start(self) -> Proxy {
+    pub fn start(mut self) -> Proxy {
+        self.command.env("CETUSGUARD_HEAD_TIMEOUT", format!("{}s", patience().as_secs()));
         let frontends = self.frontends;
         let mut proxy = self.spawn();
         eventually("the proxy listens", || {
@@ -114,9 +119,9 @@ impl ProxyBuilder {
     pub fn spawn(mut self) -> Proxy {
         let mut child = self.command.spawn().expect("the program");
         let log = Arc::new(Mutex::new(Vec::new()));
-        gather(child.stdout.take(), &log);
-        gather(child.stderr.take(), &log);
-        Proxy { child: Running(child), log, addresses: Vec::new() }
+        let readers = [gather(child.stdout.take(), &log), gather(child.stderr.take(), &log)];
+        let readers = readers.into_iter().flatten().collect();
+        Proxy { child: Running(child), log, readers, addresses: Vec::new() }
     }
 
     /// Runs it to its end: the exit code, standard output and standard error.
@@ -131,14 +136,16 @@ impl ProxyBuilder {
     }
 }
 
-fn gather(stream: Option<impl std::io::Read + Send + 'static>, log: &Arc<Mutex<Vec<String>>>) {
-    let Some(stream) = stream else { return };
-    let log = Arc::clone(log);
-    std::thread::spawn(move || {
+fn gather(
+    stream: Option<impl std::io::Read + Send + 'static>,
+    log: &Arc<Mutex<Vec<String>>>,
+) -> Option<JoinHandle<()>> {
+    let (stream, log) = (stream?, Arc::clone(log));
+    Some(std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
             log.lock().expect("no test panics here").push(line);
         }
-    });
+    }))
 }
 
 fn address_in(line: &str) -> Option<String> {
@@ -245,7 +252,23 @@ impl Proxy {
         matches!(self.child.0.try_wait(), Ok(None))
     }
 
-    /// Waits for its end.
+    /// Stops the process, calls `act`, and lets the process go on. It then finds everything that `act` has done at once, so that
+    /// none of its deadlines can pass in between.
+    ///
+    /// # Panics
+    /// Where there is no `/proc`.
+    pub fn while_stopped<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.signal("STOP");
+        eventually("the process stands still", || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("/proc");
+            stat.rsplit(") ").next().is_some_and(|state| state.starts_with('T'))
+        });
+        let done = act();
+        self.signal("CONT");
+        done
+    }
+
+    /// Waits for its end. From then on the log is complete.
     ///
     /// # Panics
     /// Where it does not come.
@@ -255,6 +278,9 @@ impl Proxy {
             status = self.child.0.try_wait().expect("a child");
             status.is_some()
         });
+        for reader in self.readers.drain(..) {
+            reader.join().expect("no test panics here");
+        }
         status.expect("it was there")
     }
 

@@ -84,11 +84,15 @@ impl Joins {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::engine::list::listed_for_tests;
 
+    /// A time within the last twenty seconds: the same for the same second, however long a test takes.
     fn at(second: u64) -> SystemTime {
-        SystemTime::now() - Duration::from_secs(20) + Duration::from_secs(second)
+        static NOW: LazyLock<SystemTime> = LazyLock::new(SystemTime::now);
+        *NOW - Duration::from_secs(20) + Duration::from_secs(second)
     }
 
     fn joined(network: &str, second: u64) -> News {

@@ -103,7 +103,7 @@ mod tests {
             assert_eq!(readings.done().await, ("too many", Err(Failed::Hanging)));
             // They come back.
             drop(releases);
-            readings.patience = Duration::from_secs(15);
+            readings.patience = cetusguard_testkit::patience();
             while readings.threads.available_permits() == 0 {
                 tokio::task::yield_now().await;
             }

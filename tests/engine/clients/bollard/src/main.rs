@@ -21,7 +21,8 @@ const NAME: &str = "bollard-client";
 async fn main() {
     let image = std::env::args().nth(1).expect("an image");
     let docker = Docker::connect_with_defaults().expect("DOCKER_HOST").negotiate_version().await.expect("a version");
-    let result = tokio::time::timeout(Duration::from_secs(60), work(&docker, &image)).await;
+    let patience = std::env::var("CETUSGUARD_TEST_PATIENCE").ok().and_then(|text| text.parse().ok());
+    let result = tokio::time::timeout(Duration::from_secs(patience.unwrap_or(60)), work(&docker, &image)).await;
     let force = RemoveContainerOptionsBuilder::default().force(true).build();
     let _ = docker.remove_container(NAME, Some(force)).await;
     result.expect("in time").expect("no error");
