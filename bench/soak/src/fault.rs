@@ -17,8 +17,10 @@ pub(crate) enum Fault {
     ShortTunnel,
     /// A client's connections stay open at the end.
     HeldConnections,
-    /// Streams stay open at the end, and with them connections to the engine.
-    HeldStreams,
+    /// Requests are not answered until the end, and with them connections to the engine stay.
+    HeldExchanges,
+    /// So many connections with TLS stay open at the end that their memory is missed.
+    HeldMemory,
     /// A request that had to be refused reaches the engine.
     PassedGarbage,
     /// A record of the log is read twice.
@@ -31,7 +33,7 @@ pub(crate) enum Fault {
     Kill,
 }
 
-const NAMES: [(&str, Fault); 13] = [
+const NAMES: [(&str, Fault); 14] = [
     ("wrong-byte", Fault::WrongByte),
     ("lost-event", Fault::LostEvent),
     ("doubled-event", Fault::DoubledEvent),
@@ -39,7 +41,8 @@ const NAMES: [(&str, Fault); 13] = [
     ("short-stream", Fault::ShortStream),
     ("short-tunnel", Fault::ShortTunnel),
     ("held-connections", Fault::HeldConnections),
-    ("held-streams", Fault::HeldStreams),
+    ("held-exchanges", Fault::HeldExchanges),
+    ("held-memory", Fault::HeldMemory),
     ("passed-garbage", Fault::PassedGarbage),
     ("doubled-record", Fault::DoubledRecord),
     ("lost-record", Fault::LostRecord),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use cetusguard_testkit::Certs;
 
-use crate::client::{Client, Site, Via};
+use crate::client::{Client, Site, Via, head};
 use crate::drain::drain;
 use crate::engine::Engine;
 use crate::fault::Fault;
@@ -17,7 +17,7 @@ use crate::load;
 use crate::policy::Files;
 use crate::proxy::{Failure, Figures, Proxy};
 use crate::random::Random;
-use crate::settle::{Goal, MARGIN, settle};
+use crate::settle::{Goal, MARGIN, SWEEPS, settle};
 use crate::wire::Wire;
 use crate::world::{FORBIDDEN, World};
 
@@ -80,7 +80,7 @@ impl Run {
     fn client(&self, kind: &'static str, via: Via) -> Client {
         let (world, site) = (Arc::clone(&self.world), Arc::clone(&self.site));
         let random = Random::new(world.seed, kind);
-        Client { world, site, via, source: IpAddr::V4(Ipv4Addr::new(127, 0, 2, 1)), random, kind }
+        Client { world, site, via, source: IpAddr::V4(Ipv4Addr::new(127, 0, 4, 1)), random, kind }
     }
 
     /// Runs a round of each kind, and lets the proxy sweep.
@@ -92,7 +92,7 @@ impl Run {
         load::judge(&mut self.client("crowds", Via::Tcp), load::crowd::round);
         let begun = Instant::now();
         let is_idle = || begun.elapsed() > SWEEP && self.engine.open() == 0;
-        if !self.world.eventually(SWEEP + self.world.patience, is_idle) {
+        if !self.world.eventually(SWEEPS.max(self.world.patience), is_idle) {
             self.world.fail("after the warm-up, connections to the engine are left");
         }
         self.world.stopping.store(false, SeqCst);
@@ -160,19 +160,22 @@ impl Run {
 
     /// Holds connections open where that is the fault to be found.
     fn hold(&self) -> Result<Vec<Wire>, Failure> {
-        let path = match &self.world {
-            world if world.makes(Fault::HeldConnections) => "/version",
-            world if world.makes(Fault::HeldStreams) => "/containers/held/json",
+        let (path, via, count) = match &self.world {
+            world if world.makes(Fault::HeldConnections) => ("/version", Via::Tcp, 20),
+            world if world.makes(Fault::HeldExchanges) => ("/containers/held/json", Via::Tcp, 20),
+            world if world.makes(Fault::HeldMemory) => ("/version", Via::Tls, 1000),
             _ => return Ok(Vec::new()),
         };
-        let client = self.client("held", Via::Tcp);
-        let hold = |_| {
-            let mut wire = client.connect().map_err(|trouble| format!("{trouble:?}"))?;
-            wire.send(crate::client::head(&client.ticket(), &format!("GET {path}"), ""))
-                .map_err(|trouble| format!("{trouble:?}"))?;
+        let mut client = self.client("held", via);
+        let hold = |number: usize| {
+            // From several addresses: what one client may hold is bounded.
+            client.source = IpAddr::V4(Ipv4Addr::new(127, 0, 5, u8::try_from(number % 50 + 1)?));
+            let told = |trouble| format!("{trouble:?}");
+            let mut wire = client.connect().map_err(told)?;
+            wire.send(head(&client.ticket(), &format!("GET {path}"), "")).map_err(told)?;
             Ok(wire)
         };
-        (0..10).map(hold).collect()
+        (0..count).map(hold).collect()
     }
 
     /// Compares the records of the log with what clients got.

@@ -1,5 +1,7 @@
 //! The checks after the load: nothing of it may be left.
 
+use std::time::Duration;
+
 use crate::engine::Engine;
 use crate::proxy::{Failure, Figures, Proxy};
 use crate::world::World;
@@ -7,7 +9,7 @@ use crate::world::World;
 /// Private memory may be so much higher than after the warm-up, in KiB: what the allocator keeps between blocks that live on.
 pub(crate) const MARGIN: u64 = 4 << 10;
 /// The proxy keeps connections to the engine for 30 seconds, and gives memory back every 10.
-const SWEEPS: std::time::Duration = std::time::Duration::from_secs(45);
+pub(crate) const SWEEPS: Duration = Duration::from_secs(45);
 
 /// The figures to which the process has to come back: those after each kind of load has run, and nothing of it was left.
 #[derive(Clone, Copy, Debug)]

@@ -2,6 +2,7 @@
 //! rule allows. They are answered with 4xx, or the connection is closed.
 
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use crate::client::{Client, Ticket, head, order};
 use crate::payload::Payload;
@@ -10,7 +11,11 @@ use crate::trouble::Trouble;
 use crate::wire::{Wire, chunk};
 use crate::world::FORBIDDEN;
 
+/// So that the ports of connections that have ended do not run out.
+const PACE: Duration = Duration::from_millis(5);
+
 pub(super) fn round(client: &mut Client) -> Result<(), Trouble> {
+    client.world.pause(PACE);
     match client.random.within(0, 3) {
         0 => random_bytes(client),
         1 => malformed(client),
