@@ -1,4 +1,4 @@
-//! Faults that are made on purpose, so that anybody can see the soak find them: `SOAK_FAULT=wrong-byte scripts/soak BINARY`.
+//! Faults that are made on purpose, to show that the soak finds them: `SOAK_FAULT=wrong-byte scripts/soak BINARY`.
 
 /// A fault; the simulated engine, or the soak itself, makes it instead of the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

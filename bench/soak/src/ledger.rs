@@ -1,4 +1,4 @@
-//! Compares what clients got with the records in the proxy's log: one record for each request that was answered.
+//! Compares the answers that clients got with the records in the proxy's log: one record for each answered request.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -69,7 +69,7 @@ impl Ledger {
             return Err(format!("request {number} has two records"));
         }
         if number == 0 || number > pages.last {
-            return Err(format!("a record is about request {number}, which nobody has made"));
+            return Err(format!("a record is about request {number}, which no client has made"));
         }
         let entry = pages.open.entry(number).or_default();
         if entry.record.replace((status, reason.to_owned())).is_some() {

@@ -6,12 +6,13 @@ use crate::engine::Engine;
 use crate::proxy::{Failure, Figures, Proxy};
 use crate::world::World;
 
-/// Private memory may be so much higher than after the warm-up, in KiB: what the allocator keeps between blocks that live on.
+/// How much higher private memory may be than after the warm-up, in KiB. The allocator keeps pages between blocks that
+/// live on; runs of two and of five minutes end at the same figure.
 pub(crate) const MARGIN: u64 = 4 << 10;
 /// The proxy keeps connections to the engine for 30 seconds, and gives memory back every 10.
 pub(crate) const SWEEPS: Duration = Duration::from_secs(45);
 
-/// The figures to which the process has to come back: those after each kind of load has run, and nothing of it was left.
+/// The figures to which the process has to come back: those after the warm-up, once no exchange is left.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Goal(pub(crate) Figures);
 

@@ -94,7 +94,7 @@ impl Wire {
         patience: Duration,
     ) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(target), Type::STREAM, None)?;
-        // Ports are chosen when it connects, so that thousands of connections that have just ended are in nobody's way.
+        // Ports of connections that have just ended can be used again: there are thousands of them.
         socket.set_reuse_address(true)?;
         socket.bind(&SocketAddr::new(source, 0).into())?;
         socket.connect_timeout(&target.into(), patience)?;

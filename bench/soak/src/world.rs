@@ -1,4 +1,4 @@
-//! What all parts of the soak share: the time to stop, the engine's restarts, and everything that was found to be wrong.
+//! The state that all parts of the soak share: the time to stop, the engine's restarts, and the failures so far.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};

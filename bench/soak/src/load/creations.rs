@@ -1,4 +1,4 @@
-//! Creations of containers, whose bodies are judged: allowed ones arrive as they were meant, and refused ones do not arrive.
+//! Creations of containers, whose bodies are judged: allowed ones arrive unchanged in meaning, and refused ones never arrive.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! A client with more connections than its share: those beyond it are refused, and nobody else notices.
+//! A client with more connections than its share: those beyond it are refused, and other clients are served as before.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
