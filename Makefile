@@ -4,7 +4,7 @@ CARGO ?= cargo
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
 BINARY := $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release/cetusguard
 
-.PHONY: help demo test test-engine bench bench-check bench-fairness lint build up install clean
+.PHONY: help demo test test-engine soak bench bench-check bench-fairness lint build up install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -19,6 +19,9 @@ test: ## run every test that needs no engine, and report all that fail
 
 test-engine: build ## run the tests that need a real engine and real clients
 	scripts/test-engine $(BINARY)
+
+soak: build ## run every kind of load at once for two minutes, and check every byte, every record, and what is left afterwards
+	scripts/soak $(BINARY)
 
 bench: ## measure this tree beside its peers, and write bench/results/latest.md
 	scripts/bench
