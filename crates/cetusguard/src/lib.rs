@@ -11,6 +11,8 @@ pub mod command;
 pub mod config;
 mod engine;
 mod flow;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod lessons;
 mod limiter;
 mod log;
