@@ -139,6 +139,10 @@ pub(crate) fn parse_response_head(raw: Bytes) -> Result<ResponseHead, HeadError>
     let (Ok(httparse::Status::Complete(_)), Some(status), Some(minor)) = (done, parsed.code, parsed.version) else {
         return Err(HeadError::Garbage);
     };
+    // RFC 9110 §15: three digits from 100 on. Less would pass for an interim answer, and what follows for the real one.
+    if status < 100 {
+        return Err(HeadError::Garbage);
+    }
     let reason = raw.slice(place(&raw, parsed.reason.unwrap_or_default().as_bytes()));
     let headers = Headers::new(raw.clone(), parsed.headers);
     let keep_alive = minor == 1 && !headers.has_token(Known::Connection, "close");
@@ -250,6 +254,20 @@ fn framing(headers: &Headers) -> Result<Option<Framing>, HeadError> {
         (None, Some(encoding)) => {
             let once = encoding.eq_ignore_ascii_case(b"chunked") && encodings.next().is_none();
             if once { Ok(Some(Framing::Chunked)) } else { Err(HeadError::Encoding) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_one_that_http_has() {
+        for (status, want) in [("100", Some(100)), ("200", Some(200)), ("599", Some(599)), ("050", None), ("000", None)]
+        {
+            let head = parse_response_head(format!("HTTP/1.1 {status} OK\r\n\r\n").into());
+            assert_eq!(head.ok().map(|head| head.status), want, "{status}");
         }
     }
 }
