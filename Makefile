@@ -4,7 +4,7 @@ CARGO ?= cargo
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
 BINARY := $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release/cetusguard
 
-.PHONY: help demo test test-engine soak bench bench-check bench-fairness lint build up install clean
+.PHONY: help demo test test-engine soak bench bench-check bench-fairness lint audit fuzz build up install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -34,6 +34,12 @@ bench-fairness: build ## watch one client while another one attacks, in rows wit
 
 lint: ## check formatting, lints, documentation, imports and scripts
 	scripts/lint
+
+audit: ## check licences and sources of the dependencies, and known vulnerabilities
+	scripts/audit
+
+fuzz: ## run every fuzz target for a minute, two at a time
+	scripts/fuzz
 
 build: ## build the static release binary
 	$(CARGO) build --release --locked

@@ -4,6 +4,8 @@ mod admit;
 mod answer;
 mod audit;
 mod forward;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod hijack;
 mod identify;
 mod inspect;

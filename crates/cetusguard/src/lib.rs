@@ -12,6 +12,8 @@ pub mod config;
 mod engine;
 mod event_loops;
 mod flow;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod lessons;
 mod limiter;
 mod log;

@@ -7,11 +7,11 @@ use crate::config::{Mistake, Mistakes};
 
 /// The fields of a line.
 #[derive(Debug, Default)]
-pub(super) struct LogLine(HashMap<String, String>);
+pub(crate) struct LogLine(HashMap<String, String>);
 
 impl LogLine {
     /// The value of a field; empty where there is none.
-    pub(super) fn get(&self, key: &str) -> &str {
+    pub(crate) fn get(&self, key: &str) -> &str {
         self.0.get(key).map(String::as_str).unwrap_or_default()
     }
 }
@@ -20,7 +20,7 @@ impl LogLine {
 ///
 /// # Errors
 /// No line of it is one of ours.
-pub(super) fn requests(path: &str, text: &str) -> Result<Vec<LogLine>, Mistakes> {
+pub(crate) fn requests(path: &str, text: &str) -> Result<Vec<LogLine>, Mistakes> {
     let mut lines: Vec<_> = text.lines().filter_map(read).filter(|line| !line.get("msg").is_empty()).collect();
     if lines.is_empty() && !text.trim().is_empty() {
         let what = format!("{path} has no line that Cetusguard logs");

@@ -5,7 +5,7 @@ mod doctor;
 mod explain;
 mod healthcheck;
 mod learn;
-mod log_lines;
+pub(crate) mod log_lines;
 mod manual;
 mod migrate;
 mod page;

@@ -102,7 +102,7 @@ pub(crate) struct File {
 impl File {
     /// Reads a file; what is wrong in it is noted, all of it but what stands behind an error of YAML itself.
     pub(crate) fn read(path: &str, text: &str, mistakes: &mut Vec<Mistake>) -> Self {
-        let lines = text.lines().map(Arc::from).collect();
+        let lines = lines(text).map(Arc::from).collect();
         let mut file =
             Self { path: path.into(), lines, options: Vec::new(), frontends: Vec::new(), profiles: Vec::new() };
         match yaml::read(text) {
@@ -117,8 +117,12 @@ impl File {
         self.options.iter().find(|(known, _)| *known == name).map(|(_, values)| values.as_slice())
     }
 
+    /// The spot of a place. One behind the last line, where YAML misses what was opened, is the end of that line.
     fn spot(&self, at: Place) -> Spot {
-        let line = self.lines.get(at.line - 1).cloned().unwrap_or_else(|| "".into());
+        let last = self.lines.len().max(1);
+        let text = self.lines.get(at.line.min(last) - 1);
+        let line = text.cloned().unwrap_or_else(|| "".into());
+        let at = if at.line > last { Place { line: last, column: line.chars().count() + 1 } } else { at };
         Spot { path: Arc::clone(&self.path), at, line, begins: at.line, indent: 0 }
     }
 
@@ -276,5 +280,39 @@ impl File {
 
     fn wrong(&self, node: &Node, what: &str, fix: &str) -> Mistake {
         Mistake::at(&self.spot(node.at), what, fix)
+    }
+}
+
+/// The lines of a text as YAML ends them (YAML 1.2.2 §5.4): with LF, CR LF or CR.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let end = rest.find(['\n', '\r']).unwrap_or(rest.len());
+        let (line, behind) = rest.split_at_checked(end).filter(|_| !rest.is_empty())?;
+        rest = behind.strip_prefix("\r\n").or_else(|| behind.get(1..)).unwrap_or_default();
+        Some(line)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_point_at_a_line_of_the_file() {
+        for (text, want) in [
+            ("rules: [a", "file:1:10: "),
+            ("log-level: 1\nrules: [a\n", "file:2:10: "),
+            ("log-level: 1\n\nx: 1\n", "file:3:1: "),
+            ("log-level: 1\r\n\r\nx: 1", "file:3:1: "),
+            ("log-level: 1\rx: 1\rlog-format: json\r", "file:2:1: "),
+        ] {
+            let mut mistakes = Vec::new();
+            File::read("file", text, &mut mistakes);
+            let told = mistakes.iter().map(Mistake::in_one_line).collect::<Vec<_>>().join("\n");
+            assert!(told.starts_with(want) && mistakes.len() == 1, "{text:?}: {told}");
+            let Mistake::File { spot, .. } = &mistakes[0] else { panic!("{told}") };
+            assert!(!spot.line.is_empty(), "{text:?}: {told}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod clients;
-mod file;
+pub(crate) mod file;
 pub(crate) mod frontends;
 mod grammar;
 mod keys;

@@ -48,11 +48,8 @@ impl Written {
     /// and that before the default.
     #[must_use]
     pub(crate) fn read(matches: &ArgMatches, env: &HashMap<String, OsString>, mistakes: &mut Vec<Mistake>) -> Self {
-        let read = |option: &'static Opt, file: Option<&File>, mistakes: &mut Vec<Mistake>| {
-            (option.name, read(option, matches, env, file, mistakes))
-        };
         let named = OPTIONS.iter().filter(|option| option.name == "config");
-        let named: Vec<_> = named.flat_map(|option| read(option, None, mistakes).1).collect();
+        let named: Vec<_> = named.flat_map(|option| read(option, matches, env, None, mistakes)).collect();
         let file = named.first().and_then(|(path, source)| match super::read_text(path) {
             Ok(text) => Some(File::read(path, &text, mistakes)),
             Err(why) => {
@@ -60,10 +57,20 @@ impl Written {
                 None
             }
         });
-        // The file's own name was read above, and its mistakes told.
-        let others = OPTIONS.iter().filter(|option| option.name != "config");
-        let mut values: HashMap<_, _> = others.map(|option| read(option, file.as_ref(), mistakes)).collect();
-        values.insert("config", named);
+        let mut written = Self::beside(file, matches, env, mistakes);
+        written.values.insert("config", named);
+        written
+    }
+
+    /// Reads flags and environment beside a file that was read already, whose own name is not among them.
+    pub(crate) fn beside(
+        file: Option<File>,
+        matches: &ArgMatches,
+        env: &HashMap<String, OsString>,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Self {
+        let options = OPTIONS.iter().filter(|option| option.name != "config");
+        let values = options.map(|option| (option.name, read(option, matches, env, file.as_ref(), mistakes))).collect();
         Self { values, file }
     }
 

@@ -89,7 +89,7 @@ pub(super) fn response_head(head: &ResponseHead, more: &[(&str, &[u8])], close: 
 }
 
 /// The body is passed on with its framing, so the headers about it stay; an answer to `HEAD` has them without a body.
-fn framing_lines(head: &ResponseHead) -> Vec<(&'static str, &[u8])> {
+pub(super) fn framing_lines(head: &ResponseHead) -> Vec<(&'static str, &[u8])> {
     let names = [("Content-Length", Known::ContentLength), ("Transfer-Encoding", Known::TransferEncoding)];
     names.into_iter().filter_map(|(name, known)| Some((name, head.headers.all(known).next()?))).collect()
 }

@@ -7,8 +7,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use cetusguard_policy::Method;
 use cetusguard_policy::endpoint::{Answer, Protocol};
+use cetusguard_policy::{Call, Method};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -72,10 +72,10 @@ pub(super) async fn forward(
     record: &mut Record<'_>,
 ) -> Result<Answered, End> {
     let permit = permit_of(&approved, conn, proxy)?;
-    let upgrade = upgrade_of(&approved, message);
+    let upgrade = upgrade_of(approved.call(), message);
     let share = approved.take_body();
     let via = proxy.backend.via();
-    let head = request_head(&approved, message, upgrade, via, share.as_ref().map(|share| share.body.as_slice()));
+    let head = request_head(approved.call(), message, upgrade, via, share.as_ref().map(|share| share.body.as_slice()));
     let (approved, head) = (&approved, Request { head, generation: proxy.backend.generation(), _share: share });
     // A kept connection may have died in silence. A safe request without a body can be asked again; nothing else can, so
     // nothing else is sent on one.
@@ -201,22 +201,21 @@ async fn final_head(input: &mut Input) -> Result<ResponseHead, HeadError> {
 }
 
 /// The upgrade to pass on: only where the endpoint hijacks, and only the protocol that it hijacks for.
-fn upgrade_of(approved: &Approved, message: &Message) -> Option<Protocol> {
-    let Answer::Tunnel(protocol) = approved.call().endpoint()?.answer else { return None };
+pub(super) fn upgrade_of(call: &Call, message: &Message) -> Option<Protocol> {
+    let Answer::Tunnel(protocol) = call.endpoint()?.answer else { return None };
     let asked = message.headers.get(Known::Upgrade)?;
     // Engines do not look at the value for attach and exec, and clients differ in it.
     (protocol == Protocol::Tcp || asked.eq_ignore_ascii_case(protocol.token())).then_some(protocol)
 }
 
 /// The request's head, from the judged call, with the body that was judged.
-fn request_head(
-    approved: &Approved,
+pub(super) fn request_head(
+    call: &Call,
     message: &Message,
     upgrade: Option<Protocol>,
     via: &str,
     judged: Option<&[u8]>,
 ) -> Vec<u8> {
-    let call = approved.call();
     let mut head = Vec::with_capacity(512 + judged.map_or(0, <[u8]>::len));
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| head.extend_from_slice(part));
     put(&[call.method().as_str().as_bytes(), b" ", call.target().as_bytes(), b" HTTP/1.1\r\nHost: docker\r\n"]);

@@ -14,7 +14,8 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(format: Format, level: Level, message: &str) -> Self {
+    /// Begins a record.
+    pub(crate) fn new(format: Format, level: Level, message: &str) -> Self {
         let mut line = Self { level, format, text: String::with_capacity(512) };
         if line.format == Format::Json {
             line.text.push('{');
@@ -93,7 +94,8 @@ impl Line {
         }
     }
 
-    pub(super) fn finish(mut self) -> String {
+    /// Ends the record and its line.
+    pub(crate) fn finish(mut self) -> String {
         if self.format == Format::Json {
             self.text.push('}');
         }

@@ -122,7 +122,7 @@ impl Body {
     }
 
     /// Takes the bytes of the buffer that belong to the body, and appends what they say without the framing. Returns how many.
-    fn take(&mut self, buffer: &[u8], content: &mut Vec<u8>) -> Result<usize, PumpError> {
+    pub(crate) fn take(&mut self, buffer: &[u8], content: &mut Vec<u8>) -> Result<usize, PumpError> {
         if let Left::Chunks(chunks) = &mut self.left {
             let taken = chunks.walk(buffer, &mut |data| content.extend_from_slice(data));
             return taken.map_err(|Garbage| PumpError::Garbage);

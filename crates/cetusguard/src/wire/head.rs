@@ -5,7 +5,7 @@
 use std::fmt;
 use std::mem::MaybeUninit;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::sync::Semaphore;
 
 use super::body::Framing;
@@ -102,7 +102,16 @@ pub(crate) struct ResponseHead {
 
 /// Reads the next request's head. Bytes behind it stay in the buffer.
 pub(crate) async fn read_request_head(input: &mut Input) -> Result<RequestHead, HeadError> {
-    let raw = next_head(input, true).await?;
+    parse_request_head(next_head(input, true).await?)
+}
+
+/// Reads a response's head. Bytes behind it stay in the buffer.
+pub(crate) async fn read_response_head(input: &mut Input) -> Result<ResponseHead, HeadError> {
+    parse_response_head(next_head(input, false).await?)
+}
+
+/// Takes a request's head apart, its empty line included.
+pub(crate) fn parse_request_head(raw: Bytes) -> Result<RequestHead, HeadError> {
     let mut lines = [const { MaybeUninit::uninit() }; HEADER_LIMIT];
     let mut parsed = httparse::Request::new(&mut []);
     match parsed.parse_with_uninit_headers(&raw, &mut lines) {
@@ -122,15 +131,18 @@ pub(crate) async fn read_request_head(input: &mut Input) -> Result<RequestHead, 
     Ok(RequestHead { length, method, target, headers })
 }
 
-/// Reads a response's head. Bytes behind it stay in the buffer.
-pub(crate) async fn read_response_head(input: &mut Input) -> Result<ResponseHead, HeadError> {
-    let raw = next_head(input, false).await?;
+/// Takes a response's head apart, its empty line included.
+pub(crate) fn parse_response_head(raw: Bytes) -> Result<ResponseHead, HeadError> {
     let mut lines = [const { MaybeUninit::uninit() }; HEADER_LIMIT];
     let mut parsed = httparse::Response::new(&mut []);
     let done = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, &raw, &mut lines);
     let (Ok(httparse::Status::Complete(_)), Some(status), Some(minor)) = (done, parsed.code, parsed.version) else {
         return Err(HeadError::Garbage);
     };
+    // RFC 9110 §15: three digits from 100 on. Less would pass for an interim answer, and what follows for the real one.
+    if status < 100 {
+        return Err(HeadError::Garbage);
+    }
     let reason = raw.slice(place(&raw, parsed.reason.unwrap_or_default().as_bytes()));
     let headers = Headers::new(raw.clone(), parsed.headers);
     let keep_alive = minor == 1 && !headers.has_token(Known::Connection, "close");
@@ -145,28 +157,33 @@ async fn next_head(input: &mut Input, request: bool) -> Result<Bytes, HeadError>
         if request && input.buffer.len() > COMMON_HEAD && large.is_none() {
             large = Some(LARGE_HEADS.try_acquire().map_err(|_| HeadError::TooManyLarge)?);
         }
-        if request && scanned == 0 {
-            // RFC 9112 §2.2: an empty line before a request is to be ignored.
-            while input.buffer.starts_with(b"\r\n") {
-                input.buffer.advance(2);
-            }
-            if input.buffer.first().is_some_and(|first| *first != b'\r' && !first.is_ascii_alphabetic()) {
-                return Err(HeadError::NotHttp);
-            }
-        }
-        if let Some(end) = find_end(&input.buffer, &mut scanned)? {
-            // A copy of the very size: what a stream keeps for days must not be a buffer that is mostly empty.
-            let raw = Bytes::copy_from_slice(&input.buffer[..end]);
-            input.buffer.advance(end);
-            return if raw.starts_with(b"PRI * HTTP/2") { Err(HeadError::Http2) } else { Ok(raw) };
-        }
-        if input.buffer.len() > HEAD_LIMIT {
-            return Err(HeadError::TooLarge);
+        if let Some(raw) = cut_head(&mut input.buffer, &mut scanned, request)? {
+            return Ok(raw);
         }
         if input.fill().await.map_err(|_| HeadError::Closed)? == 0 {
             return Err(HeadError::Closed);
         }
     }
+}
+
+/// Cuts a head off the front of the buffer once all of it is there; `scanned` is kept from one call to the next and starts at 0.
+pub(crate) fn cut_head(buffer: &mut BytesMut, scanned: &mut usize, request: bool) -> Result<Option<Bytes>, HeadError> {
+    if request && *scanned == 0 {
+        // RFC 9112 §2.2: an empty line before a request is to be ignored.
+        while buffer.starts_with(b"\r\n") {
+            buffer.advance(2);
+        }
+        if buffer.first().is_some_and(|first| *first != b'\r' && !first.is_ascii_alphabetic()) {
+            return Err(HeadError::NotHttp);
+        }
+    }
+    if let Some(end) = find_end(buffer, scanned)? {
+        // A copy of the very size: what a stream keeps for days must not be a buffer that is mostly empty.
+        let raw = Bytes::copy_from_slice(&buffer[..end]);
+        buffer.advance(end);
+        return if raw.starts_with(b"PRI * HTTP/2") { Err(HeadError::Http2) } else { Ok(Some(raw)) };
+    }
+    if buffer.len() > HEAD_LIMIT { Err(HeadError::TooLarge) } else { Ok(None) }
 }
 
 /// Looks at every line once: `scanned` is where the line starts that is not complete yet.
@@ -237,6 +254,20 @@ fn framing(headers: &Headers) -> Result<Option<Framing>, HeadError> {
         (None, Some(encoding)) => {
             let once = encoding.eq_ignore_ascii_case(b"chunked") && encodings.next().is_none();
             if once { Ok(Some(Framing::Chunked)) } else { Err(HeadError::Encoding) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_one_that_http_has() {
+        for (status, want) in [("100", Some(100)), ("200", Some(200)), ("599", Some(599)), ("050", None), ("000", None)]
+        {
+            let head = parse_response_head(format!("HTTP/1.1 {status} OK\r\n\r\n").into());
+            assert_eq!(head.ok().map(|head| head.status), want, "{status}");
         }
     }
 }

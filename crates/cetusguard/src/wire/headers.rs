@@ -96,7 +96,8 @@ impl Headers {
         &self.raw[place.start as usize..place.end as usize]
     }
 
-    fn iter(&self) -> impl Iterator<Item = (Known, &[u8], &[u8])> {
+    /// Every header: what it is, name and value.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Known, &[u8], &[u8])> {
         self.fields.iter().map(|field| (field.known, self.at(&field.name), self.at(&field.value)))
     }
 

@@ -13,5 +13,7 @@ pub(crate) use body::{Body, Framing, PumpError, pump, read_content, send_head};
 pub(crate) use head::{
     HeadError, RequestHead, ResponseHead, read_request_head, read_response_head, request_framing, response_framing,
 };
+#[cfg(fuzzing)]
+pub(crate) use head::{cut_head, parse_request_head, parse_response_head};
 pub(crate) use headers::{Headers, Known};
 pub(crate) use stream::{Duplex, Input, Output, SharedTcp, connections, peak_connections};

@@ -13,6 +13,8 @@ mod explain;
 mod form;
 mod language;
 mod matcher;
+#[cfg(any(test, fuzzing))]
+mod naive;
 mod parse;
 mod variable;
 
@@ -25,6 +27,8 @@ pub use form::Expressions;
 use form::Form;
 pub(crate) use language::Language;
 pub use matcher::RuleSet;
+#[cfg(any(test, fuzzing))]
+pub use naive::Compared;
 pub use parse::{Mistake, parse, parse_sharing};
 pub use variable::{VARIABLES, distance, expand};
 

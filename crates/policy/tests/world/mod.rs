@@ -2,23 +2,27 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod reading;
+
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Cleared, Engine, Objection, Question, Surroundings};
 use cetusguard_policy::{Object, Permit};
+use serde_json::Value;
 
 /// What an engine of today says of itself.
 pub(crate) const RECENT: &str = r#"{"ApiVersion":"1.51","KernelVersion":"6.1.0","Components":[{"Name":"Engine"}]}"#;
 
 /// An object of no importance, which is called by its identifier.
 pub(crate) fn plain(kind: ObjectKind, word: &str) -> Option<Object> {
+    let word = Value::from(word);
     let answer = match kind {
         // A volume that no client has created yet.
         ObjectKind::Volume => return None,
         ObjectKind::Container | ObjectKind::Network | ObjectKind::Pod => {
-            format!("{{\"Id\":{word:?},\"Name\":{word:?}}}")
+            format!("{{\"Id\":{word},\"Name\":{word}}}")
         }
-        ObjectKind::Exec => format!("{{\"ID\":{word:?},\"ContainerID\":\"c0ffee\"}}"),
-        _ => format!("{{\"ID\":{word:?},\"Spec\":{{\"Name\":{word:?}}}}}"),
+        ObjectKind::Exec => format!("{{\"ID\":{word},\"ContainerID\":\"c0ffee\"}}"),
+        _ => format!("{{\"ID\":{word},\"Spec\":{{\"Name\":{word}}}}}"),
     };
     Some(Object::read(kind, answer.as_bytes()).expect("JSON"))
 }
