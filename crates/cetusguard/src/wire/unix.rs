@@ -4,6 +4,7 @@
 //! every request, when the engine reads it, and once for every answer, when the client reads that. TCP sockets do not: the kernel
 //! reports them only after a write that found no room.
 
+use std::cell::RefCell;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -16,6 +17,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 
 use super::stream::now;
+
+/// The most that one read takes, in bytes.
+const MOST: usize = 64 << 10;
 
 /// The reading half of a Unix socket.
 #[derive(Debug)]
@@ -56,20 +60,28 @@ impl AsFd for UnixReader {
     }
 }
 
+thread_local! {
+    /// Where a read puts its bytes before they are copied to where they belong. The kernel writes into memory that has to be
+    /// initialised: to copy the bytes that came costs less than to clear the whole buffer before each read.
+    static ARRIVED: RefCell<Box<[u8]>> = RefCell::new(vec![0; MOST].into());
+}
+
 impl AsyncRead for UnixReader {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let room = buf.initialize_unfilled();
-        loop {
-            let mut guard = ready!(self.0.poll_read_ready(cx))?;
-            let Ok(read) = guard.try_io(|socket| socket.get_ref().read(room)) else { continue };
-            let read = read?;
-            if 0 < read && read < room.len() {
-                // The socket is empty: the next read waits for an event, and not for a call that finds nothing.
-                guard.clear_ready();
+        ARRIVED.with_borrow_mut(|arrived| {
+            let room = buf.remaining().min(arrived.len());
+            loop {
+                let mut guard = ready!(self.0.poll_read_ready(cx))?;
+                let Ok(read) = guard.try_io(|socket| socket.get_ref().read(&mut arrived[..room])) else { continue };
+                let read = read?;
+                if 0 < read && read < room {
+                    // The socket is empty: the next read waits for an event, and not for a call that finds nothing.
+                    guard.clear_ready();
+                }
+                buf.put_slice(&arrived[..read]);
+                return Poll::Ready(Ok(()));
             }
-            buf.advance(read);
-            return Poll::Ready(Ok(()));
-        }
+        })
     }
 }
 
