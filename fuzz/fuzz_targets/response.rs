@@ -43,7 +43,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// Status and reason of a head that ought to be accepted.
+/// Returns status and reason of a head that ought to be accepted.
 fn accepted(bytes: &[u8]) -> Option<[Vec<u8>; 2]> {
     let mut headers = [httparse::EMPTY_HEADER; HEADER_LIMIT];
     let mut response = httparse::Response::new(&mut headers);

@@ -85,7 +85,7 @@ pub(crate) fn dangers(host: &Value) -> Option<String> {
     found.into_iter().next()
 }
 
-/// Whether containers have it anyway (moby `oci/caps/defaults.go`), in either spelling.
+/// Returns whether containers have the capability anyway (moby `oci/caps/defaults.go`), in either spelling.
 fn is_default_capability(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let defaults = [
@@ -107,7 +107,7 @@ fn is_default_capability(name: &str) -> bool {
     defaults.contains(&name.strip_prefix("CAP_").unwrap_or(&name))
 }
 
-/// Whether a security option takes a wall away (moby `parseSecurityOpt`).
+/// Returns whether a security option takes a wall away (moby `parseSecurityOpt`).
 fn weakens(option: &str) -> bool {
     option.split_once(['=', ':']).is_some_and(|(name, value)| {
         matches!(name, "seccomp" | "apparmor" | "label" | "systempaths") && matches!(value, "unconfined" | "disable")
