@@ -26,7 +26,7 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// Pieces of sizes that look like chance and are the same for the same seed.
+/// Returns pieces of sizes that look like chance and are the same for the same seed.
 fn split(mut bytes: &[u8], seed: u8) -> Vec<&[u8]> {
     let (mut pieces, mut state) = (Vec::new(), u32::from(seed));
     while !bytes.is_empty() {
@@ -38,7 +38,7 @@ fn split(mut bytes: &[u8], seed: u8) -> Vec<&[u8]> {
     pieces
 }
 
-/// The content and the length of a body that is complete and in the one strict form.
+/// Returns the content and the length of a body that is complete and in the one strict form.
 fn decode_naively(body: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (mut content, mut rest) = (Vec::new(), body);
     loop {

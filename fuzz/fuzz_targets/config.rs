@@ -15,7 +15,7 @@ fuzz_target!(|text: &[u8]| {
         return;
     }
     let [in_file, meant] = read_configuration(text);
-    let lines = text.split(['\n', '\r']).count();
+    let lines = text.replace("\r\n", "\n").split_inclusive(['\n', '\r']).count().max(1);
     for mistake in &in_file {
         assert!(mistake.line.is_some_and(|line| (1..=lines).contains(&line)), "{}", mistake.message);
     }

@@ -45,7 +45,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// Method and target of a head that ought to be accepted.
+/// Returns method and target of a head that ought to be accepted.
 fn accepted(bytes: &[u8]) -> Option<[Vec<u8>; 2]> {
     let mut bytes = bytes;
     while let Some(rest) = bytes.strip_prefix(b"\r\n") {
@@ -65,7 +65,7 @@ fn framing(head: &Head, judged: Option<&[u8]>) -> Result<String, String> {
     }
 }
 
-/// The fields are those of the client that are no business of one connection, between those that are always written.
+/// Checks that the end-to-end fields of the client are sent, between those that are always written, and no others.
 fn check_fields(head: &Head, mut sent: Vec<Field>, has_body: bool, is_judged: bool) {
     let upgrade = sent.iter().position(|field| is("connection", field)).map(|at| sent.split_off(at));
     if let Some(upgrade) = upgrade {

@@ -70,7 +70,7 @@ pub fn forward_response(bytes: &[u8], to_head: bool, close: bool) -> Option<Vec<
     forwarded_response(&parse_response_head(raw).ok()?, to_head, close)
 }
 
-/// The head at the front of bytes that arrive in pieces of a size, and the bytes behind it.
+/// Cuts off the head at the front of bytes that arrive in pieces of a size; returns the bytes behind it as well.
 fn cut(bytes: &[u8], piece: usize, request: bool) -> Option<(Bytes, Vec<u8>)> {
     let (mut buffer, mut scanned, mut ahead) = (BytesMut::new(), 0, bytes);
     while !ahead.is_empty() {

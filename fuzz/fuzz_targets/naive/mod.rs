@@ -21,7 +21,7 @@ const HOP_BY_HOP: [&str; 11] = [
     "upgrade",
 ];
 
-/// The start line and the fields of a head whose lines all end with CR LF, and the bytes behind it.
+/// Returns the start line and the fields of a head whose lines all end with CR LF, and the bytes behind it.
 pub fn read(bytes: &[u8]) -> Option<(&[u8], Vec<Field>, &[u8])> {
     let (start, mut rest) = line(bytes)?;
     let mut fields = Vec::new();
@@ -36,7 +36,7 @@ pub fn read(bytes: &[u8]) -> Option<(&[u8], Vec<Field>, &[u8])> {
     }
 }
 
-/// A line without its CR LF, and the bytes behind it; nothing where another CR or LF comes first.
+/// Returns a line without its CR LF, and the bytes behind it; nothing where another CR or LF comes first.
 fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n'))?;
     Some((&bytes[..end], bytes[end..].strip_prefix(b"\r\n")?))
@@ -49,12 +49,12 @@ fn trim(value: &[u8]) -> &[u8] {
     &value[start..end]
 }
 
-/// Whether a field has this name (lower case).
+/// Returns whether a field has this name (lower case).
 pub fn is(name: &str, field: &Field) -> bool {
     field.0.to_ascii_lowercase() == name.as_bytes()
 }
 
-/// The fields that go on to the other side, in their order.
+/// Returns the fields that go on to the other side, in their order.
 pub fn end_to_end(fields: &[Field]) -> Vec<Field> {
     let mut dropped: Vec<Vec<u8>> = HOP_BY_HOP.iter().map(|name| name.as_bytes().to_vec()).collect();
     for (_, value) in fields.iter().filter(|field| is("connection", field)) {

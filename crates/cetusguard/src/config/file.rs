@@ -117,7 +117,8 @@ impl File {
         self.options.iter().find(|(known, _)| *known == name).map(|(_, values)| values.as_slice())
     }
 
-    /// The spot of a place. One behind the last line, where YAML misses what was opened, is the end of that line.
+    /// Returns the spot of a place. A place behind the last line, where YAML misses the end of a quote or a bracket, becomes the
+    /// end of that line.
     fn spot(&self, at: Place) -> Spot {
         let last = self.lines.len().max(1);
         let text = self.lines.get(at.line.min(last) - 1);
@@ -283,7 +284,7 @@ impl File {
     }
 }
 
-/// The lines of a text as YAML ends them (YAML 1.2.2 §5.4): with LF, CR LF or CR.
+/// Returns the lines of a text as YAML ends them (YAML 1.2.2 §5.4): with LF, CR LF or CR.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {

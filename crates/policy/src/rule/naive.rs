@@ -26,7 +26,7 @@ impl Compared {
         Some(Self { set: RuleSet::new(rules), expressions })
     }
 
-    /// The lines of the rules that match a call: those that the rule set finds, and those whose whole expression matches.
+    /// Returns the lines of the rules that match a call: those that the rule set finds, and those whose whole expression matches.
     #[must_use]
     pub fn matching_lines(&self, call: &Call) -> [Vec<usize>; 2] {
         let found = self.set.matching(call).map(|rule| rule.position.line).collect();

@@ -62,14 +62,13 @@ pub(crate) fn dangers(host: &Value) -> Option<String> {
             found.push(mode.to_owned());
         }
     }
-    found.extend(texts(&host["capadd"]).into_iter().filter(|name| *name != "CHOWN").map(str::to_owned));
-    found.extend(
-        texts(&host["securityopt"]).into_iter().filter(|option| *option != "no-new-privileges").map(str::to_owned),
-    );
+    found.extend(texts(&host["capadd"]).into_iter().filter(|name| !is_default_capability(name)).map(str::to_owned));
+    found.extend(texts(&host["securityopt"]).into_iter().filter(|option| weakens(option)).map(str::to_owned));
     for key in ["devices", "volumesfrom"] {
         found.extend(host[key].as_array().filter(|list| !list.is_empty()).map(|_| key.to_owned()));
     }
-    found.extend(host["maskedpaths"].as_array().map(|_| "maskedpaths".to_owned()));
+    let unmasked = host["maskedpaths"].as_array().filter(|list| !list.iter().any(|path| path == "/proc/kcore"));
+    found.extend(unmasked.map(|_| "maskedpaths".to_owned()));
     found.extend(Some(text(host, "cgroupparent")).filter(|parent| !parent.is_empty()).map(str::to_owned));
     for mount in host["mounts"].as_array().into_iter().flatten() {
         let options = &mount["volumeoptions"]["driverconfig"]["options"];
@@ -84,4 +83,33 @@ pub(crate) fn dangers(host: &Value) -> Option<String> {
         }
     }
     found.into_iter().next()
+}
+
+/// Returns whether containers have the capability anyway (moby `oci/caps/defaults.go`), in either spelling.
+fn is_default_capability(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let defaults = [
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FSETID",
+        "FOWNER",
+        "MKNOD",
+        "NET_RAW",
+        "SETGID",
+        "SETUID",
+        "SETFCAP",
+        "SETPCAP",
+        "NET_BIND_SERVICE",
+        "SYS_CHROOT",
+        "KILL",
+        "AUDIT_WRITE",
+    ];
+    defaults.contains(&name.strip_prefix("CAP_").unwrap_or(&name))
+}
+
+/// Returns whether a security option takes a wall away (moby `parseSecurityOpt`).
+fn weakens(option: &str) -> bool {
+    option.split_once(['=', ':']).is_some_and(|(name, value)| {
+        matches!(name, "seccomp" | "apparmor" | "label" | "systempaths") && matches!(value, "unconfined" | "disable")
+    })
 }
