@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 
 /// Threads with which a loop looks up the engine's name and reads its large answers.
 const BLOCKING_THREADS: usize = 4;
@@ -37,8 +36,12 @@ struct EventLoop {
     handle: OnceLock<Option<Handle>>,
 }
 
-/// A connection that counts for its loop until it is dropped.
-struct Counted(Arc<AtomicUsize>);
+/// A connection's part of a loop: the connection counts there until this is dropped.
+#[derive(Debug)]
+pub(crate) struct LoopSeat {
+    handle: Handle,
+    connections: Arc<AtomicUsize>,
+}
 
 impl EventLoops {
     /// As many loops as `count`. The one that runs the caller is the first.
@@ -56,18 +59,13 @@ impl EventLoops {
         self.loops.len()
     }
 
-    /// Runs a connection's task on the loop that has the fewest connections.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+    /// Finds the loop that has the fewest connections for one more.
+    pub(crate) fn seat(&self) -> LoopSeat {
         let counts = self.loops.iter().map(|one| one.connections.load(Relaxed));
         let (at, _) = counts.enumerate().min_by_key(|(_, count)| *count).unwrap_or_default();
         let chosen = &self.loops[at];
         chosen.connections.fetch_add(1, Relaxed);
-        let counted = Counted(Arc::clone(&chosen.connections));
-        let task = async move {
-            let _counted = counted;
-            task.await;
-        };
-        self.handle(at).spawn(task).abort_handle()
+        LoopSeat { handle: self.handle(at).clone(), connections: Arc::clone(&chosen.connections) }
     }
 
     /// Returns the handle of a loop, and starts its thread if it has none. Without the thread, the first loop does its work:
@@ -104,9 +102,16 @@ impl EventLoops {
     }
 }
 
-impl Drop for Counted {
+impl LoopSeat {
+    /// Returns the handle with which the connection's task is spawned on its loop.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Drop for LoopSeat {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        self.connections.fetch_sub(1, Relaxed);
     }
 }
 
@@ -126,9 +131,11 @@ mod tests {
     async fn connect(loops: &EventLoops) -> (ThreadId, oneshot::Sender<()>) {
         let (told, thread) = oneshot::channel();
         let (open, closed) = oneshot::channel::<()>();
-        loops.spawn(async move {
+        let seat = loops.seat();
+        seat.handle().clone().spawn(async move {
             let _ = told.send(thread::current().id());
             let _ = closed.await;
+            drop(seat);
         });
         (thread.await.expect("a thread"), open)
     }
@@ -178,7 +185,7 @@ mod tests {
             let (_, _open) = connect(&loops).await;
             let (told, mut dropped) = oneshot::channel();
             let told = Told(Some(told));
-            loops.spawn(async move {
+            loops.seat().handle().spawn(async move {
                 let _told = told;
                 std::future::pending::<()>().await;
             });

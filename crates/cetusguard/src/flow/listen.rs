@@ -18,6 +18,7 @@ use super::audit::{Ended, Record};
 use super::identify::{Client, Identity};
 use super::{End, Next, Proxy};
 use crate::config::meant::Limits;
+use crate::event_loops::LoopSeat;
 use crate::refusal::Refusal;
 use crate::shares::Admission;
 use crate::tls;
@@ -35,6 +36,8 @@ pub(super) struct Pending {
     /// The time at which it was accepted, or a time before it if it waited in the queue.
     arrived: SystemTime,
     admission: Admission,
+    /// Its part of the event loop that serves it; none if it is refused.
+    seat: Option<LoopSeat>,
     /// The program does not end before it does.
     alive: mpsc::Sender<()>,
 }
@@ -67,6 +70,7 @@ pub(super) struct Conn {
     pub(super) to_head: bool,
     /// Its place among the connections. Free again after the socket is closed, as fields are dropped in their order.
     admission: Admission,
+    _seat: Option<LoopSeat>,
     _alive: mpsc::Sender<()>,
 }
 

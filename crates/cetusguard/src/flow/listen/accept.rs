@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cetusguard_policy::Principal;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -134,14 +135,14 @@ async fn begin(
         // A handshake costs more than an answer is worth.
         return;
     }
-    let pending = Pending { accepted, principal, peer, tls, arrived, admission, alive: alive.clone() };
-    let task = serve(pending, Arc::clone(proxy));
+    let seat = (!is_refused).then(|| proxy.loops.seat());
+    let handle = seat.as_ref().map_or_else(Handle::current, |seat| seat.handle().clone());
+    let pending = Pending { accepted, principal, peer, tls, arrived, admission, seat, alive: alive.clone() };
+    let task = handle.spawn(serve(pending, Arc::clone(proxy)));
     if is_refused {
-        proxy.shares.keep_unplaced(is_local, tokio::spawn(task).abort_handle());
+        proxy.shares.keep_unplaced(is_local, task.abort_handle());
         // Its predecessor, on this loop, closes its descriptor before the next connection takes one.
         tokio::task::yield_now().await;
-    } else {
-        proxy.loops.spawn(task);
     }
 }
 

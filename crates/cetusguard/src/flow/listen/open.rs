@@ -38,7 +38,8 @@ impl Pending {
                     (Ok(stream), Some(tls)) => {
                         signers.clone_from(&tls.clients);
                         let secured = tokio::select! {
-                            secured = secure(tls, stream, self.admission.client(), proxy) => secured,
+                            // Apart: connections without TLS do not carry its state.
+                            secured = Box::pin(secure(tls, stream, self.admission.client(), proxy)) => secured,
                             () = proxy.stop() => return None,
                         };
                         secured.map(|(stream, shown)| {
@@ -65,6 +66,7 @@ impl Pending {
                 tunnels: false,
                 to_head: false,
                 admission: self.admission,
+                _seat: self.seat,
                 _alive: self.alive,
             }),
             Err(why) => {
