@@ -48,6 +48,7 @@ fn contenders(binary: &Path) -> (Vec<Contender>, Vec<String>) {
         Contender::direct(),
         Contender::cetusguard("Cetusguard", binary, "6", &[]),
         Contender::cetusguard("Cetusguard, logging all", binary, "7", &[]),
+        Contender::cetusguard("Cetusguard, one worker", binary, "6", &["--workers", "1"]),
     ];
     let mut absent = Vec::new();
     for option in ["http-server-close", "http-keep-alive"] {

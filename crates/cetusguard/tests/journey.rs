@@ -233,7 +233,8 @@ fn a_wildcard_does_not_open_the_vault() {
 #[test]
 fn connections_to_the_engine_are_reused() {
     let engine = Engine::ok();
-    let proxy = proxy(&engine);
+    // Each event loop keeps its own.
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, ALL).arg("--workers", "1").start();
     for _ in 0..5 {
         let mut client = proxy.client();
         for _ in 0..100 {
