@@ -245,7 +245,7 @@ pub(crate) fn tune(socket: SockRef<'_>, buffer: SocketBuffer) -> io::Result<()> 
         .with_retries(4);
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&probes)?;
-    // What is written waits here rather than in the kernel, where it cannot be taken back.
+    // Bytes that the peer does not take yet wait in the program, where they can be dropped, and not in the kernel.
     socket.set_tcp_notsent_lowat(u32::try_from(buffer.size()).unwrap_or(u32::MAX))?;
     buffer.bound(&socket)
 }

@@ -1,7 +1,7 @@
 //! Capacity: how many exchanges fit into the memory that the process may have, and how large their sockets' buffers may be.
 //!
-//! The kernel charges what waits in a socket's buffers to the container of the process. Without a bound, some hundred peers that
-//! read nothing bring the OOM killer, which ends the exchanges of all.
+//! The kernel charges the bytes in a socket's buffers to the container of the process. Without a bound, a few hundred peers that
+//! read nothing make the OOM killer end the process, and with it the exchanges of all clients.
 
 use std::io;
 
@@ -9,19 +9,19 @@ use socket2::SockRef;
 
 use crate::config::read_text;
 
-/// What the program, its buffers and the judged bodies take, in bytes.
+/// The memory of the program, its buffers and the judged bodies, in bytes.
 const PROGRAM: u64 = 28 << 20;
-/// Exchanges for which the buffers are made small before there are fewer exchanges.
+/// With little memory, buffers become smaller until so many exchanges fit; only with less memory do fewer exchanges fit.
 const MANY: u64 = 512;
-/// What one exchange takes in the program, in bytes.
+/// The memory of the program for one exchange, in bytes.
 const OWN: u64 = 16 << 10;
-/// Buffers of an exchange that may be full, twice each, since the kernel doubles the size for what it needs itself: the client's
-/// two, and that to the engine. What comes from an engine on a Unix socket is charged to the engine.
+/// The buffers of an exchange that may be full: two towards the client and one towards the engine. Each counts twice, since the
+/// kernel doubles the size that is set. The kernel charges bytes that come from an engine on a Unix socket to the engine.
 const BUFFERS: u64 = 6;
 /// The bounds of one buffer, in bytes.
 const SMALLEST: u64 = 16 << 10;
 const LARGEST: u64 = 256 << 10;
-/// As many exchanges are possible in any memory.
+/// Exchanges that are allowed however little memory there is.
 const FEWEST: u64 = 16;
 
 /// The memory that the process may have, as the option has it.
@@ -35,7 +35,7 @@ pub(crate) enum MemoryLimit {
     None,
 }
 
-/// What fits into the memory.
+/// The exchanges that fit into the memory, and the size of their sockets' buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Capacity {
     /// The memory, in bytes.
@@ -51,7 +51,7 @@ pub(crate) struct Capacity {
 pub(crate) struct SocketBuffer(usize);
 
 impl Capacity {
-    /// Looks how much memory there is, and what fits into it.
+    /// Reads the memory limit where the option says `auto`, and derives the capacity from it.
     pub(crate) fn find(limit: MemoryLimit) -> Self {
         Self::of(match limit {
             MemoryLimit::Auto => cgroup_limit(),
@@ -77,7 +77,7 @@ impl SocketBuffer {
         self.0
     }
 
-    /// Bounds what waits in a socket, towards a peer that takes nothing and from a peer that sends too much.
+    /// Sets the sizes of a socket's buffers: for a peer that reads nothing, and for a peer that sends faster than it is read.
     pub(crate) fn bound(self, socket: &SockRef<'_>) -> io::Result<()> {
         socket.set_send_buffer_size(self.0)?;
         socket.set_recv_buffer_size(self.0)

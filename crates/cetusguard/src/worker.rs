@@ -1,4 +1,4 @@
-//! A second event loop, on a thread of its own, for work that would hold up every client of the first one.
+//! An event loop on a thread of its own, for work that would hold up every client of the loop that serves its connection.
 //!
 //! A TLS handshake takes about a millisecond, and one burst of them could hold up the clients of an event loop for half a second.
 //! Judging a large body takes longer than a millisecond, and it also waits for the engine. It is a task here: a thread of the
@@ -22,7 +22,7 @@ const LARGE: usize = 32 << 10;
 /// Threads that look up the engine's name and read its large answers for the worker.
 const BLOCKING_THREADS: usize = 4;
 
-/// The second event loop.
+/// The event loop for such work.
 #[derive(Debug, Default)]
 pub(crate) struct Worker {
     /// `None` where the thread could not be started.

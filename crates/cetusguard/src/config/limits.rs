@@ -36,7 +36,7 @@ impl Reader<'_> {
 
     /// The connections of one client at the same time.
     fn connections(&mut self, entry: Option<&Entry>) -> Limit<usize> {
-        // What is wrong with the total is told where that option is read.
+        // A mistake in the total is reported where that option is read.
         let total = self.written.one("max-connections").and_then(|(text, _)| read_count(text).ok()).unwrap_or_default();
         match self.inherited(entry, "max-connections-per-client", read_share)? {
             Share::Auto => Some((total / 8).max(64)),
