@@ -52,6 +52,8 @@ pub(crate) struct Proxy {
     pub(crate) loops: EventLoops,
     /// One more event loop, for work that would hold up other clients.
     pub(crate) worker: Worker,
+    /// The same for TLS handshakes, so that a burst of them does not hold up bodies that are judged.
+    pub(crate) handshakes: Worker,
     /// What clients have asked for lately.
     pub(crate) limiter: Limiter,
     /// Each client's share of the connections, the memory for bodies and the lookups.
@@ -144,10 +146,11 @@ async fn journey(conn: &mut Conn, proxy: &Arc<Proxy>, record: &mut Record<'_>) -
     let head = conn.read_head(proxy).await?;
     record.received(&head);
     let (call, message) = normalise::normalise(head, conn, proxy)?;
-    conn.take_place(&call, proxy).await?;
+    let is_ping = admit::is_ping(&call, &message);
+    conn.take_place(is_ping, proxy).await?;
     let client = identify::identify(conn, proxy).await?;
     record.identified(&client);
-    conn.confirm_place(&client, &call, proxy)?;
+    conn.confirm_place(&client, is_ping, proxy)?;
     let entry = admit::enter(&call, &message, &client, conn.is_loopback(), proxy)?;
     let verdict = match decide(call, &client.profile) {
         // Apart, so that those who need no such question do not carry its state.

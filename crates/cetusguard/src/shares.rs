@@ -21,8 +21,9 @@ const LOOKUPS: usize = 8;
 /// One part in so many of all exchanges is for clients that have fewer exchanges than these.
 const RESERVED: usize = 4;
 const FEW: usize = 4;
-/// TLS handshakes that one client may have under way at a time; more wait.
-const HANDSHAKES: usize = 16;
+/// Descriptors of a connection with a place: the client's socket and the engine's, and a duplicate of each that is a Unix socket on
+/// which a write has to wait (`wire/unix.rs`).
+const FILES_PER_CONNECTION: usize = 4;
 /// Descriptors beside those of connections with a place: connections without one, kept connections to the engine, the proxy's
 /// own questions, and what a program needs.
 const OTHER_FILES: usize = WAITING + 2 * UNPLACED + 128;
@@ -31,15 +32,15 @@ const LINE_INTERVAL: Duration = Duration::from_secs(60);
 /// Refused clients that are remembered for their line; what others are refused beyond that is not told.
 const TALLIES: usize = 1 << 10;
 
-/// The open files that so many connections need: one for the client, and one for the engine.
+/// Returns the number of open files that so many connections need.
 pub(crate) fn open_files(connections: usize) -> u64 {
-    (2 * connections + OTHER_FILES) as u64
+    (FILES_PER_CONNECTION * connections + OTHER_FILES) as u64
 }
 
 /// Returns the number of connections that so many open files allow; at least one.
 pub(crate) fn fitting(connections: usize, open_files: u64) -> usize {
     let files = usize::try_from(open_files).unwrap_or(usize::MAX);
-    connections.min(files.saturating_sub(OTHER_FILES) / 2).max(1)
+    connections.min(files.saturating_sub(OTHER_FILES) / FILES_PER_CONNECTION).max(1)
 }
 
 /// The places of all clients, and what each of them holds.
@@ -73,17 +74,11 @@ pub(crate) struct ClientShare {
     counts: Mutex<Counts>,
     bodies: Arc<ClientBodies>,
     lookups: Semaphore,
-    handshakes: Semaphore,
 }
 
 impl Default for ClientShare {
     fn default() -> Self {
-        Self {
-            counts: Mutex::default(),
-            bodies: Arc::default(),
-            lookups: Semaphore::new(LOOKUPS),
-            handshakes: Semaphore::new(HANDSHAKES),
-        }
+        Self { counts: Mutex::default(), bodies: Arc::default(), lookups: Semaphore::new(LOOKUPS) }
     }
 }
 
@@ -92,11 +87,6 @@ impl ClientShare {
     pub(crate) async fn lookup_turn(&self) -> Option<SemaphorePermit<'_>> {
         // The semaphore is never closed.
         self.lookups.acquire().await.ok()
-    }
-
-    /// Waits for a turn to do a TLS handshake.
-    pub(crate) async fn handshake_turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.handshakes.acquire().await.ok()
     }
 }
 
@@ -109,6 +99,30 @@ struct Counts {
     /// Connections among these whose profile is known and has room for them.
     confirmed: usize,
     exchanges: usize,
+}
+
+/// The connections that one client may have at a time. `None` is no bound.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientBound {
+    /// Of all its connections: while its profile is not known, the most that any profile allows.
+    pub(crate) total: Option<usize>,
+    /// Of those whose profile is not known yet, so that a client without a profile does not get the bound of another's.
+    pub(crate) unconfirmed: Option<usize>,
+}
+
+impl ClientBound {
+    /// The bound of a client whose profile is known.
+    pub(crate) fn of(limit: Option<usize>) -> Self {
+        Self { total: limit, unconfirmed: limit }
+    }
+
+    /// Returns the bound that leaves no room for another connection.
+    fn reached(self, counts: &Counts) -> Option<usize> {
+        let unconfirmed = counts.connections - counts.confirmed;
+        self.total
+            .filter(|total| counts.connections >= *total)
+            .or(self.unconfirmed.filter(|bound| unconfirmed >= *bound))
+    }
 }
 
 /// The bound that keeps a connection from getting a place.
@@ -192,15 +206,15 @@ impl Shares {
         Some(ExchangeSlot { _counted: Some((CountedExchange(Arc::clone(client)), place)) })
     }
 
-    /// Finds a place for a new connection of a client that may have `limit` of them. Never waits.
-    pub(crate) fn admit(self: &Arc<Self>, subject: Subject, limit: Option<usize>) -> Admission {
+    /// Finds a place for a new connection of a client. Never waits.
+    pub(crate) fn admit(self: &Arc<Self>, subject: Subject, bound: ClientBound) -> Admission {
         let mut clients = lock(&self.clients);
         let client = Arc::clone(clients.entry(subject.clone()).or_default());
         let mut counts = lock(&client.counts);
         counts.members += 1;
-        let standing = match limit {
-            Some(limit) if counts.connections >= limit => Standing::Refused(Full::Client(limit)),
-            _ => match Arc::clone(&self.places).try_acquire_owned() {
+        let standing = match bound.reached(&counts) {
+            Some(limit) => Standing::Refused(Full::Client(limit)),
+            None => match Arc::clone(&self.places).try_acquire_owned() {
                 Ok(place) => Standing::Placed { _place: place },
                 Err(_) => match Arc::clone(&self.waiting).try_acquire_owned() {
                     Ok(turn) => Standing::Waiting { _turn: turn },
@@ -363,7 +377,7 @@ mod tests {
     #[test]
     fn a_client_leaves_the_places_of_others_alone() {
         let shares = Arc::new(Shares::new(3, None));
-        let admit = |client| shares.admit(Subject::User(client), Some(2));
+        let admit = |client| shares.admit(Subject::User(client), ClientBound::of(Some(2)));
         let (one, two) = (admit(1), admit(1));
         assert!(one.has_place() && two.has_place());
         let three = admit(1);
@@ -406,21 +420,39 @@ mod tests {
     }
 
     #[test]
+    fn connections_without_a_known_profile_have_a_bound_of_their_own() {
+        let shares = Arc::new(Shares::new(100, None));
+        let bound = ClientBound { total: Some(5), unconfirmed: Some(2) };
+        let admit = || shares.admit(Subject::User(1), bound);
+        let mut silent = vec![admit(), admit()];
+        assert!(admit().is_refused());
+        for one in &mut silent {
+            one.confirm(Some(5)).expect("room");
+        }
+        silent.extend([admit(), admit()]);
+        assert!(admit().is_refused());
+        silent[2].confirm(Some(5)).expect("room");
+        silent.push(admit());
+        assert!(admit().is_refused(), "five are the most");
+        assert_eq!(silent[3].confirm(Some(3)), Err(Full::Client(3)));
+    }
+
+    #[test]
     fn connections_beyond_the_total_wait_in_a_bounded_number() {
         let shares = Arc::new(Shares::new(1, None));
-        let held: Vec<_> = (0..=WAITING).map(|_| shares.admit(Subject::User(1), None)).collect();
+        let held: Vec<_> = (0..=WAITING).map(|_| shares.admit(Subject::User(1), ClientBound::of(None))).collect();
         assert!(held[0].has_place());
         assert!(held[1..].iter().all(|one| !one.has_place() && !one.is_refused()));
-        assert!(shares.admit(Subject::User(2), None).is_refused());
+        assert!(shares.admit(Subject::User(2), ClientBound::of(None)).is_refused());
         drop(held);
-        assert!(shares.admit(Subject::User(2), None).has_place());
+        assert!(shares.admit(Subject::User(2), ClientBound::of(None)).has_place());
     }
 
     #[test]
     fn refusals_get_one_line_a_minute() {
         let shares = Arc::new(Shares::new(1, None));
-        let _held = shares.admit(Subject::User(1), Some(1));
-        let refused = shares.admit(Subject::User(1), Some(1));
+        let _held = shares.admit(Subject::User(1), ClientBound::of(Some(1)));
+        let refused = shares.admit(Subject::User(1), ClientBound::of(Some(1)));
         let peer = Arc::from("peer");
         assert_eq!(shares.note_refusal(&refused, &peer).map(|told| told.refused), Some(1));
         for _ in 0..10 {
@@ -432,7 +464,7 @@ mod tests {
         }
         assert_eq!(shares.note_refusal(&refused, &peer).map(|told| told.refused), Some(11));
         for client in 2..5000 {
-            let _ = shares.note_refusal(&shares.admit(Subject::User(client), None), &peer);
+            let _ = shares.note_refusal(&shares.admit(Subject::User(client), ClientBound::of(None)), &peer);
         }
         assert_eq!(lock(&shares.tallies).len(), TALLIES);
         for tally in lock(&shares.tallies).values_mut() {

@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
+use tokio::task::JoinHandle;
 
 /// More bytes than this are judged on the worker: the worst body of this size takes 6 million instructions, some two milliseconds.
 const LARGE: usize = 32 << 10;
@@ -42,7 +43,8 @@ impl Worker {
     /// Does work on the worker's thread. Where that cannot be started, slow service is better than none.
     pub(crate) async fn run_apart<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
         let Some(handle) = self.handle.get_or_init(start) else { return work.await };
-        match handle.spawn(work).await {
+        let mut task = AbortOnDrop(handle.spawn(work));
+        match (&mut task.0).await {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => resume_unwind(panic),
@@ -50,6 +52,15 @@ impl Worker {
                 Err(_) => pending().await,
             },
         }
+    }
+}
+
+/// Work that ends when its result is awaited no longer: a client that is gone holds neither the thread nor a socket.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -66,7 +77,7 @@ mod tests {
     use super::*;
 
     fn run<T>(future: impl Future<Output = T>) -> T {
-        Builder::new_current_thread().build().expect("a runtime").block_on(future)
+        Builder::new_current_thread().enable_time().build().expect("a runtime").block_on(future)
     }
 
     #[test]
@@ -78,6 +89,20 @@ mod tests {
         let other = at(LARGE + 1);
         assert_ne!(other, thread::current().id());
         assert_eq!(at(LARGE + 1), other, "there is one");
+    }
+
+    #[test]
+    fn work_that_is_awaited_no_longer_ends() {
+        let (held, released) = std::sync::mpsc::channel::<()>();
+        run(async {
+            let worker = Worker::default();
+            let work = worker.run_apart(async move {
+                let _held = held;
+                pending::<()>().await;
+            });
+            let _ = tokio::time::timeout(std::time::Duration::from_millis(1), work).await;
+            assert!(released.recv().is_err(), "the work was dropped");
+        });
     }
 
     #[test]

@@ -375,27 +375,6 @@ fn events_of_others_keep_nobody_waiting() {
     });
 }
 
-/// Events about other containers cost a client that is known no list: with thousands of containers, a list takes a second.
-#[test]
-fn a_known_connection_waits_for_no_list_of_others() {
-    let (docker, proxy, _last) = with_one();
-    let mut known = Client::connect_from("127.0.0.11", proxy.address());
-    assert_eq!(known.request("GET /a").status, 200);
-    let lists = docker.lists();
-    docker.hold_lists(true);
-    docker.start("2", "b-2", "127.0.0.12", &[]);
-    std::thread::scope(|scope| {
-        let new = scope.spawn(|| ask(&proxy, "127.0.0.12", "/b").status);
-        eventually("the new one takes a list", || docker.lists() > lists);
-        assert_eq!(known.request("GET /a").status, 200);
-        docker.hold_lists(false);
-        assert_eq!(new.join().expect("an answer"), 200);
-    });
-    // What happens to its own container does matter.
-    docker.stop("1");
-    assert_eq!(known.request("GET /a").status, 403);
-}
-
 /// One that has joined its network and is not listed for long is refused, rather than given somebody else's rights.
 #[test]
 fn who_starts_for_too_long_is_nobody() {

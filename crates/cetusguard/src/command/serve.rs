@@ -157,6 +157,7 @@ fn assemble(
         own,
         loops,
         worker: Worker::default(),
+        handshakes: Worker::default(),
         limiter: Limiter::default(),
         shares: Arc::new(Shares::new(places, capacity.exchanges)),
         buffer: capacity.buffer,

@@ -15,6 +15,7 @@ use super::written::{Source, Written};
 use super::{Mistake, Mistakes};
 use crate::capacity::MemoryLimit;
 use crate::log;
+use crate::shares::ClientBound;
 use crate::tls;
 
 /// What the program runs with.
@@ -67,8 +68,8 @@ pub(crate) struct SocketRights {
 pub(crate) struct Limits {
     /// Connections of clients at the same time.
     pub(crate) connections: usize,
-    /// Connections of one client at the same time, while its profile is not known: the most that any profile allows.
-    pub(crate) connections_per_client: Option<usize>,
+    /// Connections of one client whose profile is not known yet.
+    pub(crate) per_client: ClientBound,
     /// TLS handshake, or the head of a request.
     pub(crate) head: Duration,
     /// Between two requests.
@@ -106,8 +107,10 @@ impl Config {
         let workers = reader.read("workers", read_workers).unwrap_or(1);
         let memory_limit = reader.read("memory-limit", read_memory).unwrap_or(MemoryLimit::Auto);
         let profiles = reader.profiles(&frontends);
-        let per_client: Option<Vec<_>> = profiles.all().map(|profile| profile.limits.connections).collect();
-        let connections_per_client = per_client.map(|limits| limits.into_iter().max().unwrap_or_default());
+        let own: Vec<_> = profiles.all().map(|profile| profile.limits.connections).collect();
+        let total = own.iter().copied().collect::<Option<Vec<_>>>().and_then(|own| own.into_iter().max());
+        // The default profile is the first.
+        let per_client = ClientBound { total, unconfirmed: own.first().copied().flatten() };
         let frontends = frontends.into_iter().map(|(frontend, _)| frontend).collect();
         match (backend, connections, head, idle, progress, drain, connect, answer, level, format) {
             (
@@ -129,7 +132,7 @@ impl Config {
                 profiles,
                 workers,
                 memory_limit,
-                limits: Limits { connections, connections_per_client, head, idle, progress, drain, connect, answer },
+                limits: Limits { connections, per_client, head, idle, progress, drain, connect, answer },
                 log: log::Settings { level, format, aside: false },
             }),
             _ => Err(Mistakes(mistakes)),

@@ -334,8 +334,8 @@ enum Look {
 }
 
 impl State {
-    /// Looks an address up. A list answers for an address that it does not know if it was asked for since the client called; for
-    /// others while nothing was heard since, or nothing of their container if the connection was identified before.
+    /// Looks an address up. A list answers for an address that it does not know only if it was asked for since the client called,
+    /// and for all others only while nothing was heard since.
     fn look(&self, asked: &Asked, came: Instant) -> Look {
         let Asked { origin, called, fresh, buffered } = asked;
         if self.in_step.is_none() {
@@ -347,9 +347,7 @@ impl State {
         let Some(last) = &self.last else { return Look::Ask(*fresh) };
         let is_own = last.number >= *fresh;
         let is_for_all = last.is_whole && last.at.elapsed().is_ok_and(|age| age < AGE);
-        // A connection keeps its owner, so that what was heard of other containers does not matter to one that was identified.
-        let is_kept = !origin.is_new && matches!(last.listed.entry(origin.address), Entry::Is(_));
-        if !(is_own || is_for_all || is_kept) {
+        if !(is_own || is_for_all) {
             return Look::Ask(*fresh);
         }
         // The owner by a list that was there before the connection did not join after it.

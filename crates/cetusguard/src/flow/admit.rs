@@ -115,6 +115,11 @@ fn try_enter(
     Ok(Some(place))
 }
 
+/// Returns whether the call is a ping, which takes next to nothing: it has no body.
+pub(super) fn is_ping(call: &Call, message: &Message) -> bool {
+    call.method().is_safe() && call.path() == "/_ping" && message.framing == Framing::None
+}
+
 /// Returns whether this is the call of `cetusguard healthcheck`, or of a client that says so. Neither user agents nor limits of its
 /// profile may make a healthy proxy look sick; and a client that forges the name gets a ping now and then, which tells it nothing.
 fn is_health_check(call: &Call, message: &Message) -> bool {

@@ -12,6 +12,7 @@ use cetusguard_policy::{Call, Method};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::admit::is_ping;
 use super::audit::{Ended, Record};
 use super::inspect::{Approved, Share, ask_for_body};
 use super::listen::Conn;
@@ -71,7 +72,7 @@ pub(super) async fn forward(
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Answered, End> {
-    let permit = permit_of(&approved, conn, proxy)?;
+    let permit = permit_of(&approved, message, conn, proxy)?;
     let upgrade = upgrade_of(approved.call(), message);
     let share = approved.take_body();
     let via = proxy.backend.via();
@@ -102,8 +103,13 @@ pub(super) async fn forward(
 }
 
 /// Takes the right to an exchange, whose sockets' buffers take memory. The health check's ping needs none: it is small.
-fn permit_of(approved: &Approved, conn: &Conn, proxy: &Proxy) -> Result<Option<ExchangeSlot>, Refusal> {
-    if approved.call().path() == "/_ping" {
+fn permit_of(
+    approved: &Approved,
+    message: &Message,
+    conn: &Conn,
+    proxy: &Proxy,
+) -> Result<Option<ExchangeSlot>, Refusal> {
+    if is_ping(approved.call(), message) {
         return Ok(None);
     }
     proxy.shares.begin_exchange(conn.admission().client()).map(Some).ok_or(Refusal::Memory)

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cetusguard_policy::{Call, Principal};
+use cetusguard_policy::Principal;
 use rustls::pki_types::CertificateDer;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
@@ -181,11 +181,11 @@ impl Conn {
 
     /// Waits for the place that the connection did not get when it was accepted, or refuses its request. A health check's ping
     /// needs no place: the connection is closed behind its answer.
-    pub(super) async fn take_place(&mut self, call: &Call, proxy: &Proxy) -> Result<(), End> {
+    pub(super) async fn take_place(&mut self, is_ping: bool, proxy: &Proxy) -> Result<(), End> {
         if self.admission.has_place() {
             return Ok(());
         }
-        if call.path() == "/_ping" {
+        if is_ping {
             self.closes = true;
             return Ok(());
         }
@@ -199,11 +199,11 @@ impl Conn {
 
     /// Holds the connection to the number that the client's profile allows, which may not have been known when it was accepted. A
     /// health check's ping is answered all the same.
-    pub(super) fn confirm_place(&mut self, client: &Client, call: &Call, proxy: &Proxy) -> Result<(), Refusal> {
+    pub(super) fn confirm_place(&mut self, client: &Client, is_ping: bool, proxy: &Proxy) -> Result<(), Refusal> {
         let confirmed = self.admission.confirm(client.profile.limits.connections);
         let Err(full) = confirmed else { return Ok(()) };
         self.closes = true;
-        if call.path() == "/_ping" {
+        if is_ping {
             return Ok(());
         }
         if let Some(told) = proxy.shares.note_refusal(&self.admission, &self.peer) {

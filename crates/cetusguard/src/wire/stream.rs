@@ -13,6 +13,7 @@ use bytes::BytesMut;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf, ReadHalf, Ready, WriteHalf};
 use tokio::net::{TcpStream, tcp};
+use tokio::task::coop::unconstrained;
 use tokio_rustls::TlsStream;
 
 use super::unix::{self, UnixReader, UnixWriter};
@@ -174,7 +175,8 @@ impl Input {
 /// Returns the output of a future that is ready without waiting.
 pub(super) fn now<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut context = Context::from_waker(Waker::noop());
-    match std::pin::pin!(future).poll(&mut context) {
+    // A task that has used up its turn would be told to wait, which is not an answer.
+    match pin!(unconstrained(future)).poll(&mut context) {
         Poll::Ready(value) => Some(value),
         Poll::Pending => None,
     }
@@ -258,7 +260,7 @@ impl ReadSide {
 
     /// Whether a read would not wait, as far as the event loop knows. Only for a connection that nobody waits for.
     fn is_ready(&self) -> bool {
-        self.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready()
+        now(poll_fn(|cx| self.poll_ready(cx))).is_some()
     }
 }
 

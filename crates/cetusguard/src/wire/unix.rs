@@ -12,9 +12,11 @@ use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
+use tokio::time::{Sleep, sleep};
 
 use super::stream::now;
 
@@ -29,9 +31,22 @@ pub(crate) struct UnixReader(Arc<AsyncFd<UnixStream>>);
 #[derive(Debug)]
 pub(crate) struct UnixWriter {
     socket: Arc<AsyncFd<UnixStream>>,
-    /// A duplicate of the descriptor that is watched for writing; there is one since a write would have blocked.
-    watch: Option<AsyncFd<OwnedFd>>,
+    watch: Watch,
 }
+
+/// How a write waits.
+#[derive(Debug)]
+enum Watch {
+    /// No write has to wait.
+    Idle,
+    /// A duplicate of the descriptor is watched for writing.
+    Writable(AsyncFd<OwnedFd>),
+    /// There was no descriptor left for a duplicate: the write is tried again after a while.
+    Retry(Pin<Box<Sleep>>),
+}
+
+/// The time until a write is tried again where no descriptor was left.
+const RETRY_AFTER: Duration = Duration::from_millis(10);
 
 /// Registers a non-blocking socket with the event loop that runs the caller, and splits it.
 ///
@@ -39,7 +54,7 @@ pub(crate) struct UnixWriter {
 /// If the kernel refuses to watch the socket.
 pub(super) fn split(stream: UnixStream) -> io::Result<(UnixReader, UnixWriter)> {
     let socket = Arc::new(register(stream, Interest::READABLE)?);
-    Ok((UnixReader(Arc::clone(&socket)), UnixWriter { socket, watch: None }))
+    Ok((UnixReader(Arc::clone(&socket)), UnixWriter { socket, watch: Watch::Idle }))
 }
 
 impl UnixReader {
@@ -88,12 +103,20 @@ impl AsyncRead for UnixReader {
 impl UnixWriter {
     /// Stops watching for writing.
     pub(super) fn rest(&mut self) {
-        self.watch = None;
+        self.watch = Watch::Idle;
     }
 
     /// Returns the readiness that the event loop knows of, without waiting.
     pub(super) fn readiness(&self, interest: Interest) -> Option<io::Result<Ready>> {
         readiness(&self.socket, interest)
+    }
+
+    fn begin_watch(&self) -> Watch {
+        let duplicate = self.socket.get_ref().as_fd().try_clone_to_owned();
+        match duplicate.and_then(|duplicate| register(duplicate, Interest::WRITABLE)) {
+            Ok(watch) => Watch::Writable(watch),
+            Err(_) => Watch::Retry(Box::pin(sleep(RETRY_AFTER))),
+        }
     }
 
     /// Writes at once where there is room, and otherwise begins to watch the socket. `length` is the number of bytes to write.
@@ -104,15 +127,20 @@ impl UnixWriter {
         mut write: impl FnMut(&UnixStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let Some(watch) = &self.watch else {
-                match write(self.socket.get_ref()) {
+            let watch = match &mut self.watch {
+                Watch::Writable(watch) => watch,
+                Watch::Retry(pause) => {
+                    ready!(pause.as_mut().poll(cx));
+                    self.watch = Watch::Idle;
+                    continue;
+                }
+                Watch::Idle => match write(self.socket.get_ref()) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        let duplicate = self.socket.get_ref().as_fd().try_clone_to_owned()?;
-                        self.watch = Some(register(duplicate, Interest::WRITABLE)?);
+                        self.watch = self.begin_watch();
                         continue;
                     }
                     done => return Poll::Ready(done),
-                }
+                },
             };
             let mut guard = ready!(watch.poll_write_ready(cx))?;
             let Ok(written) = guard.try_io(|_| write(self.socket.get_ref())) else { continue };
@@ -185,7 +213,7 @@ mod tests {
         run(async {
             let ((_reader, mut writer), (mut peer, _end)) = pair();
             writer.write_all(b"small").await.expect("room");
-            assert!(writer.watch.is_none(), "there was room");
+            assert!(matches!(writer.watch, Watch::Idle), "there was room");
             let large: Vec<u8> = (0..4 << 20).map(|at: u32| at.to_le_bytes()[1]).collect();
             let mut received = Vec::new();
             let receive = async {
@@ -197,10 +225,25 @@ mod tests {
             };
             let (sent, ()) = tokio::join!(writer.write_all(&large), receive);
             sent.expect("written");
-            assert!(writer.watch.is_some(), "there was no room for all of it");
+            assert!(matches!(writer.watch, Watch::Writable(_)), "there was no room for all of it");
             assert!(received.starts_with(b"small") && received[5..] == large);
             writer.rest();
-            assert!(writer.watch.is_none());
+            assert!(matches!(writer.watch, Watch::Idle));
+        });
+    }
+
+    #[test]
+    fn a_write_goes_on_without_a_descriptor_to_watch() {
+        run(async {
+            let ((_reader, mut writer), (mut peer, _end)) = pair();
+            let large = vec![7; 1 << 20];
+            // As if no duplicate could be made: the first write has already found no room.
+            writer.watch = Watch::Retry(Box::pin(sleep(RETRY_AFTER)));
+            let mut received = vec![0; large.len()];
+            let (sent, read) = tokio::join!(writer.write_all(&large), peer.read_exact(&mut received));
+            sent.expect("written");
+            read.expect("read");
+            assert!(received == large);
         });
     }
 

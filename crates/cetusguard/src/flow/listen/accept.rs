@@ -16,7 +16,7 @@ use super::open::{canonical, shown};
 use super::sockets::{Bound, Socket};
 use crate::flow::{Proxy, serve};
 use crate::log::Level;
-use crate::shares::Told;
+use crate::shares::{ClientBound, Told};
 
 /// After an accept that failed for want of descriptors or memory, others get time to give some back.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -123,10 +123,10 @@ async fn begin(
     // Certificates and containers are not known yet.
     let is_known = tls.is_none() && !settings.profiles.depends_on_container(&principal);
     let known = if is_known { settings.profiles.of(&principal).ok() } else { None };
-    let limit = known.map_or(settings.limits.connections_per_client, |(profile, _)| profile.limits.connections);
+    let bound_by = known.map_or(settings.limits.per_client, |(profile, _)| ClientBound::of(profile.limits.connections));
     // TCP clients count by their address whatever finds their profile, so that a client counts once on all frontends.
     let found_by = known.and_then(|(_, found_by)| found_by).filter(|_| matches!(accepted, Accepted::Unix(_)));
-    let admission = proxy.shares.admit(principal.subject(found_by), limit);
+    let admission = proxy.shares.admit(principal.subject(found_by), bound_by);
     let (is_refused, is_local) = (admission.is_refused(), is_local(&principal));
     if is_refused && let Some(told) = proxy.shares.note_refusal(&admission, &peer) {
         tell_refused(&told, proxy);

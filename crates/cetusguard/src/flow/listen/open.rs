@@ -16,7 +16,6 @@ use super::{Accepted, Conn, Pending};
 use crate::backend::tune;
 use crate::certificate;
 use crate::log::Level;
-use crate::shares::ClientShare;
 use crate::tls;
 use crate::wire::{Duplex, SharedTcp};
 
@@ -37,9 +36,10 @@ impl Pending {
                     (Ok(stream), None) => Ok(stream.into()),
                     (Ok(stream), Some(tls)) => {
                         signers.clone_from(&tls.clients);
+                        let limit = proxy.limits().head;
                         let secured = tokio::select! {
-                            // Apart: connections without TLS do not carry its state.
-                            secured = Box::pin(secure(tls, stream, self.admission.client(), proxy)) => secured,
+                            // In memory of its own, since connections without TLS do not need it.
+                            secured = Box::pin(proxy.handshakes.run_apart(shake(tls, stream, limit))) => secured,
                             () = proxy.stop() => return None,
                         };
                         secured.map(|(stream, shown)| {
@@ -81,18 +81,7 @@ impl Pending {
 /// A connection over TLS, with the certificate that the client has shown, where it had to.
 type Secured = (Duplex, Option<Arc<Certificate>>);
 
-/// Does the TLS handshake on the worker's thread, once the client has begun it and has a turn.
-async fn secure(tls: tls::Server, stream: TcpStream, client: &ClientShare, proxy: &Proxy) -> Result<Secured, String> {
-    let limit = proxy.limits().head;
-    // A connection that says nothing takes no turn from others of the same client.
-    match timeout(limit, stream.readable()).await {
-        Ok(begun) => begun.map_err(|error| error.to_string())?,
-        Err(_) => return Err("not begun in time".to_owned()),
-    }
-    let _turn = client.handshake_turn().await;
-    proxy.worker.run_apart(shake(tls, stream, limit)).await
-}
-
+/// Does the TLS handshake.
 async fn shake(tls: tls::Server, stream: TcpStream, limit: Duration) -> Result<Secured, String> {
     let socket = SharedTcp::from(stream);
     let accepting = TlsAcceptor::from(Arc::clone(&tls.config)).accept(socket.clone());
