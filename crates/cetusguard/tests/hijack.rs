@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use cetusguard_testkit::{Client, Engine, Exchange, Link, Proxy, ProxyBuilder, eventually, patience};
 
@@ -325,6 +326,22 @@ fn a_side_that_leaves_takes_the_tunnel_with_it() {
     let with_client = other.descriptors();
     drop(client);
     eventually("the client's is back as well", || other.descriptors() <= with_client);
+}
+
+/// Neither side reads: the engine sends what fits and leaves, and the client sends all that it has before it reads.
+#[test]
+fn a_client_that_sends_to_an_engine_that_left_gets_what_it_said() {
+    let engine = upgrading(|link| {
+        link.set_write_limit(Duration::from_millis(300));
+        link.write(vec![b'x'; 16 << 20]);
+        link.close();
+    });
+    let proxy = proxy(&engine);
+    for frontend in [0, 1] {
+        let mut client = attach(&proxy, frontend);
+        assert!(client.send(vec![b'y'; 16 << 20]), "frontend {frontend} stopped reading");
+        assert!(client.drain() > 0);
+    }
 }
 
 fn until_closed() -> (Engine, Receiver<bool>) {

@@ -1,5 +1,7 @@
 //! Tunnel, instead of answer where the endpoint hijacks the connection: raw bytes both ways after the engine has agreed.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -73,12 +75,13 @@ async fn both_ways(
         Direction::Down(Err(PumpError::Write)) => Ended::ClientGone,
         Direction::Down(Err(_)) => Ended::EngineGone,
         // The client is done sending, or the engine done reading; what the engine still says counts.
-        Direction::Up(Ok(()) | Err(PumpError::Write)) => tokio::select! {
+        Direction::Up(sent @ (Ok(()) | Err(PumpError::Write))) => tokio::select! {
             down = carry(&mut engine.input, &mut no_end, &mut client.output, bytes_out, ALERT) => match down {
                 Ok(()) => Ended::Complete,
                 Err(PumpError::Write) => Ended::ClientGone,
                 Err(_) => Ended::EngineGone,
             },
+            never = discard(&mut client.input), if sent.is_err() => match never {},
             () = proxy.stop() => Ended::Stopped,
         },
         Direction::Up(Err(_)) => Ended::ClientGone,
@@ -88,6 +91,17 @@ async fn both_ways(
 enum Direction {
     Up(Result<(), PumpError>),
     Down(Result<(), PumpError>),
+}
+
+/// Reads a client's bytes that the engine does not take any more. A client that sends before it reads would otherwise wait for ever,
+/// and never get to what the engine has said.
+async fn discard(input: &mut Input) -> Infallible {
+    loop {
+        input.buffer.clear();
+        if !matches!(input.fill().await, Ok(1..)) {
+            return pending().await;
+        }
+    }
 }
 
 /// Copies until the end of the stream, then says so to the other side. Every now and then it looks whether the receiver has
