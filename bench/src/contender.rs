@@ -89,7 +89,7 @@ impl Contender {
                 .to_vec();
         // All of a benchmark's clients are one.
         command.extend(["--log-level", level, "--max-connections-per-client", "none"].map(str::to_owned));
-        if more.is_empty() {
+        if !more.contains(&"--rules") {
             command.extend(["--rules".to_owned(), rules()]);
         }
         command.extend(more.iter().map(|word| (*word).to_owned()));

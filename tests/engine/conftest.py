@@ -69,9 +69,12 @@ def proxy(request):
 
 
 @pytest.fixture
-def open_proxy(engine, proxy):
-    """A proxy that lets pass all that these clients do, on both kinds of frontend."""
-    return proxy()
+def open_proxy(engine, proxy, request):
+    """A proxy that lets pass all that these clients do, on both kinds of frontend.
+
+    A test that counts descriptors is marked `one_loop`: each event loop has some of its own once it has started.
+    """
+    return proxy(flags=("--workers", "1") if request.node.get_closest_marker("one_loop") else ())
 
 
 @pytest.fixture(params=["tcp", "unix"])

@@ -149,6 +149,7 @@ def test_refused_attach(docker_at, proxy, front, sleeper):
     assert "unable to upgrade to tcp, received 403" in refused.stderr
 
 
+@pytest.mark.one_loop
 def test_a_killed_client_leaves_no_connection(docker, open_proxy, sleeper):
     docker("exec", sleeper, "true")
     before = open_proxy.descriptors()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 
+import pytest
 from docker import DockerClient
 
 from curl import target
@@ -72,6 +73,7 @@ def test_the_head_comes_before_the_body(address, sleeper):
         waiting.kill()
 
 
+@pytest.mark.one_loop
 def test_a_client_that_leaves_is_gone_everywhere(docker, open_proxy, engine):
     """Killed clients leave no connection in the proxy and none at the engine."""
     container = engine.run("sh", "-c", TICK)
@@ -89,6 +91,7 @@ def test_a_client_that_leaves_is_gone_everywhere(docker, open_proxy, engine):
     wait_for(lambda: engine.connections() <= connections, "the engine to be left")
 
 
+@pytest.mark.one_loop
 def test_a_silent_stream_is_given_up_too(docker, open_proxy, engine, sleeper):
     """Nothing is written, so only the client's end of connection tells that it left."""
     docker("logs", sleeper)
