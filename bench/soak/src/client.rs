@@ -24,7 +24,7 @@ impl Via {
     pub(crate) const ALL: [Self; 3] = [Self::Tcp, Self::Tls, Self::Unix];
 }
 
-/// Where the proxy listens.
+/// The addresses on which the proxy listens.
 #[derive(Clone, Debug)]
 pub(crate) struct Site {
     pub(crate) tcp: SocketAddr,

@@ -20,7 +20,7 @@ use crate::world::World;
 
 pub(crate) use answers::{environment, list};
 
-/// How long a restart takes.
+/// The duration of a restart.
 const DOWN: Duration = Duration::from_secs(1);
 /// More than the clients of the soak open while the engine's thread waits for the processor.
 const BACKLOG: i32 = 4096;

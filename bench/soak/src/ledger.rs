@@ -27,7 +27,7 @@ struct Entry {
     record: Option<(u16, String)>,
 }
 
-/// What a client got for a request.
+/// The answer that a client received to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     /// An answer of this status, of which everything has come.

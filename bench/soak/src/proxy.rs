@@ -27,7 +27,7 @@ pub(crate) struct Proxy {
     readers: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// What the log has said so far.
+/// The log's records so far.
 #[derive(Debug, Default)]
 struct Seen {
     messages: HashMap<String, u64>,

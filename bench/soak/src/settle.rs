@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::proxy::{Failure, Figures, Proxy};
 use crate::world::World;
 
-/// How much higher private memory may be than after the warm-up, in KiB. The allocator keeps pages between blocks that
+/// The growth of private memory over the warm-up that is allowed, in KiB. The allocator keeps pages between blocks that
 /// live on; runs of two and of five minutes end at the same figure.
 pub(crate) const MARGIN: u64 = 4 << 10;
 /// The proxy keeps connections to the engine for 30 seconds, and gives memory back every 10.

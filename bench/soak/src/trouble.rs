@@ -1,4 +1,4 @@
-//! How a round of the load can go wrong.
+//! The ways in which a round of the load can fail.
 
 use std::io;
 

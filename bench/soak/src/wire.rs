@@ -33,7 +33,7 @@ pub(crate) struct Head {
     headers: Vec<(String, String)>,
 }
 
-/// How much of a body is left.
+/// The part of a body that is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Body {
     Length(u64),

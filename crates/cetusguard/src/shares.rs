@@ -155,7 +155,7 @@ struct Member {
     subject: Subject,
     client: Arc<ClientShare>,
     has_share: bool,
-    /// It counts among those whose profile is known.
+    /// The connection counts among those whose profile is known.
     is_confirmed: bool,
 }
 

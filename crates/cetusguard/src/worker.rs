@@ -48,14 +48,14 @@ impl Worker {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => resume_unwind(panic),
-                // Tasks are only cancelled when the program ends.
+                // A task that is still awaited is cancelled only when the program ends.
                 Err(_) => pending().await,
             },
         }
     }
 }
 
-/// Work that ends when its result is awaited no longer: a client that is gone holds neither the thread nor a socket.
+/// A task that ends when this is dropped, so that a client that has left holds neither the thread nor a socket.
 struct AbortOnDrop<T>(JoinHandle<T>);
 
 impl<T> Drop for AbortOnDrop<T> {

@@ -47,7 +47,7 @@ fn accepted(proxy: &Proxy, source: &str) -> Client {
     client
 }
 
-/// How long the proxy waits for a container that is starting to be listed.
+/// The time for which the proxy waits until a starting container is listed.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Plays a scene in which a container is listed while the proxy waits for it, and expects status 200. Where this machine was too

@@ -21,7 +21,7 @@ pub(super) struct Link<'w> {
     pub(super) world: &'w World,
 }
 
-/// What a client of the soak wants: the number of its request, and what its `X-Soak` header says.
+/// The order of a soak client: the number of its request, and the contents of its `X-Soak` header.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Order {
     pub(super) number: u64,

@@ -107,21 +107,30 @@ async fn serve(
         }
     };
     log.send(log.line(Level::Info, "stopping: requests may finish, streams end").text("signal", asked));
-    // Nobody listening is no reason not to stop.
+    // Without anything that listens, there is nothing to stop.
     let _ = stop.send(true);
     tokio::select! {
-        drained = timeout(proxy.limits().drain, ended.recv()) => match drained {
-            Ok(_) => log.say(Level::Info, "stopped"),
-            Err(_) => log.say(Level::Warning, "stopped with requests still running: drain-timeout is over"),
-        },
-        _ = terminate.recv() => log.say(Level::Warning, "stopped with requests still running: asked twice"),
-        _ = interrupt.recv() => log.say(Level::Warning, "stopped with requests still running: asked twice"),
+        drained = timeout(proxy.limits().drain, ended.recv()) => tell_drained(drained.is_ok(), &log),
+        _ = terminate.recv() => log.say(Level::Warning, ASKED_TWICE),
+        _ = interrupt.recv() => log.say(Level::Warning, ASKED_TWICE),
     }
     proxy.loops.end();
     Ok(())
 }
 
-/// Says how much fits into the memory.
+/// The end of a drain that a second signal cuts short.
+const ASKED_TWICE: &str = "stopped with requests still running: asked twice";
+
+/// Logs whether every request ended within the drain.
+fn tell_drained(is_drained: bool, log: &Log) {
+    if is_drained {
+        log.say(Level::Info, "stopped");
+    } else {
+        log.say(Level::Warning, "stopped with requests still running: drain-timeout is over");
+    }
+}
+
+/// Logs how many requests the memory allows, if it is limited.
 fn announce_capacity(capacity: Capacity, log: &Log) {
     let (Some(limit), Some(exchanges)) = (capacity.limit, capacity.exchanges) else { return };
     let line = log.line(Level::Info, "memory is limited: so many requests may be under way").number("limit", limit);

@@ -34,7 +34,7 @@ pub(crate) struct UnixWriter {
     watch: Watch,
 }
 
-/// How a write waits.
+/// The state of a write that may have to wait.
 #[derive(Debug)]
 enum Watch {
     /// No write has to wait.
@@ -76,8 +76,8 @@ impl AsFd for UnixReader {
 }
 
 thread_local! {
-    /// Where a read puts its bytes before they are copied to where they belong. The kernel writes into memory that has to be
-    /// initialised: to copy the bytes that came costs less than to clear the whole buffer before each read.
+    /// The buffer of every read on this thread; its bytes are then copied to the connection's own buffer. Safe code can read only
+    /// into initialised memory, and copying the received bytes costs less than clearing the whole buffer before each read.
     static ARRIVED: RefCell<Box<[u8]>> = RefCell::new(vec![0; MOST].into());
 }
 
