@@ -205,6 +205,39 @@ fn a_new_name_is_a_new_client() {
     assert_eq!(client.request("GET /a").status, 403);
 }
 
+/// With hundreds of containers a list is dear: what happens to others takes no new one, and the container is inspected.
+#[test]
+fn events_of_others_take_no_long_list() {
+    let (docker, folder) = (Docker::default(), TempDir::new());
+    docker.list("1", "a-1", "127.0.0.11", &[]);
+    for other in 0..300 {
+        docker.list(
+            &format!("other-{other}"),
+            &format!("x-{other}"),
+            &format!("10.0.{}.{}", other / 200, other % 200),
+            &[],
+        );
+    }
+    let engine = docker.engine();
+    let proxy = start(&engine, &folder);
+    let mut client = Client::connect_from("127.0.0.11", proxy.address());
+    assert_eq!(client.request("GET /a").status, 200);
+    let first = docker.lists();
+    let inspections = || engine.received().concat().matches("GET /containers/1/json HTTP").count();
+    docker.tell("container", "pause", "other-7");
+    eventually("the event arrives", || client.request("GET /a").status == 200 && inspections() > 0);
+    assert_eq!((ask(&proxy, "127.0.0.11", "/a").status, docker.lists()), (200, first));
+    // The engine may lose an event of its own container.
+    docker.list("1", "b-1", "127.0.0.11", &[]);
+    docker.tell("container", "pause", "other-8");
+    eventually("the new name counts", || client.request("GET /b").status == 200);
+    assert_eq!((client.request("GET /a").status, docker.lists()), (403, first + 1));
+    docker.tell("container", "pause", "1");
+    eventually("an event of its own takes a new list", || {
+        client.request("GET /b").status == 200 && docker.lists() > first + 1
+    });
+}
+
 /// Its process runs a moment before the engine lists it: it has joined its network, and that is all there is to see.
 #[test]
 fn who_calls_in_the_first_millisecond_is_not_refused_for_being_new() {

@@ -79,6 +79,7 @@ impl Docker {
             match found {
                 Some(mut container) => {
                     container["State"] = json!({ "Running": true });
+                    container["Name"] = container["Names"][0].clone();
                     link.answer(200, &container.to_string());
                 }
                 None => link.answer(404, "{\"message\":\"No such container\"}"),

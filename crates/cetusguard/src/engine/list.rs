@@ -22,6 +22,9 @@ const TARGET: &str = "/containers/json";
 /// A longer list is not read.
 const LIST_LIMIT: usize = 64 << 20;
 
+/// The number of containers from which on a list costs the engine more than the inspections of a few that it would save.
+const LONG: usize = 250;
+
 /// Parts of a large list that wait to be read, each of up to 64 KiB.
 const WAITING: usize = 4;
 
@@ -65,6 +68,11 @@ impl Listed {
             Some(None) => Entry::Contested,
             None => Entry::Nobody,
         }
+    }
+
+    /// Returns whether the list is too long to be asked for again at every event.
+    pub(super) fn is_long(&self) -> bool {
+        self.members.len() >= LONG
     }
 
     /// Doubts everything about a container.
@@ -145,6 +153,7 @@ pub(super) async fn ask(backend: &Backend, labels: &Arc<BTreeSet<String>>) -> Re
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Details {
+    name: String,
     state: Running,
     network_settings: Option<NetworkSettings>,
 }
@@ -155,9 +164,9 @@ struct Running {
     running: bool,
 }
 
-/// Asks whether a container runs now, and has this address.
-pub(super) async fn still_has(backend: &Backend, id: &str, address: IpAddr) -> Result<bool, Trouble> {
-    let Asked::Answer(answer) = fetch(backend, &format!("/containers/{id}/json"), DEADLINE).await? else {
+/// Asks whether a container runs now, and still has its name and this address.
+pub(super) async fn is_still(container: &Container, address: IpAddr, backend: &Backend) -> Result<bool, Trouble> {
+    let Asked::Answer(answer) = fetch(backend, &format!("/containers/{}/json", container.id), DEADLINE).await? else {
         return Ok(false);
     };
     let details = read_apart(answer, |answer| serde_json::from_slice::<Details>(answer)).await?;
@@ -165,7 +174,8 @@ pub(super) async fn still_has(backend: &Backend, id: &str, address: IpAddr) -> R
         .map_err(|error| Trouble::Answer(format!("the engine's answer about a container cannot be read: {error}")))?;
     let networks = details.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
     let mut addresses = networks.values().flatten().flat_map(|network| [&network.four, &network.six]);
-    Ok(details.state.running && addresses.any(|text| text.parse() == Ok(address)))
+    let is_named_so = details.name.trim_start_matches('/') == container.name;
+    Ok(is_named_so && details.state.running && addresses.any(|text| text.parse() == Ok(address)))
 }
 
 /// Reads a list from its parts, one container after the other.

@@ -2,7 +2,7 @@
 //!
 //! A list of the running containers serves all clients until an event may have changed one. Both lists and events may be late:
 //! - A container that was found in an older list is inspected, so that a container with a dead one's address is never taken for
-//!   the dead one.
+//!   the dead one, and a renamed one never for what it was.
 //! - A list that is younger than the connection is settled with the engine's own buffer of events. It tells whether the
 //!   container joined its network after the connection was there, in which case another one opened the connection; and whether
 //!   a container that is not listed yet has an address, in which case the list says nothing of addresses that it does not know.
@@ -200,7 +200,7 @@ impl Containers {
                 Look::Found(container) => return Ok(self.owner(container, seen, &asked)),
                 Look::Failed(unknown) => return Err(unknown),
                 Look::Inspect(container) => {
-                    if list::still_has(backend, &container.id, origin.address).await.map_err(untold)? {
+                    if list::is_still(&container, origin.address, backend).await.map_err(untold)? {
                         return Ok(self.owner(Some(container), seen, &asked));
                     }
                     self.lock().doubt(&container.id);
@@ -334,8 +334,8 @@ enum Look {
 }
 
 impl State {
-    /// Looks an address up. A list answers for an address that it does not know only if it was asked for since the client called,
-    /// and for all others only while nothing was heard since.
+    /// Looks an address up. A list answers for an address that it does not know only if it was asked for since the client called.
+    /// For the others it answers while no event came since, and a long one while no event was about their container.
     fn look(&self, asked: &Asked, came: Instant) -> Look {
         let Asked { origin, called, fresh, buffered } = asked;
         if self.in_step.is_none() {
@@ -346,7 +346,8 @@ impl State {
         }
         let Some(last) = &self.last else { return Look::Ask(*fresh) };
         let is_own = last.number >= *fresh;
-        let is_for_all = last.is_whole && last.at.elapsed().is_ok_and(|age| age < AGE);
+        let is_for_others = last.is_whole || last.listed.is_long();
+        let is_for_all = is_for_others && last.at.elapsed().is_ok_and(|age| age < AGE);
         if !(is_own || is_for_all) {
             return Look::Ask(*fresh);
         }
