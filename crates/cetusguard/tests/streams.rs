@@ -180,6 +180,26 @@ fn an_early_answer_to_an_upload_arrives() {
     assert_eq!((response.status, response.body.as_str()), (400, "nope"));
 }
 
+/// Neither side reads: the engine sends what fits and leaves, and the client sends its whole body before it reads.
+#[test]
+fn an_upload_to_an_engine_that_left_is_not_stuck() {
+    let engine = Engine::start(|_, link| {
+        link.set_write_limit(Duration::from_millis(300));
+        link.write("HTTP/1.1 200 OK\r\n\r\n");
+        link.write(vec![b'x'; 16 << 20]);
+        link.close();
+    });
+    let proxy = proxy(&engine);
+    let mut client = proxy.client();
+    let (told, outcome) = channel();
+    std::thread::spawn(move || {
+        client.send(format!("POST /images/load HTTP/1.1\r\nContent-Length: {}\r\n\r\n", 16 << 20));
+        client.send(vec![b'y'; 16 << 20]);
+        told.send(client.read_head().status)
+    });
+    assert_eq!(outcome.recv_timeout(patience()), Ok(200));
+}
+
 #[test]
 fn gigabytes_pass_in_bounded_memory() {
     let engine = Engine::start(|exchange, link| {

@@ -306,13 +306,17 @@ pub(super) async fn attend(
     record: &Record<'_>,
     patience: Duration,
 ) -> Left {
-    match upload(input, body, engine, &record.bytes_in).await {
-        // An engine that takes no more may still answer.
-        Ok(()) | Err(PumpError::Write | PumpError::Stalled) => {}
+    let discards = match upload(input, body, engine, &record.bytes_in).await {
+        Ok(()) | Err(PumpError::Stalled) => false,
+        // An engine that takes no more may still answer, and the client may send its whole body before it reads.
+        Err(PumpError::Write) => true,
         Err(PumpError::Garbage) => return Left::BadBody,
         Err(PumpError::Short | PumpError::Read) => return Left::Gone,
-    }
+    };
     let ended = loop {
+        if discards {
+            input.buffer.clear();
+        }
         if input.buffer.len() >= EARLY_LIMIT {
             break false;
         }
