@@ -358,6 +358,28 @@ fn streams_beyond_the_memory_are_refused() {
     assert!(errors.contains("--memory-limit is \"1MiB\"\n  = expected a size of 16MiB or more"), "{errors}");
 }
 
+/// A ping with a body takes what any other request takes; only one without goes beside the bound.
+#[test]
+fn pings_with_bodies_beyond_the_memory_are_refused() {
+    let engine = Engine::start(|exchange, link| {
+        if exchange.line.contains("/_ping") && exchange.header("content-length").is_some() {
+            link.wait_for_close();
+        } else {
+            link.answer(200, "OK");
+        }
+    });
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "").arg("--memory-limit", "32MiB").start();
+    let ping = || {
+        let mut client = Client::connect_from("127.0.0.2", proxy.address());
+        client.send("GET /_ping HTTP/1.1\r\nContent-Length: 9\r\n\r\nx");
+        client
+    };
+    let _waiting: Vec<_> = (0..18).map(|_| ping()).collect();
+    eventually("all of its share is taken", || engine.open() == 18);
+    assert_eq!(ping().read_head().status, 503);
+    assert!(is_healthy(proxy.address()));
+}
+
 /// What the kernel keeps for a peer that reads nothing is charged to the proxy's container.
 #[test]
 fn a_stalled_stream_holds_little_memory_of_the_kernel() {

@@ -353,3 +353,25 @@ impl AsyncWrite for Output {
         each_output!(self, side => Pin::new(side).poll_shutdown(cx))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::coop::{consume_budget, has_budget_remaining};
+
+    use super::*;
+
+    /// A look at a kept connection of the engine would else miss what arrived there, and give it to the next client.
+    #[test]
+    fn a_look_sees_what_arrived_although_the_task_has_used_up_its_turn() {
+        let look = async {
+            let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+            sender.send("surplus").expect("a receiver");
+            while has_budget_remaining() {
+                let _ = pin!(consume_budget()).poll(&mut Context::from_waker(Waker::noop()));
+            }
+            now(receiver.recv())
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        assert_eq!(runtime.block_on(look), Some(Some("surplus")));
+    }
+}
