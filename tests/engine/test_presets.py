@@ -15,9 +15,11 @@ import docker
 import pytest
 
 from curl import curl
-from tools import IMAGE, PATIENCE, require, run, wait_for
+from proxy import REPOSITORY
+from tools import IMAGE, PATIENCE, require, run, unique, wait_for
 
 TESTCONTAINERS = Path(__file__).parent / "clients/python/with_testcontainers.py"
+PRESETS = REPOSITORY / "crates/policy/presets"
 
 PROJECT = f"""
 version: "3"
@@ -39,6 +41,15 @@ volumes:
 def preset(proxy):
     """Starts a proxy with a preset and nothing else."""
     return lambda name, *flags: proxy(rules=None, flags=("--presets", name, *flags))
+
+
+def options(name, *headings):
+    """The rules below these headings of a preset, in effect, as flags: a heading is told by how it begins."""
+    groups = [group.splitlines() for group in (PRESETS / f"{name}.rules").read_text().split("\n\n")[1:]]
+    chosen = [[group for group in groups if group[0].startswith(f"# {heading}")] for heading in headings]
+    assert all(len(found) == 1 for found in chosen), (name, headings)
+    rules = [line.removeprefix("# ") for (group,) in chosen for line in group[1:]]
+    return ("--rules", "\n".join(rules))
 
 
 @pytest.fixture
@@ -90,6 +101,119 @@ def test_docker_cli_looks(preset, docker_at, engine, talker, name):
     assert "Images" in docker.out("system", "df", "--verbose")
     events = docker.out("events", "--since", "1h", "--until", "0s", "--filter", f"container={talker}")
     assert "container start" in events
+    assert one.refused() == []
+
+
+def test_docker_cli_inspects_by_any_word(preset, docker_at, engine):
+    """Without --type it asks for one kind after the other; a container has no name such as that of an image."""
+    one = preset("docker-cli-readonly")
+    docker = docker_at(one.addresses["tcp"])
+    assert docker.out("inspect", "--format", "{{index .RepoTags 0}}", IMAGE) == IMAGE
+    for word in ["nosuch", "nosuch:tag", "example.org/no/such:tag"]:
+        said = docker("inspect", word, ok=False).stderr
+        assert "no such object" in said.lower() and word in said
+    assert one.refused() == []
+
+
+def test_docker_cli_looks_without_secrets(preset, docker_at, engine, talker):
+    one = preset("read-only")
+    docker = docker_at(one.addresses["tcp"])
+    assert docker.out("ps", "--format", "{{.Names}}") == talker
+    assert talker in docker.out("stats", "--no-stream", talker)
+    assert docker.out("images", "--format", "{{.Repository}}:{{.Tag}}") == IMAGE
+    assert "bridge" in docker.out("network", "ls") and "bridge" in docker.out("network", "inspect", "bridge")
+    docker("diff", talker, ok=True)
+    for command in [("inspect", talker), ("logs", talker), ("top", talker), ("image", "inspect", IMAGE)]:
+        assert "cetusguard" in docker(*command, ok=False).stderr
+    with_details = preset("read-only", *options("read-only", "Details of containers"))
+    docker = docker_at(with_details.addresses["tcp"])
+    assert docker.out("inspect", "--format", "{{.State.Status}}", talker) == "running"
+    assert "cetusguard" in docker("logs", talker, ok=False).stderr
+
+
+def test_agent_keeps_to_its_own(preset, docker_at, engine, talker):
+    own = unique("agent-")
+    engine.client.volumes.create("of-others")
+    one = preset("ai-agent", "--targets", "name=agent-*")
+    docker = docker_at(one.addresses["tcp"])
+    quick = ("--network", "none", "--stop-signal", "SIGKILL")
+    assert docker.out("run", "--rm", "--name", own, *quick, IMAGE, "echo", "hello") == "hello"
+    docker("run", "--detach", "--name", own, *quick, IMAGE, "sh", "-c", "echo first; exec sleep 600")
+    assert docker.out("exec", own, "echo", "inside") == "inside"
+    wait_for(lambda: docker.out("logs", own) == "first", "its line")
+    docker("stop", own)
+    assert docker.out("wait", own) == "137"
+    docker("rm", own)
+    assert one.records(msg="request refused") == []
+    others = [("exec", talker, "true"), ("logs", talker), ("stop", talker), ("rm", "--force", talker), ("ps",)]
+    hosts = [("--privileged",), ("--volume", "/:/host"), ("--pid", "host"), ("--volume", "of-others:/data")]
+    hosts += [("--network", f"container:{talker}"), ("--volumes-from", talker), ("--pid", f"container:{talker}")]
+    refused = others + [("run", "--name", own, *options, IMAGE, "true") for options in hosts]
+    for command in refused:
+        assert "cetusguard" in docker(*command, ok=False).stderr, command
+    # A container of another name is of no use.
+    assert "cetusguard" in docker("run", "--name", "other", *quick, IMAGE, "true", ok=False).stderr
+    assert engine.client.containers.get(talker).status == "running"
+
+
+def test_calls_of_github_actions_runner(preset, docker_at, engine, name):
+    """A job with a service container, and steps in a job container."""
+    one = preset(
+        "github-actions-runner", *options("github-actions-runner", "Networks that", "Steps in", "Container actions")
+    )
+    docker = docker_at(one.addresses["tcp"])
+    label = unique()
+    docker("version", "--format", "{{.Server.APIVersion}}")
+    assert docker.out("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={label}") == ""
+    docker("network", "prune", "--force", "--filter", f"label={label}")
+    docker("network", "create", "--label", label, name)
+    command = ["create", "--name", name, "--label", label, "--network", name, "--stop-signal", "SIGKILL"]
+    made = docker.out(*command, "--entrypoint", "tail", IMAGE, "-f", "/dev/null")
+    docker("start", made)
+    ps = ["ps", "--all", "--filter", f"id={made}", "--filter", "status=running", "--no-trunc"]
+    assert docker.out(*ps, "--format", "{{.ID}} {{.Status}}").startswith(made)
+    docker("port", made)
+    assert docker.out("inspect", "--format", "{{if .State.Health}}{{.State.Health.Status}}{{end}}", made) == ""
+    assert docker.out("exec", "-i", made, "sh", "-e", input="echo step\n") == "step"
+    assert docker.out("run", "--name", f"{name}-2", "--label", label, "--rm", "--network", name, IMAGE, "echo", "action") == "action"
+    docker("logs", "--details", made)
+    docker("rm", "--force", made)
+    docker("network", "rm", name)
+    assert one.refused() == []
+
+
+@pytest.mark.parametrize("client", ["woodpecker", "drone"])
+def test_calls_of_runners(preset, docker_py, name, client):
+    """A workflow with a volume, a network and a step."""
+    one = preset(client)
+    api = docker_py(one.addresses["unix"]).api
+    api.ping()
+    api.create_volume(name, driver="local")
+    network = api.create_network(name, driver="bridge")["Id"]
+    binds = api.create_host_config(binds=[f"{name}:/work"], network_mode="none")
+    step = api.create_container(IMAGE, ["sh", "-c", "echo step >/work/x; cat /work/x"], name=name, host_config=binds)
+    api.start(name)
+    assert api.wait(name)["StatusCode"] == 0
+    assert api.logs(name) == b"step\n"
+    assert api.inspect_container(step["Id"])["State"]["ExitCode"] == 0
+    with pytest.raises(docker.errors.APIError) as failure:
+        api.kill(name)
+    assert "is not running" in str(failure.value)
+    api.remove_container(name, v=True, force=True)
+    api.remove_volume(name, force=True)
+    api.remove_network(network)
+    assert one.refused() == []
+
+
+@pytest.mark.parametrize("builder", ["Classic builder", None], ids=["classic", "buildkit"])
+def test_docker_builds(preset, docker_at, engine, tmp_path, name, builder):
+    one = preset("docker-build", *(options("docker-build", builder) if builder else ()))
+    docker = docker_at(one.addresses["tcp"])
+    if not builder and docker("buildx", "version", ok=None).returncode != 0:
+        pytest.skip(f"{docker.cli} has no buildx plug-in")
+    (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN echo built >/word\n")
+    docker("build", "--tag", name, tmp_path, env={"DOCKER_BUILDKIT": "0" if builder else "1"})
+    assert engine.client.containers.run(name, ["cat", "/word"], remove=True, network_mode="none") == b"built\n"
     assert one.refused() == []
 
 
@@ -201,6 +325,69 @@ def test_prometheus_finds_containers(preset, sleeper, tmp_path):
     assert one.refused() == []
 
 
+def test_podman_looks(podman_engine, proxy):
+    container = podman_engine.run("sh", "-c", "echo first; exec sleep 600").name
+    one = proxy(backend=podman_engine.address, rules=None, flags=("--presets", "podman-readonly"))
+
+    def podman(*args, ok=True):
+        command = [require("podman"), "--remote", "--url", one.addresses["tcp"], *args]
+        return run(*command, ok=ok, env={"PATH": os.environ["PATH"]})
+
+    assert podman("ps", "--format", "{{.Names}}").stdout.strip() == container
+    for kind in [(), ("container",)]:
+        assert podman(*kind, "inspect", "--format", "{{.State.Status}}", container).stdout.strip() == "running"
+    wait_for(lambda: podman("logs", container).stdout.strip() == "first", "its line")
+    podman("port", container)
+    podman("diff", container)
+    podman("container", "exists", container)
+    assert "cg-busybox" in podman("images", "--format", "{{.Repository}}").stdout
+    podman("image", "inspect", IMAGE)
+    podman("image", "exists", IMAGE)
+    podman("history", IMAGE)
+    podman("image", "tree", IMAGE)
+    for kind in ["network", "volume", "pod"]:
+        podman(kind, "ls")
+    podman("info")
+    podman("version")
+    podman("system", "df")
+    podman("events", "--stream=false", "--since", "1h")
+    assert one.records(msg="request refused") == []
+    for command in [("stop", container), ("exec", container, "true"), ("rm", "--force", container)]:
+        assert "cetusguard" in podman(*command, ok=False).stderr
+
+
+PLAYBOOK = """
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  module_defaults:
+    group/community.docker.docker: {{docker_host: "{address}"}}
+  tasks:
+    - community.docker.docker_container: &it
+        {{name: "{name}", image: "{image}", command: sleep 600, pull: false, network_mode: none,
+          stop_signal: SIGKILL, env: {{WORD: "{word}"}}, state: started}}
+    - community.docker.docker_container: {{<<: *it, env: {{WORD: other}}}}
+    - community.docker.docker_container_info: {{name: "{name}"}}
+      register: found
+    - ansible.builtin.assert: {{that: "'WORD=other' in found.container.Config.Env"}}
+    - community.docker.docker_container: {{name: "{name}", state: absent}}
+"""
+
+
+def test_ansible(preset, engine, tmp_path, name):
+    """A container is made, replaced because a setting changed, and removed."""
+    program = require("ansible-playbook")
+    is_old = engine.client.info()["CgroupVersion"] == "1"
+    one = preset("ansible", *(["--guard-allow", "host-namespace=cgroup"] if is_old else []))
+    book = PLAYBOOK.format(address=one.addresses["tcp"], name=name, image=IMAGE, word=unique())
+    (tmp_path / "play.yml").write_text(book)
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "ANSIBLE_LOCALHOST_WARNING": "false", "LC_ALL": "C.UTF-8"}
+    said = run(program, "play.yml", cwd=tmp_path, env=env, ok=True).stdout
+    assert "failed=0" in said and "changed=3" in said
+    assert engine.client.containers.list(all=True) == []
+    assert one.refused() == []
+
+
 @pytest.mark.parametrize(
     "client, asks, outcome",
     [
@@ -212,6 +399,22 @@ def test_prometheus_finds_containers(preset, sleeper, tmp_path):
 def test_calls_through_dockerode(preset, dockerode, talker, client, asks, outcome):
     one = preset(client)
     assert dockerode(one.addresses["unix"], asks, talker) == {"outcome": outcome(talker)}
+    assert one.refused() == []
+
+
+def test_buttons_of_homarr(preset, dockerode, talker):
+    """Each of the two features works with its own optional lines alone."""
+    logs = preset("homarr", *options("homarr", "Log viewer"))
+    assert dockerode(logs.addresses["unix"], "homarrLogs", talker) == {"outcome": [f"/{talker}", "first\n"]}
+    assert logs.refused() == []
+    buttons = preset("homarr", *options("homarr", "Buttons"))
+    assert dockerode(buttons.addresses["unix"], "homarrButtons", talker) == {"outcome": "running"}
+    assert buttons.refused() == []
+
+
+def test_calls_of_whats_up_docker(preset, dockerode, talker):
+    one = preset("wud")
+    assert dockerode(one.addresses["unix"], "whatsUpDocker", talker) == {"outcome": [f"/{talker}", [IMAGE], "start"]}
     assert one.refused() == []
 
 

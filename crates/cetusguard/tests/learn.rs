@@ -109,6 +109,55 @@ fn what_is_risky_is_left_to_its_reader() {
     assert!(read(&out).contains("GET %API_PREFIX_EVENTS%  # 10 times"), "and once more at the end");
 }
 
+/// Takes the mark of a comment from each line that is policy: rules, exceptions and the keys above them, but no remarks.
+fn uncommented(policy: &str) -> String {
+    let is_policy = |text: &str| {
+        let is_rule = text.split(' ').next().is_some_and(|word| word.starts_with(|c: char| c.is_ascii_uppercase()))
+            && text.split(' ').nth(1).is_some_and(|word| word.starts_with('%'));
+        is_rule || text.starts_with("- ") || ["rules: |", "guard-allow:"].contains(&text)
+    };
+    let line = |line: &str| match line.split_once("# ") {
+        Some((indent, text)) if indent.trim().is_empty() && is_policy(text) => format!("{indent}{text}\n"),
+        _ => format!("{line}\n"),
+    };
+    policy.lines().map(line).collect()
+}
+
+/// What is written as a comment is in its place: without the mark it is the policy that covers what was asked for.
+#[test]
+fn comments_are_valid_where_they_stand() {
+    const BUILD: &[(&str, &str)] = &[("POST /session", ""), ("POST /grpc", "")];
+    const PRIVILEGED: &[(&str, &str)] =
+        &[("POST /containers/create", "{\"Image\":\"x\",\"HostConfig\":{\"Privileged\":true}}")];
+    const LOOK: &[(&str, &str)] = &[("GET /events", ""), ("GET /containers/web/archive?path=/", "")];
+    const OPEN: &[(&str, &str)] =
+        &[("POST /volumes/create", "{\"Name\":\"x\",\"DriverOpts\":{\"type\":\"cifs\",\"o\":\"password=x\",\"device\":\"//y/z\"}}")];
+    for calls in [BUILD, PRIVILEGED, LOOK, &[BUILD, PRIVILEGED, LOOK].concat(), &[BUILD, OPEN].concat()] {
+        let (engine, folder) = (Engine::ok(), TempDir::new());
+        let named = folder.write("named.yaml", "profiles:\n  own:\n    clients: [{address: 127.0.0.1}]\n");
+        let plain = folder.write("plain.yaml", "log-level: 7\n");
+        for config in [plain, named] {
+            let out = folder.file("learned.yaml");
+            let proxy = learner(&engine).arg("--config", &config).arg("--out", &out).start();
+            let ask = |proxy: &Proxy, (line, body): &(&str, &str)| match body.is_empty() {
+                true => proxy.client().request(line).status,
+                false => proxy.client().request_with(line, body).status,
+            };
+            calls.iter().for_each(|call| assert_eq!(ask(&proxy, call), 200, "{call:?}"));
+            stop(proxy);
+            let policy = read(&out);
+            let whole = uncommented(&policy);
+            assert_ne!(policy, whole, "something risky was learned");
+            let (code, _, errors) = ProxyBuilder::bare(PROGRAM).word("check").arg("--config", &out).run();
+            assert_ne!(code, Some(2), "as it was written: {errors}\n{policy}");
+            let learned = serve(&engine, &folder.write("whole.yaml", &whole));
+            for call in calls.iter().filter(|(_, body)| !body.contains("password")) {
+                assert_eq!(ask(&learned, call), 200, "{call:?} with\n{whole}");
+            }
+        }
+    }
+}
+
 /// Chosen profiles are learned with their clients; the others are held to what they have.
 #[test]
 fn a_profile_among_others_is_learned() {

@@ -18,10 +18,13 @@ macro_rules! presets {
 impl Preset {
     /// Every preset, by name.
     pub const ALL: &'static [Self] = presets![
-        "autoheal" "beszel" "caddy-docker-proxy" "cadvisor" "compose" "ctop" "diun" "docker-cli-readonly" "dozzle"
-        "gitlab-runner" "glances" "homarr" "homepage" "netdata" "nginx-proxy" "portainer" "portainer-readonly"
-        "prometheus-sd" "promtail" "telegraf" "testcontainers" "traefik" "traefik-swarm" "uptime-kuma" "vector"
-        "watchtower"
+        "ai-agent" "ansible" "arcane" "autoheal" "beszel" "caddy-docker-proxy" "cadvisor" "compose" "crowdsec"
+        "ctop" "devcontainers" "diun" "docker-build" "docker-cli-readonly" "dockge" "dockhand" "dozzle"
+        "drone" "forgejo-runner" "github-actions-runner" "gitlab-runner" "glances" "homarr" "home-assistant"
+        "homepage" "komodo" "lazydocker" "netdata" "nginx-proxy" "oxker" "podman-readonly" "portainer"
+        "portainer-readonly" "prometheus-sd" "promtail" "read-only" "renovate" "sablier" "telegraf"
+        "testcontainers" "traefik" "traefik-swarm" "uptime-kuma" "vector" "watchtower" "woodpecker" "wud"
+        "zabbix-agent2"
     ];
 
     /// The preset of this name.
@@ -44,5 +47,11 @@ impl Preset {
         let first = lines.next().map(|line| &line[name.len() + 3..]);
         let more = lines.take_while(|line| line.starts_with("#   ")).map(|line| &line[1..]);
         first.into_iter().chain(more).map(str::trim).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether it is safe only where the targets of the profile bound the objects of its calls.
+    #[must_use]
+    pub fn needs_targets(&self) -> bool {
+        self.field("Needs").starts_with("targets")
     }
 }

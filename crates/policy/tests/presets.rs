@@ -21,24 +21,29 @@ struct Needed {
     need: &'static str,
     method: &'static str,
     path: &'static str,
+    /// The heading of the optional lines that open an optional call.
+    feature: Option<&'static str>,
 }
 
 fn calls() -> impl Iterator<Item = Needed> {
     CALLS.lines().skip(1).map(|line| {
         let mut cells = line.split('\t');
         let [preset, need, method, path] = [(); 4].map(|()| cells.next().expect(line));
-        Needed { preset, need, method, path }
+        let feature = cells.next();
+        assert_eq!(feature.is_some(), need == "optional", "{line}");
+        Needed { preset, need, method, path, feature }
     })
 }
 
 impl Needed {
     /// The call in every form in which clients make it.
     fn forms(&self) -> impl Iterator<Item = Call> {
-        let objects =
-            if self.path.contains("{name}") && !self.path.starts_with("/volumes") { &IMAGES[..] } else { &OBJECTS };
-        let paths = objects.iter().flat_map(|object| {
+        let is_image = self.path.contains("{name}") && !self.path.contains("/volumes/");
+        let objects = if is_image { &IMAGES[..] } else { &OBJECTS };
+        let versions = if self.path.starts_with("/libpod/") { ["/v4.9.3", "/v5.8.0"] } else { ["", "/v1.43"] };
+        let paths = objects.iter().flat_map(move |object| {
             let path = self.path.replace("{id}", object).replace("{name}", object);
-            ["", "/v1.43"].map(|version| format!("{version}{path}"))
+            versions.map(|version| format!("{version}{path}"))
         });
         paths.map(|path| Call::read(self.method, &path).expect(&path))
     }
@@ -57,21 +62,38 @@ fn survey(text: &str) -> Arc<Survey> {
     Arc::clone(known.get_or_init(|| Arc::new(cetusguard_policy::survey(&profile(text)))))
 }
 
-/// The preset with the rules that it shows as comments.
-fn with_options(text: &str) -> String {
-    let is_rule = |line: &str| parse("t", line).is_ok_and(|rules| !rules.is_empty());
-    let lines = text.lines().map(|line| line.strip_prefix("# ").filter(|rest| is_rule(rest)).unwrap_or(line));
-    lines.collect::<Vec<_>>().join("\n")
+/// The optional rules of a preset, by the heading above them.
+fn options(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for paragraph in text.split("\n\n").skip(1) {
+        let mut lines = paragraph.lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
+        let heading = lines.next().and_then(|line| line.strip_suffix(':'));
+        groups.push((heading.expect(paragraph), lines.collect()));
+    }
+    groups
+}
+
+/// Reads a preset with the rules of one of its groups, or of all, in effect.
+fn with_options(text: &str, is_chosen: impl Fn(&str) -> bool) -> Profile {
+    let chosen = options(text).into_iter().filter(|(heading, _)| is_chosen(heading));
+    let lines = chosen.flat_map(|(_, lines)| lines).map(|line| format!("\n{line}"));
+    profile(&format!("{text}{}", lines.collect::<String>()))
 }
 
 fn allows(profile: &Profile, call: Call) -> bool {
     matches!(decide(call, profile), Verdict::Allow(_))
 }
 
+/// The calls of a preset that are always allowed, or those of one of its features, by method and shape.
+fn needed_shapes(preset: &Preset, feature: Option<&str>) -> BTreeSet<(&'static str, &'static str)> {
+    let own = calls().filter(|call| call.preset == preset.name && call.feature == feature);
+    own.filter_map(|call| Some((call.method, call.forms().next()?.endpoint()?.shape))).collect()
+}
+
 #[test]
 fn presets_allow_what_their_clients_need() {
     for preset in Preset::ALL {
-        let (plain, all) = (profile(preset.text), profile(&with_options(preset.text)));
+        let (plain, all) = (profile(preset.text), with_options(preset.text, |_| true));
         let own: Vec<_> = calls().filter(|call| call.preset == preset.name).collect();
         assert!(own.len() > 2, "{} has no calls", preset.name);
         for needed in own {
@@ -87,23 +109,102 @@ fn presets_allow_what_their_clients_need() {
 #[test]
 fn presets_allow_nothing_else() {
     for preset in Preset::ALL {
-        let needed: BTreeSet<(&str, &str)> = calls()
-            .filter(|call| call.preset == preset.name && call.need != "optional")
-            .filter_map(|call| Some((call.method, call.forms().next()?.endpoint()?.shape)))
-            .collect();
+        let needed = needed_shapes(preset, None);
         let found = survey(preset.text);
         for open in &found.open {
             let Endpoint { method, shape, .. } = open.endpoint;
-            assert!(needed.contains(&(method.as_str(), shape)), "{}: nobody needs {method} {shape}", preset.name);
+            assert!(needed.contains(&(method.as_str(), shape)), "{}: nothing needs {method} {shape}", preset.name);
         }
         assert!(
             found.idle.is_empty() && found.covered.is_empty() && found.closed.is_empty(),
             "{}: {found:?}",
             preset.name
         );
-        let all = survey(&with_options(preset.text));
-        assert!(all.idle.is_empty() && all.covered.is_empty(), "{}: {:?} {:?}", preset.name, all.idle, all.covered);
     }
+}
+
+/// A user who takes the lines below one heading gets the whole feature and no other.
+#[test]
+fn optional_lines_are_complete_by_themselves() {
+    for preset in Preset::ALL {
+        let in_effect: BTreeSet<_> = preset.text.lines().map(call_of).collect();
+        let groups = options(preset.text);
+        let named: BTreeSet<_> = calls().filter(|call| call.preset == preset.name).filter_map(|call| call.feature).collect();
+        assert_eq!(groups.iter().map(|(heading, _)| *heading).collect::<BTreeSet<_>>(), named, "{}", preset.name);
+        for (heading, lines) in groups {
+            let shown = format!("{}: {heading}", preset.name);
+            for line in &lines {
+                assert!(parse("t", line).is_ok_and(|rules| rules.len() == 1), "{shown}: {line}");
+                assert!(!in_effect.contains(call_of(line)), "{shown}: {line} is in effect anyway");
+            }
+            let chosen = with_options(preset.text, |other| other == heading);
+            for needed in calls().filter(|call| call.preset == preset.name && call.feature == Some(heading)) {
+                needed.forms().for_each(|call| assert!(allows(&chosen, call.clone()), "{shown}: {}", call.path()));
+            }
+            let (found, needed) = (survey(&lines.join("\n")), needed_shapes(preset, Some(heading)));
+            for open in &found.open {
+                let Endpoint { method, shape, .. } = open.endpoint;
+                assert!(needed.contains(&(method.as_str(), shape)), "{shown}: nothing needs {method} {shape}");
+            }
+            assert!(found.idle.is_empty() && found.covered.is_empty() && found.closed.is_empty(), "{shown}: {found:?}");
+        }
+    }
+}
+
+/// A rule without the comment behind it.
+fn call_of(line: &str) -> &str {
+    line.split("  # ").next().unwrap_or_default()
+}
+
+/// Every endpoint of the engines stays closed but for those that the client calls, whatever its object is called.
+#[test]
+fn neighbouring_calls_stay_closed() {
+    for preset in Preset::ALL {
+        let (plain, needed) = (profile(preset.text), needed_shapes(preset, None));
+        for endpoint in Endpoint::all().filter(|endpoint| !endpoint.shape.starts_with("/{")) {
+            if needed.contains(&(endpoint.method.as_str(), endpoint.shape)) {
+                continue;
+            }
+            let version = if endpoint.is_libpod() { "/v5.0.0" } else { "/v1.43" };
+            for object in OBJECTS {
+                let fill = |segment: &'static str| if segment.starts_with('{') { object } else { segment };
+                let path = endpoint.shape.split('/').map(fill).collect::<Vec<_>>().join("/");
+                let call = Call::read(endpoint.method.as_str(), &format!("{version}{path}")).expect(&path);
+                assert!(!allows(&plain, call), "{}: {} {path}", preset.name, endpoint.method);
+            }
+        }
+    }
+}
+
+/// The days that a field names, as in `commit 464d98e of 2026-08-08`.
+fn days(text: &str) -> Vec<&str> {
+    let is_day = |word: &&str| {
+        let parts: Vec<_> = word.split('-').map(str::len).collect();
+        parts == [4, 2, 2] && word.chars().all(|c| c.is_ascii_digit() || c == '-')
+    };
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter(is_day).collect()
+}
+
+#[test]
+fn headers_say_what_was_read_when_and_how_the_client_is_connected() {
+    for preset in Preset::ALL {
+        let [client, checked, connect, source] =
+            ["Client", "Checked", "Connect", "Source"].map(|name| preset.field(name));
+        let name = preset.name;
+        let day = days(&checked).first().copied().unwrap_or_else(|| panic!("{name}: no day in Checked: {checked}"));
+        assert!(checked.starts_with(&format!("{day}, ")), "{name}: {checked}");
+        assert!(!days(&client).is_empty(), "{name}: no day of a commit in Client: {client}");
+        assert!(days(&client).iter().all(|read| *read <= day), "{name} was checked before its client was made");
+        assert!(connect.len() > 10 && source.len() > 5, "{name}: {connect}; {source}");
+        let fields = preset.text.lines().skip(2).take_while(|line| line.starts_with('#'));
+        let fields: Vec<_> = fields.filter_map(|line| line.strip_prefix("# ")?.split(':').next()).collect();
+        let fields: Vec<_> = fields.into_iter().filter(|field| !field.starts_with(' ')).collect();
+        let order = ["Client", "Checked", "Connect", "Needs", "Can", "Refused", "Source"];
+        let wanted = order.into_iter().filter(|field| *field != "Needs" || preset.needs_targets());
+        assert_eq!(fields, wanted.collect::<Vec<_>>(), "{name}");
+    }
+    let needing: Vec<_> = Preset::ALL.iter().filter(|preset| preset.needs_targets()).map(|preset| preset.name).collect();
+    assert_eq!(needing, ["ai-agent"]);
 }
 
 /// What a client can do with it stands in the file, so that `preset show` tells; it is what the rules come to.
@@ -127,7 +228,7 @@ fn headers_say_what_the_rules_come_to() {
         } else {
             assert_eq!(text[start..end], want, "{name}: run the tests with UPDATE_DOCS=1");
         }
-        assert!(text.contains("\n#\n# Client:  ") && text.contains("\n# Source:  "), "{name}");
+        assert!(text.contains("\n#\n# Client:  "), "{name}");
         assert!(text.contains("\nGET,HEAD %API_PREFIX_PING%\n"), "{name}");
         assert!(text.lines().all(|line| line.chars().count() <= 118), "{name}");
         names.insert(name);

@@ -60,7 +60,25 @@ impl Reader<'_> {
         let name = entry.map_or(DEFAULT, |entry| entry.name.as_str()).to_owned();
         let (rules, limits, mode) = (self.rules(entry, bare), self.limits(entry), self.mode(entry));
         let targets = Arc::new(self.targets(entry));
+        if targets.is_empty() {
+            self.refuse_presets_without_targets(entry, &name);
+        }
         Profile { name, rules, limits, guard: Arc::new(self.guard(entry)), targets, mode }
+    }
+
+    /// Refuses presets whose clients would reach every object of the engine without targets.
+    fn refuse_presets_without_targets(&mut self, entry: Option<&Entry>, profile: &str) {
+        let named = entry.map_or_else(|| self.written.all("presets"), |entry| entry.all("presets"));
+        for (text, source) in &named {
+            let needing = words(text).filter(|name| Preset::find(name).is_some_and(Preset::needs_targets));
+            for name in needing {
+                let fix = format!(
+                    "give the profile {profile} targets, such as name=agent-*, so that its clients reach no other \
+                     containers; cetusguard preset show {name} tells more"
+                );
+                self.mistakes.push(Mistake::value(source, "presets", name, fix));
+            }
+        }
     }
 
     /// Profiles that nobody reaches, and clients that two of them would have.

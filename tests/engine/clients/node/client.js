@@ -104,6 +104,38 @@ const scenarios = {
     return [listed.Names[0], details.State.Status, stats.name];
   },
 
+  // Homarr lists, takes the figures, and looks for the host of a container before it reads its log or presses a button.
+  homarrLogs: async () => {
+    const [listed] = await docker.listContainers({ all: true });
+    const container = docker.getContainer(listed.Id);
+    await container.stats({ stream: false, 'one-shot': true });
+    const details = await container.inspect();
+    const log = await container.logs({ stdout: true, stderr: true, tail: 10, follow: false });
+    return [details.Name, log.subarray(8).toString()];
+  },
+
+  homarrButtons: async () => {
+    const container = docker.getContainer((await docker.listContainers({ all: true }))[0].Id);
+    for (const button of ['restart', 'stop', 'start']) {
+      await container.inspect();
+      await container[button]();
+    }
+    await container.inspect();
+    const [listed] = await docker.listContainers({ all: true });
+    return listed.State;
+  },
+
+  whatsUpDocker: async () => {
+    const filters = { type: ['container'], container: [name] };
+    const events = await docker.getEvents({ since: 1, filters: JSON.stringify({ ...filters, event: ['start'] }) });
+    const [chunk] = await once(events, 'data');
+    events.destroy();
+    const [listed] = await docker.listContainers();
+    await docker.getContainer(listed.Id).inspect();
+    const image = await docker.getImage(listed.Image).inspect();
+    return [listed.Names[0], image.RepoTags, JSON.parse(chunk).Action];
+  },
+
   // What Dozzle asks: the host, what runs, and streams of what happens, is printed and is used.
   dozzle: async () => {
     await docker.ping();

@@ -70,28 +70,39 @@ fn keys(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
     if learned.no_builtin_rules {
         let _ = writeln!(out, "{indent}no-builtin-rules: true");
     }
-    // A hint may be a sentence, or leave out what could be a secret.
-    let is_none = |allowed: &Allowed| allowed.exception.ends_with('…') || Exception::read(&allowed.exception).is_err();
-    let is_off = |allowed: &Allowed| is_none(allowed) || (allowed.risky.is_some() && !risky);
-    // A key without a value is a mistake.
-    let heading = if learned.guard_allow.iter().all(is_off) { "# guard-allow:" } else { "guard-allow:" };
-    if !learned.guard_allow.is_empty() {
-        let _ = writeln!(out, "{indent}{heading}");
+    exceptions(out, learned, risky, indent);
+    let body = rules(learned, risky, &format!("{indent}  "));
+    if !body.is_empty() {
+        // A key without a value is a mistake: where every rule is a comment, so is the key, and they are uncommented together.
+        let is_live = body.lines().any(|line| !line.trim_start().starts_with('#'));
+        let _ = write!(out, "{indent}{}rules: |\n{body}", if is_live { "" } else { "# " });
     }
-    for allowed in &learned.guard_allow {
-        let note = if allowed.count > 0 { format!("  # needed {}", times(allowed.count)) } else { String::new() };
+}
+
+/// Writes `guard-allow`: exceptions in effect, risky ones as comments that can be uncommented, and those that have to be completed
+/// as remarks.
+fn exceptions(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
+    // A hint may be a sentence, or leave out what could be a secret.
+    let is_whole = |allowed: &&Allowed| !allowed.exception.ends_with('…') && Exception::read(&allowed.exception).is_ok();
+    let (whole, open): (Vec<_>, Vec<_>) = learned.guard_allow.iter().partition(is_whole);
+    let is_off = |allowed: &Allowed| allowed.risky.is_some() && !risky;
+    if !whole.is_empty() {
+        let off = if whole.iter().all(|allowed| is_off(allowed)) { "# " } else { "" };
+        let _ = writeln!(out, "{indent}{off}guard-allow:");
+    }
+    let note = |allowed: &Allowed| match allowed.count {
+        0 => String::new(),
+        count => format!("  # needed {}", times(count)),
+    };
+    for allowed in whole {
         if let Some(why) = allowed.risky {
             let _ = writeln!(out, "{indent}  # risky: {why}");
         }
-        // Where the value may hold a secret, the hint only says that there is one.
         let off = if is_off(allowed) { "# " } else { "" };
-        let _ = writeln!(out, "{indent}  {off}- {}{note}", quoted(&allowed.exception));
+        let _ = writeln!(out, "{indent}  {off}- {}{}", quoted(&allowed.exception), note(allowed));
     }
-    let body = rules(learned, risky, &format!("{indent}  "));
-    if body.lines().any(|line| !line.trim_start().starts_with('#')) {
-        let _ = write!(out, "{indent}rules: |\n{body}");
-    } else {
-        out.push_str(&body);
+    for allowed in open {
+        let _ = writeln!(out, "{indent}# to be completed in guard-allow: {}{}", quoted(&allowed.exception), note(allowed));
     }
 }
 
