@@ -130,8 +130,10 @@ fn comments_are_valid_where_they_stand() {
     const PRIVILEGED: &[(&str, &str)] =
         &[("POST /containers/create", "{\"Image\":\"x\",\"HostConfig\":{\"Privileged\":true}}")];
     const LOOK: &[(&str, &str)] = &[("GET /events", ""), ("GET /containers/web/archive?path=/", "")];
-    const OPEN: &[(&str, &str)] =
-        &[("POST /volumes/create", "{\"Name\":\"x\",\"DriverOpts\":{\"type\":\"cifs\",\"o\":\"password=x\",\"device\":\"//y/z\"}}")];
+    const OPEN: &[(&str, &str)] = &[(
+        "POST /volumes/create",
+        "{\"Name\":\"x\",\"DriverOpts\":{\"type\":\"cifs\",\"o\":\"password=x\",\"device\":\"//y/z\"}}",
+    )];
     for calls in [BUILD, PRIVILEGED, LOOK, &[BUILD, PRIVILEGED, LOOK].concat(), &[BUILD, OPEN].concat()] {
         let (engine, folder) = (Engine::ok(), TempDir::new());
         let named = folder.write("named.yaml", "profiles:\n  own:\n    clients: [{address: 127.0.0.1}]\n");

@@ -129,7 +129,8 @@ fn optional_lines_are_complete_by_themselves() {
     for preset in Preset::ALL {
         let in_effect: BTreeSet<_> = preset.text.lines().map(call_of).collect();
         let groups = options(preset.text);
-        let named: BTreeSet<_> = calls().filter(|call| call.preset == preset.name).filter_map(|call| call.feature).collect();
+        let named: BTreeSet<_> =
+            calls().filter(|call| call.preset == preset.name).filter_map(|call| call.feature).collect();
         assert_eq!(groups.iter().map(|(heading, _)| *heading).collect::<BTreeSet<_>>(), named, "{}", preset.name);
         for (heading, lines) in groups {
             let shown = format!("{}: {heading}", preset.name);
@@ -203,7 +204,8 @@ fn headers_say_what_was_read_when_and_how_the_client_is_connected() {
         let wanted = order.into_iter().filter(|field| *field != "Needs" || preset.needs_targets());
         assert_eq!(fields, wanted.collect::<Vec<_>>(), "{name}");
     }
-    let needing: Vec<_> = Preset::ALL.iter().filter(|preset| preset.needs_targets()).map(|preset| preset.name).collect();
+    let needing: Vec<_> =
+        Preset::ALL.iter().filter(|preset| preset.needs_targets()).map(|preset| preset.name).collect();
     assert_eq!(needing, ["ai-agent"]);
 }
 

@@ -83,7 +83,8 @@ fn keys(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
 /// as remarks.
 fn exceptions(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
     // A hint may be a sentence, or leave out what could be a secret.
-    let is_whole = |allowed: &&Allowed| !allowed.exception.ends_with('…') && Exception::read(&allowed.exception).is_ok();
+    let is_whole =
+        |allowed: &&Allowed| !allowed.exception.ends_with('…') && Exception::read(&allowed.exception).is_ok();
     let (whole, open): (Vec<_>, Vec<_>) = learned.guard_allow.iter().partition(is_whole);
     let is_off = |allowed: &Allowed| allowed.risky.is_some() && !risky;
     if !whole.is_empty() {
@@ -102,7 +103,8 @@ fn exceptions(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
         let _ = writeln!(out, "{indent}  {off}- {}{}", quoted(&allowed.exception), note(allowed));
     }
     for allowed in open {
-        let _ = writeln!(out, "{indent}# to be completed in guard-allow: {}{}", quoted(&allowed.exception), note(allowed));
+        let _ =
+            writeln!(out, "{indent}# to be completed in guard-allow: {}{}", quoted(&allowed.exception), note(allowed));
     }
 }
 
