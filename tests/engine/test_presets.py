@@ -4,6 +4,7 @@ Debian, PyPI and npm have no package of the other clients: cAdvisor, ctop, Traef
 library makes the calls that they are known to make.
 """
 
+import io
 import json
 import os
 import socket
@@ -19,6 +20,7 @@ from proxy import REPOSITORY
 from tools import IMAGE, PATIENCE, require, run, unique, wait_for
 
 TESTCONTAINERS = Path(__file__).parent / "clients/python/with_testcontainers.py"
+DEVCONTAINER = Path(__file__).parent / "clients/node/node_modules/@devcontainers/cli/devcontainer.js"
 PRESETS = REPOSITORY / "crates/policy/presets"
 
 PROJECT = f"""
@@ -120,7 +122,7 @@ def test_docker_cli_looks_without_secrets(preset, docker_at, engine, talker):
     docker = docker_at(one.addresses["tcp"])
     assert docker.out("ps", "--format", "{{.Names}}") == talker
     assert talker in docker.out("stats", "--no-stream", talker)
-    assert docker.out("images", "--format", "{{.Repository}}:{{.Tag}}") == IMAGE
+    assert IMAGE in docker.out("images", "--format", "{{.Repository}}:{{.Tag}}")
     assert "bridge" in docker.out("network", "ls") and "bridge" in docker.out("network", "inspect", "bridge")
     docker("diff", talker, ok=True)
     for command in [("inspect", talker), ("logs", talker), ("top", talker), ("image", "inspect", IMAGE)]:
@@ -183,6 +185,35 @@ def test_calls_of_github_actions_runner(preset, docker_at, engine, name):
     assert one.refused() == []
 
 
+def test_dev_container(preset, docker_at, engine, tmp_path, name):
+    """A container for a folder is created, entered, found again and removed."""
+    node = require("node")
+    if int(run(node, "--version", ok=True).stdout.removeprefix("v").split(".")[0]) < 20:
+        pytest.skip("the Dev Container CLI needs Node.js 20")
+    workspace = tmp_path / "workspace"
+    (workspace / ".devcontainer").mkdir(parents=True)
+    (workspace / "here").write_text("from the host\n")
+    user = f"FROM {IMAGE}\nRUN mkdir -p /etc && echo root:x:0:0:root:/:/bin/sh >/etc/passwd\n"
+    engine.client.images.build(fileobj=io.BytesIO(user.encode()), tag=name, network_mode="none")
+    settings = {"image": name, "runArgs": ["--network", "none", "--stop-signal", "SIGKILL"]}
+    (workspace / ".devcontainer/devcontainer.json").write_text(json.dumps(settings))
+    one = preset("devcontainers", "--guard-allow", f"bind={workspace}")
+    docker = docker_at(one.addresses["tcp"])
+    env = docker.environment({"HOME": str(tmp_path)})
+
+    def devcontainer(command, *args):
+        options = ["--workspace-folder", workspace, "--docker-path", docker.cli.path]
+        return run(node, DEVCONTAINER, command, *options, *args, ok=True, env=env).stdout
+
+    made = json.loads(devcontainer("up").splitlines()[-1])
+    assert made["outcome"] == "success"
+    assert devcontainer("exec", "cat", "here") == "from the host\n"
+    assert json.loads(devcontainer("up").splitlines()[-1])["containerId"] == made["containerId"]
+    docker("rm", "--force", made["containerId"])
+    engine.client.images.remove(name)
+    assert one.refused() == []
+
+
 @pytest.mark.parametrize("client", ["woodpecker", "drone"])
 def test_calls_of_runners(preset, docker_py, name, client):
     """A workflow with a volume, a network and a step."""
@@ -215,6 +246,7 @@ def test_docker_builds(preset, docker_at, engine, tmp_path, name, builder):
     (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN echo built >/word\n")
     docker("build", "--tag", name, tmp_path, env={"DOCKER_BUILDKIT": "0" if builder else "1"})
     assert engine.client.containers.run(name, ["cat", "/word"], remove=True, network_mode="none") == b"built\n"
+    engine.client.images.remove(name)
     assert one.refused() == []
 
 

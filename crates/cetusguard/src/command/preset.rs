@@ -13,6 +13,8 @@ struct Shown {
     client: String,
     checked: String,
     connect: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    needs: String,
     can: String,
     refused: String,
     source: String,
@@ -33,6 +35,7 @@ pub(super) fn run(asked: &Asked) -> Answer {
                 client: preset.field("Client"),
                 checked: preset.field("Checked"),
                 connect: preset.field("Connect"),
+                needs: preset.field("Needs"),
                 can: preset.field("Can"),
                 refused: preset.field("Refused"),
                 source: preset.field("Source"),
