@@ -151,6 +151,7 @@ fn the_page_says_how_each_client_is_connected() {
     } else {
         assert_eq!(page[start..end], rows, "docs/presets.md: run the tests with UPDATE_DOCS=1");
     }
-    let readme = std::fs::read_to_string(path.join("../../README.md")).expect("the README");
+    let readme =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).expect("the README");
     assert!(readme.contains(&format!("There are {}, each", Preset::ALL.len())), "README.md counts the presets");
 }
