@@ -108,7 +108,7 @@ fn an_agent_has_the_targets_of_its_profile_or_does_not_start() {
     let bare = || ProxyBuilder::bare(PROGRAM).arg("--backend-addr", &engine.address()).frontend("tcp://127.0.0.1:0");
     let (code, _, errors) = bare().env("CETUSGUARD_PRESETS", "dozzle,ai-agent").run();
     assert_eq!(code, Some(2), "{errors}");
-    assert!(errors.contains("give the profile default targets, such as name=agent-*"), "{errors}");
+    assert!(errors.contains("add targets to the profile default, such as name=agent-*"), "{errors}");
     let proxy = with_preset(&engine, preset).start();
     let exec = |name: &str| {
         let target = format!("POST /v1.43/containers/{name}/exec");

@@ -73,8 +73,8 @@ impl Reader<'_> {
             let needing = words(text).filter(|name| Preset::find(name).is_some_and(Preset::needs_targets));
             for name in needing {
                 let fix = format!(
-                    "give the profile {profile} targets, such as name=agent-*, so that its clients reach no other \
-                     containers; cetusguard preset show {name} tells more"
+                    "add targets to the profile {profile}, such as name=agent-*: without them its clients reach every \
+                     container; cetusguard preset show {name} says more"
                 );
                 self.mistakes.push(Mistake::value(source, "presets", name, fix));
             }
