@@ -155,7 +155,10 @@ async fn journey(conn: &mut Conn, proxy: &Arc<Proxy>, record: &mut Record<'_>) -
     let verdict = match decide(call, &client.profile) {
         // Apart, so that those who need no such question do not carry its state.
         Verdict::Deny(denial) => Box::pin(resolve::decide_by_name(denial, &client, proxy)).await?,
-        allowed => allowed,
+        Verdict::Allow(permit) if permit.question().is_some() => {
+            Box::pin(resolve::decide_by_object(permit, &client, proxy)).await?
+        }
+        allowed @ Verdict::Allow(_) => allowed,
     };
     let permit = match verdict.unless_enforced(&client.profile) {
         Verdict::Allow(permit) => permit,

@@ -3,11 +3,12 @@
 //! Engines and filters that read the same bytes in two ways are how filters get bypassed. So the request line is read once,
 //! here; the rules judge what came out, and [`Call::target`] writes the line for the engine from that and from nothing else.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::endpoint::{Captured, Endpoint};
+use crate::endpoint::{Captured, Endpoint, EndpointId, ObjectKind};
 pub use crate::malformed::Malformed;
 use crate::method::Method;
 
@@ -150,6 +151,46 @@ impl Call {
         Self { path: format!("{}{word}{}", &self.path[..start], &self.path[end..]), ..self.clone() }
     }
 
+    /// The object that the call is about, which the query names where a container is committed; `None` where it names none, or
+    /// more than one.
+    pub(crate) fn object(&self) -> Option<(ObjectKind, Cow<'_, str>)> {
+        match self.captured() {
+            Some(captured) => Some((captured.kind, captured.word.into())),
+            None if self.endpoint?.id.is_commit() => {
+                // Engines take a slash before the name of a container.
+                let container = self.only_parameter("container")?.trim_start_matches('/').to_owned();
+                Some((ObjectKind::Container, container.into()))
+            }
+            None => None,
+        }
+    }
+
+    /// The same call with this word for the object that it is about.
+    pub(crate) fn with_object(&self, word: &str) -> Self {
+        match self.captured() {
+            Some(_) => self.with_captured(word),
+            None if self.endpoint.is_some_and(|endpoint| endpoint.id.is_commit()) => {
+                self.with_parameter("container", word)
+            }
+            None => self.clone(),
+        }
+    }
+
+    /// The same call by `GET`, for one by `HEAD`.
+    pub(crate) fn as_get(&self) -> Self {
+        Self { method: Method::Get, endpoint: Endpoint::find(Method::Get, self.unversioned_path()), ..self.clone() }
+    }
+
+    /// Whether the call removes a link by its name, and not the container behind it.
+    pub(crate) fn removes_a_link(&self) -> bool {
+        let removes = self.endpoint.is_some_and(|endpoint| endpoint.id == EndpointId::ContainerRemove);
+        let is_true =
+            |value: String| !matches!(value.trim().to_ascii_lowercase().as_str(), "" | "0" | "no" | "false" | "none");
+        // A link has the name of its container before its own.
+        let names_link = self.captured().is_some_and(|captured| captured.word.trim_matches('/').contains('/'));
+        removes && names_link && self.only_parameter("link").is_some_and(is_true)
+    }
+
     /// Whether the query may name this parameter (lower case), in any spelling that an engine takes for it.
     ///
     /// Podman matches names by Unicode case folding (gorilla/schema), which takes U+017F for s and U+212A for k.
@@ -164,7 +205,7 @@ impl Call {
         let pairs = self.query.as_deref().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         let decode = |text: &str| {
             let text = text.replace('+', " ");
-            percent_decode_str(&text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+            percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
         };
         pairs
             .map(|pair| {

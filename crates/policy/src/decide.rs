@@ -1,6 +1,6 @@
 //! Compares a call with the rules of a profile.
 //!
-//! Everything is refused that no rule allows. Two kinds of call need more than a match: endpoints that hand over or write
+//! Everything is refused that no rule allows, and what one denies whatever others say. Two kinds of call need more than a match: endpoints that hand over or write
 //! file contents or are a live channel (the vault), and paths that the endpoint table does not know. A rule opens those only
 //! where it names them: `GET /containers(/.*)?` was written to look at containers, not to read the files inside them.
 
@@ -10,6 +10,9 @@ use crate::call::Call;
 use crate::denial::{Denial, Reason};
 use crate::endpoint::{self, Endpoint};
 use crate::guard::{self, Case, Cleared, Duty, Level, Objection, Obligation, Reader, Surroundings, Use};
+use crate::method::Method;
+use crate::object::Object;
+use crate::pending::Pending;
 use crate::profile::{Mode, Profile};
 use crate::rule::Rule;
 
@@ -27,10 +30,12 @@ pub enum Verdict {
 /// [`Cleared`] call may be sent.
 #[derive(Debug)]
 pub struct Permit {
-    call: Call,
-    ground: Ground,
+    pub(crate) call: Call,
+    pub(crate) ground: Ground,
     obligation: Option<Obligation>,
     mode: Mode,
+    /// The object that the rules have to know.
+    pub(crate) pending: Option<Box<Pending>>,
 }
 
 /// Why a call may pass.
@@ -48,12 +53,15 @@ pub enum Ground {
 }
 
 impl Permit {
-    /// A permit for the call about the container of this identifier, where the rules allow it by the container's name.
-    pub(crate) fn by_name(by_name: &Call, id: &str, profile: &Profile) -> Option<Self> {
-        let (rule, reader) = granting(by_name, profile).ok().filter(|_| !id.is_empty())?;
-        let call = by_name.with_captured(id);
-        let (ground, obligation) = (Ground::Rule(rule), obligation(&call, profile, reader));
-        Some(Self { call, ground, obligation, mode: profile.mode })
+    /// Decides about a call by the name of its container.
+    pub(crate) fn by_name(by_name: &Call, container: &Object, profile: &Profile) -> Verdict {
+        match decide(by_name.clone(), profile) {
+            Verdict::Allow(mut permit) => {
+                permit.pending = Some(Pending::container(&container.name));
+                permit.answer(container, profile)
+            }
+            denied @ Verdict::Deny(_) => denied,
+        }
     }
 
     /// The call that was judged.
@@ -71,7 +79,7 @@ impl Permit {
     /// The call as one that may be sent, where nothing more is asked for.
     #[must_use]
     pub fn cleared(&self) -> Option<Cleared> {
-        self.obligation.is_none().then_some(Cleared { call: None, body: None })
+        (self.obligation.is_none() && self.pending.is_none()).then_some(Cleared { call: None, body: None })
     }
 
     /// The call as one that may be sent although the guard objects: the profile is not enforced.
@@ -83,7 +91,7 @@ impl Permit {
     /// Whether anything has still to be judged before the call may be sent.
     #[must_use]
     pub fn is_judged(&self) -> bool {
-        self.obligation.is_some()
+        self.obligation.is_some() || self.pending.is_some()
     }
 
     /// Whether the body has to be there for that.
@@ -109,6 +117,9 @@ impl Permit {
         body: &'a [u8],
         surroundings: Surroundings<'a>,
     ) -> Result<Case<'a>, Objection> {
+        if let Some(pending) = &self.pending {
+            return Err(pending.objection());
+        }
         match &self.obligation {
             Some(obligation) => obligation.open(&self.call, content_type, body, surroundings),
             None => Ok(Case::nothing_to_judge(self.call.clone())),
@@ -120,8 +131,8 @@ impl Permit {
 pub fn decide(call: Call, profile: &Profile) -> Verdict {
     match granting(&call, profile) {
         Ok((rule, reader)) => {
-            let (ground, obligation) = (Ground::Rule(rule), obligation(&call, profile, reader));
-            Verdict::Allow(Permit { call, ground, obligation, mode: profile.mode })
+            let (pending, obligation) = (Pending::of(&call, &rule, profile), obligation(&call, profile, reader));
+            Verdict::Allow(Permit { call, ground: Ground::Rule(rule), obligation, mode: profile.mode, pending })
         }
         Err(reason) => Verdict::Deny(Denial { call, reason, profile: profile.name.clone() }),
     }
@@ -141,35 +152,77 @@ impl Verdict {
             Duty::Pass | Duty::Closed(_) | Duty::Unread => None,
         };
         let obligation = obligation(&denial.call, profile, reader);
-        Self::Allow(Permit { call: denial.call, ground, obligation, mode: profile.mode })
+        Self::Allow(Permit { call: denial.call, ground, obligation, mode: profile.mode, pending: None })
     }
 }
 
 /// The rule that grants a call, and how its query and body are judged.
 fn granting(call: &Call, profile: &Profile) -> Result<(Arc<Rule>, Option<&'static Reader>), Reason> {
-    let to_name = to_name(call);
-    let mut by_wildcard = None;
-    let granting = profile.rules.matching(call).find(|rule| {
-        let grants = match &to_name {
-            ToName::Nothing => true,
-            ToName::Word(word) => names(rule, call, word),
-            ToName::Unnameable => false,
-        };
-        if !grants {
-            by_wildcard.get_or_insert_with(|| Arc::clone(rule));
-        }
-        grants
-    });
-    match (granting.map(Arc::clone), by_wildcard) {
-        (Some(rule), _) => guarded(call, profile, rule),
+    if let Some(rule) = profile.rules.denial(call) {
+        return Err(Reason::Denied { rule: Arc::clone(rule) });
+    }
+    let by_get = as_get(call, profile);
+    let found = match (opening(call, profile), &by_get) {
+        (Err(by_wildcard), Some(get)) => opening(get, profile).map_err(|other| by_wildcard.or(other)),
+        (found, _) => found,
+    };
+    let asked = by_get.as_ref().unwrap_or(call);
+    match found {
+        Ok(rule) => guarded(call, asked, profile, rule),
         // No rule would help.
-        (None, _) if let Duty::Closed(why) = guard::duty(call, &profile.guard) => Err(Reason::Closed { why }),
-        (None, None) => match for_any_name(call, profile) {
-            Some(rule) => guarded(call, profile, rule),
+        Err(_) if let Duty::Closed(why) = guard::duty(call, &profile.guard) => Err(Reason::Closed { why }),
+        Err(None) => match for_any_name(asked, profile) {
+            Some(rule) => guarded(call, asked, profile, rule),
             None => Err(Reason::NoRule),
         },
-        (None, Some(rule)) if call.endpoint().is_some() => Err(Reason::Vault { rule }),
-        (None, Some(rule)) => Err(Reason::Unknown { rule }),
+        Err(Some(rule)) if call.endpoint().is_some() => Err(Reason::Vault { rule }),
+        Err(Some(rule)) => Err(Reason::Unknown { rule }),
+    }
+}
+
+/// The call by `GET` whose rules allow this one by `HEAD` as well: the engine answers with a part of what it says to `GET`.
+fn as_get(call: &Call, profile: &Profile) -> Option<Call> {
+    (call.method() == Method::Head && profile.rules.head_follows_get()).then(|| call.as_get())
+}
+
+/// The first rule that opens a call; or else the first that matches by a wildcard, which does not.
+fn opening(call: &Call, profile: &Profile) -> Result<Arc<Rule>, Option<Arc<Rule>>> {
+    let to_name = to_name(call);
+    let mut by_wildcard = None;
+    for rule in profile.rules.matching(call) {
+        if opens(rule, call, &to_name) {
+            return Ok(Arc::clone(rule));
+        }
+        by_wildcard.get_or_insert_with(|| Arc::clone(rule));
+    }
+    Err(by_wildcard)
+}
+
+/// The rule that grants a call where its object has this name.
+pub(crate) fn granted_for(call: &Call, name: &str, profile: &Profile) -> Option<Arc<Rule>> {
+    let granted = |call: &Call| {
+        let to_name = to_name(call);
+        profile.rules.matching_object(call, name).find(|rule| opens(rule, call, &to_name)).cloned()
+    };
+    granted(call).or_else(|| granted(&as_get(call, profile)?))
+}
+
+/// Whether a rule that matches a call is enough to open it.
+pub(crate) fn opens(rule: &Rule, call: &Call, to_name: &ToName) -> bool {
+    match to_name {
+        ToName::Nothing => true,
+        _ if rule.is_by_name() => means(rule, call),
+        ToName::Word(word) => names(rule, call, word),
+        ToName::Unnameable => false,
+    }
+}
+
+/// Whether a rule by name has the name of the call's endpoint; or that of the object, where the call reveals its contents.
+fn means(rule: &Rule, call: &Call) -> bool {
+    let Some(endpoint) = call.endpoint() else { return false };
+    match reveals(call, endpoint) {
+        true => call.captured().is_some_and(|captured| rule.names_object(endpoint.id, captured.word)),
+        false => rule.names_endpoint(endpoint.id),
     }
 }
 
@@ -191,8 +244,14 @@ fn for_any_name(call: &Call, profile: &Profile) -> Option<Arc<Rule>> {
     profile.rules.matching(&other).find(is_about_any).cloned()
 }
 
-/// What the guard makes of a call that a rule grants: how it is still to be judged, or why it ends here.
-fn guarded(call: &Call, profile: &Profile, rule: Arc<Rule>) -> Result<(Arc<Rule>, Option<&'static Reader>), Reason> {
+/// What the guard makes of a call that a rule grants: how it is still to be judged, or why it ends here. The rules are asked about
+/// the call as it is `asked`.
+fn guarded(
+    call: &Call,
+    asked: &Call,
+    profile: &Profile,
+    rule: Arc<Rule>,
+) -> Result<(Arc<Rule>, Option<&'static Reader>), Reason> {
     match guard::duty(call, &profile.guard) {
         Duty::Pass => Ok((rule, None)),
         Duty::Judge(reader) => Ok((rule, Some(reader))),
@@ -203,7 +262,7 @@ fn guarded(call: &Call, profile: &Profile, rule: Arc<Rule>) -> Result<(Arc<Rule>
                 return Ok((rule, None));
             };
             let word = Word::find(call.unversioned_path(), endpoint.word());
-            let naming = word.and_then(|word| profile.rules.matching(call).find(|rule| names(rule, call, &word)));
+            let naming = word.and_then(|word| profile.rules.matching(asked).find(|rule| names(rule, asked, &word)));
             naming.map(|rule| (Arc::clone(rule), None)).ok_or(Reason::Unread { rule })
         }
     }
@@ -276,7 +335,10 @@ impl Word {
 }
 
 /// Whether a rule means this very word: it stops matching when any letter of the word is another.
-pub(crate) fn names(rule: &Rule, call: &Call, word: &Word) -> bool {
+fn names(rule: &Rule, call: &Call, word: &Word) -> bool {
+    if rule.is_by_name() {
+        return means(rule, call);
+    }
     let path = call.unversioned_path();
     let (before, behind) = (&path[..word.start], &path[word.start + word.text.len()..]);
     let prefix = call.version_prefix();
@@ -308,27 +370,6 @@ fn turn(c: char, by: i32) -> Option<char> {
 /// As much of a path as anybody wants to read.
 pub(crate) fn shown(path: &str) -> &str {
     &path[..path.floor_char_boundary(256)]
-}
-
-impl Call {
-    /// The narrowest rule that would allow the call on any object of its kind. `None` where each would be taken for a wildcard:
-    /// promising one would send the reader in a circle.
-    #[must_use]
-    pub fn rule_to_add(&self) -> Option<String> {
-        if matches!(to_name(self), ToName::Unnameable) {
-            return None;
-        }
-        Some(match self.endpoint() {
-            Some(endpoint) if !endpoint.is_catch_all() && !reveals(self, endpoint) => {
-                format!("{} {}", self.method(), endpoint.pattern())
-            }
-            // A rule is something to read.
-            _ if self.unversioned_path().len() > 256 => {
-                format!("{} %API_PREFIX%{}", self.method(), crate::call::literal(shown(self.unversioned_path())))
-            }
-            _ => format!("{} {}", self.method(), self.literal_pattern()),
-        })
-    }
 }
 
 #[cfg(test)]

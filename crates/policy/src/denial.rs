@@ -25,6 +25,11 @@ pub struct Denial {
 pub enum Reason {
     /// No rule matches method and path.
     NoRule,
+    /// The rule denies the call, whatever other rules say.
+    Denied {
+        /// The first such rule.
+        rule: Arc<Rule>,
+    },
     /// The rule matches, by a wildcard, an endpoint that only a rule that names it opens.
     Vault {
         /// The first such rule.
@@ -53,6 +58,7 @@ impl Reason {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoRule => "no_rule",
+            Self::Denied { .. } => "deny_rule",
             Self::Vault { .. } => "wildcard",
             Self::Unknown { .. } => "unknown_endpoint",
             Self::Unread { .. } => "unread_body",
@@ -68,6 +74,12 @@ impl fmt::Display for Denial {
         let (method, path) = (call.method(), shown(call.path()));
         match reason {
             Reason::NoRule => write!(f, "no rule of profile {profile} allows {method} {path}")?,
+            Reason::Denied { rule } => {
+                return write!(
+                    f,
+                    "the rule `{rule}` of profile {profile} denies {method} {path}, whatever other rules say; to allow it, take that rule out or narrow it"
+                );
+            }
             Reason::Vault { rule } => write!(
                 f,
                 "{method} {path} hands over contents or a live channel, which the wildcard of the rule `{rule}` does not open"
@@ -109,16 +121,31 @@ impl Denial {
     /// Decides once more, by the name of the container. A permit is for the call by the full identifier: what was judged is what
     /// is sent.
     pub fn decide_by_name(self, container: &Object, profile: &Profile) -> Verdict {
+        if container.id.is_empty() {
+            return Verdict::Deny(self);
+        }
         let by_name = self.call.with_captured(&container.name);
-        match Permit::by_name(&by_name, &container.id, profile) {
-            Some(permit) => Verdict::Allow(permit),
-            None => Verdict::Deny(self),
+        match Permit::by_name(&by_name, container, profile) {
+            Verdict::Allow(permit) => Verdict::Allow(permit),
+            Verdict::Deny(Denial { reason: reason @ Reason::Denied { .. }, .. }) => Verdict::Deny(Self { reason, ..self }),
+            Verdict::Deny(_) => Verdict::Deny(self),
         }
     }
 
     /// The narrowest rule that would allow the call on any object of its kind; `None` where no rule would.
     #[must_use]
     pub fn rule_to_add(&self) -> Option<String> {
-        if matches!(self.reason, Reason::Closed { .. }) { None } else { self.call.rule_to_add() }
+        if self.is_final() { None } else { self.call.rule_to_add() }
+    }
+
+    /// The same by the name of the endpoint.
+    #[must_use]
+    pub fn name_to_add(&self) -> Option<String> {
+        if self.is_final() { None } else { self.call.name_to_add() }
+    }
+
+    /// Whether the call stays refused whatever rule is added.
+    fn is_final(&self) -> bool {
+        matches!(self.reason, Reason::Closed { .. } | Reason::Denied { .. })
     }
 }

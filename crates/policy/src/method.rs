@@ -57,6 +57,9 @@ impl fmt::Display for Method {
 pub(crate) struct Methods(u8);
 
 impl Methods {
+    /// Every method.
+    pub(crate) const ALL: Self = Self(u8::MAX);
+
     /// Adds one.
     pub(crate) fn add(&mut self, method: Method) {
         self.0 |= 1 << method as u8;

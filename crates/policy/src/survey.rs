@@ -5,12 +5,13 @@ use std::sync::{Arc, LazyLock};
 
 use crate::call::Call;
 use crate::decide::{Ground, Verdict, decide};
+use crate::denial::Reason;
 use crate::endpoint::{Endpoint, Power};
 use crate::guard::{Duty, Guard, Level, Use, duty};
 use crate::limit::Limits;
 use crate::method::Method;
 use crate::profile::{Mode, Profile};
-use crate::rule::{BUILT_IN_ORIGIN, Language, PRESET_ORIGIN, Rule, RuleSet};
+use crate::rule::{BUILT_IN_ORIGIN, Language, PRESET_ORIGIN, Rule, RuleSet, TooMuch};
 
 /// What the rules of a profile come to.
 #[derive(Debug, Default)]
@@ -19,6 +20,10 @@ pub struct Survey {
     pub open: Vec<Open>,
     /// What a rule matches and does not open.
     pub closed: Vec<Closed>,
+    /// What a rule would open, and another denies whole.
+    pub denied: Vec<Denied>,
+    /// Rules of which everything is denied, each with a rule that denies it.
+    pub useless: Vec<(Arc<Rule>, Arc<Rule>)>,
     /// Rules that match no endpoint of a known engine.
     pub idle: Vec<Arc<Rule>>,
     /// Rules that match paths without a version alone, which few clients send.
@@ -44,6 +49,19 @@ pub struct Open {
     pub partly: bool,
     /// What is done about what such a call asks for.
     pub care: Care,
+    /// Rules that deny it for some objects, or in some versions.
+    pub except: Vec<Arc<Rule>>,
+}
+
+/// An endpoint that a rule would open, and another denies.
+#[derive(Debug)]
+pub struct Denied {
+    /// The endpoint.
+    pub endpoint: &'static Endpoint,
+    /// The rule that would open it.
+    pub rule: Arc<Rule>,
+    /// The rule that denies it.
+    pub by: Arc<Rule>,
 }
 
 /// What is done about what a call asks for.
@@ -105,70 +123,146 @@ static SHAPES: LazyLock<Vec<(&'static Endpoint, Option<Language>)>> = LazyLock::
 /// Looks at every endpoint and every rule of a profile, as if it were enforced.
 #[must_use]
 pub fn survey(profile: &Profile) -> Survey {
-    let rules: Vec<Known<'_>> = profile.rules.rules().iter().map(|rule| Known::new(rule, profile)).collect();
+    let known: Vec<Known<'_>> = profile.rules.rules().iter().map(|rule| Known::new(rule, profile)).collect();
+    let (denials, rules): (Vec<&Known<'_>>, Vec<&Known<'_>>) = known.iter().partition(|known| known.rule.denies());
     let mut survey = Survey::default();
     for (endpoint, _) in SHAPES.iter() {
-        let any = ANY.map(|word| (endpoint.path_with(word), false)).into_iter();
-        let reached = rules.iter().flat_map(|rule| &rule.reaches).filter(|(own, _)| std::ptr::eq(*own, *endpoint));
-        let looks = any.chain(reached.map(|(_, path)| (path.clone(), true)));
-        let mut closed = None;
-        let open =
-            looks.filter_map(|(path, partly)| look(endpoint, path, partly, profile)).find_map(|look| match look {
-                Ok(open) => Some(open),
-                Err(reason) => {
-                    closed.get_or_insert(reason);
-                    None
-                }
-            });
-        match open {
-            Some(open) => survey.open.push(open),
-            None => survey.closed.extend(closed),
+        match look_at(endpoint, &rules, &denials, profile) {
+            Looked::Open(open) => survey.open.push(*open),
+            Looked::Closed(closed) => survey.closed.push(closed),
+            Looked::Denied(denied) => survey.denied.push(denied),
+            Looked::Untouched => {}
         }
         survey.open.extend(revealed(endpoint, &rules, profile));
     }
-    survey.bare.extend(rules.iter().filter(|rule| rule.is_bare()).map(|rule| Arc::clone(rule.rule)));
-    survey.catch_all.extend(rules.iter().filter(|rule| rule.reaches.len() > MANY).map(|rule| Arc::clone(rule.rule)));
-    survey.idle.extend(rules.iter().filter(|rule| rule.is_idle()).map(|rule| Arc::clone(rule.rule)));
+    survey.bare.extend(known.iter().filter(|rule| rule.is_bare()).map(|rule| Arc::clone(rule.rule)));
+    survey.catch_all.extend(rules.iter().filter(|rule| rule.is_catch_all()).map(|rule| Arc::clone(rule.rule)));
+    survey.idle.extend(known.iter().filter(|rule| rule.is_idle()).map(|rule| Arc::clone(rule.rule)));
+    survey.useless.extend(rules.iter().filter_map(|rule| rule.is_useless(&denials)));
+    survey.covered = covered(&rules);
+    survey
+}
+
+/// Rules that change nothing, each with one that covers it.
+fn covered(rules: &[&Known<'_>]) -> Vec<(Arc<Rule>, Arc<Rule>)> {
     let mut budget = BUDGET;
     let mut covers = |rule: &Known<'_>, rival: &Known<'_>| rule.is_covered_by(rival, &mut budget);
+    let mut covered = Vec::new();
     for (index, rule) in rules.iter().enumerate() {
         let covering = rules.iter().enumerate().find(|(other, rival)| {
             // Of two that say the same, the first stays.
             *other != index && covers(rule, rival) && (*other < index || !covers(rival, rule))
         });
-        survey.covered.extend(covering.map(|(_, rival)| (Arc::clone(rule.rule), Arc::clone(rival.rule))));
+        covered.extend(covering.map(|(_, rival)| (Arc::clone(rule.rule), Arc::clone(rival.rule))));
     }
-    survey
+    covered
+}
+
+/// What becomes of the calls of an endpoint.
+enum Looked {
+    Open(Box<Open>),
+    Closed(Closed),
+    Denied(Denied),
+    /// No rule is about it.
+    Untouched,
+}
+
+/// Looks at an endpoint by the path of any object, and by those that rules name.
+fn look_at(
+    endpoint: &'static Endpoint,
+    rules: &[&Known<'_>],
+    denials: &[&Known<'_>],
+    profile: &Profile,
+) -> Looked {
+    let any = ANY.map(|word| (endpoint.path_with(word), false)).into_iter();
+    let reached = rules.iter().filter_map(|rule| Some((rule.path_of(endpoint)?.to_owned(), true)));
+    let (mut closed, mut is_denied) = (None, None);
+    for (path, partly) in any.chain(reached) {
+        match look(endpoint, path, partly, profile) {
+            Some(Look::Open(open)) => return Looked::Open(Box::new(with_exceptions(open, denials))),
+            Some(Look::Closed(found)) => closed = closed.or(Some(found)),
+            Some(Look::Denied(found)) => is_denied = is_denied.or(Some(found)),
+            None => {}
+        }
+    }
+    let Some(denied) = is_denied else { return closed.map_or(Looked::Untouched, Looked::Closed) };
+    // What is denied may be the object of the example alone.
+    for rule in rules {
+        let found = match rule.path_beside(endpoint, denials) {
+            Ok(Some(path)) => look(endpoint, path, true, profile),
+            Ok(None) => None,
+            // It may be open.
+            Err(TooMuch) => rule.path_of(endpoint).map(|path| Look::Open(supposed(endpoint, path, rule, profile))),
+        };
+        if let Some(Look::Open(open)) = found {
+            return Looked::Open(Box::new(with_exceptions(open, denials)));
+        }
+    }
+    Looked::Denied(denied)
+}
+
+/// An endpoint of which it cannot be told whether all of it is denied.
+fn supposed(endpoint: &'static Endpoint, path: &str, rule: &Known<'_>, profile: &Profile) -> Open {
+    let care = read(endpoint, path).map_or(Care::Unread, |call| Care::of(&call, &profile.guard));
+    let (rule, example) = (Arc::clone(rule.rule), path.to_owned());
+    Open { endpoint, power: endpoint.power, rule, example, partly: true, care, except: Vec::new() }
+}
+
+/// Adds the rules that deny the endpoint in part.
+fn with_exceptions(open: Open, denials: &[&Known<'_>]) -> Open {
+    let about = denials.iter().filter(|denial| denial.path_of(open.endpoint).is_some());
+    let except = about.map(|denial| Arc::clone(denial.rule)).collect();
+    Open { except, ..open }
+}
+
+/// Whether a rule matches any endpoint of a known engine, as far as that can be told.
+#[must_use]
+pub fn rule_reaches(rule: &Rule) -> bool {
+    let (name, limits, guard) = (String::new(), Limits::default(), Arc::default());
+    let rules = RuleSet::default();
+    let profile = Profile { name, rules, limits, guard, targets: Arc::default(), mode: Mode::Enforce };
+    !Known::new(&Arc::new(rule.clone()), &profile).reaches.is_empty()
 }
 
 /// The contents that an endpoint hands over where a parameter asks for them, if a rule names an object whose contents these are.
-fn revealed(endpoint: &'static Endpoint, rules: &[Known<'_>], profile: &Profile) -> Option<Open> {
+fn revealed(endpoint: &'static Endpoint, rules: &[&Known<'_>], profile: &Profile) -> Option<Open> {
     let parameter = endpoint.reveals()?;
-    let reached = rules.iter().flat_map(|rule| &rule.reaches).filter(|(own, _)| std::ptr::eq(*own, endpoint));
-    reached.map(|(_, path)| path).find_map(|path| {
+    rules.iter().filter_map(|rule| rule.path_of(endpoint)).find_map(|path| {
         let call =
             Call::read(endpoint.method.as_str(), &format!("{}?{parameter}=1", read(endpoint, path)?.target())).ok()?;
         let Verdict::Allow(permit) = decide(call, profile) else { return None };
         let Ground::Rule(rule) = permit.ground() else { return None };
-        let (rule, example) = (Arc::clone(rule), path.clone());
-        Some(Open { endpoint, power: Power::ReadConfigs, rule, example, partly: true, care: Care::Nothing })
+        let (rule, example, except) = (Arc::clone(rule), path.to_owned(), Vec::new());
+        Some(Open { endpoint, power: Power::ReadConfigs, rule, example, partly: true, care: Care::Nothing, except })
     })
 }
 
+/// What becomes of one call.
+enum Look {
+    Open(Open),
+    Closed(Closed),
+    Denied(Denied),
+}
+
 /// What becomes of a call of an endpoint; `None` where no rule is about it.
-fn look(endpoint: &'static Endpoint, path: String, partly: bool, profile: &Profile) -> Option<Result<Open, Closed>> {
+fn look(endpoint: &'static Endpoint, path: String, partly: bool, profile: &Profile) -> Option<Look> {
     let call = read(endpoint, &path)?;
     let care = Care::of(&call, &profile.guard);
     let matching = profile.rules.matching(&call).next().cloned();
     match decide(call, profile) {
         Verdict::Allow(permit) => {
             let Ground::Rule(rule) = permit.ground() else { return None };
-            let (power, rule) = (endpoint.power, Arc::clone(rule));
-            Some(Ok(Open { endpoint, power, rule, example: path, partly, care }))
+            let (power, rule, except) = (endpoint.power, Arc::clone(rule), Vec::new());
+            // Of some objects alone, unless another rule is about any.
+            let partly = partly || rule.depends_on_object(permit.call());
+            Some(Look::Open(Open { endpoint, power, rule, example: path, partly, care, except }))
         }
         Verdict::Deny(denial) => {
-            let (rule_to_add, code) = (denial.rule_to_add(), denial.reason.code());
-            Some(Err(Closed { endpoint, rule: matching?, code, rule_to_add }))
+            let (rule_to_add, code, rule) = (denial.rule_to_add(), denial.reason.code(), matching?);
+            Some(match denial.reason {
+                Reason::Denied { rule: by } => Look::Denied(Denied { endpoint, rule, by }),
+                _ => Look::Closed(Closed { endpoint, rule, code, rule_to_add }),
+            })
         }
     }
 }
@@ -182,6 +276,7 @@ fn read(endpoint: &'static Endpoint, path: &str) -> Option<Call> {
 /// A profile with this rule alone, and the same guard.
 fn alone(rule: &Rule, profile: &Profile) -> Profile {
     let (rules, guard) = (RuleSet::new(vec![rule.clone()]), Arc::clone(&profile.guard));
+    let rules = if profile.rules.head_follows_get() { rules } else { rules.with_exact_methods() };
     Profile {
         name: profile.name.clone(),
         rules,
@@ -195,7 +290,6 @@ fn alone(rule: &Rule, profile: &Profile) -> Profile {
 /// A rule, and what it does by itself.
 struct Known<'r> {
     rule: &'r Arc<Rule>,
-    language: Option<Language>,
     /// The profile with this rule alone.
     alone: Profile,
     /// Endpoints that it matches, each with a path.
@@ -206,13 +300,21 @@ struct Known<'r> {
 
 impl<'r> Known<'r> {
     fn new(rule: &'r Arc<Rule>, profile: &Profile) -> Self {
-        let (language, alone) = (rule.language(), alone(rule, profile));
-        let mut known = Self { rule, is_unsure: language.is_none(), language, alone, reaches: Vec::new() };
-        let Some(language) = &known.language else { return known };
-        let methods = rule.methods();
+        let mut known = Self { rule, is_unsure: false, alone: alone(rule, profile), reaches: Vec::new() };
+        let follows = rule.denies() || profile.rules.head_follows_get();
+        if let Some(endpoints) = rule.endpoints() {
+            for (endpoint, path) in endpoints {
+                let by_head = Endpoint::find(Method::Head, endpoint.shape).filter(|other| other.method == Method::Head);
+                known.reaches.push((endpoint, path.clone()));
+                known.reaches.extend(by_head.filter(|_| follows && endpoint.method == Method::Get).map(|by_head| (by_head, path)));
+            }
+            return known;
+        }
+        let Some(language) = rule.language(Method::Get) else { return Self { is_unsure: true, ..known } };
         for (endpoint, shape) in SHAPES.iter() {
-            // What is asked with HEAD is the endpoint of GET.
-            let is_about = |method| methods.contain(method) && endpoint.serves(method);
+            // What is asked with HEAD is the endpoint of GET, or one of its own.
+            let is_by_head = |method| follows && method == Method::Get && endpoint.method == Method::Head;
+            let is_about = |method| rule.has_method(method) && (endpoint.serves(method) || is_by_head(method));
             if !Method::ALL.into_iter().any(is_about) {
                 continue;
             }
@@ -223,6 +325,58 @@ impl<'r> Known<'r> {
             }
         }
         known
+    }
+
+    /// The path of an endpoint that it matches.
+    fn path_of(&self, endpoint: &Endpoint) -> Option<&str> {
+        self.reaches.iter().find(|(own, _)| std::ptr::eq(*own, endpoint)).map(|(_, path)| path.as_str())
+    }
+
+    /// The paths that it matches with the method of an endpoint. `HEAD` follows `GET`.
+    fn language(&self, endpoint: &Endpoint) -> Option<Language> {
+        let method = match endpoint.method {
+            Method::Head if !self.rule.has_method(Method::Head) => Method::Get,
+            method => method,
+        };
+        self.rule.has_method(method).then(|| self.rule.language(method)).flatten()
+    }
+
+    /// A path of an endpoint that it matches and that none of these rules denies; `None` where there is none.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    fn path_beside(&self, endpoint: &'static Endpoint, denials: &[&Known<'_>]) -> Result<Option<String>, TooMuch> {
+        if self.path_of(endpoint).is_none() {
+            return Ok(None);
+        }
+        let shape = SHAPES.iter().find(|(own, _)| std::ptr::eq(*own, endpoint)).and_then(|(_, shape)| shape.as_ref());
+        let denied: Vec<String> = denials.iter().filter_map(|denial| denial.rule.expression(endpoint)).collect();
+        match (self.language(endpoint), shape, Language::new(&denied.join("|"))) {
+            (Some(own), Some(shape), Some(denied)) => own.common_without(shape, &denied),
+            _ => Err(TooMuch),
+        }
+    }
+
+    /// Whether every call that it opens is denied, and a rule that does so. Built-in rules and presets are what they are.
+    fn is_useless(&self, denials: &[&Known<'_>]) -> Option<(Arc<Rule>, Arc<Rule>)> {
+        let is_ours = self.comes_from(BUILT_IN_ORIGIN) || self.comes_from(PRESET_ORIGIN);
+        if denials.is_empty() || self.reaches.is_empty() || self.is_unsure || is_ours {
+            return None;
+        }
+        let mut by = None;
+        for (endpoint, path) in &self.reaches {
+            let call = read(endpoint, path)?;
+            by = Some(denials.iter().find(|denial| denial.alone.rules.denial(&call).is_some())?);
+            if self.path_beside(endpoint, denials) != Ok(None) {
+                return None;
+            }
+        }
+        Some((Arc::clone(self.rule), Arc::clone(by?.rule)))
+    }
+
+    /// Whether it is a pattern that matches more endpoints than any section of the API has.
+    fn is_catch_all(&self) -> bool {
+        self.reaches.len() > MANY && !self.rule.is_by_name()
     }
 
     fn is_idle(&self) -> bool {
@@ -237,7 +391,7 @@ impl<'r> Known<'r> {
                 call.version().is_some() || self.rule.covers(&format!("{prefix}{path}"), prefix.len())
             })
         };
-        !self.reaches.is_empty() && !self.reaches.iter().any(is_versioned)
+        !self.rule.is_by_name() && !self.reaches.is_empty() && !self.reaches.iter().any(is_versioned)
     }
 
     /// Whether a match is all that it takes, for whatever this rule matches: then a wildcard may be as good as the rule is. What is
@@ -254,8 +408,9 @@ impl<'r> Known<'r> {
         let ends = ["(/.*)?", "/.*", "/.+"].iter().find_map(|end| self.rule.pattern().strip_suffix(end));
         // What stands before a wildcard at the end may be a word that is unknown, but not the last one.
         let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "%_/-.".contains(c));
-        let is_known = ends.is_some_and(is_plain) || is_plain(self.rule.pattern());
-        !self.reaches.is_empty() && is_known && named.filter_map(grants).all(|look| look.is_err())
+        let is_known = self.rule.is_by_name() || ends.is_some_and(is_plain) || is_plain(self.rule.pattern());
+        let is_open = |look: Look| matches!(look, Look::Open(_));
+        !self.reaches.is_empty() && is_known && !named.filter_map(grants).any(is_open)
     }
 
     fn comes_from(&self, origin: &str) -> bool {
@@ -265,21 +420,29 @@ impl<'r> Known<'r> {
     /// Whether everything that it allows the other one allows too. Built-in rules and presets are what they are: nobody has to
     /// tidy them up, nor to leave a rule out because of a built-in one.
     fn is_covered_by(&self, rival: &Self, budget: &mut usize) -> bool {
-        let (Some(own), Some(other)) = (&self.language, &rival.language) else { return false };
         if self.comes_from(BUILT_IN_ORIGIN) || self.comes_from(PRESET_ORIGIN) || rival.comes_from(BUILT_IN_ORIGIN) {
             return false;
         }
-        let methods = Method::ALL
-            .iter()
-            .all(|method| !self.rule.methods().contain(*method) || rival.rule.methods().contain(*method));
         let opens = |profile: &Profile, endpoint: &'static Endpoint, path: &str| {
-            look(endpoint, path.to_owned(), false, profile).is_some_and(|look| look.is_ok())
+            matches!(look(endpoint, path.to_owned(), false, profile), Some(Look::Open(_)))
         };
         let as_open = self
             .reaches
             .iter()
             .all(|(endpoint, path)| !opens(&self.alone, endpoint, path) || opens(&rival.alone, endpoint, path));
-        methods && as_open && self.names_nothing() && own.is_within(other, budget) == Ok(true)
+        let methods: Vec<_> = Method::ALL.into_iter().filter(|method| self.rule.has_method(*method)).collect();
+        if !as_open || !self.names_nothing() || !methods.iter().all(|method| rival.rule.has_method(*method)) {
+            return false;
+        }
+        // A pattern is the same for each of its methods.
+        let is_alike = !self.rule.is_by_name() && !rival.rule.is_by_name();
+        let asked = if is_alike { &methods[..1.min(methods.len())] } else { &methods[..] };
+        asked.iter().all(|method| {
+            let (Some(own), Some(other)) = (self.rule.language(*method), rival.rule.language(*method)) else {
+                return false;
+            };
+            own.is_within(&other, budget) == Ok(true)
+        })
     }
 }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::call::Call;
-use crate::decide::{ToName, names, to_name};
+use crate::decide::{opens, to_name};
+use crate::method::Method;
 use crate::profile::Profile;
-use crate::rule::{Miss, Rule};
+use crate::rule::{Miss, Rule, RuleSet};
 
 /// A rule, and what it says to a call.
 #[derive(Debug)]
@@ -23,6 +24,10 @@ pub enum Tried {
     Grants,
     /// It matches by a wildcard, which opens nothing of this kind.
     Wildcard,
+    /// It matches, and denies the call whatever other rules say.
+    Denies,
+    /// It denies the call if the engine calls the object by a name that it means.
+    MayDeny,
     /// It does not match.
     Misses(Miss),
 }
@@ -31,12 +36,22 @@ pub enum Tried {
 #[must_use]
 pub fn trace(call: &Call, profile: &Profile) -> Vec<Attempt> {
     let to_name = to_name(call);
-    let rules = profile.rules.rules().iter();
-    let tried = |rule: &Rule| match (rule.miss(call), &to_name) {
-        (Some(miss), _) => Tried::Misses(miss),
-        (None, ToName::Nothing) => Tried::Grants,
-        (None, ToName::Word(word)) if names(rule, call, word) => Tried::Grants,
-        (None, _) => Tried::Wildcard,
+    let as_get = (call.method() == Method::Head && profile.rules.head_follows_get()).then(|| call.as_get());
+    let tried = |rule: &Rule| {
+        if rule.denies() {
+            let alone = RuleSet::new(vec![rule.clone()]);
+            return match rule.miss(call) {
+                _ if alone.denial(call).is_some() => Tried::Denies,
+                _ if alone.may_deny_object(call) => Tried::MayDeny,
+                miss => Tried::Misses(miss.unwrap_or(Miss::Elsewhere)),
+            };
+        }
+        match (rule.miss(call), &as_get) {
+            (None, _) if opens(rule, call, &to_name) => Tried::Grants,
+            (_, Some(get)) if rule.miss(get).is_none() && opens(rule, get, &self::to_name(get)) => Tried::Grants,
+            (Some(miss), _) => Tried::Misses(miss),
+            (None, _) => Tried::Wildcard,
+        }
     };
-    rules.map(|rule| Attempt { tried: tried(rule), rule: Arc::clone(rule) }).collect()
+    profile.rules.rules().iter().map(|rule| Attempt { tried: tried(rule), rule: Arc::clone(rule) }).collect()
 }

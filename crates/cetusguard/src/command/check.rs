@@ -1,5 +1,6 @@
 //! `cetusguard check`: what each client can do, what stands between it and root on the host, and what may be a mistake.
 
+mod glob;
 mod problem;
 mod report;
 mod text;

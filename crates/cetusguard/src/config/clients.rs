@@ -53,7 +53,7 @@ impl Doors {
 /// Reads one entry of `clients`. A condition that no client can meet is a mistake: those it was written for would be somebody
 /// else.
 pub(super) fn read(client: &Client, doors: Doors, mistakes: &mut Vec<Mistake>) -> Option<(Selector, Source)> {
-    let (spot, written) = client;
+    let (begins, written) = client;
     let mut conditions = Vec::new();
     for (key, (text, source)) in written {
         let read = condition(key, text).and_then(|read| match doors.lack(read.kind()) {
@@ -74,7 +74,7 @@ pub(super) fn read(client: &Client, doors: Doors, mistakes: &mut Vec<Mistake>) -
     if selector.is_none() {
         let fix = "conditions of one entry are about one thing: its container, its certificate, its process or its address; \
                    write others behind a dash of their own";
-        mistakes.push(Mistake::at(spot, "conditions that are about different things", fix));
+        mistakes.push(Mistake::about(begins, "conditions that are about different things", fix));
     }
     Some((selector?, source.clone()))
 }

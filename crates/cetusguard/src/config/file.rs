@@ -61,7 +61,7 @@ impl fmt::Display for Spot {
 type Scalar = (String, Source);
 
 /// One of `clients`: its conditions, and where it starts.
-pub(crate) type Client = (Spot, Vec<(&'static str, Scalar)>);
+pub(crate) type Client = (Source, Vec<(&'static str, Scalar)>);
 
 /// Keys and their values.
 #[derive(Debug)]
@@ -69,8 +69,9 @@ pub(crate) struct Entry {
     /// The name of a profile.
     pub(crate) name: String,
     /// Where it starts.
-    pub(crate) spot: Spot,
-    values: Vec<(&'static str, Vec<Scalar>)>,
+    pub(crate) begins: Source,
+    /// Its keys and their values.
+    pub(crate) values: Vec<(&'static str, Vec<Scalar>)>,
     /// The `clients` of a profile: the keys and values of each.
     pub(crate) clients: Vec<Client>,
 }
@@ -128,7 +129,7 @@ impl File {
     }
 
     fn take(&mut self, root: &Node, mistakes: &mut Vec<Mistake>) {
-        let options = OPTIONS.iter().map(|option| option.name).filter(|name| *name != "config");
+        let options = OPTIONS.iter().filter(|option| !option.is_source()).map(|option| option.name);
         let known: Vec<&'static str> = options.chain(["frontends", "profiles"]).collect();
         for (key, node) in self.keys(root, &known, mistakes) {
             match key {
@@ -149,7 +150,7 @@ impl File {
                     };
                     for (name, at, node) in profiles {
                         let mut entry = self.entry(name.clone(), node, PROFILE_KEYS, &["clients"], mistakes);
-                        entry.spot = self.spot(*at);
+                        entry.begins = Source::File(self.spot(*at));
                         self.profiles.push(entry);
                     }
                 }
@@ -171,7 +172,7 @@ impl File {
         also: &[&'static str],
         mistakes: &mut Vec<Mistake>,
     ) -> Entry {
-        let mut entry = Entry { name, spot: self.spot(node.at), values: Vec::new(), clients: Vec::new() };
+        let mut entry = Entry { name, begins: Source::File(self.spot(node.at)), values: Vec::new(), clients: Vec::new() };
         let names: Vec<_> = known.iter().map(|key| key.name).chain(also.iter().copied()).collect();
         for (name, node) in self.keys(node, &names, mistakes) {
             match known.iter().find(|key| key.name == name) {
@@ -194,7 +195,7 @@ impl File {
             let conditions = keys.flat_map(|(key, node)| {
                 self.values(key, node, false, mistakes).into_iter().map(move |value| (key, value))
             });
-            clients.push((self.spot(item.at), conditions.collect()));
+            clients.push((Source::File(self.spot(item.at)), conditions.collect()));
         }
         clients
     }

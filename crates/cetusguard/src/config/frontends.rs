@@ -73,7 +73,7 @@ impl Written {
         let mut known: Vec<WrittenFrontend<'_>> = Vec::new();
         for entry in self.file().map(|file| file.frontends.as_slice()).unwrap_or_default() {
             let Some((text, source)) = entry.one("addr") else {
-                mistakes.push(Mistake::at(&entry.spot, "a frontend without addr", "say where it listens"));
+                mistakes.push(Mistake::about(&entry.begins, "a frontend without addr", "say where it listens"));
                 continue;
             };
             let address = match Address::frontend(text) {

@@ -90,7 +90,7 @@ impl Reader<'_> {
     }
 
     /// The value of a key of an entry, or of the option of that name.
-    fn inherited<T>(
+    pub(super) fn inherited<T>(
         &mut self,
         entry: Option<&Entry>,
         name: &'static str,

@@ -10,6 +10,7 @@ mod limits;
 pub(crate) mod meant;
 mod option;
 pub(crate) mod own;
+mod profile_env;
 mod profiles;
 mod reference;
 mod schema;
@@ -121,6 +122,15 @@ impl Mistake {
     /// Something wrong at a place of the configuration file.
     fn at(spot: &file::Spot, what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::File { spot: Box::new(spot.clone()), what: what.into(), fix: fix.into() }
+    }
+
+    /// Something wrong with what was written there.
+    fn about(source: &Source, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        match source {
+            Source::File(spot) => Self::at(spot, what, fix),
+            Source::Env(name) => Self::new(format!("{name}: {}", what.into()), fix),
+            Source::Flag(_) | Source::Default => Self::new(what, fix),
+        }
     }
 
     /// A value that its option does not take.

@@ -33,6 +33,11 @@ pub(crate) enum Many {
 }
 
 impl Opt {
+    /// Whether it says where the configuration is written: then it cannot stand in it.
+    pub(crate) fn is_source(&self) -> bool {
+        self.section == FILE
+    }
+
     /// The environment variables that set it, the first one found counts.
     pub(crate) fn env(&self) -> impl Iterator<Item = String> {
         let own = format!("CETUSGUARD_{}", self.name.to_uppercase().replace('-', "_"));
@@ -67,6 +72,10 @@ pub(crate) const OPTIONS: &[Opt] = &[
         "",
         "YAML file with the options under their names, and frontends and profiles beside them.",
     ),
+    Opt {
+        many: Many::Texts,
+        ..one(FILE, "config-data", "YAML", "", "The text of such a file, in place of one: all of it in one variable.")
+    },
     Opt {
         many: Many::Words,
         ..one(
@@ -181,6 +190,16 @@ pub(crate) const OPTIONS: &[Opt] = &[
     Opt {
         value: None,
         ..one(RULES, "no-builtin-rules", "", "false", "Leave out the built-in rules for _ping, version and info.")
+    },
+    Opt {
+        value: None,
+        ..one(
+            RULES,
+            "head-follows-get",
+            "",
+            "true",
+            "Allow HEAD where a rule allows GET: the engine answers with the head of the same answer; false wants HEAD in the rule.",
+        )
     },
     one(
         RULES,

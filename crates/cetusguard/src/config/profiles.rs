@@ -25,7 +25,7 @@ struct Draft<'f> {
 impl Reader<'_> {
     /// The profiles of the file, and the default one that the options make.
     pub(super) fn profiles(&mut self, frontends: &[Named<'_>]) -> Profiles {
-        let entries = self.written.file().map(|file| file.profiles.as_slice()).unwrap_or_default();
+        let entries = self.written.profiles();
         let doors = Doors::of(frontends);
         let mut drafts: Vec<Draft<'_>> = Vec::new();
         for entry in entries {
@@ -86,7 +86,7 @@ impl Reader<'_> {
         let mut seen: Vec<(&Selector, &str)> = Vec::new();
         for draft in drafts {
             let name = draft.entry.name.as_str();
-            let mut wrong = |what: String, fix: &str| self.mistakes.push(Mistake::at(&draft.entry.spot, what, fix));
+            let mut wrong = |what: String, fix: &str| self.mistakes.push(Mistake::about(&draft.entry.begins, what, fix));
             if name == DEFAULT {
                 let fix = "the rules of the profile default are those of the options: rules and rules-file";
                 wrong("the profile default is made by the options".to_owned(), fix);
@@ -106,10 +106,7 @@ impl Reader<'_> {
                     };
                     let fix = "each client has one profile: take one of the two out, or make them distinct";
                     let what = format!("these clients are {whose}");
-                    self.mistakes.push(match source {
-                        Source::File(spot) => Mistake::at(spot, what, fix),
-                        Source::Flag(_) | Source::Env(_) | Source::Default => Mistake::new(what, fix),
-                    });
+                    self.mistakes.push(Mistake::about(source, what, fix));
                 }
                 seen.push((selector, name));
             }
@@ -164,7 +161,11 @@ impl Reader<'_> {
                 }
             }
         }
-        RuleSet::new(rules)
+        let rules = RuleSet::new(rules);
+        match self.inherited(entry, "head-follows-get", read_bool) {
+            Some(false) => rules.with_exact_methods(),
+            _ => rules,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::option::{Many, OPTIONS};
 #[must_use]
 pub fn schema() -> String {
     let mut properties = Map::new();
-    for option in OPTIONS.iter().filter(|option| option.name != "config") {
+    for option in OPTIONS.iter().filter(|option| !option.is_source()) {
         let mut value = described(option.value.unwrap_or("BOOL"), option.many != Many::No, option.help);
         if !option.default.is_empty() {
             value["default"] = option.default.into();

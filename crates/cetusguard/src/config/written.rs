@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 
 use super::Mistake;
-use super::file::{File, Spot};
+use super::file::{Entry, File, Spot};
 use super::keys::{FRONTEND_KEYS, PROFILE_KEYS};
 use super::option::{Many, OPTIONS, Opt, nearest};
+use super::profile_env;
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ impl fmt::Display for Source {
 pub(crate) struct Written {
     values: HashMap<&'static str, Vec<(String, Source)>>,
     file: Option<File>,
+    /// Those of the file, completed by the environment, and those of the environment alone.
+    profiles: Vec<Entry>,
 }
 
 impl Written {
@@ -48,42 +51,53 @@ impl Written {
     /// and that before the default.
     #[must_use]
     pub(crate) fn read(matches: &ArgMatches, env: &HashMap<String, OsString>, mistakes: &mut Vec<Mistake>) -> Self {
-        let named = OPTIONS.iter().filter(|option| option.name == "config");
-        let named: Vec<_> = named.flat_map(|option| read(option, matches, env, None, mistakes)).collect();
-        let file = named.first().and_then(|(path, source)| match super::read_text(path) {
-            Ok(text) => Some(File::read(path, &text, mistakes)),
-            Err(why) => {
-                mistakes.push(Mistake::value(source, "config", path, format!("expected a readable file: {why}")));
-                None
-            }
-        });
+        let sources = OPTIONS.iter().filter(|option| option.is_source());
+        let named: Vec<_> = sources.map(|option| (option.name, read(option, matches, env, None, mistakes))).collect();
+        let mut places = named.iter().flat_map(|(name, values)| values.iter().map(|value| (*name, value)));
+        let first = places.next();
+        if let (Some((_, (_, source))), Some((_, (_, other)))) = (first, places.next()) {
+            let what = format!("{other} gives a configuration beside that of {source}");
+            mistakes.push(Mistake::new(what, "keep one of the two: a configuration is written in one place"));
+        }
+        let file = match first {
+            Some(("config", (path, source))) => match super::read_text(path) {
+                Ok(text) => Some(File::read(path, &text, mistakes)),
+                Err(why) => {
+                    mistakes.push(Mistake::value(source, "config", path, format!("expected a readable file: {why}")));
+                    None
+                }
+            },
+            Some((_, (text, source))) => Some(File::read(&source.to_string(), text, mistakes)),
+            None => None,
+        };
         let mut written = Self::beside(file, matches, env, mistakes);
-        written.values.insert("config", named);
+        written.values.extend(named);
         written
     }
 
     /// Reads flags and environment beside a file that was read already, whose own name is not among them.
     pub(crate) fn beside(
-        file: Option<File>,
+        mut file: Option<File>,
         matches: &ArgMatches,
         env: &HashMap<String, OsString>,
         mistakes: &mut Vec<Mistake>,
     ) -> Self {
-        let options = OPTIONS.iter().filter(|option| option.name != "config");
+        let options = OPTIONS.iter().filter(|option| !option.is_source());
         let values = options.map(|option| (option.name, read(option, matches, env, file.as_ref(), mistakes))).collect();
-        Self { values, file }
+        let of_file = file.as_mut().map(|file| std::mem::take(&mut file.profiles)).unwrap_or_default();
+        let profiles = profile_env::complete(of_file, env, mistakes);
+        Self { values, file, profiles }
     }
 
     /// Every file that is named anywhere, this one too.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let options = OPTIONS.iter().filter(|option| option.value == Some("FILE"));
         let mut paths: Vec<_> = options.flat_map(|option| self.all(option.name)).map(|(path, _)| path.into()).collect();
-        if let Some(file) = &self.file {
-            for (entries, keys) in [(&file.frontends, FRONTEND_KEYS), (&file.profiles, PROFILE_KEYS)] {
-                let names = keys.iter().filter(|key| key.value == "FILE").map(|key| key.name);
-                let values = names.flat_map(|name| entries.iter().flat_map(move |entry| entry.all(name)));
-                paths.extend(values.map(|(path, _)| PathBuf::from(path)));
-            }
+        let frontends = self.file.as_ref().map(|file| file.frontends.as_slice()).unwrap_or_default();
+        for (entries, keys) in [(frontends, FRONTEND_KEYS), (&self.profiles, PROFILE_KEYS)] {
+            let names = keys.iter().filter(|key| key.value == "FILE").map(|key| key.name);
+            let values = names.flat_map(|name| entries.iter().flat_map(move |entry| entry.all(name)));
+            paths.extend(values.map(|(path, _)| PathBuf::from(path)));
         }
         paths
     }
@@ -91,6 +105,11 @@ impl Written {
     /// The configuration file, where there is one.
     pub(crate) fn file(&self) -> Option<&File> {
         self.file.as_ref()
+    }
+
+    /// Every profile beside the default one.
+    pub(crate) fn profiles(&self) -> &[Entry] {
+        &self.profiles
     }
 
     /// Every value of an option, in the order of writing; the default where nothing was written.
@@ -120,7 +139,7 @@ fn read(
         };
         let values: Vec<_> =
             given.iter().flat_map(|value| parts(value)).map(|value| (value, Source::Flag(option.name))).collect();
-        if option.many == Many::No && values.len() > 1 {
+        if (option.many == Many::No || option.is_source()) && values.len() > 1 {
             mistakes.push(Mistake::new(format!("--{} is given {} times", option.name, values.len()), "give it once"));
         }
         if option.many != Many::Texts && values.iter().any(|(value, _)| value.is_empty()) {
@@ -150,7 +169,7 @@ fn read(
     if option.default.is_empty() { Vec::new() } else { vec![(option.default.to_owned(), Source::Default)] }
 }
 
-fn split(many: Many, value: &str) -> impl Iterator<Item = &str> {
+pub(super) fn split(many: Many, value: &str) -> impl Iterator<Item = &str> {
     let separates = move |c: char| match many {
         Many::Words => c == ',' || c.is_ascii_whitespace(),
         Many::Paths => c == ',' || c == '\n',
@@ -167,6 +186,8 @@ pub(crate) fn check_env(env: &HashMap<String, OsString>, mistakes: &mut Vec<Mist
     let known: Vec<String> = OPTIONS.iter().flat_map(Opt::env).collect();
     let mut strangers: Vec<_> =
         env.keys().filter(|name| name.starts_with("CETUSGUARD_") && !known.contains(name)).collect();
+    // Those of profiles are read with the profiles.
+    strangers.retain(|name| !profile_env::is_one(name));
     strangers.sort();
     for name in strangers {
         // Kubernetes sets these for a service of the name cetusguard.

@@ -92,6 +92,25 @@ pub(super) async fn decide_by_name(denial: Denial, client: &Client, proxy: &Prox
     }
 }
 
+/// Decides once more about a call that a rule allows or denies for some objects by name.
+pub(super) async fn decide_by_object(permit: Permit, client: &Client, proxy: &Proxy) -> Result<Verdict, Refusal> {
+    let mut permit = permit;
+    while let Some((kind, word)) = permit.question() {
+        let object = match find(kind, word, client, proxy).await {
+            Ok(Found::Object(object)) => object,
+            Ok(Found::Missing(answer)) => return Err(Refusal::NoSuchObject(answer)),
+            // The call goes on all the same, and the log says that its object is not known.
+            Err(_) if client.profile.mode == Mode::Audit => break,
+            Err(refusal) => return Err(refusal),
+        };
+        match permit.answer(&object, &client.profile) {
+            Verdict::Allow(next) => permit = next,
+            denied @ Verdict::Deny(_) => return Ok(denied),
+        }
+    }
+    Ok(Verdict::Allow(permit))
+}
+
 async fn find(kind: ObjectKind, word: &str, client: &Client, proxy: &Proxy) -> Result<Found, Refusal> {
     proxy.objects.find(kind, word, &client.share, &proxy.backend).await.map_err(untold)
 }

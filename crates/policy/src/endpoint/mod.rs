@@ -3,6 +3,7 @@
 //!
 //! A call that no row describes is not forwarded on the word of a wildcard either: see [`crate::decide()`].
 
+mod name;
 mod object;
 mod power;
 mod table;
@@ -172,6 +173,15 @@ impl Endpoint {
             literal => regex_syntax::escape(literal),
         });
         format!("{start}{}", rest.collect::<Vec<_>>().join("/"))
+    }
+
+    /// A pattern of the rule language for any object at all, whatever characters its name has.
+    pub(crate) fn loose_pattern(&self) -> String {
+        let segments = self.shape[1..].split('/').map(|segment| match segment {
+            placeholder if is_placeholder(placeholder) => "/.+".to_owned(),
+            word => format!("/{}", regex_syntax::escape(word)),
+        });
+        format!("%API_PREFIX%{}", segments.collect::<String>())
     }
 
     /// An expression for its paths, with a version or without, of the kind that its engine has.

@@ -56,7 +56,7 @@ impl ObjectKind {
     }
 
     /// The kind that a placeholder of a shape stands for; `None` for placeholders of other things.
-    fn of_placeholder(segment: &str) -> Option<Self> {
+    pub(super) fn of_placeholder(segment: &str) -> Option<Self> {
         let word = segment.strip_prefix('{')?.trim_end_matches('}').trim_end_matches('*');
         let kinds = [
             Self::Container,

@@ -191,7 +191,7 @@ impl Judge<'_> {
         let how = Use::of(call);
         let (kind, word, slot) = match call.captured() {
             Some(captured) => (captured.kind, captured.word.to_owned(), Slot::Path),
-            None if target::is_commit(endpoint.id) => match call.only_parameter("container") {
+            None if endpoint.id.is_commit() => match call.only_parameter("container") {
                 Some(container) => (
                     ObjectKind::Container,
                     container,
@@ -323,15 +323,6 @@ impl Case<'_> {
         Ok(Cleared { call: Some(self.call), body })
     }
 
-    fn removes_a_link(&self) -> bool {
-        let removes = self.call.endpoint().is_some_and(|endpoint| endpoint.id == EndpointId::ContainerRemove);
-        let is_true =
-            |value: String| !matches!(value.trim().to_ascii_lowercase().as_str(), "" | "0" | "no" | "false" | "none");
-        // A link has the name of its container before its own.
-        let names_link = self.call.captured().is_some_and(|captured| captured.word.trim_matches('/').contains('/'));
-        removes && names_link && self.call.only_parameter("link").is_some_and(is_true)
-    }
-
     /// Writes the identifier that the engine gave in place of the client's word, so that the engine acts on what was judged.
     fn replace(&mut self, subject: &Subject, id: &str) {
         if id.is_empty() {
@@ -340,7 +331,7 @@ impl Case<'_> {
         }
         match &subject.slot {
             // A link is removed by its own name, and only its container has an identifier.
-            Slot::Path if self.removes_a_link() => {}
+            Slot::Path if self.call.removes_a_link() => {}
             Slot::Path => self.call = self.call.with_captured(id),
             Slot::Parameter { name, before } => self.call = self.call.with_parameter(name, &format!("{before}{id}")),
             Slot::Body { before, after } => {

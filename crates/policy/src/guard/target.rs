@@ -127,11 +127,6 @@ pub(super) fn is_bulk(id: EndpointId) -> bool {
     )
 }
 
-/// Whether a call names its container in the query.
-pub(super) fn is_commit(id: EndpointId) -> bool {
-    matches!(id, EndpointId::ContainerCommit | EndpointId::LibpodContainerCommit)
-}
-
 /// Whether the guard needs the proxy's own container to judge the calls of this endpoint: they may take its names, its image, or
 /// what it mounts.
 pub(crate) fn may_name_the_proxys(id: EndpointId) -> bool {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use regex_syntax::ast::{self, Ast};
 
-use super::{Language, Rule, dialect, variable};
+use super::{Body, Language, Rule, dialect, variable};
 use crate::call::Call;
 
 /// Why a rule does not match a call.
@@ -29,12 +29,17 @@ impl Rule {
     /// Why this rule does not match a call; `None` where it does.
     #[must_use]
     pub fn miss(&self, call: &Call) -> Option<Miss> {
-        let unversioned = call.version_prefix().len();
-        match (self.covers(call.path(), unversioned), self.methods.contain(call.method())) {
-            (true, true) => return None,
-            (true, false) => return Some(Miss::Method),
-            (false, true) if unversioned > 0 && self.covers(call.unversioned_path(), 0) => return Some(Miss::Version),
-            (false, _) => {}
+        if self.matches(call) {
+            return None;
+        }
+        let Body::Pattern { methods, .. } = &self.body else { return Some(self.miss_by_name(call)) };
+        let (unversioned, has_method) = (call.version_prefix().len(), methods.contain(call.method()));
+        match self.covers(call.path(), unversioned) {
+            true => return Some(Miss::Method),
+            false if has_method && unversioned > 0 && self.covers(call.unversioned_path(), 0) => {
+                return Some(Miss::Version);
+            }
+            false => {}
         }
         let pattern = self.pattern();
         let offset = self.text().len() - pattern.len();
@@ -43,8 +48,22 @@ impl Rule {
             .filter_map(|pieces| furthest(pattern, &pieces, call.path()))
             .max_by_key(|(_, taken)| *taken)?;
         let section = call.unversioned_path()[1..].find('/').map_or(call.path().len(), |end| unversioned + 1 + end);
-        let is_near = self.methods.contain(call.method()) && taken >= section;
+        let is_near = has_method && taken >= section;
         Some(if is_near { Miss::Path { at: offset + at.start..offset + at.end, taken } } else { Miss::Elsewhere })
+    }
+
+    /// Why a rule by name does not match: it means other objects of the endpoint, or the endpoint by another method.
+    fn miss_by_name(&self, call: &Call) -> Miss {
+        let (Body::Names(scopes), Some(endpoint)) = (&self.body, call.endpoint()) else { return Miss::Elsewhere };
+        let Some(scope) = scopes.iter().find(|scope| scope.endpoint.id == endpoint.id) else { return Miss::Elsewhere };
+        match call.captured() {
+            Some(captured) if !scope.is_about(captured.word) => {
+                let start = self.methods_at;
+                let at = start + scope.at.start..start + scope.at.end;
+                Miss::Path { at, taken: call.version_prefix().len() + captured.start }
+            }
+            _ => Miss::Method,
+        }
     }
 }
 

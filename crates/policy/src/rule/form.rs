@@ -62,6 +62,24 @@ impl Form {
         }
     }
 
+    /// Whether some word between two parts of the path could make it match: `before` ends where the word starts, `after` is what
+    /// follows it. It is never false where there is one, and may be true where there is none.
+    pub(super) fn may_match_around(&self, before: &str, after: &str, unversioned: usize) -> bool {
+        let before = match self.version {
+            Prefix::Whole => before,
+            Prefix::Optional => &before[unversioned..],
+            Prefix::Required if unversioned > 0 => &before[unversioned..],
+            Prefix::Required => return false,
+        };
+        match &self.middle {
+            None => self.head.len() > before.len() + after.len() && self.head.starts_with(before) && self.head.ends_with(after),
+            Some(_) => {
+                let begins = self.head.starts_with(before) || before.starts_with(&*self.head);
+                begins && (self.tail.ends_with(after) || after.ends_with(&*self.tail))
+            }
+        }
+    }
+
     /// The first segment of every path that matches, behind the version, where the form tells.
     pub(super) fn segment(&self) -> Option<&str> {
         let path = self.head.strip_prefix('/')?;
@@ -299,6 +317,28 @@ mod tests {
             let mut found: Vec<_> = forms.iter().map(Form::segment).collect();
             found.sort();
             assert_eq!(found, want, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_could_match_is_never_ruled_out() {
+        for (pattern, before, after, want) in [
+            ("%API_PREFIX_CONTAINERS%/db/stop", "/containers/", "/stop", true),
+            ("%API_PREFIX_CONTAINERS%/db/stop", "/v1.43/containers/", "/stop", true),
+            ("%API_PREFIX_CONTAINERS%/db/stop", "/containers/", "/start", false),
+            ("%API_PREFIX_CONTAINERS%/db", "/containers/", "", true),
+            ("%API_PREFIX_CONTAINERS%/db(/.*)?", "/containers/", "/stop", true),
+            ("%API_PREFIX_CONTAINERS%/(db|web)/.*", "/v1.43/containers/", "/stop", true),
+            ("%API_PREFIX_CONTAINERS%/d.*/stop", "/containers/", "/start", false),
+            ("/v1.43/containers/db/stop", "/v1.43/containers/", "/stop", true),
+            ("/v1.43/containers/db/stop", "/containers/", "/stop", false),
+            (".*db.*", "/containers/", "/stop", true),
+            ("/containers/stop", "/containers/", "/stop", false),
+        ] {
+            let forms = Expressions::default().forms(&dialect::from_go(&variable::expand(pattern))).expect(pattern);
+            let unversioned = if before.starts_with("/v1.43") { 6 } else { 0 };
+            let found = forms.iter().any(|form| form.may_match_around(before, after, unversioned));
+            assert_eq!(found, want, "{pattern}: {before}…{after}");
         }
     }
 

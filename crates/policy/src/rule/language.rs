@@ -81,6 +81,51 @@ impl Language {
         Ok(String::from_utf8(bytes).ok())
     }
 
+    /// A short text of both languages that a third one does not have.
+    ///
+    /// # Errors
+    /// It takes too long to tell.
+    pub(crate) fn common_without(&self, other: &Self, without: &Self) -> Result<Option<String>, TooMuch> {
+        type State = (Spot, Spot, BTreeSet<Spot>);
+        let mut seen: HashMap<State, Option<(State, u8)>> = HashMap::new();
+        let mut queue: VecDeque<State> = VecDeque::new();
+        let starts = self.begin().into_iter().flat_map(|one| other.begin().into_iter().map(move |another| (one, another)));
+        let left_out = BTreeSet::from_iter(without.begin());
+        queue.extend(starts.map(|(one, another)| (one, another, left_out.clone())));
+        seen.extend(queue.iter().map(|state| (state.clone(), None)));
+        let mut steps = STEPS;
+        let end = loop {
+            let Some(state) = queue.pop_front() else { return Ok(None) };
+            let (one, another, left_out) = &state;
+            let is_left_out = left_out.iter().any(|spot| without.accepts(*spot));
+            if self.accepts(*one) && other.accepts(*another) && !is_left_out {
+                break state;
+            }
+            let (ours, theirs) = (self.arcs(*one), other.arcs(*another));
+            let without_arcs: Vec<Arc> = left_out.iter().flat_map(|spot| without.arcs(*spot)).collect();
+            let bytes = representatives(ours.iter().chain(&theirs).chain(&without_arcs));
+            let mut bytes: Vec<u8> = bytes.into_iter().filter(|byte| *byte >= b' ').collect();
+            bytes.sort_by_key(|byte| rank(*byte));
+            for byte in bytes {
+                let next = without.step(&without_arcs, byte);
+                for one in self.step(&ours, byte) {
+                    for another in other.step(&theirs, byte) {
+                        let next = (one, another, next.clone());
+                        steps = steps.checked_sub(1 + next.2.len() / 64).ok_or(TooMuch)?;
+                        seen.entry(next.clone()).or_insert_with(|| {
+                            queue.push_back(next);
+                            Some((state.clone(), byte))
+                        });
+                    }
+                }
+            }
+        };
+        let steps = std::iter::successors(seen.get(&end).cloned().flatten(), |(before, _)| seen.get(before)?.clone());
+        let mut bytes: Vec<u8> = steps.map(|(_, byte)| byte).collect();
+        bytes.reverse();
+        Ok(String::from_utf8(bytes).ok())
+    }
+
     /// Whether every text of this language is one of the other's.
     /// Takes its steps from a budget that several walks may share.
     ///
@@ -229,6 +274,20 @@ mod tests {
         ] {
             assert_eq!(language(one).common(&language(other)).expect(one).as_deref(), want, "{one} {other}");
             assert_eq!(language(other).common(&language(one)).expect(one).is_some(), want.is_some(), "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn what_two_have_in_common_without_a_third() {
+        for (one, other, without, want) in [
+            ("/containers/(db|web)/json", "/containers/[^/]+/json", "/containers/db/json", Some("/containers/web/json")),
+            ("/containers/db/json", "/containers/[^/]+/json", "/containers/d.*", None),
+            ("/containers/.*", "/containers/[^/]+/json", "/containers/.*/json", None),
+            ("/a|/b", "/[a-c]", "/c", Some("/a")),
+            ("/.*", "/[^/]+", "/[a-y]+", Some("/z")),
+        ] {
+            let found = language(one).common_without(&language(other), &language(without)).expect(one);
+            assert_eq!(found.as_deref(), want, "{one} {other} without {without}");
         }
     }
 

@@ -6,26 +6,47 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Rule;
 use super::form::Form;
+use super::names::Subject;
+use super::{Body, Rule};
 use crate::call::Call;
-use crate::method::Methods;
+use crate::endpoint::{Endpoint, ObjectKind};
+use crate::method::{Method, Methods};
+use crate::pattern::Pattern;
 
 /// The rules of a profile, in the order in which they were written.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Arc<Rule>>,
-    by_segment: HashMap<Box<str>, Vec<Entry>>,
-    others: Vec<Entry>,
+    allowing: Index,
+    denying: Index,
     names_objects: bool,
+    exact_methods: bool,
 }
 
-/// A form, what it needs to be asked, and the index of its rule.
+/// Rules of one effect, by what a call needs to have for them to be asked.
+#[derive(Clone, Debug, Default)]
+struct Index {
+    by_segment: HashMap<Box<str>, Vec<Entry>>,
+    others: Vec<Entry>,
+    /// By the number of the endpoint; empty where no rule names one.
+    by_endpoint: Vec<Vec<Entry>>,
+}
+
+/// One way in which a rule matches, what it needs to be asked, and the index of its rule.
 #[derive(Clone, Debug)]
 struct Entry {
     rule: usize,
     methods: Methods,
-    form: Form,
+    way: Way,
+}
+
+#[derive(Clone, Debug)]
+enum Way {
+    /// The path has a form.
+    Form(Form),
+    /// The object has one of these names, or is any where there are none.
+    Objects(Vec<Pattern>),
 }
 
 impl RuleSet {
@@ -33,17 +54,26 @@ impl RuleSet {
     #[must_use]
     pub fn new(rules: Vec<Rule>) -> Self {
         let mut set = Self { rules: rules.into_iter().map(Arc::new).collect(), ..Self::default() };
-        set.names_objects = set.rules.iter().any(|rule| names_a_container(rule.pattern()));
+        set.names_objects = set.rules.iter().any(|rule| !rule.denies() && may_name_a_container(rule));
         for (index, rule) in set.rules.iter().enumerate() {
-            for form in &rule.forms {
-                let entry = Entry { rule: index, methods: rule.methods, form: form.clone() };
-                match form.segment() {
-                    Some(segment) => set.by_segment.entry(segment.into()).or_default().push(entry),
-                    None => set.others.push(entry),
-                }
+            match rule.denies() {
+                true => set.denying.add(index, rule),
+                false => set.allowing.add(index, rule),
             }
         }
         set
+    }
+
+    /// The same rules, where `HEAD` is allowed by rules for `HEAD` alone.
+    #[must_use]
+    pub fn with_exact_methods(self) -> Self {
+        Self { exact_methods: true, ..self }
+    }
+
+    /// Whether `HEAD` is allowed where a rule allows `GET`.
+    #[must_use]
+    pub fn head_follows_get(&self) -> bool {
+        !self.exact_methods
     }
 
     /// Whether any of these rules may be about containers of some names alone: then a container that is called by its identifier
@@ -60,16 +90,145 @@ impl RuleSet {
     }
 
     /// The rules that allow this method on the call's path, in their order.
-    pub(crate) fn matching(&self, call: &Call) -> impl Iterator<Item = &Arc<Rule>> {
+    pub(crate) fn matching<'r>(&'r self, call: &'r Call) -> impl Iterator<Item = &'r Arc<Rule>> {
+        self.allowing.matching(call, Subject::new(call, None, true)).map(|index| &self.rules[index])
+    }
+
+    /// The rules that allow the call where the object that it is about has this name, in their order.
+    pub(crate) fn matching_object<'r>(&'r self, call: &'r Call, name: &'r str) -> impl Iterator<Item = &'r Arc<Rule>> {
+        self.allowing.matching(call, Subject::new(call, Some(name), true)).map(|index| &self.rules[index])
+    }
+
+    /// The first rule that denies the call.
+    pub(crate) fn denial(&self, call: &Call) -> Option<&Arc<Rule>> {
+        let first = self.denying.matching(call, Subject::new(call, None, false)).next();
+        first.map(|index| &self.rules[index])
+    }
+
+    /// The first rule by name that denies the call where the object that it is about has this name.
+    pub(crate) fn denial_of_object(&self, call: &Call, name: &str) -> Option<&Arc<Rule>> {
+        let first = self.denying.matching_endpoint(call, Subject::new(call, Some(name), false)).next();
+        first.map(|index| &self.rules[index])
+    }
+
+    /// Whether a rule that does not deny the call by the client's word for its object might by another word for the same object.
+    pub(crate) fn may_deny_object(&self, call: &Call) -> bool {
+        self.denying.depends_on_object(call)
+    }
+}
+
+impl Index {
+    fn add(&mut self, index: usize, rule: &Rule) {
+        let denies = rule.denies();
+        match &rule.body {
+            Body::Pattern { methods, forms } => {
+                let mut methods = *methods;
+                // What is denied by GET is denied by HEAD, which asks for a part of the same answer.
+                if denies && methods.contain(Method::Get) {
+                    methods.add(Method::Head);
+                }
+                for form in forms {
+                    let entry = Entry { rule: index, methods, way: Way::Form(form.clone()) };
+                    match form.segment() {
+                        Some(segment) => self.by_segment.entry(segment.into()).or_default().push(entry),
+                        None => self.others.push(entry),
+                    }
+                }
+            }
+            Body::Names(scopes) => {
+                if self.by_endpoint.is_empty() {
+                    self.by_endpoint = vec![Vec::new(); Endpoint::all().count()];
+                }
+                for scope in scopes {
+                    // A denial holds for every method that reaches the endpoint.
+                    let mut methods = if denies { Methods::ALL } else { Methods::default() };
+                    methods.add(scope.endpoint.method);
+                    let entry = Entry { rule: index, methods, way: Way::Objects(scope.objects.clone()) };
+                    self.by_endpoint[scope.endpoint.id as usize].push(entry);
+                }
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.by_segment.is_empty() && self.others.is_empty() && self.by_endpoint.is_empty()
+    }
+
+    /// The entries that are asked about a call: two lists of forms, and one of endpoints.
+    fn entries(&self, call: &Call) -> [&[Entry]; 3] {
         let segment = call.unversioned_path()[1..].split('/').next().unwrap_or_default();
         let known = self.by_segment.get(segment).map(Vec::as_slice).unwrap_or_default();
-        let (path, unversioned, method) = (call.path(), call.version_prefix().len(), call.method());
-        let mut last = None;
-        merged(known, &self.others)
-            .filter(move |entry| entry.methods.contain(method) && entry.form.matches(path, unversioned))
-            // A rule that matches in two ways is still one rule.
-            .filter(move |entry| last.replace(entry.rule) != Some(entry.rule))
-            .map(|entry| &self.rules[entry.rule])
+        [known, &self.others, self.of_endpoint(call)]
+    }
+
+    fn of_endpoint(&self, call: &Call) -> &[Entry] {
+        // Most profiles name no endpoint.
+        if self.by_endpoint.is_empty() {
+            return &[];
+        }
+        call.endpoint().map(|endpoint| self.by_endpoint[endpoint.id as usize].as_slice()).unwrap_or_default()
+    }
+
+    /// The indices of the rules that match a call about this subject, in their order.
+    fn matching<'i>(&'i self, call: &'i Call, subject: Subject<'i>) -> impl Iterator<Item = usize> {
+        let entries = if self.is_empty() { [&[][..]; 3] } else { self.entries(call) };
+        matching(merged(entries), call, subject)
+    }
+
+    /// The same for rules by name alone.
+    fn matching_endpoint<'i>(&'i self, call: &'i Call, subject: Subject<'i>) -> impl Iterator<Item = usize> {
+        matching(self.of_endpoint(call).iter(), call, subject)
+    }
+
+    /// Whether it may depend on the object of a call, by any word for it, which of these rules match.
+    fn depends_on_object(&self, call: &Call) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let [known, others, named] = self.entries(call);
+        let has_objects = |entry: &Entry| matches!(&entry.way, Way::Objects(objects) if !objects.is_empty());
+        if named.iter().any(has_objects) {
+            return true;
+        }
+        // A volume has one name, and no rule can mean the name of a command.
+        let has_other_words = |kind: ObjectKind| kind.has_labels() && kind != ObjectKind::Volume;
+        let Some(captured) = call.captured().filter(|captured| has_other_words(captured.kind)) else { return false };
+        let unversioned = call.version_prefix().len();
+        let start = unversioned + captured.start;
+        let (before, after) = (&call.path()[..start], &call.path()[start + captured.word.len()..]);
+        let mut forms = known.iter().chain(others).filter(|entry| entry.methods.contain(call.method()));
+        forms.any(|entry| matches!(&entry.way, Way::Form(form) if form.may_match_around(before, after, unversioned)))
+    }
+}
+
+/// The indices of the rules of which an entry matches, each once.
+fn matching<'i>(
+    entries: impl Iterator<Item = &'i Entry>,
+    call: &'i Call,
+    subject: Subject<'i>,
+) -> impl Iterator<Item = usize> {
+    let (path, unversioned, method) = (call.path(), call.version_prefix().len(), call.method());
+    let mut last = None;
+    entries
+        .filter(move |entry| {
+            entry.methods.contain(method)
+                && match &entry.way {
+                    Way::Form(form) => form.matches(path, unversioned),
+                    Way::Objects(objects) => subject.is_one_of(objects),
+                }
+        })
+        // A rule that matches in two ways is still one rule.
+        .filter(move |entry| last.replace(entry.rule) != Some(entry.rule))
+        .map(|entry| entry.rule)
+}
+
+/// Whether a rule may be about containers of some names alone.
+fn may_name_a_container(rule: &Rule) -> bool {
+    match &rule.body {
+        Body::Pattern { .. } => names_a_container(rule.pattern()),
+        Body::Names(scopes) => scopes
+            .iter()
+            .any(|scope| !scope.objects.is_empty() && scope.endpoint.object_kind() == Some(ObjectKind::Container)),
     }
 }
 
@@ -83,24 +242,16 @@ fn names_a_container(pattern: &str) -> bool {
     !is_list
 }
 
-/// Two lists, each in order, as one in order.
-fn merged<'a>(mut one: &'a [Entry], mut other: &'a [Entry]) -> impl Iterator<Item = &'a Entry> {
+/// Three lists, each in the order of rules, as one in that order.
+fn merged<'a>(mut lists: [&'a [Entry]; 3]) -> impl Iterator<Item = &'a Entry> {
     std::iter::from_fn(move || {
-        let from_one = match (one.first(), other.first()) {
-            (Some(one), Some(other)) => one.rule < other.rule,
-            (one, _) => one.is_some(),
-        };
-        let (entry, rest) = (if from_one { one } else { other }).split_first()?;
-        *(if from_one { &mut one } else { &mut other }) = rest;
+        let rule_of = |list: &&'a [Entry]| list.first().map_or(usize::MAX, |entry| entry.rule);
+        let [one, other, named] = [rule_of(&lists[0]), rule_of(&lists[1]), rule_of(&lists[2])];
+        let first = if one <= other && one <= named { 0 } else if other <= named { 1 } else { 2 };
+        let (entry, rest) = lists[first].split_first()?;
+        lists[first] = rest;
         Some(entry)
     })
-}
-
-impl Rule {
-    /// Whether this rule's pattern matches the path, whatever the method; `unversioned` is where it starts behind its version.
-    pub(crate) fn covers(&self, path: &str, unversioned: usize) -> bool {
-        self.forms.iter().any(|form| form.matches(path, unversioned))
-    }
 }
 
 #[cfg(test)]
@@ -227,7 +378,7 @@ mod tests {
                 let Ok(call) = Call::read("GET", &target) else { continue };
                 let [parts, whole] = rules.matching_lines(&call);
                 assert_eq!(parts, whole, "{pattern} ← {}", call.path());
-                (matched, asked) = (matched + parts.len(), asked + 1);
+                (matched, asked) = (matched + parts.0.len(), asked + 1);
             }
         }
         assert!(asked > 20_000 && matched > 1_000, "{matched} of {asked}");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use regex_syntax::ast;
 
 use super::form::{Expressions, Form};
-use super::{Position, Rule, dialect, variable};
+use super::{Body, Effect, Position, Rule, dialect, names, variable};
 use crate::method::{Method, Methods};
 
 /// What is wrong with a line of rules.
@@ -87,9 +87,10 @@ pub fn parse_sharing(
         let line = line.strip_suffix('\r').unwrap_or(line);
         match parse_line(expressions, line) {
             Ok(None) => {}
-            Ok(Some((text, methods, forms))) => {
+            Ok(Some(Line { effect, text, methods_at, pattern_at, body })) => {
                 let label = format!("{position}: {text}");
-                rules.push(Rule { text: label.len() - text.len(), label, position, methods, forms });
+                let text = label.len() - text.len();
+                rules.push(Rule { position, effect, label, text, methods_at, pattern_at, body });
             }
             Err(Wrong { at, what, expected }) => {
                 mistakes.push(Mistake { position, what, expected, text: line.to_owned(), at, indent: 0 })
@@ -99,28 +100,77 @@ pub fn parse_sharing(
     if mistakes.is_empty() { Ok(rules) } else { Err(mistakes) }
 }
 
-struct Wrong {
-    at: Range<usize>,
-    what: String,
-    expected: String,
+/// What is wrong with a line, and where in it, in bytes.
+pub(super) struct Wrong {
+    pub(super) at: Range<usize>,
+    pub(super) what: String,
+    pub(super) expected: String,
 }
 
-const BLANK: [char; 2] = [' ', '\t'];
+pub(super) const BLANK: [char; 2] = [' ', '\t'];
 
 /// A rule's text, and what it says.
-type Parts = (String, Methods, Vec<Form>);
+struct Line {
+    effect: Effect,
+    text: String,
+    methods_at: usize,
+    pattern_at: usize,
+    body: Body,
+}
 
-fn parse_line(expressions: &mut Expressions, line: &str) -> Result<Option<Parts>, Wrong> {
+/// The words before the names of endpoints, and before the methods of a denial.
+const EFFECTS: [(&str, Effect); 2] = [("ALLOW", Effect::Allow), ("DENY", Effect::Deny)];
+
+fn parse_line(expressions: &mut Expressions, line: &str) -> Result<Option<Line>, Wrong> {
     let start = line.len() - line.trim_start_matches(BLANK).len();
     let body = without_comment(line[start..].trim_end_matches(BLANK));
     if body.is_empty() || body.starts_with(['!', '#']) {
         return Ok(None);
     }
-    let methods_end = body.find(BLANK).unwrap_or(body.len());
-    let methods = parse_methods(&body[..methods_end], start)?;
-    let pattern = body[methods_end..].trim_start_matches(BLANK);
+    let word = first_word(body);
+    let Some((_, effect)) = EFFECTS.into_iter().find(|(name, _)| *name == word) else {
+        return parse_call(expressions, Effect::Allow, "", body, start).map(Some);
+    };
+    let rest = body[word.len()..].trim_start_matches(BLANK);
+    let at = start + body.len() - rest.len();
+    match first_word(rest) {
+        "" => {
+            let expected = format!("expected names or a call behind it, as in: {word} container.stop, or {word} POST /build");
+            Err(Wrong { at: at..at, what: "the rule names nothing".to_owned(), expected })
+        }
+        next if next.chars().all(|c| c.is_ascii_uppercase() || c == ',') => {
+            parse_call(expressions, effect, &format!("{word} "), rest, at).map(Some)
+        }
+        next if next.starts_with(['/', '%', '^']) => {
+            let expected = format!("expected methods before the pattern, as in: {word} GET {next}");
+            Err(Wrong { at: at..at + next.len(), what: "the pattern has no methods".to_owned(), expected })
+        }
+        _ => {
+            let names = names::read(effect, rest, at)?;
+            let methods_at = word.len() + 1;
+            let text = format!("{word} {rest}");
+            Ok(Some(Line { effect, pattern_at: text.len(), text, methods_at, body: Body::Names(names) }))
+        }
+    }
+}
+
+fn first_word(text: &str) -> &str {
+    &text[..text.find(BLANK).unwrap_or(text.len())]
+}
+
+/// Reads methods and a pattern, which start at a place of the line; `before` is what the rule's text has before them.
+fn parse_call(
+    expressions: &mut Expressions,
+    effect: Effect,
+    before: &str,
+    body: &str,
+    start: usize,
+) -> Result<Line, Wrong> {
+    let methods = first_word(body);
+    let parsed = parse_methods(methods, start)?;
+    let pattern = body[methods.len()..].trim_start_matches(BLANK);
     if pattern.is_empty() {
-        let end = start + methods_end;
+        let end = start + methods.len();
         return Err(Wrong {
             at: end..end,
             what: "the rule has no pattern".to_owned(),
@@ -129,7 +179,10 @@ fn parse_line(expressions: &mut Expressions, line: &str) -> Result<Option<Parts>
         });
     }
     let forms = parse_pattern(expressions, pattern, start + body.len() - pattern.len())?;
-    Ok(Some((format!("{} {pattern}", &body[..methods_end]), methods, forms)))
+    let methods_at = before.len();
+    let pattern_at = methods_at + methods.len() + 1;
+    let text = format!("{before}{methods} {pattern}");
+    Ok(Line { effect, text, methods_at, pattern_at, body: Body::Pattern { methods: parsed, forms } })
 }
 
 /// Cuts a trailing comment: a `#` behind a blank. A `#` inside a word is part of the pattern.
@@ -148,8 +201,14 @@ fn parse_methods(text: &str, start: usize) -> Result<Methods, Wrong> {
         from = at.end + 1;
         let Some(method) = Method::parse(word) else {
             let known = Method::ALL.map(Method::as_str).join(", ");
-            let expected = match Method::parse(&word.to_ascii_uppercase()) {
+            let upper = word.to_ascii_uppercase();
+            let expected = match Method::parse(&upper) {
                 Some(method) => format!("methods are written in upper case: {method}"),
+                None if EFFECTS.iter().any(|(name, _)| *name == upper) => format!("it is written in upper case: {upper}"),
+                // The name of an endpoint or of a power.
+                None if names::read(Effect::Allow, word, 0).is_ok() => {
+                    format!("names stand behind a word of their own: ALLOW {word}, or DENY {word}")
+                }
                 None => format!("expected methods separated by commas without blanks: {known}"),
             };
             let what =
@@ -236,6 +295,10 @@ mod tests {
             ),
             ["GET,HEAD %API_PREFIX_PING%", "POST /a#b", "GET /x"]
         );
+        assert_eq!(
+            texts("ALLOW  container.list , look # why\nDENY\tPOST  /x\nALLOW GET /x\n  DENY container.stop(db)"),
+            ["ALLOW container.list , look", "DENY POST /x", "ALLOW GET /x", "DENY container.stop(db)"]
+        );
     }
 
     #[test]
@@ -261,6 +324,15 @@ mod tests {
             ("GET /images/.*%2F.*", 15, "the pattern holds a percent-escape, and would never match"),
             ("GET /é/(a", 8, "unclosed group"),
             ("GET /a{1000}{1000}{1000}", 5, "the expression is too large once compiled"),
+            ("ALLOW", 6, "the rule names nothing"),
+            ("DENY # x", 5, "the rule names nothing"),
+            ("DENY /x", 6, "the pattern has no methods"),
+            ("DENY GET", 9, "the rule has no pattern"),
+            ("  DENY GET,FETCH /x", 12, "\"FETCH\" is not a method"),
+            ("DENY\tGET /é/(a", 13, "unclosed group"),
+            ("ALLOW container.list,  container.lst", 24, "\"container.lst\" is no endpoint and no power"),
+            ("deny container.stop", 1, "\"deny\" is not a method"),
+            ("container.stop", 1, "\"container.stop\" is not a method"),
         ] {
             let mistakes = parse("rules.list", line).expect_err(line);
             assert_eq!((mistakes[0].column(), mistakes[0].what.as_str()), (column, what), "{line}");
@@ -278,6 +350,26 @@ mod tests {
              |          ^^^^^^^^^^^^^^^^^^^^^^\n  \
              = the nearest variable is %API_PREFIX_CONTAINERS%"
         );
+    }
+
+    #[test]
+    fn a_misspelt_name_reads_well() {
+        assert_eq!(
+            mistake("GET /ok\nDENY container.stop, container.remov"),
+            "\"container.remov\" is no endpoint and no power\n \
+             --> rules.list:2:22\n  \
+             |\n\
+             2 | DENY container.stop, container.remov\n  \
+             |                      ^^^^^^^^^^^^^^^\n  \
+             = did you mean container.remove?"
+        );
+        for (line, want) in [
+            ("deny container.stop", "= it is written in upper case: DENY"),
+            ("container.stop", "= names stand behind a word of their own: ALLOW container.stop, or DENY container.stop"),
+            ("look", "ALLOW look"),
+        ] {
+            assert!(mistake(line).contains(want), "{}", mistake(line));
+        }
     }
 
     #[test]

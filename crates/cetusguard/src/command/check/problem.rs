@@ -2,10 +2,11 @@
 
 use cetusguard_policy::endpoint::{Endpoint, EndpointId};
 use cetusguard_policy::guard::Level;
-use cetusguard_policy::rule::Rule;
+use cetusguard_policy::rule::{Effect, Rule, parse};
 use cetusguard_policy::{Care, Mode, Profile, Survey, distance};
 use serde::Serialize;
 
+use super::glob;
 use crate::config::Mistake;
 
 /// Whether it keeps the program from starting.
@@ -36,8 +37,11 @@ pub const CODES: &[&str] = &[
     "wrong-file",
     "wrong-rule",
     "unknown-option",
+    "glob",
+    "pinned-version",
     "idle-rule",
     "covered-rule",
+    "denied-rule",
     "bare-path",
     "catch-all",
     "no-ping",
@@ -111,11 +115,27 @@ pub(in crate::command) fn problems(profile: &Profile, survey: &Survey) -> Vec<Pr
 
 /// Rules that are not what they seem.
 fn about_rules(survey: &Survey, warnings: &mut Warnings<'_>) {
-    for rule in &survey.idle {
+    for rule in warnings.profile.rules.rules() {
+        if let Some(hint) = glob::of_shell(rule) {
+            let what = format!("{} has a pattern of the shell, and patterns are regular expressions", rule.label());
+            warnings.warn("glob", format!("{what}: {}", hint.why), hint.fix);
+        }
+        if let Some(hint) = glob::with_version(rule) {
+            let what = format!("{} is about {} alone, and clients ask for the version that they know", rule.label(), hint.why);
+            warnings.warn("pinned-version", what, hint.fix);
+        }
+    }
+    // The glob is the reason.
+    for rule in survey.idle.iter().filter(|rule| glob::of_shell(rule).is_none()) {
         warnings.warn("idle-rule", format!("{} matches no endpoint of a known engine", rule.label()), mend(rule));
     }
+    for (rule, by) in &survey.useless {
+        let what = format!("{} allows nothing: {} denies all of it", rule.label(), by.label());
+        warnings.warn("denied-rule", what, "take one of the two out, or narrow the denial");
+    }
     for rule in &survey.bare {
-        let what = format!("{} matches paths without a version alone, and most clients send /v1.NN/…", rule.label());
+        let effect = if rule.effect() == Effect::Deny { "denies" } else { "matches" };
+        let what = format!("{} {effect} paths without a version alone, and most clients send /v1.NN/…", rule.label());
         warnings.warn("bare-path", what, "begin the pattern with %API_PREFIX%, as in %API_PREFIX_CONTAINERS%/json");
     }
     for rule in &survey.catch_all {
@@ -133,11 +153,19 @@ fn about_calls(survey: &Survey, warnings: &mut Warnings<'_>) {
     let is_open = |id: EndpointId| survey.open.iter().any(|open| open.endpoint.id == id);
     if !is_open(EndpointId::SystemPing) && !survey.open.is_empty() {
         let what = "clients cannot ask which version the engine speaks, and guess".to_owned();
-        warnings.warn("no-ping", what, "add the rule: GET,HEAD %API_PREFIX_PING%");
+        let denied = survey.denied.iter().find(|denied| denied.endpoint.id == EndpointId::SystemPing);
+        let fix = match denied {
+            Some(denied) => format!("narrow the denial: {}", denied.by.label()),
+            None => "add the rule: GET,HEAD %API_PREFIX_PING%".to_owned(),
+        };
+        warnings.warn("no-ping", what, fix);
     }
     for (_, other, what) in PAIRS.iter().filter(|(id, other, _)| is_open(*id) && !is_open(*other)) {
         let missing = Endpoint::of(*other);
-        let fix = format!("add the rule: {} {}", missing.method, missing.pattern());
+        let fix = match survey.denied.iter().find(|denied| denied.endpoint.id == *other) {
+            Some(denied) => format!("narrow the denial: {}", denied.by.label()),
+            None => format!("add the rule: {} {}", missing.method, missing.pattern()),
+        };
         warnings.warn("half-allowed", (*what).to_owned(), fix);
     }
 }
@@ -170,16 +198,17 @@ fn about_guard(survey: &Survey, warnings: &mut Warnings<'_>) {
 
 /// What a rule that reaches nothing was probably meant to be.
 fn mend(rule: &Rule) -> String {
-    let (methods, pattern) = rule.text().split_once(' ').unwrap_or_default();
-    let pattern = pattern.trim();
+    let Some((methods, pattern)) = rule.methods_and_pattern() else {
+        return "take it out, or look for the name in docs/endpoints.md".to_owned();
+    };
+    if !pattern.contains(['/', '%']) && parse("", &format!("ALLOW {pattern}")).is_ok() {
+        return format!("names stand behind ALLOW or DENY, without methods: ALLOW {pattern}");
+    }
     if let Some((path, _)) = pattern.split_once("\\?").or_else(|| pattern.split_once("?all=")) {
         return format!("rules never see the query: write {methods} {path}");
     }
     if pattern.contains("API_PREFIX") && pattern.matches('%').count() % 2 == 1 {
         return "a variable stands between two %, as in %API_PREFIX_CONTAINERS%/json".to_owned();
-    }
-    if let Some((folder, _)) = pattern.split_once("/**") {
-        return format!("patterns are regular expressions: write {methods} {folder}(/.*)?");
     }
     let shapes = Endpoint::all()
         .flat_map(|endpoint| [endpoint.pattern(), endpoint.shape.to_owned()].map(|shape| (shape, endpoint)));

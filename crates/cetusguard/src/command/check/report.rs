@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use cetusguard_policy::endpoint::{Power, Risk};
 use cetusguard_policy::guard::Level;
-use cetusguard_policy::rule::{BUILT_IN_ORIGIN, Position};
-use cetusguard_policy::{Care, Mode, Open, Profile, Profiles, Selector, Survey};
+use cetusguard_policy::rule::{BUILT_IN_ORIGIN, Position, Rule};
+use cetusguard_policy::{Care, Denied, Mode, Open, Profile, Profiles, Selector, Survey};
 use serde::Serialize;
 
 use super::problem::Problem;
@@ -33,6 +33,7 @@ pub(super) struct ProfileReport {
     pub(super) can: Vec<Ability>,
     pub(super) to_host: Vec<Barrier>,
     pub(super) wildcards_closed: Vec<ClosedReport>,
+    pub(super) denied: Vec<DeniedReport>,
 }
 
 /// Something that its clients can do.
@@ -46,6 +47,9 @@ pub(super) struct Ability {
     /// A path, where it is open for some objects alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) only: Option<String>,
+    /// Where the rules stand that deny it for some objects.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) except: Vec<String>,
 }
 
 /// What stands between the profile and root on the host, or that nothing does.
@@ -74,6 +78,15 @@ pub(super) struct ClosedReport {
     pub(super) rule_to_add: Option<String>,
 }
 
+/// What a rule would open, and another denies.
+#[derive(Debug, Serialize)]
+pub(super) struct DeniedReport {
+    pub(super) endpoint: String,
+    pub(super) what: &'static str,
+    pub(super) rule: String,
+    pub(super) denied_by: String,
+}
+
 fn risk_name<S: serde::Serializer>(risk: &Risk, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(risk.name())
 }
@@ -98,6 +111,18 @@ impl ProfileReport {
             can: abilities(survey),
             to_host: barriers(profile, survey),
             wildcards_closed: closed.collect(),
+            denied: survey.denied.iter().map(DeniedReport::new).collect(),
+        }
+    }
+}
+
+impl DeniedReport {
+    fn new(denied: &Denied) -> Self {
+        Self {
+            endpoint: format!("{} {}", denied.endpoint.method, denied.endpoint.shape),
+            what: denied.endpoint.power.says(),
+            rule: denied.rule.label().to_owned(),
+            denied_by: denied.by.label().to_owned(),
         }
     }
 }
@@ -125,17 +150,18 @@ fn abilities(survey: &Survey) -> Vec<Ability> {
         what: power.says(),
         risk,
         endpoints: opens.iter().map(|open| format!("{} {}", open.endpoint.method, open.endpoint.shape)).collect(),
-        rules: places(&opens),
+        rules: places(opens.iter().map(|open| &open.rule)),
+        except: places(opens.iter().flat_map(|open| &open.except)),
         only: opens.iter().all(|open| open.partly).then(|| opens[0].example.clone()),
     };
     by_power(survey).into_iter().map(ability).collect()
 }
 
-/// Where the rules stand that open something: each origin once, with its lines. The built-in ones stand nowhere that anybody
+/// Where some rules stand: each origin once, with its lines. The built-in ones stand nowhere that anybody
 /// could look.
-fn places(opens: &[&Open]) -> Vec<String> {
+fn places<'r>(rules: impl Iterator<Item = &'r Arc<Rule>>) -> Vec<String> {
     let mut lines: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
-    for Position { origin, line } in opens.iter().map(|open| &open.rule.position) {
+    for Position { origin, line } in rules.map(|rule| &rule.position) {
         lines.entry(origin).or_default().insert(*line);
     }
     let place = |(origin, lines): (&str, BTreeSet<usize>)| match origin {

@@ -1,9 +1,9 @@
 //! The answer of `check` for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::{Problem, Severity};
-use super::report::{Ability, ClosedReport, Holds, ProfileReport, Report};
+use super::report::{Ability, ClosedReport, DeniedReport, Holds, ProfileReport, Report};
 use crate::command::page::{Look, Page, count};
 
 /// Writes all of it.
@@ -64,6 +64,24 @@ fn write_profile(profile: &ProfileReport, page: &mut Page) {
         page.item(4, "- ", look, &barrier.what);
     }
     write_closed(&profile.wildcards_closed, page);
+    write_denied(&profile.denied, page);
+}
+
+/// What rules deny whole although others would open it, by what it would let the client do.
+fn write_denied(denied: &[DeniedReport], page: &mut Page) {
+    let mut by_power: BTreeMap<&str, Vec<&DeniedReport>> = BTreeMap::new();
+    for one in denied {
+        by_power.entry(one.what).or_default().push(one);
+    }
+    if !by_power.is_empty() {
+        page.line(2, Look::Heading, "its rules deny, whatever others allow");
+    }
+    for (what, all) in by_power {
+        let endpoints: Vec<_> = all.iter().map(|one| one.endpoint.as_str()).collect();
+        let rules: BTreeSet<&str> = all.iter().map(|one| one.denied_by.as_str()).collect();
+        let rules: Vec<_> = rules.into_iter().collect();
+        page.item(4, "- ", Look::Plain, &format!("{what}: {} [{}]", endpoints.join(", "), rules.join(", ")));
+    }
 }
 
 /// What wildcards match and do not open, by what it would let the client do.
@@ -87,7 +105,11 @@ fn write_closed(closed: &[ClosedReport], page: &mut Page) {
 
 fn write_ability(ability: &Ability, page: &mut Page) {
     let only = ability.only.as_ref().map(|path| format!(", some only, as in {path}")).unwrap_or_default();
-    page.item(4, "- ", Look::Plain, &format!("{}{only} [{}]", ability.what, ability.rules.join(", ")));
+    let except = match ability.except.as_slice() {
+        [] => String::new(),
+        rules => format!(", but not what is denied [{}]", rules.join(", ")),
+    };
+    page.item(4, "- ", Look::Plain, &format!("{}{only} [{}]{except}", ability.what, ability.rules.join(", ")));
 }
 
 fn write_problem(problem: &Problem, page: &mut Page) {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use cetusguard_policy::endpoint::Answer;
 use cetusguard_policy::guard::{Finding, Objection, Surroundings};
-use cetusguard_policy::rule::Miss;
+use cetusguard_policy::rule::{Miss, Rule};
 use cetusguard_policy::{Call, Ground, Limits, Mode, Permit, Profile, Profiles, Tried, Verdict, decide, trace};
 use serde::Serialize;
 
@@ -62,6 +62,9 @@ pub(super) enum Outcome {
     Allows,
     /// It would, were there not one before it.
     WouldAllow,
+    Denies,
+    /// It does if the engine calls the object by a name that the rule means.
+    MayDeny,
     Wildcard,
     OtherMethod,
     OtherVersion,
@@ -109,7 +112,8 @@ impl Decision {
                     findings: vec![],
                     is_blind: false,
                 };
-                (guard, false, denial.to_string(), denial.rule_to_add().into_iter().collect())
+                let to_add = denial.rule_to_add().into_iter().chain(denial.name_to_add());
+                (guard, false, denial.to_string(), to_add.collect())
             }
         };
         Self {
@@ -145,6 +149,13 @@ fn judged(
 ) -> (Guard, bool, String, Vec<String>) {
     let is_blind = permit.is_judged() && permit.reads_body() && body.is_none();
     let guard = |says: &str, findings| Guard { level, says: says.to_owned(), findings, is_blind };
+    if let Some((kind, word)) = permit.question() {
+        let says = format!(
+            "is asked once the engine has told the name of the {} {word}, by which rules decide",
+            kind.name()
+        );
+        return (guard(&says, vec![]), true, rule, vec![]);
+    }
     if !permit.is_judged() {
         return (guard("has nothing to judge here", vec![]), true, rule, vec![]);
     }
@@ -186,7 +197,9 @@ fn attempts(call: &Call, profile: &Profile, granted: bool) -> Vec<Attempt> {
             Tried::Grants if std::mem::take(&mut first) && granted => (Outcome::Allows, None, None),
             Tried::Grants => (Outcome::WouldAllow, None, None),
             Tried::Wildcard => (Outcome::Wildcard, None, None),
-            Tried::Misses(Miss::Method) => (Outcome::OtherMethod, Some(0..rule.text().find(' ').unwrap_or(0)), None),
+            Tried::Denies => (Outcome::Denies, None, None),
+            Tried::MayDeny => (Outcome::MayDeny, None, None),
+            Tried::Misses(Miss::Method) => (Outcome::OtherMethod, methods_of(&rule), None),
             Tried::Misses(Miss::Version) => (Outcome::OtherVersion, None, None),
             Tried::Misses(Miss::Path { at, taken }) => (Outcome::OtherPath, Some(at), rest(taken)),
             Tried::Misses(Miss::Elsewhere) => (Outcome::Elsewhere, None, None),
@@ -194,6 +207,13 @@ fn attempts(call: &Call, profile: &Profile, granted: bool) -> Vec<Attempt> {
         Attempt { position: rule.position.to_string(), rule: rule.text().to_owned(), result, misfit, rest }
     };
     trace(call, profile).into_iter().map(attempt).collect()
+}
+
+/// Where the methods of a rule stand in its text.
+fn methods_of(rule: &Rule) -> Option<Range<usize>> {
+    let (methods, pattern) = rule.methods_and_pattern()?;
+    let end = rule.text().len() - pattern.len() - 1;
+    Some(end - methods.len()..end)
 }
 
 fn limits(limits: &Limits) -> Vec<String> {

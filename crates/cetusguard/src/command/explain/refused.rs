@@ -35,6 +35,9 @@ pub(super) struct Group {
 /// Reasons that a rule does away with.
 const BY_RULE: &[&str] = &["no_rule", "wildcard", "unknown_endpoint", "unread_body"];
 
+/// The reason that a rule is one too many.
+const DENIED: &str = "deny_rule";
+
 /// Clients that a group names.
 const CLIENTS: usize = 8;
 
@@ -83,7 +86,7 @@ pub(super) fn groups(path: &str, log: &str, profiles: &Profiles) -> Result<Vec<G
 /// Whether the rules of today allow what was refused then: the guard's part cannot be told without the body.
 fn is_allowed(call: &Call, line: &LogLine, profiles: &Profiles) -> bool {
     let profile = profiles.all().find(|profile| profile.name == line.get("profile"));
-    let by_rule = BY_RULE.contains(&line.get("reason"));
+    let by_rule = BY_RULE.contains(&line.get("reason")) || line.get("reason") == DENIED;
     let allowed = |verdict| matches!(verdict, Verdict::Allow(_));
     by_rule && profile.is_some_and(|profile| allowed(decide(call.clone(), profile)))
 }

@@ -1,13 +1,15 @@
 //! The decision about one call for people.
 
-use super::decision::{Attempt, Decision, Outcome};
+use super::decision::{Attempt, Decision, Endpoint, Outcome};
 use crate::command::page::{Look, Page, count};
 
 /// Writes all of it.
 pub(super) fn write(decision: &Decision, page: &mut Page) {
     page.line(0, Look::Heading, &format!("{} {}", decision.method, decision.path));
     match &decision.endpoint {
-        Some(endpoint) => page.item(2, "endpoint  ", Look::Plain, &format!("{}: {}", endpoint.shape, endpoint.lets)),
+        Some(Endpoint { name, shape, lets }) => {
+            page.item(2, "endpoint  ", Look::Plain, &format!("{name}, {shape}: {lets}"));
+        }
         None => page.item(2, "endpoint  ", Look::Warning, "none that a known engine has"),
     }
     let mode = if decision.enforced { "enforced" } else { "NOT enforced" };
@@ -71,7 +73,8 @@ const NEAR: usize = 5;
 
 /// Rules that match; and where none does, those that come nearest: they take the most of the path.
 fn worth_showing(decision: &Decision) -> Vec<&Attempt> {
-    let matches = |result| matches!(result, Outcome::Allows | Outcome::WouldAllow | Outcome::Wildcard);
+    use Outcome::{Allows, Denies, MayDeny, Wildcard, WouldAllow};
+    let matches = |result| matches!(result, Allows | WouldAllow | Wildcard | Denies | MayDeny);
     let matching: Vec<_> = decision.rules.iter().filter(|attempt| matches(attempt.result)).collect();
     if !matching.is_empty() {
         return matching;
@@ -88,6 +91,8 @@ fn write_attempt(attempt: &Attempt, page: &mut Page) {
     let (says, look) = match attempt.result {
         Outcome::Allows => ("allows it", Look::Good),
         Outcome::WouldAllow => ("would allow it too", Look::Plain),
+        Outcome::Denies => ("denies it, whatever other rules say", Look::Bad),
+        Outcome::MayDeny => ("denies it if the engine calls its object so", Look::Warning),
         Outcome::Wildcard => ("matches by a wildcard, which does not open this endpoint", Look::Warning),
         Outcome::OtherMethod => ("fits the path, not the method", Look::Plain),
         Outcome::OtherVersion => ("fits the path without its version only: begin it with %API_PREFIX%", Look::Warning),

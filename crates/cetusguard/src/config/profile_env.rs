@@ -1,0 +1,210 @@
+//! Profiles in the environment: `CETUSGUARD_PROFILE_<NAME>_<KEY>` for every key of a profile.
+//!
+//! The variables of a profile are told from each other by their ends: the longest known key counts, and what stands before it is the
+//! name. The name of the profile is that in lower case with dashes for underscores, so that `CETUSGUARD_PROFILE_HOME_PAGE_RULES`
+//! is about `home-page`; a profile of the file is meant whatever its case, dots and underscores.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+
+use super::Mistake;
+use super::file::{Client, Entry};
+use super::keys::{CLIENT_KEYS, PROFILE_KEYS};
+use super::option::{Many, OPTIONS, nearest};
+use super::written::{Source, split};
+
+const PREFIX: &str = "CETUSGUARD_PROFILE_";
+const CLIENTS: &str = "clients";
+
+/// A variable that may be one of a profile: its end behind the prefix.
+fn rest(variable: &str) -> Option<&str> {
+    variable.strip_prefix(PREFIX)
+}
+
+/// Whether a variable is read as one of a profile.
+pub(super) fn is_one(variable: &str) -> bool {
+    // Kubernetes sets such variables for a service whose name begins with cetusguard-profile.
+    rest(variable).is_some_and(|rest| parts(rest).is_some() || !is_of_kubernetes(rest))
+}
+
+fn is_of_kubernetes(rest: &str) -> bool {
+    ["SERVICE_", "PORT_"].iter().any(|part| rest.starts_with(part) || rest.contains(&format!("_{part}")))
+        || rest == "PORT"
+        || rest.ends_with("_PORT")
+}
+
+/// The keys of a profile, as its variables end.
+fn keys() -> impl Iterator<Item = (&'static str, String)> {
+    let keys = PROFILE_KEYS.iter().map(|key| key.name).chain([CLIENTS]);
+    keys.map(|key| (key, key.to_uppercase().replace('-', "_")))
+}
+
+/// Splits what stands behind the prefix into the name of a profile and its key.
+fn parts(rest: &str) -> Option<(&str, &'static str)> {
+    let ends = keys().filter_map(|(key, end)| {
+        let name = rest.strip_suffix(&end)?.strip_suffix('_')?;
+        (!name.is_empty()).then_some((name, key))
+    });
+    ends.max_by_key(|(_, key)| key.len())
+}
+
+/// The name of a profile, and how variables spell it.
+fn name_of(spelt: &str) -> String {
+    spelt.to_lowercase().replace('_', "-")
+}
+
+fn spelling_of(name: &str) -> String {
+    name.to_uppercase().replace(['-', '.'], "_")
+}
+
+/// Completes the profiles of the file by what the environment says of them, and adds those of the environment alone.
+pub(super) fn complete(
+    mut profiles: Vec<Entry>,
+    env: &HashMap<String, OsString>,
+    mistakes: &mut Vec<Mistake>,
+) -> Vec<Entry> {
+    // An empty variable counts as unset.
+    let mut variables: Vec<_> = env.iter().filter(|(name, value)| !value.is_empty() && is_one(name)).collect();
+    variables.sort();
+    for (variable, value) in variables {
+        let Some(rest) = rest(variable) else { continue };
+        let Some((spelt, key)) = parts(rest) else {
+            mistakes.push(unknown(variable, rest));
+            continue;
+        };
+        if !spelt.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_') {
+            let fix = "expected capital letters, digits and underscores between CETUSGUARD_PROFILE_ and the key";
+            mistakes.push(Mistake::new(format!("{variable} has no name of a profile"), fix));
+            continue;
+        }
+        let Some(value) = value.to_str() else {
+            mistakes.push(Mistake::new(format!("{variable} is not valid UTF-8"), "write it in UTF-8"));
+            continue;
+        };
+        let source = Source::Env(variable.clone());
+        let mut meant = profiles.iter_mut().filter(|entry| spelling_of(&entry.name) == spelt);
+        let entry = match (meant.next(), meant.next()) {
+            (Some(entry), Some(other)) => {
+                let what = format!("{variable} is about the profiles {} and {}", entry.name, other.name);
+                mistakes.push(Mistake::new(what, "give them names that differ in more than case, dashes and dots"));
+                continue;
+            }
+            (Some(entry), None) => entry,
+            (None, _) => {
+                let (name, begins) = (name_of(spelt), source.clone());
+                profiles.push(Entry { name, begins, values: Vec::new(), clients: Vec::new() });
+                let Some(entry) = profiles.last_mut() else { continue };
+                entry
+            }
+        };
+        set(entry, key, value, &source, mistakes);
+    }
+    profiles
+}
+
+/// A variable that ends with no key of a profile.
+fn unknown(variable: &str, rest: &str) -> Mistake {
+    let ends: Vec<_> = keys().map(|(_, end)| end).collect();
+    // The name may have any number of words.
+    let candidates = rest.match_indices('_').filter(|(at, _)| *at > 0).map(|(at, _)| rest.split_at(at + 1));
+    let near = candidates.filter_map(|(name, end)| Some((name, nearest(end, ends.iter().map(String::as_str))?))).next();
+    let fix = match near {
+        Some((name, near)) => format!("did you mean {PREFIX}{name}{near}?"),
+        None => format!("expected {PREFIX}NAME_KEY, where KEY is one of {}", ends.join(", ")),
+    };
+    Mistake::new(format!("unknown environment variable {variable}"), fix)
+}
+
+/// Takes the value of a variable for a key of a profile.
+fn set(entry: &mut Entry, key: &'static str, value: &str, source: &Source, mistakes: &mut Vec<Mistake>) {
+    let is_written = if key == CLIENTS { !entry.clients.is_empty() } else { entry.one(key).is_some() };
+    if is_written {
+        let what = format!("{source} says what the file says already: {key} of the profile {}", entry.name);
+        mistakes.push(Mistake::new(what, "write it in one of the two"));
+        return;
+    }
+    if key == CLIENTS {
+        entry.clients = clients(value, source, mistakes);
+        return;
+    }
+    let many = PROFILE_KEYS.iter().any(|known| known.name == key && known.many);
+    let option = OPTIONS.iter().find(|option| option.name == key).map_or(Many::No, |option| option.many);
+    let values: Vec<_> = match many {
+        true => split(option, value).map(|part| (part.to_owned(), source.clone())).collect(),
+        false => vec![(value.trim().to_owned(), source.clone())],
+    };
+    if values.iter().all(|(value, _)| value.is_empty()) {
+        let fix = "give it one, or leave it empty";
+        mistakes.push(Mistake::new(format!("{source} is {value:?}, which holds no value"), fix));
+        return;
+    }
+    entry.values.push((key, values));
+}
+
+/// Reads clients, which commas and line ends separate; the conditions of one are separated by blanks.
+fn clients(value: &str, source: &Source, mistakes: &mut Vec<Mistake>) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for client in split(Many::Paths, value) {
+        let mut conditions = Vec::new();
+        for condition in client.split_whitespace() {
+            let known = condition.split_once('=').and_then(|(key, value)| {
+                let known = CLIENT_KEYS.iter().find(|known| known.name == key)?;
+                Some((known.name, (value.to_owned(), source.clone())))
+            });
+            let Some(known) = known else {
+                let names: Vec<_> = CLIENT_KEYS.iter().map(|key| key.name).collect();
+                let fix = format!("expected conditions such as compose-service=web, with one of: {}", names.join(", "));
+                mistakes.push(Mistake::new(format!("{source} has the condition {condition:?}"), fix));
+                continue;
+            };
+            conditions.push(known);
+        }
+        clients.push((source.clone(), conditions));
+    }
+    if clients.is_empty() {
+        let fix = "give it one, or leave it empty";
+        mistakes.push(Mistake::new(format!("{source} is {value:?}, which holds no value"), fix));
+    }
+    clients
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_end_where_keys_begin() {
+        for (rest, want) in [
+            ("CI_RULES", Some(("CI", "rules"))),
+            ("CI_RULES_FILE", Some(("CI", "rules-file"))),
+            ("HOME_PAGE_GUARD_ALLOW", Some(("HOME_PAGE", "guard-allow"))),
+            ("A_NO_BUILTIN_RULES", Some(("A", "no-builtin-rules"))),
+            ("A_USER_AGENTS_DENIED", Some(("A", "user-agents-denied"))),
+            ("CI_CLIENTS", Some(("CI", "clients"))),
+            ("MODE_MODE", Some(("MODE", "mode"))),
+            ("RULES", None),
+            ("_RULES", None),
+            ("CI", None),
+        ] {
+            assert_eq!(parts(rest), want, "{rest}");
+        }
+        for key in PROFILE_KEYS {
+            let rest = format!("X_{}", key.name.to_uppercase().replace('-', "_"));
+            assert_eq!(parts(&rest), Some(("X", key.name)));
+        }
+    }
+
+    #[test]
+    fn services_of_kubernetes_are_none() {
+        for (name, want) in [
+            ("CETUSGUARD_PROFILE_CI_RULES", true),
+            ("CETUSGUARD_PROFILE_CI_RULE", true),
+            ("CETUSGUARD_PROFILE_SERVICE_HOST", false),
+            ("CETUSGUARD_PROFILE_CI_PORT_80_TCP", false),
+            ("CETUSGUARD_PROFILE_CI_PORT", false),
+            ("CETUSGUARD_RULES", false),
+        ] {
+            assert_eq!(is_one(name), want, "{name}");
+        }
+    }
+}
