@@ -429,7 +429,57 @@ mod tests {
             (BUILT_IN, "GET /v1.41/_ping", "allow"),
             (BUILT_IN, "GET /libpod/_ping", "allow"),
             (BUILT_IN, "GET /v4.0.0/libpod/_ping", "allow"),
-            (BUILT_IN, "HEAD /version", "no_rule"),
+            // HEAD follows GET.
+            (BUILT_IN, "HEAD /version", "allow"),
+            (BUILT_IN, "POST /version", "no_rule"),
+            (NAMED, "HEAD /containers/web/archive", "allow"),
+            ("GET .*", "HEAD /containers/web/archive", "wildcard"),
+            ("GET .*", "HEAD /secrets/db?showsecret=1", "wildcard"),
+            ("HEAD .*", "GET /version", "no_rule"),
+            // Names.
+            ("ALLOW container.list, image.list", "GET /v1.43/containers/json?all=1", "allow"),
+            ("ALLOW container.list, image.list", "GET /images/json", "allow"),
+            ("ALLOW container.list", "GET /containers/web/json", "no_rule"),
+            ("ALLOW container.list", "GET /v4.0.0/libpod/containers/json", "no_rule"),
+            ("ALLOW container.list", "POST /containers/json", "no_rule"),
+            ("ALLOW container.list", "HEAD /containers/json", "allow"),
+            ("ALLOW container.list", "GET /%63ontainers//json", "allow"),
+            ("ALLOW container.inspect", "GET /containers/web%2Fdb/json", "allow"),
+            ("ALLOW container.inspect(web)", "GET /containers/web/json", "allow"),
+            ("ALLOW container.inspect(web)", "GET /containers/web-2/json", "no_rule"),
+            ("ALLOW look", "GET /containers/json", "allow"),
+            ("ALLOW look", "GET /v4.0.0/libpod/containers/json", "allow"),
+            ("ALLOW look", "GET /containers/web/json", "no_rule"),
+            ("ALLOW look, secrets", "GET /containers/web/json", "allow"),
+            // A power and a family are wildcards; a name is none.
+            ("ALLOW secrets", "GET /containers/web/archive", "wildcard"),
+            ("ALLOW container.*", "GET /containers/web/archive", "wildcard"),
+            ("ALLOW container.archive_get", "GET /containers/web/archive", "allow"),
+            ("ALLOW container.archive_get", "HEAD /containers/web/archive", "allow"),
+            ("ALLOW container.archive_stat", "GET /containers/web/archive", "no_rule"),
+            ("ALLOW host", "POST /v5.0.0/libpod/kube/play", "unread_body"),
+            ("ALLOW libpod.kube.play", "POST /v5.0.0/libpod/kube/play", "allow"),
+            ("ALLOW plugin.pull", "POST /plugins/pull", "guard"),
+            ("ALLOW look", "GET /secrets/db?showsecret=1", "wildcard"),
+            ("ALLOW secret.inspect", "GET /secrets/db", "allow"),
+            ("ALLOW secret.inspect", "GET /secrets/db?showsecret=1", "wildcard"),
+            ("ALLOW secret.inspect(*)", "GET /secrets/db?showsecret=1", "wildcard"),
+            ("ALLOW secret.inspect(db)", "GET /secrets/db?showsecret=1", "allow"),
+            // Denials.
+            ("DENY container.stop\nPOST .*", "POST /v1.43/containers/web/stop", "deny_rule"),
+            ("POST .*\nDENY container.stop", "POST /v5.0.0/libpod/containers/web/stop", "deny_rule"),
+            ("POST .*\nDENY libpod.container.stop", "POST /containers/web/stop", "deny_rule"),
+            ("POST .*\nDENY change", "POST /containers/web/stop", "deny_rule"),
+            ("POST .*\nDENY container.stop", "POST /containers/web/start", "allow"),
+            ("POST .*\nDENY POST %API_PREFIX_CONTAINERS%/.*/stop", "POST /v1.43/containers/web/stop", "deny_rule"),
+            ("POST .*\nDENY POST %API_PREFIX_CONTAINERS%/.*/stop", "POST /v5.0.0/libpod/containers/web/stop", "allow"),
+            ("GET .*\nDENY GET %API_PREFIX_VERSION%", "HEAD /version", "deny_rule"),
+            ("GET .*\nDENY HEAD %API_PREFIX_VERSION%", "GET /version", "allow"),
+            ("GET,HEAD .*\nDENY system.version", "HEAD /v1.43/version", "deny_rule"),
+            ("GET,HEAD .*\nDENY container.archive_get", "HEAD /containers/web/archive", "deny_rule"),
+            ("GET .*\nDENY GET .*/future", "GET /containers/web/future", "deny_rule"),
+            ("DENY container.stop", "POST /containers/web/stop", "deny_rule"),
+            ("DENY plugin.*\nPOST .*", "POST /plugins/pull", "deny_rule"),
             // A wildcard never opens the vault.
             (BASIC, "GET /containers/web/export", "wildcard"),
             (BASIC, "GET /v1.43/containers/web/archive?path=/etc", "wildcard"),
@@ -473,6 +523,38 @@ mod tests {
         ] {
             assert_eq!(verdict(rules, request), want, "{rules} ← {request}");
         }
+    }
+
+    #[test]
+    fn head_is_a_method_of_its_own_where_it_does_not_follow() {
+        for (rules, request, want) in [
+            (BUILT_IN, "HEAD /version", "no_rule"),
+            ("GET %API_PREFIX_CONTAINERS%/[^/]+/archive", "HEAD /containers/web/archive", "no_rule"),
+            ("ALLOW container.list", "HEAD /containers/json", "no_rule"),
+            ("ALLOW system.ping_head", "HEAD /_ping", "allow"),
+            ("GET,HEAD .*\nDENY GET %API_PREFIX_VERSION%", "HEAD /version", "deny_rule"),
+        ] {
+            let mut profile = profile(rules);
+            profile.rules = profile.rules.with_exact_methods();
+            let (method, target) = request.split_once(' ').expect("METHOD TARGET");
+            let code = match decide(Call::read(method, target).expect(target), &profile) {
+                Verdict::Allow(_) => "allow",
+                Verdict::Deny(denial) => denial.reason.code(),
+            };
+            assert_eq!(code, want, "{rules} ← {request}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_by_denial_names_the_rule() {
+        let call = Call::read("POST", "/v1.43/containers/web/stop").expect("plain");
+        let Verdict::Deny(denial) = decide(call, &profile("POST .*\nDENY container.stop")) else { panic!("allowed") };
+        assert_eq!(
+            denial.to_string(),
+            "the rule `DENY container.stop` of profile default denies POST /v1.43/containers/web/stop, whatever other \
+             rules say; to allow it, take that rule out or narrow it"
+        );
+        assert_eq!((denial.rule_to_add(), denial.name_to_add()), (None, None));
     }
 
     #[test]

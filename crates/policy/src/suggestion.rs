@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn what_is_suggested_helps() {
         let long = format!("/containers/{}/json", "x_".repeat(200));
-        let odd = format!("/containers/_{}/json", "%20".repeat(100));
+        let odd = format!("/containers/_{}/json", "%20".repeat(300));
         for (method, target, want) in [
             ("GET", "/containers/json", Some("GET %API_PREFIX_CONTAINERS%/json")),
             ("POST", "/containers/web/restart", Some("POST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/restart")),

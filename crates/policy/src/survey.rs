@@ -521,6 +521,67 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_denied_is_not_open() {
+        let found = |rules: &str| {
+            let found = of(rules);
+            let name = |endpoint: &Endpoint| endpoint.id.name();
+            let open = |id: &str| {
+                let open = found.open.iter().find(|open| name(open.endpoint) == id);
+                open.map(|open| (open.partly, lines(open.except.iter())))
+            };
+            let is_denied = |id: &str| found.denied.iter().any(|denied| name(denied.endpoint) == id);
+            let useless = lines(found.useless.iter().map(|(rule, _)| rule));
+            let row = ["container.stop", "libpod.container.stop"].map(|id| (open(id), is_denied(id)));
+            (row, useless)
+        };
+        const OPEN: (Option<(bool, Vec<usize>)>, bool) = (Some((false, Vec::new())), false);
+        const DENIED: (Option<(bool, Vec<usize>)>, bool) = (None, true);
+        const NOTHING: (Option<(bool, Vec<usize>)>, bool) = (None, false);
+        let except = |partly| (Some((partly, vec![2])), false);
+        for (rules, want, useless) in [
+            ("POST .*", [OPEN, OPEN], &[][..]),
+            ("POST .*\nDENY container.stop", [DENIED, DENIED], &[]),
+            ("POST .*\nDENY change", [DENIED, DENIED], &[]),
+            ("POST .*\nDENY POST %API_PREFIX_CONTAINERS%/.*/stop", [DENIED, OPEN], &[]),
+            ("POST .*\nDENY POST %API_PREFIX_CONTAINERS%/db/stop", [except(false), OPEN], &[]),
+            ("POST .*\nDENY container.stop(db)", [except(false), except(false)], &[]),
+            ("POST %API_PREFIX_CONTAINERS%/.*/stop\nDENY container.stop", [DENIED, NOTHING], &[1]),
+            ("ALLOW container.stop, container.start\nDENY container.stop", [DENIED, NOTHING], &[]),
+            ("ALLOW container.stop\nDENY POST %API_PREFIX_CONTAINERS%/.*/stop", [DENIED, NOTHING], &[1]),
+            ("POST %API_PREFIX_CONTAINERS%/(db|web)/stop\nDENY container.stop(db)", [except(true), NOTHING], &[]),
+            ("POST %API_PREFIX_CONTAINERS%/(aa|web)/stop\nDENY container.stop(aa)", [except(true), NOTHING], &[]),
+            ("POST %API_PREFIX_CONTAINERS%/aa/stop\nDENY container.stop(a*)", [DENIED, NOTHING], &[1]),
+            ("ALLOW container.stop(db)", [(Some((true, vec![])), false), NOTHING], &[]),
+            ("DENY container.stop", [NOTHING, NOTHING], &[]),
+        ] {
+            assert_eq!(found(rules), (want, useless.to_vec()), "{rules}");
+        }
+    }
+
+    #[test]
+    fn rules_by_name_cover_others_and_are_covered() {
+        for (rules, idle, covered) in [
+            ("ALLOW container.list\nGET %API_PREFIX_CONTAINERS%/json", &[][..], &[2][..]),
+            ("GET %API_PREFIX_CONTAINERS%/json\nALLOW look", &[], &[1]),
+            ("ALLOW container.list\nALLOW look", &[], &[1]),
+            ("ALLOW container.list(x)".trim_end_matches("(x)"), &[], &[]),
+            ("ALLOW container.inspect(web)\nALLOW container.inspect", &[], &[1]),
+            ("ALLOW container.inspect(web-1)\nALLOW container.inspect(web-*)", &[], &[1]),
+            ("ALLOW container.inspect\nGET %API_PREFIX_CONTAINERS%/.*", &[], &[1]),
+            // A name opens what a wildcard does not.
+            ("ALLOW container.archive_get\nGET .*", &[], &[]),
+            ("ALLOW image.list, image.save\nALLOW image.*", &[], &[]),
+            ("GET %API_PREFIX_IMAGES%/json\nPOST %API_PREFIX_IMAGES%/load\nALLOW image.list", &[], &[1]),
+            ("DENY GET /containers/jsn\nGET %API_PREFIX_EVENTS%", &[1], &[]),
+        ] {
+            let found = of(rules);
+            assert_eq!(lines(found.idle.iter()), idle, "{rules}");
+            assert_eq!(lines(found.covered.iter().map(|(rule, _)| rule)), covered, "{rules}");
+        }
+        assert_eq!(lines(of("GET %API_PREFIX_EVENTS%\nDENY POST /containers/db/stop").bare.iter()), [2]);
+    }
+
     /// Every version that a path may name is looked at.
     #[test]
     fn odd_versions_are_versions_too() {

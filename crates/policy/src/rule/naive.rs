@@ -18,9 +18,6 @@ pub struct Compared {
     expressions: Vec<Option<Regex>>,
 }
 
-/// The lines of the rules that match a call: of those that allow it, and of the first that denies it.
-pub type Lines = (Vec<usize>, Option<usize>);
-
 impl Compared {
     /// Compiles rules in both ways; `None` where a whole expression is too large to be compared.
     #[must_use]
@@ -37,9 +34,10 @@ impl Compared {
         Some(Self { set: RuleSet::new(rules), expressions })
     }
 
-    /// Returns the lines of the rules that match a call: those that the rule set finds, and those that match one by one.
+    /// Returns the lines of the rules that match a call, of those that allow it and of the first that denies it: those that the rule
+    /// set finds, and those that match one by one.
     #[must_use]
-    pub fn matching_lines(&self, call: &Call) -> [Lines; 2] {
+    pub fn matching_lines(&self, call: &Call) -> [(Vec<usize>, Option<usize>); 2] {
         let allowing = self.set.matching(call).map(|rule| rule.position.line).collect();
         let found = (allowing, self.set.denial(call).map(|rule| rule.position.line));
         let endpoint = endpoint(call);

@@ -302,7 +302,7 @@ mod tests {
             ("look,", 5..5, "a name is missing", "separated by commas"),
             ("look,,change", 5..5, "a name is missing", "separated by commas"),
             ("*", 0..1, "\"*\" is no endpoint", "docs/endpoints.md"),
-            ("container.*.*", 0..13, "is no endpoint", "did you mean one of container."),
+            ("container.*.*", 0..13, "is no endpoint", "did you mean container."),
             ("container.stop(db", 14..17, "do not end", "expected container.stop(NAME)"),
             ("container.stop()", 14..16, "the name of an object is missing", "container.stop for any object"),
             ("container.list(db)", 0..14, "not about an object", "write container.list alone"),

@@ -16,8 +16,8 @@ pub(super) struct Hint {
 /// Tells of a glob: `/*/`, `/**`, a `/*` at the end, or a star behind a letter.
 pub(super) fn of_shell(rule: &Rule) -> Option<Hint> {
     let (_, pattern) = rule.methods_and_pattern()?;
-    let stars = stars(pattern);
-    let first = stars.first()?;
+    let found = stars(pattern);
+    let first = found.first()?;
     let why = match pattern[..first.start].ends_with('/') {
         true => format!("{} is any number of slashes", shown(pattern, first.start - 1, first.end)),
         false => {
@@ -25,7 +25,7 @@ pub(super) fn of_shell(rule: &Rule) -> Option<Hint> {
             format!("{} is any number of that letter", shown(pattern, first.start - letter, first.end))
         }
     };
-    let one_part = tried(rule, &replaced(pattern, &stars));
+    let one_part = tried(rule, &replaced(pattern, &found));
     let below = pattern.strip_suffix("/*").map(|folder| format!("{}(/.*)?", replaced(folder, &stars(folder))));
     let fix = match (one_part, below.and_then(|pattern| tried(rule, &pattern))) {
         (Some(rule), None) => format!("write {rule}"),
