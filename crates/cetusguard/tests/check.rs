@@ -36,6 +36,18 @@ fn each_code_has_its_cause() {
         ("rules: GET %API_PREFIX_VOLUMES%\nguard: privileged", &[]),
         ("rules: POST %API_PREFIX_VOLUMES%/create\nguard-allow: [privileged, bind=/srv/x]", &["gives-host"]),
         ("rules: GET %API_PREFIX_VOLUMES%\nguard-allow: [privileged]", &[]),
+        ("rules: GET %API_PREFIX_CONTAINERS%/*/json", &["glob"]),
+        ("rules: GET %API_PREFIX_CONTAINERS%/**/nothing", &["glob"]),
+        ("rules: GET /v1\\.43/containers/json", &["pinned-version"]),
+        ("rules: |\n  DENY POST %API_PREFIX_CONTAINERS%/web*/stop\n  DENY GET /v1.43/info", &["glob", "pinned-version"]),
+        ("rules: |\n  ALLOW container.stop\n  DENY change", &["denied-rule"]),
+        ("rules: |\n  ALLOW container.stop, container.start\n  DENY container.stop(db)", &[]),
+        ("rules: |\n  GET %API_PREFIX_EVENTS%\n  DENY POST /containers/db/stop", &["bare-path"]),
+        ("rules: |\n  GET %API_PREFIX_EVENTS%\n  DENY POST %API_PREFIX_CONTAINERS%/db/stopp", &["idle-rule"]),
+        ("rules: |\n  ALLOW look\n  DENY system.ping", &["no-ping"]),
+        ("rules: |\n  ALLOW exec.create, exec.start\n  DENY exec.start", &["half-allowed"]),
+        ("rules: ALLOW container.lst", &["wrong-rule"]),
+        ("rules: ALLOW container.list, container.inspect", &[]),
         ("mode: audit", &["not-enforced"]),
         ("mode: adit", &["wrong-option"]),
         ("mde: audit", &["wrong-file"]),
@@ -57,6 +69,10 @@ fn each_code_has_its_cause() {
         ),
         ("GET %API_PREFIX_CONTAINERS/json", "a variable stands between two %"),
         ("GET %API_PREFIX_CONTAINERS%/create", "its endpoint takes POST, not GET"),
+        ("GET container.list", "names stand behind ALLOW or DENY, without methods: ALLOW container.list"),
+        ("GET %API_PREFIX_CONTAINERS%/*/json", "/* is any number of slashes = write GET %API_PREFIX_CONTAINERS%/[^/]+/json"),
+        ("GET /v1\\.41/info", "is about v1.41 alone, and clients ask for the version that they know = write GET %API_PREFIX%/info"),
+        ("ALLOW exec.create, exec.start\nDENY exec.start", "narrow the denial: --rules:2: DENY exec.start"),
         ("GET %API_PREFIX_CONTAINERS%/**", "write GET %API_PREFIX_CONTAINERS%(/.*)?"),
     ] {
         let (_, out, _) = ProxyBuilder::bare(PROGRAM).word("check").arg("--rules", rule).run();
@@ -92,6 +108,16 @@ fn what_stands_between_is_told() {
             "read and follow logs, some only, as in /containers/web/logs [--rules:1]",
         ),
         (&[("--rules", "GET .*")], "read the contents of secrets and configs [--rules:1]"),
+        (&[("--rules", "ALLOW container.logs(web)")], "read and follow logs, some only, as in /containers/web/logs [--rules:1]"),
+        (
+            &[("--rules", "ALLOW container.logs\nDENY container.logs(db)")],
+            "read and follow logs [--rules:1], but not what is denied [--rules:2]",
+        ),
+        (
+            &[("--rules", "ALLOW look, secrets\nDENY container.logs")],
+            "its rules deny, whatever others allow - read and follow logs: GET /containers/{container*}/logs, GET \
+             /libpod/containers/{container}/logs [--rules:2: DENY container.logs]",
+        ),
     ] {
         assert!(told(args).contains(want), "{want} in {}", told(args));
     }

@@ -102,7 +102,7 @@ fn every_rule_set_grants_what_it_says() {
         ("GET /v1.43/info", "yyyyyyy"),
         ("GET /events", "yy--yy-"),
         ("GET /containers/json?all=1", "yyyyyyy"),
-        ("HEAD /containers/json", "yy-yyyy"),
+        ("HEAD /containers/json", "yyyyyyy"),
         ("GET /containers/web/json", "yyyyyyy"),
         ("GET /containers/web/logs?follow=1", "yyyyyyy"),
         ("GET /containers/web/top", "yy-yyyy"),

@@ -572,7 +572,7 @@ mod tests {
             // A name opens what a wildcard does not.
             ("ALLOW container.archive_get\nGET .*", &[], &[]),
             ("ALLOW image.list, image.save\nALLOW image.*", &[], &[]),
-            ("GET %API_PREFIX_IMAGES%/json\nPOST %API_PREFIX_IMAGES%/load\nALLOW image.list", &[], &[1]),
+            ("GET %API_PREFIX_IMAGES%/json\nPOST %API_PREFIX_IMAGES%/load\nALLOW image.list", &[], &[3]),
             ("DENY GET /containers/jsn\nGET %API_PREFIX_EVENTS%", &[1], &[]),
         ] {
             let found = of(rules);

@@ -18,13 +18,9 @@ pub(super) fn of_shell(rule: &Rule) -> Option<Hint> {
     let (_, pattern) = rule.methods_and_pattern()?;
     let found = stars(pattern);
     let first = found.first()?;
-    let why = match pattern[..first.start].ends_with('/') {
-        true => format!("{} is any number of slashes", shown(pattern, first.start - 1, first.end)),
-        false => {
-            let letter = pattern[..first.start].chars().next_back().map_or(1, char::len_utf8);
-            format!("{} is any number of that letter", shown(pattern, first.start - letter, first.end))
-        }
-    };
+    // What stands before a star is one byte long.
+    let what = if pattern[..first.start].ends_with('/') { "slashes" } else { "that letter" };
+    let why = format!("{} is any number of {what}", &pattern[first.start - 1..first.end]);
     let one_part = tried(rule, &replaced(pattern, &found));
     let below = pattern.strip_suffix("/*").map(|folder| format!("{}(/.*)?", replaced(folder, &stars(folder))));
     let fix = match (one_part, below.and_then(|pattern| tried(rule, &pattern))) {
@@ -34,10 +30,6 @@ pub(super) fn of_shell(rule: &Rule) -> Option<Hint> {
         (None, None) => "write [^/]+ for one part of the path, and .* for any number of them".to_owned(),
     };
     Some(Hint { why, fix })
-}
-
-fn shown(pattern: &str, start: usize, end: usize) -> String {
-    pattern[start..end].to_owned()
 }
 
 /// The places of stars that a shell would take for any name.
