@@ -317,3 +317,19 @@ fn advice_is_not_a_clients_word() {
     let [rule, exception] = advice[..] else { panic!("{out}") };
     assert!(rule.starts_with("GET %API_PREFIX%/zz;\\x20to") && exception == "guard-allow privileged", "{advice:?}");
 }
+
+/// What clients ask for says nothing against a rule that denies: it stays.
+#[test]
+fn denials_stay() {
+    let folder = TempDir::new();
+    let log = folder.write(
+        "log",
+        "time=2026-01-01T00:00:00Z level=debug msg=request method=GET path=/v1.43/images/json status=200 profile=default\n",
+    );
+    let learn = ProxyBuilder::bare(PROGRAM).word("learn").arg("--from", &log).arg("--format", "rules");
+    let (code, out, errors) = learn.arg("--rules", "GET /events\nDENY container.stop(db) # why").run();
+    assert_eq!(code, Some(0), "{errors}");
+    let rules: Vec<_> = out.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(rules[0], "DENY container.stop(db)  # from the profile as it is");
+    assert!(rules.len() == 2 && rules[1].starts_with("GET %API_PREFIX_IMAGES%/json  # once"), "{out}");
+}

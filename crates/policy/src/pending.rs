@@ -34,10 +34,7 @@ const SHORT_ID: usize = 12;
 impl Pending {
     /// What the rules have to know of a call's object; `None` where it makes no difference to them.
     pub(crate) fn of(call: &Call, granting: &Rule, profile: &Profile) -> Option<Box<Self>> {
-        let may_be_denied = profile.rules.may_deny_object(call);
-        let granted_as = if granting.matches(call) { None } else { Some(call.as_get()) };
-        let depends = granting.depends_on_object(granted_as.as_ref().unwrap_or(call));
-        if !may_be_denied && !depends {
+        if !profile.rules.may_deny_object(call) && !depends_on_object(granting, call) {
             return None;
         }
         let removes = call.endpoint().is_some_and(|endpoint| endpoint.id == EndpointId::LibpodContainerRemove);
@@ -111,6 +108,10 @@ impl Permit {
 }
 
 fn depends_on_object(rule: &Rule, call: &Call) -> bool {
+    // Most rules are patterns, and are not asked once more.
+    if !rule.is_by_name() {
+        return false;
+    }
     if rule.matches(call) { rule.depends_on_object(call) } else { rule.depends_on_object(&call.as_get()) }
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use cetusguard_policy::Care;
 use cetusguard_policy::guard::{Exception, Level};
-use cetusguard_policy::rule::BUILT_IN_ORIGIN;
+use cetusguard_policy::rule::{BUILT_IN_ORIGIN, Effect};
+use cetusguard_policy::{Care, Profile};
 use serde::Serialize;
 
 use crate::config::Mistakes;
@@ -20,6 +20,8 @@ pub(super) struct Subject {
     level: Level,
     /// Exceptions that bind it to images.
     bounds: Vec<String>,
+    /// Rules that deny: what clients ask for says nothing against them.
+    denials: Vec<String>,
     built_in: bool,
 }
 
@@ -41,11 +43,17 @@ impl Subject {
                 clients: clients.collect(),
                 level: profile.guard.level.max(Level::Baseline),
                 bounds: profile.guard.allow.iter().filter(|one| one.is_bound()).map(ToString::to_string).collect(),
+                denials: denials(profile),
                 built_in: profile.rules.rules().iter().any(|rule| &*rule.position.origin == BUILT_IN_ORIGIN),
             }
         };
         Ok(chosen.map(subject).collect())
     }
+}
+
+fn denials(profile: &Profile) -> Vec<String> {
+    let rules = profile.rules.rules().iter();
+    rules.filter(|rule| rule.effect() == Effect::Deny).map(|rule| rule.text().to_owned()).collect()
 }
 
 /// Everything that was learned.
@@ -66,6 +74,8 @@ pub(super) struct Learned {
     pub(super) guard: &'static str,
     pub(super) guard_allow: Vec<Allowed>,
     pub(super) no_builtin_rules: bool,
+    /// Rules of the profile that deny, as they are.
+    pub(super) denials: Vec<String>,
     pub(super) rules: Vec<Line>,
 }
 
@@ -118,6 +128,7 @@ impl Book {
                 guard: subject.level.name(),
                 guard_allow: kept.chain(needed).collect(),
                 no_builtin_rules: !subject.built_in,
+                denials: subject.denials.clone(),
                 rules: lines(&own),
             }
         };

@@ -122,6 +122,9 @@ fn exceptions_aside(learned: &Learned) -> String {
 
 fn rules(learned: &Learned, risky: bool, indent: &str) -> String {
     let mut out = String::new();
+    for denial in &learned.denials {
+        let _ = writeln!(out, "{indent}{}  # from the profile as it is", one_line(denial));
+    }
     for Line { rule, count, first, can, risk, risky: why, refused } in &learned.rules {
         if let Some(why) = why {
             let _ = writeln!(out, "{indent}# risky: {}", one_line(why));
