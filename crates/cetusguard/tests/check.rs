@@ -39,7 +39,10 @@ fn each_code_has_its_cause() {
         ("rules: GET %API_PREFIX_CONTAINERS%/*/json", &["glob"]),
         ("rules: GET %API_PREFIX_CONTAINERS%/**/nothing", &["glob"]),
         ("rules: GET /v1\\.43/containers/json", &["pinned-version"]),
-        ("rules: |\n  DENY POST %API_PREFIX_CONTAINERS%/web*/stop\n  DENY GET /v1.43/info", &["glob", "pinned-version"]),
+        (
+            "rules: |\n  DENY POST %API_PREFIX_CONTAINERS%/web*/stop\n  DENY GET /v1.43/info",
+            &["glob", "pinned-version"],
+        ),
         ("rules: |\n  ALLOW container.stop\n  DENY change", &["denied-rule"]),
         ("rules: |\n  ALLOW container.stop, container.start\n  DENY container.stop(db)", &[]),
         ("rules: |\n  GET %API_PREFIX_EVENTS%\n  DENY POST /containers/db/stop", &["bare-path"]),
@@ -70,8 +73,14 @@ fn each_code_has_its_cause() {
         ("GET %API_PREFIX_CONTAINERS/json", "a variable stands between two %"),
         ("GET %API_PREFIX_CONTAINERS%/create", "its endpoint takes POST, not GET"),
         ("GET container.list", "names stand behind ALLOW or DENY, without methods: ALLOW container.list"),
-        ("GET %API_PREFIX_CONTAINERS%/*/json", "/* is any number of slashes = write GET %API_PREFIX_CONTAINERS%/[^/]+/json"),
-        ("GET /v1\\.41/info", "is about v1.41 alone, and clients ask for the version that they know = write GET %API_PREFIX%/info"),
+        (
+            "GET %API_PREFIX_CONTAINERS%/*/json",
+            "/* is any number of slashes = write GET %API_PREFIX_CONTAINERS%/[^/]+/json",
+        ),
+        (
+            "GET /v1\\.41/info",
+            "is about v1.41 alone, and clients ask for the version that they know = write GET %API_PREFIX%/info",
+        ),
         ("ALLOW exec.create, exec.start\nDENY exec.start", "narrow the denial: --rules:2: DENY exec.start"),
         ("GET %API_PREFIX_CONTAINERS%/**", "write GET %API_PREFIX_CONTAINERS%(/.*)?"),
     ] {
@@ -108,7 +117,10 @@ fn what_stands_between_is_told() {
             "read and follow logs, some only, as in /containers/web/logs [--rules:1]",
         ),
         (&[("--rules", "GET .*")], "read the contents of secrets and configs [--rules:1]"),
-        (&[("--rules", "ALLOW container.logs(web)")], "read and follow logs, some only, as in /containers/web/logs [--rules:1]"),
+        (
+            &[("--rules", "ALLOW container.logs(web)")],
+            "read and follow logs, some only, as in /containers/web/logs [--rules:1]",
+        ),
         (
             &[("--rules", "ALLOW container.logs\nDENY container.logs(db)")],
             "read and follow logs [--rules:1], but not what is denied [--rules:2]",

@@ -21,7 +21,8 @@ fn engine() -> (Engine, Arc<AtomicUsize>) {
             (_, Some("nameless")) => link.answer(200, "{\"Name\":\"/nameless\"}"),
             (_, Some(word)) => {
                 counter.fetch_add(1, SeqCst);
-                let found = [("web", WEB), ("db", DB)].into_iter().find(|(name, id)| word == *name || id.starts_with(word));
+                let found =
+                    [("web", WEB), ("db", DB)].into_iter().find(|(name, id)| word == *name || id.starts_with(word));
                 match found {
                     Some((name, id)) => link.answer(200, &format!("{{\"Id\":\"{id}\",\"Name\":\"/{name}\"}}")),
                     None => link.answer(404, "{\"message\":\"No such container\"}"),
@@ -37,7 +38,9 @@ fn engine() -> (Engine, Arc<AtomicUsize>) {
 #[test]
 fn names_open_what_they_name() {
     let (engine, asked) = engine();
-    let proxy = ProxyBuilder::new(PROGRAM, &engine, "ALLOW container.list, container.stop # why\nALLOW container.kill(web)").start();
+    let proxy =
+        ProxyBuilder::new(PROGRAM, &engine, "ALLOW container.list, container.stop # why\nALLOW container.kill(web)")
+            .start();
     for (request, want) in [
         ("GET /v1.43/containers/json?all=1", 204),
         ("HEAD /containers/json", 204),
@@ -67,7 +70,11 @@ fn a_denial_holds_whatever_the_client_calls_it() {
             for path in ["/containers", "/v1.43/containers", "/v5.0.0/libpod/containers"] {
                 let answer = proxy.client().request(&format!("POST {path}/{word}/stop"));
                 assert_eq!(answer.status, 403, "{denial}: {path}/{word}: {}", answer.body);
-                assert!(answer.body.contains(&format!("the rule `{denial}` of profile default denies POST")), "{}", answer.body);
+                assert!(
+                    answer.body.contains(&format!("the rule `{denial}` of profile default denies POST")),
+                    "{}",
+                    answer.body
+                );
             }
         }
         assert!(proxy.logged(&["msg=\"request refused\"", "reason=deny_rule"]).contains("/stop"));
@@ -93,7 +100,8 @@ fn a_denial_holds_whatever_the_client_calls_it() {
 #[test]
 fn a_denial_finds_the_container_of_a_command() {
     let (engine, _) = engine();
-    let proxy = ProxyBuilder::new(PROGRAM, &engine, "GET,POST .*\nDENY exec.*(db)").arg("--guard", "privileged").start();
+    let proxy =
+        ProxyBuilder::new(PROGRAM, &engine, "GET,POST .*\nDENY exec.*(db)").arg("--guard", "privileged").start();
     assert_eq!(proxy.client().request_with("POST /exec/e1/start", "{}").status, 403);
     assert_eq!(proxy.client().request_with("POST /containers/a97c/exec", "{}").status, 403);
     assert_eq!(proxy.client().request_with("POST /containers/web/exec", "{}").status, 204);
@@ -136,7 +144,8 @@ fn head_follows_get_unless_it_should_not() {
     let (engine, _) = engine();
     let rules = "GET %API_PREFIX_CONTAINERS%/json\nGET %API_PREFIX_CONTAINERS%/[^/]+/archive";
     let folder = TempDir::new();
-    let config = folder.write("c.yaml", &format!("head-follows-get: false\nrules: |\n  {}", rules.replace('\n', "\n  ")));
+    let config =
+        folder.write("c.yaml", &format!("head-follows-get: false\nrules: |\n  {}", rules.replace('\n', "\n  ")));
     let follows = ProxyBuilder::new(PROGRAM, &engine, rules).start();
     let exact = ProxyBuilder::new(PROGRAM, &engine, rules).word("--head-follows-get=false").start();
     let by_env = ProxyBuilder::new(PROGRAM, &engine, rules).env("CETUSGUARD_HEAD_FOLLOWS_GET", "no").start();
@@ -168,13 +177,48 @@ fn explain_reads_names_and_denials() {
     };
     for (rules, call, code, want) in [
         ("ALLOW container.list", "GET /containers/json", 0, "--rules:1 allows it ALLOW container.list"),
-        ("ALLOW container.logs(web)", "GET /containers/db/logs", 1, "^^^^^^^^^^^^^^^^^^^ the path goes on with db/logs"),
-        ("POST .*\nDENY container.stop", "POST /containers/web/stop", 1, "--rules:2 denies it, whatever other rules say DENY container.stop"),
-        ("POST .*\nDENY container.stop", "POST /containers/web/stop", 1, "REFUSED: the rule `DENY container.stop` of profile default denies POST"),
-        ("POST .*\nDENY container.stop(db)", "POST /containers/web/stop", 0, "--rules:2 denies it if the engine calls its object so"),
-        ("POST .*\nDENY container.stop(db)", "POST /containers/web/stop", 0, "once the engine has told the name of the container web"),
-        ("", "GET /containers/web/logs", 1, "to allow it: GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/logs ALLOW container.logs"),
-        ("", "GET /containers/web/logs", 1, "endpoint container.logs, GET /containers/{container*}/logs: read and follow logs"),
+        (
+            "ALLOW container.logs(web)",
+            "GET /containers/db/logs",
+            1,
+            "^^^^^^^^^^^^^^^^^^^ the path goes on with db/logs",
+        ),
+        (
+            "POST .*\nDENY container.stop",
+            "POST /containers/web/stop",
+            1,
+            "--rules:2 denies it, whatever other rules say DENY container.stop",
+        ),
+        (
+            "POST .*\nDENY container.stop",
+            "POST /containers/web/stop",
+            1,
+            "REFUSED: the rule `DENY container.stop` of profile default denies POST",
+        ),
+        (
+            "POST .*\nDENY container.stop(db)",
+            "POST /containers/web/stop",
+            0,
+            "--rules:2 denies it if the engine calls its object so",
+        ),
+        (
+            "POST .*\nDENY container.stop(db)",
+            "POST /containers/web/stop",
+            0,
+            "once the engine has told the name of the container web",
+        ),
+        (
+            "",
+            "GET /containers/web/logs",
+            1,
+            "to allow it: GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/logs ALLOW container.logs",
+        ),
+        (
+            "",
+            "GET /containers/web/logs",
+            1,
+            "endpoint container.logs, GET /containers/{container*}/logs: read and follow logs",
+        ),
     ] {
         let (got, out) = explain(rules, call);
         assert_eq!(got, Some(code), "{rules}: {out}");

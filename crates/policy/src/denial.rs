@@ -127,7 +127,9 @@ impl Denial {
         let by_name = self.call.with_captured(&container.name);
         match Permit::by_name(&by_name, container, profile) {
             Verdict::Allow(permit) => Verdict::Allow(permit),
-            Verdict::Deny(Denial { reason: reason @ Reason::Denied { .. }, .. }) => Verdict::Deny(Self { reason, ..self }),
+            Verdict::Deny(Denial { reason: reason @ Reason::Denied { .. }, .. }) => {
+                Verdict::Deny(Self { reason, ..self })
+            }
             Verdict::Deny(_) => Verdict::Deny(self),
         }
     }

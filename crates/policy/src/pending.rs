@@ -24,9 +24,12 @@ pub(crate) struct Pending {
 
 /// What stands in place of an answer of the engine.
 const UNTOLD: &str = "the engine has to tell which object this call is about, since a rule denies or allows some by name, and it did not";
-const NO_OBJECT: &str = "a rule denies or allows this call for some objects by name, and the call does not name one alone";
-const DEPENDENTS: &str = "this call also removes containers that depend on this one, and a rule denies that for some; remove those first";
-const NAMELESS: &str = "the engine does not tell the identifier of the object, and a rule denies or allows some by name";
+const NO_OBJECT: &str =
+    "a rule denies or allows this call for some objects by name, and the call does not name one alone";
+const DEPENDENTS: &str =
+    "this call also removes containers that depend on this one, and a rule denies that for some; remove those first";
+const NAMELESS: &str =
+    "the engine does not tell the identifier of the object, and a rule denies or allows some by name";
 
 /// As many digits of an identifier as clients show.
 const SHORT_ID: usize = 12;
@@ -39,8 +42,10 @@ impl Pending {
         }
         let removes = call.endpoint().is_some_and(|endpoint| endpoint.id == EndpointId::LibpodContainerRemove);
         let is_false = |value: String| matches!(value.as_str(), "" | "0" | "false");
-        let takes_dependents = removes && call.may_ask_for("depend") && !call.only_parameter("depend").is_some_and(is_false);
-        let (kind, word) = call.object().map_or((ObjectKind::Container, String::new()), |(kind, word)| (kind, word.into()));
+        let takes_dependents =
+            removes && call.may_ask_for("depend") && !call.only_parameter("depend").is_some_and(is_false);
+        let (kind, word) =
+            call.object().map_or((ObjectKind::Container, String::new()), |(kind, word)| (kind, word.into()));
         // The word becomes a part of a path: it must not lead to another one.
         let is_plain = word.split('/').all(|part| !matches!(part, "" | "." | ".."));
         let is_word = is_plain && word.len() <= 512 && !word.contains(char::is_control);
@@ -191,7 +196,9 @@ mod tests {
                 // A denial holds wherever it stands.
                 for rules in [format!("{denial}\n{allowing}"), format!("{allowing}\n{denial}")] {
                     for word in ["db", ID, "4f1e6c2b9d7a", "4f1", "web/db", "%64b", "/db", "db%2f..%2fdb"] {
-                        for path in ["/containers", "/v1.43/containers", "/v01.43/containers", "/v5.0.0/libpod/containers"] {
+                        for path in
+                            ["/containers", "/v1.43/containers", "/v01.43/containers", "/v5.0.0/libpod/containers"]
+                        {
                             // Podman's own paths take no slash in a name.
                             if path.contains("libpod") && word == "web/db" {
                                 continue;
@@ -232,9 +239,19 @@ mod tests {
             (STOPS, "POST /containers/ab/db/stop", "db", "no_rule"),
             (STOPS, "POST /containers/web/stop", "web", "no_rule"),
             (STOPS, "POST /containers/abel/start", "abel", "no_rule"),
-            ("ALLOW container.stop(ab*)\nPOST .*", "POST /containers/abc/stop", "db", &format!("/containers/{ID}/stop")),
+            (
+                "ALLOW container.stop(ab*)\nPOST .*",
+                "POST /containers/abc/stop",
+                "db",
+                &format!("/containers/{ID}/stop"),
+            ),
             ("ALLOW container.commit(web)", "POST /commit?container=4f1e", "web", "no_rule"),
-            ("ALLOW container.commit(web)", "POST /commit?container=web&tag=x", "web", &format!("/commit?container={ID}&tag=x")),
+            (
+                "ALLOW container.commit(web)",
+                "POST /commit?container=web&tag=x",
+                "web",
+                &format!("/commit?container={ID}&tag=x"),
+            ),
             ("POST .*\nDENY container.commit(web)", "POST /commit?container=4f1e", "web", "deny_rule"),
             ("POST .*\nDENY container.commit(web)", "POST /commit?container=a&container=b", "web", "held"),
             ("POST .*\nDENY container.commit(web)", "POST /commit", "web", "held"),
@@ -244,7 +261,12 @@ mod tests {
             ("POST .*\nDENY exec.*(db)", "POST /exec/e1/start", "db", "deny_rule"),
             ("POST .*\nDENY exec.*(db)", "POST /exec/e1/start", "web", "/exec/e1/start"),
             ("POST .*\nDENY exec.*(db)", "POST /containers/4f1e/exec", "db", "deny_rule"),
-            ("DELETE .*\nDENY container.remove(db)", "DELETE /containers/web/db?link=1", "web", "/containers/web/db?link=1"),
+            (
+                "DELETE .*\nDENY container.remove(db)",
+                "DELETE /containers/web/db?link=1",
+                "web",
+                "/containers/web/db?link=1",
+            ),
             ("DELETE .*\nDENY container.remove(db)", "DELETE /v5.0.0/libpod/containers/a?depend=true", "web", "held"),
             (
                 "DELETE .*\nDENY container.remove(db)",
@@ -252,7 +274,12 @@ mod tests {
                 "web",
                 &format!("/v5.0.0/libpod/containers/{ID}?depend=false"),
             ),
-            ("GET .*\nDENY container.stats(db)", "GET /v5.0.0/libpod/containers/stats?containers=4f1e", "web", "deny_rule"),
+            (
+                "GET .*\nDENY container.stats(db)",
+                "GET /v5.0.0/libpod/containers/stats?containers=4f1e",
+                "web",
+                "deny_rule",
+            ),
             ("GET .*\nDENY container.inspect(db)", "HEAD /containers/4f1e/json", "db", "deny_rule"),
             ("ALLOW container.inspect(db)", "HEAD /containers/4f1e/json", "db", &format!("/containers/{ID}/json")),
             ("ALLOW container.inspect(db)", "HEAD /containers/db/json", "db", &format!("/containers/{ID}/json")),

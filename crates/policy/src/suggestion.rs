@@ -28,7 +28,10 @@ impl Call {
             let rule = format!("{} {}", self.method(), endpoint.pattern());
             // Nearly every suggestion is one of these, and clients cause any number of refusals.
             let helps = match endpoint.method == self.method() {
-                true => OF_ENDPOINTS[endpoint.id as usize].get_or_init(|| read(&rule)).as_ref().is_some_and(|own| own.helps(self)),
+                true => OF_ENDPOINTS[endpoint.id as usize]
+                    .get_or_init(|| read(&rule))
+                    .as_ref()
+                    .is_some_and(|own| own.helps(self)),
                 false => self.is_helped_by(&rule),
             };
             helps.then_some(rule)
@@ -84,7 +87,11 @@ mod tests {
             // The variable wants two characters, or no slash.
             ("POST", "/containers/x/restart", Some("POST %API_PREFIX%/containers/x/restart")),
             ("POST", "/v1.43/containers/web/db/restart", Some("POST %API_PREFIX%/containers/web/db/restart")),
-            ("GET", "/v1.43/containers/ghcr.io/a/b:tag/json", Some("GET %API_PREFIX%/containers/ghcr\\.io/a/b:tag/json")),
+            (
+                "GET",
+                "/v1.43/containers/ghcr.io/a/b:tag/json",
+                Some("GET %API_PREFIX%/containers/ghcr\\.io/a/b:tag/json"),
+            ),
             ("GET", &long, Some("GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/json")),
             ("GET", &odd, Some("GET %API_PREFIX%/containers/.+/json")),
             ("GET", "/libpod/containers/json", Some("GET %API_PREFIX%/libpod/containers/json")),

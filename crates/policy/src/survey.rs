@@ -168,12 +168,7 @@ enum Looked {
 }
 
 /// Looks at an endpoint by the path of any object, and by those that rules name.
-fn look_at(
-    endpoint: &'static Endpoint,
-    rules: &[&Known<'_>],
-    denials: &[&Known<'_>],
-    profile: &Profile,
-) -> Looked {
+fn look_at(endpoint: &'static Endpoint, rules: &[&Known<'_>], denials: &[&Known<'_>], profile: &Profile) -> Looked {
     let any = ANY.map(|word| (endpoint.path_with(word), false)).into_iter();
     let reached = rules.iter().filter_map(|rule| Some((rule.path_of(endpoint)?.to_owned(), true)));
     let (mut closed, mut is_denied) = (None, None);
@@ -306,7 +301,9 @@ impl<'r> Known<'r> {
             for (endpoint, path) in endpoints {
                 let by_head = Endpoint::find(Method::Head, endpoint.shape).filter(|other| other.method == Method::Head);
                 known.reaches.push((endpoint, path.clone()));
-                known.reaches.extend(by_head.filter(|_| follows && endpoint.method == Method::Get).map(|by_head| (by_head, path)));
+                known.reaches.extend(
+                    by_head.filter(|_| follows && endpoint.method == Method::Get).map(|by_head| (by_head, path)),
+                );
             }
             return known;
         }
@@ -351,7 +348,12 @@ impl<'r> Known<'r> {
         }
         let shape = SHAPES.iter().find(|(own, _)| std::ptr::eq(*own, endpoint)).and_then(|(_, shape)| shape.as_ref());
         let denied: Vec<String> = denials.iter().filter_map(|denial| denial.rule.expression(endpoint)).collect();
-        match (self.language(endpoint), shape, Language::new(&denied.join("|"))) {
+        // Of a rule by name, the part about this endpoint alone: all of it is large.
+        let own = match self.rule.expression(endpoint) {
+            Some(own) => Language::new(&own),
+            None => self.language(endpoint),
+        };
+        match (own, shape, Language::new(&denied.join("|"))) {
             (Some(own), Some(shape), Some(denied)) => own.common_without(shape, &denied),
             _ => Err(TooMuch),
         }

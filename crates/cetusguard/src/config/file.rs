@@ -172,7 +172,8 @@ impl File {
         also: &[&'static str],
         mistakes: &mut Vec<Mistake>,
     ) -> Entry {
-        let mut entry = Entry { name, begins: Source::File(self.spot(node.at)), values: Vec::new(), clients: Vec::new() };
+        let mut entry =
+            Entry { name, begins: Source::File(self.spot(node.at)), values: Vec::new(), clients: Vec::new() };
         let names: Vec<_> = known.iter().map(|key| key.name).chain(also.iter().copied()).collect();
         for (name, node) in self.keys(node, &names, mistakes) {
             match known.iter().find(|key| key.name == name) {

@@ -86,7 +86,8 @@ impl Reader<'_> {
         let mut seen: Vec<(&Selector, &str)> = Vec::new();
         for draft in drafts {
             let name = draft.entry.name.as_str();
-            let mut wrong = |what: String, fix: &str| self.mistakes.push(Mistake::about(&draft.entry.begins, what, fix));
+            let mut wrong =
+                |what: String, fix: &str| self.mistakes.push(Mistake::about(&draft.entry.begins, what, fix));
             if name == DEFAULT {
                 let fix = "the rules of the profile default are those of the options: rules and rules-file";
                 wrong("the profile default is made by the options".to_owned(), fix);

@@ -92,7 +92,9 @@ mod tests {
         for endpoint in Endpoint::all().filter(|endpoint| endpoint.is_libpod()) {
             let docker = |other: &&Endpoint| {
                 let plain = |shape: &str| shape.replace("*}", "}");
-                !other.is_libpod() && other.method == endpoint.method && plain(&endpoint.shape[7..]) == plain(other.shape)
+                !other.is_libpod()
+                    && other.method == endpoint.method
+                    && plain(&endpoint.shape[7..]) == plain(other.shape)
             };
             if let Some(twin) = Endpoint::all().find(docker) {
                 assert_eq!(endpoint.operation(), twin.operation(), "{} and {}", endpoint.id.name(), twin.id.name());

@@ -72,7 +72,11 @@ impl Form {
             Prefix::Required => return false,
         };
         match &self.middle {
-            None => self.head.len() > before.len() + after.len() && self.head.starts_with(before) && self.head.ends_with(after),
+            None => {
+                self.head.len() > before.len() + after.len()
+                    && self.head.starts_with(before)
+                    && self.head.ends_with(after)
+            }
             Some(_) => {
                 let begins = self.head.starts_with(before) || before.starts_with(&*self.head);
                 begins && (self.tail.ends_with(after) || after.ends_with(&*self.tail))

@@ -89,7 +89,8 @@ impl Language {
         type State = (Spot, Spot, BTreeSet<Spot>);
         let mut seen: HashMap<State, Option<(State, u8)>> = HashMap::new();
         let mut queue: VecDeque<State> = VecDeque::new();
-        let starts = self.begin().into_iter().flat_map(|one| other.begin().into_iter().map(move |another| (one, another)));
+        let starts =
+            self.begin().into_iter().flat_map(|one| other.begin().into_iter().map(move |another| (one, another)));
         let left_out = BTreeSet::from_iter(without.begin());
         queue.extend(starts.map(|(one, another)| (one, another, left_out.clone())));
         seen.extend(queue.iter().map(|state| (state.clone(), None)));
@@ -280,7 +281,12 @@ mod tests {
     #[test]
     fn what_two_have_in_common_without_a_third() {
         for (one, other, without, want) in [
-            ("/containers/(db|web)/json", "/containers/[^/]+/json", "/containers/db/json", Some("/containers/web/json")),
+            (
+                "/containers/(db|web)/json",
+                "/containers/[^/]+/json",
+                "/containers/db/json",
+                Some("/containers/web/json"),
+            ),
             ("/containers/db/json", "/containers/[^/]+/json", "/containers/d.*", None),
             ("/containers/.*", "/containers/[^/]+/json", "/containers/.*/json", None),
             ("/a|/b", "/[a-c]", "/c", Some("/a")),

@@ -247,7 +247,13 @@ fn merged<'a>(mut lists: [&'a [Entry]; 3]) -> impl Iterator<Item = &'a Entry> {
     std::iter::from_fn(move || {
         let rule_of = |list: &&'a [Entry]| list.first().map_or(usize::MAX, |entry| entry.rule);
         let [one, other, named] = [rule_of(&lists[0]), rule_of(&lists[1]), rule_of(&lists[2])];
-        let first = if one <= other && one <= named { 0 } else if other <= named { 1 } else { 2 };
+        let first = if one <= other && one <= named {
+            0
+        } else if other <= named {
+            1
+        } else {
+            2
+        };
         let (entry, rest) = lists[first].split_first()?;
         lists[first] = rest;
         Some(entry)

@@ -36,10 +36,10 @@ pub use explain::Miss;
 pub use form::Expressions;
 use form::Form;
 pub(crate) use language::{Language, TooMuch};
-use names::Scope;
 pub use matcher::RuleSet;
 #[cfg(any(test, fuzzing))]
 pub use naive::Compared;
+use names::Scope;
 pub use parse::{Mistake, parse, parse_sharing};
 pub use variable::{VARIABLES, distance, expand};
 

@@ -84,7 +84,8 @@ static ENDPOINTS: LazyLock<Vec<(&'static Endpoint, Regex)>> = LazyLock::new(|| {
 fn endpoint(call: &Call) -> Option<&'static Endpoint> {
     let of = |method: Method| {
         let fitting = ENDPOINTS.iter().filter(|(endpoint, _)| endpoint.method == method);
-        let fitting = fitting.filter(|(_, whole)| whole.is_match(call.unversioned_path())).map(|(endpoint, _)| *endpoint);
+        let fitting =
+            fitting.filter(|(_, whole)| whole.is_match(call.unversioned_path())).map(|(endpoint, _)| *endpoint);
         let literals = |endpoint: &&Endpoint| endpoint.shape.split('/').filter(|word| !word.starts_with('{')).count();
         // Of several, the first in the table.
         fitting.rev().max_by_key(literals)

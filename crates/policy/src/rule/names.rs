@@ -92,9 +92,8 @@ pub(super) fn read(effect: Effect, text: &str, start: usize) -> Result<Vec<Scope
             let expected = "expected names separated by commas, as in container.list, container.inspect".to_owned();
             return Err(wrong(at.clone(), "a name is missing".to_owned(), expected));
         }
-        let (name, objects) = split(word).map_err(|(range, what, expected)| {
-            wrong(at.start + range.start..at.start + range.end, what, expected)
-        })?;
+        let (name, objects) = split(word)
+            .map_err(|(range, what, expected)| wrong(at.start + range.start..at.start + range.end, what, expected))?;
         let name_at = at.start..at.start + name.len();
         let found = meant(effect, name, objects, &at);
         scopes.extend(found.map_err(|(what, expected)| wrong(name_at, what, expected))?);
@@ -143,7 +142,8 @@ fn split(word: &str) -> Result<(&str, Vec<Pattern>), Misread> {
         let object = object.trim_start_matches('/');
         if object.is_empty() {
             let what = "the name of an object is missing".to_owned();
-            let expected = format!("expected {name}(NAME), where * stands for any characters, or {name} for any object");
+            let expected =
+                format!("expected {name}(NAME), where * stands for any characters, or {name} for any object");
             return Err((name.len()..word.len(), what, expected));
         }
         objects.push(Pattern::new(object));
@@ -168,7 +168,8 @@ fn meant(effect: Effect, name: &str, objects: Vec<Pattern>, at: &Range<usize>) -
     let has_objects = named.iter().any(|endpoint| endpoint.object_kind().is_some_and(is_nameable));
     if !objects.is_empty() && (is_power || !has_objects) {
         let what = format!("{name} is not about an object that has one name");
-        let expected = format!("write {name} alone, or name the endpoint of a container, a volume, a network or a service");
+        let expected =
+            format!("write {name} alone, or name the endpoint of a container, a volume, a network or a service");
         return Err((what, expected));
     }
     let is_denial = effect == Effect::Deny;
@@ -268,7 +269,10 @@ mod tests {
             ["container.stats(db)", "libpod.container.stats(db)", "libpod.container.stats_many"],
             "what takes several at once is denied whole"
         );
-        assert_eq!(names(Effect::Deny, "container.commit(/db)"), ["container.commit(db)", "libpod.container.commit(db)"]);
+        assert_eq!(
+            names(Effect::Deny, "container.commit(/db)"),
+            ["container.commit(db)", "libpod.container.commit(db)"]
+        );
         let family = names(Effect::Allow, "container.*(db)");
         assert!(family.contains(&"container.stop(db)".to_owned()), "{family:?}");
         assert!(!family.iter().any(|name| name.starts_with("container.list")), "{family:?}");

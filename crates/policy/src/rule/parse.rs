@@ -135,7 +135,8 @@ fn parse_line(expressions: &mut Expressions, line: &str) -> Result<Option<Line>,
     let at = start + body.len() - rest.len();
     match first_word(rest) {
         "" => {
-            let expected = format!("expected names or a call behind it, as in: {word} container.stop, or {word} POST /build");
+            let expected =
+                format!("expected names or a call behind it, as in: {word} container.stop, or {word} POST /build");
             Err(Wrong { at: at..at, what: "the rule names nothing".to_owned(), expected })
         }
         next if next.chars().all(|c| c.is_ascii_uppercase() || c == ',') => {
@@ -204,7 +205,9 @@ fn parse_methods(text: &str, start: usize) -> Result<Methods, Wrong> {
             let upper = word.to_ascii_uppercase();
             let expected = match Method::parse(&upper) {
                 Some(method) => format!("methods are written in upper case: {method}"),
-                None if EFFECTS.iter().any(|(name, _)| *name == upper) => format!("it is written in upper case: {upper}"),
+                None if EFFECTS.iter().any(|(name, _)| *name == upper) => {
+                    format!("it is written in upper case: {upper}")
+                }
                 // The name of an endpoint or of a power.
                 None if names::read(Effect::Allow, word, 0).is_ok() => {
                     format!("names stand behind a word of their own: ALLOW {word}, or DENY {word}")
@@ -365,7 +368,10 @@ mod tests {
         );
         for (line, want) in [
             ("deny container.stop", "= it is written in upper case: DENY"),
-            ("container.stop", "= names stand behind a word of their own: ALLOW container.stop, or DENY container.stop"),
+            (
+                "container.stop",
+                "= names stand behind a word of their own: ALLOW container.stop, or DENY container.stop",
+            ),
             ("look", "ALLOW look"),
         ] {
             assert!(mistake(line).contains(want), "{}", mistake(line));

@@ -138,11 +138,19 @@ mod tests {
             ("GET %API_PREFIX_CONTAINERS%/**", Some("write GET %API_PREFIX_CONTAINERS%(/.*)?")),
             (
                 "GET %API_PREFIX_VOLUMES%/*",
-                Some("write GET %API_PREFIX_VOLUMES%/[^/]+ for one part of the path, or GET %API_PREFIX_VOLUMES%(/.*)? for all"),
+                Some(
+                    "write GET %API_PREFIX_VOLUMES%/[^/]+ for one part of the path, or GET %API_PREFIX_VOLUMES%(/.*)? for all",
+                ),
             ),
             ("POST %API_PREFIX_EXEC%/*", Some("write POST %API_PREFIX_EXEC%(/.*)?")),
-            ("DENY POST %API_PREFIX_CONTAINERS%/web-*/stop", Some("write DENY POST %API_PREFIX_CONTAINERS%/web-[^/]*/stop")),
-            ("GET %API_PREFIX_CONTAINERS%/web*/(json|logs)", Some("write GET %API_PREFIX_CONTAINERS%/web[^/]*/(json|logs)")),
+            (
+                "DENY POST %API_PREFIX_CONTAINERS%/web-*/stop",
+                Some("write DENY POST %API_PREFIX_CONTAINERS%/web-[^/]*/stop"),
+            ),
+            (
+                "GET %API_PREFIX_CONTAINERS%/web*/(json|logs)",
+                Some("write GET %API_PREFIX_CONTAINERS%/web[^/]*/(json|logs)"),
+            ),
             ("GET %API_PREFIX%/*/*/json", Some("write GET %API_PREFIX%/[^/]+/[^/]+/json")),
             ("GET %API_PREFIX%/**/json", Some("write GET %API_PREFIX%/.*/json")),
             ("GET %API_PREFIX_CONTAINERS%(/.*)?", None),
@@ -167,7 +175,10 @@ mod tests {
         for (text, want) in [
             ("GET /v1\\.41/containers/json", Some(("v1.41", "write GET %API_PREFIX%/containers/json"))),
             ("GET /v1.41/containers/json", Some(("v1.41", "write GET %API_PREFIX%/containers/json"))),
-            ("DENY POST ^/v1\\.43/containers/db/stop$", Some(("v1.43", "write DENY POST %API_PREFIX%/containers/db/stop$"))),
+            (
+                "DENY POST ^/v1\\.43/containers/db/stop$",
+                Some(("v1.43", "write DENY POST %API_PREFIX%/containers/db/stop$")),
+            ),
             ("GET (/v1\\.41)?/info", Some(("v1.41", "write GET %API_PREFIX%/info"))),
             ("GET /v1\\.4[0-9]/images/json", Some(("v1.4", "write GET %API_PREFIX%/images/json"))),
             ("GET /(v1.41|v1.43)/info", None),

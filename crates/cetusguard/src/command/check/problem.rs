@@ -121,7 +121,8 @@ fn about_rules(survey: &Survey, warnings: &mut Warnings<'_>) {
             warnings.warn("glob", format!("{what}: {}", hint.why), hint.fix);
         }
         if let Some(hint) = glob::with_version(rule) {
-            let what = format!("{} is about {} alone, and clients ask for the version that they know", rule.label(), hint.why);
+            let what =
+                format!("{} is about {} alone, and clients ask for the version that they know", rule.label(), hint.why);
             warnings.warn("pinned-version", what, hint.fix);
         }
     }

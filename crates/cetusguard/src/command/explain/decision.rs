@@ -150,10 +150,8 @@ fn judged(
     let is_blind = permit.is_judged() && permit.reads_body() && body.is_none();
     let guard = |says: &str, findings| Guard { level, says: says.to_owned(), findings, is_blind };
     if let Some((kind, word)) = permit.question() {
-        let says = format!(
-            "is asked once the engine has told the name of the {} {word}, by which rules decide",
-            kind.name()
-        );
+        let says =
+            format!("is asked once the engine has told the name of the {} {word}, by which rules decide", kind.name());
         return (guard(&says, vec![]), true, rule, vec![]);
     }
     if !permit.is_judged() {
