@@ -205,7 +205,7 @@ fn explain_reads_names_and_denials() {
             "POST .*\nDENY container.stop(db)",
             "POST /containers/web/stop",
             0,
-            "once the engine has told the name of the container web",
+            "unless rules say otherwise of what the engine calls the container web",
         ),
         (
             "",

@@ -30,6 +30,9 @@ pub(super) struct Decision {
     pub(super) because: String,
     /// Whether the guard has still to see the body.
     pub(super) body_missing: bool,
+    /// What the engine has still to tell before the rules have decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) depends_on: Option<String>,
     /// Rules or exceptions that would allow it.
     pub(super) to_allow: Vec<String>,
 }
@@ -95,10 +98,11 @@ impl Decision {
     /// Decides about a call of a client of this profile; the body is the request's, where it is known.
     pub(super) fn of(call: &Call, profile: &Profile, profiles: &Profiles, body: Option<&str>) -> Self {
         let level = profile.guard.level.name();
-        let mut by_rules = false;
+        let (mut by_rules, mut depends_on) = (false, None);
         let (guard, allowed, because, to_allow) = match decide(call.clone(), profile) {
             Verdict::Allow(permit) => {
                 by_rules = true;
+                depends_on = permit.question().map(|(kind, word)| format!("the {} {word}", kind.name()));
                 let because = match permit.ground() {
                     Ground::Rule(rule) => rule.label().to_owned(),
                     Ground::Unenforced { text, .. } => text.clone(),
@@ -132,6 +136,7 @@ impl Decision {
             answer: answer(call),
             allowed,
             body_missing: guard.is_blind && allowed,
+            depends_on,
             guard,
             because,
             to_allow,

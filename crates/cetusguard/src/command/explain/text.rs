@@ -22,7 +22,8 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
         page.item(2, "limit     ", Look::Plain, limit);
     }
     let shown = worth_showing(decision);
-    shown.iter().for_each(|attempt| write_attempt(attempt, page));
+    let is_denied = shown.iter().any(|attempt| attempt.result == Outcome::Denies);
+    shown.iter().for_each(|attempt| write_attempt(attempt, is_denied, page));
     let others = decision.rules.len() - shown.len();
     if others > 0 {
         page.item(2, "rules     ", Look::Faint, &format!("{} about other calls", count(others, "rule")));
@@ -39,6 +40,13 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
     page.gap();
     let refused = !decision.guard.findings.is_empty();
     match decision.allowed {
+        true if let Some(object) = &decision.depends_on => {
+            let what = format!(
+                "ALLOWED by {}, unless rules say otherwise of what the engine calls {object}",
+                decision.because
+            );
+            page.say(0, Look::Warning, &what);
+        }
         true if decision.body_missing => {
             page.say(
                 0,
@@ -87,9 +95,10 @@ fn worth_showing(decision: &Decision) -> Vec<&Attempt> {
 }
 
 /// A rule that matches, or nearly does, with carets under the part that does not fit.
-fn write_attempt(attempt: &Attempt, page: &mut Page) {
+fn write_attempt(attempt: &Attempt, is_denied: bool, page: &mut Page) {
     let (says, look) = match attempt.result {
         Outcome::Allows => ("allows it", Look::Good),
+        Outcome::WouldAllow if is_denied => ("would allow it, were it not denied", Look::Plain),
         Outcome::WouldAllow => ("would allow it too", Look::Plain),
         Outcome::Denies => ("denies it, whatever other rules say", Look::Bad),
         Outcome::MayDeny => ("denies it if the engine calls its object so", Look::Warning),
