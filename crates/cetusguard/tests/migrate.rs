@@ -1,39 +1,60 @@
 //! Settings of other proxies, as their documentation shows them, become configurations that start and mean the same.
 
 use cetusguard_testkit::{ProxyBuilder, TempDir};
+use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 
-/// Migrates, and gives the configuration, the compose file and the notes.
-fn migrate(proxy: &str, settings: &str) -> [String; 3] {
+/// What migrate has written, of one instance.
+struct Migrated {
+    code: i32,
+    config: String,
+    compose: String,
+    /// Every note, a line each.
+    notes: String,
+    files: Vec<(String, String)>,
+}
+
+/// Migrates the settings in a file, with these arguments more.
+fn migrate_file(proxy: &str, file: &str, more: &[(&str, &str)]) -> Migrated {
+    let migrate = ProxyBuilder::bare(PROGRAM).word("migrate").word(proxy).word(file).arg("--format", "json");
+    let (code, out, errors) = more.iter().fold(migrate, |migrate, (name, value)| migrate.arg(name, value)).run();
+    assert!(matches!(code, Some(0 | 1)) && errors.is_empty(), "{errors}");
+    let answer: Value = serde_json::from_str(&out).expect("JSON");
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let files = answer["files"].as_array().expect("files").iter();
+    let files: Vec<_> = files.map(|file| (text(&file["path"]), text(&file["text"]))).collect();
+    let of = |name: &str| files.iter().find(|(path, _)| path.ends_with(name)).expect(name).1.clone();
+    let notes = answer["notes"].as_array().expect("notes").iter().map(|note| text(&note["what"]) + "\n").collect();
+    let (config, compose) = (of("cetusguard.yaml"), of("compose.yaml"));
+    Migrated { code: code.expect("a code"), config, compose, notes, files }
+}
+
+fn migrate(proxy: &str, settings: &str) -> Migrated {
     let folder = TempDir::new();
-    let file = folder.write("settings", settings);
-    let migrate = ProxyBuilder::bare(PROGRAM).word("migrate").word(proxy).word(&file).arg("--format", "json");
-    let (code, out, errors) = migrate.run();
-    assert_eq!((code, errors.as_str()), (Some(0), ""), "{settings}");
-    let field = |name: &str| -> String {
-        let rest = out.split_once(&format!("\"{name}\": ")).expect(name).1;
-        let end = if name == "notes" { rest.len() } else { rest.find("\",\n").expect("an end") };
-        rest[..end].replace("\\n", "\n").replace("\\\"", "\"").replace("\\\\", "\\")
-    };
-    ["config", "compose", "notes"].map(field)
+    migrate_file(proxy, &folder.write("settings", settings), &[])
+}
+
+/// What `explain` says of a call.
+fn explain(config: &str, call: &str, more: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let folder = TempDir::new();
+    let file = folder.write("cetusguard.yaml", config);
+    let (method, path) = call.split_once(' ').expect("METHOD PATH");
+    let explain = ProxyBuilder::bare(PROGRAM).word("explain").word(method).word(path).arg("--config", &file);
+    let (code, out, errors) = more.iter().fold(explain, |explain, (name, value)| explain.arg(name, value)).run();
+    assert!(matches!(code, Some(0 | 1)), "{config}\n{out}{errors}");
+    (code, out, errors)
 }
 
 /// Whether a call is allowed by a configuration, for a client.
 fn allows(config: &str, call: &str, client: Option<&str>) -> bool {
-    let folder = TempDir::new();
-    let file = folder.write("cetusguard.yaml", config.trim_start_matches('"'));
-    let (method, path) = call.split_once(' ').expect("METHOD PATH");
-    let explain = ProxyBuilder::bare(PROGRAM).word("explain").word(method).word(path).arg("--config", &file);
-    let explain = if let Some(client) = client { explain.arg("--client", client) } else { explain };
-    let (code, out, errors) = explain.run();
-    assert!(matches!(code, Some(0 | 1)), "{config}\n{out}{errors}");
-    code == Some(0)
+    let more: Vec<_> = client.iter().map(|client| ("--client", *client)).collect();
+    explain(config, call, &more).0 == Some(0)
 }
 
 /// Settings, then calls: `+` is allowed, `-` is not.
 fn hold(proxy: &str, settings: &str, calls: &[&str], notes: &[&str]) {
-    let [config, compose, told] = migrate(proxy, settings);
+    let Migrated { config, compose, notes: told, .. } = migrate(proxy, settings);
     for call in calls {
         let (want, call) = call.split_at(1);
         assert_eq!(allows(&config, call, None), want == "+", "{proxy}: {call}\n{settings}\n{config}");
@@ -41,7 +62,7 @@ fn hold(proxy: &str, settings: &str, calls: &[&str], notes: &[&str]) {
     for note in notes {
         assert!(told.contains(note), "{note} in {told}");
     }
-    assert!(compose.contains("CETUSGUARD_CONFIG: /etc/cetusguard.yaml"));
+    assert!(compose.contains("CETUSGUARD_CONFIG: /config/cetusguard.yaml\n      CETUSGUARD_FRONTEND_ADDR: \"\"\n"));
 }
 
 #[test]
@@ -57,7 +78,7 @@ fn switches_of_tecnativa() {
         "tecnativa",
         "CONTAINERS=1",
         &[listed, "+GET /v1.43/containers/web/logs", "-POST /containers/web/restart", "-GET /containers/web/archive"],
-        &["a wildcard does not let clients read files out of containers"],
+        &["clients could read files out of containers and volumes there, which no wildcard opens here"],
     );
     hold(
         "tecnativa",
@@ -69,7 +90,7 @@ fn switches_of_tecnativa() {
             "-POST /images/x/push",
             "-POST /volumes/create",
         ],
-        &["the guard judges whoever would create containers"],
+        &["the guard judges what clients ask for when they create containers"],
     );
     hold("tecnativa", "CONTAINERS=1\nEXEC=1\nPOST=1", &["+POST /containers/web/exec", "+POST /exec/x/start"], &[]);
     hold("tecnativa", "EXEC=1\nPOST=1", &["-POST /containers/web/exec", "+POST /exec/x/start"], &[]);
@@ -113,7 +134,7 @@ fn switches_of_tecnativa() {
 
 #[test]
 fn a_compose_file_of_tecnativa() {
-    let [config, compose, _] = migrate(
+    let Migrated { config, compose, .. } = migrate(
         "tecnativa",
         "services:\n  web:\n    image: nginx\n  dockerproxy:\n    image: ghcr.io/tecnativa/docker-socket-proxy:v0.4.2\n    environment:\n      \
          - CONTAINERS=1 # list\n      - DISABLE_IPV6=true\n      - LOG_LEVEL=${LEVEL:-debug}\n      - SOCKET_PATH=/run/podman/podman.sock\n    \
@@ -158,7 +179,7 @@ fn expressions_of_wollomatic() {
                    - '-allowfrom=traefik'\n      - '-proxycontainername=proxy'\n      - '-allowGET=/v1\\..{1,2}/(version|containers/.*|events.*)'\n      - '-allowHEAD=/_ping'\n      \
                    - '-allowbindmountfrom=/var/log,/tmp'\n      - '-stoponwatchdog'\n      - '-shutdowngracetime=5'\n  other:\n    image: x\n    labels:\n      \
                    socket-proxy.allow.get: /info\n      socket-proxy.allow.head.1: /_ping\n";
-    let [config, _, notes] = migrate("wollomatic", compose);
+    let Migrated { config, notes, .. } = migrate("wollomatic", compose);
     for (client, call, want) in [
         ("compose-service=traefik", "GET /v1.43/containers/json", true),
         ("compose-service=traefik", "GET /v1.43/events", true),
@@ -168,23 +189,25 @@ fn expressions_of_wollomatic() {
         ("compose-service=other", "GET /info", true),
         ("compose-service=other", "HEAD /_ping", true),
         ("compose-service=other", "GET /v1.43/events", false),
-        ("compose-service=web", "HEAD /_ping", true),
+        ("compose-service=web", "HEAD /_ping", false),
         ("compose-service=web", "GET /info", false),
     ] {
         assert_eq!(allows(&config, call, Some(client)), want, "{client} {call}\n{config}");
     }
-    for want in
-        ["log-level: warning", "drain-timeout: \"5s\"", "\"bind=/var/log/**\"", "frontend-addr: \"tcp://0.0.0.0:2375\""]
-    {
+    for want in ["log-level: warn", "drain-timeout: \"5s\"", "\"bind=/var/log/**\"", "- addr: \"tcp://0.0.0.0:2375\""] {
         assert!(config.contains(want), "{want} in {config}");
     }
-    assert!(notes.contains("the watchdog") && notes.contains("taken for the Compose service"), "{notes}");
+    assert!(
+        notes.contains("the watchdog")
+            && notes.contains("clients are found by compose-service=traefik or container=traefik"),
+        "{notes}"
+    );
     // Variables, a socket instead of addresses, and an alternation that was anchored by half.
     hold(
         "wollomatic",
         "SP_ALLOW_GET=/version\nSP_ALLOW_GET_2=/v1\\..{2}/(containers/.*|events)|/_ping\nSP_PROXYSOCKETENDPOINT=/socket/proxy.sock\nSP_ALLOW_FROM=x",
         &["+GET /version", "+GET /_ping", "+GET /v1.43/events", "-GET /v1.43/events/x", "-HEAD /_ping"],
-        &["each alternative has to match the whole path", "-allowFROM: FROM never reaches an engine here"],
+        &["each alternative has to match the whole path", "SP_ALLOW_FROM: FROM never reaches an engine here"],
     );
     hold("wollomatic", "SP_ALLOWFROM=10.0.0.0/8\nSP_LISTENIP=0.0.0.0\nSP_ALLOW_GET=.*", &["-GET /version"], &[]);
 }
@@ -254,7 +277,7 @@ fn rules_of_sockguard() {
             "-GET /secrets",
             "+GET /info",
         ],
-        &["what remains allowed is listed"],
+        &["answers are not redacted here"],
     );
     hold(
         "sockguard",
@@ -273,28 +296,240 @@ fn rules_of_sockguard() {
 /// What is not about the proxy itself stays in the service, in any form; what cannot stay is told.
 #[test]
 fn the_rest_of_the_service_stays() {
-    let [_, compose, notes] = migrate(
+    let Migrated { code, compose, notes, .. } = migrate(
         "tecnativa",
-        "services:\n  one:\n    image: tecnativa/docker-socket-proxy\n    container_name: socket\n    restart: always\n    env_file: .env\n    \
-         networks:\n      back:\n        aliases: [docker]\n    ports:\n      - target: 2375\n        published: \"2375\"\n    volumes:\n      \
-         - /run/user/1000/docker.sock:/var/run/docker.sock:ro\n      - data:/data\n    environment:\n      - CONTAINERS=${C}\n  \
-         two:\n    image: tecnativa/docker-socket-proxy\n",
+        "services:\n  one:\n    image: tecnativa/docker-socket-proxy\n    container_name: socket\n    restart: always\n    env_file: missing.env\n    \
+         user: \"0:998\"\n    privileged: true\n    networks:\n      back:\n        aliases: [docker]\n    ports:\n      - target: 2375\n        \
+         published: \"2375\"\n    volumes:\n      - /run/user/1000/docker.sock:/var/run/docker.sock:ro\n      - data:/data\n    \
+         environment:\n      - CONTAINERS=${C}\nnetworks:\n  back: {external: true}\nvolumes:\n  data: {name: d}\n",
     );
     for want in [
         "    container_name: socket\n    restart: always\n    networks:\n      back:\n        aliases:\n          - docker\n",
-        "    ports:\n      -\n        target: 2375\n        published: 2375\n",
-        "- \"/run/user/1000/docker.sock:/var/run/docker.sock:ro\"",
+        "    ports:\n      - target: 2375\n        published: \"2375\"\n",
+        "- \"/run/user/1000/docker.sock:/var/run/docker.sock:ro\"\n      - \"data:/data\"\n",
+        "    user: \"0:998\"\n",
+        "networks:\n  back:\n    external: true\nvolumes:\n  data:\n    name: d\n",
     ] {
         assert!(compose.contains(want), "{want} in {compose}");
     }
-    for want in [
-        "env_file is not read",
-        "the volume data is left out",
-        "CONTAINERS depends on C",
-        "only one was read; --service reads two",
-    ] {
+    assert!(!compose.contains("privileged: true"), "{compose}");
+    for want in ["env_file missing.env cannot be read", "CONTAINERS depends on C", "privileged; where SELinux keeps"] {
         assert!(notes.contains(want), "{want} in {notes}");
     }
+    assert_eq!(code, 1, "variables are missing");
+}
+
+/// What Compose would resolve is resolved: anchors, merge keys, folded commands, variables, environment files and `extends`; what
+/// stands in other services is of no matter.
+#[test]
+fn compose_files_as_people_write_them() {
+    let folder = TempDir::new();
+    folder.write(".env", "LEVEL=debug\nTAG=v1\n");
+    folder.write("proxy.env", "IMAGES=1\nVOLUMES=1\n");
+    let file = folder.write(
+        "compose.yaml",
+        "x-env: &env\n  CONTAINERS: 1\n  VOLUMES: 0\nx-all: &all\n  restart: always\nservices:\n  other:\n    image: x\n    command: >\n      a\n      b\n  \
+         base:\n    image: tecnativa/other\n    environment: [INFO=1]\n  proxy:\n    <<: *all\n    extends: base\n    \
+         image: ghcr.io/tecnativa/docker-socket-proxy:${TAG}\n    env_file: [proxy.env]\n    environment:\n      <<: *env\n      LOG_LEVEL: ${LEVEL}\n",
+    );
+    let Migrated { code, config, compose, notes, .. } = migrate_file("tecnativa", &file, &[]);
+    for (call, want) in
+        [("GET /containers/json", true), ("GET /images/json", true), ("GET /info", true), ("GET /volumes", false)]
+    {
+        assert_eq!(allows(&config, call, None), want, "{call}\n{config}");
+    }
+    assert!(
+        config.contains("log-level: debug") && compose.contains("    restart: always\n") && code == 0,
+        "{compose}{notes}"
+    );
+    let folded = "command: >\n  -listenip=0.0.0.0\n  -allowfrom=0.0.0.0/0\n  '-allowGET=/v1\\..{2}/info'\n";
+    hold("wollomatic", folded, &["+GET /v1.43/info", "-GET /info"], &[]);
+    hold("wollomatic", "SP_ALLOW_GET: /version\nSP_LISTENIP: 127.0.0.1\n", &["+GET /version", "-GET /info"], &[]);
+    let run = "docker run -d --name proxy \\\n  -e CONTAINERS=1 `#optional` -v /run/d.sock:/var/run/docker.sock:ro \\\n  tecnativa/docker-socket-proxy\n";
+    let Migrated { config, compose, .. } = migrate("tecnativa", run);
+    assert!(allows(&config, "GET /containers/json", None) && !allows(&config, "GET /images/json", None));
+    assert!(compose.contains("  proxy:\n") && compose.contains("\"/run/d.sock:/var/run/docker.sock:ro\""), "{compose}");
+}
+
+/// Mounts for sockets, rules and certificates stay where they were, and the engine's socket is found where it lies.
+#[test]
+fn mounts_lead_where_they_led() {
+    let socket = "services:\n  p:\n    image: wollomatic/socket-proxy:1\n    user: \"65534:998\"\n    command: [-proxysocketendpoint=/s/p.sock, \
+                  -proxysocketendpointfilemode=432, -socketpath=/run/docker.sock, -allowGET=/version]\n    volumes: [\"/var/run:/var/run:ro\", \"s:/s\"]\n";
+    let Migrated { config, compose, .. } = migrate("wollomatic", socket);
+    for want in ["unix:///s/p.sock", "backend-addr: \"unix:///var/run/docker.sock\"", "socket-mode: \"0660\""] {
+        assert!(config.contains(want), "{want} in {config}");
+    }
+    assert!(compose.contains("      - \"/var/run:/var/run:ro\"\n      - \"s:/s\"\n    restart"), "{compose}");
+    assert!(compose.contains("user: \"65534:998\"") && compose.contains("volumes:\n  s:\n"), "{compose}");
+    for (mode, want) in [("0640", "0640"), ("0x1b0", "0660"), ("384", "0600"), ("9999", "0600")] {
+        let config = migrate(
+            "wollomatic",
+            &format!("command: [-proxysocketendpoint=/s, -proxysocketendpointfilemode={mode}]\n"),
+        )
+        .config;
+        assert!(config.contains(&format!("socket-mode: \"{want}\"")), "{mode}: {config}");
+    }
+    // The variable is octal there.
+    let config = migrate("wollomatic", "SP_PROXYSOCKETENDPOINT=/s/x\nSP_PROXYSOCKETENDPOINTFILEMODE=660\n").config;
+    assert!(config.contains("socket-mode: \"0660\""), "{config}");
+    let remote = "services:\n  p:\n    image: hectorm/cetusguard\n    volumes: [\"/var/run/docker.sock:/var/run/docker.sock\", \"./c:/certs\"]\n    \
+                  environment:\n      CETUSGUARD_BACKEND_ADDR: tcp://engine:2376\n      CETUSGUARD_FRONTEND_TLS_CERT: /certs/c.pem\n      \
+                  CETUSGUARD_FRONTEND_TLS_KEY: /certs/k.pem\n";
+    let Migrated { config, compose, .. } = migrate("cetusguard", remote);
+    assert!(config.contains("frontend-tls-cert: /certs/c.pem") && config.contains("tcp://engine:2376"), "{config}");
+    assert!(compose.contains("\"./c:/certs\"") && !compose.contains("docker.sock"), "{compose}");
+}
+
+/// Rules in a mounted file are read from there; where they cannot be, nothing is opened in their place.
+#[test]
+fn rules_in_files() {
+    let folder = TempDir::new();
+    folder.write("sg.yaml", "rules:\n  - match: {method: GET, path: /info}\n    action: allow\n");
+    folder.write("rules.list", "! comment\nGET %API_PREFIX_EXEC%/.+/json\nGET %API_PREFIX_EVENTS%\n");
+    let compose = |image: &str, mount: &str, more: &str| {
+        format!("services:\n  p:\n    image: {image}\n    volumes: [\"{mount}\"]\n{more}")
+    };
+    let text = compose("codeswhat/sockguard:2", "./sg.yaml:/etc/sockguard/sockguard.yaml:ro", "");
+    let there = migrate_file("sockguard", &folder.write("a.yaml", &text), &[]);
+    assert!(
+        there.code == 0 && allows(&there.config, "GET /info", None) && !allows(&there.config, "GET /version", None),
+        "{}",
+        there.config
+    );
+    assert!(
+        there.notes.contains("answers are not redacted here") && !there.compose.contains("sg.yaml"),
+        "{}",
+        there.notes
+    );
+    let text = compose("codeswhat/sockguard:2", "./missing.yaml:/etc/sockguard/sockguard.yaml:ro", "");
+    let missing = migrate_file("sockguard", &folder.write("b.yaml", &text), &[]);
+    assert!(
+        missing.code == 1
+            && missing.notes.contains("its rules stand in /etc/sockguard/sockguard.yaml, which cannot be read"),
+        "{}",
+        missing.notes
+    );
+    let more = "    environment: {CETUSGUARD_RULES_FILE: /rules.list}\n";
+    let text = compose("hectorm/cetusguard", "./rules.list:/rules.list:ro", more);
+    let there = migrate_file("cetusguard", &folder.write("c.yaml", &text), &[]);
+    assert!(there.code == 0 && allows(&there.config, "GET /events", None), "{}", there.config);
+    assert!(
+        there.config.contains("GET %API_PREFIX%/exec/.+/json") && !there.compose.contains("rules.list"),
+        "{}",
+        there.config
+    );
+    let text = compose("hectorm/cetusguard", "rules:/rules.list:ro", more);
+    let missing = migrate_file("cetusguard", &folder.write("d.yaml", &text), &[]);
+    assert!(missing.code == 1 && !allows(&missing.config, "GET /events", None), "{}", missing.config);
+}
+
+/// Restrictions that cannot be carried over are told, and end the program with 1; rights of clients of their own open nothing.
+#[test]
+fn what_restricted_more_is_told() {
+    for (settings, want) in [
+        (
+            "rules:\n  - match: {method: GET, path: /info}\n    action: allow\nownership: {owner: me}\n",
+            "ownership let clients act",
+        ),
+        ("rules: []\nresponse: {name_patterns: [a]}\n", "response.name_patterns hid objects"),
+        ("rules: []\nclients: {profiles: [{name: a}]}\n", "clients have rights of their own there"),
+        (
+            "rules: []\nrequest_body: {exec: {allowed_commands: [ls]}}\n",
+            "request_body.exec.allowed_commands has no counterpart",
+        ),
+    ] {
+        let Migrated { code, notes, .. } = migrate("sockguard", settings);
+        assert!(code == 1 && notes.contains(want), "{settings}: {notes}");
+    }
+    let own = "clients: {profiles: [{name: a}]}\nrules:\n  - match: {method: GET, path: /info}\n    action: allow\n";
+    let config = migrate("sockguard", own).config;
+    assert!(!allows(&config, "GET /info", None) && config.contains("# GET %API_PREFIX%/info"), "{config}");
+    let networks = "clients: {allowed_cidrs: [10.0.0.0/8]}\nlisten: {address: \":2375\"}\nrules:\n  - match: {method: GET, path: /info}\n    action: allow\n";
+    let config = migrate("sockguard", networks).config;
+    assert!(
+        allows(&config, "GET /info", Some("address=10.1.1.1"))
+            && !allows(&config, "GET /info", Some("address=11.1.1.1")),
+        "{config}"
+    );
+}
+
+/// Several proxies become one instance that tells their clients apart; a proxy whose clients are not known stays by itself.
+#[test]
+fn several_proxies_of_one_file() {
+    let proxy = |name: &str, more: &str| {
+        format!("  {name}:\n    image: tecnativa/docker-socket-proxy\n    networks: [{name}]\n{more}")
+    };
+    let text = format!(
+        "name: home\nservices:\n{}{}{}  traefik:\n    image: traefik\n    command: --endpoint=tcp://sp-a:2375\n    networks: [sp-a]\n  \
+         watch:\n    image: w\n    environment: {{DOCKER_HOST: \"tcp://spb:2375\"}}\n  both:\n    image: b\n    environment: \
+         {{A: \"tcp://sp-a:2375\", B: \"tcp://sp-b\"}}\nnetworks: {{sp-a: {{internal: true}}, sp-b: , sp-c: }}\n",
+        proxy("sp-a", "    environment: {CONTAINERS: 1}\n"),
+        proxy("sp-b", "    container_name: spb\n    environment: {IMAGES: 1, POST: 1}\n"),
+        proxy("sp-c", "    environment: {SECRETS: 1}\n    ports: [\"127.0.0.1:2375:2375\"]\n"),
+    );
+    let Migrated { files, compose, notes, .. } = migrate("tecnativa", &text);
+    let of = |name: &str| files.iter().find(|(path, _)| path == name).expect(name).1.clone();
+    let config = of("cetusguard-sp-a/cetusguard.yaml");
+    for (client, call, want) in [
+        ("traefik", "GET /containers/json", true),
+        ("traefik", "GET /images/json", false),
+        ("watch", "POST /images/create", true),
+        ("watch", "GET /containers/json", false),
+        ("both", "GET /images/json", true),
+        ("both", "GET /containers/json", true),
+        ("sp-a", "GET /_ping", false),
+        ("stranger", "GET /containers/json", false),
+    ] {
+        let (code, out, _) = explain(
+            &config,
+            call,
+            &[("--client", "compose-project=home"), ("--client", &format!("compose-service={client}"))],
+        );
+        assert_eq!(code == Some(0), want, "{client} {call}\n{out}{config}");
+    }
+    assert!(of("cetusguard-sp-c/cetusguard.yaml").contains("GET,HEAD %API_PREFIX_SECRETS%"));
+    for want in [
+        "  sp-a:\n    image: ",
+        "  sp-c:\n    image: ",
+        "      sp-b:\n        aliases:\n          - sp-b\n          - spb\n",
+        "networks:\n  sp-a:\n    internal: true\n",
+    ] {
+        assert!(compose.contains(want), "{want} in {compose}");
+    }
+    assert!(
+        !compose.contains("  sp-b:\n    image: ") && notes.contains("sp-a, sp-b are one instance"),
+        "{compose}{notes}"
+    );
+}
+
+/// The folder has everything to start from, under the name of the old project, and nothing in it is ever replaced.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test may read what the program has written")]
+fn a_folder_that_is_ready_to_start() {
+    let folder = TempDir::new();
+    let text = "name: home\nservices:\n  p:\n    image: tecnativa/docker-socket-proxy\n    depends_on: [x]\n    networks: [n]\n    environment: {CONTAINERS: 1}\n    \
+                volumes: [\"./s/docker.sock:/var/run/docker.sock\"]\nnetworks: {n: {internal: true}}\n";
+    let file = folder.write("compose.yaml", text);
+    let out = folder.file("new");
+    let run = || ProxyBuilder::bare(PROGRAM).word("migrate").word("tecnativa").word(&file).arg("--out", &out).run();
+    let (code, notes, errors) = run();
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert!(notes.contains("docker compose up -d") && !notes.contains("services:"), "{notes}");
+    let read = |name: &str| std::fs::read_to_string(format!("{out}/{name}")).expect(name);
+    assert!(read("cetusguard/cetusguard.yaml").contains("CONTAINERS=1"));
+    let compose = read("compose.yaml");
+    for want in [
+        "name: home\n",
+        "./cetusguard:/config:ro",
+        "networks:\n  n:\n    internal: true\n",
+        "/s/docker.sock:/var/run/docker.sock\"",
+    ] {
+        assert!(compose.contains(want), "{want} in {compose}");
+    }
+    assert!(!compose.contains("depends_on") && !compose.contains("\"./s/"), "{compose}");
+    let (code, _, errors) = run();
+    assert!(code == Some(1) && errors.contains("is there already, so nothing was written"), "{errors}");
 }
 
 /// What an attentive reader of the settings could get out of them, and should not.
@@ -319,9 +554,9 @@ fn nothing_more_is_allowed_than_was() {
              web:\n    image: x\n    labels:\n      socket-proxy.allow.get: /version\n      socket-proxy.allow.bindmountfrom: \"/srv,\"\n"
         )
     };
-    let [config, ..] = migrate("wollomatic", &service(""));
+    let config = migrate("wollomatic", &service("")).config;
     assert!(!config.contains("/version"), "labels count where they are turned on: {config}");
-    let [config, ..] = migrate("wollomatic", &service(", -proxycontainername=proxy"));
+    let config = migrate("wollomatic", &service(", -proxycontainername=proxy")).config;
     assert!(config.contains("bind=/srv/**") && !config.contains("bind=/**"), "{config}");
     let web = Some("compose-service=web");
     assert!(allows(&config, "GET /version", web) && !allows(&config, "GET /info", web), "{config}");
@@ -331,11 +566,16 @@ fn nothing_more_is_allowed_than_was() {
         "sockguard",
         globs,
         &["-POST /containers/web/start", "-GET /containers/web/archive"],
-        &["a wildcard does not let clients read files"],
+        &["clients could read files out of containers and volumes"],
     );
     let single = "rules:\n  - match: {method: GET, path: /containers/secret/json}\n    action: deny\n  - match: {method: GET, path: '/containers/*/json'}\n    \
                   action: allow\n";
-    hold("sockguard", single, &["+GET /containers/web/json"], &["the denial of GET /containers/secret/json is lost"]);
+    hold(
+        "sockguard",
+        single,
+        &["-GET /containers/web/json"],
+        &["the denial of GET /containers/secret/json is of some objects alone"],
+    );
     let flagged = "environment: {CETUSGUARD_RULES: GET /a, CETUSGUARD_GUARD: privileged}\ncommand: [\"-rules=GET %API_PREFIX_EVENTS%\"]";
     hold("cetusguard", flagged, &["+GET /events", "-GET /a"], &["CETUSGUARD_GUARD is no option"]);
     let folder = TempDir::new();
@@ -350,7 +590,9 @@ fn what_cannot_be_read_is_told() {
     for (settings, want) in [
         ("services:\n  web:\n    image: nginx\n", "name its service with --service, one of: web"),
         ("services: [a\n", "this is not YAML"),
-        ("x: &x {a: b}\nservices: {}\n", "docker compose config | cetusguard migrate"),
+        ("x: {a: b}\n", "this holds no settings of tecnativa/docker-socket-proxy"),
+        ("rules: []\n", "this holds no settings"),
+        ("a: 1\na: 2\n", "the key a stands twice"),
         ("just words", "this holds no settings"),
     ] {
         let folder = TempDir::new();

@@ -69,14 +69,22 @@ fn commands() -> [Command; 12] {
                 ),
             ),
         Command::new("migrate")
-            .about("Print a configuration with the intent of another proxy's")
+            .about("Write a configuration with the intent of another proxy's; exit 0, 1 if settings are missing in it that may have kept clients from something, 2 for mistakes")
             .arg(
                 word("PROXY", "Which proxy the settings are of")
                     .required(true)
-                    .value_parser(PossibleValuesParser::new(["tecnativa", "linuxserver", "wollomatic", "cetusguard", "sockguard"])),
+                    .value_parser(PossibleValuesParser::new([
+                        "tecnativa",
+                        "linuxserver",
+                        "wollomatic",
+                        "cetusguard",
+                        "sockguard",
+                        "11notes",
+                    ])),
             )
-            .arg(word("FILE", "A compose file, or lines of NAME=VALUE; - is standard input [default: -]"))
-            .arg(value("service", "NAME", "The service of the compose file [default: the one with the proxy's image]"))
+            .arg(word("FILE", "A compose file, a command line of docker run, or lines of NAME=VALUE; - is standard input [default: -]"))
+            .arg(value("service", "NAME", "The service of the compose file [default: all with the proxy's image]"))
+            .arg(value("out", "FOLDER", "Write compose.yaml and the configuration into this folder, and print the notes alone"))
             .arg(format_arg(&["text", "json"])),
         Command::new("doctor")
             .about("Find out why it does not work here; exit 0 if nothing is wrong, 1 if something is")

@@ -1,102 +1,167 @@
-//! What our configuration will be, and how it differs from what was there.
+//! What our configuration will be.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::fmt;
+use std::rc::Rc;
 
-use cetusguard_policy::guard::{Exception, Guard, Level};
-use cetusguard_policy::rule::{BUILT_IN, BUILT_IN_ORIGIN, RuleSet, parse};
-use cetusguard_policy::{Care, Limits, Mode, Profile, Survey, survey};
-use serde::Serialize;
+use cetusguard_policy::Method;
 
+use super::note::{Kind, Note};
 use super::settings::Settings;
-use crate::config::yaml::Node;
 
-/// How something differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Kind {
-    /// Something that was allowed is refused now.
-    Stricter,
-    /// It cannot be said here.
-    Missing,
-    /// It works in another way, or was not clear.
-    Different,
+/// Decides about a call, by its method and its path, as the other proxy does.
+type Decision = Rc<dyn Fn(Method, &str) -> bool>;
+
+/// The other proxy's own decisions, which ours are compared with.
+///
+/// Settings do not always tell which version they were written for. What one version allows and another does not is closed here,
+/// and noted.
+#[derive(Clone)]
+pub(super) struct Peer {
+    loosest: Decision,
+    strictest: Decision,
 }
 
-/// A difference.
-#[derive(Debug, Serialize)]
-pub(super) struct Note {
-    pub(super) kind: Kind,
-    pub(super) what: String,
+impl Peer {
+    /// A proxy whose versions agree.
+    pub(super) fn new(decision: impl Fn(Method, &str) -> bool + 'static) -> Self {
+        let decision: Decision = Rc::new(decision);
+        Self { loosest: Rc::clone(&decision), strictest: decision }
+    }
+
+    /// A proxy with an older version that allowed more.
+    pub(super) fn with_older(
+        strictest: impl Fn(Method, &str) -> bool + 'static,
+        loosest: impl Fn(Method, &str) -> bool + 'static,
+    ) -> Self {
+        Self { loosest: Rc::new(loosest), strictest: Rc::new(strictest) }
+    }
+
+    /// Returns whether some version allows a call.
+    pub(super) fn may_allow(&self, method: Method, path: &str) -> bool {
+        (self.loosest)(method, path)
+    }
+
+    /// Returns whether every version allows a call. An answer to HEAD is the head of the answer to GET, and tells nothing more.
+    pub(super) fn allows(&self, method: Method, path: &str) -> bool {
+        (self.strictest)(method, path) || (method == Method::Head && (self.strictest)(Method::Get, path))
+    }
+
+    /// Returns a peer that allows what either of the two allows.
+    pub(super) fn or(&self, other: &Self) -> Self {
+        let both = |a: &Decision, b: &Decision| -> Decision {
+            let (a, b) = (Rc::clone(a), Rc::clone(b));
+            Rc::new(move |method, path| a(method, path) || b(method, path))
+        };
+        Self { loosest: both(&self.loosest, &other.loosest), strictest: both(&self.strictest, &other.strictest) }
+    }
+}
+
+impl Default for Peer {
+    fn default() -> Self {
+        Self::new(|_, _| false)
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Peer")
+    }
 }
 
 /// Rules of one class of clients.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Rights {
     /// Rules, and what each comes from.
     pub(super) rules: Vec<(String, String)>,
     /// Exceptions of the guard.
     pub(super) guard_allow: Vec<String>,
-    /// Rules that would open what the others match by a wildcard only.
+    /// Rules that would open what the peer allowed and these rules do not.
     pub(super) closed: Vec<String>,
+    /// The peer's decisions for such clients.
+    pub(super) peer: Peer,
 }
 
 /// A class of clients.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Class {
     pub(super) name: String,
-    /// Entries of `clients`, each with one condition.
-    pub(super) clients: Vec<(&'static str, String)>,
+    /// Entries of `clients`, each with its conditions.
+    pub(super) clients: Vec<Vec<(&'static str, String)>>,
     pub(super) rights: Rights,
 }
 
-/// Our configuration.
-#[derive(Debug)]
+/// Makes a name for a profile: of letters, digits, dashes, dots and underscores, and none that has a meaning of its own.
+pub(super) fn profile_name(text: &str) -> String {
+    let name: String =
+        text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
+    if ["allowed", "default", "healthcheck"].contains(&name.as_str()) { format!("{name}-service") } else { name }
+}
+
+/// Where clients connect.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Frontend {
+    pub(super) addr: String,
+    /// The profile of everybody who connects there.
+    pub(super) profile: Option<String>,
+    /// Other keys of an entry of `frontends`.
+    pub(super) keys: Vec<(&'static str, String)>,
+}
+
+impl Frontend {
+    /// A frontend for clients that their profiles find.
+    pub(super) fn at(addr: impl Into<String>) -> Self {
+        Self { addr: addr.into(), profile: None, keys: Vec::new() }
+    }
+
+    /// Returns the path of its socket, where it is one.
+    pub(super) fn socket(&self) -> Option<&str> {
+        self.addr.strip_prefix("unix://")
+    }
+
+    /// Returns its port, where it has one.
+    pub(super) fn port(&self) -> Option<&str> {
+        self.addr.strip_prefix("tcp://")?.rsplit_once(':').map(|(_, port)| port)
+    }
+}
+
+/// One instance of ours.
+#[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// The service's name.
-    pub(super) service: String,
-    /// Of everybody, or of nobody where `profiles` has them.
+    /// The rights of clients that no profile finds.
     pub(super) default: Rights,
     /// Those of others.
     pub(super) profiles: Vec<Class>,
-    /// Whether the built-in rules allow nothing that was not allowed before.
-    pub(super) built_in: bool,
+    pub(super) frontends: Vec<Frontend>,
+    /// The engine's address.
+    pub(super) backend: String,
     /// Other options.
     pub(super) options: Vec<(&'static str, String)>,
-    /// The engine's socket in the container.
-    pub(super) socket: String,
-    /// Where that lies on the host, if it is known.
-    pub(super) host_socket: Option<String>,
-    /// Keys of the service that stay.
-    pub(super) kept: Vec<(String, Node)>,
+    /// The user that the other proxy's image runs as, unless that is root.
+    pub(super) user: Option<&'static str>,
+    /// Paths in the container that ours does not need: the other proxy's own.
+    pub(super) unneeded: Vec<String>,
+    /// What its health check asks, where that is not the first frontend.
+    pub(super) healthcheck: Option<String>,
     pub(super) notes: Vec<Note>,
+    /// Whether a file with settings could not be read.
+    pub(super) is_incomplete: bool,
 }
 
 impl Plan {
     /// An empty one.
     pub(super) fn new(settings: &Settings) -> Self {
-        let mut plan = Self {
-            service: settings.service.clone().unwrap_or_else(|| "cetusguard".to_owned()),
-            default: Rights::default(),
-            profiles: Vec::new(),
-            built_in: false,
-            options: Vec::new(),
-            socket: settings.socket.as_ref().map_or("/var/run/docker.sock", |(_, target)| target).to_owned(),
-            host_socket: settings.socket.as_ref().map(|(source, _)| source.clone()),
-            kept: settings.kept.clone(),
-            notes: Vec::new(),
-        };
-        settings.dropped.iter().for_each(|dropped| plan.note(Kind::Missing, dropped.clone()));
-        if !settings.others.is_empty() {
-            let what = format!("only {} was read; --service reads {}", plan.service, settings.others.join(", "));
-            plan.note(Kind::Missing, what);
-        }
-        plan
+        Self { notes: settings.notes.clone(), is_incomplete: settings.is_incomplete, ..Self::default() }
     }
 
     /// Notes a difference.
     pub(super) fn note(&mut self, kind: Kind, what: impl Into<String>) {
-        self.notes.push(Note { kind, what: what.into() });
+        self.notes.push(Note::new(kind, what));
+    }
+
+    /// Notes something that could not be read, although it may say what clients may do.
+    pub(super) fn lack(&mut self, what: impl Into<String>) {
+        self.note(Kind::Missing, what);
+        self.is_incomplete = true;
     }
 
     /// Sets an option.
@@ -105,88 +170,8 @@ impl Plan {
         self.options.push((name, value.into()));
     }
 
-    /// Adds a rule of everybody.
+    /// Adds a rule of clients that no profile finds.
     pub(super) fn rule(&mut self, rule: impl Into<String>, from: impl Into<String>) {
         self.default.rules.push((rule.into(), from.into()));
     }
-
-    /// Takes out what is no rule and what reaches nothing, and notes what the rest does not open although it did.
-    pub(super) fn compare(&mut self) {
-        let mut notes = Vec::new();
-        let built_in = self.built_in;
-        let profiles = self.profiles.iter_mut().map(|class| &mut class.rights);
-        for rights in std::iter::once(&mut self.default).chain(profiles) {
-            rights.rules.retain(|(rule, from)| match parse("", rule) {
-                Ok(_) => true,
-                Err(mistakes) => {
-                    let what = format!("{from}: {rule:?} is no rule: {}; {}", mistakes[0].what, mistakes[0].expected);
-                    notes.push(Note { kind: Kind::Missing, what });
-                    false
-                }
-            });
-            let mut seen = BTreeSet::new();
-            rights.rules.retain(|(rule, _)| seen.insert(rule.clone()));
-            let found = rights.survey(built_in);
-            let idle: Vec<_> = found.idle.iter().map(|rule| rule.text().to_owned()).collect();
-            for rule in idle {
-                let from = rights.rules.iter().find(|(known, _)| *known == rule).map(|(_, from)| from.clone());
-                let what = format!("{} opened no endpoint of a known engine: left out", from.unwrap_or_default());
-                notes.push(Note { kind: Kind::Different, what });
-                rights.rules.retain(|(known, _)| *known != rule);
-            }
-            rights.closed = found.closed.iter().filter_map(|closed| closed.rule_to_add.clone()).collect();
-            // What another rule allows anyway only makes the list longer.
-            let covered: Vec<_> = found.covered.iter().map(|(rule, _)| rule.text().to_owned()).collect();
-            rights.rules.retain(|(known, _)| !covered.contains(known));
-            notes.extend(stricter(&found));
-        }
-        for note in notes {
-            if !self.notes.iter().any(|known| known.what == note.what) {
-                self.notes.push(note);
-            }
-        }
-        self.notes.sort_by_key(|note| note.kind);
-    }
-}
-
-impl Rights {
-    fn survey(&self, built_in: bool) -> Survey {
-        let mut rules = Vec::new();
-        if built_in {
-            rules.extend(parse(BUILT_IN_ORIGIN, BUILT_IN).unwrap_or_default());
-        }
-        rules.extend(self.rules.iter().flat_map(|(rule, _)| parse("rules", rule).unwrap_or_default()));
-        let allow = self.guard_allow.iter().filter_map(|text| Exception::read(text).ok()).collect();
-        let guard = Arc::new(Guard { level: Level::Baseline, allow });
-        let (rules, limits) = (RuleSet::new(rules), Limits::default());
-        let targets = Default::default();
-        survey(&Profile { name: String::new(), rules, limits, guard, targets, mode: Mode::Enforce })
-    }
-}
-
-/// What wildcards do not open, and what the guard judges, by what it lets a client do.
-fn stricter(found: &Survey) -> Vec<Note> {
-    let closed: BTreeMap<_, _> =
-        found.closed.iter().map(|one| (one.endpoint.power, one.rule_to_add.is_some())).collect();
-    let mut notes = Vec::new();
-    for (power, can_be_opened) in closed {
-        let what = match can_be_opened {
-            false => format!("nobody can {}: guard: privileged would allow it", power.says()),
-            true => {
-                format!("a wildcard does not let clients {}; the rules that do stand below as comments", power.says())
-            }
-        };
-        notes.push(Note { kind: Kind::Stricter, what });
-    }
-    let mut judged: Vec<_> =
-        found.open.iter().filter(|open| open.care == Care::Judged).map(|open| open.power).collect();
-    judged.sort();
-    judged.dedup();
-    let ways = judged.iter().filter_map(|power| Some((power.says(), power.way_to_host()?)));
-    for (says, way) in ways {
-        let what =
-            format!("the guard judges whoever would {says}, since {way}; guard-allow has exceptions: docs/guard.md");
-        notes.push(Note { kind: Kind::Stricter, what });
-    }
-    notes
 }

@@ -1,9 +1,15 @@
-//! The settings of another proxy as they were written: a compose file's service, lines of an environment file, or its own YAML.
+//! The settings of one proxy as they were written, wherever they stood.
 
-use crate::config::yaml::{self, Node, Value};
-use crate::config::{Mistake, Mistakes};
+use std::rc::Rc;
 
-/// What was written for the proxy.
+use super::mount::{self, Mount};
+use super::note::{Kind, Note};
+use super::project::Project;
+use super::words;
+use super::yaml::Value;
+use crate::config::read_text;
+
+/// What was written for one proxy.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     /// The name of its service; clients call it by that.
@@ -12,94 +18,52 @@ pub(super) struct Settings {
     pub(super) vars: Vec<(String, String)>,
     /// Its command line.
     pub(super) args: Vec<String>,
-    /// Labels of other services: service, key, value.
-    pub(super) labels: Vec<(String, String, String)>,
-    /// Keys of its service that are not about the proxy itself: they stay.
-    pub(super) kept: Vec<(String, Node)>,
-    /// Keys that cannot stay, each with what to do.
-    pub(super) dropped: Vec<String>,
-    /// Where the engine's socket lies on the host, and in the container.
-    pub(super) socket: Option<(String, String)>,
-    /// Other services with the same image.
-    pub(super) others: Vec<String>,
+    /// The keys of its service.
+    pub(super) keys: Vec<(String, Value)>,
+    /// What is mounted into its container.
+    pub(super) mounts: Vec<Mount>,
     /// A configuration file of its own.
-    pub(super) own: Option<Node>,
+    pub(super) own: Option<Value>,
+    /// What has to be told about the reading of all this.
+    pub(super) notes: Vec<Note>,
+    /// Whether a file with settings could not be read.
+    pub(super) is_incomplete: bool,
+    /// The compose file that it stood in.
+    pub(super) project: Rc<Project>,
 }
 
 impl Settings {
-    /// Reads them.
-    ///
-    /// # Errors
-    /// The text is none of those, or has no service of the proxy.
-    pub(super) fn read(text: &str, service: Option<&str>, images: &[&str]) -> Result<Self, Mistakes> {
-        if is_environment(text) {
-            let mut settings = Self::default();
-            text.lines().filter_map(assignment).for_each(|(name, value)| settings.set(name, value));
-            return Ok(settings);
-        }
-        let wrong = |what: String, fix: &str| Mistakes(vec![Mistake::new(what, fix)]);
-        let root = yaml::read(text).map_err(|error| {
-            let fix = match error.what.contains("anchors") {
-                true => "let Compose resolve them: docker compose config | cetusguard migrate …",
-                false => error.fix,
-            };
-            wrong(format!("line {}: {}", error.at, error.what), fix)
-        })?;
-        let Some(services) = get(&root, "services") else {
-            if get(&root, "environment").is_some() || get(&root, "image").is_some() || get(&root, "command").is_some() {
-                return Ok(Self::of_service(&root));
-            }
-            return match root.value {
-                Value::Map(_) => Ok(Self { own: Some(root), ..Self::default() }),
-                _ => Err(wrong("this holds no settings".to_owned(), "give it a compose file, or lines of NAME=VALUE")),
-            };
-        };
-        let Value::Map(services) = &services.value else {
-            return Err(wrong("services is no mapping".to_owned(), "give it a compose file"));
-        };
-        let has_image = |node: &Node| {
-            let image = get(node, "image").map(plain).unwrap_or_default();
-            images.iter().any(|known| image.to_ascii_lowercase().contains(known))
-        };
-        let is_meant = |name: &str, node: &Node| service.map_or_else(|| has_image(node), |service| name == service);
-        let mut found = services.iter().filter(|(name, _, node)| is_meant(name, node));
-        let Some((name, _, node)) = found.next() else {
-            let names: Vec<_> = services.iter().map(|(name, ..)| name.as_str()).collect();
-            let fix = format!("name its service with --service, one of: {}", names.join(", "));
-            let what = match service {
-                Some(service) => format!("there is no service {service}"),
-                None => format!("no service has an image of {}", images.join(" or ")),
-            };
-            return Err(wrong(what, &fix));
-        };
-        let others = found.map(|(name, ..)| name.clone()).collect();
-        let mut settings = Self { service: Some(name.clone()), others, ..Self::of_service(node) };
-        for (other, _, node) in services.iter().filter(|(other, ..)| other != name) {
-            let labels = get(node, "labels").map(pairs).unwrap_or_default();
-            settings.labels.extend(labels.into_iter().map(|(key, value)| (other.clone(), key, value)));
-        }
-        Ok(settings)
+    /// Settings that are variables alone.
+    pub(super) fn of_variables(vars: Vec<(String, String)>) -> Self {
+        Self { vars, ..Self::default() }
     }
 
-    fn of_service(node: &Node) -> Self {
-        let mut settings = Self::default();
-        for (name, value) in get(node, "environment").map(pairs).unwrap_or_default() {
-            let value = settings.interpolated(&name, &value);
+    /// Settings that are a configuration file of the proxy's own.
+    pub(super) fn of_own(own: Value) -> Self {
+        Self { own: Some(own), ..Self::default() }
+    }
+
+    /// The settings of a service of a compose file.
+    pub(super) fn of_service(name: Option<String>, service: &Value, project: Rc<Project>) -> Self {
+        let mut settings = Self { service: name, project, ..Self::default() };
+        settings.keys = service.pairs().to_vec();
+        settings.read_env_files(service.get("env_file"));
+        for (name, value) in settings.environment(service.get("environment")) {
             settings.set(name, value);
         }
-        for word in get(node, "command").map(words).unwrap_or_default() {
-            let word = settings.interpolated("command", &word);
-            settings.args.push(word);
-        }
-        let Value::Map(pairs) = &node.value else { return settings };
-        for (key, _, value) in pairs {
-            match key.as_str() {
-                key if OURS.contains(&key) => {}
-                "volumes" => settings.volumes(value),
-                "env_file" => settings.drop("env_file is not read: its variables are missing"),
-                "extends" => settings.drop("extends is not followed: what stands there is missing"),
-                key => settings.kept.push((key.to_owned(), value.clone())),
+        match service.get("command") {
+            Some(Value::Scalar { text, .. }) => {
+                let text = settings.interpolated("command", text);
+                settings.args = words::split(&text);
             }
+            Some(list) => {
+                let texts: Vec<String> = list.texts().into_iter().map(str::to_owned).collect();
+                settings.args = texts.iter().map(|text| settings.interpolated("command", text)).collect();
+            }
+            None => {}
+        }
+        for item in service.get("volumes").map(Value::items).unwrap_or_default() {
+            settings.mounts.extend(mount::read(item, &settings.project.variables));
         }
         settings
     }
@@ -110,121 +74,113 @@ impl Settings {
         self.vars.push((name, value));
     }
 
-    /// Notes something that cannot stay, but would be there if Compose had resolved it.
-    fn drop(&mut self, what: &str) {
-        self.dropped.push(format!("{what}; give migrate the output of docker compose config"));
+    /// Notes something that could not be read, although it may say what clients may do.
+    pub(super) fn lack(&mut self, what: String) {
+        self.notes.push(Note::new(Kind::Missing, what));
+        self.is_incomplete = true;
     }
 
-    /// Finds the engine's socket among the mounts; others stay behind.
-    fn volumes(&mut self, node: &Node) {
-        let Value::List(items) = &node.value else { return };
+    /// Reads `env_file`: a path, or a list of paths, in the long form too.
+    fn read_env_files(&mut self, node: Option<&Value>) {
+        let items = match node {
+            Some(Value::List(items)) => items.clone(),
+            Some(item) => vec![item.clone()],
+            None => Vec::new(),
+        };
         for item in items {
-            let short = plain(item);
-            let mut parts = short.split(':').map(str::to_owned);
-            let (source, target) = match &item.value {
-                Value::Map(_) => (get(item, "source").map(plain), get(item, "target").map(plain)),
-                _ => (parts.next(), parts.next()),
-            };
-            match (source, target) {
-                (Some(source), Some(target)) if target.ends_with(".sock") => self.socket = Some((source, target)),
-                (source, _) => self.dropped.push(format!("the volume {} is left out", source.unwrap_or_default())),
+            let written = item.get("path").unwrap_or(&item).plain();
+            let path = self.interpolated("env_file", written);
+            let read = self.project.path(&path).ok_or_else(|| "the folder of the compose file is not known".to_owned());
+            let read = read.and_then(|path| read_text(&path.to_string_lossy()));
+            match read.as_deref().map(words::environment) {
+                Ok(Some(pairs)) => pairs.into_iter().for_each(|(name, value)| self.set(name, value)),
+                Ok(None) => self.lack(format!("env_file {path} has lines that are not NAME=VALUE: it is not read")),
+                Err(why) => self.lack(format!(
+                    "env_file {path} cannot be read ({why}), so its variables are missing: run migrate on the compose file beside \
+                     it, or on the output of docker compose config"
+                )),
             }
         }
     }
 
-    /// The value of a variable; empty where there is none.
+    /// Reads `environment`: a mapping, or a list of `NAME=VALUE`; a name alone takes its value from the project's variables.
+    fn environment(&mut self, node: Option<&Value>) -> Vec<(String, String)> {
+        let pairs: Vec<(String, Option<String>)> = match node {
+            Some(Value::Map(pairs)) => pairs
+                .iter()
+                .map(|(name, value)| (name.clone(), (*value != Value::Null).then(|| value.plain().to_owned())))
+                .collect(),
+            Some(Value::List(items)) => items
+                .iter()
+                .map(|item| match item.plain().split_once('=') {
+                    Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+                    None => (item.plain().to_owned(), None),
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        let mut read = Vec::new();
+        for (name, value) in pairs {
+            match value {
+                Some(value) => {
+                    let value = self.interpolated(&name, &value);
+                    read.push((name, value));
+                }
+                None => match self.project.variables.get(&name).cloned() {
+                    Some(value) => read.push((name, value)),
+                    None => {
+                        let name = format!("${{{name}}}");
+                        self.interpolated("environment", &name);
+                    }
+                },
+            }
+        }
+        read
+    }
+
+    /// Puts the project's variables into a text, and notes those that are not known.
+    fn interpolated(&mut self, of: &str, text: &str) -> String {
+        let mut unknown = Vec::new();
+        let out = words::interpolate(text, &self.project.variables, &mut unknown);
+        for name in unknown {
+            let what = format!(
+                "{of} depends on {name}, which is not set here and counts as empty: write it into .env beside the compose file, or \
+                 give migrate the output of docker compose config"
+            );
+            self.notes.push(Note::new(Kind::Missing, what));
+        }
+        out
+    }
+
+    /// Returns the value of a variable; empty where there is none.
     pub(super) fn var(&self, name: &str) -> &str {
         self.vars.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()).unwrap_or_default()
     }
 
-    /// Compose puts other variables into a value: what it would put there by default is taken.
-    fn interpolated(&mut self, name: &str, value: &str) -> String {
-        let (mut out, mut rest) = (String::new(), value);
-        while let Some((before, behind)) = rest.split_once('$') {
-            out.push_str(before);
-            if let Some(behind) = behind.strip_prefix('$') {
-                out.push('$');
-                rest = behind;
-            } else if let Some((inner, behind)) = behind.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
-                match inner.split_once(":-").or_else(|| inner.split_once('-')) {
-                    Some((_, default)) => out.push_str(default),
-                    None => self.drop(&format!("{name} depends on {inner}, which is taken for empty")),
-                }
-                rest = behind;
-            } else {
-                out.push('$');
-                rest = behind;
-            }
+    /// Returns a key of the service.
+    pub(super) fn key(&self, name: &str) -> Option<&Value> {
+        self.keys.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// Returns the name of its container.
+    pub(super) fn container_name(&self) -> Option<&str> {
+        self.key("container_name").map(Value::plain)
+    }
+
+    /// Reads a file at a path in the container: from what is mounted there, or from the project's `configs`.
+    ///
+    /// # Errors
+    /// Why that does not work, as the rest of a sentence.
+    pub(super) fn file_in_container(&self, path: &str) -> Result<String, String> {
+        if let Some(text) = self.project.config_at(self.key("configs"), path) {
+            return text;
         }
-        out + rest
+        let on_host = self.mounts.iter().find_map(|mount| mount.host_path(path));
+        let on_host = on_host.ok_or_else(|| "nothing of the host is mounted there".to_owned())?;
+        let file = self
+            .project
+            .path(&on_host)
+            .ok_or_else(|| format!("the folder that {on_host} is relative to is not known"))?;
+        read_text(&file.to_string_lossy()).map_err(|why| format!("{on_host}: {why}"))
     }
-}
-
-/// Keys of the service that ours has in its own way.
-const OURS: &[&str] = &[
-    "image",
-    "build",
-    "environment",
-    "command",
-    "entrypoint",
-    "healthcheck",
-    "privileged",
-    "read_only",
-    "cap_add",
-    "cap_drop",
-    "security_opt",
-    "mem_limit",
-    "tmpfs",
-    "user",
-    "pull_policy",
-];
-
-/// The value of a key of a mapping.
-pub(super) fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
-    let Value::Map(pairs) = &node.value else { return None };
-    pairs.iter().find(|(name, ..)| name == key).map(|(.., node)| node)
-}
-
-/// The text of a scalar; empty for anything else.
-pub(super) fn plain(node: &Node) -> String {
-    if let Value::Text(text, _) = &node.value { text.clone() } else { String::new() }
-}
-
-/// The entries of a list, or the words of a line.
-pub(super) fn words(node: &Node) -> Vec<String> {
-    match &node.value {
-        Value::List(items) => items.iter().map(plain).collect(),
-        Value::Text(text, _) => text.split_whitespace().map(|word| word.trim_matches(['\'', '"']).to_owned()).collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// `NAME: VALUE` or `- NAME=VALUE`, as compose takes both.
-fn pairs(node: &Node) -> Vec<(String, String)> {
-    match &node.value {
-        Value::Map(pairs) => pairs.iter().map(|(name, _, node)| (name.clone(), plain(node))).collect(),
-        Value::List(items) => items.iter().filter_map(|item| plain(item).split_once('=').map(owned)).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn owned((name, value): (&str, &str)) -> (String, String) {
-    (name.to_owned(), value.to_owned())
-}
-
-/// Whether every line is an assignment, as in a file for `--env-file`.
-fn is_environment(text: &str) -> bool {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).peekable();
-    lines.peek().is_some() && lines.all(|line| assignment(line).is_some())
-}
-
-fn assignment(line: &str) -> Option<(String, String)> {
-    let line = line.trim();
-    let line = ["export ", "-e ", "--env "].iter().find_map(|prefix| line.strip_prefix(prefix)).unwrap_or(line);
-    let (name, value) = line.split_once('=')?;
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let value = value.trim();
-    let unquoted = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
-    let value = unquoted.unwrap_or_else(|| value.split(" #").next().unwrap_or_default().trim_end());
-    is_name.then(|| owned((name, value)))
 }

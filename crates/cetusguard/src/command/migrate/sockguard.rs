@@ -1,270 +1,304 @@
-//! CodesWhat/sockguard: ordered rules with globs, of which the first that matches decides.
+//! CodesWhat/sockguard: its own YAML file, its variables, and the switches of another proxy that it takes over.
 //!
-//! Facts: its `app/internal/glob/glob.go`, `app/internal/config/compat.go` and configuration page (2.2).
+//! Facts: `app/internal/glob/glob.go`, `app/internal/config/compat.go`, `config.go` and `load.go`, its Dockerfile, and its
+//! configuration page (2.2).
 
-use cetusguard_policy::endpoint::Endpoint;
+use super::globs::{self, Ordered};
+use super::note::Kind;
+use super::plan::{Class, Frontend, Plan, Rights};
+use super::settings::Settings;
+use super::words;
+use super::yaml::{self, Value};
+use crate::config::address::Address;
+use crate::log::Level;
 
-use super::plan::{Kind, Plan};
-use super::sections::SECTIONS;
-use super::settings::{Settings, get, plain, words};
-use crate::config::yaml::{Node, Value};
+/// Where its image has its file.
+const FILE: &str = "/etc/sockguard/sockguard.yaml";
 
-/// One of its rules.
-struct Rule {
-    methods: Vec<String>,
-    glob: String,
-    allows: bool,
+/// What its file may hold at the top.
+pub(super) const KEYS: &[&str] = &[
+    "admin",
+    "clients",
+    "health",
+    "listen",
+    "log",
+    "metrics",
+    "ownership",
+    "reload",
+    "request_body",
+    "response",
+    "rules",
+    "upstream",
+];
+
+/// What it allows without any rules.
+const DEFAULT: &[(&str, &str)] = &[("GET", "/_ping"), ("HEAD", "/_ping"), ("GET", "/version"), ("GET", "/events")];
+
+/// Switches of another proxy that it takes over, with what they open.
+const SECTIONS: &[(&str, &str)] = &[
+    ("PING", "/_ping"),
+    ("VERSION", "/version"),
+    ("EVENTS", "/events"),
+    ("AUTH", "/auth/**"),
+    ("BUILD", "/build/**"),
+    ("COMMIT", "/commit/**"),
+    ("CONFIGS", "/configs/**"),
+    ("CONTAINERS", "/containers/**"),
+    ("DISTRIBUTION", "/distribution/**"),
+    ("EXEC", "/exec/**"),
+    ("EXEC", "/containers/*/exec"),
+    ("GRPC", "/grpc/**"),
+    ("IMAGES", "/images/**"),
+    ("INFO", "/info"),
+    ("NETWORKS", "/networks/**"),
+    ("NODES", "/nodes/**"),
+    ("PLUGINS", "/plugins/**"),
+    ("SECRETS", "/secrets/**"),
+    ("SERVICES", "/services/**"),
+    ("SESSION", "/session/**"),
+    ("SWARM", "/swarm/**"),
+    ("SYSTEM", "/system/**"),
+    ("TASKS", "/tasks/**"),
+    ("VOLUMES", "/volumes/**"),
+];
+
+/// The same for actions, which need no `POST`.
+const ACTIONS: &[(&[&str], &str, &str)] = &[
+    (&["ALLOW_CREATE"], "POST", "/containers/create"),
+    (&["ALLOW_DELETE"], "DELETE", "/containers/*"),
+    (&["ALLOW_EXEC"], "POST", "/containers/*/exec"),
+    (&["ALLOW_KILL", "ALLOW_RESTARTS", "ALLOW_RESTART"], "POST", "/containers/*/kill"),
+    (&["ALLOW_PAUSE"], "POST", "/containers/*/pause"),
+    (&["ALLOW_PRUNE"], "POST", "/containers/prune"),
+    (&["ALLOW_RESTARTS", "ALLOW_RESTART"], "POST", "/containers/*/restart"),
+    (&["ALLOW_START"], "POST", "/containers/*/start"),
+    (&["ALLOW_STOP", "ALLOW_RESTARTS", "ALLOW_RESTART"], "POST", "/containers/*/stop"),
+    (&["ALLOW_UNPAUSE"], "POST", "/containers/*/unpause"),
+];
+
+/// Its settings: variables go before the file.
+struct Written<'s> {
+    settings: &'s Settings,
+    file: Option<Value>,
+}
+
+impl Written<'_> {
+    fn value(&self, key: &str) -> String {
+        match self.settings.var(&format!("SOCKGUARD_{}", key.replace('.', "_").to_uppercase())) {
+            "" => self.node(key).map(Value::plain).unwrap_or_default().to_owned(),
+            var => var.to_owned(),
+        }
+    }
+
+    fn node(&self, key: &str) -> Option<&Value> {
+        key.split('.').try_fold(self.file.as_ref()?, |node, key| node.get(key))
+    }
 }
 
 /// Plans for its file, its variables, and those that it takes over from another proxy.
 pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
-    let own = settings.own.as_ref();
-    let value = |key: &str| {
-        let name = format!("SOCKGUARD_{}", key.replace('.', "_").to_uppercase());
-        let var = settings.var(&name);
-        let node = own.and_then(|root| key.split('.').try_fold(root, |node, key| get(node, key)));
-        if var.is_empty() { node.map(plain).unwrap_or_default() } else { var.to_owned() }
+    let file = settings.own.clone().or_else(|| mounted(settings, plan));
+    let written = Written { settings, file };
+    addresses(&written, plan);
+    log(&written, plan);
+    let reads_contents = written.value("insecure_allow_read_exfiltration") == "true";
+    let rules = match written.node("rules").map(ordered).filter(|rules| !rules.is_empty()) {
+        Some(rules) => rules,
+        None => switches(settings),
     };
-    addresses(&value, plan);
-    match value("log.level").as_str() {
-        "" => {}
-        "warn" => plan.option("log-level", "warning"),
-        "error" => plan.option("log-level", "err"),
-        level => plan.option("log-level", level),
+    let (mut rights, notes) = globs::rights(rules, reads_contents);
+    plan.notes.extend(notes);
+    if let Some(body) = written.node("request_body") {
+        rights.guard_allow = super::bodies::exceptions(body, plan);
     }
-    if value("log.format") == "json" {
+    clients(&written, rights, plan);
+    losses(&written, plan);
+    // Its image runs as this user, and has the engine's socket by a group.
+    plan.user = Some("65532:65532");
+    plan.unneeded.push(FILE.to_owned());
+}
+
+/// Its file as it is mounted; that of the image has the default rules.
+fn mounted(settings: &Settings, plan: &mut Plan) -> Option<Value> {
+    let mut args = settings.args.iter();
+    let flag = args.find_map(|arg| match arg.trim_start_matches('-').split_once('=') {
+        Some(("config", path)) => Some(path.to_owned()),
+        _ => None,
+    });
+    let after = settings.args.iter().position(|arg| arg == "--config" || arg == "-c");
+    let flag = flag.or_else(|| settings.args.get(after? + 1).cloned());
+    let named = match settings.var("SOCKGUARD_CONFIG") {
+        "" => flag,
+        path => Some(path.to_owned()),
+    };
+    let path = named.as_deref().unwrap_or(FILE);
+    let is_of_image =
+        path.starts_with("/etc/sockguard/") && !settings.mounts.iter().any(|mount| mount.path_of(path).is_some());
+    match settings.file_in_container(path) {
+        Ok(text) => match yaml::read(&text) {
+            Ok(file) => Some(file),
+            Err(mistakes) => {
+                plan.lack(format!("{path} cannot be read: {}", mistakes.0[0].in_one_line()));
+                None
+            }
+        },
+        Err(_) if is_of_image && path == FILE => None,
+        Err(_) if is_of_image => {
+            plan.lack(format!("{path} is a file of its image: give migrate that file"));
+            None
+        }
+        Err(why) => {
+            plan.lack(format!(
+                "its rules stand in {path}, which cannot be read ({why}): run migrate on the compose file beside it, or on that file"
+            ));
+            None
+        }
+    }
+}
+
+fn addresses(written: &Written<'_>, plan: &mut Plan) {
+    let (socket, address) = (written.value("listen.socket"), written.value("listen.address"));
+    let addr = match (socket.as_str(), address.as_str()) {
+        ("", "") => "tcp://127.0.0.1:2375".to_owned(),
+        ("", address) => format!("tcp://{address}"),
+        (socket, _) => format!("unix://{socket}"),
+    };
+    let mut frontend = Frontend::at("tcp://127.0.0.1:2375");
+    match Address::frontend(&addr) {
+        Ok(_) => frontend.addr = addr,
+        Err(expected) => plan.note(Kind::Missing, format!("listen: {addr} is no address here: {expected}")),
+    }
+    let is_socket = frontend.socket().is_some();
+    for (key, option) in [
+        ("listen.socket_mode", "socket-mode"),
+        ("listen.tls.cert_file", "tls-cert"),
+        ("listen.tls.key_file", "tls-key"),
+        ("listen.tls.client_ca_file", "tls-cacert"),
+    ] {
+        let value = written.value(key);
+        if !value.is_empty() && is_socket == (option == "socket-mode") {
+            frontend.keys.push((option, value));
+        }
+    }
+    plan.frontends.push(frontend);
+    let names = ["common_names", "dns_names", "ip_addresses", "uri_sans", "public_key_sha256_pins"];
+    for name in names
+        .iter()
+        .filter(|name| written.node(&format!("listen.tls.{name}")).is_some_and(|node| !node.items().is_empty()))
+    {
+        plan.lack(format!(
+            "listen.tls.{name} let in some certificates alone, and is not here: write profiles with cert-cn, cert-dns and their kind: \
+             docs/profiles.md"
+        ));
+    }
+    let upstream = match written.value("upstream.socket") {
+        path if path.is_empty() => written.settings.var("SOCKET_PATH").trim().to_owned(),
+        path => path,
+    };
+    plan.backend = format!("unix://{}", if upstream.is_empty() { "/var/run/docker.sock" } else { &upstream });
+}
+
+fn log(written: &Written<'_>, plan: &mut Plan) {
+    let level = match written.value("log.level") {
+        level if level.is_empty() => written.settings.var("LOG_LEVEL").to_owned(),
+        level => level,
+    };
+    match Level::parse(&level) {
+        _ if level.is_empty() => {}
+        Ok(_) => plan.option("log-level", level.to_lowercase()),
+        Err(_) => plan.note(Kind::Different, format!("log.level {level} is no level: the log has the default one")),
+    }
+    if written.value("log.format") == "json" {
         plan.option("log-format", "json");
     }
-    let rules = own.and_then(|root| get(root, "rules")).map(rules).unwrap_or_default();
-    if rules.is_empty() {
-        switches(settings, plan);
-    } else {
-        ordered(&rules, value("insecure_allow_read_exfiltration") == "true", plan);
+}
+
+/// Reads a list of its rules.
+fn ordered(node: &Value) -> Vec<Ordered> {
+    let read = |item: &Value| {
+        let found = item.get("match")?;
+        let method = found.get("method").map_or("*", Value::plain);
+        let allows = item.get("action").map(Value::plain).unwrap_or_default() == "allow";
+        Some(Ordered::new(method, found.get("path")?.plain(), allows))
+    };
+    node.items().iter().filter_map(read).collect()
+}
+
+/// The rules that it makes of another proxy's switches; its own where there are none.
+fn switches(settings: &Settings) -> Vec<Ordered> {
+    let is_on = |name: &str, default: bool| match settings.var(name).to_ascii_lowercase().as_str() {
+        "" => default,
+        value => matches!(value, "1" | "true" | "yes"),
+    };
+    let is_switch = |name: &str| {
+        name == "POST"
+            || SECTIONS.iter().any(|(known, _)| *known == name)
+            || ACTIONS.iter().any(|(known, ..)| known.contains(&name))
+    };
+    if !settings.vars.iter().any(|(name, _)| is_switch(name)) {
+        return DEFAULT.iter().map(|(method, path)| Ordered::new(method, path, true)).collect();
     }
-    if let Some(body) = own.and_then(|root| get(root, "request_body")) {
-        bodies(body, plan);
+    let methods = if is_on("POST", false) { "*" } else { "GET,HEAD" };
+    let sections = SECTIONS.iter().filter(|(name, _)| is_on(name, ["PING", "VERSION", "EVENTS"].contains(name)));
+    let actions = ACTIONS.iter().filter(|(names, ..)| names.iter().any(|name| is_on(name, false)));
+    sections
+        .map(|(_, path)| Ordered::new(methods, path, true))
+        .chain(actions.map(|(_, method, path)| Ordered::new(method, path, true)))
+        .collect()
+}
+
+/// Who has the rights: everybody, or some addresses. What gives some clients other rights is not read, so nobody has any then.
+fn clients(written: &Written<'_>, mut rights: Rights, plan: &mut Plan) {
+    let of_var = |name: &str| written.settings.vars.iter().any(|(known, _)| known.starts_with(name));
+    let is_written = |key: &str| written.node(&format!("clients.{key}")).is_some_and(|node| !node.texts().is_empty());
+    let has_profiles = is_written("profiles") || of_var("SOCKGUARD_CLIENTS_PROFILES");
+    let has_labels = written.value("clients.container_labels.enabled") == "true";
+    if has_profiles || has_labels {
+        rights.closed = rights.rules.drain(..).map(|(rule, _)| rule).collect();
+        plan.lack(
+            "clients: clients have rights of their own there, which are not read; so the rules stand in cetusguard.yaml as comments: \
+             write them as profiles: docs/profiles.md",
+        );
     }
-    let silent = ["listen", "upstream", "log", "rules", "request_body", "health", "reload"];
-    for key in own.map(keys).unwrap_or_default().into_iter().filter(|key| !silent.contains(&key.as_str())) {
+    let var = words::split(&written.settings.var("SOCKGUARD_CLIENTS_ALLOWED_CIDRS").replace(',', " "));
+    let of_file = written.node("clients.allowed_cidrs").map(Value::texts).unwrap_or_default();
+    let networks: Vec<_> = if var.is_empty() { of_file.into_iter().map(str::to_owned).collect() } else { var };
+    if networks.is_empty() || plan.frontends.iter().any(|frontend| frontend.socket().is_some()) {
+        plan.default = rights;
+        return;
+    }
+    let clients = networks.into_iter().map(|network| vec![("address", network)]).collect();
+    plan.profiles.push(Class { name: "allowed".to_owned(), clients, rights });
+}
+
+/// What it does beside judging calls, and is not done here.
+fn losses(written: &Written<'_>, plan: &mut Plan) {
+    let redacts = ["redact_container_env", "redact_mount_paths", "redact_network_topology", "redact_sensitive_data"];
+    let is_off = |key: &&&str| written.value(&format!("response.{key}")) == "false";
+    if redacts.iter().filter(is_off).count() < redacts.len() {
+        plan.note(
+            Kind::Missing,
+            "answers are not redacted here: clients that may inspect containers, services, volumes and networks see their environment \
+             variables, host paths and addresses; take the rules for inspecting away from those that must not",
+        );
+    }
+    for key in ["visible_resource_labels", "name_patterns", "image_patterns"] {
+        if written.node(&format!("response.{key}")).is_some_and(|node| !node.texts().is_empty()) {
+            plan.lack(format!("response.{key} hid objects from clients, which see all of them here: bound the calls with targets: docs/guard.md"));
+        }
+    }
+    if !written.value("ownership.owner").is_empty() {
+        plan.lack("ownership let clients act on their own objects alone; here they may act on all: bound the calls with targets: docs/guard.md");
+    }
+    let silent =
+        ["clients", "health", "listen", "log", "ownership", "reload", "request_body", "response", "rules", "upstream"];
+    for (key, _) in written.file.iter().flat_map(Value::pairs).filter(|(key, _)| !silent.contains(&key.as_str())) {
         let what = match key.as_str() {
-            "clients" => "clients: write them as profiles: docs/profiles.md".to_owned(),
             key if key.starts_with("insecure_") => {
                 format!("{key}: guard-allow and rules that name an endpoint take its place")
             }
             key => format!("{key} has no counterpart here"),
         };
         plan.note(Kind::Missing, what);
-    }
-}
-
-fn addresses(value: &impl Fn(&str) -> String, plan: &mut Plan) {
-    let (socket, address) = (value("listen.socket"), value("listen.address"));
-    plan.option(
-        "frontend-addr",
-        match (socket.as_str(), address.as_str()) {
-            ("", "") => "tcp://127.0.0.1:2375".to_owned(),
-            ("", address) => format!("tcp://{address}"),
-            (socket, _) => format!("unix://{socket}"),
-        },
-    );
-    let mode = value("listen.socket_mode");
-    if !mode.is_empty() {
-        plan.option("frontend-socket-mode", mode);
-    }
-    for (key, option) in [
-        ("listen.tls.cert_file", "frontend-tls-cert"),
-        ("listen.tls.key_file", "frontend-tls-key"),
-        ("listen.tls.client_ca_file", "frontend-tls-cacert"),
-    ] {
-        let file = value(key);
-        if !file.is_empty() {
-            plan.note(Kind::Different, format!("{key} names a file: mount it into the container as before"));
-            plan.option(option, file);
-        }
-    }
-    let upstream = value("upstream.socket");
-    if !upstream.is_empty() {
-        plan.socket = upstream;
-    }
-    plan.option("backend-addr", format!("unix://{}", plan.socket));
-}
-
-fn keys(node: &Node) -> Vec<String> {
-    if let Value::Map(pairs) = &node.value { pairs.iter().map(|(key, ..)| key.clone()).collect() } else { Vec::new() }
-}
-
-fn rules(node: &Node) -> Vec<Rule> {
-    let Value::List(items) = &node.value else { return Vec::new() };
-    let read = |item: &Node| {
-        let found = get(item, "match")?;
-        let method = get(found, "method").map(plain).unwrap_or_default().to_uppercase();
-        let methods = method.split(',').map(|method| method.trim().to_owned()).collect();
-        let allows = get(item, "action").map(plain).unwrap_or_default() == "allow";
-        Some(Rule { methods, glob: get(found, "path").map(plain)?, allows })
-    };
-    items.iter().filter_map(read).collect()
-}
-
-/// Where nothing but the end is denied, each rule is one of ours. Otherwise what remains is listed, endpoint by endpoint.
-fn ordered(rules: &[Rule], reads_contents: bool, plan: &mut Plan) {
-    let first_denied = rules.iter().position(|rule| !rule.allows).unwrap_or(rules.len());
-    if rules[first_denied..].iter().all(|rule| !rule.allows) {
-        for rule in &rules[..first_denied] {
-            let useful: Vec<_> = METHODS.iter().filter(|method| rule.is_for(method)).copied().collect();
-            plan.rule(format!("{} %API_PREFIX%{}", useful.join(","), expression(&rule.glob)), "");
-        }
-        return;
-    }
-    let mut closed = Vec::new();
-    let mut decided = vec![false; rules.len()];
-    for endpoint in
-        Endpoint::all().filter(|endpoint| !endpoint.shape.starts_with("/libpod/") && endpoint.shape != "/{path*}")
-    {
-        // A name that no glob means, but those for any name.
-        let segments = endpoint.shape.split('/').map(|segment| if segment.starts_with('{') { "0zq9" } else { segment });
-        let path = segments.collect::<Vec<_>>().join("/");
-        let first = rules.iter().position(|rule| rule.is_for(endpoint.method.as_str()) && fits(&rule.glob, &path));
-        let Some(first) = first else { continue };
-        decided[first] = true;
-        let rule = &rules[first];
-        if !rule.allows {
-            continue;
-        }
-        // A wildcard is not taken for a name: what hands over contents stays closed.
-        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-        let line = format!("{} {}", endpoint.method, endpoint.pattern());
-        match endpoint.is_named_only() && (!reads_contents || last(&rule.glob) != last(endpoint.shape)) {
-            true => closed.push((line, endpoint.power)),
-            false => plan.rule(line, ""),
-        }
-    }
-    for (line, power) in &closed {
-        plan.note(Kind::Stricter, format!("a wildcard does not let clients {}; add the rule: {line}", power.says()));
-    }
-    let lost = rules.iter().zip(decided).filter(|(rule, decided)| !rule.allows && !decided).map(|(rule, _)| rule);
-    for rule in lost {
-        let what = format!(
-            "the denial of {} {} is lost: rules here only allow, for any object",
-            rule.methods.join(","),
-            rule.glob
-        );
-        plan.note(Kind::Missing, what);
-    }
-    plan.note(Kind::Different, "rules that deny came before rules that allow: what remains allowed is listed");
-}
-
-const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PUT", "DELETE"];
-
-impl Rule {
-    fn is_for(&self, method: &str) -> bool {
-        self.methods.iter().any(|own| own == "*" || own == method)
-    }
-}
-
-/// A glob as an expression: `/**` is anything below, `**` anything, `*` a part of a segment.
-fn expression(glob: &str) -> String {
-    let mut out = String::new();
-    let mut rest = glob;
-    while !rest.is_empty() {
-        let (piece, length) = if rest.starts_with("/**") {
-            ("(/.*)?".to_owned(), 3)
-        } else if rest.starts_with("**") {
-            (".*".to_owned(), 2)
-        } else if rest.starts_with('*') {
-            ("[^/]*".to_owned(), 1)
-        } else {
-            let c = rest.chars().next().unwrap_or_default();
-            (if ".+?()[]{}|^$\\".contains(c) { format!("\\{c}") } else { c.to_string() }, c.len_utf8())
-        };
-        out.push_str(&piece);
-        rest = &rest[length..];
-    }
-    out
-}
-
-/// Whether a glob matches a path.
-fn fits(glob: &str, path: &str) -> bool {
-    let rule = cetusguard_policy::rule::parse("", &format!("GET {}", expression(glob))).unwrap_or_default();
-    let call = cetusguard_policy::Call::read("GET", path);
-    call.is_ok_and(|call| rule.iter().any(|rule| rule.miss(&call).is_none()))
-}
-
-/// The switches that it takes over. Those for actions work without `POST`.
-fn switches(settings: &Settings, plan: &mut Plan) {
-    let is_on = |name: &str, default: bool| match settings.var(name).to_ascii_lowercase().as_str() {
-        "" => default,
-        value => matches!(value, "1" | "true" | "yes"),
-    };
-    let methods = if is_on("POST", false) { "GET,HEAD,POST,PUT,DELETE" } else { "GET,HEAD" };
-    for (name, word) in [("PING", "_ping"), ("VERSION", "version"), ("EVENTS", "events"), ("INFO", "info")] {
-        if is_on(name, name != "INFO") {
-            plan.rule(format!("GET,HEAD %API_PREFIX%/{word}"), format!("{name}=1"));
-        }
-    }
-    // These are written above and below, in ways of their own.
-    let others = ["PING", "VERSION", "EVENTS", "INFO", "EXEC"];
-    for section in SECTIONS.iter().filter(|section| !others.contains(section)) {
-        if is_on(section, false) {
-            plan.rule(format!("{methods} %API_PREFIX_{section}%(/.*)?"), format!("{section}=1"));
-        }
-    }
-    if is_on("EXEC", false) {
-        plan.rule(format!("{methods} %API_PREFIX_EXEC%(/.*)?"), "EXEC=1");
-    }
-    for (name, rule) in [
-        ("ALLOW_CREATE", "POST %API_PREFIX_CONTAINERS%/create"),
-        ("ALLOW_DELETE", "DELETE %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%"),
-        ("ALLOW_EXEC", "POST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/exec"),
-        ("ALLOW_KILL", "POST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/kill"),
-        ("ALLOW_PAUSE", "POST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/pause"),
-        ("ALLOW_PRUNE", "POST %API_PREFIX_CONTAINERS%/prune"),
-        ("ALLOW_RESTART", "POST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/(kill|restart|stop)"),
-        ("ALLOW_RESTARTS", "POST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/(kill|restart|stop)"),
-        ("ALLOW_START", "POST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/start"),
-        ("ALLOW_STOP", "POST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/stop"),
-        ("ALLOW_UNPAUSE", "POST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/unpause"),
-    ] {
-        if is_on(name, false) {
-            plan.rule(rule, format!("{name}=1"));
-        }
-    }
-    for (name, _) in settings.vars.iter().filter(|(name, _)| name.starts_with("SOCKGUARD_CLIENTS_")) {
-        plan.note(Kind::Missing, format!("{name}: write clients as profiles: docs/profiles.md"));
-    }
-}
-
-/// What bodies may ask for, as far as the guard has an exception for it.
-fn bodies(body: &Node, plan: &mut Plan) {
-    for group in keys(body) {
-        let Some(options) = get(body, &group) else { continue };
-        for key in keys(options) {
-            let Some(option) = get(options, &key) else { continue };
-            let is_on = plain(option) == "true";
-            let list = |kind: &str, tail: &str| {
-                words(option)
-                    .into_iter()
-                    .filter(|one| !one.is_empty())
-                    .map(|one| format!("{kind}={}{tail}", one.trim_end_matches('/')))
-                    .collect()
-            };
-            let exceptions: Vec<String> = match (group.as_str(), key.as_str()) {
-                ("container_create", "allow_privileged") if is_on => vec!["privileged".to_owned()],
-                ("container_create", "allow_host_network") if is_on => vec!["host-namespace=network".to_owned()],
-                ("container_create", "allow_host_pid") if is_on => vec!["host-namespace=pid".to_owned()],
-                ("container_create", "allow_host_ipc") if is_on => vec!["host-namespace=ipc".to_owned()],
-                ("container_create", "allowed_bind_mounts") => list("bind", "/**"),
-                ("container_create", "allowed_devices") => list("device", ""),
-                ("container_create", "allowed_capabilities") => list("capability", ""),
-                ("container_create", "allow_all_capabilities") if is_on => vec!["capability=ALL".to_owned()],
-                ("container_create", "allowed_runtimes") => list("runtime", ""),
-                ("exec", "allow_privileged") if is_on => vec!["exec-privileged".to_owned()],
-                (_, key) if key.starts_with("allow_") && !is_on => continue,
-                (group, key) => {
-                    plan.note(Kind::Missing, format!("request_body.{group}.{key} has no counterpart in guard-allow"));
-                    continue;
-                }
-            };
-            plan.default.guard_allow.extend(exceptions);
-        }
     }
 }

@@ -1,180 +1,246 @@
 //! wollomatic/socket-proxy: a regular expression for each method, and who may come from where.
 //!
-//! Facts: its `internal/config/config.go` and README up to 1.13.
+//! Facts: `internal/config/config.go`, `env.go`, `dockerlabels.go` and `cmd/socket-proxy/handlehttprequest.go` of its versions up
+//! to 1.13.
 
 use cetusguard_policy::Method;
 
-use super::plan::{Class, Kind, Plan, Rights};
+use super::note::Kind;
+use super::patterns;
+use super::plan::{Class, Frontend, Plan, Rights, profile_name};
 use super::settings::Settings;
+use crate::config::address::Address;
+use crate::log::Level;
+
+/// What it can be told, beside `allow` with a method.
+const OPTIONS: &[&str] = &[
+    "allowbindmountfrom",
+    "allowfrom",
+    "allowhealthcheck",
+    "listenip",
+    "logjson",
+    "loglevel",
+    "proxycontainername",
+    "proxyport",
+    "proxysocketendpoint",
+    "proxysocketendpointfilemode",
+    "shutdowngracetime",
+    "socketpath",
+    "stoponwatchdog",
+    "watchdoginterval",
+];
+
+/// Options that are on without a value.
+const SWITCHES: &[&str] = &["allowhealthcheck", "logjson", "stoponwatchdog"];
+
+/// Labels of clients' containers begin with this.
+const LABELS: &str = "socket-proxy.allow.";
+
+/// An option as it was written.
+struct Written {
+    name: String,
+    value: String,
+    /// `-name` or `SP_NAME`.
+    from: String,
+    is_flag: bool,
+}
+
+struct Options(Vec<Written>);
+
+impl Options {
+    fn get(&self, name: &str) -> Option<&Written> {
+        self.0.iter().rev().find(|written| written.name == name)
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.get(name).map(|written| written.value.as_str())
+    }
+
+    fn is_on(&self, name: &str) -> bool {
+        self.value(name).is_some_and(|value| ["1", "t", "T", "true", "TRUE", "True"].contains(&value))
+    }
+}
 
 /// Plans for its flags and variables.
 pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
+    let options = read(settings, plan);
+    let mut rights = Rights::default();
+    for written in &options.0 {
+        let Some(method) = written.name.strip_prefix("allow").filter(|_| !OPTIONS.contains(&written.name.as_str()))
+        else {
+            continue;
+        };
+        match Method::parse(method) {
+            Some(method) => rule(method, &written.value, &written.from, &mut rights, plan),
+            None => plan.note(Kind::Missing, format!("{}: {method} never reaches an engine here", written.from)),
+        }
+    }
+    rights.guard_allow.extend(binds(options.value("allowbindmountfrom").unwrap_or_default()));
+    addresses(&options, plan);
+    others(&options, plan);
+    clients(&options, rights, settings, plan);
+    if options.value("proxycontainername").is_some_and(|name| !name.is_empty()) {
+        labels(settings, plan);
+    }
+}
+
+/// Reads flags and variables. A flag goes before its variable; an empty value is none.
+fn read(settings: &Settings, plan: &mut Plan) -> Options {
     let mut all = flags(&settings.args);
-    let flagged: Vec<String> = all.iter().map(|(name, _)| name.clone()).collect();
-    for (name, value) in &settings.vars {
-        let Some(name) = name.strip_prefix("SP_") else {
-            plan.note(Kind::Different, format!("{name} is no variable of that proxy: left out"));
+    let flagged: Vec<String> = all.iter().map(|written| written.name.clone()).collect();
+    for (from, value) in &settings.vars {
+        let Some(name) = from.strip_prefix("SP_") else {
+            plan.note(Kind::Different, format!("{from} is no variable of that proxy: left out"));
             continue;
         };
         let name = match name.strip_prefix("ALLOW_") {
             Some(rest) => format!("allow{}", rest.split('_').next().unwrap_or_default()),
             None => name.to_lowercase(),
         };
-        // A flag goes before the variable; an empty value is none.
         if !flagged.contains(&name) && !value.is_empty() {
-            all.push((name, value.clone()));
+            all.push(Written { name, value: value.clone(), from: from.clone(), is_flag: false });
         }
     }
-    let get = |name: &str| all.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-    let mut rights = Rights::default();
-    for (name, value) in &all {
-        match name.strip_prefix("allow").map(|method| (method, Method::parse(method))) {
-            Some((_, Some(method))) => rule(method, value, &format!("-{name}"), &mut rights, plan),
-            Some(("from" | "bindmountfrom" | "healthcheck", None)) => {}
-            Some((method, None)) => {
-                plan.note(Kind::Missing, format!("-allow{method}: {method} never reaches an engine here"))
-            }
-            None => {}
-        }
+    let known = |name: &str| {
+        OPTIONS.contains(&name) || (name.starts_with("allow") && name[5..].chars().all(char::is_uppercase))
+    };
+    for written in all.iter().filter(|written| !known(&written.name)) {
+        plan.note(Kind::Different, format!("{} is no option of that proxy: left out", written.from));
     }
-    rights.guard_allow.extend(binds(get("allowbindmountfrom").unwrap_or_default()));
-    addresses(&get, plan);
-    others(&get, plan);
-    who(get("allowfrom").unwrap_or("127.0.0.1/32"), rights, &get, plan);
-    if get("proxycontainername").is_some() {
-        labels(settings, get("dockerlabelprefix").unwrap_or("socket-proxy"), plan);
-    }
-    let ours = [
-        "listenip",
-        "proxyport",
-        "proxysocketendpoint",
-        "proxysocketendpointfilemode",
-        "socketpath",
-        "loglevel",
-        "logjson",
-    ];
-    let told = ["shutdowngracetime", "watchdoginterval", "stoponwatchdog", "proxycontainername", "dockerlabelprefix"];
-    for (name, _) in all.iter().filter(|(name, _)| !name.starts_with("allow")) {
-        if !ours.contains(&&**name) && !told.contains(&&**name) {
-            plan.note(Kind::Different, format!("-{name} is no option of that proxy: left out"));
-        }
-    }
+    all.retain(|written| known(&written.name));
+    Options(all)
 }
 
-/// `-name=value`, `-name value`; a switch has no value.
-fn flags(args: &[String]) -> Vec<(String, String)> {
+/// `-name=value`, `-name value`; a switch has its value behind an equals sign, if any.
+fn flags(args: &[String]) -> Vec<Written> {
     let mut flags = Vec::new();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         let Some(name) = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')) else { continue };
         let (name, value) = match name.split_once('=') {
             Some((name, value)) => (name, value.to_owned()),
-            None if ["stoponwatchdog", "logjson", "allowhealthcheck"].contains(&name) => (name, "true".to_owned()),
+            None if SWITCHES.contains(&name) => (name, "true".to_owned()),
             None => (name, args.next().cloned().unwrap_or_default()),
         };
-        flags.push((name.to_owned(), value));
+        flags.push(Written { name: name.to_owned(), value, from: format!("-{name}"), is_flag: true });
     }
     flags
 }
 
 fn rule(method: Method, pattern: &str, from: &str, rights: &mut Rights, plan: &mut Plan) {
-    if has_bare_alternation(pattern) {
-        let what = format!("{from}={pattern}: each alternative has to match the whole path here, not one end of it");
-        plan.note(Kind::Stricter, what);
-    }
-    // A blank would end the pattern where a comment seems to begin.
+    // A blank would end the pattern where a comment seems to begin, and a percent sign begins a variable.
     let pattern = pattern.replace(" #", "[ ]#").replace('%', "\\x25");
-    rights.rules.push((format!("{method} {pattern}"), from.to_owned()));
+    patterns::add(method.as_str(), &pattern, from, rights, plan);
 }
 
-/// Whether an expression has a `|` outside of all groups and classes.
-pub(super) fn has_bare_alternation(pattern: &str) -> bool {
-    let (mut depth, mut class, mut escaped) = (0_i32, false, false);
-    for c in pattern.chars() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            ']' if class => class = false,
-            _ if class => {}
-            '[' => class = true,
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            '|' if depth == 0 => return true,
-            _ => {}
-        }
-    }
-    false
-}
-
-fn addresses<'v>(get: &impl Fn(&str) -> Option<&'v str>, plan: &mut Plan) {
-    let frontend = match get("proxysocketendpoint") {
+fn addresses(options: &Options, plan: &mut Plan) {
+    let frontend = match options.value("proxysocketendpoint").filter(|path| !path.is_empty()) {
         Some(path) => {
-            plan.option("frontend-socket-mode", get("proxysocketendpointfilemode").unwrap_or("0600"));
-            format!("unix://{path}")
+            let mode = options.get("proxysocketendpointfilemode").map_or(Some(0o600), mode);
+            if mode.is_none() {
+                plan.note(
+                    Kind::Different,
+                    "-proxysocketendpointfilemode is no mode from 0 to 0777: the socket has 0600",
+                );
+            }
+            let keys = vec![("socket-mode", format!("{:04o}", mode.unwrap_or(0o600)))];
+            Frontend { keys, ..Frontend::at(format!("unix://{path}")) }
         }
         None => {
-            let ip = get("listenip").unwrap_or("127.0.0.1");
+            let ip = options.value("listenip").unwrap_or("127.0.0.1");
             let ip = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
-            format!("tcp://{ip}:{}", get("proxyport").unwrap_or("2375"))
+            Frontend::at(format!("tcp://{ip}:{}", options.value("proxyport").unwrap_or("2375")))
         }
     };
-    plan.option("frontend-addr", frontend);
-    if let Some(path) = get("socketpath") {
-        plan.socket = path.to_owned();
+    match Address::frontend(&frontend.addr) {
+        Ok(_) => plan.frontends.push(frontend),
+        Err(expected) => {
+            plan.note(Kind::Missing, format!("{} is no address here: {expected}", frontend.addr));
+            plan.frontends.push(Frontend::at("tcp://127.0.0.1:2375"));
+        }
     }
-    plan.option("backend-addr", format!("unix://{}", plan.socket));
+    plan.backend = format!("unix://{}", options.value("socketpath").unwrap_or("/var/run/docker.sock"));
 }
 
-fn others<'v>(get: &impl Fn(&str) -> Option<&'v str>, plan: &mut Plan) {
-    match get("loglevel").map(str::to_ascii_lowercase).as_deref() {
-        Some("warn") => plan.option("log-level", "warning"),
-        Some("error") => plan.option("log-level", "err"),
-        Some(level) => plan.option("log-level", level),
-        None => {}
+/// Reads a mode as that proxy does: the flag as a number of Go, which is decimal unless it begins with 0, 0o, 0x or 0b; the
+/// variable as an octal number.
+fn mode(written: &Written) -> Option<u32> {
+    let text = written.value.replace('_', "");
+    let (digits, radix) = match text.as_str() {
+        text if !written.is_flag => (text, 8),
+        text => match text.as_bytes() {
+            [b'0', b'x' | b'X', ..] => (&text[2..], 16),
+            [b'0', b'b' | b'B', ..] => (&text[2..], 2),
+            [b'0', b'o' | b'O', ..] => (&text[2..], 8),
+            [b'0', _, ..] => (&text[1..], 8),
+            _ => (text, 10),
+        },
+    };
+    u32::from_str_radix(digits, radix).ok().filter(|mode| *mode <= 0o777)
+}
+
+fn others(options: &Options, plan: &mut Plan) {
+    if let Some(level) = options.value("loglevel") {
+        match Level::parse(level) {
+            Ok(_) => plan.option("log-level", level.to_ascii_lowercase()),
+            Err(_) => plan.note(Kind::Different, format!("-loglevel={level} is no level: the log has the default one")),
+        }
     }
-    if get("logjson").is_some_and(|value| value != "false") {
+    if options.is_on("logjson") {
         plan.option("log-format", "json");
     }
-    if let Some(seconds) = get("shutdowngracetime") {
-        plan.option("drain-timeout", format!("{seconds}s"));
+    match options.value("shutdowngracetime").map(str::parse::<u32>) {
+        Some(Ok(seconds)) => plan.option("drain-timeout", format!("{seconds}s")),
+        Some(Err(_)) => plan.note(Kind::Different, "-shutdowngracetime is no number of seconds: left out"),
+        None => {}
     }
-    if get("watchdoginterval").is_some() || get("stoponwatchdog").is_some() {
+    if options.value("watchdoginterval").is_some() || options.value("stoponwatchdog").is_some() {
         let what =
             "the watchdog: an engine that comes back is found again by itself; the healthcheck tells while it is away";
         plan.note(Kind::Different, what);
     }
-    if get("allowhealthcheck").is_some() {
-        plan.note(Kind::Different, "the health check is cetusguard healthcheck, which needs no address of its own");
+    if options.is_on("allowhealthcheck") {
+        plan.note(Kind::Different, "the health check is cetusguard healthcheck, which needs no port of its own");
     }
 }
 
-/// Addresses become clients of a profile; everybody else has nothing.
-fn who<'v>(allowed: &str, rights: Rights, get: &impl Fn(&str) -> Option<&'v str>, plan: &mut Plan) {
-    let sources: Vec<&str> = allowed.split(',').map(str::trim).filter(|source| !source.is_empty()).collect();
-    let is_anybody = sources.contains(&"0.0.0.0/0");
-    let is_local = get("listenip").unwrap_or("127.0.0.1") == "127.0.0.1" && allowed == "127.0.0.1/32";
-    if is_anybody || is_local || get("proxysocketendpoint").is_some() {
+/// Addresses and names become clients of a profile; everybody else has nothing.
+fn clients(options: &Options, rights: Rights, settings: &Settings, plan: &mut Plan) {
+    let allowed = options.value("allowfrom").unwrap_or("127.0.0.1/32");
+    let mut sources: Vec<&str> = allowed.split(',').map(str::trim).filter(|source| !source.is_empty()).collect();
+    // The first network decides there: what stands behind it is never looked at.
+    if let Some(network) = sources.iter().position(|source| source.contains('/')) {
+        let unused = sources.split_off(network + 1);
+        if !unused.is_empty() {
+            let what = format!(
+                "-allowfrom: {} did nothing there, since a network stands before it; if it was meant to work, add it to clients",
+                unused.join(",")
+            );
+            plan.note(Kind::Different, what);
+        }
+    }
+    let is_local = options.value("listenip").unwrap_or("127.0.0.1") == "127.0.0.1" && allowed == "127.0.0.1/32";
+    let is_socket = plan.frontends.iter().any(|frontend| frontend.socket().is_some());
+    if sources.contains(&"0.0.0.0/0") || is_local || is_socket {
         plan.default = rights;
         return;
     }
     let mut clients = Vec::new();
     for source in sources {
-        let is_network = source.parse::<std::net::IpAddr>().is_ok() || source.contains('/');
-        match is_network {
-            true => clients.push(("address", source.to_owned())),
-            false => {
-                clients.push(("compose-service", source.to_owned()));
-                let what = format!(
-                    "-allowfrom={source}: a name is taken for the Compose service of that name, which the engine is asked for; \
-                     DNS is not"
-                );
-                plan.note(Kind::Different, what);
-            }
+        if source.contains('/') || source.parse::<std::net::IpAddr>().is_ok() {
+            clients.push(vec![("address", source.to_owned())]);
+            continue;
         }
+        let found = settings.project.clients(source);
+        let keys: Vec<_> = found.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let what = format!(
+            "-allowfrom={source}: clients are found by {}, which the engine is asked for; DNS is not",
+            keys.join(" or ")
+        );
+        plan.note(Kind::Different, what);
+        clients.extend(found.into_iter().map(|condition| vec![condition]));
     }
     plan.profiles.push(Class { name: "allowed".to_owned(), clients, rights });
-    plan.rule("GET,HEAD %API_PREFIX_PING%", "the healthcheck asks for it");
-    plan.note(Kind::Different, "everybody may ask for /_ping, as the healthcheck does; it tells nothing else");
 }
 
 /// Folders below which host paths may be mounted.
@@ -184,27 +250,28 @@ pub(super) fn binds(folders: &str) -> impl Iterator<Item = String> {
 }
 
 /// Rights that other services carry as labels become profiles of these services.
-fn labels(settings: &Settings, prefix: &str, plan: &mut Plan) {
-    let mut services: Vec<(&str, Rights)> = Vec::new();
-    for (service, key, value) in &settings.labels {
-        let Some(rest) = key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix(".allow.")) else { continue };
-        let at = services.iter().position(|(known, _)| known == service).unwrap_or_else(|| {
-            services.push((service, Rights::default()));
-            services.len() - 1
-        });
-        let rights = &mut services[at].1;
-        let word = rest.split('.').next().unwrap_or_default();
-        if word == "bindmountfrom" {
-            rights.guard_allow.extend(binds(value));
-        } else if let Some(method) = Method::parse(&word.to_uppercase()) {
-            rule(method, value, &format!("label {key}"), rights, plan);
+fn labels(settings: &Settings, plan: &mut Plan) {
+    for (service, node) in &settings.project.services {
+        let mut rights = Rights::default();
+        for (key, value) in settings.project.labels(node) {
+            let Some(rest) = key.strip_prefix(LABELS).filter(|_| !value.is_empty()) else { continue };
+            let word = rest.split('.').next().unwrap_or_default();
+            if rest.eq_ignore_ascii_case("bindmountfrom") {
+                rights.guard_allow.extend(binds(&value));
+            } else if let Some(method) = Method::parse(&word.to_uppercase()) {
+                rule(method, &value, &format!("label {key}"), &mut rights, plan);
+            }
         }
-    }
-    for (service, rights) in services {
+        if rights.rules.is_empty() && rights.guard_allow.is_empty() {
+            continue;
+        }
         // A label takes the place of what everybody else has.
-        plan.profiles.iter_mut().for_each(|class| class.clients.retain(|(_, name)| name != service));
-        plan.profiles.retain(|class| !class.clients.is_empty());
-        let clients = vec![("compose-service", service.to_owned())];
-        plan.profiles.push(Class { name: service.to_owned(), clients, rights });
+        let is_other = |(_, name): &(&str, String)| name != service;
+        plan.profiles.iter_mut().for_each(|class| class.clients.retain(|entry| entry.iter().all(is_other)));
+        let clients = vec![vec![("compose-service", service.clone())]];
+        plan.profiles.push(Class { name: profile_name(service), clients, rights });
+    }
+    for class in plan.profiles.extract_if(.., |class| class.clients.is_empty()).collect::<Vec<_>>() {
+        plan.note(Kind::Different, format!("the rules of {} are left out: no client has them", class.name));
     }
 }

@@ -1,0 +1,276 @@
+//! Judges every endpoint as the other proxy does and as our rules do. Rules that allow more are narrowed, and what they allow less
+//! is noted: no note is made of anything but such a comparison.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
+
+use cetusguard_policy::endpoint::{Endpoint, EndpointId, Power};
+use cetusguard_policy::guard::{Exception, Guard, Level};
+use cetusguard_policy::rule::{Rule, RuleSet, parse};
+use cetusguard_policy::{Call, Ground, Limits, Method, Mode, Profile, Verdict, decide, survey};
+
+use super::note::{Kind, Note};
+use super::plan::{Peer, Plan, Rights};
+
+/// A call of an endpoint, as clients make it.
+#[derive(Clone)]
+struct Sample {
+    endpoint: &'static Endpoint,
+    method: Method,
+    path: String,
+}
+
+/// Names that no rule means, unless it means any.
+const NAMES: [&str; 2] = ["some-name", "0123456789ab"];
+
+/// Calls of every endpoint: with a version and without, for two objects, and with HEAD where GET is served.
+static SAMPLES: LazyLock<Vec<Sample>> = LazyLock::new(|| {
+    let endpoints = Endpoint::all().filter(|endpoint| endpoint.shape != "/{path*}");
+    let samples = endpoints.flat_map(|endpoint| {
+        let versions: &[&str] = if endpoint.is_libpod() { &["/v5.0.0"] } else { &["/v1.43", ""] };
+        let paths = versions.iter().flat_map(|version| NAMES.map(|name| format!("{version}{}", path(endpoint, name))));
+        let paths: BTreeSet<String> = paths.collect();
+        let methods =
+            if endpoint.method == Method::Get { vec![Method::Get, Method::Head] } else { vec![endpoint.method] };
+        paths.into_iter().flat_map(move |path| {
+            methods.clone().into_iter().map(move |method| Sample { endpoint, method, path: path.clone() })
+        })
+    });
+    samples.collect()
+});
+
+fn path(endpoint: &Endpoint, name: &str) -> String {
+    let segments = endpoint.shape.split('/').map(|segment| if segment.starts_with('{') { name } else { segment });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// What becomes of a sample here.
+enum Judged {
+    /// The rule with this text lets it pass, and whether the guard still judges what it asks for.
+    Allowed { rule: String, is_judged: bool },
+    /// It is refused: the word for why, and the rule that would allow it.
+    Refused { code: &'static str, rule_to_add: Option<String> },
+}
+
+impl Plan {
+    /// Takes out what is no rule and what reaches nothing, narrows what allows more than the peer did, and notes what is refused
+    /// although some version of the peer allowed it.
+    pub(super) fn compare(&mut self) {
+        let mut notes = Vec::new();
+        let is_podman = self.is_podman();
+        let profiles = self.profiles.iter_mut().map(|class| &mut class.rights);
+        for rights in std::iter::once(&mut self.default).chain(profiles) {
+            rights.drop_mistakes(&mut notes);
+            rights.narrow();
+            rights.tidy(&mut notes);
+            rights.note_differences(is_podman, &mut notes);
+        }
+        for note in notes {
+            match self.notes.iter_mut().find(|known| known.what == note.what) {
+                Some(known) => known.endpoints.extend(note.endpoints),
+                None => self.notes.push(note),
+            }
+        }
+        for note in &mut self.notes {
+            note.endpoints.sort_unstable();
+            note.endpoints.dedup();
+        }
+        self.notes.sort_by_key(|note| note.kind);
+    }
+}
+
+impl Plan {
+    /// Returns whether the engine may serve Podman's own API, as far as the settings tell.
+    fn is_podman(&self) -> bool {
+        let all = std::iter::once(&self.default).chain(self.profiles.iter().map(|class| &class.rights));
+        let mut rules = all.flat_map(|rights| &rights.rules);
+        self.backend.contains("podman") || rules.any(|(rule, _)| rule.to_lowercase().contains("libpod"))
+    }
+}
+
+impl Rights {
+    /// Returns whether clients may ask for `/_ping`, which the health check does.
+    pub(super) fn allows_ping(&self) -> bool {
+        let profile = self.profile();
+        Call::read("GET", "/_ping").is_ok_and(|call| matches!(decide(call, &profile), Verdict::Allow(_)))
+    }
+
+    fn drop_mistakes(&mut self, notes: &mut Vec<Note>) {
+        let mut seen = BTreeSet::new();
+        self.rules.retain(|(rule, from)| match parse("", rule) {
+            Ok(_) => seen.insert(rule.clone()),
+            Err(mistakes) => {
+                let from = if from.is_empty() { "a rule" } else { from };
+                let what = format!(
+                    "{from}: {rule:?} is no rule here, and left out: {}; {}",
+                    mistakes[0].what, mistakes[0].expected
+                );
+                notes.push(Note::new(Kind::Missing, what));
+                false
+            }
+        });
+    }
+
+    /// Replaces each rule that allows a call which some version of the peer refuses: by rules for the endpoints that it may open.
+    fn narrow(&mut self) {
+        let profile = self.profile();
+        let mut too_wide: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for sample in SAMPLES.iter() {
+            if let Some(Judged::Allowed { rule, .. }) = sample.judge(&profile)
+                && !self.peer.allows(sample.method, &sample.path)
+            {
+                too_wide.entry(rule).or_default();
+            }
+        }
+        if too_wide.is_empty() {
+            return;
+        }
+        for sample in SAMPLES.iter() {
+            let Some(Judged::Allowed { rule, .. }) = sample.judge(&profile) else { continue };
+            if let Some(lines) = too_wide.get_mut(&rule)
+                && !sample.is_refused_by_some_twin(&self.peer)
+            {
+                lines.insert(format!("{} {}", sample.method, sample.endpoint.pattern()));
+            }
+        }
+        let rules = std::mem::take(&mut self.rules);
+        self.rules = rules
+            .into_iter()
+            .flat_map(|(rule, from)| match too_wide.get(&rule) {
+                Some(lines) => lines.iter().map(|line| (line.clone(), from.clone())).collect(),
+                None => vec![(rule, from)],
+            })
+            .collect();
+    }
+
+    /// Leaves out rules that reach nothing, and those that another one covers.
+    fn tidy(&mut self, notes: &mut Vec<Note>) {
+        let found = survey(&self.profile());
+        for idle in &found.idle {
+            let from = self.rules.iter().find(|(known, _)| known == idle.text()).map(|(_, from)| from.clone());
+            let from = from.filter(|from| !from.is_empty()).unwrap_or_else(|| format!("{:?}", idle.text()));
+            notes.push(Note::new(Kind::Different, format!("{from} opened no endpoint of a known engine: left out")));
+            self.rules.retain(|(known, _)| known != idle.text());
+        }
+        let covered: Vec<_> = found.covered.iter().map(|(rule, _)| rule.text().to_owned()).collect();
+        self.rules.retain(|(known, _)| !covered.contains(known));
+    }
+
+    fn note_differences(&mut self, is_podman: bool, notes: &mut Vec<Note>) {
+        let profile = self.profile();
+        let mut refused: BTreeMap<(&'static str, Power), Group> = BTreeMap::new();
+        let mut judged: BTreeMap<Power, Group> = BTreeMap::new();
+        let served = SAMPLES.iter().filter(|sample| is_podman || !sample.endpoint.is_libpod());
+        for sample in served.filter(|sample| self.peer.may_allow(sample.method, &sample.path)) {
+            // HEAD of what GET is refused for is no news.
+            let is_twin = sample.method == Method::Head && sample.endpoint.method == Method::Get;
+            match sample.judge(&profile) {
+                Some(Judged::Refused { code, rule_to_add }) => {
+                    let group = refused.entry((code, sample.endpoint.power)).or_default();
+                    group.is_of_older |= !self.peer.allows(sample.method, &sample.path);
+                    group.endpoints.insert(sample.endpoint.id);
+                    group.rules.extend(rule_to_add.filter(|_| !is_twin));
+                }
+                Some(Judged::Allowed { is_judged: true, .. }) => {
+                    judged.entry(sample.endpoint.power).or_default().endpoints.insert(sample.endpoint.id);
+                }
+                _ => {}
+            }
+        }
+        for ((code, power), group) in refused {
+            self.closed
+                .extend(group.rules.iter().filter(|rule| !self.closed.contains(rule)).cloned().collect::<Vec<_>>());
+            notes.push(group.note(refusal(code, power, group.is_of_older)));
+        }
+        for (power, group) in judged {
+            notes.push(group.note(match power.way_to_host() {
+                Some(way) => format!(
+                    "the guard judges what clients ask for when they {}, since {way}; what it refuses passes with an exception of \
+                     guard-allow: docs/guard.md",
+                    power.says()
+                ),
+                None => "the guard judges such calls by what they ask for and what they are about (docs/guard.md)".to_owned(),
+            }));
+        }
+    }
+
+    fn profile(&self) -> Profile {
+        let rules = self.rules.iter().flat_map(|(rule, _)| parse("rules", rule).unwrap_or_default()).collect();
+        let allow = self.guard_allow.iter().filter_map(|text| Exception::read(text).ok()).collect();
+        profile_of(rules, Guard { level: Level::Baseline, allow })
+    }
+}
+
+/// Makes a profile that rules and a guard describe in full.
+pub(super) fn profile_of(rules: Vec<Rule>, guard: Guard) -> Profile {
+    Profile {
+        name: String::new(),
+        rules: RuleSet::new(rules),
+        limits: Limits::default(),
+        guard: Arc::new(guard),
+        targets: Arc::default(),
+        mode: Mode::Enforce,
+    }
+}
+
+/// Returns whether one of the rules matches a call, whatever it takes to open the endpoint.
+pub(super) fn is_matched(profile: &Profile, method: Method, path: &str) -> bool {
+    let Ok(call) = Call::from_path(method, path) else { return false };
+    match decide(call, profile) {
+        Verdict::Allow(_) => true,
+        Verdict::Deny(denial) => denial.reason.code() != "no_rule",
+    }
+}
+
+impl Sample {
+    fn call(&self) -> Option<Call> {
+        Call::from_path(self.method, &self.path).ok()
+    }
+
+    fn judge(&self, profile: &Profile) -> Option<Judged> {
+        // Docker has no such call, or another endpoint takes it.
+        let call = self.call().filter(|call| call.endpoint().is_some_and(|found| found.id == self.endpoint.id))?;
+        Some(match decide(call, profile) {
+            Verdict::Allow(permit) => {
+                let Ground::Rule(rule) = permit.ground() else { return None };
+                Judged::Allowed { rule: rule.text().to_owned(), is_judged: permit.is_judged() }
+            }
+            Verdict::Deny(denial) => Judged::Refused { code: denial.reason.code(), rule_to_add: denial.rule_to_add() },
+        })
+    }
+
+    /// Returns whether the peer refuses the same endpoint for another object or with another version: a rule for it would allow these too.
+    fn is_refused_by_some_twin(&self, peer: &Peer) -> bool {
+        let twins = SAMPLES.iter().filter(|twin| twin.endpoint.id == self.endpoint.id && twin.method == self.method);
+        twins.into_iter().any(|twin| !peer.allows(twin.method, &twin.path))
+    }
+}
+
+/// Endpoints with the same answer.
+#[derive(Default)]
+struct Group {
+    endpoints: BTreeSet<EndpointId>,
+    rules: BTreeSet<String>,
+    is_of_older: bool,
+}
+
+impl Group {
+    fn note(&self, what: String) -> Note {
+        Note { kind: Kind::Stricter, what, endpoints: self.endpoints.iter().copied().collect() }
+    }
+}
+
+fn refusal(code: &str, power: Power, is_of_older: bool) -> String {
+    let says = power.says();
+    let there = if is_of_older { "in versions without a switch for it" } else { "there" };
+    match code {
+        "guard" => format!("clients could {says} {there}; the guard refuses that, whatever the rules say"),
+        "no_rule" => format!(
+            "clients could {says} {there}; if they still have to, take the # off the rules for it in cetusguard.yaml"
+        ),
+        _ => format!(
+            "clients could {says} {there}, which no wildcard opens here; if they still have to, take the # off the rules for it in \
+             cetusguard.yaml"
+        ),
+    }
+}

@@ -1,0 +1,199 @@
+//! Command lines of `docker run`, as the service that a compose file would have for them.
+
+use super::words::split;
+use super::yaml::Value;
+
+/// What a command line says.
+#[derive(Debug)]
+pub(super) struct CommandLine {
+    /// Its name, where it has one.
+    pub(super) name: Option<String>,
+    /// The service.
+    pub(super) service: Value,
+    /// The networks that it uses, which exist already.
+    pub(super) networks: Vec<String>,
+    /// Options that a service here has no use for.
+    pub(super) left_out: Vec<String>,
+}
+
+/// Options that take no value.
+const SWITCHES: &[&str] = &[
+    "detach",
+    "init",
+    "interactive",
+    "no-healthcheck",
+    "oom-kill-disable",
+    "privileged",
+    "publish-all",
+    "quiet",
+    "read-only",
+    "rm",
+    "sig-proxy",
+    "tty",
+];
+
+/// What the one-letter options stand for.
+const LETTERS: &[(char, &str)] = &[
+    ('P', "publish-all"),
+    ('d', "detach"),
+    ('e', "env"),
+    ('h', "hostname"),
+    ('i', "interactive"),
+    ('l', "label"),
+    ('m', "memory"),
+    ('p', "publish"),
+    ('q', "quiet"),
+    ('t', "tty"),
+    ('u', "user"),
+    ('v', "volume"),
+    ('w', "workdir"),
+];
+
+/// Options that a compose file knows under another name, as lists.
+const LISTS: &[(&str, &str)] = &[
+    ("cap-add", "cap_add"),
+    ("env", "environment"),
+    ("env-file", "env_file"),
+    ("group-add", "group_add"),
+    ("label", "labels"),
+    ("publish", "ports"),
+    ("security-opt", "security_opt"),
+    ("volume", "volumes"),
+];
+
+/// The same, as texts.
+const TEXTS: &[(&str, &str)] = &[
+    ("hostname", "hostname"),
+    ("memory", "mem_limit"),
+    ("name", "container_name"),
+    ("restart", "restart"),
+    ("user", "user"),
+];
+
+/// Options without a use here: the service has its own way, or they are about the terminal.
+const UNUSED: &[&str] =
+    &["cap-drop", "detach", "init", "interactive", "pull", "quiet", "read-only", "rm", "sig-proxy", "tmpfs", "tty"];
+
+/// Reads a command line; `None` where the text is none.
+pub(super) fn read(text: &str) -> Option<CommandLine> {
+    let words = split(text);
+    let mut words = words.iter().map(String::as_str).skip_while(|word| ["$", "sudo"].contains(word)).peekable();
+    words.next().filter(|word| ["docker", "podman", "nerdctl"].contains(word))?;
+    words.next_if_eq(&"container");
+    words.next().filter(|word| ["run", "create"].contains(word))?;
+    let mut line = CommandLine { name: None, service: Value::Null, networks: Vec::new(), left_out: Vec::new() };
+    let mut pairs = Vec::new();
+    while let Some(word) = words.next_if(|word| word.starts_with('-')) {
+        for (option, value) in options(word) {
+            let value = match value {
+                Some(value) => value,
+                None if SWITCHES.contains(&option.as_str()) => "true".to_owned(),
+                None => words.next().unwrap_or_default().to_owned(),
+            };
+            line.option(&option, &value, &mut pairs);
+        }
+    }
+    push(&mut pairs, "image", Value::text(words.next().unwrap_or_default()));
+    let command: Vec<_> = words.map(Value::text).collect();
+    if !command.is_empty() {
+        push(&mut pairs, "command", Value::List(command));
+    }
+    line.service = Value::Map(pairs);
+    Some(line)
+}
+
+/// `--name=value`, `--name`, `-e`, `-eA=1`, `-dit`: the options that a word holds, each with its value if that stands in it.
+fn options(word: &str) -> Vec<(String, Option<String>)> {
+    if let Some(long) = word.strip_prefix("--") {
+        let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value.to_owned())));
+        let name = if name == "net" { "network" } else { name };
+        return vec![(name.to_owned(), value)];
+    }
+    let mut options = Vec::new();
+    let mut rest = word[1..].chars();
+    while let Some(letter) = rest.next() {
+        let name = LETTERS
+            .iter()
+            .find(|(known, _)| *known == letter)
+            .map_or_else(|| letter.to_string(), |(_, name)| (*name).to_owned());
+        if SWITCHES.contains(&name.as_str()) {
+            options.push((name, Some("true".to_owned())));
+            continue;
+        }
+        let value = rest.as_str();
+        let value = value.strip_prefix('=').unwrap_or(value);
+        options.push((name, (!value.is_empty()).then(|| value.to_owned())));
+        break;
+    }
+    options
+}
+
+impl CommandLine {
+    fn option(&mut self, option: &str, value: &str, pairs: &mut Vec<(String, Value)>) {
+        if let Some((_, key)) = LISTS.iter().find(|(known, _)| *known == option) {
+            push(pairs, key, Value::List(vec![Value::text(value)]));
+        } else if let Some((_, key)) = TEXTS.iter().find(|(known, _)| *known == option) {
+            push(pairs, key, Value::text(value));
+            if option == "name" {
+                self.name = Some(value.to_owned());
+            }
+        } else {
+            match option {
+                "mount" => push(pairs, "volumes", Value::List(vec![mount(value)])),
+                "privileged" => push(pairs, "privileged", Value::text(value)),
+                "network" if ["host", "none", "bridge", "default"].contains(&value) || value.contains(':') => {
+                    push(pairs, "network_mode", Value::text(value));
+                }
+                "network" => {
+                    push(pairs, "networks", Value::List(vec![Value::text(value)]));
+                    self.networks.push(value.to_owned());
+                }
+                option if UNUSED.contains(&option) => {}
+                option => self.left_out.push(format!("--{option} {value}")),
+            }
+        }
+    }
+}
+
+/// Adds a pair; lists of one key grow.
+fn push(pairs: &mut Vec<(String, Value)>, key: &str, value: Value) {
+    match (pairs.iter_mut().find(|(known, _)| known == key), value) {
+        (Some((_, Value::List(items))), Value::List(more)) => items.extend(more),
+        (Some((_, known)), value) => *known = value,
+        (None, value) => pairs.push((key.to_owned(), value)),
+    }
+}
+
+/// `type=bind,source=/a,target=/b,readonly` as the long form of a volume.
+fn mount(text: &str) -> Value {
+    let pairs = text.split(',').map(|part| match part.split_once('=').unwrap_or((part, "true")) {
+        ("src", value) => ("source", value),
+        ("dst" | "destination", value) => ("target", value),
+        ("readonly" | "ro", value) => ("read_only", value),
+        pair => pair,
+    });
+    let is_switch = |key: &str| key == "read_only";
+    let value = |key: &str, text: &str| Value::Scalar { text: text.to_owned(), is_quoted: !is_switch(key) };
+    Value::Map(pairs.map(|(key, text)| (key.to_owned(), value(key, text))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_lines_are_services() {
+        let text = "docker run -d \\\n  --name=proxy -eA=1 -e B=2 `#optional` \\\n --privileged -p 127.0.0.1:2375:2375 --net back \\\n  \
+                    --mount type=bind,src=/a,dst=/b,readonly -v /x:/y:ro --restart unless-stopped --ulimit nofile=1 \\\n  \
+                    tecnativa/docker-socket-proxy -f '/x y'\n";
+        let line = read(text).expect("a command line");
+        let mut out = String::new();
+        super::super::yaml::write_pairs(&mut out, line.service.pairs(), 0);
+        let want = "container_name: proxy\nenvironment:\n  - A=1\n  - B=2\nprivileged: \"true\"\nports:\n  - \"127.0.0.1:2375:2375\"\n\
+                    networks:\n  - back\nvolumes:\n  - type: bind\n    source: /a\n    target: /b\n    read_only: true\n  - \"/x:/y:ro\"\n\
+                    restart: unless-stopped\nimage: tecnativa/docker-socket-proxy\ncommand:\n  - \"-f\"\n  - \"/x y\"\n";
+        assert_eq!(out, want);
+        assert_eq!((line.name.as_deref(), line.left_out), (Some("proxy"), vec!["--ulimit nofile=1".to_owned()]));
+        assert!(read("A=1").is_none() && read("docker compose up").is_none());
+    }
+}

@@ -1,0 +1,52 @@
+//! 11notes/socket-proxy: everything that is asked with GET and HEAD, but for some paths.
+//!
+//! Facts: `go/socket-proxy/main.go` and `arch.dockerfile` of 11notes/docker-socket-proxy, 2.1.
+
+use cetusguard_policy::Method;
+use cetusguard_policy::endpoint::Endpoint;
+
+use super::lines::Lines;
+use super::note::Kind;
+use super::plan::{Frontend, Peer, Plan};
+use super::settings::Settings;
+
+/// Words anywhere in a path that close it, in any case.
+const CLOSED: &[&str] = &["secrets", "configs", "swarm/unlockkey", "images/get"];
+
+/// What it closes behind a container's name.
+const CLOSED_PARTS: &[&str] = &["/attach/ws", "/export", "/archive"];
+
+/// Plans for its variables.
+pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
+    let var = |name, default: &str| match settings.var(name) {
+        "" => default.to_owned(),
+        value => value.to_owned(),
+    };
+    let folder = var("SOCKET_PROXY_VOLUME", "/run/proxy");
+    let keys = vec![
+        ("socket-mode", "0600".to_owned()),
+        ("socket-owner", var("SOCKET_PROXY_UID", "1000")),
+        ("socket-group", var("SOCKET_PROXY_GID", "1000")),
+    ];
+    plan.frontends
+        .push(Frontend { keys, ..Frontend::at(format!("unix://{}/docker.sock", folder.trim_end_matches('/'))) });
+    plan.frontends.push(Frontend::at("tcp://0.0.0.0:2375"));
+    plan.backend = format!("unix://{}", var("SOCKET_PROXY_DOCKER_SOCKET", "/run/docker.sock"));
+    let mut lines = Lines::default();
+    let open = Endpoint::all().filter(|endpoint| allows(endpoint.method, endpoint.shape));
+    open.filter(|endpoint| !endpoint.is_named_only() && endpoint.shape != "/{path*}")
+        .for_each(|endpoint| lines.add(endpoint));
+    lines.into_rules().for_each(|rule| plan.rule(rule, ""));
+    plan.default.peer = Peer::new(allows);
+    for (name, _) in settings.vars.iter().filter(|(name, _)| !name.starts_with("SOCKET_PROXY_")) {
+        plan.note(Kind::Different, format!("{name} has no counterpart here: left out"));
+    }
+}
+
+fn allows(method: Method, path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    let part = path.split_once("containers/").map_or("", |(_, rest)| rest);
+    let is_closed =
+        CLOSED.iter().any(|word| path.contains(word)) || CLOSED_PARTS.iter().any(|word| part.contains(word));
+    matches!(method, Method::Get | Method::Head) && !is_closed
+}

@@ -1,0 +1,112 @@
+//! What the user gets: the files as a text to copy from, as JSON, or in a folder.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::container;
+use super::note::{Kind, Note};
+use super::several::Instance;
+use super::text;
+use crate::command::json;
+
+/// A file of the result.
+#[derive(Debug, Serialize)]
+pub(super) struct File {
+    /// Its path below the folder of the compose file.
+    path: String,
+    text: String,
+}
+
+/// The result.
+#[derive(Debug, Serialize)]
+pub(super) struct Output {
+    files: Vec<File>,
+    notes: Vec<Note>,
+}
+
+impl Output {
+    /// Makes the files of all instances. With `out`, they are to lie in that folder.
+    pub(super) fn of(instances: Vec<Instance>, out: Option<&str>) -> Self {
+        let (mut files, mut notes, mut containers) = (Vec::new(), Vec::<Note>::new(), Vec::new());
+        let out = out.map(Path::new);
+        let count = instances.len();
+        let project =
+            instances.first().map(|instance| std::rc::Rc::clone(&instance.settings.project)).unwrap_or_default();
+        for Instance { settings, mut plan } in instances {
+            let service = settings.service.clone().unwrap_or_default();
+            let folder =
+                if count == 1 { "cetusguard".to_owned() } else { format!("cetusguard-{}", file_name(&service)) };
+            containers.push(container::of(&settings, &folder, out, &mut plan));
+            files.push(File { path: format!("{folder}/cetusguard.yaml"), text: text::config(&plan) });
+            for mut note in plan.notes {
+                if count > 1 {
+                    note.what = format!("{service}: {}", note.what);
+                }
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
+            }
+        }
+        if out.is_some() && project.name.is_none() && !project.services.is_empty() {
+            let what = "the name of the Compose project is not known: write it into compose.yaml as name, or the networks are others than \
+                        those of the clients";
+            notes.push(Note::new(Kind::Missing, what));
+        }
+        files.push(File { path: "compose.yaml".to_owned(), text: text::compose(&containers, &project, out) });
+        notes.sort_by_key(|note| note.kind);
+        Self { files, notes }
+    }
+
+    /// Returns the files one after the other, with the notes as comments before them.
+    pub(super) fn page(&self, proxy: &str) -> String {
+        let head = format!(
+            "Cetusguard with the intent of this {proxy} proxy. Read the notes; then save the files under
+# their names, or have them \
+             written with --out FOLDER."
+        );
+        let files = self.files.iter().map(|file| format!("\n# ---- {}\n{}", file.path, file.text));
+        text::notes(&self.notes, &head) + &files.collect::<String>()
+    }
+
+    /// Writes the files into a folder, and returns the notes. Nothing that is there is replaced.
+    ///
+    /// # Errors
+    /// Why the files cannot be written.
+    pub(super) fn write(&self, folder: &str, proxy: &str, wants_json: bool) -> Result<String, String> {
+        let place = |file: &File| Path::new(folder).join(&file.path);
+        if let Some(there) = self.files.iter().map(place).find(|path| path.symlink_metadata().is_ok()) {
+            return Err(format!(
+                "{} is there already, so nothing was written: name another folder with --out",
+                there.display()
+            ));
+        }
+        for file in &self.files {
+            let path = place(file);
+            let made =
+                path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| write_new(&path, &file.text));
+            made.map_err(|why| format!("cannot write {}: {why}", path.display()))?;
+        }
+        if wants_json {
+            return Ok(json(self));
+        }
+        let head = format!(
+            "Cetusguard with the intent of this {proxy} proxy is in {folder}. Read the notes; then run there:
+# docker compose up -d. It \
+             takes the place of the old service. Services that are not in this file
+# go on, unless --remove-orphans is given."
+        );
+        Ok(text::notes(&self.notes, &head))
+    }
+}
+
+/// A name as a part of a path: what Compose takes for a service's name has no other characters.
+fn file_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
+}
+
+/// Writes a file that must not exist, also not since it was looked for.
+fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    std::fs::OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+}

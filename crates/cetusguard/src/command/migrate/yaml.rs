@@ -1,0 +1,317 @@
+//! YAML as compose files have it: with anchors, aliases, merge keys, tags and folded blocks, which our own configuration refuses.
+//!
+//! A scalar remembers whether it was quoted, so that what is written back has the type that it had.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+
+use crate::command::learn::quoted;
+use crate::config::{Mistake, Mistakes};
+
+/// Compose files are not nested more deeply.
+const DEPTH: usize = 64;
+
+/// Aliases of aliases can stand for billions of values; no compose file has as many as this.
+const VALUES: usize = 100_000;
+
+/// A value of a compose file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    /// Nothing behind the colon, `~` or `null`.
+    Null,
+    /// Text, a number or a truth value.
+    Scalar {
+        /// Without its quotes.
+        text: String,
+        /// Quotes and blocks make a text of what would be a number.
+        is_quoted: bool,
+    },
+    /// `- a`, `[a]`.
+    List(Vec<Self>),
+    /// `a: b`, `{a: b}`; keys in their order.
+    Map(Vec<(String, Self)>),
+}
+
+impl Value {
+    /// Makes a text.
+    pub(super) fn text(text: impl Into<String>) -> Self {
+        Self::Scalar { text: text.into(), is_quoted: true }
+    }
+
+    /// Returns the value of a key of a mapping.
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+        self.pairs().iter().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
+    /// Returns the pairs of a mapping; none of anything else.
+    pub(super) fn pairs(&self) -> &[(String, Self)] {
+        if let Self::Map(pairs) = self { pairs } else { &[] }
+    }
+
+    /// Returns the items of a list; none of anything else.
+    pub(super) fn items(&self) -> &[Self] {
+        if let Self::List(items) = self { items } else { &[] }
+    }
+
+    /// Returns the text of a scalar; empty for anything else.
+    pub(super) fn plain(&self) -> &str {
+        if let Self::Scalar { text, .. } = self { text } else { "" }
+    }
+
+    /// Returns the keys of a mapping or the texts of a list, as `networks` takes both.
+    pub(super) fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Map(pairs) => pairs.iter().map(|(name, _)| name.as_str()).collect(),
+            Self::List(items) => items.iter().map(Self::plain).collect(),
+            Self::Null | Self::Scalar { .. } => Vec::new(),
+        }
+    }
+
+    /// Returns every text in it: of scalars, not of keys.
+    pub(super) fn texts(&self) -> Vec<&str> {
+        match self {
+            Self::Null => Vec::new(),
+            Self::Scalar { text, .. } => vec![text],
+            Self::List(items) => items.iter().flat_map(Self::texts).collect(),
+            Self::Map(pairs) => pairs.iter().flat_map(|(_, value)| value.texts()).collect(),
+        }
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Self::Null | Self::Scalar { .. } => 1,
+            Self::List(items) => 1 + items.iter().map(Self::count).sum::<usize>(),
+            Self::Map(pairs) => 1 + pairs.iter().map(|(_, value)| value.count()).sum::<usize>(),
+        }
+    }
+}
+
+/// Reads a text of one document.
+///
+/// # Errors
+/// The first thing that is no YAML, or that two readers would take for two things.
+pub(super) fn read(text: &str) -> Result<Value, Mistakes> {
+    let mut reader = Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), budget: VALUES };
+    let mut root = None;
+    while let Some((event, span)) = reader.next()? {
+        match event {
+            Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::StreamEnd | Event::Nothing => {}
+            _ if root.is_some() => {
+                return Err(wrong(span, "a second document starts here", "give migrate one document"));
+            }
+            event => root = Some(reader.value(event, span, 0)?),
+        }
+    }
+    Ok(root.unwrap_or(Value::Null))
+}
+
+fn wrong(span: Span, what: &str, fix: &str) -> Mistakes {
+    Mistakes(vec![Mistake::new(format!("line {}: {what}", span.start.line().max(1)), fix)])
+}
+
+struct Reader<'i> {
+    parser: Parser<'i, saphyr_parser::StrInput<'i>>,
+    anchors: HashMap<usize, Value>,
+    /// How many values aliases may still stand for.
+    budget: usize,
+}
+
+impl<'i> Reader<'i> {
+    fn next(&mut self) -> Result<Option<(Event<'i>, Span)>, Mistakes> {
+        let next = self.parser.next().transpose();
+        next.map_err(|error| {
+            let line = error.marker().line().max(1);
+            let fix = "look for a missing colon, quote or blank, or a tab, here or on the line before";
+            Mistakes(vec![Mistake::new(format!("line {line}: this is not YAML: {}", error.info()), fix)])
+        })
+    }
+
+    fn value(&mut self, event: Event<'i>, span: Span, depth: usize) -> Result<Value, Mistakes> {
+        if depth > DEPTH {
+            return Err(wrong(span, "this is nested too deeply", "give migrate the service alone"));
+        }
+        let (value, anchor) = match event {
+            Event::Scalar(text, style, anchor, _) => (scalar(&text, style), anchor),
+            Event::SequenceStart(anchor, _) => (self.list(depth)?, anchor),
+            Event::MappingStart(anchor, _) => (self.map(depth)?, anchor),
+            Event::Alias(anchor) => {
+                let known = self.anchors.get(&anchor).cloned();
+                let value = known.ok_or_else(|| wrong(span, "an alias of nothing", "name an anchor before it"))?;
+                self.budget = self
+                    .budget
+                    .checked_sub(value.count())
+                    .ok_or_else(|| wrong(span, "aliases stand for too many values", "write out what they stand for"))?;
+                (value, 0)
+            }
+            _ => (Value::Null, 0),
+        };
+        if anchor != 0 {
+            self.anchors.insert(anchor, value.clone());
+        }
+        Ok(value)
+    }
+
+    fn list(&mut self, depth: usize) -> Result<Value, Mistakes> {
+        let mut items = Vec::new();
+        while let Some((event, span)) = self.next()? {
+            if matches!(event, Event::SequenceEnd) {
+                break;
+            }
+            items.push(self.value(event, span, depth + 1)?);
+        }
+        Ok(Value::List(items))
+    }
+
+    /// Reads a mapping. What is merged into it (`<<`) fills in the keys that it does not have itself, the first mapping first.
+    fn map(&mut self, depth: usize) -> Result<Value, Mistakes> {
+        let (mut pairs, mut merged) = (Vec::<(String, Value)>::new(), Vec::new());
+        while let Some((event, span)) = self.next()? {
+            if matches!(event, Event::MappingEnd) {
+                break;
+            }
+            let is_merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
+            let Value::Scalar { text: key, .. } = self.value(event, span, depth + 1)? else {
+                return Err(wrong(span, "a key that is no text", "write a name and a colon"));
+            };
+            let Some((event, span)) = self.next()? else { break };
+            let value = self.value(event, span, depth + 1)?;
+            match value {
+                Value::List(sources) if is_merge => merged.extend(sources),
+                source if is_merge => merged.push(source),
+                _ if pairs.iter().any(|(known, _)| *known == key) => {
+                    return Err(wrong(span, &format!("the key {key} stands twice"), "write it once"));
+                }
+                value => pairs.push((key, value)),
+            }
+        }
+        for source in merged {
+            let Value::Map(source) = source else { continue };
+            let others = source.into_iter().filter(|(key, _)| !pairs.iter().any(|(known, _)| known == key));
+            let others: Vec<_> = others.collect();
+            pairs.extend(others);
+        }
+        Ok(Value::Map(pairs))
+    }
+}
+
+fn scalar(text: &str, style: ScalarStyle) -> Value {
+    match style {
+        ScalarStyle::Plain if matches!(text, "" | "~" | "null" | "Null" | "NULL") => Value::Null,
+        _ => Value::Scalar { text: text.to_owned(), is_quoted: style != ScalarStyle::Plain },
+    }
+}
+
+/// Writes a value behind its key or its dash, in block style.
+pub(super) fn write(out: &mut String, value: &Value, indent: usize) {
+    match value {
+        Value::Null => out.push('\n'),
+        Value::Scalar { text, is_quoted } => {
+            let _ = writeln!(out, " {}", written(text, *is_quoted));
+        }
+        Value::List(items) if items.is_empty() => out.push_str(" []\n"),
+        Value::Map(pairs) if pairs.is_empty() => out.push_str(" {}\n"),
+        Value::List(items) => {
+            out.push('\n');
+            for item in items {
+                let _ = write!(out, "{:indent$}-", "");
+                // The first key of a mapping stands behind the dash.
+                let mut inner = String::new();
+                write(&mut inner, item, indent + 2);
+                match item {
+                    Value::Map(pairs) if !pairs.is_empty() => {
+                        let _ = write!(out, " {}", inner.trim_start());
+                    }
+                    _ => out.push_str(&inner),
+                }
+            }
+        }
+        Value::Map(pairs) => {
+            out.push('\n');
+            write_pairs(out, pairs, indent);
+        }
+    }
+}
+
+/// Writes the pairs of a mapping, one below the other.
+pub(super) fn write_pairs(out: &mut String, pairs: &[(String, Value)], indent: usize) {
+    for (key, value) in pairs {
+        let _ = write!(out, "{:indent$}{}:", "", written(key, false));
+        write(out, value, indent + 2);
+    }
+}
+
+/// A plain scalar stays one, unless it could not be read back as such: it may stem from a longer one, or be a key.
+fn written(text: &str, is_quoted: bool) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_.=-+".contains(c);
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || "/_.".contains(c));
+    match !is_quoted && starts_well && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => escaped(text),
+    }
+}
+
+/// Words that YAML or an older reader of it takes for something else than text.
+fn escaped(text: &str) -> String {
+    let plain = quoted(text);
+    let is_word =
+        ["true", "false", "yes", "no", "on", "off", "y", "n", "null"].contains(&plain.to_lowercase().as_str());
+    if is_word { format!("\"{plain}\"") } else { plain }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn again(text: &str) -> String {
+        let mut out = String::new();
+        write_pairs(&mut out, read(text).expect(text).pairs(), 0);
+        out
+    }
+
+    #[test]
+    fn what_people_write_by_hand_is_resolved() {
+        for (text, want) in [
+            ("a: &x 1\nb: *x\n", "a: 1\nb: 1\n"),
+            ("a: &x {k: 1, l: 2}\nb:\n  <<: *x\n  l: 3\n", "a:\n  k: 1\n  l: 2\nb:\n  l: 3\n  k: 1\n"),
+            (
+                "a: &x {k: 1}\nb: &y {k: 2, m: 4}\nc: {<<: [*x, *y]}\n",
+                "a:\n  k: 1\nb:\n  k: 2\n  m: 4\nc:\n  k: 1\n  m: 4\n",
+            ),
+            ("a: >\n  x\n  y\n", "a: \"x y\\n\"\n"),
+            ("a: !override [x]\n", "a:\n  - x\n"),
+            ("a:\n  - b: 1\n    c: 2\n  - [d]\n", "a:\n  - b: 1\n    c: 2\n  -\n    - d\n"),
+            ("a: ~\nb: []\nc: {}\n", "a:\nb: []\nc: {}\n"),
+        ] {
+            assert_eq!(again(text), want, "{text}");
+        }
+    }
+
+    /// What is written back is what was read, types included.
+    #[test]
+    fn types_survive() {
+        let text = "a: true\nb: \"true\"\nc: 0660\nd: \"2375:2375\"\ne: \"x: y # z\"\nf: \"${A:-b}\"\n\"g h\": \"1\"\ni: \"\"\n";
+        assert_eq!(again(text), text);
+        assert_eq!(read(&again(text)).expect("ours"), read(text).expect("theirs"));
+    }
+
+    #[test]
+    fn what_could_be_misread_is_refused() {
+        for (text, want) in [
+            ("a: 1\na: 2\n", "stands twice"),
+            ("a: *x\n", "line 1"),
+            ("a: 1\n---\nb: 2\n", "second document"),
+            ("a: [1\n", "this is not YAML"),
+        ] {
+            let told = read(text).expect_err(text).to_string();
+            assert!(told.contains(want), "{told}");
+        }
+        let bomb = (1..12).fold("a0: &a0 [x, x, x, x]\n".to_owned(), |text, n| {
+            let last = n - 1;
+            text + &format!("a{n}: &a{n} [*a{last}, *a{last}, *a{last}, *a{last}]\n")
+        });
+        assert!(read(&bomb).expect_err("a bomb").to_string().contains("too many"));
+        assert!(read(&("[".repeat(200))).is_err());
+    }
+}
