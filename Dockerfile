@@ -1,5 +1,5 @@
 # One static binary and nothing else. Builds with the classic builder and with BuildKit:
-#   docker build -t cetusguard/cetusguard .
+#   docker build --tag localhost/cetusguard:0.1.0 .
 
 FROM docker.io/library/rust:1.95-slim-bookworm AS build
 WORKDIR /src
