@@ -39,3 +39,15 @@ compose() {
         docker compose "$@"
     fi
 }
+
+# compose_snippets PAGE FOLDER: writes each block of a page that is a whole compose file, with images, into the folder
+compose_snippets() {
+    awk -v prefix="$2/$(basename "$1" .md)-" '
+        /^```yaml$/ { inside = 1; text = ""; next }
+        /^```$/ && inside {
+            inside = 0
+            if (text ~ /^services:/ && text ~ /\n    image:/) printf "%s", text > (prefix (++count) ".yaml")
+            next
+        }
+        inside { text = text $0 "\n" }' "$1"
+}

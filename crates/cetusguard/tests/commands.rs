@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
-const PAGES: &[&str] = &["check", "explain", "presets", "learn", "doctor", "migrate"];
+const PAGES: &[&str] = &["check", "explain", "presets", "learn", "doctor", "migrate", "getting-started"];
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")

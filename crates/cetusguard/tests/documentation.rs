@@ -25,7 +25,9 @@ fn the_rules_page_lists_every_variable_with_its_value() {
 #[test]
 fn every_rule_in_the_documentation_is_one() {
     let mut count = 0;
-    for page in ["README.md", "docs/rules.md", "docs/migration.md"] {
+    for page in
+        ["README.md", "docs/rules.md", "docs/migration.md", "docs/clients.md", "docs/build.md", "docs/profiles.md", "docs/guard.md"]
+    {
         let text = read(page);
         let quoted = text.split('`').skip(1).step_by(2).map(|rule| rule.replace("\\|", "|"));
         let plain = text.lines().map(|line| line.trim().to_owned());
@@ -50,7 +52,7 @@ fn is_methods(word: &str) -> bool {
 #[test]
 fn tests_that_the_documentation_names_exist() {
     let mut count = 0;
-    for page in ["docs/clients.md", "docs/threat-model.md"] {
+    for page in ["docs/compatibility.md", "docs/threat-model.md"] {
         let text = read(page);
         for word in text.split('`').skip(1).step_by(2) {
             if let Some((file, test)) = word.split_once("::") {
@@ -74,39 +76,196 @@ fn tests_that_the_documentation_names_exist() {
     assert!(count > 40, "{count}");
 }
 
-/// Links between the pages lead somewhere.
+/// The pages that users read, relative to the root of the repository.
+fn pages() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let names = std::fs::read_dir(folder).expect("docs").map(|entry| entry.expect("an entry").file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned()).filter(|name| name.ends_with(".md"));
+    let mut pages: Vec<String> = names.map(|name| format!("docs/{name}")).collect();
+    pages.extend(["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned));
+    assert!(pages.len() > 20, "{pages:?}");
+    pages.sort();
+    pages
+}
+
+/// The anchors of a page's headings, as GitHub makes them.
+fn anchors(page: &str) -> Vec<String> {
+    let headings = page.lines().filter_map(|line| line.strip_prefix('#')).map(|line| line.trim_start_matches('#').trim());
+    let anchor = |heading: &str| -> String {
+        let kept = heading.to_lowercase().replace(' ', "-");
+        kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+/// The links of a page. Patterns of rules look like links in places.
+fn links(page: &str) -> Vec<String> {
+    let text: String = page.lines().filter(|line| !line.starts_with("| `%")).map(|line| format!("{line}\n")).collect();
+    text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).map(str::to_owned).collect()
+}
+
+/// Links lead to files that exist, and to headings in them.
 #[test]
-fn links_lead_to_files() {
-    for page in [
-        "README.md",
-        "SECURITY.md",
-        "CONTRIBUTING.md",
-        "docs/rules.md",
-        "docs/check.md",
-        "docs/explain.md",
-        "docs/learn.md",
-        "docs/presets.md",
-        "docs/migrate.md",
-        "docs/doctor.md",
-        "docs/session.md",
-        "docs/migration.md",
-        "docs/threat-model.md",
-        "docs/profiles.md",
-        "docs/guard.md",
-        "docs/configuration.md",
-        "docs/life-of-a-request.md",
-        "docs/performance.md",
-    ] {
-        let folder = Path::new(page).parent().expect("a page");
-        let text: String = read(page).lines().filter(|line| !line.starts_with("| `%")).collect();
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let target = link.split('#').next().unwrap_or_default();
-            if target.is_empty() || target.starts_with("http") {
+fn links_lead_somewhere() {
+    for page in pages() {
+        let folder = Path::new(&page).parent().expect("a page");
+        for link in links(&read(&page)) {
+            let (target, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            if target.starts_with("http") {
                 continue;
             }
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder).join(target);
+            let file = if target.is_empty() { Path::new(&page).to_owned() } else { folder.join(target) };
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(&file);
             assert!(path.exists(), "{page} links to {link}");
+            if !anchor.is_empty() {
+                let found = anchors(&read(&file.to_string_lossy()));
+                assert!(found.iter().any(|one| one == anchor), "{page} links to {link}, and its page has {found:?}");
+            }
         }
+    }
+}
+
+/// The README is the index: every page is linked from it.
+#[test]
+fn the_readme_links_every_page() {
+    let linked = links(&read("README.md"));
+    for page in pages().into_iter().filter(|page| page != "README.md") {
+        assert!(linked.iter().any(|link| link.split('#').next() == Some(&page)), "README.md does not link {page}");
+    }
+}
+
+/// Code blocks of a language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let (mut found, mut block) = (Vec::new(), None::<String>);
+    for line in page.lines() {
+        let bare = line.trim_start();
+        match (&mut block, bare.strip_prefix("```")) {
+            (None, Some(tag)) if tag == language => block = Some(String::new()),
+            (Some(_), Some("")) => found.extend(block.take()),
+            (Some(text), _) => text.push_str(&format!("{line}\n")),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Every variable of ours that a page or an example names exists, and so does every preset that it uses.
+#[test]
+fn variables_and_presets_exist() {
+    let configuration = read("docs/configuration.md");
+    let mut files = pages();
+    for folder in ["examples", "compose/core"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
+        for entry in std::fs::read_dir(&folder).expect("a folder").map_while(Result::ok) {
+            files.extend(Some(entry.path().join("compose.yaml").to_string_lossy().into_owned()).filter(|f| Path::new(f).exists()));
+        }
+    }
+    let (mut variables, mut presets) = (0, 0);
+    for file in files.iter().filter(|file| !matches!(file.as_str(), "CHANGELOG.md" | "CONTRIBUTING.md")) {
+        let text = read(file);
+        for rest in text.split("CETUSGUARD_").skip(1) {
+            let end = rest.find(|c: char| !(c.is_ascii_uppercase() || c == '_')).unwrap_or(rest.len());
+            let (name, behind) = rest.split_at(end);
+            // `CETUSGUARD_…` stands for any of them.
+            if !(name.is_empty() || configuration.contains(&format!("`CETUSGUARD_{name}`"))) {
+                panic!("{file} names CETUSGUARD_{name}");
+            }
+            variables += 1;
+            let value = behind.strip_prefix(": ").or(behind.strip_prefix('=')).filter(|_| name == "PRESETS");
+            let value = value.and_then(|value| value.split(['`', ' ', '\n', '\'', '"']).next()).unwrap_or_default();
+            for preset in value.split(',').filter(|preset| !matches!(*preset, "" | "NAME")) {
+                assert!(cetusguard_policy::Preset::find(preset).is_some(), "{file} uses the preset {preset}");
+                presets += 1;
+            }
+        }
+    }
+    assert!(variables > 60 && presets > 8, "{variables}, {presets}");
+}
+
+/// `docs/clients.md` names presets that exist, in the line of each client and in the table at its end.
+#[test]
+fn clients_have_presets_that_exist() {
+    let page = read("docs/clients.md");
+    let is_about_presets = |line: &&str| line.starts_with("- **Preset") || line.starts_with("| ");
+    let mut count = 0;
+    for line in page.lines().filter(is_about_presets) {
+        let text = line.split("**:").nth(1).unwrap_or_else(|| line.rsplit(" | ").next().unwrap_or_default());
+        for word in text.split('`').skip(1).step_by(2) {
+            // Variables and commands stand in such lines as well.
+            let is_name = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') && !word.starts_with('_');
+            if is_name {
+                assert!(cetusguard_policy::Preset::find(word).is_some(), "docs/clients.md names the preset {word}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 20, "{count}");
+}
+
+/// No registry can serve the image under its name, and the version is that of the program.
+#[test]
+fn the_image_has_one_name_everywhere() {
+    let wanted = concat!("localhost/cetusguard:", env!("CARGO_PKG_VERSION"));
+    let mut files = pages();
+    let examples = ["dozzle", "homepage", "mutual-tls", "portainer", "tiers", "traefik", "unix-to-unix"];
+    files.extend(examples.map(|example| format!("examples/{example}/compose.yaml")));
+    files.extend(
+        ["compose/core/cetusguard/compose.yaml", "examples/quadlet/cetusguard.container", "tests/packaging/session", "Dockerfile"]
+            .map(str::to_owned),
+    );
+    let mut count = 0;
+    for file in &files {
+        let text = read(file);
+        for rest in text.split("localhost/cetusguard").skip(1) {
+            let tag = rest.split([' ', '\n', '`', '"']).next().unwrap_or_default();
+            assert!(tag.starts_with(&wanted["localhost/cetusguard".len()..]), "{file} has localhost/cetusguard{tag}");
+            count += 1;
+        }
+        let is_published = text.lines().any(|line| line.contains("image: ") && line.contains("cetusguard/cetusguard"));
+        assert!(!is_published || file == "docs/migrate.md", "{file} takes the image from a registry");
+    }
+    assert!(count > 15, "{count}");
+}
+
+/// Blocks of YAML are YAML. Those that are a configuration file of ours are accepted by `check`.
+#[test]
+fn blocks_of_yaml_are_what_they_seem() {
+    let folder = cetusguard_testkit::TempDir::new();
+    let (mut all, mut ours) = (0, 0);
+    for page in pages() {
+        for block in blocks(&read(&page), "yaml") {
+            for event in saphyr_parser::Parser::new_from_str(&block) {
+                if let Err(error) = event {
+                    panic!("{page}: {error}\n{block}");
+                }
+            }
+            all += 1;
+            let is_ours = ["rules: |", "profiles:", "frontends:", "guard-allow:", "frontend-addr:"];
+            if !block.lines().any(|line| is_ours.iter().any(|key| line.starts_with(key))) {
+                continue;
+            }
+            let file = folder.write("config.yaml", &block);
+            let program = cetusguard_testkit::ProxyBuilder::bare(env!("CARGO_BIN_EXE_cetusguard"));
+            let (code, out, errors) = program.word("check").arg("--config", &file).run();
+            assert_eq!(code, Some(0), "{page}: {out}{errors}\n{block}");
+            ours += 1;
+        }
+    }
+    assert!(all > 30 && ours >= 3, "{all}, {ours}");
+}
+
+/// Files that a page shows are the files of the examples.
+#[test]
+fn pages_show_the_files_of_the_examples() {
+    for (page, language, file) in [
+        ("docs/podman.md", "ini", "examples/quadlet/vnet-socket.network"),
+        ("docs/podman.md", "ini", "examples/quadlet/cetusguard.container"),
+        ("docs/systemd.md", "yaml", "examples/systemd/cetusguard.yaml"),
+    ] {
+        let plain = |text: &str| text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
+        let shown = blocks(&read(page), language);
+        let wanted = plain(&read(file));
+        assert!(shown.iter().any(|block| plain(block).trim() == wanted.trim()), "{page} does not show {file}: {shown:#?}");
     }
 }
 
