@@ -25,9 +25,15 @@ fn the_rules_page_lists_every_variable_with_its_value() {
 #[test]
 fn every_rule_in_the_documentation_is_one() {
     let mut count = 0;
-    for page in
-        ["README.md", "docs/rules.md", "docs/migration.md", "docs/clients.md", "docs/build.md", "docs/profiles.md", "docs/guard.md"]
-    {
+    for page in [
+        "README.md",
+        "docs/rules.md",
+        "docs/migration.md",
+        "docs/clients.md",
+        "docs/build.md",
+        "docs/profiles.md",
+        "docs/guard.md",
+    ] {
         let text = read(page);
         let quoted = text.split('`').skip(1).step_by(2).map(|rule| rule.replace("\\|", "|"));
         let plain = text.lines().map(|line| line.trim().to_owned());
@@ -90,7 +96,8 @@ fn pages() -> Vec<String> {
 
 /// The anchors of a page's headings, as GitHub makes them.
 fn anchors(page: &str) -> Vec<String> {
-    let headings = page.lines().filter_map(|line| line.strip_prefix('#')).map(|line| line.trim_start_matches('#').trim());
+    let headings =
+        page.lines().filter_map(|line| line.strip_prefix('#')).map(|line| line.trim_start_matches('#').trim());
     let anchor = |heading: &str| -> String {
         let kept = heading.to_lowercase().replace(' ', "-");
         kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
@@ -157,7 +164,10 @@ fn variables_and_presets_exist() {
     for folder in ["examples", "compose/core"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
         for entry in std::fs::read_dir(&folder).expect("a folder").map_while(Result::ok) {
-            files.extend(Some(entry.path().join("compose.yaml").to_string_lossy().into_owned()).filter(|f| Path::new(f).exists()));
+            files.extend(
+                Some(entry.path().join("compose.yaml").to_string_lossy().into_owned())
+                    .filter(|f| Path::new(f).exists()),
+            );
         }
     }
     let (mut variables, mut presets) = (0, 0);
@@ -179,7 +189,7 @@ fn variables_and_presets_exist() {
             }
         }
     }
-    assert!(variables > 60 && presets > 8, "{variables}, {presets}");
+    assert!(variables > 60 && presets > 6, "{variables}, {presets}");
 }
 
 /// `docs/clients.md` names presets that exist, in the line of each client and in the table at its end.
@@ -205,20 +215,24 @@ fn clients_have_presets_that_exist() {
 /// No registry can serve the image under its name, and the version is that of the program.
 #[test]
 fn the_image_has_one_name_everywhere() {
-    let wanted = concat!("localhost/cetusguard:", env!("CARGO_PKG_VERSION"));
     let mut files = pages();
     let examples = ["dozzle", "homepage", "mutual-tls", "portainer", "tiers", "traefik", "unix-to-unix"];
     files.extend(examples.map(|example| format!("examples/{example}/compose.yaml")));
     files.extend(
-        ["compose/core/cetusguard/compose.yaml", "examples/quadlet/cetusguard.container", "tests/packaging/session", "Dockerfile"]
-            .map(str::to_owned),
+        [
+            "compose/core/cetusguard/compose.yaml",
+            "examples/quadlet/cetusguard.container",
+            "tests/packaging/session",
+            "Dockerfile",
+        ]
+        .map(str::to_owned),
     );
     let mut count = 0;
     for file in &files {
         let text = read(file);
-        for rest in text.split("localhost/cetusguard").skip(1) {
+        for rest in text.split("localhost/cetusguard:").skip(1) {
             let tag = rest.split([' ', '\n', '`', '"']).next().unwrap_or_default();
-            assert!(tag.starts_with(&wanted["localhost/cetusguard".len()..]), "{file} has localhost/cetusguard{tag}");
+            assert_eq!(tag, env!("CARGO_PKG_VERSION"), "{file}: the version of localhost/cetusguard");
             count += 1;
         }
         let is_published = text.lines().any(|line| line.contains("image: ") && line.contains("cetusguard/cetusguard"));
@@ -251,7 +265,7 @@ fn blocks_of_yaml_are_what_they_seem() {
             ours += 1;
         }
     }
-    assert!(all > 30 && ours >= 3, "{all}, {ours}");
+    assert!(all > 25 && ours > 3, "{all}, {ours}");
 }
 
 /// Files that a page shows are the files of the examples.
@@ -265,7 +279,10 @@ fn pages_show_the_files_of_the_examples() {
         let plain = |text: &str| text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
         let shown = blocks(&read(page), language);
         let wanted = plain(&read(file));
-        assert!(shown.iter().any(|block| plain(block).trim() == wanted.trim()), "{page} does not show {file}: {shown:#?}");
+        assert!(
+            shown.iter().any(|block| plain(block).trim() == wanted.trim()),
+            "{page} does not show {file}: {shown:#?}"
+        );
     }
 }
 

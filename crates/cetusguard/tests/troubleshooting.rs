@@ -10,6 +10,9 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 /// The sections whose first column holds the program's own messages. In the others, it holds those of clients.
 const OWN: [&str; 3] = ["## An answer says", "## At the start", "## In the log"];
 
+/// Words of the library for regular expressions. [`mistakes_are_found_on_the_page`] has the program print them.
+const NOT_OURS: [&str; 1] = ["unclosed group"];
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -29,7 +32,8 @@ fn messages(page: &str) -> Vec<String> {
     let own = sections.filter(|section| OWN.iter().any(|heading| section.starts_with(heading)));
     let rows: Vec<String> = own.flat_map(|section| section.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
     let cells = rows.iter().filter_map(|row| row.strip_prefix("| `").and_then(|row| row.split(" | ").next()));
-    let spans = cells.flat_map(|cell| format!("`{cell}").split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>());
+    let spans =
+        cells.flat_map(|cell| format!("`{cell}").split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>());
     spans.collect()
 }
 
@@ -47,7 +51,8 @@ fn fits(pattern: &str, text: &str) -> bool {
 
 /// The source of the program without its tests, with each text that goes on in the next line put together.
 fn sources() -> String {
-    let (mut all, mut folders) = (String::new(), vec![root().join("crates/cetusguard/src"), root().join("crates/policy/src")]);
+    let (mut all, mut folders) =
+        (String::new(), vec![root().join("crates/cetusguard/src"), root().join("crates/policy/src")]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("a folder").map_while(Result::ok) {
             let path = entry.path();
@@ -71,6 +76,7 @@ fn every_message_of_the_page_is_in_the_source() {
     let (page, sources) = (page(), sources());
     let messages = messages(&page);
     assert!(messages.len() > 60, "{}", messages.len());
+    let mut missing = Vec::new();
     for message in messages {
         let key = message.split_once('=').filter(|(key, _)| matches!(*key, "msg" | "reason" | "decision" | "outcome"));
         let parts: Vec<&str> = match key {
@@ -79,10 +85,10 @@ fn every_message_of_the_page_is_in_the_source() {
             None => message.split('…').flat_map(|part| part.split(": ")).flat_map(|part| part.split("; ")).collect(),
         };
         let parts = parts.iter().map(|part| part.trim_matches([' ', ':', ';', ',', '"', '[', '…']));
-        for part in parts.filter(|part| part.len() > 2 && *part != "request") {
-            assert!(sources.contains(part), "no text of the program has {part:?}, which is part of {message:?}");
-        }
+        let unknown = parts.filter(|part| part.len() > 2 && !NOT_OURS.contains(part) && !sources.contains(part));
+        missing.extend(unknown.map(|part| format!("{part:?} of {message:?}")));
     }
+    assert!(missing.is_empty(), "no text of the program has: {missing:#?}");
 }
 
 /// The word in the column `reason` is what the log has, and the page has all of them.
@@ -99,7 +105,10 @@ fn every_reason_is_on_the_page() {
             let word = arm.strip_prefix('"').and_then(|rest| rest.split('"').next()).unwrap_or_default();
             let is_word = word.len() > 3 && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
             if is_word && !(word == "request" || word == "malformed") {
-                assert!(page.contains(&format!("`{word}`")) || page.contains(&format!("reason={word}")), "{word} of {file}");
+                assert!(
+                    page.contains(&format!("`{word}`")) || page.contains(&format!("reason={word}")),
+                    "{word} of {file}"
+                );
                 count += 1;
             }
         }
@@ -108,7 +117,7 @@ fn every_reason_is_on_the_page() {
 }
 
 fn simple(engine: &Engine, arguments: &[(&str, &str)]) -> Proxy {
-    let rules = "GET /containers/json\nGET,POST %API_PREFIX_CONTAINERS%(/.*)?\nPOST .*\nGET /future(/.*)?";
+    let rules = "GET /containers/json\nGET,POST %API_PREFIX_CONTAINERS%(/.*)?\nPOST .*\nDELETE .*";
     let builder = ProxyBuilder::bare(PROGRAM).arg("--backend-addr", &engine.address()).arg("--rules", rules);
     let builder = arguments.iter().fold(builder, |builder, (name, value)| builder.arg(name, value));
     builder.frontend("tcp://127.0.0.1:0").start()
@@ -131,7 +140,7 @@ fn refusals_are_found_on_the_page() {
     let mut said = vec![
         proxy.client().request("GET /v1.43/secrets").body,
         proxy.client().request("GET /v1.43/containers/web/export").body,
-        proxy.client().request("GET /future/x").body,
+        proxy.client().request("DELETE /future/x").body,
         proxy.client().request("POST /session").body,
         proxy.client().request("POST /swarm/init").body,
         create("{\"HostConfig\":{\"Binds\":[\"/etc:/x\"]}}"),
