@@ -19,7 +19,7 @@ fn root() -> PathBuf {
 
 #[expect(clippy::disallowed_methods, reason = "a test may read the documentation and the source that it is about")]
 fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    std::fs::read_to_string(path).expect("a file of the repository")
 }
 
 fn page() -> String {
