@@ -192,7 +192,7 @@ fn variables_and_presets_exist() {
     assert!(variables > 60 && presets > 6, "{variables}, {presets}");
 }
 
-/// `docs/clients.md` names presets that exist, in the line of each client and in the table at its end.
+/// `docs/clients.md` names presets that exist, in the line of each client and in the table at its end, and leaves none out.
 #[test]
 fn clients_have_presets_that_exist() {
     let page = read("docs/clients.md");
@@ -210,6 +210,9 @@ fn clients_have_presets_that_exist() {
         }
     }
     assert!(count > 20, "{count}");
+    for preset in cetusguard_policy::Preset::ALL {
+        assert!(page.contains(&format!("`{}`", preset.name)), "docs/clients.md has no client for {}", preset.name);
+    }
 }
 
 /// No registry can serve the image under its name, and the version is that of the program.
