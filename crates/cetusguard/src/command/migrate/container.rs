@@ -49,7 +49,7 @@ pub(super) fn of(settings: &Settings, config: &str, out: Option<&Path>, plan: &m
     let switch = |text: &str| Value::Scalar { text: text.to_owned(), is_quoted: false };
     let list = |items: &[&str]| Value::List(items.iter().map(|item| Value::text(*item)).collect());
     let mut keys = vec![
-        ("image".to_owned(), text("docker.io/cetusguard/cetusguard:latest")),
+        ("image".to_owned(), text(concat!("localhost/cetusguard:", env!("CARGO_PKG_VERSION")))),
         ("read_only".to_owned(), switch("true")),
         ("cap_drop".to_owned(), list(&["ALL"])),
     ];
