@@ -151,9 +151,16 @@ fn files(folder: &Path, names: &[&str], found: &mut Vec<std::path::PathBuf>) {
 #[expect(clippy::disallowed_methods, reason = "a test may read the files that it is about")]
 fn nothing_is_wrong_with_what_is_shipped() {
     for preset in Preset::ALL {
-        let (code, out, _) =
-            ProxyBuilder::bare(PROGRAM).word("check").word("--strict").arg("--presets", preset.name).run();
-        assert_eq!(code, Some(0), "{}: {out}", preset.name);
+        let check = ProxyBuilder::bare(PROGRAM).word("check").word("--strict").arg("--presets", preset.name);
+        let check = if preset.needs_targets() { check.arg("--targets", "name=agent-*") } else { check };
+        let (code, out, _) = check.run();
+        // Their clients do nothing without a body or a channel that is not judged, and `check` has to say so.
+        if ["docker-build", "forgejo-runner"].contains(&preset.name) {
+            assert_eq!(out.matches("warning[").count(), out.matches("warning[unread-body]").count(), "{out}");
+            assert_ne!(code, Some(0), "{}: {out}", preset.name);
+        } else {
+            assert_eq!(code, Some(0), "{}: {out}", preset.name);
+        }
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut found = Vec::new();
