@@ -37,10 +37,7 @@ fn every_rule_in_the_documentation_is_one() {
         let text = read(page);
         let quoted = text.split('`').skip(1).step_by(2).map(|rule| rule.replace("\\|", "|"));
         let plain = text.lines().map(|line| line.trim().to_owned());
-        for rule in quoted
-            .chain(plain)
-            .filter(|rule| rule.split(' ').next().is_some_and(is_methods) && rule.contains('/') | rule.contains('%'))
-        {
+        for rule in quoted.chain(plain).filter(|rule| is_rule(rule)) {
             if let Err(mistakes) = rule::parse(page, &rule) {
                 panic!("{}", mistakes[0]);
             }
@@ -48,6 +45,13 @@ fn every_rule_in_the_documentation_is_one() {
         }
     }
     assert!(count > 40, "{count}");
+}
+
+/// Whether a text is meant as a rule: methods and a pattern, or names behind their word.
+fn is_rule(text: &str) -> bool {
+    let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let is_by_name = matches!(first, "ALLOW" | "DENY") && !rest.is_empty();
+    is_by_name || (is_methods(first) && text.contains(['/', '%']))
 }
 
 fn is_methods(word: &str) -> bool {

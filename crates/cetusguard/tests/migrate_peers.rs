@@ -293,7 +293,7 @@ fn profile(config: &str) -> Profile {
     let guard = Guard { level: Level::Baseline, allow: Vec::new() };
     Profile {
         name: "default".to_owned(),
-        rules: RuleSet::new(parse("rules", &rules).expect("rules")),
+        rules: RuleSet::new(parse("rules", &rules).expect("rules")).with_exact_methods(),
         limits: Limits::default(),
         guard: guard.into(),
         targets: Default::default(),

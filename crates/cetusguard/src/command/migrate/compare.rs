@@ -205,7 +205,7 @@ impl Rights {
 pub(super) fn profile_of(rules: Vec<Rule>, guard: Guard) -> Profile {
     Profile {
         name: String::new(),
-        rules: RuleSet::new(rules),
+        rules: RuleSet::new(rules).with_exact_methods(),
         limits: Limits::default(),
         guard: Arc::new(guard),
         targets: Arc::default(),

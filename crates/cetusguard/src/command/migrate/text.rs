@@ -60,7 +60,8 @@ pub(super) fn config(plan: &Plan) -> String {
     for (name, value) in &plan.options {
         let _ = writeln!(out, "{name}: {}", quoted(value));
     }
-    out.push_str("no-builtin-rules: true\n");
+    // Rules are about the methods that the other proxy lets pass, and no others.
+    out.push_str("no-builtin-rules: true\nhead-follows-get: false\n");
     write_rights(&mut out, &plan.default, "");
     if !plan.profiles.is_empty() {
         out.push_str("profiles:\n");
