@@ -258,6 +258,15 @@ impl Refusal {
         }
     }
 
+    /// The rules for builds, where the refused call is a step of one.
+    pub(crate) fn build_rules(&self) -> &'static [&'static str] {
+        match self {
+            Self::Denied(denial) => denial.build_rules(),
+            Self::Guarded(guarded) => guarded.objection.instead(),
+            _ => &[],
+        }
+    }
+
     /// How loud the log says it.
     pub(crate) fn level(&self) -> Level {
         self.row().2
@@ -275,7 +284,7 @@ impl Refusal {
                 Self::NoSuchObject(answer) => String::from_utf8_lossy(answer).into_owned(),
                 _ => {
                     let end = if uncertain { UNCERTAIN } else { "" };
-                    format!("{}\n", serde_json::json!({ "message": format!("cetusguard: {self}{end}") }))
+                    format!("{}\n", serde_json::json!({ "message": format!("{SIGNATURE}{self}{end}") }))
                 }
             },
         };
@@ -294,7 +303,10 @@ impl Refusal {
     }
 }
 
-/// The time after which a client may ask again.
+/// The beginning of the message of every refusal. The health check knows the proxy by it.
+pub(crate) const SIGNATURE: &str = "cetusguard: ";
+
+/// The end of a message about a request of which the engine may have acted on a part.
 const UNCERTAIN: &str = "; the engine had received the beginning of this request, and may have acted on it";
 
 const fn phrase(status: u16) -> &'static str {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::buildkit::{BUILD_RULES, BuildStep};
 use crate::call::Call;
 use crate::decide::{Permit, Verdict, shown};
 use crate::endpoint::ObjectKind;
@@ -18,6 +19,8 @@ pub struct Denial {
     /// Why it is refused.
     pub reason: Reason,
     pub(crate) profile: String,
+    /// Whether rules can open the channels of BuildKit for this client.
+    pub(crate) can_build: bool,
 }
 
 /// Why the rules refuse a call.
@@ -70,7 +73,7 @@ impl Reason {
 impl fmt::Display for Denial {
     /// What was refused, by which rule, and the line that would allow it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { call, reason, profile } = self;
+        let Self { call, reason, profile, .. } = self;
         let (method, path) = (call.method(), shown(call.path()));
         match reason {
             Reason::NoRule => write!(f, "no rule of profile {profile} allows {method} {path}")?,
@@ -101,10 +104,16 @@ impl fmt::Display for Denial {
                 );
             }
         }
-        match self.rule_to_add() {
-            None => f.write_str("; no rule can open it"),
-            Some(rule) => write!(f, "; to allow it, add the rule: {rule}"),
+        match self.build_step() {
+            Some(BuildStep::Channel) => f.write_str(
+                "; docker build and docker buildx need both channels of BuildKit, and the guard cannot see what builds ask for",
+            )?,
+            Some(BuildStep::Builder) => f.write_str(
+                "; buildx asks for a builder of its own where POST /grpc or POST /session is refused, and needs none where both are allowed",
+            )?,
+            None => {}
         }
+        f.write_str(&Self::advice(&self.rules_to_add()))
     }
 }
 
@@ -134,6 +143,37 @@ impl Denial {
         }
     }
 
+    /// What the call has to do with a build that rules could let through.
+    fn build_step(&self) -> Option<BuildStep> {
+        let step = BuildStep::of(&self.call)?;
+        (self.can_build && !self.is_final()).then_some(step)
+    }
+
+    /// The rules that would let the client do what it is about. A build needs two, whichever of its calls was refused.
+    #[must_use]
+    pub fn rules_to_add(&self) -> Vec<String> {
+        match self.build_step() {
+            Some(_) => BUILD_RULES.iter().map(ToString::to_string).collect(),
+            None => self.rule_to_add().into_iter().collect(),
+        }
+    }
+
+    /// The rules for builds, where the call is a step of one.
+    #[must_use]
+    pub fn build_rules(&self) -> &'static [&'static str] {
+        if self.build_step().is_some() { BUILD_RULES } else { &[] }
+    }
+
+    /// Writes the end of a refusal that names the rules to add.
+    #[must_use]
+    pub fn advice(rules: &[String]) -> String {
+        match rules {
+            [] => "; no rule can open it".to_owned(),
+            [rule] => format!("; to allow it, add the rule: {rule}"),
+            rules => format!("; to allow it, add the rules: {}", rules.join(" and ")),
+        }
+    }
+
     /// The narrowest rule that would allow the call on any object of its kind; `None` where no rule would.
     #[must_use]
     pub fn rule_to_add(&self) -> Option<String> {
@@ -143,7 +183,7 @@ impl Denial {
     /// The same by the name of the endpoint.
     #[must_use]
     pub fn name_to_add(&self) -> Option<String> {
-        if self.is_final() { None } else { self.call.name_to_add() }
+        if self.is_final() || self.build_step().is_some() { None } else { self.call.name_to_add() }
     }
 
     /// Whether the call stays refused whatever rule is added.

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod buildkit;
 mod call;
 mod client;
 mod decide;
@@ -17,6 +18,7 @@ pub mod endpoint;
 pub mod guard;
 mod learning;
 mod limit;
+mod list;
 mod malformed;
 mod method;
 mod object;
@@ -29,21 +31,21 @@ mod suggestion;
 mod survey;
 mod target;
 mod trace;
-mod unjudged;
 
+pub use buildkit::BUILD_RULES;
 pub use call::{Call, Malformed, Version};
 pub use client::{Certificate, Condition, Container, Kind, Principal, Selector, Subject};
 pub use decide::{Ground, Permit, Verdict, decide};
 pub use denial::{Denial, Reason};
 pub use learning::Lesson;
 pub use limit::{Limits, Rate};
+pub use list::{list_value, split_list};
 pub use method::Method;
 pub use object::{Detail, Object, Traits};
 pub use pattern::Pattern;
 pub use preset::Preset;
 pub use profile::{Ambiguous, Mode, Profile, Profiles};
 pub use rule::distance;
-pub use survey::{Care, Closed, Denied, Open, Survey, rule_reaches, survey};
+pub use survey::{Care, Closed, Denied, Open, Survey, Surveyor, rule_reaches, survey};
 pub use target::{TargetCondition, Targets};
 pub use trace::{Attempt, Tried, trace};
-pub use unjudged::unjudged;

@@ -3,7 +3,7 @@
 
 mod known;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::call::Call;
 use crate::decide::{Ground, Verdict, decide};
@@ -117,18 +117,51 @@ const MANY: usize = 50;
 const ANY: [&str; 2] = ["some-name", "0123456789ab"];
 
 /// Every endpoint, and its paths.
-static SHAPES: LazyLock<Vec<(&'static Endpoint, Option<Language>)>> = LazyLock::new(|| {
-    let endpoints = Endpoint::all().filter(|endpoint| !endpoint.is_catch_all());
-    endpoints.map(|endpoint| (endpoint, Language::new(&endpoint.expression()))).collect()
-});
+type Shapes = Vec<(&'static Endpoint, Option<Language>)>;
+
+/// The shapes, as long as anything needs them: a program that goes on need not keep their memory.
+static SHAPES: Mutex<Weak<Shapes>> = Mutex::new(Weak::new());
+
+/// Returns the shapes that are there, or makes them.
+fn shapes() -> Arc<Shapes> {
+    let mut kept = SHAPES.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.upgrade().unwrap_or_else(|| {
+        let endpoints = Endpoint::all().filter(|endpoint| !endpoint.is_catch_all());
+        let shapes = endpoints.map(|endpoint| (endpoint, Language::new(&endpoint.expression()))).collect();
+        let shapes = Arc::new(shapes);
+        *kept = Arc::downgrade(&shapes);
+        shapes
+    })
+}
+
+/// Surveys several profiles, and makes what all surveys need once.
+#[derive(Debug)]
+pub struct Surveyor {
+    _shapes: Arc<Shapes>,
+}
+
+impl Default for Surveyor {
+    fn default() -> Self {
+        Self { _shapes: shapes() }
+    }
+}
+
+impl Surveyor {
+    /// Looks at every endpoint and every rule of a profile, as if it were enforced.
+    #[must_use]
+    pub fn survey(&self, profile: &Profile) -> Survey {
+        survey(profile)
+    }
+}
 
 /// Looks at every endpoint and every rule of a profile, as if it were enforced.
 #[must_use]
 pub fn survey(profile: &Profile) -> Survey {
+    let shapes = shapes();
     let known: Vec<Known<'_>> = profile.rules.rules().iter().map(|rule| Known::new(rule, profile)).collect();
     let (denials, rules): (Vec<&Known<'_>>, Vec<&Known<'_>>) = known.iter().partition(|known| known.rule.denies());
     let mut survey = Survey::default();
-    for (endpoint, _) in SHAPES.iter() {
+    for (endpoint, _) in shapes.iter() {
         match look_at(endpoint, &rules, &denials, profile) {
             Looked::Open(open) => survey.open.push(*open),
             Looked::Closed(closed) => survey.closed.push(closed),
@@ -425,7 +458,7 @@ mod tests {
     /// What can be called is what [`decide()`] allows, for every endpoint: the survey has no opinion of its own.
     #[test]
     fn every_shape_is_found_by_its_own_paths() {
-        for (endpoint, shape) in SHAPES.iter() {
+        for (endpoint, shape) in shapes().iter() {
             let paths = ANY.map(|word| endpoint.path_with(word));
             assert!(paths.iter().all(|path| read(endpoint, path).is_some()), "{} {paths:?}", endpoint.shape);
             let shape = shape.as_ref().expect(endpoint.shape);

@@ -80,6 +80,8 @@ pub(super) struct Record<'c> {
     unenforced: Option<(&'static str, String)>,
     /// What the guard has against it.
     objection: Option<Box<Objection>>,
+    /// The rules for builds, where it is a refused step of one.
+    build_rules: &'static [&'static str],
     /// Where it is written down what clients need, if it is.
     lessons: Option<&'c Lessons>,
     status: u16,
@@ -112,10 +114,9 @@ fn cut(text: &[u8], length: usize) -> Cow<'_, str> {
     String::from_utf8_lossy(&text[..text.len().min(length)])
 }
 
-/// The exceptions that the guard's objection names, separated by commas. One that has a comma in it is left out: only a
-/// configuration file can hold that.
+/// The exceptions that the guard's objection names, as a list.
 fn exceptions(objection: &Objection) -> String {
-    objection.exceptions().into_iter().filter(|one| !one.contains(',')).collect::<Vec<_>>().join(", ")
+    objection.exceptions().into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// A head up to this size is kept with its record, in bytes; of a larger one, only what a line may show.
@@ -141,6 +142,7 @@ impl<'c> Record<'c> {
             uncertain: false,
             unenforced: None,
             objection: None,
+            build_rules: &[],
             lessons,
             status: 0,
             ended: None,
@@ -183,6 +185,7 @@ impl<'c> Record<'c> {
 
     /// Notes a refusal that is not enforced.
     pub(super) fn would_refuse(&mut self, refusal: &Refusal) {
+        self.build_rules = refusal.build_rules();
         self.objection = refusal.objection().cloned().map(Box::new);
         self.unenforced.get_or_insert_with(|| (refusal.code(), refusal.to_string()));
     }
@@ -236,6 +239,7 @@ impl<'c> Record<'c> {
             _ => "request refused",
         };
         self.status = refusal.status();
+        self.build_rules = refusal.build_rules();
         self.objection = refusal.objection().cloned().map(Box::new);
         let mut end = End::new(level, message, refusal.code(), "");
         if self.log.takes(level) {
@@ -280,6 +284,7 @@ impl<'c> Record<'c> {
             Some((code, text)) => line.text("decision", "would_deny").text("reason", code).text("detail", text),
             None => line.maybe("reason", end.reason).maybe("detail", &end.detail),
         };
+        line = line.maybe("add_rules", &self.build_rules.join(", "));
         if let Some(objection) = &self.objection {
             line = line.maybe("guard_allow", &exceptions(objection));
         }

@@ -3,6 +3,7 @@
 //!
 //! A call that no row describes is not forwarded on the word of a wildcard either: see [`crate::decide()`].
 
+mod deed;
 mod name;
 mod object;
 mod power;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use crate::method::Method;
+pub use deed::says;
 pub use object::{Captured, ObjectKind};
 pub use power::{Power, Risk};
 pub use table::EndpointId;

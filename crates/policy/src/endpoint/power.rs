@@ -82,7 +82,7 @@ powers! {
     LookAtVolumes, Look, "list and inspect volumes";
     LookAtNetworks, Look, "list and inspect networks";
     LookAtPlugins, Look, "list and inspect plugins";
-    LookAtSecrets, Look, "list secrets and configs without their contents";
+    LookAtSecrets, Look, "list secrets without their contents";
     LookAtNodes, Look, "list and inspect the cluster's nodes";
     LookAtPods, Look, "list and inspect pods, manifests, artifacts and quadlets";
 

@@ -5,6 +5,7 @@ use std::fmt;
 use ipnet::IpNet;
 
 use super::host::{POWERFUL, gives_host_path};
+use crate::list::{list_value, split_list};
 use crate::pattern::Pattern;
 use crate::rule::distance;
 
@@ -98,7 +99,7 @@ pub const KINDS: &[Kind] = &[
 pub struct Exception {
     kind: &'static str,
     what: What,
-    /// As it was written.
+    /// As it is written in a list.
     text: String,
 }
 
@@ -149,7 +150,18 @@ impl Exception {
             }
             (_, Some(value)) => What::Pattern(Pattern::new(value)),
         };
-        Ok(Self { kind: kind.name, what, text: text.to_owned() })
+        Ok(Self { kind: kind.name, what, text: list_value(text) })
+    }
+
+    /// Reads an exception as it stands in a list: see [`split_list`].
+    ///
+    /// # Errors
+    /// What was expected.
+    pub fn read_in_list(text: &str) -> Result<Self, String> {
+        match split_list(text, |_| false).as_slice() {
+            [one] => Self::read(one),
+            _ => Err("expected one exception".to_owned()),
+        }
     }
 
     /// Whether it is of this kind and allows this value.

@@ -115,9 +115,9 @@ impl Obligation {
         };
         judge.add_target(&call);
         let mut case = Case { judge, call, content, next: 0 };
-        match case.judge.count() {
-            0 => Ok(case),
-            _ => Err(Objection::Findings(std::mem::take(&mut case.judge.findings))),
+        match case.judge.objection() {
+            None => Ok(case),
+            Some(objection) => Err(objection),
         }
     }
 }
@@ -312,8 +312,8 @@ impl Case<'_> {
         if self.question().is_some() {
             self.judge.refuse("what this call is about is not known".to_owned(), None);
         }
-        if self.judge.count() > 0 {
-            return Err(Objection::Findings(self.judge.findings));
+        if let Some(objection) = self.judge.objection() {
+            return Err(objection);
         }
         let body = match self.content {
             Content::Own => None,

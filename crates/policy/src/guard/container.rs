@@ -7,6 +7,7 @@ use super::network::ENDPOINT;
 use super::surroundings::Newcomer;
 use super::{Judge, Step};
 use super::{image, mount, network, restricted};
+use crate::buildkit;
 use crate::client::Container;
 
 /// moby `api/types/container.CreateRequest`: the configuration with what the host gives and which networks it joins.
@@ -108,6 +109,7 @@ pub(super) fn as_client(name: String, labels: Option<&Json<'_>>) -> Container {
 pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
     let name = judge.name.take().unwrap_or_default();
     let image = container.get("Image").map(Json::text).unwrap_or_default();
+    judge.is_builder = buildkit::is_builder_name(&name) || buildkit::is_builder_image(image);
     judge.claim_created(|| Newcomer::Container(as_client(name, container.get("Labels"))), image);
     let host_config = container.get("HostConfig");
     if host_config.and_then(|host_config| host_config.get("NetworkMode")).is_none() {

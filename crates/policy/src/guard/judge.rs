@@ -1,12 +1,14 @@
 //! The judgement of one call: what was found so far, where, and which objects have still to be looked up.
 
 use super::allow::{Exception, KINDS};
-use super::objection::Finding;
+use super::objection::{Finding, Objection};
 use super::subject::{Role, Slot, Subject};
 use super::surroundings::Newcomer;
 use super::{Guard, Level, Surroundings};
+use crate::buildkit::{self, BUILD_RULES};
 use crate::call::Version;
 use crate::endpoint::ObjectKind;
+use crate::list::list_value;
 use crate::target::Targets;
 
 /// A call that asks for more than this is refused in any case: more findings would help no reader, so the judgement ends.
@@ -100,6 +102,8 @@ pub(crate) struct Judge<'g> {
     pub(super) read_only: Vec<(Vec<Place>, String)>,
     /// Variables without a value, by place: Podman takes them from its own environment.
     pub(super) copied: Vec<Vec<Place>>,
+    /// Whether the container is a builder that buildx wants where it does not reach the engine's own.
+    pub(super) is_builder: bool,
 }
 
 impl std::fmt::Debug for Judge<'_> {
@@ -125,6 +129,7 @@ impl<'g> Judge<'g> {
             name: None,
             read_only: Vec::new(),
             copied: Vec::new(),
+            is_builder: false,
         }
     }
 
@@ -192,8 +197,23 @@ impl<'g> Judge<'g> {
     pub(super) fn refuse(&mut self, what: String, allow: Option<Hint>) {
         if self.findings.len() < FINDINGS {
             let allow = allow.map(|Hint(allow)| allow);
-            self.findings.push(Finding { field: written(&self.place), what, allow });
+            self.findings.push(Finding { field: written(&self.place), what, allow, instead: &[] });
         }
+    }
+
+    /// Makes an objection of the findings, if there are any. Those against a builder of buildx's own begin with the rules for
+    /// builds: without these, its user would open the host for a container that no build needs.
+    pub(super) fn objection(&mut self) -> Option<Objection> {
+        let mut findings = std::mem::take(&mut self.findings);
+        if findings.is_empty() {
+            return None;
+        }
+        if self.is_builder && buildkit::can_be_opened(self.guard) {
+            let what = "buildx asks for this builder where POST /grpc or POST /session is refused, and needs none where both are allowed";
+            let (field, instead) = (String::new(), BUILD_RULES);
+            findings.insert(0, Finding { field, what: what.to_owned(), allow: None, instead });
+        }
+        Some(Objection::Findings(findings))
     }
 
     /// Has the engine asked about an object that the text at this place names. In the engine's copy, the full identifier
@@ -268,7 +288,7 @@ impl<'g> Judge<'g> {
             _ => format!("{kind}={value}"),
         };
         let is_whole = hint.len() <= 160 && !hint.contains(char::is_control);
-        (is_whole && (hint.ends_with('…') || Exception::read(&hint).is_ok())).then_some(Hint(hint))
+        (is_whole && (hint.ends_with('…') || Exception::read(&hint).is_ok())).then(|| Hint(list_value(&hint)))
     }
 
     /// Whether it matters which networks a container joins: by their addresses it may have other rights, or targets bound them.

@@ -14,18 +14,21 @@ pub struct Finding {
     pub what: String,
     /// What allows it, as `guard-allow` has it.
     pub allow: Option<String>,
+    /// Rules with which the client does not need the call at all.
+    pub instead: &'static [&'static str],
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { field, what, allow } = self;
+        let Self { field, what, allow, instead } = self;
         if !field.is_empty() {
             write!(f, "{field}: ")?;
         }
         f.write_str(what)?;
         match allow {
             Some(allow) => write!(f, "; allow it with guard-allow {allow}"),
-            None => Ok(()),
+            None if instead.is_empty() => Ok(()),
+            None => write!(f, "; add the rules: {}", instead.join(" and ")),
         }
     }
 }
@@ -49,12 +52,20 @@ impl Objection {
         findings.iter().filter_map(|finding| finding.allow.as_deref()).collect()
     }
 
+    /// Rules with which the client does not need the call at all.
+    #[must_use]
+    pub fn instead(&self) -> &'static [&'static str] {
+        let findings = if let Self::Findings(findings) = self { findings.as_slice() } else { &[] };
+        findings.iter().map(|finding| finding.instead).find(|rules| !rules.is_empty()).unwrap_or_default()
+    }
+
     /// Something that no exception would let pass.
     #[must_use]
     pub fn hopeless(&self) -> Option<String> {
         match self {
             Self::Findings(findings) => {
-                findings.iter().find(|finding| finding.allow.is_none()).map(ToString::to_string)
+                let hopeless = |finding: &&Finding| finding.allow.is_none() && finding.instead.is_empty();
+                findings.iter().find(hopeless).map(ToString::to_string)
             }
             Self::Malformed(_) | Self::ContentType(_) => Some(self.to_string()),
         }

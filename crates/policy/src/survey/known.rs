@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ANY, Look, MANY, SHAPES, look, read};
+use super::{ANY, Look, MANY, look, read, shapes};
 use crate::call::Call;
 use crate::endpoint::Endpoint;
 use crate::guard::{Duty, duty};
@@ -51,7 +51,7 @@ impl<'r> Known<'r> {
             return known;
         }
         let Some(language) = rule.language(Method::Get) else { return Self { is_unsure: true, ..known } };
-        for (endpoint, shape) in SHAPES.iter() {
+        for (endpoint, shape) in shapes().iter() {
             // What is asked with HEAD is the endpoint of GET, or one of its own.
             let is_by_head = |method| follows && method == Method::Get && endpoint.method == Method::Head;
             let is_about = |method| rule.has_method(method) && (endpoint.serves(method) || is_by_head(method));
@@ -93,7 +93,8 @@ impl<'r> Known<'r> {
         if self.path_of(endpoint).is_none() {
             return Ok(None);
         }
-        let shape = SHAPES.iter().find(|(own, _)| std::ptr::eq(*own, endpoint)).and_then(|(_, shape)| shape.as_ref());
+        let shapes = shapes();
+        let shape = shapes.iter().find(|(own, _)| std::ptr::eq(*own, endpoint)).and_then(|(_, shape)| shape.as_ref());
         let denied: Vec<String> = denials.iter().filter_map(|denial| denial.rule.expression(endpoint)).collect();
         // Of a rule by name, the part about this endpoint alone: all of it is large.
         let own = match self.rule.expression(endpoint) {

@@ -42,7 +42,7 @@ pub(super) struct Endpoint {
     /// Its stable name, such as `container.list`.
     pub(super) name: &'static str,
     pub(super) shape: String,
-    pub(super) lets: &'static str,
+    pub(super) lets: String,
 }
 
 /// What a rule says to it.
@@ -92,6 +92,9 @@ pub(super) struct Found {
     pub(super) what: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) allow: Option<String>,
+    /// Rules with which the client does not need the call at all.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) instead: &'static [&'static str],
 }
 
 impl Decision {
@@ -116,7 +119,7 @@ impl Decision {
                     findings: vec![],
                     is_blind: false,
                 };
-                let to_add = denial.rule_to_add().into_iter().chain(denial.name_to_add());
+                let to_add = denial.rules_to_add().into_iter().chain(denial.name_to_add());
                 (guard, false, denial.to_string(), to_add.collect())
             }
         };
@@ -126,7 +129,7 @@ impl Decision {
             endpoint: call.endpoint().map(|endpoint| Endpoint {
                 name: endpoint.id.name(),
                 shape: format!("{} {}", endpoint.method, endpoint.shape),
-                lets: endpoint.power.says(),
+                lets: endpoint.says(),
             }),
             profile: profile.name.clone(),
             enforced: profile.mode == Mode::Enforce,
@@ -185,10 +188,14 @@ fn judged(
         };
         return (guard(&says, vec![]), true, rule, vec![]);
     }
-    let to_allow = findings.iter().filter_map(|finding| finding.allow.as_ref());
-    let to_allow = to_allow.map(|allow| format!("guard-allow {allow}")).collect();
-    let text = Objection::Findings(findings.clone()).to_string();
-    let found = findings.into_iter().map(|Finding { field, what, allow }| Found { field, what, allow });
+    let exceptions = findings.iter().filter_map(|finding| finding.allow.as_ref());
+    let exceptions: Vec<_> = exceptions.map(|allow| format!("guard-allow {allow}")).collect();
+    let objection = Objection::Findings(findings.clone());
+    // Rules first: with them, the client does not need the call.
+    let to_allow = objection.instead().iter().map(ToString::to_string).chain(exceptions).collect();
+    let text = objection.to_string();
+    let found =
+        findings.into_iter().map(|Finding { field, what, allow, instead }| Found { field, what, allow, instead });
     (guard("refuses what it asks for", found.collect()), false, text, to_allow)
 }
 

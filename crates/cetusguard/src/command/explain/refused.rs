@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cetusguard_policy::guard::Exception;
-use cetusguard_policy::{Call, Method, Profiles, Verdict, decide};
+use cetusguard_policy::{BUILD_RULES, Call, Denial, Method, Profiles, Verdict, decide, split_list};
 use serde::Serialize;
 
 use crate::command::log_lines::{LogLine, requests};
@@ -102,15 +102,34 @@ fn client(line: &LogLine) -> String {
 /// What would allow it: made from the call itself, since a client has its word in the detail of a line.
 fn to_allow(line: &LogLine, call: Option<&Call>) -> Vec<String> {
     let is_by_rule = BY_RULE.contains(&line.get("reason"));
-    let rule = call.filter(|_| is_by_rule).and_then(Call::rule_to_add);
-    let exceptions = line.get("guard_allow").split(", ").filter(|exception| Exception::read(exception).is_ok());
-    rule.into_iter().chain(exceptions.map(|exception| format!("guard-allow {exception}"))).collect()
+    let rule = call.filter(|_| is_by_rule && named(line).next().is_none()).and_then(Call::rule_to_add);
+    let exceptions = split_list(line.get("guard_allow"), |_| false).into_iter();
+    let exceptions = exceptions
+        .filter_map(|exception| Exception::read(&exception).ok())
+        .map(|exception| format!("guard-allow {exception}"));
+    named(line).map(str::to_owned).chain(rule).chain(exceptions).collect()
 }
 
-/// The detail without the rule that ends it, which stands on a line of its own.
+/// The rules that a line names, as far as they are rules for builds.
+fn named(line: &LogLine) -> impl Iterator<Item = &'static str> {
+    let written: Vec<_> = line.get("add_rules").split(", ").collect();
+    BUILD_RULES.iter().copied().filter(move |rule| written.contains(rule))
+}
+
+/// The detail without the rules that end it, which stand on lines of their own.
 fn without_rule<'d>(detail: &'d str, rules: &BTreeSet<String>) -> &'d str {
-    let ends = rules.iter().map(|rule| format!("; to allow it, add the rule: {rule}"));
-    ends.filter_map(|end| detail.strip_suffix(&end)).next().unwrap_or(detail)
+    let all: Vec<_> = rules.iter().cloned().collect();
+    let mut ends =
+        std::iter::once(Denial::advice(&all)).chain(rules.iter().map(|rule| Denial::advice(&[rule.clone()])));
+    ends.find_map(|end| detail.strip_suffix(&end)).filter(|_| !rules.is_empty()).unwrap_or(detail)
+}
+
+/// The refused calls without which a client would not have asked for this one: buildx asks for a builder of its own.
+fn causes<'g>(group: &Group, groups: &'g [Group]) -> Vec<&'g Group> {
+    let is_of_build = BUILD_RULES.iter().all(|rule| group.to_allow.contains(*rule));
+    let is_channel = |group: &Group| matches!(group.call.as_str(), "POST /grpc" | "POST /session");
+    let related = groups.iter().filter(|other| is_channel(other) && other.profile == group.profile);
+    related.filter(|_| is_of_build && !is_channel(group)).collect()
 }
 
 /// Writes them for people.
@@ -123,6 +142,9 @@ pub(super) fn write(groups: &[Group], page: &mut Page) {
         let clients: Vec<_> = group.clients.iter().map(String::as_str).collect();
         page.item(2, "who     ", Look::Faint, &clients.join(", "));
         page.item(2, "why     ", Look::Plain, without_rule(&group.detail, &group.to_allow));
+        for cause in causes(group, groups) {
+            page.item(2, "after   ", Look::Plain, &format!("{} × {} refused", cause.count, cause.call));
+        }
         if group.allowed_now {
             page.item(2, "now     ", Look::Good, "the rules allow it");
         }

@@ -1,5 +1,7 @@
 //! The decision about one call for people.
 
+use cetusguard_policy::Denial;
+
 use super::decision::{Attempt, Decision, Endpoint, Outcome};
 use crate::command::page::{Look, Page, count};
 
@@ -31,7 +33,8 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
     page.item(2, "guard     ", Look::Plain, &format!("({}) {}", decision.guard.level, decision.guard.says));
     for found in &decision.guard.findings {
         let field = if found.field.is_empty() { String::new() } else { format!("{}: ", found.field) };
-        let hint = if found.allow.is_none() { " (no exception is suggested)" } else { "" };
+        let is_without_hint = found.allow.is_none() && found.instead.is_empty();
+        let hint = if is_without_hint { " (no exception is suggested)" } else { "" };
         page.item(10, "- ", Look::Bad, &format!("{field}{}{hint}", found.what));
     }
     if decision.allowed {
@@ -56,10 +59,10 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
         }
         true => page.say(0, Look::Good, &format!("ALLOWED by {}", decision.because)),
         false if refused => page.say(0, Look::Bad, "REFUSED by the guard"),
-        // The rule to add stands on a line of its own, to be copied.
+        // The rules to add stand on lines of their own, to be copied.
         false => {
-            let rule = decision.to_allow.first().map(|rule| format!("; to allow it, add the rule: {rule}"));
-            let why = rule.and_then(|rule| decision.because.strip_suffix(&rule)).unwrap_or(&decision.because);
+            let why = decision.because.strip_suffix(&Denial::advice(&decision.to_allow));
+            let why = why.filter(|_| !decision.to_allow.is_empty()).unwrap_or(&decision.because);
             page.say(0, Look::Bad, &format!("REFUSED: {why}"));
         }
     }
