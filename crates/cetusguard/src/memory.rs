@@ -27,8 +27,9 @@ impl Memory {
     }
 }
 
+/// Gives memory that was freed back to the system.
 #[cfg(target_env = "gnu")]
-fn give_back() {
+pub(crate) fn give_back() {
     #[expect(unsafe_code, reason = "a call without pointers, which the C library allows at any time: malloc_trim(3)")]
     unsafe extern "C" {
         safe fn malloc_trim(pad: usize) -> std::ffi::c_int;
@@ -39,4 +40,4 @@ fn give_back() {
 
 /// Other libraries give memory back by themselves, or not at all.
 #[cfg(not(target_env = "gnu"))]
-fn give_back() {}
+pub(crate) fn give_back() {}

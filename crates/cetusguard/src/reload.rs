@@ -9,8 +9,7 @@ mod reading;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cetusguard_policy::guard::Level as GuardLevel;
-use cetusguard_policy::{Mode, Profiles, unjudged};
+use cetusguard_policy::{Profile, Profiles};
 
 use crate::config::{Loaded, Mistake, Mistakes, Read, Sources};
 use crate::flow::{Proxy, Settings};
@@ -20,6 +19,15 @@ use reading::{Failed, Readings};
 
 /// How long the files may take: expressions are built as well. What takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A configuration that has taken the place of another one, as far as something may be wrong with it.
+#[derive(Debug)]
+pub(crate) struct Reloaded {
+    /// Its profiles.
+    pub(crate) profiles: Vec<Arc<Profile>>,
+    /// Variables of the environment that are none of ours.
+    pub(crate) strangers: Vec<String>,
+}
 
 /// Knows where the configuration is written, and what of it cannot change.
 #[derive(Debug)]
@@ -51,21 +59,30 @@ impl Reload {
     }
 
     /// Waits until a file of the configuration has changed, or until the configuration was read, and goes on from there. Safe to
-    /// cancel.
-    pub(crate) async fn go_on(&mut self, proxy: &Proxy) {
+    /// cancel. Returns what may be wrong with a configuration that is used from now on.
+    pub(crate) async fn go_on(&mut self, proxy: &Proxy) -> Option<Reloaded> {
         tokio::select! {
-            () = self.files.changed() => self.read_again("file change"),
+            () = self.files.changed() => {
+                self.read_again("file change");
+                None
+            }
             (cause, read) = self.readings.done() => {
-                self.renew(cause, read, proxy);
+                let reloaded = self.renew(cause, read, proxy);
                 if let Some(cause) = self.again.take() {
                     self.read_again(cause);
                 }
+                reloaded
             }
         }
     }
 
     /// Uses what was read from now on, or says why not.
-    fn renew(&self, cause: &str, read: Result<(Read, Result<Loaded, Mistakes>), Failed>, proxy: &Proxy) {
+    fn renew(
+        &self,
+        cause: &str,
+        read: Result<(Read, Result<Loaded, Mistakes>), Failed>,
+        proxy: &Proxy,
+    ) -> Option<Reloaded> {
         let loaded = match read {
             Ok((read, loaded)) => {
                 // Also those of one that is wrong: the next change of them may mend it.
@@ -78,13 +95,12 @@ impl Reload {
         match loaded {
             Ok(Loaded { config, warnings }) => {
                 log.set_level(config.log.level);
-                for warning in warnings {
-                    log.say(Level::Warning, &warning);
-                }
                 log.send(log.line(Level::Info, "configuration reloaded").text("cause", cause));
                 describe(&config.profiles, log);
                 proxy.backend.renew(config.backend_tls.clone());
+                let profiles = config.profiles.all().cloned().collect();
                 proxy.renew(Settings::from(config));
+                Some(Reloaded { profiles, strangers: warnings })
             }
             Err(Mistakes(mistakes)) => {
                 let line = log.line(Level::Error, "configuration not reloaded: the old one stays");
@@ -92,6 +108,7 @@ impl Reload {
                 for mistake in mistakes {
                     log.send(log.line(Level::Error, "mistake").text("detail", &mistake.in_one_line()));
                 }
+                None
             }
         }
     }
@@ -123,27 +140,10 @@ fn mistake(failed: Failed) -> Mistake {
     }
 }
 
-/// Says which profiles there are, and loudly which of them are not enforced.
+/// Says which profiles there are, with their rules at level debug.
 pub(crate) fn describe(profiles: &Profiles, log: &Log) {
     // What is learned has no rights of its own yet, and was told about by who learns it.
     for (index, profile) in profiles.all().enumerate().filter(|(_, profile)| !profile.is_learner()) {
-        if profile.mode == Mode::Audit {
-            let message = "this profile is NOT enforced (mode audit): everything is forwarded, and the log says what would be refused";
-            log.send(log.line(Level::Warning, message).text("profile", &profile.name));
-        }
-        for endpoint in unjudged(profile) {
-            let message =
-                "the guard cannot judge what this endpoint is asked for; a rule that names it lets it pass as it is";
-            let line = log.line(Level::Notice, message).text("profile", &profile.name);
-            log.send(line.text("endpoint", &endpoint));
-        }
-        let is_guarded = profile.guard.level != GuardLevel::Privileged;
-        let giving = profile.guard.allow.iter().filter_map(|exception| Some((exception, exception.gives_host()?)));
-        for (exception, why) in giving.filter(|_| is_guarded) {
-            let message = "an exception of the guard gives the host away to clients that can use it";
-            let line = log.line(Level::Warning, message).text("profile", &profile.name);
-            log.send(line.text("guard_allow", &exception.to_string()).text("detail", why));
-        }
         // The default one is what the start is about, where there is no other.
         if index > 0 {
             let line = log.line(Level::Info, "profile").text("profile", &profile.name);

@@ -135,7 +135,7 @@ profiles:
     let proxy = ProxyBuilder::bare(PROGRAM).arg("--config", &path).arg("--backend-addr", &engine.address());
     // At this level nobody says where it listens.
     let proxy = proxy.arg("--log-level", "6").expect_frontend().expect_frontend().start();
-    let line = proxy.logged(&["NOT enforced"]);
+    let line = proxy.logged(&["warning=not-enforced"]);
     assert!(line.contains("level=warning") && line.contains("profile=learning"), "{line}");
 
     let mut client = proxy.client();

@@ -5,29 +5,39 @@ mod problem;
 mod report;
 mod text;
 
+use std::sync::Arc;
+
+use cetusguard_policy::{Profile, Survey, Surveyor};
+
 use super::page::Page;
 use super::{Answer, Asked};
 pub use problem::CODES;
-use problem::Problem;
-pub(super) use problem::problems;
+pub(super) use problem::Problem;
 use report::{ProfileReport, Report};
+
+/// Surveys profiles.
+pub(super) fn surveyed<'p>(profiles: impl Iterator<Item = &'p Arc<Profile>>) -> Vec<(Arc<Profile>, Survey)> {
+    let surveyor = Surveyor::default();
+    profiles.map(|profile| (Arc::clone(profile), surveyor.survey(profile))).collect()
+}
+
+/// Returns every warning about a configuration that can be read: about names of options that are none of ours, about all profiles
+/// together, and about each. What `check` prints, `serve` logs and `doctor` lists.
+pub(super) fn warnings(strangers: &[String], surveyed: &[(Arc<Profile>, Survey)]) -> Vec<Problem> {
+    let mut found: Vec<Problem> = strangers.iter().map(|stranger| Problem::unknown_option(stranger)).collect();
+    found.extend(problem::without_rules(surveyed.iter().map(|(profile, _)| &**profile)));
+    found.extend(surveyed.iter().flat_map(|(profile, survey)| problem::problems(profile, survey)));
+    found
+}
 
 /// Reads everything as `serve` would, and says what it comes to.
 pub(super) fn run(asked: &Asked) -> Answer {
     let report = match asked.sources.load().1 {
         Ok(loaded) => {
-            let profiles: Vec<_> = loaded.config.profiles.all().collect();
-            let surveys: Vec<_> = profiles.iter().map(|profile| cetusguard_policy::survey(profile)).collect();
-            let mut found: Vec<Problem> =
-                loaded.warnings.iter().map(|warning| Problem::unknown_option(warning)).collect();
-            for (profile, survey) in profiles.iter().zip(&surveys) {
-                found.extend(problems(profile, survey));
-            }
-            let reports = profiles
-                .iter()
-                .zip(&surveys)
-                .map(|(profile, survey)| ProfileReport::new(profile, survey, &loaded.config.profiles));
-            Report { profiles: reports.collect(), problems: found }
+            let surveyed = surveyed(loaded.config.profiles.all());
+            let reports =
+                surveyed.iter().map(|(profile, survey)| ProfileReport::new(profile, survey, &loaded.config.profiles));
+            Report { profiles: reports.collect(), problems: warnings(&loaded.warnings, &surveyed) }
         }
         Err(mistakes) => Report { profiles: Vec::new(), problems: mistakes.0.iter().map(Problem::mistake).collect() },
     };

@@ -2,8 +2,9 @@
 //! clock and the rules, and says of each what to do.
 
 mod certificates;
-mod engine;
+pub(super) mod engine;
 mod frontends;
+mod holder;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -11,6 +12,7 @@ use std::ffi::OsString;
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
+use super::check::{surveyed, warnings};
 use super::page::{Look, Page, count};
 use super::{Answer, Asked};
 use crate::config::Loaded;
@@ -19,19 +21,19 @@ use crate::shares::open_files;
 
 /// What was found out about one thing.
 #[derive(Debug, Serialize)]
-struct Finding {
-    state: State,
+pub(super) struct Finding {
+    pub(super) state: State,
     /// What it is about, in a word.
     about: &'static str,
-    what: String,
+    pub(super) what: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    fix: Option<String>,
+    pub(super) fix: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+pub(super) enum State {
     Good,
     Warning,
     Bad,
@@ -96,15 +98,9 @@ fn examine(loaded: &Loaded, written: &Written, env: &HashMap<String, OsString>) 
 /// What `check` warns of that gives the host away, or keeps clients from working.
 fn rules(loaded: &Loaded) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for profile in loaded.config.profiles.all() {
-        let survey = cetusguard_policy::survey(profile);
-        if survey.open.is_empty() {
-            let what = format!("profile {} allows nothing at all", profile.name);
-            findings.push(Finding::warning("rules", what, "give it rules or presets: cetusguard preset list"));
-        }
-        findings.extend(super::check::problems(profile, &survey).into_iter().map(|problem| {
-            Finding::warning("rules", format!("profile {}: {}", profile.name, problem.what), problem.fix)
-        }));
+    for problem in warnings(&[], &surveyed(loaded.config.profiles.all())) {
+        let profile = problem.profile.map(|profile| format!("profile {profile}: ")).unwrap_or_default();
+        findings.push(Finding::warning("rules", format!("{profile}{}", problem.what), problem.fix));
     }
     if findings.is_empty() {
         findings.push(Finding::good("rules", "give no host away"));

@@ -1,5 +1,7 @@
 //! `cetusguard serve`: from a checked configuration to a drained end.
 
+mod advice;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +23,11 @@ use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::{Level, Log};
 use crate::memory::Memory;
-use crate::reload::{Reload, describe};
+use crate::reload::{Reload, Reloaded, describe};
 use crate::shares::{Shares, fitting, open_files};
 use crate::wire;
 use crate::worker::Worker;
+use advice::{Adviser, probe};
 
 /// How often idle connections to the engine are looked through, and memory that nobody needs any more.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -76,16 +79,20 @@ async fn serve(
     let capacity = Capacity::find(config.memory_limit);
     let (sockets, without_ipv6) = bind(&config.frontends).map_err(|errors| errors.join("\ncetusguard: "))?;
     refuse_own(&config, &sockets)?;
-    announce(&config, &sockets, warnings.iter().chain(&without_ipv6), &log);
+    announce(&config, &sockets, &without_ipv6, &log);
     announce_capacity(capacity, &log);
 
     let (stop, stopping) = watch::channel(false);
     let (alive, mut ended) = mpsc::channel(1);
     let mut reload = Reload::new(sources, config.fixed(), read);
     let lessons = learning.as_ref().map(|learning| Arc::clone(&learning.lessons));
+    let started = Reloaded { profiles: config.profiles.all().cloned().collect(), strangers: warnings };
     let proxy = assemble(config, places, capacity, lessons, stopping, &log);
     Listeners::new(sockets).run(&proxy, &alive);
     drop(alive);
+    let adviser = Adviser::new(&log);
+    adviser.look_at(started);
+    tokio::spawn(probe(Arc::clone(&proxy.backend), log.clone()));
 
     let mut memory = Memory::begin();
     let mut sweep = interval(SWEEP);
@@ -96,7 +103,7 @@ async fn serve(
             _ = interrupt.recv() => break "SIGINT",
             _ = hang_up.recv() => reload.read_again("SIGHUP"),
             () = told(user.as_mut()) => if let Some(learning) = &learning { (learning.tell)() },
-            () = reload.go_on(&proxy) => {}
+            reloaded = reload.go_on(&proxy) => if let Some(reloaded) = reloaded { adviser.look_at(reloaded) },
             _ = sweep.tick() => {
                 proxy.backend.sweep();
                 for told in proxy.shares.untold_refusals() {
@@ -203,7 +210,7 @@ fn refuse_own(config: &Config, sockets: &[Bound]) -> Result<(), String> {
 }
 
 /// Says what is going to be done, and by which rules.
-fn announce<'w>(config: &Config, sockets: &[Bound], warnings: impl Iterator<Item = &'w String>, log: &Log) {
+fn announce(config: &Config, sockets: &[Bound], warnings: &[String], log: &Log) {
     for warning in warnings {
         log.say(Level::Warning, warning);
     }

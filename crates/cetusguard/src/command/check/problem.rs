@@ -1,8 +1,10 @@
 //! What may be wrong with a configuration that is read without a mistake. `docs/check.md` has a paragraph for each code.
 
-use cetusguard_policy::endpoint::{Endpoint, EndpointId};
+use std::sync::Arc;
+
+use cetusguard_policy::endpoint::{Endpoint, EndpointId, says};
 use cetusguard_policy::guard::Level;
-use cetusguard_policy::rule::{Effect, Rule, parse};
+use cetusguard_policy::rule::{BUILT_IN_ORIGIN, Effect, Rule, parse};
 use cetusguard_policy::{Care, Mode, Profile, Survey, distance};
 use serde::Serialize;
 
@@ -22,10 +24,10 @@ pub(in crate::command) enum Severity {
 pub(in crate::command) struct Problem {
     pub(super) severity: Severity,
     /// A word for its kind.
-    pub(super) code: &'static str,
+    pub(in crate::command) code: &'static str,
     /// The profile that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) profile: Option<String>,
+    pub(in crate::command) profile: Option<String>,
     pub(in crate::command) what: String,
     /// What to do about it.
     pub(in crate::command) fix: String,
@@ -37,6 +39,7 @@ pub const CODES: &[&str] = &[
     "wrong-file",
     "wrong-rule",
     "unknown-option",
+    "no-rules",
     "glob",
     "pinned-version",
     "idle-rule",
@@ -96,8 +99,32 @@ impl Warnings<'_> {
     }
 }
 
+/// Warns where no profile has rules of its own. One that allows nothing beside others is a way to refuse the clients of nobody.
+pub(super) fn without_rules<'p>(profiles: impl Iterator<Item = &'p Profile>) -> Option<Problem> {
+    let is_own = |rule: &Arc<Rule>| &*rule.position.origin != BUILT_IN_ORIGIN;
+    let (mut has_built_in, mut count) = (false, 0);
+    for profile in profiles {
+        if profile.mode == Mode::Audit || profile.is_learner() || profile.rules.rules().iter().any(is_own) {
+            return None;
+        }
+        has_built_in |= !profile.rules.rules().is_empty();
+        count += 1;
+    }
+    let passes = if has_built_in { "only _ping, version and info pass" } else { "nothing passes" };
+    let what = format!("{passes}: there are no rules");
+    let fix = "set rules, rules-file or presets (CETUSGUARD_RULES, CETUSGUARD_RULES_FILE, CETUSGUARD_PRESETS); cetusguard preset list \
+               shows the presets, and cetusguard learn writes rules from what clients ask for";
+    (count > 0).then(|| Problem {
+        severity: Severity::Warning,
+        code: "no-rules",
+        profile: None,
+        what,
+        fix: fix.to_owned(),
+    })
+}
+
 /// Looks for what may be wrong with a profile.
-pub(in crate::command) fn problems(profile: &Profile, survey: &Survey) -> Vec<Problem> {
+pub(super) fn problems(profile: &Profile, survey: &Survey) -> Vec<Problem> {
     let mut warnings = Warnings { profile, found: Vec::new() };
     about_rules(survey, &mut warnings);
     about_calls(survey, &mut warnings);
@@ -173,9 +200,10 @@ fn about_calls(survey: &Survey, warnings: &mut Warnings<'_>) {
 
 /// What is root on the host where nobody judges it: one of it is enough to say so.
 fn without_guard(survey: &Survey, warnings: &mut Warnings<'_>) {
-    let unread = survey.open.iter().filter(|open| open.care == Care::Unread).map(|open| open.power);
-    if let Some((power, way)) = unread.filter_map(|power| Some((power, power.way_to_host()?))).next() {
-        let what = format!("nobody judges bodies (guard: privileged), and the client can {}: {way}", power.says());
+    let unread = survey.open.iter().filter(|open| open.care == Care::Unread);
+    if let Some((open, way)) = unread.filter_map(|open| Some((open, open.power.way_to_host()?))).next() {
+        let says = says(open.power, &[open.endpoint.id]);
+        let what = format!("nobody judges bodies (guard: privileged), and the client can {says}: {way}");
         warnings.warn("guard-off", what, "set guard to baseline, and guard-allow to what the client needs");
     }
 }

@@ -14,19 +14,14 @@ use crate::engine::{Asked, Trouble, fetch};
 
 const ABOUT: &str = "engine";
 
-/// Whoever asks a doctor does not wait a minute.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time that the engine has to answer: users do not wait for a minute.
+pub(in crate::command) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Clocks that differ by more disagree about certificates sooner or later.
 const CLOCK_LIMIT: Duration = Duration::from_secs(60);
 
 /// Asks the engine for its version, and for its time.
 pub(super) fn examine(config: &Config) -> Vec<Finding> {
-    if let Address::Unix(path) = &config.backend
-        && let Some(finding) = socket(path)
-    {
-        return vec![finding];
-    }
     let backend = Backend::new(config.backend.clone(), config.backend_tls.clone(), config.limits.connect);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -34,29 +29,43 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
             return vec![Finding::bad(ABOUT, format!("cannot be asked: {error}"), "raise the limits of this process")];
         }
     };
-    let ask = |target: &'static str| {
-        runtime.block_on(async { fetch(&backend, target, config.limits.answer.min(PATIENCE)).await })
+    let limit = config.limits.answer.min(PATIENCE);
+    let mut findings = match runtime.block_on(version(&backend, limit)) {
+        Ok(finding) => vec![finding],
+        Err(finding) => return vec![finding],
     };
-    let version = match ask("/version") {
-        Ok(Asked::Answer(version)) => version,
-        Ok(Asked::Missing(_)) => {
-            return vec![Finding::bad(
-                ABOUT,
-                "what listens there is no engine: it has no /version",
-                "correct backend-addr",
-            )];
-        }
-        Err(Trouble::Late(_)) => {
-            let what = format!("{} accepted the request and did not answer", config.backend);
-            return vec![Finding::bad(ABOUT, what, "look into the engine's own log, or restart it")];
-        }
-        Err(trouble) => return vec![unreachable(&trouble.to_string(), &config.backend)],
-    };
-    let mut findings = vec![speaks(&version, &config.backend)];
-    if let Ok(Asked::Answer(info)) = ask("/info") {
+    if let Ok(Asked::Answer(info)) = runtime.block_on(async { fetch(&backend, "/info", limit).await }) {
         findings.extend(clock(&info));
     }
     findings
+}
+
+/// Looks whether there is an engine that answers, and that is new enough.
+///
+/// # Errors
+/// Why it cannot be used.
+pub(in crate::command) async fn version(backend: &Backend, limit: Duration) -> Result<Finding, Finding> {
+    let address = backend.address().clone();
+    if let Address::Unix(path) = &address {
+        // A mount may hang, and requests must not wait for it.
+        let path = path.clone();
+        if let Ok(Some(finding)) = tokio::task::spawn_blocking(move || socket(&path)).await {
+            return Err(finding);
+        }
+    }
+    match fetch(backend, "/version", limit).await {
+        Ok(Asked::Answer(version)) => speaks(&version, &address),
+        Ok(Asked::Missing(_)) => Err(Finding::bad(
+            ABOUT,
+            format!("what listens at {address} is no engine: it has no /version"),
+            "correct backend-addr",
+        )),
+        Err(Trouble::Late(_)) => {
+            let what = format!("{address} accepted the request and did not answer");
+            Err(Finding::bad(ABOUT, what, "look into the engine's own log, or restart it"))
+        }
+        Err(trouble) => Err(unreachable(&trouble.to_string(), &address)),
+    }
 }
 
 /// A socket that is missing, is none, or may not be opened.
@@ -107,7 +116,7 @@ fn unreachable(why: &str, address: &Address) -> Finding {
     Finding::bad(ABOUT, why, fix)
 }
 
-fn speaks(version: &[u8], address: &Address) -> Finding {
+fn speaks(version: &[u8], address: &Address) -> Result<Finding, Finding> {
     let version = Json::read(version).unwrap_or(Json::Null);
     let text = |key: &str| version.get(key).map(Json::text).unwrap_or_default().to_owned();
     let [name, newest, oldest] = ["Version", "ApiVersion", "MinAPIVersion"].map(text);
@@ -115,22 +124,22 @@ fn speaks(version: &[u8], address: &Address) -> Finding {
         |text: &str| text.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
     let known: Option<(u32, u32)> = number(&newest);
     match known {
-        None => Finding::bad(
+        None => Err(Finding::bad(
             ABOUT,
             format!("{address} does not say which API it speaks"),
             "does backend-addr point to an engine?",
-        ),
+        )),
         Some(newest) if newest < (1, 24) => {
             let what = format!(
                 "version {name} speaks the API up to {}.{} only; what is older than 1.24 is refused",
                 newest.0, newest.1
             );
-            Finding::bad(ABOUT, what, "upgrade the engine")
+            Err(Finding::bad(ABOUT, what, "upgrade the engine"))
         }
         Some(_) if oldest.is_empty() => {
-            Finding::good(ABOUT, format!("version {name} answers at {address}, API up to {newest}"))
+            Ok(Finding::good(ABOUT, format!("version {name} answers at {address}, API up to {newest}")))
         }
-        Some(_) => Finding::good(ABOUT, format!("version {name} answers at {address}, API {oldest} to {newest}")),
+        Some(_) => Ok(Finding::good(ABOUT, format!("version {name} answers at {address}, API {oldest} to {newest}"))),
     }
 }
 

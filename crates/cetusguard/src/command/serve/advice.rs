@@ -1,0 +1,99 @@
+//! What `check` warns of, and whether the engine answers: in the log of a start, and of a reload where it is new.
+//!
+//! A survey of the rules takes a moment, and an engine may not answer: both happen beside the requests, which do not wait.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::backend::Backend;
+use crate::command::check::{Problem, surveyed, warnings};
+use crate::command::doctor::engine;
+use crate::log::{Level, Log};
+use crate::memory::give_back;
+use crate::reload::Reloaded;
+
+/// Tells what may be wrong with the configuration that is used.
+#[derive(Debug)]
+pub(super) struct Adviser {
+    log: Log,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What was warned of last.
+    told: BTreeSet<Warning>,
+    /// The configuration that is still to be looked at.
+    next: Option<Reloaded>,
+    /// Whether a thread looks at one.
+    is_busy: bool,
+}
+
+/// A warning, by its code, its profile and its text.
+type Warning = (&'static str, Option<String>, String);
+
+impl Adviser {
+    /// One that has warned of nothing yet.
+    pub(super) fn new(log: &Log) -> Self {
+        Self { log: log.clone(), state: Arc::default() }
+    }
+
+    /// Looks at a configuration on a thread of its own, after the one that is being looked at, and logs what it has not warned of
+    /// for the last one. Where several wait, the newest alone is looked at.
+    pub(super) fn look_at(&self, configuration: Reloaded) {
+        let mut state = lock(&self.state);
+        state.next = Some(configuration);
+        if std::mem::replace(&mut state.is_busy, true) {
+            return;
+        }
+        drop(state);
+        let (log, shared) = (self.log.clone(), Arc::clone(&self.state));
+        let look = move || {
+            while let Some(next) = take(&shared) {
+                tell(&next, &shared, &log);
+                give_back();
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("check".to_owned()).spawn(look) {
+            lock(&self.state).is_busy = false;
+            let line = self.log.line(Level::Warning, "the configuration cannot be checked: no thread can be started");
+            self.log.send(line.text("detail", &error.to_string()).text("hint", "run: cetusguard check"));
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    // Nothing is done under the lock that could leave half a state.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes the configuration that waits; without one, the thread is about to end.
+fn take(state: &Mutex<State>) -> Option<Reloaded> {
+    let mut state = lock(state);
+    let next = state.next.take();
+    state.is_busy = next.is_some();
+    next
+}
+
+fn tell(configuration: &Reloaded, state: &Mutex<State>, log: &Log) {
+    // A profile that is learned has no rights of its own yet.
+    let profiles = configuration.profiles.iter().filter(|profile| !profile.is_learner());
+    let found = warnings(&configuration.strangers, &surveyed(profiles));
+    let name = |problem: &Problem| (problem.code, problem.profile.clone(), problem.what.clone());
+    let now: BTreeSet<Warning> = found.iter().map(name).collect();
+    let told = std::mem::replace(&mut lock(state).told, now);
+    for problem in found.iter().filter(|problem| !told.contains(&name(problem))) {
+        let line = log.line(Level::Warning, "check warns of this configuration").text("warning", problem.code);
+        let line = line.maybe("profile", problem.profile.as_deref().unwrap_or_default());
+        log.send(line.text("detail", &problem.what).text("hint", &problem.fix));
+    }
+}
+
+/// Asks the engine once, and logs why it cannot be used. It may start later than the proxy, which goes on in any case.
+pub(super) async fn probe(backend: Arc<Backend>, log: Log) {
+    if let Err(finding) = engine::version(&backend, engine::PATIENCE).await {
+        let line =
+            log.line(Level::Warning, "the engine cannot be used now").text("backend", &backend.address().to_string());
+        log.send(line.text("detail", &finding.what).maybe("hint", finding.fix.as_deref().unwrap_or_default()));
+    }
+}
