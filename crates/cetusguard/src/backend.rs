@@ -61,6 +61,10 @@ pub(crate) struct Unreachable {
     pub(crate) what: String,
     /// What to do about it, where the engine is at the other end.
     advice: String,
+    /// The kind of the error; `None` where there was no answer in time.
+    pub(crate) kind: Option<io::ErrorKind>,
+    /// The error of TLS, where the handshake has failed.
+    pub(crate) tls: Option<rustls::Error>,
 }
 
 impl fmt::Display for Unreachable {
@@ -156,14 +160,18 @@ impl Backend {
 
     /// Makes a new connection. A Unix socket is opened by its path each time: a restarted engine has made another one.
     pub(crate) async fn connect(&self) -> Result<Duplex, Unreachable> {
-        let (what, advice) = match timeout(self.connect_limit, self.dial()).await {
+        let (what, advice, kind, tls) = match timeout(self.connect_limit, self.dial()).await {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => self.explain(&error),
+            Ok(Err(error)) => {
+                let (what, advice) = self.explain(&error);
+                (what, advice, Some(error.kind()), tls_error(&error).cloned())
+            }
             Err(_) => {
-                (format!("no connection within {}", humantime::format_duration(self.connect_limit)), String::new())
+                let limit = humantime::format_duration(self.connect_limit);
+                (format!("no connection within {limit}"), String::new(), None, None)
             }
         };
-        Err(Unreachable { address: self.address.clone(), what, advice })
+        Err(Unreachable { address: self.address.clone(), what, advice, kind, tls })
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one file that connects upstream")]
@@ -219,6 +227,11 @@ impl Backend {
         };
         (what.to_owned(), advice.to_owned())
     }
+}
+
+/// Returns the error of TLS that has ended a connection.
+pub(crate) fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|cause| cause.downcast_ref())
 }
 
 /// A turn of an event loop. Between two turns, the loop asks the kernel which sockets have something to say.

@@ -1,5 +1,6 @@
 //! TLS settings from PEM files. Every error names its file.
 
+use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -9,7 +10,36 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 
-use crate::config::read_text;
+use crate::config::{Unreadable, read_text};
+
+/// Why TLS files cannot be used, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct WrongFiles {
+    /// What is wrong.
+    pub(crate) what: String,
+    /// What would be right.
+    pub(crate) fix: String,
+}
+
+impl WrongFiles {
+    fn new(what: String, fix: impl Into<String>) -> Self {
+        Self { what, fix: fix.into() }
+    }
+
+    /// What nothing in the files tells how to mend.
+    fn other(what: String) -> Self {
+        Self::new(
+            what,
+            "name PEM files of a certificate, of its key, and of the CA that clients and servers are checked with",
+        )
+    }
+}
+
+impl fmt::Display for WrongFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.what, self.fix)
+    }
+}
 
 /// What a TCP frontend speaks.
 #[derive(Clone, Debug)]
@@ -21,15 +51,15 @@ pub(crate) struct Server {
 }
 
 /// What a TCP frontend speaks: TLS 1.2 and 1.3; with a CA, clients must show a certificate that it signed.
-pub(crate) fn server(cert: &str, key: &str, cacert: Option<&str>) -> Result<Server, String> {
+pub(crate) fn server(cert: &str, key: &str, cacert: Option<&str>) -> Result<Server, WrongFiles> {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|e| e.to_string())?;
+        .map_err(|error| WrongFiles::other(error.to_string()))?;
     let (builder, clients) = match cacert {
         None => (builder.with_no_client_auth(), None),
         Some(cacert) => {
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(cacert)?), provider()).build();
-            let verifier = verifier.map_err(|error| format!("{cacert}: {error}"))?;
+            let verifier = verifier.map_err(|error| WrongFiles::other(format!("{cacert}: {error}")))?;
             (builder.with_client_cert_verifier(verifier), Some(Arc::new(chain(cacert)?)))
         }
     };
@@ -40,10 +70,10 @@ pub(crate) fn server(cert: &str, key: &str, cacert: Option<&str>) -> Result<Serv
 }
 
 /// What the backend speaks: the engine's certificate is checked with the CA, ours is shown where there is one.
-pub(crate) fn client(cacert: &str, own: Option<(&str, &str)>) -> Result<Arc<ClientConfig>, String> {
+pub(crate) fn client(cacert: &str, own: Option<(&str, &str)>) -> Result<Arc<ClientConfig>, WrongFiles> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|e| e.to_string())?;
+        .map_err(|error| WrongFiles::other(error.to_string()))?;
     let builder = builder.with_root_certificates(roots(cacert)?);
     let config = match own {
         None => builder.with_no_client_auth(),
@@ -55,12 +85,12 @@ pub(crate) fn client(cacert: &str, own: Option<(&str, &str)>) -> Result<Arc<Clie
 }
 
 /// What the health check speaks to the proxy's own frontend: it knows the one certificate that may answer.
-pub(crate) fn pinned(cert: &str, key: &str) -> Result<Arc<ClientConfig>, String> {
+pub(crate) fn pinned(cert: &str, key: &str) -> Result<Arc<ClientConfig>, WrongFiles> {
     let chain = chain(cert)?;
     let verifier = Arc::new(Pinned { expected: chain[0].clone(), provider: provider() });
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|e| e.to_string())?;
+        .map_err(|error| WrongFiles::other(error.to_string()))?;
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     let config =
         builder.with_client_auth_cert(chain, private_key(key)?).map_err(|error| mismatch(cert, key, &error))?;
@@ -71,29 +101,68 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-fn mismatch(cert: &str, key: &str, error: &rustls::Error) -> String {
+fn mismatch(cert: &str, key: &str, error: &rustls::Error) -> WrongFiles {
     match error {
-        rustls::Error::InconsistentKeys(_) => format!("{key} is not the key of the first certificate in {cert}"),
-        error => format!("{cert} and {key}: {error}"),
+        rustls::Error::InconsistentKeys(_) => WrongFiles::new(
+            format!("{key} is not the key of the first certificate in {cert}"),
+            format!(
+                "name the key that belongs to it: openssl x509 -noout -pubkey -in {cert} and openssl pkey -pubout -in {key} print the \
+                 same for a pair"
+            ),
+        ),
+        error => WrongFiles::other(format!("{cert} and {key}: {error}")),
     }
 }
 
-fn chain(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    let text = read_text(path).map_err(|why| format!("{path}: {why}"))?;
+/// Reads a PEM file. Certificates and keys are often in DER, which is no text.
+fn read_pem(path: &str) -> Result<String, WrongFiles> {
+    read_text(path).map_err(|why| {
+        let fix = match why {
+            Unreadable::NotText => format!(
+                "expected PEM, which is text: openssl x509 -inform der -in {path} writes a certificate so, and openssl pkey -inform der \
+                 -in {path} a key"
+            ),
+            _ => why.advice(),
+        };
+        WrongFiles::new(format!("{path}: {why}"), fix)
+    })
+}
+
+fn chain(path: &str) -> Result<Vec<CertificateDer<'static>>, WrongFiles> {
+    let text = read_pem(path)?;
+    let damaged = "copy the file again: a certificate is damaged";
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-    let chain = chain.map_err(|error| format!("{path}: {error}"))?;
-    if chain.is_empty() { Err(format!("{path}: no certificate (PEM) in it")) } else { Ok(chain) }
+    let chain = chain.map_err(|error| WrongFiles::new(format!("{path}: {error}"), damaged))?;
+    if chain.is_empty() {
+        let fix = match text.contains("PRIVATE KEY-----") {
+            true => "it holds a private key: the certificate and the key may have changed places",
+            false => "name a file with -----BEGIN CERTIFICATE----- in it",
+        };
+        return Err(WrongFiles::new(format!("{path}: no certificate (PEM) in it"), fix));
+    }
+    Ok(chain)
 }
 
-fn private_key(path: &str) -> Result<PrivateKeyDer<'static>, String> {
-    let text = read_text(path).map_err(|why| format!("{path}: {why}"))?;
-    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| format!("{path}: no private key (PEM) in it"))
+fn private_key(path: &str) -> Result<PrivateKeyDer<'static>, WrongFiles> {
+    let text = read_pem(path)?;
+    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| {
+        let fix = match text.as_str() {
+            text if text.contains("ENCRYPTED") => format!(
+                "it is encrypted, and nothing can ask for a passphrase: openssl pkey -in {path} -out FILE writes it without one"
+            ),
+            text if text.contains("-----BEGIN CERTIFICATE-----") => {
+                "it holds a certificate: the certificate and the key may have changed places".to_owned()
+            }
+            _ => "name a file with -----BEGIN PRIVATE KEY----- in it".to_owned(),
+        };
+        WrongFiles::new(format!("{path}: no private key (PEM) in it"), fix)
+    })
 }
 
-fn roots(path: &str) -> Result<RootCertStore, String> {
+fn roots(path: &str) -> Result<RootCertStore, WrongFiles> {
     let mut roots = RootCertStore::empty();
     for certificate in chain(path)? {
-        roots.add(certificate).map_err(|error| format!("{path}: {error}"))?;
+        roots.add(certificate).map_err(|error| WrongFiles::other(format!("{path}: {error}")))?;
     }
     Ok(roots)
 }
@@ -117,7 +186,7 @@ impl ServerCertVerifier for Pinned {
         if *certificate == self.expected {
             Ok(ServerCertVerified::assertion())
         } else {
-            Err(rustls::Error::General("another certificate answers at this address".to_owned()))
+            Err(rustls::CertificateError::ApplicationVerificationFailure.into())
         }
     }
 

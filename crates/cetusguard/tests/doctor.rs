@@ -6,6 +6,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 
 fn engine(version: &'static str, time: &'static str) -> Engine {
     Engine::scripted(move |exchange, link| match exchange.line.as_str() {
+        "GET /_ping" => link.answer(200, "OK"),
         "GET /version" => link.answer(200, version),
         "GET /info" => link.answer(200, &format!("{{\"SystemTime\":{time:?}}}")),
         _ => link.answer(404, "{}"),
@@ -68,7 +69,7 @@ fn engines_that_do_not_answer() {
         (odd.address(), "does not say which API it speaks", "point to an engine?"),
         (gone.address(), "the engine did not answer to /version", "start the engine"),
         (silent.address(), "accepted the request and did not answer", "the engine's own log"),
-        (stranger.address(), "what listens there is no engine", "correct backend-addr"),
+        (stranger.address(), "is no engine: it has no /version", "correct backend-addr"),
     ] {
         // Only the silent one is waited for in vain.
         let limit = if backend == silent.address() { "300ms" } else { "1h" };
@@ -141,14 +142,13 @@ fn addresses_that_nobody_gets() {
     // Held by a program that is no proxy, then by one.
     let stranger = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let (code, out) = ask(&format!("tcp://{}", stranger.local_addr().expect("an address")));
-    assert!(
-        code == Some(1) && out.contains("is taken by another program = end what has it (ss -ltnp 'sport = :"),
-        "{out}"
-    );
+    let own = format!("(process {}) = end that program, or choose another address", std::process::id());
+    assert!(code == Some(1) && out.contains("is taken by ") && out.contains(&own), "{out}");
     let full = Engine::scripted(|_, link| link.answer(200, "OK"));
     let proxy = ProxyBuilder::new(PROGRAM, &full, "GET /x").start();
     let (_, out) = ask(proxy.address());
-    assert!(out.contains("is served already, and answers /_ping"), "{out}");
+    let served = format!("is served already by cetusguard (process {}), and answers /_ping", proxy.pid());
+    assert!(out.contains(&served), "{out}");
     let (_, out) = told(doctor(&engine.address(), &folder).env("container", "docker"));
     assert!(!out.contains("loopback"), "{out}");
     let doctor =
@@ -160,6 +160,75 @@ fn addresses_that_nobody_gets() {
         ),
         "{out}"
     );
+}
+
+/// `docker exec … doctor` runs beside the proxy: what that one refuses to the doctor's own checks is no fault of it.
+#[test]
+fn a_healthy_proxy_is_not_blamed() {
+    let (engine, certs) = (engine(MODERN, ""), Certs::make());
+    let (cert, key, ca) = (certs.file("server.pem"), certs.file("server.key"), certs.file("ca.pem"));
+    let mutual = [
+        ("--frontend-tls-cert", cert.as_str()),
+        ("--frontend-tls-key", key.as_str()),
+        ("--frontend-tls-cacert", ca.as_str()),
+    ];
+    let one_way = [mutual[0], mutual[1]];
+    let cases: [(&[(&str, &str)], &[&str], &str); 3] = [
+        (&mutual, &[], "and asks clients for a certificate"),
+        (&one_way, &[], "and answers /_ping"),
+        (
+            &[],
+            &["--no-builtin-rules"],
+            "Cetusguard answers this check with 403: no rule of profile default allows GET /_ping",
+        ),
+    ];
+    for (options, words, want) in cases {
+        let serve = |program: ProxyBuilder| {
+            let program = options.iter().fold(program, |program, (name, value)| program.arg(name, value));
+            let program = words.iter().fold(program, |program, word| program.word(word));
+            program
+                .arg("--backend-addr", &engine.address())
+                .arg("--rules", "GET %API_PREFIX_EVENTS%")
+                .arg("--max-connections", "64")
+        };
+        let proxy = serve(ProxyBuilder::bare(PROGRAM)).frontend("tcp://127.0.0.1:0").start();
+        let doctor = serve(ProxyBuilder::bare(PROGRAM).word("doctor")).arg("--frontend-addr", proxy.address());
+        let (code, out) = told(doctor);
+        let served = format!("{} is served already by cetusguard (process {})", proxy.address(), proxy.pid());
+        assert!(code == Some(0) && out.contains(&served) && out.contains(want), "{want}: {out}");
+        assert!(!out.contains("PROBLEM") && !out.contains("end that program"), "{out}");
+    }
+}
+
+/// Another instance may have the address, and speak otherwise than this configuration says.
+#[test]
+fn a_second_proxy_is_recognised() {
+    let (engine, certs, folder) = (engine(MODERN, ""), Certs::make(), TempDir::new());
+    let (cert, key) = (certs.file("server.pem"), certs.file("server.key"));
+    let with_tls = |program: ProxyBuilder| program.arg("--frontend-tls-cert", &cert).arg("--frontend-tls-key", &key);
+    let ask = |address: &str| doctor(&engine.address(), &folder).arg("--frontend-addr", address);
+    let other = with_tls(ProxyBuilder::new(PROGRAM, &engine, "GET /x")).start();
+    let (code, out) = told(ask(other.address()));
+    let by = format!("is served already by cetusguard (process {})", other.pid());
+    assert!(
+        code == Some(0) && out.contains(&by) && out.contains("run doctor with the flags, the environment"),
+        "{out}"
+    );
+    let plain = ProxyBuilder::new(PROGRAM, &engine, "GET /x").start();
+    let (code, out) = told(with_tls(ask(plain.address())));
+    assert!(code == Some(0) && out.contains("and this check got no answer"), "{out}");
+
+    // A Unix socket that is served, one that was left behind, and a file that is none.
+    let path = folder.file("served.sock");
+    let served = ProxyBuilder::new(PROGRAM, &engine, "").frontend(&format!("unix://{path}")).start();
+    let (code, out) = told(ask(&format!("unix://{path}")));
+    assert!(code == Some(0) && out.contains("is served already, and answers /_ping"), "{out}");
+    drop(served);
+    drop(std::os::unix::net::UnixListener::bind(folder.file("old.sock")).expect("a socket"));
+    let (code, out) = told(ask(&format!("unix://{}", folder.file("old.sock"))));
+    assert!(code == Some(0) && out.contains("old.sock can be made"), "{out}");
+    let (code, out) = told(ask(&format!("unix://{}", folder.write("file", ""))));
+    assert!(code == Some(1) && out.contains("a file that is no socket is at"), "{out}");
 }
 
 #[test]

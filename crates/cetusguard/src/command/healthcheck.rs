@@ -1,40 +1,114 @@
-//! `cetusguard healthcheck`: an image without a shell has nobody else to ask whether the proxy works.
+//! `cetusguard healthcheck`: an image without a shell has no other program that could ask whether the proxy works.
 
+use std::fmt;
+use std::io;
 use std::time::Duration;
 
+use rustls::{AlertDescription, CertificateError, Error as TlsError};
 use tokio::io::AsyncWriteExt;
 
-use crate::backend::{Backend, Unreachable};
+use crate::backend::{Backend, Unreachable, tls_error};
 use crate::config::Mistake;
 use crate::config::address::Address;
 use crate::config::frontends::Files;
 use crate::config::written::Written;
 use crate::flow::HEALTH_CHECK;
+use crate::refusal::SIGNATURE;
 use crate::tls;
 
 /// The whole check; container engines give up after 30 s by default.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// Why a frontend did not answer the check as a healthy proxy does.
+#[derive(Debug)]
+pub(super) enum Unhealthy {
+    /// The check cannot be made.
+    Mistake(String),
+    /// It was made, in vain.
+    Failed {
+        /// The address that was asked.
+        address: Address,
+        /// Whether the check speaks TLS there.
+        speaks_tls: bool,
+        /// What came of it.
+        why: Failure,
+    },
+}
+
+/// What came of a check.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// No process listens there.
+    NothingListens(String),
+    /// There is no connection.
+    Unreachable(String),
+    /// There is no answer in time.
+    Late,
+    /// The certificate that answers is another one.
+    OtherCertificate,
+    /// The frontend has its certificate, and asks the check for a client's.
+    WantsCertificate,
+    /// The connection broke.
+    Broken(String),
+    /// The answer is not HTTP.
+    NotHttp,
+    /// Cetusguard refuses the request, with this status and for this reason.
+    Refused(String, String),
+    /// Another answer than that of a healthy engine.
+    Answered(String, String),
+}
+
+impl fmt::Display for Unhealthy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (address, speaks_tls, why) = match self {
+            Self::Mistake(what) => return f.write_str(what),
+            Self::Failed { address, speaks_tls, why } => (address, *speaks_tls, why),
+        };
+        let advice = match speaks_tls {
+            true => "; where clients need certificates, add a unix:// frontend and name it: healthcheck unix:///PATH",
+            false => "; where the frontend speaks TLS, give the check its frontend-tls-cert and frontend-tls-key",
+        };
+        match why {
+            Failure::NothingListens(what) | Failure::Unreachable(what) => {
+                write!(f, "the proxy at {address} cannot be reached: {what}")
+            }
+            Failure::Late => write!(f, "{address} did not answer within {} s", LIMIT.as_secs()),
+            Failure::OtherCertificate => write!(
+                f,
+                "another certificate than that of frontend-tls-cert answers at {address}; give the check the files that serve has read"
+            ),
+            Failure::WantsCertificate => write!(
+                f,
+                "the proxy at {address} asks for a client certificate, which this check does not have; add a unix:// frontend and name it: healthcheck unix:///PATH"
+            ),
+            Failure::Broken(what) => write!(f, "the connection to {address} broke: {what}{advice}"),
+            Failure::NotHttp => write!(f, "{address} does not answer in HTTP{advice}"),
+            Failure::Refused(status, why) => write!(f, "/_ping was answered with {status}: {SIGNATURE}{why}"),
+            Failure::Answered(status, text) => write!(f, "/_ping was answered with {status}: {text}"),
+        }
+    }
+}
+
 /// Asks for `/_ping` through a frontend. The error is the reason why the proxy is not healthy.
-pub(super) fn run(written: &Written, address: Option<&str>) -> Result<(), String> {
-    let (address, files) = frontend(written, address)?;
+pub(super) fn run(written: &Written, address: Option<&str>) -> Result<(), Unhealthy> {
+    let (address, files) = frontend(written, address).map_err(Unhealthy::Mistake)?;
     let address = match address {
         Address::Tcp { host, port } => Address::Tcp { host: reachable(&host), port },
         other => other,
     };
     let tls = match (files, &address) {
-        ([_, Some(cert), Some(key)], Address::Tcp { .. }) => Some(tls::pinned(cert, key)?),
+        ([_, Some(cert), Some(key)], Address::Tcp { .. }) => {
+            Some(tls::pinned(cert, key).map_err(|why| Unhealthy::Mistake(why.to_string()))?)
+        }
         _ => None,
     };
     let speaks_tls = tls.is_some();
+    let wants_certificate = speaks_tls && files[0].is_some();
     let frontend = Backend::new(address.clone(), tls, LIMIT);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    let asked = runtime.block_on(async { tokio::time::timeout(LIMIT, ask(&frontend, &address, speaks_tls)).await });
-    match asked {
-        Ok(result) => result,
-        Err(_) => Err(format!("{address} did not answer within {} s", LIMIT.as_secs())),
-    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Unhealthy::Mistake(error.to_string()))?;
+    let asked = runtime.block_on(async { tokio::time::timeout(LIMIT, ask(&frontend, wants_certificate)).await });
+    asked.unwrap_or(Err(Failure::Late)).map_err(|why| Unhealthy::Failed { address, speaks_tls, why })
 }
 
 /// Returns the address to ask, and the TLS files of the frontend there: of the first one that can be asked if none is named.
@@ -71,16 +145,22 @@ fn reachable(host: &str) -> String {
     }
 }
 
-async fn ask(frontend: &Backend, address: &Address, speaks_tls: bool) -> Result<(), String> {
-    let unreachable = |why: Unreachable| format!("the proxy at {address} cannot be reached: {}", why.what);
+/// Asks for `/_ping`. A frontend whose clients need certificates may close the connection before its alert is read.
+async fn ask(frontend: &Backend, wants_certificate: bool) -> Result<(), Failure> {
+    let unreachable = |why: Unreachable| match (why.tls.as_ref().and_then(broken), why.kind) {
+        (Some(failure), _) => failure,
+        (None, Some(io::ErrorKind::ConnectionRefused)) => Failure::NothingListens(why.what),
+        (None, _) => Failure::Unreachable(why.what),
+    };
     let mut stream = frontend.connect().await.map_err(unreachable)?;
     let request =
         format!("GET /_ping HTTP/1.1\r\nHost: cetusguard\r\nUser-Agent: {HEALTH_CHECK}\r\nConnection: close\r\n\r\n");
-    let advice = match speaks_tls {
-        true => "; where clients need certificates, add a unix:// frontend and name it: healthcheck unix:///PATH",
-        false => "; where the frontend speaks TLS, give the check its frontend-tls-cert and frontend-tls-key",
+    // The handshake has shown that the frontend's own certificate is at the other end.
+    let lost = |error: io::Error| match tls_error(&error).and_then(broken) {
+        Some(failure) => failure,
+        None if wants_certificate => Failure::WantsCertificate,
+        None => Failure::Broken(error.to_string()),
     };
-    let lost = |error: std::io::Error| format!("the connection to {address} broke: {error}{advice}");
     stream.output.write_all(request.as_bytes()).await.map_err(lost)?;
     stream.output.flush().await.map_err(lost)?;
     let mut answer = Vec::new();
@@ -89,9 +169,45 @@ async fn ask(frontend: &Backend, address: &Address, speaks_tls: bool) -> Result<
     }
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    match head.split(' ').nth(1) {
+    let is_http = head.starts_with("HTTP/1.");
+    match head.split(' ').nth(1).filter(|_| is_http) {
         Some("200") => Ok(()),
-        Some(status) => Err(format!("/_ping was answered with {status}: {}", body.trim())),
-        None => Err(format!("{address} does not answer in HTTP{advice}")),
+        Some(status) => Err(match refused(body) {
+            Some(why) => Failure::Refused(status.to_owned(), why),
+            None => Failure::Answered(status.to_owned(), body.trim().to_owned()),
+        }),
+        None if wants_certificate && answer.is_empty() => Err(Failure::WantsCertificate),
+        None => Err(Failure::NotHttp),
+    }
+}
+
+/// Returns the reason of a refusal of Cetusguard.
+fn refused(body: &str) -> Option<String> {
+    let answer: serde_json::Value = serde_json::from_str(body).ok()?;
+    answer.get("message")?.as_str()?.strip_prefix(SIGNATURE).map(str::to_owned)
+}
+
+/// Returns what an error of TLS says about the frontend. Before a client's certificate is asked for, the client has verified that of
+/// the frontend.
+fn broken(error: &TlsError) -> Option<Failure> {
+    use AlertDescription::{
+        AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked, CertificateUnknown,
+        UnknownCA, UnsupportedCertificate,
+    };
+    match error {
+        TlsError::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
+            Some(Failure::OtherCertificate)
+        }
+        TlsError::AlertReceived(
+            AccessDenied
+            | BadCertificate
+            | CertificateExpired
+            | CertificateRequired
+            | CertificateRevoked
+            | CertificateUnknown
+            | UnknownCA
+            | UnsupportedCertificate,
+        ) => Some(Failure::WantsCertificate),
+        _ => None,
     }
 }

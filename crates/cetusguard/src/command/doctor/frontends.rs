@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, TcpListener};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use rustix::fs::{Access, access};
 
 use super::Finding;
-use crate::command::healthcheck;
+use super::holder::Holder;
+use crate::command::healthcheck::{self, Failure, Unhealthy};
 use crate::config::address::Address;
 use crate::config::meant::{Config, Frontend};
 use crate::config::read_text;
@@ -75,19 +77,15 @@ fn look(frontend: &Frontend, written: &Written) -> Finding {
                 Err(error) => taken(address, *port, &error, written),
             }
         }
-        Address::Unix(path) => folder(path),
+        Address::Unix(path) => socket(address, path, written),
         Address::Inherited => Finding::good(ABOUT, "sockets come from systemd"),
     }
 }
 
 fn taken(address: &Address, port: u16, error: &std::io::Error, written: &Written) -> Finding {
     match error.kind() {
-        std::io::ErrorKind::AddrInUse if healthcheck::run(written, Some(&address.to_string())).is_ok() => {
-            Finding::good(ABOUT, format!("{address} is served already, and answers /_ping"))
-        }
         std::io::ErrorKind::AddrInUse => {
-            let fix = format!("end what has it (ss -ltnp 'sport = :{port}' names it), or choose another port");
-            Finding::bad(ABOUT, format!("{address} is taken by another program"), fix)
+            served(address, Some(port), healthcheck::run(written, Some(&address.to_string())))
         }
         std::io::ErrorKind::AddrNotAvailable => Finding::bad(
             ABOUT,
@@ -101,11 +99,70 @@ fn taken(address: &Address, port: u16, error: &std::io::Error, written: &Written
     }
 }
 
+/// Looks at an address on which a process listens already: this proxy, where the doctor is run beside it, or another program.
+fn served(address: &Address, port: Option<u16>, answered: Result<(), Unhealthy>) -> Finding {
+    let holder = port.and_then(Holder::of);
+    let by = holder.as_ref().map(|holder| format!("{} (process {})", holder.name, holder.process));
+    if let Some(by) = by.as_ref().filter(|_| holder.as_ref().is_some_and(|holder| !holder.is_cetusguard)) {
+        return Finding::bad(
+            ABOUT,
+            format!("{address} is taken by {by}"),
+            "end that program, or choose another address",
+        );
+    }
+    let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+    let failed = match answered {
+        Ok(()) => return Finding::good(ABOUT, format!("{address} is served already{by}, and answers /_ping")),
+        Err(failed) => failed,
+    };
+    match &failed {
+        Unhealthy::Failed { why: Failure::WantsCertificate, .. } => {
+            let what = format!("{address} is served already{by}, and asks clients for a certificate");
+            Finding::good(ABOUT, what)
+        }
+        Unhealthy::Failed { why: Failure::Refused(status, why), .. } => {
+            let what = format!("{address} is served already{by}: Cetusguard answers this check with {status}: {why}");
+            let fix = "nothing for clients that do not need /_ping; a health check at this address would fail";
+            let fix = if status.starts_with('5') { "see what is said about the engine" } else { fix };
+            Finding::warning(ABOUT, what, fix)
+        }
+        _ if holder.is_some() => {
+            let what = format!("{address} is served already{by}, and this check got no answer: {failed}");
+            Finding::warning(ABOUT, what, "run doctor with the flags, the environment and the file of that process")
+        }
+        _ => {
+            let find = port.map(|port| format!(" (as root, ss -ltnp 'sport = :{port}' names it)")).unwrap_or_default();
+            let fix = format!("end the program that has it{find}, or choose another address");
+            Finding::bad(
+                ABOUT,
+                format!("{address} is taken by a program that does not answer as Cetusguard: {failed}"),
+                fix,
+            )
+        }
+    }
+}
+
+/// Looks whether a Unix socket can be made, or is served already.
+fn socket(address: &Address, path: &Path, written: &Written) -> Finding {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if !meta.file_type().is_socket() => {
+            let fix = "remove that file, or choose another path";
+            return Finding::bad(ABOUT, format!("a file that is no socket is at {}", path.display()), fix);
+        }
+        Ok(_) => {}
+        Err(_) => return folder(path),
+    }
+    match healthcheck::run(written, Some(&address.to_string())) {
+        // A new socket takes the place of one that was left behind.
+        Err(Unhealthy::Failed { why: Failure::NothingListens(_), .. }) => folder(path),
+        answered => served(address, None, answered),
+    }
+}
+
 fn folder(path: &Path) -> Finding {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let shown = folder.display();
     match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
-        Ok(()) if path.exists() => Finding::good(ABOUT, format!("unix://{} is there already", path.display())),
         Ok(()) => Finding::good(ABOUT, format!("unix://{} can be made", path.display())),
         Err(rustix::io::Errno::NOENT) => {
             Finding::bad(ABOUT, format!("the folder {shown} is not there"), "make it, or mount a volume there")
