@@ -27,7 +27,13 @@ fn each_code_has_its_cause() {
         ("rules: GET /containers/json", &["bare-path"]),
         ("rules: GET .*", &["catch-all"]),
         ("no-builtin-rules: true\nrules: GET %API_PREFIX_EVENTS%", &["no-ping"]),
-        ("no-builtin-rules: true", &[]),
+        ("no-builtin-rules: true", &["no-rules"]),
+        ("log-level: 7", &["no-rules"]),
+        ("guard: privileged", &["no-rules"]),
+        (
+            "profiles:\n  web: {rules: GET %API_PREFIX_EVENTS%, clients: [{address: 10.0.0.1}]}\nfrontend-addr: tcp://:1",
+            &[],
+        ),
         ("rules: POST %API_PREFIX_CONTAINERS%/create", &["half-allowed"]),
         ("rules: POST %API_PREFIX_CONTAINERS%/.+/exec", &["half-allowed"]),
         ("rules: POST %API_PREFIX_EXEC%(/.*)?", &[]),
@@ -92,6 +98,30 @@ fn each_code_has_its_cause() {
     assert!(stranger.1.contains("warning[unknown-option]"), "{}", stranger.1);
 }
 
+/// A power covers several endpoints: what is told is what is open.
+#[test]
+fn what_is_open_is_named_exactly() {
+    for (rules, want, other) in [
+        ("POST %API_PREFIX_CONTAINERS%/.+/restart", "- restart containers [", "kill"),
+        ("POST %API_PREFIX_CONTAINERS%/.+/(stop|kill)", "- stop and kill containers [", "pause"),
+        (
+            "POST %API_PREFIX_CONTAINERS%/.+/(stop|restart|kill|pause|unpause)",
+            "- stop, restart, kill and pause containers [",
+            "unpause containers",
+        ),
+        ("POST %API_PREFIX_CONTAINERS%/prune", "- remove stopped containers [", "everything"),
+        ("POST %API_PREFIX%/(images|volumes)/prune", "- remove unused images and unused volumes [", "everything"),
+        ("POST %API_PREFIX_BUILD%/cancel", "- cancel builds [", "unused"),
+        ("GET %API_PREFIX_VOLUMES%", "- list volumes [", "inspect volumes"),
+        ("GET %API_PREFIX_SERVICES%", "- list services with their environment variables [", "tasks"),
+        ("POST %API_PREFIX_NETWORKS%/.+/disconnect", "- take containers off networks [", "connect containers"),
+    ] {
+        let (_, out, _) = ProxyBuilder::bare(PROGRAM).word("check").arg("--rules", rules).run();
+        let out = out.split("between it").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(out.contains(want) && !out.contains(other), "{rules}: {out}");
+    }
+}
+
 #[test]
 fn what_stands_between_is_told() {
     let told = |args: &[(&str, &str)]| {
@@ -114,16 +144,16 @@ fn what_stands_between_is_told() {
         (&[("--presets", "compose"), ("--mode", "audit")], "nothing at all: the profile is not enforced"),
         (
             &[("--rules", "GET %API_PREFIX_CONTAINERS%/web/logs")],
-            "read and follow logs, some only, as in /containers/web/logs [--rules:1]",
+            "read and follow logs of containers, some only, as in /containers/web/logs [--rules:1]",
         ),
-        (&[("--rules", "GET .*")], "read the contents of secrets and configs [--rules:1]"),
+        (&[("--rules", "GET .*")], "read the contents of configs [--rules:1]"),
         (
             &[("--rules", "ALLOW container.logs(web)")],
-            "read and follow logs, some only, as in /containers/web/logs [--rules:1]",
+            "read and follow logs of containers, some only, as in /containers/web/logs [--rules:1]",
         ),
         (
             &[("--rules", "ALLOW container.logs\nDENY container.logs(db)")],
-            "read and follow logs [--rules:1], but not what is denied [--rules:2]",
+            "read and follow logs of containers [--rules:1], but not what is denied [--rules:2]",
         ),
         (
             &[("--rules", "ALLOW look, secrets\nDENY container.logs")],

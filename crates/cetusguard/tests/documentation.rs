@@ -306,8 +306,8 @@ fn the_page_of_endpoints_is_that_of_the_table() {
             Wildcard::Named => "no".to_owned(),
             Wildcard::NamedWith(parameter) => format!("not with `{parameter}`"),
         };
-        let Endpoint { id, method, shape, power, .. } = endpoint;
-        format!("| `{}` | `{method} {shape}` | {} | {wildcard} |\n", id.name(), power.says())
+        let Endpoint { id, method, shape, .. } = endpoint;
+        format!("| `{}` | `{method} {shape}` | {} | {wildcard} |\n", id.name(), endpoint.says())
     };
     let rows: String = Endpoint::all().map(row).collect();
     let page = format!(

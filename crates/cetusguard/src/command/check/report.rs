@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cetusguard_policy::endpoint::{Power, Risk};
+use cetusguard_policy::endpoint::{Power, Risk, says};
 use cetusguard_policy::guard::Level;
 use cetusguard_policy::rule::{BUILT_IN_ORIGIN, Position, Rule};
 use cetusguard_policy::{Care, Denied, Mode, Open, Profile, Profiles, Selector, Survey};
@@ -39,7 +39,7 @@ pub(super) struct ProfileReport {
 /// Something that its clients can do.
 #[derive(Debug, Serialize)]
 pub(super) struct Ability {
-    pub(super) what: &'static str,
+    pub(super) what: String,
     #[serde(serialize_with = "risk_name")]
     pub(super) risk: Risk,
     pub(super) endpoints: Vec<String>,
@@ -72,7 +72,7 @@ pub(super) enum Holds {
 #[derive(Debug, Serialize)]
 pub(super) struct ClosedReport {
     pub(super) endpoint: String,
-    pub(super) what: &'static str,
+    pub(super) what: String,
     pub(super) rule: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rule_to_add: Option<String>,
@@ -96,7 +96,7 @@ impl ProfileReport {
     pub(super) fn new(profile: &Arc<Profile>, survey: &Survey, profiles: &Profiles) -> Self {
         let closed = survey.closed.iter().map(|closed| ClosedReport {
             endpoint: format!("{} {}", closed.endpoint.method, closed.endpoint.shape),
-            what: closed.endpoint.power.says(),
+            what: closed.endpoint.says(),
             rule: closed.rule.label().to_owned(),
             rule_to_add: closed.rule_to_add.clone(),
         });
@@ -147,7 +147,7 @@ fn by_power(survey: &Survey) -> BTreeMap<(Risk, Power), Vec<&Open>> {
 
 fn abilities(survey: &Survey) -> Vec<Ability> {
     let ability = |((risk, power), opens): ((Risk, Power), Vec<&Open>)| Ability {
-        what: power.says(),
+        what: exactly(power, &opens),
         risk,
         endpoints: opens.iter().map(|open| format!("{} {}", open.endpoint.method, open.endpoint.shape)).collect(),
         rules: places(opens.iter().map(|open| &open.rule)),
@@ -155,6 +155,11 @@ fn abilities(survey: &Survey) -> Vec<Ability> {
         only: opens.iter().all(|open| open.partly).then(|| opens[0].example.clone()),
     };
     by_power(survey).into_iter().map(ability).collect()
+}
+
+/// Says what open endpoints of a power let a client do.
+fn exactly(power: Power, opens: &[&Open]) -> String {
+    says(power, &opens.iter().map(|open| open.endpoint.id).collect::<Vec<_>>())
 }
 
 /// Where some rules stand: each origin once, with its lines. The built-in ones stand nowhere that anybody
@@ -178,12 +183,12 @@ fn barriers(profile: &Profile, survey: &Survey) -> Vec<Barrier> {
     let (mut judged, mut rest) = (Vec::new(), Vec::new());
     for ((_, power), opens) in &powers {
         if opens.iter().any(|open| open.care == Care::Judged) {
-            judged.push(power.says());
+            judged.push(exactly(*power, opens));
         }
         let is_unread = opens.iter().any(|open| open.care == Care::Unread);
         match power.way_to_host() {
             Some(way) if is_unread => {
-                let what = format!("nothing, where the client can {}: {way}", power.says());
+                let what = format!("nothing, where the client can {}: {way}", exactly(*power, opens));
                 rest.push(Barrier { holds: Holds::No, what });
             }
             _ => {}
@@ -191,7 +196,7 @@ fn barriers(profile: &Profile, survey: &Survey) -> Vec<Barrier> {
         if let Some(way) = power.remains() {
             rest.push(Barrier {
                 holds: Holds::Partly,
-                what: format!("trust, where the client can {}: {way}", power.says()),
+                what: format!("trust, where the client can {}: {way}", exactly(*power, opens)),
             });
         }
     }

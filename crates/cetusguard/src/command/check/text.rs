@@ -31,7 +31,7 @@ fn write_profile(profile: &ProfileReport, page: &mut Page) {
     let mode = if profile.enforced { "enforced" } else { "NOT enforced" };
     let heading =
         format!("profile {}: {mode}, guard {}, {}", profile.name, profile.guard, count(profile.rules, "rule"));
-    page.line(0, Look::Heading, &heading);
+    page.say(0, Look::Heading, &heading);
     for client in &profile.clients {
         page.item(2, "for ", Look::Faint, client);
     }
@@ -47,14 +47,14 @@ fn write_profile(profile: &ProfileReport, page: &mut Page) {
     let mut risk = None;
     for ability in &profile.can {
         if risk.replace(ability.risk) != Some(ability.risk) {
-            page.line(2, Look::Heading, ability.risk.heading());
+            page.say(2, Look::Heading, ability.risk.heading());
         }
         write_ability(ability, page);
     }
     if profile.can.is_empty() {
         page.say(2, Look::Plain, "It can do nothing.");
     }
-    page.line(2, Look::Heading, "between it and root on the host:");
+    page.say(2, Look::Heading, "between it and root on the host:");
     for barrier in &profile.to_host {
         let look = match barrier.holds {
             Holds::Yes => Look::Good,
@@ -88,17 +88,17 @@ fn write_denied(denied: &[DeniedReport], page: &mut Page) {
 fn write_closed(closed: &[ClosedReport], page: &mut Page) {
     let mut by_power: BTreeMap<&str, Vec<&ClosedReport>> = BTreeMap::new();
     for one in closed {
-        by_power.entry(one.what).or_default().push(one);
+        by_power.entry(&one.what).or_default().push(one);
     }
     if !by_power.is_empty() {
-        page.line(2, Look::Heading, "its wildcards do not open");
+        page.say(2, Look::Heading, "its wildcards do not open");
     }
     for (what, all) in by_power {
         let endpoints: Vec<_> = all.iter().map(|one| one.endpoint.as_str()).collect();
         page.item(4, "- ", Look::Plain, &format!("{what}: {}", endpoints.join(", ")));
     }
     if let Some(rule) = closed.iter().find_map(|one| one.rule_to_add.as_deref()) {
-        page.line(4, Look::Faint, "= a rule that names one opens it, as in:");
+        page.say(4, Look::Faint, "= a rule that names one opens it, as in:");
         page.line(6, Look::Faint, rule);
     }
 }

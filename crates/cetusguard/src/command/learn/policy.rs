@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cetusguard_policy::endpoint::{Power, says};
 use cetusguard_policy::guard::{Exception, Level};
 use cetusguard_policy::rule::{BUILT_IN_ORIGIN, Effect};
 use cetusguard_policy::{Care, Profile};
@@ -96,7 +97,7 @@ pub(super) struct Line {
     pub(super) rule: String,
     pub(super) count: u64,
     pub(super) first: String,
-    pub(super) can: &'static str,
+    pub(super) can: String,
     pub(super) risk: &'static str,
     /// Why it should not be allowed without a thought.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,13 +153,19 @@ fn lines(seen: &[&Seen]) -> Vec<Line> {
             rule: format!("{} {pattern}", methods.join(",")),
             count: all.iter().map(|seen| seen.count).sum(),
             first: all.iter().map(|seen| seen.first.clone()).min().unwrap_or_default(),
-            can: power.map_or("no engine known here has it", |power| power.says()),
+            can: power.map_or_else(|| "no engine known here has it".to_owned(), |power| exactly(power, &all)),
             risk: power.map_or("unknown", |power| power.risk().name()),
             risky: all.iter().find_map(|seen| risky(seen)),
             refused: all.iter().find_map(|seen| seen.hopeless.clone()),
         }
     };
     lines.into_iter().map(line).collect()
+}
+
+/// Says what the calls of one power let a client do.
+fn exactly(power: Power, seen: &[&Seen]) -> String {
+    let of_power = seen.iter().filter(|seen| seen.lesson.power == Some(power));
+    says(power, &of_power.filter_map(|seen| Some(seen.lesson.endpoint?.id)).collect::<Vec<_>>())
 }
 
 /// Why a call should not be allowed without a thought: nobody can judge it, or it hands over contents.

@@ -7,6 +7,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use cetusguard_policy::endpoint::says;
+
 use super::policy::Subject;
 use crate::command::page::harmless;
 use crate::lessons::Lessons;
@@ -64,9 +66,11 @@ fn follow(lessons: &Lessons, stopped: &Receiver<()>) {
             let before = told.entry((seen.profile.clone(), call.clone())).or_default();
             if seen.count.checked_ilog10() > before.checked_ilog10() {
                 *before = seen.count;
-                let power = seen.lesson.power;
-                let (risk, says) = power
-                    .map_or(("unknown", "no engine known here has it"), |power| (power.risk().name(), power.says()));
+                let known = seen.lesson.power.zip(seen.lesson.endpoint);
+                let (risk, says) = known.map_or_else(
+                    || ("unknown", "no engine known here has it".to_owned()),
+                    |(power, endpoint)| (power.risk().name(), says(power, &[endpoint.id])),
+                );
                 let (count, profile) = (seen.count, &seen.profile);
                 say(&format!("{count:>6}×  [{risk}] {profile}: {call}  ({says})"));
             }

@@ -84,7 +84,7 @@ fn keys(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
 fn exceptions(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
     // A hint may be a sentence, or leave out what could be a secret.
     let is_whole =
-        |allowed: &&Allowed| !allowed.exception.ends_with('…') && Exception::read(&allowed.exception).is_ok();
+        |allowed: &&Allowed| !allowed.exception.ends_with('…') && Exception::read_in_list(&allowed.exception).is_ok();
     let (whole, open): (Vec<_>, Vec<_>) = learned.guard_allow.iter().partition(is_whole);
     let is_off = |allowed: &Allowed| allowed.risky.is_some() && !risky;
     if !whole.is_empty() {
