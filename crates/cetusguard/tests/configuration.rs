@@ -29,10 +29,11 @@ fn every_mistake_is_told_in_one_run() {
         format!("unknown variable %API_PREFIX_CONTAINER%\n --> {rules}:1:5\n"),
         "= the nearest variable is %API_PREFIX_CONTAINERS%".to_owned(),
         format!("{rules}:3:1"),
-        "missing.rules\"\n  = expected a readable file of rules: No such file".to_owned(),
-        "it is not a regular file".to_owned(),
+        "missing.rules\"\n  = expected a readable file of rules: there is no such file; name a file that is there"
+            .to_owned(),
+        "expected a readable file of rules: it is a folder; name a file".to_owned(),
         "--> --rules:1:6".to_owned(),
-        "--frontend-addr is \"http://x\"\n  = expected tcp://HOST:PORT, unix:///PATH or fd://".to_owned(),
+        "--frontend-addr is \"http://x\"\n  = did you mean tcp://x:2375?".to_owned(),
         "unknown option --log-lvel\n  = did you mean --log-level?".to_owned(),
         "--log-level is \"9\"".to_owned(),
         "--idle-timeout is \"90\"\n  = expected a time with its unit, as in 500ms, 10s or 2m".to_owned(),
@@ -41,7 +42,7 @@ fn every_mistake_is_told_in_one_run() {
         "--max-connections is \"0\"".to_owned(),
         "CETUSGUARD_LOG_FORMAT is \"xml\"\n  = expected logfmt or json".to_owned(),
         "unknown environment variable CETUSGUARD_FRONTEND_ADR\n  = did you mean CETUSGUARD_FRONTEND_ADDR?".to_owned(),
-        "CETUSGUARD_BACKEND_ADDR is \"npipe:////./pipe/docker_engine\"\n  = expected unix:///PATH or tcp://HOST:PORT"
+        "CETUSGUARD_BACKEND_ADDR is \"npipe:////./pipe/docker_engine\"\n  = named pipes are for programs on Windows"
             .to_owned(),
         "15 mistakes in the configuration; nothing was started".to_owned(),
     ] {
@@ -118,7 +119,7 @@ fn lists_in_the_environment_are_split() {
         assert!(proxy.logged(&[position, rule]).contains("level=debug"));
     }
     // A stranger is warned of; what Kubernetes sets is not.
-    assert!(proxy.logged(&["level=warning"]).contains("CETUSGUARD_WHATEVER"));
+    assert!(proxy.logged(&["level=warning", "warning=unknown-option"]).contains("CETUSGUARD_WHATEVER"));
     assert!(!proxy.log().iter().any(|line| line.contains("SERVICE_HOST") || line.contains("PORT_2375")));
 }
 
@@ -129,18 +130,78 @@ fn version_and_help_are_told() {
     for args in [["--version"], ["-version"]] {
         assert!(run_words(&args).1.contains(env!("CARGO_PKG_VERSION")));
     }
-    let (code, help, _) = run_words(&["--help"]);
-    assert_eq!(code, Some(0));
-    for word in [
-        "serve",
-        "healthcheck",
-        "--frontend-addr <ADDR>",
-        "[env: CETUSGUARD_BACKEND_ADDR, CONTAINER_HOST, DOCKER_HOST]",
+    for (args, words) in [
+        (&["--help"][..], &["serve", "healthcheck", "cetusguard serve --help describes the options"][..]),
+        (
+            &["serve", "--help"],
+            &[
+                "--frontend-addr <ADDR>",
+                "[env: CETUSGUARD_BACKEND_ADDR, CONTAINER_HOST, DOCKER_HOST]",
+                "[default: 90s]",
+            ],
+        ),
+        (&["serve", "-h"], &["--frontend-addr <ADDR>", "Guard: what allowed calls may ask for"]),
+        (&["check", "-h"], &["--strict", "--format <FORMAT>", "It takes the options of serve as well"]),
     ] {
-        assert!(help.contains(word), "{word} in {help}");
+        let (code, help, _) = run_words(args);
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(code, Some(0));
+        words.iter().for_each(|word| assert!(help.contains(word), "{args:?}: {word} in {help}"));
     }
     let (code, _, errors) = run_words(&["sevre"]);
     assert!(code == Some(2) && errors.contains("sevre"), "{errors}");
+}
+
+/// The help names what a command takes, the short one in a few lines, and fits the terminal.
+#[test]
+fn help_is_short_and_fits() {
+    let commands: Vec<String> =
+        cetusguard::config::grammar().get_subcommands().map(|one| one.get_name().to_owned()).collect();
+    for command in commands.iter().map(String::as_str).chain([""]) {
+        for (flag, columns) in [("-h", "60"), ("--help", "60"), ("-h", ""), ("--help", "")] {
+            let program = if command.is_empty() {
+                ProxyBuilder::bare(PROGRAM)
+            } else {
+                ProxyBuilder::bare(PROGRAM).word(command)
+            };
+            let (code, help, _) = program.word(flag).env("COLUMNS", columns).run();
+            assert_eq!(code, Some(0), "{command} {flag}");
+            let width = if columns.is_empty() { 100 } else { 60 };
+            // A word that is longer than a line cannot be wrapped.
+            let is_too_long =
+                |line: &&str| line.chars().count() > width && line.trim().contains(' ') && !line.starts_with("Usage:");
+            assert_eq!(help.lines().find(is_too_long), None, "{command} {flag}");
+            assert_eq!(help.contains("--frontend-addr"), command == "serve", "{command} {flag}: {help}");
+            let is_short = flag == "-h" && columns.is_empty() && command != "serve";
+            assert!(!is_short || help.lines().count() <= 32, "{command}: {help}");
+        }
+    }
+}
+
+/// What commands print fits a narrow terminal.
+#[test]
+fn pages_fit_the_terminal() {
+    let folder = TempDir::new();
+    let socket = format!("unix://{}", folder.file("none.sock"));
+    for words in [
+        &["check", "--presets", "compose", "--guard-allow", "bind=/srv/**"][..],
+        &["explain", "DELETE", "/containers/web", "--presets", "homepage"],
+        &["doctor", "--presets", "compose"],
+        &["preset", "list"],
+    ] {
+        for columns in [50, 80] {
+            let program = words.iter().fold(ProxyBuilder::bare(PROGRAM), |program, word| program.word(word));
+            let (_, out, _) = program.env("DOCKER_HOST", &socket).env("COLUMNS", &columns.to_string()).run();
+            assert!(out.lines().count() > 3, "{words:?}: {out}");
+            for line in out.lines().filter(|line| line.chars().count() > columns) {
+                // Words, and rules that are to be copied, stay whole.
+                let rest = line.trim_start_matches([' ', '-', '=']);
+                let is_rule =
+                    rest.starts_with("GET ") || rest.starts_with("to allow it: ") || rest.starts_with("DELETE ");
+                assert!(is_rule || !rest.contains(' '), "{words:?} at {columns}: {line}");
+            }
+        }
+    }
 }
 
 fn run_words(words: &[&str]) -> (Option<i32>, String, String) {

@@ -97,7 +97,7 @@ impl From<String> for Answer {
 #[expect(clippy::print_stderr, reason = "this is where the program speaks to its user")]
 pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>) -> ExitCode {
     let mut stray = Vec::new();
-    let grammar = grammar();
+    let grammar = grammar().term_width(page::line_width(env));
     let args = normalise_args(args, &grammar, &mut stray);
     let matches = match grammar.try_get_matches_from(args) {
         Ok(matches) => matches,
@@ -150,7 +150,7 @@ fn answer(name: &str, asked: Asked) -> Result<Answer, Failure> {
             if !mistakes.is_empty() {
                 return Err(Mistakes(mistakes).into());
             }
-            healthcheck::run(&written, asked.value("ADDR"))?;
+            healthcheck::run(&written, asked.value("ADDR")).map_err(|unhealthy| unhealthy.to_string())?;
             String::new().into()
         }
         _ => {

@@ -1,16 +1,27 @@
-//! What commands print: lines of at most a hundred characters, with colour on a terminal. Colour only repeats what words say.
+//! What commands print: lines as wide as the terminal, with colour there. Colour only repeats what words say.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
+use std::ops::RangeInclusive;
 
 use anstyle::{AnsiColor, Style};
 
 use crate::log::draws;
 
-/// Characters of a line, unless a single word is longer.
+/// Characters of a line where there is no terminal, unless a single word is longer.
 const WIDTH: usize = 100;
+/// Lines that are much longer are hard to read, and much shorter ones hold no sentence.
+const WIDTHS: RangeInclusive<usize> = 40..=120;
+
+/// Returns how many characters a line on standard output may have: as many as the terminal has, or `COLUMNS` says.
+pub(super) fn line_width(env: &HashMap<String, OsString>) -> usize {
+    let named = env.get("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok());
+    let shown = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+    let width = named.or_else(shown).filter(|width| *width > 0);
+    width.map_or(WIDTH, |width: usize| width.clamp(*WIDTHS.start(), *WIDTHS.end()))
+}
 
 /// How a text stands out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +39,7 @@ pub(super) enum Look {
 pub(super) struct Page {
     text: String,
     colour: bool,
+    width: usize,
 }
 
 impl Page {
@@ -35,7 +47,8 @@ impl Page {
     pub(super) fn new(env: &HashMap<String, OsString>) -> Self {
         let is_off = env.get("NO_COLOR").is_some_and(|value| !value.is_empty());
         let is_dumb = env.get("TERM").is_none_or(|term| term == "dumb");
-        Self { text: String::new(), colour: !is_off && !is_dumb && std::io::stdout().is_terminal() }
+        let colour = !is_off && !is_dumb && std::io::stdout().is_terminal();
+        Self { text: String::new(), colour, width: line_width(env) }
     }
 
     /// Everything that was written.
@@ -62,7 +75,7 @@ impl Page {
     pub(super) fn item(&mut self, indent: usize, mark: &str, look: Look, text: &str) {
         let first = format!("{:indent$}{mark}", "");
         let rest = " ".repeat(if mark.is_empty() { indent + 2 } else { first.chars().count() });
-        let options = textwrap::Options::new(WIDTH)
+        let options = textwrap::Options::new(self.width)
             .initial_indent(&first)
             .subsequent_indent(&rest)
             .word_splitter(textwrap::WordSplitter::NoHyphenation)

@@ -1,4 +1,5 @@
-//! The command line: every option with every command, and what each command takes beside them.
+//! The command line: what each command takes, and every option with every command. The help of `serve` describes the options,
+//! that of other commands names their own arguments alone.
 
 use std::ffi::OsString;
 
@@ -12,31 +13,38 @@ use super::option::{OPTIONS, Opt, nearest};
 /// The command line's grammar.
 #[must_use]
 pub fn grammar() -> Command {
-    let options = OPTIONS.iter().map(|option| {
-        let arg = Arg::new(option.name).long(option.name).help(help(option)).help_heading(option.section).global(true);
-        match option.value {
-            Some(value) => arg.value_name(value).action(ArgAction::Append),
-            None => arg
-                .action(ArgAction::Append)
-                .num_args(0..=1)
-                .require_equals(true)
-                .default_missing_value("true")
-                .value_name("BOOL"),
-        }
-    });
     Command::new("cetusguard")
         .about("A filtering proxy in front of a container engine's API socket.")
         .version(env!("CARGO_PKG_VERSION"))
-        // Terminals wrap by themselves; and the help is the same whatever other crates switch on in clap.
-        .term_width(0)
-        .args(options)
-        .subcommands(commands())
+        .after_help(
+            "Without a command, it serves. cetusguard serve --help describes the options, which every command takes.",
+        )
+        .args(OPTIONS.iter().map(|option| arg(option).global(true).hide(true)))
+        .subcommands(commands().map(|command| match command.get_name() {
+            SERVE => command.args(OPTIONS.iter().map(arg)),
+            "check" | "explain" | "learn" | "doctor" | "healthcheck" => {
+                command.after_help("It takes the options of serve as well: cetusguard serve --help describes them.")
+            }
+            _ => command,
+        }))
+}
+
+/// The command that runs the proxy.
+const SERVE: &str = "serve";
+
+fn arg(option: &Opt) -> Arg {
+    let arg = Arg::new(option.name).long(option.name).help(option.help).long_help(long_help(option));
+    let arg = arg.help_heading(option.section).action(ArgAction::Append);
+    match option.value {
+        Some(value) => arg.value_name(value),
+        None => arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("BOOL"),
+    }
 }
 
 /// What the program can be asked to do.
 fn commands() -> [Command; 12] {
     [
-        Command::new("serve").about("Run the proxy; the same as no command at all"),
+        Command::new(SERVE).about("Run the proxy; the same as no command at all"),
         Command::new("check")
             .about("Say what each client can do, what stands between it and root on the host, and what is wrong; exit 0, 1 with --strict for warnings, 2 for mistakes")
             .arg(switch("strict", "Exit 1 where there are warnings"))
@@ -120,13 +128,11 @@ fn format_arg(formats: &[&'static str]) -> Arg {
     value("format", "FORMAT", "How to print it").value_parser(PossibleValuesParser::new(formats)).default_value(*first)
 }
 
-/// The help of an option with its variables and its default.
-fn help(option: &Opt) -> String {
+/// The help of an option with its variables, its default, and how several values are written.
+fn long_help(option: &Opt) -> String {
     let env = option.env().collect::<Vec<_>>().join(", ");
-    match option.default {
-        "" => format!("{} [env: {env}]", option.help),
-        default => format!("{} [env: {env}] [default: {default}]", option.help),
-    }
+    let default = if option.default.is_empty() { String::new() } else { format!(" [default: {}]", option.default) };
+    format!("{}{} [env: {env}]{default}", option.help, option.many.help())
 }
 
 /// Go programs write `-backend-addr`; so may our users. Unknown flags are told with the nearest known one, all of them.

@@ -1,5 +1,7 @@
 //! Every option, defined once: the parser, `--help`, the environment and `docs/configuration.md` are made from this table.
 
+use cetusguard_policy::split_list;
+
 /// One option of the program.
 #[derive(Debug)]
 pub(crate) struct Opt {
@@ -24,12 +26,45 @@ pub(crate) struct Opt {
 pub(crate) enum Many {
     /// One value; given twice, it is a mistake.
     No,
-    /// Several flags; in the environment separated by blanks, commas or line ends.
+    /// Several values, separated by blanks, commas or line ends.
     Words,
-    /// Several flags; in the environment one text.
+    /// Several texts, which may hold anything: rules have commas and line ends in them.
     Texts,
-    /// Several flags; in the environment separated by commas or line ends, since paths and names may hold blanks.
+    /// Several values, separated by commas or line ends: paths and names may hold blanks.
     Paths,
+}
+
+impl Many {
+    /// Splits what was written for an option, alike in a flag, in a variable and in the file.
+    pub(crate) fn split(self, text: &str) -> Vec<String> {
+        match self {
+            Self::No => split_one(text),
+            Self::Texts => vec![text.to_owned()],
+            Self::Words => split_list(text, |c| c.is_ascii_whitespace()),
+            Self::Paths => split_list(text, |c| c == '\n'),
+        }
+    }
+
+    /// Says how several values are written.
+    pub(crate) fn help(self) -> &'static str {
+        match self {
+            Self::No => "",
+            Self::Texts => " May be repeated.",
+            Self::Words => " May be repeated, and hold several, separated by blanks, commas or line ends.",
+            Self::Paths => " May be repeated, and hold several, separated by commas or line ends.",
+        }
+    }
+
+    /// How the values of a key of the file are written, which is as those of the option of its name.
+    pub(crate) fn of_key(name: &str) -> Self {
+        OPTIONS.iter().find(|option| option.name == name).map_or(Self::Paths, |option| option.many)
+    }
+}
+
+/// Returns the one value without the blanks around it.
+fn split_one(text: &str) -> Vec<String> {
+    let value = text.trim();
+    if value.is_empty() { Vec::new() } else { vec![value.to_owned()] }
 }
 
 impl Opt {
