@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use cetusguard_policy::{Call, Method, Verdict, decide};
+use cetusguard_policy::{Call, Method, Verdict, decide, list_value, split_list};
 
 use super::log_lines::requests;
 use super::serve::{self, Learning};
@@ -105,12 +105,30 @@ impl Teller {
     fn check_out(&self) -> Result<(), String> {
         let Some(path) = &self.out else { return Ok(()) };
         let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        let file = opened.map_err(|error| format!("cannot write {path}: {error}"))?;
+        let file = opened.map_err(|error| format!("cannot write {path}: {error}; {}", advice(&error, path)))?;
         // What was made only to see whether it can be made is not left behind.
         if file.metadata().is_ok_and(|meta| meta.len() == 0) {
             let _ = std::fs::remove_file(path);
         }
         Ok(())
+    }
+}
+
+/// Says what to do where a file cannot be written.
+fn advice(error: &std::io::Error, path: &str) -> String {
+    let folder = Path::new(path).parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder.display();
+    match error.kind() {
+        std::io::ErrorKind::NotFound => format!("make the folder {folder} first; in a container, mount one there"),
+        std::io::ErrorKind::ReadOnlyFilesystem => {
+            format!("mount a folder for writing at {folder}, or leave --out out: the policy is then printed at the end")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            let user = rustix::process::geteuid().as_raw();
+            format!("let user {user} write in {folder}, or leave --out out: the policy is then printed at the end")
+        }
+        std::io::ErrorKind::IsADirectory => format!("name a file in that folder: --out {path}/cetusguard.yaml"),
+        _ => "name another file, or leave --out out: the policy is then printed at the end".to_owned(),
     }
 }
 
@@ -126,7 +144,9 @@ fn read_log(path: &str, text: &str, config: &Config, lessons: &Lessons) -> Resul
         let Some(Ok(call)) = call else { continue };
         // Those that are enforced are not learned.
         let Verdict::Allow(permit) = decide(call, profile).unless_enforced(profile) else { continue };
-        let exceptions: BTreeSet<&str> = line.get("guard_allow").split(", ").filter(|one| !one.is_empty()).collect();
+        let exceptions: Vec<_> =
+            split_list(line.get("guard_allow"), |_| false).iter().map(|one| list_value(one)).collect();
+        let exceptions: BTreeSet<&str> = exceptions.iter().map(String::as_str).collect();
         let hopeless = (line.get("reason") == "guard" && exceptions.is_empty()).then(|| line.get("detail").to_owned());
         lessons.add(&profile.name, permit.lesson(), &exceptions, hopeless, || line.get("time").to_owned());
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::advice;
+
 /// Where to listen or to connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
@@ -27,7 +29,10 @@ impl Address {
     pub(crate) fn frontend(text: &str) -> Result<Self, String> {
         match text {
             "fd://" => Ok(Self::Inherited),
-            _ => Self::read(text).map_err(|()| "expected tcp://HOST:PORT, unix:///PATH or fd://".to_owned()),
+            _ => Self::read(text).map_err(|()| {
+                let expected = "expected tcp://HOST:PORT, unix:///PATH or fd://";
+                advice::advice(text, advice::End::Frontend).unwrap_or_else(|| expected.to_owned())
+            }),
         }
     }
 
@@ -37,16 +42,21 @@ impl Address {
     /// What was expected.
     pub(crate) fn backend(text: &str) -> Result<Self, String> {
         match Self::read(text) {
-            Ok(Self::Tcp { host, .. }) if host.is_empty() => {
-                Err("expected a host, as in tcp://127.0.0.1:2375".to_owned())
+            Ok(Self::Tcp { host, port }) if host.is_empty() => {
+                Err(format!("expected a host, as in tcp://127.0.0.1:{port}"))
             }
             Ok(Self::Tcp { port: 0, .. }) => Err("expected a port from 1 to 65535".to_owned()),
+            // Two addresses in one text would be one path with a comma in it.
+            Ok(Self::Unix(path)) if path.to_string_lossy().contains("://") => Err(advice::ONE_ENGINE.to_owned()),
             Ok(address) => Ok(address),
-            Err(()) => Err("expected unix:///PATH or tcp://HOST:PORT".to_owned()),
+            Err(()) => {
+                let expected = "expected unix:///PATH or tcp://HOST:PORT";
+                Err(advice::advice(text, advice::End::Backend).unwrap_or_else(|| expected.to_owned()))
+            }
         }
     }
 
-    fn read(text: &str) -> Result<Self, ()> {
+    pub(super) fn read(text: &str) -> Result<Self, ()> {
         if let Some(path) = text.strip_prefix("unix://") {
             return if path.starts_with('/') && path.len() > 1 { Ok(Self::Unix(path.into())) } else { Err(()) };
         }

@@ -135,6 +135,11 @@ impl File {
             match key {
                 "frontends" => {
                     for item in self.items(node, mistakes) {
+                        if let Value::Text(text, _) = &item.value {
+                            let fix = format!("write it with its key: - addr: {text}");
+                            mistakes.push(self.wrong(item, "a frontend without a key", &fix));
+                            continue;
+                        }
                         let entry = self.entry(String::new(), item, FRONTEND_KEYS, &[], mistakes);
                         self.frontends.push(entry);
                     }
@@ -155,8 +160,7 @@ impl File {
                     }
                 }
                 option => {
-                    let many = OPTIONS.iter().any(|known| known.name == option && known.many != Many::No);
-                    let values = self.values(option, node, many, mistakes);
+                    let values = self.values(option, node, Many::of_key(option), mistakes);
                     self.options.push((option, values));
                 }
             }
@@ -177,7 +181,10 @@ impl File {
         let names: Vec<_> = known.iter().map(|key| key.name).chain(also.iter().copied()).collect();
         for (name, node) in self.keys(node, &names, mistakes) {
             match known.iter().find(|key| key.name == name) {
-                Some(key) => entry.values.push((name, self.values(name, node, key.many, mistakes))),
+                Some(key) => {
+                    let many = if key.many { Many::of_key(name) } else { Many::No };
+                    entry.values.push((name, self.values(name, node, many, mistakes)));
+                }
                 None => entry.clients = self.clients(node, mistakes),
             }
         }
@@ -188,13 +195,17 @@ impl File {
         let names: Vec<_> = CLIENT_KEYS.iter().map(|key| key.name).collect();
         let mut clients = Vec::new();
         for item in self.items(node, mistakes) {
+            if let Value::Text(text, _) = &item.value {
+                mistakes.push(self.wrong(item, "a client without a key", &with_key(text, &names)));
+                continue;
+            }
             if matches!(&item.value, Value::Nothing) || matches!(&item.value, Value::Map(pairs) if pairs.is_empty()) {
                 let fix = format!("expected one of: {}", names.join(", "));
                 mistakes.push(self.wrong(item, "a client without a condition", &fix));
             }
             let keys = self.keys(item, &names, mistakes).into_iter();
             let conditions = keys.flat_map(|(key, node)| {
-                self.values(key, node, false, mistakes).into_iter().map(move |value| (key, value))
+                self.values(key, node, Many::No, mistakes).into_iter().map(move |value| (key, value))
             });
             clients.push((Source::File(self.spot(item.at)), conditions.collect()));
         }
@@ -244,31 +255,43 @@ impl File {
         }
     }
 
-    /// The value of a key, or its values where it takes several.
-    fn values(&self, key: &str, node: &Node, many: bool, mistakes: &mut Vec<Mistake>) -> Vec<Scalar> {
+    /// The value of a key, or its values where it takes several: in a list, or in one text.
+    fn values(&self, key: &str, node: &Node, many: Many, mistakes: &mut Vec<Mistake>) -> Vec<Scalar> {
+        match &node.value {
+            Value::List(items) if !items.is_empty() && many != Many::No => {
+                items.iter().flat_map(|item| self.scalar(key, item, many, mistakes)).collect()
+            }
+            _ => self.scalar(key, node, many, mistakes),
+        }
+    }
+
+    /// What one text holds: a value, or several.
+    fn scalar(&self, key: &str, node: &Node, many: Many, mistakes: &mut Vec<Mistake>) -> Vec<Scalar> {
+        let empty = || self.wrong(node, &format!("{key} has no value"), "give it one, or leave it out");
         match &node.value {
             Value::Text(text, line) => {
                 let indent = self.indent(text, *line);
-                vec![(text.clone(), Source::File(Spot { begins: *line, indent, ..self.spot(node.at) }))]
+                let source = Source::File(Spot { begins: *line, indent, ..self.spot(node.at) });
+                let values = if many == Many::No { vec![text.clone()] } else { many.split(text) };
+                if values.is_empty() {
+                    mistakes.push(empty());
+                }
+                values.into_iter().map(|value| (value, source.clone())).collect()
             }
             Value::Nothing => {
-                mistakes.push(self.wrong(node, &format!("{key} has no value"), "give it one, or leave it out"));
+                mistakes.push(empty());
                 Vec::new()
             }
             Value::List(items) if items.is_empty() => {
-                mistakes.push(self.wrong(node, &format!("{key} has no value"), "give it one, or leave it out"));
+                mistakes.push(empty());
                 Vec::new()
             }
-            Value::List(items) if many => {
-                items.iter().flat_map(|item| self.values(key, item, false, mistakes)).collect()
-            }
             Value::List(_) | Value::Map(_) => {
-                let what = format!("{key} is no single value");
-                mistakes.push(self.wrong(
-                    node,
-                    &what,
-                    if many { "expected a value, or a list of values" } else { "expected one value" },
-                ));
+                let fix = match many {
+                    Many::No => "expected one value",
+                    Many::Words | Many::Texts | Many::Paths => "expected a value, or a list of values",
+                };
+                mistakes.push(self.wrong(node, &format!("{key} is no single value"), fix));
                 Vec::new()
             }
         }
@@ -284,6 +307,17 @@ impl File {
     fn wrong(&self, node: &Node, what: &str, fix: &str) -> Mistake {
         Mistake::at(&self.spot(node.at), what, fix)
     }
+}
+
+/// Writes a condition that has no key with the key that it was probably meant to have.
+fn with_key(text: &str, known: &[&str]) -> String {
+    let (key, value) = match text.split_once('=') {
+        Some((key, value)) if known.contains(&key) => (key, value),
+        Some(_) => ("label", text),
+        None if text.parse::<ipnet::IpNet>().is_ok() || text.parse::<std::net::IpAddr>().is_ok() => ("address", text),
+        None => ("container", text),
+    };
+    format!("write it with its key: - {key}: {value}")
 }
 
 /// Returns the lines of a text as YAML ends them (YAML 1.2.2 §5.4): with LF, CR LF or CR.

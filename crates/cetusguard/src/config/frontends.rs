@@ -150,8 +150,8 @@ impl<'w> Reader<'w> {
         match files {
             [None, None, None] => None,
             [cacert, Some(cert), Some(key)] => {
-                let fix = format!("{prefix}* name PEM files that fit together");
-                tls::server(cert, key, cacert).map_err(|what| self.mistakes.push(Mistake::new(what, fix))).ok()
+                let wrong = |wrong: tls::WrongFiles| self.mistakes.push(Mistake::new(wrong.what, wrong.fix));
+                tls::server(cert, key, cacert).map_err(wrong).ok()
             }
             _ => {
                 let fix = format!(

@@ -252,10 +252,8 @@ impl<'a> Reader<'a> {
                 "expected none: the backend is a Unix socket",
             ));
         }
-        let config = tls::client(cacert, own);
-        config
-            .map_err(|what| self.mistakes.push(Mistake::new(what, "backend-tls-* name PEM files that fit together")))
-            .ok()
+        let wrong = |wrong: tls::WrongFiles| self.mistakes.push(Mistake::new(wrong.what, wrong.fix));
+        tls::client(cacert, own).map_err(wrong).ok()
     }
 }
 

@@ -124,8 +124,7 @@ impl Reader<'_> {
         if !own.unwrap_or(bare) {
             texts.push((rule::BUILT_IN_ORIGIN.to_owned(), (1, 0), rule::BUILT_IN.to_owned()));
         }
-        let named = |(text, source)| words(text).map(move |name| (name, source));
-        for (name, source) in all("presets").iter().map(|(text, source)| (text.as_str(), source)).flat_map(named) {
+        for (name, source) in all("presets") {
             match Preset::find(name) {
                 Some(preset) => {
                     texts.push((format!("{}{name}", rule::PRESET_ORIGIN), (1, 0), preset.text.to_owned()));
@@ -147,7 +146,7 @@ impl Reader<'_> {
             match super::read_text(path) {
                 Ok(text) => texts.push((path.clone(), (1, 0), text)),
                 Err(why) => {
-                    let expected = format!("expected a readable file of rules: {why}");
+                    let expected = format!("expected a readable file of rules: {why}; {}", why.advice());
                     self.mistakes.push(Mistake::value(source, "rules-file", path, expected));
                 }
             }
@@ -168,9 +167,4 @@ impl Reader<'_> {
             _ => rules,
         }
     }
-}
-
-/// The names in a value: a file may have several on a line, as the environment has.
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split([',', ' ']).filter(|word| !word.is_empty())
 }

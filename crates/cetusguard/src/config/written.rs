@@ -63,7 +63,7 @@ impl Written {
             Some(("config", (path, source))) => match super::read_text(path) {
                 Ok(text) => Some(File::read(path, &text, mistakes)),
                 Err(why) => {
-                    mistakes.push(Mistake::value(source, "config", path, format!("expected a readable file: {why}")));
+                    mistakes.push(Mistake::value(source, "config", path, format!("expected a readable file: {why}; {}", why.advice())));
                     None
                 }
             },
@@ -132,17 +132,17 @@ fn read(
 ) -> Vec<(String, Source)> {
     if let Ok(Some(flags)) = matches.try_get_many::<String>(option.name) {
         let given: Vec<_> = flags.collect();
-        let parts = |value: &'_ String| match option.many {
-            // No address and no name of a preset has a comma or a blank in it.
-            Many::Words if !value.is_empty() => split(Many::Words, value).map(str::to_owned).collect(),
-            _ => vec![value.clone()],
+        let parts = |value: &String| match option.many {
+            // A value that is not split keeps its blanks.
+            Many::No => vec![value.clone()],
+            many => many.split(value),
         };
         let values: Vec<_> =
             given.iter().flat_map(|value| parts(value)).map(|value| (value, Source::Flag(option.name))).collect();
         if (option.many == Many::No || option.is_source()) && values.len() > 1 {
             mistakes.push(Mistake::new(format!("--{} is given {} times", option.name, values.len()), "give it once"));
         }
-        if option.many != Many::Texts && values.iter().any(|(value, _)| value.is_empty()) {
+        if option.many != Many::Texts && given.iter().any(|value| option.many.split(value).is_empty()) {
             mistakes.push(Mistake::new(format!("--{} is empty", option.name), "give it a value or leave it out"));
         }
         return values;
@@ -154,7 +154,7 @@ fn read(
             return Vec::new();
         };
         let values: Vec<_> =
-            split(option.many, value).map(|part| (part.to_owned(), Source::Env(name.clone()))).collect();
+            option.many.split(value).into_iter().map(|part| (part, Source::Env(name.clone()))).collect();
         if values.is_empty() {
             mistakes.push(Mistake::new(
                 format!("{name} is {value:?}, which holds no value"),
@@ -205,6 +205,89 @@ pub(crate) fn check_env(env: &HashMap<String, OsString>, mistakes: &mut Vec<Mist
             None => {
                 warnings.push(format!("the environment variable {name} is not one of Cetusguard's and has no effect"))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::grammar;
+    use super::*;
+
+    /// The values of an option from a flag, a variable or a file, or the mistakes.
+    fn values(name: &'static str, flags: &[&str], env: &str, file: &str) -> Vec<String> {
+        let args = flags.iter().map(|value| format!("--{name}={value}"));
+        let matches =
+            grammar().try_get_matches_from(std::iter::once("cetusguard".to_owned()).chain(args)).expect("flags");
+        let option = OPTIONS.iter().find(|option| option.name == name).expect(name);
+        let variable = option.env().next().expect("a variable");
+        let env = HashMap::from([(variable, OsString::from(env))]);
+        let mut mistakes = Vec::new();
+        let file = (!file.is_empty()).then(|| File::read("file", file, &mut mistakes));
+        let written = Written::beside(file, &matches, &env, &mut mistakes);
+        let told: Vec<_> = mistakes.iter().map(Mistake::in_one_line).collect();
+        if told.is_empty() { written.all(name).iter().map(|(value, _)| value.clone()).collect() } else { told }
+    }
+
+    /// A list is one list wherever it is written: in a flag, in several, in a variable, and in the file in both of its forms.
+    #[test]
+    fn lists_have_one_grammar() {
+        let mut count = 0;
+        for option in OPTIONS.iter().filter(|option| matches!(option.many, Many::Words | Many::Paths)) {
+            let name = option.name;
+            let texts = ["a,b\\,c", "a, b\\,c", "a\nb\\,c", " a ,\n b\\,c,"];
+            for text in texts {
+                let block = text.replace('\n', "\n  ");
+                let quoted = format!("{name}: {}\n", serde_json::Value::from(text));
+                for found in [
+                    values(name, &[text], "", ""),
+                    values(name, &[], text, ""),
+                    values(name, &[], "", &quoted),
+                    values(name, &[], "", &format!("{name}: |\n  {block}\n")),
+                    values(name, &[], "", &format!("{name}:\n- {}\n", serde_json::Value::from(text))),
+                ] {
+                    assert_eq!(found, ["a", "b,c"], "{name}: {text:?}");
+                }
+            }
+            assert_eq!(values(name, &["a", "b\\,c"], "", ""), ["a", "b,c"]);
+            assert_eq!(values(name, &[], "", &format!("{name}: [a, \"b\\\\,c\"]\n")), ["a", "b,c"]);
+            let blanks = values(name, &["a b"], "", "");
+            assert_eq!(blanks.len(), if option.many == Many::Words { 2 } else { 1 }, "{name}");
+            for nothing in [
+                values(name, &[" , "], "", ""),
+                values(name, &[], " , ", ""),
+                values(name, &[], "", &format!("{name}: ','\n")),
+            ] {
+                assert!(
+                    nothing.len() == 1 && nothing[0].ends_with("leave it out") || nothing[0].contains("holds no value"),
+                    "{nothing:?}"
+                );
+            }
+            count += 1;
+        }
+        assert!(count >= 8, "{count}");
+        // Rules have commas in them, and are one text.
+        let rules = "GET,HEAD /a, b\nPOST /c";
+        for found in [
+            values("rules", &[rules], "", ""),
+            values("rules", &[], rules, ""),
+            values("rules", &[], "", "rules: |-\n  GET,HEAD /a, b\n  POST /c\n"),
+        ] {
+            assert_eq!(found, [rules]);
+        }
+    }
+
+    /// The keys of a profile that take several values are written as the options of their names.
+    #[test]
+    fn lists_of_profiles_are_those_of_options() {
+        for key in PROFILE_KEYS.iter().filter(|key| key.many) {
+            let option = OPTIONS.iter().find(|option| option.name == key.name).expect(key.name);
+            assert_eq!((Many::of_key(key.name), option.value), (option.many, Some(key.value)));
+            let text = format!("profiles:\n  web:\n    {}: a,b\n", key.name);
+            let mut mistakes = Vec::new();
+            let file = File::read("file", &text, &mut mistakes);
+            let count = if option.many == Many::Texts { 1 } else { 2 };
+            assert_eq!((file.profiles[0].all(key.name).len(), mistakes.len()), (count, 0), "{}", key.name);
         }
     }
 }

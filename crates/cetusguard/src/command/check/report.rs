@@ -120,7 +120,7 @@ impl DeniedReport {
     fn new(denied: &Denied) -> Self {
         Self {
             endpoint: format!("{} {}", denied.endpoint.method, denied.endpoint.shape),
-            what: denied.endpoint.power.says(),
+            what: denied.endpoint.says(),
             rule: denied.rule.label().to_owned(),
             denied_by: denied.by.label().to_owned(),
         }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use cetusguard_policy::list_value;
+
 use super::container::Container;
 use super::note::{Kind, Note};
 use super::plan::{Class, Frontend, Plan, Rights};
@@ -86,7 +88,7 @@ fn write_rights(out: &mut String, rights: &Rights, indent: &str) {
         let _ = writeln!(out, "{indent}guard-allow:");
     }
     for exception in &rights.guard_allow {
-        let _ = writeln!(out, "{indent}  - {}", quoted(exception));
+        let _ = writeln!(out, "{indent}  - {}", quoted(&list_value(exception)));
     }
     if rights.rules.is_empty() {
         // A key without a value is a mistake, so that it is a comment as well.
