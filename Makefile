@@ -10,8 +10,10 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 demo: ## start the proxy in front of this machine's engine, or of a simulated one, and walk through five requests
-	@echo 'Building; the first time takes a few minutes.'
-	@$(CARGO) build --quiet --release --locked
+	@echo 'Building the proxy and the demonstration; the first time takes a few minutes.'
+	@$(CARGO) build --release --locked
+	@$(CARGO) build --locked --package cetusguard-testkit --example demo
+	@echo 'The demonstration stays in the foreground with the log of the proxy: Ctrl-C ends both.'
 	@trap '' INT; $(CARGO) run --quiet --locked --package cetusguard-testkit --example demo -- $(BINARY)
 
 test: ## run every test that needs no engine, and report all that fail

@@ -20,6 +20,9 @@ impl Version {
     /// Below this, engines of 2023 and before take a whole `HostConfig` in the body of a start: see [`Malformed::OldVersion`].
     pub const OLDEST: Self = Self([1, 24, 0]);
 
+    /// The version that skopeo before 1.14.2 and buildah of its time ask for (containers/image issue 2259).
+    pub(crate) const OF_OLD_IMAGE_TOOLS: Self = Self([1, 22, 0]);
+
     /// Reads what follows the `v`: one to three parts of one to four digits. `None` for anything else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = [0; 3];

@@ -53,11 +53,15 @@ impl fmt::Display for Malformed {
             Self::BadVersion(segment) => {
                 write!(f, "the API version {:?} is not 'v' and one to three numbers, as in /v1.43/", shown(segment))
             }
-            Self::OldVersion(version) => write!(
-                f,
-                "API version {version} is too old, the oldest that can be judged is {}; upgrade the client or set DOCKER_API_VERSION",
-                Version::OLDEST
-            ),
+            Self::OldVersion(version) => {
+                write!(f, "API version {version} is too old, the oldest that can be judged is {}; ", Version::OLDEST)?;
+                f.write_str(if *version == Version::OF_OLD_IMAGE_TOOLS {
+                    "skopeo before 1.14.2, and buildah of its time, always ask for 1.22: upgrade them, or give them archives \
+                     (docker-archive:) that docker save and docker load exchange with the engine"
+                } else {
+                    "upgrade the client; one that reads DOCKER_API_VERSION, as docker does, has it from there"
+                })
+            }
         }
     }
 }

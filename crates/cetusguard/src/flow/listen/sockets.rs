@@ -110,9 +110,13 @@ fn explain(address: &Address, error: &io::Error) -> String {
         (io::ErrorKind::PermissionDenied, Address::Unix(_)) => {
             "; choose a path where this user may make and open files"
         }
-        (io::ErrorKind::PermissionDenied, _) => "; choose a port above 1023",
-        (io::ErrorKind::NotFound, Address::Unix(_)) => "; make its folder first",
-        (io::ErrorKind::AddrNotAvailable, _) => "; this host has no such address",
+        (io::ErrorKind::PermissionDenied, _) => "; choose a port above 1023, in a container with ports: [\"80:2375\"]",
+        (io::ErrorKind::NotFound, Address::Unix(_)) => "; make its folder first; in a container, mount one there",
+        (io::ErrorKind::ReadOnlyFilesystem, _) => "; mount a folder or a tmpfs for writing there",
+        (io::ErrorKind::InvalidInput, Address::Unix(_)) => "; choose a path of at most 107 bytes",
+        (io::ErrorKind::AddrNotAvailable, _) => {
+            "; this host has no such address: choose one of ip -brief address, or tcp://:PORT for all"
+        }
         _ => "",
     };
     format!("cannot listen on {address}: {error}{advice}")
