@@ -230,7 +230,7 @@ fn bad_tls_files_are_named_at_start() {
     let mut cases = Vec::new();
     for (cert, key, want) in [
         ("server.pem", "client.key", "client.key is not the key of the first certificate in "),
-        ("missing.pem", "server.key", "missing.pem: No such file"),
+        ("missing.pem", "server.key", "missing.pem: there is no such file"),
         ("garbage.pem", "server.key", "garbage.pem: no certificate (PEM) in it"),
         ("server.pem", "garbage.pem", "garbage.pem: no private key (PEM) in it"),
     ] {

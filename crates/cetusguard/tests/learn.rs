@@ -256,10 +256,7 @@ fn a_client_cannot_write_its_own_policy() {
     assert!(policy.len() < 1 << 20 && policy.contains("requests more were too different"), "{}", policy.len());
     let live: Vec<_> = policy.lines().filter(|line| line.trim_start().starts_with("- ")).collect();
     assert!(live.is_empty(), "no exception fits a star or a sentence: {live:?}");
-    assert!(
-        policy.contains("# risky: it hands over contents")
-            && policy.contains("read the contents of secrets and configs")
-    );
+    assert!(policy.contains("# risky: it hands over contents") && policy.contains("read the contents of secrets"));
     let learned = serve(&engine, &out);
     for (line, want) in [
         ("POST /exec", 403),

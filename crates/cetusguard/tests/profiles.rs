@@ -232,7 +232,7 @@ profiles:
 fn a_file_that_cannot_be_read_is_a_mistake() {
     let (code, _, errors) = ProxyBuilder::bare(PROGRAM).arg("--config", "/nowhere.yaml").run();
     assert!(
-        code == Some(2) && errors.contains("--config is \"/nowhere.yaml\"") && errors.contains("No such file"),
+        code == Some(2) && errors.contains("--config is \"/nowhere.yaml\"") && errors.contains("there is no such file"),
         "{errors}"
     );
 }
