@@ -114,9 +114,9 @@ fn a_start_without_rules_says_what_passes() {
 fn an_engine_that_cannot_be_used_is_told() {
     let folder = TempDir::new();
     let plain = folder.write("plain", "");
-    let stranger = Engine::scripted(|_, link| link.answer(404, "{}"));
-    let odd = Engine::scripted(|_, link| link.answer(200, "{}"));
-    let gone = Engine::scripted(|_, link| link.close());
+    let stranger = Engine::probed(|_, link| link.answer(404, "{}"));
+    let odd = Engine::probed(|_, link| link.answer(200, "{}"));
+    let gone = Engine::probed(|_, link| link.close());
     let unix = |path: &str| format!("unix://{path}");
     for (backend, detail, hint) in [
         (unix(&folder.file("none.sock")), "none.sock is not there", "start the engine, or mount its socket"),

@@ -190,8 +190,13 @@ fn a_tls_engine_is_checked_and_gets_our_certificate() {
     for _ in 0..5 {
         assert_eq!(client.request("GET /containers/json").status, 200);
     }
-    let requests =
-        || far.log()[before..].iter().filter(|line| line.contains("request allowed")).cloned().collect::<Vec<_>>();
+    let requests = || {
+        far.log()[before..]
+            .iter()
+            .filter(|line| line.contains("request allowed") && line.contains("path=/containers/json"))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
     eventually("all five are logged", || requests().len() >= 5);
     let clients: std::collections::HashSet<String> = requests()
         .iter()

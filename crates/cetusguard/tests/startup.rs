@@ -115,7 +115,7 @@ fn a_ring_of_proxies_is_noticed_by_the_first_request() {
 fn a_chain_of_proxies_is_no_ring() {
     let folder = TempDir::new();
     // It records the probes of both starts as well.
-    let engine = Engine::scripted(|_, link| link.answer(200, "OK"));
+    let engine = Engine::probed(|_, link| link.answer(200, "OK"));
     let front = format!("unix://{}", folder.file("front.sock"));
     let far = between("tcp://127.0.0.1:0", &engine.address());
     let _near = between(&front, far.address());

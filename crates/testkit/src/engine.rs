@@ -13,6 +13,17 @@ use crate::{TempDir, patience};
 type Received = Arc<Mutex<Vec<u8>>>;
 type Script = dyn Fn(&Exchange, &mut Link) + Send + Sync;
 
+/// The requests of the proxy itself that a script does not see, and that are not recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hidden {
+    /// All that ask about an object, or for the version.
+    Own,
+    /// The probe of a start.
+    Probe,
+    /// None.
+    Nothing,
+}
+
 /// An engine on a Unix socket. Dropped, it stops listening; its connections end with their scripts.
 pub struct Engine {
     folder: TempDir,
@@ -81,17 +92,23 @@ impl Engine {
     ///
     /// What the proxy itself asks about objects is answered with plain objects, and not recorded: see [`Engine::scripted`].
     pub fn start(script: impl Fn(&Exchange, &mut Link) + Send + Sync + 'static) -> Self {
-        Self::listening(Arc::new(script), true)
+        Self::listening(Arc::new(script), Hidden::Own)
     }
 
-    /// An engine whose script answers the proxy's own requests as well.
+    /// An engine whose script answers the proxy's own requests as well, except for the probe of a start: that one gets a plain
+    /// answer, and is not recorded.
     pub fn scripted(script: impl Fn(&Exchange, &mut Link) + Send + Sync + 'static) -> Self {
-        Self::listening(Arc::new(script), false)
+        Self::listening(Arc::new(script), Hidden::Probe)
     }
 
-    fn listening(script: Arc<Script>, knows_objects: bool) -> Self {
+    /// An engine whose script answers everything, the probe of a start as well.
+    pub fn probed(script: impl Fn(&Exchange, &mut Link) + Send + Sync + 'static) -> Self {
+        Self::listening(Arc::new(script), Hidden::Nothing)
+    }
+
+    fn listening(script: Arc<Script>, hidden: Hidden) -> Self {
         let engine = Self { folder: TempDir::new(), state: Arc::default() };
-        engine.listen(script, knows_objects);
+        engine.listen(script, hidden);
         engine
     }
 
@@ -107,7 +124,7 @@ impl Engine {
         Self { folder: TempDir::new(), state: Arc::default() }
     }
 
-    fn listen(&self, script: Arc<Script>, knows_objects: bool) {
+    fn listen(&self, script: Arc<Script>, hidden: Hidden) {
         let listener =
             UnixListener::bind(self.folder.path().join("engine.sock")).expect("a socket in a temporary folder");
         let state = Arc::clone(&self.state);
@@ -127,7 +144,7 @@ impl Engine {
                         connections.retain(|known| !Arc::ptr_eq(known, &received));
                         state.open.fetch_sub(1, SeqCst);
                     };
-                    if !serve(stream, &received, &*script, knows_objects, forget) {
+                    if !serve(stream, &received, &*script, hidden, forget) {
                         state.open.fetch_sub(1, SeqCst);
                     }
                 });
@@ -168,12 +185,14 @@ impl Engine {
 }
 
 /// Serves a connection. The proxy uses one for each question of its own, which is forgotten. Returns whether it was such a one.
-fn serve(stream: UnixStream, received: &Received, script: &Script, knows_objects: bool, forget: impl Fn()) -> bool {
+fn serve(stream: UnixStream, received: &Received, script: &Script, hidden: Hidden, forget: impl Fn()) -> bool {
     let Ok(writer) = stream.try_clone() else { return false };
     let mut link = Link { reader: BufReader::new(Recorder { stream, received: Arc::clone(received) }), writer };
     let mut is_own = false;
     while let Ok(Some(exchange)) = link.read_exchange() {
-        let asks = knows_objects && exchange.header("user-agent") == Some("cetusguard") && Link::knows(&exchange);
+        let agent = exchange.header("user-agent");
+        let is_probe = hidden != Hidden::Nothing && agent == Some("cetusguard start");
+        let asks = is_probe || (hidden == Hidden::Own && agent == Some("cetusguard") && Link::knows(&exchange));
         if asks && !std::mem::replace(&mut is_own, true) {
             forget();
         }

@@ -65,7 +65,7 @@ impl Address {
         let port = port.parse().map_err(drop)?;
         let host = match host.strip_prefix('[') {
             Some(host) => host.strip_suffix(']').filter(|host| host.parse::<std::net::Ipv6Addr>().is_ok()).ok_or(())?,
-            None if host.contains([':', '/', '@', ' ']) => return Err(()),
+            None if host.contains([':', '/', '@', ' ', '*', ',']) => return Err(()),
             None => host,
         };
         Ok(Self::Tcp { host: host.to_owned(), port })

@@ -23,57 +23,82 @@ const ENGINE_PORTS: [&str; 2] = ["2375", "2376"];
 
 /// Returns what to write, where the text tells what was meant.
 pub(super) fn advice(text: &str, end: End) -> Option<String> {
-    let text = text.trim();
-    let bare = text.trim_matches(['"', '\'']);
+    let bare = text.trim().trim_matches(['"', '\'']);
     if end == End::Backend && bare.split([',', ' ']).filter(|part| part.contains("://")).count() > 1 {
         return Some(ONE_ENGINE.to_owned());
     }
     if bare.contains("${") || bare.starts_with('$') {
         return Some("variables are not replaced here: write the address itself".to_owned());
     }
+    // A colon or a slash of the scheme is missing.
+    let broken = ["tcp//", "tcp:"].iter().find_map(|start| bare.strip_prefix(start));
+    if let Some(rest) = broken.filter(|_| !bare.contains("://")) {
+        return advice(rest.trim_start_matches('/'), end);
+    }
     let lower = bare.to_ascii_lowercase();
     let (scheme, rest) = lower.split_once("://").map_or(("", bare), |(scheme, _)| (scheme, &bare[scheme.len() + 3..]));
+    if let Some(advice) = foreign(scheme, rest, end) {
+        return Some(advice);
+    }
     let meant = match (scheme, end) {
-        ("ssh", End::Backend) => {
-            return Some(format!(
-                "Cetusguard does not connect over SSH: forward the socket, as in ssh -N -L /run/engine.sock:/var/run/docker.sock \
-                 {}, and name unix:///run/engine.sock",
-                rest.split('/').next().unwrap_or_default()
-            ));
-        }
-        ("npipe", _) => {
-            return Some(
-                "named pipes are for programs on Windows: expected unix:///var/run/docker.sock, which Docker Desktop has inside \
-                 containers and WSL"
-                    .to_owned(),
-            );
-        }
-        ("https", _) => {
-            let tls = match end {
-                End::Backend => "backend-tls-cacert turns TLS on",
-                End::Frontend => "frontend-tls-cert and frontend-tls-key turn TLS on",
-            };
-            return meant_tcp(rest).map(|meant| format!("did you mean {meant}? {tls}"));
-        }
-        ("fd", End::Backend) => {
-            return Some("fd:// is for frontends: expected unix:///PATH or tcp://HOST:PORT".to_owned());
-        }
         ("fd" | "systemd", End::Frontend) => Some("fd://".to_owned()),
-        ("unix", _) => {
-            Some(format!("unix:///{}", rest.trim_start_matches('/'))).filter(|_| !rest.trim_matches('/').is_empty())
-        }
-        ("" | "tcp" | "tcp4" | "tcp6" | "http" | "docker", _) => match bare.strip_prefix("unix:") {
-            Some(path) => Some(format!("unix:///{}", path.trim_start_matches('/'))),
-            None if rest.starts_with('/') || rest.starts_with("./") || rest.ends_with(".sock") => {
-                Some(format!("unix:///{}", rest.trim_start_matches("./").trim_start_matches('/')))
-            }
+        ("unix" | "http+unix", _) => meant_unix(rest),
+        ("" | "tcp" | "tcp4" | "tcp6" | "http" | "https" | "docker", _) => match bare.strip_prefix("unix:") {
+            Some(path) => meant_unix(path),
+            None if rest.starts_with('/') || rest.starts_with("./") || rest.ends_with(".sock") => meant_unix(rest),
             None => meant_tcp(rest),
         },
         _ => None,
     };
     // What is offered can be read.
     let is_address = |meant: &String| meant == "fd://" || Address::read(meant).is_ok();
-    meant.filter(is_address).map(|meant| format!("did you mean {meant}?"))
+    match meant.filter(is_address) {
+        Some(meant) => Some(format!("did you mean {meant}?{}", with_tls(scheme, end))),
+        None => has_port(scheme, rest)
+            .then(|| "expected a port from 1 to 65535 behind the host, as in tcp://127.0.0.1:2375".to_owned()),
+    }
+}
+
+/// Returns the advice for an address that another program takes, and this one never.
+fn foreign(scheme: &str, rest: &str, end: End) -> Option<String> {
+    let host = rest.split('/').next().unwrap_or_default();
+    Some(match (scheme, end) {
+        ("ssh", End::Backend) => format!(
+            "Cetusguard does not connect over SSH: forward the socket, as in ssh -N -L /run/engine.sock:/var/run/docker.sock {host}, \
+             and name unix:///run/engine.sock"
+        ),
+        ("ssh", End::Frontend) => {
+            "clients that come over SSH connect to a socket of this machine: expected unix:///PATH".to_owned()
+        }
+        ("npipe", _) => {
+            "named pipes are for programs on Windows: expected unix:///var/run/docker.sock, which Docker Desktop has \
+                         inside containers and WSL"
+                .to_owned()
+        }
+        ("fd", End::Backend) => "fd:// is for frontends: expected unix:///PATH or tcp://HOST:PORT".to_owned(),
+        _ => return None,
+    })
+}
+
+/// Returns the options that turn TLS on, for an address that asks for it.
+fn with_tls(scheme: &str, end: End) -> &'static str {
+    match (scheme, end) {
+        ("https", End::Backend) => " backend-tls-cacert turns TLS on",
+        ("https", End::Frontend) => " frontend-tls-cert and frontend-tls-key turn TLS on",
+        _ => "",
+    }
+}
+
+/// Returns whether a host is followed by what should be its port.
+fn has_port(scheme: &str, rest: &str) -> bool {
+    let is_host = |host: &str| !host.is_empty() && !host.contains([':', '@', '/']);
+    scheme == "tcp" && rest.rsplit_once(':').is_some_and(|(host, port)| is_host(host) && !port.is_empty())
+}
+
+/// Returns the address of a path that lacks slashes at its start.
+fn meant_unix(path: &str) -> Option<String> {
+    let path = path.trim_start_matches("./").trim_start_matches('/');
+    (!path.is_empty()).then(|| format!("unix:///{path}"))
 }
 
 /// Returns the address that a host, a port, or both were probably meant to be.
@@ -138,6 +163,13 @@ mod tests {
             ("unix://var/run/docker.sock", "did you mean unix:///var/run/docker.sock?"),
             ("tcp:///var/run/docker.sock", "did you mean unix:///var/run/docker.sock?"),
             ("fd://3", "did you mean fd://?"),
+            ("tcp//host:2375", "did you mean tcp://host:2375?"),
+            ("tcp:127.0.0.1:2375", "did you mean tcp://127.0.0.1:2375?"),
+            ("tcp:/127.0.0.1:2375", "did you mean tcp://127.0.0.1:2375?"),
+            ("http+unix:///run/x.sock", "did you mean unix:///run/x.sock?"),
+            ("tcp://*:2375", "did you mean tcp://:2375?"),
+            ("tcp://x:abc", "expected a port from 1 to 65535 behind the host, as in tcp://127.0.0.1:2375"),
+            ("ssh://me@host", "clients that come over SSH connect to a socket of this machine: expected unix:///PATH"),
             ("$FRONTEND", "variables are not replaced here: write the address itself"),
         ] {
             assert!(Address::frontend(text).is_err(), "{text}");
@@ -154,7 +186,7 @@ mod tests {
             let told = Address::backend(text).expect_err(text);
             assert!(told.contains(want), "{text}: {told}");
         }
-        for text in ["", "tcp://", "tcp://x:99999", "gopher://x", "tcp://user@host:1", "unix://"] {
+        for text in ["", "tcp://", "gopher://x", "tcp://user@host:1", "unix://"] {
             assert_eq!(advice(text, End::Frontend), None, "{text}");
         }
     }

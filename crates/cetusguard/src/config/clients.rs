@@ -113,7 +113,7 @@ fn number(text: &str) -> Result<u32, &'static str> {
     match text.parse() {
         Ok(OVERFLOW) => Err("expected another number: every user that the kernel cannot map is shown as 65534"),
         Ok(number) => Ok(number),
-        Err(_) => Err("expected a number"),
+        Err(_) => Err("expected a number, as id -u NAME and id -g NAME print it"),
     }
 }
 

@@ -74,6 +74,8 @@ pub(crate) struct Entry {
     pub(crate) values: Vec<(&'static str, Vec<Scalar>)>,
     /// The `clients` of a profile: the keys and values of each.
     pub(crate) clients: Vec<Client>,
+    /// Whether a mistake was found in it: what is missing may be what could not be read.
+    pub(crate) is_flawed: bool,
 }
 
 impl Entry {
@@ -134,12 +136,13 @@ impl File {
         for (key, node) in self.keys(root, &known, mistakes) {
             match key {
                 "frontends" => {
+                    let bare = bare_texts(node);
+                    if !bare.is_empty() {
+                        let fix = format!("write each with its key: - addr: {}", bare.join(", - addr: "));
+                        mistakes.push(self.wrong(node, "frontends has addresses without a key", &fix));
+                        continue;
+                    }
                     for item in self.items(node, mistakes) {
-                        if let Value::Text(text, _) = &item.value {
-                            let fix = format!("write it with its key: - addr: {text}");
-                            mistakes.push(self.wrong(item, "a frontend without a key", &fix));
-                            continue;
-                        }
                         let entry = self.entry(String::new(), item, FRONTEND_KEYS, &[], mistakes);
                         self.frontends.push(entry);
                     }
@@ -177,7 +180,8 @@ impl File {
         mistakes: &mut Vec<Mistake>,
     ) -> Entry {
         let mut entry =
-            Entry { name, begins: Source::File(self.spot(node.at)), values: Vec::new(), clients: Vec::new() };
+            Entry { name, begins: Source::File(self.spot(node.at)), values: Vec::new(), clients: Vec::new(), is_flawed: false };
+        let before = mistakes.len();
         let names: Vec<_> = known.iter().map(|key| key.name).chain(also.iter().copied()).collect();
         for (name, node) in self.keys(node, &names, mistakes) {
             match known.iter().find(|key| key.name == name) {
@@ -188,6 +192,7 @@ impl File {
                 None => entry.clients = self.clients(node, mistakes),
             }
         }
+        entry.is_flawed = mistakes.len() > before;
         entry
     }
 
@@ -233,8 +238,15 @@ impl File {
             match known.iter().find(|known| *known == name) {
                 Some(known) => found.push((*known, node)),
                 None => {
-                    let fix = match nearest(name, known.iter().copied()) {
+                    // Variables of the environment have the names of the options as well.
+                    let option = name.strip_prefix("CETUSGUARD_").unwrap_or(name).to_lowercase().replace('_', "-");
+                    let fix = match nearest(&option, known.iter().copied()) {
                         Some(near) => format!("did you mean {near}?"),
+                        None if name == "services" => {
+                            "this is a compose file: name the file that has Cetusguard's own options, or set them in the service's \
+                             environment"
+                                .to_owned()
+                        }
                         None => format!("expected one of: {}", known.join(", ")),
                     };
                     mistakes.push(Mistake::at(&self.spot(*at), format!("unknown key {name}"), fix));
@@ -249,7 +261,8 @@ impl File {
             Value::List(items) => items,
             Value::Nothing => &[],
             Value::Text(..) | Value::Map(_) => {
-                mistakes.push(self.wrong(node, "this is no list", "write each entry behind a dash"));
+                let fix = "write each entry behind a dash, on a line of its own";
+                mistakes.push(self.wrong(node, "this is no list", fix));
                 &[]
             }
         }
@@ -289,7 +302,8 @@ impl File {
             Value::List(_) | Value::Map(_) => {
                 let fix = match many {
                     Many::No => "expected one value",
-                    Many::Words | Many::Texts | Many::Paths => "expected a value, or a list of values",
+                    Many::Texts => "write them as a text: a | behind the key, and a rule a line below it",
+                    Many::Words | Many::Paths => "expected a value, or a list of values",
                 };
                 mistakes.push(self.wrong(node, &format!("{key} is no single value"), fix));
                 Vec::new()
@@ -307,6 +321,15 @@ impl File {
     fn wrong(&self, node: &Node, what: &str, fix: &str) -> Mistake {
         Mistake::at(&self.spot(node.at), what, fix)
     }
+}
+
+/// Returns the texts that stand where keys are expected: the value itself, or entries of a list.
+fn bare_texts(node: &Node) -> Vec<&str> {
+    let nodes = if let Value::List(items) = &node.value { items.as_slice() } else { std::slice::from_ref(node) };
+    nodes
+        .iter()
+        .filter_map(|node| if let Value::Text(text, _) = &node.value { Some(text.as_str()) } else { None })
+        .collect()
 }
 
 /// Writes a condition that has no key with the key that it was probably meant to have.

@@ -73,7 +73,10 @@ impl Written {
         let mut known: Vec<WrittenFrontend<'_>> = Vec::new();
         for entry in self.file().map(|file| file.frontends.as_slice()).unwrap_or_default() {
             let Some((text, source)) = entry.one("addr") else {
-                mistakes.push(Mistake::about(&entry.begins, "a frontend without addr", "say where it listens"));
+                if !entry.is_flawed {
+                    let fix = "say where it listens, as in addr: tcp://:2375";
+                    mistakes.push(Mistake::about(&entry.begins, "a frontend without addr", fix));
+                }
                 continue;
             };
             let address = match Address::frontend(text) {

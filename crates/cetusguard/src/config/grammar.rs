@@ -36,7 +36,8 @@ fn arg(option: &Opt) -> Arg {
     let arg = Arg::new(option.name).long(option.name).help(option.help).long_help(long_help(option));
     let arg = arg.help_heading(option.section).action(ArgAction::Append);
     match option.value {
-        Some(value) => arg.value_name(value),
+        // What follows an option is its value, a negative number too: its own reader says what is wrong with it.
+        Some(value) => arg.value_name(value).allow_hyphen_values(true),
         None => arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("BOOL"),
     }
 }

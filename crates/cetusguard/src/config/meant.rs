@@ -258,8 +258,11 @@ impl<'a> Reader<'a> {
 }
 
 fn read_time(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).ok().filter(|time| !time.is_zero());
-    time.ok_or_else(|| "expected a time with its unit, as in 500ms, 10s or 2m".to_owned())
+    match humantime::parse_duration(text) {
+        Ok(time) if time.is_zero() => Err("expected a time longer than zero, as in 500ms, 10s or 2m".to_owned()),
+        Ok(time) => Ok(time),
+        Err(_) => Err("expected a time with its unit, as in 500ms, 10s or 2m".to_owned()),
+    }
 }
 
 pub(super) fn read_count(text: &str) -> Result<usize, String> {

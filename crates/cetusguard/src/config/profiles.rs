@@ -94,7 +94,7 @@ impl Reader<'_> {
             } else if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
                 let fix = "expected letters, digits, dashes, dots and underscores";
                 wrong(format!("{name:?} is no name of a profile"), fix);
-            } else if draft.selectors.is_empty() && draft.entry.clients.is_empty() {
+            } else if draft.selectors.is_empty() && draft.entry.clients.is_empty() && !draft.entry.is_flawed {
                 let fix = "give it clients, or name it in an entry of frontends";
                 wrong(format!("nothing reaches the profile {name}"), fix);
             }

@@ -133,6 +133,7 @@ fn read(
     if let Ok(Some(flags)) = matches.try_get_many::<String>(option.name) {
         let given: Vec<_> = flags.collect();
         let parts = |value: &String| match option.many {
+            Many::No if value.is_empty() => Vec::new(),
             // A value that is not split keeps its blanks.
             Many::No => vec![value.clone()],
             many => many.split(value),

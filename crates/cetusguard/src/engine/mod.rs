@@ -25,6 +25,9 @@ use tokio::time::timeout;
 use crate::backend::{Backend, Unreachable};
 use crate::wire::{Body, Duplex, HeadError, read_content, read_response_head, response_framing};
 
+/// The user agent of the proxy's own requests.
+const AGENT: &str = "cetusguard";
+
 /// The time that the engine has to answer a request for containers, events or other objects.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -63,17 +66,17 @@ async fn within<T>(
 
 /// Sends a request and reads the head of the answer. The caller reads the body, and sets the deadline.
 async fn get(backend: &Backend, target: &str) -> Result<(Duplex, Body), Trouble> {
-    match request(backend, target).await? {
+    match request(AGENT, backend, target).await? {
         (200, stream, body) => Ok((stream, body)),
         (status, ..) => Err(Trouble::Status(status, target.to_owned())),
     }
 }
 
 /// Asks for a target, and waits for the head of an answer of any status.
-async fn request(backend: &Backend, target: &str) -> Result<(u16, Duplex, Body), Trouble> {
+async fn request(agent: &str, backend: &Backend, target: &str) -> Result<(u16, Duplex, Body), Trouble> {
     let mut stream = backend.connect().await.map_err(Trouble::Unreachable)?;
     let via = backend.via();
-    let request = format!("GET {target} HTTP/1.1\r\nHost: docker\r\nUser-Agent: cetusguard\r\nVia: {via}\r\n\r\n");
+    let request = format!("GET {target} HTTP/1.1\r\nHost: docker\r\nUser-Agent: {agent}\r\nVia: {via}\r\n\r\n");
     let sent = async { stream.output.write_all(request.as_bytes()).await.and(stream.output.flush().await) };
     sent.await.map_err(|error| Trouble::Answer(format!("the engine's connection broke: {error}")))?;
     let garbage = |error: HeadError| Trouble::Answer(format!("the engine did not answer to {target}: {error}"));
@@ -96,8 +99,18 @@ pub(crate) enum Asked {
 
 /// Fetches a small answer before the deadline.
 pub(crate) async fn fetch(backend: &Backend, target: &str, deadline: Duration) -> Result<Asked, Trouble> {
+    fetch_as(AGENT, backend, target, deadline).await
+}
+
+/// Fetches a small answer before the deadline, under a name that tells the engine's log what asks.
+pub(crate) async fn fetch_as(
+    agent: &str,
+    backend: &Backend,
+    target: &str,
+    deadline: Duration,
+) -> Result<Asked, Trouble> {
     let exchange = async {
-        match request(backend, target).await? {
+        match request(agent, backend, target).await? {
             (200, stream, body) => read_answer(stream, body, ANSWER_LIMIT, target).await.map(Asked::Answer),
             (404, stream, body) => read_answer(stream, body, ANSWER_LIMIT, target).await.map(Asked::Missing),
             (status, ..) => Err(Trouble::Status(status, target.to_owned())),

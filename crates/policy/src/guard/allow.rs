@@ -131,7 +131,9 @@ impl Exception {
             ("", None) => What::Switch,
             ("", Some(_)) | (_, None | Some("")) => return Err(expected()),
             (form, Some(value)) if form.starts_with("/PATH") => {
-                read_path(value, form.ends_with(":ro]")).ok_or_else(expected)?
+                let takes_ro = form.ends_with(":ro]");
+                let meant = || meant_path(value, takes_ro).map(|meant| format!("did you mean {name}={meant}?"));
+                read_path(value, takes_ro).ok_or_else(|| meant().unwrap_or_else(expected))?
             }
             (form, Some(value)) if form.contains('|') && !form.split('|').any(|known| known == value) => {
                 return Err(expected());
@@ -351,6 +353,22 @@ fn read_path(value: &str, takes_ro: bool) -> Option<What> {
     })
 }
 
+/// Returns the path that was probably meant: a clean one, without what Docker writes behind a bind.
+fn meant_path(value: &str, takes_ro: bool) -> Option<String> {
+    let (path, mode) = match value.split_once(':') {
+        Some((path, "rw")) => (path, ""),
+        Some((path, mode)) if takes_ro && mode.split(',').any(|word| word == "ro") => (path, ":ro"),
+        Some(_) => return None,
+        None => (value, ""),
+    };
+    let (folder, below) = match path.strip_suffix("/**").or_else(|| path.strip_suffix("/*")) {
+        Some(folder) => (folder, "/**"),
+        None => (path, ""),
+    };
+    let meant = format!("{}{below}{mode}", clean(folder).trim_end_matches('/'));
+    (path.starts_with('/') && meant != value && read_path(&meant, takes_ro).is_some()).then_some(meant)
+}
+
 /// A name of a capability as the engine compares it: upper case, without `CAP_` (moby `oci/caps/utils.go`).
 pub(super) fn capability(name: &str) -> String {
     let upper = name.to_ascii_uppercase();
@@ -440,6 +458,23 @@ mod tests {
         assert!(exception("capability=CAP_net_admin").covers("capability", "NET_ADMIN"));
         assert!(!exception("capability=NET_*").covers("capability", "SYS_ADMIN"));
         assert!(exception("capability=*").covers("capability", "ALL"));
+    }
+
+    #[test]
+    fn a_path_that_was_meant_is_offered() {
+        for (text, want) in [
+            ("bind=/srv/", "did you mean bind=/srv?"),
+            ("bind=/srv/*", "did you mean bind=/srv/**?"),
+            ("bind=/srv:rw", "did you mean bind=/srv?"),
+            ("bind=/srv/../etc", "did you mean bind=/etc?"),
+            ("bind=/srv/:ro,z", "did you mean bind=/srv:ro?"),
+            ("device=/dev/dri/", "did you mean device=/dev/dri?"),
+            ("device=/dev/x:ro", "expected device=/PATH[/**]"),
+            ("bind=srv", "expected bind=/PATH[/**][:ro]"),
+            ("bind=/srv/*/x", "expected bind=/PATH[/**][:ro]"),
+        ] {
+            assert_eq!(Exception::read(text).expect_err(text), want);
+        }
     }
 
     #[test]

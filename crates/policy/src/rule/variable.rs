@@ -91,6 +91,11 @@ pub(super) fn value(name: &str) -> Option<&'static str> {
 #[must_use]
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_uppercase();
+    // A section of the API is meant more often than a word that is spelt alike.
+    let section = format!("API_PREFIX_{name}");
+    if let Some((known, _)) = VARIABLES.iter().find(|(known, _)| *known == section) {
+        return Some(known);
+    }
     let (known, distance) = VARIABLES
         .iter()
         .filter(|(known, _)| !known.starts_with('_'))

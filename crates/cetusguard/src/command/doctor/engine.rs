@@ -10,7 +10,7 @@ use super::Finding;
 use crate::backend::Backend;
 use crate::config::address::Address;
 use crate::config::meant::Config;
-use crate::engine::{Asked, Trouble, fetch};
+use crate::engine::{Asked, Trouble, fetch, fetch_as};
 
 const ABOUT: &str = "engine";
 
@@ -30,7 +30,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
         }
     };
     let limit = config.limits.answer.min(PATIENCE);
-    let mut findings = match runtime.block_on(version(&backend, limit)) {
+    let mut findings = match runtime.block_on(version("cetusguard doctor", &backend, limit)) {
         Ok(finding) => vec![finding],
         Err(finding) => return vec![finding],
     };
@@ -44,7 +44,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
 ///
 /// # Errors
 /// Why it cannot be used.
-pub(in crate::command) async fn version(backend: &Backend, limit: Duration) -> Result<Finding, Finding> {
+pub(in crate::command) async fn version(agent: &str, backend: &Backend, limit: Duration) -> Result<Finding, Finding> {
     let address = backend.address().clone();
     if let Address::Unix(path) = &address {
         // A mount may hang, and requests must not wait for it.
@@ -53,7 +53,7 @@ pub(in crate::command) async fn version(backend: &Backend, limit: Duration) -> R
             return Err(finding);
         }
     }
-    match fetch(backend, "/version", limit).await {
+    match fetch_as(agent, backend, "/version", limit).await {
         Ok(Asked::Answer(version)) => speaks(&version, &address),
         Ok(Asked::Missing(_)) => Err(Finding::bad(
             ABOUT,

@@ -91,7 +91,7 @@ fn tell(configuration: &Reloaded, state: &Mutex<State>, log: &Log) {
 
 /// Asks the engine once, and logs why it cannot be used. It may start later than the proxy, which goes on in any case.
 pub(super) async fn probe(backend: Arc<Backend>, log: Log) {
-    if let Err(finding) = engine::version(&backend, engine::PATIENCE).await {
+    if let Err(finding) = engine::version("cetusguard start", &backend, engine::PATIENCE).await {
         let line =
             log.line(Level::Warning, "the engine cannot be used now").text("backend", &backend.address().to_string());
         log.send(line.text("detail", &finding.what).maybe("hint", finding.fix.as_deref().unwrap_or_default()));

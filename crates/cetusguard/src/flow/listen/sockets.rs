@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -116,6 +116,9 @@ fn explain(address: &Address, error: &io::Error) -> String {
         (io::ErrorKind::InvalidInput, Address::Unix(_)) => "; choose a path of at most 107 bytes",
         (io::ErrorKind::AddrNotAvailable, _) => {
             "; this host has no such address: choose one of ip -brief address, or tcp://:PORT for all"
+        }
+        (_, Address::Tcp { host, .. }) if !host.is_empty() && host.parse::<IpAddr>().is_err() => {
+            "; name an address of this machine, or tcp://:PORT for all"
         }
         _ => "",
     };
