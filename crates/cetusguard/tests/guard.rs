@@ -314,9 +314,9 @@ fn what_cannot_be_judged_passes_by_name_and_is_told_at_the_start() {
     assert_eq!(refused.status, 403);
     assert!(refused.body.contains("cannot judge the body of POST /v5.0.0/libpod/kube/play"), "{}", refused.body);
     assert!(refused.body.contains("add the rule: POST "), "{}", refused.body);
-    let line = proxy.logged(&["level=notice", "the guard cannot judge"]);
-    assert!(line.contains("endpoint=\"POST /libpod/pods/create\""), "{line}");
-    eventually("it is told once", || proxy.log().iter().filter(|line| line.contains("cannot judge what")).count() == 1);
+    let line = proxy.logged(&["level=warning", "warning=unread-body"]);
+    assert!(line.contains("POST /libpod/pods/create is open, and nobody can judge it"), "{line}");
+    eventually("it is told once", || proxy.log().iter().filter(|line| line.contains("unread-body")).count() == 1);
 }
 
 /// Whoever sends nothing, or a little of something large, keeps nobody from being judged.

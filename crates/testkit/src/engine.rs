@@ -13,6 +13,9 @@ use crate::{TempDir, patience};
 type Received = Arc<Mutex<Vec<u8>>>;
 type Script = dyn Fn(&Exchange, &mut Link) + Send + Sync;
 
+/// The user agent of the probe of a start.
+const PROBE: &str = "cetusguard start";
+
 /// The requests of the proxy itself that a script does not see, and that are not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hidden {
@@ -28,6 +31,7 @@ enum Hidden {
 pub struct Engine {
     folder: TempDir,
     state: Arc<State>,
+    hidden: Hidden,
 }
 
 #[derive(Default)]
@@ -107,7 +111,7 @@ impl Engine {
     }
 
     fn listening(script: Arc<Script>, hidden: Hidden) -> Self {
-        let engine = Self { folder: TempDir::new(), state: Arc::default() };
+        let engine = Self { folder: TempDir::new(), state: Arc::default(), hidden };
         engine.listen(script, hidden);
         engine
     }
@@ -121,7 +125,7 @@ impl Engine {
     /// An engine at whose address nobody listens.
     #[must_use]
     pub fn absent() -> Self {
-        Self { folder: TempDir::new(), state: Arc::default() }
+        Self { folder: TempDir::new(), state: Arc::default(), hidden: Hidden::Own }
     }
 
     fn listen(&self, script: Arc<Script>, hidden: Hidden) {
@@ -164,17 +168,19 @@ impl Engine {
         format!("unix://{}", self.path())
     }
 
-    /// What each connection has received so far.
+    /// What each connection has received so far, if it is anything.
     ///
     /// # Panics
     /// Never in a passing test.
     #[must_use]
     pub fn received(&self) -> Vec<String> {
         let connections = self.state.connections.lock().expect("no test panics here");
-        connections
+        let texts = connections
             .iter()
-            .map(|one| String::from_utf8_lossy(&one.lock().expect("no test panics here")).into_owned())
-            .collect()
+            .map(|one| String::from_utf8_lossy(&one.lock().expect("no test panics here")).into_owned());
+        // The probe of a start may not be forgotten yet, nor have said anything.
+        let is_probe = |text: &String| self.hidden != Hidden::Nothing && text.contains(PROBE);
+        texts.filter(|text| !text.is_empty() && !is_probe(text)).collect()
     }
 
     /// How many connections are open now.
@@ -191,7 +197,7 @@ fn serve(stream: UnixStream, received: &Received, script: &Script, hidden: Hidde
     let mut is_own = false;
     while let Ok(Some(exchange)) = link.read_exchange() {
         let agent = exchange.header("user-agent");
-        let is_probe = hidden != Hidden::Nothing && agent == Some("cetusguard start");
+        let is_probe = hidden != Hidden::Nothing && agent == Some(PROBE);
         let asks = is_probe || (hidden == Hidden::Own && agent == Some("cetusguard") && Link::knows(&exchange));
         if asks && !std::mem::replace(&mut is_own, true) {
             forget();
