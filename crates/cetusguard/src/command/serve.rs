@@ -27,7 +27,7 @@ use crate::reload::{Reload, Reloaded, describe};
 use crate::shares::{Shares, fitting, open_files};
 use crate::wire;
 use crate::worker::Worker;
-use advice::{Adviser, probe};
+use advice::Adviser;
 
 /// How often idle connections to the engine are looked through, and memory that nobody needs any more.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -90,9 +90,7 @@ async fn serve(
     let proxy = assemble(config, places, capacity, lessons, stopping, &log);
     Listeners::new(sockets).run(&proxy, &alive);
     drop(alive);
-    let adviser = Adviser::new(&log);
-    adviser.look_at(started);
-    tokio::spawn(probe(Arc::clone(&proxy.backend), log.clone()));
+    let adviser = Adviser::begin(started, &proxy.backend, &log);
 
     let mut memory = Memory::begin();
     let mut sweep = interval(SWEEP);

@@ -69,15 +69,12 @@ impl Reader<'_> {
     /// Refuses presets whose clients would reach every object of the engine without targets.
     fn refuse_presets_without_targets(&mut self, entry: Option<&Entry>, profile: &str) {
         let named = entry.map_or_else(|| self.written.all("presets"), |entry| entry.all("presets"));
-        for (text, source) in named {
-            let needing = words(text).filter(|name| Preset::find(name).is_some_and(Preset::needs_targets));
-            for name in needing {
-                let fix = format!(
-                    "add targets to the profile {profile}, such as name=agent-*: without them its clients reach every \
-                     container; cetusguard preset show {name} says more"
-                );
-                self.mistakes.push(Mistake::value(source, "presets", name, fix));
-            }
+        for (name, source) in named.iter().filter(|(name, _)| Preset::find(name).is_some_and(Preset::needs_targets)) {
+            let fix = format!(
+                "add targets to the profile {profile}, such as name=agent-*: without them its clients reach every \
+                 container; cetusguard preset show {name} says more"
+            );
+            self.mistakes.push(Mistake::value(source, "presets", name, fix));
         }
     }
 

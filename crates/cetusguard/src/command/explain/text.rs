@@ -41,6 +41,22 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
         page.item(2, "answer    ", Look::Plain, decision.answer);
     }
     page.gap();
+    write_verdict(decision, page);
+    if !decision.allowed && !decision.enforced {
+        page.say(
+            0,
+            Look::Warning,
+            "It is forwarded all the same, and logged: the profile is not enforced (mode audit).",
+        );
+    }
+    if let Some((first, more)) = decision.to_allow.split_first() {
+        page.line(2, Look::Plain, &format!("to allow it: {first}"));
+        more.iter().for_each(|allow| page.line(15, Look::Plain, allow));
+    }
+}
+
+/// Says whether the call is allowed, and why.
+fn write_verdict(decision: &Decision, page: &mut Page) {
     let refused = !decision.guard.findings.is_empty();
     match decision.allowed {
         true if let Some(object) = &decision.depends_on => {
@@ -65,17 +81,6 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
             let why = why.filter(|_| !decision.to_allow.is_empty()).unwrap_or(&decision.because);
             page.say(0, Look::Bad, &format!("REFUSED: {why}"));
         }
-    }
-    if !decision.allowed && !decision.enforced {
-        page.say(
-            0,
-            Look::Warning,
-            "It is forwarded all the same, and logged: the profile is not enforced (mode audit).",
-        );
-    }
-    if let Some((first, more)) = decision.to_allow.split_first() {
-        page.line(2, Look::Plain, &format!("to allow it: {first}"));
-        more.iter().for_each(|allow| page.line(15, Look::Plain, allow));
     }
 }
 

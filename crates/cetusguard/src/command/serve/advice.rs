@@ -33,9 +33,12 @@ struct State {
 type Warning = (&'static str, Option<String>, String);
 
 impl Adviser {
-    /// One that has warned of nothing yet.
-    pub(super) fn new(log: &Log) -> Self {
-        Self { log: log.clone(), state: Arc::default() }
+    /// Looks at the first configuration, and asks the engine once.
+    pub(super) fn begin(configuration: Reloaded, backend: &Arc<Backend>, log: &Log) -> Self {
+        tokio::spawn(probe(Arc::clone(backend), log.clone()));
+        let adviser = Self { log: log.clone(), state: Arc::default() };
+        adviser.look_at(configuration);
+        adviser
     }
 
     /// Looks at a configuration on a thread of its own, after the one that is being looked at, and logs what it has not warned of
@@ -90,7 +93,7 @@ fn tell(configuration: &Reloaded, state: &Mutex<State>, log: &Log) {
 }
 
 /// Asks the engine once, and logs why it cannot be used. It may start later than the proxy, which goes on in any case.
-pub(super) async fn probe(backend: Arc<Backend>, log: Log) {
+async fn probe(backend: Arc<Backend>, log: Log) {
     if let Err(finding) = engine::version("cetusguard start", &backend, engine::PATIENCE).await {
         let line =
             log.line(Level::Warning, "the engine cannot be used now").text("backend", &backend.address().to_string());
