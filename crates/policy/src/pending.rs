@@ -65,7 +65,7 @@ impl Pending {
     /// What is wrong with a call that is to be sent although the object is not known.
     pub(crate) fn objection(&self) -> Objection {
         let what = self.hopeless.unwrap_or(UNTOLD).to_owned();
-        Objection::Findings(vec![Finding { field: String::new(), what, allow: None }])
+        Objection::Findings(vec![Finding { field: String::new(), what, allow: None, instead: &[] }])
     }
 }
 
@@ -92,7 +92,9 @@ impl Permit {
             self.call = self.call.with_captured(&object.id);
             return Verdict::Allow(self);
         }
-        let refused = |call: Call, reason| Verdict::Deny(Denial { call, reason, profile: profile.name.clone() });
+        let can_build = crate::buildkit::can_be_opened(&profile.guard);
+        let refused =
+            |call: Call, reason| Verdict::Deny(Denial { call, reason, can_build, profile: profile.name.clone() });
         if let Some(rule) = denying(&self.call, object, profile) {
             return refused(self.call, Reason::Denied { rule });
         }

@@ -179,8 +179,13 @@ impl File {
         also: &[&'static str],
         mistakes: &mut Vec<Mistake>,
     ) -> Entry {
-        let mut entry =
-            Entry { name, begins: Source::File(self.spot(node.at)), values: Vec::new(), clients: Vec::new(), is_flawed: false };
+        let mut entry = Entry {
+            name,
+            begins: Source::File(self.spot(node.at)),
+            values: Vec::new(),
+            clients: Vec::new(),
+            is_flawed: false,
+        };
         let before = mistakes.len();
         let names: Vec<_> = known.iter().map(|key| key.name).chain(also.iter().copied()).collect();
         for (name, node) in self.keys(node, &names, mistakes) {

@@ -10,8 +10,8 @@ use std::ffi::OsString;
 use super::Mistake;
 use super::file::{Client, Entry};
 use super::keys::{CLIENT_KEYS, PROFILE_KEYS};
-use super::option::{Many, OPTIONS, nearest};
-use super::written::{Source, split};
+use super::option::{Many, nearest};
+use super::written::Source;
 
 const PREFIX: &str = "CETUSGUARD_PROFILE_";
 const CLIENTS: &str = "clients";
@@ -92,7 +92,7 @@ pub(super) fn complete(
             (Some(entry), None) => entry,
             (None, _) => {
                 let (name, begins) = (name_of(spelt), source.clone());
-                profiles.push(Entry { name, begins, values: Vec::new(), clients: Vec::new() });
+                profiles.push(Entry { name, begins, values: Vec::new(), clients: Vec::new(), is_flawed: false });
                 let Some(entry) = profiles.last_mut() else { continue };
                 entry
             }
@@ -128,9 +128,8 @@ fn set(entry: &mut Entry, key: &'static str, value: &str, source: &Source, mista
         return;
     }
     let many = PROFILE_KEYS.iter().any(|known| known.name == key && known.many);
-    let option = OPTIONS.iter().find(|option| option.name == key).map_or(Many::No, |option| option.many);
     let values: Vec<_> = match many {
-        true => split(option, value).map(|part| (part.to_owned(), source.clone())).collect(),
+        true => Many::of_key(key).split(value).into_iter().map(|part| (part, source.clone())).collect(),
         false => vec![(value.trim().to_owned(), source.clone())],
     };
     if values.iter().all(|(value, _)| value.is_empty()) {
@@ -144,7 +143,7 @@ fn set(entry: &mut Entry, key: &'static str, value: &str, source: &Source, mista
 /// Reads clients, which commas and line ends separate; the conditions of one are separated by blanks.
 fn clients(value: &str, source: &Source, mistakes: &mut Vec<Mistake>) -> Vec<Client> {
     let mut clients = Vec::new();
-    for client in split(Many::Paths, value) {
+    for client in Many::Paths.split(value) {
         let mut conditions = Vec::new();
         for condition in client.split_whitespace() {
             let known = condition.split_once('=').and_then(|(key, value)| {

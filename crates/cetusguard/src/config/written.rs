@@ -63,7 +63,12 @@ impl Written {
             Some(("config", (path, source))) => match super::read_text(path) {
                 Ok(text) => Some(File::read(path, &text, mistakes)),
                 Err(why) => {
-                    mistakes.push(Mistake::value(source, "config", path, format!("expected a readable file: {why}; {}", why.advice())));
+                    mistakes.push(Mistake::value(
+                        source,
+                        "config",
+                        path,
+                        format!("expected a readable file: {why}; {}", why.advice()),
+                    ));
                     None
                 }
             },
@@ -168,18 +173,6 @@ fn read(
         return values.to_vec();
     }
     if option.default.is_empty() { Vec::new() } else { vec![(option.default.to_owned(), Source::Default)] }
-}
-
-pub(super) fn split(many: Many, value: &str) -> impl Iterator<Item = &str> {
-    let separates = move |c: char| match many {
-        Many::Words => c == ',' || c.is_ascii_whitespace(),
-        Many::Paths => c == ',' || c == '\n',
-        Many::No | Many::Texts => false,
-    };
-    value
-        .split(separates)
-        .map(move |part| if many == Many::Texts { part } else { part.trim() })
-        .filter(|part| !part.is_empty())
 }
 
 /// Variables that start like ours and are none: misspelt ones are mistakes, others get a warning.

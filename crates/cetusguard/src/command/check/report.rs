@@ -82,7 +82,7 @@ pub(super) struct ClosedReport {
 #[derive(Debug, Serialize)]
 pub(super) struct DeniedReport {
     pub(super) endpoint: String,
-    pub(super) what: &'static str,
+    pub(super) what: String,
     pub(super) rule: String,
     pub(super) denied_by: String,
 }

@@ -71,7 +71,7 @@ fn write_profile(profile: &ProfileReport, page: &mut Page) {
 fn write_denied(denied: &[DeniedReport], page: &mut Page) {
     let mut by_power: BTreeMap<&str, Vec<&DeniedReport>> = BTreeMap::new();
     for one in denied {
-        by_power.entry(one.what).or_default().push(one);
+        by_power.entry(&one.what).or_default().push(one);
     }
     if !by_power.is_empty() {
         page.line(2, Look::Heading, "its rules deny, whatever others allow");

@@ -77,8 +77,10 @@ fn write_verdict(decision: &Decision, page: &mut Page) {
         false if refused => page.say(0, Look::Bad, "REFUSED by the guard"),
         // The rules to add stand on lines of their own, to be copied.
         false => {
-            let why = decision.because.strip_suffix(&Denial::advice(&decision.to_allow));
-            let why = why.filter(|_| !decision.to_allow.is_empty()).unwrap_or(&decision.because);
+            // The refusal names the rules of a build, or the first of several ways to write one rule.
+            let ends = [decision.to_allow.len(), 1].map(|count| decision.to_allow.get(..count).map(Denial::advice));
+            let mut ends = ends.into_iter().flatten().filter(|_| !decision.to_allow.is_empty());
+            let why = ends.find_map(|end| decision.because.strip_suffix(&end)).unwrap_or(&decision.because);
             page.say(0, Look::Bad, &format!("REFUSED: {why}"));
         }
     }

@@ -91,7 +91,7 @@ impl Settings {
             let written = item.get("path").unwrap_or(&item).plain();
             let path = self.interpolated("env_file", written);
             let read = self.project.path(&path).ok_or_else(|| "the folder of the compose file is not known".to_owned());
-            let read = read.and_then(|path| read_text(&path.to_string_lossy()));
+            let read = read.and_then(|path| read_text(&path.to_string_lossy()).map_err(|why| why.to_string()));
             match read.as_deref().map(words::environment) {
                 Ok(Some(pairs)) => pairs.into_iter().for_each(|(name, value)| self.set(name, value)),
                 Ok(None) => self.lack(format!("env_file {path} has lines that are not NAME=VALUE: it is not read")),
