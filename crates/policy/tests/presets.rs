@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use cetusguard_policy::endpoint::{Endpoint, EndpointId, Power, says};
+use cetusguard_policy::endpoint::{Endpoint, Power};
 use cetusguard_policy::rule::{RuleSet, parse};
 use cetusguard_policy::{Call, Limits, Mode, Preset, Profile, Survey, Verdict, decide};
 
@@ -220,11 +220,8 @@ fn headers_say_what_the_rules_come_to() {
         let path = entry.expect("a file").path();
         let name = path.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
         let text = std::fs::read_to_string(&path).expect("a text");
-        let mut powers: BTreeMap<Power, Vec<EndpointId>> = BTreeMap::new();
-        for open in survey(&text).open.iter().filter(|open| open.power != Power::Ping) {
-            powers.entry(open.power).or_default().push(open.endpoint.id);
-        }
-        let powers: Vec<_> = powers.iter().map(|(power, open)| says(*power, open)).collect();
+        let powers: BTreeSet<Power> = survey(&text).open.iter().map(|open| open.power).collect();
+        let powers: Vec<_> = powers.iter().filter(|power| **power != Power::Ping).map(|power| power.says()).collect();
         let want = wrapped("# Can:     ", &powers.join("; "));
         let start = text.find("# Can:").expect("a line for it");
         let end = start + text[start..].find("\n# Refused:").expect("a line behind it");
