@@ -157,7 +157,7 @@ fn what_stands_between_is_told() {
         ),
         (
             &[("--rules", "ALLOW look, secrets\nDENY container.logs")],
-            "its rules deny, whatever others allow - read and follow logs: GET /containers/{container*}/logs, GET \
+            "its rules deny, whatever others allow - read and follow logs of containers: GET /containers/{container*}/logs, GET \
              /libpod/containers/{container}/logs [--rules:2: DENY container.logs]",
         ),
     ] {
