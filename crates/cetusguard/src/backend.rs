@@ -64,7 +64,7 @@ pub(crate) struct Unreachable {
     /// The kind of the error; `None` where there was no answer in time.
     pub(crate) kind: Option<io::ErrorKind>,
     /// The error of TLS, where the handshake has failed.
-    pub(crate) tls: Option<rustls::Error>,
+    pub(crate) tls: Option<Box<rustls::Error>>,
 }
 
 impl fmt::Display for Unreachable {
@@ -164,7 +164,7 @@ impl Backend {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => {
                 let (what, advice) = self.explain(&error);
-                (what, advice, Some(error.kind()), tls_error(&error).cloned())
+                (what, advice, Some(error.kind()), tls_error(&error).cloned().map(Box::new))
             }
             Err(_) => {
                 let limit = humantime::format_duration(self.connect_limit);

@@ -147,7 +147,7 @@ fn reachable(host: &str) -> String {
 
 /// Asks for `/_ping`. A frontend whose clients need certificates may close the connection before its alert is read.
 async fn ask(frontend: &Backend, wants_certificate: bool) -> Result<(), Failure> {
-    let unreachable = |why: Unreachable| match (why.tls.as_ref().and_then(broken), why.kind) {
+    let unreachable = |why: Unreachable| match (why.tls.as_deref().and_then(broken), why.kind) {
         (Some(failure), _) => failure,
         (None, Some(io::ErrorKind::ConnectionRefused)) => Failure::NothingListens(why.what),
         (None, _) => Failure::Unreachable(why.what),

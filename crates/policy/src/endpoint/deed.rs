@@ -147,7 +147,7 @@ pub fn says(power: Power, open: &[EndpointId]) -> String {
     let given: Vec<&Deed> = deeds.iter().filter(is_open).copied().collect();
     let is_docker = |deed: &&&Deed| deed.endpoints.iter().any(|id| !Endpoint::of(*id).is_libpod());
     let is_known = open.iter().all(|id| deeds.iter().any(|deed| deed.endpoints.contains(id)));
-    let has_all_of = |own: Vec<&&Deed>| !own.is_empty() && own.iter().all(|deed| is_open(deed));
+    let has_all_of = |own: Vec<&&Deed>| !own.is_empty() && own.iter().all(&is_open);
     if !is_known || has_all_of(deeds.iter().filter(is_docker).collect()) {
         return power.says().to_owned();
     }

@@ -119,8 +119,8 @@ fn named(line: &LogLine) -> impl Iterator<Item = &'static str> {
 /// The detail without the rules that end it, which stand on lines of their own.
 fn without_rule<'d>(detail: &'d str, rules: &BTreeSet<String>) -> &'d str {
     let all: Vec<_> = rules.iter().cloned().collect();
-    let mut ends =
-        std::iter::once(Denial::advice(&all)).chain(rules.iter().map(|rule| Denial::advice(&[rule.clone()])));
+    let mut ends = std::iter::once(Denial::advice(&all))
+        .chain(rules.iter().map(|rule| Denial::advice(std::slice::from_ref(rule))));
     ends.find_map(|end| detail.strip_suffix(&end)).filter(|_| !rules.is_empty()).unwrap_or(detail)
 }
 
