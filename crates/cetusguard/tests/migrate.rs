@@ -560,6 +560,9 @@ fn nothing_more_is_allowed_than_was() {
     assert!(config.contains("bind=/srv/**") && !config.contains("bind=/**"), "{config}");
     let web = Some("compose-service=web");
     assert!(allows(&config, "GET /version", web) && !allows(&config, "GET /info", web), "{config}");
+    // The end of a line is a part of the pattern there, and begins another rule here.
+    let lines = "command: [-listenip=127.0.0.1, \"-allowGET=/version\\nGET /info\"]\n";
+    hold("wollomatic", lines, &["-GET /info", "-GET /version"], &["it is not one line"]);
     let globs = "rules:\n  - match: {method: GET, path: /secrets}\n    action: deny\n  - match: {method: '*', path: '/containers/c*/start'}\n    \
                  action: allow\n  - match: {method: GET, path: '/containers/*/archive'}\n    action: allow\n";
     hold(

@@ -678,7 +678,9 @@ fn what_11notes_lets_pass_means_the_same_in_the_image() {
         "11notes",
         "services:\n  p:\n    image: 11notes/socket-proxy:2.1.3\n    volumes: [\"/run/docker.sock:/run/docker.sock:ro\", \"socket:/run/proxy\"]\n",
     );
-    migrated.hold_rules(&decide, &decide);
+    // Docker has none of Podman's own endpoints, so no note is made of them.
+    let of_docker = |method: &str, path: &str| decide(method, path) && !path.contains("/libpod/");
+    migrated.hold_rules(&decide, &of_docker);
     let (proxy, _folder) = migrated.start(&Engine::ok());
     assert_eq!(proxy.addresses().len(), 2);
 }

@@ -101,7 +101,7 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     let mut instances = several::joined(instances);
     for instance in &mut instances {
         instance.plan.compare();
-        health::plan(&mut instance.plan);
+        health::plan(&instance.settings, &mut instance.plan);
     }
     let is_incomplete = instances.iter().any(|instance| instance.plan.is_incomplete);
     let result = output::Output::of(instances, asked.value("out"));

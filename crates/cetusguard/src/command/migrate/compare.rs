@@ -97,17 +97,16 @@ impl Rights {
 
     fn drop_mistakes(&mut self, notes: &mut Vec<Note>) {
         let mut seen = BTreeSet::new();
-        self.rules.retain(|(rule, from)| match parse("", rule) {
-            Ok(_) => seen.insert(rule.clone()),
-            Err(mistakes) => {
-                let from = if from.is_empty() { "a rule" } else { from };
-                let what = format!(
-                    "{from}: {rule:?} is no rule here, and left out: {}; {}",
-                    mistakes[0].what, mistakes[0].expected
-                );
-                notes.push(Note::new(Kind::Missing, what));
-                false
-            }
+        self.rules.retain(|(rule, from)| {
+            let why = match parse("", rule) {
+                // What holds the end of a line would be two rules.
+                Ok(parsed) if parsed.len() == 1 && !rule.contains(['\n', '\r']) => return seen.insert(rule.clone()),
+                Ok(_) => "it is not one line".to_owned(),
+                Err(mistakes) => format!("{}; {}", mistakes[0].what, mistakes[0].expected),
+            };
+            let from = if from.is_empty() { "a rule" } else { from };
+            notes.push(Note::new(Kind::Missing, format!("{from}: {rule:?} is no rule here, and left out: {why}")));
+            false
         });
     }
 

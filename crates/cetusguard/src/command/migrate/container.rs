@@ -167,7 +167,10 @@ fn volumes(settings: &Settings, out: Option<&Path>, plan: &mut Plan) -> Vec<Valu
     if let Some(socket) = plan.backend.strip_prefix("unix://").map(str::to_owned) {
         match stay.iter().find_map(|mount| mount.path_of(&socket)) {
             Some(path) => plan.backend = format!("unix://{path}"),
-            None => volumes.push(Value::text(format!("{socket}:{socket}:ro"))),
+            None => {
+                let path = escaped(&socket);
+                volumes.push(Value::text(format!("{path}:{path}:ro")));
+            }
         }
     }
     let mut new: Vec<String> = Vec::new();
@@ -197,5 +200,10 @@ fn volumes(settings: &Settings, out: Option<&Path>, plan: &mut Plan) -> Vec<Valu
 fn placed(mount: &Mount, settings: &Settings, out: Option<&Path>) -> Value {
     let is_relative = mount.source.starts_with('.');
     let path = settings.project.path(&mount.source).filter(|_| is_relative && out.is_some());
-    path.map_or_else(|| mount.raw.clone(), |path| mount.with_source(&path.to_string_lossy()))
+    path.map_or_else(|| mount.raw.clone(), |path| mount.with_source(&escaped(&path.to_string_lossy())))
+}
+
+/// Compose takes a dollar sign for the beginning of a variable.
+fn escaped(path: &str) -> String {
+    path.replace('$', "$$")
 }

@@ -33,9 +33,15 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
     plan.frontends.push(Frontend::at("tcp://0.0.0.0:2375"));
     plan.backend = format!("unix://{}", var("SOCKET_PROXY_DOCKER_SOCKET", "/run/docker.sock"));
     let mut lines = Lines::default();
-    let open = Endpoint::all().filter(|endpoint| allows(endpoint.method, endpoint.shape));
-    open.filter(|endpoint| !endpoint.is_named_only() && endpoint.shape != "/{path*}")
-        .for_each(|endpoint| lines.add(endpoint));
+    let is_podman = plan.backend.contains("podman");
+    let is_open = |endpoint: &&Endpoint| {
+        let is_served = is_podman || !endpoint.is_libpod();
+        is_served
+            && !endpoint.is_named_only()
+            && endpoint.shape != "/{path*}"
+            && allows(endpoint.method, endpoint.shape)
+    };
+    Endpoint::all().filter(is_open).for_each(|endpoint| lines.add(endpoint));
     lines.into_rules().for_each(|rule| plan.rule(rule, ""));
     plan.default.peer = Peer::new(allows);
     for (name, _) in settings.vars.iter().filter(|(name, _)| !name.starts_with("SOCKET_PROXY_")) {

@@ -1,13 +1,16 @@
 //! The health check asks for `/_ping` through a frontend. Where clients may not, it has a frontend of its own, which only the
 //! container itself can reach.
 
+use super::note::Kind;
 use super::plan::{Class, Frontend, Peer, Plan, Rights};
+use super::settings::Settings;
+use super::yaml::Value;
 
 /// The name of its profile.
 const NAME: &str = "healthcheck";
 
 /// Gives the health check a frontend where it needs one.
-pub(super) fn plan(plan: &mut Plan) {
+pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
     let wants_certificates = |frontend: &Frontend| frontend.keys.iter().any(|(key, _)| *key == "tls-cacert");
     let is_found_by_address = |class: &Class| class.clients.iter().flatten().any(|(key, _)| *key == "address");
     let is_served = plan.default.allows_ping() && !plan.profiles.iter().any(is_found_by_address);
@@ -21,5 +24,11 @@ pub(super) fn plan(plan: &mut Plan) {
     let rules = vec![("GET %API_PREFIX%/_ping".to_owned(), String::new())];
     let rights = Rights { rules, peer: Peer::default(), ..Rights::default() };
     plan.profiles.push(Class { name: NAME.to_owned(), clients: Vec::new(), rights });
+    if settings.key("network_mode").map(Value::plain) == Some("host") {
+        plan.note(
+            Kind::Different,
+            format!("programs on the host may ask for /_ping at {addr}, as the health check does"),
+        );
+    }
     plan.healthcheck = Some(addr);
 }

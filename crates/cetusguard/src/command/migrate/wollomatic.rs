@@ -129,7 +129,7 @@ fn flags(args: &[String]) -> Vec<Written> {
 
 fn rule(method: Method, pattern: &str, from: &str, rights: &mut Rights, plan: &mut Plan) {
     // A blank would end the pattern where a comment seems to begin, and a percent sign begins a variable.
-    let pattern = pattern.replace(" #", "[ ]#").replace('%', "\\x25");
+    let pattern = pattern.replace(" #", "\\x20#").replace('%', "\\x25");
     patterns::add(method.as_str(), &pattern, from, rights, plan);
 }
 
