@@ -87,7 +87,10 @@ fn allows(profile: &Profile, call: Call) -> bool {
 /// The calls of a preset that are always allowed, or those of one of its features, by method and shape.
 fn needed_shapes(preset: &Preset, feature: Option<&str>) -> BTreeSet<(&'static str, &'static str)> {
     let own = calls().filter(|call| call.preset == preset.name && call.feature == feature);
-    own.filter_map(|call| Some((call.method, call.forms().next()?.endpoint()?.shape))).collect()
+    let shapes = own.filter_map(|call| Some((call.method, call.forms().next()?.endpoint()?.shape)));
+    // A rule that allows GET allows HEAD too, which tells less.
+    let with_head = |(method, shape)| [(method, shape), (if method == "GET" { "HEAD" } else { method }, shape)];
+    shapes.flat_map(with_head).collect()
 }
 
 #[test]
