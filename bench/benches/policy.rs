@@ -16,8 +16,8 @@ fn profile(rules: &str) -> Profile {
     let mut expressions = Expressions::default();
     let mut parsed = parse_sharing(&mut expressions, "bench", 1, rules).expect("valid rules");
     parsed.extend(parse_sharing(&mut expressions, "built-in", 1, BUILT_IN).expect("valid rules"));
-    let (limits, guard, mode) = (Limits::default(), Arc::default(), Mode::Enforce);
-    Profile { name: "default".to_owned(), rules: RuleSet::new(parsed), limits, guard, targets: Arc::default(), mode }
+    let (name, limits, guard, mode) = ("default".to_owned(), Limits::default(), Arc::default(), Mode::Enforce);
+    Profile { name, rules: RuleSet::new(parsed), limits, guard, targets: Arc::default(), mode, recreation: None }
 }
 
 fn set(rules: usize) -> String {

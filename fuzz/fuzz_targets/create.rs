@@ -31,6 +31,7 @@ static PERMITS: LazyLock<Vec<Permit>> = LazyLock::new(|| {
         guard: Arc::default(),
         targets: Arc::default(),
         mode: Mode::Enforce,
+        recreation: None,
     };
     let permits = TARGETS.map(|target| match decide(Call::read("POST", target).expect("plain"), &profile) {
         Verdict::Allow(permit) => permit,

@@ -83,6 +83,7 @@ impl Guarded {
             Objection::Malformed(_) => (400, "malformed_json", Level::Warning),
             Objection::ContentType(_) => (400, "content_type", Level::Warning),
             Objection::Findings(_) => (403, "guard", Level::Warning),
+            Objection::Unrecreatable { .. } => (403, "unrecreatable", Level::Warning),
         }
     }
 }
@@ -90,7 +91,9 @@ impl Guarded {
 impl fmt::Display for Guarded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.objection {
-            Objection::Findings(_) => f.write_str(&self.with(&self.objection.to_string())),
+            Objection::Findings(_) | Objection::Unrecreatable { .. } => {
+                f.write_str(&self.with(&self.objection.to_string()))
+            }
             objection @ (Objection::Malformed(_) | Objection::ContentType(_)) => objection.fmt(f),
         }
     }

@@ -298,6 +298,7 @@ fn profile(config: &str) -> Profile {
         guard: guard.into(),
         targets: Default::default(),
         mode: Mode::Enforce,
+        recreation: None,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::method::Method;
 use crate::object::Object;
 use crate::pending::Pending;
 use crate::profile::{Mode, Profile};
+use crate::replacement::replacement;
 use crate::rule::Rule;
 
 /// What became of a call.
@@ -105,7 +106,14 @@ impl Permit {
     #[must_use]
     pub fn needs_proxy(&self) -> bool {
         let is_guarded = self.obligation.as_ref().is_some_and(|obligation| obligation.guard.level != Level::Privileged);
-        is_guarded && self.call.endpoint().is_some_and(|endpoint| guard::may_name_the_proxys(endpoint.id))
+        let may_name = |endpoint: &Endpoint| guard::may_name_the_proxys(endpoint.id);
+        is_guarded && (self.judges_recreation() || self.call.endpoint().is_some_and(may_name))
+    }
+
+    /// Whether the call may lose a container whose re-creation is judged before: all settings of the container are.
+    #[must_use]
+    pub fn judges_recreation(&self) -> bool {
+        self.obligation.as_ref().is_some_and(|obligation| obligation.replacement.is_some())
     }
 
     /// Opens the case: judges query and body, and lists what the engine has to be asked.
@@ -161,7 +169,7 @@ impl Verdict {
 }
 
 /// The rule that grants a call, and how its query and body are judged.
-fn granting(call: &Call, profile: &Profile) -> Result<(Arc<Rule>, Option<&'static Reader>), Reason> {
+pub(crate) fn granting(call: &Call, profile: &Profile) -> Result<(Arc<Rule>, Option<&'static Reader>), Reason> {
     if let Some(rule) = profile.rules.denial(call) {
         return Err(Reason::Denied { rule: Arc::clone(rule) });
     }
@@ -231,7 +239,7 @@ fn means(rule: &Rule, call: &Call) -> bool {
 }
 
 /// Two names that have nothing in common, and that nobody gives to an object.
-const STRANGERS: [&str; 2] = ["cetusguard-any-name-1", "any_other.name-2"];
+pub(crate) const STRANGERS: [&str; 2] = ["cetusguard-any-name-1", "any_other.name-2"];
 
 /// The rule that lets a client look at any object of a kind, where the word of the call is no name of such an object:
 /// `docker inspect` asks for the container `ghcr.io/a/b:tag` before it asks for the image, and expects the engine's 404.
@@ -278,7 +286,10 @@ fn obligation(call: &Call, profile: &Profile, reader: Option<&'static Reader>) -
     let acts = !call.method().is_safe() || Use::of(call) != Use::Look;
     let is_due = reader.is_some() || (is_guarded && acts) || !profile.targets.is_empty();
     let (guard, targets) = (&profile.guard, &profile.targets);
-    is_due.then(|| Obligation { reader, guard: Arc::clone(guard), targets: Arc::clone(targets) })
+    is_due.then(|| {
+        let replacement = replacement(call, profile).map(Box::new);
+        Obligation { reader, guard: Arc::clone(guard), targets: Arc::clone(targets), replacement }
+    })
 }
 
 /// What a rule has to name, where a match alone is not enough.
@@ -386,7 +397,7 @@ mod tests {
         let limits = crate::limit::Limits::default();
         let guard = Arc::default();
         let (name, targets) = ("default".to_owned(), Arc::default());
-        Profile { name, rules: RuleSet::new(rules), limits, guard, targets, mode: Mode::Enforce }
+        Profile { name, rules: RuleSet::new(rules), limits, guard, targets, mode: Mode::Enforce, recreation: None }
     }
 
     fn verdict(rules: &str, request: &str) -> &'static str {

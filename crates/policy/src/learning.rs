@@ -61,6 +61,8 @@ impl Profile {
             guard: Arc::new(guard),
             targets: Arc::default(),
             mode: Mode::Audit,
+            // What a client needs is learned from the calls that it makes.
+            recreation: None,
         }
     }
 }
@@ -112,7 +114,7 @@ mod tests {
     fn learner() -> Profile {
         let (rules, limits, guard) = (RuleSet::default(), Limits::default(), Arc::default());
         let (name, targets) = ("p".to_owned(), Arc::default());
-        let profile = Profile { name, rules, limits, guard, targets, mode: Mode::Enforce };
+        let profile = Profile { name, rules, limits, guard, targets, mode: Mode::Enforce, recreation: None };
         profile.learner()
     }
 

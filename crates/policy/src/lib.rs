@@ -26,6 +26,7 @@ mod pattern;
 mod pending;
 mod preset;
 mod profile;
+mod replacement;
 pub mod rule;
 mod suggestion;
 mod survey;

@@ -56,6 +56,11 @@ pub enum Detail {
         /// Whether it is a manager.
         is_manager: bool,
     },
+    /// An image.
+    Image {
+        /// The user that its containers run as, unless they are given another.
+        user: String,
+    },
     /// A pod, with the identifiers of its containers.
     Pod {
         /// The identifiers of its containers.
@@ -133,7 +138,12 @@ impl Object {
             ObjectKind::Image => {
                 let name = at(&["RepoTags"]).map(Json::list).and_then(<[_]>::first).map(Json::text);
                 let name = name.unwrap_or_default().to_owned();
-                Self { id: text(&["Id"]), name, labels: labels(&["Config", "Labels"]), detail: Detail::Plain }
+                Self {
+                    id: text(&["Id"]),
+                    name,
+                    labels: labels(&["Config", "Labels"]),
+                    detail: Detail::Image { user: text(&["Config", "User"]) },
+                }
             }
             ObjectKind::Node => Self {
                 id: text(&["ID"]),

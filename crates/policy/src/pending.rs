@@ -145,7 +145,7 @@ mod tests {
     fn profile(rules: &str) -> Profile {
         let rules = RuleSet::new(parse("t", rules).unwrap_or_else(|mistakes| panic!("{}", mistakes[0])));
         let (name, limits, guard) = ("p".to_owned(), crate::Limits::default(), Arc::default());
-        Profile { name, rules, limits, guard, targets: Arc::default(), mode: Mode::Enforce }
+        Profile { name, rules, limits, guard, targets: Arc::default(), mode: Mode::Enforce, recreation: None }
     }
 
     fn object(name: &str) -> Object {

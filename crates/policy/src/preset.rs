@@ -1,5 +1,7 @@
 //! Named sets of rules for well-known clients, as data: `presets/NAME.rules`.
 
+use crate::guard::Recreation;
+
 /// The rules that one client needs, and no more.
 #[derive(Debug)]
 pub struct Preset {
@@ -14,6 +16,44 @@ macro_rules! presets {
         &[$(Preset { name: $name, text: include_str!(concat!("../presets/", $name, ".rules")) },)*]
     };
 }
+
+/// How the clients of presets that may delete and create containers create again what they have deleted. A preset whose rules,
+/// those in comments included, allow both needs a row.
+const RECREATIONS: &[(&str, Recreation)] = &[
+    // It deletes its own sandboxes.
+    ("ai-agent", Recreation::Off),
+    // A changed container is stopped and deleted before it is created from the task's own parameters.
+    ("ansible", Recreation::Declared),
+    // Updates replace containers by copies.
+    ("arcane", Recreation::Copied),
+    // Containers of changed volumes and networks are deleted before they are created again.
+    ("compose", Recreation::Declared),
+    // The command that replaces an existing container deletes it first.
+    ("devcontainers", Recreation::Declared),
+    // It runs compose.
+    ("dockge", Recreation::Declared),
+    // Updates replace containers by copies.
+    ("dockhand", Recreation::Copied),
+    // Its update deletes the container before it creates the copy.
+    ("dozzle", Recreation::Copied),
+    // These delete the containers of their own jobs.
+    ("drone", Recreation::Off),
+    ("forgejo-runner", Recreation::Off),
+    ("github-actions-runner", Recreation::Off),
+    ("gitlab-runner", Recreation::Off),
+    // Each deployment deletes the container before it runs the new one, and stacks are those of compose.
+    ("komodo", Recreation::Declared),
+    // It deletes the old container after the new one has started, and rolls back where that fails.
+    ("portainer", Recreation::Off),
+    // These delete the containers of their own tests and jobs.
+    ("renovate", Recreation::Off),
+    ("testcontainers", Recreation::Off),
+    // Its updates stop and delete the container before they create the copy.
+    ("watchtower", Recreation::Updater),
+    ("woodpecker", Recreation::Off),
+    // Its trigger deletes the container before it creates the copy.
+    ("wud", Recreation::Copied),
+];
 
 impl Preset {
     /// Every preset, by name.
@@ -31,6 +71,12 @@ impl Preset {
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
         Self::ALL.iter().find(|preset| preset.name == name)
+    }
+
+    /// How its client creates a container again that it has deleted; `None` where it does not delete and create any.
+    #[must_use]
+    pub fn recreation(&self) -> Option<Recreation> {
+        RECREATIONS.iter().find(|(name, _)| *name == self.name).map(|(_, recreation)| *recreation)
     }
 
     /// What it is for, in a line.

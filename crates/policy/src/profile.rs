@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use std::sync::Arc;
 
 use crate::client::{Condition, Container, Kind, Principal, Selector};
-use crate::guard::Guard;
+use crate::guard::{Guard, Recreation};
 use crate::limit::Limits;
 use crate::rule::RuleSet;
 use crate::target::Targets;
@@ -24,6 +24,8 @@ pub struct Profile {
     pub targets: Arc<Targets>,
     /// Whether its clients are held to it.
     pub mode: Mode,
+    /// How its clients create a container again that they have deleted; `None` where that is not known.
+    pub recreation: Option<Recreation>,
 }
 
 /// Whether a profile is enforced.
@@ -160,7 +162,8 @@ mod tests {
 
     fn profile(name: &str) -> Profile {
         let (rules, limits, guard) = (RuleSet::default(), Limits::default(), Arc::default());
-        Profile { name: name.to_owned(), rules, limits, guard, targets: Arc::default(), mode: Mode::Enforce }
+        let (name, targets) = (name.to_owned(), Arc::default());
+        Profile { name, rules, limits, guard, targets, mode: Mode::Enforce, recreation: None }
     }
 
     fn profiles() -> Profiles {

@@ -250,7 +250,8 @@ fn with_exceptions(open: Open, denials: &[&Known<'_>]) -> Open {
 pub fn rule_reaches(rule: &Rule) -> bool {
     let (name, limits, guard) = (String::new(), Limits::default(), Arc::default());
     let rules = RuleSet::default();
-    let profile = Profile { name, rules, limits, guard, targets: Arc::default(), mode: Mode::Enforce };
+    let profile =
+        Profile { name, rules, limits, guard, targets: Arc::default(), mode: Mode::Enforce, recreation: None };
     !Known::new(&Arc::new(rule.clone()), &profile).reaches.is_empty()
 }
 
@@ -314,7 +315,7 @@ mod tests {
         all.extend(parse("t", rules).expect(rules));
         let (rules, limits, guard) = (RuleSet::new(all), Limits::default(), Arc::default());
         let (name, targets) = ("p".to_owned(), Arc::default());
-        survey(&Profile { name, rules, limits, guard, targets, mode: Mode::Audit })
+        survey(&Profile { name, rules, limits, guard, targets, mode: Mode::Audit, recreation: None })
     }
 
     fn lines<'a>(rules: impl Iterator<Item = &'a Arc<Rule>>) -> Vec<usize> {

@@ -20,6 +20,7 @@ fn permit() -> Permit {
         guard: Arc::new(Guard { allow: vec![Exception::read("bind=/srv/**").expect("one")], ..Guard::default() }),
         targets: Arc::default(),
         mode: Mode::Enforce,
+        recreation: None,
     };
     match decide(Call::read("POST", "/containers/create").expect("plain"), &profile) {
         Verdict::Allow(permit) => permit,

@@ -29,6 +29,7 @@ fn permit(request: &str, level: Level, allow: &[&str]) -> Permit {
         guard: Arc::new(Guard { level, allow }),
         targets: Arc::default(),
         mode: Mode::Enforce,
+        recreation: None,
     };
     match decide(Call::read(method, target).expect(request), &profile) {
         Verdict::Allow(permit) => permit,

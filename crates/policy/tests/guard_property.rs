@@ -140,6 +140,7 @@ fn permit() -> Permit {
         guard: Arc::default(),
         targets: Arc::default(),
         mode: Mode::Enforce,
+        recreation: None,
     };
     match decide(Call::read("POST", "/containers/create").expect("plain"), &profile) {
         Verdict::Allow(permit) => permit,

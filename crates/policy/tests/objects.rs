@@ -112,6 +112,7 @@ fn profile(level: Level, allow: &[&str], targets: Targets) -> Profile {
         guard: Arc::new(Guard { level, allow }),
         targets: Arc::new(targets),
         mode: Mode::Enforce,
+        recreation: None,
     }
 }
 

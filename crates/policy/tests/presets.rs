@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use cetusguard_policy::endpoint::{Endpoint, Power};
+use cetusguard_policy::guard::Recreation;
 use cetusguard_policy::rule::{RuleSet, parse};
 use cetusguard_policy::{Call, Limits, Mode, Preset, Profile, Survey, Verdict, decide};
 
@@ -52,7 +53,7 @@ impl Needed {
 fn profile(text: &str) -> Profile {
     let rules = RuleSet::new(parse("preset", text).map_err(|mistakes| mistakes[0].to_string()).expect("rules"));
     let (limits, guard, targets) = (Limits::default(), Arc::default(), Arc::default());
-    Profile { name: "p".to_owned(), rules, limits, guard, targets, mode: Mode::Enforce }
+    Profile { name: "p".to_owned(), rules, limits, guard, targets, mode: Mode::Enforce, recreation: None }
 }
 
 /// Surveys the rules of a text, once for all tests: it takes long without optimisation.
@@ -210,6 +211,22 @@ fn headers_say_what_was_read_when_and_how_the_client_is_connected() {
     let needing: Vec<_> =
         Preset::ALL.iter().filter(|preset| preset.needs_targets()).map(|preset| preset.name).collect();
     assert_eq!(needing, ["ai-agent"]);
+}
+
+/// A client that deletes containers in order to create them again loses those that the guard refuses: each preset for such a client
+/// says how it does that, in the table of `Preset::recreation`.
+#[test]
+fn presets_that_may_replace_containers_say_how() {
+    for preset in Preset::ALL {
+        let profile = with_options(preset.text, |_| true);
+        let may = |method, path| allows(&profile, Call::read(method, path).expect(path));
+        let replaces = may("DELETE", "/v1.44/containers/web-1") && may("POST", "/v1.44/containers/create");
+        assert_eq!(preset.recreation().is_some(), replaces, "{}: see RECREATIONS in src/preset.rs", preset.name);
+    }
+    let of = |name| Preset::find(name).and_then(Preset::recreation);
+    assert_eq!(of("watchtower"), Some(Recreation::Updater));
+    assert_eq!(of("compose"), Some(Recreation::Declared));
+    assert_eq!(of("dozzle"), Some(Recreation::Copied));
 }
 
 /// What a client can do with it stands in the file, so that `preset show` tells; it is what the rules come to.

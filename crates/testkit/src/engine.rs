@@ -215,8 +215,10 @@ impl Link {
     fn knows(exchange: &Exchange) -> bool {
         let path = exchange.line.strip_prefix("GET ").unwrap_or_default();
         let section = path.trim_start_matches("/v4.0.0/libpod").split(['/', '?']).nth(1).unwrap_or_default();
-        let sections =
-            ["pods", "networks", "exec", "volumes", "version", "services", "nodes", "secrets", "configs", "events"];
+        let sections = [
+            "pods", "networks", "exec", "volumes", "version", "info", "services", "nodes", "secrets", "configs",
+            "events",
+        ];
         sections.contains(&section) || (section == "containers" && path.matches('/').count() == 3)
     }
 
@@ -227,13 +229,18 @@ impl Link {
         let path = path.strip_prefix("/v4.0.0/libpod").unwrap_or(path);
         let segments: Vec<&str> = path.split('?').next().unwrap_or_default().split('/').skip(1).collect();
         match segments.as_slice() {
-            ["containers", id, "json"] | ["pods", id, "json"] | ["networks", id] => {
+            ["containers", id, "json"] => {
+                let settings = "\"Config\":{\"Image\":\"busybox\"},\"HostConfig\":{}";
+                self.answer(200, &format!("{{\"Id\":\"{id}\",\"Name\":\"{id}\",{settings}}}"));
+            }
+            ["pods", id, "json"] | ["networks", id] => {
                 self.answer(200, &format!("{{\"Id\":\"{id}\",\"Name\":\"{id}\"}}"));
             }
             ["exec", id, "json"] => {
                 self.answer(200, &format!("{{\"ID\":\"{id}\",\"ContainerID\":\"c0ffee\",\"ProcessConfig\":{{}}}}"));
             }
             ["volumes", name] => self.answer(404, &format!("{{\"message\":\"get {name}: no such volume\"}}")),
+            ["info"] => self.answer(200, "{\"LoggingDriver\":\"json-file\",\"DefaultRuntime\":\"runc\"}"),
             ["version"] => self.answer(200, "{\"ApiVersion\":\"1.51\",\"KernelVersion\":\"6.1.0\"}"),
             ["services" | "nodes" | "secrets" | "configs", id] => {
                 self.answer(200, &format!("{{\"ID\":\"{id}\",\"Spec\":{{\"Name\":\"{id}\"}}}}"));

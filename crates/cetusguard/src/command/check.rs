@@ -2,6 +2,7 @@
 
 mod glob;
 mod problem;
+mod recreation;
 mod report;
 mod text;
 

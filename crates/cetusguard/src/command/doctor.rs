@@ -5,6 +5,7 @@ mod certificates;
 pub(super) mod engine;
 mod frontends;
 mod holder;
+mod recreation;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -87,10 +88,15 @@ fn examine(loaded: &Loaded, written: &Written, env: &HashMap<String, OsString>) 
     if findings.is_empty() {
         findings.push(Finding::good("configuration", "can be read"));
     }
-    findings.extend(engine::examine(config));
+    let of_engine = engine::examine(config);
+    let is_reachable = of_engine.iter().all(|finding| finding.state != State::Bad);
+    findings.extend(of_engine);
     findings.extend(frontends::examine(config, written, frontends::is_in_container(env)));
     findings.extend(certificates::examine(written));
     findings.extend(rules(loaded));
+    if is_reachable {
+        findings.extend(recreation::examine(config));
+    }
     findings.extend(files(config.limits.connections));
     findings
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cetusguard_policy::guard::{Exception, Guard, Level};
-use cetusguard_policy::{Limits, Mode, Pattern, Rate, TargetCondition, Targets};
+use cetusguard_policy::guard::{Exception, Guard, Level, Recreation};
+use cetusguard_policy::{Limits, Mode, Pattern, Preset, Rate, TargetCondition, Targets};
 
 use super::Mistake;
 use super::clients::{PROJECT, SERVICE};
@@ -65,6 +65,17 @@ impl Reader<'_> {
         Guard { level, allow }
     }
 
+    /// How the clients of a profile create a container again: what its entry says, or the option, or the presets of the profile,
+    /// of which the one that asks for most counts.
+    pub(super) fn recreation(&mut self, entry: Option<&Entry>) -> Option<Recreation> {
+        self.inherited(entry, "guard-recreation", read_recreation).flatten().or_else(|| {
+            let presets = entry.map_or_else(|| self.written.all("presets"), |entry| entry.all("presets"));
+            let names = presets.iter().flat_map(|(text, _)| text.split([',', ' ']));
+            let presets = names.filter_map(Preset::find);
+            presets.filter_map(Preset::recreation).max()
+        })
+    }
+
     /// The targets of a profile: those that its entry names, or those of the options.
     pub(super) fn targets(&mut self, entry: Option<&Entry>) -> Targets {
         let own = entry.map(|entry| entry.all("targets")).unwrap_or_default();
@@ -124,6 +135,15 @@ fn read_guard(text: &str) -> Result<Level, String> {
     let levels = [Level::Privileged, Level::Baseline, Level::Restricted];
     let level = levels.into_iter().find(|level| level.name() == text);
     level.ok_or_else(|| "expected privileged, baseline or restricted".to_owned())
+}
+
+/// What was decided about re-creation; nothing where the presets decide.
+fn read_recreation(text: &str) -> Result<Option<Recreation>, String> {
+    let known = Recreation::ALL.into_iter().find(|known| known.name() == text);
+    match known {
+        None if text != "auto" => Err("expected auto, off, declared, copied or updater".to_owned()),
+        known => Ok(known),
+    }
 }
 
 fn read_mode(text: &str) -> Result<Mode, String> {

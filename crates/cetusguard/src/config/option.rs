@@ -254,6 +254,13 @@ pub(crate) const OPTIONS: &[Opt] = &[
         many: Many::Paths,
         ..one(GUARD, "guard-allow", "EXCEPTION", "", "What the guard lets pass all the same, as in bind=/srv/**:ro.")
     },
+    one(
+        GUARD,
+        "guard-recreation",
+        "auto|off|declared|copied|updater",
+        "auto",
+        "Keep a container whose re-creation the guard would refuse from being deleted: declared for clients with a file of their own, copied for those that copy what they inspect, updater to keep it from being stopped too; auto is what the presets say.",
+    ),
     Opt {
         many: Many::Paths,
         ..one(

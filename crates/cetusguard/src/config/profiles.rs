@@ -63,7 +63,8 @@ impl Reader<'_> {
         if targets.is_empty() {
             self.refuse_presets_without_targets(entry, &name);
         }
-        Profile { name, rules, limits, guard: Arc::new(self.guard(entry)), targets, mode }
+        let (guard, recreation) = (Arc::new(self.guard(entry)), self.recreation(entry));
+        Profile { name, rules, limits, guard, targets, mode, recreation }
     }
 
     /// Refuses presets whose clients would reach every object of the engine without targets.

@@ -11,7 +11,7 @@ mod own;
 mod registry;
 
 pub(crate) use events::follow;
-pub(crate) use objects::{Found, Objects};
+pub(crate) use objects::{Found, Inspected, Objects, inspection_target};
 pub(crate) use own::Own;
 pub(crate) use registry::{Containers, Origin, Unknown};
 

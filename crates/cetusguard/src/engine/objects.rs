@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use cetusguard_policy::Object;
 use cetusguard_policy::endpoint::ObjectKind;
-use cetusguard_policy::guard::Engine;
+use cetusguard_policy::guard::{Defaults, Engine, Inspection, Malformed};
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::{Asked, Containers, DEADLINE, Trouble, fetch, read_apart, within};
@@ -21,7 +21,7 @@ use crate::shares::ClientShare;
 const AGE: Duration = Duration::from_secs(60);
 /// How long the container of a name is kept: the engine may tell late that the name went to another one.
 const NAME_AGE: Duration = Duration::from_secs(1);
-/// How long the engine's version is kept: it may be upgraded.
+/// How long the engine's version and defaults are kept: it may be upgraded, or set up anew.
 const ENGINE_AGE: Duration = Duration::from_secs(60);
 /// Answers that are kept at a time.
 const SIZE: usize = 256;
@@ -45,6 +45,15 @@ pub(crate) enum Found {
     Missing(Arc<[u8]>),
 }
 
+/// What the engine says of a container whose re-creation is judged.
+#[derive(Debug)]
+pub(crate) enum Inspected {
+    /// The container, with its settings.
+    Container(Box<Inspection>),
+    /// There is none; the body of the engine's own answer says so.
+    Missing(Arc<[u8]>),
+}
+
 /// The objects that decisions have asked for.
 #[derive(Debug)]
 pub(crate) struct Objects {
@@ -59,6 +68,7 @@ struct Kept {
     /// Questions that are being asked, and how many events were heard before.
     asking: HashMap<Asking, (Arc<OnceCell<Shared>>, u64)>,
     engine: Option<(Engine, Instant)>,
+    defaults: Option<(Defaults, Instant)>,
     /// Counts events: an answer that was asked for before one is not kept.
     heard: u64,
 }
@@ -124,6 +134,45 @@ impl Objects {
         Ok(engine)
     }
 
+    /// Tells what the engine gives containers by itself.
+    ///
+    /// # Errors
+    /// As for [`Objects::find`].
+    pub(crate) async fn defaults(&self, client: &ClientShare, backend: &Backend) -> Result<Defaults, Arc<Trouble>> {
+        if let Some((defaults, at)) = &self.lock().defaults
+            && at.elapsed() < ENGINE_AGE
+        {
+            return Ok(defaults.clone());
+        }
+        let Asked::Answer(answer) = self.fetch("/info", client, backend).await? else {
+            return Err(Arc::new(Trouble::Answer("the engine has no /info".to_owned())));
+        };
+        let defaults = Defaults::read(&answer).map_err(|malformed| unreadable("/info", malformed))?;
+        self.lock().defaults = Some((defaults.clone(), Instant::now()));
+        Ok(defaults)
+    }
+
+    /// Inspects a container with all its settings, which are not kept.
+    ///
+    /// # Errors
+    /// As for [`Objects::find`].
+    pub(crate) async fn inspect(
+        &self,
+        word: &str,
+        client: &ClientShare,
+        backend: &Backend,
+    ) -> Result<Inspected, Arc<Trouble>> {
+        let target = inspection_target(ObjectKind::Container, word);
+        match self.fetch(&target, client, backend).await? {
+            Asked::Missing(answer) => Ok(Inspected::Missing(answer.into())),
+            Asked::Answer(answer) => {
+                let inspection = read_apart(answer, Inspection::read).await?;
+                let inspection = inspection.map_err(|malformed| unreadable(&target, malformed))?;
+                Ok(Inspected::Container(Box::new(inspection)))
+            }
+        }
+    }
+
     /// Forgets a container about which the engine tells something; an empty identifier stands for all.
     pub(super) fn heard(&self, id: &str) {
         let mut kept = self.lock();
@@ -152,14 +201,12 @@ impl Objects {
     }
 
     async fn ask(&self, kind: ObjectKind, word: &str, client: &ClientShare, backend: &Backend) -> Shared {
-        let target = inspection(kind, word);
+        let target = inspection_target(kind, word);
         match self.fetch(&target, client, backend).await? {
             Asked::Missing(answer) => Ok(Found::Missing(answer.into())),
             Asked::Answer(answer) => {
                 let object = read_apart(answer, move |answer| Object::read(kind, answer)).await?;
-                let object = object.map_err(|malformed| {
-                    Arc::new(Trouble::Answer(format!("its answer to {target} cannot be read: {malformed}")))
-                })?;
+                let object = object.map_err(|malformed| unreadable(&target, malformed))?;
                 Ok(Found::Object(Arc::new(object)))
             }
         }
@@ -186,8 +233,12 @@ fn age(word: &str, object: &Object) -> Duration {
     if object.id == word { AGE } else { NAME_AGE }
 }
 
+fn unreadable(target: &str, malformed: Malformed) -> Arc<Trouble> {
+    Arc::new(Trouble::Answer(format!("its answer to {target} cannot be read: {malformed}")))
+}
+
 /// The target of the request that shows an object. Podman serves these paths as well.
-fn inspection(kind: ObjectKind, word: &str) -> String {
+pub(crate) fn inspection_target(kind: ObjectKind, word: &str) -> String {
     let word = Object::escaped(word);
     match kind {
         ObjectKind::Container => format!("/containers/{word}/json"),

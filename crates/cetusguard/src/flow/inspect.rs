@@ -95,7 +95,13 @@ async fn judge(
         body,
         proxy: Arc::clone(proxy),
     };
-    match proxy.worker.run(judgement.size(), judgement.reach()).await {
+    let (worker, size) = (&proxy.worker, judgement.size());
+    let reached = match admitted.permit().judges_recreation() {
+        // The settings of a container, which come from the engine, may be a body of any size.
+        true => worker.run_apart(judgement.reach()).await,
+        false => worker.run(size, judgement.reach()).await,
+    };
+    match reached {
         (Ok(cleared), body) => Ok(Approved { admitted, cleared, body }),
         (Err(refusal), body) => {
             let Some(cleared) = admitted.permit().waived() else { return Err(refusal.into()) };

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use cetusguard_policy::endpoint::ObjectKind;
-use cetusguard_policy::guard::{Case, Question, Surroundings};
+use cetusguard_policy::guard::{Case, Defaults, Question, Surroundings};
 use cetusguard_policy::{Denial, Mode, Object, Permit, Profile, Verdict};
 
 use super::identify::Client;
 use super::{Proxy, Settings};
 use crate::config::address::Address;
-use crate::engine::{Found, Own, Trouble};
+use crate::engine::{Found, Inspected, Own, Trouble};
 use crate::refusal::Refusal;
 
 /// The facts around a call, for as long as it is judged.
@@ -69,6 +69,22 @@ pub(super) async fn settle(case: &mut Case<'_>, client: &Client, proxy: &Proxy) 
                 Found::Object(object) => case.answer(Some(&object)).map_err(|_| Refusal::EngineGarbage)?,
                 Found::Missing(answer) => case.answer(None).map_err(|_| Refusal::NoSuchObject(answer))?,
             },
+            Question::Inspection { word, wants_defaults } => {
+                let (objects, share, backend) = (&proxy.objects, &client.share, &proxy.backend);
+                let inspected = objects.inspect(word, share, backend).await.map_err(untold)?;
+                let defaults = match wants_defaults {
+                    true => objects.defaults(share, backend).await.map_err(untold)?,
+                    false => Defaults::default(),
+                };
+                match inspected {
+                    Inspected::Container(one) => {
+                        case.answer_inspection(Some(&one), &defaults).map_err(|_| Refusal::EngineGarbage)?;
+                    }
+                    Inspected::Missing(answer) => {
+                        case.answer_inspection(None, &defaults).map_err(|_| Refusal::NoSuchObject(answer))?;
+                    }
+                }
+            }
             Question::Engine => {
                 let engine = proxy.objects.engine(&client.share, &proxy.backend).await.map_err(untold)?;
                 case.answer_engine(&engine);

@@ -6,6 +6,7 @@ use super::form::walk;
 use super::json::Json;
 use super::judge::{Judge, Place};
 use super::query;
+use super::recreation::{Lost, Replacement};
 use super::subject::{Role, Slot, Subject};
 use super::target::{self, Use};
 use super::{Body, Guard, Objection, Reader, Surroundings, check_stream, is_json};
@@ -21,6 +22,8 @@ pub(crate) struct Obligation {
     pub(crate) reader: Option<&'static Reader>,
     pub(crate) guard: std::sync::Arc<Guard>,
     pub(crate) targets: std::sync::Arc<Targets>,
+    /// Where the call loses a container that its client will create again.
+    pub(crate) replacement: Option<Box<Replacement>>,
 }
 
 /// A call that may be sent: all obligations of its permit are discharged. Only [`Case::close`] and the permit make one.
@@ -61,6 +64,13 @@ pub enum Question<'c> {
         /// What the client calls it.
         word: &'c str,
     },
+    /// What are the settings of this container, and could it be created again? [`Case::answer_inspection`] takes the answer.
+    Inspection {
+        /// What the client calls it.
+        word: &'c str,
+        /// Whether the answer depends on the engine's defaults.
+        wants_defaults: bool,
+    },
     /// Which engine is it?
     Engine,
 }
@@ -72,16 +82,19 @@ pub struct Missing;
 /// A call under judgement.
 #[derive(Debug)]
 pub struct Case<'a> {
-    judge: Judge<'a>,
+    pub(super) judge: Judge<'a>,
     call: Call,
     content: Content<'a>,
     /// The first subject that has no answer yet.
-    next: usize,
+    pub(super) next: usize,
+    pub(super) replacement: Option<&'a Replacement>,
+    /// The container whose re-creation is judged.
+    pub(super) lost: Option<Lost>,
 }
 
 /// What goes to the engine as the body.
 #[derive(Debug)]
-enum Content<'a> {
+pub(super) enum Content<'a> {
     /// The client's own body, as it comes.
     Own,
     /// No body.
@@ -113,8 +126,9 @@ impl Obligation {
                 (call.clone(), Content::Own)
             }
         };
-        judge.add_target(&call);
-        let mut case = Case { judge, call, content, next: 0 };
+        let replacement = self.replacement.as_deref();
+        judge.add_target(&call, replacement.is_some());
+        let mut case = Case { judge, call, content, next: 0, replacement, lost: None };
         match case.judge.objection() {
             None => Ok(case),
             Some(objection) => Err(objection),
@@ -124,7 +138,7 @@ impl Obligation {
 
 impl Reader {
     /// Judges query and body. Without a content type, `None` stands for it.
-    fn read<'a>(
+    pub(super) fn read<'a>(
         &self,
         judge: &mut Judge<'_>,
         call: &Call,
@@ -178,13 +192,13 @@ impl Reader {
 
 impl Judge<'_> {
     /// Has the object looked up that the path names, or the query of a commit, where the decision depends on it.
-    fn add_target(&mut self, call: &Call) {
+    fn add_target(&mut self, call: &Call, is_replaced: bool) {
         let Some(endpoint) = call.endpoint() else { return };
         if !self.targets.is_empty() && target::is_bulk(endpoint.id) {
             self.refuse("this call is about more objects than the targets of this profile can bound".to_owned(), None);
         }
         let removes_dependents = endpoint.id == EndpointId::LibpodContainerRemove && call.may_ask_for("depend");
-        if removes_dependents && (!self.targets.is_empty() || self.surroundings.proxy_id.is_some()) {
+        if removes_dependents && (is_replaced || !self.targets.is_empty() || self.surroundings.proxy_id.is_some()) {
             let what = "also removes containers that depend on this one, which are not judged; remove those first";
             self.within(super::Step::Parameter("depend"), |judge| judge.refuse(what.to_owned(), None));
         }
@@ -203,6 +217,7 @@ impl Judge<'_> {
         };
         let (role, place) = self.path_role.take().unwrap_or_else(|| match (kind, endpoint.id) {
             (ObjectKind::Exec, EndpointId::ExecStart | EndpointId::LibpodExecStart) => (Role::Started, Vec::new()),
+            (ObjectKind::Container, _) if is_replaced => (Role::Replaced, Vec::new()),
             _ => (Role::Target(how), Vec::new()),
         });
         if self.depends_on(kind, role) {
@@ -242,13 +257,14 @@ impl Case<'_> {
     /// A case in which nothing is to be judged.
     pub(crate) fn nothing_to_judge(call: Call) -> Self {
         let judge = Judge::new(&OPEN.0, &OPEN.1, Surroundings::default());
-        Self { judge, call, content: Content::Own, next: 0 }
+        Self { judge, call, content: Content::Own, next: 0, replacement: None, lost: None }
     }
 
     /// The next question for the engine; `None` where all are answered.
     #[must_use]
     pub fn question(&self) -> Option<Question<'_>> {
         match self.judge.subjects.get(self.next) {
+            Some(Subject { role: Role::Replaced, word, .. }) => Some(self.inspection(word)),
             Some(subject) => Some(Question::Object { kind: subject.kind, word: &subject.word }),
             None if self.asks_engine() => Some(Question::Engine),
             None => None,
@@ -261,6 +277,9 @@ impl Case<'_> {
         let subjects = self.judge.subjects.iter();
         let mut questions: Vec<_> =
             subjects.map(|one| format!("the {} {}", one.kind.name(), super::judge::shown(&one.word))).collect();
+        if self.replacement.is_some() {
+            questions.push("its settings, with which it would be created again".to_owned());
+        }
         if self.asks_engine() {
             questions.push("its version".to_owned());
         }
@@ -274,7 +293,8 @@ impl Case<'_> {
     pub fn answer(&mut self, object: Option<&Object>) -> Result<(), Missing> {
         let Some(subject) = self.judge.subjects.get(self.next).cloned() else { return Ok(()) };
         self.next += 1;
-        if object.is_none() && matches!(subject.role, Role::Target(_) | Role::Started | Role::Manager) {
+        if object.is_none() && matches!(subject.role, Role::Target(_) | Role::Replaced | Role::Started | Role::Manager)
+        {
             return Err(Missing);
         }
         self.judge.settle(&subject, object);
@@ -313,7 +333,10 @@ impl Case<'_> {
             self.judge.refuse("what this call is about is not known".to_owned(), None);
         }
         if let Some(objection) = self.judge.objection() {
-            return Err(objection);
+            return Err(match self.lost {
+                Some(lost) => lost.kept_by(objection),
+                None => objection,
+            });
         }
         let body = match self.content {
             Content::Own => None,
@@ -324,7 +347,7 @@ impl Case<'_> {
     }
 
     /// Writes the identifier that the engine gave in place of the client's word, so that the engine acts on what was judged.
-    fn replace(&mut self, subject: &Subject, id: &str) {
+    pub(super) fn replace(&mut self, subject: &Subject, id: &str) {
         if id.is_empty() {
             let what = format!("the engine does not tell the identifier of this {}", subject.kind.name());
             return self.judge.back_at(&subject.place, |judge| judge.refuse(what, None));

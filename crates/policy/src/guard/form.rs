@@ -153,6 +153,15 @@ impl Form {
         )
     }
 
+    /// Returns whether an object of this form has a field of this canonical name.
+    pub(super) fn has_field(&self, name: &str) -> bool {
+        match self {
+            Self::Struct(fields) => fields.iter().any(|field| field.name == name),
+            Self::Parts(parts) => parts.iter().copied().flatten().any(|field| field.name == name),
+            _ => false,
+        }
+    }
+
     const fn name(&self) -> &'static str {
         match self {
             Self::Bool => "true or false",

@@ -104,6 +104,10 @@ pub(crate) struct Judge<'g> {
     pub(super) copied: Vec<Vec<Place>>,
     /// Whether the container is a builder that buildx wants where it does not reach the engine's own.
     pub(super) is_builder: bool,
+    /// Whether objects that are missing are no objection: a client that creates a container again will name others.
+    pub(super) omits_missing: bool,
+    /// The user of a container that will be created again, until its image's own is known.
+    pub(super) image_user: Option<String>,
 }
 
 impl std::fmt::Debug for Judge<'_> {
@@ -130,6 +134,8 @@ impl<'g> Judge<'g> {
             read_only: Vec::new(),
             copied: Vec::new(),
             is_builder: false,
+            omits_missing: false,
+            image_user: None,
         }
     }
 

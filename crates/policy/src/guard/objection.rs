@@ -42,14 +42,31 @@ pub enum Objection {
     ContentType(&'static str),
     /// What it asks for; at least one.
     Findings(Vec<Finding>),
+    /// What stands in the way of creating a container again that the call would lose; at least one.
+    Unrecreatable {
+        /// The name of the container.
+        container: String,
+        /// What does not happen to it: `is not deleted`.
+        prevented: &'static str,
+        /// What the guard objects to in its settings.
+        findings: Vec<Finding>,
+    },
 }
 
 impl Objection {
+    /// What the guard objects to, field by field; nothing where the body cannot be judged.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        match self {
+            Self::Findings(findings) | Self::Unrecreatable { findings, .. } => findings,
+            Self::Malformed(_) | Self::ContentType(_) => &[],
+        }
+    }
+
     /// The exceptions that would let the call pass, as far as any would; each once.
     #[must_use]
     pub fn exceptions(&self) -> BTreeSet<&str> {
-        let findings = if let Self::Findings(findings) = self { findings.as_slice() } else { &[] };
-        findings.iter().filter_map(|finding| finding.allow.as_deref()).collect()
+        self.findings().iter().filter_map(|finding| finding.allow.as_deref()).collect()
     }
 
     /// Rules with which the client does not need the call at all.
@@ -63,7 +80,7 @@ impl Objection {
     #[must_use]
     pub fn hopeless(&self) -> Option<String> {
         match self {
-            Self::Findings(findings) => {
+            Self::Findings(findings) | Self::Unrecreatable { findings, .. } => {
                 let hopeless = |finding: &&Finding| finding.allow.is_none() && finding.instead.is_empty();
                 findings.iter().find(hopeless).map(ToString::to_string)
             }
@@ -74,11 +91,21 @@ impl Objection {
     /// The first of the findings alone, and how many more there are, where there are several.
     #[must_use]
     pub fn first(&self) -> Option<String> {
-        match self {
-            Self::Findings(findings) if findings.len() > 1 => {
-                Some(format!("{} | and {} more", findings[0], findings.len() - 1))
+        match self.findings() {
+            [first, rest @ ..] if !rest.is_empty() => {
+                Some(format!("{}{first} | and {} more", self.reason(), rest.len()))
             }
             _ => None,
+        }
+    }
+
+    /// What a refusal says before the findings.
+    fn reason(&self) -> String {
+        match self {
+            Self::Unrecreatable { container, prevented, .. } => {
+                format!("the container {container} {prevented}, because this client could not create it again: ")
+            }
+            _ => String::new(),
         }
     }
 }
@@ -91,13 +118,20 @@ impl fmt::Display for Objection {
         match self {
             Self::Malformed(malformed) => write!(f, "the body cannot be read in one way only: {malformed}"),
             Self::ContentType(expected) => write!(f, "the body of this endpoint has to be {expected}"),
-            Self::Findings(findings) => {
+            Self::Findings(findings) | Self::Unrecreatable { findings, .. } => {
+                f.write_str(&self.reason())?;
                 for (index, finding) in findings.iter().take(SHOWN).enumerate() {
                     write!(f, "{}{finding}", if index > 0 { " | " } else { "" })?;
                 }
                 match findings.len().saturating_sub(SHOWN) {
-                    0 => Ok(()),
-                    more => write!(f, " | and {more} more"),
+                    0 => {}
+                    more => write!(f, " | and {more} more")?,
+                }
+                match self {
+                    Self::Unrecreatable { .. } => {
+                        f.write_str(" | to lose it all the same, set guard-recreation to off")
+                    }
+                    _ => Ok(()),
                 }
             }
         }

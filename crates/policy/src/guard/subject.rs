@@ -25,6 +25,8 @@ pub(crate) struct Subject {
 pub(crate) enum Role {
     /// The call does this to it.
     Target(Use),
+    /// The call may lose it, and its client will create it again.
+    Replaced,
     /// It is a command that is started.
     Started,
     /// A container joins its namespace of this kind.
@@ -49,6 +51,8 @@ pub(crate) enum Role {
     Held,
     /// The image of a container that is created; the container gets its labels.
     Labels,
+    /// The image of a container that will be created again; clients leave out what it says itself.
+    Defaults,
 }
 
 /// Where the full identifier goes in place of the client's word.
@@ -79,9 +83,11 @@ impl Judge<'_> {
     fn missing(&mut self, subject: &Subject) {
         match subject.role {
             // A volume that is missing is created. The container that is entered keeps the other's namespace while it runs.
-            Role::Mounted | Role::Shared(_) | Role::Held | Role::Labels => {}
+            Role::Mounted | Role::Shared(_) | Role::Held | Role::Labels | Role::Defaults => {}
             // The engine's own answer is passed on before: see `Case::answer`.
-            Role::Target(_) | Role::Started | Role::Manager => {}
+            Role::Target(_) | Role::Replaced | Role::Started | Role::Manager => {}
+            // A client that declares what its container joins will name what is there then.
+            _ if self.omits_missing => {}
             // Podman gives its default network another name.
             Role::Network if is_predefined(&subject.word) => {}
             Role::Network | Role::Namespace(_) | Role::Link | Role::VolumesFrom | Role::Joined | Role::Content => {
@@ -98,6 +104,9 @@ impl Judge<'_> {
     fn found(&mut self, subject: &Subject, object: &Object) {
         match subject.role {
             Role::Target(how) => self.target(how, subject.kind, object),
+            // `Case::answer_inspection` judges it by its settings, which this answer does not have.
+            Role::Replaced => self.refuse("whether it could be created again is not known".to_owned(), None),
+            Role::Defaults => self.omits_user_of(object),
             Role::Started => self.started(subject, object),
             Role::Namespace(kind) => self.joins_namespace(kind, subject, object),
             Role::Shared(kind) => self.shares_namespace(kind, subject, object),
@@ -153,10 +162,12 @@ impl Judge<'_> {
     /// Refuses an object that the profile's targets do not include.
     fn bounded(&mut self, subject: &Subject, object: &Object) {
         let is_about = match subject.role {
-            Role::Target(_) | Role::Namespace(_) | Role::Link | Role::VolumesFrom => subject.kind.has_labels(),
+            Role::Target(_) | Role::Replaced | Role::Namespace(_) | Role::Link | Role::VolumesFrom => {
+                subject.kind.has_labels()
+            }
             Role::Mounted | Role::Content | Role::Manager => true,
             Role::Joined | Role::Network => !is_predefined(&object.name),
-            Role::Started | Role::Shared(_) | Role::Held | Role::Labels => false,
+            Role::Started | Role::Shared(_) | Role::Held | Role::Labels | Role::Defaults => false,
         };
         if is_about && !self.targets.include(object) {
             let (kind, name) = (subject.kind.name(), &object.name);

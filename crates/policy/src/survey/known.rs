@@ -22,6 +22,7 @@ fn alone(rule: &Rule, profile: &Profile) -> Profile {
         guard,
         targets: Arc::default(),
         mode: Mode::Enforce,
+        recreation: None,
     }
 }
 

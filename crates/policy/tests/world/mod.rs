@@ -49,6 +49,11 @@ pub(crate) fn settle_in(
                 let object = world(kind, word);
                 case.answer(object.as_ref()).expect("an object that is there");
             }
+            // Without settings, nothing is created again: tests/recreation.rs has worlds with settings.
+            Question::Inspection { word, .. } => {
+                let object = world(ObjectKind::Container, word);
+                case.answer(object.as_ref()).expect("an object that is there");
+            }
             Question::Engine => case.answer_engine(&Engine::read(engine.as_bytes()).expect("JSON")),
         }
     }

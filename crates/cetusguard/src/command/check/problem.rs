@@ -52,6 +52,7 @@ pub const CODES: &[&str] = &[
     "unread-body",
     "guard-off",
     "gives-host",
+    "unprotected-recreation",
     "not-enforced",
 ];
 
@@ -133,6 +134,7 @@ pub(super) fn problems(profile: &Profile, survey: &Survey) -> Vec<Problem> {
     } else {
         about_guard(survey, &mut warnings);
     }
+    warnings.found.extend(super::recreation::problem(profile, survey));
     if profile.mode == Mode::Audit {
         let fix = "set mode to enforce once the log has no decision=would_deny";
         warnings.warn("not-enforced", "nothing is refused (mode: audit)".to_owned(), fix);

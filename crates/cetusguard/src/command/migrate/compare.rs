@@ -209,6 +209,7 @@ pub(super) fn profile_of(rules: Vec<Rule>, guard: Guard) -> Profile {
         guard: Arc::new(guard),
         targets: Arc::default(),
         mode: Mode::Enforce,
+        recreation: None,
     }
 }
 

@@ -1,0 +1,25 @@
+//! Whether a call loses a container that its client will create again.
+
+use crate::call::Call;
+use crate::decide::{STRANGERS, granting};
+use crate::endpoint::{Endpoint, EndpointId};
+use crate::guard::{Level, Loss, Recreation, Replacement};
+use crate::method::Method;
+use crate::profile::Profile;
+
+/// The re-creation that is judged before a call loses a container; `None` where the client does not replace what it deletes, or
+/// may create nothing: then it loses nothing that the guard would have let it create.
+pub(crate) fn replacement(call: &Call, profile: &Profile) -> Option<Replacement> {
+    let how = profile.recreation.filter(|how| *how != Recreation::Off)?;
+    let loss = Loss::of(call).filter(|_| profile.guard.level != Level::Privileged)?;
+    let prefix = call.version_prefix();
+    let may = |path: &str| {
+        let sibling = Call::from_path(Method::Post, &format!("{prefix}{path}")).ok()?;
+        granting(&sibling, profile).is_ok().then_some(sibling)
+    };
+    let create = may("/containers/create").or_else(|| may("/libpod/containers/create"))?;
+    let renames = EndpointId::ContainerRename;
+    let rename = Endpoint::of(renames).path_with(STRANGERS[0]);
+    let rename_rule = may(&rename).is_none().then(|| format!("POST {}", Endpoint::of(renames).pattern()));
+    Some(Replacement { loss, how, create, rename_rule })
+}
