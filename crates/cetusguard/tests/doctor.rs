@@ -173,7 +173,9 @@ fn a_healthy_proxy_is_not_blamed() {
         ("--frontend-tls-cacert", ca.as_str()),
     ];
     let one_way = [mutual[0], mutual[1]];
-    let cases: [(&[(&str, &str)], &[&str], &str); 3] = [
+    /// Options with values, options without, and what the doctor has to say.
+    type Case<'c> = (&'c [(&'c str, &'c str)], &'c [&'c str], &'c str);
+    let cases: [Case<'_>; 3] = [
         (&mutual, &[], "and asks clients for a certificate"),
         (&one_way, &[], "and answers /_ping"),
         (
