@@ -1,16 +1,22 @@
 //! Rules to add for a refused call. Each is tried against the call before it is shown: a rule that would not help sends its reader in
 //! a circle.
 
-use std::sync::{LazyLock, OnceLock};
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use crate::call::{Call, literal};
 use crate::decide::{ToName, opens, reveals, shown, to_name};
 use crate::endpoint::Endpoint;
-use crate::rule::{Rule, parse};
+use crate::rule::{Expressions, Rule, parse, parse_sharing};
+
+/// What a suggested rule comes from, as rules have it.
+const ORIGIN: &str = "suggestion";
 
 /// The rule for all objects of each endpoint, by the number of the endpoint.
 static OF_ENDPOINTS: LazyLock<Vec<OnceLock<Option<Rule>>>> =
     LazyLock::new(|| Endpoint::all().map(|_| OnceLock::new()).collect());
+
+/// The expressions that these rules have in common: they stay for good, and with one each they would take three megabytes.
+static IN_COMMON: LazyLock<Mutex<Expressions>> = LazyLock::new(Mutex::default);
 
 /// Longer patterns are nothing to read.
 const LENGTH: usize = 256;
@@ -29,7 +35,10 @@ impl Call {
             // Nearly every suggestion is one of these, and clients cause any number of refusals.
             let helps = match endpoint.method == self.method() {
                 true => OF_ENDPOINTS[endpoint.id as usize]
-                    .get_or_init(|| read(&rule))
+                    .get_or_init(|| {
+                        let mut in_common = IN_COMMON.lock().unwrap_or_else(PoisonError::into_inner);
+                        parse_sharing(&mut in_common, ORIGIN, 1, &rule).ok()?.pop()
+                    })
                     .as_ref()
                     .is_some_and(|own| own.helps(self)),
                 false => self.is_helped_by(&rule),
@@ -70,7 +79,7 @@ impl Rule {
 }
 
 fn read(rule: &str) -> Option<Rule> {
-    parse("suggestion", rule).ok()?.pop()
+    parse(ORIGIN, rule).ok()?.pop()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::call::Call;
 use crate::decide::{Ground, Verdict, decide};
-use crate::denial::Reason;
+use crate::denial::{Denial, Reason};
 use crate::endpoint::{Endpoint, Power};
 use crate::guard::{Duty, Guard, Level, Use, duty};
 use crate::limit::Limits;
@@ -103,8 +103,16 @@ pub struct Closed {
     pub rule: Arc<Rule>,
     /// The word for why: see [`crate::Reason::code`].
     pub code: &'static str,
-    /// The rule to add, where one would help.
-    pub rule_to_add: Option<String>,
+    /// The refusal of an example.
+    denial: Denial,
+}
+
+impl Closed {
+    /// The rule to add; `None` where none would help. A survey does not need it, and it takes memory that stays.
+    #[must_use]
+    pub fn rule_to_add(&self) -> Option<String> {
+        self.denial.rule_to_add()
+    }
 }
 
 /// What all comparisons of rules with each other may cost together: a second or so.
@@ -289,10 +297,10 @@ fn look(endpoint: &'static Endpoint, path: String, partly: bool, profile: &Profi
             Some(Look::Open(Open { endpoint, power, rule, example: path, partly, care, except }))
         }
         Verdict::Deny(denial) => {
-            let (rule_to_add, code, rule) = (denial.rule_to_add(), denial.reason.code(), matching?);
-            Some(match denial.reason {
-                Reason::Denied { rule: by } => Look::Denied(Denied { endpoint, rule, by }),
-                _ => Look::Closed(Closed { endpoint, rule, code, rule_to_add }),
+            let (code, rule) = (denial.reason.code(), matching?);
+            Some(match &denial.reason {
+                Reason::Denied { rule: by } => Look::Denied(Denied { endpoint, rule, by: Arc::clone(by) }),
+                _ => Look::Closed(Closed { endpoint, rule, code, denial }),
             })
         }
     }

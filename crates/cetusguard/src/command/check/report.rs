@@ -98,7 +98,7 @@ impl ProfileReport {
             endpoint: format!("{} {}", closed.endpoint.method, closed.endpoint.shape),
             what: closed.endpoint.says(),
             rule: closed.rule.label().to_owned(),
-            rule_to_add: closed.rule_to_add.clone(),
+            rule_to_add: closed.rule_to_add(),
         });
         Self {
             name: profile.name.clone(),
