@@ -1,5 +1,6 @@
 //! What one rule does by itself: the endpoints that it reaches, and how it stands to the other rules.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{ANY, Look, MANY, look, read, shapes};
@@ -33,13 +34,16 @@ pub(super) struct Known<'r> {
     alone: Profile,
     /// Endpoints that it matches, each with a path.
     pub(super) reaches: Vec<(&'static Endpoint, String)>,
+    /// The paths that its pattern matches, which take a while to read; `None` for a rule by name.
+    language: Option<Language>,
     /// Whether there may be others.
     is_unsure: bool,
 }
 
 impl<'r> Known<'r> {
     pub(super) fn new(rule: &'r Arc<Rule>, profile: &Profile) -> Self {
-        let mut known = Self { rule, is_unsure: false, alone: alone(rule, profile), reaches: Vec::new() };
+        let mut known =
+            Self { rule, is_unsure: false, alone: alone(rule, profile), reaches: Vec::new(), language: None };
         let follows = rule.denies() || profile.rules.head_follows_get();
         if let Some(endpoints) = rule.endpoints() {
             for (endpoint, path) in endpoints {
@@ -65,7 +69,16 @@ impl<'r> Known<'r> {
                 Some(Err(_)) | None => known.is_unsure = true,
             }
         }
+        known.language = Some(language);
         known
+    }
+
+    /// The paths that it matches with a method.
+    fn language_with(&self, method: Method) -> Option<Cow<'_, Language>> {
+        match &self.language {
+            Some(language) => Some(Cow::Borrowed(language)),
+            None => self.rule.language(method).map(Cow::Owned),
+        }
     }
 
     /// The path of an endpoint that it matches.
@@ -74,12 +87,12 @@ impl<'r> Known<'r> {
     }
 
     /// The paths that it matches with the method of an endpoint. `HEAD` follows `GET`.
-    fn language(&self, endpoint: &Endpoint) -> Option<Language> {
+    fn language(&self, endpoint: &Endpoint) -> Option<Cow<'_, Language>> {
         let method = match endpoint.method {
             Method::Head if !self.rule.has_method(Method::Head) => Method::Get,
             method => method,
         };
-        self.rule.has_method(method).then(|| self.rule.language(method)).flatten()
+        self.rule.has_method(method).then(|| self.language_with(method)).flatten()
     }
 
     /// A path of an endpoint that it matches and that none of these rules denies; `None` where there is none.
@@ -99,7 +112,7 @@ impl<'r> Known<'r> {
         let denied: Vec<String> = denials.iter().filter_map(|denial| denial.rule.expression(endpoint)).collect();
         // Of a rule by name, the part about this endpoint alone: all of it is large.
         let own = match self.rule.expression(endpoint) {
-            Some(own) => Language::new(&own),
+            Some(own) => Language::new(&own).map(Cow::Owned),
             None => self.language(endpoint),
         };
         match (own, shape, Language::new(&denied.join("|"))) {
@@ -189,7 +202,7 @@ impl<'r> Known<'r> {
         let is_alike = !self.rule.is_by_name() && !rival.rule.is_by_name();
         let asked = if is_alike { &methods[..1.min(methods.len())] } else { &methods[..] };
         asked.iter().all(|method| {
-            let (Some(own), Some(other)) = (self.rule.language(*method), rival.rule.language(*method)) else {
+            let (Some(own), Some(other)) = (self.language_with(*method), rival.language_with(*method)) else {
                 return false;
             };
             own.is_within(&other, budget) == Ok(true)
