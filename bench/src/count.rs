@@ -104,6 +104,9 @@ fn under_callgrind(
     let out = folder.file("callgrind");
     let file = format!("--callgrind-out-file={out}");
     let started = contender.start_under(engine, &["valgrind", "--quiet", "--tool=callgrind", &file])?;
+    if let Some(pid) = started.pid() {
+        process::wait_for_survey(pid)?;
+    }
     let mut client = Client::connect(started.address)?;
     deed(&mut client)?;
     drop(client);

@@ -53,6 +53,27 @@ pub fn settled_memory(pid: u32) -> Result<u64, Failure> {
     Ok(memory(pid)?.0)
 }
 
+/// Waits until Cetusguard has surveyed its rules, which it does once after its start on a thread of its own. Other programs have no
+/// such thread.
+///
+/// # Errors
+/// Where the process is gone, or the survey takes minutes.
+pub fn wait_for_survey(pid: u32) -> Result<(), Failure> {
+    let begun = Instant::now();
+    loop {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task"))?;
+        // A thread may be gone by now.
+        let mut names = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+        if !names.any(|name| name.trim_end() == "check") {
+            return Ok(());
+        }
+        if begun.elapsed() > Duration::from_secs(120) {
+            return Err("the survey of the rules does not end".into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Whether every thread of the process is being traced.
 #[must_use]
 pub fn is_traced(pid: u32) -> bool {

@@ -131,6 +131,7 @@ fn a_long_list_of_containers_holds_nobody_up() {
     });
     let proxy = start(&engine, &folder.write("config.yaml", FILE));
     address.set(proxy.address().to_owned()).expect("once");
+    proxy.settle();
     let before = proxy.memory("VmRSS");
     let of_container = |path: &str| Client::connect_from("127.0.0.11", proxy.address()).request(path).status;
     // On a slow machine a list may take longer than the proxy waits; it is then asked for again.

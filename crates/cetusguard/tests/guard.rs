@@ -176,6 +176,7 @@ fn many_large_bodies_stay_within_bounds() {
     let engine = engine();
     // How long they wait for each other depends on the machine; what they take together does not.
     let proxy = proxy(&engine, &[("--head-timeout", "10m")]);
+    proxy.settle();
     let deep =
         format!("{{\"Labels\":{{{}\"z\":\"\"}}}}", (0..60_000).map(|n| format!("\"{n}\":\"\",")).collect::<String>());
     std::thread::scope(|scope| {

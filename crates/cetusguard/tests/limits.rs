@@ -93,6 +93,7 @@ fn ten_thousand_idle_connections_do_no_harm() {
     }
     assert!(proxy.serves());
     eventually("the descriptors are back", || proxy.descriptors() <= before + 1);
+    proxy.settle();
     let memory = proxy.memory("VmRSS");
     assert!(memory < 16 << 10, "{memory} KiB");
 }
@@ -152,6 +153,7 @@ fn unread_refusals_and_unfinished_heads_stay_small() {
     let folder = cetusguard_testkit::TempDir::new();
     let socket = format!("unix://{}", folder.file("front.sock"));
     let proxy = ProxyBuilder::new(PROGRAM, &engine, "").frontend(&socket).start();
+    proxy.settle();
     let request = format!("GET /containers/{} HTTP/1.1\r\n\r\n", ".x".repeat(2000));
     let mut clients: Vec<Client> = (0..300).map(|_| Client::connect(&socket)).collect();
     for client in &mut clients {
@@ -181,6 +183,7 @@ fn streams_do_not_keep_their_heads() {
         client
     };
     let _first = open();
+    proxy.settle();
     let before = proxy.memory("VmRSS");
     let _streams: Vec<Client> = (0..100).map(|_| open()).collect();
     let grown = proxy.memory("VmRSS") - before;

@@ -237,6 +237,24 @@ impl Proxy {
         line.split_whitespace().nth(1).and_then(|figure| figure.parse().ok()).unwrap_or(0)
     }
 
+    /// Waits until the survey of the rules at the start is over, and has the kernel count the peak of the memory (`VmHWM`) anew
+    /// from then on: the survey takes memory of its own.
+    ///
+    /// # Panics
+    /// Where there is no `/proc`.
+    pub fn settle(&self) {
+        eventually("the rules are surveyed", || !self.has_thread("check"));
+        std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").expect("/proc");
+    }
+
+    /// Whether a thread of this name runs in the process.
+    fn has_thread(&self, name: &str) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("/proc");
+        // A thread may be gone by now.
+        let mut names = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+        names.any(|one| one.trim_end() == name)
+    }
+
     /// Sends a signal by its name.
     ///
     /// # Panics
