@@ -37,11 +37,7 @@ pub(crate) const FRONTEND_KEYS: &[Key] = &[
 pub(crate) const PROFILE_KEYS: &[Key] = &[
     key("guard", "privileged|baseline|restricted", "For this profile; what the option says where it is missing."),
     list("guard-allow", "EXCEPTION", "For this profile, in the place of what the option says."),
-    key(
-        "guard-recreation",
-        "auto|off|declared|copied|updater",
-        "For this profile; what the option says where it is missing.",
-    ),
+    key("guard-recreation", "MODE", "For this profile; what the option says where it is missing."),
     key("head-follows-get", "BOOL", "For this profile; what the option says where it is missing."),
     key("max-connections-per-client", "N", "For this profile; what the option says where it is missing."),
     key("max-requests", "N", "For this profile; what the option says where it is missing."),

@@ -257,9 +257,9 @@ pub(crate) const OPTIONS: &[Opt] = &[
     one(
         GUARD,
         "guard-recreation",
-        "auto|off|declared|copied|updater",
+        "MODE",
         "auto",
-        "Keep a container whose re-creation the guard would refuse from being deleted: declared for clients with a file of their own, copied for those that copy what they inspect, updater to keep it from being stopped too; auto is what the presets say.",
+        "Keep a container whose re-creation the guard would refuse from being deleted: declared for clients with a file of their own, copied for those that copy what they inspect, updater to keep it from being stopped too; off, or auto for what the presets say.",
     ),
     Opt {
         many: Many::Paths,

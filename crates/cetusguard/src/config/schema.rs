@@ -81,9 +81,8 @@ fn form(word: &str) -> Value {
         "BITS" => json!({ "type": ["string", "integer"], "pattern": "^(0o?)?[0-7]{1,3}$" }),
         "GROUP" | "USER" => json!({ "type": ["string", "integer"] }),
         "FORMAT" => json!({ "enum": ["logfmt", "json"] }),
-        "enforce|audit" | "privileged|baseline|restricted" | "auto|off|declared|copied|updater" => {
-            json!({ "enum": word.split('|').collect::<Vec<_>>() })
-        }
+        "enforce|audit" | "privileged|baseline|restricted" => json!({ "enum": word.split('|').collect::<Vec<_>>() }),
+        "MODE" => json!({ "enum": ["auto", "off", "declared", "copied", "updater"] }),
         "EXCEPTION" => {
             let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
             json!({ "type": "string", "pattern": format!("^({})(=.*)?$", names.join("|")) })
