@@ -142,7 +142,7 @@ mod tests {
                     "write GET %API_PREFIX_VOLUMES%/[^/]+ for one part of the path, or GET %API_PREFIX_VOLUMES%(/.*)? for all",
                 ),
             ),
-            ("POST %API_PREFIX_EXEC%/*", Some("write POST %API_PREFIX_EXEC%(/.*)?")),
+            ("POST %API_PREFIX%/exec/*", Some("write POST %API_PREFIX%/exec(/.*)?")),
             (
                 "DENY POST %API_PREFIX_CONTAINERS%/web-*/stop",
                 Some("write DENY POST %API_PREFIX_CONTAINERS%/web-[^/]*/stop"),
