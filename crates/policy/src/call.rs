@@ -8,7 +8,7 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::endpoint::{Captured, Endpoint, EndpointId, ObjectKind};
+use crate::endpoint::{Captured, Endpoint, ObjectKind};
 pub use crate::malformed::Malformed;
 use crate::method::Method;
 
@@ -182,16 +182,6 @@ impl Call {
     /// The same call by `GET`, for one by `HEAD`.
     pub(crate) fn as_get(&self) -> Self {
         Self { method: Method::Get, endpoint: Endpoint::find(Method::Get, self.unversioned_path()), ..self.clone() }
-    }
-
-    /// Whether the call removes a link by its name, and not the container behind it.
-    pub(crate) fn removes_a_link(&self) -> bool {
-        let removes = self.endpoint.is_some_and(|endpoint| endpoint.id == EndpointId::ContainerRemove);
-        let is_true =
-            |value: String| !matches!(value.trim().to_ascii_lowercase().as_str(), "" | "0" | "no" | "false" | "none");
-        // A link has the name of its container before its own.
-        let names_link = self.captured().is_some_and(|captured| captured.word.trim_matches('/').contains('/'));
-        removes && names_link && self.only_parameter("link").is_some_and(is_true)
     }
 
     /// Whether the query may name this parameter (lower case), in any spelling that an engine takes for it.

@@ -133,6 +133,18 @@ fn denying(call: &Call, object: &Object, profile: &Profile) -> Option<Arc<Rule>>
     })
 }
 
+impl Call {
+    /// Whether the call removes a link by its name, and not the container behind it.
+    pub(crate) fn removes_a_link(&self) -> bool {
+        let removes = self.endpoint().is_some_and(|endpoint| endpoint.id == EndpointId::ContainerRemove);
+        let is_true =
+            |value: String| !matches!(value.trim().to_ascii_lowercase().as_str(), "" | "0" | "no" | "false" | "none");
+        // A link has the name of its container before its own.
+        let names_link = self.captured().is_some_and(|captured| captured.word.trim_matches('/').contains('/'));
+        removes && names_link && self.only_parameter("link").is_some_and(is_true)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
