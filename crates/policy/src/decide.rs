@@ -59,7 +59,8 @@ impl Permit {
     pub(crate) fn by_name(by_name: &Call, container: &Object, profile: &Profile) -> Verdict {
         match decide(by_name.clone(), profile) {
             Verdict::Allow(mut permit) => {
-                permit.pending = Some(Pending::container(&container.name));
+                // A call that no answer can help stays one, whatever the client calls the container.
+                permit.pending.get_or_insert_with(|| Pending::container(&container.name));
                 permit.answer(container, profile)
             }
             denied @ Verdict::Deny(_) => denied,

@@ -80,7 +80,9 @@ impl Permit {
     /// Decides once more, now that the engine has told about the object. What is permitted is the call by the full identifier: what
     /// was judged is what is sent.
     pub fn answer(mut self, object: &Object, profile: &Profile) -> Verdict {
-        let Some(pending) = self.pending.as_deref_mut() else { return Verdict::Allow(self) };
+        let Some(pending) = self.pending.as_deref_mut().filter(|pending| pending.hopeless.is_none()) else {
+            return Verdict::Allow(self);
+        };
         if object.id.is_empty() {
             pending.hopeless = Some(NAMELESS);
             return Verdict::Allow(self);
@@ -282,6 +284,25 @@ mod tests {
                 "/containers/web/db?link=1",
             ),
             ("DELETE .*\nDENY container.remove(db)", "DELETE /v5.0.0/libpod/containers/a?depend=true", "web", "held"),
+            (
+                "ALLOW libpod.container.remove(web*)\nDENY container.remove(db)",
+                "DELETE /v5.0.0/libpod/containers/4f1e?depend=true",
+                "web",
+                "held",
+            ),
+            (
+                "DELETE %API_PREFIX_LIBPOD_CONTAINERS%/web.*\nDENY container.remove(db)",
+                "DELETE /v5.0.0/libpod/containers/4f1e?depend=true",
+                "web",
+                "held",
+            ),
+            (
+                "DELETE .*\nDENY DELETE %API_PREFIX_LIBPOD_VOLUMES%/data",
+                "DELETE /v5.0.0/libpod/volumes/dat",
+                "data",
+                "deny_rule",
+            ),
+            ("GET .*\nDENY libpod.kube.generate", "GET /v5.0.0/libpod/generate/kube?names=db", "web", "deny_rule"),
             (
                 "DELETE .*\nDENY container.remove(db)",
                 "DELETE /v5.0.0/libpod/containers/a?depend=false",

@@ -25,6 +25,8 @@ impl Endpoint {
             // The engine says the same of a file in the head of its answer, and older versions copied by another path.
             "container.archive_stat" | "container.copy" => "container.archive_get",
             "container.checkpoint" => "checkpoint.create",
+            "generate.kube" => "kube.generate",
+            "manifest.add" => "manifest.update",
             "image.pull" | "image.import" => "image.create",
             name => OTHER_FORMS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name),
         }

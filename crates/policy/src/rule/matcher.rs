@@ -190,9 +190,8 @@ impl Index {
         if named.iter().any(has_objects) {
             return true;
         }
-        // A volume has one name, and no rule can mean the name of a command.
-        let has_other_words = |kind: ObjectKind| kind.has_labels() && kind != ObjectKind::Volume;
-        let Some(captured) = call.captured().filter(|captured| has_other_words(captured.kind)) else { return false };
+        // No rule can mean the name of a command. Podman finds a volume by the beginning of its name as well.
+        let Some(captured) = call.captured().filter(|captured| captured.kind.has_labels()) else { return false };
         let unversioned = call.version_prefix().len();
         let start = unversioned + captured.start;
         let (before, after) = (&call.path()[..start], &call.path()[start + captured.word.len()..]);

@@ -70,8 +70,9 @@ impl Scope {
 
 /// Objects that the engine tells the name of, and that have one name or identifier alone: a rule can mean them by it.
 pub(super) const fn is_nameable(kind: ObjectKind) -> bool {
-    // The name of a command is that of its container. An image has any number of names, and so has a plugin.
-    kind.has_labels() || matches!(kind, ObjectKind::Exec)
+    // The name of a command is that of its container. An image has any number of names, and so has a plugin; the engine makes the
+    // name of a task of others, and does not tell it.
+    (kind.has_labels() && !matches!(kind, ObjectKind::Task)) || matches!(kind, ObjectKind::Exec)
 }
 
 /// The groups of endpoints that are called by one word.
