@@ -27,10 +27,21 @@ pub(super) fn is_one(variable: &str) -> bool {
     rest(variable).is_some_and(|rest| parts(rest).is_some() || !is_of_kubernetes(rest))
 }
 
+/// Whether a name ends as those do that Kubernetes gives a service's variables: `_SERVICE_HOST`, `_SERVICE_PORT` with or without the
+/// name of a port, `_PORT`, and `_PORT_80_TCP` with or without a part of the address.
 fn is_of_kubernetes(rest: &str) -> bool {
-    ["SERVICE_", "PORT_"].iter().any(|part| rest.starts_with(part) || rest.contains(&format!("_{part}")))
-        || rest == "PORT"
+    let rest = format!("_{rest}");
+    let is_of_port = |tail: &str| {
+        let mut words = tail.split('_');
+        let is_number = words.next().is_some_and(|port| !port.is_empty() && port.bytes().all(|c| c.is_ascii_digit()));
+        let is_protocol = words.next().is_some_and(|word| ["TCP", "UDP", "SCTP"].contains(&word));
+        let is_part = words.next().is_none_or(|word| ["PROTO", "PORT", "ADDR"].contains(&word));
+        is_number && is_protocol && is_part && words.next().is_none()
+    };
+    rest.ends_with("_SERVICE_HOST")
         || rest.ends_with("_PORT")
+        || rest.contains("_SERVICE_PORT_")
+        || rest.match_indices("_PORT_").any(|(at, word)| is_of_port(&rest[at + word.len()..]))
 }
 
 /// The keys of a profile, as its variables end.
@@ -201,6 +212,11 @@ mod tests {
             ("CETUSGUARD_PROFILE_SERVICE_HOST", false),
             ("CETUSGUARD_PROFILE_CI_PORT_80_TCP", false),
             ("CETUSGUARD_PROFILE_CI_PORT", false),
+            ("CETUSGUARD_PROFILE_CI_PORT_80_TCP_ADDR", false),
+            ("CETUSGUARD_PROFILE_CI_SERVICE_PORT_HTTP", false),
+            ("CETUSGUARD_PROFILE_SERVICE_CI_TARGET", true),
+            ("CETUSGUARD_PROFILE_SERVICE_CI_GUARDS", true),
+            ("CETUSGUARD_PROFILE_CI_PORT_TARGET", true),
             ("CETUSGUARD_RULES", false),
         ] {
             assert_eq!(is_one(name), want, "{name}");
