@@ -48,7 +48,7 @@ fn explain(config: &str, call: &str, more: &[(&str, &str)]) -> (Option<i32>, Str
 
 /// Whether a call is allowed by a configuration, for a client.
 fn allows(config: &str, call: &str, client: Option<&str>) -> bool {
-    let more: Vec<_> = client.iter().map(|client| ("--client", *client)).collect();
+    let more: Vec<_> = client.iter().flat_map(|client| client.split(' ')).map(|one| ("--client", one)).collect();
     explain(config, call, &more).0 == Some(0)
 }
 
@@ -175,7 +175,7 @@ fn switches_of_linuxserver() {
 
 #[test]
 fn expressions_of_wollomatic() {
-    let compose = "services:\n  proxy:\n    image: wollomatic/socket-proxy:1\n    command:\n      - '-loglevel=warn' # less\n      - '-listenip=0.0.0.0'\n      \
+    let compose = "name: shop\nservices:\n  proxy:\n    image: wollomatic/socket-proxy:1\n    command:\n      - '-loglevel=warn' # less\n      - '-listenip=0.0.0.0'\n      \
                    - '-allowfrom=traefik'\n      - '-proxycontainername=proxy'\n      - '-allowGET=/v1\\..{1,2}/(version|containers/.*|events.*)'\n      - '-allowHEAD=/_ping'\n      \
                    - '-allowbindmountfrom=/var/log,/tmp'\n      - '-stoponwatchdog'\n      - '-shutdowngracetime=5'\n  other:\n    image: x\n    labels:\n      \
                    socket-proxy.allow.get: /info\n      socket-proxy.allow.head.1: /_ping\n";
@@ -186,8 +186,11 @@ fn expressions_of_wollomatic() {
         ("compose-service=traefik", "HEAD /_ping", true),
         ("compose-service=traefik", "GET /containers/json", false),
         ("compose-service=traefik", "GET /info", false),
-        ("compose-service=other", "GET /info", true),
-        ("compose-service=other", "HEAD /_ping", true),
+        ("compose-service=other compose-project=shop", "GET /info", true),
+        ("compose-service=other compose-project=shop", "HEAD /_ping", true),
+        // A service of that name in another project is another client.
+        ("compose-service=other compose-project=stranger", "GET /info", false),
+        ("compose-service=other", "GET /info", false),
         ("compose-service=other", "GET /v1.43/events", false),
         ("compose-service=web", "HEAD /_ping", false),
         ("compose-service=web", "GET /info", false),
@@ -550,7 +553,7 @@ fn nothing_more_is_allowed_than_was() {
     );
     let service = |more: &str| {
         format!(
-            "services:\n  proxy:\n    image: wollomatic/socket-proxy\n    command: [-listenip=0.0.0.0, -allowfrom=web, -allowGET=/info{more}]\n  \
+            "name: shop\nservices:\n  proxy:\n    image: wollomatic/socket-proxy\n    command: [-listenip=0.0.0.0, -allowfrom=web, -allowGET=/info{more}]\n  \
              web:\n    image: x\n    labels:\n      socket-proxy.allow.get: /version\n      socket-proxy.allow.bindmountfrom: \"/srv,\"\n"
         )
     };
@@ -558,7 +561,7 @@ fn nothing_more_is_allowed_than_was() {
     assert!(!config.contains("/version"), "labels count where they are turned on: {config}");
     let config = migrate("wollomatic", &service(", -proxycontainername=proxy")).config;
     assert!(config.contains("bind=/srv/**") && !config.contains("bind=/**"), "{config}");
-    let web = Some("compose-service=web");
+    let web = Some("compose-service=web compose-project=shop");
     assert!(allows(&config, "GET /version", web) && !allows(&config, "GET /info", web), "{config}");
     // The end of a line is a part of the pattern there, and begins another rule here.
     let lines = "command: [-listenip=127.0.0.1, \"-allowGET=/version\\nGET /info\"]\n";

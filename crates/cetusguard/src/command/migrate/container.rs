@@ -8,6 +8,9 @@ use super::plan::Plan;
 use super::settings::Settings;
 use super::yaml::Value;
 
+/// What the image is called that is built from Cetusguard's repository.
+pub(super) const IMAGE: &str = concat!("localhost/cetusguard:", env!("CARGO_PKG_VERSION"));
+
 /// A service of the compose file.
 #[derive(Debug)]
 pub(super) struct Container {
@@ -49,7 +52,7 @@ pub(super) fn of(settings: &Settings, config: &str, out: Option<&Path>, plan: &m
     let switch = |text: &str| Value::Scalar { text: text.to_owned(), is_quoted: false };
     let list = |items: &[&str]| Value::List(items.iter().map(|item| Value::text(*item)).collect());
     let mut keys = vec![
-        ("image".to_owned(), text(concat!("localhost/cetusguard:", env!("CARGO_PKG_VERSION")))),
+        ("image".to_owned(), text(IMAGE)),
         ("read_only".to_owned(), switch("true")),
         ("cap_drop".to_owned(), list(&["ALL"])),
     ];
@@ -65,7 +68,11 @@ pub(super) fn of(settings: &Settings, config: &str, out: Option<&Path>, plan: &m
         keys.push(("cap_add".to_owned(), list(&["CHOWN", "DAC_OVERRIDE"])));
     }
     keys.push(("security_opt".to_owned(), security(settings)));
-    keys.push(("mem_limit".to_owned(), settings.key("mem_limit").cloned().unwrap_or_else(|| text("64M"))));
+    // Compose refuses two limits that differ.
+    let limits = ["deploy", "resources", "limits", "memory"];
+    let has_limit = limits[1..].iter().try_fold(settings.key(limits[0]), |value, key| Some(value?.get(key))).flatten();
+    let limit = settings.key("mem_limit").cloned().or_else(|| has_limit.is_none().then(|| text("64M")));
+    keys.extend(limit.map(|limit| ("mem_limit".to_owned(), limit)));
     if let Some(user) = user {
         keys.push(("user".to_owned(), text(&user)));
     }

@@ -16,6 +16,15 @@ const CLOSED: &[&str] = &["secrets", "configs", "swarm/unlockkey", "images/get"]
 /// What it closes behind a container's name.
 const CLOSED_PARTS: &[&str] = &["/attach/ws", "/export", "/archive"];
 
+/// The variables of which something becomes here.
+const KNOWN: &[&str] = &[
+    "SOCKET_PROXY_VOLUME",
+    "SOCKET_PROXY_DOCKER_SOCKET",
+    "SOCKET_PROXY_UID",
+    "SOCKET_PROXY_GID",
+    "SOCKET_PROXY_HTTP_LISTEN_IP",
+];
+
 /// Plans for its variables.
 pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
     let var = |name, default: &str| match settings.var(name) {
@@ -30,7 +39,9 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
     ];
     plan.frontends
         .push(Frontend { keys, ..Frontend::at(format!("unix://{}/docker.sock", folder.trim_end_matches('/'))) });
-    plan.frontends.push(Frontend::at("tcp://0.0.0.0:2375"));
+    let host = var("SOCKET_PROXY_HTTP_LISTEN_IP", "0.0.0.0");
+    let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host };
+    plan.frontends.push(Frontend::at(format!("tcp://{host}:2375")));
     plan.backend = format!("unix://{}", var("SOCKET_PROXY_DOCKER_SOCKET", "/run/docker.sock"));
     let mut lines = Lines::default();
     let is_podman = plan.backend.contains("podman");
@@ -44,7 +55,7 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
     Endpoint::all().filter(is_open).for_each(|endpoint| lines.add(endpoint));
     lines.into_rules().for_each(|rule| plan.rule(rule, ""));
     plan.default.peer = Peer::new(allows);
-    for (name, _) in settings.vars.iter().filter(|(name, _)| !name.starts_with("SOCKET_PROXY_")) {
+    for (name, _) in settings.vars.iter().filter(|(name, _)| !KNOWN.contains(&name.as_str())) {
         plan.note(Kind::Different, format!("{name} has no counterpart here: left out"));
     }
 }

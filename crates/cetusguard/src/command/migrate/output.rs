@@ -91,10 +91,11 @@ impl Output {
             return Ok(json(self));
         }
         let head = format!(
-            "Cetusguard with the intent of this {proxy} proxy is in {folder}. Read the notes; then run there:
-# docker compose up -d. It \
-             takes the place of the old service. Services that are not in this file
-# go on, unless --remove-orphans is given."
+            "Cetusguard with the intent of this {proxy} proxy is in {folder}. Read the notes; build the image\n\
+             # {} from the repository of Cetusguard; then run in the folder: docker compose up -d.\n\
+             # It takes the place of the old service. Services that are not in this file go on, unless\n\
+             # --remove-orphans is given.",
+            container::IMAGE
         );
         Ok(text::notes(&self.notes, &head))
     }

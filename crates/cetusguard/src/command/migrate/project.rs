@@ -16,6 +16,9 @@ use crate::config::{Mistake, Mistakes, read_text};
 /// Services that extend each other form no longer chains.
 const CHAIN: usize = 8;
 
+/// The conditions of one client: all of them hold.
+pub(super) type Conditions = Vec<(&'static str, String)>;
+
 /// A compose file.
 #[derive(Debug, Default)]
 pub(super) struct Project {
@@ -176,22 +179,24 @@ impl Project {
         (Value::Map(pairs), notes)
     }
 
-    /// Returns the name that the file itself gives to the project: others change with the folder.
-    pub(super) fn written_name(&self) -> Option<String> {
-        let named = self.top.iter().any(|(key, _)| key == "name");
-        self.name.clone().filter(|_| named)
-    }
-
-    /// Returns the conditions by which a client is found that another proxy looked up by this name: the service of that name or with
+    /// Returns the clients, each by its conditions, of which one is meant that another proxy looked up by this name: the service of that name or with
     /// that container. A name that is not in the file may be either.
-    pub(super) fn clients(&self, name: &str) -> Vec<(&'static str, String)> {
+    pub(super) fn clients(&self, name: &str) -> Vec<Conditions> {
         let is_meant = |(service, node): &&(String, Value)| {
             service == name || node.get("container_name").is_some_and(|own| own.plain() == name)
         };
         match self.services.iter().find(is_meant) {
-            Some((service, _)) => vec![("compose-service", service.clone())],
-            None => vec![("compose-service", name.to_owned()), ("container", name.to_owned())],
+            Some((service, _)) => vec![self.service(service)],
+            // The service may be another file's.
+            None => vec![vec![("compose-service", name.to_owned())], vec![("container", name.to_owned())]],
         }
+    }
+
+    /// Returns the conditions by which a service of this project is found. Without the project, a service of that name in any other
+    /// one would be found as well.
+    pub(super) fn service(&self, name: &str) -> Conditions {
+        let project = self.name.clone().map(|project| ("compose-project", project));
+        [("compose-service", name.to_owned())].into_iter().chain(project).collect()
     }
 
     /// Returns the labels of a service.

@@ -18,9 +18,6 @@ pub(super) struct Instance {
     pub(super) plan: Plan,
 }
 
-/// The conditions of one entry of `clients`.
-type Conditions = Vec<(&'static str, String)>;
-
 /// Puts those together that can be.
 pub(super) fn joined(instances: Vec<Instance>) -> Vec<Instance> {
     let proxies: Vec<String> = instances.iter().filter_map(|instance| instance.settings.service.clone()).collect();
@@ -56,7 +53,10 @@ fn clients(instance: &Instance, proxies: &[String]) -> Option<Vec<(String, Right
     let mut all = Vec::new();
     for class in &plan.profiles {
         for entry in &class.clients {
-            let [("compose-service", name)] = entry.as_slice() else { return None };
+            if entry.iter().any(|(key, _)| !["compose-service", "compose-project"].contains(key)) {
+                return None;
+            }
+            let (_, name) = entry.iter().find(|(key, _)| *key == "compose-service")?;
             all.push((name.clone(), class.rights.clone()));
         }
     }
@@ -107,8 +107,7 @@ fn join(mut all: Vec<(Instance, Vec<(String, Rights)>)>) -> Instance {
     }
     let mut classes: Vec<Class> = Vec::new();
     for (client, (proxies, rights)) in of_client {
-        let mut conditions: Conditions = vec![("compose-service", client)];
-        conditions.extend(project.written_name().map(|name| ("compose-project", name)));
+        let conditions = project.service(&client);
         let name = profile_name(&proxies.join("-and-"));
         match classes.iter_mut().find(|class| class.name == name && class.rights.rules == rights.rules) {
             Some(class) => class.clients.push(conditions),

@@ -232,13 +232,14 @@ fn clients(options: &Options, rights: Rights, settings: &Settings, plan: &mut Pl
             continue;
         }
         let found = settings.project.clients(source);
-        let keys: Vec<_> = found.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let shown = |(key, value): &(&str, String)| format!("{key}={value}");
+        let keys: Vec<_> = found.iter().map(|one| one.iter().map(shown).collect::<Vec<_>>().join(" and ")).collect();
         let what = format!(
             "-allowfrom={source}: clients are found by {}, which the engine is asked for; DNS is not",
             keys.join(" or ")
         );
         plan.note(Kind::Different, what);
-        clients.extend(found.into_iter().map(|condition| vec![condition]));
+        clients.extend(found);
     }
     plan.profiles.push(Class { name: "allowed".to_owned(), clients, rights });
 }
@@ -266,9 +267,9 @@ fn labels(settings: &Settings, plan: &mut Plan) {
             continue;
         }
         // A label takes the place of what everybody else has.
-        let is_other = |(_, name): &(&str, String)| name != service;
+        let is_other = |(key, name): &(&str, String)| *key != "compose-service" || name != service;
         plan.profiles.iter_mut().for_each(|class| class.clients.retain(|entry| entry.iter().all(is_other)));
-        let clients = vec![vec![("compose-service", service.clone())]];
+        let clients = vec![settings.project.service(service)];
         plan.profiles.push(Class { name: profile_name(service), clients, rights });
     }
     for class in plan.profiles.extract_if(.., |class| class.clients.is_empty()).collect::<Vec<_>>() {
