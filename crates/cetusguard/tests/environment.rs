@@ -45,7 +45,7 @@ fn profiles_come_from_the_environment() {
         .run();
     for want in [
         "profile ci: enforced",
-        "label com.docker.compose.project=shop and label com.docker.compose.service=ci-*",
+        "compose-project shop and compose-service ci-*",
         "address 10.0.0.7",
         "guard-allow bind=/srv/b",
     ] {

@@ -8,6 +8,11 @@ use ipnet::IpNet;
 
 use crate::pattern::Pattern;
 
+/// The labels in which Compose keeps the project and the service of a container (compose `pkg/api/labels.go`).
+pub const COMPOSE_PROJECT: &str = "com.docker.compose.project";
+/// See [`COMPOSE_PROJECT`].
+pub const COMPOSE_SERVICE: &str = "com.docker.compose.service";
+
 /// What is known of a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Principal {
@@ -164,6 +169,8 @@ impl Condition {
             Self::User(user) => ("user", user.to_string()),
             Self::Group(group) => ("group", group.to_string()),
             Self::Name(name) => ("container", name.as_str().to_owned()),
+            Self::Label(key, value) if key == COMPOSE_PROJECT => ("compose-project", value.as_str().to_owned()),
+            Self::Label(key, value) if key == COMPOSE_SERVICE => ("compose-service", value.as_str().to_owned()),
             Self::Label(key, value) => ("label", format!("{key}={}", value.as_str())),
             Self::Network(network) => ("address", network.to_string()),
         }

@@ -35,7 +35,9 @@ mod trace;
 
 pub use buildkit::BUILD_RULES;
 pub use call::{Call, Malformed, Version};
-pub use client::{Certificate, Condition, Container, Kind, Principal, Selector, Subject};
+pub use client::{
+    COMPOSE_PROJECT, COMPOSE_SERVICE, Certificate, Condition, Container, Kind, Principal, Selector, Subject,
+};
 pub use decide::{Ground, Permit, Verdict, decide};
 pub use denial::{Denial, Reason};
 pub use learning::Lesson;

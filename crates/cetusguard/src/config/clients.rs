@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cetusguard_policy::{Condition, Kind, Pattern, Selector};
+use cetusguard_policy::{COMPOSE_PROJECT, COMPOSE_SERVICE, Condition, Kind, Pattern, Selector};
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 use ipnet::IpNet;
 
@@ -11,10 +11,6 @@ use super::address::Address;
 use super::file::Client;
 use super::frontends::Named;
 use super::written::Source;
-
-/// Compose writes these on every container that it makes.
-pub(super) const PROJECT: &str = "com.docker.compose.project";
-pub(super) const SERVICE: &str = "com.docker.compose.service";
 
 /// Which kinds of conditions a client can meet at all, with the frontends that no profile has taken.
 #[derive(Clone, Copy, Debug)]
@@ -92,8 +88,8 @@ pub(crate) fn condition(key: &str, text: &str) -> Result<Condition, &'static str
         "cert-ip" => Condition::IpName(text.parse().map_err(|_| "expected an IP address")?),
         "cert-sha256" => Condition::Pin(pin(text).ok_or("expected 64 hexadecimal digits, or 32 bytes in base64")?),
         "cert-uri" => Condition::Uri(pattern()?),
-        "compose-project" => Condition::Label(PROJECT.to_owned(), pattern()?),
-        "compose-service" => Condition::Label(SERVICE.to_owned(), pattern()?),
+        "compose-project" => Condition::Label(COMPOSE_PROJECT.to_owned(), pattern()?),
+        "compose-service" => Condition::Label(COMPOSE_SERVICE.to_owned(), pattern()?),
         "container" => Condition::Name(Pattern::new(pattern()?.as_str().trim_start_matches('/'))),
         "group" => Condition::Group(number(text)?),
         "label" => {

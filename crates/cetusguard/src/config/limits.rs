@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use cetusguard_policy::guard::{Exception, Guard, Level, Recreation};
-use cetusguard_policy::{Limits, Mode, Pattern, Preset, Rate, TargetCondition, Targets};
+use cetusguard_policy::{
+    COMPOSE_PROJECT, COMPOSE_SERVICE, Limits, Mode, Pattern, Preset, Rate, TargetCondition, Targets,
+};
 
 use super::Mistake;
-use super::clients::{PROJECT, SERVICE};
 use super::file::Entry;
 use super::meant::{Reader, read_count};
 
@@ -124,8 +125,8 @@ fn read_target(text: &str) -> Result<TargetCondition, String> {
     Ok(match (key, value.split_once('=')) {
         ("name", _) => TargetCondition::Name(Pattern::new(value.trim_start_matches('/'))),
         ("label", Some((label, value))) => TargetCondition::Label(label.to_owned(), Pattern::new(value)),
-        ("compose-project", _) => TargetCondition::Label(PROJECT.to_owned(), Pattern::new(value)),
-        ("compose-service", _) => TargetCondition::Label(SERVICE.to_owned(), Pattern::new(value)),
+        ("compose-project", _) => TargetCondition::Label(COMPOSE_PROJECT.to_owned(), Pattern::new(value)),
+        ("compose-service", _) => TargetCondition::Label(COMPOSE_SERVICE.to_owned(), Pattern::new(value)),
         ("image", _) => TargetCondition::image(value),
         _ => return Err(expected.to_owned()),
     })

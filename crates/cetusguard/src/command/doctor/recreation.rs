@@ -125,6 +125,10 @@ impl Questions {
             // It may be gone by now.
             let Some(answer) = self.ask(&inspection_target(ObjectKind::Container, id)).await? else { continue };
             let inspection = Inspection::read(&answer).map_err(unreadable)?;
+            // The proxy's own container is kept from its clients on purpose.
+            if own.as_ref().is_some_and(|own| own.id == inspection.object().id) {
+                continue;
+            }
             for (Judged { profile, .. }, tally) in profiles.iter().zip(&mut tallies) {
                 let Some(permit) = deletion(inspection.object(), &version, profile) else { continue };
                 let around = surroundings(profile, &config.profiles, own.as_ref());
@@ -217,8 +221,14 @@ fn report(Judged { profile, outcome }: &Judged, tally: &Tally, is_all: bool) -> 
 
 /// One container that could not be created again, with the exceptions that this would take.
 fn refused(profile: &str, container: &str, why: &Objection, outcome: &str) -> Finding {
-    let reasons: Vec<_> = why.findings().iter().map(|finding| format!("{}: {}", finding.field, finding.what)).collect();
-    let (first, more) = (reasons.first().cloned().unwrap_or_else(|| why.to_string()), reasons.len().saturating_sub(1));
+    let reasons: BTreeSet<_> = why.findings().iter().map(|finding| (&finding.field, &finding.what)).collect();
+    let first = why.findings().first().map(|finding| (&finding.field, &finding.what)).map(|(field, what)| match field
+        .is_empty()
+    {
+        true => what.clone(),
+        false => format!("{field}: {what}"),
+    });
+    let (first, more) = (first.unwrap_or_else(|| why.to_string()), reasons.len().saturating_sub(1));
     let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
     let what = format!("profile {profile} could not create {container} again, so {outcome}: {first}{more}");
     let exceptions = why.exceptions();
