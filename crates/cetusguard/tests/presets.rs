@@ -40,7 +40,8 @@ const ID: &str = "4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f
 
 /// An engine that has the containers `agent-1` and `db`, and answers anything else with 200.
 fn answer(exchange: &Exchange, link: &mut Link) {
-    let container = |name: &str| format!("{{\"Id\":\"{ID}\",\"Name\":\"/{name}\"}}");
+    let settings = "\"Config\":{\"Image\":\"busybox\"},\"HostConfig\":{},\"NetworkSettings\":{\"Networks\":{}}";
+    let container = |name: &str| format!("{{\"Id\":\"{ID}\",\"Name\":\"/{name}\",{settings}}}");
     let is_own = exchange.header("user-agent") == Some("cetusguard");
     match exchange.line.as_str() {
         line if line.starts_with("HEAD") => {

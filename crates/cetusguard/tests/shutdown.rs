@@ -104,8 +104,9 @@ fn a_request_that_was_just_sent_gets_its_answer() {
     proxy.signal("CONT");
     let _ = proxy.logged(&["stopping"]);
     for client in &mut kept {
+        // An event loop may have answered before the signal is handled: then the answer says nothing of an end.
         let answer = client.read_response();
-        assert_eq!((answer.body.as_str(), answer.header("connection")), ("next", Some("close")), "{answer:?}");
+        assert_eq!(answer.body, "next", "{answer:?}");
         assert!(client.is_closed());
     }
     client.send("DELETE /containers/c HTTP/1.1\r\n\r\nGET /containers/json HTTP/1.1\r\n\r\n");
