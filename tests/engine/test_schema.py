@@ -20,7 +20,9 @@ def validator():
 
 def examples():
     page = "".join((REPOSITORY / f"docs/{name}.md").read_text() for name in ("profiles", "guard"))
-    yield from re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    # Others are parts of Compose files.
+    yield from (block for block in blocks if not block.startswith(("environment:", "services:")))
     for file in sorted(REPOSITORY.glob("examples/*/config/*.yaml")):
         yield file.read_text()
 
