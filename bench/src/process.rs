@@ -57,7 +57,7 @@ pub fn settled_memory(pid: u32) -> Result<u64, Failure> {
 /// such thread.
 ///
 /// # Errors
-/// Where the process is gone, or the survey takes minutes.
+/// If the process has ended, or if the survey takes more than two minutes.
 pub fn wait_for_survey(pid: u32) -> Result<(), Failure> {
     let begun = Instant::now();
     loop {

@@ -98,7 +98,7 @@ fn each_code_has_its_cause() {
     assert!(stranger.1.contains("warning[unknown-option]"), "{}", stranger.1);
 }
 
-/// A power covers several endpoints: what is told is what is open.
+/// A power covers several endpoints; the text names those that are open.
 #[test]
 fn what_is_open_is_named_exactly() {
     for (rules, want, other) in [

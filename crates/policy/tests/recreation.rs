@@ -266,7 +266,7 @@ fn calls_that_lose_a_container_are_judged() {
     assert!(objection.to_string().contains("?depend: also removes containers"), "{objection}");
 }
 
-/// A client that may not create containers, or whose create nobody judges, loses nothing that it was going to create.
+/// Nothing is judged for a client that may not create containers, or whose creates the guard does not judge.
 #[test]
 fn where_nothing_would_be_created_again_nothing_is_judged() {
     let copied = Some(Recreation::Copied);

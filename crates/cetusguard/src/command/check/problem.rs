@@ -100,7 +100,7 @@ impl Warnings<'_> {
     }
 }
 
-/// Warns where no profile has rules of its own. One that allows nothing beside others is a way to refuse the clients of nobody.
+/// Warns if no profile has rules of its own. A profile without rules beside others with rules refuses its clients on purpose.
 pub(super) fn without_rules<'p>(profiles: impl Iterator<Item = &'p Profile>) -> Option<Problem> {
     let is_own = |rule: &Arc<Rule>| &*rule.position.origin != BUILT_IN_ORIGIN;
     let (mut has_built_in, mut count) = (false, 0);

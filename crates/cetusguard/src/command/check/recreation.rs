@@ -1,4 +1,4 @@
-//! Whether a profile may lose containers that its clients mean to replace.
+//! The warning about profiles whose clients delete containers that the guard may not let them create again.
 
 use cetusguard_policy::endpoint::EndpointId;
 use cetusguard_policy::guard::Level;

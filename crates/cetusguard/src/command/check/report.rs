@@ -47,7 +47,7 @@ pub(super) struct Ability {
     /// A path, where it is open for some objects alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) only: Option<String>,
-    /// Where the rules stand that deny it for some objects.
+    /// The places of the rules that deny it for some objects.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) except: Vec<String>,
 }
@@ -78,7 +78,7 @@ pub(super) struct ClosedReport {
     pub(super) rule_to_add: Option<String>,
 }
 
-/// What a rule would open, and another denies.
+/// An endpoint that one rule opens and another rule denies.
 #[derive(Debug, Serialize)]
 pub(super) struct DeniedReport {
     pub(super) endpoint: String,

@@ -67,7 +67,7 @@ fn write_profile(profile: &ProfileReport, page: &mut Page) {
     write_denied(&profile.denied, page);
 }
 
-/// What rules deny whole although others would open it, by what it would let the client do.
+/// The endpoints that a rule denies although others would open them, by their power.
 fn write_denied(denied: &[DeniedReport], page: &mut Page) {
     let mut by_power: BTreeMap<&str, Vec<&DeniedReport>> = BTreeMap::new();
     for one in denied {

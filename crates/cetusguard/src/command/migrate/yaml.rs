@@ -288,7 +288,7 @@ mod tests {
         }
     }
 
-    /// What is written back is what was read, types included.
+    /// Values are written as they were read, with their types.
     #[test]
     fn types_survive() {
         let text = "a: true\nb: \"true\"\nc: 0660\nd: \"2375:2375\"\ne: \"x: y # z\"\nf: \"${A:-b}\"\n\"g h\": \"1\"\ni: \"\"\n";
