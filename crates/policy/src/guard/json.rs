@@ -11,6 +11,9 @@ use std::fmt::{self, Write as _};
 const DEPTH: usize = 32;
 /// Nor has it more values: a stack of a hundred ports and variables has some thousand.
 const VALUES: usize = 64 << 10;
+/// The largest magnitude of a number. Readers that convert to a 64-bit float disagree beyond it: Go reports an error, others
+/// continue with infinity. It stays below `f64::MAX`, near which readers round differently.
+const LARGEST: f64 = 1e308;
 
 /// A value; texts without escapes and numbers are those of the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -269,7 +272,12 @@ impl<'b> Reader<'b> {
                 return Err(self.wrong("no number"));
             }
         }
-        Ok(Json::Number(&self.text[start..self.at]))
+        let digits = &self.text[start..self.at];
+        if digits.parse::<f64>().is_ok_and(|number| number.abs() <= LARGEST) {
+            Ok(Json::Number(digits))
+        } else {
+            Err(self.wrong("a number out of range"))
+        }
     }
 
     fn digits(&mut self) -> usize {
@@ -382,6 +390,7 @@ mod tests {
             // Digits that no float holds.
             ("9007199254740993", "9007199254740993"),
             ("[-0,0.10,1e5,1E-7,-12.5e+3]", "[-0,0.10,1e5,1E-7,-12.5e+3]"),
+            ("[1e308,-1e308,0e99999,1e-99999]", "[1e308,-1e308,0e99999,1e-99999]"),
             (r#""\u0050\/\"\\\n\ud83d\ude00é""#, r#""P/\"\\\u000a😀é""#),
             (r#"{"Labels":{"Foo":"1","foo":"2"}}"#, r#"{"Labels":{"Foo":"1","foo":"2"}}"#),
             ("\"\u{7f}\u{2028}\"", "\"\u{7f}\u{2028}\""),
@@ -414,6 +423,8 @@ mod tests {
             "-",
             "0x1",
             "NaN",
+            "1e309",
+            "[-1e99999999999999999999]",
             "nul",
             "True",
             "\"",
