@@ -1,4 +1,5 @@
-//! Attacks: one client that takes all that it can. Each runs in a process of its own, for a bounded time, with bounded counts.
+//! Attacks: one client that takes all that it can. Each runs in a process of its own, for a bounded
+//! time, with bounded counts.
 
 use std::fmt::{self, Display};
 use std::io::{self, Read, Write};
@@ -31,7 +32,11 @@ struct Attack {
 
 enum Kind {
     /// So many connections do this again and again, with a pause or as fast as they can.
-    Repeat { connections: usize, every: Duration, deed: fn(&mut Attacker) -> io::Result<()> },
+    Repeat {
+        connections: usize,
+        every: Duration,
+        deed: fn(&mut Attacker) -> io::Result<()>,
+    },
     /// Connections that send this and stay.
     Hold(fn() -> Vec<u8>),
     /// Connections that send this, and then as much as the proxy takes.
@@ -39,24 +44,74 @@ enum Kind {
 }
 
 const ATTACKS: [Attack; 14] = [
-    Attack { name: "hostile-bodies-slowly", kind: repeat(1, Duration::from_millis(500), create) },
-    Attack { name: "hostile-bodies", kind: repeat(4, Duration::ZERO, create) },
-    Attack { name: "lists", kind: repeat(64, Duration::ZERO, list) },
-    Attack { name: "downloads", kind: repeat(16, Duration::ZERO, read_download) },
-    Attack { name: "refused", kind: repeat(16, Duration::ZERO, be_refused) },
-    Attack { name: "connections", kind: repeat(1, Duration::from_millis(20), connect_and_ping) },
-    Attack { name: "garbage", kind: repeat(16, Duration::ZERO, send_garbage) },
-    Attack { name: "handshakes", kind: repeat(16, Duration::ZERO, shake_hands) },
-    Attack { name: "idle", kind: Kind::Hold(Vec::new) },
-    Attack { name: "endless-bodies", kind: Kind::Hold(endless_body) },
-    Attack { name: "unread-downloads", kind: Kind::Hold(download) },
-    Attack { name: "unread-lists", kind: Kind::Hold(pipelined_lists) },
-    Attack { name: "stdin-floods", kind: Kind::Flood(attach) },
-    Attack { name: "stalled-uploads", kind: Kind::Flood(upload) },
+    Attack {
+        name: "hostile-bodies-slowly",
+        kind: repeat(1, Duration::from_millis(500), create),
+    },
+    Attack {
+        name: "hostile-bodies",
+        kind: repeat(4, Duration::ZERO, create),
+    },
+    Attack {
+        name: "lists",
+        kind: repeat(64, Duration::ZERO, list),
+    },
+    Attack {
+        name: "downloads",
+        kind: repeat(16, Duration::ZERO, read_download),
+    },
+    Attack {
+        name: "refused",
+        kind: repeat(16, Duration::ZERO, be_refused),
+    },
+    Attack {
+        name: "connections",
+        kind: repeat(1, Duration::from_millis(20), connect_and_ping),
+    },
+    Attack {
+        name: "garbage",
+        kind: repeat(16, Duration::ZERO, send_garbage),
+    },
+    Attack {
+        name: "handshakes",
+        kind: repeat(16, Duration::ZERO, shake_hands),
+    },
+    Attack {
+        name: "idle",
+        kind: Kind::Hold(Vec::new),
+    },
+    Attack {
+        name: "endless-bodies",
+        kind: Kind::Hold(endless_body),
+    },
+    Attack {
+        name: "unread-downloads",
+        kind: Kind::Hold(download),
+    },
+    Attack {
+        name: "unread-lists",
+        kind: Kind::Hold(pipelined_lists),
+    },
+    Attack {
+        name: "stdin-floods",
+        kind: Kind::Flood(attach),
+    },
+    Attack {
+        name: "stalled-uploads",
+        kind: Kind::Flood(upload),
+    },
 ];
 
-const fn repeat(connections: usize, every: Duration, deed: fn(&mut Attacker) -> io::Result<()>) -> Kind {
-    Kind::Repeat { connections, every, deed }
+const fn repeat(
+    connections: usize,
+    every: Duration,
+    deed: fn(&mut Attacker) -> io::Result<()>,
+) -> Kind {
+    Kind::Repeat {
+        connections,
+        every,
+        deed,
+    }
 }
 
 /// The answers that an attack got.
@@ -74,7 +129,11 @@ pub struct Answers {
 
 impl Display for Answers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} {}", self.accepted, self.refused, self.broken, self.waiting)
+        write!(
+            f,
+            "{} {} {} {}",
+            self.accepted, self.refused, self.broken, self.waiting
+        )
     }
 }
 
@@ -82,11 +141,19 @@ impl FromStr for Answers {
     type Err = Failure;
 
     fn from_str(text: &str) -> Result<Self, Failure> {
-        let numbers: Vec<usize> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+        let numbers: Vec<usize> = text
+            .split_whitespace()
+            .map(str::parse)
+            .collect::<Result<_, _>>()?;
         let [accepted, refused, broken, waiting] = numbers[..] else {
             return Err(format!("{text}: no answers").into());
         };
-        Ok(Self { accepted, refused, broken, waiting })
+        Ok(Self {
+            accepted,
+            refused,
+            broken,
+            waiting,
+        })
     }
 }
 
@@ -95,16 +162,35 @@ impl FromStr for Answers {
 pub struct Running(Child);
 
 impl Running {
-    /// Starts an attack. It has the lowest priority: the row is about how the proxy treats the victim, not about how the
-    /// kernel shares processor time between the attacker's process and the victim's.
+    /// Starts an attack. It has the lowest priority: the row is about how the proxy treats the
+    /// victim, not about how the kernel shares processor time between the attacker's process and
+    /// the victim's.
     ///
     /// # Errors
     /// This program cannot be started.
-    pub fn start(name: &str, target: &str, time: Duration, count: usize, sources: u8) -> Result<Self, Failure> {
+    pub fn start(
+        name: &str,
+        target: &str,
+        time: Duration,
+        count: usize,
+        sources: u8,
+    ) -> Result<Self, Failure> {
         let mut command = Command::new("nice");
-        command.args(["-n", "19"]).arg(std::env::current_exe()?).args(["attack", name, target]);
-        command.args([time.as_secs().to_string(), count.to_string(), sources.to_string()]);
-        Ok(Self(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?))
+        command
+            .args(["-n", "19"])
+            .arg(std::env::current_exe()?)
+            .args(["attack", name, target]);
+        command.args([
+            time.as_secs().to_string(),
+            count.to_string(),
+            sources.to_string(),
+        ]);
+        Ok(Self(
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .spawn()?,
+        ))
     }
 
     /// Waits for the end of the attack, and returns the answers that it got.
@@ -113,7 +199,11 @@ impl Running {
     /// The attack failed.
     pub fn answers(mut self) -> Result<Answers, Failure> {
         let mut text = String::new();
-        self.0.stdout.take().ok_or("no output")?.read_to_string(&mut text)?;
+        self.0
+            .stdout
+            .take()
+            .ok_or("no output")?
+            .read_to_string(&mut text)?;
         text.parse()
     }
 }
@@ -125,15 +215,29 @@ impl Drop for Running {
     }
 }
 
-/// Attacks a frontend for so many seconds, with so many connections that are held, from so many addresses.
+/// Attacks a frontend for so many seconds, with so many connections that are held, from so many
+/// addresses.
 ///
 /// # Errors
 /// There is no such attack.
-pub fn run(name: &str, target: &Target, time: Duration, count: usize, sources: u8) -> Result<Answers, Failure> {
-    let attack = ATTACKS.iter().find(|attack| attack.name == name).ok_or_else(|| format!("no attack {name}"))?;
+pub fn run(
+    name: &str,
+    target: &Target,
+    time: Duration,
+    count: usize,
+    sources: u8,
+) -> Result<Answers, Failure> {
+    let attack = ATTACKS
+        .iter()
+        .find(|attack| attack.name == name)
+        .ok_or_else(|| format!("no attack {name}"))?;
     let until = Instant::now() + time;
     Ok(match attack.kind {
-        Kind::Repeat { connections, every, deed } => repeated(target, connections, every, until, deed),
+        Kind::Repeat {
+            connections,
+            every,
+            deed,
+        } => repeated(target, connections, every, until, deed),
         Kind::Hold(request) => hold(target, count, sources, until, &request(), false),
         Kind::Flood(request) => hold(target, count, sources, until, &request(), true),
     })
@@ -155,7 +259,8 @@ fn repeated(
                     Ok(()) => done += 1,
                     Err(_) => {
                         (attacker.kept, failed) = (None, failed + 1);
-                        // A proxy that refuses connections is not asked more often than it can refuse.
+                        // A proxy that refuses connections is not asked more often than it can
+                        // refuse.
                         std::thread::sleep(Duration::from_millis(1));
                     }
                 }
@@ -182,7 +287,12 @@ struct Attacker {
 
 impl Attacker {
     fn new(target: Target) -> Self {
-        Self { target, kept: None, prepared: String::new(), hello: Vec::new() }
+        Self {
+            target,
+            kept: None,
+            prepared: String::new(),
+            hello: Vec::new(),
+        }
     }
 
     fn client(&mut self) -> io::Result<&mut Client<Link>> {
@@ -214,19 +324,30 @@ fn create(attacker: &mut Attacker) -> io::Result<()> {
 }
 
 fn list(attacker: &mut Attacker) -> io::Result<()> {
-    attacker.client()?.ask("GET", "/v1.43/containers/json?all=1").map(drop)
+    attacker
+        .client()?
+        .ask("GET", "/v1.43/containers/json?all=1")
+        .map(drop)
 }
 
 fn read_download(attacker: &mut Attacker) -> io::Result<()> {
-    attacker.client()?.get("/v1.43/images/get?names=web").map(drop)
+    attacker
+        .client()?
+        .get("/v1.43/images/get?names=web")
+        .map(drop)
 }
 
 fn be_refused(attacker: &mut Attacker) -> io::Result<()> {
-    attacker.client()?.ask("DELETE", "/v1.43/containers/web?force=1").map(drop)
+    attacker
+        .client()?
+        .ask("DELETE", "/v1.43/containers/web?force=1")
+        .map(drop)
 }
 
 fn connect_and_ping(attacker: &mut Attacker) -> io::Result<()> {
-    Client::over(attacker.connect()?).ask("GET", "/_ping").map(drop)
+    Client::over(attacker.connect()?)
+        .ask("GET", "/_ping")
+        .map(drop)
 }
 
 fn send_garbage(attacker: &mut Attacker) -> io::Result<()> {
@@ -239,11 +360,16 @@ fn send_garbage(attacker: &mut Attacker) -> io::Result<()> {
 fn shake_hands(attacker: &mut Attacker) -> io::Result<()> {
     if attacker.hello.is_empty() {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.map_err(io::Error::other)?.with_root_certificates(RootCertStore::empty());
+        let config =
+            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config
+            .map_err(io::Error::other)?
+            .with_root_certificates(RootCertStore::empty());
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         let session = ClientConnection::new(Arc::new(config.with_no_client_auth()), name);
-        session.map_err(io::Error::other)?.write_tls(&mut attacker.hello)?;
+        session
+            .map_err(io::Error::other)?
+            .write_tls(&mut attacker.hello)?;
     }
     let mut link = attacker.connect()?;
     link.write_all(&attacker.hello)?;
@@ -251,8 +377,13 @@ fn shake_hands(attacker: &mut Attacker) -> io::Result<()> {
 }
 
 fn endless_body() -> Vec<u8> {
-    let head = "POST /v1.43/containers/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
-    format!("{head}Transfer-Encoding: chunked\r\n\r\n2400\r\n{}", "x".repeat(0x2400)).into_bytes()
+    let head =
+        "POST /v1.43/containers/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    format!(
+        "{head}Transfer-Encoding: chunked\r\n\r\n2400\r\n{}",
+        "x".repeat(0x2400)
+    )
+    .into_bytes()
 }
 
 fn download() -> Vec<u8> {
@@ -265,17 +396,34 @@ fn pipelined_lists() -> Vec<u8> {
 }
 
 fn attach() -> Vec<u8> {
-    let path = format!("/v1.43/containers/{}/attach?stream=1&stdin=1", crate::engine::STALLED);
-    format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n")
-        .into_bytes()
+    let path = format!(
+        "/v1.43/containers/{}/attach?stream=1&stdin=1",
+        crate::engine::STALLED
+    );
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: \
+        tcp\r\nContent-Length: 0\r\n\r\n"
+    )
+    .into_bytes()
 }
 
 fn upload() -> Vec<u8> {
     let head = "Content-Type: application/x-tar\r\nContent-Length: 1000000000";
-    format!("POST {} HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n", crate::engine::STALLED_LOAD).into_bytes()
+    format!(
+        "POST {} HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n",
+        crate::engine::STALLED_LOAD
+    )
+    .into_bytes()
 }
 
-fn hold(target: &Target, count: usize, sources: u8, until: Instant, request: &[u8], floods: bool) -> Answers {
+fn hold(
+    target: &Target,
+    count: usize,
+    sources: u8,
+    until: Instant,
+    request: &[u8],
+    floods: bool,
+) -> Answers {
     let (mut held, mut answers) = (Vec::new(), Answers::default());
     for at in 0..count {
         let number = u8::try_from(at % usize::from(sources.max(1))).unwrap_or_default();
@@ -321,7 +469,8 @@ enum Answer {
 impl Held {
     fn open(target: &Target, source: Ipv4Addr, request: &[u8]) -> io::Result<Self> {
         let mut link = Link::connect(target, source)?;
-        // A proxy that refuses a connection may have closed it already, with an answer that is still there to be read.
+        // A proxy that refuses a connection may have closed it already, with an answer that is
+        // still there to be read.
         let _ = link.write_all(request);
         link.set_nonblocking()?;
         Ok(Self { link, answer: None })

@@ -32,7 +32,9 @@ impl MemoryGroup {
         let path = Path::new(root).join(format!("cetusguard-bench-{}", std::process::id()));
         fs::create_dir(&path).map_err(|error| format!("{root}: {error}"))?;
         let group = Self { path, version };
-        group.limit(Path::new(root), limit).map_err(|error| format!("{root}: no memory limit: {error}"))?;
+        group
+            .limit(Path::new(root), limit)
+            .map_err(|error| format!("{root}: no memory limit: {error}"))?;
         Ok(group)
     }
 
@@ -40,9 +42,12 @@ impl MemoryGroup {
         match self.version {
             Version::One => {
                 fs::write(self.path.join("memory.limit_in_bytes"), limit.to_string())?;
-                // Version 1 counts the memory of TCP apart, and only where it has a limit. One that is out of reach: it is the sum
-                // that counts.
-                fs::write(self.path.join("memory.kmem.tcp.limit_in_bytes"), (1_u64 << 40).to_string())
+                // Version 1 counts the memory of TCP apart, and only where it has a limit. One that
+                // is out of reach: it is the sum that counts.
+                fs::write(
+                    self.path.join("memory.kmem.tcp.limit_in_bytes"),
+                    (1_u64 << 40).to_string(),
+                )
             }
             Version::Two => {
                 // It may be there already, and a group with processes cannot add it.
@@ -58,7 +63,10 @@ impl MemoryGroup {
     /// A shell command that enters the group and becomes the program behind it.
     #[must_use]
     pub fn entrance(&self) -> String {
-        format!("echo $$ >{}/cgroup.procs && exec \"$0\" \"$@\"", self.path.display())
+        format!(
+            "echo $$ >{}/cgroup.procs && exec \"$0\" \"$@\"",
+            self.path.display()
+        )
     }
 
     /// The most memory that was charged to the group, in bytes, socket buffers included.
@@ -67,9 +75,8 @@ impl MemoryGroup {
     /// The kernel does not count it.
     pub fn peak(&self) -> Result<u64, Failure> {
         match self.version {
-            Version::One => {
-                Ok(self.read("memory.max_usage_in_bytes")? + self.read("memory.kmem.tcp.max_usage_in_bytes")?)
-            }
+            Version::One => Ok(self.read("memory.max_usage_in_bytes")?
+                + self.read("memory.kmem.tcp.max_usage_in_bytes")?),
             Version::Two => self.read("memory.peak"),
         }
     }

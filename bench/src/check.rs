@@ -1,4 +1,5 @@
-//! The guard against sliding back: the counted figures of this tree, each with the most that it may be.
+//! The guard against sliding back: the counted figures of this tree, each with the most that it may
+//! be.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,17 +11,27 @@ use crate::{Failure, count, load, process, stalled};
 
 const LIST: &str = "/v1.43/containers/json?all=1";
 
-/// The counted figures and their limits: the figures that were reached, and a margin. The engine takes 200 µs for an answer.
+/// The counted figures and their limits: the figures that were reached, and a margin. The engine
+/// takes 200 µs for an answer.
 ///
-/// The kernel maps the pages of a program in groups, so that another order of the same code changes what is resident by a third
-/// of a MiB. Private memory has no such noise, and the tighter limits.
+/// The kernel maps the pages of a program in groups, so that another order of the same code changes
+/// what is resident by a third of a MiB. Private memory has no such noise, and the tighter limits.
 const LIMITS: [(&str, f64); 13] = [
     ("system calls a GET at log level 6", 6.25),
     ("system calls a GET with every request logged", 6.75),
     ("user instructions a GET at log level 6", 31_500.0),
-    ("user instructions a GET with every request logged", 36_500.0),
-    ("user instructions a byte of a body of 40,000 unknown fields that say nothing", 220.0),
-    ("user instructions a byte of a body of 40,000 spellings of one field", 75.0),
+    (
+        "user instructions a GET with every request logged",
+        36_500.0,
+    ),
+    (
+        "user instructions a byte of a body of 40,000 unknown fields that say nothing",
+        220.0,
+    ),
+    (
+        "user instructions a byte of a body of 40,000 spellings of one field",
+        75.0,
+    ),
     ("private memory, idle, MiB", 2.25),
     ("private memory, 200 event streams, MiB", 3.75),
     ("private memory, 12 s after the streams, MiB", 2.5),
@@ -44,13 +55,18 @@ pub fn run(binary: &Path) -> Result<bool, Failure> {
     let mut kept = true;
     for ((measure, limit), value) in LIMITS.iter().zip(values(binary)?) {
         let verdict = if value <= *limit { "ok" } else { "TOO MUCH" };
-        println!("{:>10} of at most {:>8}  {verdict:<8}  {measure}", short(value), short(*limit));
+        println!(
+            "{:>10} of at most {:>8}  {verdict:<8}  {measure}",
+            short(value),
+            short(*limit)
+        );
         kept &= value <= *limit;
     }
     Ok(stalled(binary)? && kept)
 }
 
-/// Stalls streams in a container of 64 MiB. The process must live, and each stream must be served or refused with a reason.
+/// Stalls streams in a container of 64 MiB. The process must live, and each stream must be served
+/// or refused with a reason.
 fn stalled(binary: &Path) -> Result<bool, Failure> {
     let mut kept = true;
     for (what, attack) in stalled::ATTACKS {
@@ -58,20 +74,30 @@ fn stalled(binary: &Path) -> Result<bool, Failure> {
             let kind = if is_unix { "Unix socket" } else { "TCP" };
             let what = format!("{STREAMS} {what} in 64 MiB, {kind}");
             if let Err(why) = MemoryGroup::make(stalled::LIMIT) {
-                println!("skipped: {what}: a control group with a memory limit cannot be made: {why}");
+                println!(
+                    "skipped: {what}: a control group with a memory limit cannot be made: {why}"
+                );
                 continue;
             }
-            let outcome = stalled::outcome(&binary.display().to_string(), attack, STREAMS, 1, is_unix)?;
+            let outcome =
+                stalled::outcome(&binary.display().to_string(), attack, STREAMS, 1, is_unix)?;
             let is_kept = outcome.lives && outcome.answers.broken == 0;
-            let (verdict, broken) = (if is_kept { "ok" } else { "TOO MUCH" }, outcome.answers.broken);
-            println!("{broken:>10} of at most {:>8}  {verdict:<8}  streams broken of {what}", 0);
+            let (verdict, broken) = (
+                if is_kept { "ok" } else { "TOO MUCH" },
+                outcome.answers.broken,
+            );
+            println!(
+                "{broken:>10} of at most {:>8}  {verdict:<8}  streams broken of {what}",
+                0
+            );
             kept &= is_kept;
         }
     }
     Ok(kept)
 }
 
-/// A body with 40,000 such fields, half a megabyte and more: what is costly to judge beside its size.
+/// A body with 40,000 such fields, half a megabyte and more: what is costly to judge beside its
+/// size.
 fn hostile(field: impl Fn(usize) -> String) -> String {
     let fields: Vec<String> = (0..40_000).map(field).collect();
     format!("{{\"HostConfig\":{{{}}}}}", fields.join(","))
@@ -83,7 +109,11 @@ fn spelling(number: usize) -> String {
         0 => c.to_ascii_lowercase(),
         _ => c.to_ascii_uppercase(),
     };
-    "MemorySwappiness".chars().enumerate().map(in_case).collect()
+    "MemorySwappiness"
+        .chars()
+        .enumerate()
+        .map(in_case)
+        .collect()
 }
 
 /// In the order of [`LIMITS`].
@@ -99,7 +129,8 @@ fn values(binary: &Path) -> Result<[f64; 13], Failure> {
     let (idle, idle_private) = (process::settled_memory(pid)?, process::private_memory(pid)?);
     let streams = load::Streams::open(started.address, 200)?;
     std::thread::sleep(crate::engine::EVENT_EVERY * 4);
-    let (with_streams, private_with_streams) = (process::memory(pid)?.0, process::private_memory(pid)?);
+    let (with_streams, private_with_streams) =
+        (process::memory(pid)?.0, process::private_memory(pid)?);
     streams.close()?;
     std::thread::sleep(Duration::from_secs(12));
     let (after, private_after) = (process::memory(pid)?.0, process::private_memory(pid)?);
@@ -109,7 +140,11 @@ fn values(binary: &Path) -> Result<[f64; 13], Failure> {
         count::instructions_of_get(&quiet, &engine, LIST)?.0,
         count::instructions_of_get(&logging, &engine, LIST)?.0,
         count::instructions_of_byte(&quiet, &engine, &hostile(|at| format!("\"K{at}\":[]")))?,
-        count::instructions_of_byte(&quiet, &engine, &hostile(|at| format!("\"{}\":true", spelling(at))))?,
+        count::instructions_of_byte(
+            &quiet,
+            &engine,
+            &hostile(|at| format!("\"{}\":true", spelling(at))),
+        )?,
         mib(idle_private),
         mib(private_with_streams),
         mib(private_after),

@@ -16,11 +16,16 @@ pub struct Client<S = TcpStream> {
     buffer: Vec<u8>,
 }
 
-/// Connects from an address of the client's own, such as another one of 127.0.0.0/8: the proxy tells clients apart by it.
+/// Connects from an address of the client's own, such as another one of 127.0.0.0/8: the proxy
+/// tells clients apart by it.
 ///
 /// # Errors
 /// Those of the system.
-pub fn connect_from(source: Ipv4Addr, target: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
+pub fn connect_from(
+    source: Ipv4Addr,
+    target: SocketAddr,
+    patience: Duration,
+) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&SocketAddr::from((source, 0)).into())?;
     socket.connect_timeout(&target.into(), patience)?;
@@ -47,7 +52,10 @@ impl Client {
 impl<S: Read + Write> Client<S> {
     /// Wraps a connection that is there.
     pub fn over(stream: S) -> Self {
-        Self { stream, buffer: Vec::with_capacity(16 << 10) }
+        Self {
+            stream,
+            buffer: Vec::with_capacity(16 << 10),
+        }
     }
 
     /// Asks, and reads the answer to its end. Returns the body's length, chunk heads included.
@@ -73,7 +81,11 @@ impl<S: Read + Write> Client<S> {
     /// # Errors
     /// Where the answer is not a 200 or ends early.
     pub fn post(&mut self, path: &str, length: usize) -> io::Result<usize> {
-        self.send_head("POST", path, &format!("Content-Type: application/x-tar\r\nContent-Length: {length}\r\n"))?;
+        self.send_head(
+            "POST",
+            path,
+            &format!("Content-Type: application/x-tar\r\nContent-Length: {length}\r\n"),
+        )?;
         let block = vec![b'x'; 64 << 10];
         let mut left = length;
         while left > 0 {
@@ -89,7 +101,10 @@ impl<S: Read + Write> Client<S> {
     /// # Errors
     /// Where the answer ends early.
     pub fn create(&mut self, body: &str) -> io::Result<u16> {
-        let length = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        let length = format!(
+            "Content-Type: application/json\r\nContent-Length: {}\r\n",
+            body.len()
+        );
         self.send_head("POST", "/v1.43/containers/create", &length)?;
         self.stream.write_all(body.as_bytes())?;
         self.read_status()
@@ -111,7 +126,11 @@ impl<S: Read + Write> Client<S> {
     /// Where the answer is not a 101.
     pub fn hijack(mut self) -> io::Result<S> {
         let upgrade = "Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n";
-        self.send_head("POST", "/v1.43/containers/web/attach?stream=1&stdin=1&stdout=1", upgrade)?;
+        self.send_head(
+            "POST",
+            "/v1.43/containers/web/attach?stream=1&stdin=1&stdout=1",
+            upgrade,
+        )?;
         self.read_head(" 101 ")?;
         Ok(self.stream)
     }
@@ -119,8 +138,8 @@ impl<S: Read + Write> Client<S> {
     /// What the Docker CLI and docker-py send, in length.
     fn send_head(&mut self, method: &str, path: &str, more: &str) -> io::Result<()> {
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost:2375\r\nUser-Agent: docker-sdk-python/7.0.0\r\n\
-             Accept-Encoding: gzip, deflate\r\nAccept: */*\r\n{more}\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: localhost:2375\r\nUser-Agent: \
+            docker-sdk-python/7.0.0\r\nAccept-Encoding: gzip, deflate\r\nAccept: */*\r\n{more}\r\n"
         );
         self.stream.write_all(head.as_bytes())
     }
@@ -131,7 +150,11 @@ impl<S: Read + Write> Client<S> {
         loop {
             if let Some(end) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
                 let head = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
-                if !head.lines().next().is_some_and(|line| line.contains(status)) {
+                if !head
+                    .lines()
+                    .next()
+                    .is_some_and(|line| line.contains(status))
+                {
                     return Err(io::Error::other(head));
                 }
                 self.buffer.drain(..end + 4);
@@ -144,7 +167,10 @@ impl<S: Read + Write> Client<S> {
     fn read_status(&mut self) -> io::Result<u16> {
         let head = self.read_head("HTTP/1.1 ")?;
         self.read_body(&head)?;
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
         status.ok_or_else(|| io::Error::other(head))
     }
 
@@ -154,8 +180,12 @@ impl<S: Read + Write> Client<S> {
     }
 
     fn read_body(&mut self, head: &str) -> io::Result<usize> {
-        let length =
-            head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        let length = head.lines().find_map(|line| {
+            line.to_ascii_lowercase()
+                .strip_prefix("content-length: ")?
+                .parse()
+                .ok()
+        });
         let mut total = self.buffer.len();
         match length {
             Some(length) => {

@@ -26,11 +26,16 @@ const SECONDS: u32 = 1;
 pub fn run(binary: &Path, with_symbols: &Path) -> Result<String, Failure> {
     let (contenders, absent) = contenders(binary);
     let delay = engine::delay().as_micros();
-    let mut report = format!("# Results\n\n{}; an engine that answers after {delay} µs\n\n", conditions());
+    let mut report = format!(
+        "# Results\n\n{}; an engine that answers after {delay} µs\n\n",
+        conditions()
+    );
     for contender in &contenders {
         report.push_str(&format!("- {}: {}\n", contender.name, contender.about));
     }
-    absent.iter().for_each(|line| report.push_str(&format!("- {line}\n")));
+    absent
+        .iter()
+        .for_each(|line| report.push_str(&format!("- {line}\n")));
     report.push_str("\n## Counted\n\n");
     report.push_str(&counted(&contenders, with_symbols)?.to_string());
     report.push_str("\n## Timed\n\n");
@@ -59,13 +64,22 @@ fn contenders(binary: &Path) -> (Vec<Contender>, Vec<String>) {
         }
     }
     let mut peers: Vec<(String, String)> = std::env::vars()
-        .filter_map(|(key, command)| Some((key.strip_prefix("BENCH_PEER_")?.to_lowercase(), command)))
+        .filter_map(|(key, command)| {
+            Some((key.strip_prefix("BENCH_PEER_")?.to_lowercase(), command))
+        })
         .collect();
     peers.sort();
-    here.extend(peers.iter().map(|(name, command)| Contender::peer(name, command)));
+    here.extend(
+        peers
+            .iter()
+            .map(|(name, command)| Contender::peer(name, command)),
+    );
     if peers.is_empty() {
-        absent
-            .push("other proxies: none named by BENCH_PEER_<NAME>='command with {frontend} and {backend}'".to_owned());
+        absent.push(
+            "other proxies: none named by BENCH_PEER_<NAME>='command with {frontend} and \
+                {backend}'"
+                .to_owned(),
+        );
     }
     (here, absent)
 }
@@ -74,7 +88,10 @@ fn contenders(binary: &Path) -> (Vec<Contender>, Vec<String>) {
 type Count = (&'static str, Option<f64>);
 
 fn counted(contenders: &[Contender], with_symbols: &Path) -> Result<Table, Failure> {
-    let proxies: Vec<&Contender> = contenders.iter().filter(|contender| contender.is_proxy()).collect();
+    let proxies: Vec<&Contender> = contenders
+        .iter()
+        .filter(|contender| contender.is_proxy())
+        .collect();
     let mut table = Table::new(proxies.iter().map(|contender| contender.name.clone()));
     let engine = Engine::start()?;
     let mut columns: Vec<Vec<Count>> = Vec::new();
@@ -84,23 +101,44 @@ fn counted(contenders: &[Contender], with_symbols: &Path) -> Result<Table, Failu
         column.extend(of_connections(contender, &engine)?);
         column.extend(of_streams(contender, &engine)?);
         column.extend(of_lists(contender, &engine)?);
-        column.push(("binary, MiB", contender.binary().and_then(|file| process::size(&file)).map(mib)));
+        column.push((
+            "binary, MiB",
+            contender
+                .binary()
+                .and_then(|file| process::size(&file))
+                .map(mib),
+        ));
         columns.push(column);
     }
-    let measures = columns.first().map(|column| column.iter().map(|(measure, _)| *measure).collect::<Vec<_>>());
+    let measures = columns.first().map(|column| {
+        column
+            .iter()
+            .map(|(measure, _)| *measure)
+            .collect::<Vec<_>>()
+    });
     for (at, measure) in measures.unwrap_or_default().into_iter().enumerate() {
-        table.row(measure, columns.iter().map(|column| cell(column[at].1)).collect());
+        table.row(
+            measure,
+            columns.iter().map(|column| cell(column[at].1)).collect(),
+        );
     }
     Ok(table)
 }
 
-fn of_a_request(contender: &Contender, engine: &Engine, with_symbols: &Path) -> Result<Vec<Count>, Failure> {
+fn of_a_request(
+    contender: &Contender,
+    engine: &Engine,
+    with_symbols: &Path,
+) -> Result<Vec<Count>, Failure> {
     let strace = count::has("strace");
-    let calls = strace.then(|| count::system_calls_of_get(&contender.start(engine)?, LIST)).transpose()?;
+    let calls = strace
+        .then(|| count::system_calls_of_get(&contender.start(engine)?, LIST))
+        .transpose()?;
     let (mut instructions, mut allocations) = (None, None);
     if contender.native && count::has("valgrind") {
         instructions = Some(count::instructions_of_get(contender, engine, LIST)?.0);
-        allocations = count::instructions_of_get(&contender.with_symbols(with_symbols), engine, LIST)?.1;
+        allocations =
+            count::instructions_of_get(&contender.with_symbols(with_symbols), engine, LIST)?.1;
     }
     Ok(vec![
         ("system calls a GET of 2 KB", calls),
@@ -120,12 +158,23 @@ fn of_connections(contender: &Contender, engine: &Engine) -> Result<Vec<Count>, 
         std::thread::sleep(Duration::from_millis(200));
         Ok(())
     };
-    let calls = count::has("strace").then(|| count::system_calls(pid, open_and_close)).transpose()?;
+    let calls = count::has("strace")
+        .then(|| count::system_calls(pid, open_and_close))
+        .transpose()?;
     Ok(vec![
         ("resident, idle, MiB", Some(mib(idle))),
-        ("resident, 1,000 idle connections, MiB", Some(mib(with_connections))),
-        ("KiB an idle connection", Some(kib_each(with_connections, idle))),
-        ("system calls to open, ping and close", calls.map(|calls| calls as f64 / 200.0)),
+        (
+            "resident, 1,000 idle connections, MiB",
+            Some(mib(with_connections)),
+        ),
+        (
+            "KiB an idle connection",
+            Some(kib_each(with_connections, idle)),
+        ),
+        (
+            "system calls to open, ping and close",
+            calls.map(|calls| calls as f64 / 200.0),
+        ),
     ])
 }
 
@@ -140,15 +189,26 @@ fn of_streams(contender: &Contender, engine: &Engine) -> Result<Vec<Count>, Fail
         std::thread::sleep(Duration::from_secs(3));
         Ok(())
     };
-    let calls = count::has("strace").then(|| count::system_calls(pid, watch)).transpose()?;
+    let calls = count::has("strace")
+        .then(|| count::system_calls(pid, watch))
+        .transpose()?;
     let events = streams.received() - before;
     streams.close()?;
     std::thread::sleep(AFTERWARDS);
     Ok(vec![
-        ("resident, 1,000 event streams, MiB", Some(mib(with_streams))),
+        (
+            "resident, 1,000 event streams, MiB",
+            Some(mib(with_streams)),
+        ),
         ("KiB an open stream", Some(kib_each(with_streams, idle))),
-        ("system calls an event", calls.map(|calls| calls as f64 / events as f64)),
-        ("resident, after the streams, MiB", Some(mib(process::memory(pid)?.0))),
+        (
+            "system calls an event",
+            calls.map(|calls| calls as f64 / events as f64),
+        ),
+        (
+            "resident, after the streams, MiB",
+            Some(mib(process::memory(pid)?.0)),
+        ),
     ])
 }
 
@@ -163,7 +223,10 @@ fn of_lists(contender: &Contender, engine: &Engine) -> Result<Vec<Count>, Failur
     std::thread::sleep(AFTERWARDS);
     Ok(vec![
         ("peak, 64 clients reading 200 KB lists, MiB", peak),
-        ("resident, after them, MiB", Some(mib(process::memory(pid)?.0))),
+        (
+            "resident, after them, MiB",
+            Some(mib(process::memory(pid)?.0)),
+        ),
     ])
 }
 
@@ -179,11 +242,15 @@ fn kib_each(bytes: u64, base: u64) -> f64 {
 fn timed(contenders: &[Contender]) -> Result<Table, Failure> {
     let mut table = Table::new(contenders.iter().map(|contender| contender.name.clone()));
     if !count::has_wrk() {
-        table.row("skipped: no wrk; apt-get install wrk", vec![String::new(); contenders.len()]);
+        table.row(
+            "skipped: no wrk; apt-get install wrk",
+            vec![String::new(); contenders.len()],
+        );
         return Ok(table);
     }
     for clients in CLIENTS {
-        let [mut rates, mut latencies, mut cpus] = [(); 3].map(|()| vec![Samples::default(); contenders.len()]);
+        let [mut rates, mut latencies, mut cpus] =
+            [(); 3].map(|()| vec![Samples::default(); contenders.len()]);
         take_turns(contenders, &format!("{clients} clients"), |at, started| {
             let run = load::closed_loop(started, LIST, clients, SECONDS)?;
             rates[at].push(run.rate);
@@ -191,14 +258,37 @@ fn timed(contenders: &[Contender]) -> Result<Table, Failure> {
             run.cpu.into_iter().for_each(|cpu| cpus[at].push(cpu));
             Ok(())
         })?;
-        push(&mut table, &format!("requests a second, {clients} clients"), "/s", &rates);
-        push(&mut table, &format!("median latency, {clients} clients"), "µs", &latencies);
-        push(&mut table, &format!("processor time a request, {clients} clients"), "µs", &cpus);
+        push(
+            &mut table,
+            &format!("requests a second, {clients} clients"),
+            "/s",
+            &rates,
+        );
+        push(
+            &mut table,
+            &format!("median latency, {clients} clients"),
+            "µs",
+            &latencies,
+        );
+        push(
+            &mut table,
+            &format!("processor time a request, {clients} clients"),
+            "µs",
+            &cpus,
+        );
     }
     for (measure, unit, time) in [
-        ("download of 256 MiB (`docker save`)", "MiB/s", load::download as fn(_) -> _),
+        (
+            "download of 256 MiB (`docker save`)",
+            "MiB/s",
+            load::download as fn(_) -> _,
+        ),
         ("upload of 256 MiB (`docker load`)", "MiB/s", load::upload),
-        ("round trip through a hijacked stream", "µs", load::round_trip),
+        (
+            "round trip through a hijacked stream",
+            "µs",
+            load::round_trip,
+        ),
     ] {
         let mut samples = vec![Samples::default(); contenders.len()];
         take_turns(contenders, measure, |at, started| {
@@ -218,10 +308,14 @@ fn take_turns(
 ) -> Result<(), Failure> {
     eprintln!("timing: {what}");
     let engine = Engine::start()?;
-    let started = contenders.iter().map(|contender| contender.start(&engine)).collect::<Result<Vec<_>, _>>()?;
+    let started = contenders
+        .iter()
+        .map(|contender| contender.start(&engine))
+        .collect::<Result<Vec<_>, _>>()?;
     for _ in 0..ROUNDS {
         for (at, started) in started.iter().enumerate() {
-            measure(at, started).map_err(|why| format!("{}, {what}: {why}", contenders[at].name))?;
+            measure(at, started)
+                .map_err(|why| format!("{}, {what}: {why}", contenders[at].name))?;
         }
     }
     Ok(())
@@ -233,7 +327,11 @@ fn push(table: &mut Table, measure: &str, unit: &str, samples: &[Samples]) {
     let base = samples[OURS].median();
     let cells = samples.iter().enumerate();
     let cells = cells.map(|(at, own)| {
-        if at == OURS { format!("{} {unit}", own.absolute()) } else { own.relative_to(base).replace(' ', "× ") }
+        if at == OURS {
+            format!("{} {unit}", own.absolute())
+        } else {
+            own.relative_to(base).replace(' ', "× ")
+        }
     });
     table.row(measure, cells.collect());
 }
@@ -243,25 +341,38 @@ fn starting(binary: &Path) -> Result<Table, Failure> {
     let sets = crate::rule_sets::all();
     let mut table = Table::new(sets.iter().map(|(name, _)| name.clone()));
     let engine = Engine::start()?;
-    let contenders: Vec<Contender> =
-        sets.iter().map(|(name, rules)| Contender::cetusguard(name, binary, "6", &["--rules", rules])).collect();
+    let contenders: Vec<Contender> = sets
+        .iter()
+        .map(|(name, rules)| Contender::cetusguard(name, binary, "6", &["--rules", rules]))
+        .collect();
     let mut times = vec![Samples::default(); sets.len()];
     for _ in 0..15 {
         for (at, contender) in contenders.iter().enumerate() {
             times[at].push(contender.first_answer(&engine)?.as_secs_f64() * 1e3);
         }
     }
-    table.row("exec to first answer, ms", times.iter().map(Samples::absolute).collect());
+    table.row(
+        "exec to first answer, ms",
+        times.iter().map(Samples::absolute).collect(),
+    );
     let mut resident = Vec::new();
     for contender in &contenders {
         let (started, pid) = contender.start_process(&engine)?;
         let mut client = Client::connect(started.address)?;
         // Matching fills caches that count as well.
-        for path in crate::rule_sets::PATHS.iter().filter(|path| !path.ends_with("/events")).cycle().take(500) {
+        for path in crate::rule_sets::PATHS
+            .iter()
+            .filter(|path| !path.ends_with("/events"))
+            .cycle()
+            .take(500)
+        {
             client.ask("GET", path)?;
         }
         resident.push(mib(process::memory(pid)?.0));
     }
-    table.row("resident after 500 requests, MiB", resident.iter().map(|mib| short(*mib)).collect());
+    table.row(
+        "resident after 500 requests, MiB",
+        resident.iter().map(|mib| short(*mib)).collect(),
+    );
     Ok(table)
 }

@@ -1,4 +1,5 @@
-//! Counts that do not depend on how busy the machine is: system calls by strace, instructions and allocations by callgrind.
+//! Counts that do not depend on how busy the machine is: system calls by strace, instructions and
+//! allocations by callgrind.
 
 use std::collections::HashMap;
 use std::fs;
@@ -34,7 +35,17 @@ pub fn system_calls(pid: u32, deed: impl FnOnce() -> Result<(), Failure>) -> Res
     let folder = TempDir::new();
     let table = folder.file("strace");
     let mut strace = Command::new("strace")
-        .args(["-f", "-q", "-c", "-U", "calls,name", "-o", &table, "-p", &pid.to_string()])
+        .args([
+            "-f",
+            "-q",
+            "-c",
+            "-U",
+            "calls,name",
+            "-o",
+            &table,
+            "-p",
+            &pid.to_string(),
+        ])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
@@ -47,11 +58,16 @@ pub fn system_calls(pid: u32, deed: impl FnOnce() -> Result<(), Failure>) -> Res
         std::thread::sleep(Duration::from_millis(5));
     }
     let done = deed();
-    Command::new("kill").args(["-INT", &strace.id().to_string()]).status()?;
+    Command::new("kill")
+        .args(["-INT", &strace.id().to_string()])
+        .status()?;
     strace.wait()?;
     done?;
     let text = fs::read_to_string(table)?;
-    let total = text.lines().rev().find(|line| line.trim_end().ends_with("total"));
+    let total = text
+        .lines()
+        .rev()
+        .find(|line| line.trim_end().ends_with("total"));
     let calls = total.and_then(|line| line.split_whitespace().next()?.parse().ok());
     calls.ok_or_else(|| format!("strace printed no total: {text}").into())
 }
@@ -62,33 +78,51 @@ pub fn system_calls(pid: u32, deed: impl FnOnce() -> Result<(), Failure>) -> Res
 /// Where strace or a request fails.
 pub fn system_calls_of_get(started: &Started, path: &str) -> Result<f64, Failure> {
     const REQUESTS: u32 = 2_000;
-    let Some(pid) = started.pid() else { return Err("there is no process".into()) };
+    let Some(pid) = started.pid() else {
+        return Err("there is no process".into());
+    };
     let mut client = Client::connect(started.address)?;
     ask(&mut client, path, WARM)?;
     let calls = system_calls(pid, || ask(&mut client, path, REQUESTS as usize))?;
     Ok(calls as f64 / f64::from(REQUESTS))
 }
 
-/// User-space instructions, and heap allocations where the binary has symbols, of one GET on a kept connection.
+/// User-space instructions, and heap allocations where the binary has symbols, of one GET on a kept
+/// connection.
 ///
 /// # Errors
 /// Where the contender does not run under callgrind.
-pub fn instructions_of_get(contender: &Contender, engine: &Engine, path: &str) -> Result<(f64, Option<f64>), Failure> {
+pub fn instructions_of_get(
+    contender: &Contender,
+    engine: &Engine,
+    path: &str,
+) -> Result<(f64, Option<f64>), Failure> {
     const MORE: u32 = 2_000;
     let short = under_callgrind(contender, engine, |client| ask(client, path, WARM))?;
-    let long = under_callgrind(contender, engine, |client| ask(client, path, WARM + MORE as usize))?;
+    let long = under_callgrind(contender, engine, |client| {
+        ask(client, path, WARM + MORE as usize)
+    })?;
     let instructions = long.0.saturating_sub(short.0) as f64 / f64::from(MORE);
-    let allocations = long.1.zip(short.1).map(|(long, short)| long.saturating_sub(short) as f64 / f64::from(MORE));
+    let allocations = long
+        .1
+        .zip(short.1)
+        .map(|(long, short)| long.saturating_sub(short) as f64 / f64::from(MORE));
     Ok((instructions, allocations))
 }
 
-/// User-space instructions for one byte of a body with which a container is created, whatever becomes of it.
+/// User-space instructions for one byte of a body with which a container is created, whatever
+/// becomes of it.
 ///
 /// # Errors
 /// Where the contender does not run under callgrind.
-pub fn instructions_of_byte(contender: &Contender, engine: &Engine, body: &str) -> Result<f64, Failure> {
+pub fn instructions_of_byte(
+    contender: &Contender,
+    engine: &Engine,
+    body: &str,
+) -> Result<f64, Failure> {
     const MORE: usize = 4;
-    let create = |client: &mut Client, times| (0..times).try_for_each(|_| client.create(body).map(drop));
+    let create =
+        |client: &mut Client, times| (0..times).try_for_each(|_| client.create(body).map(drop));
     let short = under_callgrind(contender, engine, |client| Ok(create(client, 1)?))?;
     let long = under_callgrind(contender, engine, |client| Ok(create(client, 1 + MORE)?))?;
     Ok(long.0.saturating_sub(short.0) as f64 / (MORE * body.len()) as f64)
@@ -103,7 +137,8 @@ fn under_callgrind(
     let folder = TempDir::new();
     let out = folder.file("callgrind");
     let file = format!("--callgrind-out-file={out}");
-    let started = contender.start_under(engine, &["valgrind", "--quiet", "--tool=callgrind", &file])?;
+    let started =
+        contender.start_under(engine, &["valgrind", "--quiet", "--tool=callgrind", &file])?;
     if let Some(pid) = started.pid() {
         process::wait_for_survey(pid)?;
     }
@@ -112,11 +147,17 @@ fn under_callgrind(
     drop(client);
     started.stop()?;
     let profile = fs::read_to_string(out)?;
-    let total = profile.lines().find_map(|line| line.strip_prefix("summary: ")?.trim().parse().ok());
-    Ok((total.ok_or("callgrind wrote no summary")?, allocations(&profile)))
+    let total = profile
+        .lines()
+        .find_map(|line| line.strip_prefix("summary: ")?.trim().parse().ok());
+    Ok((
+        total.ok_or("callgrind wrote no summary")?,
+        allocations(&profile),
+    ))
 }
 
-/// Calls of the C library's allocator in a callgrind profile; `None` where it names no such function.
+/// Calls of the C library's allocator in a callgrind profile; `None` where it names no such
+/// function.
 fn allocations(profile: &str) -> Option<u64> {
     const NAMES: [&str; 8] = [
         "malloc",
@@ -132,7 +173,10 @@ fn allocations(profile: &str) -> Option<u64> {
     let mut called = "";
     let mut calls = None;
     for line in profile.lines() {
-        if let Some(function) = line.strip_prefix("fn=").or_else(|| line.strip_prefix("cfn=")) {
+        if let Some(function) = line
+            .strip_prefix("fn=")
+            .or_else(|| line.strip_prefix("cfn="))
+        {
             let (id, name) = function.split_once(' ').unwrap_or((function, ""));
             if !name.is_empty() {
                 names.insert(id, name);
@@ -159,8 +203,8 @@ fn ask(client: &mut Client, path: &str, times: usize) -> Result<(), Failure> {
 mod tests {
     #[test]
     fn allocations_are_read_off_a_profile() {
-        let profile =
-            "fn=(1) main\n1 2\ncfn=(2) malloc\ncalls=3 0\n1 9\ncfn=(3) free\ncalls=3 0\nfn=(4) f\ncfn=(2)\ncalls=4 0\n";
+        let profile = "fn=(1) main\n1 2\ncfn=(2) malloc\ncalls=3 0\n1 9\ncfn=(3) free\ncalls=3 \
+            0\nfn=(4) f\ncfn=(2)\ncalls=4 0\n";
         assert_eq!(super::allocations(profile), Some(7));
         assert_eq!(super::allocations("fn=(1) main\n"), None);
     }

@@ -1,11 +1,12 @@
 //! The engine stand-in: answers from memory, after the time that a real engine takes.
 //!
-//! Its heads look like Docker's, which proxies read and pass on. It listens on a Unix socket, where proxies find it, and on
-//! TCP, where the load tools find it without one.
+//! Its heads look like Docker's, which proxies read and pass on. It listens on a Unix socket, where
+//! proxies find it, and on TCP, where the load tools find it without one.
 //!
-//! A real engine reads a request at once and answers some 200 µs later. In that time the proxy's socket becomes writable again,
-//! which wakes a proxy that waits for it: an engine without a delay hides that system call. A timer of tokio counts in
-//! milliseconds, so each connection has a thread that sleeps in the kernel (`clock_nanosleep`), and spends no processor time.
+//! A real engine reads a request at once and answers some 200 µs later. In that time the proxy's
+//! socket becomes writable again, which wakes a proxy that waits for it: an engine without a delay
+//! hides that system call. A timer of tokio counts in milliseconds, so each connection has a thread
+//! that sleeps in the kernel (`clock_nanosleep`), and spends no processor time.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -21,7 +22,8 @@ pub const LARGE_LIST: usize = 200 << 10;
 /// Bytes of a transfer.
 pub const TRANSFER: usize = 256 << 20;
 
-/// The delay of an answer that is no stream; `BENCH_ENGINE_DELAY` names another one, in microseconds.
+/// The delay of an answer that is no stream; `BENCH_ENGINE_DELAY` names another one, in
+/// microseconds.
 pub const DELAY: Duration = Duration::from_micros(200);
 /// The container whose input the engine never reads.
 pub const STALLED: &str = "stalled";
@@ -37,7 +39,8 @@ const HEAD: &str = "Api-Version: 1.43\r\nDocker-Experimental: false\r\nOstype: l
     Server: Docker/24.0.7 (linux)\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n";
 
 static PING: LazyLock<Vec<u8>> = LazyLock::new(|| sized("text/plain; charset=utf-8", b"OK"));
-static CONTAINERS: LazyLock<Vec<u8>> = LazyLock::new(|| sized("application/json", &list(SMALL_LIST)));
+static CONTAINERS: LazyLock<Vec<u8>> =
+    LazyLock::new(|| sized("application/json", &list(SMALL_LIST)));
 /// As Docker sends what does not fit its buffer: one chunk that holds it all.
 static IMAGES: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut answer = chunked("application/json");
@@ -47,18 +50,25 @@ static IMAGES: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 static EVENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut chunk = Vec::new();
-    let line = format!("{{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{{\"ID\":\"{}\"}}}}\n", "0".repeat(64));
+    let line = format!(
+        "{{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{{\"ID\":\"{}\"}}}}\n",
+        "0".repeat(64)
+    );
     push_chunk(&mut chunk, line.as_bytes());
     chunk
 });
 
 fn sized(kind: &str, body: &[u8]) -> Vec<u8> {
-    let head = format!("HTTP/1.1 200 OK\r\n{HEAD}Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 200 OK\r\n{HEAD}Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
     [head.as_bytes(), body].concat()
 }
 
 fn chunked(kind: &str) -> Vec<u8> {
-    format!("HTTP/1.1 200 OK\r\n{HEAD}Content-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n").into_bytes()
+    format!("HTTP/1.1 200 OK\r\n{HEAD}Content-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .into_bytes()
 }
 
 fn push_chunk(out: &mut Vec<u8>, data: &[u8]) {
@@ -69,7 +79,8 @@ fn push_chunk(out: &mut Vec<u8>, data: &[u8]) {
 
 /// A JSON list of exactly this many bytes.
 fn list(length: usize) -> Vec<u8> {
-    const ITEM: &str = "{\"Id\":\"sha256:0123456789abcdef\",\"Names\":[\"/web\"],\"State\":\"running\"},";
+    const ITEM: &str =
+        "{\"Id\":\"sha256:0123456789abcdef\",\"Names\":[\"/web\"],\"State\":\"running\"},";
     let mut list = String::from("[");
     while list.len() + ITEM.len() + 2 <= length {
         list.push_str(ITEM);
@@ -80,7 +91,8 @@ fn list(length: usize) -> Vec<u8> {
     list.into_bytes()
 }
 
-const UPGRADED: &[u8] = b"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\n\
+const UPGRADED: &[u8] =
+    b"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\n\
     Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
 
 /// The engine's end of a connection.
@@ -104,7 +116,9 @@ impl Link for UnixStream {
 /// The delay that the environment names, or else the usual one.
 #[must_use]
 pub fn delay() -> Duration {
-    let named = std::env::var("BENCH_ENGINE_DELAY").ok().and_then(|delay| delay.parse().ok());
+    let named = std::env::var("BENCH_ENGINE_DELAY")
+        .ok()
+        .and_then(|delay| delay.parse().ok());
     named.map_or(DELAY, Duration::from_micros)
 }
 
@@ -113,7 +127,8 @@ pub fn delay() -> Duration {
 /// # Errors
 /// It cannot listen, or cannot accept.
 pub fn serve(unix: &Path, tcp: &str) -> io::Result<()> {
-    // The kernel may delay the end of a sleep by 50 µs to save power. Threads inherit a shorter time from this one.
+    // The kernel may delay the end of a sleep by 50 µs to save power. Threads inherit a shorter
+    // time from this one.
     std::fs::write("/proc/self/timerslack_ns", "1000")?;
     let delay = delay();
     let (unix, tcp) = (UnixListener::bind(unix)?, TcpListener::bind(tcp)?);
@@ -137,7 +152,10 @@ where
 {
     // An error is the end of the connection.
     let serve = move || drop(connection(&stream, delay));
-    std::thread::Builder::new().stack_size(STACK).spawn(serve).map(drop)
+    std::thread::Builder::new()
+        .stack_size(STACK)
+        .spawn(serve)
+        .map(drop)
 }
 
 /// Serves one connection; it ends when either side has gone.
@@ -149,11 +167,16 @@ where
     let mut buffer = Vec::with_capacity(4 << 10);
     while let Some(head) = read_head(&mut read, &mut buffer)? {
         let mut words = head.split(' ');
-        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (method, target) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
         let path = unversioned(target.split('?').next().unwrap_or_default());
         match (method, path) {
             ("GET", "/events") => return events(stream),
-            ("POST", path) if path.ends_with("/attach") && path.contains(STALLED) => return stall(&mut write),
+            ("POST", path) if path.ends_with("/attach") && path.contains(STALLED) => {
+                return stall(&mut write);
+            }
             ("POST", path) if path.ends_with("/attach") => return echo(&mut read, &mut write),
             ("POST", _) if target == STALLED_LOAD => return forget(),
             _ => drain(&mut read, &mut buffer, &head)?,
@@ -185,9 +208,13 @@ fn inspected(path: &str) -> Option<&str> {
     path.strip_prefix("/containers/")?.strip_suffix("/json")
 }
 
-/// A container whose identifier is its name, so that a proxy that calls it by its identifier is understood.
+/// A container whose identifier is its name, so that a proxy that calls it by its identifier is
+/// understood.
 fn container(name: &str) -> Vec<u8> {
-    sized("application/json", format!("{{\"Id\":\"{name}\",\"Name\":\"/{name}\"}}").as_bytes())
+    sized(
+        "application/json",
+        format!("{{\"Id\":\"{name}\",\"Name\":\"/{name}\"}}").as_bytes(),
+    )
 }
 
 /// The next head, without what follows it; `None` at the end of the connection.
@@ -208,12 +235,21 @@ fn read_head(read: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<Option<St
 
 /// Reads a request's body of a known length: proxies and loads of this bench send no other.
 fn drain(read: &mut impl Read, buffer: &mut Vec<u8>, head: &str) -> io::Result<()> {
-    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let length = head.lines().find_map(|line| {
+        line.to_ascii_lowercase()
+            .strip_prefix("content-length: ")?
+            .parse()
+            .ok()
+    });
     let mut left: usize = length.unwrap_or(0);
     let here = left.min(buffer.len());
     buffer.drain(..here);
     left -= here;
-    let mut room = if left == 0 { Vec::new() } else { vec![0; left.min(256 << 10)] };
+    let mut room = if left == 0 {
+        Vec::new()
+    } else {
+        vec![0; left.min(256 << 10)]
+    };
     while left > 0 {
         match read.read(&mut room)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),

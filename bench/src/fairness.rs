@@ -1,7 +1,8 @@
 //! Fairness: what another client notices while one client attacks.
 //!
-//! Each row takes its three figures from one run: the victim alone; the victim while the attack hits another instance of the proxy
-//! on the same machine, which shows what the machine alone adds; and the victim while the attack hits its own proxy.
+//! Each row takes its three figures from one run: the victim alone; the victim while the attack
+//! hits another instance of the proxy on the same machine, which shows what the machine alone adds;
+//! and the victim while the attack hits its own proxy.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use crate::{Failure, attack, stalled};
 const WATCH: Duration = Duration::from_secs(5);
 /// The time in which connections and caches are made, and in which an attack ends.
 const SETTLE: Duration = Duration::from_secs(1);
-/// The goal: a victim's 99th percentile under attack, as a multiple of the quiet one. No request may fail.
+/// The goal: a victim's 99th percentile under attack, as a multiple of the quiet one. No request
+/// may fail.
 const GOAL: f64 = 5.0;
 
 /// Containers of the long list.
@@ -34,21 +36,77 @@ type Attacked = (&'static str, &'static str, usize, fn() -> Calls);
 
 /// Attacks on a proxy with default limits.
 const ROWS: [Attacked; 12] = [
-    ("creates of 660 KB with 60,000 unknown keys, two a second", "hostile-bodies-slowly", 0, plain),
-    ("the same on 4 connections, as fast as they are answered", "hostile-bodies", 0, plain),
+    (
+        "creates of 660 KB with 60,000 unknown keys, two a second",
+        "hostile-bodies-slowly",
+        0,
+        plain,
+    ),
+    (
+        "the same on 4 connections, as fast as they are answered",
+        "hostile-bodies",
+        0,
+        plain,
+    ),
     ("4,200 idle connections", "idle", 4_200, plain),
-    ("40 creates of 9 KiB that never end; the victim creates with 20 KiB", "endless-bodies", 40, creates_20_kib),
-    ("the same; the victim creates with 780 KB", "endless-bodies", 40, creates_780_kb),
-    ("16 downloads of 256 MiB that are read as fast as they come", "downloads", 0, plain),
-    ("100 downloads of 256 MiB that read nothing", "unread-downloads", 100, plain),
-    ("100 connections that ask for 200 large lists each and read nothing", "unread-lists", 100, plain),
-    ("64 connections that list as fast as they can", "lists", 0, plain),
-    ("16 connections that are refused as fast as they can", "refused", 0, plain),
-    ("16 loops of connections that send garbage", "garbage", 0, plain),
-    ("16 loops of TLS handshakes; the victim uses TLS as well", "handshakes", 0, plain),
+    (
+        "40 creates of 9 KiB that never end; the victim creates with 20 KiB",
+        "endless-bodies",
+        40,
+        creates_20_kib,
+    ),
+    (
+        "the same; the victim creates with 780 KB",
+        "endless-bodies",
+        40,
+        creates_780_kb,
+    ),
+    (
+        "16 downloads of 256 MiB that are read as fast as they come",
+        "downloads",
+        0,
+        plain,
+    ),
+    (
+        "100 downloads of 256 MiB that read nothing",
+        "unread-downloads",
+        100,
+        plain,
+    ),
+    (
+        "100 connections that ask for 200 large lists each and read nothing",
+        "unread-lists",
+        100,
+        plain,
+    ),
+    (
+        "64 connections that list as fast as they can",
+        "lists",
+        0,
+        plain,
+    ),
+    (
+        "16 connections that are refused as fast as they can",
+        "refused",
+        0,
+        plain,
+    ),
+    (
+        "16 loops of connections that send garbage",
+        "garbage",
+        0,
+        plain,
+    ),
+    (
+        "16 loops of TLS handshakes; the victim uses TLS as well",
+        "handshakes",
+        0,
+        plain,
+    ),
 ];
 
-const LONG_LIST: &str = "a list of 10,000 containers (20 MiB) in doubt five times a second; clients known by container";
+const LONG_LIST: &str =
+    "a list of 10,000 containers (20 MiB) in doubt five times a second; clients known by container";
 const UNANSWERED: &str = "An engine that never answers its first list; clients known by container";
 
 fn plain() -> Calls {
@@ -89,8 +147,13 @@ pub fn run(binary: &Path, part: &str) -> Result<String, Failure> {
     let mut table = Table::new(columns.map(str::to_owned));
     for (what, attack, count, calls) in ROWS.into_iter().filter(|(what, ..)| what.contains(part)) {
         eprintln!("fairness: {what}");
-        let row = if attack == "handshakes" { with_tls(&binary, attack) } else { row(&binary, attack, count, calls()) };
-        row.map_err(|why| format!("{what}: {why}"))?.push(what, &mut table);
+        let row = if attack == "handshakes" {
+            with_tls(&binary, attack)
+        } else {
+            row(&binary, attack, count, calls())
+        };
+        row.map_err(|why| format!("{what}: {why}"))?
+            .push(what, &mut table);
     }
     if LONG_LIST.contains(part) {
         eprintln!("fairness: {LONG_LIST}");
@@ -108,7 +171,11 @@ pub fn run(binary: &Path, part: &str) -> Result<String, Failure> {
 
 impl Row {
     fn push(&self, what: &str, table: &mut Table) {
-        let Self { quiet, beside, attacked } = self;
+        let Self {
+            quiet,
+            beside,
+            attacked,
+        } = self;
         let ratio = attacked.percentile(99) / quiet.percentile(99);
         let is_kept = ratio <= GOAL && attacked.failed == 0;
         let failed = format!("{} of {}", attacked.failed, attacked.requests());
@@ -122,7 +189,14 @@ impl Row {
         ]
         .map(short)
         .to_vec();
-        cells.extend([failed, if is_kept { "kept".to_owned() } else { "missed".to_owned() }]);
+        cells.extend([
+            failed,
+            if is_kept {
+                "kept".to_owned()
+            } else {
+                "missed".to_owned()
+            },
+        ]);
         eprintln!("    {}", cells.join(" | "));
         table.row(what, cells);
     }
@@ -138,33 +212,46 @@ fn start(binary: &str, engine: &Engine) -> Proxy {
 }
 
 fn victim(proxy: &Proxy, calls: Calls) -> Result<Victim, Failure> {
-    Ok(Victim { address: proxy.address().trim_start_matches("tcp://").parse()?, calls })
+    Ok(Victim {
+        address: proxy.address().trim_start_matches("tcp://").parse()?,
+        calls,
+    })
 }
 
 fn row(binary: &str, attack: &str, count: usize, calls: Calls) -> Result<Row, Failure> {
     let engine = Engine::start()?;
     let (own, other) = (start(binary, &engine), start(binary, &engine));
-    measure(&victim(&own, calls)?, [&other, &own].map(Proxy::address), |target| {
-        attack::Running::start(attack, target, WATCH + SETTLE, count, 1)
-    })
+    measure(
+        &victim(&own, calls)?,
+        [&other, &own].map(Proxy::address),
+        |target| attack::Running::start(attack, target, WATCH + SETTLE, count, 1),
+    )
 }
 
 fn with_tls(binary: &str, attack: &str) -> Result<Row, Failure> {
     let (engine, certs) = (Engine::start()?, Certs::make());
     let start = || {
         let backend = format!("unix://{}", engine.socket().display());
-        let proxy = ProxyBuilder::bare(binary).arg("--backend-addr", &backend).arg("--rules", &rules());
+        let proxy = ProxyBuilder::bare(binary)
+            .arg("--backend-addr", &backend)
+            .arg("--rules", &rules());
         let proxy = proxy.arg("--frontend-tls-cert", &certs.file("server.pem"));
-        proxy.arg("--frontend-tls-key", &certs.file("server.key")).frontend("tcp://127.0.0.1:0").start()
+        proxy
+            .arg("--frontend-tls-key", &certs.file("server.key"))
+            .frontend("tcp://127.0.0.1:0")
+            .start()
     };
     let (own, other) = (start(), start());
     let calls = Calls::Tls(certs.client(None));
-    measure(&victim(&own, calls)?, [&other, &own].map(Proxy::address), |target| {
-        attack::Running::start(attack, target, WATCH + SETTLE, 0, 1)
-    })
+    measure(
+        &victim(&own, calls)?,
+        [&other, &own].map(Proxy::address),
+        |target| attack::Running::start(attack, target, WATCH + SETTLE, 0, 1),
+    )
 }
 
-/// Watches the victim alone, then while each of two targets is attacked: another proxy, and its own.
+/// Watches the victim alone, then while each of two targets is attacked: another proxy, and its
+/// own.
 fn measure<A>(
     victim: &Victim,
     [other, own]: [&str; 2],
@@ -182,7 +269,11 @@ fn measure<A>(
         Ok::<_, Failure>(figures)
     };
     let beside = under(other)?;
-    Ok(Row { quiet, beside, attacked: under(own)? })
+    Ok(Row {
+        quiet,
+        beside,
+        attacked: under(own)?,
+    })
 }
 
 const BY_CONTAINER: &str = "frontend-addr: tcp://127.0.0.1:0
@@ -193,13 +284,19 @@ profiles:
 
 fn by_container(binary: &str, engine: &Simulated, folder: &TempDir) -> Proxy {
     let file = folder.write("config.yaml", BY_CONTAINER);
-    ProxyBuilder::bare(binary).arg("--config", &file).arg("--backend-addr", &engine.address()).expect_frontend().start()
+    ProxyBuilder::bare(binary)
+        .arg("--config", &file)
+        .arg("--backend-addr", &engine.address())
+        .expect_frontend()
+        .start()
 }
 
 /// A container of a list, with labels of two kilobytes.
 fn listed(id: &str, name: &str, address: &str) -> String {
     let text = "x".repeat(200);
-    let labels: Vec<String> = (0..10).map(|label| format!("\"label-{label}\":\"{text}\"")).collect();
+    let labels: Vec<String> = (0..10)
+        .map(|label| format!("\"label-{label}\":\"{text}\""))
+        .collect();
     let networks = format!("{{\"bridge\":{{\"NetworkID\":\"n\",\"IPAddress\":\"{address}\"}}}}");
     let labels = labels.join(",");
     format!(
@@ -209,12 +306,23 @@ fn listed(id: &str, name: &str, address: &str) -> String {
 
 /// An engine with 10,000 containers; those of the attacker and of the victim are among them.
 fn populous(docker: &Docker) -> Simulated {
-    let (attacker, victim) = (attack::SOURCE.to_string(), crate::victim::SOURCE.to_string());
+    let (attacker, victim) = (
+        attack::SOURCE.to_string(),
+        crate::victim::SOURCE.to_string(),
+    );
     docker.list("a77ac4e", "a-1", &attacker, &[]);
     docker.list("71c714", "a-2", &victim, &[]);
-    let mut containers = vec![listed("a77ac4e", "a-1", &attacker), listed("71c714", "a-2", &victim)];
-    let other =
-        |at: usize| listed(&format!("{at:064x}"), &format!("c-{at}"), &format!("10.0.{}.{}", at / 250, at % 250));
+    let mut containers = vec![
+        listed("a77ac4e", "a-1", &attacker),
+        listed("71c714", "a-2", &victim),
+    ];
+    let other = |at: usize| {
+        listed(
+            &format!("{at:064x}"),
+            &format!("c-{at}"),
+            &format!("10.0.{}.{}", at / 250, at % 250),
+        )
+    };
     containers.extend((containers.len()..CONTAINERS).map(other));
     let list = format!("[{}]", containers.join(","));
     let docker = docker.clone();
@@ -252,14 +360,28 @@ fn long_list(binary: &str) -> Result<Row, Failure> {
     let folder = TempDir::new();
     let dockers = [Docker::default(), Docker::default()];
     let engines = dockers.each_ref().map(populous);
-    let [other, own] = engines.each_ref().map(|engine| by_container(binary, engine, &folder));
-    measure(&victim(&own, Calls::Plain)?, [&other, &own].map(Proxy::address), |target| {
-        let docker = if target == own.address() { &dockers[1] } else { &dockers[0] };
-        Ok((Doubts::start(docker), attack::Running::start("connections", target, WATCH + SETTLE, 0, 1)?))
-    })
+    let [other, own] = engines
+        .each_ref()
+        .map(|engine| by_container(binary, engine, &folder));
+    measure(
+        &victim(&own, Calls::Plain)?,
+        [&other, &own].map(Proxy::address),
+        |target| {
+            let docker = if target == own.address() {
+                &dockers[1]
+            } else {
+                &dockers[0]
+            };
+            Ok((
+                Doubts::start(docker),
+                attack::Running::start("connections", target, WATCH + SETTLE, 0, 1)?,
+            ))
+        },
+    )
 }
 
-/// The time after which clients that are known by container are served, although the engine never answers its first list.
+/// The time after which clients that are known by container are served, although the engine never
+/// answers its first list.
 fn unanswered_list(binary: &str) -> Result<String, Failure> {
     let (folder, docker) = (TempDir::new(), Docker::default());
     docker.list("71c714", "a-2", &crate::victim::SOURCE.to_string(), &[]);
@@ -276,11 +398,18 @@ fn unanswered_list(binary: &str) -> Result<String, Failure> {
     let (begun, mut refused) = (Instant::now(), 0);
     while begun.elapsed() < PATIENCE {
         let stream = crate::client::connect_from(crate::victim::SOURCE, address, PATIENCE)?;
-        if crate::client::Client::over(stream).ask("GET", "/_ping").is_ok_and(|status| status == 200) {
+        if crate::client::Client::over(stream)
+            .ask("GET", "/_ping")
+            .is_ok_and(|status| status == 200)
+        {
             let seconds = short(begun.elapsed().as_secs_f64());
-            return Ok(format!("served after {seconds} s, with {refused} requests refused before."));
+            return Ok(format!(
+                "served after {seconds} s, with {refused} requests refused before."
+            ));
         }
         refused += 1;
     }
-    Ok(format!("{refused} requests were refused in a minute, and none served."))
+    Ok(format!(
+        "{refused} requests were refused in a minute, and none served."
+    ))
 }

@@ -1,4 +1,5 @@
-//! Loads: wrk for throughput, and what no tool from a package does — connections that idle, streams, transfers, hijacks.
+//! Loads: wrk for throughput, and what no tool from a package does — connections that idle,
+//! streams, transfers, hijacks.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -30,10 +31,20 @@ pub struct Run {
 ///
 /// # Errors
 /// Where wrk is missing, or any request fails.
-pub fn closed_loop(started: &Started, path: &str, clients: usize, seconds: u32) -> Result<Run, Failure> {
+pub fn closed_loop(
+    started: &Started,
+    path: &str,
+    clients: usize,
+    seconds: u32,
+) -> Result<Run, Failure> {
     let before = started.pid().map(process::cpu).transpose()?;
     let output = Command::new("wrk")
-        .args(["-t1", &format!("-c{clients}"), &format!("-d{seconds}s"), "--latency"])
+        .args([
+            "-t1",
+            &format!("-c{clients}"),
+            &format!("-d{seconds}s"),
+            "--latency",
+        ])
         .args([
             "-H",
             "User-Agent: docker-sdk-python/7.0.0",
@@ -50,13 +61,28 @@ pub fn closed_loop(started: &Started, path: &str, clients: usize, seconds: u32) 
         return Err(format!("requests failed: {text}").into());
     }
     let find = |start: &str| {
-        let line = text.lines().find_map(|line| line.trim_start().strip_prefix(start));
-        line.map(|rest| rest.trim().to_owned()).ok_or_else(|| format!("wrk printed no {start}: {text}"))
+        let line = text
+            .lines()
+            .find_map(|line| line.trim_start().strip_prefix(start));
+        line.map(|rest| rest.trim().to_owned())
+            .ok_or_else(|| format!("wrk printed no {start}: {text}"))
     };
-    let requests = text.lines().find_map(|line| line.trim().split_once(" requests in ")?.0.parse::<f64>().ok());
+    let requests = text.lines().find_map(|line| {
+        line.trim()
+            .split_once(" requests in ")?
+            .0
+            .parse::<f64>()
+            .ok()
+    });
     let requests = requests.ok_or("wrk printed no number of requests")?;
-    let cpu = before.zip(after).map(|(before, after)| (after - before).as_secs_f64() * 1e6 / requests);
-    Ok(Run { rate: find("Requests/sec:")?.parse()?, latency: microseconds(&find("50%")?)?, cpu })
+    let cpu = before
+        .zip(after)
+        .map(|(before, after)| (after - before).as_secs_f64() * 1e6 / requests);
+    Ok(Run {
+        rate: find("Requests/sec:")?.parse()?,
+        latency: microseconds(&find("50%")?)?,
+        cpu,
+    })
 }
 
 /// A time as wrk prints it.
@@ -101,9 +127,13 @@ impl Streams {
             stream.set_nonblocking(true)?;
             Ok(stream)
         };
-        let streams = (0..count).map(|_| open()).collect::<Result<Vec<_>, Failure>>()?;
+        let streams = (0..count)
+            .map(|_| open())
+            .collect::<Result<Vec<_>, Failure>>()?;
         let received = Arc::new(AtomicU64::new(0));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let (leave, left) = oneshot::channel();
         let count = Arc::clone(&received);
         let reader = std::thread::spawn(move || {
@@ -115,7 +145,11 @@ impl Streams {
                 let _ = left.await;
             });
         });
-        Ok(Self { received, reader, leave })
+        Ok(Self {
+            received,
+            reader,
+            leave,
+        })
     }
 
     /// Events so far, on all streams together.
@@ -130,12 +164,16 @@ impl Streams {
     /// Where reading them went wrong.
     pub fn close(self) -> Result<(), Failure> {
         drop(self.leave);
-        self.reader.join().map_err(|_| "the reader of the streams failed".into())
+        self.reader
+            .join()
+            .map_err(|_| "the reader of the streams failed".into())
     }
 }
 
 async fn read_on(stream: TcpStream, received: Arc<AtomicU64>) {
-    let Ok(mut stream) = tokio::net::TcpStream::from_std(stream) else { return };
+    let Ok(mut stream) = tokio::net::TcpStream::from_std(stream) else {
+        return;
+    };
     let mut room = [0; 1024];
     while let Ok(1..) = stream.read(&mut room).await {
         received.fetch_add(1, Relaxed);

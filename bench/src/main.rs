@@ -1,6 +1,8 @@
-//! `bench compare BINARY BINARY-WITH-SYMBOLS`, `bench check BINARY` and `bench fairness BINARY [PART OF A ROW'S NAME]`.
+//! `bench compare BINARY BINARY-WITH-SYMBOLS`, `bench check BINARY` and `bench fairness BINARY
+//! [PART OF A ROW'S NAME]`.
 //!
-//! These start `bench engine SOCKET HOST:PORT` and `bench attack NAME FRONTEND SECONDS CONNECTIONS CLIENTS` themselves.
+//! These start `bench engine SOCKET HOST:PORT` and `bench attack NAME FRONTEND SECONDS CONNECTIONS
+//! CLIENTS` themselves.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a tool")]
 
@@ -13,23 +15,29 @@ use cetusguard_bench::{Failure, attack, check, compare, engine, fairness};
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let done = match words.as_slice() {
-        ["compare", binary, symbols] => compare::run(Path::new(binary), Path::new(symbols)).map(|report| {
-            print!("{report}");
-            true
-        }),
-        ["check", binary] => check::run(Path::new(binary)),
-        ["fairness", binary, part @ ..] => fairness::run(Path::new(binary), &part.join(" ")).map(|report| {
-            print!("{report}");
-            true
-        }),
-        ["attack", name, target, numbers @ ..] => attacked(name, target, numbers),
-        ["engine", unix, tcp] => engine::serve(Path::new(unix), tcp).map(|()| true).map_err(Failure::from),
-        _ => Err(
-            "usage: bench compare BINARY BINARY-WITH-SYMBOLS | check BINARY | fairness BINARY [PART OF A ROW'S NAME]"
-                .into(),
-        ),
-    };
+    let done =
+        match words.as_slice() {
+            ["compare", binary, symbols] => compare::run(Path::new(binary), Path::new(symbols))
+                .map(|report| {
+                    print!("{report}");
+                    true
+                }),
+            ["check", binary] => check::run(Path::new(binary)),
+            ["fairness", binary, part @ ..] => fairness::run(Path::new(binary), &part.join(" "))
+                .map(|report| {
+                    print!("{report}");
+                    true
+                }),
+            ["attack", name, target, numbers @ ..] => attacked(name, target, numbers),
+            ["engine", unix, tcp] => engine::serve(Path::new(unix), tcp)
+                .map(|()| true)
+                .map_err(Failure::from),
+            _ => Err(
+                "usage: bench compare BINARY BINARY-WITH-SYMBOLS | check BINARY | fairness BINARY \
+            [PART OF A ROW'S NAME]"
+                    .into(),
+            ),
+        };
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -45,6 +53,15 @@ fn attacked(name: &str, target: &str, numbers: &[&str]) -> Result<bool, Failure>
         return Err("usage: bench attack NAME FRONTEND SECONDS CONNECTIONS CLIENTS".into());
     };
     let time = Duration::from_secs(seconds.parse()?);
-    println!("{}", attack::run(name, &target.parse()?, time, count.parse()?, sources.parse()?)?);
+    println!(
+        "{}",
+        attack::run(
+            name,
+            &target.parse()?,
+            time,
+            count.parse()?,
+            sources.parse()?
+        )?
+    );
     Ok(true)
 }

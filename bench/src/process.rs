@@ -53,8 +53,8 @@ pub fn settled_memory(pid: u32) -> Result<u64, Failure> {
     Ok(memory(pid)?.0)
 }
 
-/// Waits until Cetusguard has surveyed its rules, which it does once after its start on a thread of its own. Other programs have no
-/// such thread.
+/// Waits until Cetusguard has surveyed its rules, which it does once after its start on a thread of
+/// its own. Other programs have no such thread.
 ///
 /// # Errors
 /// If the process has ended, or if the survey takes more than two minutes.
@@ -63,7 +63,9 @@ pub fn wait_for_survey(pid: u32) -> Result<(), Failure> {
     loop {
         let tasks = fs::read_dir(format!("/proc/{pid}/task"))?;
         // A thread may be gone by now.
-        let mut names = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+        let mut names = tasks
+            .flatten()
+            .filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
         if !names.any(|name| name.trim_end() == "check") {
             return Ok(());
         }
@@ -77,7 +79,9 @@ pub fn wait_for_survey(pid: u32) -> Result<(), Failure> {
 /// Whether every thread of the process is being traced.
 #[must_use]
 pub fn is_traced(pid: u32) -> bool {
-    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return false;
+    };
     tasks.flatten().all(|task| {
         let text = fs::read_to_string(task.path().join("status")).unwrap_or_default();
         field(&text, "TracerPid").is_some_and(|tracer| tracer != 0)
@@ -96,6 +100,8 @@ fn status(pid: u32, name: &str) -> Result<u64, Failure> {
 }
 
 fn field(text: &str, name: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.split_whitespace().next()?.parse().ok()
 }

@@ -16,7 +16,10 @@ impl Table {
     /// An empty table with these columns behind the one of the measures' names.
     #[must_use]
     pub fn new(columns: impl IntoIterator<Item = String>) -> Self {
-        Self { columns: columns.into_iter().collect(), rows: Vec::new() }
+        Self {
+            columns: columns.into_iter().collect(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a measure.
@@ -29,7 +32,9 @@ impl Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "| | {} |", self.columns.join(" | "))?;
         writeln!(f, "|---|{}", "---:|".repeat(self.columns.len()))?;
-        self.rows.iter().try_for_each(|(measure, cells)| writeln!(f, "| {measure} | {} |", cells.join(" | ")))
+        self.rows
+            .iter()
+            .try_for_each(|(measure, cells)| writeln!(f, "| {measure} | {} |", cells.join(" | ")))
     }
 }
 
@@ -61,7 +66,12 @@ impl Samples {
     pub fn relative_to(&self, base: f64) -> String {
         match (self.0.first(), self.0.last()) {
             (Some(low), Some(high)) => {
-                format!("{} [{}–{}]", short(self.median() / base), short(low / base), short(high / base))
+                format!(
+                    "{} [{}–{}]",
+                    short(self.median() / base),
+                    short(low / base),
+                    short(high / base)
+                )
             }
             _ => "–".to_owned(),
         }
@@ -87,15 +97,29 @@ pub fn cell(value: Option<f64>) -> String {
 /// The machine, the day and the tools of a run.
 #[must_use]
 pub fn conditions() -> String {
-    let ask = |program: &str, args: &[&str]| first_line(Command::new(program).args(args)).unwrap_or_default();
+    let ask = |program: &str, args: &[&str]| {
+        first_line(Command::new(program).args(args)).unwrap_or_default()
+    };
     format!(
         "{}; {} cores of {}, {} of memory; Linux {}; {}; commit {}",
         ask("date", &["-u", "+%F"]),
         ask("nproc", &[]),
-        ask("sh", &["-c", "sed -n 's/^model name[^:]*: //p' /proc/cpuinfo"]),
-        ask("sh", &["-c", "awk '/MemTotal/ {printf \"%.0f GiB\", $2 / 1048576}' /proc/meminfo"]),
+        ask(
+            "sh",
+            &["-c", "sed -n 's/^model name[^:]*: //p' /proc/cpuinfo"]
+        ),
+        ask(
+            "sh",
+            &[
+                "-c",
+                "awk '/MemTotal/ {printf \"%.0f GiB\", $2 / 1048576}' /proc/meminfo"
+            ]
+        ),
         ask("uname", &["-r"]),
         ask("rustc", &["-V"]),
-        ask("git", &["describe", "--always", "--dirty", "--exclude", "*"]),
+        ask(
+            "git",
+            &["describe", "--always", "--dirty", "--exclude", "*"]
+        ),
     )
 }

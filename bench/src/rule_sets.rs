@@ -13,7 +13,8 @@ GET,HEAD %API_PREFIX_NETWORKS%(/.*)?
 GET,HEAD %API_PREFIX_BUILD%(/.*)?
 ";
 
-/// Ten rules for one service: by name, by variable, by image. Image references are the largest expressions that there are.
+/// Ten rules for one service: by name, by variable, by image. Image references are the largest
+/// expressions that there are.
 fn service(name: &str) -> String {
     format!(
         "GET %API_PREFIX_CONTAINERS%/{name}/json\n\
@@ -44,7 +45,10 @@ pub const PATHS: [&str; 8] = [
 /// The sets that are measured, by name.
 #[must_use]
 pub fn all() -> Vec<(String, String)> {
-    let names = cetusguard_policy::rule::VARIABLES.iter().map(|(name, _)| *name).filter(|name| !name.starts_with('_'));
+    let names = cetusguard_policy::rule::VARIABLES
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| !name.starts_with('_'));
     vec![
         ("built-in rules".to_owned(), String::new()),
         ("7 rules".to_owned(), SEVEN.to_owned()),
@@ -57,14 +61,20 @@ pub fn all() -> Vec<(String, String)> {
 /// Ten rules for each of so many services.
 #[must_use]
 pub fn services(count: usize) -> String {
-    (0..count).fold(String::new(), |rules, at| rules + &service(&format!("app-{at}")))
+    (0..count).fold(String::new(), |rules, at| {
+        rules + &service(&format!("app-{at}"))
+    })
 }
 
 /// A rule for each variable that names a part of the API.
 #[must_use]
 pub fn every_variable<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.fold(String::new(), |mut rules, name| {
-        let rule = if name.starts_with("API_PREFIX") { format!("%{name}%(/.*)?") } else { format!("/x/%{name}%") };
+        let rule = if name.starts_with("API_PREFIX") {
+            format!("%{name}%(/.*)?")
+        } else {
+            format!("/x/%{name}%")
+        };
         // Writing to a string cannot fail.
         let _ = writeln!(rules, "GET {rule}");
         rules

@@ -1,5 +1,5 @@
-//! Stalled streams in a container of 64 MiB: the kernel's buffers count against its limit, and beyond it the OOM killer
-//! ends the streams of all clients.
+//! Stalled streams in a container of 64 MiB: the kernel's buffers count against its limit, and
+//! beyond it the OOM killer ends the streams of all clients.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use crate::victim::{Calls, Figures, Victim};
 
 /// The memory limit of the shipped compose file.
 pub const LIMIT: u64 = 64 << 20;
-/// The time in which streams are opened and fill their buffers; a victim is watched in the meantime.
+/// The time in which streams are opened and fill their buffers; a victim is watched in the
+/// meantime.
 const TIME: Duration = Duration::from_secs(5);
 /// The time for which the victim is watched before.
 const QUIET: Duration = Duration::from_secs(2);
@@ -41,13 +42,16 @@ pub struct Outcome {
     attacked: Figures,
 }
 
-/// Runs every attack whose row has this in its name, on both kinds of frontends, and returns a table, or the reason for which there is none.
+/// Runs every attack whose row has this in its name, on both kinds of frontends, and returns a
+/// table, or the reason for which there is none.
 ///
 /// # Errors
 /// A proxy does not start, or an attack cannot be made.
 pub fn run(binary: &str, part: &str) -> Result<String, Failure> {
     if let Err(why) = MemoryGroup::make(LIMIT) {
-        return Ok(format!("Skipped, since a control group with a memory limit cannot be made: {why}.\n"));
+        return Ok(format!(
+            "Skipped, since a control group with a memory limit cannot be made: {why}.\n"
+        ));
     }
     let columns = [
         "proxy",
@@ -66,14 +70,24 @@ pub fn run(binary: &str, part: &str) -> Result<String, Failure> {
                 if is_unix && sources > 1 {
                     continue;
                 }
-                let clients = if sources > 1 { format!(" of {sources} clients") } else { String::new() };
-                let what = format!("{count} {what}{clients}, {}", if is_unix { "Unix socket" } else { "TCP" });
+                let clients = if sources > 1 {
+                    format!(" of {sources} clients")
+                } else {
+                    String::new()
+                };
+                let what = format!(
+                    "{count} {what}{clients}, {}",
+                    if is_unix { "Unix socket" } else { "TCP" }
+                );
                 if !what.contains(part) {
                     continue;
                 }
                 eprintln!("stalled: {what}");
                 let outcome = outcome(binary, attack, count, sources, is_unix);
-                table.row(what.clone(), outcome.map_err(|why| format!("{what}: {why}"))?.cells());
+                table.row(
+                    what.clone(),
+                    outcome.map_err(|why| format!("{what}: {why}"))?.cells(),
+                );
             }
         }
     }
@@ -84,34 +98,83 @@ pub fn run(binary: &str, part: &str) -> Result<String, Failure> {
 ///
 /// # Errors
 /// The group cannot be made, or the attack cannot.
-pub fn outcome(binary: &str, attack: &str, count: usize, sources: u8, is_unix: bool) -> Result<Outcome, Failure> {
+pub fn outcome(
+    binary: &str,
+    attack: &str,
+    count: usize,
+    sources: u8,
+    is_unix: bool,
+) -> Result<Outcome, Failure> {
     let (engine, folder) = (Engine::start()?, TempDir::new());
     let group = MemoryGroup::make(LIMIT)?;
     let mut proxy = start(binary, &engine, &group, &folder);
     // Of the two frontends, the one that a victim on another address uses is always that of TCP.
-    let tcp = proxy.addresses().iter().find(|address| address.starts_with("tcp://")).ok_or("no TCP frontend")?;
-    let target = if is_unix { format!("unix://{}", folder.file("front.sock")) } else { tcp.clone() };
-    let victim = Victim { address: tcp.trim_start_matches("tcp://").parse()?, calls: Calls::Plain };
+    let tcp = proxy
+        .addresses()
+        .iter()
+        .find(|address| address.starts_with("tcp://"))
+        .ok_or("no TCP frontend")?;
+    let target = if is_unix {
+        format!("unix://{}", folder.file("front.sock"))
+    } else {
+        tcp.clone()
+    };
+    let victim = Victim {
+        address: tcp.trim_start_matches("tcp://").parse()?,
+        calls: Calls::Plain,
+    };
     let quiet = victim.watch(QUIET);
-    let running = Running::start(attack, &target, TIME + Duration::from_secs(1), count, sources)?;
+    let running = Running::start(
+        attack,
+        &target,
+        TIME + Duration::from_secs(1),
+        count,
+        sources,
+    )?;
     let attacked = victim.watch(TIME);
     let (answers, peak) = (running.answers()?, group.peak()?);
     let lives = proxy.is_running() && peak <= LIMIT;
     drop(proxy);
-    Ok(Outcome { lives, peak, answers, quiet, attacked })
+    Ok(Outcome {
+        lives,
+        peak,
+        answers,
+        quiet,
+        attacked,
+    })
 }
 
 fn start(binary: &str, engine: &Engine, group: &MemoryGroup, folder: &TempDir) -> Proxy {
-    let proxy = ProxyBuilder::bare("sh").word("-c").word(&group.entrance()).word(binary);
-    let proxy = proxy.arg("--backend-addr", &format!("unix://{}", engine.socket().display())).arg("--rules", &rules());
-    proxy.frontend("tcp://127.0.0.1:0").frontend(&format!("unix://{}", folder.file("front.sock"))).start()
+    let proxy = ProxyBuilder::bare("sh")
+        .word("-c")
+        .word(&group.entrance())
+        .word(binary);
+    let proxy = proxy
+        .arg(
+            "--backend-addr",
+            &format!("unix://{}", engine.socket().display()),
+        )
+        .arg("--rules", &rules());
+    proxy
+        .frontend("tcp://127.0.0.1:0")
+        .frontend(&format!("unix://{}", folder.file("front.sock")))
+        .start()
 }
 
 impl Outcome {
     fn cells(&self) -> Vec<String> {
-        let Answers { accepted, refused, broken, waiting } = self.answers;
+        let Answers {
+            accepted,
+            refused,
+            broken,
+            waiting,
+        } = self.answers;
         let cells = vec![
-            if self.lives { "lives".to_owned() } else { "killed".to_owned() },
+            if self.lives {
+                "lives".to_owned()
+            } else {
+                "killed".to_owned()
+            },
             short(self.peak as f64 / f64::from(1 << 20)),
             // An upload has its answer when it is over.
             (accepted + waiting).to_string(),

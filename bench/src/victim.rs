@@ -1,7 +1,7 @@
 //! The victim: a client that asks at a steady pace while another one attacks.
 //!
-//! The pace does not wait for answers: a request that has to wait for the one before it on its connection counts from the time at
-//! which it was due.
+//! The pace does not wait for answers: a request that has to wait for the one before it on its
+//! connection counts from the time at which it was due.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -19,9 +19,11 @@ use crate::client::{Client, connect_from};
 pub const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 /// A request that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The time between two requests on one connection, and between two new connections: a hundred requests a second in all.
+/// The time between two requests on one connection, and between two new connections: a hundred
+/// requests a second in all.
 const PACE: Duration = Duration::from_millis(20);
-/// The threads that make new connections: one that waits for its answer must not hold back the next one.
+/// The threads that make new connections: one that waits for its answer must not hold back the next
+/// one.
 const CALLERS: usize = 16;
 const LIST: &str = "/v1.43/containers/json?all=1";
 
@@ -64,22 +66,36 @@ impl Victim {
         let (lists, pings) = (Pace::of(self.every(), time), Pace::of(PACE, time));
         let ping = || pings.follow(|| ask(&mut self.connect()?, "/_ping"));
         std::thread::scope(|scope| {
-            let callers = if matches!(self.calls, Calls::Creates(..)) { 0 } else { CALLERS };
+            let callers = if matches!(self.calls, Calls::Creates(..)) {
+                0
+            } else {
+                CALLERS
+            };
             let threads: Vec<_> = (0..callers).map(|_| scope.spawn(ping)).collect();
             let mut figures = self.call_on_one_connection(&lists);
-            threads.into_iter().filter_map(|thread| thread.join().ok()).for_each(|own| figures.merge(own));
+            threads
+                .into_iter()
+                .filter_map(|thread| thread.join().ok())
+                .for_each(|own| figures.merge(own));
             figures
         })
     }
 
     fn every(&self) -> Duration {
-        if let Calls::Creates(_, every) = self.calls { every } else { PACE }
+        if let Calls::Creates(_, every) = self.calls {
+            every
+        } else {
+            PACE
+        }
     }
 
     fn call_on_one_connection(&self, pace: &Pace) -> Figures {
         let mut body = String::new();
         if let Calls::Creates(size, _) = self.calls {
-            body = format!("{{\"Image\":\"x\",\"Labels\":{{\"x\":\"{}\"}}}}", "x".repeat(size));
+            body = format!(
+                "{{\"Image\":\"x\",\"Labels\":{{\"x\":\"{}\"}}}}",
+                "x".repeat(size)
+            );
         }
         let mut kept = None;
         pace.follow(|| {
@@ -98,7 +114,9 @@ impl Victim {
 
     fn connect(&self) -> io::Result<Client<Box<dyn Wire>>> {
         let stream = connect_from(SOURCE, self.address, PATIENCE)?;
-        let Calls::Tls(config) = &self.calls else { return Ok(Client::over(Box::new(stream))) };
+        let Calls::Tls(config) = &self.calls else {
+            return Ok(Client::over(Box::new(stream)));
+        };
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         let session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
         Ok(Client::over(Box::new(StreamOwned::new(session, stream))))
@@ -116,7 +134,11 @@ fn ask(client: &mut Client<Box<dyn Wire>>, path: &str) -> io::Result<()> {
 }
 
 fn expect(status: u16) -> io::Result<()> {
-    if status < 300 { Ok(()) } else { Err(io::Error::other(format!("status {status}"))) }
+    if status < 300 {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("status {status}")))
+    }
 }
 
 /// The times at which calls are due. Several callers share them.
@@ -133,7 +155,13 @@ impl Pace {
     fn of(every: Duration, time: Duration) -> Self {
         let begun = Instant::now();
         let count = u32::try_from(time.as_micros() / every.as_micros()).unwrap_or(u32::MAX);
-        Self { begun, every, count, next: AtomicU32::new(0), patience: begun + time + PATIENCE }
+        Self {
+            begun,
+            every,
+            count,
+            next: AtomicU32::new(0),
+            patience: begun + time + PATIENCE,
+        }
     }
 
     /// Makes calls when they are due, or as soon as the one before is over.
@@ -146,7 +174,8 @@ impl Pace {
                 return figures;
             }
             let (due, now) = (self.begun + self.every * at, Instant::now());
-            // A thread that wakes up late is no fault of the proxy's; one that waited for the call before is.
+            // A thread that wakes up late is no fault of the proxy's; one that waited for the call
+            // before is.
             let from = if now < due {
                 std::thread::sleep(due - now);
                 Instant::now()
@@ -175,11 +204,14 @@ impl Figures {
         self.sorted.len() + self.failed
     }
 
-    /// The latency in milliseconds that so many of a hundred requests do not exceed; not a number where there is none.
+    /// The latency in milliseconds that so many of a hundred requests do not exceed; not a number
+    /// where there is none.
     #[must_use]
     pub fn percentile(&self, hundredths: usize) -> f64 {
         let at = (self.sorted.len() * hundredths / 100).min(self.sorted.len().saturating_sub(1));
-        self.sorted.get(at).map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e3)
+        self.sorted
+            .get(at)
+            .map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e3)
     }
 }
 
@@ -191,7 +223,14 @@ mod tests {
     fn percentiles_are_of_sorted_latencies() {
         let sorted = (1..=200).map(Duration::from_millis).collect();
         let figures = Figures { sorted, failed: 3 };
-        assert_eq!((figures.percentile(50), figures.percentile(99), figures.requests()), (101.0, 199.0, 203));
+        assert_eq!(
+            (
+                figures.percentile(50),
+                figures.percentile(99),
+                figures.requests()
+            ),
+            (101.0, 199.0, 203)
+        );
         assert!(Figures::default().percentile(99).is_nan());
     }
 }

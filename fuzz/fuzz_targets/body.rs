@@ -1,5 +1,5 @@
-//! A chunked body that arrives in any pieces says the same, ends at the same byte, and is passed on as it came; a plain decoder
-//! agrees.
+//! A chunked body that arrives in any pieces says the same, ends at the same byte, and is passed on
+//! as it came; a plain decoder agrees.
 //!
 //! The first byte of the input chooses the sizes of the pieces; the body follows.
 #![no_main]
@@ -8,20 +8,39 @@ use cetusguard::fuzzing::{Chunked, decode_chunked, pass_chunked};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
-    let Some((seed, body)) = input.split_first() else { return };
+    let Some((seed, body)) = input.split_first() else {
+        return;
+    };
     let whole = decode_chunked([body].into_iter());
     let pieces = split(body, *seed);
     let in_pieces = decode_chunked(pieces.iter().copied());
     let passed = pass_chunked(pieces.iter().copied(), usize::from(*seed) % 7 + 1);
-    assert_eq!((whole.is_done, whole.is_garbage), (in_pieces.is_done, in_pieces.is_garbage));
-    assert_eq!((whole.is_done, whole.is_garbage), (passed.is_done, passed.is_garbage));
-    assert!(body.starts_with(&passed.content), "what is passed on is what came");
+    assert_eq!(
+        (whole.is_done, whole.is_garbage),
+        (in_pieces.is_done, in_pieces.is_garbage)
+    );
+    assert_eq!(
+        (whole.is_done, whole.is_garbage),
+        (passed.is_done, passed.is_garbage)
+    );
+    assert!(
+        body.starts_with(&passed.content),
+        "what is passed on is what came"
+    );
     if !whole.is_garbage {
         assert_eq!(whole, in_pieces);
         assert_eq!(whole.length, passed.length);
     }
     match decode_naively(body) {
-        Some((content, length)) => assert_eq!(whole, Chunked { content, length, is_done: true, is_garbage: false }),
+        Some((content, length)) => assert_eq!(
+            whole,
+            Chunked {
+                content,
+                length,
+                is_done: true,
+                is_garbage: false
+            }
+        ),
         None => assert!(!whole.is_done),
     }
 });

@@ -1,5 +1,5 @@
-//! The guard passes a body, then passes what it made of it unchanged, and what it passes holds nothing that it refuses when the
-//! engine reads it.
+//! The guard passes a body, then passes what it made of it unchanged, and what it passes holds
+//! nothing that it refuses when the engine reads it.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
@@ -33,10 +33,13 @@ static PERMITS: LazyLock<Vec<Permit>> = LazyLock::new(|| {
         mode: Mode::Enforce,
         recreation: None,
     };
-    let permits = TARGETS.map(|target| match decide(Call::read("POST", target).expect("plain"), &profile) {
-        Verdict::Allow(permit) => permit,
-        Verdict::Deny(denial) => panic!("{denial}"),
-    });
+    let permits =
+        TARGETS.map(
+            |target| match decide(Call::read("POST", target).expect("plain"), &profile) {
+                Verdict::Allow(permit) => permit,
+                Verdict::Deny(denial) => panic!("{denial}"),
+            },
+        );
     permits.into()
 });
 
@@ -49,10 +52,18 @@ fuzz_target!(|body: &[u8]| {
                 if sent.is_empty() {
                     continue;
                 }
-                assert_eq!(settle(sent.as_bytes()).expect("it passes again").body(), Some(sent), "{target}");
+                assert_eq!(
+                    settle(sent.as_bytes()).expect("it passes again").body(),
+                    Some(sent),
+                    "{target}"
+                );
                 let read = as_go_reads(&serde_json::from_str(sent).expect("JSON"));
                 if target == CREATE {
-                    assert_eq!(dangers(&read).or_else(|| dangers(&read["hostconfig"])), None, "{sent}");
+                    assert_eq!(
+                        dangers(&read).or_else(|| dangers(&read["hostconfig"])),
+                        None,
+                        "{sent}"
+                    );
                 }
             }
             Err(objection) => assert!(objection.to_string().len() < 32 << 10),

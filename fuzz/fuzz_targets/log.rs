@@ -1,4 +1,5 @@
-//! A record is one line in both formats, and the values that it was made of can be read back from it.
+//! A record is one line in both formats, and the values that it was made of can be read back from
+//! it.
 //!
 //! The input is values between bytes 0xff, which no text has.
 #![no_main]
@@ -6,14 +7,25 @@
 use cetusguard::fuzzing::{read_log, write_log};
 use libfuzzer_sys::fuzz_target;
 
-const KEYS: [&str; 8] = ["path", "client", "profile", "endpoint", "reason", "detail", "agent", "rule"];
+const KEYS: [&str; 8] = [
+    "path", "client", "profile", "endpoint", "reason", "detail", "agent", "rule",
+];
 
 fuzz_target!(|input: &[u8]| {
-    let values: Vec<_> = input.split(|byte| *byte == 0xff).map(String::from_utf8_lossy).collect();
-    let [message, values @ ..] = values.as_slice() else { return };
+    let values: Vec<_> = input
+        .split(|byte| *byte == 0xff)
+        .map(String::from_utf8_lossy)
+        .collect();
+    let [message, values @ ..] = values.as_slice() else {
+        return;
+    };
     // Readers pass over records without a message, a method or a path: these are about requests.
     let message = format!("{message}.");
-    let mut values: Vec<String> = values.iter().take(KEYS.len()).map(ToString::to_string).collect();
+    let mut values: Vec<String> = values
+        .iter()
+        .take(KEYS.len())
+        .map(ToString::to_string)
+        .collect();
     values.resize(KEYS.len(), String::new());
     values[0].insert(0, '/');
     let mut fields = vec![("method", "GET")];
@@ -22,7 +34,10 @@ fuzz_target!(|input: &[u8]| {
     for json in [false, true] {
         let line = write_log(json, &message, &fields);
         assert_eq!(line.lines().count(), 1, "{line:?}");
-        assert!(line.ends_with('\n') && !line.trim_end_matches('\n').chars().any(char::is_control), "{line:?}");
+        assert!(
+            line.ends_with('\n') && !line.trim_end_matches('\n').chars().any(char::is_control),
+            "{line:?}"
+        );
         log.push_str(&line);
         log.push_str(&format!("web-1  | {line}"));
     }
@@ -31,5 +46,8 @@ fuzz_target!(|input: &[u8]| {
     let keys: Vec<_> = ["level", "msg", "method"].into_iter().chain(KEYS).collect();
     let read = read_log(&log, &keys);
     assert_eq!(read.len(), 4, "{log}");
-    assert!(read.iter().all(|record| *record == want), "{read:?} is not {want:?}");
+    assert!(
+        read.iter().all(|record| *record == want),
+        "{read:?} is not {want:?}"
+    );
 });

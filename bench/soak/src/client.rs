@@ -62,7 +62,8 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.world.judge(self.world.ledger.seen(self.number, self.seen));
+        self.world
+            .judge(self.world.ledger.seen(self.number, self.seen));
     }
 }
 
@@ -73,15 +74,26 @@ impl Client {
         let connected = match self.via {
             Via::Unix => Wire::unix(&self.site.unix, patience),
             Via::Tcp => Wire::tcp(self.source, self.site.tcp, None, patience),
-            Via::Tls => Wire::tcp(self.source, self.site.tls, Some(&self.site.config), patience),
+            Via::Tls => Wire::tcp(
+                self.source,
+                self.site.tls,
+                Some(&self.site.config),
+                patience,
+            ),
         };
-        connected.map_err(|error| Trouble::Wrong(format!("the proxy does not accept a connection: {error}")))
+        connected.map_err(|error| {
+            Trouble::Wrong(format!("the proxy does not accept a connection: {error}"))
+        })
     }
 
     /// Opens a request.
     pub(crate) fn ticket(&self) -> Ticket {
         self.count(Count::Requests, 1);
-        Ticket { world: Arc::clone(&self.world), number: self.world.ledger.open(), seen: Seen::Nothing }
+        Ticket {
+            world: Arc::clone(&self.world),
+            number: self.world.ledger.open(),
+            seen: Seen::Nothing,
+        }
     }
 
     /// Adds to a count of its kind.
@@ -89,17 +101,28 @@ impl Client {
         self.world.tally.add(self.kind, count, number);
     }
 
-    /// Reads the head of an answer of this status. The engine's absence is a cut; every other answer is wrong.
-    pub(crate) fn head(&self, wire: &mut Wire, ticket: &mut Ticket, wanted: u16) -> Result<Head, Trouble> {
-        let head = wire.read_head()?.ok_or_else(|| Trouble::Cut("closed without an answer".to_owned()))?;
+    /// Reads the head of an answer of this status. The engine's absence is a cut; every other
+    /// answer is wrong.
+    pub(crate) fn head(
+        &self,
+        wire: &mut Wire,
+        ticket: &mut Ticket,
+        wanted: u16,
+    ) -> Result<Head, Trouble> {
+        let head = wire
+            .read_head()?
+            .ok_or_else(|| Trouble::Cut("closed without an answer".to_owned()))?;
         let status = head.status();
         ticket.seen = Seen::Part(status);
         if status == wanted {
             return Ok(head);
         }
         let body = wire.read_whole(head.body()).unwrap_or_default();
-        let why =
-            format!("request {} got {status} instead of {wanted}: {}", ticket.number, String::from_utf8_lossy(&body));
+        let why = format!(
+            "request {} got {status} instead of {wanted}: {}",
+            ticket.number,
+            String::from_utf8_lossy(&body)
+        );
         if matches!(status, 502 | 504) {
             ticket.whole(status);
             return Err(Trouble::Cut(why));
@@ -108,7 +131,12 @@ impl Client {
     }
 
     /// Reads an answer whose body is short.
-    pub(crate) fn answer(&self, wire: &mut Wire, ticket: &mut Ticket, wanted: u16) -> Result<Vec<u8>, Trouble> {
+    pub(crate) fn answer(
+        &self,
+        wire: &mut Wire,
+        ticket: &mut Ticket,
+        wanted: u16,
+    ) -> Result<Vec<u8>, Trouble> {
         let head = self.head(wire, ticket, wanted)?;
         let body = wire.read_whole(head.body())?;
         ticket.whole(wanted);
@@ -116,20 +144,32 @@ impl Client {
     }
 
     /// Reads an answer that must carry the request's own number.
-    pub(crate) fn own_answer(&self, wire: &mut Wire, ticket: &mut Ticket, wanted: u16) -> Result<(), Trouble> {
+    pub(crate) fn own_answer(
+        &self,
+        wire: &mut Wire,
+        ticket: &mut Ticket,
+        wanted: u16,
+    ) -> Result<(), Trouble> {
         let body = self.answer(wire, ticket, wanted)?;
-        let body: serde_json::Value = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
+        let body: serde_json::Value =
+            serde_json::from_slice(&body).map_err(|error| error.to_string())?;
         let number = body["number"].as_u64();
         if number == Some(ticket.number) {
             return Ok(());
         }
-        Err(Trouble::Wrong(format!("request {} got the answer of {number:?}", ticket.number)))
+        Err(Trouble::Wrong(format!(
+            "request {} got the answer of {number:?}",
+            ticket.number
+        )))
     }
 }
 
 /// Writes a head: the request line without its version, and more header lines, each with its end.
 pub(crate) fn head(ticket: &Ticket, line: &str, more: &str) -> String {
-    format!("{line} HTTP/1.1\r\nHost: soak\r\nUser-Agent: soak/{}\r\n{more}\r\n", ticket.number)
+    format!(
+        "{line} HTTP/1.1\r\nHost: soak\r\nUser-Agent: soak/{}\r\n{more}\r\n",
+        ticket.number
+    )
 }
 
 /// Writes the header that tells the engine what the client wants.

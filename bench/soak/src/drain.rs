@@ -1,4 +1,5 @@
-//! The end: SIGTERM lets a request finish, ends a stream, and the program exits with 0 after its last record.
+//! The end: SIGTERM lets a request finish, ends a stream, and the program exits with 0 after its
+//! last record.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -17,12 +18,21 @@ pub(crate) fn drain(client: &mut Client, proxy: &Proxy) -> Result<(), Failure> {
     let epoch = world.epoch();
     let (mut held, mut ticket) = ask(client, "GET /containers/held/json").map_err(told)?;
     let (mut stream, mut streaming) = ask(client, "GET /events").map_err(told)?;
-    let mut body = client.head(&mut stream, &mut streaming, 200).map_err(told)?.body();
+    let mut body = client
+        .head(&mut stream, &mut streaming, 200)
+        .map_err(told)?
+        .body();
     if !world.has_arrived(ticket.number, epoch) {
         return Err("the engine did not get the last request".into());
     }
-    proxy.signal(if world.makes(Fault::Kill) { Signal::KILL } else { Signal::TERM })?;
-    let hears = world.eventually(world.patience, || proxy.told("stopping: requests may finish, streams end") == 1);
+    proxy.signal(if world.makes(Fault::Kill) {
+        Signal::KILL
+    } else {
+        Signal::TERM
+    })?;
+    let hears = world.eventually(world.patience, || {
+        proxy.told("stopping: requests may finish, streams end") == 1
+    });
     if !hears {
         world.fail("SIGTERM: the proxy does not say that it stops");
     }
@@ -32,15 +42,21 @@ pub(crate) fn drain(client: &mut Client, proxy: &Proxy) -> Result<(), Failure> {
     world.stopping.store(true, SeqCst);
     world.released.store(true, SeqCst);
     if let Err(trouble) = client.own_answer(&mut held, &mut ticket, 200) {
-        world.fail(format!("SIGTERM: a request that was under way was not answered: {trouble:?}"));
+        world.fail(format!(
+            "SIGTERM: a request that was under way was not answered: {trouble:?}"
+        ));
     }
     match proxy.wait(&world) {
         Some(status) if status.success() => {}
-        other => world.fail(format!("SIGTERM: the proxy ended with {other:?} instead of 0")),
+        other => world.fail(format!(
+            "SIGTERM: the proxy ended with {other:?} instead of 0"
+        )),
     }
     let (_, last) = proxy.lines();
     if last != "stopped" {
-        world.fail(format!("SIGTERM: the last record is {last:?} instead of \"stopped\""));
+        world.fail(format!(
+            "SIGTERM: the last record is {last:?} instead of \"stopped\""
+        ));
     }
     Ok(())
 }
@@ -60,10 +76,14 @@ fn ask(client: &Client, line: &str) -> Result<(Wire, Ticket), Trouble> {
 fn until_cut(stream: &mut Wire, body: &mut Body) -> Result<(), String> {
     loop {
         match stream.read_body(body) {
-            Ok(some) if some.is_empty() => return Err("SIGTERM: a stream ended as if it were whole".to_owned()),
+            Ok(some) if some.is_empty() => {
+                return Err("SIGTERM: a stream ended as if it were whole".to_owned());
+            }
             Ok(_) => {}
             Err(Trouble::Cut(_)) => return Ok(()),
-            Err(Trouble::Wrong(why)) => return Err(format!("SIGTERM: a stream does not end: {why}")),
+            Err(Trouble::Wrong(why)) => {
+                return Err(format!("SIGTERM: a stream does not end: {why}"));
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The simulated engine: it knows what every answer should be, checks what it gets, and can be restarted.
+//! The simulated engine: it knows what every answer should be, checks what it gets, and can be
+//! restarted.
 
 mod answers;
 mod streams;
@@ -50,7 +51,11 @@ impl Engine {
             accepted: AtomicU64::new(0),
             is_down: AtomicBool::new(false),
         };
-        let engine = Self { folder: TempDir::new(), state: Arc::new(state), accepting: Mutex::default() };
+        let engine = Self {
+            folder: TempDir::new(),
+            state: Arc::new(state),
+            accepting: Mutex::default(),
+        };
         engine.listen()?;
         Ok(engine)
     }
@@ -84,7 +89,10 @@ impl Engine {
                 State::serve(&state, stream);
             }
         });
-        *self.accepting.lock().unwrap_or_else(PoisonError::into_inner) = Some(accepting);
+        *self
+            .accepting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(accepting);
         Ok(())
     }
 
@@ -104,7 +112,12 @@ impl Engine {
         self.state.is_down.store(true, SeqCst);
         // Wakes the thread that accepts.
         let _ = UnixStream::connect(self.path());
-        if let Some(accepting) = self.accepting.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(accepting) = self
+            .accepting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             let _ = accepting.join();
         }
         let _ = std::fs::remove_file(self.path());
@@ -116,19 +129,30 @@ impl Engine {
 
 impl State {
     fn connections(&self) -> std::sync::MutexGuard<'_, HashMap<u64, UnixStream>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn serve(state: &Arc<Self>, stream: UnixStream) {
         let number = state.accepted.fetch_add(1, SeqCst);
-        let Ok(copy) = stream.try_clone() else { return state.world.fail("the engine has no descriptor left") };
+        let Ok(copy) = stream.try_clone() else {
+            return state.world.fail("the engine has no descriptor left");
+        };
         state.connections().insert(number, copy);
         let state = Arc::clone(state);
         std::thread::spawn(move || {
             // Also where a check panics, which would be the soak's own fault.
-            let _gone = Gone { state: &state, number };
+            let _gone = Gone {
+                state: &state,
+                number,
+            };
             if let Ok(second) = stream.try_clone() {
-                let mut link = answers::Link { wire: Wire::accepted(stream), second, world: &state.world };
+                let mut link = answers::Link {
+                    wire: Wire::accepted(stream),
+                    second,
+                    world: &state.world,
+                };
                 link.serve();
             }
         });

@@ -1,4 +1,5 @@
-//! Faults that are made on purpose, to show that the soak finds them: `SOAK_FAULT=wrong-byte scripts/soak BINARY`.
+//! Faults that are made on purpose, to show that the soak finds them: `SOAK_FAULT=wrong-byte
+//! scripts/soak BINARY`.
 
 /// A fault; the simulated engine, or the soak itself, makes it instead of the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,8 @@ impl Fault {
     pub(crate) fn read(name: &str) -> Result<Self, String> {
         let found = NAMES.iter().find(|(known, _)| *known == name);
         let all = || NAMES.map(|(known, _)| known).join(", ");
-        found.map(|(_, fault)| *fault).ok_or_else(|| format!("SOAK_FAULT={name} is none of {}", all()))
+        found
+            .map(|(_, fault)| *fault)
+            .ok_or_else(|| format!("SOAK_FAULT={name} is none of {}", all()))
     }
 }

@@ -1,4 +1,5 @@
-//! Compares the answers that clients got with the records in the proxy's log: one record for each answered request.
+//! Compares the answers that clients got with the records in the proxy's log: one record for each
+//! answered request.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -63,13 +64,19 @@ impl Ledger {
     /// Notes a record of the log: status and reason.
     pub(crate) fn recorded(&self, number: u64, status: u16, reason: &str) -> Result<(), String> {
         let mut pages = self.pages();
-        let outcome = if reason.is_empty() { "complete" } else { reason };
+        let outcome = if reason.is_empty() {
+            "complete"
+        } else {
+            reason
+        };
         *pages.outcomes.entry(outcome.to_owned()).or_default() += 1;
         if pages.is_closed(number) {
             return Err(format!("request {number} has two records"));
         }
         if number == 0 || number > pages.last {
-            return Err(format!("a record is about request {number}, which no client has made"));
+            return Err(format!(
+                "a record is about request {number}, which no client has made"
+            ));
         }
         let entry = pages.open.entry(number).or_default();
         if entry.record.replace((status, reason.to_owned())).is_some() {
@@ -83,7 +90,8 @@ impl Ledger {
         self.pages().lost += count;
     }
 
-    /// The reason in the record of a request, once it is there and before its client has told what it got.
+    /// The reason in the record of a request, once it is there and before its client has told what
+    /// it got.
     pub(crate) fn reason(&self, number: u64) -> Option<String> {
         Some(self.pages().open.get(&number)?.record.as_ref()?.1.clone())
     }
@@ -108,14 +116,19 @@ impl Ledger {
     /// Checks, once the log has ended, that each request that was answered has its record.
     pub(crate) fn close(&self) -> Result<(), String> {
         let pages = self.pages();
-        let missing =
-            |entry: &&Entry| matches!(entry.client, Some(Seen::Whole(_) | Seen::Part(_))) && entry.record.is_none();
+        let missing = |entry: &&Entry| {
+            matches!(entry.client, Some(Seen::Whole(_) | Seen::Part(_))) && entry.record.is_none()
+        };
         let count = pages.open.values().filter(missing).count() as u64;
-        let first = pages.open.iter().find(|(_, entry)| missing(entry)).map(|(number, _)| *number);
+        let first = pages
+            .open
+            .iter()
+            .find(|(_, entry)| missing(entry))
+            .map(|(number, _)| *number);
         match first {
-            Some(number) if count > pages.lost => {
-                Err(format!("{count} requests that were answered have no record, such as request {number}"))
-            }
+            Some(number) if count > pages.lost => Err(format!(
+                "{count} requests that were answered have no record, such as request {number}"
+            )),
             _ => Ok(()),
         }
     }
@@ -123,25 +136,31 @@ impl Ledger {
 
 impl Pages {
     fn is_closed(&self, number: u64) -> bool {
-        let word = usize::try_from(number / 64).ok().and_then(|at| self.closed.get(at));
+        let word = usize::try_from(number / 64)
+            .ok()
+            .and_then(|at| self.closed.get(at));
         word.is_some_and(|word| word >> (number % 64) & 1 == 1)
     }
 
     /// Compares the two sides of a request once both are there.
     fn settle(&mut self, number: u64) -> Result<(), String> {
-        let Some(Entry { client: Some(seen), record: Some((status, reason)) }) = self.open.get(&number) else {
+        let Some(Entry {
+            client: Some(seen),
+            record: Some((status, reason)),
+        }) = self.open.get(&number)
+        else {
             return Ok(());
         };
         let verdict = match *seen {
-            Seen::Whole(got) if got != *status => {
-                Err(format!("request {number} got {got}, and its record says {status}"))
-            }
-            Seen::Whole(got) if got < 400 && !reason.is_empty() => {
-                Err(format!("request {number} was answered whole with {got}, and its record says {reason}"))
-            }
-            Seen::Part(got) if got != *status => {
-                Err(format!("request {number} got {got}, and its record says {status}"))
-            }
+            Seen::Whole(got) if got != *status => Err(format!(
+                "request {number} got {got}, and its record says {status}"
+            )),
+            Seen::Whole(got) if got < 400 && !reason.is_empty() => Err(format!(
+                "request {number} was answered whole with {got}, and its record says {reason}"
+            )),
+            Seen::Part(got) if got != *status => Err(format!(
+                "request {number} got {got}, and its record says {status}"
+            )),
             _ => Ok(()),
         };
         self.open.remove(&number);
@@ -162,7 +181,9 @@ mod tests {
         let ledger = Ledger::default();
         let number = ledger.open();
         ledger.seen(number, seen)?;
-        records.iter().try_for_each(|(status, reason)| ledger.recorded(number, *status, reason))?;
+        records
+            .iter()
+            .try_for_each(|(status, reason)| ledger.recorded(number, *status, reason))?;
         ledger.close()
     }
 
@@ -191,6 +212,11 @@ mod tests {
         let ledger = Ledger::default();
         ledger.lost(1);
         let number = ledger.open();
-        assert_eq!(ledger.seen(number, Seen::Whole(200)).and_then(|()| ledger.close()), Ok(()));
+        assert_eq!(
+            ledger
+                .seen(number, Seen::Whole(200))
+                .and_then(|()| ledger.close()),
+            Ok(())
+        );
     }
 }

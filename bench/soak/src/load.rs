@@ -40,7 +40,10 @@ const KINDS: [(&str, Round, usize); 11] = [
     ("pausing writers", stalls::writer, 1),
 ];
 
-const SLOW: [(&str, Round); 2] = [("slow heads", stalls::slow_head), ("stalled readers", stalls::for_good)];
+const SLOW: [(&str, Round); 2] = [
+    ("slow heads", stalls::slow_head),
+    ("stalled readers", stalls::for_good),
+];
 
 /// The clients of each kind on each frontend.
 pub(crate) fn clients(world: &Arc<World>, site: &Arc<Site>) -> Vec<(Client, Round)> {
@@ -50,7 +53,17 @@ pub(crate) fn clients(world: &Arc<World>, site: &Arc<Site>) -> Vec<(Client, Roun
         let source = IpAddr::V4(Ipv4Addr::new(127, 0, 1, last));
         let random = Random::new(world.seed, &format!("{kind} {via:?} {copy}"));
         let (world, site) = (Arc::clone(world), Arc::clone(site));
-        all.push((Client { world, site, via, source, random, kind }, round));
+        all.push((
+            Client {
+                world,
+                site,
+                via,
+                source,
+                random,
+                kind,
+            },
+            round,
+        ));
     };
     for (kind, round, copies) in KINDS {
         for via in Via::ALL {
@@ -64,8 +77,22 @@ pub(crate) fn clients(world: &Arc<World>, site: &Arc<Site>) -> Vec<(Client, Roun
 pub(crate) fn slow_clients(world: &Arc<World>, site: &Arc<Site>) -> Vec<(Client, Round)> {
     let client = |(number, (kind, round)): (u8, (&'static str, Round))| {
         let source = IpAddr::V4(Ipv4Addr::new(127, 0, 3, number));
-        let (random, world, site) = (Random::new(world.seed, kind), Arc::clone(world), Arc::clone(site));
-        (Client { world, site, via: Via::Tcp, source, random, kind }, round)
+        let (random, world, site) = (
+            Random::new(world.seed, kind),
+            Arc::clone(world),
+            Arc::clone(site),
+        );
+        (
+            Client {
+                world,
+                site,
+                via: Via::Tcp,
+                source,
+                random,
+                kind,
+            },
+            round,
+        )
     };
     (1..).zip(SLOW).map(client).collect()
 }
@@ -84,7 +111,8 @@ pub(crate) fn run_rounds((mut client, round): (Client, Round), rounds: u64) -> J
     std::thread::spawn(move || (0..rounds).for_each(|_| judge(&mut client, round)))
 }
 
-/// Runs one round. What a restart of the engine has cut is counted, and everything else that goes wrong is a failure.
+/// Runs one round. What a restart of the engine has cut is counted, and everything else that goes
+/// wrong is a failure.
 pub(crate) fn judge(client: &mut Client, round: Round) {
     let epoch = client.world.epoch();
     match round(client) {
@@ -96,7 +124,9 @@ pub(crate) fn judge(client: &mut Client, round: Round) {
         }
         Err(Trouble::Cut(why) | Trouble::Wrong(why)) => {
             client.count(Count::Failed, 1);
-            client.world.fail(format!("{} over {:?}: {why}", client.kind, client.via));
+            client
+                .world
+                .fail(format!("{} over {:?}: {why}", client.kind, client.via));
             // Some failures come at once, and thousands of them say no more than a few.
             client.world.pause(Duration::from_millis(100));
         }

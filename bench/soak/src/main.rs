@@ -1,4 +1,5 @@
-//! `soak BINARY`: everything at once for `SOAK_SECONDS`, with every byte and every record checked. See `scripts/soak`.
+//! `soak BINARY`: everything at once for `SOAK_SECONDS`, with every byte and every record checked.
+//! See `scripts/soak`.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -51,14 +52,27 @@ fn soak() -> Result<bool, Failure> {
     let seed = number("SOAK_SEED", time.as_secs())?;
     let length = Duration::from_secs(number("SOAK_SECONDS", 120)?);
     let patience = Duration::from_secs(number("SOAK_PATIENCE", 60)?.max(8));
-    let fault = std::env::var("SOAK_FAULT").ok().map(|name| Fault::read(&name)).transpose()?;
-    println!("SOAK_SEED={seed} SOAK_SECONDS={} SOAK_PATIENCE={}", length.as_secs(), patience.as_secs());
-    run::run(Path::new(&binary), &Arc::new(World::new(seed, patience, fault)), length)
+    let fault = std::env::var("SOAK_FAULT")
+        .ok()
+        .map(|name| Fault::read(&name))
+        .transpose()?;
+    println!(
+        "SOAK_SEED={seed} SOAK_SECONDS={} SOAK_PATIENCE={}",
+        length.as_secs(),
+        patience.as_secs()
+    );
+    run::run(
+        Path::new(&binary),
+        &Arc::new(World::new(seed, patience, fault)),
+        length,
+    )
 }
 
 fn number(name: &str, default: u64) -> Result<u64, Failure> {
     match std::env::var(name) {
-        Ok(text) if !text.is_empty() => text.parse().map_err(|_| format!("{name}={text} is no number").into()),
+        Ok(text) if !text.is_empty() => text
+            .parse()
+            .map_err(|_| format!("{name}={text} is no number").into()),
         _ => Ok(default),
     }
 }

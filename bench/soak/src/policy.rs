@@ -57,10 +57,16 @@ pub(crate) struct Files {
 impl Files {
     /// Writes a configuration with three frontends, three profiles and a file of rules.
     pub(crate) fn write(engine: &str, certs: &Certs, patience: Duration) -> Self {
-        let files = Self { folder: TempDir::new() };
+        let files = Self {
+            folder: TempDir::new(),
+        };
         let rules = files.folder.write("soak.rules", &Version::Networks.rules());
         let [cert, key, ca] = ["server.pem", "server.key", "ca.pem"].map(|name| certs.file(name));
-        let (head, progress, long) = (patience.as_secs() / 4, patience.as_secs() / 2, patience.as_secs() * 2);
+        let (head, progress, long) = (
+            patience.as_secs() / 4,
+            patience.as_secs() / 2,
+            patience.as_secs() * 2,
+        );
         let text = format!(
             "\
 log-level: 7
@@ -118,6 +124,9 @@ profiles:
     }
 
     fn rename(&self, text: &str) -> io::Result<()> {
-        std::fs::rename(self.folder.write("soak.rules.new", text), self.folder.file("soak.rules"))
+        std::fs::rename(
+            self.folder.write("soak.rules.new", text),
+            self.folder.file("soak.rules"),
+        )
     }
 }

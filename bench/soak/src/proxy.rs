@@ -63,17 +63,45 @@ impl Figures {
 
 impl Proxy {
     /// Starts the program and waits until it listens at so many addresses.
-    pub(crate) fn start(binary: &Path, config: &str, frontends: usize, world: &Arc<World>) -> Result<Self, Failure> {
+    pub(crate) fn start(
+        binary: &Path,
+        config: &str,
+        frontends: usize,
+        world: &Arc<World>,
+    ) -> Result<Self, Failure> {
         let mut command = Command::new("sh");
-        let before = if world.makes(Fault::Panic) { "echo 'thread panicked' >&2; " } else { "" };
-        command.arg("-c").arg(format!("{before}exec \"$0\" --config \"$1\"")).arg(binary).arg(config).env_clear();
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let before = if world.makes(Fault::Panic) {
+            "echo 'thread panicked' >&2; "
+        } else {
+            ""
+        };
+        command
+            .arg("-c")
+            .arg(format!("{before}exec \"$0\" --config \"$1\""))
+            .arg(binary)
+            .arg(config)
+            .env_clear();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
         let log = Arc::new(Mutex::new(Seen::default()));
         let readers = read_both(&mut child, &log, world);
         let pid = child.id();
-        let proxy = Self { child: Mutex::new(Running(child)), pid, log, readers: Mutex::new(readers) };
-        let listens = world.eventually(world.patience, || proxy.seen().listening.len() >= frontends);
-        if listens { Ok(proxy) } else { Err(format!("the proxy does not start: {:?}", world.failures().0).into()) }
+        let proxy = Self {
+            child: Mutex::new(Running(child)),
+            pid,
+            log,
+            readers: Mutex::new(readers),
+        };
+        let listens =
+            world.eventually(world.patience, || proxy.seen().listening.len() >= frontends);
+        if listens {
+            Ok(proxy)
+        } else {
+            Err(format!("the proxy does not start: {:?}", world.failures().0).into())
+        }
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
@@ -84,7 +112,9 @@ impl Proxy {
     pub(crate) fn address(&self, tls: bool) -> Result<SocketAddr, Failure> {
         let seen = self.seen();
         let mut found = seen.listening.iter().filter(|(_, has_tls)| *has_tls == tls);
-        let address = found.find_map(|(address, _)| address.strip_prefix("tcp://")).ok_or("a frontend is missing")?;
+        let address = found
+            .find_map(|(address, _)| address.strip_prefix("tcp://"))
+            .ok_or("a frontend is missing")?;
         Ok(address.parse()?)
     }
 
@@ -114,8 +144,11 @@ impl Proxy {
     pub(crate) fn figures(&self) -> Result<Figures, Failure> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
         let figure = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            line.and_then(|line| line.split_whitespace().next()?.parse().ok()).ok_or(format!("no {name} in /proc"))
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+                .ok_or(format!("no {name} in /proc"))
         };
         Ok(Figures {
             private: figure("RssAnon")?,
@@ -134,7 +167,12 @@ impl Proxy {
             status.is_some()
         });
         if status.is_some() {
-            for reader in self.readers.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            for reader in self
+                .readers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .drain(..)
+            {
                 let _ = reader.join();
             }
         }
@@ -142,19 +180,27 @@ impl Proxy {
     }
 }
 
-/// Reads standard output, which is the log, and standard error, on which a program that serves says nothing.
+/// Reads standard output, which is the log, and standard error, on which a program that serves says
+/// nothing.
 fn read_both(child: &mut Child, log: &Arc<Mutex<Seen>>, world: &Arc<World>) -> Vec<JoinHandle<()>> {
     let (log, logging) = (Arc::clone(log), Arc::clone(world));
-    let output = child.stdout.take().map(|stream| each_line(stream, move |line| read_line(&line, &log, &logging)));
-    let world = Arc::clone(world);
-    let error = child
-        .stderr
+    let output = child
+        .stdout
         .take()
-        .map(|stream| each_line(stream, move |line| world.fail(format!("the proxy says on standard error: {line}"))));
+        .map(|stream| each_line(stream, move |line| read_line(&line, &log, &logging)));
+    let world = Arc::clone(world);
+    let error = child.stderr.take().map(|stream| {
+        each_line(stream, move |line| {
+            world.fail(format!("the proxy says on standard error: {line}"))
+        })
+    });
     output.into_iter().chain(error).collect()
 }
 
-fn each_line(stream: impl Read + Send + 'static, mut then: impl FnMut(String) + Send + 'static) -> JoinHandle<()> {
+fn each_line(
+    stream: impl Read + Send + 'static,
+    mut then: impl FnMut(String) + Send + 'static,
+) -> JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines() {
             match line {
@@ -168,11 +214,16 @@ fn each_line(stream: impl Read + Send + 'static, mut then: impl FnMut(String) + 
 fn read_line(line: &str, log: &Mutex<Seen>, world: &World) {
     let fields: Map<String, Value> = match serde_json::from_str(line) {
         Ok(fields) => fields,
-        Err(error) => return world.fail(format!("a line of the log is no record ({error}): {line}")),
+        Err(error) => {
+            return world.fail(format!("a line of the log is no record ({error}): {line}"));
+        }
     };
     let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default();
     let number = |key: &str| fields.get(key).and_then(Value::as_u64).unwrap_or(0);
-    if ["time", "level", "msg"].iter().any(|key| text(key).is_empty()) {
+    if ["time", "level", "msg"]
+        .iter()
+        .any(|key| text(key).is_empty())
+    {
         world.fail(format!("a record without time, level or message: {line}"));
     }
     let mut seen = log.lock().unwrap_or_else(PoisonError::into_inner);
@@ -181,7 +232,8 @@ fn read_line(line: &str, log: &Mutex<Seen>, world: &World) {
     seen.last = message.to_owned();
     *seen.messages.entry(message.to_owned()).or_default() += 1;
     if message == "listening" {
-        seen.listening.push((text("address").to_owned(), text("tls") == "on"));
+        seen.listening
+            .push((text("address").to_owned(), text("tls") == "on"));
     }
     if message.starts_with("log records lost") {
         world.ledger.lost(number("count"));
@@ -193,9 +245,17 @@ fn read_line(line: &str, log: &Mutex<Seen>, world: &World) {
     if !fields.contains_key("bytes_in") {
         return;
     }
-    match text("user_agent").strip_prefix("soak/").and_then(|number| number.parse().ok()) {
+    match text("user_agent")
+        .strip_prefix("soak/")
+        .and_then(|number| number.parse().ok())
+    {
         None => seen.nameless += 1,
-        Some(request) => record(request, u16::try_from(number("status")).unwrap_or(0), text("reason"), world),
+        Some(request) => record(
+            request,
+            u16::try_from(number("status")).unwrap_or(0),
+            text("reason"),
+            world,
+        ),
     }
 }
 

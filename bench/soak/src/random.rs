@@ -7,7 +7,9 @@ pub(crate) struct Random(u64);
 impl Random {
     /// Makes the generator of a part of the schedule: the same seed and name give the same numbers.
     pub(crate) fn new(seed: u64, name: &str) -> Self {
-        let named = name.bytes().fold(seed, |hash, byte| mix(hash ^ u64::from(byte)));
+        let named = name
+            .bytes()
+            .fold(seed, |hash, byte| mix(hash ^ u64::from(byte)));
         Self(named)
     }
 

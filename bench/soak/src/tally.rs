@@ -52,9 +52,18 @@ impl Tally {
         );
         let mut total = Counts::default();
         let mut row = |name: &str, counts: &Counts| {
-            let Counts { requests, bytes, refused, cut, failed } = counts;
+            let Counts {
+                requests,
+                bytes,
+                refused,
+                cut,
+                failed,
+            } = counts;
             let mib = bytes >> 20;
-            let _ = writeln!(text, "{name:<22}{requests:>12}{mib:>12}{refused:>10}{cut:>16}{failed:>8}");
+            let _ = writeln!(
+                text,
+                "{name:<22}{requests:>12}{mib:>12}{refused:>10}{cut:>16}{failed:>8}"
+            );
         };
         for (name, counts) in kinds.iter() {
             row(name, counts);

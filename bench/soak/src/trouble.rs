@@ -5,8 +5,8 @@ use std::io;
 /// Why a round has not ended as it should.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// The connection ended early, or the proxy answered that the engine is unreachable: right while the engine restarts, and
-    /// wrong otherwise.
+    /// The connection ended early, or the proxy answered that the engine is unreachable: right
+    /// while the engine restarts, and wrong otherwise.
     Cut(String),
     /// Wrong at any time.
     Wrong(String),

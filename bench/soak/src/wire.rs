@@ -48,24 +48,39 @@ const ROOM: usize = 32 << 10;
 impl Head {
     /// The value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// Returns whether a text stands anywhere in the head.
     pub(crate) fn contains(&self, text: &str) -> bool {
-        self.line.contains(text) || self.headers.iter().any(|(name, value)| name.contains(text) || value.contains(text))
+        self.line.contains(text)
+            || self
+                .headers
+                .iter()
+                .any(|(name, value)| name.contains(text) || value.contains(text))
     }
 
     /// The status of a response; 0 for what is none.
     pub(crate) fn status(&self) -> u16 {
-        self.line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok()).unwrap_or(0)
+        self.line
+            .strip_prefix("HTTP/1.1 ")
+            .and_then(|rest| rest.get(..3)?.parse().ok())
+            .unwrap_or(0)
     }
 
     /// The body that follows.
     pub(crate) fn body(&self) -> Body {
-        let length = self.header("content-length").and_then(|length| length.parse().ok());
+        let length = self
+            .header("content-length")
+            .and_then(|length| length.parse().ok());
         match (self.header("transfer-encoding"), length) {
-            (Some(_), _) => Body::Chunked { left: 0, is_first: true },
+            (Some(_), _) => Body::Chunked {
+                left: 0,
+                is_first: true,
+            },
             (None, Some(length)) if length > 0 => Body::Length(length),
             (None, _) => Body::Done,
         }
@@ -75,7 +90,11 @@ impl Head {
 impl Wire {
     /// Takes a connection of the engine's.
     pub(crate) fn accepted(stream: UnixStream) -> Self {
-        Self { transport: Transport::Unix(stream), ahead: Vec::new(), at: 0 }
+        Self {
+            transport: Transport::Unix(stream),
+            ahead: Vec::new(),
+            at: 0,
+        }
     }
 
     /// Connects to a Unix socket.
@@ -86,7 +105,8 @@ impl Wire {
         Ok(Self::accepted(stream))
     }
 
-    /// Connects to a TCP address from an address of one's own, with TLS if there is a configuration for it.
+    /// Connects to a TCP address from an address of one's own, with TLS if there is a configuration
+    /// for it.
     pub(crate) fn tcp(
         source: IpAddr,
         target: SocketAddr,
@@ -106,11 +126,16 @@ impl Wire {
             None => Transport::Tcp(stream),
             Some(config) => {
                 let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
-                let session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+                let session =
+                    ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
                 Transport::Tls(Box::new(StreamOwned::new(session, stream)))
             }
         };
-        Ok(Self { transport, ahead: Vec::new(), at: 0 })
+        Ok(Self {
+            transport,
+            ahead: Vec::new(),
+            at: 0,
+        })
     }
 
     /// Sends bytes.
@@ -164,7 +189,9 @@ impl Wire {
         loop {
             let there = &self.ahead[self.at..];
             if let Some(end) = there[scanned..].iter().position(|byte| *byte == b'\n') {
-                let line = String::from_utf8_lossy(&there[..scanned + end]).trim_end_matches('\r').to_owned();
+                let line = String::from_utf8_lossy(&there[..scanned + end])
+                    .trim_end_matches('\r')
+                    .to_owned();
                 self.at += scanned + end + 1;
                 return Ok(Some(line));
             }
@@ -175,7 +202,9 @@ impl Wire {
             if self.fill()? == 0 {
                 return match scanned {
                     0 => Ok(None),
-                    _ => Err(Trouble::Cut("the connection ended within a line".to_owned())),
+                    _ => Err(Trouble::Cut(
+                        "the connection ended within a line".to_owned(),
+                    )),
                 };
             }
         }
@@ -183,11 +212,17 @@ impl Wire {
 
     /// Reads a head; `None` where the connection ends before it.
     pub(crate) fn read_head(&mut self) -> Result<Option<Head>, Trouble> {
-        let Some(line) = self.read_line()? else { return Ok(None) };
+        let Some(line) = self.read_line()? else {
+            return Ok(None);
+        };
         let mut headers = Vec::new();
         loop {
             match self.read_line()?.as_deref() {
-                None => return Err(Trouble::Cut("the connection ended within a head".to_owned())),
+                None => {
+                    return Err(Trouble::Cut(
+                        "the connection ended within a head".to_owned(),
+                    ));
+                }
                 Some("") => return Ok(Some(Head { line, headers })),
                 Some(line) => {
                     let (name, value) = line.split_once(':').unwrap_or((line, ""));
@@ -208,7 +243,9 @@ impl Wire {
         };
         let some = self.read_some(usize::try_from(*left).unwrap_or(usize::MAX))?;
         if some.is_empty() {
-            return Err(Trouble::Cut("the connection ended within a body".to_owned()));
+            return Err(Trouble::Cut(
+                "the connection ended within a body".to_owned(),
+            ));
         }
         *left -= some.len() as u64;
         if *body == Body::Length(0) {
@@ -218,18 +255,25 @@ impl Wire {
     }
 
     fn next_chunk(&mut self, body: &mut Body, is_first: bool) -> Result<(), Trouble> {
-        let mut line =
-            || self.read_line()?.ok_or_else(|| Trouble::Cut("the connection ended between chunks".to_owned()));
+        let mut line = || {
+            self.read_line()?
+                .ok_or_else(|| Trouble::Cut("the connection ended between chunks".to_owned()))
+        };
         if !is_first && !line()?.is_empty() {
             return Err(Trouble::Wrong("a chunk is longer than it says".to_owned()));
         }
         let size = line()?;
-        let left =
-            u64::from_str_radix(&size, 16).map_err(|_| Trouble::Wrong(format!("{size:?} is no size of a chunk")))?;
-        *body = Body::Chunked { left, is_first: false };
+        let left = u64::from_str_radix(&size, 16)
+            .map_err(|_| Trouble::Wrong(format!("{size:?} is no size of a chunk")))?;
+        *body = Body::Chunked {
+            left,
+            is_first: false,
+        };
         if left == 0 {
             if !line()?.is_empty() {
-                return Err(Trouble::Wrong("something stands behind the last chunk".to_owned()));
+                return Err(Trouble::Wrong(
+                    "something stands behind the last chunk".to_owned(),
+                ));
             }
             *body = Body::Done;
         }

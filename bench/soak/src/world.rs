@@ -1,4 +1,5 @@
-//! The state that all parts of the soak share: the time to stop, the engine's restarts, and the failures so far.
+//! The state that all parts of the soak share: the time to stop, the engine's restarts, and the
+//! failures so far.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -81,7 +82,10 @@ impl World {
 
     /// The first failures, and the number of all.
     pub(crate) fn failures(&self) -> (Vec<String>, u64) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -105,7 +109,10 @@ impl World {
 
     /// Notes that the engine has got all of a request's bytes, and all were right.
     pub(crate) fn arrive(&self, number: u64) {
-        self.arrived.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
+        self.arrived
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(number);
         self.arrival.notify_all();
     }
 
@@ -117,7 +124,9 @@ impl World {
             if Instant::now() >= deadline || self.was_down_since(epoch) {
                 return false;
             }
-            let waited = self.arrival.wait_timeout(arrived, Duration::from_millis(50));
+            let waited = self
+                .arrival
+                .wait_timeout(arrived, Duration::from_millis(50));
             arrived = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         true

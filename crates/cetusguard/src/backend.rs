@@ -69,16 +69,25 @@ pub(crate) struct Unreachable {
 
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the engine at {} cannot be reached: {}{}", self.address, self.what, self.advice)
+        write!(
+            f,
+            "the engine at {} cannot be reached: {}{}",
+            self.address, self.what, self.advice
+        )
     }
 }
 
 impl Backend {
     /// An engine to which no connection has been made yet.
-    pub(crate) fn new(address: Address, tls: Option<Arc<ClientConfig>>, connect_limit: Duration) -> Self {
+    pub(crate) fn new(
+        address: Address,
+        tls: Option<Arc<ClientConfig>>,
+        connect_limit: Duration,
+    ) -> Self {
         Self {
             address,
-            // The standard library seeds it with random keys: the value tells nothing about this machine.
+            // The standard library seeds it with random keys: the value tells nothing about this
+            // machine.
             via: format!("1.1 cetusguard-{:016x}", RandomState::new().hash_one(())),
             tls: RwLock::new(tls),
             connect_limit,
@@ -96,7 +105,10 @@ impl Backend {
 
     /// The same for so many event loops, which have equal parts of the kept connections.
     pub(crate) fn for_event_loops(self, count: usize) -> Self {
-        Self { pool_size: (POOL_SIZE / count.max(1)).max(1), ..self }
+        Self {
+            pool_size: (POOL_SIZE / count.max(1)).max(1),
+            ..self
+        }
     }
 
     /// Where the engine is.
@@ -104,14 +116,15 @@ impl Backend {
         &self.address
     }
 
-    /// The value of `Via` (RFC 9110 §7.6.3) in every request to the engine. A request that comes to a frontend with it has gone
-    /// in a circle.
+    /// The value of `Via` (RFC 9110 §7.6.3) in every request to the engine. A request that comes to
+    /// a frontend with it has gone in a circle.
     pub(crate) fn via(&self) -> &str {
         &self.via
     }
 
-    /// Takes a connection that the caller's event loop has kept and that shows no sign of trouble, the one used last first. A
-    /// connection of another loop would wake that loop's thread for each answer.
+    /// Takes a connection that the caller's event loop has kept and that shows no sign of trouble,
+    /// the one used last first. A connection of another loop would wake that loop's thread for each
+    /// answer.
     pub(crate) fn kept(&self) -> Option<Duplex> {
         let now = Turn::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,22 +147,35 @@ impl Backend {
         self.generation.load(Relaxed)
     }
 
-    /// Keeps a connection whose exchange is finished on both sides, and that was made with the certificates of this number.
+    /// Keeps a connection whose exchange is finished on both sides, and that was made with the
+    /// certificates of this number.
     pub(crate) fn keep(&self, mut stream: Duplex, generation: u64) {
         stream.output.rest();
         let turn = Turn::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_room = idle.iter().filter(|kept| kept.turn.thread == turn.thread).count() < self.pool_size;
+        let has_room = idle
+            .iter()
+            .filter(|kept| kept.turn.thread == turn.thread)
+            .count()
+            < self.pool_size;
         if has_room && stream.input.buffer.is_empty() && generation == self.generation() {
-            idle.push(Idle { stream, since: Instant::now(), turn });
+            idle.push(Idle {
+                stream,
+                since: Instant::now(),
+                turn,
+            });
         }
     }
 
-    /// From now on, connections are made with these certificates; kept ones were made with others and go.
+    /// From now on, connections are made with these certificates; kept ones were made with others
+    /// and go.
     pub(crate) fn renew(&self, tls: Option<Arc<ClientConfig>>) {
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
         self.generation.fetch_add(1, Relaxed);
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     /// Closes connections that nobody has used for a while.
@@ -158,29 +184,50 @@ impl Backend {
         idle.retain(|kept| kept.since.elapsed() < POOL_AGE && !kept.stream.input.is_disturbed());
     }
 
-    /// Makes a new connection. A Unix socket is opened by its path each time: a restarted engine has made another one.
+    /// Makes a new connection. A Unix socket is opened by its path each time: a restarted engine
+    /// has made another one.
     pub(crate) async fn connect(&self) -> Result<Duplex, Unreachable> {
         let (what, advice, kind, tls) = match timeout(self.connect_limit, self.dial()).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => {
                 let (what, advice) = self.explain(&error);
-                (what, advice, Some(error.kind()), tls_error(&error).cloned().map(Box::new))
+                (
+                    what,
+                    advice,
+                    Some(error.kind()),
+                    tls_error(&error).cloned().map(Box::new),
+                )
             }
             Err(_) => {
                 let limit = humantime::format_duration(self.connect_limit);
-                (format!("no connection within {limit}"), String::new(), None, None)
+                (
+                    format!("no connection within {limit}"),
+                    String::new(),
+                    None,
+                    None,
+                )
             }
         };
-        Err(Unreachable { address: self.address.clone(), what, advice, kind, tls })
+        Err(Unreachable {
+            address: self.address.clone(),
+            what,
+            advice,
+            kind,
+            tls,
+        })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the one file that connects upstream")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one file that connects upstream"
+    )]
     async fn dial(&self) -> io::Result<Duplex> {
         match &self.address {
             Address::Unix(path) => {
                 let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
                 self.buffer.bound(&SockRef::from(&socket))?;
-                // A Unix socket is connected at once, or not at all. Without room in the engine's queue, it is busy, not gone.
+                // A Unix socket is connected at once, or not at all. Without room in the engine's
+                // queue, it is busy, not gone.
                 let path = SockAddr::unix(path)?;
                 while let Err(error) = socket.connect(&path) {
                     if error.kind() != io::ErrorKind::WouldBlock {
@@ -193,11 +240,19 @@ impl Backend {
             Address::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 tune(SockRef::from(&stream), self.buffer)?;
-                let tls = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
-                let Some(tls) = tls else { return Ok(stream.into()) };
+                let tls = self
+                    .tls
+                    .read()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone();
+                let Some(tls) = tls else {
+                    return Ok(stream.into());
+                };
                 let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
                 let socket = SharedTcp::from(stream);
-                let stream = TlsConnector::from(tls).connect(name, socket.clone()).await?;
+                let stream = TlsConnector::from(tls)
+                    .connect(name, socket.clone())
+                    .await?;
                 Ok(Duplex::tls(stream.into(), socket))
             }
             Address::Inherited => Err(io::ErrorKind::Unsupported.into()),
@@ -206,10 +261,13 @@ impl Backend {
 
     fn explain(&self, error: &io::Error) -> (String, String) {
         let (what, advice) = match (error.kind(), &self.address) {
-            (io::ErrorKind::NotFound, _) => {
-                ("no such socket", "; is the engine running, and is its socket mounted into the container?")
+            (io::ErrorKind::NotFound, _) => (
+                "no such socket",
+                "; is the engine running, and is its socket mounted into the container?",
+            ),
+            (io::ErrorKind::ConnectionRefused, _) => {
+                ("nothing listens there", "; is the engine running?")
             }
-            (io::ErrorKind::ConnectionRefused, _) => ("nothing listens there", "; is the engine running?"),
             (io::ErrorKind::PermissionDenied, Address::Unix(path)) => {
                 let advice = std::fs::metadata(path).map_or_else(
                     |_| "; run as a user who may open it".to_owned(),
@@ -234,7 +292,8 @@ pub(crate) fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref().and_then(|cause| cause.downcast_ref())
 }
 
-/// A turn of an event loop. Between two turns, the loop asks the kernel which sockets have something to say.
+/// A turn of an event loop. Between two turns, the loop asks the kernel which sockets have
+/// something to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Turn {
     /// The thread that runs the loop.
@@ -246,11 +305,15 @@ struct Turn {
 impl Turn {
     /// Returns the turn in which the caller is. Every event loop of the program has one thread.
     fn now() -> Self {
-        Self { thread: thread::current().id(), number: Handle::current().metrics().worker_park_count(0) }
+        Self {
+            thread: thread::current().id(),
+            number: Handle::current().metrics().worker_park_count(0),
+        }
     }
 }
 
-/// Bounds what waits in a TCP socket, sends small writes without delay, and probes for peers that died without a word.
+/// Bounds what waits in a TCP socket, sends small writes without delay, and probes for peers that
+/// died without a word.
 pub(crate) fn tune(socket: SockRef<'_>, buffer: SocketBuffer) -> io::Result<()> {
     let probes = socket2::TcpKeepalive::new()
         .with_time(Duration::from_secs(30))
@@ -258,7 +321,8 @@ pub(crate) fn tune(socket: SockRef<'_>, buffer: SocketBuffer) -> io::Result<()> 
         .with_retries(4);
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&probes)?;
-    // Bytes that the peer does not take yet wait in the program, where they can be dropped, and not in the kernel.
+    // Bytes that the peer does not take yet wait in the program, where they can be dropped, and not
+    // in the kernel.
     socket.set_tcp_notsent_lowat(u32::try_from(buffer.size()).unwrap_or(u32::MAX))?;
     buffer.bound(&socket)
 }
@@ -270,7 +334,11 @@ mod tests {
     use super::*;
 
     fn backend() -> Backend {
-        Backend::new(Address::Unix("/nowhere".into()), None, Duration::from_secs(1))
+        Backend::new(
+            Address::Unix("/nowhere".into()),
+            None,
+            Duration::from_secs(1),
+        )
     }
 
     /// A connection with both of its ends.
@@ -282,19 +350,32 @@ mod tests {
 
     #[test]
     fn a_connection_that_says_anything_is_not_used_again() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         runtime.block_on(async {
             let backend = backend();
-            for (surplus, waits) in [(&b""[..], false), (b"", true), (b"HTTP/1.1 200 OK\r\n", false), (b"x", true)] {
+            for (surplus, waits) in [
+                (&b""[..], false),
+                (b"", true),
+                (b"HTTP/1.1 200 OK\r\n", false),
+                (b"x", true),
+            ] {
                 let (stream, mut engine) = pair();
-                // Any sleep has the event loop look once: it has seen the silence of the new connection.
+                // Any sleep has the event loop look once: it has seen the silence of the new
+                // connection.
                 sleep(Duration::from_millis(1)).await;
                 backend.keep(stream, 0);
                 engine.write_all(surplus).expect("room");
                 if waits {
                     sleep(Duration::from_millis(1)).await;
                 }
-                assert_eq!(backend.kept().is_some(), surplus.is_empty(), "{surplus:?}, {waits}");
+                assert_eq!(
+                    backend.kept().is_some(),
+                    surplus.is_empty(),
+                    "{surplus:?}, {waits}"
+                );
             }
             let (stream, engine) = pair();
             backend.keep(stream, 0);

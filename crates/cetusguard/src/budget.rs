@@ -1,8 +1,8 @@
 //! The memory of judged bodies: a share for each client, and a total.
 //!
-//! A body takes what it needs as its bytes arrive, and waits where others hold it. Bodies that are half there could so wait for
-//! each other for ever: therefore one body at a time, of each client and of all, may take more than there is. It ends, and gives
-//! back what it holds.
+//! A body takes what it needs as its bytes arrive, and waits where others hold it. Bodies that are
+//! half there could so wait for each other for ever: therefore one body at a time, of each client
+//! and of all, may take more than there is. It ends, and gives back what it holds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -12,13 +12,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The largest body that is judged, in KiB.
 pub(crate) const BODY_LIMIT: usize = 1 << 10;
-/// The number of copies of a body in memory at the most: the received one, the judged one, and the one behind its head.
+/// The number of copies of a body in memory at the most: the received one, the judged one, and the
+/// one behind its head.
 const COPIES: usize = 3;
 /// The memory of all judged bodies together, in KiB.
 const TOTAL: usize = 16 << 10;
 /// The memory of the judged bodies of one client, in KiB.
 const OF_CLIENT: usize = TOTAL / 4;
-/// While others wait for memory, a body that holds some may wait this long for its client, and longer the more has arrived.
+/// While others wait for memory, a body that holds some may wait this long for its client, and
+/// longer the more has arrived.
 const GRACE: Duration = Duration::from_secs(1);
 /// The speed, in KiB a second, that keeps a body while others wait.
 const SPEED: u32 = 512;
@@ -62,7 +64,11 @@ impl Pool {
     /// A pool that is never exceeded, in KiB.
     fn new(size: usize) -> Self {
         let room = Arc::new(Semaphore::new(size - COPIES * BODY_LIMIT));
-        Self { room, excess: Arc::new(Semaphore::new(1)), waiting: AtomicUsize::new(0) }
+        Self {
+            room,
+            excess: Arc::new(Semaphore::new(1)),
+            waiting: AtomicUsize::new(0),
+        }
     }
 
     /// Takes so much for a body, once it is there or the body is the one that may take more.
@@ -112,14 +118,21 @@ impl Default for ClientBodies {
 impl BodyBudget {
     /// A body of a client that holds nothing yet.
     pub(crate) fn new(all: Arc<AllBodies>, client: Arc<ClientBodies>) -> Self {
-        Self { all, client, of_all: Held::default(), of_client: Held::default(), size: 0 }
+        Self {
+            all,
+            client,
+            of_all: Held::default(),
+            of_client: Held::default(),
+            size: 0,
+        }
     }
 
     /// Waits until there is memory for a body that has grown to this size, in bytes.
     pub(crate) async fn grow(&mut self, size: usize) {
         let size = size.div_ceil(1 << 10);
         let more = u32::try_from(COPIES * size.saturating_sub(self.size)).unwrap_or(u32::MAX);
-        // The one body that may exceed the total must not wait for another of its client, which may wait for it.
+        // The one body that may exceed the total must not wait for another of its client, which may
+        // wait for it.
         if more == 0 || self.of_all.excess.is_some() {
             return;
         }
@@ -130,7 +143,8 @@ impl BodyBudget {
         self.size = size;
     }
 
-    /// How long the client may keep the body waiting in all: less where others wait for the memory that the body holds.
+    /// How long the client may keep the body waiting in all: less where others wait for the memory
+    /// that the body holds.
     pub(crate) fn patience(&self, limit: Duration) -> Duration {
         let waiting = self.all.0.waiting.load(Relaxed) + self.client.0.waiting.load(Relaxed);
         if self.size == 0 || waiting == 0 {
@@ -156,7 +170,11 @@ mod tests {
         let body = || BodyBudget::new(Arc::clone(&all), Arc::clone(&client));
         let (mut first, mut second, mut third) = (body(), body(), body());
         assert_eq!(poll(&mut first, 300 << 10), Poll::Ready(()));
-        assert_eq!(poll(&mut second, 300 << 10), Poll::Ready(()), "it exceeds the client's share");
+        assert_eq!(
+            poll(&mut second, 300 << 10),
+            Poll::Ready(()),
+            "it exceeds the client's share"
+        );
         assert_eq!(poll(&mut third, 300 << 10), Poll::Pending);
         assert_eq!(poll(&mut first, 600 << 10), Poll::Pending);
         assert_eq!(poll(&mut second, 1 << 20), Poll::Ready(()));
@@ -165,14 +183,19 @@ mod tests {
         drop(first);
         assert_eq!(poll(&mut third, 300 << 10), Poll::Ready(()));
         drop(third);
-        assert_eq!(client.0.room.available_permits(), OF_CLIENT - COPIES * BODY_LIMIT);
+        assert_eq!(
+            client.0.room.available_permits(),
+            OF_CLIENT - COPIES * BODY_LIMIT
+        );
         assert_eq!(all.0.room.available_permits(), TOTAL - COPIES * BODY_LIMIT);
     }
 
     #[test]
     fn bodies_of_many_clients_stay_within_the_total_and_all_end() {
         let all = Arc::<AllBodies>::default();
-        let mut bodies: Vec<BodyBudget> = (0..40).map(|_| BodyBudget::new(Arc::clone(&all), Arc::default())).collect();
+        let mut bodies: Vec<BodyBudget> = (0..40)
+            .map(|_| BodyBudget::new(Arc::clone(&all), Arc::default()))
+            .collect();
         for size in [100 << 10, 300 << 10, 1 << 20] {
             for body in &mut bodies {
                 let _ = poll(body, size);

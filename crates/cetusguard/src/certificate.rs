@@ -22,12 +22,18 @@ pub(crate) fn read(certificate: &[u8]) -> Result<Certificate, der::Error> {
     let certificate = x509_cert::Certificate::from_der(certificate)?;
     let body = certificate.tbs_certificate();
     let mut read = Certificate::default();
-    let mut names = body.subject().iter().filter(|attribute| attribute.oid == COMMON_NAME);
+    let mut names = body
+        .subject()
+        .iter()
+        .filter(|attribute| attribute.oid == COMMON_NAME);
     if let (Some(name), None) = (names.next(), names.next()) {
         let name: DirectoryString = name.value.decode_as()?;
         read.common_name = Some(name.value().into_owned());
     }
-    let alternatives = body.get_extension::<SubjectAltName>()?.map(|(_, names)| names.0).unwrap_or_default();
+    let alternatives = body
+        .get_extension::<SubjectAltName>()?
+        .map(|(_, names)| names.0)
+        .unwrap_or_default();
     for name in alternatives {
         match name {
             GeneralName::DnsName(name) => read.dns.push(name.to_string()),
@@ -55,22 +61,38 @@ mod tests {
     #[test]
     fn names_and_the_hash_of_the_key_are_read() {
         let key = KeyPair::generate().expect("a key");
-        let mut params =
-            CertificateParams::new(vec!["ci.example.com".to_owned(), "10.0.0.7".to_owned(), "::1".to_owned()])
-                .expect("names");
-        params.subject_alt_names.push(SanType::URI("spiffe://example.com/ci".try_into().expect("a URI")));
+        let mut params = CertificateParams::new(vec![
+            "ci.example.com".to_owned(),
+            "10.0.0.7".to_owned(),
+            "::1".to_owned(),
+        ])
+        .expect("names");
+        params.subject_alt_names.push(SanType::URI(
+            "spiffe://example.com/ci".try_into().expect("a URI"),
+        ));
         params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::OrganizationName, "nobody");
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, "nobody");
         params.distinguished_name.push(DnType::CommonName, "ci-7 é");
         let made = params.self_signed(&key).expect("a certificate");
         let read = read(made.der()).expect("readable");
         assert_eq!(read.common_name.as_deref(), Some("ci-7 é"));
         assert_eq!(
             (read.dns, read.uri),
-            (vec!["ci.example.com".to_owned()], vec!["spiffe://example.com/ci".to_owned()])
+            (
+                vec!["ci.example.com".to_owned()],
+                vec!["spiffe://example.com/ci".to_owned()]
+            )
         );
-        assert_eq!(read.ip.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.7", "::1"]);
-        assert_eq!(read.pin, digest(&SHA256, &key.subject_public_key_info()).as_ref());
+        assert_eq!(
+            read.ip.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["10.0.0.7", "::1"]
+        );
+        assert_eq!(
+            read.pin,
+            digest(&SHA256, &key.subject_public_key_info()).as_ref()
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Event loops: each connection is served by one of them for as long as it lasts.
 //!
-//! The first loop is the program's own. Each other one has a thread, which starts when the first connection is given to it. A
-//! loop has an epoll queue, timers and kept connections to the engine of its own, so that no request waits until another thread
-//! is woken: the processor time of a request is the same with one loop and with four.
+//! The first loop is the program's own. Each other one has a thread, which starts when the first
+//! connection is given to it. A loop has an epoll queue, timers and kept connections to the engine
+//! of its own, so that no request waits until another thread is woken: the processor time of a
+//! request is the same with one loop and with four.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -62,14 +63,20 @@ impl EventLoops {
     /// Finds the loop that has the fewest connections for one more.
     pub(crate) fn seat(&self) -> LoopSeat {
         let counts = self.loops.iter().map(|one| one.connections.load(Relaxed));
-        let (at, _) = counts.enumerate().min_by_key(|(_, count)| *count).unwrap_or_default();
+        let (at, _) = counts
+            .enumerate()
+            .min_by_key(|(_, count)| *count)
+            .unwrap_or_default();
         let chosen = &self.loops[at];
         chosen.connections.fetch_add(1, Relaxed);
-        LoopSeat { handle: self.handle(at).clone(), connections: Arc::clone(&chosen.connections) }
+        LoopSeat {
+            handle: self.handle(at).clone(),
+            connections: Arc::clone(&chosen.connections),
+        }
     }
 
-    /// Returns the handle of a loop, and starts its thread if it has none. Without the thread, the first loop does its work:
-    /// slow service is better than none.
+    /// Returns the handle of a loop, and starts its thread if it has none. Without the thread, the
+    /// first loop does its work: slow service is better than none.
     fn handle(&self, at: usize) -> &Handle {
         if at == 0 {
             return &self.first;
@@ -79,22 +86,32 @@ impl EventLoops {
     }
 
     fn start(&self, at: usize) -> io::Result<Handle> {
-        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build()?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING_THREADS)
+            .build()?;
         let (handle, mut ended) = (runtime.handle().clone(), self.ended.subscribe());
         let run = move || {
             // The sender lives as long as the program: an error is an end as well.
             let _ = runtime.block_on(ended.wait_for(|ended| *ended));
             runtime.shutdown_timeout(PARTING);
         };
-        let thread = thread::Builder::new().name(format!("loop-{at}")).spawn(run)?;
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        let thread = thread::Builder::new()
+            .name(format!("loop-{at}"))
+            .spawn(run)?;
+        self.threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(thread);
         Ok(handle)
     }
 
-    /// Ends every loop that has a thread, and drops the tasks of its connections, which then write their records.
+    /// Ends every loop that has a thread, and drops the tasks of its connections, which then write
+    /// their records.
     pub(crate) fn end(&self) {
         self.ended.send_replace(true);
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // A loop that panicked has ended as well.
             let _ = thread.join();
@@ -124,10 +141,15 @@ mod tests {
     use super::*;
 
     fn run<T>(test: impl Future<Output = T>) -> T {
-        Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(test)
+        Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+            .block_on(test)
     }
 
-    /// Begins a connection that lasts until the sender is dropped, and returns the thread that serves it.
+    /// Begins a connection that lasts until the sender is dropped, and returns the thread that
+    /// serves it.
     async fn connect(loops: &EventLoops) -> (ThreadId, oneshot::Sender<()>) {
         let (told, thread) = oneshot::channel();
         let (open, closed) = oneshot::channel::<()>();
@@ -154,7 +176,11 @@ mod tests {
                 tokio::task::yield_now().await;
             }
             let (_, _four) = connect(&loops).await;
-            let counts: Vec<_> = loops.loops.iter().map(|one| one.connections.load(Relaxed)).collect();
+            let counts: Vec<_> = loops
+                .loops
+                .iter()
+                .map(|one| one.connections.load(Relaxed))
+                .collect();
             assert_eq!(counts.iter().sum::<usize>(), 3);
             assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
             loops.end();

@@ -52,7 +52,8 @@ pub(crate) struct Proxy {
     pub(crate) loops: EventLoops,
     /// One more event loop, for work that would hold up other clients.
     pub(crate) worker: Worker,
-    /// The same for TLS handshakes, so that a burst of them does not hold up bodies that are judged.
+    /// The same for TLS handshakes, so that a burst of them does not hold up bodies that are
+    /// judged.
     pub(crate) handshakes: Worker,
     /// What clients have asked for lately.
     pub(crate) limiter: Limiter,
@@ -121,7 +122,9 @@ impl From<Refusal> for End {
 
 /// Serves one client's connection until either side has enough of it.
 async fn serve(pending: Pending, proxy: Arc<Proxy>) {
-    let Some(mut conn) = pending.open(&proxy).await else { return };
+    let Some(mut conn) = pending.open(&proxy).await else {
+        return;
+    };
     while exchange(&mut conn, &proxy).await == Next::KeepAlive {}
 }
 
@@ -141,8 +144,13 @@ async fn exchange(conn: &mut Conn, proxy: &Arc<Proxy>) -> Next {
     }
 }
 
-/// The steps from the first byte of a request to the last byte of its answer. Each takes what only the one before it makes.
-async fn journey(conn: &mut Conn, proxy: &Arc<Proxy>, record: &mut Record<'_>) -> Result<Next, End> {
+/// The steps from the first byte of a request to the last byte of its answer. Each takes what only
+/// the one before it makes.
+async fn journey(
+    conn: &mut Conn,
+    proxy: &Arc<Proxy>,
+    record: &mut Record<'_>,
+) -> Result<Next, End> {
     let head = conn.read_head(proxy).await?;
     record.received(&head);
     let (call, message) = normalise::normalise(head, conn, proxy)?;

@@ -1,4 +1,5 @@
-//! What clients have asked for, endpoint by endpoint: what `learn` writes a policy from. A sink, as the log is.
+//! What clients have asked for, endpoint by endpoint: what `learn` writes a policy from. A sink, as
+//! the log is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +8,8 @@ use std::time::SystemTime;
 use cetusguard_policy::guard::Objection;
 use cetusguard_policy::{Lesson, Permit};
 
-/// Patterns that are told apart, what one may have in bytes, and exceptions of each. A client could ask for any number of paths.
+/// Patterns that are told apart, what one may have in bytes, and exceptions of each. A client could
+/// ask for any number of paths.
 const PATTERNS: usize = 2_000;
 const PATTERN_LENGTH: usize = 512;
 const EXCEPTIONS: usize = 200;
@@ -59,7 +61,11 @@ impl Lessons {
         time: impl FnOnce() -> String,
     ) {
         let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (profile.to_owned(), lesson.pattern.clone(), lesson.method.as_str());
+        let key = (
+            profile.to_owned(),
+            lesson.pattern.clone(),
+            lesson.method.as_str(),
+        );
         let has_no_place = book.seen.len() >= PATTERNS || lesson.pattern.len() > PATTERN_LENGTH;
         if has_no_place && !book.seen.contains_key(&key) {
             book.lost += 1;

@@ -9,9 +9,12 @@ use cetusguard_policy::{Limits, Rate, Subject};
 /// So many clients are remembered before those are forgotten that have no connection.
 const ROOM: usize = 8 << 10;
 
-/// Health checks that a client may make beside its other requests: more than any engine makes of a container, and too few to be
-/// of use to a client that forges them.
-const CHECKS: Rate = Rate { interval: Duration::from_secs(1), burst: 5 };
+/// Health checks that a client may make beside its other requests: more than any engine makes of a
+/// container, and too few to be of use to a client that forges them.
+const CHECKS: Rate = Rate {
+    interval: Duration::from_secs(1),
+    burst: 5,
+};
 
 /// Every client with limits.
 #[derive(Debug)]
@@ -71,7 +74,13 @@ pub(crate) struct Place {
 
 impl Default for Limiter {
     fn default() -> Self {
-        Self { started: Instant::now(), clients: Mutex::new(Clients { known: HashMap::new(), full: ROOM }) }
+        Self {
+            started: Instant::now(),
+            clients: Mutex::new(Clients {
+                known: HashMap::new(),
+                full: ROOM,
+            }),
+        }
     }
 }
 
@@ -83,39 +92,61 @@ impl Limiter {
         if clients.known.len() >= clients.full {
             clients.forget(now);
         }
-        Arc::clone(clients.known.entry((profile.to_owned(), subject)).or_default())
+        Arc::clone(
+            clients
+                .known
+                .entry((profile.to_owned(), subject))
+                .or_default(),
+        )
     }
 
     /// Takes what a request needs, or says which limit is in the way.
     ///
     /// # Errors
     /// The limit that is reached; then nothing was taken.
-    pub(crate) fn enter(&self, usage: &Arc<Usage>, limits: &Limits, what: Use) -> Result<Place, Reached> {
+    pub(crate) fn enter(
+        &self,
+        usage: &Arc<Usage>,
+        limits: &Limits,
+        what: Use,
+    ) -> Result<Place, Reached> {
         let mut counts = usage.counts();
         match (what, limits.requests, limits.streams) {
-            (Use::Request, Some(limit), _) if counts.requests >= limit => return Err(Reached::Requests(limit)),
-            (Use::Stream, _, Some(limit)) if counts.streams >= limit => return Err(Reached::Streams(limit)),
+            (Use::Request, Some(limit), _) if counts.requests >= limit => {
+                return Err(Reached::Requests(limit));
+            }
+            (Use::Stream, _, Some(limit)) if counts.streams >= limit => {
+                return Err(Reached::Streams(limit));
+            }
             _ => {}
         }
         if let Some(rate) = limits.rate {
-            rate.take(&mut counts.paid, self.started.elapsed()).map_err(Reached::Rate)?;
+            rate.take(&mut counts.paid, self.started.elapsed())
+                .map_err(Reached::Rate)?;
         }
         *counts.of(what) += 1;
         drop(counts);
-        Ok(Place { usage: Arc::clone(usage), what })
+        Ok(Place {
+            usage: Arc::clone(usage),
+            what,
+        })
     }
 
-    /// Returns whether a health check goes beside the limits of its client. One that does not is a request as any other.
+    /// Returns whether a health check goes beside the limits of its client. One that does not is a
+    /// request as any other.
     pub(crate) fn let_check(&self, usage: &Usage) -> bool {
-        CHECKS.take(&mut usage.counts().checked, self.started.elapsed()).is_ok()
+        CHECKS
+            .take(&mut usage.counts().checked, self.started.elapsed())
+            .is_ok()
     }
 }
 
 impl Clients {
-    /// Forgets those of whom nothing would be remembered; where that is not enough, all that have no connection: whoever has
-    /// so many addresses needs no second burst on one of them.
+    /// Forgets those of whom nothing would be remembered; where that is not enough, all that have
+    /// no connection: whoever has so many addresses needs no second burst on one of them.
     fn forget(&mut self, now: Duration) {
-        self.known.retain(|_, usage| Arc::strong_count(usage) > 1 || usage.counts().paid > now);
+        self.known
+            .retain(|_, usage| Arc::strong_count(usage) > 1 || usage.counts().paid > now);
         if self.known.len() >= ROOM / 2 {
             self.known.retain(|_, usage| Arc::strong_count(usage) > 1);
         }
@@ -157,10 +188,17 @@ mod tests {
     #[test]
     fn places_are_counted_and_given_back() {
         let limiter = Limiter::default();
-        let limits = Limits { requests: Some(2), streams: Some(1), ..Limits::default() };
+        let limits = Limits {
+            requests: Some(2),
+            streams: Some(1),
+            ..Limits::default()
+        };
         let usage = limiter.usage("p", address(1));
         let enter = |what| limiter.enter(&usage, &limits, what);
-        let (one, _two) = (enter(Use::Request).expect("a place"), enter(Use::Request).expect("a place"));
+        let (one, _two) = (
+            enter(Use::Request).expect("a place"),
+            enter(Use::Request).expect("a place"),
+        );
         assert_eq!(enter(Use::Request).err(), Some(Reached::Requests(2)));
         let stream = enter(Use::Stream).expect("streams are counted by themselves");
         assert_eq!(enter(Use::Stream).err(), Some(Reached::Streams(1)));
@@ -175,32 +213,63 @@ mod tests {
     #[test]
     fn what_is_refused_costs_nothing() {
         let limiter = Limiter::default();
-        let rate = Rate { interval: Duration::from_secs(3600), burst: 2 };
-        let limits = Limits { rate: Some(rate), requests: Some(1), ..Limits::default() };
+        let rate = Rate {
+            interval: Duration::from_secs(3600),
+            burst: 2,
+        };
+        let limits = Limits {
+            rate: Some(rate),
+            requests: Some(1),
+            ..Limits::default()
+        };
         let usage = limiter.usage("p", address(1));
-        let place = limiter.enter(&usage, &limits, Use::Request).expect("a place");
+        let place = limiter
+            .enter(&usage, &limits, Use::Request)
+            .expect("a place");
         for _ in 0..5 {
-            assert_eq!(limiter.enter(&usage, &limits, Use::Request).err(), Some(Reached::Requests(1)));
+            assert_eq!(
+                limiter.enter(&usage, &limits, Use::Request).err(),
+                Some(Reached::Requests(1))
+            );
         }
         drop(place);
-        assert!(limiter.enter(&usage, &limits, Use::Request).is_ok(), "the burst is two");
-        assert!(matches!(limiter.enter(&usage, &limits, Use::Request), Err(Reached::Rate(_))));
+        assert!(
+            limiter.enter(&usage, &limits, Use::Request).is_ok(),
+            "the burst is two"
+        );
+        assert!(matches!(
+            limiter.enter(&usage, &limits, Use::Request),
+            Err(Reached::Rate(_))
+        ));
     }
 
     #[test]
     fn a_million_addresses_leave_little_behind() {
         let limiter = Limiter::default();
-        let limits = Limits { rate: Some(Rate { interval: Duration::from_secs(3600), burst: 1 }), ..Limits::default() };
+        let limits = Limits {
+            rate: Some(Rate {
+                interval: Duration::from_secs(3600),
+                burst: 1,
+            }),
+            ..Limits::default()
+        };
         let held = limiter.usage("p", address(0));
         assert!(limiter.enter(&held, &limits, Use::Request).is_ok());
         for number in 1..1_000_000 {
-            assert!(limiter.enter(&limiter.usage("p", address(number)), &limits, Use::Request).is_ok());
+            assert!(
+                limiter
+                    .enter(&limiter.usage("p", address(number)), &limits, Use::Request)
+                    .is_ok()
+            );
         }
         let clients = limiter.clients.lock().expect("not poisoned");
         assert!(clients.known.len() <= ROOM, "{}", clients.known.len());
         drop(clients);
         assert!(
-            matches!(limiter.enter(&limiter.usage("p", address(0)), &limits, Use::Request), Err(Reached::Rate(_))),
+            matches!(
+                limiter.enter(&limiter.usage("p", address(0)), &limits, Use::Request),
+                Err(Reached::Rate(_))
+            ),
             "one that is connected is remembered"
         );
     }

@@ -1,7 +1,8 @@
 //! The log: one line a record on standard output, as logfmt or JSON.
 //!
-//! A thread of its own writes, so that a slow reader of the log never stops a request. Between them is a bounded queue; what
-//! does not fit is counted, and a line says how many records were lost. Records that come close together are written together.
+//! A thread of its own writes, so that a slow reader of the log never stops a request. Between them
+//! is a bounded queue; what does not fit is counted, and a line says how many records were lost.
+//! Records that come close together are written together.
 
 mod line;
 mod sink;
@@ -29,7 +30,9 @@ pub(crate) enum Level {
     Debug,
 }
 
-const NAMES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+const NAMES: [&str; 8] = [
+    "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
+];
 
 impl Level {
     const ALL: [Self; 8] = [
@@ -56,10 +59,15 @@ impl Level {
             "emergency" => "emerg",
             other => other,
         };
-        let index = NAMES.iter().position(|known| *known == name).or_else(|| name.parse().ok());
+        let index = NAMES
+            .iter()
+            .position(|known| *known == name)
+            .or_else(|| name.parse().ok());
         let level = index.and_then(|index| Self::ALL.get(index)).copied();
         level.ok_or_else(|| {
-            "expected a number from 0 to 7, or one of emerg, alert, crit, err, warning, notice, info, debug".to_owned()
+            "expected a number from 0 to 7, or one of emerg, alert, crit, err, warning, notice, \
+            info, debug"
+                .to_owned()
         })
     }
 
@@ -106,7 +114,8 @@ pub(crate) struct Settings {
 
 /// Bytes of records that may wait for the writer.
 const QUEUE: usize = 1 << 20;
-/// A record waits this long for others, unless so many bytes have come together: they cost one write.
+/// A record waits this long for others, unless so many bytes have come together: they cost one
+/// write.
 const GATHER: Duration = Duration::from_millis(20);
 const BATCH: usize = 64 << 10;
 
@@ -161,15 +170,29 @@ impl Log {
     /// # Errors
     /// Where the system has no thread left.
     pub(crate) fn start(settings: Settings) -> io::Result<(Self, Writer)> {
-        let (level, waiting, news) = (AtomicU8::new(settings.level as u8), Mutex::default(), Condvar::new());
-        let queue = Arc::new(Queue { level, waiting, news });
+        let (level, waiting, news) = (
+            AtomicU8::new(settings.level as u8),
+            Mutex::default(),
+            Condvar::new(),
+        );
+        let queue = Arc::new(Queue {
+            level,
+            waiting,
+            news,
+        });
         let own = Arc::clone(&queue);
         let mut sink = Sink::new(settings)?;
         let thread = std::thread::Builder::new()
             .name("log".to_owned())
             .stack_size(64 << 10)
             .spawn(move || own.write_out(&mut sink))?;
-        Ok((Self { format: settings.format, queue: Arc::clone(&queue) }, Writer { thread, queue }))
+        Ok((
+            Self {
+                format: settings.format,
+                queue: Arc::clone(&queue),
+            },
+            Writer { thread, queue },
+        ))
     }
 
     /// Whether a record of this level would be written.
@@ -227,7 +250,9 @@ impl Queue {
     fn write_out(&self, sink: &mut Sink) {
         let mut batch = Vec::new();
         loop {
-            let idle = self.news.wait_while(self.lock(), |waiting| waiting.bytes.is_empty() && !waiting.closed);
+            let idle = self.news.wait_while(self.lock(), |waiting| {
+                waiting.bytes.is_empty() && !waiting.closed
+            });
             let gathering = idle.unwrap_or_else(PoisonError::into_inner);
             let is_open = |waiting: &mut Waiting| waiting.bytes.len() < BATCH && !waiting.closed;
             let gathered = self.news.wait_timeout_while(gathering, GATHER, is_open);

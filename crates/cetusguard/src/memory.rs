@@ -1,7 +1,8 @@
 //! Memory that is given back to the system once a crowd has left.
 //!
-//! The C library's allocator is the smallest of those that were measured (see `docs/performance.md`), but it keeps what was
-//! freed below anything that still lives. This is the one foreign function of the program, and the one file that declares any.
+//! The C library's allocator is the smallest of those that were measured (see
+//! `docs/performance.md`), but it keeps what was freed below anything that still lives. This is the
+//! one foreign function of the program, and the one file that declares any.
 
 /// Notices that many connections have gone.
 #[derive(Debug, Default)]
@@ -11,13 +12,15 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Begins to look, and gives back what the start has left: the command line's grammar and rules in the making.
+    /// Begins to look, and gives back what the start has left: the command line's grammar and rules
+    /// in the making.
     pub(crate) fn begin() -> Self {
         give_back();
         Self::default()
     }
 
-    /// Takes the number of connections, and the most since the last call; gives memory back where most are gone.
+    /// Takes the number of connections, and the most since the last call; gives memory back where
+    /// most are gone.
     pub(crate) fn look(&mut self, connections: usize, peak: usize) {
         self.peak = self.peak.max(peak);
         if connections < self.peak / 2 {
@@ -30,7 +33,10 @@ impl Memory {
 /// Gives memory that was freed back to the system.
 #[cfg(target_env = "gnu")]
 pub(crate) fn give_back() {
-    #[expect(unsafe_code, reason = "a call without pointers, which the C library allows at any time: malloc_trim(3)")]
+    #[expect(
+        unsafe_code,
+        reason = "a call without pointers, which the C library allows at any time: malloc_trim(3)"
+    )]
     unsafe extern "C" {
         safe fn malloc_trim(pad: usize) -> std::ffi::c_int;
     }

@@ -71,11 +71,19 @@ pub(crate) struct Guarded {
 impl Guarded {
     /// An objection of the guard of a profile.
     pub(crate) fn new(objection: Objection, call: &Call, profile: &Profile) -> Self {
-        Self { objection, call: call.clone(), profile: profile.name.clone(), level: profile.guard.level.name() }
+        Self {
+            objection,
+            call: call.clone(),
+            profile: profile.name.clone(),
+            level: profile.guard.level.name(),
+        }
     }
 
     fn with(&self, findings: &str) -> String {
-        format!("the guard of profile {} ({}): {findings}", self.profile, self.level)
+        format!(
+            "the guard of profile {} ({}): {findings}",
+            self.profile, self.level
+        )
     }
 
     fn row(&self) -> (u16, &'static str, Level) {
@@ -118,12 +126,18 @@ impl Limited {
     pub(crate) fn agent(agent: &str, profile: &Profile) -> Self {
         // As much of it as anybody wants to read.
         let agent = agent[..agent.floor_char_boundary(128)].to_owned();
-        Self { profile: profile.name.clone(), limit: Limit::Agent(agent) }
+        Self {
+            profile: profile.name.clone(),
+            limit: Limit::Agent(agent),
+        }
     }
 
     /// A web page that is not let in.
     pub(crate) fn page(why: String, profile: &Profile) -> Self {
-        Self { profile: profile.name.clone(), limit: Limit::Page(why) }
+        Self {
+            profile: profile.name.clone(),
+            limit: Limit::Page(why),
+        }
     }
 
     /// Whether it is a web page that is not let in.
@@ -133,7 +147,10 @@ impl Limited {
 
     /// Too many requests.
     pub(crate) fn count(reached: Reached, profile: &Profile) -> Self {
-        Self { profile: profile.name.clone(), limit: Limit::Count(reached) }
+        Self {
+            profile: profile.name.clone(),
+            limit: Limit::Count(reached),
+        }
     }
 
     fn row(&self) -> (u16, &'static str, Level) {
@@ -151,7 +168,9 @@ impl Limited {
         match self.limit {
             Limit::Page(_) | Limit::Agent(_) => None,
             Limit::Count(Reached::Rate(wait)) => Some(wait),
-            Limit::Count(Reached::Requests(_) | Reached::Streams(_)) => Some(Duration::from_secs(1)),
+            Limit::Count(Reached::Requests(_) | Reached::Streams(_)) => {
+                Some(Duration::from_secs(1))
+            }
         }
     }
 }
@@ -162,26 +181,31 @@ impl fmt::Display for Limited {
         match limit {
             Limit::Page(why) => write!(
                 f,
-                "requests of web pages are refused: {why}; if profile {profile} is meant to serve that page, add its origin to origins"
+                "requests of web pages are refused: {why}; if profile {profile} is meant to serve \
+                that page, add its origin to origins"
             ),
             Limit::Agent(agent) => write!(
                 f,
-                "profile {profile} does not let the user agent {agent:?} in; see its user-agents and user-agents-denied"
+                "profile {profile} does not let the user agent {agent:?} in; see its user-agents \
+                and user-agents-denied"
             ),
             Limit::Count(Reached::Rate(wait)) => {
                 let wait = seconds(*wait);
                 write!(
                     f,
-                    "this client asks too often for profile {profile}; try again in {wait} s, or raise its rate-limit"
+                    "this client asks too often for profile {profile}; try again in {wait} s, or \
+                    raise its rate-limit"
                 )
             }
             Limit::Count(Reached::Requests(limit)) => write!(
                 f,
-                "this client has {limit} requests under way, as many as profile {profile} allows; wait for one, or raise its max-requests"
+                "this client has {limit} requests under way, as many as profile {profile} allows; \
+                wait for one, or raise its max-requests"
             ),
             Limit::Count(Reached::Streams(limit)) => write!(
                 f,
-                "this client has {limit} streams open, as many as profile {profile} allows; end one, or raise its max-streams"
+                "this client has {limit} streams open, as many as profile {profile} allows; end \
+                one, or raise its max-streams"
             ),
         }
     }
@@ -196,7 +220,9 @@ impl Refusal {
     /// Status, the word for the log, and how loud the log says it. One row a cause.
     fn row(&self) -> (u16, &'static str, Level) {
         match self {
-            Self::Head(HeadError::TooLarge | HeadError::TooManyLarge) => (431, "head_too_large", Level::Warning),
+            Self::Head(HeadError::TooLarge | HeadError::TooManyLarge) => {
+                (431, "head_too_large", Level::Warning)
+            }
             Self::Head(_) => (400, "malformed_head", Level::Warning),
             Self::SlowHead => (408, "slow_head", Level::Warning),
             Self::SlowBody => (408, "slow_body", Level::Warning),
@@ -275,8 +301,8 @@ impl Refusal {
         self.row().2
     }
 
-    /// The response in the shape of the engine's own errors, which every client prints. Where it is `uncertain` what the engine has
-    /// done, the text says so.
+    /// The response in the shape of the engine's own errors, which every client prints. Where it is
+    /// `uncertain` what the engine has done, the text says so.
     ///
     /// The content type is exactly `application/json`: Go clients compare it. `HEAD` gets no body.
     pub(crate) fn response(&self, to_head: bool, close: bool, uncertain: bool) -> String {
@@ -287,7 +313,10 @@ impl Refusal {
                 Self::NoSuchObject(answer) => String::from_utf8_lossy(answer).into_owned(),
                 _ => {
                     let end = if uncertain { UNCERTAIN } else { "" };
-                    format!("{}\n", serde_json::json!({ "message": format!("{SIGNATURE}{self}{end}") }))
+                    format!(
+                        "{}\n",
+                        serde_json::json!({ "message": format!("{SIGNATURE}{self}{end}") })
+                    )
                 }
             },
         };
@@ -297,9 +326,12 @@ impl Refusal {
             Self::Connections(_) | Self::Memory => Some(Duration::from_secs(1)),
             _ => None,
         };
-        let retry = retry.map(|wait| format!("Retry-After: {}\r\n", seconds(wait))).unwrap_or_default();
+        let retry = retry
+            .map(|wait| format!("Retry-After: {}\r\n", seconds(wait)))
+            .unwrap_or_default();
         format!(
-            "HTTP/1.1 {status} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{retry}{connection}\r\n{body}",
+            "HTTP/1.1 {status} {}\r\nContent-Type: application/json\r\nContent-Length: \
+            {}\r\n{retry}{connection}\r\n{body}",
             phrase(status),
             body.len()
         )
@@ -310,7 +342,8 @@ impl Refusal {
 pub(crate) const SIGNATURE: &str = "cetusguard: ";
 
 /// The end of a message about a request of which the engine may have acted on a part.
-const UNCERTAIN: &str = "; the engine had received the beginning of this request, and may have acted on it";
+const UNCERTAIN: &str =
+    "; the engine had received the beginning of this request, and may have acted on it";
 
 const fn phrase(status: u16) -> &'static str {
     match status {
@@ -336,43 +369,61 @@ impl fmt::Display for Refusal {
             Self::SlowHead => f.write_str("the request's head did not arrive in time"),
             Self::SlowBody => f.write_str("the request's body did not arrive in time"),
             Self::Loop => f.write_str(
-                "this request is one of the proxy's own: the way to the engine leads back to the proxy; set backend-addr to the engine's address",
+                "this request is one of the proxy's own: the way to the engine leads back to the \
+                proxy; set backend-addr to the engine's address",
             ),
             Self::Line(malformed) => malformed.fmt(f),
-            Self::Body => f.write_str("the request's chunked body is malformed, or has extensions or trailers"),
+            Self::Body => f.write_str(
+                "the request's chunked body is malformed, or has extensions \
+                or trailers",
+            ),
             Self::Connections(Full::Client(limit)) => write!(
                 f,
-                "this client has {limit} connections, as many as it may; close one, or raise max-connections-per-client"
+                "this client has {limit} connections, as many as it may; close one, or raise \
+                max-connections-per-client"
             ),
             Self::Connections(Full::Total) => f.write_str(
-                "the proxy has as many connections as it may; try again, or raise max-connections and the limit of open files",
+                "the proxy has as many connections as it may; try again, or raise max-connections \
+                and the limit of open files",
             ),
             Self::Memory => f.write_str(
-                "as many requests are under way, of this client or of all, as fit into the proxy's memory; try again, or raise the memory limit of its container",
+                "as many requests are under way, of this client or of all, as fit into the proxy's \
+                memory; try again, or raise the memory limit of its container",
             ),
             Self::UnknownClient(unknown) => unknown.fmt(f),
-            Self::Ambiguous(Ambiguous { profiles: [one, other] }) => write!(
+            Self::Ambiguous(Ambiguous {
+                profiles: [one, other],
+            }) => write!(
                 f,
-                "this client is one of profile {one} and of profile {other}; make their clients distinct, or give it a socket of its own"
+                "this client is one of profile {one} and of profile {other}; make their clients \
+                distinct, or give it a socket of its own"
             ),
             Self::Limited(limited) => limited.fmt(f),
             Self::Denied(denial) => denial.fmt(f),
             Self::Guarded(guarded) => guarded.fmt(f),
-            Self::LargeBody => {
-                f.write_str("the body is larger than the 1 MiB that the guard judges; ask for less at a time")
-            }
-            Self::Untold(why) => write!(f, "the engine does not say what this call is about: {why}; try again"),
+            Self::LargeBody => f.write_str(
+                "the body is larger than the 1 MiB that the guard judges; ask for less \
+                    at a time",
+            ),
+            Self::Untold(why) => write!(
+                f,
+                "the engine does not say what this call is about: \
+                {why}; try again"
+            ),
             Self::NoSuchObject(_) => f.write_str("the engine has no object of that name"),
             Self::Unreachable(unreachable) => unreachable.fmt(f),
-            Self::EngineClosed => {
-                f.write_str("the engine closed the connection without an answer; it may be restarting: try again")
-            }
-            Self::EngineGarbage => f.write_str(
-                "the engine's answer is not valid HTTP/1.1; does backend-addr point to an engine, and is it TLS?",
+            Self::EngineClosed => f.write_str(
+                "the engine closed the connection without an answer; it may be \
+                    restarting: try again",
             ),
-            Self::EngineSilent => {
-                f.write_str("the engine accepted the request and did not answer in time; see its own log")
-            }
+            Self::EngineGarbage => f.write_str(
+                "the engine's answer is not valid HTTP/1.1; does backend-addr point to an engine, \
+                and is it TLS?",
+            ),
+            Self::EngineSilent => f.write_str(
+                "the engine accepted the request and did not answer in time; see its \
+                    own log",
+            ),
         }
     }
 }

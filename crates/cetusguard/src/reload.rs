@@ -1,7 +1,8 @@
 //! Reading the configuration again while the program runs.
 //!
-//! The new one is read and checked whole, then takes the old one's place at once; requests and streams that have begun go on
-//! under the old one. Where anything is wrong with the new one, the old one stays.
+//! The new one is read and checked whole, then takes the old one's place at once; requests and
+//! streams that have begun go on under the old one. Where anything is wrong with the new one, the
+//! old one stays.
 
 mod files;
 mod reading;
@@ -20,7 +21,8 @@ use reading::{Failed, Readings};
 /// How long the files may take: expressions are built as well. What takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A configuration that has taken the place of another one, as far as something may be wrong with it.
+/// A configuration that has taken the place of another one, as far as something may be wrong with
+/// it.
 #[derive(Debug)]
 pub(crate) struct Reloaded {
     /// Its profiles.
@@ -44,22 +46,31 @@ impl Reload {
     /// Watches the files from which the configuration was read.
     pub(crate) fn new(sources: Sources, fixed: Vec<(&'static str, String)>, read: &Read) -> Self {
         let files = Files::watch(&read.files, read.began);
-        Self { sources: Arc::new(sources), fixed, files, readings: Readings::new(PATIENCE), again: None }
+        Self {
+            sources: Arc::new(sources),
+            fixed,
+            files,
+            readings: Readings::new(PATIENCE),
+            again: None,
+        }
     }
 
-    /// Begins to read the configuration, or will once the reading that is under way has ended: that one may have missed the cause.
+    /// Begins to read the configuration, or will once the reading that is under way has ended: that
+    /// one may have missed the cause.
     pub(crate) fn read_again(&mut self, cause: &'static str) {
         if self.readings.is_busy() {
             self.again = Some(cause);
             return;
         }
         let sources = Arc::clone(&self.sources);
-        // Expressions take a while to build, and files may hang: requests go on in the meantime, and signals are heard.
+        // Expressions take a while to build, and files may hang: requests go on in the meantime,
+        // and signals are heard.
         self.readings.begin(cause, move || sources.load());
     }
 
-    /// Waits until a file of the configuration has changed, or until the configuration was read, and goes on from there. Safe to
-    /// cancel. Returns what may be wrong with a configuration that is used from now on.
+    /// Waits until a file of the configuration has changed, or until the configuration was read,
+    /// and goes on from there. Safe to cancel. Returns what may be wrong with a configuration that
+    /// is used from now on.
     pub(crate) async fn go_on(&mut self, proxy: &Proxy) -> Option<Reloaded> {
         tokio::select! {
             () = self.files.changed() => {
@@ -95,18 +106,33 @@ impl Reload {
         match loaded {
             Ok(Loaded { config, warnings }) => {
                 log.set_level(config.log.level);
-                log.send(log.line(Level::Info, "configuration reloaded").text("cause", cause));
+                log.send(
+                    log.line(Level::Info, "configuration reloaded")
+                        .text("cause", cause),
+                );
                 describe(&config.profiles, log);
                 proxy.backend.renew(config.backend_tls.clone());
                 let profiles = config.profiles.all().cloned().collect();
                 proxy.renew(Settings::from(config));
-                Some(Reloaded { profiles, strangers: warnings })
+                Some(Reloaded {
+                    profiles,
+                    strangers: warnings,
+                })
             }
             Err(Mistakes(mistakes)) => {
-                let line = log.line(Level::Error, "configuration not reloaded: the old one stays");
-                log.send(line.text("cause", cause).number("mistakes", mistakes.len() as u64));
+                let line = log.line(
+                    Level::Error,
+                    "configuration not reloaded: the old one stays",
+                );
+                log.send(
+                    line.text("cause", cause)
+                        .number("mistakes", mistakes.len() as u64),
+                );
                 for mistake in mistakes {
-                    log.send(log.line(Level::Error, "mistake").text("detail", &mistake.in_one_line()));
+                    log.send(
+                        log.line(Level::Error, "mistake")
+                            .text("detail", &mistake.in_one_line()),
+                    );
                 }
                 None
             }
@@ -116,12 +142,22 @@ impl Reload {
     /// Refuses what only a new start could do.
     fn check(&self, loaded: Loaded) -> Result<Loaded, Mistakes> {
         let now = loaded.config.fixed();
-        let changed = self.fixed.iter().zip(now).filter(|(old, new)| **old != *new);
+        let changed = self
+            .fixed
+            .iter()
+            .zip(now)
+            .filter(|(old, new)| **old != *new);
         let fix = "restart the program to change it, or change it back";
         let mistakes: Vec<_> = changed
-            .map(|((name, _), _)| Mistake::new(format!("{name} cannot change while the program runs"), fix))
+            .map(|((name, _), _)| {
+                Mistake::new(format!("{name} cannot change while the program runs"), fix)
+            })
             .collect();
-        if mistakes.is_empty() { Ok(loaded) } else { Err(Mistakes(mistakes)) }
+        if mistakes.is_empty() {
+            Ok(loaded)
+        } else {
+            Err(Mistakes(mistakes))
+        }
     }
 }
 
@@ -130,28 +166,42 @@ fn mistake(failed: Failed) -> Mistake {
     match failed {
         Failed::Late => Mistake::new(
             format!("the configuration could not be read within {seconds} s"),
-            "look whether a file is on a mount that hangs, or the name of the engine's host cannot be resolved",
+            "look whether a file is on a mount that hangs, or the name of the engine's host cannot \
+            be resolved",
         ),
         Failed::Hanging => Mistake::new(
             "several earlier attempts to read the configuration still hang",
             "mend the mount on which its files are, or restart the program",
         ),
-        Failed::Bug(error) => Mistake::new(format!("a bug in Cetusguard: {error}"), "please report it"),
+        Failed::Bug(error) => {
+            Mistake::new(format!("a bug in Cetusguard: {error}"), "please report it")
+        }
     }
 }
 
 /// Says which profiles there are, with their rules at level debug.
 pub(crate) fn describe(profiles: &Profiles, log: &Log) {
     // What is learned has no rights of its own yet, and was told about by who learns it.
-    for (index, profile) in profiles.all().enumerate().filter(|(_, profile)| !profile.is_learner()) {
+    for (index, profile) in profiles
+        .all()
+        .enumerate()
+        .filter(|(_, profile)| !profile.is_learner())
+    {
         // The default one is what the start is about, where there is no other.
         if index > 0 {
-            let line = log.line(Level::Info, "profile").text("profile", &profile.name);
+            let line = log
+                .line(Level::Info, "profile")
+                .text("profile", &profile.name);
             log.send(line.number("rules", profile.rules.rules().len() as u64));
         }
         for rule in profile.rules.rules() {
-            let line = log.line(Level::Debug, "rule").text("profile", &profile.name);
-            log.send(line.text("position", &rule.position.to_string()).text("rule", rule.text()));
+            let line = log
+                .line(Level::Debug, "rule")
+                .text("profile", &profile.name);
+            log.send(
+                line.text("position", &rule.position.to_string())
+                    .text("rule", rule.text()),
+            );
         }
     }
 }

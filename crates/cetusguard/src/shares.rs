@@ -1,6 +1,8 @@
-//! Shares: how much one client may hold of what all clients have together, so that no client keeps the others out.
+//! Shares: how much one client may hold of what all clients have together, so that no client keeps
+//! the others out.
 //!
-//! A client is here what is known when its connection is accepted: what its profile goes by on a Unix socket, else its address.
+//! A client is here what is known when its connection is accepted: what its profile goes by on a
+//! Unix socket, else its address.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,22 +16,24 @@ use crate::budget::{AllBodies, BodyBudget, ClientBodies};
 
 /// Connections within their client's share that may wait for a place at a time.
 pub(crate) const WAITING: usize = 32;
-/// Connections without a place that are answered at a time: from this machine, and from others. One more ends the oldest.
+/// Connections without a place that are answered at a time: from this machine, and from others. One
+/// more ends the oldest.
 pub(crate) const UNPLACED: usize = 16;
 /// Questions to the engine about objects that one client may cause at a time: a quarter of all.
 const LOOKUPS: usize = 8;
 /// One part in so many of all exchanges is for clients that have fewer exchanges than these.
 const RESERVED: usize = 4;
 const FEW: usize = 4;
-/// Descriptors of a connection with a place: the client's socket and the engine's, and a duplicate of each that is a Unix socket on
-/// which a write has to wait (`wire/unix.rs`).
+/// Descriptors of a connection with a place: the client's socket and the engine's, and a duplicate
+/// of each that is a Unix socket on which a write has to wait (`wire/unix.rs`).
 const FILES_PER_CONNECTION: usize = 4;
-/// Descriptors beside those of connections with a place: connections without one, kept connections to the engine, the proxy's
-/// own questions, and what a program needs.
+/// Descriptors beside those of connections with a place: connections without one, kept connections
+/// to the engine, the proxy's own questions, and what a program needs.
 const OTHER_FILES: usize = WAITING + 2 * UNPLACED + 128;
 /// A client that is refused again and again gets one line of the log in this time.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);
-/// Refused clients that are remembered for their line; what others are refused beyond that is not told.
+/// Refused clients that are remembered for their line; what others are refused beyond that is not
+/// told.
 const TALLIES: usize = 1 << 10;
 
 /// Returns the number of open files that so many connections need.
@@ -40,7 +44,9 @@ pub(crate) fn open_files(connections: usize) -> u64 {
 /// Returns the number of connections that so many open files allow; at least one.
 pub(crate) fn fitting(connections: usize, open_files: u64) -> usize {
     let files = usize::try_from(open_files).unwrap_or(usize::MAX);
-    connections.min(files.saturating_sub(OTHER_FILES) / FILES_PER_CONNECTION).max(1)
+    connections
+        .min(files.saturating_sub(OTHER_FILES) / FILES_PER_CONNECTION)
+        .max(1)
 }
 
 /// The places of all clients, and what each of them holds.
@@ -78,7 +84,11 @@ pub(crate) struct ClientShare {
 
 impl Default for ClientShare {
     fn default() -> Self {
-        Self { counts: Mutex::default(), bodies: Arc::default(), lookups: Semaphore::new(LOOKUPS) }
+        Self {
+            counts: Mutex::default(),
+            bodies: Arc::default(),
+            lookups: Semaphore::new(LOOKUPS),
+        }
     }
 }
 
@@ -106,14 +116,18 @@ struct Counts {
 pub(crate) struct ClientBound {
     /// Of all its connections: while its profile is not known, the most that any profile allows.
     pub(crate) total: Option<usize>,
-    /// Of those whose profile is not known yet, so that a client without a profile does not get the bound of another's.
+    /// Of those whose profile is not known yet, so that a client without a profile does not get the
+    /// bound of another's.
     pub(crate) unconfirmed: Option<usize>,
 }
 
 impl ClientBound {
     /// The bound of a client whose profile is known.
     pub(crate) fn of(limit: Option<usize>) -> Self {
-        Self { total: limit, unconfirmed: limit }
+        Self {
+            total: limit,
+            unconfirmed: limit,
+        }
     }
 
     /// Returns the bound that leaves no room for another connection.
@@ -191,19 +205,24 @@ impl Shares {
         }
     }
 
-    /// Takes the right to one more exchange of a client. `None` where it has half of all, or where the few that are left are for
-    /// clients that have next to none.
+    /// Takes the right to one more exchange of a client. `None` where it has half of all, or where
+    /// the few that are left are for clients that have next to none.
     pub(crate) fn begin_exchange(&self, client: &Arc<ClientShare>) -> Option<ExchangeSlot> {
-        let Some(total) = self.exchanges else { return Some(ExchangeSlot { _counted: None }) };
+        let Some(total) = self.exchanges else {
+            return Some(ExchangeSlot { _counted: None });
+        };
         let mut counts = lock(&client.counts);
-        let is_reserved = counts.exchanges >= FEW && self.exchanges_left.available_permits() <= total / RESERVED;
+        let is_reserved =
+            counts.exchanges >= FEW && self.exchanges_left.available_permits() <= total / RESERVED;
         if is_reserved || counts.exchanges >= (total / 2).max(1) {
             return None;
         }
         let place = Arc::clone(&self.exchanges_left).try_acquire_owned().ok()?;
         counts.exchanges += 1;
         drop(counts);
-        Some(ExchangeSlot { _counted: Some((CountedExchange(Arc::clone(client)), place)) })
+        Some(ExchangeSlot {
+            _counted: Some((CountedExchange(Arc::clone(client)), place)),
+        })
     }
 
     /// Finds a place for a new connection of a client. Never waits.
@@ -228,12 +247,19 @@ impl Shares {
         drop(clients);
         Admission {
             standing,
-            member: Member { shares: Arc::clone(self), subject, client, has_share, is_confirmed: false },
+            member: Member {
+                shares: Arc::clone(self),
+                subject,
+                client,
+                has_share,
+                is_confirmed: false,
+            },
         }
     }
 
-    /// Bounds the connections without a place: keeps the newest ones, and ends the task of the oldest. A health check sends its
-    /// request at once, and so is answered before others can end it.
+    /// Bounds the connections without a place: keeps the newest ones, and ends the task of the
+    /// oldest. A health check sends its request at once, and so is answered before others can end
+    /// it.
     pub(crate) fn keep_unplaced(&self, is_local: bool, task: AbortHandle) {
         let mut unplaced = lock(&self.unplaced);
         let tasks = &mut unplaced[usize::from(is_local)];
@@ -258,9 +284,16 @@ impl Shares {
             }
             None if is_full => None,
             None => {
-                let tally = Tally { peer: Arc::clone(peer), count: 0, told: now };
+                let tally = Tally {
+                    peer: Arc::clone(peer),
+                    count: 0,
+                    told: now,
+                };
                 tallies.insert(admission.member.subject.clone(), tally);
-                Some(Told { peer: Arc::clone(peer), refused: 1 })
+                Some(Told {
+                    peer: Arc::clone(peer),
+                    refused: 1,
+                })
             }
         }
     }
@@ -284,7 +317,10 @@ impl Tally {
             return None;
         }
         self.told = now;
-        Some(Told { peer: Arc::clone(&self.peer), refused: std::mem::take(&mut self.count) })
+        Some(Told {
+            peer: Arc::clone(&self.peer),
+            refused: std::mem::take(&mut self.count),
+        })
     }
 }
 
@@ -301,7 +337,10 @@ impl Admission {
 
     /// The memory for a body that the connection's client sends.
     pub(crate) fn body_budget(&self) -> BodyBudget {
-        BodyBudget::new(Arc::clone(&self.member.shares.bodies), Arc::clone(&self.member.client.bodies))
+        BodyBudget::new(
+            Arc::clone(&self.member.shares.bodies),
+            Arc::clone(&self.member.client.bodies),
+        )
     }
 
     /// Whether the connection may not even wait for a place.
@@ -309,8 +348,9 @@ impl Admission {
         matches!(self.standing, Standing::Refused(_))
     }
 
-    /// Counts the connection among those of its client whose profile is known, unless that profile allows no more than there are.
-    /// A connection is counted once: a limit that is lowered later is for new connections.
+    /// Counts the connection among those of its client whose profile is known, unless that profile
+    /// allows no more than there are. A connection is counted once: a limit that is lowered later
+    /// is for new connections.
     ///
     /// # Errors
     /// The bound that is in the way.
@@ -338,7 +378,11 @@ impl Admission {
             Standing::Refused(full) => return Err(full),
             Standing::Waiting { .. } => {}
         }
-        let place = tokio::time::timeout(limit, Arc::clone(&self.member.shares.places).acquire_owned()).await;
+        let place = tokio::time::timeout(
+            limit,
+            Arc::clone(&self.member.shares.places).acquire_owned(),
+        )
+        .await;
         // The semaphore is never closed.
         let place = place.ok().and_then(Result::ok).ok_or(Full::Total)?;
         self.standing = Standing::Placed { _place: place };
@@ -387,7 +431,10 @@ mod tests {
         drop(one);
         assert!(admit(1).has_place());
         drop((two, three, other));
-        assert!(lock(&shares.clients).is_empty(), "nothing is left of clients that left");
+        assert!(
+            lock(&shares.clients).is_empty(),
+            "nothing is left of clients that left"
+        );
     }
 
     #[test]
@@ -411,7 +458,9 @@ mod tests {
         let shares = Arc::new(Shares::new(1, Some(4)));
         let client = || Arc::new(ClientShare::default());
         let (one, two, three) = (client(), client(), client());
-        let mut held: Vec<_> = [&one, &one, &two].map(|client| shares.begin_exchange(client).expect("a place")).into();
+        let mut held: Vec<_> = [&one, &one, &two]
+            .map(|client| shares.begin_exchange(client).expect("a place"))
+            .into();
         assert!(shares.begin_exchange(&one).is_none(), "half are the most");
         held.extend(shares.begin_exchange(&two));
         assert!(shares.begin_exchange(&three).is_none(), "all are taken");
@@ -422,7 +471,10 @@ mod tests {
     #[test]
     fn connections_without_a_known_profile_have_a_bound_of_their_own() {
         let shares = Arc::new(Shares::new(100, None));
-        let bound = ClientBound { total: Some(5), unconfirmed: Some(2) };
+        let bound = ClientBound {
+            total: Some(5),
+            unconfirmed: Some(2),
+        };
         let admit = || shares.admit(Subject::User(1), bound);
         let mut silent = vec![admit(), admit()];
         assert!(admit().is_refused());
@@ -440,12 +492,26 @@ mod tests {
     #[test]
     fn connections_beyond_the_total_wait_in_a_bounded_number() {
         let shares = Arc::new(Shares::new(1, None));
-        let held: Vec<_> = (0..=WAITING).map(|_| shares.admit(Subject::User(1), ClientBound::of(None))).collect();
+        let held: Vec<_> = (0..=WAITING)
+            .map(|_| shares.admit(Subject::User(1), ClientBound::of(None)))
+            .collect();
         assert!(held[0].has_place());
-        assert!(held[1..].iter().all(|one| !one.has_place() && !one.is_refused()));
-        assert!(shares.admit(Subject::User(2), ClientBound::of(None)).is_refused());
+        assert!(
+            held[1..]
+                .iter()
+                .all(|one| !one.has_place() && !one.is_refused())
+        );
+        assert!(
+            shares
+                .admit(Subject::User(2), ClientBound::of(None))
+                .is_refused()
+        );
         drop(held);
-        assert!(shares.admit(Subject::User(2), ClientBound::of(None)).has_place());
+        assert!(
+            shares
+                .admit(Subject::User(2), ClientBound::of(None))
+                .has_place()
+        );
     }
 
     #[test]
@@ -454,7 +520,12 @@ mod tests {
         let _held = shares.admit(Subject::User(1), ClientBound::of(Some(1)));
         let refused = shares.admit(Subject::User(1), ClientBound::of(Some(1)));
         let peer = Arc::from("peer");
-        assert_eq!(shares.note_refusal(&refused, &peer).map(|told| told.refused), Some(1));
+        assert_eq!(
+            shares
+                .note_refusal(&refused, &peer)
+                .map(|told| told.refused),
+            Some(1)
+        );
         for _ in 0..10 {
             assert!(shares.note_refusal(&refused, &peer).is_none());
         }
@@ -462,9 +533,17 @@ mod tests {
         for tally in lock(&shares.tallies).values_mut() {
             tally.told -= LINE_INTERVAL;
         }
-        assert_eq!(shares.note_refusal(&refused, &peer).map(|told| told.refused), Some(11));
+        assert_eq!(
+            shares
+                .note_refusal(&refused, &peer)
+                .map(|told| told.refused),
+            Some(11)
+        );
         for client in 2..5000 {
-            let _ = shares.note_refusal(&shares.admit(Subject::User(client), ClientBound::of(None)), &peer);
+            let _ = shares.note_refusal(
+                &shares.admit(Subject::User(client), ClientBound::of(None)),
+                &peer,
+            );
         }
         assert_eq!(lock(&shares.tallies).len(), TALLIES);
         for tally in lock(&shares.tallies).values_mut() {

@@ -23,14 +23,18 @@ pub(crate) struct WrongFiles {
 
 impl WrongFiles {
     fn new(what: String, fix: impl Into<String>) -> Self {
-        Self { what, fix: fix.into() }
+        Self {
+            what,
+            fix: fix.into(),
+        }
     }
 
     /// What nothing in the files tells how to mend.
     fn other(what: String) -> Self {
         Self::new(
             what,
-            "name PEM files of a certificate, of its key, and of the CA that clients and servers are checked with",
+            "name PEM files of a certificate, of its key, and of the CA that clients and servers \
+            are checked with",
         )
     }
 }
@@ -50,7 +54,8 @@ pub(crate) struct Server {
     pub(crate) clients: Option<Arc<Vec<CertificateDer<'static>>>>,
 }
 
-/// What a TCP frontend speaks: TLS 1.2 and 1.3; with a CA, clients must show a certificate that it signed.
+/// What a TCP frontend speaks: TLS 1.2 and 1.3; with a CA, clients must show a certificate that it
+/// signed.
 pub(crate) fn server(cert: &str, key: &str, cacert: Option<&str>) -> Result<Server, WrongFiles> {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -58,19 +63,33 @@ pub(crate) fn server(cert: &str, key: &str, cacert: Option<&str>) -> Result<Serv
     let (builder, clients) = match cacert {
         None => (builder.with_no_client_auth(), None),
         Some(cacert) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(cacert)?), provider()).build();
-            let verifier = verifier.map_err(|error| WrongFiles::other(format!("{cacert}: {error}")))?;
-            (builder.with_client_cert_verifier(verifier), Some(Arc::new(chain(cacert)?)))
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots(cacert)?), provider())
+                    .build();
+            let verifier =
+                verifier.map_err(|error| WrongFiles::other(format!("{cacert}: {error}")))?;
+            (
+                builder.with_client_cert_verifier(verifier),
+                Some(Arc::new(chain(cacert)?)),
+            )
         }
     };
-    let mut config =
-        builder.with_single_cert(chain(cert)?, private_key(key)?).map_err(|error| mismatch(cert, key, &error))?;
+    let mut config = builder
+        .with_single_cert(chain(cert)?, private_key(key)?)
+        .map_err(|error| mismatch(cert, key, &error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Server { config: Arc::new(config), clients })
+    Ok(Server {
+        config: Arc::new(config),
+        clients,
+    })
 }
 
-/// What the backend speaks: the engine's certificate is checked with the CA, ours is shown where there is one.
-pub(crate) fn client(cacert: &str, own: Option<(&str, &str)>) -> Result<Arc<ClientConfig>, WrongFiles> {
+/// What the backend speaks: the engine's certificate is checked with the CA, ours is shown where
+/// there is one.
+pub(crate) fn client(
+    cacert: &str,
+    own: Option<(&str, &str)>,
+) -> Result<Arc<ClientConfig>, WrongFiles> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| WrongFiles::other(error.to_string()))?;
@@ -84,16 +103,23 @@ pub(crate) fn client(cacert: &str, own: Option<(&str, &str)>) -> Result<Arc<Clie
     Ok(Arc::new(config))
 }
 
-/// What the health check speaks to the proxy's own frontend: it knows the one certificate that may answer.
+/// What the health check speaks to the proxy's own frontend: it knows the one certificate that may
+/// answer.
 pub(crate) fn pinned(cert: &str, key: &str) -> Result<Arc<ClientConfig>, WrongFiles> {
     let chain = chain(cert)?;
-    let verifier = Arc::new(Pinned { expected: chain[0].clone(), provider: provider() });
+    let verifier = Arc::new(Pinned {
+        expected: chain[0].clone(),
+        provider: provider(),
+    });
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| WrongFiles::other(error.to_string()))?;
-    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
-    let config =
-        builder.with_client_auth_cert(chain, private_key(key)?).map_err(|error| mismatch(cert, key, &error))?;
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let config = builder
+        .with_client_auth_cert(chain, private_key(key)?)
+        .map_err(|error| mismatch(cert, key, &error))?;
     Ok(Arc::new(config))
 }
 
@@ -106,8 +132,8 @@ fn mismatch(cert: &str, key: &str, error: &rustls::Error) -> WrongFiles {
         rustls::Error::InconsistentKeys(_) => WrongFiles::new(
             format!("{key} is not the key of the first certificate in {cert}"),
             format!(
-                "name the key that belongs to it: openssl x509 -noout -pubkey -in {cert} and openssl pkey -pubout -in {key} print the \
-                 same for a pair"
+                "name the key that belongs to it: openssl x509 -noout -pubkey -in {cert} and \
+                openssl pkey -pubout -in {key} print the same for a pair"
             ),
         ),
         error => WrongFiles::other(format!("{cert} and {key}: {error}")),
@@ -119,8 +145,8 @@ fn read_pem(path: &str) -> Result<String, WrongFiles> {
     read_text(path).map_err(|why| {
         let fix = match why {
             Unreadable::NotText => format!(
-                "expected PEM, which is text: openssl x509 -inform der -in {path} writes a certificate so, and openssl pkey -inform der \
-                 -in {path} a key"
+                "expected PEM, which is text: openssl x509 -inform der -in {path} writes a \
+                certificate so, and openssl pkey -inform der -in {path} a key"
             ),
             _ => why.advice(),
         };
@@ -138,7 +164,10 @@ fn chain(path: &str) -> Result<Vec<CertificateDer<'static>>, WrongFiles> {
             true => "it holds a private key: the certificate and the key may have changed places",
             false => "name a file with -----BEGIN CERTIFICATE----- in it",
         };
-        return Err(WrongFiles::new(format!("{path}: no certificate (PEM) in it"), fix));
+        return Err(WrongFiles::new(
+            format!("{path}: no certificate (PEM) in it"),
+            fix,
+        ));
     }
     Ok(chain)
 }
@@ -148,10 +177,12 @@ fn private_key(path: &str) -> Result<PrivateKeyDer<'static>, WrongFiles> {
     PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| {
         let fix = match text.as_str() {
             text if text.contains("ENCRYPTED") => format!(
-                "it is encrypted, and nothing can ask for a passphrase: openssl pkey -in {path} -out FILE writes it without one"
+                "it is encrypted, and nothing can ask for a passphrase: openssl pkey -in {path} \
+                -out FILE writes it without one"
             ),
             text if text.contains("-----BEGIN CERTIFICATE-----") => {
-                "it holds a certificate: the certificate and the key may have changed places".to_owned()
+                "it holds a certificate: the certificate and the key may have changed places"
+                    .to_owned()
             }
             _ => "name a file with -----BEGIN PRIVATE KEY----- in it".to_owned(),
         };
@@ -162,7 +193,9 @@ fn private_key(path: &str) -> Result<PrivateKeyDer<'static>, WrongFiles> {
 fn roots(path: &str) -> Result<RootCertStore, WrongFiles> {
     let mut roots = RootCertStore::empty();
     for certificate in chain(path)? {
-        roots.add(certificate).map_err(|error| WrongFiles::other(format!("{path}: {error}")))?;
+        roots
+            .add(certificate)
+            .map_err(|error| WrongFiles::other(format!("{path}: {error}")))?;
     }
     Ok(roots)
 }
@@ -211,6 +244,8 @@ impl ServerCertVerifier for Pinned {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -1,13 +1,15 @@
-//! An event loop on a thread of its own, for work that would hold up every client of the loop that serves its connection.
+//! An event loop on a thread of its own, for work that would hold up every client of the loop that
+//! serves its connection.
 //!
-//! A TLS handshake takes about a millisecond, and one burst of them could hold up the clients of an event loop for half a second.
-//! Judging a large body takes longer than a millisecond, and it also waits for the engine. It is a task here: a thread of the
-//! blocking pool for each would be held while the engine is asked, and how many there are would be up to the clients. One thread
-//! is enough: all judgements together then take no more than one processor, and the bodies that wait for their turn have the bound
-//! of all bodies in memory.
+//! A TLS handshake takes about a millisecond, and one burst of them could hold up the clients of an
+//! event loop for half a second. Judging a large body takes longer than a millisecond, and it also
+//! waits for the engine. It is a task here: a thread of the blocking pool for each would be held
+//! while the engine is asked, and how many there are would be up to the clients. One thread is
+//! enough: all judgements together then take no more than one processor, and the bodies that wait
+//! for their turn have the bound of all bodies in memory.
 //!
-//! The thread starts when the first such work comes, and costs nothing before. Its stack takes the pages that it touches, some
-//! 100 KiB.
+//! The thread starts when the first such work comes, and costs nothing before. Its stack takes the
+//! pages that it touches, some 100 KiB.
 
 use std::future::pending;
 use std::panic::resume_unwind;
@@ -17,7 +19,8 @@ use std::thread;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinHandle;
 
-/// More bytes than this are judged on the worker: the worst body of this size takes 6 million instructions, some two milliseconds.
+/// More bytes than this are judged on the worker: the worst body of this size takes 6 million
+/// instructions, some two milliseconds.
 const LARGE: usize = 32 << 10;
 
 /// Threads that look up the engine's name and read its large answers for the worker.
@@ -37,12 +40,22 @@ impl Worker {
         bytes: usize,
         work: impl Future<Output = T> + Send + 'static,
     ) -> T {
-        if bytes > LARGE { self.run_apart(work).await } else { work.await }
+        if bytes > LARGE {
+            self.run_apart(work).await
+        } else {
+            work.await
+        }
     }
 
-    /// Does work on the worker's thread. Where that cannot be started, slow service is better than none.
-    pub(crate) async fn run_apart<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
-        let Some(handle) = self.handle.get_or_init(start) else { return work.await };
+    /// Does work on the worker's thread. Where that cannot be started, slow service is better than
+    /// none.
+    pub(crate) async fn run_apart<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let Some(handle) = self.handle.get_or_init(start) else {
+            return work.await;
+        };
         let mut task = AbortOnDrop(handle.spawn(work));
         match (&mut task.0).await {
             Ok(done) => done,
@@ -55,7 +68,8 @@ impl Worker {
     }
 }
 
-/// A task that ends when this is dropped, so that a client that has left holds neither the thread nor a socket.
+/// A task that ends when this is dropped, so that a client that has left holds neither the thread
+/// nor a socket.
 struct AbortOnDrop<T>(JoinHandle<T>);
 
 impl<T> Drop for AbortOnDrop<T> {
@@ -66,10 +80,18 @@ impl<T> Drop for AbortOnDrop<T> {
 
 /// Starts the thread. It runs until the program ends.
 fn start() -> Option<Handle> {
-    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build().ok()?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+        .ok()?;
     let handle = runtime.handle().clone();
     let run = move || runtime.block_on(pending::<()>());
-    thread::Builder::new().name("worker".to_owned()).spawn(run).ok().map(|_| handle)
+    thread::Builder::new()
+        .name("worker".to_owned())
+        .spawn(run)
+        .ok()
+        .map(|_| handle)
 }
 
 #[cfg(test)]
@@ -77,7 +99,11 @@ mod tests {
     use super::*;
 
     fn run<T>(future: impl Future<Output = T>) -> T {
-        Builder::new_current_thread().enable_time().build().expect("a runtime").block_on(future)
+        Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime")
+            .block_on(future)
     }
 
     #[test]
@@ -85,7 +111,10 @@ mod tests {
         let worker = Worker::default();
         let at = |bytes| run(worker.run(bytes, async { thread::current().id() }));
         assert_eq!([at(0), at(LARGE)], [thread::current().id(); 2]);
-        assert!(worker.handle.get().is_none(), "the thread is not started before it is needed");
+        assert!(
+            worker.handle.get().is_none(),
+            "the thread is not started before it is needed"
+        );
         let other = at(LARGE + 1);
         assert_ne!(other, thread::current().id());
         assert_eq!(at(LARGE + 1), other, "there is one");

@@ -31,14 +31,23 @@ fn an_absent_engine_is_named_with_the_reason() {
     let folder = TempDir::new();
     let address = format!("unix://{}", folder.file("none.sock"));
     let body = message(&in_front_of(&address), 502);
-    assert!(body.contains(&address) && body.contains("no such socket; is the engine running"), "{body}");
+    assert!(
+        body.contains(&address) && body.contains("no such socket; is the engine running"),
+        "{body}"
+    );
 
     drop(UnixListener::bind(folder.file("stale.sock")).expect("a socket"));
-    let body = message(&in_front_of(&format!("unix://{}", folder.file("stale.sock"))), 502);
+    let body = message(
+        &in_front_of(&format!("unix://{}", folder.file("stale.sock"))),
+        502,
+    );
     assert!(body.contains("nothing listens there"), "{body}");
 
     let body = message(&in_front_of("tcp://127.0.0.1:1"), 502);
-    assert!(body.contains("tcp://127.0.0.1:1 cannot be reached: nothing listens there"), "{body}");
+    assert!(
+        body.contains("tcp://127.0.0.1:1 cannot be reached: nothing listens there"),
+        "{body}"
+    );
 }
 
 /// The line that a user of a container without root needs, with this host's own group.
@@ -49,18 +58,36 @@ fn a_forbidden_socket_is_answered_with_the_group_to_add() {
     let _listener = UnixListener::bind(&socket).expect("a socket");
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600)).expect("mine");
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("mine");
-    if std::fs::metadata("/proc/self").map(|me| std::os::unix::fs::MetadataExt::uid(&me)).unwrap_or(1) != 0 {
+    if std::fs::metadata("/proc/self")
+        .map(|me| std::os::unix::fs::MetadataExt::uid(&me))
+        .unwrap_or(1)
+        != 0
+    {
         return eprintln!("skipped: only root can become the stranger whom this is about");
     }
     let copy = folder.file("cetusguard");
-    // By another process: a file that this one had open for writing could not be run while it forks elsewhere.
-    assert!(Command::new("cp").args([PROGRAM, &copy]).status().expect("cp").success());
+    // By another process: a file that this one had open for writing could not be run while it forks
+    // elsewhere.
+    assert!(
+        Command::new("cp")
+            .args([PROGRAM, &copy])
+            .status()
+            .expect("cp")
+            .success()
+    );
     let stranger = ["--reuid=65534", "--regid=65534", "--clear-groups"];
-    let builder =
-        stranger.iter().fold(ProxyBuilder::bare("/usr/bin/setpriv"), |builder, word| builder.word(word)).word(&copy);
-    let builder = builder.arg("--backend-addr", &format!("unix://{socket}")).arg("--rules", RULES);
+    let builder = stranger
+        .iter()
+        .fold(ProxyBuilder::bare("/usr/bin/setpriv"), |builder, word| {
+            builder.word(word)
+        })
+        .word(&copy);
+    let builder = builder
+        .arg("--backend-addr", &format!("unix://{socket}"))
+        .arg("--rules", RULES);
     let body = message(&builder.frontend("tcp://127.0.0.1:0").start(), 502);
-    let want = "permission denied; run as its owner (user 0), or add its group: group_add: [\\\"0\\\"]";
+    let want =
+        "permission denied; run as its owner (user 0), or add its group: group_add: [\\\"0\\\"]";
     assert!(body.contains(want), "{body}");
 }
 
@@ -69,12 +96,24 @@ fn a_silent_engine_is_given_up_on() {
     let engine = Engine::start(|_, link| {
         link.drain();
     });
-    let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).arg("--answer-timeout", "200ms").start();
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES)
+        .arg("--answer-timeout", "200ms")
+        .start();
     let response = proxy.client().request("GET /containers/c/json");
     assert_eq!(response.status, 504);
-    assert!(response.body.contains("the engine accepted the request and did not answer in time"), "{}", response.body);
+    assert!(
+        response
+            .body
+            .contains("the engine accepted the request and did not answer in time"),
+        "{}",
+        response.body
+    );
     eventually("the engine is rid of it", || engine.open() == 0);
-    assert!(proxy.logged(&["reason=engine_silent"]).contains("level=err"));
+    assert!(
+        proxy
+            .logged(&["reason=engine_silent"])
+            .contains("level=err")
+    );
 }
 
 #[test]
@@ -84,7 +123,10 @@ fn an_engine_that_accepts_nothing_is_given_up_on() {
     let certs = Certs::make();
     let address = socket.local_addr().expect("bound");
     let proxy = ProxyBuilder::bare(PROGRAM)
-        .arg("--backend-addr", &format!("tcp://localhost:{}", address.port()))
+        .arg(
+            "--backend-addr",
+            &format!("tcp://localhost:{}", address.port()),
+        )
         .arg("--backend-tls-cacert", &certs.file("ca.pem"))
         .arg("--connect-timeout", "200ms")
         .arg("--rules", RULES)
@@ -111,35 +153,53 @@ fn garbage_from_the_engine_is_not_passed_on() {
         });
         let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).start();
         let body = message(&proxy, 502);
-        assert!(body.contains("the engine's answer is not valid HTTP/1.1"), "{garbage:?}: {body}");
+        assert!(
+            body.contains("the engine's answer is not valid HTTP/1.1"),
+            "{garbage:?}: {body}"
+        );
     }
     let engine = Engine::start(|_, link| link.close());
     let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).start();
     assert!(message(&proxy, 502).contains("closed the connection without an answer"));
 }
 
-/// A kept connection that died is replaced for a request that may be repeated; a write is sent once and once only.
+/// A kept connection that died is replaced for a request that may be repeated; a write is sent once
+/// and once only.
 #[test]
 fn stale_connections_are_retried_once_and_only_where_nothing_can_happen_twice() {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
-    // Every connection answers one request and dies on the second, without a word: the race that no check can see.
+    // Every connection answers one request and dies on the second, without a word: the race that no
+    // check can see.
     let engine = Engine::start(move |_, link| {
         let nth = counted.fetch_add(1, SeqCst);
-        if nth.is_multiple_of(2) { link.answer(200, "OK") } else { link.close() }
+        if nth.is_multiple_of(2) {
+            link.answer(200, "OK")
+        } else {
+            link.close()
+        }
     });
     let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).start();
     assert_eq!(message(&proxy, 200), "OK");
     // Second request on the kept connection: closed without an answer, asked again on a new one.
     assert_eq!(message(&proxy, 200), "OK");
     assert_eq!(count.load(SeqCst), 3);
-    // Now one is kept again. A write must not ride on it: it gets a connection of its own, whose first request dies.
+    // Now one is kept again. A write must not ride on it: it gets a connection of its own, whose
+    // first request dies.
     let response = proxy.client().request("POST /containers/c/start");
     assert_eq!(response.status, 502);
-    assert_eq!(engine.received().concat().matches("POST /containers/c/start").count(), 1);
+    assert_eq!(
+        engine
+            .received()
+            .concat()
+            .matches("POST /containers/c/start")
+            .count(),
+        1
+    );
 }
 
-/// Restarting the engine costs at most the requests in flight: its socket is opened by path each time.
+/// Restarting the engine costs at most the requests in flight: its socket is opened by path each
+/// time.
 #[test]
 fn an_engine_that_restarts_is_found_again() {
     let folder = TempDir::new();
@@ -193,7 +253,9 @@ fn a_tls_engine_is_checked_and_gets_our_certificate() {
     let requests = || {
         far.log()[before..]
             .iter()
-            .filter(|line| line.contains("request allowed") && line.contains("path=/containers/json"))
+            .filter(|line| {
+                line.contains("request allowed") && line.contains("path=/containers/json")
+            })
             .cloned()
             .collect::<Vec<_>>()
     };

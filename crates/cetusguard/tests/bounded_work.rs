@@ -10,8 +10,12 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 /// Whether the proxy has a thread of this name.
 #[expect(clippy::disallowed_methods, reason = "a file of the kernel")]
 fn has_thread(proxy: &Proxy, name: &str) -> bool {
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", proxy.pid())).expect("/proc").map_while(Result::ok);
-    tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok()).any(|own| own.trim_end() == name)
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", proxy.pid()))
+        .expect("/proc")
+        .map_while(Result::ok);
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok())
+        .any(|own| own.trim_end() == name)
 }
 
 /// An object with this many keys, all of which are fields of no container and have this value.
@@ -24,7 +28,11 @@ fn unknown_fields(count: usize, value: &str) -> String {
 fn large_bodies_are_judged_on_the_worker() {
     let engine = Engine::start(|_, link| link.answer(201, "{\"Id\":\"x\"}"));
     let proxy = ProxyBuilder::new(PROGRAM, &engine, "POST .*").start();
-    let create = |body: &str| proxy.client().request_with("POST /v1.43/containers/create", body);
+    let create = |body: &str| {
+        proxy
+            .client()
+            .request_with("POST /v1.43/containers/create", body)
+    };
     assert_eq!(create(&unknown_fields(100, "[]")).status, 201);
     assert!(!has_thread(&proxy, "worker"), "small bodies need none");
     // As hostile as a body can be, with a volume that the engine is asked about.
@@ -32,10 +40,20 @@ fn large_bodies_are_judged_on_the_worker() {
     assert!(has_thread(&proxy, "worker"));
     let refused = create(&unknown_fields(60_000, "1"));
     assert_eq!(refused.status, 403);
-    assert!(refused.body.contains("HostConfig.K0: the guard does not know this field"), "{}", refused.body);
+    assert!(
+        refused
+            .body
+            .contains("HostConfig.K0: the guard does not know this field"),
+        "{}",
+        refused.body
+    );
     assert!(refused.body.contains(" | and 56 more"), "{}", refused.body);
     let judged = "\r\n\r\n{\"HostConfig\":{\"Memory\":7,\"Binds\":[\"data:/data\"]}}";
-    assert!(engine.received().iter().all(|one| one.ends_with(judged)), "{:?}", engine.received());
+    assert!(
+        engine.received().iter().all(|one| one.ends_with(judged)),
+        "{:?}",
+        engine.received()
+    );
     assert_eq!(engine.received().len(), 2);
     let broken = create(&unknown_fields(60_000, "]"));
     assert_eq!(broken.status, 400, "{}", broken.body);
@@ -46,26 +64,46 @@ fn a_long_query_is_judged_on_the_worker() {
     let engine = Engine::start(|_, link| link.answer(200, "OK"));
     let proxy = ProxyBuilder::new(PROGRAM, &engine, "GET .*").start();
     let words = "f,".repeat(20_000);
-    assert_eq!(proxy.client().request(&format!("GET /containers/web/top?ps_args=-o%20{words}pid")).status, 200);
+    assert_eq!(
+        proxy
+            .client()
+            .request(&format!("GET /containers/web/top?ps_args=-o%20{words}pid"))
+            .status,
+        200
+    );
     assert!(has_thread(&proxy, "worker"));
 }
 
-/// What is asked about an object by a small call may be large: a client can give a container a megabyte of labels.
+/// What is asked about an object by a small call may be large: a client can give a container a
+/// megabyte of labels.
 #[test]
 fn large_answers_about_objects_are_read_on_another_thread() {
     let label = "x".repeat(100 << 10);
-    let engine = Engine::scripted(move |exchange, link| match exchange.line.as_str() {
+    let engine = Engine::scripted(move |exchange, link| {
+        match exchange.line.as_str() {
         "GET /containers/web/json" => link.answer(
             200,
             &format!("{{\"Id\":\"c0ffee\",\"Name\":\"/web\",\"Config\":{{\"Labels\":{{\"a\":\"{label}\"}}}}}}"),
         ),
         line if line.starts_with("GET /") => assert!(link.tell(exchange)),
         _ => link.answer(201, "{\"Id\":\"x\"}"),
+    }
     });
     let proxy = ProxyBuilder::new(PROGRAM, &engine, "POST .*").start();
-    assert_eq!(proxy.client().request_with("POST /containers/web/exec", "{\"Cmd\":[\"ls\"]}").status, 201);
+    assert_eq!(
+        proxy
+            .client()
+            .request_with("POST /containers/web/exec", "{\"Cmd\":[\"ls\"]}")
+            .status,
+        201
+    );
     assert!(has_thread(&proxy, "blocking"));
-    assert!(engine.received().concat().contains("POST /containers/c0ffee/exec"));
+    assert!(
+        engine
+            .received()
+            .concat()
+            .contains("POST /containers/c0ffee/exec")
+    );
 }
 
 const FILE: &str = "rules: GET /events
@@ -76,14 +114,18 @@ profiles:
 ";
 
 fn start(engine: &Engine, path: &str) -> Proxy {
-    let proxy = ProxyBuilder::bare(PROGRAM).arg("--config", path).arg("--backend-addr", &engine.address());
+    let proxy = ProxyBuilder::bare(PROGRAM)
+        .arg("--config", path)
+        .arg("--backend-addr", &engine.address());
     proxy.expect_frontend().start()
 }
 
 /// A container as it stands in a list, with labels of two kilobytes.
 fn listed(number: usize, name: &str, address: &str) -> String {
     let (id, text) = (format!("{number:064x}"), "x".repeat(200));
-    let labels: Vec<String> = (0..10).map(|label| format!("\"label-{label}\":\"{text}\"")).collect();
+    let labels: Vec<String> = (0..10)
+        .map(|label| format!("\"label-{label}\":\"{text}\""))
+        .collect();
     format!(
         "{{\"Id\":\"{id}\",\"Names\":[\"/{name}\"],\"Labels\":{{{}}},\"NetworkSettings\":{{\"Networks\":\
          {{\"bridge\":{{\"NetworkID\":\"n\",\"IPAddress\":\"{address}\"}}}}}}}}",
@@ -91,8 +133,8 @@ fn listed(number: usize, name: &str, address: &str) -> String {
     )
 }
 
-/// The engine sends a list of 10,000 containers, 20 MiB in all, and after each part waits until the proxy has answered another
-/// client.
+/// The engine sends a list of 10,000 containers, 20 MiB in all, and after each part waits until the
+/// proxy has answered another client.
 #[test]
 fn a_long_list_of_containers_holds_nobody_up() {
     const CONTAINERS: usize = 10_000;
@@ -100,11 +142,22 @@ fn a_long_list_of_containers_holds_nobody_up() {
     // Made beforehand: the proxy does not wait for ever for the end of a list.
     let one = |at: usize| match at {
         0 => listed(at, "a-1", "127.0.0.11"),
-        at => listed(at, &format!("c-{at}"), &format!("10.0.{}.{}", at / 250, at % 250)),
+        at => listed(
+            at,
+            &format!("c-{at}"),
+            &format!("10.0.{}.{}", at / 250, at % 250),
+        ),
     };
     let part = |part: usize| {
         let containers: Vec<String> = (part * PART..(part + 1) * PART).map(one).collect();
-        let (start, end) = (if part == 0 { "[" } else { "," }, if (part + 1) * PART == CONTAINERS { "]" } else { "" });
+        let (start, end) = (
+            if part == 0 { "[" } else { "," },
+            if (part + 1) * PART == CONTAINERS {
+                "]"
+            } else {
+                ""
+            },
+        );
         let text = format!("{start}{}{end}", containers.join(","));
         format!("{:x}\r\n{text}\r\n", text.len())
     };
@@ -117,7 +170,10 @@ fn a_long_list_of_containers_holds_nobody_up() {
         if exchange.line != "GET /containers/json" {
             return docker.answer(exchange, link);
         }
-        link.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+        link.write(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: \
+            chunked\r\n\r\n",
+        );
         let mut answers = 0;
         let mut other = Client::connect(proxys.get().expect("the proxy listens"));
         for part in &parts {
@@ -133,9 +189,15 @@ fn a_long_list_of_containers_holds_nobody_up() {
     address.set(proxy.address().to_owned()).expect("once");
     proxy.settle();
     let before = proxy.memory("VmRSS");
-    let of_container = |path: &str| Client::connect_from("127.0.0.11", proxy.address()).request(path).status;
+    let of_container = |path: &str| {
+        Client::connect_from("127.0.0.11", proxy.address())
+            .request(path)
+            .status
+    };
     // On a slow machine a list may take longer than the proxy waits; it is then asked for again.
-    eventually("a list is read to its end", || of_container("GET /a") == 200);
+    eventually("a list is read to its end", || {
+        of_container("GET /a") == 200
+    });
     assert_eq!(answered.load(SeqCst), CONTAINERS / PART);
     assert_eq!(of_container("GET /events"), 403);
     // The list is never in memory as a whole, nor are labels that no profile asks for.
@@ -155,9 +217,17 @@ fn labels_that_are_asked_for_later_are_found() {
     assert_eq!(client.request("GET /a").status, 200);
     folder.write(
         "config.yaml",
-        &format!("{FILE}  b: {{rules: GET /b, clients: [{{container: a-*, label: role=builder}}]}}\n"),
+        &format!(
+            "{FILE}  b: {{rules: GET /b, clients: [{{container: a-*, label: role=builder}}]}}\n"
+        ),
     );
     proxy.signal("HUP");
     let _ = proxy.logged(&["configuration reloaded"]);
-    assert_eq!([client.request("GET /a").status, client.request("GET /b").status], [403, 200]);
+    assert_eq!(
+        [
+            client.request("GET /a").status,
+            client.request("GET /b").status
+        ],
+        [403, 200]
+    );
 }

@@ -27,7 +27,9 @@ profiles:
         certs.file("server.key")
     );
     let path = folder.write("config.yaml", &file);
-    let proxy = ProxyBuilder::bare(PROGRAM).arg("--config", &path).arg("--backend-addr", &engine.address());
+    let proxy = ProxyBuilder::bare(PROGRAM)
+        .arg("--config", &path)
+        .arg("--backend-addr", &engine.address());
     proxy.expect_frontend().start()
 }
 
@@ -39,15 +41,26 @@ fn ask(proxy: &Proxy, certs: &Certs, own: &str, path: &str) -> Response {
 fn sha256(bytes: &[u8]) -> String {
     let folder = TempDir::new();
     std::fs::write(folder.path().join("key"), bytes).expect("a file");
-    let output = std::process::Command::new("sha256sum").arg(folder.path().join("key")).output().expect("coreutils");
-    String::from_utf8_lossy(&output.stdout).split(' ').next().unwrap_or_default().to_owned()
+    let output = std::process::Command::new("sha256sum")
+        .arg(folder.path().join("key"))
+        .output()
+        .expect("coreutils");
+    String::from_utf8_lossy(&output.stdout)
+        .split(' ')
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 #[test]
 fn a_client_is_told_by_what_its_certificate_says() {
     let (engine, folder, certs) = (Engine::ok(), TempDir::new(), Certs::make());
     certs.client_named("cn", "ci-7", &["ci.test"]);
-    certs.client_named("near", "xci-7", &["example.com", "xexample.com", "10.0.0.70"]);
+    certs.client_named(
+        "near",
+        "xci-7",
+        &["example.com", "xexample.com", "10.0.0.70"],
+    );
     certs.client_named("dns", "x", &["a.EXAMPLE.com"]);
     certs.client_named("ip", "", &["10.0.0.7"]);
     certs.client_named("uri", "x", &["spiffe://example.com/ci"]);
@@ -63,18 +76,33 @@ fn a_client_is_told_by_what_its_certificate_says() {
         ("pin", &["/pin"]),
         // Who asks for more goes first.
         ("both", &["/cn", "/dns"]),
-        // What a certificate says goes before an address; where it says nothing of the kind, the address counts.
+        // What a certificate says goes before an address; where it says nothing of the kind, the
+        // address counts.
         ("near", &["/net"]),
     ] {
-        let got: Vec<_> = PATHS.into_iter().filter(|path| ask(&proxy, &certs, own, path).status == 200).collect();
+        let got: Vec<_> = PATHS
+            .into_iter()
+            .filter(|path| ask(&proxy, &certs, own, path).status == 200)
+            .collect();
         assert_eq!(got, want, "{own}");
     }
     let refused = ask(&proxy, &certs, "torn", "/cn");
     assert_eq!(refused.status, 403);
-    assert!(refused.body.contains("one of profile cn and of profile dns"), "{}", refused.body);
+    assert!(
+        refused
+            .body
+            .contains("one of profile cn and of profile dns"),
+        "{}",
+        refused.body
+    );
     let line = proxy.logged(&["request allowed", "path=/cn "]);
     assert!(line.contains(" certificate=ci-7 profile=cn "), "{line}");
     // A certificate of nobody's does not get as far as a profile.
     assert_eq!(ask(&proxy, &certs, "stranger", "/net").status, 0);
-    assert_eq!(Client::connect_tls(proxy.address(), certs.client(None)).request("GET /net").status, 0);
+    assert_eq!(
+        Client::connect_tls(proxy.address(), certs.client(None))
+            .request("GET /net")
+            .status,
+        0
+    );
 }

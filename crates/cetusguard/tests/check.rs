@@ -11,10 +11,20 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 fn codes(config: &str, strict: bool) -> (Vec<String>, Option<i32>) {
     let folder = TempDir::new();
     let file = folder.write("cetusguard.yaml", config);
-    let check = ProxyBuilder::bare(PROGRAM).word("check").arg("--config", &file).arg("--format", "json");
-    let (code, out, errors) = if strict { check.word("--strict").run() } else { check.run() };
+    let check = ProxyBuilder::bare(PROGRAM)
+        .word("check")
+        .arg("--config", &file)
+        .arg("--format", "json");
+    let (code, out, errors) = if strict {
+        check.word("--strict").run()
+    } else {
+        check.run()
+    };
     assert_eq!(errors, "", "{config}");
-    let found = out.split("\"code\": \"").skip(1).filter_map(|rest| rest.split('"').next());
+    let found = out
+        .split("\"code\": \"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next());
     (found.map(str::to_owned).collect(), code)
 }
 
@@ -23,25 +33,50 @@ fn each_code_has_its_cause() {
     for (config, want) in [
         ("rules: GET %API_PREFIX_EVENTS%", &[][..]),
         ("rules: GET /containers/jsn", &["idle-rule"]),
-        ("rules: |\n  GET %API_PREFIX_EVENTS%\n  GET %API_PREFIX%/e.*", &["covered-rule"]),
+        (
+            "rules: |\n  GET %API_PREFIX_EVENTS%\n  GET %API_PREFIX%/e.*",
+            &["covered-rule"],
+        ),
         ("rules: GET /containers/json", &["bare-path"]),
         ("rules: GET .*", &["catch-all"]),
-        ("no-builtin-rules: true\nrules: GET %API_PREFIX_EVENTS%", &["no-ping"]),
+        (
+            "no-builtin-rules: true\nrules: GET %API_PREFIX_EVENTS%",
+            &["no-ping"],
+        ),
         ("no-builtin-rules: true", &["no-rules"]),
         ("log-level: 7", &["no-rules"]),
         ("guard: privileged", &["no-rules"]),
         (
-            "profiles:\n  web: {rules: GET %API_PREFIX_EVENTS%, clients: [{address: 10.0.0.1}]}\nfrontend-addr: tcp://:1",
+            "profiles:\n  web: {rules: GET %API_PREFIX_EVENTS%, clients: [{address: \
+            10.0.0.1}]}\nfrontend-addr: tcp://:1",
             &[],
         ),
-        ("rules: POST %API_PREFIX_CONTAINERS%/create", &["half-allowed"]),
-        ("rules: POST %API_PREFIX_CONTAINERS%/.+/exec", &["half-allowed"]),
+        (
+            "rules: POST %API_PREFIX_CONTAINERS%/create",
+            &["half-allowed"],
+        ),
+        (
+            "rules: POST %API_PREFIX_CONTAINERS%/.+/exec",
+            &["half-allowed"],
+        ),
         ("rules: POST %API_PREFIX_EXEC%(/.*)?", &[]),
-        ("rules: POST %API_PREFIX%/(session|grpc)", &["unread-body", "unread-body"]),
-        ("rules: POST %API_PREFIX_VOLUMES%/create\nguard: privileged", &["guard-off"]),
+        (
+            "rules: POST %API_PREFIX%/(session|grpc)",
+            &["unread-body", "unread-body"],
+        ),
+        (
+            "rules: POST %API_PREFIX_VOLUMES%/create\nguard: privileged",
+            &["guard-off"],
+        ),
         ("rules: GET %API_PREFIX_VOLUMES%\nguard: privileged", &[]),
-        ("rules: POST %API_PREFIX_VOLUMES%/create\nguard-allow: [privileged, bind=/srv/x]", &["gives-host"]),
-        ("rules: GET %API_PREFIX_VOLUMES%\nguard-allow: [privileged]", &[]),
+        (
+            "rules: POST %API_PREFIX_VOLUMES%/create\nguard-allow: [privileged, bind=/srv/x]",
+            &["gives-host"],
+        ),
+        (
+            "rules: GET %API_PREFIX_VOLUMES%\nguard-allow: [privileged]",
+            &[],
+        ),
         ("rules: GET %API_PREFIX_CONTAINERS%/*/json", &["glob"]),
         ("rules: GET %API_PREFIX_CONTAINERS%/**/nothing", &["glob"]),
         ("rules: GET /v1\\.43/containers/json", &["pinned-version"]),
@@ -49,12 +84,27 @@ fn each_code_has_its_cause() {
             "rules: |\n  DENY POST %API_PREFIX_CONTAINERS%/web*/stop\n  DENY GET /v1.43/info",
             &["glob", "pinned-version"],
         ),
-        ("rules: |\n  ALLOW container.stop\n  DENY change", &["denied-rule"]),
-        ("rules: |\n  ALLOW container.stop, container.start\n  DENY container.stop(db)", &[]),
-        ("rules: |\n  GET %API_PREFIX_EVENTS%\n  DENY POST /containers/db/stop", &["bare-path"]),
-        ("rules: |\n  GET %API_PREFIX_EVENTS%\n  DENY POST %API_PREFIX_CONTAINERS%/db/stopp", &["idle-rule"]),
+        (
+            "rules: |\n  ALLOW container.stop\n  DENY change",
+            &["denied-rule"],
+        ),
+        (
+            "rules: |\n  ALLOW container.stop, container.start\n  DENY container.stop(db)",
+            &[],
+        ),
+        (
+            "rules: |\n  GET %API_PREFIX_EVENTS%\n  DENY POST /containers/db/stop",
+            &["bare-path"],
+        ),
+        (
+            "rules: |\n  GET %API_PREFIX_EVENTS%\n  DENY POST %API_PREFIX_CONTAINERS%/db/stopp",
+            &["idle-rule"],
+        ),
         ("rules: |\n  ALLOW look\n  DENY system.ping", &["no-ping"]),
-        ("rules: |\n  ALLOW exec.create, exec.start\n  DENY exec.start", &["half-allowed"]),
+        (
+            "rules: |\n  ALLOW exec.create, exec.start\n  DENY exec.start",
+            &["half-allowed"],
+        ),
         ("rules: ALLOW container.lst", &["wrong-rule"]),
         ("rules: ALLOW container.list, container.inspect", &[]),
         ("mode: audit", &["not-enforced"]),
@@ -65,59 +115,136 @@ fn each_code_has_its_cause() {
         let (found, code) = codes(config, false);
         let is_wrong = found.iter().any(|code| code.starts_with("wrong-"));
         // The file is what is wrong with a value in it as well.
-        assert!(found == want || (is_wrong && want[0].starts_with("wrong-")), "{config}: {found:?}");
+        assert!(
+            found == want || (is_wrong && want[0].starts_with("wrong-")),
+            "{config}: {found:?}"
+        );
         assert_eq!(code, Some(if is_wrong { 2 } else { 0 }), "{config}");
-        let strict = if is_wrong { 2 } else { i32::from(!found.is_empty()) };
+        let strict = if is_wrong {
+            2
+        } else {
+            i32::from(!found.is_empty())
+        };
         assert_eq!(codes(config, true).1, Some(strict), "{config}");
     }
     for (rule, want) in [
-        ("GET %API_PREFIX_CONTAINERS%/jsn", "did you mean GET %API_PREFIX_CONTAINERS%/json?"),
+        (
+            "GET %API_PREFIX_CONTAINERS%/jsn",
+            "did you mean GET %API_PREFIX_CONTAINERS%/json?",
+        ),
         (
             "GET %API_PREFIX_CONTAINERS%/json\\?all=1",
             "rules never see the query: write GET %API_PREFIX_CONTAINERS%/json",
         ),
-        ("GET %API_PREFIX_CONTAINERS/json", "a variable stands between two %"),
-        ("GET %API_PREFIX_CONTAINERS%/create", "its endpoint takes POST, not GET"),
-        ("GET container.list", "names stand behind ALLOW or DENY, without methods: ALLOW container.list"),
+        (
+            "GET %API_PREFIX_CONTAINERS/json",
+            "a variable stands between two %",
+        ),
+        (
+            "GET %API_PREFIX_CONTAINERS%/create",
+            "its endpoint takes POST, not GET",
+        ),
+        (
+            "GET container.list",
+            "names stand behind ALLOW or DENY, without methods: ALLOW container.list",
+        ),
         (
             "GET %API_PREFIX_CONTAINERS%/*/json",
             "/* is any number of slashes = write GET %API_PREFIX_CONTAINERS%/[^/]+/json",
         ),
         (
             "GET /v1\\.41/info",
-            "is about v1.41 alone, and clients ask for the version that they know = write GET %API_PREFIX%/info",
+            "is about v1.41 alone, and clients ask for the version that they know = write GET \
+            %API_PREFIX%/info",
         ),
-        ("ALLOW exec.create, exec.start\nDENY exec.start", "narrow the denial: --rules:2: DENY exec.start"),
-        ("GET %API_PREFIX_CONTAINERS%/**", "write GET %API_PREFIX_CONTAINERS%(/.*)?"),
+        (
+            "ALLOW exec.create, exec.start\nDENY exec.start",
+            "narrow the denial: --rules:2: DENY exec.start",
+        ),
+        (
+            "GET %API_PREFIX_CONTAINERS%/**",
+            "write GET %API_PREFIX_CONTAINERS%(/.*)?",
+        ),
     ] {
-        let (_, out, _) = ProxyBuilder::bare(PROGRAM).word("check").arg("--rules", rule).run();
+        let (_, out, _) = ProxyBuilder::bare(PROGRAM)
+            .word("check")
+            .arg("--rules", rule)
+            .run();
         let out = out.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(out.contains(want), "{rule}: {out}");
     }
-    let stranger = ProxyBuilder::bare(PROGRAM).word("check").env("CETUSGUARD_NOTHING_LIKE_IT", "1").run();
-    assert!(stranger.1.contains("warning[unknown-option]"), "{}", stranger.1);
+    let stranger = ProxyBuilder::bare(PROGRAM)
+        .word("check")
+        .env("CETUSGUARD_NOTHING_LIKE_IT", "1")
+        .run();
+    assert!(
+        stranger.1.contains("warning[unknown-option]"),
+        "{}",
+        stranger.1
+    );
 }
 
 /// A power covers several endpoints; the text names those that are open.
 #[test]
 fn what_is_open_is_named_exactly() {
     for (rules, want, other) in [
-        ("POST %API_PREFIX_CONTAINERS%/.+/restart", "- restart containers [", "kill"),
-        ("POST %API_PREFIX_CONTAINERS%/.+/(stop|kill)", "- stop and kill containers [", "pause"),
+        (
+            "POST %API_PREFIX_CONTAINERS%/.+/restart",
+            "- restart containers [",
+            "kill",
+        ),
+        (
+            "POST %API_PREFIX_CONTAINERS%/.+/(stop|kill)",
+            "- stop and kill containers [",
+            "pause",
+        ),
         (
             "POST %API_PREFIX_CONTAINERS%/.+/(stop|restart|kill|pause|unpause)",
             "- stop, restart, kill and pause containers [",
             "unpause containers",
         ),
-        ("POST %API_PREFIX_CONTAINERS%/prune", "- remove stopped containers [", "everything"),
-        ("POST %API_PREFIX%/(images|volumes)/prune", "- remove unused images and unused volumes [", "everything"),
-        ("POST %API_PREFIX_BUILD%/cancel", "- cancel builds [", "unused"),
-        ("GET %API_PREFIX_VOLUMES%", "- list volumes [", "inspect volumes"),
-        ("GET %API_PREFIX_SERVICES%", "- list services with their environment variables [", "tasks"),
-        ("POST %API_PREFIX_NETWORKS%/.+/disconnect", "- take containers off networks [", "connect containers"),
+        (
+            "POST %API_PREFIX_CONTAINERS%/prune",
+            "- remove stopped containers [",
+            "everything",
+        ),
+        (
+            "POST %API_PREFIX%/(images|volumes)/prune",
+            "- remove unused images and unused volumes [",
+            "everything",
+        ),
+        (
+            "POST %API_PREFIX_BUILD%/cancel",
+            "- cancel builds [",
+            "unused",
+        ),
+        (
+            "GET %API_PREFIX_VOLUMES%",
+            "- list volumes [",
+            "inspect volumes",
+        ),
+        (
+            "GET %API_PREFIX_SERVICES%",
+            "- list services with their environment variables [",
+            "tasks",
+        ),
+        (
+            "POST %API_PREFIX_NETWORKS%/.+/disconnect",
+            "- take containers off networks [",
+            "connect containers",
+        ),
     ] {
-        let (_, out, _) = ProxyBuilder::bare(PROGRAM).word("check").arg("--rules", rules).run();
-        let out = out.split("between it").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+        let (_, out, _) = ProxyBuilder::bare(PROGRAM)
+            .word("check")
+            .arg("--rules", rules)
+            .run();
+        let out = out
+            .split("between it")
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
         assert!(out.contains(want) && !out.contains(other), "{rules}: {out}");
     }
 }
@@ -126,27 +253,48 @@ fn what_is_open_is_named_exactly() {
 fn what_stands_between_is_told() {
     let told = |args: &[(&str, &str)]| {
         let check = ProxyBuilder::bare(PROGRAM).word("check");
-        let (_, out, _) = args.iter().fold(check, |check, (name, value)| check.arg(name, value)).run();
+        let (_, out, _) = args
+            .iter()
+            .fold(check, |check, (name, value)| check.arg(name, value))
+            .run();
         out.split_whitespace().collect::<Vec<_>>().join(" ")
     };
     for (args, want) in [
-        (&[("--presets", "homepage")][..], "the rules: no call that they allow is a known way there"),
-        (&[("--presets", "compose")], "the guard (baseline), which judges whoever would list processes"),
-        (&[("--presets", "compose")], "run commands inside containers; attach to containers"),
+        (
+            &[("--presets", "homepage")][..],
+            "the rules: no call that they allow is a known way there",
+        ),
+        (
+            &[("--presets", "compose")],
+            "the guard (baseline), which judges whoever would list processes",
+        ),
+        (
+            &[("--presets", "compose")],
+            "run commands inside containers; attach to containers",
+        ),
         (
             &[("--presets", "compose"), ("--guard", "privileged")],
             "nothing, where the client can create containers: a new container may be privileged",
         ),
         (
-            &[("--presets", "compose"), ("--guard-allow", "bind=/var/run/docker.sock")],
+            &[
+                ("--presets", "compose"),
+                ("--guard-allow", "bind=/var/run/docker.sock"),
+            ],
             "nothing, by guard-allow bind=/var/run/docker.sock",
         ),
-        (&[("--presets", "compose"), ("--mode", "audit")], "nothing at all: the profile is not enforced"),
+        (
+            &[("--presets", "compose"), ("--mode", "audit")],
+            "nothing at all: the profile is not enforced",
+        ),
         (
             &[("--rules", "GET %API_PREFIX_CONTAINERS%/web/logs")],
             "read and follow logs of containers, some only, as in /containers/web/logs [--rules:1]",
         ),
-        (&[("--rules", "GET .*")], "read the contents of configs [--rules:1]"),
+        (
+            &[("--rules", "GET .*")],
+            "read the contents of configs [--rules:1]",
+        ),
         (
             &[("--rules", "ALLOW container.logs(web)")],
             "read and follow logs of containers, some only, as in /containers/web/logs [--rules:1]",
@@ -157,8 +305,9 @@ fn what_stands_between_is_told() {
         ),
         (
             &[("--rules", "ALLOW look, secrets\nDENY container.logs")],
-            "its rules deny, whatever others allow - read and follow logs of containers: GET /containers/{container*}/logs, GET \
-             /libpod/containers/{container}/logs [--rules:2: DENY container.logs]",
+            "its rules deny, whatever others allow - read and follow logs of containers: GET \
+            /containers/{container*}/logs, GET /libpod/containers/{container}/logs [--rules:2: \
+            DENY container.logs]",
         ),
     ] {
         assert!(told(args).contains(want), "{want} in {}", told(args));
@@ -167,26 +316,47 @@ fn what_stands_between_is_told() {
 
 /// Files of a folder and below that are named so.
 fn files(folder: &Path, names: &[&str], found: &mut Vec<std::path::PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder").map_while(Result::ok) {
+    for entry in std::fs::read_dir(folder)
+        .expect("a folder")
+        .map_while(Result::ok)
+    {
         let path = entry.path();
         if path.is_dir() {
             files(&path, names, found);
-        } else if path.file_name().is_some_and(|name| names.iter().any(|known| *known == name)) {
+        } else if path
+            .file_name()
+            .is_some_and(|name| names.iter().any(|known| *known == name))
+        {
             found.push(path);
         }
     }
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a test may read the files that it is about")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test may read the files that it is about"
+)]
 fn nothing_is_wrong_with_what_is_shipped() {
     for preset in Preset::ALL {
-        let check = ProxyBuilder::bare(PROGRAM).word("check").word("--strict").arg("--presets", preset.name);
-        let check = if preset.needs_targets() { check.arg("--targets", "name=agent-*") } else { check };
+        let check = ProxyBuilder::bare(PROGRAM)
+            .word("check")
+            .word("--strict")
+            .arg("--presets", preset.name);
+        let check = if preset.needs_targets() {
+            check.arg("--targets", "name=agent-*")
+        } else {
+            check
+        };
         let (code, out, _) = check.run();
-        // Their clients do nothing without a body or a channel that is not judged, and `check` has to say so.
+        // Their clients do nothing without a body or a channel that is not judged, and `check` has
+        // to say so.
         if ["docker-build", "forgejo-runner"].contains(&preset.name) {
-            assert_eq!(out.matches("warning[").count(), out.matches("warning[unread-body]").count(), "{out}");
+            assert_eq!(
+                out.matches("warning[").count(),
+                out.matches("warning[unread-body]").count(),
+                "{out}"
+            );
             assert_ne!(code, Some(0), "{}: {out}", preset.name);
         } else {
             assert_eq!(code, Some(0), "{}: {out}", preset.name);
@@ -194,7 +364,11 @@ fn nothing_is_wrong_with_what_is_shipped() {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut found = Vec::new();
-    files(&root.join("examples"), &["compose.yaml", "cetusguard.yaml"], &mut found);
+    files(
+        &root.join("examples"),
+        &["compose.yaml", "cetusguard.yaml"],
+        &mut found,
+    );
     files(&root.join("compose"), &["compose.yaml"], &mut found);
     let mut checked = 0;
     for path in found {
@@ -204,17 +378,23 @@ fn nothing_is_wrong_with_what_is_shipped() {
             check.arg("--config", &path.display().to_string())
         } else if let Some((_, block)) = text.split_once("CETUSGUARD_RULES: |\n") {
             let indent = block.len() - block.trim_start().len();
-            let lines = block
-                .lines()
-                .take_while(|line| line.trim().is_empty() || line.len() - line.trim_start().len() >= indent);
+            let lines = block.lines().take_while(|line| {
+                line.trim().is_empty() || line.len() - line.trim_start().len() >= indent
+            });
             check.arg("--rules", &lines.collect::<Vec<_>>().join("\n"))
         } else {
             continue;
         };
         let (code, out, errors) = check.run();
-        assert_eq!((code, errors.as_str()), (Some(0), ""), "{}: {out}", path.display());
+        assert_eq!(
+            (code, errors.as_str()),
+            (Some(0), ""),
+            "{}: {out}",
+            path.display()
+        );
         // One rule of the documented configuration is for what no engine has; it does no harm.
-        let warnings = out.matches("warning[").count() - out.matches("%API_PREFIX_BUILD%(/.*)? matches no").count();
+        let warnings = out.matches("warning[").count()
+            - out.matches("%API_PREFIX_BUILD%(/.*)? matches no").count();
         assert_eq!(warnings, 0, "{}: {out}", path.display());
         checked += 1;
     }

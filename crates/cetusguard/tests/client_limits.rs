@@ -5,8 +5,15 @@ use cetusguard_testkit::{Client, Engine, Proxy, ProxyBuilder, TempDir, eventuall
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 
 fn start(engine: &Engine, options: &[(&str, &str)]) -> Proxy {
-    let proxy = ProxyBuilder::new(PROGRAM, engine, "GET %API_PREFIX_CONTAINERS%(/.*)?\nGET %API_PREFIX_EVENTS%");
-    options.iter().fold(proxy, |proxy, (name, value)| proxy.arg(name, value)).start()
+    let proxy = ProxyBuilder::new(
+        PROGRAM,
+        engine,
+        "GET %API_PREFIX_CONTAINERS%(/.*)?\nGET %API_PREFIX_EVENTS%",
+    );
+    options
+        .iter()
+        .fold(proxy, |proxy, (name, value)| proxy.arg(name, value))
+        .start()
 }
 
 /// An engine whose lists wait until they are told to go on, and whose events never end.
@@ -34,22 +41,40 @@ fn a_client_that_asks_too_often_is_told_when_to_come_again() {
     }
     let refused = client.request("GET /containers/json");
     assert_eq!(refused.status, 429);
-    let wait: u64 = refused.header("retry-after").and_then(|wait| wait.parse().ok()).expect("a time to wait");
+    let wait: u64 = refused
+        .header("retry-after")
+        .and_then(|wait| wait.parse().ok())
+        .expect("a time to wait");
     assert!((1..=3600).contains(&wait), "{wait}");
     assert_eq!(refused.header("content-type"), Some("application/json"));
     assert!(
         refused.body.starts_with(&format!(
-            "{{\"message\":\"cetusguard: this client asks too often for profile default; try again in {wait} s"
+            "{{\"message\":\"cetusguard: this client asks too often for profile default; try again \
+            in {wait} s"
         )),
         "{}",
         refused.body
     );
-    assert_eq!(engine.received().concat().matches("GET /containers").count(), 3);
+    assert_eq!(
+        engine
+            .received()
+            .concat()
+            .matches("GET /containers")
+            .count(),
+        3
+    );
     // Another client is not held to it, and what is refused by the rules counts as well.
     let mut other = Client::connect_from("127.0.0.2", proxy.address());
-    let got: Vec<_> = (0..4).map(|_| other.request("DELETE /containers/x").status).collect();
+    let got: Vec<_> = (0..4)
+        .map(|_| other.request("DELETE /containers/x").status)
+        .collect();
     assert_eq!(got, [403, 403, 403, 429]);
-    let _ = proxy.logged(&["level=warning", "request refused", "status=429", "reason=rate_limit"]);
+    let _ = proxy.logged(&[
+        "level=warning",
+        "request refused",
+        "status=429",
+        "reason=rate_limit",
+    ]);
 }
 
 #[test]
@@ -58,8 +83,12 @@ fn a_client_that_has_waited_may_ask_again() {
     let proxy = start(&engine, &[("--rate-limit", "1/s"), ("--rate-burst", "1")]);
     let mut client = proxy.client();
     // A token may come back between two requests, and sooner or later one asks before it does.
-    eventually("a request comes too early", || client.request("GET /containers/json").status == 429);
-    eventually("a token comes back", || client.request("GET /containers/json").status == 200);
+    eventually("a request comes too early", || {
+        client.request("GET /containers/json").status == 429
+    });
+    eventually("a token comes back", || {
+        client.request("GET /containers/json").status == 200
+    });
 }
 
 #[test]
@@ -70,10 +99,19 @@ fn requests_and_streams_are_counted_by_themselves() {
     for client in &mut waiting {
         client.send("GET /containers/slow/json HTTP/1.1\r\n\r\n");
     }
-    eventually("both are under way", || engine.received().concat().matches("slow").count() == 2);
+    eventually("both are under way", || {
+        engine.received().concat().matches("slow").count() == 2
+    });
     let refused = proxy.client().request("GET /containers/json");
-    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
-    assert!(refused.body.contains("2 requests under way"), "{}", refused.body);
+    assert_eq!(
+        (refused.status, refused.header("retry-after")),
+        (429, Some("1"))
+    );
+    assert!(
+        refused.body.contains("2 requests under way"),
+        "{}",
+        refused.body
+    );
 
     // A stream takes no place of a request, and keeps its own as long as it lasts.
     let mut stream = proxy.client();
@@ -82,10 +120,17 @@ fn requests_and_streams_are_counted_by_themselves() {
     let refused = proxy.client().request("GET /v1.43/events");
     assert_eq!(refused.status, 429);
     assert!(refused.body.contains("1 streams open"), "{}", refused.body);
-    assert_eq!(Client::connect_from("127.0.0.2", proxy.address()).request("GET /containers/json").status, 200);
+    assert_eq!(
+        Client::connect_from("127.0.0.2", proxy.address())
+            .request("GET /containers/json")
+            .status,
+        200
+    );
 
     drop(waiting);
-    eventually("a place is free", || proxy.client().request("GET /containers/json").status == 200);
+    eventually("a place is free", || {
+        proxy.client().request("GET /containers/json").status == 200
+    });
     drop(stream);
     eventually("a stream may begin", || {
         let mut client = proxy.client();
@@ -100,7 +145,13 @@ fn requests_and_streams_are_counted_by_themselves() {
 #[test]
 fn user_agents_are_let_in_by_name() {
     let engine = Engine::ok();
-    let proxy = start(&engine, &[("--user-agents", "docker-py/*"), ("--user-agents", "Go-http-client/*")]);
+    let proxy = start(
+        &engine,
+        &[
+            ("--user-agents", "docker-py/*"),
+            ("--user-agents", "Go-http-client/*"),
+        ],
+    );
     let ask = |head: &str| {
         let mut client = proxy.client();
         client.send(format!("GET /containers/json HTTP/1.1\r\n{head}\r\n"));
@@ -116,7 +167,11 @@ fn user_agents_are_let_in_by_name() {
     ] {
         let refused = ask(head);
         assert_eq!(refused.status, 403, "{head}");
-        assert!(refused.body.contains("does not let the user agent"), "{}", refused.body);
+        assert!(
+            refused.body.contains("does not let the user agent"),
+            "{}",
+            refused.body
+        );
     }
     let _ = proxy.logged(&["request refused", "reason=user_agent"]);
     let proxy = start(&engine, &[("--user-agents-denied", "curl/*")]);
@@ -132,11 +187,20 @@ profiles:
   learning: {mode: audit, rules: GET /events, rate-limit: 1/h, rate-burst: 3, user-agents: [x]}
 ";
     let path = folder.write("config.yaml", file);
-    let proxy = ProxyBuilder::bare(PROGRAM).arg("--config", &path).arg("--backend-addr", &engine.address());
+    let proxy = ProxyBuilder::bare(PROGRAM)
+        .arg("--config", &path)
+        .arg("--backend-addr", &engine.address());
     // At this level nobody says where it listens.
-    let proxy = proxy.arg("--log-level", "6").expect_frontend().expect_frontend().start();
+    let proxy = proxy
+        .arg("--log-level", "6")
+        .expect_frontend()
+        .expect_frontend()
+        .start();
     let line = proxy.logged(&["warning=not-enforced"]);
-    assert!(line.contains("level=warning") && line.contains("profile=learning"), "{line}");
+    assert!(
+        line.contains("level=warning") && line.contains("profile=learning"),
+        "{line}"
+    );
 
     let mut client = proxy.client();
     client.send("DELETE /containers/x?secret=1 HTTP/1.1\r\nUser-Agent: x\r\n\r\n");
@@ -145,7 +209,8 @@ profiles:
     for want in [
         "level=warning msg=\"request allowed\"",
         " path=/containers/x status=200 ",
-        " profile=learning endpoint=container.remove decision=would_deny reason=no_rule detail=\"no rule of profile learning allows DELETE /containers/x; to allow it, add",
+        " profile=learning endpoint=container.remove decision=would_deny reason=no_rule \
+        detail=\"no rule of profile learning allows DELETE /containers/x; to allow it, add",
     ] {
         assert!(line.contains(want), "{want} in {line}");
     }
@@ -159,12 +224,19 @@ profiles:
         assert_eq!(client.read_response().status, 200);
     }
     let _ = proxy.logged(&["path=/_ping", "decision=would_deny", "reason=rate_limit"]);
-    // What nobody can read in one way only is refused all the same, and other profiles are enforced.
+    // What nobody can read in one way only is refused all the same, and other profiles are
+    // enforced.
     assert_eq!(proxy.client().request("GET /a\\b").status, 400);
-    assert_eq!(Client::connect(&proxy.addresses()[1]).request("DELETE /containers/x").status, 403);
+    assert_eq!(
+        Client::connect(&proxy.addresses()[1])
+            .request("DELETE /containers/x")
+            .status,
+        403
+    );
 }
 
-/// Root in a container is any user that it likes: on a socket of its own it is one client all the same.
+/// Root in a container is any user that it likes: on a socket of its own it is one client all the
+/// same.
 #[test]
 fn a_socket_counts_as_one_client() {
     let (engine, folder) = (Engine::ok(), TempDir::new());
@@ -172,50 +244,93 @@ fn a_socket_counts_as_one_client() {
         "frontends: [{addr: 'unix://DIR/a.sock', profile: one, socket-mode: '0666'}, {addr: 'tcp://127.0.0.1:0'}]
 profiles: {one: {rules: GET /events, rate-limit: 1/h, rate-burst: 2}}
 ";
-    let path = folder.write("config.yaml", &file.replace("DIR", &folder.path().display().to_string()));
-    let proxy = ProxyBuilder::bare(PROGRAM).arg("--config", &path).arg("--backend-addr", &engine.address());
+    let path = folder.write(
+        "config.yaml",
+        &file.replace("DIR", &folder.path().display().to_string()),
+    );
+    let proxy = ProxyBuilder::bare(PROGRAM)
+        .arg("--config", &path)
+        .arg("--backend-addr", &engine.address());
     let _proxy = proxy.expect_frontend().expect_frontend().start();
     let socket = folder.file("a.sock");
     let as_user = |user: u32| {
         let request = format!(
-            "printf 'GET /events HTTP/1.1\\r\\nConnection: close\\r\\n\\r\\n' | curl --silent --output /dev/null --write-out '%{{http_code}}' --unix-socket {socket} http://x/events"
+            "printf 'GET /events HTTP/1.1\\r\\nConnection: close\\r\\n\\r\\n' | curl --silent \
+            --output /dev/null --write-out '%{{http_code}}' --unix-socket {socket} http://x/events"
         );
         let output = std::process::Command::new("setpriv")
-            .args(["--reuid", &user.to_string(), "--regid", &user.to_string(), "--clear-groups", "sh", "-c", &request])
+            .args([
+                "--reuid",
+                &user.to_string(),
+                "--regid",
+                &user.to_string(),
+                "--clear-groups",
+                "sh",
+                "-c",
+                &request,
+            ])
             .output();
-        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+        output
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default()
     };
-    let mut statuses: Vec<u16> =
-        (0..3).map(|_| Client::connect(&format!("unix://{socket}")).request("GET /events").status).collect();
+    let mut statuses: Vec<u16> = (0..3)
+        .map(|_| {
+            Client::connect(&format!("unix://{socket}"))
+                .request("GET /events")
+                .status
+        })
+        .collect();
     assert_eq!(statuses, [200, 200, 429]);
     // Only root can be others; whoever cannot has shown what it can above.
     statuses.extend((2000..2003).filter_map(|user| as_user(user).parse::<u16>().ok()));
-    assert!(statuses[3..].iter().all(|status| *status == 429), "{statuses:?}");
+    assert!(
+        statuses[3..].iter().all(|status| *status == 429),
+        "{statuses:?}"
+    );
 }
 
-/// A profile's limits do not make a healthy proxy look sick; and whoever takes the health check's name gets little by it.
+/// A profile's limits do not make a healthy proxy look sick; and whoever takes the health check's
+/// name gets little by it.
 #[test]
 fn the_health_check_goes_beside_the_limits() {
     let engine = slow_engine();
-    let limits = [("--rate-limit", "1/h"), ("--rate-burst", "1"), ("--max-requests", "1"), ("--user-agents", "app/*")];
+    let limits = [
+        ("--rate-limit", "1/h"),
+        ("--rate-burst", "1"),
+        ("--max-requests", "1"),
+        ("--user-agents", "app/*"),
+    ];
     let proxy = start(&engine, &limits);
     let mut ask = proxy.client();
     let mut ask = |line: &str, agent: &str| {
-        ask.send(format!("{line} HTTP/1.1\r\nHost: x\r\nUser-Agent: {agent}\r\n\r\n"));
+        ask.send(format!(
+            "{line} HTTP/1.1\r\nHost: x\r\nUser-Agent: {agent}\r\n\r\n"
+        ));
         ask.read_response().status
     };
     let mut waiting = proxy.client();
     waiting.send("GET /containers/slow/json HTTP/1.1\r\nUser-Agent: app/1\r\n\r\n");
-    eventually("it is under way", || engine.received().concat().contains("slow"));
-    assert_eq!([ask("GET /_ping", "app/1"), ask("GET /_ping", "curl")], [429, 403]);
-    let check = ProxyBuilder::bare(PROGRAM).word("healthcheck").word(proxy.address());
+    eventually("it is under way", || {
+        engine.received().concat().contains("slow")
+    });
+    assert_eq!(
+        [ask("GET /_ping", "app/1"), ask("GET /_ping", "curl")],
+        [429, 403]
+    );
+    let check = ProxyBuilder::bare(PROGRAM)
+        .word("healthcheck")
+        .word(proxy.address());
     assert_eq!(check.run(), (Some(0), String::new(), String::new()));
 
     // An impostor may do nothing but what the check does, and that seldom.
     let name = "cetusguard-healthcheck";
     for line in ["GET /containers/json", "HEAD /_ping", "GET /info"] {
         assert_eq!(
-            proxy.client().request(&format!("{line} HTTP/1.1\r\nUser-Agent: {name}\r\nX:")).status,
+            proxy
+                .client()
+                .request(&format!("{line} HTTP/1.1\r\nUser-Agent: {name}\r\nX:"))
+                .status,
             403,
             "{line}"
         );
@@ -226,5 +341,8 @@ fn the_health_check_goes_beside_the_limits() {
     assert!(refused.is_some(), "a flood of health checks is let in");
     let other = Client::connect_from("127.0.0.2", proxy.address())
         .request(&format!("GET /_ping HTTP/1.1\r\nUser-Agent: {name}\r\nX:"));
-    assert_eq!(other.status, 200, "another client's checks are counted by themselves");
+    assert_eq!(
+        other.status, 200,
+        "another client's checks are counted by themselves"
+    );
 }

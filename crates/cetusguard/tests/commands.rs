@@ -1,4 +1,5 @@
-//! What the commands print is what their pages show: each block of a page is run, in `docs/samples`.
+//! What the commands print is what their pages show: each block of a page is run, in
+//! `docs/samples`.
 //!
 //! `UPDATE_DOCS=1` writes what they print now.
 
@@ -6,13 +7,24 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
-const PAGES: &[&str] = &["check", "explain", "presets", "learn", "doctor", "migrate", "getting-started"];
+const PAGES: &[&str] = &[
+    "check",
+    "explain",
+    "presets",
+    "learn",
+    "doctor",
+    "migrate",
+    "getting-started",
+];
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test may read the documentation that it is about")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test may read the documentation that it is about"
+)]
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).expect("a page")
 }
@@ -43,11 +55,21 @@ fn run(line: &str) -> (String, i32) {
     assert_eq!(words[0], "cetusguard", "{line}");
     let mut command = Command::new(PROGRAM);
     // The machine's own limits are not what the page is about.
-    command.args(&words[1..]).current_dir(docs().join("samples")).env_clear().env("CETUSGUARD_MAX_CONNECTIONS", "64");
+    command
+        .args(&words[1..])
+        .current_dir(docs().join("samples"))
+        .env_clear()
+        .env("CETUSGUARD_MAX_CONNECTIONS", "64");
     let output = command.output().expect("the program");
     let text = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
-    assert!(!text.contains('\u{1b}'), "colours are for terminals: {line}");
-    let now = text.lines().map(|line| line.split("; written 20").next().unwrap_or_default()).collect::<Vec<_>>();
+    assert!(
+        !text.contains('\u{1b}'),
+        "colours are for terminals: {line}"
+    );
+    let now = text
+        .lines()
+        .map(|line| line.split("; written 20").next().unwrap_or_default())
+        .collect::<Vec<_>>();
     (now.join("\n"), output.status.code().expect("a code"))
 }
 
@@ -83,13 +105,26 @@ fn pages_show_what_commands_print() {
         if std::env::var_os("UPDATE_DOCS").is_some() && text != now {
             std::fs::write(&path, now).expect("a writable page");
         } else {
-            assert_eq!(text, now, "docs/{page}.md: run the tests with UPDATE_DOCS=1");
+            assert_eq!(
+                text, now,
+                "docs/{page}.md: run the tests with UPDATE_DOCS=1"
+            );
         }
         assert!(text.contains("\n$ cetusguard "), "{page} shows nothing");
-        // A line is longer only where it could not be wrapped: a rule to copy, a line of a file, or one that begins with `$`.
-        let in_blocks = text.split("```console").skip(1).filter_map(|rest| rest.split("```").next());
-        for line in in_blocks.flat_map(str::lines).filter(|line| *page == "check" && line.chars().count() > 100) {
-            assert!(line.starts_with("$ ") || line.trim_start().starts_with('"'), "{line}");
+        // A line is longer only where it could not be wrapped: a rule to copy, a line of a file, or
+        // one that begins with `$`.
+        let in_blocks = text
+            .split("```console")
+            .skip(1)
+            .filter_map(|rest| rest.split("```").next());
+        for line in in_blocks
+            .flat_map(str::lines)
+            .filter(|line| *page == "check" && line.chars().count() > 100)
+        {
+            assert!(
+                line.starts_with("$ ") || line.trim_start().starts_with('"'),
+                "{line}"
+            );
         }
     }
 }
@@ -97,7 +132,10 @@ fn pages_show_what_commands_print() {
 #[test]
 fn every_code_of_check_has_its_row() {
     let page = read(&docs().join("check.md"));
-    let rows: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let rows: Vec<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
     assert_eq!(rows, cetusguard::command::CODES);
 }
 
@@ -110,7 +148,10 @@ fn every_command_is_documented() {
     let all = all + &read(&docs().join("../README.md"));
     for command in cetusguard::config::grammar().get_subcommands() {
         let name = command.get_name();
-        assert!(all.contains(&format!("cetusguard {name}")), "no page shows cetusguard {name}");
+        assert!(
+            all.contains(&format!("cetusguard {name}")),
+            "no page shows cetusguard {name}"
+        );
     }
 }
 
@@ -118,7 +159,10 @@ fn every_command_is_documented() {
 fn completions_and_the_manual_come_from_the_grammar() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let (script, code) = run(&format!("cetusguard completions {shell}"));
-        assert!(code == 0 && script.contains("guard-allow") && script.contains("explain"), "{shell}");
+        assert!(
+            code == 0 && script.contains("guard-allow") && script.contains("explain"),
+            "{shell}"
+        );
     }
     let (manual, code) = run("cetusguard man");
     assert_eq!(code, 0);
@@ -126,7 +170,12 @@ fn completions_and_the_manual_come_from_the_grammar() {
         let heading = format!(".SH \"CETUSGUARD {}\"", command.get_name().to_uppercase());
         assert!(manual.contains(&heading), "{heading}");
     }
-    for flag in ["\\-\\-guard\\-allow", "\\-\\-strict", "\\-\\-body", "\\-\\-risky"] {
+    for flag in [
+        "\\-\\-guard\\-allow",
+        "\\-\\-strict",
+        "\\-\\-body",
+        "\\-\\-risky",
+    ] {
         assert!(manual.contains(flag), "{flag}");
     }
 }

@@ -1,4 +1,5 @@
-//! Flags, environment, defaults: who wins, what is wrong, and that help and documentation say the same.
+//! Flags, environment, defaults: who wins, what is wrong, and that help and documentation say the
+//! same.
 
 use cetusguard_testkit::{Engine, ProxyBuilder, TempDir};
 
@@ -7,7 +8,10 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 #[test]
 fn every_mistake_is_told_in_one_run() {
     let folder = TempDir::new();
-    let rules = folder.write("my.rules", "GET %API_PREFIX_CONTAINER%/json\nGET /ok\nget /x");
+    let rules = folder.write(
+        "my.rules",
+        "GET %API_PREFIX_CONTAINER%/json\nGET /ok\nget /x",
+    );
     let (code, out, errors) = ProxyBuilder::bare(PROGRAM)
         .arg("--rules-file", &rules)
         .arg("--rules-file", &folder.file("missing.rules"))
@@ -29,43 +33,69 @@ fn every_mistake_is_told_in_one_run() {
         format!("unknown variable %API_PREFIX_CONTAINER%\n --> {rules}:1:5\n"),
         "= the nearest variable is %API_PREFIX_CONTAINERS%".to_owned(),
         format!("{rules}:3:1"),
-        "missing.rules\"\n  = expected a readable file of rules: there is no such file; name a file that is there"
+        "missing.rules\"\n  = expected a readable file of rules: there is no such file; name a \
+        file that is there"
             .to_owned(),
         "expected a readable file of rules: it is a folder; name a file".to_owned(),
         "--> --rules:1:6".to_owned(),
         "--frontend-addr is \"http://x\"\n  = did you mean tcp://x:2375?".to_owned(),
         "unknown option --log-lvel\n  = did you mean --log-level?".to_owned(),
         "--log-level is \"9\"".to_owned(),
-        "--idle-timeout is \"90\"\n  = expected a time with its unit, as in 500ms, 10s or 2m".to_owned(),
+        "--idle-timeout is \"90\"\n  = expected a time with its unit, as in 500ms, 10s or 2m"
+            .to_owned(),
         "--frontend-socket-mode is \"999\"".to_owned(),
         "--frontend-socket-group is \"no-such-group\"".to_owned(),
         "--max-connections is \"0\"".to_owned(),
         "CETUSGUARD_LOG_FORMAT is \"xml\"\n  = expected logfmt or json".to_owned(),
-        "unknown environment variable CETUSGUARD_FRONTEND_ADR\n  = did you mean CETUSGUARD_FRONTEND_ADDR?".to_owned(),
-        "CETUSGUARD_BACKEND_ADDR is \"npipe:////./pipe/docker_engine\"\n  = named pipes are for programs on Windows"
+        "unknown environment variable CETUSGUARD_FRONTEND_ADR\n  = did you mean \
+        CETUSGUARD_FRONTEND_ADDR?"
+            .to_owned(),
+        "CETUSGUARD_BACKEND_ADDR is \"npipe:////./pipe/docker_engine\"\n  = named pipes are for \
+        programs on Windows"
             .to_owned(),
         "15 mistakes in the configuration; nothing was started".to_owned(),
     ] {
         assert!(errors.contains(&want), "{want}\n in\n{errors}");
     }
-    for (name, value) in [("CETUSGUARD_FRONTEND_ADDR", " , "), ("CETUSGUARD_LOG_LEVEL", " ")] {
+    for (name, value) in [
+        ("CETUSGUARD_FRONTEND_ADDR", " , "),
+        ("CETUSGUARD_LOG_LEVEL", " "),
+    ] {
         let (code, _, errors) = ProxyBuilder::bare(PROGRAM).env(name, value).run();
-        assert!(code == Some(2) && errors.contains(&format!("{name} is {value:?}, which holds no value")), "{errors}");
+        assert!(
+            code == Some(2)
+                && errors.contains(&format!("{name} is {value:?}, which holds no value")),
+            "{errors}"
+        );
     }
-    let (_, _, errors) = ProxyBuilder::bare(PROGRAM).env("CETUSGUARD_NO_BUILTIN_RULES", "maybe").run();
-    assert!(errors.contains("CETUSGUARD_NO_BUILTIN_RULES is \"maybe\"\n  = expected true or false"), "{errors}");
+    let (_, _, errors) = ProxyBuilder::bare(PROGRAM)
+        .env("CETUSGUARD_NO_BUILTIN_RULES", "maybe")
+        .run();
+    assert!(
+        errors.contains("CETUSGUARD_NO_BUILTIN_RULES is \"maybe\"\n  = expected true or false"),
+        "{errors}"
+    );
 }
 
 #[test]
 fn the_flag_wins_over_the_environment_and_that_over_the_default() {
     let engine = Engine::ok();
-    let starting = |builder: ProxyBuilder| builder.frontend("tcp://127.0.0.1:0").start().logged(&["msg=starting"]);
+    let starting = |builder: ProxyBuilder| {
+        builder
+            .frontend("tcp://127.0.0.1:0")
+            .start()
+            .logged(&["msg=starting"])
+    };
     let backend = |name: &str| format!("backend=unix:///{name} ");
     let all = || ProxyBuilder::bare(PROGRAM).env("DOCKER_HOST", "unix:///docker");
     assert!(starting(ProxyBuilder::bare(PROGRAM)).contains(&backend("var/run/docker.sock")));
     assert!(starting(all()).contains(&backend("docker")));
     assert!(starting(all().env("CONTAINER_HOST", "unix:///podman")).contains(&backend("podman")));
-    let own = || all().env("CONTAINER_HOST", "unix:///podman").env("CETUSGUARD_BACKEND_ADDR", "unix:///own");
+    let own = || {
+        all()
+            .env("CONTAINER_HOST", "unix:///podman")
+            .env("CETUSGUARD_BACKEND_ADDR", "unix:///own")
+    };
     assert!(starting(own()).contains(&backend("own")));
     assert!(starting(own().arg("--backend-addr", &engine.address())).contains(&engine.address()));
     // Empty is unset, as compose files leave it.
@@ -76,9 +106,25 @@ fn the_flag_wins_over_the_environment_and_that_over_the_default() {
 #[test]
 fn single_dashes_and_equals_signs_are_understood() {
     for args in [
-        &["-backend-addr", "unix:///x", "-log-level=7", "-no-builtin-rules"][..],
-        &["--backend-addr=unix:///x", "--log-level", "7", "--no-builtin-rules=true"],
-        &["serve", "-backend-addr=unix:///x", "-log-level", "debug", "-no-builtin-rules=1"],
+        &[
+            "-backend-addr",
+            "unix:///x",
+            "-log-level=7",
+            "-no-builtin-rules",
+        ][..],
+        &[
+            "--backend-addr=unix:///x",
+            "--log-level",
+            "7",
+            "--no-builtin-rules=true",
+        ],
+        &[
+            "serve",
+            "-backend-addr=unix:///x",
+            "-log-level",
+            "debug",
+            "-no-builtin-rules=1",
+        ],
     ] {
         let mut builder = ProxyBuilder::bare(PROGRAM).frontend("tcp://127.0.0.1:0");
         for arg in args {
@@ -90,17 +136,27 @@ fn single_dashes_and_equals_signs_are_understood() {
     }
 }
 
-/// Several addresses in one variable, separated by blanks, commas or line ends; rules keep their lines, files their blanks.
+/// Several addresses in one variable, separated by blanks, commas or line ends; rules keep their
+/// lines, files their blanks.
 #[test]
 fn lists_in_the_environment_are_split() {
     let folder = TempDir::new();
-    let (one, two) = (folder.write("one file.rules", "GET /a"), folder.write("two.rules", "! c\nGET /b # d\nPOST /c"));
+    let (one, two) = (
+        folder.write("one file.rules", "GET /a"),
+        folder.write("two.rules", "! c\nGET /b # d\nPOST /c"),
+    );
     let proxy = ProxyBuilder::bare(PROGRAM)
         .env(
             "CETUSGUARD_FRONTEND_ADDR",
-            &format!("tcp://127.0.0.1:0, tcp://127.0.0.1:0\nunix://{}", folder.file("f.sock")),
+            &format!(
+                "tcp://127.0.0.1:0, tcp://127.0.0.1:0\nunix://{}",
+                folder.file("f.sock")
+            ),
         )
-        .env("CETUSGUARD_RULES", "\n  GET /x  # comment\n\n  # another\n  POST,PUT /y\n")
+        .env(
+            "CETUSGUARD_RULES",
+            "\n  GET /x  # comment\n\n  # another\n  POST,PUT /y\n",
+        )
         .env("CETUSGUARD_RULES_FILE", &format!("{one},{two}"))
         .env("CETUSGUARD_LOG_LEVEL", "7")
         .env("CETUSGUARD_SERVICE_HOST", "10.0.0.1")
@@ -108,7 +164,14 @@ fn lists_in_the_environment_are_split() {
         .env("CETUSGUARD_WHATEVER", "1")
         .spawn();
     assert!(proxy.logged(&["address=unix://"]).contains("f.sock"));
-    assert_eq!(proxy.log().iter().filter(|line| line.contains("msg=listening")).count(), 3);
+    assert_eq!(
+        proxy
+            .log()
+            .iter()
+            .filter(|line| line.contains("msg=listening"))
+            .count(),
+        3
+    );
     for (position, rule) in [
         ("CETUSGUARD_RULES:2", "GET /x"),
         ("CETUSGUARD_RULES:5", "POST,PUT /y"),
@@ -119,19 +182,41 @@ fn lists_in_the_environment_are_split() {
         assert!(proxy.logged(&[position, rule]).contains("level=debug"));
     }
     // A stranger is warned of; what Kubernetes sets is not.
-    assert!(proxy.logged(&["level=warning", "warning=unknown-option"]).contains("CETUSGUARD_WHATEVER"));
-    assert!(!proxy.log().iter().any(|line| line.contains("SERVICE_HOST") || line.contains("PORT_2375")));
+    assert!(
+        proxy
+            .logged(&["level=warning", "warning=unknown-option"])
+            .contains("CETUSGUARD_WHATEVER")
+    );
+    assert!(
+        !proxy
+            .log()
+            .iter()
+            .any(|line| line.contains("SERVICE_HOST") || line.contains("PORT_2375"))
+    );
 }
 
 #[test]
 fn version_and_help_are_told() {
     let (code, out, _) = run_words(&["version"]);
-    assert_eq!((code, out), (Some(0), format!("cetusguard {}\n", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(
+        (code, out),
+        (
+            Some(0),
+            format!("cetusguard {}\n", env!("CARGO_PKG_VERSION"))
+        )
+    );
     for args in [["--version"], ["-version"]] {
         assert!(run_words(&args).1.contains(env!("CARGO_PKG_VERSION")));
     }
     for (args, words) in [
-        (&["--help"][..], &["serve", "healthcheck", "cetusguard serve --help describes the options"][..]),
+        (
+            &["--help"][..],
+            &[
+                "serve",
+                "healthcheck",
+                "cetusguard serve --help describes the options",
+            ][..],
+        ),
         (
             &["serve", "--help"],
             &[
@@ -140,13 +225,28 @@ fn version_and_help_are_told() {
                 "[default: 90s]",
             ],
         ),
-        (&["serve", "-h"], &["--frontend-addr <ADDR>", "Guard: what allowed calls may ask for"]),
-        (&["check", "-h"], &["--strict", "--format <FORMAT>", "It takes the options of serve as well"]),
+        (
+            &["serve", "-h"],
+            &[
+                "--frontend-addr <ADDR>",
+                "Guard: what allowed calls may ask for",
+            ],
+        ),
+        (
+            &["check", "-h"],
+            &[
+                "--strict",
+                "--format <FORMAT>",
+                "It takes the options of serve as well",
+            ],
+        ),
     ] {
         let (code, help, _) = run_words(args);
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(code, Some(0));
-        words.iter().for_each(|word| assert!(help.contains(word), "{args:?}: {word} in {help}"));
+        words
+            .iter()
+            .for_each(|word| assert!(help.contains(word), "{args:?}: {word} in {help}"));
     }
     let (code, _, errors) = run_words(&["sevre"]);
     assert!(code == Some(2) && errors.contains("sevre"), "{errors}");
@@ -155,8 +255,10 @@ fn version_and_help_are_told() {
 /// The help names what a command takes, the short one in a few lines, and fits the terminal.
 #[test]
 fn help_is_short_and_fits() {
-    let commands: Vec<String> =
-        cetusguard::config::grammar().get_subcommands().map(|one| one.get_name().to_owned()).collect();
+    let commands: Vec<String> = cetusguard::config::grammar()
+        .get_subcommands()
+        .map(|one| one.get_name().to_owned())
+        .collect();
     for command in commands.iter().map(String::as_str).chain([""]) {
         for (flag, columns) in [("-h", "60"), ("--help", "60"), ("-h", ""), ("--help", "")] {
             let program = if command.is_empty() {
@@ -168,10 +270,17 @@ fn help_is_short_and_fits() {
             assert_eq!(code, Some(0), "{command} {flag}");
             let width = if columns.is_empty() { 100 } else { 60 };
             // A word that is longer than a line cannot be wrapped.
-            let is_too_long =
-                |line: &&str| line.chars().count() > width && line.trim().contains(' ') && !line.starts_with("Usage:");
+            let is_too_long = |line: &&str| {
+                line.chars().count() > width
+                    && line.trim().contains(' ')
+                    && !line.starts_with("Usage:")
+            };
             assert_eq!(help.lines().find(is_too_long), None, "{command} {flag}");
-            assert_eq!(help.contains("--frontend-addr"), command == "serve", "{command} {flag}: {help}");
+            assert_eq!(
+                help.contains("--frontend-addr"),
+                command == "serve",
+                "{command} {flag}: {help}"
+            );
             let is_short = flag == "-h" && columns.is_empty() && command != "serve";
             assert!(!is_short || help.lines().count() <= 32, "{command}: {help}");
         }
@@ -184,28 +293,56 @@ fn pages_fit_the_terminal() {
     let folder = TempDir::new();
     let socket = format!("unix://{}", folder.file("none.sock"));
     for words in [
-        &["check", "--presets", "compose", "--guard-allow", "bind=/srv/**"][..],
-        &["explain", "DELETE", "/containers/web", "--presets", "homepage"],
+        &[
+            "check",
+            "--presets",
+            "compose",
+            "--guard-allow",
+            "bind=/srv/**",
+        ][..],
+        &[
+            "explain",
+            "DELETE",
+            "/containers/web",
+            "--presets",
+            "homepage",
+        ],
         &["doctor", "--presets", "compose"],
         &["preset", "list"],
     ] {
         for columns in [50, 80] {
-            let program = words.iter().fold(ProxyBuilder::bare(PROGRAM), |program, word| program.word(word));
-            let (_, out, _) = program.env("DOCKER_HOST", &socket).env("COLUMNS", &columns.to_string()).run();
+            let program = words
+                .iter()
+                .fold(ProxyBuilder::bare(PROGRAM), |program, word| {
+                    program.word(word)
+                });
+            let (_, out, _) = program
+                .env("DOCKER_HOST", &socket)
+                .env("COLUMNS", &columns.to_string())
+                .run();
             assert!(out.lines().count() > 3, "{words:?}: {out}");
             for line in out.lines().filter(|line| line.chars().count() > columns) {
                 // Words, and rules that are to be copied, stay whole.
                 let rest = line.trim_start_matches([' ', '-', '=']);
-                let is_rule =
-                    rest.starts_with("GET ") || rest.starts_with("to allow it: ") || rest.starts_with("DELETE ");
-                assert!(is_rule || !rest.contains(' '), "{words:?} at {columns}: {line}");
+                let is_rule = rest.starts_with("GET ")
+                    || rest.starts_with("to allow it: ")
+                    || rest.starts_with("DELETE ");
+                assert!(
+                    is_rule || !rest.contains(' '),
+                    "{words:?} at {columns}: {line}"
+                );
             }
         }
     }
 }
 
 fn run_words(words: &[&str]) -> (Option<i32>, String, String) {
-    words.iter().fold(ProxyBuilder::bare(PROGRAM), |builder, word| builder.word(word)).run()
+    words
+        .iter()
+        .fold(ProxyBuilder::bare(PROGRAM), |builder, word| {
+            builder.word(word)
+        })
+        .run()
 }
 
 #[test]
@@ -213,39 +350,68 @@ fn the_health_check_tells_why() {
     let engine = Engine::ok();
     let folder = TempDir::new();
     let socket = format!("unix://{}", folder.file("front.sock"));
-    let proxy = ProxyBuilder::new(PROGRAM, &engine, "").frontend(&socket).start();
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "")
+        .frontend(&socket)
+        .start();
     let check = |words: &[&str], env: &[(&str, &str)]| {
-        let builder =
-            words.iter().fold(ProxyBuilder::bare(PROGRAM).word("healthcheck"), |builder, word| builder.word(word));
-        let (code, _, errors) = env.iter().fold(builder, |builder, (name, value)| builder.env(name, value)).run();
+        let builder = words.iter().fold(
+            ProxyBuilder::bare(PROGRAM).word("healthcheck"),
+            |builder, word| builder.word(word),
+        );
+        let (code, _, errors) = env
+            .iter()
+            .fold(builder, |builder, (name, value)| builder.env(name, value))
+            .run();
         (code, errors)
     };
     let port = proxy.address().rsplit(':').next().expect("a port");
     assert_eq!(check(&[proxy.address()], &[]), (Some(0), String::new()));
     assert_eq!(check(&[&socket], &[]), (Some(0), String::new()));
-    assert_eq!(check(&["--frontend-addr", proxy.address()], &[]), (Some(0), String::new()));
     assert_eq!(
-        check(&[], &[("CETUSGUARD_FRONTEND_ADDR", &format!("tcp://:{port} {socket}"))]),
+        check(&["--frontend-addr", proxy.address()], &[]),
+        (Some(0), String::new())
+    );
+    assert_eq!(
+        check(
+            &[],
+            &[(
+                "CETUSGUARD_FRONTEND_ADDR",
+                &format!("tcp://:{port} {socket}")
+            )]
+        ),
         (Some(0), String::new())
     );
     let (code, why) = check(&["tcp://127.0.0.1:1"], &[]);
-    assert!(code == Some(1) && why.contains("the proxy at tcp://127.0.0.1:1 cannot be reached"), "{why}");
+    assert!(
+        code == Some(1) && why.contains("the proxy at tcp://127.0.0.1:1 cannot be reached"),
+        "{why}"
+    );
 
     // Its own mistakes are told, not dropped: another address would be asked.
     let (code, why) = check(&["--frontend-adr", "tcp://127.0.0.1:1"], &[]);
-    assert!(code == Some(2) && why.contains("did you mean --frontend-addr?"), "{why}");
+    assert!(
+        code == Some(2) && why.contains("did you mean --frontend-addr?"),
+        "{why}"
+    );
 
     let absent = Engine::absent();
     let sick = ProxyBuilder::new(PROGRAM, &absent, "").start();
     let (code, why) = check(&[sick.address()], &[]);
     assert!(
-        code == Some(1) && why.contains("/_ping was answered with 502") && why.contains("is the engine running"),
+        code == Some(1)
+            && why.contains("/_ping was answered with 502")
+            && why.contains("is the engine running"),
         "{why}"
     );
 
-    let strict = ProxyBuilder::new(PROGRAM, &engine, "").word("--no-builtin-rules").start();
+    let strict = ProxyBuilder::new(PROGRAM, &engine, "")
+        .word("--no-builtin-rules")
+        .start();
     let (code, why) = check(&[strict.address()], &[]);
-    assert!(code == Some(1) && why.contains("add the rule: GET %API_PREFIX_PING%"), "{why}");
+    assert!(
+        code == Some(1) && why.contains("add the rule: GET %API_PREFIX_PING%"),
+        "{why}"
+    );
 }
 
 #[test]
@@ -258,20 +424,42 @@ fn the_health_check_knows_its_own_tls_frontend() {
             .arg("--frontend-tls-key", &certs.file("server.key"))
     };
     let proxy = with_tls(ProxyBuilder::new(PROGRAM, &engine, "")).start();
-    let check = || ProxyBuilder::bare(PROGRAM).word("healthcheck").word(proxy.address());
-    assert_eq!(with_tls(check()).run(), (Some(0), String::new(), String::new()));
+    let check = || {
+        ProxyBuilder::bare(PROGRAM)
+            .word("healthcheck")
+            .word(proxy.address())
+    };
+    assert_eq!(
+        with_tls(check()).run(),
+        (Some(0), String::new(), String::new())
+    );
     let (code, _, why) = check().run();
-    assert!(code == Some(1) && why.contains("give the check its frontend-tls-cert"), "{why}");
+    assert!(
+        code == Some(1) && why.contains("give the check its frontend-tls-cert"),
+        "{why}"
+    );
     // It has no client certificate to show, and says what to do.
-    let mutual =
-        with_tls(ProxyBuilder::new(PROGRAM, &engine, "")).arg("--frontend-tls-cacert", &certs.file("ca.pem")).start();
-    let (code, _, why) = with_tls(ProxyBuilder::bare(PROGRAM).word("healthcheck").word(mutual.address())).run();
-    assert!(code == Some(1) && why.contains("add a unix:// frontend and name it"), "{why}");
+    let mutual = with_tls(ProxyBuilder::new(PROGRAM, &engine, ""))
+        .arg("--frontend-tls-cacert", &certs.file("ca.pem"))
+        .start();
+    let (code, _, why) = with_tls(
+        ProxyBuilder::bare(PROGRAM)
+            .word("healthcheck")
+            .word(mutual.address()),
+    )
+    .run();
+    assert!(
+        code == Some(1) && why.contains("add a unix:// frontend and name it"),
+        "{why}"
+    );
 }
 
 /// The reference page is made from the same tables as the parser, the help and the schema.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a test may read and write the documentation that it is about")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test may read and write the documentation that it is about"
+)]
 fn the_documentation_lists_every_option() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
     let page = std::fs::read_to_string(&path).expect("the page");
@@ -282,5 +470,9 @@ fn the_documentation_lists_every_option() {
         let page = format!("{}{reference}{}", &page[..begin], &page[end..]);
         return std::fs::write(path, page).expect("a page that can be written");
     }
-    assert_eq!(&page[begin..end], reference, "run: UPDATE_DOCS=1 cargo test --test configuration");
+    assert_eq!(
+        &page[begin..end],
+        reference,
+        "run: UPDATE_DOCS=1 cargo test --test configuration"
+    );
 }

@@ -18,16 +18,24 @@ const MODERN: &str = "{\"Version\":\"28.2.2\",\"ApiVersion\":\"1.50\",\"MinAPIVe
 /// A doctor for whom nothing is wrong but what is added: its frontend is a socket that can be made.
 fn doctor(backend: &str, folder: &TempDir) -> ProxyBuilder {
     let socket = format!("unix://{}", folder.file("proxy.sock"));
-    let doctor =
-        ProxyBuilder::bare(PROGRAM).word("doctor").arg("--backend-addr", backend).arg("--frontend-addr", &socket);
-    doctor.arg("--presets", "homepage").arg("--max-connections", "64")
+    let doctor = ProxyBuilder::bare(PROGRAM)
+        .word("doctor")
+        .arg("--backend-addr", backend)
+        .arg("--frontend-addr", &socket);
+    doctor
+        .arg("--presets", "homepage")
+        .arg("--max-connections", "64")
 }
 
 /// The exit code, and all that is told, in one line.
 fn told(doctor: ProxyBuilder) -> (Option<i32>, String) {
     let (code, out, errors) = doctor.run();
     assert_eq!(errors, "");
-    assert!(out.lines().all(|line| line.chars().count() <= 100 || !line.trim().contains(' ')), "{out}");
+    assert!(
+        out.lines()
+            .all(|line| line.chars().count() <= 100 || !line.trim().contains(' ')),
+        "{out}"
+    );
     (code, out.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
@@ -61,21 +69,60 @@ fn engines_that_do_not_answer() {
     });
     let stranger = Engine::scripted(|_, link| link.answer(404, "{}"));
     for (backend, want, fix) in [
-        (backend(&folder.file("none.sock")), "none.sock is not there", "mount its socket: -v"),
-        (backend(&folder.path().display().to_string()), "is a folder", "mounting a socket that was not there"),
+        (
+            backend(&folder.file("none.sock")),
+            "none.sock is not there",
+            "mount its socket: -v",
+        ),
+        (
+            backend(&folder.path().display().to_string()),
+            "is a folder",
+            "mounting a socket that was not there",
+        ),
         (backend(&plain), "is no socket", "correct backend-addr"),
-        ("tcp://127.0.0.1:1".to_owned(), "nothing listens there", "start the engine with that address"),
-        (old.address(), "version 1.7.1 speaks the API up to 1.19 only", "upgrade the engine"),
-        (odd.address(), "does not say which API it speaks", "point to an engine?"),
-        (gone.address(), "the engine did not answer to /version", "start the engine"),
-        (silent.address(), "accepted the request and did not answer", "the engine's own log"),
-        (stranger.address(), "is no engine: it has no /version", "correct backend-addr"),
+        (
+            "tcp://127.0.0.1:1".to_owned(),
+            "nothing listens there",
+            "start the engine with that address",
+        ),
+        (
+            old.address(),
+            "version 1.7.1 speaks the API up to 1.19 only",
+            "upgrade the engine",
+        ),
+        (
+            odd.address(),
+            "does not say which API it speaks",
+            "point to an engine?",
+        ),
+        (
+            gone.address(),
+            "the engine did not answer to /version",
+            "start the engine",
+        ),
+        (
+            silent.address(),
+            "accepted the request and did not answer",
+            "the engine's own log",
+        ),
+        (
+            stranger.address(),
+            "is no engine: it has no /version",
+            "correct backend-addr",
+        ),
     ] {
         // Only the silent one is waited for in vain.
-        let limit = if backend == silent.address() { "300ms" } else { "1h" };
+        let limit = if backend == silent.address() {
+            "300ms"
+        } else {
+            "1h"
+        };
         let (code, out) = told(doctor(&backend, &folder).arg("--answer-timeout", limit));
         assert!(
-            code == Some(1) && out.contains("PROBLEM engine: ") && out.contains(want) && out.contains(fix),
+            code == Some(1)
+                && out.contains("PROBLEM engine: ")
+                && out.contains(want)
+                && out.contains(fix),
             "{want}: {out}"
         );
     }
@@ -85,17 +132,36 @@ fn engines_that_do_not_answer() {
 #[test]
 fn a_socket_that_may_not_be_opened() {
     let (engine, folder) = (engine(MODERN, ""), TempDir::new());
-    let is_root = std::process::Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
-    let close = format!("chmod 0600 {} && chmod 0755 {}", engine.path(), folder.path().display());
-    assert!(std::process::Command::new("sh").args(["-c", &close]).status().expect("a shell").success());
+    let is_root = std::process::Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|id| id.stdout == b"0\n");
+    let close = format!(
+        "chmod 0600 {} && chmod 0755 {}",
+        engine.path(),
+        folder.path().display()
+    );
+    assert!(
+        std::process::Command::new("sh")
+            .args(["-c", &close])
+            .status()
+            .expect("a shell")
+            .success()
+    );
     if !is_root {
         return;
     }
     // The program lies in a folder that others may not enter.
     let copy = folder.file("cetusguard");
     std::fs::copy(PROGRAM, &copy).expect("a copy");
-    let folder_of = std::path::Path::new(&engine.path()).parent().expect("a folder").display().to_string();
-    let open = std::process::Command::new("chmod").args(["0755", &folder_of]).status();
+    let folder_of = std::path::Path::new(&engine.path())
+        .parent()
+        .expect("a folder")
+        .display()
+        .to_string();
+    let open = std::process::Command::new("chmod")
+        .args(["0755", &folder_of])
+        .status();
     assert!(open.expect("chmod").success());
     let as_nobody = std::process::Command::new("setpriv")
         .args([
@@ -111,10 +177,14 @@ fn a_socket_that_may_not_be_opened() {
         ])
         .output()
         .expect("setpriv");
-    let out = String::from_utf8_lossy(&as_nobody.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
-    for want in
-        ["belongs to user 0 and group 0, and user 65534 may not open it", "group_add: [\"0\"], or user: \"0:0\""]
-    {
+    let out = String::from_utf8_lossy(&as_nobody.stdout)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    for want in [
+        "belongs to user 0 and group 0, and user 65534 may not open it",
+        "group_add: [\"0\"], or user: \"0:0\"",
+    ] {
         assert!(out.contains(want), "{want} in {out}");
     }
 }
@@ -125,48 +195,81 @@ fn addresses_that_nobody_gets() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = format!("tcp://{}", taken.local_addr().expect("an address"));
     let ask = |address: &str| {
-        let doctor = ProxyBuilder::bare(PROGRAM).word("doctor").arg("--backend-addr", &engine.address());
-        told(doctor.arg("--frontend-addr", address).arg("--presets", "homepage"))
+        let doctor = ProxyBuilder::bare(PROGRAM)
+            .word("doctor")
+            .arg("--backend-addr", &engine.address());
+        told(
+            doctor
+                .arg("--frontend-addr", address)
+                .arg("--presets", "homepage"),
+        )
     };
     for (address, want) in [
         (taken.as_str(), "is free"),
-        ("unix:///no/such/folder/x.sock", "PROBLEM frontend: the folder /no/such/folder is not there"),
-        ("tcp://192.0.2.1:2375", "PROBLEM frontend: this machine has no address tcp://192.0.2.1:2375"),
+        (
+            "unix:///no/such/folder/x.sock",
+            "PROBLEM frontend: the folder /no/such/folder is not there",
+        ),
+        (
+            "tcp://192.0.2.1:2375",
+            "PROBLEM frontend: this machine has no address tcp://192.0.2.1:2375",
+        ),
     ] {
         let (code, out) = ask(address);
         assert!(
-            out.contains(want) && code == Some(i32::from(want.contains("PROBLEM"))) || want == "is free",
+            out.contains(want) && code == Some(i32::from(want.contains("PROBLEM")))
+                || want == "is free",
             "{address}: {out}"
         );
     }
     // Held by a program that is no proxy, then by one.
     let stranger = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let (code, out) = ask(&format!("tcp://{}", stranger.local_addr().expect("an address")));
-    let own = format!("(process {}) = end that program, or choose another address", std::process::id());
-    assert!(code == Some(1) && out.contains("is taken by ") && out.contains(&own), "{out}");
+    let (code, out) = ask(&format!(
+        "tcp://{}",
+        stranger.local_addr().expect("an address")
+    ));
+    let own = format!(
+        "(process {}) = end that program, or choose another address",
+        std::process::id()
+    );
+    assert!(
+        code == Some(1) && out.contains("is taken by ") && out.contains(&own),
+        "{out}"
+    );
     let full = Engine::scripted(|_, link| link.answer(200, "OK"));
     let proxy = ProxyBuilder::new(PROGRAM, &full, "GET /x").start();
     let (_, out) = ask(proxy.address());
-    let served = format!("is served already by cetusguard (process {}), and answers /_ping", proxy.pid());
+    let served = format!(
+        "is served already by cetusguard (process {}), and answers /_ping",
+        proxy.pid()
+    );
     assert!(out.contains(&served), "{out}");
     let (_, out) = told(doctor(&engine.address(), &folder).env("container", "docker"));
     assert!(!out.contains("loopback"), "{out}");
-    let doctor =
-        ProxyBuilder::bare(PROGRAM).word("doctor").arg("--backend-addr", &engine.address()).env("container", "docker");
+    let doctor = ProxyBuilder::bare(PROGRAM)
+        .word("doctor")
+        .arg("--backend-addr", &engine.address())
+        .env("container", "docker");
     let (_, out) = told(doctor);
     assert!(
         out.contains(
-            "every address is on loopback, which no other container reaches = set CETUSGUARD_FRONTEND_ADDR=tcp://:2375"
+            "every address is on loopback, which no other container reaches = set \
+            CETUSGUARD_FRONTEND_ADDR=tcp://:2375"
         ),
         "{out}"
     );
 }
 
-/// `docker exec … doctor` runs beside the proxy: what that one refuses to the doctor's own checks is no fault of it.
+/// `docker exec … doctor` runs beside the proxy: what that one refuses to the doctor's own checks
+/// is no fault of it.
 #[test]
 fn a_healthy_proxy_is_not_blamed() {
     let (engine, certs) = (engine(MODERN, ""), Certs::make());
-    let (cert, key, ca) = (certs.file("server.pem"), certs.file("server.key"), certs.file("ca.pem"));
+    let (cert, key, ca) = (
+        certs.file("server.pem"),
+        certs.file("server.key"),
+        certs.file("ca.pem"),
+    );
     let mutual = [
         ("--frontend-tls-cert", cert.as_str()),
         ("--frontend-tls-key", key.as_str()),
@@ -186,19 +289,36 @@ fn a_healthy_proxy_is_not_blamed() {
     ];
     for (options, words, want) in cases {
         let serve = |program: ProxyBuilder| {
-            let program = options.iter().fold(program, |program, (name, value)| program.arg(name, value));
-            let program = words.iter().fold(program, |program, word| program.word(word));
+            let program = options
+                .iter()
+                .fold(program, |program, (name, value)| program.arg(name, value));
+            let program = words
+                .iter()
+                .fold(program, |program, word| program.word(word));
             program
                 .arg("--backend-addr", &engine.address())
                 .arg("--rules", "GET %API_PREFIX_EVENTS%")
                 .arg("--max-connections", "64")
         };
-        let proxy = serve(ProxyBuilder::bare(PROGRAM)).frontend("tcp://127.0.0.1:0").start();
-        let doctor = serve(ProxyBuilder::bare(PROGRAM).word("doctor")).arg("--frontend-addr", proxy.address());
+        let proxy = serve(ProxyBuilder::bare(PROGRAM))
+            .frontend("tcp://127.0.0.1:0")
+            .start();
+        let doctor = serve(ProxyBuilder::bare(PROGRAM).word("doctor"))
+            .arg("--frontend-addr", proxy.address());
         let (code, out) = told(doctor);
-        let served = format!("{} is served already by cetusguard (process {})", proxy.address(), proxy.pid());
-        assert!(code == Some(0) && out.contains(&served) && out.contains(want), "{want}: {out}");
-        assert!(!out.contains("PROBLEM") && !out.contains("end that program"), "{out}");
+        let served = format!(
+            "{} is served already by cetusguard (process {})",
+            proxy.address(),
+            proxy.pid()
+        );
+        assert!(
+            code == Some(0) && out.contains(&served) && out.contains(want),
+            "{want}: {out}"
+        );
+        assert!(
+            !out.contains("PROBLEM") && !out.contains("end that program"),
+            "{out}"
+        );
     }
 }
 
@@ -207,30 +327,50 @@ fn a_healthy_proxy_is_not_blamed() {
 fn a_second_proxy_is_recognised() {
     let (engine, certs, folder) = (engine(MODERN, ""), Certs::make(), TempDir::new());
     let (cert, key) = (certs.file("server.pem"), certs.file("server.key"));
-    let with_tls = |program: ProxyBuilder| program.arg("--frontend-tls-cert", &cert).arg("--frontend-tls-key", &key);
+    let with_tls = |program: ProxyBuilder| {
+        program
+            .arg("--frontend-tls-cert", &cert)
+            .arg("--frontend-tls-key", &key)
+    };
     let ask = |address: &str| doctor(&engine.address(), &folder).arg("--frontend-addr", address);
     let other = with_tls(ProxyBuilder::new(PROGRAM, &engine, "GET /x")).start();
     let (code, out) = told(ask(other.address()));
     let by = format!("is served already by cetusguard (process {})", other.pid());
     assert!(
-        code == Some(0) && out.contains(&by) && out.contains("run doctor with the flags, the environment"),
+        code == Some(0)
+            && out.contains(&by)
+            && out.contains("run doctor with the flags, the environment"),
         "{out}"
     );
     let plain = ProxyBuilder::new(PROGRAM, &engine, "GET /x").start();
     let (code, out) = told(with_tls(ask(plain.address())));
-    assert!(code == Some(0) && out.contains("and this check got no answer"), "{out}");
+    assert!(
+        code == Some(0) && out.contains("and this check got no answer"),
+        "{out}"
+    );
 
     // A Unix socket that is served, one that was left behind, and a file that is none.
     let path = folder.file("served.sock");
-    let served = ProxyBuilder::new(PROGRAM, &engine, "").frontend(&format!("unix://{path}")).start();
+    let served = ProxyBuilder::new(PROGRAM, &engine, "")
+        .frontend(&format!("unix://{path}"))
+        .start();
     let (code, out) = told(ask(&format!("unix://{path}")));
-    assert!(code == Some(0) && out.contains("is served already, and answers /_ping"), "{out}");
+    assert!(
+        code == Some(0) && out.contains("is served already, and answers /_ping"),
+        "{out}"
+    );
     drop(served);
     drop(std::os::unix::net::UnixListener::bind(folder.file("old.sock")).expect("a socket"));
     let (code, out) = told(ask(&format!("unix://{}", folder.file("old.sock"))));
-    assert!(code == Some(0) && out.contains("old.sock can be made"), "{out}");
+    assert!(
+        code == Some(0) && out.contains("old.sock can be made"),
+        "{out}"
+    );
     let (code, out) = told(ask(&format!("unix://{}", folder.write("file", ""))));
-    assert!(code == Some(1) && out.contains("a file that is no socket is at"), "{out}");
+    assert!(
+        code == Some(1) && out.contains("a file that is no socket is at"),
+        "{out}"
+    );
 }
 
 #[test]
@@ -243,16 +383,24 @@ fn certificates_and_rules_are_looked_at() {
         .arg("--guard", "privileged")
         .arg("--rules", "POST %API_PREFIX_CONTAINERS%/create");
     let (_, out) = told(doctor);
-    for want in
-        ["certificate: ", "is valid until", "warning rules: profile default: nobody judges bodies (guard: privileged)"]
-    {
+    for want in [
+        "certificate: ",
+        "is valid until",
+        "warning rules: profile default: nobody judges bodies (guard: privileged)",
+    ] {
         assert!(out.contains(want), "{want} in {out}");
     }
 }
 
 #[test]
 fn mistakes_are_problems_too() {
-    let (code, out, _) =
-        ProxyBuilder::bare(PROGRAM).word("doctor").arg("--rules", "GET /(").arg("--format", "json").run();
-    assert!(code == Some(1) && out.contains("\"state\": \"bad\"") && out.contains("unclosed group"), "{out}");
+    let (code, out, _) = ProxyBuilder::bare(PROGRAM)
+        .word("doctor")
+        .arg("--rules", "GET /(")
+        .arg("--format", "json")
+        .run();
+    assert!(
+        code == Some(1) && out.contains("\"state\": \"bad\"") && out.contains("unclosed group"),
+        "{out}"
+    );
 }

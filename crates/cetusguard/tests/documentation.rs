@@ -4,9 +4,14 @@ use std::path::Path;
 
 use cetusguard_policy::rule;
 
-#[expect(clippy::disallowed_methods, reason = "a test may read the documentation that it is about")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test may read the documentation that it is about"
+)]
 fn read(path: &str) -> String {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(path);
     std::fs::read_to_string(file).expect(path)
 }
 
@@ -17,8 +22,15 @@ fn the_rules_page_lists_every_variable_with_its_value() {
         let row = format!("| `%{name}%` | `{}` |", value.replace('|', "\\|"));
         assert!(page.contains(&row), "docs/rules.md lacks {row}");
     }
-    assert_eq!(page.matches("\n| `%").count(), rule::VARIABLES.len(), "and no other");
-    assert!(page.contains(rule::BUILT_IN), "docs/rules.md must hold the built-in rules");
+    assert_eq!(
+        page.matches("\n| `%").count(),
+        rule::VARIABLES.len(),
+        "and no other"
+    );
+    assert!(
+        page.contains(rule::BUILT_IN),
+        "docs/rules.md must hold the built-in rules"
+    );
 }
 
 /// Rules in tables and code blocks, of all pages and examples, are rules.
@@ -35,7 +47,11 @@ fn every_rule_in_the_documentation_is_one() {
         "docs/guard.md",
     ] {
         let text = read(page);
-        let quoted = text.split('`').skip(1).step_by(2).map(|rule| rule.replace("\\|", "|"));
+        let quoted = text
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .map(|rule| rule.replace("\\|", "|"));
         let plain = text.lines().map(|line| line.trim().to_owned());
         for rule in quoted.chain(plain).filter(|rule| is_rule(rule)) {
             if let Err(mistakes) = rule::parse(page, &rule) {
@@ -67,16 +83,25 @@ fn tests_that_the_documentation_names_exist() {
         for word in text.split('`').skip(1).step_by(2) {
             if let Some((file, test)) = word.split_once("::") {
                 let source = read(&format!("crates/cetusguard/tests/{file}.rs"));
-                assert!(source.contains(&format!("fn {test}()")), "{page} names {word}");
+                assert!(
+                    source.contains(&format!("fn {test}()")),
+                    "{page} names {word}"
+                );
                 count += 1;
             } else if let Some(file) = word.strip_suffix(".rs") {
-                let places = ["crates/cetusguard/tests", "crates/policy/src", "crates/policy/src/guard"];
+                let places = [
+                    "crates/cetusguard/tests",
+                    "crates/policy/src",
+                    "crates/policy/src/guard",
+                ];
                 assert!(
-                    places.iter().any(|place| Path::new(env!("CARGO_MANIFEST_DIR"))
-                        .join("../..")
-                        .join(place)
-                        .join(format!("{file}.rs"))
-                        .exists()),
+                    places
+                        .iter()
+                        .any(|place| Path::new(env!("CARGO_MANIFEST_DIR"))
+                            .join("../..")
+                            .join(place)
+                            .join(format!("{file}.rs"))
+                            .exists()),
                     "{page} names {word}"
                 );
                 count += 1;
@@ -89,10 +114,22 @@ fn tests_that_the_documentation_names_exist() {
 /// The pages that users read, relative to the root of the repository.
 fn pages() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-    let names = std::fs::read_dir(folder).expect("docs").map(|entry| entry.expect("an entry").file_name());
-    let names = names.map(|name| name.to_string_lossy().into_owned()).filter(|name| name.ends_with(".md"));
+    let names = std::fs::read_dir(folder)
+        .expect("docs")
+        .map(|entry| entry.expect("an entry").file_name());
+    let names = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| name.ends_with(".md"));
     let mut pages: Vec<String> = names.map(|name| format!("docs/{name}")).collect();
-    pages.extend(["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned));
+    pages.extend(
+        [
+            "README.md",
+            "SECURITY.md",
+            "CONTRIBUTING.md",
+            "CHANGELOG.md",
+        ]
+        .map(str::to_owned),
+    );
     assert!(pages.len() > 20, "{pages:?}");
     pages.sort();
     pages
@@ -100,19 +137,31 @@ fn pages() -> Vec<String> {
 
 /// The anchors of a page's headings, as GitHub makes them.
 fn anchors(page: &str) -> Vec<String> {
-    let headings =
-        page.lines().filter_map(|line| line.strip_prefix('#')).map(|line| line.trim_start_matches('#').trim());
+    let headings = page
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .map(|line| line.trim_start_matches('#').trim());
     let anchor = |heading: &str| -> String {
         let kept = heading.to_lowercase().replace(' ', "-");
-        kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
+        kept.chars()
+            .filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+            .collect()
     };
     headings.map(anchor).collect()
 }
 
 /// The links of a page. Patterns of rules look like links in places.
 fn links(page: &str) -> Vec<String> {
-    let text: String = page.lines().filter(|line| !line.starts_with("| `%")).map(|line| format!("{line}\n")).collect();
-    text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).map(str::to_owned).collect()
+    let text: String = page
+        .lines()
+        .filter(|line| !line.starts_with("| `%"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    text.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Links lead to files that exist, and to headings in them.
@@ -125,12 +174,21 @@ fn links_lead_somewhere() {
             if target.starts_with("http") {
                 continue;
             }
-            let file = if target.is_empty() { Path::new(&page).to_owned() } else { folder.join(target) };
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(&file);
+            let file = if target.is_empty() {
+                Path::new(&page).to_owned()
+            } else {
+                folder.join(target)
+            };
+            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../..")
+                .join(&file);
             assert!(path.exists(), "{page} links to {link}");
             if !anchor.is_empty() {
                 let found = anchors(&read(&file.to_string_lossy()));
-                assert!(found.iter().any(|one| one == anchor), "{page} links to {link}, and its page has {found:?}");
+                assert!(
+                    found.iter().any(|one| one == anchor),
+                    "{page} links to {link}, and its page has {found:?}"
+                );
             }
         }
     }
@@ -141,7 +199,12 @@ fn links_lead_somewhere() {
 fn the_readme_links_every_page() {
     let linked = links(&read("README.md"));
     for page in pages().into_iter().filter(|page| page != "README.md") {
-        assert!(linked.iter().any(|link| link.split('#').next() == Some(&page)), "README.md does not link {page}");
+        assert!(
+            linked
+                .iter()
+                .any(|link| link.split('#').next() == Some(&page)),
+            "README.md does not link {page}"
+        );
     }
 }
 
@@ -160,27 +223,45 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
     found
 }
 
-/// Every variable of ours that a page or an example names exists, and so does every preset that it uses.
+/// Every variable of ours that a page or an example names exists, and so does every preset that it
+/// uses.
 #[test]
 fn variables_and_presets_exist() {
     let configuration = read("docs/configuration.md");
     let mut files = pages();
     for folder in ["examples", "compose/core"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
-        for entry in std::fs::read_dir(&folder).expect("a folder").map_while(Result::ok) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../..")
+            .join(folder);
+        for entry in std::fs::read_dir(&folder)
+            .expect("a folder")
+            .map_while(Result::ok)
+        {
             files.extend(
-                Some(entry.path().join("compose.yaml").to_string_lossy().into_owned())
-                    .filter(|f| Path::new(f).exists()),
+                Some(
+                    entry
+                        .path()
+                        .join("compose.yaml")
+                        .to_string_lossy()
+                        .into_owned(),
+                )
+                .filter(|f| Path::new(f).exists()),
             );
         }
     }
     let (mut variables, mut presets) = (0, 0);
-    for file in files.iter().filter(|file| !matches!(file.as_str(), "CHANGELOG.md" | "CONTRIBUTING.md")) {
+    for file in files
+        .iter()
+        .filter(|file| !matches!(file.as_str(), "CHANGELOG.md" | "CONTRIBUTING.md"))
+    {
         let text = read(file);
         for rest in text.split("CETUSGUARD_").skip(1) {
-            let end = rest.find(|c: char| !(c.is_ascii_uppercase() || c == '_')).unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| !(c.is_ascii_uppercase() || c == '_'))
+                .unwrap_or(rest.len());
             let (name, behind) = rest.split_at(end);
-            // `CETUSGUARD_…` stands for any of them; those of a profile have its name and a key behind this.
+            // `CETUSGUARD_…` stands for any of them; those of a profile have its name and a key
+            // behind this.
             if !(name.is_empty()
                 || name.starts_with("PROFILE_")
                 || configuration.contains(&format!("`CETUSGUARD_{name}`")))
@@ -188,10 +269,21 @@ fn variables_and_presets_exist() {
                 panic!("{file} names CETUSGUARD_{name}");
             }
             variables += 1;
-            let value = behind.strip_prefix(": ").or(behind.strip_prefix('=')).filter(|_| name == "PRESETS");
-            let value = value.and_then(|value| value.split(['`', ' ', '\n', '\'', '"']).next()).unwrap_or_default();
-            for preset in value.split(',').filter(|preset| !matches!(*preset, "" | "NAME")) {
-                assert!(cetusguard_policy::Preset::find(preset).is_some(), "{file} uses the preset {preset}");
+            let value = behind
+                .strip_prefix(": ")
+                .or(behind.strip_prefix('='))
+                .filter(|_| name == "PRESETS");
+            let value = value
+                .and_then(|value| value.split(['`', ' ', '\n', '\'', '"']).next())
+                .unwrap_or_default();
+            for preset in value
+                .split(',')
+                .filter(|preset| !matches!(*preset, "" | "NAME"))
+            {
+                assert!(
+                    cetusguard_policy::Preset::find(preset).is_some(),
+                    "{file} uses the preset {preset}"
+                );
                 presets += 1;
             }
         }
@@ -199,26 +291,40 @@ fn variables_and_presets_exist() {
     assert!(variables > 60 && presets > 6, "{variables}, {presets}");
 }
 
-/// `docs/clients.md` names presets that exist, in the line of each client and in the table at its end, and leaves none out.
+/// `docs/clients.md` names presets that exist, in the line of each client and in the table at its
+/// end, and leaves none out.
 #[test]
 fn clients_have_presets_that_exist() {
     let page = read("docs/clients.md");
     let is_about_presets = |line: &&str| line.starts_with("- **Preset") || line.starts_with("| ");
     let mut count = 0;
     for line in page.lines().filter(is_about_presets) {
-        let text = line.split("**:").nth(1).unwrap_or_else(|| line.rsplit(" | ").next().unwrap_or_default());
+        let text = line
+            .split("**:")
+            .nth(1)
+            .unwrap_or_else(|| line.rsplit(" | ").next().unwrap_or_default());
         for word in text.split('`').skip(1).step_by(2) {
             // Variables and commands stand in such lines as well.
-            let is_name = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') && !word.starts_with('_');
+            let is_name = word
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+                && !word.starts_with('_');
             if is_name {
-                assert!(cetusguard_policy::Preset::find(word).is_some(), "docs/clients.md names the preset {word}");
+                assert!(
+                    cetusguard_policy::Preset::find(word).is_some(),
+                    "docs/clients.md names the preset {word}"
+                );
                 count += 1;
             }
         }
     }
     assert!(count > 20, "{count}");
     for preset in cetusguard_policy::Preset::ALL {
-        assert!(page.contains(&format!("`{}`", preset.name)), "docs/clients.md has no client for {}", preset.name);
+        assert!(
+            page.contains(&format!("`{}`", preset.name)),
+            "docs/clients.md has no client for {}",
+            preset.name
+        );
     }
 }
 
@@ -226,7 +332,15 @@ fn clients_have_presets_that_exist() {
 #[test]
 fn the_image_has_one_name_everywhere() {
     let mut files = pages();
-    let examples = ["dozzle", "homepage", "mutual-tls", "portainer", "tiers", "traefik", "unix-to-unix"];
+    let examples = [
+        "dozzle",
+        "homepage",
+        "mutual-tls",
+        "portainer",
+        "tiers",
+        "traefik",
+        "unix-to-unix",
+    ];
     files.extend(examples.map(|example| format!("examples/{example}/compose.yaml")));
     files.extend(
         [
@@ -242,10 +356,16 @@ fn the_image_has_one_name_everywhere() {
         let text = read(file);
         for rest in text.split("localhost/cetusguard:").skip(1) {
             let tag = rest.split([' ', '\n', '`', '"']).next().unwrap_or_default();
-            assert_eq!(tag, env!("CARGO_PKG_VERSION"), "{file}: the version of localhost/cetusguard");
+            assert_eq!(
+                tag,
+                env!("CARGO_PKG_VERSION"),
+                "{file}: the version of localhost/cetusguard"
+            );
             count += 1;
         }
-        let is_published = text.lines().any(|line| line.contains("image: ") && line.contains("cetusguard/cetusguard"));
+        let is_published = text
+            .lines()
+            .any(|line| line.contains("image: ") && line.contains("cetusguard/cetusguard"));
         assert!(!is_published, "{file} takes the image from a registry");
     }
     assert!(count > 15, "{count}");
@@ -264,8 +384,17 @@ fn blocks_of_yaml_are_what_they_seem() {
                 }
             }
             all += 1;
-            let is_ours = ["rules: |", "profiles:", "frontends:", "guard-allow:", "frontend-addr:"];
-            if !block.lines().any(|line| is_ours.iter().any(|key| line.starts_with(key))) {
+            let is_ours = [
+                "rules: |",
+                "profiles:",
+                "frontends:",
+                "guard-allow:",
+                "frontend-addr:",
+            ];
+            if !block
+                .lines()
+                .any(|line| is_ours.iter().any(|key| line.starts_with(key)))
+            {
                 continue;
             }
             let file = folder.write("config.yaml", &block);
@@ -282,15 +411,34 @@ fn blocks_of_yaml_are_what_they_seem() {
 #[test]
 fn pages_show_the_files_of_the_examples() {
     for (page, language, file) in [
-        ("docs/podman.md", "ini", "examples/quadlet/vnet-socket.network"),
-        ("docs/podman.md", "ini", "examples/quadlet/cetusguard.container"),
-        ("docs/systemd.md", "yaml", "examples/systemd/cetusguard.yaml"),
+        (
+            "docs/podman.md",
+            "ini",
+            "examples/quadlet/vnet-socket.network",
+        ),
+        (
+            "docs/podman.md",
+            "ini",
+            "examples/quadlet/cetusguard.container",
+        ),
+        (
+            "docs/systemd.md",
+            "yaml",
+            "examples/systemd/cetusguard.yaml",
+        ),
     ] {
-        let plain = |text: &str| text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
+        let plain = |text: &str| {
+            text.lines()
+                .filter(|line| !line.starts_with('#'))
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
         let shown = blocks(&read(page), language);
         let wanted = plain(&read(file));
         assert!(
-            shown.iter().any(|block| plain(block).trim() == wanted.trim()),
+            shown
+                .iter()
+                .any(|block| plain(block).trim() == wanted.trim()),
             "{page} does not show {file}: {shown:#?}"
         );
     }
@@ -306,15 +454,22 @@ fn the_page_of_endpoints_is_that_of_the_table() {
             Wildcard::Named => "no".to_owned(),
             Wildcard::NamedWith(parameter) => format!("not with `{parameter}`"),
         };
-        let Endpoint { id, method, shape, .. } = endpoint;
-        format!("| `{}` | `{method} {shape}` | {} | {wildcard} |\n", id.name(), endpoint.says())
+        let Endpoint {
+            id, method, shape, ..
+        } = endpoint;
+        format!(
+            "| `{}` | `{method} {shape}` | {} | {wildcard} |\n",
+            id.name(),
+            endpoint.says()
+        )
     };
     let rows: String = Endpoint::all().map(row).collect();
     let page = format!(
-        "# Endpoints\n\nEvery endpoint of the engines that Cetusguard knows, by the name that log lines have (`endpoint=container.list`). \
-         `{{x}}` is one segment of the path, `{{x*}}` one or more. A wildcard opens an endpoint only where the last column says so; the \
-         others need a rule that names them ([rules](rules.md)).\n\n\
-         | name | call | what it lets a client do | opened by a wildcard |\n|---|---|---|---|\n{rows}"
+        "# Endpoints\n\nEvery endpoint of the engines that Cetusguard knows, by the name that log \
+        lines have (`endpoint=container.list`). `{{x}}` is one segment of the path, `{{x*}}` one \
+        or more. A wildcard opens an endpoint only where the last column says so; the others need \
+        a rule that names them ([rules](rules.md)).\n\n| name | call | what it lets a client do | \
+        opened by a wildcard |\n|---|---|---|---|\n{rows}"
     );
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/endpoints.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -322,5 +477,8 @@ fn the_page_of_endpoints_is_that_of_the_table() {
     }
     #[expect(clippy::disallowed_methods, reason = "a page of the documentation")]
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(written, page, "docs/endpoints.md: run the tests with UPDATE_DOCS=1");
+    assert_eq!(
+        written, page,
+        "docs/endpoints.md: run the tests with UPDATE_DOCS=1"
+    );
 }

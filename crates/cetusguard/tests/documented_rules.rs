@@ -12,8 +12,13 @@ fn simulated() -> Engine {
 
 /// As compose writes them: one variable, several lines, comments.
 fn proxy(engine: &Engine, rules: &str) -> Proxy {
-    let builder = ProxyBuilder::bare(PROGRAM).arg("--backend-addr", &engine.address()).frontend("tcp://127.0.0.1:0");
-    builder.env("CETUSGUARD_RULES", rules).env("CETUSGUARD_LOG_LEVEL", "7").start()
+    let builder = ProxyBuilder::bare(PROGRAM)
+        .arg("--backend-addr", &engine.address())
+        .frontend("tcp://127.0.0.1:0");
+    builder
+        .env("CETUSGUARD_RULES", rules)
+        .env("CETUSGUARD_LOG_LEVEL", "7")
+        .start()
 }
 
 const BASIC: &str = "
@@ -78,19 +83,37 @@ fn the_four_access_checks() {
     let engine = simulated();
     let proxy = proxy(&engine, BASIC);
     let mut client = proxy.client();
-    assert!(client.request("GET /v1.43/containers/json").body.contains("/web"));
-    assert_eq!(client.request("POST /v1.43/containers/db/start").status, 204);
+    assert!(
+        client
+            .request("GET /v1.43/containers/json")
+            .body
+            .contains("/web")
+    );
+    assert_eq!(
+        client.request("POST /v1.43/containers/db/start").status,
+        204
+    );
     assert_eq!(client.request("DELETE /v1.43/containers/db").status, 403);
     assert_eq!(client.request("POST /v1.43/images/create").status, 403);
     assert_eq!(client.request("GET /version").status, 200);
-    assert!(proxy.logged(&["method=POST", "/start"]).contains("status=204"));
-    assert!(proxy.logged(&["method=POST", "/images/create"]).contains("status=403"));
+    assert!(
+        proxy
+            .logged(&["method=POST", "/start"])
+            .contains("status=204")
+    );
+    assert!(
+        proxy
+            .logged(&["method=POST", "/images/create"])
+            .contains("status=403")
+    );
 }
 
 /// Requests, and under which of the rule sets they are allowed.
 #[test]
 fn every_rule_set_grants_what_it_says() {
-    let sets = [BASIC, READ_ONLY, SPECIFIC, CUSTOM, MANAGEMENT, MONITORING, DISPLAY];
+    let sets = [
+        BASIC, READ_ONLY, SPECIFIC, CUSTOM, MANAGEMENT, MONITORING, DISPLAY,
+    ];
     let engine = Engine::start(|exchange, link| match exchange.line.contains("/exec/") {
         // A command is judged before it is started.
         true => link.answer(200, "{\"ProcessConfig\":{\"privileged\":false}}"),
@@ -127,8 +150,16 @@ fn every_rule_set_grants_what_it_says() {
         ("GET /secrets", "-------"),
         ("POST /volumes/create", "-------"),
     ] {
-        let got: String =
-            proxies.iter().map(|proxy| if proxy.client().request(request).status == 200 { 'y' } else { '-' }).collect();
+        let got: String = proxies
+            .iter()
+            .map(|proxy| {
+                if proxy.client().request(request).status == 200 {
+                    'y'
+                } else {
+                    '-'
+                }
+            })
+            .collect();
         assert_eq!(got, want, "{request}");
     }
 }

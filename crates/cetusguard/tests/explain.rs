@@ -3,15 +3,21 @@
 use cetusguard_testkit::{Engine, ProxyBuilder, TempDir};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
-const RULES: &str = "GET,HEAD,POST %API_PREFIX_CONTAINERS%(/.*)?\nPOST %API_PREFIX_EXEC%(/.*)?\nPOST %API_PREFIX%/(session|build)\n\
-    GET %API_PREFIX_SECRETS%(/.*)?\nPOST %API_PREFIX_SWARM%(/.*)?\nPOST %API_PREFIX_LIBPOD%(/.*)?";
+const RULES: &str = "GET,HEAD,POST %API_PREFIX_CONTAINERS%(/.*)?\nPOST \
+    %API_PREFIX_EXEC%(/.*)?\nPOST %API_PREFIX%/(session|build)\nGET \
+    %API_PREFIX_SECRETS%(/.*)?\nPOST %API_PREFIX_SWARM%(/.*)?\nPOST %API_PREFIX_LIBPOD%(/.*)?";
 
 /// The exit code and what is printed.
 fn explain(line: &str, body: Option<&str>, options: &[(&str, &str)]) -> (Option<i32>, String) {
     let folder = TempDir::new();
     let (method, path) = line.split_once(' ').expect("METHOD PATH");
-    let explain = ProxyBuilder::bare(PROGRAM).word("explain").word(method).word(path);
-    let explain = options.iter().fold(explain, |explain, (name, value)| explain.arg(name, value));
+    let explain = ProxyBuilder::bare(PROGRAM)
+        .word("explain")
+        .word(method)
+        .word(path);
+    let explain = options
+        .iter()
+        .fold(explain, |explain, (name, value)| explain.arg(name, value));
     let explain = match body {
         Some(body) => explain.arg("--body", &folder.write("body", body)),
         None => explain,
@@ -27,7 +33,9 @@ fn the_verdict_is_that_of_serve() {
         false => link.answer(200, "{}"),
     });
     for guard in ["baseline", "privileged", "restricted"] {
-        let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).arg("--guard", guard).start();
+        let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES)
+            .arg("--guard", guard)
+            .start();
         for (line, body) in [
             ("GET /v1.43/containers/json?all=1", None),
             ("GET /containers/web/archive?path=/", None),
@@ -41,8 +49,14 @@ fn the_verdict_is_that_of_serve() {
             ("POST /swarm/init", Some("{}")),
             ("POST /v5.0.0/libpod/pods/create", Some("{}")),
             ("POST /containers/create", Some("{\"Image\":\"x\"}")),
-            ("POST /containers/create", Some("{\"HostConfig\":{\"Privileged\":true}}")),
-            ("POST /containers/create", Some("{\"image\":\"x\",\"IMAGE\":\"y\"}")),
+            (
+                "POST /containers/create",
+                Some("{\"HostConfig\":{\"Privileged\":true}}"),
+            ),
+            (
+                "POST /containers/create",
+                Some("{\"image\":\"x\",\"IMAGE\":\"y\"}"),
+            ),
             ("POST /containers/create", Some("no JSON")),
             ("POST /containers/create?name=x&NAME=y", Some("{}")),
             ("POST /containers/web/exec", Some("{\"Privileged\":true}")),
@@ -52,33 +66,52 @@ fn the_verdict_is_that_of_serve() {
                 Some(body) => proxy.client().request_with(line, body).status,
                 None => proxy.client().request(line).status,
             };
-            let (code, out) = explain(line, body.or(Some("")), &[("--rules", RULES), ("--guard", guard)]);
-            assert_eq!(code, Some(i32::from(served != 200)), "{guard}: {line} {body:?}: {served} {out}");
+            let (code, out) = explain(
+                line,
+                body.or(Some("")),
+                &[("--rules", RULES), ("--guard", guard)],
+            );
+            assert_eq!(
+                code,
+                Some(i32::from(served != 200)),
+                "{guard}: {line} {body:?}: {served} {out}"
+            );
         }
     }
 }
 
-/// A call that a rule allows may still be about an object that is not among the targets: the page says which objects are.
+/// A call that a rule allows may still be about an object that is not among the targets: the page
+/// says which objects are.
 #[test]
 fn the_targets_are_printed() {
-    let targets = [("--rules", "POST .*"), ("--targets", "name=web-* label=tier=low"), ("--targets", "image=busybox")];
+    let targets = [
+        ("--rules", "POST .*"),
+        ("--targets", "name=web-* label=tier=low"),
+        ("--targets", "image=busybox"),
+    ];
     let (code, page) = explain("POST /containers/web-1/stop", None, &targets);
     assert_eq!(code, Some(0), "{page}");
-    let want = "objects with name=web-* label=tier=low, or image=docker.io/library/busybox:latest alone";
+    let want =
+        "objects with name=web-* label=tier=low, or image=docker.io/library/busybox:latest alone";
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words(&page).contains(want), "{page}");
     let (_, checked, _) = targets
         .iter()
-        .fold(ProxyBuilder::bare(PROGRAM).word("check"), |check, (name, value)| check.arg(name, value))
+        .fold(
+            ProxyBuilder::bare(PROGRAM).word("check"),
+            |check, (name, value)| check.arg(name, value),
+        )
         .run();
-    assert!(words(&checked).contains("about objects with name=web-* label=tier=low alone"), "{checked}");
+    assert!(
+        words(&checked).contains("about objects with name=web-* label=tier=low alone"),
+        "{checked}"
+    );
 }
 
 /// What would allow it does.
 #[test]
 fn what_it_says_to_add_helps() {
-    let create =
-        "{\"Image\":\"x\",\"HostConfig\":{\"Binds\":[\"/etc:/a:ro\"],\"CapAdd\":[\"SYS_ADMIN\"],\"PidMode\":\"host\"}}";
+    let create = "{\"Image\":\"x\",\"HostConfig\":{\"Binds\":[\"/etc:/a:ro\"],\"CapAdd\":[\"SYS_ADMIN\"],\"PidMode\":\"host\"}}";
     for (line, body) in [
         ("GET /v1.43/containers/web/archive?path=/", None),
         ("POST /images/ghcr.io/a/b/push", None),
@@ -88,17 +121,31 @@ fn what_it_says_to_add_helps() {
         let (mut rules, mut exceptions) = ("GET .*".to_owned(), Vec::new());
         for _ in 0..2 {
             let mut options = vec![("--rules", rules.as_str())];
-            options.extend(exceptions.iter().map(|one: &String| ("--guard-allow", one.as_str())));
+            options.extend(
+                exceptions
+                    .iter()
+                    .map(|one: &String| ("--guard-allow", one.as_str())),
+            );
             let (code, out) = explain(line, body, &options);
             if code == Some(0) {
                 break;
             }
-            let added =
-                out.split_once("to allow it: ").expect(&out).1.lines().map(str::trim).filter(|line| !line.is_empty());
-            let (guard, more): (Vec<_>, Vec<_>) = added.partition(|line| line.starts_with("guard-allow "));
-            let exceptions_now: Vec<_> =
-                guard.iter().map(|line| line.trim_start_matches("guard-allow ").to_owned()).collect();
-            rules = more.iter().fold(rules.clone(), |rules, rule| format!("{rules}\n{rule}"));
+            let added = out
+                .split_once("to allow it: ")
+                .expect(&out)
+                .1
+                .lines()
+                .map(str::trim)
+                .filter(|line| !line.is_empty());
+            let (guard, more): (Vec<_>, Vec<_>) =
+                added.partition(|line| line.starts_with("guard-allow "));
+            let exceptions_now: Vec<_> = guard
+                .iter()
+                .map(|line| line.trim_start_matches("guard-allow ").to_owned())
+                .collect();
+            rules = more
+                .iter()
+                .fold(rules.clone(), |rules, rule| format!("{rules}\n{rule}"));
             exceptions.extend(exceptions_now);
         }
         let mut options = vec![("--rules", rules.as_str())];
@@ -113,9 +160,11 @@ fn whose_call_it_is() {
     let folder = TempDir::new();
     let config = folder.write(
         "cetusguard.yaml",
-        "frontends:\n  - addr: tcp://127.0.0.1:1\n  - addr: unix:///x.sock\n  - {addr: 'tcp://127.0.0.1:2', profile: door}\nprofiles:\n  \
-         web:\n    rules: GET /events\n    mode: audit\n    clients: [{container: web-*}, {label: a=b}, {user: 7}, {address: 10.0.0.0/8}]\n  \
-         door:\n    rules: GET /events\n  both:\n    rules: GET /events\n    clients: [{label: c=d}]\n",
+        "frontends:\n  - addr: tcp://127.0.0.1:1\n  - addr: unix:///x.sock\n  - {addr: \
+        'tcp://127.0.0.1:2', profile: door}\nprofiles:\n  web:\n    rules: GET /events\n    mode: \
+        audit\n    clients: [{container: web-*}, {label: a=b}, {user: 7}, {address: \
+        10.0.0.0/8}]\n  door:\n    rules: GET /events\n  both:\n    rules: GET /events\n    \
+        clients: [{label: c=d}]\n",
     );
     for (client, want) in [
         ("container=web-1", "profile   web: NOT enforced"),
@@ -129,22 +178,50 @@ fn whose_call_it_is() {
         ("container", "expected KEY=VALUE"),
         ("frontend=tcp://:9", "expected an address of frontend-addr"),
     ] {
-        let (_, out) = explain("GET /events", None, &[("--config", &config), ("--client", client)]);
+        let (_, out) = explain(
+            "GET /events",
+            None,
+            &[("--config", &config), ("--client", client)],
+        );
         assert!(out.contains(want), "{client}: {want} in {out}");
     }
-    let both = [("--config", config.as_str()), ("--client", "label=a=b"), ("--client", "label=c=d")];
+    let both = [
+        ("--config", config.as_str()),
+        ("--client", "label=a=b"),
+        ("--client", "label=c=d"),
+    ];
     let (code, out) = explain("GET /events", None, &both);
-    assert!(code == Some(2) && out.contains("is one of profile web and of profile both"), "{out}");
-    let (code, out) = explain("GET /info", None, &[("--config", &config), ("--profile", "nobody")]);
-    assert!(code == Some(2) && out.contains("there is no profile nobody"), "{out}");
-    let (code, out) = explain("GET /images/json", None, &[("--config", &config), ("--profile", "web")]);
-    assert!(code == Some(1) && out.contains("forwarded all the same"), "{out}");
+    assert!(
+        code == Some(2) && out.contains("is one of profile web and of profile both"),
+        "{out}"
+    );
+    let (code, out) = explain(
+        "GET /info",
+        None,
+        &[("--config", &config), ("--profile", "nobody")],
+    );
+    assert!(
+        code == Some(2) && out.contains("there is no profile nobody"),
+        "{out}"
+    );
+    let (code, out) = explain(
+        "GET /images/json",
+        None,
+        &[("--config", &config), ("--profile", "web")],
+    );
+    assert!(
+        code == Some(1) && out.contains("forwarded all the same"),
+        "{out}"
+    );
 }
 
 #[test]
 fn what_is_no_call_is_told() {
     for line in ["get /info", "GET info", "GET /v1.2/info", "GET /%zz"] {
         let (code, out) = explain(line, None, &[]);
-        assert!(code == Some(2) && out.contains("would be refused before anything else"), "{line}: {out}");
+        assert!(
+            code == Some(2) && out.contains("would be refused before anything else"),
+            "{line}: {out}"
+        );
     }
 }

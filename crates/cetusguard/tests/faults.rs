@@ -5,7 +5,8 @@ use cetusguard_testkit::{Engine, Proxy, ProxyBuilder, eventually};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 const RULES: &str = "GET,POST %API_PREFIX%/(containers|images)/.*\nGET %API_PREFIX_EVENTS%";
 const UPLOAD: &str = "POST /images/load HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
-const ACTED: &str = "the engine had received the beginning of this request, and may have acted on it";
+const ACTED: &str =
+    "the engine had received the beginning of this request, and may have acted on it";
 
 fn start(engine: &Engine) -> Proxy {
     ProxyBuilder::new(PROGRAM, engine, RULES).start()
@@ -13,7 +14,9 @@ fn start(engine: &Engine) -> Proxy {
 
 /// A proxy that soon gives up on an engine and on a client: for a test in which nothing else comes.
 fn start_hasty(engine: &Engine) -> Proxy {
-    ProxyBuilder::new(PROGRAM, engine, RULES).arg("--answer-timeout", "300ms").start()
+    ProxyBuilder::new(PROGRAM, engine, RULES)
+        .arg("--answer-timeout", "300ms")
+        .start()
 }
 
 /// The engine may act on a request before it has the end of it.
@@ -23,20 +26,45 @@ fn a_request_that_breaks_behind_its_head_is_no_refused_one() {
     let proxy = start(&engine);
     let mut client = proxy.client();
     client.send(format!("{UPLOAD}5\r\nhello\r\n"));
-    eventually("the engine has it", || engine.received().concat().contains("hello"));
+    eventually("the engine has it", || {
+        engine.received().concat().contains("hello")
+    });
     client.send("nonsense\r\n");
     let answer = client.read_response();
-    assert!(answer.status == 400 && answer.body.contains(ACTED), "{answer:?}");
-    let _ = proxy.logged(&["msg=\"request cut\"", "status=400", "reason=malformed_body", "outcome=unknown"]);
+    assert!(
+        answer.status == 400 && answer.body.contains(ACTED),
+        "{answer:?}"
+    );
+    let _ = proxy.logged(&[
+        "msg=\"request cut\"",
+        "status=400",
+        "reason=malformed_body",
+        "outcome=unknown",
+    ]);
 
     let hasty = start_hasty(&engine);
     let mut client = hasty.client();
     client.send("POST /containers/c/unpause HTTP/1.1\r\nContent-Length: 5\r\n\r\nhe");
     let answer = client.read_response();
-    assert!(answer.status == 408 && answer.body.contains(ACTED), "{answer:?}");
-    let _ = hasty.logged(&["msg=\"request cut\"", "status=408", "reason=slow_body", "outcome=unknown"]);
+    assert!(
+        answer.status == 408 && answer.body.contains(ACTED),
+        "{answer:?}"
+    );
+    let _ = hasty.logged(&[
+        "msg=\"request cut\"",
+        "status=408",
+        "reason=slow_body",
+        "outcome=unknown",
+    ]);
     for proxy in [&proxy, &hasty] {
-        assert!(!proxy.log().iter().any(|line| line.contains("request refused")), "{:?}", proxy.log());
+        assert!(
+            !proxy
+                .log()
+                .iter()
+                .any(|line| line.contains("request refused")),
+            "{:?}",
+            proxy.log()
+        );
     }
 
     // What came before the head went out was really refused.
@@ -44,9 +72,15 @@ fn a_request_that_breaks_behind_its_head_is_no_refused_one() {
     let mut client = proxy.client();
     client.send(format!("{UPLOAD}nonsense\r\n"));
     let answer = client.read_response();
-    assert!(answer.status == 400 && !answer.body.contains("acted"), "{answer:?}");
+    assert!(
+        answer.status == 400 && !answer.body.contains("acted"),
+        "{answer:?}"
+    );
     let line = proxy.logged(&["msg=\"request refused\"", "reason=malformed_body"]);
-    assert!(!line.contains("outcome") && engine.received().concat() == before, "{line}");
+    assert!(
+        !line.contains("outcome") && engine.received().concat() == before,
+        "{line}"
+    );
 }
 
 /// Every other end without an answer is as uncertain, unless the request could change nothing.
@@ -58,7 +92,11 @@ fn an_end_without_an_answer_is_uncertain() {
         _ => link.close(),
     });
     let (mut proxy, hasty) = (start(&engine), start_hasty(&engine));
-    for (name, code) in [("silent", "engine_silent"), ("garbage", "engine_garbage"), ("closing", "engine_closed")] {
+    for (name, code) in [
+        ("silent", "engine_silent"),
+        ("garbage", "engine_garbage"),
+        ("closing", "engine_closed"),
+    ] {
         let proxy = if name == "silent" { &hasty } else { &proxy };
         let mut client = proxy.client();
         let changed = client.request(&format!("POST /containers/{name}/unpause"));
@@ -69,15 +107,30 @@ fn an_end_without_an_answer_is_uncertain() {
             "{changed:?} {looked:?}"
         );
         let reason = format!("reason={code}");
-        let _ = proxy.logged(&["msg=\"request failed\"", "method=POST", &reason, "outcome=unknown"]);
-        assert!(!proxy.logged(&["msg=\"request failed\"", "method=GET", &reason]).contains("outcome"));
+        let _ = proxy.logged(&[
+            "msg=\"request failed\"",
+            "method=POST",
+            &reason,
+            "outcome=unknown",
+        ]);
+        assert!(
+            !proxy
+                .logged(&["msg=\"request failed\"", "method=GET", &reason])
+                .contains("outcome")
+        );
     }
     let mut client = proxy.client();
     client.send("POST /containers/silent/stop HTTP/1.1\r\n\r\n");
-    eventually("the engine has it", || engine.received().concat().contains("silent/stop"));
+    eventually("the engine has it", || {
+        engine.received().concat().contains("silent/stop")
+    });
     proxy.signal("TERM");
     let _ = proxy.logged(&["stopping"]);
     proxy.signal("TERM");
     assert!(proxy.wait().success());
-    let _ = proxy.logged(&["path=/containers/silent/stop", "reason=stopped", "outcome=unknown"]);
+    let _ = proxy.logged(&[
+        "path=/containers/silent/stop",
+        "reason=stopped",
+        "outcome=unknown",
+    ]);
 }

@@ -4,20 +4,26 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use cetusguard_testkit::{Client, Engine, Exchange, Link, Proxy, ProxyBuilder, eventually, patience};
+use cetusguard_testkit::{
+    Client, Engine, Exchange, Link, Proxy, ProxyBuilder, eventually, patience,
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
-const RULES: &str = "POST %API_PREFIX_EXEC%(/.*)?\nPOST %API_PREFIX_CONTAINERS%/[^/]+/attach\nPOST %API_PREFIX_SESSION%\nPOST %API_PREFIX_GRPC%\n\
-                     GET %API_PREFIX_CONTAINERS%/[^/]+/attach/ws\nGET %API_PREFIX_CONTAINERS%/json";
-const UPGRADED: &str = "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
+const RULES: &str = "POST %API_PREFIX_EXEC%(/.*)?\nPOST %API_PREFIX_CONTAINERS%/[^/]+/attach\nPOST \
+    %API_PREFIX_SESSION%\nPOST %API_PREFIX_GRPC%\nGET %API_PREFIX_CONTAINERS%/[^/]+/attach/ws\nGET \
+    %API_PREFIX_CONTAINERS%/json";
+const UPGRADED: &str = "HTTP/1.1 101 UPGRADED\r\nContent-Type: \
+    application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
 const RAW: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n";
-const ATTACH: &str =
-    "POST /containers/c/attach?stdin=1 HTTP/1.1\r\nHost: \r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
+const ATTACH: &str = "POST /containers/c/attach?stdin=1 HTTP/1.1\r\nHost: \r\nConnection: \
+    Upgrade\r\nUpgrade: tcp\r\n\r\n";
 
 fn proxy(engine: &Engine) -> Proxy {
     // What starts of a command may ask for is another test's business.
     let proxy = ProxyBuilder::new(PROGRAM, engine, RULES).arg("--guard", "privileged");
-    proxy.frontend(&format!("unix://{}.front", engine.path())).start()
+    proxy
+        .frontend(&format!("unix://{}.front", engine.path()))
+        .start()
 }
 
 /// A script that upgrades and then leaves the link to the test's own steps.
@@ -34,7 +40,8 @@ fn attach(proxy: &Proxy, frontend: usize) -> Client {
     let head = client.read_head();
     assert_eq!(
         head.head,
-        "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp"
+        "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: \
+        Upgrade\r\nUpgrade: tcp"
     );
     client
 }
@@ -77,7 +84,8 @@ fn each_direction_ends_on_its_own() {
 #[test]
 fn early_bytes_are_kept_on_both_sides() {
     let engine = Engine::start(|_, link| {
-        // Head and first output in one write, as dockerd may do; then what the client sent before it had the head.
+        // Head and first output in one write, as dockerd may do; then what the client sent before
+        // it had the head.
         link.write(format!("{UPGRADED}first"));
         let early = link.read(5).unwrap_or_default();
         link.write(early);
@@ -108,7 +116,9 @@ fn protocols_upgrade_only_where_the_endpoint_hijacks_for_them() {
         ("GET /_ping", "websocket", "none"),
     ] {
         let mut client = proxy.client();
-        client.send(format!("{line} HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: {upgrade}\r\n\r\n"));
+        client.send(format!(
+            "{line} HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: {upgrade}\r\n\r\n"
+        ));
         assert_eq!(client.read_response().body, want, "{line} {upgrade}");
     }
 }
@@ -119,7 +129,9 @@ fn sessions_are_opaque_tunnels() {
     for path in ["/session", "/grpc", "/v1.43/session"] {
         let engine = Engine::start(|exchange, link| {
             assert_eq!(exchange.header("x-docker-expose-session-uuid"), Some("u"));
-            link.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n");
+            link.write(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+            );
             let preface = link.read(24).unwrap_or_default();
             link.write(preface);
             link.close();
@@ -127,7 +139,8 @@ fn sessions_are_opaque_tunnels() {
         let proxy = proxy(&engine);
         let mut client = proxy.client();
         client.send(format!(
-            "POST {path} HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nX-Docker-Expose-Session-Uuid: u\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: \
+            h2c\r\nX-Docker-Expose-Session-Uuid: u\r\n\r\n"
         ));
         assert!(client.read_head().head.ends_with("Upgrade: h2c"));
         client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
@@ -151,10 +164,18 @@ fn a_200_without_an_upgrade_is_a_stream_both_ways() {
     let proxy = proxy(&engine);
     let mut client = proxy.client();
     client.send(
-        "POST /exec/1/start HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"Detach\":false}",
+        "POST /exec/1/start HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: \
+        16\r\n\r\n{\"Detach\":false}",
     );
     let head = client.read_head();
-    assert_eq!((head.status, head.header("transfer-encoding"), head.header("content-length")), (200, None, None));
+    assert_eq!(
+        (
+            head.status,
+            head.header("transfer-encoding"),
+            head.header("content-length")
+        ),
+        (200, None, None)
+    );
     client.send("hello\n");
     assert_eq!(client.read(11), "echo hello\n");
     client.finish();
@@ -173,27 +194,46 @@ fn an_upgrade_does_not_wait_for_the_end_of_the_body() {
     });
     let proxy = proxy(&engine);
     let mut client = proxy.client();
-    client.send("POST /exec/1/start HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{  }\r\n");
+    client.send(
+        "POST /exec/1/start HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: \
+        tcp\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{  }\r\n",
+    );
     assert_eq!(client.read_head().status, 101);
     client.send("raw");
     assert_eq!(client.read_to_end(), "4\r\n{  }\r\nraw");
 }
 
-/// Where the end of the body comes after the tunnel has opened, it is no input of the command: once, and nothing else.
+/// Where the end of the body comes after the tunnel has opened, it is no input of the command:
+/// once, and nothing else.
 #[test]
 fn the_late_end_of_a_body_does_not_reach_the_command() {
     for (guard, body, sent, input) in [
-        ("privileged", "{  }\r\n", &["0\r\n\r\n", "hello\n"][..], "hello\n"),
+        (
+            "privileged",
+            "{  }\r\n",
+            &["0\r\n\r\n", "hello\n"][..],
+            "hello\n",
+        ),
         ("baseline", "{  }\r\n", &["0\r\n\r\n", "hello\n"], "hello\n"),
         ("baseline", "{  }\r\n", &["0\r\n\r\nhello\n"], "hello\n"),
         ("baseline", "{  }", &["\r\n0\r\n\r\nhello\n"], "hello\n"),
         ("baseline", "{  }\r\n0\r\n", &["\r\nhello\n"], "hello\n"),
-        ("baseline", "{  }\r\n0\r\n\r\n", &["0\r\n\r\nhello\n"], "0\r\n\r\nhello\n"),
+        (
+            "baseline",
+            "{  }\r\n0\r\n\r\n",
+            &["0\r\n\r\nhello\n"],
+            "0\r\n\r\nhello\n",
+        ),
         ("baseline", "{  }\r\n", &["0\r\n\r\n0\r\n\r\n"], "0\r\n\r\n"),
         ("baseline", "{  }\r\n", &["0\r\nhello\n"], "0\r\nhello\n"),
         ("baseline", "{  }\r\n", &["0"], "0"),
         ("baseline", "{  }\r\n", &["\r\n0\r\n\r\n"], "\r\n0\r\n\r\n"),
-        ("baseline", "{  }\r\n", &["hello\n", "0\r\n\r\n"], "hello\n0\r\n\r\n"),
+        (
+            "baseline",
+            "{  }\r\n",
+            &["hello\n", "0\r\n\r\n"],
+            "hello\n0\r\n\r\n",
+        ),
     ] {
         let engine = Engine::start(move |exchange, link| {
             if exchange.header("transfer-encoding").is_some() {
@@ -205,15 +245,23 @@ fn the_late_end_of_a_body_does_not_reach_the_command() {
             link.write(format!("{input}|{more}"));
             link.close();
         });
-        let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).arg("--guard", guard).start();
+        let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES)
+            .arg("--guard", guard)
+            .start();
         let mut client = proxy.client();
-        let head =
-            "POST /exec/1/start HTTP/1.1\r\nContent-Type: application/json\r\nConnection: Upgrade\r\nUpgrade: tcp";
-        client.send(format!("{head}\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{body}"));
+        let head = "POST /exec/1/start HTTP/1.1\r\nContent-Type: application/json\r\nConnection: \
+            Upgrade\r\nUpgrade: tcp";
+        client.send(format!(
+            "{head}\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{body}"
+        ));
         assert_eq!(client.read_head().status, 101, "{sent:?}");
         sent.iter().for_each(|part| assert!(client.send(part)));
         client.finish();
-        assert_eq!(client.read_to_end(), format!("{input}|0"), "{body:?} then {sent:?} with guard {guard}");
+        assert_eq!(
+            client.read_to_end(),
+            format!("{input}|0"),
+            "{body:?} then {sent:?} with guard {guard}"
+        );
     }
 }
 
@@ -224,16 +272,22 @@ fn a_detached_exec_keeps_the_connection() {
     let proxy = proxy(&engine);
     let mut client = proxy.client();
     for _ in 0..2 {
-        assert_eq!(client.request_with("POST /exec/1/start", "{\"Detach\":true}").status, 200);
+        assert_eq!(
+            client
+                .request_with("POST /exec/1/start", "{\"Detach\":true}")
+                .status,
+            200
+        );
     }
 }
 
 /// What was meant for a tunnel that did not open must not be read as requests, by anybody.
 #[test]
 fn nothing_passes_behind_a_refused_upgrade() {
-    for refusal in
-        ["HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"]
-    {
+    for refusal in [
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+    ] {
         let engine = Engine::start(move |exchange, link| {
             if exchange.line.contains("attach") {
                 link.write(refusal);
@@ -243,13 +297,21 @@ fn nothing_passes_behind_a_refused_upgrade() {
         });
         let proxy = proxy(&engine);
         let mut client = proxy.client();
-        client.send(format!("{ATTACH}POST /containers/create HTTP/1.1\r\n\r\nGET /containers/json HTTP/1.1\r\n\r\n"));
+        client.send(format!(
+            "{ATTACH}POST /containers/create HTTP/1.1\r\n\r\nGET /containers/json HTTP/1.1\r\n\r\n"
+        ));
         let response = client.read_response();
         // Docker's CLI of 2022 takes an answer that announces the close for the stream.
-        assert_eq!((response.body.as_str(), response.header("connection")), ("{}", None));
+        assert_eq!(
+            (response.body.as_str(), response.header("connection")),
+            ("{}", None)
+        );
         assert_eq!(client.read_to_end(), "");
         let received = engine.received().concat();
-        assert!(!received.contains("containers/create") && !received.contains("containers/json"), "{received}");
+        assert!(
+            !received.contains("containers/create") && !received.contains("containers/json"),
+            "{received}"
+        );
         assert!(proxy.serves());
     }
 }
@@ -261,15 +323,21 @@ fn nothing_passes_behind_an_upgrade_that_the_rules_refuse() {
     let proxy = ProxyBuilder::new(PROGRAM, &engine, "").start();
     for upgrade in ["Connection: Upgrade\r\nUpgrade: tcp\r\n", ""] {
         let mut client = proxy.client();
-        client.send(format!("POST /containers/c/attach HTTP/1.1\r\n{upgrade}\r\nGET /info HTTP/1.1\r\n\r\n"));
+        client.send(format!(
+            "POST /containers/c/attach HTTP/1.1\r\n{upgrade}\r\nGET /info HTTP/1.1\r\n\r\n"
+        ));
         let response = client.read_response();
-        assert_eq!((response.status, response.header("connection")), (403, None));
+        assert_eq!(
+            (response.status, response.header("connection")),
+            (403, None)
+        );
         assert_eq!(client.read_to_end(), "");
     }
     assert!(engine.received().is_empty());
 }
 
-/// And where the engine is absent, closes, or answers late: bytes for a tunnel are not requests, without `Upgrade` either.
+/// And where the engine is absent, closes, or answers late: bytes for a tunnel are not requests,
+/// without `Upgrade` either.
 #[test]
 fn nothing_passes_behind_a_tunnel_that_did_not_open() {
     let tail = "GET /containers/json HTTP/1.1\r\n\r\n";
@@ -282,14 +350,18 @@ fn nothing_passes_behind_a_tunnel_that_did_not_open() {
         let mut client = proxy.client();
         client.send("POST /containers/c/attach?stdin=1 HTTP/1.1\r\n\r\n");
         let response = client.read_response();
-        assert_eq!((response.status, response.header("connection")), (status, None));
+        assert_eq!(
+            (response.status, response.header("connection")),
+            (status, None)
+        );
         client.send(tail);
         assert_eq!(client.read_to_end(), "");
         assert!(!engine.received().concat().contains("/containers/json"));
     }
 }
 
-/// A 101 that nobody asked for would make the engine's connection a tunnel under a rule that allows a list.
+/// A 101 that nobody asked for would make the engine's connection a tunnel under a rule that allows
+/// a list.
 #[test]
 fn an_unasked_101_is_refused() {
     let engine = Engine::start(|_, link| {
@@ -298,7 +370,9 @@ fn an_unasked_101_is_refused() {
     });
     let proxy = proxy(&engine);
     let mut client = proxy.client();
-    client.send("GET /containers/json HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nraw bytes");
+    client.send(
+        "GET /containers/json HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nraw bytes",
+    );
     assert_eq!(client.read_response().status, 502);
     assert!(!engine.received().concat().contains("raw bytes"));
 }
@@ -313,22 +387,32 @@ fn a_side_that_leaves_takes_the_tunnel_with_it() {
         let mut client = attach(&proxy, frontend);
         assert_eq!(client.read(5), "hello");
         drop(client);
-        assert_eq!(closed.recv_timeout(patience()), Ok(true), "the engine sees the client leave");
+        assert_eq!(
+            closed.recv_timeout(patience()),
+            Ok(true),
+            "the engine sees the client leave"
+        );
     }
     // The engine leaves for good while the client has nothing to say.
     let engine = upgrading(Link::close);
     let other = self::proxy(&engine);
     let client = attach(&other, 0);
     eventually("the tunnel is forgotten", || {
-        other.log().iter().any(|line| line.contains("request allowed") && line.contains("/attach"))
+        other
+            .log()
+            .iter()
+            .any(|line| line.contains("request allowed") && line.contains("/attach"))
     });
     eventually("the descriptors are back", || proxy.descriptors() <= before);
     let with_client = other.descriptors();
     drop(client);
-    eventually("the client's is back as well", || other.descriptors() <= with_client);
+    eventually("the client's is back as well", || {
+        other.descriptors() <= with_client
+    });
 }
 
-/// Neither side reads: the engine sends what fits and leaves, and the client sends all that it has before it reads.
+/// Neither side reads: the engine sends what fits and leaves, and the client sends all that it has
+/// before it reads.
 #[test]
 fn a_client_that_sends_to_an_engine_that_left_is_not_stuck() {
     let engine = upgrading(|link| {
@@ -345,7 +429,11 @@ fn a_client_that_sends_to_an_engine_that_left_is_not_stuck() {
             client.drain();
             told.send(is_sent)
         });
-        assert_eq!(outcome.recv_timeout(patience()), Ok(true), "frontend {frontend}");
+        assert_eq!(
+            outcome.recv_timeout(patience()),
+            Ok(true),
+            "frontend {frontend}"
+        );
     }
 }
 
@@ -370,7 +458,10 @@ fn a_tunnel_has_a_line_when_it_starts_and_one_when_it_ends() {
     let mut client = attach(&proxy, 0);
     assert_eq!(client.read(5), "hello");
     let started = proxy.logged(&["msg=\"stream started\""]);
-    assert!(started.contains("method=POST path=/containers/c/attach status=101"), "{started}");
+    assert!(
+        started.contains("method=POST path=/containers/c/attach status=101"),
+        "{started}"
+    );
     client.send("123");
     client.finish();
     client.drain();

@@ -22,22 +22,33 @@ fn forwarded(request: &str) -> String {
 #[test]
 fn the_engine_gets_the_judged_path() {
     for (target, want) in [
-        ("/v1.43/containers/json?all=1", "/v1.43/containers/json?all=1"),
+        (
+            "/v1.43/containers/json?all=1",
+            "/v1.43/containers/json?all=1",
+        ),
         ("//containers/./x/../json", "/containers/json"),
         ("/%63ontainers/json", "/containers/json"),
-        ("/images/ghcr.io%2Fa%2Fb%3Atag/json", "/images/ghcr.io/a/b:tag/json"),
+        (
+            "/images/ghcr.io%2Fa%2Fb%3Atag/json",
+            "/images/ghcr.io/a/b:tag/json",
+        ),
         ("/volumes/a%20b%25", "/volumes/a%20b%25"),
         ("/containers/json?", "/containers/json?"),
     ] {
         let received = forwarded(&format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n"));
-        assert_eq!(received.lines().next(), Some(format!("GET {want} HTTP/1.1").as_str()), "{target}");
+        assert_eq!(
+            received.lines().next(),
+            Some(format!("GET {want} HTTP/1.1").as_str()),
+            "{target}"
+        );
     }
 }
 
 /// Autoheal sends its filter raw, which strict parsers refuse.
 #[test]
 fn raw_json_in_a_query_arrives_encoded() {
-    let request = "GET /containers/json?filters={\"health\":[\"unhealthy\"],\"label\":[\"a=<b>\"]} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let request = "GET /containers/json?filters={\"health\":[\"unhealthy\"],\"label\":[\"a=<b>\"]} \
+        HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let received = forwarded(request);
     let want = "GET /containers/json?filters=%7B%22health%22:%5B%22unhealthy%22%5D,%22label%22:%5B%22a=%3Cb%3E%22%5D%7D HTTP/1.1";
     assert_eq!(received.lines().next(), Some(want));
@@ -53,14 +64,17 @@ fn without_via(received: &str) -> (String, &str) {
 #[test]
 fn only_end_to_end_headers_go_with_the_request() {
     let received = forwarded(
-        "GET /containers/json HTTP/1.1\r\nHost: evil\r\nUser-Agent: u\r\nX-Registry-Auth: secret\r\nX-Docker-Expose-Session-Grpc-Method: /a\r\n\
-         x-docker-expose-session-grpc-method: /b\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nTE: trailers\r\n\
-         Authorization: Basic x\r\nProxy-Authorization: Basic y\r\nUpgrade: h2c\r\nHTTP2-Settings: z\r\n\r\n",
+        "GET /containers/json HTTP/1.1\r\nHost: evil\r\nUser-Agent: u\r\nX-Registry-Auth: \
+        secret\r\nX-Docker-Expose-Session-Grpc-Method: /a\r\nx-docker-expose-session-grpc-method: \
+        /b\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nTE: \
+        trailers\r\nAuthorization: Basic x\r\nProxy-Authorization: Basic y\r\nUpgrade: \
+        h2c\r\nHTTP2-Settings: z\r\n\r\n",
     );
     let (received, via) = without_via(&received);
     assert!(via.starts_with("1.1 cetusguard-"), "{via}");
-    let want = "GET /containers/json HTTP/1.1\r\nHost: docker\r\nUser-Agent: u\r\nX-Registry-Auth: secret\r\n\
-                X-Docker-Expose-Session-Grpc-Method: /a\r\nx-docker-expose-session-grpc-method: /b\r\n\r\n";
+    let want = "GET /containers/json HTTP/1.1\r\nHost: docker\r\nUser-Agent: u\r\nX-Registry-Auth: \
+        secret\r\nX-Docker-Expose-Session-Grpc-Method: /a\r\nx-docker-expose-session-grpc-method: \
+        /b\r\n\r\n";
     assert_eq!(received, want);
 }
 
@@ -73,27 +87,38 @@ fn real_clients_are_read_leniently() {
         "GET /containers/json HTTP/1.1\r\nhOST: api.moby.localhost:1234\r\n\r\n",
         "\r\nGET /containers/json HTTP/1.1\r\nHost: x\r\n\r\n",
         "POST /containers/x/start HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST /containers/x/start HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n",
+        "POST /containers/x/start HTTP/1.1\r\nHost: x\r\nContent-Type: \
+        application/json\r\nContent-Length: 0\r\n\r\n",
         "GET /_ping HTTP/1.1\r\nHost: x\r\nX-Any: caf\u{e9}\r\n\r\n",
     ] {
         forwarded(request);
     }
-    let received = forwarded("DELETE /volumes/x HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\n\r\n{\"Force\":true}");
-    assert!(received.ends_with("Content-Length: 14\r\n\r\n{\"Force\":true}"), "{received}");
+    let received = forwarded(
+        "DELETE /volumes/x HTTP/1.1\r\nHost: x\r\nContent-Length: 14\r\n\r\n{\"Force\":true}",
+    );
+    assert!(
+        received.ends_with("Content-Length: 14\r\n\r\n{\"Force\":true}"),
+        "{received}"
+    );
 }
 
 #[test]
 fn the_answer_passes_through_untouched() {
     let engine = Engine::start(|exchange, link| {
-        let body = if exchange.line.starts_with("HEAD") { "" } else { "OK" };
+        let body = if exchange.line.starts_with("HEAD") {
+            ""
+        } else {
+            "OK"
+        };
         link.write(format!(
-            "HTTP/1.1 200 Fine\r\nApi-Version: 1.43\r\nOstype: linux\r\nDocker-Experimental: false\r\nBuilder-Version: 2\r\nSwarm: inactive\r\n\
-             Server: Libpod/5.0\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\nContent-Length: 2\r\n\r\n{body}"
+            "HTTP/1.1 200 Fine\r\nApi-Version: 1.43\r\nOstype: linux\r\nDocker-Experimental: \
+            false\r\nBuilder-Version: 2\r\nSwarm: inactive\r\nServer: Libpod/5.0\r\nConnection: \
+            keep-alive\r\nKeep-Alive: timeout=5\r\nContent-Length: 2\r\n\r\n{body}"
         ));
     });
     let proxy = proxy(&engine);
-    let want = "HTTP/1.1 200 Fine\r\nApi-Version: 1.43\r\nOstype: linux\r\nDocker-Experimental: false\r\nBuilder-Version: 2\r\n\
-                Swarm: inactive\r\nServer: Libpod/5.0\r\nContent-Length: 2";
+    let want = "HTTP/1.1 200 Fine\r\nApi-Version: 1.43\r\nOstype: linux\r\nDocker-Experimental: \
+        false\r\nBuilder-Version: 2\r\nSwarm: inactive\r\nServer: Libpod/5.0\r\nContent-Length: 2";
     let mut client = proxy.client();
     for method in ["GET", "HEAD", "GET"] {
         let response = client.request(&format!("{method} /_ping"));
@@ -125,7 +150,10 @@ fn an_answer_without_a_length_ends_with_the_connection() {
     });
     let proxy = proxy(&engine);
     let response = proxy.client().request("GET /containers/json");
-    assert_eq!((response.body.as_str(), response.header("connection")), ("until the end", Some("close")));
+    assert_eq!(
+        (response.body.as_str(), response.header("connection")),
+        ("until the end", Some("close"))
+    );
 }
 
 /// Interim answers are between the engine and the proxy (RFC 9110 §15.2).
@@ -150,13 +178,22 @@ fn bodies_arrive_whole_whatever_their_framing() {
     });
     let proxy = proxy(&engine);
     let mut client = proxy.client();
-    assert_eq!(client.request_with("POST /containers/create", "{\"Image\":\"x\"}").body, "{\"Image\":\"x\"}");
+    assert_eq!(
+        client
+            .request_with("POST /containers/create", "{\"Image\":\"x\"}")
+            .body,
+        "{\"Image\":\"x\"}"
+    );
     let chunked = "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
-    client.send(format!("POST /build HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{chunked}"));
+    client.send(format!(
+        "POST /build HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{chunked}"
+    ));
     assert_eq!(client.read_response().body, chunked[..22]);
     // The same connection again, byte by byte.
     for byte in
-        "POST /containers/create HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}".bytes()
+        "POST /containers/create HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: \
+        2\r\n\r\n{}"
+            .bytes()
     {
         client.send([byte]);
     }
@@ -170,11 +207,16 @@ fn pipelined_requests_are_judged_one_by_one() {
     let proxy = ProxyBuilder::new(PROGRAM, &engine, "GET %API_PREFIX_CONTAINERS%/json").start();
     let mut client = proxy.client();
     client.send(
-        "GET /containers/json HTTP/1.1\r\n\r\nDELETE /containers/x HTTP/1.1\r\n\r\nGET /info HTTP/1.1\r\n\r\nPOST /build HTTP/1.1\r\n\r\n",
+        "GET /containers/json HTTP/1.1\r\n\r\nDELETE /containers/x HTTP/1.1\r\n\r\nGET /info \
+        HTTP/1.1\r\n\r\nPOST /build HTTP/1.1\r\n\r\n",
     );
     let statuses: Vec<_> = (0..4).map(|_| client.read_response().status).collect();
     assert_eq!(statuses, [200, 403, 200, 403]);
-    assert!(!engine.received().concat().contains("DELETE"), "{:?}", engine.received());
+    assert!(
+        !engine.received().concat().contains("DELETE"),
+        "{:?}",
+        engine.received()
+    );
 }
 
 #[test]
@@ -182,7 +224,10 @@ fn expect_is_answered_after_the_decision() {
     let engine = Engine::ok();
     let proxy = ProxyBuilder::new(PROGRAM, &engine, "POST %API_PREFIX_CONTAINERS%/create").start();
     let mut client = proxy.client();
-    client.send("POST /containers/create HTTP/1.1\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    client.send(
+        "POST /containers/create HTTP/1.1\r\nContent-Type: application/json\r\nExpect: \
+        100-continue\r\nContent-Length: 2\r\n\r\n",
+    );
     assert_eq!(client.read_head().status, 100);
     client.send("{}");
     assert_eq!(client.read_response().status, 200);
@@ -190,7 +235,10 @@ fn expect_is_answered_after_the_decision() {
 
     client.send("POST /build HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n");
     let response = client.read_response();
-    assert_eq!((response.status, response.header("connection")), (403, Some("close")));
+    assert_eq!(
+        (response.status, response.header("connection")),
+        (403, Some("close"))
+    );
     assert!(client.is_closed());
 }
 
@@ -205,12 +253,16 @@ fn refusals_have_the_shape_of_the_engines_errors() {
     assert_eq!(response.header("content-type"), Some("application/json"));
     assert_eq!(
         response.body,
-        "{\"message\":\"cetusguard: no rule of profile default allows GET /v1.43/containers/web/logs; \
-         to allow it, add the rule: GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/logs\"}\n"
+        "{\"message\":\"cetusguard: no rule of profile default allows GET \
+        /v1.43/containers/web/logs; to allow it, add the rule: GET \
+        %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/logs\"}\n"
     );
     // The connection goes on, and HEAD has no body.
     let response = client.request("HEAD /v1.43/containers/web/json");
-    assert_eq!((response.status, response.header("content-length")), (403, Some("0")));
+    assert_eq!(
+        (response.status, response.header("content-length")),
+        (403, Some("0"))
+    );
     assert_eq!(client.request("GET /_ping").status, 200);
     assert!(engine.received().concat().starts_with("GET /_ping"));
 }
@@ -223,8 +275,14 @@ fn a_wildcard_does_not_open_the_vault() {
     let mut client = proxy.client();
     let response = client.request("GET /containers/web/archive?path=/etc/shadow");
     assert_eq!(response.status, 403);
-    assert!(response.body.contains("the wildcard of the rule `GET,POST %API_PREFIX_CONTAINERS%(/.*)?` does not open"));
-    assert!(response.body.contains("add the rule: GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/archive"));
+    assert!(response.body.contains(
+        "the wildcard of the rule `GET,POST %API_PREFIX_CONTAINERS%(/.*)?` does not open"
+    ));
+    assert!(
+        response
+            .body
+            .contains("add the rule: GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/archive")
+    );
     assert_eq!(client.request("GET /images/get?names=x").status, 200);
     assert_eq!(engine.received().len(), 1);
     assert!(proxy.logged(&["reason=wildcard"]).contains("level=warning"));
@@ -234,7 +292,9 @@ fn a_wildcard_does_not_open_the_vault() {
 fn connections_to_the_engine_are_reused() {
     let engine = Engine::ok();
     // Each event loop keeps its own.
-    let proxy = ProxyBuilder::new(PROGRAM, &engine, ALL).arg("--workers", "1").start();
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, ALL)
+        .arg("--workers", "1")
+        .start();
     for _ in 0..5 {
         let mut client = proxy.client();
         for _ in 0..100 {
@@ -244,7 +304,13 @@ fn connections_to_the_engine_are_reused() {
     assert_eq!(engine.received().len(), 1);
     // A write has a connection of its own, which goes with it.
     for _ in 0..5 {
-        assert_eq!(proxy.client().request_with("POST /containers/c/update", "{}").status, 200);
+        assert_eq!(
+            proxy
+                .client()
+                .request_with("POST /containers/c/update", "{}")
+                .status,
+            200
+        );
     }
     eventually("only the kept one stays", || engine.open() == 1);
     assert_eq!(engine.received().len(), 6);

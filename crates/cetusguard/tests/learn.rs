@@ -1,4 +1,5 @@
-//! What is learned from clients is what they need: served with it, they work; without any one line of it, they do not.
+//! What is learned from clients is what they need: served with it, they work; without any one line
+//! of it, they do not.
 
 use cetusguard_testkit::{Engine, Proxy, ProxyBuilder, TempDir, eventually};
 
@@ -24,8 +25,12 @@ const SESSION: &[(&str, &str)] = &[
 ];
 
 fn learner(engine: &Engine) -> ProxyBuilder {
-    let builder = ProxyBuilder::bare(PROGRAM).word("learn").arg("--backend-addr", &engine.address());
-    builder.arg("--log-level", "7").frontend("tcp://127.0.0.1:0")
+    let builder = ProxyBuilder::bare(PROGRAM)
+        .word("learn")
+        .arg("--backend-addr", &engine.address());
+    builder
+        .arg("--log-level", "7")
+        .frontend("tcp://127.0.0.1:0")
 }
 
 /// The statuses of a session.
@@ -42,19 +47,27 @@ fn stop(mut proxy: Proxy) {
     assert!(proxy.wait().success());
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test may read what was written for it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test may read what was written for it"
+)]
 fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
 fn serve(engine: &Engine, policy: &str) -> Proxy {
-    let proxy = ProxyBuilder::bare(PROGRAM).arg("--config", policy).arg("--backend-addr", &engine.address());
+    let proxy = ProxyBuilder::bare(PROGRAM)
+        .arg("--config", policy)
+        .arg("--backend-addr", &engine.address());
     proxy.frontend("tcp://127.0.0.1:0").start()
 }
 
 /// Lines that do something.
 fn lines(policy: &str) -> Vec<&str> {
-    let is_rule = |line: &&str| line.trim_start().starts_with(|c: char| c.is_ascii_uppercase() || c == '-');
+    let is_rule = |line: &&str| {
+        line.trim_start()
+            .starts_with(|c: char| c.is_ascii_uppercase() || c == '-')
+    };
     policy.lines().filter(is_rule).collect()
 }
 
@@ -63,20 +76,37 @@ fn a_session_is_learned_and_nothing_more() {
     let (engine, folder) = (Engine::ok(), TempDir::new());
     let out = folder.file("learned.yaml");
     let proxy = learner(&engine).arg("--out", &out).word("--risky").start();
-    assert_eq!(perform(&proxy), [200; SESSION.len()], "nothing is refused while it is learned");
+    assert_eq!(
+        perform(&proxy),
+        [200; SESSION.len()],
+        "nothing is refused while it is learned"
+    );
     stop(proxy);
     let policy = read(&out);
     let learned = serve(&engine, &out);
     assert_eq!(perform(&learned), [200; SESSION.len()], "{policy}");
-    assert_eq!(learned.client().request("GET /v1.43/containers/web/logs").status, 403);
+    assert_eq!(
+        learned
+            .client()
+            .request("GET /v1.43/containers/web/logs")
+            .status,
+        403
+    );
     let lines = lines(&policy);
-    assert_eq!(lines.len(), 10, "one line for each thing that was asked for: {policy}");
+    assert_eq!(
+        lines.len(),
+        10,
+        "one line for each thing that was asked for: {policy}"
+    );
     for line in &lines {
         let less: Vec<_> = policy.lines().filter(|other| other != line).collect();
         let less = serve(&engine, &folder.write("less.yaml", &less.join("\n")));
         assert!(perform(&less).contains(&403), "nobody misses {line}");
     }
-    let (code, told, errors) = ProxyBuilder::bare(PROGRAM).word("check").arg("--config", &out).run();
+    let (code, told, errors) = ProxyBuilder::bare(PROGRAM)
+        .word("check")
+        .arg("--config", &out)
+        .run();
     assert_eq!(code, Some(0), "{told}{errors}");
 }
 
@@ -85,72 +115,120 @@ fn what_is_risky_is_left_to_its_reader() {
     let (engine, folder) = (Engine::ok(), TempDir::new());
     let out = folder.file("learned.yaml");
     let proxy = learner(&engine).arg("--out", &out).start();
-    for line in ["GET /containers/web/archive", "POST /session", "POST /swarm/init", "GET /future/thing", "GET /events"]
-    {
+    for line in [
+        "GET /containers/web/archive",
+        "POST /session",
+        "POST /swarm/init",
+        "GET /future/thing",
+        "GET /events",
+    ] {
         assert_eq!(proxy.client().request(line).status, 200, "{line}");
     }
     proxy.signal("USR1");
-    eventually("it is written while it learns", || read(&out).contains("_EVENTS%"));
+    eventually("it is written while it learns", || {
+        read(&out).contains("_EVENTS%")
+    });
     let policy = read(&out);
     for want in [
-        "  # risky: it hands over contents, or is a channel that nobody can read\n  # GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/archive  # once, first 20",
-        "  # risky: nobody can judge it, and a build can ask for the host's network, and nobody sees it\n  # POST %API_PREFIX_SESSION%  # once",
+        "  # risky: it hands over contents, or is a channel that nobody can read\n  # GET \
+        %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/archive  # once, first 20",
+        "  # risky: nobody can judge it, and a build can ask for the host's network, and nobody \
+        sees it\n  # POST %API_PREFIX_SESSION%  # once",
         "a client that can change the cluster has every node of it",
         "  # risky: no engine known here has it\n  # GET %API_PREFIX%/future/thing",
         "  GET %API_PREFIX_EVENTS%  # once, first 20",
     ] {
         assert!(policy.contains(want), "{want} in {policy}");
     }
-    let told = proxy.logged(&["1×", "[look] default: GET %API_PREFIX_EVENTS%", "(follow events)"]);
+    let told = proxy.logged(&[
+        "1×",
+        "[look] default: GET %API_PREFIX_EVENTS%",
+        "(follow events)",
+    ]);
     assert!(!told.contains("level="), "{told}");
     (0..9).for_each(|_| assert_eq!(proxy.client().request("GET /events").status, 200));
     let _ = proxy.logged(&["10×", "%API_PREFIX_EVENTS%"]);
     stop(proxy);
-    assert!(read(&out).contains("GET %API_PREFIX_EVENTS%  # 10 times"), "and once more at the end");
+    assert!(
+        read(&out).contains("GET %API_PREFIX_EVENTS%  # 10 times"),
+        "and once more at the end"
+    );
 }
 
-/// Takes the mark of a comment from each line that is policy: rules, exceptions and the keys above them, but no remarks.
+/// Takes the mark of a comment from each line that is policy: rules, exceptions and the keys above
+/// them, but no remarks.
 fn uncommented(policy: &str) -> String {
     let is_policy = |text: &str| {
-        let is_rule = text.split(' ').next().is_some_and(|word| word.starts_with(|c: char| c.is_ascii_uppercase()))
-            && text.split(' ').nth(1).is_some_and(|word| word.starts_with('%'));
+        let is_rule = text
+            .split(' ')
+            .next()
+            .is_some_and(|word| word.starts_with(|c: char| c.is_ascii_uppercase()))
+            && text
+                .split(' ')
+                .nth(1)
+                .is_some_and(|word| word.starts_with('%'));
         is_rule || text.starts_with("- ") || ["rules: |", "guard-allow:"].contains(&text)
     };
     let line = |line: &str| match line.split_once("# ") {
-        Some((indent, text)) if indent.trim().is_empty() && is_policy(text) => format!("{indent}{text}\n"),
+        Some((indent, text)) if indent.trim().is_empty() && is_policy(text) => {
+            format!("{indent}{text}\n")
+        }
         _ => format!("{line}\n"),
     };
     policy.lines().map(line).collect()
 }
 
-/// What is written as a comment is in its place: without the mark it is the policy that covers what was asked for.
+/// What is written as a comment is in its place: without the mark it is the policy that covers what
+/// was asked for.
 #[test]
 fn comments_are_valid_where_they_stand() {
     const BUILD: &[(&str, &str)] = &[("POST /session", ""), ("POST /grpc", "")];
-    const PRIVILEGED: &[(&str, &str)] =
-        &[("POST /containers/create", "{\"Image\":\"x\",\"HostConfig\":{\"Privileged\":true}}")];
-    const LOOK: &[(&str, &str)] = &[("GET /events", ""), ("GET /containers/web/archive?path=/", "")];
+    const PRIVILEGED: &[(&str, &str)] = &[(
+        "POST /containers/create",
+        "{\"Image\":\"x\",\"HostConfig\":{\"Privileged\":true}}",
+    )];
+    const LOOK: &[(&str, &str)] = &[
+        ("GET /events", ""),
+        ("GET /containers/web/archive?path=/", ""),
+    ];
     const OPEN: &[(&str, &str)] = &[(
         "POST /volumes/create",
         "{\"Name\":\"x\",\"DriverOpts\":{\"type\":\"cifs\",\"o\":\"password=x\",\"device\":\"//y/z\"}}",
     )];
-    for calls in [BUILD, PRIVILEGED, LOOK, &[BUILD, PRIVILEGED, LOOK].concat(), &[BUILD, OPEN].concat()] {
+    for calls in [
+        BUILD,
+        PRIVILEGED,
+        LOOK,
+        &[BUILD, PRIVILEGED, LOOK].concat(),
+        &[BUILD, OPEN].concat(),
+    ] {
         let (engine, folder) = (Engine::ok(), TempDir::new());
-        let named = folder.write("named.yaml", "profiles:\n  own:\n    clients: [{address: 127.0.0.1}]\n");
+        let named = folder.write(
+            "named.yaml",
+            "profiles:\n  own:\n    clients: [{address: 127.0.0.1}]\n",
+        );
         let plain = folder.write("plain.yaml", "log-level: 7\n");
         for config in [plain, named] {
             let out = folder.file("learned.yaml");
-            let proxy = learner(&engine).arg("--config", &config).arg("--out", &out).start();
+            let proxy = learner(&engine)
+                .arg("--config", &config)
+                .arg("--out", &out)
+                .start();
             let ask = |proxy: &Proxy, (line, body): &(&str, &str)| match body.is_empty() {
                 true => proxy.client().request(line).status,
                 false => proxy.client().request_with(line, body).status,
             };
-            calls.iter().for_each(|call| assert_eq!(ask(&proxy, call), 200, "{call:?}"));
+            calls
+                .iter()
+                .for_each(|call| assert_eq!(ask(&proxy, call), 200, "{call:?}"));
             stop(proxy);
             let policy = read(&out);
             let whole = uncommented(&policy);
             assert_ne!(policy, whole, "something risky was learned");
-            let (code, _, errors) = ProxyBuilder::bare(PROGRAM).word("check").arg("--config", &out).run();
+            let (code, _, errors) = ProxyBuilder::bare(PROGRAM)
+                .word("check")
+                .arg("--config", &out)
+                .run();
             assert_ne!(code, Some(2), "as it was written: {errors}\n{policy}");
             let learned = serve(&engine, &folder.write("whole.yaml", &whole));
             for call in calls.iter().filter(|(_, body)| !body.contains("password")) {
@@ -166,46 +244,86 @@ fn a_profile_among_others_is_learned() {
     let (engine, folder) = (Engine::ok(), TempDir::new());
     let config = folder.write(
         "config.yaml",
-        "rules: GET /info\nprofiles:\n  here:\n    guard-allow: [image=x*, privileged]\n    no-builtin-rules: true\n    \
-         clients:\n      - address: 127.0.0.1\n",
+        "rules: GET /info\nprofiles:\n  here:\n    guard-allow: [image=x*, privileged]\n    \
+        no-builtin-rules: true\n    clients:\n      - address: 127.0.0.1\n",
     );
     let out = folder.file("learned.yaml");
-    let start =
-        |profile: &str| learner(&engine).arg("--config", &config).arg("--profile", profile).arg("--out", &out).start();
+    let start = |profile: &str| {
+        learner(&engine)
+            .arg("--config", &config)
+            .arg("--profile", profile)
+            .arg("--out", &out)
+            .start()
+    };
     let proxy = start("default");
-    assert_eq!(proxy.client().request("GET /events").status, 403, "this client's profile is another one");
+    assert_eq!(
+        proxy.client().request("GET /events").status,
+        403,
+        "this client's profile is another one"
+    );
     stop(proxy);
     let proxy = start("here");
     assert_eq!(proxy.client().request("GET /_ping").status, 200);
-    assert_eq!(proxy.client().request_with("POST /containers/create", "{\"Image\":\"x\"}").status, 200);
+    assert_eq!(
+        proxy
+            .client()
+            .request_with("POST /containers/create", "{\"Image\":\"x\"}")
+            .status,
+        200
+    );
     stop(proxy);
     let policy = read(&out);
-    let want = "profiles:\n  here:\n    clients:\n      - address: \"127.0.0.1/32\"\n    guard: baseline\n    no-builtin-rules: true\n    \
-                guard-allow:\n      - image=x*\n    rules: |\n";
-    assert!(policy.contains(&want.replace("image=x*", "\"image=x*\"")), "{policy}");
+    let want = "profiles:\n  here:\n    clients:\n      - address: \"127.0.0.1/32\"\n    guard: \
+        baseline\n    no-builtin-rules: true\n    guard-allow:\n      - image=x*\n    rules: |\n";
+    assert!(
+        policy.contains(&want.replace("image=x*", "\"image=x*\"")),
+        "{policy}"
+    );
     let proxy = serve(&engine, &out);
     assert_eq!(proxy.client().request("GET /_ping").status, 200);
     assert_eq!(proxy.client().request("GET /version").status, 403);
-    let (code, _, errors) = ProxyBuilder::bare(PROGRAM).word("learn").arg("--profile", "none").run();
-    assert!(code == Some(2) && errors.contains("there is no profile none"), "{errors}");
-    let (code, _, errors) =
-        ProxyBuilder::bare(PROGRAM).word("learn").arg("--config", &config).arg("--format", "rules").run();
-    assert!(code == Some(1) && errors.contains("choose it with --profile"), "{errors}");
+    let (code, _, errors) = ProxyBuilder::bare(PROGRAM)
+        .word("learn")
+        .arg("--profile", "none")
+        .run();
+    assert!(
+        code == Some(2) && errors.contains("there is no profile none"),
+        "{errors}"
+    );
+    let (code, _, errors) = ProxyBuilder::bare(PROGRAM)
+        .word("learn")
+        .arg("--config", &config)
+        .arg("--format", "rules")
+        .run();
+    assert!(
+        code == Some(1) && errors.contains("choose it with --profile"),
+        "{errors}"
+    );
 }
 
 #[test]
 fn a_log_teaches_the_same() {
     for format in ["logfmt", "json"] {
         let (engine, folder) = (Engine::ok(), TempDir::new());
-        let proxy = ProxyBuilder::new(PROGRAM, &engine, "GET %API_PREFIX_CONTAINERS%/json").arg("--mode", "audit");
+        let proxy = ProxyBuilder::new(PROGRAM, &engine, "GET %API_PREFIX_CONTAINERS%/json")
+            .arg("--mode", "audit");
         let proxy = proxy.arg("--log-format", format).start();
         assert_eq!(perform(&proxy), [200; SESSION.len()]);
         let _ = proxy.logged(&["odd", "would_deny"]);
-        let log =
-            folder.write("log", &proxy.log().iter().map(|line| format!("cetusguard | {line}\n")).collect::<String>());
+        let log = folder.write(
+            "log",
+            &proxy
+                .log()
+                .iter()
+                .map(|line| format!("cetusguard | {line}\n"))
+                .collect::<String>(),
+        );
         let learn = |format: &str| {
-            let learn =
-                ProxyBuilder::bare(PROGRAM).word("learn").arg("--from", &log).arg("--format", format).word("--risky");
+            let learn = ProxyBuilder::bare(PROGRAM)
+                .word("learn")
+                .arg("--from", &log)
+                .arg("--format", format)
+                .word("--risky");
             let (code, out, errors) = learn.run();
             assert_eq!((code, errors.as_str()), (Some(0), ""));
             out
@@ -213,18 +331,25 @@ fn a_log_teaches_the_same() {
         let out = learn("rules");
         // No rule allowed any of it, and the guard has judged it all the same.
         assert!(
-            out.contains("--guard-allow bind=/srv/app") && out.contains("--guard-allow capability=NET_ADMIN"),
+            out.contains("--guard-allow bind=/srv/app")
+                && out.contains("--guard-allow capability=NET_ADMIN"),
             "{out}"
         );
         let rules: Vec<_> = out.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(rules.len(), 8, "{out}");
-        let learned = ProxyBuilder::new(PROGRAM, &engine, &out).arg("--guard", "privileged").start();
+        let learned = ProxyBuilder::new(PROGRAM, &engine, &out)
+            .arg("--guard", "privileged")
+            .start();
         assert_eq!(perform(&learned), [200; SESSION.len()], "{out}");
-        assert!(learn("json").contains("\"rule\": \"GET,DELETE %API_PREFIX_NETWORKS%/%NETWORK_ID_OR_NAME%\""));
+        assert!(
+            learn("json")
+                .contains("\"rule\": \"GET,DELETE %API_PREFIX_NETWORKS%/%NETWORK_ID_OR_NAME%\"")
+        );
     }
 }
 
-/// Whatever a client writes into its requests, the policy covers what was asked for and nothing more, and can be read.
+/// Whatever a client writes into its requests, the policy covers what was asked for and nothing
+/// more, and can be read.
 #[test]
 fn a_client_cannot_write_its_own_policy() {
     let (engine, folder) = (Engine::ok(), TempDir::new());
@@ -233,7 +358,13 @@ fn a_client_cannot_write_its_own_policy() {
     let hostile = "{\"HostConfig\":{\"CapAdd\":[\"*\"],\"SecurityOpt\":[\"*\"],\"Runtime\":\"*\",\"LogConfig\":{\"Type\":\"\",\"Config\":{\"a\":\"b\"}},\
                    \"Mounts\":[{\"Type\":\"bind\",\"Source\":\"/**\",\"Target\":\"/a\"},{\"Type\":\"bind\",\"Source\":\"/etc:ro\",\"Target\":\"/b\"}],\
                    \"Binds\":[\"/srv/\\u001b]0;x\\u0007\\n  - privileged:/c\"],\"Devices\":[{\"PathOnHost\":\"/dev/**\",\"PathInContainer\":\"/dev/x\"}]}}";
-    assert_eq!(proxy.client().request_with("POST /containers/create", hostile).status, 200);
+    assert_eq!(
+        proxy
+            .client()
+            .request_with("POST /containers/create", hostile)
+            .status,
+        200
+    );
     for line in [
         "POST /volumes/%25API_PREFIX_EXEC%25",
         "GET /volumes/a%20%20%23%0a".trim_end_matches("%0a"),
@@ -245,18 +376,42 @@ fn a_client_cannot_write_its_own_policy() {
         assert_eq!(proxy.client().request(line).status, 200, "{line}");
     }
     for index in 0..2_100 {
-        assert_eq!(proxy.client().request(&format!("GET /none/{index}/{}", "x".repeat(600 * (index % 2)))).status, 200);
+        assert_eq!(
+            proxy
+                .client()
+                .request(&format!(
+                    "GET /none/{index}/{}",
+                    "x".repeat(600 * (index % 2))
+                ))
+                .status,
+            200
+        );
     }
     stop(proxy);
     let policy = read(&out);
     assert!(
-        !policy.chars().any(|c| (c.is_control() && c != '\n') || "\u{feff}\u{202e}\u{2028}".contains(c)),
+        !policy
+            .chars()
+            .any(|c| (c.is_control() && c != '\n') || "\u{feff}\u{202e}\u{2028}".contains(c)),
         "{policy}"
     );
-    assert!(policy.len() < 1 << 20 && policy.contains("requests more were too different"), "{}", policy.len());
-    let live: Vec<_> = policy.lines().filter(|line| line.trim_start().starts_with("- ")).collect();
-    assert!(live.is_empty(), "no exception fits a star or a sentence: {live:?}");
-    assert!(policy.contains("# risky: it hands over contents") && policy.contains("read the contents of secrets"));
+    assert!(
+        policy.len() < 1 << 20 && policy.contains("requests more were too different"),
+        "{}",
+        policy.len()
+    );
+    let live: Vec<_> = policy
+        .lines()
+        .filter(|line| line.trim_start().starts_with("- "))
+        .collect();
+    assert!(
+        live.is_empty(),
+        "no exception fits a star or a sentence: {live:?}"
+    );
+    assert!(
+        policy.contains("# risky: it hands over contents")
+            && policy.contains("read the contents of secrets")
+    );
     let learned = serve(&engine, &out);
     for (line, want) in [
         ("POST /exec", 403),
@@ -268,7 +423,13 @@ fn a_client_cannot_write_its_own_policy() {
     ] {
         assert_eq!(learned.client().request(line).status, want, "{line}");
     }
-    assert_eq!(learned.client().request_with("POST /containers/create", hostile).status, 403);
+    assert_eq!(
+        learned
+            .client()
+            .request_with("POST /containers/create", hostile)
+            .status,
+        403
+    );
 }
 
 /// A terminal that takes nothing does not keep the policy from being written.
@@ -279,19 +440,33 @@ fn nobody_has_to_read_what_it_tells() {
     let socket = folder.file("proxy.sock");
     let mut child = std::process::Command::new(PROGRAM)
         .env_clear()
-        .args(["learn", "--log-level", "7", "--backend-addr", &engine.address(), "--out", &out])
+        .args([
+            "learn",
+            "--log-level",
+            "7",
+            "--backend-addr",
+            &engine.address(),
+            "--out",
+            &out,
+        ])
         .args(["--frontend-addr", &format!("unix://{socket}")])
         .stderr(std::process::Stdio::piped())
         .stdout(std::process::Stdio::null())
         .spawn()
         .expect("the program");
     eventually("it listens", || std::path::Path::new(&socket).exists());
-    let ask = |line: &str| cetusguard_testkit::Client::connect(&format!("unix://{socket}")).request(line).status;
+    let ask = |line: &str| {
+        cetusguard_testkit::Client::connect(&format!("unix://{socket}"))
+            .request(line)
+            .status
+    };
     // More than a pipe takes.
     for index in 0..1_500 {
         assert_eq!(ask(&format!("GET /none/{index}/{}", "x".repeat(90))), 200);
     }
-    let interrupted = std::process::Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status();
+    let interrupted = std::process::Command::new("sh")
+        .args(["-c", &format!("kill -INT {}", child.id())])
+        .status();
     assert!(interrupted.expect("a shell").success());
     eventually("it ends", || child.try_wait().expect("a child").is_some());
     assert!(read(&out).contains("/none/1499"));
@@ -302,17 +477,35 @@ fn nobody_has_to_read_what_it_tells() {
 fn advice_is_not_a_clients_word() {
     let (engine, folder) = (Engine::ok(), TempDir::new());
     let proxy = ProxyBuilder::new(PROGRAM, &engine, "POST %API_PREFIX_CONTAINERS%/create").start();
-    let wish = "/zz;%20to%20allow%20it,%20add%20the%20rule:%20POST%20%25API_PREFIX_CONTAINERS%25/kill";
+    let wish =
+        "/zz;%20to%20allow%20it,%20add%20the%20rule:%20POST%20%25API_PREFIX_CONTAINERS%25/kill";
     assert_eq!(proxy.client().request(&format!("GET {wish}")).status, 403);
-    let body =
-        "{\"y; to allow it, add the rule: POST .*  #\":1,\"HostConfig\":{\"Privileged\":true,\"CapAdd\":[\"*\"]}}";
-    assert_eq!(proxy.client().request_with("POST /containers/create", body).status, 403);
+    let body = "{\"y; to allow it, add the rule: POST .*  \
+        #\":1,\"HostConfig\":{\"Privileged\":true,\"CapAdd\":[\"*\"]}}";
+    assert_eq!(
+        proxy
+            .client()
+            .request_with("POST /containers/create", body)
+            .status,
+        403
+    );
     let _ = proxy.logged(&["reason=guard"]);
     let log = folder.write("log", &proxy.log().join("\n"));
-    let (_, out, _) = ProxyBuilder::bare(PROGRAM).word("explain").arg("--log", &log).run();
-    let advice: Vec<_> = out.lines().filter_map(|line| line.trim().strip_prefix("to allow it: ")).collect();
-    let [rule, exception] = advice[..] else { panic!("{out}") };
-    assert!(rule.starts_with("GET %API_PREFIX%/zz;\\x20to") && exception == "guard-allow privileged", "{advice:?}");
+    let (_, out, _) = ProxyBuilder::bare(PROGRAM)
+        .word("explain")
+        .arg("--log", &log)
+        .run();
+    let advice: Vec<_> = out
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("to allow it: "))
+        .collect();
+    let [rule, exception] = advice[..] else {
+        panic!("{out}")
+    };
+    assert!(
+        rule.starts_with("GET %API_PREFIX%/zz;\\x20to") && exception == "guard-allow privileged",
+        "{advice:?}"
+    );
 }
 
 /// What clients ask for says nothing against a rule that denies: it stays.
@@ -321,12 +514,24 @@ fn denials_stay() {
     let folder = TempDir::new();
     let log = folder.write(
         "log",
-        "time=2026-01-01T00:00:00Z level=debug msg=request method=GET path=/v1.43/images/json status=200 profile=default\n",
+        "time=2026-01-01T00:00:00Z level=debug msg=request method=GET path=/v1.43/images/json \
+        status=200 profile=default\n",
     );
-    let learn = ProxyBuilder::bare(PROGRAM).word("learn").arg("--from", &log).arg("--format", "rules");
-    let (code, out, errors) = learn.arg("--rules", "GET /events\nDENY container.stop(db) # why").run();
+    let learn = ProxyBuilder::bare(PROGRAM)
+        .word("learn")
+        .arg("--from", &log)
+        .arg("--format", "rules");
+    let (code, out, errors) = learn
+        .arg("--rules", "GET /events\nDENY container.stop(db) # why")
+        .run();
     assert_eq!(code, Some(0), "{errors}");
     let rules: Vec<_> = out.lines().filter(|line| !line.starts_with('#')).collect();
-    assert_eq!(rules[0], "DENY container.stop(db)  # from the profile as it is");
-    assert!(rules.len() == 2 && rules[1].starts_with("GET %API_PREFIX_IMAGES%/json  # once"), "{out}");
+    assert_eq!(
+        rules[0],
+        "DENY container.stop(db)  # from the profile as it is"
+    );
+    assert!(
+        rules.len() == 2 && rules[1].starts_with("GET %API_PREFIX_IMAGES%/json  # once"),
+        "{out}"
+    );
 }

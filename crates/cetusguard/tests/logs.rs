@@ -4,18 +4,30 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 
-use cetusguard_testkit::{Client, Engine, Proxy, ProxyBuilder, Running, TempDir, eventually, patience};
+use cetusguard_testkit::{
+    Client, Engine, Proxy, ProxyBuilder, Running, TempDir, eventually, patience,
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 const RULES: &str = "GET,POST %API_PREFIX_CONTAINERS%(/.*)?";
 
 fn proxy(engine: &Engine, level: &str, format: &str) -> Proxy {
-    let builder = ProxyBuilder::bare(PROGRAM).arg("--backend-addr", &engine.address()).arg("--rules", RULES);
-    builder.arg("--log-level", level).arg("--log-format", format).frontend("tcp://127.0.0.1:0").start()
+    let builder = ProxyBuilder::bare(PROGRAM)
+        .arg("--backend-addr", &engine.address())
+        .arg("--rules", RULES);
+    builder
+        .arg("--log-level", level)
+        .arg("--log-format", format)
+        .frontend("tcp://127.0.0.1:0")
+        .start()
 }
 
 fn lines(proxy: &Proxy) -> Vec<String> {
-    proxy.log().into_iter().filter(|line| line.contains("request")).collect()
+    proxy
+        .log()
+        .into_iter()
+        .filter(|line| line.contains("request"))
+        .collect()
 }
 
 #[test]
@@ -24,33 +36,48 @@ fn a_record_has_all_its_fields() {
     let proxy = proxy(&engine, "7", "logfmt");
     let mut client = proxy.client();
     client.send(
-        "POST /v1.43/containers/c/start?detachKeys=secret HTTP/1.1\r\nUser-Agent: docker/28.2\r\nContent-Length: 2\r\n\r\n{}",
+        "POST /v1.43/containers/c/start?detachKeys=secret HTTP/1.1\r\nUser-Agent: \
+        docker/28.2\r\nContent-Length: 2\r\n\r\n{}",
     );
     assert_eq!(client.read_response().status, 200);
     // The documentation's own way to look at writes.
     let line = proxy.logged(&["method=POST"]);
     for want in [
-        "level=debug msg=\"request allowed\" method=POST path=/v1.43/containers/c/start status=200 client=127.0.0.1:",
-        " profile=default endpoint=container.start rule=\"--rules:1: GET,POST %API_PREFIX_CONTAINERS%(/.*)?\" bytes_in=",
+        "level=debug msg=\"request allowed\" method=POST path=/v1.43/containers/c/start status=200 \
+        client=127.0.0.1:",
+        " profile=default endpoint=container.start rule=\"--rules:1: GET,POST \
+        %API_PREFIX_CONTAINERS%(/.*)?\" bytes_in=",
         " bytes_out=2 duration=",
         " user_agent=docker/28.2 request_id=1",
     ] {
         assert!(line.contains(want), "{want} in {line}");
     }
-    assert!(line.starts_with("time=20") && !line.contains("secret"), "{line}");
+    assert!(
+        line.starts_with("time=20") && !line.contains("secret"),
+        "{line}"
+    );
 }
 
 #[test]
 fn json_lines_are_json() {
     let engine = Engine::ok();
     let proxy = proxy(&engine, "debug", "json");
-    assert_eq!(proxy.client().request("DELETE /containers/%22%7B").status, 403);
+    assert_eq!(
+        proxy.client().request("DELETE /containers/%22%7B").status,
+        403
+    );
     let _ = proxy.logged(&["request refused"]);
     for line in proxy.log() {
-        assert!(line.starts_with("{\"time\":\"20") && line.ends_with('}'), "{line}");
+        assert!(
+            line.starts_with("{\"time\":\"20") && line.ends_with('}'),
+            "{line}"
+        );
     }
     let refused = proxy.logged(&["request refused"]);
-    assert!(refused.contains("\"path\":\"/containers/\\\"{\"") && refused.contains("\"status\":403"), "{refused}");
+    assert!(
+        refused.contains("\"path\":\"/containers/\\\"{\"") && refused.contains("\"status\":403"),
+        "{refused}"
+    );
 }
 
 /// Level → which of an allowed, a refused and a failed request are in the log.
@@ -64,15 +91,21 @@ fn levels_choose_what_is_written() {
         ("2", false, false, false),
         ("0", false, false, false),
     ] {
-        let engine =
-            Engine::start(
-                |exchange, link| if exchange.line.contains("broken") { link.close() } else { link.answer(200, "OK") },
-            );
+        let engine = Engine::start(|exchange, link| {
+            if exchange.line.contains("broken") {
+                link.close()
+            } else {
+                link.answer(200, "OK")
+            }
+        });
         let mut proxy = ProxyBuilder::bare(PROGRAM)
             .arg("--backend-addr", &engine.address())
             .arg("--rules", RULES)
             .arg("--log-level", level)
-            .arg("--frontend-addr", &format!("unix://{}.front", engine.path()))
+            .arg(
+                "--frontend-addr",
+                &format!("unix://{}.front", engine.path()),
+            )
             .spawn();
         let address = format!("unix://{}.front", engine.path());
         eventually("it listens", || {
@@ -86,11 +119,19 @@ fn levels_choose_what_is_written() {
         proxy.signal("TERM");
         assert!(proxy.wait().success());
         let has = |part: &str| proxy.log().iter().any(|line| line.contains(part));
-        let found = || (has("request allowed"), has("request refused"), has("request failed"));
+        let found = || {
+            (
+                has("request allowed"),
+                has("request refused"),
+                has("request failed"),
+            )
+        };
         if level == "0" || level == "2" {
             assert_eq!(found(), (allowed, refused, failed), "level {level}");
         } else {
-            eventually(&format!("level {level}"), || found() == (allowed, refused, failed));
+            eventually(&format!("level {level}"), || {
+                found() == (allowed, refused, failed)
+            });
         }
     }
 }
@@ -111,8 +152,15 @@ fn no_request_forges_a_line() {
     }
     let _ = proxy.logged(&["request_id=4"]);
     for line in lines(&proxy) {
-        assert_eq!(line.matches(" level=").count() - line.matches("x level=").count(), 1, "{line}");
-        assert!(!line.contains("msg=\"forged\"") && !line.contains('\u{2028}'), "{line}");
+        assert_eq!(
+            line.matches(" level=").count() - line.matches("x level=").count(),
+            1,
+            "{line}"
+        );
+        assert!(
+            !line.contains("msg=\"forged\"") && !line.contains('\u{2028}'),
+            "{line}"
+        );
     }
 }
 
@@ -135,7 +183,9 @@ fn stuck(engine: &Engine) -> Running {
             .spawn()
             .expect("the program"),
     );
-    eventually("it listens", || std::os::unix::net::UnixStream::connect(&address[7..]).is_ok());
+    eventually("it listens", || {
+        std::os::unix::net::UnixStream::connect(&address[7..]).is_ok()
+    });
     let mut client = Client::connect(&address);
     for _ in 0..12_000 {
         assert_eq!(client.request("GET /containers/json").status, 200);
@@ -151,12 +201,21 @@ fn lost_records_are_counted() {
     let log = BufReader::new(child.0.stdout.take().expect("piped"));
     let (found, lost) = channel();
     std::thread::spawn(move || {
-        for line in log.lines().map_while(Result::ok).filter(|line| line.contains("log records lost")) {
+        for line in log
+            .lines()
+            .map_while(Result::ok)
+            .filter(|line| line.contains("log records lost"))
+        {
             let _ = found.send(line);
         }
     });
-    let line = lost.recv_timeout(patience()).expect("a line says how many records were lost");
-    assert!(line.contains("level=warning") && line.contains("count="), "{line}");
+    let line = lost
+        .recv_timeout(patience())
+        .expect("a line says how many records were lost");
+    assert!(
+        line.contains("level=warning") && line.contains("count="),
+        "{line}"
+    );
 }
 
 /// The end does not wait for a log that nobody reads.
@@ -164,28 +223,49 @@ fn lost_records_are_counted() {
 fn a_stuck_log_does_not_delay_the_end() {
     let engine = Engine::ok();
     let mut child = stuck(&engine);
-    let status = Command::new("sh").args(["-c", &format!("kill {}", child.0.id())]).status();
+    let status = Command::new("sh")
+        .args(["-c", &format!("kill {}", child.0.id())])
+        .status();
     assert!(status.expect("a shell").success());
     eventually("it ends", || child.0.try_wait().expect("a child").is_some());
 }
 
-/// A log on a full disk: what could not be written is counted once there is room again, and the line that was cut stays alone.
+/// A log on a full disk: what could not be written is counted once there is room again, and the
+/// line that was cut stays alone.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a test may read the log that it is about")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test may read the log that it is about"
+)]
 fn records_that_cannot_be_written_are_counted() {
     const LIMIT: u64 = 16 << 10;
     let (engine, folder) = (Engine::ok(), TempDir::new());
-    let (file, address) = (folder.file("log"), format!("unix://{}", folder.file("front.sock")));
-    // A limit on the size of files stands for the full disk: the write that reaches it is cut, and those behind it fail.
+    let (file, address) = (
+        folder.file("log"),
+        format!("unix://{}", folder.file("front.sock")),
+    );
+    // A limit on the size of files stands for the full disk: the write that reaches it is cut, and
+    // those behind it fail.
     let script = format!("trap '' XFSZ; exec prlimit --fsize={LIMIT}: \"$@\" >>{file}");
     let child = Running(
         Command::new("sh")
-            .args(["-c", &script, "sh", PROGRAM, "--backend-addr", &engine.address(), "--log-level", "7"])
+            .args([
+                "-c",
+                &script,
+                "sh",
+                PROGRAM,
+                "--backend-addr",
+                &engine.address(),
+                "--log-level",
+                "7",
+            ])
             .args(["--rules", RULES, "--frontend-addr", &address])
             .spawn()
             .expect("a shell"),
     );
-    eventually("it listens", || std::os::unix::net::UnixStream::connect(&address[7..]).is_ok());
+    eventually("it listens", || {
+        std::os::unix::net::UnixStream::connect(&address[7..]).is_ok()
+    });
     let text = || String::from_utf8_lossy(&std::fs::read(&file).expect("the log")).into_owned();
     let mut client = Client::connect(&address);
     let mut sent = 0;
@@ -198,7 +278,9 @@ fn records_that_cannot_be_written_are_counted() {
         ask();
         text().len() as u64 == LIMIT
     });
-    let status = Command::new("prlimit").args(["--fsize=unlimited:", "--pid", &child.0.id().to_string()]).status();
+    let status = Command::new("prlimit")
+        .args(["--fsize=unlimited:", "--pid", &child.0.id().to_string()])
+        .status();
     assert!(status.expect("prlimit").success());
     let mut last = 0;
     eventually("a line tells of it", || {
@@ -208,11 +290,25 @@ fn records_that_cannot_be_written_are_counted() {
     let last = format!("request_id={last}\n");
     eventually("the last record", || text().contains(&last));
     let text = text();
-    let lost = text.lines().find_map(|line| line.split_once("written\" count=")).expect("a count").1;
-    let lost: u64 = lost.split(' ').next().and_then(|count| count.parse().ok()).expect("a number");
-    let whole = text.lines().filter(|line| line.starts_with("time=") && line.contains("request_id=")).count() as u64;
+    let lost = text
+        .lines()
+        .find_map(|line| line.split_once("written\" count="))
+        .expect("a count")
+        .1;
+    let lost: u64 = lost
+        .split(' ')
+        .next()
+        .and_then(|count| count.parse().ok())
+        .expect("a number");
+    let whole = text
+        .lines()
+        .filter(|line| line.starts_with("time=") && line.contains("request_id="))
+        .count() as u64;
     assert_eq!(whole + lost, sent, "{text}");
-    let odd = text.lines().filter(|line| line.matches("level=").count() != 1 || !line.starts_with("time=20")).count();
+    let odd = text
+        .lines()
+        .filter(|line| line.matches("level=").count() != 1 || !line.starts_with("time=20"))
+        .count();
     assert!(odd <= 1, "one line was cut, and no other: {text}");
     assert!(text.contains("detail=\"File too large"), "{text}");
 }

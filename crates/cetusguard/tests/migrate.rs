@@ -1,4 +1,5 @@
-//! Settings of other proxies, as their documentation shows them, become configurations that start and mean the same.
+//! Settings of other proxies, as their documentation shows them, become configurations that start
+//! and mean the same.
 
 use cetusguard_testkit::{ProxyBuilder, TempDir};
 use serde_json::Value;
@@ -17,17 +18,44 @@ struct Migrated {
 
 /// Migrates the settings in a file, with these arguments more.
 fn migrate_file(proxy: &str, file: &str, more: &[(&str, &str)]) -> Migrated {
-    let migrate = ProxyBuilder::bare(PROGRAM).word("migrate").word(proxy).word(file).arg("--format", "json");
-    let (code, out, errors) = more.iter().fold(migrate, |migrate, (name, value)| migrate.arg(name, value)).run();
+    let migrate = ProxyBuilder::bare(PROGRAM)
+        .word("migrate")
+        .word(proxy)
+        .word(file)
+        .arg("--format", "json");
+    let (code, out, errors) = more
+        .iter()
+        .fold(migrate, |migrate, (name, value)| migrate.arg(name, value))
+        .run();
     assert!(matches!(code, Some(0 | 1)) && errors.is_empty(), "{errors}");
     let answer: Value = serde_json::from_str(&out).expect("JSON");
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let files = answer["files"].as_array().expect("files").iter();
-    let files: Vec<_> = files.map(|file| (text(&file["path"]), text(&file["text"]))).collect();
-    let of = |name: &str| files.iter().find(|(path, _)| path.ends_with(name)).expect(name).1.clone();
-    let notes = answer["notes"].as_array().expect("notes").iter().map(|note| text(&note["what"]) + "\n").collect();
+    let files: Vec<_> = files
+        .map(|file| (text(&file["path"]), text(&file["text"])))
+        .collect();
+    let of = |name: &str| {
+        files
+            .iter()
+            .find(|(path, _)| path.ends_with(name))
+            .expect(name)
+            .1
+            .clone()
+    };
+    let notes = answer["notes"]
+        .as_array()
+        .expect("notes")
+        .iter()
+        .map(|note| text(&note["what"]) + "\n")
+        .collect();
     let (config, compose) = (of("cetusguard.yaml"), of("compose.yaml"));
-    Migrated { code: code.expect("a code"), config, compose, notes, files }
+    Migrated {
+        code: code.expect("a code"),
+        config,
+        compose,
+        notes,
+        files,
+    }
 }
 
 fn migrate(proxy: &str, settings: &str) -> Migrated {
@@ -40,29 +68,51 @@ fn explain(config: &str, call: &str, more: &[(&str, &str)]) -> (Option<i32>, Str
     let folder = TempDir::new();
     let file = folder.write("cetusguard.yaml", config);
     let (method, path) = call.split_once(' ').expect("METHOD PATH");
-    let explain = ProxyBuilder::bare(PROGRAM).word("explain").word(method).word(path).arg("--config", &file);
-    let (code, out, errors) = more.iter().fold(explain, |explain, (name, value)| explain.arg(name, value)).run();
+    let explain = ProxyBuilder::bare(PROGRAM)
+        .word("explain")
+        .word(method)
+        .word(path)
+        .arg("--config", &file);
+    let (code, out, errors) = more
+        .iter()
+        .fold(explain, |explain, (name, value)| explain.arg(name, value))
+        .run();
     assert!(matches!(code, Some(0 | 1)), "{config}\n{out}{errors}");
     (code, out, errors)
 }
 
 /// Whether a call is allowed by a configuration, for a client.
 fn allows(config: &str, call: &str, client: Option<&str>) -> bool {
-    let more: Vec<_> = client.iter().flat_map(|client| client.split(' ')).map(|one| ("--client", one)).collect();
+    let more: Vec<_> = client
+        .iter()
+        .flat_map(|client| client.split(' '))
+        .map(|one| ("--client", one))
+        .collect();
     explain(config, call, &more).0 == Some(0)
 }
 
 /// Settings, then calls: `+` is allowed, `-` is not.
 fn hold(proxy: &str, settings: &str, calls: &[&str], notes: &[&str]) {
-    let Migrated { config, compose, notes: told, .. } = migrate(proxy, settings);
+    let Migrated {
+        config,
+        compose,
+        notes: told,
+        ..
+    } = migrate(proxy, settings);
     for call in calls {
         let (want, call) = call.split_at(1);
-        assert_eq!(allows(&config, call, None), want == "+", "{proxy}: {call}\n{settings}\n{config}");
+        assert_eq!(
+            allows(&config, call, None),
+            want == "+",
+            "{proxy}: {call}\n{settings}\n{config}"
+        );
     }
     for note in notes {
         assert!(told.contains(note), "{note} in {told}");
     }
-    assert!(compose.contains("CETUSGUARD_CONFIG: /config/cetusguard.yaml\n      CETUSGUARD_FRONTEND_ADDR: \"\"\n"));
+    assert!(compose.contains(
+        "CETUSGUARD_CONFIG: /config/cetusguard.yaml\n      CETUSGUARD_FRONTEND_ADDR: \"\"\n"
+    ));
 }
 
 #[test]
@@ -71,14 +121,29 @@ fn switches_of_tecnativa() {
     hold(
         "tecnativa",
         "POST=0",
-        &["+GET /_ping", "+HEAD /_ping", "+GET /version", "+GET /events", "-GET /info", "-GET /containers/json"],
+        &[
+            "+GET /_ping",
+            "+HEAD /_ping",
+            "+GET /version",
+            "+GET /events",
+            "-GET /info",
+            "-GET /containers/json",
+        ],
         &[],
     );
     hold(
         "tecnativa",
         "CONTAINERS=1",
-        &[listed, "+GET /v1.43/containers/web/logs", "-POST /containers/web/restart", "-GET /containers/web/archive"],
-        &["clients could read files out of containers and volumes there, which no wildcard opens here"],
+        &[
+            listed,
+            "+GET /v1.43/containers/web/logs",
+            "-POST /containers/web/restart",
+            "-GET /containers/web/archive",
+        ],
+        &[
+            "clients could read files out of containers and volumes there, which no wildcard opens \
+            here",
+        ],
     );
     hold(
         "tecnativa",
@@ -92,12 +157,26 @@ fn switches_of_tecnativa() {
         ],
         &["the guard judges what clients ask for when they create containers"],
     );
-    hold("tecnativa", "CONTAINERS=1\nEXEC=1\nPOST=1", &["+POST /containers/web/exec", "+POST /exec/x/start"], &[]);
-    hold("tecnativa", "EXEC=1\nPOST=1", &["-POST /containers/web/exec", "+POST /exec/x/start"], &[]);
+    hold(
+        "tecnativa",
+        "CONTAINERS=1\nEXEC=1\nPOST=1",
+        &["+POST /containers/web/exec", "+POST /exec/x/start"],
+        &[],
+    );
+    hold(
+        "tecnativa",
+        "EXEC=1\nPOST=1",
+        &["-POST /containers/web/exec", "+POST /exec/x/start"],
+        &[],
+    );
     hold(
         "tecnativa",
         "CONTAINERS=true\nALLOW_START=1\nBUILD=1",
-        &["-GET /containers/json", "-POST /containers/web/start", "-POST /build"],
+        &[
+            "-GET /containers/json",
+            "-POST /containers/web/start",
+            "-POST /build",
+        ],
         &[
             "CONTAINERS=true was off there",
             "ALLOW_START=1 did nothing there without POST=1",
@@ -107,14 +186,22 @@ fn switches_of_tecnativa() {
     hold(
         "tecnativa",
         "POST=1\nALLOW_RESTARTS=1",
-        &["+POST /containers/web/kill", "-POST /containers/web/start", "-GET /containers/json"],
+        &[
+            "+POST /containers/web/kill",
+            "-POST /containers/web/start",
+            "-GET /containers/json",
+        ],
         &[],
     );
     // The newer generation, told by its own switches.
     hold(
         "tecnativa",
         "CONTAINERS=1\nALLOW_LOGS=1",
-        &[listed, "+GET /containers/web/logs", "-GET /containers/web/export"],
+        &[
+            listed,
+            "+GET /containers/web/logs",
+            "-GET /containers/web/export",
+        ],
         &[],
     );
     hold(
@@ -126,21 +213,38 @@ fn switches_of_tecnativa() {
     hold(
         "tecnativa",
         "CONTAINERS=1\nPOST=1\nALLOW_EXEC=0",
-        &["-POST /containers/web/exec", "-DELETE /containers/web", "+POST /containers/web/stop"],
+        &[
+            "-POST /containers/web/exec",
+            "-DELETE /containers/web",
+            "+POST /containers/web/stop",
+        ],
         &[],
     );
-    hold("tecnativa", "NETWORKS=1\nPOST=1\nDELETE=1", &["+DELETE /networks/front", "+POST /networks/create"], &[]);
+    hold(
+        "tecnativa",
+        "NETWORKS=1\nPOST=1\nDELETE=1",
+        &["+DELETE /networks/front", "+POST /networks/create"],
+        &[],
+    );
 }
 
 #[test]
 fn a_compose_file_of_tecnativa() {
-    let Migrated { config, compose, .. } = migrate(
+    let Migrated {
+        config, compose, ..
+    } = migrate(
         "tecnativa",
-        "services:\n  web:\n    image: nginx\n  dockerproxy:\n    image: ghcr.io/tecnativa/docker-socket-proxy:v0.4.2\n    environment:\n      \
-         - CONTAINERS=1 # list\n      - DISABLE_IPV6=true\n      - LOG_LEVEL=${LEVEL:-debug}\n      - SOCKET_PATH=/run/podman/podman.sock\n    \
-         networks:\n      socket: {}\n    ports: [\"127.0.0.1:2375:2375\"]\n",
+        "services:\n  web:\n    image: nginx\n  dockerproxy:\n    image: \
+        ghcr.io/tecnativa/docker-socket-proxy:v0.4.2\n    environment:\n      - CONTAINERS=1 # \
+        list\n      - DISABLE_IPV6=true\n      - LOG_LEVEL=${LEVEL:-debug}\n      - \
+        SOCKET_PATH=/run/podman/podman.sock\n    networks:\n      socket: {}\n    ports: \
+        [\"127.0.0.1:2375:2375\"]\n",
     );
-    for want in ["frontend-addr: \"tcp://0.0.0.0:2375\"", "log-level: debug", "unix:///run/podman/podman.sock"] {
+    for want in [
+        "frontend-addr: \"tcp://0.0.0.0:2375\"",
+        "log-level: debug",
+        "unix:///run/podman/podman.sock",
+    ] {
         assert!(config.contains(want), "{want} in {config}");
     }
     for want in [
@@ -157,8 +261,16 @@ fn switches_of_linuxserver() {
     hold(
         "linuxserver",
         "ALLOW_START=1 #optional\nALLOW_STOP=1\nALLOW_RESTARTS=1\nCONTAINERS=1\nPOST=0\nTZ=Etc/UTC\nALLOW_RESUME=0\nVERSION=0",
-        &["+POST /containers/web/start", "+POST /containers/web/kill", "-POST /containers/create", "-GET /version"],
-        &["TZ: the log is in UTC", "ALLOW_RESUME is no variable of that proxy"],
+        &[
+            "+POST /containers/web/start",
+            "+POST /containers/web/kill",
+            "-POST /containers/create",
+            "-GET /version",
+        ],
+        &[
+            "TZ: the log is in UTC",
+            "ALLOW_RESUME is no variable of that proxy",
+        ],
     );
     hold(
         "linuxserver",
@@ -175,29 +287,57 @@ fn switches_of_linuxserver() {
 
 #[test]
 fn expressions_of_wollomatic() {
-    let compose = "name: shop\nservices:\n  proxy:\n    image: wollomatic/socket-proxy:1\n    command:\n      - '-loglevel=warn' # less\n      - '-listenip=0.0.0.0'\n      \
-                   - '-allowfrom=traefik'\n      - '-proxycontainername=proxy'\n      - '-allowGET=/v1\\..{1,2}/(version|containers/.*|events.*)'\n      - '-allowHEAD=/_ping'\n      \
-                   - '-allowbindmountfrom=/var/log,/tmp'\n      - '-stoponwatchdog'\n      - '-shutdowngracetime=5'\n  other:\n    image: x\n    labels:\n      \
-                   socket-proxy.allow.get: /info\n      socket-proxy.allow.head.1: /_ping\n";
+    let compose = "name: shop\nservices:\n  proxy:\n    image: wollomatic/socket-proxy:1\n    \
+        command:\n      - '-loglevel=warn' # less\n      - '-listenip=0.0.0.0'\n      - \
+        '-allowfrom=traefik'\n      - '-proxycontainername=proxy'\n      - \
+        '-allowGET=/v1\\..{1,2}/(version|containers/.*|events.*)'\n      - \
+        '-allowHEAD=/_ping'\n      - '-allowbindmountfrom=/var/log,/tmp'\n      - \
+        '-stoponwatchdog'\n      - '-shutdowngracetime=5'\n  other:\n    image: x\n    \
+        labels:\n      socket-proxy.allow.get: /info\n      socket-proxy.allow.head.1: /_ping\n";
     let Migrated { config, notes, .. } = migrate("wollomatic", compose);
     for (client, call, want) in [
-        ("compose-service=traefik", "GET /v1.43/containers/json", true),
+        (
+            "compose-service=traefik",
+            "GET /v1.43/containers/json",
+            true,
+        ),
         ("compose-service=traefik", "GET /v1.43/events", true),
         ("compose-service=traefik", "HEAD /_ping", true),
         ("compose-service=traefik", "GET /containers/json", false),
         ("compose-service=traefik", "GET /info", false),
-        ("compose-service=other compose-project=shop", "GET /info", true),
-        ("compose-service=other compose-project=shop", "HEAD /_ping", true),
+        (
+            "compose-service=other compose-project=shop",
+            "GET /info",
+            true,
+        ),
+        (
+            "compose-service=other compose-project=shop",
+            "HEAD /_ping",
+            true,
+        ),
         // A service of that name in another project is another client.
-        ("compose-service=other compose-project=stranger", "GET /info", false),
+        (
+            "compose-service=other compose-project=stranger",
+            "GET /info",
+            false,
+        ),
         ("compose-service=other", "GET /info", false),
         ("compose-service=other", "GET /v1.43/events", false),
         ("compose-service=web", "HEAD /_ping", false),
         ("compose-service=web", "GET /info", false),
     ] {
-        assert_eq!(allows(&config, call, Some(client)), want, "{client} {call}\n{config}");
+        assert_eq!(
+            allows(&config, call, Some(client)),
+            want,
+            "{client} {call}\n{config}"
+        );
     }
-    for want in ["log-level: warn", "drain-timeout: \"5s\"", "\"bind=/var/log/**\"", "- addr: \"tcp://0.0.0.0:2375\""] {
+    for want in [
+        "log-level: warn",
+        "drain-timeout: \"5s\"",
+        "\"bind=/var/log/**\"",
+        "- addr: \"tcp://0.0.0.0:2375\"",
+    ] {
         assert!(config.contains(want), "{want} in {config}");
     }
     assert!(
@@ -209,20 +349,43 @@ fn expressions_of_wollomatic() {
     hold(
         "wollomatic",
         "SP_ALLOW_GET=/version\nSP_ALLOW_GET_2=/v1\\..{2}/(containers/.*|events)|/_ping\nSP_PROXYSOCKETENDPOINT=/socket/proxy.sock\nSP_ALLOW_FROM=x",
-        &["+GET /version", "+GET /_ping", "+GET /v1.43/events", "-GET /v1.43/events/x", "-HEAD /_ping"],
-        &["each alternative has to match the whole path", "SP_ALLOW_FROM: FROM never reaches an engine here"],
+        &[
+            "+GET /version",
+            "+GET /_ping",
+            "+GET /v1.43/events",
+            "-GET /v1.43/events/x",
+            "-HEAD /_ping",
+        ],
+        &[
+            "each alternative has to match the whole path",
+            "SP_ALLOW_FROM: FROM never reaches an engine here",
+        ],
     );
-    hold("wollomatic", "SP_ALLOWFROM=10.0.0.0/8\nSP_LISTENIP=0.0.0.0\nSP_ALLOW_GET=.*", &["-GET /version"], &[]);
+    hold(
+        "wollomatic",
+        "SP_ALLOWFROM=10.0.0.0/8\nSP_LISTENIP=0.0.0.0\nSP_ALLOW_GET=.*",
+        &["-GET /version"],
+        &[],
+    );
 }
 
 #[test]
 fn rules_of_the_go_program() {
     hold(
         "cetusguard",
-        "services:\n  cetusguard:\n    image: docker.io/hectorm/cetusguard:v1\n    environment:\n      CETUSGUARD_FRONTEND_ADDR: tcp://:2375\n      \
-         CETUSGUARD_LOG_LEVEL: \"7\"\n      CETUSGUARD_NOTHING: 1\n      CETUSGUARD_RULES: |\n        ! Monitor events\n        GET %API_PREFIX_EVENTS%\n        \
-         GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/json\n        GET %NO_SUCH%/x\n        GET /a|/info\n",
-        &["+GET /_ping", "+GET /info", "+GET /v1.43/events", "+GET /containers/web/json", "-GET /containers/json"],
+        "services:\n  cetusguard:\n    image: docker.io/hectorm/cetusguard:v1\n    \
+        environment:\n      CETUSGUARD_FRONTEND_ADDR: tcp://:2375\n      CETUSGUARD_LOG_LEVEL: \
+        \"7\"\n      CETUSGUARD_NOTHING: 1\n      CETUSGUARD_RULES: |\n        ! Monitor \
+        events\n        GET %API_PREFIX_EVENTS%\n        GET \
+        %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/json\n        GET %NO_SUCH%/x\n        GET \
+        /a|/info\n",
+        &[
+            "+GET /_ping",
+            "+GET /info",
+            "+GET /v1.43/events",
+            "+GET /containers/web/json",
+            "-GET /containers/json",
+        ],
         &[
             "unknown variable %NO_SUCH%",
             "each alternative has to match the whole path",
@@ -231,7 +394,8 @@ fn rules_of_the_go_program() {
     );
     hold(
         "cetusguard",
-        "command: [-backend-addr, unix:///x.sock, -no-builtin-rules, \"-rules=GET %API_PREFIX_INFO%\"]",
+        "command: [-backend-addr, unix:///x.sock, -no-builtin-rules, \"-rules=GET \
+        %API_PREFIX_INFO%\"]",
         &["-GET /_ping", "+GET /info"],
         &[],
     );
@@ -241,8 +405,9 @@ fn rules_of_the_go_program() {
 fn rules_of_sockguard() {
     let yaml = |rules: &str| {
         format!(
-            "listen:\n  address: 127.0.0.1:2375\nrequest_body:\n  container_create:\n    allowed_bind_mounts: [/srv]\n    require_memory_limit: true\n\
-             metrics:\n  enabled: true\nrules:\n{rules}  - match: {{ method: \"*\", path: \"/**\" }}\n    action: deny\n"
+            "listen:\n  address: 127.0.0.1:2375\nrequest_body:\n  container_create:\n    \
+            allowed_bind_mounts: [/srv]\n    require_memory_limit: true\nmetrics:\n  enabled: \
+            true\nrules:\n{rules}  - match: {{ method: \"*\", path: \"/**\" }}\n    action: deny\n"
         )
     };
     let allow = |method: &str, path: &str, action: &str| {
@@ -257,14 +422,18 @@ fn rules_of_sockguard() {
         ),
         &[
             "+GET /v1.43/containers/web/json",
-            // No container is called so: the engine answers 404, as it does to `docker inspect a/b`.
+            // No container is called so: the engine answers 404, as it does to `docker inspect
+            // a/b`.
             "+GET /containers/a/b/json",
             "-GET /containers/a/b/logs",
             "+DELETE /images/x",
             "-GET /info",
             "-GET /images/get",
         ],
-        &["request_body.container_create.require_memory_limit has no counterpart", "metrics has no counterpart"],
+        &[
+            "request_body.container_create.require_memory_limit has no counterpart",
+            "metrics has no counterpart",
+        ],
     );
     hold(
         "sockguard",
@@ -299,15 +468,24 @@ fn rules_of_sockguard() {
 /// What is not about the proxy itself stays in the service, in any form; what cannot stay is told.
 #[test]
 fn the_rest_of_the_service_stays() {
-    let Migrated { code, compose, notes, .. } = migrate(
+    let Migrated {
+        code,
+        compose,
+        notes,
+        ..
+    } = migrate(
         "tecnativa",
-        "services:\n  one:\n    image: tecnativa/docker-socket-proxy\n    container_name: socket\n    restart: always\n    env_file: missing.env\n    \
-         user: \"0:998\"\n    privileged: true\n    networks:\n      back:\n        aliases: [docker]\n    ports:\n      - target: 2375\n        \
-         published: \"2375\"\n    volumes:\n      - /run/user/1000/docker.sock:/var/run/docker.sock:ro\n      - data:/data\n    \
-         environment:\n      - CONTAINERS=${C}\nnetworks:\n  back: {external: true}\nvolumes:\n  data: {name: d}\n",
+        "services:\n  one:\n    image: tecnativa/docker-socket-proxy\n    container_name: \
+        socket\n    restart: always\n    env_file: missing.env\n    user: \"0:998\"\n    \
+        privileged: true\n    networks:\n      back:\n        aliases: [docker]\n    ports:\n      \
+        - target: 2375\n        published: \"2375\"\n    volumes:\n      - \
+        /run/user/1000/docker.sock:/var/run/docker.sock:ro\n      - data:/data\n    \
+        environment:\n      - CONTAINERS=${C}\nnetworks:\n  back: {external: true}\nvolumes:\n  \
+        data: {name: d}\n",
     );
     for want in [
-        "    container_name: socket\n    restart: always\n    networks:\n      back:\n        aliases:\n          - docker\n",
+        "    container_name: socket\n    restart: always\n    networks:\n      back:\n        \
+        aliases:\n          - docker\n",
         "    ports:\n      - target: 2375\n        published: \"2375\"\n",
         "- \"/run/user/1000/docker.sock:/var/run/docker.sock:ro\"\n      - \"data:/data\"\n",
         "    user: \"0:998\"\n",
@@ -316,14 +494,18 @@ fn the_rest_of_the_service_stays() {
         assert!(compose.contains(want), "{want} in {compose}");
     }
     assert!(!compose.contains("privileged: true"), "{compose}");
-    for want in ["env_file missing.env cannot be read", "CONTAINERS depends on C", "privileged; where SELinux keeps"] {
+    for want in [
+        "env_file missing.env cannot be read",
+        "CONTAINERS depends on C",
+        "privileged; where SELinux keeps",
+    ] {
         assert!(notes.contains(want), "{want} in {notes}");
     }
     assert_eq!(code, 1, "variables are missing");
 }
 
-/// What Compose would resolve is resolved: anchors, merge keys, folded commands, variables, environment files and `extends`; what
-/// stands in other services is of no matter.
+/// What Compose would resolve is resolved: anchors, merge keys, folded commands, variables,
+/// environment files and `extends`; what stands in other services is of no matter.
 #[test]
 fn compose_files_as_people_write_them() {
     let folder = TempDir::new();
@@ -331,72 +513,154 @@ fn compose_files_as_people_write_them() {
     folder.write("proxy.env", "IMAGES=1\nVOLUMES=1\n");
     let file = folder.write(
         "compose.yaml",
-        "x-env: &env\n  CONTAINERS: 1\n  VOLUMES: 0\nx-all: &all\n  restart: always\nservices:\n  other:\n    image: x\n    command: >\n      a\n      b\n  \
-         base:\n    image: tecnativa/other\n    environment: [INFO=1]\n  proxy:\n    <<: *all\n    extends: base\n    \
-         image: ghcr.io/tecnativa/docker-socket-proxy:${TAG}\n    env_file: [proxy.env]\n    environment:\n      <<: *env\n      LOG_LEVEL: ${LEVEL}\n",
+        "x-env: &env\n  CONTAINERS: 1\n  VOLUMES: 0\nx-all: &all\n  restart: always\nservices:\n  \
+        other:\n    image: x\n    command: >\n      a\n      b\n  base:\n    image: \
+        tecnativa/other\n    environment: [INFO=1]\n  proxy:\n    <<: *all\n    extends: base\n    \
+        image: ghcr.io/tecnativa/docker-socket-proxy:${TAG}\n    env_file: [proxy.env]\n    \
+        environment:\n      <<: *env\n      LOG_LEVEL: ${LEVEL}\n",
     );
-    let Migrated { code, config, compose, notes, .. } = migrate_file("tecnativa", &file, &[]);
-    for (call, want) in
-        [("GET /containers/json", true), ("GET /images/json", true), ("GET /info", true), ("GET /volumes", false)]
-    {
+    let Migrated {
+        code,
+        config,
+        compose,
+        notes,
+        ..
+    } = migrate_file("tecnativa", &file, &[]);
+    for (call, want) in [
+        ("GET /containers/json", true),
+        ("GET /images/json", true),
+        ("GET /info", true),
+        ("GET /volumes", false),
+    ] {
         assert_eq!(allows(&config, call, None), want, "{call}\n{config}");
     }
     assert!(
-        config.contains("log-level: debug") && compose.contains("    restart: always\n") && code == 0,
+        config.contains("log-level: debug")
+            && compose.contains("    restart: always\n")
+            && code == 0,
         "{compose}{notes}"
     );
-    let folded = "command: >\n  -listenip=0.0.0.0\n  -allowfrom=0.0.0.0/0\n  '-allowGET=/v1\\..{2}/info'\n";
-    hold("wollomatic", folded, &["+GET /v1.43/info", "-GET /info"], &[]);
-    hold("wollomatic", "SP_ALLOW_GET: /version\nSP_LISTENIP: 127.0.0.1\n", &["+GET /version", "-GET /info"], &[]);
-    let run = "docker run -d --name proxy \\\n  -e CONTAINERS=1 `#optional` -v /run/d.sock:/var/run/docker.sock:ro \\\n  tecnativa/docker-socket-proxy\n";
-    let Migrated { config, compose, .. } = migrate("tecnativa", run);
-    assert!(allows(&config, "GET /containers/json", None) && !allows(&config, "GET /images/json", None));
-    assert!(compose.contains("  proxy:\n") && compose.contains("\"/run/d.sock:/var/run/docker.sock:ro\""), "{compose}");
+    let folded =
+        "command: >\n  -listenip=0.0.0.0\n  -allowfrom=0.0.0.0/0\n  '-allowGET=/v1\\..{2}/info'\n";
+    hold(
+        "wollomatic",
+        folded,
+        &["+GET /v1.43/info", "-GET /info"],
+        &[],
+    );
+    hold(
+        "wollomatic",
+        "SP_ALLOW_GET: /version\nSP_LISTENIP: 127.0.0.1\n",
+        &["+GET /version", "-GET /info"],
+        &[],
+    );
+    let run = "docker run -d --name proxy \\\n  -e CONTAINERS=1 `#optional` -v \
+        /run/d.sock:/var/run/docker.sock:ro \\\n  tecnativa/docker-socket-proxy\n";
+    let Migrated {
+        config, compose, ..
+    } = migrate("tecnativa", run);
+    assert!(
+        allows(&config, "GET /containers/json", None) && !allows(&config, "GET /images/json", None)
+    );
+    assert!(
+        compose.contains("  proxy:\n")
+            && compose.contains("\"/run/d.sock:/var/run/docker.sock:ro\""),
+        "{compose}"
+    );
 }
 
-/// Mounts for sockets, rules and certificates stay where they were, and the engine's socket is found where it lies.
+/// Mounts for sockets, rules and certificates stay where they were, and the engine's socket is
+/// found where it lies.
 #[test]
 fn mounts_lead_where_they_led() {
-    let socket = "services:\n  p:\n    image: wollomatic/socket-proxy:1\n    user: \"65534:998\"\n    command: [-proxysocketendpoint=/s/p.sock, \
-                  -proxysocketendpointfilemode=432, -socketpath=/run/docker.sock, -allowGET=/version]\n    volumes: [\"/var/run:/var/run:ro\", \"s:/s\"]\n";
-    let Migrated { config, compose, .. } = migrate("wollomatic", socket);
-    for want in ["unix:///s/p.sock", "backend-addr: \"unix:///var/run/docker.sock\"", "socket-mode: \"0660\""] {
+    let socket = "services:\n  p:\n    image: wollomatic/socket-proxy:1\n    user: \
+        \"65534:998\"\n    command: [-proxysocketendpoint=/s/p.sock, \
+        -proxysocketendpointfilemode=432, -socketpath=/run/docker.sock, -allowGET=/version]\n    \
+        volumes: [\"/var/run:/var/run:ro\", \"s:/s\"]\n";
+    let Migrated {
+        config, compose, ..
+    } = migrate("wollomatic", socket);
+    for want in [
+        "unix:///s/p.sock",
+        "backend-addr: \"unix:///var/run/docker.sock\"",
+        "socket-mode: \"0660\"",
+    ] {
         assert!(config.contains(want), "{want} in {config}");
     }
-    assert!(compose.contains("      - \"/var/run:/var/run:ro\"\n      - \"s:/s\"\n    restart"), "{compose}");
-    assert!(compose.contains("user: \"65534:998\"") && compose.contains("volumes:\n  s:\n"), "{compose}");
-    for (mode, want) in [("0640", "0640"), ("0x1b0", "0660"), ("384", "0600"), ("9999", "0600")] {
+    assert!(
+        compose.contains("      - \"/var/run:/var/run:ro\"\n      - \"s:/s\"\n    restart"),
+        "{compose}"
+    );
+    assert!(
+        compose.contains("user: \"65534:998\"") && compose.contains("volumes:\n  s:\n"),
+        "{compose}"
+    );
+    for (mode, want) in [
+        ("0640", "0640"),
+        ("0x1b0", "0660"),
+        ("384", "0600"),
+        ("9999", "0600"),
+    ] {
         let config = migrate(
             "wollomatic",
             &format!("command: [-proxysocketendpoint=/s, -proxysocketendpointfilemode={mode}]\n"),
         )
         .config;
-        assert!(config.contains(&format!("socket-mode: \"{want}\"")), "{mode}: {config}");
+        assert!(
+            config.contains(&format!("socket-mode: \"{want}\"")),
+            "{mode}: {config}"
+        );
     }
     // The variable is octal there.
-    let config = migrate("wollomatic", "SP_PROXYSOCKETENDPOINT=/s/x\nSP_PROXYSOCKETENDPOINTFILEMODE=660\n").config;
+    let config = migrate(
+        "wollomatic",
+        "SP_PROXYSOCKETENDPOINT=/s/x\nSP_PROXYSOCKETENDPOINTFILEMODE=660\n",
+    )
+    .config;
     assert!(config.contains("socket-mode: \"0660\""), "{config}");
-    let remote = "services:\n  p:\n    image: hectorm/cetusguard\n    volumes: [\"/var/run/docker.sock:/var/run/docker.sock\", \"./c:/certs\"]\n    \
-                  environment:\n      CETUSGUARD_BACKEND_ADDR: tcp://engine:2376\n      CETUSGUARD_FRONTEND_TLS_CERT: /certs/c.pem\n      \
-                  CETUSGUARD_FRONTEND_TLS_KEY: /certs/k.pem\n";
-    let Migrated { config, compose, .. } = migrate("cetusguard", remote);
-    assert!(config.contains("frontend-tls-cert: /certs/c.pem") && config.contains("tcp://engine:2376"), "{config}");
-    assert!(compose.contains("\"./c:/certs\"") && !compose.contains("docker.sock"), "{compose}");
+    let remote = "services:\n  p:\n    image: hectorm/cetusguard\n    volumes: \
+        [\"/var/run/docker.sock:/var/run/docker.sock\", \"./c:/certs\"]\n    environment:\n      \
+        CETUSGUARD_BACKEND_ADDR: tcp://engine:2376\n      CETUSGUARD_FRONTEND_TLS_CERT: \
+        /certs/c.pem\n      CETUSGUARD_FRONTEND_TLS_KEY: /certs/k.pem\n";
+    let Migrated {
+        config, compose, ..
+    } = migrate("cetusguard", remote);
+    assert!(
+        config.contains("frontend-tls-cert: /certs/c.pem") && config.contains("tcp://engine:2376"),
+        "{config}"
+    );
+    assert!(
+        compose.contains("\"./c:/certs\"") && !compose.contains("docker.sock"),
+        "{compose}"
+    );
 }
 
-/// Rules in a mounted file are read from there; where they cannot be, nothing is opened in their place.
+/// Rules in a mounted file are read from there; where they cannot be, nothing is opened in their
+/// place.
 #[test]
 fn rules_in_files() {
     let folder = TempDir::new();
-    folder.write("sg.yaml", "rules:\n  - match: {method: GET, path: /info}\n    action: allow\n");
-    folder.write("rules.list", "! comment\nGET %API_PREFIX_EXEC%/.+/json\nGET %API_PREFIX_EVENTS%\n");
+    folder.write(
+        "sg.yaml",
+        "rules:\n  - match: {method: GET, path: /info}\n    action: allow\n",
+    );
+    folder.write(
+        "rules.list",
+        "! comment\nGET %API_PREFIX_EXEC%/.+/json\nGET %API_PREFIX_EVENTS%\n",
+    );
     let compose = |image: &str, mount: &str, more: &str| {
         format!("services:\n  p:\n    image: {image}\n    volumes: [\"{mount}\"]\n{more}")
     };
-    let text = compose("codeswhat/sockguard:2", "./sg.yaml:/etc/sockguard/sockguard.yaml:ro", "");
+    let text = compose(
+        "codeswhat/sockguard:2",
+        "./sg.yaml:/etc/sockguard/sockguard.yaml:ro",
+        "",
+    );
     let there = migrate_file("sockguard", &folder.write("a.yaml", &text), &[]);
     assert!(
-        there.code == 0 && allows(&there.config, "GET /info", None) && !allows(&there.config, "GET /version", None),
+        there.code == 0
+            && allows(&there.config, "GET /info", None)
+            && !allows(&there.config, "GET /version", None),
         "{}",
         there.config
     );
@@ -405,38 +669,61 @@ fn rules_in_files() {
         "{}",
         there.notes
     );
-    let text = compose("codeswhat/sockguard:2", "./missing.yaml:/etc/sockguard/sockguard.yaml:ro", "");
+    let text = compose(
+        "codeswhat/sockguard:2",
+        "./missing.yaml:/etc/sockguard/sockguard.yaml:ro",
+        "",
+    );
     let missing = migrate_file("sockguard", &folder.write("b.yaml", &text), &[]);
     assert!(
         missing.code == 1
-            && missing.notes.contains("its rules stand in /etc/sockguard/sockguard.yaml, which cannot be read"),
+            && missing
+                .notes
+                .contains("its rules stand in /etc/sockguard/sockguard.yaml, which cannot be read"),
         "{}",
         missing.notes
     );
     let more = "    environment: {CETUSGUARD_RULES_FILE: /rules.list}\n";
     let text = compose("hectorm/cetusguard", "./rules.list:/rules.list:ro", more);
     let there = migrate_file("cetusguard", &folder.write("c.yaml", &text), &[]);
-    assert!(there.code == 0 && allows(&there.config, "GET /events", None), "{}", there.config);
     assert!(
-        there.config.contains("GET %API_PREFIX%/exec/.+/json") && !there.compose.contains("rules.list"),
+        there.code == 0 && allows(&there.config, "GET /events", None),
+        "{}",
+        there.config
+    );
+    assert!(
+        there.config.contains("GET %API_PREFIX%/exec/.+/json")
+            && !there.compose.contains("rules.list"),
         "{}",
         there.config
     );
     let text = compose("hectorm/cetusguard", "rules:/rules.list:ro", more);
     let missing = migrate_file("cetusguard", &folder.write("d.yaml", &text), &[]);
-    assert!(missing.code == 1 && !allows(&missing.config, "GET /events", None), "{}", missing.config);
+    assert!(
+        missing.code == 1 && !allows(&missing.config, "GET /events", None),
+        "{}",
+        missing.config
+    );
 }
 
-/// Restrictions that cannot be carried over are told, and end the program with 1; rights of clients of their own open nothing.
+/// Restrictions that cannot be carried over are told, and end the program with 1; rights of clients
+/// of their own open nothing.
 #[test]
 fn what_restricted_more_is_told() {
     for (settings, want) in [
         (
-            "rules:\n  - match: {method: GET, path: /info}\n    action: allow\nownership: {owner: me}\n",
+            "rules:\n  - match: {method: GET, path: /info}\n    action: allow\nownership: {owner: \
+            me}\n",
             "ownership let clients act",
         ),
-        ("rules: []\nresponse: {name_patterns: [a]}\n", "response.name_patterns hid objects"),
-        ("rules: []\nclients: {profiles: [{name: a}]}\n", "clients have rights of their own there"),
+        (
+            "rules: []\nresponse: {name_patterns: [a]}\n",
+            "response.name_patterns hid objects",
+        ),
+        (
+            "rules: []\nclients: {profiles: [{name: a}]}\n",
+            "clients have rights of their own there",
+        ),
         (
             "rules: []\nrequest_body: {exec: {allowed_commands: [ls]}}\n",
             "request_body.exec.allowed_commands has no counterpart",
@@ -445,10 +732,15 @@ fn what_restricted_more_is_told() {
         let Migrated { code, notes, .. } = migrate("sockguard", settings);
         assert!(code == 1 && notes.contains(want), "{settings}: {notes}");
     }
-    let own = "clients: {profiles: [{name: a}]}\nrules:\n  - match: {method: GET, path: /info}\n    action: allow\n";
+    let own = "clients: {profiles: [{name: a}]}\nrules:\n  - match: {method: GET, path: \
+        /info}\n    action: allow\n";
     let config = migrate("sockguard", own).config;
-    assert!(!allows(&config, "GET /info", None) && config.contains("# GET %API_PREFIX%/info"), "{config}");
-    let networks = "clients: {allowed_cidrs: [10.0.0.0/8]}\nlisten: {address: \":2375\"}\nrules:\n  - match: {method: GET, path: /info}\n    action: allow\n";
+    assert!(
+        !allows(&config, "GET /info", None) && config.contains("# GET %API_PREFIX%/info"),
+        "{config}"
+    );
+    let networks = "clients: {allowed_cidrs: [10.0.0.0/8]}\nlisten: {address: \
+        \":2375\"}\nrules:\n  - match: {method: GET, path: /info}\n    action: allow\n";
     let config = migrate("sockguard", networks).config;
     assert!(
         allows(&config, "GET /info", Some("address=10.1.1.1"))
@@ -457,22 +749,45 @@ fn what_restricted_more_is_told() {
     );
 }
 
-/// Several proxies become one instance that tells their clients apart; a proxy whose clients are not known stays by itself.
+/// Several proxies become one instance that tells their clients apart; a proxy whose clients are
+/// not known stays by itself.
 #[test]
 fn several_proxies_of_one_file() {
     let proxy = |name: &str, more: &str| {
-        format!("  {name}:\n    image: tecnativa/docker-socket-proxy\n    networks: [{name}]\n{more}")
+        format!(
+            "  {name}:\n    image: tecnativa/docker-socket-proxy\n    networks: [{name}]\n{more}"
+        )
     };
     let text = format!(
-        "name: home\nservices:\n{}{}{}  traefik:\n    image: traefik\n    command: --endpoint=tcp://sp-a:2375\n    networks: [sp-a]\n  \
-         watch:\n    image: w\n    environment: {{DOCKER_HOST: \"tcp://spb:2375\"}}\n  both:\n    image: b\n    environment: \
-         {{A: \"tcp://sp-a:2375\", B: \"tcp://sp-b\"}}\nnetworks: {{sp-a: {{internal: true}}, sp-b: , sp-c: }}\n",
+        "name: home\nservices:\n{}{}{}  traefik:\n    image: traefik\n    command: \
+        --endpoint=tcp://sp-a:2375\n    networks: [sp-a]\n  watch:\n    image: w\n    environment: \
+        {{DOCKER_HOST: \"tcp://spb:2375\"}}\n  both:\n    image: b\n    environment: {{A: \
+        \"tcp://sp-a:2375\", B: \"tcp://sp-b\"}}\nnetworks: {{sp-a: {{internal: true}}, sp-b: , \
+        sp-c: }}\n",
         proxy("sp-a", "    environment: {CONTAINERS: 1}\n"),
-        proxy("sp-b", "    container_name: spb\n    environment: {IMAGES: 1, POST: 1}\n"),
-        proxy("sp-c", "    environment: {SECRETS: 1}\n    ports: [\"127.0.0.1:2375:2375\"]\n"),
+        proxy(
+            "sp-b",
+            "    container_name: spb\n    environment: {IMAGES: 1, POST: 1}\n"
+        ),
+        proxy(
+            "sp-c",
+            "    environment: {SECRETS: 1}\n    ports: [\"127.0.0.1:2375:2375\"]\n"
+        ),
     );
-    let Migrated { files, compose, notes, .. } = migrate("tecnativa", &text);
-    let of = |name: &str| files.iter().find(|(path, _)| path == name).expect(name).1.clone();
+    let Migrated {
+        files,
+        compose,
+        notes,
+        ..
+    } = migrate("tecnativa", &text);
+    let of = |name: &str| {
+        files
+            .iter()
+            .find(|(path, _)| path == name)
+            .expect(name)
+            .1
+            .clone()
+    };
     let config = of("cetusguard-sp-a/cetusguard.yaml");
     for (client, call, want) in [
         ("traefik", "GET /containers/json", true),
@@ -487,7 +802,10 @@ fn several_proxies_of_one_file() {
         let (code, out, _) = explain(
             &config,
             call,
-            &[("--client", "compose-project=home"), ("--client", &format!("compose-service={client}"))],
+            &[
+                ("--client", "compose-project=home"),
+                ("--client", &format!("compose-service={client}")),
+            ],
         );
         assert_eq!(code == Some(0), want, "{client} {call}\n{out}{config}");
     }
@@ -506,19 +824,34 @@ fn several_proxies_of_one_file() {
     );
 }
 
-/// The folder has everything to start from, under the name of the old project, and nothing in it is ever replaced.
+/// The folder has everything to start from, under the name of the old project, and nothing in it is
+/// ever replaced.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a test may read what the program has written")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test may read what the program has written"
+)]
 fn a_folder_that_is_ready_to_start() {
     let folder = TempDir::new();
-    let text = "name: home\nservices:\n  p:\n    image: tecnativa/docker-socket-proxy\n    depends_on: [x]\n    networks: [n]\n    environment: {CONTAINERS: 1}\n    \
-                volumes: [\"./s/docker.sock:/var/run/docker.sock\"]\nnetworks: {n: {internal: true}}\n";
+    let text = "name: home\nservices:\n  p:\n    image: tecnativa/docker-socket-proxy\n    \
+        depends_on: [x]\n    networks: [n]\n    environment: {CONTAINERS: 1}\n    volumes: \
+        [\"./s/docker.sock:/var/run/docker.sock\"]\nnetworks: {n: {internal: true}}\n";
     let file = folder.write("compose.yaml", text);
     let out = folder.file("new");
-    let run = || ProxyBuilder::bare(PROGRAM).word("migrate").word("tecnativa").word(&file).arg("--out", &out).run();
+    let run = || {
+        ProxyBuilder::bare(PROGRAM)
+            .word("migrate")
+            .word("tecnativa")
+            .word(&file)
+            .arg("--out", &out)
+            .run()
+    };
     let (code, notes, errors) = run();
     assert_eq!((code, errors.as_str()), (Some(0), ""));
-    assert!(notes.contains("docker compose up -d") && !notes.contains("services:"), "{notes}");
+    assert!(
+        notes.contains("docker compose up -d") && !notes.contains("services:"),
+        "{notes}"
+    );
     let read = |name: &str| std::fs::read_to_string(format!("{out}/{name}")).expect(name);
     assert!(read("cetusguard/cetusguard.yaml").contains("CONTAINERS=1"));
     let compose = read("compose.yaml");
@@ -530,15 +863,26 @@ fn a_folder_that_is_ready_to_start() {
     ] {
         assert!(compose.contains(want), "{want} in {compose}");
     }
-    assert!(!compose.contains("depends_on") && !compose.contains("\"./s/"), "{compose}");
+    assert!(
+        !compose.contains("depends_on") && !compose.contains("\"./s/"),
+        "{compose}"
+    );
     let (code, _, errors) = run();
-    assert!(code == Some(1) && errors.contains("is there already, so nothing was written"), "{errors}");
+    assert!(
+        code == Some(1) && errors.contains("is there already, so nothing was written"),
+        "{errors}"
+    );
 }
 
 /// What an attentive reader of the settings could get out of them, and should not.
 #[test]
 fn nothing_more_is_allowed_than_was() {
-    hold("tecnativa", "POST=1\nCONTAINERS=1\nPOST=0", &["-POST /containers/create", "+GET /containers/json"], &[]);
+    hold(
+        "tecnativa",
+        "POST=1\nCONTAINERS=1\nPOST=0",
+        &["-POST /containers/create", "+GET /containers/json"],
+        &[],
+    );
     hold(
         "tecnativa",
         "POST=1\nALLOW_RESTARTS=1\nALLOW_KILL=0",
@@ -548,62 +892,106 @@ fn nothing_more_is_allowed_than_was() {
     hold(
         "linuxserver",
         "POST=1\nLIBPOD_EXEC=1",
-        &["-POST /v5.0.0/libpod/containers/web/exec", "+POST /v5.0.0/libpod/exec/x/start"],
+        &[
+            "-POST /v5.0.0/libpod/containers/web/exec",
+            "+POST /v5.0.0/libpod/exec/x/start",
+        ],
         &[],
     );
     let service = |more: &str| {
         format!(
-            "name: shop\nservices:\n  proxy:\n    image: wollomatic/socket-proxy\n    command: [-listenip=0.0.0.0, -allowfrom=web, -allowGET=/info{more}]\n  \
-             web:\n    image: x\n    labels:\n      socket-proxy.allow.get: /version\n      socket-proxy.allow.bindmountfrom: \"/srv,\"\n"
+            "name: shop\nservices:\n  proxy:\n    image: wollomatic/socket-proxy\n    command: \
+            [-listenip=0.0.0.0, -allowfrom=web, -allowGET=/info{more}]\n  web:\n    image: x\n    \
+            labels:\n      socket-proxy.allow.get: /version\n      \
+            socket-proxy.allow.bindmountfrom: \"/srv,\"\n"
         )
     };
     let config = migrate("wollomatic", &service("")).config;
-    assert!(!config.contains("/version"), "labels count where they are turned on: {config}");
+    assert!(
+        !config.contains("/version"),
+        "labels count where they are turned on: {config}"
+    );
     let config = migrate("wollomatic", &service(", -proxycontainername=proxy")).config;
-    assert!(config.contains("bind=/srv/**") && !config.contains("bind=/**"), "{config}");
+    assert!(
+        config.contains("bind=/srv/**") && !config.contains("bind=/**"),
+        "{config}"
+    );
     let web = Some("compose-service=web compose-project=shop");
-    assert!(allows(&config, "GET /version", web) && !allows(&config, "GET /info", web), "{config}");
+    assert!(
+        allows(&config, "GET /version", web) && !allows(&config, "GET /info", web),
+        "{config}"
+    );
     // The end of a line is a part of the pattern there, and begins another rule here.
     let lines = "command: [-listenip=127.0.0.1, \"-allowGET=/version\\nGET /info\"]\n";
-    hold("wollomatic", lines, &["-GET /info", "-GET /version"], &["it is not one line"]);
-    let globs = "rules:\n  - match: {method: GET, path: /secrets}\n    action: deny\n  - match: {method: '*', path: '/containers/c*/start'}\n    \
-                 action: allow\n  - match: {method: GET, path: '/containers/*/archive'}\n    action: allow\n";
+    hold(
+        "wollomatic",
+        lines,
+        &["-GET /info", "-GET /version"],
+        &["it is not one line"],
+    );
+    let globs = "rules:\n  - match: {method: GET, path: /secrets}\n    action: deny\n  - match: \
+        {method: '*', path: '/containers/c*/start'}\n    action: allow\n  - match: {method: GET, \
+        path: '/containers/*/archive'}\n    action: allow\n";
     hold(
         "sockguard",
         globs,
-        &["-POST /containers/web/start", "-GET /containers/web/archive"],
+        &[
+            "-POST /containers/web/start",
+            "-GET /containers/web/archive",
+        ],
         &["clients could read files out of containers and volumes"],
     );
-    let single = "rules:\n  - match: {method: GET, path: /containers/secret/json}\n    action: deny\n  - match: {method: GET, path: '/containers/*/json'}\n    \
-                  action: allow\n";
+    let single = "rules:\n  - match: {method: GET, path: /containers/secret/json}\n    action: \
+        deny\n  - match: {method: GET, path: '/containers/*/json'}\n    action: allow\n";
     hold(
         "sockguard",
         single,
         &["-GET /containers/web/json"],
         &["the denial of GET /containers/secret/json is of some objects alone"],
     );
-    let flagged = "environment: {CETUSGUARD_RULES: GET /a, CETUSGUARD_GUARD: privileged}\ncommand: [\"-rules=GET %API_PREFIX_EVENTS%\"]";
-    hold("cetusguard", flagged, &["+GET /events", "-GET /a"], &["CETUSGUARD_GUARD is no option"]);
+    let flagged = "environment: {CETUSGUARD_RULES: GET /a, CETUSGUARD_GUARD: privileged}\ncommand: \
+        [\"-rules=GET %API_PREFIX_EVENTS%\"]";
+    hold(
+        "cetusguard",
+        flagged,
+        &["+GET /events", "-GET /a"],
+        &["CETUSGUARD_GUARD is no option"],
+    );
     let folder = TempDir::new();
-    let hostile = "services:\n  p:\n    image: tecnativa/docker-socket-proxy\n    environment:\n      SOCKET_PATH: \"/a\\n    privileged: true\"\n";
+    let hostile = "services:\n  p:\n    image: tecnativa/docker-socket-proxy\n    \
+        environment:\n      SOCKET_PATH: \"/a\\n    privileged: true\"\n";
     let file = folder.write("compose.yaml", hostile);
-    let (_, compose, _) = ProxyBuilder::bare(PROGRAM).word("migrate").word("tecnativa").word(&file).run();
+    let (_, compose, _) = ProxyBuilder::bare(PROGRAM)
+        .word("migrate")
+        .word("tecnativa")
+        .word(&file)
+        .run();
     assert!(!compose.contains("\n    privileged"), "{compose}");
 }
 
 #[test]
 fn what_cannot_be_read_is_told() {
     for (settings, want) in [
-        ("services:\n  web:\n    image: nginx\n", "name its service with --service, one of: web"),
+        (
+            "services:\n  web:\n    image: nginx\n",
+            "name its service with --service, one of: web",
+        ),
         ("services: [a\n", "this is not YAML"),
-        ("x: {a: b}\n", "this holds no settings of tecnativa/docker-socket-proxy"),
+        (
+            "x: {a: b}\n",
+            "this holds no settings of tecnativa/docker-socket-proxy",
+        ),
         ("rules: []\n", "this holds no settings"),
         ("a: 1\na: 2\n", "the key a stands twice"),
         ("just words", "this holds no settings"),
     ] {
         let folder = TempDir::new();
         let file = folder.write("settings", settings);
-        let (code, _, errors) = ProxyBuilder::bare(PROGRAM).word("migrate").word("tecnativa").word(&file).run();
+        let (code, _, errors) = ProxyBuilder::bare(PROGRAM)
+            .word("migrate")
+            .word("tecnativa")
+            .word(&file)
+            .run();
         assert!(code == Some(2) && errors.contains(want), "{errors}");
     }
 }

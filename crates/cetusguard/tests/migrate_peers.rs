@@ -1,6 +1,7 @@
-//! What migrate writes is started with the environment of the image, and compared with the decisions of the other proxies. These
-//! are modelled here from their public files (see each model), for every switch and for all pairs of them: nothing is allowed that
-//! was refused, and what is refused although it was allowed stands in a note.
+//! What migrate writes is started with the environment of the image, and compared with the
+//! decisions of the other proxies. These are modelled here from their public files (see each
+//! model), for every switch and for all pairs of them: nothing is allowed that was refused, and
+//! what is refused although it was allowed stands in a note.
 
 use std::collections::BTreeMap;
 
@@ -127,7 +128,11 @@ struct Migrated {
 fn migrate(proxy: &str, settings: &str) -> Migrated {
     let (files, notes) = answer(proxy, settings);
     let stricter = notes.iter().filter(|note| note["kind"] != "different");
-    Migrated { files, noted: stricter.flat_map(endpoints).collect(), settings: format!("{proxy}: {settings}") }
+    Migrated {
+        files,
+        noted: stricter.flat_map(endpoints).collect(),
+        settings: format!("{proxy}: {settings}"),
+    }
 }
 
 /// Migrates a compose file with several proxies, p0 and others, that stay by themselves.
@@ -135,9 +140,11 @@ fn migrate_all(proxy: &str, settings: &str, count: usize) -> Vec<Migrated> {
     let (files, notes) = answer(proxy, settings);
     let one = |index: usize| {
         let config = files[&format!("cetusguard-p{index}/cetusguard.yaml")].clone();
-        let own = notes
-            .iter()
-            .filter(|note| note["what"].as_str().is_some_and(|what| what.starts_with(&format!("p{index}: "))));
+        let own = notes.iter().filter(|note| {
+            note["what"]
+                .as_str()
+                .is_some_and(|what| what.starts_with(&format!("p{index}: ")))
+        });
         let stricter = own.filter(|note| note["kind"] != "different");
         let files = BTreeMap::from([("cetusguard/cetusguard.yaml".to_owned(), config)]);
         Migrated {
@@ -153,31 +160,59 @@ fn migrate_all(proxy: &str, settings: &str, count: usize) -> Vec<Migrated> {
 fn answer(proxy: &str, settings: &str) -> (BTreeMap<String, String>, Vec<Value>) {
     let folder = TempDir::new();
     let file = folder.write("settings", settings);
-    let migrate = ProxyBuilder::bare(PROGRAM).word("migrate").word(proxy).word(&file).arg("--format", "json");
+    let migrate = ProxyBuilder::bare(PROGRAM)
+        .word("migrate")
+        .word(proxy)
+        .word(&file)
+        .arg("--format", "json");
     let (code, out, errors) = migrate.run();
-    assert!(matches!(code, Some(0 | 1)) && errors.is_empty(), "{settings}\n{errors}");
+    assert!(
+        matches!(code, Some(0 | 1)) && errors.is_empty(),
+        "{settings}\n{errors}"
+    );
     let answer: Value = serde_json::from_str(&out).expect("JSON");
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    let files =
-        answer["files"].as_array().expect("files").iter().map(|file| (text(&file["path"]), text(&file["text"])));
-    (files.collect(), answer["notes"].as_array().expect("notes").clone())
+    let files = answer["files"]
+        .as_array()
+        .expect("files")
+        .iter()
+        .map(|file| (text(&file["path"]), text(&file["text"])));
+    (
+        files.collect(),
+        answer["notes"].as_array().expect("notes").clone(),
+    )
 }
 
 /// The names of the endpoints that a note is about.
 fn endpoints(note: &Value) -> Vec<String> {
     let names = note["endpoints"].as_array().into_iter().flatten();
-    names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
+    names
+        .filter_map(|name| name.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// The environment that the image sets.
-#[expect(clippy::disallowed_methods, reason = "a test may read the image's file")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test may read the image's file"
+)]
 fn image_environment() -> Vec<(String, String)> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Dockerfile");
-    let text = std::fs::read_to_string(path).expect("the Dockerfile").replace("\\\n", " ");
+    let text = std::fs::read_to_string(path)
+        .expect("the Dockerfile")
+        .replace("\\\n", " ");
     let lines = text.lines().filter_map(|line| line.strip_prefix("ENV "));
-    let pairs = lines.flat_map(str::split_whitespace).filter_map(|word| word.split_once('='));
-    let env: Vec<_> = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    assert!(env.iter().any(|(name, _)| name == "CETUSGUARD_FRONTEND_ADDR"), "the image has an address of its own");
+    let pairs = lines
+        .flat_map(str::split_whitespace)
+        .filter_map(|word| word.split_once('='));
+    let env: Vec<_> = pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    assert!(
+        env.iter()
+            .any(|(name, _)| name == "CETUSGUARD_FRONTEND_ADDR"),
+        "the image has an address of its own"
+    );
     env
 }
 
@@ -186,21 +221,26 @@ impl Migrated {
         &self.files["cetusguard/cetusguard.yaml"]
     }
 
-    /// Starts it as its compose file does: in the image's environment and the service's, with the folder of the configuration.
-    /// Ports are others, and the engine is the test's.
+    /// Starts it as its compose file does: in the image's environment and the service's, with the
+    /// folder of the configuration. Ports are others, and the engine is the test's.
     fn start(&self, engine: &Engine) -> (Proxy, TempDir) {
         let folder = TempDir::new();
         let mut config = String::new();
         let mut frontends = 0;
         for line in self.config().lines() {
             let line = match line.split_once("addr: ") {
-                Some((key, _)) if key.ends_with("backend-") => format!("backend-addr: \"{}\"", engine.address()),
+                Some((key, _)) if key.ends_with("backend-") => {
+                    format!("backend-addr: \"{}\"", engine.address())
+                }
                 Some((key, address)) => {
                     frontends += 1;
-                    let address = address.trim_matches('"').strip_prefix("unix:/").map_or_else(
-                        || "tcp://127.0.0.1:0".to_owned(),
-                        |path| format!("unix://{}", folder.file(&path.replace('/', "_"))),
-                    );
+                    let address = address
+                        .trim_matches('"')
+                        .strip_prefix("unix:/")
+                        .map_or_else(
+                            || "tcp://127.0.0.1:0".to_owned(),
+                            |path| format!("unix://{}", folder.file(&path.replace('/', "_"))),
+                        );
                     format!("{key}addr: \"{address}\"")
                 }
                 None => line.to_owned(),
@@ -219,10 +259,18 @@ impl Migrated {
         for (name, value) in image_environment() {
             builder = builder.env(&name, &value);
         }
-        let environment = compose.split_once("    environment:\n").expect("an environment").1;
-        for line in environment.lines().map_while(|line| line.strip_prefix("      ")) {
+        let environment = compose
+            .split_once("    environment:\n")
+            .expect("an environment")
+            .1;
+        for line in environment
+            .lines()
+            .map_while(|line| line.strip_prefix("      "))
+        {
             let (name, value) = line.split_once(": ").expect("NAME: VALUE");
-            let value = value.trim_matches('"').replace("/config", &folder.path().to_string_lossy());
+            let value = value
+                .trim_matches('"')
+                .replace("/config", &folder.path().to_string_lossy());
             builder = builder.env(name, &value);
         }
         for _ in 0..frontends {
@@ -232,7 +280,12 @@ impl Migrated {
     }
 
     /// Compares with the decisions of a proxy, of which some versions may allow more than others.
-    fn compare(&self, allowed_here: impl Fn(&str) -> bool, strictest: Decision<'_>, loosest: Decision<'_>) {
+    fn compare(
+        &self,
+        allowed_here: impl Fn(&str) -> bool,
+        strictest: Decision<'_>,
+        loosest: Decision<'_>,
+    ) {
         for call in CALLS {
             let (method, target) = call.split_once(' ').expect("METHOD PATH");
             let path = target.split('?').next().expect("a path");
@@ -271,26 +324,40 @@ impl Migrated {
     }
 }
 
-/// Whether the engine gets a call. One that cannot be answered without knowing more of the engine is not refused.
+/// Whether the engine gets a call. One that cannot be answered without knowing more of the engine
+/// is not refused.
 fn passes(proxy: &Proxy, call: &str) -> bool {
     let body = match call.split('?').next().expect("a path") {
-        path if path.ends_with("/create") && path.starts_with("POST") => "{\"Image\":\"nginx\",\"Name\":\"x\"}",
+        path if path.ends_with("/create") && path.starts_with("POST") => {
+            "{\"Image\":\"nginx\",\"Name\":\"x\"}"
+        }
         path if path.ends_with("/exec") => "{\"Cmd\":[\"ls\"]}",
         _ => "{}",
     };
     let mut client = proxy.client();
     let has_body = call.starts_with("POST") || call.starts_with("PUT");
-    let status = if has_body { client.request_with(call, body).status } else { client.request(call).status };
+    let status = if has_body {
+        client.request_with(call, body).status
+    } else {
+        client.request(call).status
+    };
     assert_ne!(status, 0, "{call}");
     status != 403
 }
 
 /// The rules of clients without a profile.
 fn profile(config: &str) -> Profile {
-    let rules = config.split_once("\nrules: |\n").map_or("", |(_, rest)| rest);
-    let rules: String =
-        rules.lines().map_while(|line| line.strip_prefix("  ")).fold(String::new(), |text, line| text + line + "\n");
-    let guard = Guard { level: Level::Baseline, allow: Vec::new() };
+    let rules = config
+        .split_once("\nrules: |\n")
+        .map_or("", |(_, rest)| rest);
+    let rules: String = rules
+        .lines()
+        .map_while(|line| line.strip_prefix("  "))
+        .fold(String::new(), |text, line| text + line + "\n");
+    let guard = Guard {
+        level: Level::Baseline,
+        allow: Vec::new(),
+    };
     Profile {
         name: "default".to_owned(),
         rules: RuleSet::new(parse("rules", &rules).expect("rules")).with_exact_methods(),
@@ -304,7 +371,10 @@ fn profile(config: &str) -> Profile {
 
 fn is_allowed(profile: &Profile, call: &str) -> bool {
     let (method, target) = call.split_once(' ').expect("METHOD PATH");
-    matches!(decide(Call::read(method, target).expect(call), profile), Verdict::Allow(_))
+    matches!(
+        decide(Call::read(method, target).expect(call), profile),
+        Verdict::Allow(_)
+    )
 }
 
 const SECTIONS: &[&str] = &[
@@ -355,9 +425,10 @@ const LINUXSERVER_PARTS: &[(&str, &str)] = &[
     ("ALLOW_ARCHIVE", "archive"),
 ];
 
-/// The lines of a HAProxy frontend in their order, of which the first that holds decides. Facts: `haproxy.cfg` of Tecnativa's proxy,
-/// 0.4 (`Tecnativa(false)`) and its main branch of September 2026 (`Tecnativa(true)`), and of LinuxServer's, before 18 August 2026
-/// (`LinuxServer(false)`) and since.
+/// The lines of a HAProxy frontend in their order, of which the first that holds decides. Facts:
+/// `haproxy.cfg` of Tecnativa's proxy, 0.4 (`Tecnativa(false)`) and its main branch of September
+/// 2026 (`Tecnativa(true)`), and of LinuxServer's, before 18 August 2026 (`LinuxServer(false)`) and
+/// since.
 #[derive(Clone, Copy)]
 enum Haproxy {
     Tecnativa(bool),
@@ -372,39 +443,68 @@ struct Frontend {
 impl Frontend {
     fn new() -> Self {
         let line = |name: &str, rest: &str| {
-            (name.to_owned(), Regex::new(&format!(r"(?i)^(/v[0-9.]+)?{rest}")).expect("a pattern"))
+            (
+                name.to_owned(),
+                Regex::new(&format!(r"(?i)^(/v[0-9.]+)?{rest}")).expect("a pattern"),
+            )
         };
-        let parts = ACTIONS.iter().chain(TECNATIVA_PARTS).chain(LINUXSERVER_PARTS);
-        let container = parts.map(|(name, part)| line(name, &format!("/containers/[a-zA-Z0-9_.-]+/{part}"))).collect();
+        let parts = ACTIONS
+            .iter()
+            .chain(TECNATIVA_PARTS)
+            .chain(LINUXSERVER_PARTS);
+        let container = parts
+            .map(|(name, part)| line(name, &format!("/containers/[a-zA-Z0-9_.-]+/{part}")))
+            .collect();
         let sections = SECTIONS.iter().map(|name| {
-            let word = if *name == "PING" { "_ping".to_owned() } else { name.to_lowercase() };
+            let word = if *name == "PING" {
+                "_ping".to_owned()
+            } else {
+                name.to_lowercase()
+            };
             line(name, &format!("/{word}"))
         });
-        Self { container, sections: sections.collect() }
+        Self {
+            container,
+            sections: sections.collect(),
+        }
     }
 
     fn allows(&self, kind: Haproxy, on: &[&str], method: &str, path: &str) -> bool {
-        // EVENTS, PING and VERSION are on unless they are turned off, which `!NAME` stands for here.
+        // EVENTS, PING and VERSION are on unless they are turned off, which `!NAME` stands for
+        // here.
         let is_on = |name: &str| {
-            let is_open = ["EVENTS", "PING", "VERSION"].contains(&name) && !on.contains(&format!("!{name}").as_str());
+            let is_open = ["EVENTS", "PING", "VERSION"].contains(&name)
+                && !on.contains(&format!("!{name}").as_str());
             is_open || on.contains(&name)
         };
         let is_read = ["GET", "HEAD"].contains(&method);
         let matches = |names: &[(&str, &str)], wanted: bool| {
             let known = names.iter().filter(|(name, _)| is_on(name) == wanted);
-            known
-                .into_iter()
-                .any(|(name, _)| self.container.iter().any(|(known, regex)| known == name && regex.is_match(path)))
+            known.into_iter().any(|(name, _)| {
+                self.container
+                    .iter()
+                    .any(|(known, regex)| known == name && regex.is_match(path))
+            })
         };
-        let section = || self.sections.iter().any(|(name, regex)| is_on(name) && regex.is_match(path));
+        let section = || {
+            self.sections
+                .iter()
+                .any(|(name, regex)| is_on(name) && regex.is_match(path))
+        };
         match kind {
-            Haproxy::Tecnativa(false) => (is_read || is_on("POST")) && (matches(ACTIONS, true) || section()),
+            Haproxy::Tecnativa(false) => {
+                (is_read || is_on("POST")) && (matches(ACTIONS, true) || section())
+            }
             Haproxy::Tecnativa(true) => {
-                (is_read || is_on(method)) && !matches(TECNATIVA_PARTS, false) && (matches(ACTIONS, true) || section())
+                (is_read || is_on(method))
+                    && !matches(TECNATIVA_PARTS, false)
+                    && (matches(ACTIONS, true) || section())
             }
             Haproxy::LinuxServer(is_new) => {
                 matches(ACTIONS, true)
-                    || ((is_read || is_on("POST")) && !(is_new && matches(LINUXSERVER_PARTS, false)) && section())
+                    || ((is_read || is_on("POST"))
+                        && !(is_new && matches(LINUXSERVER_PARTS, false))
+                        && section())
             }
         }
     }
@@ -412,9 +512,16 @@ impl Frontend {
 
 /// Lines of an environment file for switches.
 fn lines(on: &[&str]) -> String {
-    let line = |name: &&str| name.strip_prefix('!').map_or_else(|| format!("{name}=1\n"), |name| format!("{name}=0\n"));
+    let line = |name: &&str| {
+        name.strip_prefix('!')
+            .map_or_else(|| format!("{name}=1\n"), |name| format!("{name}=0\n"))
+    };
     let text: String = on.iter().map(line).collect();
-    if text.is_empty() { "POST=0\n".to_owned() } else { text }
+    if text.is_empty() {
+        "POST=0\n".to_owned()
+    } else {
+        text
+    }
 }
 
 /// The versions that the settings may have been written for: a switch of the newer one names it.
@@ -441,14 +548,17 @@ struct Switches {
     frontend: Frontend,
 }
 
-/// Whether every pair of switches is compared, as `CETUSGUARD_ALL_PAIRS=1 cargo test --test migrate_peers` asks for.
+/// Whether every pair of switches is compared, as `CETUSGUARD_ALL_PAIRS=1 cargo test --test
+/// migrate_peers` asks for.
 fn every_pair() -> bool {
     std::env::var_os("CETUSGUARD_ALL_PAIRS").is_some()
 }
 
 impl Switches {
     fn tecnativa() -> Self {
-        let more = ["POST", "DELETE", "PUT", "PATCH", "!EVENTS", "!PING", "!VERSION"];
+        let more = [
+            "POST", "DELETE", "PUT", "PATCH", "!EVENTS", "!PING", "!VERSION",
+        ];
         let names = SECTIONS.iter().chain(&more).copied();
         let parts = ACTIONS.iter().chain(TECNATIVA_PARTS).map(|(name, _)| *name);
         Self {
@@ -461,8 +571,14 @@ impl Switches {
     }
 
     fn linuxserver() -> Self {
-        let names = SECTIONS.iter().chain(&["POST", "!EVENTS", "!PING", "!VERSION"]).copied();
-        let parts = ACTIONS.iter().chain(LINUXSERVER_PARTS).map(|(name, _)| *name);
+        let names = SECTIONS
+            .iter()
+            .chain(&["POST", "!EVENTS", "!PING", "!VERSION"])
+            .copied();
+        let parts = ACTIONS
+            .iter()
+            .chain(LINUXSERVER_PARTS)
+            .map(|(name, _)| *name);
         Self {
             proxy: "linuxserver",
             image: "linuxserver/socket-proxy",
@@ -479,47 +595,81 @@ impl Switches {
     /// Compares, in a running program where there is an engine.
     fn compare(&self, on: &[&str], migrated: &Migrated, engine: Option<&Engine>) {
         let versions = (self.versions)(on);
-        let strictest =
-            |method: &str, path: &str| versions.iter().all(|kind| self.frontend.allows(*kind, on, method, path));
-        let loosest =
-            |method: &str, path: &str| versions.iter().any(|kind| self.frontend.allows(*kind, on, method, path));
+        let strictest = |method: &str, path: &str| {
+            versions
+                .iter()
+                .all(|kind| self.frontend.allows(*kind, on, method, path))
+        };
+        let loosest = |method: &str, path: &str| {
+            versions
+                .iter()
+                .any(|kind| self.frontend.allows(*kind, on, method, path))
+        };
         match engine {
             Some(engine) => migrated.hold(engine, &strictest, &loosest),
             None => migrated.hold_rules(&strictest, &loosest),
         }
     }
 
-    /// Nothing, each switch alone, each with the methods and sections that it may depend on, and all.
+    /// Nothing, each switch alone, each with the methods and sections that it may depend on, and
+    /// all.
     fn hold_all_started(&self) {
         let engine = Engine::ok();
-        let all: Vec<_> = self.names.iter().filter(|name| !name.starts_with('!')).copied().collect();
+        let all: Vec<_> = self
+            .names
+            .iter()
+            .filter(|name| !name.starts_with('!'))
+            .copied()
+            .collect();
         self.hold(&[], &engine);
         self.hold(&all, &engine);
         for name in &self.names {
             self.hold(&[name], &engine);
-            let others = all.iter().filter(|other| *other != name && format!("!{other}") != **name).copied();
-            let others: Vec<_> = others.chain(name.starts_with('!').then_some(*name)).collect();
+            let others = all
+                .iter()
+                .filter(|other| *other != name && format!("!{other}") != **name)
+                .copied();
+            let others: Vec<_> = others
+                .chain(name.starts_with('!').then_some(*name))
+                .collect();
             self.hold(&others, &engine);
         }
     }
 
-    /// One compose file for each switch, with a service for each other one. Clients on the host keep them apart.
+    /// One compose file for each switch, with a service for each other one. Clients on the host
+    /// keep them apart.
     fn hold_all_pairs(&self) {
         for (at, one) in self.names.iter().enumerate() {
             let name = |name: &str| name.trim_start_matches('!').to_owned();
-            let others = self.names[at + 1..].iter().filter(|other| name(other) != name(one));
+            let others = self.names[at + 1..]
+                .iter()
+                .filter(|other| name(other) != name(one));
             // All of them take minutes: by default each switch meets a sixth of the others.
             let is_chosen = |other: usize| every_pair() || (at + other).is_multiple_of(6);
             let chosen = others.enumerate().filter(|(other, _)| is_chosen(*other));
             let pairs: Vec<_> = chosen.map(|(_, other)| [*one, *other]).collect();
             let service = |(index, on): (usize, &[&str; 2])| {
-                let env = lines(on).lines().map(|line| format!("\"{line}\"")).collect::<Vec<_>>().join(", ");
-                format!("  p{index}:\n    image: x/{}\n    ports: [\"2375\"]\n    environment: [{env}]\n", self.image)
+                let env = lines(on)
+                    .lines()
+                    .map(|line| format!("\"{line}\""))
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                format!(
+                    "  p{index}:\n    image: x/{}\n    ports: [\"2375\"]\n    environment: \
+                    [{env}]\n",
+                    self.image
+                )
             };
             let services: String = pairs.iter().enumerate().map(service).collect();
             // One service alone would have the folder of a single instance.
-            let text = format!("services:\n{services}  last:\n    image: {}\n    ports: [\"2375\"]\n", self.image);
-            for (index, migrated) in migrate_all(self.proxy, &text, pairs.len()).into_iter().enumerate() {
+            let text = format!(
+                "services:\n{services}  last:\n    image: {}\n    ports: [\"2375\"]\n",
+                self.image
+            );
+            for (index, migrated) in migrate_all(self.proxy, &text, pairs.len())
+                .into_iter()
+                .enumerate()
+            {
                 self.compare(&pairs[index], &migrated, None);
             }
         }
@@ -546,21 +696,34 @@ fn pairs_of_switches_of_linuxserver_mean_the_same() {
     Switches::linuxserver().hold_all_pairs();
 }
 
-/// Facts: `compileRegexp` and `handleHTTPRequest` of wollomatic/socket-proxy 1.13: each expression between `^` and `$`, compared
-/// with the decoded path; one match is enough.
+/// Facts: `compileRegexp` and `handleHTTPRequest` of wollomatic/socket-proxy 1.13: each expression
+/// between `^` and `$`, compared with the decoded path; one match is enough.
 #[test]
 fn expressions_of_wollomatic_mean_the_same_in_the_image() {
     let engine = Engine::ok();
     for rules in [
-        &[("GET", "/v1\\..{1,2}/(version|containers/.*|events.*)"), ("HEAD", "/_ping")] as &[_],
-        &[("GET", ".*"), ("HEAD", ".*"), ("POST", ".*"), ("PUT", ".*"), ("DELETE", ".*"), ("PATCH", ".*")],
+        &[
+            ("GET", "/v1\\..{1,2}/(version|containers/.*|events.*)"),
+            ("HEAD", "/_ping"),
+        ] as &[_],
+        &[
+            ("GET", ".*"),
+            ("HEAD", ".*"),
+            ("POST", ".*"),
+            ("PUT", ".*"),
+            ("DELETE", ".*"),
+            ("PATCH", ".*"),
+        ],
         &[
             ("GET", "/version"),
             ("GET", "/_ping"),
             ("GET", "/v1\\.[0-9]+/containers/(json|web/json)"),
             ("POST", "/v1\\..+/containers/web/(start|stop)"),
         ],
-        &[("GET", "/containers/json|/v1.43/info"), ("POST", "/v1.43/containers/.*/start|/v1.43/auth")],
+        &[
+            ("GET", "/containers/json|/v1.43/info"),
+            ("POST", "/v1.43/containers/.*/start|/v1.43/auth"),
+        ],
         &[
             ("GET", "(/v1\\.[0-9]+)?/(images|networks|volumes)(/.*)?"),
             ("POST", "(/v1\\.[0-9]+)?/images/.*"),
@@ -568,12 +731,19 @@ fn expressions_of_wollomatic_mean_the_same_in_the_image() {
         ],
         &[],
     ] {
-        let regexes: Vec<_> =
-            rules.iter().map(|(method, text)| (*method, Regex::new(&format!("^{text}$")).expect(text))).collect();
-        let decide =
-            |method: &str, path: &str| regexes.iter().any(|(known, regex)| *known == method && regex.is_match(path));
-        let flags: Vec<_> =
-            rules.iter().map(|(method, text)| format!("\"-allow{method}={}\"", text.replace('\\', "\\\\"))).collect();
+        let regexes: Vec<_> = rules
+            .iter()
+            .map(|(method, text)| (*method, Regex::new(&format!("^{text}$")).expect(text)))
+            .collect();
+        let decide = |method: &str, path: &str| {
+            regexes
+                .iter()
+                .any(|(known, regex)| *known == method && regex.is_match(path))
+        };
+        let flags: Vec<_> = rules
+            .iter()
+            .map(|(method, text)| format!("\"-allow{method}={}\"", text.replace('\\', "\\\\")))
+            .collect();
         let flags = ["-listenip=0.0.0.0", "-allowfrom=0.0.0.0/0"]
             .into_iter()
             .map(str::to_owned)
@@ -590,12 +760,23 @@ fn rules_of_the_go_program_mean_the_same_in_the_image() {
     let engine = Engine::ok();
     let prefix = r"(?:/v[0-9]+(?:\.[0-9]+)*)?";
     for lines in [
-        &["GET %API_PREFIX%/events", "GET,POST %API_PREFIX_EXEC%(/.*)?"] as &[_],
+        &[
+            "GET %API_PREFIX%/events",
+            "GET,POST %API_PREFIX_EXEC%(/.*)?",
+        ] as &[_],
         &["GET,HEAD,POST,PUT,DELETE .*"],
-        &["GET,HEAD %API_PREFIX_CONTAINERS%(/.*)?", "POST %API_PREFIX_CONTAINERS%/web/(start|stop)", "! DELETE .*"],
+        &[
+            "GET,HEAD %API_PREFIX_CONTAINERS%(/.*)?",
+            "POST %API_PREFIX_CONTAINERS%/web/(start|stop)",
+            "! DELETE .*",
+        ],
         &["GET %API_PREFIX%/info|%API_PREFIX%/containers/web/top"],
     ] {
-        let built_in = ["GET,HEAD %API_PREFIX%/_ping", "GET %API_PREFIX%/version", "GET %API_PREFIX%/info"];
+        let built_in = [
+            "GET,HEAD %API_PREFIX%/_ping",
+            "GET %API_PREFIX%/version",
+            "GET %API_PREFIX%/info",
+        ];
         let all: Vec<_> = lines
             .iter()
             .chain(&built_in)
@@ -605,51 +786,83 @@ fn rules_of_the_go_program_mean_the_same_in_the_image() {
                 let pattern = pattern
                     .replace("%API_PREFIX_EXEC%", "%API_PREFIX%/exec")
                     .replace("%API_PREFIX_CONTAINERS%", "%API_PREFIX%/containers");
-                (methods, Regex::new(&format!("^{}$", pattern.replace("%API_PREFIX%", prefix))).expect(line))
+                (
+                    methods,
+                    Regex::new(&format!("^{}$", pattern.replace("%API_PREFIX%", prefix)))
+                        .expect(line),
+                )
             })
             .collect();
         let decide = |method: &str, path: &str| {
-            all.iter().any(|(methods, regex)| methods.split(',').any(|known| known == method) && regex.is_match(path))
+            all.iter().any(|(methods, regex)| {
+                methods.split(',').any(|known| known == method) && regex.is_match(path)
+            })
         };
-        let rules: String = lines.iter().map(|line| format!("        {line}\n")).collect();
+        let rules: String = lines
+            .iter()
+            .map(|line| format!("        {line}\n"))
+            .collect();
         let compose = format!(
-            "services:\n  p:\n    image: hectorm/cetusguard:v1\n    environment:\n      CETUSGUARD_RULES: |\n{rules}"
+            "services:\n  p:\n    image: hectorm/cetusguard:v1\n    environment:\n      \
+            CETUSGUARD_RULES: |\n{rules}"
         );
         migrate("cetusguard", &compose).hold(&engine, &decide, &decide);
     }
 }
 
-/// Facts: `glob.go` and `compat.go` of CodesWhat/sockguard 2.2: the first rule that matches decides. It refuses to start with rules
-/// that hand over contents, unless it is told that this is meant, so these are not compared.
+/// Facts: `glob.go` and `compat.go` of CodesWhat/sockguard 2.2: the first rule that matches
+/// decides. It refuses to start with rules that hand over contents, unless it is told that this is
+/// meant, so these are not compared.
 #[test]
 fn rules_of_sockguard_mean_the_same_in_the_image() {
     let version = Regex::new(r"^/v[0-9.]+/").expect("a pattern");
     let engine = Engine::ok();
     for rules in [
-        &[("GET", "/_ping", true), ("GET", "/containers/*/json", true), ("*", "/images/**", true)] as &[_],
-        &[("GET", "/containers/*/logs", false), ("GET", "/secrets/**", false), ("GET", "/**", true)],
+        &[
+            ("GET", "/_ping", true),
+            ("GET", "/containers/*/json", true),
+            ("*", "/images/**", true),
+        ] as &[_],
+        &[
+            ("GET", "/containers/*/logs", false),
+            ("GET", "/secrets/**", false),
+            ("GET", "/**", true),
+        ],
         &[
             ("GET", "/containers/web/json", false),
             ("GET", "/containers/*/json", true),
             ("POST", "/containers/web/start", true),
         ],
-        &[("POST", "/containers/w*/stop", false), ("*", "/containers/**", true)],
+        &[
+            ("POST", "/containers/w*/stop", false),
+            ("*", "/containers/**", true),
+        ],
         &[("*", "/**", true)],
         &[("*", "/**", false), ("GET", "/info", true)],
-        &[("POST,DELETE", "/volumes/**", true), ("GET", "/volumes", true)],
+        &[
+            ("POST,DELETE", "/volumes/**", true),
+            ("GET", "/volumes", true),
+        ],
     ] {
         let globs: Vec<_> = rules
             .iter()
             .map(|(methods, glob, allows)| {
-                let regex =
-                    regex::escape(glob).replace("/\\*\\*", "(/.*)?").replace("\\*\\*", ".*").replace("\\*", "[^/]*");
-                (*methods, Regex::new(&format!("^{regex}$")).expect(glob), *allows)
+                let regex = regex::escape(glob)
+                    .replace("/\\*\\*", "(/.*)?")
+                    .replace("\\*\\*", ".*")
+                    .replace("\\*", "[^/]*");
+                (
+                    *methods,
+                    Regex::new(&format!("^{regex}$")).expect(glob),
+                    *allows,
+                )
             })
             .collect();
         let decide = |method: &str, path: &str| {
             let path = version.replace(path, "/");
             let found = globs.iter().find(|(methods, regex, _)| {
-                (*methods == "*" || methods.split(',').any(|known| known == method)) && regex.is_match(&path)
+                (*methods == "*" || methods.split(',').any(|known| known == method))
+                    && regex.is_match(&path)
             });
             found.is_some_and(|(.., allows)| *allows) && !path.starts_with("/libpod/")
         };
@@ -662,8 +875,11 @@ fn rules_of_sockguard_mean_the_same_in_the_image() {
                 )
             })
             .collect();
-        migrate("sockguard", &format!("listen: {{address: \":2375\"}}\nrules:\n{text}"))
-            .hold(&engine, &decide, &decide);
+        migrate(
+            "sockguard",
+            &format!("listen: {{address: \":2375\"}}\nrules:\n{text}"),
+        )
+        .hold(&engine, &decide, &decide);
     }
 }
 
@@ -679,13 +895,17 @@ fn what_11notes_lets_pass_means_the_same_in_the_image() {
         "swarm/unlockkey.*",
         "images/get.*",
     ];
-    let closed: Vec<_> = closed.iter().map(|text| Regex::new(&format!("(?i){text}")).expect(text)).collect();
+    let closed: Vec<_> = closed
+        .iter()
+        .map(|text| Regex::new(&format!("(?i){text}")).expect(text))
+        .collect();
     let decide = |method: &str, path: &str| {
         ["GET", "HEAD"].contains(&method) && !closed.iter().any(|regex| regex.is_match(path))
     };
     let migrated = migrate(
         "11notes",
-        "services:\n  p:\n    image: 11notes/socket-proxy:2.1.3\n    volumes: [\"/run/docker.sock:/run/docker.sock:ro\", \"socket:/run/proxy\"]\n",
+        "services:\n  p:\n    image: 11notes/socket-proxy:2.1.3\n    volumes: \
+        [\"/run/docker.sock:/run/docker.sock:ro\", \"socket:/run/proxy\"]\n",
     );
     // Docker has none of Podman's own endpoints, so no note is made of them.
     let of_docker = |method: &str, path: &str| decide(method, path) && !path.contains("/libpod/");

@@ -14,17 +14,25 @@ fn engine() -> (Engine, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&asked);
     let engine = Engine::scripted(move |exchange, link| {
-        let word = exchange.line.strip_prefix("GET /containers/").and_then(|rest| rest.strip_suffix("/json"));
+        let word = exchange
+            .line
+            .strip_prefix("GET /containers/")
+            .and_then(|rest| rest.strip_suffix("/json"));
         match (exchange.line.as_str(), word) {
-            ("GET /exec/e1/json", _) => link.answer(200, &format!("{{\"ID\":\"e1\",\"ContainerID\":\"{DB}\"}}")),
+            ("GET /exec/e1/json", _) => {
+                link.answer(200, &format!("{{\"ID\":\"e1\",\"ContainerID\":\"{DB}\"}}"))
+            }
             (_, Some("broken")) => link.answer(500, "{}"),
             (_, Some("nameless")) => link.answer(200, "{\"Name\":\"/nameless\"}"),
             (_, Some(word)) => {
                 counter.fetch_add(1, SeqCst);
-                let found =
-                    [("web", WEB), ("db", DB)].into_iter().find(|(name, id)| word == *name || id.starts_with(word));
+                let found = [("web", WEB), ("db", DB)]
+                    .into_iter()
+                    .find(|(name, id)| word == *name || id.starts_with(word));
                 match found {
-                    Some((name, id)) => link.answer(200, &format!("{{\"Id\":\"{id}\",\"Name\":\"/{name}\"}}")),
+                    Some((name, id)) => {
+                        link.answer(200, &format!("{{\"Id\":\"{id}\",\"Name\":\"/{name}\"}}"))
+                    }
                     None => link.answer(404, "{\"message\":\"No such container\"}"),
                 }
             }
@@ -38,9 +46,12 @@ fn engine() -> (Engine, Arc<AtomicUsize>) {
 #[test]
 fn names_open_what_they_name() {
     let (engine, asked) = engine();
-    let proxy =
-        ProxyBuilder::new(PROGRAM, &engine, "ALLOW container.list, container.stop # why\nALLOW container.kill(web)")
-            .start();
+    let proxy = ProxyBuilder::new(
+        PROGRAM,
+        &engine,
+        "ALLOW container.list, container.stop # why\nALLOW container.kill(web)",
+    )
+    .start();
     for (request, want) in [
         ("GET /v1.43/containers/json?all=1", 204),
         ("HEAD /containers/json", 204),
@@ -51,12 +62,35 @@ fn names_open_what_they_name() {
     ] {
         assert_eq!(proxy.client().request(request).status, want, "{request}");
     }
-    assert_eq!(asked.load(SeqCst), 0, "no rule about an object, no question");
-    for (word, want) in [("web", 204), (&WEB[..6], 204), (WEB, 204), ("db", 403), (DB, 403), ("gone", 403)] {
-        assert_eq!(proxy.client().request(&format!("POST /containers/{word}/kill")).status, want, "{word}");
+    assert_eq!(
+        asked.load(SeqCst),
+        0,
+        "no rule about an object, no question"
+    );
+    for (word, want) in [
+        ("web", 204),
+        (&WEB[..6], 204),
+        (WEB, 204),
+        ("db", 403),
+        (DB, 403),
+        ("gone", 403),
+    ] {
+        assert_eq!(
+            proxy
+                .client()
+                .request(&format!("POST /containers/{word}/kill"))
+                .status,
+            want,
+            "{word}"
+        );
     }
     let sent = engine.received().concat();
-    assert_eq!(sent.matches(&format!("POST /containers/{WEB}/kill")).count(), 3, "the identifier is sent: {sent}");
+    assert_eq!(
+        sent.matches(&format!("POST /containers/{WEB}/kill"))
+            .count(),
+        3,
+        "the identifier is sent: {sent}"
+    );
     assert!(!sent.contains(&format!("POST /containers/{DB}")), "{sent}");
 }
 
@@ -64,20 +98,38 @@ fn names_open_what_they_name() {
 #[test]
 fn a_denial_holds_whatever_the_client_calls_it() {
     let (engine, _) = engine();
-    for denial in ["DENY container.stop(db)", "DENY POST %API_PREFIX%(/libpod)?/containers/db/stop"] {
-        let proxy = ProxyBuilder::new(PROGRAM, &engine, &format!("GET,POST,DELETE .*\n{denial}")).start();
+    for denial in [
+        "DENY container.stop(db)",
+        "DENY POST %API_PREFIX%(/libpod)?/containers/db/stop",
+    ] {
+        let proxy =
+            ProxyBuilder::new(PROGRAM, &engine, &format!("GET,POST,DELETE .*\n{denial}")).start();
         for word in ["db", DB, &DB[..12], "a97", "%64%62", "/db", "web/../db"] {
-            for path in ["/containers", "/v1.43/containers", "/v5.0.0/libpod/containers"] {
+            for path in [
+                "/containers",
+                "/v1.43/containers",
+                "/v5.0.0/libpod/containers",
+            ] {
                 let answer = proxy.client().request(&format!("POST {path}/{word}/stop"));
-                assert_eq!(answer.status, 403, "{denial}: {path}/{word}: {}", answer.body);
+                assert_eq!(
+                    answer.status, 403,
+                    "{denial}: {path}/{word}: {}",
+                    answer.body
+                );
                 assert!(
-                    answer.body.contains(&format!("the rule `{denial}` of profile default denies POST")),
+                    answer.body.contains(&format!(
+                        "the rule `{denial}` of profile default denies POST"
+                    )),
                     "{}",
                     answer.body
                 );
             }
         }
-        assert!(proxy.logged(&["msg=\"request refused\"", "reason=deny_rule"]).contains("/stop"));
+        assert!(
+            proxy
+                .logged(&["msg=\"request refused\"", "reason=deny_rule"])
+                .contains("/stop")
+        );
         for (request, want) in [
             ("POST /containers/web/stop", 204),
             (&*format!("POST /containers/{WEB}/stop"), 204),
@@ -87,12 +139,24 @@ fn a_denial_holds_whatever_the_client_calls_it() {
             ("POST /containers/broken/stop", 502),
             ("POST /containers/nameless/stop", 403),
         ] {
-            assert_eq!(proxy.client().request(request).status, want, "{denial}: {request}");
+            assert_eq!(
+                proxy.client().request(request).status,
+                want,
+                "{denial}: {request}"
+            );
         }
     }
     let sent = engine.received().concat();
-    assert!(sent.contains(&format!("POST /containers/{WEB}/stop")), "{sent}");
-    for word in ["db/stop", "broken/stop", "nameless/stop", &format!("{DB}/stop")] {
+    assert!(
+        sent.contains(&format!("POST /containers/{WEB}/stop")),
+        "{sent}"
+    );
+    for word in [
+        "db/stop",
+        "broken/stop",
+        "nameless/stop",
+        &format!("{DB}/stop"),
+    ] {
         assert!(!sent.contains(&format!("/{word} ")), "{word}: {sent}");
     }
 }
@@ -100,11 +164,30 @@ fn a_denial_holds_whatever_the_client_calls_it() {
 #[test]
 fn a_denial_finds_the_container_of_a_command() {
     let (engine, _) = engine();
-    let proxy =
-        ProxyBuilder::new(PROGRAM, &engine, "GET,POST .*\nDENY exec.*(db)").arg("--guard", "privileged").start();
-    assert_eq!(proxy.client().request_with("POST /exec/e1/start", "{}").status, 403);
-    assert_eq!(proxy.client().request_with("POST /containers/a97c/exec", "{}").status, 403);
-    assert_eq!(proxy.client().request_with("POST /containers/web/exec", "{}").status, 204);
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "GET,POST .*\nDENY exec.*(db)")
+        .arg("--guard", "privileged")
+        .start();
+    assert_eq!(
+        proxy
+            .client()
+            .request_with("POST /exec/e1/start", "{}")
+            .status,
+        403
+    );
+    assert_eq!(
+        proxy
+            .client()
+            .request_with("POST /containers/a97c/exec", "{}")
+            .status,
+        403
+    );
+    assert_eq!(
+        proxy
+            .client()
+            .request_with("POST /containers/web/exec", "{}")
+            .status,
+        204
+    );
 }
 
 /// A denial in one source wins over built-in rules, presets and files.
@@ -112,7 +195,10 @@ fn a_denial_finds_the_container_of_a_command() {
 fn a_denial_wins_over_every_source() {
     let (engine, _) = engine();
     let folder = TempDir::new();
-    let file = folder.write("more.rules", "POST %API_PREFIX_CONTAINERS%/[^/]+/stop\nDENY system.info");
+    let file = folder.write(
+        "more.rules",
+        "POST %API_PREFIX_CONTAINERS%/[^/]+/stop\nDENY system.info",
+    );
     let proxy = ProxyBuilder::new(PROGRAM, &engine, "DENY container.stop, container.list")
         .arg("--presets", "homepage")
         .arg("--rules-file", &file)
@@ -131,11 +217,23 @@ fn a_denial_wins_over_every_source() {
 #[test]
 fn an_audit_forwards_what_is_denied() {
     let (engine, _) = engine();
-    let proxy = ProxyBuilder::new(PROGRAM, &engine, "POST .*\nDENY container.stop(db)").arg("--mode", "audit").start();
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "POST .*\nDENY container.stop(db)")
+        .arg("--mode", "audit")
+        .start();
     for word in ["a97c", "broken"] {
-        assert_eq!(proxy.client().request(&format!("POST /containers/{word}/stop")).status, 204, "{word}");
+        assert_eq!(
+            proxy
+                .client()
+                .request(&format!("POST /containers/{word}/stop"))
+                .status,
+            204,
+            "{word}"
+        );
     }
-    let _ = proxy.logged(&["path=/containers/a97c/stop", "decision=would_deny reason=deny_rule"]);
+    let _ = proxy.logged(&[
+        "path=/containers/a97c/stop",
+        "decision=would_deny reason=deny_rule",
+    ]);
     let _ = proxy.logged(&["path=/containers/broken/stop", "decision=would_deny"]);
 }
 
@@ -144,11 +242,20 @@ fn head_follows_get_unless_it_should_not() {
     let (engine, _) = engine();
     let rules = "GET %API_PREFIX_CONTAINERS%/json\nGET %API_PREFIX_CONTAINERS%/[^/]+/archive";
     let folder = TempDir::new();
-    let config =
-        folder.write("c.yaml", &format!("head-follows-get: false\nrules: |\n  {}", rules.replace('\n', "\n  ")));
+    let config = folder.write(
+        "c.yaml",
+        &format!(
+            "head-follows-get: false\nrules: |\n  {}",
+            rules.replace('\n', "\n  ")
+        ),
+    );
     let follows = ProxyBuilder::new(PROGRAM, &engine, rules).start();
-    let exact = ProxyBuilder::new(PROGRAM, &engine, rules).word("--head-follows-get=false").start();
-    let by_env = ProxyBuilder::new(PROGRAM, &engine, rules).env("CETUSGUARD_HEAD_FOLLOWS_GET", "no").start();
+    let exact = ProxyBuilder::new(PROGRAM, &engine, rules)
+        .word("--head-follows-get=false")
+        .start();
+    let by_env = ProxyBuilder::new(PROGRAM, &engine, rules)
+        .env("CETUSGUARD_HEAD_FOLLOWS_GET", "no")
+        .start();
     let by_file = ProxyBuilder::bare(PROGRAM)
         .arg("--config", &config)
         .arg("--backend-addr", &engine.address())
@@ -171,12 +278,27 @@ fn head_follows_get_unless_it_should_not() {
 fn explain_reads_names_and_denials() {
     let explain = |rules: &str, call: &str| {
         let (method, path) = call.split_once(' ').expect("METHOD PATH");
-        let explain = ProxyBuilder::bare(PROGRAM).word("explain").word(method).word(path).arg("--rules", rules);
+        let explain = ProxyBuilder::bare(PROGRAM)
+            .word("explain")
+            .word(method)
+            .word(path)
+            .arg("--rules", rules);
         let (code, out, errors) = explain.run();
-        (code, (out + &errors).split_whitespace().collect::<Vec<_>>().join(" "))
+        (
+            code,
+            (out + &errors)
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" "),
+        )
     };
     for (rules, call, code, want) in [
-        ("ALLOW container.list", "GET /containers/json", 0, "--rules:1 allows it ALLOW container.list"),
+        (
+            "ALLOW container.list",
+            "GET /containers/json",
+            0,
+            "--rules:1 allows it ALLOW container.list",
+        ),
         (
             "ALLOW container.logs(web)",
             "GET /containers/db/logs",
@@ -211,7 +333,8 @@ fn explain_reads_names_and_denials() {
             "",
             "GET /containers/web/logs",
             1,
-            "to allow it: GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/logs ALLOW container.logs",
+            "to allow it: GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/logs ALLOW \
+            container.logs",
         ),
         (
             "",

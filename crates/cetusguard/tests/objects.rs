@@ -16,15 +16,21 @@ fn engine() -> (Engine, Arc<AtomicUsize>) {
 
 /// The same, and whether its answers about containers are held back.
 fn holding_engine() -> (Engine, Arc<AtomicUsize>, Arc<AtomicBool>) {
-    let (asked, held) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (asked, held) = (
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(AtomicBool::new(false)),
+    );
     let (counter, holds) = (Arc::clone(&asked), Arc::clone(&held));
     let engine = Engine::scripted(move |exchange, link| {
-        let inspects = exchange.line.starts_with("GET /containers/") && exchange.line.ends_with("/json");
+        let inspects =
+            exchange.line.starts_with("GET /containers/") && exchange.line.ends_with("/json");
         if inspects {
             counter.fetch_add(1, SeqCst);
         }
         match exchange.line.as_str() {
-            "GET /containers/gone/json" => link.answer(404, "{\"message\":\"No such container: gone\"}"),
+            "GET /containers/gone/json" => {
+                link.answer(404, "{\"message\":\"No such container: gone\"}")
+            }
             "GET /containers/silent/json" => {
                 link.drain();
             }
@@ -47,7 +53,10 @@ fn proxy(engine: &Engine) -> Proxy {
 }
 
 fn exec(proxy: &Proxy, word: &str) -> (u16, String) {
-    let answer = proxy.client().request_with(&format!("POST /v1.43/containers/{word}/exec"), "{\"Cmd\":[\"ls\"]}");
+    let answer = proxy.client().request_with(
+        &format!("POST /v1.43/containers/{word}/exec"),
+        "{\"Cmd\":[\"ls\"]}",
+    );
     (answer.status, answer.body)
 }
 
@@ -59,8 +68,17 @@ fn the_engine_gets_the_identifier() {
         assert_eq!(exec(&proxy, word).0, 201);
     }
     let received = engine.received().concat();
-    assert_eq!(received.matches(&format!("POST /v1.43/containers/{ID}/exec HTTP/1.1")).count(), 3, "{received}");
-    assert!(!received.contains("POST /v1.43/containers/web/"), "{received}");
+    assert_eq!(
+        received
+            .matches(&format!("POST /v1.43/containers/{ID}/exec HTTP/1.1"))
+            .count(),
+        3,
+        "{received}"
+    );
+    assert!(
+        !received.contains("POST /v1.43/containers/web/"),
+        "{received}"
+    );
 }
 
 #[test]
@@ -69,7 +87,9 @@ fn an_answer_is_shared_and_kept() {
     let proxy = proxy(&engine);
     // The first one has the engine's events followed.
     assert_eq!(exec(&proxy, "web").0, 201);
-    eventually("the engine's events are followed", || engine.received().concat().contains("GET /events"));
+    eventually("the engine's events are followed", || {
+        engine.received().concat().contains("GET /events")
+    });
     let open = proxy.descriptors();
     held.store(true, SeqCst);
     std::thread::scope(|scope| {
@@ -77,7 +97,9 @@ fn an_answer_is_shared_and_kept() {
             scope.spawn(|| assert_eq!(exec(&proxy, ID).0, 201));
         }
         // The first answer comes when the others have come as well.
-        eventually("all of them are connected", || proxy.descriptors() >= open + 50);
+        eventually("all of them are connected", || {
+            proxy.descriptors() >= open + 50
+        });
         held.store(false, SeqCst);
     });
     let before = asked.load(SeqCst);
@@ -85,17 +107,30 @@ fn an_answer_is_shared_and_kept() {
     for _ in 0..10 {
         assert_eq!(exec(&proxy, ID).0, 201);
     }
-    assert_eq!(asked.load(SeqCst), before, "a fresh answer costs no question");
+    assert_eq!(
+        asked.load(SeqCst),
+        before,
+        "a fresh answer costs no question"
+    );
 }
 
 #[test]
 fn calls_that_need_no_object_ask_nothing() {
     let (engine, asked) = engine();
     let proxy = proxy(&engine);
-    for request in ["GET /v1.43/images/json", "POST /v1.43/containers/web/stop", "GET /v1.43/containers/json?all=1"] {
+    for request in [
+        "GET /v1.43/images/json",
+        "POST /v1.43/containers/web/stop",
+        "GET /v1.43/containers/json?all=1",
+    ] {
         assert!(proxy.client().request(request).status < 300, "{request}");
     }
-    assert!(!engine.received().concat().contains("User-Agent: cetusguard"));
+    assert!(
+        !engine
+            .received()
+            .concat()
+            .contains("User-Agent: cetusguard")
+    );
     assert_eq!(asked.load(SeqCst), 0);
 }
 
@@ -103,19 +138,31 @@ fn calls_that_need_no_object_ask_nothing() {
 fn what_is_not_known_is_not_forwarded() {
     let (engine, _) = engine();
     let proxy = proxy(&engine);
-    // The engine's own answer, word by word; a container that gets this name a moment later was not judged.
-    assert_eq!(exec(&proxy, "gone"), (404, "{\"message\":\"No such container: gone\"}".to_owned()));
+    // The engine's own answer, word by word; a container that gets this name a moment later was not
+    // judged.
+    assert_eq!(
+        exec(&proxy, "gone"),
+        (404, "{\"message\":\"No such container: gone\"}".to_owned())
+    );
     for (word, status, want) in [
         ("odd", 502, "cannot be read"),
         ("broken", 502, "the engine answered 500"),
-        ("silent", 502, "did not answer to /containers/silent/json in time"),
+        (
+            "silent",
+            502,
+            "did not answer to /containers/silent/json in time",
+        ),
         ("nameless", 403, "does not tell the identifier"),
     ] {
         let (got, body) = exec(&proxy, word);
         assert_eq!(got, status, "{word}: {body}");
         assert!(body.contains(want), "{body}");
     }
-    assert!(!engine.received().concat().contains("POST /"), "{:?}", engine.received());
+    assert!(
+        !engine.received().concat().contains("POST /"),
+        "{:?}",
+        engine.received()
+    );
     let _ = proxy.logged(&["reason=engine_lookup_failed", "status=502"]);
     let _ = proxy.logged(&["reason=no_such_object", "status=404"]);
 }
@@ -123,28 +170,57 @@ fn what_is_not_known_is_not_forwarded() {
 #[test]
 fn the_own_container_can_be_named() {
     let (engine, _) = engine();
-    let proxy = ProxyBuilder::new(PROGRAM, &engine, "GET,POST .*").arg("--proxy-container", "web").start();
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, "GET,POST .*")
+        .arg("--proxy-container", "web")
+        .start();
     for word in ["web", "4f1e", ID] {
         let (status, body) = exec(&proxy, word);
         assert_eq!(status, 403, "{body}");
-        assert!(body.contains("is the proxy's own container; allow it with guard-allow proxy"), "{body}");
+        assert!(
+            body.contains("is the proxy's own container; allow it with guard-allow proxy"),
+            "{body}"
+        );
     }
-    assert_eq!(proxy.client().request("POST /containers/web/stop").status, 403);
-    assert_eq!(proxy.client().request("POST /containers/gone/stop").status, 404);
+    assert_eq!(
+        proxy.client().request("POST /containers/web/stop").status,
+        403
+    );
+    assert_eq!(
+        proxy.client().request("POST /containers/gone/stop").status,
+        404
+    );
 }
 
-/// A profile in audit mode refuses nothing, and its log tells what would be refused: a rule by name allows the identifier.
+/// A profile in audit mode refuses nothing, and its log tells what would be refused: a rule by name
+/// allows the identifier.
 #[test]
 fn an_audit_is_about_objects_too() {
     let (engine, _) = engine();
     let rules = "POST %API_PREFIX_CONTAINERS%/(web|silent)/(restart|exec)";
-    let proxy = ProxyBuilder::new(PROGRAM, &engine, rules).arg("--mode", "audit").start();
-    assert_eq!(proxy.client().request("POST /containers/4f1e/restart").status, 201);
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, rules)
+        .arg("--mode", "audit")
+        .start();
+    assert_eq!(
+        proxy
+            .client()
+            .request("POST /containers/4f1e/restart")
+            .status,
+        201
+    );
     let line = proxy.logged(&["/restart status=201", "rule=\"--rules:1"]);
     assert!(!line.contains("no_rule"), "{line}");
-    assert!(engine.received().concat().contains(&format!("POST /containers/{ID}/restart")));
-    // A rule names another container, or the engine does not describe the one that it names: both are forwarded.
-    assert_eq!(proxy.client().request("POST /containers/4f1e/stop").status, 201);
+    assert!(
+        engine
+            .received()
+            .concat()
+            .contains(&format!("POST /containers/{ID}/restart"))
+    );
+    // A rule names another container, or the engine does not describe the one that it names: both
+    // are forwarded.
+    assert_eq!(
+        proxy.client().request("POST /containers/4f1e/stop").status,
+        201
+    );
     let _ = proxy.logged(&["path=/containers/4f1e/stop", "no_rule"]);
     assert_eq!(exec(&proxy, "silent").0, 201);
     let _ = proxy.logged(&["path=/v1.43/containers/silent/exec", "engine_lookup_failed"]);

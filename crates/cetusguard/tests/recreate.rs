@@ -1,4 +1,5 @@
-//! No container is lost: what its client could not create again is neither deleted nor, by an updater, stopped.
+//! No container is lost: what its client could not create again is neither deleted nor, by an
+//! updater, stopped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -15,7 +16,8 @@ fn inspected(name: &str) -> Option<String> {
         "bound" => "\"Binds\":[\"/srv/app:/app\"]".to_owned(),
         "old" => "\"CgroupnsMode\":\"host\"".to_owned(),
         // The engine's default.
-        "logged" => "\"LogConfig\":{\"Type\":\"gelf\",\"Config\":{\"gelf-address\":\"udp://x:1\"}}".to_owned(),
+        "logged" => "\"LogConfig\":{\"Type\":\"gelf\",\"Config\":{\"gelf-address\":\"udp://x:1\"}}"
+            .to_owned(),
         "removed" => "\"AutoRemove\":true,\"Binds\":[\"/srv/app:/app\"]".to_owned(),
         "powerful" => "\"Privileged\":true,\"PidMode\":\"host\"".to_owned(),
         "hopeless" => "\"Binds\":[\"/var/run/docker.sock:/var/run/docker.sock\"]".to_owned(),
@@ -33,26 +35,40 @@ const NAMES: [&str; 6] = ["plain", "bound", "old", "removed", "powerful", "hopel
 fn engine() -> Engine {
     Engine::scripted(|exchange, link| {
         let path = exchange.line.split(' ').nth(1).unwrap_or_default();
-        let word = path.strip_prefix("/containers/").and_then(|rest| rest.strip_suffix("/json"));
+        let word = path
+            .strip_prefix("/containers/")
+            .and_then(|rest| rest.strip_suffix("/json"));
         match (exchange.line.as_str(), word) {
-            ("GET /version", _) => {
-                link.answer(200, "{\"Version\":\"28.2.2\",\"ApiVersion\":\"1.50\",\"MinAPIVersion\":\"1.24\"}")
-            }
-            ("GET /info", _) => link.answer(200, "{\"LoggingDriver\":\"gelf\",\"DefaultRuntime\":\"runc\"}"),
+            ("GET /version", _) => link.answer(
+                200,
+                "{\"Version\":\"28.2.2\",\"ApiVersion\":\"1.50\",\"MinAPIVersion\":\"1.24\"}",
+            ),
+            ("GET /info", _) => link.answer(
+                200,
+                "{\"LoggingDriver\":\"gelf\",\"DefaultRuntime\":\"runc\"}",
+            ),
             (line, _) if line.starts_with("GET /containers/json?all=1") => {
-                let list: Vec<_> = NAMES.iter().map(|name| format!("{{\"Id\":\"{name}-{ID}\"}}")).collect();
+                let list: Vec<_> = NAMES
+                    .iter()
+                    .map(|name| format!("{{\"Id\":\"{name}-{ID}\"}}"))
+                    .collect();
                 link.answer(200, &format!("[{}]", list.join(",")));
             }
             (_, Some("broken")) => link.answer(500, "{\"message\":\"it fails\"}"),
             (_, Some("odd")) => link.answer(200, "{\"Id\":\"a\",\"Id\":\"b\"}"),
-            (_, Some("bare")) => link.answer(200, &format!("{{\"Id\":\"{ID}\",\"Name\":\"/bare\"}}")),
+            (_, Some("bare")) => {
+                link.answer(200, &format!("{{\"Id\":\"{ID}\",\"Name\":\"/bare\"}}"))
+            }
             (_, Some("silent")) => {
                 link.wait_for_close();
             }
             (line, Some(word)) if line.starts_with("GET ") => {
                 match inspected(word.trim_end_matches(ID).trim_end_matches('-')) {
                     Some(answer) => link.answer(200, &answer),
-                    None => link.answer(404, &format!("{{\"message\":\"No such container: {word}\"}}")),
+                    None => link.answer(
+                        404,
+                        &format!("{{\"message\":\"No such container: {word}\"}}"),
+                    ),
                 }
             }
             (line, _) if line.starts_with("GET /events") => {
@@ -64,7 +80,9 @@ fn engine() -> Engine {
 }
 
 fn preset(engine: &Engine, name: &str) -> ProxyBuilder {
-    let builder = ProxyBuilder::bare(PROGRAM).arg("--backend-addr", &engine.address()).arg("--log-level", "7");
+    let builder = ProxyBuilder::bare(PROGRAM)
+        .arg("--backend-addr", &engine.address())
+        .arg("--log-level", "7");
     builder.arg("--presets", name).frontend("tcp://127.0.0.1:0")
 }
 
@@ -89,14 +107,27 @@ fn an_updater_neither_stops_nor_deletes_what_it_could_not_create_again() {
             assert!(body.contains(&format!(
                 "cetusguard: the guard of profile default (baseline): the container {name} is not "
             )));
-            assert!(body.contains("because this client could not create it again: HostConfig."), "{body}");
+            assert!(
+                body.contains("because this client could not create it again: HostConfig."),
+                "{body}"
+            );
             assert!(body.contains("set guard-recreation to off"), "{body}");
         }
     }
     let received = engine.received().concat();
-    assert!(!received.contains("DELETE ") && !received.contains("POST "), "{received}");
-    let _ = proxy.logged(&["reason=unrecreatable", "status=403", "path=/v1.50/containers/bound"]);
-    for request in ["POST /v1.50/containers/plain/stop", "DELETE /v1.50/containers/plain?force=1"] {
+    assert!(
+        !received.contains("DELETE ") && !received.contains("POST "),
+        "{received}"
+    );
+    let _ = proxy.logged(&[
+        "reason=unrecreatable",
+        "status=403",
+        "path=/v1.50/containers/bound",
+    ]);
+    for request in [
+        "POST /v1.50/containers/plain/stop",
+        "DELETE /v1.50/containers/plain?force=1",
+    ] {
         assert_eq!(status(&proxy, request).0, 204, "{request}");
     }
     // The engine acts on what was judged.
@@ -107,7 +138,9 @@ fn an_updater_neither_stops_nor_deletes_what_it_could_not_create_again() {
 #[test]
 fn exceptions_let_a_container_be_replaced() {
     let engine = engine();
-    let proxy = preset(&engine, "watchtower").arg("--guard-allow", "bind=/srv/app").start();
+    let proxy = preset(&engine, "watchtower")
+        .arg("--guard-allow", "bind=/srv/app")
+        .start();
     assert_eq!(status(&proxy, "DELETE /v1.50/containers/bound").0, 204);
     assert_eq!(status(&proxy, "DELETE /v1.50/containers/old").0, 403);
 }
@@ -115,11 +148,13 @@ fn exceptions_let_a_container_be_replaced() {
 #[test]
 fn each_client_is_judged_by_what_it_sends() {
     let engine = engine();
-    let dozzle = "DELETE %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%\nPOST %API_PREFIX_CONTAINERS%/create\n\
-                  POST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/stop";
+    let dozzle = "DELETE %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%\nPOST \
+        %API_PREFIX_CONTAINERS%/create\nPOST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/stop";
     let compose = preset(&engine, "compose").start();
     let dozzle = preset(&engine, "dozzle").arg("--rules", dozzle).start();
-    let off = preset(&engine, "watchtower").arg("--guard-recreation", "off").start();
+    let off = preset(&engine, "watchtower")
+        .arg("--guard-recreation", "off")
+        .start();
     let portainer = preset(&engine, "portainer").start();
     for (request, statuses) in [
         ("DELETE /v1.50/containers/bound", [403, 403, 204, 204]),
@@ -142,13 +177,20 @@ fn a_profile_says_how_its_clients_create_again() {
     let socket = |name: &str| format!("unix://{}", folder.file(name));
     let (first, second) = (socket("a.sock"), socket("b.sock"));
     let config = format!(
-        "frontends:\n  - {{addr: \"{first}\", profile: kept}}\n  - {{addr: \"{second}\", profile: lost}}\n\
-         guard-recreation: copied\nprofiles:\n  kept:\n    rules: |\n{rules}\n  lost:\n    guard-recreation: off\n    rules: |\n{rules}\n"
+        "frontends:\n  - {{addr: \"{first}\", profile: kept}}\n  - {{addr: \"{second}\", profile: \
+        lost}}\nguard-recreation: copied\nprofiles:\n  kept:\n    rules: |\n{rules}\n  lost:\n    \
+        guard-recreation: off\n    rules: |\n{rules}\n"
     );
     let path = folder.write("cetusguard.yaml", &config);
-    let proxy = ProxyBuilder::bare(PROGRAM).arg("--config", &path).arg("--backend-addr", &engine.address());
+    let proxy = ProxyBuilder::bare(PROGRAM)
+        .arg("--config", &path)
+        .arg("--backend-addr", &engine.address());
     let _proxy = proxy.expect_frontend().expect_frontend().start();
-    let asked = |address: &str| Client::connect(address).request("DELETE /v1.50/containers/bound").status;
+    let asked = |address: &str| {
+        Client::connect(address)
+            .request("DELETE /v1.50/containers/bound")
+            .status
+    };
     assert_eq!([asked(&first), asked(&second)], [403, 204]);
 }
 
@@ -160,7 +202,11 @@ fn what_is_not_known_is_not_lost() {
     for (word, code, want) in [
         ("broken", 502, "the engine answered 500"),
         ("odd", 502, "cannot be read"),
-        ("silent", 502, "did not answer to /containers/silent/json in time"),
+        (
+            "silent",
+            502,
+            "did not answer to /containers/silent/json in time",
+        ),
         ("bare", 403, "the engine does not tell its settings"),
         ("gone", 404, "No such container: gone"),
     ] {
@@ -171,15 +217,20 @@ fn what_is_not_known_is_not_lost() {
     assert!(!engine.received().concat().contains("DELETE "));
 }
 
-/// Large settings are judged where they hold no other client up, and settings that are too large are not judged at all.
+/// Large settings are judged where they hold no other client up, and settings that are too large
+/// are not judged at all.
 #[test]
 fn settings_of_any_size_end_the_request_only() {
     let asked = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&asked);
     let engine = Engine::scripted(move |exchange, link| {
         let label = |size: usize| format!("\"Labels\":{{\"a\":\"{}\"}}", "x".repeat(size));
-        let answer =
-            |size| format!("{{\"Id\":\"{ID}\",\"Name\":\"/web\",\"Config\":{{{}}},\"HostConfig\":{{}}}}", label(size));
+        let answer = |size| {
+            format!(
+                "{{\"Id\":\"{ID}\",\"Name\":\"/web\",\"Config\":{{{}}},\"HostConfig\":{{}}}}",
+                label(size)
+            )
+        };
         match exchange.line.as_str() {
             "GET /containers/large/json" => link.answer(200, &answer(900 << 10)),
             "GET /containers/huge/json" => link.answer(200, &answer(2 << 20)),
@@ -198,7 +249,10 @@ fn settings_of_any_size_end_the_request_only() {
         ("monstrous", 502, "is larger than 4 MiB"),
     ] {
         let (status, body) = status(&proxy, &format!("DELETE /v1.50/containers/{word}"));
-        assert!(status == code && body.contains(want), "{word}: {status} {body}");
+        assert!(
+            status == code && body.contains(want),
+            "{word}: {status} {body}"
+        );
     }
     eventually("one container is deleted", || asked.load(SeqCst) == 1);
 }
@@ -219,43 +273,73 @@ fn told(command: ProxyBuilder) -> (Option<i32>, String) {
 
 #[test]
 fn check_warns_where_a_container_could_be_lost() {
-    let check = |rules: &str| ProxyBuilder::bare(PROGRAM).word("check").arg("--rules", rules);
-    let both = "GET,HEAD %API_PREFIX_PING%\nPOST %API_PREFIX_CONTAINERS%/create\nPOST %API_PREFIX_CONTAINERS%/[^/]+/start\n\
-                DELETE %API_PREFIX_CONTAINERS%/[^/]+";
-    let warning = "warning[unprotected-recreation]: profile default: containers can be deleted and created, and the guard may \
-                   refuse to create one again: a client that replaces a container would lose it";
+    let check = |rules: &str| {
+        ProxyBuilder::bare(PROGRAM)
+            .word("check")
+            .arg("--rules", rules)
+    };
+    let both = "GET,HEAD %API_PREFIX_PING%\nPOST %API_PREFIX_CONTAINERS%/create\nPOST \
+        %API_PREFIX_CONTAINERS%/[^/]+/start\nDELETE %API_PREFIX_CONTAINERS%/[^/]+";
+    let warning = "warning[unprotected-recreation]: profile default: containers can be deleted and \
+        created, and the guard may refuse to create one again: a client that replaces a container \
+        would lose it";
     let (code, out) = told(check(both));
-    assert!(code == Some(0) && out.contains(warning) && out.contains("set guard-recreation to copied"), "{out}");
-    for (option, value) in [("--guard-recreation", "copied"), ("--guard-recreation", "off"), ("--guard", "privileged")]
-    {
+    assert!(
+        code == Some(0) && out.contains(warning) && out.contains("set guard-recreation to copied"),
+        "{out}"
+    );
+    for (option, value) in [
+        ("--guard-recreation", "copied"),
+        ("--guard-recreation", "off"),
+        ("--guard", "privileged"),
+    ] {
         let (_, out) = told(check(both).arg(option, value));
-        assert!(!out.contains("unprotected-recreation"), "{option} {value}: {out}");
+        assert!(
+            !out.contains("unprotected-recreation"),
+            "{option} {value}: {out}"
+        );
     }
     let (_, out) = told(check("DELETE %API_PREFIX_CONTAINERS%/[^/]+"));
     assert!(!out.contains("unprotected-recreation"), "{out}");
     for preset in ["watchtower", "compose", "portainer"] {
-        let (_, out) = told(ProxyBuilder::bare(PROGRAM).word("check").arg("--presets", preset));
+        let (_, out) = told(
+            ProxyBuilder::bare(PROGRAM)
+                .word("check")
+                .arg("--presets", preset),
+        );
         assert!(!out.contains("unprotected-recreation"), "{preset}: {out}");
     }
     let (code, out) = told(check(both).arg("--guard-recreation", "copy"));
-    assert!(code == Some(2) && out.contains("expected auto, off, declared, copied or updater"), "{out}");
+    assert!(
+        code == Some(2) && out.contains("expected auto, off, declared, copied or updater"),
+        "{out}"
+    );
 }
 
 #[test]
 fn doctor_lists_what_could_not_be_created_again() {
     let (engine, folder) = (engine(), TempDir::new());
     let doctor = |preset: &str| {
-        let doctor = ProxyBuilder::bare(PROGRAM).word("doctor").arg("--backend-addr", &engine.address());
-        let doctor = doctor.arg("--frontend-addr", &format!("unix://{}", folder.file("proxy.sock")));
-        doctor.arg("--presets", preset).arg("--max-connections", "64")
+        let doctor = ProxyBuilder::bare(PROGRAM)
+            .word("doctor")
+            .arg("--backend-addr", &engine.address());
+        let doctor = doctor.arg(
+            "--frontend-addr",
+            &format!("unix://{}", folder.file("proxy.sock")),
+        );
+        doctor
+            .arg("--presets", preset)
+            .arg("--max-connections", "64")
     };
     let (code, out) = told(doctor("watchtower"));
     assert_eq!(code, Some(0), "{out}");
     for want in [
-        "warning re-creation: profile default could not create bound again, so it is neither stopped nor deleted: \
-         HostConfig.Binds[0]: mounts the host path /srv/app; use a named volume instead = guard-allow bind=/srv/app",
-        "could not create old again, so it is neither stopped nor deleted: HostConfig.CgroupnsMode: shares the host's cgroup \
-         namespace = guard-allow host-namespace=cgroup",
+        "warning re-creation: profile default could not create bound again, so it is neither \
+        stopped nor deleted: HostConfig.Binds[0]: mounts the host path /srv/app; use a named \
+        volume instead = guard-allow bind=/srv/app",
+        "could not create old again, so it is neither stopped nor deleted: \
+        HostConfig.CgroupnsMode: shares the host's cgroup namespace = guard-allow \
+        host-namespace=cgroup",
         "could not create powerful again",
         "(and 1 more) = guard-allow host-namespace=pid, guard-allow privileged",
         "could not create hopeless again",
@@ -266,7 +350,8 @@ fn doctor_lists_what_could_not_be_created_again() {
     assert!(!out.contains("create plain again"), "{out}");
     let (_, out) = told(doctor("compose"));
     assert!(
-        !out.contains("create old again") && out.contains("could not create bound again, so it is not deleted"),
+        !out.contains("create old again")
+            && out.contains("could not create bound again, so it is not deleted"),
         "{out}"
     );
     let (_, out) = told(doctor("portainer"));
@@ -275,10 +360,18 @@ fn doctor_lists_what_could_not_be_created_again() {
     assert!(!out.contains("re-creation"), "{out}");
     let rules = "GET,POST,DELETE %API_PREFIX_CONTAINERS%(/.*)?";
     let (_, out) = told(doctor("homepage").arg("--rules", rules));
-    let want = "could not create bound again, so a client that replaces it loses it (guard-recreation is not set)";
+    let want = "could not create bound again, so a client that replaces it loses it \
+        (guard-recreation is not set)";
     assert!(out.contains(want), "{out}");
-    let all = ["bind=/srv/app", "host-namespace=cgroup", "host-namespace=pid", "privileged"];
-    let allowed = all.iter().fold(doctor("watchtower"), |doctor, exception| doctor.arg("--guard-allow", exception));
+    let all = [
+        "bind=/srv/app",
+        "host-namespace=cgroup",
+        "host-namespace=pid",
+        "privileged",
+    ];
+    let allowed = all.iter().fold(doctor("watchtower"), |doctor, exception| {
+        doctor.arg("--guard-allow", exception)
+    });
     let (_, out) = told(allowed);
     assert_eq!(out.matches("re-creation").count(), 1, "{out}");
 }
@@ -305,10 +398,25 @@ fn doctor_looks_at_the_first_hundred_containers() {
     }
     });
     let folder = TempDir::new();
-    let doctor = ProxyBuilder::bare(PROGRAM).word("doctor").arg("--backend-addr", &engine.address());
-    let doctor = doctor.arg("--frontend-addr", &format!("unix://{}", folder.file("proxy.sock")));
-    let (_, out) = told(doctor.arg("--presets", "watchtower").arg("--max-connections", "64"));
+    let doctor = ProxyBuilder::bare(PROGRAM)
+        .word("doctor")
+        .arg("--backend-addr", &engine.address());
+    let doctor = doctor.arg(
+        "--frontend-addr",
+        &format!("unix://{}", folder.file("proxy.sock")),
+    );
+    let (_, out) = told(
+        doctor
+            .arg("--presets", "watchtower")
+            .arg("--max-connections", "64"),
+    );
     assert_eq!(out.matches("warning re-creation").count(), 11, "{out}");
-    assert!(out.contains("could not create 90 more containers of the 100 that were looked at again"), "{out}");
-    assert!(out.contains("guard-allow bind=/srv/99") && !out.contains("/srv/100"), "{out}");
+    assert!(
+        out.contains("could not create 90 more containers of the 100 that were looked at again"),
+        "{out}"
+    );
+    assert!(
+        out.contains("guard-allow bind=/srv/99") && !out.contains("/srv/100"),
+        "{out}"
+    );
 }

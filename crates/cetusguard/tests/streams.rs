@@ -7,9 +7,10 @@ use std::time::Duration;
 use cetusguard_testkit::{Client, Engine, Proxy, ProxyBuilder, eventually, patience};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
-const RULES: &str = "GET,POST,PUT %API_PREFIX%/(events|build|containers/.*|images/.*)\nGET,PUT %API_PREFIX_CONTAINERS%/[^/]+/archive\n\
-                     GET %API_PREFIX_IMAGES%/get";
-const CHUNKED: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+const RULES: &str = "GET,POST,PUT %API_PREFIX%/(events|build|containers/.*|images/.*)\nGET,PUT \
+    %API_PREFIX_CONTAINERS%/[^/]+/archive\nGET %API_PREFIX_IMAGES%/get";
+const CHUNKED: &str =
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
 const GIB: u64 = 1 << 30;
 
 fn proxy(engine: &Engine) -> Proxy {
@@ -29,7 +30,13 @@ fn heads_and_chunks_go_out_when_the_engine_sends_them() {
         let (step, steps) = channel::<()>();
         let steps = Mutex::new(steps);
         let engine = Engine::start(move |_, link| {
-            let wait = || steps.lock().expect("one user").recv_timeout(patience()).expect("the test goes on");
+            let wait = || {
+                steps
+                    .lock()
+                    .expect("one user")
+                    .recv_timeout(patience())
+                    .expect("the test goes on")
+            };
             link.write(CHUNKED);
             wait();
             link.write("3\r\none\r\n");
@@ -39,7 +46,11 @@ fn heads_and_chunks_go_out_when_the_engine_sends_them() {
         let proxy = proxy(&engine);
         let mut client = proxy.client();
         client.send(format!("{line} HTTP/1.1\r\n\r\n"));
-        assert_eq!(client.read_head().status, 200, "{line}: the head comes before any byte of the body");
+        assert_eq!(
+            client.read_head().status,
+            200,
+            "{line}: the head comes before any byte of the body"
+        );
         step.send(()).expect("the engine waits");
         assert_eq!(client.read_chunk(), "one", "{line}");
         step.send(()).expect("the engine waits");
@@ -71,9 +82,12 @@ fn silence_does_not_end_a_stream() {
         .arg("--idle-timeout", "300ms")
         .arg("--head-timeout", "300ms")
         .start();
-    for line in
-        ["GET /events", "POST /containers/c/wait", "POST /containers/c/stop?t=300", "GET /containers/c/logs?follow=1"]
-    {
+    for line in [
+        "GET /events",
+        "POST /containers/c/wait",
+        "POST /containers/c/stop?t=300",
+        "GET /containers/c/logs?follow=1",
+    ] {
         // The limits hold for the head: it is there when the proxy accepts the connection.
         let mut client = proxy.while_stopped(|| {
             let mut client = proxy.client();
@@ -110,13 +124,18 @@ fn a_client_that_leaves_cancels_its_request() {
         if !silent {
             assert_eq!(client.read_head().status, 200);
         } else {
-            eventually("the engine has the request", || !engine.received().concat().is_empty());
+            eventually("the engine has the request", || {
+                !engine.received().concat().is_empty()
+            });
         }
         drop(client);
         assert_eq!(closed.recv_timeout(patience()), Ok(true), "{line}");
         let _ = proxy.logged(&["reason=client_gone"]);
         eventually("the descriptors are back", || proxy.descriptors() <= before);
-        assert!(!proxy.log().iter().any(|log| log.contains("level=err")), "a client that leaves is no error");
+        assert!(
+            !proxy.log().iter().any(|log| log.contains("level=err")),
+            "a client that leaves is no error"
+        );
     }
 }
 
@@ -169,7 +188,9 @@ fn a_build_answers_while_it_is_sent() {
 #[test]
 fn an_early_answer_to_an_upload_arrives() {
     let engine = Engine::start(|_, link| {
-        link.write("HTTP/1.1 400 Bad Request\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnope");
+        link.write(
+            "HTTP/1.1 400 Bad Request\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnope",
+        );
         link.close();
     });
     let proxy = proxy(&engine);
@@ -180,7 +201,8 @@ fn an_early_answer_to_an_upload_arrives() {
     assert_eq!((response.status, response.body.as_str()), (400, "nope"));
 }
 
-/// Neither side reads: the engine sends what fits and leaves, and the client sends its whole body before it reads.
+/// Neither side reads: the engine sends what fits and leaves, and the client sends its whole body
+/// before it reads.
 #[test]
 fn an_upload_to_an_engine_that_left_is_not_stuck() {
     let engine = Engine::start(|_, link| {
@@ -193,7 +215,10 @@ fn an_upload_to_an_engine_that_left_is_not_stuck() {
     let mut client = proxy.client();
     let (told, outcome) = channel();
     std::thread::spawn(move || {
-        client.send(format!("POST /images/load HTTP/1.1\r\nContent-Length: {}\r\n\r\n", 16 << 20));
+        client.send(format!(
+            "POST /images/load HTTP/1.1\r\nContent-Length: {}\r\n\r\n",
+            16 << 20
+        ));
         client.send(vec![b'y'; 16 << 20]);
         told.send(client.read_head().status)
     });
@@ -226,7 +251,9 @@ fn gigabytes_pass_in_bounded_memory() {
     assert_eq!(client.read_head().status, 200);
     assert_eq!(client.drain(), GIB);
     let mut client = proxy.client();
-    client.send(format!("PUT /containers/c/archive?path=/ HTTP/1.1\r\nContent-Length: {GIB}\r\n\r\n"));
+    client.send(format!(
+        "PUT /containers/c/archive?path=/ HTTP/1.1\r\nContent-Length: {GIB}\r\n\r\n"
+    ));
     let block = vec![b'x'; 1 << 20];
     for _ in 0..GIB >> 20 {
         assert!(client.send(&block));
@@ -246,7 +273,8 @@ fn a_client_that_stops_reading_stops_the_engine() {
             return link.answer(200, "OK");
         }
         link.write(CHUNKED);
-        // Nothing is taken for so long: it all stands still. On a slow machine that may be said too early, and less was taken.
+        // Nothing is taken for so long: it all stands still. On a slow machine that may be said too
+        // early, and less was taken.
         link.set_write_limit(Duration::from_millis(500));
         let chunk = format!("100000\r\n{}\r\n", "x".repeat(1 << 20));
         let count = (0..512).take_while(|_| link.write(&chunk)).count();
@@ -278,13 +306,20 @@ fn a_short_body_is_not_completed() {
         if exchange.line.contains("_ping") {
             return link.answer(200, "OK");
         }
-        let _ = sender.lock().expect("one user").send(link.read(2 << 20).is_some());
+        let _ = sender
+            .lock()
+            .expect("one user")
+            .send(link.read(2 << 20).is_some());
     });
     let proxy = proxy(&engine);
     let mut client = proxy.client();
     client.send("PUT /containers/c/archive HTTP/1.1\r\nContent-Length: 2097152\r\n\r\nonly this");
     client.finish();
-    assert_eq!(read.recv_timeout(patience()), Ok(false), "the engine must not take it for whole");
+    assert_eq!(
+        read.recv_timeout(patience()),
+        Ok(false),
+        "the engine must not take it for whole"
+    );
     eventually("the engine's connection ends", || engine.open() == 0);
     assert!(proxy.serves());
 }
@@ -300,12 +335,16 @@ fn a_broken_answer_is_not_completed() {
     let mut client = proxy.client();
     client.send("GET /events HTTP/1.1\r\n\r\n");
     client.read_head();
-    assert_eq!(client.read_to_end(), "3\r\none\r\n", "no final chunk was invented");
+    assert_eq!(
+        client.read_to_end(),
+        "3\r\none\r\n",
+        "no final chunk was invented"
+    );
     assert!(proxy.logged(&["reason=engine_gone"]).contains("level=err"));
 }
 
-/// A client that has sent everything may say so, and still gets what it has asked for; the engine hears of it, as it would without
-/// a proxy.
+/// A client that has sent everything may say so, and still gets what it has asked for; the engine
+/// hears of it, as it would without a proxy.
 #[test]
 fn a_client_that_sends_no_more_gets_its_answer() {
     let engine = Engine::start(|exchange, link| {
@@ -322,7 +361,9 @@ fn a_client_that_sends_no_more_gets_its_answer() {
         link.write(format!("{head}3\r\ntwo\r\n0\r\n\r\n"));
     });
     let socket = format!("unix://{}.front", engine.path());
-    let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).frontend(&socket).start();
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES)
+        .frontend(&socket)
+        .start();
     for address in proxy.addresses() {
         for (line, want) in [
             ("GET /containers/begins/json", "onetwo"),
@@ -349,14 +390,23 @@ fn a_client_that_left_is_not_waited_for_long() {
         std::thread::park_timeout(patience());
     });
     let socket = format!("unix://{}.front", engine.path());
-    let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES).arg("--answer-timeout", "300ms").frontend(&socket).start();
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES)
+        .arg("--answer-timeout", "300ms")
+        .frontend(&socket)
+        .start();
     let before = proxy.descriptors_at_rest();
     for (index, address) in proxy.addresses().iter().enumerate() {
         let mut client = Client::connect(address);
-        client.send(format!("POST /containers/c/stop HTTP/1.1\r\nUser-Agent: number-{index}\r\n\r\n"));
+        client.send(format!(
+            "POST /containers/c/stop HTTP/1.1\r\nUser-Agent: number-{index}\r\n\r\n"
+        ));
         eventually("the engine has it", || engine.received().len() == index + 1);
         drop(client);
-        let _ = proxy.logged(&["path=/containers/c/stop", "reason=client_gone", &format!("user_agent=number-{index}")]);
+        let _ = proxy.logged(&[
+            "path=/containers/c/stop",
+            "reason=client_gone",
+            &format!("user_agent=number-{index}"),
+        ]);
     }
     eventually("the descriptors are back", || proxy.descriptors() <= before);
 }

@@ -1,5 +1,5 @@
-//! `docs/troubleshooting.md` quotes the program's own words: every message that it lists can be printed, and the refusals that
-//! users meet first are listed.
+//! `docs/troubleshooting.md` quotes the program's own words: every message that it lists can be
+//! printed, and the refusals that users meet first are listed.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,22 @@ use cetusguard_testkit::{Client, Engine, Proxy, ProxyBuilder, TempDir};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 
-/// The sections whose first column holds the program's own messages. In the others, it holds those of clients.
+/// The sections whose first column holds the program's own messages. In the others, it holds those
+/// of clients.
 const OWN: [&str; 3] = ["## An answer says", "## At the start", "## In the log"];
 
-/// Words of the library for regular expressions. [`mistakes_are_found_on_the_page`] has the program print them.
+/// Words of the library for regular expressions. [`mistakes_are_found_on_the_page`] has the program
+/// print them.
 const NOT_OURS: [&str; 1] = ["unclosed group"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test may read the documentation and the source that it is about")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test may read the documentation and the source that it is about"
+)]
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).expect("a file of the repository")
 }
@@ -28,33 +33,58 @@ fn page() -> String {
 
 /// The messages of the page: the code spans in the first column of the tables in [`OWN`].
 fn messages(page: &str) -> Vec<String> {
-    let sections = page.split("\n## ").skip(1).map(|section| format!("## {section}"));
+    let sections = page
+        .split("\n## ")
+        .skip(1)
+        .map(|section| format!("## {section}"));
     let own = sections.filter(|section| OWN.iter().any(|heading| section.starts_with(heading)));
-    let rows: Vec<String> = own.flat_map(|section| section.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
-    let cells = rows.iter().filter_map(|row| row.strip_prefix("| `").and_then(|row| row.split(" | ").next()));
-    let spans =
-        cells.flat_map(|cell| format!("`{cell}").split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>());
+    let rows: Vec<String> = own
+        .flat_map(|section| section.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let cells = rows.iter().filter_map(|row| {
+        row.strip_prefix("| `")
+            .and_then(|row| row.split(" | ").next())
+    });
+    let spans = cells.flat_map(|cell| {
+        format!("`{cell}")
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    });
     spans.collect()
 }
 
 /// Returns whether the text has the parts of the pattern in their order; `…` stands for anything.
 fn fits(pattern: &str, text: &str) -> bool {
     let mut rest = text;
-    pattern.split('…').all(|part| match rest.split_once(part.trim()) {
-        Some((_, behind)) => {
-            rest = behind;
-            true
-        }
-        None => false,
-    })
+    pattern
+        .split('…')
+        .all(|part| match rest.split_once(part.trim()) {
+            Some((_, behind)) => {
+                rest = behind;
+                true
+            }
+            None => false,
+        })
 }
 
-/// The source of the program without its tests, with each text that goes on in the next line put together.
+/// The source of the program without its tests, with each text that goes on in the next line put
+/// together.
 fn sources() -> String {
-    let (mut all, mut folders) =
-        (String::new(), vec![root().join("crates/cetusguard/src"), root().join("crates/policy/src")]);
+    let (mut all, mut folders) = (
+        String::new(),
+        vec![
+            root().join("crates/cetusguard/src"),
+            root().join("crates/policy/src"),
+        ],
+    );
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).expect("a folder").map_while(Result::ok) {
+        for entry in std::fs::read_dir(&folder)
+            .expect("a folder")
+            .map_while(Result::ok)
+        {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
@@ -62,7 +92,10 @@ fn sources() -> String {
                 let text = read(&path);
                 let code = text.split("#[cfg(test)]").next().unwrap_or_default();
                 let parts: Vec<&str> = code.split("\\\n").collect();
-                let joined = parts.iter().enumerate().map(|(at, part)| if at == 0 { part } else { part.trim_start() });
+                let joined = parts
+                    .iter()
+                    .enumerate()
+                    .map(|(at, part)| if at == 0 { part } else { part.trim_start() });
                 all.push_str(&joined.collect::<String>().replace("\\\"", "\""));
             }
         }
@@ -70,7 +103,8 @@ fn sources() -> String {
     all
 }
 
-/// A message is put together from several texts: at names and numbers, and behind colons and semicolons.
+/// A message is put together from several texts: at names and numbers, and behind colons and
+/// semicolons.
 #[test]
 fn every_message_of_the_page_is_in_the_source() {
     let (page, sources) = (page(), sources());
@@ -78,17 +112,33 @@ fn every_message_of_the_page_is_in_the_source() {
     assert!(messages.len() > 60, "{}", messages.len());
     let mut missing = Vec::new();
     for message in messages {
-        let key = message.split_once('=').filter(|(key, _)| matches!(*key, "msg" | "reason" | "decision" | "outcome"));
+        let key = message
+            .split_once('=')
+            .filter(|(key, _)| matches!(*key, "msg" | "reason" | "decision" | "outcome"));
         let parts: Vec<&str> = match key {
             // A field of a log line: its values stand in the source by themselves.
-            Some(_) => message.split(' ').filter_map(|field| field.split_once('=')).map(|(_, value)| value).collect(),
-            None => message.split('…').flat_map(|part| part.split(": ")).flat_map(|part| part.split("; ")).collect(),
+            Some(_) => message
+                .split(' ')
+                .filter_map(|field| field.split_once('='))
+                .map(|(_, value)| value)
+                .collect(),
+            None => message
+                .split('…')
+                .flat_map(|part| part.split(": "))
+                .flat_map(|part| part.split("; "))
+                .collect(),
         };
-        let parts = parts.iter().map(|part| part.trim_matches([' ', ':', ';', ',', '"', '[', '…']));
-        let unknown = parts.filter(|part| part.len() > 2 && !NOT_OURS.contains(part) && !sources.contains(part));
+        let parts = parts
+            .iter()
+            .map(|part| part.trim_matches([' ', ':', ';', ',', '"', '[', '…']));
+        let unknown = parts
+            .filter(|part| part.len() > 2 && !NOT_OURS.contains(part) && !sources.contains(part));
         missing.extend(unknown.map(|part| format!("{part:?} of {message:?}")));
     }
-    assert!(missing.is_empty(), "no text of the program has: {missing:#?}");
+    assert!(
+        missing.is_empty(),
+        "no text of the program has: {missing:#?}"
+    );
 }
 
 /// The word in the column `reason` is what the log has, and the page has all of them.
@@ -96,14 +146,26 @@ fn every_message_of_the_page_is_in_the_source() {
 fn every_reason_is_on_the_page() {
     let page = page();
     let mut count = 0;
-    for file in ["cetusguard/src/refusal.rs", "cetusguard/src/flow/audit.rs", "policy/src/denial.rs"] {
+    for file in [
+        "cetusguard/src/refusal.rs",
+        "cetusguard/src/flow/audit.rs",
+        "policy/src/denial.rs",
+    ] {
         let text = read(&root().join("crates").join(file));
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         for arm in code.split("=> ").skip(1) {
             // `=> "word",` and `=> (403, "word", Level::Warning),`
-            let arm = arm.trim_start_matches(|c: char| c == '(' || c == ',' || c == ' ' || c.is_ascii_digit());
-            let word = arm.strip_prefix('"').and_then(|rest| rest.split('"').next()).unwrap_or_default();
-            let is_word = word.len() > 3 && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            let arm = arm.trim_start_matches(|c: char| {
+                c == '(' || c == ',' || c == ' ' || c.is_ascii_digit()
+            });
+            let word = arm
+                .strip_prefix('"')
+                .and_then(|rest| rest.split('"').next())
+                .unwrap_or_default();
+            let is_word = word.len() > 3
+                && word
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
             if is_word && !(word == "request" || word == "malformed") {
                 assert!(
                     page.contains(&format!("`{word}`")) || page.contains(&format!("reason={word}")),
@@ -118,8 +180,12 @@ fn every_reason_is_on_the_page() {
 
 fn simple(engine: &Engine, arguments: &[(&str, &str)]) -> Proxy {
     let rules = "GET /containers/json\nGET,POST %API_PREFIX_CONTAINERS%(/.*)?\nPOST .*\nDELETE .*";
-    let builder = ProxyBuilder::bare(PROGRAM).arg("--backend-addr", &engine.address()).arg("--rules", rules);
-    let builder = arguments.iter().fold(builder, |builder, (name, value)| builder.arg(name, value));
+    let builder = ProxyBuilder::bare(PROGRAM)
+        .arg("--backend-addr", &engine.address())
+        .arg("--rules", rules);
+    let builder = arguments
+        .iter()
+        .fold(builder, |builder, (name, value)| builder.arg(name, value));
     builder.frontend("tcp://127.0.0.1:0").start()
 }
 
@@ -136,10 +202,18 @@ fn refusals_are_found_on_the_page() {
     let (page, engine) = (page(), Engine::ok());
     let patterns = messages(&page);
     let proxy = simple(&engine, &[]);
-    let create = |body: &str| proxy.client().request_with("POST /containers/create", body).body;
+    let create = |body: &str| {
+        proxy
+            .client()
+            .request_with("POST /containers/create", body)
+            .body
+    };
     let mut said = vec![
         proxy.client().request("GET /v1.43/secrets").body,
-        proxy.client().request("GET /v1.43/containers/web/export").body,
+        proxy
+            .client()
+            .request("GET /v1.43/containers/web/export")
+            .body,
         proxy.client().request("DELETE /future/x").body,
         proxy.client().request("POST /session").body,
         proxy.client().request("POST /swarm/init").body,
@@ -147,19 +221,35 @@ fn refusals_are_found_on_the_page() {
         create("{\"HostConfig\":{\"Privileged\":true}}"),
         create("{\"HostConfig\":1"),
         proxy.client().request("GET /v1.20/containers/json").body,
-        answer_to(&proxy, "GET /containers/json HTTP/1.1\r\nHost: x\r\nOrigin: http://evil.example\r\n\r\n"),
+        answer_to(
+            &proxy,
+            "GET /containers/json HTTP/1.1\r\nHost: x\r\nOrigin: http://evil.example\r\n\r\n",
+        ),
         answer_to(&proxy, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
         answer_to(&proxy, "\u{16}\u{3}\u{1}\u{0}\u{5}hello\r\n\r\n"),
     ];
-    let limited = simple(&engine, &[("--user-agents-denied", "bad*"), ("--rate-limit", "1/h"), ("--rate-burst", "1")]);
-    said.push(answer_to(&limited, "GET /containers/json HTTP/1.1\r\nHost: x\r\nUser-Agent: bad/1\r\n\r\n"));
+    let limited = simple(
+        &engine,
+        &[
+            ("--user-agents-denied", "bad*"),
+            ("--rate-limit", "1/h"),
+            ("--rate-burst", "1"),
+        ],
+    );
+    said.push(answer_to(
+        &limited,
+        "GET /containers/json HTTP/1.1\r\nHost: x\r\nUser-Agent: bad/1\r\n\r\n",
+    ));
     for _ in 0..2 {
         said.push(limited.client().request("GET /containers/json").body);
     }
     said.retain(|body| body.contains("cetusguard:"));
     assert!(said.len() >= 14, "{said:#?}");
     for body in said {
-        assert!(patterns.iter().any(|pattern| fits(pattern, &body)), "docs/troubleshooting.md lacks: {body}");
+        assert!(
+            patterns.iter().any(|pattern| fits(pattern, &body)),
+            "docs/troubleshooting.md lacks: {body}"
+        );
     }
 }
 
@@ -169,12 +259,22 @@ fn an_engine_that_is_not_there_is_found_on_the_page() {
     let patterns = messages(&page);
     let dead = folder.file("dead.sock");
     drop(std::os::unix::net::UnixListener::bind(&dead).expect("a socket"));
-    for (address, want) in [(folder.file("none.sock"), "no such socket"), (dead, "nothing listens there")] {
+    for (address, want) in [
+        (folder.file("none.sock"), "no such socket"),
+        (dead, "nothing listens there"),
+    ] {
         let proxy = ProxyBuilder::bare(PROGRAM).arg("--backend-addr", &format!("unix://{address}"));
         let proxy = proxy.frontend("tcp://127.0.0.1:0").start();
-        let body = Client::connect(proxy.address()).request("GET /version").body;
+        let body = Client::connect(proxy.address())
+            .request("GET /version")
+            .body;
         assert!(body.contains(want), "{body}");
-        assert!(patterns.iter().any(|pattern| pattern.contains(want) && fits(pattern, &body)), "{body}");
+        assert!(
+            patterns
+                .iter()
+                .any(|pattern| pattern.contains(want) && fits(pattern, &body)),
+            "{body}"
+        );
     }
 }
 
@@ -189,22 +289,62 @@ fn mistakes_are_found_on_the_page() {
     let listed = folder.write("listed.yaml", "frontends:\n- addr: unix:///run/x.sock\n");
     let bare = || ProxyBuilder::bare(PROGRAM);
     for (builder, want) in [
-        (bare().arg("--rules", "GET %API_PREFIX_CONTAINER%/json"), "unknown variable"),
+        (
+            bare().arg("--rules", "GET %API_PREFIX_CONTAINER%/json"),
+            "unknown variable",
+        ),
         (bare().arg("--rules", "\"GET /x\""), "is not a method"),
         (bare().arg("--rules", "GET"), "the rule has no pattern"),
         (bare().arg("--rules", "GET /("), "unclosed group"),
-        (bare().env("CETUSGUARD_RULE", "GET /x"), "unknown environment variable"),
-        (bare().env("CETUSGUARD_LOG_LEVEL", " "), "which holds no value"),
-        (bare().arg("--rules-file", &folder.file("none.rules")), "expected a readable file of rules"),
-        (bare().arg("--config", &unreached), "nothing reaches the profile"),
-        (bare().arg("--config", &listed).env("CETUSGUARD_FRONTEND_ADDR", "tcp://:2375"), "the image sets"),
-        (bare().arg("--frontend-addr", &taken), "another program listens there"),
-        (bare().arg("--frontend-addr", &format!("unix://{}", folder.file("no/x.sock"))), "make its folder first"),
-        (bare().arg("--frontend-addr", "fd://"), "systemd passed no listening socket"),
-        (bare().arg("--frontend-addr", "tcp://127.0.0.1:2").env("DOCKER_HOST", "tcp://127.0.0.1:2"), "own frontend"),
+        (
+            bare().env("CETUSGUARD_RULE", "GET /x"),
+            "unknown environment variable",
+        ),
+        (
+            bare().env("CETUSGUARD_LOG_LEVEL", " "),
+            "which holds no value",
+        ),
+        (
+            bare().arg("--rules-file", &folder.file("none.rules")),
+            "expected a readable file of rules",
+        ),
+        (
+            bare().arg("--config", &unreached),
+            "nothing reaches the profile",
+        ),
+        (
+            bare()
+                .arg("--config", &listed)
+                .env("CETUSGUARD_FRONTEND_ADDR", "tcp://:2375"),
+            "the image sets",
+        ),
+        (
+            bare().arg("--frontend-addr", &taken),
+            "another program listens there",
+        ),
+        (
+            bare().arg(
+                "--frontend-addr",
+                &format!("unix://{}", folder.file("no/x.sock")),
+            ),
+            "make its folder first",
+        ),
+        (
+            bare().arg("--frontend-addr", "fd://"),
+            "systemd passed no listening socket",
+        ),
+        (
+            bare()
+                .arg("--frontend-addr", "tcp://127.0.0.1:2")
+                .env("DOCKER_HOST", "tcp://127.0.0.1:2"),
+            "own frontend",
+        ),
     ] {
         let (code, _, errors) = builder.run();
         assert!(code != Some(0) && errors.contains(want), "{want}: {errors}");
-        assert!(patterns.iter().any(|pattern| fits(pattern, &errors)), "docs/troubleshooting.md lacks: {errors}");
+        assert!(
+            patterns.iter().any(|pattern| fits(pattern, &errors)),
+            "docs/troubleshooting.md lacks: {errors}"
+        );
     }
 }

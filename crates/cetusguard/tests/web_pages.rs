@@ -7,7 +7,9 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 #[test]
 fn requests_of_web_pages_are_refused() {
     let engine = Engine::ok();
-    let open = ProxyBuilder::new(PROGRAM, &engine, "GET,POST .*").arg("--origins", "https://portal.example").start();
+    let open = ProxyBuilder::new(PROGRAM, &engine, "GET,POST .*")
+        .arg("--origins", "https://portal.example")
+        .start();
     let ask = |headers: &str| {
         let mut client = open.client();
         client.send(format!("GET /info HTTP/1.1\r\n{headers}\r\n"));
@@ -23,11 +25,16 @@ fn requests_of_web_pages_are_refused() {
         "Host: evil.example\r\n",
         "Host: evil.example:2375\r\nUser-Agent: Mozilla/5.0\r\n",
         "Host: evil.example:2375\r\nUser-Agent: docker\r\nAccept-Language: de\r\n",
-        "Host: evil.example:2375\r\nOrigin: http://evil.example:2375\r\nSec-Fetch-Site: same-origin\r\n",
+        "Host: evil.example:2375\r\nOrigin: http://evil.example:2375\r\nSec-Fetch-Site: \
+        same-origin\r\n",
     ] {
         let answer = ask(headers);
         assert_eq!(answer.status, 403, "{headers}");
-        assert!(answer.body.contains("requests of web pages are refused"), "{}", answer.body);
+        assert!(
+            answer.body.contains("requests of web pages are refused"),
+            "{}",
+            answer.body
+        );
     }
     assert!(engine.received().is_empty(), "nothing was forwarded");
     for headers in [
@@ -50,12 +57,26 @@ fn a_body_without_a_type_is_refused() {
     let open = ProxyBuilder::new(PROGRAM, &engine, "POST .*").start();
     let send = |path: &str, kind: &str| {
         let mut client = open.client();
-        client.send(format!("POST {path} HTTP/1.1\r\n{kind}Content-Length: 13\r\n\r\n{{\"Image\":\"x\"}}"));
+        client.send(format!(
+            "POST {path} HTTP/1.1\r\n{kind}Content-Length: 13\r\n\r\n{{\"Image\":\"x\"}}"
+        ));
         client.read_response().status
     };
     assert_eq!(send("/containers/create", ""), 400);
-    assert_eq!(send("/containers/create", "Content-Type: text/plain\r\n"), 400);
-    assert_eq!(send("/containers/prune", "Content-Type: application/x-www-form-urlencoded\r\n"), 400);
+    assert_eq!(
+        send("/containers/create", "Content-Type: text/plain\r\n"),
+        400
+    );
+    assert_eq!(
+        send(
+            "/containers/prune",
+            "Content-Type: application/x-www-form-urlencoded\r\n"
+        ),
+        400
+    );
     assert!(engine.received().is_empty(), "nothing was forwarded");
-    assert_eq!(send("/containers/create", "Content-Type: application/json\r\n"), 200);
+    assert_eq!(
+        send("/containers/create", "Content-Type: application/json\r\n"),
+        200
+    );
 }

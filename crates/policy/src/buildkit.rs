@@ -1,5 +1,6 @@
-//! Builds with BuildKit. A client needs two channels to the engine's own builder. Where one is refused, buildx starts a builder in
-//! a privileged container instead, and says nothing about it (docker/buildx `driver/manager.go`, `driver/docker-container`).
+//! Builds with BuildKit. A client needs two channels to the engine's own builder. Where one is
+//! refused, buildx starts a builder in a privileged container instead, and says nothing about it
+//! (docker/buildx `driver/manager.go`, `driver/docker-container`).
 
 use crate::call::Call;
 use crate::endpoint::EndpointId;
@@ -22,8 +23,12 @@ impl BuildStep {
     pub(crate) fn of(call: &Call) -> Option<Self> {
         match call.endpoint()?.id {
             EndpointId::BuildGrpc | EndpointId::BuildSession => Some(Self::Channel),
-            EndpointId::ContainerCreate if has(call, "name", is_builder_name) => Some(Self::Builder),
-            EndpointId::ImageCreate if has(call, "fromImage", is_builder_image) => Some(Self::Builder),
+            EndpointId::ContainerCreate if has(call, "name", is_builder_name) => {
+                Some(Self::Builder)
+            }
+            EndpointId::ImageCreate if has(call, "fromImage", is_builder_image) => {
+                Some(Self::Builder)
+            }
             _ => None,
         }
     }
@@ -32,7 +37,10 @@ impl BuildStep {
 /// Returns whether the query has one parameter of this name, with such a value.
 fn has(call: &Call, name: &str, is_such: fn(&str) -> bool) -> bool {
     let pairs = call.parameters().unwrap_or_default();
-    let mut values = pairs.iter().filter(|(known, _)| known == name).map(|(_, value)| value);
+    let mut values = pairs
+        .iter()
+        .filter(|(known, _)| known == name)
+        .map(|(_, value)| value);
     values.next().is_some_and(|value| is_such(value)) && values.next().is_none()
 }
 
@@ -43,11 +51,13 @@ pub(crate) fn is_builder_name(name: &str) -> bool {
 
 /// Returns whether an image is one of BuildKit itself, under its public name.
 pub(crate) fn is_builder_image(image: &str) -> bool {
-    image.trim_start_matches("docker.io/").starts_with("moby/buildkit")
+    image
+        .trim_start_matches("docker.io/")
+        .starts_with("moby/buildkit")
 }
 
-/// Returns whether rules can open the channels for clients with this guard: one that is bound to images cannot see those of a
-/// build.
+/// Returns whether rules can open the channels for clients with this guard: one that is bound to
+/// images cannot see those of a build.
 pub(crate) fn can_be_opened(guard: &Guard) -> bool {
     guard.level == crate::guard::Level::Privileged || !guard.binds_images()
 }
@@ -62,19 +72,38 @@ mod tests {
         for (line, want) in [
             ("POST /v1.51/grpc", Some(Channel)),
             ("POST /session", Some(Channel)),
-            ("POST /v1.51/containers/create?name=buildx_buildkit_default", Some(Builder)),
-            ("POST /containers/create?name=/buildx_buildkit_x0", Some(Builder)),
-            ("POST /images/create?fromImage=moby%2Fbuildkit&tag=buildx-stable-1", Some(Builder)),
-            ("POST /images/create?fromImage=docker.io%2Fmoby%2Fbuildkit", Some(Builder)),
+            (
+                "POST /v1.51/containers/create?name=buildx_buildkit_default",
+                Some(Builder),
+            ),
+            (
+                "POST /containers/create?name=/buildx_buildkit_x0",
+                Some(Builder),
+            ),
+            (
+                "POST /images/create?fromImage=moby%2Fbuildkit&tag=buildx-stable-1",
+                Some(Builder),
+            ),
+            (
+                "POST /images/create?fromImage=docker.io%2Fmoby%2Fbuildkit",
+                Some(Builder),
+            ),
             ("POST /containers/create?name=web", None),
             ("POST /containers/create", None),
-            ("POST /containers/create?name=buildx_buildkit_a&name=b", None),
+            (
+                "POST /containers/create?name=buildx_buildkit_a&name=b",
+                None,
+            ),
             ("POST /images/create?fromImage=busybox", None),
             ("POST /build", None),
             ("GET /grpc", None),
         ] {
             let (method, target) = line.split_once(' ').expect("METHOD TARGET");
-            assert_eq!(BuildStep::of(&Call::read(method, target).expect(line)), want, "{line}");
+            assert_eq!(
+                BuildStep::of(&Call::read(method, target).expect(line)),
+                want,
+                "{line}"
+            );
         }
     }
 }

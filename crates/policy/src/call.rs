@@ -1,12 +1,15 @@
 //! The canonical request, and the only reader of a raw path.
 //!
-//! Engines and filters that read the same bytes in two ways are how filters get bypassed. So the request line is read once,
-//! here; the rules judge what came out, and [`Call::target`] writes the line for the engine from that and from nothing else.
+//! Engines and filters that read the same bytes in two ways are how filters get bypassed. So the
+//! request line is read once, here; the rules judge what came out, and [`Call::target`] writes the
+//! line for the engine from that and from nothing else.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{
+    AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode,
+};
 
 use crate::endpoint::{Captured, Endpoint, ObjectKind};
 pub use crate::malformed::Malformed;
@@ -17,17 +20,24 @@ use crate::method::Method;
 pub struct Version([u16; 3]);
 
 impl Version {
-    /// Below this, engines of 2023 and before take a whole `HostConfig` in the body of a start: see [`Malformed::OldVersion`].
+    /// Below this, engines of 2023 and before take a whole `HostConfig` in the body of a start: see
+    /// [`Malformed::OldVersion`].
     pub const OLDEST: Self = Self([1, 24, 0]);
 
-    /// The version that skopeo before 1.14.2 and buildah of its time ask for (containers/image issue 2259).
+    /// The version that skopeo before 1.14.2 and buildah of its time ask for (containers/image
+    /// issue 2259).
     pub(crate) const OF_OLD_IMAGE_TOOLS: Self = Self([1, 22, 0]);
 
-    /// Reads what follows the `v`: one to three parts of one to four digits. `None` for anything else.
+    /// Reads what follows the `v`: one to three parts of one to four digits. `None` for anything
+    /// else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = [0; 3];
         for (count, part) in text.split('.').enumerate() {
-            if count == parts.len() || part.is_empty() || part.len() > 4 || !part.bytes().all(|b| b.is_ascii_digit()) {
+            if count == parts.len()
+                || part.is_empty()
+                || part.len() > 4
+                || !part.bytes().all(|b| b.is_ascii_digit())
+            {
                 return None;
             }
             parts[count] = part.parse().ok()?;
@@ -40,7 +50,11 @@ impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self([major, minor, patch]) = self;
         write!(f, "{major}.{minor}")?;
-        if *patch > 0 { write!(f, ".{patch}") } else { Ok(()) }
+        if *patch > 0 {
+            write!(f, ".{patch}")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -58,13 +72,15 @@ pub struct Call {
 }
 
 impl Call {
-    /// No engine has names that long; matching, refusals and records stay cheap below it. In bytes, decoded.
+    /// No engine has names that long; matching, refusals and records stay cheap below it. In bytes,
+    /// decoded.
     pub const PATH_LIMIT: usize = 4096;
 
     /// Reads the method and the target of a request line.
     ///
-    /// The path is decoded once; `//`, `.` and `..` are resolved, and one trailing slash stays. The query keeps its bytes,
-    /// but for those that RFC 3986 does not allow there: real clients send `"` and `{` raw, and they are escaped.
+    /// The path is decoded once; `//`, `.` and `..` are resolved, and one trailing slash stays. The
+    /// query keeps its bytes, but for those that RFC 3986 does not allow there: real clients send
+    /// `"` and `{` raw, and they are escaped.
     ///
     /// # Errors
     /// [`Malformed`] for everything that two readers could read in two ways.
@@ -83,7 +99,14 @@ impl Call {
         let path = read_path(path)?;
         let (version, unversioned) = read_version(&path)?;
         let endpoint = Endpoint::find(method, &path[unversioned..]);
-        Ok(Self { method, path, unversioned, version, query, endpoint })
+        Ok(Self {
+            method,
+            path,
+            unversioned,
+            version,
+            query,
+            endpoint,
+        })
     }
 
     /// Reads a path that is decoded already, and no query.
@@ -91,7 +114,10 @@ impl Call {
     /// # Errors
     /// As [`Call::read`].
     pub fn from_path(method: Method, path: &str) -> Result<Self, Malformed> {
-        Self::read(method.as_str(), &utf8_percent_encode(path, PATH_ESCAPES).to_string())
+        Self::read(
+            method.as_str(),
+            &utf8_percent_encode(path, PATH_ESCAPES).to_string(),
+        )
     }
 
     /// The method.
@@ -148,20 +174,28 @@ impl Call {
 
     /// The same call with this word in the place of the object that its path names.
     pub(crate) fn with_captured(&self, word: &str) -> Self {
-        let Some(captured) = self.captured() else { return self.clone() };
+        let Some(captured) = self.captured() else {
+            return self.clone();
+        };
         let start = self.unversioned + captured.start;
         let end = start + captured.word.len();
-        Self { path: format!("{}{word}{}", &self.path[..start], &self.path[end..]), ..self.clone() }
+        Self {
+            path: format!("{}{word}{}", &self.path[..start], &self.path[end..]),
+            ..self.clone()
+        }
     }
 
-    /// The object that the call is about, which the query names where a container is committed; `None` where it names none, or
-    /// more than one.
+    /// The object that the call is about, which the query names where a container is committed;
+    /// `None` where it names none, or more than one.
     pub(crate) fn object(&self) -> Option<(ObjectKind, Cow<'_, str>)> {
         match self.captured() {
             Some(captured) => Some((captured.kind, captured.word.into())),
             None if self.endpoint?.id.is_commit() => {
                 // Engines take a slash before the name of a container.
-                let container = self.only_parameter("container")?.trim_start_matches('/').to_owned();
+                let container = self
+                    .only_parameter("container")?
+                    .trim_start_matches('/')
+                    .to_owned();
                 Some((ObjectKind::Container, container.into()))
             }
             None => None,
@@ -172,7 +206,10 @@ impl Call {
     pub(crate) fn with_object(&self, word: &str) -> Self {
         match self.captured() {
             Some(_) => self.with_captured(word),
-            None if self.endpoint.is_some_and(|endpoint| endpoint.id.is_commit()) => {
+            None if self
+                .endpoint
+                .is_some_and(|endpoint| endpoint.id.is_commit()) =>
+            {
                 self.with_parameter("container", word)
             }
             None => self.clone(),
@@ -181,24 +218,44 @@ impl Call {
 
     /// The same call by `GET`, for one by `HEAD`.
     pub(crate) fn as_get(&self) -> Self {
-        Self { method: Method::Get, endpoint: Endpoint::find(Method::Get, self.unversioned_path()), ..self.clone() }
+        Self {
+            method: Method::Get,
+            endpoint: Endpoint::find(Method::Get, self.unversioned_path()),
+            ..self.clone()
+        }
     }
 
-    /// Whether the query may name this parameter (lower case), in any spelling that an engine takes for it.
+    /// Whether the query may name this parameter (lower case), in any spelling that an engine takes
+    /// for it.
     ///
-    /// Podman matches names by Unicode case folding (gorilla/schema), which takes U+017F for s and U+212A for k.
+    /// Podman matches names by Unicode case folding (gorilla/schema), which takes U+017F for s and
+    /// U+212A for k.
     pub(crate) fn may_ask_for(&self, parameter: &str) -> bool {
-        let Some(query) = &self.query else { return false };
+        let Some(query) = &self.query else {
+            return false;
+        };
         let decoded = percent_decode_str(query).decode_utf8_lossy();
-        decoded.to_lowercase().replace('\u{17f}', "s").contains(parameter)
+        decoded
+            .to_lowercase()
+            .replace('\u{17f}', "s")
+            .contains(parameter)
     }
 
-    /// The parameters of the query in their order, decoded as a form is; `None` where one is not UTF-8.
+    /// The parameters of the query in their order, decoded as a form is; `None` where one is not
+    /// UTF-8.
     pub(crate) fn parameters(&self) -> Option<Vec<(String, String)>> {
-        let pairs = self.query.as_deref().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        let pairs = self
+            .query
+            .as_deref()
+            .unwrap_or_default()
+            .split('&')
+            .filter(|pair| !pair.is_empty());
         let decode = |text: &str| {
             let text = text.replace('+', " ");
-            percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
+            percent_decode_str(&text)
+                .decode_utf8()
+                .ok()
+                .map(Cow::into_owned)
         };
         pairs
             .map(|pair| {
@@ -208,10 +265,13 @@ impl Call {
             .collect()
     }
 
-    /// The value of a parameter that stands once, in this spelling: Docker takes the first of several, and Podman the last, in
-    /// any letter case.
+    /// The value of a parameter that stands once, in this spelling: Docker takes the first of
+    /// several, and Podman the last, in any letter case.
     pub(crate) fn only_parameter(&self, name: &str) -> Option<String> {
-        let mut found = self.parameters()?.into_iter().filter(|(known, _)| crate::guard::fold(known) == name);
+        let mut found = self
+            .parameters()?
+            .into_iter()
+            .filter(|(known, _)| crate::guard::fold(known) == name);
         let (known, value) = found.next()?;
         (known == name && found.next().is_none()).then_some(value)
     }
@@ -228,14 +288,21 @@ impl Call {
     /// The same call with a query of these parameters.
     pub(crate) fn with_parameters(&self, pairs: &[(String, String)]) -> Self {
         let encode = |text| utf8_percent_encode(text, PARAMETER_ESCAPES);
-        let pairs: Vec<_> = pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
-        Self { query: (!pairs.is_empty()).then(|| pairs.join("&")), ..self.clone() }
+        let pairs: Vec<_> = pairs
+            .iter()
+            .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+            .collect();
+        Self {
+            query: (!pairs.is_empty()).then(|| pairs.join("&")),
+            ..self.clone()
+        }
     }
 
     /// The request target for the engine, made from the judged path and query.
     #[must_use]
     pub fn target(&self) -> String {
-        let mut target = String::with_capacity(self.path.len() + self.query.as_ref().map_or(0, String::len) + 8);
+        let mut target =
+            String::with_capacity(self.path.len() + self.query.as_ref().map_or(0, String::len) + 8);
         target.extend(utf8_percent_encode(&self.path, PATH_ESCAPES));
         if let Some(query) = &self.query {
             target.push('?');
@@ -246,15 +313,16 @@ impl Call {
 }
 
 impl crate::Object {
-    /// The client's word for an object as one segment of a path, or as several where it has slashes in it.
+    /// The client's word for an object as one segment of a path, or as several where it has slashes
+    /// in it.
     #[must_use]
     pub fn escaped(word: &str) -> String {
         utf8_percent_encode(word, PATH_ESCAPES).to_string()
     }
 }
 
-/// A text as a pattern that matches it alone. Blanks end a pattern, percent signs begin variables, and whatever is neither a
-/// letter nor a digit nor ASCII may not be seen, or turn the text around.
+/// A text as a pattern that matches it alone. Blanks end a pattern, percent signs begin variables,
+/// and whatever is neither a letter nor a digit nor ASCII may not be seen, or turn the text around.
 pub(crate) fn literal(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 8);
     for c in text.chars() {
@@ -269,7 +337,8 @@ pub(crate) fn literal(text: &str) -> String {
     pattern
 }
 
-/// What a path needs escaped (RFC 3986 §3.3); `%` itself is in it, since the judged path is a decoded one.
+/// What a path needs escaped (RFC 3986 §3.3); `%` itself is in it, since the judged path is a
+/// decoded one.
 const PATH_ESCAPES: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -287,8 +356,9 @@ const PATH_ESCAPES: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// What a query needs escaped (RFC 3986 §3.4); its own escapes stay as they are. `/` would be allowed, but Podman looks for
-/// `libpod` between the slashes of the whole target, query included (`apiutil.IsLibpodRequest`).
+/// What a query needs escaped (RFC 3986 §3.4); its own escapes stay as they are. `/` would be
+/// allowed, but Podman looks for `libpod` between the slashes of the whole target, query included
+/// (`apiutil.IsLibpodRequest`).
 const QUERY_ESCAPES: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -304,8 +374,13 @@ const QUERY_ESCAPES: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// What a name or a value in a query needs escaped so that nobody takes a part of it for something else.
-const PARAMETER_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What a name or a value in a query needs escaped so that nobody takes a part of it for something
+/// else.
+const PARAMETER_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 fn read_query(raw: &str) -> Result<String, Malformed> {
     if raw.bytes().any(|b| b.is_ascii_control()) {
@@ -320,7 +395,9 @@ fn read_query(raw: &str) -> Result<String, Malformed> {
 
 fn read_path(raw: &str) -> Result<String, Malformed> {
     check_escapes(raw, "path")?;
-    let decoded = percent_decode_str(raw).decode_utf8().map_err(|_| Malformed::NotUtf8)?;
+    let decoded = percent_decode_str(raw)
+        .decode_utf8()
+        .map_err(|_| Malformed::NotUtf8)?;
     if decoded.bytes().any(|b| b.is_ascii_control()) {
         return Err(Malformed::Control);
     }
@@ -333,13 +410,20 @@ fn read_path(raw: &str) -> Result<String, Malformed> {
     Ok(clean(&decoded))
 }
 
-/// Engines refuse a broken escape in the path and drop the whole pair in a query: so it never goes out.
+/// Engines refuse a broken escape in the path and drop the whole pair in a query: so it never goes
+/// out.
 fn check_escapes(text: &str, part: &'static str) -> Result<(), Malformed> {
     let bytes = text.as_bytes();
     let broken = |(at, _): (usize, &u8)| {
-        !(bytes.get(at + 1).is_some_and(u8::is_ascii_hexdigit) && bytes.get(at + 2).is_some_and(u8::is_ascii_hexdigit))
+        !(bytes.get(at + 1).is_some_and(u8::is_ascii_hexdigit)
+            && bytes.get(at + 2).is_some_and(u8::is_ascii_hexdigit))
     };
-    if bytes.iter().enumerate().filter(|(_, b)| **b == b'%').any(broken) {
+    if bytes
+        .iter()
+        .enumerate()
+        .filter(|(_, b)| **b == b'%')
+        .any(broken)
+    {
         return Err(Malformed::Escape { part });
     }
     Ok(())
@@ -366,17 +450,20 @@ fn clean(path: &str) -> String {
 
 /// Finds the version prefix and where the rest starts.
 ///
-/// Docker takes `v[0-9.]+` for a version and Podman `v[0-9][0-9A-Za-z.-]*`, while no endpoint starts like that: what looks
-/// like a version and is not a plain one is refused instead of being taken for a name.
+/// Docker takes `v[0-9.]+` for a version and Podman `v[0-9][0-9A-Za-z.-]*`, while no endpoint
+/// starts like that: what looks like a version and is not a plain one is refused instead of being
+/// taken for a name.
 fn read_version(path: &str) -> Result<(Option<Version>, usize), Malformed> {
     let segment = path[1..].split('/').next().unwrap_or_default();
-    let Some(digits) =
-        segment.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '.'))
+    let Some(digits) = segment
+        .strip_prefix('v')
+        .filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '.'))
     else {
         return Ok((None, 0));
     };
     let end = 1 + segment.len();
-    let version = Version::parse(digits).ok_or_else(|| Malformed::BadVersion(segment.to_owned()))?;
+    let version =
+        Version::parse(digits).ok_or_else(|| Malformed::BadVersion(segment.to_owned()))?;
     let rest = &path[end..];
     if rest.is_empty() {
         return Err(Malformed::BadVersion(segment.to_owned()));
@@ -418,7 +505,10 @@ mod tests {
             ("/networks//", "/networks/"),
             ("/", "/"),
             ("/..", "/"),
-            ("/images/ghcr.io%2Fa%2Fb%3Atag/json", "/images/ghcr.io/a/b:tag/json"),
+            (
+                "/images/ghcr.io%2Fa%2Fb%3Atag/json",
+                "/images/ghcr.io/a/b:tag/json",
+            ),
             ("/volumes/caf%C3%A9", "/volumes/café"),
             ("/volumes/a%20b", "/volumes/a b"),
         ] {
@@ -442,7 +532,11 @@ mod tests {
             ("/build?/libpod/&x=/a", "/build?%2Flibpod%2F&x=%2Fa"),
         ] {
             assert_eq!(sent(target), want, "{target}");
-            assert_eq!(path(&sent(target)), path(target), "a second reader sees the same path: {target}");
+            assert_eq!(
+                path(&sent(target)),
+                path(target),
+                "a second reader sees the same path: {target}"
+            );
         }
     }
 
@@ -475,8 +569,10 @@ mod tests {
 
     #[test]
     fn versions_are_read_as_the_engine_reads_them() {
-        let version =
-            |target: &str| Call::read("GET", target).map(|call| (call.version(), call.unversioned_path().to_owned()));
+        let version = |target: &str| {
+            Call::read("GET", target)
+                .map(|call| (call.version(), call.unversioned_path().to_owned()))
+        };
         for (target, parts, rest) in [
             ("/v1.43/info", [1, 43, 0], "/info"),
             ("/v1.041/info", [1, 41, 0], "/info"),
@@ -486,9 +582,19 @@ mod tests {
             ("/v4.0.0/libpod/info", [4, 0, 0], "/libpod/info"),
             ("/v1.43/v1.44/info", [1, 43, 0], "/v1.44/info"),
         ] {
-            assert_eq!(version(target), Ok((Some(Version(parts)), rest.to_owned())), "{target}");
+            assert_eq!(
+                version(target),
+                Ok((Some(Version(parts)), rest.to_owned())),
+                "{target}"
+            );
         }
-        for target in ["/V1.43/info", "/version", "/volumes", "/v/info", "/info/v1.43"] {
+        for target in [
+            "/V1.43/info",
+            "/version",
+            "/volumes",
+            "/v/info",
+            "/info/v1.43",
+        ] {
             assert_eq!(version(target), Ok((None, target.to_owned())), "{target}");
         }
         for target in [
@@ -500,17 +606,32 @@ mod tests {
             "/v1.43",
             "/v99999.1/info",
         ] {
-            assert!(matches!(version(target), Err(Malformed::BadVersion(_))), "{target}");
+            assert!(
+                matches!(version(target), Err(Malformed::BadVersion(_))),
+                "{target}"
+            );
         }
-        for target in ["/v1.23/info", "/v1/containers/json", "/v0.9/info", "/v1.12/libpodx", "/v1.23/libpod/../info"] {
-            assert!(matches!(version(target), Err(Malformed::OldVersion(_))), "{target}");
+        for target in [
+            "/v1.23/info",
+            "/v1/containers/json",
+            "/v0.9/info",
+            "/v1.12/libpodx",
+            "/v1.23/libpod/../info",
+        ] {
+            assert!(
+                matches!(version(target), Err(Malformed::OldVersion(_))),
+                "{target}"
+            );
         }
     }
 
     #[test]
     fn methods_are_exact() {
         for method in ["get", "CONNECT", "TRACE", "PROPFIND", "GETT", ""] {
-            assert_eq!(Call::read(method, "/_ping").map(|_| ()), Err(Malformed::Method(method.to_owned())));
+            assert_eq!(
+                Call::read(method, "/_ping").map(|_| ()),
+                Err(Malformed::Method(method.to_owned()))
+            );
         }
     }
 }

@@ -8,7 +8,8 @@ use ipnet::IpNet;
 
 use crate::pattern::Pattern;
 
-/// The labels in which Compose keeps the project and the service of a container (compose `pkg/api/labels.go`).
+/// The labels in which Compose keeps the project and the service of a container (compose
+/// `pkg/api/labels.go`).
 pub const COMPOSE_PROJECT: &str = "com.docker.compose.project";
 /// See [`COMPOSE_PROJECT`].
 pub const COMPOSE_SERVICE: &str = "com.docker.compose.service";
@@ -74,7 +75,8 @@ pub enum Subject {
 impl Principal {
     /// The one whom limits count, where this selector has found its profile.
     ///
-    /// On a Unix socket that is what the selector went by: root in a container may be any user that it likes.
+    /// On a Unix socket that is what the selector went by: root in a container may be any user that
+    /// it likes.
     #[must_use]
     pub fn subject(&self, found_by: Option<&Selector>) -> Subject {
         match (&self.certificate, &self.container, self.address) {
@@ -86,7 +88,9 @@ impl Principal {
             }
             (None, None, Some(address)) => Subject::Address(address),
             (None, None, None) => {
-                let conditions = found_by.map(|selector| selector.conditions.as_slice()).unwrap_or_default();
+                let conditions = found_by
+                    .map(|selector| selector.conditions.as_slice())
+                    .unwrap_or_default();
                 let users = conditions.iter().find_map(|condition| match condition {
                     Condition::User(user) => Some(Subject::User(*user)),
                     _ => None,
@@ -128,7 +132,8 @@ pub enum Condition {
     Network(IpNet),
 }
 
-/// What a condition is about. The order is the one in which selectors are asked: what is harder to come by goes first.
+/// What a condition is about. The order is the one in which selectors are asked: what is harder to
+/// come by goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// The socket that it used.
@@ -149,14 +154,19 @@ impl Condition {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Frontend(_) => Kind::Frontend,
-            Self::CommonName(_) | Self::DnsName(_) | Self::IpName(_) | Self::Uri(_) | Self::Pin(_) => Kind::Certificate,
+            Self::CommonName(_)
+            | Self::DnsName(_)
+            | Self::IpName(_)
+            | Self::Uri(_)
+            | Self::Pin(_) => Kind::Certificate,
             Self::User(_) | Self::Group(_) => Kind::Peer,
             Self::Name(_) | Self::Label(..) => Kind::Container,
             Self::Network(_) => Kind::Address,
         }
     }
 
-    /// Its key and its value as the configuration file has them; a frontend has its place there instead of an address.
+    /// Its key and its value as the configuration file has them; a frontend has its place there
+    /// instead of an address.
     #[must_use]
     pub fn written(&self) -> (&'static str, String) {
         match self {
@@ -165,37 +175,57 @@ impl Condition {
             Self::DnsName(name) => ("cert-dns", name.as_str().to_owned()),
             Self::IpName(ip) => ("cert-ip", ip.to_string()),
             Self::Uri(uri) => ("cert-uri", uri.as_str().to_owned()),
-            Self::Pin(pin) => ("cert-sha256", pin.iter().map(|byte| format!("{byte:02x}")).collect()),
+            Self::Pin(pin) => (
+                "cert-sha256",
+                pin.iter().map(|byte| format!("{byte:02x}")).collect(),
+            ),
             Self::User(user) => ("user", user.to_string()),
             Self::Group(group) => ("group", group.to_string()),
             Self::Name(name) => ("container", name.as_str().to_owned()),
-            Self::Label(key, value) if key == COMPOSE_PROJECT => ("compose-project", value.as_str().to_owned()),
-            Self::Label(key, value) if key == COMPOSE_SERVICE => ("compose-service", value.as_str().to_owned()),
+            Self::Label(key, value) if key == COMPOSE_PROJECT => {
+                ("compose-project", value.as_str().to_owned())
+            }
+            Self::Label(key, value) if key == COMPOSE_SERVICE => {
+                ("compose-service", value.as_str().to_owned())
+            }
             Self::Label(key, value) => ("label", format!("{key}={}", value.as_str())),
             Self::Network(network) => ("address", network.to_string()),
         }
     }
 
     fn holds_for(&self, client: &Principal) -> bool {
-        let shown = |holds: &dyn Fn(&Certificate) -> bool| client.certificate.as_deref().is_some_and(holds);
-        let runs = |holds: &dyn Fn(&Container) -> bool| client.container.as_deref().is_some_and(holds);
+        let shown =
+            |holds: &dyn Fn(&Certificate) -> bool| client.certificate.as_deref().is_some_and(holds);
+        let runs =
+            |holds: &dyn Fn(&Container) -> bool| client.container.as_deref().is_some_and(holds);
         match self {
             Self::Frontend(frontend) => client.frontend == *frontend,
-            Self::CommonName(name) => shown(&|own| own.common_name.as_deref().is_some_and(|own| name.fits(own))),
+            Self::CommonName(name) => {
+                shown(&|own| own.common_name.as_deref().is_some_and(|own| name.fits(own)))
+            }
             // Names of hosts are the same in both cases (RFC 4343).
-            Self::DnsName(name) => shown(&|own| own.dns.iter().any(|own| name.fits(&own.to_ascii_lowercase()))),
+            Self::DnsName(name) => shown(&|own| {
+                own.dns
+                    .iter()
+                    .any(|own| name.fits(&own.to_ascii_lowercase()))
+            }),
             Self::IpName(ip) => shown(&|own| own.ip.contains(ip)),
             Self::Uri(uri) => shown(&|own| own.uri.iter().any(|own| uri.fits(own))),
             Self::Pin(pin) => shown(&|own| own.pin == *pin),
             Self::User(user) => client.peer.is_some_and(|(own, _)| own == *user),
             Self::Group(group) => client.peer.is_some_and(|(_, own)| own == *group),
             Self::Name(name) => runs(&|own| name.fits(&own.name)),
-            Self::Label(key, value) => runs(&|own| own.labels.iter().any(|(k, v)| k == key && value.fits(v))),
-            Self::Network(network) => client.address.is_some_and(|address| network.contains(&address)),
+            Self::Label(key, value) => {
+                runs(&|own| own.labels.iter().any(|(k, v)| k == key && value.fits(v)))
+            }
+            Self::Network(network) => client
+                .address
+                .is_some_and(|address| network.contains(&address)),
         }
     }
 
-    /// Whether both look at the same thing, and one value of it would do for both. `None` where they look at different things.
+    /// Whether both look at the same thing, and one value of it would do for both. `None` where
+    /// they look at different things.
     fn meets(&self, other: &Self) -> Option<bool> {
         match (self, other) {
             (Self::CommonName(one), Self::CommonName(other))
@@ -204,8 +234,12 @@ impl Condition {
             | (Self::Name(one), Self::Name(other)) => Some(one.meets(other)),
             (Self::Label(one, _), Self::Label(other, _)) if one != other => None,
             (Self::Label(_, one), Self::Label(_, other)) => Some(one.meets(other)),
-            (Self::Network(one), Self::Network(other)) => Some(one.contains(other) || other.contains(one)),
-            (one, other) if core::mem::discriminant(one) == core::mem::discriminant(other) => Some(one == other),
+            (Self::Network(one), Self::Network(other)) => {
+                Some(one.contains(other) || other.contains(one))
+            }
+            (one, other) if core::mem::discriminant(one) == core::mem::discriminant(other) => {
+                Some(one == other)
+            }
             _ => None,
         }
     }
@@ -219,11 +253,15 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// A selector of these conditions. `None` where there are none, or where they are not of one kind.
+    /// A selector of these conditions. `None` where there are none, or where they are not of one
+    /// kind.
     #[must_use]
     pub fn new(conditions: Vec<Condition>) -> Option<Self> {
         let kind = conditions.first()?.kind();
-        conditions.iter().all(|condition| condition.kind() == kind).then_some(Self { kind, conditions })
+        conditions
+            .iter()
+            .all(|condition| condition.kind() == kind)
+            .then_some(Self { kind, conditions })
     }
 
     /// What it is about.
@@ -241,25 +279,41 @@ impl Selector {
     /// Whether it is about this client.
     #[must_use]
     pub fn matches(&self, client: &Principal) -> bool {
-        self.conditions.iter().all(|condition| condition.holds_for(client))
+        self.conditions
+            .iter()
+            .all(|condition| condition.holds_for(client))
     }
 
-    /// Its place in the order in which selectors are asked: by kind, then who asks for more, then the user before the group.
+    /// Its place in the order in which selectors are asked: by kind, then who asks for more, then
+    /// the user before the group.
     pub(crate) fn rank(&self) -> impl Ord + use<> {
-        (self.kind, Reverse(self.conditions.len()), matches!(self.conditions[..], [Condition::Group(_)]))
+        (
+            self.kind,
+            Reverse(self.conditions.len()),
+            matches!(self.conditions[..], [Condition::Group(_)]),
+        )
     }
 
-    /// Whether neither goes before the other, and it can be seen from both that there is a client whom both are about.
+    /// Whether neither goes before the other, and it can be seen from both that there is a client
+    /// whom both are about.
     #[must_use]
     pub fn collides_with(&self, other: &Self) -> bool {
-        let meets = |one: &Condition| other.conditions.iter().any(|other| one.meets(other) == Some(true));
+        let meets = |one: &Condition| {
+            other
+                .conditions
+                .iter()
+                .any(|other| one.meets(other) == Some(true))
+        };
         self.rank() == other.rank() && self.conditions.iter().all(meets)
     }
 }
 
 impl From<Condition> for Selector {
     fn from(condition: Condition) -> Self {
-        Self { kind: condition.kind(), conditions: vec![condition] }
+        Self {
+            kind: condition.kind(),
+            conditions: vec![condition],
+        }
     }
 }
 
@@ -268,9 +322,19 @@ mod tests {
     use super::*;
 
     fn container(name: &str, labels: &[(&str, &str)]) -> Principal {
-        let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let container = Container { id: "0".repeat(64), name: name.to_owned(), labels };
-        Principal { container: Some(Arc::new(container)), ..Principal::default() }
+        let labels = labels
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        let container = Container {
+            id: "0".repeat(64),
+            name: name.to_owned(),
+            labels,
+        };
+        Principal {
+            container: Some(Arc::new(container)),
+            ..Principal::default()
+        }
     }
 
     fn named(name: &str) -> Condition {
@@ -301,37 +365,63 @@ mod tests {
             uri: vec!["spiffe://example.com/ci".to_owned()],
             pin: [7; 32],
         };
-        let client = Principal { certificate: Some(Arc::new(certificate)), ..Principal::default() };
+        let client = Principal {
+            certificate: Some(Arc::new(certificate)),
+            ..Principal::default()
+        };
         let pattern = Pattern::new;
         for (condition, want) in [
             (Condition::CommonName(pattern("ci-*")), true),
             (Condition::CommonName(pattern("ci")), false),
             (Condition::DnsName(pattern("*.example.com")), true),
             (Condition::DnsName(pattern("example.com")), false),
-            (Condition::IpName("10.0.0.7".parse().expect("an address")), true),
-            (Condition::IpName("10.0.0.70".parse().expect("an address")), false),
+            (
+                Condition::IpName("10.0.0.7".parse().expect("an address")),
+                true,
+            ),
+            (
+                Condition::IpName("10.0.0.70".parse().expect("an address")),
+                false,
+            ),
             (Condition::Uri(pattern("spiffe://example.com/*")), true),
             (Condition::Uri(pattern("spiffe://example.com")), false),
             (Condition::Pin([7; 32]), true),
             (Condition::Pin([8; 32]), false),
         ] {
-            assert_eq!(Selector::from(condition.clone()).matches(&client), want, "{condition:?}");
+            assert_eq!(
+                Selector::from(condition.clone()).matches(&client),
+                want,
+                "{condition:?}"
+            );
             assert!(!Selector::from(condition).matches(&Principal::default()));
         }
     }
 
     #[test]
     fn collisions_are_seen_where_they_can_be() {
-        let selector = |conditions: &[Condition]| Selector::new(conditions.to_vec()).expect("one kind");
+        let selector =
+            |conditions: &[Condition]| Selector::new(conditions.to_vec()).expect("one kind");
         let net = |text: &str| Condition::Network(text.parse().expect(text));
         for (one, other, want) in [
             (vec![named("web")], vec![named("web")], true),
             (vec![named("web-*")], vec![named("*-1")], true),
             (vec![named("web")], vec![named("db")], false),
             // Who asks for more goes first.
-            (vec![named("web")], vec![named("web"), label("a", "b")], false),
-            (vec![named("web"), label("a", "*")], vec![label("a", "b"), named("*")], true),
-            (vec![named("web"), label("a", "c")], vec![label("a", "b"), named("*")], false),
+            (
+                vec![named("web")],
+                vec![named("web"), label("a", "b")],
+                false,
+            ),
+            (
+                vec![named("web"), label("a", "*")],
+                vec![label("a", "b"), named("*")],
+                true,
+            ),
+            (
+                vec![named("web"), label("a", "c")],
+                vec![label("a", "b"), named("*")],
+                false,
+            ),
             // Nobody can tell before a client has both.
             (vec![named("web")], vec![label("a", "b")], false),
             (vec![label("a", "b")], vec![label("b", "b")], false),
@@ -340,28 +430,66 @@ mod tests {
             (vec![Condition::User(1)], vec![Condition::User(1)], true),
             (vec![Condition::User(1)], vec![Condition::Group(1)], false),
         ] {
-            assert_eq!(selector(&one).collides_with(&selector(&other)), want, "{one:?} {other:?}");
-            assert_eq!(selector(&other).collides_with(&selector(&one)), want, "{other:?} {one:?}");
+            assert_eq!(
+                selector(&one).collides_with(&selector(&other)),
+                want,
+                "{one:?} {other:?}"
+            );
+            assert_eq!(
+                selector(&other).collides_with(&selector(&one)),
+                want,
+                "{other:?} {one:?}"
+            );
         }
     }
 
     #[test]
     fn limits_count_what_is_hard_to_change() {
-        let at = |text: &str| Principal { address: text.parse().ok(), ..Principal::default() };
+        let at = |text: &str| Principal {
+            address: text.parse().ok(),
+            ..Principal::default()
+        };
         let alone = |client: Principal| client.subject(None);
         assert_eq!(alone(at("fd00::1")), alone(at("fd00::2")));
         assert_ne!(alone(at("fd00::1")), alone(at("fd00:0:0:1::1")));
         assert_ne!(alone(at("10.0.0.1")), alone(at("10.0.0.2")));
-        let moved = Principal { address: at("10.0.0.1").address, ..container("web", &[]) };
+        let moved = Principal {
+            address: at("10.0.0.1").address,
+            ..container("web", &[])
+        };
         assert_eq!(alone(moved), alone(container("web", &[])));
-        let socket = |frontend, user, group| Principal { frontend, peer: Some((user, group)), ..Principal::default() };
+        let socket = |frontend, user, group| Principal {
+            frontend,
+            peer: Some((user, group)),
+            ..Principal::default()
+        };
         let by = |condition: Condition| Selector::from(condition);
         for (one, other, found_by, same) in [
             // Root in a container is whoever it likes: what counts is how its profile was found.
-            (socket(1, 0, 0), socket(1, 1, 1), by(Condition::Frontend(1)), true),
-            (socket(1, 0, 0), socket(2, 0, 0), by(Condition::Frontend(1)), false),
-            (socket(1, 7, 0), socket(2, 7, 1), by(Condition::User(7)), true),
-            (socket(1, 7, 9), socket(1, 8, 9), by(Condition::Group(9)), true),
+            (
+                socket(1, 0, 0),
+                socket(1, 1, 1),
+                by(Condition::Frontend(1)),
+                true,
+            ),
+            (
+                socket(1, 0, 0),
+                socket(2, 0, 0),
+                by(Condition::Frontend(1)),
+                false,
+            ),
+            (
+                socket(1, 7, 0),
+                socket(2, 7, 1),
+                by(Condition::User(7)),
+                true,
+            ),
+            (
+                socket(1, 7, 9),
+                socket(1, 8, 9),
+                by(Condition::Group(9)),
+                true,
+            ),
         ] {
             let subjects = [one, other].map(|client| client.subject(Some(&found_by)));
             assert_eq!(subjects[0] == subjects[1], same, "{subjects:?}");

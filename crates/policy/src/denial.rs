@@ -73,43 +73,55 @@ impl Reason {
 impl fmt::Display for Denial {
     /// What was refused, by which rule, and the line that would allow it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { call, reason, profile, .. } = self;
+        let Self {
+            call,
+            reason,
+            profile,
+            ..
+        } = self;
         let (method, path) = (call.method(), shown(call.path()));
         match reason {
             Reason::NoRule => write!(f, "no rule of profile {profile} allows {method} {path}")?,
             Reason::Denied { rule } => {
                 return write!(
                     f,
-                    "the rule `{rule}` of profile {profile} denies {method} {path}, whatever other rules say; to allow it, take that rule out or narrow it"
+                    "the rule `{rule}` of profile {profile} denies {method} {path}, whatever other \
+                    rules say; to allow it, take that rule out or narrow it"
                 );
             }
             Reason::Vault { rule } => write!(
                 f,
-                "{method} {path} hands over contents or a live channel, which the wildcard of the rule `{rule}` does not open"
+                "{method} {path} hands over contents or a live channel, which the wildcard of the \
+                rule `{rule}` does not open"
             )?,
             Reason::Unknown { rule } => {
                 write!(
                     f,
-                    "{method} {path} is no endpoint of a known engine, and the wildcard of the rule `{rule}` does not open it"
+                    "{method} {path} is no endpoint of a known engine, and the wildcard of the \
+                    rule `{rule}` does not open it"
                 )?;
             }
             Reason::Unread { rule } => write!(
                 f,
-                "the guard of profile {profile} cannot judge the body of {method} {path}, so the wildcard of the rule `{rule}` does not open it"
+                "the guard of profile {profile} cannot judge the body of {method} {path}, so the \
+                wildcard of the rule `{rule}` does not open it"
             )?,
             Reason::Closed { why } => {
                 return write!(
                     f,
-                    "the guard of profile {profile} lets nobody {method} {path}: {why}; guard: privileged would"
+                    "the guard of profile {profile} lets nobody {method} {path}: {why}; guard: \
+                    privileged would"
                 );
             }
         }
         match self.build_step() {
             Some(BuildStep::Channel) => f.write_str(
-                "; docker build and docker buildx need both channels of BuildKit, and the guard cannot see what builds ask for",
+                "; docker build and docker buildx need both channels of BuildKit, and the guard \
+                cannot see what builds ask for",
             )?,
             Some(BuildStep::Builder) => f.write_str(
-                "; buildx asks for a builder of its own where POST /grpc or POST /session is refused, and needs none where both are allowed",
+                "; buildx asks for a builder of its own where POST /grpc or POST /session is \
+                refused, and needs none where both are allowed",
             )?,
             None => {}
         }
@@ -118,17 +130,21 @@ impl fmt::Display for Denial {
 }
 
 impl Denial {
-    /// The word by which the call names a container, where rules may know that container by its name: the word is an identifier,
-    /// or the first digits of one, and no rule names it.
+    /// The word by which the call names a container, where rules may know that container by its
+    /// name: the word is an identifier, or the first digits of one, and no rule names it.
     #[must_use]
     pub fn identifier(&self) -> Option<&str> {
-        let captured = self.call.captured().filter(|_| matches!(self.reason, Reason::NoRule))?;
-        let is_id = captured.word.len() <= 64 && captured.word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let captured = self
+            .call
+            .captured()
+            .filter(|_| matches!(self.reason, Reason::NoRule))?;
+        let is_id =
+            captured.word.len() <= 64 && captured.word.bytes().all(|byte| byte.is_ascii_hexdigit());
         (captured.kind == ObjectKind::Container && is_id).then_some(captured.word)
     }
 
-    /// Decides once more, by the name of the container. A permit is for the call by the full identifier: what was judged is what
-    /// is sent.
+    /// Decides once more, by the name of the container. A permit is for the call by the full
+    /// identifier: what was judged is what is sent.
     pub fn decide_by_name(self, container: &Object, profile: &Profile) -> Verdict {
         if container.id.is_empty() {
             return Verdict::Deny(self);
@@ -136,9 +152,10 @@ impl Denial {
         let by_name = self.call.with_captured(&container.name);
         match Permit::by_name(&by_name, container, profile) {
             Verdict::Allow(permit) => Verdict::Allow(permit),
-            Verdict::Deny(Denial { reason: reason @ Reason::Denied { .. }, .. }) => {
-                Verdict::Deny(Self { reason, ..self })
-            }
+            Verdict::Deny(Denial {
+                reason: reason @ Reason::Denied { .. },
+                ..
+            }) => Verdict::Deny(Self { reason, ..self }),
             Verdict::Deny(_) => Verdict::Deny(self),
         }
     }
@@ -149,7 +166,8 @@ impl Denial {
         (self.can_build && !self.is_final()).then_some(step)
     }
 
-    /// The rules that would let the client do what it is about. A build needs two, whichever of its calls was refused.
+    /// The rules that would let the client do what it is about. A build needs two, whichever of its
+    /// calls was refused.
     #[must_use]
     pub fn rules_to_add(&self) -> Vec<String> {
         match self.build_step() {
@@ -161,7 +179,11 @@ impl Denial {
     /// The rules for builds, where the call is a step of one.
     #[must_use]
     pub fn build_rules(&self) -> &'static [&'static str] {
-        if self.build_step().is_some() { BUILD_RULES } else { &[] }
+        if self.build_step().is_some() {
+            BUILD_RULES
+        } else {
+            &[]
+        }
     }
 
     /// Writes the end of a refusal that names the rules to add.
@@ -174,16 +196,25 @@ impl Denial {
         }
     }
 
-    /// The narrowest rule that would allow the call on any object of its kind; `None` where no rule would.
+    /// The narrowest rule that would allow the call on any object of its kind; `None` where no rule
+    /// would.
     #[must_use]
     pub fn rule_to_add(&self) -> Option<String> {
-        if self.is_final() { None } else { self.call.rule_to_add() }
+        if self.is_final() {
+            None
+        } else {
+            self.call.rule_to_add()
+        }
     }
 
     /// The same by the name of the endpoint.
     #[must_use]
     pub fn name_to_add(&self) -> Option<String> {
-        if self.is_final() || self.build_step().is_some() { None } else { self.call.name_to_add() }
+        if self.is_final() || self.build_step().is_some() {
+            None
+        } else {
+            self.call.name_to_add()
+        }
     }
 
     /// Whether the call stays refused whatever rule is added.

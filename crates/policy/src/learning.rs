@@ -1,5 +1,5 @@
-//! Learning what a client needs: its profile is put aside for one that names every endpoint, so that each call is judged as it
-//! would be where a rule is written for it, and nothing is refused.
+//! Learning what a client needs: its profile is put aside for one that names every endpoint, so
+//! that each call is judged as it would be where a rule is written for it, and nothing is refused.
 
 use std::sync::{Arc, LazyLock};
 
@@ -37,8 +37,14 @@ static ALL: LazyLock<RuleSet> = LazyLock::new(|| {
         Method::Get => format!("GET,HEAD {}\n", endpoint.pattern()),
         method => format!("{method} {}\n", endpoint.pattern()),
     };
-    let named: String = Endpoint::all().filter(|endpoint| !endpoint.is_catch_all()).map(rule).collect();
-    let all = format!("{named}{} {ANYTHING}\n", Method::ALL.map(Method::as_str).join(","));
+    let named: String = Endpoint::all()
+        .filter(|endpoint| !endpoint.is_catch_all())
+        .map(rule)
+        .collect();
+    let all = format!(
+        "{named}{} {ANYTHING}\n",
+        Method::ALL.map(Method::as_str).join(",")
+    );
     RuleSet::new(parse(ORIGIN, &all).unwrap_or_default())
 });
 const ANYTHING: &str = ".*";
@@ -48,12 +54,21 @@ static BUILT_IN_RULES: LazyLock<RuleSet> =
     LazyLock::new(|| RuleSet::new(parse(BUILT_IN_ORIGIN, BUILT_IN).unwrap_or_default()));
 
 impl Profile {
-    /// The profile under which this one is learned: its guard judges at `baseline` or above, without exceptions, and nothing is
-    /// enforced. What binds it to images stays.
+    /// The profile under which this one is learned: its guard judges at `baseline` or above,
+    /// without exceptions, and nothing is enforced. What binds it to images stays.
     #[must_use]
     pub fn learner(&self) -> Self {
-        let allow = self.guard.allow.iter().filter(|exception| exception.is_bound()).cloned().collect();
-        let guard = Guard { level: self.guard.level.max(Level::Baseline), allow };
+        let allow = self
+            .guard
+            .allow
+            .iter()
+            .filter(|exception| exception.is_bound())
+            .cloned()
+            .collect();
+        let guard = Guard {
+            level: self.guard.level.max(Level::Baseline),
+            allow,
+        };
         Self {
             name: self.name.clone(),
             rules: ALL.clone(),
@@ -71,7 +86,10 @@ impl Profile {
     /// Whether it is one under which another is learned.
     #[must_use]
     pub fn is_learner(&self) -> bool {
-        self.rules.rules().first().is_some_and(|rule| &*rule.position.origin == ORIGIN)
+        self.rules
+            .rules()
+            .first()
+            .is_some_and(|rule| &*rule.position.origin == ORIGIN)
     }
 }
 
@@ -83,16 +101,29 @@ impl Permit {
         let (pattern, closed) = match self.ground() {
             Ground::Rule(rule) if rule.pattern() != ANYTHING => (rule.pattern().to_owned(), None),
             Ground::Rule(_) => (call.literal_pattern(), None),
-            Ground::Unenforced { code: "guard", text } => (call.literal_pattern(), Some(text.clone())),
+            Ground::Unenforced {
+                code: "guard",
+                text,
+            } => (call.literal_pattern(), Some(text.clone())),
             Ground::Unenforced { .. } => (call.literal_pattern(), None),
         };
         let is_built_in = BUILT_IN_RULES.matching(call).next().is_some();
         let care = Care::of(call, &Guard::default());
-        let power = call.endpoint().map(|endpoint| match reveals(call, endpoint) {
-            true => Power::ReadConfigs,
-            false => endpoint.power,
-        });
-        Lesson { method: call.method(), pattern, endpoint: call.endpoint(), power, closed, care, is_built_in }
+        let power = call
+            .endpoint()
+            .map(|endpoint| match reveals(call, endpoint) {
+                true => Power::ReadConfigs,
+                false => endpoint.power,
+            });
+        Lesson {
+            method: call.method(),
+            pattern,
+            endpoint: call.endpoint(),
+            power,
+            closed,
+            care,
+            is_built_in,
+        }
     }
 }
 
@@ -114,39 +145,84 @@ mod tests {
     fn learner() -> Profile {
         let (rules, limits, guard) = (RuleSet::default(), Limits::default(), Arc::default());
         let (name, targets) = ("p".to_owned(), Arc::default());
-        let profile = Profile { name, rules, limits, guard, targets, mode: Mode::Enforce, recreation: None };
+        let profile = Profile {
+            name,
+            rules,
+            limits,
+            guard,
+            targets,
+            mode: Mode::Enforce,
+            recreation: None,
+        };
         profile.learner()
     }
 
     #[test]
     fn calls_are_generalised_to_their_endpoint() {
         for (method, target, want) in [
-            ("GET", "/v1.43/containers/web/json?size=1", "%API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/json"),
-            ("HEAD", "/containers/0123/archive", "%API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/archive"),
-            ("DELETE", "/images/ghcr.io/a/b:1", "%API_PREFIX_IMAGES%/%IMAGE_ID_OR_REFERENCE%"),
+            (
+                "GET",
+                "/v1.43/containers/web/json?size=1",
+                "%API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/json",
+            ),
+            (
+                "HEAD",
+                "/containers/0123/archive",
+                "%API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/archive",
+            ),
+            (
+                "DELETE",
+                "/images/ghcr.io/a/b:1",
+                "%API_PREFIX_IMAGES%/%IMAGE_ID_OR_REFERENCE%",
+            ),
             ("POST", "/exec/abc/start", "%API_PREFIX_EXEC%/[^/]+/start"),
             ("GET", "/volumes/a%20b", "%API_PREFIX%/volumes/a\\x20b"),
-            ("GET", "/volumes/%25IMAGE_REFERENCE%25", "%API_PREFIX%/volumes/\\x25IMAGE_REFERENCE\\x25"),
+            (
+                "GET",
+                "/volumes/%25IMAGE_REFERENCE%25",
+                "%API_PREFIX%/volumes/\\x25IMAGE_REFERENCE\\x25",
+            ),
             ("GET", "/volumes/x%20", "%API_PREFIX%/volumes/x\\x20"),
-            ("GET", "/volumes/x%EF%BB%BF%E2%80%AEé%23", "%API_PREFIX%/volumes/x\\x{feff}\\x{202e}é\\#"),
+            (
+                "GET",
+                "/volumes/x%EF%BB%BF%E2%80%AEé%23",
+                "%API_PREFIX%/volumes/x\\x{feff}\\x{202e}é\\#",
+            ),
             ("GET", "/future/thing.x", "%API_PREFIX%/future/thing\\.x"),
             ("GET", "/v5.0.0/libpod/info", "%API_PREFIX_LIBPOD_INFO%"),
         ] {
             let found = lesson(method, target);
-            assert_eq!((found.pattern.as_str(), found.closed), (want, None), "{method} {target}");
+            assert_eq!(
+                (found.pattern.as_str(), found.closed),
+                (want, None),
+                "{method} {target}"
+            );
             let rules = parse("t", &format!("{method} {}", found.pattern)).expect("a rule");
-            assert_eq!(rules[0].miss(&Call::read(method, target).expect(target)), None, "{target}");
+            assert_eq!(
+                rules[0].miss(&Call::read(method, target).expect(target)),
+                None,
+                "{target}"
+            );
         }
-        assert_eq!(lesson("GET", "/secrets/db?showsecret=1").power, Some(Power::ReadConfigs));
+        assert_eq!(
+            lesson("GET", "/secrets/db?showsecret=1").power,
+            Some(Power::ReadConfigs)
+        );
         assert!(lesson("POST", "/swarm/init").closed.is_some());
-        assert!(lesson("GET", "/v1.43/version").is_built_in && !lesson("GET", "/events").is_built_in);
+        assert!(
+            lesson("GET", "/v1.43/version").is_built_in && !lesson("GET", "/events").is_built_in
+        );
     }
 
     #[test]
     fn every_endpoint_has_a_rule_of_its_own() {
         for endpoint in Endpoint::all().filter(|endpoint| !endpoint.is_catch_all()) {
             let found = lesson(endpoint.method.as_str(), &endpoint.path_with("some-name"));
-            assert!(found.closed.is_some() || found.pattern == endpoint.pattern(), "{} {found:?}", endpoint.shape);
+            assert!(
+                found.closed.is_some() || found.pattern == endpoint.pattern(),
+                "{} {found:?}",
+                endpoint.shape
+            );
         }
     }
 }

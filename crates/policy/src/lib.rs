@@ -1,11 +1,13 @@
 //! What a client of a container engine may call.
 //!
-//! The modules follow the way of a request: a [`Principal`] has a [`Profile`]; a raw request line becomes a [`Call`], the call is
-//! looked up in the table of [`endpoint`]s, and [`decide()`] compares it with the rules of a [`Profile`]. What comes out is a
-//! [`Permit`] or a [`Denial`]; only the decision can make either, so a permit is proof that the rules were asked. Its query and
+//! The modules follow the way of a request: a [`Principal`] has a [`Profile`]; a raw request line
+//! becomes a [`Call`], the call is looked up in the table of [`endpoint`]s, and [`decide()`]
+//! compares it with the rules of a [`Profile`]. What comes out is a [`Permit`] or a [`Denial`];
+//! only the decision can make either, so a permit is proof that the rules were asked. Its query and
 //! body may still have to be judged by the [`guard`].
 //!
-//! Nothing here opens a socket, reads a file or asks for the time: the same input always gets the same answer.
+//! Nothing here opens a socket, reads a file or asks for the time: the same input always gets the
+//! same answer.
 
 #![forbid(unsafe_code)]
 
@@ -36,7 +38,8 @@ mod trace;
 pub use buildkit::BUILD_RULES;
 pub use call::{Call, Malformed, Version};
 pub use client::{
-    COMPOSE_PROJECT, COMPOSE_SERVICE, Certificate, Condition, Container, Kind, Principal, Selector, Subject,
+    COMPOSE_PROJECT, COMPOSE_SERVICE, Certificate, Condition, Container, Kind, Principal, Selector,
+    Subject,
 };
 pub use decide::{Ground, Permit, Verdict, decide};
 pub use denial::{Denial, Reason};

@@ -33,7 +33,8 @@ impl Limits {
     /// Whether a web page of this origin may call.
     #[must_use]
     pub fn admits_origin(&self, origin: &[u8]) -> bool {
-        std::str::from_utf8(origin).is_ok_and(|origin| self.origins.iter().any(|pattern| pattern.fits(origin)))
+        std::str::from_utf8(origin)
+            .is_ok_and(|origin| self.origins.iter().any(|pattern| pattern.fits(origin)))
     }
 
     /// Whether it is said which user agents are let in.
@@ -46,7 +47,8 @@ impl Limits {
     #[must_use]
     pub fn admit(&self, agent: &str) -> bool {
         let fits = |pattern: &Pattern| pattern.fits(agent);
-        (self.agents.is_empty() || self.agents.iter().any(fits)) && !self.agents_denied.iter().any(fits)
+        (self.agents.is_empty() || self.agents.iter().any(fits))
+            && !self.agents_denied.iter().any(fits)
     }
 }
 
@@ -62,14 +64,16 @@ pub struct Rate {
 impl Rate {
     /// Takes one, or says how long to wait. Times count from any one moment in the past.
     ///
-    /// `paid` is the time up to which the past has been paid for; it starts at zero. This is the generic cell rate algorithm
-    /// (ITU-T I.371, annex A), which behaves as a bucket of `burst` tokens does, and needs one number for it.
+    /// `paid` is the time up to which the past has been paid for; it starts at zero. This is the
+    /// generic cell rate algorithm (ITU-T I.371, annex A), which behaves as a bucket of `burst`
+    /// tokens does, and needs one number for it.
     ///
     /// # Errors
     /// How long until there is one.
     pub fn take(&self, paid: &mut Duration, now: Duration) -> Result<(), Duration> {
         let credit = self.interval.saturating_mul(self.burst.max(1));
-        // What was taken at another rate, before the configuration was read again, does not weigh more than this one's burst.
+        // What was taken at another rate, before the configuration was read again, does not weigh
+        // more than this one's burst.
         *paid = (*paid).min(now.saturating_add(credit));
         let due = (*paid).max(now).saturating_add(self.interval);
         if due > now.saturating_add(credit) {
@@ -86,7 +90,10 @@ mod tests {
 
     #[test]
     fn a_burst_then_one_each_interval() {
-        let rate = Rate { interval: Duration::from_millis(100), burst: 3 };
+        let rate = Rate {
+            interval: Duration::from_millis(100),
+            burst: 3,
+        };
         let at = Duration::from_millis;
         let mut paid = Duration::ZERO;
         for (now, want) in [
@@ -115,28 +122,48 @@ mod tests {
     fn another_rate_holds_at_once() {
         let at = Duration::from_secs;
         let mut paid = Duration::ZERO;
-        let slow = Rate { interval: at(3600), burst: 3 };
+        let slow = Rate {
+            interval: at(3600),
+            burst: 3,
+        };
         for _ in 0..3 {
             assert_eq!(slow.take(&mut paid, at(5)), Ok(()));
         }
-        let fast = Rate { interval: Duration::from_millis(10), burst: 1 };
+        let fast = Rate {
+            interval: Duration::from_millis(10),
+            burst: 1,
+        };
         assert_eq!(fast.take(&mut paid, at(6)), Err(Duration::from_millis(10)));
         assert_eq!(fast.take(&mut paid, at(7)), Ok(()));
     }
 
     #[test]
     fn user_agents_are_let_in_by_name() {
-        let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::new(*text)).collect::<Vec<_>>();
+        let patterns = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| Pattern::new(*text))
+                .collect::<Vec<_>>()
+        };
         for (allowed, denied, agent, want) in [
             (&[][..], &[][..], "", true),
             (&["docker-py/*"], &[], "docker-py/7.1", true),
             (&["docker-py/*"], &[], "", false),
-            (&["docker-py/*", "Go-http-client/*"], &[], "Go-http-client/1.1", true),
+            (
+                &["docker-py/*", "Go-http-client/*"],
+                &[],
+                "Go-http-client/1.1",
+                true,
+            ),
             (&[], &["curl/*"], "curl/8", false),
             (&[], &["curl/*"], "Docker-Client/28", true),
             (&["*"], &["curl/*"], "curl/8", false),
         ] {
-            let limits = Limits { agents: patterns(allowed), agents_denied: patterns(denied), ..Limits::default() };
+            let limits = Limits {
+                agents: patterns(allowed),
+                agents_denied: patterns(denied),
+                ..Limits::default()
+            };
             assert_eq!(limits.admit(agent), want, "{allowed:?} {denied:?} {agent}");
         }
     }

@@ -1,7 +1,8 @@
-//! Lists in one text: values separated by commas or line ends. A comma that belongs to a value is written `\,`.
+//! Lists in one text: values separated by commas or line ends. A comma that belongs to a value is
+//! written `\,`.
 
-/// Splits a list at commas, and at characters that separate as well. Blanks around a value do not belong to it, and empty values
-/// are none.
+/// Splits a list at commas, and at characters that separate as well. Blanks around a value do not
+/// belong to it, and empty values are none.
 #[must_use]
 pub fn split_list(text: &str, separates_too: impl Fn(char) -> bool) -> Vec<String> {
     let (mut values, mut value) = (Vec::new(), String::new());
@@ -14,7 +15,10 @@ pub fn split_list(text: &str, separates_too: impl Fn(char) -> bool) -> Vec<Strin
         }
     }
     values.push(value);
-    let values = values.iter().map(|value| value.trim()).filter(|value| !value.is_empty());
+    let values = values
+        .iter()
+        .map(|value| value.trim())
+        .filter(|value| !value.is_empty());
     values.map(str::to_owned).collect()
 }
 
@@ -43,7 +47,11 @@ mod tests {
             assert_eq!(split_list(text, newline), want, "{text:?}");
         }
         for value in ["a", "a,b", ",", "a\\,b", "\\", "a, b"] {
-            assert_eq!(split_list(&list_value(value), newline), [value], "{value:?}");
+            assert_eq!(
+                split_list(&list_value(value), newline),
+                [value],
+                "{value:?}"
+            );
         }
         assert_eq!(split_list("a b\tc", char::is_whitespace), ["a", "b", "c"]);
     }

@@ -9,7 +9,8 @@ use crate::call::{Call, Version};
 pub enum Malformed {
     /// Not one of [`crate::Method::ALL`].
     Method(String),
-    /// Absolute-form, authority-form or `*`: engines read the host in it, or ignore it, each in its own way.
+    /// Absolute-form, authority-form or `*`: engines read the host in it, or ignore it, each in its
+    /// own way.
     NotOriginForm,
     /// A raw `#`: a path byte for Go, the end of the target for others.
     Fragment,
@@ -38,28 +39,49 @@ impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Method(method) => {
-                write!(f, "the method {:?} is not one that a container engine knows", shown(method))
+                write!(
+                    f,
+                    "the method {:?} is not one that a container engine knows",
+                    shown(method)
+                )
             }
-            Self::NotOriginForm => f.write_str("the request target must be a path that starts with /"),
+            Self::NotOriginForm => {
+                f.write_str("the request target must be a path that starts with /")
+            }
             Self::Fragment => f.write_str("the request target holds a raw '#'; send %23"),
             Self::Escape { part } => {
-                write!(f, "the {part} holds a '%' that two hexadecimal digits do not follow; send %25")
+                write!(
+                    f,
+                    "the {part} holds a '%' that two hexadecimal digits do not follow; send %25"
+                )
             }
             Self::NotUtf8 => f.write_str("the path is not UTF-8 once decoded"),
             Self::Control => f.write_str("the request target holds a control character"),
             Self::Backslash => f.write_str("the path holds a backslash"),
             Self::TooLong => write!(f, "the path is longer than {} bytes", Call::PATH_LIMIT),
-            Self::Semicolon => f.write_str("the query holds a raw ';'; separate pairs with '&' and send %3B"),
+            Self::Semicolon => {
+                f.write_str("the query holds a raw ';'; separate pairs with '&' and send %3B")
+            }
             Self::BadVersion(segment) => {
-                write!(f, "the API version {:?} is not 'v' and one to three numbers, as in /v1.43/", shown(segment))
+                write!(
+                    f,
+                    "the API version {:?} is not 'v' and one to three numbers, as in /v1.43/",
+                    shown(segment)
+                )
             }
             Self::OldVersion(version) => {
-                write!(f, "API version {version} is too old, the oldest that can be judged is {}; ", Version::OLDEST)?;
+                write!(
+                    f,
+                    "API version {version} is too old, the oldest that can be judged is {}; ",
+                    Version::OLDEST
+                )?;
                 f.write_str(if *version == Version::OF_OLD_IMAGE_TOOLS {
-                    "skopeo before 1.14.2, and buildah of its time, always ask for 1.22: upgrade them, or give them archives \
-                     (docker-archive:) that docker save and docker load exchange with the engine"
+                    "skopeo before 1.14.2, and buildah of its time, always ask for 1.22: upgrade \
+                    them, or give them archives (docker-archive:) that docker save and docker load \
+                    exchange with the engine"
                 } else {
-                    "upgrade the client; one that reads DOCKER_API_VERSION, as docker does, has it from there"
+                    "upgrade the client; one that reads DOCKER_API_VERSION, as docker does, has it \
+                    from there"
                 })
             }
         }

@@ -17,7 +17,15 @@ pub enum Method {
 
 impl Method {
     /// Every method, in the order that messages list them.
-    pub const ALL: [Self; 7] = [Self::Get, Self::Head, Self::Post, Self::Put, Self::Delete, Self::Patch, Self::Options];
+    pub const ALL: [Self; 7] = [
+        Self::Get,
+        Self::Head,
+        Self::Post,
+        Self::Put,
+        Self::Delete,
+        Self::Patch,
+        Self::Options,
+    ];
 
     /// Reads a method as engines do: byte for byte, upper case only (gorilla/mux `methodMatcher`).
     #[must_use]

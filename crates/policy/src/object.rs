@@ -127,57 +127,95 @@ impl Object {
                 id: text(&["Name"]),
                 name: text(&["Name"]),
                 labels: labels(&["Labels"]),
-                detail: Detail::Volume { driver: text(&["Driver"]), options: pairs(at(&["Options"])) },
+                detail: Detail::Volume {
+                    driver: text(&["Driver"]),
+                    options: pairs(at(&["Options"])),
+                },
             },
             ObjectKind::Network => Self {
                 id: text(&["Id"]),
                 name: text(&["Name"]),
                 labels: labels(&["Labels"]),
-                detail: Detail::Network { driver: text(&["Driver"]), subnets: subnets(at(&["IPAM", "Config"])) },
+                detail: Detail::Network {
+                    driver: text(&["Driver"]),
+                    subnets: subnets(at(&["IPAM", "Config"])),
+                },
             },
             ObjectKind::Image => {
-                let name = at(&["RepoTags"]).map(Json::list).and_then(<[_]>::first).map(Json::text);
+                let name = at(&["RepoTags"])
+                    .map(Json::list)
+                    .and_then(<[_]>::first)
+                    .map(Json::text);
                 let name = name.unwrap_or_default().to_owned();
                 Self {
                     id: text(&["Id"]),
                     name,
                     labels: labels(&["Config", "Labels"]),
-                    detail: Detail::Image { user: text(&["Config", "User"]) },
+                    detail: Detail::Image {
+                        user: text(&["Config", "User"]),
+                    },
                 }
             }
             ObjectKind::Node => Self {
                 id: text(&["ID"]),
                 name: text(&["Description", "Hostname"]),
                 labels: labels(&["Spec", "Labels"]),
-                detail: Detail::Node { is_manager: text(&["Spec", "Role"]) == "manager" },
+                detail: Detail::Node {
+                    is_manager: text(&["Spec", "Role"]) == "manager",
+                },
             },
             ObjectKind::Pod => {
-                let containers = at(&["Containers"]).map(Json::list).unwrap_or_default().iter();
-                let containers = containers.filter_map(|one| one.get("Id")).map(|id| id.text().to_owned()).collect();
+                let containers = at(&["Containers"])
+                    .map(Json::list)
+                    .unwrap_or_default()
+                    .iter();
+                let containers = containers
+                    .filter_map(|one| one.get("Id"))
+                    .map(|id| id.text().to_owned())
+                    .collect();
                 let (id, name) = (text(&["Id"]), text(&["Name"]));
-                Self { id, name, labels: labels(&["Labels"]), detail: Detail::Pod { containers } }
+                Self {
+                    id,
+                    name,
+                    labels: labels(&["Labels"]),
+                    detail: Detail::Pod { containers },
+                }
             }
-            ObjectKind::Plugin => Self { id: text(&["Id"]), name: text(&["Name"]), ..Self::default() },
-            ObjectKind::Service | ObjectKind::Task | ObjectKind::Secret | ObjectKind::Config => Self {
-                id: text(&["ID"]),
-                name: text(&["Spec", "Name"]),
-                labels: labels(&["Spec", "Labels"]),
-                detail: Detail::Plain,
+            ObjectKind::Plugin => Self {
+                id: text(&["Id"]),
+                name: text(&["Name"]),
+                ..Self::default()
             },
+            ObjectKind::Service | ObjectKind::Task | ObjectKind::Secret | ObjectKind::Config => {
+                Self {
+                    id: text(&["ID"]),
+                    name: text(&["Spec", "Name"]),
+                    labels: labels(&["Spec", "Labels"]),
+                    detail: Detail::Plain,
+                }
+            }
         })
     }
 
     /// What is particular to a container; `None` of anything else.
     #[must_use]
     pub fn traits(&self) -> Option<&Traits> {
-        if let Detail::Container(traits) = &self.detail { Some(traits) } else { None }
+        if let Detail::Container(traits) = &self.detail {
+            Some(traits)
+        } else {
+            None
+        }
     }
 
     /// How much text it holds, in bytes.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let pairs =
-            |pairs: &[(String, String)]| pairs.iter().map(|(one, other)| one.len() + other.len()).sum::<usize>();
+        let pairs = |pairs: &[(String, String)]| {
+            pairs
+                .iter()
+                .map(|(one, other)| one.len() + other.len())
+                .sum::<usize>()
+        };
         let texts = |texts: &[String]| texts.iter().map(String::len).sum::<usize>();
         let detail = self.traits().map_or(0, |traits| {
             texts(&traits.capabilities)
@@ -193,7 +231,10 @@ impl Object {
     /// The value of a label; nothing where there is no such label.
     #[must_use]
     pub fn label(&self, key: &str) -> &str {
-        self.labels.iter().find(|(known, _)| known == key).map_or("", |(_, value)| value)
+        self.labels
+            .iter()
+            .find(|(known, _)| known == key)
+            .map_or("", |(_, value)| value)
     }
 }
 
@@ -203,37 +244,66 @@ impl Traits {
         let at = |path: &[&str]| path.iter().try_fold(answer, |value, key| value.get(key));
         let text = |path: &[&str]| at(path).map(Json::text).unwrap_or_default().to_owned();
         let list = |path: &[&str]| at(path).map(Json::list).unwrap_or_default();
-        let texts = |path: &[&str]| list(path).iter().map(|one| one.text().to_owned()).collect::<Vec<_>>();
-        let own = |value: &Json<'_>, key: &str| value.get(key).map(Json::text).unwrap_or_default().to_owned();
+        let texts = |path: &[&str]| {
+            list(path)
+                .iter()
+                .map(|one| one.text().to_owned())
+                .collect::<Vec<_>>()
+        };
+        let own = |value: &Json<'_>, key: &str| {
+            value
+                .get(key)
+                .map(Json::text)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let mut traits = Self {
             image: text(&["Config", "Image"]),
             hostname: text(&["Config", "Hostname"]),
             privileged: at(&["HostConfig", "Privileged"]) == Some(&Json::Bool(true)),
-            namespaces: [("network", "NetworkMode"), ("pid", "PidMode"), ("ipc", "IpcMode")]
-                .map(|(kind, key)| (kind, text(&["HostConfig", key])))
-                .to_vec(),
+            namespaces: [
+                ("network", "NetworkMode"),
+                ("pid", "PidMode"),
+                ("ipc", "IpcMode"),
+            ]
+            .map(|(kind, key)| (kind, text(&["HostConfig", key])))
+            .to_vec(),
             capabilities: texts(&["HostConfig", "CapAdd"]),
-            devices: list(&["HostConfig", "Devices"]).iter().map(|one| own(one, "PathOnHost")).collect(),
-            device_rules: texts(&["HostConfig", "DeviceCgroupRules"]),
-            unmasked: ["MaskedPaths", "ReadonlyPaths"]
+            devices: list(&["HostConfig", "Devices"])
                 .iter()
-                .any(|key| matches!(at(&["HostConfig", key]), Some(Json::List(list)) if list.is_empty())),
+                .map(|one| own(one, "PathOnHost"))
+                .collect(),
+            device_rules: texts(&["HostConfig", "DeviceCgroupRules"]),
+            unmasked: ["MaskedPaths", "ReadonlyPaths"].iter().any(
+                |key| matches!(at(&["HostConfig", key]), Some(Json::List(list)) if list.is_empty()),
+            ),
             ..Self::default()
         };
         for mount in list(&["Mounts"]) {
             match own(mount, "Type").as_str() {
-                "volume" => traits.volumes.push((own(mount, "Name"), own(mount, "Source"))),
+                "volume" => traits
+                    .volumes
+                    .push((own(mount, "Name"), own(mount, "Source"))),
                 "bind" => traits.host_paths.push(own(mount, "Source")),
                 _ => {}
             }
         }
-        for (_, network) in at(&["NetworkSettings", "Networks"]).map(Json::map).unwrap_or_default() {
+        for (_, network) in at(&["NetworkSettings", "Networks"])
+            .map(Json::map)
+            .unwrap_or_default()
+        {
             for key in ["Aliases", "DNSNames"] {
                 let names = network.get(key).map(Json::list).unwrap_or_default();
-                traits.dns_names.extend(names.iter().map(|name| name.text().to_owned()));
+                traits
+                    .dns_names
+                    .extend(names.iter().map(|name| name.text().to_owned()));
             }
             let addresses = [own(network, "IPAddress"), own(network, "GlobalIPv6Address")];
-            traits.addresses.extend(addresses.iter().filter_map(|text| text.parse::<IpAddr>().ok()));
+            traits.addresses.extend(
+                addresses
+                    .iter()
+                    .filter_map(|text| text.parse::<IpAddr>().ok()),
+            );
         }
         traits.dns_names.sort_unstable();
         traits.dns_names.dedup();
@@ -242,18 +312,27 @@ impl Traits {
 
     /// The mode of a namespace.
     pub(crate) fn namespace(&self, kind: &str) -> &str {
-        self.namespaces.iter().find(|(known, _)| *known == kind).map_or("", |(_, mode)| mode)
+        self.namespaces
+            .iter()
+            .find(|(known, _)| *known == kind)
+            .map_or("", |(_, mode)| mode)
     }
 }
 
 fn subnets(pools: Option<&Json<'_>>) -> Vec<IpNet> {
     let pools = pools.map(Json::list).unwrap_or_default().iter();
-    pools.filter_map(|pool| pool.get("Subnet")?.text().parse::<IpNet>().ok()).map(|subnet| subnet.trunc()).collect()
+    pools
+        .filter_map(|pool| pool.get("Subnet")?.text().parse::<IpNet>().ok())
+        .map(|subnet| subnet.trunc())
+        .collect()
 }
 
 fn pairs(value: Option<&Json<'_>>) -> Vec<(String, String)> {
     let pairs = value.map(Json::map).unwrap_or_default();
-    pairs.iter().map(|(key, value)| (key.to_string(), value.text().to_owned())).collect()
+    pairs
+        .iter()
+        .map(|(key, value)| (key.to_string(), value.text().to_owned()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -269,37 +348,90 @@ mod tests {
             "NetworkSettings": {"Networks": {"n": {"Aliases": ["web", "abc"], "DNSNames": ["web"], "IPAddress": "10.0.0.2"}}}}"#;
         let object = Object::read(ObjectKind::Container, answer).expect("JSON");
         let traits = object.traits().expect("a container");
-        assert_eq!((object.id.as_str(), object.name.as_str(), object.label("a")), ("abc", "web", "b"));
-        assert!(traits.privileged && traits.namespace("network") == "host" && traits.namespace("pid").is_empty());
+        assert_eq!(
+            (object.id.as_str(), object.name.as_str(), object.label("a")),
+            ("abc", "web", "b")
+        );
+        assert!(
+            traits.privileged
+                && traits.namespace("network") == "host"
+                && traits.namespace("pid").is_empty()
+        );
         assert_eq!(traits.capabilities, ["SYS_ADMIN"]);
         assert_eq!(
             (traits.devices.as_slice(), traits.host_paths.as_slice()),
             (&["/dev/sda".to_owned()][..], &["/etc".to_owned()][..])
         );
-        assert_eq!(traits.volumes, [("v".to_owned(), "/var/lib/docker/volumes/v/_data".to_owned())]);
+        assert_eq!(
+            traits.volumes,
+            [("v".to_owned(), "/var/lib/docker/volumes/v/_data".to_owned())]
+        );
         assert_eq!(traits.dns_names, ["abc", "web"]);
-        assert_eq!(traits.addresses, ["10.0.0.2".parse::<IpAddr>().expect("an address")]);
+        assert_eq!(
+            traits.addresses,
+            ["10.0.0.2".parse::<IpAddr>().expect("an address")]
+        );
     }
 
     #[test]
     fn every_kind_is_read() {
         for (kind, answer, id, name) in [
-            (ObjectKind::Volume, r#"{"Name": "v", "Driver": "local", "Options": null}"#, "v", "v"),
-            (ObjectKind::Network, r#"{"Id": "n1", "Name": "front", "Driver": "bridge"}"#, "n1", "front"),
-            (ObjectKind::Service, r#"{"ID": "s1", "Spec": {"Name": "web"}}"#, "s1", "web"),
+            (
+                ObjectKind::Volume,
+                r#"{"Name": "v", "Driver": "local", "Options": null}"#,
+                "v",
+                "v",
+            ),
+            (
+                ObjectKind::Network,
+                r#"{"Id": "n1", "Name": "front", "Driver": "bridge"}"#,
+                "n1",
+                "front",
+            ),
+            (
+                ObjectKind::Service,
+                r#"{"ID": "s1", "Spec": {"Name": "web"}}"#,
+                "s1",
+                "web",
+            ),
             (
                 ObjectKind::Node,
                 r#"{"ID": "d1", "Spec": {"Role": "manager"}, "Description": {"Hostname": "h"}}"#,
                 "d1",
                 "h",
             ),
-            (ObjectKind::Image, r#"{"Id": "sha256:1", "RepoTags": ["busybox:latest"]}"#, "sha256:1", "busybox:latest"),
-            (ObjectKind::Exec, r#"{"ID": "e1", "ContainerID": "c1"}"#, "e1", ""),
-            (ObjectKind::Pod, r#"{"Id": "p1", "Name": "p", "Containers": [{"Id": "c1"}]}"#, "p1", "p"),
+            (
+                ObjectKind::Image,
+                r#"{"Id": "sha256:1", "RepoTags": ["busybox:latest"]}"#,
+                "sha256:1",
+                "busybox:latest",
+            ),
+            (
+                ObjectKind::Exec,
+                r#"{"ID": "e1", "ContainerID": "c1"}"#,
+                "e1",
+                "",
+            ),
+            (
+                ObjectKind::Pod,
+                r#"{"Id": "p1", "Name": "p", "Containers": [{"Id": "c1"}]}"#,
+                "p1",
+                "p",
+            ),
         ] {
             let object = Object::read(kind, answer.as_bytes()).expect("JSON");
-            assert_eq!((object.id.as_str(), object.name.as_str()), (id, name), "{answer}");
+            assert_eq!(
+                (object.id.as_str(), object.name.as_str()),
+                (id, name),
+                "{answer}"
+            );
         }
-        assert!(Object::read(ObjectKind::Volume, b"{\"Name\":\"a\",\"name\":1,\"Name\":2}").is_err());
+        assert!(
+            Object::read(
+                ObjectKind::Volume,
+                b"{\"Name\":\"a\",\"name\":1,\"Name\":2}"
+            )
+            .is_err()
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Names with a star in them.
 
-/// A text in which `*` stands for any characters, also none, and everything else for itself. It always speaks of a whole name:
-/// `web` does not fit `web-2`.
+/// A text in which `*` stands for any characters, also none, and everything else for itself. It
+/// always speaks of a whole name: `web` does not fit `web-2`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pattern(String);
 
@@ -22,11 +22,17 @@ impl Pattern {
     #[must_use]
     pub fn fits(&self, name: &str) -> bool {
         let mut parts = self.0.split('*');
-        let Some(mut rest) = parts.next().and_then(|head| name.strip_prefix(head)) else { return false };
-        let Some(tail) = parts.next_back() else { return rest.is_empty() };
+        let Some(mut rest) = parts.next().and_then(|head| name.strip_prefix(head)) else {
+            return false;
+        };
+        let Some(tail) = parts.next_back() else {
+            return rest.is_empty();
+        };
         for part in parts {
             // The first place leaves the most for what follows.
-            let Some(at) = rest.find(part) else { return false };
+            let Some(at) = rest.find(part) else {
+                return false;
+            };
             rest = &rest[at + part.len()..];
         }
         rest.ends_with(tail)
@@ -35,10 +41,14 @@ impl Pattern {
     /// Whether there is a name that fits both.
     #[must_use]
     pub fn meets(&self, other: &Self) -> bool {
-        let (one, other): (Vec<char>, Vec<char>) = (self.0.chars().collect(), other.0.chars().collect());
+        let (one, other): (Vec<char>, Vec<char>) =
+            (self.0.chars().collect(), other.0.chars().collect());
         let stars = |rest: &[char]| rest.iter().all(|c| *c == '*');
-        // Whether what is left of `one` from the row on meets what is left of `other` from each column on.
-        let mut below: Vec<bool> = (0..=other.len()).map(|column| stars(&other[column..])).collect();
+        // Whether what is left of `one` from the row on meets what is left of `other` from each
+        // column on.
+        let mut below: Vec<bool> = (0..=other.len())
+            .map(|column| stars(&other[column..]))
+            .collect();
         for row in (0..one.len()).rev() {
             let mut line = vec![false; other.len() + 1];
             line[other.len()] = stars(&one[row..]);
@@ -103,7 +113,11 @@ mod tests {
             ("", "x", false),
         ] {
             for (one, other) in [(one, other), (other, one)] {
-                assert_eq!(Pattern::new(one).meets(&Pattern::new(other)), want, "{one} and {other}");
+                assert_eq!(
+                    Pattern::new(one).meets(&Pattern::new(other)),
+                    want,
+                    "{one} and {other}"
+                );
             }
         }
     }
@@ -114,8 +128,10 @@ mod tests {
         let words = |letters: &str, longest: usize| {
             let mut all = vec![String::new()];
             for _ in 0..longest {
-                let more: Vec<_> =
-                    all.iter().flat_map(|word| letters.chars().map(move |c| format!("{word}{c}"))).collect();
+                let more: Vec<_> = all
+                    .iter()
+                    .flat_map(|word| letters.chars().map(move |c| format!("{word}{c}")))
+                    .collect();
                 all.extend(more);
             }
             all

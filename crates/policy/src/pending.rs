@@ -1,5 +1,5 @@
-//! Rules that depend on what the engine calls an object: a client may call a container by its name, its identifier or the first
-//! digits of it, by a link, and by a command that runs in it.
+//! Rules that depend on what the engine calls an object: a client may call a container by its name,
+//! its identifier or the first digits of it, by a link, and by a command that runs in it.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use crate::object::{Detail, Object};
 use crate::profile::Profile;
 use crate::rule::Rule;
 
-/// The object on which a permit still depends. Until the engine has told what it is, the call may not be sent.
+/// The object on which a permit still depends. Until the engine has told what it is, the call may
+/// not be sent.
 #[derive(Debug)]
 pub(crate) struct Pending {
     kind: ObjectKind,
@@ -23,13 +24,14 @@ pub(crate) struct Pending {
 }
 
 /// What stands in place of an answer of the engine.
-const UNTOLD: &str = "the engine has to tell which object this call is about, since a rule denies or allows some by name, and it did not";
-const NO_OBJECT: &str =
-    "a rule denies or allows this call for some objects by name, and the call does not name one alone";
-const DEPENDENTS: &str =
-    "this call also removes containers that depend on this one, and a rule denies that for some; remove those first";
-const NAMELESS: &str =
-    "the engine does not tell the identifier of the object, and a rule denies or allows some by name";
+const UNTOLD: &str = "the engine has to tell which object this call is about, since a rule denies \
+    or allows some by name, and it did not";
+const NO_OBJECT: &str = "a rule denies or allows this call for some objects by name, and the call \
+    does not name one alone";
+const DEPENDENTS: &str = "this call also removes containers that depend on this one, and a rule \
+    denies that for some; remove those first";
+const NAMELESS: &str = "the engine does not tell the identifier of the object, and a rule denies \
+    or allows some by name";
 
 /// As many digits of an identifier as clients show.
 const SHORT_ID: usize = 12;
@@ -40,12 +42,18 @@ impl Pending {
         if !profile.rules.may_deny_object(call) && !depends_on_object(granting, call) {
             return None;
         }
-        let removes = call.endpoint().is_some_and(|endpoint| endpoint.id == EndpointId::LibpodContainerRemove);
+        let removes = call
+            .endpoint()
+            .is_some_and(|endpoint| endpoint.id == EndpointId::LibpodContainerRemove);
         let is_false = |value: String| matches!(value.as_str(), "" | "0" | "false");
-        let takes_dependents =
-            removes && call.may_ask_for("depend") && !call.only_parameter("depend").is_some_and(is_false);
-        let (kind, word) =
-            call.object().map_or((ObjectKind::Container, String::new()), |(kind, word)| (kind, word.into()));
+        let takes_dependents = removes
+            && call.may_ask_for("depend")
+            && !call.only_parameter("depend").is_some_and(is_false);
+        let (kind, word) = call
+            .object()
+            .map_or((ObjectKind::Container, String::new()), |(kind, word)| {
+                (kind, word.into())
+            });
         // The word becomes a part of a path: it must not lead to another one.
         let is_plain = word.split('/').all(|part| !matches!(part, "" | "." | ".."));
         let is_word = is_plain && word.len() <= 512 && !word.contains(char::is_control);
@@ -54,33 +62,54 @@ impl Pending {
             (false, false) => Some(NO_OBJECT),
             (false, true) => None,
         };
-        Some(Box::new(Self { kind, word, hopeless }))
+        Some(Box::new(Self {
+            kind,
+            word,
+            hopeless,
+        }))
     }
 
     /// A container by the client's word for it.
     pub(crate) fn container(word: &str) -> Box<Self> {
-        Box::new(Self { kind: ObjectKind::Container, word: word.to_owned(), hopeless: None })
+        Box::new(Self {
+            kind: ObjectKind::Container,
+            word: word.to_owned(),
+            hopeless: None,
+        })
     }
 
     /// What is wrong with a call that is to be sent although the object is not known.
     pub(crate) fn objection(&self) -> Objection {
         let what = self.hopeless.unwrap_or(UNTOLD).to_owned();
-        Objection::Findings(vec![Finding { field: String::new(), what, allow: None, instead: &[] }])
+        Objection::Findings(vec![Finding {
+            field: String::new(),
+            what,
+            allow: None,
+            instead: &[],
+        }])
     }
 }
 
 impl Permit {
-    /// The object that the engine has to be asked about before the rules have decided, and the client's word for it.
+    /// The object that the engine has to be asked about before the rules have decided, and the
+    /// client's word for it.
     #[must_use]
     pub fn question(&self) -> Option<(ObjectKind, &str)> {
-        let pending = self.pending.as_deref().filter(|pending| pending.hopeless.is_none())?;
+        let pending = self
+            .pending
+            .as_deref()
+            .filter(|pending| pending.hopeless.is_none())?;
         Some((pending.kind, &pending.word))
     }
 
-    /// Decides once more, now that the engine has told about the object. What is permitted is the call by the full identifier: what
-    /// was judged is what is sent.
+    /// Decides once more, now that the engine has told about the object. What is permitted is the
+    /// call by the full identifier: what was judged is what is sent.
     pub fn answer(mut self, object: &Object, profile: &Profile) -> Verdict {
-        let Some(pending) = self.pending.as_deref_mut().filter(|pending| pending.hopeless.is_none()) else {
+        let Some(pending) = self
+            .pending
+            .as_deref_mut()
+            .filter(|pending| pending.hopeless.is_none())
+        else {
             return Verdict::Allow(self);
         };
         if object.id.is_empty() {
@@ -95,18 +124,28 @@ impl Permit {
             return Verdict::Allow(self);
         }
         let can_build = crate::buildkit::can_be_opened(&profile.guard);
-        let refused =
-            |call: Call, reason| Verdict::Deny(Denial { call, reason, can_build, profile: profile.name.clone() });
+        let refused = |call: Call, reason| {
+            Verdict::Deny(Denial {
+                call,
+                reason,
+                can_build,
+                profile: profile.name.clone(),
+            })
+        };
         if let Some(rule) = denying(&self.call, object, profile) {
             return refused(self.call, Reason::Denied { rule });
         }
         match granted_for(&self.call, &object.name, profile) {
             Some(rule) => self.ground = Ground::Rule(rule),
             // It is granted by the word of the client.
-            None if matches!(&self.ground, Ground::Rule(rule) if !depends_on_object(rule, &self.call)) => {}
+            None if matches!(&self.ground, Ground::Rule(rule) if !depends_on_object(rule, &self.call)) =>
+                {}
             None => return refused(self.call, Reason::NoRule),
         }
-        let is_command = self.call.captured().is_some_and(|captured| captured.kind == ObjectKind::Exec);
+        let is_command = self
+            .call
+            .captured()
+            .is_some_and(|captured| captured.kind == ObjectKind::Exec);
         // A link is removed by its own name, and only its container has an identifier.
         if !is_command && !self.call.removes_a_link() {
             self.call = self.call.with_object(&object.id);
@@ -121,28 +160,53 @@ fn depends_on_object(rule: &Rule, call: &Call) -> bool {
     if !rule.is_by_name() {
         return false;
     }
-    if rule.matches(call) { rule.depends_on_object(call) } else { rule.depends_on_object(&call.as_get()) }
+    if rule.matches(call) {
+        rule.depends_on_object(call)
+    } else {
+        rule.depends_on_object(&call.as_get())
+    }
 }
 
 /// The rule that denies a call about an object, by whatever a rule can call it.
 fn denying(call: &Call, object: &Object, profile: &Profile) -> Option<Arc<Rule>> {
-    let is_command = call.captured().is_some_and(|captured| captured.kind == ObjectKind::Exec);
+    let is_command = call
+        .captured()
+        .is_some_and(|captured| captured.kind == ObjectKind::Exec);
     let short = object.id.get(..SHORT_ID).unwrap_or_default();
     let words = [object.name.as_str(), object.id.as_str(), short];
-    words.into_iter().filter(|word| !word.is_empty()).find_map(|word| {
-        let by_name = profile.rules.denial_of_object(call, word);
-        by_name.or_else(|| if is_command { None } else { profile.rules.denial(&call.with_object(word)) }).cloned()
-    })
+    words
+        .into_iter()
+        .filter(|word| !word.is_empty())
+        .find_map(|word| {
+            let by_name = profile.rules.denial_of_object(call, word);
+            by_name
+                .or_else(|| {
+                    if is_command {
+                        None
+                    } else {
+                        profile.rules.denial(&call.with_object(word))
+                    }
+                })
+                .cloned()
+        })
 }
 
 impl Call {
     /// Whether the call removes a link by its name, and not the container behind it.
     pub(crate) fn removes_a_link(&self) -> bool {
-        let removes = self.endpoint().is_some_and(|endpoint| endpoint.id == EndpointId::ContainerRemove);
-        let is_true =
-            |value: String| !matches!(value.trim().to_ascii_lowercase().as_str(), "" | "0" | "no" | "false" | "none");
+        let removes = self
+            .endpoint()
+            .is_some_and(|endpoint| endpoint.id == EndpointId::ContainerRemove);
+        let is_true = |value: String| {
+            !matches!(
+                value.trim().to_ascii_lowercase().as_str(),
+                "" | "0" | "no" | "false" | "none"
+            )
+        };
         // A link has the name of its container before its own.
-        let names_link = self.captured().is_some_and(|captured| captured.word.trim_matches('/').contains('/'));
+        let names_link = self
+            .captured()
+            .is_some_and(|captured| captured.word.trim_matches('/').contains('/'));
         removes && names_link && self.only_parameter("link").is_some_and(is_true)
     }
 }
@@ -157,23 +221,41 @@ mod tests {
     const ID: &str = "4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f1e";
 
     fn profile(rules: &str) -> Profile {
-        let rules = RuleSet::new(parse("t", rules).unwrap_or_else(|mistakes| panic!("{}", mistakes[0])));
+        let rules =
+            RuleSet::new(parse("t", rules).unwrap_or_else(|mistakes| panic!("{}", mistakes[0])));
         let (name, limits, guard) = ("p".to_owned(), crate::Limits::default(), Arc::default());
-        Profile { name, rules, limits, guard, targets: Arc::default(), mode: Mode::Enforce, recreation: None }
+        Profile {
+            name,
+            rules,
+            limits,
+            guard,
+            targets: Arc::default(),
+            mode: Mode::Enforce,
+            recreation: None,
+        }
     }
 
     fn object(name: &str) -> Object {
-        Object { id: ID.to_owned(), name: name.to_owned(), ..Object::default() }
+        Object {
+            id: ID.to_owned(),
+            name: name.to_owned(),
+            ..Object::default()
+        }
     }
 
-    /// Decides as a journey does, with an engine whose one container has this name. Shows what is sent, or why not.
+    /// Decides as a journey does, with an engine whose one container has this name. Shows what is
+    /// sent, or why not.
     fn outcome(rules: &str, request: &str, name: &str) -> String {
         let profile = profile(rules);
         let (method, target) = request.split_once(' ').expect("METHOD TARGET");
         let mut verdict = decide(Call::read(method, target).expect(target), &profile);
         if let Verdict::Deny(denial) = verdict {
             let is_asked = denial.identifier().is_some() && profile.rules.name_objects();
-            verdict = if is_asked { denial.decide_by_name(&object(name), &profile) } else { Verdict::Deny(denial) };
+            verdict = if is_asked {
+                denial.decide_by_name(&object(name), &profile)
+            } else {
+                Verdict::Deny(denial)
+            };
         }
         loop {
             match verdict {
@@ -181,12 +263,27 @@ mod tests {
                 Verdict::Allow(permit) => match permit.question() {
                     None => {
                         let is_held = permit.pending.is_some();
-                        return if is_held { "held".to_owned() } else { permit.call().target() };
+                        return if is_held {
+                            "held".to_owned()
+                        } else {
+                            permit.call().target()
+                        };
                     }
                     Some((ObjectKind::Exec, word)) => {
                         let (container, word) = (ID.to_owned(), word.to_owned());
-                        let detail = Detail::Exec { container, privileged: false, user: String::new() };
-                        verdict = permit.answer(&Object { id: word, detail, ..Object::default() }, &profile);
+                        let detail = Detail::Exec {
+                            container,
+                            privileged: false,
+                            user: String::new(),
+                        };
+                        verdict = permit.answer(
+                            &Object {
+                                id: word,
+                                detail,
+                                ..Object::default()
+                            },
+                            &profile,
+                        );
                     }
                     Some(_) => verdict = permit.answer(&object(name), &profile),
                 },
@@ -202,25 +299,49 @@ mod tests {
             "DENY container.*(db)",
             "DENY libpod.container.stop(d*)",
             "DENY container.kill, container.stop(web, db)",
-            "DENY POST %API_PREFIX_CONTAINERS%/db/stop\nDENY POST %API_PREFIX_LIBPOD_CONTAINERS%/db/stop",
+            "DENY POST %API_PREFIX_CONTAINERS%/db/stop\nDENY POST \
+            %API_PREFIX_LIBPOD_CONTAINERS%/db/stop",
             "DENY POST .*/db/.*",
             "DENY POST .*/(db|x)/stop",
             &format!("DENY container.stop({ID})"),
             "DENY container.stop(4f1e6c2b9d7a)",
         ] {
-            for allowing in ["POST .*", "ALLOW container.stop, libpod.container.stop", "ALLOW change"] {
+            for allowing in [
+                "POST .*",
+                "ALLOW container.stop, libpod.container.stop",
+                "ALLOW change",
+            ] {
                 // A denial holds wherever it stands.
-                for rules in [format!("{denial}\n{allowing}"), format!("{allowing}\n{denial}")] {
-                    for word in ["db", ID, "4f1e6c2b9d7a", "4f1", "web/db", "%64b", "/db", "db%2f..%2fdb"] {
-                        for path in
-                            ["/containers", "/v1.43/containers", "/v01.43/containers", "/v5.0.0/libpod/containers"]
-                        {
+                for rules in [
+                    format!("{denial}\n{allowing}"),
+                    format!("{allowing}\n{denial}"),
+                ] {
+                    for word in [
+                        "db",
+                        ID,
+                        "4f1e6c2b9d7a",
+                        "4f1",
+                        "web/db",
+                        "%64b",
+                        "/db",
+                        "db%2f..%2fdb",
+                    ] {
+                        for path in [
+                            "/containers",
+                            "/v1.43/containers",
+                            "/v01.43/containers",
+                            "/v5.0.0/libpod/containers",
+                        ] {
                             // Podman's own paths take no slash in a name.
                             if path.contains("libpod") && word == "web/db" {
                                 continue;
                             }
                             let request = format!("POST {path}/{word}/stop");
-                            assert_eq!(outcome(&rules, &request, "db"), "deny_rule", "{rules} ← {request}");
+                            assert_eq!(
+                                outcome(&rules, &request, "db"),
+                                "deny_rule",
+                                "{rules} ← {request}"
+                            );
                         }
                     }
                     let other = outcome(&rules, "POST /v1.43/containers/0f/stop", "web-2");
@@ -234,13 +355,23 @@ mod tests {
 
     #[test]
     fn what_a_denial_is_not_about_passes_without_a_question() {
-        let rules = "GET,POST .*\nDENY container.stop(db)\nDENY POST %API_PREFIX_CONTAINERS%/db/restart";
-        for request in ["POST /containers/db/start", "GET /containers/db/json", "POST /volumes/create"] {
+        let rules =
+            "GET,POST .*\nDENY container.stop(db)\nDENY POST %API_PREFIX_CONTAINERS%/db/restart";
+        for request in [
+            "POST /containers/db/start",
+            "GET /containers/db/json",
+            "POST /volumes/create",
+        ] {
             let (method, target) = request.split_once(' ').expect("METHOD TARGET");
-            let Verdict::Allow(permit) = decide(Call::read(method, target).expect(target), &profile(rules)) else {
+            let Verdict::Allow(permit) =
+                decide(Call::read(method, target).expect(target), &profile(rules))
+            else {
                 panic!("{request} is refused")
             };
-            assert!(permit.question().is_none() && permit.pending.is_none(), "{request}");
+            assert!(
+                permit.question().is_none() && permit.pending.is_none(),
+                "{request}"
+            );
         }
     }
 
@@ -248,8 +379,18 @@ mod tests {
     fn a_rule_about_an_object_means_what_the_engine_calls_so() {
         const STOPS: &str = "ALLOW container.stop(ab*)";
         for (rules, request, name, want) in [
-            (STOPS, "POST /containers/abel/stop", "abel", &*format!("/containers/{ID}/stop")),
-            (STOPS, "POST /containers/4f1e/stop", "abel", &format!("/containers/{ID}/stop")),
+            (
+                STOPS,
+                "POST /containers/abel/stop",
+                "abel",
+                &*format!("/containers/{ID}/stop"),
+            ),
+            (
+                STOPS,
+                "POST /containers/4f1e/stop",
+                "abel",
+                &format!("/containers/{ID}/stop"),
+            ),
             // An identifier that looks like such a name, or the link of another container.
             (STOPS, "POST /containers/abc/stop", "db", "no_rule"),
             (STOPS, "POST /containers/ab/db/stop", "db", "no_rule"),
@@ -261,29 +402,84 @@ mod tests {
                 "db",
                 &format!("/containers/{ID}/stop"),
             ),
-            ("ALLOW container.commit(web)", "POST /commit?container=4f1e", "web", "no_rule"),
+            (
+                "ALLOW container.commit(web)",
+                "POST /commit?container=4f1e",
+                "web",
+                "no_rule",
+            ),
             (
                 "ALLOW container.commit(web)",
                 "POST /commit?container=web&tag=x",
                 "web",
                 &format!("/commit?container={ID}&tag=x"),
             ),
-            ("POST .*\nDENY container.commit(web)", "POST /commit?container=4f1e", "web", "deny_rule"),
-            ("POST .*\nDENY container.commit(web)", "POST /commit?container=a&container=b", "web", "held"),
-            ("POST .*\nDENY container.commit(web)", "POST /commit", "web", "held"),
-            ("POST .*\nDENY container.commit(web)", "POST /commit?container=..", "web", "held"),
-            ("ALLOW exec.start(web)", "POST /exec/e1/start", "web", "/exec/e1/start"),
-            ("ALLOW exec.start(web)", "POST /exec/e1/start", "db", "no_rule"),
-            ("POST .*\nDENY exec.*(db)", "POST /exec/e1/start", "db", "deny_rule"),
-            ("POST .*\nDENY exec.*(db)", "POST /exec/e1/start", "web", "/exec/e1/start"),
-            ("POST .*\nDENY exec.*(db)", "POST /containers/4f1e/exec", "db", "deny_rule"),
+            (
+                "POST .*\nDENY container.commit(web)",
+                "POST /commit?container=4f1e",
+                "web",
+                "deny_rule",
+            ),
+            (
+                "POST .*\nDENY container.commit(web)",
+                "POST /commit?container=a&container=b",
+                "web",
+                "held",
+            ),
+            (
+                "POST .*\nDENY container.commit(web)",
+                "POST /commit",
+                "web",
+                "held",
+            ),
+            (
+                "POST .*\nDENY container.commit(web)",
+                "POST /commit?container=..",
+                "web",
+                "held",
+            ),
+            (
+                "ALLOW exec.start(web)",
+                "POST /exec/e1/start",
+                "web",
+                "/exec/e1/start",
+            ),
+            (
+                "ALLOW exec.start(web)",
+                "POST /exec/e1/start",
+                "db",
+                "no_rule",
+            ),
+            (
+                "POST .*\nDENY exec.*(db)",
+                "POST /exec/e1/start",
+                "db",
+                "deny_rule",
+            ),
+            (
+                "POST .*\nDENY exec.*(db)",
+                "POST /exec/e1/start",
+                "web",
+                "/exec/e1/start",
+            ),
+            (
+                "POST .*\nDENY exec.*(db)",
+                "POST /containers/4f1e/exec",
+                "db",
+                "deny_rule",
+            ),
             (
                 "DELETE .*\nDENY container.remove(db)",
                 "DELETE /containers/web/db?link=1",
                 "web",
                 "/containers/web/db?link=1",
             ),
-            ("DELETE .*\nDENY container.remove(db)", "DELETE /v5.0.0/libpod/containers/a?depend=true", "web", "held"),
+            (
+                "DELETE .*\nDENY container.remove(db)",
+                "DELETE /v5.0.0/libpod/containers/a?depend=true",
+                "web",
+                "held",
+            ),
             (
                 "ALLOW libpod.container.remove(web*)\nDENY container.remove(db)",
                 "DELETE /v5.0.0/libpod/containers/4f1e?depend=true",
@@ -302,7 +498,12 @@ mod tests {
                 "data",
                 "deny_rule",
             ),
-            ("GET .*\nDENY libpod.kube.generate", "GET /v5.0.0/libpod/generate/kube?names=db", "web", "deny_rule"),
+            (
+                "GET .*\nDENY libpod.kube.generate",
+                "GET /v5.0.0/libpod/generate/kube?names=db",
+                "web",
+                "deny_rule",
+            ),
             (
                 "DELETE .*\nDENY container.remove(db)",
                 "DELETE /v5.0.0/libpod/containers/a?depend=false",
@@ -315,14 +516,48 @@ mod tests {
                 "web",
                 "deny_rule",
             ),
-            ("GET .*\nDENY container.inspect(db)", "HEAD /containers/4f1e/json", "db", "deny_rule"),
-            ("ALLOW container.inspect(db)", "HEAD /containers/4f1e/json", "db", &format!("/containers/{ID}/json")),
-            ("ALLOW container.inspect(db)", "HEAD /containers/db/json", "db", &format!("/containers/{ID}/json")),
-            ("GET .*\nDENY network.inspect(back)", "GET /networks/4f1e", "back", "deny_rule"),
-            ("GET .*\nDENY GET %API_PREFIX_NETWORKS%/back", "GET /v1.43/networks/4f1e", "back", "deny_rule"),
-            ("GET .*\nDENY volume.inspect(data)", "GET /volumes/data", "data", "deny_rule"),
+            (
+                "GET .*\nDENY container.inspect(db)",
+                "HEAD /containers/4f1e/json",
+                "db",
+                "deny_rule",
+            ),
+            (
+                "ALLOW container.inspect(db)",
+                "HEAD /containers/4f1e/json",
+                "db",
+                &format!("/containers/{ID}/json"),
+            ),
+            (
+                "ALLOW container.inspect(db)",
+                "HEAD /containers/db/json",
+                "db",
+                &format!("/containers/{ID}/json"),
+            ),
+            (
+                "GET .*\nDENY network.inspect(back)",
+                "GET /networks/4f1e",
+                "back",
+                "deny_rule",
+            ),
+            (
+                "GET .*\nDENY GET %API_PREFIX_NETWORKS%/back",
+                "GET /v1.43/networks/4f1e",
+                "back",
+                "deny_rule",
+            ),
+            (
+                "GET .*\nDENY volume.inspect(data)",
+                "GET /volumes/data",
+                "data",
+                "deny_rule",
+            ),
         ] {
-            assert_eq!(outcome(rules, request, name), want, "{rules} ← {request} ({name})");
+            assert_eq!(
+                outcome(rules, request, name),
+                want,
+                "{rules} ← {request} ({name})"
+            );
         }
     }
 
@@ -330,15 +565,31 @@ mod tests {
     fn nothing_is_sent_before_the_engine_has_told() {
         let profile = profile("POST .*\nDENY container.stop(db)");
         let call = Call::read("POST", "/containers/4f1e/stop").expect("plain");
-        let Verdict::Allow(permit) = decide(call, &profile) else { panic!("refused") };
+        let Verdict::Allow(permit) = decide(call, &profile) else {
+            panic!("refused")
+        };
         assert_eq!(permit.question(), Some((ObjectKind::Container, "4f1e")));
         assert!(permit.cleared().is_none() && permit.waived().is_none());
-        assert!(permit.open(None, b"", crate::guard::Surroundings::default()).is_err());
+        assert!(
+            permit
+                .open(None, b"", crate::guard::Surroundings::default())
+                .is_err()
+        );
         // An object without an identifier cannot be sent as what was judged.
-        let Verdict::Allow(permit) = permit.answer(&Object { id: String::new(), ..object("web") }, &profile) else {
+        let Verdict::Allow(permit) = permit.answer(
+            &Object {
+                id: String::new(),
+                ..object("web")
+            },
+            &profile,
+        ) else {
             panic!("refused")
         };
         assert!(permit.question().is_none() && permit.cleared().is_none());
-        assert!(permit.open(None, b"", crate::guard::Surroundings::default()).is_err());
+        assert!(
+            permit
+                .open(None, b"", crate::guard::Surroundings::default())
+                .is_err()
+        );
     }
 }

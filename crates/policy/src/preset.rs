@@ -17,12 +17,13 @@ macro_rules! presets {
     };
 }
 
-/// How the clients of presets that may delete and create containers create again what they have deleted. A preset whose rules,
-/// those in comments included, allow both needs a row.
+/// How the clients of presets that may delete and create containers create again what they have
+/// deleted. A preset whose rules, those in comments included, allow both needs a row.
 const RECREATIONS: &[(&str, Recreation)] = &[
     // It deletes its own sandboxes.
     ("ai-agent", Recreation::Off),
-    // A changed container is stopped and deleted before it is created from the task's own parameters.
+    // A changed container is stopped and deleted before it is created from the task's own
+    // parameters.
     ("ansible", Recreation::Declared),
     // Updates replace containers by copies.
     ("arcane", Recreation::Copied),
@@ -41,7 +42,8 @@ const RECREATIONS: &[(&str, Recreation)] = &[
     ("forgejo-runner", Recreation::Off),
     ("github-actions-runner", Recreation::Off),
     ("gitlab-runner", Recreation::Off),
-    // Each deployment deletes the container before it runs the new one, and stacks are those of compose.
+    // Each deployment deletes the container before it runs the new one, and stacks are those of
+    // compose.
     ("komodo", Recreation::Declared),
     // It deletes the old container after the new one has started, and rolls back where that fails.
     ("portainer", Recreation::Off),
@@ -73,16 +75,24 @@ impl Preset {
         Self::ALL.iter().find(|preset| preset.name == name)
     }
 
-    /// How its client creates a container again that it has deleted; `None` where it does not delete and create any.
+    /// How its client creates a container again that it has deleted; `None` where it does not
+    /// delete and create any.
     #[must_use]
     pub fn recreation(&self) -> Option<Recreation> {
-        RECREATIONS.iter().find(|(name, _)| *name == self.name).map(|(_, recreation)| *recreation)
+        RECREATIONS
+            .iter()
+            .find(|(name, _)| *name == self.name)
+            .map(|(_, recreation)| *recreation)
     }
 
     /// What it is for, in a line.
     #[must_use]
     pub fn title(&self) -> &'static str {
-        self.text.lines().next().unwrap_or_default().trim_start_matches("# ")
+        self.text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("# ")
     }
 
     /// A field of its header, such as `Client`, in one line.
@@ -91,8 +101,15 @@ impl Preset {
         let header = self.text.lines().take_while(|line| line.starts_with('#'));
         let mut lines = header.skip_while(|line| !line.starts_with(&format!("# {name}:")));
         let first = lines.next().map(|line| &line[name.len() + 3..]);
-        let more = lines.take_while(|line| line.starts_with("#   ")).map(|line| &line[1..]);
-        first.into_iter().chain(more).map(str::trim).collect::<Vec<_>>().join(" ")
+        let more = lines
+            .take_while(|line| line.starts_with("#   "))
+            .map(|line| &line[1..]);
+        first
+            .into_iter()
+            .chain(more)
+            .map(str::trim)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// Whether it is safe only where the targets of the profile bound the objects of its calls.

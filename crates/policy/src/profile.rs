@@ -24,7 +24,8 @@ pub struct Profile {
     pub targets: Arc<Targets>,
     /// Whether its clients are held to it.
     pub mode: Mode,
-    /// How its clients create a container again that they have deleted; `None` where that is not known.
+    /// How its clients create a container again that they have deleted; `None` where that is not
+    /// known.
     pub recreation: Option<Recreation>,
 }
 
@@ -54,15 +55,27 @@ pub struct Ambiguous {
 }
 
 impl Profiles {
-    /// The rights of everybody whom no selector finds, and of those whom these find; and those of the others.
+    /// The rights of everybody whom no selector finds, and of those whom these find; and those of
+    /// the others.
     #[must_use]
-    pub fn new(default: Profile, also: Vec<Selector>, others: Vec<(Profile, Vec<Selector>)>) -> Self {
+    pub fn new(
+        default: Profile,
+        also: Vec<Selector>,
+        others: Vec<(Profile, Vec<Selector>)>,
+    ) -> Self {
         let default = Arc::new(default);
         let mut selected: Vec<(Selector, Arc<Profile>)> = Vec::new();
-        selected.extend(also.into_iter().map(|selector| (selector, Arc::clone(&default))));
+        selected.extend(
+            also.into_iter()
+                .map(|selector| (selector, Arc::clone(&default))),
+        );
         for (profile, selectors) in others {
             let profile = Arc::new(profile);
-            selected.extend(selectors.into_iter().map(|selector| (selector, Arc::clone(&profile))));
+            selected.extend(
+                selectors
+                    .into_iter()
+                    .map(|selector| (selector, Arc::clone(&profile))),
+            );
         }
         selected.sort_by_key(|(selector, _)| selector.rank());
         Self { default, selected }
@@ -73,53 +86,80 @@ impl Profiles {
     /// # Errors
     /// Two profiles are for it.
     pub fn of(&self, client: &Principal) -> Result<(&Arc<Profile>, Option<&Selector>), Ambiguous> {
-        let mut matching = self.selected.iter().filter(|(selector, _)| selector.matches(client));
-        let Some((first, profile)) = matching.next() else { return Ok((&self.default, None)) };
+        let mut matching = self
+            .selected
+            .iter()
+            .filter(|(selector, _)| selector.matches(client));
+        let Some((first, profile)) = matching.next() else {
+            return Ok((&self.default, None));
+        };
         let rival = matching
             .take_while(|(selector, _)| selector.rank() == first.rank())
             .find(|(_, other)| !Arc::ptr_eq(profile, other));
         match rival {
             None => Ok((profile, Some(first))),
-            Some((_, other)) => Err(Ambiguous { profiles: [profile.name.clone(), other.name.clone()] }),
+            Some((_, other)) => Err(Ambiguous {
+                profiles: [profile.name.clone(), other.name.clone()],
+            }),
         }
     }
 
-    /// Whether it takes the client's container to tell its profile: nothing that goes before it does.
+    /// Whether it takes the client's container to tell its profile: nothing that goes before it
+    /// does.
     #[must_use]
     pub fn depends_on_container(&self, client: &Principal) -> bool {
-        let before = |selector: &Selector| selector.kind() < Kind::Container && selector.matches(client);
+        let before =
+            |selector: &Selector| selector.kind() < Kind::Container && selector.matches(client);
         self.by_container() && !self.selected.iter().any(|(selector, _)| before(selector))
     }
 
     /// Whether any profile is found by container.
     #[must_use]
     pub fn by_container(&self) -> bool {
-        self.selected.iter().any(|(selector, _)| selector.kind() == Kind::Container)
+        self.selected
+            .iter()
+            .any(|(selector, _)| selector.kind() == Kind::Container)
     }
 
     /// The keys of the labels by which profiles are found, some of them several times.
     pub fn selecting_labels(&self) -> impl Iterator<Item = &str> {
-        self.selected.iter().flat_map(|(selector, _)| selector.conditions()).filter_map(|condition| match condition {
-            Condition::Label(key, _) => Some(key.as_str()),
-            _ => None,
-        })
+        self.selected
+            .iter()
+            .flat_map(|(selector, _)| selector.conditions())
+            .filter_map(|condition| match condition {
+                Condition::Label(key, _) => Some(key.as_str()),
+                _ => None,
+            })
     }
 
     /// Every selector with the name of its profile, in the order in which selectors are asked.
     pub(crate) fn selected(&self) -> impl Iterator<Item = (&Selector, &str)> {
-        self.selected.iter().map(|(selector, profile)| (selector, profile.name.as_str()))
+        self.selected
+            .iter()
+            .map(|(selector, profile)| (selector, profile.name.as_str()))
     }
 
-    /// The names of the profiles that a container has at each of its addresses, by what it is or by where it is.
+    /// The names of the profiles that a container has at each of its addresses, by what it is or by
+    /// where it is.
     pub(crate) fn of_container(&self, container: &Container, addresses: &[IpAddr]) -> Vec<&str> {
         let container = Some(Arc::new(container.clone()));
-        let places: Vec<_> =
-            if addresses.is_empty() { vec![None] } else { addresses.iter().copied().map(Some).collect() };
+        let places: Vec<_> = if addresses.is_empty() {
+            vec![None]
+        } else {
+            addresses.iter().copied().map(Some).collect()
+        };
         let at = |address| {
-            let client = Principal { address, container: container.clone(), ..Principal::default() };
-            let mut selectors =
-                self.selected().filter(|(selector, _)| matches!(selector.kind(), Kind::Container | Kind::Address));
-            selectors.find(|(selector, _)| selector.matches(&client)).map(|(_, name)| name)
+            let client = Principal {
+                address,
+                container: container.clone(),
+                ..Principal::default()
+            };
+            let mut selectors = self
+                .selected()
+                .filter(|(selector, _)| matches!(selector.kind(), Kind::Container | Kind::Address));
+            selectors
+                .find(|(selector, _)| selector.matches(&client))
+                .map(|(_, name)| name)
         };
         places.into_iter().filter_map(at).collect()
     }
@@ -128,29 +168,48 @@ impl Profiles {
     #[must_use]
     pub fn replaced(self, other: impl Fn(&Profile) -> Option<Profile>) -> Self {
         let mut known: Vec<(Arc<Profile>, Arc<Profile>)> = Vec::new();
-        let mut take = |old: Arc<Profile>| match known.iter().find(|(known, _)| Arc::ptr_eq(known, &old)) {
-            Some((_, new)) => Arc::clone(new),
-            None => {
-                let new = other(&old).map_or_else(|| Arc::clone(&old), Arc::new);
-                known.push((old, Arc::clone(&new)));
-                new
-            }
-        };
+        let mut take =
+            |old: Arc<Profile>| match known.iter().find(|(known, _)| Arc::ptr_eq(known, &old)) {
+                Some((_, new)) => Arc::clone(new),
+                None => {
+                    let new = other(&old).map_or_else(|| Arc::clone(&old), Arc::new);
+                    known.push((old, Arc::clone(&new)));
+                    new
+                }
+            };
         let default = take(self.default);
-        let selected = self.selected.into_iter().map(|(selector, profile)| (selector, take(profile))).collect();
+        let selected = self
+            .selected
+            .into_iter()
+            .map(|(selector, profile)| (selector, take(profile)))
+            .collect();
         Self { default, selected }
     }
 
     /// Who has this profile, beside everybody whom no other is for where it is the default one.
-    pub fn selectors_of<'p>(&'p self, profile: &'p Arc<Profile>) -> impl Iterator<Item = &'p Selector> {
-        self.selected.iter().filter(|(_, own)| Arc::ptr_eq(own, profile)).map(|(selector, _)| selector)
+    pub fn selectors_of<'p>(
+        &'p self,
+        profile: &'p Arc<Profile>,
+    ) -> impl Iterator<Item = &'p Selector> {
+        self.selected
+            .iter()
+            .filter(|(_, own)| Arc::ptr_eq(own, profile))
+            .map(|(selector, _)| selector)
     }
 
     /// Each profile once, the default first.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Profile>> {
-        let one = |at: &usize| if *at == 0 { &self.default } else { &self.selected[*at - 1].1 };
+        let one = |at: &usize| {
+            if *at == 0 {
+                &self.default
+            } else {
+                &self.selected[*at - 1].1
+            }
+        };
         let is_first = move |at: &usize| !(0..*at).any(|before| Arc::ptr_eq(one(&before), one(at)));
-        (0..=self.selected.len()).filter(is_first).map(move |at| one(&at))
+        (0..=self.selected.len())
+            .filter(is_first)
+            .map(move |at| one(&at))
     }
 }
 
@@ -163,7 +222,15 @@ mod tests {
     fn profile(name: &str) -> Profile {
         let (rules, limits, guard) = (RuleSet::default(), Limits::default(), Arc::default());
         let (name, targets) = (name.to_owned(), Arc::default());
-        Profile { name, rules, limits, guard, targets, mode: Mode::Enforce, recreation: None }
+        Profile {
+            name,
+            rules,
+            limits,
+            guard,
+            targets,
+            mode: Mode::Enforce,
+            recreation: None,
+        }
     }
 
     fn profiles() -> Profiles {
@@ -174,13 +241,25 @@ mod tests {
             profile("default"),
             vec![Condition::Frontend(3).into()],
             vec![
-                (profile("net"), vec![network("10.0.0.0/8"), network("fd00::/8")]),
+                (
+                    profile("net"),
+                    vec![network("10.0.0.0/8"), network("fd00::/8")],
+                ),
                 (profile("name"), vec![named("web-*").into()]),
                 (profile("label"), vec![label("low").into()]),
-                (profile("both"), vec![Selector::new(vec![named("web-*"), label("*")]).expect("one kind")]),
+                (
+                    profile("both"),
+                    vec![Selector::new(vec![named("web-*"), label("*")]).expect("one kind")],
+                ),
                 (profile("group"), vec![Condition::Group(100).into()]),
-                (profile("user"), vec![Condition::User(7).into(), Condition::User(8).into()]),
-                (profile("cert"), vec![Condition::CommonName(Pattern::new("ci")).into()]),
+                (
+                    profile("user"),
+                    vec![Condition::User(7).into(), Condition::User(8).into()],
+                ),
+                (
+                    profile("cert"),
+                    vec![Condition::CommonName(Pattern::new("ci")).into()],
+                ),
                 (profile("door"), vec![Condition::Frontend(2).into()]),
             ],
         )
@@ -189,8 +268,16 @@ mod tests {
     #[test]
     fn what_is_harder_to_come_by_decides() {
         let profiles = profiles();
-        let names: Vec<_> = profiles.all().map(|profile| profile.name.as_str()).collect();
-        assert_eq!(names, ["default", "door", "cert", "user", "group", "both", "name", "label", "net"]);
+        let names: Vec<_> = profiles
+            .all()
+            .map(|profile| profile.name.as_str())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "default", "door", "cert", "user", "group", "both", "name", "label", "net"
+            ]
+        );
         for (frontend, cert, peer, container, address, want) in [
             (0, None, None, None, None, "default"),
             (0, None, None, None, Some("192.168.0.1"), "default"),
@@ -198,11 +285,39 @@ mod tests {
             (0, None, None, None, Some("fd00::1"), "net"),
             (0, None, None, None, Some("::ffff:10.1.2.3"), "default"),
             (0, None, None, Some(("web-1", "")), Some("10.1.2.3"), "name"),
-            (0, None, None, Some(("web-1", "low")), Some("10.1.2.3"), "both"),
-            (0, None, None, Some(("db", "low")), Some("10.1.2.3"), "label"),
+            (
+                0,
+                None,
+                None,
+                Some(("web-1", "low")),
+                Some("10.1.2.3"),
+                "both",
+            ),
+            (
+                0,
+                None,
+                None,
+                Some(("db", "low")),
+                Some("10.1.2.3"),
+                "label",
+            ),
             (0, None, None, Some(("db", "")), Some("10.1.2.3"), "net"),
-            (0, Some("ci"), None, Some(("web-1", "low")), Some("10.1.2.3"), "cert"),
-            (0, Some("x"), None, Some(("web-1", "")), Some("10.1.2.3"), "name"),
+            (
+                0,
+                Some("ci"),
+                None,
+                Some(("web-1", "low")),
+                Some("10.1.2.3"),
+                "cert",
+            ),
+            (
+                0,
+                Some("x"),
+                None,
+                Some(("web-1", "")),
+                Some("10.1.2.3"),
+                "name",
+            ),
             (2, Some("ci"), None, None, Some("10.1.2.3"), "door"),
             (0, None, Some((7, 100)), None, None, "user"),
             (0, None, Some((9, 100)), None, None, "group"),
@@ -211,15 +326,34 @@ mod tests {
             (3, None, Some((7, 100)), None, Some("10.1.2.3"), "default"),
         ] {
             let certificate = cert.map(|name: &str| {
-                Arc::new(Certificate { common_name: Some(name.to_owned()), ..Certificate::default() })
+                Arc::new(Certificate {
+                    common_name: Some(name.to_owned()),
+                    ..Certificate::default()
+                })
             });
             let container = container.map(|(name, tier): (&str, &str)| {
-                let labels = [("tier".to_owned(), tier.to_owned())].into_iter().filter(|(_, tier)| !tier.is_empty());
-                Arc::new(Container { id: String::new(), name: name.to_owned(), labels: labels.collect() })
+                let labels = [("tier".to_owned(), tier.to_owned())]
+                    .into_iter()
+                    .filter(|(_, tier)| !tier.is_empty());
+                Arc::new(Container {
+                    id: String::new(),
+                    name: name.to_owned(),
+                    labels: labels.collect(),
+                })
             });
             let address = address.map(|text| text.parse().expect(text));
-            let client = Principal { frontend, certificate, peer, container, address };
-            assert_eq!(profiles.of(&client).expect("one").0.name, want, "{client:?}");
+            let client = Principal {
+                frontend,
+                certificate,
+                peer,
+                container,
+                address,
+            };
+            assert_eq!(
+                profiles.of(&client).expect("one").0.name,
+                want,
+                "{client:?}"
+            );
         }
     }
 
@@ -227,8 +361,13 @@ mod tests {
     fn every_address_of_a_container_counts() {
         let profiles = profiles();
         let found = |addresses: &[&str]| {
-            let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().expect(text)).collect();
-            profiles.of_container(&Container::default(), &addresses).join(" ")
+            let addresses: Vec<IpAddr> = addresses
+                .iter()
+                .map(|text| text.parse().expect(text))
+                .collect();
+            profiles
+                .of_container(&Container::default(), &addresses)
+                .join(" ")
         };
         assert_eq!(found(&[]), "");
         assert_eq!(found(&["192.168.0.1", "10.0.0.1"]), "net");
@@ -238,25 +377,53 @@ mod tests {
     #[test]
     fn a_client_of_two_profiles_has_none() {
         let label = |key: &str| Condition::Label(key.to_owned(), Pattern::new("yes")).into();
-        let others = vec![(profile("a"), vec![label("a")]), (profile("b"), vec![label("b"), label("c")])];
+        let others = vec![
+            (profile("a"), vec![label("a")]),
+            (profile("b"), vec![label("b"), label("c")]),
+        ];
         let profiles = Profiles::new(profile("default"), vec![], others);
-        for (keys, want) in
-            [(&["a"][..], Ok("a")), (&["b", "c"], Ok("b")), (&["a", "c"], Err(["a", "b"])), (&["x"], Ok("default"))]
-        {
-            let labels = keys.iter().map(|key| ((*key).to_owned(), "yes".to_owned())).collect();
-            let container = Container { labels, ..Container::default() };
-            let client = Principal { container: Some(Arc::new(container)), ..Principal::default() };
-            let found = profiles.of(&client).map(|(profile, _)| profile.name.as_str());
-            assert_eq!(found, want.map_err(|names| Ambiguous { profiles: names.map(str::to_owned) }), "{keys:?}");
+        for (keys, want) in [
+            (&["a"][..], Ok("a")),
+            (&["b", "c"], Ok("b")),
+            (&["a", "c"], Err(["a", "b"])),
+            (&["x"], Ok("default")),
+        ] {
+            let labels = keys
+                .iter()
+                .map(|key| ((*key).to_owned(), "yes".to_owned()))
+                .collect();
+            let container = Container {
+                labels,
+                ..Container::default()
+            };
+            let client = Principal {
+                container: Some(Arc::new(container)),
+                ..Principal::default()
+            };
+            let found = profiles
+                .of(&client)
+                .map(|(profile, _)| profile.name.as_str());
+            assert_eq!(
+                found,
+                want.map_err(|names| Ambiguous {
+                    profiles: names.map(str::to_owned)
+                }),
+                "{keys:?}"
+            );
         }
     }
 
     #[test]
     fn the_engine_is_asked_only_where_it_matters() {
         let profiles = profiles();
-        let client = |frontend| Principal { frontend, ..Principal::default() };
+        let client = |frontend| Principal {
+            frontend,
+            ..Principal::default()
+        };
         assert!(profiles.depends_on_container(&client(0)));
         assert!(!profiles.depends_on_container(&client(2)));
-        assert!(!Profiles::new(profile("default"), vec![], vec![]).depends_on_container(&client(0)));
+        assert!(
+            !Profiles::new(profile("default"), vec![], vec![]).depends_on_container(&client(0))
+        );
     }
 }

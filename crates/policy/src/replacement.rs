@@ -7,8 +7,9 @@ use crate::guard::{Level, Loss, Recreation, Replacement};
 use crate::method::Method;
 use crate::profile::Profile;
 
-/// The re-creation that is judged before a call loses a container; `None` where the client does not replace what it deletes, or
-/// may create nothing: then it loses nothing that the guard would have let it create.
+/// The re-creation that is judged before a call loses a container; `None` where the client does not
+/// replace what it deletes, or may create nothing: then it loses nothing that the guard would have
+/// let it create.
 pub(crate) fn replacement(call: &Call, profile: &Profile) -> Option<Replacement> {
     let how = profile.recreation.filter(|how| *how != Recreation::Off)?;
     let loss = Loss::of(call).filter(|_| profile.guard.level != Level::Privileged)?;
@@ -20,6 +21,13 @@ pub(crate) fn replacement(call: &Call, profile: &Profile) -> Option<Replacement>
     let create = may("/containers/create").or_else(|| may("/libpod/containers/create"))?;
     let renames = EndpointId::ContainerRename;
     let rename = Endpoint::of(renames).path_with(STRANGERS[0]);
-    let rename_rule = may(&rename).is_none().then(|| format!("POST {}", Endpoint::of(renames).pattern()));
-    Some(Replacement { loss, how, create, rename_rule })
+    let rename_rule = may(&rename)
+        .is_none()
+        .then(|| format!("POST {}", Endpoint::of(renames).pattern()));
+    Some(Replacement {
+        loss,
+        how,
+        create,
+        rename_rule,
+    })
 }

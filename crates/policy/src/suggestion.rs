@@ -1,5 +1,5 @@
-//! Rules to add for a refused call. Each is tried against the call before it is shown: a rule that would not help sends its reader in
-//! a circle.
+//! Rules to add for a refused call. Each is tried against the call before it is shown: a rule that
+//! would not help sends its reader in a circle.
 
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
@@ -15,28 +15,32 @@ const ORIGIN: &str = "suggestion";
 static OF_ENDPOINTS: LazyLock<Vec<OnceLock<Option<Rule>>>> =
     LazyLock::new(|| Endpoint::all().map(|_| OnceLock::new()).collect());
 
-/// The expressions that these rules have in common: they stay for good, and with one each they would take three megabytes.
+/// The expressions that these rules have in common: they stay for good, and with one each they
+/// would take three megabytes.
 static IN_COMMON: LazyLock<Mutex<Expressions>> = LazyLock::new(Mutex::default);
 
 /// Longer patterns are nothing to read.
 const LENGTH: usize = 256;
 
 impl Call {
-    /// The narrowest rule that would allow the call on any object of its kind, or else on this one. `None` where each would be taken
-    /// for a wildcard.
+    /// The narrowest rule that would allow the call on any object of its kind, or else on this one.
+    /// `None` where each would be taken for a wildcard.
     #[must_use]
     pub fn rule_to_add(&self) -> Option<String> {
         if matches!(to_name(self), ToName::Unnameable) {
             return None;
         }
-        let endpoint = self.endpoint().filter(|endpoint| !endpoint.is_catch_all() && !reveals(self, endpoint));
+        let endpoint = self
+            .endpoint()
+            .filter(|endpoint| !endpoint.is_catch_all() && !reveals(self, endpoint));
         let general = endpoint.and_then(|endpoint| {
             let rule = format!("{} {}", self.method(), endpoint.pattern());
             // Nearly every suggestion is one of these, and clients cause any number of refusals.
             let helps = match endpoint.method == self.method() {
                 true => OF_ENDPOINTS[endpoint.id as usize]
                     .get_or_init(|| {
-                        let mut in_common = IN_COMMON.lock().unwrap_or_else(PoisonError::into_inner);
+                        let mut in_common =
+                            IN_COMMON.lock().unwrap_or_else(PoisonError::into_inner);
                         parse_sharing(&mut in_common, ORIGIN, 1, &rule).ok()?.pop()
                     })
                     .as_ref()
@@ -59,7 +63,8 @@ impl Call {
         (path.len() <= LENGTH && self.is_helped_by(&rule)).then_some(rule)
     }
 
-    /// The same as [`Call::rule_to_add`] by the name of the endpoint; `None` where a name would not help.
+    /// The same as [`Call::rule_to_add`] by the name of the endpoint; `None` where a name would not
+    /// help.
     #[must_use]
     pub fn name_to_add(&self) -> Option<String> {
         let rule = format!("ALLOW {}", self.endpoint()?.id.name());
@@ -91,20 +96,48 @@ mod tests {
         let long = format!("/containers/{}/json", "x_".repeat(200));
         let odd = format!("/containers/_{}/json", "%20".repeat(300));
         for (method, target, want) in [
-            ("GET", "/containers/json", Some("GET %API_PREFIX_CONTAINERS%/json")),
-            ("POST", "/containers/web/restart", Some("POST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/restart")),
+            (
+                "GET",
+                "/containers/json",
+                Some("GET %API_PREFIX_CONTAINERS%/json"),
+            ),
+            (
+                "POST",
+                "/containers/web/restart",
+                Some("POST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/restart"),
+            ),
             // The variable wants two characters, or no slash.
-            ("POST", "/containers/x/restart", Some("POST %API_PREFIX%/containers/x/restart")),
-            ("POST", "/v1.43/containers/web/db/restart", Some("POST %API_PREFIX%/containers/web/db/restart")),
+            (
+                "POST",
+                "/containers/x/restart",
+                Some("POST %API_PREFIX%/containers/x/restart"),
+            ),
+            (
+                "POST",
+                "/v1.43/containers/web/db/restart",
+                Some("POST %API_PREFIX%/containers/web/db/restart"),
+            ),
             (
                 "GET",
                 "/v1.43/containers/ghcr.io/a/b:tag/json",
                 Some("GET %API_PREFIX%/containers/ghcr\\.io/a/b:tag/json"),
             ),
-            ("GET", &long, Some("GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/json")),
+            (
+                "GET",
+                &long,
+                Some("GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/json"),
+            ),
             ("GET", &odd, Some("GET %API_PREFIX%/containers/.+/json")),
-            ("GET", "/libpod/containers/json", Some("GET %API_PREFIX%/libpod/containers/json")),
-            ("HEAD", "/containers/json", Some("HEAD %API_PREFIX_CONTAINERS%/json")),
+            (
+                "GET",
+                "/libpod/containers/json",
+                Some("GET %API_PREFIX%/libpod/containers/json"),
+            ),
+            (
+                "HEAD",
+                "/containers/json",
+                Some("HEAD %API_PREFIX_CONTAINERS%/json"),
+            ),
             ("GET", "/containers/web/_", None),
         ] {
             let call = Call::read(method, target).expect(target);
@@ -115,13 +148,32 @@ mod tests {
     #[test]
     fn names_are_suggested_where_they_help() {
         for (method, target, want) in [
-            ("GET", "/v1.43/containers/x/logs", Some("ALLOW container.logs")),
-            ("GET", "/containers/web/archive", Some("ALLOW container.archive_get")),
-            ("POST", "/v5.0.0/libpod/kube/play", Some("ALLOW libpod.kube.play")),
+            (
+                "GET",
+                "/v1.43/containers/x/logs",
+                Some("ALLOW container.logs"),
+            ),
+            (
+                "GET",
+                "/containers/web/archive",
+                Some("ALLOW container.archive_get"),
+            ),
+            (
+                "POST",
+                "/v5.0.0/libpod/kube/play",
+                Some("ALLOW libpod.kube.play"),
+            ),
             ("GET", "/secrets/db?showsecret=1", None),
             ("GET", "/future", None),
         ] {
-            assert_eq!(Call::read(method, target).expect(target).name_to_add().as_deref(), want, "{method} {target}");
+            assert_eq!(
+                Call::read(method, target)
+                    .expect(target)
+                    .name_to_add()
+                    .as_deref(),
+                want,
+                "{method} {target}"
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What the rules of a profile come to: which endpoints its clients can call, what a wildcard has not opened, and which rules do
-//! nothing.
+//! What the rules of a profile come to: which endpoints its clients can call, what a wildcard has
+//! not opened, and which rules do nothing.
 
 mod known;
 
@@ -41,7 +41,8 @@ pub struct Survey {
 pub struct Open {
     /// The endpoint.
     pub endpoint: &'static Endpoint,
-    /// What it lets a client do: what the endpoint says, or more where a parameter may be asked for that reveals contents.
+    /// What it lets a client do: what the endpoint says, or more where a parameter may be asked for
+    /// that reveals contents.
     pub power: Power,
     /// The rule that opens it.
     pub rule: Arc<Rule>,
@@ -83,10 +84,12 @@ impl Care {
         match (duty(call, guard), duty(call, &Guard::default())) {
             (Duty::Judge(_), _) => Self::Judged,
             // What is asked for is no more than the path says; but the container may hold the host.
-            (Duty::Pass, Duty::Pass) if matches!(Use::of(call), Use::Enter | Use::Files) => match guard.level {
-                Level::Privileged => Self::Unread,
-                Level::Baseline | Level::Restricted => Self::Judged,
-            },
+            (Duty::Pass, Duty::Pass) if matches!(Use::of(call), Use::Enter | Use::Files) => {
+                match guard.level {
+                    Level::Privileged => Self::Unread,
+                    Level::Baseline | Level::Restricted => Self::Judged,
+                }
+            }
             (Duty::Unread, _) => Self::Unread,
             (_, Duty::Pass) => Self::Nothing,
             _ => Self::Unread,
@@ -108,7 +111,8 @@ pub struct Closed {
 }
 
 impl Closed {
-    /// The rule to add; `None` where none would help. A survey does not need it, and it takes memory that stays.
+    /// The rule to add; `None` where none would help. A survey does not need it, and it takes
+    /// memory that stays.
     #[must_use]
     pub fn rule_to_add(&self) -> Option<String> {
         self.denial.rule_to_add()
@@ -135,7 +139,9 @@ fn shapes() -> Arc<Shapes> {
     let mut kept = SHAPES.lock().unwrap_or_else(PoisonError::into_inner);
     kept.upgrade().unwrap_or_else(|| {
         let endpoints = Endpoint::all().filter(|endpoint| !endpoint.is_catch_all());
-        let shapes = endpoints.map(|endpoint| (endpoint, Language::new(&endpoint.expression()))).collect();
+        let shapes = endpoints
+            .map(|endpoint| (endpoint, Language::new(&endpoint.expression())))
+            .collect();
         let shapes = Arc::new(shapes);
         *kept = Arc::downgrade(&shapes);
         shapes
@@ -166,8 +172,14 @@ impl Surveyor {
 #[must_use]
 pub fn survey(profile: &Profile) -> Survey {
     let shapes = shapes();
-    let known: Vec<Known<'_>> = profile.rules.rules().iter().map(|rule| Known::new(rule, profile)).collect();
-    let (denials, rules): (Vec<&Known<'_>>, Vec<&Known<'_>>) = known.iter().partition(|known| known.rule.denies());
+    let known: Vec<Known<'_>> = profile
+        .rules
+        .rules()
+        .iter()
+        .map(|rule| Known::new(rule, profile))
+        .collect();
+    let (denials, rules): (Vec<&Known<'_>>, Vec<&Known<'_>>) =
+        known.iter().partition(|known| known.rule.denies());
     let mut survey = Survey::default();
     for (endpoint, _) in shapes.iter() {
         match look_at(endpoint, &rules, &denials, profile) {
@@ -178,10 +190,27 @@ pub fn survey(profile: &Profile) -> Survey {
         }
         survey.open.extend(revealed(endpoint, &rules, profile));
     }
-    survey.bare.extend(known.iter().filter(|rule| rule.is_bare()).map(|rule| Arc::clone(rule.rule)));
-    survey.catch_all.extend(rules.iter().filter(|rule| rule.is_catch_all()).map(|rule| Arc::clone(rule.rule)));
-    survey.idle.extend(known.iter().filter(|rule| rule.is_idle()).map(|rule| Arc::clone(rule.rule)));
-    survey.useless.extend(rules.iter().filter_map(|rule| rule.is_useless(&denials)));
+    survey.bare.extend(
+        known
+            .iter()
+            .filter(|rule| rule.is_bare())
+            .map(|rule| Arc::clone(rule.rule)),
+    );
+    survey.catch_all.extend(
+        rules
+            .iter()
+            .filter(|rule| rule.is_catch_all())
+            .map(|rule| Arc::clone(rule.rule)),
+    );
+    survey.idle.extend(
+        known
+            .iter()
+            .filter(|rule| rule.is_idle())
+            .map(|rule| Arc::clone(rule.rule)),
+    );
+    survey
+        .useless
+        .extend(rules.iter().filter_map(|rule| rule.is_useless(&denials)));
     survey.covered = covered(&rules);
     survey
 }
@@ -211,26 +240,41 @@ enum Looked {
 }
 
 /// Looks at an endpoint by the path of any object, and by those that rules name.
-fn look_at(endpoint: &'static Endpoint, rules: &[&Known<'_>], denials: &[&Known<'_>], profile: &Profile) -> Looked {
-    let any = ANY.map(|word| (endpoint.path_with(word), false)).into_iter();
-    let reached = rules.iter().filter_map(|rule| Some((rule.path_of(endpoint)?.to_owned(), true)));
+fn look_at(
+    endpoint: &'static Endpoint,
+    rules: &[&Known<'_>],
+    denials: &[&Known<'_>],
+    profile: &Profile,
+) -> Looked {
+    let any = ANY
+        .map(|word| (endpoint.path_with(word), false))
+        .into_iter();
+    let reached = rules
+        .iter()
+        .filter_map(|rule| Some((rule.path_of(endpoint)?.to_owned(), true)));
     let (mut closed, mut is_denied) = (None, None);
     for (path, partly) in any.chain(reached) {
         match look(endpoint, path, partly, profile) {
-            Some(Look::Open(open)) => return Looked::Open(Box::new(with_exceptions(open, denials))),
+            Some(Look::Open(open)) => {
+                return Looked::Open(Box::new(with_exceptions(open, denials)));
+            }
             Some(Look::Closed(found)) => closed = closed.or(Some(found)),
             Some(Look::Denied(found)) => is_denied = is_denied.or(Some(found)),
             None => {}
         }
     }
-    let Some(denied) = is_denied else { return closed.map_or(Looked::Untouched, Looked::Closed) };
+    let Some(denied) = is_denied else {
+        return closed.map_or(Looked::Untouched, Looked::Closed);
+    };
     // What is denied may be the object of the example alone.
     for rule in rules {
         let found = match rule.path_beside(endpoint, denials) {
             Ok(Some(path)) => look(endpoint, path, true, profile),
             Ok(None) => None,
             // It may be open.
-            Err(TooMuch) => rule.path_of(endpoint).map(|path| Look::Open(supposed(endpoint, path, rule, profile))),
+            Err(TooMuch) => rule
+                .path_of(endpoint)
+                .map(|path| Look::Open(supposed(endpoint, path, rule, profile))),
         };
         if let Some(Look::Open(open)) = found {
             return Looked::Open(Box::new(with_exceptions(open, denials)));
@@ -243,12 +287,22 @@ fn look_at(endpoint: &'static Endpoint, rules: &[&Known<'_>], denials: &[&Known<
 fn supposed(endpoint: &'static Endpoint, path: &str, rule: &Known<'_>, profile: &Profile) -> Open {
     let care = read(endpoint, path).map_or(Care::Unread, |call| Care::of(&call, &profile.guard));
     let (rule, example) = (Arc::clone(rule.rule), path.to_owned());
-    Open { endpoint, power: endpoint.power, rule, example, partly: true, care, except: Vec::new() }
+    Open {
+        endpoint,
+        power: endpoint.power,
+        rule,
+        example,
+        partly: true,
+        care,
+        except: Vec::new(),
+    }
 }
 
 /// Adds the rules that deny the endpoint in part.
 fn with_exceptions(open: Open, denials: &[&Known<'_>]) -> Open {
-    let about = denials.iter().filter(|denial| denial.path_of(open.endpoint).is_some());
+    let about = denials
+        .iter()
+        .filter(|denial| denial.path_of(open.endpoint).is_some());
     let except = about.map(|denial| Arc::clone(denial.rule)).collect();
     Open { except, ..open }
 }
@@ -258,22 +312,50 @@ fn with_exceptions(open: Open, denials: &[&Known<'_>]) -> Open {
 pub fn rule_reaches(rule: &Rule) -> bool {
     let (name, limits, guard) = (String::new(), Limits::default(), Arc::default());
     let rules = RuleSet::default();
-    let profile =
-        Profile { name, rules, limits, guard, targets: Arc::default(), mode: Mode::Enforce, recreation: None };
-    !Known::new(&Arc::new(rule.clone()), &profile).reaches.is_empty()
+    let profile = Profile {
+        name,
+        rules,
+        limits,
+        guard,
+        targets: Arc::default(),
+        mode: Mode::Enforce,
+        recreation: None,
+    };
+    !Known::new(&Arc::new(rule.clone()), &profile)
+        .reaches
+        .is_empty()
 }
 
-/// The contents that an endpoint hands over where a parameter asks for them, if a rule names an object whose contents these are.
+/// The contents that an endpoint hands over where a parameter asks for them, if a rule names an
+/// object whose contents these are.
 fn revealed(endpoint: &'static Endpoint, rules: &[&Known<'_>], profile: &Profile) -> Option<Open> {
     let parameter = endpoint.reveals()?;
-    rules.iter().filter_map(|rule| rule.path_of(endpoint)).find_map(|path| {
-        let call =
-            Call::read(endpoint.method.as_str(), &format!("{}?{parameter}=1", read(endpoint, path)?.target())).ok()?;
-        let Verdict::Allow(permit) = decide(call, profile) else { return None };
-        let Ground::Rule(rule) = permit.ground() else { return None };
-        let (rule, example, except) = (Arc::clone(rule), path.to_owned(), Vec::new());
-        Some(Open { endpoint, power: Power::ReadConfigs, rule, example, partly: true, care: Care::Nothing, except })
-    })
+    rules
+        .iter()
+        .filter_map(|rule| rule.path_of(endpoint))
+        .find_map(|path| {
+            let call = Call::read(
+                endpoint.method.as_str(),
+                &format!("{}?{parameter}=1", read(endpoint, path)?.target()),
+            )
+            .ok()?;
+            let Verdict::Allow(permit) = decide(call, profile) else {
+                return None;
+            };
+            let Ground::Rule(rule) = permit.ground() else {
+                return None;
+            };
+            let (rule, example, except) = (Arc::clone(rule), path.to_owned(), Vec::new());
+            Some(Open {
+                endpoint,
+                power: Power::ReadConfigs,
+                rule,
+                example,
+                partly: true,
+                care: Care::Nothing,
+                except,
+            })
+        })
 }
 
 /// What becomes of one call.
@@ -284,23 +366,47 @@ enum Look {
 }
 
 /// What becomes of a call of an endpoint; `None` where no rule is about it.
-fn look(endpoint: &'static Endpoint, path: String, partly: bool, profile: &Profile) -> Option<Look> {
+fn look(
+    endpoint: &'static Endpoint,
+    path: String,
+    partly: bool,
+    profile: &Profile,
+) -> Option<Look> {
     let call = read(endpoint, &path)?;
     let care = Care::of(&call, &profile.guard);
     let matching = profile.rules.matching(&call).next().cloned();
     match decide(call, profile) {
         Verdict::Allow(permit) => {
-            let Ground::Rule(rule) = permit.ground() else { return None };
+            let Ground::Rule(rule) = permit.ground() else {
+                return None;
+            };
             let (power, rule, except) = (endpoint.power, Arc::clone(rule), Vec::new());
             // Of some objects alone, unless another rule is about any.
             let partly = partly || rule.depends_on_object(permit.call());
-            Some(Look::Open(Open { endpoint, power, rule, example: path, partly, care, except }))
+            Some(Look::Open(Open {
+                endpoint,
+                power,
+                rule,
+                example: path,
+                partly,
+                care,
+                except,
+            }))
         }
         Verdict::Deny(denial) => {
             let (code, rule) = (denial.reason.code(), matching?);
             Some(match &denial.reason {
-                Reason::Denied { rule: by } => Look::Denied(Denied { endpoint, rule, by: Arc::clone(by) }),
-                _ => Look::Closed(Closed { endpoint, rule, code, denial }),
+                Reason::Denied { rule: by } => Look::Denied(Denied {
+                    endpoint,
+                    rule,
+                    by: Arc::clone(by),
+                }),
+                _ => Look::Closed(Closed {
+                    endpoint,
+                    rule,
+                    code,
+                    denial,
+                }),
             })
         }
     }
@@ -309,7 +415,9 @@ fn look(endpoint: &'static Endpoint, path: String, partly: bool, profile: &Profi
 /// The call, where it is one of this very endpoint.
 fn read(endpoint: &'static Endpoint, path: &str) -> Option<Call> {
     let call = Call::from_path(endpoint.method, path).ok()?;
-    call.endpoint().is_some_and(|found| std::ptr::eq(found, endpoint)).then_some(call)
+    call.endpoint()
+        .is_some_and(|found| std::ptr::eq(found, endpoint))
+        .then_some(call)
 }
 
 #[cfg(test)]
@@ -323,7 +431,15 @@ mod tests {
         all.extend(parse("t", rules).expect(rules));
         let (rules, limits, guard) = (RuleSet::new(all), Limits::default(), Arc::default());
         let (name, targets) = ("p".to_owned(), Arc::default());
-        survey(&Profile { name, rules, limits, guard, targets, mode: Mode::Audit, recreation: None })
+        survey(&Profile {
+            name,
+            rules,
+            limits,
+            guard,
+            targets,
+            mode: Mode::Audit,
+            recreation: None,
+        })
     }
 
     fn lines<'a>(rules: impl Iterator<Item = &'a Arc<Rule>>) -> Vec<usize> {
@@ -333,32 +449,67 @@ mod tests {
     #[test]
     fn what_is_open_and_what_is_not() {
         let found = of(
-            "GET,POST %API_PREFIX_CONTAINERS%(/.*)?\nGET %API_PREFIX_CONTAINERS%/web/archive\nGET /v1\\.4[0-9]/images/json",
+            "GET,POST %API_PREFIX_CONTAINERS%(/.*)?\nGET %API_PREFIX_CONTAINERS%/web/archive\nGET \
+            /v1\\.4[0-9]/images/json",
         );
         let open = |shape: &str, method: Method| {
-            found.open.iter().find(|open| open.endpoint.shape == shape && open.endpoint.method == method)
+            found
+                .open
+                .iter()
+                .find(|open| open.endpoint.shape == shape && open.endpoint.method == method)
         };
         let list = open("/containers/json", Method::Get).expect("open");
-        assert_eq!((list.partly, list.care, list.rule.position.line), (false, Care::Nothing, 1));
-        assert_eq!(open("/containers/create", Method::Post).expect("open").care, Care::Judged);
+        assert_eq!(
+            (list.partly, list.care, list.rule.position.line),
+            (false, Care::Nothing, 1)
+        );
+        assert_eq!(
+            open("/containers/create", Method::Post).expect("open").care,
+            Care::Judged
+        );
         let archive = open("/containers/{container*}/archive", Method::Get).expect("named");
-        assert_eq!((archive.partly, archive.example.as_str()), (true, "/containers/web/archive"));
+        assert_eq!(
+            (archive.partly, archive.example.as_str()),
+            (true, "/containers/web/archive")
+        );
         let images = open("/images/json", Method::Get).expect("of one version");
-        assert_eq!((images.partly, images.example.as_str()), (true, "/v1.40/images/json"));
+        assert_eq!(
+            (images.partly, images.example.as_str()),
+            (true, "/v1.40/images/json")
+        );
         assert!(open("/containers/{container*}", Method::Delete).is_none());
-        let closed: Vec<_> = found.closed.iter().map(|closed| (closed.endpoint.shape, closed.code)).collect();
-        assert!(closed.contains(&("/containers/{container*}/export", "wildcard")), "{closed:?}");
-        assert!(!closed.contains(&("/containers/{container*}/archive", "wildcard")), "{closed:?}");
-        assert!(found.idle.is_empty() && found.covered.is_empty(), "{found:?}");
+        let closed: Vec<_> = found
+            .closed
+            .iter()
+            .map(|closed| (closed.endpoint.shape, closed.code))
+            .collect();
+        assert!(
+            closed.contains(&("/containers/{container*}/export", "wildcard")),
+            "{closed:?}"
+        );
+        assert!(
+            !closed.contains(&("/containers/{container*}/archive", "wildcard")),
+            "{closed:?}"
+        );
+        assert!(
+            found.idle.is_empty() && found.covered.is_empty(),
+            "{found:?}"
+        );
         // Podman hands the contents of a secret over to whoever may name it.
-        let reads = |rules: &str| of(rules).open.iter().any(|open| open.power == Power::ReadConfigs);
+        let reads = |rules: &str| {
+            of(rules)
+                .open
+                .iter()
+                .any(|open| open.power == Power::ReadConfigs)
+        };
         assert!(reads("GET %API_PREFIX_SECRETS%/db") && !reads("GET %API_PREFIX_SECRETS%(/.*)?"));
     }
 
     #[test]
     fn rules_that_are_not_what_they_seem() {
         let found = of(
-            "GET /containers/json\nGET /v1.43/info\nGET %API_PREFIX%/events\nGET .*\nGET %API_PREFIX_CONTAINERS%(/.*)?",
+            "GET /containers/json\nGET /v1.43/info\nGET %API_PREFIX%/events\nGET .*\nGET \
+            %API_PREFIX_CONTAINERS%(/.*)?",
         );
         assert_eq!(lines(found.bare.iter()), [1]);
         assert_eq!(lines(found.catch_all.iter()), [4]);
@@ -367,24 +518,56 @@ mod tests {
     #[test]
     fn rules_that_do_nothing() {
         for (rules, idle, covered) in [
-            ("GET %API_PREFIX_BUILD%(/.*)?\nPOST %API_PREFIX_BUILD%(/.*)?", &[1][..], &[][..]),
-            ("GET /containers/jsn\nPATCH .*\nHEAD /info\nGET /x\\b.*", &[1, 2], &[]),
-            ("GET /containers/json\nGET %API_PREFIX_CONTAINERS%/.*", &[], &[1]),
+            (
+                "GET %API_PREFIX_BUILD%(/.*)?\nPOST %API_PREFIX_BUILD%(/.*)?",
+                &[1][..],
+                &[][..],
+            ),
+            (
+                "GET /containers/jsn\nPATCH .*\nHEAD /info\nGET /x\\b.*",
+                &[1, 2],
+                &[],
+            ),
+            (
+                "GET /containers/json\nGET %API_PREFIX_CONTAINERS%/.*",
+                &[],
+                &[1],
+            ),
             ("GET /info\nGET /events\nGET /events", &[], &[3]),
             ("GET,HEAD /events\nGET %API_PREFIX%/.*", &[], &[]),
             ("GET /events\nGET,HEAD %API_PREFIX%/.*", &[], &[1]),
             // A wildcard does not do what a rule by name does.
             ("GET %API_PREFIX_IMAGES%/get\nGET .*", &[], &[]),
             ("POST %API_PREFIX_LIBPOD%/kube/play\nPOST .*", &[], &[]),
-            ("GET /containers/[^/]+/(json|future)\nGET /containers/.*", &[], &[]),
-            ("GET /containers/[a-b]/archive\nGET /containers/(a/archive|b/.*)", &[], &[]),
-            ("GET %API_PREFIX_SECRETS%/db\nGET %API_PREFIX_SECRETS%/.*", &[], &[]),
-            ("GET %API_PREFIX_VOLUMES%(/.*)?\nGET %API_PREFIX%/vol.*", &[], &[1]),
+            (
+                "GET /containers/[^/]+/(json|future)\nGET /containers/.*",
+                &[],
+                &[],
+            ),
+            (
+                "GET /containers/[a-b]/archive\nGET /containers/(a/archive|b/.*)",
+                &[],
+                &[],
+            ),
+            (
+                "GET %API_PREFIX_SECRETS%/db\nGET %API_PREFIX_SECRETS%/.*",
+                &[],
+                &[],
+            ),
+            (
+                "GET %API_PREFIX_VOLUMES%(/.*)?\nGET %API_PREFIX%/vol.*",
+                &[],
+                &[1],
+            ),
             ("GET %API_PREFIX_PING%", &[], &[]),
         ] {
             let found = of(rules);
             assert_eq!(lines(found.idle.iter()), idle, "{rules}");
-            assert_eq!(lines(found.covered.iter().map(|(rule, _)| rule)), covered, "{rules}");
+            assert_eq!(
+                lines(found.covered.iter().map(|(rule, _)| rule)),
+                covered,
+                "{rules}"
+            );
         }
     }
 
@@ -397,9 +580,15 @@ mod tests {
                 let open = found.open.iter().find(|open| name(open.endpoint) == id);
                 open.map(|open| (open.partly, lines(open.except.iter())))
             };
-            let is_denied = |id: &str| found.denied.iter().any(|denied| name(denied.endpoint) == id);
+            let is_denied = |id: &str| {
+                found
+                    .denied
+                    .iter()
+                    .any(|denied| name(denied.endpoint) == id)
+            };
             let useless = lines(found.useless.iter().map(|(rule, _)| rule));
-            let row = ["container.stop", "libpod.container.stop"].map(|id| (open(id), is_denied(id)));
+            let row =
+                ["container.stop", "libpod.container.stop"].map(|id| (open(id), is_denied(id)));
             (row, useless)
         };
         const OPEN: (Option<(bool, Vec<usize>)>, bool) = (Some((false, Vec::new())), false);
@@ -410,16 +599,56 @@ mod tests {
             ("POST .*", [OPEN, OPEN], &[][..]),
             ("POST .*\nDENY container.stop", [DENIED, DENIED], &[]),
             ("POST .*\nDENY change", [DENIED, DENIED], &[]),
-            ("POST .*\nDENY POST %API_PREFIX_CONTAINERS%/.*/stop", [DENIED, OPEN], &[]),
-            ("POST .*\nDENY POST %API_PREFIX_CONTAINERS%/db/stop", [except(false), OPEN], &[]),
-            ("POST .*\nDENY container.stop(db)", [except(false), except(false)], &[]),
-            ("POST %API_PREFIX_CONTAINERS%/.*/stop\nDENY container.stop", [DENIED, NOTHING], &[1]),
-            ("ALLOW container.stop, container.start\nDENY container.stop", [DENIED, NOTHING], &[]),
-            ("ALLOW container.stop\nDENY POST %API_PREFIX_CONTAINERS%/.*/stop", [DENIED, NOTHING], &[1]),
-            ("POST %API_PREFIX_CONTAINERS%/(db|web)/stop\nDENY container.stop(db)", [except(true), NOTHING], &[]),
-            ("POST %API_PREFIX_CONTAINERS%/(aa|web)/stop\nDENY container.stop(aa)", [except(true), NOTHING], &[]),
-            ("POST %API_PREFIX_CONTAINERS%/aa/stop\nDENY container.stop(a*)", [DENIED, NOTHING], &[1]),
-            ("ALLOW container.stop(db)", [(Some((true, vec![])), false), NOTHING], &[]),
+            (
+                "POST .*\nDENY POST %API_PREFIX_CONTAINERS%/.*/stop",
+                [DENIED, OPEN],
+                &[],
+            ),
+            (
+                "POST .*\nDENY POST %API_PREFIX_CONTAINERS%/db/stop",
+                [except(false), OPEN],
+                &[],
+            ),
+            (
+                "POST .*\nDENY container.stop(db)",
+                [except(false), except(false)],
+                &[],
+            ),
+            (
+                "POST %API_PREFIX_CONTAINERS%/.*/stop\nDENY container.stop",
+                [DENIED, NOTHING],
+                &[1],
+            ),
+            (
+                "ALLOW container.stop, container.start\nDENY container.stop",
+                [DENIED, NOTHING],
+                &[],
+            ),
+            (
+                "ALLOW container.stop\nDENY POST %API_PREFIX_CONTAINERS%/.*/stop",
+                [DENIED, NOTHING],
+                &[1],
+            ),
+            (
+                "POST %API_PREFIX_CONTAINERS%/(db|web)/stop\nDENY container.stop(db)",
+                [except(true), NOTHING],
+                &[],
+            ),
+            (
+                "POST %API_PREFIX_CONTAINERS%/(aa|web)/stop\nDENY container.stop(aa)",
+                [except(true), NOTHING],
+                &[],
+            ),
+            (
+                "POST %API_PREFIX_CONTAINERS%/aa/stop\nDENY container.stop(a*)",
+                [DENIED, NOTHING],
+                &[1],
+            ),
+            (
+                "ALLOW container.stop(db)",
+                [(Some((true, vec![])), false), NOTHING],
+                &[],
+            ),
             ("DENY container.stop", [NOTHING, NOTHING], &[]),
         ] {
             assert_eq!(found(rules), (want, useless.to_vec()), "{rules}");
@@ -429,24 +658,59 @@ mod tests {
     #[test]
     fn rules_by_name_cover_others_and_are_covered() {
         for (rules, idle, covered) in [
-            ("ALLOW container.list\nGET %API_PREFIX_CONTAINERS%/json", &[][..], &[2][..]),
+            (
+                "ALLOW container.list\nGET %API_PREFIX_CONTAINERS%/json",
+                &[][..],
+                &[2][..],
+            ),
             ("GET %API_PREFIX_CONTAINERS%/json\nALLOW look", &[], &[1]),
             ("ALLOW container.list\nALLOW look", &[], &[1]),
             ("ALLOW container.list(x)".trim_end_matches("(x)"), &[], &[]),
-            ("ALLOW container.inspect(web)\nALLOW container.inspect", &[], &[1]),
-            ("ALLOW container.inspect(web-1)\nALLOW container.inspect(web-*)", &[], &[1]),
-            ("ALLOW container.inspect\nGET %API_PREFIX_CONTAINERS%/.*", &[], &[1]),
+            (
+                "ALLOW container.inspect(web)\nALLOW container.inspect",
+                &[],
+                &[1],
+            ),
+            (
+                "ALLOW container.inspect(web-1)\nALLOW container.inspect(web-*)",
+                &[],
+                &[1],
+            ),
+            (
+                "ALLOW container.inspect\nGET %API_PREFIX_CONTAINERS%/.*",
+                &[],
+                &[1],
+            ),
             // A name opens what a wildcard does not.
             ("ALLOW container.archive_get\nGET .*", &[], &[]),
             ("ALLOW image.list, image.save\nALLOW image.*", &[], &[]),
-            ("GET %API_PREFIX_IMAGES%/json\nPOST %API_PREFIX_IMAGES%/load\nALLOW image.list", &[], &[3]),
-            ("DENY GET /containers/jsn\nGET %API_PREFIX_EVENTS%", &[1], &[]),
+            (
+                "GET %API_PREFIX_IMAGES%/json\nPOST %API_PREFIX_IMAGES%/load\nALLOW image.list",
+                &[],
+                &[3],
+            ),
+            (
+                "DENY GET /containers/jsn\nGET %API_PREFIX_EVENTS%",
+                &[1],
+                &[],
+            ),
         ] {
             let found = of(rules);
             assert_eq!(lines(found.idle.iter()), idle, "{rules}");
-            assert_eq!(lines(found.covered.iter().map(|(rule, _)| rule)), covered, "{rules}");
+            assert_eq!(
+                lines(found.covered.iter().map(|(rule, _)| rule)),
+                covered,
+                "{rules}"
+            );
         }
-        assert_eq!(lines(of("GET %API_PREFIX_EVENTS%\nDENY POST /containers/db/stop").bare.iter()), [2]);
+        assert_eq!(
+            lines(
+                of("GET %API_PREFIX_EVENTS%\nDENY POST /containers/db/stop")
+                    .bare
+                    .iter()
+            ),
+            [2]
+        );
     }
 
     /// Every version that a path may name is looked at.
@@ -459,17 +723,25 @@ mod tests {
             "/v2/containers/.*",
         ] {
             let found = of(&format!("POST {rule}"));
-            let creates = found.open.iter().any(|open| open.power == Power::CreateContainers);
+            let creates = found
+                .open
+                .iter()
+                .any(|open| open.power == Power::CreateContainers);
             assert!(creates && found.idle.is_empty(), "{rule}: {found:?}");
         }
     }
 
-    /// What can be called is what [`decide()`] allows, for every endpoint: the survey has no opinion of its own.
+    /// What can be called is what [`decide()`] allows, for every endpoint: the survey has no
+    /// opinion of its own.
     #[test]
     fn every_shape_is_found_by_its_own_paths() {
         for (endpoint, shape) in shapes().iter() {
             let paths = ANY.map(|word| endpoint.path_with(word));
-            assert!(paths.iter().all(|path| read(endpoint, path).is_some()), "{} {paths:?}", endpoint.shape);
+            assert!(
+                paths.iter().all(|path| read(endpoint, path).is_some()),
+                "{} {paths:?}",
+                endpoint.shape
+            );
             let shape = shape.as_ref().expect(endpoint.shape);
             let all = Language::new(".*").expect("plain");
             let path = shape.common(&all).expect("short").expect("not empty");

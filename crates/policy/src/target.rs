@@ -26,10 +26,13 @@ impl TargetCondition {
     fn holds_for(&self, object: &Object) -> bool {
         match self {
             Self::Name(name) => name.fits(&object.name),
-            Self::Label(key, value) => object.labels.iter().any(|(known, own)| known == key && value.fits(own)),
-            Self::Image(image) => {
-                object.traits().is_some_and(|traits| image.fits(&crate::guard::normalised(&traits.image)))
-            }
+            Self::Label(key, value) => object
+                .labels
+                .iter()
+                .any(|(known, own)| known == key && value.fits(own)),
+            Self::Image(image) => object
+                .traits()
+                .is_some_and(|traits| image.fits(&crate::guard::normalised(&traits.image))),
         }
     }
 }
@@ -45,8 +48,8 @@ impl fmt::Display for TargetCondition {
     }
 }
 
-/// The objects that the calls of a profile may be about: one entry is enough, and all conditions of it must hold. Without
-/// entries, the calls may be about any object.
+/// The objects that the calls of a profile may be about: one entry is enough, and all conditions of
+/// it must hold. Without entries, the calls may be about any object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Targets(Vec<Vec<TargetCondition>>);
 
@@ -66,7 +69,11 @@ impl Targets {
     /// Each entry as a configuration holds it, such as `name=web-* label=tier=low`.
     pub fn entries(&self) -> impl Iterator<Item = String> {
         let entry = |conditions: &Vec<TargetCondition>| {
-            conditions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            conditions
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         self.0.iter().map(entry)
     }
@@ -74,7 +81,9 @@ impl Targets {
     /// Whether a call may be about this object.
     #[must_use]
     pub fn include(&self, object: &Object) -> bool {
-        let fits = |entry: &Vec<TargetCondition>| entry.iter().all(|condition| condition.holds_for(object));
+        let fits = |entry: &Vec<TargetCondition>| {
+            entry.iter().all(|condition| condition.holds_for(object))
+        };
         self.is_empty() || self.0.iter().any(fits)
     }
 }

@@ -32,11 +32,13 @@ pub enum Tried {
     Misses(Miss),
 }
 
-/// Asks each rule of the profile, in the order of writing. The verdict is that of [`decide()`](crate::decide()).
+/// Asks each rule of the profile, in the order of writing. The verdict is that of
+/// [`decide()`](crate::decide()).
 #[must_use]
 pub fn trace(call: &Call, profile: &Profile) -> Vec<Attempt> {
     let to_name = to_name(call);
-    let as_get = (call.method() == Method::Head && profile.rules.head_follows_get()).then(|| call.as_get());
+    let as_get =
+        (call.method() == Method::Head && profile.rules.head_follows_get()).then(|| call.as_get());
     let tried = |rule: &Rule| {
         if rule.denies() {
             let alone = RuleSet::new(vec![rule.clone()]);
@@ -48,10 +50,20 @@ pub fn trace(call: &Call, profile: &Profile) -> Vec<Attempt> {
         }
         match (rule.miss(call), &as_get) {
             (None, _) if opens(rule, call, &to_name) => Tried::Grants,
-            (_, Some(get)) if rule.miss(get).is_none() && opens(rule, get, &self::to_name(get)) => Tried::Grants,
+            (_, Some(get)) if rule.miss(get).is_none() && opens(rule, get, &self::to_name(get)) => {
+                Tried::Grants
+            }
             (Some(miss), _) => Tried::Misses(miss),
             (None, _) => Tried::Wildcard,
         }
     };
-    profile.rules.rules().iter().map(|rule| Attempt { tried: tried(rule), rule: Arc::clone(rule) }).collect()
+    profile
+        .rules
+        .rules()
+        .iter()
+        .map(|rule| Attempt {
+            tried: tried(rule),
+            rule: Arc::clone(rule),
+        })
+        .collect()
 }

@@ -21,7 +21,10 @@ DELETE %API_PREFIX_CONTAINERS%/.+/checkpoints/.+";
 
 fn permit(request: &str, level: Level, allow: &[&str]) -> Permit {
     let (method, target) = request.split_once(' ').expect("a request line");
-    let allow = allow.iter().map(|text| Exception::read(text).expect(text)).collect();
+    let allow = allow
+        .iter()
+        .map(|text| Exception::read(text).expect(text))
+        .collect();
     let profile = Profile {
         name: "default".to_owned(),
         rules: RuleSet::new(parse("test", RULES).expect("rules")),
@@ -39,11 +42,16 @@ fn permit(request: &str, level: Level, allow: &[&str]) -> Permit {
 
 /// What becomes of a body: what goes on, or the fields and messages that do not.
 fn judge(request: &str, level: Level, allow: &[&str], body: &str) -> Result<String, Objection> {
-    let cleared = world::settle(&permit(request, level, allow), Some("application/json"), body.as_bytes())?;
+    let cleared = world::settle(
+        &permit(request, level, allow),
+        Some("application/json"),
+        body.as_bytes(),
+    )?;
     Ok(cleared.body().unwrap_or_default().to_owned())
 }
 
-/// The first field that is objected to; `""` where nothing is, `!` where the body is no JSON that all read alike.
+/// The first field that is objected to; `""` where nothing is, `!` where the body is no JSON that
+/// all read alike.
 fn field(request: &str, level: Level, allow: &[&str], body: &str) -> String {
     match judge(request, level, allow, body) {
         Ok(_) => String::new(),
@@ -54,7 +62,11 @@ fn field(request: &str, level: Level, allow: &[&str], body: &str) -> String {
 
 fn check(request: &str, rows: &[(&str, &str)]) {
     for (body, want) in rows {
-        assert_eq!(field(request, BASELINE, &[], body), *want, "{request}: {body}");
+        assert_eq!(
+            field(request, BASELINE, &[], body),
+            *want,
+            "{request}: {body}"
+        );
     }
 }
 
@@ -62,8 +74,16 @@ fn check(request: &str, rows: &[(&str, &str)]) {
 fn check_exceptions(request: &str, rows: &[(&str, &str, &str)]) {
     for (body, allow, near) in rows {
         assert_ne!(field(request, BASELINE, &[], body), "", "{body}");
-        assert_eq!(field(request, BASELINE, &[allow], body), "", "{allow}: {body}");
-        assert_ne!(field(request, BASELINE, &[near], body), "", "{near}: {body}");
+        assert_eq!(
+            field(request, BASELINE, &[allow], body),
+            "",
+            "{allow}: {body}"
+        );
+        assert_ne!(
+            field(request, BASELINE, &[near], body),
+            "",
+            "{near}: {body}"
+        );
     }
 }
 
@@ -86,11 +106,26 @@ const ORDINARY: &str = r#"{"Image":"nginx:1.27","Env":["A=b"],"Cmd":null,"Entryp
 
 #[test]
 fn ordinary_containers_pass_and_keep_their_digits() {
-    let judged = judge(CREATE, BASELINE, &[], ORDINARY).unwrap_or_else(|objection| panic!("{objection}"));
+    let judged =
+        judge(CREATE, BASELINE, &[], ORDINARY).unwrap_or_else(|objection| panic!("{objection}"));
     assert!(judged.contains("\"Memory\":9007199254740993"), "{judged}");
-    assert!(judged.contains("\"Labels\":{\"Foo\":\"1\",\"foo\":\"2\"}"), "{judged}");
-    assert!(!judged.contains("\"Cmd\""), "what is null goes no further: {judged}");
-    check(CREATE, &[("{}", ""), ("", ""), (r#"{"Image":"x"}"#, ""), (r#"{"HostConfig":null}"#, "")]);
+    assert!(
+        judged.contains("\"Labels\":{\"Foo\":\"1\",\"foo\":\"2\"}"),
+        "{judged}"
+    );
+    assert!(
+        !judged.contains("\"Cmd\""),
+        "what is null goes no further: {judged}"
+    );
+    check(
+        CREATE,
+        &[
+            ("{}", ""),
+            ("", ""),
+            (r#"{"Image":"x"}"#, ""),
+            (r#"{"HostConfig":null}"#, ""),
+        ],
+    );
 }
 
 /// What an inspected container has comes back from clients that make it anew.
@@ -100,7 +135,13 @@ fn a_container_can_be_made_again_from_what_is_inspected() {
         "ConsoleSize":[0,0],"CpuRealtimePeriod":0,"CpuRealtimeRuntime":0,"DeviceCgroupRules":null,"DeviceRequests":null,"VolumesFrom":null,
         "MaskedPaths":["/proc/asound","/proc/acpi","/proc/kcore","/proc/keys","/proc/latency_stats","/proc/timer_list","/proc/timer_stats",
             "/proc/sched_debug","/proc/scsi","/sys/firmware"],"ReadonlyPaths":["/proc/bus","/proc/fs","/proc/irq","/proc/sys","/proc/sysrq-trigger"]"#;
-    check(CREATE, &[(&format!("{{\"Image\":\"x\",\"HostConfig\":{{{host}}}}}"), "")]);
+    check(
+        CREATE,
+        &[(
+            &format!("{{\"Image\":\"x\",\"HostConfig\":{{{host}}}}}"),
+            "",
+        )],
+    );
 }
 
 #[test]
@@ -116,14 +157,38 @@ fn what_gives_the_host_away_is_refused() {
         (r#""Binds":["a:/x:rshared"]"#, "Binds[0]"),
         (r#""Binds":["a:/x:U"]"#, "Binds[0]"),
         (r#""Binds":["a:b:c:d"]"#, "Binds[0]"),
-        (r#""Mounts":[{"Type":"bind","Source":"/etc","Target":"/x"}]"#, "Mounts[0].Source"),
-        (r#""Mounts":[{"Type":"BIND","Source":"/etc","Target":"/x"}]"#, "Mounts[0].Type"),
-        (r#""Mounts":[{"Source":"/etc","Target":"/x"}]"#, "Mounts[0].Type"),
-        (r#""Mounts":[{"Type":"npipe","Source":"x","Target":"/x"}]"#, "Mounts[0].Type"),
-        (r#""Mounts":[{"Type":"cluster","Source":"x","Target":"/x"}]"#, "Mounts[0].Type"),
-        (r#""Mounts":[{"Type":"volume","Source":"/etc","Target":"/x"}]"#, "Mounts[0].Source"),
-        (r#""Mounts":[{"Type":"volume","Source":"a,type=bind","Target":"/x"}]"#, "Mounts[0].Source"),
-        (r#""Mounts":[{"Type":"tmpfs","Target":"/x,type=bind,source=/"}]"#, "Mounts[0].Target"),
+        (
+            r#""Mounts":[{"Type":"bind","Source":"/etc","Target":"/x"}]"#,
+            "Mounts[0].Source",
+        ),
+        (
+            r#""Mounts":[{"Type":"BIND","Source":"/etc","Target":"/x"}]"#,
+            "Mounts[0].Type",
+        ),
+        (
+            r#""Mounts":[{"Source":"/etc","Target":"/x"}]"#,
+            "Mounts[0].Type",
+        ),
+        (
+            r#""Mounts":[{"Type":"npipe","Source":"x","Target":"/x"}]"#,
+            "Mounts[0].Type",
+        ),
+        (
+            r#""Mounts":[{"Type":"cluster","Source":"x","Target":"/x"}]"#,
+            "Mounts[0].Type",
+        ),
+        (
+            r#""Mounts":[{"Type":"volume","Source":"/etc","Target":"/x"}]"#,
+            "Mounts[0].Source",
+        ),
+        (
+            r#""Mounts":[{"Type":"volume","Source":"a,type=bind","Target":"/x"}]"#,
+            "Mounts[0].Source",
+        ),
+        (
+            r#""Mounts":[{"Type":"tmpfs","Target":"/x,type=bind,source=/"}]"#,
+            "Mounts[0].Target",
+        ),
         (
             r#""Mounts":[{"Type":"volume","Target":"/x","VolumeOptions":{"DriverConfig":{"Name":"local","Options":{"type":"none","o":"bind","device":"/"}}}}]"#,
             r#"Mounts[0].VolumeOptions.DriverConfig.Options["type"]"#,
@@ -162,15 +227,24 @@ fn what_gives_the_host_away_is_refused() {
         (r#""Capabilities":["CAP_SYS_ADMIN"]"#, "Capabilities"),
         (r#""SecurityOpt":["seccomp=unconfined"]"#, "SecurityOpt[0]"),
         (r#""SecurityOpt":["seccomp:unconfined"]"#, "SecurityOpt[0]"),
-        (r#""SecurityOpt":["seccomp={\"defaultAction\":\"SCMP_ACT_ALLOW\"}"]"#, "SecurityOpt[0]"),
+        (
+            r#""SecurityOpt":["seccomp={\"defaultAction\":\"SCMP_ACT_ALLOW\"}"]"#,
+            "SecurityOpt[0]",
+        ),
         (r#""SecurityOpt":["apparmor=unconfined"]"#, "SecurityOpt[0]"),
         (r#""SecurityOpt":["apparmor=mine"]"#, "SecurityOpt[0]"),
         (r#""SecurityOpt":["label=disable"]"#, "SecurityOpt[0]"),
         (r#""SecurityOpt":["label:disable"]"#, "SecurityOpt[0]"),
         (r#""SecurityOpt":["disable"]"#, "SecurityOpt[0]"),
         (r#""SecurityOpt":["label=type:spc_t"]"#, "SecurityOpt[0]"),
-        (r#""SecurityOpt":["systempaths=unconfined"]"#, "SecurityOpt[0]"),
-        (r#""SecurityOpt":["writable-cgroups=true"]"#, "SecurityOpt[0]"),
+        (
+            r#""SecurityOpt":["systempaths=unconfined"]"#,
+            "SecurityOpt[0]",
+        ),
+        (
+            r#""SecurityOpt":["writable-cgroups=true"]"#,
+            "SecurityOpt[0]",
+        ),
         (r#""SecurityOpt":["unmask=ALL"]"#, "SecurityOpt[0]"),
         (r#""MaskedPaths":[]"#, "MaskedPaths"),
         (r#""ReadonlyPaths":[]"#, "ReadonlyPaths"),
@@ -191,14 +265,32 @@ fn what_gives_the_host_away_is_refused() {
             r#""Devices":[{"PathOnHost":"/dev/sda","PathInContainer":"/dev/sda","CgroupPermissions":"rwm"}]"#,
             "Devices[0]",
         ),
-        (r#""DeviceCgroupRules":["a *:* rwm"]"#, "DeviceCgroupRules[0]"),
-        (r#""DeviceRequests":[{"Driver":"nvidia","Count":-1,"Capabilities":[]}]"#, "DeviceRequests"),
+        (
+            r#""DeviceCgroupRules":["a *:* rwm"]"#,
+            "DeviceCgroupRules[0]",
+        ),
+        (
+            r#""DeviceRequests":[{"Driver":"nvidia","Count":-1,"Capabilities":[]}]"#,
+            "DeviceRequests",
+        ),
         (r#""Runtime":"io.containerd.kata.v2""#, "Runtime"),
         (r#""Runtime":"/bin/sh""#, "Runtime"),
-        (r#""Annotations":{"run.oci.hooks":"x"}"#, r#"Annotations["run.oci.hooks"]"#),
-        (r#""Sysctls":{"kernel.core_pattern":"x"}"#, r#"Sysctls["kernel.core_pattern"]"#),
-        (r#""LogConfig":{"Type":"syslog","Config":{}}"#, "LogConfig.Type"),
-        (r#""StorageOpt":{"overlay2.x":"y"}"#, r#"StorageOpt["overlay2.x"]"#),
+        (
+            r#""Annotations":{"run.oci.hooks":"x"}"#,
+            r#"Annotations["run.oci.hooks"]"#,
+        ),
+        (
+            r#""Sysctls":{"kernel.core_pattern":"x"}"#,
+            r#"Sysctls["kernel.core_pattern"]"#,
+        ),
+        (
+            r#""LogConfig":{"Type":"syslog","Config":{}}"#,
+            "LogConfig.Type",
+        ),
+        (
+            r#""StorageOpt":{"overlay2.x":"y"}"#,
+            r#"StorageOpt["overlay2.x"]"#,
+        ),
         (r#""OomScoreAdj":-1000"#, "OomScoreAdj"),
         (r#""CpuRealtimeRuntime":950000"#, "CpuRealtimeRuntime"),
         (r#""Isolation":"hyperv""#, "Isolation"),
@@ -206,17 +298,32 @@ fn what_gives_the_host_away_is_refused() {
         (r#""LxcConf":[{"Key":"lxc.x","Value":"y"}]"#, "LxcConf"),
     ] {
         let body = format!("{{\"Image\":\"x\",\"HostConfig\":{{{host}}}}}");
-        assert_eq!(field(CREATE, BASELINE, &[], &body), format!("HostConfig.{want}"), "{host}");
+        assert_eq!(
+            field(CREATE, BASELINE, &[], &body),
+            format!("HostConfig.{want}"),
+            "{host}"
+        );
         // The same at the top level, where engines before 27 took it, and unversioned.
         let top = format!("{{\"Image\":\"x\",{host}}}");
         // An empty list is no field there: it is dropped, and the engine's own list holds.
-        let top_field = if host.ends_with("[]") { "" } else { want.split(['.', '[']).next().unwrap_or_default() };
-        assert_eq!(field("POST /containers/create", BASELINE, &[], &top), top_field, "{top}");
+        let top_field = if host.ends_with("[]") {
+            ""
+        } else {
+            want.split(['.', '[']).next().unwrap_or_default()
+        };
+        assert_eq!(
+            field("POST /containers/create", BASELINE, &[], &top),
+            top_field,
+            "{top}"
+        );
     }
     check(
         CREATE,
         &[
-            (r#"{"NetworkingConfig":{"EndpointsConfig":{"host":{}}}}"#, r#"NetworkingConfig.EndpointsConfig["host"]"#),
+            (
+                r#"{"NetworkingConfig":{"EndpointsConfig":{"host":{}}}}"#,
+                r#"NetworkingConfig.EndpointsConfig["host"]"#,
+            ),
             (
                 r#"{"NetworkingConfig":{"EndpointsConfig":{"n":{"DriverOpts":{"com.docker.network.endpoint.sysctls":"x"}}}}}"#,
                 r#"NetworkingConfig.EndpointsConfig["n"].DriverOpts["com.docker.network.endpoint.sysctls"]"#,
@@ -225,33 +332,71 @@ fn what_gives_the_host_away_is_refused() {
     );
 }
 
-/// Go reads all of these as something else than a strict reader does: they are judged as what Go reads.
+/// Go reads all of these as something else than a strict reader does: they are judged as what Go
+/// reads.
 #[test]
 fn what_engines_read_in_their_own_way_is_refused() {
     check(
         CREATE,
         &[
-            (r#"{"HostConfig":{"Privileged":false,"privileged":true}}"#, "HostConfig.Privileged"),
-            (r#"{"HostConfig":{"PRIVILEGED":true}}"#, "HostConfig.Privileged"),
-            (r#"{"hostconfig":{"Privileged":true}}"#, "HostConfig.Privileged"),
-            ("{\"Ho\u{17f}tConfig\":{\"Privileged\":true}}", "HostConfig.Privileged"),
-            ("{\"HostConfig\":{\"Networ\u{212a}Mode\":\"host\"}}", "HostConfig.NetworkMode"),
+            (
+                r#"{"HostConfig":{"Privileged":false,"privileged":true}}"#,
+                "HostConfig.Privileged",
+            ),
+            (
+                r#"{"HostConfig":{"PRIVILEGED":true}}"#,
+                "HostConfig.Privileged",
+            ),
+            (
+                r#"{"hostconfig":{"Privileged":true}}"#,
+                "HostConfig.Privileged",
+            ),
+            (
+                "{\"Ho\u{17f}tConfig\":{\"Privileged\":true}}",
+                "HostConfig.Privileged",
+            ),
+            (
+                "{\"HostConfig\":{\"Networ\u{212a}Mode\":\"host\"}}",
+                "HostConfig.NetworkMode",
+            ),
             (r#"{"HostConfig":{"Privileged":true},"HostConfig":{}}"#, "!"),
-            (r#"{"HostConfig":{"Privileged":true,"Privileged":null}}"#, "!"),
-            (r#"{"HostConfig":{"\u0050rivileged":true}}"#, "HostConfig.Privileged"),
-            (r#"{"HostConfig":{"Privileged":1}}"#, "HostConfig.Privileged"),
-            (r#"{"HostConfig":{"Privileged":"true"}}"#, "HostConfig.Privileged"),
+            (
+                r#"{"HostConfig":{"Privileged":true,"Privileged":null}}"#,
+                "!",
+            ),
+            (
+                r#"{"HostConfig":{"\u0050rivileged":true}}"#,
+                "HostConfig.Privileged",
+            ),
+            (
+                r#"{"HostConfig":{"Privileged":1}}"#,
+                "HostConfig.Privileged",
+            ),
+            (
+                r#"{"HostConfig":{"Privileged":"true"}}"#,
+                "HostConfig.Privileged",
+            ),
             (r#"{"HostConfig":{"Binds":"/:/x"}}"#, "HostConfig.Binds"),
             (r#"{"HostConfig":{"Binds":[null]}}"#, "HostConfig.Binds[0]"),
             (r#"{"HostConfig":[]}"#, "HostConfig"),
-            (r#"{"HostConfig":{}} {"HostConfig":{"Privileged":true}}"#, "!"),
+            (
+                r#"{"HostConfig":{}} {"HostConfig":{"Privileged":true}}"#,
+                "!",
+            ),
             (r#"{"Image":"x"}]"#, "!"),
             ("{\"Image\":\"\u{0}\"}", "!"),
         ],
     );
     // What is empty and unknown says nothing, and goes no further.
     assert_eq!(
-        judge(CREATE, BASELINE, &[], r#"{"Image":"x","Later":[],"More":null,"Yet":""}"#).ok().as_deref(),
+        judge(
+            CREATE,
+            BASELINE,
+            &[],
+            r#"{"Image":"x","Later":[],"More":null,"Yet":""}"#
+        )
+        .ok()
+        .as_deref(),
         Some(r#"{"Image":"x"}"#)
     );
 }
@@ -266,23 +411,35 @@ fn a_body_that_is_no_object_is_refused() {
 #[test]
 fn content_types_are_those_that_the_engine_reads() {
     let body = r#"{"Image":"x"}"#;
-    let to =
-        |request, kind: Option<&str>| world::settle(&permit(request, BASELINE, &[]), kind, body.as_bytes()).is_ok();
+    let to = |request, kind: Option<&str>| {
+        world::settle(&permit(request, BASELINE, &[]), kind, body.as_bytes()).is_ok()
+    };
     let with = |kind| to(CREATE, kind);
     assert!(with(Some("application/json")) && with(Some("Application/JSON; charset=utf-8")));
-    // Docker refuses a body without a type, which is what a page in a browser can send; Podman's client sends none.
+    // Docker refuses a body without a type, which is what a page in a browser can send; Podman's
+    // client sends none.
     assert!(!with(None) && to("POST /v5.0.0/libpod/exec/abc/start", None).eq(&false));
-    for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", ""] {
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+        "",
+    ] {
         assert!(!with(Some(kind)), "{kind:?}");
     }
     // Where the query says it all, a form would say something else.
     let pull = permit("POST /images/create?fromImage=nginx", BASELINE, &[]);
-    for kind in
-        ["application/x-www-form-urlencoded", "APPLICATION/X-WWW-FORM-URLENCODED; =", "multipart/form-data; boundary=x"]
-    {
+    for kind in [
+        "application/x-www-form-urlencoded",
+        "APPLICATION/X-WWW-FORM-URLENCODED; =",
+        "multipart/form-data; boundary=x",
+    ] {
         assert!(world::settle(&pull, Some(kind), b"").is_err(), "{kind}");
     }
-    assert!(world::settle(&pull, Some("text/plain"), b"").is_ok() && world::settle(&pull, None, b"").is_ok());
+    assert!(
+        world::settle(&pull, Some("text/plain"), b"").is_ok()
+            && world::settle(&pull, None, b"").is_ok()
+    );
 }
 
 #[test]
@@ -290,35 +447,107 @@ fn each_exception_opens_what_it_says() {
     let host = |host: &str| format!("{{\"HostConfig\":{{{host}}}}}");
     for (text, allow, near) in [
         (r#""Privileged":true"#, "privileged", "exec-privileged"),
-        (r#""Binds":["/srv/app/x:/x"]"#, "bind=/srv/app/**", "bind=/srv/app"),
-        (r#""Binds":["/srv/app/../app2:/x"]"#, "bind=/srv/app2", "bind=/srv/app/**"),
-        (r#""Binds":["/srv/app:/x:ro"]"#, "bind=/srv/app:ro", "bind=/srv/ap/**"),
-        (r#""Binds":["/srv/app:/x"]"#, "bind=/srv/app", "bind=/srv/app:ro"),
-        (r#""Mounts":[{"Type":"bind","Source":"/srv","Target":"/x","ReadOnly":true}]"#, "bind=/srv:ro", "bind=/"),
-        (r#""Mounts":[{"Type":"bind","Source":"/srv","Target":"/x"}]"#, "bind=/**", "bind=/**:ro"),
-        (r#""CapAdd":["CAP_NET_ADMIN"]"#, "capability=NET_ADMIN", "capability=NET_RAW"),
-        (r#""Devices":[{"PathOnHost":"/dev/dri/card0"}]"#, "device=/dev/dri/**", "device=/dev/dri"),
-        (r#""DeviceCgroupRules":["c 188:* rmw"]"#, "device-cgroup-rule=c 188:* rmw", "device=/dev/**"),
-        (r#""DeviceRequests":[{"Count":-1}]"#, "gpus", "device=/dev/**"),
-        (r#""NetworkMode":"host""#, "host-namespace=network", "host-namespace=pid"),
-        (r#""PidMode":"host""#, "host-namespace=pid", "host-namespace=ipc"),
-        (r#""SecurityOpt":["seccomp=unconfined"]"#, "security-opt=seccomp=unconfined", "security-opt=apparmor=*"),
-        (r#""Sysctls":{"net.core.rmem_max":"1"}"#, "sysctl=net.core.*", "sysctl=net.ipv4.*"),
+        (
+            r#""Binds":["/srv/app/x:/x"]"#,
+            "bind=/srv/app/**",
+            "bind=/srv/app",
+        ),
+        (
+            r#""Binds":["/srv/app/../app2:/x"]"#,
+            "bind=/srv/app2",
+            "bind=/srv/app/**",
+        ),
+        (
+            r#""Binds":["/srv/app:/x:ro"]"#,
+            "bind=/srv/app:ro",
+            "bind=/srv/ap/**",
+        ),
+        (
+            r#""Binds":["/srv/app:/x"]"#,
+            "bind=/srv/app",
+            "bind=/srv/app:ro",
+        ),
+        (
+            r#""Mounts":[{"Type":"bind","Source":"/srv","Target":"/x","ReadOnly":true}]"#,
+            "bind=/srv:ro",
+            "bind=/",
+        ),
+        (
+            r#""Mounts":[{"Type":"bind","Source":"/srv","Target":"/x"}]"#,
+            "bind=/**",
+            "bind=/**:ro",
+        ),
+        (
+            r#""CapAdd":["CAP_NET_ADMIN"]"#,
+            "capability=NET_ADMIN",
+            "capability=NET_RAW",
+        ),
+        (
+            r#""Devices":[{"PathOnHost":"/dev/dri/card0"}]"#,
+            "device=/dev/dri/**",
+            "device=/dev/dri",
+        ),
+        (
+            r#""DeviceCgroupRules":["c 188:* rmw"]"#,
+            "device-cgroup-rule=c 188:* rmw",
+            "device=/dev/**",
+        ),
+        (
+            r#""DeviceRequests":[{"Count":-1}]"#,
+            "gpus",
+            "device=/dev/**",
+        ),
+        (
+            r#""NetworkMode":"host""#,
+            "host-namespace=network",
+            "host-namespace=pid",
+        ),
+        (
+            r#""PidMode":"host""#,
+            "host-namespace=pid",
+            "host-namespace=ipc",
+        ),
+        (
+            r#""SecurityOpt":["seccomp=unconfined"]"#,
+            "security-opt=seccomp=unconfined",
+            "security-opt=apparmor=*",
+        ),
+        (
+            r#""Sysctls":{"net.core.rmem_max":"1"}"#,
+            "sysctl=net.core.*",
+            "sysctl=net.ipv4.*",
+        ),
         (r#""Runtime":"runsc""#, "runtime=runsc", "runtime=kata"),
-        (r#""LogConfig":{"Type":"syslog"}"#, "log-driver=syslog", "log-driver=gelf"),
+        (
+            r#""LogConfig":{"Type":"syslog"}"#,
+            "log-driver=syslog",
+            "log-driver=gelf",
+        ),
         (r#""VolumesFrom":["x"]"#, "volumes-from", "bind=/**"),
-        (r#""VolumeDriver":"nfs""#, "volume-driver=nfs", "volume-option=nfs=x"),
+        (
+            r#""VolumeDriver":"nfs""#,
+            "volume-driver=nfs",
+            "volume-option=nfs=x",
+        ),
         (
             r#""Mounts":[{"Type":"volume","Target":"/x","VolumeOptions":{"DriverConfig":{"Options":{"o":"addr=1"}}}}]"#,
             "volume-option=o=addr=*",
             "volume-option=device=*",
         ),
         (r#""MaskedPaths":[]"#, "masked-paths", "security-opt=*"),
-        (r#""CgroupParent":"/x""#, "cgroup-parent=/x", "cgroup-parent=/y"),
+        (
+            r#""CgroupParent":"/x""#,
+            "cgroup-parent=/x",
+            "cgroup-parent=/y",
+        ),
         (r#""Annotations":{"a":"b"}"#, "annotation=a", "annotation=b"),
         (r#""OomScoreAdj":-5"#, "oom-score", "realtime"),
         (r#""CpuRealtimePeriod":5"#, "realtime", "oom-score"),
-        (r#""StorageOpt":{"a":"b"}"#, "storage-opt=a", "storage-opt=b"),
+        (
+            r#""StorageOpt":{"a":"b"}"#,
+            "storage-opt=a",
+            "storage-opt=b",
+        ),
         (
             r#""Mounts":[{"Type":"volume","Target":"/x","BindOptions":{"Propagation":"shared"}}]"#,
             "mount-propagation",
@@ -342,18 +571,42 @@ fn images_and_registries_can_be_named() {
         (&["registry=ghcr.io", "registry=docker.io"], "nginx", ""),
         (&[], "nginx", ""),
     ] {
-        assert_eq!(field(CREATE, BASELINE, allow, &body(image)), want, "{allow:?} {image}");
+        assert_eq!(
+            field(CREATE, BASELINE, allow, &body(image)),
+            want,
+            "{allow:?} {image}"
+        );
         let tag = if image.contains(":1") { "" } else { "&tag=1" };
         let pull = format!("POST /images/create?fromImage={image}{tag}");
-        assert_eq!(field(&pull, BASELINE, allow, "").is_empty(), want.is_empty(), "{allow:?} {pull}");
+        assert_eq!(
+            field(&pull, BASELINE, allow, "").is_empty(),
+            want.is_empty(),
+            "{allow:?} {pull}"
+        );
     }
     for request in ["POST /build?t=x", "POST /images/load"] {
         assert_eq!(field(request, BASELINE, &[], ""), "", "{request}");
-        assert!(judge(request, BASELINE, &["image=x"], "").is_err(), "{request}");
+        assert!(
+            judge(request, BASELINE, &["image=x"], "").is_err(),
+            "{request}"
+        );
     }
-    assert_eq!(field("POST /auth", BASELINE, &["registry=ghcr.io"], r#"{"serveraddress":"https://ghcr.io/v2/"}"#), "");
     assert_eq!(
-        field("POST /auth", BASELINE, &["registry=ghcr.io"], r#"{"serveraddress":"10.0.0.1"}"#),
+        field(
+            "POST /auth",
+            BASELINE,
+            &["registry=ghcr.io"],
+            r#"{"serveraddress":"https://ghcr.io/v2/"}"#
+        ),
+        ""
+    );
+    assert_eq!(
+        field(
+            "POST /auth",
+            BASELINE,
+            &["registry=ghcr.io"],
+            r#"{"serveraddress":"10.0.0.1"}"#
+        ),
         "serveraddress"
     );
 }
@@ -375,7 +628,10 @@ fn commands_in_containers() {
             (r#"{"Cmd":{}}"#, "Cmd"),
         ],
     );
-    check_exceptions(request, &[(r#"{"Privileged":true}"#, "exec-privileged", "privileged")]);
+    check_exceptions(
+        request,
+        &[(r#"{"Privileged":true}"#, "exec-privileged", "privileged")],
+    );
     for (user, want) in [
         ("1000", ""),
         ("1000:0", ""),
@@ -386,7 +642,16 @@ fn commands_in_containers() {
         ("+0", "User"),
         ("app", "User"),
     ] {
-        assert_eq!(field(request, RESTRICTED, &[], &format!("{{\"User\":\"{user}\"}}")), want, "{user}");
+        assert_eq!(
+            field(
+                request,
+                RESTRICTED,
+                &[],
+                &format!("{{\"User\":\"{user}\"}}")
+            ),
+            want,
+            "{user}"
+        );
     }
     // The client that starts a command need not be the one that made it.
     let start = |allow: &[&str], level| permit("POST /v1.43/exec/abc/start", level, allow);
@@ -405,35 +670,95 @@ fn commands_in_containers() {
             kind => world::plain(kind, word),
         };
         let surroundings = Surroundings::default();
-        let judged = world::settle_in(&start(allow, level), None, b"", surroundings, &objects, world::RECENT);
+        let judged = world::settle_in(
+            &start(allow, level),
+            None,
+            b"",
+            surroundings,
+            &objects,
+            world::RECENT,
+        );
         assert_eq!(judged.is_ok(), want, "{privileged} {user} {allow:?}");
     }
     check(
         "POST /exec/abc/start",
-        &[(r#"{"Detach":false,"Tty":true}"#, ""), ("{}", ""), ("", ""), (r#"{"Privileged":true}"#, "Privileged")],
+        &[
+            (r#"{"Detach":false,"Tty":true}"#, ""),
+            ("{}", ""),
+            ("", ""),
+            (r#"{"Privileged":true}"#, "Privileged"),
+        ],
     );
 }
 
 #[test]
 fn starts_and_updates() {
-    check("POST /containers/web/start", &[("", ""), ("{}", ""), (" null ", "")]);
+    check(
+        "POST /containers/web/start",
+        &[("", ""), ("{}", ""), (" null ", "")],
+    );
     // Engines of 2023 and before took a whole HostConfig there.
-    assert!(judge("POST /containers/web/start", BASELINE, &[], r#"{"Binds":["/:/host"]}"#).is_err());
-    assert_eq!(judge("POST /containers/web/start", BASELINE, &[], "{}").ok().as_deref(), Some(""));
+    assert!(
+        judge(
+            "POST /containers/web/start",
+            BASELINE,
+            &[],
+            r#"{"Binds":["/:/host"]}"#
+        )
+        .is_err()
+    );
     assert_eq!(
-        field("POST /containers/web/start?checkpoint=a&checkpoint-dir=/etc", BASELINE, &[], ""),
+        judge("POST /containers/web/start", BASELINE, &[], "{}")
+            .ok()
+            .as_deref(),
+        Some("")
+    );
+    assert_eq!(
+        field(
+            "POST /containers/web/start?checkpoint=a&checkpoint-dir=/etc",
+            BASELINE,
+            &[],
+            ""
+        ),
         "?checkpoint-dir"
     );
-    for (name, want) in
-        [("before-1.x", ""), ("..", "?checkpoint"), ("../../x", "?checkpoint"), ("a%2Fb", "?checkpoint")]
-    {
-        assert_eq!(field(&format!("POST /containers/web/start?checkpoint={name}"), BASELINE, &[], ""), want, "{name}");
+    for (name, want) in [
+        ("before-1.x", ""),
+        ("..", "?checkpoint"),
+        ("../../x", "?checkpoint"),
+        ("a%2Fb", "?checkpoint"),
+    ] {
+        assert_eq!(
+            field(
+                &format!("POST /containers/web/start?checkpoint={name}"),
+                BASELINE,
+                &[],
+                ""
+            ),
+            want,
+            "{name}"
+        );
     }
-    for request in ["GET /containers/web/checkpoints", "DELETE /containers/web/checkpoints/x"] {
+    for request in [
+        "GET /containers/web/checkpoints",
+        "DELETE /containers/web/checkpoints/x",
+    ] {
         assert_eq!(field(request, BASELINE, &[], ""), "", "{request}");
-        assert_eq!(field(&format!("{request}?dir="), BASELINE, &[], ""), "", "{request}");
-        assert_eq!(field(&format!("{request}?dir=/etc"), BASELINE, &[], ""), "?dir", "{request}");
-        assert_eq!(field(&format!("{request}?Dir=/etc"), BASELINE, &[], ""), "?Dir", "{request}");
+        assert_eq!(
+            field(&format!("{request}?dir="), BASELINE, &[], ""),
+            "",
+            "{request}"
+        );
+        assert_eq!(
+            field(&format!("{request}?dir=/etc"), BASELINE, &[], ""),
+            "?dir",
+            "{request}"
+        );
+        assert_eq!(
+            field(&format!("{request}?Dir=/etc"), BASELINE, &[], ""),
+            "?Dir",
+            "{request}"
+        );
     }
     check(
         "POST /containers/web/update",
@@ -443,7 +768,10 @@ fn starts_and_updates() {
                 "",
             ),
             (r#"{"Devices":[{"PathOnHost":"/dev/sda"}]}"#, "Devices[0]"),
-            (r#"{"DeviceCgroupRules":["a *:* rwm"]}"#, "DeviceCgroupRules[0]"),
+            (
+                r#"{"DeviceCgroupRules":["a *:* rwm"]}"#,
+                "DeviceCgroupRules[0]",
+            ),
             (r#"{"CgroupParent":"/"}"#, "CgroupParent"),
             (r#"{"Privileged":true}"#, "Privileged"),
         ],
@@ -453,29 +781,57 @@ fn starts_and_updates() {
 #[test]
 fn volumes() {
     for request in ["POST /volumes/create", "POST /v4.0.0/libpod/volumes/create"] {
-        let options = if request.contains("libpod") { "Options" } else { "DriverOpts" };
+        let options = if request.contains("libpod") {
+            "Options"
+        } else {
+            "DriverOpts"
+        };
         for (fields, want) in [
             ("", ""),
             ("\"Driver\":\"local\"", ""),
             ("\"OPT\":{}", ""),
             ("\"OPT\":{\"size\":\"1g\"}", ""),
-            ("\"OPT\":{\"type\":\"none\",\"o\":\"bind\",\"device\":\"/\"}", "OPT[\"type\"]"),
-            ("\"OPT\":{\"type\":\"ext4\",\"device\":\"/dev/sda1\"}", "OPT[\"type\"]"),
+            (
+                "\"OPT\":{\"type\":\"none\",\"o\":\"bind\",\"device\":\"/\"}",
+                "OPT[\"type\"]",
+            ),
+            (
+                "\"OPT\":{\"type\":\"ext4\",\"device\":\"/dev/sda1\"}",
+                "OPT[\"type\"]",
+            ),
             ("\"OPT\":{\"o\":\"rbind,rw\"}", "OPT[\"o\"]"),
             ("\"Driver\":\"nfs\"", "Driver"),
             ("\"driver\":\"nfs\"", "Driver"),
-            ("\"ClusterVolumeSpec\":{\"Group\":\"x\"}", "ClusterVolumeSpec"),
+            (
+                "\"ClusterVolumeSpec\":{\"Group\":\"x\"}",
+                "ClusterVolumeSpec",
+            ),
         ] {
             let fields = fields.replace("OPT", options);
-            let body = format!("{{\"Name\":\"v\"{}{fields}}}", if fields.is_empty() { "" } else { "," });
-            assert_eq!(field(request, BASELINE, &[], &body), want.replace("OPT", options), "{request} {body}");
+            let body = format!(
+                "{{\"Name\":\"v\"{}{fields}}}",
+                if fields.is_empty() { "" } else { "," }
+            );
+            assert_eq!(
+                field(request, BASELINE, &[], &body),
+                want.replace("OPT", options),
+                "{request} {body}"
+            );
         }
     }
     check_exceptions(
         "POST /volumes/create",
         &[
-            (r#"{"Driver":"nfs"}"#, "volume-driver=nfs", "volume-driver=nf"),
-            (r#"{"DriverOpts":{"type":"nfs"}}"#, "volume-option=type=nfs", "volume-option=type=none"),
+            (
+                r#"{"Driver":"nfs"}"#,
+                "volume-driver=nfs",
+                "volume-driver=nf",
+            ),
+            (
+                r#"{"DriverOpts":{"type":"nfs"}}"#,
+                "volume-option=type=nfs",
+                "volume-option=type=none",
+            ),
         ],
     );
 }
@@ -491,30 +847,53 @@ fn networks() {
             ),
             (r#"{"Name":"n","Driver":"macvlan"}"#, "Driver"),
             (r#"{"Name":"n","Driver":"host"}"#, "Driver"),
-            (r#"{"Name":"n","Options":{"parent":"eth0"}}"#, r#"Options["parent"]"#),
+            (
+                r#"{"Name":"n","Options":{"parent":"eth0"}}"#,
+                r#"Options["parent"]"#,
+            ),
             (
                 r#"{"Name":"n","Options":{"com.docker.network.bridge.name":"docker0"}}"#,
                 r#"Options["com.docker.network.bridge.name"]"#,
             ),
-            (r#"{"Name":"n","ConfigFrom":{"Network":"x"}}"#, "ConfigFrom.Network"),
+            (
+                r#"{"Name":"n","ConfigFrom":{"Network":"x"}}"#,
+                "ConfigFrom.Network",
+            ),
             (r#"{"Name":"n","IPAM":{"Driver":"x"}}"#, "IPAM.Driver"),
         ],
     );
     check_exceptions(
         "POST /networks/create",
         &[
-            (r#"{"Driver":"macvlan"}"#, "network-driver=macvlan", "network-driver=ipvlan"),
-            (r#"{"Options":{"parent":"eth0"}}"#, "network-option=parent=eth0", "network-option=parent=eth1"),
+            (
+                r#"{"Driver":"macvlan"}"#,
+                "network-driver=macvlan",
+                "network-driver=ipvlan",
+            ),
+            (
+                r#"{"Options":{"parent":"eth0"}}"#,
+                "network-option=parent=eth0",
+                "network-option=parent=eth1",
+            ),
         ],
     );
     check(
         "POST /networks/n/connect",
         &[
-            (r#"{"Container":"c","EndpointConfig":{"Aliases":["a"],"IPAMConfig":{"IPv4Address":"10.0.0.9"}}}"#, ""),
-            (r#"{"Container":"c","EndpointConfig":{"DriverOpts":{"x":"y"}}}"#, r#"EndpointConfig.DriverOpts["x"]"#),
+            (
+                r#"{"Container":"c","EndpointConfig":{"Aliases":["a"],"IPAMConfig":{"IPv4Address":"10.0.0.9"}}}"#,
+                "",
+            ),
+            (
+                r#"{"Container":"c","EndpointConfig":{"DriverOpts":{"x":"y"}}}"#,
+                r#"EndpointConfig.DriverOpts["x"]"#,
+            ),
         ],
     );
-    check("POST /networks/n/disconnect", &[(r#"{"Container":"c","Force":true}"#, "")]);
+    check(
+        "POST /networks/n/disconnect",
+        &[(r#"{"Container":"c","Force":true}"#, "")],
+    );
 }
 
 #[test]
@@ -522,7 +901,10 @@ fn images_and_builds() {
     for (query, want) in [
         ("fromImage=nginx&tag=1", ""),
         ("fromImage=nginx&platform=linux%2Famd64", ""),
-        ("fromSrc=-&repo=x&changes=CMD+x&changes=USER+y&message=m", ""),
+        (
+            "fromSrc=-&repo=x&changes=CMD+x&changes=USER+y&message=m",
+            "",
+        ),
         ("fromSrc=http%3A%2F%2F169.254.169.254%2F&repo=x", "?fromSrc"),
         ("fromSrc=/etc/passwd", "?fromSrc"),
         ("fromImage=a&fromImage=b", "?fromImage"),
@@ -530,16 +912,26 @@ fn images_and_builds() {
         ("fromimage=a", "?fromimage"),
         ("from\u{17f}rc=x", "?from\u{17f}rc"),
     ] {
-        assert_eq!(field(&format!("POST /images/create?{query}"), BASELINE, &[], ""), want, "{query}");
+        assert_eq!(
+            field(&format!("POST /images/create?{query}"), BASELINE, &[], ""),
+            want,
+            "{query}"
+        );
     }
     for (query, want) in [
         (
             "t=x&t=y&dockerfile=Dockerfile&rm=1&buildargs=%7B%22A%22%3A%22b%22%7D&labels=%7B%7D&cachefrom=%5B%5D&version=2&session=s&buildid=b",
             "",
         ),
-        ("networkmode=default&shmsize=0&cpushares=0&ulimits=null&target=&extrahosts=a%3A1.2.3.4", ""),
+        (
+            "networkmode=default&shmsize=0&cpushares=0&ulimits=null&target=&extrahosts=a%3A1.2.3.4",
+            "",
+        ),
         ("remote=client-session&version=2", ""),
-        ("outputs=%5B%7B%22Type%22%3A%22moby%22%2C%22Attrs%22%3A%7B%7D%7D%5D", ""),
+        (
+            "outputs=%5B%7B%22Type%22%3A%22moby%22%2C%22Attrs%22%3A%7B%7D%7D%5D",
+            "",
+        ),
         ("networkmode=host", "?networkmode"),
         ("networkmode=HOST", "?networkmode"),
         ("networkmode=container:x", ""),
@@ -548,10 +940,19 @@ fn images_and_builds() {
         ("networkmode=host&remote=client-session", "?networkmode"),
         ("securityopt=seccomp%3Dunconfined", "?securityopt"),
         ("cgroupparent=%2F", "?cgroupparent"),
-        ("buildargs=%7B%22BUILDKIT_SYNTAX%22%3A%22evil%22%7D", "?buildargs[\"BUILDKIT_SYNTAX\"]"),
+        (
+            "buildargs=%7B%22BUILDKIT_SYNTAX%22%3A%22evil%22%7D",
+            "?buildargs[\"BUILDKIT_SYNTAX\"]",
+        ),
         ("buildargs=%7B%22A%22%3A1%2C%22A%22%3A2%7D", "?buildargs"),
-        ("outputs=%5B%7B%22Type%22%3A%22registry%22%7D%5D", "?outputs[0].Type"),
-        ("outputs=%5B%7B%22type%22%3A%22registry%22%7D%5D", "?outputs[0].Type"),
+        (
+            "outputs=%5B%7B%22Type%22%3A%22registry%22%7D%5D",
+            "?outputs[0].Type",
+        ),
+        (
+            "outputs=%5B%7B%22type%22%3A%22registry%22%7D%5D",
+            "?outputs[0].Type",
+        ),
         (
             "outputs=%5B%7B%22Type%22%3A%22image%22%2C%22Attrs%22%3A%7B%22push%22%3A%22true%22%7D%7D%5D",
             "?outputs[0].Type",
@@ -565,12 +966,29 @@ fn images_and_builds() {
         ("nsoptions=%5B%5D", "?nsoptions"),
         ("Volume=%2F%3A%2Fhost", "?Volume"),
     ] {
-        assert_eq!(field(&format!("POST /v1.43/build?{query}"), BASELINE, &[], ""), want, "{query}");
+        assert_eq!(
+            field(&format!("POST /v1.43/build?{query}"), BASELINE, &[], ""),
+            want,
+            "{query}"
+        );
     }
-    let allowed = |query: &str, allow: &str| field(&format!("POST /build?{query}"), BASELINE, &[allow], "");
+    let allowed =
+        |query: &str, allow: &str| field(&format!("POST /build?{query}"), BASELINE, &[allow], "");
     assert_eq!(allowed("networkmode=host", "host-namespace=network"), "");
-    assert_eq!(allowed("remote=https%3A%2F%2Fme%2Fx.git", "build-remote=https://me/*"), "");
-    assert_ne!(allowed("remote=https%3A%2F%2Fmeevil%2Fx.git", "build-remote=https://me/*"), "");
+    assert_eq!(
+        allowed(
+            "remote=https%3A%2F%2Fme%2Fx.git",
+            "build-remote=https://me/*"
+        ),
+        ""
+    );
+    assert_ne!(
+        allowed(
+            "remote=https%3A%2F%2Fmeevil%2Fx.git",
+            "build-remote=https://me/*"
+        ),
+        ""
+    );
     assert_eq!(
         allowed(
             "buildargs=%7B%22BUILDKIT_SYNTAX%22%3A%22docker%2Fdockerfile%3A1%22%7D",
@@ -581,7 +999,10 @@ fn images_and_builds() {
     check(
         "POST /commit?container=c&repo=r&tag=t&pause=1&changes=CMD+x",
         &[
-            (r#"{"Env":["A=b"],"Cmd":["x"],"ExposedPorts":{"80/tcp":{}}}"#, ""),
+            (
+                r#"{"Env":["A=b"],"Cmd":["x"],"ExposedPorts":{"80/tcp":{}}}"#,
+                "",
+            ),
             ("", ""),
             (r#"{"HostConfig":{"Privileged":true}}"#, "HostConfig"),
         ],
@@ -593,7 +1014,10 @@ fn clusters() {
     check(
         "POST /nodes/n/update?version=3",
         &[
-            (r#"{"Role":"worker","Availability":"drain","Labels":{"a":"b"},"Name":"n"}"#, ""),
+            (
+                r#"{"Role":"worker","Availability":"drain","Labels":{"a":"b"},"Name":"n"}"#,
+                "",
+            ),
             (r#"{"Role":"manager"}"#, "Role"),
             (r#"{"Role":"Manager"}"#, "Role"),
             (r#"{"Role":"manager","Role":null}"#, "!"),
@@ -606,7 +1030,10 @@ fn clusters() {
             &[
                 (r#"{"Name":"s","Data":"eA==","Labels":{}}"#, ""),
                 (r#"{"Name":"s","Driver":{"Name":"x"}}"#, "Driver"),
-                (r#"{"Name":"s","Templating":{"Name":"golang"}}"#, "Templating.Name"),
+                (
+                    r#"{"Name":"s","Templating":{"Name":"golang"}}"#,
+                    "Templating.Name",
+                ),
             ],
         );
     }
@@ -614,51 +1041,93 @@ fn clusters() {
 
 #[test]
 fn restricted_containers_are_nobody_and_can_nothing() {
-    let body = |user: &str, host: &str| format!("{{\"Image\":\"x\",\"User\":\"{user}\",\"HostConfig\":{{{host}}}}}");
+    let body = |user: &str, host: &str| {
+        format!("{{\"Image\":\"x\",\"User\":\"{user}\",\"HostConfig\":{{{host}}}}}")
+    };
     let good = r#""CapDrop":["ALL"],"SecurityOpt":["no-new-privileges"]"#;
     for (user, host, want) in [
         ("1000", good, ""),
         ("1000:1000", good, ""),
-        ("1000", r#""CapDrop":["all"],"CapAdd":["NET_BIND_SERVICE"],"SecurityOpt":["no-new-privileges:true"]"#, ""),
+        (
+            "1000",
+            r#""CapDrop":["all"],"CapAdd":["NET_BIND_SERVICE"],"SecurityOpt":["no-new-privileges:true"]"#,
+            "",
+        ),
         ("0", good, "User"),
         ("00", good, "User"),
         ("", good, "User"),
         (" root ", good, "User"),
         ("app", good, "User"),
-        ("1000", r#""SecurityOpt":["no-new-privileges"]"#, "HostConfig.CapDrop"),
-        ("1000", r#""CapDrop":["NET_RAW"],"SecurityOpt":["no-new-privileges"]"#, "HostConfig.CapDrop"),
+        (
+            "1000",
+            r#""SecurityOpt":["no-new-privileges"]"#,
+            "HostConfig.CapDrop",
+        ),
+        (
+            "1000",
+            r#""CapDrop":["NET_RAW"],"SecurityOpt":["no-new-privileges"]"#,
+            "HostConfig.CapDrop",
+        ),
         ("1000", r#""CapDrop":["ALL"]"#, "HostConfig.SecurityOpt"),
         (
             "1000",
             r#""CapDrop":["ALL"],"SecurityOpt":["no-new-privileges","no-new-privileges=false"]"#,
             "HostConfig.SecurityOpt",
         ),
-        ("1000", r#""CapDrop":["ALL"],"CapAdd":["CHOWN"],"SecurityOpt":["no-new-privileges"]"#, "HostConfig.CapAdd"),
+        (
+            "1000",
+            r#""CapDrop":["ALL"],"CapAdd":["CHOWN"],"SecurityOpt":["no-new-privileges"]"#,
+            "HostConfig.CapAdd",
+        ),
     ] {
-        assert_eq!(field(CREATE, RESTRICTED, &[], &body(user, host)), want, "{user} {host}");
+        assert_eq!(
+            field(CREATE, RESTRICTED, &[], &body(user, host)),
+            want,
+            "{user} {host}"
+        );
     }
     assert_eq!(field(CREATE, RESTRICTED, &[], "{}"), "User");
 }
 
 #[test]
 fn a_refusal_teaches() {
-    let body = r#"{"Env":["PASSWORD=hunter2"],"HostConfig":{"Binds":["/etc:/x"],"Privileged":true}}"#;
-    let Err(objection) = judge(CREATE, BASELINE, &[], body) else { panic!("it passed") };
+    let body =
+        r#"{"Env":["PASSWORD=hunter2"],"HostConfig":{"Binds":["/etc:/x"],"Privileged":true}}"#;
+    let Err(objection) = judge(CREATE, BASELINE, &[], body) else {
+        panic!("it passed")
+    };
     let text = objection.to_string();
     assert_eq!(
         text,
-        "HostConfig.Binds[0]: mounts the host path /etc; use a named volume instead; allow it with guard-allow bind=/etc | \
-         HostConfig.Privileged: gives the container every right on the host; allow it with guard-allow privileged"
+        "HostConfig.Binds[0]: mounts the host path /etc; use a named volume instead; allow it with \
+        guard-allow bind=/etc | HostConfig.Privileged: gives the container every right on the \
+        host; allow it with guard-allow privileged"
     );
     // No more than what it takes.
-    let Err(objection) = judge(CREATE, BASELINE, &[], r#"{"HostConfig":{"Binds":["/etc:/x:ro"]}}"#) else {
+    let Err(objection) = judge(
+        CREATE,
+        BASELINE,
+        &[],
+        r#"{"HostConfig":{"Binds":["/etc:/x:ro"]}}"#,
+    ) else {
         panic!("it passed")
     };
-    assert_eq!(objection.exceptions().into_iter().collect::<Vec<_>>(), ["bind=/etc:ro"]);
+    assert_eq!(
+        objection.exceptions().into_iter().collect::<Vec<_>>(),
+        ["bind=/etc:ro"]
+    );
     // As many as anybody reads.
-    let many = format!("{{\"HostConfig\":{{\"Binds\":[{}\"/z:/z\"]}}}}", "\"/a:/a\",".repeat(500));
-    let Err(objection) = judge(CREATE, BASELINE, &[], &many) else { panic!("it passed") };
-    assert!(objection.to_string().ends_with(" more") && objection.to_string().len() < 2000, "{objection}");
+    let many = format!(
+        "{{\"HostConfig\":{{\"Binds\":[{}\"/z:/z\"]}}}}",
+        "\"/a:/a\",".repeat(500)
+    );
+    let Err(objection) = judge(CREATE, BASELINE, &[], &many) else {
+        panic!("it passed")
+    };
+    assert!(
+        objection.to_string().ends_with(" more") && objection.to_string().len() < 2000,
+        "{objection}"
+    );
 }
 
 #[test]
@@ -667,23 +1136,53 @@ fn what_is_judged_is_what_is_sent() {
         world::settle(&permit(request, BASELINE, &[]), kind, body).expect("harmless")
     };
     let json = Some("application/json");
-    let judged = with("POST /v1.43/containers/create?name=a%2Fb&platform=", json, b"{\"Image\" : \"x\" }");
+    let judged = with(
+        "POST /v1.43/containers/create?name=a%2Fb&platform=",
+        json,
+        b"{\"Image\" : \"x\" }",
+    );
     assert_eq!(
-        judged.call(permit("GET /_ping", BASELINE, &[]).call()).target(),
+        judged
+            .call(permit("GET /_ping", BASELINE, &[]).call())
+            .target(),
         "/v1.43/containers/create?name=a%2Fb&platform="
     );
     assert_eq!(judged.body(), Some("{\"Image\":\"x\"}"));
     // docker-modem sends the fields of the body along; engines ignore them, and do not get them.
-    let judged = with("POST /containers/create?Hostname=x&HostConfig=y&name=z", json, b"null");
+    let judged = with(
+        "POST /containers/create?Hostname=x&HostConfig=y&name=z",
+        json,
+        b"null",
+    );
     assert_eq!(
-        (judged.call(permit("GET /_ping", BASELINE, &[]).call()).target().as_str(), judged.body()),
+        (
+            judged
+                .call(permit("GET /_ping", BASELINE, &[]).call())
+                .target()
+                .as_str(),
+            judged.body()
+        ),
         ("/containers/create?name=z", Some("{}"))
     );
     for query in ["Name=a", "name=a&name=b", "NAME=a&name=b"] {
-        assert!(judge(&format!("POST /containers/create?{query}"), BASELINE, &[], "{}").is_err(), "{query}");
+        assert!(
+            judge(
+                &format!("POST /containers/create?{query}"),
+                BASELINE,
+                &[],
+                "{}"
+            )
+            .is_err(),
+            "{query}"
+        );
     }
     let judged = with("POST /build?t=a+b&t=c%26remote%3Dhttp", None, b"");
-    assert_eq!(judged.call(permit("GET /_ping", BASELINE, &[]).call()).target(), "/build?t=a%20b&t=c%26remote%3Dhttp");
+    assert_eq!(
+        judged
+            .call(permit("GET /_ping", BASELINE, &[]).call())
+            .target(),
+        "/build?t=a%20b&t=c%26remote%3Dhttp"
+    );
     assert_eq!(judged.body(), None);
 }
 
@@ -701,7 +1200,12 @@ fn podman_pulls_from_registries_only() {
         ("%2Fetc%2Fpasswd", "?reference"),
     ] {
         assert_eq!(
-            field(&format!("POST /v4.0.0/libpod/images/pull?reference={reference}&policy=always"), BASELINE, &[], ""),
+            field(
+                &format!("POST /v4.0.0/libpod/images/pull?reference={reference}&policy=always"),
+                BASELINE,
+                &[],
+                ""
+            ),
             want,
             "{reference}"
         );
@@ -725,8 +1229,14 @@ const PODMAN: &str = r#""name":"c2","command":["echo","hello"],"httpproxy":true,
 
 #[test]
 fn ordinary_containers_of_podman_pass() {
-    assert_eq!(field(LIBPOD_CREATE, BASELINE, &[], &format!("{{{PODMAN}}}")), "");
-    assert_eq!(field(LIBPOD_CREATE, RESTRICTED, &[], &format!("{{{PODMAN}}}")), "");
+    assert_eq!(
+        field(LIBPOD_CREATE, BASELINE, &[], &format!("{{{PODMAN}}}")),
+        ""
+    );
+    assert_eq!(
+        field(LIBPOD_CREATE, RESTRICTED, &[], &format!("{{{PODMAN}}}")),
+        ""
+    );
 }
 
 #[test]
@@ -741,23 +1251,62 @@ fn what_gives_podmans_host_away_is_refused() {
         (r#""userns":{"nsmode":"host"}"#, "userns"),
         (r#""cgroupns":{"nsmode":"host"}"#, "cgroupns"),
         (r#""netns":{"nsmode":"host"}"#, "netns"),
-        (r#""netns":{"nsmode":"path","value":"/proc/1/ns/net"}"#, "netns"),
-        (r#""netns":{"nsmode":"slirp4netns","value":"allow_host_loopback=true"}"#, "netns"),
+        (
+            r#""netns":{"nsmode":"path","value":"/proc/1/ns/net"}"#,
+            "netns",
+        ),
+        (
+            r#""netns":{"nsmode":"slirp4netns","value":"allow_host_loopback=true"}"#,
+            "netns",
+        ),
         (r#""pidns":{"nsmode":"pod"}"#, "pidns"),
         (r#""pod":"x""#, "pod"),
-        (r#""mounts":[{"destination":"/x","type":"bind","source":"/etc"}]"#, "mounts[0].source"),
-        (r#""mounts":[{"destination":"/x","type":"none","source":"/etc","options":["rbind"]}]"#, "mounts[0]"),
-        (r#""mounts":[{"destination":"/x","type":"tmpfs","source":"/etc","options":["rbind"]}]"#, "mounts[0]"),
-        (r#""mounts":[{"destination":"/x","type":"cgroup","source":"cgroup"}]"#, "mounts[0]"),
-        (r#""volumes":[{"Name":"/etc","Dest":"/x"}]"#, "volumes[0].Name"),
-        (r#""volumes":[{"Name":"a","Dest":"/x","Options":["upperdir=/etc"]}]"#, "volumes[0]"),
-        (r#""overlay_volumes":[{"source":"/etc","destination":"/x"}]"#, "overlay_volumes"),
+        (
+            r#""mounts":[{"destination":"/x","type":"bind","source":"/etc"}]"#,
+            "mounts[0].source",
+        ),
+        (
+            r#""mounts":[{"destination":"/x","type":"none","source":"/etc","options":["rbind"]}]"#,
+            "mounts[0]",
+        ),
+        (
+            r#""mounts":[{"destination":"/x","type":"tmpfs","source":"/etc","options":["rbind"]}]"#,
+            "mounts[0]",
+        ),
+        (
+            r#""mounts":[{"destination":"/x","type":"cgroup","source":"cgroup"}]"#,
+            "mounts[0]",
+        ),
+        (
+            r#""volumes":[{"Name":"/etc","Dest":"/x"}]"#,
+            "volumes[0].Name",
+        ),
+        (
+            r#""volumes":[{"Name":"a","Dest":"/x","Options":["upperdir=/etc"]}]"#,
+            "volumes[0]",
+        ),
+        (
+            r#""overlay_volumes":[{"source":"/etc","destination":"/x"}]"#,
+            "overlay_volumes",
+        ),
         (r#""volumes_from":["x"]"#, "volumes_from"),
-        (r#""devices":[{"path":"/dev/sda:/dev/x:rwm"}]"#, "devices[0]"),
-        (r#""device_cgroup_rule":[{"allow":true}]"#, "device_cgroup_rule"),
-        (r#""host_device_list":[{"path":"/dev/sda"}]"#, "host_device_list"),
+        (
+            r#""devices":[{"path":"/dev/sda:/dev/x:rwm"}]"#,
+            "devices[0]",
+        ),
+        (
+            r#""device_cgroup_rule":[{"allow":true}]"#,
+            "device_cgroup_rule",
+        ),
+        (
+            r#""host_device_list":[{"path":"/dev/sda"}]"#,
+            "host_device_list",
+        ),
         (r#""cap_add":["SYS_ADMIN"]"#, "cap_add"),
-        (r#""seccomp_profile_path":"unconfined""#, "seccomp_profile_path"),
+        (
+            r#""seccomp_profile_path":"unconfined""#,
+            "seccomp_profile_path",
+        ),
         (r#""seccomp_policy":"image""#, "seccomp_policy"),
         (r#""apparmor_profile":"unconfined""#, "apparmor_profile"),
         (r#""selinux_opts":["disable"]"#, "selinux_opts"),
@@ -772,21 +1321,45 @@ fn what_gives_podmans_host_away_is_refused() {
         (r#""secrets":[{"Source":"x"}]"#, "secrets"),
         (r#""secret_env":{"A":"x"}"#, "secret_env"),
         (r#""hostusers":["root"]"#, "hostusers"),
-        (r#""log_configuration":{"driver":"k8s-file","path":"/etc/x"}"#, "log_configuration.path"),
-        (r#""annotations":{"run.oci.hooks.stdout":"/x"}"#, r#"annotations["run.oci.hooks.stdout"]"#),
+        (
+            r#""log_configuration":{"driver":"k8s-file","path":"/etc/x"}"#,
+            "log_configuration.path",
+        ),
+        (
+            r#""annotations":{"run.oci.hooks.stdout":"/x"}"#,
+            r#"annotations["run.oci.hooks.stdout"]"#,
+        ),
         (r#""base_hosts_file":"/etc/shadow""#, "base_hosts_file"),
-        (r#""network_options":{"slirp4netns":["x"]}"#, "network_options"),
+        (
+            r#""network_options":{"slirp4netns":["x"]}"#,
+            "network_options",
+        ),
         (r#""cgroup_parent":"/x""#, "cgroup_parent"),
         (r#""cgroups_mode":"disabled""#, "cgroups_mode"),
-        (r#""resource_limits":{"devices":[{"allow":true,"access":"rwm"}]}"#, "resource_limits.devices"),
-        (r#""resource_limits":{"unified":{"x":"y"}}"#, "resource_limits.unified"),
+        (
+            r#""resource_limits":{"devices":[{"allow":true,"access":"rwm"}]}"#,
+            "resource_limits.devices",
+        ),
+        (
+            r#""resource_limits":{"unified":{"x":"y"}}"#,
+            "resource_limits.unified",
+        ),
         (r#""unified":{"x":"y"}"#, "unified"),
         (r#""rootfs_propagation":"shared""#, "rootfs_propagation"),
         (r#""chroot_directories":["/x"]"#, "chroot_directories"),
         (r#""healthLogDestination":"/etc""#, "healthLogDestination"),
-        (r#""idmappings":{"UIDMap":[{"container_id":0,"host_id":0,"size":1}]}"#, "idmappings.UIDMap"),
-        (r#""idmappings":{"AutoUserNsOpts":{"PasswdFile":"/etc/shadow"}}"#, "idmappings.AutoUserNsOpts.PasswdFile"),
-        (r#""sysctl":{"kernel.core_pattern":"x"}"#, r#"sysctl["kernel.core_pattern"]"#),
+        (
+            r#""idmappings":{"UIDMap":[{"container_id":0,"host_id":0,"size":1}]}"#,
+            "idmappings.UIDMap",
+        ),
+        (
+            r#""idmappings":{"AutoUserNsOpts":{"PasswdFile":"/etc/shadow"}}"#,
+            "idmappings.AutoUserNsOpts.PasswdFile",
+        ),
+        (
+            r#""sysctl":{"kernel.core_pattern":"x"}"#,
+            r#"sysctl["kernel.core_pattern"]"#,
+        ),
         (r#""oom_score_adj":-1"#, "oom_score_adj"),
         // Docker's words are none of Podman's, and Podman takes keys in any case.
         (r#""HostConfig":{"Privileged":true}"#, "HostConfig"),
@@ -803,24 +1376,49 @@ fn what_gives_podmans_host_away_is_refused() {
             "bind=/srv/**:ro",
             "bind=/srv",
         ),
-        (r#"{"netns":{"nsmode":"host"}}"#, "host-namespace=network", "host-namespace=pid"),
-        (r#"{"devices":[{"path":"/dev/fuse"}]}"#, "device=/dev/fuse", "device=/dev"),
+        (
+            r#"{"netns":{"nsmode":"host"}}"#,
+            "host-namespace=network",
+            "host-namespace=pid",
+        ),
+        (
+            r#"{"devices":[{"path":"/dev/fuse"}]}"#,
+            "device=/dev/fuse",
+            "device=/dev",
+        ),
         (
             r#"{"seccomp_profile_path":"unconfined"}"#,
             "security-opt=seccomp=unconfined",
             "security-opt=apparmor=unconfined",
         ),
-        (r#"{"annotations":{"a":"b"}}"#, "annotation=a", "annotation=b"),
+        (
+            r#"{"annotations":{"a":"b"}}"#,
+            "annotation=a",
+            "annotation=b",
+        ),
     ] {
         check_exceptions(LIBPOD_CREATE, &[(body, allow, near)]);
     }
     for (more, want) in [
-        (r#""user":"0","cap_drop":["ALL"],"no_new_privileges":true"#, "user"),
-        (r#""user":"1","cap_drop":["NET_RAW"],"no_new_privileges":true"#, "cap_drop"),
-        (r#""user":"1","cap_drop":["ALL"],"no_new_privileges":false"#, "no_new_privileges"),
+        (
+            r#""user":"0","cap_drop":["ALL"],"no_new_privileges":true"#,
+            "user",
+        ),
+        (
+            r#""user":"1","cap_drop":["NET_RAW"],"no_new_privileges":true"#,
+            "cap_drop",
+        ),
+        (
+            r#""user":"1","cap_drop":["ALL"],"no_new_privileges":false"#,
+            "no_new_privileges",
+        ),
         (r#""user":"1","cap_drop":["ALL"]"#, "no_new_privileges"),
     ] {
-        assert_eq!(field(LIBPOD_CREATE, RESTRICTED, &[], &format!("{{{more}}}")), want, "{more}");
+        assert_eq!(
+            field(LIBPOD_CREATE, RESTRICTED, &[], &format!("{{{more}}}")),
+            want,
+            "{more}"
+        );
     }
 }
 
@@ -834,14 +1432,29 @@ const SERVICE: &str = r#"{"Name":"shop_web","Labels":{"com.docker.stack.namespac
 
 #[test]
 fn services() {
-    for request in ["POST /services/create", "POST /v1.43/services/abc/update?version=12&registryAuthFrom=spec"] {
+    for request in [
+        "POST /services/create",
+        "POST /v1.43/services/abc/update?version=12&registryAuthFrom=spec",
+    ] {
         assert_eq!(field(request, BASELINE, &[], SERVICE), "", "{request}");
-        assert_eq!(field(request, RESTRICTED, &[], SERVICE), "TaskTemplate.ContainerSpec.User");
+        assert_eq!(
+            field(request, RESTRICTED, &[], SERVICE),
+            "TaskTemplate.ContainerSpec.User"
+        );
         for (more, want) in [
             (r#""CapabilityAdd":["ALL"]"#, "CapabilityAdd"),
-            (r#""Mounts":[{"Type":"bind","Source":"/etc","Target":"/x"}]"#, "Mounts[0].Source"),
-            (r#""Mounts":[{"Source":"/etc","Target":"/x"}]"#, "Mounts[0].Type"),
-            (r#""Mounts":[{"Type":"BIND","Source":"/etc","Target":"/x"}]"#, "Mounts[0].Type"),
+            (
+                r#""Mounts":[{"Type":"bind","Source":"/etc","Target":"/x"}]"#,
+                "Mounts[0].Source",
+            ),
+            (
+                r#""Mounts":[{"Source":"/etc","Target":"/x"}]"#,
+                "Mounts[0].Type",
+            ),
+            (
+                r#""Mounts":[{"Type":"BIND","Source":"/etc","Target":"/x"}]"#,
+                "Mounts[0].Type",
+            ),
             (
                 r#""Mounts":[{"Type":"volume","Target":"/x","VolumeOptions":{"DriverConfig":{"Options":{"device":"/"}}}}]"#,
                 r#"Mounts[0].VolumeOptions.DriverConfig.Options["device"]"#,
@@ -850,29 +1463,61 @@ fn services() {
                 r#""Mounts":[{"Type":"volume","Target":"/x","BindOptions":{"Propagation":"RShared"}}]"#,
                 "Mounts[0].BindOptions.Propagation",
             ),
-            (r#""Privileges":{"Seccomp":{"Mode":"unconfined"}}"#, "Privileges.Seccomp.Mode"),
-            (r#""Privileges":{"Seccomp":{"Mode":"default","Profile":"e30="}}"#, "Privileges.Seccomp.Profile"),
-            (r#""Privileges":{"AppArmor":{"Mode":"disabled"}}"#, "Privileges.AppArmor.Mode"),
-            (r#""Privileges":{"SELinuxContext":{"Disable":true}}"#, "Privileges.SELinuxContext.Disable"),
-            (r#""Privileges":{"CredentialSpec":{"File":"x"}}"#, "Privileges.CredentialSpec"),
+            (
+                r#""Privileges":{"Seccomp":{"Mode":"unconfined"}}"#,
+                "Privileges.Seccomp.Mode",
+            ),
+            (
+                r#""Privileges":{"Seccomp":{"Mode":"default","Profile":"e30="}}"#,
+                "Privileges.Seccomp.Profile",
+            ),
+            (
+                r#""Privileges":{"AppArmor":{"Mode":"disabled"}}"#,
+                "Privileges.AppArmor.Mode",
+            ),
+            (
+                r#""Privileges":{"SELinuxContext":{"Disable":true}}"#,
+                "Privileges.SELinuxContext.Disable",
+            ),
+            (
+                r#""Privileges":{"CredentialSpec":{"File":"x"}}"#,
+                "Privileges.CredentialSpec",
+            ),
             (r#""Sysctls":{"kernel.x":"1"}"#, r#"Sysctls["kernel.x"]"#),
             (r#""OomScoreAdj":-5"#, "OomScoreAdj"),
             (r#""Isolation":"hyperv""#, "Isolation"),
             (r#""Configs":[{"Runtime":{},"ConfigID":"x"}]"#, ""),
             (r#""Devices":[{"PathOnHost":"/dev/sda"}]"#, "Devices"),
         ] {
-            let body = format!("{{\"TaskTemplate\":{{\"ContainerSpec\":{{\"Image\":\"x\",{more}}}}}}}");
-            let want = if want.is_empty() { String::new() } else { format!("TaskTemplate.ContainerSpec.{want}") };
+            let body =
+                format!("{{\"TaskTemplate\":{{\"ContainerSpec\":{{\"Image\":\"x\",{more}}}}}}}");
+            let want = if want.is_empty() {
+                String::new()
+            } else {
+                format!("TaskTemplate.ContainerSpec.{want}")
+            };
             assert_eq!(field(request, BASELINE, &[], &body), want, "{body}");
         }
         check(
             request,
             &[
-                (r#"{"TaskTemplate":{"Networks":[{"Target":"host"}]}}"#, "TaskTemplate.Networks[0].Target"),
+                (
+                    r#"{"TaskTemplate":{"Networks":[{"Target":"host"}]}}"#,
+                    "TaskTemplate.Networks[0].Target",
+                ),
                 (r#"{"Networks":[{"Target":"host"}]}"#, "Networks[0].Target"),
-                (r#"{"TaskTemplate":{"Runtime":"plugin"}}"#, "TaskTemplate.Runtime"),
-                (r#"{"TaskTemplate":{"PluginSpec":{"Name":"x"}}}"#, "TaskTemplate.PluginSpec"),
-                (r#"{"TaskTemplate":{"LogDriver":{"Name":"gelf"}}}"#, "TaskTemplate.LogDriver.Name"),
+                (
+                    r#"{"TaskTemplate":{"Runtime":"plugin"}}"#,
+                    "TaskTemplate.Runtime",
+                ),
+                (
+                    r#"{"TaskTemplate":{"PluginSpec":{"Name":"x"}}}"#,
+                    "TaskTemplate.PluginSpec",
+                ),
+                (
+                    r#"{"TaskTemplate":{"LogDriver":{"Name":"gelf"}}}"#,
+                    "TaskTemplate.LogDriver.Name",
+                ),
                 (
                     r#"{"TaskTemplate":{"Resources":{"Reservations":{"GenericResources":[{"DiscreteResourceSpec":{"Kind":"GPU","Value":1}}]}}}}"#,
                     "TaskTemplate.Resources.Reservations.GenericResources",
@@ -880,7 +1525,15 @@ fn services() {
             ],
         );
     }
-    assert_eq!(field("POST /services/abc/update?version=1&rollback=previous", BASELINE, &[], SERVICE), "?rollback");
+    assert_eq!(
+        field(
+            "POST /services/abc/update?version=1&rollback=previous",
+            BASELINE,
+            &[],
+            SERVICE
+        ),
+        "?rollback"
+    );
     let strict = r#"{"TaskTemplate":{"ContainerSpec":{"User":"1","CapabilityDrop":["ALL"],"Privileges":{"NoNewPrivileges":true}}}}"#;
     assert_eq!(field("POST /services/create", RESTRICTED, &[], strict), "");
 }
@@ -895,7 +1548,10 @@ fn what_an_attack_found() {
             // Podman takes the paths of volumes and file systems for whole mounts.
             (r#"{"Volumes":{"/:/host":{}}}"#, r#"Volumes["/:/host"]"#),
             (r#"{"Volumes":{"data:/x":{}}}"#, r#"Volumes["data:/x"]"#),
-            (&host(r#""Tmpfs":{"/t:dev,suid":""}"#), r#"HostConfig.Tmpfs["/t:dev,suid"]"#),
+            (
+                &host(r#""Tmpfs":{"/t:dev,suid":""}"#),
+                r#"HostConfig.Tmpfs["/t:dev,suid"]"#,
+            ),
             (
                 &host(
                     r#""Mounts":[{"Type":"volume","Source":"v","Target":"/x","Consistency":"default,volume-opt=o=bind"}]"#,
@@ -917,13 +1573,24 @@ fn what_an_attack_found() {
             ),
             // Its own environment is copied for a star.
             (r#"{"Env":["A=b","NAME","*"]}"#, "Env[2]"),
-            (&host(r#""Binds":["/var/run/docker.sock:/x:ro"]"#), "HostConfig.Binds[0]"),
+            (
+                &host(r#""Binds":["/var/run/docker.sock:/x:ro"]"#),
+                "HostConfig.Binds[0]",
+            ),
         ],
     );
-    let Err(objection) = judge(CREATE, BASELINE, &[], &host(r#""Binds":["/var/run/docker.sock:/x"]"#)) else {
+    let Err(objection) = judge(
+        CREATE,
+        BASELINE,
+        &[],
+        &host(r#""Binds":["/var/run/docker.sock:/x"]"#),
+    ) else {
         panic!("it passed")
     };
-    assert!(!objection.to_string().contains("guard-allow"), "{objection}");
+    assert!(
+        !objection.to_string().contains("guard-allow"),
+        "{objection}"
+    );
     let syslog = host(r#""LogConfig":{"Type":"syslog","Config":{"syslog-address":"tcp://x"}}"#);
     assert_eq!(field(CREATE, BASELINE, &["log-driver=syslog"], &syslog), "");
 
@@ -936,7 +1603,11 @@ fn what_an_attack_found() {
             r#""Mounts":[{{"Type":"bind","Source":"/srv","Target":"/x","ReadOnly":true,"BindOptions":{{"{option}":true}}}}]"#
         );
         // Nothing below is mounted, or a folder is made as `-v` makes it: both only read.
-        assert_eq!(reading(&mount).is_empty(), option != "ReadOnlyNonRecursive", "{option}");
+        assert_eq!(
+            reading(&mount).is_empty(),
+            option != "ReadOnlyNonRecursive",
+            "{option}"
+        );
     }
 
     // What Podman unmarshals before it looks for a file, and what it fetches.
@@ -949,19 +1620,42 @@ fn what_an_attack_found() {
         "..%2Fx",
     ] {
         assert_eq!(
-            field(&format!("POST /build?dockerfile={dockerfile}"), BASELINE, &[], ""),
+            field(
+                &format!("POST /build?dockerfile={dockerfile}"),
+                BASELINE,
+                &[],
+                ""
+            ),
             "?dockerfile",
             "{dockerfile}"
         );
     }
-    assert_eq!(field("POST /build?dockerfile=docker%2FMy%20Dockerfile.prod-1", BASELINE, &[], ""), "");
+    assert_eq!(
+        field(
+            "POST /build?dockerfile=docker%2FMy%20Dockerfile.prod-1",
+            BASELINE,
+            &[],
+            ""
+        ),
+        ""
+    );
 
     // Go reads the types of bodies more leniently than it should.
     let pull = permit("POST /images/create?fromImage=nginx", BASELINE, &[]);
-    for kind in ["?", "mult\u{130}part/form-data; boundary=x", "application/x-www-form-urlencoded; a=\u{fffd}", "x/y"] {
+    for kind in [
+        "?",
+        "mult\u{130}part/form-data; boundary=x",
+        "application/x-www-form-urlencoded; a=\u{fffd}",
+        "x/y",
+    ] {
         assert!(world::settle(&pull, Some(kind), b"").is_err(), "{kind}");
     }
-    for kind in ["application/x-tar", "application/tar", "application/json", "TEXT/plain; charset=utf-8"] {
+    for kind in [
+        "application/x-tar",
+        "application/tar",
+        "application/json",
+        "TEXT/plain; charset=utf-8",
+    ] {
         assert!(world::settle(&pull, Some(kind), b"").is_ok(), "{kind}");
     }
     // No form says anything in an empty body.
@@ -972,8 +1666,14 @@ fn what_an_attack_found() {
 #[test]
 fn an_import_from_a_url_can_be_allowed() {
     let request = "POST /images/create?fromSrc=https%3A%2F%2Fme%2Fx.tar&repo=x";
-    assert_eq!(field(request, BASELINE, &["import-url=https://me/*"], ""), "");
-    assert_eq!(field(request, BASELINE, &["import-url=https://you/*"], ""), "?fromSrc");
+    assert_eq!(
+        field(request, BASELINE, &["import-url=https://me/*"], ""),
+        ""
+    );
+    assert_eq!(
+        field(request, BASELINE, &["import-url=https://you/*"], ""),
+        "?fromSrc"
+    );
 }
 
 #[test]
@@ -981,28 +1681,79 @@ fn images_cannot_be_renamed_into_what_is_allowed() {
     let mine = &["image=ghcr.io/me/x:*"][..];
     for (request, want) in [
         ("POST /images/create?fromImage=ghcr.io%2Fme%2Fx&tag=1.0", ""),
-        ("POST /images/create?fromImage=ghcr.io%2Fme%2Fy&tag=1.0", "?fromImage"),
-        ("POST /images/create?fromSrc=-&repo=ghcr.io%2Fme%2Fx&tag=1", "?fromSrc"),
-        ("POST /images/ghcr.io/me/x:1/tag?repo=ghcr.io%2Fyou%2Fx&tag=1", "?repo"),
-        ("POST /images/ghcr.io/me/x:1/tag?repo=ghcr.io%2Fme%2Fx&tag=2", ""),
+        (
+            "POST /images/create?fromImage=ghcr.io%2Fme%2Fy&tag=1.0",
+            "?fromImage",
+        ),
+        (
+            "POST /images/create?fromSrc=-&repo=ghcr.io%2Fme%2Fx&tag=1",
+            "?fromSrc",
+        ),
+        (
+            "POST /images/ghcr.io/me/x:1/tag?repo=ghcr.io%2Fyou%2Fx&tag=1",
+            "?repo",
+        ),
+        (
+            "POST /images/ghcr.io/me/x:1/tag?repo=ghcr.io%2Fme%2Fx&tag=2",
+            "",
+        ),
         // What is allowed must not become the name of another image.
-        ("POST /images/alpine/tag?repo=ghcr.io%2Fme%2Fx&tag=1", "the image"),
-        ("POST /v1.43/images/evil.io/me/x:1/tag?repo=ghcr.io%2Fme%2Fx&tag=1", "the image"),
-        ("POST /v5.0.0/libpod/images/alpine/tag?repo=ghcr.io%2Fme%2Fx&tag=1", "the image"),
-        ("POST /v5.0.0/libpod/images/ghcr.io/me/x:1/tag?repo=ghcr.io%2Fyou%2Fx&tag=1", "?repo"),
+        (
+            "POST /images/alpine/tag?repo=ghcr.io%2Fme%2Fx&tag=1",
+            "the image",
+        ),
+        (
+            "POST /v1.43/images/evil.io/me/x:1/tag?repo=ghcr.io%2Fme%2Fx&tag=1",
+            "the image",
+        ),
+        (
+            "POST /v5.0.0/libpod/images/alpine/tag?repo=ghcr.io%2Fme%2Fx&tag=1",
+            "the image",
+        ),
+        (
+            "POST /v5.0.0/libpod/images/ghcr.io/me/x:1/tag?repo=ghcr.io%2Fyou%2Fx&tag=1",
+            "?repo",
+        ),
     ] {
         assert_eq!(field(request, BASELINE, mine, ""), want, "{request}");
         assert_eq!(field(request, BASELINE, &[], ""), "", "{request}");
     }
     // `alpine/tag` is not `alpine`.
     let two = &["image=alpine", "image=mine:1"][..];
-    assert_eq!(field("POST /images/alpine/tag?repo=mine&tag=1", BASELINE, two, ""), "");
-    assert_eq!(field("POST /images/alpine/tag/tag?repo=mine&tag=1", BASELINE, two, ""), "the image");
+    assert_eq!(
+        field("POST /images/alpine/tag?repo=mine&tag=1", BASELINE, two, ""),
+        ""
+    );
+    assert_eq!(
+        field(
+            "POST /images/alpine/tag/tag?repo=mine&tag=1",
+            BASELINE,
+            two,
+            ""
+        ),
+        "the image"
+    );
     // An identifier may be of any registry, and engines find an image by its first digit.
     for image in ["4f2a9c0d1e2b", "sha256:4f2a", "4f2a", "f", "0"] {
-        assert_eq!(field(CREATE, BASELINE, &["registry=docker.io"], &format!("{{\"Image\":\"{image}\"}}")), "Image");
+        assert_eq!(
+            field(
+                CREATE,
+                BASELINE,
+                &["registry=docker.io"],
+                &format!("{{\"Image\":\"{image}\"}}")
+            ),
+            "Image"
+        );
     }
-    assert_eq!(field("POST /images/alpine/tag?repo=x&tag=1&force=0", BASELINE, &[], ""), "");
+    assert_eq!(
+        field(
+            "POST /images/alpine/tag?repo=x&tag=1&force=0",
+            BASELINE,
+            &[],
+            ""
+        ),
+        ""
+    );
 }
 
 /// What docker-modem, Portainer, docker-py and Podman send beside what an engine reads.
@@ -1014,19 +1765,34 @@ fn what_clients_send_beside_is_not_in_their_way() {
         &[],
         r#"{"name":"web","platform":"linux","Image":"x","HostConfig":{"ContainerIDFile":"/x"}}"#,
     );
-    assert_eq!(dropped.ok().as_deref(), Some(r#"{"Image":"x","HostConfig":{}}"#));
+    assert_eq!(
+        dropped.ok().as_deref(),
+        Some(r#"{"Image":"x","HostConfig":{}}"#)
+    );
     check(
         "POST /commit?container=c",
-        &[(r#"{"container":"c","repo":"r","tag":"t","comment":"x","author":"y","pause":true,"changes":"CMD x"}"#, "")],
+        &[(
+            r#"{"container":"c","repo":"r","tag":"t","comment":"x","author":"y","pause":true,"changes":"CMD x"}"#,
+            "",
+        )],
     );
     check(
         "POST /containers/web/exec",
         &[
-            (r#"{"Container":"web","detachKeys":"ctrl-x","Cmd":["x"]}"#, ""),
-            (r#"{"DetachKeys":"a","detachKeys":"b","Cmd":["x"]}"#, "detachKeys"),
+            (
+                r#"{"Container":"web","detachKeys":"ctrl-x","Cmd":["x"]}"#,
+                "",
+            ),
+            (
+                r#"{"DetachKeys":"a","detachKeys":"b","Cmd":["x"]}"#,
+                "detachKeys",
+            ),
         ],
     );
-    check("POST /v5.0.0/libpod/exec/abc/remove", &[(r#"{"Force":true}"#, "")]);
+    check(
+        "POST /v5.0.0/libpod/exec/abc/remove",
+        &[(r#"{"Force":true}"#, "")],
+    );
 }
 
 #[test]
@@ -1036,9 +1802,18 @@ fn refusals_keep_secrets_and_promise_nothing_that_would_not_help() {
         Err(objection) => objection.to_string(),
     };
     for (request, body) in [
-        ("POST /volumes/create", r#"{"DriverOpts":{"o":"username=bob,password=hunter2"}}"#),
-        ("POST /build?remote=https%3A%2F%2Fme%3Ahunter2%40x%2Fy.git", ""),
-        ("POST /images/create?fromSrc=https%3A%2F%2Fme%3Ahunter2%40x%2Fy", ""),
+        (
+            "POST /volumes/create",
+            r#"{"DriverOpts":{"o":"username=bob,password=hunter2"}}"#,
+        ),
+        (
+            "POST /build?remote=https%3A%2F%2Fme%3Ahunter2%40x%2Fy.git",
+            "",
+        ),
+        (
+            "POST /images/create?fromSrc=https%3A%2F%2Fme%3Ahunter2%40x%2Fy",
+            "",
+        ),
         (
             "POST /containers/create",
             r#"{"Env":["P=hunter2"],"HostConfig":{"SecurityOpt":["seccomp={\"hunter2\":1}"]}}"#,
@@ -1060,7 +1835,15 @@ fn refusals_keep_secrets_and_promise_nothing_that_would_not_help() {
         format!(r#"{{"HostConfig":{{"Binds":["/a*:/x"],"{long}":1}}}}"#),
     ] {
         let text = text("POST /containers/create", &body);
-        assert!(text.len() < 2_000 && !text.contains("guard-allow"), "{} {}", text.len(), &text[..text.len().min(300)]);
+        assert!(
+            text.len() < 2_000 && !text.contains("guard-allow"),
+            "{} {}",
+            text.len(),
+            &text[..text.len().min(300)]
+        );
     }
-    assert!(text(&format!("POST /build?{}", "t=x&".repeat(1000)), "").contains("more than 512 parameters"));
+    assert!(
+        text(&format!("POST /build?{}", "t=x&".repeat(1000)), "")
+            .contains("more than 512 parameters")
+    );
 }

@@ -1,4 +1,5 @@
-//! Whatever is put together at random: what the guard passes, read again as the engine reads it, holds nothing that it refuses.
+//! Whatever is put together at random: what the guard passes, read again as the engine reads it,
+//! holds nothing that it refuses.
 
 mod world;
 
@@ -32,7 +33,11 @@ impl Dice {
             1 => key.to_uppercase(),
             2 => key.replacen('s', "\u{17f}", 1),
             3 => key.replacen('k', "\u{212a}", 1),
-            4 => key.replacen(|c: char| c.is_ascii_uppercase(), &format!("\\u00{:02x}", key.as_bytes()[0]), 1),
+            4 => key.replacen(
+                |c: char| c.is_ascii_uppercase(),
+                &format!("\\u00{:02x}", key.as_bytes()[0]),
+                1,
+            ),
             5 => format!("{key} "),
             _ => key.to_owned(),
         }
@@ -45,13 +50,20 @@ impl Dice {
             2 => "null".to_owned(),
             3 => format!("{}", self.roll(3)),
             4..9 => format!("\"{}\"", self.pick(WORDS)),
-            9 => format!("[{}]", (0..self.roll(3)).map(|_| self.value(depth + 1)).collect::<Vec<_>>().join(",")),
+            9 => format!(
+                "[{}]",
+                (0..self.roll(3))
+                    .map(|_| self.value(depth + 1))
+                    .collect::<Vec<_>>()
+                    .join(",")
+            ),
             _ => self.object(depth + 1),
         }
     }
 
     fn object(&mut self, depth: usize) -> String {
-        let pairs = (0..self.roll(5)).map(|_| format!("\"{}\":{}", self.key(KEYS), self.value(depth)));
+        let pairs =
+            (0..self.roll(5)).map(|_| format!("\"{}\":{}", self.key(KEYS), self.value(depth)));
         format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
     }
 
@@ -60,7 +72,10 @@ impl Dice {
         for _ in 0..1 + self.roll(4) {
             let (key, value) = match self.roll(6) {
                 0 => (self.key(&["HostConfig"]), self.object(1)),
-                1 => (self.key(&["Privileged"]), self.pick(&["true", "false", "null"]).to_owned()),
+                1 => (
+                    self.key(&["Privileged"]),
+                    self.pick(&["true", "false", "null"]).to_owned(),
+                ),
                 2 => (self.key(&["Binds"]), format!("[\"{}\"]", self.pick(WORDS))),
                 3 => (self.key(&["Mounts"]), format!("[{}]", self.object(2))),
                 4 => (self.key(MODES), format!("\"{}\"", self.pick(WORDS))),
@@ -69,7 +84,11 @@ impl Dice {
             pairs.push(format!("\"{key}\":{value}"));
         }
         let inner = pairs.join(",");
-        if self.roll(3) == 0 { format!("{{{inner}}}") } else { format!("{{\"HostConfig\":{{{inner}}}}}") }
+        if self.roll(3) == 0 {
+            format!("{{{inner}}}")
+        } else {
+            format!("{{\"HostConfig\":{{{inner}}}}}")
+        }
     }
 }
 
@@ -142,7 +161,10 @@ fn permit() -> Permit {
         mode: Mode::Enforce,
         recreation: None,
     };
-    match decide(Call::read("POST", "/containers/create").expect("plain"), &profile) {
+    match decide(
+        Call::read("POST", "/containers/create").expect("plain"),
+        &profile,
+    ) {
         Verdict::Allow(permit) => permit,
         Verdict::Deny(denial) => unreachable!("{denial}"),
     }
@@ -167,7 +189,8 @@ fn nothing_passes_that_the_engine_would_read_as_refused() {
     assert!(passed > 4_000 && refused > 20_000, "{passed} {refused}");
 }
 
-/// The same with what a strict reader and a lenient one would take for two things: whatever passes is read alike by both.
+/// The same with what a strict reader and a lenient one would take for two things: whatever passes
+/// is read alike by both.
 #[test]
 fn what_is_sent_is_read_alike_by_all() {
     let (permit, mut dice) = (permit(), Dice(0xfeed));
@@ -187,8 +210,13 @@ fn what_is_sent_is_read_alike_by_all() {
         if let Ok(judged) = world::settle(&permit, Some("application/json"), &body) {
             let sent = judged.body().unwrap_or_default().to_owned();
             if !sent.is_empty() {
-                let again = world::settle(&permit, Some("application/json"), sent.as_bytes()).expect("it passes again");
-                assert_eq!(again.body(), Some(sent.as_str()), "judged twice, it is the same");
+                let again = world::settle(&permit, Some("application/json"), sent.as_bytes())
+                    .expect("it passes again");
+                assert_eq!(
+                    again.body(),
+                    Some(sent.as_str()),
+                    "judged twice, it is the same"
+                );
                 let strict: Value = serde_json::from_slice(sent.as_bytes()).expect("JSON");
                 assert!(strict.is_object(), "{sent}");
             }

@@ -1,4 +1,5 @@
-//! What calls are about: the findings of an attack in November 2026, one line a fact. The names of the tests have their numbers.
+//! What calls are about: the findings of an attack in November 2026, one line a fact. The names of
+//! the tests have their numbers.
 
 #![allow(clippy::panic, reason = "a failed expectation ends a test")]
 
@@ -10,8 +11,8 @@ use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Cleared, Exception, Guard, Level, Objection, Surroundings};
 use cetusguard_policy::rule::{RuleSet, parse};
 use cetusguard_policy::{
-    Call, Condition, Limits, Mode, Object, Pattern, Permit, Profile, Profiles, TargetCondition, Targets, Verdict,
-    decide,
+    Call, Condition, Limits, Mode, Object, Pattern, Permit, Profile, Profiles, TargetCondition,
+    Targets, Verdict, decide,
 };
 
 const RULES: &str = "GET,HEAD,POST,PUT,DELETE .*
@@ -31,7 +32,8 @@ const PROXY: &str = r#"{"Id":"9999","Name":"/stack-cetusguard-1","Config":{"Imag
     {"Type":"bind","Source":"/srv/cetusguard/config"},{"Type":"volume","Name":"sockets","Source":"/var/lib/docker/volumes/sockets/_data"}],
     "NetworkSettings":{"Networks":{"socket":{"Aliases":["cetusguard"],"IPAddress":"10.1.0.2"}}}}"#;
 
-/// The other objects of the engine, by name; each has its name with `-id` behind it for an identifier.
+/// The other objects of the engine, by name; each has its name with `-id` behind it for an
+/// identifier.
 fn object(kind: ObjectKind, word: &str) -> Option<Object> {
     let container = |host: &str, rest: &str| {
         let name = word.trim_end_matches("-id");
@@ -39,7 +41,8 @@ fn object(kind: ObjectKind, word: &str) -> Option<Object> {
             "{{\"Id\":\"{name}-id\",\"Name\":\"/{name}\",\"Config\":{{\"Image\":\"busybox\",\"Labels\":{{\"tier\":\"{name}\"}}}},\"HostConfig\":{{{host}}}{rest}}}"
         )
     };
-    let mount = |source: &str| format!(",\"Mounts\":[{{\"Type\":\"bind\",\"Source\":\"{source}\"}}]");
+    let mount =
+        |source: &str| format!(",\"Mounts\":[{{\"Type\":\"bind\",\"Source\":\"{source}\"}}]");
     let answer = match (kind, word.trim_end_matches("-id")) {
         (ObjectKind::Container, "proxy" | "9999" | "stack-cetusguard-1") => PROXY.to_owned(),
         (ObjectKind::Container, "privileged") => container("\"Privileged\":true", ""),
@@ -104,7 +107,10 @@ fn volume(name: &str, options: &str) -> String {
 }
 
 fn profile(level: Level, allow: &[&str], targets: Targets) -> Profile {
-    let allow = allow.iter().map(|text| Exception::read(text).expect(text)).collect();
+    let allow = allow
+        .iter()
+        .map(|text| Exception::read(text).expect(text))
+        .collect();
     Profile {
         name: "default".to_owned(),
         rules: RuleSet::new(parse("test", RULES).expect("rules")),
@@ -129,7 +135,10 @@ fn profiles() -> Profiles {
     let named = Condition::Name(Pattern::new("trusted")).into();
     let labelled = Condition::Label("cetusguard.profile".to_owned(), Pattern::new("high")).into();
     let placed = Condition::Network("10.99.0.0/24".parse().expect("a network")).into();
-    let high = Profile { name: "high".to_owned(), ..profile(Level::Baseline, &[], Targets::default()) };
+    let high = Profile {
+        name: "high".to_owned(),
+        ..profile(Level::Baseline, &[], Targets::default())
+    };
     Profiles::new(
         profile(Level::Baseline, &[], Targets::default()),
         vec![],
@@ -150,12 +159,24 @@ fn settle(permit: &Permit, body: &str, engine: &str) -> Result<Cleared, Objectio
     world::settle_in(permit, kind, body.as_bytes(), surroundings, &object, engine)
 }
 
-/// The exceptions that would let a call pass; `-` where nothing objects, `!` where no exception helps.
+/// The exceptions that would let a call pass; `-` where nothing objects, `!` where no exception
+/// helps.
 fn needs(request: &str, allow: &[&str], body: &str) -> String {
-    match settle(&permit(request, &profile(Level::Baseline, allow, Targets::default())), body, world::RECENT) {
+    match settle(
+        &permit(
+            request,
+            &profile(Level::Baseline, allow, Targets::default()),
+        ),
+        body,
+        world::RECENT,
+    ) {
         Ok(_) => "-".to_owned(),
         Err(objection) if objection.hopeless().is_some() => "!".to_owned(),
-        Err(objection) => objection.exceptions().into_iter().collect::<Vec<_>>().join(" "),
+        Err(objection) => objection
+            .exceptions()
+            .into_iter()
+            .collect::<Vec<_>>()
+            .join(" "),
     }
 }
 
@@ -164,7 +185,11 @@ fn check(rows: &[(&str, &str, &str)]) {
         assert_eq!(needs(request, &[], body), *want, "{request} {body}");
         if *want != "-" && *want != "!" {
             let allow: Vec<&str> = want.split(' ').collect();
-            assert_eq!(needs(request, &allow, body), "-", "{request} {body} with {allow:?}");
+            assert_eq!(
+                needs(request, &allow, body),
+                "-",
+                "{request} {body} with {allow:?}"
+            );
         }
     }
 }
@@ -210,25 +235,79 @@ fn t1_the_proxy_protects_its_own_container() {
         "DELETE /v5.0.0/libpod/pods/own",
     ] {
         // What it mounts is a reason of its own for those that enter it.
-        let body = if request.contains("update") || request.ends_with("/exec") { "{}" } else { "" };
+        let body = if request.contains("update") || request.ends_with("/exec") {
+            "{}"
+        } else {
+            ""
+        };
         let found = needs(request, &[], body);
-        assert!(found.split(' ').any(|one| one == "proxy"), "{request}: {found}");
-        assert_eq!(needs(request, &["proxy", "target=*"], body), "-", "{request}");
+        assert!(
+            found.split(' ').any(|one| one == "proxy"),
+            "{request}: {found}"
+        );
+        assert_eq!(
+            needs(request, &["proxy", "target=*"], body),
+            "-",
+            "{request}"
+        );
         let open = profile(Level::Privileged, &[], Targets::default());
-        assert!(settle(&permit(request, &open), body, world::RECENT).is_ok(), "{request}");
+        assert!(
+            settle(&permit(request, &open), body, world::RECENT).is_ok(),
+            "{request}"
+        );
     }
     check(&[
-        ("POST /networks/n/connect", r#"{"Container":"proxy"}"#, "proxy"),
-        ("POST /networks/n/disconnect", r#"{"container":"proxy","Force":true}"#, "proxy"),
-        ("POST /v5.0.0/libpod/networks/n/connect", r#"{"container":"proxy"}"#, "proxy"),
-        ("POST /v5.0.0/libpod/networks/n/disconnect", r#"{"Container":"proxy"}"#, "proxy"),
-        ("POST /containers/create", r#"{"HostConfig":{"NetworkMode":"container:proxy"}}"#, "proxy"),
+        (
+            "POST /networks/n/connect",
+            r#"{"Container":"proxy"}"#,
+            "proxy",
+        ),
+        (
+            "POST /networks/n/disconnect",
+            r#"{"container":"proxy","Force":true}"#,
+            "proxy",
+        ),
+        (
+            "POST /v5.0.0/libpod/networks/n/connect",
+            r#"{"container":"proxy"}"#,
+            "proxy",
+        ),
+        (
+            "POST /v5.0.0/libpod/networks/n/disconnect",
+            r#"{"Container":"proxy"}"#,
+            "proxy",
+        ),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"NetworkMode":"container:proxy"}}"#,
+            "proxy",
+        ),
         // A new image under the name of the old one is what starts next.
-        ("POST /images/evil/tag?repo=cetusguard/cetusguard&tag=latest", "", "proxy"),
-        ("POST /images/evil/tag?repo=docker.io/cetusguard/cetusguard", "", "proxy"),
-        ("POST /commit?container=web&repo=cetusguard/cetusguard", "", "proxy"),
-        ("POST /build?networkmode=none&t=cetusguard/cetusguard", "", "proxy"),
-        ("POST /images/evil/tag?repo=cetusguard/cetusguard:x&tag=latest", "", "!"),
+        (
+            "POST /images/evil/tag?repo=cetusguard/cetusguard&tag=latest",
+            "",
+            "proxy",
+        ),
+        (
+            "POST /images/evil/tag?repo=docker.io/cetusguard/cetusguard",
+            "",
+            "proxy",
+        ),
+        (
+            "POST /commit?container=web&repo=cetusguard/cetusguard",
+            "",
+            "proxy",
+        ),
+        (
+            "POST /build?networkmode=none&t=cetusguard/cetusguard",
+            "",
+            "proxy",
+        ),
+        (
+            "POST /images/evil/tag?repo=cetusguard/cetusguard:x&tag=latest",
+            "",
+            "!",
+        ),
         (
             "POST /build?networkmode=none&outputs=[{\"Type\":\"moby\",\"Attrs\":{\"name\":\"a,cetusguard/cetusguard\"}}]",
             "",
@@ -249,7 +328,17 @@ fn t1_the_proxy_protects_its_own_container() {
 
 #[test]
 fn t2_containers_that_give_the_host_away_are_not_entered() {
-    for name in ["privileged", "hostnet", "hostpid", "admin", "disk", "rules", "unmasked", "socket", "etc"] {
+    for name in [
+        "privileged",
+        "hostnet",
+        "hostpid",
+        "admin",
+        "disk",
+        "rules",
+        "unmasked",
+        "socket",
+        "etc",
+    ] {
         let want = format!("target={name}");
         for request in [
             format!("POST /containers/{name}/exec"),
@@ -263,23 +352,51 @@ fn t2_containers_that_give_the_host_away_are_not_entered() {
             assert_eq!(needs(&request, &[], body), want, "{request}");
             let label = format!("target-label=tier={name}");
             for allow in [want.as_str(), "target=*", &label] {
-                assert_eq!(needs(&request, &[allow], body), "-", "{request} with {allow}");
+                assert_eq!(
+                    needs(&request, &[allow], body),
+                    "-",
+                    "{request} with {allow}"
+                );
             }
-            assert_eq!(needs(&request, &["target=web", "target-label=tier=web"], body), want, "{request}");
+            assert_eq!(
+                needs(&request, &["target=web", "target-label=tier=web"], body),
+                want,
+                "{request}"
+            );
         }
     }
     check(&[
         ("POST /containers/behind/exec", "{}", "host-namespace=pid"),
         ("POST /containers/holder/exec", "{}", "volume=hosts-etc"),
-        ("GET /containers/holder/archive?path=/", "", "volume=hosts-etc"),
+        (
+            "GET /containers/holder/archive?path=/",
+            "",
+            "volume=hosts-etc",
+        ),
         ("GET /containers/etc/archive?path=/", "", "target=etc"),
-        ("HEAD /containers/socket/archive?path=/", "", "target=socket"),
+        (
+            "HEAD /containers/socket/archive?path=/",
+            "",
+            "target=socket",
+        ),
         ("PUT /containers/etc/archive?path=/", "", "target=etc"),
         // Files that are read are no more than its own; those that are put there, it may run.
         ("GET /containers/privileged/archive?path=/", "", "-"),
-        ("PUT /containers/privileged/archive?path=/", "", "target=privileged"),
-        ("PUT /containers/hostpid/archive?path=/", "", "target=hostpid"),
-        ("PUT /v5.0.0/libpod/containers/admin/archive?path=/", "", "target=admin"),
+        (
+            "PUT /containers/privileged/archive?path=/",
+            "",
+            "target=privileged",
+        ),
+        (
+            "PUT /containers/hostpid/archive?path=/",
+            "",
+            "target=hostpid",
+        ),
+        (
+            "PUT /v5.0.0/libpod/containers/admin/archive?path=/",
+            "",
+            "target=admin",
+        ),
         ("PUT /containers/trusted/archive?path=/", "", "profile=high"),
         ("POST /containers/packages/exec", "{}", "target=packages"),
         ("POST /containers/plugins/exec", "{}", "target=plugins"),
@@ -296,27 +413,42 @@ fn t2_containers_that_give_the_host_away_are_not_entered() {
         ("disk", "device=/dev/sda"),
         ("etc", "bind=/etc:ro"),
     ] {
-        assert_eq!(needs(&format!("POST /containers/{name}/exec"), &[allow], "{}"), "-", "{name} with {allow}");
+        assert_eq!(
+            needs(&format!("POST /containers/{name}/exec"), &[allow], "{}"),
+            "-",
+            "{name} with {allow}"
+        );
     }
 }
 
 #[test]
 fn t3_addresses_that_profiles_name_are_not_taken() {
-    let network = |subnet: &str| format!("{{\"Name\":\"n\",\"IPAM\":{{\"Config\":[{{\"Subnet\":\"{subnet}\"}}]}}}}");
+    let network = |subnet: &str| {
+        format!("{{\"Name\":\"n\",\"IPAM\":{{\"Config\":[{{\"Subnet\":\"{subnet}\"}}]}}}}")
+    };
     for (subnet, want) in [
         ("10.99.0.0/24", "profile=high"),
         ("10.99.0.0/28", "profile=high"),
         ("10.0.0.0/8", "profile=high"),
         ("10.98.0.0/24", "-"),
     ] {
-        assert_eq!(needs("POST /networks/create", &[], &network(subnet)), want, "{subnet}");
+        assert_eq!(
+            needs("POST /networks/create", &[], &network(subnet)),
+            want,
+            "{subnet}"
+        );
     }
     let address = r#"{"NetworkingConfig":{"EndpointsConfig":{"n":{"IPAMConfig":{"IPv4Address":"10.99.0.5"}}}}}"#;
-    let connect = r#"{"Container":"web","EndpointConfig":{"IPAMConfig":{"IPv4Address":"10.99.0.5"}}}"#;
+    let connect =
+        r#"{"Container":"web","EndpointConfig":{"IPAMConfig":{"IPv4Address":"10.99.0.5"}}}"#;
     check(&[
         ("POST /containers/create", address, "profile=high"),
         ("POST /networks/n/connect", connect, "profile=high"),
-        ("POST /v5.0.0/libpod/networks/n/connect", r#"{"container":"web","static_ips":["10.99.0.5"]}"#, "profile=high"),
+        (
+            "POST /v5.0.0/libpod/networks/n/connect",
+            r#"{"container":"web","static_ips":["10.99.0.5"]}"#,
+            "profile=high",
+        ),
         (
             "POST /v5.0.0/libpod/containers/create",
             r#"{"image":"x","Networks":{"n":{"static_ips":["10.99.0.5"]}}}"#,
@@ -328,7 +460,11 @@ fn t3_addresses_that_profiles_name_are_not_taken() {
 #[test]
 fn t4_what_the_proxy_mounts_is_not_mounted() {
     check(&[
-        ("POST /containers/create", r#"{"HostConfig":{"Binds":["sockets:/x"]}}"#, "proxy"),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"Binds":["sockets:/x"]}}"#,
+            "proxy",
+        ),
         (
             "POST /containers/create",
             r#"{"HostConfig":{"Mounts":[{"Type":"volume","Source":"sockets","Target":"/x"}]}}"#,
@@ -349,7 +485,11 @@ fn t4_what_the_proxy_mounts_is_not_mounted() {
         ("GET /v5.0.0/libpod/volumes/sockets/export", "", "proxy"),
         ("POST /v5.0.0/libpod/volumes/sockets/import", "", "proxy"),
         ("DELETE /v5.0.0/libpod/volumes/sockets", "", "proxy"),
-        ("POST /containers/create", r#"{"HostConfig":{"Binds":["other:/x"]}}"#, "-"),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"Binds":["other:/x"]}}"#,
+            "-",
+        ),
         ("DELETE /volumes/other", "", "-"),
     ]);
     let bind = |path: &str| format!("{{\"HostConfig\":{{\"Binds\":[\"{path}:/x\"]}}}}");
@@ -362,11 +502,26 @@ fn t4_what_the_proxy_mounts_is_not_mounted() {
         ("/srv/other", "-"),
         ("/srv/cetusguard2", "-"),
     ] {
-        assert_eq!(needs("POST /v1.44/containers/create", &with, &bind(path)), want, "{path}");
+        assert_eq!(
+            needs("POST /v1.44/containers/create", &with, &bind(path)),
+            want,
+            "{path}"
+        );
     }
-    assert_eq!(needs("POST /containers/create", &with, r#"{"HostConfig":{"VolumesFrom":["proxy:ro"]}}"#), "proxy");
-    let made = r#"{"Name":"v","DriverOpts":{"type":"none","o":"bind","device":"/srv/cetusguard/config"}}"#;
-    assert_eq!(needs("POST /volumes/create", &["volume-option=*=*"], made), "proxy");
+    assert_eq!(
+        needs(
+            "POST /containers/create",
+            &with,
+            r#"{"HostConfig":{"VolumesFrom":["proxy:ro"]}}"#
+        ),
+        "proxy"
+    );
+    let made =
+        r#"{"Name":"v","DriverOpts":{"type":"none","o":"bind","device":"/srv/cetusguard/config"}}"#;
+    assert_eq!(
+        needs("POST /volumes/create", &["volume-option=*=*"], made),
+        "proxy"
+    );
 }
 
 #[test]
@@ -383,15 +538,36 @@ fn t5_names_of_the_proxy_are_not_taken() {
             "POST /containers/create",
             r#"{"NetworkingConfig":{"EndpointsConfig":{"socket":{"DNSNames":["stack-cetusguard-1"]}}}}"#,
         ),
-        ("POST /networks/socket/connect", r#"{"Container":"web","EndpointConfig":{"Aliases":["cetusguard"]}}"#),
-        ("POST /networks/socket/connect", r#"{"Container":"web","EndpointConfig":{"Aliases":["cetusguard.socket"]}}"#),
+        (
+            "POST /networks/socket/connect",
+            r#"{"Container":"web","EndpointConfig":{"Aliases":["cetusguard"]}}"#,
+        ),
+        (
+            "POST /networks/socket/connect",
+            r#"{"Container":"web","EndpointConfig":{"Aliases":["cetusguard.socket"]}}"#,
+        ),
         ("POST /containers/web/rename?name=cetusguard", ""),
-        ("POST /v5.0.0/libpod/containers/web/rename?name=cetusguard", ""),
-        ("POST /v5.0.0/libpod/containers/create", r#"{"image":"x","name":"cetusguard"}"#),
-        ("POST /v5.0.0/libpod/containers/create", r#"{"image":"x","Networks":{"n":{"aliases":["cetusguard"]}}}"#),
-        ("POST /v5.0.0/libpod/networks/n/connect", r#"{"container":"web","aliases":["cetusguard"]}"#),
+        (
+            "POST /v5.0.0/libpod/containers/web/rename?name=cetusguard",
+            "",
+        ),
+        (
+            "POST /v5.0.0/libpod/containers/create",
+            r#"{"image":"x","name":"cetusguard"}"#,
+        ),
+        (
+            "POST /v5.0.0/libpod/containers/create",
+            r#"{"image":"x","Networks":{"n":{"aliases":["cetusguard"]}}}"#,
+        ),
+        (
+            "POST /v5.0.0/libpod/networks/n/connect",
+            r#"{"container":"web","aliases":["cetusguard"]}"#,
+        ),
         ("POST /services/create", r#"{"Name":"cetusguard"}"#),
-        ("POST /services/create", r#"{"TaskTemplate":{"Networks":[{"Target":"front","Aliases":["cetusguard"]}]}}"#),
+        (
+            "POST /services/create",
+            r#"{"TaskTemplate":{"Networks":[{"Target":"front","Aliases":["cetusguard"]}]}}"#,
+        ),
     ] {
         assert_eq!(needs(request, &[], body), "proxy", "{request} {body}");
         assert_eq!(needs(request, &["proxy"], body), "-", "{request} {body}");
@@ -413,13 +589,20 @@ fn t6_links_hand_over_an_environment() {
     ]);
     // What was judged is what is sent.
     let open = profile(Level::Baseline, &["link=db"], Targets::default());
-    let sent = settle(&permit("POST /containers/create", &open), &link("db"), world::RECENT).expect("allowed");
+    let sent = settle(
+        &permit("POST /containers/create", &open),
+        &link("db"),
+        world::RECENT,
+    )
+    .expect("allowed");
     assert_eq!(sent.body(), Some(link("db-id:db").as_str()));
 }
 
 #[test]
 fn t7_a_namespace_that_is_joined_is_looked_up() {
-    let mode = |key: &str, container: &str| format!("{{\"HostConfig\":{{\"{key}\":\"container:{container}\"}}}}");
+    let mode = |key: &str, container: &str| {
+        format!("{{\"HostConfig\":{{\"{key}\":\"container:{container}\"}}}}")
+    };
     let podman = |key: &str, name: &str| {
         format!("{{\"image\":\"x\",\"{key}\":{{\"nsmode\":\"container\",\"value\":\"{name}\"}}}}")
     };
@@ -427,28 +610,71 @@ fn t7_a_namespace_that_is_joined_is_looked_up() {
     check(&[
         // The network of a harmless container is ordinary: `network_mode: service:vpn`.
         ("POST /containers/create", &mode("NetworkMode", "vpn"), "-"),
-        ("POST /containers/create", &mode("NetworkMode", "hostnet"), "host-namespace=network"),
-        ("POST /containers/create", &mode("NetworkMode", "trusted"), "profile=high"),
-        ("POST /containers/create", &mode("NetworkMode", "absent"), "!"),
-        ("POST /containers/create", &mode("PidMode", "vpn"), "container-namespace=pid"),
-        ("POST /build?networkmode=container:hostnet", "", "host-namespace=network"),
+        (
+            "POST /containers/create",
+            &mode("NetworkMode", "hostnet"),
+            "host-namespace=network",
+        ),
+        (
+            "POST /containers/create",
+            &mode("NetworkMode", "trusted"),
+            "profile=high",
+        ),
+        (
+            "POST /containers/create",
+            &mode("NetworkMode", "absent"),
+            "!",
+        ),
+        (
+            "POST /containers/create",
+            &mode("PidMode", "vpn"),
+            "container-namespace=pid",
+        ),
+        (
+            "POST /build?networkmode=container:hostnet",
+            "",
+            "host-namespace=network",
+        ),
         (libpod, &podman("netns", "vpn"), "-"),
-        (libpod, &podman("netns", "hostnet"), "host-namespace=network"),
+        (
+            libpod,
+            &podman("netns", "hostnet"),
+            "host-namespace=network",
+        ),
         (libpod, &podman("pidns", "vpn"), "container-namespace=pid"),
     ]);
     for target in ["hostpid", "behind"] {
         assert_eq!(
-            needs("POST /containers/create", &["container-namespace=pid"], &mode("PidMode", target)),
+            needs(
+                "POST /containers/create",
+                &["container-namespace=pid"],
+                &mode("PidMode", target)
+            ),
             "host-namespace=pid",
             "{target}"
         );
     }
     let open = profile(Level::Baseline, &[], Targets::default());
-    let sent = settle(&permit("POST /containers/create", &open), &mode("NetworkMode", "vpn"), world::RECENT);
-    assert_eq!(sent.expect("harmless").body(), Some(mode("NetworkMode", "vpn-id").as_str()));
-    let sent = settle(&permit("POST /build?networkmode=container:vpn", &open), "", world::RECENT).expect("harmless");
+    let sent = settle(
+        &permit("POST /containers/create", &open),
+        &mode("NetworkMode", "vpn"),
+        world::RECENT,
+    );
+    assert_eq!(
+        sent.expect("harmless").body(),
+        Some(mode("NetworkMode", "vpn-id").as_str())
+    );
+    let sent = settle(
+        &permit("POST /build?networkmode=container:vpn", &open),
+        "",
+        world::RECENT,
+    )
+    .expect("harmless");
     let call = permit("GET /_ping", &open);
-    assert_eq!(sent.call(call.call()).target(), "/build?networkmode=container%3Avpn-id");
+    assert_eq!(
+        sent.call(call.call()).target(),
+        "/build?networkmode=container%3Avpn-id"
+    );
 }
 
 #[test]
@@ -464,15 +690,39 @@ fn t8_volumes_of_the_host_are_looked_up() {
         ("plain", "-"),
         ("new", "-"),
     ] {
-        assert_eq!(needs("POST /containers/create", &[], &bind(name)), want, "{name}");
+        assert_eq!(
+            needs("POST /containers/create", &[], &bind(name)),
+            want,
+            "{name}"
+        );
     }
     // A bind of the same path is as good, and so is the right to have made the volume.
-    assert_eq!(needs("POST /containers/create", &["bind=/srv/media"], &bind("media")), "-");
-    assert_eq!(needs("POST /containers/create", &["bind=/srv/media/**:ro"], &bind("media")), "volume=media");
-    let options = ["volume-option=type=none", "volume-option=o=bind", "volume-option=device=/srv/*"];
-    assert_eq!(needs("POST /containers/create", &options, &bind("media")), "-");
-    let service =
-        r#"{"TaskTemplate":{"ContainerSpec":{"Mounts":[{"Type":"volume","Source":"hosts-etc","Target":"/x"}]}}}"#;
+    assert_eq!(
+        needs(
+            "POST /containers/create",
+            &["bind=/srv/media"],
+            &bind("media")
+        ),
+        "-"
+    );
+    assert_eq!(
+        needs(
+            "POST /containers/create",
+            &["bind=/srv/media/**:ro"],
+            &bind("media")
+        ),
+        "volume=media"
+    );
+    let options = [
+        "volume-option=type=none",
+        "volume-option=o=bind",
+        "volume-option=device=/srv/*",
+    ];
+    assert_eq!(
+        needs("POST /containers/create", &options, &bind("media")),
+        "-"
+    );
+    let service = r#"{"TaskTemplate":{"ContainerSpec":{"Mounts":[{"Type":"volume","Source":"hosts-etc","Target":"/x"}]}}}"#;
     check(&[
         ("POST /services/create", service, "volume=hosts-etc"),
         (
@@ -490,9 +740,17 @@ fn templates_of_a_swarm_make_no_paths_and_names() {
             "{{\"TaskTemplate\":{{\"ContainerSpec\":{{\"Mounts\":[{{\"Type\":\"{kind}\",\"ReadOnly\":true,\"Target\":\"/h\",\"Source\":\"{source}\"}}]}}}}}}"
         )
     };
-    let host = |name: &str| format!("{{\"TaskTemplate\":{{\"ContainerSpec\":{{\"Hostname\":\"{name}\"}}}}}}");
+    let host = |name: &str| {
+        format!("{{\"TaskTemplate\":{{\"ContainerSpec\":{{\"Hostname\":\"{name}\"}}}}}}")
+    };
     for (body, want) in [
-        (mount("bind", "/usr/share/zoneinfo/{{print `..`}}/{{print `..`}}/{{print `..`}}/run"), "!"),
+        (
+            mount(
+                "bind",
+                "/usr/share/zoneinfo/{{print `..`}}/{{print `..`}}/{{print `..`}}/run",
+            ),
+            "!",
+        ),
         (mount("bind", "/usr/share/zoneinfo/Europe/Paris"), "-"),
         (mount("volume", "data-{{.Task.Slot}}"), "!"),
         (host("web-{{.Task.Slot}}"), "-"),
@@ -501,7 +759,11 @@ fn templates_of_a_swarm_make_no_paths_and_names() {
         (host("{{.Service.Labels}}"), "!"),
     ] {
         assert_eq!(needs("POST /services/create", &[], &body), want, "{body}");
-        assert_eq!(needs("POST /services/create", &["bind=/srv/**"], &body), want, "{body}");
+        assert_eq!(
+            needs("POST /services/create", &["bind=/srv/**"], &body),
+            want,
+            "{body}"
+        );
     }
 }
 
@@ -509,44 +771,84 @@ fn templates_of_a_swarm_make_no_paths_and_names() {
 fn t9_secrets_and_configs_can_be_bound() {
     let service = r#"{"TaskTemplate":{"ContainerSpec":{"Secrets":[{"SecretID":"s1","SecretName":"mine"}],"Configs":[{"ConfigID":"c1"}]}}}"#;
     let request = "POST /services/create";
-    assert_eq!(needs(request, &[], service), "-", "as docker stack deploy needs it");
+    assert_eq!(
+        needs(request, &[], service),
+        "-",
+        "as docker stack deploy needs it"
+    );
     assert_eq!(
         needs(request, &["secret=mine*"], service),
         "secret=name-of-s1",
         "the identifier counts, not the name beside it"
     );
-    assert_eq!(needs(request, &["secret=name-of-*", "config=other"], service), "config=name-of-c1");
-    assert_eq!(needs(request, &["secret=name-of-*", "config=name-of-c1"], service), "-");
+    assert_eq!(
+        needs(request, &["secret=name-of-*", "config=other"], service),
+        "config=name-of-c1"
+    );
+    assert_eq!(
+        needs(request, &["secret=name-of-*", "config=name-of-c1"], service),
+        "-"
+    );
 }
 
 #[test]
 fn t10_what_was_resolved_is_what_is_sent() {
     let open = profile(Level::Baseline, &[], Targets::default());
-    let service = |target: &str| format!("{{\"TaskTemplate\":{{\"Networks\":[{{\"Target\":\"{target}\"}}]}}}}");
+    let service = |target: &str| {
+        format!("{{\"TaskTemplate\":{{\"Networks\":[{{\"Target\":\"{target}\"}}]}}}}")
+    };
     check(&[
-        ("POST /services/create", &service("abc123"), "host-namespace=network"),
+        (
+            "POST /services/create",
+            &service("abc123"),
+            "host-namespace=network",
+        ),
         ("POST /services/create", &service("nosuchnet"), "!"),
         ("POST /services/create", &service("front"), "-"),
     ]);
     for (request, body, want) in [
-        ("POST /services/create", service("front"), format!("/services/create {}", service("front-id"))),
+        (
+            "POST /services/create",
+            service("front"),
+            format!("/services/create {}", service("front-id")),
+        ),
         (
             "POST /containers/web/exec",
             "{\"Cmd\":[\"ls\"]}".to_owned(),
             "/containers/web-id/exec {\"Cmd\":[\"ls\"]}".to_owned(),
         ),
-        ("POST /containers/web/stop?t=1", String::new(), "/containers/web-id/stop?t=1 ".to_owned()),
-        ("POST /commit?container=web&repo=x", String::new(), "/commit?container=web-id&repo=x ".to_owned()),
+        (
+            "POST /containers/web/stop?t=1",
+            String::new(),
+            "/containers/web-id/stop?t=1 ".to_owned(),
+        ),
+        (
+            "POST /commit?container=web&repo=x",
+            String::new(),
+            "/commit?container=web-id&repo=x ".to_owned(),
+        ),
         (
             "POST /networks/n/connect",
             "{\"Container\":\"web\"}".to_owned(),
             "/networks/n-id/connect {\"Container\":\"web-id\"}".to_owned(),
         ),
-        ("GET /containers/web/archive?path=/x", String::new(), "/containers/web-id/archive?path=%2Fx ".to_owned()),
+        (
+            "GET /containers/web/archive?path=/x",
+            String::new(),
+            "/containers/web-id/archive?path=%2Fx ".to_owned(),
+        ),
     ] {
         let permit = permit(request, &open);
-        let sent = settle(&permit, &body, world::RECENT).unwrap_or_else(|objection| panic!("{request}: {objection}"));
-        assert_eq!(format!("{} {}", sent.call(permit.call()).target(), sent.body().unwrap_or_default()), want);
+        let sent = settle(&permit, &body, world::RECENT)
+            .unwrap_or_else(|objection| panic!("{request}: {objection}"));
+        assert_eq!(
+            format!(
+                "{} {}",
+                sent.call(permit.call()).target(),
+                sent.body().unwrap_or_default()
+            ),
+            want
+        );
     }
 }
 
@@ -561,12 +863,22 @@ fn a_word_leads_to_no_other_path() {
     // A parameter of another call does not keep the client's word.
     let open = profile(Level::Baseline, &[], Targets::default());
     for (request, want) in [
-        ("POST /containers/web/stop?link=1", "/containers/web-id/stop?link=1"),
-        ("DELETE /containers/web?force=1", "/containers/web-id?force=1"),
-        ("DELETE /containers/shop/web?link=1", "/containers/shop/web?link=1"),
+        (
+            "POST /containers/web/stop?link=1",
+            "/containers/web-id/stop?link=1",
+        ),
+        (
+            "DELETE /containers/web?force=1",
+            "/containers/web-id?force=1",
+        ),
+        (
+            "DELETE /containers/shop/web?link=1",
+            "/containers/shop/web?link=1",
+        ),
     ] {
         let permit = permit(request, &open);
-        let sent = settle(&permit, "", world::RECENT).unwrap_or_else(|objection| panic!("{request}: {objection}"));
+        let sent = settle(&permit, "", world::RECENT)
+            .unwrap_or_else(|objection| panic!("{request}: {objection}"));
         assert_eq!(sent.call(permit.call()).target(), want);
     }
 }
@@ -574,10 +886,22 @@ fn a_word_leads_to_no_other_path() {
 #[test]
 fn t11_identities_of_other_profiles_are_not_taken() {
     check(&[
-        ("POST /containers/evil/rename?name=trusted", "", "profile=high"),
+        (
+            "POST /containers/evil/rename?name=trusted",
+            "",
+            "profile=high",
+        ),
         ("POST /containers/create?name=trusted", "{}", "profile=high"),
-        ("POST /containers/create?name=x", r#"{"Labels":{"cetusguard.profile":"high"}}"#, "profile=high"),
-        ("POST /v5.0.0/libpod/containers/create", r#"{"image":"x","name":"trusted"}"#, "profile=high"),
+        (
+            "POST /containers/create?name=x",
+            r#"{"Labels":{"cetusguard.profile":"high"}}"#,
+            "profile=high",
+        ),
+        (
+            "POST /v5.0.0/libpod/containers/create",
+            r#"{"image":"x","name":"trusted"}"#,
+            "profile=high",
+        ),
         (
             "POST /services/create",
             r#"{"TaskTemplate":{"ContainerSpec":{"Labels":{"cetusguard.profile":"high"}}}}"#,
@@ -585,28 +909,67 @@ fn t11_identities_of_other_profiles_are_not_taken() {
         ),
         // To enter a container is to call with its rights.
         ("POST /containers/trusted/exec", "{}", "profile=high"),
-        ("POST /containers/trusted/rename?name=old", "", "profile=high"),
+        (
+            "POST /containers/trusted/rename?name=old",
+            "",
+            "profile=high",
+        ),
         // An image brings its labels along; a network is shared with its client.
-        ("POST /containers/create?name=x", r#"{"Image":"labelled"}"#, "profile=high"),
-        ("POST /v5.0.0/libpod/containers/create", r#"{"image":"labelled"}"#, "profile=high"),
-        ("POST /services/create", r#"{"TaskTemplate":{"ContainerSpec":{"Image":"labelled"}}}"#, "profile=high"),
-        ("POST /containers/create?name=x", r#"{"Image":"plain"}"#, "-"),
+        (
+            "POST /containers/create?name=x",
+            r#"{"Image":"labelled"}"#,
+            "profile=high",
+        ),
+        (
+            "POST /v5.0.0/libpod/containers/create",
+            r#"{"image":"labelled"}"#,
+            "profile=high",
+        ),
+        (
+            "POST /services/create",
+            r#"{"TaskTemplate":{"ContainerSpec":{"Image":"labelled"}}}"#,
+            "profile=high",
+        ),
+        (
+            "POST /containers/create?name=x",
+            r#"{"Image":"plain"}"#,
+            "-",
+        ),
         ("POST /containers/sidecar/exec", "{}", "profile=high"),
         ("POST /containers/proxycar/exec", "{}", "proxy"),
         ("POST /containers/web/rename?name=shop", "", "-"),
-        ("POST /containers/create?name=x", r#"{"Labels":{"cetusguard.profile":"low"}}"#, "-"),
+        (
+            "POST /containers/create?name=x",
+            r#"{"Labels":{"cetusguard.profile":"low"}}"#,
+            "-",
+        ),
     ]);
 }
 
 #[test]
 fn g1_processes_of_the_host_are_not_listed() {
-    for path in ["/containers/web/top", "/v5.0.0/libpod/containers/web/top", "/v5.0.0/libpod/pods/p/top"] {
-        for (arguments, want) in
-            [("-oluid%3DPID+-eoargs+--sort%3D-luid+eww", "!"), ("eww", "!"), ("-ef", "-"), ("aux", "-")]
-        {
-            assert_eq!(needs(&format!("GET {path}?ps_args={arguments}"), &[], ""), want, "{path} {arguments}");
+    for path in [
+        "/containers/web/top",
+        "/v5.0.0/libpod/containers/web/top",
+        "/v5.0.0/libpod/pods/p/top",
+    ] {
+        for (arguments, want) in [
+            ("-oluid%3DPID+-eoargs+--sort%3D-luid+eww", "!"),
+            ("eww", "!"),
+            ("-ef", "-"),
+            ("aux", "-"),
+        ] {
+            assert_eq!(
+                needs(&format!("GET {path}?ps_args={arguments}"), &[], ""),
+                want,
+                "{path} {arguments}"
+            );
         }
-        assert_eq!(needs(&format!("GET {path}?PS_ARGS=eww"), &[], ""), "!", "{path}");
+        assert_eq!(
+            needs(&format!("GET {path}?PS_ARGS=eww"), &[], ""),
+            "!",
+            "{path}"
+        );
     }
 }
 
@@ -614,17 +977,23 @@ fn g1_processes_of_the_host_are_not_listed() {
 fn g2_reading_only_holds_for_everything_below() {
     const OLD: &str = r#"{"ApiVersion":"1.41","KernelVersion":"6.1.0-43-amd64"}"#;
     const OLD_KERNEL: &str = r#"{"ApiVersion":"1.51","KernelVersion":"5.10.0"}"#;
-    const PODMAN: &str = r#"{"ApiVersion":"1.44","KernelVersion":"6.1.0","Components":[{"Name":"Podman Engine"}]}"#;
+    const PODMAN: &str =
+        r#"{"ApiVersion":"1.44","KernelVersion":"6.1.0","Components":[{"Name":"Podman Engine"}]}"#;
     let open = profile(Level::Baseline, &["bind=/srv/**:ro"], Targets::default());
-    let passes = |request: &str, body: &str, engine: &str| settle(&permit(request, &open), body, engine).is_ok();
+    let passes = |request: &str, body: &str, engine: &str| {
+        settle(&permit(request, &open), body, engine).is_ok()
+    };
     let bind = r#"{"HostConfig":{"Binds":["/srv/x:/x:ro"]}}"#;
     let mount = |option: &str| {
         format!(
             "{{\"HostConfig\":{{\"Mounts\":[{{\"Type\":\"bind\",\"Source\":\"/srv/x\",\"Target\":\"/x\",\"ReadOnly\":true,\"BindOptions\":{{\"{option}\":true}}}}]}}}}"
         )
     };
-    let (bare, new, old) =
-        ("POST /containers/create", "POST /v1.44/containers/create", "POST /v1.43/containers/create");
+    let (bare, new, old) = (
+        "POST /containers/create",
+        "POST /v1.44/containers/create",
+        "POST /v1.43/containers/create",
+    );
     for (request, body, engine, want) in [
         (bare, bind.to_owned(), world::RECENT, true),
         (new, bind.to_owned(), world::RECENT, true),
@@ -637,10 +1006,18 @@ fn g2_reading_only_holds_for_everything_below() {
         (new, mount("CreateMountpoint"), world::RECENT, true),
         (new, mount("ReadOnlyNonRecursive"), world::RECENT, false),
     ] {
-        assert_eq!(passes(request, &body, engine), want, "{request} {body} {engine}");
+        assert_eq!(
+            passes(request, &body, engine),
+            want,
+            "{request} {body} {engine}"
+        );
     }
     let libpod = "POST /v5.0.0/libpod/containers/create";
-    for (options, want) in [("\"ro\"", false), ("\"ro\",\"rbind\"", false), ("\"ro\",\"bind\"", true)] {
+    for (options, want) in [
+        ("\"ro\"", false),
+        ("\"ro\",\"rbind\"", false),
+        ("\"ro\",\"bind\"", true),
+    ] {
         let body = format!(
             "{{\"image\":\"x\",\"mounts\":[{{\"type\":\"bind\",\"source\":\"/srv/x\",\"destination\":\"/x\",\"options\":[{options}]}}]}}"
         );
@@ -655,7 +1032,14 @@ fn g2_reading_only_holds_for_everything_below() {
         ),
         "-"
     );
-    assert_ne!(needs(old, &[], r#"{"HostConfig":{"Binds":["/etc/localtime:/etc/localtime"]}}"#), "-");
+    assert_ne!(
+        needs(
+            old,
+            &[],
+            r#"{"HostConfig":{"Binds":["/etc/localtime:/etc/localtime"]}}"#
+        ),
+        "-"
+    );
 }
 
 #[test]
@@ -667,13 +1051,37 @@ fn g5_to_g13_parameters_and_patterns() {
         ("POST /images/create?fromImage=docker-archive:/x", "", "!"),
         ("POST /images/create?fromImage=busybox&tag=latest", "", "-"),
         ("POST /images/x/push?destination=dir:/etc", "", "!"),
-        ("POST /v5.0.0/libpod/images/x/push?destination=docker-archive:/x", "", "!"),
-        ("POST /v5.0.0/libpod/images/x/push?destination=quay.io/a/b", "", "-"),
+        (
+            "POST /v5.0.0/libpod/images/x/push?destination=docker-archive:/x",
+            "",
+            "!",
+        ),
+        (
+            "POST /v5.0.0/libpod/images/x/push?destination=quay.io/a/b",
+            "",
+            "-",
+        ),
         // G9: addresses of others.
-        ("POST /networks/create", r#"{"IPAM":{"Config":[{"Subnet":"8.8.8.0/24"}]}}"#, "subnet=8.8.8.0/24"),
-        ("POST /networks/create", r#"{"IPAM":{"Config":[{"Subnet":"2001:db8::/64"}]}}"#, "subnet=2001:db8::/64"),
-        ("POST /networks/create", r#"{"IPAM":{"Config":[{"Subnet":"172.31.0.0/16"}]}}"#, "-"),
-        ("POST /networks/create", r#"{"IPAM":{"Config":[{"Subnet":"fd00:1::/64"}]}}"#, "-"),
+        (
+            "POST /networks/create",
+            r#"{"IPAM":{"Config":[{"Subnet":"8.8.8.0/24"}]}}"#,
+            "subnet=8.8.8.0/24",
+        ),
+        (
+            "POST /networks/create",
+            r#"{"IPAM":{"Config":[{"Subnet":"2001:db8::/64"}]}}"#,
+            "subnet=2001:db8::/64",
+        ),
+        (
+            "POST /networks/create",
+            r#"{"IPAM":{"Config":[{"Subnet":"172.31.0.0/16"}]}}"#,
+            "-",
+        ),
+        (
+            "POST /networks/create",
+            r#"{"IPAM":{"Config":[{"Subnet":"fd00:1::/64"}]}}"#,
+            "-",
+        ),
         // G12: the engine's own output.
         (
             "POST /v5.0.0/libpod/containers/create",
@@ -682,17 +1090,55 @@ fn g5_to_g13_parameters_and_patterns() {
         ),
     ]);
     // G6: patterns over paths and URLs are for what is written plainly.
-    let volume = |device: &str| format!("{{\"Name\":\"v\",\"DriverOpts\":{{\"device\":\"{device}\"}}}}");
+    let volume =
+        |device: &str| format!("{{\"Name\":\"v\",\"DriverOpts\":{{\"device\":\"{device}\"}}}}");
     let volumes = "POST /volumes/create";
-    assert_eq!(needs(volumes, &["volume-option=device=/srv/data/*"], &volume("/srv/data/x")), "-");
-    for device in ["/srv/data/../../etc", "/srv/data//../../etc", "/srv/data/./../../etc"] {
-        assert_ne!(needs(volumes, &["volume-option=device=/srv/data/*"], &volume(device)), "-", "{device}");
+    assert_eq!(
+        needs(
+            volumes,
+            &["volume-option=device=/srv/data/*"],
+            &volume("/srv/data/x")
+        ),
+        "-"
+    );
+    for device in [
+        "/srv/data/../../etc",
+        "/srv/data//../../etc",
+        "/srv/data/./../../etc",
+    ] {
+        assert_ne!(
+            needs(
+                volumes,
+                &["volume-option=device=/srv/data/*"],
+                &volume(device)
+            ),
+            "-",
+            "{device}"
+        );
     }
     let nfs = |o: &str| format!("{{\"Name\":\"v\",\"DriverOpts\":{{\"o\":\"{o}\"}}}}");
-    assert_eq!(needs(volumes, &["volume-option=o=addr=10.*"], &nfs("addr=10.0.0.1")), "-");
-    assert_ne!(needs(volumes, &["volume-option=o=addr=10.*"], &nfs("addr=10.0.0.1,bind")), "-");
+    assert_eq!(
+        needs(
+            volumes,
+            &["volume-option=o=addr=10.*"],
+            &nfs("addr=10.0.0.1")
+        ),
+        "-"
+    );
+    assert_ne!(
+        needs(
+            volumes,
+            &["volume-option=o=addr=10.*"],
+            &nfs("addr=10.0.0.1,bind")
+        ),
+        "-"
+    );
     let remote = |url: &str| {
-        needs(&format!("POST /build?networkmode=none&remote={url}"), &["build-remote=http://host/me/*"], "")
+        needs(
+            &format!("POST /build?networkmode=none&remote={url}"),
+            &["build-remote=http://host/me/*"],
+            "",
+        )
     };
     assert_eq!(remote("http://host/me/x.git"), "-");
     for url in [
@@ -703,7 +1149,13 @@ fn g5_to_g13_parameters_and_patterns() {
     ] {
         assert_ne!(remote(url), "-", "{url}");
     }
-    let import = |url: &str| needs(&format!("POST /images/create?fromSrc={url}"), &["import-url=http://host/me/*"], "");
+    let import = |url: &str| {
+        needs(
+            &format!("POST /images/create?fromSrc={url}"),
+            &["import-url=http://host/me/*"],
+            "",
+        )
+    };
     assert!(import("http://host/me/x") == "-" && import("http://host/me/../x") != "-");
     let parent = |path: &str| {
         needs(
@@ -715,7 +1167,11 @@ fn g5_to_g13_parameters_and_patterns() {
     assert!(parent("/tenants/a") == "-" && parent("/tenants/../system.slice") != "-");
     // G13: references are what the engine makes of them.
     let image = |reference: &str| {
-        needs("POST /containers/create", &["image=busybox:*"], &format!("{{\"Image\":\"{reference}\"}}"))
+        needs(
+            "POST /containers/create",
+            &["image=busybox:*"],
+            &format!("{{\"Image\":\"{reference}\"}}"),
+        )
     };
     for reference in [
         "busybox",
@@ -726,7 +1182,13 @@ fn g5_to_g13_parameters_and_patterns() {
     ] {
         assert_eq!(image(reference), "-", "{reference}");
     }
-    for reference in ["evil/busybox", "busybox.example/x", "alpine", "sha256:0123", "cafe"] {
+    for reference in [
+        "evil/busybox",
+        "busybox.example/x",
+        "alpine",
+        "sha256:0123",
+        "cafe",
+    ] {
         assert_ne!(image(reference), "-", "{reference}");
     }
 }
@@ -735,7 +1197,9 @@ fn g5_to_g13_parameters_and_patterns() {
 fn g14_g15_g16_what_cannot_be_seen() {
     let bound = profile(Level::Baseline, &["image=busybox"], Targets::default());
     let named = Profile {
-        rules: RuleSet::new(parse("test", "POST %API_PREFIX%/(grpc|session)\nPOST %API_PREFIX_LIBPOD%/(build|kube/play|pods/create|images/load|images/import|commit)\nDELETE %API_PREFIX_LIBPOD%/kube/play").expect("rules")),
+        rules: RuleSet::new(parse("test", "POST %API_PREFIX%/(grpc|session)\nPOST \
+            %API_PREFIX_LIBPOD%/(build|kube/play|pods/create|images/load|images/import|commit)\nDELETE \
+            %API_PREFIX_LIBPOD%/kube/play").expect("rules")),
         ..bound.clone()
     };
     for request in [
@@ -749,14 +1213,24 @@ fn g14_g15_g16_what_cannot_be_seen() {
         "POST /v5.0.0/libpod/commit?container=web",
     ] {
         let (method, target) = request.split_once(' ').expect("a request line");
-        let denied =
-            |profile: &Profile| matches!(decide(Call::read(method, target).expect("plain"), profile), Verdict::Deny(_));
+        let denied = |profile: &Profile| {
+            matches!(
+                decide(Call::read(method, target).expect("plain"), profile),
+                Verdict::Deny(_)
+            )
+        };
         assert!(denied(&named), "{request}");
-        let free = Profile { guard: Arc::default(), ..named.clone() };
+        let free = Profile {
+            guard: Arc::default(),
+            ..named.clone()
+        };
         assert!(!denied(&free), "{request}");
     }
     // G15: what a call does is told by its row, not by its method.
-    let wildcard = Profile { rules: RuleSet::new(parse("test", "DELETE .*").expect("a rule")), ..bound };
+    let wildcard = Profile {
+        rules: RuleSet::new(parse("test", "DELETE .*").expect("a rule")),
+        ..bound
+    };
     let down = Call::read("DELETE", "/v5.0.0/libpod/kube/play").expect("plain");
     assert!(matches!(decide(down, &wildcard), Verdict::Deny(_)));
     // G16: a form in the body goes before the query.
@@ -769,10 +1243,21 @@ fn g14_g15_g16_what_cannot_be_seen() {
     ] {
         let permit = permit(request, &open);
         assert!(
-            permit.open(Some("application/x-www-form-urlencoded"), b"", Surroundings::default()).is_err(),
+            permit
+                .open(
+                    Some("application/x-www-form-urlencoded"),
+                    b"",
+                    Surroundings::default()
+                )
+                .is_err(),
             "{request}"
         );
-        assert!(permit.open(Some("application/json"), b"", Surroundings::default()).is_ok(), "{request}");
+        assert!(
+            permit
+                .open(Some("application/json"), b"", Surroundings::default())
+                .is_ok(),
+            "{request}"
+        );
     }
 }
 
@@ -784,14 +1269,28 @@ fn g10_g11_the_level_restricted() {
             "{{\"User\":\"{user}\",\"HostConfig\":{{\"CapDrop\":[\"ALL\"],\"SecurityOpt\":[\"no-new-privileges=1\"]}}}}"
         )
     };
-    for (user, want) in
-        [("1000", true), ("2147483647", true), ("2147483648", false), ("99999999999999999999", false), ("000", false)]
-    {
-        let judged = settle(&permit("POST /containers/create", &restricted(&[])), &container(user), world::RECENT);
+    for (user, want) in [
+        ("1000", true),
+        ("2147483647", true),
+        ("2147483648", false),
+        ("99999999999999999999", false),
+        ("000", false),
+    ] {
+        let judged = settle(
+            &permit("POST /containers/create", &restricted(&[])),
+            &container(user),
+            world::RECENT,
+        );
         assert_eq!(judged.is_ok(), want, "{user}");
     }
-    let builds =
-        |allow: &[&str]| settle(&permit("POST /build?networkmode=none", &restricted(allow)), "", world::RECENT).is_ok();
+    let builds = |allow: &[&str]| {
+        settle(
+            &permit("POST /build?networkmode=none", &restricted(allow)),
+            "",
+            world::RECENT,
+        )
+        .is_ok()
+    };
     assert!(!builds(&[]) && builds(&["build"]));
 }
 
@@ -799,10 +1298,26 @@ fn g10_g11_the_level_restricted() {
 #[test]
 fn a_key_stands_once_in_whatever_spelling() {
     check(&[
-        ("POST /containers/create", r#"{"Labels":{"a":"b"},"laBeLs":null}"#, "!"),
-        ("POST /containers/create", r#"{"Labels":null,"labels":{"a":"b"}}"#, "!"),
-        ("POST /containers/create", r#"{"HostConfig":{"CapDrop":["ALL"],"capdrop":null}}"#, "!"),
-        ("POST /containers/create", r#"{"labels":{"a":"b"},"HOSTCONFIG":null}"#, "-"),
+        (
+            "POST /containers/create",
+            r#"{"Labels":{"a":"b"},"laBeLs":null}"#,
+            "!",
+        ),
+        (
+            "POST /containers/create",
+            r#"{"Labels":null,"labels":{"a":"b"}}"#,
+            "!",
+        ),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"CapDrop":["ALL"],"capdrop":null}}"#,
+            "!",
+        ),
+        (
+            "POST /containers/create",
+            r#"{"labels":{"a":"b"},"HOSTCONFIG":null}"#,
+            "-",
+        ),
     ]);
 }
 
@@ -811,19 +1326,45 @@ fn e1_services_and_nodes_are_updated_as_clients_do() {
     check(&[
         ("POST /services/s/update?version=1&rollback=none", "{}", "-"),
         ("POST /services/s/update?version=1&rollback=", "{}", "-"),
-        ("POST /services/s/update?version=1&rollback=previous", "{}", "service-rollback"),
-        ("POST /nodes/worker/update?version=1", r#"{"Role":"worker"}"#, "-"),
-        ("POST /nodes/manager/update?version=1", r#"{"Role":"manager","Availability":"drain"}"#, "manager-node"),
-        ("POST /nodes/worker/update?version=1", r#"{"Role":"manager"}"#, "!"),
+        (
+            "POST /services/s/update?version=1&rollback=previous",
+            "{}",
+            "service-rollback",
+        ),
+        (
+            "POST /nodes/worker/update?version=1",
+            r#"{"Role":"worker"}"#,
+            "-",
+        ),
+        (
+            "POST /nodes/manager/update?version=1",
+            r#"{"Role":"manager","Availability":"drain"}"#,
+            "manager-node",
+        ),
+        (
+            "POST /nodes/worker/update?version=1",
+            r#"{"Role":"manager"}"#,
+            "!",
+        ),
     ]);
-    assert_eq!(needs("POST /nodes/worker/update?version=1", &["manager-node"], r#"{"Role":"manager"}"#), "!");
+    assert_eq!(
+        needs(
+            "POST /nodes/worker/update?version=1",
+            &["manager-node"],
+            r#"{"Role":"manager"}"#
+        ),
+        "!"
+    );
 }
 
 #[test]
 fn ordinary_work_passes() {
     let libpod = "POST /v5.0.0/libpod/containers/create";
     for (request, body) in [
-        ("POST /containers/create", r#"{"image":"x","hostconfig":{"memory":1,"NETWORKMODE":"n"}}"#),
+        (
+            "POST /containers/create",
+            r#"{"image":"x","hostconfig":{"memory":1,"NETWORKMODE":"n"}}"#,
+        ),
         (
             "POST /containers/create",
             r#"{"HostConfig":{"Sysctls":{"net.core.somaxconn":"1","net.ipv4.ip_forward":"1","net.ipv4.conf.all.src_valid_mark":"1","net.ipv6.conf.all.disable_ipv6":"0"}}}"#,
@@ -840,8 +1381,14 @@ fn ordinary_work_passes() {
             "POST /networks/create",
             r#"{"Name":"n","Options":{"com.docker.network.bridge.enable_icc":"false","encrypted":""}}"#,
         ),
-        ("POST /secrets/create", r#"{"Name":"s","Data":"eA==","Templating":{"Name":""}}"#),
-        ("POST /configs/create", r#"{"Name":"s","Data":"eA==","Templating":null}"#),
+        (
+            "POST /secrets/create",
+            r#"{"Name":"s","Data":"eA==","Templating":{"Name":""}}"#,
+        ),
+        (
+            "POST /configs/create",
+            r#"{"Name":"s","Data":"eA==","Templating":null}"#,
+        ),
         (
             libpod,
             r#"{"image":"x","annotations":{"io.podman.annotations.pids-limit":"5","io.podman.annotations.cid-file":"/x"},"networkOrder":["a"],"Networks":{"a":{}}}"#,
@@ -850,14 +1397,26 @@ fn ordinary_work_passes() {
         assert_eq!(needs(request, &[], body), "-", "{request} {body}");
     }
     for (request, body) in [
-        ("POST /containers/create", r#"{"HostConfig":{"Sysctls":{"net.ipv4.conf.all.forwarding":"1"}}}"#),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"Sysctls":{"net.ipv4.conf.all.forwarding":"1"}}}"#,
+        ),
         (
             "POST /containers/create",
             r#"{"HostConfig":{"Sysctls":{"net.ipv4.conf.x/../../kernel/core_pattern.src_valid_mark":"1"}}}"#,
         ),
-        ("POST /volumes/create", r#"{"Name":"v","DriverOpts":{"type":"tmpfs","device":"/dev/sda","o":"size=1"}}"#),
-        ("POST /volumes/create", r#"{"Name":"v","DriverOpts":{"type":"tmpfs","device":"tmpfs","o":"bind"}}"#),
-        ("POST /networks/create", r#"{"Options":{"com.docker.network.bridge.enable_icc":"true"}}"#),
+        (
+            "POST /volumes/create",
+            r#"{"Name":"v","DriverOpts":{"type":"tmpfs","device":"/dev/sda","o":"size=1"}}"#,
+        ),
+        (
+            "POST /volumes/create",
+            r#"{"Name":"v","DriverOpts":{"type":"tmpfs","device":"tmpfs","o":"bind"}}"#,
+        ),
+        (
+            "POST /networks/create",
+            r#"{"Options":{"com.docker.network.bridge.enable_icc":"true"}}"#,
+        ),
         (libpod, r#"{"image":"x","networkOrder":["host"]}"#),
         (libpod, r#"{"image":"x","gpus":["all"]}"#),
         ("POST /containers/create", r#"{"image":"x","Image":"y"}"#),
@@ -877,24 +1436,68 @@ fn ordinary_work_passes() {
         r#"{"image":"x","annotations":{"io.podman.annotations.cid-file":"/x"}}"#,
         world::RECENT,
     );
-    assert_eq!(sent.expect("dropped").body(), Some(r#"{"image":"x","annotations":{}}"#));
+    assert_eq!(
+        sent.expect("dropped").body(),
+        Some(r#"{"image":"x","annotations":{}}"#)
+    );
 }
 
-/// The second attack: files, networks, labels of builds and of swarms, and mounts by which a client gets the rights of another.
+/// The second attack: files, networks, labels of builds and of swarms, and mounts by which a client
+/// gets the rights of another.
 #[test]
 fn rights_of_others_are_not_reached_by_another_way() {
     check(&[
         // An address of the network is one of the profile.
-        ("POST /containers/create", r#"{"HostConfig":{"NetworkMode":"mon"}}"#, "profile=high"),
-        ("POST /containers/create", r#"{"NetworkingConfig":{"EndpointsConfig":{"mon":{}}}}"#, "profile=high"),
-        ("POST /containers/create", r#"{"HostConfig":{"NetworkMode":"front"}}"#, "-"),
-        ("POST /containers/create", r#"{"HostConfig":{"NetworkMode":"nosuchnet"}}"#, "!"),
-        ("POST /networks/mon/connect", r#"{"Container":"web"}"#, "profile=high"),
-        ("POST /networks/mon/disconnect", r#"{"Container":"web"}"#, "-"),
-        ("POST /v5.0.0/libpod/networks/mon/connect", r#"{"container":"web"}"#, "profile=high"),
-        ("POST /v5.0.0/libpod/containers/create", r#"{"image":"x","Networks":{"mon":{}}}"#, "profile=high"),
-        ("POST /services/create", r#"{"Name":"s","TaskTemplate":{"Networks":[{"Target":"mon"}]}}"#, "profile=high"),
-        ("POST /services/create", r#"{"Name":"s","Networks":[{"Target":"mon"}]}"#, "profile=high"),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"NetworkMode":"mon"}}"#,
+            "profile=high",
+        ),
+        (
+            "POST /containers/create",
+            r#"{"NetworkingConfig":{"EndpointsConfig":{"mon":{}}}}"#,
+            "profile=high",
+        ),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"NetworkMode":"front"}}"#,
+            "-",
+        ),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"NetworkMode":"nosuchnet"}}"#,
+            "!",
+        ),
+        (
+            "POST /networks/mon/connect",
+            r#"{"Container":"web"}"#,
+            "profile=high",
+        ),
+        (
+            "POST /networks/mon/disconnect",
+            r#"{"Container":"web"}"#,
+            "-",
+        ),
+        (
+            "POST /v5.0.0/libpod/networks/mon/connect",
+            r#"{"container":"web"}"#,
+            "profile=high",
+        ),
+        (
+            "POST /v5.0.0/libpod/containers/create",
+            r#"{"image":"x","Networks":{"mon":{}}}"#,
+            "profile=high",
+        ),
+        (
+            "POST /services/create",
+            r#"{"Name":"s","TaskTemplate":{"Networks":[{"Target":"mon"}]}}"#,
+            "profile=high",
+        ),
+        (
+            "POST /services/create",
+            r#"{"Name":"s","Networks":[{"Target":"mon"}]}"#,
+            "profile=high",
+        ),
         (
             "POST /containers/create",
             r#"{"NetworkingConfig":{"EndpointsConfig":{"n":{"IPAddress":"10.99.0.5"}}}}"#,
@@ -913,10 +1516,22 @@ fn rights_of_others_are_not_reached_by_another_way() {
         ("POST /services/create", r#"{"Name":"trusted"}"#, "-"),
         // What the proxy mounts is in reach of who enters another container that mounts it.
         ("POST /containers/socketed/exec", "{}", "target=socketed"),
-        ("PUT /containers/socketed/archive?path=/", "", "target=socketed"),
-        ("GET /containers/configured/archive?path=/", "", "target=configured"),
+        (
+            "PUT /containers/socketed/archive?path=/",
+            "",
+            "target=socketed",
+        ),
+        (
+            "GET /containers/configured/archive?path=/",
+            "",
+            "target=configured",
+        ),
         // Names of the proxy as a service.
-        ("POST /networks/n/connect", r#"{"Container":"web","EndpointConfig":{"Aliases":["guard_proxy"]}}"#, "proxy"),
+        (
+            "POST /networks/n/connect",
+            r#"{"Container":"web","EndpointConfig":{"Aliases":["guard_proxy"]}}"#,
+            "proxy",
+        ),
         (
             "POST /networks/n/connect",
             r#"{"Container":"web","EndpointConfig":{"Aliases":["tasks.guard_proxy"]}}"#,
@@ -924,23 +1539,47 @@ fn rights_of_others_are_not_reached_by_another_way() {
         ),
     ]);
     let volumes_from = r#"{"HostConfig":{"VolumesFrom":["socketed"]}}"#;
-    assert_eq!(needs("POST /containers/create", &["volumes-from"], volumes_from), "proxy");
+    assert_eq!(
+        needs("POST /containers/create", &["volumes-from"], volumes_from),
+        "proxy"
+    );
     // An exception by name is not reached by renaming.
     for allow in ["target=debug-*", "link=debug-*"] {
-        assert_eq!(needs("POST /containers/privileged/rename?name=debug-2", &[allow], ""), "!", "{allow}");
-        assert_eq!(needs("POST /containers/debug-1/rename?name=debug-2", &[allow], ""), "-", "{allow}");
-        assert_eq!(needs("POST /containers/debug-1/rename?name=other", &[allow], ""), "-", "{allow}");
+        assert_eq!(
+            needs(
+                "POST /containers/privileged/rename?name=debug-2",
+                &[allow],
+                ""
+            ),
+            "!",
+            "{allow}"
+        );
+        assert_eq!(
+            needs("POST /containers/debug-1/rename?name=debug-2", &[allow], ""),
+            "-",
+            "{allow}"
+        );
+        assert_eq!(
+            needs("POST /containers/debug-1/rename?name=other", &[allow], ""),
+            "-",
+            "{allow}"
+        );
     }
 }
 
 #[test]
 fn tasks_are_known_by_what_the_engine_adds() {
     let selected = |condition: Condition| {
-        let high = Profile { name: "high".to_owned(), ..profile(Level::Baseline, &[], Targets::default()) };
+        let high = Profile {
+            name: "high".to_owned(),
+            ..profile(Level::Baseline, &[], Targets::default())
+        };
         let default = profile(Level::Baseline, &[], Targets::default());
         Profiles::new(default, vec![], vec![(high, vec![condition.into()])])
     };
-    let label = |key: &str, value: &str| Condition::Label(format!("com.docker.swarm.{key}"), Pattern::new(value));
+    let label = |key: &str, value: &str| {
+        Condition::Label(format!("com.docker.swarm.{key}"), Pattern::new(value))
+    };
     let open = profile(Level::Baseline, &[], Targets::default());
     for (condition, service, want) in [
         (label("service.name", "mon*"), "monitor", false),
@@ -948,13 +1587,29 @@ fn tasks_are_known_by_what_the_engine_adds() {
         (label("task.name", "monitor.1.*"), "monitor", false),
         (label("task.name", "monitor.1.*"), "web", true),
         (label("node.id", "abc"), "web", false),
-        (Condition::Name(Pattern::new("monitor.1.*")), "monitor", false),
-        (Condition::Name(Pattern::new("monitor.*.*")), "monitor", false),
+        (
+            Condition::Name(Pattern::new("monitor.1.*")),
+            "monitor",
+            false,
+        ),
+        (
+            Condition::Name(Pattern::new("monitor.*.*")),
+            "monitor",
+            false,
+        ),
         (Condition::Name(Pattern::new("monitor")), "monitor", true),
-        (Condition::Label("tier".to_owned(), Pattern::new("low")), "monitor", true),
+        (
+            Condition::Label("tier".to_owned(), Pattern::new("low")),
+            "monitor",
+            true,
+        ),
     ] {
         let profiles = selected(condition.clone());
-        let surroundings = Surroundings { profile: "default", profiles: Some(&profiles), ..Surroundings::default() };
+        let surroundings = Surroundings {
+            profile: "default",
+            profiles: Some(&profiles),
+            ..Surroundings::default()
+        };
         for request in ["POST /services/create", "POST /services/x/update?version=1"] {
             let permit = permit(request, &open);
             let body = format!("{{\"Name\":\"{service}\"}}");
@@ -966,29 +1621,56 @@ fn tasks_are_known_by_what_the_engine_adds() {
                 &object,
                 world::RECENT,
             );
-            assert_eq!(judged.is_ok(), want, "{condition:?} {request} {service}: {judged:?}");
+            assert_eq!(
+                judged.is_ok(),
+                want,
+                "{condition:?} {request} {service}: {judged:?}"
+            );
         }
     }
 }
 
 #[test]
 fn podman_has_names_and_variables_of_its_own() {
-    const PODMAN: &str = r#"{"ApiVersion":"1.44","KernelVersion":"6.1.0","Components":[{"Name":"Podman Engine"}]}"#;
+    const PODMAN: &str =
+        r#"{"ApiVersion":"1.44","KernelVersion":"6.1.0","Components":[{"Name":"Podman Engine"}]}"#;
     let open = profile(Level::Baseline, &[], Targets::default());
     for (request, body) in [
-        ("POST /containers/create", r#"{"Image":"x","Env":["TOKEN"]}"#),
+        (
+            "POST /containers/create",
+            r#"{"Image":"x","Env":["TOKEN"]}"#,
+        ),
         ("POST /containers/web/exec", r#"{"Env":["A=b","TOKEN"]}"#),
     ] {
-        assert!(settle(&permit(request, &open), body, PODMAN).is_err(), "{request}");
-        assert!(settle(&permit(request, &open), body, world::RECENT).is_ok(), "{request}");
+        assert!(
+            settle(&permit(request, &open), body, PODMAN).is_err(),
+            "{request}"
+        );
+        assert!(
+            settle(&permit(request, &open), body, world::RECENT).is_ok(),
+            "{request}"
+        );
     }
     let image = r#"{"Id":"9999","Name":"/p","Config":{"Image":"localhost/cetusguard:latest"}}"#;
     let own = Object::read(ObjectKind::Container, image.as_bytes()).expect("JSON");
-    let surroundings = Surroundings { proxy_id: Some("9999"), proxy: Some(&own), ..Surroundings::default() };
+    let surroundings = Surroundings {
+        proxy_id: Some("9999"),
+        proxy: Some(&own),
+        ..Surroundings::default()
+    };
     for (target, want) in [
-        ("/v5.0.0/libpod/images/evil/tag?repo=cetusguard&tag=latest", false),
-        ("/v5.0.0/libpod/images/evil/tag?repo=localhost/cetusguard", false),
-        ("/v5.0.0/libpod/images/evil/tag?repo=cetusguard&tag=other", true),
+        (
+            "/v5.0.0/libpod/images/evil/tag?repo=cetusguard&tag=latest",
+            false,
+        ),
+        (
+            "/v5.0.0/libpod/images/evil/tag?repo=localhost/cetusguard",
+            false,
+        ),
+        (
+            "/v5.0.0/libpod/images/evil/tag?repo=cetusguard&tag=other",
+            true,
+        ),
     ] {
         let permit = permit(&format!("POST {target}"), &open);
         let judged = world::settle_in(&permit, None, b"", surroundings, &object, world::RECENT);
@@ -1008,10 +1690,19 @@ fn a_container_is_removed_by_its_identifier_whatever_the_flags() {
     ] {
         let permit = permit(&format!("DELETE {target}"), &open);
         let sent = settle(&permit, "", world::RECENT).expect(target);
-        assert!(sent.call(permit.call()).target().starts_with(want), "{target}");
+        assert!(
+            sent.call(permit.call()).target().starts_with(want),
+            "{target}"
+        );
     }
-    assert_eq!(needs("DELETE /v5.0.0/libpod/containers/web?depend=true", &[], ""), "!");
-    assert_eq!(needs("DELETE /v5.0.0/libpod/containers/web?force=true", &[], ""), "-");
+    assert_eq!(
+        needs("DELETE /v5.0.0/libpod/containers/web?depend=true", &[], ""),
+        "!"
+    );
+    assert_eq!(
+        needs("DELETE /v5.0.0/libpod/containers/web?force=true", &[], ""),
+        "-"
+    );
 }
 
 #[test]
@@ -1033,41 +1724,115 @@ fn targets_bound_what_calls_are_about() {
         ("GET /exec/other/json", "", false),
         ("GET /exec/web/json", "", true),
         ("POST /commit?container=other&repo=x", "", false),
-        ("POST /networks/web-net/connect", r#"{"Container":"other"}"#, false),
-        ("POST /networks/web-net/connect", r#"{"Container":"web"}"#, true),
+        (
+            "POST /networks/web-net/connect",
+            r#"{"Container":"other"}"#,
+            false,
+        ),
+        (
+            "POST /networks/web-net/connect",
+            r#"{"Container":"web"}"#,
+            true,
+        ),
         ("GET /networks/other", "", false),
         ("GET /volumes/web-data", "", true),
         ("DELETE /volumes/other", "", false),
         ("GET /services/other", "", false),
-        ("POST /containers/create", r#"{"HostConfig":{"NetworkMode":"container:other"}}"#, false),
-        ("POST /containers/create", r#"{"HostConfig":{"NetworkMode":"container:web"}}"#, true),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"NetworkMode":"container:other"}}"#,
+            false,
+        ),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"NetworkMode":"container:web"}}"#,
+            true,
+        ),
         // What a body names is what the call is about too.
-        ("POST /containers/create", r#"{"HostConfig":{"Binds":["other-data:/x"]}}"#, false),
-        ("POST /containers/create", r#"{"HostConfig":{"Binds":["web-data:/x"]}}"#, true),
-        ("POST /containers/create", r#"{"HostConfig":{"Binds":["new:/x"]}}"#, true),
-        ("POST /containers/create", r#"{"HostConfig":{"NetworkMode":"other-net"}}"#, false),
-        ("POST /containers/create", r#"{"HostConfig":{"NetworkMode":"web-net"}}"#, true),
-        ("POST /containers/create", r#"{"HostConfig":{"NetworkMode":"bridge"}}"#, true),
-        ("POST /containers/create", r#"{"HostConfig":{"NetworkMode":"none"}}"#, true),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"Binds":["other-data:/x"]}}"#,
+            false,
+        ),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"Binds":["web-data:/x"]}}"#,
+            true,
+        ),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"Binds":["new:/x"]}}"#,
+            true,
+        ),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"NetworkMode":"other-net"}}"#,
+            false,
+        ),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"NetworkMode":"web-net"}}"#,
+            true,
+        ),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"NetworkMode":"bridge"}}"#,
+            true,
+        ),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"NetworkMode":"none"}}"#,
+            true,
+        ),
         ("POST /containers/create", "{}", true),
-        ("POST /containers/create", r#"{"NetworkingConfig":{"EndpointsConfig":{"other-net":{}}}}"#, false),
-        ("POST /services/create", r#"{"TaskTemplate":{"ContainerSpec":{"Secrets":[{"SecretID":"other"}]}}}"#, false),
-        ("POST /services/create", r#"{"Networks":[{"Target":"other-net"}]}"#, false),
-        ("POST /networks/other-net/connect", r#"{"Container":"web"}"#, false),
-        ("POST /nodes/manager/update?version=1", r#"{"Role":"manager","Availability":"drain"}"#, false),
+        (
+            "POST /containers/create",
+            r#"{"NetworkingConfig":{"EndpointsConfig":{"other-net":{}}}}"#,
+            false,
+        ),
+        (
+            "POST /services/create",
+            r#"{"TaskTemplate":{"ContainerSpec":{"Secrets":[{"SecretID":"other"}]}}}"#,
+            false,
+        ),
+        (
+            "POST /services/create",
+            r#"{"Networks":[{"Target":"other-net"}]}"#,
+            false,
+        ),
+        (
+            "POST /networks/other-net/connect",
+            r#"{"Container":"web"}"#,
+            false,
+        ),
+        (
+            "POST /nodes/manager/update?version=1",
+            r#"{"Role":"manager","Availability":"drain"}"#,
+            false,
+        ),
         ("POST /containers/prune", "", false),
         ("POST /images/prune", "", false),
         ("POST /build/prune", "", false),
         ("DELETE /v5.0.0/libpod/quadlets?all=true", "", false),
         ("DELETE /v5.0.0/libpod/quadlets/other.container", "", false),
-        ("GET /v5.0.0/libpod/containers/stats?containers=other", "", false),
+        (
+            "GET /v5.0.0/libpod/containers/stats?containers=other",
+            "",
+            false,
+        ),
         ("GET /v5.0.0/libpod/generate/kube?names=other", "", false),
         ("GET /containers/json", "", true),
         ("GET /images/busybox/json", "", true),
     ] {
-        assert_eq!(settle(&permit(request, &bounded), body, world::RECENT).is_ok(), want, "{request} {body}");
+        assert_eq!(
+            settle(&permit(request, &bounded), body, world::RECENT).is_ok(),
+            want,
+            "{request} {body}"
+        );
         // They hold also where the guard does not judge.
-        if !matches!(request, "POST /containers/create" | "POST /services/create") && !body.contains("Container") {
+        if !matches!(request, "POST /containers/create" | "POST /services/create")
+            && !body.contains("Container")
+        {
             assert_eq!(
                 settle(&permit(request, &open), body, world::RECENT).is_ok(),
                 want,
@@ -1086,23 +1851,38 @@ fn u8_a_rule_by_name_finds_the_container_by_its_identifier() {
     };
     let decided = |request: &str, name: &str| {
         let (method, target) = request.split_once(' ').expect("a request line");
-        let Verdict::Deny(denial) = decide(Call::read(method, target).expect("plain"), &profile) else {
+        let Verdict::Deny(denial) = decide(Call::read(method, target).expect("plain"), &profile)
+        else {
             panic!("{request} passes")
         };
         denial.identifier()?;
-        let container = Object { id: "abc123def".to_owned(), name: name.to_owned(), ..Object::default() };
+        let container = Object {
+            id: "abc123def".to_owned(),
+            name: name.to_owned(),
+            ..Object::default()
+        };
         match denial.decide_by_name(&container, &profile) {
             Verdict::Allow(permit) => Some(permit.call().target()),
             Verdict::Deny(_) => None,
         }
     };
     let sent = Some("/v1.43/containers/abc123def/restart".to_owned());
-    assert_eq!(decided("POST /v1.43/containers/abc123def/restart", "web"), sent);
+    assert_eq!(
+        decided("POST /v1.43/containers/abc123def/restart", "web"),
+        sent
+    );
     assert_eq!(decided("POST /v1.43/containers/abc/restart", "web"), sent);
     assert_eq!(decided("POST /v1.43/containers/abc/restart", "db"), None);
     assert_eq!(decided("POST /v1.43/containers/abc/stop", "web"), None);
-    assert_eq!(decided("GET /containers/abc/json", "web-1").as_deref(), Some("/containers/abc123def/json"));
-    assert_eq!(decided("POST /v1.43/containers/nothex/restart", "web"), None, "no identifier, no question");
+    assert_eq!(
+        decided("GET /containers/abc/json", "web-1").as_deref(),
+        Some("/containers/abc123def/json")
+    );
+    assert_eq!(
+        decided("POST /v1.43/containers/nothex/restart", "web"),
+        None,
+        "no identifier, no question"
+    );
 }
 
 #[test]
@@ -1115,16 +1895,36 @@ fn e3_a_name_that_no_container_can_have_is_asked_for_all_the_same() {
             ..profile(Level::Baseline, &[], Targets::default())
         };
         let (method, target) = request.split_once(' ').expect("a request line");
-        matches!(decide(Call::read(method, target).expect("plain"), &profile), Verdict::Allow(_))
+        matches!(
+            decide(Call::read(method, target).expect("plain"), &profile),
+            Verdict::Allow(_)
+        )
     };
-    for target in ["busybox:local", "ghcr.io/a/b:tag", "sha256:0123", "x", "a/b", "no%20such"] {
-        assert!(passes(any, &format!("GET /v1.43/containers/{target}/json")), "{target}");
+    for target in [
+        "busybox:local",
+        "ghcr.io/a/b:tag",
+        "sha256:0123",
+        "x",
+        "a/b",
+        "no%20such",
+    ] {
         assert!(
-            passes(any, &format!("HEAD /containers/{target}/json")) == passes(any, "HEAD /containers/web/json"),
+            passes(any, &format!("GET /v1.43/containers/{target}/json")),
+            "{target}"
+        );
+        assert!(
+            passes(any, &format!("HEAD /containers/{target}/json"))
+                == passes(any, "HEAD /containers/web/json"),
             "{target}"
         );
         assert!(passes(any, &format!("GET /volumes/{target}")), "{target}");
-        assert!(!passes(one, &format!("GET /containers/{target}/json")), "{target}");
-        assert!(!passes(any, &format!("GET /containers/{target}/logs")), "{target}");
+        assert!(
+            !passes(one, &format!("GET /containers/{target}/json")),
+            "{target}"
+        );
+        assert!(
+            !passes(any, &format!("GET /containers/{target}/logs")),
+            "{target}"
+        );
     }
 }

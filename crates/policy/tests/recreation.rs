@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{
-    Cleared, Defaults, Engine, Exception, Guard, Inspection, Level, Missing, Objection, Question, Recreation,
-    Surroundings,
+    Cleared, Defaults, Engine, Exception, Guard, Inspection, Level, Missing, Objection, Question,
+    Recreation, Surroundings,
 };
 use cetusguard_policy::rule::{RuleSet, parse};
-use cetusguard_policy::{Call, Condition, Limits, Mode, Object, Pattern, Permit, Profile, Profiles, Verdict, decide};
+use cetusguard_policy::{
+    Call, Condition, Limits, Mode, Object, Pattern, Permit, Profile, Profiles, Verdict, decide,
+};
 use serde_json::{Value, json};
 use world::RECENT;
 
@@ -25,7 +27,13 @@ fn profile(how: Option<Recreation>, level: Level, allow: &[&str], rules: &str) -
         name: "updates".to_owned(),
         rules: RuleSet::new(parse("test", rules).expect("rules")),
         limits: Limits::default(),
-        guard: Arc::new(Guard { level, allow: allow.iter().map(|text| Exception::read(text).expect(text)).collect() }),
+        guard: Arc::new(Guard {
+            level,
+            allow: allow
+                .iter()
+                .map(|text| Exception::read(text).expect(text))
+                .collect(),
+        }),
         targets: Arc::default(),
         mode: Mode::Enforce,
         recreation: how,
@@ -40,8 +48,8 @@ fn permit(request: &str, profile: &Profile) -> Permit {
     }
 }
 
-/// What an engine with cgroup version 2 tells of a container that was created with an image and a name alone, with these settings
-/// of the host in place of its own.
+/// What an engine with cgroup version 2 tells of a container that was created with an image and a
+/// name alone, with these settings of the host in place of its own.
 fn inspected(host: &Value) -> Value {
     let mut answer = json!({
         "Id": "c0ffee", "Name": "/web", "Image": "sha256:1", "State": { "Running": true },
@@ -85,17 +93,24 @@ fn object(kind: ObjectKind, word: &str) -> Option<Object> {
     Some(Object::read(kind, answer.to_string().as_bytes()).expect("JSON"))
 }
 
-fn settle_around(permit: &Permit, answer: &Value, around: Surroundings<'_>) -> Result<Cleared, Objection> {
+fn settle_around(
+    permit: &Permit,
+    answer: &Value,
+    around: Surroundings<'_>,
+) -> Result<Cleared, Objection> {
     let inspection = Inspection::read(answer.to_string().as_bytes()).expect("JSON");
     let info = br#"{"LoggingDriver":"gelf","DefaultRuntime":"nvidia"}"#;
     let defaults = Defaults::read(info).expect("JSON");
     let mut case = permit.open(None, b"", around)?;
     while let Some(question) = case.question() {
         match question {
-            Question::Inspection { .. } => case.answer_inspection(Some(&inspection), &defaults).expect("a container"),
+            Question::Inspection { .. } => case
+                .answer_inspection(Some(&inspection), &defaults)
+                .expect("a container"),
             Question::Object { kind, word } => {
                 let object = object(kind, word);
-                case.answer(object.as_ref()).expect("an object that may be missing");
+                case.answer(object.as_ref())
+                    .expect("an object that may be missing");
             }
             Question::Engine => case.answer_engine(&Engine::read(RECENT.as_bytes()).expect("JSON")),
         }
@@ -117,7 +132,10 @@ fn field(permit: &Permit, answer: &Value) -> String {
 }
 
 fn deleted(how: Recreation, allow: &[&str], host: &Value) -> String {
-    field(&permit(DELETE, &profile(Some(how), Level::Baseline, allow, RULES)), &inspected(host))
+    field(
+        &permit(DELETE, &profile(Some(how), Level::Baseline, allow, RULES)),
+        &inspected(host),
+    )
 }
 
 #[test]
@@ -144,26 +162,63 @@ fn a_container_is_judged_by_the_settings_with_which_it_would_be_created_again() 
             &json!({ "Privileged": true, "MaskedPaths": null, "ReadonlyPaths": null }),
             "HostConfig.Privileged",
         ),
-        (Declared, "", &json!({ "Devices": [{ "PathOnHost": "/dev/sda" }] }), "HostConfig.Devices[0]"),
+        (
+            Declared,
+            "",
+            &json!({ "Devices": [{ "PathOnHost": "/dev/sda" }] }),
+            "HostConfig.Devices[0]",
+        ),
         // A volume is named, and only the engine knows what it is.
-        (Declared, "", &json!({ "Binds": ["of-the-host:/x"] }), "HostConfig.Binds[0]"),
+        (
+            Declared,
+            "",
+            &json!({ "Binds": ["of-the-host:/x"] }),
+            "HostConfig.Binds[0]",
+        ),
         (Declared, "", &json!({ "Binds": ["new:/x"] }), ""),
-        // The engine fills these in: a client that copies sends them, one with a file of its own does not.
+        // The engine fills these in: a client that copies sends them, one with a file of its own
+        // does not.
         (Copied, "", &cgroup, "HostConfig.CgroupnsMode"),
         (Updater, "", &cgroup, "HostConfig.CgroupnsMode"),
         (Copied, "host-namespace=cgroup", &cgroup, ""),
         (Declared, "", &cgroup, ""),
-        (Copied, "host-namespace=pid", &unconfined, "HostConfig.SecurityOpt[0]"),
+        (
+            Copied,
+            "host-namespace=pid",
+            &unconfined,
+            "HostConfig.SecurityOpt[0]",
+        ),
         (Declared, "host-namespace=pid", &unconfined, ""),
-        (Declared, "", &json!({ "SecurityOpt": ["label=disable"] }), "HostConfig.SecurityOpt[0]"),
-        (Copied, "", &of_podman, "HostConfig.Annotations[\"io.podman.annotations.autoremove\"]"),
+        (
+            Declared,
+            "",
+            &json!({ "SecurityOpt": ["label=disable"] }),
+            "HostConfig.SecurityOpt[0]",
+        ),
+        (
+            Copied,
+            "",
+            &of_podman,
+            "HostConfig.Annotations[\"io.podman.annotations.autoremove\"]",
+        ),
         (Declared, "", &of_podman, ""),
-        (Copied, "", &json!({ "OfTheFuture": 1 }), "HostConfig.OfTheFuture"),
+        (
+            Copied,
+            "",
+            &json!({ "OfTheFuture": 1 }),
+            "HostConfig.OfTheFuture",
+        ),
         (Declared, "", &json!({ "OfTheFuture": 1 }), ""),
-        // It joins a container that is gone: a copy cannot, and a declaration will name another one.
+        // It joins a container that is gone: a copy cannot, and a declaration will name another
+        // one.
         (Copied, "", &orphan, "HostConfig.NetworkMode"),
         (Declared, "", &orphan, ""),
-        (Declared, "", &json!({ "NetworkMode": "container:other" }), ""),
+        (
+            Declared,
+            "",
+            &json!({ "NetworkMode": "container:other" }),
+            "",
+        ),
         // What is the engine's default need not have been declared.
         (
             Declared,
@@ -171,18 +226,38 @@ fn a_container_is_judged_by_the_settings_with_which_it_would_be_created_again() 
             &json!({ "Runtime": "nvidia", "LogConfig": { "Type": "gelf", "Config": { "gelf-address": "x" } } }),
             "",
         ),
-        (Copied, "log-driver=gelf", &json!({ "Runtime": "nvidia" }), "HostConfig.Runtime"),
-        (Copied, "", &json!({ "LogConfig": { "Type": "gelf", "Config": {} } }), "HostConfig.LogConfig.Type"),
-        (Declared, "", &json!({ "Runtime": "kata" }), "HostConfig.Runtime"),
-        (Declared, "", &json!({ "LogConfig": { "Type": "syslog", "Config": {} } }), "HostConfig.LogConfig.Type"),
+        (
+            Copied,
+            "log-driver=gelf",
+            &json!({ "Runtime": "nvidia" }),
+            "HostConfig.Runtime",
+        ),
+        (
+            Copied,
+            "",
+            &json!({ "LogConfig": { "Type": "gelf", "Config": {} } }),
+            "HostConfig.LogConfig.Type",
+        ),
+        (
+            Declared,
+            "",
+            &json!({ "Runtime": "kata" }),
+            "HostConfig.Runtime",
+        ),
+        (
+            Declared,
+            "",
+            &json!({ "LogConfig": { "Type": "syslog", "Config": {} } }),
+            "HostConfig.LogConfig.Type",
+        ),
     ] {
         let allow: &[&str] = if allow.is_empty() { &[] } else { &[allow] };
         assert_eq!(deleted(how, allow, host), want, "{how:?} {allow:?} {host}");
     }
 }
 
-/// One implementation judges both: a client that copies gets the same findings for its create, which ends before the engine is
-/// asked about links where something else is refused already.
+/// One implementation judges both: a client that copies gets the same findings for its create,
+/// which ends before the engine is asked about links where something else is refused already.
 #[test]
 fn the_findings_are_those_of_the_create() {
     for host in [
@@ -195,7 +270,8 @@ fn the_findings_are_those_of_the_create() {
         let profile = profile(Some(Recreation::Copied), Level::Baseline, &[], RULES);
         let mut body = answer["Config"].clone();
         body["HostConfig"] = answer["HostConfig"].clone();
-        body["NetworkingConfig"] = json!({ "EndpointsConfig": answer["NetworkSettings"]["Networks"] });
+        body["NetworkingConfig"] =
+            json!({ "EndpointsConfig": answer["NetworkSettings"]["Networks"] });
         let create = permit("POST /v1.44/containers/create?name=web", &profile);
         let of_create = world::settle_in(
             &create,
@@ -207,7 +283,10 @@ fn the_findings_are_those_of_the_create() {
         );
         let of_create = of_create.expect_err("findings");
         let of_delete = settle(&permit(DELETE, &profile), &answer).expect_err("findings");
-        assert!(of_delete.findings().starts_with(of_create.findings()), "{host}: {of_delete} / {of_create}");
+        assert!(
+            of_delete.findings().starts_with(of_create.findings()),
+            "{host}: {of_delete} / {of_create}"
+        );
     }
 }
 
@@ -215,12 +294,19 @@ fn the_findings_are_those_of_the_create() {
 fn a_refusal_says_what_happened_why_and_what_to_do() {
     let profile = profile(Some(Recreation::Updater), Level::Baseline, &[], RULES);
     let answer = inspected(&json!({ "Binds": ["/srv/app:/app"] }));
-    let why = " because this client could not create it again: HostConfig.Binds[0]: mounts the host path /srv/app; use a named \
-               volume instead; allow it with guard-allow bind=/srv/app | to lose it all the same, set guard-recreation to off";
+    let why = " because this client could not create it again: HostConfig.Binds[0]: mounts the \
+        host path /srv/app; use a named volume instead; allow it with guard-allow bind=/srv/app | \
+        to lose it all the same, set guard-recreation to off";
     for (request, prevented) in [(DELETE, "is not deleted"), (STOP, "is not stopped")] {
         let objection = settle(&permit(request, &profile), &answer).expect_err(request);
-        assert_eq!(objection.to_string(), format!("the container web {prevented},{why}"));
-        assert_eq!(objection.exceptions().into_iter().collect::<Vec<_>>(), ["bind=/srv/app"]);
+        assert_eq!(
+            objection.to_string(),
+            format!("the container web {prevented},{why}")
+        );
+        assert_eq!(
+            objection.exceptions().into_iter().collect::<Vec<_>>(),
+            ["bind=/srv/app"]
+        );
         assert_eq!((objection.hopeless(), objection.first()), (None, None));
     }
 }
@@ -238,17 +324,39 @@ fn calls_that_lose_a_container_are_judged() {
         ("POST /containers/web/stop", Copied, &plain, false),
         ("POST /containers/web/stop", Declared, &plain, false),
         ("POST /containers/web/stop", Updater, &plain, true),
-        ("POST /containers/web/kill?signal=SIGTERM", Updater, &plain, true),
-        ("POST /v5.0.0/libpod/containers/web/stop", Updater, &plain, true),
+        (
+            "POST /containers/web/kill?signal=SIGTERM",
+            Updater,
+            &plain,
+            true,
+        ),
+        (
+            "POST /v5.0.0/libpod/containers/web/stop",
+            Updater,
+            &plain,
+            true,
+        ),
         // The engine deletes it once it has ended.
         ("POST /containers/web/stop", Copied, &removed, true),
         ("POST /containers/web/kill", Declared, &removed, true),
-        ("POST /v5.0.0/libpod/containers/web/kill", Copied, &removed, true),
+        (
+            "POST /v5.0.0/libpod/containers/web/kill",
+            Copied,
+            &removed,
+            true,
+        ),
     ] {
         let profile = profile(Some(how), Level::Baseline, &[], RULES);
         let permit = permit(request, &profile);
-        assert!(permit.judges_recreation() && permit.needs_proxy(), "{request}");
-        assert_eq!(!field(&permit, answer).is_empty(), is_kept, "{request} {how:?}");
+        assert!(
+            permit.judges_recreation() && permit.needs_proxy(),
+            "{request}"
+        );
+        assert_eq!(
+            !field(&permit, answer).is_empty(),
+            is_kept,
+            "{request} {how:?}"
+        );
     }
     let profile = profile(Some(Updater), Level::Baseline, &[], RULES);
     for request in [
@@ -262,11 +370,18 @@ fn calls_that_lose_a_container_are_judged() {
         assert!(!permit(request, &profile).judges_recreation(), "{request}");
     }
     let depending = permit("DELETE /v5.0.0/libpod/containers/web?depend=1", &profile);
-    let objection = settle(&depending, &inspected(&json!({}))).expect_err("more than one container");
-    assert!(objection.to_string().contains("?depend: also removes containers"), "{objection}");
+    let objection =
+        settle(&depending, &inspected(&json!({}))).expect_err("more than one container");
+    assert!(
+        objection
+            .to_string()
+            .contains("?depend: also removes containers"),
+        "{objection}"
+    );
 }
 
-/// Nothing is judged for a client that may not create containers, or whose creates the guard does not judge.
+/// Nothing is judged for a client that may not create containers, or whose creates the guard does
+/// not judge.
 #[test]
 fn where_nothing_would_be_created_again_nothing_is_judged() {
     let copied = Some(Recreation::Copied);
@@ -277,23 +392,43 @@ fn where_nothing_would_be_created_again_nothing_is_judged() {
         (None, Level::Baseline, RULES, false),
         (Some(Recreation::Off), Level::Baseline, RULES, false),
         (copied, Level::Baseline, "DELETE .*", false),
-        (copied, Level::Baseline, "DELETE .*\nPOST /v1.30/containers/create", false),
-        (copied, Level::Baseline, "DELETE .*\nPOST /v1.44/containers/create", true),
+        (
+            copied,
+            Level::Baseline,
+            "DELETE .*\nPOST /v1.30/containers/create",
+            false,
+        ),
+        (
+            copied,
+            Level::Baseline,
+            "DELETE .*\nPOST /v1.44/containers/create",
+            true,
+        ),
     ] {
         let profile = profile(how, level, &[], rules);
-        assert_eq!(permit(DELETE, &profile).judges_recreation(), is_judged, "{how:?} {level:?} {rules}");
+        assert_eq!(
+            permit(DELETE, &profile).judges_recreation(),
+            is_judged,
+            "{how:?} {level:?} {rules}"
+        );
     }
-    let libpod = profile(copied, Level::Baseline, &[], "DELETE .*\nPOST %API_PREFIX_LIBPOD%/containers/create");
+    let libpod = profile(
+        copied,
+        Level::Baseline,
+        &[],
+        "DELETE .*\nPOST %API_PREFIX_LIBPOD%/containers/create",
+    );
     assert!(permit("DELETE /v5.0.0/libpod/containers/web", &libpod).judges_recreation());
 }
 
-/// The maintained Watchtower creates the new container without a name, renames it, and deletes it where that is refused.
+/// The maintained Watchtower creates the new container without a name, renames it, and deletes it
+/// where that is refused.
 #[test]
 fn an_updater_needs_the_old_name() {
     use Recreation::{Copied, Updater};
     let bare = "DELETE .*\nPOST %API_PREFIX_CONTAINERS%/create";
-    let renaming =
-        "DELETE .*\nPOST %API_PREFIX_CONTAINERS%/create\nPOST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/rename";
+    let renaming = "DELETE .*\nPOST %API_PREFIX_CONTAINERS%/create\nPOST \
+        %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/rename";
     for (how, rules, allow, want) in [
         (Updater, renaming, "", ""),
         (Updater, bare, "", "?name"),
@@ -306,12 +441,21 @@ fn an_updater_needs_the_old_name() {
     ] {
         let allow: &[&str] = if allow.is_empty() { &[] } else { &[allow] };
         let permit = permit(DELETE, &profile(Some(how), Level::Baseline, allow, rules));
-        assert_eq!(field(&permit, &inspected(&json!({}))), want, "{how:?} {rules} {allow:?}");
+        assert_eq!(
+            field(&permit, &inspected(&json!({}))),
+            want,
+            "{how:?} {rules} {allow:?}"
+        );
     }
-    let objection =
-        settle(&permit(DELETE, &profile(Some(Updater), Level::Baseline, &[], bare)), &inspected(&json!({})));
+    let objection = settle(
+        &permit(DELETE, &profile(Some(Updater), Level::Baseline, &[], bare)),
+        &inspected(&json!({})),
+    );
     let text = objection.expect_err("no rule").to_string();
-    assert!(text.contains("add the rule: POST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/rename"), "{text}");
+    assert!(
+        text.contains("add the rule: POST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/rename"),
+        "{text}"
+    );
 }
 
 /// What the image says itself is not sent, and the level `restricted` asks for a user in the body.
@@ -333,7 +477,10 @@ fn a_user_of_the_image_is_not_sent_again() {
         assert_eq!(field(&permit, answer), want, "{how:?}");
     }
     let bare = inspected(&json!({}));
-    let permit = permit(DELETE, &profile(Some(Copied), Level::Restricted, &[], RULES));
+    let permit = permit(
+        DELETE,
+        &profile(Some(Copied), Level::Restricted, &[], RULES),
+    );
     assert_eq!(field(&permit, &bare), "HostConfig.CapDrop");
 }
 
@@ -347,22 +494,41 @@ fn an_engine_that_does_not_tell_has_nothing_deleted() {
         answer.as_object_mut().expect("an object").remove(key);
         answer
     };
-    for (key, want) in [("HostConfig", "does not tell its settings"), ("Config", "does not tell its settings")] {
+    for (key, want) in [
+        ("HostConfig", "does not tell its settings"),
+        ("Config", "does not tell its settings"),
+    ] {
         let objection = settle(&deletion, &without(key)).expect_err(key);
         assert!(objection.to_string().contains(want), "{objection}");
     }
     let objection = settle(&deletion, &without("Id")).expect_err("no identifier");
-    assert!(objection.to_string().contains("does not tell the identifier"), "{objection}");
+    assert!(
+        objection
+            .to_string()
+            .contains("does not tell the identifier"),
+        "{objection}"
+    );
     let mut large = inspected(&json!({}));
     large["Config"]["Labels"] = json!({ "a": "x".repeat(1 << 20) });
     let objection = settle(&deletion, &large).expect_err("large settings");
-    assert!(objection.to_string().contains("larger than the 1 MiB"), "{objection}");
+    assert!(
+        objection.to_string().contains("larger than the 1 MiB"),
+        "{objection}"
+    );
     assert!(Inspection::read(b"{\"Id\":\"a\",\"Id\":\"b\"}").is_err());
 
-    let open = || deletion.open(None, b"", Surroundings::default()).expect("a case");
+    let open = || {
+        deletion
+            .open(None, b"", Surroundings::default())
+            .expect("a case")
+    };
     assert!(open().close().is_err(), "no answer");
     let mut case = open();
-    assert_eq!(case.answer_inspection(None, &Defaults::default()), Err(Missing), "the engine's own 404 is the answer");
+    assert_eq!(
+        case.answer_inspection(None, &Defaults::default()),
+        Err(Missing),
+        "the engine's own 404 is the answer"
+    );
     let mut case = open();
     let container = object(ObjectKind::Container, "c0ffee");
     assert_eq!(case.answer(container.as_ref()), Ok(()));
@@ -373,15 +539,22 @@ fn an_engine_that_does_not_tell_has_nothing_deleted() {
 fn what_was_judged_is_what_is_deleted() {
     let profile = profile(Some(Recreation::Copied), Level::Baseline, &[], RULES);
     let permit = permit(DELETE, &profile);
-    let cleared = settle(&permit, &inspected(&json!({}))).expect("a container that could be created again");
-    assert_eq!(cleared.call(permit.call()).target(), "/v1.44/containers/c0ffee?force=1");
+    let cleared =
+        settle(&permit, &inspected(&json!({}))).expect("a container that could be created again");
+    assert_eq!(
+        cleared.call(permit.call()).target(),
+        "/v1.44/containers/c0ffee?force=1"
+    );
     assert_eq!(cleared.body(), None);
 }
 
 #[test]
 fn the_proxy_and_other_profiles_count() {
     let own = profile(Some(Recreation::Copied), Level::Baseline, &[], RULES);
-    let other = Profile { name: "high".to_owned(), ..own.clone() };
+    let other = Profile {
+        name: "high".to_owned(),
+        ..own.clone()
+    };
     let label = Condition::Label("tier".to_owned(), Pattern::new("front")).into();
     let profiles = Profiles::new(own.clone(), vec![], vec![(other, vec![label])]);
     let proxy = Object::read(
@@ -390,23 +563,51 @@ fn the_proxy_and_other_profiles_count() {
     );
     let proxy = proxy.expect("JSON");
     let permit = permit(DELETE, &own);
-    let around = Surroundings { profile: "updates", profiles: Some(&profiles), ..Surroundings::default() };
-    let objection = settle_around(&permit, &inspected(&json!({})), around).expect_err("another profile's client");
-    assert!(matches!(objection, Objection::Unrecreatable { .. }), "{objection}");
-    assert!(objection.to_string().contains("the rights of the profile high"), "{objection}");
-    let around = Surroundings { proxy_id: Some("99"), proxy: Some(&proxy), ..Surroundings::default() };
+    let around = Surroundings {
+        profile: "updates",
+        profiles: Some(&profiles),
+        ..Surroundings::default()
+    };
+    let objection = settle_around(&permit, &inspected(&json!({})), around)
+        .expect_err("another profile's client");
+    assert!(
+        matches!(objection, Objection::Unrecreatable { .. }),
+        "{objection}"
+    );
+    assert!(
+        objection
+            .to_string()
+            .contains("the rights of the profile high"),
+        "{objection}"
+    );
+    let around = Surroundings {
+        proxy_id: Some("99"),
+        proxy: Some(&proxy),
+        ..Surroundings::default()
+    };
     let mounts = inspected(&json!({ "Binds": ["/srv/guard:/x"] }));
     let objection = settle_around(&permit, &mounts, around).expect_err("a path of the proxy");
-    assert!(objection.to_string().contains("is or holds what the proxy's own container mounts"), "{objection}");
+    assert!(
+        objection
+            .to_string()
+            .contains("is or holds what the proxy's own container mounts"),
+        "{objection}"
+    );
     // The proxy's own container is refused as such, whatever its settings.
-    let around = Surroundings { proxy_id: Some("c0ffee"), ..Surroundings::default() };
+    let around = Surroundings {
+        proxy_id: Some("c0ffee"),
+        ..Surroundings::default()
+    };
     let objection = settle_around(&permit, &inspected(&json!({})), around).expect_err("the proxy");
     assert!(matches!(objection, Objection::Findings(_)), "{objection}");
 }
 
 #[test]
 fn a_profile_in_audit_mode_loses_what_it_would_keep() {
-    let audit = Profile { mode: Mode::Audit, ..profile(Some(Recreation::Copied), Level::Baseline, &[], RULES) };
+    let audit = Profile {
+        mode: Mode::Audit,
+        ..profile(Some(Recreation::Copied), Level::Baseline, &[], RULES)
+    };
     let permit = permit(DELETE, &audit);
     assert!(settle(&permit, &inspected(&json!({ "Privileged": true }))).is_err());
     assert!(permit.waived().is_some());

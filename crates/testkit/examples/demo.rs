@@ -1,8 +1,13 @@
-//! `make demo`: the proxy in front of this machine's engine, or of a simulated one, and five requests through it.
+//! `make demo`: the proxy in front of this machine's engine, or of a simulated one, and five
+//! requests through it.
 //!
 //! The first argument is the program to start.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the demonstration is what it prints")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the demonstration is what it prints"
+)]
 
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
@@ -22,7 +27,8 @@ GET,HEAD %API_PREFIX_NETWORKS%(/.*)?          # Network read-only
 GET,HEAD %API_PREFIX_BUILD%(/.*)?             # Build read-only
 ";
 /// A body that an engine would take.
-const TAKES_THE_HOST: &str = r#"{"Image":"busybox","HostConfig":{"Binds":["/:/host"],"Privileged":true}}"#;
+const TAKES_THE_HOST: &str =
+    r#"{"Image":"busybox","HostConfig":{"Binds":["/:/host"],"Privileged":true}}"#;
 const SOCKET: &str = "unix:///var/run/docker.sock";
 
 fn main() {
@@ -37,18 +43,50 @@ fn main() {
             "tcp://127.0.0.1:0"
         }
     };
-    let builder =
-        ProxyBuilder::bare(&program).arg("--backend-addr", &backend).arg("--log-level", "7").frontend(frontend);
+    let builder = ProxyBuilder::bare(&program)
+        .arg("--backend-addr", &backend)
+        .arg("--log-level", "7")
+        .frontend(frontend);
     let mut proxy = builder.env("CETUSGUARD_RULES", RULES).start();
     println!("\nThe rules:\n");
     RULES.lines().for_each(|line| println!("    {line}"));
 
-    check(&proxy, "1. List the containers: allowed.", "GET", "/v1.41/containers/json", "");
-    check(&proxy, "2. Start a container: allowed.", "POST", &format!("/v1.41/containers/{container}/start"), "");
-    check(&proxy, "3. Delete a container: refused.", "DELETE", &format!("/v1.41/containers/{container}"), "");
-    check(&proxy, "4. Pull an image: refused.", "POST", "/v1.41/images/create?fromImage=busybox", "");
+    check(
+        &proxy,
+        "1. List the containers: allowed.",
+        "GET",
+        "/v1.41/containers/json",
+        "",
+    );
+    check(
+        &proxy,
+        "2. Start a container: allowed.",
+        "POST",
+        &format!("/v1.41/containers/{container}/start"),
+        "",
+    );
+    check(
+        &proxy,
+        "3. Delete a container: refused.",
+        "DELETE",
+        &format!("/v1.41/containers/{container}"),
+        "",
+    );
+    check(
+        &proxy,
+        "4. Pull an image: refused.",
+        "POST",
+        "/v1.41/images/create?fromImage=busybox",
+        "",
+    );
     let title = "5. Create a container that has the host: the rules allow it, the guard does not.";
-    check(&proxy, title, "POST", "/v1.41/containers/create", TAKES_THE_HOST);
+    check(
+        &proxy,
+        title,
+        "POST",
+        "/v1.41/containers/create",
+        TAKES_THE_HOST,
+    );
 
     let address = proxy.address().to_owned();
     println!("\nThe proxy stays up. In another terminal:\n");
@@ -59,10 +97,13 @@ fn main() {
     drop(simulated);
 }
 
-/// This machine's engine where one answers, else a simulated one; and a container to start: a stopped one of the simulator's,
-/// or one that does not exist, since starting yours is not for a demonstration to do.
+/// This machine's engine where one answers, else a simulated one; and a container to start: a
+/// stopped one of the simulator's, or one that does not exist, since starting yours is not for a
+/// demonstration to do.
 fn find_engine() -> (String, Option<Engine>, &'static str) {
-    let host = std::env::var("DOCKER_HOST").ok().filter(|host| host.starts_with("unix://"));
+    let host = std::env::var("DOCKER_HOST")
+        .ok()
+        .filter(|host| host.starts_with("unix://"));
     let address = host.unwrap_or_else(|| SOCKET.to_owned());
     if UnixStream::connect(&address["unix://".len()..]).is_ok()
         && Client::connect(&address).request("GET /_ping").status == 200
@@ -71,7 +112,8 @@ fn find_engine() -> (String, Option<Engine>, &'static str) {
         return (address, None, "no-such-container");
     }
     println!(
-        "No engine answers at {address}: in front of a simulated one, with two containers, web (running) and db (stopped)."
+        "No engine answers at {address}: in front of a simulated one, with two containers, web \
+        (running) and db (stopped)."
     );
     let simulator = Simulator::default();
     let engine = Engine::start(move |exchange, link| simulator.answer(exchange, link));
@@ -82,12 +124,20 @@ fn find_engine() -> (String, Option<Engine>, &'static str) {
 fn check(proxy: &Proxy, title: &str, method: &str, path: &str, body: &str) {
     let request = format!("{method} {path}");
     let mut client = proxy.client();
-    let response = if body.is_empty() { client.request(&request) } else { client.request_with(&request, body) };
+    let response = if body.is_empty() {
+        client.request(&request)
+    } else {
+        client.request_with(&request, body)
+    };
     let path_only = path.split('?').next().unwrap_or_default();
     let line = proxy.logged(&["request_id=", &format!("method={method} path={path_only} ")]);
     println!("\n{title}\n");
     println!("    request   {method} {path} {body}");
-    println!("    answer    {} {}", response.status, response.body.trim().chars().take(420).collect::<String>());
+    println!(
+        "    answer    {} {}",
+        response.status,
+        response.body.trim().chars().take(420).collect::<String>()
+    );
     println!("    decision  {}", field(&line, "msg"));
     for key in ["rule", "reason"] {
         match field(&line, key) {
@@ -99,7 +149,9 @@ fn check(proxy: &Proxy, title: &str, method: &str, path: &str, body: &str) {
 
 /// The value of a key of a logfmt line, without its quotes.
 fn field<'a>(line: &'a str, key: &str) -> &'a str {
-    let Some((_, rest)) = line.split_once(&format!(" {key}=")) else { return "" };
+    let Some((_, rest)) = line.split_once(&format!(" {key}=")) else {
+        return "";
+    };
     match rest.strip_prefix('"') {
         Some(quoted) => quoted.split('"').next().unwrap_or_default(),
         None => rest.split(' ').next().unwrap_or_default(),
@@ -116,5 +168,9 @@ fn follow(proxy: &mut Proxy) {
         }
         std::thread::park_timeout(Duration::from_millis(100));
     }
-    proxy.log().iter().skip(shown).for_each(|line| println!("{line}"));
+    proxy
+        .log()
+        .iter()
+        .skip(shown)
+        .for_each(|line| println!("{line}"));
 }

@@ -61,10 +61,13 @@ impl Client {
             }
             None => Stream::Tcp(tcp(address)),
         };
-        Self { stream: BufReader::new(stream) }
+        Self {
+            stream: BufReader::new(stream),
+        }
     }
 
-    /// Connects to `tcp://HOST:PORT` from an address of one's own, such as another one of 127.0.0.0/8.
+    /// Connects to `tcp://HOST:PORT` from an address of one's own, such as another one of
+    /// 127.0.0.0/8.
     ///
     /// # Panics
     /// Where nobody listens.
@@ -72,12 +75,20 @@ impl Client {
     pub fn connect_from(source: &str, address: &str) -> Self {
         let (source, target): (IpAddr, SocketAddr) = (
             source.parse().expect("an address"),
-            address.trim_start_matches("tcp://").parse().expect("an address and a port"),
+            address
+                .trim_start_matches("tcp://")
+                .parse()
+                .expect("an address and a port"),
         );
-        let socket = Socket::new(Domain::for_address(target), Type::STREAM, None).expect("a socket");
-        socket.bind(&SocketAddr::new(source, 0).into()).expect("an address of this machine");
+        let socket =
+            Socket::new(Domain::for_address(target), Type::STREAM, None).expect("a socket");
+        socket
+            .bind(&SocketAddr::new(source, 0).into())
+            .expect("an address of this machine");
         socket.connect(&target.into()).expect(address);
-        Self { stream: BufReader::new(Stream::Tcp(tuned(socket.into()))) }
+        Self {
+            stream: BufReader::new(Stream::Tcp(tuned(socket.into()))),
+        }
     }
 
     /// Connects with TLS; the handshake happens with the first byte that is sent.
@@ -88,7 +99,12 @@ impl Client {
     pub fn connect_tls(address: &str, config: Arc<ClientConfig>) -> Self {
         let name = ServerName::try_from("localhost").expect("a name");
         let session = ClientConnection::new(config, name).expect("a session");
-        Self { stream: BufReader::new(Stream::Tls(Box::new(StreamOwned::new(session, tcp(address))))) }
+        Self {
+            stream: BufReader::new(Stream::Tls(Box::new(StreamOwned::new(
+                session,
+                tcp(address),
+            )))),
+        }
     }
 
     /// Sends bytes as they are; `false` where the proxy takes no more.
@@ -106,7 +122,8 @@ impl Client {
     pub fn request_with(&mut self, line: &str, body: &str) -> Response {
         let length = body.len();
         self.send(format!(
-            "{line} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            "{line} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: \
+            {length}\r\n\r\n{body}"
         ));
         self.read_response()
     }
@@ -118,7 +135,10 @@ impl Client {
 
     fn read_response_to(&mut self, to_head: bool) -> Response {
         let mut response = self.read_head();
-        let body = match (response.header("content-length"), response.header("transfer-encoding")) {
+        let body = match (
+            response.header("content-length"),
+            response.header("transfer-encoding"),
+        ) {
             _ if to_head || matches!(response.status, 0 | 101 | 204 | 304) => Vec::new(),
             (Some(length), _) => self.read_bytes(length.parse().unwrap_or(0)),
             (None, Some(_)) => self.read_chunks(),
@@ -133,11 +153,23 @@ impl Client {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             if !matches!(self.stream.read_line(&mut head), Ok(1..)) {
-                return Response { status: 0, head, body: String::new() };
+                return Response {
+                    status: 0,
+                    head,
+                    body: String::new(),
+                };
             }
         }
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        Response { status, head: head.trim_end().to_owned(), body: String::new() }
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .unwrap_or(0);
+        Response {
+            status,
+            head: head.trim_end().to_owned(),
+            body: String::new(),
+        }
     }
 
     /// Reads so many bytes, or as many as come.
@@ -147,7 +179,9 @@ impl Client {
 
     fn read_bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let _ = (&mut self.stream).take(count as u64).read_to_end(&mut bytes);
+        let _ = (&mut self.stream)
+            .take(count as u64)
+            .read_to_end(&mut bytes);
         bytes
     }
 

@@ -1,4 +1,5 @@
-//! An engine whose containers come and go as a test says: lists and events, and 200 for everything else.
+//! An engine whose containers come and go as a test says: lists and events, and 200 for everything
+//! else.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -47,7 +48,8 @@ impl Events {
     fn deliver(&mut self) {
         for (_, event) in &self.told[self.delivered..] {
             let chunk = format!("{:x}\r\n{event}\r\n", event.len());
-            self.followers.retain_mut(|follower| follower.write_all(chunk.as_bytes()).is_ok());
+            self.followers
+                .retain_mut(|follower| follower.write_all(chunk.as_bytes()).is_ok());
         }
         self.delivered = self.told.len();
     }
@@ -67,15 +69,26 @@ impl Docker {
         if exchange.line == "GET /containers/json" {
             self.answer_list(link);
         } else if is_own && let Some(query) = exchange.line.strip_prefix("GET /events?filters=") {
-            match query.split_once("&since=").and_then(|(_, times)| times.split_once("&until=")) {
-                Some((since, until)) => self.answer_query(nanoseconds(since), nanoseconds(until), link),
+            match query
+                .split_once("&since=")
+                .and_then(|(_, times)| times.split_once("&until="))
+            {
+                Some((since, until)) => {
+                    self.answer_query(nanoseconds(since), nanoseconds(until), link)
+                }
                 None => self.stream_events(link),
             }
-        } else if let Some(id) =
-            exchange.line.strip_prefix("GET /containers/").and_then(|rest| rest.strip_suffix("/json"))
+        } else if let Some(id) = exchange
+            .line
+            .strip_prefix("GET /containers/")
+            .and_then(|rest| rest.strip_suffix("/json"))
             && is_own
         {
-            let found = self.containers().iter().find(|(known, _)| known == id).map(|(_, container)| container.clone());
+            let found = self
+                .containers()
+                .iter()
+                .find(|(known, _)| known == id)
+                .map(|(_, container)| container.clone());
             match found {
                 Some(mut container) => {
                     container["State"] = json!({ "Running": true });
@@ -90,13 +103,23 @@ impl Docker {
     }
 
     fn answer_list(&self, link: &mut Link) {
-        let list: Vec<Value> = self.containers().iter().map(|(_, container)| container.clone()).collect();
+        let list: Vec<Value> = self
+            .containers()
+            .iter()
+            .map(|(_, container)| container.clone())
+            .collect();
         self.0.lists.fetch_add(1, SeqCst);
         if self.0.never_lists.load(SeqCst) {
             link.drain();
             return;
         }
-        if let Some(id) = self.0.restless.lock().expect("no test panics here").as_deref() {
+        if let Some(id) = self
+            .0
+            .restless
+            .lock()
+            .expect("no test panics here")
+            .as_deref()
+        {
             self.tell("container", "pause", id);
         }
         let held = self.0.holds_lists.lock().expect("no test panics here");
@@ -111,7 +134,10 @@ impl Docker {
             return;
         }
         let events = self.events();
-        let within = events.told.iter().filter(|(time, _)| (since..=until).contains(time));
+        let within = events
+            .told
+            .iter()
+            .filter(|(time, _)| (since..=until).contains(time));
         let answer: String = within.map(|(_, event)| event.as_str()).collect();
         drop(events);
         link.answer(200, &answer);
@@ -123,7 +149,10 @@ impl Docker {
             return;
         }
         if !self.0.never_streams.load(SeqCst) {
-            link.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+            link.write(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: \
+                chunked\r\n\r\n",
+            );
             self.events().followers.push(link.writer());
         }
         self.0.streams.fetch_add(1, SeqCst);
@@ -152,7 +181,10 @@ impl Docker {
 
     /// Lists a container from now on.
     pub fn list(&self, id: &str, name: &str, address: &str, labels: &[(&str, &str)]) {
-        let labels: Value = labels.iter().map(|(key, value)| ((*key).to_owned(), Value::from(*value))).collect();
+        let labels: Value = labels
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), Value::from(*value)))
+            .collect();
         let networks = json!({ "bridge": { "NetworkID": "n", "IPAddress": address, "GlobalIPv6Address": "" } });
         let container = json!({ "Id": id, "Names": [format!("/{name}")], "Labels": labels, "NetworkSettings": { "Networks": networks } });
         let mut containers = self.containers();
@@ -175,11 +207,15 @@ impl Docker {
     /// Writes an event into the buffer, and delivers it to every follower unless events are late.
     pub fn tell(&self, kind: &str, action: &str, id: &str) {
         let actor = match kind {
-            "network" => json!({ "ID": "n", "Attributes": { "container": id, "name": "bridge", "type": "bridge" } }),
+            "network" => {
+                json!({ "ID": "n", "Attributes": { "container": id, "name": "bridge", "type": "bridge" } })
+            }
             _ => json!({ "ID": id, "Attributes": { "image": "busybox" } }),
         };
         let mut events = self.events();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970");
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a time after 1970");
         let (seconds, nanoseconds) = (now.as_secs(), now.as_nanos());
         let event = format!(
             r#"{{"Type":"{kind}","Action":"{action}","Actor":{actor},"time":{seconds},"timeNano":{nanoseconds}}}"#
@@ -190,7 +226,8 @@ impl Docker {
         }
     }
 
-    /// Whether events are delivered later than they happen; those that wait are delivered with the end of it.
+    /// Whether events are delivered later than they happen; those that wait are delivered with the
+    /// end of it.
     pub fn set_late(&self, is_late: bool) {
         let mut events = self.events();
         events.is_late = is_late;
@@ -227,8 +264,8 @@ impl Docker {
         self.0.is_forgetful.store(is_forgetful, SeqCst);
     }
 
-    /// Has this container pause whenever a list is made from now on, before the list is sent: each list is out of date when it
-    /// arrives.
+    /// Has this container pause whenever a list is made from now on, before the list is sent: each
+    /// list is out of date when it arrives.
     ///
     /// # Panics
     /// Never in a passing test.
@@ -262,5 +299,7 @@ impl Docker {
 
 /// Reads a time such as `12.000000034`: seconds, and nanoseconds in nine digits.
 fn nanoseconds(text: &str) -> u128 {
-    text.replace('.', "").parse().expect("seconds and nanoseconds")
+    text.replace('.', "")
+        .parse()
+        .expect("seconds and nanoseconds")
 }

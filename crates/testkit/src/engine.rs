@@ -86,21 +86,26 @@ struct Recorder {
 impl Read for Recorder {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let read = self.stream.read(buf)?;
-        self.received.lock().expect("no test panics here").extend_from_slice(&buf[..read]);
+        self.received
+            .lock()
+            .expect("no test panics here")
+            .extend_from_slice(&buf[..read]);
         Ok(read)
     }
 }
 
 impl Engine {
-    /// An engine that answers every request of a client with what the script writes. The connection is kept alive.
+    /// An engine that answers every request of a client with what the script writes. The connection
+    /// is kept alive.
     ///
-    /// What the proxy itself asks about objects is answered with plain objects, and not recorded: see [`Engine::scripted`].
+    /// What the proxy itself asks about objects is answered with plain objects, and not recorded:
+    /// see [`Engine::scripted`].
     pub fn start(script: impl Fn(&Exchange, &mut Link) + Send + Sync + 'static) -> Self {
         Self::listening(Arc::new(script), Hidden::Own)
     }
 
-    /// An engine whose script answers the proxy's own requests as well, except for the probe of a start: that one gets a plain
-    /// answer, and is not recorded.
+    /// An engine whose script answers the proxy's own requests as well, except for the probe of a
+    /// start: that one gets a plain answer, and is not recorded.
     pub fn scripted(script: impl Fn(&Exchange, &mut Link) + Send + Sync + 'static) -> Self {
         Self::listening(Arc::new(script), Hidden::Probe)
     }
@@ -111,7 +116,11 @@ impl Engine {
     }
 
     fn listening(script: Arc<Script>, hidden: Hidden) -> Self {
-        let engine = Self { folder: TempDir::new(), state: Arc::default(), hidden };
+        let engine = Self {
+            folder: TempDir::new(),
+            state: Arc::default(),
+            hidden,
+        };
         engine.listen(script, hidden);
         engine
     }
@@ -125,12 +134,16 @@ impl Engine {
     /// An engine at whose address nobody listens.
     #[must_use]
     pub fn absent() -> Self {
-        Self { folder: TempDir::new(), state: Arc::default(), hidden: Hidden::Own }
+        Self {
+            folder: TempDir::new(),
+            state: Arc::default(),
+            hidden: Hidden::Own,
+        }
     }
 
     fn listen(&self, script: Arc<Script>, hidden: Hidden) {
-        let listener =
-            UnixListener::bind(self.folder.path().join("engine.sock")).expect("a socket in a temporary folder");
+        let listener = UnixListener::bind(self.folder.path().join("engine.sock"))
+            .expect("a socket in a temporary folder");
         let state = Arc::clone(&self.state);
         std::thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
@@ -138,13 +151,18 @@ impl Engine {
                     return;
                 }
                 let received = Received::default();
-                state.connections.lock().expect("no test panics here").push(Arc::clone(&received));
+                state
+                    .connections
+                    .lock()
+                    .expect("no test panics here")
+                    .push(Arc::clone(&received));
                 let (state, script) = (Arc::clone(&state), Arc::clone(&script));
                 state.open.fetch_add(1, SeqCst);
                 std::thread::spawn(move || {
                     // The proxy's own questions are nothing that a test counts.
                     let forget = || {
-                        let mut connections = state.connections.lock().expect("no test panics here");
+                        let mut connections =
+                            state.connections.lock().expect("no test panics here");
                         connections.retain(|known| !Arc::ptr_eq(known, &received));
                         state.open.fetch_sub(1, SeqCst);
                     };
@@ -175,12 +193,14 @@ impl Engine {
     #[must_use]
     pub fn received(&self) -> Vec<String> {
         let connections = self.state.connections.lock().expect("no test panics here");
-        let texts = connections
-            .iter()
-            .map(|one| String::from_utf8_lossy(&one.lock().expect("no test panics here")).into_owned());
+        let texts = connections.iter().map(|one| {
+            String::from_utf8_lossy(&one.lock().expect("no test panics here")).into_owned()
+        });
         // The probe of a start may not be forgotten yet, nor have said anything.
         let is_probe = |text: &String| self.hidden != Hidden::Nothing && text.contains(PROBE);
-        texts.filter(|text| !text.is_empty() && !is_probe(text)).collect()
+        texts
+            .filter(|text| !text.is_empty() && !is_probe(text))
+            .collect()
     }
 
     /// How many connections are open now.
@@ -190,15 +210,31 @@ impl Engine {
     }
 }
 
-/// Serves a connection. The proxy uses one for each question of its own, which is forgotten. Returns whether it was such a one.
-fn serve(stream: UnixStream, received: &Received, script: &Script, hidden: Hidden, forget: impl Fn()) -> bool {
-    let Ok(writer) = stream.try_clone() else { return false };
-    let mut link = Link { reader: BufReader::new(Recorder { stream, received: Arc::clone(received) }), writer };
+/// Serves a connection. The proxy uses one for each question of its own, which is forgotten.
+/// Returns whether it was such a one.
+fn serve(
+    stream: UnixStream,
+    received: &Received,
+    script: &Script,
+    hidden: Hidden,
+    forget: impl Fn(),
+) -> bool {
+    let Ok(writer) = stream.try_clone() else {
+        return false;
+    };
+    let mut link = Link {
+        reader: BufReader::new(Recorder {
+            stream,
+            received: Arc::clone(received),
+        }),
+        writer,
+    };
     let mut is_own = false;
     while let Ok(Some(exchange)) = link.read_exchange() {
         let agent = exchange.header("user-agent");
         let is_probe = hidden != Hidden::Nothing && agent == Some(PROBE);
-        let asks = is_probe || (hidden == Hidden::Own && agent == Some("cetusguard") && Link::knows(&exchange));
+        let asks = is_probe
+            || (hidden == Hidden::Own && agent == Some("cetusguard") && Link::knows(&exchange));
         if asks && !std::mem::replace(&mut is_own, true) {
             forget();
         }
@@ -214,39 +250,71 @@ impl Link {
     /// Whether the request is one that [`Link::tell`] answers.
     fn knows(exchange: &Exchange) -> bool {
         let path = exchange.line.strip_prefix("GET ").unwrap_or_default();
-        let section = path.trim_start_matches("/v4.0.0/libpod").split(['/', '?']).nth(1).unwrap_or_default();
+        let section = path
+            .trim_start_matches("/v4.0.0/libpod")
+            .split(['/', '?'])
+            .nth(1)
+            .unwrap_or_default();
         let sections = [
-            "pods", "networks", "exec", "volumes", "version", "info", "services", "nodes", "secrets", "configs",
-            "events",
+            "pods", "networks", "exec", "volumes", "version", "info", "services", "nodes",
+            "secrets", "configs", "events",
         ];
         sections.contains(&section) || (section == "containers" && path.matches('/').count() == 3)
     }
 
-    /// Answers what the proxy itself asks about an object: a plain one has the identifier by which it is asked for. `false` where
-    /// the request is about something else.
+    /// Answers what the proxy itself asks about an object: a plain one has the identifier by which
+    /// it is asked for. `false` where the request is about something else.
     pub fn tell(&mut self, exchange: &Exchange) -> bool {
         let path = exchange.line.strip_prefix("GET ").unwrap_or_default();
         let path = path.strip_prefix("/v4.0.0/libpod").unwrap_or(path);
-        let segments: Vec<&str> = path.split('?').next().unwrap_or_default().split('/').skip(1).collect();
+        let segments: Vec<&str> = path
+            .split('?')
+            .next()
+            .unwrap_or_default()
+            .split('/')
+            .skip(1)
+            .collect();
         match segments.as_slice() {
             ["containers", id, "json"] => {
                 let settings = "\"Config\":{\"Image\":\"busybox\"},\"HostConfig\":{}";
-                self.answer(200, &format!("{{\"Id\":\"{id}\",\"Name\":\"{id}\",{settings}}}"));
+                self.answer(
+                    200,
+                    &format!("{{\"Id\":\"{id}\",\"Name\":\"{id}\",{settings}}}"),
+                );
             }
             ["pods", id, "json"] | ["networks", id] => {
                 self.answer(200, &format!("{{\"Id\":\"{id}\",\"Name\":\"{id}\"}}"));
             }
             ["exec", id, "json"] => {
-                self.answer(200, &format!("{{\"ID\":\"{id}\",\"ContainerID\":\"c0ffee\",\"ProcessConfig\":{{}}}}"));
+                self.answer(
+                    200,
+                    &format!(
+                        "{{\"ID\":\"{id}\",\"ContainerID\":\"c0ffee\",\"ProcessConfig\":{{}}}}"
+                    ),
+                );
             }
-            ["volumes", name] => self.answer(404, &format!("{{\"message\":\"get {name}: no such volume\"}}")),
-            ["info"] => self.answer(200, "{\"LoggingDriver\":\"json-file\",\"DefaultRuntime\":\"runc\"}"),
-            ["version"] => self.answer(200, "{\"ApiVersion\":\"1.51\",\"KernelVersion\":\"6.1.0\"}"),
+            ["volumes", name] => self.answer(
+                404,
+                &format!("{{\"message\":\"get {name}: no such volume\"}}"),
+            ),
+            ["info"] => self.answer(
+                200,
+                "{\"LoggingDriver\":\"json-file\",\"DefaultRuntime\":\"runc\"}",
+            ),
+            ["version"] => {
+                self.answer(200, "{\"ApiVersion\":\"1.51\",\"KernelVersion\":\"6.1.0\"}")
+            }
             ["services" | "nodes" | "secrets" | "configs", id] => {
-                self.answer(200, &format!("{{\"ID\":\"{id}\",\"Spec\":{{\"Name\":\"{id}\"}}}}"));
+                self.answer(
+                    200,
+                    &format!("{{\"ID\":\"{id}\",\"Spec\":{{\"Name\":\"{id}\"}}}}"),
+                );
             }
             ["events"] => {
-                self.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+                self.write(
+                    "HTTP/1.1 200 OK\r\nContent-Type: \
+                    application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+                );
                 self.drain();
             }
             _ => return false,
@@ -270,8 +338,15 @@ impl Link {
             return Ok(None);
         }
         let line = lines.remove(0).trim_end_matches(" HTTP/1.1").to_owned();
-        let mut exchange = Exchange { line, headers: lines, body: Vec::new() };
-        let length = exchange.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let mut exchange = Exchange {
+            line,
+            headers: lines,
+            body: Vec::new(),
+        };
+        let length = exchange
+            .header("content-length")
+            .and_then(|length| length.parse().ok())
+            .unwrap_or(0);
         // Gigabytes are for the script to read, not to gather here.
         if length <= 1 << 20 {
             exchange.body = vec![0; length];
@@ -280,7 +355,8 @@ impl Link {
         Ok(Some(exchange))
     }
 
-    /// Writes bytes as they are. Errors are left alone: the other side may have left, which is the test's business.
+    /// Writes bytes as they are. Errors are left alone: the other side may have left, which is the
+    /// test's business.
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.writer.write_all(bytes.as_ref()).is_ok()
     }
@@ -289,7 +365,8 @@ impl Link {
     pub fn answer(&mut self, status: u16, body: &str) {
         let length = body.len();
         self.write(format!(
-            "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: \
+            {length}\r\n\r\n{body}"
         ));
     }
 

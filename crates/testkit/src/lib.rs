@@ -1,7 +1,8 @@
-//! What the tests of the whole program are made of: an engine that records every byte it gets, a client that sends any byte
-//! it is told to, and the proxy between them as a process of its own.
+//! What the tests of the whole program are made of: an engine that records every byte it gets, a
+//! client that sends any byte it is told to, and the proxy between them as a process of its own.
 //!
-//! Everything is blocking and on threads, so that it shares no code and no habit with what it tests.
+//! Everything is blocking and on threads, so that it shares no code and no habit with what it
+//! tests.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -31,8 +32,9 @@ use std::time::{Duration, Instant};
 /// The environment variable that sets [`patience`], in seconds.
 pub const PATIENCE_VARIABLE: &str = "CETUSGUARD_TEST_PATIENCE";
 
-/// Returns how long a test waits for anything before it fails. Every wait of the tests derives from it, so that a slow machine
-/// needs one variable and no change of a test. A test that passes never waits for so long.
+/// Returns how long a test waits for anything before it fails. Every wait of the tests derives from
+/// it, so that a slow machine needs one variable and no change of a test. A test that passes never
+/// waits for so long.
 ///
 /// # Panics
 /// If the variable is set and is no number of seconds.
@@ -41,7 +43,11 @@ pub fn patience() -> Duration {
     static PATIENCE: OnceLock<Duration> = OnceLock::new();
     *PATIENCE.get_or_init(|| {
         let seconds = std::env::var(PATIENCE_VARIABLE).unwrap_or_else(|_| "60".to_owned());
-        Duration::from_secs(seconds.parse().expect("CETUSGUARD_TEST_PATIENCE is a number of seconds"))
+        Duration::from_secs(
+            seconds
+                .parse()
+                .expect("CETUSGUARD_TEST_PATIENCE is a number of seconds"),
+        )
     })
 }
 

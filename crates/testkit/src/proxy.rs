@@ -39,7 +39,9 @@ impl ProxyBuilder {
     /// The program in front of an engine, with these rules, on a free port, at debug level.
     #[must_use]
     pub fn new(program: &str, engine: &Engine, rules: &str) -> Self {
-        let builder = Self::bare(program).arg("--backend-addr", &engine.address()).arg("--log-level", "7");
+        let builder = Self::bare(program)
+            .arg("--backend-addr", &engine.address())
+            .arg("--log-level", "7");
         builder.arg("--rules", rules).frontend("tcp://127.0.0.1:0")
     }
 
@@ -47,8 +49,15 @@ impl ProxyBuilder {
     #[must_use]
     pub fn bare(program: &str) -> Self {
         let mut command = Command::new(program);
-        command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self { command, frontends: 0 }
+        command
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self {
+            command,
+            frontends: 0,
+        }
     }
 
     /// Adds an option.
@@ -86,14 +95,17 @@ impl ProxyBuilder {
         self
     }
 
-    /// Starts it and waits until it listens. Unless a test chooses another `head-timeout`, it waits for its clients as long as
-    /// the test waits for it: the test may be slow to send.
+    /// Starts it and waits until it listens. Unless a test chooses another `head-timeout`, it waits
+    /// for its clients as long as the test waits for it: the test may be slow to send.
     ///
     /// # Panics
     /// Where it does not.
     #[must_use]
     pub fn start(mut self) -> Proxy {
-        self.command.env("CETUSGUARD_HEAD_TIMEOUT", format!("{}s", patience().as_secs()));
+        self.command.env(
+            "CETUSGUARD_HEAD_TIMEOUT",
+            format!("{}s", patience().as_secs()),
+        );
         let frontends = self.frontends;
         let mut proxy = self.spawn();
         eventually("the proxy listens", || {
@@ -119,9 +131,17 @@ impl ProxyBuilder {
     pub fn spawn(mut self) -> Proxy {
         let mut child = self.command.spawn().expect("the program");
         let log = Arc::new(Mutex::new(Vec::new()));
-        let readers = [gather(child.stdout.take(), &log), gather(child.stderr.take(), &log)];
+        let readers = [
+            gather(child.stdout.take(), &log),
+            gather(child.stderr.take(), &log),
+        ];
         let readers = readers.into_iter().flatten().collect();
-        Proxy { child: Running(child), log, readers, addresses: Vec::new() }
+        Proxy {
+            child: Running(child),
+            log,
+            readers,
+            addresses: Vec::new(),
+        }
     }
 
     /// Runs it to its end: the exit code, standard output and standard error.
@@ -132,7 +152,11 @@ impl ProxyBuilder {
     pub fn run(mut self) -> (Option<i32>, String, String) {
         let output = self.command.output().expect("the program");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        (output.status.code(), text(output.stdout), text(output.stderr))
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
     }
 }
 
@@ -149,7 +173,10 @@ fn gather(
 }
 
 fn address_in(line: &str) -> Option<String> {
-    let rest = line.split_once("address=").or_else(|| line.split_once("\"address\":\""))?.1;
+    let rest = line
+        .split_once("address=")
+        .or_else(|| line.split_once("\"address\":\""))?
+        .1;
     Some(rest.split([' ', '"']).next()?.to_owned())
 }
 
@@ -185,10 +212,16 @@ impl Proxy {
     #[must_use]
     pub fn logged(&self, parts: &[&str]) -> String {
         let mut found = None;
-        eventually(&format!("a log line with {parts:?} in {:#?}", self.log()), || {
-            found = self.log().into_iter().find(|line| parts.iter().all(|part| line.contains(part)));
-            found.is_some()
-        });
+        eventually(
+            &format!("a log line with {parts:?} in {:#?}", self.log()),
+            || {
+                found = self
+                    .log()
+                    .into_iter()
+                    .find(|line| parts.iter().all(|part| line.contains(part)));
+                found.is_some()
+            },
+        );
         found.unwrap_or_default()
     }
 
@@ -204,16 +237,20 @@ impl Proxy {
     /// Where there is no `/proc`.
     #[must_use]
     pub fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("/proc").count()
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .expect("/proc")
+            .count()
     }
 
-    /// Returns the number of open descriptors without clients, once every event loop has started: each has some of its own.
+    /// Returns the number of open descriptors without clients, once every event loop has started:
+    /// each has some of its own.
     ///
     /// # Panics
     /// Where there is no `/proc`, or where connections are not accepted.
     #[must_use]
     pub fn descriptors_at_rest(&self) -> usize {
-        // More than the loops that a proxy starts by itself: a connection goes to the loop that has the fewest.
+        // More than the loops that a proxy starts by itself: a connection goes to the loop that has
+        // the fewest.
         const IDLE: usize = 7;
         let idle: Vec<Client> = (0..IDLE).map(|_| self.client()).collect();
         // Connections are accepted in their order, so that its answer tells that all are accepted.
@@ -222,7 +259,9 @@ impl Proxy {
         assert_eq!(last.read_response().status, 400);
         let open = self.descriptors();
         drop((idle, last));
-        eventually("the clients have left", || self.descriptors() + IDLE <= open);
+        eventually("the clients have left", || {
+            self.descriptors() + IDLE <= open
+        });
         self.descriptors()
     }
 
@@ -232,13 +271,20 @@ impl Proxy {
     /// Where there is no `/proc`.
     #[must_use]
     pub fn memory(&self, figure: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("/proc");
-        let line = status.lines().find(|line| line.starts_with(figure)).unwrap_or_default();
-        line.split_whitespace().nth(1).and_then(|figure| figure.parse().ok()).unwrap_or(0)
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("/proc");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with(figure))
+            .unwrap_or_default();
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|figure| figure.parse().ok())
+            .unwrap_or(0)
     }
 
-    /// Waits until the survey of the rules at the start is over, and has the kernel count the peak of the memory (`VmHWM`) anew
-    /// from then on: the survey takes memory of its own.
+    /// Waits until the survey of the rules at the start is over, and has the kernel count the peak
+    /// of the memory (`VmHWM`) anew from then on: the survey takes memory of its own.
     ///
     /// # Panics
     /// Where there is no `/proc`.
@@ -251,7 +297,9 @@ impl Proxy {
     fn has_thread(&self, name: &str) -> bool {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("/proc");
         // A thread may be gone by now.
-        let mut names = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+        let mut names = threads
+            .flatten()
+            .filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
         names.any(|one| one.trim_end() == name)
     }
 
@@ -260,7 +308,9 @@ impl Proxy {
     /// # Panics
     /// Where there is no shell.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid())]).status();
+        let status = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {}", self.pid())])
+            .status();
         assert!(status.expect("a shell").success());
     }
 
@@ -270,16 +320,19 @@ impl Proxy {
         matches!(self.child.0.try_wait(), Ok(None))
     }
 
-    /// Stops the process, calls `act`, and lets the process go on. It then finds everything that `act` has done at once, so that
-    /// none of its deadlines can pass in between.
+    /// Stops the process, calls `act`, and lets the process go on. It then finds everything that
+    /// `act` has done at once, so that none of its deadlines can pass in between.
     ///
     /// # Panics
     /// Where there is no `/proc`.
     pub fn while_stopped<T>(&self, act: impl FnOnce() -> T) -> T {
         self.signal("STOP");
         eventually("the process stands still", || {
-            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("/proc");
-            stat.rsplit(") ").next().is_some_and(|state| state.starts_with('T'))
+            let stat =
+                std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("/proc");
+            stat.rsplit(") ")
+                .next()
+                .is_some_and(|state| state.starts_with('T'))
         });
         let done = act();
         self.signal("CONT");

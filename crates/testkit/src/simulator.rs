@@ -1,4 +1,5 @@
-//! A small Docker engine made of nothing but memory: enough for a demonstration where no engine runs.
+//! A small Docker engine made of nothing but memory: enough for a demonstration where no engine
+//! runs.
 
 use std::sync::Mutex;
 
@@ -23,7 +24,9 @@ const IDS: [&str; 2] = [
 
 impl Default for Simulator {
     fn default() -> Self {
-        Self { running: Mutex::new([true, false]) }
+        Self {
+            running: Mutex::new([true, false]),
+        }
     }
 }
 
@@ -32,7 +35,10 @@ impl Simulator {
     pub fn answer(&self, exchange: &Exchange, link: &mut Link) {
         let (method, target) = exchange.line.split_once(' ').unwrap_or_default();
         let path = target.split('?').next().unwrap_or_default();
-        let path = path.strip_prefix("/v").and_then(|rest| rest.find('/').map(|at| &rest[at..])).unwrap_or(path);
+        let path = path
+            .strip_prefix("/v")
+            .and_then(|rest| rest.find('/').map(|at| &rest[at..]))
+            .unwrap_or(path);
         let segments: Vec<&str> = path[1..].split('/').collect();
         match (method, segments.as_slice()) {
             ("GET" | "HEAD", ["_ping"]) => ping(method, link),
@@ -41,15 +47,19 @@ impl Simulator {
                 200,
                 &json!({ "Version": "simulated", "ApiVersion": API, "MinAPIVersion": "1.24", "Os": "linux", "Arch": "amd64" }),
             ),
-            ("GET", ["info"]) => {
-                reply(link, 200, &json!({ "ID": "simulated", "Name": "simulator", "Containers": 2, "OSType": "linux" }))
-            }
-            ("GET", ["containers", "json"]) => {
-                reply(link, 200, &self.list(target.contains("all=1") || target.contains("all=true")))
-            }
-            ("GET", ["containers", name, "json"]) => {
-                self.with(name, link, |this, at, link| reply(link, 200, &this.inspect(at)))
-            }
+            ("GET", ["info"]) => reply(
+                link,
+                200,
+                &json!({ "ID": "simulated", "Name": "simulator", "Containers": 2, "OSType": "linux" }),
+            ),
+            ("GET", ["containers", "json"]) => reply(
+                link,
+                200,
+                &self.list(target.contains("all=1") || target.contains("all=true")),
+            ),
+            ("GET", ["containers", name, "json"]) => self.with(name, link, |this, at, link| {
+                reply(link, 200, &this.inspect(at))
+            }),
             ("POST", ["containers", name, "start"]) => {
                 self.with(name, link, |this, at, link| this.turn(at, true, link))
             }
@@ -59,7 +69,10 @@ impl Simulator {
             ("GET", ["images", "json"] | ["networks"]) => reply(link, 200, &json!([])),
             ("GET", ["volumes"]) => reply(link, 200, &json!({ "Volumes": [] })),
             ("GET", ["events"]) => {
-                link.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+                link.write(
+                    "HTTP/1.1 200 OK\r\nContent-Type: \
+                    application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+                );
                 link.drain();
             }
             _ => reply(link, 404, &json!({ "message": "page not found" })),
@@ -67,7 +80,11 @@ impl Simulator {
     }
 
     fn state(&self, at: usize) -> &'static str {
-        let running = self.running.lock().map(|running| running[at]).unwrap_or_default();
+        let running = self
+            .running
+            .lock()
+            .map(|running| running[at])
+            .unwrap_or_default();
         if running { "running" } else { "exited" }
     }
 
@@ -87,23 +104,40 @@ impl Simulator {
     }
 
     fn with(&self, name: &str, link: &mut Link, then: impl Fn(&Self, usize, &mut Link)) {
-        match (0..NAMES.len()).find(|at| NAMES[*at] == name || (name.len() > 3 && IDS[*at].starts_with(name))) {
+        match (0..NAMES.len())
+            .find(|at| NAMES[*at] == name || (name.len() > 3 && IDS[*at].starts_with(name)))
+        {
             Some(at) => then(self, at, link),
-            None => reply(link, 404, &json!({ "message": format!("No such container: {name}") })),
+            None => reply(
+                link,
+                404,
+                &json!({ "message": format!("No such container: {name}") }),
+            ),
         }
     }
 
     fn turn(&self, at: usize, on: bool, link: &mut Link) {
-        let changed =
-            self.running.lock().map(|mut running| std::mem::replace(&mut running[at], on) != on).unwrap_or_default();
-        link.write(format!("HTTP/1.1 {}\r\n\r\n", if changed { "204 No Content" } else { "304 Not Modified" }));
+        let changed = self
+            .running
+            .lock()
+            .map(|mut running| std::mem::replace(&mut running[at], on) != on)
+            .unwrap_or_default();
+        link.write(format!(
+            "HTTP/1.1 {}\r\n\r\n",
+            if changed {
+                "204 No Content"
+            } else {
+                "304 Not Modified"
+            }
+        ));
     }
 }
 
 fn ping(method: &str, link: &mut Link) {
     let body = if method == "GET" { "OK" } else { "" };
     link.write(format!(
-        "HTTP/1.1 200 OK\r\nApi-Version: {API}\r\nOstype: linux\r\nBuilder-Version: 1\r\nSwarm: inactive\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{body}"
+        "HTTP/1.1 200 OK\r\nApi-Version: {API}\r\nOstype: linux\r\nBuilder-Version: 1\r\nSwarm: \
+        inactive\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{body}"
     ));
 }
 

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// A new folder, removed with everything in it when dropped. Its path is short: Unix sockets have 108 bytes.
+/// A new folder, removed with everything in it when dropped. Its path is short: Unix sockets have
+/// 108 bytes.
 #[derive(Debug)]
 pub struct TempDir(PathBuf);
 

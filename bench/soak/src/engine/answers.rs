@@ -33,12 +33,20 @@ pub(super) struct Order {
 
 impl Order {
     fn read(head: &Head) -> Self {
-        let number = head.header("user-agent").and_then(|agent| agent.strip_prefix("soak/")?.parse().ok());
+        let number = head
+            .header("user-agent")
+            .and_then(|agent| agent.strip_prefix("soak/")?.parse().ok());
         let mut words = head.header("x-soak").unwrap_or_default().split(' ');
         let mut figure = || words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
         let (seed, length, back) = (figure(), figure(), figure());
         let mode = words.next().unwrap_or_default().to_owned();
-        Self { number: number.unwrap_or(0), seed, length, back, mode }
+        Self {
+            number: number.unwrap_or(0),
+            seed,
+            length,
+            back,
+            mode,
+        }
     }
 }
 
@@ -47,7 +55,10 @@ impl Link<'_> {
     pub(super) fn serve(&mut self) {
         while let Ok(Some(head)) = self.wire.read_head() {
             if head.contains(FORBIDDEN) {
-                self.world.fail(format!("a request that had to be refused has reached the engine: {}", head.line));
+                self.world.fail(format!(
+                    "a request that had to be refused has reached the engine: {}",
+                    head.line
+                ));
             }
             let order = Order::read(&head);
             let done = match head.header("user-agent") {
@@ -58,7 +69,10 @@ impl Link<'_> {
                 Ok(true) => {}
                 Ok(false) | Err(Trouble::Cut(_)) => return,
                 Err(Trouble::Wrong(why)) => {
-                    return self.world.fail(format!("at the engine, request {}, {}: {why}", order.number, head.line));
+                    return self.world.fail(format!(
+                        "at the engine, request {}, {}: {why}",
+                        order.number, head.line
+                    ));
                 }
             }
         }
@@ -67,7 +81,10 @@ impl Link<'_> {
     /// Answers a request of a client. Returns whether the connection goes on.
     fn answer(&mut self, head: &Head, order: &Order) -> Result<bool, Trouble> {
         let mut words = head.line.split(' ');
-        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (method, target) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
         let path = target.split('?').next().unwrap_or_default();
         let path = path.strip_prefix("/v1.43").unwrap_or(path);
         let segments: Vec<&str> = path.split('/').skip(1).collect();
@@ -76,7 +93,9 @@ impl Link<'_> {
                 self.wire.read_whole(head.body())?;
                 return self.tunnel(order).map(|()| false);
             }
-            ("GET", ["events"] | ["containers", _, "logs"]) => return self.follow(order).map(|()| false),
+            ("GET", ["events"] | ["containers", _, "logs"]) => {
+                return self.follow(order).map(|()| false);
+            }
             ("GET", ["containers", "json"]) => self.send_list(order)?,
             ("GET", ["containers", _, "export"] | ["images", _, "get"]) => self.download(order)?,
             ("POST", ["containers", "create"]) => self.create(head, order)?,
@@ -85,12 +104,17 @@ impl Link<'_> {
             }
             ("GET", ["containers", "held", "json"]) => {
                 self.world.arrive(order.number);
-                self.world.eventually(self.world.patience, || self.world.released.load(SeqCst));
+                self.world
+                    .eventually(self.world.patience, || self.world.released.load(SeqCst));
                 self.reply(200, &json!({ "number": order.number }))?;
             }
             _ => {
                 self.wire.read_whole(head.body())?;
-                let number = if self.world.makes(Fault::ForeignAnswer) { order.number + 1 } else { order.number };
+                let number = if self.world.makes(Fault::ForeignAnswer) {
+                    order.number + 1
+                } else {
+                    order.number
+                };
                 self.reply(200, &json!({ "number": number, "path": path }))?;
             }
         }
@@ -104,10 +128,14 @@ impl Link<'_> {
         let plain = |id: &str| json!({ "Id": id, "Name": id, "Config": {}, "HostConfig": {} });
         match segments.as_slice() {
             ["containers", id, "json"] | ["images", id, "json"] => self.reply(200, &plain(id))?,
-            ["exec", id, "json"] => {
-                self.reply(200, &json!({ "ID": id, "ContainerID": "c0ffee", "ProcessConfig": {} }))?
-            }
-            ["version"] => self.reply(200, &json!({ "ApiVersion": "1.51", "KernelVersion": "6.1.0" }))?,
+            ["exec", id, "json"] => self.reply(
+                200,
+                &json!({ "ID": id, "ContainerID": "c0ffee", "ProcessConfig": {} }),
+            )?,
+            ["version"] => self.reply(
+                200,
+                &json!({ "ApiVersion": "1.51", "KernelVersion": "6.1.0" }),
+            )?,
             _ => self.reply(404, &json!({ "message": "no such object" }))?,
         }
         Ok(true)
@@ -116,7 +144,8 @@ impl Link<'_> {
     fn reply(&mut self, status: u16, body: &Value) -> Result<(), Trouble> {
         let body = body.to_string();
         self.wire.send(format!(
-            "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: \
+            {}\r\n\r\n{body}",
             body.len()
         ))
     }
@@ -152,9 +181,14 @@ impl Link<'_> {
         mut piece: impl FnMut(usize, usize) -> Vec<u8>,
     ) -> Result<(), Trouble> {
         let is_chunked = mode == "chunked";
-        let framing =
-            if is_chunked { "Transfer-Encoding: chunked".to_owned() } else { format!("Content-Length: {length}") };
-        self.wire.send(format!("HTTP/1.1 200 OK\r\nContent-Type: application/x-tar\r\n{framing}\r\n\r\n"))?;
+        let framing = if is_chunked {
+            "Transfer-Encoding: chunked".to_owned()
+        } else {
+            format!("Content-Length: {length}")
+        };
+        self.wire.send(format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/x-tar\r\n{framing}\r\n\r\n"
+        ))?;
         let mut sizes = Random::new(length, mode);
         let mut at = 0;
         loop {
@@ -180,20 +214,32 @@ impl Link<'_> {
         }
         payload.finish()?;
         if order.mode == "doomed" {
-            return Err(Trouble::Wrong("a body that breaks off has arrived as if it were whole".to_owned()));
+            return Err(Trouble::Wrong(
+                "a body that breaks off has arrived as if it were whole".to_owned(),
+            ));
         }
-        self.reply(200, &json!({ "number": order.number, "received": order.length }))
+        self.reply(
+            200,
+            &json!({ "number": order.number, "received": order.length }),
+        )
     }
 
     fn create(&mut self, head: &Head, order: &Order) -> Result<(), Trouble> {
         let body = self.wire.read_whole(head.body())?;
-        let body: Value = serde_json::from_slice(&body).map_err(|error| format!("the body is not JSON: {error}"))?;
+        let body: Value = serde_json::from_slice(&body)
+            .map_err(|error| format!("the body is not JSON: {error}"))?;
         let wanted = environment(order.seed, order.length);
-        if body["Env"] != json!(wanted) || body["Labels"]["soak.number"] != json!(order.number.to_string()) {
-            return Err(Trouble::Wrong("the body of a creation is another one than its client sent".to_owned()));
+        if body["Env"] != json!(wanted)
+            || body["Labels"]["soak.number"] != json!(order.number.to_string())
+        {
+            return Err(Trouble::Wrong(
+                "the body of a creation is another one than its client sent".to_owned(),
+            ));
         }
         if body["HostConfig"]["Privileged"] == json!(true) || order.mode == "refused" {
-            return Err(Trouble::Wrong("a creation that had to be refused has reached the engine".to_owned()));
+            return Err(Trouble::Wrong(
+                "a creation that had to be refused has reached the engine".to_owned(),
+            ));
         }
         // As long as pulling an image may take: others must not wait for it.
         std::thread::park_timeout(Duration::from_millis(mix(order.seed) % 20));
@@ -212,7 +258,10 @@ pub(crate) fn list(seed: u64, length: u64) -> String {
     format!("[{}]", rows.collect::<Vec<_>>().join(","))
 }
 
-/// The environment of a container that belongs to a seed: so many bytes in variables of a hundred or so.
+/// The environment of a container that belongs to a seed: so many bytes in variables of a hundred
+/// or so.
 pub(crate) fn environment(seed: u64, length: u64) -> Vec<String> {
-    (0..length / 100).map(|at| format!("SOAK_{at}={:080x}", mix(seed ^ at))).collect()
+    (0..length / 100)
+        .map(|at| format!("SOAK_{at}={:080x}", mix(seed ^ at)))
+        .collect()
 }

@@ -17,7 +17,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 impl Link<'_> {
     /// Sends numbered events until the run ends, then the number of all.
     pub(super) fn follow(&mut self, order: &Order) -> Result<(), Trouble> {
-        self.wire.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        self.wire.send(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: \
+            chunked\r\n\r\n",
+        )?;
         let mut random = Random::new(order.seed, "events");
         let mut event = 0_u64;
         while !self.world.is_stopping() {
@@ -38,23 +41,31 @@ impl Link<'_> {
             }
             std::thread::park_timeout(PAUSE);
         }
-        self.wire.send(chunk(format!("{} end {event}\n", order.number).as_bytes()))?;
+        self.wire
+            .send(chunk(format!("{} end {event}\n", order.number).as_bytes()))?;
         self.wire.send(chunk(b""))
     }
 
     /// Carries random bytes both ways; either side may end first.
     pub(super) fn tunnel(&mut self, order: &Order) -> Result<(), Trouble> {
         self.wire.send(
-            "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n",
+            "HTTP/1.1 101 UPGRADED\r\nContent-Type: \
+            application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n",
         )?;
-        let (mut up, mut down) = (Payload::new(order.seed, order.length), Payload::new(!order.seed, order.back));
+        let (mut up, mut down) = (
+            Payload::new(order.seed, order.length),
+            Payload::new(!order.seed, order.back),
+        );
         let ends_first = order.mode == "engine-first";
         let mut writer = &self.second;
         std::thread::scope(|scope| {
             let writing = scope.spawn(move || {
                 let mut sizes = Random::new(down.left(), "tunnel");
                 while down.left() > 0 {
-                    if writer.write_all(&down.make(sizes.size(1, 32 << 10))).is_err() {
+                    if writer
+                        .write_all(&down.make(sizes.size(1, 32 << 10)))
+                        .is_err()
+                    {
                         return;
                     }
                 }

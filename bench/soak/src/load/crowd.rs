@@ -1,4 +1,5 @@
-//! A client with more connections than its share: those beyond it are refused, and other clients are served as before.
+//! A client with more connections than its share: those beyond it are refused, and other clients
+//! are served as before.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -31,7 +32,9 @@ pub(crate) fn round(client: &mut Client) -> Result<(), Trouble> {
         })
     });
     if refused.count() == 0 {
-        return Err(Trouble::Wrong(format!("none of {MORE} connections beyond a share of {SHARE} got 429")));
+        return Err(Trouble::Wrong(format!(
+            "none of {MORE} connections beyond a share of {SHARE} got 429"
+        )));
     }
     // Those with a place still have it.
     let last = placed.len() - 1;
@@ -47,16 +50,24 @@ fn ask(client: &Client, wire: &mut Wire) -> Result<(), Trouble> {
     client.own_answer(wire, &mut ticket, 200)
 }
 
-/// Returns whether the answer says that there are too many; the connection may also be closed without a word.
+/// Returns whether the answer says that there are too many; the connection may also be closed
+/// without a word.
 fn is_refused(client: &Client) -> Result<bool, String> {
-    let Ok(mut wire) = client.connect() else { return Ok(false) };
+    let Ok(mut wire) = client.connect() else {
+        return Ok(false);
+    };
     let mut ticket = client.ticket();
     if wire.send(head(&ticket, "GET /version", "")).is_err() {
         return Ok(false);
     }
-    let Ok(Some(answer)) = wire.read_head() else { return Ok(false) };
+    let Ok(Some(answer)) = wire.read_head() else {
+        return Ok(false);
+    };
     if answer.status() != 429 {
-        return Err(format!("a connection beyond its client's share got {}", answer.line));
+        return Err(format!(
+            "a connection beyond its client's share got {}",
+            answer.line
+        ));
     }
     if wire.read_whole(answer.body()).is_ok() {
         ticket.whole(429);

@@ -1,5 +1,6 @@
-//! Requests that must not pass: random bytes, heads that can be read in two ways, bodies with a request in them, and calls that no
-//! rule allows. They are answered with 4xx, or the connection is closed.
+//! Requests that must not pass: random bytes, heads that can be read in two ways, bodies with a
+//! request in them, and calls that no rule allows. They are answered with 4xx, or the connection is
+//! closed.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -30,7 +31,8 @@ fn random_bytes(client: &mut Client) -> Result<(), Trouble> {
     nameless(client, &bytes)
 }
 
-/// Heads that two readers could read in two ways, each with a request behind it that one of them would find.
+/// Heads that two readers could read in two ways, each with a request behind it that one of them
+/// would find.
 fn malformed(client: &mut Client) -> Result<(), Trouble> {
     let smuggled = format!("0\r\n\r\nGET /{FORBIDDEN} HTTP/1.1\r\nHost: x\r\n\r\n");
     let lines = [
@@ -50,8 +52,13 @@ fn malformed(client: &mut Client) -> Result<(), Trouble> {
         "X\u{0}: y",
     ];
     let line = *client.random.pick(&lines);
-    let request = *client.random.pick(&["POST /build HTTP/1.1", "GET /_ping HTTP/1.1"]);
-    nameless(client, format!("{request}\r\n{line}\r\nX-Mark: {FORBIDDEN}\r\n\r\n{smuggled}").as_bytes())
+    let request = *client
+        .random
+        .pick(&["POST /build HTTP/1.1", "GET /_ping HTTP/1.1"]);
+    nameless(
+        client,
+        format!("{request}\r\n{line}\r\nX-Mark: {FORBIDDEN}\r\n\r\n{smuggled}").as_bytes(),
+    )
 }
 
 /// Sends bytes in which the proxy finds no head, so that the record has no name of a client.
@@ -68,7 +75,11 @@ fn nameless(client: &mut Client, bytes: &[u8]) -> Result<(), Trouble> {
             client.world.nameless.fetch_add(1, SeqCst);
         }
         Ok(Some(head)) => {
-            return Err(Trouble::Wrong(format!("garbage got {}: {}", head.line, String::from_utf8_lossy(bytes))));
+            return Err(Trouble::Wrong(format!(
+                "garbage got {}: {}",
+                head.line,
+                String::from_utf8_lossy(bytes)
+            )));
         }
         Ok(None) | Err(Trouble::Cut(_)) => {}
         Err(wrong) => return Err(wrong),
@@ -95,7 +106,8 @@ fn refused(client: &mut Client) -> Result<(), Trouble> {
         let line = client.random.pick(&lines).clone();
         let mut ticket = client.ticket();
         wire.send(head(&ticket, &line, ""))?;
-        let closes = refusal(client, &mut wire, &mut ticket).map_err(|trouble| trouble.at(&line))?;
+        let closes =
+            refusal(client, &mut wire, &mut ticket).map_err(|trouble| trouble.at(&line))?;
         // Behind a tunnel that was refused the connection is closed as well, without a word.
         if closes || line.contains("attach") {
             return Ok(());
@@ -109,7 +121,10 @@ fn broken_body(client: &mut Client) -> Result<(), Trouble> {
     let mut wire = client.connect()?;
     let mut ticket = client.ticket();
     let seed = client.random.next();
-    let more = format!("Transfer-Encoding: chunked\r\n{}", order(seed, 2000, 0, "doomed"));
+    let more = format!(
+        "Transfer-Encoding: chunked\r\n{}",
+        order(seed, 2000, 0, "doomed")
+    );
     let first = chunk(&Payload::new(seed, 2000).make(1000));
     let behind = *client.random.pick(&[
         "zz\r\n",
@@ -121,19 +136,38 @@ fn broken_body(client: &mut Client) -> Result<(), Trouble> {
         "0\r\nX: y\r\n\r\n",
     ]);
     let smuggled = format!("{behind}GET /{FORBIDDEN} HTTP/1.1\r\nHost: x\r\n\r\n");
-    wire.send([head(&ticket, "POST /build", &more).as_bytes(), &first, smuggled.as_bytes()].concat())?;
-    refusal(client, &mut wire, &mut ticket).map(drop).map_err(|trouble| trouble.at(behind))
+    wire.send(
+        [
+            head(&ticket, "POST /build", &more).as_bytes(),
+            &first,
+            smuggled.as_bytes(),
+        ]
+        .concat(),
+    )?;
+    refusal(client, &mut wire, &mut ticket)
+        .map(drop)
+        .map_err(|trouble| trouble.at(behind))
 }
 
 /// Reads a refusal; returns whether the connection is closed behind it.
 fn refusal(client: &Client, wire: &mut Wire, ticket: &mut Ticket) -> Result<bool, Trouble> {
-    let head = wire.read_head()?.ok_or_else(|| Trouble::Cut("closed without an answer".to_owned()))?;
+    let head = wire
+        .read_head()?
+        .ok_or_else(|| Trouble::Cut("closed without an answer".to_owned()))?;
     let body = wire.read_whole(head.body())?;
     ticket.whole(head.status());
     match head.status() {
         400..500 => client.count(Count::Refused, 1),
         502 | 504 => return Err(Trouble::Cut("the engine is away".to_owned())),
-        status => return Err(Trouble::Wrong(format!("got {status}: {}", String::from_utf8_lossy(&body)))),
+        status => {
+            return Err(Trouble::Wrong(format!(
+                "got {status}: {}",
+                String::from_utf8_lossy(&body)
+            )));
+        }
     }
-    Ok(head.header("connection").is_some_and(|value| value.contains("close")) || head.status() == 400)
+    Ok(head
+        .header("connection")
+        .is_some_and(|value| value.contains("close"))
+        || head.status() == 400)
 }

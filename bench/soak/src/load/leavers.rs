@@ -1,4 +1,5 @@
-//! Clients that leave at every point of an exchange. Nothing of it may stay, which the end of the run shows.
+//! Clients that leave at every point of an exchange. Nothing of it may stay, which the end of the
+//! run shows.
 
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use crate::payload::Payload;
 use crate::trouble::Trouble;
 use crate::wire::Wire;
 
-/// So that those which the proxy has not noticed yet do not use up their client's share of connections.
+/// So that those which the proxy has not noticed yet do not use up their client's share of
+/// connections.
 const PACE: Duration = Duration::from_millis(5);
 
 pub(super) fn round(client: &mut Client) -> Result<(), Trouble> {
@@ -35,22 +37,35 @@ fn in_request_body(client: &mut Client) -> Result<(), Trouble> {
     let mut wire = client.connect()?;
     let ticket = client.ticket();
     let (seed, length) = (client.random.next(), client.random.within(2, 1 << 20));
-    let more = format!("Content-Length: {length}\r\n{}", order(seed, length, 0, "left"));
+    let more = format!(
+        "Content-Length: {length}\r\n{}",
+        order(seed, length, 0, "left")
+    );
     wire.send(head(&ticket, "POST /images/load", &more))?;
-    let part = client.random.size(0, usize::try_from(length).unwrap_or(2) - 1);
+    let part = client
+        .random
+        .size(0, usize::try_from(length).unwrap_or(2) - 1);
     wire.send(Payload::new(seed, length).make(part))
 }
 
 fn before_answer(client: &mut Client) -> Result<(), Trouble> {
     let mut wire = client.connect()?;
     let ticket = client.ticket();
-    wire.send(head(&ticket, "GET /containers/json", &order(client.random.next(), 500, 0, "chunked")))
+    wire.send(head(
+        &ticket,
+        "GET /containers/json",
+        &order(client.random.next(), 500, 0, "chunked"),
+    ))
 }
 
 fn in_answer(client: &mut Client) -> Result<(), Trouble> {
     let mut wire = client.connect()?;
     let mut ticket = client.ticket();
-    wire.send(head(&ticket, "GET /images/soak/get", &order(client.random.next(), 8 << 20, 0, "length")))?;
+    wire.send(head(
+        &ticket,
+        "GET /images/soak/get",
+        &order(client.random.next(), 8 << 20, 0, "length"),
+    ))?;
     let mut body = client.head(&mut wire, &mut ticket, 200)?.body();
     for _ in 0..client.random.within(0, 50) {
         wire.read_body(&mut body)?;

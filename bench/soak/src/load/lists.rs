@@ -13,7 +13,11 @@ pub(super) fn round(client: &mut Client) -> Result<(), Trouble> {
         let (seed, rows) = (client.random.next(), client.random.within(10, 2_000));
         let mode = *client.random.pick(&["length", "chunked"]);
         let mut ticket = client.ticket();
-        wire.send(head(&ticket, "GET /containers/json?all=1", &order(seed, rows, 0, mode)))?;
+        wire.send(head(
+            &ticket,
+            "GET /containers/json?all=1",
+            &order(seed, rows, 0, mode),
+        ))?;
         let body = client.answer(&mut wire, &mut ticket, 200)?;
         client.count(Count::Bytes, body.len() as u64);
         if body != list(seed, rows).as_bytes() {

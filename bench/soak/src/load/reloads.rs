@@ -1,4 +1,5 @@
-//! Changes of the rules while everything else goes on: the new ones are in force, and broken ones never are.
+//! Changes of the rules while everything else goes on: the new ones are in force, and broken ones
+//! never are.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,12 @@ pub(crate) fn run(client: &mut Client, files: &Files, proxy: &Arc<Proxy>) {
     }
 }
 
-fn change(client: &mut Client, files: &Files, proxy: &Proxy, version: &mut Version) -> Result<(), Failure> {
+fn change(
+    client: &mut Client,
+    files: &Files,
+    proxy: &Proxy,
+    version: &mut Version,
+) -> Result<(), Failure> {
     let (is_broken, signals) = (client.random.one_in(3), client.random.one_in(2));
     let before = proxy.told(NOT_RELOADED);
     if is_broken {
@@ -45,7 +51,8 @@ fn change(client: &mut Client, files: &Files, proxy: &Proxy, version: &mut Versi
     }
     for via in Via::ALL {
         client.via = via;
-        // A change takes a while to be in force. Broken rules must never be, so that the first look counts.
+        // A change takes a while to be in force. Broken rules must never be, so that the first look
+        // counts.
         let mut last = Ok(false);
         world.eventually(world.patience, || {
             last = follows(client, *version);
@@ -54,9 +61,13 @@ fn change(client: &mut Client, files: &Files, proxy: &Proxy, version: &mut Versi
         match last {
             Ok(true) => {}
             Ok(false) if is_broken => {
-                return Err(format!("after broken rules, {via:?} no longer follows {version:?}").into());
+                return Err(
+                    format!("after broken rules, {via:?} no longer follows {version:?}").into(),
+                );
             }
-            Ok(false) => return Err(format!("{via:?} never followed the new rules, {version:?}").into()),
+            Ok(false) => {
+                return Err(format!("{via:?} never followed the new rules, {version:?}").into());
+            }
             Err(trouble) => return Err(format!("{via:?}: {trouble:?}").into()),
         }
     }
@@ -89,7 +100,9 @@ fn ask(client: &mut Client, path: &str) -> Result<u16, Trouble> {
     let mut wire = client.connect()?;
     let mut ticket = client.ticket();
     wire.send(head(&ticket, &format!("GET {path}"), ""))?;
-    let head = wire.read_head()?.ok_or_else(|| Trouble::Cut("closed without an answer".to_owned()))?;
+    let head = wire
+        .read_head()?
+        .ok_or_else(|| Trouble::Cut("closed without an answer".to_owned()))?;
     wire.read_whole(head.body())?;
     ticket.whole(head.status());
     if head.status() == 403 {

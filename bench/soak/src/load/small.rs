@@ -1,4 +1,5 @@
-//! Small requests: kept and closed connections, several requests at once, heads in pieces. Each answer carries its request's number.
+//! Small requests: kept and closed connections, several requests at once, heads in pieces. Each
+//! answer carries its request's number.
 
 use crate::client::{Client, Ticket, head};
 use crate::trouble::Trouble;
@@ -36,23 +37,37 @@ fn one(client: &mut Client, wire: &mut Wire, more: &str) -> Result<(), Trouble> 
     let mut ticket = client.ticket();
     let line = line(client, &ticket);
     send_in_pieces(client, wire, head(&ticket, &line, more).as_bytes())?;
-    client.own_answer(wire, &mut ticket, 200).map_err(|trouble| trouble.at(&line))
+    client
+        .own_answer(wire, &mut ticket, 200)
+        .map_err(|trouble| trouble.at(&line))
 }
 
 /// Sends several requests at once; the answers come in their order.
 fn several(client: &mut Client, wire: &mut Wire) -> Result<(), Trouble> {
-    let mut tickets: Vec<Ticket> = (0..client.random.within(2, 6)).map(|_| client.ticket()).collect();
+    let mut tickets: Vec<Ticket> = (0..client.random.within(2, 6))
+        .map(|_| client.ticket())
+        .collect();
     let lines: Vec<String> = tickets.iter().map(|ticket| line(client, ticket)).collect();
-    let heads: String = tickets.iter().zip(&lines).map(|(ticket, line)| head(ticket, line, "")).collect();
+    let heads: String = tickets
+        .iter()
+        .zip(&lines)
+        .map(|(ticket, line)| head(ticket, line, ""))
+        .collect();
     send_in_pieces(client, wire, heads.as_bytes())?;
     for (ticket, line) in tickets.iter_mut().zip(&lines) {
-        client.own_answer(wire, ticket, 200).map_err(|trouble| trouble.at(line))?;
+        client
+            .own_answer(wire, ticket, 200)
+            .map_err(|trouble| trouble.at(line))?;
     }
     Ok(())
 }
 
 /// Sends bytes as one piece, or in several.
-pub(super) fn send_in_pieces(client: &mut Client, wire: &mut Wire, bytes: &[u8]) -> Result<(), Trouble> {
+pub(super) fn send_in_pieces(
+    client: &mut Client,
+    wire: &mut Wire,
+    bytes: &[u8],
+) -> Result<(), Trouble> {
     if !client.random.one_in(3) {
         return wire.send(bytes);
     }
@@ -69,6 +84,8 @@ pub(super) fn send_in_pieces(client: &mut Client, wire: &mut Wire, bytes: &[u8])
 fn closed(wire: &mut Wire) -> Result<(), Trouble> {
     match wire.read_some(1)?.as_slice() {
         [] => Ok(()),
-        _ => Err(Trouble::Wrong("something came behind the last answer".to_owned())),
+        _ => Err(Trouble::Wrong(
+            "something came behind the last answer".to_owned(),
+        )),
     }
 }

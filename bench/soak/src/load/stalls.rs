@@ -41,7 +41,9 @@ pub(super) fn slow_head(client: &mut Client) -> Result<(), Trouble> {
             client.count(Count::Refused, 1);
             Ok(())
         }
-        other => Err(Trouble::Wrong(format!("a head that does not end got {other:?} instead of 408"))),
+        other => Err(Trouble::Wrong(format!(
+            "a head that does not end got {other:?} instead of 408"
+        ))),
     }
 }
 
@@ -49,7 +51,11 @@ pub(super) fn slow_head(client: &mut Client) -> Result<(), Trouble> {
 pub(super) fn for_good(client: &mut Client) -> Result<(), Trouble> {
     let mut wire = client.connect()?;
     let mut ticket = client.ticket();
-    wire.send(head(&ticket, "GET /images/soak/get", &order(client.random.next(), 256 << 20, 0, "length")))?;
+    wire.send(head(
+        &ticket,
+        "GET /images/soak/get",
+        &order(client.random.next(), 256 << 20, 0, "length"),
+    ))?;
     client.head(&mut wire, &mut ticket, 200)?;
     let world = &client.world;
     let mut reason = None;
@@ -63,8 +69,8 @@ pub(super) fn for_good(client: &mut Client) -> Result<(), Trouble> {
             Ok(())
         }
         Some("engine_gone") => Err(Trouble::Cut("the engine went down".to_owned())),
-        other => {
-            Err(Trouble::Wrong(format!("a client that reads nothing ended with {other:?} instead of client_stalled")))
-        }
+        other => Err(Trouble::Wrong(format!(
+            "a client that reads nothing ended with {other:?} instead of client_stalled"
+        ))),
     }
 }

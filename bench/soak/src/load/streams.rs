@@ -9,9 +9,16 @@ pub(super) fn round(client: &mut Client) -> Result<(), Trouble> {
     let mut ticket = client.ticket();
     let line = match client.random.one_in(2) {
         true => "GET /events".to_owned(),
-        false => format!("GET /containers/soak-{}/logs?follow=1&stdout=1", ticket.number),
+        false => format!(
+            "GET /containers/soak-{}/logs?follow=1&stdout=1",
+            ticket.number
+        ),
     };
-    wire.send(head(&ticket, &line, &order(client.random.next(), 0, 0, "stream")))?;
+    wire.send(head(
+        &ticket,
+        &line,
+        &order(client.random.next(), 0, 0, "stream"),
+    ))?;
     let answer = client.head(&mut wire, &mut ticket, 200)?;
     let mut body = answer.body();
     let mut order = Order::new(ticket.number);
@@ -44,7 +51,11 @@ struct Order {
 
 impl Order {
     fn new(stream: u64) -> Self {
-        Self { stream, next: 0, is_over: false }
+        Self {
+            stream,
+            next: 0,
+            is_over: false,
+        }
     }
 
     /// Takes a line: the number of the stream, and that of the event or of all events.
@@ -52,13 +63,23 @@ impl Order {
         let mut words = line.split_whitespace();
         let stream = words.next().and_then(|word| word.parse().ok());
         if stream != Some(self.stream) {
-            return Err(format!("stream {} got a line of stream {stream:?}", self.stream));
+            return Err(format!(
+                "stream {} got a line of stream {stream:?}",
+                self.stream
+            ));
         }
         let word = words.next();
-        let number = if word == Some("end") { words.next() } else { word };
+        let number = if word == Some("end") {
+            words.next()
+        } else {
+            word
+        };
         let number: Option<u64> = number.and_then(|word| word.parse().ok());
         if number != Some(self.next) || self.is_over {
-            return Err(format!("stream {}: event {number:?} came where {} was next", self.stream, self.next));
+            return Err(format!(
+                "stream {}: event {number:?} came where {} was next",
+                self.stream, self.next
+            ));
         }
         self.is_over = word == Some("end");
         self.next += 1;
@@ -69,7 +90,10 @@ impl Order {
         if self.is_over {
             Ok(())
         } else {
-            Err(format!("stream {} ended after {} events as if it were whole", self.stream, self.next))
+            Err(format!(
+                "stream {} ended after {} events as if it were whole",
+                self.stream, self.next
+            ))
         }
     }
 }

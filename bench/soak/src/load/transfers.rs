@@ -39,25 +39,40 @@ pub(super) fn send(
         _ => format!("PUT /containers/soak-{}/archive?path=/tmp", ticket.number),
     };
     let is_chunked = client.random.one_in(2);
-    let framing =
-        if is_chunked { "Transfer-Encoding: chunked\r\n".to_owned() } else { format!("Content-Length: {length}\r\n") };
-    let more = format!("Content-Type: application/x-tar\r\n{framing}{}", order(seed, length, 0, "upload"));
+    let framing = if is_chunked {
+        "Transfer-Encoding: chunked\r\n".to_owned()
+    } else {
+        format!("Content-Length: {length}\r\n")
+    };
+    let more = format!(
+        "Content-Type: application/x-tar\r\n{framing}{}",
+        order(seed, length, 0, "upload")
+    );
     wire.send(head(&ticket, &line, &more))?;
     let mut payload = Payload::new(seed, length);
     while payload.left() > 0 {
         let piece = payload.make(client.random.size(1, 64 << 10));
-        let sent = if is_chunked { wire.send(chunk(&piece)) } else { wire.send(&piece) };
+        let sent = if is_chunked {
+            wire.send(chunk(&piece))
+        } else {
+            wire.send(&piece)
+        };
         client.count(Count::Bytes, piece.len() as u64);
         if let Err(trouble) = sent {
             // The answer may be there already, and say why.
-            return client.own_answer(wire, &mut ticket, 200).and(Err(trouble)).map_err(|trouble| trouble.at(&line));
+            return client
+                .own_answer(wire, &mut ticket, 200)
+                .and(Err(trouble))
+                .map_err(|trouble| trouble.at(&line));
         }
         between(client);
     }
     if is_chunked {
         wire.send(chunk(b""))?;
     }
-    client.own_answer(wire, &mut ticket, 200).map_err(|trouble| trouble.at(&line))
+    client
+        .own_answer(wire, &mut ticket, 200)
+        .map_err(|trouble| trouble.at(&line))
 }
 
 pub(super) fn download(client: &mut Client) -> Result<(), Trouble> {
@@ -88,10 +103,14 @@ pub(super) fn receive(
     };
     let mode = *client.random.pick(&["length", "chunked"]);
     wire.send(head(&ticket, &line, &order(seed, length, 0, mode)))?;
-    let answer = client.head(&mut wire, &mut ticket, 200).map_err(|trouble| trouble.at(&line))?;
+    let answer = client
+        .head(&mut wire, &mut ticket, 200)
+        .map_err(|trouble| trouble.at(&line))?;
     let (mut body, mut payload) = (answer.body(), Payload::new(seed, length));
     loop {
-        let some = wire.read_body(&mut body).map_err(|trouble| trouble.at(&line))?;
+        let some = wire
+            .read_body(&mut body)
+            .map_err(|trouble| trouble.at(&line))?;
         if some.is_empty() {
             break;
         }

@@ -1,4 +1,5 @@
-//! `cetusguard check`: what each client can do, what stands between it and root on the host, and what may be a mistake.
+//! `cetusguard check`: what each client can do, what stands between it and root on the host, and
+//! what may be a mistake.
 
 mod glob;
 mod problem;
@@ -17,17 +18,31 @@ pub(super) use problem::Problem;
 use report::{ProfileReport, Report};
 
 /// Surveys profiles.
-pub(super) fn surveyed<'p>(profiles: impl Iterator<Item = &'p Arc<Profile>>) -> Vec<(Arc<Profile>, Survey)> {
+pub(super) fn surveyed<'p>(
+    profiles: impl Iterator<Item = &'p Arc<Profile>>,
+) -> Vec<(Arc<Profile>, Survey)> {
     let surveyor = Surveyor::default();
-    profiles.map(|profile| (Arc::clone(profile), surveyor.survey(profile))).collect()
+    profiles
+        .map(|profile| (Arc::clone(profile), surveyor.survey(profile)))
+        .collect()
 }
 
-/// Returns every warning about a configuration that can be read: about names of options that are none of ours, about all profiles
-/// together, and about each. What `check` prints, `serve` logs and `doctor` lists.
+/// Returns every warning about a configuration that can be read: about names of options that are
+/// none of ours, about all profiles together, and about each. What `check` prints, `serve` logs and
+/// `doctor` lists.
 pub(super) fn warnings(strangers: &[String], surveyed: &[(Arc<Profile>, Survey)]) -> Vec<Problem> {
-    let mut found: Vec<Problem> = strangers.iter().map(|stranger| Problem::unknown_option(stranger)).collect();
-    found.extend(problem::without_rules(surveyed.iter().map(|(profile, _)| &**profile)));
-    found.extend(surveyed.iter().flat_map(|(profile, survey)| problem::problems(profile, survey)));
+    let mut found: Vec<Problem> = strangers
+        .iter()
+        .map(|stranger| Problem::unknown_option(stranger))
+        .collect();
+    found.extend(problem::without_rules(
+        surveyed.iter().map(|(profile, _)| &**profile),
+    ));
+    found.extend(
+        surveyed
+            .iter()
+            .flat_map(|(profile, survey)| problem::problems(profile, survey)),
+    );
     found
 }
 
@@ -36,11 +51,18 @@ pub(super) fn run(asked: &Asked) -> Answer {
     let report = match asked.sources.load().1 {
         Ok(loaded) => {
             let surveyed = surveyed(loaded.config.profiles.all());
-            let reports =
-                surveyed.iter().map(|(profile, survey)| ProfileReport::new(profile, survey, &loaded.config.profiles));
-            Report { profiles: reports.collect(), problems: warnings(&loaded.warnings, &surveyed) }
+            let reports = surveyed.iter().map(|(profile, survey)| {
+                ProfileReport::new(profile, survey, &loaded.config.profiles)
+            });
+            Report {
+                profiles: reports.collect(),
+                problems: warnings(&loaded.warnings, &surveyed),
+            }
         }
-        Err(mistakes) => Report { profiles: Vec::new(), problems: mistakes.0.iter().map(Problem::mistake).collect() },
+        Err(mistakes) => Report {
+            profiles: Vec::new(),
+            problems: mistakes.0.iter().map(Problem::mistake).collect(),
+        },
     };
     let is_strict = asked.flag("strict");
     let code = match report.problems.iter().map(|problem| problem.severity).max() {

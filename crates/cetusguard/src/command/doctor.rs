@@ -1,5 +1,5 @@
-//! `cetusguard doctor`: why it does not work here. Looks at the configuration, the engine, the addresses, the certificates, the
-//! clock and the rules, and says of each what to do.
+//! `cetusguard doctor`: why it does not work here. Looks at the configuration, the engine, the
+//! addresses, the certificates, the clock and the rules, and says of each what to do.
 
 mod certificates;
 pub(super) mod engine;
@@ -42,15 +42,30 @@ pub(super) enum State {
 
 impl Finding {
     fn good(about: &'static str, what: impl Into<String>) -> Self {
-        Self { state: State::Good, about, what: what.into(), fix: None }
+        Self {
+            state: State::Good,
+            about,
+            what: what.into(),
+            fix: None,
+        }
     }
 
     fn warning(about: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { state: State::Warning, about, what: what.into(), fix: Some(fix.into()) }
+        Self {
+            state: State::Warning,
+            about,
+            what: what.into(),
+            fix: Some(fix.into()),
+        }
     }
 
     fn bad(about: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { state: State::Bad, about, what: what.into(), fix: Some(fix.into()) }
+        Self {
+            state: State::Bad,
+            about,
+            what: what.into(),
+            fix: Some(fix.into()),
+        }
     }
 }
 
@@ -61,7 +76,11 @@ pub(super) fn run(asked: &Asked) -> Answer {
         Ok(loaded) => examine(&loaded, &written, &asked.sources.env),
         Err(mistakes) => {
             let mistake = |mistake: &crate::config::Mistake| {
-                Finding::bad("configuration", mistake.in_one_line(), "cetusguard check shows where")
+                Finding::bad(
+                    "configuration",
+                    mistake.in_one_line(),
+                    "cetusguard check shows where",
+                )
             };
             mistakes.0.iter().map(mistake).collect()
         }
@@ -91,7 +110,11 @@ fn examine(loaded: &Loaded, written: &Written, env: &HashMap<String, OsString>) 
     let of_engine = engine::examine(config);
     let is_reachable = of_engine.iter().all(|finding| finding.state != State::Bad);
     findings.extend(of_engine);
-    findings.extend(frontends::examine(config, written, frontends::is_in_container(env)));
+    findings.extend(frontends::examine(
+        config,
+        written,
+        frontends::is_in_container(env),
+    ));
     findings.extend(certificates::examine(written));
     findings.extend(rules(loaded));
     if is_reachable {
@@ -105,8 +128,15 @@ fn examine(loaded: &Loaded, written: &Written, env: &HashMap<String, OsString>) 
 fn rules(loaded: &Loaded) -> Vec<Finding> {
     let mut findings = Vec::new();
     for problem in warnings(&[], &surveyed(loaded.config.profiles.all())) {
-        let profile = problem.profile.map(|profile| format!("profile {profile}: ")).unwrap_or_default();
-        findings.push(Finding::warning("rules", format!("{profile}{}", problem.what), problem.fix));
+        let profile = problem
+            .profile
+            .map(|profile| format!("profile {profile}: "))
+            .unwrap_or_default();
+        findings.push(Finding::warning(
+            "rules",
+            format!("{profile}{}", problem.what),
+            problem.fix,
+        ));
     }
     if findings.is_empty() {
         findings.push(Finding::good("rules", "give no host away"));
@@ -117,7 +147,9 @@ fn rules(loaded: &Loaded) -> Vec<Finding> {
 /// Compares the descriptors that connections need with those that the system allows.
 fn files(connections: usize) -> Option<Finding> {
     let needed = open_files(connections);
-    let allowed = getrlimit(Resource::Nofile).maximum.filter(|maximum| *maximum < needed)?;
+    let allowed = getrlimit(Resource::Nofile)
+        .maximum
+        .filter(|maximum| *maximum < needed)?;
     let what = format!("{allowed} open files are allowed, {connections} connections need {needed}");
     Some(Finding::warning(
         "open files",
@@ -133,14 +165,27 @@ fn write(findings: &[Finding], page: &mut Page) {
             State::Warning => ("warning  ", Look::Warning),
             State::Bad => ("PROBLEM  ", Look::Bad),
         };
-        page.item(0, mark, look, &format!("{}: {}", finding.about, finding.what));
+        page.item(
+            0,
+            mark,
+            look,
+            &format!("{}: {}", finding.about, finding.what),
+        );
         if let Some(fix) = &finding.fix {
             page.item(9, "= ", Look::Plain, fix);
         }
     }
     page.gap();
-    match findings.iter().filter(|finding| finding.state == State::Bad).count() {
+    match findings
+        .iter()
+        .filter(|finding| finding.state == State::Bad)
+        .count()
+    {
         0 => page.say(0, Look::Good, "Nothing keeps it from working here."),
-        problems => page.say(0, Look::Bad, &format!("{} to solve.", count(problems, "problem"))),
+        problems => page.say(
+            0,
+            Look::Bad,
+            &format!("{} to solve.", count(problems, "problem")),
+        ),
     }
 }

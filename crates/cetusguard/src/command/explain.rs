@@ -1,4 +1,5 @@
-//! `cetusguard explain`: what becomes of a call, step by step as the journey takes it; or what the refused lines of a log mean.
+//! `cetusguard explain`: what becomes of a call, step by step as the journey takes it; or what the
+//! refused lines of a log mean.
 
 mod client;
 mod decision;
@@ -26,7 +27,10 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
         };
         return Ok(text.into());
     }
-    let (method, path) = (asked.value("METHOD").unwrap_or_default(), asked.value("PATH").unwrap_or_default());
+    let (method, path) = (
+        asked.value("METHOD").unwrap_or_default(),
+        asked.value("PATH").unwrap_or_default(),
+    );
     let call = Call::read(method, path).map_err(|malformed| {
         let what = format!("{method} {path} would be refused before anything else: {malformed}");
         Mistakes(vec![Mistake::new(what, nearest(method, path))])

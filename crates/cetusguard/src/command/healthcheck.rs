@@ -1,4 +1,5 @@
-//! `cetusguard healthcheck`: an image without a shell has no other program that could ask whether the proxy works.
+//! `cetusguard healthcheck`: an image without a shell has no other program that could ask whether
+//! the proxy works.
 
 use std::fmt;
 use std::io;
@@ -62,11 +63,21 @@ impl fmt::Display for Unhealthy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (address, speaks_tls, why) = match self {
             Self::Mistake(what) => return f.write_str(what),
-            Self::Failed { address, speaks_tls, why } => (address, *speaks_tls, why),
+            Self::Failed {
+                address,
+                speaks_tls,
+                why,
+            } => (address, *speaks_tls, why),
         };
         let advice = match speaks_tls {
-            true => "; where clients need certificates, add a unix:// frontend and name it: healthcheck unix:///PATH",
-            false => "; where the frontend speaks TLS, give the check its frontend-tls-cert and frontend-tls-key",
+            true => {
+                "; where clients need certificates, add a unix:// frontend and name it: \
+                healthcheck unix:///PATH"
+            }
+            false => {
+                "; where the frontend speaks TLS, give the check its frontend-tls-cert and \
+                frontend-tls-key"
+            }
         };
         match why {
             Failure::NothingListens(what) | Failure::Unreachable(what) => {
@@ -75,16 +86,22 @@ impl fmt::Display for Unhealthy {
             Failure::Late => write!(f, "{address} did not answer within {} s", LIMIT.as_secs()),
             Failure::OtherCertificate => write!(
                 f,
-                "another certificate than that of frontend-tls-cert answers at {address}; give the check the files that serve has read"
+                "another certificate than that of frontend-tls-cert answers at {address}; give the \
+                check the files that serve has read"
             ),
             Failure::WantsCertificate => write!(
                 f,
-                "the proxy at {address} asks for a client certificate, which this check does not have; add a unix:// frontend and name it: healthcheck unix:///PATH"
+                "the proxy at {address} asks for a client certificate, which this check does not \
+                have; add a unix:// frontend and name it: healthcheck unix:///PATH"
             ),
             Failure::Broken(what) => write!(f, "the connection to {address} broke: {what}{advice}"),
             Failure::NotHttp => write!(f, "{address} does not answer in HTTP{advice}"),
-            Failure::Refused(status, why) => write!(f, "/_ping was answered with {status}: {SIGNATURE}{why}"),
-            Failure::Answered(status, text) => write!(f, "/_ping was answered with {status}: {text}"),
+            Failure::Refused(status, why) => {
+                write!(f, "/_ping was answered with {status}: {SIGNATURE}{why}")
+            }
+            Failure::Answered(status, text) => {
+                write!(f, "/_ping was answered with {status}: {text}")
+            }
         }
     }
 }
@@ -93,7 +110,10 @@ impl fmt::Display for Unhealthy {
 pub(super) fn run(written: &Written, address: Option<&str>) -> Result<(), Unhealthy> {
     let (address, files) = frontend(written, address).map_err(Unhealthy::Mistake)?;
     let address = match address {
-        Address::Tcp { host, port } => Address::Tcp { host: reachable(&host), port },
+        Address::Tcp { host, port } => Address::Tcp {
+            host: reachable(&host),
+            port,
+        },
         other => other,
     };
     let tls = match (files, &address) {
@@ -105,20 +125,34 @@ pub(super) fn run(written: &Written, address: Option<&str>) -> Result<(), Unheal
     let speaks_tls = tls.is_some();
     let wants_certificate = speaks_tls && files[0].is_some();
     let frontend = Backend::new(address.clone(), tls, LIMIT);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| Unhealthy::Mistake(error.to_string()))?;
-    let asked = runtime.block_on(async { tokio::time::timeout(LIMIT, ask(&frontend, wants_certificate)).await });
-    asked.unwrap_or(Err(Failure::Late)).map_err(|why| Unhealthy::Failed { address, speaks_tls, why })
+    let asked = runtime
+        .block_on(async { tokio::time::timeout(LIMIT, ask(&frontend, wants_certificate)).await });
+    asked
+        .unwrap_or(Err(Failure::Late))
+        .map_err(|why| Unhealthy::Failed {
+            address,
+            speaks_tls,
+            why,
+        })
 }
 
-/// Returns the address to ask, and the TLS files of the frontend there: of the first one that can be asked if none is named.
+/// Returns the address to ask, and the TLS files of the frontend there: of the first one that can
+/// be asked if none is named.
 fn frontend<'w>(written: &'w Written, named: Option<&str>) -> Result<(Address, Files<'w>), String> {
     let mut mistakes = Vec::new();
     let frontends = written.frontends(&mut mistakes);
     let Some(text) = named else {
-        let mut asked = frontends.into_iter().filter(|frontend| frontend.address != Address::Inherited);
+        let mut asked = frontends
+            .into_iter()
+            .filter(|frontend| frontend.address != Address::Inherited);
         let wrong = mistakes.first().map(Mistake::in_one_line);
-        let none = || "fd:// does not say where to ask; name the address: healthcheck unix:///PATH".to_owned();
+        let none = || {
+            "fd:// does not say where to ask; name the address: healthcheck unix:///PATH".to_owned()
+        };
         return asked
             .next()
             .map(|frontend| (frontend.address, frontend.files))
@@ -130,9 +164,17 @@ fn frontend<'w>(written: &'w Written, named: Option<&str>) -> Result<(Address, F
         _ => false,
     };
     // One that listens on all addresses is named by one of them.
-    let there = frontends.iter().find(|frontend| frontend.address == address);
-    let there = there.or_else(|| frontends.iter().find(|frontend| is_at_port(&frontend.address)));
-    let files = there.or(frontends.first()).map_or(written.frontend_files(), |frontend| frontend.files);
+    let there = frontends
+        .iter()
+        .find(|frontend| frontend.address == address);
+    let there = there.or_else(|| {
+        frontends
+            .iter()
+            .find(|frontend| is_at_port(&frontend.address))
+    });
+    let files = there
+        .or(frontends.first())
+        .map_or(written.frontend_files(), |frontend| frontend.files);
     Ok((address, files))
 }
 
@@ -145,7 +187,8 @@ fn reachable(host: &str) -> String {
     }
 }
 
-/// Asks for `/_ping`. A frontend whose clients need certificates may close the connection before its alert is read.
+/// Asks for `/_ping`. A frontend whose clients need certificates may close the connection before
+/// its alert is read.
 async fn ask(frontend: &Backend, wants_certificate: bool) -> Result<(), Failure> {
     let unreachable = |why: Unreachable| match (why.tls.as_deref().and_then(broken), why.kind) {
         (Some(failure), _) => failure,
@@ -153,15 +196,21 @@ async fn ask(frontend: &Backend, wants_certificate: bool) -> Result<(), Failure>
         (None, _) => Failure::Unreachable(why.what),
     };
     let mut stream = frontend.connect().await.map_err(unreachable)?;
-    let request =
-        format!("GET /_ping HTTP/1.1\r\nHost: cetusguard\r\nUser-Agent: {HEALTH_CHECK}\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "GET /_ping HTTP/1.1\r\nHost: cetusguard\r\nUser-Agent: {HEALTH_CHECK}\r\nConnection: \
+        close\r\n\r\n"
+    );
     // The handshake has shown that the frontend's own certificate is at the other end.
     let lost = |error: io::Error| match tls_error(&error).and_then(broken) {
         Some(failure) => failure,
         None if wants_certificate => Failure::WantsCertificate,
         None => Failure::Broken(error.to_string()),
     };
-    stream.output.write_all(request.as_bytes()).await.map_err(lost)?;
+    stream
+        .output
+        .write_all(request.as_bytes())
+        .await
+        .map_err(lost)?;
     stream.output.flush().await.map_err(lost)?;
     let mut answer = Vec::new();
     while stream.input.fill().await.map_err(lost)? > 0 && answer.len() < 64 << 10 {
@@ -184,15 +233,19 @@ async fn ask(frontend: &Backend, wants_certificate: bool) -> Result<(), Failure>
 /// Returns the reason of a refusal of Cetusguard.
 fn refused(body: &str) -> Option<String> {
     let answer: serde_json::Value = serde_json::from_str(body).ok()?;
-    answer.get("message")?.as_str()?.strip_prefix(SIGNATURE).map(str::to_owned)
+    answer
+        .get("message")?
+        .as_str()?
+        .strip_prefix(SIGNATURE)
+        .map(str::to_owned)
 }
 
-/// Returns what an error of TLS says about the frontend. Before a client's certificate is asked for, the client has verified that of
-/// the frontend.
+/// Returns what an error of TLS says about the frontend. Before a client's certificate is asked
+/// for, the client has verified that of the frontend.
 fn broken(error: &TlsError) -> Option<Failure> {
     use AlertDescription::{
-        AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked, CertificateUnknown,
-        UnknownCA, UnsupportedCertificate,
+        AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
+        CertificateUnknown, UnknownCA, UnsupportedCertificate,
     };
     match error {
         TlsError::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {

@@ -1,5 +1,5 @@
-//! `cetusguard learn`: serves without refusing anything, or reads a log, and writes the smallest policy that covers what was
-//! asked for.
+//! `cetusguard learn`: serves without refusing anything, or reads a log, and writes the smallest
+//! policy that covers what was asked for.
 
 mod policy;
 mod watch;
@@ -24,7 +24,11 @@ pub(super) use write::quoted;
 
 /// Learns from clients until it is asked to stop, or from a log.
 pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {
-    let names: Vec<String> = asked.values("profile").into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = asked
+        .values("profile")
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
     let config = asked.sources.load().1?.config;
     let teller = Arc::new(Teller {
         lessons: Arc::new(Lessons::default()),
@@ -34,7 +38,8 @@ pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {
         out: asked.value("out").map(str::to_owned),
     });
     if teller.format == "rules" && teller.subjects.len() > 1 {
-        let why = "a file of rules is for one profile: choose it with --profile, or take --format yaml";
+        let why =
+            "a file of rules is for one profile: choose it with --profile, or take --format yaml";
         return Err(why.to_owned().into());
     }
     asked.sources.learned = Some(names);
@@ -48,7 +53,10 @@ pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {
     let loaded = loaded?;
     teller.check_out()?;
     let watch = Watch::start(&teller.lessons, &teller.subjects, teller.out.as_deref())?;
-    let learning = Learning { lessons: Arc::clone(&teller.lessons), tell: &|| Teller::tell_aside(&teller) };
+    let learning = Learning {
+        lessons: Arc::clone(&teller.lessons),
+        tell: &|| Teller::tell_aside(&teller),
+    };
     let served = serve::run(loaded, &read, asked.sources, Some(learning));
     // First of all: what is watched may be a terminal that takes nothing any more.
     let told = served.and_then(|()| teller.tell());
@@ -88,7 +96,8 @@ impl Teller {
         }
     }
 
-    /// The same while requests go on, whom a full disk or a reader that does not read must not stop.
+    /// The same while requests go on, whom a full disk or a reader that does not read must not
+    /// stop.
     fn tell_aside(this: &Arc<Self>) {
         let this = Arc::clone(this);
         let tell = move || {
@@ -96,16 +105,24 @@ impl Teller {
                 watch::say(&why);
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("tell".to_owned()).spawn(tell) {
+        if let Err(error) = std::thread::Builder::new()
+            .name("tell".to_owned())
+            .spawn(tell)
+        {
             watch::say(&format!("cannot start a thread: {error}"));
         }
     }
 
-    /// Finds out now whether the policy can be written: an hour of watching should not be lost at its end.
+    /// Finds out now whether the policy can be written: an hour of watching should not be lost at
+    /// its end.
     fn check_out(&self) -> Result<(), String> {
         let Some(path) = &self.out else { return Ok(()) };
-        let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        let file = opened.map_err(|error| format!("cannot write {path}: {error}; {}", advice(&error, path)))?;
+        let opened = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path);
+        let file = opened
+            .map_err(|error| format!("cannot write {path}: {error}; {}", advice(&error, path)))?;
         // What was made only to see whether it can be made is not left behind.
         if file.metadata().is_ok_and(|meta| meta.len() == 0) {
             let _ = std::fs::remove_file(path);
@@ -116,19 +133,33 @@ impl Teller {
 
 /// Says what to do where a file cannot be written.
 fn advice(error: &std::io::Error, path: &str) -> String {
-    let folder = Path::new(path).parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = Path::new(path)
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let folder = folder.display();
     match error.kind() {
-        std::io::ErrorKind::NotFound => format!("make the folder {folder} first; in a container, mount one there"),
+        std::io::ErrorKind::NotFound => {
+            format!("make the folder {folder} first; in a container, mount one there")
+        }
         std::io::ErrorKind::ReadOnlyFilesystem => {
-            format!("mount a folder for writing at {folder}, or leave --out out: the policy is then printed at the end")
+            format!(
+                "mount a folder for writing at {folder}, or leave --out out: the policy is then \
+                printed at the end"
+            )
         }
         std::io::ErrorKind::PermissionDenied => {
             let user = rustix::process::geteuid().as_raw();
-            format!("let user {user} write in {folder}, or leave --out out: the policy is then printed at the end")
+            format!(
+                "let user {user} write in {folder}, or leave --out out: the policy is then printed \
+                at the end"
+            )
         }
-        std::io::ErrorKind::IsADirectory => format!("name a file in that folder: --out {path}/cetusguard.yaml"),
-        _ => "name another file, or leave --out out: the policy is then printed at the end".to_owned(),
+        std::io::ErrorKind::IsADirectory => {
+            format!("name a file in that folder: --out {path}/cetusguard.yaml")
+        }
+        _ => "name another file, or leave --out out: the policy is then printed at the end"
+            .to_owned(),
     }
 }
 
@@ -138,17 +169,38 @@ fn print(text: &str) {
 
 /// Learns from the requests of a log, as far as their profiles are there.
 fn read_log(path: &str, text: &str, config: &Config, lessons: &Lessons) -> Result<(), Mistakes> {
-    for line in requests(path, text)?.into_iter().filter(|line| line.get("msg") != "stream started") {
-        let Some(profile) = config.profiles.all().find(|profile| profile.name == line.get("profile")) else { continue };
-        let call = Method::parse(line.get("method")).map(|method| Call::from_path(method, line.get("path")));
+    for line in requests(path, text)?
+        .into_iter()
+        .filter(|line| line.get("msg") != "stream started")
+    {
+        let Some(profile) = config
+            .profiles
+            .all()
+            .find(|profile| profile.name == line.get("profile"))
+        else {
+            continue;
+        };
+        let call = Method::parse(line.get("method"))
+            .map(|method| Call::from_path(method, line.get("path")));
         let Some(Ok(call)) = call else { continue };
         // Those that are enforced are not learned.
-        let Verdict::Allow(permit) = decide(call, profile).unless_enforced(profile) else { continue };
-        let exceptions: Vec<_> =
-            split_list(line.get("guard_allow"), |_| false).iter().map(|one| list_value(one)).collect();
+        let Verdict::Allow(permit) = decide(call, profile).unless_enforced(profile) else {
+            continue;
+        };
+        let exceptions: Vec<_> = split_list(line.get("guard_allow"), |_| false)
+            .iter()
+            .map(|one| list_value(one))
+            .collect();
         let exceptions: BTreeSet<&str> = exceptions.iter().map(String::as_str).collect();
-        let hopeless = (line.get("reason") == "guard" && exceptions.is_empty()).then(|| line.get("detail").to_owned());
-        lessons.add(&profile.name, permit.lesson(), &exceptions, hopeless, || line.get("time").to_owned());
+        let hopeless = (line.get("reason") == "guard" && exceptions.is_empty())
+            .then(|| line.get("detail").to_owned());
+        lessons.add(
+            &profile.name,
+            permit.lesson(),
+            &exceptions,
+            hopeless,
+            || line.get("time").to_owned(),
+        );
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Reads the lines that the program logs, in both of its formats. What stands before a line, as `docker compose logs` puts it
-//! there, and lines of others are passed over.
+//! Reads the lines that the program logs, in both of its formats. What stands before a line, as
+//! `docker compose logs` puts it there, and lines of others are passed over.
 
 use std::collections::HashMap;
 
@@ -21,10 +21,17 @@ impl LogLine {
 /// # Errors
 /// No line of it is one of ours.
 pub(crate) fn requests(path: &str, text: &str) -> Result<Vec<LogLine>, Mistakes> {
-    let mut lines: Vec<_> = text.lines().filter_map(read).filter(|line| !line.get("msg").is_empty()).collect();
+    let mut lines: Vec<_> = text
+        .lines()
+        .filter_map(read)
+        .filter(|line| !line.get("msg").is_empty())
+        .collect();
     if lines.is_empty() && !text.trim().is_empty() {
         let what = format!("{path} has no line that Cetusguard logs");
-        return Err(Mistakes(vec![Mistake::new(what, "give it the output of serve, as docker logs has it")]));
+        return Err(Mistakes(vec![Mistake::new(
+            what,
+            "give it the output of serve, as docker logs has it",
+        )]));
     }
     lines.retain(|line| !line.get("method").is_empty() && !line.get("path").is_empty());
     Ok(lines)
@@ -33,12 +40,18 @@ pub(crate) fn requests(path: &str, text: &str) -> Result<Vec<LogLine>, Mistakes>
 fn read(line: &str) -> Option<LogLine> {
     match (line.find("{\"time\":"), line.find("time=")) {
         (Some(at), _) => {
-            let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&line[at..]).ok()?;
+            let fields: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(&line[at..]).ok()?;
             let text = |value: serde_json::Value| match value {
                 serde_json::Value::String(text) => text,
                 other => other.to_string(),
             };
-            Some(LogLine(fields.into_iter().map(|(key, value)| (key, text(value))).collect()))
+            Some(LogLine(
+                fields
+                    .into_iter()
+                    .map(|(key, value)| (key, text(value)))
+                    .collect(),
+            ))
         }
         (None, Some(at)) => logfmt(&line[at..]),
         (None, None) => None,
@@ -52,7 +65,11 @@ fn logfmt(line: &str) -> Option<LogLine> {
         let (key, behind) = rest.split_once('=')?;
         let (value, behind) = match behind.strip_prefix('"') {
             Some(quoted) => unquote(quoted)?,
-            None => behind.split_once(' ').map_or((behind.to_owned(), ""), |(value, rest)| (value.to_owned(), rest)),
+            None => behind
+                .split_once(' ')
+                .map_or((behind.to_owned(), ""), |(value, rest)| {
+                    (value.to_owned(), rest)
+                }),
         };
         // What is written first counts: nobody can add a field of the same name behind it.
         fields.entry(key.to_owned()).or_insert(value);
@@ -72,8 +89,17 @@ fn unquote(quoted: &str) -> Option<(String, &str)> {
                 'r' => text.push('\r'),
                 't' => text.push('\t'),
                 'u' => {
-                    let code: String = chars.by_ref().skip(1).map(|(_, c)| c).take_while(|c| *c != '}').collect();
-                    text.push(u32::from_str_radix(&code, 16).ok().and_then(char::from_u32)?);
+                    let code: String = chars
+                        .by_ref()
+                        .skip(1)
+                        .map(|(_, c)| c)
+                        .take_while(|c| *c != '}')
+                        .collect();
+                    text.push(
+                        u32::from_str_radix(&code, 16)
+                            .ok()
+                            .and_then(char::from_u32)?,
+                    );
                 }
                 c => text.push(c),
             },
@@ -89,16 +115,29 @@ mod tests {
 
     #[test]
     fn lines_are_read_as_they_are_written() {
-        let text = "some other program's line\n\
-            cetusguard  | time=2026-01-02T03:04:05.678Z level=warning msg=\"request refused\" method=GET path=\"/a b\\\"=\\u{7f}\\\\\" status=403\n\
-            {\"time\":\"t\",\"level\":\"debug\",\"msg\":\"request allowed\",\"method\":\"HEAD\",\"path\":\"/_ping\",\"status\":200}\n\
-            time=t level=info msg=starting\n\
-            time=t method=GET path=\"/unfinished\n";
+        let text = "some other program's line\ncetusguard  | time=2026-01-02T03:04:05.678Z \
+            level=warning msg=\"request refused\" method=GET path=\"/a b\\\"=\\u{7f}\\\\\" \
+            status=403\n{\"time\":\"t\",\"level\":\"debug\",\"msg\":\"request \
+            allowed\",\"method\":\"HEAD\",\"path\":\"/_ping\",\"status\":200}\ntime=t level=info \
+            msg=starting\ntime=t method=GET path=\"/unfinished\n";
         let lines = requests("log", text).expect("ours");
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0].get("path"), "/a b\"=\u{7f}\\");
-        assert_eq!((lines[0].get("msg"), lines[0].get("status"), lines[0].get("none")), ("request refused", "403", ""));
-        assert!(requests("log", "GET / 200\n").is_err() && requests("log", "\n").is_ok_and(|lines| lines.is_empty()));
-        assert_eq!((lines[1].get("path"), lines[1].get("status")), ("/_ping", "200"));
+        assert_eq!(
+            (
+                lines[0].get("msg"),
+                lines[0].get("status"),
+                lines[0].get("none")
+            ),
+            ("request refused", "403", "")
+        );
+        assert!(
+            requests("log", "GET / 200\n").is_err()
+                && requests("log", "\n").is_ok_and(|lines| lines.is_empty())
+        );
+        assert_eq!(
+            (lines[1].get("path"), lines[1].get("status")),
+            ("/_ping", "200")
+        );
     }
 }

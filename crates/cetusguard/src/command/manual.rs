@@ -25,7 +25,9 @@ pub(super) fn page() -> String {
     let mut roff = Vec::new();
     let whole = grammar();
     // Writing to memory does not fail.
-    let _ = clap_mangen::Man::new(whole.clone()).date("").render(&mut roff);
+    let _ = clap_mangen::Man::new(whole.clone())
+        .date("")
+        .render(&mut roff);
     for command in whole.get_subcommands() {
         // The options that every command takes stand above, once.
         let _ = render_command(command, &mut roff);
@@ -35,7 +37,11 @@ pub(super) fn page() -> String {
 
 fn render_command(command: &clap::Command, roff: &mut Vec<u8>) -> std::io::Result<()> {
     let name = format!("{NAME} {}", command.get_name()).to_uppercase();
-    let about = command.get_about().map(ToString::to_string).unwrap_or_default().replace('-', "\\-");
+    let about = command
+        .get_about()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+        .replace('-', "\\-");
     roff.extend(format!(".SH \"{name}\"\n{about}\n").bytes());
     match command.get_arguments().next() {
         Some(_) => clap_mangen::Man::new(command.clone()).render_options_section(roff),

@@ -1,6 +1,8 @@
-//! `cetusguard migrate`: another proxy's settings in, a configuration with the same intent out, and a note for each difference.
+//! `cetusguard migrate`: another proxy's settings in, a configuration with the same intent out, and
+//! a note for each difference.
 //!
-//! Where an intent is not clear, less is allowed. What is allowed less is not assumed but found, by judging calls as both do.
+//! Where an intent is not clear, less is allowed. What is allowed less is not assumed but found, by
+//! judging calls as both do.
 
 mod bodies;
 mod compare;
@@ -72,7 +74,11 @@ impl Proxy {
 
     /// Returns the keys of a configuration file of its own.
     fn own_keys(self) -> &'static [&'static str] {
-        if self == Self::Sockguard { sockguard::KEYS } else { &[] }
+        if self == Self::Sockguard {
+            sockguard::KEYS
+        } else {
+            &[]
+        }
     }
 
     fn plan(self, settings: &Settings) -> Plan {
@@ -89,15 +95,21 @@ impl Proxy {
     }
 }
 
-/// Reads the settings of one proxy, and prints ours or writes them into a folder. The exit code is 1 where settings that may have
-/// kept clients from something are missing in the result.
+/// Reads the settings of one proxy, and prints ours or writes them into a folder. The exit code is
+/// 1 where settings that may have kept clients from something are missing in the result.
 pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     let name = asked.value("PROXY").unwrap_or_default();
     let proxy = Proxy::of(name);
     let path = asked.value("FILE").unwrap_or("-");
     let file = Some(path).filter(|path| *path != "-");
     let all = project::read(&read_input(path)?, file, proxy, asked.value("service"))?;
-    let instances = all.into_iter().map(|settings| Instance { plan: proxy.plan(&settings), settings }).collect();
+    let instances = all
+        .into_iter()
+        .map(|settings| Instance {
+            plan: proxy.plan(&settings),
+            settings,
+        })
+        .collect();
     let mut instances = several::joined(instances);
     for instance in &mut instances {
         instance.plan.compare();
@@ -110,5 +122,8 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
         None if asked.wants_json() => super::json(&result),
         None => result.page(name),
     };
-    Ok(Answer { text, code: u8::from(is_incomplete) })
+    Ok(Answer {
+        text,
+        code: u8::from(is_incomplete),
+    })
 }

@@ -35,7 +35,11 @@ struct Asked {
 impl Asked {
     /// The value of an argument that takes one.
     fn value(&self, name: &str) -> Option<&str> {
-        self.args.try_get_one::<String>(name).ok().flatten().map(String::as_str)
+        self.args
+            .try_get_one::<String>(name)
+            .ok()
+            .flatten()
+            .map(String::as_str)
     }
 
     /// The values of an argument that takes several.
@@ -46,7 +50,12 @@ impl Asked {
 
     /// Whether a switch is given.
     fn flag(&self, name: &str) -> bool {
-        self.args.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or_default()
+        self.args
+            .try_get_one::<bool>(name)
+            .ok()
+            .flatten()
+            .copied()
+            .unwrap_or_default()
     }
 
     fn wants_json(&self) -> bool {
@@ -92,9 +101,13 @@ impl From<String> for Answer {
 
 /// Runs the command that the arguments name, with this environment.
 ///
-/// Messages about the command itself go to standard error; what was asked for goes to standard output.
+/// Messages about the command itself go to standard error; what was asked for goes to standard
+/// output.
 #[must_use]
-#[expect(clippy::print_stderr, reason = "this is where the program speaks to its user")]
+#[expect(
+    clippy::print_stderr,
+    reason = "this is where the program speaks to its user"
+)]
 pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>) -> ExitCode {
     let mut stray = Vec::new();
     let grammar = grammar().term_width(page::line_width(env));
@@ -111,7 +124,12 @@ pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>
         Some((name, args)) => (name.to_owned(), args.clone()),
         None => ("serve".to_owned(), matches),
     };
-    let sources = Sources { flags: args.clone(), stray, env: env.clone(), learned: None };
+    let sources = Sources {
+        flags: args.clone(),
+        stray,
+        env: env.clone(),
+        learned: None,
+    };
     match answer(&name, Asked { args, sources }) {
         Ok(Answer { text, code }) => {
             // The log's writer may hold standard output, for a reader that does not read.
@@ -122,7 +140,11 @@ pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>
             ExitCode::from(code)
         }
         Err(Failure::Mistakes(mistakes)) => {
-            let end = if name == "serve" { " in the configuration; nothing was started" } else { "" };
+            let end = if name == "serve" {
+                " in the configuration; nothing was started"
+            } else {
+                ""
+            };
             eprintln!("{mistakes}{end}");
             ExitCode::from(2)
         }
@@ -150,7 +172,8 @@ fn answer(name: &str, asked: Asked) -> Result<Answer, Failure> {
             if !mistakes.is_empty() {
                 return Err(Mistakes(mistakes).into());
             }
-            healthcheck::run(&written, asked.value("ADDR")).map_err(|unhealthy| unhealthy.to_string())?;
+            healthcheck::run(&written, asked.value("ADDR"))
+                .map_err(|unhealthy| unhealthy.to_string())?;
             String::new().into()
         }
         _ => {

@@ -1,4 +1,5 @@
-//! What commands print: lines as wide as the terminal, with colour there. Colour only repeats what words say.
+//! What commands print: lines as wide as the terminal, with colour there. Colour only repeats what
+//! words say.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -15,12 +16,19 @@ const WIDTH: usize = 100;
 /// Lines that are much longer are hard to read, and much shorter ones hold no sentence.
 const WIDTHS: RangeInclusive<usize> = 40..=120;
 
-/// Returns how many characters a line on standard output may have: as many as the terminal has, or `COLUMNS` says.
+/// Returns how many characters a line on standard output may have: as many as the terminal has, or
+/// `COLUMNS` says.
 pub(super) fn line_width(env: &HashMap<String, OsString>) -> usize {
-    let named = env.get("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok());
-    let shown = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+    let named = env
+        .get("COLUMNS")
+        .and_then(|columns| columns.to_str()?.parse().ok());
+    let shown = || {
+        terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+    };
     let width = named.or_else(shown).filter(|width| *width > 0);
-    width.map_or(WIDTH, |width: usize| width.clamp(*WIDTHS.start(), *WIDTHS.end()))
+    width.map_or(WIDTH, |width: usize| {
+        width.clamp(*WIDTHS.start(), *WIDTHS.end())
+    })
 }
 
 /// How a text stands out.
@@ -48,7 +56,11 @@ impl Page {
         let is_off = env.get("NO_COLOR").is_some_and(|value| !value.is_empty());
         let is_dumb = env.get("TERM").is_none_or(|term| term == "dumb");
         let colour = !is_off && !is_dumb && std::io::stdout().is_terminal();
-        Self { text: String::new(), colour, width: line_width(env) }
+        Self {
+            text: String::new(),
+            colour,
+            width: line_width(env),
+        }
     }
 
     /// Everything that was written.
@@ -74,7 +86,11 @@ impl Page {
     /// A paragraph behind a mark, such as a dash.
     pub(super) fn item(&mut self, indent: usize, mark: &str, look: Look, text: &str) {
         let first = format!("{:indent$}{mark}", "");
-        let rest = " ".repeat(if mark.is_empty() { indent + 2 } else { first.chars().count() });
+        let rest = " ".repeat(if mark.is_empty() {
+            indent + 2
+        } else {
+            first.chars().count()
+        });
         let options = textwrap::Options::new(self.width)
             .initial_indent(&first)
             .subsequent_indent(&rest)
@@ -106,7 +122,10 @@ pub(super) fn count(number: usize, one: &str) -> String {
     format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A text in which nothing ends a line or makes a terminal do things: much of what is printed is a client's word.
+/// A text in which nothing ends a line or makes a terminal do things: much of what is printed is a
+/// client's word.
 pub(super) fn harmless(text: &str) -> String {
-    text.chars().map(|c| if draws(c) { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if draws(c) { '\u{fffd}' } else { c })
+        .collect()
 }

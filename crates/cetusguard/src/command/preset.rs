@@ -25,10 +25,21 @@ struct Shown {
 pub(super) fn run(asked: &Asked) -> Answer {
     match asked.args.subcommand() {
         Some(("show", args)) => {
-            let name = args.get_one::<String>("NAME").map(String::as_str).unwrap_or_default();
-            Preset::find(name).map(|preset| preset.text).unwrap_or_default().to_owned().into()
+            let name = args
+                .get_one::<String>("NAME")
+                .map(String::as_str)
+                .unwrap_or_default();
+            Preset::find(name)
+                .map(|preset| preset.text)
+                .unwrap_or_default()
+                .to_owned()
+                .into()
         }
-        Some((_, args)) if args.get_one::<String>("format").is_some_and(|format| format == "json") => {
+        Some((_, args))
+            if args
+                .get_one::<String>("format")
+                .is_some_and(|format| format == "json") =>
+        {
             let shown = |preset: &'static Preset| Shown {
                 name: preset.name,
                 title: preset.title(),
@@ -48,9 +59,18 @@ pub(super) fn run(asked: &Asked) -> Answer {
 }
 
 fn list(mut page: Page) -> String {
-    let width = Preset::ALL.iter().map(|preset| preset.name.len()).max().unwrap_or_default();
+    let width = Preset::ALL
+        .iter()
+        .map(|preset| preset.name.len())
+        .max()
+        .unwrap_or_default();
     for preset in Preset::ALL {
-        page.item(0, &format!("{:width$}  ", preset.name), Look::Plain, preset.title());
+        page.item(
+            0,
+            &format!("{:width$}  ", preset.name),
+            Look::Plain,
+            preset.title(),
+        );
     }
     page.gap();
     page.say(

@@ -29,19 +29,27 @@ use crate::wire;
 use crate::worker::Worker;
 use advice::Adviser;
 
-/// How often idle connections to the engine are looked through, and memory that nobody needs any more.
+/// How often idle connections to the engine are looked through, and memory that nobody needs any
+/// more.
 const SWEEP: Duration = Duration::from_secs(10);
 
-/// Threads for work that blocks: a long list of containers, two large answers of the engine, the configuration when it is read
-/// again, and look-ups of the engine's name, of which more would not get further. A thread takes some 100 KiB, and ends when idle.
+/// Threads for work that blocks: a long list of containers, two large answers of the engine, the
+/// configuration when it is read again, and look-ups of the engine's name, of which more would not
+/// get further. A thread takes some 100 KiB, and ends when idle.
 const BLOCKING_THREADS: usize = 8;
 
-/// Serves until SIGTERM or SIGINT, then drains. SIGHUP, or another content of its files, has the configuration read again.
+/// Serves until SIGTERM or SIGINT, then drains. SIGHUP, or another content of its files, has the
+/// configuration read again.
 ///
 /// With a lesson book, it is kept, and `told` on SIGUSR1.
-pub(super) fn run(loaded: Loaded, read: &Read, sources: Sources, learning: Option<Learning<'_>>) -> Result<(), String> {
-    let (log, writer) =
-        Log::start(loaded.config.log).map_err(|error| format!("cannot start the log's thread: {error}"))?;
+pub(super) fn run(
+    loaded: Loaded,
+    read: &Read,
+    sources: Sources,
+    learning: Option<Learning<'_>>,
+) -> Result<(), String> {
+    let (log, writer) = Log::start(loaded.config.log)
+        .map_err(|error| format!("cannot start the log's thread: {error}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
@@ -68,16 +76,30 @@ async fn serve(
     learning: Option<Learning<'_>>,
     log: Log,
 ) -> Result<(), String> {
-    let [mut terminate, mut interrupt, mut hang_up] =
-        [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
-    let (terminate, interrupt, hang_up) = (ready(&mut terminate)?, ready(&mut interrupt)?, ready(&mut hang_up)?);
+    let [mut terminate, mut interrupt, mut hang_up] = [
+        SignalKind::terminate(),
+        SignalKind::interrupt(),
+        SignalKind::hangup(),
+    ]
+    .map(signal);
+    let (terminate, interrupt, hang_up) = (
+        ready(&mut terminate)?,
+        ready(&mut interrupt)?,
+        ready(&mut hang_up)?,
+    );
     // Without a book, the signal keeps its meaning.
-    let mut user = learning.as_ref().map(|_| signal(SignalKind::user_defined1())).transpose();
-    let user = user.as_mut().map_err(|error| format!("cannot wait for signals: {error}"))?;
+    let mut user = learning
+        .as_ref()
+        .map(|_| signal(SignalKind::user_defined1()))
+        .transpose();
+    let user = user
+        .as_mut()
+        .map_err(|error| format!("cannot wait for signals: {error}"))?;
     let Loaded { config, warnings } = loaded;
     let places = raise_file_limit(config.limits.connections, &log);
     let capacity = Capacity::find(config.memory_limit);
-    let (sockets, without_ipv6) = bind(&config.frontends).map_err(|errors| errors.join("\ncetusguard: "))?;
+    let (sockets, without_ipv6) =
+        bind(&config.frontends).map_err(|errors| errors.join("\ncetusguard: "))?;
     refuse_own(&config, &sockets)?;
     announce(&config, &sockets, &without_ipv6, &log);
     announce_capacity(capacity, &log);
@@ -85,8 +107,13 @@ async fn serve(
     let (stop, stopping) = watch::channel(false);
     let (alive, mut ended) = mpsc::channel(1);
     let mut reload = Reload::new(sources, config.fixed(), read);
-    let lessons = learning.as_ref().map(|learning| Arc::clone(&learning.lessons));
-    let started = Reloaded { profiles: config.profiles.all().cloned().collect(), strangers: warnings };
+    let lessons = learning
+        .as_ref()
+        .map(|learning| Arc::clone(&learning.lessons));
+    let started = Reloaded {
+        profiles: config.profiles.all().cloned().collect(),
+        strangers: warnings,
+    };
     let proxy = assemble(config, places, capacity, lessons, stopping, &log);
     Listeners::new(sockets).run(&proxy, &alive);
     drop(alive);
@@ -111,7 +138,10 @@ async fn serve(
             }
         }
     };
-    log.send(log.line(Level::Info, "stopping: requests may finish, streams end").text("signal", asked));
+    log.send(
+        log.line(Level::Info, "stopping: requests may finish, streams end")
+            .text("signal", asked),
+    );
     // Without anything that listens, there is nothing to stop.
     let _ = stop.send(true);
     tokio::select! {
@@ -131,15 +161,28 @@ fn tell_drained(is_drained: bool, log: &Log) {
     if is_drained {
         log.say(Level::Info, "stopped");
     } else {
-        log.say(Level::Warning, "stopped with requests still running: drain-timeout is over");
+        log.say(
+            Level::Warning,
+            "stopped with requests still running: drain-timeout is over",
+        );
     }
 }
 
 /// Logs how many requests the memory allows, if it is limited.
 fn announce_capacity(capacity: Capacity, log: &Log) {
-    let (Some(limit), Some(exchanges)) = (capacity.limit, capacity.exchanges) else { return };
-    let line = log.line(Level::Info, "memory is limited: so many requests may be under way").number("limit", limit);
-    log.send(line.number("requests", exchanges as u64).number("socket_buffer", capacity.buffer.size() as u64));
+    let (Some(limit), Some(exchanges)) = (capacity.limit, capacity.exchanges) else {
+        return;
+    };
+    let line = log
+        .line(
+            Level::Info,
+            "memory is limited: so many requests may be under way",
+        )
+        .number("limit", limit);
+    log.send(
+        line.number("requests", exchanges as u64)
+            .number("socket_buffer", capacity.buffer.size() as u64),
+    );
 }
 
 /// Puts the proxy together, with places for so many connections, and begins to follow the engine.
@@ -151,19 +194,38 @@ fn assemble(
     stopping: watch::Receiver<bool>,
     log: &Log,
 ) -> Arc<Proxy> {
-    let backend = Backend::new(config.backend.clone(), config.backend_tls.clone(), config.limits.connect);
+    let backend = Backend::new(
+        config.backend.clone(),
+        config.backend_tls.clone(),
+        config.limits.connect,
+    );
     let loops = EventLoops::new(config.workers);
-    let backend = Arc::new(backend.with_buffer(capacity.buffer).for_event_loops(loops.count()));
+    let backend = Arc::new(
+        backend
+            .with_buffer(capacity.buffer)
+            .for_event_loops(loops.count()),
+    );
     let containers = Arc::new(Containers::default());
     let own = Own::find(&config.proxy_container);
     match own.word() {
-        Some(word) => log.send(log.line(Level::Info, "protecting the proxy's own container").text("container", word)),
-        None => log.say(Level::Info, "no container of the proxy's own to protect; proxy-container can name one"),
+        Some(word) => log.send(
+            log.line(Level::Info, "protecting the proxy's own container")
+                .text("container", word),
+        ),
+        None => log.say(
+            Level::Info,
+            "no container of the proxy's own to protect; proxy-container can name one",
+        ),
     }
     let settings = Settings::from(config);
     containers.want(&settings.profiles);
     let objects = Arc::new(Objects::new(Arc::clone(&containers)));
-    tokio::spawn(follow(Arc::clone(&containers), Arc::clone(&objects), Arc::clone(&backend), log.clone()));
+    tokio::spawn(follow(
+        Arc::clone(&containers),
+        Arc::clone(&objects),
+        Arc::clone(&backend),
+        log.clone(),
+    ));
     Arc::new(Proxy {
         backend,
         containers,
@@ -191,17 +253,24 @@ async fn told(signal: Option<&mut Signal>) {
 }
 
 fn ready(signal: &mut io::Result<Signal>) -> Result<&mut Signal, String> {
-    signal.as_mut().map_err(|error| format!("cannot wait for signals: {error}"))
+    signal
+        .as_mut()
+        .map_err(|error| format!("cannot wait for signals: {error}"))
 }
 
-/// Refuses a backend that is one of the sockets: only now it is known which ones systemd has passed, and which ports the system
-/// has chosen.
+/// Refuses a backend that is one of the sockets: only now it is known which ones systemd has
+/// passed, and which ports the system has chosen.
 fn refuse_own(config: &Config, sockets: &[Bound]) -> Result<(), String> {
-    let is_own = |bound: &&Bound| Address::frontend(&bound.name).is_ok_and(|own| own::is_own(&config.backend, &own));
+    let is_own = |bound: &&Bound| {
+        Address::frontend(&bound.name).is_ok_and(|own| own::is_own(&config.backend, &own))
+    };
     match sockets.iter().find(is_own) {
         Some(own) => {
             let (backend, advice) = (&config.backend, own::ADVICE);
-            Err(format!("the backend {backend} is the proxy's own frontend {}: {advice}", own.name))
+            Err(format!(
+                "the backend {backend} is the proxy's own frontend {}: {advice}",
+                own.name
+            ))
         }
         None => Ok(()),
     }
@@ -212,19 +281,36 @@ fn announce(config: &Config, sockets: &[Bound], warnings: &[String], log: &Log) 
     for warning in warnings {
         log.say(Level::Warning, warning);
     }
-    let line = log.line(Level::Info, "starting").text("version", env!("CARGO_PKG_VERSION"));
-    let rules = config.profiles.all().map(|profile| profile.rules.rules().len() as u64).sum();
-    log.send(line.text("backend", &config.backend.to_string()).number("rules", rules));
+    let line = log
+        .line(Level::Info, "starting")
+        .text("version", env!("CARGO_PKG_VERSION"));
+    let rules = config
+        .profiles
+        .all()
+        .map(|profile| profile.rules.rules().len() as u64)
+        .sum();
+    log.send(
+        line.text("backend", &config.backend.to_string())
+            .number("rules", rules),
+    );
     describe(&config.profiles, log);
     for bound in sockets {
-        let has_tls = bound.is_tcp() && config.frontends.get(bound.frontend).is_some_and(|one| one.tls.is_some());
+        let has_tls = bound.is_tcp()
+            && config
+                .frontends
+                .get(bound.frontend)
+                .is_some_and(|one| one.tls.is_some());
         let tls = if has_tls { "on" } else { "off" };
-        log.send(log.line(Level::Info, "listening").text("address", &bound.name).text("tls", tls));
+        log.send(
+            log.line(Level::Info, "listening")
+                .text("address", &bound.name)
+                .text("tls", tls),
+        );
     }
 }
 
-/// Raises the soft limit of open files, which is often 1,024 for no better reason than `select`. Returns how many connections
-/// fit.
+/// Raises the soft limit of open files, which is often 1,024 for no better reason than `select`.
+/// Returns how many connections fit.
 fn raise_file_limit(connections: usize, log: &Log) -> usize {
     let needed = open_files(connections);
     let now = getrlimit(Resource::Nofile);
@@ -232,12 +318,26 @@ fn raise_file_limit(connections: usize, log: &Log) -> usize {
         return connections;
     }
     let reachable = now.maximum.map_or(needed, |maximum| maximum.min(needed));
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(reachable), maximum: now.maximum });
-    let allowed = if raised.is_ok() { reachable } else { now.current.unwrap_or(reachable) };
+    let raised = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: Some(reachable),
+            maximum: now.maximum,
+        },
+    );
+    let allowed = if raised.is_ok() {
+        reachable
+    } else {
+        now.current.unwrap_or(reachable)
+    };
     let places = fitting(connections, allowed);
     if places < connections {
-        let message = "few open files are allowed, so that fewer connections than max-connections have a place; raise the limit (ulimit -n)";
-        let line = log.line(Level::Warning, message).number("allowed", allowed).number("needed", needed);
+        let message = "few open files are allowed, so that fewer connections than max-connections \
+            have a place; raise the limit (ulimit -n)";
+        let line = log
+            .line(Level::Warning, message)
+            .number("allowed", allowed)
+            .number("needed", needed);
         log.send(line.number("connections", places as u64));
     }
     places

@@ -47,28 +47,41 @@ impl Address {
             }
             Ok(Self::Tcp { port: 0, .. }) => Err("expected a port from 1 to 65535".to_owned()),
             // Two addresses in one text would be one path with a comma in it.
-            Ok(Self::Unix(path)) if path.to_string_lossy().contains("://") => Err(advice::ONE_ENGINE.to_owned()),
+            Ok(Self::Unix(path)) if path.to_string_lossy().contains("://") => {
+                Err(advice::ONE_ENGINE.to_owned())
+            }
             Ok(address) => Ok(address),
             Err(()) => {
                 let expected = "expected unix:///PATH or tcp://HOST:PORT";
-                Err(advice::advice(text, advice::End::Backend).unwrap_or_else(|| expected.to_owned()))
+                Err(advice::advice(text, advice::End::Backend)
+                    .unwrap_or_else(|| expected.to_owned()))
             }
         }
     }
 
     pub(super) fn read(text: &str) -> Result<Self, ()> {
         if let Some(path) = text.strip_prefix("unix://") {
-            return if path.starts_with('/') && path.len() > 1 { Ok(Self::Unix(path.into())) } else { Err(()) };
+            return if path.starts_with('/') && path.len() > 1 {
+                Ok(Self::Unix(path.into()))
+            } else {
+                Err(())
+            };
         }
         let rest = text.strip_prefix("tcp://").ok_or(())?;
         let (host, port) = rest.rsplit_once(':').ok_or(())?;
         let port = port.parse().map_err(drop)?;
         let host = match host.strip_prefix('[') {
-            Some(host) => host.strip_suffix(']').filter(|host| host.parse::<std::net::Ipv6Addr>().is_ok()).ok_or(())?,
+            Some(host) => host
+                .strip_suffix(']')
+                .filter(|host| host.parse::<std::net::Ipv6Addr>().is_ok())
+                .ok_or(())?,
             None if host.contains([':', '/', '@', ' ', '*', ',']) => return Err(()),
             None => host,
         };
-        Ok(Self::Tcp { host: host.to_owned(), port })
+        Ok(Self::Tcp {
+            host: host.to_owned(),
+            port,
+        })
     }
 }
 
@@ -114,7 +127,13 @@ mod tests {
         ] {
             assert!(Address::frontend(text).is_err(), "{text}");
         }
-        for text in ["tcp://:2375", "tcp://x:0", "fd://", "ssh://x", "npipe:////./pipe/docker_engine"] {
+        for text in [
+            "tcp://:2375",
+            "tcp://x:0",
+            "fd://",
+            "ssh://x",
+            "npipe:////./pipe/docker_engine",
+        ] {
             assert!(Address::backend(text).is_err(), "{text}");
         }
     }

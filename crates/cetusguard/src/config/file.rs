@@ -1,4 +1,5 @@
-//! The configuration file as it was written: the options under their own names, `frontends` and `profiles` beside them.
+//! The configuration file as it was written: the options under their own names, `frontends` and
+//! `profiles` beside them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +21,8 @@ pub(crate) struct Spot {
 }
 
 impl Spot {
-    /// The line on which the text of a value begins, from 1: that of a block is the one behind its key.
+    /// The line on which the text of a value begins, from 1: that of a block is the one behind its
+    /// key.
     pub(crate) fn begins(&self) -> usize {
         self.begins
     }
@@ -81,7 +83,10 @@ pub(crate) struct Entry {
 impl Entry {
     /// Every value of a key.
     pub(crate) fn all(&self, key: &str) -> &[Scalar] {
-        self.values.iter().find(|(known, _)| *known == key).map_or(&[], |(_, values)| values)
+        self.values
+            .iter()
+            .find(|(known, _)| *known == key)
+            .map_or(&[], |(_, values)| values)
     }
 
     /// The value of a key that takes one.
@@ -103,11 +108,17 @@ pub(crate) struct File {
 }
 
 impl File {
-    /// Reads a file; what is wrong in it is noted, all of it but what stands behind an error of YAML itself.
+    /// Reads a file; what is wrong in it is noted, all of it but what stands behind an error of
+    /// YAML itself.
     pub(crate) fn read(path: &str, text: &str, mistakes: &mut Vec<Mistake>) -> Self {
         let lines = lines(text).map(Arc::from).collect();
-        let mut file =
-            Self { path: path.into(), lines, options: Vec::new(), frontends: Vec::new(), profiles: Vec::new() };
+        let mut file = Self {
+            path: path.into(),
+            lines,
+            options: Vec::new(),
+            frontends: Vec::new(),
+            profiles: Vec::new(),
+        };
         match yaml::read(text) {
             Ok(root) => file.take(&root, mistakes),
             Err(wrong) => mistakes.push(Mistake::at(&file.spot(wrong.at), wrong.what, wrong.fix)),
@@ -117,29 +128,55 @@ impl File {
 
     /// What was written for an option.
     pub(crate) fn option(&self, name: &str) -> Option<&[Scalar]> {
-        self.options.iter().find(|(known, _)| *known == name).map(|(_, values)| values.as_slice())
+        self.options
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, values)| values.as_slice())
     }
 
-    /// Returns the spot of a place. A place behind the last line, where YAML misses the end of a quote or a bracket, becomes the
-    /// end of that line.
+    /// Returns the spot of a place. A place behind the last line, where YAML misses the end of a
+    /// quote or a bracket, becomes the end of that line.
     fn spot(&self, at: Place) -> Spot {
         let last = self.lines.len().max(1);
         let text = self.lines.get(at.line.min(last) - 1);
         let line = text.cloned().unwrap_or_else(|| "".into());
-        let at = if at.line > last { Place { line: last, column: line.chars().count() + 1 } } else { at };
-        Spot { path: Arc::clone(&self.path), at, line, begins: at.line, indent: 0 }
+        let at = if at.line > last {
+            Place {
+                line: last,
+                column: line.chars().count() + 1,
+            }
+        } else {
+            at
+        };
+        Spot {
+            path: Arc::clone(&self.path),
+            at,
+            line,
+            begins: at.line,
+            indent: 0,
+        }
     }
 
     fn take(&mut self, root: &Node, mistakes: &mut Vec<Mistake>) {
-        let options = OPTIONS.iter().filter(|option| !option.is_source()).map(|option| option.name);
+        let options = OPTIONS
+            .iter()
+            .filter(|option| !option.is_source())
+            .map(|option| option.name);
         let known: Vec<&'static str> = options.chain(["frontends", "profiles"]).collect();
         for (key, node) in self.keys(root, &known, mistakes) {
             match key {
                 "frontends" => {
                     let bare = bare_texts(node);
                     if !bare.is_empty() {
-                        let fix = format!("write each with its key: - addr: {}", bare.join(", - addr: "));
-                        mistakes.push(self.wrong(node, "frontends has addresses without a key", &fix));
+                        let fix = format!(
+                            "write each with its key: - addr: {}",
+                            bare.join(", - addr: ")
+                        );
+                        mistakes.push(self.wrong(
+                            node,
+                            "frontends has addresses without a key",
+                            &fix,
+                        ));
                         continue;
                     }
                     for item in self.items(node, mistakes) {
@@ -157,7 +194,8 @@ impl File {
                         continue;
                     };
                     for (name, at, node) in profiles {
-                        let mut entry = self.entry(name.clone(), node, PROFILE_KEYS, &["clients"], mistakes);
+                        let mut entry =
+                            self.entry(name.clone(), node, PROFILE_KEYS, &["clients"], mistakes);
                         entry.begins = Source::File(self.spot(*at));
                         self.profiles.push(entry);
                     }
@@ -187,12 +225,22 @@ impl File {
             is_flawed: false,
         };
         let before = mistakes.len();
-        let names: Vec<_> = known.iter().map(|key| key.name).chain(also.iter().copied()).collect();
+        let names: Vec<_> = known
+            .iter()
+            .map(|key| key.name)
+            .chain(also.iter().copied())
+            .collect();
         for (name, node) in self.keys(node, &names, mistakes) {
             match known.iter().find(|key| key.name == name) {
                 Some(key) => {
-                    let many = if key.many { Many::of_key(name) } else { Many::No };
-                    entry.values.push((name, self.values(name, node, many, mistakes)));
+                    let many = if key.many {
+                        Many::of_key(name)
+                    } else {
+                        Many::No
+                    };
+                    entry
+                        .values
+                        .push((name, self.values(name, node, many, mistakes)));
                 }
                 None => entry.clients = self.clients(node, mistakes),
             }
@@ -209,13 +257,17 @@ impl File {
                 mistakes.push(self.wrong(item, "a client without a key", &with_key(text, &names)));
                 continue;
             }
-            if matches!(&item.value, Value::Nothing) || matches!(&item.value, Value::Map(pairs) if pairs.is_empty()) {
+            if matches!(&item.value, Value::Nothing)
+                || matches!(&item.value, Value::Map(pairs) if pairs.is_empty())
+            {
                 let fix = format!("expected one of: {}", names.join(", "));
                 mistakes.push(self.wrong(item, "a client without a condition", &fix));
             }
             let keys = self.keys(item, &names, mistakes).into_iter();
             let conditions = keys.flat_map(|(key, node)| {
-                self.values(key, node, Many::No, mistakes).into_iter().map(move |value| (key, value))
+                self.values(key, node, Many::No, mistakes)
+                    .into_iter()
+                    .map(move |value| (key, value))
             });
             clients.push((Source::File(self.spot(item.at)), conditions.collect()));
         }
@@ -233,7 +285,10 @@ impl File {
             Value::Map(pairs) => pairs,
             Value::Nothing => return Vec::new(),
             Value::Text(..) | Value::List(_) => {
-                let fix = format!("expected keys, as in {}: …", known.first().copied().unwrap_or_default());
+                let fix = format!(
+                    "expected keys, as in {}: …",
+                    known.first().copied().unwrap_or_default()
+                );
                 mistakes.push(self.wrong(node, "this is no mapping", &fix));
                 return Vec::new();
             }
@@ -244,17 +299,25 @@ impl File {
                 Some(known) => found.push((*known, node)),
                 None => {
                     // Variables of the environment have the names of the options as well.
-                    let option = name.strip_prefix("CETUSGUARD_").unwrap_or(name).to_lowercase().replace('_', "-");
+                    let option = name
+                        .strip_prefix("CETUSGUARD_")
+                        .unwrap_or(name)
+                        .to_lowercase()
+                        .replace('_', "-");
                     let fix = match nearest(&option, known.iter().copied()) {
                         Some(near) => format!("did you mean {near}?"),
                         None if name == "services" => {
-                            "this is a compose file: name the file that has Cetusguard's own options, or set them in the service's \
-                             environment"
+                            "this is a compose file: name the file that has Cetusguard's own \
+                            options, or set them in the service's environment"
                                 .to_owned()
                         }
                         None => format!("expected one of: {}", known.join(", ")),
                     };
-                    mistakes.push(Mistake::at(&self.spot(*at), format!("unknown key {name}"), fix));
+                    mistakes.push(Mistake::at(
+                        &self.spot(*at),
+                        format!("unknown key {name}"),
+                        fix,
+                    ));
                 }
             }
         }
@@ -274,27 +337,57 @@ impl File {
     }
 
     /// The value of a key, or its values where it takes several: in a list, or in one text.
-    fn values(&self, key: &str, node: &Node, many: Many, mistakes: &mut Vec<Mistake>) -> Vec<Scalar> {
+    fn values(
+        &self,
+        key: &str,
+        node: &Node,
+        many: Many,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Vec<Scalar> {
         match &node.value {
-            Value::List(items) if !items.is_empty() && many != Many::No => {
-                items.iter().flat_map(|item| self.scalar(key, item, many, mistakes)).collect()
-            }
+            Value::List(items) if !items.is_empty() && many != Many::No => items
+                .iter()
+                .flat_map(|item| self.scalar(key, item, many, mistakes))
+                .collect(),
             _ => self.scalar(key, node, many, mistakes),
         }
     }
 
     /// What one text holds: a value, or several.
-    fn scalar(&self, key: &str, node: &Node, many: Many, mistakes: &mut Vec<Mistake>) -> Vec<Scalar> {
-        let empty = || self.wrong(node, &format!("{key} has no value"), "give it one, or leave it out");
+    fn scalar(
+        &self,
+        key: &str,
+        node: &Node,
+        many: Many,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Vec<Scalar> {
+        let empty = || {
+            self.wrong(
+                node,
+                &format!("{key} has no value"),
+                "give it one, or leave it out",
+            )
+        };
         match &node.value {
             Value::Text(text, line) => {
                 let indent = self.indent(text, *line);
-                let source = Source::File(Spot { begins: *line, indent, ..self.spot(node.at) });
-                let values = if many == Many::No { vec![text.clone()] } else { many.split(text) };
+                let source = Source::File(Spot {
+                    begins: *line,
+                    indent,
+                    ..self.spot(node.at)
+                });
+                let values = if many == Many::No {
+                    vec![text.clone()]
+                } else {
+                    many.split(text)
+                };
                 if values.is_empty() {
                     mistakes.push(empty());
                 }
-                values.into_iter().map(|value| (value, source.clone())).collect()
+                values
+                    .into_iter()
+                    .map(|value| (value, source.clone()))
+                    .collect()
             }
             Value::Nothing => {
                 mistakes.push(empty());
@@ -307,7 +400,9 @@ impl File {
             Value::List(_) | Value::Map(_) => {
                 let fix = match many {
                     Many::No => "expected one value",
-                    Many::Texts => "write them as a text: a | behind the key, and a rule a line below it",
+                    Many::Texts => {
+                        "write them as a text: a | behind the key, and a rule a line below it"
+                    }
                     Many::Words | Many::Paths => "expected a value, or a list of values",
                 };
                 mistakes.push(self.wrong(node, &format!("{key} is no single value"), fix));
@@ -319,7 +414,9 @@ impl File {
     /// Where the lines of a text begin: those of a block are indented, and its first may be empty.
     fn indent(&self, text: &str, begins: usize) -> usize {
         let mut rows = text.lines().zip(self.lines.iter().skip(begins - 1));
-        let found = rows.find(|(own, _)| !own.is_empty()).and_then(|(own, line)| Some(&line[..line.find(own)?]));
+        let found = rows
+            .find(|(own, _)| !own.is_empty())
+            .and_then(|(own, line)| Some(&line[..line.find(own)?]));
         found.map_or(0, |before| before.chars().count())
     }
 
@@ -330,10 +427,20 @@ impl File {
 
 /// Returns the texts that stand where keys are expected: the value itself, or entries of a list.
 fn bare_texts(node: &Node) -> Vec<&str> {
-    let nodes = if let Value::List(items) = &node.value { items.as_slice() } else { std::slice::from_ref(node) };
+    let nodes = if let Value::List(items) = &node.value {
+        items.as_slice()
+    } else {
+        std::slice::from_ref(node)
+    };
     nodes
         .iter()
-        .filter_map(|node| if let Value::Text(text, _) = &node.value { Some(text.as_str()) } else { None })
+        .filter_map(|node| {
+            if let Value::Text(text, _) = &node.value {
+                Some(text.as_str())
+            } else {
+                None
+            }
+        })
         .collect()
 }
 
@@ -342,7 +449,11 @@ fn with_key(text: &str, known: &[&str]) -> String {
     let (key, value) = match text.split_once('=') {
         Some((key, value)) if known.contains(&key) => (key, value),
         Some(_) => ("label", text),
-        None if text.parse::<ipnet::IpNet>().is_ok() || text.parse::<std::net::IpAddr>().is_ok() => ("address", text),
+        None if text.parse::<ipnet::IpNet>().is_ok()
+            || text.parse::<std::net::IpAddr>().is_ok() =>
+        {
+            ("address", text)
+        }
         None => ("container", text),
     };
     format!("write it with its key: - {key}: {value}")
@@ -354,7 +465,10 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         let end = rest.find(['\n', '\r']).unwrap_or(rest.len());
         let (line, behind) = rest.split_at_checked(end).filter(|_| !rest.is_empty())?;
-        rest = behind.strip_prefix("\r\n").or_else(|| behind.get(1..)).unwrap_or_default();
+        rest = behind
+            .strip_prefix("\r\n")
+            .or_else(|| behind.get(1..))
+            .unwrap_or_default();
         Some(line)
     })
 }
@@ -374,9 +488,18 @@ mod tests {
         ] {
             let mut mistakes = Vec::new();
             File::read("file", text, &mut mistakes);
-            let told = mistakes.iter().map(Mistake::in_one_line).collect::<Vec<_>>().join("\n");
-            assert!(told.starts_with(want) && mistakes.len() == 1, "{text:?}: {told}");
-            let Mistake::File { spot, .. } = &mistakes[0] else { panic!("{told}") };
+            let told = mistakes
+                .iter()
+                .map(Mistake::in_one_line)
+                .collect::<Vec<_>>()
+                .join("\n");
+            assert!(
+                told.starts_with(want) && mistakes.len() == 1,
+                "{text:?}: {told}"
+            );
+            let Mistake::File { spot, .. } = &mistakes[0] else {
+                panic!("{told}")
+            };
             assert!(!spot.line.is_empty(), "{text:?}: {told}");
         }
     }

@@ -11,13 +11,14 @@ use crate::tls;
 pub(super) type Named<'w> = (Frontend, Option<(&'w str, &'w Source)>);
 
 /// Why there may be an address that nobody wrote.
-const IMAGE: &str = "the image sets CETUSGUARD_FRONTEND_ADDR, and an empty CETUSGUARD_FRONTEND_ADDR= takes that back";
+const IMAGE: &str = "the image sets CETUSGUARD_FRONTEND_ADDR, and an empty \
+    CETUSGUARD_FRONTEND_ADDR= takes that back";
 
 /// The paths of TLS files, as far as they are written: of the CA, the certificate, and its key.
 pub(crate) type Files<'w> = [Option<&'w str>; 3];
 
-/// A frontend as it was written: its own keys, and for the rest the options. Every command that needs a frontend's address or
-/// its certificate takes it from here.
+/// A frontend as it was written: its own keys, and for the rest the options. Every command that
+/// needs a frontend's address or its certificate takes it from here.
 #[derive(Debug)]
 pub(crate) struct WrittenFrontend<'w> {
     /// Where it listens.
@@ -31,12 +32,16 @@ pub(crate) struct WrittenFrontend<'w> {
 impl Written {
     /// The TLS files of the frontends that name none of their own.
     pub(crate) fn frontend_files(&self) -> Files<'_> {
-        ["frontend-tls-cacert", "frontend-tls-cert", "frontend-tls-key"]
-            .map(|name| self.one(name).map(|(path, _)| path))
+        [
+            "frontend-tls-cacert",
+            "frontend-tls-cert",
+            "frontend-tls-key",
+        ]
+        .map(|name| self.one(name).map(|(path, _)| path))
     }
 
-    /// Every frontend: those of `frontend-addr`, then those of the file. One that stands in both is the file's, which says more;
-    /// the default stands only where there is no other.
+    /// Every frontend: those of `frontend-addr`, then those of the file. One that stands in both is
+    /// the file's, which says more; the default stands only where there is no other.
     pub(crate) fn frontends(&self, mistakes: &mut Vec<Mistake>) -> Vec<WrittenFrontend<'_>> {
         let of_file = self.frontends_of_file(mistakes);
         let has_entries = self.file().is_some_and(|file| !file.frontends.is_empty());
@@ -51,16 +56,24 @@ impl Written {
                 }
                 Ok(address) if is_among(&address, &all) => "expected each address once".to_owned(),
                 Ok(address) => {
-                    all.push(WrittenFrontend { address, files: self.frontend_files(), entry: None });
+                    all.push(WrittenFrontend {
+                        address,
+                        files: self.frontend_files(),
+                        entry: None,
+                    });
                     continue;
                 }
                 Err(expected) => expected,
             };
             mistakes.push(Mistake::value(source, "frontend-addr", value, expected));
         }
-        let of_file_too = self.file().and_then(|file| file.option("frontend-addr")?.first());
+        let of_file_too = self
+            .file()
+            .and_then(|file| file.option("frontend-addr")?.first());
         if let Some((value, source)) = of_file_too
-            && self.one("frontend-addr").is_some_and(|(_, used)| matches!(used, Source::Env(_)))
+            && self
+                .one("frontend-addr")
+                .is_some_and(|(_, used)| matches!(used, Source::Env(_)))
         {
             let expected = format!("expected it here or in the environment, not in both; {IMAGE}");
             mistakes.push(Mistake::value(source, "frontend-addr", value, expected));
@@ -71,11 +84,19 @@ impl Written {
 
     fn frontends_of_file(&self, mistakes: &mut Vec<Mistake>) -> Vec<WrittenFrontend<'_>> {
         let mut known: Vec<WrittenFrontend<'_>> = Vec::new();
-        for entry in self.file().map(|file| file.frontends.as_slice()).unwrap_or_default() {
+        for entry in self
+            .file()
+            .map(|file| file.frontends.as_slice())
+            .unwrap_or_default()
+        {
             let Some((text, source)) = entry.one("addr") else {
                 if !entry.is_flawed {
                     let fix = "say where it listens, as in addr: tcp://:2375";
-                    mistakes.push(Mistake::about(&entry.begins, "a frontend without addr", fix));
+                    mistakes.push(Mistake::about(
+                        &entry.begins,
+                        "a frontend without addr",
+                        fix,
+                    ));
                 }
                 continue;
             };
@@ -87,14 +108,24 @@ impl Written {
                 }
             };
             if is_among(&address, &known) {
-                mistakes.push(Mistake::value(source, "addr", text, "expected each address once"));
+                mistakes.push(Mistake::value(
+                    source,
+                    "addr",
+                    text,
+                    "expected each address once",
+                ));
             }
-            let own = ["tls-cacert", "tls-cert", "tls-key"].map(|key| entry.one(key).map(|(path, _)| path.as_str()));
+            let own = ["tls-cacert", "tls-cert", "tls-key"]
+                .map(|key| entry.one(key).map(|(path, _)| path.as_str()));
             // A certificate of its own does not take back that clients have to show one.
             let [cacert, cert, key] = own;
             let [of_cacert, of_cert, of_key] = self.frontend_files();
             let files = [cacert.or(of_cacert), cert.or(of_cert), key.or(of_key)];
-            known.push(WrittenFrontend { address, files, entry: Some(entry) });
+            known.push(WrittenFrontend {
+                address,
+                files,
+                entry: Some(entry),
+            });
         }
         known
     }
@@ -105,25 +136,70 @@ impl<'w> Reader<'w> {
     pub(super) fn frontends(&mut self) -> Vec<Named<'w>> {
         let of_options = self.written.frontend_files();
         let tls = self.frontend_tls(of_options, "frontend-tls-");
-        let mode = self.read("frontend-socket-mode", read_mode).unwrap_or_default();
+        let mode = self
+            .read("frontend-socket-mode", read_mode)
+            .unwrap_or_default();
         let owner = self.read("frontend-socket-owner", read_user);
-        let rights = SocketRights { mode, owner, group: self.read("frontend-socket-group", read_group) };
+        let rights = SocketRights {
+            mode,
+            owner,
+            group: self.read("frontend-socket-group", read_group),
+        };
         let mut all = Vec::new();
-        for WrittenFrontend { address, files, entry } in self.written.frontends(self.mistakes) {
+        for WrittenFrontend {
+            address,
+            files,
+            entry,
+        } in self.written.frontends(self.mistakes)
+        {
             let Some(entry) = entry else {
-                all.push((Frontend { address, tls: tls.clone(), rights }, None));
+                all.push((
+                    Frontend {
+                        address,
+                        tls: tls.clone(),
+                        rights,
+                    },
+                    None,
+                ));
                 continue;
             };
-            let tls = if files == of_options { tls.clone() } else { self.frontend_tls(files, "tls-") };
-            let frontend = self.frontend(entry, Frontend { address, tls, rights });
-            all.push((frontend, entry.one("profile").map(|(name, source)| (name.as_str(), source))));
+            let tls = if files == of_options {
+                tls.clone()
+            } else {
+                self.frontend_tls(files, "tls-")
+            };
+            let frontend = self.frontend(
+                entry,
+                Frontend {
+                    address,
+                    tls,
+                    rights,
+                },
+            );
+            all.push((
+                frontend,
+                entry
+                    .one("profile")
+                    .map(|(name, source)| (name.as_str(), source)),
+            ));
         }
         all
     }
 
     /// Gives a frontend the rights of its entry, and notes keys that have no use there.
-    fn frontend(&mut self, entry: &Entry, Frontend { address, tls, mut rights }: Frontend) -> Frontend {
-        let (is_tcp, is_unix) = (matches!(address, Address::Tcp { .. }), matches!(address, Address::Unix(_)));
+    fn frontend(
+        &mut self,
+        entry: &Entry,
+        Frontend {
+            address,
+            tls,
+            mut rights,
+        }: Frontend,
+    ) -> Frontend {
+        let (is_tcp, is_unix) = (
+            matches!(address, Address::Tcp { .. }),
+            matches!(address, Address::Unix(_)),
+        );
         for (key, has_no_use) in [
             ("tls-cacert", !is_tcp),
             ("tls-cert", !is_tcp),
@@ -138,29 +214,44 @@ impl<'w> Reader<'w> {
                 } else {
                     "expected none here: it is for tcp://, or for unix://"
                 };
-                self.mistakes.push(Mistake::value(source, key, value, expected));
+                self.mistakes
+                    .push(Mistake::value(source, key, value, expected));
             }
         }
         if let Some(mode) = self.value(entry, "socket-mode", read_mode) {
             rights.mode = mode;
         }
-        rights.owner = self.value(entry, "socket-owner", read_user).or(rights.owner);
-        rights.group = self.value(entry, "socket-group", read_group).or(rights.group);
-        Frontend { address, tls, rights }
+        rights.owner = self
+            .value(entry, "socket-owner", read_user)
+            .or(rights.owner);
+        rights.group = self
+            .value(entry, "socket-group", read_group)
+            .or(rights.group);
+        Frontend {
+            address,
+            tls,
+            rights,
+        }
     }
 
     fn frontend_tls(&mut self, files: Files<'_>, prefix: &str) -> Option<tls::Server> {
         match files {
             [None, None, None] => None,
             [cacert, Some(cert), Some(key)] => {
-                let wrong = |wrong: tls::WrongFiles| self.mistakes.push(Mistake::new(wrong.what, wrong.fix));
+                let wrong = |wrong: tls::WrongFiles| {
+                    self.mistakes.push(Mistake::new(wrong.what, wrong.fix))
+                };
                 tls::server(cert, key, cacert).map_err(wrong).ok()
             }
             _ => {
                 let fix = format!(
-                    "set both {prefix}cert and {prefix}key, and {prefix}cacert beside them for client certificates"
+                    "set both {prefix}cert and {prefix}key, and {prefix}cacert beside them for \
+                    client certificates"
                 );
-                self.mistakes.push(Mistake::new("the TLS files of the frontend are incomplete", fix));
+                self.mistakes.push(Mistake::new(
+                    "the TLS files of the frontend are incomplete",
+                    fix,
+                ));
                 None
             }
         }
@@ -169,5 +260,6 @@ impl<'w> Reader<'w> {
 
 /// The system chooses another port for each `:0`.
 fn is_among(address: &Address, known: &[WrittenFrontend<'_>]) -> bool {
-    !matches!(address, Address::Tcp { port: 0, .. }) && known.iter().any(|known| known.address == *address)
+    !matches!(address, Address::Tcp { port: 0, .. })
+        && known.iter().any(|known| known.address == *address)
 }

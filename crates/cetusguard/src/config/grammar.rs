@@ -1,5 +1,5 @@
-//! The command line: what each command takes, and every option with every command. The help of `serve` describes the options,
-//! that of other commands names their own arguments alone.
+//! The command line: what each command takes, and every option with every command. The help of
+//! `serve` describes the options, that of other commands names their own arguments alone.
 
 use std::ffi::OsString;
 
@@ -17,14 +17,20 @@ pub fn grammar() -> Command {
         .about("A filtering proxy in front of a container engine's API socket.")
         .version(env!("CARGO_PKG_VERSION"))
         .after_help(
-            "Without a command, it serves. cetusguard serve --help describes the options, which every command takes.",
+            "Without a command, it serves. cetusguard serve --help describes the options, which \
+            every command takes.",
         )
-        .args(OPTIONS.iter().map(|option| arg(option).global(true).hide(true)))
+        .args(
+            OPTIONS
+                .iter()
+                .map(|option| arg(option).global(true).hide(true)),
+        )
         .subcommands(commands().map(|command| match command.get_name() {
             SERVE => command.args(OPTIONS.iter().map(arg)),
-            "check" | "explain" | "learn" | "doctor" | "healthcheck" => {
-                command.after_help("It takes the options of serve as well: cetusguard serve --help describes them.")
-            }
+            "check" | "explain" | "learn" | "doctor" | "healthcheck" => command.after_help(
+                "It takes the options of serve as well: cetusguard serve --help \
+                    describes them.",
+            ),
             _ => command,
         }))
 }
@@ -33,12 +39,20 @@ pub fn grammar() -> Command {
 const SERVE: &str = "serve";
 
 fn arg(option: &Opt) -> Arg {
-    let arg = Arg::new(option.name).long(option.name).help(option.help).long_help(long_help(option));
+    let arg = Arg::new(option.name)
+        .long(option.name)
+        .help(option.help)
+        .long_help(long_help(option));
     let arg = arg.help_heading(option.section).action(ArgAction::Append);
     match option.value {
-        // What follows an option is its value, a negative number too: its own reader says what is wrong with it.
+        // What follows an option is its value, a negative number too: its own reader says what is
+        // wrong with it.
         Some(value) => arg.value_name(value).allow_hyphen_values(true),
-        None => arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("BOOL"),
+        None => arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .value_name("BOOL"),
     }
 }
 
@@ -47,38 +61,102 @@ fn commands() -> [Command; 12] {
     [
         Command::new(SERVE).about("Run the proxy; the same as no command at all"),
         Command::new("check")
-            .about("Say what each client can do, what stands between it and root on the host, and what is wrong; exit 0, 1 with --strict for warnings, 2 for mistakes")
+            .about(
+                "Say what each client can do, what stands between it and root on the host, and \
+                what is wrong; exit 0, 1 with --strict for warnings, 2 for mistakes",
+            )
             .arg(switch("strict", "Exit 1 where there are warnings"))
             .arg(format_arg(&["text", "json"])),
         Command::new("explain")
-            .about("Say what becomes of a call and why, or of the refused calls of a log; exit 0 if it is allowed, 1 if not, 2 for mistakes")
+            .about(
+                "Say what becomes of a call and why, or of the refused calls of a log; exit 0 \
+                if it is allowed, 1 if not, 2 for mistakes",
+            )
             .arg(word("METHOD", "As in GET").required_unless_present("log"))
-            .arg(word("PATH", "With its query, as in /v1.43/containers/web/logs?follow=1").required_unless_present("log"))
-            .arg(value("profile", "NAME", "Decide for this profile [default: default]").conflicts_with("client"))
-            .arg(value("client", "KEY=VALUE", "Decide for a client with this mark, such as container=web or address=10.0.0.7; may be repeated").action(ArgAction::Append))
-            .arg(value("body", "FILE", "Judge this body with it; - is standard input"))
-            .arg(value("log", "FILE", "Explain the refused lines of this log; - is standard input"))
+            .arg(
+                word(
+                    "PATH",
+                    "With its query, as in /v1.43/containers/web/logs?follow=1",
+                )
+                .required_unless_present("log"),
+            )
+            .arg(
+                value(
+                    "profile",
+                    "NAME",
+                    "Decide for this profile [default: default]",
+                )
+                .conflicts_with("client"),
+            )
+            .arg(
+                value(
+                    "client",
+                    "KEY=VALUE",
+                    "Decide for a client with this mark, such as \
+                container=web or address=10.0.0.7; may be repeated",
+                )
+                .action(ArgAction::Append),
+            )
+            .arg(value(
+                "body",
+                "FILE",
+                "Judge this body with it; - is standard input",
+            ))
+            .arg(value(
+                "log",
+                "FILE",
+                "Explain the refused lines of this log; - is standard input",
+            ))
             .arg(format_arg(&["text", "json"])),
         Command::new("learn")
-            .about("Serve without refusing anything, and write the smallest policy that covers what was asked for: at the end, and on SIGUSR1")
-            .arg(value("profile", "NAME", "Learn for this profile alone, hold the others to theirs; may be repeated").action(ArgAction::Append))
-            .arg(value("from", "FILE", "Learn from the lines of a log (log-level 7) instead of serving; - is standard input"))
-            .arg(value("out", "FILE", "Where to write it [default: standard output]"))
-            .arg(switch("risky", "Write risky endpoints as rules too, not as comments"))
+            .about(
+                "Serve without refusing anything, and write the smallest policy that covers \
+                what was asked for: at the end, and on SIGUSR1",
+            )
+            .arg(
+                value(
+                    "profile",
+                    "NAME",
+                    "Learn for this profile alone, hold the others to \
+                theirs; may be repeated",
+                )
+                .action(ArgAction::Append),
+            )
+            .arg(value(
+                "from",
+                "FILE",
+                "Learn from the lines of a log (log-level 7) instead of \
+                serving; - is standard input",
+            ))
+            .arg(value(
+                "out",
+                "FILE",
+                "Where to write it [default: standard output]",
+            ))
+            .arg(switch(
+                "risky",
+                "Write risky endpoints as rules too, not as comments",
+            ))
             .arg(format_arg(&["yaml", "rules", "json"])),
         Command::new("preset")
             .about("Rules for well-known clients")
             .subcommand_required(true)
-            .subcommand(Command::new("list").about("Name each with what it is for").arg(format_arg(&["text", "json"])))
             .subcommand(
-                Command::new("show").about("Print the rules of one").arg(
-                    word("NAME", "As in homepage")
-                        .required(true)
-                        .value_parser(PossibleValuesParser::new(Preset::ALL.iter().map(|preset| preset.name))),
+                Command::new("list")
+                    .about("Name each with what it is for")
+                    .arg(format_arg(&["text", "json"])),
+            )
+            .subcommand(Command::new("show").about("Print the rules of one").arg(
+                word("NAME", "As in homepage").required(true).value_parser(
+                    PossibleValuesParser::new(Preset::ALL.iter().map(|preset| preset.name)),
                 ),
-            ),
+            )),
         Command::new("migrate")
-            .about("Write a configuration with the intent of another proxy's; exit 0, 1 if settings are missing in it that may have kept clients from something, 2 for mistakes")
+            .about(
+                "Write a configuration with the intent of another proxy's; exit 0, 1 if \
+                settings are missing in it that may have kept clients from something, 2 for \
+                mistakes",
+            )
             .arg(
                 word("PROXY", "Which proxy the settings are of")
                     .required(true)
@@ -91,22 +169,46 @@ fn commands() -> [Command; 12] {
                         "11notes",
                     ])),
             )
-            .arg(word("FILE", "A compose file, a command line of docker run, or lines of NAME=VALUE; - is standard input [default: -]"))
-            .arg(value("service", "NAME", "The service of the compose file [default: all with the proxy's image]"))
-            .arg(value("out", "FOLDER", "Write compose.yaml and the configuration into this folder, and print the notes alone"))
+            .arg(word(
+                "FILE",
+                "A compose file, a command line of docker run, or lines of \
+                NAME=VALUE; - is standard input [default: -]",
+            ))
+            .arg(value(
+                "service",
+                "NAME",
+                "The service of the compose file [default: all with the \
+                proxy's image]",
+            ))
+            .arg(value(
+                "out",
+                "FOLDER",
+                "Write compose.yaml and the configuration into this \
+                folder, and print the notes alone",
+            ))
             .arg(format_arg(&["text", "json"])),
         Command::new("doctor")
-            .about("Find out why it does not work here; exit 0 if nothing is wrong, 1 if something is")
+            .about(
+                "Find out why it does not work here; exit 0 if nothing is wrong, 1 if something \
+                is",
+            )
             .arg(format_arg(&["text", "json"])),
         Command::new("healthcheck")
-            .about("Ask a running instance for /_ping; exit 0 if it answers, 1 with the reason if not")
-            .arg(word("ADDR", "Frontend to ask [default: the first of frontend-addr]")),
-        Command::new("schema").about("Print the JSON Schema of the configuration file, for editors"),
-        Command::new("completions").about("Print the completions of a shell").arg(
-            word("SHELL", "Which shell")
-                .required(true)
-                .value_parser(PossibleValuesParser::new(["bash", "elvish", "fish", "powershell", "zsh"])),
-        ),
+            .about(
+                "Ask a running instance for /_ping; exit 0 if it answers, 1 with the reason if \
+                not",
+            )
+            .arg(word(
+                "ADDR",
+                "Frontend to ask [default: the first of frontend-addr]",
+            )),
+        Command::new("schema")
+            .about("Print the JSON Schema of the configuration file, for editors"),
+        Command::new("completions")
+            .about("Print the completions of a shell")
+            .arg(word("SHELL", "Which shell").required(true).value_parser(
+                PossibleValuesParser::new(["bash", "elvish", "fish", "powershell", "zsh"]),
+            )),
         Command::new("man").about("Print the manual page"),
         Command::new("version").about("Print the version"),
     ]
@@ -121,22 +223,38 @@ fn value(name: &'static str, value: &'static str, help: &'static str) -> Arg {
 }
 
 fn switch(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
+    Arg::new(name)
+        .long(name)
+        .help(help)
+        .action(ArgAction::SetTrue)
 }
 
 fn format_arg(formats: &[&'static str]) -> Arg {
-    let [first, ..] = formats else { return Arg::new("format") };
-    value("format", "FORMAT", "How to print it").value_parser(PossibleValuesParser::new(formats)).default_value(*first)
+    let [first, ..] = formats else {
+        return Arg::new("format");
+    };
+    value("format", "FORMAT", "How to print it")
+        .value_parser(PossibleValuesParser::new(formats))
+        .default_value(*first)
 }
 
 /// The help of an option with its variables, its default, and how several values are written.
 fn long_help(option: &Opt) -> String {
     let env = option.env().collect::<Vec<_>>().join(", ");
-    let default = if option.default.is_empty() { String::new() } else { format!(" [default: {}]", option.default) };
-    format!("{}{} [env: {env}]{default}", option.help, option.many.help())
+    let default = if option.default.is_empty() {
+        String::new()
+    } else {
+        format!(" [default: {}]", option.default)
+    };
+    format!(
+        "{}{} [env: {env}]{default}",
+        option.help,
+        option.many.help()
+    )
 }
 
-/// Go programs write `-backend-addr`; so may our users. Unknown flags are told with the nearest known one, all of them.
+/// Go programs write `-backend-addr`; so may our users. Unknown flags are told with the nearest
+/// known one, all of them.
 #[must_use]
 pub(crate) fn normalise_args(
     args: impl Iterator<Item = OsString>,
@@ -153,7 +271,13 @@ pub(crate) fn normalise_args(
             continue;
         };
         if let Some((_, takes_value)) = known.iter().find(|(known, _)| known == name) {
-            out.push(format!("--{name}{}", value.map(|v| format!("={v}")).unwrap_or_default()).into());
+            out.push(
+                format!(
+                    "--{name}{}",
+                    value.map(|v| format!("={v}")).unwrap_or_default()
+                )
+                .into(),
+            );
             // What follows a flag is its value, even where it looks like a flag itself.
             if value.is_none() && *takes_value {
                 out.extend(args.next());
@@ -161,10 +285,21 @@ pub(crate) fn normalise_args(
             continue;
         }
         let near = nearest(name, known.iter().map(|(name, _)| name.as_str()));
-        let fix = near.map_or_else(|| "see --help".to_owned(), |near| format!("did you mean --{near}?"));
-        mistakes.push(Mistake::new(format!("unknown option {}", arg.to_string_lossy()), fix));
+        let fix = near.map_or_else(
+            || "see --help".to_owned(),
+            |near| format!("did you mean --{near}?"),
+        );
+        mistakes.push(Mistake::new(
+            format!("unknown option {}", arg.to_string_lossy()),
+            fix,
+        ));
         // Its value, if it has one, is not a mistake of its own.
-        if value.is_none() && args.peek().and_then(|next| next.to_str()).is_some_and(|next| flag(next).is_none()) {
+        if value.is_none()
+            && args
+                .peek()
+                .and_then(|next| next.to_str())
+                .is_some_and(|next| flag(next).is_none())
+        {
             args.next();
         }
     }
@@ -176,11 +311,20 @@ fn flags(grammar: &Command) -> Vec<(String, bool)> {
     fn gather(command: &Command, flags: &mut Vec<(String, bool)>) {
         let long = |arg: &Arg| Some((arg.get_long()?.to_owned(), arg.get_action().takes_values()));
         // A switch of the configuration takes its value behind an equals sign, if any.
-        let is_switch = |name: &str| OPTIONS.iter().any(|option| option.name == name && option.value.is_none());
+        let is_switch = |name: &str| {
+            OPTIONS
+                .iter()
+                .any(|option| option.name == name && option.value.is_none())
+        };
         flags.extend(
-            command.get_arguments().filter_map(long).map(|(name, takes)| (name.clone(), takes && !is_switch(&name))),
+            command
+                .get_arguments()
+                .filter_map(long)
+                .map(|(name, takes)| (name.clone(), takes && !is_switch(&name))),
         );
-        command.get_subcommands().for_each(|inner| gather(inner, flags));
+        command
+            .get_subcommands()
+            .for_each(|inner| gather(inner, flags));
     }
     let mut flags = vec![("help".to_owned(), false), ("version".to_owned(), false)];
     gather(grammar, &mut flags);
@@ -190,6 +334,8 @@ fn flags(grammar: &Command) -> Vec<(String, bool)> {
 /// `-name`, `--name`, `-name=value`: the name and the value. One letter is one of clap's own.
 fn flag(arg: &str) -> Option<(&str, Option<&str>)> {
     let rest = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-'))?;
-    let (name, value) = rest.split_once('=').map_or((rest, None), |(name, value)| (name, Some(value)));
+    let (name, value) = rest
+        .split_once('=')
+        .map_or((rest, None), |(name, value)| (name, Some(value)));
     (name.len() > 1).then_some((name, value))
 }

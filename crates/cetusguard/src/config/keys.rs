@@ -1,4 +1,5 @@
-//! The keys of the configuration file beside the options: what `frontends` and `profiles` may hold, defined once.
+//! The keys of the configuration file beside the options: what `frontends` and `profiles` may hold,
+//! defined once.
 
 /// A key and what it means.
 #[derive(Debug)]
@@ -14,50 +15,147 @@ pub(crate) struct Key {
 }
 
 const fn key(name: &'static str, value: &'static str, help: &'static str) -> Key {
-    Key { name, value, many: false, help }
+    Key {
+        name,
+        value,
+        many: false,
+        help,
+    }
 }
 
 const fn list(name: &'static str, value: &'static str, help: &'static str) -> Key {
-    Key { many: true, ..key(name, value, help) }
+    Key {
+        many: true,
+        ..key(name, value, help)
+    }
 }
 
 /// What an entry of `frontends` may hold.
 pub(crate) const FRONTEND_KEYS: &[Key] = &[
-    key("addr", "ADDR", "Address to listen on, as frontend-addr has it."),
-    key("profile", "PROFILE", "Everybody who uses this frontend has this profile."),
-    key("socket-group", "GROUP", "As frontend-socket-group, for this one."),
-    key("socket-mode", "BITS", "As frontend-socket-mode, for this one."),
-    key("socket-owner", "USER", "As frontend-socket-owner, for this one."),
-    key("tls-cacert", "FILE", "As frontend-tls-cacert, for this one."),
+    key(
+        "addr",
+        "ADDR",
+        "Address to listen on, as frontend-addr has it.",
+    ),
+    key(
+        "profile",
+        "PROFILE",
+        "Everybody who uses this frontend has this profile.",
+    ),
+    key(
+        "socket-group",
+        "GROUP",
+        "As frontend-socket-group, for this one.",
+    ),
+    key(
+        "socket-mode",
+        "BITS",
+        "As frontend-socket-mode, for this one.",
+    ),
+    key(
+        "socket-owner",
+        "USER",
+        "As frontend-socket-owner, for this one.",
+    ),
+    key(
+        "tls-cacert",
+        "FILE",
+        "As frontend-tls-cacert, for this one.",
+    ),
     key("tls-cert", "FILE", "As frontend-tls-cert, for this one."),
     key("tls-key", "FILE", "As frontend-tls-key, for this one."),
 ];
 
 /// What an entry of `profiles` may hold beside `clients`.
 pub(crate) const PROFILE_KEYS: &[Key] = &[
-    key("guard", "privileged|baseline|restricted", "For this profile; what the option says where it is missing."),
-    list("guard-allow", "EXCEPTION", "For this profile, in the place of what the option says."),
-    key("guard-recreation", "MODE", "For this profile; what the option says where it is missing."),
-    key("head-follows-get", "BOOL", "For this profile; what the option says where it is missing."),
-    key("max-connections-per-client", "N", "For this profile; what the option says where it is missing."),
-    key("max-requests", "N", "For this profile; what the option says where it is missing."),
-    key("max-streams", "N", "For this profile; what the option says where it is missing."),
-    key("mode", "enforce|audit", "For this profile; what the option says where it is missing."),
-    key("no-builtin-rules", "BOOL", "For this profile; what the option says where it is missing."),
-    list("origins", "PATTERN", "For this profile; what the option says where it is missing."),
-    list("presets", "PRESET", "Rules for well-known clients, beside those of rules and rules-file."),
-    key("rate-burst", "N", "For this profile; what the option says where it is missing."),
-    key("rate-limit", "RATE", "For this profile; what the option says where it is missing."),
-    list("rules", "RULES", "What these clients may call, one rule a line."),
+    key(
+        "guard",
+        "privileged|baseline|restricted",
+        "For this profile; what the option says where it is missing.",
+    ),
+    list(
+        "guard-allow",
+        "EXCEPTION",
+        "For this profile, in the place of what the option says.",
+    ),
+    key(
+        "guard-recreation",
+        "MODE",
+        "For this profile; what the option says where it is missing.",
+    ),
+    key(
+        "head-follows-get",
+        "BOOL",
+        "For this profile; what the option says where it is missing.",
+    ),
+    key(
+        "max-connections-per-client",
+        "N",
+        "For this profile; what the option says where it is missing.",
+    ),
+    key(
+        "max-requests",
+        "N",
+        "For this profile; what the option says where it is missing.",
+    ),
+    key(
+        "max-streams",
+        "N",
+        "For this profile; what the option says where it is missing.",
+    ),
+    key(
+        "mode",
+        "enforce|audit",
+        "For this profile; what the option says where it is missing.",
+    ),
+    key(
+        "no-builtin-rules",
+        "BOOL",
+        "For this profile; what the option says where it is missing.",
+    ),
+    list(
+        "origins",
+        "PATTERN",
+        "For this profile; what the option says where it is missing.",
+    ),
+    list(
+        "presets",
+        "PRESET",
+        "Rules for well-known clients, beside those of rules and rules-file.",
+    ),
+    key(
+        "rate-burst",
+        "N",
+        "For this profile; what the option says where it is missing.",
+    ),
+    key(
+        "rate-limit",
+        "RATE",
+        "For this profile; what the option says where it is missing.",
+    ),
+    list(
+        "rules",
+        "RULES",
+        "What these clients may call, one rule a line.",
+    ),
     list("rules-file", "FILE", "Files with rules, one a line."),
     list(
         "targets",
         "TARGET",
-        "The objects that its calls may be about, in the place of what the option says: name, label, compose-project, \
-         compose-service and image, each with = and a pattern; those on one line must all hold.",
+        "The objects that its calls may be about, in the place of what the option says: name, \
+        label, compose-project, compose-service and image, each with = and a pattern; those on one \
+        line must all hold.",
     ),
-    list("user-agents", "PATTERN", "For this profile; what the option says where it is missing."),
-    list("user-agents-denied", "PATTERN", "For this profile; what the option says where it is missing."),
+    list(
+        "user-agents",
+        "PATTERN",
+        "For this profile; what the option says where it is missing.",
+    ),
+    list(
+        "user-agents-denied",
+        "PATTERN",
+        "For this profile; what the option says where it is missing.",
+    ),
 ];
 
 /// What `clients` means, in a sentence.
@@ -65,20 +163,60 @@ pub(crate) const CLIENTS: &str = "Who has it: a list of conditions, of which one
 
 /// What tells a client in `clients`. Conditions of one entry must all hold, and be about one thing.
 pub(crate) const CLIENT_KEYS: &[Key] = &[
-    key("address", "NETWORK", "An IPv4 or IPv6 address, or a network as in 172.28.0.0/16."),
-    key("cert-cn", "PATTERN", "The common name of its verified certificate."),
-    key("cert-dns", "PATTERN", "A DNS name among the alternative names of its verified certificate."),
-    key("cert-ip", "IP", "An IP address among the alternative names of its verified certificate."),
+    key(
+        "address",
+        "NETWORK",
+        "An IPv4 or IPv6 address, or a network as in 172.28.0.0/16.",
+    ),
+    key(
+        "cert-cn",
+        "PATTERN",
+        "The common name of its verified certificate.",
+    ),
+    key(
+        "cert-dns",
+        "PATTERN",
+        "A DNS name among the alternative names of its verified certificate.",
+    ),
+    key(
+        "cert-ip",
+        "IP",
+        "An IP address among the alternative names of its verified certificate.",
+    ),
     key(
         "cert-sha256",
         "HASH",
         "The SHA-256 of its certificate's public key (SPKI), in hexadecimal digits or in base64.",
     ),
-    key("cert-uri", "PATTERN", "A URI among the alternative names of its verified certificate."),
-    key("compose-project", "PATTERN", "The Compose project of its container."),
-    key("compose-service", "PATTERN", "The Compose service of its container."),
+    key(
+        "cert-uri",
+        "PATTERN",
+        "A URI among the alternative names of its verified certificate.",
+    ),
+    key(
+        "compose-project",
+        "PATTERN",
+        "The Compose project of its container.",
+    ),
+    key(
+        "compose-service",
+        "PATTERN",
+        "The Compose service of its container.",
+    ),
     key("container", "PATTERN", "The name of its container."),
-    key("group", "N", "The group of the process at the other end of a Unix socket, a number."),
-    key("label", "KEY=PATTERN", "A label of its container, and the value of that."),
-    key("user", "N", "The user of the process at the other end of a Unix socket, a number."),
+    key(
+        "group",
+        "N",
+        "The group of the process at the other end of a Unix socket, a number.",
+    ),
+    key(
+        "label",
+        "KEY=PATTERN",
+        "A label of its container, and the value of that.",
+    ),
+    key(
+        "user",
+        "N",
+        "The user of the process at the other end of a Unix socket, a number.",
+    ),
 ];

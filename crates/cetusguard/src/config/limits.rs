@@ -23,7 +23,9 @@ impl Reader<'_> {
     /// The limits of a profile: what its entry says, and for the rest the options.
     pub(super) fn limits(&mut self, entry: Option<&Entry>) -> Limits {
         let interval = self.inherited(entry, "rate-limit", read_rate).flatten();
-        let burst = self.inherited(entry, "rate-burst", read_number).unwrap_or(1);
+        let burst = self
+            .inherited(entry, "rate-burst", read_number)
+            .unwrap_or(1);
         Limits {
             rate: interval.map(|interval| Rate { interval, burst }),
             requests: self.inherited(entry, "max-requests", read_limit).flatten(),
@@ -38,7 +40,11 @@ impl Reader<'_> {
     /// The connections of one client at the same time.
     fn connections(&mut self, entry: Option<&Entry>) -> Limit<usize> {
         // A mistake in the total is reported where that option is read.
-        let total = self.written.one("max-connections").and_then(|(text, _)| read_count(text).ok()).unwrap_or_default();
+        let total = self
+            .written
+            .one("max-connections")
+            .and_then(|(text, _)| read_count(text).ok())
+            .unwrap_or_default();
         match self.inherited(entry, "max-connections-per-client", read_share)? {
             Share::Auto => Some((total / 8).max(64)),
             Share::Number(number) => Some(number),
@@ -46,18 +52,28 @@ impl Reader<'_> {
         }
     }
 
-    /// The guard of a profile: the level that its entry says, or the option; and the exceptions of the one or the other.
+    /// The guard of a profile: the level that its entry says, or the option; and the exceptions of
+    /// the one or the other.
     pub(super) fn guard(&mut self, entry: Option<&Entry>) -> Guard {
-        let level = self.inherited(entry, "guard", read_guard).unwrap_or_default();
-        let own = entry.map(|entry| entry.all("guard-allow")).unwrap_or_default();
+        let level = self
+            .inherited(entry, "guard", read_guard)
+            .unwrap_or_default();
+        let own = entry
+            .map(|entry| entry.all("guard-allow"))
+            .unwrap_or_default();
         let is_own = entry.is_none() || !own.is_empty();
-        let values = if own.is_empty() { self.written.all("guard-allow") } else { own };
+        let values = if own.is_empty() {
+            self.written.all("guard-allow")
+        } else {
+            own
+        };
         let mut allow = Vec::new();
         for (text, source) in values {
             match Exception::read(text) {
                 Ok(exception) => allow.push(exception),
                 Err(expected) if is_own => {
-                    self.mistakes.push(Mistake::value(source, "guard-allow", text, expected));
+                    self.mistakes
+                        .push(Mistake::value(source, "guard-allow", text, expected));
                 }
                 // Told where the options are read.
                 Err(_) => {}
@@ -66,29 +82,42 @@ impl Reader<'_> {
         Guard { level, allow }
     }
 
-    /// How the clients of a profile create a container again: what its entry says, or the option, or the presets of the profile,
-    /// of which the one that asks for most counts.
+    /// How the clients of a profile create a container again: what its entry says, or the option,
+    /// or the presets of the profile, of which the one that asks for most counts.
     pub(super) fn recreation(&mut self, entry: Option<&Entry>) -> Option<Recreation> {
-        self.inherited(entry, "guard-recreation", read_recreation).flatten().or_else(|| {
-            let presets = entry.map_or_else(|| self.written.all("presets"), |entry| entry.all("presets"));
-            let names = presets.iter().flat_map(|(text, _)| text.split([',', ' ']));
-            let presets = names.filter_map(Preset::find);
-            presets.filter_map(Preset::recreation).max()
-        })
+        self.inherited(entry, "guard-recreation", read_recreation)
+            .flatten()
+            .or_else(|| {
+                let presets =
+                    entry.map_or_else(|| self.written.all("presets"), |entry| entry.all("presets"));
+                let names = presets.iter().flat_map(|(text, _)| text.split([',', ' ']));
+                let presets = names.filter_map(Preset::find);
+                presets.filter_map(Preset::recreation).max()
+            })
     }
 
     /// The targets of a profile: those that its entry names, or those of the options.
     pub(super) fn targets(&mut self, entry: Option<&Entry>) -> Targets {
         let own = entry.map(|entry| entry.all("targets")).unwrap_or_default();
         let is_own = entry.is_none() || !own.is_empty();
-        let values = if own.is_empty() { self.written.all("targets") } else { own };
+        let values = if own.is_empty() {
+            self.written.all("targets")
+        } else {
+            own
+        };
         let mut targets = Vec::new();
         for (text, source) in values {
-            match text.split_whitespace().map(read_target).collect::<Result<Vec<_>, _>>() {
+            match text
+                .split_whitespace()
+                .map(read_target)
+                .collect::<Result<Vec<_>, _>>()
+            {
                 Ok(conditions) if !conditions.is_empty() => targets.push(conditions),
                 Ok(_) => {}
                 // What is wrong with the option is told where the options are read.
-                Err(expected) if is_own => self.mistakes.push(Mistake::value(source, "targets", text, expected)),
+                Err(expected) if is_own => self
+                    .mistakes
+                    .push(Mistake::value(source, "targets", text, expected)),
                 Err(_) => {}
             }
         }
@@ -97,7 +126,11 @@ impl Reader<'_> {
 
     fn patterns(&self, entry: Option<&Entry>, name: &'static str) -> Vec<Pattern> {
         let own = entry.map(|entry| entry.all(name)).unwrap_or_default();
-        let values = if own.is_empty() { self.written.all(name) } else { own };
+        let values = if own.is_empty() {
+            self.written.all(name)
+        } else {
+            own
+        };
         values.iter().map(|(text, _)| Pattern::new(text)).collect()
     }
 
@@ -110,7 +143,8 @@ impl Reader<'_> {
     ) -> Option<T> {
         match entry {
             Some(entry) if entry.one(name).is_some() => self.value(entry, name, read),
-            // What is wrong with the option is told once, where the profile that the options make is read.
+            // What is wrong with the option is told once, where the profile that the options make
+            // is read.
             Some(_) => self.written.one(name).and_then(|(text, _)| read(text).ok()),
             None => self.read(name, read),
         }
@@ -119,14 +153,23 @@ impl Reader<'_> {
 
 /// One condition on a target.
 fn read_target(text: &str) -> Result<TargetCondition, String> {
-    let expected =
-        "expected name, label, compose-project, compose-service or image, as in name=web-* or label=tier=low";
-    let (key, value) = text.split_once('=').filter(|(_, value)| !value.is_empty()).ok_or(expected)?;
+    let expected = "expected name, label, compose-project, compose-service or image, as in \
+        name=web-* or label=tier=low";
+    let (key, value) = text
+        .split_once('=')
+        .filter(|(_, value)| !value.is_empty())
+        .ok_or(expected)?;
     Ok(match (key, value.split_once('=')) {
         ("name", _) => TargetCondition::Name(Pattern::new(value.trim_start_matches('/'))),
-        ("label", Some((label, value))) => TargetCondition::Label(label.to_owned(), Pattern::new(value)),
-        ("compose-project", _) => TargetCondition::Label(COMPOSE_PROJECT.to_owned(), Pattern::new(value)),
-        ("compose-service", _) => TargetCondition::Label(COMPOSE_SERVICE.to_owned(), Pattern::new(value)),
+        ("label", Some((label, value))) => {
+            TargetCondition::Label(label.to_owned(), Pattern::new(value))
+        }
+        ("compose-project", _) => {
+            TargetCondition::Label(COMPOSE_PROJECT.to_owned(), Pattern::new(value))
+        }
+        ("compose-service", _) => {
+            TargetCondition::Label(COMPOSE_SERVICE.to_owned(), Pattern::new(value))
+        }
         ("image", _) => TargetCondition::image(value),
         _ => return Err(expected.to_owned()),
     })
@@ -140,7 +183,9 @@ fn read_guard(text: &str) -> Result<Level, String> {
 
 /// What was decided about re-creation; nothing where the presets decide.
 fn read_recreation(text: &str) -> Result<Option<Recreation>, String> {
-    let known = Recreation::ALL.into_iter().find(|known| known.name() == text);
+    let known = Recreation::ALL
+        .into_iter()
+        .find(|known| known.name() == text);
     match known {
         None if text != "auto" => Err("expected auto, off, declared, copied or updater".to_owned()),
         known => Ok(known),
@@ -160,7 +205,8 @@ fn read_rate(text: &str) -> Result<Limit<Duration>, String> {
     if text == "none" {
         return Ok(None);
     }
-    let expected = || "expected a number and a unit, as in 20/s, 600/m or 5000/h, or none".to_owned();
+    let expected =
+        || "expected a number and a unit, as in 20/s, 600/m or 5000/h, or none".to_owned();
     let (count, unit) = text.split_once('/').ok_or_else(expected)?;
     let unit = match unit {
         "s" => Duration::from_secs(1),
@@ -182,7 +228,9 @@ fn read_share(text: &str) -> Result<Share, String> {
     match text {
         "auto" => Ok(Share::Auto),
         "none" => Ok(Share::All),
-        number => read_count(number).map(Share::Number).map_err(|expected| format!("{expected}, auto or none")),
+        number => read_count(number)
+            .map(Share::Number)
+            .map_err(|expected| format!("{expected}, auto or none")),
     }
 }
 
@@ -190,12 +238,17 @@ fn read_limit(text: &str) -> Result<Limit<u32>, String> {
     if text == "none" {
         Ok(None)
     } else {
-        read_number(text).map(Some).map_err(|expected| format!("{expected}, or none"))
+        read_number(text)
+            .map(Some)
+            .map_err(|expected| format!("{expected}, or none"))
     }
 }
 
 fn read_number(text: &str) -> Result<u32, String> {
-    let number = text.parse().ok().filter(|number| (1..=1_000_000).contains(number));
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (1..=1_000_000).contains(number));
     number.ok_or_else(|| "expected a number from 1 to 1000000".to_owned())
 }
 
@@ -217,7 +270,9 @@ mod tests {
             ("1.5/s", None),
             ("", None),
         ] {
-            let read = read_rate(text).ok().map(|rate| rate.map(|interval| interval.as_micros()));
+            let read = read_rate(text)
+                .ok()
+                .map(|rate| rate.map(|interval| interval.as_micros()));
             assert_eq!(read, want, "{text}");
         }
     }

@@ -1,4 +1,5 @@
-//! The configuration as it is meant: every value read, every file opened, every contradiction found.
+//! The configuration as it is meant: every value read, every file opened, every contradiction
+//! found.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -90,7 +91,11 @@ impl Config {
     /// # Errors
     /// Every mistake, not just the first.
     pub(crate) fn mean(written: &Written, mut mistakes: Vec<Mistake>) -> Result<Self, Mistakes> {
-        let mut reader = Reader { written, mistakes: &mut mistakes, expressions: Expressions::default() };
+        let mut reader = Reader {
+            written,
+            mistakes: &mut mistakes,
+            expressions: Expressions::default(),
+        };
         let frontends = reader.frontends();
         let backend = reader.read("backend-addr", Address::backend);
         if let Some(backend) = &backend {
@@ -98,21 +103,55 @@ impl Config {
         }
         let backend_tls = reader.backend_tls(backend.as_ref());
         let connections = reader.read("max-connections", read_count);
-        let [head, idle, progress, drain, connect, answer] =
-            ["head-timeout", "idle-timeout", "progress-timeout", "drain-timeout", "connect-timeout", "answer-timeout"]
-                .map(|name| reader.read(name, read_time));
+        let [head, idle, progress, drain, connect, answer] = [
+            "head-timeout",
+            "idle-timeout",
+            "progress-timeout",
+            "drain-timeout",
+            "connect-timeout",
+            "answer-timeout",
+        ]
+        .map(|name| reader.read(name, read_time));
         let level = reader.read("log-level", log::Level::parse);
         let format = reader.read("log-format", log::Format::parse);
-        let proxy_container = reader.read("proxy-container", |name| Ok(name.to_owned())).unwrap_or_default();
+        let proxy_container = reader
+            .read("proxy-container", |name| Ok(name.to_owned()))
+            .unwrap_or_default();
         let workers = reader.read("workers", read_workers).unwrap_or(1);
-        let memory_limit = reader.read("memory-limit", read_memory).unwrap_or(MemoryLimit::Auto);
+        let memory_limit = reader
+            .read("memory-limit", read_memory)
+            .unwrap_or(MemoryLimit::Auto);
         let profiles = reader.profiles(&frontends);
-        let own: Vec<_> = profiles.all().map(|profile| profile.limits.connections).collect();
-        let total = own.iter().copied().collect::<Option<Vec<_>>>().and_then(|own| own.into_iter().max());
+        let own: Vec<_> = profiles
+            .all()
+            .map(|profile| profile.limits.connections)
+            .collect();
+        let total = own
+            .iter()
+            .copied()
+            .collect::<Option<Vec<_>>>()
+            .and_then(|own| own.into_iter().max());
         // The default profile is the first.
-        let per_client = ClientBound { total, unconfirmed: own.first().copied().flatten() };
-        let frontends = frontends.into_iter().map(|(frontend, _)| frontend).collect();
-        match (backend, connections, head, idle, progress, drain, connect, answer, level, format) {
+        let per_client = ClientBound {
+            total,
+            unconfirmed: own.first().copied().flatten(),
+        };
+        let frontends = frontends
+            .into_iter()
+            .map(|(frontend, _)| frontend)
+            .collect();
+        match (
+            backend,
+            connections,
+            head,
+            idle,
+            progress,
+            drain,
+            connect,
+            answer,
+            level,
+            format,
+        ) {
             (
                 Some(backend),
                 Some(connections),
@@ -132,8 +171,21 @@ impl Config {
                 profiles,
                 workers,
                 memory_limit,
-                limits: Limits { connections, per_client, head, idle, progress, drain, connect, answer },
-                log: log::Settings { level, format, aside: false },
+                limits: Limits {
+                    connections,
+                    per_client,
+                    head,
+                    idle,
+                    progress,
+                    drain,
+                    connect,
+                    answer,
+                },
+                log: log::Settings {
+                    level,
+                    format,
+                    aside: false,
+                },
             }),
             _ => Err(Mistakes(mistakes)),
         }
@@ -141,8 +193,8 @@ impl Config {
 }
 
 impl Config {
-    /// Puts some profiles aside, or all where none is named, so that they are learned; the log is about what goes wrong alone
-    /// then, unless it `was_asked` for more.
+    /// Puts some profiles aside, or all where none is named, so that they are learned; the log is
+    /// about what goes wrong alone then, unless it `was_asked` for more.
     ///
     /// # Errors
     /// There is no such profile.
@@ -151,7 +203,9 @@ impl Config {
             self.profile(name)?;
         }
         let is_learned = |profile: &Profile| names.is_empty() || names.contains(&profile.name);
-        self.profiles = self.profiles.replaced(|profile| is_learned(profile).then(|| profile.learner()));
+        self.profiles = self
+            .profiles
+            .replaced(|profile| is_learned(profile).then(|| profile.learner()));
         self.log.aside = true;
         if !log_was_asked {
             self.log.level = log::Level::Error;
@@ -164,17 +218,33 @@ impl Config {
     /// # Errors
     /// There is none.
     pub(crate) fn profile(&self, name: &str) -> Result<Arc<Profile>, Mistakes> {
-        let found = self.profiles.all().find(|profile| profile.name == name).cloned();
+        let found = self
+            .profiles
+            .all()
+            .find(|profile| profile.name == name)
+            .cloned();
         found.ok_or_else(|| {
-            let names: Vec<_> = self.profiles.all().map(|profile| profile.name.as_str()).collect();
+            let names: Vec<_> = self
+                .profiles
+                .all()
+                .map(|profile| profile.name.as_str())
+                .collect();
             let fix = format!("expected one of: {}", names.join(", "));
-            Mistakes(vec![Mistake::new(format!("there is no profile {name}"), fix)])
+            Mistakes(vec![Mistake::new(
+                format!("there is no profile {name}"),
+                fix,
+            )])
         })
     }
 
-    /// What a running program cannot change: sockets are bound, and threads and pools made, once. By option, as text.
+    /// What a running program cannot change: sockets are bound, and threads and pools made, once.
+    /// By option, as text.
     pub(crate) fn fixed(&self) -> Vec<(&'static str, String)> {
-        let frontends = self.frontends.iter().map(|Frontend { address, rights, .. }| format!("{address} {rights:?}"));
+        let frontends = self.frontends.iter().map(
+            |Frontend {
+                 address, rights, ..
+             }| format!("{address} {rights:?}"),
+        );
         vec![
             ("frontends", frontends.collect::<Vec<_>>().join(", ")),
             ("backend-addr", self.backend.to_string()),
@@ -196,16 +266,37 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The value of an option that takes one; `None` if there is none, or if it is wrong, which is then noted.
-    pub(super) fn read<T>(&mut self, name: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    /// The value of an option that takes one; `None` if there is none, or if it is wrong, which is
+    /// then noted.
+    pub(super) fn read<T>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let (value, source) = self.written.one(name)?;
-        read(value).map_err(|expected| self.mistakes.push(Mistake::value(source, name, value, expected))).ok()
+        read(value)
+            .map_err(|expected| {
+                self.mistakes
+                    .push(Mistake::value(source, name, value, expected))
+            })
+            .ok()
     }
 
-    /// The value of a key of an entry of the file; `None` if there is none, or if it is wrong, which is then noted.
-    pub(super) fn value<T>(&mut self, entry: &Entry, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    /// The value of a key of an entry of the file; `None` if there is none, or if it is wrong,
+    /// which is then noted.
+    pub(super) fn value<T>(
+        &mut self,
+        entry: &Entry,
+        key: &str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let (text, source) = entry.one(key)?;
-        read(text).map_err(|expected| self.mistakes.push(Mistake::value(source, key, text, expected))).ok()
+        read(text)
+            .map_err(|expected| {
+                self.mistakes
+                    .push(Mistake::value(source, key, text, expected))
+            })
+            .ok()
     }
 
     pub(super) fn path(&self, name: &'static str) -> Option<(&'a str, &'a Source)> {
@@ -214,16 +305,23 @@ impl<'a> Reader<'a> {
 
     /// Notes the mistake of a backend that is one of the frontends.
     fn refuse_own(&mut self, backend: &Address, frontends: &[Named<'_>]) {
-        let own = frontends.iter().map(|(frontend, _)| &frontend.address).find(|own| own::is_own(backend, own));
+        let own = frontends
+            .iter()
+            .map(|(frontend, _)| &frontend.address)
+            .find(|own| own::is_own(backend, own));
         if let (Some(own), Some((value, source))) = (own, self.path("backend-addr")) {
-            let expected = format!("expected the engine, and this is the proxy's own frontend {own}: {}", own::ADVICE);
-            self.mistakes.push(Mistake::value(source, "backend-addr", value, expected));
+            let expected = format!(
+                "expected the engine, and this is the proxy's own frontend {own}: {}",
+                own::ADVICE
+            );
+            self.mistakes
+                .push(Mistake::value(source, "backend-addr", value, expected));
         }
     }
 
     fn backend_tls(&mut self, backend: Option<&Address>) -> Option<Arc<rustls::ClientConfig>> {
-        let [cacert, cert, key] =
-            ["backend-tls-cacert", "backend-tls-cert", "backend-tls-key"].map(|name| self.path(name));
+        let [cacert, cert, key] = ["backend-tls-cacert", "backend-tls-cert", "backend-tls-key"]
+            .map(|name| self.path(name));
         let own = match (cert, key) {
             (Some((cert, _)), Some((key, _))) => Some((cert, key)),
             (None, None) => None,
@@ -252,14 +350,17 @@ impl<'a> Reader<'a> {
                 "expected none: the backend is a Unix socket",
             ));
         }
-        let wrong = |wrong: tls::WrongFiles| self.mistakes.push(Mistake::new(wrong.what, wrong.fix));
+        let wrong =
+            |wrong: tls::WrongFiles| self.mistakes.push(Mistake::new(wrong.what, wrong.fix));
         tls::client(cacert, own).map_err(wrong).ok()
     }
 }
 
 fn read_time(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(time) if time.is_zero() => Err("expected a time longer than zero, as in 500ms, 10s or 2m".to_owned()),
+        Ok(time) if time.is_zero() => {
+            Err("expected a time longer than zero, as in 500ms, 10s or 2m".to_owned())
+        }
         Ok(time) => Ok(time),
         Err(_) => Err("expected a time with its unit, as in 500ms, 10s or 2m".to_owned()),
     }
@@ -279,9 +380,14 @@ const MOST_WORKERS: usize = 64;
 
 fn read_workers(text: &str) -> Result<usize, String> {
     if text == "auto" {
-        return Ok(std::thread::available_parallelism().map_or(1, NonZero::get).min(AUTO_WORKERS));
+        return Ok(std::thread::available_parallelism()
+            .map_or(1, NonZero::get)
+            .min(AUTO_WORKERS));
     }
-    let number = text.parse().ok().filter(|number| (1..=MOST_WORKERS).contains(number));
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (1..=MOST_WORKERS).contains(number));
     number.ok_or_else(|| format!("expected a number from 1 to {MOST_WORKERS}, or auto"))
 }
 
@@ -292,15 +398,23 @@ fn read_memory(text: &str) -> Result<MemoryLimit, String> {
         _ => {}
     }
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
-    let (number, shift) =
-        units.into_iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift))).unwrap_or((text, 0));
-    let number = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    let (number, shift) = units
+        .into_iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)))
+        .unwrap_or((text, 0));
+    let number = number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(1 << shift));
     let size = number.filter(|size| *size >= 16 << 20);
-    size.map(MemoryLimit::Bytes).ok_or_else(|| "expected a size of 16MiB or more, as in 64MiB, auto or none".to_owned())
+    size.map(MemoryLimit::Bytes)
+        .ok_or_else(|| "expected a size of 16MiB or more, as in 64MiB, auto or none".to_owned())
 }
 
 pub(super) fn read_mode(text: &str) -> Result<u32, String> {
-    let mode = u32::from_str_radix(text.trim_start_matches("0o"), 8).ok().filter(|mode| *mode <= 0o777);
+    let mode = u32::from_str_radix(text.trim_start_matches("0o"), 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777);
     mode.ok_or_else(|| "expected permission bits in octal, as in 0660".to_owned())
 }
 
@@ -319,7 +433,8 @@ pub(super) fn read_group(text: &str) -> Result<u32, String> {
 
 /// A number, or a name of `/etc/passwd`: a container image need not have that file.
 pub(super) fn read_user(text: &str) -> Result<u32, String> {
-    id(text, "/etc/passwd").ok_or_else(|| "expected a user of /etc/passwd, or its number".to_owned())
+    id(text, "/etc/passwd")
+        .ok_or_else(|| "expected a user of /etc/passwd, or its number".to_owned())
 }
 
 /// Both files have name, password and number in their first three fields.
@@ -328,6 +443,8 @@ fn id(text: &str, table: &str) -> Option<u32> {
         return Some(id);
     }
     let table = super::read_text(table).unwrap_or_default();
-    let mut rows = table.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let mut rows = table
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>());
     rows.find(|row| row[0] == text)?.get(2)?.parse().ok()
 }

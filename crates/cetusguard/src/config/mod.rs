@@ -1,4 +1,5 @@
-//! The configuration, twice: as it was written and as it is meant. The way from one to the other gathers every mistake.
+//! The configuration, twice: as it was written and as it is meant. The way from one to the other
+//! gathers every mistake.
 
 pub(crate) mod address;
 mod advice;
@@ -46,7 +47,8 @@ pub(crate) struct Sources {
     pub(crate) stray: Vec<Mistake>,
     /// The environment.
     pub(crate) env: HashMap<String, OsString>,
-    /// Profiles that are not held to what is written, but learned; all of them where the list is empty.
+    /// Profiles that are not held to what is written, but learned; all of them where the list is
+    /// empty.
     pub(crate) learned: Option<Vec<String>>,
 }
 
@@ -81,8 +83,13 @@ impl Sources {
     pub(crate) fn load(&self) -> (Read, Result<Loaded, Mistakes>) {
         let began = SystemTime::now();
         let (written, warnings, mistakes) = self.read();
-        let read = Read { files: written.files(), began };
-        let asked = written.one("log-level").is_some_and(|(_, source)| *source != Source::Default);
+        let read = Read {
+            files: written.files(),
+            began,
+        };
+        let asked = written
+            .one("log-level")
+            .is_some_and(|(_, source)| *source != Source::Default);
         let config = Config::mean(&written, mistakes).and_then(|config| match &self.learned {
             Some(names) => config.learn(names, asked),
             None => Ok(config),
@@ -117,12 +124,19 @@ pub(crate) enum Mistake {
 impl Mistake {
     /// What is wrong and what would be right.
     pub(crate) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self::Option { what: what.into(), fix: fix.into() }
+        Self::Option {
+            what: what.into(),
+            fix: fix.into(),
+        }
     }
 
     /// Something wrong at a place of the configuration file.
     fn at(spot: &file::Spot, what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self::File { spot: Box::new(spot.clone()), what: what.into(), fix: fix.into() }
+        Self::File {
+            spot: Box::new(spot.clone()),
+            what: what.into(),
+            fix: fix.into(),
+        }
     }
 
     /// Something wrong with what was written there.
@@ -139,7 +153,9 @@ impl Mistake {
         match source {
             Source::Env(env) => Self::new(format!("{env} is {value:?}"), expected),
             Source::File(spot) => Self::at(spot, format!("{name} is {value:?}"), expected),
-            Source::Flag(_) | Source::Default => Self::new(format!("--{name} is {value:?}"), expected),
+            Source::Flag(_) | Source::Default => {
+                Self::new(format!("--{name} is {value:?}"), expected)
+            }
         }
     }
 }
@@ -175,19 +191,30 @@ impl fmt::Display for Mistakes {
             writeln!(f, "{mistake}\n")?;
         }
         let count = self.0.len();
-        write!(f, "{count} {}", if count == 1 { "mistake" } else { "mistakes" })
+        write!(
+            f,
+            "{count} {}",
+            if count == 1 { "mistake" } else { "mistakes" }
+        )
     }
 }
 
-/// Reads what a command is given: a text file, a log of any size among them, or standard input for `-`.
-#[expect(clippy::disallowed_methods, reason = "the user names the file, and waits for it")]
+/// Reads what a command is given: a text file, a log of any size among them, or standard input for
+/// `-`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the user names the file, and waits for it"
+)]
 pub(crate) fn read_input(path: &str) -> Result<String, Mistakes> {
     let read = match path {
         "-" => std::io::read_to_string(std::io::stdin().lock()),
         path => std::fs::read_to_string(path),
     };
     let wrong = |why| {
-        Mistake::new(format!("{path} cannot be read: {why}"), "name a text file that is there, or - and pipe it in")
+        Mistake::new(
+            format!("{path} cannot be read: {why}"),
+            "name a text file that is there, or - and pipe it in",
+        )
     };
     read.map_err(|why| Mistakes(vec![wrong(why)]))
 }
@@ -243,17 +270,24 @@ impl Unreadable {
     /// What to do about it.
     pub(crate) fn advice(&self) -> String {
         match self {
-            Self::Missing => "name a file that is there; in a container, mount the folder that holds it".to_owned(),
+            Self::Missing => {
+                "name a file that is there; in a container, mount the folder that holds it"
+                    .to_owned()
+            }
             Self::Forbidden => {
                 let user = rustix::process::geteuid().as_raw();
                 format!(
-                    "let user {user} read the file and enter its folder (chmod, chown), or add that user to its group (group_add)"
+                    "let user {user} read the file and enter its folder (chmod, chown), or add \
+                    that user to its group (group_add)"
                 )
             }
             Self::Folder => {
-                "name a file; Docker makes a folder where a file that is to be mounted is missing".to_owned()
+                "name a file; Docker makes a folder where a file that is to be mounted is missing"
+                    .to_owned()
             }
-            Self::NotRegular | Self::TooLarge | Self::NotText | Self::Other(_) => "name another file".to_owned(),
+            Self::NotRegular | Self::TooLarge | Self::NotText | Self::Other(_) => {
+                "name another file".to_owned()
+            }
         }
     }
 }
@@ -266,12 +300,20 @@ pub(crate) fn read_text(path: &str) -> Result<String, Unreadable> {
         Ok(_) => Err(Unreadable::NotRegular),
         Err(error) => Err(error.into()),
     };
-    // Opening a device may have effects, and opening a FIFO waits for its writer, also for one that was put there since the look.
+    // Opening a device may have effects, and opening a FIFO waits for its writer, also for one that
+    // was put there since the look.
     check(std::fs::metadata(path))?;
     let not_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(not_waiting).open(path)?;
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(not_waiting)
+        .open(path)?;
     check(file.metadata())?;
     let mut text = String::new();
     let read = file.take(FILE_LIMIT + 1).read_to_string(&mut text)?;
-    if read as u64 > FILE_LIMIT { Err(Unreadable::TooLarge) } else { Ok(text) }
+    if read as u64 > FILE_LIMIT {
+        Err(Unreadable::TooLarge)
+    } else {
+        Ok(text)
+    }
 }

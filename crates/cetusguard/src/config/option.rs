@@ -1,4 +1,5 @@
-//! Every option, defined once: the parser, `--help`, the environment and `docs/configuration.md` are made from this table.
+//! Every option, defined once: the parser, `--help`, the environment and `docs/configuration.md`
+//! are made from this table.
 
 use cetusguard_policy::split_list;
 
@@ -7,7 +8,8 @@ use cetusguard_policy::split_list;
 pub(crate) struct Opt {
     /// The long flag without its dashes.
     pub(crate) name: &'static str,
-    /// Environment variables in the order in which they are asked, beside the one that is made from the name.
+    /// Environment variables in the order in which they are asked, beside the one that is made from
+    /// the name.
     pub(crate) also_env: &'static [&'static str],
     /// What the help shows for its value; a switch has none.
     pub(crate) value: Option<&'static str>,
@@ -50,21 +52,31 @@ impl Many {
         match self {
             Self::No => "",
             Self::Texts => " May be repeated.",
-            Self::Words => " May be repeated, and hold several, separated by blanks, commas or line ends.",
+            Self::Words => {
+                " May be repeated, and hold several, separated by blanks, commas or line ends."
+            }
             Self::Paths => " May be repeated, and hold several, separated by commas or line ends.",
         }
     }
 
-    /// How the values of a key of the file are written, which is as those of the option of its name.
+    /// How the values of a key of the file are written, which is as those of the option of its
+    /// name.
     pub(crate) fn of_key(name: &str) -> Self {
-        OPTIONS.iter().find(|option| option.name == name).map_or(Self::Paths, |option| option.many)
+        OPTIONS
+            .iter()
+            .find(|option| option.name == name)
+            .map_or(Self::Paths, |option| option.many)
     }
 }
 
 /// Returns the one value without the blanks around it.
 fn split_one(text: &str) -> Vec<String> {
     let value = text.trim();
-    if value.is_empty() { Vec::new() } else { vec![value.to_owned()] }
+    if value.is_empty() {
+        Vec::new()
+    } else {
+        vec![value.to_owned()]
+    }
 }
 
 impl Opt {
@@ -95,7 +107,15 @@ const fn one(
     default: &'static str,
     help: &'static str,
 ) -> Opt {
-    Opt { name, also_env: &[], value: Some(value), many: Many::No, default, help, section }
+    Opt {
+        name,
+        also_env: &[],
+        value: Some(value),
+        many: Many::No,
+        default,
+        help,
+        section,
+    }
 }
 
 /// All options, in the order in which help and documentation list them.
@@ -109,7 +129,13 @@ pub(crate) const OPTIONS: &[Opt] = &[
     ),
     Opt {
         many: Many::Texts,
-        ..one(FILE, "config-data", "YAML", "", "The text of such a file, in place of one: all of it in one variable.")
+        ..one(
+            FILE,
+            "config-data",
+            "YAML",
+            "",
+            "The text of such a file, in place of one: all of it in one variable.",
+        )
     },
     Opt {
         many: Many::Words,
@@ -118,7 +144,8 @@ pub(crate) const OPTIONS: &[Opt] = &[
             "frontend-addr",
             "ADDR",
             "tcp://127.0.0.1:2375",
-            "Address to listen on: tcp://HOST:PORT (no HOST: all addresses), unix:///PATH, or fd:// for the sockets that systemd passes.",
+            "Address to listen on: tcp://HOST:PORT (no HOST: all addresses), unix:///PATH, or \
+            fd:// for the sockets that systemd passes.",
         )
     },
     one(
@@ -126,33 +153,67 @@ pub(crate) const OPTIONS: &[Opt] = &[
         "frontend-tls-cacert",
         "FILE",
         "",
-        "CA certificates (PEM); clients of the TCP frontends must then show a certificate signed by one.",
+        "CA certificates (PEM); clients of the TCP frontends must then show a certificate signed \
+        by one.",
     ),
-    one(FRONTEND, "frontend-tls-cert", "FILE", "", "Certificate chain (PEM) of the TCP frontends; turns on TLS."),
-    one(FRONTEND, "frontend-tls-key", "FILE", "", "Private key (PEM) of frontend-tls-cert."),
-    one(FRONTEND, "frontend-socket-mode", "BITS", "0660", "Mode of Unix sockets, in octal."),
-    one(FRONTEND, "frontend-socket-group", "GROUP", "", "Group of Unix sockets, a name or a number."),
-    one(FRONTEND, "frontend-socket-owner", "USER", "", "Owner of Unix sockets, a name or a number."),
+    one(
+        FRONTEND,
+        "frontend-tls-cert",
+        "FILE",
+        "",
+        "Certificate chain (PEM) of the TCP frontends; turns on TLS.",
+    ),
+    one(
+        FRONTEND,
+        "frontend-tls-key",
+        "FILE",
+        "",
+        "Private key (PEM) of frontend-tls-cert.",
+    ),
+    one(
+        FRONTEND,
+        "frontend-socket-mode",
+        "BITS",
+        "0660",
+        "Mode of Unix sockets, in octal.",
+    ),
+    one(
+        FRONTEND,
+        "frontend-socket-group",
+        "GROUP",
+        "",
+        "Group of Unix sockets, a name or a number.",
+    ),
+    one(
+        FRONTEND,
+        "frontend-socket-owner",
+        "USER",
+        "",
+        "Owner of Unix sockets, a name or a number.",
+    ),
     one(
         FRONTEND,
         "max-connections",
         "N",
         "4096",
-        "Connections at the same time; a few more wait for head-timeout at the most, and others are refused (503).",
+        "Connections at the same time; a few more wait for head-timeout at the most, and others \
+        are refused (503).",
     ),
     one(
         FRONTEND,
         "workers",
         "N",
         "auto",
-        "Event loops, each with a thread, that serve connections: auto is one for each processor, four at the most.",
+        "Event loops, each with a thread, that serve connections: auto is one for each processor, \
+        four at the most.",
     ),
     one(
         FRONTEND,
         "memory-limit",
         "SIZE",
         "auto",
-        "Memory for requests under way and their sockets' buffers, as in 64MiB: auto is the limit of the container (cgroup), and none is no limit; more requests are refused (503).",
+        "Memory for requests under way and their sockets' buffers, as in 64MiB: auto is the limit \
+        of the container (cgroup), and none is no limit; more requests are refused (503).",
     ),
     one(
         FRONTEND,
@@ -161,13 +222,20 @@ pub(crate) const OPTIONS: &[Opt] = &[
         "10s",
         "How long a client may take for a TLS handshake or for the head of a request.",
     ),
-    one(FRONTEND, "idle-timeout", "TIME", "90s", "How long a connection may wait for its next request."),
+    one(
+        FRONTEND,
+        "idle-timeout",
+        "TIME",
+        "90s",
+        "How long a connection may wait for its next request.",
+    ),
     one(
         FRONTEND,
         "progress-timeout",
         "TIME",
         "60s",
-        "How long a client may take nothing of an answer that waits for it. Logs, events, statistics and terminals have no limit.",
+        "How long a client may take nothing of an answer that waits for it. Logs, events, \
+        statistics and terminals have no limit.",
     ),
     one(
         FRONTEND,
@@ -193,25 +261,57 @@ pub(crate) const OPTIONS: &[Opt] = &[
         "",
         "CA certificates (PEM) that the engine's certificate is checked with; turns on TLS.",
     ),
-    one(BACKEND, "backend-tls-cert", "FILE", "", "Certificate chain (PEM) to show to the engine."),
-    one(BACKEND, "backend-tls-key", "FILE", "", "Private key (PEM) of backend-tls-cert."),
-    one(BACKEND, "connect-timeout", "TIME", "5s", "How long connecting to the engine may take."),
+    one(
+        BACKEND,
+        "backend-tls-cert",
+        "FILE",
+        "",
+        "Certificate chain (PEM) to show to the engine.",
+    ),
+    one(
+        BACKEND,
+        "backend-tls-key",
+        "FILE",
+        "",
+        "Private key (PEM) of backend-tls-cert.",
+    ),
+    one(
+        BACKEND,
+        "connect-timeout",
+        "TIME",
+        "5s",
+        "How long connecting to the engine may take.",
+    ),
     one(
         BACKEND,
         "answer-timeout",
         "TIME",
         "60s",
-        "How long the engine may take for an answer that should come at once. Streams, builds, copies, waits and stops have no limit.",
+        "How long the engine may take for an answer that should come at once. Streams, builds, \
+        copies, waits and stops have no limit.",
     ),
     one(
         BACKEND,
         "proxy-container",
         "NAME",
         "auto",
-        "The proxy's own container, which the guard protects: auto finds it, a name or an identifier names it, none is none.",
+        "The proxy's own container, which the guard protects: auto finds it, a name or an \
+        identifier names it, none is none.",
     ),
-    Opt { many: Many::Texts, ..one(RULES, "rules", "RULES", "", "Rules, one a line.") },
-    Opt { many: Many::Paths, ..one(RULES, "rules-file", "FILE", "", "File with rules, one a line.") },
+    Opt {
+        many: Many::Texts,
+        ..one(RULES, "rules", "RULES", "", "Rules, one a line.")
+    },
+    Opt {
+        many: Many::Paths,
+        ..one(
+            RULES,
+            "rules-file",
+            "FILE",
+            "",
+            "File with rules, one a line.",
+        )
+    },
     Opt {
         many: Many::Words,
         ..one(
@@ -219,12 +319,19 @@ pub(crate) const OPTIONS: &[Opt] = &[
             "presets",
             "PRESET",
             "",
-            "Rules for well-known clients, as in homepage,dozzle; cetusguard preset list shows them.",
+            "Rules for well-known clients, as in homepage,dozzle; cetusguard preset list shows \
+            them.",
         )
     },
     Opt {
         value: None,
-        ..one(RULES, "no-builtin-rules", "", "false", "Leave out the built-in rules for _ping, version and info.")
+        ..one(
+            RULES,
+            "no-builtin-rules",
+            "",
+            "false",
+            "Leave out the built-in rules for _ping, version and info.",
+        )
     },
     Opt {
         value: None,
@@ -233,7 +340,8 @@ pub(crate) const OPTIONS: &[Opt] = &[
             "head-follows-get",
             "",
             "true",
-            "Allow HEAD where a rule allows GET: the engine answers with the head of the same answer; false wants HEAD in the rule.",
+            "Allow HEAD where a rule allows GET: the engine answers with the head of the same \
+            answer; false wants HEAD in the rule.",
         )
     },
     one(
@@ -241,25 +349,35 @@ pub(crate) const OPTIONS: &[Opt] = &[
         "mode",
         "enforce|audit",
         "enforce",
-        "enforce; or audit, which forwards what should be refused, and logs decision=would_deny with the reason.",
+        "enforce; or audit, which forwards what should be refused, and logs decision=would_deny \
+        with the reason.",
     ),
     one(
         GUARD,
         "guard",
         "privileged|baseline|restricted",
         "baseline",
-        "How closely the guard judges what allowed calls ask for: not at all, what gives the host away, or also what runs as root.",
+        "How closely the guard judges what allowed calls ask for: not at all, what gives the host \
+        away, or also what runs as root.",
     ),
     Opt {
         many: Many::Paths,
-        ..one(GUARD, "guard-allow", "EXCEPTION", "", "What the guard lets pass all the same, as in bind=/srv/**:ro.")
+        ..one(
+            GUARD,
+            "guard-allow",
+            "EXCEPTION",
+            "",
+            "What the guard lets pass all the same, as in bind=/srv/**:ro.",
+        )
     },
     one(
         GUARD,
         "guard-recreation",
         "MODE",
         "auto",
-        "Keep a container whose re-creation the guard would refuse from being deleted: declared for clients with a file of their own, copied for those that copy what they inspect, updater to keep it from being stopped too; off, or auto for what the presets say.",
+        "Keep a container whose re-creation the guard would refuse from being deleted: declared \
+        for clients with a file of their own, copied for those that copy what they inspect, \
+        updater to keep it from being stopped too; off, or auto for what the presets say.",
     ),
     Opt {
         many: Many::Paths,
@@ -268,7 +386,8 @@ pub(crate) const OPTIONS: &[Opt] = &[
             "targets",
             "TARGET",
             "",
-            "The objects that calls may be about, whatever the client calls them, as in compose-project=shop; without any, all.",
+            "The objects that calls may be about, whatever the client calls them, as in \
+            compose-project=shop; without any, all.",
         )
     },
     Opt {
@@ -278,7 +397,8 @@ pub(crate) const OPTIONS: &[Opt] = &[
             "origins",
             "PATTERN",
             "",
-            "Origins of web pages whose scripts may call, as in https://portal.example.com; without any, browsers are refused.",
+            "Origins of web pages whose scripts may call, as in https://portal.example.com; \
+            without any, browsers are refused.",
         )
     },
     one(
@@ -286,29 +406,39 @@ pub(crate) const OPTIONS: &[Opt] = &[
         "rate-limit",
         "RATE",
         "none",
-        "Requests that a client may make in the long run: 20/s, 600/m, 5000/h, or none for no limit.",
+        "Requests that a client may make in the long run: 20/s, 600/m, 5000/h, or none for no \
+        limit.",
     ),
-    one(CLIENTS, "rate-burst", "N", "20", "Requests that a client may make at once, after a rest."),
+    one(
+        CLIENTS,
+        "rate-burst",
+        "N",
+        "20",
+        "Requests that a client may make at once, after a rest.",
+    ),
     one(
         CLIENTS,
         "max-connections-per-client",
         "N",
         "auto",
-        "Connections of one client at the same time: auto is an eighth of max-connections, at least 64, and none is no limit; more are refused (429).",
+        "Connections of one client at the same time: auto is an eighth of max-connections, at \
+        least 64, and none is no limit; more are refused (429).",
     ),
     one(
         CLIENTS,
         "max-requests",
         "N",
         "none",
-        "Requests of a client that may be under way at the same time, streams not counted; or none for no limit.",
+        "Requests of a client that may be under way at the same time, streams not counted; or none \
+        for no limit.",
     ),
     one(
         CLIENTS,
         "max-streams",
         "N",
         "none",
-        "Events, logs, statistics, waits and terminals of a client at the same time; or none for no limit.",
+        "Events, logs, statistics, waits and terminals of a client at the same time; or none for \
+        no limit.",
     ),
     Opt {
         many: Many::Paths,
@@ -335,7 +465,8 @@ pub(crate) const OPTIONS: &[Opt] = &[
         "log-level",
         "LEVEL",
         "6",
-        "0 emerg, 1 alert, 2 crit, 3 err, 4 warning (refused requests), 5 notice, 6 info, 7 debug (every request).",
+        "0 emerg, 1 alert, 2 crit, 3 err, 4 warning (refused requests), 5 notice, 6 info, 7 debug \
+        (every request).",
     ),
     one(LOG, "log-format", "FORMAT", "logfmt", "logfmt or json."),
 ];

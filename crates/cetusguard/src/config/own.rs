@@ -1,7 +1,8 @@
 //! Tells whether the backend is one of the proxy's own frontends.
 //!
-//! `DOCKER_HOST` tells clients where the proxy is, and is also a fallback for the backend's address. A proxy that is its own
-//! engine would send each request to itself until it has no descriptor left.
+//! `DOCKER_HOST` tells clients where the proxy is, and is also a fallback for the backend's
+//! address. A proxy that is its own engine would send each request to itself until it has no
+//! descriptor left.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs, UdpSocket};
 use std::os::unix::fs::MetadataExt;
@@ -10,18 +11,23 @@ use std::path::{Path, PathBuf};
 use super::address::Address;
 
 /// The advice for a backend that is a frontend.
-pub(crate) const ADVICE: &str =
-    "name the engine with backend-addr; without it, CONTAINER_HOST or DOCKER_HOST is the engine's address";
+pub(crate) const ADVICE: &str = "name the engine with backend-addr; without it, CONTAINER_HOST or \
+    DOCKER_HOST is the engine's address";
 
-/// Returns whether connections to the backend arrive at the frontend, as far as this machine can tell from the addresses.
+/// Returns whether connections to the backend arrive at the frontend, as far as this machine can
+/// tell from the addresses.
 ///
-/// Where the way leads over another machine or through another proxy, the first request finds out: see
-/// [`Backend::via`](crate::backend::Backend::via).
+/// Where the way leads over another machine or through another proxy, the first request finds out:
+/// see [`Backend::via`](crate::backend::Backend::via).
 pub(crate) fn is_own(backend: &Address, frontend: &Address) -> bool {
     match (backend, frontend) {
-        (Address::Tcp { host, port }, Address::Tcp { host: own, port: own_port }) => {
-            port == own_port && (host == own || is_own_host(host, own))
-        }
+        (
+            Address::Tcp { host, port },
+            Address::Tcp {
+                host: own,
+                port: own_port,
+            },
+        ) => port == own_port && (host == own || is_own_host(host, own)),
         (Address::Unix(path), Address::Unix(own)) => is_same_file(&target(path), &target(own)),
         _ => false,
     }
@@ -47,7 +53,11 @@ fn resolve(host: &str) -> Vec<IpAddr> {
         return vec![IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
     }
     let addresses = (host, 0).to_socket_addrs();
-    addresses.into_iter().flatten().map(|address| address.ip().to_canonical()).collect()
+    addresses
+        .into_iter()
+        .flatten()
+        .map(|address| address.ip().to_canonical())
+        .collect()
 }
 
 /// The address at which a connection arrives: Linux takes the unspecified one for loopback.
@@ -59,8 +69,9 @@ fn reached(to: IpAddr) -> IpAddr {
     }
 }
 
-/// Returns whether an interface of this machine has the address: a socket can be bound to no other, unless the kernel lets
-/// sockets be bound to any address, those for documentation (RFC 5737, RFC 3849) among them. Then only loopback is certain.
+/// Returns whether an interface of this machine has the address: a socket can be bound to no other,
+/// unless the kernel lets sockets be bound to any address, those for documentation (RFC 5737, RFC
+/// 3849) among them. Then only loopback is certain.
 fn is_of_this_machine(address: IpAddr) -> bool {
     let foreign = match address {
         IpAddr::V4(_) => IpAddr::from(Ipv4Addr::new(192, 0, 2, 1)),
@@ -73,21 +84,34 @@ fn is_of_this_machine(address: IpAddr) -> bool {
 /// The kernel follows no more links.
 const LINKS: usize = 40;
 
-/// The path behind the symbolic links of its last part. Neither the socket nor a link's target has to exist yet.
+/// The path behind the symbolic links of its last part. Neither the socket nor a link's target has
+/// to exist yet.
 fn target(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
-        let Ok(target) = std::fs::read_link(&path) else { break };
+        let Ok(target) = std::fs::read_link(&path) else {
+            break;
+        };
         path = path.parent().unwrap_or(Path::new("/")).join(target);
     }
     path
 }
 
-/// Returns whether two paths lead to one file, or to one name in one folder where there is no file yet.
+/// Returns whether two paths lead to one file, or to one name in one folder where there is no file
+/// yet.
 fn is_same_file(one: &Path, other: &Path) -> bool {
-    let identity = |path: &Path| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
-    let is_same = |one: &Path, other: &Path| identity(one).is_some_and(|found| identity(other) == Some(found));
+    let identity = |path: &Path| {
+        std::fs::metadata(path)
+            .ok()
+            .map(|meta| (meta.dev(), meta.ino()))
+    };
+    let is_same = |one: &Path, other: &Path| {
+        identity(one).is_some_and(|found| identity(other) == Some(found))
+    };
     let is_same_name = one.file_name() == other.file_name()
-        && one.parent().zip(other.parent()).is_some_and(|(one, other)| is_same(one, other));
+        && one
+            .parent()
+            .zip(other.parent())
+            .is_some_and(|(one, other)| is_same(one, other));
     one == other || is_same_name || is_same(one, other)
 }

@@ -1,8 +1,9 @@
 //! Profiles in the environment: `CETUSGUARD_PROFILE_<NAME>_<KEY>` for every key of a profile.
 //!
-//! The variables of a profile are told from each other by their ends: the longest known key counts, and what stands before it is the
-//! name. The name of the profile is that in lower case with dashes for underscores, so that `CETUSGUARD_PROFILE_HOME_PAGE_RULES`
-//! is about `home-page`; a profile of the file is meant whatever its case, dots and underscores.
+//! The variables of a profile are told from each other by their ends: the longest known key counts,
+//! and what stands before it is the name. The name of the profile is that in lower case with dashes
+//! for underscores, so that `CETUSGUARD_PROFILE_HOME_PAGE_RULES` is about `home-page`; a profile of
+//! the file is meant whatever its case, dots and underscores.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -27,21 +28,30 @@ pub(super) fn is_one(variable: &str) -> bool {
     rest(variable).is_some_and(|rest| parts(rest).is_some() || !is_of_kubernetes(rest))
 }
 
-/// Whether a name ends as those do that Kubernetes gives a service's variables: `_SERVICE_HOST`, `_SERVICE_PORT` with or without the
-/// name of a port, `_PORT`, and `_PORT_80_TCP` with or without a part of the address.
+/// Whether a name ends as those do that Kubernetes gives a service's variables: `_SERVICE_HOST`,
+/// `_SERVICE_PORT` with or without the name of a port, `_PORT`, and `_PORT_80_TCP` with or without
+/// a part of the address.
 fn is_of_kubernetes(rest: &str) -> bool {
     let rest = format!("_{rest}");
     let is_of_port = |tail: &str| {
         let mut words = tail.split('_');
-        let is_number = words.next().is_some_and(|port| !port.is_empty() && port.bytes().all(|c| c.is_ascii_digit()));
-        let is_protocol = words.next().is_some_and(|word| ["TCP", "UDP", "SCTP"].contains(&word));
-        let is_part = words.next().is_none_or(|word| ["PROTO", "PORT", "ADDR"].contains(&word));
+        let is_number = words
+            .next()
+            .is_some_and(|port| !port.is_empty() && port.bytes().all(|c| c.is_ascii_digit()));
+        let is_protocol = words
+            .next()
+            .is_some_and(|word| ["TCP", "UDP", "SCTP"].contains(&word));
+        let is_part = words
+            .next()
+            .is_none_or(|word| ["PROTO", "PORT", "ADDR"].contains(&word));
         is_number && is_protocol && is_part && words.next().is_none()
     };
     rest.ends_with("_SERVICE_HOST")
         || rest.ends_with("_PORT")
         || rest.contains("_SERVICE_PORT_")
-        || rest.match_indices("_PORT_").any(|(at, word)| is_of_port(&rest[at + word.len()..]))
+        || rest
+            .match_indices("_PORT_")
+            .any(|(at, word)| is_of_port(&rest[at + word.len()..]))
 }
 
 /// The keys of a profile, as its variables end.
@@ -68,14 +78,18 @@ fn spelling_of(name: &str) -> String {
     name.to_uppercase().replace(['-', '.'], "_")
 }
 
-/// Completes the profiles of the file by what the environment says of them, and adds those of the environment alone.
+/// Completes the profiles of the file by what the environment says of them, and adds those of the
+/// environment alone.
 pub(super) fn complete(
     mut profiles: Vec<Entry>,
     env: &HashMap<String, OsString>,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<Entry> {
     // An empty variable counts as unset.
-    let mut variables: Vec<_> = env.iter().filter(|(name, value)| !value.is_empty() && is_one(name)).collect();
+    let mut variables: Vec<_> = env
+        .iter()
+        .filter(|(name, value)| !value.is_empty() && is_one(name))
+        .collect();
     variables.sort();
     for (variable, value) in variables {
         let Some(rest) = rest(variable) else { continue };
@@ -83,28 +97,54 @@ pub(super) fn complete(
             mistakes.push(unknown(variable, rest));
             continue;
         };
-        if !spelt.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_') {
-            let fix = "expected capital letters, digits and underscores between CETUSGUARD_PROFILE_ and the key";
-            mistakes.push(Mistake::new(format!("{variable} has no name of a profile"), fix));
+        if !spelt
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+        {
+            let fix = "expected capital letters, digits and underscores between \
+                CETUSGUARD_PROFILE_ and the key";
+            mistakes.push(Mistake::new(
+                format!("{variable} has no name of a profile"),
+                fix,
+            ));
             continue;
         }
         let Some(value) = value.to_str() else {
-            mistakes.push(Mistake::new(format!("{variable} is not valid UTF-8"), "write it in UTF-8"));
+            mistakes.push(Mistake::new(
+                format!("{variable} is not valid UTF-8"),
+                "write it in UTF-8",
+            ));
             continue;
         };
         let source = Source::Env(variable.clone());
-        let mut meant = profiles.iter_mut().filter(|entry| spelling_of(&entry.name) == spelt);
+        let mut meant = profiles
+            .iter_mut()
+            .filter(|entry| spelling_of(&entry.name) == spelt);
         let entry = match (meant.next(), meant.next()) {
             (Some(entry), Some(other)) => {
-                let what = format!("{variable} is about the profiles {} and {}", entry.name, other.name);
-                mistakes.push(Mistake::new(what, "give them names that differ in more than case, dashes and dots"));
+                let what = format!(
+                    "{variable} is about the profiles {} and {}",
+                    entry.name, other.name
+                );
+                mistakes.push(Mistake::new(
+                    what,
+                    "give them names that differ in more than case, dashes and dots",
+                ));
                 continue;
             }
             (Some(entry), None) => entry,
             (None, _) => {
                 let (name, begins) = (name_of(spelt), source.clone());
-                profiles.push(Entry { name, begins, values: Vec::new(), clients: Vec::new(), is_flawed: false });
-                let Some(entry) = profiles.last_mut() else { continue };
+                profiles.push(Entry {
+                    name,
+                    begins,
+                    values: Vec::new(),
+                    clients: Vec::new(),
+                    is_flawed: false,
+                });
+                let Some(entry) = profiles.last_mut() else {
+                    continue;
+                };
                 entry
             }
         };
@@ -117,20 +157,41 @@ pub(super) fn complete(
 fn unknown(variable: &str, rest: &str) -> Mistake {
     let ends: Vec<_> = keys().map(|(_, end)| end).collect();
     // The name may have any number of words.
-    let candidates = rest.match_indices('_').filter(|(at, _)| *at > 0).map(|(at, _)| rest.split_at(at + 1));
-    let near = candidates.filter_map(|(name, end)| Some((name, nearest(end, ends.iter().map(String::as_str))?))).next();
+    let candidates = rest
+        .match_indices('_')
+        .filter(|(at, _)| *at > 0)
+        .map(|(at, _)| rest.split_at(at + 1));
+    let near = candidates
+        .filter_map(|(name, end)| Some((name, nearest(end, ends.iter().map(String::as_str))?)))
+        .next();
     let fix = match near {
         Some((name, near)) => format!("did you mean {PREFIX}{name}{near}?"),
-        None => format!("expected {PREFIX}NAME_KEY, where KEY is one of {}", ends.join(", ")),
+        None => format!(
+            "expected {PREFIX}NAME_KEY, where KEY is one of {}",
+            ends.join(", ")
+        ),
     };
     Mistake::new(format!("unknown environment variable {variable}"), fix)
 }
 
 /// Takes the value of a variable for a key of a profile.
-fn set(entry: &mut Entry, key: &'static str, value: &str, source: &Source, mistakes: &mut Vec<Mistake>) {
-    let is_written = if key == CLIENTS { !entry.clients.is_empty() } else { entry.one(key).is_some() };
+fn set(
+    entry: &mut Entry,
+    key: &'static str,
+    value: &str,
+    source: &Source,
+    mistakes: &mut Vec<Mistake>,
+) {
+    let is_written = if key == CLIENTS {
+        !entry.clients.is_empty()
+    } else {
+        entry.one(key).is_some()
+    };
     if is_written {
-        let what = format!("{source} says what the file says already: {key} of the profile {}", entry.name);
+        let what = format!(
+            "{source} says what the file says already: {key} of the profile {}",
+            entry.name
+        );
         mistakes.push(Mistake::new(what, "write it in one of the two"));
         return;
     }
@@ -138,20 +199,30 @@ fn set(entry: &mut Entry, key: &'static str, value: &str, source: &Source, mista
         entry.clients = clients(value, source, mistakes);
         return;
     }
-    let many = PROFILE_KEYS.iter().any(|known| known.name == key && known.many);
+    let many = PROFILE_KEYS
+        .iter()
+        .any(|known| known.name == key && known.many);
     let values: Vec<_> = match many {
-        true => Many::of_key(key).split(value).into_iter().map(|part| (part, source.clone())).collect(),
+        true => Many::of_key(key)
+            .split(value)
+            .into_iter()
+            .map(|part| (part, source.clone()))
+            .collect(),
         false => vec![(value.trim().to_owned(), source.clone())],
     };
     if values.iter().all(|(value, _)| value.is_empty()) {
         let fix = "give it one, or leave it empty";
-        mistakes.push(Mistake::new(format!("{source} is {value:?}, which holds no value"), fix));
+        mistakes.push(Mistake::new(
+            format!("{source} is {value:?}, which holds no value"),
+            fix,
+        ));
         return;
     }
     entry.values.push((key, values));
 }
 
-/// Reads clients, which commas and line ends separate; the conditions of one are separated by blanks.
+/// Reads clients, which commas and line ends separate; the conditions of one are separated by
+/// blanks.
 fn clients(value: &str, source: &Source, mistakes: &mut Vec<Mistake>) -> Vec<Client> {
     let mut clients = Vec::new();
     for client in Many::Paths.split(value) {
@@ -163,8 +234,14 @@ fn clients(value: &str, source: &Source, mistakes: &mut Vec<Mistake>) -> Vec<Cli
             });
             let Some(known) = known else {
                 let names: Vec<_> = CLIENT_KEYS.iter().map(|key| key.name).collect();
-                let fix = format!("expected conditions such as compose-service=web, with one of: {}", names.join(", "));
-                mistakes.push(Mistake::new(format!("{source} has the condition {condition:?}"), fix));
+                let fix = format!(
+                    "expected conditions such as compose-service=web, with one of: {}",
+                    names.join(", ")
+                );
+                mistakes.push(Mistake::new(
+                    format!("{source} has the condition {condition:?}"),
+                    fix,
+                ));
                 continue;
             };
             conditions.push(known);
@@ -173,7 +250,10 @@ fn clients(value: &str, source: &Source, mistakes: &mut Vec<Mistake>) -> Vec<Cli
     }
     if clients.is_empty() {
         let fix = "give it one, or leave it empty";
-        mistakes.push(Mistake::new(format!("{source} is {value:?}, which holds no value"), fix));
+        mistakes.push(Mistake::new(
+            format!("{source} is {value:?}, which holds no value"),
+            fix,
+        ));
     }
     clients
 }

@@ -29,19 +29,33 @@ impl Reader<'_> {
         let doors = Doors::of(frontends);
         let mut drafts: Vec<Draft<'_>> = Vec::new();
         for entry in entries {
-            let read = entry.clients.iter().filter_map(|client| clients::read(client, doors, self.mistakes));
-            drafts.push(Draft { entry, selectors: read.collect() });
+            let read = entry
+                .clients
+                .iter()
+                .filter_map(|client| clients::read(client, doors, self.mistakes));
+            drafts.push(Draft {
+                entry,
+                selectors: read.collect(),
+            });
         }
         let mut also = Vec::new();
         for (index, (_, named)) in frontends.iter().enumerate() {
-            let Some((name, source)) = named else { continue };
+            let Some((name, source)) = named else {
+                continue;
+            };
             match drafts.iter_mut().find(|draft| draft.entry.name == *name) {
-                Some(draft) => draft.selectors.push((Condition::Frontend(index).into(), (*source).clone())),
+                Some(draft) => draft
+                    .selectors
+                    .push((Condition::Frontend(index).into(), (*source).clone())),
                 None if *name == DEFAULT => also.push(Condition::Frontend(index).into()),
                 None => {
-                    let known = entries.iter().map(|entry| entry.name.as_str()).chain([DEFAULT]);
+                    let known = entries
+                        .iter()
+                        .map(|entry| entry.name.as_str())
+                        .chain([DEFAULT]);
                     let fix = format!("expected one of: {}", known.collect::<Vec<_>>().join(", "));
-                    self.mistakes.push(Mistake::value(source, "profile", name, fix));
+                    self.mistakes
+                        .push(Mistake::value(source, "profile", name, fix));
                 }
             }
         }
@@ -50,32 +64,54 @@ impl Reader<'_> {
         let default = self.profile(None, bare);
         let mut others = Vec::new();
         for draft in drafts {
-            let selectors = draft.selectors.into_iter().map(|(selector, _)| selector).collect();
+            let selectors = draft
+                .selectors
+                .into_iter()
+                .map(|(selector, _)| selector)
+                .collect();
             others.push((self.profile(Some(draft.entry), bare), selectors));
         }
         Profiles::new(default, also, others)
     }
 
     fn profile(&mut self, entry: Option<&Entry>, bare: bool) -> Profile {
-        let name = entry.map_or(DEFAULT, |entry| entry.name.as_str()).to_owned();
-        let (rules, limits, mode) = (self.rules(entry, bare), self.limits(entry), self.mode(entry));
+        let name = entry
+            .map_or(DEFAULT, |entry| entry.name.as_str())
+            .to_owned();
+        let (rules, limits, mode) = (
+            self.rules(entry, bare),
+            self.limits(entry),
+            self.mode(entry),
+        );
         let targets = Arc::new(self.targets(entry));
         if targets.is_empty() {
             self.refuse_presets_without_targets(entry, &name);
         }
         let (guard, recreation) = (Arc::new(self.guard(entry)), self.recreation(entry));
-        Profile { name, rules, limits, guard, targets, mode, recreation }
+        Profile {
+            name,
+            rules,
+            limits,
+            guard,
+            targets,
+            mode,
+            recreation,
+        }
     }
 
     /// Refuses presets whose clients would reach every object of the engine without targets.
     fn refuse_presets_without_targets(&mut self, entry: Option<&Entry>, profile: &str) {
         let named = entry.map_or_else(|| self.written.all("presets"), |entry| entry.all("presets"));
-        for (name, source) in named.iter().filter(|(name, _)| Preset::find(name).is_some_and(Preset::needs_targets)) {
+        for (name, source) in named
+            .iter()
+            .filter(|(name, _)| Preset::find(name).is_some_and(Preset::needs_targets))
+        {
             let fix = format!(
-                "add targets to the profile {profile}, such as name=agent-*: without them its clients reach every \
-                 container; cetusguard preset show {name} says more"
+                "add targets to the profile {profile}, such as name=agent-*: without them its \
+                clients reach every container; cetusguard preset show {name} says more"
             );
-            self.mistakes.push(Mistake::value(source, "presets", name, fix));
+            self.mistakes
+                .push(Mistake::value(source, "presets", name, fix));
         }
     }
 
@@ -84,26 +120,38 @@ impl Reader<'_> {
         let mut seen: Vec<(&Selector, &str)> = Vec::new();
         for draft in drafts {
             let name = draft.entry.name.as_str();
-            let mut wrong =
-                |what: String, fix: &str| self.mistakes.push(Mistake::about(&draft.entry.begins, what, fix));
+            let mut wrong = |what: String, fix: &str| {
+                self.mistakes
+                    .push(Mistake::about(&draft.entry.begins, what, fix))
+            };
             if name == DEFAULT {
-                let fix = "the rules of the profile default are those of the options: rules and rules-file";
+                let fix = "the rules of the profile default are those of the options: rules and \
+                    rules-file";
                 wrong("the profile default is made by the options".to_owned(), fix);
-            } else if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+            } else if !name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            {
                 let fix = "expected letters, digits, dashes, dots and underscores";
                 wrong(format!("{name:?} is no name of a profile"), fix);
-            } else if draft.selectors.is_empty() && draft.entry.clients.is_empty() && !draft.entry.is_flawed {
+            } else if draft.selectors.is_empty()
+                && draft.entry.clients.is_empty()
+                && !draft.entry.is_flawed
+            {
                 let fix = "give it clients, or name it in an entry of frontends";
                 wrong(format!("nothing reaches the profile {name}"), fix);
             }
             for (selector, source) in &draft.selectors {
-                if let Some((_, other)) = seen.iter().find(|(known, _)| known.collides_with(selector)) {
+                if let Some((_, other)) =
+                    seen.iter().find(|(known, _)| known.collides_with(selector))
+                {
                     let whose = if *other == name {
                         "twice this profile's".to_owned()
                     } else {
                         format!("the profile {other}'s as well")
                     };
-                    let fix = "each client has one profile: take one of the two out, or make them distinct";
+                    let fix = "each client has one profile: take one of the two out, or make them \
+                        distinct";
                     let what = format!("these clients are {whose}");
                     self.mistakes.push(Mistake::about(source, what, fix));
                 }
@@ -112,40 +160,56 @@ impl Reader<'_> {
         }
     }
 
-    /// Built-in rules, then those of presets, then those written, then those of files: of one profile, or of the options. `bare` is what the option
-    /// says about the built-in ones.
+    /// Built-in rules, then those of presets, then those written, then those of files: of one
+    /// profile, or of the options. `bare` is what the option says about the built-in ones.
     fn rules(&mut self, entry: Option<&Entry>, bare: bool) -> RuleSet {
         let own = entry.and_then(|entry| self.value(entry, "no-builtin-rules", read_bool));
-        let all = |key: &'static str| entry.map_or_else(|| self.written.all(key), |entry| entry.all(key));
+        let all =
+            |key: &'static str| entry.map_or_else(|| self.written.all(key), |entry| entry.all(key));
         // Where each begins: its line, and how far to the right.
         let mut texts: Vec<(String, (usize, usize), String)> = Vec::new();
         if !own.unwrap_or(bare) {
-            texts.push((rule::BUILT_IN_ORIGIN.to_owned(), (1, 0), rule::BUILT_IN.to_owned()));
+            texts.push((
+                rule::BUILT_IN_ORIGIN.to_owned(),
+                (1, 0),
+                rule::BUILT_IN.to_owned(),
+            ));
         }
         for (name, source) in all("presets") {
             match Preset::find(name) {
                 Some(preset) => {
-                    texts.push((format!("{}{name}", rule::PRESET_ORIGIN), (1, 0), preset.text.to_owned()));
+                    texts.push((
+                        format!("{}{name}", rule::PRESET_ORIGIN),
+                        (1, 0),
+                        preset.text.to_owned(),
+                    ));
                 }
                 None => {
                     let fix = match nearest(name, Preset::ALL.iter().map(|preset| preset.name)) {
                         Some(near) => format!("did you mean {near}?"),
                         None => "cetusguard preset list shows them".to_owned(),
                     };
-                    self.mistakes.push(Mistake::value(source, "presets", name, fix));
+                    self.mistakes
+                        .push(Mistake::value(source, "presets", name, fix));
                 }
             }
         }
         for (text, source) in all("rules") {
-            let first = if let Source::File(spot) = source { (spot.begins(), spot.indent()) } else { (1, 0) };
+            let first = if let Source::File(spot) = source {
+                (spot.begins(), spot.indent())
+            } else {
+                (1, 0)
+            };
             texts.push((source.to_string(), first, text.clone()));
         }
         for (path, source) in all("rules-file") {
             match super::read_text(path) {
                 Ok(text) => texts.push((path.clone(), (1, 0), text)),
                 Err(why) => {
-                    let expected = format!("expected a readable file of rules: {why}; {}", why.advice());
-                    self.mistakes.push(Mistake::value(source, "rules-file", path, expected));
+                    let expected =
+                        format!("expected a readable file of rules: {why}; {}", why.advice());
+                    self.mistakes
+                        .push(Mistake::value(source, "rules-file", path, expected));
                 }
             }
         }
@@ -154,7 +218,9 @@ impl Reader<'_> {
             match rule::parse_sharing(&mut self.expressions, &origin, line, &text) {
                 Ok(parsed) => rules.extend(parsed),
                 Err(wrong) => {
-                    let wrong = wrong.into_iter().map(|wrong| Mistake::Rule(Box::new(wrong.indented(indent))));
+                    let wrong = wrong
+                        .into_iter()
+                        .map(|wrong| Mistake::Rule(Box::new(wrong.indented(indent))));
                     self.mistakes.extend(wrong);
                 }
             }

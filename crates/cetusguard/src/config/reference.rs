@@ -19,7 +19,12 @@ pub fn reference() -> String {
         }
         page.push_str(&row(option));
     }
-    let clients = Key { name: "clients", value: "", many: true, help: CLIENTS };
+    let clients = Key {
+        name: "clients",
+        value: "",
+        many: true,
+        help: CLIENTS,
+    };
     let profile: Vec<&Key> = std::iter::once(&clients).chain(PROFILE_KEYS).collect();
     let all: [(&str, Vec<&Key>); 3] = [
         ("An entry of `frontends`", FRONTEND_KEYS.iter().collect()),
@@ -28,22 +33,51 @@ pub fn reference() -> String {
     ];
     for (heading, keys) in all {
         page.push_str(&format!("\n## {heading}\n\n| key | meaning |\n|---|---|\n"));
-        page.extend(keys.into_iter().map(|key| format!("| {} | {} |\n", shown(key), key.help)));
+        page.extend(
+            keys.into_iter()
+                .map(|key| format!("| {} | {} |\n", shown(key), key.help)),
+        );
     }
-    page.push_str("\n## An exception of `guard-allow`\n\n| exception | what it opens |\n|---|---|\n");
-    page.extend(KINDS.iter().map(|kind| format!("| `{}` | {} |\n", kind.to_string().replace('|', "\\|"), kind.help)));
+    page.push_str(
+        "\n## An exception of `guard-allow`\n\n| exception | what it opens |\n|---|---|\n",
+    );
+    page.extend(KINDS.iter().map(|kind| {
+        format!(
+            "| `{}` | {} |\n",
+            kind.to_string().replace('|', "\\|"),
+            kind.help
+        )
+    }));
     page
 }
 
 fn row(option: &Opt) -> String {
-    let value = option.value.map(|value| format!(" {}", value.replace('|', "\\|"))).unwrap_or_default();
-    let env = option.env().map(|env| format!("`{env}`")).collect::<Vec<_>>().join(", ");
-    let default = if option.default.is_empty() { "none".to_owned() } else { format!("`{}`", option.default) };
-    format!("| `--{}{value}` | {env} | {default} | {} |\n", option.name, option.help)
+    let value = option
+        .value
+        .map(|value| format!(" {}", value.replace('|', "\\|")))
+        .unwrap_or_default();
+    let env = option
+        .env()
+        .map(|env| format!("`{env}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let default = if option.default.is_empty() {
+        "none".to_owned()
+    } else {
+        format!("`{}`", option.default)
+    };
+    format!(
+        "| `--{}{value}` | {env} | {default} | {} |\n",
+        option.name, option.help
+    )
 }
 
 /// The key with the form of its value; a `|` in it would end the cell.
 fn shown(key: &Key) -> String {
     let value = key.value.replace('|', "\\|");
-    if value.is_empty() { format!("`{}`", key.name) } else { format!("`{}: {value}`", key.name) }
+    if value.is_empty() {
+        format!("`{}`", key.name)
+    } else {
+        format!("`{}: {value}`", key.name)
+    }
 }

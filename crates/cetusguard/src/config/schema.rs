@@ -1,5 +1,5 @@
-//! The JSON Schema of the configuration file, from the same tables as the help and the reference page: editors complete and
-//! check by it.
+//! The JSON Schema of the configuration file, from the same tables as the help and the reference
+//! page: editors complete and check by it.
 
 use cetusguard_policy::Preset;
 use cetusguard_policy::guard::KINDS;
@@ -13,7 +13,11 @@ use super::option::{Many, OPTIONS};
 pub fn schema() -> String {
     let mut properties = Map::new();
     for option in OPTIONS.iter().filter(|option| !option.is_source()) {
-        let mut value = described(option.value.unwrap_or("BOOL"), option.many != Many::No, option.help);
+        let mut value = described(
+            option.value.unwrap_or("BOOL"),
+            option.many != Many::No,
+            option.help,
+        );
         if !option.default.is_empty() {
             value["default"] = option.default.into();
         }
@@ -28,9 +32,9 @@ pub fn schema() -> String {
         }),
     );
     let mut profile = object(PROFILE_KEYS, &[]);
-    let client =
-        json!({ "type": "object", "minProperties": 1, "properties": keys(CLIENT_KEYS), "additionalProperties": false });
-    profile["properties"]["clients"] = json!({ "type": "array", "description": CLIENTS, "items": client });
+    let client = json!({ "type": "object", "minProperties": 1, "properties": keys(CLIENT_KEYS), "additionalProperties": false });
+    profile["properties"]["clients"] =
+        json!({ "type": "array", "description": CLIENTS, "items": client });
     properties.insert(
         "profiles".to_owned(),
         json!({
@@ -57,15 +61,23 @@ fn object(known: &[Key], required: &[&str]) -> Value {
 fn keys(known: &[Key]) -> Value {
     known
         .iter()
-        .map(|key| (key.name.to_owned(), described(key.value, key.many, key.help)))
+        .map(|key| {
+            (
+                key.name.to_owned(),
+                described(key.value, key.many, key.help),
+            )
+        })
         .collect::<Map<_, _>>()
         .into()
 }
 
 fn described(word: &str, many: bool, help: &str) -> Value {
     let one = form(word);
-    let mut value =
-        if many { json!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] }) } else { one };
+    let mut value = if many {
+        json!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
+    } else {
+        one
+    };
     value["description"] = help.into();
     value
 }
@@ -81,13 +93,17 @@ fn form(word: &str) -> Value {
         "BITS" => json!({ "type": ["string", "integer"], "pattern": "^(0o?)?[0-7]{1,3}$" }),
         "GROUP" | "USER" => json!({ "type": ["string", "integer"] }),
         "FORMAT" => json!({ "enum": ["logfmt", "json"] }),
-        "enforce|audit" | "privileged|baseline|restricted" => json!({ "enum": word.split('|').collect::<Vec<_>>() }),
+        "enforce|audit" | "privileged|baseline|restricted" => {
+            json!({ "enum": word.split('|').collect::<Vec<_>>() })
+        }
         "MODE" => json!({ "enum": ["auto", "off", "declared", "copied", "updater"] }),
         "EXCEPTION" => {
             let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
             json!({ "type": "string", "pattern": format!("^({})(=.*)?$", names.join("|")) })
         }
-        "PRESET" => json!({ "enum": Preset::ALL.iter().map(|preset| preset.name).collect::<Vec<_>>() }),
+        "PRESET" => {
+            json!({ "enum": Preset::ALL.iter().map(|preset| preset.name).collect::<Vec<_>>() })
+        }
         "LEVEL" => json!({ "type": ["integer", "string"], "minimum": 0, "maximum": 7 }),
         "KEY=PATTERN" => json!({ "type": "string", "pattern": "=" }),
         _ => json!({ "type": "string" }),

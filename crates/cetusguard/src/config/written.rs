@@ -47,17 +47,28 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// Reads flags, environment and the file that they name. The flag goes before the environment, that before the file,
-    /// and that before the default.
+    /// Reads flags, environment and the file that they name. The flag goes before the environment,
+    /// that before the file, and that before the default.
     #[must_use]
-    pub(crate) fn read(matches: &ArgMatches, env: &HashMap<String, OsString>, mistakes: &mut Vec<Mistake>) -> Self {
+    pub(crate) fn read(
+        matches: &ArgMatches,
+        env: &HashMap<String, OsString>,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Self {
         let sources = OPTIONS.iter().filter(|option| option.is_source());
-        let named: Vec<_> = sources.map(|option| (option.name, read(option, matches, env, None, mistakes))).collect();
-        let mut places = named.iter().flat_map(|(name, values)| values.iter().map(|value| (*name, value)));
+        let named: Vec<_> = sources
+            .map(|option| (option.name, read(option, matches, env, None, mistakes)))
+            .collect();
+        let mut places = named
+            .iter()
+            .flat_map(|(name, values)| values.iter().map(|value| (*name, value)));
         let first = places.next();
         if let (Some((_, (_, source))), Some((_, (_, other)))) = (first, places.next()) {
             let what = format!("{other} gives a configuration beside that of {source}");
-            mistakes.push(Mistake::new(what, "keep one of the two: a configuration is written in one place"));
+            mistakes.push(Mistake::new(
+                what,
+                "keep one of the two: a configuration is written in one place",
+            ));
         }
         let file = match first {
             Some(("config", (path, source))) => match super::read_text(path) {
@@ -80,7 +91,8 @@ impl Written {
         written
     }
 
-    /// Reads flags and environment beside a file that was read already, whose own name is not among them.
+    /// Reads flags and environment beside a file that was read already, whose own name is not among
+    /// them.
     pub(crate) fn beside(
         mut file: Option<File>,
         matches: &ArgMatches,
@@ -88,20 +100,45 @@ impl Written {
         mistakes: &mut Vec<Mistake>,
     ) -> Self {
         let options = OPTIONS.iter().filter(|option| !option.is_source());
-        let values = options.map(|option| (option.name, read(option, matches, env, file.as_ref(), mistakes))).collect();
-        let of_file = file.as_mut().map(|file| std::mem::take(&mut file.profiles)).unwrap_or_default();
+        let values = options
+            .map(|option| {
+                (
+                    option.name,
+                    read(option, matches, env, file.as_ref(), mistakes),
+                )
+            })
+            .collect();
+        let of_file = file
+            .as_mut()
+            .map(|file| std::mem::take(&mut file.profiles))
+            .unwrap_or_default();
         let profiles = profile_env::complete(of_file, env, mistakes);
-        Self { values, file, profiles }
+        Self {
+            values,
+            file,
+            profiles,
+        }
     }
 
     /// Every file that is named anywhere, this one too.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let options = OPTIONS.iter().filter(|option| option.value == Some("FILE"));
-        let mut paths: Vec<_> = options.flat_map(|option| self.all(option.name)).map(|(path, _)| path.into()).collect();
-        let frontends = self.file.as_ref().map(|file| file.frontends.as_slice()).unwrap_or_default();
+        let mut paths: Vec<_> = options
+            .flat_map(|option| self.all(option.name))
+            .map(|(path, _)| path.into())
+            .collect();
+        let frontends = self
+            .file
+            .as_ref()
+            .map(|file| file.frontends.as_slice())
+            .unwrap_or_default();
         for (entries, keys) in [(frontends, FRONTEND_KEYS), (&self.profiles, PROFILE_KEYS)] {
-            let names = keys.iter().filter(|key| key.value == "FILE").map(|key| key.name);
-            let values = names.flat_map(|name| entries.iter().flat_map(move |entry| entry.all(name)));
+            let names = keys
+                .iter()
+                .filter(|key| key.value == "FILE")
+                .map(|key| key.name);
+            let values =
+                names.flat_map(|name| entries.iter().flat_map(move |entry| entry.all(name)));
             paths.extend(values.map(|(path, _)| PathBuf::from(path)));
         }
         paths
@@ -124,7 +161,9 @@ impl Written {
 
     /// The value of an option that takes one, unless it has none.
     pub(crate) fn one(&self, name: &'static str) -> Option<(&str, &Source)> {
-        self.all(name).first().map(|(value, source)| (value.as_str(), source))
+        self.all(name)
+            .first()
+            .map(|(value, source)| (value.as_str(), source))
     }
 }
 
@@ -143,24 +182,46 @@ fn read(
             Many::No => vec![value.clone()],
             many => many.split(value),
         };
-        let values: Vec<_> =
-            given.iter().flat_map(|value| parts(value)).map(|value| (value, Source::Flag(option.name))).collect();
+        let values: Vec<_> = given
+            .iter()
+            .flat_map(|value| parts(value))
+            .map(|value| (value, Source::Flag(option.name)))
+            .collect();
         if (option.many == Many::No || option.is_source()) && values.len() > 1 {
-            mistakes.push(Mistake::new(format!("--{} is given {} times", option.name, values.len()), "give it once"));
+            mistakes.push(Mistake::new(
+                format!("--{} is given {} times", option.name, values.len()),
+                "give it once",
+            ));
         }
-        if option.many != Many::Texts && given.iter().any(|value| option.many.split(value).is_empty()) {
-            mistakes.push(Mistake::new(format!("--{} is empty", option.name), "give it a value or leave it out"));
+        if option.many != Many::Texts
+            && given
+                .iter()
+                .any(|value| option.many.split(value).is_empty())
+        {
+            mistakes.push(Mistake::new(
+                format!("--{} is empty", option.name),
+                "give it a value or leave it out",
+            ));
         }
         return values;
     }
     for name in option.env() {
-        let Some(value) = env.get(&name).filter(|value| !value.is_empty()) else { continue };
+        let Some(value) = env.get(&name).filter(|value| !value.is_empty()) else {
+            continue;
+        };
         let Some(value) = value.to_str() else {
-            mistakes.push(Mistake::new(format!("{name} is not valid UTF-8"), "write it in UTF-8"));
+            mistakes.push(Mistake::new(
+                format!("{name} is not valid UTF-8"),
+                "write it in UTF-8",
+            ));
             return Vec::new();
         };
-        let values: Vec<_> =
-            option.many.split(value).into_iter().map(|part| (part, Source::Env(name.clone()))).collect();
+        let values: Vec<_> = option
+            .many
+            .split(value)
+            .into_iter()
+            .map(|part| (part, Source::Env(name.clone())))
+            .collect();
         if values.is_empty() {
             mistakes.push(Mistake::new(
                 format!("{name} is {value:?}, which holds no value"),
@@ -172,14 +233,24 @@ fn read(
     if let Some(values) = file.and_then(|file| file.option(option.name)) {
         return values.to_vec();
     }
-    if option.default.is_empty() { Vec::new() } else { vec![(option.default.to_owned(), Source::Default)] }
+    if option.default.is_empty() {
+        Vec::new()
+    } else {
+        vec![(option.default.to_owned(), Source::Default)]
+    }
 }
 
 /// Variables that start like ours and are none: misspelt ones are mistakes, others get a warning.
-pub(crate) fn check_env(env: &HashMap<String, OsString>, mistakes: &mut Vec<Mistake>, warnings: &mut Vec<String>) {
+pub(crate) fn check_env(
+    env: &HashMap<String, OsString>,
+    mistakes: &mut Vec<Mistake>,
+    warnings: &mut Vec<String>,
+) {
     let known: Vec<String> = OPTIONS.iter().flat_map(Opt::env).collect();
-    let mut strangers: Vec<_> =
-        env.keys().filter(|name| name.starts_with("CETUSGUARD_") && !known.contains(name)).collect();
+    let mut strangers: Vec<_> = env
+        .keys()
+        .filter(|name| name.starts_with("CETUSGUARD_") && !known.contains(name))
+        .collect();
     // Those of profiles are read with the profiles.
     strangers.retain(|name| !profile_env::is_one(name));
     strangers.sort();
@@ -190,15 +261,17 @@ pub(crate) fn check_env(env: &HashMap<String, OsString>, mistakes: &mut Vec<Mist
             continue;
         }
         // All of them have the beginning in common: it says nothing about what was meant.
-        let ours = known.iter().filter_map(|known| known.strip_prefix("CETUSGUARD_"));
+        let ours = known
+            .iter()
+            .filter_map(|known| known.strip_prefix("CETUSGUARD_"));
         match nearest(rest, ours) {
             Some(near) => mistakes.push(Mistake::new(
                 format!("unknown environment variable {name}"),
                 format!("did you mean CETUSGUARD_{near}?"),
             )),
-            None => {
-                warnings.push(format!("the environment variable {name} is not one of Cetusguard's and has no effect"))
-            }
+            None => warnings.push(format!(
+                "the environment variable {name} is not one of Cetusguard's and has no effect"
+            )),
         }
     }
 }
@@ -211,23 +284,39 @@ mod tests {
     /// The values of an option from a flag, a variable or a file, or the mistakes.
     fn values(name: &'static str, flags: &[&str], env: &str, file: &str) -> Vec<String> {
         let args = flags.iter().map(|value| format!("--{name}={value}"));
-        let matches =
-            grammar().try_get_matches_from(std::iter::once("cetusguard".to_owned()).chain(args)).expect("flags");
-        let option = OPTIONS.iter().find(|option| option.name == name).expect(name);
+        let matches = grammar()
+            .try_get_matches_from(std::iter::once("cetusguard".to_owned()).chain(args))
+            .expect("flags");
+        let option = OPTIONS
+            .iter()
+            .find(|option| option.name == name)
+            .expect(name);
         let variable = option.env().next().expect("a variable");
         let env = HashMap::from([(variable, OsString::from(env))]);
         let mut mistakes = Vec::new();
         let file = (!file.is_empty()).then(|| File::read("file", file, &mut mistakes));
         let written = Written::beside(file, &matches, &env, &mut mistakes);
         let told: Vec<_> = mistakes.iter().map(Mistake::in_one_line).collect();
-        if told.is_empty() { written.all(name).iter().map(|(value, _)| value.clone()).collect() } else { told }
+        if told.is_empty() {
+            written
+                .all(name)
+                .iter()
+                .map(|(value, _)| value.clone())
+                .collect()
+        } else {
+            told
+        }
     }
 
-    /// A list is one list wherever it is written: in a flag, in several, in a variable, and in the file in both of its forms.
+    /// A list is one list wherever it is written: in a flag, in several, in a variable, and in the
+    /// file in both of its forms.
     #[test]
     fn lists_have_one_grammar() {
         let mut count = 0;
-        for option in OPTIONS.iter().filter(|option| matches!(option.many, Many::Words | Many::Paths)) {
+        for option in OPTIONS
+            .iter()
+            .filter(|option| matches!(option.many, Many::Words | Many::Paths))
+        {
             let name = option.name;
             let texts = ["a,b\\,c", "a, b\\,c", "a\nb\\,c", " a ,\n b\\,c,"];
             for text in texts {
@@ -238,22 +327,35 @@ mod tests {
                     values(name, &[], text, ""),
                     values(name, &[], "", &quoted),
                     values(name, &[], "", &format!("{name}: |\n  {block}\n")),
-                    values(name, &[], "", &format!("{name}:\n- {}\n", serde_json::Value::from(text))),
+                    values(
+                        name,
+                        &[],
+                        "",
+                        &format!("{name}:\n- {}\n", serde_json::Value::from(text)),
+                    ),
                 ] {
                     assert_eq!(found, ["a", "b,c"], "{name}: {text:?}");
                 }
             }
             assert_eq!(values(name, &["a", "b\\,c"], "", ""), ["a", "b,c"]);
-            assert_eq!(values(name, &[], "", &format!("{name}: [a, \"b\\\\,c\"]\n")), ["a", "b,c"]);
+            assert_eq!(
+                values(name, &[], "", &format!("{name}: [a, \"b\\\\,c\"]\n")),
+                ["a", "b,c"]
+            );
             let blanks = values(name, &["a b"], "", "");
-            assert_eq!(blanks.len(), if option.many == Many::Words { 2 } else { 1 }, "{name}");
+            assert_eq!(
+                blanks.len(),
+                if option.many == Many::Words { 2 } else { 1 },
+                "{name}"
+            );
             for nothing in [
                 values(name, &[" , "], "", ""),
                 values(name, &[], " , ", ""),
                 values(name, &[], "", &format!("{name}: ','\n")),
             ] {
                 assert!(
-                    nothing.len() == 1 && nothing[0].ends_with("leave it out") || nothing[0].contains("holds no value"),
+                    nothing.len() == 1 && nothing[0].ends_with("leave it out")
+                        || nothing[0].contains("holds no value"),
                     "{nothing:?}"
                 );
             }
@@ -275,13 +377,24 @@ mod tests {
     #[test]
     fn lists_of_profiles_are_those_of_options() {
         for key in PROFILE_KEYS.iter().filter(|key| key.many) {
-            let option = OPTIONS.iter().find(|option| option.name == key.name).expect(key.name);
-            assert_eq!((Many::of_key(key.name), option.value), (option.many, Some(key.value)));
+            let option = OPTIONS
+                .iter()
+                .find(|option| option.name == key.name)
+                .expect(key.name);
+            assert_eq!(
+                (Many::of_key(key.name), option.value),
+                (option.many, Some(key.value))
+            );
             let text = format!("profiles:\n  web:\n    {}: a,b\n", key.name);
             let mut mistakes = Vec::new();
             let file = File::read("file", &text, &mut mistakes);
             let count = if option.many == Many::Texts { 1 } else { 2 };
-            assert_eq!((file.profiles[0].all(key.name).len(), mistakes.len()), (count, 0), "{}", key.name);
+            assert_eq!(
+                (file.profiles[0].all(key.name).len(), mistakes.len()),
+                (count, 0),
+                "{}",
+                key.name
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! YAML as the configuration file uses it: mappings, lists and scalars, each with its place.
 //!
-//! What two readers could take for two things is refused: a key twice, anchors and aliases, tags, several documents. Values
-//! stay text; what a value should be is known by whoever asks for it.
+//! What two readers could take for two things is refused: a key twice, anchors and aliases, tags,
+//! several documents. Values stay text; what a value should be is known by whoever asks for it.
 
 use std::fmt;
 
@@ -21,7 +21,10 @@ pub(crate) struct Place {
 
 impl From<&Marker> for Place {
     fn from(marker: &Marker) -> Self {
-        Self { line: marker.line().max(1), column: marker.col() + 1 }
+        Self {
+            line: marker.line().max(1),
+            column: marker.col() + 1,
+        }
     }
 }
 
@@ -80,7 +83,11 @@ pub(crate) fn read(text: &str) -> Result<Node, Wrong> {
     while let Some(event) = events.next() {
         let (event, span) = event?;
         match event {
-            Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::StreamEnd | Event::Nothing => {}
+            Event::StreamStart
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd
+            | Event::StreamEnd
+            | Event::Nothing => {}
             _ if root.is_some() => {
                 return Err(Wrong {
                     at: (&span.start).into(),
@@ -91,7 +98,10 @@ pub(crate) fn read(text: &str) -> Result<Node, Wrong> {
             event => root = Some(node(event, span, &mut events, 0)?),
         }
     }
-    Ok(root.unwrap_or(Node { at: Place { line: 1, column: 1 }, value: Value::Nothing }))
+    Ok(root.unwrap_or(Node {
+        at: Place { line: 1, column: 1 },
+        value: Value::Nothing,
+    }))
 }
 
 fn node<'i>(
@@ -101,21 +111,36 @@ fn node<'i>(
     depth: usize,
 ) -> Result<Node, Wrong> {
     let at = Place::from(&span.start);
-    let refuse = |what: &str, fix| Err(Wrong { at, what: what.to_owned(), fix });
+    let refuse = |what: &str, fix| {
+        Err(Wrong {
+            at,
+            what: what.to_owned(),
+            fix,
+        })
+    };
     if depth > DEPTH {
-        return refuse("this is nested too deeply", "no key of the configuration is nested so deeply");
+        return refuse(
+            "this is nested too deeply",
+            "no key of the configuration is nested so deeply",
+        );
     }
     let (anchor, tag) = match &event {
-        Event::Scalar(_, _, anchor, tag) | Event::SequenceStart(anchor, tag) | Event::MappingStart(anchor, tag) => {
-            (*anchor, tag.is_some())
-        }
+        Event::Scalar(_, _, anchor, tag)
+        | Event::SequenceStart(anchor, tag)
+        | Event::MappingStart(anchor, tag) => (*anchor, tag.is_some()),
         _ => (0, false),
     };
     if anchor != 0 || tag || matches!(event, Event::Alias(_)) {
-        return refuse("anchors, aliases and tags are not read here", "write the value out");
+        return refuse(
+            "anchors, aliases and tags are not read here",
+            "write the value out",
+        );
     }
     if matches!(event, Event::Scalar(_, ScalarStyle::Folded, ..)) {
-        return refuse("a folded block joins lines that belong apart", "write | instead of >");
+        return refuse(
+            "a folded block joins lines that belong apart",
+            "write | instead of >",
+        );
     }
     let value = match event {
         Event::Scalar(text, style, ..) => scalar(&text, style, at),
@@ -160,13 +185,23 @@ fn map<'i>(
         let key = node(event, span, events, depth + 1)?;
         let Value::Text(name, _) = key.value else {
             let what = "a key that is no text".to_owned();
-            return Err(Wrong { at: key.at, what, fix: "expected a name and a colon" });
+            return Err(Wrong {
+                at: key.at,
+                what,
+                fix: "expected a name and a colon",
+            });
         };
         if let Some((_, first, _)) = map.iter().find(|(known, ..)| *known == name) {
             let what = format!("the key {name} stands twice, first on line {}", first.line);
-            return Err(Wrong { at: key.at, what, fix: "write it once" });
+            return Err(Wrong {
+                at: key.at,
+                what,
+                fix: "write it once",
+            });
         }
-        let Some((event, span)) = events.next().transpose()? else { break };
+        let Some((event, span)) = events.next().transpose()? else {
+            break;
+        };
         map.push((name, key.at, node(event, span, events, depth + 1)?));
     }
     Ok(map)
@@ -180,9 +215,13 @@ mod tests {
         match &node.value {
             Value::Nothing => "-".to_owned(),
             Value::Text(text, line) => format!("{text:?}@{line}"),
-            Value::List(list) => format!("[{}]", list.iter().map(shown).collect::<Vec<_>>().join(" ")),
+            Value::List(list) => {
+                format!("[{}]", list.iter().map(shown).collect::<Vec<_>>().join(" "))
+            }
             Value::Map(map) => {
-                let pairs = map.iter().map(|(key, at, node)| format!("{key}@{at}={}", shown(node)));
+                let pairs = map
+                    .iter()
+                    .map(|(key, at, node)| format!("{key}@{at}={}", shown(node)));
                 format!("{{{}}}", pairs.collect::<Vec<_>>().join(" "))
             }
         }
@@ -196,7 +235,10 @@ mod tests {
             ("a: 1\nb: 'x'\n", "{a@1:1=\"1\"@1 b@2:1=\"x\"@2}"),
             ("a:\n  - x\n  - y: z\n", "{a@1:1=[\"x\"@2 {y@3:5=\"z\"@3}]}"),
             ("a: [x, y]\n", "{a@1:1=[\"x\"@1 \"y\"@1]}"),
-            ("a: |\n  GET /x\n  GET /y\nb: ~\n", "{a@1:1=\"GET /x\\nGET /y\\n\"@2 b@4:1=-}"),
+            (
+                "a: |\n  GET /x\n  GET /y\nb: ~\n",
+                "{a@1:1=\"GET /x\\nGET /y\\n\"@2 b@4:1=-}",
+            ),
             ("a: |\n\n  GET /x\n", "{a@1:1=\"\\nGET /x\\n\"@2}"),
             ("a:\nb: \"\"\n", "{a@1:1=- b@2:1=\"\"@2}"),
             ("a: on\nb: 0660\n", "{a@1:1=\"on\"@1 b@2:1=\"0660\"@2}"),
@@ -220,7 +262,11 @@ mod tests {
         ] {
             let wrong = read(text).expect_err(text);
             assert!(wrong.what.contains(what), "{text}: {}", wrong.what);
-            assert!(at.is_empty() || wrong.at.to_string() == at, "{text}: {} instead of {at}", wrong.at);
+            assert!(
+                at.is_empty() || wrong.at.to_string() == at,
+                "{text}: {} instead of {at}",
+                wrong.at
+            );
         }
         let deep = "[".repeat(200);
         assert!(read(&format!("a: {deep}")).is_err());

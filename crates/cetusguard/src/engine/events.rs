@@ -17,7 +17,8 @@ use crate::wire::read_content;
 /// `filters={"type":["container","network"]}`.
 const TARGET: &str = "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%7D";
 
-/// The same, and of the events only those that tell of joins: commands and health checks of a busy container would fill the answer.
+/// The same, and of the events only those that tell of joins: commands and health checks of a busy
+/// container would fill the answer.
 const JOINS: &str = "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%2C%22event%22%3A%5B%22connect%22%2C%22disconnect%22%2C%22start%22%2C%22restart%22%2C%22die%22%5D%7D";
 
 /// The engine delivers events late: those of so long before a moment are asked for as well.
@@ -68,9 +69,17 @@ pub(super) enum News {
     /// The event changes no address.
     Nothing,
     /// The engine gave a container an address in a network.
-    Joined { container: String, network: String, at: SystemTime },
+    Joined {
+        container: String,
+        network: String,
+        at: SystemTime,
+    },
     /// The engine took a container's address in a network away.
-    Left { container: String, network: String, at: SystemTime },
+    Left {
+        container: String,
+        network: String,
+        at: SystemTime,
+    },
     /// The process of a container runs.
     Started { container: String, at: SystemTime },
     /// Something else about a container changed; the identifier may be empty.
@@ -80,7 +89,8 @@ pub(super) enum News {
 }
 
 impl News {
-    /// The identifier of the container; empty if the event does not tell it, `None` if nothing changed.
+    /// The identifier of the container; empty if the event does not tell it, `None` if nothing
+    /// changed.
     pub(super) fn container(&self) -> Option<&str> {
         match self {
             Self::Nothing => None,
@@ -96,32 +106,52 @@ impl News {
 impl Event {
     /// The identifier of the container that it is about; empty where it tells of none.
     fn container(&self) -> &str {
-        if self.kind == "network" { &self.actor.attributes.container } else { &self.actor.id }
+        if self.kind == "network" {
+            &self.actor.attributes.container
+        } else {
+            &self.actor.id
+        }
     }
 
     fn news(self) -> News {
         let at = self.at();
-        let Actor { id, attributes: Attributes { container } } = self.actor;
+        let Actor {
+            id,
+            attributes: Attributes { container },
+        } = self.actor;
         match (self.kind.as_str(), self.action.as_str()) {
-            ("network", "connect") if !container.is_empty() => News::Joined { container, network: id, at },
-            ("network", "disconnect") if !container.is_empty() => News::Left { container, network: id, at },
+            ("network", "connect") if !container.is_empty() => News::Joined {
+                container,
+                network: id,
+                at,
+            },
+            ("network", "disconnect") if !container.is_empty() => News::Left {
+                container,
+                network: id,
+                at,
+            },
             ("network" | "container", action) if is_inner(action) => News::Nothing,
             ("container", "die") => News::Ended { container: id, at },
-            ("container", "start" | "restart") if !id.is_empty() => News::Started { container: id, at },
+            ("container", "start" | "restart") if !id.is_empty() => {
+                News::Started { container: id, at }
+            }
             // Any other, known or not: to doubt once too often costs one list.
             ("network", _) => News::Changed(container),
             _ => News::Changed(id),
         }
     }
 
-    /// The time of the event. An event without a time counts as one that happens now, which never gives a connection an owner.
+    /// The time of the event. An event without a time counts as one that happens now, which never
+    /// gives a connection an owner.
     fn at(&self) -> SystemTime {
         let since_1970 = match (self.nanoseconds, self.time) {
             (0, 0) => return SystemTime::now(),
             (0, seconds) => Duration::from_secs(seconds),
             (nanoseconds, _) => Duration::from_nanos(nanoseconds),
         };
-        UNIX_EPOCH.checked_add(since_1970).unwrap_or_else(SystemTime::now)
+        UNIX_EPOCH
+            .checked_add(since_1970)
+            .unwrap_or_else(SystemTime::now)
     }
 }
 
@@ -153,8 +183,14 @@ fn is_inner(action: &str) -> bool {
     inner.contains(&action)
 }
 
-/// Follows the engine's events for as long as somebody wants to know, and asks for them again where the stream ends.
-pub(crate) async fn follow(containers: Arc<Containers>, objects: Arc<Objects>, backend: Arc<Backend>, log: Log) {
+/// Follows the engine's events for as long as somebody wants to know, and asks for them again where
+/// the stream ends.
+pub(crate) async fn follow(
+    containers: Arc<Containers>,
+    objects: Arc<Objects>,
+    backend: Arc<Backend>,
+    log: Log,
+) {
     let mut back_off = BACK_OFF;
     let mut told = false;
     loop {
@@ -196,21 +232,27 @@ async fn read_on(
     containers.found(from);
     let (mut text, mut looked) = (Vec::new(), 0);
     let broken = |_| Trouble::Answer("the engine broke off its events".to_owned());
-    while read_content(&mut stream.input, &mut body, &mut text).await.map_err(broken)? {
+    while read_content(&mut stream.input, &mut body, &mut text)
+        .await
+        .map_err(broken)?
+    {
         for event in whole_events(&mut text, looked)? {
             objects.heard(event.container());
             containers.happened(&event.news());
         }
         looked = text.len();
         if looked > EVENT_LIMIT {
-            return Err(Trouble::Answer("an event of the engine is larger than 8 MiB".to_owned()));
+            return Err(Trouble::Answer(
+                "an event of the engine is larger than 8 MiB".to_owned(),
+            ));
         }
     }
     Err(Trouble::Answer("the engine ended its events".to_owned()))
 }
 
-/// Takes the events that are there as a whole; what follows waits for its rest. Engines end each event with a line end, so nothing
-/// is read before one arrives behind what was looked at: a client can have events of a megabyte, which come in many parts.
+/// Takes the events that are there as a whole; what follows waits for its rest. Engines end each
+/// event with a line end, so nothing is read before one arrives behind what was looked at: a client
+/// can have events of a megabyte, which come in many parts.
 fn whole_events(text: &mut Vec<u8>, looked: usize) -> Result<Vec<Event>, Trouble> {
     if !text[looked..].contains(&b'\n') {
         return Ok(Vec::new());
@@ -221,7 +263,11 @@ fn whole_events(text: &mut Vec<u8>, looked: usize) -> Result<Vec<Event>, Trouble
         match event {
             Ok(event) => whole.push(event),
             Err(error) if error.is_eof() => break,
-            Err(error) => return Err(Trouble::Answer(format!("the engine's events cannot be read: {error}"))),
+            Err(error) => {
+                return Err(Trouble::Answer(format!(
+                    "the engine's events cannot be read: {error}"
+                )));
+            }
         }
     }
     let taken = events.byte_offset();
@@ -229,12 +275,18 @@ fn whole_events(text: &mut Vec<u8>, looked: usize) -> Result<Vec<Event>, Trouble
     Ok(whole)
 }
 
-/// Asks the engine's own buffer for the joins of the time around a moment, from shortly before it until now.
+/// Asks the engine's own buffer for the joins of the time around a moment, from shortly before it
+/// until now.
 ///
-/// The engine writes an event into its buffer before it goes on, and delivers it to followers some time later: the buffer knows
-/// the join of every container that runs. Docker's buffer holds 256 events, so that of a busy engine may not reach back far.
+/// The engine writes an event into its buffer before it goes on, and delivers it to followers some
+/// time later: the buffer knows the join of every container that runs. Docker's buffer holds 256
+/// events, so that of a busy engine may not reach back far.
 pub(super) async fn joins_around(moment: SystemTime, backend: &Backend) -> Result<Joins, Trouble> {
-    let [since, until] = [moment.checked_sub(BEFORE).unwrap_or(UNIX_EPOCH), SystemTime::now()].map(since_1970);
+    let [since, until] = [
+        moment.checked_sub(BEFORE).unwrap_or(UNIX_EPOCH),
+        SystemTime::now(),
+    ]
+    .map(since_1970);
     let stamp = |time: Duration| format!("{}.{:09}", time.as_secs(), time.subsec_nanos());
     // With an end that has passed, the engine answers at once and ends its answer.
     let target = format!("{JOINS}&since={}&until={}", stamp(since), stamp(until));
@@ -246,7 +298,9 @@ pub(super) async fn joins_around(moment: SystemTime, backend: &Backend) -> Resul
         }
         Ok(joins)
     };
-    let unreadable = |error: serde_json::Error| Trouble::Answer(format!("the engine's events cannot be read: {error}"));
+    let unreadable = |error: serde_json::Error| {
+        Trouble::Answer(format!("the engine's events cannot be read: {error}"))
+    };
     read_apart(answer, read).await?.map_err(unreadable)
 }
 
@@ -260,7 +314,8 @@ mod tests {
 
     #[test]
     fn an_event_is_read_once_it_is_there_as_a_whole() {
-        let stream = "{\"Type\":\"a\"}\n{\"Type\":\"b\"}\n\n{\"Type\":\"c\"} {\"Type\":\"d\"}\n{\"Ty";
+        let stream =
+            "{\"Type\":\"a\"}\n{\"Type\":\"b\"}\n\n{\"Type\":\"c\"} {\"Type\":\"d\"}\n{\"Ty";
         let (mut text, mut looked, mut seen) = (Vec::new(), 0, Vec::new());
         for byte in stream.bytes() {
             text.push(byte);
@@ -271,8 +326,16 @@ mod tests {
         }
         assert_eq!(seen.concat(), "abcd");
         let (mut text, mut parts) = (stream.as_bytes().to_vec(), Vec::new());
-        parts.extend(whole_events(&mut text, 0).expect("events").into_iter().map(|event| event.kind));
-        assert_eq!((parts.concat(), text.trim_ascii_start()), ("abcd".to_owned(), &b"{\"Ty"[..]));
+        parts.extend(
+            whole_events(&mut text, 0)
+                .expect("events")
+                .into_iter()
+                .map(|event| event.kind),
+        );
+        assert_eq!(
+            (parts.concat(), text.trim_ascii_start()),
+            ("abcd".to_owned(), &b"{\"Ty"[..])
+        );
         assert!(whole_events(&mut b"x\n".to_vec(), 0).is_err());
     }
 
@@ -283,26 +346,58 @@ mod tests {
         for (text, want) in [
             (
                 r#"{"Type":"container","Action":"start","Actor":{"ID":"a","Attributes":{"name":"web"}},"time":1}"#,
-                News::Started { container: "a".to_owned(), at: at(1_000_000_000) },
+                News::Started {
+                    container: "a".to_owned(),
+                    at: at(1_000_000_000),
+                },
             ),
-            (r#"{"Type":"container","Action":"pause","Actor":{"ID":"a"}}"#, changed("a")),
+            (
+                r#"{"Type":"container","Action":"pause","Actor":{"ID":"a"}}"#,
+                changed("a"),
+            ),
             (
                 r#"{"Type":"container","Action":"die","Actor":{"ID":"a"},"time":2}"#,
-                News::Ended { container: "a".to_owned(), at: at(2_000_000_000) },
+                News::Ended {
+                    container: "a".to_owned(),
+                    at: at(2_000_000_000),
+                },
             ),
-            (r#"{"Type":"container","Action":"rename","Actor":{"ID":"a"}}"#, changed("a")),
-            (r#"{"Type":"container","Action":"never heard of","Actor":{"ID":"a"}}"#, changed("a")),
+            (
+                r#"{"Type":"container","Action":"rename","Actor":{"ID":"a"}}"#,
+                changed("a"),
+            ),
+            (
+                r#"{"Type":"container","Action":"never heard of","Actor":{"ID":"a"}}"#,
+                changed("a"),
+            ),
             (
                 r#"{"Type":"network","Action":"connect","Actor":{"ID":"n","Attributes":{"container":"a"}},"time":1,"timeNano":1000000002}"#,
-                News::Joined { container: "a".to_owned(), network: "n".to_owned(), at: at(1_000_000_002) },
+                News::Joined {
+                    container: "a".to_owned(),
+                    network: "n".to_owned(),
+                    at: at(1_000_000_002),
+                },
             ),
             (
                 r#"{"Type":"network","Action":"disconnect","Actor":{"ID":"n","Attributes":{"container":"a"}},"time":3}"#,
-                News::Left { container: "a".to_owned(), network: "n".to_owned(), at: at(3_000_000_000) },
+                News::Left {
+                    container: "a".to_owned(),
+                    network: "n".to_owned(),
+                    at: at(3_000_000_000),
+                },
             ),
-            (r#"{"Type":"network","Action":"connect","Actor":{"ID":"a"}}"#, changed("")),
-            (r#"{"Type":"container","Action":"exec_create: sh -c x","Actor":{"ID":"a"}}"#, News::Nothing),
-            (r#"{"Type":"container","Action":"health_status: healthy","Actor":{"ID":"a"}}"#, News::Nothing),
+            (
+                r#"{"Type":"network","Action":"connect","Actor":{"ID":"a"}}"#,
+                changed(""),
+            ),
+            (
+                r#"{"Type":"container","Action":"exec_create: sh -c x","Actor":{"ID":"a"}}"#,
+                News::Nothing,
+            ),
+            (
+                r#"{"Type":"container","Action":"health_status: healthy","Actor":{"ID":"a"}}"#,
+                News::Nothing,
+            ),
             (r#"{}"#, changed("")),
         ] {
             let event: Event = serde_json::from_str(text).expect(text);

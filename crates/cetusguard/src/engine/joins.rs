@@ -1,7 +1,8 @@
 //! The times at which containers joined their networks.
 //!
-//! The engine connects a container to its networks before it lets the container's process run, and lists the container only
-//! after that. The event of the connection is therefore the first sign of a container that may call.
+//! The engine connects a container to its networks before it lets the container's process run, and
+//! lists the container only after that. The event of the connection is therefore the first sign of
+//! a container that may call.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -9,15 +10,17 @@ use std::time::{Duration, SystemTime};
 use super::events::News;
 use super::list::Listed;
 
-/// The time after which a container that joined a network and was never listed is taken for one that failed to start.
+/// The time after which a container that joined a network and was never listed is taken for one
+/// that failed to start.
 const START: Duration = Duration::from_secs(30);
 
 /// The latest join of each container to each network, by the engine's clock.
 ///
-/// These times are compared with the times of connections, so the proxy and the engine have to share a clock, as they do on
-/// one host. If the engine's clock is ahead, a container that calls within that time of its start is refused, or taken for no
-/// container as long as it is not listed. If the engine's clock is behind, a connection of a dead container may be taken for
-/// one of a container that got its address within that time.
+/// These times are compared with the times of connections, so the proxy and the engine have to
+/// share a clock, as they do on one host. If the engine's clock is ahead, a container that calls
+/// within that time of its start is refused, or taken for no container as long as it is not listed.
+/// If the engine's clock is behind, a connection of a dead container may be taken for one of a
+/// container that got its address within that time.
 #[derive(Debug, Default)]
 pub(super) struct Joins {
     /// The times by container and network.
@@ -34,12 +37,20 @@ impl Joins {
     pub(super) fn fold(&mut self, news: &News) {
         match news {
             News::Nothing | News::Changed(_) => {}
-            News::Joined { container, network, at } => {
+            News::Joined {
+                container,
+                network,
+                at,
+            } => {
                 let networks = self.by_container.entry(container.clone()).or_default();
                 networks.remove(ANY);
                 networks.insert(network.clone(), *at);
             }
-            News::Left { container, network, at } => {
+            News::Left {
+                container,
+                network,
+                at,
+            } => {
                 self.last_end = Some(*at);
                 if let Some(networks) = self.by_container.get_mut(container) {
                     networks.remove(network);
@@ -47,7 +58,9 @@ impl Joins {
             }
             // Podman tells of no join, and a container in another one's network namespace has none.
             News::Started { container, at } => {
-                self.by_container.entry(container.clone()).or_insert_with(|| HashMap::from([(ANY.to_owned(), *at)]));
+                self.by_container
+                    .entry(container.clone())
+                    .or_insert_with(|| HashMap::from([(ANY.to_owned(), *at)]));
             }
             News::Ended { container, at } => {
                 self.last_end = Some(*at);
@@ -59,7 +72,11 @@ impl Joins {
     /// Returns whether a container joined a network later than the given time.
     pub(super) fn has_joined_since(&self, container: &str, time: SystemTime) -> bool {
         let networks = self.by_container.get(container);
-        networks.is_some_and(|networks| networks.iter().any(|(network, at)| network != ANY && *at > time))
+        networks.is_some_and(|networks| {
+            networks
+                .iter()
+                .any(|(network, at)| network != ANY && *at > time)
+        })
     }
 
     /// Returns whether any container lost an address later than the given time.
@@ -89,21 +106,36 @@ mod tests {
     use super::*;
     use crate::engine::list::listed_for_tests;
 
-    /// A time within the last twenty seconds: the same for the same second, however long a test takes.
+    /// A time within the last twenty seconds: the same for the same second, however long a test
+    /// takes.
     fn at(second: u64) -> SystemTime {
         static NOW: LazyLock<SystemTime> = LazyLock::new(SystemTime::now);
         *NOW - Duration::from_secs(20) + Duration::from_secs(second)
     }
 
     fn joined(network: &str, second: u64) -> News {
-        News::Joined { container: "a".to_owned(), network: network.to_owned(), at: at(second) }
+        News::Joined {
+            container: "a".to_owned(),
+            network: network.to_owned(),
+            at: at(second),
+        }
     }
 
     #[test]
     fn a_container_is_missing_until_it_is_listed_or_gone() {
-        let left = |network: &str| News::Left { container: "a".to_owned(), network: network.to_owned(), at: at(1) };
-        let started = || News::Started { container: "a".to_owned(), at: at(1) };
-        let ended = || News::Ended { container: "a".to_owned(), at: at(1) };
+        let left = |network: &str| News::Left {
+            container: "a".to_owned(),
+            network: network.to_owned(),
+            at: at(1),
+        };
+        let started = || News::Started {
+            container: "a".to_owned(),
+            at: at(1),
+        };
+        let ended = || News::Ended {
+            container: "a".to_owned(),
+            at: at(1),
+        };
         let (nobody, listed) = (listed_for_tests(&[]), listed_for_tests(&[("a", "one")]));
         for (news, missing_in_none, missing_in_one) in [
             (vec![], false, false),
@@ -113,7 +145,11 @@ mod tests {
             (vec![started(), ended()], false, false),
             (vec![joined("one", 0), joined("two", 1)], true, true),
             (vec![joined("two", 0), left("two")], false, false),
-            (vec![joined("two", 0), ended(), left("two"), joined("one", 2)], true, false),
+            (
+                vec![joined("two", 0), ended(), left("two"), joined("one", 2)],
+                true,
+                false,
+            ),
             // It joined later than the client called.
             (vec![joined("one", 9)], false, false),
         ] {
@@ -124,7 +160,11 @@ mod tests {
         }
         let mut joins = Joins::default();
         let long_ago = SystemTime::now() - START - Duration::from_secs(1);
-        joins.fold(&News::Joined { container: "a".to_owned(), network: "one".to_owned(), at: long_ago });
+        joins.fold(&News::Joined {
+            container: "a".to_owned(),
+            network: "one".to_owned(),
+            at: long_ago,
+        });
         assert!(!joins.is_any_missing(&nobody, at(5)), "it failed to start");
     }
 
@@ -132,12 +172,21 @@ mod tests {
     fn the_latest_join_counts() {
         let mut joins = Joins::default();
         joins.fold(&joined("one", 2));
-        assert_eq!([1, 3].map(|second| joins.has_joined_since("a", at(second))), [true, false]);
+        assert_eq!(
+            [1, 3].map(|second| joins.has_joined_since("a", at(second))),
+            [true, false]
+        );
         joins.fold(&joined("two", 4));
         assert!(joins.has_joined_since("a", at(3)));
         assert!(!joins.has_joined_since("b", at(0)));
-        joins.fold(&News::Ended { container: "a".to_owned(), at: at(6) });
+        joins.fold(&News::Ended {
+            container: "a".to_owned(),
+            at: at(6),
+        });
         assert!(!joins.has_joined_since("a", at(0)));
-        assert_eq!([5, 7].map(|second| joins.has_any_ended_since(at(second))), [true, false]);
+        assert_eq!(
+            [5, 7].map(|second| joins.has_any_ended_since(at(second))),
+            [true, false]
+        );
     }
 }

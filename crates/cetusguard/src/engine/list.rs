@@ -1,7 +1,8 @@
 //! The running containers and their addresses, as the engine lists them.
 //!
-//! Ten thousand containers have a list of some 20 MiB. Of that, addresses, names, networks and the labels that selectors ask for
-//! are kept: some 700 bytes a container, twice while the next list is read. The rest goes by as it arrives.
+//! Ten thousand containers have a list of some 20 MiB. Of that, addresses, names, networks and the
+//! labels that selectors ask for are kept: some 700 bytes a container, twice while the next list is
+//! read. The rest goes by as it arrives.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -22,7 +23,8 @@ const TARGET: &str = "/containers/json";
 /// A longer list is not read.
 const LIST_LIMIT: usize = 64 << 20;
 
-/// The number of containers from which on a list costs the engine more than the inspections of a few that it would save.
+/// The number of containers from which on a list costs the engine more than the inspections of a
+/// few that it would save.
 const LONG: usize = 250;
 
 /// Parts of a large list that wait to be read, each of up to 64 KiB.
@@ -77,18 +79,25 @@ impl Listed {
 
     /// Doubts everything about a container.
     pub(super) fn doubt(&mut self, id: &str) {
-        self.doubted.extend(self.members.get(id).iter().flat_map(|member| &member.addresses));
+        self.doubted.extend(
+            self.members
+                .get(id)
+                .iter()
+                .flat_map(|member| &member.addresses),
+        );
     }
 
     /// Returns whether the list shows a container, and shows it in a network if one is given.
     pub(super) fn has_member(&self, container: &str, network: Option<&str>) -> bool {
         let member = self.members.get(container);
-        member.is_some_and(|member| network.is_none_or(|network| member.networks.iter().any(|one| **one == *network)))
+        member.is_some_and(|member| {
+            network.is_none_or(|network| member.networks.iter().any(|one| **one == *network))
+        })
     }
 }
 
-/// What is read of a container (moby `api/types/container.Summary`; Podman's answer has the same fields). Lists that are empty
-/// may be `null`.
+/// What is read of a container (moby `api/types/container.Summary`; Podman's answer has the same
+/// fields). Lists that are empty may be `null`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Summary {
@@ -115,41 +124,55 @@ struct Network {
 }
 
 /// Asks for the containers that run now, and keeps these of their labels.
-pub(super) async fn ask(backend: &Backend, labels: &Arc<BTreeSet<String>>) -> Result<Listed, Trouble> {
+pub(super) async fn ask(
+    backend: &Backend,
+    labels: &Arc<BTreeSet<String>>,
+) -> Result<Listed, Trouble> {
     let exchange = async {
         let (mut stream, mut body) = get(backend, TARGET).await?;
         let broken = |_| Trouble::Answer(format!("the engine broke off its answer to {TARGET}"));
         let mut part = Vec::new();
         while part.len() <= LARGE {
-            if !read_content(&mut stream.input, &mut body, &mut part).await.map_err(broken)? {
+            if !read_content(&mut stream.input, &mut body, &mut part)
+                .await
+                .map_err(broken)?
+            {
                 return read([part], labels);
             }
         }
         // Lists are asked for one after the other: there is one such thread at a time.
         let (parts, mut waiting) = mpsc::channel(WAITING);
         let labels = Arc::clone(labels);
-        let reading = spawn_blocking(move || read(std::iter::from_fn(|| waiting.blocking_recv()), &labels));
+        let reading =
+            spawn_blocking(move || read(std::iter::from_fn(|| waiting.blocking_recv()), &labels));
         let mut size = 0;
         loop {
             size += part.len();
             if size > LIST_LIMIT {
                 let limit = LIST_LIMIT >> 20;
-                return Err(Trouble::Answer(format!("the engine's answer to {TARGET} is larger than {limit} MiB")));
+                return Err(Trouble::Answer(format!(
+                    "the engine's answer to {TARGET} is larger than {limit} MiB"
+                )));
             }
             // Nobody takes it if what came before cannot be read.
             if parts.send(std::mem::take(&mut part)).await.is_err()
-                || !read_content(&mut stream.input, &mut body, &mut part).await.map_err(broken)?
+                || !read_content(&mut stream.input, &mut body, &mut part)
+                    .await
+                    .map_err(broken)?
             {
                 break;
             }
         }
         drop(parts);
-        reading.await.unwrap_or_else(|error| Err(Trouble::Answer(error.to_string())))
+        reading
+            .await
+            .unwrap_or_else(|error| Err(Trouble::Answer(error.to_string())))
     };
     within(DEADLINE, TARGET, exchange).await
 }
 
-/// What is read of one container (moby `api/types/container.InspectResponse`; Podman's answer has the same fields).
+/// What is read of one container (moby `api/types/container.InspectResponse`; Podman's answer has
+/// the same fields).
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Details {
@@ -165,27 +188,59 @@ struct Running {
 }
 
 /// Asks whether a container runs now, and still has its name and this address.
-pub(super) async fn is_still(container: &Container, address: IpAddr, backend: &Backend) -> Result<bool, Trouble> {
-    let Asked::Answer(answer) = fetch(backend, &format!("/containers/{}/json", container.id), DEADLINE).await? else {
+pub(super) async fn is_still(
+    container: &Container,
+    address: IpAddr,
+    backend: &Backend,
+) -> Result<bool, Trouble> {
+    let Asked::Answer(answer) = fetch(
+        backend,
+        &format!("/containers/{}/json", container.id),
+        DEADLINE,
+    )
+    .await?
+    else {
         return Ok(false);
     };
     let details = read_apart(answer, |answer| serde_json::from_slice::<Details>(answer)).await?;
-    let details = details
-        .map_err(|error| Trouble::Answer(format!("the engine's answer about a container cannot be read: {error}")))?;
-    let networks = details.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
-    let mut addresses = networks.values().flatten().flat_map(|network| [&network.four, &network.six]);
+    let details = details.map_err(|error| {
+        Trouble::Answer(format!(
+            "the engine's answer about a container cannot be read: {error}"
+        ))
+    })?;
+    let networks = details
+        .network_settings
+        .and_then(|settings| settings.networks)
+        .unwrap_or_default();
+    let mut addresses = networks
+        .values()
+        .flatten()
+        .flat_map(|network| [&network.four, &network.six]);
     let is_named_so = details.name.trim_start_matches('/') == container.name;
     Ok(is_named_so && details.state.running && addresses.any(|text| text.parse() == Ok(address)))
 }
 
 /// Reads a list from its parts, one container after the other.
-fn read(parts: impl IntoIterator<Item = Vec<u8>>, labels: &BTreeSet<String>) -> Result<Listed, Trouble> {
-    let unreadable = |why: String| Trouble::Answer(format!("the engine's list of containers cannot be read: {why}"));
-    let mut lister = Lister { labels, networks: HashSet::new(), listed: Listed::default(), next: Next::Start };
+fn read(
+    parts: impl IntoIterator<Item = Vec<u8>>,
+    labels: &BTreeSet<String>,
+) -> Result<Listed, Trouble> {
+    let unreadable = |why: String| {
+        Trouble::Answer(format!(
+            "the engine's list of containers cannot be read: {why}"
+        ))
+    };
+    let mut lister = Lister {
+        labels,
+        networks: HashSet::new(),
+        listed: Listed::default(),
+        next: Next::Start,
+    };
     let (mut text, mut enough) = (Vec::new(), 0);
     for part in parts {
         text.extend(part);
-        // What is not there as a whole is read again once there is twice as much, so that no container takes long.
+        // What is not there as a whole is read again once there is twice as much, so that no
+        // container takes long.
         if text.len() >= enough {
             let taken = lister.take(&text).map_err(unreadable)?;
             text.drain(..taken);
@@ -244,7 +299,9 @@ impl Lister<'_> {
                     at += rest.byte_offset() - 1;
                     Next::CommaOrEnd
                 }
-                (Next::Start | Next::CommaOrEnd | Next::Nothing, _) => return Err("it is no list".to_owned()),
+                (Next::Start | Next::CommaOrEnd | Next::Nothing, _) => {
+                    return Err("it is no list".to_owned());
+                }
             };
             self.next = next;
             at += 1;
@@ -253,8 +310,15 @@ impl Lister<'_> {
     }
 
     fn add(&mut self, summary: Summary) {
-        let networks = summary.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
-        let labels = summary.labels.unwrap_or_default().into_iter().filter(|(key, _)| self.labels.contains(key));
+        let networks = summary
+            .network_settings
+            .and_then(|settings| settings.networks)
+            .unwrap_or_default();
+        let labels = summary
+            .labels
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|(key, _)| self.labels.contains(key));
         let container = Arc::new(Container {
             id: summary.id,
             name: own_name(summary.names.unwrap_or_default()),
@@ -262,8 +326,15 @@ impl Lister<'_> {
         });
         let mut member = Member::default();
         for network in networks.into_values().flatten() {
-            for address in [&network.four, &network.six].into_iter().filter_map(|text| text.parse().ok()) {
-                let entry = self.listed.addresses.entry(address).or_insert_with(|| Some(Arc::clone(&container)));
+            for address in [&network.four, &network.six]
+                .into_iter()
+                .filter_map(|text| text.parse().ok())
+            {
+                let entry = self
+                    .listed
+                    .addresses
+                    .entry(address)
+                    .or_insert_with(|| Some(Arc::clone(&container)));
                 if entry.as_ref().is_some_and(|known| known.id != container.id) {
                     *entry = None;
                 }
@@ -288,16 +359,29 @@ impl Lister<'_> {
 /// A container has one name; the others, with more than one slash, are what its links call it.
 fn own_name(names: Vec<String>) -> String {
     let plain = |name: &String| name.trim_start_matches('/').to_owned();
-    names.iter().map(plain).find(|name| !name.contains('/')).unwrap_or_default()
+    names
+        .iter()
+        .map(plain)
+        .find(|name| !name.contains('/'))
+        .unwrap_or_default()
 }
 
 /// A list of containers without addresses, each in one network.
 #[cfg(test)]
 pub(super) fn listed_for_tests(members: &[(&str, &str)]) -> Listed {
     let own = |(container, network): &(&str, &str)| {
-        ((*container).to_owned(), Member { networks: vec![(*network).into()], ..Member::default() })
+        (
+            (*container).to_owned(),
+            Member {
+                networks: vec![(*network).into()],
+                ..Member::default()
+            },
+        )
     };
-    Listed { members: members.iter().map(own).collect(), ..Listed::default() }
+    Listed {
+        members: members.iter().map(own).collect(),
+        ..Listed::default()
+    }
 }
 
 #[cfg(test)]
@@ -316,19 +400,35 @@ mod tests {
         let labels = BTreeSet::from(["x".to_owned()]);
         let read = |text: &str| {
             // However it arrives, it reads the same.
-            let of_parts = |size: usize| read(text.as_bytes().chunks(size).map(<[u8]>::to_vec), &labels);
+            let of_parts =
+                |size: usize| read(text.as_bytes().chunks(size).map(<[u8]>::to_vec), &labels);
             let whole = of_parts(text.len().max(1));
             for size in 1..9 {
                 let parts = of_parts(size).map(|listed| listed.addresses);
-                assert_eq!(parts.ok(), whole.as_ref().ok().map(|whole| whole.addresses.clone()), "{text}");
+                assert_eq!(
+                    parts.ok(),
+                    whole.as_ref().ok().map(|whole| whole.addresses.clone()),
+                    "{text}"
+                );
             }
             whole
         };
         let found = read(text).expect("a list");
-        let members = [("a", None), ("a", Some("n1")), ("a", Some("n2")), ("d", None), ("e", None)];
+        let members = [
+            ("a", None),
+            ("a", Some("n1")),
+            ("a", Some("n2")),
+            ("d", None),
+            ("e", None),
+        ];
         let shown = members.map(|(container, network)| found.has_member(container, network));
         assert_eq!(shown, [true, true, false, true, false]);
-        let at = |address: &str| found.addresses.get(&address.parse().expect(address)).cloned();
+        let at = |address: &str| {
+            found
+                .addresses
+                .get(&address.parse().expect(address))
+                .cloned()
+        };
         let db = at("10.0.0.2").flatten().expect("a container");
         assert_eq!((db.id.as_str(), db.name.as_str()), ("a", "db"));
         assert_eq!(db.labels, [("x".to_owned(), "y".to_owned())]);

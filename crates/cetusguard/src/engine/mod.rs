@@ -1,7 +1,9 @@
-//! The requests that the proxy itself makes to the engine: lists of containers, events, and details of one object.
+//! The requests that the proxy itself makes to the engine: lists of containers, events, and details
+//! of one object.
 //!
-//! Requests of clients take another way; nothing that a client sends reaches the engine through here. Every request has a
-//! deadline, so that an engine that never answers cannot hold a client, or a lock, for ever.
+//! Requests of clients take another way; nothing that a client sends reaches the engine through
+//! here. Every request has a deadline, so that an engine that never answers cannot hold a client,
+//! or a lock, for ever.
 
 mod events;
 mod joins;
@@ -61,10 +63,13 @@ async fn within<T>(
     target: &str,
     exchange: impl Future<Output = Result<T, Trouble>>,
 ) -> Result<T, Trouble> {
-    timeout(deadline, exchange).await.unwrap_or_else(|_| Err(Trouble::Late(target.to_owned())))
+    timeout(deadline, exchange)
+        .await
+        .unwrap_or_else(|_| Err(Trouble::Late(target.to_owned())))
 }
 
-/// Sends a request and reads the head of the answer. The caller reads the body, and sets the deadline.
+/// Sends a request and reads the head of the answer. The caller reads the body, and sets the
+/// deadline.
 async fn get(backend: &Backend, target: &str) -> Result<(Duplex, Body), Trouble> {
     match request(AGENT, backend, target).await? {
         (200, stream, body) => Ok((stream, body)),
@@ -73,14 +78,31 @@ async fn get(backend: &Backend, target: &str) -> Result<(Duplex, Body), Trouble>
 }
 
 /// Asks for a target, and waits for the head of an answer of any status.
-async fn request(agent: &str, backend: &Backend, target: &str) -> Result<(u16, Duplex, Body), Trouble> {
+async fn request(
+    agent: &str,
+    backend: &Backend,
+    target: &str,
+) -> Result<(u16, Duplex, Body), Trouble> {
     let mut stream = backend.connect().await.map_err(Trouble::Unreachable)?;
     let via = backend.via();
-    let request = format!("GET {target} HTTP/1.1\r\nHost: docker\r\nUser-Agent: {agent}\r\nVia: {via}\r\n\r\n");
-    let sent = async { stream.output.write_all(request.as_bytes()).await.and(stream.output.flush().await) };
-    sent.await.map_err(|error| Trouble::Answer(format!("the engine's connection broke: {error}")))?;
-    let garbage = |error: HeadError| Trouble::Answer(format!("the engine did not answer to {target}: {error}"));
-    let head = read_response_head(&mut stream.input).await.map_err(garbage)?;
+    let request = format!(
+        "GET {target} HTTP/1.1\r\nHost: docker\r\nUser-Agent: {agent}\r\nVia: {via}\r\n\r\n"
+    );
+    let sent = async {
+        stream
+            .output
+            .write_all(request.as_bytes())
+            .await
+            .and(stream.output.flush().await)
+    };
+    sent.await
+        .map_err(|error| Trouble::Answer(format!("the engine's connection broke: {error}")))?;
+    let garbage = |error: HeadError| {
+        Trouble::Answer(format!("the engine did not answer to {target}: {error}"))
+    };
+    let head = read_response_head(&mut stream.input)
+        .await
+        .map_err(garbage)?;
     let framing = response_framing(&head, false).map_err(garbage)?;
     Ok((head.status, stream, Body::new(framing)))
 }
@@ -98,7 +120,11 @@ pub(crate) enum Asked {
 }
 
 /// Fetches a small answer before the deadline.
-pub(crate) async fn fetch(backend: &Backend, target: &str, deadline: Duration) -> Result<Asked, Trouble> {
+pub(crate) async fn fetch(
+    backend: &Backend,
+    target: &str,
+    deadline: Duration,
+) -> Result<Asked, Trouble> {
     fetch_as(AGENT, backend, target, deadline).await
 }
 
@@ -111,8 +137,12 @@ pub(crate) async fn fetch_as(
 ) -> Result<Asked, Trouble> {
     let exchange = async {
         match request(agent, backend, target).await? {
-            (200, stream, body) => read_answer(stream, body, ANSWER_LIMIT, target).await.map(Asked::Answer),
-            (404, stream, body) => read_answer(stream, body, ANSWER_LIMIT, target).await.map(Asked::Missing),
+            (200, stream, body) => read_answer(stream, body, ANSWER_LIMIT, target)
+                .await
+                .map(Asked::Answer),
+            (404, stream, body) => read_answer(stream, body, ANSWER_LIMIT, target)
+                .await
+                .map(Asked::Missing),
             (status, ..) => Err(Trouble::Status(status, target.to_owned())),
         }
     };
@@ -120,7 +150,12 @@ pub(crate) async fn fetch_as(
 }
 
 /// Fetches a whole answer of at most `limit` bytes before the deadline.
-async fn fetch_up_to(limit: usize, backend: &Backend, target: &str, deadline: Duration) -> Result<Vec<u8>, Trouble> {
+async fn fetch_up_to(
+    limit: usize,
+    backend: &Backend,
+    target: &str,
+    deadline: Duration,
+) -> Result<Vec<u8>, Trouble> {
     let exchange = async {
         let (stream, body) = get(backend, target).await?;
         read_answer(stream, body, limit, target).await
@@ -128,7 +163,8 @@ async fn fetch_up_to(limit: usize, backend: &Backend, target: &str, deadline: Du
     within(deadline, target, exchange).await
 }
 
-/// An answer of more than this, in bytes, is read on another thread: a client can give a container a megabyte of labels.
+/// An answer of more than this, in bytes, is read on another thread: a client can give a container
+/// a megabyte of labels.
 const LARGE: usize = 32 << 10;
 /// Large answers that are read at a time.
 static READING: Semaphore = Semaphore::const_new(2);
@@ -143,16 +179,28 @@ async fn read_apart<T: Send + 'static>(
     }
     // The semaphore lives as long as the program.
     let _turn = READING.acquire().await;
-    spawn_blocking(move || read(&answer)).await.map_err(|error| Trouble::Answer(error.to_string()))
+    spawn_blocking(move || read(&answer))
+        .await
+        .map_err(|error| Trouble::Answer(error.to_string()))
 }
 
-async fn read_answer(mut stream: Duplex, mut body: Body, limit: usize, target: &str) -> Result<Vec<u8>, Trouble> {
+async fn read_answer(
+    mut stream: Duplex,
+    mut body: Body,
+    limit: usize,
+    target: &str,
+) -> Result<Vec<u8>, Trouble> {
     let mut answer = Vec::new();
     let broken = |_| Trouble::Answer(format!("the engine broke off its answer to {target}"));
-    while read_content(&mut stream.input, &mut body, &mut answer).await.map_err(broken)? {
+    while read_content(&mut stream.input, &mut body, &mut answer)
+        .await
+        .map_err(broken)?
+    {
         if answer.len() > limit {
             let size = limit >> 20;
-            return Err(Trouble::Answer(format!("the engine's answer to {target} is larger than {size} MiB")));
+            return Err(Trouble::Answer(format!(
+                "the engine's answer to {target} is larger than {size} MiB"
+            )));
         }
     }
     Ok(answer)

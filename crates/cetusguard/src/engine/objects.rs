@@ -1,8 +1,9 @@
 //! Objects by the words that clients have for them.
 //!
-//! A decision that depends on an object asks for it here. A client's requests for the same object share one question to the engine. What
-//! the engine says of a container is kept while its events are followed, until an event tells of that container: what a container
-//! may do is fixed when it is created, but its name is not. Other objects are asked about each time.
+//! A decision that depends on an object asks for it here. A client's requests for the same object
+//! share one question to the engine. What the engine says of a container is kept while its events
+//! are followed, until an event tells of that container: what a container may do is fixed when it
+//! is created, but its name is not. Other objects are asked about each time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,13 +20,15 @@ use crate::shares::ClientShare;
 
 /// How long an answer is kept that was asked for by the full identifier.
 const AGE: Duration = Duration::from_secs(60);
-/// How long the container of a name is kept: the engine may tell late that the name went to another one.
+/// How long the container of a name is kept: the engine may tell late that the name went to another
+/// one.
 const NAME_AGE: Duration = Duration::from_secs(1);
 /// How long the engine's version and defaults are kept: it may be upgraded, or set up anew.
 const ENGINE_AGE: Duration = Duration::from_secs(60);
 /// Answers that are kept at a time.
 const SIZE: usize = 256;
-/// Answers with more text than this are not kept, in bytes: a client can give a container a megabyte of labels.
+/// Answers with more text than this are not kept, in bytes: a client can give a container a
+/// megabyte of labels.
 const WEIGHT: usize = 16 << 10;
 /// Questions to the engine at a time; others wait.
 const QUESTIONS: usize = 32;
@@ -76,14 +79,24 @@ struct Kept {
 impl Objects {
     /// No object is known yet.
     pub(crate) fn new(containers: Arc<Containers>) -> Self {
-        Self { containers, kept: Mutex::default(), questions: Semaphore::new(QUESTIONS) }
+        Self {
+            containers,
+            kept: Mutex::default(),
+            questions: Semaphore::new(QUESTIONS),
+        }
     }
 
     /// Finds an object by the client's word for it.
     ///
     /// # Errors
     /// The engine cannot be reached, or does not answer in time or in a form that can be read.
-    pub(crate) async fn find(&self, kind: ObjectKind, word: &str, client: &ClientShare, backend: &Backend) -> Shared {
+    pub(crate) async fn find(
+        &self,
+        kind: ObjectKind,
+        word: &str,
+        client: &ClientShare,
+        backend: &Backend,
+    ) -> Shared {
         let key = (kind, word.to_owned());
         if let Some(object) = self.known(&key) {
             return Ok(Found::Object(object));
@@ -93,9 +106,16 @@ impl Objects {
         // Shared within the client alone: it must not wait for the turn of another one.
         let asking = (key.clone(), std::ptr::from_ref(client).addr());
         let (cell, heard) = self.question(&asking);
-        let found = cell.get_or_init(|| self.ask(kind, word, client, backend)).await.clone();
+        let found = cell
+            .get_or_init(|| self.ask(kind, word, client, backend))
+            .await
+            .clone();
         let mut kept = self.lock();
-        if kept.asking.get(&asking).is_some_and(|(asked, _)| Arc::ptr_eq(asked, &cell)) {
+        if kept
+            .asking
+            .get(&asking)
+            .is_some_and(|(asked, _)| Arc::ptr_eq(asked, &cell))
+        {
             kept.asking.remove(&asking);
         }
         if let (Ok(Found::Object(object)), ObjectKind::Container) = (&found, kind)
@@ -111,14 +131,21 @@ impl Objects {
     fn question(&self, key: &Asking) -> (Arc<OnceCell<Shared>>, u64) {
         let mut kept = self.lock();
         let heard = kept.heard;
-        kept.asking.entry(key.clone()).or_insert_with(|| (Arc::default(), heard)).clone()
+        kept.asking
+            .entry(key.clone())
+            .or_insert_with(|| (Arc::default(), heard))
+            .clone()
     }
 
     /// Tells which engine it is.
     ///
     /// # Errors
     /// As for [`Objects::find`].
-    pub(crate) async fn engine(&self, client: &ClientShare, backend: &Backend) -> Result<Engine, Arc<Trouble>> {
+    pub(crate) async fn engine(
+        &self,
+        client: &ClientShare,
+        backend: &Backend,
+    ) -> Result<Engine, Arc<Trouble>> {
         if let Some((engine, at)) = &self.lock().engine
             && at.elapsed() < ENGINE_AGE
         {
@@ -128,8 +155,9 @@ impl Objects {
         let Asked::Answer(answer) = self.fetch("/version", client, backend).await? else {
             return Err(unread("the engine has no /version".to_owned()));
         };
-        let engine = Engine::read(&answer)
-            .map_err(|malformed| unread(format!("the engine's version cannot be read: {malformed}")))?;
+        let engine = Engine::read(&answer).map_err(|malformed| {
+            unread(format!("the engine's version cannot be read: {malformed}"))
+        })?;
         self.lock().engine = Some((engine.clone(), Instant::now()));
         Ok(engine)
     }
@@ -138,16 +166,23 @@ impl Objects {
     ///
     /// # Errors
     /// As for [`Objects::find`].
-    pub(crate) async fn defaults(&self, client: &ClientShare, backend: &Backend) -> Result<Defaults, Arc<Trouble>> {
+    pub(crate) async fn defaults(
+        &self,
+        client: &ClientShare,
+        backend: &Backend,
+    ) -> Result<Defaults, Arc<Trouble>> {
         if let Some((defaults, at)) = &self.lock().defaults
             && at.elapsed() < ENGINE_AGE
         {
             return Ok(defaults.clone());
         }
         let Asked::Answer(answer) = self.fetch("/info", client, backend).await? else {
-            return Err(Arc::new(Trouble::Answer("the engine has no /info".to_owned())));
+            return Err(Arc::new(Trouble::Answer(
+                "the engine has no /info".to_owned(),
+            )));
         };
-        let defaults = Defaults::read(&answer).map_err(|malformed| unreadable("/info", malformed))?;
+        let defaults =
+            Defaults::read(&answer).map_err(|malformed| unreadable("/info", malformed))?;
         self.lock().defaults = Some((defaults.clone(), Instant::now()));
         Ok(defaults)
     }
@@ -173,25 +208,35 @@ impl Objects {
         }
     }
 
-    /// Forgets a container about which the engine tells something; an empty identifier stands for all.
+    /// Forgets a container about which the engine tells something; an empty identifier stands for
+    /// all.
     pub(super) fn heard(&self, id: &str) {
         let mut kept = self.lock();
         kept.heard += 1;
         // An answer that is on its way may be older than the event: those who come now ask anew.
         kept.asking.clear();
-        kept.answers.retain(|_, (object, _)| !id.is_empty() && object.id != id);
+        kept.answers
+            .retain(|_, (object, _)| !id.is_empty() && object.id != id);
     }
 
     fn known(&self, key: &Key) -> Option<Arc<Object>> {
         let kept = self.lock();
         let (object, at) = kept.answers.get(key)?;
-        (self.containers.is_in_step() && at.elapsed() < age(&key.1, object)).then(|| Arc::clone(object))
+        (self.containers.is_in_step() && at.elapsed() < age(&key.1, object))
+            .then(|| Arc::clone(object))
     }
 
-    /// Asks the engine, at the latest after others have been answered for as long as an answer may take.
-    async fn fetch(&self, target: &str, client: &ClientShare, backend: &Backend) -> Result<Asked, Arc<Trouble>> {
+    /// Asks the engine, at the latest after others have been answered for as long as an answer may
+    /// take.
+    async fn fetch(
+        &self,
+        target: &str,
+        client: &ClientShare,
+        backend: &Backend,
+    ) -> Result<Asked, Arc<Trouble>> {
         let asked = async {
-            // The client's own turn comes first, so that it holds none of the others' while it waits.
+            // The client's own turn comes first, so that it holds none of the others' while it
+            // waits.
             let _turn_of_client = client.lookup_turn().await;
             // The semaphore lives as long as this.
             let _turn = self.questions.acquire().await;
@@ -200,7 +245,13 @@ impl Objects {
         within(2 * DEADLINE, target, asked).await.map_err(Arc::new)
     }
 
-    async fn ask(&self, kind: ObjectKind, word: &str, client: &ClientShare, backend: &Backend) -> Shared {
+    async fn ask(
+        &self,
+        kind: ObjectKind,
+        word: &str,
+        client: &ClientShare,
+        backend: &Backend,
+    ) -> Shared {
         let target = inspection_target(kind, word);
         match self.fetch(&target, client, backend).await? {
             Asked::Missing(answer) => Ok(Found::Missing(answer.into())),
@@ -221,7 +272,8 @@ impl Objects {
 impl Kept {
     fn keep(&mut self, key: Key, object: Arc<Object>) {
         let is_fresh = |word: &str, object: &Object, at: &Instant| at.elapsed() < age(word, object);
-        self.answers.retain(|(_, word), (object, at)| is_fresh(word, object, at));
+        self.answers
+            .retain(|(_, word), (object, at)| is_fresh(word, object, at));
         if self.answers.len() < SIZE && object.weight() <= WEIGHT {
             self.answers.insert(key, (object, Instant::now()));
         }
@@ -234,7 +286,9 @@ fn age(word: &str, object: &Object) -> Duration {
 }
 
 fn unreadable(target: &str, malformed: Malformed) -> Arc<Trouble> {
-    Arc::new(Trouble::Answer(format!("its answer to {target} cannot be read: {malformed}")))
+    Arc::new(Trouble::Answer(format!(
+        "its answer to {target} cannot be read: {malformed}"
+    )))
 }
 
 /// The target of the request that shows an object. Podman serves these paths as well.

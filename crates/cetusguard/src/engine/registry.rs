@@ -1,13 +1,16 @@
 //! The registry of the containers, which finds the container behind a connection.
 //!
-//! A list of the running containers serves all clients until an event may have changed one. Both lists and events may be late:
-//! - A container that was found in an older list is inspected, so that a container with a dead one's address is never taken for
-//!   the dead one, and a renamed one never for what it was.
-//! - A list that is younger than the connection is settled with the engine's own buffer of events. It tells whether the
-//!   container joined its network after the connection was there, in which case another one opened the connection; and whether
-//!   a container that is not listed yet has an address, in which case the list says nothing of addresses that it does not know.
+//! A list of the running containers serves all clients until an event may have changed one. Both
+//! lists and events may be late:
+//! - A container that was found in an older list is inspected, so that a container with a dead
+//!   one's address is never taken for the dead one, and a renamed one never for what it was.
+//! - A list that is younger than the connection is settled with the engine's own buffer of events.
+//!   It tells whether the container joined its network after the connection was there, in which
+//!   case another one opened the connection; and whether a container that is not listed yet has an
+//!   address, in which case the list says nothing of addresses that it does not know.
 //!
-//! Each answer follows from the times of the connection, of the list and of the joins; none depends on when an event arrives.
+//! Each answer follows from the times of the connection, of the list and of the joins; none depends
+//! on when an event arrives.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
@@ -46,8 +49,8 @@ pub(crate) struct Containers {
     /// Whether decisions about objects want to hear of containers as well.
     objects: AtomicBool,
     asked: Notify,
-    /// The labels that lists are kept with: all that selectors ever asked for, so that a request that began before the
-    /// configuration was read again still finds those of its time.
+    /// The labels that lists are kept with: all that selectors ever asked for, so that a request
+    /// that began before the configuration was read again still finds those of its time.
     labels: Mutex<Arc<BTreeSet<String>>>,
     /// Held while a list is asked for: the others wait for that one.
     asking: Arc<tokio::sync::Mutex<()>>,
@@ -87,8 +90,9 @@ pub(crate) struct Origin {
     pub(crate) address: IpAddr,
     /// A time at which the connection was not there yet, or had just come.
     pub(crate) arrived: SystemTime,
-    /// Nothing was found out about this connection before. A connection never changes its owner, so that an answer that differs
-    /// from an earlier one ends the connection, and the answer need not be settled once more.
+    /// Nothing was found out about this connection before. A connection never changes its owner, so
+    /// that an answer that differs from an earlier one ends the connection, and the answer need not
+    /// be settled once more.
     pub(crate) is_new: bool,
 }
 
@@ -99,7 +103,8 @@ pub(crate) struct Owner {
     pub(crate) container: Option<Arc<Container>>,
     /// The epoch in which this was found.
     pub(crate) epoch: u64,
-    /// Another container may have opened the connection and died since, in which case the connection has ended.
+    /// Another container may have opened the connection and died since, in which case the
+    /// connection has ended.
     pub(crate) is_doubtful: bool,
 }
 
@@ -119,31 +124,50 @@ pub(crate) enum Unknown {
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Contested => {
-                f.write_str("several containers claim this client's address; give it a socket of its own")
-            }
-            Self::Other => {
-                f.write_str("the container that opened this connection no longer has its address; connect again")
-            }
-            Self::LinkLocal => {
-                f.write_str("a link-local address does not tell which container is calling; connect to another address")
-            }
-            Self::Untold(why) => write!(f, "the engine does not say which container is calling: {why}; try again"),
+            Self::Contested => f.write_str(
+                "several containers claim this client's address; give it a socket of \
+                    its own",
+            ),
+            Self::Other => f.write_str(
+                "the container that opened this connection no longer has its address; \
+                    connect again",
+            ),
+            Self::LinkLocal => f.write_str(
+                "a link-local address does not tell which container is calling; \
+                    connect to another address",
+            ),
+            Self::Untold(why) => write!(
+                f,
+                "the engine does not say which container is calling: \
+                {why}; try again"
+            ),
         }
     }
 }
 
 impl Containers {
-    /// Has the containers found that these profiles ask for, if any do. Nothing is asked of the engine before.
+    /// Has the containers found that these profiles ask for, if any do. Nothing is asked of the
+    /// engine before.
     pub(crate) fn want(&self, profiles: &Profiles) {
         let mut labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
-        let added: Vec<&str> = profiles.selecting_labels().filter(|key| !labels.contains(*key)).collect();
+        let added: Vec<&str> = profiles
+            .selecting_labels()
+            .filter(|key| !labels.contains(*key))
+            .collect();
         if !added.is_empty() {
-            *labels = Arc::new(labels.iter().map(String::as_str).chain(added).map(str::to_owned).collect());
+            *labels = Arc::new(
+                labels
+                    .iter()
+                    .map(String::as_str)
+                    .chain(added)
+                    .map(str::to_owned)
+                    .collect(),
+            );
             // It was kept without them.
             self.changed(|state| state.last = None);
         }
-        self.wanted.send_replace(profiles.by_container() || self.objects.load(Relaxed));
+        self.wanted
+            .send_replace(profiles.by_container() || self.objects.load(Relaxed));
     }
 
     /// Wants to know for the sake of decisions about objects, from now on.
@@ -153,7 +177,8 @@ impl Containers {
         }
     }
 
-    /// Whether the engine's events are followed: what was found out since then holds until one tells otherwise.
+    /// Whether the engine's events are followed: what was found out since then holds until one
+    /// tells otherwise.
     pub(super) fn is_in_step(&self) -> bool {
         self.lock().in_step.is_some()
     }
@@ -174,24 +199,40 @@ impl Containers {
         *self.epoch.borrow()
     }
 
-    /// Finds the container that has the address of a connection, and had it when the connection was there.
+    /// Finds the container that has the address of a connection, and had it when the connection was
+    /// there.
     ///
     /// # Errors
     /// The owner cannot be told.
-    pub(crate) async fn behind(self: &Arc<Self>, origin: Origin, backend: &Arc<Backend>) -> Result<Owner, Unknown> {
+    pub(crate) async fn behind(
+        self: &Arc<Self>,
+        origin: Origin,
+        backend: &Arc<Backend>,
+    ) -> Result<Owner, Unknown> {
         match timeout(LIMIT, self.find(origin, backend)).await {
             Ok(found) => found,
             Err(_) => {
                 let why = self.lock().trouble.as_ref().map(|(_, why)| why.clone());
-                Err(Unknown::Untold(why.unwrap_or_else(|| "it did not answer in time".to_owned())))
+                Err(Unknown::Untold(
+                    why.unwrap_or_else(|| "it did not answer in time".to_owned()),
+                ))
             }
         }
     }
 
-    async fn find(self: &Arc<Self>, origin: Origin, backend: &Arc<Backend>) -> Result<Owner, Unknown> {
+    async fn find(
+        self: &Arc<Self>,
+        origin: Origin,
+        backend: &Arc<Backend>,
+    ) -> Result<Owner, Unknown> {
         let untold = |trouble: Trouble| Unknown::Untold(trouble.to_string());
         let mut epoch = self.epoch.subscribe();
-        let mut asked = Asked { origin, called: SystemTime::now(), fresh: self.lock().asked_for + 1, buffered: None };
+        let mut asked = Asked {
+            origin,
+            called: SystemTime::now(),
+            fresh: self.lock().asked_for + 1,
+            buffered: None,
+        };
         let came = Instant::now();
         loop {
             let seen = *epoch.borrow_and_update();
@@ -200,13 +241,18 @@ impl Containers {
                 Look::Found(container) => return Ok(self.owner(container, seen, &asked)),
                 Look::Failed(unknown) => return Err(unknown),
                 Look::Inspect(container) => {
-                    if list::is_still(&container, origin.address, backend).await.map_err(untold)? {
+                    if list::is_still(&container, origin.address, backend)
+                        .await
+                        .map_err(untold)?
+                    {
                         return Ok(self.owner(Some(container), seen, &asked));
                     }
                     self.lock().doubt(&container.id);
                 }
                 Look::Settle(number) => {
-                    let joins = events::joins_around(origin.arrived, backend).await.map_err(untold)?;
+                    let joins = events::joins_around(origin.arrived, backend)
+                        .await
+                        .map_err(untold)?;
                     asked.buffered = Some((number, joins));
                 }
                 Look::Missing if came.elapsed() < GRACE => {
@@ -216,7 +262,9 @@ impl Containers {
                 }
                 // Rather no rights than those of another client.
                 Look::Missing => {
-                    return Err(Unknown::Untold("a container is starting and is not listed yet".to_owned()));
+                    return Err(Unknown::Untold(
+                        "a container is starting and is not listed yet".to_owned(),
+                    ));
                 }
                 Look::OutOfStep => {
                     self.asked.notify_one();
@@ -234,12 +282,20 @@ impl Containers {
         let arrived = asked.origin.arrived;
         let is_unwatched = self.lock().in_step.is_none_or(|from| from > arrived);
         // One that was never listed leaves no other trace.
-        let has_any_ended = asked.buffered.as_ref().is_some_and(|(_, joins)| joins.has_any_ended_since(arrived));
-        Owner { is_doubtful: is_unwatched || container.is_none() && has_any_ended, container, epoch }
+        let has_any_ended = asked
+            .buffered
+            .as_ref()
+            .is_some_and(|(_, joins)| joins.has_any_ended_since(arrived));
+        Owner {
+            is_doubtful: is_unwatched || container.is_none() && has_any_ended,
+            container,
+            epoch,
+        }
     }
 
-    /// Asks for a list, or waits for one that another client has asked for since. The list is read to its end also where its
-    /// client is gone, for the next one to use. Its deadline ends the wait for an engine that never answers.
+    /// Asks for a list, or waits for one that another client has asked for since. The list is read
+    /// to its end also where its client is gone, for the next one to use. Its deadline ends the
+    /// wait for an engine that never answers.
     async fn ask(self: &Arc<Self>, fresh: u64, backend: &Arc<Backend>) -> Result<(), Trouble> {
         let turn = Arc::clone(&self.asking).lock_owned().await;
         let number = {
@@ -264,25 +320,39 @@ impl Containers {
             drop(turn);
             Ok(())
         });
-        asking.await.unwrap_or_else(|error| Err(Trouble::Answer(error.to_string())))
+        asking
+            .await
+            .unwrap_or_else(|error| Err(Trouble::Answer(error.to_string())))
     }
 
     /// The engine's events are followed: all that happen from this time on.
     pub(super) fn found(&self, from: SystemTime) {
         self.changed(|state| {
-            *state = State { in_step: Some(from), asked_for: state.asked_for, ..State::default() };
+            *state = State {
+                in_step: Some(from),
+                asked_for: state.asked_for,
+                ..State::default()
+            };
         });
     }
 
     /// The engine's events are not followed any more.
     pub(super) fn lost(&self, why: &Trouble) {
         let trouble = Some((Instant::now(), why.to_string()));
-        self.changed(|state| *state = State { trouble, asked_for: state.asked_for, ..State::default() });
+        self.changed(|state| {
+            *state = State {
+                trouble,
+                asked_for: state.asked_for,
+                ..State::default()
+            }
+        });
     }
 
     /// Takes in an event that the engine delivers.
     pub(super) fn happened(&self, news: &News) {
-        let Some(container) = news.container() else { return };
+        let Some(container) = news.container() else {
+            return;
+        };
         self.changed(|state| {
             state.joins.fold(news);
             state.doubt(container);
@@ -311,7 +381,8 @@ struct Asked {
     called: SystemTime,
     /// The number of the first list that was asked for since.
     fresh: u64,
-    /// The joins in the engine's own buffer, which was asked after the list of this number had arrived.
+    /// The joins in the engine's own buffer, which was asked after the list of this number had
+    /// arrived.
     buffered: Option<(u64, Joins)>,
 }
 
@@ -334,17 +405,25 @@ enum Look {
 }
 
 impl State {
-    /// Looks an address up. A list answers for an address that it does not know only if it was asked for since the client called.
-    /// For the others it answers while no event came since, and a long one while no event was about their container.
+    /// Looks an address up. A list answers for an address that it does not know only if it was
+    /// asked for since the client called. For the others it answers while no event came since, and
+    /// a long one while no event was about their container.
     fn look(&self, asked: &Asked, came: Instant) -> Look {
-        let Asked { origin, called, fresh, buffered } = asked;
+        let Asked {
+            origin,
+            called,
+            fresh,
+            buffered,
+        } = asked;
         if self.in_step.is_none() {
             return match &self.trouble {
                 Some((since, why)) if *since > came => Look::Failed(Unknown::Untold(why.clone())),
                 _ => Look::OutOfStep,
             };
         }
-        let Some(last) = &self.last else { return Look::Ask(*fresh) };
+        let Some(last) = &self.last else {
+            return Look::Ask(*fresh);
+        };
         let is_own = last.number >= *fresh;
         let is_for_others = last.is_whole || last.listed.is_long();
         let is_for_all = is_for_others && last.at.elapsed().is_ok_and(|age| age < AGE);
@@ -354,19 +433,26 @@ impl State {
         // The owner by a list that was there before the connection did not join after it.
         let is_older = !is_own && last.at <= origin.arrived;
         // A buffer that was asked before the list says nothing of those that joined in between.
-        let is_buffered = buffered.as_ref().is_some_and(|(number, _)| *number >= last.number);
+        let is_buffered = buffered
+            .as_ref()
+            .is_some_and(|(number, _)| *number >= last.number);
         let is_settled = !origin.is_new || is_older || is_buffered;
-        let mut joins = [Some(&self.joins), buffered.as_ref().map(|(_, joins)| joins)].into_iter().flatten();
+        let mut joins = [Some(&self.joins), buffered.as_ref().map(|(_, joins)| joins)]
+            .into_iter()
+            .flatten();
         match last.listed.entry(origin.address) {
             Entry::Doubted => Look::Ask(self.asked_for + 1),
             Entry::Contested => Look::Failed(Unknown::Contested),
             Entry::Nobody if !is_own => Look::Ask(*fresh),
             Entry::Nobody if !origin.is_new => Look::Found(None),
             _ if !is_settled => Look::Settle(last.number),
-            Entry::Nobody if joins.any(|joins| joins.is_any_missing(&last.listed, *called)) => Look::Missing,
+            Entry::Nobody if joins.any(|joins| joins.is_any_missing(&last.listed, *called)) => {
+                Look::Missing
+            }
             Entry::Nobody => Look::Found(None),
             Entry::Is(container)
-                if origin.is_new && joins.any(|joins| joins.has_joined_since(&container.id, origin.arrived)) =>
+                if origin.is_new
+                    && joins.any(|joins| joins.has_joined_since(&container.id, origin.arrived)) =>
             {
                 Look::Failed(Unknown::Other)
             }
@@ -389,11 +475,19 @@ impl State {
         }
     }
 
-    /// Takes a list that was asked for, but for what was heard in the meantime: that may be in it or not.
+    /// Takes a list that was asked for, but for what was heard in the meantime: that may be in it
+    /// or not.
     fn take(&mut self, mut listed: Listed, number: u64) {
         // Without that set, the events were lost while it was under way.
-        let Some(heard) = self.heard.take().filter(|heard| !heard.contains("")) else { return };
+        let Some(heard) = self.heard.take().filter(|heard| !heard.contains("")) else {
+            return;
+        };
         heard.iter().for_each(|id| listed.doubt(id));
-        self.last = Some(Last { listed, number, at: SystemTime::now(), is_whole: heard.is_empty() });
+        self.last = Some(Last {
+            listed,
+            number,
+            at: SystemTime::now(),
+            is_whole: heard.is_empty(),
+        });
     }
 }

@@ -1,4 +1,5 @@
-//! Admit: whether a client may ask for anything at this moment: as no web page, by its user agent, and by how much it has asked for already.
+//! Admit: whether a client may ask for anything at this moment: as no web page, by its user agent,
+//! and by how much it has asked for already.
 
 use cetusguard_policy::endpoint::{Answer, EndpointId};
 use cetusguard_policy::{Call, Ground, Method, Mode, Permit};
@@ -54,7 +55,8 @@ impl Admitted {
         }
     }
 
-    /// The word and the text of the refusal that it would have been, were its client's profile enforced.
+    /// The word and the text of the refusal that it would have been, were its client's profile
+    /// enforced.
     pub(super) fn unenforced(&self) -> Option<(&'static str, &str)> {
         match (&self.entry.unenforced, self.permit.ground()) {
             (Some((code, text)), _) => Some((code, text)),
@@ -73,11 +75,17 @@ pub(super) fn enter(
     proxy: &Proxy,
 ) -> Result<Entry, Refusal> {
     match try_enter(call, message, client, is_loopback, proxy) {
-        Ok(place) => Ok(Entry { _place: place, unenforced: None }),
+        Ok(place) => Ok(Entry {
+            _place: place,
+            unenforced: None,
+        }),
         // A profile that is not enforced yet still belongs to no web page.
         Err(limited) if client.profile.mode == Mode::Audit && !limited.is_page() => {
             let refusal = Refusal::Limited(limited);
-            Ok(Entry { _place: None, unenforced: Some((refusal.code(), refusal.to_string())) })
+            Ok(Entry {
+                _place: None,
+                unenforced: Some((refusal.code(), refusal.to_string())),
+            })
         }
         Err(limited) => Err(Refusal::Limited(limited)),
     }
@@ -103,15 +111,23 @@ fn try_enter(
             return Err(Limited::agent(agent, profile));
         }
     }
-    let Some(usage) = &client.usage else { return Ok(None) };
+    let Some(usage) = &client.usage else {
+        return Ok(None);
+    };
     if is_check && proxy.limiter.let_check(usage) {
         return Ok(None);
     }
-    let what = match call.endpoint().map_or(Answer::Follow, |endpoint| endpoint.answer) {
+    let what = match call
+        .endpoint()
+        .map_or(Answer::Follow, |endpoint| endpoint.answer)
+    {
         Answer::Quick | Answer::Slow | Answer::Transfer => Use::Request,
         Answer::Follow | Answer::Tunnel(_) => Use::Stream,
     };
-    let place = proxy.limiter.enter(usage, limits, what).map_err(|reached| Limited::count(reached, profile))?;
+    let place = proxy
+        .limiter
+        .enter(usage, limits, what)
+        .map_err(|reached| Limited::count(reached, profile))?;
     Ok(Some(place))
 }
 
@@ -120,9 +136,18 @@ pub(super) fn is_ping(call: &Call, message: &Message) -> bool {
     call.method().is_safe() && call.path() == "/_ping" && message.framing == Framing::None
 }
 
-/// Returns whether this is the call of `cetusguard healthcheck`, or of a client that says so. Neither user agents nor limits of its
-/// profile may make a healthy proxy look sick; and a client that forges the name gets a ping now and then, which tells it nothing.
+/// Returns whether this is the call of `cetusguard healthcheck`, or of a client that says so.
+/// Neither user agents nor limits of its profile may make a healthy proxy look sick; and a client
+/// that forges the name gets a ping now and then, which tells it nothing.
 fn is_health_check(call: &Call, message: &Message) -> bool {
-    let is_ping = call.method() == Method::Get && call.endpoint().is_some_and(|one| one.id == EndpointId::SystemPing);
-    is_ping && message.framing == Framing::None && message.headers.all(Known::UserAgent).eq([HEALTH_CHECK.as_bytes()])
+    let is_ping = call.method() == Method::Get
+        && call
+            .endpoint()
+            .is_some_and(|one| one.id == EndpointId::SystemPing);
+    is_ping
+        && message.framing == Framing::None
+        && message
+            .headers
+            .all(Known::UserAgent)
+            .eq([HEALTH_CHECK.as_bytes()])
 }

@@ -8,7 +8,8 @@ use super::listen::Conn;
 use super::{End, Next, Proxy};
 use crate::wire::{Body, Framing, Known, Output, PumpError, ResponseHead, pump, send_head};
 
-/// Passes the answer on: the head the moment that it is there, the body without holding back a byte.
+/// Passes the answer on: the head the moment that it is there, the body without holding back a
+/// byte.
 pub(super) async fn answer(
     answered: Answered,
     conn: &mut Conn,
@@ -17,14 +18,30 @@ pub(super) async fn answer(
 ) -> Result<Next, End> {
     // Early bytes were meant for the tunnel that did not open.
     let spoiled = conn.tunnels && !answered.is_detached();
-    let Answered { mut engine, head, framing, follows, reusable, generation, .. } = answered;
+    let Answered {
+        mut engine,
+        head,
+        framing,
+        follows,
+        reusable,
+        generation,
+        ..
+    } = answered;
     let close = conn.closes || framing == Framing::UntilClose || *proxy.stopping.borrow();
     let limits = conn.limits(proxy);
     let progress = limits.progress;
     let (client, body) = conn.parts();
     let mut down = Body::new(framing);
     let bytes = response_head(&head, &framing_lines(&head), close);
-    let sent = send_head(&bytes, &mut engine.input, &mut down, &mut client.output, &record.bytes_out, progress).await;
+    let sent = send_head(
+        &bytes,
+        &mut engine.input,
+        &mut down,
+        &mut client.output,
+        &record.bytes_out,
+        progress,
+    )
+    .await;
     sent.map_err(|error| cut(error, &client.output))?;
     if !down.is_done() {
         if follows {
@@ -55,7 +72,11 @@ pub(super) async fn answer(
     if reusable && head.keep_alive && is_whole {
         proxy.backend.keep(engine, generation);
     }
-    if close || spoiled { Ok(conn.linger().await) } else { Ok(Next::KeepAlive) }
+    if close || spoiled {
+        Ok(conn.linger().await)
+    } else {
+        Ok(Next::KeepAlive)
+    }
 }
 
 /// Ends an answer that cannot go on.
@@ -74,7 +95,13 @@ fn cut(error: PumpError, client: &Output) -> End {
 pub(super) fn response_head(head: &ResponseHead, more: &[(&str, &[u8])], close: bool) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| bytes.extend_from_slice(part));
-    put(&[b"HTTP/1.1 ", head.status.to_string().as_bytes(), b" ", &head.reason, b"\r\n"]);
+    put(&[
+        b"HTTP/1.1 ",
+        head.status.to_string().as_bytes(),
+        b" ",
+        &head.reason,
+        b"\r\n",
+    ]);
     for (_, name, value) in head.headers.end_to_end() {
         put(&[name, b": ", value, b"\r\n"]);
     }
@@ -88,8 +115,15 @@ pub(super) fn response_head(head: &ResponseHead, more: &[(&str, &[u8])], close: 
     bytes
 }
 
-/// The body is passed on with its framing, so the headers about it stay; an answer to `HEAD` has them without a body.
+/// The body is passed on with its framing, so the headers about it stay; an answer to `HEAD` has
+/// them without a body.
 pub(super) fn framing_lines(head: &ResponseHead) -> Vec<(&'static str, &[u8])> {
-    let names = [("Content-Length", Known::ContentLength), ("Transfer-Encoding", Known::TransferEncoding)];
-    names.into_iter().filter_map(|(name, known)| Some((name, head.headers.all(known).next()?))).collect()
+    let names = [
+        ("Content-Length", Known::ContentLength),
+        ("Transfer-Encoding", Known::TransferEncoding),
+    ];
+    names
+        .into_iter()
+        .filter_map(|(name, known)| Some((name, head.headers.all(known).next()?)))
+        .collect()
 }

@@ -58,7 +58,8 @@ impl Ended {
     }
 }
 
-/// What became of one request. Nothing is copied or formatted before it is sure that a line is wanted.
+/// What became of one request. Nothing is copied or formatted before it is sure that a line is
+/// wanted.
 ///
 /// Dropped without an end, it tells of a request that outlived the program's drain, or of a panic.
 #[derive(Debug)]
@@ -74,7 +75,8 @@ pub(super) struct Record<'c> {
     admitted: Option<Arc<Admitted>>,
     /// Whether what it asks for was judged as well: only then it is the engine's.
     approved: bool,
-    /// Whether the engine has got the head of a request that may change something, and not answered.
+    /// Whether the engine has got the head of a request that may change something, and not
+    /// answered.
     uncertain: bool,
     /// The word and the text of a refusal that was not enforced.
     unenforced: Option<(&'static str, String)>,
@@ -105,7 +107,13 @@ struct End {
 
 impl End {
     fn new(level: Level, message: &'static str, reason: &'static str, detail: &str) -> Self {
-        Self { level, message, reason, detail: detail.to_owned(), path: None }
+        Self {
+            level,
+            message,
+            reason,
+            detail: detail.to_owned(),
+            path: None,
+        }
     }
 }
 
@@ -116,10 +124,15 @@ fn cut(text: &[u8], length: usize) -> Cow<'_, str> {
 
 /// The exceptions that the guard's objection names, as a list.
 fn exceptions(objection: &Objection) -> String {
-    objection.exceptions().into_iter().collect::<Vec<_>>().join(", ")
+    objection
+        .exceptions()
+        .into_iter()
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
-/// A head up to this size is kept with its record, in bytes; of a larger one, only what a line may show.
+/// A head up to this size is kept with its record, in bytes; of a larger one, only what a line may
+/// show.
 const SHARED: usize = 1 << 10;
 
 /// Numbers requests; with the start of the program it names one in all logs.
@@ -158,7 +171,11 @@ impl<'c> Record<'c> {
         self.target = head.target.clone();
         self.user_agent = head.headers.share(Known::UserAgent).unwrap_or_default();
         if head.length > SHARED {
-            for (part, length) in [(&mut self.method, 32), (&mut self.target, 1024), (&mut self.user_agent, 256)] {
+            for (part, length) in [
+                (&mut self.method, 32),
+                (&mut self.target, 1024),
+                (&mut self.user_agent, 256),
+            ] {
                 *part = Bytes::copy_from_slice(&part[..part.len().min(length)]);
             }
         }
@@ -172,14 +189,22 @@ impl<'c> Record<'c> {
     /// Notes what allows it, and the path as it was judged.
     pub(super) fn admitted(&mut self, admitted: &Arc<Admitted>) {
         self.admitted = Some(Arc::clone(admitted));
-        self.unenforced = admitted.unenforced().map(|(code, text)| (code, text.to_owned()));
+        self.unenforced = admitted
+            .unenforced()
+            .map(|(code, text)| (code, text.to_owned()));
     }
 
     /// Notes that it goes to the engine.
     pub(super) fn approved(&mut self) {
         self.approved = true;
-        if let (Some(lessons), Some(client), Some(admitted)) = (self.lessons, &self.client, &self.admitted) {
-            lessons.note(&client.profile.name, admitted.permit(), self.objection.as_deref());
+        if let (Some(lessons), Some(client), Some(admitted)) =
+            (self.lessons, &self.client, &self.admitted)
+        {
+            lessons.note(
+                &client.profile.name,
+                admitted.permit(),
+                self.objection.as_deref(),
+            );
         }
     }
 
@@ -187,15 +212,21 @@ impl<'c> Record<'c> {
     pub(super) fn would_refuse(&mut self, refusal: &Refusal) {
         self.build_rules = refusal.build_rules();
         self.objection = refusal.objection().cloned().map(Box::new);
-        self.unenforced.get_or_insert_with(|| (refusal.code(), refusal.to_string()));
+        self.unenforced
+            .get_or_insert_with(|| (refusal.code(), refusal.to_string()));
     }
 
     /// What is not enforced is told as loudly as a refusal.
     fn level(&self, level: Level) -> Level {
-        if self.unenforced.is_some() { level.min(Level::Warning) } else { level }
+        if self.unenforced.is_some() {
+            level.min(Level::Warning)
+        } else {
+            level
+        }
     }
 
-    /// Notes that the engine has got the head of the request: whatever happens now, it may act on one that may change something.
+    /// Notes that the engine has got the head of the request: whatever happens now, it may act on
+    /// one that may change something.
     pub(super) fn sent(&mut self, method: Method) {
         self.uncertain = !method.is_safe();
     }
@@ -224,10 +255,17 @@ impl<'c> Record<'c> {
         let message = match ended {
             Ended::EngineGone | Ended::ClientStalled => "answer cut",
             Ended::BadBody | Ended::Outdated => "request cut",
-            Ended::Complete | Ended::ClientGone | Ended::Stopped if !self.approved => "request abandoned",
+            Ended::Complete | Ended::ClientGone | Ended::Stopped if !self.approved => {
+                "request abandoned"
+            }
             Ended::Complete | Ended::ClientGone | Ended::Stopped => "request allowed",
         };
-        self.ended = Some(End::new(self.level(ended.level()), message, ended.reason(), ""));
+        self.ended = Some(End::new(
+            self.level(ended.level()),
+            message,
+            ended.reason(),
+            "",
+        ));
     }
 
     /// Notes a refusal with its text.
@@ -245,7 +283,10 @@ impl<'c> Record<'c> {
         if self.log.takes(level) {
             let brief = refusal.brief();
             if brief.is_some() && self.log.takes(Level::Debug) {
-                let line = self.log.line(Level::Debug, "refusal in full").text("detail", &refusal.to_string());
+                let line = self
+                    .log
+                    .line(Level::Debug, "refusal in full")
+                    .text("detail", &refusal.to_string());
                 self.log.send(line.number("request_id", self.id));
             }
             end.detail = brief.unwrap_or_else(|| refusal.to_string());
@@ -259,7 +300,11 @@ impl<'c> Record<'c> {
         match (&end.path, &self.admitted) {
             (Some(path), _) => path.as_bytes(),
             (None, Some(admitted)) => admitted.call().path().as_bytes(),
-            (None, None) => self.target.split(|byte| *byte == b'?').next().unwrap_or_default(),
+            (None, None) => self
+                .target
+                .split(|byte| *byte == b'?')
+                .next()
+                .unwrap_or_default(),
         }
     }
 
@@ -272,17 +317,30 @@ impl<'c> Record<'c> {
             .number("status", u64::from(self.status))
             .text("client", &self.peer);
         if let Some(client) = &self.client {
-            line = line.maybe("container", client.container()).maybe("certificate", client.certificate());
+            line = line
+                .maybe("container", client.container())
+                .maybe("certificate", client.certificate());
             line = line.text("profile", &client.profile.name);
         }
         if let Some(admitted) = &self.admitted {
-            let endpoint = admitted.call().endpoint().map_or("", |endpoint| endpoint.id.name());
-            line = line.maybe("endpoint", endpoint).maybe("rule", admitted.rule());
+            let endpoint = admitted
+                .call()
+                .endpoint()
+                .map_or("", |endpoint| endpoint.id.name());
+            line = line
+                .maybe("endpoint", endpoint)
+                .maybe("rule", admitted.rule());
         }
         line = match &self.unenforced {
-            // How it ended is told by its status; why it should not have begun is what this profile is watched for.
-            Some((code, text)) => line.text("decision", "would_deny").text("reason", code).text("detail", text),
-            None => line.maybe("reason", end.reason).maybe("detail", &end.detail),
+            // How it ended is told by its status; why it should not have begun is what this profile
+            // is watched for.
+            Some((code, text)) => line
+                .text("decision", "would_deny")
+                .text("reason", code)
+                .text("detail", text),
+            None => line
+                .maybe("reason", end.reason)
+                .maybe("detail", &end.detail),
         };
         line = line.maybe("add_rules", &self.build_rules.join(", "));
         if let Some(objection) = &self.objection {
@@ -297,7 +355,10 @@ impl<'c> Record<'c> {
                 .number("bytes_out", self.bytes_out.load(Relaxed))
                 .duration("duration", self.started.elapsed());
         }
-        self.log.send(line.maybe("user_agent", &cut(&self.user_agent, 256)).number("request_id", self.id));
+        self.log.send(
+            line.maybe("user_agent", &cut(&self.user_agent, 256))
+                .number("request_id", self.id),
+        );
     }
 }
 

@@ -1,8 +1,9 @@
 //! Forward: to the engine, and as far as the head of its answer.
 //!
-//! The request for the engine is written from the approved call; of what the client sent, only end-to-end headers and the
-//! body go with it, or the body that was judged in its place. While the engine thinks, the rest of the body goes up and the
-//! client is watched: one that leaves takes its request with it.
+//! The request for the engine is written from the approved call; of what the client sent, only
+//! end-to-end headers and the body go with it, or the body that was judged in its place. While the
+//! engine thinks, the rest of the body goes up and the client is watched: one that leaves takes its
+//! request with it.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -22,8 +23,8 @@ use crate::config::meant::Limits;
 use crate::refusal::Refusal;
 use crate::shares::ExchangeSlot;
 use crate::wire::{
-    Body, Duplex, Framing, HeadError, Input, Known, Output, PumpError, ResponseHead, pump, read_response_head,
-    response_framing, send_head,
+    Body, Duplex, Framing, HeadError, Input, Known, Output, PumpError, ResponseHead, pump,
+    read_response_head, response_framing, send_head,
 };
 
 /// The engine's answer up to its head, and the connection on which the rest of it comes.
@@ -36,7 +37,8 @@ pub(super) struct Answered {
     pub(super) follows: bool,
     /// The client asked for an upgrade where the endpoint has one.
     pub(super) upgrade: bool,
-    /// The connection to the engine may serve others afterwards: those that reuse one are those that leave one.
+    /// The connection to the engine may serve others afterwards: those that reuse one are those
+    /// that leave one.
     pub(super) reusable: bool,
     /// The number of the certificates that it was made with.
     pub(super) generation: u64,
@@ -47,20 +49,34 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    /// Whether the connection is raw bytes from here on: after a 101, or, for clients that attach or exec without an
-    /// upgrade, after a 200 with a raw stream that has no framing (moby `postContainersAttach`).
+    /// Whether the connection is raw bytes from here on: after a 101, or, for clients that attach
+    /// or exec without an upgrade, after a 200 with a raw stream that has no framing (moby
+    /// `postContainersAttach`).
     pub(super) fn is_tunnel(&self) -> bool {
         if !self.hijacks {
             return false;
         }
-        let kind = self.head.headers.get(Known::ContentType).unwrap_or_default();
-        let raw = ["application/vnd.docker.raw-stream", "application/vnd.docker.multiplexed-stream"].contains(&kind);
-        self.head.status == 101 || (self.head.status == 200 && self.framing == Framing::UntilClose && raw)
+        let kind = self
+            .head
+            .headers
+            .get(Known::ContentType)
+            .unwrap_or_default();
+        let raw = [
+            "application/vnd.docker.raw-stream",
+            "application/vnd.docker.multiplexed-stream",
+        ]
+        .contains(&kind);
+        self.head.status == 101
+            || (self.head.status == 200 && self.framing == Framing::UntilClose && raw)
     }
 
-    /// Whether the endpoint has answered as any other does, and what comes next is the next request: `Detach: true`.
+    /// Whether the endpoint has answered as any other does, and what comes next is the next
+    /// request: `Detach: true`.
     pub(super) fn is_detached(&self) -> bool {
-        self.hijacks && !self.upgrade && self.head.status == 200 && matches!(self.framing, Framing::Length(_))
+        self.hijacks
+            && !self.upgrade
+            && self.head.status == 200
+            && matches!(self.framing, Framing::Length(_))
     }
 }
 
@@ -76,10 +92,23 @@ pub(super) async fn forward(
     let upgrade = upgrade_of(approved.call(), message);
     let share = approved.take_body();
     let via = proxy.backend.via();
-    let head = request_head(approved.call(), message, upgrade, via, share.as_ref().map(|share| share.body.as_slice()));
-    let (approved, head) = (&approved, Request { head, generation: proxy.backend.generation(), _share: share });
-    // A kept connection may have died in silence. A safe request without a body can be asked again; nothing else can, so
-    // nothing else is sent on one.
+    let head = request_head(
+        approved.call(),
+        message,
+        upgrade,
+        via,
+        share.as_ref().map(|share| share.body.as_slice()),
+    );
+    let (approved, head) = (
+        &approved,
+        Request {
+            head,
+            generation: proxy.backend.generation(),
+            _share: share,
+        },
+    );
+    // A kept connection may have died in silence. A safe request without a body can be asked again;
+    // nothing else can, so nothing else is sent on one.
     let kept = if approved.call().method().is_safe() && message.framing == Framing::None {
         proxy.backend.kept()
     } else {
@@ -89,20 +118,35 @@ pub(super) async fn forward(
         match ask(engine, head.again(), approved, message, conn, proxy, record).await {
             Err(End::Refused(Refusal::EngineClosed)) => {}
             result => {
-                return result.map(|answered| Answered { upgrade: upgrade.is_some(), _permit: permit, ..answered });
+                return result.map(|answered| Answered {
+                    upgrade: upgrade.is_some(),
+                    _permit: permit,
+                    ..answered
+                });
             }
         }
     }
-    let engine = proxy.backend.connect().await.map_err(Refusal::Unreachable)?;
+    let engine = proxy
+        .backend
+        .connect()
+        .await
+        .map_err(Refusal::Unreachable)?;
     let answered = match ask(engine, head, approved, message, conn, proxy, record).await {
         // An engine that was told that the client sends no more has ended the request.
-        Err(End::Refused(Refusal::EngineClosed)) if conn.is_ended() => return Err(End::Cut(Ended::ClientGone)),
+        Err(End::Refused(Refusal::EngineClosed)) if conn.is_ended() => {
+            return Err(End::Cut(Ended::ClientGone));
+        }
         answered => answered?,
     };
-    Ok(Answered { upgrade: upgrade.is_some(), _permit: permit, ..answered })
+    Ok(Answered {
+        upgrade: upgrade.is_some(),
+        _permit: permit,
+        ..answered
+    })
 }
 
-/// Takes the right to an exchange, whose sockets' buffers take memory. The health check's ping needs none: it is small.
+/// Takes the right to an exchange, whose sockets' buffers take memory. The health check's ping
+/// needs none: it is small.
 fn permit_of(
     approved: &Approved,
     message: &Message,
@@ -112,7 +156,11 @@ fn permit_of(
     if is_ping(approved.call(), message) {
         return Ok(None);
     }
-    proxy.shares.begin_exchange(conn.admission().client()).map(Some).ok_or(Refusal::Memory)
+    proxy
+        .shares
+        .begin_exchange(conn.admission().client())
+        .map(Some)
+        .ok_or(Refusal::Memory)
 }
 
 /// A request's head with the body that was judged; gone once it is sent.
@@ -126,7 +174,11 @@ struct Request {
 impl Request {
     /// The same once more: one that may be asked again has no body.
     fn again(&self) -> Self {
-        Self { head: self.head.clone(), generation: self.generation, _share: None }
+        Self {
+            head: self.head.clone(),
+            generation: self.generation,
+            _share: None,
+        }
     }
 }
 
@@ -139,14 +191,29 @@ async fn ask(
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Answered, End> {
-    // No earlier than the connection: one that was made in between is thrown away too soon, not kept too long.
+    // No earlier than the connection: one that was made in between is thrown away too soon, not
+    // kept too long.
     let generation = request.generation;
-    let expected = approved.call().endpoint().map_or(Answer::Follow, |endpoint| endpoint.answer);
+    let expected = approved
+        .call()
+        .endpoint()
+        .map_or(Answer::Follow, |endpoint| endpoint.answer);
     let limits = conn.limits(proxy);
-    let limit = if expected == Answer::Quick { limits.answer } else { Duration::MAX };
+    let limit = if expected == Answer::Quick {
+        limits.answer
+    } else {
+        Duration::MAX
+    };
     let follows = expected == Answer::Follow;
     let (client, body) = conn.parts();
-    let sent = send_head(&request.head, &mut client.input, body, &mut engine.output, &record.bytes_in, limits.answer);
+    let sent = send_head(
+        &request.head,
+        &mut client.input,
+        body,
+        &mut engine.output,
+        &record.bytes_in,
+        limits.answer,
+    );
     match sent.await {
         // An engine that refuses early may answer and close before it has read everything.
         Ok(()) | Err(PumpError::Write) => {}
@@ -171,13 +238,15 @@ async fn ask(
     };
     let head = match answer {
         Ok(Ok(head)) => head,
-        Ok(Err(HeadError::Closed)) if engine.input.buffer.is_empty() => return Err(Refusal::EngineClosed.into()),
+        Ok(Err(HeadError::Closed)) if engine.input.buffer.is_empty() => {
+            return Err(Refusal::EngineClosed.into());
+        }
         Ok(Err(_)) => return Err(Refusal::EngineGarbage.into()),
         Err(_) if !conn.parts().1.is_done() => return Err(Refusal::SlowBody.into()),
         Err(_) => return Err(Refusal::EngineSilent.into()),
     };
-    let framing =
-        response_framing(&head, approved.call().method() == Method::Head).map_err(|_| Refusal::EngineGarbage)?;
+    let framing = response_framing(&head, approved.call().method() == Method::Head)
+        .map_err(|_| Refusal::EngineGarbage)?;
     let hijacks = matches!(expected, Answer::Tunnel(_));
     if head.status == 101 && !hijacks {
         return Err(Refusal::EngineGarbage.into());
@@ -196,7 +265,8 @@ async fn ask(
     })
 }
 
-/// The head of the final answer. Interim ones are between the engine and us: we have answered `Expect` already.
+/// The head of the final answer. Interim ones are between the engine and us: we have answered
+/// `Expect` already.
 async fn final_head(input: &mut Input) -> Result<ResponseHead, HeadError> {
     loop {
         let head = read_response_head(input).await?;
@@ -206,9 +276,12 @@ async fn final_head(input: &mut Input) -> Result<ResponseHead, HeadError> {
     }
 }
 
-/// The upgrade to pass on: only where the endpoint hijacks, and only the protocol that it hijacks for.
+/// The upgrade to pass on: only where the endpoint hijacks, and only the protocol that it hijacks
+/// for.
 pub(super) fn upgrade_of(call: &Call, message: &Message) -> Option<Protocol> {
-    let Answer::Tunnel(protocol) = call.endpoint()?.answer else { return None };
+    let Answer::Tunnel(protocol) = call.endpoint()?.answer else {
+        return None;
+    };
     let asked = message.headers.get(Known::Upgrade)?;
     // Engines do not look at the value for attach and exec, and clients differ in it.
     (protocol == Protocol::Tcp || asked.eq_ignore_ascii_case(protocol.token())).then_some(protocol)
@@ -224,7 +297,12 @@ pub(super) fn request_head(
 ) -> Vec<u8> {
     let mut head = Vec::with_capacity(512 + judged.map_or(0, <[u8]>::len));
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| head.extend_from_slice(part));
-    put(&[call.method().as_str().as_bytes(), b" ", call.target().as_bytes(), b" HTTP/1.1\r\nHost: docker\r\n"]);
+    put(&[
+        call.method().as_str().as_bytes(),
+        b" ",
+        call.target().as_bytes(),
+        b" HTTP/1.1\r\nHost: docker\r\n",
+    ]);
     for (known, name, value) in message.headers.end_to_end() {
         // Credentials for a proxy on the way must not reach the engine; Expect is answered here.
         let is_replaced = judged.is_some() && known == Known::ContentType;
@@ -238,13 +316,21 @@ pub(super) fn request_head(
         Some(body) if !body.is_empty() => put(&[b"Content-Type: application/json\r\n"]),
         _ => {}
     }
-    match judged.map_or(message.framing, |body| judged_framing(body, message.framing)) {
-        Framing::Length(length) => put(&[b"Content-Length: ", length.to_string().as_bytes(), b"\r\n"]),
+    match judged.map_or(message.framing, |body| {
+        judged_framing(body, message.framing)
+    }) {
+        Framing::Length(length) => {
+            put(&[b"Content-Length: ", length.to_string().as_bytes(), b"\r\n"])
+        }
         Framing::Chunked => put(&[b"Transfer-Encoding: chunked\r\n"]),
         Framing::None | Framing::UntilClose => {}
     }
     if let Some(protocol) = upgrade {
-        put(&[b"Connection: Upgrade\r\nUpgrade: ", protocol.token().as_bytes(), b"\r\n"]);
+        put(&[
+            b"Connection: Upgrade\r\nUpgrade: ",
+            protocol.token().as_bytes(),
+            b"\r\n",
+        ]);
     }
     put(&[b"\r\n", judged.unwrap_or_default()]);
     head
@@ -252,7 +338,11 @@ pub(super) fn request_head(
 
 /// A body that was judged is there as a whole; where the client has sent none, none is sent.
 fn judged_framing(body: &[u8], own: Framing) -> Framing {
-    if own == Framing::None { Framing::None } else { Framing::Length(body.len() as u64) }
+    if own == Framing::None {
+        Framing::None
+    } else {
+        Framing::Length(body.len() as u64)
+    }
 }
 
 /// Why the client's side of an exchange ended first.
@@ -281,25 +371,32 @@ impl Left {
     }
 }
 
-/// How long an exchange goes on whose client sends no more, while no byte of its answer comes. A client that has shut down its
-/// writing half may still read, and over TCP one that has left looks the same.
+/// How long an exchange goes on whose client sends no more, while no byte of its answer comes. A
+/// client that has shut down its writing half may still read, and over TCP one that has left looks
+/// the same.
 pub(super) fn patience(follows: bool, limits: &Limits) -> Duration {
-    if follows { Duration::ZERO } else { limits.answer }
+    if follows {
+        Duration::ZERO
+    } else {
+        limits.answer
+    }
 }
 
-/// How long a short answer may take until the engine is told that the client sends no more: some engines end requests then.
+/// How long a short answer may take until the engine is told that the client sends no more: some
+/// engines end requests then.
 const FAREWELL: Duration = Duration::from_millis(250);
 
-/// What may arrive from a client while its request is answered: the next requests, or early bytes for a tunnel. What is more
-/// waits in the kernel.
+/// What may arrive from a client while its request is answered: the next requests, or early bytes
+/// for a tunnel. What is more waits in the kernel.
 const EARLY_LIMIT: usize = 8 << 10;
 
-/// How often a client that cannot be read is asked whether it has left, and how long an upload that does not move may last
-/// once it has: the engine may be busy with what it got.
+/// How often a client that cannot be read is asked whether it has left, and how long an upload that
+/// does not move may last once it has: the engine may be busy with what it got.
 const LOOK: Duration = Duration::from_secs(1);
 const STALLED: Duration = Duration::from_secs(30);
 
-/// Sends the rest of the body, then watches the client. Returns only when the client's side is over. Safe to cancel.
+/// Sends the rest of the body, then watches the client. Returns only when the client's side is
+/// over. Safe to cancel.
 pub(super) async fn attend(
     (input, body): (&mut Input, &mut Body),
     engine: &mut Output,
@@ -308,7 +405,8 @@ pub(super) async fn attend(
 ) -> Left {
     let discards = match upload(input, body, engine, &record.bytes_in).await {
         Ok(()) | Err(PumpError::Stalled) => false,
-        // An engine that takes no more may still answer, and the client may send its whole body before it reads.
+        // An engine that takes no more may still answer, and the client may send its whole body
+        // before it reads.
         Err(PumpError::Write) => true,
         Err(PumpError::Garbage) => return Left::BadBody,
         Err(PumpError::Short | PumpError::Read) => return Left::Gone,
@@ -332,7 +430,8 @@ pub(super) async fn attend(
     }
     if !patience.is_zero() && !input.is_hung_up() {
         sleep(FAREWELL).await;
-        // Now the engine sees what it would see without a proxy, and may end the request or go on with it.
+        // Now the engine sees what it would see without a proxy, and may end the request or go on
+        // with it.
         if engine.shutdown().await.is_ok() {
             stay(input, &record.bytes_out, patience).await;
         }
@@ -340,7 +439,8 @@ pub(super) async fn attend(
     Left::Gone
 }
 
-/// Returns once a client that sends no more has left, or once its answer has stood still for so long.
+/// Returns once a client that sends no more has left, or once its answer has stood still for so
+/// long.
 async fn stay(input: &Input, answered: &AtomicU64, patience: Duration) {
     let (mut before, mut since) = (answered.load(Relaxed), Instant::now());
     while !input.is_hung_up() && since.elapsed() < patience {
@@ -352,13 +452,21 @@ async fn stay(input: &Input, answered: &AtomicU64, patience: Duration) {
     }
 }
 
-/// Pumps the body. An engine that takes nothing of it must not keep a client's place once that client has left.
-async fn upload(input: &mut Input, body: &mut Body, engine: &mut Output, count: &AtomicU64) -> Result<(), PumpError> {
+/// Pumps the body. An engine that takes nothing of it must not keep a client's place once that
+/// client has left.
+async fn upload(
+    input: &mut Input,
+    body: &mut Body,
+    engine: &mut Output,
+    count: &AtomicU64,
+) -> Result<(), PumpError> {
     while !body.is_done() {
         let before = count.load(Relaxed);
         match timeout(STALLED, pump(input, body, engine, count, Duration::MAX)).await {
             Ok(done) => return done,
-            Err(_) if input.is_ended() && count.load(Relaxed) == before => return Err(PumpError::Short),
+            Err(_) if input.is_ended() && count.load(Relaxed) == before => {
+                return Err(PumpError::Short);
+            }
             Err(_) => {}
         }
     }

@@ -1,4 +1,5 @@
-//! Tunnel, instead of answer where the endpoint hijacks the connection: raw bytes both ways after the engine has agreed.
+//! Tunnel, instead of answer where the endpoint hijacks the connection: raw bytes both ways after
+//! the engine has agreed.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -16,7 +17,8 @@ use super::listen::Conn;
 use super::{End, Next, Proxy};
 use crate::wire::{Body, Duplex, Framing, Input, Known, Output, PumpError, pump};
 
-/// How often a silent direction is asked whether its receiver is still there: while both are open, and after one has ended.
+/// How often a silent direction is asked whether its receiver is still there: while both are open,
+/// and after one has ended.
 const PATIENT: Duration = Duration::from_secs(10);
 const ALERT: Duration = Duration::from_secs(1);
 
@@ -27,7 +29,12 @@ pub(super) async fn tunnel(
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Next, End> {
-    let upgrade = answered.head.headers.all(Known::Upgrade).next().unwrap_or(b"tcp");
+    let upgrade = answered
+        .head
+        .headers
+        .all(Known::Upgrade)
+        .next()
+        .unwrap_or(b"tcp");
     let more: &[(&str, &[u8])] = match answered.head.status {
         101 => &[("Connection", b"Upgrade"), ("Upgrade", upgrade)],
         _ => &[],
@@ -39,7 +46,13 @@ pub(super) async fn tunnel(
     body.close_early();
     let late_end = body.late_end();
     // Alone and first: several clients lose what arrives together with the head.
-    let sent = async { client.output.write_all(&head).await.and(client.output.flush().await) };
+    let sent = async {
+        client
+            .output
+            .write_all(&head)
+            .await
+            .and(client.output.flush().await)
+    };
     match timeout(proxy.limits().progress, sent).await {
         Ok(sent) => sent.map_err(|_| End::Cut(Ended::ClientGone))?,
         Err(_) => return Err(End::Cut(Ended::ClientStalled)),
@@ -67,14 +80,16 @@ async fn both_ways(
         () = proxy.stop() => return Ended::Stopped,
     };
     match first {
-        // The engine is done speaking. It may go on reading; where it has left, the alert carrier notices.
+        // The engine is done speaking. It may go on reading; where it has left, the alert carrier
+        // notices.
         Direction::Down(Ok(())) => tokio::select! {
             _ = carry(&mut client.input, &mut late_end, &mut engine.output, bytes_in, ALERT) => Ended::Complete,
             () = proxy.stop() => Ended::Stopped,
         },
         Direction::Down(Err(PumpError::Write)) => Ended::ClientGone,
         Direction::Down(Err(_)) => Ended::EngineGone,
-        // The client is done sending, or the engine done reading; what the engine still says counts.
+        // The client is done sending, or the engine done reading; what the engine still says
+        // counts.
         Direction::Up(sent @ (Ok(()) | Err(PumpError::Write))) => tokio::select! {
             down = carry(&mut engine.input, &mut no_end, &mut client.output, bytes_out, ALERT) => match down {
                 Ok(()) => Ended::Complete,
@@ -93,8 +108,8 @@ enum Direction {
     Down(Result<(), PumpError>),
 }
 
-/// Reads a client's bytes that the engine does not take any more. A client that sends before it reads would otherwise wait for ever,
-/// and never get to what the engine has said.
+/// Reads a client's bytes that the engine does not take any more. A client that sends before it
+/// reads would otherwise wait for ever, and never get to what the engine has said.
 async fn discard(input: &mut Input) -> Infallible {
     loop {
         input.buffer.clear();
@@ -104,8 +119,9 @@ async fn discard(input: &mut Input) -> Infallible {
     }
 }
 
-/// Copies until the end of the stream, then says so to the other side. Every now and then it looks whether the receiver has
-/// left: without a byte to write, nothing else would tell. `late_end` is left out if it comes first. Safe to cancel.
+/// Copies until the end of the stream, then says so to the other side. Every now and then it looks
+/// whether the receiver has left: without a byte to write, nothing else would tell. `late_end` is
+/// left out if it comes first. Safe to cancel.
 async fn carry(
     input: &mut Input,
     late_end: &mut &'static [u8],
@@ -128,11 +144,12 @@ async fn carry(
     output.shutdown().await.map_err(|_| PumpError::Write)
 }
 
-/// How long the rest of a late end may take, once its beginning has come. A client may as well have typed that.
+/// How long the rest of a late end may take, once its beginning has come. A client may as well have
+/// typed that.
 const REST_OF_END: Duration = Duration::from_millis(50);
 
-/// Drops the late end of the request's body, if it is the next that comes: it belongs to the request, and not to the tunnel.
-/// Safe to cancel.
+/// Drops the late end of the request's body, if it is the next that comes: it belongs to the
+/// request, and not to the tunnel. Safe to cancel.
 async fn drop_late_end(input: &mut Input, end: &mut &'static [u8]) {
     while !end.is_empty() {
         let there = input.buffer.len().min(end.len());
@@ -143,7 +160,11 @@ async fn drop_late_end(input: &mut Input, end: &mut &'static [u8]) {
             input.buffer.advance(there);
             break;
         }
-        let patience = if there == 0 { Duration::MAX } else { REST_OF_END };
+        let patience = if there == 0 {
+            Duration::MAX
+        } else {
+            REST_OF_END
+        };
         if !matches!(timeout(patience, input.fill()).await, Ok(Ok(1..))) {
             break;
         }

@@ -30,12 +30,17 @@ pub(super) struct Client {
 impl Client {
     /// The name of its container, for the log.
     pub(super) fn container(&self) -> &str {
-        self.container.as_ref().map_or("", |container| &container.name)
+        self.container
+            .as_ref()
+            .map_or("", |container| &container.name)
     }
 
     /// The common name of its certificate, for the log.
     pub(super) fn certificate(&self) -> &str {
-        self.certificate.as_ref().and_then(|certificate| certificate.common_name.as_deref()).unwrap_or_default()
+        self.certificate
+            .as_ref()
+            .and_then(|certificate| certificate.common_name.as_deref())
+            .unwrap_or_default()
     }
 }
 
@@ -45,54 +50,86 @@ pub(super) struct Identity {
     client: Arc<Client>,
     /// The generation of the settings by which it was found.
     generation: u64,
-    /// Where it took the engine to tell: the identifier of the container behind the address, if there was one, and the epoch in
-    /// which it was found.
+    /// Where it took the engine to tell: the identifier of the container behind the address, if
+    /// there was one, and the epoch in which it was found.
     container: Option<(Option<String>, u64)>,
 }
 
 impl Identity {
     fn holds(&self, proxy: &Proxy) -> bool {
-        let is_in_step = self.container.as_ref().is_none_or(|(_, epoch)| *epoch == proxy.containers.epoch());
+        let is_in_step = self
+            .container
+            .as_ref()
+            .is_none_or(|(_, epoch)| *epoch == proxy.containers.epoch());
         self.generation == proxy.settings.generation() && is_in_step
     }
 }
 
-/// Finds the profile of who is calling. The answer is remembered until the configuration or the containers change.
+/// Finds the profile of who is calling. The answer is remembered until the configuration or the
+/// containers change.
 pub(super) async fn identify(conn: &mut Conn, proxy: &Proxy) -> Result<Arc<Client>, Refusal> {
     if let Some(known) = conn.identity.as_ref().filter(|known| known.holds(proxy)) {
         return Ok(Arc::clone(&known.client));
     }
     let (generation, settings) = (proxy.settings.generation(), proxy.settings());
     let mut principal = conn.principal().clone();
-    let is_new = conn.identity.as_ref().is_none_or(|known| known.container.is_none());
+    let is_new = conn
+        .identity
+        .as_ref()
+        .is_none_or(|known| known.container.is_none());
     let container = container_of(conn.arrived(), is_new, &mut principal, &settings, proxy).await;
-    let container = container.and_then(|(container, is_doubtful)| match is_doubtful && conn.is_ended() {
-        true => Err(Unknown::Other),
-        false => Ok(container),
-    });
+    let container =
+        container.and_then(
+            |(container, is_doubtful)| match is_doubtful && conn.is_ended() {
+                true => Err(Unknown::Other),
+                false => Ok(container),
+            },
+        );
     // Whoever is refused here should not come again on this connection.
     conn.closes |= container.is_err();
     let container = container.map_err(Refusal::UnknownClient)?;
-    if let (Some(Identity { container: Some((before, _)), .. }), Some((now, _))) = (&conn.identity, &container)
+    if let (
+        Some(Identity {
+            container: Some((before, _)),
+            ..
+        }),
+        Some((now, _)),
+    ) = (&conn.identity, &container)
         && before != now
     {
         // Whoever opened this connection is gone, and somebody else has its address.
         conn.closes = true;
         return Err(Refusal::UnknownClient(Unknown::Other));
     }
-    let (profile, found_by) = settings.profiles.of(&principal).map_err(Refusal::Ambiguous)?;
-    let usage = profile.limits.count().then(|| proxy.limiter.usage(&profile.name, principal.subject(found_by)));
+    let (profile, found_by) = settings
+        .profiles
+        .of(&principal)
+        .map_err(Refusal::Ambiguous)?;
+    let usage = profile.limits.count().then(|| {
+        proxy
+            .limiter
+            .usage(&profile.name, principal.subject(found_by))
+    });
     let profile = Arc::clone(profile);
     let share = Arc::clone(conn.admission().client());
-    let client =
-        Arc::new(Client { profile, usage, share, container: principal.container, certificate: principal.certificate });
-    conn.identity = Some(Identity { client: Arc::clone(&client), generation, container });
+    let client = Arc::new(Client {
+        profile,
+        usage,
+        share,
+        container: principal.container,
+        certificate: principal.certificate,
+    });
+    conn.identity = Some(Identity {
+        client: Arc::clone(&client),
+        generation,
+        container,
+    });
     Ok(client)
 }
 
-/// Adds the container to what is known of a client, where its profile depends on it. Behind the machine's own address there is
-/// none: such a client runs on the host, or in the host's network. The second is
-/// whether a container that is dead by now may have opened the connection.
+/// Adds the container to what is known of a client, where its profile depends on it. Behind the
+/// machine's own address there is none: such a client runs on the host, or in the host's network.
+/// The second is whether a container that is dead by now may have opened the connection.
 async fn container_of(
     arrived: SystemTime,
     is_new: bool,
@@ -100,16 +137,35 @@ async fn container_of(
     settings: &Settings,
     proxy: &Proxy,
 ) -> Result<(Option<(Option<String>, u64)>, bool), Unknown> {
-    let own = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
-    let Some(address) = principal.address.filter(|address| !own.contains(address)) else { return Ok((None, false)) };
+    let own = [
+        IpAddr::from(Ipv4Addr::LOCALHOST),
+        IpAddr::from(Ipv6Addr::LOCALHOST),
+    ];
+    let Some(address) = principal.address.filter(|address| !own.contains(address)) else {
+        return Ok((None, false));
+    };
     if !settings.profiles.depends_on_container(principal) {
         return Ok((None, false));
     }
     if matches!(address, IpAddr::V6(six) if six.is_unicast_link_local()) {
         return Err(Unknown::LinkLocal);
     }
-    let owner = Box::pin(proxy.containers.behind(Origin { address, arrived, is_new }, &proxy.backend)).await?;
-    let known = (owner.container.as_ref().map(|container| container.id.clone()), owner.epoch);
+    let owner = Box::pin(proxy.containers.behind(
+        Origin {
+            address,
+            arrived,
+            is_new,
+        },
+        &proxy.backend,
+    ))
+    .await?;
+    let known = (
+        owner
+            .container
+            .as_ref()
+            .map(|container| container.id.clone()),
+        owner.epoch,
+    );
     principal.container = owner.container;
     Ok((Some(known), owner.is_doubtful))
 }

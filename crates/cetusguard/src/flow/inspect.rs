@@ -1,5 +1,5 @@
-//! Inspect: what an allowed call asks for. Bodies and queries that carry power are read, judged by the guard, and go on as they
-//! were judged; everything else goes on as it comes.
+//! Inspect: what an allowed call asks for. Bodies and queries that carry power are read, judged by
+//! the guard, and go on as they were judged; everything else goes on as it comes.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -23,10 +23,11 @@ use crate::budget::{BODY_LIMIT, BodyBudget};
 use crate::refusal::{Guarded, Refusal};
 use crate::wire::{Framing, Known, Output, PumpError, read_content};
 
-/// Bodies of this size, in bytes, take nothing of the budget: nearly all are as small, and a client has no more of them than
-/// connections.
+/// Bodies of this size, in bytes, take nothing of the budget: nearly all are as small, and a client
+/// has no more of them than connections.
 const SMALL: usize = 8 << 10;
-/// The time between two looks at a body that does not arrive, to decide whether its client may still wait.
+/// The time between two looks at a body that does not arrive, to decide whether its client may
+/// still wait.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// How long the end of a body may take that is there as a whole.
@@ -70,8 +71,13 @@ pub(super) async fn inspect(
     record: &mut Record<'_>,
 ) -> Result<Approved, End> {
     match admitted.permit().cleared() {
-        Some(cleared) => Ok(Approved { admitted, cleared, body: None }),
-        // Apart, so that a connection does not carry the state of a judgement while it waits or streams.
+        Some(cleared) => Ok(Approved {
+            admitted,
+            cleared,
+            body: None,
+        }),
+        // Apart, so that a connection does not carry the state of a judgement while it waits or
+        // streams.
         None => Box::pin(judge(admitted, message, client, conn, proxy, record)).await,
     }
 }
@@ -102,11 +108,21 @@ async fn judge(
         false => worker.run(size, judgement.reach()).await,
     };
     match reached {
-        (Ok(cleared), body) => Ok(Approved { admitted, cleared, body }),
+        (Ok(cleared), body) => Ok(Approved {
+            admitted,
+            cleared,
+            body,
+        }),
         (Err(refusal), body) => {
-            let Some(cleared) = admitted.permit().waived() else { return Err(refusal.into()) };
+            let Some(cleared) = admitted.permit().waived() else {
+                return Err(refusal.into());
+            };
             record.would_refuse(&refusal);
-            Ok(Approved { admitted, cleared, body })
+            Ok(Approved {
+                admitted,
+                cleared,
+                body,
+            })
         }
     }
 }
@@ -128,7 +144,8 @@ impl Judgement {
         body + self.admitted.call().query().map_or(0, str::len)
     }
 
-    /// Judges the call. The body that goes on comes with the judgement: the client's own, if the call is refused.
+    /// Judges the call. The body that goes on comes with the judgement: the client's own, if the
+    /// call is refused.
     async fn reach(mut self) -> (Result<Cleared, Refusal>, Option<Share>) {
         let mut cleared = self.clear().await;
         if let (Ok(cleared), Some(share)) = (&mut cleared, &mut self.body)
@@ -139,13 +156,20 @@ impl Judgement {
         (cleared, self.body)
     }
 
-    /// Discharges every obligation of the permit: judges query and body, and asks the engine about the objects that the call is
-    /// about.
+    /// Discharges every obligation of the permit: judges query and body, and asks the engine about
+    /// the objects that the call is about.
     async fn clear(&self) -> Result<Cleared, Refusal> {
         let permit = self.admitted.permit();
         // No body is judged by a content type that is not UTF-8: `?` is none that a reader knows.
-        let content_type = self.content_type.as_ref().map(|value| std::str::from_utf8(value).unwrap_or("?"));
-        let body = self.body.as_ref().map(|share| share.body.as_slice()).unwrap_or_default();
+        let content_type = self
+            .content_type
+            .as_ref()
+            .map(|value| std::str::from_utf8(value).unwrap_or("?"));
+        let body = self
+            .body
+            .as_ref()
+            .map(|share| share.body.as_slice())
+            .unwrap_or_default();
         let facts = Facts::gather(permit, &self.client, &self.proxy).await?;
         let judged = match permit.open(content_type, body, facts.around()) {
             Ok(mut case) => {
@@ -154,13 +178,14 @@ impl Judgement {
             }
             Err(objection) => Err(objection),
         };
-        let refused = |objection| Guarded::new(objection, self.admitted.call(), &self.client.profile);
+        let refused =
+            |objection| Guarded::new(objection, self.admitted.call(), &self.client.profile);
         judged.map_err(|objection| Refusal::Guarded(Box::new(refused(objection))))
     }
 }
 
-/// Reads the whole body, if it is not larger than what is judged. The client may keep it waiting for as long as for a head;
-/// waiting for memory that others hold does not count.
+/// Reads the whole body, if it is not larger than what is judged. The client may keep it waiting
+/// for as long as for a head; waiting for memory that others hold does not count.
 async fn read_body(
     admitted: &Admitted,
     message: &Message,
@@ -175,11 +200,15 @@ async fn read_body(
         Framing::Chunked | Framing::UntilClose => limit,
         Framing::None => return Ok(Share::default()),
     };
-    // docker-modem does not end its body before it has its tunnel: then a whole value is the body, and the end that may still
-    // come is not waited for long. The tunnel leaves it out. What comes behind it is meant for the tunnel, and the connection is never used for anything else.
+    // docker-modem does not end its body before it has its tunnel: then a whole value is the body,
+    // and the end that may still come is not waited for long. The tunnel leaves it out. What comes
+    // behind it is meant for the tunnel, and the connection is never used for anything else.
     let opens_tunnel = message.framing == Framing::Chunked
         && message.headers.all(Known::Upgrade).next().is_some()
-        && admitted.call().endpoint().is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)));
+        && admitted
+            .call()
+            .endpoint()
+            .is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)));
     let patience = proxy.limits().head;
     let mut budget = conn.admission().body_budget();
     let (client, body) = conn.parts();
@@ -193,7 +222,11 @@ async fn read_body(
             budget.grow(content.len()).await;
             content.reserve(known.saturating_sub(content.len()));
         }
-        let look = if opens_tunnel { END_OF_BODY } else { LOOK.min(patience.saturating_sub(late)) };
+        let look = if opens_tunnel {
+            END_OF_BODY
+        } else {
+            LOOK.min(patience.saturating_sub(late))
+        };
         let asked = Instant::now();
         // Safe to give up: what was read is in the content.
         let read = timeout(look, read_content(&mut client.input, body, &mut content)).await;
@@ -206,17 +239,27 @@ async fn read_body(
             }
             Ok(Err(PumpError::Garbage)) => return Err(Refusal::Body.into()),
             Ok(Err(_)) => return Err(End::Cut(Ended::ClientGone)),
-            Ok(Ok(true)) | Err(_) if late >= budget.patience(patience) => return Err(Refusal::SlowBody.into()),
+            Ok(Ok(true)) | Err(_) if late >= budget.patience(patience) => {
+                return Err(Refusal::SlowBody.into());
+            }
             Ok(Ok(true)) | Err(_) => {}
         }
     }
     record.bytes_in.fetch_add(content.len() as u64, Relaxed);
-    Ok(Share { body: content, _budget: Some(budget) })
+    Ok(Share {
+        body: content,
+        _budget: Some(budget),
+    })
 }
 
 /// Tells a client to send the body that it holds back until it is asked (RFC 9110 §10.1.1).
 pub(super) async fn ask_for_body(client: &mut Output, limit: Duration) -> Result<(), End> {
-    let sent = async { client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.and(client.flush().await) };
+    let sent = async {
+        client
+            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+            .await
+            .and(client.flush().await)
+    };
     match timeout(limit, sent).await {
         Ok(sent) => sent.map_err(|_| End::Cut(Ended::ClientGone)),
         Err(_) => Err(End::Cut(Ended::ClientStalled)),

@@ -51,30 +51,35 @@ pub(super) struct Conn {
     pub(super) identity: Option<Identity>,
     /// Those who may have signed the client's certificate, where it had to show one.
     signers: Option<Arc<Vec<CertificateDer<'static>>>>,
-    /// The bounds in time of the settings that were in force at the last look, and their generation; `None` before the first.
+    /// The bounds in time of the settings that were in force at the last look, and their
+    /// generation; `None` before the first.
     seen: Option<(u64, Limits)>,
     /// The time at which it was accepted, or a time before it if it waited in the queue.
     arrived: SystemTime,
     served: bool,
-    /// Ready when no more requests are waited for, because the program is asked to stop; one for all requests, since each new one
-    /// has to be made known.
+    /// Ready when no more requests are waited for, because the program is asked to stop; one for
+    /// all requests, since each new one has to be made known.
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
-    /// The body of the request that is being served; `None` while it is not known where that request ends.
+    /// The body of the request that is being served; `None` while it is not known where that
+    /// request ends.
     pub(super) body: Option<Body>,
     /// The client closes the connection after this request's answer.
     pub(super) closes: bool,
-    /// The request may open a tunnel: what comes behind it is not another request, unless the engine says that it is done. The
-    /// connection is then closed without a word of it: Go clients of 2022 and before take an answer that says so for the stream.
+    /// The request may open a tunnel: what comes behind it is not another request, unless the
+    /// engine says that it is done. The connection is then closed without a word of it: Go clients
+    /// of 2022 and before take an answer that says so for the stream.
     pub(super) tunnels: bool,
     /// The request asks for a head alone.
     pub(super) to_head: bool,
-    /// Its place among the connections. Free again after the socket is closed, as fields are dropped in their order.
+    /// Its place among the connections. Free again after the socket is closed, as fields are
+    /// dropped in their order.
     admission: Admission,
     _seat: Option<LoopSeat>,
     _alive: mpsc::Sender<()>,
 }
 
-/// What a client that is refused may still send before the connection is closed under it, and for how long.
+/// What a client that is refused may still send before the connection is closed under it, and for
+/// how long.
 const LINGER_BYTES: usize = 1 << 20;
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
@@ -86,10 +91,13 @@ impl Conn {
 
     /// Whether the client is on this machine, over TCP.
     pub(super) fn is_loopback(&self) -> bool {
-        self.principal.address.is_some_and(|address| address.is_loopback())
+        self.principal
+            .address
+            .is_some_and(|address| address.is_loopback())
     }
 
-    /// The time at which the connection was accepted, or a time before it if it waited in the queue.
+    /// The time at which the connection was accepted, or a time before it if it waited in the
+    /// queue.
     pub(super) fn arrived(&self) -> SystemTime {
         self.arrived
     }
@@ -111,10 +119,14 @@ impl Conn {
 
     /// The connection and the body that is on its way.
     pub(super) fn parts(&mut self) -> (&mut Duplex, &mut Body) {
-        (&mut self.stream, self.body.get_or_insert_with(|| Body::new(Framing::None)))
+        (
+            &mut self.stream,
+            self.body.get_or_insert_with(|| Body::new(Framing::None)),
+        )
     }
 
-    /// Waits for the first byte of the next request. `false` where none comes: there is nobody to tell.
+    /// Waits for the first byte of the next request. `false` where none comes: there is nobody to
+    /// tell.
     pub(super) async fn wait_for_request(&mut self, proxy: &Proxy) -> bool {
         (self.body, self.closes, self.tunnels, self.to_head) = (None, false, false, false);
         self.stream.input.rest();
@@ -123,7 +135,11 @@ impl Conn {
             return false;
         }
         let limits = self.limits(proxy);
-        let limit = if std::mem::replace(&mut self.served, true) { limits.idle } else { limits.head };
+        let limit = if std::mem::replace(&mut self.served, true) {
+            limits.idle
+        } else {
+            limits.head
+        };
         let input = &mut self.stream.input;
         if !input.buffer.is_empty() {
             return true;
@@ -136,16 +152,19 @@ impl Conn {
         has_come && !self.is_outdated(proxy)
     }
 
-    /// Whether the frontend now asks for certificates of other signers than when this client connected: it has to show its own
-    /// again, on a new connection.
+    /// Whether the frontend now asks for certificates of other signers than when this client
+    /// connected: it has to show its own again, on a new connection.
     fn is_outdated(&mut self, proxy: &Proxy) -> bool {
         let generation = proxy.settings.generation();
         if self.seen.is_some_and(|(seen, _)| seen == generation) {
             return false;
         }
         let settings = proxy.settings();
-        let now =
-            settings.tls.get(self.principal.frontend).and_then(Option::as_ref).and_then(|tls| tls.clients.as_ref());
+        let now = settings
+            .tls
+            .get(self.principal.frontend)
+            .and_then(Option::as_ref)
+            .and_then(|tls| tls.clients.as_ref());
         let is_outdated = match (&self.signers, now) {
             (Some(then), Some(now)) => !Arc::ptr_eq(then, now) && then != now,
             (None, Some(_)) => self.principal.address.is_some(),
@@ -157,7 +176,8 @@ impl Conn {
 
     /// The bounds of the settings that were seen last.
     pub(super) fn limits(&self, proxy: &Proxy) -> Limits {
-        self.seen.map_or_else(|| proxy.limits(), |(_, limits)| limits)
+        self.seen
+            .map_or_else(|| proxy.limits(), |(_, limits)| limits)
     }
 
     /// Reads the head of a request whose first byte is there.
@@ -179,8 +199,8 @@ impl Conn {
         }
     }
 
-    /// Waits for the place that the connection did not get when it was accepted, or refuses its request. A health check's ping
-    /// needs no place: the connection is closed behind its answer.
+    /// Waits for the place that the connection did not get when it was accepted, or refuses its
+    /// request. A health check's ping needs no place: the connection is closed behind its answer.
     pub(super) async fn take_place(&mut self, is_ping: bool, proxy: &Proxy) -> Result<(), End> {
         if self.admission.has_place() {
             return Ok(());
@@ -197,9 +217,14 @@ impl Conn {
         taken.map_err(|full| Refusal::Connections(full).into())
     }
 
-    /// Holds the connection to the number that the client's profile allows, which may not have been known when it was accepted. A
-    /// health check's ping is answered all the same.
-    pub(super) fn confirm_place(&mut self, client: &Client, is_ping: bool, proxy: &Proxy) -> Result<(), Refusal> {
+    /// Holds the connection to the number that the client's profile allows, which may not have been
+    /// known when it was accepted. A health check's ping is answered all the same.
+    pub(super) fn confirm_place(
+        &mut self,
+        client: &Client,
+        is_ping: bool,
+        proxy: &Proxy,
+    ) -> Result<(), Refusal> {
         let confirmed = self.admission.confirm(client.profile.limits.connections);
         let Err(full) = confirmed else { return Ok(()) };
         self.closes = true;
@@ -212,7 +237,8 @@ impl Conn {
         Err(Refusal::Connections(full))
     }
 
-    /// Closes without losing what was just written: a socket that is closed with unread bytes takes back its last answer.
+    /// Closes without losing what was just written: a socket that is closed with unread bytes takes
+    /// back its last answer.
     pub(super) async fn linger(&mut self) -> Next {
         let Duplex { input, output } = &mut self.stream;
         let read_on = async {
@@ -233,9 +259,14 @@ impl Conn {
     }
 }
 
-/// Answers with the refusal. The connection goes on only if the request was well-formed and nothing of it is left: behind one
-/// that was not, nobody can say where the next one starts.
-pub(super) async fn refuse(conn: &mut Conn, refusal: &Refusal, proxy: &Proxy, record: &mut Record<'_>) -> Next {
+/// Answers with the refusal. The connection goes on only if the request was well-formed and nothing
+/// of it is left: behind one that was not, nobody can say where the next one starts.
+pub(super) async fn refuse(
+    conn: &mut Conn,
+    refusal: &Refusal,
+    proxy: &Proxy,
+    record: &mut Record<'_>,
+) -> Next {
     let known_end = refusal.status() != 400 && conn.body.as_ref().is_some_and(Body::is_done);
     let close = conn.closes || conn.tunnels || !known_end || *proxy.stopping.borrow();
     record.refused(refusal);
@@ -243,7 +274,12 @@ pub(super) async fn refuse(conn: &mut Conn, refusal: &Refusal, proxy: &Proxy, re
     let announced = close && !conn.tunnels;
     let response = refusal.response(conn.to_head, announced, record.is_uncertain());
     let output = &mut conn.stream.output;
-    let sending = async { output.write_all(response.as_bytes()).await.and(output.flush().await) };
+    let sending = async {
+        output
+            .write_all(response.as_bytes())
+            .await
+            .and(output.flush().await)
+    };
     let sent = timeout(proxy.limits().head, sending).await;
     match sent {
         Ok(Ok(())) if close => conn.linger().await,

@@ -1,4 +1,5 @@
-//! Normalise: from a head to the canonical call, and to what has to be known of the message around it.
+//! Normalise: from a head to the canonical call, and to what has to be known of the message around
+//! it.
 
 use cetusguard_policy::Call;
 use cetusguard_policy::endpoint::Answer;
@@ -21,8 +22,13 @@ pub(super) struct Message {
 
 /// Reads a head in the one way that the engine reads it, or refuses it.
 ///
-/// From here on the connection knows where this request's body ends; before that it must not be used again.
-pub(super) fn normalise(head: RequestHead, conn: &mut Conn, proxy: &Proxy) -> Result<(Call, Message), Refusal> {
+/// From here on the connection knows where this request's body ends; before that it must not be
+/// used again.
+pub(super) fn normalise(
+    head: RequestHead,
+    conn: &mut Conn,
+    proxy: &Proxy,
+) -> Result<(Call, Message), Refusal> {
     let framing = request_framing(&head.headers).map_err(Refusal::Head)?;
     conn.body = Some(Body::new(framing));
     conn.closes = head.headers.has_token(Known::Connection, "close");
@@ -32,10 +38,20 @@ pub(super) fn normalise(head: RequestHead, conn: &mut Conn, proxy: &Proxy) -> Re
         return Err(Refusal::Loop);
     }
     let call = Call::read(text(&head.method)?, text(&head.target)?).map_err(Refusal::Line)?;
-    conn.tunnels |= call.endpoint().is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)));
+    conn.tunnels |= call
+        .endpoint()
+        .is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)));
     let headers = head.headers;
-    let expects_continue = framing != Framing::None && headers.has_token(Known::Expect, "100-continue");
-    Ok((call, Message { headers, framing, expects_continue }))
+    let expects_continue =
+        framing != Framing::None && headers.has_token(Known::Expect, "100-continue");
+    Ok((
+        call,
+        Message {
+            headers,
+            framing,
+            expects_continue,
+        },
+    ))
 }
 
 fn text(part: &[u8]) -> Result<&str, Refusal> {

@@ -1,5 +1,5 @@
-//! Resolve: what a call is about. The engine is asked for the objects on which the decision depends, and for the proxy's own
-//! container where the call may name what belongs to it.
+//! Resolve: what a call is about. The engine is asked for the objects on which the decision
+//! depends, and for the proxy's own container where the call may name what belongs to it.
 
 use std::sync::Arc;
 
@@ -25,7 +25,11 @@ pub(super) struct Facts {
 
 impl Facts {
     /// Gathers the facts that judging this call may take.
-    pub(super) async fn gather(permit: &Permit, client: &Client, proxy: &Proxy) -> Result<Self, Refusal> {
+    pub(super) async fn gather(
+        permit: &Permit,
+        client: &Client,
+        proxy: &Proxy,
+    ) -> Result<Self, Refusal> {
         let settings = proxy.settings();
         let (mut proxy_id, mut own) = (None, None);
         match &proxy.own {
@@ -33,15 +37,23 @@ impl Facts {
             known => {
                 // The engine may be another machine's, and not know the container.
                 if let Some(word) = known.word().filter(|_| permit.is_judged())
-                    && let Found::Object(object) = find(ObjectKind::Container, word, client, proxy).await?
+                    && let Found::Object(object) =
+                        find(ObjectKind::Container, word, client, proxy).await?
                 {
                     proxy_id = Some(object.id.clone());
                     own = Some(object);
                 }
             }
         }
-        let resolves_paths = proxy.own == Own::Nowhere && matches!(proxy.backend.address(), Address::Unix(_));
-        Ok(Self { profile: Arc::clone(&client.profile), settings, proxy_id, proxy: own, resolves_paths })
+        let resolves_paths =
+            proxy.own == Own::Nowhere && matches!(proxy.backend.address(), Address::Unix(_));
+        Ok(Self {
+            profile: Arc::clone(&client.profile),
+            settings,
+            proxy_id,
+            proxy: own,
+            resolves_paths,
+        })
     }
 
     /// The facts, as the policy takes them.
@@ -58,35 +70,59 @@ impl Facts {
 
 /// The path without symbolic links. A path that does not exist has none.
 fn real_path(path: &str) -> Option<String> {
-    std::fs::canonicalize(path).ok()?.into_os_string().into_string().ok()
+    std::fs::canonicalize(path)
+        .ok()?
+        .into_os_string()
+        .into_string()
+        .ok()
 }
 
 /// Asks the engine every question of a case.
-pub(super) async fn settle(case: &mut Case<'_>, client: &Client, proxy: &Proxy) -> Result<(), Refusal> {
+pub(super) async fn settle(
+    case: &mut Case<'_>,
+    client: &Client,
+    proxy: &Proxy,
+) -> Result<(), Refusal> {
     while let Some(question) = case.question() {
         match question {
             Question::Object { kind, word } => match find(kind, word, client, proxy).await? {
-                Found::Object(object) => case.answer(Some(&object)).map_err(|_| Refusal::EngineGarbage)?,
-                Found::Missing(answer) => case.answer(None).map_err(|_| Refusal::NoSuchObject(answer))?,
+                Found::Object(object) => case
+                    .answer(Some(&object))
+                    .map_err(|_| Refusal::EngineGarbage)?,
+                Found::Missing(answer) => case
+                    .answer(None)
+                    .map_err(|_| Refusal::NoSuchObject(answer))?,
             },
-            Question::Inspection { word, wants_defaults } => {
+            Question::Inspection {
+                word,
+                wants_defaults,
+            } => {
                 let (objects, share, backend) = (&proxy.objects, &client.share, &proxy.backend);
-                let inspected = objects.inspect(word, share, backend).await.map_err(untold)?;
+                let inspected = objects
+                    .inspect(word, share, backend)
+                    .await
+                    .map_err(untold)?;
                 let defaults = match wants_defaults {
                     true => objects.defaults(share, backend).await.map_err(untold)?,
                     false => Defaults::default(),
                 };
                 match inspected {
                     Inspected::Container(one) => {
-                        case.answer_inspection(Some(&one), &defaults).map_err(|_| Refusal::EngineGarbage)?;
+                        case.answer_inspection(Some(&one), &defaults)
+                            .map_err(|_| Refusal::EngineGarbage)?;
                     }
                     Inspected::Missing(answer) => {
-                        case.answer_inspection(None, &defaults).map_err(|_| Refusal::NoSuchObject(answer))?;
+                        case.answer_inspection(None, &defaults)
+                            .map_err(|_| Refusal::NoSuchObject(answer))?;
                     }
                 }
             }
             Question::Engine => {
-                let engine = proxy.objects.engine(&client.share, &proxy.backend).await.map_err(untold)?;
+                let engine = proxy
+                    .objects
+                    .engine(&client.share, &proxy.backend)
+                    .await
+                    .map_err(untold)?;
                 case.answer_engine(&engine);
             }
         }
@@ -94,9 +130,17 @@ pub(super) async fn settle(case: &mut Case<'_>, client: &Client, proxy: &Proxy) 
     Ok(())
 }
 
-/// Decides once more about a call that no rule allows, by the name of the container that the call names by its identifier.
-pub(super) async fn decide_by_name(denial: Denial, client: &Client, proxy: &Proxy) -> Result<Verdict, Refusal> {
-    let Some(word) = denial.identifier().filter(|_| client.profile.rules.name_objects()) else {
+/// Decides once more about a call that no rule allows, by the name of the container that the call
+/// names by its identifier.
+pub(super) async fn decide_by_name(
+    denial: Denial,
+    client: &Client,
+    proxy: &Proxy,
+) -> Result<Verdict, Refusal> {
+    let Some(word) = denial
+        .identifier()
+        .filter(|_| client.profile.rules.name_objects())
+    else {
         return Ok(Verdict::Deny(denial));
     };
     match find(ObjectKind::Container, word, client, proxy).await {
@@ -109,7 +153,11 @@ pub(super) async fn decide_by_name(denial: Denial, client: &Client, proxy: &Prox
 }
 
 /// Decides once more about a call that a rule allows or denies for some objects by name.
-pub(super) async fn decide_by_object(permit: Permit, client: &Client, proxy: &Proxy) -> Result<Verdict, Refusal> {
+pub(super) async fn decide_by_object(
+    permit: Permit,
+    client: &Client,
+    proxy: &Proxy,
+) -> Result<Verdict, Refusal> {
     let mut permit = permit;
     while let Some((kind, word)) = permit.question() {
         let object = match find(kind, word, client, proxy).await {
@@ -127,8 +175,17 @@ pub(super) async fn decide_by_object(permit: Permit, client: &Client, proxy: &Pr
     Ok(Verdict::Allow(permit))
 }
 
-async fn find(kind: ObjectKind, word: &str, client: &Client, proxy: &Proxy) -> Result<Found, Refusal> {
-    proxy.objects.find(kind, word, &client.share, &proxy.backend).await.map_err(untold)
+async fn find(
+    kind: ObjectKind,
+    word: &str,
+    client: &Client,
+    proxy: &Proxy,
+) -> Result<Found, Refusal> {
+    proxy
+        .objects
+        .find(kind, word, &client.share, &proxy.backend)
+        .await
+        .map_err(untold)
 }
 
 fn untold(trouble: Arc<Trouble>) -> Refusal {

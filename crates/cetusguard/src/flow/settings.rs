@@ -11,7 +11,8 @@ use cetusguard_policy::Profiles;
 use crate::config::meant::{Config, Limits};
 use crate::tls;
 
-/// The part of the configuration that a reload replaces. A request keeps the settings with which it began.
+/// The part of the configuration that a reload replaces. A request keeps the settings with which it
+/// began.
 #[derive(Debug)]
 pub(crate) struct Settings {
     /// The rights of every client.
@@ -24,8 +25,16 @@ pub(crate) struct Settings {
 
 impl From<Config> for Settings {
     fn from(config: Config) -> Self {
-        let tls = config.frontends.into_iter().map(|frontend| frontend.tls).collect();
-        Self { profiles: config.profiles, limits: config.limits, tls }
+        let tls = config
+            .frontends
+            .into_iter()
+            .map(|frontend| frontend.tls)
+            .collect();
+        Self {
+            profiles: config.profiles,
+            limits: config.limits,
+            tls,
+        }
     }
 }
 
@@ -33,13 +42,17 @@ impl From<Config> for Settings {
 #[derive(Debug)]
 pub(crate) struct InForce {
     settings: RwLock<Arc<Settings>>,
-    /// The number of replacements so far. A connection compares it with the number that it saw, at the price of one load.
+    /// The number of replacements so far. A connection compares it with the number that it saw, at
+    /// the price of one load.
     generation: AtomicU64,
 }
 
 impl From<Settings> for InForce {
     fn from(settings: Settings) -> Self {
-        Self { settings: RwLock::new(Arc::new(settings)), generation: AtomicU64::new(0) }
+        Self {
+            settings: RwLock::new(Arc::new(settings)),
+            generation: AtomicU64::new(0),
+        }
     }
 }
 
@@ -51,17 +64,24 @@ impl InForce {
 
     /// Bounds in time and size, as they are at this moment.
     pub(super) fn limits(&self) -> Limits {
-        self.settings.read().unwrap_or_else(PoisonError::into_inner).limits
+        self.settings
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .limits
     }
 
-    /// The generation of the settings. Read it before the settings: they are then of this generation or of a later one.
+    /// The generation of the settings. Read it before the settings: they are then of this
+    /// generation or of a later one.
     pub(super) fn generation(&self) -> u64 {
         self.generation.load(Acquire)
     }
 
     /// Replaces the settings for every request that begins from now on.
     pub(super) fn replace(&self, settings: Settings) {
-        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        *self
+            .settings
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         self.generation.fetch_add(1, Release);
     }
 }

@@ -16,14 +16,22 @@ pub(crate) struct Line {
 impl Line {
     /// Begins a record.
     pub(crate) fn new(format: Format, level: Level, message: &str) -> Self {
-        let mut line = Self { level, format, text: String::with_capacity(512) };
+        let mut line = Self {
+            level,
+            format,
+            text: String::with_capacity(512),
+        };
         if line.format == Format::Json {
             line.text.push('{');
         }
         line.key("time");
         // Writing to a string cannot fail.
         line.quoted_in_json(|text| {
-            let _ = write!(text, "{}", humantime::format_rfc3339_millis(SystemTime::now()));
+            let _ = write!(
+                text,
+                "{}",
+                humantime::format_rfc3339_millis(SystemTime::now())
+            );
         });
         line.text("level", level.name()).text("msg", message)
     }
@@ -46,7 +54,12 @@ impl Line {
         let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
         let (mut whole, mut part) = (itoa::Buffer::new(), itoa::Buffer::new());
         // A thousand more keeps the zeros in front.
-        let parts = [whole.format(micros / 1000), ".", &part.format(1000 + micros % 1000)[1..], "ms"];
+        let parts = [
+            whole.format(micros / 1000),
+            ".",
+            &part.format(1000 + micros % 1000)[1..],
+            "ms",
+        ];
         self.key(key);
         self.quoted_in_json(|text| text.extend(parts));
         self
@@ -54,7 +67,11 @@ impl Line {
 
     /// What needs no escape, in quotes where the format wants them around everything.
     fn quoted_in_json(&mut self, put: impl FnOnce(&mut String)) {
-        let quote = if self.format == Format::Json { "\"" } else { "" };
+        let quote = if self.format == Format::Json {
+            "\""
+        } else {
+            ""
+        };
         self.text.push_str(quote);
         put(&mut self.text);
         self.text.push_str(quote);
@@ -63,7 +80,11 @@ impl Line {
     /// Adds a text where there is one.
     #[must_use]
     pub(crate) fn maybe(self, key: &str, value: &str) -> Self {
-        if value.is_empty() { self } else { self.text(key, value) }
+        if value.is_empty() {
+            self
+        } else {
+            self.text(key, value)
+        }
     }
 
     /// Adds a number.
@@ -111,7 +132,11 @@ pub(crate) fn draws(c: char) -> bool {
 
 fn push_json(out: &mut String, value: &str) {
     for c in serde_json::Value::from(value).to_string().chars() {
-        if draws(c) { out.push_str(&format!("\\u{:04x}", c as u32)) } else { out.push(c) }
+        if draws(c) {
+            out.push_str(&format!("\\u{:04x}", c as u32))
+        } else {
+            out.push(c)
+        }
     }
 }
 
@@ -138,13 +163,19 @@ const KINDS: [Kind; 256] = {
 };
 
 fn is_plain(value: &str) -> bool {
-    !value.is_empty() && value.bytes().all(|byte| KINDS[byte as usize] == Kind::Plain)
+    !value.is_empty()
+        && value
+            .bytes()
+            .all(|byte| KINDS[byte as usize] == Kind::Plain)
 }
 
-/// Quotes a value and escapes what could end the quotes or the line, or draw something else on a terminal.
+/// Quotes a value and escapes what could end the quotes or the line, or draw something else on a
+/// terminal.
 fn push_quoted(out: &mut String, value: &str) {
     // Most values hold nothing but what can be printed as it is.
-    let special = value.bytes().position(|byte| KINDS[byte as usize] == Kind::Special);
+    let special = value
+        .bytes()
+        .position(|byte| KINDS[byte as usize] == Kind::Special);
     let (plain, rest) = value.split_at(special.unwrap_or(value.len()));
     out.push('"');
     out.push_str(plain);
@@ -166,8 +197,15 @@ mod tests {
     use super::*;
 
     fn line(format: Format, value: &str) -> String {
-        let line =
-            Line { level: Level::Info, format, text: if format == Format::Json { "{".into() } else { String::new() } };
+        let line = Line {
+            level: Level::Info,
+            format,
+            text: if format == Format::Json {
+                "{".into()
+            } else {
+                String::new()
+            },
+        };
         line.text("path", value).number("status", 200).finish()
     }
 
@@ -180,11 +218,15 @@ mod tests {
             ("x level=info", "path=\"x level=info\" status=200\n"),
             ("a\nlevel=info", "path=\"a\\nlevel=info\" status=200\n"),
             ("a\"b\\", "path=\"a\\\"b\\\\\" status=200\n"),
-            ("\u{1b}[31m\u{2028}\u{202e}", "path=\"\\u{1b}[31m\\u{2028}\\u{202e}\" status=200\n"),
+            (
+                "\u{1b}[31m\u{2028}\u{202e}",
+                "path=\"\\u{1b}[31m\\u{2028}\\u{202e}\" status=200\n",
+            ),
             ("café", "path=\"café\" status=200\n"),
         ] {
             assert_eq!(line(Format::Logfmt, value), want);
-            let json: serde_json::Value = serde_json::from_str(&line(Format::Json, value)).expect("JSON");
+            let json: serde_json::Value =
+                serde_json::from_str(&line(Format::Json, value)).expect("JSON");
             assert_eq!(json["path"], value);
             assert!(!line(Format::Json, value).trim_end().chars().any(draws));
         }
@@ -192,9 +234,21 @@ mod tests {
 
     #[test]
     fn durations_keep_their_zeros() {
-        for (micros, want) in [(0, "0.000ms"), (7, "0.007ms"), (1_040, "1.040ms"), (61_000_123, "61000.123ms")] {
-            let line = Line { level: Level::Info, format: Format::Logfmt, text: String::new() };
-            assert_eq!(line.duration("d", Duration::from_micros(micros)).finish(), format!("d={want}\n"));
+        for (micros, want) in [
+            (0, "0.000ms"),
+            (7, "0.007ms"),
+            (1_040, "1.040ms"),
+            (61_000_123, "61000.123ms"),
+        ] {
+            let line = Line {
+                level: Level::Info,
+                format: Format::Logfmt,
+                text: String::new(),
+            };
+            assert_eq!(
+                line.duration("d", Duration::from_micros(micros)).finish(),
+                format!("d={want}\n")
+            );
         }
     }
 }

@@ -10,7 +10,8 @@ use super::{Format, Level, Settings};
 /// Standard output or standard error, with what could not be written to it.
 #[derive(Debug)]
 pub(super) struct Sink<W = File> {
-    /// Not the standard library's stream: that one keeps what could not be written, and writes it later.
+    /// Not the standard library's stream: that one keeps what could not be written, and writes it
+    /// later.
     output: W,
     format: Format,
     /// Records that were lost because of this error, and are not yet told of.
@@ -27,18 +28,32 @@ impl Sink {
     /// Where no descriptor is left.
     pub(super) fn new(settings: Settings) -> io::Result<Self> {
         let (out, err) = (io::stdout(), io::stderr());
-        let descriptor = if settings.aside { err.as_fd() } else { out.as_fd() };
-        Ok(Self::over(descriptor.try_clone_to_owned()?.into(), settings.format))
+        let descriptor = if settings.aside {
+            err.as_fd()
+        } else {
+            out.as_fd()
+        };
+        Ok(Self::over(
+            descriptor.try_clone_to_owned()?.into(),
+            settings.format,
+        ))
     }
 }
 
 impl<W: Write> Sink<W> {
     fn over(output: W, format: Format) -> Self {
-        Self { output, format, failed: 0, error: String::new(), is_cut: false }
+        Self {
+            output,
+            format,
+            failed: 0,
+            error: String::new(),
+            is_cut: false,
+        }
     }
 
-    /// Writes records, each with its line end, and that `dropped` more behind them found no place in the queue. What cannot be
-    /// written is counted, and told as soon as something can: requests go on.
+    /// Writes records, each with its line end, and that `dropped` more behind them found no place
+    /// in the queue. What cannot be written is counted, and told as soon as something can: requests
+    /// go on.
     pub(super) fn write(&mut self, records: &[u8], dropped: u64) {
         if self.failed > 0 {
             let line = self.lost("log records lost: they could not be written", self.failed);
@@ -52,7 +67,12 @@ impl<W: Write> Sink<W> {
         if let Err(left) = self.write_lines(records) {
             self.failed += left + dropped;
         } else if dropped > 0 {
-            let line = self.lost("log records lost: the reader of the log is too slow", dropped).finish();
+            let line = self
+                .lost(
+                    "log records lost: the reader of the log is too slow",
+                    dropped,
+                )
+                .finish();
             if self.write_lines(line.as_bytes()).is_err() {
                 self.failed += dropped;
             }
@@ -116,7 +136,11 @@ mod tests {
             let taken = bytes.len().min(self.room);
             self.room -= taken;
             self.bytes.extend_from_slice(&bytes[..taken]);
-            if taken == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
+            if taken == 0 {
+                Err(io::ErrorKind::StorageFull.into())
+            } else {
+                Ok(taken)
+            }
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -128,10 +152,19 @@ mod tests {
     fn every_record_is_there_or_counted() {
         // Wherever the disk is full, within a record or between two.
         for room in 0..=15 {
-            let mut sink = Sink::over(Disk { room, ..Disk::default() }, Format::Logfmt);
+            let mut sink = Sink::over(
+                Disk {
+                    room,
+                    ..Disk::default()
+                },
+                Format::Logfmt,
+            );
             sink.write(b"one\ntwo\nthree\n", 0);
             sink.write(b"four\n", 2);
-            assert!(sink.output.bytes.len() <= room, "nothing has been written since");
+            assert!(
+                sink.output.bytes.len() <= room,
+                "nothing has been written since"
+            );
             sink.output.room = 1 << 10;
             sink.write(b"five\n", 0);
             let text = String::from_utf8(sink.output.bytes).expect("text");
@@ -139,20 +172,36 @@ mod tests {
                 .iter()
                 .filter(|record| text.lines().any(|line| line == **record))
                 .count();
-            let lost = format!("msg=\"log records lost: they could not be written\" count={}", 4 + 2 - whole);
+            let lost = format!(
+                "msg=\"log records lost: they could not be written\" count={}",
+                4 + 2 - whole
+            );
             let mut last = text.lines().rev();
             assert_eq!(last.next(), Some("five"), "{text}");
-            assert!(last.next().is_some_and(|line| line.starts_with("time=") && line.contains(&lost)), "{text}");
+            assert!(
+                last.next()
+                    .is_some_and(|line| line.starts_with("time=") && line.contains(&lost)),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn records_without_a_place_are_told_behind_the_others() {
-        let mut sink = Sink::over(Disk { room: 1 << 10, ..Disk::default() }, Format::Logfmt);
+        let mut sink = Sink::over(
+            Disk {
+                room: 1 << 10,
+                ..Disk::default()
+            },
+            Format::Logfmt,
+        );
         sink.write(b"one\n", 3);
         sink.write(b"two\n", 0);
         let text = String::from_utf8(sink.output.bytes).expect("text");
         let lines: Vec<_> = text.lines().collect();
-        assert!(lines.len() == 3 && lines[1].contains("reader of the log is too slow\" count=3"), "{text}");
+        assert!(
+            lines.len() == 3 && lines[1].contains("reader of the log is too slow\" count=3"),
+            "{text}"
+        );
     }
 }

@@ -1,10 +1,12 @@
 //! Notices that a file is another one.
 //!
-//! Editors write a new file and rename it; Kubernetes turns a symbolic link on the way to another folder. So folders are watched,
-//! those of the names and those of the links that they lead over; what has changed is told by looking at the files. What no event
-//! tells of, such as a folder that was taken away and made again, is found by looking every few seconds.
+//! Editors write a new file and rename it; Kubernetes turns a symbolic link on the way to another
+//! folder. So folders are watched, those of the names and those of the links that they lead over;
+//! what has changed is told by looking at the files. What no event tells of, such as a folder that
+//! was taken away and made again, is found by looking every few seconds.
 //!
-//! All of it is done by a thread of its own: a file on a mount that hangs must not stop the event loop.
+//! All of it is done by a thread of its own: a file on a mount that hangs must not stop the event
+//! loop.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -16,7 +18,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
-/// Files are looked at once nothing has happened for this long: several that belong together are often written one by one.
+/// Files are looked at once nothing has happened for this long: several that belong together are
+/// often written one by one.
 const SETTLE: Duration = Duration::from_millis(200);
 /// And after this time at the latest, whatever else happens in their folders.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -50,7 +53,8 @@ struct Watch {
     due: (Instant, Instant),
 }
 
-/// What tells a file from another, or from itself with another content: device, inode, size, and the times of both changes.
+/// What tells a file from another, or from itself with another content: device, inode, size, and
+/// the times of both changes.
 type Print = (u64, u64, u64, [i64; 4]);
 
 impl Files {
@@ -58,7 +62,11 @@ impl Files {
     pub(super) fn watch(paths: &[PathBuf], began: SystemTime) -> Self {
         let (wake, news) = sync_channel(1);
         let (tell, changes) = mpsc::channel(1);
-        let files = Self { next: Arc::default(), wake, changes };
+        let files = Self {
+            next: Arc::default(),
+            wake,
+            changes,
+        };
         // Flags and environment cannot change: without files, no thread has to wait for anything.
         if !paths.is_empty() {
             files.follow(paths, began);
@@ -72,7 +80,8 @@ impl Files {
         files
     }
 
-    /// From now on, watches these files, which were read from `began` on. One that has changed since then counts as changed.
+    /// From now on, watches these files, which were read from `began` on. One that has changed
+    /// since then counts as changed.
     pub(super) fn follow(&self, paths: &[PathBuf], began: SystemTime) {
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some((paths.to_vec(), began));
         // One that waits already stands for all.
@@ -97,7 +106,13 @@ impl Watch {
         });
         let far = Instant::now() + LOOK;
         let (paths, prints, folders) = Default::default();
-        Self { paths, prints, watcher: watcher.ok(), folders, due: (far, far) }
+        Self {
+            paths,
+            prints,
+            watcher: watcher.ok(),
+            folders,
+            due: (far, far),
+        }
     }
 
     /// Tells of changes as long as the program runs.
@@ -131,10 +146,16 @@ impl Watch {
         self.paths = paths;
         self.watch_folders();
         self.prints = self.look();
-        let began = began.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(TICK);
+        let began = began
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .saturating_sub(TICK);
         let is_later = |print: &Print| {
             let [.., seconds, nanos] = print.3;
-            let at = Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanos).unwrap_or(0));
+            let at = Duration::new(
+                u64::try_from(seconds).unwrap_or(0),
+                u32::try_from(nanos).unwrap_or(0),
+            );
             at >= began
         };
         let mut is_any_later = false;
@@ -166,14 +187,19 @@ impl Watch {
 
     /// Watches the folders of all names on the way; what cannot be watched is found by looking.
     fn watch_folders(&mut self) {
-        let Some(watcher) = &mut self.watcher else { return };
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
         let mut wanted = BTreeSet::new();
-        self.paths.iter().for_each(|path| add_folders(path, &mut wanted, 0));
+        self.paths
+            .iter()
+            .for_each(|path| add_folders(path, &mut wanted, 0));
         for folder in self.folders.difference(&wanted) {
             let _ = watcher.unwatch(folder);
         }
         for folder in &wanted {
-            // One that was made anew under the same name has to be watched anew; one that is watched stays so.
+            // One that was made anew under the same name has to be watched anew; one that is
+            // watched stays so.
             let _ = watcher.watch(folder, RecursiveMode::NonRecursive);
         }
         self.folders = wanted;
@@ -192,7 +218,11 @@ fn add_folders(path: &Path, folders: &mut BTreeSet<PathBuf>, depth: usize) {
         so_far.push(part);
         if let Ok(target) = std::fs::read_link(&so_far) {
             folders.insert(folder(&so_far));
-            add_folders(&folder(&so_far).join(target).join(rest.as_path()), folders, depth + 1);
+            add_folders(
+                &folder(&so_far).join(target).join(rest.as_path()),
+                folders,
+                depth + 1,
+            );
             return;
         }
     }
@@ -207,5 +237,15 @@ fn folder(path: &Path) -> PathBuf {
 
 fn print(path: &Path) -> Option<Print> {
     let meta = std::fs::metadata(path).ok()?;
-    Some((meta.dev(), meta.ino(), meta.size(), [meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()]))
+    Some((
+        meta.dev(),
+        meta.ino(),
+        meta.size(),
+        [
+            meta.mtime(),
+            meta.mtime_nsec(),
+            meta.ctime(),
+            meta.ctime_nsec(),
+        ],
+    ))
 }

@@ -1,7 +1,7 @@
 //! Reading that may block: on a thread of its own, and with an end to the patience.
 //!
-//! No call reads a file or resolves a name with a deadline, and a thread that hangs in the kernel cannot be ended. So the event
-//! loop waits for the result, and after a while goes on without it.
+//! No call reads a file or resolves a name with a deadline, and a thread that hangs in the kernel
+//! cannot be ended. So the event loop waits for the result, and after a while goes on without it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,11 @@ pub(super) enum Failed {
 impl<T: Send + 'static> Readings<T> {
     /// No reading yet; `patience` is how long each one is waited for.
     pub(super) fn new(patience: Duration) -> Self {
-        Self { current: None, patience, threads: Arc::new(Semaphore::new(HANGING)) }
+        Self {
+            current: None,
+            patience,
+            threads: Arc::new(Semaphore::new(HANGING)),
+        }
     }
 
     /// Returns whether one is under way.
@@ -53,19 +57,33 @@ impl<T: Send + 'static> Readings<T> {
 
     /// Begins a reading, in place of the one that is under way.
     pub(super) fn begin(&mut self, cause: &'static str, read: impl FnOnce() -> T + Send + 'static) {
-        let thread = Arc::clone(&self.threads).try_acquire_owned().ok().map(|permit| {
-            tokio::task::spawn_blocking(move || {
-                let _permit = permit;
-                read()
-            })
+        let thread = Arc::clone(&self.threads)
+            .try_acquire_owned()
+            .ok()
+            .map(|permit| {
+                tokio::task::spawn_blocking(move || {
+                    let _permit = permit;
+                    read()
+                })
+            });
+        self.current = Some(Current {
+            cause,
+            thread,
+            deadline: Instant::now() + self.patience,
         });
-        self.current = Some(Current { cause, thread, deadline: Instant::now() + self.patience });
     }
 
-    /// Waits for the end of the reading that is under way, for ever if there is none; returns its cause and its result. Safe to
-    /// cancel.
+    /// Waits for the end of the reading that is under way, for ever if there is none; returns its
+    /// cause and its result. Safe to cancel.
     pub(super) async fn done(&mut self) -> (&'static str, Result<T, Failed>) {
-        let Some(Current { cause, thread, deadline }) = &mut self.current else { return std::future::pending().await };
+        let Some(Current {
+            cause,
+            thread,
+            deadline,
+        }) = &mut self.current
+        else {
+            return std::future::pending().await;
+        };
         let cause = *cause;
         let result = match thread {
             None => Err(Failed::Hanging),
@@ -88,8 +106,12 @@ mod tests {
 
     #[test]
     fn what_hangs_is_given_up_and_the_next_one_goes_on() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let (releases, hanging): (Vec<_>, Vec<_>) = (0..HANGING).map(|_| mpsc::channel::<()>()).unzip();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime");
+        let (releases, hanging): (Vec<_>, Vec<_>) =
+            (0..HANGING).map(|_| mpsc::channel::<()>()).unzip();
         runtime.block_on(async {
             let mut readings = Readings::new(Duration::from_millis(1));
             for released in hanging {

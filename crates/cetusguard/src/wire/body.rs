@@ -1,7 +1,8 @@
 //! Where a body ends, and moving it from one connection to the other.
 //!
-//! A body is passed on with the framing it came with: the walker checks every byte of the chunked coding and takes it only
-//! in the one form that no reader can misread, so what was checked is what is sent.
+//! A body is passed on with the framing it came with: the walker checks every byte of the chunked
+//! coding and takes it only in the one form that no reader can misread, so what was checked is what
+//! is sent.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -30,7 +31,8 @@ pub(crate) enum Framing {
     UntilClose,
 }
 
-/// A body on its way: what is still to come, and how much of the input's buffer already belongs to it.
+/// A body on its way: what is still to come, and how much of the input's buffer already belongs to
+/// it.
 #[derive(Debug)]
 pub(crate) struct Body {
     left: Left,
@@ -71,16 +73,25 @@ impl Body {
             Framing::Chunked => Left::Chunks(Chunks::default()),
             Framing::UntilClose => Left::Anything,
         };
-        Self { left, checked: 0, late_end: &[] }
+        Self {
+            left,
+            checked: 0,
+            late_end: &[],
+        }
     }
 
-    /// Takes the body for complete, if nothing is missing but the end of its chunked coding. That end is remembered; it must not
-    /// be taken for what follows the body.
+    /// Takes the body for complete, if nothing is missing but the end of its chunked coding. That
+    /// end is remembered; it must not be taken for what follows the body.
     pub(crate) fn close_early(&mut self) -> bool {
-        let Left::Chunks(chunks) = &self.left else { return self.is_done() };
+        let Left::Chunks(chunks) = &self.left else {
+            return self.is_done();
+        };
         match chunks.end().filter(|_| self.checked == 0) {
             Some(end) => {
-                *self = Self { late_end: end, ..Self::new(Framing::None) };
+                *self = Self {
+                    late_end: end,
+                    ..Self::new(Framing::None)
+                };
                 true
             }
             None => false,
@@ -105,24 +116,34 @@ impl Body {
         }
     }
 
-    /// Looks at the unchecked bytes of the buffer and takes those that belong to the body. Returns how many may be sent now.
+    /// Looks at the unchecked bytes of the buffer and takes those that belong to the body. Returns
+    /// how many may be sent now.
     pub(crate) fn check(&mut self, buffer: &[u8]) -> Result<usize, PumpError> {
         let fresh = &buffer[self.checked..];
         let taken = match &mut self.left {
             Left::Bytes(left) => {
-                let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(fresh.len());
+                let taken = usize::try_from(*left)
+                    .unwrap_or(usize::MAX)
+                    .min(fresh.len());
                 *left -= taken as u64;
                 taken
             }
-            Left::Chunks(chunks) => chunks.walk(fresh, &mut |_| {}).map_err(|Garbage| PumpError::Garbage)?,
+            Left::Chunks(chunks) => chunks
+                .walk(fresh, &mut |_| {})
+                .map_err(|Garbage| PumpError::Garbage)?,
             Left::Anything => fresh.len(),
         };
         self.checked += taken;
         Ok(self.checked)
     }
 
-    /// Takes the bytes of the buffer that belong to the body, and appends what they say without the framing. Returns how many.
-    pub(crate) fn take(&mut self, buffer: &[u8], content: &mut Vec<u8>) -> Result<usize, PumpError> {
+    /// Takes the bytes of the buffer that belong to the body, and appends what they say without the
+    /// framing. Returns how many.
+    pub(crate) fn take(
+        &mut self,
+        buffer: &[u8],
+        content: &mut Vec<u8>,
+    ) -> Result<usize, PumpError> {
         if let Left::Chunks(chunks) = &mut self.left {
             let taken = chunks.walk(buffer, &mut |data| content.extend_from_slice(data));
             return taken.map_err(|Garbage| PumpError::Garbage);
@@ -139,12 +160,13 @@ impl Body {
     }
 }
 
-/// Bytes that a body may move in one turn of the event loop, so that a sender and a receiver that never make it wait do not hold
-/// up the other connections.
+/// Bytes that a body may move in one turn of the event loop, so that a sender and a receiver that
+/// never make it wait do not hold up the other connections.
 const TURN: usize = 256 << 10;
 
-/// Moves a body until its end and adds what was sent to `count`. The receiver may take nothing for as long as `limit`; a sender
-/// that is silent has all the time. Safe to cancel and to go on with: `body` holds the place.
+/// Moves a body until its end and adds what was sent to `count`. The receiver may take nothing for
+/// as long as `limit`; a sender that is silent has all the time. Safe to cancel and to go on with:
+/// `body` holds the place.
 pub(crate) async fn pump(
     input: &mut Input,
     body: &mut Body,
@@ -179,7 +201,10 @@ pub(crate) async fn pump(
             Ok(0) if matches!(body.left, Left::Anything) => return Ok(()),
             Ok(0) => return Err(PumpError::Short),
             Ok(_) => {}
-            Err(error) if matches!(body.left, Left::Anything) && error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(error)
+                if matches!(body.left, Left::Anything)
+                    && error.kind() == io::ErrorKind::UnexpectedEof =>
+            {
                 return Ok(());
             }
             Err(_) => return Err(PumpError::Read),
@@ -187,8 +212,13 @@ pub(crate) async fn pump(
     }
 }
 
-/// Appends what has come of a body's content, at least one byte of it; `false` is its end. Safe to cancel.
-pub(crate) async fn read_content(input: &mut Input, body: &mut Body, content: &mut Vec<u8>) -> Result<bool, PumpError> {
+/// Appends what has come of a body's content, at least one byte of it; `false` is its end. Safe to
+/// cancel.
+pub(crate) async fn read_content(
+    input: &mut Input,
+    body: &mut Body,
+    content: &mut Vec<u8>,
+) -> Result<bool, PumpError> {
     loop {
         let before = content.len();
         let taken = body.take(&input.buffer, content)?;
@@ -208,10 +238,11 @@ pub(crate) async fn read_content(input: &mut Input, body: &mut Body, content: &m
     }
 }
 
-/// Sends a head together with what is already there of its body, in one call where the socket takes it.
+/// Sends a head together with what is already there of its body, in one call where the socket takes
+/// it.
 ///
-/// The head of a stream must leave at once, and a small answer should cost one write. The receiver may take nothing for as long
-/// as `limit`.
+/// The head of a stream must leave at once, and a small answer should cost one write. The receiver
+/// may take nothing for as long as `limit`.
 pub(crate) async fn send_head(
     head: &[u8],
     input: &mut Input,
@@ -234,7 +265,10 @@ pub(crate) async fn send_head(
 }
 
 /// Bounds the time in which a receiver takes something.
-async fn in_time<T>(limit: Duration, write: impl Future<Output = io::Result<T>>) -> Result<T, PumpError> {
+async fn in_time<T>(
+    limit: Duration,
+    write: impl Future<Output = io::Result<T>>,
+) -> Result<T, PumpError> {
     let mut write = pin!(write);
     // Most writes are taken at once: only one that is not needs to know of clocks.
     if let Poll::Ready(written) = poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await {
@@ -246,7 +280,8 @@ async fn in_time<T>(limit: Duration, write: impl Future<Output = io::Result<T>>)
     }
 }
 
-/// Walks over a chunked body (RFC 9112 §7.1). Extensions and trailers, which no engine and no client sends, are garbage.
+/// Walks over a chunked body (RFC 9112 §7.1). Extensions and trailers, which no engine and no
+/// client sends, are garbage.
 #[derive(Debug, Default)]
 struct Chunks {
     state: State,
@@ -291,12 +326,15 @@ impl Chunks {
         Some(&END[passed..])
     }
 
-    /// Returns how many bytes from the start belong to the body: all of them, unless it ends earlier. `data` gets what they say.
+    /// Returns how many bytes from the start belong to the body: all of them, unless it ends
+    /// earlier. `data` gets what they say.
     fn walk(&mut self, bytes: &[u8], data: &mut impl FnMut(&[u8])) -> Result<usize, Garbage> {
         let mut at = 0;
         while at < bytes.len() && self.state != State::Done {
             if self.state == State::Data {
-                let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len() - at);
+                let taken = usize::try_from(self.left)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len() - at);
                 self.left -= taken as u64;
                 data(&bytes[at..at + taken]);
                 at += taken;
@@ -322,7 +360,11 @@ impl Chunks {
             (State::Size, b'\r') if self.digits > 0 => Ok(State::SizeLf),
             (State::SizeLf, b'\n') => {
                 self.digits = 0;
-                Ok(if self.left == 0 { State::EndCr } else { State::Data })
+                Ok(if self.left == 0 {
+                    State::EndCr
+                } else {
+                    State::Data
+                })
             }
             (State::DataCr, b'\r') => Ok(State::DataLf),
             (State::DataLf, b'\n') => Ok(State::Size),
@@ -343,7 +385,11 @@ mod tests {
         for piece in text.as_bytes().chunks(step) {
             taken += chunks.walk(piece, &mut |_| {}).map_err(|_| ())?;
         }
-        if chunks.state == State::Done { Ok(taken) } else { Err(()) }
+        if chunks.state == State::Done {
+            Ok(taken)
+        } else {
+            Err(())
+        }
     }
 
     #[test]
@@ -387,7 +433,10 @@ mod tests {
                     taken += body.take(piece, &mut content).expect("well-formed");
                 }
                 assert_eq!(
-                    (String::from_utf8_lossy(&content).as_ref(), text.len() - taken),
+                    (
+                        String::from_utf8_lossy(&content).as_ref(),
+                        text.len() - taken
+                    ),
                     (want, left),
                     "{text} by {step}"
                 );
@@ -395,18 +444,24 @@ mod tests {
         }
     }
 
-    /// A body can be closed early behind each byte from the end of its content on, and what is remembered is the rest of it.
+    /// A body can be closed early behind each byte from the end of its content on, and what is
+    /// remembered is the rest of it.
     #[test]
     fn the_end_of_a_chunked_body_may_be_missing() {
         let whole = "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";
         for cut in 0..=whole.len() {
             let (mut body, mut content) = (Body::new(Framing::Chunked), Vec::new());
-            body.take(&whole.as_bytes()[..cut], &mut content).expect("well-formed");
+            body.take(&whole.as_bytes()[..cut], &mut content)
+                .expect("well-formed");
             let (can_close, rest) = (body.close_early(), &whole[cut..]);
             match cut {
                 // Nothing, or one chunk of two: the content may end here.
                 0 | 5..=7 => assert!(can_close && END.ends_with(body.late_end()), "{cut}"),
-                13.. => assert_eq!((can_close, body.late_end()), (true, rest.as_bytes()), "{cut}"),
+                13.. => assert_eq!(
+                    (can_close, body.late_end()),
+                    (true, rest.as_bytes()),
+                    "{cut}"
+                ),
                 _ => assert!(!can_close && body.late_end().is_empty(), "{cut}"),
             }
             assert_eq!(body.is_done(), can_close, "{cut}");

@@ -1,6 +1,7 @@
 //! Request and response heads.
 //!
-//! `httparse` reads the tokens; what it lets pass and two readers could take for two things is refused here.
+//! `httparse` reads the tokens; what it lets pass and two readers could take for two things is
+//! refused here.
 
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -16,7 +17,8 @@ use super::stream::Input;
 const HEAD_LIMIT: usize = 64 << 10;
 const HEADER_LIMIT: usize = 128;
 
-/// What every connection may have of an unfinished head, and how many may have more at the same time.
+/// What every connection may have of an unfinished head, and how many may have more at the same
+/// time.
 const COMMON_HEAD: usize = 8 << 10;
 static LARGE_HEADS: Semaphore = Semaphore::const_new(128);
 
@@ -56,17 +58,26 @@ impl fmt::Display for HeadError {
         f.write_str(match self {
             Self::Closed => "the connection ended within the head",
             Self::TooLarge => "the head is larger than 64 KiB or has more than 128 headers",
-            Self::TooManyLarge => "too many requests with heads above 8 KiB arrive at the same time; try again",
+            Self::TooManyLarge => {
+                "too many requests with heads above 8 KiB arrive at the same \
+                time; try again"
+            }
             Self::Http2 => "HTTP/2 is not spoken here; use HTTP/1.1",
             Self::Version => "only HTTP/1.1 is spoken here",
             Self::BareLf => "a line of the head ends with LF alone; send CR LF",
             Self::NotHttp => "this is not HTTP; a TLS client must use a TLS frontend",
             Self::Garbage => "the head is not valid HTTP/1.1",
-            Self::LengthAndEncoding => "Content-Length and Transfer-Encoding together leave two ways to read the body",
+            Self::LengthAndEncoding => {
+                "Content-Length and Transfer-Encoding together leave two \
+                ways to read the body"
+            }
             Self::Length => "Content-Length must stand once and be a plain number",
             Self::Encoding => "the only Transfer-Encoding is one 'chunked'",
             Self::Repeated(name) => return write!(f, "the header {name} stands more than once"),
-            Self::Grpc => "gRPC is not spoken here; Docker's clients fall back to /session and /grpc with an upgrade",
+            Self::Grpc => {
+                "gRPC is not spoken here; Docker's clients fall back to /session and \
+                /grpc with an upgrade"
+            }
         })
     }
 }
@@ -124,29 +135,46 @@ pub(crate) fn parse_request_head(raw: Bytes) -> Result<RequestHead, HeadError> {
     if parsed.version != Some(1) {
         return Err(HeadError::Version);
     }
-    let [method, target] =
-        [parsed.method, parsed.path].map(|part| raw.slice(place(&raw, part.unwrap_or_default().as_bytes())));
+    let [method, target] = [parsed.method, parsed.path]
+        .map(|part| raw.slice(place(&raw, part.unwrap_or_default().as_bytes())));
     let length = raw.len();
     let headers = Headers::new(raw.clone(), parsed.headers);
-    Ok(RequestHead { length, method, target, headers })
+    Ok(RequestHead {
+        length,
+        method,
+        target,
+        headers,
+    })
 }
 
 /// Takes a response's head apart, its empty line included.
 pub(crate) fn parse_response_head(raw: Bytes) -> Result<ResponseHead, HeadError> {
     let mut lines = [const { MaybeUninit::uninit() }; HEADER_LIMIT];
     let mut parsed = httparse::Response::new(&mut []);
-    let done = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, &raw, &mut lines);
-    let (Ok(httparse::Status::Complete(_)), Some(status), Some(minor)) = (done, parsed.code, parsed.version) else {
+    let done = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut parsed,
+        &raw,
+        &mut lines,
+    );
+    let (Ok(httparse::Status::Complete(_)), Some(status), Some(minor)) =
+        (done, parsed.code, parsed.version)
+    else {
         return Err(HeadError::Garbage);
     };
-    // RFC 9110 §15: three digits from 100 on. Less would pass for an interim answer, and what follows for the real one.
+    // RFC 9110 §15: three digits from 100 on. Less would pass for an interim answer, and what
+    // follows for the real one.
     if status < 100 {
         return Err(HeadError::Garbage);
     }
     let reason = raw.slice(place(&raw, parsed.reason.unwrap_or_default().as_bytes()));
     let headers = Headers::new(raw.clone(), parsed.headers);
     let keep_alive = minor == 1 && !headers.has_token(Known::Connection, "close");
-    Ok(ResponseHead { status, reason, keep_alive, headers })
+    Ok(ResponseHead {
+        status,
+        reason,
+        keep_alive,
+        headers,
+    })
 }
 
 /// Waits for the empty line that ends a head and cuts the head off.
@@ -155,7 +183,11 @@ async fn next_head(input: &mut Input, request: bool) -> Result<Bytes, HeadError>
     let mut large = None;
     loop {
         if request && input.buffer.len() > COMMON_HEAD && large.is_none() {
-            large = Some(LARGE_HEADS.try_acquire().map_err(|_| HeadError::TooManyLarge)?);
+            large = Some(
+                LARGE_HEADS
+                    .try_acquire()
+                    .map_err(|_| HeadError::TooManyLarge)?,
+            );
         }
         if let Some(raw) = cut_head(&mut input.buffer, &mut scanned, request)? {
             return Ok(raw);
@@ -166,24 +198,41 @@ async fn next_head(input: &mut Input, request: bool) -> Result<Bytes, HeadError>
     }
 }
 
-/// Cuts a head off the front of the buffer once all of it is there; `scanned` is kept from one call to the next and starts at 0.
-pub(crate) fn cut_head(buffer: &mut BytesMut, scanned: &mut usize, request: bool) -> Result<Option<Bytes>, HeadError> {
+/// Cuts a head off the front of the buffer once all of it is there; `scanned` is kept from one call
+/// to the next and starts at 0.
+pub(crate) fn cut_head(
+    buffer: &mut BytesMut,
+    scanned: &mut usize,
+    request: bool,
+) -> Result<Option<Bytes>, HeadError> {
     if request && *scanned == 0 {
         // RFC 9112 §2.2: an empty line before a request is to be ignored.
         while buffer.starts_with(b"\r\n") {
             buffer.advance(2);
         }
-        if buffer.first().is_some_and(|first| *first != b'\r' && !first.is_ascii_alphabetic()) {
+        if buffer
+            .first()
+            .is_some_and(|first| *first != b'\r' && !first.is_ascii_alphabetic())
+        {
             return Err(HeadError::NotHttp);
         }
     }
     if let Some(end) = find_end(buffer, scanned)? {
-        // A copy of the very size: what a stream keeps for days must not be a buffer that is mostly empty.
+        // A copy of the very size: what a stream keeps for days must not be a buffer that is mostly
+        // empty.
         let raw = Bytes::copy_from_slice(&buffer[..end]);
         buffer.advance(end);
-        return if raw.starts_with(b"PRI * HTTP/2") { Err(HeadError::Http2) } else { Ok(Some(raw)) };
+        return if raw.starts_with(b"PRI * HTTP/2") {
+            Err(HeadError::Http2)
+        } else {
+            Ok(Some(raw))
+        };
     }
-    if buffer.len() > HEAD_LIMIT { Err(HeadError::TooLarge) } else { Ok(None) }
+    if buffer.len() > HEAD_LIMIT {
+        Err(HeadError::TooLarge)
+    } else {
+        Ok(None)
+    }
 }
 
 /// Looks at every line once: `scanned` is where the line starts that is not complete yet.
@@ -205,7 +254,8 @@ fn find_end(buffer: &[u8], scanned: &mut usize) -> Result<Option<usize>, HeadErr
     Ok(None)
 }
 
-/// How the request says where its body ends, and everything that would let two readers disagree about it.
+/// How the request says where its body ends, and everything that would let two readers disagree
+/// about it.
 pub(crate) fn request_framing(headers: &Headers) -> Result<Framing, HeadError> {
     for (known, name) in [
         (Known::Host, "Host"),
@@ -220,7 +270,12 @@ pub(crate) fn request_framing(headers: &Headers) -> Result<Framing, HeadError> {
     if headers.tokens(Known::Connection).nth(NAMED_LIMIT).is_some() {
         return Err(HeadError::Garbage);
     }
-    let is_grpc = |value: &[u8]| value.to_ascii_lowercase().windows(16).any(|part| part == b"application/grpc");
+    let is_grpc = |value: &[u8]| {
+        value
+            .to_ascii_lowercase()
+            .windows(16)
+            .any(|part| part == b"application/grpc")
+    };
     if headers.all(Known::ContentType).any(is_grpc) {
         return Err(HeadError::Grpc);
     }
@@ -244,8 +299,11 @@ fn framing(headers: &Headers) -> Result<Option<Framing>, HeadError> {
         (Some(_), Some(_)) => Err(HeadError::LengthAndEncoding),
         (Some(length), None) => {
             // Eighteen digits are the most that cannot overflow anywhere.
-            let plain = !length.is_empty() && length.len() <= 18 && length.iter().all(u8::is_ascii_digit);
-            let length = std::str::from_utf8(length).ok().filter(|_| plain && lengths.next().is_none());
+            let plain =
+                !length.is_empty() && length.len() <= 18 && length.iter().all(u8::is_ascii_digit);
+            let length = std::str::from_utf8(length)
+                .ok()
+                .filter(|_| plain && lengths.next().is_none());
             length
                 .and_then(|length| length.parse().ok())
                 .map(|length| Some(Framing::Length(length)))
@@ -253,7 +311,11 @@ fn framing(headers: &Headers) -> Result<Option<Framing>, HeadError> {
         }
         (None, Some(encoding)) => {
             let once = encoding.eq_ignore_ascii_case(b"chunked") && encodings.next().is_none();
-            if once { Ok(Some(Framing::Chunked)) } else { Err(HeadError::Encoding) }
+            if once {
+                Ok(Some(Framing::Chunked))
+            } else {
+                Err(HeadError::Encoding)
+            }
         }
     }
 }
@@ -264,8 +326,13 @@ mod tests {
 
     #[test]
     fn a_status_is_one_that_http_has() {
-        for (status, want) in [("100", Some(100)), ("200", Some(200)), ("599", Some(599)), ("050", None), ("000", None)]
-        {
+        for (status, want) in [
+            ("100", Some(100)),
+            ("200", Some(200)),
+            ("599", Some(599)),
+            ("050", None),
+            ("000", None),
+        ] {
             let head = parse_response_head(format!("HTTP/1.1 {status} OK\r\n\r\n").into());
             assert_eq!(head.ok().map(|head| head.status), want, "{status}");
         }

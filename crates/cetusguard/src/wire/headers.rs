@@ -1,7 +1,7 @@
 //! The header lines of a message.
 //!
-//! A name is compared once, when the head is read; every later question is about a [`Known`] one. Names and values stay where
-//! they arrived and are never changed.
+//! A name is compared once, when the head is read; every later question is about a [`Known`] one.
+//! Names and values stay where they arrived and are never changed.
 
 use std::ops::Range;
 
@@ -56,14 +56,21 @@ impl Known {
             19 => (b"proxy-authorization", Self::HopByHop),
             _ => return Self::Other,
         };
-        if name.eq_ignore_ascii_case(text) { known } else { Self::Other }
+        if name.eq_ignore_ascii_case(text) {
+            known
+        } else {
+            Self::Other
+        }
     }
 
-    /// Whether the header says something about this connection alone. Body lengths are among them: whoever passes a message
-    /// on says anew how it is framed.
+    /// Whether the header says something about this connection alone. Body lengths are among them:
+    /// whoever passes a message on says anew how it is framed.
     fn is_hop_by_hop(self) -> bool {
         use Known::{Connection, ContentLength, HopByHop, TransferEncoding, Upgrade};
-        matches!(self, Connection | ContentLength | HopByHop | TransferEncoding | Upgrade)
+        matches!(
+            self,
+            Connection | ContentLength | HopByHop | TransferEncoding | Upgrade
+        )
     }
 }
 
@@ -89,7 +96,10 @@ impl Headers {
             name: short(place(&raw, header.name.as_bytes())),
             value: short(place(&raw, header.value)),
         };
-        Self { fields: parsed.iter().map(field).collect(), raw }
+        Self {
+            fields: parsed.iter().map(field).collect(),
+            raw,
+        }
     }
 
     fn at(&self, place: &Range<u32>) -> &[u8] {
@@ -98,7 +108,9 @@ impl Headers {
 
     /// Every header: what it is, name and value.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Known, &[u8], &[u8])> {
-        self.fields.iter().map(|field| (field.known, self.at(&field.name), self.at(&field.value)))
+        self.fields
+            .iter()
+            .map(|field| (field.known, self.at(&field.name), self.at(&field.value)))
     }
 
     /// Whether any of these is there.
@@ -108,32 +120,46 @@ impl Headers {
 
     /// Every value of a header.
     pub(crate) fn all(&self, known: Known) -> impl Iterator<Item = &[u8]> {
-        self.fields.iter().filter(move |field| field.known == known).map(|field| self.at(&field.value))
+        self.fields
+            .iter()
+            .filter(move |field| field.known == known)
+            .map(|field| self.at(&field.value))
     }
 
     /// The first value of a header, where it is text.
     pub(crate) fn get(&self, known: Known) -> Option<&str> {
-        self.all(known).next().and_then(|value| std::str::from_utf8(value).ok())
+        self.all(known)
+            .next()
+            .and_then(|value| std::str::from_utf8(value).ok())
     }
 
     /// The first value of a header as it came, kept beyond the headers' life.
     pub(crate) fn share(&self, known: Known) -> Option<Bytes> {
         let field = self.fields.iter().find(|field| field.known == known)?;
-        Some(self.raw.slice(field.value.start as usize..field.value.end as usize))
+        Some(
+            self.raw
+                .slice(field.value.start as usize..field.value.end as usize),
+        )
     }
 
     /// The elements of a comma-separated header.
     pub(super) fn tokens(&self, known: Known) -> impl Iterator<Item = &[u8]> {
-        let elements = self.all(known).flat_map(|value| value.split(|byte| *byte == b','));
-        elements.map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
+        let elements = self
+            .all(known)
+            .flat_map(|value| value.split(|byte| *byte == b','));
+        elements
+            .map(<[u8]>::trim_ascii)
+            .filter(|token| !token.is_empty())
     }
 
     /// Whether a comma-separated header holds a token.
     pub(crate) fn has_token(&self, known: Known, token: &str) -> bool {
-        self.tokens(known).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+        self.tokens(known)
+            .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
     }
 
-    /// The headers that are not about this connection alone (RFC 9110 §7.6.1): what they are, name and value.
+    /// The headers that are not about this connection alone (RFC 9110 §7.6.1): what they are, name
+    /// and value.
     pub(crate) fn end_to_end(&self) -> impl Iterator<Item = (Known, &[u8], &[u8])> {
         let named: Vec<&[u8]> = self.tokens(Known::Connection).collect();
         self.iter().filter(move |(known, name, _)| {
@@ -143,14 +169,19 @@ impl Headers {
 }
 
 /// A head has 64 KiB at most.
-#[expect(clippy::cast_possible_truncation, reason = "bounded by the size of a head")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "bounded by the size of a head"
+)]
 fn short(place: Range<usize>) -> Range<u32> {
     place.start as u32..place.end as u32
 }
 
 /// Where a part of the head stands in it. An empty one may point anywhere.
 pub(super) fn place(raw: &Bytes, part: &[u8]) -> Range<usize> {
-    let start = (part.as_ptr() as usize).saturating_sub(raw.as_ptr() as usize).min(raw.len());
+    let start = (part.as_ptr() as usize)
+        .saturating_sub(raw.as_ptr() as usize)
+        .min(raw.len());
     start..(start + part.len()).min(raw.len())
 }
 

@@ -1,4 +1,5 @@
-//! The byte streams under HTTP: TCP, Unix sockets and TLS, each as two halves that are used at the same time.
+//! The byte streams under HTTP: TCP, Unix sockets and TLS, each as two halves that are used at the
+//! same time.
 
 use std::future::poll_fn;
 use std::io;
@@ -11,7 +12,9 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf, ReadHalf, Ready, WriteHalf};
+use tokio::io::{
+    AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf, ReadHalf, Ready, WriteHalf,
+};
 use tokio::net::{TcpStream, tcp};
 use tokio::task::coop::unconstrained;
 use tokio_rustls::TlsStream;
@@ -30,7 +33,10 @@ pub(crate) struct Duplex {
 impl From<TcpStream> for Duplex {
     fn from(stream: TcpStream) -> Self {
         let (read, write) = stream.into_split();
-        Self { input: Input::new(ReadSide::Tcp(read)), output: Output::Tcp(write) }
+        Self {
+            input: Input::new(ReadSide::Tcp(read)),
+            output: Output::Tcp(write),
+        }
     }
 }
 
@@ -41,13 +47,20 @@ impl Duplex {
     /// If the kernel refuses to watch the socket.
     pub(crate) fn unix(stream: UnixStream) -> io::Result<Self> {
         let (read, write) = unix::split(stream)?;
-        Ok(Self { input: Input::new(ReadSide::Unix(read)), output: Output::Unix(write) })
+        Ok(Self {
+            input: Input::new(ReadSide::Unix(read)),
+            output: Output::Unix(write),
+        })
     }
 
-    /// A TLS connection, with the socket below it: only that one knows whether the peer is still there.
+    /// A TLS connection, with the socket below it: only that one knows whether the peer is still
+    /// there.
     pub(crate) fn tls(stream: TlsStream<SharedTcp>, socket: SharedTcp) -> Self {
         let (read, write) = tokio::io::split(stream);
-        Self { input: Input::new(ReadSide::Tls(read, socket.clone())), output: Output::Tls(write, socket) }
+        Self {
+            input: Input::new(ReadSide::Tls(read, socket.clone())),
+            output: Output::Tls(write, socket),
+        }
     }
 }
 
@@ -63,8 +76,9 @@ pub(crate) struct Input {
     is_over: bool,
 }
 
-/// A buffer starts small, doubles whenever a read has filled it, and halves when a read has left most of it empty. Its share of
-/// what all buffers together may have is its bound: memory is bounded, speed is what gives way.
+/// A buffer starts small, doubles whenever a read has filled it, and halves when a read has left
+/// most of it empty. Its share of what all buffers together may have is its bound: memory is
+/// bounded, speed is what gives way.
 const SMALL: usize = 4 << 10;
 const LARGE: usize = 64 << 10;
 const TOGETHER: usize = 4 << 20;
@@ -94,12 +108,18 @@ impl Drop for Input {
 impl Input {
     fn new(side: ReadSide) -> Self {
         PEAK.fetch_max(LIVE.fetch_add(1, Relaxed) + 1, Relaxed);
-        Self { side, buffer: BytesMut::new(), room: SMALL, is_over: false }
+        Self {
+            side,
+            buffer: BytesMut::new(),
+            room: SMALL,
+            is_over: false,
+        }
     }
 
     /// Waits for bytes and appends them to the buffer; 0 is the end of the stream. Safe to cancel.
     ///
-    /// A connection that waits holds no buffer, or a small one over TLS: thousands of silent streams cost next to nothing.
+    /// A connection that waits holds no buffer, or a small one over TLS: thousands of silent
+    /// streams cost next to nothing.
     pub(crate) async fn fill(&mut self) -> io::Result<usize> {
         poll_fn(|cx| self.poll_fill(cx)).await
     }
@@ -111,7 +131,8 @@ impl Input {
                 return Poll::Pending;
             }
             let share = TOGETHER / connections().max(1);
-            self.buffer.reserve(self.room.min(share.clamp(SMALL, LARGE)));
+            self.buffer
+                .reserve(self.room.min(share.clamp(SMALL, LARGE)));
         } else if self.buffer.capacity() == self.buffer.len() {
             self.buffer.reserve(self.buffer.len().min(LARGE));
         }
@@ -150,20 +171,28 @@ impl Input {
         said || !self.buffer.is_empty()
     }
 
-    /// Whether the kernel has something to say that the event loop need not know of yet. It costs a system call.
+    /// Whether the kernel has something to say that the event loop need not know of yet. It costs a
+    /// system call.
     pub(crate) fn is_disturbed_in_kernel(&self) -> bool {
         let descriptor = match &self.side {
             ReadSide::Tcp(side) => side.as_ref().as_fd(),
             ReadSide::Unix(side) => side.as_fd(),
             ReadSide::Tls(_, socket) => socket.0.as_fd(),
         };
-        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)], Some(&at_once)) != Ok(0)
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        poll(
+            &mut [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)],
+            Some(&at_once),
+        ) != Ok(0)
     }
 
     /// Whether the peer is known to send no more, even where what it has sent was not read yet.
     pub(crate) fn is_ended(&self) -> bool {
-        self.is_over || matches!(self.side.readiness(Interest::READABLE), Some(Ok(ready)) if ready.is_read_closed())
+        self.is_over
+            || matches!(self.side.readiness(Interest::READABLE), Some(Ok(ready)) if ready.is_read_closed())
     }
 
     /// Whether the peer is known to have left altogether, as [`Output::is_hung_up`].
@@ -193,7 +222,11 @@ impl From<TcpStream> for SharedTcp {
 }
 
 impl AsyncRead for SharedTcp {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             std::task::ready!(self.0.poll_read_ready(cx))?;
             match self.0.try_read(buf.initialize_unfilled()) {
@@ -209,7 +242,11 @@ impl AsyncRead for SharedTcp {
 }
 
 impl AsyncWrite for SharedTcp {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         loop {
             std::task::ready!(self.0.poll_write_ready(cx))?;
             match self.0.try_write(buf) {
@@ -258,14 +295,19 @@ impl ReadSide {
         }
     }
 
-    /// Whether a read would not wait, as far as the event loop knows. Only for a connection that nobody waits for.
+    /// Whether a read would not wait, as far as the event loop knows. Only for a connection that
+    /// nobody waits for.
     fn is_ready(&self) -> bool {
         now(poll_fn(|cx| self.poll_ready(cx))).is_some()
     }
 }
 
 impl AsyncRead for ReadSide {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(side) => Pin::new(side).poll_read(cx, buf),
             Self::Unix(side) => Pin::new(side).poll_read(cx, buf),
@@ -293,20 +335,23 @@ impl Output {
         }
     }
 
-    /// Has the kernel forget what the peer has not taken once the connection is closed; it would keep it for minutes otherwise.
+    /// Has the kernel forget what the peer has not taken once the connection is closed; it would
+    /// keep it for minutes otherwise.
     pub(crate) fn forget_unsent(&self) {
         let at_once = Some(std::time::Duration::ZERO);
         // Without it, the memory is free later.
         let _ = match self {
-            Self::Tcp(side) => socket2::SockRef::from(AsRef::<TcpStream>::as_ref(side)).set_linger(at_once),
+            Self::Tcp(side) => {
+                socket2::SockRef::from(AsRef::<TcpStream>::as_ref(side)).set_linger(at_once)
+            }
             Self::Tls(_, socket) => socket2::SockRef::from(&*socket.0).set_linger(at_once),
             // What was sent is with the peer already.
             Self::Unix(_) => Ok(()),
         };
     }
 
-    /// Whether the peer is known to have left altogether: a Unix socket knows at once, TCP once the peer has answered a
-    /// keep-alive probe with a reset.
+    /// Whether the peer is known to have left altogether: a Unix socket knows at once, TCP once the
+    /// peer has answered a keep-alive probe with a reset.
     pub(crate) fn is_hung_up(&self) -> bool {
         let writable = Interest::WRITABLE;
         let ready = match self {
@@ -329,7 +374,11 @@ macro_rules! each_output {
 }
 
 impl AsyncWrite for Output {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         each_output!(self, side => Pin::new(side).poll_write(cx, buf))
     }
 
@@ -360,7 +409,8 @@ mod tests {
 
     use super::*;
 
-    /// A look at a kept connection of the engine would else miss what arrived there, and give it to the next client.
+    /// A look at a kept connection of the engine would else miss what arrived there, and give it to
+    /// the next client.
     #[test]
     fn a_look_sees_what_arrived_although_the_task_has_used_up_its_turn() {
         let look = async {
@@ -371,7 +421,9 @@ mod tests {
             }
             now(receiver.recv())
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
         assert_eq!(runtime.block_on(look), Some(Some("surplus")));
     }
 }

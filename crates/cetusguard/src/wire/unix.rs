@@ -1,8 +1,9 @@
 //! Unix sockets that are watched for writing only once a write would block.
 //!
-//! A Unix socket becomes writable each time its peer reads. If the event loop watched for that, it would wake once more for
-//! every request, when the engine reads it, and once for every answer, when the client reads that. TCP sockets do not: the kernel
-//! reports them only after a write that found no room.
+//! A Unix socket becomes writable each time its peer reads. If the event loop watched for that, it
+//! would wake once more for every request, when the engine reads it, and once for every answer,
+//! when the client reads that. TCP sockets do not: the kernel reports them only after a write that
+//! found no room.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice, Read, Write};
@@ -54,7 +55,13 @@ const RETRY_AFTER: Duration = Duration::from_millis(10);
 /// If the kernel refuses to watch the socket.
 pub(super) fn split(stream: UnixStream) -> io::Result<(UnixReader, UnixWriter)> {
     let socket = Arc::new(register(stream, Interest::READABLE)?);
-    Ok((UnixReader(Arc::clone(&socket)), UnixWriter { socket, watch: Watch::Idle }))
+    Ok((
+        UnixReader(Arc::clone(&socket)),
+        UnixWriter {
+            socket,
+            watch: Watch::Idle,
+        },
+    ))
 }
 
 impl UnixReader {
@@ -76,21 +83,30 @@ impl AsFd for UnixReader {
 }
 
 thread_local! {
-    /// The buffer of every read on this thread; its bytes are then copied to the connection's own buffer. Safe code can read only
-    /// into initialised memory, and copying the received bytes costs less than clearing the whole buffer before each read.
+    /// The buffer of every read on this thread; its bytes are then copied to the connection's own
+    /// buffer. Safe code can read only into initialised memory, and copying the received bytes
+    /// costs less than clearing the whole buffer before each read.
     static ARRIVED: RefCell<Box<[u8]>> = RefCell::new(vec![0; MOST].into());
 }
 
 impl AsyncRead for UnixReader {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         ARRIVED.with_borrow_mut(|arrived| {
             let room = buf.remaining().min(arrived.len());
             loop {
                 let mut guard = ready!(self.0.poll_read_ready(cx))?;
-                let Ok(read) = guard.try_io(|socket| socket.get_ref().read(&mut arrived[..room])) else { continue };
+                let Ok(read) = guard.try_io(|socket| socket.get_ref().read(&mut arrived[..room]))
+                else {
+                    continue;
+                };
                 let read = read?;
                 if 0 < read && read < room {
-                    // The socket is empty: the next read waits for an event, and not for a call that finds nothing.
+                    // The socket is empty: the next read waits for an event, and not for a call
+                    // that finds nothing.
                     guard.clear_ready();
                 }
                 buf.put_slice(&arrived[..read]);
@@ -119,7 +135,8 @@ impl UnixWriter {
         }
     }
 
-    /// Writes at once where there is room, and otherwise begins to watch the socket. `length` is the number of bytes to write.
+    /// Writes at once where there is room, and otherwise begins to watch the socket. `length` is
+    /// the number of bytes to write.
     fn poll_write_with(
         &mut self,
         cx: &mut Context<'_>,
@@ -143,7 +160,9 @@ impl UnixWriter {
                 },
             };
             let mut guard = ready!(watch.poll_write_ready(cx))?;
-            let Ok(written) = guard.try_io(|_| write(self.socket.get_ref())) else { continue };
+            let Ok(written) = guard.try_io(|_| write(self.socket.get_ref())) else {
+                continue;
+            };
             if matches!(written, Ok(written) if 0 < written && written < length) {
                 guard.clear_ready();
             }
@@ -153,8 +172,13 @@ impl UnixWriter {
 }
 
 impl AsyncWrite for UnixWriter {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_write_with(cx, buf.len(), |mut socket| socket.write(buf))
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut()
+            .poll_write_with(cx, buf.len(), |mut socket| socket.write(buf))
     }
 
     fn poll_write_vectored(
@@ -163,7 +187,8 @@ impl AsyncWrite for UnixWriter {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let length = bufs.iter().map(|buf| buf.len()).sum();
-        self.get_mut().poll_write_with(cx, length, |mut socket| socket.write_vectored(bufs))
+        self.get_mut()
+            .poll_write_with(cx, length, |mut socket| socket.write_vectored(bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -180,7 +205,10 @@ impl AsyncWrite for UnixWriter {
 }
 
 /// Registers a socket with the event loop that runs the caller.
-#[expect(deprecated, reason = "the constructor is unsound for types that do not own their descriptor; these do")]
+#[expect(
+    deprecated,
+    reason = "the constructor is unsound for types that do not own their descriptor; these do"
+)]
 fn register<T: AsRawFd + Into<OwnedFd>>(socket: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     AsyncFd::with_interest(socket, interest)
 }
@@ -205,7 +233,11 @@ mod tests {
     }
 
     fn run(test: impl Future<Output = ()>) {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(test);
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+            .block_on(test);
     }
 
     #[test]
@@ -225,7 +257,10 @@ mod tests {
             };
             let (sent, ()) = tokio::join!(writer.write_all(&large), receive);
             sent.expect("written");
-            assert!(matches!(writer.watch, Watch::Writable(_)), "there was no room for all of it");
+            assert!(
+                matches!(writer.watch, Watch::Writable(_)),
+                "there was no room for all of it"
+            );
             assert!(received.starts_with(b"small") && received[5..] == large);
             writer.rest();
             assert!(matches!(writer.watch, Watch::Idle));
@@ -240,7 +275,8 @@ mod tests {
             // As if no duplicate could be made: the first write has already found no room.
             writer.watch = Watch::Retry(Box::pin(sleep(RETRY_AFTER)));
             let mut received = vec![0; large.len()];
-            let (sent, read) = tokio::join!(writer.write_all(&large), peer.read_exact(&mut received));
+            let (sent, read) =
+                tokio::join!(writer.write_all(&large), peer.read_exact(&mut received));
             sent.expect("written");
             read.expect("read");
             assert!(received == large);
@@ -251,14 +287,18 @@ mod tests {
     fn a_peer_that_closed_is_known_without_watching_for_writing() {
         run(async {
             let ((reader, mut writer), peer) = pair();
-            let is_closed = |ready| matches!(ready, Some(Ok(ready)) if Ready::is_write_closed(ready));
+            let is_closed =
+                |ready| matches!(ready, Some(Ok(ready)) if Ready::is_write_closed(ready));
             assert!(!is_closed(writer.readiness(Interest::WRITABLE)));
             drop(peer);
             while !is_closed(reader.readiness(Interest::WRITABLE)) {
                 tokio::task::yield_now().await;
             }
             assert!(is_closed(writer.readiness(Interest::WRITABLE)));
-            assert_eq!(writer.write(b"x").await.expect_err("no peer").kind(), io::ErrorKind::BrokenPipe);
+            assert_eq!(
+                writer.write(b"x").await.expect_err("no peer").kind(),
+                io::ErrorKind::BrokenPipe
+            );
         });
     }
 

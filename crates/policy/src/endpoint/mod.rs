@@ -1,7 +1,8 @@
-//! The engines' API as one table: method and path shape → how the answer comes, what the call lets a client do, and whether a
-//! wildcard may open it.
+//! The engines' API as one table: method and path shape → how the answer comes, what the call lets
+//! a client do, and whether a wildcard may open it.
 //!
-//! A call that no row describes is not forwarded on the word of a wildcard either: see [`crate::decide()`].
+//! A call that no row describes is not forwarded on the word of a wildcard either: see
+//! [`crate::decide()`].
 
 mod deed;
 mod name;
@@ -61,10 +62,11 @@ impl Protocol {
 pub enum Wildcard {
     /// Any rule that matches opens it.
     Open,
-    /// Only a rule that names it opens it: it hands over or writes file contents or credentials, or is a live channel.
+    /// Only a rule that names it opens it: it hands over or writes file contents or credentials, or
+    /// is a live channel.
     Named,
-    /// As `Open`; but with this query parameter the call hands over the contents of the object, and then only a rule that
-    /// names that very object opens it.
+    /// As `Open`; but with this query parameter the call hands over the contents of the object, and
+    /// then only a rule that names that very object opens it.
     NamedWith(&'static str),
 }
 
@@ -88,7 +90,8 @@ pub struct Endpoint {
 impl Endpoint {
     /// The endpoint behind a path without its version, where the table has one.
     ///
-    /// `HEAD` is looked up as `GET` where the engine has no route of its own for it, so that it never has more rights.
+    /// `HEAD` is looked up as `GET` where the engine has no route of its own for it, so that it
+    /// never has more rights.
     pub(crate) fn find(method: Method, path: &str) -> Option<&'static Self> {
         let mut segments: Vec<&[u8]> = Vec::with_capacity(8);
         segments.extend(path.as_bytes()[1..].split(|byte| *byte == b'/'));
@@ -98,9 +101,12 @@ impl Endpoint {
             [] => return None,
         };
         let look = |section: &[u8], method| {
-            let at = BY_SECTION.binary_search_by_key(&section, |(name, _)| *name).ok()?;
+            let at = BY_SECTION
+                .binary_search_by_key(&section, |(name, _)| *name)
+                .ok()?;
             let mut rows = BY_SECTION[at].1.iter();
-            rows.find(|row| row.is_for(method, &segments)).map(|row| row.endpoint)
+            rows.find(|row| row.is_for(method, &segments))
+                .map(|row| row.endpoint)
         };
         match look(section, method) {
             None if method == Method::Head => look(section, Method::Get),
@@ -129,7 +135,11 @@ impl Endpoint {
     /// The query parameter with which the call hands over the contents of the object.
     #[must_use]
     pub fn reveals(&self) -> Option<&'static str> {
-        if let Wildcard::NamedWith(parameter) = self.wildcard { Some(parameter) } else { None }
+        if let Wildcard::NamedWith(parameter) = self.wildcard {
+            Some(parameter)
+        } else {
+            None
+        }
     }
 
     /// Whether it looks at one object, by any word that a client may have for it.
@@ -158,8 +168,14 @@ impl Endpoint {
             None => ("API_PREFIX", &shape[1..]),
         };
         let (section, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let variable = format!("{prefix}_{}", section.trim_start_matches('_').to_uppercase());
-        let start = match crate::rule::VARIABLES.iter().any(|(name, _)| *name == variable) {
+        let variable = format!(
+            "{prefix}_{}",
+            section.trim_start_matches('_').to_uppercase()
+        );
+        let start = match crate::rule::VARIABLES
+            .iter()
+            .any(|(name, _)| *name == variable)
+        {
             true => format!("%{variable}%"),
             false => format!("%{prefix}%/{}", regex_syntax::escape(section)),
         };
@@ -205,8 +221,18 @@ impl Endpoint {
 
     /// A path of it, with this word in the place of each placeholder.
     pub(crate) fn path_with(&self, word: &str) -> String {
-        let version = if self.shape.starts_with("/libpod/") { "/v5.0.0" } else { "" };
-        let segments = self.shape[1..].split('/').map(|segment| if is_placeholder(segment) { word } else { segment });
+        let version = if self.shape.starts_with("/libpod/") {
+            "/v5.0.0"
+        } else {
+            ""
+        };
+        let segments = self.shape[1..].split('/').map(|segment| {
+            if is_placeholder(segment) {
+                word
+            } else {
+                segment
+            }
+        });
         format!("{version}/{}", segments.collect::<Vec<_>>().join("/"))
     }
 
@@ -217,7 +243,10 @@ impl Endpoint {
 
     /// The last literal word of the shape: what tells the endpoint from its neighbours.
     pub(crate) fn word(&self) -> &'static str {
-        self.shape.rsplit('/').find(|segment| !is_placeholder(segment) && !segment.is_empty()).unwrap_or_default()
+        self.shape
+            .rsplit('/')
+            .find(|segment| !is_placeholder(segment) && !segment.is_empty())
+            .unwrap_or_default()
     }
 
     /// `OPTIONS` answers on any path at all.
@@ -226,7 +255,10 @@ impl Endpoint {
     }
 
     fn literals(&self) -> usize {
-        self.shape.split('/').filter(|segment| !is_placeholder(segment)).count()
+        self.shape
+            .split('/')
+            .filter(|segment| !is_placeholder(segment))
+            .count()
     }
 }
 
@@ -249,7 +281,11 @@ struct Route {
 
 impl Route {
     fn is_for(&self, method: Method, path: &[&[u8]]) -> bool {
-        let as_long = if self.stretches { path.len() >= self.shape.len() } else { path.len() == self.shape.len() };
+        let as_long = if self.stretches {
+            path.len() >= self.shape.len()
+        } else {
+            path.len() == self.shape.len()
+        };
         self.endpoint.method == method && as_long && fits(&self.shape, path)
     }
 }
@@ -273,18 +309,26 @@ impl Part {
     }
 }
 
-/// Rows by their first segment (the second of Podman's), the more literal ones first: engines register those first, or refuse
-/// the others.
+/// Rows by their first segment (the second of Podman's), the more literal ones first: engines
+/// register those first, or refuse the others.
 static BY_SECTION: LazyLock<Vec<(&'static [u8], Vec<Route>)>> = LazyLock::new(|| {
     let mut rows: Vec<_> = Endpoint::all().collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.literals()));
     let mut sections: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for endpoint in rows {
-        let own = endpoint.shape.strip_prefix("/libpod").filter(|rest| rest.starts_with('/')).unwrap_or(endpoint.shape);
+        let own = endpoint
+            .shape
+            .strip_prefix("/libpod")
+            .filter(|rest| rest.starts_with('/'))
+            .unwrap_or(endpoint.shape);
         let section = own[1..].split('/').next().unwrap_or_default();
         let shape: Vec<Part> = endpoint.shape[1..].split('/').map(Part::read).collect();
         let stretches = shape.iter().any(|part| matches!(part, Part::Many));
-        sections.entry(section.as_bytes()).or_default().push(Route { shape, stretches, endpoint });
+        sections.entry(section.as_bytes()).or_default().push(Route {
+            shape,
+            stretches,
+            endpoint,
+        });
     }
     sections.into_iter().collect()
 });
@@ -293,13 +337,18 @@ fn is_placeholder(segment: &str) -> bool {
     segment.starts_with('{')
 }
 
-/// Matches a shape's parts with a path's segments: [`Part::Many`] takes as many as the rest leaves it, the last words decide.
+/// Matches a shape's parts with a path's segments: [`Part::Many`] takes as many as the rest leaves
+/// it, the last words decide.
 fn fits(shape: &[Part], path: &[&[u8]]) -> bool {
     match (shape, path) {
         ([], []) => true,
-        ([Part::Word(word), shape @ ..], [segment, path @ ..]) => word == segment && fits(shape, path),
+        ([Part::Word(word), shape @ ..], [segment, path @ ..]) => {
+            word == segment && fits(shape, path)
+        }
         ([Part::One, shape @ ..], [segment, path @ ..]) => !segment.is_empty() && fits(shape, path),
-        ([Part::Many, shape @ ..], [_, path @ ..]) => (0..=path.len()).any(|taken| fits(shape, &path[taken..])),
+        ([Part::Many, shape @ ..], [_, path @ ..]) => {
+            (0..=path.len()).any(|taken| fits(shape, &path[taken..]))
+        }
         _ => false,
     }
 }
@@ -310,7 +359,10 @@ mod tests {
     use crate::call::Call;
 
     fn shape(method: &str, target: &str) -> Option<&'static str> {
-        Call::read(method, target).expect(target).endpoint().map(|endpoint| endpoint.shape)
+        Call::read(method, target)
+            .expect(target)
+            .endpoint()
+            .map(|endpoint| endpoint.shape)
     }
 
     #[test]
@@ -319,8 +371,16 @@ mod tests {
             ("GET", "/v1.43/containers/json", "/containers/json"),
             ("HEAD", "/containers/json", "/containers/json"),
             ("HEAD", "/_ping", "/_ping"),
-            ("GET", "/containers/web/json", "/containers/{container*}/json"),
-            ("GET", "/images/ghcr.io/a/b:tag/json", "/images/{image*}/json"),
+            (
+                "GET",
+                "/containers/web/json",
+                "/containers/{container*}/json",
+            ),
+            (
+                "GET",
+                "/images/ghcr.io/a/b:tag/json",
+                "/images/{image*}/json",
+            ),
             ("GET", "/images/json", "/images/json"),
             ("GET", "/images/get", "/images/get"),
             ("GET", "/images/get/get", "/images/{image*}/get"),
@@ -328,17 +388,37 @@ mod tests {
             ("DELETE", "/images/a/b", "/images/{image*}"),
             ("GET", "/networks/", "/networks/"),
             ("GET", "/networks/n", "/networks/{network*}"),
-            ("GET", "/v4.0.0/libpod/containers/stats", "/libpod/containers/stats"),
+            (
+                "GET",
+                "/v4.0.0/libpod/containers/stats",
+                "/libpod/containers/stats",
+            ),
             (
                 "POST",
                 "/v4.0.0/libpod/manifests/a/b/registry/c/d",
                 "/libpod/manifests/{manifest*}/registry/{destination*}",
             ),
-            ("POST", "/v4.0.0/libpod/manifests/a/b", "/libpod/manifests/{manifest*}"),
-            ("GET", "/containers/ghcr.io/a/b:tag/json", "/containers/{container*}/json"),
-            ("POST", "/containers/web/db/exec", "/containers/{container*}/exec"),
+            (
+                "POST",
+                "/v4.0.0/libpod/manifests/a/b",
+                "/libpod/manifests/{manifest*}",
+            ),
+            (
+                "GET",
+                "/containers/ghcr.io/a/b:tag/json",
+                "/containers/{container*}/json",
+            ),
+            (
+                "POST",
+                "/containers/web/db/exec",
+                "/containers/{container*}/exec",
+            ),
             ("DELETE", "/containers/a/b", "/containers/{container*}"),
-            ("DELETE", "/containers/a/checkpoints/b", "/containers/{container}/checkpoints/{checkpoint}"),
+            (
+                "DELETE",
+                "/containers/a/checkpoints/b",
+                "/containers/{container}/checkpoints/{checkpoint}",
+            ),
             ("GET", "/volumes/a/b", "/volumes/{volume*}"),
             ("OPTIONS", "/anything/at/all", "/{path*}"),
         ] {
@@ -367,20 +447,44 @@ mod tests {
     #[test]
     fn every_row_finds_itself() {
         for row in Endpoint::all() {
-            let target = row.shape.replace("*}", "}").replace('{', "x-").replace('}', "");
-            let found = Call::read(row.method.as_str(), &target).expect("a plain path").endpoint();
-            assert_eq!(found.map(|found| found.shape), Some(row.shape), "{} {target}", row.method);
+            let target = row
+                .shape
+                .replace("*}", "}")
+                .replace('{', "x-")
+                .replace('}', "");
+            let found = Call::read(row.method.as_str(), &target)
+                .expect("a plain path")
+                .endpoint();
+            assert_eq!(
+                found.map(|found| found.shape),
+                Some(row.shape),
+                "{} {target}",
+                row.method
+            );
         }
     }
 
     #[test]
     fn no_row_stands_twice() {
-        let (mut rows, mut names) = (std::collections::HashSet::new(), std::collections::HashSet::new());
+        let (mut rows, mut names) = (
+            std::collections::HashSet::new(),
+            std::collections::HashSet::new(),
+        );
         for row in Endpoint::all() {
-            assert!(rows.insert((row.method, row.shape)), "{} {}", row.method, row.shape);
+            assert!(
+                rows.insert((row.method, row.shape)),
+                "{} {}",
+                row.method,
+                row.shape
+            );
             assert!(names.insert(row.id.name()), "{}", row.id.name());
             assert!(std::ptr::eq(Endpoint::of(row.id), row), "{}", row.id.name());
-            assert_eq!(row.is_libpod(), row.id.name().starts_with("libpod."), "{}", row.id.name());
+            assert_eq!(
+                row.is_libpod(),
+                row.id.name().starts_with("libpod."),
+                "{}",
+                row.id.name()
+            );
         }
     }
 }

@@ -49,7 +49,8 @@ impl ObjectKind {
         }
     }
 
-    /// Whether objects of this kind have a name or labels by which a profile can choose its targets.
+    /// Whether objects of this kind have a name or labels by which a profile can choose its
+    /// targets.
     #[must_use]
     pub const fn has_labels(self) -> bool {
         !matches!(self, Self::Exec | Self::Image | Self::Plugin)
@@ -57,7 +58,10 @@ impl ObjectKind {
 
     /// The kind that a placeholder of a shape stands for; `None` for placeholders of other things.
     pub(super) fn of_placeholder(segment: &str) -> Option<Self> {
-        let word = segment.strip_prefix('{')?.trim_end_matches('}').trim_end_matches('*');
+        let word = segment
+            .strip_prefix('{')?
+            .trim_end_matches('}')
+            .trim_end_matches('*');
         let kinds = [
             Self::Container,
             Self::Exec,
@@ -89,7 +93,8 @@ pub struct Captured<'p> {
 
 /// Finds the object in a path that has this shape: the first placeholder that stands for one.
 ///
-/// All segments before such a placeholder are literal in every shape, and all segments behind it are single ones.
+/// All segments before such a placeholder are literal in every shape, and all segments behind it
+/// are single ones.
 pub(super) fn captured<'p>(shape: &str, path: &'p str) -> Option<Captured<'p>> {
     let mut segments = shape.split('/');
     let mut start = 0;
@@ -104,7 +109,11 @@ pub(super) fn captured<'p>(shape: &str, path: &'p str) -> Option<Captured<'p>> {
     for _ in segments {
         end = path[..end].rfind('/')?;
     }
-    Some(Captured { kind, word: path.get(start..end)?, start })
+    Some(Captured {
+        kind,
+        word: path.get(start..end)?,
+        start,
+    })
 }
 
 #[cfg(test)]
@@ -117,7 +126,11 @@ mod tests {
     fn the_named_object_is_found() {
         for (method, target, want) in [
             ("GET", "/v1.43/containers/web/json", "container web"),
-            ("GET", "/containers/ghcr.io/a/b:tag/json", "container ghcr.io/a/b:tag"),
+            (
+                "GET",
+                "/containers/ghcr.io/a/b:tag/json",
+                "container ghcr.io/a/b:tag",
+            ),
             ("GET", "/containers/web/attach/ws", "container web"),
             ("DELETE", "/containers/web/checkpoints/one", "container web"),
             ("DELETE", "/containers/web", "container web"),
@@ -129,14 +142,20 @@ mod tests {
             ("POST", "/networks/front/connect", "network front"),
             ("DELETE", "/volumes/data", "volume data"),
             ("POST", "/v4.0.0/libpod/pods/p/start", "pod p"),
-            ("POST", "/v4.0.0/libpod/containers/web/exec", "container web"),
+            (
+                "POST",
+                "/v4.0.0/libpod/containers/web/exec",
+                "container web",
+            ),
             ("POST", "/nodes/n/update", "node n"),
             ("GET", "/containers/json", ""),
             ("POST", "/commit?container=web", ""),
             ("GET", "/debug/pprof/heap", ""),
         ] {
             let call = Call::read(method, target).expect(target);
-            let found = call.captured().map(|found| format!("{} {}", found.kind.name(), found.word));
+            let found = call
+                .captured()
+                .map(|found| format!("{} {}", found.kind.name(), found.word));
             assert_eq!(found.unwrap_or_default(), want, "{method} {target}");
         }
     }
@@ -146,11 +165,24 @@ mod tests {
     fn an_object_stands_behind_words_and_before_single_segments() {
         for shape in Endpoint::all().map(|endpoint| endpoint.shape) {
             let segments: Vec<&str> = shape.split('/').collect();
-            let Some(at) = segments.iter().position(|segment| ObjectKind::of_placeholder(segment).is_some()) else {
+            let Some(at) = segments
+                .iter()
+                .position(|segment| ObjectKind::of_placeholder(segment).is_some())
+            else {
                 continue;
             };
-            assert!(segments[..at].iter().all(|segment| !segment.starts_with('{')), "{shape}");
-            assert!(segments[at + 1..].iter().all(|segment| !segment.ends_with("*}")), "{shape}");
+            assert!(
+                segments[..at]
+                    .iter()
+                    .all(|segment| !segment.starts_with('{')),
+                "{shape}"
+            );
+            assert!(
+                segments[at + 1..]
+                    .iter()
+                    .all(|segment| !segment.ends_with("*}")),
+                "{shape}"
+            );
         }
     }
 }

@@ -17,7 +17,13 @@ pub enum Risk {
 
 impl Risk {
     /// Every risk, the least first.
-    pub const ALL: [Self; 5] = [Self::Look, Self::Secrets, Self::Change, Self::Run, Self::Host];
+    pub const ALL: [Self; 5] = [
+        Self::Look,
+        Self::Secrets,
+        Self::Change,
+        Self::Run,
+        Self::Host,
+    ];
 
     /// One word for it.
     #[must_use]
@@ -138,16 +144,23 @@ powers! {
 }
 
 impl Power {
-    /// How a client gets from it to root on the host where nothing is judged; nothing where no way is known.
+    /// How a client gets from it to root on the host where nothing is judged; nothing where no way
+    /// is known.
     #[must_use]
     pub const fn way_to_host(self) -> Option<&'static str> {
         Some(match self {
-            Self::CreateContainers => "a new container may be privileged or mount any folder of the host",
+            Self::CreateContainers => {
+                "a new container may be privileged or mount any folder of the host"
+            }
             Self::CreateServices => "a service's containers may mount any folder of every node",
-            Self::CreatePods => "a pod's containers may be privileged or mount any folder of the host",
+            Self::CreatePods => {
+                "a pod's containers may be privileged or mount any folder of the host"
+            }
             Self::PodmanHost => "the engine reads such paths, and runs such drivers, as itself",
             Self::CreateVolumes => "a local volume can be any folder of the host",
-            Self::Exec => "a command can be made privileged, or run in a container that has the host",
+            Self::Exec => {
+                "a command can be made privileged, or run in a container that has the host"
+            }
             Self::Attach => "a container that has the host can be typed into",
             Self::WriteFiles => "files land in what a container mounts from the host",
             Self::Checkpoints => "a checkpoint's folder can be any folder of the host",

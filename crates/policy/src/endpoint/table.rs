@@ -1,8 +1,9 @@
 //! The API of both engines: one row for each endpoint.
 //!
 //! Sources: the routers under moby `daemon/server/router/` up to API 1.56, and containers/podman
-//! `pkg/api/server/register_*.go` up to 5.8. Docker takes names of containers, images, volumes, networks, plugins and
-//! execs with slashes in them (`{name:.*}`); Podman's own routes do not, except for images and a few others.
+//! `pkg/api/server/register_*.go` up to 5.8. Docker takes names of containers, images, volumes,
+//! networks, plugins and execs with slashes in them (`{name:.*}`); Podman's own routes do not,
+//! except for images and a few others.
 
 use super::{Answer::*, Endpoint, Power::*, Protocol::*, Wildcard::*};
 use crate::method::Method::*;
@@ -17,7 +18,8 @@ macro_rules! endpoints {
         }
 
         impl EndpointId {
-            /// The stable name of the endpoint, such as `container.list`: it stands in logs and documentation.
+            /// The stable name of the endpoint, such as `container.list`: it stands in logs and
+            /// documentation.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$id => $name,)* }
@@ -98,7 +100,8 @@ endpoints! {
     BuildCancel "build.cancel" Post "/build/cancel" Quick Prune Open;
     BuildSession "build.session" Post "/session" Tunnel(H2c) BuildSession Named;
     BuildGrpc "build.grpc" Post "/grpc" Tunnel(H2c) BuildSession Named;
-    // gRPC services that engines of 29.2 and later serve over HTTP/2 alone, which the proxy does not speak.
+    // gRPC services that engines of 29.2 and later serve over HTTP/2 alone, which the proxy does
+    // not speak.
     BuildkitControl "buildkit.control" Post "/moby.buildkit.v1.Control/{rpc}" Transfer BuildSession Named;
     BuildkitBridge "buildkit.bridge" Post "/moby.buildkit.v1.frontend.LLBBridge/{rpc}" Transfer BuildSession Named;
     BuildkitContent "buildkit.content" Post "/containerd.services.content.v1.Content/{rpc}" Transfer BuildSession Named;

@@ -1,4 +1,5 @@
-//! Exceptions from what the guard refuses, and the images that it may be bound to: one parser, one table.
+//! Exceptions from what the guard refuses, and the images that it may be bound to: one parser, one
+//! table.
 
 use std::fmt;
 
@@ -26,71 +27,191 @@ const fn kind(name: &'static str, value: &'static str, help: &'static str) -> Ki
 
 /// Everything that `guard-allow` takes, in the order of the documentation.
 pub const KINDS: &[Kind] = &[
-    kind("annotation", "PATTERN", "Annotations of this name: runtimes take commands from some."),
+    kind(
+        "annotation",
+        "PATTERN",
+        "Annotations of this name: runtimes take commands from some.",
+    ),
     kind(
         "bind",
         "/PATH[/**][:ro]",
-        "Mounting this path of the host; with /** what is below it too, with :ro only for reading. A writable /** gives the host away to a client that also runs containers: it can make a link there.",
+        "Mounting this path of the host; with /** what is below it too, with :ro only for reading. \
+        A writable /** gives the host away to a client that also runs containers: it can make a \
+        link there.",
     ),
-    kind("build", "", "Builds under restricted: their commands run as root, with the default capabilities."),
-    kind("build-remote", "PATTERN", "Builds whose context the engine fetches from such a URL."),
-    kind("build-frontend", "PATTERN", "Builds by such a frontend image (BUILDKIT_SYNTAX)."),
+    kind(
+        "build",
+        "",
+        "Builds under restricted: their commands run as root, with the default capabilities.",
+    ),
+    kind(
+        "build-remote",
+        "PATTERN",
+        "Builds whose context the engine fetches from such a URL.",
+    ),
+    kind(
+        "build-frontend",
+        "PATTERN",
+        "Builds by such a frontend image (BUILDKIT_SYNTAX).",
+    ),
     kind("capability", "NAME", "Adding this capability, or ALL."),
-    kind("cgroup-parent", "PATTERN", "Running below this cgroup of the host."),
-    kind("config", "PATTERN", "Services get only such configs; given once, no others."),
-    kind("container-namespace", "network|pid|ipc", "Joining a namespace of another container; its network needs none."),
-    kind("device", "/PATH[/**]", "This device of the host; with /** what is below it too."),
-    kind("device-cgroup-rule", "PATTERN", "This rule for devices, as in c 188:* rmw."),
-    kind("exec-privileged", "", "Commands with every capability in a container."),
-    kind("gpus", "", "GPUs and other devices that a driver finds (DeviceRequests)."),
-    kind("host-namespace", "network|pid|ipc|uts|user|cgroup", "Sharing this namespace with the host."),
+    kind(
+        "cgroup-parent",
+        "PATTERN",
+        "Running below this cgroup of the host.",
+    ),
+    kind(
+        "config",
+        "PATTERN",
+        "Services get only such configs; given once, no others.",
+    ),
+    kind(
+        "container-namespace",
+        "network|pid|ipc",
+        "Joining a namespace of another container; its network needs none.",
+    ),
+    kind(
+        "device",
+        "/PATH[/**]",
+        "This device of the host; with /** what is below it too.",
+    ),
+    kind(
+        "device-cgroup-rule",
+        "PATTERN",
+        "This rule for devices, as in c 188:* rmw.",
+    ),
+    kind(
+        "exec-privileged",
+        "",
+        "Commands with every capability in a container.",
+    ),
+    kind(
+        "gpus",
+        "",
+        "GPUs and other devices that a driver finds (DeviceRequests).",
+    ),
+    kind(
+        "host-namespace",
+        "network|pid|ipc|uts|user|cgroup",
+        "Sharing this namespace with the host.",
+    ),
     kind(
         "image",
         "PATTERN",
-        "Only such images may be used, pulled or made; given once, no other may, and builds may not.",
+        "Only such images may be used, pulled or made; given once, no other may, and builds may \
+        not.",
     ),
-    kind("import-url", "PATTERN", "Images that the engine fetches from such a URL."),
-    kind("link", "PATTERN", "Links to a container of this name: they hand over its environment."),
+    kind(
+        "import-url",
+        "PATTERN",
+        "Images that the engine fetches from such a URL.",
+    ),
+    kind(
+        "link",
+        "PATTERN",
+        "Links to a container of this name: they hand over its environment.",
+    ),
     kind("log-driver", "NAME", "This log driver, with any options."),
-    kind("manager-node", "", "Changing labels and availability of a node that manages the cluster."),
-    kind("masked-paths", "", "Showing the container what /proc and /sys hide by default."),
-    kind("mount-propagation", "", "Mounts that appear on the host as well (shared, rshared)."),
-    kind("network-driver", "NAME", "Networks of this driver, such as macvlan."),
-    kind("network-option", "NAME=PATTERN", "This option of a network or of an endpoint."),
-    kind("oom-score", "", "Containers that outlive the host's own processes when memory runs out."),
+    kind(
+        "manager-node",
+        "",
+        "Changing labels and availability of a node that manages the cluster.",
+    ),
+    kind(
+        "masked-paths",
+        "",
+        "Showing the container what /proc and /sys hide by default.",
+    ),
+    kind(
+        "mount-propagation",
+        "",
+        "Mounts that appear on the host as well (shared, rshared).",
+    ),
+    kind(
+        "network-driver",
+        "NAME",
+        "Networks of this driver, such as macvlan.",
+    ),
+    kind(
+        "network-option",
+        "NAME=PATTERN",
+        "This option of a network or of an endpoint.",
+    ),
+    kind(
+        "oom-score",
+        "",
+        "Containers that outlive the host's own processes when memory runs out.",
+    ),
     kind("privileged", "", "Containers with every right on the host."),
     kind(
         "profile",
         "PATTERN",
-        "Creating, renaming and entering containers that have the rights of this profile, and taking its addresses.",
+        "Creating, renaming and entering containers that have the rights of this profile, and \
+        taking its addresses.",
     ),
-    kind("proxy", "", "Acting on the proxy's own container, its names, its image, and what it mounts."),
-    kind("realtime", "", "Processor time before the host's own processes (CpuRealtimeRuntime)."),
+    kind(
+        "proxy",
+        "",
+        "Acting on the proxy's own container, its names, its image, and what it mounts.",
+    ),
+    kind(
+        "realtime",
+        "",
+        "Processor time before the host's own processes (CpuRealtimeRuntime).",
+    ),
     kind(
         "registry",
         "PATTERN",
         "Only images of such registries may be used, pulled or made; given once, no other may.",
     ),
     kind("runtime", "NAME", "This runtime beside runc."),
-    kind("secret", "PATTERN", "Services get only such secrets; given once, no others."),
-    kind("security-opt", "PATTERN", "This security option, as in seccomp=unconfined."),
-    kind("service-rollback", "", "Going back to the former specification of a service, which is not judged again."),
+    kind(
+        "secret",
+        "PATTERN",
+        "Services get only such secrets; given once, no others.",
+    ),
+    kind(
+        "security-opt",
+        "PATTERN",
+        "This security option, as in seccomp=unconfined.",
+    ),
+    kind(
+        "service-rollback",
+        "",
+        "Going back to the former specification of a service, which is not judged again.",
+    ),
     kind("storage-opt", "NAME", "This storage option beside size."),
-    kind("subnet", "CIDR", "Networks of these addresses beside the private ranges."),
+    kind(
+        "subnet",
+        "CIDR",
+        "Networks of these addresses beside the private ranges.",
+    ),
     kind("sysctl", "PATTERN", "This sysctl beside the safe ones."),
     kind(
         "target",
         "PATTERN",
         "Commands, attaching and files in a container of this name although it gives the host away.",
     ),
-    kind("target-label", "NAME=PATTERN", "The same for containers with such a label."),
+    kind(
+        "target-label",
+        "NAME=PATTERN",
+        "The same for containers with such a label.",
+    ),
     kind(
         "volume",
         "PATTERN",
         "Mounting an existing volume of this name although it is a path or a device of the host.",
     ),
-    kind("volume-driver", "NAME", "Volumes of this driver beside local."),
-    kind("volume-option", "NAME=PATTERN", "This option of a volume: with some, local volumes are paths of the host."),
+    kind(
+        "volume-driver",
+        "NAME",
+        "Volumes of this driver beside local.",
+    ),
+    kind(
+        "volume-option",
+        "NAME=PATTERN",
+        "This option of a volume: with some, local volumes are paths of the host.",
+    ),
     kind("volumes-from", "", "All volumes of another container."),
 ];
 
@@ -107,7 +228,11 @@ pub struct Exception {
 enum What {
     Switch,
     Pattern(Pattern),
-    Path { path: String, below: bool, read_only: bool },
+    Path {
+        path: String,
+        below: bool,
+        read_only: bool,
+    },
     Network(IpNet),
 }
 
@@ -117,9 +242,14 @@ impl Exception {
     /// # Errors
     /// What was expected.
     pub fn read(text: &str) -> Result<Self, String> {
-        let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+        let (name, value) = text
+            .split_once('=')
+            .map_or((text, None), |(name, value)| (name, Some(value)));
         let Some(kind) = KINDS.iter().find(|kind| kind.name == name) else {
-            let near = KINDS.iter().map(|kind| (distance(name, kind.name), kind)).min_by_key(|(distance, _)| *distance);
+            let near = KINDS
+                .iter()
+                .map(|kind| (distance(name, kind.name), kind))
+                .min_by_key(|(distance, _)| *distance);
             if let Some((1..=3, near)) = near {
                 return Err(format!("did you mean {near}?"));
             }
@@ -132,10 +262,14 @@ impl Exception {
             ("", Some(_)) | (_, None | Some("")) => return Err(expected()),
             (form, Some(value)) if form.starts_with("/PATH") => {
                 let takes_ro = form.ends_with(":ro]");
-                let meant = || meant_path(value, takes_ro).map(|meant| format!("did you mean {name}={meant}?"));
+                let meant = || {
+                    meant_path(value, takes_ro).map(|meant| format!("did you mean {name}={meant}?"))
+                };
                 read_path(value, takes_ro).ok_or_else(|| meant().unwrap_or_else(expected))?
             }
-            (form, Some(value)) if form.contains('|') && !form.split('|').any(|known| known == value) => {
+            (form, Some(value))
+                if form.contains('|') && !form.split('|').any(|known| known == value) =>
+            {
                 return Err(expected());
             }
             ("NAME=PATTERN", Some(value)) if !value.contains('=') => return Err(expected()),
@@ -146,13 +280,21 @@ impl Exception {
             (_, Some(value)) if kind.name == "capability" => {
                 let pattern = Pattern::new(capability(value));
                 if !CAPABILITIES.iter().any(|known| pattern.fits(known)) {
-                    return Err("expected a capability, as in NET_ADMIN, or ALL: capabilities(7) lists them".to_owned());
+                    return Err(
+                        "expected a capability, as in NET_ADMIN, or ALL: capabilities(7) \
+                        lists them"
+                            .to_owned(),
+                    );
                 }
                 What::Pattern(pattern)
             }
             (_, Some(value)) => What::Pattern(Pattern::new(value)),
         };
-        Ok(Self { kind: kind.name, what, text: list_value(text) })
+        Ok(Self {
+            kind: kind.name,
+            what,
+            text: list_value(text),
+        })
     }
 
     /// Reads an exception as it stands in a list: see [`split_list`].
@@ -176,14 +318,17 @@ impl Exception {
             }
     }
 
-    /// Whether the pattern of this exception fits the value in the form in which the engine reads it.
+    /// Whether the pattern of this exception fits the value in the form in which the engine reads
+    /// it.
     fn fits(&self, pattern: &Pattern, value: &str) -> bool {
         match (self.kind, value.split_once('=')) {
             ("image" | "build-frontend", _) => pattern.fits(&super::reference::normalised(value)),
-            ("build-remote" | "import-url" | "cgroup-parent", _) => is_direct(value) && pattern.fits(value),
-            ("volume-option", Some(("o", words))) => {
-                words.split(',').all(|word| is_direct(word) && pattern.fits(&format!("o={word}")))
+            ("build-remote" | "import-url" | "cgroup-parent", _) => {
+                is_direct(value) && pattern.fits(value)
             }
+            ("volume-option", Some(("o", words))) => words
+                .split(',')
+                .all(|word| is_direct(word) && pattern.fits(&format!("o={word}"))),
             ("volume-option" | "network-option", _) => is_direct(value) && pattern.fits(value),
             ("sysctl", _) => !value.contains('/') && pattern.fits(value),
             _ => pattern.fits(value),
@@ -197,14 +342,25 @@ impl Exception {
 
     /// Whether it is of this kind and allows this path, which is clean.
     pub(super) fn covers_path(&self, kind: &str, path: &str, is_read_only: bool) -> bool {
-        let What::Path { path: own, below, read_only } = &self.what else { return false };
-        let is_below = || path.strip_prefix(own.as_str()).is_some_and(|rest| own == "/" || rest.starts_with('/'));
+        let What::Path {
+            path: own,
+            below,
+            read_only,
+        } = &self.what
+        else {
+            return false;
+        };
+        let is_below = || {
+            path.strip_prefix(own.as_str())
+                .is_some_and(|rest| own == "/" || rest.starts_with('/'))
+        };
         self.kind == kind && (path == own || (*below && is_below())) && (is_read_only || !read_only)
     }
 
     /// Why it gives the host to whoever may create containers; nothing where it does not by itself.
     ///
-    /// Source: capabilities(7), mount_namespaces(7), and the engines' own documentation of these options.
+    /// Source: capabilities(7), mount_namespaces(7), and the engines' own documentation of these
+    /// options.
     #[must_use]
     pub fn gives_host(&self) -> Option<&'static str> {
         let names = |known: &[&str]| match &self.what {
@@ -217,7 +373,8 @@ impl Exception {
             "exec-privileged" => "a privileged command has every right on the host",
             "bind" if self.is_of_the_host() => "what the host runs, knows or listens on lies there",
             "bind" if self.is_writable_tree() => {
-                "a client that runs containers can make a symbolic link there and then mount the link, to any folder of the host"
+                "a client that runs containers can make a symbolic link there and then mount the \
+                link, to any folder of the host"
             }
             "proxy" => "a client that controls the proxy has every right that the proxy has",
             "target" | "target-label" if names(&["*", "any=thing"]) => {
@@ -227,10 +384,16 @@ impl Exception {
             "device" => "a device is read and written past all rights of files",
             "device-cgroup-rule" => "with such a rule a container makes devices for itself",
             "capability" if names(POWERFUL) => "this capability leads out of a container",
-            "host-namespace" if names(&["pid"]) => "processes of the host can be looked into, and ended",
-            "volume-option" if self.names_a_device() => "a local volume is then a path or a device of the host",
+            "host-namespace" if names(&["pid"]) => {
+                "processes of the host can be looked into, and ended"
+            }
+            "volume-option" if self.names_a_device() => {
+                "a local volume is then a path or a device of the host"
+            }
             "volume-driver" if names(&["any driver"]) => "some drivers hand out paths of the host",
-            "security-opt" if names(&["systempaths=unconfined"]) => "the kernel's settings lie below /proc/sys",
+            "security-opt" if names(&["systempaths=unconfined"]) => {
+                "the kernel's settings lie below /proc/sys"
+            }
             "mount-propagation" => "what the container mounts appears on the host",
             "masked-paths" => "the kernel's settings lie below /proc/sys",
             "annotation" => "runtimes run commands that annotations name",
@@ -241,20 +404,32 @@ impl Exception {
 
     /// Whether it opens the option by which local volumes are made of what lies elsewhere.
     fn names_a_device(&self) -> bool {
-        let What::Pattern(pattern) = &self.what else { return false };
+        let What::Pattern(pattern) = &self.what else {
+            return false;
+        };
         let (name, _) = pattern.as_str().split_once('=').unwrap_or_default();
         Pattern::new(name).fits("device")
     }
 
-    /// Whether it opens a path that the host itself lives from: with a folder, what is below it is mounted too.
+    /// Whether it opens a path that the host itself lives from: with a folder, what is below it is
+    /// mounted too.
     fn is_of_the_host(&self) -> bool {
-        let What::Path { path, .. } = &self.what else { return false };
+        let What::Path { path, .. } = &self.what else {
+            return false;
+        };
         gives_host_path(path)
     }
 
     /// Whether it opens a folder for writing, with all that is below.
     fn is_writable_tree(&self) -> bool {
-        matches!(self.what, What::Path { below: true, read_only: false, .. })
+        matches!(
+            self.what,
+            What::Path {
+                below: true,
+                read_only: false,
+                ..
+            }
+        )
     }
 
     /// Whether it binds to some objects instead of allowing anything.
@@ -324,32 +499,45 @@ const CAPABILITIES: &[&str] = &[
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, value, .. } = self;
-        if value.is_empty() { f.write_str(name) } else { write!(f, "{name}={value}") }
+        if value.is_empty() {
+            f.write_str(name)
+        } else {
+            write!(f, "{name}={value}")
+        }
     }
 }
 
-/// Whether a path or a URL leads where it seems to: without `..`, `//` and escapes that an engine would resolve.
+/// Whether a path or a URL leads where it seems to: without `..`, `//` and escapes that an engine
+/// would resolve.
 fn is_direct(value: &str) -> bool {
     let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
     let lower = rest.to_ascii_lowercase();
-    let has_dots = rest.split(['/', ':', '#', '?', '&', '=', ',']).any(|part| matches!(part, "." | ".."));
-    let is_escaped = ["%2e", "%2f", "%5c", "%25"].iter().any(|escape| lower.contains(escape));
+    let has_dots = rest
+        .split(['/', ':', '#', '?', '&', '=', ','])
+        .any(|part| matches!(part, "." | ".."));
+    let is_escaped = ["%2e", "%2f", "%5c", "%25"]
+        .iter()
+        .any(|escape| lower.contains(escape));
     !has_dots && !is_escaped && !rest.contains(['\\', '@']) && !rest.contains("//")
 }
 
 fn read_path(value: &str, takes_ro: bool) -> Option<What> {
-    let (value, read_only) =
-        value.strip_suffix(":ro").filter(|_| takes_ro).map_or((value, false), |value| (value, true));
+    let (value, read_only) = value
+        .strip_suffix(":ro")
+        .filter(|_| takes_ro)
+        .map_or((value, false), |value| (value, true));
     let (path, below) = match value.strip_suffix("/**") {
         Some("") => ("/", true),
         Some(path) => (path, true),
         None => (value, false),
     };
     // One that is not clean would never fit, or not what its writer meant.
-    (path.starts_with('/') && clean(path) == path && !path.contains(['*', ':'])).then(|| What::Path {
-        path: path.to_owned(),
-        below,
-        read_only,
+    (path.starts_with('/') && clean(path) == path && !path.contains(['*', ':'])).then(|| {
+        What::Path {
+            path: path.to_owned(),
+            below,
+            read_only,
+        }
     })
 }
 
@@ -366,10 +554,12 @@ fn meant_path(value: &str, takes_ro: bool) -> Option<String> {
         None => (path, ""),
     };
     let meant = format!("{}{below}{mode}", clean(folder).trim_end_matches('/'));
-    (path.starts_with('/') && meant != value && read_path(&meant, takes_ro).is_some()).then_some(meant)
+    (path.starts_with('/') && meant != value && read_path(&meant, takes_ro).is_some())
+        .then_some(meant)
 }
 
-/// A name of a capability as the engine compares it: upper case, without `CAP_` (moby `oci/caps/utils.go`).
+/// A name of a capability as the engine compares it: upper case, without `CAP_` (moby
+/// `oci/caps/utils.go`).
 pub(super) fn capability(name: &str) -> String {
     let upper = name.to_ascii_uppercase();
     upper.strip_prefix("CAP_").unwrap_or(&upper).to_owned()
@@ -412,7 +602,11 @@ mod tests {
             ("bind=/", "/etc", false, false),
             ("device=/dev/dri/**", "/dev/dri/card0", false, false),
         ] {
-            assert_eq!(exception(text).covers_path("bind", path, read_only), want, "{text}: {path}");
+            assert_eq!(
+                exception(text).covers_path("bind", path, read_only),
+                want,
+                "{text}: {path}"
+            );
         }
         assert!(exception("device=/dev/dri/**").covers_path("device", "/dev/dri/card0", false));
         assert!(!exception("gpus").covers_path("bind", "/", true));

@@ -1,4 +1,5 @@
-//! Builds: their parameters. What stands in the context is not looked into; a build's steps run as containers do.
+//! Builds: their parameters. What stands in the context is not looked into; a build's steps run as
+//! containers do.
 
 use super::form::{Form, judged as judged_field, walk};
 use super::json::Json;
@@ -7,8 +8,8 @@ use super::query::{Pairs, Parameter, judged, many, many_judged, plain};
 use super::{Judge, Step};
 use crate::call::Call;
 
-/// Of `POST /build` (moby `build_routes.go` `newImageBuildOptions`, those too that its documentation leaves out). Podman's own, of
-/// which many are the host's, are none of them.
+/// Of `POST /build` (moby `build_routes.go` `newImageBuildOptions`, those too that its
+/// documentation leaves out). Podman's own, of which many are the host's, are none of them.
 pub(super) const PARAMETERS: &[Parameter] = &[
     many_judged("t", |judge, tag| judge.claim_image(tag)),
     judged("dockerfile", dockerfile),
@@ -41,7 +42,9 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     judged("networkmode", network::mode),
     judged("cgroupparent", |judge, value| {
         if !value.is_empty() {
-            judge.unless_allowed("cgroup-parent", value, || "names a cgroup of the host".to_owned());
+            judge.unless_allowed("cgroup-parent", value, || {
+                "names a cgroup of the host".to_owned()
+            });
         }
     }),
     many_judged("securityopt", security),
@@ -54,28 +57,44 @@ pub(super) const PARAMETERS: &[Parameter] = &[
 
 /// A file of the context. Podman takes absolute paths for the host's, and lists, URLs and escapes.
 fn dockerfile(judge: &mut Judge<'_>, path: &str) {
-    let is_plain = path.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '+' | '@' | ' '));
-    if !is_plain || path.starts_with(['/', ' ']) || path.contains("//") || path.split('/').any(|part| part == "..") {
-        judge.refuse("a Dockerfile must stand in the context: a plain relative path without ..".to_owned(), None);
+    let is_plain = path
+        .chars()
+        .all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '+' | '@' | ' '));
+    if !is_plain
+        || path.starts_with(['/', ' '])
+        || path.contains("//")
+        || path.split('/').any(|part| part == "..")
+    {
+        judge.refuse(
+            "a Dockerfile must stand in the context: a plain relative path without ..".to_owned(),
+            None,
+        );
     }
 }
 
-/// The engine fetches contexts from URLs; `client-session` is BuildKit's own, over the session that the client has opened.
+/// The engine fetches contexts from URLs; `client-session` is BuildKit's own, over the session that
+/// the client has opened.
 fn remote(judge: &mut Judge<'_>, remote: &str) {
     if !matches!(remote, "" | "client-session") {
-        judge.unless_allowed("build-remote", remote, || "has the engine fetch a build context".to_owned());
+        judge.unless_allowed("build-remote", remote, || {
+            "has the engine fetch a build context".to_owned()
+        });
     }
 }
 
 fn security(judge: &mut Judge<'_>, option: &str) {
     if !option.is_empty() {
-        judge.unless_allowed("security-opt", option, || "weakens what keeps the build in".to_owned());
+        judge.unless_allowed("security-opt", option, || {
+            "weakens what keeps the build in".to_owned()
+        });
     }
 }
 
 /// A frontend is an image that BuildKit runs in the Dockerfile's place.
 fn arguments(judge: &mut Judge<'_>, text: &str) {
-    let Some(arguments) = json(judge, text) else { return };
+    let Some(arguments) = json(judge, text) else {
+        return;
+    };
     for (name, value) in arguments.map() {
         if name.eq_ignore_ascii_case("BUILDKIT_SYNTAX") {
             judge.within(Step::Key(name), |judge| {
@@ -91,7 +110,10 @@ fn arguments(judge: &mut Judge<'_>, text: &str) {
 fn outputs(judge: &mut Judge<'_>, text: &str) {
     static OUTPUTS: Form = Form::List(&Form::Struct(&[
         judged_field("Type", Form::Text, |judge, value| {
-            if !matches!(value.text(), "" | "moby" | "docker" | "oci" | "local" | "tar" | "cacheonly") {
+            if !matches!(
+                value.text(),
+                "" | "moby" | "docker" | "oci" | "local" | "tar" | "cacheonly"
+            ) {
                 judge.refuse("sends what is built to a registry".to_owned(), None);
             }
         }),
@@ -123,11 +145,15 @@ fn json<'t>(judge: &mut Judge<'_>, text: &'t str) -> Option<Json<'t>> {
     }
 }
 
-/// Judges which clients the steps of a build would be: they run as containers with the labels of the Dockerfile, which nobody
-/// looks into, on the network that the query names.
+/// Judges which clients the steps of a build would be: they run as containers with the labels of
+/// the Dockerfile, which nobody looks into, on the network that the query names.
 pub(super) fn steps(judge: &mut Judge<'_>, _: &Call, pairs: &Pairs) {
-    let network = pairs.iter().find(|(name, _)| name == "networkmode").map(|(_, mode)| mode.as_str());
-    // In the network of another container, a step has that container's rights, whatever its own labels.
+    let network = pairs
+        .iter()
+        .find(|(name, _)| name == "networkmode")
+        .map(|(_, mode)| mode.as_str());
+    // In the network of another container, a step has that container's rights, whatever its own
+    // labels.
     if network.is_some_and(|mode| mode == "none" || mode.starts_with("container:")) {
         return;
     }
@@ -138,18 +164,23 @@ pub(super) fn steps(judge: &mut Judge<'_>, _: &Call, pairs: &Pairs) {
         let known: Vec<&str> = judge.surroundings.known_by_labels().collect();
         for profile in known {
             judge.unless_allowed("profile", profile, || {
-                format!("by the labels of its Dockerfile, a step would have the rights of the profile {profile}; networkmode=none gives it no network")
+                format!(
+                    "by the labels of its Dockerfile, a step would have the rights of the \
+                    profile {profile}; networkmode=none gives it no network"
+                )
             });
         }
     });
 }
 
-/// The images of a build cannot be seen; and its commands run as root, with the default capabilities.
+/// The images of a build cannot be seen; and its commands run as root, with the default
+/// capabilities.
 pub(super) fn whole(judge: &mut Judge<'_>, nothing: &Json<'_>) {
     super::image::unseen(judge, nothing);
     if judge.is_restricted() {
         judge.unless_allowed("build", "", || {
-            "the level restricted lets no build pass: its commands run as root, with the default capabilities"
+            "the level restricted lets no build pass: its commands run as root, with the default \
+            capabilities"
                 .to_owned()
         });
     }

@@ -1,5 +1,5 @@
-//! A call under judgement: opened with its query and body, settled with what the engine says of its subjects, and closed as a
-//! call that may be sent.
+//! A call under judgement: opened with its query and body, settled with what the engine says of its
+//! subjects, and closed as a call that may be sent.
 
 use super::engine::Engine;
 use super::form::walk;
@@ -26,7 +26,8 @@ pub(crate) struct Obligation {
     pub(crate) replacement: Option<Box<Replacement>>,
 }
 
-/// A call that may be sent: all obligations of its permit are discharged. Only [`Case::close`] and the permit make one.
+/// A call that may be sent: all obligations of its permit are discharged. Only [`Case::close`] and
+/// the permit make one.
 #[derive(Debug)]
 pub struct Cleared {
     /// The call as it goes to the engine; `None` where it goes as it was permitted.
@@ -64,7 +65,8 @@ pub enum Question<'c> {
         /// What the client calls it.
         word: &'c str,
     },
-    /// What are the settings of this container, and could it be created again? [`Case::answer_inspection`] takes the answer.
+    /// What are the settings of this container, and could it be created again?
+    /// [`Case::answer_inspection`] takes the answer.
     Inspection {
         /// What the client calls it.
         word: &'c str,
@@ -104,7 +106,8 @@ pub(super) enum Content<'a> {
 }
 
 impl Obligation {
-    /// Opens the case of a call: judges its query and its body, and lists the objects that the decision needs to know.
+    /// Opens the case of a call: judges its query and its body, and lists the objects that the
+    /// decision needs to know.
     ///
     /// # Errors
     /// The guard objects already.
@@ -116,9 +119,16 @@ impl Obligation {
         surroundings: Surroundings<'a>,
     ) -> Result<Case<'a>, Objection> {
         let mut judge = Judge::new(&self.guard, &self.targets, surroundings);
-        // Podman counts the versions of its own API differently, and never makes binds read-only all the way down.
-        let is_libpod = call.endpoint().is_some_and(crate::endpoint::Endpoint::is_libpod);
-        judge.version = if is_libpod { Version::parse("1.0") } else { call.version() };
+        // Podman counts the versions of its own API differently, and never makes binds read-only
+        // all the way down.
+        let is_libpod = call
+            .endpoint()
+            .is_some_and(crate::endpoint::Endpoint::is_libpod);
+        judge.version = if is_libpod {
+            Version::parse("1.0")
+        } else {
+            call.version()
+        };
         let (call, content) = match self.reader {
             Some(reader) => reader.read(&mut judge, call, content_type, body)?,
             None => {
@@ -128,7 +138,14 @@ impl Obligation {
         };
         let replacement = self.replacement.as_deref();
         judge.add_target(&call, replacement.is_some());
-        let mut case = Case { judge, call, content, next: 0, replacement, lost: None };
+        let mut case = Case {
+            judge,
+            call,
+            content,
+            next: 0,
+            replacement,
+            lost: None,
+        };
         match case.judge.objection() {
             None => Ok(case),
             Some(objection) => Err(objection),
@@ -145,7 +162,12 @@ impl Reader {
         content_type: Option<&str>,
         body: &'a [u8],
     ) -> Result<(Call, Content<'a>), Objection> {
-        let (judged, pairs) = query::judge(judge, call, self.parameters, matches!(self.body, Body::Json(_)));
+        let (judged, pairs) = query::judge(
+            judge,
+            call,
+            self.parameters,
+            matches!(self.body, Body::Json(_)),
+        );
         if let Some(check) = self.pairs {
             check(judge, &judged, &pairs);
         }
@@ -159,15 +181,19 @@ impl Reader {
                 Content::Own
             }
             Body::Nothing => {
-                // Clients send an empty object where nothing is asked for; the engine need not see it.
+                // Clients send an empty object where nothing is asked for; the engine need not see
+                // it.
                 if !is_blank && !Json::read(body).map_err(Objection::Malformed)?.is_empty() {
                     judge.refuse("this endpoint takes no body".to_owned(), None);
                 }
                 Content::Nothing
             }
             Body::Json(form) => {
-                // Podman's client does not say what it sends; Docker refuses a body of no type, as pages in browsers send it.
-                let may_be_silent = call.endpoint().is_some_and(crate::endpoint::Endpoint::is_libpod);
+                // Podman's client does not say what it sends; Docker refuses a body of no type, as
+                // pages in browsers send it.
+                let may_be_silent = call
+                    .endpoint()
+                    .is_some_and(crate::endpoint::Endpoint::is_libpod);
                 let is_typed = content_type.is_none_or(|_| is_json(content_type));
                 if !is_blank && !(is_typed && (content_type.is_some() || may_be_silent)) {
                     return Err(Objection::ContentType("application/json"));
@@ -183,7 +209,11 @@ impl Reader {
                 if let Some(whole) = self.whole {
                     whole(judge, &json);
                 }
-                if is_blank { Content::Nothing } else { Content::Json(json) }
+                if is_blank {
+                    Content::Nothing
+                } else {
+                    Content::Json(json)
+                }
             }
         };
         Ok((judged, content))
@@ -191,16 +221,29 @@ impl Reader {
 }
 
 impl Judge<'_> {
-    /// Has the object looked up that the path names, or the query of a commit, where the decision depends on it.
+    /// Has the object looked up that the path names, or the query of a commit, where the decision
+    /// depends on it.
     fn add_target(&mut self, call: &Call, is_replaced: bool) {
-        let Some(endpoint) = call.endpoint() else { return };
+        let Some(endpoint) = call.endpoint() else {
+            return;
+        };
         if !self.targets.is_empty() && target::is_bulk(endpoint.id) {
-            self.refuse("this call is about more objects than the targets of this profile can bound".to_owned(), None);
+            self.refuse(
+                "this call is about more objects than the targets of this profile can bound"
+                    .to_owned(),
+                None,
+            );
         }
-        let removes_dependents = endpoint.id == EndpointId::LibpodContainerRemove && call.may_ask_for("depend");
-        if removes_dependents && (is_replaced || !self.targets.is_empty() || self.surroundings.proxy_id.is_some()) {
-            let what = "also removes containers that depend on this one, which are not judged; remove those first";
-            self.within(super::Step::Parameter("depend"), |judge| judge.refuse(what.to_owned(), None));
+        let removes_dependents =
+            endpoint.id == EndpointId::LibpodContainerRemove && call.may_ask_for("depend");
+        if removes_dependents
+            && (is_replaced || !self.targets.is_empty() || self.surroundings.proxy_id.is_some())
+        {
+            let what = "also removes containers that depend on this one, which are not judged; \
+                remove those first";
+            self.within(super::Step::Parameter("depend"), |judge| {
+                judge.refuse(what.to_owned(), None)
+            });
         }
         let how = Use::of(call);
         let (kind, word, slot) = match call.captured() {
@@ -209,25 +252,44 @@ impl Judge<'_> {
                 Some(container) => (
                     ObjectKind::Container,
                     container,
-                    Slot::Parameter { name: "container".to_owned(), before: String::new() },
+                    Slot::Parameter {
+                        name: "container".to_owned(),
+                        before: String::new(),
+                    },
                 ),
-                None => return self.malformed("names no container, or more than one, in its query".to_owned()),
+                None => {
+                    return self.malformed(
+                        "names no container, or more than one, in its query".to_owned(),
+                    );
+                }
             },
             None => return,
         };
-        let (role, place) = self.path_role.take().unwrap_or_else(|| match (kind, endpoint.id) {
-            (ObjectKind::Exec, EndpointId::ExecStart | EndpointId::LibpodExecStart) => (Role::Started, Vec::new()),
-            (ObjectKind::Container, _) if is_replaced => (Role::Replaced, Vec::new()),
-            _ => (Role::Target(how), Vec::new()),
-        });
+        let (role, place) = self
+            .path_role
+            .take()
+            .unwrap_or_else(|| match (kind, endpoint.id) {
+                (ObjectKind::Exec, EndpointId::ExecStart | EndpointId::LibpodExecStart) => {
+                    (Role::Started, Vec::new())
+                }
+                (ObjectKind::Container, _) if is_replaced => (Role::Replaced, Vec::new()),
+                _ => (Role::Target(how), Vec::new()),
+            });
         if self.depends_on(kind, role) {
-            self.add(Subject { kind, word, role, place, slot });
+            self.add(Subject {
+                kind,
+                word,
+                role,
+                place,
+                slot,
+            });
         }
     }
 
     /// Whether a decision depends on what an object is.
     fn depends_on(&self, kind: ObjectKind, role: Role) -> bool {
-        let is_bounded = !self.targets.is_empty() && (kind.has_labels() || kind == ObjectKind::Exec);
+        let is_bounded =
+            !self.targets.is_empty() && (kind.has_labels() || kind == ObjectKind::Exec);
         let knows_proxy = self.surroundings.proxy_id.is_some();
         is_bounded
             || self.is_guarded()
@@ -237,11 +299,18 @@ impl Judge<'_> {
                         let goes_by_name = self.has("target") || self.has("link");
                         knows_proxy
                             || goes_by_name
-                            || self.surroundings.profiles.is_some_and(crate::Profiles::by_container)
+                            || self
+                                .surroundings
+                                .profiles
+                                .is_some_and(crate::Profiles::by_container)
                     }
                     Role::Target(Use::Join) => self.surroundings.claims_networks(),
                     Role::Target(Use::Control) => {
-                        knows_proxy && !matches!(kind, ObjectKind::Network | ObjectKind::Image | ObjectKind::Exec)
+                        knows_proxy
+                            && !matches!(
+                                kind,
+                                ObjectKind::Network | ObjectKind::Image | ObjectKind::Exec
+                            )
                     }
                     Role::Target(Use::Look) => false,
                     _ => true,
@@ -250,22 +319,41 @@ impl Judge<'_> {
 }
 
 /// A guard and targets that ask for nothing.
-static OPEN: (Guard, std::sync::LazyLock<Targets>) =
-    (Guard { level: super::Level::Privileged, allow: Vec::new() }, std::sync::LazyLock::new(Targets::default));
+static OPEN: (Guard, std::sync::LazyLock<Targets>) = (
+    Guard {
+        level: super::Level::Privileged,
+        allow: Vec::new(),
+    },
+    std::sync::LazyLock::new(Targets::default),
+);
 
 impl Case<'_> {
     /// A case in which nothing is to be judged.
     pub(crate) fn nothing_to_judge(call: Call) -> Self {
         let judge = Judge::new(&OPEN.0, &OPEN.1, Surroundings::default());
-        Self { judge, call, content: Content::Own, next: 0, replacement: None, lost: None }
+        Self {
+            judge,
+            call,
+            content: Content::Own,
+            next: 0,
+            replacement: None,
+            lost: None,
+        }
     }
 
     /// The next question for the engine; `None` where all are answered.
     #[must_use]
     pub fn question(&self) -> Option<Question<'_>> {
         match self.judge.subjects.get(self.next) {
-            Some(Subject { role: Role::Replaced, word, .. }) => Some(self.inspection(word)),
-            Some(subject) => Some(Question::Object { kind: subject.kind, word: &subject.word }),
+            Some(Subject {
+                role: Role::Replaced,
+                word,
+                ..
+            }) => Some(self.inspection(word)),
+            Some(subject) => Some(Question::Object {
+                kind: subject.kind,
+                word: &subject.word,
+            }),
             None if self.asks_engine() => Some(Question::Engine),
             None => None,
         }
@@ -275,8 +363,9 @@ impl Case<'_> {
     #[must_use]
     pub fn questions(&self) -> Vec<String> {
         let subjects = self.judge.subjects.iter();
-        let mut questions: Vec<_> =
-            subjects.map(|one| format!("the {} {}", one.kind.name(), super::judge::shown(&one.word))).collect();
+        let mut questions: Vec<_> = subjects
+            .map(|one| format!("the {} {}", one.kind.name(), super::judge::shown(&one.word)))
+            .collect();
         if self.replacement.is_some() {
             questions.push("its settings, with which it would be created again".to_owned());
         }
@@ -286,14 +375,21 @@ impl Case<'_> {
         questions
     }
 
-    /// Takes the answer to a question about an object; `None` stands for an object that the engine does not have.
+    /// Takes the answer to a question about an object; `None` stands for an object that the engine
+    /// does not have.
     ///
     /// # Errors
     /// The call is about the missing object: the engine's own answer is the client's.
     pub fn answer(&mut self, object: Option<&Object>) -> Result<(), Missing> {
-        let Some(subject) = self.judge.subjects.get(self.next).cloned() else { return Ok(()) };
+        let Some(subject) = self.judge.subjects.get(self.next).cloned() else {
+            return Ok(());
+        };
         self.next += 1;
-        if object.is_none() && matches!(subject.role, Role::Target(_) | Role::Replaced | Role::Started | Role::Manager)
+        if object.is_none()
+            && matches!(
+                subject.role,
+                Role::Target(_) | Role::Replaced | Role::Started | Role::Manager
+            )
         {
             return Err(Missing);
         }
@@ -301,9 +397,17 @@ impl Case<'_> {
         if let Some(object) = object {
             self.replace(&subject, &object.id);
             // The rights of a command are those of its container.
-            if let (Role::Target(how), crate::object::Detail::Exec { container, .. }) = (subject.role, &object.detail) {
+            if let (Role::Target(how), crate::object::Detail::Exec { container, .. }) =
+                (subject.role, &object.detail)
+            {
                 let (kind, word) = (ObjectKind::Container, container.clone());
-                self.judge.add(Subject { kind, word, role: Role::Target(how), place: Vec::new(), slot: Slot::Nowhere });
+                self.judge.add(Subject {
+                    kind,
+                    word,
+                    role: Role::Target(how),
+                    place: Vec::new(),
+                    slot: Slot::Nowhere,
+                });
             }
         }
         Ok(())
@@ -330,7 +434,8 @@ impl Case<'_> {
     /// What the guard objects to.
     pub fn close(mut self) -> Result<Cleared, Objection> {
         if self.question().is_some() {
-            self.judge.refuse("what this call is about is not known".to_owned(), None);
+            self.judge
+                .refuse("what this call is about is not known".to_owned(), None);
         }
         if let Some(objection) = self.judge.objection() {
             return Err(match self.lost {
@@ -343,20 +448,31 @@ impl Case<'_> {
             Content::Nothing => Some(String::new()),
             Content::Json(json) => Some(json.to_string()),
         };
-        Ok(Cleared { call: Some(self.call), body })
+        Ok(Cleared {
+            call: Some(self.call),
+            body,
+        })
     }
 
-    /// Writes the identifier that the engine gave in place of the client's word, so that the engine acts on what was judged.
+    /// Writes the identifier that the engine gave in place of the client's word, so that the engine
+    /// acts on what was judged.
     pub(super) fn replace(&mut self, subject: &Subject, id: &str) {
         if id.is_empty() {
-            let what = format!("the engine does not tell the identifier of this {}", subject.kind.name());
-            return self.judge.back_at(&subject.place, |judge| judge.refuse(what, None));
+            let what = format!(
+                "the engine does not tell the identifier of this {}",
+                subject.kind.name()
+            );
+            return self
+                .judge
+                .back_at(&subject.place, |judge| judge.refuse(what, None));
         }
         match &subject.slot {
             // A link is removed by its own name, and only its container has an identifier.
             Slot::Path if self.call.removes_a_link() => {}
             Slot::Path => self.call = self.call.with_captured(id),
-            Slot::Parameter { name, before } => self.call = self.call.with_parameter(name, &format!("{before}{id}")),
+            Slot::Parameter { name, before } => {
+                self.call = self.call.with_parameter(name, &format!("{before}{id}"))
+            }
             Slot::Body { before, after } => {
                 if let (Content::Json(json), place) = (&mut self.content, subject.place.as_slice())
                     && let Some(text) = at_mut(json, place)
@@ -371,19 +487,35 @@ impl Case<'_> {
 
 /// The value at a place of a body.
 fn at_mut<'j, 'b>(json: &'j mut Json<'b>, place: &[Place]) -> Option<&'j mut Json<'b>> {
-    place.iter().try_fold(json, |value, step| match (step, value) {
-        (Place::Field(name), Json::Map(map)) => map.iter_mut().find(|(key, _)| key == name).map(|(_, value)| value),
-        (Place::Key(name), Json::Map(map)) => map.iter_mut().find(|(key, _)| key == name).map(|(_, value)| value),
-        (Place::Index(index), Json::List(list)) => list.get_mut(*index),
-        _ => None,
-    })
+    place
+        .iter()
+        .try_fold(json, |value, step| match (step, value) {
+            (Place::Field(name), Json::Map(map)) => map
+                .iter_mut()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value),
+            (Place::Key(name), Json::Map(map)) => map
+                .iter_mut()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value),
+            (Place::Index(index), Json::List(list)) => list.get_mut(*index),
+            _ => None,
+        })
 }
 
-/// Refuses a form in place of a body that is not judged: Go lets its fields go before the parameters of the query.
+/// Refuses a form in place of a body that is not judged: Go lets its fields go before the
+/// parameters of the query.
 fn check_form(content_type: Option<&str>) -> Result<(), Objection> {
-    let kind = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let kind = content_type
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
     match kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        true => Err(Objection::ContentType("anything but a form: the engine would read its fields as parameters")),
+        true => Err(Objection::ContentType(
+            "anything but a form: the engine would read its fields as parameters",
+        )),
         false => Ok(()),
     }
 }

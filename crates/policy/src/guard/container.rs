@@ -10,14 +10,18 @@ use super::{image, mount, network, restricted};
 use crate::buildkit;
 use crate::client::Container;
 
-/// moby `api/types/container.CreateRequest`: the configuration with what the host gives and which networks it joins.
+/// moby `api/types/container.CreateRequest`: the configuration with what the host gives and which
+/// networks it joins.
 ///
-/// Engines before 27 take the fields of `HostConfig` at this level too; they are no fields here, so they must be empty.
+/// Engines before 27 take the fields of `HostConfig` at this level too; they are no fields here, so
+/// they must be empty.
 pub(super) static CREATE: Form = Form::Parts(&[CONFIG, HOST, ALSO_CREATE]);
 
 /// moby `api/types/container.Config`.
 const CONFIG: &[Field] = &[
-    judged("Hostname", Form::Text, |judge, value| judge.claim_name(value.text())),
+    judged("Hostname", Form::Text, |judge, value| {
+        judge.claim_name(value.text())
+    }),
     field("Domainname", Form::Text),
     field("User", Form::Text),
     field("AttachStdin", Form::Bool),
@@ -31,7 +35,9 @@ const CONFIG: &[Field] = &[
     field("Cmd", Form::Words),
     field("Healthcheck", Form::Struct(HEALTH)),
     field("ArgsEscaped", Form::Bool),
-    judged("Image", Form::Text, |judge, value| image::reference(judge, value.text())),
+    judged("Image", Form::Text, |judge, value| {
+        image::reference(judge, value.text())
+    }),
     judged("Volumes", EMPTY_OBJECTS, mount::targets),
     field("WorkingDir", Form::Text),
     field("Entrypoint", Form::Words),
@@ -44,8 +50,12 @@ const CONFIG: &[Field] = &[
     field("Shell", Form::Words),
 ];
 
-/// What docker-modem, which sends a query's parameters in the body too, sends of a create and of a commit.
-const ALSO_CREATE: &[Field] = &[field("name", Form::Dropped), field("platform", Form::Dropped)];
+/// What docker-modem, which sends a query's parameters in the body too, sends of a create and of a
+/// commit.
+const ALSO_CREATE: &[Field] = &[
+    field("name", Form::Dropped),
+    field("platform", Form::Dropped),
+];
 const ALSO_COMMIT: &[Field] = &[
     field("container", Form::Dropped),
     field("repo", Form::Dropped),
@@ -65,10 +75,12 @@ pub(super) fn environment(judge: &mut Judge<'_>, value: &Json<'_>) {
         if entry.text().contains('=') {
             continue;
         }
-        judge.within(Step::Index(index), |judge| match entry.text().ends_with('*') {
-            true => judge.refuse("copies the environment of the engine".to_owned(), None),
-            // Docker takes it for a variable of the image that the container does not get.
-            false => judge.copied.push(judge.place().to_vec()),
+        judge.within(Step::Index(index), |judge| {
+            match entry.text().ends_with('*') {
+                true => judge.refuse("copies the environment of the engine".to_owned(), None),
+                // Docker takes it for a variable of the image that the container does not get.
+                false => judge.copied.push(judge.place().to_vec()),
+            }
         });
     }
 }
@@ -77,7 +89,11 @@ const HOST: &[Field] = &[
     field("HostConfig", HOST_CONFIG),
     field(
         "NetworkingConfig",
-        Form::Struct(&[judged("EndpointsConfig", Form::Map(&Form::Struct(ENDPOINT)), network::endpoints)]),
+        Form::Struct(&[judged(
+            "EndpointsConfig",
+            Form::Map(&Form::Struct(ENDPOINT)),
+            network::endpoints,
+        )]),
     ),
 ];
 
@@ -101,22 +117,39 @@ pub(super) fn name(judge: &mut Judge<'_>, name: &str) {
 /// A container that will be, as a client of the proxy.
 pub(super) fn as_client(name: String, labels: Option<&Json<'_>>) -> Container {
     let labels = labels.map(Json::map).unwrap_or_default().iter();
-    let labels = labels.map(|(key, value)| (key.to_string(), value.text().to_owned())).collect();
-    Container { id: String::new(), name, labels }
+    let labels = labels
+        .map(|(key, value)| (key.to_string(), value.text().to_owned()))
+        .collect();
+    Container {
+        id: String::new(),
+        name,
+        labels,
+    }
 }
 
-/// Judges a container as a whole: which client it would be, and what the level `restricted` asks for.
+/// Judges a container as a whole: which client it would be, and what the level `restricted` asks
+/// for.
 pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
     let name = judge.name.take().unwrap_or_default();
     let image = container.get("Image").map(Json::text).unwrap_or_default();
     judge.is_builder = buildkit::is_builder_name(&name) || buildkit::is_builder_image(image);
-    judge.claim_created(|| Newcomer::Container(as_client(name, container.get("Labels"))), image);
+    judge.claim_created(
+        || Newcomer::Container(as_client(name, container.get("Labels"))),
+        image,
+    );
     let host_config = container.get("HostConfig");
-    if host_config.and_then(|host_config| host_config.get("NetworkMode")).is_none() {
-        judge.within(Step::Field("HostConfig.NetworkMode"), |judge| network::joins(judge, ""));
+    if host_config
+        .and_then(|host_config| host_config.get("NetworkMode"))
+        .is_none()
+    {
+        judge.within(Step::Field("HostConfig.NetworkMode"), |judge| {
+            network::joins(judge, "")
+        });
     }
     if judge.is_restricted() {
         restricted::user(judge, "User", container.get("User"));
-        judge.within(Step::Field("HostConfig"), |judge| restricted_host_config(judge, host_config));
+        judge.within(Step::Field("HostConfig"), |judge| {
+            restricted_host_config(judge, host_config)
+        });
     }
 }

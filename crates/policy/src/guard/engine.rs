@@ -15,7 +15,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Since this version of the API, read-only binds are read-only all the way down (moby 25, `ReadOnlyNonRecursive`).
+    /// Since this version of the API, read-only binds are read-only all the way down (moby 25,
+    /// `ReadOnlyNonRecursive`).
     const RECURSIVE: &'static str = "1.44";
     /// Since this kernel, mounts can be made read-only recursively (`mount_setattr(2)`).
     const RECURSIVE_KERNEL: (u32, u32) = (5, 12);
@@ -28,17 +29,23 @@ impl Engine {
         let answer = Json::read(answer)?;
         let text = |key: &str| answer.get(key).map(Json::text).unwrap_or_default();
         let components = answer.get("Components").map(Json::list).unwrap_or_default();
-        let mut kernel = text("KernelVersion").split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+        let mut kernel = text("KernelVersion")
+            .split(['.', '-'])
+            .map(|part| part.parse().unwrap_or(0));
         Ok(Self {
             api: Version::parse(text("ApiVersion")),
             kernel: (kernel.next().unwrap_or(0), kernel.next().unwrap_or(0)),
-            is_podman: components
-                .iter()
-                .any(|one| one.get("Name").map(Json::text).unwrap_or_default().starts_with("Podman")),
+            is_podman: components.iter().any(|one| {
+                one.get("Name")
+                    .map(Json::text)
+                    .unwrap_or_default()
+                    .starts_with("Podman")
+            }),
         })
     }
 
-    /// Whether a call of this version of the API, or of the engine's own, can have read-only binds that are so all the way down.
+    /// Whether a call of this version of the API, or of the engine's own, can have read-only binds
+    /// that are so all the way down.
     pub(super) fn takes_recursive(asked: Option<Version>) -> bool {
         asked.is_none_or(|asked| Some(asked) >= Version::parse(Self::RECURSIVE))
     }
@@ -55,7 +62,10 @@ impl Engine {
         if self.is_podman {
             "Podman makes only the folder itself read-only".to_owned()
         } else if !self.is_recent(asked) {
-            format!("before API version {}, the engine makes only the folder itself read-only", Self::RECURSIVE)
+            format!(
+                "before API version {}, the engine makes only the folder itself read-only",
+                Self::RECURSIVE
+            )
         } else {
             "its kernel is older than 5.12".to_owned()
         }

@@ -43,22 +43,27 @@ pub(super) static LIBPOD_REMOVE: Form = Form::Struct(&[field("Force", Form::Bool
 
 fn privileged(judge: &mut Judge<'_>, value: &Json<'_>) {
     if *value == Json::Bool(true) {
-        judge.unless_allowed("exec-privileged", "", || "gives the command every capability".to_owned());
+        judge.unless_allowed("exec-privileged", "", || {
+            "gives the command every capability".to_owned()
+        });
     }
 }
 
-/// Under `restricted`, a command runs as somebody else than root. Without a user it runs as the container does, which nobody
-/// here can tell.
+/// Under `restricted`, a command runs as somebody else than root. Without a user it runs as the
+/// container does, which nobody here can tell.
 pub(super) fn whole(judge: &mut Judge<'_>, exec: &Json<'_>) {
     if judge.is_restricted() {
         restricted::user(judge, "User", exec.get("User"));
     }
 }
 
-/// Judges a command that is stored in the engine: the client that starts it need not be the one that made it.
+/// Judges a command that is stored in the engine: the client that starts it need not be the one
+/// that made it.
 pub(super) fn stored(judge: &mut Judge<'_>, is_privileged: bool, user: &str) {
     judge.within(Step::Field("ProcessConfig"), |judge| {
-        judge.within(Step::Field("privileged"), |judge| privileged(judge, &Json::Bool(is_privileged)));
+        judge.within(Step::Field("privileged"), |judge| {
+            privileged(judge, &Json::Bool(is_privileged))
+        });
         if judge.is_restricted() {
             restricted::user(judge, "user", Some(&Json::Text(user.into())));
         }

@@ -1,8 +1,9 @@
 //! The forms that bodies have, and the walk that holds a body against one.
 //!
-//! A form is what an engine's own type is: fields with their canonical names. A field that the form does not have must be empty;
-//! a key in another letter case is the field that the engine takes it for; a value of another type is refused. What is empty and unknown does not go upstream:
-//! future engines may give it a meaning.
+//! A form is what an engine's own type is: fields with their canonical names. A field that the form
+//! does not have must be empty; a key in another letter case is the field that the engine takes it
+//! for; a value of another type is refused. What is empty and unknown does not go upstream: future
+//! engines may give it a meaning.
 
 use std::borrow::Cow;
 
@@ -49,12 +50,20 @@ pub(super) type Check = fn(&mut Judge<'_>, &Json<'_>);
 
 /// A field that can do no harm.
 pub(super) const fn field(name: &'static str, form: Form) -> Field {
-    Field { name, form, check: None }
+    Field {
+        name,
+        form,
+        check: None,
+    }
 }
 
 /// A field that is looked at.
 pub(super) const fn judged(name: &'static str, form: Form, check: Check) -> Field {
-    Field { name, form, check: Some(check) }
+    Field {
+        name,
+        form,
+        check: Some(check),
+    }
 }
 
 /// Holds a value against its form, and drops what says nothing.
@@ -75,7 +84,11 @@ pub(super) fn walk(judge: &mut Judge<'_>, value: &mut Json<'_>, form: &Form) {
 }
 
 fn each(judge: &mut Judge<'_>, list: &mut [Json<'_>], form: &Form) {
-    for (index, value) in list.iter_mut().enumerate().filter(|(_, value)| !form.takes(value)) {
+    for (index, value) in list
+        .iter_mut()
+        .enumerate()
+        .filter(|(_, value)| !form.takes(value))
+    {
         judge.within(Step::Index(index), |judge| walk(judge, value, form));
     }
 }
@@ -92,7 +105,8 @@ fn walk_map(judge: &mut Judge<'_>, map: &mut [(Cow<'_, str>, Json<'_>)], form: &
 fn walk_fields(judge: &mut Judge<'_>, map: &mut Vec<(Cow<'_, str>, Json<'_>)>, parts: &[&[Field]]) {
     let fields = || parts.iter().copied().flatten();
     let count = parts.iter().map(|part| part.len()).sum();
-    // At most one entry a field: the walk must not take longer the more spellings of a field a body has.
+    // At most one entry a field: the walk must not take longer the more spellings of a field a body
+    // has.
     let mut seen: Vec<&str> = Vec::new();
     map.retain_mut(|(key, value)| {
         if judge.is_full() {
@@ -106,22 +120,31 @@ fn walk_fields(judge: &mut Judge<'_>, map: &mut Vec<(Cow<'_, str>, Json<'_>)>, p
         let Some(field) = known else {
             if !value.is_empty() {
                 judge.within(Step::Unknown(key), |judge| {
-                    judge.refuse("the guard does not know this field, so it must be empty".to_owned(), None);
+                    judge.refuse(
+                        "the guard does not know this field, so it must be empty".to_owned(),
+                        None,
+                    );
                 });
             }
             return false;
         };
-        // Go takes keys in any letter case: it is judged as the field that the engine takes it for, and sent as that.
+        // Go takes keys in any letter case: it is judged as the field that the engine takes it for,
+        // and sent as that.
         if *key != field.name {
             *key = Cow::Borrowed(field.name);
         }
         if matches!(field.form, Form::Dropped) {
             return false;
         }
-        // Two fields of a form may be one for an engine; then only one of them may be there. A `null` counts: for Go, the last
-        // one empties a list or an object that came before.
-        if seen.iter().any(|known| known.eq_ignore_ascii_case(field.name)) {
-            judge.within(Step::Field(field.name), |judge| judge.malformed("stands twice, in two spellings".to_owned()));
+        // Two fields of a form may be one for an engine; then only one of them may be there. A
+        // `null` counts: for Go, the last one empties a list or an object that came before.
+        if seen
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(field.name))
+        {
+            judge.within(Step::Field(field.name), |judge| {
+                judge.malformed("stands twice, in two spellings".to_owned())
+            });
         } else {
             seen.push(field.name);
         }
@@ -142,7 +165,8 @@ fn walk_fields(judge: &mut Judge<'_>, map: &mut Vec<(Cow<'_, str>, Json<'_>)>, p
 }
 
 impl Form {
-    /// Whether a value has this form, where that takes no look into the value: then there is nothing to walk.
+    /// Whether a value has this form, where that takes no look into the value: then there is
+    /// nothing to walk.
     const fn takes(&self, value: &Json<'_>) -> bool {
         matches!(
             (self, value),
@@ -157,7 +181,11 @@ impl Form {
     pub(super) fn has_field(&self, name: &str) -> bool {
         match self {
             Self::Struct(fields) => fields.iter().any(|field| field.name == name),
-            Self::Parts(parts) => parts.iter().copied().flatten().any(|field| field.name == name),
+            Self::Parts(parts) => parts
+                .iter()
+                .copied()
+                .flatten()
+                .any(|field| field.name == name),
             _ => false,
         }
     }
@@ -178,16 +206,31 @@ impl Form {
 mod tests {
     use super::*;
     use crate::Targets;
-    use crate::guard::{Exception, Guard, Surroundings, container, network, service, specgen, volume};
+    use crate::guard::{
+        Exception, Guard, Surroundings, container, network, service, specgen, volume,
+    };
 
     /// The text of one of many parts of a body.
     type Part = fn(usize) -> String;
 
-    /// Judges a body with many exceptions; returns how many comparisons that took, and how many findings there are.
+    /// Judges a body with many exceptions; returns how many comparisons that took, and how many
+    /// findings there are.
     fn judged_with(form: &Form, body: &str) -> (usize, usize) {
-        let allow = ["annotation=*", "capability=*", "bind=/srv/**:ro", "network-option=*=*", "volume-option=*=*"];
+        let allow = [
+            "annotation=*",
+            "capability=*",
+            "bind=/srv/**:ro",
+            "network-option=*=*",
+            "volume-option=*=*",
+        ];
         let allow = allow.map(|text| Exception::read(text).expect(text));
-        let (guard, targets) = (Guard { allow: allow.to_vec(), ..Guard::default() }, Targets::default());
+        let (guard, targets) = (
+            Guard {
+                allow: allow.to_vec(),
+                ..Guard::default()
+            },
+            Targets::default(),
+        );
         let mut judge = Judge::new(&guard, &targets, Surroundings::default());
         let mut json = Json::read(body.as_bytes()).expect(body);
         walk(&mut judge, &mut json, form);
@@ -214,35 +257,73 @@ mod tests {
         const HOST: [&str; 2] = ["{\"HostConfig\":{", "}}"];
         let bodies: [(&Form, [&str; 2], Part); 14] = [
             (&container::CREATE, HOST, |at| format!("\"{at}\":{{}}")),
-            (&container::CREATE, HOST, |at| format!("\"\u{212a}{at}X\":null")),
-            (&container::CREATE, HOST, |at| format!("\"{at}\":1")),
-            (&container::CREATE, ["{", "}"], |at| format!("\"{}\":true", spelling(at))),
-            (&container::CREATE, ["{\"Env\":[", "]}"], |at| format!("\"A{at}=x\"")),
-            (&container::CREATE, ["{\"Env\":[", "]}"], |at| at.to_string()),
-            (&container::CREATE, ["{\"Labels\":{", "}}"], |at| format!("\"{at}\":\"x\"")),
-            (&container::CREATE, ["{\"HostConfig\":{\"Annotations\":{", "}}}"], |at| format!("\"{at}\":\"x\"")),
-            (&container::CREATE, ["{\"HostConfig\":{\"CapAdd\":[", "]}}"], |at| format!("\"NET_{at}\"")),
-            (&container::CREATE, ["{\"HostConfig\":{\"Binds\":[", "]}}"], |at| format!("\"/srv/{at}:/x:ro\"")),
-            (&network::CREATE, ["{\"Options\":{", "}}"], |at| format!("\"{at}\":\"x\"")),
-            (&volume::CREATE, ["{\"DriverOpts\":{", "}}"], |at| format!("\"{at}\":\"x\"")),
-            (&service::SPEC, ["{\"TaskTemplate\":{\"ContainerSpec\":{\"Mounts\":[", "]}}}"], |at| {
-                format!("{{\"type\":\"tmpfs\",\"TARGET\":\"/{at}\"}}")
+            (&container::CREATE, HOST, |at| {
+                format!("\"\u{212a}{at}X\":null")
             }),
-            (&specgen::CREATE, ["{\"devices\":[", "]}"], |at| format!("{{\"path\":\"/dev/null:{at}\",\"x\":[]}}")),
+            (&container::CREATE, HOST, |at| format!("\"{at}\":1")),
+            (&container::CREATE, ["{", "}"], |at| {
+                format!("\"{}\":true", spelling(at))
+            }),
+            (&container::CREATE, ["{\"Env\":[", "]}"], |at| {
+                format!("\"A{at}=x\"")
+            }),
+            (&container::CREATE, ["{\"Env\":[", "]}"], |at| {
+                at.to_string()
+            }),
+            (&container::CREATE, ["{\"Labels\":{", "}}"], |at| {
+                format!("\"{at}\":\"x\"")
+            }),
+            (
+                &container::CREATE,
+                ["{\"HostConfig\":{\"Annotations\":{", "}}}"],
+                |at| format!("\"{at}\":\"x\""),
+            ),
+            (
+                &container::CREATE,
+                ["{\"HostConfig\":{\"CapAdd\":[", "]}}"],
+                |at| format!("\"NET_{at}\""),
+            ),
+            (
+                &container::CREATE,
+                ["{\"HostConfig\":{\"Binds\":[", "]}}"],
+                |at| format!("\"/srv/{at}:/x:ro\""),
+            ),
+            (&network::CREATE, ["{\"Options\":{", "}}"], |at| {
+                format!("\"{at}\":\"x\"")
+            }),
+            (&volume::CREATE, ["{\"DriverOpts\":{", "}}"], |at| {
+                format!("\"{at}\":\"x\"")
+            }),
+            (
+                &service::SPEC,
+                ["{\"TaskTemplate\":{\"ContainerSpec\":{\"Mounts\":[", "]}}}"],
+                |at| format!("{{\"type\":\"tmpfs\",\"TARGET\":\"/{at}\"}}"),
+            ),
+            (&specgen::CREATE, ["{\"devices\":[", "]}"], |at| {
+                format!("{{\"path\":\"/dev/null:{at}\",\"x\":[]}}")
+            }),
         ];
         for (form, around, part) in bodies {
-            let [(once, found), (twice, _)] = [2_000, 4_000].map(|count| judged_with(form, &many(count, around, part)));
+            let [(once, found), (twice, _)] =
+                [2_000, 4_000].map(|count| judged_with(form, &many(count, around, part)));
             let example = part(0);
             assert!(found <= 64, "{example}: {found} findings");
-            assert!(twice <= 2 * once, "{example}: {once} comparisons, and {twice} for twice as many");
+            assert!(
+                twice <= 2 * once,
+                "{example}: {once} comparisons, and {twice} for twice as many"
+            );
             assert!(once <= 2_000 * 120, "{example}: {once} comparisons");
         }
     }
 
     #[test]
     fn the_walk_ends_at_the_last_finding() {
-        let findings_at =
-            |count: usize| judged_with(&container::CREATE, &many(count, ["{", "}"], |at| format!("\"{at}\":1")));
+        let findings_at = |count: usize| {
+            judged_with(
+                &container::CREATE,
+                &many(count, ["{", "}"], |at| format!("\"{at}\":1")),
+            )
+        };
         let enough = findings_at(64);
         assert_eq!(enough.1, 64);
         assert_eq!(findings_at(60_000), enough);
@@ -253,11 +334,28 @@ mod tests {
     fn a_judgement_ends_whatever_the_exceptions() {
         let allow = vec![Exception::read("annotation=*-no").expect("one"); 1_000];
         let allow = [allow, vec![Exception::read("annotation=*").expect("one")]].concat();
-        let (guard, targets) = (Guard { allow, ..Guard::default() }, Targets::default());
-        let body = many(60_000, ["{\"HostConfig\":{\"Annotations\":{", "}}}"], |at| format!("\"{at}\":\"x\""));
+        let (guard, targets) = (
+            Guard {
+                allow,
+                ..Guard::default()
+            },
+            Targets::default(),
+        );
+        let body = many(
+            60_000,
+            ["{\"HostConfig\":{\"Annotations\":{", "}}}"],
+            |at| format!("\"{at}\":\"x\""),
+        );
         let mut judge = Judge::new(&guard, &targets, Surroundings::default());
-        walk(&mut judge, &mut Json::read(body.as_bytes()).expect("JSON"), &container::CREATE);
+        walk(
+            &mut judge,
+            &mut Json::read(body.as_bytes()).expect("JSON"),
+            &container::CREATE,
+        );
         assert_eq!(judge.findings.len(), 1);
-        assert_eq!(judge.findings[0].what, "has more to judge than any client needs");
+        assert_eq!(
+            judge.findings[0].what,
+            "has more to judge than any client needs"
+        );
     }
 }

@@ -1,20 +1,31 @@
-//! What of the host gives the host away: paths that it lives from, and capabilities that lead out of a container.
+//! What of the host gives the host away: paths that it lives from, and capabilities that lead out
+//! of a container.
 
-/// Whether a container that mounts this path of the host can take the host over, or read its keys. A plain folder in a home is
-/// data; what begins with a dot there may be keys.
+/// Whether a container that mounts this path of the host can take the host over, or read its keys.
+/// A plain folder in a home is data; what begins with a dot there may be keys.
 pub(super) fn gives_host_path(path: &str) -> bool {
-    let lies_in = |inner: &str, outer: &str| inner == outer || outer == "/" || inner.starts_with(&format!("{outer}/"));
-    let in_home = path.strip_prefix("/home/").and_then(|rest| rest.split_once('/').map(|(_, rest)| rest));
+    let lies_in = |inner: &str, outer: &str| {
+        inner == outer || outer == "/" || inner.starts_with(&format!("{outer}/"))
+    };
+    let in_home = path
+        .strip_prefix("/home/")
+        .and_then(|rest| rest.split_once('/').map(|(_, rest)| rest));
     let in_home = in_home.or_else(|| path.strip_prefix("/root/"));
-    if in_home
-        .is_some_and(|rest| !rest.is_empty() && !rest.split('/').any(|part| part == "bin" || part.starts_with('.')))
-    {
+    if in_home.is_some_and(|rest| {
+        !rest.is_empty()
+            && !rest
+                .split('/')
+                .any(|part| part == "bin" || part.starts_with('.'))
+    }) {
         return false;
     }
     if super::mount::is_harmless_file(path) {
         return false;
     }
-    path == "/" || SYSTEM_FOLDERS.iter().any(|folder| lies_in(path, folder) || lies_in(folder, path))
+    path == "/"
+        || SYSTEM_FOLDERS
+            .iter()
+            .any(|folder| lies_in(path, folder) || lies_in(folder, path))
 }
 
 /// Whether a capability leads out of a container.

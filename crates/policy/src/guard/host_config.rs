@@ -20,51 +20,82 @@ const OWN: &[Field] = &[
     field("ContainerIDFile", Form::Dropped),
     judged(
         "LogConfig",
-        Form::Struct(&[field("Type", Form::Text), field("Config", Form::Map(&Form::Text))]),
+        Form::Struct(&[
+            field("Type", Form::Text),
+            field("Config", Form::Map(&Form::Text)),
+        ]),
         |judge, value| log::config(judge, value, "Type", "Config"),
     ),
-    judged("NetworkMode", Form::Text, |judge, value| network::mode(judge, value.text())),
+    judged("NetworkMode", Form::Text, |judge, value| {
+        network::mode(judge, value.text())
+    }),
     field(
         "PortBindings",
-        Form::Map(&Form::List(&Form::Struct(&[field("HostIp", Form::Text), field("HostPort", Form::Text)]))),
+        Form::Map(&Form::List(&Form::Struct(&[
+            field("HostIp", Form::Text),
+            field("HostPort", Form::Text),
+        ]))),
     ),
     RESTART_POLICY,
     field("AutoRemove", Form::Bool),
-    judged("VolumeDriver", Form::Text, |judge, value| volume::driver(judge, value.text())),
+    judged("VolumeDriver", Form::Text, |judge, value| {
+        volume::driver(judge, value.text())
+    }),
     judged("VolumesFrom", Form::List(&Form::Text), volumes_from),
     field("ConsoleSize", Form::List(&Form::Number)),
     judged("Annotations", Form::Map(&Form::Text), annotations),
     judged("CapAdd", Form::Words, capabilities),
     field("CapDrop", Form::Words),
     judged("Capabilities", Form::List(&Form::Text), capabilities),
-    judged("CgroupnsMode", Form::Text, |judge, value| namespace(judge, value.text(), "cgroup", &["", "private"])),
+    judged("CgroupnsMode", Form::Text, |judge, value| {
+        namespace(judge, value.text(), "cgroup", &["", "private"])
+    }),
     field("Dns", Form::List(&Form::Text)),
     field("DnsOptions", Form::List(&Form::Text)),
     field("DnsSearch", Form::List(&Form::Text)),
     field("ExtraHosts", Form::List(&Form::Text)),
     field("GroupAdd", Form::List(&Form::Text)),
     judged("IpcMode", Form::Text, |judge, value| {
-        namespace(judge, value.text(), "ipc", &["", "none", "private", "shareable"])
+        namespace(
+            judge,
+            value.text(),
+            "ipc",
+            &["", "none", "private", "shareable"],
+        )
     }),
-    judged("Cgroup", Form::Text, |judge, value| must_be(judge, value, &[""], "joins another container's cgroup")),
+    judged("Cgroup", Form::Text, |judge, value| {
+        must_be(judge, value, &[""], "joins another container's cgroup")
+    }),
     judged("Links", Form::List(&Form::Text), links),
     judged("OomScoreAdj", Form::Number, oom_score),
-    judged("PidMode", Form::Text, |judge, value| namespace(judge, value.text(), "pid", &["", "private"])),
+    judged("PidMode", Form::Text, |judge, value| {
+        namespace(judge, value.text(), "pid", &["", "private"])
+    }),
     judged("Privileged", Form::Bool, privileged),
     field("PublishAllPorts", Form::Bool),
     field("ReadonlyRootfs", Form::Bool),
     judged("SecurityOpt", Form::List(&Form::Text), security_options),
     judged("StorageOpt", Form::Map(&Form::Text), storage_options),
     judged("Tmpfs", Form::Map(&Form::Text), mount::tmpfs_paths),
-    judged("UTSMode", Form::Text, |judge, value| namespace(judge, value.text(), "uts", &["", "private"])),
-    judged("UsernsMode", Form::Text, |judge, value| namespace(judge, value.text(), "user", &["", "private"])),
+    judged("UTSMode", Form::Text, |judge, value| {
+        namespace(judge, value.text(), "uts", &["", "private"])
+    }),
+    judged("UsernsMode", Form::Text, |judge, value| {
+        namespace(judge, value.text(), "user", &["", "private"])
+    }),
     field("ShmSize", Form::Number),
     judged("Sysctls", Form::Map(&Form::Text), sysctls),
     judged("Runtime", Form::Text, runtime),
-    judged("Isolation", Form::Text, |judge, value| must_be(judge, value, &["", "default"], "is for Windows")),
+    judged("Isolation", Form::Text, |judge, value| {
+        must_be(judge, value, &["", "default"], "is for Windows")
+    }),
     judged("Mounts", Form::List(&Form::Struct(MOUNT)), mount::mounts),
-    judged("MaskedPaths", Form::List(&Form::Text), |judge, value| hidden(judge, value, MASKED)),
-    judged("ReadonlyPaths", Form::List(&Form::Text), |judge, value| hidden(judge, value, READ_ONLY)),
+    judged("MaskedPaths", Form::List(&Form::Text), |judge, value| {
+        hidden(judge, value, MASKED)
+    }),
+    judged("ReadonlyPaths", Form::List(&Form::Text), |judge, value| {
+        hidden(judge, value, READ_ONLY)
+    }),
     field("Init", Form::Bool),
 ];
 
@@ -75,7 +106,13 @@ const RESOURCES: &[Field] = &[
     field("NanoCpus", Form::Number),
     CGROUP_PARENT,
     field("BlkioWeight", Form::Number),
-    field("BlkioWeightDevice", Form::List(&Form::Struct(&[field("Path", Form::Text), field("Weight", Form::Number)]))),
+    field(
+        "BlkioWeightDevice",
+        Form::List(&Form::Struct(&[
+            field("Path", Form::Text),
+            field("Weight", Form::Number),
+        ])),
+    ),
     field("BlkioDeviceReadBps", RATES),
     field("BlkioDeviceWriteBps", RATES),
     field("BlkioDeviceReadIOps", RATES),
@@ -106,17 +143,32 @@ const RESOURCES: &[Field] = &[
 /// moby `api/types/container.UpdateConfig`: the limits, and when it is started again.
 pub(super) static UPDATE: Form = Form::Parts(&[RESOURCES, &[RESTART_POLICY]]);
 
-const RESTART_POLICY: Field =
-    field("RestartPolicy", Form::Struct(&[field("Name", Form::Text), field("MaximumRetryCount", Form::Number)]));
+const RESTART_POLICY: Field = field(
+    "RestartPolicy",
+    Form::Struct(&[
+        field("Name", Form::Text),
+        field("MaximumRetryCount", Form::Number),
+    ]),
+);
 const CGROUP_PARENT: Field = judged("CgroupParent", Form::Text, cgroup_parent);
-const RATES: Form = Form::List(&Form::Struct(&[field("Path", Form::Text), field("Rate", Form::Number)]));
+const RATES: Form = Form::List(&Form::Struct(&[
+    field("Path", Form::Text),
+    field("Rate", Form::Number),
+]));
 const REALTIME_PERIOD: Field = judged("CpuRealtimePeriod", Form::Number, realtime);
 const REALTIME_RUNTIME: Field = judged("CpuRealtimeRuntime", Form::Number, realtime);
 const DEVICES: Field = judged("Devices", Form::List(&Form::Struct(DEVICE)), devices);
-const DEVICE: &[Field] =
-    &[field("PathOnHost", Form::Text), field("PathInContainer", Form::Text), field("CgroupPermissions", Form::Text)];
+const DEVICE: &[Field] = &[
+    field("PathOnHost", Form::Text),
+    field("PathInContainer", Form::Text),
+    field("CgroupPermissions", Form::Text),
+];
 const DEVICE_RULES: Field = judged("DeviceCgroupRules", Form::List(&Form::Text), device_rules);
-const DEVICE_REQUESTS: Field = judged("DeviceRequests", Form::List(&Form::Struct(DEVICE_REQUEST)), device_requests);
+const DEVICE_REQUESTS: Field = judged(
+    "DeviceRequests",
+    Form::List(&Form::Struct(DEVICE_REQUEST)),
+    device_requests,
+);
 const DEVICE_REQUEST: &[Field] = &[
     field("Driver", Form::Text),
     field("Count", Form::Number),
@@ -126,7 +178,11 @@ const DEVICE_REQUEST: &[Field] = &[
 ];
 pub(super) const ULIMITS: Field = field(
     "Ulimits",
-    Form::List(&Form::Struct(&[field("Name", Form::Text), field("Hard", Form::Number), field("Soft", Form::Number)])),
+    Form::List(&Form::Struct(&[
+        field("Name", Form::Text),
+        field("Hard", Form::Number),
+        field("Soft", Form::Number),
+    ])),
 );
 
 pub(super) fn must_be(judge: &mut Judge<'_>, value: &Json<'_>, known: &[&str], what: &str) {
@@ -137,41 +193,64 @@ pub(super) fn must_be(judge: &mut Judge<'_>, value: &Json<'_>, known: &[&str], w
 
 pub(super) fn privileged(judge: &mut Judge<'_>, value: &Json<'_>) {
     if *value == Json::Bool(true) {
-        judge.unless_allowed("privileged", "", || "gives the container every right on the host".to_owned());
+        judge.unless_allowed("privileged", "", || {
+            "gives the container every right on the host".to_owned()
+        });
     }
 }
 
-/// A namespace: its own, the host's, or another container's; the engine compares exactly, and Podman knows more words.
+/// A namespace: its own, the host's, or another container's; the engine compares exactly, and
+/// Podman knows more words.
 pub(super) fn namespace(judge: &mut Judge<'_>, text: &str, kind: &str, own: &[&str]) {
     let plain = text.trim().to_ascii_lowercase();
     if own.contains(&text) {
     } else if plain == "host" {
-        judge.unless_allowed("host-namespace", kind, || format!("shares the host's {kind} namespace"));
-    } else if let (Some(kind), Some(container)) = (shared_kind(kind), text.strip_prefix("container:")) {
+        judge.unless_allowed("host-namespace", kind, || {
+            format!("shares the host's {kind} namespace")
+        });
+    } else if let (Some(kind), Some(container)) =
+        (shared_kind(kind), text.strip_prefix("container:"))
+    {
         joins(judge, kind, container, "container:");
     } else {
-        judge.refuse(format!("the guard does not know the mode {:?}", super::shown(text)), None);
+        judge.refuse(
+            format!("the guard does not know the mode {:?}", super::shown(text)),
+            None,
+        );
     }
 }
 
 /// The kinds of namespaces that another container can share.
 pub(super) fn shared_kind(kind: &str) -> Option<&'static str> {
-    ["network", "pid", "ipc"].into_iter().find(|known| *known == kind)
+    ["network", "pid", "ipc"]
+        .into_iter()
+        .find(|known| *known == kind)
 }
 
-/// Joins a namespace of another container: that container decides what this gives. A shared network is ordinary; processes
-/// and memory are another container's own.
+/// Joins a namespace of another container: that container decides what this gives. A shared network
+/// is ordinary; processes and memory are another container's own.
 pub(super) fn joins(judge: &mut Judge<'_>, kind: &'static str, container: &str, before: &str) {
     if kind != "network" {
-        judge.unless_allowed("container-namespace", kind, || format!("joins another container's {kind} namespace"));
+        judge.unless_allowed("container-namespace", kind, || {
+            format!("joins another container's {kind} namespace")
+        });
     }
-    judge.look_up(ObjectKind::Container, container, Role::Namespace(kind), (before, ""));
+    judge.look_up(
+        ObjectKind::Container,
+        container,
+        Role::Namespace(kind),
+        (before, ""),
+    );
 }
 
-/// `CONTAINER[:ALIAS]`: on the default network, the engine puts the other's environment into this container's.
+/// `CONTAINER[:ALIAS]`: on the default network, the engine puts the other's environment into this
+/// container's.
 fn links(judge: &mut Judge<'_>, value: &Json<'_>) {
     for (index, link) in value.list().iter().enumerate() {
-        let (container, alias) = link.text().split_once(':').unwrap_or((link.text(), link.text()));
+        let (container, alias) = link
+            .text()
+            .split_once(':')
+            .unwrap_or((link.text(), link.text()));
         let after = format!(":{}", alias.trim_start_matches('/'));
         judge.within(Step::Index(index), |judge| {
             judge.look_up(ObjectKind::Container, container, Role::Link, ("", &after));
@@ -181,7 +260,11 @@ fn links(judge: &mut Judge<'_>, value: &Json<'_>) {
 
 /// A list of texts, or one text for a list of one.
 pub(super) fn words<'j>(value: &'j Json<'_>) -> impl Iterator<Item = &'j str> {
-    let one = if let Json::Text(text) = value { Some(text.as_ref()) } else { None };
+    let one = if let Json::Text(text) = value {
+        Some(text.as_ref())
+    } else {
+        None
+    };
     one.into_iter().chain(value.list().iter().map(Json::text))
 }
 
@@ -204,70 +287,105 @@ const DEFAULT_CAPABILITIES: &[&str] = &[
 ];
 
 pub(super) fn capabilities(judge: &mut Judge<'_>, value: &Json<'_>) {
-    let plain: &[&str] = if judge.is_restricted() { &["NET_BIND_SERVICE"] } else { DEFAULT_CAPABILITIES };
+    let plain: &[&str] = if judge.is_restricted() {
+        &["NET_BIND_SERVICE"]
+    } else {
+        DEFAULT_CAPABILITIES
+    };
     judge.each(words(value).map(capability), |judge, name| {
         // Locked memory counts against the container's own limit.
         let is_lock = name == "IPC_LOCK" && !judge.is_restricted();
         if !is_lock && !plain.contains(&name.as_str()) {
-            judge.unless_allowed("capability", &name, || format!("adds the capability {}", super::shown(&name)));
+            judge.unless_allowed("capability", &name, || {
+                format!("adds the capability {}", super::shown(&name))
+            });
         }
     });
 }
 
 fn volumes_from(judge: &mut Judge<'_>, value: &Json<'_>) {
     if !value.list().is_empty() {
-        judge
-            .unless_allowed("volumes-from", "", || "takes all volumes of another container, host paths too".to_owned());
+        judge.unless_allowed("volumes-from", "", || {
+            "takes all volumes of another container, host paths too".to_owned()
+        });
     }
     for (index, from) in value.list().iter().enumerate() {
-        let (container, mode) = from.text().split_at(from.text().find(':').unwrap_or(from.text().len()));
+        let (container, mode) = from
+            .text()
+            .split_at(from.text().find(':').unwrap_or(from.text().len()));
         judge.within(Step::Index(index), |judge| {
-            judge.look_up(ObjectKind::Container, container, Role::VolumesFrom, ("", mode));
+            judge.look_up(
+                ObjectKind::Container,
+                container,
+                Role::VolumesFrom,
+                ("", mode),
+            );
         });
     }
 }
 
 fn annotations(judge: &mut Judge<'_>, value: &Json<'_>) {
-    value.map().iter().for_each(|(name, _)| annotation_allowed(judge, name));
+    value
+        .map()
+        .iter()
+        .for_each(|(name, _)| annotation_allowed(judge, name));
 }
 
 /// An annotation that has to be allowed.
 pub(super) fn annotation_allowed(judge: &mut Judge<'_>, name: &str) {
     judge.within(Step::Key(name), |judge| {
-        judge.unless_allowed("annotation", name, || "runtimes and Podman take commands from annotations".to_owned());
+        judge.unless_allowed("annotation", name, || {
+            "runtimes and Podman take commands from annotations".to_owned()
+        });
     });
 }
 
 pub(super) fn oom_score(judge: &mut Judge<'_>, value: &Json<'_>) {
     if matches!(value, Json::Number(digits) if digits.starts_with('-')) {
-        judge.unless_allowed("oom-score", "", || "a negative score outlives the host's own processes".to_owned());
+        judge.unless_allowed("oom-score", "", || {
+            "a negative score outlives the host's own processes".to_owned()
+        });
     }
 }
 
 fn security_options(judge: &mut Judge<'_>, value: &Json<'_>) {
     for (index, option) in value.list().iter().enumerate() {
-        judge.within(Step::Index(index), |judge| security_option(judge, option.text()));
+        judge.within(Step::Index(index), |judge| {
+            security_option(judge, option.text())
+        });
     }
 }
 
 /// The engine splits at `=`, and for old clients' sake at `:` (moby `parseSecurityOpt`).
 pub(super) fn security_option(judge: &mut Judge<'_>, option: &str) {
-    let (name, value) = option.split_once('=').or_else(|| option.split_once(':')).unwrap_or((option, ""));
+    let (name, value) = option
+        .split_once('=')
+        .or_else(|| option.split_once(':'))
+        .unwrap_or((option, ""));
     let is_harmless = match (name, value) {
         ("no-new-privileges", value) => matches!(value, "" | "true" | "false" | "1" | "0"),
         ("seccomp", value) => value == "builtin",
         ("apparmor", value) => value == "docker-default" || value == "containers-default",
         ("label", value) => {
             value.starts_with("level:")
-                || matches!(value, "type:container_t" | "type:container_init_t" | "type:container_kvm_t")
+                || matches!(
+                    value,
+                    "type:container_t" | "type:container_init_t" | "type:container_kvm_t"
+                )
         }
         _ => false,
     };
     if !is_harmless {
         let text = super::shown(option);
         // A profile may be a whole file: what it is called is enough.
-        let shown = if text.contains('{') { format!("{name}=…") } else { text.to_owned() };
-        judge.unless_allowed("security-opt", option, || format!("{shown} weakens what keeps the container in"));
+        let shown = if text.contains('{') {
+            format!("{name}=…")
+        } else {
+            text.to_owned()
+        };
+        judge.unless_allowed("security-opt", option, || {
+            format!("{shown} weakens what keeps the container in")
+        });
     }
 }
 
@@ -284,33 +402,44 @@ fn storage_options(judge: &mut Judge<'_>, value: &Json<'_>) {
 pub(super) fn runtime(judge: &mut Judge<'_>, value: &Json<'_>) {
     let runtime = value.text();
     if !matches!(runtime, "" | "runc" | "io.containerd.runc.v2" | "oci") {
-        judge.unless_allowed("runtime", runtime, || format!("the runtime {:?} is not runc", super::shown(runtime)));
+        judge.unless_allowed("runtime", runtime, || {
+            format!("the runtime {:?} is not runc", super::shown(runtime))
+        });
     }
 }
 
 pub(super) fn cgroup_parent(judge: &mut Judge<'_>, value: &Json<'_>) {
     let parent = value.text();
     if !parent.is_empty() {
-        judge.unless_allowed("cgroup-parent", parent, || "names a cgroup of the host".to_owned());
+        judge.unless_allowed("cgroup-parent", parent, || {
+            "names a cgroup of the host".to_owned()
+        });
     }
 }
 
 pub(super) fn realtime(judge: &mut Judge<'_>, value: &Json<'_>) {
     if !value.is_empty() {
-        judge.unless_allowed("realtime", "", || "runs before the host's own processes".to_owned());
+        judge.unless_allowed("realtime", "", || {
+            "runs before the host's own processes".to_owned()
+        });
     }
 }
 
 fn devices(judge: &mut Judge<'_>, value: &Json<'_>) {
     for (index, entry) in value.list().iter().enumerate() {
         let path = entry.get("PathOnHost").map(Json::text).unwrap_or_default();
-        judge.within(Step::Index(index), |judge| device(judge, &super::allow::clean(path)));
+        judge.within(Step::Index(index), |judge| {
+            device(judge, &super::allow::clean(path))
+        });
     }
 }
 
 /// Devices that every container has.
 pub(super) fn is_harmless_device(path: &str) -> bool {
-    matches!(path, "/dev/null" | "/dev/zero" | "/dev/full" | "/dev/random" | "/dev/urandom")
+    matches!(
+        path,
+        "/dev/null" | "/dev/zero" | "/dev/full" | "/dev/random" | "/dev/urandom"
+    )
 }
 
 /// A device of the host, by its clean path.
@@ -325,7 +454,9 @@ pub(super) fn device(judge: &mut Judge<'_>, path: &str) {
 fn device_rules(judge: &mut Judge<'_>, value: &Json<'_>) {
     for (index, rule) in value.list().iter().enumerate() {
         judge.within(Step::Index(index), |judge| {
-            judge.unless_allowed("device-cgroup-rule", rule.text(), || "opens devices of the host".to_owned());
+            judge.unless_allowed("device-cgroup-rule", rule.text(), || {
+                "opens devices of the host".to_owned()
+            });
         });
     }
 }
@@ -342,7 +473,10 @@ pub(super) fn restricted_host_config(judge: &mut Judge<'_>, host_config: Option<
     restricted::dropped(judge, "CapDrop", field("CapDrop"));
     let options = field("SecurityOpt").map(Json::list).unwrap_or_default();
     // The engine lets the last one count.
-    let last = options.iter().map(Json::text).rfind(|option| option.starts_with("no-new-privileges"));
+    let last = options
+        .iter()
+        .map(Json::text)
+        .rfind(|option| option.starts_with("no-new-privileges"));
     restricted::no_new_privileges(
         judge,
         "SecurityOpt",

@@ -41,8 +41,9 @@ pub(super) const LIBPOD_PULL: &[Parameter] = &[
     plain("retrydelay"),
 ];
 
-/// Podman also takes images from files, folders and other stores of the host: those have a transport before the name
-/// (containers/image `transports`). A page of ours need not know in front of which engine it stands.
+/// Podman also takes images from files, folders and other stores of the host: those have a
+/// transport before the name (containers/image `transports`). A page of ours need not know in front
+/// of which engine it stands.
 fn pulled(judge: &mut Judge<'_>, text: &str) {
     let name = text.strip_prefix("docker://").unwrap_or(text);
     let transport = name.split(':').next().unwrap_or_default();
@@ -60,12 +61,17 @@ fn pulled(judge: &mut Judge<'_>, text: &str) {
     ];
     let has_transport = transports.contains(&transport) && name.contains(':');
     if has_transport || name.starts_with(['/', '.']) || name.contains("://") {
-        judge.refuse("takes an image from the host, not from a registry; write it with its registry".to_owned(), None);
+        judge.refuse(
+            "takes an image from the host, not from a registry; write it with its registry"
+                .to_owned(),
+            None,
+        );
     }
     reference(judge, name);
 }
 
-/// Of `POST /images/{name}/push`. Podman writes the image to the host where the destination has a transport.
+/// Of `POST /images/{name}/push`. Podman writes the image to the host where the destination has a
+/// transport.
 pub(super) const PUSH: &[Parameter] = &[
     plain("tag"),
     plain("platform"),
@@ -100,10 +106,16 @@ fn pushed(judge: &mut Judge<'_>, text: &str) {
 /// Of `POST /images/{name}/tag`.
 pub(super) const TAG: &[Parameter] = &[plain("repo"), plain("tag"), plain("force")];
 
-/// The image that a call makes or pulls, with its tag: judged as one reference, as a container will name it.
+/// The image that a call makes or pulls, with its tag: judged as one reference, as a container will
+/// name it.
 pub(super) fn made(judge: &mut Judge<'_>, _: &Call, pairs: &Pairs) {
-    let value =
-        |name: &str| pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()).unwrap_or_default();
+    let value = |name: &str| {
+        pairs
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+            .unwrap_or_default()
+    };
     let tag = match value("tag") {
         "" => String::new(),
         digest if digest.contains(':') => format!("@{digest}"),
@@ -128,7 +140,8 @@ pub(super) fn made(judge: &mut Judge<'_>, _: &Call, pairs: &Pairs) {
     }
 }
 
-/// The image that gets another name, and that name: whoever could give a name that is allowed to any image could use any.
+/// The image that gets another name, and that name: whoever could give a name that is allowed to
+/// any image could use any.
 pub(super) fn tagged(judge: &mut Judge<'_>, call: &Call, pairs: &Pairs) {
     let source = call.captured().map_or("", |captured| captured.word);
     judge.within(Step::Field("the image"), |judge| reference(judge, source));
@@ -152,43 +165,63 @@ pub(super) fn reference(judge: &mut Judge<'_>, reference: &str) {
         return;
     }
     // One digit of an identifier is enough for an engine to find an image of any name by it.
-    let is_id = reference.starts_with("sha256:") || reference.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_id =
+        reference.starts_with("sha256:") || reference.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_id && (judge.has("image") || judge.has("registry")) {
-        let what =
-            "may be an identifier, which does not tell what image it is; write the image with its registry or its tag";
+        let what = "may be an identifier, which does not tell what image it is; write the image \
+            with its registry or its tag";
         return judge.refuse(what.to_owned(), None);
     }
     if judge.has("image") {
-        judge.unless_allowed("image", reference, || "is not among the images that guard-allow names".to_owned());
+        judge.unless_allowed("image", reference, || {
+            "is not among the images that guard-allow names".to_owned()
+        });
     }
     if judge.has("registry") {
         let registry = super::reference::registry(reference);
-        judge.unless_allowed("registry", &registry, || "is of no registry that guard-allow names".to_owned());
+        judge.unless_allowed("registry", &registry, || {
+            "is of no registry that guard-allow names".to_owned()
+        });
     }
 }
 
 /// An image that cannot be seen: in an archive, or made by a build.
 pub(super) fn unseen(judge: &mut Judge<'_>, _: &Json<'_>) {
     if judge.has("image") || judge.has("registry") {
-        judge
-            .refuse("guard-allow names images or registries, and those of this call cannot be judged".to_owned(), None);
+        judge.refuse(
+            "guard-allow names images or registries, and those of this call cannot be judged"
+                .to_owned(),
+            None,
+        );
     }
 }
 
 /// A registry that the engine connects to.
 pub(super) fn server(judge: &mut Judge<'_>, address: &str) {
-    let host =
-        address.trim_start_matches("https://").trim_start_matches("http://").split('/').next().unwrap_or_default();
-    let host = if matches!(host, "" | "index.docker.io" | "registry-1.docker.io") { "docker.io" } else { host };
+    let host = address
+        .trim_start_matches("https://")
+        .trim_start_matches("http://")
+        .split('/')
+        .next()
+        .unwrap_or_default();
+    let host = if matches!(host, "" | "index.docker.io" | "registry-1.docker.io") {
+        "docker.io"
+    } else {
+        host
+    };
     if judge.has("registry") && !judge.allows("registry", host) {
-        judge.unless_allowed("registry", host, || "is no registry that guard-allow names".to_owned());
+        judge.unless_allowed("registry", host, || {
+            "is no registry that guard-allow names".to_owned()
+        });
     }
 }
 
 /// `-` is the body; anything else is fetched by the engine, or read from the host by Podman.
 fn source(judge: &mut Judge<'_>, source: &str) {
     if !matches!(source, "" | "-") {
-        judge.unless_allowed("import-url", source, || "has the engine fetch a URL".to_owned());
+        judge.unless_allowed("import-url", source, || {
+            "has the engine fetch a URL".to_owned()
+        });
     }
     if !source.is_empty() {
         unseen(judge, &Json::Null);

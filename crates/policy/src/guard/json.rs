@@ -1,8 +1,9 @@
 //! JSON, read in the one way in which every reader reads it, and written from what was read.
 //!
-//! Go's decoder takes a second value behind the first, keys that stand twice, broken UTF-8 and halves of surrogates, each in a
-//! way of its own (`encoding/json`, `jsoniter`). All of that is refused here, so that nothing is judged that the engine would
-//! read as something else. Numbers keep their digits.
+//! Go's decoder takes a second value behind the first, keys that stand twice, broken UTF-8 and
+//! halves of surrogates, each in a way of its own (`encoding/json`, `jsoniter`). All of that is
+//! refused here, so that nothing is judged that the engine would read as something else. Numbers
+//! keep their digits.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -11,8 +12,9 @@ use std::fmt::{self, Write as _};
 const DEPTH: usize = 32;
 /// Nor has it more values: a stack of a hundred ports and variables has some thousand.
 const VALUES: usize = 64 << 10;
-/// The largest magnitude of a number. Readers that convert to a 64-bit float disagree beyond it: Go reports an error, others
-/// continue with infinity. It stays below `f64::MAX`, near which readers round differently.
+/// The largest magnitude of a number. Readers that convert to a 64-bit float disagree beyond it: Go
+/// reports an error, others continue with infinity. It stays below `f64::MAX`, near which readers
+/// round differently.
 const LARGEST: f64 = 1e308;
 
 /// A value; texts without escapes and numbers are those of the body.
@@ -52,15 +54,26 @@ impl<'b> Json<'b> {
     /// # Errors
     /// The first place at which readers could differ.
     pub fn read(body: &'b [u8]) -> Result<Self, Malformed> {
-        let text =
-            std::str::from_utf8(body).map_err(|error| Malformed { what: "broken UTF-8", at: error.valid_up_to() })?;
-        let mut reader = Reader { text, at: 0, values: 0 };
+        let text = std::str::from_utf8(body).map_err(|error| Malformed {
+            what: "broken UTF-8",
+            at: error.valid_up_to(),
+        })?;
+        let mut reader = Reader {
+            text,
+            at: 0,
+            values: 0,
+        };
         let value = reader.value(0)?;
         reader.skip_blanks();
-        if reader.at < text.len() { Err(reader.wrong("something behind the value")) } else { Ok(value) }
+        if reader.at < text.len() {
+            Err(reader.wrong("something behind the value"))
+        } else {
+            Ok(value)
+        }
     }
 
-    /// Whether it says nothing: what the zero value of its type in Go is, as far as that can be told.
+    /// Whether it says nothing: what the zero value of its type in Go is, as far as that can be
+    /// told.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         match self {
@@ -77,19 +90,30 @@ impl<'b> Json<'b> {
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
         let Self::Map(map) = self else { return None };
-        map.iter().find(|(known, _)| known == key).map(|(_, value)| value).filter(|value| !matches!(value, Self::Null))
+        map.iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, value)| value)
+            .filter(|value| !matches!(value, Self::Null))
     }
 
     /// The text; nothing of anything else.
     #[must_use]
     pub fn text(&self) -> &str {
-        if let Self::Text(text) = self { text } else { "" }
+        if let Self::Text(text) = self {
+            text
+        } else {
+            ""
+        }
     }
 
     /// The elements of a list; none of anything else.
     #[must_use]
     pub fn list(&self) -> &[Self] {
-        if let Self::List(list) = self { list } else { &[] }
+        if let Self::List(list) = self {
+            list
+        } else {
+            &[]
+        }
     }
 
     /// The pairs of an object; none of anything else.
@@ -191,7 +215,11 @@ impl<'b> Reader<'b> {
             Some(b'"') => self.string().map(Json::Text),
             Some(b'-' | b'0'..=b'9') => self.number(),
             _ => {
-                for (word, value) in [("null", Json::Null), ("true", Json::Bool(true)), ("false", Json::Bool(false))] {
+                for (word, value) in [
+                    ("null", Json::Null),
+                    ("true", Json::Bool(true)),
+                    ("false", Json::Bool(false)),
+                ] {
                     if self.text[self.at..].starts_with(word) {
                         self.at += word.len();
                         return Ok(value);
@@ -217,7 +245,10 @@ impl<'b> Reader<'b> {
             }
             let key = self.string()?;
             if !seen.insert(key.clone()) {
-                return Err(Malformed { what: "a key that stands twice", at: start });
+                return Err(Malformed {
+                    what: "a key that stands twice",
+                    at: start,
+                });
             }
             if !self.take(b':') {
                 return Err(self.wrong("no colon behind a key"));
@@ -273,7 +304,10 @@ impl<'b> Reader<'b> {
             }
         }
         let digits = &self.text[start..self.at];
-        if digits.parse::<f64>().is_ok_and(|number| number.abs() <= LARGEST) {
+        if digits
+            .parse::<f64>()
+            .is_ok_and(|number| number.abs() <= LARGEST)
+        {
             Ok(Json::Number(digits))
         } else {
             Err(self.wrong("a number out of range"))
@@ -299,7 +333,11 @@ impl<'b> Reader<'b> {
                 Some(b'"') => {
                     let rest = &self.text[plain..self.at];
                     self.at += 1;
-                    return Ok(if plain == start { Cow::Borrowed(rest) } else { Cow::Owned(read + rest) });
+                    return Ok(if plain == start {
+                        Cow::Borrowed(rest)
+                    } else {
+                        Cow::Owned(read + rest)
+                    });
                 }
                 Some(b'\\') => {
                     read.push_str(&self.text[plain..self.at]);
@@ -328,7 +366,8 @@ impl<'b> Reader<'b> {
         Ok(c)
     }
 
-    /// `\uXXXX`, and the second half of a pair. Half a pair is no character, and a NUL ends texts in some of its readers.
+    /// `\uXXXX`, and the second half of a pair. Half a pair is no character, and a NUL ends texts
+    /// in some of its readers.
     fn unicode(&mut self) -> Result<char, Malformed> {
         let high = self.unit()?;
         let code = match high {
@@ -350,17 +389,23 @@ impl<'b> Reader<'b> {
     }
 
     fn unit(&mut self) -> Result<u32, Malformed> {
-        let digits = self.text.as_bytes().get(self.at + 1..self.at + 5).filter(|d| d.iter().all(u8::is_ascii_hexdigit));
-        let unit =
-            digits.and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|d| u32::from_str_radix(d, 16).ok());
+        let digits = self
+            .text
+            .as_bytes()
+            .get(self.at + 1..self.at + 5)
+            .filter(|d| d.iter().all(u8::is_ascii_hexdigit));
+        let unit = digits
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|d| u32::from_str_radix(d, 16).ok());
         let unit = unit.ok_or_else(|| self.wrong("an escape that JSON does not have"))?;
         self.at += 5;
         Ok(unit)
     }
 }
 
-/// A key as Go's decoders compare it: `encoding/json` by simple case folding, `jsoniter` by `strings.ToLower`. Keys of engines
-/// are ASCII, and these three are the other characters that become ASCII letters in one of the two.
+/// A key as Go's decoders compare it: `encoding/json` by simple case folding, `jsoniter` by
+/// `strings.ToLower`. Keys of engines are ASCII, and these three are the other characters that
+/// become ASCII letters in one of the two.
 pub(crate) fn fold(key: &str) -> Cow<'_, str> {
     if key.is_ascii() {
         return match key.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -386,16 +431,29 @@ mod tests {
         for (text, want) in [
             ("{}", "{}"),
             (" [ 1 , 2 ] \n", "[1,2]"),
-            ("{\"a\":{\"b\":[null,true,false]}}", "{\"a\":{\"b\":[null,true,false]}}"),
+            (
+                "{\"a\":{\"b\":[null,true,false]}}",
+                "{\"a\":{\"b\":[null,true,false]}}",
+            ),
             // Digits that no float holds.
             ("9007199254740993", "9007199254740993"),
             ("[-0,0.10,1e5,1E-7,-12.5e+3]", "[-0,0.10,1e5,1E-7,-12.5e+3]"),
-            ("[1e308,-1e308,0e99999,1e-99999]", "[1e308,-1e308,0e99999,1e-99999]"),
+            (
+                "[1e308,-1e308,0e99999,1e-99999]",
+                "[1e308,-1e308,0e99999,1e-99999]",
+            ),
             (r#""\u0050\/\"\\\n\ud83d\ude00é""#, r#""P/\"\\\u000a😀é""#),
-            (r#"{"Labels":{"Foo":"1","foo":"2"}}"#, r#"{"Labels":{"Foo":"1","foo":"2"}}"#),
+            (
+                r#"{"Labels":{"Foo":"1","foo":"2"}}"#,
+                r#"{"Labels":{"Foo":"1","foo":"2"}}"#,
+            ),
             ("\"\u{7f}\u{2028}\"", "\"\u{7f}\u{2028}\""),
         ] {
-            assert_eq!(Json::read(text.as_bytes()).map(|json| json.to_string()), Ok(want.to_owned()), "{text}");
+            assert_eq!(
+                Json::read(text.as_bytes()).map(|json| json.to_string()),
+                Ok(want.to_owned()),
+                "{text}"
+            );
         }
     }
 
@@ -444,7 +502,9 @@ mod tests {
         assert!(Json::read(b"\"\xff\"").is_err());
         assert!(Json::read("[".repeat(100_000).as_bytes()).is_err());
         assert!(Json::read(format!("[{}0]", "0,".repeat(VALUES)).as_bytes()).is_err());
-        assert!(Json::read(format!("{}{}", "[".repeat(DEPTH), "]".repeat(DEPTH)).as_bytes()).is_ok());
+        assert!(
+            Json::read(format!("{}{}", "[".repeat(DEPTH), "]".repeat(DEPTH)).as_bytes()).is_ok()
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The judgement of one call: what was found so far, where, and which objects have still to be looked up.
+//! The judgement of one call: what was found so far, where, and which objects have still to be
+//! looked up.
 
 use super::allow::{Exception, KINDS};
 use super::objection::{Finding, Objection};
@@ -11,15 +12,18 @@ use crate::endpoint::ObjectKind;
 use crate::list::list_value;
 use crate::target::Targets;
 
-/// A call that asks for more than this is refused in any case: more findings would help no reader, so the judgement ends.
+/// A call that asks for more than this is refused in any case: more findings would help no reader,
+/// so the judgement ends.
 const FINDINGS: usize = 64;
-/// The most that a judgement may take, in comparisons of a part of the call with a field or an exception. Reading a body bounds
-/// its parts; this bounds what many exceptions make of them, to some tens of milliseconds.
+/// The most that a judgement may take, in comparisons of a part of the call with a field or an
+/// exception. Reading a body bounds its parts; this bounds what many exceptions make of them, to
+/// some tens of milliseconds.
 const STEPS: usize = 8 << 20;
 /// No call names more objects that have to be looked up.
 const SUBJECTS: usize = 64;
 
-/// What a finding may be allowed by. [`Judge::hint`] alone makes one: it must fit the value that was found, and no other.
+/// What a finding may be allowed by. [`Judge::hint`] alone makes one: it must fit the value that
+/// was found, and no other.
 pub(super) struct Hint(String);
 
 /// A step from a value into it.
@@ -94,17 +98,21 @@ pub(crate) struct Judge<'g> {
     pub(super) subjects: Vec<Subject>,
     /// What the object of the path is looked up for, where a place of the body says so.
     pub(super) path_role: Option<(Role, Vec<Place>)>,
-    /// The container that will be, as a client of the proxy, until the labels of its image are known.
+    /// The container that will be, as a client of the proxy, until the labels of its image are
+    /// known.
     pub(super) newcomer: Option<Newcomer>,
     /// The name that a container gets.
     pub(super) name: Option<String>,
-    /// Binds that are allowed for reading only, by place and path: the engine must keep all below them from being written.
+    /// Binds that are allowed for reading only, by place and path: the engine must keep all below
+    /// them from being written.
     pub(super) read_only: Vec<(Vec<Place>, String)>,
     /// Variables without a value, by place: Podman takes them from its own environment.
     pub(super) copied: Vec<Vec<Place>>,
-    /// Whether the container is a builder that buildx wants where it does not reach the engine's own.
+    /// Whether the container is a builder that buildx wants where it does not reach the engine's
+    /// own.
     pub(super) is_builder: bool,
-    /// Whether objects that are missing are no objection: a client that creates a container again will name others.
+    /// Whether objects that are missing are no objection: a client that creates a container again
+    /// will name others.
     pub(super) omits_missing: bool,
     /// The user of a container that will be created again, until its image's own is known.
     pub(super) image_user: Option<String>,
@@ -112,12 +120,19 @@ pub(crate) struct Judge<'g> {
 
 impl std::fmt::Debug for Judge<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Judge").field("findings", &self.findings).field("subjects", &self.subjects).finish()
+        f.debug_struct("Judge")
+            .field("findings", &self.findings)
+            .field("subjects", &self.subjects)
+            .finish()
     }
 }
 
 impl<'g> Judge<'g> {
-    pub(super) fn new(guard: &'g Guard, targets: &'g Targets, surroundings: Surroundings<'g>) -> Self {
+    pub(super) fn new(
+        guard: &'g Guard,
+        targets: &'g Targets,
+        surroundings: Surroundings<'g>,
+    ) -> Self {
         Self {
             guard,
             targets,
@@ -156,7 +171,11 @@ impl<'g> Judge<'g> {
     }
 
     /// Judges the parts of a value at the same place, until enough was found.
-    pub(super) fn each<T>(&mut self, parts: impl IntoIterator<Item = T>, judge: impl Fn(&mut Self, T)) {
+    pub(super) fn each<T>(
+        &mut self,
+        parts: impl IntoIterator<Item = T>,
+        judge: impl Fn(&mut Self, T),
+    ) {
         for part in parts {
             if self.is_full() {
                 return;
@@ -203,63 +222,116 @@ impl<'g> Judge<'g> {
     pub(super) fn refuse(&mut self, what: String, allow: Option<Hint>) {
         if self.findings.len() < FINDINGS {
             let allow = allow.map(|Hint(allow)| allow);
-            self.findings.push(Finding { field: written(&self.place), what, allow, instead: &[] });
+            self.findings.push(Finding {
+                field: written(&self.place),
+                what,
+                allow,
+                instead: &[],
+            });
         }
     }
 
-    /// Makes an objection of the findings, if there are any. Those against a builder of buildx's own begin with the rules for
-    /// builds: without these, its user would open the host for a container that no build needs.
+    /// Makes an objection of the findings, if there are any. Those against a builder of buildx's
+    /// own begin with the rules for builds: without these, its user would open the host for a
+    /// container that no build needs.
     pub(super) fn objection(&mut self) -> Option<Objection> {
         let mut findings = std::mem::take(&mut self.findings);
         if findings.is_empty() {
             return None;
         }
         if self.is_builder && buildkit::can_be_opened(self.guard) {
-            let what = "buildx asks for this builder where POST /grpc or POST /session is refused, and needs none where both are allowed";
+            let what = "buildx asks for this builder where POST /grpc or POST /session is refused, \
+                and needs none where both are allowed";
             let (field, instead) = (String::new(), BUILD_RULES);
-            findings.insert(0, Finding { field, what: what.to_owned(), allow: None, instead });
+            findings.insert(
+                0,
+                Finding {
+                    field,
+                    what: what.to_owned(),
+                    allow: None,
+                    instead,
+                },
+            );
         }
         Some(Objection::Findings(findings))
     }
 
-    /// Has the engine asked about an object that the text at this place names. In the engine's copy, the full identifier
-    /// stands in place of the word, between `before` and `after`.
-    pub(super) fn look_up(&mut self, kind: ObjectKind, word: &str, role: Role, (before, after): (&str, &str)) {
+    /// Has the engine asked about an object that the text at this place names. In the engine's
+    /// copy, the full identifier stands in place of the word, between `before` and `after`.
+    pub(super) fn look_up(
+        &mut self,
+        kind: ObjectKind,
+        word: &str,
+        role: Role,
+        (before, after): (&str, &str),
+    ) {
         let place = self.place.clone();
         // Engines take a slash before a container's name.
-        let word = if kind == ObjectKind::Container { word.trim_start_matches('/') } else { word };
-        let slot = match place.as_slice() {
-            [Place::Parameter(name)] => Slot::Parameter { name: name.clone(), before: before.to_owned() },
-            _ => Slot::Body { before: before.to_owned(), after: after.to_owned() },
+        let word = if kind == ObjectKind::Container {
+            word.trim_start_matches('/')
+        } else {
+            word
         };
-        self.add(Subject { kind, word: word.to_owned(), role, place, slot });
+        let slot = match place.as_slice() {
+            [Place::Parameter(name)] => Slot::Parameter {
+                name: name.clone(),
+                before: before.to_owned(),
+            },
+            _ => Slot::Body {
+                before: before.to_owned(),
+                after: after.to_owned(),
+            },
+        };
+        self.add(Subject {
+            kind,
+            word: word.to_owned(),
+            role,
+            place,
+            slot,
+        });
     }
 
     /// Has an object looked up that a judged one has led to.
     pub(super) fn add(&mut self, subject: Subject) {
         // The word becomes a part of a path: it must not lead to another one.
-        let is_plain = subject.word.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        let is_word = is_plain && subject.word.len() <= 512 && !subject.word.contains(char::is_control);
+        let is_plain = subject
+            .word
+            .split('/')
+            .all(|part| !matches!(part, "" | "." | ".."));
+        let is_word =
+            is_plain && subject.word.len() <= 512 && !subject.word.contains(char::is_control);
         match (is_word, self.subjects.len() < SUBJECTS) {
             (true, true) => self.subjects.push(subject),
-            (true, false) => self.refuse(format!("names more than {SUBJECTS} objects to look up"), None),
+            (true, false) => self.refuse(
+                format!("names more than {SUBJECTS} objects to look up"),
+                None,
+            ),
             (false, _) => self.refuse(format!("names no {}", subject.kind.name()), None),
         }
     }
 
     /// Whether an exception of this kind covers the value.
     pub(super) fn allows(&self, kind: &str, value: &str) -> bool {
-        self.guard.allow.iter().any(|exception| exception.covers(kind, value))
+        self.guard
+            .allow
+            .iter()
+            .any(|exception| exception.covers(kind, value))
     }
 
     /// Whether an exception of this kind covers the path.
     pub(super) fn allows_path(&self, kind: &str, path: &str, is_read_only: bool) -> bool {
-        self.guard.allow.iter().any(|exception| exception.covers_path(kind, path, is_read_only))
+        self.guard
+            .allow
+            .iter()
+            .any(|exception| exception.covers_path(kind, path, is_read_only))
     }
 
     /// Whether an exception of this kind covers the network.
     pub(super) fn allows_network(&self, kind: &str, network: ipnet::IpNet) -> bool {
-        self.guard.allow.iter().any(|exception| exception.covers_network(kind, network))
+        self.guard
+            .allow
+            .iter()
+            .any(|exception| exception.covers_network(kind, network))
     }
 
     /// Whether there is any exception of this kind.
@@ -268,15 +340,20 @@ impl<'g> Judge<'g> {
     }
 
     /// Notes the value, unless an exception of this kind covers it.
-    pub(super) fn unless_allowed(&mut self, kind: &str, value: &str, what: impl FnOnce() -> String) {
+    pub(super) fn unless_allowed(
+        &mut self,
+        kind: &str,
+        value: &str,
+        what: impl FnOnce() -> String,
+    ) {
         if !self.is_full() && !self.allows(kind, value) {
             let allow = self.hint(kind, value);
             self.refuse(what(), allow);
         }
     }
 
-    /// The exception that would open a value; nothing where it cannot be written down. Values that may hold a secret are left out:
-    /// passwords stand in options of volumes and in URLs.
+    /// The exception that would open a value; nothing where it cannot be written down. Values that
+    /// may hold a secret are left out: passwords stand in options of volumes and in URLs.
     pub(super) fn hint(&self, kind: &str, value: &str) -> Option<Hint> {
         if self.is_full() {
             return None;
@@ -294,10 +371,12 @@ impl<'g> Judge<'g> {
             _ => format!("{kind}={value}"),
         };
         let is_whole = hint.len() <= 160 && !hint.contains(char::is_control);
-        (is_whole && (hint.ends_with('…') || Exception::read(&hint).is_ok())).then(|| Hint(list_value(&hint)))
+        (is_whole && (hint.ends_with('…') || Exception::read(&hint).is_ok()))
+            .then(|| Hint(list_value(&hint)))
     }
 
-    /// Whether it matters which networks a container joins: by their addresses it may have other rights, or targets bound them.
+    /// Whether it matters which networks a container joins: by their addresses it may have other
+    /// rights, or targets bound them.
     pub(super) fn bounds_networks(&self) -> bool {
         !self.targets.is_empty() || (self.is_guarded() && self.surroundings.claims_networks())
     }

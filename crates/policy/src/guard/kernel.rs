@@ -3,8 +3,8 @@
 use super::json::Json;
 use super::{Judge, Step};
 
-/// Those that the Pod Security Standards call safe, and others of a container's own network namespace alone: the runtime
-/// refuses all `net.*` sysctls where a container shares the host's.
+/// Those that the Pod Security Standards call safe, and others of a container's own network
+/// namespace alone: the runtime refuses all `net.*` sysctls where a container shares the host's.
 const SAFE_SYSCTLS: &[&str] = &[
     "kernel.shm_rmid_forced",
     "net.core.somaxconn",
@@ -22,12 +22,19 @@ const SAFE_SYSCTLS: &[&str] = &[
     "net.ipv4.tcp_wmem",
 ];
 
-/// Whether a sysctl is of the container alone. Slashes separate names as dots do, and could lead elsewhere.
+/// Whether a sysctl is of the container alone. Slashes separate names as dots do, and could lead
+/// elsewhere.
 fn is_safe_sysctl(name: &str) -> bool {
     let of_interface = |prefix: &str, setting: &str| {
-        let interface = name.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(setting));
-        interface
-            .is_some_and(|one| !one.is_empty() && one.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
+        let interface = name
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.strip_suffix(setting));
+        interface.is_some_and(|one| {
+            !one.is_empty()
+                && one
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        })
     };
     SAFE_SYSCTLS.contains(&name)
         || of_interface("net.ipv4.conf.", ".src_valid_mark")
@@ -38,13 +45,16 @@ pub(super) fn sysctls(judge: &mut Judge<'_>, value: &Json<'_>) {
     for (name, _) in value.map() {
         if !is_safe_sysctl(name) {
             judge.within(Step::Key(name), |judge| {
-                judge.unless_allowed("sysctl", name, || "is not among the safe sysctls".to_owned());
+                judge.unless_allowed("sysctl", name, || {
+                    "is not among the safe sysctls".to_owned()
+                });
             });
         }
     }
 }
 
-/// What containers must not see; an inspected container shows it, so clients that make one anew send it.
+/// What containers must not see; an inspected container shows it, so clients that make one anew
+/// send it.
 pub(super) const MASKED: &[&str] = &[
     "/proc/acpi",
     "/proc/kcore",
@@ -55,11 +65,19 @@ pub(super) const MASKED: &[&str] = &[
     "/proc/scsi",
     "/sys/firmware",
 ];
-pub(super) const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+pub(super) const READ_ONLY: &[&str] = &[
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
 
 /// A list takes the place of the engine's own; without one, that holds.
 pub(super) fn hidden(judge: &mut Judge<'_>, value: &Json<'_>, needed: &[&str]) {
-    let missing = needed.iter().find(|path| !value.list().iter().any(|own| own.text() == **path));
+    let missing = needed
+        .iter()
+        .find(|path| !value.list().iter().any(|own| own.text() == **path));
     if let Some(path) = missing {
         judge.unless_allowed("masked-paths", "", || {
             format!("a list without {path} shows the container what is hidden by default")

@@ -7,19 +7,29 @@ use super::json::Json;
 /// Drivers that keep what is logged on the host.
 pub(super) fn driver(judge: &mut Judge<'_>, value: &Json<'_>) {
     let driver = value.text();
-    if !matches!(driver, "" | "json-file" | "local" | "none" | "journald" | "k8s-file") {
+    if !matches!(
+        driver,
+        "" | "json-file" | "local" | "none" | "journald" | "k8s-file"
+    ) {
         judge.unless_allowed("log-driver", driver, || {
             format!(
-                "the log driver {:?} is not known to keep what is logged on the host and in its own files",
+                "the log driver {:?} is not known to keep what is logged on the host and in its \
+                own files",
                 super::shown(driver)
             )
         });
     }
 }
 
-/// A driver and its options. An engine's own default may be one that sends elsewhere, and Podman takes the file to write to, and
-/// another driver, from the options: only harmless ones pass, and any but those two with a driver that was allowed by name.
-pub(super) fn config(judge: &mut Judge<'_>, value: &Json<'_>, key: &'static str, options: &'static str) {
+/// A driver and its options. An engine's own default may be one that sends elsewhere, and Podman
+/// takes the file to write to, and another driver, from the options: only harmless ones pass, and
+/// any but those two with a driver that was allowed by name.
+pub(super) fn config(
+    judge: &mut Judge<'_>,
+    value: &Json<'_>,
+    key: &'static str,
+    options: &'static str,
+) {
     let nothing = Json::Null;
     let name = value.get(key).unwrap_or(&nothing);
     judge.within(Step::Field(key), |judge| driver(judge, name));
@@ -39,7 +49,8 @@ pub(super) fn config(judge: &mut Judge<'_>, value: &Json<'_>, key: &'static str,
                     | "mode"
                     | "max-buffer-size"
             );
-            let is_podmans = option.eq_ignore_ascii_case("path") || option.eq_ignore_ascii_case("driver");
+            let is_podmans =
+                option.eq_ignore_ascii_case("path") || option.eq_ignore_ascii_case("driver");
             if is_podmans || !(is_harmless || is_allowed) {
                 judge.within(Step::Key(option), |judge| {
                     let advice = if is_podmans {

@@ -1,8 +1,8 @@
 //! What an allowed call may ask for.
 //!
-//! Rules say which endpoints a client may call; but who may create any container is root on the host. So the bodies and queries of
-//! the calls that carry such power are judged here, field by field. What is judged goes to the engine as it was judged, written
-//! anew from what was read.
+//! Rules say which endpoints a client may call; but who may create any container is root on the
+//! host. So the bodies and queries of the calls that carry such power are judged here, field by
+//! field. What is judged goes to the engine as it was judged, written anew from what was read.
 
 mod allow;
 mod build;
@@ -52,7 +52,8 @@ pub use surroundings::Surroundings;
 pub(crate) use table::{Duty, duty};
 pub(crate) use target::{Use, may_name_the_proxys};
 
-/// How closely bodies are judged. The names, and what they mean, are those of the Kubernetes Pod Security Standards.
+/// How closely bodies are judged. The names, and what they mean, are those of the Kubernetes Pod
+/// Security Standards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Not at all.
@@ -118,14 +119,22 @@ impl Reader {
 impl Guard {
     /// Whether it binds to some images: then images that cannot be seen are refused.
     pub(crate) fn binds_images(&self) -> bool {
-        self.allow.iter().any(|exception| exception.is("image") || exception.is("registry"))
+        self.allow
+            .iter()
+            .any(|exception| exception.is("image") || exception.is("registry"))
     }
 }
 
-/// A body that goes on as it comes, with its content type. Go lets the fields of a form go before the parameters of the query, or
-/// add to them, and reads types more leniently than it should (`net/http` `ParseForm`): so only known ones pass.
+/// A body that goes on as it comes, with its content type. Go lets the fields of a form go before
+/// the parameters of the query, or add to them, and reads types more leniently than it should
+/// (`net/http` `ParseForm`): so only known ones pass.
 fn check_stream(content_type: Option<&str>) -> Result<(), Objection> {
-    let kind = content_type.unwrap_or("application/octet-stream").split(';').next().unwrap_or_default().trim();
+    let kind = content_type
+        .unwrap_or("application/octet-stream")
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
     let known = [
         "",
         "application/octet-stream",
@@ -142,12 +151,17 @@ fn check_stream(content_type: Option<&str>) -> Result<(), Objection> {
     match known.iter().any(|known| kind.eq_ignore_ascii_case(known)) {
         true => Ok(()),
         false => Err(Objection::ContentType(
-            "application/x-tar or application/octet-stream: the engine would read a form as parameters",
+            "application/x-tar or application/octet-stream: the engine would read a form as \
+            parameters",
         )),
     }
 }
 
 fn is_json(content_type: Option<&str>) -> bool {
-    let kind = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
+    let kind = content_type
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default();
     kind.trim().eq_ignore_ascii_case("application/json")
 }

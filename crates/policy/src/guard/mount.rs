@@ -17,16 +17,26 @@ pub(super) const MOUNT: &[Field] = &[
     judged("Target", Form::Text, no_separators),
     field("ReadOnly", Form::Bool),
     judged("Consistency", Form::Text, |judge, value| {
-        must_be(judge, value, &["", "default", "consistent", "cached", "delegated"], "is no consistency");
+        must_be(
+            judge,
+            value,
+            &["", "default", "consistent", "cached", "delegated"],
+            "is no consistency",
+        );
     }),
     field("BindOptions", Form::Struct(BIND_OPTIONS)),
     field("VolumeOptions", Form::Struct(VOLUME_OPTIONS)),
-    field("ImageOptions", Form::Struct(&[judged("Subpath", Form::Text, subpath)])),
+    field(
+        "ImageOptions",
+        Form::Struct(&[judged("Subpath", Form::Text, subpath)]),
+    ),
     field("TmpfsOptions", Form::Struct(TMPFS_OPTIONS)),
 ];
 
 const BIND_OPTIONS: &[Field] = &[
-    judged("Propagation", Form::Text, |judge, value| propagation(judge, value.text())),
+    judged("Propagation", Form::Text, |judge, value| {
+        propagation(judge, value.text())
+    }),
     field("NonRecursive", Form::Bool),
     field("CreateMountpoint", Form::Bool),
     field("ReadOnlyNonRecursive", Form::Bool),
@@ -41,7 +51,9 @@ const VOLUME_OPTIONS: &[Field] = &[
 ];
 
 const DRIVER: &[Field] = &[
-    judged("Name", Form::Text, |judge, value| volume::driver(judge, value.text())),
+    judged("Name", Form::Text, |judge, value| {
+        volume::driver(judge, value.text())
+    }),
     judged("Options", Form::Map(&Form::Text), volume::options),
 ];
 
@@ -63,7 +75,12 @@ fn one(judge: &mut Judge<'_>, mount: &Json<'_>) {
     let source = text("Source");
     match text("Type") {
         "bind" => {
-            let is_set = |key| mount.get("BindOptions").and_then(|options| options.get(key)) == Some(&Json::Bool(true));
+            let is_set = |key| {
+                mount
+                    .get("BindOptions")
+                    .and_then(|options| options.get(key))
+                    == Some(&Json::Bool(true))
+            };
             let access = match mount.get("ReadOnly") {
                 // Nothing below it is mounted.
                 Some(Json::Bool(true)) if is_set("NonRecursive") => Access::ReadAlone,
@@ -72,18 +89,31 @@ fn one(judge: &mut Judge<'_>, mount: &Json<'_>) {
                 Some(Json::Bool(true)) => Access::Read,
                 _ => Access::Write,
             };
-            judge.within(Step::Field("Source"), |judge| host_path(judge, source, access));
+            judge.within(Step::Field("Source"), |judge| {
+                host_path(judge, source, access)
+            });
         }
-        "volume" => judge.within(Step::Field("Source"), |judge| volume_name(judge, source, "")),
+        "volume" => judge.within(Step::Field("Source"), |judge| {
+            volume_name(judge, source, "")
+        }),
         "tmpfs" => {}
-        "image" => judge.within(Step::Field("Source"), |judge| image::reference(judge, source)),
+        "image" => judge.within(Step::Field("Source"), |judge| {
+            image::reference(judge, source)
+        }),
         kind => judge.within(Step::Field("Type"), |judge| {
-            judge.refuse(format!("{:?} is none of bind, volume, tmpfs and image", super::shown(kind)), None);
+            judge.refuse(
+                format!(
+                    "{:?} is none of bind, volume, tmpfs and image",
+                    super::shown(kind)
+                ),
+                None,
+            );
         }),
     }
 }
 
-/// An entry of `Binds`: `TARGET`, `SOURCE:TARGET` or `SOURCE:TARGET:MODE`, split as the engine does (moby `linux_parser.go`).
+/// An entry of `Binds`: `TARGET`, `SOURCE:TARGET` or `SOURCE:TARGET:MODE`, split as the engine does
+/// (moby `linux_parser.go`).
 pub(super) fn binds(judge: &mut Judge<'_>, binds: &Json<'_>) {
     for (index, bind) in binds.list().iter().enumerate() {
         judge.within(Step::Index(index), |judge| bind_of(judge, bind.text()));
@@ -118,7 +148,8 @@ pub(super) enum Access {
     ReadAlone,
 }
 
-/// The access that the words of a bind's mode give: another label for SELinux is written to every file.
+/// The access that the words of a bind's mode give: another label for SELinux is written to every
+/// file.
 pub(super) fn access<'w>(words: impl Iterator<Item = &'w str>) -> Access {
     let words: Vec<_> = words.collect();
     let has = |word| words.contains(&word);
@@ -129,12 +160,16 @@ pub(super) fn access<'w>(words: impl Iterator<Item = &'w str>) -> Access {
     }
 }
 
-/// Paths in the container, by which volumes and file systems are named: Podman takes one with a colon for a bind.
+/// Paths in the container, by which volumes and file systems are named: Podman takes one with a
+/// colon for a bind.
 pub(super) fn targets(judge: &mut Judge<'_>, paths: &Json<'_>) {
     for (path, _) in paths.map() {
         if !path.starts_with('/') || path.contains([':', ',']) {
             judge.within(Step::Key(path), |judge| {
-                judge.refuse("is no absolute path, or has a colon or a comma in it".to_owned(), None);
+                judge.refuse(
+                    "is no absolute path, or has a colon or a comma in it".to_owned(),
+                    None,
+                );
             });
         }
     }
@@ -143,34 +178,51 @@ pub(super) fn targets(judge: &mut Judge<'_>, paths: &Json<'_>) {
 /// The modes of a bind or a volume.
 pub(super) fn bind_words<'w>(judge: &mut Judge<'_>, words: impl Iterator<Item = &'w str>) {
     judge.each(words, |judge, word| match word {
-        "" | "ro" | "rw" | "z" | "Z" | "nocopy" | "copy" | "consistent" | "cached" | "delegated" => {}
+        "" | "ro" | "rw" | "z" | "Z" | "nocopy" | "copy" | "consistent" | "cached"
+        | "delegated" => {}
         "nosuid" | "nodev" | "noexec" | "exec" | "rbind" => {}
-        "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared" => propagation(judge, word),
-        word => judge.refuse(format!("the guard does not know the mode {:?}", super::shown(word)), None),
+        "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared" => {
+            propagation(judge, word)
+        }
+        word => judge.refuse(
+            format!("the guard does not know the mode {:?}", super::shown(word)),
+            None,
+        ),
     });
 }
 
-/// Paths of the host that are resolved for one call: each takes system calls, and no container mounts as many.
+/// Paths of the host that are resolved for one call: each takes system calls, and no container
+/// mounts as many.
 const PATHS: usize = 64;
 
-/// A path of the host. The engine cleans it before it mounts; a link on the host is followed after that.
+/// A path of the host. The engine cleans it before it mounts; a link on the host is followed after
+/// that.
 pub(super) fn host_path(judge: &mut Judge<'_>, source: &str, access: Access) {
     if !source.starts_with('/') || source.contains("{{") {
-        return judge.refuse("a bind needs an absolute path, without templates".to_owned(), None);
+        return judge.refuse(
+            "a bind needs an absolute path, without templates".to_owned(),
+            None,
+        );
     }
     let path = clean(source);
     let before = judge.count();
     judge.claim_path(&path);
     bind(judge, &path, access);
-    // Where the proxy sees the host's files, a link is judged by where it leads. Paths that are refused are not looked at: a
-    // client must not have the proxy wait for any file system that it names.
+    // Where the proxy sees the host's files, a link is judged by where it leads. Paths that are
+    // refused are not looked at: a client must not have the proxy wait for any file system that it
+    // names.
     if judge.count() > before {
         return;
     }
-    let Some(resolve) = judge.surroundings.resolve_path else { return };
+    let Some(resolve) = judge.surroundings.resolve_path else {
+        return;
+    };
     judge.resolved += 1;
     if judge.resolved > PATHS {
-        return judge.refuse(format!("is one of more than {PATHS} paths of the host"), None);
+        return judge.refuse(
+            format!("is one of more than {PATHS} paths of the host"),
+            None,
+        );
     }
     if let Some(led_to) = resolve(&path).filter(|led_to| *led_to != path) {
         judge.claim_path(&led_to);
@@ -192,7 +244,9 @@ fn bind(judge: &mut Judge<'_>, path: &str, access: Access) {
     }
     if judge.allows_path("bind", path, is_read_only) {
         if access == Access::Read && !judge.allows_path("bind", path, false) {
-            judge.read_only.push((judge.place().to_vec(), path.to_owned()));
+            judge
+                .read_only
+                .push((judge.place().to_vec(), path.to_owned()));
         }
         return;
     }
@@ -205,30 +259,43 @@ fn bind(judge: &mut Judge<'_>, path: &str, access: Access) {
                 Access::Read => Engine::takes_recursive(judge.version),
                 Access::ReadAlone => true,
             };
-            judge.hint("bind", &format!("{path}{}", if is_enough { ":ro" } else { "" }))
+            judge.hint(
+                "bind",
+                &format!("{path}{}", if is_enough { ":ro" } else { "" }),
+            )
         }
     };
     let shown = super::shown(path);
-    if ["docker.sock", "podman.sock", "containerd.sock"].iter().any(|socket| path.ends_with(socket)) {
+    if ["docker.sock", "podman.sock", "containerd.sock"]
+        .iter()
+        .any(|socket| path.ends_with(socket))
+    {
         let what = format!("mounts the engine's own socket, {shown}, which goes around every rule");
         return judge.refuse(what, None);
     }
     let what = match judge.allows_path("bind", path, true) {
-        true => format!("mounts the host path {shown} for writing; it is allowed for reading only (:ro)"),
+        true => format!(
+            "mounts the host path {shown} for writing; it is allowed for reading only (:ro)"
+        ),
         false => format!("mounts the host path {shown}; use a named volume instead"),
     };
     judge.refuse(what, allow);
 }
 
-/// A name that is no path for any engine: Podman takes sources that start with a dot for paths of the host.
+/// A name that is no path for any engine: Podman takes sources that start with a dot for paths of
+/// the host.
 ///
-/// The volume may exist, and hold more than a client could ask for: the engine is asked. `after` is what follows the name.
+/// The volume may exist, and hold more than a client could ask for: the engine is asked. `after` is
+/// what follows the name.
 pub(super) fn volume_name(judge: &mut Judge<'_>, name: &str, after: &str) {
     let mut chars = name.chars();
     let is_name = chars.next().is_none_or(|c| c.is_ascii_alphanumeric())
         && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
     if !is_name {
-        judge.refuse(format!("{:?} is no name of a volume", super::shown(name)), None);
+        judge.refuse(
+            format!("{:?} is no name of a volume", super::shown(name)),
+            None,
+        );
     } else if !name.is_empty() {
         judge.look_up(ObjectKind::Volume, name, Role::Mounted, ("", after));
     }
@@ -242,7 +309,10 @@ fn no_separators(judge: &mut Judge<'_>, value: &Json<'_>) {
         judge.refuse("a template can become any path".to_owned(), None);
     }
     if value.text().contains([',', '"', '\r', '\n']) {
-        judge.refuse("a comma, a quote or a line end can be read as another option".to_owned(), None);
+        judge.refuse(
+            "a comma, a quote or a line end can be read as another option".to_owned(),
+            None,
+        );
     }
 }
 
@@ -251,7 +321,10 @@ fn subpath(judge: &mut Judge<'_>, value: &Json<'_>) {
     no_separators(judge, value);
     let path = value.text();
     if path.starts_with('/') || path.split('/').any(|part| part == "..") {
-        judge.refuse("a subpath must stay within its volume: relative, and without ..".to_owned(), None);
+        judge.refuse(
+            "a subpath must stay within its volume: relative, and without ..".to_owned(),
+            None,
+        );
     }
 }
 
@@ -261,12 +334,18 @@ pub(super) fn propagation(judge: &mut Judge<'_>, word: &str) {
         "shared" | "rshared" => judge.unless_allowed("mount-propagation", word, || {
             format!("{word} makes what the container mounts appear on the host")
         }),
-        word => judge.refuse(format!("the guard does not know the propagation {:?}", super::shown(word)), None),
+        word => judge.refuse(
+            format!(
+                "the guard does not know the propagation {:?}",
+                super::shown(word)
+            ),
+            None,
+        ),
     }
 }
 
-/// Options of a tmpfs, as pairs or single words; those that would make devices and set-user-ID programs work are refused, as the
-/// engine's own defaults are without.
+/// Options of a tmpfs, as pairs or single words; those that would make devices and set-user-ID
+/// programs work are refused, as the engine's own defaults are without.
 fn tmpfs(judge: &mut Judge<'_>, options: &Json<'_>) {
     for (index, option) in options.list().iter().enumerate() {
         judge.within(Step::Index(index), |judge| match option.list() {
@@ -281,7 +360,9 @@ fn tmpfs(judge: &mut Judge<'_>, options: &Json<'_>) {
 pub(super) fn tmpfs_paths(judge: &mut Judge<'_>, paths: &Json<'_>) {
     targets(judge, paths);
     for (path, options) in paths.map() {
-        judge.within(Step::Key(path), |judge| judge.each(options.text().split(','), tmpfs_word));
+        judge.within(Step::Key(path), |judge| {
+            judge.each(options.text().split(','), tmpfs_word)
+        });
     }
 }
 
@@ -315,6 +396,12 @@ pub(super) fn tmpfs_word(judge: &mut Judge<'_>, word: &str) {
         "rslave",
     ];
     if !harmless.contains(&name) {
-        judge.refuse(format!("the option {:?} of a tmpfs is not among the harmless ones", super::shown(word)), None);
+        judge.refuse(
+            format!(
+                "the option {:?} of a tmpfs is not among the harmless ones",
+                super::shown(word)
+            ),
+            None,
+        );
     }
 }

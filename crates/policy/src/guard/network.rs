@@ -26,7 +26,10 @@ pub(super) static CREATE: Form = Form::Struct(&[
     field("Ingress", Form::Bool),
     field("ConfigOnly", Form::Bool),
     // It takes another network's parent interface, which nobody sees here.
-    field("ConfigFrom", Form::Struct(&[judged("Network", Form::Text, config_from)])),
+    field(
+        "ConfigFrom",
+        Form::Struct(&[judged("Network", Form::Text, config_from)]),
+    ),
     judged("Options", Form::Map(&Form::Text), options),
     field("Labels", Form::Map(&Form::Text)),
 ]);
@@ -45,7 +48,8 @@ const POOL: &[Field] = &[
     field("AuxAddress", Form::Map(&Form::Text)),
 ];
 
-/// moby `api/types/network.EndpointSettings`; what the engine found out about an endpoint comes back with it.
+/// moby `api/types/network.EndpointSettings`; what the engine found out about an endpoint comes
+/// back with it.
 pub(super) const ENDPOINT: &[Field] = &[
     field(
         "IPAMConfig",
@@ -73,8 +77,10 @@ pub(super) const ENDPOINT: &[Field] = &[
 ];
 
 /// The body of a connect.
-pub(super) static CONNECT: Form =
-    Form::Struct(&[judged("Container", Form::Text, container), field("EndpointConfig", Form::Struct(ENDPOINT))]);
+pub(super) static CONNECT: Form = Form::Struct(&[
+    judged("Container", Form::Text, container),
+    field("EndpointConfig", Form::Struct(ENDPOINT)),
+]);
 
 /// Podman `entities.NetworkConnectOptions`.
 pub(super) static LIBPOD_CONNECT: Form = Form::Struct(&[
@@ -87,17 +93,26 @@ pub(super) static LIBPOD_CONNECT: Form = Form::Struct(&[
 ]);
 
 /// Podman `entities.NetworkDisconnectOptions`.
-pub(super) static LIBPOD_DISCONNECT: Form =
-    Form::Struct(&[judged("Container", Form::Text, container), field("Force", Form::Bool)]);
+pub(super) static LIBPOD_DISCONNECT: Form = Form::Struct(&[
+    judged("Container", Form::Text, container),
+    field("Force", Form::Bool),
+]);
 
 /// The body of a disconnect.
-pub(super) static DISCONNECT: Form =
-    Form::Struct(&[judged("Container", Form::Text, container), field("Force", Form::Bool)]);
+pub(super) static DISCONNECT: Form = Form::Struct(&[
+    judged("Container", Form::Text, container),
+    field("Force", Form::Bool),
+]);
 
 /// A container that joins a network or leaves it.
 fn container(judge: &mut Judge<'_>, value: &Json<'_>) {
     if judge.surroundings.proxy_id.is_some() || !judge.targets.is_empty() {
-        judge.look_up(ObjectKind::Container, value.text(), Role::Target(Use::Control), ("", ""));
+        judge.look_up(
+            ObjectKind::Container,
+            value.text(),
+            Role::Target(Use::Control),
+            ("", ""),
+        );
     }
 }
 
@@ -125,9 +140,16 @@ pub(super) fn addresses(judge: &mut Judge<'_>, value: &Json<'_>) {
 }
 
 /// Ranges that belong to nobody on the Internet (RFC 1918, RFC 6598, RFC 4193).
-const PRIVATE: [&str; 5] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
+const PRIVATE: [&str; 5] = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "fc00::/7",
+];
 
-/// The addresses of a network. The engine routes them to it, so that other machines of these addresses cannot be reached.
+/// The addresses of a network. The engine routes them to it, so that other machines of these
+/// addresses cannot be reached.
 fn subnet(judge: &mut Judge<'_>, value: &Json<'_>) {
     if value.text().is_empty() {
         return;
@@ -137,11 +159,17 @@ fn subnet(judge: &mut Judge<'_>, value: &Json<'_>) {
     };
     let subnet = subnet.trunc();
     judge.claim_network(subnet);
-    let is_private =
-        PRIVATE.iter().filter_map(|range| range.parse::<IpNet>().ok()).any(|range| range.contains(&subnet));
+    let is_private = PRIVATE
+        .iter()
+        .filter_map(|range| range.parse::<IpNet>().ok())
+        .any(|range| range.contains(&subnet));
     if !is_private && !judge.allows_network("subnet", subnet) {
         let hint = judge.hint("subnet", &subnet.to_string());
-        judge.refuse("is no private range: the host would reach others of these addresses no more".to_owned(), hint);
+        judge.refuse(
+            "is no private range: the host would reach others of these addresses no more"
+                .to_owned(),
+            hint,
+        );
     }
 }
 
@@ -150,20 +178,32 @@ fn driver(judge: &mut Judge<'_>, value: &Json<'_>) {
     let driver = value.text();
     if !matches!(driver, "" | "default" | "bridge" | "overlay") {
         judge.unless_allowed("network-driver", driver, || {
-            format!("the driver {:?} may reach the host's interfaces", super::shown(driver))
+            format!(
+                "the driver {:?} may reach the host's interfaces",
+                super::shown(driver)
+            )
         });
     }
 }
 
 fn ipam_driver(judge: &mut Judge<'_>, value: &Json<'_>) {
     if !matches!(value.text(), "" | "default") {
-        judge.refuse(format!("{:?} is not the default IPAM driver", super::shown(value.text())), None);
+        judge.refuse(
+            format!(
+                "{:?} is not the default IPAM driver",
+                super::shown(value.text())
+            ),
+            None,
+        );
     }
 }
 
 fn config_from(judge: &mut Judge<'_>, value: &Json<'_>) {
     if !value.is_empty() {
-        judge.refuse("takes another network's settings, which are not judged".to_owned(), None);
+        judge.refuse(
+            "takes another network's settings, which are not judged".to_owned(),
+            None,
+        );
     }
 }
 
@@ -182,22 +222,26 @@ pub(super) fn options(judge: &mut Judge<'_>, options: &Json<'_>) {
         );
         if !is_stricter && !HARMLESS.contains(&name.as_ref()) {
             judge.within(Step::Key(name), |judge| {
-                judge.unless_allowed("network-option", &format!("{name}={}", value.text()), || {
-                    "options of networks may reach the host's interfaces".to_owned()
-                });
+                judge.unless_allowed(
+                    "network-option",
+                    &format!("{name}={}", value.text()),
+                    || "options of networks may reach the host's interfaces".to_owned(),
+                );
             });
         }
     }
 }
 
-/// The network that a container, or a step of a build, gets: any by its name, the host's or another container's only where it is allowed.
+/// The network that a container, or a step of a build, gets: any by its name, the host's or another
+/// container's only where it is allowed.
 pub(super) fn mode(judge: &mut Judge<'_>, mode: &str) {
     if named(judge, mode) {
         joins(judge, mode);
     }
 }
 
-/// Returns whether a mode is the name of a network. Judges it if it is a namespace of the host or of another container.
+/// Returns whether a mode is the name of a network. Judges it if it is a namespace of the host or
+/// of another container.
 pub(super) fn named(judge: &mut Judge<'_>, mode: &str) -> bool {
     let is_name = !mode.contains([':', '/']) && !mode.trim().eq_ignore_ascii_case("host");
     if !is_name {
@@ -206,7 +250,8 @@ pub(super) fn named(judge: &mut Judge<'_>, mode: &str) -> bool {
     is_name
 }
 
-/// Judges the network that a container joins. Its name goes on as it came: other fields of the body refer to it.
+/// Judges the network that a container joins. Its name goes on as it came: other fields of the body
+/// refer to it.
 pub(super) fn joins(judge: &mut Judge<'_>, name: &str) {
     let name = match name {
         "" | "default" | "private" => "bridge",
@@ -215,7 +260,13 @@ pub(super) fn joins(judge: &mut Judge<'_>, name: &str) {
     let is_network = !matches!(name, "none" | "slirp4netns" | "pasta");
     if is_network && judge.bounds_networks() {
         let (word, place, slot) = (name.to_owned(), judge.place().to_vec(), Slot::Nowhere);
-        judge.add(Subject { kind: ObjectKind::Network, word, role: Role::Network, place, slot });
+        judge.add(Subject {
+            kind: ObjectKind::Network,
+            word,
+            role: Role::Network,
+            place,
+            slot,
+        });
     }
 }
 

@@ -20,7 +20,12 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { field, what, allow, instead } = self;
+        let Self {
+            field,
+            what,
+            allow,
+            instead,
+        } = self;
         if !field.is_empty() {
             write!(f, "{field}: ")?;
         }
@@ -66,14 +71,25 @@ impl Objection {
     /// The exceptions that would let the call pass, as far as any would; each once.
     #[must_use]
     pub fn exceptions(&self) -> BTreeSet<&str> {
-        self.findings().iter().filter_map(|finding| finding.allow.as_deref()).collect()
+        self.findings()
+            .iter()
+            .filter_map(|finding| finding.allow.as_deref())
+            .collect()
     }
 
     /// Rules with which the client does not need the call at all.
     #[must_use]
     pub fn instead(&self) -> &'static [&'static str] {
-        let findings = if let Self::Findings(findings) = self { findings.as_slice() } else { &[] };
-        findings.iter().map(|finding| finding.instead).find(|rules| !rules.is_empty()).unwrap_or_default()
+        let findings = if let Self::Findings(findings) = self {
+            findings.as_slice()
+        } else {
+            &[]
+        };
+        findings
+            .iter()
+            .map(|finding| finding.instead)
+            .find(|rules| !rules.is_empty())
+            .unwrap_or_default()
     }
 
     /// Something that no exception would let pass.
@@ -81,7 +97,8 @@ impl Objection {
     pub fn hopeless(&self) -> Option<String> {
         match self {
             Self::Findings(findings) | Self::Unrecreatable { findings, .. } => {
-                let hopeless = |finding: &&Finding| finding.allow.is_none() && finding.instead.is_empty();
+                let hopeless =
+                    |finding: &&Finding| finding.allow.is_none() && finding.instead.is_empty();
                 findings.iter().find(hopeless).map(ToString::to_string)
             }
             Self::Malformed(_) | Self::ContentType(_) => Some(self.to_string()),
@@ -92,9 +109,11 @@ impl Objection {
     #[must_use]
     pub fn first(&self) -> Option<String> {
         match self.findings() {
-            [first, rest @ ..] if !rest.is_empty() => {
-                Some(format!("{}{first} | and {} more", self.reason(), rest.len()))
-            }
+            [first, rest @ ..] if !rest.is_empty() => Some(format!(
+                "{}{first} | and {} more",
+                self.reason(),
+                rest.len()
+            )),
             _ => None,
         }
     }
@@ -102,8 +121,15 @@ impl Objection {
     /// What a refusal says before the findings.
     fn reason(&self) -> String {
         match self {
-            Self::Unrecreatable { container, prevented, .. } => {
-                format!("the container {container} {prevented}, because this client could not create it again: ")
+            Self::Unrecreatable {
+                container,
+                prevented,
+                ..
+            } => {
+                format!(
+                    "the container {container} {prevented}, because this client could not create \
+                    it again: "
+                )
             }
             _ => String::new(),
         }
@@ -116,8 +142,12 @@ const SHOWN: usize = 8;
 impl fmt::Display for Objection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(malformed) => write!(f, "the body cannot be read in one way only: {malformed}"),
-            Self::ContentType(expected) => write!(f, "the body of this endpoint has to be {expected}"),
+            Self::Malformed(malformed) => {
+                write!(f, "the body cannot be read in one way only: {malformed}")
+            }
+            Self::ContentType(expected) => {
+                write!(f, "the body of this endpoint has to be {expected}")
+            }
             Self::Findings(findings) | Self::Unrecreatable { findings, .. } => {
                 f.write_str(&self.reason())?;
                 for (index, finding) in findings.iter().take(SHOWN).enumerate() {

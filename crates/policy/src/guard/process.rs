@@ -1,27 +1,32 @@
 //! Lists of processes: what `ps` may be asked for.
 //!
-//! Docker runs the host's own `ps` with the client's options, and keeps the lines whose PID column names a process of the
-//! container. With other options, `ps` shows environments (`e`), or a column of the client's choice under the name `PID`,
-//! such as the login user ID, which a process sets for itself: then the lines of the whole host pass. So only known options
-//! and columns pass.
+//! Docker runs the host's own `ps` with the client's options, and keeps the lines whose PID column
+//! names a process of the container. With other options, `ps` shows environments (`e`), or a column
+//! of the client's choice under the name `PID`, such as the login user ID, which a process sets for
+//! itself: then the lines of the whole host pass. So only known options and columns pass.
 
 use super::Judge;
 use super::query::{Parameter, many_judged, plain};
 
 /// The parameters of `top`, of both engines.
-pub(super) const TOP: &[Parameter] = &[many_judged("ps_args", arguments), plain("stream"), plain("delay")];
+pub(super) const TOP: &[Parameter] = &[
+    many_judged("ps_args", arguments),
+    plain("stream"),
+    plain("delay"),
+];
 
 /// Options that choose processes and ready-made sets of columns.
 const OPTIONS: &[&str] = &[
-    "-A", "-F", "-H", "-L", "-T", "-a", "-aux", "-auxww", "-ax", "-e", "-eF", "-eLf", "-ef", "-efl", "-efww", "-el",
-    "-elf", "-ely", "-f", "-j", "-l", "-ly", "-w", "-ww", "-x", "-y", "a", "aux", "auxf", "auxw", "auxww", "ax", "axf",
-    "axu", "axuww", "f", "l", "u", "w", "ww", "x",
+    "-A", "-F", "-H", "-L", "-T", "-a", "-aux", "-auxww", "-ax", "-e", "-eF", "-eLf", "-ef",
+    "-efl", "-efww", "-el", "-elf", "-ely", "-f", "-j", "-l", "-ly", "-w", "-ww", "-x", "-y", "a",
+    "aux", "auxf", "auxw", "auxww", "ax", "axf", "axu", "axuww", "f", "l", "u", "w", "ww", "x",
 ];
 
 /// Options before a list of columns.
 const BEFORE_COLUMNS: &[&str] = &["-Ao", "-axo", "-eo", "-o", "axo", "o"];
 
-/// Columns that show what belongs to a process of the container (ps(1)), and those that Podman adds (podman-top(1)).
+/// Columns that show what belongs to a process of the container (ps(1)), and those that Podman adds
+/// (podman-top(1)).
 const COLUMNS: &[&str] = &[
     "%cpu",
     "%mem",
@@ -122,7 +127,9 @@ const COLUMNS: &[&str] = &[
 fn arguments(judge: &mut Judge<'_>, arguments: &str) {
     let mut is_list = false;
     for word in arguments.split([' ', ',']).filter(|word| !word.is_empty()) {
-        let attached = BEFORE_COLUMNS.iter().find_map(|option| word.strip_prefix(option));
+        let attached = BEFORE_COLUMNS
+            .iter()
+            .find_map(|option| word.strip_prefix(option));
         let is_column = |word: &str| COLUMNS.contains(&word.to_ascii_lowercase().as_str());
         match attached {
             Some("") => is_list = true,
@@ -132,8 +139,8 @@ fn arguments(judge: &mut Judge<'_>, arguments: &str) {
             _ if is_column(word) => {}
             _ => {
                 let what = format!(
-                    "the option or column {:?} of ps is not among those that show only the container's own processes; \
-                     columns are written as in -eo pid,user,args",
+                    "the option or column {:?} of ps is not among those that show only the \
+                    container's own processes; columns are written as in -eo pid,user,args",
                     super::shown(word)
                 );
                 judge.refuse(what, None);

@@ -22,22 +22,38 @@ pub(super) struct Parameter {
 
 /// A parameter that can do no harm.
 pub(super) const fn plain(name: &'static str) -> Parameter {
-    Parameter { name, many: false, check: None }
+    Parameter {
+        name,
+        many: false,
+        check: None,
+    }
 }
 
 /// One that may stand more than once.
 pub(super) const fn many(name: &'static str) -> Parameter {
-    Parameter { name, many: true, check: None }
+    Parameter {
+        name,
+        many: true,
+        check: None,
+    }
 }
 
 /// A parameter that is looked at.
 pub(super) const fn judged(name: &'static str, check: fn(&mut Judge<'_>, &str)) -> Parameter {
-    Parameter { name, many: false, check: Some(check) }
+    Parameter {
+        name,
+        many: false,
+        check: Some(check),
+    }
 }
 
 /// One that is looked at, and may stand more than once.
 pub(super) const fn many_judged(name: &'static str, check: fn(&mut Judge<'_>, &str)) -> Parameter {
-    Parameter { name, many: true, check: Some(check) }
+    Parameter {
+        name,
+        many: true,
+        check: Some(check),
+    }
 }
 
 /// No client sends more.
@@ -45,8 +61,9 @@ const LIMIT: usize = 512;
 
 /// Judges every parameter, and returns the call with a query that was written from them; and them.
 ///
-/// Docker takes the first of several values and names in one spelling; Podman the last, and names in any. So each name stands
-/// once, in its one spelling. What a call with a body has beside goes no further: docker-modem sends the body's fields there too.
+/// Docker takes the first of several values and names in one spelling; Podman the last, and names
+/// in any. So each name stands once, in its one spelling. What a call with a body has beside goes
+/// no further: docker-modem sends the body's fields there too.
 pub(super) fn judge(
     judge: &mut Judge<'_>,
     call: &Call,
@@ -54,11 +71,15 @@ pub(super) fn judge(
     has_body: bool,
 ) -> (Call, Vec<(String, String)>) {
     let Some(pairs) = call.parameters() else {
-        judge.within(Step::Parameter(""), |judge| judge.malformed("the query is not UTF-8 once decoded".to_owned()));
+        judge.within(Step::Parameter(""), |judge| {
+            judge.malformed("the query is not UTF-8 once decoded".to_owned())
+        });
         return (call.clone(), Vec::new());
     };
     if pairs.len() > LIMIT {
-        judge.within(Step::Parameter(""), |judge| judge.malformed(format!("more than {LIMIT} parameters")));
+        judge.within(Step::Parameter(""), |judge| {
+            judge.malformed(format!("more than {LIMIT} parameters"))
+        });
         return (call.clone(), Vec::new());
     }
     let mut kept: Vec<(String, String)> = Vec::new();
@@ -69,9 +90,14 @@ pub(super) fn judge(
         judge.step(known.len());
         let Some(parameter) = known.iter().find(|parameter| parameter.name == name) else {
             let folded = fold(&name);
-            let meant = known.iter().find(|parameter| parameter.name.eq_ignore_ascii_case(&folded));
+            let meant = known
+                .iter()
+                .find(|parameter| parameter.name.eq_ignore_ascii_case(&folded));
             let what = match meant {
-                Some(parameter) => format!("engines may take this for {name}; write {name}", name = parameter.name),
+                Some(parameter) => format!(
+                    "engines may take this for {name}; write {name}",
+                    name = parameter.name
+                ),
                 None if has_body => continue,
                 None => "the guard does not know this parameter here".to_owned(),
             };

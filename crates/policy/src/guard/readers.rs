@@ -5,53 +5,116 @@ use super::json::Json;
 use super::query::{self, Parameter, many, plain};
 use super::subject::Role;
 use super::{
-    Body, Judge, Reader, build, container, exec, host_config, image, network, process, service, specgen, volume,
+    Body, Judge, Reader, build, container, exec, host_config, image, network, process, service,
+    specgen, volume,
 };
 
 const fn json(parameters: &'static [Parameter], form: &'static Form) -> Reader {
-    Reader { parameters, body: Body::Json(form), whole: None, pairs: None }
+    Reader {
+        parameters,
+        body: Body::Json(form),
+        whole: None,
+        pairs: None,
+    }
 }
 
 const fn stream(parameters: &'static [Parameter], whole: fn(&mut Judge<'_>, &Json<'_>)) -> Reader {
-    Reader { parameters, body: Body::Stream, whole: Some(whole), pairs: None }
+    Reader {
+        parameters,
+        body: Body::Stream,
+        whole: Some(whole),
+        pairs: None,
+    }
 }
 
 pub(super) static CONTAINER_CREATE: Reader = Reader {
     whole: Some(container::whole),
-    ..json(&[query::judged("name", container::name), plain("platform")], &container::CREATE)
+    ..json(
+        &[query::judged("name", container::name), plain("platform")],
+        &container::CREATE,
+    )
 };
-pub(super) static LIBPOD_CREATE: Reader = Reader { whole: Some(specgen::whole), ..json(&[], &specgen::CREATE) };
-pub(super) static LIBPOD_START: Reader =
-    Reader { parameters: &[plain("detachkeys"), plain("recursive")], body: Body::Nothing, whole: None, pairs: None };
-pub(super) static SERVICE_CREATE: Reader = Reader { whole: Some(service::whole), ..json(&[], &service::SPEC) };
-pub(super) static SERVICE_UPDATE: Reader =
-    Reader { whole: Some(service::whole), ..json(service::UPDATE_PARAMETERS, &service::SPEC) };
+pub(super) static LIBPOD_CREATE: Reader = Reader {
+    whole: Some(specgen::whole),
+    ..json(&[], &specgen::CREATE)
+};
+pub(super) static LIBPOD_START: Reader = Reader {
+    parameters: &[plain("detachkeys"), plain("recursive")],
+    body: Body::Nothing,
+    whole: None,
+    pairs: None,
+};
+pub(super) static SERVICE_CREATE: Reader = Reader {
+    whole: Some(service::whole),
+    ..json(&[], &service::SPEC)
+};
+pub(super) static SERVICE_UPDATE: Reader = Reader {
+    whole: Some(service::whole),
+    ..json(service::UPDATE_PARAMETERS, &service::SPEC)
+};
 pub(super) static CONTAINER_UPDATE: Reader = json(&[], &host_config::UPDATE);
-pub(super) static CONTAINER_START: Reader =
-    Reader { parameters: START_PARAMETERS, body: Body::Nothing, whole: None, pairs: None };
-const START_PARAMETERS: &[Parameter] =
-    &[plain("detachKeys"), query::judged("checkpoint", checkpoint), query::judged("checkpoint-dir", host_folder)];
+pub(super) static CONTAINER_START: Reader = Reader {
+    parameters: START_PARAMETERS,
+    body: Body::Nothing,
+    whole: None,
+    pairs: None,
+};
+const START_PARAMETERS: &[Parameter] = &[
+    plain("detachKeys"),
+    query::judged("checkpoint", checkpoint),
+    query::judged("checkpoint-dir", host_folder),
+];
 /// Listing and removing them.
-pub(super) static CHECKPOINTS: Reader =
-    Reader { parameters: &[query::judged("dir", host_folder)], body: Body::Nothing, whole: None, pairs: None };
-pub(super) static EXEC_CREATE: Reader = Reader { whole: Some(exec::whole), ..json(&[], &exec::CREATE) };
+pub(super) static CHECKPOINTS: Reader = Reader {
+    parameters: &[query::judged("dir", host_folder)],
+    body: Body::Nothing,
+    whole: None,
+    pairs: None,
+};
+pub(super) static EXEC_CREATE: Reader = Reader {
+    whole: Some(exec::whole),
+    ..json(&[], &exec::CREATE)
+};
 pub(super) static EXEC_START: Reader = json(&[], &exec::START);
-pub(super) static COMMIT: Reader = Reader { pairs: Some(image::made), ..json(image::COMMIT, &container::COMMIT) };
-pub(super) static PULL_OR_IMPORT: Reader =
-    Reader { parameters: image::CREATE, body: Body::Stream, whole: None, pairs: Some(image::made) };
-pub(super) static TAG: Reader =
-    Reader { parameters: image::TAG, body: Body::Nothing, whole: None, pairs: Some(image::tagged) };
+pub(super) static COMMIT: Reader = Reader {
+    pairs: Some(image::made),
+    ..json(image::COMMIT, &container::COMMIT)
+};
+pub(super) static PULL_OR_IMPORT: Reader = Reader {
+    parameters: image::CREATE,
+    body: Body::Stream,
+    whole: None,
+    pairs: Some(image::made),
+};
+pub(super) static TAG: Reader = Reader {
+    parameters: image::TAG,
+    body: Body::Nothing,
+    whole: None,
+    pairs: Some(image::tagged),
+};
 pub(super) static PUSH: Reader = json(image::PUSH, &PUSH_FORM);
 pub(super) static LIBPOD_PUSH: Reader = json(image::LIBPOD_PUSH, &PUSH_FORM);
-pub(super) static TOP: Reader = Reader { parameters: process::TOP, body: Body::Nothing, whole: None, pairs: None };
+pub(super) static TOP: Reader = Reader {
+    parameters: process::TOP,
+    body: Body::Nothing,
+    whole: None,
+    pairs: None,
+};
 pub(super) static RENAME: Reader = json(&[query::judged("name", container::name)], &RENAME_FORM);
 pub(super) static LIBPOD_CONNECT: Reader = json(&[], &network::LIBPOD_CONNECT);
 pub(super) static LIBPOD_DISCONNECT: Reader = json(&[], &network::LIBPOD_DISCONNECT);
 pub(super) static LIBPOD_EXEC_REMOVE: Reader = json(&[], &exec::LIBPOD_REMOVE);
-pub(super) static LIBPOD_PULL: Reader =
-    Reader { parameters: image::LIBPOD_PULL, body: Body::Stream, whole: None, pairs: None };
+pub(super) static LIBPOD_PULL: Reader = Reader {
+    parameters: image::LIBPOD_PULL,
+    body: Body::Stream,
+    whole: None,
+    pairs: None,
+};
 pub(super) static LOAD: Reader = stream(&[plain("quiet"), many("platform")], image::unseen);
-pub(super) static BUILD: Reader = Reader { pairs: Some(build::steps), ..stream(build::PARAMETERS, build::whole) };
+pub(super) static BUILD: Reader = Reader {
+    pairs: Some(build::steps),
+    ..stream(build::PARAMETERS, build::whole)
+};
 pub(super) static VOLUME_CREATE: Reader = json(&[], &volume::CREATE);
 pub(super) static LIBPOD_VOLUME_CREATE: Reader = json(&[], &volume::LIBPOD_CREATE);
 pub(super) static NETWORK_CREATE: Reader = json(&[], &network::CREATE);
@@ -76,25 +139,36 @@ const LOGIN_FIELDS: &[Field] = &[
     field("password", Form::Text),
     field("auth", Form::Text),
     field("email", Form::Text),
-    judged("serveraddress", Form::Text, |judge, value| image::server(judge, value.text())),
+    judged("serveraddress", Form::Text, |judge, value| {
+        image::server(judge, value.text())
+    }),
     field("identitytoken", Form::Text),
     field("registrytoken", Form::Text),
 ];
 
-/// Engines before 24 take credentials from the body of a push that has none in a header. docker-modem repeats the query.
-static PUSH_FORM: Form =
-    Form::Parts(&[LOGIN_FIELDS, &[field("tag", Form::Dropped), field("authconfig", Form::Dropped)]]);
+/// Engines before 24 take credentials from the body of a push that has none in a header.
+/// docker-modem repeats the query.
+static PUSH_FORM: Form = Form::Parts(&[
+    LOGIN_FIELDS,
+    &[
+        field("tag", Form::Dropped),
+        field("authconfig", Form::Dropped),
+    ],
+]);
 
 /// docker-modem repeats the query in the body, which no engine reads.
 static RENAME_FORM: Form = Form::Struct(&[field("name", Form::Dropped)]);
 
-/// moby `api/types/swarm.SecretSpec` and `ConfigSpec`. Drivers are not in it; a template could read other secrets, so it must
-/// be empty.
+/// moby `api/types/swarm.SecretSpec` and `ConfigSpec`. Drivers are not in it; a template could read
+/// other secrets, so it must be empty.
 static SECRET_FORM: Form = Form::Struct(&[
     field("Name", Form::Text),
     field("Labels", Form::Map(&Form::Text)),
     field("Data", Form::Text),
-    field("Templating", Form::Struct(&[judged("Name", Form::Text, template)])),
+    field(
+        "Templating",
+        Form::Struct(&[judged("Name", Form::Text, template)]),
+    ),
 ]);
 
 fn template(judge: &mut Judge<'_>, name: &Json<'_>) {
@@ -111,8 +185,9 @@ static NODE_FORM: Form = Form::Struct(&[
     field("Availability", Form::Text),
 ]);
 
-/// A manager has all of the cluster: a node that is one already stays one, and no other becomes one. The client sends the whole
-/// specification of a node, also where it changes no more than a label.
+/// A manager has all of the cluster: a node that is one already stays one, and no other becomes
+/// one. The client sends the whole specification of a node, also where it changes no more than a
+/// label.
 fn role(judge: &mut Judge<'_>, value: &Json<'_>) {
     match value.text() {
         "worker" => {}
@@ -127,8 +202,8 @@ fn host_folder(judge: &mut Judge<'_>, folder: &str) {
     }
 }
 
-/// The engine joins it to its own folder; what it takes for a name when it makes one (moby `names.RestrictedNamePattern`) leads
-/// nowhere else.
+/// The engine joins it to its own folder; what it takes for a name when it makes one (moby
+/// `names.RestrictedNamePattern`) leads nowhere else.
 fn checkpoint(judge: &mut Judge<'_>, name: &str) {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     if name.starts_with('.') || !name.chars().all(is_plain) {
@@ -138,7 +213,10 @@ fn checkpoint(judge: &mut Judge<'_>, name: &str) {
 
 fn forced(judge: &mut Judge<'_>, force: &str) {
     if !matches!(force, "" | "0" | "false") {
-        judge
-            .refuse("removes the containers of the network with it; remove or disconnect those first".to_owned(), None);
+        judge.refuse(
+            "removes the containers of the network with it; remove or disconnect those first"
+                .to_owned(),
+            None,
+        );
     }
 }

@@ -1,6 +1,7 @@
-//! The re-creation of a container. Clients that replace a container delete it before they create it again; where the guard refuses
-//! that create, the container is gone. So before such a client deletes a container, the create that would follow is judged: with
-//! the settings that the engine reports, by the very reader of a create.
+//! The re-creation of a container. Clients that replace a container delete it before they create it
+//! again; where the guard refuses that create, the container is gone. So before such a client
+//! deletes a container, the create that would follow is judged: with the settings that the engine
+//! reports, by the very reader of a create.
 
 use std::borrow::Cow;
 
@@ -8,17 +9,21 @@ use super::case::Case;
 use super::json::Json;
 use super::readers::CONTAINER_CREATE;
 use super::subject::{Role, Slot, Subject};
-use super::{Judge, Malformed, Missing, Objection, Question, Step, container, host_config, restricted};
+use super::{
+    Judge, Malformed, Missing, Objection, Question, Step, container, host_config, restricted,
+};
 use crate::call::Call;
 use crate::endpoint::{EndpointId, ObjectKind};
 use crate::object::{Detail, Object};
 
-/// How the clients of a profile create a container again that they have deleted. A later one asks for more.
+/// How the clients of a profile create a container again that they have deleted. A later one asks
+/// for more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Recreation {
     /// They do not: what they delete may go for good.
     Off,
-    /// From a file of their own, as Compose and Ansible do: values that an engine fills in by itself are left out.
+    /// From a file of their own, as Compose and Ansible do: values that an engine fills in by
+    /// itself are left out.
     Declared,
     /// From what they have inspected: everything that the engine reports counts.
     Copied,
@@ -52,8 +57,8 @@ pub(crate) enum Loss {
 }
 
 impl Loss {
-    /// How a call loses the container that its path names. A restart does not: the engine keeps the container
-    /// (moby `daemon/restart.go`).
+    /// How a call loses the container that its path names. A restart does not: the engine keeps the
+    /// container (moby `daemon/restart.go`).
     pub(crate) fn of(call: &Call) -> Option<Self> {
         match call.endpoint()?.id {
             EndpointId::ContainerRemove | EndpointId::LibpodContainerRemove => Some(Self::Delete),
@@ -81,11 +86,13 @@ pub(crate) struct Replacement {
     pub(crate) how: Recreation,
     /// The create that would follow, without its query.
     pub(crate) create: Call,
-    /// The rule by which the client could give the new container its name, where it may rename none.
+    /// The rule by which the client could give the new container its name, where it may rename
+    /// none.
     pub(crate) rename_rule: Option<String>,
 }
 
-/// The engine's description of a container, with the body by which a client would create the container again.
+/// The engine's description of a container, with the body by which a client would create the
+/// container again.
 #[derive(Clone, Debug)]
 pub struct Inspection {
     object: Object,
@@ -99,8 +106,9 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Reads the engine's answer to `GET /containers/{id}/json` (moby `api/types/container.InspectResponse`). The fields of the
-    /// create are those of `Config`, `HostConfig`, and the networks under another name.
+    /// Reads the engine's answer to `GET /containers/{id}/json` (moby
+    /// `api/types/container.InspectResponse`). The fields of the create are those of `Config`,
+    /// `HostConfig`, and the networks under another name.
     ///
     /// # Errors
     /// The answer is not JSON that all readers read alike.
@@ -114,7 +122,11 @@ impl Inspection {
             image: text(&["Image"]),
             user: text(&["Config", "User"]),
             is_auto_removed: at(&["HostConfig", "AutoRemove"]) == Some(&Json::Bool(true)),
-            create: create_body(at(&["Config"]), at(&["HostConfig"]), at(&["NetworkSettings", "Networks"])),
+            create: create_body(
+                at(&["Config"]),
+                at(&["HostConfig"]),
+                at(&["NetworkSettings", "Networks"]),
+            ),
         })
     }
 
@@ -139,14 +151,29 @@ impl Defaults {
     /// The answer is not JSON that all readers read alike.
     pub fn read(answer: &[u8]) -> Result<Self, Malformed> {
         let answer = Json::read(answer)?;
-        let text = |key| answer.get(key).map(Json::text).unwrap_or_default().to_owned();
-        Ok(Self { log_driver: text("LoggingDriver"), runtime: text("DefaultRuntime") })
+        let text = |key| {
+            answer
+                .get(key)
+                .map(Json::text)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        Ok(Self {
+            log_driver: text("LoggingDriver"),
+            runtime: text("DefaultRuntime"),
+        })
     }
 }
 
 /// The body of a create with these settings; `None` where some are missing.
-fn create_body(config: Option<&Json<'_>>, host: Option<&Json<'_>>, networks: Option<&Json<'_>>) -> Option<String> {
-    let (Some(Json::Map(config)), Some(host @ Json::Map(_))) = (config, host) else { return None };
+fn create_body(
+    config: Option<&Json<'_>>,
+    host: Option<&Json<'_>>,
+    networks: Option<&Json<'_>>,
+) -> Option<String> {
+    let (Some(Json::Map(config)), Some(host @ Json::Map(_))) = (config, host) else {
+        return None;
+    };
     let mut body = config.clone();
     body.push((Cow::Borrowed("HostConfig"), host.clone()));
     if let Some(networks @ Json::Map(_)) = networks {
@@ -156,8 +183,9 @@ fn create_body(config: Option<&Json<'_>>, host: Option<&Json<'_>>, networks: Opt
     Some(Json::Map(body).to_string())
 }
 
-/// The body as a client would send it that declares the settings itself: without what an engine fills in where nothing is said.
-/// Such values are the same for every container of an engine, and the guard may refuse them.
+/// The body as a client would send it that declares the settings itself: without what an engine
+/// fills in where nothing is said. Such values are the same for every container of an engine, and
+/// the guard may refuse them.
 fn declared(create: &str, defaults: &Defaults) -> Result<String, Malformed> {
     let mut create = Json::read(create.as_bytes())?;
     if let Json::Map(fields) = &mut create {
@@ -176,23 +204,28 @@ fn declared(create: &str, defaults: &Defaults) -> Result<String, Malformed> {
 type Fields<'b> = Vec<(Cow<'b, str>, Json<'b>)>;
 
 fn undeclare_host(host: &mut Fields<'_>, defaults: &Defaults) {
-    let is =
-        |name: &str, wanted: &dyn Fn(&Json<'_>) -> bool| host.iter().any(|(key, value)| key == name && wanted(value));
+    let is = |name: &str, wanted: &dyn Fn(&Json<'_>) -> bool| {
+        host.iter().any(|(key, value)| key == name && wanted(value))
+    };
     let is_host = |value: &Json<'_>| value.text() == "host";
     // moby `generateSecurityOpt`: SELinux is off for containers that see the host.
-    let sees_host =
-        is("Privileged", &|value| *value == Json::Bool(true)) || is("PidMode", &is_host) || is("IpcMode", &is_host);
+    let sees_host = is("Privileged", &|value| *value == Json::Bool(true))
+        || is("PidMode", &is_host)
+        || is("IpcMode", &is_host);
     host.retain_mut(|(name, value)| match (name.as_ref(), value) {
         // The default of engines with cgroup version 1.
         ("CgroupnsMode", value) => value.text() != "host",
         ("Runtime", value) => value.text() != defaults.runtime,
-        ("LogConfig", value) => value.get("Type").map(Json::text).unwrap_or_default() != defaults.log_driver,
+        ("LogConfig", value) => {
+            value.get("Type").map(Json::text).unwrap_or_default() != defaults.log_driver
+        }
         ("SecurityOpt", Json::List(options)) if sees_host => {
             options.retain(|option| option.text() != "label=disable");
             true
         }
         ("Annotations", Json::Map(annotations)) => {
-            annotations.retain(|(name, _)| !OF_PODMAN.iter().any(|prefix| name.starts_with(prefix)));
+            annotations
+                .retain(|(name, _)| !OF_PODMAN.iter().any(|prefix| name.starts_with(prefix)));
             true
         }
         (name, _) => host_config::HOST_CONFIG.has_field(name),
@@ -200,15 +233,28 @@ fn undeclare_host(host: &mut Fields<'_>, defaults: &Defaults) {
 }
 
 /// Annotations that Podman gives containers by itself (`libpod/define/annotations.go`).
-const OF_PODMAN: [&str; 3] = ["io.podman.annotations.", "io.container.manager", "org.opencontainers.image."];
+const OF_PODMAN: [&str; 3] = [
+    "io.podman.annotations.",
+    "io.container.manager",
+    "org.opencontainers.image.",
+];
 
 /// What a client declares of an endpoint; the engine finds out the rest.
 fn undeclare_endpoints(networking: &mut Fields<'_>) {
     for (_, endpoints) in networking {
-        let Json::Map(endpoints) = endpoints else { continue };
+        let Json::Map(endpoints) = endpoints else {
+            continue;
+        };
         for (_, endpoint) in endpoints {
-            let Json::Map(fields) = endpoint else { continue };
-            fields.retain(|(name, _)| matches!(name.as_ref(), "IPAMConfig" | "Links" | "Aliases" | "DriverOpts"));
+            let Json::Map(fields) = endpoint else {
+                continue;
+            };
+            fields.retain(|(name, _)| {
+                matches!(
+                    name.as_ref(),
+                    "IPAMConfig" | "Links" | "Aliases" | "DriverOpts"
+                )
+            });
         }
     }
 }
@@ -229,9 +275,16 @@ pub(super) struct Lost {
 impl Lost {
     /// The objection to losing the container, made of what its re-creation is refused for.
     pub(super) fn kept_by(self, objection: Objection) -> Objection {
-        let Self { name: container, prevented } = self;
+        let Self {
+            name: container,
+            prevented,
+        } = self;
         match objection {
-            Objection::Findings(findings) => Objection::Unrecreatable { container, prevented, findings },
+            Objection::Findings(findings) => Objection::Unrecreatable {
+                container,
+                prevented,
+                findings,
+            },
             other => other,
         }
     }
@@ -240,26 +293,49 @@ impl Lost {
 impl Case<'_> {
     /// The question about a container that the call may lose.
     pub(super) fn inspection<'c>(&self, word: &'c str) -> Question<'c> {
-        let wants_defaults = self.replacement.is_some_and(|replacement| replacement.how == Recreation::Declared);
-        Question::Inspection { word, wants_defaults }
+        let wants_defaults = self
+            .replacement
+            .is_some_and(|replacement| replacement.how == Recreation::Declared);
+        Question::Inspection {
+            word,
+            wants_defaults,
+        }
     }
 
-    /// Takes the answer to a question about a container that the call may lose, and the engine's defaults where the question wants
-    /// them; `None` stands for a container that the engine does not have. The create that would follow is judged, and what it names becomes the next questions.
+    /// Takes the answer to a question about a container that the call may lose, and the engine's
+    /// defaults where the question wants them; `None` stands for a container that the engine does
+    /// not have. The create that would follow is judged, and what it names becomes the next
+    /// questions.
     ///
     /// # Errors
     /// The call is about the missing container: the engine's own answer is the client's.
-    pub fn answer_inspection(&mut self, inspection: Option<&Inspection>, defaults: &Defaults) -> Result<(), Missing> {
-        let Some((subject, replacement)) = self.judge.subjects.get(self.next).cloned().zip(self.replacement) else {
+    pub fn answer_inspection(
+        &mut self,
+        inspection: Option<&Inspection>,
+        defaults: &Defaults,
+    ) -> Result<(), Missing> {
+        let Some((subject, replacement)) = self
+            .judge
+            .subjects
+            .get(self.next)
+            .cloned()
+            .zip(self.replacement)
+        else {
             return Ok(());
         };
-        let Some(inspection) = inspection else { return self.answer(None) };
+        let Some(inspection) = inspection else {
+            return self.answer(None);
+        };
         self.next += 1;
-        let target = Subject { role: Role::Target(super::Use::Control), ..subject };
+        let target = Subject {
+            role: Role::Target(super::Use::Control),
+            ..subject
+        };
         self.judge.settle(&target, Some(&inspection.object));
         self.replace(&target, &inspection.object.id);
-        let is_lost =
-            replacement.loss == Loss::Delete || inspection.is_auto_removed || replacement.how == Recreation::Updater;
+        let is_lost = replacement.loss == Loss::Delete
+            || inspection.is_auto_removed
+            || replacement.how == Recreation::Updater;
         if self.judge.count() == 0 && is_lost {
             let (name, prevented) = (inspection.object.name.clone(), replacement.loss.prevented());
             self.lost = Some(Lost { name, prevented });
@@ -271,62 +347,106 @@ impl Case<'_> {
 
 impl Judge<'_> {
     /// Judges the create of a container with the settings of one that is inspected.
-    fn recreates(&mut self, replacement: &Replacement, inspection: &Inspection, defaults: &Defaults) {
+    fn recreates(
+        &mut self,
+        replacement: &Replacement,
+        inspection: &Inspection,
+        defaults: &Defaults,
+    ) {
         let create = match (&inspection.create, replacement.how) {
-            (None, _) => return self.refuse("the engine does not tell its settings".to_owned(), None),
+            (None, _) => {
+                return self.refuse("the engine does not tell its settings".to_owned(), None);
+            }
             (Some(create), Recreation::Declared) => declared(create, defaults),
             (Some(create), _) => Ok(create.clone()),
         };
         let name = &inspection.object.name;
-        let call = replacement.create.with_parameters(&[("name".to_owned(), name.clone())]);
+        let call = replacement
+            .create
+            .with_parameters(&[("name".to_owned(), name.clone())]);
         let before = self.subjects.len();
         self.omits_missing = replacement.how == Recreation::Declared;
         match create {
             Ok(create) if create.len() > CREATE_LIMIT => {
-                self.refuse("its settings are larger than the 1 MiB that the guard judges".to_owned(), None);
+                self.refuse(
+                    "its settings are larger than the 1 MiB that the guard judges".to_owned(),
+                    None,
+                );
             }
             Ok(create) => {
-                if let Err(objection) = CONTAINER_CREATE.read(self, &call, Some("application/json"), create.as_bytes())
+                if let Err(objection) =
+                    CONTAINER_CREATE.read(self, &call, Some("application/json"), create.as_bytes())
                 {
                     self.refuse(objection.to_string(), None);
                 }
             }
-            Err(malformed) => self.refuse(format!("its settings cannot be read: {malformed}"), None),
+            Err(malformed) => {
+                self.refuse(format!("its settings cannot be read: {malformed}"), None)
+            }
         }
         // No body goes on in which an identifier could stand.
-        self.subjects.iter_mut().skip(before).for_each(|subject| subject.slot = Slot::Nowhere);
+        self.subjects
+            .iter_mut()
+            .skip(before)
+            .for_each(|subject| subject.slot = Slot::Nowhere);
         if replacement.how == Recreation::Updater {
             self.regains_name(name, replacement.rename_rule.as_deref());
         }
-        if self.is_restricted() && replacement.how != Recreation::Copied && !inspection.user.is_empty() {
+        if self.is_restricted()
+            && replacement.how != Recreation::Copied
+            && !inspection.user.is_empty()
+        {
             self.image_user = Some(inspection.user.clone());
-            let (kind, word, place, slot) = (ObjectKind::Image, inspection.image.clone(), Vec::new(), Slot::Nowhere);
-            self.add(Subject { kind, word, role: Role::Defaults, place, slot });
+            let (kind, word, place, slot) = (
+                ObjectKind::Image,
+                inspection.image.clone(),
+                Vec::new(),
+                Slot::Nowhere,
+            );
+            self.add(Subject {
+                kind,
+                word,
+                role: Role::Defaults,
+                place,
+                slot,
+            });
         }
     }
 
-    /// Judges the rename of a container that was created without a name: the maintained Watchtower does so, and deletes the new
-    /// container as well where the rename is refused.
+    /// Judges the rename of a container that was created without a name: the maintained Watchtower
+    /// does so, and deletes the new container as well where the rename is refused.
     fn regains_name(&mut self, name: &str, rule: Option<&str>) {
         if let Some(rule) = rule {
-            let what =
-                format!("no rule lets the client rename the new container, as Watchtower does; add the rule: {rule}");
+            let what = format!(
+                "no rule lets the client rename the new container, as Watchtower does; add the \
+                rule: {rule}"
+            );
             self.within(Step::Parameter("name"), |judge| judge.refuse(what, None));
         }
         let gained = |kind: &&str| self.allows(kind, name) && !self.allows(kind, GENERATED_NAME);
         if let Some(kind) = ["target", "link"].into_iter().find(gained) {
             let what = format!(
-                "a new container may not get this name by a rename, since guard-allow {kind} covers it; name the container by a label instead"
+                "a new container may not get this name by a rename, since guard-allow {kind} \
+                covers it; name the container by a label instead"
             );
             self.within(Step::Parameter("name"), |judge| judge.refuse(what, None));
         }
     }
 
-    /// Judges a user that the container has from its image: clients do not send what is the image's own, and the level `restricted`
-    /// asks for a user in the body.
+    /// Judges a user that the container has from its image: clients do not send what is the image's
+    /// own, and the level `restricted` asks for a user in the body.
     pub(super) fn omits_user_of(&mut self, image: &Object) {
-        let Detail::Image { user: user_of_image } = &image.detail else { return };
-        if self.image_user.take().is_some_and(|user| user == *user_of_image) {
+        let Detail::Image {
+            user: user_of_image,
+        } = &image.detail
+        else {
+            return;
+        };
+        if self
+            .image_user
+            .take()
+            .is_some_and(|user| user == *user_of_image)
+        {
             restricted::user(self, "User", None);
         }
     }

@@ -1,4 +1,5 @@
-//! References of images, in the one form in which the engine compares them (`distribution/reference`).
+//! References of images, in the one form in which the engine compares them
+//! (`distribution/reference`).
 
 use crate::pattern::Pattern;
 
@@ -11,28 +12,47 @@ pub(crate) fn normalised(reference: &str) -> String {
     }
 }
 
-/// A pattern for full forms, from one as people write it. One that begins with a star stays as it is.
+/// A pattern for full forms, from one as people write it. One that begins with a star stays as it
+/// is.
 pub(crate) fn pattern(text: &str) -> Pattern {
     let is_open = text.starts_with('*') || text.ends_with('*');
-    let name = if text.starts_with('*') { text.to_owned() } else { named(text) };
-    Pattern::new(if is_open || has_tag(&name) { name } else { format!("{name}:latest") })
+    let name = if text.starts_with('*') {
+        text.to_owned()
+    } else {
+        named(text)
+    };
+    Pattern::new(if is_open || has_tag(&name) {
+        name
+    } else {
+        format!("{name}:latest")
+    })
 }
 
 /// The registry of a reference.
 pub(super) fn registry(reference: &str) -> String {
-    named(reference).split('/').next().unwrap_or_default().to_owned()
+    named(reference)
+        .split('/')
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The reference with its registry, and with `library/` where the engine adds it.
 fn named(reference: &str) -> String {
     let is_host = |host: &str| {
-        host.contains(['.', ':']) || host == "localhost" || host.bytes().any(|byte| byte.is_ascii_uppercase())
+        host.contains(['.', ':'])
+            || host == "localhost"
+            || host.bytes().any(|byte| byte.is_ascii_uppercase())
     };
     let (host, rest) = match reference.split_once('/') {
         Some((host, rest)) if is_host(host) => (host, rest),
         _ => ("docker.io", reference),
     };
-    let host = if host == "index.docker.io" { "docker.io" } else { host };
+    let host = if host == "index.docker.io" {
+        "docker.io"
+    } else {
+        host
+    };
     match host == "docker.io" && !rest.contains('/') {
         true => format!("{host}/library/{rest}"),
         false => format!("{host}/{rest}"),
@@ -41,7 +61,10 @@ fn named(reference: &str) -> String {
 
 /// Whether a reference has a tag or a digest.
 pub(super) fn has_tag(name: &str) -> bool {
-    name.rsplit('/').next().unwrap_or_default().contains([':', '@'])
+    name.rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .contains([':', '@'])
 }
 
 #[cfg(test)]
@@ -53,7 +76,10 @@ mod tests {
         for (reference, want) in [
             ("busybox", "docker.io/library/busybox:latest"),
             ("docker.io/busybox", "docker.io/library/busybox:latest"),
-            ("index.docker.io/library/busybox:1", "docker.io/library/busybox:1"),
+            (
+                "index.docker.io/library/busybox:1",
+                "docker.io/library/busybox:1",
+            ),
             ("me/x", "docker.io/me/x:latest"),
             ("ghcr.io/me/x@sha256:0", "ghcr.io/me/x@sha256:0"),
             ("localhost/x", "localhost/x:latest"),
@@ -81,7 +107,11 @@ mod tests {
             ("*", "x", true),
             ("busybox@*", "busybox@sha256:00", true),
         ] {
-            assert_eq!(pattern(text).fits(&normalised(reference)), want, "{text} ← {reference}");
+            assert_eq!(
+                pattern(text).fits(&normalised(reference)),
+                want,
+                "{text} ← {reference}"
+            );
         }
     }
 

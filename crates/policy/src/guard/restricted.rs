@@ -1,5 +1,5 @@
-//! What the level `restricted` asks for beside what `baseline` refuses: a user other than root, no capabilities, and no way to gain
-//! any. Every form of a container says these in its own fields.
+//! What the level `restricted` asks for beside what `baseline` refuses: a user other than root, no
+//! capabilities, and no way to gain any. Every form of a container says these in its own fields.
 
 use super::allow::capability;
 use super::{Judge, Step};
@@ -7,13 +7,24 @@ use super::{Judge, Step};
 use super::host_config::words;
 use super::json::Json;
 
-/// `USER[:GROUP]` has to be another user than root: by number, since a name may stand for any number in the image.
+/// `USER[:GROUP]` has to be another user than root: by number, since a name may stand for any
+/// number in the image.
 pub(super) fn user(judge: &mut Judge<'_>, field: &'static str, user: Option<&Json<'_>>) {
-    let name = user.map(Json::text).unwrap_or_default().split(':').next().unwrap_or_default();
+    let name = user
+        .map(Json::text)
+        .unwrap_or_default()
+        .split(':')
+        .next()
+        .unwrap_or_default();
     // A number beyond what the engine takes for one is the name of a user of the image.
     let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
     let is_somebody_else = is_number && name.parse::<i32>().is_ok_and(|number| number > 0);
-    needs(judge, field, is_somebody_else, "a user other than root, by number, as in 1000:1000");
+    needs(
+        judge,
+        field,
+        is_somebody_else,
+        "a user other than root, by number, as in 1000:1000",
+    );
 }
 
 /// Every capability has to be dropped.
@@ -29,6 +40,8 @@ pub(super) fn no_new_privileges(judge: &mut Judge<'_>, field: &'static str, is_s
 
 fn needs(judge: &mut Judge<'_>, field: &'static str, is_met: bool, what: &str) {
     if !is_met {
-        judge.within(Step::Field(field), |judge| judge.refuse(format!("the level restricted needs {what}"), None));
+        judge.within(Step::Field(field), |judge| {
+            judge.refuse(format!("the level restricted needs {what}"), None)
+        });
     }
 }

@@ -15,19 +15,30 @@ use super::{image, log, network, restricted};
 use crate::endpoint::ObjectKind;
 
 /// Of `POST /services/{id}/update`.
-pub(super) const UPDATE_PARAMETERS: &[Parameter] =
-    &[plain("version"), plain("registryAuthFrom"), query::judged("rollback", rollback)];
+pub(super) const UPDATE_PARAMETERS: &[Parameter] = &[
+    plain("version"),
+    plain("registryAuthFrom"),
+    query::judged("rollback", rollback),
+];
 
 /// The body of a create and of an update.
 pub(super) static SPEC: Form = Form::Struct(&[
-    judged("Name", Form::Text, |judge, value| judge.claim_name(value.text())),
+    judged("Name", Form::Text, |judge, value| {
+        judge.claim_name(value.text())
+    }),
     field("Labels", Form::Map(&Form::Text)),
     field("TaskTemplate", Form::Struct(TASK)),
     field("Mode", Form::Struct(MODE)),
     field("UpdateConfig", Form::Struct(UPDATE)),
     field("RollbackConfig", Form::Struct(UPDATE)),
     judged("Networks", Form::List(&Form::Struct(NETWORK)), networks),
-    field("EndpointSpec", Form::Struct(&[field("Mode", Form::Text), field("Ports", Form::List(&Form::Struct(PORT)))])),
+    field(
+        "EndpointSpec",
+        Form::Struct(&[
+            field("Mode", Form::Text),
+            field("Ports", Form::List(&Form::Struct(PORT))),
+        ]),
+    ),
 ]);
 
 /// Plugins and attachments are no fields here: they must be empty.
@@ -47,15 +58,22 @@ const TASK: &[Field] = &[
     judged("Networks", Form::List(&Form::Struct(NETWORK)), networks),
     judged(
         "LogDriver",
-        Form::Struct(&[field("Name", Form::Text), field("Options", Form::Map(&Form::Text))]),
+        Form::Struct(&[
+            field("Name", Form::Text),
+            field("Options", Form::Map(&Form::Text)),
+        ]),
         |judge, value| log::config(judge, value, "Name", "Options"),
     ),
     field("ForceUpdate", Form::Number),
-    judged("Runtime", Form::Text, |judge, value| must_be(judge, value, &["", "container"], "is no container")),
+    judged("Runtime", Form::Text, |judge, value| {
+        must_be(judge, value, &["", "container"], "is no container")
+    }),
 ];
 
 const CONTAINER: &[Field] = &[
-    judged("Image", Form::Text, |judge, value| image::reference(judge, value.text())),
+    judged("Image", Form::Text, |judge, value| {
+        image::reference(judge, value.text())
+    }),
     field("Labels", Form::Map(&Form::Text)),
     field("Command", Form::List(&Form::Text)),
     field("Args", Form::List(&Form::Text)),
@@ -86,7 +104,9 @@ const CONTAINER: &[Field] = &[
         "Secrets",
         Form::List(&Form::Struct(&[
             FILE,
-            judged("SecretID", Form::Text, |judge, value| content(judge, value, ObjectKind::Secret)),
+            judged("SecretID", Form::Text, |judge, value| {
+                content(judge, value, ObjectKind::Secret)
+            }),
             field("SecretName", Form::Text),
         ])),
     ),
@@ -94,11 +114,15 @@ const CONTAINER: &[Field] = &[
         "Configs",
         Form::List(&Form::Struct(&[
             FILE,
-            judged("ConfigID", Form::Text, |judge, value| content(judge, value, ObjectKind::Config)),
+            judged("ConfigID", Form::Text, |judge, value| {
+                content(judge, value, ObjectKind::Config)
+            }),
             field("ConfigName", Form::Text),
         ])),
     ),
-    judged("Isolation", Form::Text, |judge, value| must_be(judge, value, &["", "default"], "is for Windows")),
+    judged("Isolation", Form::Text, |judge, value| {
+        must_be(judge, value, &["", "default"], "is for Windows")
+    }),
     judged("Sysctls", Form::Map(&Form::Text), sysctls),
     judged("CapabilityAdd", Form::List(&Form::Text), capabilities),
     field("CapabilityDrop", Form::List(&Form::Text)),
@@ -118,8 +142,14 @@ const FILE: Field = field(
 
 const PRIVILEGES: &[Field] = &[
     field("SELinuxContext", Form::Struct(SELINUX)),
-    field("Seccomp", Form::Struct(&[judged("Mode", Form::Text, confinement)])),
-    field("AppArmor", Form::Struct(&[judged("Mode", Form::Text, confinement)])),
+    field(
+        "Seccomp",
+        Form::Struct(&[judged("Mode", Form::Text, confinement)]),
+    ),
+    field(
+        "AppArmor",
+        Form::Struct(&[judged("Mode", Form::Text, confinement)]),
+    ),
     field("NoNewPrivileges", Form::Bool),
 ];
 
@@ -140,7 +170,11 @@ const RESOURCES: &[Field] = &[
         Form::Struct(&[
             field("NanoCPUs", Form::Number),
             field("MemoryBytes", Form::Number),
-            judged("GenericResources", Form::List(&Form::Map(&Form::Struct(GENERIC))), generic),
+            judged(
+                "GenericResources",
+                Form::List(&Form::Map(&Form::Struct(GENERIC))),
+                generic,
+            ),
         ]),
     ),
     field("SwapBytes", Form::Number),
@@ -154,10 +188,19 @@ const PLACEMENT: &[Field] = &[
     field("Constraints", Form::List(&Form::Text)),
     field(
         "Preferences",
-        Form::List(&Form::Struct(&[field("Spread", Form::Struct(&[field("SpreadDescriptor", Form::Text)]))])),
+        Form::List(&Form::Struct(&[field(
+            "Spread",
+            Form::Struct(&[field("SpreadDescriptor", Form::Text)]),
+        )])),
     ),
     field("MaxReplicas", Form::Number),
-    field("Platforms", Form::List(&Form::Struct(&[field("Architecture", Form::Text), field("OS", Form::Text)]))),
+    field(
+        "Platforms",
+        Form::List(&Form::Struct(&[
+            field("Architecture", Form::Text),
+            field("OS", Form::Text),
+        ])),
+    ),
 ];
 
 const NETWORK: &[Field] = &[
@@ -167,11 +210,17 @@ const NETWORK: &[Field] = &[
 ];
 
 const MODE: &[Field] = &[
-    field("Replicated", Form::Struct(&[field("Replicas", Form::Number)])),
+    field(
+        "Replicated",
+        Form::Struct(&[field("Replicas", Form::Number)]),
+    ),
     field("Global", Form::Struct(&[])),
     field(
         "ReplicatedJob",
-        Form::Struct(&[field("MaxConcurrent", Form::Number), field("TotalCompletions", Form::Number)]),
+        Form::Struct(&[
+            field("MaxConcurrent", Form::Number),
+            field("TotalCompletions", Form::Number),
+        ]),
     ),
     field("GlobalJob", Form::Struct(&[])),
 ];
@@ -193,17 +242,25 @@ const PORT: &[Field] = &[
     field("PublishMode", Form::Text),
 ];
 
-/// Swarm expands Go's templates: plain fields such as `{{.Task.Slot}}` are ordinary, functions and labels make any name.
+/// Swarm expands Go's templates: plain fields such as `{{.Task.Slot}}` are ordinary, functions and
+/// labels make any name.
 fn hostname(judge: &mut Judge<'_>, value: &Json<'_>) {
     judge.claim_name(value.text());
-    let templates = value.text().split("{{").skip(1).map(|rest| rest.split("}}").next().unwrap_or_default().trim());
+    let templates = value
+        .text()
+        .split("{{")
+        .skip(1)
+        .map(|rest| rest.split("}}").next().unwrap_or_default().trim());
     let is_plain = |field: &str| {
         field.starts_with('.')
             && field.chars().all(|c| c.is_ascii_alphanumeric() || c == '.')
             && !field.contains("Labels")
     };
     if !templates.clone().all(is_plain) {
-        judge.refuse("a template with functions or labels can become any name".to_owned(), None);
+        judge.refuse(
+            "a template with functions or labels can become any name".to_owned(),
+            None,
+        );
     }
 }
 
@@ -217,7 +274,12 @@ fn rollback(judge: &mut Judge<'_>, to: &str) {
 }
 
 fn confinement(judge: &mut Judge<'_>, value: &Json<'_>) {
-    must_be(judge, value, &["", "default"], "weakens what keeps the container in");
+    must_be(
+        judge,
+        value,
+        &["", "default"],
+        "weakens what keeps the container in",
+    );
 }
 
 fn generic(judge: &mut Judge<'_>, value: &Json<'_>) {
@@ -226,16 +288,19 @@ fn generic(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// By name, or by an identifier, which clients put in the place of the name: then only the engine can tell whether it is that of
-/// the host's network.
+/// By name, or by an identifier, which clients put in the place of the name: then only the engine
+/// can tell whether it is that of the host's network.
 fn networks(judge: &mut Judge<'_>, networks: &Json<'_>) {
     for (index, network) in networks.list().iter().enumerate() {
         let target = network.get("Target").map(Json::text).unwrap_or_default();
         judge.within(Step::Index(index), |judge| {
             judge.within(Step::Field("Target"), |judge| {
                 network::named(judge, target);
-                // All letters for a swarm's, hexadecimal digits, or the first of them, for the engine's own.
-                let is_id = target.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+                // All letters for a swarm's, hexadecimal digits, or the first of them, for the
+                // engine's own.
+                let is_id = target
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
                 if is_id || judge.bounds_networks() {
                     judge.look_up(ObjectKind::Network, target, Role::Joined, ("", ""));
                 }
@@ -244,21 +309,30 @@ fn networks(judge: &mut Judge<'_>, networks: &Json<'_>) {
     }
 }
 
-/// A secret or a config: once the exceptions name some, a service gets no others. The engine goes by the identifier, whatever
-/// name stands beside it.
+/// A secret or a config: once the exceptions name some, a service gets no others. The engine goes
+/// by the identifier, whatever name stands beside it.
 fn content(judge: &mut Judge<'_>, value: &Json<'_>, kind: ObjectKind) {
     if judge.has(kind.name()) || !judge.targets.is_empty() {
         judge.look_up(kind, value.text(), Role::Content, ("", ""));
     }
 }
 
-/// Judges a service as a whole: which clients its containers would be, and what the level `restricted` asks for.
+/// Judges a service as a whole: which clients its containers would be, and what the level
+/// `restricted` asks for.
 pub(super) fn whole(judge: &mut Judge<'_>, service: &Json<'_>) {
-    let container = service.get("TaskTemplate").and_then(|task| task.get("ContainerSpec"));
+    let container = service
+        .get("TaskTemplate")
+        .and_then(|task| task.get("ContainerSpec"));
     let name = service.get("Name").map(Json::text).unwrap_or_default();
-    let image = container.and_then(|container| container.get("Image")).map(Json::text).unwrap_or_default();
+    let image = container
+        .and_then(|container| container.get("Image"))
+        .map(Json::text)
+        .unwrap_or_default();
     let labels = container.and_then(|container| container.get("Labels"));
-    let tasks = || Newcomer::Task { service: name.to_owned(), labels: as_client(String::new(), labels).labels };
+    let tasks = || Newcomer::Task {
+        service: name.to_owned(),
+        labels: as_client(String::new(), labels).labels,
+    };
     judge.claim_created(tasks, image);
     if !judge.is_restricted() {
         return;
@@ -268,6 +342,10 @@ pub(super) fn whole(judge: &mut Judge<'_>, service: &Json<'_>) {
     judge.within(Step::Field("TaskTemplate.ContainerSpec"), |judge| {
         restricted::user(judge, "User", field("User"));
         restricted::dropped(judge, "CapabilityDrop", field("CapabilityDrop"));
-        restricted::no_new_privileges(judge, "Privileges.NoNewPrivileges", flag == Some(&Json::Bool(true)));
+        restricted::no_new_privileges(
+            judge,
+            "Privileges.NoNewPrivileges",
+            flag == Some(&Json::Bool(true)),
+        );
     });
 }

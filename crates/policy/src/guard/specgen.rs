@@ -1,12 +1,14 @@
-//! Containers in Podman's own words: the body of `POST /libpod/containers/create` (Podman `pkg/specgen.SpecGenerator`).
+//! Containers in Podman's own words: the body of `POST /libpod/containers/create` (Podman
+//! `pkg/specgen.SpecGenerator`).
 //!
-//! What is not listed here must be empty: root file systems, overlays and secrets of the host, hooks, files that Podman writes.
+//! What is not listed here must be empty: root file systems, overlays and secrets of the host,
+//! hooks, files that Podman writes.
 
 use super::container::HEALTH;
 use super::form::{Field, Form, field, judged};
 use super::host_config::{
-    annotation_allowed, capabilities, cgroup_parent, joins, must_be, oom_score, privileged, realtime, runtime,
-    security_option, shared_kind,
+    annotation_allowed, capabilities, cgroup_parent, joins, must_be, oom_score, privileged,
+    realtime, runtime, security_option, shared_kind,
 };
 use super::json::Json;
 use super::kernel::sysctls;
@@ -19,7 +21,9 @@ use super::{allow, container, image, log, network, restricted};
 pub(super) static CREATE: Form = Form::Parts(&[BASIC, STORAGE, SECURITY, NETWORK, RESOURCES]);
 
 const BASIC: &[Field] = &[
-    judged("name", Form::Text, |judge, value| container::name(judge, value.text())),
+    judged("name", Form::Text, |judge, value| {
+        container::name(judge, value.text())
+    }),
     field("entrypoint", Form::Words),
     field("command", Form::List(&Form::Text)),
     judged("env_host", Form::Bool, host_env),
@@ -31,22 +35,39 @@ const BASIC: &[Field] = &[
     field("terminal", Form::Bool),
     field("stdin", Form::Bool),
     field("labels", Form::Map(&Form::Text)),
-    judged("annotations", Form::MapWithout(&Form::Text, repeats_a_field), annotations),
+    judged(
+        "annotations",
+        Form::MapWithout(&Form::Text, repeats_a_field),
+        annotations,
+    ),
     field("stop_signal", Form::Number),
     field("stop_timeout", Form::Number),
     field("timeout", Form::Number),
     field("log_configuration", Form::Struct(LOG)),
-    judged("raw_image_name", Form::Text, |judge, value| image::reference(judge, value.text())),
+    judged("raw_image_name", Form::Text, |judge, value| {
+        image::reference(judge, value.text())
+    }),
     field("restart_policy", Form::Text),
     field("restart_tries", Form::Number),
     judged("oci_runtime", Form::Text, runtime),
     field("systemd", Form::Text),
     judged("sdnotifyMode", Form::Text, |judge, value| {
-        must_be(judge, value, &["", "container", "ignore"], "tells the host's systemd")
+        must_be(
+            judge,
+            value,
+            &["", "container", "ignore"],
+            "tells the host's systemd",
+        )
     }),
-    judged("pidns", NAMESPACE, |judge, value| namespace(judge, value, "pid")),
-    judged("utsns", NAMESPACE, |judge, value| namespace(judge, value, "uts")),
-    judged("hostname", Form::Text, |judge, value| judge.claim_name(value.text())),
+    judged("pidns", NAMESPACE, |judge, value| {
+        namespace(judge, value, "pid")
+    }),
+    judged("utsns", NAMESPACE, |judge, value| {
+        namespace(judge, value, "uts")
+    }),
+    judged("hostname", Form::Text, |judge, value| {
+        judge.claim_name(value.text())
+    }),
     judged("sysctl", Form::Map(&Form::Text), sysctls),
     field("remove", Form::Bool),
     field("removeImage", Form::Bool),
@@ -59,7 +80,12 @@ const BASIC: &[Field] = &[
     field("healthconfig", Form::Struct(HEALTH)),
     field("health_check_on_failure_action", Form::Number),
     judged("healthLogDestination", Form::Text, |judge, value| {
-        must_be(judge, value, &["", "local", "events_logger"], "names a folder of the host");
+        must_be(
+            judge,
+            value,
+            &["", "local", "events_logger"],
+            "names a folder of the host",
+        );
     }),
     field("healthMaxLogCount", Form::Number),
     field("healthMaxLogSize", Form::Number),
@@ -67,12 +93,16 @@ const BASIC: &[Field] = &[
 
 const LOG: &[Field] = &[
     judged("driver", Form::Text, log::driver),
-    judged("path", Form::Text, |judge, value| must_be(judge, value, &[""], "names a file of the host")),
+    judged("path", Form::Text, |judge, value| {
+        must_be(judge, value, &[""], "names a file of the host")
+    }),
     field("size", Form::Number),
     judged("options", Form::Map(&Form::Text), |judge, value| {
         for (name, _) in value.map() {
             if !matches!(name.as_ref(), "tag" | "max-size") {
-                judge.within(Step::Key(name), |judge| judge.refuse("is neither tag nor max-size".to_owned(), None));
+                judge.within(Step::Key(name), |judge| {
+                    judge.refuse("is neither tag nor max-size".to_owned(), None)
+                });
             }
         }
     }),
@@ -81,7 +111,9 @@ const LOG: &[Field] = &[
 const NAMESPACE: Form = Form::Struct(&[field("nsmode", Form::Text), field("value", Form::Text)]);
 
 const STORAGE: &[Field] = &[
-    judged("image", Form::Text, |judge, value| image::reference(judge, value.text())),
+    judged("image", Form::Text, |judge, value| {
+        image::reference(judge, value.text())
+    }),
     field("image_os", Form::Text),
     field("image_arch", Form::Text),
     field("image_variant", Form::Text),
@@ -90,7 +122,9 @@ const STORAGE: &[Field] = &[
     judged("mounts", Form::List(&Form::Struct(MOUNT)), mounts),
     judged("volumes", Form::List(&Form::Struct(VOLUME)), volumes),
     judged("devices", Form::List(&Form::Struct(DEVICE)), devices),
-    judged("ipcns", NAMESPACE, |judge, value| namespace(judge, value, "ipc")),
+    judged("ipcns", NAMESPACE, |judge, value| {
+        namespace(judge, value, "ipc")
+    }),
     field("shm_size", Form::Number),
     judged("gpus", Form::List(&Form::Text), |judge, value| {
         if !value.list().is_empty() {
@@ -100,7 +134,9 @@ const STORAGE: &[Field] = &[
     field("shm_size_systemd", Form::Number),
     field("work_dir", Form::Text),
     field("create_working_dir", Form::Bool),
-    judged("rootfs_propagation", Form::Text, |judge, value| propagation(judge, value.text())),
+    judged("rootfs_propagation", Form::Text, |judge, value| {
+        propagation(judge, value.text())
+    }),
     field("volatile", Form::Bool),
 ];
 
@@ -136,15 +172,28 @@ const SECURITY: &[Field] = &[
     judged("cap_add", Form::Words, capabilities),
     field("cap_drop", Form::Words),
     judged("selinux_opts", Form::List(&Form::Text), |judge, value| {
-        judge.each(value.list(), |judge, option| security_option(judge, &format!("label={}", option.text())));
+        judge.each(value.list(), |judge, option| {
+            security_option(judge, &format!("label={}", option.text()))
+        });
     }),
-    judged("apparmor_profile", Form::Text, |judge, value| profile(judge, "apparmor", value.text())),
+    judged("apparmor_profile", Form::Text, |judge, value| {
+        profile(judge, "apparmor", value.text())
+    }),
     judged("seccomp_policy", Form::Text, |judge, value| {
-        must_be(judge, value, &["", "default"], "takes the profile from the image")
+        must_be(
+            judge,
+            value,
+            &["", "default"],
+            "takes the profile from the image",
+        )
     }),
-    judged("seccomp_profile_path", Form::Text, |judge, value| profile(judge, "seccomp", value.text())),
+    judged("seccomp_profile_path", Form::Text, |judge, value| {
+        profile(judge, "seccomp", value.text())
+    }),
     field("no_new_privileges", Form::Bool),
-    judged("userns", NAMESPACE, |judge, value| namespace(judge, value, "user")),
+    judged("userns", NAMESPACE, |judge, value| {
+        namespace(judge, value, "user")
+    }),
     field("idmappings", Form::Struct(MAPPINGS)),
     field("read_only_filesystem", Form::Bool),
     field("read_write_tmpfs", Form::Bool),
@@ -157,15 +206,27 @@ const MAPPINGS: &[Field] = &[
     field("HostUIDMapping", Form::Bool),
     field("HostGIDMapping", Form::Bool),
     field("AutoUserNs", Form::Bool),
-    field("AutoUserNsOpts", Form::Struct(&[field("Size", Form::Number), field("InitialSize", Form::Number)])),
+    field(
+        "AutoUserNsOpts",
+        Form::Struct(&[
+            field("Size", Form::Number),
+            field("InitialSize", Form::Number),
+        ]),
+    ),
 ];
 
 const NETWORK: &[Field] = &[
-    judged("netns", NAMESPACE, |judge, value| namespace(judge, value, "network")),
+    judged("netns", NAMESPACE, |judge, value| {
+        namespace(judge, value, "network")
+    }),
     field("portmappings", Form::List(&Form::Struct(PORT))),
     field("publish_image_ports", Form::Bool),
     field("expose", Form::Map(&Form::Text)),
-    judged("Networks", Form::Map(&Form::Struct(NETWORK_OPTIONS)), network::endpoints),
+    judged(
+        "Networks",
+        Form::Map(&Form::Struct(NETWORK_OPTIONS)),
+        network::endpoints,
+    ),
     judged("cni_networks", Form::List(&Form::Text), network::listed),
     judged("networkOrder", Form::List(&Form::Text), network::listed),
     field("use_image_resolve_conf", Form::Bool),
@@ -175,7 +236,12 @@ const NETWORK: &[Field] = &[
     field("use_image_hosts", Form::Bool),
     field("use_image_hostname", Form::Bool),
     judged("base_hosts_file", Form::Text, |judge, value| {
-        must_be(judge, value, &["", "image", "none"], "names a file of the host")
+        must_be(
+            judge,
+            value,
+            &["", "image", "none"],
+            "names a file of the host",
+        )
     }),
     field("hostadd", Form::List(&Form::Text)),
 ];
@@ -197,9 +263,16 @@ const NETWORK_OPTIONS: &[Field] = &[
 ];
 
 const RESOURCES: &[Field] = &[
-    judged("cgroupns", NAMESPACE, |judge, value| namespace(judge, value, "cgroup")),
+    judged("cgroupns", NAMESPACE, |judge, value| {
+        namespace(judge, value, "cgroup")
+    }),
     judged("cgroups_mode", Form::Text, |judge, value| {
-        must_be(judge, value, &["", "default", "enabled"], "runs outside its cgroup")
+        must_be(
+            judge,
+            value,
+            &["", "default", "enabled"],
+            "runs outside its cgroup",
+        )
     }),
     judged("cgroup_parent", Form::Text, cgroup_parent),
     field("resource_limits", Form::Struct(LIMITS)),
@@ -247,19 +320,27 @@ const LIMITS: &[Field] = &[
 
 fn host_env(judge: &mut Judge<'_>, value: &Json<'_>) {
     if *value == Json::Bool(true) {
-        judge.refuse("copies the environment of the engine, secrets too".to_owned(), None);
+        judge.refuse(
+            "copies the environment of the engine, secrets too".to_owned(),
+            None,
+        );
     }
 }
 
-/// Podman's client repeats fields of the body in annotations, which inspect shows. The fields are judged; of the annotations,
-/// one (`cid-file`) names a file of the host that is removed with the container, so none of them goes on.
+/// Podman's client repeats fields of the body in annotations, which inspect shows. The fields are
+/// judged; of the annotations, one (`cid-file`) names a file of the host that is removed with the
+/// container, so none of them goes on.
 fn repeats_a_field(name: &str) -> bool {
     name.starts_with("io.podman.annotations.")
 }
 
 /// Podman writes this one itself.
 fn annotations(judge: &mut Judge<'_>, value: &Json<'_>) {
-    for (name, _) in value.map().iter().filter(|(name, _)| name != "io.kubernetes.cri-o.TTY") {
+    for (name, _) in value
+        .map()
+        .iter()
+        .filter(|(name, _)| name != "io.kubernetes.cri-o.TTY")
+    {
         annotation_allowed(judge, name);
     }
 }
@@ -268,21 +349,40 @@ fn annotations(judge: &mut Judge<'_>, value: &Json<'_>) {
 fn namespace(judge: &mut Judge<'_>, value: &Json<'_>, kind: &str) {
     let text = |key| value.get(key).map(Json::text).unwrap_or_default();
     let own: &[&str] = match kind {
-        "network" => &["", "default", "private", "bridge", "none", "slirp4netns", "pasta"],
-        "user" => &["", "default", "private", "auto", "keep-id", "nomap", "no-map"],
+        "network" => &[
+            "",
+            "default",
+            "private",
+            "bridge",
+            "none",
+            "slirp4netns",
+            "pasta",
+        ],
+        "user" => &[
+            "", "default", "private", "auto", "keep-id", "nomap", "no-map",
+        ],
         "ipc" => &["", "default", "private", "shareable", "none"],
         _ => &["", "default", "private"],
     };
     match text("nsmode") {
-        "host" => judge.unless_allowed("host-namespace", kind, || format!("shares the host's {kind} namespace")),
+        "host" => judge.unless_allowed("host-namespace", kind, || {
+            format!("shares the host's {kind} namespace")
+        }),
         "container" if shared_kind(kind).is_some() => {
             let shared = shared_kind(kind).unwrap_or_default();
-            judge.within(Step::Field("value"), |judge| joins(judge, shared, text("value"), ""));
+            judge.within(Step::Field("value"), |judge| {
+                joins(judge, shared, text("value"), "")
+            });
         }
         mode if !own.contains(&mode) => {
-            judge.refuse(format!("the guard does not know the mode {:?}", super::shown(mode)), None);
+            judge.refuse(
+                format!("the guard does not know the mode {:?}", super::shown(mode)),
+                None,
+            );
         }
-        _ if !text("value").is_empty() => judge.refuse("options of a namespace are not judged".to_owned(), None),
+        _ if !text("value").is_empty() => {
+            judge.refuse("options of a namespace are not judged".to_owned(), None)
+        }
         _ => {}
     }
 }
@@ -290,21 +390,36 @@ fn namespace(judge: &mut Judge<'_>, value: &Json<'_>, kind: &str) {
 fn mounts(judge: &mut Judge<'_>, mounts: &Json<'_>) {
     for (index, mount) in mounts.list().iter().enumerate() {
         let text = |key| mount.get(key).map(Json::text).unwrap_or_default();
-        let options: Vec<&str> =
-            mount.get("options").map(Json::list).unwrap_or_default().iter().map(Json::text).collect();
+        let options: Vec<&str> = mount
+            .get("options")
+            .map(Json::list)
+            .unwrap_or_default()
+            .iter()
+            .map(Json::text)
+            .collect();
         judge.within(Step::Index(index), |judge| match text("type") {
             "bind" => {
                 judge.within(Step::Field("source"), |judge| {
                     host_path(judge, text("source"), access(options.iter().copied()))
                 });
-                bind_words(judge, options.into_iter().filter(|word| !matches!(*word, "bind" | "rbind")));
+                bind_words(
+                    judge,
+                    options
+                        .into_iter()
+                        .filter(|word| !matches!(*word, "bind" | "rbind")),
+                );
             }
             // An option could make it a bind: only harmless ones pass.
             "tmpfs" => {
-                let words = options.into_iter().filter(|word| !matches!(*word, "tmpcopyup" | "notmpcopyup"));
+                let words = options
+                    .into_iter()
+                    .filter(|word| !matches!(*word, "tmpcopyup" | "notmpcopyup"));
                 judge.each(words, tmpfs_word);
             }
-            kind => judge.refuse(format!("{:?} is neither bind nor tmpfs", super::shown(kind)), None),
+            kind => judge.refuse(
+                format!("{:?} is neither bind nor tmpfs", super::shown(kind)),
+                None,
+            ),
         });
     }
 }
@@ -313,9 +428,21 @@ fn volumes(judge: &mut Judge<'_>, volumes: &Json<'_>) {
     for (index, volume) in volumes.list().iter().enumerate() {
         judge.within(Step::Index(index), |judge| {
             judge.within(Step::Field("Name"), |judge| {
-                volume_name(judge, volume.get("Name").map(Json::text).unwrap_or_default(), "");
+                volume_name(
+                    judge,
+                    volume.get("Name").map(Json::text).unwrap_or_default(),
+                    "",
+                );
             });
-            bind_words(judge, volume.get("Options").map(Json::list).unwrap_or_default().iter().map(Json::text));
+            bind_words(
+                judge,
+                volume
+                    .get("Options")
+                    .map(Json::list)
+                    .unwrap_or_default()
+                    .iter()
+                    .map(Json::text),
+            );
         });
     }
 }
@@ -323,8 +450,16 @@ fn volumes(judge: &mut Judge<'_>, volumes: &Json<'_>) {
 fn devices(judge: &mut Judge<'_>, devices: &Json<'_>) {
     for (index, device) in devices.list().iter().enumerate() {
         // `/dev/x:/dev/y:rwm`, as it was typed.
-        let path = device.get("path").map(Json::text).unwrap_or_default().split(':').next().unwrap_or_default();
-        judge.within(Step::Index(index), |judge| super::host_config::device(judge, &allow::clean(path)));
+        let path = device
+            .get("path")
+            .map(Json::text)
+            .unwrap_or_default()
+            .split(':')
+            .next()
+            .unwrap_or_default();
+        judge.within(Step::Index(index), |judge| {
+            super::host_config::device(judge, &allow::clean(path))
+        });
     }
 }
 
@@ -335,16 +470,27 @@ fn profile(judge: &mut Judge<'_>, kind: &str, profile: &str) {
     }
 }
 
-/// Judges a container as a whole: which client it would be, and what the level `restricted` asks for.
+/// Judges a container as a whole: which client it would be, and what the level `restricted` asks
+/// for.
 pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
     let name = judge.name.take().unwrap_or_default();
     let image = container.get("image").map(Json::text).unwrap_or_default();
-    judge.claim_created(|| Newcomer::Container(container::as_client(name, container.get("labels"))), image);
-    let names_network =
-        ["Networks", "cni_networks"].iter().any(|key| container.get(key).is_some_and(|it| !it.is_empty()));
-    let mode = container.get("netns").and_then(|netns| netns.get("nsmode")).map(Json::text).unwrap_or_default();
+    judge.claim_created(
+        || Newcomer::Container(container::as_client(name, container.get("labels"))),
+        image,
+    );
+    let names_network = ["Networks", "cni_networks"]
+        .iter()
+        .any(|key| container.get(key).is_some_and(|it| !it.is_empty()));
+    let mode = container
+        .get("netns")
+        .and_then(|netns| netns.get("nsmode"))
+        .map(Json::text)
+        .unwrap_or_default();
     if !names_network && matches!(mode, "" | "default" | "private" | "bridge") {
-        judge.within(Step::Field("netns"), |judge| network::joins(judge, "podman"));
+        judge.within(Step::Field("netns"), |judge| {
+            network::joins(judge, "podman")
+        });
     }
     if judge.is_restricted() {
         restricted::user(judge, "user", container.get("user"));

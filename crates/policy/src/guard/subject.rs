@@ -1,4 +1,5 @@
-//! Subjects: the objects that a call is about, why each matters, and what the guard says once the engine has described it.
+//! Subjects: the objects that a call is about, why each matters, and what the guard says once the
+//! engine has described it.
 
 use super::engine::Engine;
 use super::host::{gives_host_path, is_powerful};
@@ -69,7 +70,8 @@ pub(super) enum Slot {
 }
 
 impl Judge<'_> {
-    /// Judges an object that was looked up. `None` stands for an object that the engine does not have.
+    /// Judges an object that was looked up. `None` stands for an object that the engine does not
+    /// have.
     pub(super) fn settle(&mut self, subject: &Subject, object: Option<&Object>) {
         self.back_at(&subject.place, |judge| match object {
             None => judge.missing(subject),
@@ -82,7 +84,8 @@ impl Judge<'_> {
 
     fn missing(&mut self, subject: &Subject) {
         match subject.role {
-            // A volume that is missing is created. The container that is entered keeps the other's namespace while it runs.
+            // A volume that is missing is created. The container that is entered keeps the other's
+            // namespace while it runs.
             Role::Mounted | Role::Shared(_) | Role::Held | Role::Labels | Role::Defaults => {}
             // The engine's own answer is passed on before: see `Case::answer`.
             Role::Target(_) | Role::Replaced | Role::Started | Role::Manager => {}
@@ -90,7 +93,12 @@ impl Judge<'_> {
             _ if self.omits_missing => {}
             // Podman gives its default network another name.
             Role::Network if is_predefined(&subject.word) => {}
-            Role::Network | Role::Namespace(_) | Role::Link | Role::VolumesFrom | Role::Joined | Role::Content => {
+            Role::Network
+            | Role::Namespace(_)
+            | Role::Link
+            | Role::VolumesFrom
+            | Role::Joined
+            | Role::Content => {
                 let what = format!(
                     "the engine has no {} {:?}; it must exist, since what it is decides",
                     subject.kind.name(),
@@ -105,22 +113,34 @@ impl Judge<'_> {
         match subject.role {
             Role::Target(how) => self.target(how, subject.kind, object),
             // `Case::answer_inspection` judges it by its settings, which this answer does not have.
-            Role::Replaced => self.refuse("whether it could be created again is not known".to_owned(), None),
+            Role::Replaced => self.refuse(
+                "whether it could be created again is not known".to_owned(),
+                None,
+            ),
             Role::Defaults => self.omits_user_of(object),
             Role::Started => self.started(subject, object),
             Role::Namespace(kind) => self.joins_namespace(kind, subject, object),
             Role::Shared(kind) => self.shares_namespace(kind, subject, object),
             Role::Link => {
                 self.not_the_proxy(&object.id);
-                let what = || format!("a link hands over the environment of the container {}", object.name);
+                let what = || {
+                    format!(
+                        "a link hands over the environment of the container {}",
+                        object.name
+                    )
+                };
                 self.unless_allowed("link", &object.name, what);
             }
             Role::VolumesFrom => {
                 self.not_the_proxy(&object.id);
-                let mounts = object.traits().and_then(|traits| self.mounts_of_the_proxy(traits).next());
+                let mounts = object
+                    .traits()
+                    .and_then(|traits| self.mounts_of_the_proxy(traits).next());
                 if let Some(mount) = mounts {
-                    let what =
-                        format!("it mounts {}, which the proxy's own container mounts", super::judge::shown(mount));
+                    let what = format!(
+                        "it mounts {}, which the proxy's own container mounts",
+                        super::judge::shown(mount)
+                    );
                     self.unless_allowed("proxy", "", || what);
                 }
             }
@@ -133,7 +153,9 @@ impl Judge<'_> {
                 }
             }
             Role::Joined => {
-                let Detail::Network { driver, .. } = &object.detail else { return };
+                let Detail::Network { driver, .. } = &object.detail else {
+                    return;
+                };
                 self.joins_network(object);
                 if driver == "host" || object.name == "host" {
                     self.unless_allowed("host-namespace", "network", || {
@@ -145,16 +167,25 @@ impl Judge<'_> {
             Role::Content if !self.has(subject.kind.name()) => {}
             Role::Content => {
                 let kind = subject.kind.name();
-                let what = || format!("the {kind} {} is not among those that guard-allow names", object.name);
+                let what = || {
+                    format!(
+                        "the {kind} {} is not among those that guard-allow names",
+                        object.name
+                    )
+                };
                 self.unless_allowed(kind, &object.name, what);
             }
             Role::Manager => match object.detail {
                 Detail::Node { is_manager: true } => {
-                    self.unless_allowed("manager-node", "", || "changes a node that manages the cluster".to_owned())
+                    self.unless_allowed("manager-node", "", || {
+                        "changes a node that manages the cluster".to_owned()
+                    })
                 }
-                _ => {
-                    self.refuse("only the role worker can be given: a manager has all of the cluster".to_owned(), None)
-                }
+                _ => self.refuse(
+                    "only the role worker can be given: a manager has all of the cluster"
+                        .to_owned(),
+                    None,
+                ),
             },
         }
     }
@@ -162,16 +193,21 @@ impl Judge<'_> {
     /// Refuses an object that the profile's targets do not include.
     fn bounded(&mut self, subject: &Subject, object: &Object) {
         let is_about = match subject.role {
-            Role::Target(_) | Role::Replaced | Role::Namespace(_) | Role::Link | Role::VolumesFrom => {
-                subject.kind.has_labels()
-            }
+            Role::Target(_)
+            | Role::Replaced
+            | Role::Namespace(_)
+            | Role::Link
+            | Role::VolumesFrom => subject.kind.has_labels(),
             Role::Mounted | Role::Content | Role::Manager => true,
             Role::Joined | Role::Network => !is_predefined(&object.name),
             Role::Started | Role::Shared(_) | Role::Held | Role::Labels | Role::Defaults => false,
         };
         if is_about && !self.targets.include(object) {
             let (kind, name) = (subject.kind.name(), &object.name);
-            self.refuse(format!("the {kind} {name} is not among the targets of this profile"), None);
+            self.refuse(
+                format!("the {kind} {name} is not among the targets of this profile"),
+                None,
+            );
         }
     }
 
@@ -196,7 +232,12 @@ impl Judge<'_> {
                         // Without its name, it may not be known as the client that it is.
                         self.claim_identity(|| client.clone());
                         let mut renamed = client.clone();
-                        renamed.name = self.name.take().unwrap_or_default().trim_start_matches('/').to_owned();
+                        renamed.name = self
+                            .name
+                            .take()
+                            .unwrap_or_default()
+                            .trim_start_matches('/')
+                            .to_owned();
                         let before = self.surroundings.claimed(&client, &[]);
                         if before != self.surroundings.claimed(&renamed, &[]) {
                             self.claim_identity(|| renamed);
@@ -207,37 +248,62 @@ impl Judge<'_> {
             }
             (ObjectKind::Network, _) if how == Use::Join => self.joins_network(object),
             (ObjectKind::Pod, Detail::Pod { containers }) => {
-                let own = containers.iter().find(|id| self.surroundings.is_proxy(id)).cloned();
+                let own = containers
+                    .iter()
+                    .find(|id| self.surroundings.is_proxy(id))
+                    .cloned();
                 self.not_the_proxy(&own.unwrap_or_default());
             }
             (ObjectKind::Volume, _) => self.claim_volume(&object.name),
             (ObjectKind::Service, _) => {
-                let own = self.surroundings.proxy.map(|proxy| proxy.label("com.docker.swarm.service.id"));
+                let own = self
+                    .surroundings
+                    .proxy
+                    .map(|proxy| proxy.label("com.docker.swarm.service.id"));
                 if own.is_some_and(|own| !own.is_empty() && own == object.id) {
-                    self.unless_allowed("proxy", "", || "is the service of the proxy itself".to_owned());
+                    self.unless_allowed("proxy", "", || {
+                        "is the service of the proxy itself".to_owned()
+                    });
                 }
             }
             _ => {}
         }
     }
 
-    /// Judges the addresses that a container gets on a network: other profiles may know their clients by them.
+    /// Judges the addresses that a container gets on a network: other profiles may know their
+    /// clients by them.
     fn joins_network(&mut self, network: &Object) {
-        let Detail::Network { subnets, .. } = &network.detail else { return };
-        subnets.iter().for_each(|subnet| self.claim_network(*subnet));
+        let Detail::Network { subnets, .. } = &network.detail else {
+            return;
+        };
+        subnets
+            .iter()
+            .for_each(|subnet| self.claim_network(*subnet));
     }
 
     /// Judges a name that a container gets in place of another: exceptions go by names.
     fn gains_no_exception(&mut self, before: &str) {
         let name = self.name.as_deref().unwrap_or_default();
-        let gained = ["target", "link"].into_iter().find(|kind| self.allows(kind, name) && !self.allows(kind, before));
+        let gained = ["target", "link"]
+            .into_iter()
+            .find(|kind| self.allows(kind, name) && !self.allows(kind, before));
         if let Some(kind) = gained {
-            self.refuse(format!("guard-allow {kind} covers the new name, and does not cover the old one"), None);
+            self.refuse(
+                format!("guard-allow {kind} covers the new name, and does not cover the old one"),
+                None,
+            );
         }
     }
 
     fn started(&mut self, subject: &Subject, object: &Object) {
-        let Detail::Exec { container, privileged, user } = &object.detail else { return };
+        let Detail::Exec {
+            container,
+            privileged,
+            user,
+        } = &object.detail
+        else {
+            return;
+        };
         super::exec::stored(self, *privileged, user);
         self.add(Subject {
             kind: ObjectKind::Container,
@@ -248,17 +314,26 @@ impl Judge<'_> {
         });
     }
 
-    /// Judges a container that a client runs commands in, types into, or takes files from and puts them into.
+    /// Judges a container that a client runs commands in, types into, or takes files from and puts
+    /// them into.
     fn enters(&mut self, how: Use, object: &Object, traits: &Traits) {
-        if let Some(profile) = self.surroundings.claimed(&self.surroundings.as_client(object), &traits.addresses)
+        if let Some(profile) = self
+            .surroundings
+            .claimed(&self.surroundings.as_client(object), &traits.addresses)
             && how == Use::Enter
         {
-            let what = format!("the container {} calls with the rights of the profile {profile}", object.name);
+            let what = format!(
+                "the container {} calls with the rights of the profile {profile}",
+                object.name
+            );
             self.unless_allowed("profile", profile, || what);
         }
         let is_excepted = self.allows("target", &object.name)
             || self.has("target-label")
-                && object.labels.iter().any(|(key, value)| self.allows("target-label", &format!("{key}={value}")));
+                && object
+                    .labels
+                    .iter()
+                    .any(|(key, value)| self.allows("target-label", &format!("{key}={value}")));
         if is_excepted {
             return;
         }
@@ -269,24 +344,47 @@ impl Judge<'_> {
                 if let Some(other) = mode.strip_prefix("container:") {
                     let slot = Slot::Nowhere;
                     let (kind, word, place) = (*kind, other.to_owned(), self.place().to_vec());
-                    self.add(Subject { kind: ObjectKind::Container, word, role: Role::Shared(kind), place, slot });
+                    self.add(Subject {
+                        kind: ObjectKind::Container,
+                        word,
+                        role: Role::Shared(kind),
+                        place,
+                        slot,
+                    });
                 }
             }
         }
         for (word, _) in &traits.volumes {
             let (word, place, slot) = (word.clone(), self.place().to_vec(), Slot::Nowhere);
-            self.add(Subject { kind: ObjectKind::Volume, word, role: Role::Held, place, slot });
+            self.add(Subject {
+                kind: ObjectKind::Volume,
+                word,
+                role: Role::Held,
+                place,
+                slot,
+            });
         }
-        let paths =
-            traits.host_paths.iter().filter(|path| gives_host_path(path) && !self.allows_path("bind", path, true));
-        reasons.extend(paths.map(|path| format!("it mounts {} of the host", super::judge::shown(path))));
+        let paths = traits
+            .host_paths
+            .iter()
+            .filter(|path| gives_host_path(path) && !self.allows_path("bind", path, true));
+        reasons.extend(
+            paths.map(|path| format!("it mounts {} of the host", super::judge::shown(path))),
+        );
         if !self.allows("proxy", "") {
             let own = self.mounts_of_the_proxy(traits).map(super::judge::shown);
-            reasons.extend(own.map(|mount| format!("it mounts {mount}, which the proxy's own container mounts")));
+            reasons.extend(
+                own.map(|mount| {
+                    format!("it mounts {mount}, which the proxy's own container mounts")
+                }),
+            );
         }
         if !reasons.is_empty() {
             let hint = self.hint("target", &object.name);
-            let what = format!("the container {} gives the host, or other clients' rights, away", object.name);
+            let what = format!(
+                "the container {} gives the host, or other clients' rights, away",
+                object.name
+            );
             self.refuse(format!("{what}: {}", reasons.join(", ")), hint);
         }
     }
@@ -296,32 +394,48 @@ impl Judge<'_> {
         if traits.privileged && !self.allows("privileged", "") {
             reasons.push("it is privileged".to_owned());
         }
-        let shared =
-            traits.namespaces.iter().filter(|(kind, mode)| mode == "host" && !self.allows("host-namespace", kind));
+        let shared = traits
+            .namespaces
+            .iter()
+            .filter(|(kind, mode)| mode == "host" && !self.allows("host-namespace", kind));
         reasons.extend(shared.map(|(kind, _)| format!("it shares the host's {kind} namespace")));
-        let names = traits.capabilities.iter().map(|name| super::allow::capability(name));
+        let names = traits
+            .capabilities
+            .iter()
+            .map(|name| super::allow::capability(name));
         let powerful = names.filter(|name| is_powerful(name) && !self.allows("capability", name));
         reasons.extend(powerful.map(|name| format!("it has the capability {name}")));
-        let rules = traits.device_rules.iter().filter(|rule| !self.allows("device-cgroup-rule", rule));
-        reasons.extend(rules.map(|rule| format!("it makes devices by the rule {}", super::judge::shown(rule))));
+        let rules = traits
+            .device_rules
+            .iter()
+            .filter(|rule| !self.allows("device-cgroup-rule", rule));
+        reasons.extend(
+            rules.map(|rule| format!("it makes devices by the rule {}", super::judge::shown(rule))),
+        );
         if traits.unmasked && !self.allows("masked-paths", "") {
             reasons.push("it sees what /proc and /sys hide".to_owned());
         }
-        let devices = traits
-            .devices
-            .iter()
-            .filter(|path| !super::host_config::is_harmless_device(path) && !self.allows_path("device", path, false));
-        reasons.extend(devices.map(|path| format!("it has the device {}", super::judge::shown(path))));
+        let devices = traits.devices.iter().filter(|path| {
+            !super::host_config::is_harmless_device(path)
+                && !self.allows_path("device", path, false)
+        });
+        reasons
+            .extend(devices.map(|path| format!("it has the device {}", super::judge::shown(path))));
     }
 
     /// Judges a volume of a container that is entered.
     fn holds_volume(&mut self, object: &Object) {
-        let Detail::Volume { driver, options } = &object.detail else { return };
+        let Detail::Volume { driver, options } = &object.detail else {
+            return;
+        };
         let is_local = matches!(driver.as_str(), "" | "local");
         if is_local && !self.allows("volume", &object.name) && !volume::is_harmless(self, options) {
             let hint = self.hint("volume", &object.name);
             self.refuse(
-                format!("the container mounts the volume {}, which is a path or a device of the host", object.name),
+                format!(
+                    "the container mounts the volume {}, which is a path or a device of the host",
+                    object.name
+                ),
                 hint,
             );
         }
@@ -330,40 +444,79 @@ impl Judge<'_> {
     fn shares_namespace(&mut self, kind: &'static str, subject: &Subject, object: &Object) {
         if subject.role == Role::Shared("network") {
             self.not_the_proxy(&object.id);
-            let addresses = object.traits().map(|traits| traits.addresses.as_slice()).unwrap_or_default();
-            if let Some(profile) = self.surroundings.claimed(&self.surroundings.as_client(object), addresses) {
-                let what = format!("in the network of {}, it has the rights of the profile {profile}", object.name);
+            let addresses = object
+                .traits()
+                .map(|traits| traits.addresses.as_slice())
+                .unwrap_or_default();
+            if let Some(profile) = self
+                .surroundings
+                .claimed(&self.surroundings.as_client(object), addresses)
+            {
+                let what = format!(
+                    "in the network of {}, it has the rights of the profile {profile}",
+                    object.name
+                );
                 self.unless_allowed("profile", profile, || what);
             }
         }
         let mode = object.traits().map_or("", |traits| traits.namespace(kind));
         if mode == "host" {
-            let what = || format!("the container shares the host's {kind} namespace by way of {}", object.name);
+            let what = || {
+                format!(
+                    "the container shares the host's {kind} namespace by way of {}",
+                    object.name
+                )
+            };
             self.unless_allowed("host-namespace", kind, what);
         } else if let Some(other) = mode.strip_prefix("container:") {
-            self.add(Subject { word: other.to_owned(), slot: Slot::Nowhere, ..subject.clone() });
+            self.add(Subject {
+                word: other.to_owned(),
+                slot: Slot::Nowhere,
+                ..subject.clone()
+            });
         }
     }
 
     fn joins_namespace(&mut self, kind: &'static str, subject: &Subject, object: &Object) {
         self.not_the_proxy(&object.id);
-        let addresses = object.traits().map(|traits| traits.addresses.as_slice()).unwrap_or_default();
-        if let Some(profile) = self.surroundings.claimed(&self.surroundings.as_client(object), addresses)
+        let addresses = object
+            .traits()
+            .map(|traits| traits.addresses.as_slice())
+            .unwrap_or_default();
+        if let Some(profile) = self
+            .surroundings
+            .claimed(&self.surroundings.as_client(object), addresses)
             && kind == "network"
         {
-            let what = format!("in the network of {}, it would have the rights of the profile {profile}", object.name);
+            let what = format!(
+                "in the network of {}, it would have the rights of the profile {profile}",
+                object.name
+            );
             self.unless_allowed("profile", profile, || what);
         }
-        self.shares_namespace(kind, &Subject { role: Role::Namespace(kind), ..subject.clone() }, object);
+        self.shares_namespace(
+            kind,
+            &Subject {
+                role: Role::Namespace(kind),
+                ..subject.clone()
+            },
+            object,
+        );
     }
 
     fn mounts_volume(&mut self, object: &Object) {
         self.claim_volume(&object.name);
-        let Detail::Volume { driver, options } = &object.detail else { return };
-        // Volumes of other drivers than these are no paths of the host; whoever created one had the right to.
+        let Detail::Volume { driver, options } = &object.detail else {
+            return;
+        };
+        // Volumes of other drivers than these are no paths of the host; whoever created one had the
+        // right to.
         let is_local = matches!(driver.as_str(), "" | "local");
         if is_local && !self.allows("volume", &object.name) && !volume::is_harmless(self, options) {
-            let what = format!("the volume {} is a path or a device of the host", object.name);
+            let what = format!(
+                "the volume {} is a path or a device of the host",
+                object.name
+            );
             let hint = self.hint("volume", &object.name);
             self.refuse(what, hint);
         }
@@ -372,20 +525,22 @@ impl Judge<'_> {
     /// Refuses variables that an engine takes from its own environment.
     pub(super) fn copies_no_environment(&mut self, place: &[Place], engine: &Engine) {
         if engine.is_podman {
-            let what = "Podman takes a variable without a value from its own environment; write NAME=VALUE";
+            let what = "Podman takes a variable without a value from its own environment; write \
+                NAME=VALUE";
             self.back_at(place, |judge| judge.refuse(what.to_owned(), None));
         }
     }
 
-    /// Judges whether a bind that is allowed for reading only can be kept from being written to below.
+    /// Judges whether a bind that is allowed for reading only can be kept from being written to
+    /// below.
     pub(super) fn reads_only_below(&mut self, place: &[Place], path: &str, engine: &Engine) {
         if engine.mounts_read_only_recursively(self.version) {
             return;
         }
         self.back_at(place, |judge| {
             let what = format!(
-                "what is mounted below {path} on the host would stay writable: {}; mount it with BindOptions.NonRecursive, \
-                 or allow it for writing",
+                "what is mounted below {path} on the host would stay writable: {}; mount it with \
+                BindOptions.NonRecursive, or allow it for writing",
                 engine.why_not(judge.version)
             );
             let hint = judge.hint("bind", path);
@@ -396,5 +551,8 @@ impl Judge<'_> {
 
 /// Returns whether every engine has this network, so that it belongs to no client.
 pub(super) fn is_predefined(network: &str) -> bool {
-    matches!(network, "bridge" | "host" | "none" | "ingress" | "docker_gwbridge" | "podman")
+    matches!(
+        network,
+        "bridge" | "host" | "none" | "ingress" | "docker_gwbridge" | "podman"
+    )
 }

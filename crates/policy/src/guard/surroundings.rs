@@ -1,4 +1,5 @@
-//! The facts around a call that do not stand in it: the proxy's own container, and who else is a client.
+//! The facts around a call that do not stand in it: the proxy's own container, and who else is a
+//! client.
 
 use core::net::IpAddr;
 
@@ -19,7 +20,8 @@ pub struct Surroundings<'s> {
     pub profile: &'s str,
     /// Every profile, where there is more than one.
     pub profiles: Option<&'s Profiles>,
-    /// The full identifier of the proxy's own container; `None` outside of a container, or where the engine does not know it.
+    /// The full identifier of the proxy's own container; `None` outside of a container, or where
+    /// the engine does not know it.
     pub proxy_id: Option<&'s str>,
     /// The proxy's own container, where the call may name what belongs to it.
     pub proxy: Option<&'s Object>,
@@ -29,7 +31,10 @@ pub struct Surroundings<'s> {
 
 impl std::fmt::Debug for Surroundings<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Surroundings").field("profile", &self.profile).field("proxy_id", &self.proxy_id).finish()
+        f.debug_struct("Surroundings")
+            .field("profile", &self.profile)
+            .field("proxy_id", &self.proxy_id)
+            .finish()
     }
 }
 
@@ -45,28 +50,46 @@ impl<'s> Surroundings<'s> {
 
     /// Whether the proxy mounts this volume.
     pub(super) fn is_proxy_volume(&self, name: &str) -> bool {
-        self.proxy_traits().is_some_and(|traits| traits.volumes.iter().any(|(own, _)| own == name))
+        self.proxy_traits()
+            .is_some_and(|traits| traits.volumes.iter().any(|(own, _)| own == name))
     }
 
-    /// Whether a path of the host, which is clean, holds something that the proxy mounts, or lies in it. The root of the host
-    /// holds everything: an exception for it gives the host away in any case.
+    /// Whether a path of the host, which is clean, holds something that the proxy mounts, or lies
+    /// in it. The root of the host holds everything: an exception for it gives the host away in any
+    /// case.
     fn is_proxy_path(&self, path: &str) -> bool {
-        let Some(traits) = self.proxy_traits().filter(|_| path != "/") else { return false };
-        let lies_in = |inner: &str, outer: &str| {
-            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let Some(traits) = self.proxy_traits().filter(|_| path != "/") else {
+            return false;
         };
-        let own = traits.host_paths.iter().chain(traits.volumes.iter().map(|(_, source)| source));
-        own.filter(|own| !own.is_empty()).any(|own| lies_in(path, own) || lies_in(own, path))
+        let lies_in = |inner: &str, outer: &str| {
+            inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let own = traits
+            .host_paths
+            .iter()
+            .chain(traits.volumes.iter().map(|(_, source)| source));
+        own.filter(|own| !own.is_empty())
+            .any(|own| lies_in(path, own) || lies_in(own, path))
     }
 
     /// Whether a container of this name could be taken for the proxy on a network.
     fn is_proxy_name(&self, name: &str) -> bool {
-        let (Some(proxy), Some(traits)) = (self.proxy, self.proxy_traits()) else { return false };
+        let (Some(proxy), Some(traits)) = (self.proxy, self.proxy_traits()) else {
+            return false;
+        };
         let name = name.trim_start_matches('/').as_bytes();
         let service = proxy.label("com.docker.swarm.service.name");
-        let tasks = if service.is_empty() { String::new() } else { format!("tasks.{service}") };
+        let tasks = if service.is_empty() {
+            String::new()
+        } else {
+            format!("tasks.{service}")
+        };
         let own = [proxy.name.as_str(), &traits.hostname, service, &tasks].into_iter();
-        let own = own.chain(traits.dns_names.iter().map(String::as_str)).map(str::as_bytes);
+        let own = own
+            .chain(traits.dns_names.iter().map(String::as_str))
+            .map(str::as_bytes);
         own.filter(|own| !own.is_empty()).any(|own| {
             let (start, rest) = name.split_at(own.len().min(name.len()));
             // Engines also resolve `name.network`.
@@ -76,27 +99,45 @@ impl<'s> Surroundings<'s> {
 
     /// The image of the proxy's own container.
     fn proxy_image(&self) -> Option<&'s str> {
-        self.proxy_traits().map(|traits| traits.image.as_str()).filter(|image| !image.is_empty())
+        self.proxy_traits()
+            .map(|traits| traits.image.as_str())
+            .filter(|image| !image.is_empty())
     }
 
-    /// Whether selectors ask for a label: containers can have many thousands of others, which need not be looked at.
+    /// Whether selectors ask for a label: containers can have many thousands of others, which need
+    /// not be looked at.
     pub(super) fn selects_by_label(&self, key: &str) -> bool {
-        self.profiles.is_some_and(|profiles| profiles.selecting_labels().any(|known| known == key))
+        self.profiles
+            .is_some_and(|profiles| profiles.selecting_labels().any(|known| known == key))
     }
 
     /// An object of the engine as a client of the proxy, with the labels that selectors ask for.
     pub(super) fn as_client(&self, object: &Object) -> Container {
-        let labels = object.labels.iter().filter(|(key, _)| self.selects_by_label(key)).cloned().collect();
-        Container { id: object.id.clone(), name: object.name.clone(), labels }
+        let labels = object
+            .labels
+            .iter()
+            .filter(|(key, _)| self.selects_by_label(key))
+            .cloned()
+            .collect();
+        Container {
+            id: object.id.clone(),
+            name: object.name.clone(),
+            labels,
+        }
     }
 
-    /// The name of the profile, other than the client's own, that a container with these addresses has.
+    /// The name of the profile, other than the client's own, that a container with these addresses
+    /// has.
     pub(super) fn claimed(&self, container: &Container, addresses: &[IpAddr]) -> Option<&'s str> {
-        self.profiles?.of_container(container, addresses).into_iter().find(|found| *found != self.profile)
+        self.profiles?
+            .of_container(container, addresses)
+            .into_iter()
+            .find(|found| *found != self.profile)
     }
 
-    /// The name of the profile, other than the client's own, that a task of a service of this name and with these labels may
-    /// have. The engine gives tasks the name `SERVICE.SLOT.TASK`, and labels of its own (moby `daemon/cluster/executor`).
+    /// The name of the profile, other than the client's own, that a task of a service of this name
+    /// and with these labels may have. The engine gives tasks the name `SERVICE.SLOT.TASK`, and
+    /// labels of its own (moby `daemon/cluster/executor`).
     fn claimed_by_task(&self, service: &str, labels: &[(String, String)]) -> Option<&'s str> {
         let tasks = Pattern::new(format!("{}.*", super::judge::shown(service)));
         let may_hold = |condition: &Condition| match condition {
@@ -105,11 +146,15 @@ impl<'s> Surroundings<'s> {
                 Some("service.name") => value.fits(service),
                 Some("task.name") => value.meets(&tasks),
                 Some("service.id" | "task" | "task.id" | "node.id") => true,
-                _ => labels.iter().any(|(known, own)| known == key && value.fits(own)),
+                _ => labels
+                    .iter()
+                    .any(|(known, own)| known == key && value.fits(own)),
             },
             _ => false,
         };
-        let known = self.container_selectors().filter(|(selector, _)| selector.conditions().iter().all(may_hold));
+        let known = self
+            .container_selectors()
+            .filter(|(selector, _)| selector.conditions().iter().all(may_hold));
         known.map(|(_, name)| name).next()
     }
 
@@ -120,7 +165,8 @@ impl<'s> Surroundings<'s> {
         all.filter(move |(selector, name)| selector.kind() == Kind::Container && *name != own)
     }
 
-    /// The profiles that know their clients by nothing but labels, which the steps of a build take from the Dockerfile.
+    /// The profiles that know their clients by nothing but labels, which the steps of a build take
+    /// from the Dockerfile.
     pub(super) fn known_by_labels(&self) -> impl Iterator<Item = &'s str> {
         let is_label = |condition: &Condition| matches!(condition, Condition::Label(..));
         self.container_selectors()
@@ -137,12 +183,16 @@ impl<'s> Surroundings<'s> {
     fn claimed_networks(&self) -> impl Iterator<Item = (&'s str, IpNet)> {
         let own = self.profile;
         let all = self.profiles.into_iter().flat_map(Profiles::selected);
-        all.filter(move |(_, name)| *name != own).flat_map(|(selector, name)| {
-            selector.conditions().iter().filter_map(move |condition| match condition {
-                Condition::Network(network) => Some((name, *network)),
-                _ => None,
+        all.filter(move |(_, name)| *name != own)
+            .flat_map(|(selector, name)| {
+                selector
+                    .conditions()
+                    .iter()
+                    .filter_map(move |condition| match condition {
+                        Condition::Network(network) => Some((name, *network)),
+                        _ => None,
+                    })
             })
-        })
     }
 }
 
@@ -191,40 +241,60 @@ impl Judge<'_> {
     /// Judges a path of the host that a container or a volume gets.
     pub(super) fn claim_path(&mut self, path: &str) {
         if self.surroundings.is_proxy_path(path) {
-            self.unless_allowed("proxy", "", || "is or holds what the proxy's own container mounts".to_owned());
+            self.unless_allowed("proxy", "", || {
+                "is or holds what the proxy's own container mounts".to_owned()
+            });
         }
     }
 
     /// Judges a volume that is mounted, changed or removed.
     pub(super) fn claim_volume(&mut self, name: &str) {
         if self.surroundings.is_proxy_volume(name) {
-            self.unless_allowed("proxy", "", || "is a volume of the proxy's own container".to_owned());
+            self.unless_allowed("proxy", "", || {
+                "is a volume of the proxy's own container".to_owned()
+            });
         }
     }
 
     /// Judges a reference that an image gets.
     pub(super) fn claim_image(&mut self, reference: &str) {
-        let own = self.surroundings.proxy_image().map(super::reference::normalised);
-        // Podman takes a short name for an image of its own before it takes it for one of a registry.
+        let own = self
+            .surroundings
+            .proxy_image()
+            .map(super::reference::normalised);
+        // Podman takes a short name for an image of its own before it takes it for one of a
+        // registry.
         let local = super::reference::normalised(&format!("localhost/{reference}"));
         if own.is_some_and(|own| own == super::reference::normalised(reference) || own == local) {
-            self.unless_allowed("proxy", "", || "is the image from which the proxy is started".to_owned());
+            self.unless_allowed("proxy", "", || {
+                "is the image from which the proxy is started".to_owned()
+            });
         }
     }
 
     /// Judges what a container that is entered, or whose volumes are taken, mounts of the proxy's.
-    pub(super) fn mounts_of_the_proxy<'t>(&self, traits: &'t Traits) -> impl Iterator<Item = &'t str> {
+    pub(super) fn mounts_of_the_proxy<'t>(
+        &self,
+        traits: &'t Traits,
+    ) -> impl Iterator<Item = &'t str> {
         let surroundings = self.surroundings;
         let volumes = traits.volumes.iter().map(|(name, _)| name.as_str());
         let volumes = volumes.filter(move |name| surroundings.is_proxy_volume(name));
         let paths = traits.host_paths.iter().map(String::as_str);
-        let paths = paths.filter(move |path| surroundings.is_proxy_path(path) && !super::mount::is_harmless_file(path));
+        let paths = paths.filter(move |path| {
+            surroundings.is_proxy_path(path) && !super::mount::is_harmless_file(path)
+        });
         volumes.chain(paths)
     }
 
-    /// Judges what a container will be called and labelled: other profiles may know their clients by that.
+    /// Judges what a container will be called and labelled: other profiles may know their clients
+    /// by that.
     pub(super) fn claim_identity(&mut self, container: impl FnOnce() -> Container) {
-        if self.surroundings.profiles.is_some_and(Profiles::by_container) {
+        if self
+            .surroundings
+            .profiles
+            .is_some_and(Profiles::by_container)
+        {
             self.claim_newcomer(&Newcomer::Container(container()));
         }
     }
@@ -233,17 +303,27 @@ impl Judge<'_> {
     pub(super) fn claim_newcomer(&mut self, newcomer: &Newcomer) {
         let claimed = match newcomer {
             Newcomer::Container(container) => self.surroundings.claimed(container, &[]),
-            Newcomer::Task { service, labels } => self.surroundings.claimed_by_task(service, labels),
+            Newcomer::Task { service, labels } => {
+                self.surroundings.claimed_by_task(service, labels)
+            }
         };
         if let Some(profile) = claimed {
-            let what = format!("by its name and labels, this container would have the rights of the profile {profile}");
+            let what = format!(
+                "by its name and labels, this container would have the rights of the profile \
+                {profile}"
+            );
             self.unless_allowed("profile", profile, || what);
         }
     }
 
-    /// Judges a container that will be, by what it will be called and labelled: the labels of its image are its own as well.
+    /// Judges a container that will be, by what it will be called and labelled: the labels of its
+    /// image are its own as well.
     pub(super) fn claim_created(&mut self, newcomer: impl FnOnce() -> Newcomer, image: &str) {
-        if !self.surroundings.profiles.is_some_and(Profiles::by_container) {
+        if !self
+            .surroundings
+            .profiles
+            .is_some_and(Profiles::by_container)
+        {
             return;
         }
         let mut newcomer = newcomer();
@@ -252,16 +332,27 @@ impl Judge<'_> {
         self.newcomer = Some(newcomer);
         if !image.is_empty() {
             let (word, place, slot) = (image.to_owned(), self.place().to_vec(), Slot::Nowhere);
-            self.add(Subject { kind: ObjectKind::Image, word, role: Role::Labels, place, slot });
+            self.add(Subject {
+                kind: ObjectKind::Image,
+                word,
+                role: Role::Labels,
+                place,
+                slot,
+            });
         }
     }
 
     /// Judges addresses that a network or a container gets.
     pub(super) fn claim_network(&mut self, network: IpNet) {
         let overlaps = |other: &IpNet| network.contains(other) || other.contains(&network);
-        let claimed = self.surroundings.claimed_networks().find(|(_, other)| overlaps(other));
+        let claimed = self
+            .surroundings
+            .claimed_networks()
+            .find(|(_, other)| overlaps(other));
         if let Some((profile, _)) = claimed {
-            let what = format!("by such an address, a container would have the rights of the profile {profile}");
+            let what = format!(
+                "by such an address, a container would have the rights of the profile {profile}"
+            );
             self.unless_allowed("profile", profile, || what);
         }
     }

@@ -1,10 +1,12 @@
-//! Which calls are judged, and how: a row for each endpoint that takes a body, or whose query carries power.
+//! Which calls are judged, and how: a row for each endpoint that takes a body, or whose query
+//! carries power.
 
 use super::readers::{
-    BUILD, CHECKPOINTS, COMMIT, CONTAINER_CREATE, CONTAINER_START, CONTAINER_UPDATE, EXEC_CREATE, EXEC_START,
-    LIBPOD_CONNECT, LIBPOD_CREATE, LIBPOD_DISCONNECT, LIBPOD_EXEC_REMOVE, LIBPOD_PULL, LIBPOD_PUSH, LIBPOD_START,
-    LIBPOD_VOLUME_CREATE, LOAD, LOGIN, NETWORK_CONNECT, NETWORK_CREATE, NETWORK_DISCONNECT, NETWORK_REMOVE,
-    NODE_UPDATE, PULL_OR_IMPORT, PUSH, RENAME, SECRET, SERVICE_CREATE, SERVICE_UPDATE, TAG, TOP, VOLUME_CREATE,
+    BUILD, CHECKPOINTS, COMMIT, CONTAINER_CREATE, CONTAINER_START, CONTAINER_UPDATE, EXEC_CREATE,
+    EXEC_START, LIBPOD_CONNECT, LIBPOD_CREATE, LIBPOD_DISCONNECT, LIBPOD_EXEC_REMOVE, LIBPOD_PULL,
+    LIBPOD_PUSH, LIBPOD_START, LIBPOD_VOLUME_CREATE, LOAD, LOGIN, NETWORK_CONNECT, NETWORK_CREATE,
+    NETWORK_DISCONNECT, NETWORK_REMOVE, NODE_UPDATE, PULL_OR_IMPORT, PUSH, RENAME, SECRET,
+    SERVICE_CREATE, SERVICE_UPDATE, TAG, TOP, VOLUME_CREATE,
 };
 use super::{Guard, Level, Reader};
 use crate::call::Call;
@@ -25,23 +27,29 @@ pub(crate) enum Duty {
 
 const PLUGINS: &str = "plugins run on the host, as root";
 const SWARM: &str = "a client that can change the cluster has every node of it";
-const UNSEEN_IMAGES: &str = "guard-allow names images or registries, and the images of this call cannot be seen";
+const UNSEEN_IMAGES: &str =
+    "guard-allow names images or registries, and the images of this call cannot be seen";
 
 /// What the guard does with a call.
 pub(crate) fn duty(call: &Call, guard: &Guard) -> Duty {
-    let Some(endpoint) = call.endpoint() else { return Duty::Unread };
+    let Some(endpoint) = call.endpoint() else {
+        return Duty::Unread;
+    };
     if guard.level == Level::Privileged {
         return Duty::Pass;
     }
     match duty_of(endpoint.id) {
-        Duty::Unread if makes_images(endpoint.id) && guard.binds_images() => Duty::Closed(UNSEEN_IMAGES),
+        Duty::Unread if makes_images(endpoint.id) && guard.binds_images() => {
+            Duty::Closed(UNSEEN_IMAGES)
+        }
         duty => duty,
     }
 }
 
 /// What the guard does with the calls of an endpoint, at every level but `privileged`.
 ///
-/// Every endpoint stands here by itself: one that is added to the API's table does not compile until it does.
+/// Every endpoint stands here by itself: one that is added to the API's table does not compile
+/// until it does.
 fn duty_of(id: EndpointId) -> Duty {
     use EndpointId::*;
     match id {
@@ -124,10 +132,10 @@ fn duty_of(id: EndpointId) -> Duty {
         | LibpodSecretCreate
         | LibpodVolumeImport => Duty::Unread,
         SwarmInit | SwarmJoin | SwarmUpdate | SwarmUnlock => Duty::Closed(SWARM),
-        PluginPull | PluginCreate | PluginEnable | PluginDisable | PluginUpgrade | PluginSet | PluginPush => {
-            Duty::Closed(PLUGINS)
-        }
-        // They read, delete, or write without a body, and their query can do no more than their path says.
+        PluginPull | PluginCreate | PluginEnable | PluginDisable | PluginUpgrade | PluginSet
+        | PluginPush => Duty::Closed(PLUGINS),
+        // They read, delete, or write without a body, and their query can do no more than their
+        // path says.
         Options
         | SystemPing
         | SystemPingHead
@@ -390,7 +398,15 @@ mod tests {
         ] {
             let (method, target) = request.split_once(' ').expect("a request line");
             let call = Call::read(method, target).expect(request);
-            let at = |level| name(duty(&call, &Guard { level, allow: vec![] }));
+            let at = |level| {
+                name(duty(
+                    &call,
+                    &Guard {
+                        level,
+                        allow: vec![],
+                    },
+                ))
+            };
             assert_eq!(at(Level::Baseline), want, "{request}");
             assert_eq!(at(Level::Restricted), want, "{request}");
             if call.endpoint().is_some() {

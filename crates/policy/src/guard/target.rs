@@ -24,7 +24,9 @@ impl Use {
     /// What a call does to the object that its path or its query names.
     pub(crate) fn of(call: &Call) -> Self {
         use EndpointId::*;
-        let Some(endpoint) = call.endpoint() else { return Self::Look };
+        let Some(endpoint) = call.endpoint() else {
+            return Self::Look;
+        };
         match endpoint.id {
             ExecCreate
             | LibpodExecCreate
@@ -89,7 +91,8 @@ impl Use {
     }
 }
 
-/// Whether a call acts on many objects at once, or on objects that it names in its query: no target bounds those.
+/// Whether a call acts on many objects at once, or on objects that it names in its query: no target
+/// bounds those.
 pub(super) fn is_bulk(id: EndpointId) -> bool {
     use EndpointId::*;
     matches!(
@@ -127,8 +130,8 @@ pub(super) fn is_bulk(id: EndpointId) -> bool {
     )
 }
 
-/// Whether the guard needs the proxy's own container to judge the calls of this endpoint: they may take its names, its image, or
-/// what it mounts.
+/// Whether the guard needs the proxy's own container to judge the calls of this endpoint: they may
+/// take its names, its image, or what it mounts.
 pub(crate) fn may_name_the_proxys(id: EndpointId) -> bool {
     use EndpointId::*;
     matches!(

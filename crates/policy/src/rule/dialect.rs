@@ -1,7 +1,8 @@
-//! Rules are written in Go's regular expressions, as existing rule files are; this says them in those of the `regex` crate.
+//! Rules are written in Go's regular expressions, as existing rule files are; this says them in
+//! those of the `regex` crate.
 //!
-//! Both are RE2's family. They differ in the classes, which Go keeps to ASCII, and inside brackets, where `regex` knows set
-//! operations that Go does not.
+//! Both are RE2's family. They differ in the classes, which Go keeps to ASCII, and inside brackets,
+//! where `regex` knows set operations that Go does not.
 
 /// Writes a Go expression as one for `regex`.
 pub(super) fn from_go(pattern: &str) -> String {
@@ -117,7 +118,10 @@ mod tests {
             (r"(?i)/ABC", "/abc", true),
             (r"\[x\]", "[x]", true),
         ] {
-            assert!(super::super::parse("test", &format!("GET {go}")).is_ok(), "{go} is a rule's pattern");
+            assert!(
+                super::super::parse("test", &format!("GET {go}")).is_ok(),
+                "{go} is a rule's pattern"
+            );
             let regex = regex::Regex::new(&format!(r"\A(?:{})\z", from_go(go))).expect(go);
             assert_eq!(regex.is_match(text), want, "{go} ~ {text}");
         }

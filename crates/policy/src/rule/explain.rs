@@ -16,7 +16,8 @@ pub enum Miss {
     Version,
     /// The path fits up to a place.
     Path {
-        /// The part of [`Rule::text`] that does not fit, in bytes; empty at the end of it, where the path goes on.
+        /// The part of [`Rule::text`] that does not fit, in bytes; empty at the end of it, where
+        /// the path goes on.
         at: Range<usize>,
         /// How much of the path the part before it takes, in bytes.
         taken: usize,
@@ -32,8 +33,11 @@ impl Rule {
         if self.matches(call) {
             return None;
         }
-        let Body::Pattern { methods, .. } = &self.body else { return Some(self.miss_by_name(call)) };
-        let (unversioned, has_method) = (call.version_prefix().len(), methods.contain(call.method()));
+        let Body::Pattern { methods, .. } = &self.body else {
+            return Some(self.miss_by_name(call));
+        };
+        let (unversioned, has_method) =
+            (call.version_prefix().len(), methods.contain(call.method()));
         match self.covers(call.path(), unversioned) {
             true => return Some(Miss::Method),
             false if has_method && unversioned > 0 && self.covers(call.unversioned_path(), 0) => {
@@ -47,20 +51,37 @@ impl Rule {
             .into_iter()
             .filter_map(|pieces| furthest(pattern, &pieces, call.path()))
             .max_by_key(|(_, taken)| *taken)?;
-        let section = call.unversioned_path()[1..].find('/').map_or(call.path().len(), |end| unversioned + 1 + end);
+        let section = call.unversioned_path()[1..]
+            .find('/')
+            .map_or(call.path().len(), |end| unversioned + 1 + end);
         let is_near = has_method && taken >= section;
-        Some(if is_near { Miss::Path { at: offset + at.start..offset + at.end, taken } } else { Miss::Elsewhere })
+        Some(if is_near {
+            Miss::Path {
+                at: offset + at.start..offset + at.end,
+                taken,
+            }
+        } else {
+            Miss::Elsewhere
+        })
     }
 
-    /// Why a rule by name does not match: it means other objects of the endpoint, or the endpoint by another method.
+    /// Why a rule by name does not match: it means other objects of the endpoint, or the endpoint
+    /// by another method.
     fn miss_by_name(&self, call: &Call) -> Miss {
-        let (Body::Names(scopes), Some(endpoint)) = (&self.body, call.endpoint()) else { return Miss::Elsewhere };
-        let Some(scope) = scopes.iter().find(|scope| scope.endpoint.id == endpoint.id) else { return Miss::Elsewhere };
+        let (Body::Names(scopes), Some(endpoint)) = (&self.body, call.endpoint()) else {
+            return Miss::Elsewhere;
+        };
+        let Some(scope) = scopes.iter().find(|scope| scope.endpoint.id == endpoint.id) else {
+            return Miss::Elsewhere;
+        };
         match call.captured() {
             Some(captured) if !scope.is_about(captured.word) => {
                 let start = self.methods_at;
                 let at = start + scope.at.start..start + scope.at.end;
-                Miss::Path { at, taken: call.version_prefix().len() + captured.start }
+                Miss::Path {
+                    at,
+                    taken: call.version_prefix().len() + captured.start,
+                }
             }
             _ => Miss::Method,
         }
@@ -85,15 +106,21 @@ fn furthest(pattern: &str, pieces: &[Range<usize>], path: &str) -> Option<(Range
     Some((end..end, before))
 }
 
-/// The alternatives of a pattern, each as its pieces: variables, groups, classes, and literals up to the next slash.
+/// The alternatives of a pattern, each as its pieces: variables, groups, classes, and literals up
+/// to the next slash.
 fn alternatives(pattern: &str) -> Vec<Vec<Range<usize>>> {
-    let Ok(whole) = ast::parse::Parser::new().parse(pattern) else { return vec![vec![0..pattern.len()]] };
+    let Ok(whole) = ast::parse::Parser::new().parse(pattern) else {
+        return vec![vec![0..pattern.len()]];
+    };
     let branches = match &whole {
         Ast::Alternation(alternation) => alternation.asts.as_slice(),
         other => std::slice::from_ref(other),
     };
     let variables: Vec<_> = variable::uses(pattern).map(|(range, _)| range).collect();
-    branches.iter().map(|branch| pieces(pattern, branch, &variables)).collect()
+    branches
+        .iter()
+        .map(|branch| pieces(pattern, branch, &variables))
+        .collect()
 }
 
 fn pieces(pattern: &str, branch: &Ast, variables: &[Range<usize>]) -> Vec<Range<usize>> {
@@ -105,12 +132,19 @@ fn pieces(pattern: &str, branch: &Ast, variables: &[Range<usize>]) -> Vec<Range<
     for part in parts {
         let span = part.span().start.offset..part.span().end.offset;
         let is_literal = matches!(part, Ast::Literal(_));
-        let own = variables.iter().find(|range| range.start < span.end && span.start < range.end);
+        let own = variables
+            .iter()
+            .find(|range| range.start < span.end && span.start < range.end);
         match (pieces.last_mut(), own) {
-            // The letters of a variable's name belong together, and so does what is behind it to say how often.
-            (Some((last, _)), Some(own)) if last.start == own.start => last.end = own.end.max(span.end),
+            // The letters of a variable's name belong together, and so does what is behind it to
+            // say how often.
+            (Some((last, _)), Some(own)) if last.start == own.start => {
+                last.end = own.end.max(span.end)
+            }
             (_, Some(own)) => pieces.push((own.start..own.end.max(span.end), false)),
-            (Some((last, true)), None) if is_literal && &pattern[span.clone()] != "/" => last.end = span.end,
+            (Some((last, true)), None) if is_literal && &pattern[span.clone()] != "/" => {
+                last.end = span.end
+            }
             _ => pieces.push((span, is_literal)),
         }
     }
@@ -135,12 +169,36 @@ mod tests {
                 "GET /containers/web/json",
                 ("%CONTAINER_ID%", "/containers/"),
             ),
-            ("GET /containers/json", "GET /containers/json/x", ("", "/containers/json")),
-            ("GET /containers/(json|web/top)", "GET /containers/web/json", ("(json|web/top)", "/containers/")),
-            ("GET /containers/jsn", "GET /containers/json", ("/jsn", "/containers")),
-            ("GET /info|/containers/x+", "GET /containers/y", ("x+", "/containers/")),
-            ("GET %API_PREFIX%?/containers/j[a-r]+n", "GET /containers/json", ("[a-r]+", "/containers/j")),
-            ("GET\t/containers/jsn", "GET /containers/json", ("/jsn", "/containers")),
+            (
+                "GET /containers/json",
+                "GET /containers/json/x",
+                ("", "/containers/json"),
+            ),
+            (
+                "GET /containers/(json|web/top)",
+                "GET /containers/web/json",
+                ("(json|web/top)", "/containers/"),
+            ),
+            (
+                "GET /containers/jsn",
+                "GET /containers/json",
+                ("/jsn", "/containers"),
+            ),
+            (
+                "GET /info|/containers/x+",
+                "GET /containers/y",
+                ("x+", "/containers/"),
+            ),
+            (
+                "GET %API_PREFIX%?/containers/j[a-r]+n",
+                "GET /containers/json",
+                ("[a-r]+", "/containers/j"),
+            ),
+            (
+                "GET\t/containers/jsn",
+                "GET /containers/json",
+                ("/jsn", "/containers"),
+            ),
         ] {
             let rules = parse("t", rule).expect(rule);
             let (method, target) = request.split_once(' ').expect("METHOD TARGET");
@@ -148,23 +206,51 @@ mod tests {
             let Some(Miss::Path { at, taken }) = rules[0].miss(&call) else {
                 panic!("{rule}: {:?}", rules[0].miss(&call))
             };
-            assert_eq!((&rules[0].text()[at], &call.path()[..taken]), want, "{rule} ← {request}");
+            assert_eq!(
+                (&rules[0].text()[at], &call.path()[..taken]),
+                want,
+                "{rule} ← {request}"
+            );
         }
     }
 
     #[test]
     fn other_ways_to_miss() {
         for (rule, request, want) in [
-            ("GET /containers/json", "POST /containers/json", Some(Miss::Method)),
+            (
+                "GET /containers/json",
+                "POST /containers/json",
+                Some(Miss::Method),
+            ),
             ("GET /containers/json", "GET /containers/json", None),
-            ("GET /containers/json", "GET /v1.43/containers/json", Some(Miss::Version)),
-            ("GET /images/json", "GET /containers/json", Some(Miss::Elsewhere)),
-            ("GET %API_PREFIX_EVENTS%", "GET /v1.43/containers/json", Some(Miss::Elsewhere)),
-            ("POST /containers/x", "GET /containers/json", Some(Miss::Elsewhere)),
+            (
+                "GET /containers/json",
+                "GET /v1.43/containers/json",
+                Some(Miss::Version),
+            ),
+            (
+                "GET /images/json",
+                "GET /containers/json",
+                Some(Miss::Elsewhere),
+            ),
+            (
+                "GET %API_PREFIX_EVENTS%",
+                "GET /v1.43/containers/json",
+                Some(Miss::Elsewhere),
+            ),
+            (
+                "POST /containers/x",
+                "GET /containers/json",
+                Some(Miss::Elsewhere),
+            ),
         ] {
             let (method, target) = request.split_once(' ').expect("METHOD TARGET");
             let call = Call::read(method, target).expect(target);
-            assert_eq!(parse("t", rule).expect(rule)[0].miss(&call), want, "{rule} ← {request}");
+            assert_eq!(
+                parse("t", rule).expect(rule)[0].miss(&call),
+                want,
+                "{rule} ← {request}"
+            );
         }
     }
 }

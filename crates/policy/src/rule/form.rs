@@ -1,8 +1,9 @@
 //! What an expression is made of: a literal head, an expression in the middle, a literal tail.
 //!
-//! Nearly every rule is `/containers/` + a name + `/json`. Heads and tails are compared as text; the middles, few and often the
-//! same, are compiled once for all rules. That keeps hundreds of rules small, quick to load and quick to ask. It is exact: a
-//! regular expression without look-around matches a whole text where its parts match parts of it, and literals leave one way
+//! Nearly every rule is `/containers/` + a name + `/json`. Heads and tails are compared as text;
+//! the middles, few and often the same, are compiled once for all rules. That keeps hundreds of
+//! rules small, quick to load and quick to ask. It is exact: a regular expression without
+//! look-around matches a whole text where its parts match parts of it, and literals leave one way
 //! to cut.
 
 use std::collections::HashMap;
@@ -55,15 +56,20 @@ impl Form {
             Prefix::Required if unversioned > 0 => &path[unversioned..],
             Prefix::Required => return false,
         };
-        let Some(rest) = text.strip_prefix(&*self.head) else { return false };
+        let Some(rest) = text.strip_prefix(&*self.head) else {
+            return false;
+        };
         match &self.middle {
             None => rest.is_empty(),
-            Some(middle) => rest.strip_suffix(&*self.tail).is_some_and(|inner| middle.is_match(inner)),
+            Some(middle) => rest
+                .strip_suffix(&*self.tail)
+                .is_some_and(|inner| middle.is_match(inner)),
         }
     }
 
-    /// Whether some word between two parts of the path could make it match: `before` ends where the word starts, `after` is what
-    /// follows it. It is never false where there is one, and may be true where there is none.
+    /// Whether some word between two parts of the path could make it match: `before` ends where the
+    /// word starts, `after` is what follows it. It is never false where there is one, and may be
+    /// true where there is none.
     pub(super) fn may_match_around(&self, before: &str, after: &str, unversioned: usize) -> bool {
         let before = match self.version {
             Prefix::Whole => before,
@@ -97,7 +103,9 @@ impl Form {
 
 /// `v1.43` and its kind: it could be a part of the version.
 fn is_version(segment: &str) -> bool {
-    segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    segment
+        .strip_prefix('v')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 impl Expressions {
@@ -106,20 +114,43 @@ impl Expressions {
     /// # Errors
     /// The reason why it cannot be compiled.
     pub(super) fn forms(&mut self, expression: &str) -> Result<Vec<Form>, String> {
-        // The last line of the report is the reason; the lines before it draw the expanded expression.
-        let reason =
-            |report: String| report.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        // The last line of the report is the reason; the lines before it draw the expanded
+        // expression.
+        let reason = |report: String| {
+            report
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim_start_matches("error: ")
+                .to_owned()
+        };
         let whole = regex_syntax::parse(expression).map_err(|error| reason(error.to_string()))?;
-        branches(&whole).into_iter().map(|parts| self.form(&parts)).collect()
+        branches(&whole)
+            .into_iter()
+            .map(|parts| self.form(&parts))
+            .collect()
     }
 
     fn form(&mut self, parts: &[Hir]) -> Result<Form, String> {
         let (version, parts) = split_version(parts);
         let (head, rest) = parts.split_at(literals(parts));
-        let tail = rest.iter().rev().take_while(|part| literal(part).is_some()).count();
+        let tail = rest
+            .iter()
+            .rev()
+            .take_while(|part| literal(part).is_some())
+            .count();
         let (middle, tail) = rest.split_at(rest.len() - tail);
-        let middle = if middle.is_empty() { None } else { Some(self.compile(&Hir::concat(middle.to_vec()))?) };
-        Ok(Form { version, head: text(head), middle, tail: text(tail) })
+        let middle = if middle.is_empty() {
+            None
+        } else {
+            Some(self.compile(&Hir::concat(middle.to_vec()))?)
+        };
+        Ok(Form {
+            version,
+            head: text(head),
+            middle,
+            tail: text(tail),
+        })
     }
 
     fn compile(&mut self, middle: &Hir) -> Result<Arc<Regex>, String> {
@@ -128,7 +159,11 @@ impl Expressions {
             return Ok(Arc::clone(known));
         }
         // Anchored as a whole, so that `a|b` never matches by half.
-        let whole = Hir::concat(vec![Hir::look(Look::Start), middle.clone(), Hir::look(Look::End)]);
+        let whole = Hir::concat(vec![
+            Hir::look(Look::Start),
+            middle.clone(),
+            Hir::look(Look::End),
+        ]);
         let compiled = Regex::builder()
             .configure(
                 Regex::config()
@@ -147,7 +182,9 @@ impl Expressions {
 /// The parts of a version prefix, as variables write it.
 static VERSION: LazyLock<Vec<Hir>> = LazyLock::new(|| {
     let expression = dialect::from_go(&variable::expand("%_API_VERSION%"));
-    regex_syntax::parse(&expression).map(|hir| flat(&hir)).unwrap_or_default()
+    regex_syntax::parse(&expression)
+        .map(|hir| flat(&hir))
+        .unwrap_or_default()
 });
 
 /// Cuts off a version prefix, where what follows cannot be taken for a part of one.
@@ -158,7 +195,14 @@ fn split_version(parts: &[Hir]) -> (Prefix, &[Hir]) {
     if prefix.is_empty() || segment.is_empty() || segment == "v" || is_version(segment) {
         return (Prefix::Whole, parts);
     }
-    (if prefix.len() == 1 { Prefix::Optional } else { Prefix::Required }, rest)
+    (
+        if prefix.len() == 1 {
+            Prefix::Optional
+        } else {
+            Prefix::Required
+        },
+        rest,
+    )
 }
 
 /// How many parts at the front are a version prefix: one that may be missing, or several.
@@ -170,24 +214,35 @@ fn version_parts(parts: &[Hir]) -> usize {
     }
 }
 
-/// The ways through an expression, each as parts in a row: alternatives and optional parts are told apart as long as only
-/// literals stand before them and behind.
+/// The ways through an expression, each as parts in a row: alternatives and optional parts are told
+/// apart as long as only literals stand before them and behind.
 fn branches(whole: &Hir) -> Vec<Vec<Hir>> {
     let alternatives = match whole.kind() {
-        HirKind::Alternation(alternatives) if alternatives.len() <= FORMS => alternatives.as_slice(),
+        HirKind::Alternation(alternatives) if alternatives.len() <= FORMS => {
+            alternatives.as_slice()
+        }
         _ => std::slice::from_ref(whole),
     };
     // What was gone through, and what is ahead.
     let mut open: Vec<(Vec<Hir>, Vec<Hir>)> = Vec::new();
     for alternative in alternatives {
         let mut parts = flat(alternative);
-        if parts.first().is_some_and(|part| matches!(part.kind(), HirKind::Look(Look::Start))) {
+        if parts
+            .first()
+            .is_some_and(|part| matches!(part.kind(), HirKind::Look(Look::Start)))
+        {
             parts.remove(0);
         }
-        if parts.last().is_some_and(|part| matches!(part.kind(), HirKind::Look(Look::End))) {
+        if parts
+            .last()
+            .is_some_and(|part| matches!(part.kind(), HirKind::Look(Look::End)))
+        {
             parts.pop();
         }
-        if parts.iter().any(|part| !part.properties().look_set().is_empty()) {
+        if parts
+            .iter()
+            .any(|part| !part.properties().look_set().is_empty())
+        {
             // What looks around must see the whole path.
             return vec![vec![whole.clone()]];
         }
@@ -195,7 +250,11 @@ fn branches(whole: &Hir) -> Vec<Vec<Hir>> {
     }
     let mut done = Vec::new();
     while let Some((mut front, mut ahead)) = open.pop() {
-        let plain = if front.is_empty() { version_parts(&ahead) } else { 0 };
+        let plain = if front.is_empty() {
+            version_parts(&ahead)
+        } else {
+            0
+        };
         front.extend(ahead.drain(..plain));
         front.extend(ahead.drain(..literals(&ahead)));
         let ways = ways(&ahead);
@@ -205,27 +264,47 @@ fn branches(whole: &Hir) -> Vec<Vec<Hir>> {
             continue;
         }
         for way in ways {
-            open.push((front.clone(), way.into_iter().chain(ahead[1..].iter().cloned()).collect()));
+            open.push((
+                front.clone(),
+                way.into_iter().chain(ahead[1..].iter().cloned()).collect(),
+            ));
         }
     }
     done
 }
 
-/// What may stand in the place of the next part, where that is one of a few and each goes on with a literal or ends here.
+/// What may stand in the place of the next part, where that is one of a few and each goes on with a
+/// literal or ends here.
 fn ways(ahead: &[Hir]) -> Vec<Vec<Hir>> {
-    let Some((next, behind)) = ahead.split_first() else { return Vec::new() };
+    let Some((next, behind)) = ahead.split_first() else {
+        return Vec::new();
+    };
     let ways: Vec<Vec<Hir>> = match (next.kind(), optional(next)) {
         (HirKind::Alternation(alternatives), _) => alternatives.iter().map(flat).collect(),
         (_, Some(inner)) => vec![Vec::new(), flat(inner)],
         _ => return Vec::new(),
     };
-    let is_plain = |way: &Vec<Hir>| way.iter().chain(behind).next().is_none_or(|part| literal(part).is_some());
-    if ways.iter().all(is_plain) { ways } else { Vec::new() }
+    let is_plain = |way: &Vec<Hir>| {
+        way.iter()
+            .chain(behind)
+            .next()
+            .is_none_or(|part| literal(part).is_some())
+    };
+    if ways.iter().all(is_plain) {
+        ways
+    } else {
+        Vec::new()
+    }
 }
 
 fn optional(part: &Hir) -> Option<&Hir> {
     match part.kind() {
-        HirKind::Repetition(Repetition { min: 0, max: Some(1), sub, .. }) => Some(sub),
+        HirKind::Repetition(Repetition {
+            min: 0,
+            max: Some(1),
+            sub,
+            ..
+        }) => Some(sub),
         _ => None,
     }
 }
@@ -249,12 +328,19 @@ fn literal(part: &Hir) -> Option<&str> {
 
 /// How many parts at the front are literals.
 fn literals(parts: &[Hir]) -> usize {
-    parts.iter().take_while(|part| literal(part).is_some()).count()
+    parts
+        .iter()
+        .take_while(|part| literal(part).is_some())
+        .count()
 }
 
 /// The text of literals in a row.
 fn text(literals: &[Hir]) -> Box<str> {
-    literals.iter().filter_map(literal).collect::<String>().into()
+    literals
+        .iter()
+        .filter_map(literal)
+        .collect::<String>()
+        .into()
 }
 
 #[cfg(test)]
@@ -268,7 +354,13 @@ mod tests {
         let mut shown: Vec<_> = forms
             .iter()
             .map(|form| {
-                format!("{:?} {} {} {}", form.version, form.head, form.middle.as_ref().map_or("-", |_| "…"), form.tail)
+                format!(
+                    "{:?} {} {} {}",
+                    form.version,
+                    form.head,
+                    form.middle.as_ref().map_or("-", |_| "…"),
+                    form.tail
+                )
             })
             .collect();
         shown.sort();
@@ -280,15 +372,42 @@ mod tests {
         for (pattern, want) in [
             ("/containers/json", &["Whole /containers/json - "][..]),
             ("^/containers/json$", &["Whole /containers/json - "]),
-            ("%API_PREFIX_CONTAINERS%/json", &["Optional /containers/json - "]),
+            (
+                "%API_PREFIX_CONTAINERS%/json",
+                &["Optional /containers/json - "],
+            ),
             ("%API_PREFIX_LIBPOD_INFO%", &["Required /libpod/info - "]),
-            ("%API_PREFIX_CONTAINERS%(/.*)?", &["Optional /containers - ", "Optional /containers/ … "]),
-            ("%API_PREFIX_CONTAINERS%/%CONTAINER_NAME%/json", &["Optional /containers/ … /json"]),
-            ("%API_PREFIX_EXEC%", &["Optional /containers/ … /exec", "Optional /exec - "]),
-            ("%API_PREFIX_LIBPOD_EXEC%/x", &["Required /libpod/containers/ … /exec/x", "Required /libpod/exec/x - "]),
-            ("/a|/b(/c)?", &["Whole /a - ", "Whole /b - ", "Whole /b/c - "]),
-            ("%API_PREFIX%/(aa|bb)/c", &["Optional /aa/c - ", "Optional /bb/c - "]),
-            ("%API_PREFIX%/aa|%API_PREFIX%/bb|/cc", &["Optional /aa - ", "Optional /bb - ", "Whole /cc - "]),
+            (
+                "%API_PREFIX_CONTAINERS%(/.*)?",
+                &["Optional /containers - ", "Optional /containers/ … "],
+            ),
+            (
+                "%API_PREFIX_CONTAINERS%/%CONTAINER_NAME%/json",
+                &["Optional /containers/ … /json"],
+            ),
+            (
+                "%API_PREFIX_EXEC%",
+                &["Optional /containers/ … /exec", "Optional /exec - "],
+            ),
+            (
+                "%API_PREFIX_LIBPOD_EXEC%/x",
+                &[
+                    "Required /libpod/containers/ … /exec/x",
+                    "Required /libpod/exec/x - ",
+                ],
+            ),
+            (
+                "/a|/b(/c)?",
+                &["Whole /a - ", "Whole /b - ", "Whole /b/c - "],
+            ),
+            (
+                "%API_PREFIX%/(aa|bb)/c",
+                &["Optional /aa/c - ", "Optional /bb/c - "],
+            ),
+            (
+                "%API_PREFIX%/aa|%API_PREFIX%/bb|/cc",
+                &["Optional /aa - ", "Optional /bb - ", "Whole /cc - "],
+            ),
             // What could be a part of the version stays with it.
             ("%API_PREFIX%.*", &["Whole  … "]),
             ("%API_PREFIX%/v1", &["Whole  … /v1"]),
@@ -308,8 +427,14 @@ mod tests {
     #[test]
     fn the_first_segment_is_known_where_it_is_whole() {
         for (pattern, want) in [
-            ("%API_PREFIX_CONTAINERS%(/.*)?", &[Some("containers"), Some("containers")][..]),
-            ("%API_PREFIX_CONTAINERS%(x/.*)?", &[Some("containers"), Some("containersx")]),
+            (
+                "%API_PREFIX_CONTAINERS%(/.*)?",
+                &[Some("containers"), Some("containers")][..],
+            ),
+            (
+                "%API_PREFIX_CONTAINERS%(x/.*)?",
+                &[Some("containers"), Some("containersx")],
+            ),
             ("%API_PREFIX_CONTAINERS%.*", &[None]),
             ("/contain.*", &[None]),
             ("/v1.43/containers/json", &[None]),
@@ -327,21 +452,60 @@ mod tests {
     #[test]
     fn a_word_that_could_match_is_never_ruled_out() {
         for (pattern, before, after, want) in [
-            ("%API_PREFIX_CONTAINERS%/db/stop", "/containers/", "/stop", true),
-            ("%API_PREFIX_CONTAINERS%/db/stop", "/v1.43/containers/", "/stop", true),
-            ("%API_PREFIX_CONTAINERS%/db/stop", "/containers/", "/start", false),
+            (
+                "%API_PREFIX_CONTAINERS%/db/stop",
+                "/containers/",
+                "/stop",
+                true,
+            ),
+            (
+                "%API_PREFIX_CONTAINERS%/db/stop",
+                "/v1.43/containers/",
+                "/stop",
+                true,
+            ),
+            (
+                "%API_PREFIX_CONTAINERS%/db/stop",
+                "/containers/",
+                "/start",
+                false,
+            ),
             ("%API_PREFIX_CONTAINERS%/db", "/containers/", "", true),
-            ("%API_PREFIX_CONTAINERS%/db(/.*)?", "/containers/", "/stop", true),
-            ("%API_PREFIX_CONTAINERS%/(db|web)/.*", "/v1.43/containers/", "/stop", true),
-            ("%API_PREFIX_CONTAINERS%/d.*/stop", "/containers/", "/start", false),
-            ("/v1.43/containers/db/stop", "/v1.43/containers/", "/stop", true),
+            (
+                "%API_PREFIX_CONTAINERS%/db(/.*)?",
+                "/containers/",
+                "/stop",
+                true,
+            ),
+            (
+                "%API_PREFIX_CONTAINERS%/(db|web)/.*",
+                "/v1.43/containers/",
+                "/stop",
+                true,
+            ),
+            (
+                "%API_PREFIX_CONTAINERS%/d.*/stop",
+                "/containers/",
+                "/start",
+                false,
+            ),
+            (
+                "/v1.43/containers/db/stop",
+                "/v1.43/containers/",
+                "/stop",
+                true,
+            ),
             ("/v1.43/containers/db/stop", "/containers/", "/stop", false),
             (".*db.*", "/containers/", "/stop", true),
             ("/containers/stop", "/containers/", "/stop", false),
         ] {
-            let forms = Expressions::default().forms(&dialect::from_go(&variable::expand(pattern))).expect(pattern);
+            let forms = Expressions::default()
+                .forms(&dialect::from_go(&variable::expand(pattern)))
+                .expect(pattern);
             let unversioned = if before.starts_with("/v1.43") { 6 } else { 0 };
-            let found = forms.iter().any(|form| form.may_match_around(before, after, unversioned));
+            let found = forms
+                .iter()
+                .any(|form| form.may_match_around(before, after, unversioned));
             assert_eq!(found, want, "{pattern}: {before}…{after}");
         }
     }
@@ -351,7 +515,9 @@ mod tests {
         let mut expressions = Expressions::default();
         for name in 0..100 {
             let pattern = format!("%API_PREFIX_IMAGES%/%IMAGE_REFERENCE%/{name}");
-            expressions.forms(&dialect::from_go(&variable::expand(&pattern))).expect("small");
+            expressions
+                .forms(&dialect::from_go(&variable::expand(&pattern)))
+                .expect("small");
         }
         assert_eq!(expressions.0.len(), 1);
     }

@@ -1,8 +1,9 @@
 //! What an expression can match, exactly: by walking its automaton instead of trying paths.
 //!
-//! "Does this rule reach that endpoint", "does another rule cover it": such questions about all paths at once are questions about
-//! regular languages, and those have answers. The walks are bounded; where a bound is reached, or an expression looks around
-//! itself (`\b`), the answer is that nobody can tell.
+//! "Does this rule reach that endpoint", "does another rule cover it": such questions about all
+//! paths at once are questions about regular languages, and those have answers. The walks are
+//! bounded; where a bound is reached, or an expression looks around itself (`\b`), the answer is
+//! that nobody can tell.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
@@ -32,9 +33,14 @@ type Arc = (u8, u8, StateID);
 impl Language {
     /// The language of an expression of the `regex` crate. `None` where it cannot be told.
     pub(crate) fn new(expression: &str) -> Option<Self> {
-        let config = NFA::config().which_captures(WhichCaptures::None).nfa_size_limit(Some(SIZE));
+        let config = NFA::config()
+            .which_captures(WhichCaptures::None)
+            .nfa_size_limit(Some(SIZE));
         let nfa = NFA::compiler().configure(config).build(expression).ok()?;
-        let known = nfa.look_set_any().iter().all(|look| matches!(look, Look::Start | Look::End));
+        let known = nfa
+            .look_set_any()
+            .iter()
+            .all(|look| matches!(look, Look::Start | Look::End));
         known.then_some(Self(nfa))
     }
 
@@ -46,18 +52,30 @@ impl Language {
         type Pair = (Spot, Spot);
         let mut seen: HashMap<Pair, Option<(Pair, u8)>> = HashMap::new();
         let mut queue: VecDeque<Pair> = VecDeque::new();
-        let mut reach = |from: Option<(Pair, u8)>, ones: &[Spot], others: &[Spot], queue: &mut VecDeque<Pair>| {
-            for pair in ones.iter().flat_map(|one| others.iter().map(move |other| (*one, *other))) {
+        let mut reach = |from: Option<(Pair, u8)>,
+                         ones: &[Spot],
+                         others: &[Spot],
+                         queue: &mut VecDeque<Pair>| {
+            for pair in ones
+                .iter()
+                .flat_map(|one| others.iter().map(move |other| (*one, *other)))
+            {
                 seen.entry(pair).or_insert_with(|| {
                     queue.push_back(pair);
                     from
                 });
             }
-            if seen.len() <= STEPS { Ok(()) } else { Err(TooMuch) }
+            if seen.len() <= STEPS {
+                Ok(())
+            } else {
+                Err(TooMuch)
+            }
         };
         reach(None, &self.begin(), &other.begin(), &mut queue)?;
         let end = loop {
-            let Some(pair) = queue.pop_front() else { return Ok(None) };
+            let Some(pair) = queue.pop_front() else {
+                return Ok(None);
+            };
             let (one, another) = pair;
             if self.accepts(one) && other.accepts(another) {
                 break pair;
@@ -72,7 +90,12 @@ impl Language {
             steps.sort_by_key(|(byte, ..)| rank(*byte));
             for (byte, next, other_next) in steps {
                 let came = Some((pair, byte));
-                reach(came, &self.close(next, false), &other.close(other_next, false), &mut queue)?;
+                reach(
+                    came,
+                    &self.close(next, false),
+                    &other.close(other_next, false),
+                    &mut queue,
+                )?;
             }
         };
         let steps = std::iter::successors(seen[&end], |(before, _)| seen[before]);
@@ -85,25 +108,36 @@ impl Language {
     ///
     /// # Errors
     /// It takes too long to tell.
-    pub(crate) fn common_without(&self, other: &Self, without: &Self) -> Result<Option<String>, TooMuch> {
+    pub(crate) fn common_without(
+        &self,
+        other: &Self,
+        without: &Self,
+    ) -> Result<Option<String>, TooMuch> {
         type State = (Spot, Spot, BTreeSet<Spot>);
         let mut seen: HashMap<State, Option<(State, u8)>> = HashMap::new();
         let mut queue: VecDeque<State> = VecDeque::new();
-        let starts =
-            self.begin().into_iter().flat_map(|one| other.begin().into_iter().map(move |another| (one, another)));
+        let starts = self
+            .begin()
+            .into_iter()
+            .flat_map(|one| other.begin().into_iter().map(move |another| (one, another)));
         let left_out = BTreeSet::from_iter(without.begin());
         queue.extend(starts.map(|(one, another)| (one, another, left_out.clone())));
         seen.extend(queue.iter().map(|state| (state.clone(), None)));
         let mut steps = STEPS;
         let end = loop {
-            let Some(state) = queue.pop_front() else { return Ok(None) };
+            let Some(state) = queue.pop_front() else {
+                return Ok(None);
+            };
             let (one, another, left_out) = &state;
             let is_left_out = left_out.iter().any(|spot| without.accepts(*spot));
             if self.accepts(*one) && other.accepts(*another) && !is_left_out {
                 break state;
             }
             let (ours, theirs) = (self.arcs(*one), other.arcs(*another));
-            let without_arcs: Vec<Arc> = left_out.iter().flat_map(|spot| without.arcs(*spot)).collect();
+            let without_arcs: Vec<Arc> = left_out
+                .iter()
+                .flat_map(|spot| without.arcs(*spot))
+                .collect();
             let bytes = representatives(ours.iter().chain(&theirs).chain(&without_arcs));
             let mut bytes: Vec<u8> = bytes.into_iter().filter(|byte| *byte >= b' ').collect();
             bytes.sort_by_key(|byte| rank(*byte));
@@ -121,7 +155,9 @@ impl Language {
                 }
             }
         };
-        let steps = std::iter::successors(seen.get(&end).cloned().flatten(), |(before, _)| seen.get(before)?.clone());
+        let steps = std::iter::successors(seen.get(&end).cloned().flatten(), |(before, _)| {
+            seen.get(before)?.clone()
+        });
         let mut bytes: Vec<u8> = steps.map(|(_, byte)| byte).collect();
         bytes.reverse();
         Ok(String::from_utf8(bytes).ok())
@@ -135,13 +171,18 @@ impl Language {
     pub(crate) fn is_within(&self, other: &Self, budget: &mut usize) -> Result<bool, TooMuch> {
         type Spots = BTreeSet<Spot>;
         let mut seen: HashSet<(Spots, Spots)> = HashSet::new();
-        let mut queue = vec![(Spots::from_iter(self.begin()), Spots::from_iter(other.begin()))];
+        let mut queue = vec![(
+            Spots::from_iter(self.begin()),
+            Spots::from_iter(other.begin()),
+        )];
         while let Some(both) = queue.pop() {
             if seen.contains(&both) {
                 continue;
             }
             let (ours, theirs) = &both;
-            if ours.iter().any(|spot| self.accepts(*spot)) && !theirs.iter().any(|spot| other.accepts(*spot)) {
+            if ours.iter().any(|spot| self.accepts(*spot))
+                && !theirs.iter().any(|spot| other.accepts(*spot))
+            {
                 return Ok(false);
             }
             let our_arcs: Vec<Arc> = ours.iter().flat_map(|spot| self.arcs(*spot)).collect();
@@ -168,10 +209,15 @@ impl Language {
         let mut spots = BTreeSet::from_iter(self.begin());
         let mut longest = None;
         for (length, byte) in text.bytes().map(Some).chain([None]).enumerate() {
-            if spots.iter().any(|(id, ended)| self.accepts((*id, *ended)) && (!ended || byte.is_none())) {
+            if spots
+                .iter()
+                .any(|(id, ended)| self.accepts((*id, *ended)) && (!ended || byte.is_none()))
+            {
                 longest = Some(length);
             }
-            let Some(byte) = byte.filter(|_| !spots.is_empty()) else { break };
+            let Some(byte) = byte.filter(|_| !spots.is_empty()) else {
+                break;
+            };
             let arcs: Vec<Arc> = spots.iter().flat_map(|spot| self.arcs(*spot)).collect();
             spots = self.step(&arcs, byte);
         }
@@ -179,8 +225,12 @@ impl Language {
     }
 
     fn step(&self, arcs: &[Arc], byte: u8) -> BTreeSet<Spot> {
-        let taken = arcs.iter().filter(|(from, to, _)| (*from..=*to).contains(&byte));
-        taken.flat_map(|(_, _, next)| self.close(*next, false)).collect()
+        let taken = arcs
+            .iter()
+            .filter(|(from, to, _)| (*from..=*to).contains(&byte));
+        taken
+            .flat_map(|(_, _, next)| self.close(*next, false))
+            .collect()
     }
 
     fn begin(&self) -> Vec<Spot> {
@@ -195,13 +245,24 @@ impl Language {
                 continue;
             }
             match self.0.state(id) {
-                State::ByteRange { .. } | State::Sparse(_) | State::Dense(_) | State::Match { .. } => {
+                State::ByteRange { .. }
+                | State::Sparse(_)
+                | State::Dense(_)
+                | State::Match { .. } => {
                     spots.push((id, ended));
                 }
-                State::Look { look: Look::Start, next } if at_start => open.push((*next, ended)),
-                State::Look { look: Look::End, next } => open.push((*next, true)),
+                State::Look {
+                    look: Look::Start,
+                    next,
+                } if at_start => open.push((*next, ended)),
+                State::Look {
+                    look: Look::End,
+                    next,
+                } => open.push((*next, true)),
                 State::Look { .. } | State::Fail => {}
-                State::Union { alternates } => open.extend(alternates.iter().map(|next| (*next, ended))),
+                State::Union { alternates } => {
+                    open.extend(alternates.iter().map(|next| (*next, ended)))
+                }
                 State::BinaryUnion { alt1, alt2 } => open.extend([(*alt1, ended), (*alt2, ended)]),
                 State::Capture { next, .. } => open.push((*next, ended)),
             }
@@ -213,26 +274,38 @@ impl Language {
         matches!(self.0.state(id), State::Match { .. })
     }
 
-    /// The steps from here. No path has a control character in it, so none is taken: `.` and `[^/]` differ in nothing else.
+    /// The steps from here. No path has a control character in it, so none is taken: `.` and `[^/]`
+    /// differ in nothing else.
     fn arcs(&self, (id, ended): Spot) -> Vec<Arc> {
         let arcs = match self.0.state(id) {
             _ if ended => Vec::new(),
             State::ByteRange { trans } => vec![(trans.start, trans.end, trans.next)],
-            State::Sparse(sparse) => sparse.transitions.iter().map(|t| (t.start, t.end, t.next)).collect(),
+            State::Sparse(sparse) => sparse
+                .transitions
+                .iter()
+                .map(|t| (t.start, t.end, t.next))
+                .collect(),
             State::Dense(dense) => {
                 let bytes = (0..=u8::MAX).zip(dense.transitions.iter());
-                bytes.filter(|(_, next)| **next != StateID::ZERO).map(|(byte, next)| (byte, byte, *next)).collect()
+                bytes
+                    .filter(|(_, next)| **next != StateID::ZERO)
+                    .map(|(byte, next)| (byte, byte, *next))
+                    .collect()
             }
             _ => Vec::new(),
         };
-        let printable = arcs.into_iter().map(|(from, to, next)| (from.max(b' '), to, next));
+        let printable = arcs
+            .into_iter()
+            .map(|(from, to, next)| (from.max(b' '), to, next));
         printable.filter(|(from, to, _)| from <= to).collect()
     }
 }
 
 /// One byte of each class that the arcs tell apart.
 fn representatives<'a>(arcs: impl Iterator<Item = &'a Arc>) -> BTreeSet<u8> {
-    arcs.flat_map(|(from, to, _)| [Some(*from), to.checked_add(1)]).flatten().collect()
+    arcs.flat_map(|(from, to, _)| [Some(*from), to.checked_add(1)])
+        .flatten()
+        .collect()
 }
 
 /// The byte of a range that reads best in a path.
@@ -262,8 +335,16 @@ mod tests {
     #[test]
     fn what_two_have_in_common() {
         for (one, other, want) in [
-            ("/containers(/.*)?", "/containers/[^/]+/json", Some("/containers/a/json")),
-            ("/containers/web.*/json", "/containers/[^/]+/json", Some("/containers/web/json")),
+            (
+                "/containers(/.*)?",
+                "/containers/[^/]+/json",
+                Some("/containers/a/json"),
+            ),
+            (
+                "/containers/web.*/json",
+                "/containers/[^/]+/json",
+                Some("/containers/web/json"),
+            ),
             ("/containers/json", "/containers/[^/]+/json", None),
             ("/a|/b", "/b|/c", Some("/b")),
             ("/(sam|samwise)/x", "/samwise/.*", Some("/samwise/x")),
@@ -273,8 +354,19 @@ mod tests {
             ("/[^a-z0-9A-Z/]+", "/.+", Some("/!")),
             ("/é+", "/.", Some("/é")),
         ] {
-            assert_eq!(language(one).common(&language(other)).expect(one).as_deref(), want, "{one} {other}");
-            assert_eq!(language(other).common(&language(one)).expect(one).is_some(), want.is_some(), "{other} {one}");
+            assert_eq!(
+                language(one)
+                    .common(&language(other))
+                    .expect(one)
+                    .as_deref(),
+                want,
+                "{one} {other}"
+            );
+            assert_eq!(
+                language(other).common(&language(one)).expect(one).is_some(),
+                want.is_some(),
+                "{other} {one}"
+            );
         }
     }
 
@@ -287,12 +379,24 @@ mod tests {
                 "/containers/db/json",
                 Some("/containers/web/json"),
             ),
-            ("/containers/db/json", "/containers/[^/]+/json", "/containers/d.*", None),
-            ("/containers/.*", "/containers/[^/]+/json", "/containers/.*/json", None),
+            (
+                "/containers/db/json",
+                "/containers/[^/]+/json",
+                "/containers/d.*",
+                None,
+            ),
+            (
+                "/containers/.*",
+                "/containers/[^/]+/json",
+                "/containers/.*/json",
+                None,
+            ),
             ("/a|/b", "/[a-c]", "/c", Some("/a")),
             ("/.*", "/[^/]+", "/[a-y]+", Some("/z")),
         ] {
-            let found = language(one).common_without(&language(other), &language(without)).expect(one);
+            let found = language(one)
+                .common_without(&language(other), &language(without))
+                .expect(one);
             assert_eq!(found.as_deref(), want, "{one} {other} without {without}");
         }
     }
@@ -310,13 +414,23 @@ mod tests {
             ("/x", "/x", true),
             ("/.", "/[\\x00-\\x7f]", false),
         ] {
-            assert_eq!(language(one).is_within(&language(other), &mut { STEPS }), Ok(want), "{one} {other}");
+            assert_eq!(
+                language(one).is_within(&language(other), &mut { STEPS }),
+                Ok(want),
+                "{one} {other}"
+            );
         }
         assert!(Language::new(r"/a\b.*").is_none(), "it looks around itself");
         // The textbook's expression whose automaton doubles with every letter.
         let doubling = language("/.*a.{14}");
-        assert_eq!(language("/.*").is_within(&doubling, &mut { STEPS }), Ok(false));
-        assert_eq!(doubling.is_within(&doubling.clone(), &mut { STEPS }), Err(TooMuch));
+        assert_eq!(
+            language("/.*").is_within(&doubling, &mut { STEPS }),
+            Ok(false)
+        );
+        assert_eq!(
+            doubling.is_within(&doubling.clone(), &mut { STEPS }),
+            Err(TooMuch)
+        );
     }
 
     #[test]
@@ -330,7 +444,11 @@ mod tests {
             ("(/[^/]+)?", "/x/y", Some(2)),
             ("", "/x", Some(0)),
         ] {
-            assert_eq!(language(expression).longest_beginning(text), want, "{expression} {text}");
+            assert_eq!(
+                language(expression).longest_beginning(text),
+                want,
+                "{expression} {text}"
+            );
         }
     }
 }

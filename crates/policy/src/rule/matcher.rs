@@ -1,7 +1,7 @@
 //! Finds the rules that match a call, at a cost that hardly grows with the number of rules.
 //!
-//! Nearly every form of a rule knows the first segment of its paths: those are kept by that segment, the few others are always
-//! asked.
+//! Nearly every form of a rule knows the first segment of its paths: those are kept by that
+//! segment, the few others are always asked.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -53,8 +53,14 @@ impl RuleSet {
     /// Sorts rules into their places.
     #[must_use]
     pub fn new(rules: Vec<Rule>) -> Self {
-        let mut set = Self { rules: rules.into_iter().map(Arc::new).collect(), ..Self::default() };
-        set.names_objects = set.rules.iter().any(|rule| !rule.denies() && may_name_a_container(rule));
+        let mut set = Self {
+            rules: rules.into_iter().map(Arc::new).collect(),
+            ..Self::default()
+        };
+        set.names_objects = set
+            .rules
+            .iter()
+            .any(|rule| !rule.denies() && may_name_a_container(rule));
         for (index, rule) in set.rules.iter().enumerate() {
             match rule.denies() {
                 true => set.denying.add(index, rule),
@@ -67,7 +73,10 @@ impl RuleSet {
     /// The same rules, where `HEAD` is allowed by rules for `HEAD` alone.
     #[must_use]
     pub fn with_exact_methods(self) -> Self {
-        Self { exact_methods: true, ..self }
+        Self {
+            exact_methods: true,
+            ..self
+        }
     }
 
     /// Whether `HEAD` is allowed where a rule allows `GET`.
@@ -76,8 +85,8 @@ impl RuleSet {
         !self.exact_methods
     }
 
-    /// Whether any of these rules may be about containers of some names alone: then a container that is called by its identifier
-    /// is worth a question to the engine.
+    /// Whether any of these rules may be about containers of some names alone: then a container
+    /// that is called by its identifier is worth a question to the engine.
     #[must_use]
     pub fn name_objects(&self) -> bool {
         self.names_objects
@@ -91,27 +100,43 @@ impl RuleSet {
 
     /// The rules that allow this method on the call's path, in their order.
     pub(crate) fn matching<'r>(&'r self, call: &'r Call) -> impl Iterator<Item = &'r Arc<Rule>> {
-        self.allowing.matching(call, Subject::new(call, None, true)).map(|index| &self.rules[index])
+        self.allowing
+            .matching(call, Subject::new(call, None, true))
+            .map(|index| &self.rules[index])
     }
 
-    /// The rules that allow the call where the object that it is about has this name, in their order.
-    pub(crate) fn matching_object<'r>(&'r self, call: &'r Call, name: &'r str) -> impl Iterator<Item = &'r Arc<Rule>> {
-        self.allowing.matching(call, Subject::new(call, Some(name), true)).map(|index| &self.rules[index])
+    /// The rules that allow the call where the object that it is about has this name, in their
+    /// order.
+    pub(crate) fn matching_object<'r>(
+        &'r self,
+        call: &'r Call,
+        name: &'r str,
+    ) -> impl Iterator<Item = &'r Arc<Rule>> {
+        self.allowing
+            .matching(call, Subject::new(call, Some(name), true))
+            .map(|index| &self.rules[index])
     }
 
     /// The first rule that denies the call.
     pub(crate) fn denial(&self, call: &Call) -> Option<&Arc<Rule>> {
-        let first = self.denying.matching(call, Subject::new(call, None, false)).next();
+        let first = self
+            .denying
+            .matching(call, Subject::new(call, None, false))
+            .next();
         first.map(|index| &self.rules[index])
     }
 
     /// The first rule by name that denies the call where the object that it is about has this name.
     pub(crate) fn denial_of_object(&self, call: &Call, name: &str) -> Option<&Arc<Rule>> {
-        let first = self.denying.matching_endpoint(call, Subject::new(call, Some(name), false)).next();
+        let first = self
+            .denying
+            .matching_endpoint(call, Subject::new(call, Some(name), false))
+            .next();
         first.map(|index| &self.rules[index])
     }
 
-    /// Whether a rule that does not deny the call by the client's word for its object might by another word for the same object.
+    /// Whether a rule that does not deny the call by the client's word for its object might by
+    /// another word for the same object.
     pub(crate) fn may_deny_object(&self, call: &Call) -> bool {
         self.denying.depends_on_object(call)
     }
@@ -123,14 +148,23 @@ impl Index {
         match &rule.body {
             Body::Pattern { methods, forms } => {
                 let mut methods = *methods;
-                // What is denied by GET is denied by HEAD, which asks for a part of the same answer.
+                // What is denied by GET is denied by HEAD, which asks for a part of the same
+                // answer.
                 if denies && methods.contain(Method::Get) {
                     methods.add(Method::Head);
                 }
                 for form in forms {
-                    let entry = Entry { rule: index, methods, way: Way::Form(form.clone()) };
+                    let entry = Entry {
+                        rule: index,
+                        methods,
+                        way: Way::Form(form.clone()),
+                    };
                     match form.segment() {
-                        Some(segment) => self.by_segment.entry(segment.into()).or_default().push(entry),
+                        Some(segment) => self
+                            .by_segment
+                            .entry(segment.into())
+                            .or_default()
+                            .push(entry),
                         None => self.others.push(entry),
                     }
                 }
@@ -141,9 +175,17 @@ impl Index {
                 }
                 for scope in scopes {
                     // A denial holds for every method that reaches the endpoint.
-                    let mut methods = if denies { Methods::ALL } else { Methods::default() };
+                    let mut methods = if denies {
+                        Methods::ALL
+                    } else {
+                        Methods::default()
+                    };
                     methods.add(scope.endpoint.method);
-                    let entry = Entry { rule: index, methods, way: Way::Objects(scope.objects.clone()) };
+                    let entry = Entry {
+                        rule: index,
+                        methods,
+                        way: Way::Objects(scope.objects.clone()),
+                    };
                     self.by_endpoint[scope.endpoint.id as usize].push(entry);
                 }
             }
@@ -156,8 +198,15 @@ impl Index {
 
     /// The entries that are asked about a call: two lists of forms, and one of endpoints.
     fn entries(&self, call: &Call) -> [&[Entry]; 3] {
-        let segment = call.unversioned_path()[1..].split('/').next().unwrap_or_default();
-        let known = self.by_segment.get(segment).map(Vec::as_slice).unwrap_or_default();
+        let segment = call.unversioned_path()[1..]
+            .split('/')
+            .next()
+            .unwrap_or_default();
+        let known = self
+            .by_segment
+            .get(segment)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         [known, &self.others, self.of_endpoint(call)]
     }
 
@@ -166,36 +215,60 @@ impl Index {
         if self.by_endpoint.is_empty() {
             return &[];
         }
-        call.endpoint().map(|endpoint| self.by_endpoint[endpoint.id as usize].as_slice()).unwrap_or_default()
+        call.endpoint()
+            .map(|endpoint| self.by_endpoint[endpoint.id as usize].as_slice())
+            .unwrap_or_default()
     }
 
     /// The indices of the rules that match a call about this subject, in their order.
     fn matching<'i>(&'i self, call: &'i Call, subject: Subject<'i>) -> impl Iterator<Item = usize> {
-        let entries = if self.is_empty() { [&[][..]; 3] } else { self.entries(call) };
+        let entries = if self.is_empty() {
+            [&[][..]; 3]
+        } else {
+            self.entries(call)
+        };
         matching(merged(entries), call, subject)
     }
 
     /// The same for rules by name alone.
-    fn matching_endpoint<'i>(&'i self, call: &'i Call, subject: Subject<'i>) -> impl Iterator<Item = usize> {
+    fn matching_endpoint<'i>(
+        &'i self,
+        call: &'i Call,
+        subject: Subject<'i>,
+    ) -> impl Iterator<Item = usize> {
         matching(self.of_endpoint(call).iter(), call, subject)
     }
 
-    /// Whether it may depend on the object of a call, by any word for it, which of these rules match.
+    /// Whether it may depend on the object of a call, by any word for it, which of these rules
+    /// match.
     fn depends_on_object(&self, call: &Call) -> bool {
         if self.is_empty() {
             return false;
         }
         let [known, others, named] = self.entries(call);
-        let has_objects = |entry: &Entry| matches!(&entry.way, Way::Objects(objects) if !objects.is_empty());
+        let has_objects =
+            |entry: &Entry| matches!(&entry.way, Way::Objects(objects) if !objects.is_empty());
         if named.iter().any(has_objects) {
             return true;
         }
-        // No rule can mean the name of a command. Podman finds a volume by the beginning of its name as well.
-        let Some(captured) = call.captured().filter(|captured| captured.kind.has_labels()) else { return false };
+        // No rule can mean the name of a command. Podman finds a volume by the beginning of its
+        // name as well.
+        let Some(captured) = call
+            .captured()
+            .filter(|captured| captured.kind.has_labels())
+        else {
+            return false;
+        };
         let unversioned = call.version_prefix().len();
         let start = unversioned + captured.start;
-        let (before, after) = (&call.path()[..start], &call.path()[start + captured.word.len()..]);
-        let mut forms = known.iter().chain(others).filter(|entry| entry.methods.contain(call.method()));
+        let (before, after) = (
+            &call.path()[..start],
+            &call.path()[start + captured.word.len()..],
+        );
+        let mut forms = known
+            .iter()
+            .chain(others)
+            .filter(|entry| entry.methods.contain(call.method()));
         forms.any(|entry| matches!(&entry.way, Way::Form(form) if form.may_match_around(before, after, unversioned)))
     }
 }
@@ -225,19 +298,32 @@ fn matching<'i>(
 fn may_name_a_container(rule: &Rule) -> bool {
     match &rule.body {
         Body::Pattern { .. } => names_a_container(rule.pattern()),
-        Body::Names(scopes) => scopes
-            .iter()
-            .any(|scope| !scope.objects.is_empty() && scope.endpoint.object_kind() == Some(ObjectKind::Container)),
+        Body::Names(scopes) => scopes.iter().any(|scope| {
+            !scope.objects.is_empty() && scope.endpoint.object_kind() == Some(ObjectKind::Container)
+        }),
     }
 }
 
-/// Whether a pattern has something else than a variable or a wildcard where the name of a container stands. A pattern that is
-/// taken for such a one costs a question, and grants nothing by itself.
+/// Whether a pattern has something else than a variable or a wildcard where the name of a container
+/// stands. A pattern that is taken for such a one costs a question, and grants nothing by itself.
 fn names_a_container(pattern: &str) -> bool {
-    let behind = ["CONTAINERS%/", "containers/"].iter().find_map(|section| pattern.split_once(section));
-    let Some((_, rest)) = behind else { return false };
-    let is_list =
-        ["json", "create", "prune", "%CONTAINER", "%_OBJECT", ".*", "[^/]"].iter().any(|word| rest.starts_with(word));
+    let behind = ["CONTAINERS%/", "containers/"]
+        .iter()
+        .find_map(|section| pattern.split_once(section));
+    let Some((_, rest)) = behind else {
+        return false;
+    };
+    let is_list = [
+        "json",
+        "create",
+        "prune",
+        "%CONTAINER",
+        "%_OBJECT",
+        ".*",
+        "[^/]",
+    ]
+    .iter()
+    .any(|word| rest.starts_with(word));
     !is_list
 }
 
@@ -268,17 +354,23 @@ mod tests {
     /// Rules of every kind, and what users write around variables.
     fn rules() -> String {
         let mut text = String::from(
-            "GET .*\nGET /v1.43/containers/.*\nGET /containers/json|/info\nGET %API_PREFIX%/(containers|images)/json\nGET /conta.*\n\
-             POST %API_PREFIX_EXEC%(/.*)?\nGET,HEAD,POST %API_PREFIX_CONTAINERS%(/.*)?\nGET ^/containers/json$\nGET /containers\n\
-             GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/json\nGET %API_PREFIX%.*json\nGET %API_PREFIX%/v1\nGET %API_PREFIX%/v?1\n\
-             GET %API_PREFIX%/(v|w)(1|2)/.*\nGET (/v1.43)?(/a|/b)?/?\nGET (%API_PREFIX%)?/info\nGET %_API_VERSION%/(a|info)?\nGET /.*\\bjson\n\
-             ALLOW look\nALLOW container.inspect(a), secrets\nDENY container.list, container.top(a*)\nDENY GET %API_PREFIX%/info\nDENY POST .*/json\n\
-             DENY libpod.*\nALLOW container.*, image.list\n\
-             GET (?i)/INFO\nGET /(a|b|c|d|e|f|g)(a|b|c|d|e|f|g)(a|b|c|d|e|f|g)\nGET /a(/a)*\nGET /a/.*a/a\nGET (|/a|/a/)\nGET /é.?/a\n",
+            "GET .*\nGET /v1.43/containers/.*\nGET /containers/json|/info\nGET \
+            %API_PREFIX%/(containers|images)/json\nGET /conta.*\nPOST \
+            %API_PREFIX_EXEC%(/.*)?\nGET,HEAD,POST %API_PREFIX_CONTAINERS%(/.*)?\nGET \
+            ^/containers/json$\nGET /containers\nGET \
+            %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/json\nGET %API_PREFIX%.*json\nGET \
+            %API_PREFIX%/v1\nGET %API_PREFIX%/v?1\nGET %API_PREFIX%/(v|w)(1|2)/.*\nGET \
+            (/v1.43)?(/a|/b)?/?\nGET (%API_PREFIX%)?/info\nGET %_API_VERSION%/(a|info)?\nGET \
+            /.*\\bjson\nALLOW look\nALLOW container.inspect(a), secrets\nDENY container.list, \
+            container.top(a*)\nDENY GET %API_PREFIX%/info\nDENY POST .*/json\nDENY libpod.*\nALLOW \
+            container.*, image.list\nGET (?i)/INFO\nGET \
+            /(a|b|c|d|e|f|g)(a|b|c|d|e|f|g)(a|b|c|d|e|f|g)\nGET /a(/a)*\nGET /a/.*a/a\nGET \
+            (|/a|/a/)\nGET /é.?/a\n",
         );
         for (name, _) in VARIABLES {
             text.push_str(&format!(
-                "GET %{name}%\nGET %{name}%/json\nGET /images/%{name}%/json\nGET %API_PREFIX%/a/%{name}%(/a)?\n"
+                "GET %{name}%\nGET %{name}%/json\nGET /images/%{name}%/json\nGET \
+                %API_PREFIX%/a/%{name}%(/a)?\n"
             ));
         }
         text
@@ -310,8 +402,9 @@ mod tests {
             "/INFO",
             "a",
         ];
-        let mut targets: Vec<String> =
-            vec!["/images/docker.io/library/x@sha256:09c731d73926315908778730f9e60686/json".to_owned()];
+        let mut targets: Vec<String> = vec![
+            "/images/docker.io/library/x@sha256:09c731d73926315908778730f9e60686/json".to_owned(),
+        ];
         for one in words {
             for two in words {
                 for three in words {
@@ -322,7 +415,9 @@ mod tests {
         let mut asked = 0;
         for target in targets.iter().map(|target| target.replace('é', "%C3%A9")) {
             for method in [Method::Get, Method::Head, Method::Post] {
-                let Ok(call) = Call::read(method.as_str(), &target) else { continue };
+                let Ok(call) = Call::read(method.as_str(), &target) else {
+                    continue;
+                };
                 let [parts, whole] = rules.matching_lines(&call);
                 assert_eq!(parts, whole, "{method} {target}");
                 asked += 1;
@@ -331,7 +426,8 @@ mod tests {
         assert!(asked > 5_000, "{asked}");
     }
 
-    /// The same for patterns that nobody would write: pieces put together at random, the same ones in every run.
+    /// The same for patterns that nobody would write: pieces put together at random, the same ones
+    /// in every run.
     #[test]
     fn parts_agree_with_the_whole_expression_for_any_pattern() {
         const PIECES: [&str; 24] = [
@@ -360,12 +456,15 @@ mod tests {
             "{2}",
             "%CONTAINER_ID_OR_NAME%",
         ];
-        const WORDS: [&str; 12] =
-            ["/a", "/aa", "/a/a", "a", "/", "/v1.43", "/v1", "/libpod", "/%C3%A9", "1", "A", "/ab.c"];
+        const WORDS: [&str; 12] = [
+            "/a", "/aa", "/a/a", "a", "/", "/v1.43", "/v1", "/libpod", "/%C3%A9", "1", "A", "/ab.c",
+        ];
         // Knuth's MMIX generator.
         let mut state: u64 = 42;
         let mut any = |below: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as usize % below
         };
         let (mut matched, mut asked) = (0, 0);
@@ -378,11 +477,15 @@ mod tests {
                     _ => pattern.push_str(PIECES[any(PIECES.len())]),
                 }
             }
-            let Ok(rules) = parse("t", &format!("GET {pattern}")) else { continue };
+            let Ok(rules) = parse("t", &format!("GET {pattern}")) else {
+                continue;
+            };
             let rules = Compared::new(rules).expect(&pattern);
             for _ in 0..30 {
                 let target: String = (0..1 + any(4)).map(|_| WORDS[any(WORDS.len())]).collect();
-                let Ok(call) = Call::read("GET", &target) else { continue };
+                let Ok(call) = Call::read("GET", &target) else {
+                    continue;
+                };
                 let [parts, whole] = rules.matching_lines(&call);
                 assert_eq!(parts, whole, "{pattern} ← {}", call.path());
                 (matched, asked) = (matched + parts.0.len(), asked + 1);

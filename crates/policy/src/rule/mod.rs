@@ -43,7 +43,8 @@ use names::Scope;
 pub use parse::{Mistake, parse, parse_sharing};
 pub use variable::{VARIABLES, distance, expand};
 
-/// The rules that every profile has unless it asks for none: a client can find out what it talks to.
+/// The rules that every profile has unless it asks for none: a client can find out what it talks
+/// to.
 pub const BUILT_IN: &str = "\
 GET,HEAD %API_PREFIX_PING%
 GET %API_PREFIX_VERSION%
@@ -119,7 +120,8 @@ impl Rule {
         &self.label
     }
 
-    /// What it says, without the comment: `METHODS PATTERN`, `ALLOW NAMES`, `DENY METHODS PATTERN` or `DENY NAMES`.
+    /// What it says, without the comment: `METHODS PATTERN`, `ALLOW NAMES`, `DENY METHODS PATTERN`
+    /// or `DENY NAMES`.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.label[self.text..]
@@ -153,7 +155,8 @@ impl Rule {
 
     /// Its pattern as it was written, with variables; nothing for a rule by name.
     pub(crate) fn pattern(&self) -> &str {
-        self.methods_and_pattern().map_or("", |(_, pattern)| pattern)
+        self.methods_and_pattern()
+            .map_or("", |(_, pattern)| pattern)
     }
 
     /// Whether it is about a method at all.
@@ -164,37 +167,64 @@ impl Rule {
         }
     }
 
-    /// The endpoints that a rule by name means, each with the path of an object that it is about; `None` for a pattern.
+    /// The endpoints that a rule by name means, each with the path of an object that it is about;
+    /// `None` for a pattern.
     pub(crate) fn endpoints(&self) -> Option<impl Iterator<Item = (&'static Endpoint, String)>> {
-        let Body::Names(scopes) = &self.body else { return None };
+        let Body::Names(scopes) = &self.body else {
+            return None;
+        };
         Some(scopes.iter().map(|scope| (scope.endpoint, scope.example())))
     }
 
-    /// Whether a rule by name means an endpoint by the endpoint's own name, of some objects alone or of any.
+    /// Whether a rule by name means an endpoint by the endpoint's own name, of some objects alone
+    /// or of any.
     pub(crate) fn names_endpoint(&self, id: EndpointId) -> bool {
-        let Body::Names(scopes) = &self.body else { return false };
-        scopes.iter().any(|scope| scope.is_named && scope.endpoint.id == id)
+        let Body::Names(scopes) = &self.body else {
+            return false;
+        };
+        scopes
+            .iter()
+            .any(|scope| scope.is_named && scope.endpoint.id == id)
     }
 
-    /// Whether a rule by name means this very object of an endpoint: by its whole name, and not by a star.
+    /// Whether a rule by name means this very object of an endpoint: by its whole name, and not by
+    /// a star.
     pub(crate) fn names_object(&self, id: EndpointId, object: &str) -> bool {
-        let Body::Names(scopes) = &self.body else { return false };
-        let has_name = |scope: &Scope| scope.objects.iter().any(|pattern| pattern.as_str() == object);
-        !object.contains('*') && scopes.iter().any(|scope| scope.is_named && scope.endpoint.id == id && has_name(scope))
+        let Body::Names(scopes) = &self.body else {
+            return false;
+        };
+        let has_name = |scope: &Scope| {
+            scope
+                .objects
+                .iter()
+                .any(|pattern| pattern.as_str() == object)
+        };
+        !object.contains('*')
+            && scopes
+                .iter()
+                .any(|scope| scope.is_named && scope.endpoint.id == id && has_name(scope))
     }
 
     /// Whether a rule by name matches a call only because of the object that the call is about.
     pub(crate) fn depends_on_object(&self, call: &Call) -> bool {
-        let (Body::Names(scopes), Some(endpoint)) = (&self.body, call.endpoint()) else { return false };
-        let mut own = scopes.iter().filter(|scope| scope.endpoint.id == endpoint.id).peekable();
+        let (Body::Names(scopes), Some(endpoint)) = (&self.body, call.endpoint()) else {
+            return false;
+        };
+        let mut own = scopes
+            .iter()
+            .filter(|scope| scope.endpoint.id == endpoint.id)
+            .peekable();
         own.peek().is_some() && own.all(|scope| !scope.objects.is_empty())
     }
 
-    /// Whether this rule matches a path, whatever the method; `unversioned` is where it starts behind its version.
+    /// Whether this rule matches a path, whatever the method; `unversioned` is where it starts
+    /// behind its version.
     pub(crate) fn covers(&self, path: &str, unversioned: usize) -> bool {
         match &self.body {
             Body::Pattern { forms, .. } => forms.iter().any(|form| form.matches(path, unversioned)),
-            Body::Names(scopes) => scopes.iter().any(|scope| scope.covers(&path[unversioned..])),
+            Body::Names(scopes) => scopes
+                .iter()
+                .any(|scope| scope.covers(&path[unversioned..])),
         }
     }
 
@@ -202,7 +232,8 @@ impl Rule {
     pub(crate) fn matches(&self, call: &Call) -> bool {
         match &self.body {
             Body::Pattern { methods, .. } => {
-                methods.contain(call.method()) && self.covers(call.path(), call.version_prefix().len())
+                methods.contain(call.method())
+                    && self.covers(call.path(), call.version_prefix().len())
             }
             Body::Names(scopes) => scopes.iter().any(|scope| scope.matches(call)),
         }
@@ -213,13 +244,17 @@ impl Rule {
         match &self.body {
             Body::Pattern { .. } => Language::new(&dialect::from_go(&expand(self.pattern()))),
             Body::Names(scopes) => {
-                let own = scopes.iter().filter(|scope| scope.endpoint.method == method).map(Scope::expression);
+                let own = scopes
+                    .iter()
+                    .filter(|scope| scope.endpoint.method == method)
+                    .map(Scope::expression);
                 Language::new(&own.collect::<Vec<_>>().join("|"))
             }
         }
     }
 
-    /// An expression for the paths that the rule denies with the method of an endpoint; `None` where it denies none.
+    /// An expression for the paths that the rule denies with the method of an endpoint; `None`
+    /// where it denies none.
     pub(crate) fn expression(&self, endpoint: &Endpoint) -> Option<String> {
         match &self.body {
             Body::Pattern { methods, .. } => {
@@ -228,7 +263,9 @@ impl Rule {
                 (by_get || methods.contain(endpoint.method)).then(expression)
             }
             Body::Names(scopes) => {
-                let own = scopes.iter().filter(|scope| scope.endpoint.id == endpoint.id);
+                let own = scopes
+                    .iter()
+                    .filter(|scope| scope.endpoint.id == endpoint.id);
                 let own: Vec<_> = own.map(Scope::expression).collect();
                 (!own.is_empty()).then(|| own.join("|"))
             }

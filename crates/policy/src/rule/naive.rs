@@ -1,5 +1,6 @@
-//! The rule matcher once more, without its shortcuts: each rule is one expression, and each is asked; and an endpoint is found by
-//! asking all of them. Tests and fuzz targets compare the rule set with it.
+//! The rule matcher once more, without its shortcuts: each rule is one expression, and each is
+//! asked; and an endpoint is found by asking all of them. Tests and fuzz targets compare the rule
+//! set with it.
 
 use std::sync::LazyLock;
 
@@ -27,24 +28,39 @@ impl Compared {
             Body::Pattern { .. } => {
                 let expression = dialect::from_go(&variable::expand(rule.pattern()));
                 let config = Regex::config().nfa_size_limit(Some(1 << 20));
-                Regex::builder().configure(config).build(&format!(r"\A(?:{expression})\z")).ok().map(Some)
+                Regex::builder()
+                    .configure(config)
+                    .build(&format!(r"\A(?:{expression})\z"))
+                    .ok()
+                    .map(Some)
             }
         };
         let expressions = rules.iter().map(compile).collect::<Option<_>>()?;
-        Some(Self { set: RuleSet::new(rules), expressions })
+        Some(Self {
+            set: RuleSet::new(rules),
+            expressions,
+        })
     }
 
-    /// Returns the lines of the rules that match a call, of those that allow it and of the first that denies it: those that the rule
-    /// set finds, and those that match one by one.
+    /// Returns the lines of the rules that match a call, of those that allow it and of the first
+    /// that denies it: those that the rule set finds, and those that match one by one.
     #[must_use]
     pub fn matching_lines(&self, call: &Call) -> [(Vec<usize>, Option<usize>); 2] {
-        let allowing = self.set.matching(call).map(|rule| rule.position.line).collect();
-        let found = (allowing, self.set.denial(call).map(|rule| rule.position.line));
+        let allowing = self
+            .set
+            .matching(call)
+            .map(|rule| rule.position.line)
+            .collect();
+        let found = (
+            allowing,
+            self.set.denial(call).map(|rule| rule.position.line),
+        );
         let endpoint = endpoint(call);
         let asked = self.set.rules().iter().zip(&self.expressions);
         let matching = asked.filter(|(rule, whole)| match (&rule.body, whole) {
             (Body::Pattern { methods, .. }, Some(whole)) => {
-                let by_get = rule.denies() && call.method() == Method::Head && methods.contain(Method::Get);
+                let by_get =
+                    rule.denies() && call.method() == Method::Head && methods.contain(Method::Get);
                 (by_get || methods.contain(call.method())) && whole.is_match(call.path())
             }
             (Body::Names(scopes), _) => scopes.iter().any(|scope| {
@@ -83,10 +99,19 @@ static ENDPOINTS: LazyLock<Vec<(&'static Endpoint, Regex)>> = LazyLock::new(|| {
 /// Finds the endpoint of a call: of all that have its path, the one with the most literal words.
 fn endpoint(call: &Call) -> Option<&'static Endpoint> {
     let of = |method: Method| {
-        let fitting = ENDPOINTS.iter().filter(|(endpoint, _)| endpoint.method == method);
-        let fitting =
-            fitting.filter(|(_, whole)| whole.is_match(call.unversioned_path())).map(|(endpoint, _)| *endpoint);
-        let literals = |endpoint: &&Endpoint| endpoint.shape.split('/').filter(|word| !word.starts_with('{')).count();
+        let fitting = ENDPOINTS
+            .iter()
+            .filter(|(endpoint, _)| endpoint.method == method);
+        let fitting = fitting
+            .filter(|(_, whole)| whole.is_match(call.unversioned_path()))
+            .map(|(endpoint, _)| *endpoint);
+        let literals = |endpoint: &&Endpoint| {
+            endpoint
+                .shape
+                .split('/')
+                .filter(|word| !word.starts_with('{'))
+                .count()
+        };
         // Of several, the first in the table.
         fitting.rev().max_by_key(literals)
     };

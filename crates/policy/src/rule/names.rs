@@ -1,4 +1,5 @@
-//! Rules by name: endpoints, families of them and powers in place of methods and patterns, so that no path has to be known.
+//! Rules by name: endpoints, families of them and powers in place of methods and patterns, so that
+//! no path has to be known.
 
 use std::ops::Range;
 
@@ -27,16 +28,26 @@ impl Scope {
         self.objects.is_empty() || self.objects.iter().any(|pattern| pattern.fits(object))
     }
 
-    /// Whether a path without its version is one of the endpoint, and of an object that the rule is about.
+    /// Whether a path without its version is one of the endpoint, and of an object that the rule is
+    /// about.
     pub(super) fn covers(&self, path: &str) -> bool {
-        let is_own = Endpoint::find(self.endpoint.method, path).is_some_and(|found| found.id == self.endpoint.id);
-        is_own && self.endpoint.captured(path).is_none_or(|captured| self.is_about(captured.word))
+        let is_own = Endpoint::find(self.endpoint.method, path)
+            .is_some_and(|found| found.id == self.endpoint.id);
+        is_own
+            && self
+                .endpoint
+                .captured(path)
+                .is_none_or(|captured| self.is_about(captured.word))
     }
 
     /// Whether a call is one of the endpoint, and about an object that the rule is about.
     pub(super) fn matches(&self, call: &Call) -> bool {
-        let is_own = call.endpoint().is_some_and(|endpoint| endpoint.id == self.endpoint.id);
-        is_own && call.method() == self.endpoint.method && Subject::new(call, None, true).is_one_of(&self.objects)
+        let is_own = call
+            .endpoint()
+            .is_some_and(|endpoint| endpoint.id == self.endpoint.id);
+        is_own
+            && call.method() == self.endpoint.method
+            && Subject::new(call, None, true).is_one_of(&self.objects)
     }
 
     /// An expression for the paths of the endpoint, of these objects, in any version.
@@ -50,7 +61,11 @@ impl Scope {
         for segment in self.endpoint.shape[1..].split('/') {
             segments.push('/');
             match segment {
-                placeholder if placeholder.starts_with('{') && !object.is_empty() && !segments.contains("(?:") => {
+                placeholder
+                    if placeholder.starts_with('{')
+                        && !object.is_empty()
+                        && !segments.contains("(?:") =>
+                {
                     segments.push_str(&format!("(?:{object})"));
                 }
                 many if many.ends_with("*}") => segments.push_str("[^/]+(?:/[^/]+)*"),
@@ -68,10 +83,11 @@ impl Scope {
     }
 }
 
-/// Objects that the engine tells the name of, and that have one name or identifier alone: a rule can mean them by it.
+/// Objects that the engine tells the name of, and that have one name or identifier alone: a rule
+/// can mean them by it.
 pub(super) const fn is_nameable(kind: ObjectKind) -> bool {
-    // The name of a command is that of its container. An image has any number of names, and so has a plugin; the engine makes the
-    // name of a task of others, and does not tell it.
+    // The name of a command is that of its container. An image has any number of names, and so has
+    // a plugin; the engine makes the name of a task of others, and does not tell it.
     (kind.has_labels() && !matches!(kind, ObjectKind::Task)) || matches!(kind, ObjectKind::Exec)
 }
 
@@ -90,11 +106,14 @@ pub(super) fn read(effect: Effect, text: &str, start: usize) -> Result<Vec<Scope
             expected,
         };
         if word.is_empty() {
-            let expected = "expected names separated by commas, as in container.list, container.inspect".to_owned();
+            let expected =
+                "expected names separated by commas, as in container.list, container.inspect"
+                    .to_owned();
             return Err(wrong(at.clone(), "a name is missing".to_owned(), expected));
         }
-        let (name, objects) = split(word)
-            .map_err(|(range, what, expected)| wrong(at.start + range.start..at.start + range.end, what, expected))?;
+        let (name, objects) = split(word).map_err(|(range, what, expected)| {
+            wrong(at.start + range.start..at.start + range.end, what, expected)
+        })?;
         let name_at = at.start..at.start + name.len();
         let found = meant(effect, name, objects, &at);
         scopes.extend(found.map_err(|(what, expected)| wrong(name_at, what, expected))?);
@@ -102,7 +121,8 @@ pub(super) fn read(effect: Effect, text: &str, start: usize) -> Result<Vec<Scope
     Ok(scopes)
 }
 
-/// The words of a list with their places: commas separate them, but for those between the names of objects.
+/// The words of a list with their places: commas separate them, but for those between the names of
+/// objects.
 fn words(text: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
     let mut from = 0;
     let mut is_done = false;
@@ -122,7 +142,8 @@ fn words(text: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
         let end = end.map_or(text.len(), |length| from + length);
         is_done = end == text.len();
         let word = text[from..end].trim_matches(parse::BLANK);
-        let start = from + (text[from..end].len() - text[from..end].trim_start_matches(parse::BLANK).len());
+        let start =
+            from + (text[from..end].len() - text[from..end].trim_start_matches(parse::BLANK).len());
         from = end + 1;
         Some((start..start + word.len(), word))
     })
@@ -132,19 +153,32 @@ type Misread = (Range<usize>, String, String);
 
 /// Splits a word into its name and the names of objects behind it.
 fn split(word: &str) -> Result<(&str, Vec<Pattern>), Misread> {
-    let Some((name, rest)) = word.split_once('(') else { return Ok((word, Vec::new())) };
-    let Some(inner) = rest.strip_suffix(')').filter(|inner| !inner.contains(['(', ')'])) else {
+    let Some((name, rest)) = word.split_once('(') else {
+        return Ok((word, Vec::new()));
+    };
+    let Some(inner) = rest
+        .strip_suffix(')')
+        .filter(|inner| !inner.contains(['(', ')']))
+    else {
         let what = "the names of objects do not end with their parenthesis".to_owned();
-        return Err((name.len()..word.len(), what, format!("expected {name}(NAME), or {name}(NAME, NAME)")));
+        return Err((
+            name.len()..word.len(),
+            what,
+            format!("expected {name}(NAME), or {name}(NAME, NAME)"),
+        ));
     };
     let mut objects = Vec::new();
-    for object in inner.split(',').map(|object| object.trim_matches(parse::BLANK)) {
+    for object in inner
+        .split(',')
+        .map(|object| object.trim_matches(parse::BLANK))
+    {
         // Engines take a slash before the name of a container.
         let object = object.trim_start_matches('/');
         if object.is_empty() {
             let what = "the name of an object is missing".to_owned();
-            let expected =
-                format!("expected {name}(NAME), where * stands for any characters, or {name} for any object");
+            let expected = format!(
+                "expected {name}(NAME), where * stands for any characters, or {name} for any object"
+            );
             return Err((name.len()..word.len(), what, expected));
         }
         objects.push(Pattern::new(object));
@@ -153,43 +187,75 @@ fn split(word: &str) -> Result<(&str, Vec<Pattern>), Misread> {
 }
 
 /// The endpoints that a name means.
-fn meant(effect: Effect, name: &str, objects: Vec<Pattern>, at: &Range<usize>) -> Result<Vec<Scope>, (String, String)> {
+fn meant(
+    effect: Effect,
+    name: &str,
+    objects: Vec<Pattern>,
+    at: &Range<usize>,
+) -> Result<Vec<Scope>, (String, String)> {
     let all = Endpoint::all();
-    let family = name.strip_suffix('*').filter(|family| family.ends_with('.') && !family.contains('*'));
-    let (named, is_named): (Vec<&'static Endpoint>, bool) = match (Endpoint::named(name), risk(name), family) {
-        (Some(endpoint), ..) => (vec![endpoint], true),
-        (None, Some(risk), _) => (all.filter(|endpoint| endpoint.power.risk() == risk).collect(), false),
-        (None, None, Some(family)) => (all.filter(|endpoint| endpoint.id.name().starts_with(family)).collect(), false),
-        (None, None, None) => (Vec::new(), false),
-    };
+    let family = name
+        .strip_suffix('*')
+        .filter(|family| family.ends_with('.') && !family.contains('*'));
+    let (named, is_named): (Vec<&'static Endpoint>, bool) =
+        match (Endpoint::named(name), risk(name), family) {
+            (Some(endpoint), ..) => (vec![endpoint], true),
+            (None, Some(risk), _) => (
+                all.filter(|endpoint| endpoint.power.risk() == risk)
+                    .collect(),
+                false,
+            ),
+            (None, None, Some(family)) => (
+                all.filter(|endpoint| endpoint.id.name().starts_with(family))
+                    .collect(),
+                false,
+            ),
+            (None, None, None) => (Vec::new(), false),
+        };
     if named.is_empty() {
         return Err((format!("{name:?} is no endpoint and no power"), near(name)));
     }
     let is_power = risk(name).is_some();
-    let has_objects = named.iter().any(|endpoint| endpoint.object_kind().is_some_and(is_nameable));
+    let has_objects = named
+        .iter()
+        .any(|endpoint| endpoint.object_kind().is_some_and(is_nameable));
     if !objects.is_empty() && (is_power || !has_objects) {
         let what = format!("{name} is not about an object that has one name");
-        let expected =
-            format!("write {name} alone, or name the endpoint of a container, a volume, a network or a service");
+        let expected = format!(
+            "write {name} alone, or name the endpoint of a container, a volume, a network or a \
+            service"
+        );
         return Err((what, expected));
     }
     let is_denial = effect == Effect::Deny;
     let meant: Vec<&'static Endpoint> = match is_denial {
         // Whatever does the same by another path.
         true => {
-            let is_same = |other: &&Endpoint| named.iter().any(|endpoint| endpoint.operation() == other.operation());
+            let is_same = |other: &&Endpoint| {
+                named
+                    .iter()
+                    .any(|endpoint| endpoint.operation() == other.operation())
+            };
             Endpoint::all().filter(is_same).collect()
         }
         false => named.clone(),
     };
     let takes_objects = |endpoint: &Endpoint| endpoint.object_kind().is_some_and(is_nameable);
     let scopes = meant.into_iter().filter_map(|endpoint| {
-        let scope = |objects| Scope { endpoint, is_named, objects, at: at.clone() };
+        let scope = |objects| Scope {
+            endpoint,
+            is_named,
+            objects,
+            at: at.clone(),
+        };
         if objects.is_empty() || takes_objects(endpoint) {
             return Some(scope(objects.clone()));
         }
-        // It takes several objects at once in its query: what it is about cannot be told, so that all of it is denied.
-        let is_of_several = named.iter().any(|one| takes_objects(one) && one.operation() == endpoint.operation());
+        // It takes several objects at once in its query: what it is about cannot be told, so that
+        // all of it is denied.
+        let is_of_several = named
+            .iter()
+            .any(|one| takes_objects(one) && one.operation() == endpoint.operation());
         (is_denial && is_of_several).then(|| scope(Vec::new()))
     });
     Ok(scopes.collect())
@@ -198,19 +264,35 @@ fn meant(effect: Effect, name: &str, objects: Vec<Pattern>, at: &Range<usize>) -
 /// What was probably meant by a name that is none.
 fn near(name: &str) -> String {
     let powers = Risk::ALL.map(Risk::name);
-    let known = || Endpoint::all().map(|endpoint| endpoint.id.name()).chain(powers);
+    let known = || {
+        Endpoint::all()
+            .map(|endpoint| endpoint.id.name())
+            .chain(powers)
+    };
     let limit = 1 + name.len() / 5;
-    let nearest = known().map(|known| (distance(name, known), known)).filter(|(distance, _)| *distance <= limit).min();
+    let nearest = known()
+        .map(|known| (distance(name, known), known))
+        .filter(|(distance, _)| *distance <= limit)
+        .min();
     if let Some((_, nearest)) = nearest {
         return format!("did you mean {nearest}?");
     }
-    let last = name.trim_end_matches(".*").rsplit('.').next().unwrap_or_default();
-    let alike: Vec<_> =
-        known().filter(|known| !last.is_empty() && known.split('.').any(|part| part == last)).take(4).collect();
+    let last = name
+        .trim_end_matches(".*")
+        .rsplit('.')
+        .next()
+        .unwrap_or_default();
+    let alike: Vec<_> = known()
+        .filter(|known| !last.is_empty() && known.split('.').any(|part| part == last))
+        .take(4)
+        .collect();
     if !alike.is_empty() {
         return format!("did you mean one of {}?", alike.join(", "));
     }
-    format!("docs/endpoints.md lists the endpoints; the powers are {}", powers.join(", "))
+    format!(
+        "docs/endpoints.md lists the endpoints; the powers are {}",
+        powers.join(", ")
+    )
 }
 
 /// What a call is about, as far as a rule by name asks for it.
@@ -219,13 +301,18 @@ pub(super) struct Subject<'c> {
     call: &'c Call,
     /// The name of the object, where the engine has told it.
     name: Option<&'c str>,
-    /// What holds of the object of a call that does not tell it, such as the container of a command.
+    /// What holds of the object of a call that does not tell it, such as the container of a
+    /// command.
     unknown: bool,
 }
 
 impl<'c> Subject<'c> {
     pub(super) fn new(call: &'c Call, name: Option<&'c str>, unknown: bool) -> Self {
-        Self { call, name, unknown }
+        Self {
+            call,
+            name,
+            unknown,
+        }
     }
 
     /// Whether the call is about one of these objects.
@@ -250,7 +337,11 @@ mod tests {
         let scopes = read(effect, text, 0).unwrap_or_else(|wrong| panic!("{text}: {}", wrong.what));
         let shown = |scope: &Scope| {
             let objects: Vec<_> = scope.objects.iter().map(Pattern::as_str).collect();
-            let object = if objects.is_empty() { String::new() } else { format!("({})", objects.join(", ")) };
+            let object = if objects.is_empty() {
+                String::new()
+            } else {
+                format!("({})", objects.join(", "))
+            };
             format!("{}{object}", scope.endpoint.id.name())
         };
         scopes.iter().map(shown).collect()
@@ -258,16 +349,32 @@ mod tests {
 
     #[test]
     fn names_mean_endpoints() {
-        assert_eq!(names(Effect::Allow, "container.list , container.inspect"), ["container.list", "container.inspect"]);
         assert_eq!(
-            names(Effect::Allow, "container.stop(db, web-*),events.x(".trim_end_matches(",events.x(")),
+            names(Effect::Allow, "container.list , container.inspect"),
+            ["container.list", "container.inspect"]
+        );
+        assert_eq!(
+            names(
+                Effect::Allow,
+                "container.stop(db, web-*),events.x(".trim_end_matches(",events.x(")
+            ),
             ["container.stop(db, web-*)"]
         );
-        assert_eq!(names(Effect::Allow, "exec.*"), ["exec.create", "exec.start", "exec.resize", "exec.inspect"]);
-        assert_eq!(names(Effect::Deny, "container.remove"), ["container.remove", "libpod.container.remove"]);
+        assert_eq!(
+            names(Effect::Allow, "exec.*"),
+            ["exec.create", "exec.start", "exec.resize", "exec.inspect"]
+        );
+        assert_eq!(
+            names(Effect::Deny, "container.remove"),
+            ["container.remove", "libpod.container.remove"]
+        );
         assert_eq!(
             names(Effect::Deny, "container.stats(db)"),
-            ["container.stats(db)", "libpod.container.stats(db)", "libpod.container.stats_many"],
+            [
+                "container.stats(db)",
+                "libpod.container.stats(db)",
+                "libpod.container.stats_many"
+            ],
             "what takes several at once is denied whole"
         );
         assert_eq!(
@@ -275,23 +382,42 @@ mod tests {
             ["container.commit(db)", "libpod.container.commit(db)"]
         );
         let family = names(Effect::Allow, "container.*(db)");
-        assert!(family.contains(&"container.stop(db)".to_owned()), "{family:?}");
-        assert!(!family.iter().any(|name| name.starts_with("container.list")), "{family:?}");
+        assert!(
+            family.contains(&"container.stop(db)".to_owned()),
+            "{family:?}"
+        );
+        assert!(
+            !family.iter().any(|name| name.starts_with("container.list")),
+            "{family:?}"
+        );
     }
 
-    /// A power holds what its risk says, and nothing else: a new endpoint is in it once its row says so.
+    /// A power holds what its risk says, and nothing else: a new endpoint is in it once its row
+    /// says so.
     #[test]
     fn powers_mean_endpoints_of_their_risk() {
         for risk in Risk::ALL {
             let all = names(Effect::Allow, risk.name());
-            let want = Endpoint::all().filter(|endpoint| endpoint.power.risk() == risk).count();
+            let want = Endpoint::all()
+                .filter(|endpoint| endpoint.power.risk() == risk)
+                .count();
             assert_eq!(all.len(), want, "{}", risk.name());
         }
         let look = names(Effect::Allow, "look");
-        for name in ["container.list", "libpod.container.list", "system.events", "image.inspect"] {
+        for name in [
+            "container.list",
+            "libpod.container.list",
+            "system.events",
+            "image.inspect",
+        ] {
             assert!(look.contains(&name.to_owned()), "{name}");
         }
-        for name in ["container.inspect", "container.logs", "swarm.inspect", "container.stop"] {
+        for name in [
+            "container.inspect",
+            "container.logs",
+            "swarm.inspect",
+            "container.stop",
+        ] {
             assert!(!look.contains(&name.to_owned()), "{name}");
         }
     }
@@ -299,25 +425,84 @@ mod tests {
     #[test]
     fn names_that_are_none_are_told_with_what_is_near() {
         for (text, at, what, expected) in [
-            ("container.lst", 0..13, "\"container.lst\" is no endpoint and no power", "did you mean container.list?"),
-            ("look, containers.list", 6..21, "\"containers.list\" is no endpoint", "did you mean container.list?"),
-            ("container.exec", 0..14, "is no endpoint", "did you mean one of exec.create, exec.start"),
-            ("loook", 0..5, "\"loook\" is no endpoint", "did you mean look?"),
-            ("nothing-like-it-at-all", 0..22, "is no endpoint", "docs/endpoints.md lists the endpoints"),
+            (
+                "container.lst",
+                0..13,
+                "\"container.lst\" is no endpoint and no power",
+                "did you mean container.list?",
+            ),
+            (
+                "look, containers.list",
+                6..21,
+                "\"containers.list\" is no endpoint",
+                "did you mean container.list?",
+            ),
+            (
+                "container.exec",
+                0..14,
+                "is no endpoint",
+                "did you mean one of exec.create, exec.start",
+            ),
+            (
+                "loook",
+                0..5,
+                "\"loook\" is no endpoint",
+                "did you mean look?",
+            ),
+            (
+                "nothing-like-it-at-all",
+                0..22,
+                "is no endpoint",
+                "docs/endpoints.md lists the endpoints",
+            ),
             ("look,", 5..5, "a name is missing", "separated by commas"),
-            ("look,,change", 5..5, "a name is missing", "separated by commas"),
+            (
+                "look,,change",
+                5..5,
+                "a name is missing",
+                "separated by commas",
+            ),
             ("*", 0..1, "\"*\" is no endpoint", "docs/endpoints.md"),
-            ("container.*.*", 0..13, "is no endpoint", "did you mean container."),
-            ("container.stop(db", 14..17, "do not end", "expected container.stop(NAME)"),
-            ("container.stop()", 14..16, "the name of an object is missing", "container.stop for any object"),
-            ("container.list(db)", 0..14, "not about an object", "write container.list alone"),
-            ("image.remove(busybox)", 0..12, "not about an object that has one name", "write image.remove alone"),
+            (
+                "container.*.*",
+                0..13,
+                "is no endpoint",
+                "did you mean container.",
+            ),
+            (
+                "container.stop(db",
+                14..17,
+                "do not end",
+                "expected container.stop(NAME)",
+            ),
+            (
+                "container.stop()",
+                14..16,
+                "the name of an object is missing",
+                "container.stop for any object",
+            ),
+            (
+                "container.list(db)",
+                0..14,
+                "not about an object",
+                "write container.list alone",
+            ),
+            (
+                "image.remove(busybox)",
+                0..12,
+                "not about an object that has one name",
+                "write image.remove alone",
+            ),
             ("look(db)", 0..4, "not about an object", "write look alone"),
         ] {
             let wrong = read(Effect::Allow, text, 0).expect_err(text);
             assert_eq!(wrong.at, at, "{text}");
             assert!(wrong.what.contains(what), "{text}: {}", wrong.what);
-            assert!(wrong.expected.contains(expected), "{text}: {}", wrong.expected);
+            assert!(
+                wrong.expected.contains(expected),
+                "{text}: {}",
+                wrong.expected
+            );
         }
     }
 }

@@ -36,13 +36,22 @@ impl Mistake {
     /// The same in a text that stands so many characters to the right.
     #[must_use]
     pub fn indented(self, by: usize) -> Self {
-        Self { indent: self.indent + by, ..self }
+        Self {
+            indent: self.indent + by,
+            ..self
+        }
     }
 
     /// All of it in one line, for a log.
     #[must_use]
     pub fn in_one_line(&self) -> String {
-        format!("{}:{}: {}; {}", self.position, self.column(), self.what, self.expected)
+        format!(
+            "{}:{}: {}; {}",
+            self.position,
+            self.column(),
+            self.what,
+            self.expected
+        )
     }
 }
 
@@ -51,7 +60,10 @@ impl fmt::Display for Mistake {
         let number = self.position.line.to_string();
         let margin = " ".repeat(number.len());
         // Tabs stay tabs, so that the caret stands under its character whatever a tab's width is.
-        let indent: String = self.text[..self.at.start].chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let indent: String = self.text[..self.at.start]
+            .chars()
+            .map(|c| if c == '\t' { '\t' } else { ' ' })
+            .collect();
         let carets = "^".repeat(self.text[self.at.clone()].chars().count().max(1));
         writeln!(f, "{}", self.what)?;
         writeln!(f, "{margin}--> {}:{}", self.position, self.column())?;
@@ -70,7 +82,8 @@ pub fn parse(origin: &str, text: &str) -> Result<Vec<Rule>, Vec<Mistake>> {
     parse_sharing(&mut Expressions::default(), origin, 1, text)
 }
 
-/// The same for one text of several, whose rules keep what they have in common once; it stands in its origin from a line on.
+/// The same for one text of several, whose rules keep what they have in common once; it stands in
+/// its origin from a line on.
 ///
 /// # Errors
 /// Every [`Mistake`] in the text; a text with one gives no rules.
@@ -83,21 +96,47 @@ pub fn parse_sharing(
     let origin: Arc<str> = origin.into();
     let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
     for (index, line) in text.split('\n').enumerate() {
-        let position = Position { origin: Arc::clone(&origin), line: first_line + index };
+        let position = Position {
+            origin: Arc::clone(&origin),
+            line: first_line + index,
+        };
         let line = line.strip_suffix('\r').unwrap_or(line);
         match parse_line(expressions, line) {
             Ok(None) => {}
-            Ok(Some(Line { effect, text, methods_at, pattern_at, body })) => {
+            Ok(Some(Line {
+                effect,
+                text,
+                methods_at,
+                pattern_at,
+                body,
+            })) => {
                 let label = format!("{position}: {text}");
                 let text = label.len() - text.len();
-                rules.push(Rule { position, effect, label, text, methods_at, pattern_at, body });
+                rules.push(Rule {
+                    position,
+                    effect,
+                    label,
+                    text,
+                    methods_at,
+                    pattern_at,
+                    body,
+                });
             }
-            Err(Wrong { at, what, expected }) => {
-                mistakes.push(Mistake { position, what, expected, text: line.to_owned(), at, indent: 0 })
-            }
+            Err(Wrong { at, what, expected }) => mistakes.push(Mistake {
+                position,
+                what,
+                expected,
+                text: line.to_owned(),
+                at,
+                indent: 0,
+            }),
         }
     }
-    if mistakes.is_empty() { Ok(rules) } else { Err(mistakes) }
+    if mistakes.is_empty() {
+        Ok(rules)
+    } else {
+        Err(mistakes)
+    }
 }
 
 /// What is wrong with a line, and where in it, in bytes.
@@ -135,22 +174,38 @@ fn parse_line(expressions: &mut Expressions, line: &str) -> Result<Option<Line>,
     let at = start + body.len() - rest.len();
     match first_word(rest) {
         "" => {
-            let expected =
-                format!("expected names or a call behind it, as in: {word} container.stop, or {word} POST /build");
-            Err(Wrong { at: at..at, what: "the rule names nothing".to_owned(), expected })
+            let expected = format!(
+                "expected names or a call behind it, as in: {word} container.stop, or {word} POST \
+                /build"
+            );
+            Err(Wrong {
+                at: at..at,
+                what: "the rule names nothing".to_owned(),
+                expected,
+            })
         }
         next if next.chars().all(|c| c.is_ascii_uppercase() || c == ',') => {
             parse_call(expressions, effect, &format!("{word} "), rest, at).map(Some)
         }
         next if next.starts_with(['/', '%', '^']) => {
             let expected = format!("expected methods before the pattern, as in: {word} GET {next}");
-            Err(Wrong { at: at..at + next.len(), what: "the pattern has no methods".to_owned(), expected })
+            Err(Wrong {
+                at: at..at + next.len(),
+                what: "the pattern has no methods".to_owned(),
+                expected,
+            })
         }
         _ => {
             let names = names::read(effect, rest, at)?;
             let methods_at = word.len() + 1;
             let text = format!("{word} {rest}");
-            Ok(Some(Line { effect, pattern_at: text.len(), text, methods_at, body: Body::Names(names) }))
+            Ok(Some(Line {
+                effect,
+                pattern_at: text.len(),
+                text,
+                methods_at,
+                body: Body::Names(names),
+            }))
         }
     }
 }
@@ -159,7 +214,8 @@ fn first_word(text: &str) -> &str {
     &text[..text.find(BLANK).unwrap_or(text.len())]
 }
 
-/// Reads methods and a pattern, which start at a place of the line; `before` is what the rule's text has before them.
+/// Reads methods and a pattern, which start at a place of the line; `before` is what the rule's
+/// text has before them.
 fn parse_call(
     expressions: &mut Expressions,
     effect: Effect,
@@ -175,7 +231,8 @@ fn parse_call(
         return Err(Wrong {
             at: end..end,
             what: "the rule has no pattern".to_owned(),
-            expected: "expected blanks and a pattern behind the methods, as in: GET %API_PREFIX_CONTAINERS%/json"
+            expected: "expected blanks and a pattern behind the methods, as in: GET \
+                %API_PREFIX_CONTAINERS%/json"
                 .to_owned(),
         });
     }
@@ -183,7 +240,16 @@ fn parse_call(
     let methods_at = before.len();
     let pattern_at = methods_at + methods.len() + 1;
     let text = format!("{before}{methods} {pattern}");
-    Ok(Line { effect, text, methods_at, pattern_at, body: Body::Pattern { methods: parsed, forms } })
+    Ok(Line {
+        effect,
+        text,
+        methods_at,
+        pattern_at,
+        body: Body::Pattern {
+            methods: parsed,
+            forms,
+        },
+    })
 }
 
 /// Cuts a trailing comment: a `#` behind a blank. A `#` inside a word is part of the pattern.
@@ -214,8 +280,11 @@ fn parse_methods(text: &str, start: usize) -> Result<Methods, Wrong> {
                 }
                 None => format!("expected methods separated by commas without blanks: {known}"),
             };
-            let what =
-                if word.is_empty() { "a method is missing".to_owned() } else { format!("{word:?} is not a method") };
+            let what = if word.is_empty() {
+                "a method is missing".to_owned()
+            } else {
+                format!("{word:?} is not a method")
+            };
             return Err(Wrong { at, what, expected });
         };
         methods.add(method);
@@ -223,7 +292,11 @@ fn parse_methods(text: &str, start: usize) -> Result<Methods, Wrong> {
     Ok(methods)
 }
 
-fn parse_pattern(expressions: &mut Expressions, pattern: &str, start: usize) -> Result<Vec<Form>, Wrong> {
+fn parse_pattern(
+    expressions: &mut Expressions,
+    pattern: &str,
+    start: usize,
+) -> Result<Vec<Form>, Wrong> {
     let shifted = |range: Range<usize>| start + range.start..start + range.end;
     for (range, name) in variable::uses(pattern) {
         if variable::value(name).is_none() {
@@ -231,7 +304,11 @@ fn parse_pattern(expressions: &mut Expressions, pattern: &str, start: usize) -> 
                 Some(nearest) => format!("the nearest variable is %{nearest}%"),
                 None => "docs/rules.md lists the variables".to_owned(),
             };
-            return Err(Wrong { at: shifted(range), what: format!("unknown variable %{name}%"), expected });
+            return Err(Wrong {
+                at: shifted(range),
+                what: format!("unknown variable %{name}%"),
+                expected,
+            });
         }
     }
     if let Some(range) = percent_escape(pattern) {
@@ -252,21 +329,33 @@ fn parse_pattern(expressions: &mut Expressions, pattern: &str, start: usize) -> 
 fn percent_escape(pattern: &str) -> Option<Range<usize>> {
     let masked = mask_variables(pattern);
     let hex = |at: usize| masked.as_bytes().get(at).is_some_and(u8::is_ascii_hexdigit);
-    masked.match_indices('%').map(|(at, _)| at).find(|at| hex(at + 1) && hex(at + 2)).map(|at| at..at + 3)
+    masked
+        .match_indices('%')
+        .map(|(at, _)| at)
+        .find(|at| hex(at + 1) && hex(at + 2))
+        .map(|at| at..at + 3)
 }
 
-/// Takes the expression apart; a mistake is looked for with the variables masked by as many letters, so that positions are those
-/// of the line.
-fn parse_expression(expressions: &mut Expressions, pattern: &str) -> Result<Vec<Form>, (Range<usize>, String)> {
-    expressions.forms(&dialect::from_go(&variable::expand(pattern))).map_err(|reason| {
-        let masked = mask_variables(pattern);
-        let at = |span: &ast::Span| span.start.offset.min(pattern.len())..span.end.offset.min(pattern.len());
-        match ast::parse::Parser::new().parse(&masked) {
-            Err(error) => (at(error.span()), error.kind().to_string()),
-            // It can be read, and is refused all the same: a class that needs Unicode tables, or a size beyond the limit.
-            Ok(_) => (0..pattern.len(), reason),
-        }
-    })
+/// Takes the expression apart; a mistake is looked for with the variables masked by as many
+/// letters, so that positions are those of the line.
+fn parse_expression(
+    expressions: &mut Expressions,
+    pattern: &str,
+) -> Result<Vec<Form>, (Range<usize>, String)> {
+    expressions
+        .forms(&dialect::from_go(&variable::expand(pattern)))
+        .map_err(|reason| {
+            let masked = mask_variables(pattern);
+            let at = |span: &ast::Span| {
+                span.start.offset.min(pattern.len())..span.end.offset.min(pattern.len())
+            };
+            match ast::parse::Parser::new().parse(&masked) {
+                Err(error) => (at(error.span()), error.kind().to_string()),
+                // It can be read, and is refused all the same: a class that needs Unicode tables,
+                // or a size beyond the limit.
+                Ok(_) => (0..pattern.len(), reason),
+            }
+        })
 }
 
 fn mask_variables(pattern: &str) -> String {
@@ -283,7 +372,11 @@ mod tests {
     use super::*;
 
     fn texts(rules: &str) -> Vec<String> {
-        parse("test", rules).unwrap_or_else(|m| panic!("{}", m[0])).iter().map(ToString::to_string).collect()
+        parse("test", rules)
+            .unwrap_or_else(|m| panic!("{}", m[0]))
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     fn mistake(line: &str) -> String {
@@ -294,13 +387,22 @@ mod tests {
     fn rules_are_read_with_comments_of_all_three_kinds() {
         assert_eq!(
             texts(
-                "! old style\n# new style\n\n  \t\r\n \t GET,HEAD \t %API_PREFIX_PING%  \r\nPOST /a#b   # why # really\nGET /x\t#y\n  # indented"
+                "! old style\n# new style\n\n  \t\r\n \t GET,HEAD \t %API_PREFIX_PING%  \r\nPOST \
+                /a#b   # why # really\nGET /x\t#y\n  # indented"
             ),
             ["GET,HEAD %API_PREFIX_PING%", "POST /a#b", "GET /x"]
         );
         assert_eq!(
-            texts("ALLOW  container.list , look # why\nDENY\tPOST  /x\nALLOW GET /x\n  DENY container.stop(db)"),
-            ["ALLOW container.list , look", "DENY POST /x", "ALLOW GET /x", "DENY container.stop(db)"]
+            texts(
+                "ALLOW  container.list , look # why\nDENY\tPOST  /x\nALLOW GET /x\n  DENY \
+                container.stop(db)"
+            ),
+            [
+                "ALLOW container.list , look",
+                "DENY POST /x",
+                "ALLOW GET /x",
+                "DENY container.stop(db)"
+            ]
         );
     }
 
@@ -321,24 +423,48 @@ mod tests {
             ("  get /x", 3, "\"get\" is not a method"),
             ("GET,FETCH /x", 5, "\"FETCH\" is not a method"),
             ("CONNECT /x", 1, "\"CONNECT\" is not a method"),
-            ("GET %API_PREFIX_CONTAINER%/json", 5, "unknown variable %API_PREFIX_CONTAINER%"),
-            ("GET %API_PREFIX%/[9-0]+/x", 19, "invalid character class range, the start must be <= the end"),
+            (
+                "GET %API_PREFIX_CONTAINER%/json",
+                5,
+                "unknown variable %API_PREFIX_CONTAINER%",
+            ),
+            (
+                "GET %API_PREFIX%/[9-0]+/x",
+                19,
+                "invalid character class range, the start must be <= the end",
+            ),
             ("GET /(a", 6, "unclosed group"),
-            ("GET /images/.*%2F.*", 15, "the pattern holds a percent-escape, and would never match"),
+            (
+                "GET /images/.*%2F.*",
+                15,
+                "the pattern holds a percent-escape, and would never match",
+            ),
             ("GET /é/(a", 8, "unclosed group"),
-            ("GET /a{1000}{1000}{1000}", 5, "the expression is too large once compiled"),
+            (
+                "GET /a{1000}{1000}{1000}",
+                5,
+                "the expression is too large once compiled",
+            ),
             ("ALLOW", 6, "the rule names nothing"),
             ("DENY # x", 5, "the rule names nothing"),
             ("DENY /x", 6, "the pattern has no methods"),
             ("DENY GET", 9, "the rule has no pattern"),
             ("  DENY GET,FETCH /x", 12, "\"FETCH\" is not a method"),
             ("DENY\tGET /é/(a", 13, "unclosed group"),
-            ("ALLOW container.list,  container.lst", 24, "\"container.lst\" is no endpoint and no power"),
+            (
+                "ALLOW container.list,  container.lst",
+                24,
+                "\"container.lst\" is no endpoint and no power",
+            ),
             ("deny container.stop", 1, "\"deny\" is not a method"),
             ("container.stop", 1, "\"container.stop\" is not a method"),
         ] {
             let mistakes = parse("rules.list", line).expect_err(line);
-            assert_eq!((mistakes[0].column(), mistakes[0].what.as_str()), (column, what), "{line}");
+            assert_eq!(
+                (mistakes[0].column(), mistakes[0].what.as_str()),
+                (column, what),
+                "{line}"
+            );
         }
     }
 
@@ -370,7 +496,8 @@ mod tests {
             ("deny container.stop", "= it is written in upper case: DENY"),
             (
                 "container.stop",
-                "= names stand behind a word of their own: ALLOW container.stop, or DENY container.stop",
+                "= names stand behind a word of their own: ALLOW container.stop, or DENY \
+                container.stop",
             ),
             ("look", "ALLOW look"),
         ] {
@@ -380,6 +507,11 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_told_at_once() {
-        assert_eq!(parse("r", "GET\nPOST /(\nget /x\nGET /fine").expect_err("three").len(), 3);
+        assert_eq!(
+            parse("r", "GET\nPOST /(\nget /x\nGET /fine")
+                .expect_err("three")
+                .len(),
+            3
+        );
     }
 }

@@ -1,26 +1,45 @@
 //! The variables of the rule language.
 //!
-//! Names and meanings are those that the rule files of existing users rely on. One differs, because the documentation that
-//! users follow promises it: `%API_PREFIX_EXEC%` covers the creation of an exec (`/containers/{id}/exec`) as well.
+//! Names and meanings are those that the rule files of existing users rely on. One differs, because
+//! the documentation that users follow promises it: `%API_PREFIX_EXEC%` covers the creation of an
+//! exec (`/containers/{id}/exec`) as well.
 
 /// Every variable with its value; values may name other variables.
 pub const VARIABLES: &[(&str, &str)] = &[
     ("DOMAIN", r"(?:%_DOMAIN_LABEL%(?:\.%_DOMAIN_LABEL%)*)"),
     ("IPV4", r"(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})"),
-    ("IPV6", r"(?:\[[a-fA-F0-9]{0,4}(?::[a-fA-F0-9]{0,4}){2,7}(?:%[a-zA-Z0-9_]+)?\])"),
+    (
+        "IPV6",
+        r"(?:\[[a-fA-F0-9]{0,4}(?::[a-fA-F0-9]{0,4}){2,7}(?:%[a-zA-Z0-9_]+)?\])",
+    ),
     ("IP", r"(?:%IPV4%|%IPV6%)"),
     ("DOMAIN_OR_IP", r"(?:%DOMAIN%|%IP%)"),
     ("HOST", r"(?:%DOMAIN_OR_IP%(?::[0-9]+)?)"),
     ("IMAGE_ID", r"%_OBJECT_ID%"),
-    ("IMAGE_COMPONENT", r"(?:[a-zA-Z0-9]+(?:(?:\.|_{1,2}|-+)[a-zA-Z0-9]+)*)"),
+    (
+        "IMAGE_COMPONENT",
+        r"(?:[a-zA-Z0-9]+(?:(?:\.|_{1,2}|-+)[a-zA-Z0-9]+)*)",
+    ),
     ("IMAGE_TAG", r"(?:[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127})"),
-    ("IMAGE_DIGEST", r"(?:[a-zA-Z][a-zA-Z0-9]*(?:[_.+-][a-zA-Z][a-zA-Z0-9]*)*:[a-fA-F0-9]{32,})"),
-    ("IMAGE_NAME", r"(?:(?:%HOST%/)?%IMAGE_COMPONENT%(?:/%IMAGE_COMPONENT%)*)"),
-    ("IMAGE_REFERENCE", r"(?:%IMAGE_NAME%(?::%IMAGE_TAG%)?(?:@%IMAGE_DIGEST%)?)"),
+    (
+        "IMAGE_DIGEST",
+        r"(?:[a-zA-Z][a-zA-Z0-9]*(?:[_.+-][a-zA-Z][a-zA-Z0-9]*)*:[a-fA-F0-9]{32,})",
+    ),
+    (
+        "IMAGE_NAME",
+        r"(?:(?:%HOST%/)?%IMAGE_COMPONENT%(?:/%IMAGE_COMPONENT%)*)",
+    ),
+    (
+        "IMAGE_REFERENCE",
+        r"(?:%IMAGE_NAME%(?::%IMAGE_TAG%)?(?:@%IMAGE_DIGEST%)?)",
+    ),
     ("IMAGE_ID_OR_REFERENCE", r"(?:%IMAGE_ID%|%IMAGE_REFERENCE%)"),
     ("CONTAINER_ID", r"%_OBJECT_ID%"),
     ("CONTAINER_NAME", r"%_OBJECT_NAME%"),
-    ("CONTAINER_ID_OR_NAME", r"(?:%CONTAINER_ID%|%CONTAINER_NAME%)"),
+    (
+        "CONTAINER_ID_OR_NAME",
+        r"(?:%CONTAINER_ID%|%CONTAINER_NAME%)",
+    ),
     ("VOLUME_ID", r"%_OBJECT_ID%"),
     ("VOLUME_NAME", r"%_OBJECT_NAME%"),
     ("VOLUME_ID_OR_NAME", r"(?:%VOLUME_ID%|%VOLUME_NAME%)"),
@@ -39,7 +58,10 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("API_PREFIX_DEBUG", r"%API_PREFIX%/debug"),
     ("API_PREFIX_DISTRIBUTION", r"%API_PREFIX%/distribution"),
     ("API_PREFIX_EVENTS", r"%API_PREFIX%/events"),
-    ("API_PREFIX_EXEC", r"%API_PREFIX%(?:/containers/[^/]+)?/exec"),
+    (
+        "API_PREFIX_EXEC",
+        r"%API_PREFIX%(?:/containers/[^/]+)?/exec",
+    ),
     ("API_PREFIX_GRPC", r"%API_PREFIX%/grpc"),
     ("API_PREFIX_IMAGES", r"%API_PREFIX%/images"),
     ("API_PREFIX_INFO", r"%API_PREFIX%/info"),
@@ -58,15 +80,30 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("API_PREFIX_LIBPOD", r"%_API_VERSION%/libpod"),
     ("API_PREFIX_LIBPOD_BUILD", r"%API_PREFIX_LIBPOD%/build"),
     ("API_PREFIX_LIBPOD_COMMIT", r"%API_PREFIX_LIBPOD%/commit"),
-    ("API_PREFIX_LIBPOD_CONTAINERS", r"%API_PREFIX_LIBPOD%/containers"),
+    (
+        "API_PREFIX_LIBPOD_CONTAINERS",
+        r"%API_PREFIX_LIBPOD%/containers",
+    ),
     ("API_PREFIX_LIBPOD_EVENTS", r"%API_PREFIX_LIBPOD%/events"),
-    ("API_PREFIX_LIBPOD_EXEC", r"%API_PREFIX_LIBPOD%(?:/containers/[^/]+)?/exec"),
-    ("API_PREFIX_LIBPOD_GENERATE", r"%API_PREFIX_LIBPOD%/generate"),
+    (
+        "API_PREFIX_LIBPOD_EXEC",
+        r"%API_PREFIX_LIBPOD%(?:/containers/[^/]+)?/exec",
+    ),
+    (
+        "API_PREFIX_LIBPOD_GENERATE",
+        r"%API_PREFIX_LIBPOD%/generate",
+    ),
     ("API_PREFIX_LIBPOD_IMAGES", r"%API_PREFIX_LIBPOD%/images"),
     ("API_PREFIX_LIBPOD_INFO", r"%API_PREFIX_LIBPOD%/info"),
     ("API_PREFIX_LIBPOD_KUBE", r"%API_PREFIX_LIBPOD%/kube"),
-    ("API_PREFIX_LIBPOD_MANIFESTS", r"%API_PREFIX_LIBPOD%/manifests"),
-    ("API_PREFIX_LIBPOD_NETWORKS", r"%API_PREFIX_LIBPOD%/networks"),
+    (
+        "API_PREFIX_LIBPOD_MANIFESTS",
+        r"%API_PREFIX_LIBPOD%/manifests",
+    ),
+    (
+        "API_PREFIX_LIBPOD_NETWORKS",
+        r"%API_PREFIX_LIBPOD%/networks",
+    ),
     ("API_PREFIX_LIBPOD_PING", r"%API_PREFIX_LIBPOD%/_ping"),
     ("API_PREFIX_LIBPOD_PLAY", r"%API_PREFIX_LIBPOD%/play"),
     ("API_PREFIX_LIBPOD_PODS", r"%API_PREFIX_LIBPOD%/pods"),
@@ -78,13 +115,19 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("_API_VERSION", r"(?:/v[0-9]+(?:\.[0-9]+)*)"),
     ("_OBJECT_ID", r"(?:[a-fA-F0-9]+)"),
     ("_OBJECT_NAME", r"(?:[a-zA-Z0-9][a-zA-Z0-9_.-]+)"),
-    ("_DOMAIN_LABEL", r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)"),
+    (
+        "_DOMAIN_LABEL",
+        r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)",
+    ),
 ];
 
 /// The value of a variable, by its name without the `%`.
 #[must_use]
 pub(super) fn value(name: &str) -> Option<&'static str> {
-    VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    VARIABLES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| *value)
 }
 
 /// The variable whose name is nearest to a mistyped one, if any is near.
@@ -113,7 +156,10 @@ pub(super) fn uses(pattern: &str) -> impl Iterator<Item = (std::ops::Range<usize
         loop {
             let start = from + pattern[from..].find('%')?;
             let rest = &pattern[start + 1..];
-            let length = rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+            let length = rest
+                .bytes()
+                .take_while(|b| b.is_ascii_alphanumeric() || *b == b'_')
+                .count();
             if length > 0 && rest[length..].starts_with('%') {
                 from = start + length + 2;
                 return Some((start..from, &rest[..length]));
@@ -123,7 +169,8 @@ pub(super) fn uses(pattern: &str) -> impl Iterator<Item = (std::ops::Range<usize
     })
 }
 
-/// Replaces every variable, and those in its value, down to plain expression. Unknown ones stay as they are.
+/// Replaces every variable, and those in its value, down to plain expression. Unknown ones stay as
+/// they are.
 #[must_use]
 pub fn expand(pattern: &str) -> String {
     let mut expanded = String::with_capacity(pattern.len() * 4);
@@ -190,11 +237,19 @@ mod tests {
             ("HOST", "registry.test:", false),
             ("IMAGE_ID", "0123abcdef", true),
             ("IMAGE_ID", "0123xyz", false),
-            ("IMAGE_REFERENCE", "localhost:5000/library/busybox:latest", true),
+            (
+                "IMAGE_REFERENCE",
+                "localhost:5000/library/busybox:latest",
+                true,
+            ),
             ("IMAGE_REFERENCE", "foo__bar", true),
             ("IMAGE_REFERENCE", "foo___bar", false),
             ("IMAGE_REFERENCE", "foo..bar", false),
-            ("IMAGE_REFERENCE", "b@sha256:09c731d73926315908778730f9e60686", true),
+            (
+                "IMAGE_REFERENCE",
+                "b@sha256:09c731d73926315908778730f9e60686",
+                true,
+            ),
             ("IMAGE_REFERENCE", "b@sha256:short", false),
             ("IMAGE_REFERENCE", "a/b/json", true),
             ("CONTAINER_ID_OR_NAME", "web-1", true),

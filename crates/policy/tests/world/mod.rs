@@ -10,7 +10,8 @@ use cetusguard_policy::{Object, Permit};
 use serde_json::Value;
 
 /// What an engine of today says of itself.
-pub(crate) const RECENT: &str = r#"{"ApiVersion":"1.51","KernelVersion":"6.1.0","Components":[{"Name":"Engine"}]}"#;
+pub(crate) const RECENT: &str =
+    r#"{"ApiVersion":"1.51","KernelVersion":"6.1.0","Components":[{"Name":"Engine"}]}"#;
 
 /// An object of no importance, which is called by its identifier.
 pub(crate) fn plain(kind: ObjectKind, word: &str) -> Option<Object> {
@@ -28,12 +29,16 @@ pub(crate) fn plain(kind: ObjectKind, word: &str) -> Option<Object> {
 }
 
 /// What becomes of a permitted call in a world of plain objects, in front of an engine of today.
-pub(crate) fn settle(permit: &Permit, kind: Option<&str>, body: &[u8]) -> Result<Cleared, Objection> {
+pub(crate) fn settle(
+    permit: &Permit,
+    kind: Option<&str>,
+    body: &[u8],
+) -> Result<Cleared, Objection> {
     settle_in(permit, kind, body, Surroundings::default(), &plain, RECENT)
 }
 
-/// What becomes of a permitted call in a world of these objects. A call about an object that is missing is one that passes:
-/// the engine answers it.
+/// What becomes of a permitted call in a world of these objects. A call about an object that is
+/// missing is one that passes: the engine answers it.
 pub(crate) fn settle_in(
     permit: &Permit,
     kind: Option<&str>,
@@ -47,12 +52,15 @@ pub(crate) fn settle_in(
         match question {
             Question::Object { kind, word } => {
                 let object = world(kind, word);
-                case.answer(object.as_ref()).expect("an object that is there");
+                case.answer(object.as_ref())
+                    .expect("an object that is there");
             }
-            // Without settings, nothing is created again: tests/recreation.rs has worlds with settings.
+            // Without settings, nothing is created again: tests/recreation.rs has worlds with
+            // settings.
             Question::Inspection { word, .. } => {
                 let object = world(ObjectKind::Container, word);
-                case.answer(object.as_ref()).expect("an object that is there");
+                case.answer(object.as_ref())
+                    .expect("an object that is there");
             }
             Question::Engine => case.answer_engine(&Engine::read(engine.as_bytes()).expect("JSON")),
         }

@@ -1,5 +1,5 @@
-//! Patterns that say something else than they seem to: those that a shell would take for a glob, and those that name one version of
-//! the API. What is suggested in place of one is tried first.
+//! Patterns that say something else than they seem to: those that a shell would take for a glob,
+//! and those that name one version of the API. What is suggested in place of one is tried first.
 
 use std::ops::Range;
 
@@ -19,15 +19,28 @@ pub(super) fn of_shell(rule: &Rule) -> Option<Hint> {
     let found = stars(pattern);
     let first = found.first()?;
     // What stands before a star is one byte long.
-    let what = if pattern[..first.start].ends_with('/') { "slashes" } else { "that letter" };
-    let why = format!("{} is any number of {what}", &pattern[first.start - 1..first.end]);
+    let what = if pattern[..first.start].ends_with('/') {
+        "slashes"
+    } else {
+        "that letter"
+    };
+    let why = format!(
+        "{} is any number of {what}",
+        &pattern[first.start - 1..first.end]
+    );
     let one_part = tried(rule, &replaced(pattern, &found));
-    let below = pattern.strip_suffix("/*").map(|folder| format!("{}(/.*)?", replaced(folder, &stars(folder))));
+    let below = pattern
+        .strip_suffix("/*")
+        .map(|folder| format!("{}(/.*)?", replaced(folder, &stars(folder))));
     let fix = match (one_part, below.and_then(|pattern| tried(rule, &pattern))) {
         (Some(rule), None) => format!("write {rule}"),
-        (Some(rule), Some(below)) => format!("write {rule} for one part of the path, or {below} for all below it"),
+        (Some(rule), Some(below)) => {
+            format!("write {rule} for one part of the path, or {below} for all below it")
+        }
         (None, Some(below)) => format!("write {below}"),
-        (None, None) => "write [^/]+ for one part of the path, and .* for any number of them".to_owned(),
+        (None, None) => {
+            "write [^/]+ for one part of the path, and .* for any number of them".to_owned()
+        }
     };
     Some(Hint { why, fix })
 }
@@ -49,11 +62,17 @@ fn stars(pattern: &str) -> Vec<Range<usize>> {
             b'*' if !class && at > 0 => {
                 let length = bytes[at..].iter().take_while(|byte| **byte == b'*').count();
                 let before = bytes[at - 1];
-                let is_name = before == b'/' || before.is_ascii_alphanumeric() || matches!(before, b'-' | b'_');
-                let is_end = matches!(bytes.get(at + length), None | Some(b'/' | b')' | b'|' | b'.' | b'-' | b'_'));
+                let is_name = before == b'/'
+                    || before.is_ascii_alphanumeric()
+                    || matches!(before, b'-' | b'_');
+                let is_end = matches!(
+                    bytes.get(at + length),
+                    None | Some(b'/' | b')' | b'|' | b'.' | b'-' | b'_')
+                );
                 let is_escaped = pattern[..at - 1].ends_with('\\');
                 // A dot behind it could be the one of `.*`.
-                let is_glob = is_name && is_end && !is_escaped && !pattern[at + length..].starts_with(".*");
+                let is_glob =
+                    is_name && is_end && !is_escaped && !pattern[at + length..].starts_with(".*");
                 if is_glob {
                     found.push(at..at + length);
                 }
@@ -88,7 +107,9 @@ fn replaced(pattern: &str, stars: &[Range<usize>]) -> String {
 /// Tells of a version that is written out at the beginning of a pattern.
 pub(super) fn with_version(rule: &Rule) -> Option<Hint> {
     let (_, pattern) = rule.methods_and_pattern()?;
-    let start = pattern.find("/v").filter(|at| pattern[..*at].chars().all(|c| "^(?:".contains(c)))?;
+    let start = pattern
+        .find("/v")
+        .filter(|at| pattern[..*at].chars().all(|c| "^(?:".contains(c)))?;
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     let mut end = start + 2;
     let major = digits(&pattern[end..]);
@@ -96,7 +117,10 @@ pub(super) fn with_version(rule: &Rule) -> Option<Hint> {
         return None;
     }
     end += major;
-    while let Some(rest) = pattern[end..].strip_prefix("\\.").or_else(|| pattern[end..].strip_prefix('.')) {
+    while let Some(rest) = pattern[end..]
+        .strip_prefix("\\.")
+        .or_else(|| pattern[end..].strip_prefix('.'))
+    {
         let length = digits(rest);
         if length == 0 {
             break;
@@ -106,11 +130,18 @@ pub(super) fn with_version(rule: &Rule) -> Option<Hint> {
     let why = pattern[start + 1..end].replace('\\', "");
     // What follows may be a class of digits, or other versions.
     let rest = pattern[end..].find('/').map(|at| &pattern[end + at..]);
-    let has_version = |text: &str| text.match_indices("/v").any(|(at, _)| digits(&text[at + 2..]) > 0);
-    let written = rest.filter(|rest| !has_version(rest)).map(|rest| format!("%API_PREFIX%{rest}"));
+    let has_version = |text: &str| {
+        text.match_indices("/v")
+            .any(|(at, _)| digits(&text[at + 2..]) > 0)
+    };
+    let written = rest
+        .filter(|rest| !has_version(rest))
+        .map(|rest| format!("%API_PREFIX%{rest}"));
     let fix = match written.and_then(|written| tried(rule, &written)) {
         Some(rule) => format!("write {rule}"),
-        None => "begin the pattern with %API_PREFIX%, as in %API_PREFIX_CONTAINERS%/json".to_owned(),
+        None => {
+            "begin the pattern with %API_PREFIX%, as in %API_PREFIX_CONTAINERS%/json".to_owned()
+        }
     };
     Some(Hint { why, fix })
 }
@@ -128,21 +159,34 @@ mod tests {
     use super::*;
 
     fn rule(text: &str) -> Rule {
-        parse("t", text).unwrap_or_else(|mistakes| panic!("{}", mistakes[0])).pop().expect(text)
+        parse("t", text)
+            .unwrap_or_else(|mistakes| panic!("{}", mistakes[0]))
+            .pop()
+            .expect(text)
     }
 
     #[test]
     fn globs_are_told_with_what_to_write() {
         for (text, want) in [
-            ("GET %API_PREFIX_CONTAINERS%/*/json", Some("write GET %API_PREFIX_CONTAINERS%/[^/]+/json")),
-            ("GET %API_PREFIX_CONTAINERS%/**", Some("write GET %API_PREFIX_CONTAINERS%(/.*)?")),
+            (
+                "GET %API_PREFIX_CONTAINERS%/*/json",
+                Some("write GET %API_PREFIX_CONTAINERS%/[^/]+/json"),
+            ),
+            (
+                "GET %API_PREFIX_CONTAINERS%/**",
+                Some("write GET %API_PREFIX_CONTAINERS%(/.*)?"),
+            ),
             (
                 "GET %API_PREFIX_VOLUMES%/*",
                 Some(
-                    "write GET %API_PREFIX_VOLUMES%/[^/]+ for one part of the path, or GET %API_PREFIX_VOLUMES%(/.*)? for all",
+                    "write GET %API_PREFIX_VOLUMES%/[^/]+ for one part of the path, or GET \
+                    %API_PREFIX_VOLUMES%(/.*)? for all",
                 ),
             ),
-            ("POST %API_PREFIX%/exec/*", Some("write POST %API_PREFIX%/exec(/.*)?")),
+            (
+                "POST %API_PREFIX%/exec/*",
+                Some("write POST %API_PREFIX%/exec(/.*)?"),
+            ),
             (
                 "DENY POST %API_PREFIX_CONTAINERS%/web-*/stop",
                 Some("write DENY POST %API_PREFIX_CONTAINERS%/web-[^/]*/stop"),
@@ -151,8 +195,14 @@ mod tests {
                 "GET %API_PREFIX_CONTAINERS%/web*/(json|logs)",
                 Some("write GET %API_PREFIX_CONTAINERS%/web[^/]*/(json|logs)"),
             ),
-            ("GET %API_PREFIX%/*/*/json", Some("write GET %API_PREFIX%/[^/]+/[^/]+/json")),
-            ("GET %API_PREFIX%/**/json", Some("write GET %API_PREFIX%/.*/json")),
+            (
+                "GET %API_PREFIX%/*/*/json",
+                Some("write GET %API_PREFIX%/[^/]+/[^/]+/json"),
+            ),
+            (
+                "GET %API_PREFIX%/**/json",
+                Some("write GET %API_PREFIX%/.*/json"),
+            ),
             ("GET %API_PREFIX_CONTAINERS%(/.*)?", None),
             ("GET %API_PREFIX_CONTAINERS%/[a-z]*/json", None),
             ("GET %API_PREFIX_CONTAINERS%/[a/*]+/json", None),
@@ -173,14 +223,26 @@ mod tests {
     #[test]
     fn versions_are_told_with_what_to_write() {
         for (text, want) in [
-            ("GET /v1\\.41/containers/json", Some(("v1.41", "write GET %API_PREFIX%/containers/json"))),
-            ("GET /v1.41/containers/json", Some(("v1.41", "write GET %API_PREFIX%/containers/json"))),
+            (
+                "GET /v1\\.41/containers/json",
+                Some(("v1.41", "write GET %API_PREFIX%/containers/json")),
+            ),
+            (
+                "GET /v1.41/containers/json",
+                Some(("v1.41", "write GET %API_PREFIX%/containers/json")),
+            ),
             (
                 "DENY POST ^/v1\\.43/containers/db/stop$",
                 Some(("v1.43", "write DENY POST %API_PREFIX%/containers/db/stop$")),
             ),
-            ("GET (/v1\\.41)?/info", Some(("v1.41", "write GET %API_PREFIX%/info"))),
-            ("GET /v1\\.4[0-9]/images/json", Some(("v1.4", "write GET %API_PREFIX%/images/json"))),
+            (
+                "GET (/v1\\.41)?/info",
+                Some(("v1.41", "write GET %API_PREFIX%/info")),
+            ),
+            (
+                "GET /v1\\.4[0-9]/images/json",
+                Some(("v1.4", "write GET %API_PREFIX%/images/json")),
+            ),
             ("GET /(v1.41|v1.43)/info", None),
             ("GET /v[0-9.]+/info", None),
             ("GET /volumes", None),
@@ -188,7 +250,9 @@ mod tests {
             ("ALLOW system.info", None),
         ] {
             let found = with_version(&rule(text));
-            let shown = found.as_ref().map(|hint| (hint.why.as_str(), hint.fix.as_str()));
+            let shown = found
+                .as_ref()
+                .map(|hint| (hint.why.as_str(), hint.fix.as_str()));
             assert_eq!(shown, want, "{text}");
         }
     }

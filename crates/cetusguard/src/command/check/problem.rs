@@ -1,4 +1,5 @@
-//! What may be wrong with a configuration that is read without a mistake. `docs/check.md` has a paragraph for each code.
+//! What may be wrong with a configuration that is read without a mistake. `docs/check.md` has a
+//! paragraph for each code.
 
 use std::sync::Arc;
 
@@ -61,30 +62,74 @@ impl Problem {
     pub(super) fn mistake(mistake: &Mistake) -> Self {
         let (code, what, fix) = match mistake {
             Mistake::Option { what, fix } => ("wrong-option", what.clone(), fix.clone()),
-            Mistake::File { spot, what, fix } => ("wrong-file", format!("{}: {what}", spot.place()), fix.clone()),
+            Mistake::File { spot, what, fix } => (
+                "wrong-file",
+                format!("{}: {what}", spot.place()),
+                fix.clone(),
+            ),
             Mistake::Rule(wrong) => {
                 let place = format!("{}:{}", wrong.position, wrong.column());
-                ("wrong-rule", format!("{place}: {}", wrong.what), wrong.expected.clone())
+                (
+                    "wrong-rule",
+                    format!("{place}: {}", wrong.what),
+                    wrong.expected.clone(),
+                )
             }
         };
-        Self { severity: Severity::Error, code, profile: None, what, fix }
+        Self {
+            severity: Severity::Error,
+            code,
+            profile: None,
+            what,
+            fix,
+        }
     }
 
     /// A variable that has no effect.
     pub(super) fn unknown_option(warning: &str) -> Self {
         let fix = "take it out, or look for its name in docs/configuration.md".to_owned();
-        Self { severity: Severity::Warning, code: "unknown-option", profile: None, what: warning.to_owned(), fix }
+        Self {
+            severity: Severity::Warning,
+            code: "unknown-option",
+            profile: None,
+            what: warning.to_owned(),
+            fix,
+        }
     }
 }
 
 /// Calls that are of no use without another: the first begins what the second goes on with.
 const PAIRS: &[(EndpointId, EndpointId, &str)] = &[
-    (EndpointId::ExecCreate, EndpointId::ExecStart, "commands can be made and not started"),
-    (EndpointId::ExecStart, EndpointId::ExecCreate, "commands can be started and not made"),
-    (EndpointId::ContainerCreate, EndpointId::ContainerStart, "containers can be created and not started"),
-    (EndpointId::BuildGrpc, EndpointId::BuildSession, "BuildKit needs both of its channels"),
-    (EndpointId::BuildSession, EndpointId::BuildGrpc, "BuildKit needs both of its channels"),
-    (EndpointId::ServiceCreate, EndpointId::ServiceList, "services can be created and not listed"),
+    (
+        EndpointId::ExecCreate,
+        EndpointId::ExecStart,
+        "commands can be made and not started",
+    ),
+    (
+        EndpointId::ExecStart,
+        EndpointId::ExecCreate,
+        "commands can be started and not made",
+    ),
+    (
+        EndpointId::ContainerCreate,
+        EndpointId::ContainerStart,
+        "containers can be created and not started",
+    ),
+    (
+        EndpointId::BuildGrpc,
+        EndpointId::BuildSession,
+        "BuildKit needs both of its channels",
+    ),
+    (
+        EndpointId::BuildSession,
+        EndpointId::BuildGrpc,
+        "BuildKit needs both of its channels",
+    ),
+    (
+        EndpointId::ServiceCreate,
+        EndpointId::ServiceList,
+        "services can be created and not listed",
+    ),
 ];
 
 /// What is found, one behind the other.
@@ -96,25 +141,40 @@ struct Warnings<'p> {
 impl Warnings<'_> {
     fn warn(&mut self, code: &'static str, what: String, fix: impl Into<String>) {
         let (profile, fix) = (Some(self.profile.name.clone()), fix.into());
-        self.found.push(Problem { severity: Severity::Warning, code, profile, what, fix });
+        self.found.push(Problem {
+            severity: Severity::Warning,
+            code,
+            profile,
+            what,
+            fix,
+        });
     }
 }
 
-/// Warns if no profile has rules of its own. A profile without rules beside others with rules refuses its clients on purpose.
+/// Warns if no profile has rules of its own. A profile without rules beside others with rules
+/// refuses its clients on purpose.
 pub(super) fn without_rules<'p>(profiles: impl Iterator<Item = &'p Profile>) -> Option<Problem> {
     let is_own = |rule: &Arc<Rule>| &*rule.position.origin != BUILT_IN_ORIGIN;
     let (mut has_built_in, mut count) = (false, 0);
     for profile in profiles {
-        if profile.mode == Mode::Audit || profile.is_learner() || profile.rules.rules().iter().any(is_own) {
+        if profile.mode == Mode::Audit
+            || profile.is_learner()
+            || profile.rules.rules().iter().any(is_own)
+        {
             return None;
         }
         has_built_in |= !profile.rules.rules().is_empty();
         count += 1;
     }
-    let passes = if has_built_in { "only _ping, version and info pass" } else { "nothing passes" };
+    let passes = if has_built_in {
+        "only _ping, version and info pass"
+    } else {
+        "nothing passes"
+    };
     let what = format!("{passes}: there are no rules");
-    let fix = "set rules, rules-file or presets (CETUSGUARD_RULES, CETUSGUARD_RULES_FILE, CETUSGUARD_PRESETS); cetusguard preset list \
-               shows the presets, and cetusguard learn writes rules from what clients ask for";
+    let fix = "set rules, rules-file or presets (CETUSGUARD_RULES, CETUSGUARD_RULES_FILE, \
+        CETUSGUARD_PRESETS); cetusguard preset list shows the presets, and cetusguard learn writes \
+        rules from what clients ask for";
     (count > 0).then(|| Problem {
         severity: Severity::Warning,
         code: "no-rules",
@@ -126,7 +186,10 @@ pub(super) fn without_rules<'p>(profiles: impl Iterator<Item = &'p Profile>) -> 
 
 /// Looks for what may be wrong with a profile.
 pub(super) fn problems(profile: &Profile, survey: &Survey) -> Vec<Problem> {
-    let mut warnings = Warnings { profile, found: Vec::new() };
+    let mut warnings = Warnings {
+        profile,
+        found: Vec::new(),
+    };
     about_rules(survey, &mut warnings);
     about_calls(survey, &mut warnings);
     if profile.guard.level == Level::Privileged {
@@ -134,10 +197,16 @@ pub(super) fn problems(profile: &Profile, survey: &Survey) -> Vec<Problem> {
     } else {
         about_guard(survey, &mut warnings);
     }
-    warnings.found.extend(super::recreation::problem(profile, survey));
+    warnings
+        .found
+        .extend(super::recreation::problem(profile, survey));
     if profile.mode == Mode::Audit {
         let fix = "set mode to enforce once the log has no decision=would_deny";
-        warnings.warn("not-enforced", "nothing is refused (mode: audit)".to_owned(), fix);
+        warnings.warn(
+            "not-enforced",
+            "nothing is refused (mode: audit)".to_owned(),
+            fix,
+        );
     }
     warnings.found
 }
@@ -146,34 +215,78 @@ pub(super) fn problems(profile: &Profile, survey: &Survey) -> Vec<Problem> {
 fn about_rules(survey: &Survey, warnings: &mut Warnings<'_>) {
     for rule in warnings.profile.rules.rules() {
         if let Some(hint) = glob::of_shell(rule) {
-            let what = format!("{} has a pattern of the shell, and patterns are regular expressions", rule.label());
+            let what = format!(
+                "{} has a pattern of the shell, and patterns are regular expressions",
+                rule.label()
+            );
             warnings.warn("glob", format!("{what}: {}", hint.why), hint.fix);
         }
         if let Some(hint) = glob::with_version(rule) {
-            let what =
-                format!("{} is about {} alone, and clients ask for the version that they know", rule.label(), hint.why);
+            let what = format!(
+                "{} is about {} alone, and clients ask for the version that they know",
+                rule.label(),
+                hint.why
+            );
             warnings.warn("pinned-version", what, hint.fix);
         }
     }
     // The glob is the reason.
-    for rule in survey.idle.iter().filter(|rule| glob::of_shell(rule).is_none()) {
-        warnings.warn("idle-rule", format!("{} matches no endpoint of a known engine", rule.label()), mend(rule));
+    for rule in survey
+        .idle
+        .iter()
+        .filter(|rule| glob::of_shell(rule).is_none())
+    {
+        warnings.warn(
+            "idle-rule",
+            format!("{} matches no endpoint of a known engine", rule.label()),
+            mend(rule),
+        );
     }
     for (rule, by) in &survey.useless {
-        let what = format!("{} allows nothing: {} denies all of it", rule.label(), by.label());
-        warnings.warn("denied-rule", what, "take one of the two out, or narrow the denial");
+        let what = format!(
+            "{} allows nothing: {} denies all of it",
+            rule.label(),
+            by.label()
+        );
+        warnings.warn(
+            "denied-rule",
+            what,
+            "take one of the two out, or narrow the denial",
+        );
     }
     for rule in &survey.bare {
-        let effect = if rule.effect() == Effect::Deny { "denies" } else { "matches" };
-        let what = format!("{} {effect} paths without a version alone, and most clients send /v1.NN/…", rule.label());
-        warnings.warn("bare-path", what, "begin the pattern with %API_PREFIX%, as in %API_PREFIX_CONTAINERS%/json");
+        let effect = if rule.effect() == Effect::Deny {
+            "denies"
+        } else {
+            "matches"
+        };
+        let what = format!(
+            "{} {effect} paths without a version alone, and most clients send /v1.NN/…",
+            rule.label()
+        );
+        warnings.warn(
+            "bare-path",
+            what,
+            "begin the pattern with %API_PREFIX%, as in %API_PREFIX_CONTAINERS%/json",
+        );
     }
     for rule in &survey.catch_all {
-        let what = format!("{} opens whatever the engine has, sections that nobody thought of among it", rule.label());
-        warnings.warn("catch-all", what, "write a rule for each section that the client needs, or take a preset");
+        let what = format!(
+            "{} opens whatever the engine has, sections that nobody thought of among it",
+            rule.label()
+        );
+        warnings.warn(
+            "catch-all",
+            what,
+            "write a rule for each section that the client needs, or take a preset",
+        );
     }
     for (rule, by) in &survey.covered {
-        let what = format!("{} allows nothing that {} does not", rule.label(), by.label());
+        let what = format!(
+            "{} allows nothing that {} does not",
+            rule.label(),
+            by.label()
+        );
         warnings.warn("covered-rule", what, "take it out");
     }
 }
@@ -183,16 +296,26 @@ fn about_calls(survey: &Survey, warnings: &mut Warnings<'_>) {
     let is_open = |id: EndpointId| survey.open.iter().any(|open| open.endpoint.id == id);
     if !is_open(EndpointId::SystemPing) && !survey.open.is_empty() {
         let what = "clients cannot ask which version the engine speaks, and guess".to_owned();
-        let denied = survey.denied.iter().find(|denied| denied.endpoint.id == EndpointId::SystemPing);
+        let denied = survey
+            .denied
+            .iter()
+            .find(|denied| denied.endpoint.id == EndpointId::SystemPing);
         let fix = match denied {
             Some(denied) => format!("narrow the denial: {}", denied.by.label()),
             None => "add the rule: GET,HEAD %API_PREFIX_PING%".to_owned(),
         };
         warnings.warn("no-ping", what, fix);
     }
-    for (_, other, what) in PAIRS.iter().filter(|(id, other, _)| is_open(*id) && !is_open(*other)) {
+    for (_, other, what) in PAIRS
+        .iter()
+        .filter(|(id, other, _)| is_open(*id) && !is_open(*other))
+    {
         let missing = Endpoint::of(*other);
-        let fix = match survey.denied.iter().find(|denied| denied.endpoint.id == *other) {
+        let fix = match survey
+            .denied
+            .iter()
+            .find(|denied| denied.endpoint.id == *other)
+        {
             Some(denied) => format!("narrow the denial: {}", denied.by.label()),
             None => format!("add the rule: {} {}", missing.method, missing.pattern()),
         };
@@ -203,18 +326,32 @@ fn about_calls(survey: &Survey, warnings: &mut Warnings<'_>) {
 /// What is root on the host where nobody judges it: one of it is enough to say so.
 fn without_guard(survey: &Survey, warnings: &mut Warnings<'_>) {
     let unread = survey.open.iter().filter(|open| open.care == Care::Unread);
-    if let Some((open, way)) = unread.filter_map(|open| Some((open, open.power.way_to_host()?))).next() {
+    if let Some((open, way)) = unread
+        .filter_map(|open| Some((open, open.power.way_to_host()?)))
+        .next()
+    {
         let says = says(open.power, &[open.endpoint.id]);
-        let what = format!("nobody judges bodies (guard: privileged), and the client can {says}: {way}");
-        warnings.warn("guard-off", what, "set guard to baseline, and guard-allow to what the client needs");
+        let what =
+            format!("nobody judges bodies (guard: privileged), and the client can {says}: {way}");
+        warnings.warn(
+            "guard-off",
+            what,
+            "set guard to baseline, and guard-allow to what the client needs",
+        );
     }
 }
 
 /// What goes past the guard.
 fn about_guard(survey: &Survey, warnings: &mut Warnings<'_>) {
     for open in survey.open.iter().filter(|open| open.care == Care::Unread) {
-        let what = format!("{} {} is open, and nobody can judge it", open.endpoint.method, open.endpoint.shape);
-        let fix = format!("take its rule out where the client does without: {}", open.rule.label());
+        let what = format!(
+            "{} {} is open, and nobody can judge it",
+            open.endpoint.method, open.endpoint.shape
+        );
+        let fix = format!(
+            "take its rule out where the client does without: {}",
+            open.rule.label()
+        );
         warnings.warn("unread-body", what, fix);
     }
     let judges = survey.open.iter().any(|open| open.care == Care::Judged);
@@ -222,7 +359,11 @@ fn about_guard(survey: &Survey, warnings: &mut Warnings<'_>) {
     for exception in profile.guard.allow.iter().filter(|_| judges) {
         if let Some(why) = exception.gives_host() {
             let what = format!("guard-allow {exception} gives the host away: {why}");
-            warnings.warn("gives-host", what, "allow less, or give it to a profile of the one client that needs it");
+            warnings.warn(
+                "gives-host",
+                what,
+                "allow less, or give it to a profile of the one client that needs it",
+            );
         }
     }
 }
@@ -235,21 +376,27 @@ fn mend(rule: &Rule) -> String {
     if !pattern.contains(['/', '%']) && parse("", &format!("ALLOW {pattern}")).is_ok() {
         return format!("names stand behind ALLOW or DENY, without methods: ALLOW {pattern}");
     }
-    if let Some((path, _)) = pattern.split_once("\\?").or_else(|| pattern.split_once("?all=")) {
+    if let Some((path, _)) = pattern
+        .split_once("\\?")
+        .or_else(|| pattern.split_once("?all="))
+    {
         return format!("rules never see the query: write {methods} {path}");
     }
     if pattern.contains("API_PREFIX") && pattern.matches('%').count() % 2 == 1 {
         return "a variable stands between two %, as in %API_PREFIX_CONTAINERS%/json".to_owned();
     }
-    let shapes = Endpoint::all()
-        .flat_map(|endpoint| [endpoint.pattern(), endpoint.shape.to_owned()].map(|shape| (shape, endpoint)));
-    let nearest =
-        shapes.map(|(shape, endpoint)| (distance(pattern, &shape), endpoint)).min_by_key(|(distance, _)| *distance);
+    let shapes = Endpoint::all().flat_map(|endpoint| {
+        [endpoint.pattern(), endpoint.shape.to_owned()].map(|shape| (shape, endpoint))
+    });
+    let nearest = shapes
+        .map(|(shape, endpoint)| (distance(pattern, &shape), endpoint))
+        .min_by_key(|(distance, _)| *distance);
     match nearest {
         Some((0, endpoint)) => format!("its endpoint takes {}, not {methods}", endpoint.method),
         Some((distance, endpoint)) if distance <= 2 + pattern.len() / 12 => {
             format!("did you mean {} {}?", endpoint.method, endpoint.pattern())
         }
-        _ => "take it out, or look into docs/rules.md: its method or its path may be misspelt".to_owned(),
+        _ => "take it out, or look into docs/rules.md: its method or its path may be misspelt"
+            .to_owned(),
     }
 }

@@ -104,7 +104,12 @@ impl ProfileReport {
             name: profile.name.clone(),
             enforced: profile.mode == Mode::Enforce,
             guard: profile.guard.level.name(),
-            guard_allow: profile.guard.allow.iter().map(ToString::to_string).collect(),
+            guard_allow: profile
+                .guard
+                .allow
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             targets: profile.targets.entries().collect(),
             clients: profiles.selectors_of(profile).map(who).collect(),
             rules: profile.rules.rules().len(),
@@ -149,21 +154,33 @@ fn abilities(survey: &Survey) -> Vec<Ability> {
     let ability = |((risk, power), opens): ((Risk, Power), Vec<&Open>)| Ability {
         what: exactly(power, &opens),
         risk,
-        endpoints: opens.iter().map(|open| format!("{} {}", open.endpoint.method, open.endpoint.shape)).collect(),
+        endpoints: opens
+            .iter()
+            .map(|open| format!("{} {}", open.endpoint.method, open.endpoint.shape))
+            .collect(),
         rules: places(opens.iter().map(|open| &open.rule)),
         except: places(opens.iter().flat_map(|open| &open.except)),
-        only: opens.iter().all(|open| open.partly).then(|| opens[0].example.clone()),
+        only: opens
+            .iter()
+            .all(|open| open.partly)
+            .then(|| opens[0].example.clone()),
     };
     by_power(survey).into_iter().map(ability).collect()
 }
 
 /// Says what open endpoints of a power let a client do.
 fn exactly(power: Power, opens: &[&Open]) -> String {
-    says(power, &opens.iter().map(|open| open.endpoint.id).collect::<Vec<_>>())
+    says(
+        power,
+        &opens
+            .iter()
+            .map(|open| open.endpoint.id)
+            .collect::<Vec<_>>(),
+    )
 }
 
-/// Where some rules stand: each origin once, with its lines. The built-in ones stand nowhere that anybody
-/// could look.
+/// Where some rules stand: each origin once, with its lines. The built-in ones stand nowhere that
+/// anybody could look.
 fn places<'r>(rules: impl Iterator<Item = &'r Arc<Rule>>) -> Vec<String> {
     let mut lines: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     for Position { origin, line } in rules.map(|rule| &rule.position) {
@@ -171,7 +188,14 @@ fn places<'r>(rules: impl Iterator<Item = &'r Arc<Rule>>) -> Vec<String> {
     }
     let place = |(origin, lines): (&str, BTreeSet<usize>)| match origin {
         BUILT_IN_ORIGIN => origin.to_owned(),
-        origin => format!("{origin}:{}", lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
+        origin => format!(
+            "{origin}:{}",
+            lines
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(",")
+        ),
     };
     lines.into_iter().map(place).collect()
 }
@@ -188,38 +212,63 @@ fn barriers(profile: &Profile, survey: &Survey) -> Vec<Barrier> {
         let is_unread = opens.iter().any(|open| open.care == Care::Unread);
         match power.way_to_host() {
             Some(way) if is_unread => {
-                let what = format!("nothing, where the client can {}: {way}", exactly(*power, opens));
-                rest.push(Barrier { holds: Holds::No, what });
+                let what = format!(
+                    "nothing, where the client can {}: {way}",
+                    exactly(*power, opens)
+                );
+                rest.push(Barrier {
+                    holds: Holds::No,
+                    what,
+                });
             }
             _ => {}
         }
         if let Some(way) = power.remains() {
             rest.push(Barrier {
                 holds: Holds::Partly,
-                what: format!("trust, where the client can {}: {way}", exactly(*power, opens)),
+                what: format!(
+                    "trust, where the client can {}: {way}",
+                    exactly(*power, opens)
+                ),
             });
         }
     }
     let exceptions = profile.guard.allow.iter().filter(|_| !judged.is_empty());
     for exception in exceptions {
         if let Some(way) = exception.gives_host() {
-            rest.push(Barrier { holds: Holds::No, what: format!("nothing, by guard-allow {exception}: {way}") });
+            rest.push(Barrier {
+                holds: Holds::No,
+                what: format!("nothing, by guard-allow {exception}: {way}"),
+            });
         }
     }
     let mut barriers = Vec::new();
     if !judged.is_empty() {
-        let what = format!("the guard ({}), which judges whoever would {}", level.name(), judged.join("; "));
-        barriers.push(Barrier { holds: Holds::Yes, what });
+        let what = format!(
+            "the guard ({}), which judges whoever would {}",
+            level.name(),
+            judged.join("; ")
+        );
+        barriers.push(Barrier {
+            holds: Holds::Yes,
+            what,
+        });
     }
     if judged.is_empty() && rest.is_empty() {
         let what = "the rules: no call that they allow is a known way there".to_owned();
-        barriers.push(Barrier { holds: Holds::Yes, what });
+        barriers.push(Barrier {
+            holds: Holds::Yes,
+            what,
+        });
     }
     rest.sort_by_key(|barrier| barrier.holds == Holds::No);
     barriers.extend(rest);
     if level != Level::Privileged && profile.mode == Mode::Audit {
         let what = "nothing at all: the profile is not enforced".to_owned();
-        barriers.push(Barrier { holds: Holds::No, what });
+        barriers.push(Barrier {
+            holds: Holds::No,
+            what,
+        });
     }
     barriers
 }

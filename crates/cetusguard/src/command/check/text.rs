@@ -16,21 +16,50 @@ pub(super) fn write(report: &Report, is_strict: bool, page: &mut Page) {
         write_problem(problem, page);
         page.gap();
     }
-    let count_of = |severity| report.problems.iter().filter(|problem| problem.severity == severity).count();
+    let count_of = |severity| {
+        report
+            .problems
+            .iter()
+            .filter(|problem| problem.severity == severity)
+            .count()
+    };
     match (count_of(Severity::Error), count_of(Severity::Warning)) {
         (0, 0) => page.say(0, Look::Good, "No mistakes and no warnings."),
         (0, warnings) if is_strict => {
-            page.say(0, Look::Bad, &format!("{}, which --strict takes for mistakes.", count(warnings, "warning")));
+            page.say(
+                0,
+                Look::Bad,
+                &format!(
+                    "{}, which --strict takes for mistakes.",
+                    count(warnings, "warning")
+                ),
+            );
         }
-        (0, warnings) => page.say(0, Look::Warning, &format!("{}; serve would start.", count(warnings, "warning"))),
-        (errors, _) => page.say(0, Look::Bad, &format!("{}; serve would not start.", count(errors, "mistake"))),
+        (0, warnings) => page.say(
+            0,
+            Look::Warning,
+            &format!("{}; serve would start.", count(warnings, "warning")),
+        ),
+        (errors, _) => page.say(
+            0,
+            Look::Bad,
+            &format!("{}; serve would not start.", count(errors, "mistake")),
+        ),
     }
 }
 
 fn write_profile(profile: &ProfileReport, page: &mut Page) {
-    let mode = if profile.enforced { "enforced" } else { "NOT enforced" };
-    let heading =
-        format!("profile {}: {mode}, guard {}, {}", profile.name, profile.guard, count(profile.rules, "rule"));
+    let mode = if profile.enforced {
+        "enforced"
+    } else {
+        "NOT enforced"
+    };
+    let heading = format!(
+        "profile {}: {mode}, guard {}, {}",
+        profile.name,
+        profile.guard,
+        count(profile.rules, "rule")
+    );
     page.say(0, Look::Heading, &heading);
     for client in &profile.clients {
         page.item(2, "for ", Look::Faint, client);
@@ -42,7 +71,12 @@ fn write_profile(profile: &ProfileReport, page: &mut Page) {
         page.item(2, "with ", Look::Faint, &format!("guard-allow {exception}"));
     }
     for target in &profile.targets {
-        page.item(2, "about ", Look::Faint, &format!("objects with {target} alone"));
+        page.item(
+            2,
+            "about ",
+            Look::Faint,
+            &format!("objects with {target} alone"),
+        );
     }
     let mut risk = None;
     for ability in &profile.can {
@@ -80,7 +114,12 @@ fn write_denied(denied: &[DeniedReport], page: &mut Page) {
         let endpoints: Vec<_> = all.iter().map(|one| one.endpoint.as_str()).collect();
         let rules: BTreeSet<&str> = all.iter().map(|one| one.denied_by.as_str()).collect();
         let rules: Vec<_> = rules.into_iter().collect();
-        page.item(4, "- ", Look::Plain, &format!("{what}: {} [{}]", endpoints.join(", "), rules.join(", ")));
+        page.item(
+            4,
+            "- ",
+            Look::Plain,
+            &format!("{what}: {} [{}]", endpoints.join(", "), rules.join(", ")),
+        );
     }
 }
 
@@ -95,7 +134,12 @@ fn write_closed(closed: &[ClosedReport], page: &mut Page) {
     }
     for (what, all) in by_power {
         let endpoints: Vec<_> = all.iter().map(|one| one.endpoint.as_str()).collect();
-        page.item(4, "- ", Look::Plain, &format!("{what}: {}", endpoints.join(", ")));
+        page.item(
+            4,
+            "- ",
+            Look::Plain,
+            &format!("{what}: {}", endpoints.join(", ")),
+        );
     }
     if let Some(rule) = closed.iter().find_map(|one| one.rule_to_add.as_deref()) {
         page.say(4, Look::Faint, "= a rule that names one opens it, as in:");
@@ -104,12 +148,25 @@ fn write_closed(closed: &[ClosedReport], page: &mut Page) {
 }
 
 fn write_ability(ability: &Ability, page: &mut Page) {
-    let only = ability.only.as_ref().map(|path| format!(", some only, as in {path}")).unwrap_or_default();
+    let only = ability
+        .only
+        .as_ref()
+        .map(|path| format!(", some only, as in {path}"))
+        .unwrap_or_default();
     let except = match ability.except.as_slice() {
         [] => String::new(),
         rules => format!(", but not what is denied [{}]", rules.join(", ")),
     };
-    page.item(4, "- ", Look::Plain, &format!("{}{only} [{}]{except}", ability.what, ability.rules.join(", ")));
+    page.item(
+        4,
+        "- ",
+        Look::Plain,
+        &format!(
+            "{}{only} [{}]{except}",
+            ability.what,
+            ability.rules.join(", ")
+        ),
+    );
 }
 
 fn write_problem(problem: &Problem, page: &mut Page) {
@@ -117,7 +174,16 @@ fn write_problem(problem: &Problem, page: &mut Page) {
         Severity::Error => ("error", Look::Bad),
         Severity::Warning => ("warning", Look::Warning),
     };
-    let profile = problem.profile.as_ref().map(|profile| format!("profile {profile}: ")).unwrap_or_default();
-    page.item(0, "", look, &format!("{word}[{}]: {profile}{}", problem.code, problem.what));
+    let profile = problem
+        .profile
+        .as_ref()
+        .map(|profile| format!("profile {profile}: "))
+        .unwrap_or_default();
+    page.item(
+        0,
+        "",
+        look,
+        &format!("{word}[{}]: {profile}{}", problem.code, problem.what),
+    );
     page.item(2, "= ", Look::Plain, &problem.fix);
 }

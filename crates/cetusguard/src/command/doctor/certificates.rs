@@ -20,8 +20,11 @@ pub(super) fn examine(written: &Written) -> Vec<Finding> {
         let path = path.display().to_string();
         let Ok(text) = read_text(&path) else { continue };
         if text.contains("-----BEGIN CERTIFICATE-----") {
-            findings
-                .extend(CertificateDer::pem_slice_iter(text.as_bytes()).flatten().filter_map(|der| look(&path, &der)));
+            findings.extend(
+                CertificateDer::pem_slice_iter(text.as_bytes())
+                    .flatten()
+                    .filter_map(|der| look(&path, &der)),
+            );
         }
     }
     findings
@@ -30,7 +33,10 @@ pub(super) fn examine(written: &Written) -> Vec<Finding> {
 fn look(path: &str, der: &CertificateDer<'_>) -> Option<Finding> {
     let certificate = x509_cert::Certificate::from_der(der).ok()?;
     let validity = certificate.tbs_certificate().validity();
-    let (from, until) = (validity.not_before.to_system_time(), validity.not_after.to_system_time());
+    let (from, until) = (
+        validity.not_before.to_system_time(),
+        validity.not_after.to_system_time(),
+    );
     Some(judge(path, from, until, SystemTime::now()))
 }
 
@@ -40,15 +46,25 @@ fn judge(path: &str, from: SystemTime, until: SystemTime, now: SystemTime) -> Fi
     if now < from {
         return Finding::bad(
             ABOUT,
-            format!("{path} is valid from {} on, and it is {}", day(from), day(now)),
+            format!(
+                "{path} is valid from {} on, and it is {}",
+                day(from),
+                day(now)
+            ),
             "set the clock, or wait",
         );
     }
     match until.duration_since(now) {
-        Err(_) => Finding::bad(ABOUT, format!("{path} was valid until {}", day(until)), "renew it"),
-        Ok(left) if left < SOON => {
-            Finding::warning(ABOUT, format!("{path} is valid until {}", day(until)), "renew it soon")
-        }
+        Err(_) => Finding::bad(
+            ABOUT,
+            format!("{path} was valid until {}", day(until)),
+            "renew it",
+        ),
+        Ok(left) if left < SOON => Finding::warning(
+            ABOUT,
+            format!("{path} is valid until {}", day(until)),
+            "renew it soon",
+        ),
         Ok(_) => Finding::good(ABOUT, format!("{path} is valid until {}", day(until))),
     }
 }
@@ -61,8 +77,17 @@ mod tests {
     #[test]
     fn certificates_are_judged_by_the_clock() {
         let at = |day: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(day * 24 * 3600);
-        for (now, want) in [(9, State::Bad), (11, State::Good), (90, State::Warning), (101, State::Bad)] {
-            assert_eq!(judge("x.pem", at(10), at(100), at(now)).state, want, "day {now}");
+        for (now, want) in [
+            (9, State::Bad),
+            (11, State::Good),
+            (90, State::Warning),
+            (101, State::Bad),
+        ] {
+            assert_eq!(
+                judge("x.pem", at(10), at(100), at(now)).state,
+                want,
+                "day {now}"
+            );
         }
     }
 }

@@ -22,11 +22,22 @@ const CLOCK_LIMIT: Duration = Duration::from_secs(60);
 
 /// Asks the engine for its version, and for its time.
 pub(super) fn examine(config: &Config) -> Vec<Finding> {
-    let backend = Backend::new(config.backend.clone(), config.backend_tls.clone(), config.limits.connect);
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let backend = Backend::new(
+        config.backend.clone(),
+        config.backend_tls.clone(),
+        config.limits.connect,
+    );
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
-            return vec![Finding::bad(ABOUT, format!("cannot be asked: {error}"), "raise the limits of this process")];
+            return vec![Finding::bad(
+                ABOUT,
+                format!("cannot be asked: {error}"),
+                "raise the limits of this process",
+            )];
         }
     };
     let limit = config.limits.answer.min(PATIENCE);
@@ -34,7 +45,9 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
         Ok(finding) => vec![finding],
         Err(finding) => return vec![finding],
     };
-    if let Ok(Asked::Answer(info)) = runtime.block_on(async { fetch(&backend, "/info", limit).await }) {
+    if let Ok(Asked::Answer(info)) =
+        runtime.block_on(async { fetch(&backend, "/info", limit).await })
+    {
         findings.extend(clock(&info));
     }
     findings
@@ -44,7 +57,11 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
 ///
 /// # Errors
 /// Why it cannot be used.
-pub(in crate::command) async fn version(agent: &str, backend: &Backend, limit: Duration) -> Result<Finding, Finding> {
+pub(in crate::command) async fn version(
+    agent: &str,
+    backend: &Backend,
+    limit: Duration,
+) -> Result<Finding, Finding> {
     let address = backend.address().clone();
     if let Address::Unix(path) = &address {
         // A mount may hang, and requests must not wait for it.
@@ -62,7 +79,11 @@ pub(in crate::command) async fn version(agent: &str, backend: &Backend, limit: D
         )),
         Err(Trouble::Late(_)) => {
             let what = format!("{address} accepted the request and did not answer");
-            Err(Finding::bad(ABOUT, what, "look into the engine's own log, or restart it"))
+            Err(Finding::bad(
+                ABOUT,
+                what,
+                "look into the engine's own log, or restart it",
+            ))
         }
         Err(trouble) => Err(unreachable(&trouble.to_string(), &address)),
     }
@@ -74,31 +95,48 @@ fn socket(path: &Path) -> Option<Finding> {
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let fix = format!("start the engine, or mount its socket: -v {shown}:{shown}:ro; or correct backend-addr");
+            let fix = format!(
+                "start the engine, or mount its socket: -v {shown}:{shown}:ro; or correct \
+                backend-addr"
+            );
             return Some(Finding::bad(ABOUT, format!("{shown} is not there"), fix));
         }
-        Err(error) => return Some(Finding::bad(ABOUT, format!("{shown}: {error}"), "let this user into its folder")),
+        Err(error) => {
+            return Some(Finding::bad(
+                ABOUT,
+                format!("{shown}: {error}"),
+                "let this user into its folder",
+            ));
+        }
     };
     if meta.is_dir() {
         let fix = format!(
-            "it was made by mounting a socket that was not there: remove the folder on the host, start the engine, then mount {shown} again"
+            "it was made by mounting a socket that was not there: remove the folder on the host, \
+            start the engine, then mount {shown} again"
         );
         return Some(Finding::bad(ABOUT, format!("{shown} is a folder"), fix));
     }
     if !meta.file_type().is_socket() {
-        return Some(Finding::bad(ABOUT, format!("{shown} is no socket"), "correct backend-addr"));
+        return Some(Finding::bad(
+            ABOUT,
+            format!("{shown} is no socket"),
+            "correct backend-addr",
+        ));
     }
     use rustix::fs::{Access, access};
     let may = access(path, Access::READ_OK | Access::WRITE_OK).is_ok();
     let (user, group) = (meta.uid(), meta.gid());
     let fix = format!(
-        "in compose: group_add: [\"{group}\"], or user: \"{user}:{group}\"; with docker run: --group-add {group}; with systemd: SupplementaryGroups={group}"
+        "in compose: group_add: [\"{group}\"], or user: \"{user}:{group}\"; with docker run: \
+        --group-add {group}; with systemd: SupplementaryGroups={group}"
     );
     let own = rustix::process::geteuid().as_raw();
     (!may).then(|| {
         Finding::bad(
             ABOUT,
-            format!("{shown} belongs to user {user} and group {group}, and user {own} may not open it"),
+            format!(
+                "{shown} belongs to user {user} and group {group}, and user {own} may not open it"
+            ),
             fix,
         )
     })
@@ -107,10 +145,12 @@ fn socket(path: &Path) -> Option<Finding> {
 fn unreachable(why: &str, address: &Address) -> Finding {
     let fix = match address {
         Address::Tcp { .. } => {
-            "start the engine with that address, or correct backend-addr; an engine with TLS needs backend-tls-cacert"
+            "start the engine with that address, or correct backend-addr; an engine with TLS needs \
+            backend-tls-cacert"
         }
         _ => {
-            "start the engine; a socket that was mounted before the engine restarted leads nowhere: mount its folder, or restart this container"
+            "start the engine; a socket that was mounted before the engine restarted leads \
+            nowhere: mount its folder, or restart this container"
         }
     };
     Finding::bad(ABOUT, why, fix)
@@ -118,10 +158,18 @@ fn unreachable(why: &str, address: &Address) -> Finding {
 
 fn speaks(version: &[u8], address: &Address) -> Result<Finding, Finding> {
     let version = Json::read(version).unwrap_or(Json::Null);
-    let text = |key: &str| version.get(key).map(Json::text).unwrap_or_default().to_owned();
+    let text = |key: &str| {
+        version
+            .get(key)
+            .map(Json::text)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let [name, newest, oldest] = ["Version", "ApiVersion", "MinAPIVersion"].map(text);
-    let number =
-        |text: &str| text.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+    let number = |text: &str| {
+        text.split_once('.')
+            .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)))
+    };
     let known: Option<(u32, u32)> = number(&newest);
     match known {
         None => Err(Finding::bad(
@@ -136,10 +184,14 @@ fn speaks(version: &[u8], address: &Address) -> Result<Finding, Finding> {
             );
             Err(Finding::bad(ABOUT, what, "upgrade the engine"))
         }
-        Some(_) if oldest.is_empty() => {
-            Ok(Finding::good(ABOUT, format!("version {name} answers at {address}, API up to {newest}")))
-        }
-        Some(_) => Ok(Finding::good(ABOUT, format!("version {name} answers at {address}, API {oldest} to {newest}"))),
+        Some(_) if oldest.is_empty() => Ok(Finding::good(
+            ABOUT,
+            format!("version {name} answers at {address}, API up to {newest}"),
+        )),
+        Some(_) => Ok(Finding::good(
+            ABOUT,
+            format!("version {name} answers at {address}, API {oldest} to {newest}"),
+        )),
     }
 }
 
@@ -148,7 +200,10 @@ fn clock(info: &[u8]) -> Option<Finding> {
     let info = Json::read(info).ok()?;
     let time = humantime::parse_rfc3339(info.get("SystemTime")?.text()).ok()?;
     let now = SystemTime::now();
-    let apart = now.duration_since(time).or_else(|_| time.duration_since(now)).ok()?;
+    let apart = now
+        .duration_since(time)
+        .or_else(|_| time.duration_since(now))
+        .ok()?;
     let seconds = apart.as_secs();
     Some(match apart > CLOCK_LIMIT {
         true => Finding::warning(

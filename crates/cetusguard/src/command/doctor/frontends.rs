@@ -1,4 +1,5 @@
-//! Whether clients can get in: addresses that are taken, that nobody reaches, or that everybody does.
+//! Whether clients can get in: addresses that are taken, that nobody reaches, or that everybody
+//! does.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -22,37 +23,64 @@ const ABOUT: &str = "frontend";
 pub(super) fn is_in_container(env: &HashMap<String, OsString>) -> bool {
     let marks = ["/.dockerenv", "/run/.containerenv"];
     let vars = ["container", "KUBERNETES_SERVICE_HOST"];
-    marks.iter().any(|mark| Path::new(mark).exists()) || vars.iter().any(|var| env.contains_key(*var))
+    marks.iter().any(|mark| Path::new(mark).exists())
+        || vars.iter().any(|var| env.contains_key(*var))
 }
 
-/// Whether an interface is one end of a pair, as those of containers are: the numbers of both ends differ.
+/// Whether an interface is one end of a pair, as those of containers are: the numbers of both ends
+/// differ.
 fn has_own_network() -> bool {
-    let number = |path: &Path| read_text(&path.display().to_string()).ok().map(|text| text.trim().to_owned());
-    let interfaces = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
-    interfaces.map(|interface| interface.path()).any(|interface| {
-        // The other ends have such names on the host.
-        let is_other_end = interface.file_name().is_some_and(|name| name.to_string_lossy().starts_with("veth"));
-        !is_other_end && number(&interface.join("iflink")) != number(&interface.join("ifindex"))
-    })
+    let number = |path: &Path| {
+        read_text(&path.display().to_string())
+            .ok()
+            .map(|text| text.trim().to_owned())
+    };
+    let interfaces = std::fs::read_dir("/sys/class/net")
+        .into_iter()
+        .flatten()
+        .flatten();
+    interfaces
+        .map(|interface| interface.path())
+        .any(|interface| {
+            // The other ends have such names on the host.
+            let is_other_end = interface
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("veth"));
+            !is_other_end && number(&interface.join("iflink")) != number(&interface.join("ifindex"))
+        })
 }
 
 /// Looks at each frontend, then at all of them.
 pub(super) fn examine(config: &Config, written: &Written, in_container: bool) -> Vec<Finding> {
-    let mut findings: Vec<_> = config.frontends.iter().map(|frontend| look(frontend, written)).collect();
+    let mut findings: Vec<_> = config
+        .frontends
+        .iter()
+        .map(|frontend| look(frontend, written))
+        .collect();
     let is_local = |frontend: &Frontend| matches!(&frontend.address, Address::Tcp { host, .. } if is_loopback(host));
     if in_container && config.frontends.iter().all(is_local) {
         let what = "every address is on loopback, which no other container reaches";
         let fix = "set CETUSGUARD_FRONTEND_ADDR=tcp://:2375";
         findings.push(match has_own_network() {
             true => Finding::bad(ABOUT, what, fix),
-            false => Finding::warning(ABOUT, what, format!("{fix}, unless this container has the host's network")),
+            false => Finding::warning(
+                ABOUT,
+                what,
+                format!("{fix}, unless this container has the host's network"),
+            ),
         });
     }
     for frontend in &config.frontends {
-        let Address::Tcp { host, .. } = &frontend.address else { continue };
+        let Address::Tcp { host, .. } = &frontend.address else {
+            continue;
+        };
         if !in_container && is_everywhere(host) && frontend.tls.is_none() {
-            let what = format!("{} is open to every network of this machine, without TLS", frontend.address);
-            let fix = "listen on 127.0.0.1 or on a bridge's address, or set frontend-tls-cert, -key and -cacert";
+            let what = format!(
+                "{} is open to every network of this machine, without TLS",
+                frontend.address
+            );
+            let fix = "listen on 127.0.0.1 or on a bridge's address, or set frontend-tls-cert, \
+                -key and -cacert";
             findings.push(Finding::warning(ABOUT, what, fix));
         }
     }
@@ -84,26 +112,40 @@ fn look(frontend: &Frontend, written: &Written) -> Finding {
 
 fn taken(address: &Address, port: u16, error: &std::io::Error, written: &Written) -> Finding {
     match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            served(address, Some(port), healthcheck::run(written, Some(&address.to_string())))
-        }
+        std::io::ErrorKind::AddrInUse => served(
+            address,
+            Some(port),
+            healthcheck::run(written, Some(&address.to_string())),
+        ),
         std::io::ErrorKind::AddrNotAvailable => Finding::bad(
             ABOUT,
             format!("this machine has no address {address}"),
             "choose one of ip -brief address, or tcp://:PORT for all",
         ),
-        std::io::ErrorKind::PermissionDenied => {
-            Finding::bad(ABOUT, format!("this user may not listen on port {port}"), "choose a port from 1024 on")
-        }
-        _ => Finding::bad(ABOUT, format!("{address} cannot be listened on: {error}"), "choose another address"),
+        std::io::ErrorKind::PermissionDenied => Finding::bad(
+            ABOUT,
+            format!("this user may not listen on port {port}"),
+            "choose a port from 1024 on",
+        ),
+        _ => Finding::bad(
+            ABOUT,
+            format!("{address} cannot be listened on: {error}"),
+            "choose another address",
+        ),
     }
 }
 
-/// Looks at an address on which a process listens already: this proxy, where the doctor is run beside it, or another program.
+/// Looks at an address on which a process listens already: this proxy, where the doctor is run
+/// beside it, or another program.
 fn served(address: &Address, port: Option<u16>, answered: Result<(), Unhealthy>) -> Finding {
     let holder = port.and_then(Holder::of);
-    let by = holder.as_ref().map(|holder| format!("{} (process {})", holder.name, holder.process));
-    if let Some(by) = by.as_ref().filter(|_| holder.as_ref().is_some_and(|holder| !holder.is_cetusguard)) {
+    let by = holder
+        .as_ref()
+        .map(|holder| format!("{} (process {})", holder.name, holder.process));
+    if let Some(by) = by
+        .as_ref()
+        .filter(|_| holder.as_ref().is_some_and(|holder| !holder.is_cetusguard))
+    {
         return Finding::bad(
             ABOUT,
             format!("{address} is taken by {by}"),
@@ -112,30 +154,59 @@ fn served(address: &Address, port: Option<u16>, answered: Result<(), Unhealthy>)
     }
     let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
     let failed = match answered {
-        Ok(()) => return Finding::good(ABOUT, format!("{address} is served already{by}, and answers /_ping")),
+        Ok(()) => {
+            return Finding::good(
+                ABOUT,
+                format!("{address} is served already{by}, and answers /_ping"),
+            );
+        }
         Err(failed) => failed,
     };
     match &failed {
-        Unhealthy::Failed { why: Failure::WantsCertificate, .. } => {
-            let what = format!("{address} is served already{by}, and asks clients for a certificate");
+        Unhealthy::Failed {
+            why: Failure::WantsCertificate,
+            ..
+        } => {
+            let what =
+                format!("{address} is served already{by}, and asks clients for a certificate");
             Finding::good(ABOUT, what)
         }
-        Unhealthy::Failed { why: Failure::Refused(status, why), .. } => {
-            let what = format!("{address} is served already{by}: Cetusguard answers this check with {status}: {why}");
-            let fix = "nothing for clients that do not need /_ping; a health check at this address would fail";
-            let fix = if status.starts_with('5') { "see what is said about the engine" } else { fix };
+        Unhealthy::Failed {
+            why: Failure::Refused(status, why),
+            ..
+        } => {
+            let what = format!(
+                "{address} is served already{by}: Cetusguard answers this check with {status}: \
+                {why}"
+            );
+            let fix = "nothing for clients that do not need /_ping; a health check at this address \
+                would fail";
+            let fix = if status.starts_with('5') {
+                "see what is said about the engine"
+            } else {
+                fix
+            };
             Finding::warning(ABOUT, what, fix)
         }
         _ if holder.is_some() => {
-            let what = format!("{address} is served already{by}, and this check got no answer: {failed}");
-            Finding::warning(ABOUT, what, "run doctor with the flags, the environment and the file of that process")
+            let what =
+                format!("{address} is served already{by}, and this check got no answer: {failed}");
+            Finding::warning(
+                ABOUT,
+                what,
+                "run doctor with the flags, the environment and the file of that process",
+            )
         }
         _ => {
-            let find = port.map(|port| format!(" (as root, ss -ltnp 'sport = :{port}' names it)")).unwrap_or_default();
+            let find = port
+                .map(|port| format!(" (as root, ss -ltnp 'sport = :{port}' names it)"))
+                .unwrap_or_default();
             let fix = format!("end the program that has it{find}, or choose another address");
             Finding::bad(
                 ABOUT,
-                format!("{address} is taken by a program that does not answer as Cetusguard: {failed}"),
+                format!(
+                    "{address} is taken by a program that does not answer as Cetusguard: {failed}"
+                ),
                 fix,
             )
         }
@@ -147,14 +218,21 @@ fn socket(address: &Address, path: &Path, written: &Written) -> Finding {
     match std::fs::symlink_metadata(path) {
         Ok(meta) if !meta.file_type().is_socket() => {
             let fix = "remove that file, or choose another path";
-            return Finding::bad(ABOUT, format!("a file that is no socket is at {}", path.display()), fix);
+            return Finding::bad(
+                ABOUT,
+                format!("a file that is no socket is at {}", path.display()),
+                fix,
+            );
         }
         Ok(_) => {}
         Err(_) => return folder(path),
     }
     match healthcheck::run(written, Some(&address.to_string())) {
         // A new socket takes the place of one that was left behind.
-        Err(Unhealthy::Failed { why: Failure::NothingListens(_), .. }) => folder(path),
+        Err(Unhealthy::Failed {
+            why: Failure::NothingListens(_),
+            ..
+        }) => folder(path),
         answered => served(address, None, answered),
     }
 }
@@ -164,14 +242,20 @@ fn folder(path: &Path) -> Finding {
     let shown = folder.display();
     match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
         Ok(()) => Finding::good(ABOUT, format!("unix://{} can be made", path.display())),
-        Err(rustix::io::Errno::NOENT) => {
-            Finding::bad(ABOUT, format!("the folder {shown} is not there"), "make it, or mount a volume there")
-        }
-        Err(rustix::io::Errno::ROFS) => {
-            Finding::bad(ABOUT, format!("the folder {shown} is read-only"), "mount a volume there for writing")
-        }
-        Err(error) => {
-            Finding::bad(ABOUT, format!("no socket can be made in {shown}: {error}"), "let this user write there")
-        }
+        Err(rustix::io::Errno::NOENT) => Finding::bad(
+            ABOUT,
+            format!("the folder {shown} is not there"),
+            "make it, or mount a volume there",
+        ),
+        Err(rustix::io::Errno::ROFS) => Finding::bad(
+            ABOUT,
+            format!("the folder {shown} is read-only"),
+            "mount a volume there for writing",
+        ),
+        Err(error) => Finding::bad(
+            ABOUT,
+            format!("no socket can be made in {shown}: {error}"),
+            "let this user write there",
+        ),
     }
 }

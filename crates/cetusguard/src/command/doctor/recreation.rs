@@ -1,4 +1,5 @@
-//! Which of the engine's containers the clients of a profile could not create again after they have deleted them.
+//! Which of the engine's containers the clients of a profile could not create again after they have
+//! deleted them.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -25,18 +26,35 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Judges the re-creation of each container by each profile that may delete and create containers.
 pub(super) fn examine(config: &Config) -> Vec<Finding> {
-    let profiles: Vec<_> = config.profiles.all().filter_map(|profile| judged(profile)).collect();
+    let profiles: Vec<_> = config
+        .profiles
+        .all()
+        .filter_map(|profile| judged(profile))
+        .collect();
     if profiles.is_empty() {
         return Vec::new();
     }
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return Vec::new() };
-    let backend = Backend::new(config.backend.clone(), config.backend_tls.clone(), config.limits.connect);
-    let engine = Questions { backend, end: Instant::now() + PATIENCE };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
+        return Vec::new();
+    };
+    let backend = Backend::new(
+        config.backend.clone(),
+        config.backend_tls.clone(),
+        config.limits.connect,
+    );
+    let engine = Questions {
+        backend,
+        end: Instant::now() + PATIENCE,
+    };
     match runtime.block_on(engine.look(&profiles, config)) {
         Ok(findings) => findings,
         Err(trouble) => {
             let fix = "see what is said of the engine, then run cetusguard doctor once more";
-            let what = format!("which containers could not be created again is not known: {trouble}");
+            let what =
+                format!("which containers could not be created again is not known: {trouble}");
             vec![Finding::warning(ABOUT, what, fix)]
         }
     }
@@ -49,19 +67,27 @@ struct Judged {
     outcome: &'static str,
 }
 
-/// The profile as it is judged by; `None` where its clients may create nothing under a guard, or may lose what they delete. Where
-/// nothing says how they create a container again, they are taken to copy it.
+/// The profile as it is judged by; `None` where its clients may create nothing under a guard, or
+/// may lose what they delete. Where nothing says how they create a container again, they are taken
+/// to copy it.
 fn judged(profile: &Profile) -> Option<Judged> {
     let paths = ["/containers/create", "/v1.44/containers/create"];
     let creates = paths.iter().any(|path| is_allowed("POST", path, profile));
     let recreation = profile.recreation.unwrap_or(Recreation::Copied);
-    let is_due = creates && profile.guard.level != Level::Privileged && recreation != Recreation::Off;
+    let is_due =
+        creates && profile.guard.level != Level::Privileged && recreation != Recreation::Off;
     let outcome = match profile.recreation {
         None => "a client that replaces it loses it (guard-recreation is not set)",
         Some(Recreation::Updater) => "it is neither stopped nor deleted",
         Some(_) => "it is not deleted",
     };
-    is_due.then(|| Judged { profile: Profile { recreation: Some(recreation), ..profile.clone() }, outcome })
+    is_due.then(|| Judged {
+        profile: Profile {
+            recreation: Some(recreation),
+            ..profile.clone()
+        },
+        outcome,
+    })
 }
 
 fn is_allowed(method: &str, path: &str, profile: &Profile) -> bool {
@@ -71,11 +97,18 @@ fn is_allowed(method: &str, path: &str, profile: &Profile) -> bool {
 /// The permit to delete a container, by any word for it.
 fn deletion(container: &Object, version: &str, profile: &Profile) -> Option<Permit> {
     let words = [&container.id, &container.name].into_iter();
-    let paths = words.flat_map(|word| [format!("/v{version}/containers/{word}"), format!("/containers/{word}")]);
-    paths.filter_map(|path| Call::read("DELETE", &path).ok()).find_map(|call| match decide(call, profile) {
-        Verdict::Allow(permit) => permit.judges_recreation().then_some(permit),
-        Verdict::Deny(_) => None,
-    })
+    let paths = words.flat_map(|word| {
+        [
+            format!("/v{version}/containers/{word}"),
+            format!("/containers/{word}"),
+        ]
+    });
+    paths
+        .filter_map(|path| Call::read("DELETE", &path).ok())
+        .find_map(|call| match decide(call, profile) {
+            Verdict::Allow(permit) => permit.judges_recreation().then_some(permit),
+            Verdict::Deny(_) => None,
+        })
 }
 
 /// What could not be created again by a profile.
@@ -102,7 +135,9 @@ impl Questions {
 
     async fn object(&self, kind: ObjectKind, word: &str) -> Result<Option<Object>, Trouble> {
         let answer = self.ask(&inspection_target(kind, word)).await?;
-        answer.map(|answer| Object::read(kind, &answer).map_err(unreadable)).transpose()
+        answer
+            .map(|answer| Object::read(kind, &answer).map_err(unreadable))
+            .transpose()
     }
 
     async fn look(&self, profiles: &[Judged], config: &Config) -> Result<Vec<Finding>, Trouble> {
@@ -118,28 +153,47 @@ impl Questions {
             Some(word) => self.object(ObjectKind::Container, word).await?,
             None => None,
         };
-        let list = self.ask(&format!("/containers/json?all=1&limit={}", CONTAINERS + 1)).await?.unwrap_or_default();
+        let list = self
+            .ask(&format!("/containers/json?all=1&limit={}", CONTAINERS + 1))
+            .await?
+            .unwrap_or_default();
         let ids = identifiers(&list)?;
         let mut tallies: Vec<Tally> = profiles.iter().map(|_| Tally::default()).collect();
         for id in ids.iter().take(CONTAINERS) {
             // It may be gone by now.
-            let Some(answer) = self.ask(&inspection_target(ObjectKind::Container, id)).await? else { continue };
+            let Some(answer) = self
+                .ask(&inspection_target(ObjectKind::Container, id))
+                .await?
+            else {
+                continue;
+            };
             let inspection = Inspection::read(&answer).map_err(unreadable)?;
             // The proxy's own container is kept from its clients on purpose.
-            if own.as_ref().is_some_and(|own| own.id == inspection.object().id) {
+            if own
+                .as_ref()
+                .is_some_and(|own| own.id == inspection.object().id)
+            {
                 continue;
             }
             for (Judged { profile, .. }, tally) in profiles.iter().zip(&mut tallies) {
-                let Some(permit) = deletion(inspection.object(), &version, profile) else { continue };
+                let Some(permit) = deletion(inspection.object(), &version, profile) else {
+                    continue;
+                };
                 let around = surroundings(profile, &config.profiles, own.as_ref());
                 tally.judged += 1;
                 if let Err(objection) = self.judge(&permit, around, &inspection, &engine).await? {
-                    tally.refused.push((inspection.object().name.clone(), objection));
+                    tally
+                        .refused
+                        .push((inspection.object().name.clone(), objection));
                 }
             }
         }
         let is_all = ids.len() <= CONTAINERS;
-        Ok(profiles.iter().zip(tallies).flat_map(|(judged, tally)| report(judged, &tally, is_all)).collect())
+        Ok(profiles
+            .iter()
+            .zip(tallies)
+            .flat_map(|(judged, tally)| report(judged, &tally, is_all))
+            .collect())
     }
 
     async fn judge(
@@ -174,7 +228,11 @@ impl Questions {
     }
 }
 
-fn surroundings<'s>(profile: &'s Profile, profiles: &'s Profiles, own: Option<&'s Object>) -> Surroundings<'s> {
+fn surroundings<'s>(
+    profile: &'s Profile,
+    profiles: &'s Profiles,
+    own: Option<&'s Object>,
+) -> Surroundings<'s> {
     Surroundings {
         profile: &profile.name,
         profiles: Some(profiles),
@@ -191,29 +249,53 @@ fn unreadable(malformed: impl std::fmt::Display) -> Trouble {
 /// The newest version of the API that the engine speaks, which most clients use.
 fn api_version(version: &[u8]) -> String {
     let version = Json::read(version).unwrap_or(Json::Null);
-    version.get("ApiVersion").map(Json::text).unwrap_or_default().to_owned()
+    version
+        .get("ApiVersion")
+        .map(Json::text)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn identifiers(list: &[u8]) -> Result<Vec<String>, Trouble> {
     let list = Json::read(list).map_err(unreadable)?;
-    Ok(list.list().iter().filter_map(|one| one.get("Id")).map(|id| id.text().to_owned()).collect())
+    Ok(list
+        .list()
+        .iter()
+        .filter_map(|one| one.get("Id"))
+        .map(|id| id.text().to_owned())
+        .collect())
 }
 
 fn report(Judged { profile, outcome }: &Judged, tally: &Tally, is_all: bool) -> Vec<Finding> {
     let name = &profile.name;
-    let many = if is_all { String::new() } else { format!(" of the {CONTAINERS} that were looked at") };
+    let many = if is_all {
+        String::new()
+    } else {
+        format!(" of the {CONTAINERS} that were looked at")
+    };
     if tally.refused.is_empty() {
         let all = count(tally.judged, "container");
         let what = format!("profile {name} could create again what it may delete: {all}{many}");
-        return if tally.judged == 0 { Vec::new() } else { vec![Finding::good(ABOUT, what)] };
+        return if tally.judged == 0 {
+            Vec::new()
+        } else {
+            vec![Finding::good(ABOUT, what)]
+        };
     }
     let (named, rest) = tally.refused.split_at(tally.refused.len().min(NAMED));
-    let mut findings: Vec<_> = named.iter().map(|(container, why)| refused(name, container, why, outcome)).collect();
+    let mut findings: Vec<_> = named
+        .iter()
+        .map(|(container, why)| refused(name, container, why, outcome))
+        .collect();
     if !rest.is_empty() {
         let more = count(rest.len(), "more container");
         let what = format!("profile {name} could not create {more}{many} again");
         let exceptions: BTreeSet<_> = rest.iter().flat_map(|(_, why)| why.exceptions()).collect();
-        let fix = if exceptions.is_empty() { "no exception helps".to_owned() } else { allowing(exceptions) };
+        let fix = if exceptions.is_empty() {
+            "no exception helps".to_owned()
+        } else {
+            allowing(exceptions)
+        };
         findings.push(Finding::warning(ABOUT, what, fix));
     }
     findings
@@ -221,25 +303,49 @@ fn report(Judged { profile, outcome }: &Judged, tally: &Tally, is_all: bool) -> 
 
 /// One container that could not be created again, with the exceptions that this would take.
 fn refused(profile: &str, container: &str, why: &Objection, outcome: &str) -> Finding {
-    let reasons: BTreeSet<_> = why.findings().iter().map(|finding| (&finding.field, &finding.what)).collect();
-    let first = why.findings().first().map(|finding| (&finding.field, &finding.what)).map(|(field, what)| match field
-        .is_empty()
-    {
-        true => what.clone(),
-        false => format!("{field}: {what}"),
-    });
-    let (first, more) = (first.unwrap_or_else(|| why.to_string()), reasons.len().saturating_sub(1));
-    let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
-    let what = format!("profile {profile} could not create {container} again, so {outcome}: {first}{more}");
+    let reasons: BTreeSet<_> = why
+        .findings()
+        .iter()
+        .map(|finding| (&finding.field, &finding.what))
+        .collect();
+    let first = why
+        .findings()
+        .first()
+        .map(|finding| (&finding.field, &finding.what))
+        .map(|(field, what)| match field.is_empty() {
+            true => what.clone(),
+            false => format!("{field}: {what}"),
+        });
+    let (first, more) = (
+        first.unwrap_or_else(|| why.to_string()),
+        reasons.len().saturating_sub(1),
+    );
+    let more = if more == 0 {
+        String::new()
+    } else {
+        format!(" (and {more} more)")
+    };
+    let what = format!(
+        "profile {profile} could not create {container} again, so {outcome}: {first}{more}"
+    );
     let exceptions = why.exceptions();
     let fix = match (why.hopeless(), exceptions.is_empty()) {
-        (Some(_), true) => "no exception helps: have the client leave this container alone".to_owned(),
-        (Some(hopeless), false) => format!("{}; but no exception helps against {hopeless}", allowing(exceptions)),
+        (Some(_), true) => {
+            "no exception helps: have the client leave this container alone".to_owned()
+        }
+        (Some(hopeless), false) => format!(
+            "{}; but no exception helps against {hopeless}",
+            allowing(exceptions)
+        ),
         (None, _) => allowing(exceptions),
     };
     Finding::warning(ABOUT, what, fix)
 }
 
 fn allowing(exceptions: BTreeSet<&str>) -> String {
-    exceptions.into_iter().map(|exception| format!("guard-allow {exception}")).collect::<Vec<_>>().join(", ")
+    exceptions
+        .into_iter()
+        .map(|exception| format!("guard-allow {exception}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -19,24 +19,35 @@ pub(super) fn profile(asked: &Asked, config: &Config) -> Result<Arc<Profile>, Mi
     let mut client = Principal::default();
     for mark in asked.values("client") {
         let expected = |expected: &str| wrong(format!("--client is {mark:?}"), expected.to_owned());
-        let (key, value) = mark.split_once('=').ok_or_else(|| expected("expected KEY=VALUE, as in container=web"))?;
+        let (key, value) = mark
+            .split_once('=')
+            .ok_or_else(|| expected("expected KEY=VALUE, as in container=web"))?;
         take(&mut client, key, value, config).map_err(|what| expected(&what))?;
     }
     match config.profiles.of(&client) {
         Ok((profile, _)) => Ok(Arc::clone(profile)),
-        Err(Ambiguous { profiles: [one, other] }) => {
-            let what = format!("this client is one of profile {one} and of profile {other}, and gets nothing");
+        Err(Ambiguous {
+            profiles: [one, other],
+        }) => {
+            let what = format!(
+                "this client is one of profile {one} and of profile {other}, and gets nothing"
+            );
             Err(wrong(what, "make their clients distinct".to_owned()))
         }
     }
 }
 
-/// Adds what a mark says to what is known of a client. The keys are those of `clients`, and `frontend`.
+/// Adds what a mark says to what is known of a client. The keys are those of `clients`, and
+/// `frontend`.
 fn take(client: &mut Principal, key: &str, value: &str, config: &Config) -> Result<(), String> {
     if key == "frontend" {
-        let mut addresses = config.frontends.iter().map(|frontend| frontend.address.to_string());
+        let mut addresses = config
+            .frontends
+            .iter()
+            .map(|frontend| frontend.address.to_string());
         let place = addresses.position(|address| address == value);
-        client.frontend = place.ok_or_else(|| "expected an address of frontend-addr, or of frontends".to_owned())?;
+        client.frontend = place
+            .ok_or_else(|| "expected an address of frontend-addr, or of frontends".to_owned())?;
         return Ok(());
     }
     let known = crate::config::CLIENT_KEYS.iter().map(|known| known.name);
@@ -52,8 +63,12 @@ fn take(client: &mut Principal, key: &str, value: &str, config: &Config) -> Resu
         Condition::IpName(ip) => certificate.ip.push(ip),
         Condition::Uri(uri) => certificate.uri.push(uri.as_str().to_owned()),
         Condition::Pin(pin) => certificate.pin = pin,
-        Condition::User(user) => client.peer = Some((user, client.peer.map_or(u32::MAX, |(_, group)| group))),
-        Condition::Group(group) => client.peer = Some((client.peer.map_or(u32::MAX, |(user, _)| user), group)),
+        Condition::User(user) => {
+            client.peer = Some((user, client.peer.map_or(u32::MAX, |(_, group)| group)))
+        }
+        Condition::Group(group) => {
+            client.peer = Some((client.peer.map_or(u32::MAX, |(user, _)| user), group))
+        }
         Condition::Name(name) => container.name = name.as_str().to_owned(),
         Condition::Label(label, text) => container.labels.push((label, text.as_str().to_owned())),
         Condition::Network(network) => {

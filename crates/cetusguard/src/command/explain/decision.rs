@@ -1,11 +1,14 @@
-//! The decision about one call, in the order of the journey. The verdict is that of the same functions that `serve` calls.
+//! The decision about one call, in the order of the journey. The verdict is that of the same
+//! functions that `serve` calls.
 
 use std::ops::Range;
 
 use cetusguard_policy::endpoint::Answer;
 use cetusguard_policy::guard::{Finding, Objection, Surroundings};
 use cetusguard_policy::rule::{Miss, Rule};
-use cetusguard_policy::{Call, Ground, Limits, Mode, Permit, Profile, Profiles, Tried, Verdict, decide, trace};
+use cetusguard_policy::{
+    Call, Ground, Limits, Mode, Permit, Profile, Profiles, Tried, Verdict, decide, trace,
+};
 use serde::Serialize;
 
 /// What becomes of a call.
@@ -98,14 +101,22 @@ pub(super) struct Found {
 }
 
 impl Decision {
-    /// Decides about a call of a client of this profile; the body is the request's, where it is known.
-    pub(super) fn of(call: &Call, profile: &Profile, profiles: &Profiles, body: Option<&str>) -> Self {
+    /// Decides about a call of a client of this profile; the body is the request's, where it is
+    /// known.
+    pub(super) fn of(
+        call: &Call,
+        profile: &Profile,
+        profiles: &Profiles,
+        body: Option<&str>,
+    ) -> Self {
         let level = profile.guard.level.name();
         let (mut by_rules, mut depends_on) = (false, None);
         let (guard, allowed, because, to_allow) = match decide(call.clone(), profile) {
             Verdict::Allow(permit) => {
                 by_rules = true;
-                depends_on = permit.question().map(|(kind, word)| format!("the {} {word}", kind.name()));
+                depends_on = permit
+                    .question()
+                    .map(|(kind, word)| format!("the {} {word}", kind.name()));
                 let because = match permit.ground() {
                     Ground::Rule(rule) => rule.label().to_owned(),
                     Ground::Unenforced { text, .. } => text.clone(),
@@ -119,7 +130,10 @@ impl Decision {
                     findings: vec![],
                     is_blind: false,
                 };
-                let to_add = denial.rules_to_add().into_iter().chain(denial.name_to_add());
+                let to_add = denial
+                    .rules_to_add()
+                    .into_iter()
+                    .chain(denial.name_to_add());
                 (guard, false, denial.to_string(), to_add.collect())
             }
         };
@@ -156,47 +170,98 @@ fn judged(
     rule: String,
 ) -> (Guard, bool, String, Vec<String>) {
     let is_blind = permit.is_judged() && permit.reads_body() && body.is_none();
-    let guard = |says: &str, findings| Guard { level, says: says.to_owned(), findings, is_blind };
+    let guard = |says: &str, findings| Guard {
+        level,
+        says: says.to_owned(),
+        findings,
+        is_blind,
+    };
     if let Some((kind, word)) = permit.question() {
-        let says =
-            format!("is asked once the engine has told the name of the {} {word}, by which rules decide", kind.name());
+        let says = format!(
+            "is asked once the engine has told the name of the {} {word}, by which rules decide",
+            kind.name()
+        );
         return (guard(&says, vec![]), true, rule, vec![]);
     }
     if !permit.is_judged() {
-        return (guard("has nothing to judge here", vec![]), true, rule, vec![]);
+        return (
+            guard("has nothing to judge here", vec![]),
+            true,
+            rule,
+            vec![],
+        );
     }
-    let surroundings = Surroundings { profiles: Some(profiles), ..Surroundings::default() };
+    let surroundings = Surroundings {
+        profiles: Some(profiles),
+        ..Surroundings::default()
+    };
     let text = body.unwrap_or_default().as_bytes();
     let opened = permit.open(Some("application/json"), text, surroundings);
     let (findings, questions) = match opened {
         Ok(case) => (vec![], case.questions()),
         Err(Objection::Findings(findings)) => (findings, vec![]),
         Err(objection) if !is_blind => {
-            return (guard(&objection.to_string(), vec![]), false, objection.to_string(), vec![]);
+            return (
+                guard(&objection.to_string(), vec![]),
+                false,
+                objection.to_string(),
+                vec![],
+            );
         }
         Err(_) => (vec![], vec![]),
     };
     // Without its body, only the query can be judged.
-    let findings: Vec<Finding> =
-        findings.into_iter().filter(|finding| !is_blind || finding.field.starts_with('?')).collect();
+    let findings: Vec<Finding> = findings
+        .into_iter()
+        .filter(|finding| !is_blind || finding.field.starts_with('?'))
+        .collect();
     if findings.is_empty() {
         let says = match (is_blind, questions.join(", ")) {
-            (true, asks) if asks.is_empty() => "judges the body: give it with --body FILE".to_owned(),
-            (true, asks) => format!("judges the body (give it with --body FILE), and asks the engine about {asks}"),
-            (false, asks) if asks.is_empty() => "has judged query and body, and lets them pass".to_owned(),
+            (true, asks) if asks.is_empty() => {
+                "judges the body: give it with --body FILE".to_owned()
+            }
+            (true, asks) => format!(
+                "judges the body (give it with --body FILE), and asks the engine about {asks}"
+            ),
+            (false, asks) if asks.is_empty() => {
+                "has judged query and body, and lets them pass".to_owned()
+            }
             (false, asks) => format!("asks the engine about {asks}, and decides by what they are"),
         };
         return (guard(&says, vec![]), true, rule, vec![]);
     }
     let exceptions = findings.iter().filter_map(|finding| finding.allow.as_ref());
-    let exceptions: Vec<_> = exceptions.map(|allow| format!("guard-allow {allow}")).collect();
+    let exceptions: Vec<_> = exceptions
+        .map(|allow| format!("guard-allow {allow}"))
+        .collect();
     let objection = Objection::Findings(findings.clone());
     // Rules first: with them, the client does not need the call.
-    let to_allow = objection.instead().iter().map(ToString::to_string).chain(exceptions).collect();
+    let to_allow = objection
+        .instead()
+        .iter()
+        .map(ToString::to_string)
+        .chain(exceptions)
+        .collect();
     let text = objection.to_string();
-    let found =
-        findings.into_iter().map(|Finding { field, what, allow, instead }| Found { field, what, allow, instead });
-    (guard("refuses what it asks for", found.collect()), false, text, to_allow)
+    let found = findings.into_iter().map(
+        |Finding {
+             field,
+             what,
+             allow,
+             instead,
+         }| Found {
+            field,
+            what,
+            allow,
+            instead,
+        },
+    );
+    (
+        guard("refuses what it asks for", found.collect()),
+        false,
+        text,
+        to_allow,
+    )
 }
 
 fn attempts(call: &Call, profile: &Profile, granted: bool) -> Vec<Attempt> {
@@ -214,7 +279,13 @@ fn attempts(call: &Call, profile: &Profile, granted: bool) -> Vec<Attempt> {
             Tried::Misses(Miss::Path { at, taken }) => (Outcome::OtherPath, Some(at), rest(taken)),
             Tried::Misses(Miss::Elsewhere) => (Outcome::Elsewhere, None, None),
         };
-        Attempt { position: rule.position.to_string(), rule: rule.text().to_owned(), result, misfit, rest }
+        Attempt {
+            position: rule.position.to_string(),
+            rule: rule.text().to_owned(),
+            result,
+            misfit,
+            rest,
+        }
     };
     trace(call, profile).into_iter().map(attempt).collect()
 }
@@ -229,12 +300,27 @@ fn methods_of(rule: &Rule) -> Option<Range<usize>> {
 fn limits(limits: &Limits) -> Vec<String> {
     let mut shown = Vec::new();
     if let Some(rate) = limits.rate {
-        shown.push(format!("one request each {:?}, {} at once after a rest", rate.interval, rate.burst));
+        shown.push(format!(
+            "one request each {:?}, {} at once after a rest",
+            rate.interval, rate.burst
+        ));
     }
-    shown.extend(limits.requests.map(|requests| format!("{requests} requests at the same time")));
-    shown.extend(limits.streams.map(|streams| format!("{streams} streams at the same time")));
+    shown.extend(
+        limits
+            .requests
+            .map(|requests| format!("{requests} requests at the same time")),
+    );
+    shown.extend(
+        limits
+            .streams
+            .map(|streams| format!("{streams} streams at the same time")),
+    );
     let names = |patterns: &[cetusguard_policy::Pattern]| {
-        patterns.iter().map(cetusguard_policy::Pattern::as_str).collect::<Vec<_>>().join(", ")
+        patterns
+            .iter()
+            .map(cetusguard_policy::Pattern::as_str)
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     if !limits.agents.is_empty() {
         shown.push(format!("user agents: {}", names(&limits.agents)));
@@ -246,11 +332,16 @@ fn limits(limits: &Limits) -> Vec<String> {
 }
 
 fn answer(call: &Call) -> &'static str {
-    match call.endpoint().map_or(Answer::Follow, |endpoint| endpoint.answer) {
+    match call
+        .endpoint()
+        .map_or(Answer::Follow, |endpoint| endpoint.answer)
+    {
         Answer::Quick => "goes back as it comes; the engine has answer-timeout for its first byte",
         Answer::Slow => "goes back as it comes; the engine may work on it for as long as it takes",
         Answer::Transfer => "goes back as it comes, of any size",
         Answer::Follow => "is a stream that may be silent for days; it goes back as it comes",
-        Answer::Tunnel(_) => "is a connection in both directions, open until both sides have closed it",
+        Answer::Tunnel(_) => {
+            "is a connection in both directions, open until both sides have closed it"
+        }
     }
 }

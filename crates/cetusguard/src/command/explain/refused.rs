@@ -52,25 +52,31 @@ pub(super) fn groups(path: &str, log: &str, profiles: &Profiles) -> Result<Vec<G
         if !forwarded && line.get("msg") != "request refused" {
             continue;
         }
-        let call = Method::parse(line.get("method")).and_then(|method| Call::from_path(method, line.get("path")).ok());
+        let call = Method::parse(line.get("method"))
+            .and_then(|method| Call::from_path(method, line.get("path")).ok());
         let shown = match call.as_ref().and_then(Call::endpoint) {
             Some(endpoint) => format!("{} {}", line.get("method"), endpoint.shape),
             None => format!("{} {}", line.get("method"), line.get("path")),
         };
-        let [profile, reason, time] = ["profile", "reason", "time"].map(|key| line.get(key).to_owned());
-        let group = groups.entry((profile.clone(), shown.clone(), reason.clone())).or_insert_with(|| Group {
-            count: 0,
-            profile,
-            call: shown,
-            reason,
-            forwarded,
-            clients: BTreeSet::new(),
-            first: time.clone(),
-            last: String::new(),
-            detail: line.get("detail").to_owned(),
-            to_allow: BTreeSet::new(),
-            allowed_now: call.as_ref().is_some_and(|call| is_allowed(call, &line, profiles)),
-        });
+        let [profile, reason, time] =
+            ["profile", "reason", "time"].map(|key| line.get(key).to_owned());
+        let group = groups
+            .entry((profile.clone(), shown.clone(), reason.clone()))
+            .or_insert_with(|| Group {
+                count: 0,
+                profile,
+                call: shown,
+                reason,
+                forwarded,
+                clients: BTreeSet::new(),
+                first: time.clone(),
+                last: String::new(),
+                detail: line.get("detail").to_owned(),
+                to_allow: BTreeSet::new(),
+                allowed_now: call
+                    .as_ref()
+                    .is_some_and(|call| is_allowed(call, &line, profiles)),
+            });
         group.count += 1;
         group.last = time;
         if group.clients.len() < CLIENTS {
@@ -83,9 +89,12 @@ pub(super) fn groups(path: &str, log: &str, profiles: &Profiles) -> Result<Vec<G
     Ok(groups)
 }
 
-/// Whether the rules of today allow what was refused then: the guard's part cannot be told without the body.
+/// Whether the rules of today allow what was refused then: the guard's part cannot be told without
+/// the body.
 fn is_allowed(call: &Call, line: &LogLine, profiles: &Profiles) -> bool {
-    let profile = profiles.all().find(|profile| profile.name == line.get("profile"));
+    let profile = profiles
+        .all()
+        .find(|profile| profile.name == line.get("profile"));
     let by_rule = BY_RULE.contains(&line.get("reason")) || line.get("reason") == DENIED;
     let allowed = |verdict| matches!(verdict, Verdict::Allow(_));
     by_rule && profile.is_some_and(|profile| allowed(decide(call.clone(), profile)))
@@ -93,57 +102,116 @@ fn is_allowed(call: &Call, line: &LogLine, profiles: &Profiles) -> bool {
 
 /// The hardest to change of what is known of a client.
 fn client(line: &LogLine) -> String {
-    let [container, certificate, address] = ["container", "certificate", "client"].map(|key| line.get(key));
-    let address = address.rsplit_once(':').map_or(address, |(address, _)| address);
+    let [container, certificate, address] =
+        ["container", "certificate", "client"].map(|key| line.get(key));
+    let address = address
+        .rsplit_once(':')
+        .map_or(address, |(address, _)| address);
     let known = [container, certificate, address];
-    known.into_iter().find(|known| !known.is_empty()).unwrap_or_default().to_owned()
+    known
+        .into_iter()
+        .find(|known| !known.is_empty())
+        .unwrap_or_default()
+        .to_owned()
 }
 
-/// What would allow it: made from the call itself, since a client has its word in the detail of a line.
+/// What would allow it: made from the call itself, since a client has its word in the detail of a
+/// line.
 fn to_allow(line: &LogLine, call: Option<&Call>) -> Vec<String> {
     let is_by_rule = BY_RULE.contains(&line.get("reason"));
-    let rule = call.filter(|_| is_by_rule && named(line).next().is_none()).and_then(Call::rule_to_add);
+    let rule = call
+        .filter(|_| is_by_rule && named(line).next().is_none())
+        .and_then(Call::rule_to_add);
     let exceptions = split_list(line.get("guard_allow"), |_| false).into_iter();
     let exceptions = exceptions
         .filter_map(|exception| Exception::read(&exception).ok())
         .map(|exception| format!("guard-allow {exception}"));
-    named(line).map(str::to_owned).chain(rule).chain(exceptions).collect()
+    named(line)
+        .map(str::to_owned)
+        .chain(rule)
+        .chain(exceptions)
+        .collect()
 }
 
 /// The rules that a line names, as far as they are rules for builds.
 fn named(line: &LogLine) -> impl Iterator<Item = &'static str> {
     let written: Vec<_> = line.get("add_rules").split(", ").collect();
-    BUILD_RULES.iter().copied().filter(move |rule| written.contains(rule))
+    BUILD_RULES
+        .iter()
+        .copied()
+        .filter(move |rule| written.contains(rule))
 }
 
 /// The detail without the rules that end it, which stand on lines of their own.
 fn without_rule<'d>(detail: &'d str, rules: &BTreeSet<String>) -> &'d str {
     let all: Vec<_> = rules.iter().cloned().collect();
-    let mut ends = std::iter::once(Denial::advice(&all))
-        .chain(rules.iter().map(|rule| Denial::advice(std::slice::from_ref(rule))));
-    ends.find_map(|end| detail.strip_suffix(&end)).filter(|_| !rules.is_empty()).unwrap_or(detail)
+    let mut ends = std::iter::once(Denial::advice(&all)).chain(
+        rules
+            .iter()
+            .map(|rule| Denial::advice(std::slice::from_ref(rule))),
+    );
+    ends.find_map(|end| detail.strip_suffix(&end))
+        .filter(|_| !rules.is_empty())
+        .unwrap_or(detail)
 }
 
-/// The refused calls without which a client would not have asked for this one: buildx asks for a builder of its own.
+/// The refused calls without which a client would not have asked for this one: buildx asks for a
+/// builder of its own.
 fn causes<'g>(group: &Group, groups: &'g [Group]) -> Vec<&'g Group> {
-    let is_of_build = BUILD_RULES.iter().all(|rule| group.to_allow.contains(*rule));
+    let is_of_build = BUILD_RULES
+        .iter()
+        .all(|rule| group.to_allow.contains(*rule));
     let is_channel = |group: &Group| matches!(group.call.as_str(), "POST /grpc" | "POST /session");
-    let related = groups.iter().filter(|other| is_channel(other) && other.profile == group.profile);
-    related.filter(|_| is_of_build && !is_channel(group)).collect()
+    let related = groups
+        .iter()
+        .filter(|other| is_channel(other) && other.profile == group.profile);
+    related
+        .filter(|_| is_of_build && !is_channel(group))
+        .collect()
 }
 
 /// Writes them for people.
 pub(super) fn write(groups: &[Group], page: &mut Page) {
     for group in groups {
-        let what = if group.forwarded { "would be refused" } else { "refused" };
-        let profile = if group.profile.is_empty() { String::new() } else { format!(" (profile {})", group.profile) };
-        page.say(0, Look::Heading, &format!("{} × {} {what}: {}{profile}", group.count, group.call, group.reason));
-        page.item(2, "when    ", Look::Faint, &format!("{} … {}", group.first, group.last));
+        let what = if group.forwarded {
+            "would be refused"
+        } else {
+            "refused"
+        };
+        let profile = if group.profile.is_empty() {
+            String::new()
+        } else {
+            format!(" (profile {})", group.profile)
+        };
+        page.say(
+            0,
+            Look::Heading,
+            &format!(
+                "{} × {} {what}: {}{profile}",
+                group.count, group.call, group.reason
+            ),
+        );
+        page.item(
+            2,
+            "when    ",
+            Look::Faint,
+            &format!("{} … {}", group.first, group.last),
+        );
         let clients: Vec<_> = group.clients.iter().map(String::as_str).collect();
         page.item(2, "who     ", Look::Faint, &clients.join(", "));
-        page.item(2, "why     ", Look::Plain, without_rule(&group.detail, &group.to_allow));
+        page.item(
+            2,
+            "why     ",
+            Look::Plain,
+            without_rule(&group.detail, &group.to_allow),
+        );
         for cause in causes(group, groups) {
-            page.item(2, "after   ", Look::Plain, &format!("{} × {} refused", cause.count, cause.call));
+            page.item(
+                2,
+                "after   ",
+                Look::Plain,
+                &format!("{} × {} refused", cause.count, cause.call),
+            );
         }
         if group.allowed_now {
             page.item(2, "now     ", Look::Good, "the rules allow it");
@@ -155,11 +223,19 @@ pub(super) fn write(groups: &[Group], page: &mut Page) {
     }
     let total: usize = groups.iter().map(|group| group.count).sum();
     match total {
-        0 => page.say(0, Look::Good, "No request was refused, nor would have been."),
+        0 => page.say(
+            0,
+            Look::Good,
+            "No request was refused, nor would have been.",
+        ),
         total => page.say(
             0,
             Look::Plain,
-            &format!("{} of {} refused, or not enforced.", count(total, "request"), count(groups.len(), "kind")),
+            &format!(
+                "{} of {} refused, or not enforced.",
+                count(total, "request"),
+                count(groups.len(), "kind")
+            ),
         ),
     }
 }

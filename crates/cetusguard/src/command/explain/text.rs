@@ -7,34 +7,84 @@ use crate::command::page::{Look, Page, count};
 
 /// Writes all of it.
 pub(super) fn write(decision: &Decision, page: &mut Page) {
-    page.line(0, Look::Heading, &format!("{} {}", decision.method, decision.path));
+    page.line(
+        0,
+        Look::Heading,
+        &format!("{} {}", decision.method, decision.path),
+    );
     match &decision.endpoint {
         Some(Endpoint { name, shape, lets }) => {
-            page.item(2, "endpoint  ", Look::Plain, &format!("{name}, {shape}: {lets}"));
+            page.item(
+                2,
+                "endpoint  ",
+                Look::Plain,
+                &format!("{name}, {shape}: {lets}"),
+            );
         }
-        None => page.item(2, "endpoint  ", Look::Warning, "none that a known engine has"),
+        None => page.item(
+            2,
+            "endpoint  ",
+            Look::Warning,
+            "none that a known engine has",
+        ),
     }
-    let mode = if decision.enforced { "enforced" } else { "NOT enforced" };
-    page.item(2, "profile   ", Look::Plain, &format!("{}: {mode}", decision.profile));
+    let mode = if decision.enforced {
+        "enforced"
+    } else {
+        "NOT enforced"
+    };
+    page.item(
+        2,
+        "profile   ",
+        Look::Plain,
+        &format!("{}: {mode}", decision.profile),
+    );
     if !decision.targets.is_empty() {
         let targets = decision.targets.join(", or ");
-        page.item(2, "targets   ", Look::Plain, &format!("objects with {targets} alone"));
+        page.item(
+            2,
+            "targets   ",
+            Look::Plain,
+            &format!("objects with {targets} alone"),
+        );
     }
     for limit in &decision.limits {
         page.item(2, "limit     ", Look::Plain, limit);
     }
     let shown = worth_showing(decision);
-    let is_denied = shown.iter().any(|attempt| attempt.result == Outcome::Denies);
-    shown.iter().for_each(|attempt| write_attempt(attempt, is_denied, page));
+    let is_denied = shown
+        .iter()
+        .any(|attempt| attempt.result == Outcome::Denies);
+    shown
+        .iter()
+        .for_each(|attempt| write_attempt(attempt, is_denied, page));
     let others = decision.rules.len() - shown.len();
     if others > 0 {
-        page.item(2, "rules     ", Look::Faint, &format!("{} about other calls", count(others, "rule")));
+        page.item(
+            2,
+            "rules     ",
+            Look::Faint,
+            &format!("{} about other calls", count(others, "rule")),
+        );
     }
-    page.item(2, "guard     ", Look::Plain, &format!("({}) {}", decision.guard.level, decision.guard.says));
+    page.item(
+        2,
+        "guard     ",
+        Look::Plain,
+        &format!("({}) {}", decision.guard.level, decision.guard.says),
+    );
     for found in &decision.guard.findings {
-        let field = if found.field.is_empty() { String::new() } else { format!("{}: ", found.field) };
+        let field = if found.field.is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", found.field)
+        };
         let is_without_hint = found.allow.is_none() && found.instead.is_empty();
-        let hint = if is_without_hint { " (no exception is suggested)" } else { "" };
+        let hint = if is_without_hint {
+            " (no exception is suggested)"
+        } else {
+            ""
+        };
         page.item(10, "- ", Look::Bad, &format!("{field}{}{hint}", found.what));
     }
     if decision.allowed {
@@ -51,7 +101,8 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
     }
     if let Some((first, more)) = decision.to_allow.split_first() {
         page.line(2, Look::Plain, &format!("to allow it: {first}"));
-        more.iter().for_each(|allow| page.line(15, Look::Plain, allow));
+        more.iter()
+            .for_each(|allow| page.line(15, Look::Plain, allow));
     }
 }
 
@@ -70,17 +121,27 @@ fn write_verdict(decision: &Decision, page: &mut Page) {
             page.say(
                 0,
                 Look::Warning,
-                &format!("ALLOWED by {}; the guard has still to judge the body", decision.because),
+                &format!(
+                    "ALLOWED by {}; the guard has still to judge the body",
+                    decision.because
+                ),
             );
         }
         true => page.say(0, Look::Good, &format!("ALLOWED by {}", decision.because)),
         false if refused => page.say(0, Look::Bad, "REFUSED by the guard"),
         // The rules to add stand on lines of their own, to be copied.
         false => {
-            // The refusal names the rules of a build, or the first of several ways to write one rule.
-            let ends = [decision.to_allow.len(), 1].map(|count| decision.to_allow.get(..count).map(Denial::advice));
-            let mut ends = ends.into_iter().flatten().filter(|_| !decision.to_allow.is_empty());
-            let why = ends.find_map(|end| decision.because.strip_suffix(&end)).unwrap_or(&decision.because);
+            // The refusal names the rules of a build, or the first of several ways to write one
+            // rule.
+            let ends = [decision.to_allow.len(), 1]
+                .map(|count| decision.to_allow.get(..count).map(Denial::advice));
+            let mut ends = ends
+                .into_iter()
+                .flatten()
+                .filter(|_| !decision.to_allow.is_empty());
+            let why = ends
+                .find_map(|end| decision.because.strip_suffix(&end))
+                .unwrap_or(&decision.because);
             page.say(0, Look::Bad, &format!("REFUSED: {why}"));
         }
     }
@@ -93,15 +154,28 @@ const NEAR: usize = 5;
 fn worth_showing(decision: &Decision) -> Vec<&Attempt> {
     use Outcome::{Allows, Denies, MayDeny, Wildcard, WouldAllow};
     let matches = |result| matches!(result, Allows | WouldAllow | Wildcard | Denies | MayDeny);
-    let matching: Vec<_> = decision.rules.iter().filter(|attempt| matches(attempt.result)).collect();
+    let matching: Vec<_> = decision
+        .rules
+        .iter()
+        .filter(|attempt| matches(attempt.result))
+        .collect();
     if !matching.is_empty() {
         return matching;
     }
     let left = |attempt: &&Attempt| attempt.rest.as_ref().map_or(0, String::len);
-    let near = decision.rules.iter().filter(|attempt| attempt.result != Outcome::Elsewhere);
-    let least = near.clone().filter(|attempt| attempt.result == Outcome::OtherPath).map(|attempt| left(&attempt)).min();
+    let near = decision
+        .rules
+        .iter()
+        .filter(|attempt| attempt.result != Outcome::Elsewhere);
+    let least = near
+        .clone()
+        .filter(|attempt| attempt.result == Outcome::OtherPath)
+        .map(|attempt| left(&attempt))
+        .min();
     let is_near = |result| matches!(result, Outcome::OtherMethod | Outcome::OtherVersion);
-    near.filter(|attempt| is_near(attempt.result) || Some(left(attempt)) == least).take(NEAR).collect()
+    near.filter(|attempt| is_near(attempt.result) || Some(left(attempt)) == least)
+        .take(NEAR)
+        .collect()
 }
 
 /// A rule that matches, or nearly does, with carets under the part that does not fit.
@@ -112,13 +186,24 @@ fn write_attempt(attempt: &Attempt, is_denied: bool, page: &mut Page) {
         Outcome::WouldAllow => ("would allow it too", Look::Plain),
         Outcome::Denies => ("denies it, whatever other rules say", Look::Bad),
         Outcome::MayDeny => ("denies it if the engine calls its object so", Look::Warning),
-        Outcome::Wildcard => ("matches by a wildcard, which does not open this endpoint", Look::Warning),
+        Outcome::Wildcard => (
+            "matches by a wildcard, which does not open this endpoint",
+            Look::Warning,
+        ),
         Outcome::OtherMethod => ("fits the path, not the method", Look::Plain),
-        Outcome::OtherVersion => ("fits the path without its version only: begin it with %API_PREFIX%", Look::Warning),
+        Outcome::OtherVersion => (
+            "fits the path without its version only: begin it with %API_PREFIX%",
+            Look::Warning,
+        ),
         Outcome::OtherPath => ("fits the path up to here", Look::Plain),
         Outcome::Elsewhere => return,
     };
-    page.item(2, "rule      ", look, &format!("{} {says}", attempt.position));
+    page.item(
+        2,
+        "rule      ",
+        look,
+        &format!("{} {says}", attempt.position),
+    );
     page.line(12, Look::Plain, &attempt.rule);
     if let Some(misfit) = &attempt.misfit {
         let chars = |text: &str| text.chars().count();

@@ -35,17 +35,31 @@ impl Subject {
         for name in names {
             config.profile(name)?;
         }
-        let chosen = config.profiles.all().filter(|profile| names.is_empty() || names.contains(&profile.name));
+        let chosen = config
+            .profiles
+            .all()
+            .filter(|profile| names.is_empty() || names.contains(&profile.name));
         let subject = |profile| {
             let selectors = config.profiles.selectors_of(profile);
-            let clients = selectors.map(|one| one.conditions().iter().map(|one| one.written()).collect());
+            let clients =
+                selectors.map(|one| one.conditions().iter().map(|one| one.written()).collect());
             Self {
                 name: profile.name.clone(),
                 clients: clients.collect(),
                 level: profile.guard.level.max(Level::Baseline),
-                bounds: profile.guard.allow.iter().filter(|one| one.is_bound()).map(ToString::to_string).collect(),
+                bounds: profile
+                    .guard
+                    .allow
+                    .iter()
+                    .filter(|one| one.is_bound())
+                    .map(ToString::to_string)
+                    .collect(),
                 denials: denials(profile),
-                built_in: profile.rules.rules().iter().any(|rule| &*rule.position.origin == BUILT_IN_ORIGIN),
+                built_in: profile
+                    .rules
+                    .rules()
+                    .iter()
+                    .any(|rule| &*rule.position.origin == BUILT_IN_ORIGIN),
             }
         };
         Ok(chosen.map(subject).collect())
@@ -54,7 +68,10 @@ impl Subject {
 
 fn denials(profile: &Profile) -> Vec<String> {
     let rules = profile.rules.rules().iter();
-    rules.filter(|rule| rule.effect() == Effect::Deny).map(|rule| rule.text().to_owned()).collect()
+    rules
+        .filter(|rule| rule.effect() == Effect::Deny)
+        .map(|rule| rule.text().to_owned())
+        .collect()
 }
 
 /// Everything that was learned.
@@ -112,16 +129,28 @@ impl Book {
     pub(super) fn new(subjects: &[Subject], seen: Vec<Seen>, lost: u64) -> Self {
         let requests = seen.iter().map(|seen| seen.count).sum();
         let learned = |subject: &Subject| {
-            let is_own = |seen: &&Seen| seen.profile == subject.name && !(subject.built_in && seen.lesson.is_built_in);
+            let is_own = |seen: &&Seen| {
+                seen.profile == subject.name && !(subject.built_in && seen.lesson.is_built_in)
+            };
             let own: Vec<&Seen> = seen.iter().filter(is_own).collect();
             let mut exceptions: BTreeMap<&str, u64> = BTreeMap::new();
             for (exception, count) in own.iter().flat_map(|seen| &seen.exceptions) {
                 *exceptions.entry(exception).or_default() += count;
             }
-            let kept = subject.bounds.iter().map(|bound| Allowed { exception: bound.clone(), count: 0, risky: None });
+            let kept = subject.bounds.iter().map(|bound| Allowed {
+                exception: bound.clone(),
+                count: 0,
+                risky: None,
+            });
             let needed = exceptions.into_iter().map(|(one, count)| {
-                let risky = Exception::read(one).ok().and_then(|exception| exception.gives_host());
-                Allowed { exception: one.to_owned(), count, risky }
+                let risky = Exception::read(one)
+                    .ok()
+                    .and_then(|exception| exception.gives_host());
+                Allowed {
+                    exception: one.to_owned(),
+                    count,
+                    risky,
+                }
             });
             Learned {
                 name: subject.name.clone(),
@@ -133,7 +162,11 @@ impl Book {
                 rules: lines(&own),
             }
         };
-        Self { profiles: subjects.iter().map(learned).collect(), requests, lost }
+        Self {
+            profiles: subjects.iter().map(learned).collect(),
+            requests,
+            lost,
+        }
     }
 }
 
@@ -141,7 +174,10 @@ impl Book {
 fn lines(seen: &[&Seen]) -> Vec<Line> {
     let mut lines: BTreeMap<(&str, bool), Vec<&Seen>> = BTreeMap::new();
     for one in seen {
-        lines.entry((&one.lesson.pattern, risky(one).is_some())).or_default().push(one);
+        lines
+            .entry((&one.lesson.pattern, risky(one).is_some()))
+            .or_default()
+            .push(one);
     }
     let line = |((pattern, _), all): ((&str, bool), Vec<&Seen>)| {
         let mut methods: Vec<_> = all.iter().map(|seen| seen.lesson.method).collect();
@@ -152,8 +188,15 @@ fn lines(seen: &[&Seen]) -> Vec<Line> {
         Line {
             rule: format!("{} {pattern}", methods.join(",")),
             count: all.iter().map(|seen| seen.count).sum(),
-            first: all.iter().map(|seen| seen.first.clone()).min().unwrap_or_default(),
-            can: power.map_or_else(|| "no engine known here has it".to_owned(), |power| exactly(power, &all)),
+            first: all
+                .iter()
+                .map(|seen| seen.first.clone())
+                .min()
+                .unwrap_or_default(),
+            can: power.map_or_else(
+                || "no engine known here has it".to_owned(),
+                |power| exactly(power, &all),
+            ),
             risk: power.map_or("unknown", |power| power.risk().name()),
             risky: all.iter().find_map(|seen| risky(seen)),
             refused: all.iter().find_map(|seen| seen.hopeless.clone()),
@@ -165,15 +208,23 @@ fn lines(seen: &[&Seen]) -> Vec<Line> {
 /// Says what the calls of one power let a client do.
 fn exactly(power: Power, seen: &[&Seen]) -> String {
     let of_power = seen.iter().filter(|seen| seen.lesson.power == Some(power));
-    says(power, &of_power.filter_map(|seen| Some(seen.lesson.endpoint?.id)).collect::<Vec<_>>())
+    says(
+        power,
+        &of_power
+            .filter_map(|seen| Some(seen.lesson.endpoint?.id))
+            .collect::<Vec<_>>(),
+    )
 }
 
-/// Why a call should not be allowed without a thought: nobody can judge it, or it hands over contents.
+/// Why a call should not be allowed without a thought: nobody can judge it, or it hands over
+/// contents.
 fn risky(seen: &Seen) -> Option<String> {
     if let Some(why) = &seen.lesson.closed {
         return Some(why.clone());
     }
-    let Some(endpoint) = seen.lesson.endpoint else { return Some("no engine known here has it".to_owned()) };
+    let Some(endpoint) = seen.lesson.endpoint else {
+        return Some("no engine known here has it".to_owned());
+    };
     match (endpoint.power.way_to_host(), seen.lesson.care) {
         (Some(way), Care::Unread) => Some(format!("nobody can judge it, and {way}")),
         _ if endpoint.is_named_only() || seen.lesson.power != Some(endpoint.power) => {

@@ -1,4 +1,5 @@
-//! What is being asked, while it is being asked: a line for everything new, and one when it has become ten times as much.
+//! What is being asked, while it is being asked: a line for everything new, and one when it has
+//! become ten times as much.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -16,8 +17,8 @@ use crate::lessons::Lessons;
 /// How long news may wait.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Tells of news on standard error until it is dropped. It has a thread of its own: a terminal that does not take any more
-/// must not stop requests.
+/// Tells of news on standard error until it is dropped. It has a thread of its own: a terminal that
+/// does not take any more must not stop requests.
 #[derive(Debug)]
 pub(super) struct Watch {
     stop: Option<Sender<()>>,
@@ -29,19 +30,37 @@ impl Watch {
     ///
     /// # Errors
     /// The system has no thread left.
-    pub(super) fn start(lessons: &Arc<Lessons>, subjects: &[Subject], out: Option<&str>) -> Result<Self, String> {
-        let names: Vec<_> = subjects.iter().map(|subject| subject.name.as_str()).collect();
+    pub(super) fn start(
+        lessons: &Arc<Lessons>,
+        subjects: &[Subject],
+        out: Option<&str>,
+    ) -> Result<Self, String> {
+        let names: Vec<_> = subjects
+            .iter()
+            .map(|subject| subject.name.as_str())
+            .collect();
         let out = out.unwrap_or("standard output").to_owned();
         let (lessons, names) = (Arc::clone(lessons), names.join(", "));
         let (stop, stopped) = channel();
         let watch = move || {
-            say(&format!("learning, so that NOTHING is refused: profile {names}"));
-            say(&format!("stop it with Ctrl-C (SIGINT, SIGTERM), and the policy goes to {out}; SIGUSR1 writes it now"));
+            say(&format!(
+                "learning, so that NOTHING is refused: profile {names}"
+            ));
+            say(&format!(
+                "stop it with Ctrl-C (SIGINT, SIGTERM), and the policy goes to {out}; SIGUSR1 \
+                writes it now"
+            ));
             follow(&lessons, &stopped);
         };
-        let thread = std::thread::Builder::new().name("watch".to_owned()).stack_size(256 << 10).spawn(watch);
+        let thread = std::thread::Builder::new()
+            .name("watch".to_owned())
+            .stack_size(256 << 10)
+            .spawn(watch);
         let thread = thread.map_err(|error| format!("cannot start a thread: {error}"))?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 }
 
@@ -49,7 +68,9 @@ impl Drop for Watch {
     fn drop(&mut self) {
         // Told by the channel's end.
         self.stop.take();
-        let (Some(thread), started) = (self.thread.take(), Instant::now()) else { return };
+        let (Some(thread), started) = (self.thread.take(), Instant::now()) else {
+            return;
+        };
         // Not for a terminal that does not take any more.
         while !thread.is_finished() && started.elapsed() < Duration::from_secs(1) {
             std::thread::park_timeout(Duration::from_millis(5));
@@ -60,10 +81,15 @@ impl Drop for Watch {
 fn follow(lessons: &Lessons, stopped: &Receiver<()>) {
     let mut told: HashMap<(String, String), u64> = HashMap::new();
     loop {
-        let is_last = !matches!(stopped.recv_timeout(TICK), Err(std::sync::mpsc::RecvTimeoutError::Timeout));
+        let is_last = !matches!(
+            stopped.recv_timeout(TICK),
+            Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+        );
         for seen in lessons.all().0 {
             let call = format!("{} {}", seen.lesson.method, seen.lesson.pattern);
-            let before = told.entry((seen.profile.clone(), call.clone())).or_default();
+            let before = told
+                .entry((seen.profile.clone(), call.clone()))
+                .or_default();
             if seen.count.checked_ilog10() > before.checked_ilog10() {
                 *before = seen.count;
                 let known = seen.lesson.power.zip(seen.lesson.endpoint);
@@ -72,7 +98,9 @@ fn follow(lessons: &Lessons, stopped: &Receiver<()>) {
                     |(power, endpoint)| (power.risk().name(), says(power, &[endpoint.id])),
                 );
                 let (count, profile) = (seen.count, &seen.profile);
-                say(&format!("{count:>6}×  [{risk}] {profile}: {call}  ({says})"));
+                say(&format!(
+                    "{count:>6}×  [{risk}] {profile}: {call}  ({says})"
+                ));
             }
         }
         if is_last {

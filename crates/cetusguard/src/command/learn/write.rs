@@ -14,7 +14,10 @@ pub(super) fn text(book: &Book, format: &str, risky: bool) -> String {
     match format {
         "json" => crate::command::json(book),
         "rules" => {
-            let profiles = book.profiles.iter().map(|learned| exceptions_aside(learned) + &rules(learned, risky, ""));
+            let profiles = book
+                .profiles
+                .iter()
+                .map(|learned| exceptions_aside(learned) + &rules(learned, risky, ""));
             header(book) + &profiles.collect::<String>()
         }
         _ => yaml(book, risky),
@@ -27,16 +30,25 @@ fn header(book: &Book) -> String {
         lost => format!("# {lost} requests more were too different from each other to be kept.\n"),
     };
     format!(
-        "# Learned from {}; written {}.\n{lost}# Read it before you use it: it covers what was asked for, whoever asked.\n",
-        crate::command::page::count(usize::try_from(book.requests).unwrap_or(usize::MAX), "request"),
+        "# Learned from {}; written {}.\n{lost}# Read it before you use it: it covers what was \
+        asked for, whoever asked.\n",
+        crate::command::page::count(
+            usize::try_from(book.requests).unwrap_or(usize::MAX),
+            "request"
+        ),
         now()
     )
 }
 
 fn yaml(book: &Book, risky: bool) -> String {
     let mut out = header(book);
-    out.push_str("# It has what clients may call; put the other keys of your configuration beside it.\n");
-    let (default, others): (Vec<_>, Vec<_>) = book.profiles.iter().partition(|learned| learned.name == "default");
+    out.push_str(
+        "# It has what clients may call; put the other keys of your configuration beside it.\n",
+    );
+    let (default, others): (Vec<_>, Vec<_>) = book
+        .profiles
+        .iter()
+        .partition(|learned| learned.name == "default");
     for learned in default {
         keys(&mut out, learned, risky, "");
     }
@@ -53,7 +65,10 @@ fn yaml(book: &Book, risky: bool) -> String {
 
 fn clients(out: &mut String, learned: &Learned) {
     // A frontend has its profile in an entry of frontends.
-    let own = learned.clients.iter().filter(|client| !client.iter().any(|(key, _)| *key == "frontend"));
+    let own = learned
+        .clients
+        .iter()
+        .filter(|client| !client.iter().any(|(key, _)| *key == "frontend"));
     for (index, client) in own.enumerate() {
         if index == 0 {
             out.push_str("    clients:\n");
@@ -73,22 +88,32 @@ fn keys(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
     exceptions(out, learned, risky, indent);
     let body = rules(learned, risky, &format!("{indent}  "));
     if !body.is_empty() {
-        // A key without a value is a mistake: where every rule is a comment, so is the key, and they are uncommented together.
+        // A key without a value is a mistake: where every rule is a comment, so is the key, and
+        // they are uncommented together.
         let is_live = body.lines().any(|line| !line.trim_start().starts_with('#'));
-        let _ = write!(out, "{indent}{}rules: |\n{body}", if is_live { "" } else { "# " });
+        let _ = write!(
+            out,
+            "{indent}{}rules: |\n{body}",
+            if is_live { "" } else { "# " }
+        );
     }
 }
 
-/// Writes `guard-allow`: exceptions in effect, risky ones as comments that can be uncommented, and those that have to be completed
-/// as remarks.
+/// Writes `guard-allow`: exceptions in effect, risky ones as comments that can be uncommented, and
+/// those that have to be completed as remarks.
 fn exceptions(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
     // A hint may be a sentence, or leave out what could be a secret.
-    let is_whole =
-        |allowed: &&Allowed| !allowed.exception.ends_with('…') && Exception::read_in_list(&allowed.exception).is_ok();
+    let is_whole = |allowed: &&Allowed| {
+        !allowed.exception.ends_with('…') && Exception::read_in_list(&allowed.exception).is_ok()
+    };
     let (whole, open): (Vec<_>, Vec<_>) = learned.guard_allow.iter().partition(is_whole);
     let is_off = |allowed: &Allowed| allowed.risky.is_some() && !risky;
     if !whole.is_empty() {
-        let off = if whole.iter().all(|allowed| is_off(allowed)) { "# " } else { "" };
+        let off = if whole.iter().all(|allowed| is_off(allowed)) {
+            "# "
+        } else {
+            ""
+        };
         let _ = writeln!(out, "{indent}{off}guard-allow:");
     }
     let note = |allowed: &Allowed| match allowed.count {
@@ -100,11 +125,20 @@ fn exceptions(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
             let _ = writeln!(out, "{indent}  # risky: {why}");
         }
         let off = if is_off(allowed) { "# " } else { "" };
-        let _ = writeln!(out, "{indent}  {off}- {}{}", quoted(&allowed.exception), note(allowed));
+        let _ = writeln!(
+            out,
+            "{indent}  {off}- {}{}",
+            quoted(&allowed.exception),
+            note(allowed)
+        );
     }
     for allowed in open {
-        let _ =
-            writeln!(out, "{indent}# to be completed in guard-allow: {}{}", quoted(&allowed.exception), note(allowed));
+        let _ = writeln!(
+            out,
+            "{indent}# to be completed in guard-allow: {}{}",
+            quoted(&allowed.exception),
+            note(allowed)
+        );
     }
 }
 
@@ -112,7 +146,11 @@ fn exceptions(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
 fn exceptions_aside(learned: &Learned) -> String {
     let mut out = String::new();
     for allowed in &learned.guard_allow {
-        let _ = writeln!(out, "# It needs beside these rules: --guard-allow {}", quoted(&allowed.exception));
+        let _ = writeln!(
+            out,
+            "# It needs beside these rules: --guard-allow {}",
+            quoted(&allowed.exception)
+        );
     }
     if learned.no_builtin_rules {
         out.push_str("# It needs beside these rules: --no-builtin-rules\n");
@@ -123,9 +161,22 @@ fn exceptions_aside(learned: &Learned) -> String {
 fn rules(learned: &Learned, risky: bool, indent: &str) -> String {
     let mut out = String::new();
     for denial in &learned.denials {
-        let _ = writeln!(out, "{indent}{}  # from the profile as it is", one_line(denial));
+        let _ = writeln!(
+            out,
+            "{indent}{}  # from the profile as it is",
+            one_line(denial)
+        );
     }
-    for Line { rule, count, first, can, risk, risky: why, refused } in &learned.rules {
+    for Line {
+        rule,
+        count,
+        first,
+        can,
+        risk,
+        risky: why,
+        refused,
+    } in &learned.rules
+    {
         if let Some(why) = why {
             let _ = writeln!(out, "{indent}# risky: {}", one_line(why));
         }
@@ -133,13 +184,22 @@ fn rules(learned: &Learned, risky: bool, indent: &str) -> String {
             let _ = writeln!(out, "{indent}# refused in part: {}", one_line(refused));
         }
         let off = if why.is_some() && !risky { "# " } else { "" };
-        let _ = writeln!(out, "{indent}{off}{}  # {}, first {first}: {can} [{risk}]", one_line(rule), times(*count));
+        let _ = writeln!(
+            out,
+            "{indent}{off}{}  # {}, first {first}: {can} [{risk}]",
+            one_line(rule),
+            times(*count)
+        );
     }
     out
 }
 
 fn times(count: u64) -> String {
-    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+    if count == 1 {
+        "once".to_owned()
+    } else {
+        format!("{count} times")
+    }
 }
 
 /// What a client wrote must not begin a line of its own.
@@ -154,10 +214,18 @@ pub(in crate::command) fn quoted(text: &str) -> String {
     match starts_well && text.chars().all(is_plain) {
         true => text.to_owned(),
         // YAML takes more for the end of a line than JSON does.
-        false => serde_json::Value::from(text).to_string().chars().map(escaped).collect(),
+        false => serde_json::Value::from(text)
+            .to_string()
+            .chars()
+            .map(escaped)
+            .collect(),
     }
 }
 
 fn escaped(c: char) -> String {
-    if draws(c) || c == '\u{feff}' { format!("\\u{:04x}", c as u32) } else { c.to_string() }
+    if draws(c) || c == '\u{feff}' {
+        format!("\\u{:04x}", c as u32)
+    } else {
+        c.to_string()
+    }
 }

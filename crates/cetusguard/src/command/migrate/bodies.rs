@@ -3,7 +3,8 @@
 use super::plan::Plan;
 use super::yaml::Value;
 
-/// Returns the exceptions for `request_body`. A restriction that the guard does not know is noted as missing.
+/// Returns the exceptions for `request_body`. A restriction that the guard does not know is noted
+/// as missing.
 pub(super) fn exceptions(body: &Value, plan: &mut Plan) -> Vec<String> {
     let mut all = Vec::new();
     for (group, options) in body.pairs() {
@@ -11,11 +12,15 @@ pub(super) fn exceptions(body: &Value, plan: &mut Plan) -> Vec<String> {
             match exception(group, key, option) {
                 Some(exceptions) => all.extend(exceptions),
                 None if restricts(key, option) => plan.lack(format!(
-                    "request_body.{group}.{key} has no counterpart in guard-allow: what it kept clients from may pass here: docs/guard.md"
+                    "request_body.{group}.{key} has no counterpart in guard-allow: what it kept \
+                    clients from may pass here: docs/guard.md"
                 )),
                 None => plan.note(
                     super::note::Kind::Missing,
-                    format!("request_body.{group}.{key} has no counterpart in guard-allow: the guard judges such calls as it always does"),
+                    format!(
+                        "request_body.{group}.{key} has no counterpart in guard-allow: the \
+                        guard judges such calls as it always does"
+                    ),
                 ),
             }
         }
@@ -25,8 +30,14 @@ pub(super) fn exceptions(body: &Value, plan: &mut Plan) -> Vec<String> {
 
 /// Returns whether an option makes the proxy refuse more than it would without it.
 fn restricts(key: &str, option: &Value) -> bool {
-    let is_on = option.plain() == "true" || !option.texts().iter().all(|text| text.is_empty() || *text == "false");
-    let is_restriction = ["require", "deny_", "allowed_"].iter().any(|start| key.starts_with(start));
+    let is_on = option.plain() == "true"
+        || !option
+            .texts()
+            .iter()
+            .all(|text| text.is_empty() || *text == "false");
+    let is_restriction = ["require", "deny_", "allowed_"]
+        .iter()
+        .any(|start| key.starts_with(start));
     is_restriction && is_on
 }
 
@@ -34,7 +45,11 @@ fn exception(group: &str, key: &str, option: &Value) -> Option<Vec<String>> {
     let is_on = option.plain() == "true";
     let list = |kind: &str, tail: &str| {
         let texts = option.texts().into_iter().filter(|text| !text.is_empty());
-        Some(texts.map(|text| format!("{kind}={}{tail}", text.trim_end_matches('/'))).collect())
+        Some(
+            texts
+                .map(|text| format!("{kind}={}{tail}", text.trim_end_matches('/')))
+                .collect(),
+        )
     };
     let one = |text: &str| Some(vec![text.to_owned()]);
     match (group, key) {

@@ -1,5 +1,5 @@
-//! Judges every endpoint as the other proxy does and as our rules do. Rules that allow more are narrowed, and what they allow less
-//! is noted: no note is made of anything but such a comparison.
+//! Judges every endpoint as the other proxy does and as our rules do. Rules that allow more are
+//! narrowed, and what they allow less is noted: no note is made of anything but such a comparison.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
@@ -23,24 +23,44 @@ struct Sample {
 /// Names that no rule means, unless it means any.
 const NAMES: [&str; 2] = ["some-name", "0123456789ab"];
 
-/// Calls of every endpoint: with a version and without, for two objects, and with HEAD where GET is served.
+/// Calls of every endpoint: with a version and without, for two objects, and with HEAD where GET is
+/// served.
 static SAMPLES: LazyLock<Vec<Sample>> = LazyLock::new(|| {
     let endpoints = Endpoint::all().filter(|endpoint| endpoint.shape != "/{path*}");
     let samples = endpoints.flat_map(|endpoint| {
-        let versions: &[&str] = if endpoint.is_libpod() { &["/v5.0.0"] } else { &["/v1.43", ""] };
-        let paths = versions.iter().flat_map(|version| NAMES.map(|name| format!("{version}{}", path(endpoint, name))));
+        let versions: &[&str] = if endpoint.is_libpod() {
+            &["/v5.0.0"]
+        } else {
+            &["/v1.43", ""]
+        };
+        let paths = versions
+            .iter()
+            .flat_map(|version| NAMES.map(|name| format!("{version}{}", path(endpoint, name))));
         let paths: BTreeSet<String> = paths.collect();
-        let methods =
-            if endpoint.method == Method::Get { vec![Method::Get, Method::Head] } else { vec![endpoint.method] };
+        let methods = if endpoint.method == Method::Get {
+            vec![Method::Get, Method::Head]
+        } else {
+            vec![endpoint.method]
+        };
         paths.into_iter().flat_map(move |path| {
-            methods.clone().into_iter().map(move |method| Sample { endpoint, method, path: path.clone() })
+            methods.clone().into_iter().map(move |method| Sample {
+                endpoint,
+                method,
+                path: path.clone(),
+            })
         })
     });
     samples.collect()
 });
 
 fn path(endpoint: &Endpoint, name: &str) -> String {
-    let segments = endpoint.shape.split('/').map(|segment| if segment.starts_with('{') { name } else { segment });
+    let segments = endpoint.shape.split('/').map(|segment| {
+        if segment.starts_with('{') {
+            name
+        } else {
+            segment
+        }
+    });
     segments.collect::<Vec<_>>().join("/")
 }
 
@@ -49,12 +69,15 @@ enum Judged {
     /// The rule with this text lets it pass, and whether the guard still judges what it asks for.
     Allowed { rule: String, is_judged: bool },
     /// It is refused: the word for why, and the rule that would allow it.
-    Refused { code: &'static str, rule_to_add: Option<String> },
+    Refused {
+        code: &'static str,
+        rule_to_add: Option<String>,
+    },
 }
 
 impl Plan {
-    /// Takes out what is no rule and what reaches nothing, narrows what allows more than the peer did, and notes what is refused
-    /// although some version of the peer allowed it.
+    /// Takes out what is no rule and what reaches nothing, narrows what allows more than the peer
+    /// did, and notes what is refused although some version of the peer allowed it.
     pub(super) fn compare(&mut self) {
         let mut notes = Vec::new();
         let is_podman = self.is_podman();
@@ -82,9 +105,11 @@ impl Plan {
 impl Plan {
     /// Returns whether the engine may serve Podman's own API, as far as the settings tell.
     fn is_podman(&self) -> bool {
-        let all = std::iter::once(&self.default).chain(self.profiles.iter().map(|class| &class.rights));
+        let all =
+            std::iter::once(&self.default).chain(self.profiles.iter().map(|class| &class.rights));
         let mut rules = all.flat_map(|rights| &rights.rules);
-        self.backend.contains("podman") || rules.any(|(rule, _)| rule.to_lowercase().contains("libpod"))
+        self.backend.contains("podman")
+            || rules.any(|(rule, _)| rule.to_lowercase().contains("libpod"))
     }
 }
 
@@ -92,7 +117,8 @@ impl Rights {
     /// Returns whether clients may ask for `/_ping`, which the health check does.
     pub(super) fn allows_ping(&self) -> bool {
         let profile = self.profile();
-        Call::read("GET", "/_ping").is_ok_and(|call| matches!(decide(call, &profile), Verdict::Allow(_)))
+        Call::read("GET", "/_ping")
+            .is_ok_and(|call| matches!(decide(call, &profile), Verdict::Allow(_)))
     }
 
     fn drop_mistakes(&mut self, notes: &mut Vec<Note>) {
@@ -100,17 +126,23 @@ impl Rights {
         self.rules.retain(|(rule, from)| {
             let why = match parse("", rule) {
                 // What holds the end of a line would be two rules.
-                Ok(parsed) if parsed.len() == 1 && !rule.contains(['\n', '\r']) => return seen.insert(rule.clone()),
+                Ok(parsed) if parsed.len() == 1 && !rule.contains(['\n', '\r']) => {
+                    return seen.insert(rule.clone());
+                }
                 Ok(_) => "it is not one line".to_owned(),
                 Err(mistakes) => format!("{}; {}", mistakes[0].what, mistakes[0].expected),
             };
             let from = if from.is_empty() { "a rule" } else { from };
-            notes.push(Note::new(Kind::Missing, format!("{from}: {rule:?} is no rule here, and left out: {why}")));
+            notes.push(Note::new(
+                Kind::Missing,
+                format!("{from}: {rule:?} is no rule here, and left out: {why}"),
+            ));
             false
         });
     }
 
-    /// Replaces each rule that allows a call which some version of the peer refuses: by rules for the endpoints that it may open.
+    /// Replaces each rule that allows a call which some version of the peer refuses: by rules for
+    /// the endpoints that it may open.
     fn narrow(&mut self) {
         let profile = self.profile();
         let mut too_wide: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -125,7 +157,9 @@ impl Rights {
             return;
         }
         for sample in SAMPLES.iter() {
-            let Some(Judged::Allowed { rule, .. }) = sample.judge(&profile) else { continue };
+            let Some(Judged::Allowed { rule, .. }) = sample.judge(&profile) else {
+                continue;
+            };
             if let Some(lines) = too_wide.get_mut(&rule)
                 && !sample.is_refused_by_some_twin(&self.peer)
             {
@@ -136,7 +170,10 @@ impl Rights {
         self.rules = rules
             .into_iter()
             .flat_map(|(rule, from)| match too_wide.get(&rule) {
-                Some(lines) => lines.iter().map(|line| (line.clone(), from.clone())).collect(),
+                Some(lines) => lines
+                    .iter()
+                    .map(|line| (line.clone(), from.clone()))
+                    .collect(),
                 None => vec![(rule, from)],
             })
             .collect();
@@ -146,12 +183,25 @@ impl Rights {
     fn tidy(&mut self, notes: &mut Vec<Note>) {
         let found = survey(&self.profile());
         for idle in &found.idle {
-            let from = self.rules.iter().find(|(known, _)| known == idle.text()).map(|(_, from)| from.clone());
-            let from = from.filter(|from| !from.is_empty()).unwrap_or_else(|| format!("{:?}", idle.text()));
-            notes.push(Note::new(Kind::Different, format!("{from} opened no endpoint of a known engine: left out")));
+            let from = self
+                .rules
+                .iter()
+                .find(|(known, _)| known == idle.text())
+                .map(|(_, from)| from.clone());
+            let from = from
+                .filter(|from| !from.is_empty())
+                .unwrap_or_else(|| format!("{:?}", idle.text()));
+            notes.push(Note::new(
+                Kind::Different,
+                format!("{from} opened no endpoint of a known engine: left out"),
+            ));
             self.rules.retain(|(known, _)| known != idle.text());
         }
-        let covered: Vec<_> = found.covered.iter().map(|(rule, _)| rule.text().to_owned()).collect();
+        let covered: Vec<_> = found
+            .covered
+            .iter()
+            .map(|(rule, _)| rule.text().to_owned())
+            .collect();
         self.rules.retain(|(known, _)| !covered.contains(known));
     }
 
@@ -159,7 +209,9 @@ impl Rights {
         let profile = self.profile();
         let mut refused: BTreeMap<(&'static str, Power), Group> = BTreeMap::new();
         let mut judged: BTreeMap<Power, Group> = BTreeMap::new();
-        let served = SAMPLES.iter().filter(|sample| is_podman || !sample.endpoint.is_libpod());
+        let served = SAMPLES
+            .iter()
+            .filter(|sample| is_podman || !sample.endpoint.is_libpod());
         for sample in served.filter(|sample| self.peer.may_allow(sample.method, &sample.path)) {
             // HEAD of what GET is refused for is no news.
             let is_twin = sample.method == Method::Head && sample.endpoint.method == Method::Get;
@@ -170,33 +222,65 @@ impl Rights {
                     group.endpoints.insert(sample.endpoint.id);
                     group.rules.extend(rule_to_add.filter(|_| !is_twin));
                 }
-                Some(Judged::Allowed { is_judged: true, .. }) => {
-                    judged.entry(sample.endpoint.power).or_default().endpoints.insert(sample.endpoint.id);
+                Some(Judged::Allowed {
+                    is_judged: true, ..
+                }) => {
+                    judged
+                        .entry(sample.endpoint.power)
+                        .or_default()
+                        .endpoints
+                        .insert(sample.endpoint.id);
                 }
                 _ => {}
             }
         }
         for ((code, power), group) in refused {
-            self.closed
-                .extend(group.rules.iter().filter(|rule| !self.closed.contains(rule)).cloned().collect::<Vec<_>>());
+            self.closed.extend(
+                group
+                    .rules
+                    .iter()
+                    .filter(|rule| !self.closed.contains(rule))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            );
             notes.push(group.note(refusal(code, power, group.is_of_older)));
         }
         for (power, group) in judged {
-            notes.push(group.note(match power.way_to_host() {
-                Some(way) => format!(
-                    "the guard judges what clients ask for when they {}, since {way}; what it refuses passes with an exception of \
-                     guard-allow: docs/guard.md",
-                    power.says()
-                ),
-                None => "the guard judges such calls by what they ask for and what they are about (docs/guard.md)".to_owned(),
-            }));
+            notes.push(
+                group.note(match power.way_to_host() {
+                    Some(way) => format!(
+                        "the guard judges what clients ask for when they {}, since {way}; what it \
+                    refuses passes with an exception of guard-allow: docs/guard.md",
+                        power.says()
+                    ),
+                    None => {
+                        "the guard judges such calls by what they ask for and what they are about \
+                    (docs/guard.md)"
+                            .to_owned()
+                    }
+                }),
+            );
         }
     }
 
     fn profile(&self) -> Profile {
-        let rules = self.rules.iter().flat_map(|(rule, _)| parse("rules", rule).unwrap_or_default()).collect();
-        let allow = self.guard_allow.iter().filter_map(|text| Exception::read(text).ok()).collect();
-        profile_of(rules, Guard { level: Level::Baseline, allow })
+        let rules = self
+            .rules
+            .iter()
+            .flat_map(|(rule, _)| parse("rules", rule).unwrap_or_default())
+            .collect();
+        let allow = self
+            .guard_allow
+            .iter()
+            .filter_map(|text| Exception::read(text).ok())
+            .collect();
+        profile_of(
+            rules,
+            Guard {
+                level: Level::Baseline,
+                allow,
+            },
+        )
     }
 }
 
@@ -215,7 +299,9 @@ pub(super) fn profile_of(rules: Vec<Rule>, guard: Guard) -> Profile {
 
 /// Returns whether one of the rules matches a call, whatever it takes to open the endpoint.
 pub(super) fn is_matched(profile: &Profile, method: Method, path: &str) -> bool {
-    let Ok(call) = Call::from_path(method, path) else { return false };
+    let Ok(call) = Call::from_path(method, path) else {
+        return false;
+    };
     match decide(call, profile) {
         Verdict::Allow(_) => true,
         Verdict::Deny(denial) => denial.reason.code() != "no_rule",
@@ -229,20 +315,36 @@ impl Sample {
 
     fn judge(&self, profile: &Profile) -> Option<Judged> {
         // Docker has no such call, or another endpoint takes it.
-        let call = self.call().filter(|call| call.endpoint().is_some_and(|found| found.id == self.endpoint.id))?;
+        let call = self.call().filter(|call| {
+            call.endpoint()
+                .is_some_and(|found| found.id == self.endpoint.id)
+        })?;
         Some(match decide(call, profile) {
             Verdict::Allow(permit) => {
-                let Ground::Rule(rule) = permit.ground() else { return None };
-                Judged::Allowed { rule: rule.text().to_owned(), is_judged: permit.is_judged() }
+                let Ground::Rule(rule) = permit.ground() else {
+                    return None;
+                };
+                Judged::Allowed {
+                    rule: rule.text().to_owned(),
+                    is_judged: permit.is_judged(),
+                }
             }
-            Verdict::Deny(denial) => Judged::Refused { code: denial.reason.code(), rule_to_add: denial.rule_to_add() },
+            Verdict::Deny(denial) => Judged::Refused {
+                code: denial.reason.code(),
+                rule_to_add: denial.rule_to_add(),
+            },
         })
     }
 
-    /// Returns whether the peer refuses the same endpoint for another object or with another version: a rule for it would allow these too.
+    /// Returns whether the peer refuses the same endpoint for another object or with another
+    /// version: a rule for it would allow these too.
     fn is_refused_by_some_twin(&self, peer: &Peer) -> bool {
-        let twins = SAMPLES.iter().filter(|twin| twin.endpoint.id == self.endpoint.id && twin.method == self.method);
-        twins.into_iter().any(|twin| !peer.allows(twin.method, &twin.path))
+        let twins = SAMPLES
+            .iter()
+            .filter(|twin| twin.endpoint.id == self.endpoint.id && twin.method == self.method);
+        twins
+            .into_iter()
+            .any(|twin| !peer.allows(twin.method, &twin.path))
     }
 }
 
@@ -256,21 +358,32 @@ struct Group {
 
 impl Group {
     fn note(&self, what: String) -> Note {
-        Note { kind: Kind::Stricter, what, endpoints: self.endpoints.iter().copied().collect() }
+        Note {
+            kind: Kind::Stricter,
+            what,
+            endpoints: self.endpoints.iter().copied().collect(),
+        }
     }
 }
 
 fn refusal(code: &str, power: Power, is_of_older: bool) -> String {
     let says = power.says();
-    let there = if is_of_older { "in versions without a switch for it" } else { "there" };
+    let there = if is_of_older {
+        "in versions without a switch for it"
+    } else {
+        "there"
+    };
     match code {
-        "guard" => format!("clients could {says} {there}; the guard refuses that, whatever the rules say"),
+        "guard" => {
+            format!("clients could {says} {there}; the guard refuses that, whatever the rules say")
+        }
         "no_rule" => format!(
-            "clients could {says} {there}; if they still have to, take the # off the rules for it in cetusguard.yaml"
+            "clients could {says} {there}; if they still have to, take the # off the rules for it \
+            in cetusguard.yaml"
         ),
         _ => format!(
-            "clients could {says} {there}, which no wildcard opens here; if they still have to, take the # off the rules for it in \
-             cetusguard.yaml"
+            "clients could {says} {there}, which no wildcard opens here; if they still have to, \
+            take the # off the rules for it in cetusguard.yaml"
         ),
     }
 }

@@ -71,17 +71,41 @@ const TEXTS: &[(&str, &str)] = &[
 ];
 
 /// Options without a use here: the service has its own way, or they are about the terminal.
-const UNUSED: &[&str] =
-    &["cap-drop", "detach", "init", "interactive", "pull", "quiet", "read-only", "rm", "sig-proxy", "tmpfs", "tty"];
+const UNUSED: &[&str] = &[
+    "cap-drop",
+    "detach",
+    "init",
+    "interactive",
+    "pull",
+    "quiet",
+    "read-only",
+    "rm",
+    "sig-proxy",
+    "tmpfs",
+    "tty",
+];
 
 /// Reads a command line; `None` where the text is none.
 pub(super) fn read(text: &str) -> Option<CommandLine> {
     let words = split(text);
-    let mut words = words.iter().map(String::as_str).skip_while(|word| ["$", "sudo"].contains(word)).peekable();
-    words.next().filter(|word| ["docker", "podman", "nerdctl"].contains(word))?;
+    let mut words = words
+        .iter()
+        .map(String::as_str)
+        .skip_while(|word| ["$", "sudo"].contains(word))
+        .peekable();
+    words
+        .next()
+        .filter(|word| ["docker", "podman", "nerdctl"].contains(word))?;
     words.next_if_eq(&"container");
-    words.next().filter(|word| ["run", "create"].contains(word))?;
-    let mut line = CommandLine { name: None, service: Value::Null, networks: Vec::new(), left_out: Vec::new() };
+    words
+        .next()
+        .filter(|word| ["run", "create"].contains(word))?;
+    let mut line = CommandLine {
+        name: None,
+        service: Value::Null,
+        networks: Vec::new(),
+        left_out: Vec::new(),
+    };
     let mut pairs = Vec::new();
     while let Some(word) = words.next_if(|word| word.starts_with('-')) {
         for (option, value) in options(word) {
@@ -93,7 +117,11 @@ pub(super) fn read(text: &str) -> Option<CommandLine> {
             line.option(&option, &value, &mut pairs);
         }
     }
-    push(&mut pairs, "image", Value::text(words.next().unwrap_or_default()));
+    push(
+        &mut pairs,
+        "image",
+        Value::text(words.next().unwrap_or_default()),
+    );
     let command: Vec<_> = words.map(Value::text).collect();
     if !command.is_empty() {
         push(&mut pairs, "command", Value::List(command));
@@ -102,10 +130,13 @@ pub(super) fn read(text: &str) -> Option<CommandLine> {
     Some(line)
 }
 
-/// `--name=value`, `--name`, `-e`, `-eA=1`, `-dit`: the options that a word holds, each with its value if that stands in it.
+/// `--name=value`, `--name`, `-e`, `-eA=1`, `-dit`: the options that a word holds, each with its
+/// value if that stands in it.
 fn options(word: &str) -> Vec<(String, Option<String>)> {
     if let Some(long) = word.strip_prefix("--") {
-        let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value.to_owned())));
+        let (name, value) = long
+            .split_once('=')
+            .map_or((long, None), |(name, value)| (name, Some(value.to_owned())));
         let name = if name == "net" { "network" } else { name };
         return vec![(name.to_owned(), value)];
     }
@@ -141,7 +172,10 @@ impl CommandLine {
             match option {
                 "mount" => push(pairs, "volumes", Value::List(vec![mount(value)])),
                 "privileged" => push(pairs, "privileged", Value::text(value)),
-                "network" if ["host", "none", "bridge", "default"].contains(&value) || value.contains(':') => {
+                "network"
+                    if ["host", "none", "bridge", "default"].contains(&value)
+                        || value.contains(':') =>
+                {
                     push(pairs, "network_mode", Value::text(value));
                 }
                 "network" => {
@@ -166,15 +200,24 @@ fn push(pairs: &mut Vec<(String, Value)>, key: &str, value: Value) {
 
 /// `type=bind,source=/a,target=/b,readonly` as the long form of a volume.
 fn mount(text: &str) -> Value {
-    let pairs = text.split(',').map(|part| match part.split_once('=').unwrap_or((part, "true")) {
-        ("src", value) => ("source", value),
-        ("dst" | "destination", value) => ("target", value),
-        ("readonly" | "ro", value) => ("read_only", value),
-        pair => pair,
-    });
+    let pairs = text.split(',').map(
+        |part| match part.split_once('=').unwrap_or((part, "true")) {
+            ("src", value) => ("source", value),
+            ("dst" | "destination", value) => ("target", value),
+            ("readonly" | "ro", value) => ("read_only", value),
+            pair => pair,
+        },
+    );
     let is_switch = |key: &str| key == "read_only";
-    let value = |key: &str, text: &str| Value::Scalar { text: text.to_owned(), is_quoted: !is_switch(key) };
-    Value::Map(pairs.map(|(key, text)| (key.to_owned(), value(key, text))).collect())
+    let value = |key: &str, text: &str| Value::Scalar {
+        text: text.to_owned(),
+        is_quoted: !is_switch(key),
+    };
+    Value::Map(
+        pairs
+            .map(|(key, text)| (key.to_owned(), value(key, text)))
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -183,17 +226,23 @@ mod tests {
 
     #[test]
     fn command_lines_are_services() {
-        let text = "docker run -d \\\n  --name=proxy -eA=1 -e B=2 `#optional` \\\n --privileged -p 127.0.0.1:2375:2375 --net back \\\n  \
-                    --mount type=bind,src=/a,dst=/b,readonly -v /x:/y:ro --restart unless-stopped --ulimit nofile=1 \\\n  \
-                    tecnativa/docker-socket-proxy -f '/x y'\n";
+        let text = "docker run -d \\\n  --name=proxy -eA=1 -e B=2 `#optional` \\\n --privileged -p \
+            127.0.0.1:2375:2375 --net back \\\n  --mount type=bind,src=/a,dst=/b,readonly -v \
+            /x:/y:ro --restart unless-stopped --ulimit nofile=1 \\\n  \
+            tecnativa/docker-socket-proxy -f '/x y'\n";
         let line = read(text).expect("a command line");
         let mut out = String::new();
         super::super::yaml::write_pairs(&mut out, line.service.pairs(), 0);
-        let want = "container_name: proxy\nenvironment:\n  - A=1\n  - B=2\nprivileged: \"true\"\nports:\n  - \"127.0.0.1:2375:2375\"\n\
-                    networks:\n  - back\nvolumes:\n  - type: bind\n    source: /a\n    target: /b\n    read_only: true\n  - \"/x:/y:ro\"\n\
-                    restart: unless-stopped\nimage: tecnativa/docker-socket-proxy\ncommand:\n  - \"-f\"\n  - \"/x y\"\n";
+        let want = "container_name: proxy\nenvironment:\n  - A=1\n  - B=2\nprivileged: \
+            \"true\"\nports:\n  - \"127.0.0.1:2375:2375\"\nnetworks:\n  - back\nvolumes:\n  - \
+            type: bind\n    source: /a\n    target: /b\n    read_only: true\n  - \
+            \"/x:/y:ro\"\nrestart: unless-stopped\nimage: \
+            tecnativa/docker-socket-proxy\ncommand:\n  - \"-f\"\n  - \"/x y\"\n";
         assert_eq!(out, want);
-        assert_eq!((line.name.as_deref(), line.left_out), (Some("proxy"), vec!["--ulimit nofile=1".to_owned()]));
+        assert_eq!(
+            (line.name.as_deref(), line.left_out),
+            (Some("proxy"), vec!["--ulimit nofile=1".to_owned()])
+        );
         assert!(read("A=1").is_none() && read("docker compose up").is_none());
     }
 }

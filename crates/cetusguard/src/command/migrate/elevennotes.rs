@@ -37,12 +37,25 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
         ("socket-owner", var("SOCKET_PROXY_UID", "1000")),
         ("socket-group", var("SOCKET_PROXY_GID", "1000")),
     ];
-    plan.frontends
-        .push(Frontend { keys, ..Frontend::at(format!("unix://{}/docker.sock", folder.trim_end_matches('/'))) });
+    plan.frontends.push(Frontend {
+        keys,
+        ..Frontend::at(format!(
+            "unix://{}/docker.sock",
+            folder.trim_end_matches('/')
+        ))
+    });
     let host = var("SOCKET_PROXY_HTTP_LISTEN_IP", "0.0.0.0");
-    let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host };
-    plan.frontends.push(Frontend::at(format!("tcp://{host}:2375")));
-    plan.backend = format!("unix://{}", var("SOCKET_PROXY_DOCKER_SOCKET", "/run/docker.sock"));
+    let host = if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]")
+    } else {
+        host
+    };
+    plan.frontends
+        .push(Frontend::at(format!("tcp://{host}:2375")));
+    plan.backend = format!(
+        "unix://{}",
+        var("SOCKET_PROXY_DOCKER_SOCKET", "/run/docker.sock")
+    );
     let mut lines = Lines::default();
     let is_podman = plan.backend.contains("podman");
     let is_open = |endpoint: &&Endpoint| {
@@ -52,18 +65,27 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
             && endpoint.shape != "/{path*}"
             && allows(endpoint.method, endpoint.shape)
     };
-    Endpoint::all().filter(is_open).for_each(|endpoint| lines.add(endpoint));
+    Endpoint::all()
+        .filter(is_open)
+        .for_each(|endpoint| lines.add(endpoint));
     lines.into_rules().for_each(|rule| plan.rule(rule, ""));
     plan.default.peer = Peer::new(allows);
-    for (name, _) in settings.vars.iter().filter(|(name, _)| !KNOWN.contains(&name.as_str())) {
-        plan.note(Kind::Different, format!("{name} has no counterpart here: left out"));
+    for (name, _) in settings
+        .vars
+        .iter()
+        .filter(|(name, _)| !KNOWN.contains(&name.as_str()))
+    {
+        plan.note(
+            Kind::Different,
+            format!("{name} has no counterpart here: left out"),
+        );
     }
 }
 
 fn allows(method: Method, path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let part = path.split_once("containers/").map_or("", |(_, rest)| rest);
-    let is_closed =
-        CLOSED.iter().any(|word| path.contains(word)) || CLOSED_PARTS.iter().any(|word| part.contains(word));
+    let is_closed = CLOSED.iter().any(|word| path.contains(word))
+        || CLOSED_PARTS.iter().any(|word| part.contains(word));
     matches!(method, Method::Get | Method::Head) && !is_closed
 }

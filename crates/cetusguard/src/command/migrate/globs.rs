@@ -14,7 +14,13 @@ use super::patterns::unguarded;
 use super::plan::{Peer, Rights};
 
 /// The methods that `*` stands for.
-const METHODS: [Method; 5] = [Method::Get, Method::Head, Method::Post, Method::Put, Method::Delete];
+const METHODS: [Method; 5] = [
+    Method::Get,
+    Method::Head,
+    Method::Post,
+    Method::Put,
+    Method::Delete,
+];
 
 /// A name that no glob means, but those for any name.
 const ANY: &str = "0zq9";
@@ -32,10 +38,22 @@ pub(super) struct Ordered {
 impl Ordered {
     /// Reads a rule: methods with commas between them, and a glob.
     pub(super) fn new(methods: &str, glob: &str, allows: bool) -> Self {
-        let names: Vec<_> = methods.split(',').map(|method| method.trim().to_uppercase()).collect();
-        let is_meant = |method: &Method| names.iter().any(|name| name == "*" || name == method.as_str());
+        let names: Vec<_> = methods
+            .split(',')
+            .map(|method| method.trim().to_uppercase())
+            .collect();
+        let is_meant = |method: &Method| {
+            names
+                .iter()
+                .any(|name| name == "*" || name == method.as_str())
+        };
         let methods: Vec<_> = METHODS.into_iter().filter(is_meant).collect();
-        let mut rule = Self { methods, glob: glob.to_owned(), allows, profile: unguarded(Vec::new()) };
+        let mut rule = Self {
+            methods,
+            glob: glob.to_owned(),
+            allows,
+            profile: unguarded(Vec::new()),
+        };
         rule.profile = unguarded(parse("", &rule.as_ours()).unwrap_or_default());
         rule
     }
@@ -43,12 +61,17 @@ impl Ordered {
     /// Our rule for it.
     fn as_ours(&self) -> String {
         let methods: Vec<_> = self.methods.iter().map(|method| method.as_str()).collect();
-        format!("{} %API_PREFIX%{}", methods.join(","), expression(&self.glob))
+        format!(
+            "{} %API_PREFIX%{}",
+            methods.join(","),
+            expression(&self.glob)
+        )
     }
 
     /// Returns whether it matches a call. Podman's own API has to be named.
     fn matches(&self, method: Method, path: &str) -> bool {
-        let is_libpod = Call::from_path(method, path).is_ok_and(|call| call.unversioned_path().starts_with("/libpod/"));
+        let is_libpod = Call::from_path(method, path)
+            .is_ok_and(|call| call.unversioned_path().starts_with("/libpod/"));
         self.methods.contains(&method)
             && (!is_libpod || self.glob.starts_with("/libpod"))
             && is_matched(&self.profile, method, path)
@@ -56,7 +79,10 @@ impl Ordered {
 
     /// Returns whether some call could match both rules.
     fn meets(&self, other: &Self) -> bool {
-        self.methods.iter().any(|method| other.methods.contains(method)) && can_meet(&self.glob, &other.glob)
+        self.methods
+            .iter()
+            .any(|method| other.methods.contains(method))
+            && can_meet(&self.glob, &other.glob)
     }
 
     fn shown(&self) -> String {
@@ -65,12 +91,15 @@ impl Ordered {
     }
 }
 
-/// Returns rights with the intent of these rules, and what cannot be said. `reads_contents` is whether rules that hand over
-/// contents are taken at all.
+/// Returns rights with the intent of these rules, and what cannot be said. `reads_contents` is
+/// whether rules that hand over contents are taken at all.
 pub(super) fn rights(rules: Vec<Ordered>, reads_contents: bool) -> (Rights, Vec<Note>) {
     let (mut rights, mut notes, mut closed) = (Rights::default(), Vec::new(), BTreeSet::new());
     for (at, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.allows) {
-        let denials: Vec<_> = rules[..at].iter().filter(|denial| !denial.allows && denial.meets(rule)).collect();
+        let denials: Vec<_> = rules[..at]
+            .iter()
+            .filter(|denial| !denial.allows && denial.meets(rule))
+            .collect();
         if denials.is_empty() {
             rights.rules.push((rule.as_ours(), String::new()));
             continue;
@@ -81,11 +110,14 @@ pub(super) fn rights(rules: Vec<Ordered>, reads_contents: bool) -> (Rights, Vec<
             if let Some(denial) = denials.iter().find(|denial| is_about(denial, endpoint)) {
                 closed.insert(endpoint.id);
                 let what = format!(
-                    "the denial of {} is of some objects alone, which no rule here can be, so this is closed for all: add \
-                     rules for the names that clients need",
+                    "the denial of {} is of some objects alone, which no rule here can be, so this \
+                    is closed for all: add rules for the names that clients need",
                     denial.shown()
                 );
-                notes.push(Note { endpoints: vec![endpoint.id], ..Note::new(Kind::Missing, what) });
+                notes.push(Note {
+                    endpoints: vec![endpoint.id],
+                    ..Note::new(Kind::Missing, what)
+                });
                 continue;
             }
             count += 1;
@@ -94,10 +126,15 @@ pub(super) fn rights(rules: Vec<Ordered>, reads_contents: bool) -> (Rights, Vec<
             }
         }
         if count == 0 {
-            let what = format!("{} is left out: a denial before it is of some of the same calls", rule.shown());
+            let what = format!(
+                "{} is left out: a denial before it is of some of the same calls",
+                rule.shown()
+            );
             notes.push(Note::new(Kind::Missing, what));
         }
-        rights.rules.extend(lines.into_rules().map(|line| (line, rule.shown())));
+        rights
+            .rules
+            .extend(lines.into_rules().map(|line| (line, rule.shown())));
     }
     rights.peer = peer(rules, closed, reads_contents);
     (rights, notes)
@@ -106,7 +143,11 @@ pub(super) fn rights(rules: Vec<Ordered>, reads_contents: bool) -> (Rights, Vec<
 /// Returns whether this rule decides about an endpoint for any object.
 fn decides(rules: &[Ordered], at: usize, endpoint: &Endpoint) -> bool {
     let path = path_of(endpoint);
-    endpoint.shape != "/{path*}" && rules.iter().position(|rule| rule.matches(endpoint.method, &path)) == Some(at)
+    endpoint.shape != "/{path*}"
+        && rules
+            .iter()
+            .position(|rule| rule.matches(endpoint.method, &path))
+            == Some(at)
 }
 
 /// Returns whether a denial may be of some calls of an endpoint.
@@ -116,11 +157,18 @@ fn is_about(denial: &Ordered, endpoint: &Endpoint) -> bool {
         segment if segment.starts_with('{') => "*",
         segment => segment,
     });
-    denial.methods.contains(&endpoint.method) && can_meet(&denial.glob, &shape.collect::<Vec<_>>().join("/"))
+    denial.methods.contains(&endpoint.method)
+        && can_meet(&denial.glob, &shape.collect::<Vec<_>>().join("/"))
 }
 
 fn path_of(endpoint: &Endpoint) -> String {
-    let segments = endpoint.shape.split('/').map(|segment| if segment.starts_with('{') { ANY } else { segment });
+    let segments = endpoint.shape.split('/').map(|segment| {
+        if segment.starts_with('{') {
+            ANY
+        } else {
+            segment
+        }
+    });
     let version = if endpoint.is_libpod() { "/v5.0.0" } else { "" };
     format!("{version}{}", segments.collect::<Vec<_>>().join("/"))
 }
@@ -128,14 +176,20 @@ fn path_of(endpoint: &Endpoint) -> String {
 fn peer(rules: Vec<Ordered>, closed: BTreeSet<EndpointId>, reads_contents: bool) -> Peer {
     let rules = Rc::new(rules);
     let decide = |rules: &[Ordered], method: Method, path: &str| {
-        rules.iter().find(|rule| rule.matches(method, path)).is_some_and(|rule| rule.allows)
+        rules
+            .iter()
+            .find(|rule| rule.matches(method, path))
+            .is_some_and(|rule| rule.allows)
     };
     let strict = Rc::clone(&rules);
     Peer::with_older(
         move |method, path| {
-            let endpoint = Call::from_path(method, path).ok().and_then(|call| call.endpoint());
+            let endpoint = Call::from_path(method, path)
+                .ok()
+                .and_then(|call| call.endpoint());
             let is_held = |endpoint: &Endpoint| {
-                closed.contains(&endpoint.id) || (endpoint.is_named_only() && method.is_safe() && !reads_contents)
+                closed.contains(&endpoint.id)
+                    || (endpoint.is_named_only() && method.is_safe() && !reads_contents)
             };
             !endpoint.is_some_and(is_held) && decide(&strict, method, path)
         },
@@ -169,7 +223,8 @@ fn expression(glob: &str) -> String {
     out
 }
 
-/// Returns whether a path could match both globs; it may say so where none does, but never the other way round.
+/// Returns whether a path could match both globs; it may say so where none does, but never the
+/// other way round.
 fn can_meet(one: &str, other: &str) -> bool {
     let (mut one, mut other) = (one.split('/'), other.split('/'));
     loop {
@@ -199,7 +254,11 @@ mod tests {
             ("/**", "/info", true),
             ("/info", "/info/x", false),
         ] {
-            assert_eq!((can_meet(one, other), can_meet(other, one)), (want, want), "{one} {other}");
+            assert_eq!(
+                (can_meet(one, other), can_meet(other, one)),
+                (want, want),
+                "{one} {other}"
+            );
         }
     }
 
@@ -213,11 +272,27 @@ mod tests {
             ]
         };
         let (rights, notes) = rights(rules(), false);
-        let text: String = rights.rules.iter().map(|(rule, _)| format!("{rule}\n")).collect();
-        assert!(text.contains("/(") && !text.contains("logs") && !text.contains("json|"), "{text}");
-        assert!(notes.iter().any(|note| note.what.contains("/containers/secret/json")), "{notes:?}");
+        let text: String = rights
+            .rules
+            .iter()
+            .map(|(rule, _)| format!("{rule}\n"))
+            .collect();
+        assert!(
+            text.contains("/(") && !text.contains("logs") && !text.contains("json|"),
+            "{text}"
+        );
+        assert!(
+            notes
+                .iter()
+                .any(|note| note.what.contains("/containers/secret/json")),
+            "{notes:?}"
+        );
         assert!(!rights.peer.allows(Method::Get, "/containers/web/json"));
         assert!(rights.peer.may_allow(Method::Get, "/containers/web/json"));
-        assert!(rights.peer.allows(Method::Post, "/v1.43/containers/web/stop"));
+        assert!(
+            rights
+                .peer
+                .allows(Method::Post, "/v1.43/containers/web/stop")
+        );
     }
 }

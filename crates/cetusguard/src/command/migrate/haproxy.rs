@@ -14,38 +14,65 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
     match Level::parse(level) {
         _ if level.is_empty() => {}
         Ok(_) => plan.option("log-level", level),
-        Err(_) => plan.note(Kind::Different, format!("LOG_LEVEL={level} is no level: the log has the default one")),
+        Err(_) => plan.note(
+            Kind::Different,
+            format!("LOG_LEVEL={level} is no level: the log has the default one"),
+        ),
     }
     if !settings.var("TZ").is_empty() {
         plan.note(Kind::Missing, "TZ: the log is in UTC");
     }
-    plan.unneeded
-        .extend(["/usr/local/etc/haproxy", "/templates", "/run/haproxy.pid", "/var/lib/haproxy"].map(str::to_owned));
+    plan.unneeded.extend(
+        [
+            "/usr/local/etc/haproxy",
+            "/templates",
+            "/run/haproxy.pid",
+            "/var/lib/haproxy",
+        ]
+        .map(str::to_owned),
+    );
     let its_own = ["/usr/local/etc/haproxy", "/templates"];
-    for mount in
-        settings.mounts.iter().filter(|mount| its_own.iter().any(|own| super::mount::is_within(&mount.target, own)))
-    {
+    for mount in settings.mounts.iter().filter(|mount| {
+        its_own
+            .iter()
+            .any(|own| super::mount::is_within(&mount.target, own))
+    }) {
         plan.lack(format!(
-            "{} takes the place of the proxy's own configuration, which is not read: compare its rules with those below by hand",
+            "{} takes the place of the proxy's own configuration, which is not read: compare its \
+            rules with those below by hand",
             mount.source
         ));
     }
     if !settings.args.is_empty() {
-        plan.lack("its command names a configuration of its own, which is not read: compare its rules with those below by hand");
+        plan.lack(
+            "its command names a configuration of its own, which is not read: compare its \
+            rules with those below by hand",
+        );
     }
 }
 
 fn frontends(settings: &Settings, plan: &mut Plan) {
     let written = settings.var("BIND_CONFIG");
     if written.is_empty() {
-        let is_ipv4 = ["1", "true", "yes"].contains(&settings.var("DISABLE_IPV6").to_ascii_lowercase().as_str());
-        plan.frontends.push(Frontend::at(if is_ipv4 { "tcp://0.0.0.0:2375" } else { "tcp://:2375" }));
+        let is_ipv4 = ["1", "true", "yes"]
+            .contains(&settings.var("DISABLE_IPV6").to_ascii_lowercase().as_str());
+        plan.frontends.push(Frontend::at(if is_ipv4 {
+            "tcp://0.0.0.0:2375"
+        } else {
+            "tcp://:2375"
+        }));
         return;
     }
     let mut words = written.split_whitespace();
     for address in words.next().unwrap_or_default().split(',') {
-        let address = address.strip_prefix("unix@").or_else(|| address.strip_prefix("ipv4@")).unwrap_or(address);
-        let text = match address.strip_prefix("*:").or_else(|| address.strip_prefix("[::]:")) {
+        let address = address
+            .strip_prefix("unix@")
+            .or_else(|| address.strip_prefix("ipv4@"))
+            .unwrap_or(address);
+        let text = match address
+            .strip_prefix("*:")
+            .or_else(|| address.strip_prefix("[::]:"))
+        {
             _ if address.starts_with('/') => format!("unix://{address}"),
             Some(port) => format!("tcp://:{port}"),
             None => match address.strip_prefix(":::") {
@@ -56,9 +83,10 @@ fn frontends(settings: &Settings, plan: &mut Plan) {
         };
         match Address::frontend(&text) {
             Ok(_) => plan.frontends.push(Frontend::at(text)),
-            Err(expected) => {
-                plan.note(Kind::Missing, format!("BIND_CONFIG {address:?} is no address here: {expected}"))
-            }
+            Err(expected) => plan.note(
+                Kind::Missing,
+                format!("BIND_CONFIG {address:?} is no address here: {expected}"),
+            ),
         }
     }
     if plan.frontends.is_empty() {
@@ -67,7 +95,10 @@ fn frontends(settings: &Settings, plan: &mut Plan) {
     let rest: Vec<_> = words.collect();
     let mut rest = rest.into_iter();
     while let Some(word) = rest.next() {
-        let socket = plan.frontends.first_mut().filter(|frontend| frontend.socket().is_some());
+        let socket = plan
+            .frontends
+            .first_mut()
+            .filter(|frontend| frontend.socket().is_some());
         let key = match word {
             "v4v6" | "v6only" => continue,
             "mode" => "socket-mode",
@@ -76,7 +107,10 @@ fn frontends(settings: &Settings, plan: &mut Plan) {
             word => {
                 plan.note(
                     Kind::Missing,
-                    format!("BIND_CONFIG has {word}, which is left out: frontend-tls-cert and its kind are for TLS"),
+                    format!(
+                        "BIND_CONFIG has {word}, which is left out: frontend-tls-cert and its \
+                        kind are for TLS"
+                    ),
                 );
                 break;
             }
@@ -89,7 +123,10 @@ fn frontends(settings: &Settings, plan: &mut Plan) {
 
 fn backend(path: &str, plan: &mut Plan) {
     let path = path.strip_prefix("unix@").unwrap_or(path);
-    let path = ["ipv4@", "ipv6@"].iter().find_map(|prefix| path.strip_prefix(prefix)).unwrap_or(path);
+    let path = ["ipv4@", "ipv6@"]
+        .iter()
+        .find_map(|prefix| path.strip_prefix(prefix))
+        .unwrap_or(path);
     let text = match path {
         "" => "unix:///var/run/docker.sock".to_owned(),
         path if path.starts_with('/') => format!("unix://{path}"),
@@ -98,7 +135,10 @@ fn backend(path: &str, plan: &mut Plan) {
     match Address::backend(&text) {
         Ok(_) => plan.backend = text,
         Err(expected) => {
-            plan.note(Kind::Missing, format!("SOCKET_PATH {path:?} is no address of an engine here: {expected}"));
+            plan.note(
+                Kind::Missing,
+                format!("SOCKET_PATH {path:?} is no address of an engine here: {expected}"),
+            );
             plan.backend = "unix:///var/run/docker.sock".to_owned();
         }
     }

@@ -1,5 +1,5 @@
-//! The health check asks for `/_ping` through a frontend. Where clients may not, it has a frontend of its own, which only the
-//! container itself can reach.
+//! The health check asks for `/_ping` through a frontend. Where clients may not, it has a frontend
+//! of its own, which only the container itself can reach.
 
 use super::note::Kind;
 use super::plan::{Class, Frontend, Peer, Plan, Rights};
@@ -11,19 +11,40 @@ const NAME: &str = "healthcheck";
 
 /// Gives the health check a frontend where it needs one.
 pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
-    let wants_certificates = |frontend: &Frontend| frontend.keys.iter().any(|(key, _)| *key == "tls-cacert");
-    let is_found_by_address = |class: &Class| class.clients.iter().flatten().any(|(key, _)| *key == "address");
+    let wants_certificates =
+        |frontend: &Frontend| frontend.keys.iter().any(|(key, _)| *key == "tls-cacert");
+    let is_found_by_address = |class: &Class| {
+        class
+            .clients
+            .iter()
+            .flatten()
+            .any(|(key, _)| *key == "address")
+    };
     let is_served = plan.default.allows_ping() && !plan.profiles.iter().any(is_found_by_address);
     if is_served && !plan.frontends.first().is_some_and(wants_certificates) {
         return;
     }
     let ports: Vec<&str> = plan.frontends.iter().filter_map(Frontend::port).collect();
-    let port = ["2374", "2373"].into_iter().find(|port| !ports.contains(port)).unwrap_or("2372");
+    let port = ["2374", "2373"]
+        .into_iter()
+        .find(|port| !ports.contains(port))
+        .unwrap_or("2372");
     let addr = format!("tcp://127.0.0.1:{port}");
-    plan.frontends.push(Frontend { profile: Some(NAME.to_owned()), ..Frontend::at(addr.clone()) });
+    plan.frontends.push(Frontend {
+        profile: Some(NAME.to_owned()),
+        ..Frontend::at(addr.clone())
+    });
     let rules = vec![("GET %API_PREFIX%/_ping".to_owned(), String::new())];
-    let rights = Rights { rules, peer: Peer::default(), ..Rights::default() };
-    plan.profiles.push(Class { name: NAME.to_owned(), clients: Vec::new(), rights });
+    let rights = Rights {
+        rules,
+        peer: Peer::default(),
+        ..Rights::default()
+    };
+    plan.profiles.push(Class {
+        name: NAME.to_owned(),
+        clients: Vec::new(),
+        rights,
+    });
     if settings.key("network_mode").map(Value::plain) == Some("host") {
         plan.note(
             Kind::Different,

@@ -29,18 +29,31 @@ impl Lines {
         for (pattern, mut methods) in self.0 {
             methods.sort_unstable();
             let (start, last) = pattern.rsplit_once('/').unwrap_or(("", &pattern));
-            let is_word = !start.is_empty() && last.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-            let (start, last) = if is_word { (start, last) } else { (pattern.as_str(), "") };
-            groups.entry((methods.join(","), start.to_owned())).or_default().push(last.to_owned());
+            let is_word =
+                !start.is_empty() && last.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            let (start, last) = if is_word {
+                (start, last)
+            } else {
+                (pattern.as_str(), "")
+            };
+            groups
+                .entry((methods.join(","), start.to_owned()))
+                .or_default()
+                .push(last.to_owned());
         }
         groups.into_iter().flat_map(|((methods, start), words)| {
-            let (named, bare): (Vec<_>, Vec<_>) = words.into_iter().partition(|word| !word.is_empty());
+            let (named, bare): (Vec<_>, Vec<_>) =
+                words.into_iter().partition(|word| !word.is_empty());
             let named = match named.as_slice() {
                 [] => None,
                 [word] => Some(format!("{methods} {start}/{word}")),
                 words => Some(format!("{methods} {start}/({})", words.join("|"))),
             };
-            bare.first().map(|_| format!("{methods} {start}")).into_iter().chain(named).collect::<Vec<_>>()
+            bare.first()
+                .map(|_| format!("{methods} {start}"))
+                .into_iter()
+                .chain(named)
+                .collect::<Vec<_>>()
         })
     }
 }

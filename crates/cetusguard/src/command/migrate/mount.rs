@@ -21,7 +21,11 @@ pub(super) fn read(item: &Value, variables: &HashMap<String, String>) -> Option<
     let text = |text: &str| interpolate(text, variables, &mut Vec::new());
     let (source, target) = match item {
         Value::Map(_) => {
-            let part = |key| item.get(key).map(|value| text(value.plain())).unwrap_or_default();
+            let part = |key| {
+                item.get(key)
+                    .map(|value| text(value.plain()))
+                    .unwrap_or_default()
+            };
             (part("source"), part("target"))
         }
         Value::Scalar { text: short, .. } => {
@@ -34,8 +38,16 @@ pub(super) fn read(item: &Value, variables: &HashMap<String, String>) -> Option<
         }
         _ => return None,
     };
-    let target = if target.len() > 1 { target.trim_end_matches('/').to_owned() } else { target };
-    Some(Mount { raw: item.clone(), source, target })
+    let target = if target.len() > 1 {
+        target.trim_end_matches('/').to_owned()
+    } else {
+        target
+    };
+    Some(Mount {
+        raw: item.clone(),
+        source,
+        target,
+    })
 }
 
 impl Mount {
@@ -44,25 +56,40 @@ impl Mount {
         self.source.starts_with(['/', '.', '~'])
     }
 
-    /// Returns the path in this container of what another image has at `path`: in most of them, `/var/run` is a link to `/run`.
+    /// Returns the path in this container of what another image has at `path`: in most of them,
+    /// `/var/run` is a link to `/run`.
     pub(super) fn path_of(&self, path: &str) -> Option<String> {
-        let own =
-            |text: &str| text.strip_prefix("/var").filter(|rest| is_within(rest, "/run")).unwrap_or(text).to_owned();
+        let own = |text: &str| {
+            text.strip_prefix("/var")
+                .filter(|rest| is_within(rest, "/run"))
+                .unwrap_or(text)
+                .to_owned()
+        };
         let (path, target) = (own(path), own(&self.target));
         let rest = path.strip_prefix(target.trim_end_matches('/'))?;
-        (rest.is_empty() || rest.starts_with('/')).then(|| format!("{}{rest}", self.target.trim_end_matches('/')))
+        (rest.is_empty() || rest.starts_with('/'))
+            .then(|| format!("{}{rest}", self.target.trim_end_matches('/')))
     }
 
     /// Returns the path of the host that lies at a path of the container.
     pub(super) fn host_path(&self, path: &str) -> Option<String> {
         let inner = self.path_of(path).filter(|_| self.is_bind())?;
         let rest = inner.strip_prefix(self.target.trim_end_matches('/'))?;
-        Some(format!("{}{rest}", if rest.is_empty() { &self.source } else { self.source.trim_end_matches('/') }))
+        Some(format!(
+            "{}{rest}",
+            if rest.is_empty() {
+                &self.source
+            } else {
+                self.source.trim_end_matches('/')
+            }
+        ))
     }
 
     /// Returns whether it is the socket of an engine and nothing else.
     pub(super) fn is_engine_socket(&self) -> bool {
-        [&self.source, &self.target].iter().any(|path| path.ends_with("docker.sock") || path.ends_with("podman.sock"))
+        [&self.source, &self.target]
+            .iter()
+            .any(|path| path.ends_with("docker.sock") || path.ends_with("podman.sock"))
     }
 
     /// Returns it with another source.
@@ -72,12 +99,23 @@ impl Mount {
                 pairs
                     .iter()
                     .map(|(key, value)| {
-                        (key.clone(), if key == "source" { Value::text(source) } else { value.clone() })
+                        (
+                            key.clone(),
+                            if key == "source" {
+                                Value::text(source)
+                            } else {
+                                value.clone()
+                            },
+                        )
                     })
                     .collect(),
             ),
             raw => {
-                let mode = raw.plain().rsplit_once(':').map(|(_, mode)| mode).filter(|mode| !mode.contains(['/', '}']));
+                let mode = raw
+                    .plain()
+                    .rsplit_once(':')
+                    .map(|(_, mode)| mode)
+                    .filter(|mode| !mode.contains(['/', '}']));
                 let mode = mode.map(|mode| format!(":{mode}")).unwrap_or_default();
                 Value::text(format!("{source}:{}{mode}", self.target))
             }
@@ -87,7 +125,8 @@ impl Mount {
 
 /// Returns whether a path is another or lies below it.
 pub(super) fn is_within(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(folder.trim_end_matches('/'))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -95,7 +134,11 @@ mod tests {
     use super::*;
 
     fn mount(text: &str) -> Mount {
-        read(&super::super::yaml::read(text).expect(text), &HashMap::new()).expect(text)
+        read(
+            &super::super::yaml::read(text).expect(text),
+            &HashMap::new(),
+        )
+        .expect(text)
     }
 
     #[test]
@@ -110,7 +153,10 @@ mod tests {
                 ("/run/d.sock", "/var/run/docker.sock"),
                 "{text}"
             );
-            assert_eq!(mount.host_path("/run/docker.sock").as_deref(), Some("/run/d.sock"));
+            assert_eq!(
+                mount.host_path("/run/docker.sock").as_deref(),
+                Some("/run/d.sock")
+            );
         }
         assert!(!mount("data:/data").is_bind() && mount("./a:/b").is_bind());
     }
@@ -118,10 +164,19 @@ mod tests {
     #[test]
     fn paths_below_a_mount_are_found() {
         let folder = mount("/run/user/1000:/run:ro");
-        assert_eq!(folder.path_of("/var/run/docker.sock").as_deref(), Some("/run/docker.sock"));
-        assert_eq!(folder.host_path("/var/run/docker.sock").as_deref(), Some("/run/user/1000/docker.sock"));
+        assert_eq!(
+            folder.path_of("/var/run/docker.sock").as_deref(),
+            Some("/run/docker.sock")
+        );
+        assert_eq!(
+            folder.host_path("/var/run/docker.sock").as_deref(),
+            Some("/run/user/1000/docker.sock")
+        );
         assert_eq!(folder.path_of("/runner/x"), None);
-        assert_eq!(mount("/a:/var/run").path_of("/var/run/x").as_deref(), Some("/var/run/x"));
+        assert_eq!(
+            mount("/a:/var/run").path_of("/var/run/x").as_deref(),
+            Some("/var/run/x")
+        );
         assert_eq!(folder.with_source("/x").plain(), "/x:/run:ro");
         assert_eq!(mount("./a:/b").with_source("/x/a").plain(), "/x/a:/b");
     }

@@ -28,7 +28,11 @@ pub(super) struct Note {
 impl Note {
     /// A note about settings.
     pub(super) fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), endpoints: Vec::new() }
+        Self {
+            kind,
+            what: what.into(),
+            endpoints: Vec::new(),
+        }
     }
 
     /// Returns the note with the endpoints that it is about.
@@ -38,7 +42,11 @@ impl Note {
             format!("{} {}", endpoint.method, endpoint.shape.replace("*}", "}"))
         });
         let shown: Vec<_> = shown.collect();
-        if shown.is_empty() { self.what.clone() } else { format!("{}: {}", self.what, shown.join(", ")) }
+        if shown.is_empty() {
+            self.what.clone()
+        } else {
+            format!("{}: {}", self.what, shown.join(", "))
+        }
     }
 }
 

@@ -31,14 +31,22 @@ impl Output {
         let (mut files, mut notes, mut containers) = (Vec::new(), Vec::<Note>::new(), Vec::new());
         let out = out.map(Path::new);
         let count = instances.len();
-        let project =
-            instances.first().map(|instance| std::rc::Rc::clone(&instance.settings.project)).unwrap_or_default();
+        let project = instances
+            .first()
+            .map(|instance| std::rc::Rc::clone(&instance.settings.project))
+            .unwrap_or_default();
         for Instance { settings, mut plan } in instances {
             let service = settings.service.clone().unwrap_or_default();
-            let folder =
-                if count == 1 { "cetusguard".to_owned() } else { format!("cetusguard-{}", file_name(&service)) };
+            let folder = if count == 1 {
+                "cetusguard".to_owned()
+            } else {
+                format!("cetusguard-{}", file_name(&service))
+            };
             containers.push(container::of(&settings, &folder, out, &mut plan));
-            files.push(File { path: format!("{folder}/cetusguard.yaml"), text: text::config(&plan) });
+            files.push(File {
+                path: format!("{folder}/cetusguard.yaml"),
+                text: text::config(&plan),
+            });
             for mut note in plan.notes {
                 if count > 1 {
                     note.what = format!("{service}: {}", note.what);
@@ -49,11 +57,14 @@ impl Output {
             }
         }
         if out.is_some() && project.name.is_none() && !project.services.is_empty() {
-            let what = "the name of the Compose project is not known: write it into compose.yaml as name, or the networks are others than \
-                        those of the clients";
+            let what = "the name of the Compose project is not known: write it into compose.yaml \
+                as name, or the networks are others than those of the clients";
             notes.push(Note::new(Kind::Missing, what));
         }
-        files.push(File { path: "compose.yaml".to_owned(), text: text::compose(&containers, &project, out) });
+        files.push(File {
+            path: "compose.yaml".to_owned(),
+            text: text::compose(&containers, &project, out),
+        });
         notes.sort_by_key(|note| note.kind);
         Self { files, notes }
     }
@@ -65,7 +76,10 @@ impl Output {
 # their names, or have them \
              written with --out FOLDER."
         );
-        let files = self.files.iter().map(|file| format!("\n# ---- {}\n{}", file.path, file.text));
+        let files = self
+            .files
+            .iter()
+            .map(|file| format!("\n# ---- {}\n{}", file.path, file.text));
         text::notes(&self.notes, &head) + &files.collect::<String>()
     }
 
@@ -73,9 +87,19 @@ impl Output {
     ///
     /// # Errors
     /// Why the files cannot be written.
-    pub(super) fn write(&self, folder: &str, proxy: &str, wants_json: bool) -> Result<String, String> {
+    pub(super) fn write(
+        &self,
+        folder: &str,
+        proxy: &str,
+        wants_json: bool,
+    ) -> Result<String, String> {
         let place = |file: &File| Path::new(folder).join(&file.path);
-        if let Some(there) = self.files.iter().map(place).find(|path| path.symlink_metadata().is_ok()) {
+        if let Some(there) = self
+            .files
+            .iter()
+            .map(place)
+            .find(|path| path.symlink_metadata().is_ok())
+        {
             return Err(format!(
                 "{} is there already, so nothing was written: name another folder with --out",
                 there.display()
@@ -83,18 +107,20 @@ impl Output {
         }
         for file in &self.files {
             let path = place(file);
-            let made =
-                path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| write_new(&path, &file.text));
+            let made = path
+                .parent()
+                .map_or(Ok(()), std::fs::create_dir_all)
+                .and_then(|()| write_new(&path, &file.text));
             made.map_err(|why| format!("cannot write {}: {why}", path.display()))?;
         }
         if wants_json {
             return Ok(json(self));
         }
         let head = format!(
-            "Cetusguard with the intent of this {proxy} proxy is in {folder}. Read the notes; build the image\n\
-             # {} from the repository of Cetusguard; then run in the folder: docker compose up -d.\n\
-             # It takes the place of the old service. Services that are not in this file go on, unless\n\
-             # --remove-orphans is given.",
+            "Cetusguard with the intent of this {proxy} proxy is in {folder}. Read the notes; \
+            build the image\n# {} from the repository of Cetusguard; then run in the folder: \
+            docker compose up -d.\n# It takes the place of the old service. Services that are not \
+            in this file go on, unless\n# --remove-orphans is given.",
             container::IMAGE
         );
         Ok(text::notes(&self.notes, &head))
@@ -103,11 +129,23 @@ impl Output {
 
 /// A name as a part of a path: what Compose takes for a service's name has no other characters.
 fn file_name(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
+    name.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect()
 }
 
 /// Writes a file that must not exist, also not since it was looked for.
 fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
-    std::fs::OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)?
+        .write_all(text.as_bytes())
 }

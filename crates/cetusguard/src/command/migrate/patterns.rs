@@ -15,14 +15,18 @@ pub(super) fn add(methods: &str, pattern: &str, from: &str, rights: &mut Rights,
     let there = as_read_there(pattern);
     if there.len() > 1 {
         let what = format!(
-            "{from}: {methods} {pattern}: each alternative has to match the whole path here; there, the first one had to match its \
-             beginning and the last one its end"
+            "{from}: {methods} {pattern}: each alternative has to match the whole path here; \
+            there, the first one had to match its beginning and the last one its end"
         );
         plan.note(Kind::Stricter, what);
     }
-    rights.rules.push((format!("{methods} {pattern}"), from.to_owned()));
-    let rules: Vec<_> =
-        there.iter().flat_map(|pattern| parse("", &format!("{methods} {pattern}")).unwrap_or_default()).collect();
+    rights
+        .rules
+        .push((format!("{methods} {pattern}"), from.to_owned()));
+    let rules: Vec<_> = there
+        .iter()
+        .flat_map(|pattern| parse("", &format!("{methods} {pattern}")).unwrap_or_default())
+        .collect();
     let profile = Rc::new(unguarded(rules));
     let peer = Peer::new(move |method, path| is_matched(&profile, method, path));
     rights.peer = rights.peer.or(&peer);
@@ -30,11 +34,17 @@ pub(super) fn add(methods: &str, pattern: &str, from: &str, rights: &mut Rights,
 
 /// A profile whose rules alone decide.
 pub(super) fn unguarded(rules: Vec<cetusguard_policy::rule::Rule>) -> Profile {
-    profile_of(rules, Guard { level: Level::Privileged, allow: Vec::new() })
+    profile_of(
+        rules,
+        Guard {
+            level: Level::Privileged,
+            allow: Vec::new(),
+        },
+    )
 }
 
-/// The expressions that match whole paths where `^EXPRESSION$` matches a part: `^a|b$` is `a` and whatever follows, or whatever
-/// comes before `b`.
+/// The expressions that match whole paths where `^EXPRESSION$` matches a part: `^a|b$` is `a` and
+/// whatever follows, or whatever comes before `b`.
 fn as_read_there(pattern: &str) -> Vec<String> {
     let alternatives = alternatives(pattern);
     let last = alternatives.len() - 1;
@@ -43,7 +53,11 @@ fn as_read_there(pattern: &str) -> Vec<String> {
         let behind = if at == last { "" } else { ".*" };
         format!("{before}(?:{alternative}){behind}")
     });
-    if last == 0 { vec![pattern.to_owned()] } else { read.collect() }
+    if last == 0 {
+        vec![pattern.to_owned()]
+    } else {
+        read.collect()
+    }
 }
 
 /// Splits an expression at each `|` outside of all groups and classes.
@@ -77,6 +91,9 @@ mod tests {
     #[test]
     fn half_anchored_alternatives() {
         assert_eq!(as_read_there("/a(b|c)[|]\\|"), ["/a(b|c)[|]\\|"]);
-        assert_eq!(as_read_there("/a|/b|/c"), ["(?:/a).*", ".*(?:/b).*", ".*(?:/c)"]);
+        assert_eq!(
+            as_read_there("/a|/b|/c"),
+            ["(?:/a).*", ".*(?:/b).*", ".*(?:/c)"]
+        );
     }
 }

@@ -13,8 +13,8 @@ type Decision = Rc<dyn Fn(Method, &str) -> bool>;
 
 /// The other proxy's own decisions, which ours are compared with.
 ///
-/// Settings do not always tell which version they were written for. What one version allows and another does not is closed here,
-/// and noted.
+/// Settings do not always tell which version they were written for. What one version allows and
+/// another does not is closed here, and noted.
 #[derive(Clone)]
 pub(super) struct Peer {
     loosest: Decision,
@@ -25,7 +25,10 @@ impl Peer {
     /// A proxy whose versions agree.
     pub(super) fn new(decision: impl Fn(Method, &str) -> bool + 'static) -> Self {
         let decision: Decision = Rc::new(decision);
-        Self { loosest: Rc::clone(&decision), strictest: decision }
+        Self {
+            loosest: Rc::clone(&decision),
+            strictest: decision,
+        }
     }
 
     /// A proxy with an older version that allowed more.
@@ -33,7 +36,10 @@ impl Peer {
         strictest: impl Fn(Method, &str) -> bool + 'static,
         loosest: impl Fn(Method, &str) -> bool + 'static,
     ) -> Self {
-        Self { loosest: Rc::new(loosest), strictest: Rc::new(strictest) }
+        Self {
+            loosest: Rc::new(loosest),
+            strictest: Rc::new(strictest),
+        }
     }
 
     /// Returns whether some version allows a call.
@@ -41,9 +47,11 @@ impl Peer {
         (self.loosest)(method, path)
     }
 
-    /// Returns whether every version allows a call. An answer to HEAD is the head of the answer to GET, and tells nothing more.
+    /// Returns whether every version allows a call. An answer to HEAD is the head of the answer to
+    /// GET, and tells nothing more.
     pub(super) fn allows(&self, method: Method, path: &str) -> bool {
-        (self.strictest)(method, path) || (method == Method::Head && (self.strictest)(Method::Get, path))
+        (self.strictest)(method, path)
+            || (method == Method::Head && (self.strictest)(Method::Get, path))
     }
 
     /// Returns a peer that allows what either of the two allows.
@@ -52,7 +60,10 @@ impl Peer {
             let (a, b) = (Rc::clone(a), Rc::clone(b));
             Rc::new(move |method, path| a(method, path) || b(method, path))
         };
-        Self { loosest: both(&self.loosest, &other.loosest), strictest: both(&self.strictest, &other.strictest) }
+        Self {
+            loosest: both(&self.loosest, &other.loosest),
+            strictest: both(&self.strictest, &other.strictest),
+        }
     }
 }
 
@@ -90,11 +101,24 @@ pub(super) struct Class {
     pub(super) rights: Rights,
 }
 
-/// Makes a name for a profile: of letters, digits, dashes, dots and underscores, and none that has a meaning of its own.
+/// Makes a name for a profile: of letters, digits, dashes, dots and underscores, and none that has
+/// a meaning of its own.
 pub(super) fn profile_name(text: &str) -> String {
-    let name: String =
-        text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
-    if ["allowed", "default", "healthcheck"].contains(&name.as_str()) { format!("{name}-service") } else { name }
+    let name: String = text
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    if ["allowed", "default", "healthcheck"].contains(&name.as_str()) {
+        format!("{name}-service")
+    } else {
+        name
+    }
 }
 
 /// Where clients connect.
@@ -110,7 +134,11 @@ pub(super) struct Frontend {
 impl Frontend {
     /// A frontend for clients that their profiles find.
     pub(super) fn at(addr: impl Into<String>) -> Self {
-        Self { addr: addr.into(), profile: None, keys: Vec::new() }
+        Self {
+            addr: addr.into(),
+            profile: None,
+            keys: Vec::new(),
+        }
     }
 
     /// Returns the path of its socket, where it is one.
@@ -120,7 +148,10 @@ impl Frontend {
 
     /// Returns its port, where it has one.
     pub(super) fn port(&self) -> Option<&str> {
-        self.addr.strip_prefix("tcp://")?.rsplit_once(':').map(|(_, port)| port)
+        self.addr
+            .strip_prefix("tcp://")?
+            .rsplit_once(':')
+            .map(|(_, port)| port)
     }
 }
 
@@ -150,7 +181,11 @@ pub(super) struct Plan {
 impl Plan {
     /// An empty one.
     pub(super) fn new(settings: &Settings) -> Self {
-        Self { notes: settings.notes.clone(), is_incomplete: settings.is_incomplete, ..Self::default() }
+        Self {
+            notes: settings.notes.clone(),
+            is_incomplete: settings.is_incomplete,
+            ..Self::default()
+        }
     }
 
     /// Notes a difference.

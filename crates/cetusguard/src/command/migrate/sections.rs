@@ -1,8 +1,10 @@
-//! Proxies with a switch for each section of the API: Tecnativa's, and LinuxServer's, which is made after it.
+//! Proxies with a switch for each section of the API: Tecnativa's, and LinuxServer's, which is made
+//! after it.
 //!
-//! Facts: `haproxy.cfg`, `Dockerfile` and `docker-entrypoint.sh` of Tecnativa/docker-socket-proxy, 0.4 and its main branch of
-//! September 2026, which has switches for methods and for parts of `CONTAINERS`; and of linuxserver/docker-socket-proxy, which
-//! has switches for other parts since 18 August 2026.
+//! Facts: `haproxy.cfg`, `Dockerfile` and `docker-entrypoint.sh` of Tecnativa/docker-socket-proxy,
+//! 0.4 and its main branch of September 2026, which has switches for methods and for parts of
+//! `CONTAINERS`; and of linuxserver/docker-socket-proxy, which has switches for other parts since
+//! 18 August 2026.
 
 use cetusguard_policy::Method;
 use cetusguard_policy::endpoint::Endpoint;
@@ -14,7 +16,13 @@ use super::settings::Settings;
 use super::switches::{ACTIONS, Gate, LIBPOD_SECTIONS, Part, SECTIONS, Switches};
 
 /// Settings that are not about what may be called.
-const OTHERS: &[&str] = &["SOCKET_PATH", "LOG_LEVEL", "DISABLE_IPV6", "BIND_CONFIG", "TZ"];
+const OTHERS: &[&str] = &[
+    "SOCKET_PATH",
+    "LOG_LEVEL",
+    "DISABLE_IPV6",
+    "BIND_CONFIG",
+    "TZ",
+];
 
 /// Plans for switches.
 pub(super) fn plan(settings: &Settings, gate: Gate, plan: &mut Plan) {
@@ -22,7 +30,10 @@ pub(super) fn plan(settings: &Settings, gate: Gate, plan: &mut Plan) {
     for section in SECTIONS.iter().filter(|section| switches.is_on(section)) {
         open(&switches, "", section, plan);
     }
-    for section in LIBPOD_SECTIONS.iter().filter(|section| switches.opens_libpod(section)) {
+    for section in LIBPOD_SECTIONS
+        .iter()
+        .filter(|section| switches.opens_libpod(section))
+    {
         open(&switches, "LIBPOD_", section, plan);
     }
     actions(&switches, plan);
@@ -39,8 +50,16 @@ pub(super) fn plan(settings: &Settings, gate: Gate, plan: &mut Plan) {
 fn peer(switches: &Switches) -> Peer {
     let (strictest, loosest) = (switches.clone(), switches.clone());
     Peer::with_older(
-        move |method, path| strictest.generations().all(|generation| strictest.allows(generation, method, path)),
-        move |method, path| loosest.generations().any(|generation| loosest.allows(generation, method, path)),
+        move |method, path| {
+            strictest
+                .generations()
+                .all(|generation| strictest.allows(generation, method, path))
+        },
+        move |method, path| {
+            loosest
+                .generations()
+                .any(|generation| loosest.allows(generation, method, path))
+        },
     )
 }
 
@@ -52,34 +71,65 @@ fn open(switches: &Switches, engine: &str, section: &str, plan: &mut Plan) {
     let methods = switches.methods();
     let below = || Endpoint::all().filter(|endpoint| starts_with(endpoint.shape, &word));
     let has = |method: Method| {
-        below().any(|endpoint| endpoint.method == method || (method == Method::Head && endpoint.method == Method::Get))
+        below().any(|endpoint| {
+            endpoint.method == method || (method == Method::Head && endpoint.method == Method::Get)
+        })
     };
-    let useful: Vec<_> = methods.iter().filter(|method| has(**method)).map(|method| method.as_str()).collect();
+    let useful: Vec<_> = methods
+        .iter()
+        .filter(|method| has(**method))
+        .map(|method| method.as_str())
+        .collect();
     if useful.is_empty() {
-        plan.note(Kind::Different, format!("{name}=1 opens nothing without POST=1"));
+        plan.note(
+            Kind::Different,
+            format!("{name}=1 opens nothing without POST=1"),
+        );
         return;
     }
-    if !below().any(|endpoint| switches.part_of(endpoint).is_some_and(|part| !switches.is_on(part.switch))) {
+    if !below().any(|endpoint| {
+        switches
+            .part_of(endpoint)
+            .is_some_and(|part| !switches.is_on(part.switch))
+    }) {
         // Our variable for exec covers more than their word.
         let start = match (engine, section) {
-            (_, "EXEC") => format!("%API_PREFIX{}%/exec", if engine.is_empty() { "" } else { "_LIBPOD" }),
+            (_, "EXEC") => format!(
+                "%API_PREFIX{}%/exec",
+                if engine.is_empty() { "" } else { "_LIBPOD" }
+            ),
             _ => format!("%API_PREFIX_{name}%"),
         };
         let is_deep = below().any(|endpoint| endpoint.shape.len() > word.len());
-        plan.rule(format!("{} {start}{}", useful.join(","), if is_deep { "(/.*)?" } else { "" }), from.clone());
+        plan.rule(
+            format!(
+                "{} {start}{}",
+                useful.join(","),
+                if is_deep { "(/.*)?" } else { "" }
+            ),
+            from.clone(),
+        );
     }
     let mut lines = Lines::default();
-    let is_parted = below().any(|endpoint| switches.part_of(endpoint).is_some_and(|part| !switches.is_on(part.switch)));
+    let is_parted = below().any(|endpoint| {
+        switches
+            .part_of(endpoint)
+            .is_some_and(|part| !switches.is_on(part.switch))
+    });
     for endpoint in below().filter(|endpoint| methods.contains(&endpoint.method)) {
         let is_opened = |part: &Part| switches.is_on(part.switch);
         match switches.part_of(endpoint) {
             // A switch that names it is a name; a section is a wildcard.
-            Some(part) if is_opened(part) && (is_parted || endpoint.is_named_only()) => lines.add(endpoint),
+            Some(part) if is_opened(part) && (is_parted || endpoint.is_named_only()) => {
+                lines.add(endpoint)
+            }
             None if is_parted && !endpoint.is_named_only() => lines.add(endpoint),
             _ => {}
         }
     }
-    lines.into_rules().for_each(|rule| plan.rule(rule, from.clone()));
+    lines
+        .into_rules()
+        .for_each(|rule| plan.rule(rule, from.clone()));
 }
 
 /// The first word of the paths of a section.
@@ -92,7 +142,9 @@ fn word(engine: &str, section: &str) -> String {
 }
 
 pub(super) fn starts_with(shape: &str, word: &str) -> bool {
-    shape.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    shape
+        .strip_prefix(word)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn actions(switches: &Switches, plan: &mut Plan) {
@@ -102,18 +154,26 @@ fn actions(switches: &Switches, plan: &mut Plan) {
             if !switches.is_on(&name) || (!engine.is_empty() && !switches.knows_libpod()) {
                 continue;
             }
-            let actions: Vec<_> = actions.iter().filter(|action| !switches.denies_action(action)).copied().collect();
+            let actions: Vec<_> = actions
+                .iter()
+                .filter(|action| !switches.denies_action(action))
+                .copied()
+                .collect();
             let actions = if let [action] = actions.as_slice() {
                 (*action).to_owned()
             } else {
                 format!("({})", actions.join("|"))
             };
-            let rule = format!("POST %API_PREFIX_{engine}CONTAINERS%/%CONTAINER_ID_OR_NAME%/{actions}");
+            let rule =
+                format!("POST %API_PREFIX_{engine}CONTAINERS%/%CONTAINER_ID_OR_NAME%/{actions}");
             match switches.actions_work() {
                 true => plan.rule(rule, format!("{name}=1")),
                 false => plan.note(
                     Kind::Different,
-                    format!("{name}=1 did nothing there without POST=1; if it was meant to work, add the rule: {rule}"),
+                    format!(
+                        "{name}=1 did nothing there without POST=1; if it was meant to work, \
+                        add the rule: {rule}"
+                    ),
                 ),
             }
         }
@@ -121,35 +181,51 @@ fn actions(switches: &Switches, plan: &mut Plan) {
     for (name, actions) in ACTIONS {
         let name = name.replace("ALLOW_", "LIBPOD_ALLOW_POD_");
         if switches.knows_libpod() && switches.is_on(&name) {
-            plan.rule(format!("POST %API_PREFIX_LIBPOD_PODS%/[^/]+/({})", actions.join("|")), format!("{name}=1"));
+            plan.rule(
+                format!(
+                    "POST %API_PREFIX_LIBPOD_PODS%/[^/]+/({})",
+                    actions.join("|")
+                ),
+                format!("{name}=1"),
+            );
         }
     }
 }
 
 /// Switches for a part of a section that is closed as a whole.
 fn parts_without_section(switches: &Switches, plan: &mut Plan) {
-    for part in switches.parts().iter().filter(|part| switches.is_on(part.switch) && !switches.is_on("CONTAINERS")) {
+    for part in switches
+        .parts()
+        .iter()
+        .filter(|part| switches.is_on(part.switch) && !switches.is_on("CONTAINERS"))
+    {
         // With POST alone, the actions of the same name may be open.
         let what = format!(
-            "{}=1 opens nothing here without CONTAINERS=1; if it was meant to work, add the rule: {} \
-             %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/{}",
+            "{}=1 opens nothing here without CONTAINERS=1; if it was meant to work, add the rule: \
+            {} %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/{}",
             part.switch, part.method, part.word
         );
         plan.note(Kind::Different, what);
     }
 }
 
-/// Variables that the proxy does not read, and values that it does not take for what they look like.
+/// Variables that the proxy does not read, and values that it does not take for what they look
+/// like.
 fn strangers(switches: &Switches, plan: &mut Plan) {
     for (name, value) in switches.written() {
         let is_switch = switches.knows(name);
         let looks_on = ["true", "yes", "on"].contains(&value.to_ascii_lowercase().as_str());
         if !is_switch && !OTHERS.contains(&name.as_str()) {
-            plan.note(Kind::Different, format!("{name} is no variable of that proxy: left out"));
+            plan.note(
+                Kind::Different,
+                format!("{name} is no variable of that proxy: left out"),
+            );
         } else if is_switch && looks_on {
             plan.note(
                 Kind::Different,
-                format!("{name}={value} was off there, where only numbers are on: left off; 1 is on"),
+                format!(
+                    "{name}={value} was off there, where only numbers are on: left off; 1 is on"
+                ),
             );
         }
     }

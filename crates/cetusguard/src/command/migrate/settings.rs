@@ -35,17 +35,27 @@ pub(super) struct Settings {
 impl Settings {
     /// Settings that are variables alone.
     pub(super) fn of_variables(vars: Vec<(String, String)>) -> Self {
-        Self { vars, ..Self::default() }
+        Self {
+            vars,
+            ..Self::default()
+        }
     }
 
     /// Settings that are a configuration file of the proxy's own.
     pub(super) fn of_own(own: Value) -> Self {
-        Self { own: Some(own), ..Self::default() }
+        Self {
+            own: Some(own),
+            ..Self::default()
+        }
     }
 
     /// The settings of a service of a compose file.
     pub(super) fn of_service(name: Option<String>, service: &Value, project: Rc<Project>) -> Self {
-        let mut settings = Self { service: name, project, ..Self::default() };
+        let mut settings = Self {
+            service: name,
+            project,
+            ..Self::default()
+        };
         settings.keys = service.pairs().to_vec();
         settings.read_env_files(service.get("env_file"));
         for (name, value) in settings.environment(service.get("environment")) {
@@ -58,17 +68,23 @@ impl Settings {
             }
             Some(list) => {
                 let texts: Vec<String> = list.texts().into_iter().map(str::to_owned).collect();
-                settings.args = texts.iter().map(|text| settings.interpolated("command", text)).collect();
+                settings.args = texts
+                    .iter()
+                    .map(|text| settings.interpolated("command", text))
+                    .collect();
             }
             None => {}
         }
         for item in service.get("volumes").map(Value::items).unwrap_or_default() {
-            settings.mounts.extend(mount::read(item, &settings.project.variables));
+            settings
+                .mounts
+                .extend(mount::read(item, &settings.project.variables));
         }
         settings
     }
 
-    /// Takes a variable; of two values of one, the last counts, as it does for Compose and in environment files.
+    /// Takes a variable; of two values of one, the last counts, as it does for Compose and in
+    /// environment files.
     fn set(&mut self, name: String, value: String) {
         self.vars.retain(|(known, _)| *known != name);
         self.vars.push((name, value));
@@ -90,25 +106,41 @@ impl Settings {
         for item in items {
             let written = item.get("path").unwrap_or(&item).plain();
             let path = self.interpolated("env_file", written);
-            let read = self.project.path(&path).ok_or_else(|| "the folder of the compose file is not known".to_owned());
-            let read = read.and_then(|path| read_text(&path.to_string_lossy()).map_err(|why| why.to_string()));
+            let read = self
+                .project
+                .path(&path)
+                .ok_or_else(|| "the folder of the compose file is not known".to_owned());
+            let read = read
+                .and_then(|path| read_text(&path.to_string_lossy()).map_err(|why| why.to_string()));
             match read.as_deref().map(words::environment) {
-                Ok(Some(pairs)) => pairs.into_iter().for_each(|(name, value)| self.set(name, value)),
-                Ok(None) => self.lack(format!("env_file {path} has lines that are not NAME=VALUE: it is not read")),
+                Ok(Some(pairs)) => pairs
+                    .into_iter()
+                    .for_each(|(name, value)| self.set(name, value)),
+                Ok(None) => self.lack(format!(
+                    "env_file {path} has lines that are not NAME=VALUE: \
+                    it is not read"
+                )),
                 Err(why) => self.lack(format!(
-                    "env_file {path} cannot be read ({why}), so its variables are missing: run migrate on the compose file beside \
-                     it, or on the output of docker compose config"
+                    "env_file {path} cannot be read ({why}), so its variables are missing: run \
+                    migrate on the compose file beside it, or on the output of docker compose \
+                    config"
                 )),
             }
         }
     }
 
-    /// Reads `environment`: a mapping, or a list of `NAME=VALUE`; a name alone takes its value from the project's variables.
+    /// Reads `environment`: a mapping, or a list of `NAME=VALUE`; a name alone takes its value from
+    /// the project's variables.
     fn environment(&mut self, node: Option<&Value>) -> Vec<(String, String)> {
         let pairs: Vec<(String, Option<String>)> = match node {
             Some(Value::Map(pairs)) => pairs
                 .iter()
-                .map(|(name, value)| (name.clone(), (*value != Value::Null).then(|| value.plain().to_owned())))
+                .map(|(name, value)| {
+                    (
+                        name.clone(),
+                        (*value != Value::Null).then(|| value.plain().to_owned()),
+                    )
+                })
                 .collect(),
             Some(Value::List(items)) => items
                 .iter()
@@ -144,8 +176,8 @@ impl Settings {
         let out = words::interpolate(text, &self.project.variables, &mut unknown);
         for name in unknown {
             let what = format!(
-                "{of} depends on {name}, which is not set here and counts as empty: write it into .env beside the compose file, or \
-                 give migrate the output of docker compose config"
+                "{of} depends on {name}, which is not set here and counts as empty: write it into \
+                .env beside the compose file, or give migrate the output of docker compose config"
             );
             self.notes.push(Note::new(Kind::Missing, what));
         }
@@ -154,12 +186,19 @@ impl Settings {
 
     /// Returns the value of a variable; empty where there is none.
     pub(super) fn var(&self, name: &str) -> &str {
-        self.vars.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()).unwrap_or_default()
+        self.vars
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+            .unwrap_or_default()
     }
 
     /// Returns a key of the service.
     pub(super) fn key(&self, name: &str) -> Option<&Value> {
-        self.keys.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+        self.keys
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value)
     }
 
     /// Returns the name of its container.
@@ -167,7 +206,8 @@ impl Settings {
         self.key("container_name").map(Value::plain)
     }
 
-    /// Reads a file at a path in the container: from what is mounted there, or from the project's `configs`.
+    /// Reads a file at a path in the container: from what is mounted there, or from the project's
+    /// `configs`.
     ///
     /// # Errors
     /// Why that does not work, as the rest of a sentence.

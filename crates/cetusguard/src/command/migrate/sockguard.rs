@@ -1,7 +1,8 @@
-//! CodesWhat/sockguard: its own YAML file, its variables, and the switches of another proxy that it takes over.
+//! CodesWhat/sockguard: its own YAML file, its variables, and the switches of another proxy that it
+//! takes over.
 //!
-//! Facts: `app/internal/glob/glob.go`, `app/internal/config/compat.go`, `config.go` and `load.go`, its Dockerfile, and its
-//! configuration page (2.2).
+//! Facts: `app/internal/glob/glob.go`, `app/internal/config/compat.go`, `config.go` and `load.go`,
+//! its Dockerfile, and its configuration page (2.2).
 
 use super::globs::{self, Ordered};
 use super::note::Kind;
@@ -32,7 +33,12 @@ pub(super) const KEYS: &[&str] = &[
 ];
 
 /// What it allows without any rules.
-const DEFAULT: &[(&str, &str)] = &[("GET", "/_ping"), ("HEAD", "/_ping"), ("GET", "/version"), ("GET", "/events")];
+const DEFAULT: &[(&str, &str)] = &[
+    ("GET", "/_ping"),
+    ("HEAD", "/_ping"),
+    ("GET", "/version"),
+    ("GET", "/events"),
+];
 
 /// Switches of another proxy that it takes over, with what they open.
 const SECTIONS: &[(&str, &str)] = &[
@@ -67,12 +73,24 @@ const ACTIONS: &[(&[&str], &str, &str)] = &[
     (&["ALLOW_CREATE"], "POST", "/containers/create"),
     (&["ALLOW_DELETE"], "DELETE", "/containers/*"),
     (&["ALLOW_EXEC"], "POST", "/containers/*/exec"),
-    (&["ALLOW_KILL", "ALLOW_RESTARTS", "ALLOW_RESTART"], "POST", "/containers/*/kill"),
+    (
+        &["ALLOW_KILL", "ALLOW_RESTARTS", "ALLOW_RESTART"],
+        "POST",
+        "/containers/*/kill",
+    ),
     (&["ALLOW_PAUSE"], "POST", "/containers/*/pause"),
     (&["ALLOW_PRUNE"], "POST", "/containers/prune"),
-    (&["ALLOW_RESTARTS", "ALLOW_RESTART"], "POST", "/containers/*/restart"),
+    (
+        &["ALLOW_RESTARTS", "ALLOW_RESTART"],
+        "POST",
+        "/containers/*/restart",
+    ),
     (&["ALLOW_START"], "POST", "/containers/*/start"),
-    (&["ALLOW_STOP", "ALLOW_RESTARTS", "ALLOW_RESTART"], "POST", "/containers/*/stop"),
+    (
+        &["ALLOW_STOP", "ALLOW_RESTARTS", "ALLOW_RESTART"],
+        "POST",
+        "/containers/*/stop",
+    ),
     (&["ALLOW_UNPAUSE"], "POST", "/containers/*/unpause"),
 ];
 
@@ -84,14 +102,22 @@ struct Written<'s> {
 
 impl Written<'_> {
     fn value(&self, key: &str) -> String {
-        match self.settings.var(&format!("SOCKGUARD_{}", key.replace('.', "_").to_uppercase())) {
-            "" => self.node(key).map(Value::plain).unwrap_or_default().to_owned(),
+        match self.settings.var(&format!(
+            "SOCKGUARD_{}",
+            key.replace('.', "_").to_uppercase()
+        )) {
+            "" => self
+                .node(key)
+                .map(Value::plain)
+                .unwrap_or_default()
+                .to_owned(),
             var => var.to_owned(),
         }
     }
 
     fn node(&self, key: &str) -> Option<&Value> {
-        key.split('.').try_fold(self.file.as_ref()?, |node, key| node.get(key))
+        key.split('.')
+            .try_fold(self.file.as_ref()?, |node, key| node.get(key))
     }
 }
 
@@ -102,7 +128,11 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
     addresses(&written, plan);
     log(&written, plan);
     let reads_contents = written.value("insecure_allow_read_exfiltration") == "true";
-    let rules = match written.node("rules").map(ordered).filter(|rules| !rules.is_empty()) {
+    let rules = match written
+        .node("rules")
+        .map(ordered)
+        .filter(|rules| !rules.is_empty())
+    {
         Some(rules) => rules,
         None => switches(settings),
     };
@@ -125,31 +155,43 @@ fn mounted(settings: &Settings, plan: &mut Plan) -> Option<Value> {
         Some(("config", path)) => Some(path.to_owned()),
         _ => None,
     });
-    let after = settings.args.iter().position(|arg| arg == "--config" || arg == "-c");
+    let after = settings
+        .args
+        .iter()
+        .position(|arg| arg == "--config" || arg == "-c");
     let flag = flag.or_else(|| settings.args.get(after? + 1).cloned());
     let named = match settings.var("SOCKGUARD_CONFIG") {
         "" => flag,
         path => Some(path.to_owned()),
     };
     let path = named.as_deref().unwrap_or(FILE);
-    let is_of_image =
-        path.starts_with("/etc/sockguard/") && !settings.mounts.iter().any(|mount| mount.path_of(path).is_some());
+    let is_of_image = path.starts_with("/etc/sockguard/")
+        && !settings
+            .mounts
+            .iter()
+            .any(|mount| mount.path_of(path).is_some());
     match settings.file_in_container(path) {
         Ok(text) => match yaml::read(&text) {
             Ok(file) => Some(file),
             Err(mistakes) => {
-                plan.lack(format!("{path} cannot be read: {}", mistakes.0[0].in_one_line()));
+                plan.lack(format!(
+                    "{path} cannot be read: {}",
+                    mistakes.0[0].in_one_line()
+                ));
                 None
             }
         },
         Err(_) if is_of_image && path == FILE => None,
         Err(_) if is_of_image => {
-            plan.lack(format!("{path} is a file of its image: give migrate that file"));
+            plan.lack(format!(
+                "{path} is a file of its image: give migrate that file"
+            ));
             None
         }
         Err(why) => {
             plan.lack(format!(
-                "its rules stand in {path}, which cannot be read ({why}): run migrate on the compose file beside it, or on that file"
+                "its rules stand in {path}, which cannot be read ({why}): run migrate on the \
+                compose file beside it, or on that file"
             ));
             None
         }
@@ -157,7 +199,10 @@ fn mounted(settings: &Settings, plan: &mut Plan) -> Option<Value> {
 }
 
 fn addresses(written: &Written<'_>, plan: &mut Plan) {
-    let (socket, address) = (written.value("listen.socket"), written.value("listen.address"));
+    let (socket, address) = (
+        written.value("listen.socket"),
+        written.value("listen.address"),
+    );
     let addr = match (socket.as_str(), address.as_str()) {
         ("", "") => "tcp://127.0.0.1:2375".to_owned(),
         ("", address) => format!("tcp://{address}"),
@@ -166,7 +211,10 @@ fn addresses(written: &Written<'_>, plan: &mut Plan) {
     let mut frontend = Frontend::at("tcp://127.0.0.1:2375");
     match Address::frontend(&addr) {
         Ok(_) => frontend.addr = addr,
-        Err(expected) => plan.note(Kind::Missing, format!("listen: {addr} is no address here: {expected}")),
+        Err(expected) => plan.note(
+            Kind::Missing,
+            format!("listen: {addr} is no address here: {expected}"),
+        ),
     }
     let is_socket = frontend.socket().is_some();
     for (key, option) in [
@@ -181,21 +229,35 @@ fn addresses(written: &Written<'_>, plan: &mut Plan) {
         }
     }
     plan.frontends.push(frontend);
-    let names = ["common_names", "dns_names", "ip_addresses", "uri_sans", "public_key_sha256_pins"];
-    for name in names
-        .iter()
-        .filter(|name| written.node(&format!("listen.tls.{name}")).is_some_and(|node| !node.items().is_empty()))
-    {
+    let names = [
+        "common_names",
+        "dns_names",
+        "ip_addresses",
+        "uri_sans",
+        "public_key_sha256_pins",
+    ];
+    for name in names.iter().filter(|name| {
+        written
+            .node(&format!("listen.tls.{name}"))
+            .is_some_and(|node| !node.items().is_empty())
+    }) {
         plan.lack(format!(
-            "listen.tls.{name} let in some certificates alone, and is not here: write profiles with cert-cn, cert-dns and their kind: \
-             docs/profiles.md"
+            "listen.tls.{name} let in some certificates alone, and is not here: write profiles \
+            with cert-cn, cert-dns and their kind: docs/profiles.md"
         ));
     }
     let upstream = match written.value("upstream.socket") {
         path if path.is_empty() => written.settings.var("SOCKET_PATH").trim().to_owned(),
         path => path,
     };
-    plan.backend = format!("unix://{}", if upstream.is_empty() { "/var/run/docker.sock" } else { &upstream });
+    plan.backend = format!(
+        "unix://{}",
+        if upstream.is_empty() {
+            "/var/run/docker.sock"
+        } else {
+            &upstream
+        }
+    );
 }
 
 fn log(written: &Written<'_>, plan: &mut Plan) {
@@ -206,7 +268,10 @@ fn log(written: &Written<'_>, plan: &mut Plan) {
     match Level::parse(&level) {
         _ if level.is_empty() => {}
         Ok(_) => plan.option("log-level", level.to_lowercase()),
-        Err(_) => plan.note(Kind::Different, format!("log.level {level} is no level: the log has the default one")),
+        Err(_) => plan.note(
+            Kind::Different,
+            format!("log.level {level} is no level: the log has the default one"),
+        ),
     }
     if written.value("log.format") == "json" {
         plan.option("log-format", "json");
@@ -236,63 +301,139 @@ fn switches(settings: &Settings) -> Vec<Ordered> {
             || ACTIONS.iter().any(|(known, ..)| known.contains(&name))
     };
     if !settings.vars.iter().any(|(name, _)| is_switch(name)) {
-        return DEFAULT.iter().map(|(method, path)| Ordered::new(method, path, true)).collect();
+        return DEFAULT
+            .iter()
+            .map(|(method, path)| Ordered::new(method, path, true))
+            .collect();
     }
-    let methods = if is_on("POST", false) { "*" } else { "GET,HEAD" };
-    let sections = SECTIONS.iter().filter(|(name, _)| is_on(name, ["PING", "VERSION", "EVENTS"].contains(name)));
-    let actions = ACTIONS.iter().filter(|(names, ..)| names.iter().any(|name| is_on(name, false)));
+    let methods = if is_on("POST", false) {
+        "*"
+    } else {
+        "GET,HEAD"
+    };
+    let sections = SECTIONS
+        .iter()
+        .filter(|(name, _)| is_on(name, ["PING", "VERSION", "EVENTS"].contains(name)));
+    let actions = ACTIONS
+        .iter()
+        .filter(|(names, ..)| names.iter().any(|name| is_on(name, false)));
     sections
         .map(|(_, path)| Ordered::new(methods, path, true))
         .chain(actions.map(|(_, method, path)| Ordered::new(method, path, true)))
         .collect()
 }
 
-/// Who has the rights: everybody, or some addresses. What gives some clients other rights is not read, so nobody has any then.
+/// Who has the rights: everybody, or some addresses. What gives some clients other rights is not
+/// read, so nobody has any then.
 fn clients(written: &Written<'_>, mut rights: Rights, plan: &mut Plan) {
-    let of_var = |name: &str| written.settings.vars.iter().any(|(known, _)| known.starts_with(name));
-    let is_written = |key: &str| written.node(&format!("clients.{key}")).is_some_and(|node| !node.texts().is_empty());
+    let of_var = |name: &str| {
+        written
+            .settings
+            .vars
+            .iter()
+            .any(|(known, _)| known.starts_with(name))
+    };
+    let is_written = |key: &str| {
+        written
+            .node(&format!("clients.{key}"))
+            .is_some_and(|node| !node.texts().is_empty())
+    };
     let has_profiles = is_written("profiles") || of_var("SOCKGUARD_CLIENTS_PROFILES");
     let has_labels = written.value("clients.container_labels.enabled") == "true";
     if has_profiles || has_labels {
         rights.closed = rights.rules.drain(..).map(|(rule, _)| rule).collect();
         plan.lack(
-            "clients: clients have rights of their own there, which are not read; so the rules stand in cetusguard.yaml as comments: \
-             write them as profiles: docs/profiles.md",
+            "clients: clients have rights of their own there, which are not read; so the rules \
+            stand in cetusguard.yaml as comments: write them as profiles: docs/profiles.md",
         );
     }
-    let var = words::split(&written.settings.var("SOCKGUARD_CLIENTS_ALLOWED_CIDRS").replace(',', " "));
-    let of_file = written.node("clients.allowed_cidrs").map(Value::texts).unwrap_or_default();
-    let networks: Vec<_> = if var.is_empty() { of_file.into_iter().map(str::to_owned).collect() } else { var };
-    if networks.is_empty() || plan.frontends.iter().any(|frontend| frontend.socket().is_some()) {
+    let var = words::split(
+        &written
+            .settings
+            .var("SOCKGUARD_CLIENTS_ALLOWED_CIDRS")
+            .replace(',', " "),
+    );
+    let of_file = written
+        .node("clients.allowed_cidrs")
+        .map(Value::texts)
+        .unwrap_or_default();
+    let networks: Vec<_> = if var.is_empty() {
+        of_file.into_iter().map(str::to_owned).collect()
+    } else {
+        var
+    };
+    if networks.is_empty()
+        || plan
+            .frontends
+            .iter()
+            .any(|frontend| frontend.socket().is_some())
+    {
         plan.default = rights;
         return;
     }
-    let clients = networks.into_iter().map(|network| vec![("address", network)]).collect();
-    plan.profiles.push(Class { name: "allowed".to_owned(), clients, rights });
+    let clients = networks
+        .into_iter()
+        .map(|network| vec![("address", network)])
+        .collect();
+    plan.profiles.push(Class {
+        name: "allowed".to_owned(),
+        clients,
+        rights,
+    });
 }
 
 /// What it does beside judging calls, and is not done here.
 fn losses(written: &Written<'_>, plan: &mut Plan) {
-    let redacts = ["redact_container_env", "redact_mount_paths", "redact_network_topology", "redact_sensitive_data"];
+    let redacts = [
+        "redact_container_env",
+        "redact_mount_paths",
+        "redact_network_topology",
+        "redact_sensitive_data",
+    ];
     let is_off = |key: &&&str| written.value(&format!("response.{key}")) == "false";
     if redacts.iter().filter(is_off).count() < redacts.len() {
         plan.note(
             Kind::Missing,
-            "answers are not redacted here: clients that may inspect containers, services, volumes and networks see their environment \
-             variables, host paths and addresses; take the rules for inspecting away from those that must not",
+            "answers are not redacted here: clients that may inspect containers, services, volumes \
+            and networks see their environment variables, host paths and addresses; take the rules \
+            for inspecting away from those that must not",
         );
     }
     for key in ["visible_resource_labels", "name_patterns", "image_patterns"] {
-        if written.node(&format!("response.{key}")).is_some_and(|node| !node.texts().is_empty()) {
-            plan.lack(format!("response.{key} hid objects from clients, which see all of them here: bound the calls with targets: docs/guard.md"));
+        if written
+            .node(&format!("response.{key}"))
+            .is_some_and(|node| !node.texts().is_empty())
+        {
+            plan.lack(format!(
+                "response.{key} hid objects from clients, which see all of them \
+                here: bound the calls with targets: docs/guard.md"
+            ));
         }
     }
     if !written.value("ownership.owner").is_empty() {
-        plan.lack("ownership let clients act on their own objects alone; here they may act on all: bound the calls with targets: docs/guard.md");
+        plan.lack(
+            "ownership let clients act on their own objects alone; here they may act on all: \
+            bound the calls with targets: docs/guard.md",
+        );
     }
-    let silent =
-        ["clients", "health", "listen", "log", "ownership", "reload", "request_body", "response", "rules", "upstream"];
-    for (key, _) in written.file.iter().flat_map(Value::pairs).filter(|(key, _)| !silent.contains(&key.as_str())) {
+    let silent = [
+        "clients",
+        "health",
+        "listen",
+        "log",
+        "ownership",
+        "reload",
+        "request_body",
+        "response",
+        "rules",
+        "upstream",
+    ];
+    for (key, _) in written
+        .file
+        .iter()
+        .flat_map(Value::pairs)
+        .filter(|(key, _)| !silent.contains(&key.as_str()))
+    {
         let what = match key.as_str() {
             key if key.starts_with("insecure_") => {
                 format!("{key}: guard-allow and rules that name an endpoint take its place")

@@ -91,7 +91,11 @@ pub(super) struct Part {
 }
 
 const fn part(switch: &'static str, word: &'static str, method: &'static str) -> Part {
-    Part { switch, word, method }
+    Part {
+        switch,
+        word,
+        method,
+    }
 }
 
 const TECNATIVA_PARTS: &[Part] = &[
@@ -124,7 +128,10 @@ pub(super) struct Switches {
 impl Switches {
     /// Takes the variables of the settings.
     pub(super) fn new(settings: &Settings, gate: Gate) -> Self {
-        Self { vars: settings.vars.clone(), gate }
+        Self {
+            vars: settings.vars.clone(),
+            gate,
+        }
     }
 
     /// Returns what was written.
@@ -132,7 +139,8 @@ impl Switches {
         &self.vars
     }
 
-    /// Returns whether a switch is on. HAProxy takes the number that a value begins with, and anything but 0 for true (`env(X) -m bool`).
+    /// Returns whether a switch is on. HAProxy takes the number that a value begins with, and
+    /// anything but 0 for true (`env(X) -m bool`).
     pub(super) fn is_on(&self, name: &str) -> bool {
         match self.vars.iter().find(|(known, _)| known == name) {
             Some((_, value)) => is_true(value),
@@ -146,29 +154,43 @@ impl Switches {
 
     /// Returns the parts that some version of this proxy has switches for.
     pub(super) fn parts(&self) -> &'static [Part] {
-        if self.gate == Gate::Tecnativa { TECNATIVA_PARTS } else { LINUXSERVER_PARTS }
+        if self.gate == Gate::Tecnativa {
+            TECNATIVA_PARTS
+        } else {
+            LINUXSERVER_PARTS
+        }
     }
 
-    /// Returns the versions that the settings may have been written for. Tecnativa's released ones know no parts; LinuxServer's
-    /// current ones do, whatever is written.
+    /// Returns the versions that the settings may have been written for. Tecnativa's released ones
+    /// know no parts; LinuxServer's current ones do, whatever is written.
     pub(super) fn generations(&self) -> impl Iterator<Item = Generation> + use<> {
         let names_parts = self.parts().iter().any(|part| self.is_written(part.switch));
-        let names_methods = ["DELETE", "PUT", "PATCH"].iter().any(|name| self.is_written(name));
+        let names_methods = ["DELETE", "PUT", "PATCH"]
+            .iter()
+            .any(|name| self.is_written(name));
         let known: &[Generation] = match (self.gate, names_parts, names_methods) {
             (Gate::Tecnativa, true, _) => &[Generation::Parts],
             (Gate::Tecnativa, false, false) => &[Generation::Sections],
-            (Gate::Tecnativa, false, true) | (Gate::LinuxServer, ..) => &[Generation::Sections, Generation::Parts],
+            (Gate::Tecnativa, false, true) | (Gate::LinuxServer, ..) => {
+                &[Generation::Sections, Generation::Parts]
+            }
         };
         known.iter().copied()
     }
 
     fn has_parts(&self) -> bool {
-        self.generations().any(|generation| generation == Generation::Parts)
+        self.generations()
+            .any(|generation| generation == Generation::Parts)
     }
 
     /// Returns the part of `CONTAINERS` that an endpoint belongs to, in a version that knows parts.
     pub(super) fn part_of(&self, endpoint: &Endpoint) -> Option<&'static Part> {
-        let word = behind_container(endpoint.shape.strip_prefix("/libpod").unwrap_or(endpoint.shape))?;
+        let word = behind_container(
+            endpoint
+                .shape
+                .strip_prefix("/libpod")
+                .unwrap_or(endpoint.shape),
+        )?;
         self.part_at(word).filter(|_| self.has_parts())
     }
 
@@ -178,7 +200,10 @@ impl Switches {
 
     /// Returns whether an action stays closed although its switch is on.
     pub(super) fn denies_action(&self, action: &str) -> bool {
-        self.has_parts() && self.part_at(action).is_some_and(|part| !self.is_on(part.switch))
+        self.has_parts()
+            && self
+                .part_at(action)
+                .is_some_and(|part| !self.is_on(part.switch))
     }
 
     /// Returns whether the switches of actions do anything.
@@ -188,7 +213,11 @@ impl Switches {
 
     /// Returns whether the proxy has switches for Podman's own API, and some are written.
     pub(super) fn knows_libpod(&self) -> bool {
-        self.gate == Gate::LinuxServer && self.vars.iter().any(|(name, _)| name.starts_with("LIBPOD_"))
+        self.gate == Gate::LinuxServer
+            && self
+                .vars
+                .iter()
+                .any(|(name, _)| name.starts_with("LIBPOD_"))
     }
 
     /// Returns whether a section of Podman's own API is open.
@@ -198,14 +227,26 @@ impl Switches {
 
     /// Returns the methods that every version lets pass.
     pub(super) fn methods(&self) -> Vec<Method> {
-        let all = [Method::Get, Method::Head, Method::Post, Method::Delete, Method::Put];
+        let all = [
+            Method::Get,
+            Method::Head,
+            Method::Post,
+            Method::Delete,
+            Method::Put,
+        ];
         all.into_iter()
-            .filter(|method| self.generations().all(|generation| self.allows_method(generation, *method)))
+            .filter(|method| {
+                self.generations()
+                    .all(|generation| self.allows_method(generation, *method))
+            })
             .collect()
     }
 
     fn allows_method(&self, generation: Generation, method: Method) -> bool {
-        let own = METHODS.iter().find(|(_, own)| *own == method).map(|(name, _)| *name);
+        let own = METHODS
+            .iter()
+            .find(|(_, own)| *own == method)
+            .map(|(name, _)| *name);
         match (generation, self.gate, own) {
             _ if matches!(method, Method::Get | Method::Head) => true,
             (Generation::Parts, Gate::Tecnativa, Some(name)) => self.is_on(name),
@@ -228,16 +269,28 @@ impl Switches {
         let allows_method = self.allows_method(generation, method);
         let word = behind_container(path);
         let is_closed = generation == Generation::Parts
-            && word.and_then(|word| self.part_at(word)).is_some_and(|part| !self.is_on(part.switch));
+            && word
+                .and_then(|word| self.part_at(word))
+                .is_some_and(|part| !self.is_on(part.switch));
         let acts = ACTIONS.iter().any(|(name, actions)| {
             let starts = |action: &str| word.is_some_and(|word| word.starts_with(action));
             (is_on(name) && actions.iter().any(|action| starts(action)))
-                || (is_on(&name.replace("ALLOW_", "ALLOW_POD_")) && !engine.is_empty() && is_pod_action(path, actions))
+                || (is_on(&name.replace("ALLOW_", "ALLOW_POD_"))
+                    && !engine.is_empty()
+                    && is_pod_action(path, actions))
         });
-        let sections = if engine.is_empty() { SECTIONS } else { LIBPOD_SECTIONS };
+        let sections = if engine.is_empty() {
+            SECTIONS
+        } else {
+            LIBPOD_SECTIONS
+        };
         let is_open = || {
             sections.iter().any(|section| {
-                let word = if *section == "PING" { "_ping".to_owned() } else { section.to_lowercase() };
+                let word = if *section == "PING" {
+                    "_ping".to_owned()
+                } else {
+                    section.to_lowercase()
+                };
                 is_on(section) && path[1..].starts_with(&word)
             })
         };
@@ -249,12 +302,16 @@ impl Switches {
 
     /// Returns whether some version of the proxy reads a variable of this name as a switch.
     pub(super) fn knows(&self, name: &str) -> bool {
-        let bare = name.strip_prefix("LIBPOD_").filter(|_| self.gate == Gate::LinuxServer);
+        let bare = name
+            .strip_prefix("LIBPOD_")
+            .filter(|_| self.gate == Gate::LinuxServer);
         let is_libpod = bare.is_some();
         let bare = bare.unwrap_or(name);
         let is_method = ["POST", "DELETE", "PUT", "PATCH"].contains(&bare);
         let sections = if is_libpod { LIBPOD_SECTIONS } else { SECTIONS };
-        let is_action = |known: &str| known == bare || (is_libpod && known.replace("ALLOW_", "ALLOW_POD_") == bare);
+        let is_action = |known: &str| {
+            known == bare || (is_libpod && known.replace("ALLOW_", "ALLOW_POD_") == bare)
+        };
         sections.contains(&bare)
             || ACTIONS.iter().any(|(known, _)| is_action(known))
             || (is_method && !is_libpod)
@@ -265,23 +322,38 @@ impl Switches {
 
 fn is_true(value: &str) -> bool {
     let digits = value.trim_start_matches(['+', '-']);
-    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    let end = digits
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(digits.len());
     // Any digit but a zero makes it something else than 0, however long it is.
     digits[..end].contains(|c| c != '0')
 }
 
 fn without_version(path: &str) -> &str {
-    let Some(rest) = path.strip_prefix("/v") else { return path };
-    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-    if end > 0 && rest[end..].starts_with('/') { &rest[end..] } else { path }
+    let Some(rest) = path.strip_prefix("/v") else {
+        return path;
+    };
+    let end = rest
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(rest.len());
+    if end > 0 && rest[end..].starts_with('/') {
+        &rest[end..]
+    } else {
+        path
+    }
 }
 
 /// What stands behind the container's name.
 fn behind_container(path: &str) -> Option<&str> {
-    path.strip_prefix("/containers/")?.split_once('/').map(|(_, rest)| rest)
+    path.strip_prefix("/containers/")?
+        .split_once('/')
+        .map(|(_, rest)| rest)
 }
 
 fn is_pod_action(path: &str, actions: &[&str]) -> bool {
-    let word = path.strip_prefix("/pods/").and_then(|rest| rest.split_once('/')).map(|(_, word)| word);
+    let word = path
+        .strip_prefix("/pods/")
+        .and_then(|rest| rest.split_once('/'))
+        .map(|(_, word)| word);
     word.is_some_and(|word| actions.contains(&word))
 }

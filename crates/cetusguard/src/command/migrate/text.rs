@@ -1,4 +1,5 @@
-//! The result as files: our configuration for each instance, and a compose file with their services.
+//! The result as files: our configuration for each instance, and a compose file with their
+//! services.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -23,9 +24,14 @@ pub(super) fn notes(notes: &[Note], head: &str) -> String {
             Kind::Missing => "missing:   ",
             Kind::Different => "different: ",
         };
-        let options = textwrap::Options::new(100).subsequent_indent("#            ").break_words(false);
+        let options = textwrap::Options::new(100)
+            .subsequent_indent("#            ")
+            .break_words(false);
         let options = options.word_splitter(textwrap::WordSplitter::NoHyphenation);
-        out.push_str(&textwrap::fill(&format!("# {mark}{}", harmless(&note.text())), options));
+        out.push_str(&textwrap::fill(
+            &format!("# {mark}{}", harmless(&note.text())),
+            options,
+        ));
         out.push('\n');
     }
     if notes.is_empty() {
@@ -38,7 +44,13 @@ pub(super) fn notes(notes: &[Note], head: &str) -> String {
 pub(super) fn config(plan: &Plan) -> String {
     let mut out = String::new();
     match plan.frontends.as_slice() {
-        [Frontend { addr, profile: None, keys }] => {
+        [
+            Frontend {
+                addr,
+                profile: None,
+                keys,
+            },
+        ] => {
             let _ = writeln!(out, "frontend-addr: {}", quoted(addr));
             for (key, value) in keys {
                 let _ = writeln!(out, "frontend-{key}: {}", quoted(value));
@@ -46,7 +58,12 @@ pub(super) fn config(plan: &Plan) -> String {
         }
         frontends => {
             out.push_str("frontends:\n");
-            for Frontend { addr, profile, keys } in frontends {
+            for Frontend {
+                addr,
+                profile,
+                keys,
+            } in frontends
+            {
                 let _ = writeln!(out, "  - addr: {}", quoted(addr));
                 for (key, value) in profile
                     .iter()
@@ -68,14 +85,24 @@ pub(super) fn config(plan: &Plan) -> String {
     if !plan.profiles.is_empty() {
         out.push_str("profiles:\n");
     }
-    for Class { name, clients, rights } in &plan.profiles {
+    for Class {
+        name,
+        clients,
+        rights,
+    } in &plan.profiles
+    {
         let _ = writeln!(out, "  {}:", quoted(name));
         if !clients.is_empty() {
             out.push_str("    clients:\n");
         }
         for conditions in clients {
             for (at, (key, value)) in conditions.iter().enumerate() {
-                let _ = writeln!(out, "      {} {key}: {}", if at == 0 { "-" } else { " " }, quoted(value));
+                let _ = writeln!(
+                    out,
+                    "      {} {key}: {}",
+                    if at == 0 { "-" } else { " " },
+                    quoted(value)
+                );
             }
         }
         write_rights(&mut out, rights, "    ");
@@ -92,13 +119,21 @@ fn write_rights(out: &mut String, rights: &Rights, indent: &str) {
     }
     if rights.rules.is_empty() {
         // A key without a value is a mistake, so that it is a comment as well.
-        let head = if rights.closed.is_empty() { "" } else { "# rules: |\n" };
+        let head = if rights.closed.is_empty() {
+            ""
+        } else {
+            "# rules: |\n"
+        };
         let _ = write!(out, "{}{head}", if head.is_empty() { "" } else { indent });
     } else {
         let _ = writeln!(out, "{indent}rules: |");
     }
     for (rule, from) in &rights.rules {
-        let from = if from.is_empty() { String::new() } else { format!("  # {}", harmless(from)) };
+        let from = if from.is_empty() {
+            String::new()
+        } else {
+            format!("  # {}", harmless(from))
+        };
         let _ = writeln!(out, "{indent}  {}{from}", harmless(rule));
     }
     for rule in &rights.closed {
@@ -112,18 +147,32 @@ pub(super) fn compose(containers: &[Container], project: &Project, out: Option<&
     if let Some(name) = project.name.as_deref().filter(|_| out.is_some()) {
         let _ = writeln!(text, "name: {}", quoted(name));
     }
-    let services = containers.iter().map(|container| (container.name.clone(), Value::Map(container.keys.clone())));
+    let services = containers
+        .iter()
+        .map(|container| (container.name.clone(), Value::Map(container.keys.clone())));
     text.push_str("services:\n");
     yaml::write_pairs(&mut text, &services.collect::<Vec<_>>(), 2);
     for section in ["networks", "volumes", "secrets", "configs"] {
-        let used: BTreeSet<String> = containers.iter().flat_map(|container| used(container, section)).collect();
+        let used: BTreeSet<String> = containers
+            .iter()
+            .flat_map(|container| used(container, section))
+            .collect();
         if used.is_empty() {
             continue;
         }
-        let all = project.top.iter().find(|(key, _)| key == section).map(|(_, all)| all);
-        let definition =
-            |name: &str| all.and_then(|all| all.get(name)).map_or(Value::Null, |value| moved(value, project, out));
-        let pairs: Vec<_> = used.iter().map(|name| (name.clone(), definition(name))).collect();
+        let all = project
+            .top
+            .iter()
+            .find(|(key, _)| key == section)
+            .map(|(_, all)| all);
+        let definition = |name: &str| {
+            all.and_then(|all| all.get(name))
+                .map_or(Value::Null, |value| moved(value, project, out))
+        };
+        let pairs: Vec<_> = used
+            .iter()
+            .map(|name| (name.clone(), definition(name)))
+            .collect();
         let _ = writeln!(text, "{section}:");
         yaml::write_pairs(&mut text, &pairs, 2);
     }
@@ -132,13 +181,25 @@ pub(super) fn compose(containers: &[Container], project: &Project, out: Option<&
 
 /// The names that a service uses of a section of the compose file.
 fn used(container: &Container, section: &str) -> Vec<String> {
-    let Some((_, value)) = container.keys.iter().find(|(key, _)| key == section) else { return Vec::new() };
+    let Some((_, value)) = container.keys.iter().find(|(key, _)| key == section) else {
+        return Vec::new();
+    };
     if section != "volumes" {
-        let names = value.items().iter().map(|item| item.get("source").unwrap_or(item).plain());
-        let names: Vec<&str> = if matches!(value, Value::Map(_)) { value.names() } else { names.collect() };
+        let names = value
+            .items()
+            .iter()
+            .map(|item| item.get("source").unwrap_or(item).plain());
+        let names: Vec<&str> = if matches!(value, Value::Map(_)) {
+            value.names()
+        } else {
+            names.collect()
+        };
         return names.into_iter().map(str::to_owned).collect();
     }
-    let sources = value.items().iter().filter_map(|item| super::mount::read(item, &Default::default()));
+    let sources = value
+        .items()
+        .iter()
+        .filter_map(|item| super::mount::read(item, &Default::default()));
     sources
         .filter(|mount| !mount.is_bind() && !mount.source.is_empty() && !mount.source.contains('$'))
         .map(|mount| mount.source)
@@ -147,11 +208,16 @@ fn used(container: &Container, section: &str) -> Vec<String> {
 
 /// A definition whose files are found from another folder.
 fn moved(value: &Value, project: &Project, out: Option<&Path>) -> Value {
-    let Value::Map(pairs) = value else { return value.clone() };
-    let is_file = |key: &str, value: &Value| key == "file" && value.plain().starts_with('.') && out.is_some();
-    let pairs = pairs.iter().map(|(key, value)| match project.path(value.plain()) {
-        Some(path) if is_file(key, value) => (key.clone(), Value::text(path.to_string_lossy())),
-        _ => (key.clone(), value.clone()),
-    });
+    let Value::Map(pairs) = value else {
+        return value.clone();
+    };
+    let is_file =
+        |key: &str, value: &Value| key == "file" && value.plain().starts_with('.') && out.is_some();
+    let pairs = pairs
+        .iter()
+        .map(|(key, value)| match project.path(value.plain()) {
+            Some(path) if is_file(key, value) => (key.clone(), Value::text(path.to_string_lossy())),
+            _ => (key.clone(), value.clone()),
+        });
     Value::Map(pairs.collect())
 }

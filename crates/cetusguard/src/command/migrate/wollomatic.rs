@@ -1,7 +1,7 @@
 //! wollomatic/socket-proxy: a regular expression for each method, and who may come from where.
 //!
-//! Facts: `internal/config/config.go`, `env.go`, `dockerlabels.go` and `cmd/socket-proxy/handlehttprequest.go` of its versions up
-//! to 1.13.
+//! Facts: `internal/config/config.go`, `env.go`, `dockerlabels.go` and
+//! `cmd/socket-proxy/handlehttprequest.go` of its versions up to 1.13.
 
 use cetusguard_policy::Method;
 
@@ -57,7 +57,8 @@ impl Options {
     }
 
     fn is_on(&self, name: &str) -> bool {
-        self.value(name).is_some_and(|value| ["1", "t", "T", "true", "TRUE", "True"].contains(&value))
+        self.value(name)
+            .is_some_and(|value| ["1", "t", "T", "true", "TRUE", "True"].contains(&value))
     }
 }
 
@@ -66,20 +67,31 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
     let options = read(settings, plan);
     let mut rights = Rights::default();
     for written in &options.0 {
-        let Some(method) = written.name.strip_prefix("allow").filter(|_| !OPTIONS.contains(&written.name.as_str()))
+        let Some(method) = written
+            .name
+            .strip_prefix("allow")
+            .filter(|_| !OPTIONS.contains(&written.name.as_str()))
         else {
             continue;
         };
         match Method::parse(method) {
             Some(method) => rule(method, &written.value, &written.from, &mut rights, plan),
-            None => plan.note(Kind::Missing, format!("{}: {method} never reaches an engine here", written.from)),
+            None => plan.note(
+                Kind::Missing,
+                format!("{}: {method} never reaches an engine here", written.from),
+            ),
         }
     }
-    rights.guard_allow.extend(binds(options.value("allowbindmountfrom").unwrap_or_default()));
+    rights.guard_allow.extend(binds(
+        options.value("allowbindmountfrom").unwrap_or_default(),
+    ));
     addresses(&options, plan);
     others(&options, plan);
     clients(&options, rights, settings, plan);
-    if options.value("proxycontainername").is_some_and(|name| !name.is_empty()) {
+    if options
+        .value("proxycontainername")
+        .is_some_and(|name| !name.is_empty())
+    {
         labels(settings, plan);
     }
 }
@@ -90,7 +102,10 @@ fn read(settings: &Settings, plan: &mut Plan) -> Options {
     let flagged: Vec<String> = all.iter().map(|written| written.name.clone()).collect();
     for (from, value) in &settings.vars {
         let Some(name) = from.strip_prefix("SP_") else {
-            plan.note(Kind::Different, format!("{from} is no variable of that proxy: left out"));
+            plan.note(
+                Kind::Different,
+                format!("{from} is no variable of that proxy: left out"),
+            );
             continue;
         };
         let name = match name.strip_prefix("ALLOW_") {
@@ -98,14 +113,23 @@ fn read(settings: &Settings, plan: &mut Plan) -> Options {
             None => name.to_lowercase(),
         };
         if !flagged.contains(&name) && !value.is_empty() {
-            all.push(Written { name, value: value.clone(), from: from.clone(), is_flag: false });
+            all.push(Written {
+                name,
+                value: value.clone(),
+                from: from.clone(),
+                is_flag: false,
+            });
         }
     }
     let known = |name: &str| {
-        OPTIONS.contains(&name) || (name.starts_with("allow") && name[5..].chars().all(char::is_uppercase))
+        OPTIONS.contains(&name)
+            || (name.starts_with("allow") && name[5..].chars().all(char::is_uppercase))
     };
     for written in all.iter().filter(|written| !known(&written.name)) {
-        plan.note(Kind::Different, format!("{} is no option of that proxy: left out", written.from));
+        plan.note(
+            Kind::Different,
+            format!("{} is no option of that proxy: left out", written.from),
+        );
     }
     all.retain(|written| known(&written.name));
     Options(all)
@@ -116,27 +140,40 @@ fn flags(args: &[String]) -> Vec<Written> {
     let mut flags = Vec::new();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
-        let Some(name) = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')) else { continue };
+        let Some(name) = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')) else {
+            continue;
+        };
         let (name, value) = match name.split_once('=') {
             Some((name, value)) => (name, value.to_owned()),
             None if SWITCHES.contains(&name) => (name, "true".to_owned()),
             None => (name, args.next().cloned().unwrap_or_default()),
         };
-        flags.push(Written { name: name.to_owned(), value, from: format!("-{name}"), is_flag: true });
+        flags.push(Written {
+            name: name.to_owned(),
+            value,
+            from: format!("-{name}"),
+            is_flag: true,
+        });
     }
     flags
 }
 
 fn rule(method: Method, pattern: &str, from: &str, rights: &mut Rights, plan: &mut Plan) {
-    // A blank would end the pattern where a comment seems to begin, and a percent sign begins a variable.
+    // A blank would end the pattern where a comment seems to begin, and a percent sign begins a
+    // variable.
     let pattern = pattern.replace(" #", "\\x20#").replace('%', "\\x25");
     patterns::add(method.as_str(), &pattern, from, rights, plan);
 }
 
 fn addresses(options: &Options, plan: &mut Plan) {
-    let frontend = match options.value("proxysocketendpoint").filter(|path| !path.is_empty()) {
+    let frontend = match options
+        .value("proxysocketendpoint")
+        .filter(|path| !path.is_empty())
+    {
         Some(path) => {
-            let mode = options.get("proxysocketendpointfilemode").map_or(Some(0o600), mode);
+            let mode = options
+                .get("proxysocketendpointfilemode")
+                .map_or(Some(0o600), mode);
             if mode.is_none() {
                 plan.note(
                     Kind::Different,
@@ -144,26 +181,44 @@ fn addresses(options: &Options, plan: &mut Plan) {
                 );
             }
             let keys = vec![("socket-mode", format!("{:04o}", mode.unwrap_or(0o600)))];
-            Frontend { keys, ..Frontend::at(format!("unix://{path}")) }
+            Frontend {
+                keys,
+                ..Frontend::at(format!("unix://{path}"))
+            }
         }
         None => {
             let ip = options.value("listenip").unwrap_or("127.0.0.1");
-            let ip = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
-            Frontend::at(format!("tcp://{ip}:{}", options.value("proxyport").unwrap_or("2375")))
+            let ip = if ip.contains(':') {
+                format!("[{ip}]")
+            } else {
+                ip.to_owned()
+            };
+            Frontend::at(format!(
+                "tcp://{ip}:{}",
+                options.value("proxyport").unwrap_or("2375")
+            ))
         }
     };
     match Address::frontend(&frontend.addr) {
         Ok(_) => plan.frontends.push(frontend),
         Err(expected) => {
-            plan.note(Kind::Missing, format!("{} is no address here: {expected}", frontend.addr));
+            plan.note(
+                Kind::Missing,
+                format!("{} is no address here: {expected}", frontend.addr),
+            );
             plan.frontends.push(Frontend::at("tcp://127.0.0.1:2375"));
         }
     }
-    plan.backend = format!("unix://{}", options.value("socketpath").unwrap_or("/var/run/docker.sock"));
+    plan.backend = format!(
+        "unix://{}",
+        options
+            .value("socketpath")
+            .unwrap_or("/var/run/docker.sock")
+    );
 }
 
-/// Reads a mode as that proxy does: the flag as a number of Go, which is decimal unless it begins with 0, 0o, 0x or 0b; the
-/// variable as an octal number.
+/// Reads a mode as that proxy does: the flag as a number of Go, which is decimal unless it begins
+/// with 0, 0o, 0x or 0b; the variable as an octal number.
 fn mode(written: &Written) -> Option<u32> {
     let text = written.value.replace('_', "");
     let (digits, radix) = match text.as_str() {
@@ -176,14 +231,19 @@ fn mode(written: &Written) -> Option<u32> {
             _ => (text, 10),
         },
     };
-    u32::from_str_radix(digits, radix).ok().filter(|mode| *mode <= 0o777)
+    u32::from_str_radix(digits, radix)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
 }
 
 fn others(options: &Options, plan: &mut Plan) {
     if let Some(level) = options.value("loglevel") {
         match Level::parse(level) {
             Ok(_) => plan.option("log-level", level.to_ascii_lowercase()),
-            Err(_) => plan.note(Kind::Different, format!("-loglevel={level} is no level: the log has the default one")),
+            Err(_) => plan.note(
+                Kind::Different,
+                format!("-loglevel={level} is no level: the log has the default one"),
+            ),
         }
     }
     if options.is_on("logjson") {
@@ -191,36 +251,51 @@ fn others(options: &Options, plan: &mut Plan) {
     }
     match options.value("shutdowngracetime").map(str::parse::<u32>) {
         Some(Ok(seconds)) => plan.option("drain-timeout", format!("{seconds}s")),
-        Some(Err(_)) => plan.note(Kind::Different, "-shutdowngracetime is no number of seconds: left out"),
+        Some(Err(_)) => plan.note(
+            Kind::Different,
+            "-shutdowngracetime is no number of seconds: left out",
+        ),
         None => {}
     }
     if options.value("watchdoginterval").is_some() || options.value("stoponwatchdog").is_some() {
-        let what =
-            "the watchdog: an engine that comes back is found again by itself; the healthcheck tells while it is away";
+        let what = "the watchdog: an engine that comes back is found again by itself; the \
+            healthcheck tells while it is away";
         plan.note(Kind::Different, what);
     }
     if options.is_on("allowhealthcheck") {
-        plan.note(Kind::Different, "the health check is cetusguard healthcheck, which needs no port of its own");
+        plan.note(
+            Kind::Different,
+            "the health check is cetusguard healthcheck, which needs no port of its own",
+        );
     }
 }
 
 /// Addresses and names become clients of a profile; everybody else has nothing.
 fn clients(options: &Options, rights: Rights, settings: &Settings, plan: &mut Plan) {
     let allowed = options.value("allowfrom").unwrap_or("127.0.0.1/32");
-    let mut sources: Vec<&str> = allowed.split(',').map(str::trim).filter(|source| !source.is_empty()).collect();
+    let mut sources: Vec<&str> = allowed
+        .split(',')
+        .map(str::trim)
+        .filter(|source| !source.is_empty())
+        .collect();
     // The first network decides there: what stands behind it is never looked at.
     if let Some(network) = sources.iter().position(|source| source.contains('/')) {
         let unused = sources.split_off(network + 1);
         if !unused.is_empty() {
             let what = format!(
-                "-allowfrom: {} did nothing there, since a network stands before it; if it was meant to work, add it to clients",
+                "-allowfrom: {} did nothing there, since a network stands before it; if it was \
+                meant to work, add it to clients",
                 unused.join(",")
             );
             plan.note(Kind::Different, what);
         }
     }
-    let is_local = options.value("listenip").unwrap_or("127.0.0.1") == "127.0.0.1" && allowed == "127.0.0.1/32";
-    let is_socket = plan.frontends.iter().any(|frontend| frontend.socket().is_some());
+    let is_local = options.value("listenip").unwrap_or("127.0.0.1") == "127.0.0.1"
+        && allowed == "127.0.0.1/32";
+    let is_socket = plan
+        .frontends
+        .iter()
+        .any(|frontend| frontend.socket().is_some());
     if sources.contains(&"0.0.0.0/0") || is_local || is_socket {
         plan.default = rights;
         return;
@@ -233,20 +308,31 @@ fn clients(options: &Options, rights: Rights, settings: &Settings, plan: &mut Pl
         }
         let found = settings.project.clients(source);
         let shown = |(key, value): &(&str, String)| format!("{key}={value}");
-        let keys: Vec<_> = found.iter().map(|one| one.iter().map(shown).collect::<Vec<_>>().join(" and ")).collect();
+        let keys: Vec<_> = found
+            .iter()
+            .map(|one| one.iter().map(shown).collect::<Vec<_>>().join(" and "))
+            .collect();
         let what = format!(
-            "-allowfrom={source}: clients are found by {}, which the engine is asked for; DNS is not",
+            "-allowfrom={source}: clients are found by {}, which the engine is asked for; DNS is \
+            not",
             keys.join(" or ")
         );
         plan.note(Kind::Different, what);
         clients.extend(found);
     }
-    plan.profiles.push(Class { name: "allowed".to_owned(), clients, rights });
+    plan.profiles.push(Class {
+        name: "allowed".to_owned(),
+        clients,
+        rights,
+    });
 }
 
 /// Folders below which host paths may be mounted.
 pub(super) fn binds(folders: &str) -> impl Iterator<Item = String> {
-    let folders = folders.split(',').map(str::trim).filter(|folder| folder.starts_with('/'));
+    let folders = folders
+        .split(',')
+        .map(str::trim)
+        .filter(|folder| folder.starts_with('/'));
     folders.map(|folder| format!("bind={}/**", folder.trim_end_matches('/')))
 }
 
@@ -255,7 +341,9 @@ fn labels(settings: &Settings, plan: &mut Plan) {
     for (service, node) in &settings.project.services {
         let mut rights = Rights::default();
         for (key, value) in settings.project.labels(node) {
-            let Some(rest) = key.strip_prefix(LABELS).filter(|_| !value.is_empty()) else { continue };
+            let Some(rest) = key.strip_prefix(LABELS).filter(|_| !value.is_empty()) else {
+                continue;
+            };
             let word = rest.split('.').next().unwrap_or_default();
             if rest.eq_ignore_ascii_case("bindmountfrom") {
                 rights.guard_allow.extend(binds(&value));
@@ -268,11 +356,27 @@ fn labels(settings: &Settings, plan: &mut Plan) {
         }
         // A label takes the place of what everybody else has.
         let is_other = |(key, name): &(&str, String)| *key != "compose-service" || name != service;
-        plan.profiles.iter_mut().for_each(|class| class.clients.retain(|entry| entry.iter().all(is_other)));
+        plan.profiles
+            .iter_mut()
+            .for_each(|class| class.clients.retain(|entry| entry.iter().all(is_other)));
         let clients = vec![settings.project.service(service)];
-        plan.profiles.push(Class { name: profile_name(service), clients, rights });
+        plan.profiles.push(Class {
+            name: profile_name(service),
+            clients,
+            rights,
+        });
     }
-    for class in plan.profiles.extract_if(.., |class| class.clients.is_empty()).collect::<Vec<_>>() {
-        plan.note(Kind::Different, format!("the rules of {} are left out: no client has them", class.name));
+    for class in plan
+        .profiles
+        .extract_if(.., |class| class.clients.is_empty())
+        .collect::<Vec<_>>()
+    {
+        plan.note(
+            Kind::Different,
+            format!(
+                "the rules of {} are left out: no client has them",
+                class.name
+            ),
+        );
     }
 }

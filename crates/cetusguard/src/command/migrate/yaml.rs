@@ -1,4 +1,5 @@
-//! YAML as compose files have it: with anchors, aliases, merge keys, tags and folded blocks, which our own configuration refuses.
+//! YAML as compose files have it: with anchors, aliases, merge keys, tags and folded blocks, which
+//! our own configuration refuses.
 //!
 //! A scalar remembers whether it was quoted, so that what is written back has the type that it had.
 
@@ -37,27 +38,45 @@ pub(super) enum Value {
 impl Value {
     /// Makes a text.
     pub(super) fn text(text: impl Into<String>) -> Self {
-        Self::Scalar { text: text.into(), is_quoted: true }
+        Self::Scalar {
+            text: text.into(),
+            is_quoted: true,
+        }
     }
 
     /// Returns the value of a key of a mapping.
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
-        self.pairs().iter().find(|(name, _)| name == key).map(|(_, value)| value)
+        self.pairs()
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value)
     }
 
     /// Returns the pairs of a mapping; none of anything else.
     pub(super) fn pairs(&self) -> &[(String, Self)] {
-        if let Self::Map(pairs) = self { pairs } else { &[] }
+        if let Self::Map(pairs) = self {
+            pairs
+        } else {
+            &[]
+        }
     }
 
     /// Returns the items of a list; none of anything else.
     pub(super) fn items(&self) -> &[Self] {
-        if let Self::List(items) = self { items } else { &[] }
+        if let Self::List(items) = self {
+            items
+        } else {
+            &[]
+        }
     }
 
     /// Returns the text of a scalar; empty for anything else.
     pub(super) fn plain(&self) -> &str {
-        if let Self::Scalar { text, .. } = self { text } else { "" }
+        if let Self::Scalar { text, .. } = self {
+            text
+        } else {
+            ""
+        }
     }
 
     /// Returns the keys of a mapping or the texts of a list, as `networks` takes both.
@@ -93,13 +112,25 @@ impl Value {
 /// # Errors
 /// The first thing that is no YAML, or that two readers would take for two things.
 pub(super) fn read(text: &str) -> Result<Value, Mistakes> {
-    let mut reader = Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), budget: VALUES };
+    let mut reader = Reader {
+        parser: Parser::new_from_str(text),
+        anchors: HashMap::new(),
+        budget: VALUES,
+    };
     let mut root = None;
     while let Some((event, span)) = reader.next()? {
         match event {
-            Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::StreamEnd | Event::Nothing => {}
+            Event::StreamStart
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd
+            | Event::StreamEnd
+            | Event::Nothing => {}
             _ if root.is_some() => {
-                return Err(wrong(span, "a second document starts here", "give migrate one document"));
+                return Err(wrong(
+                    span,
+                    "a second document starts here",
+                    "give migrate one document",
+                ));
             }
             event => root = Some(reader.value(event, span, 0)?),
         }
@@ -108,7 +139,10 @@ pub(super) fn read(text: &str) -> Result<Value, Mistakes> {
 }
 
 fn wrong(span: Span, what: &str, fix: &str) -> Mistakes {
-    Mistakes(vec![Mistake::new(format!("line {}: {what}", span.start.line().max(1)), fix)])
+    Mistakes(vec![Mistake::new(
+        format!("line {}: {what}", span.start.line().max(1)),
+        fix,
+    )])
 }
 
 struct Reader<'i> {
@@ -123,14 +157,22 @@ impl<'i> Reader<'i> {
         let next = self.parser.next().transpose();
         next.map_err(|error| {
             let line = error.marker().line().max(1);
-            let fix = "look for a missing colon, quote or blank, or a tab, here or on the line before";
-            Mistakes(vec![Mistake::new(format!("line {line}: this is not YAML: {}", error.info()), fix)])
+            let fix =
+                "look for a missing colon, quote or blank, or a tab, here or on the line before";
+            Mistakes(vec![Mistake::new(
+                format!("line {line}: this is not YAML: {}", error.info()),
+                fix,
+            )])
         })
     }
 
     fn value(&mut self, event: Event<'i>, span: Span, depth: usize) -> Result<Value, Mistakes> {
         if depth > DEPTH {
-            return Err(wrong(span, "this is nested too deeply", "give migrate the service alone"));
+            return Err(wrong(
+                span,
+                "this is nested too deeply",
+                "give migrate the service alone",
+            ));
         }
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => (scalar(&text, style), anchor),
@@ -138,11 +180,16 @@ impl<'i> Reader<'i> {
             Event::MappingStart(anchor, _) => (self.map(depth)?, anchor),
             Event::Alias(anchor) => {
                 let known = self.anchors.get(&anchor).cloned();
-                let value = known.ok_or_else(|| wrong(span, "an alias of nothing", "name an anchor before it"))?;
-                self.budget = self
-                    .budget
-                    .checked_sub(value.count())
-                    .ok_or_else(|| wrong(span, "aliases stand for too many values", "write out what they stand for"))?;
+                let value = known.ok_or_else(|| {
+                    wrong(span, "an alias of nothing", "name an anchor before it")
+                })?;
+                self.budget = self.budget.checked_sub(value.count()).ok_or_else(|| {
+                    wrong(
+                        span,
+                        "aliases stand for too many values",
+                        "write out what they stand for",
+                    )
+                })?;
                 (value, 0)
             }
             _ => (Value::Null, 0),
@@ -164,31 +211,45 @@ impl<'i> Reader<'i> {
         Ok(Value::List(items))
     }
 
-    /// Reads a mapping. What is merged into it (`<<`) fills in the keys that it does not have itself, the first mapping first.
+    /// Reads a mapping. What is merged into it (`<<`) fills in the keys that it does not have
+    /// itself, the first mapping first.
     fn map(&mut self, depth: usize) -> Result<Value, Mistakes> {
         let (mut pairs, mut merged) = (Vec::<(String, Value)>::new(), Vec::new());
         while let Some((event, span)) = self.next()? {
             if matches!(event, Event::MappingEnd) {
                 break;
             }
-            let is_merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
+            let is_merge =
+                matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
             let Value::Scalar { text: key, .. } = self.value(event, span, depth + 1)? else {
-                return Err(wrong(span, "a key that is no text", "write a name and a colon"));
+                return Err(wrong(
+                    span,
+                    "a key that is no text",
+                    "write a name and a colon",
+                ));
             };
-            let Some((event, span)) = self.next()? else { break };
+            let Some((event, span)) = self.next()? else {
+                break;
+            };
             let value = self.value(event, span, depth + 1)?;
             match value {
                 Value::List(sources) if is_merge => merged.extend(sources),
                 source if is_merge => merged.push(source),
                 _ if pairs.iter().any(|(known, _)| *known == key) => {
-                    return Err(wrong(span, &format!("the key {key} stands twice"), "write it once"));
+                    return Err(wrong(
+                        span,
+                        &format!("the key {key} stands twice"),
+                        "write it once",
+                    ));
                 }
                 value => pairs.push((key, value)),
             }
         }
         for source in merged {
             let Value::Map(source) = source else { continue };
-            let others = source.into_iter().filter(|(key, _)| !pairs.iter().any(|(known, _)| known == key));
+            let others = source
+                .into_iter()
+                .filter(|(key, _)| !pairs.iter().any(|(known, _)| known == key));
             let others: Vec<_> = others.collect();
             pairs.extend(others);
         }
@@ -199,7 +260,10 @@ impl<'i> Reader<'i> {
 fn scalar(text: &str, style: ScalarStyle) -> Value {
     match style {
         ScalarStyle::Plain if matches!(text, "" | "~" | "null" | "Null" | "NULL") => Value::Null,
-        _ => Value::Scalar { text: text.to_owned(), is_quoted: style != ScalarStyle::Plain },
+        _ => Value::Scalar {
+            text: text.to_owned(),
+            is_quoted: style != ScalarStyle::Plain,
+        },
     }
 }
 
@@ -242,7 +306,8 @@ pub(super) fn write_pairs(out: &mut String, pairs: &[(String, Value)], indent: u
     }
 }
 
-/// A plain scalar stays one, unless it could not be read back as such: it may stem from a longer one, or be a key.
+/// A plain scalar stays one, unless it could not be read back as such: it may stem from a longer
+/// one, or be a key.
 fn written(text: &str, is_quoted: bool) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_.=-+".contains(c);
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || "/_.".contains(c));
@@ -255,9 +320,13 @@ fn written(text: &str, is_quoted: bool) -> String {
 /// Words that YAML or an older reader of it takes for something else than text.
 fn escaped(text: &str) -> String {
     let plain = quoted(text);
-    let is_word =
-        ["true", "false", "yes", "no", "on", "off", "y", "n", "null"].contains(&plain.to_lowercase().as_str());
-    if is_word { format!("\"{plain}\"") } else { plain }
+    let is_word = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"]
+        .contains(&plain.to_lowercase().as_str());
+    if is_word {
+        format!("\"{plain}\"")
+    } else {
+        plain
+    }
 }
 
 #[cfg(test)]
@@ -274,14 +343,20 @@ mod tests {
     fn what_people_write_by_hand_is_resolved() {
         for (text, want) in [
             ("a: &x 1\nb: *x\n", "a: 1\nb: 1\n"),
-            ("a: &x {k: 1, l: 2}\nb:\n  <<: *x\n  l: 3\n", "a:\n  k: 1\n  l: 2\nb:\n  l: 3\n  k: 1\n"),
+            (
+                "a: &x {k: 1, l: 2}\nb:\n  <<: *x\n  l: 3\n",
+                "a:\n  k: 1\n  l: 2\nb:\n  l: 3\n  k: 1\n",
+            ),
             (
                 "a: &x {k: 1}\nb: &y {k: 2, m: 4}\nc: {<<: [*x, *y]}\n",
                 "a:\n  k: 1\nb:\n  k: 2\n  m: 4\nc:\n  k: 1\n  m: 4\n",
             ),
             ("a: >\n  x\n  y\n", "a: \"x y\\n\"\n"),
             ("a: !override [x]\n", "a:\n  - x\n"),
-            ("a:\n  - b: 1\n    c: 2\n  - [d]\n", "a:\n  - b: 1\n    c: 2\n  -\n    - d\n"),
+            (
+                "a:\n  - b: 1\n    c: 2\n  - [d]\n",
+                "a:\n  - b: 1\n    c: 2\n  -\n    - d\n",
+            ),
             ("a: ~\nb: []\nc: {}\n", "a:\nb: []\nc: {}\n"),
         ] {
             assert_eq!(again(text), want, "{text}");
@@ -291,9 +366,13 @@ mod tests {
     /// Values are written as they were read, with their types.
     #[test]
     fn types_survive() {
-        let text = "a: true\nb: \"true\"\nc: 0660\nd: \"2375:2375\"\ne: \"x: y # z\"\nf: \"${A:-b}\"\n\"g h\": \"1\"\ni: \"\"\n";
+        let text = "a: true\nb: \"true\"\nc: 0660\nd: \"2375:2375\"\ne: \"x: y # z\"\nf: \
+            \"${A:-b}\"\n\"g h\": \"1\"\ni: \"\"\n";
         assert_eq!(again(text), text);
-        assert_eq!(read(&again(text)).expect("ours"), read(text).expect("theirs"));
+        assert_eq!(
+            read(&again(text)).expect("ours"),
+            read(text).expect("theirs")
+        );
     }
 
     #[test]
@@ -311,7 +390,12 @@ mod tests {
             let last = n - 1;
             text + &format!("a{n}: &a{n} [*a{last}, *a{last}, *a{last}, *a{last}]\n")
         });
-        assert!(read(&bomb).expect_err("a bomb").to_string().contains("too many"));
+        assert!(
+            read(&bomb)
+                .expect_err("a bomb")
+                .to_string()
+                .contains("too many")
+        );
         assert!(read(&("[".repeat(200))).is_err());
     }
 }

@@ -1,6 +1,8 @@
-//! What `check` warns of, and whether the engine answers: in the log of a start, and of a reload where it is new.
+//! What `check` warns of, and whether the engine answers: in the log of a start, and of a reload
+//! where it is new.
 //!
-//! A survey of the rules takes a moment, and an engine may not answer: both happen beside the requests, which do not wait.
+//! A survey of the rules takes a moment, and an engine may not answer: both happen beside the
+//! requests, which do not wait.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,13 +38,17 @@ impl Adviser {
     /// Looks at the first configuration, and asks the engine once.
     pub(super) fn begin(configuration: Reloaded, backend: &Arc<Backend>, log: &Log) -> Self {
         tokio::spawn(probe(Arc::clone(backend), log.clone()));
-        let adviser = Self { log: log.clone(), state: Arc::default() };
+        let adviser = Self {
+            log: log.clone(),
+            state: Arc::default(),
+        };
         adviser.look_at(configuration);
         adviser
     }
 
-    /// Looks at a configuration on a thread of its own, after the one that is being looked at, and logs what it has not warned of
-    /// for the last one. Where several wait, the newest alone is looked at.
+    /// Looks at a configuration on a thread of its own, after the one that is being looked at, and
+    /// logs what it has not warned of for the last one. Where several wait, the newest alone is
+    /// looked at.
     pub(super) fn look_at(&self, configuration: Reloaded) {
         let mut state = lock(&self.state);
         state.next = Some(configuration);
@@ -52,17 +58,27 @@ impl Adviser {
         drop(state);
         let (log, shared) = (self.log.clone(), Arc::clone(&self.state));
         let look = move || {
-            // A survey of many rules takes seconds of a processor: requests go first. On Linux, this is about the thread alone.
+            // A survey of many rules takes seconds of a processor: requests go first. On Linux,
+            // this is about the thread alone.
             let _ = rustix::process::nice(19);
             while let Some(next) = take(&shared) {
                 tell(&next, &shared, &log);
                 give_back();
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("check".to_owned()).spawn(look) {
+        if let Err(error) = std::thread::Builder::new()
+            .name("check".to_owned())
+            .spawn(look)
+        {
             lock(&self.state).is_busy = false;
-            let line = self.log.line(Level::Warning, "the configuration cannot be checked: no thread can be started");
-            self.log.send(line.text("detail", &error.to_string()).text("hint", "run: cetusguard check"));
+            let line = self.log.line(
+                Level::Warning,
+                "the configuration cannot be checked: no thread can be started",
+            );
+            self.log.send(
+                line.text("detail", &error.to_string())
+                    .text("hint", "run: cetusguard check"),
+            );
         }
     }
 }
@@ -82,23 +98,39 @@ fn take(state: &Mutex<State>) -> Option<Reloaded> {
 
 fn tell(configuration: &Reloaded, state: &Mutex<State>, log: &Log) {
     // A profile that is learned has no rights of its own yet.
-    let profiles = configuration.profiles.iter().filter(|profile| !profile.is_learner());
+    let profiles = configuration
+        .profiles
+        .iter()
+        .filter(|profile| !profile.is_learner());
     let found = warnings(&configuration.strangers, &surveyed(profiles));
     let name = |problem: &Problem| (problem.code, problem.profile.clone(), problem.what.clone());
     let now: BTreeSet<Warning> = found.iter().map(name).collect();
     let told = std::mem::replace(&mut lock(state).told, now);
-    for problem in found.iter().filter(|problem| !told.contains(&name(problem))) {
-        let line = log.line(Level::Warning, "check warns of this configuration").text("warning", problem.code);
+    for problem in found
+        .iter()
+        .filter(|problem| !told.contains(&name(problem)))
+    {
+        let line = log
+            .line(Level::Warning, "check warns of this configuration")
+            .text("warning", problem.code);
         let line = line.maybe("profile", problem.profile.as_deref().unwrap_or_default());
-        log.send(line.text("detail", &problem.what).text("hint", &problem.fix));
+        log.send(
+            line.text("detail", &problem.what)
+                .text("hint", &problem.fix),
+        );
     }
 }
 
-/// Asks the engine once, and logs why it cannot be used. It may start later than the proxy, which goes on in any case.
+/// Asks the engine once, and logs why it cannot be used. It may start later than the proxy, which
+/// goes on in any case.
 async fn probe(backend: Arc<Backend>, log: Log) {
     if let Err(finding) = engine::version("cetusguard start", &backend, engine::PATIENCE).await {
-        let line =
-            log.line(Level::Warning, "the engine cannot be used now").text("backend", &backend.address().to_string());
-        log.send(line.text("detail", &finding.what).maybe("hint", finding.fix.as_deref().unwrap_or_default()));
+        let line = log
+            .line(Level::Warning, "the engine cannot be used now")
+            .text("backend", &backend.address().to_string());
+        log.send(
+            line.text("detail", &finding.what)
+                .maybe("hint", finding.fix.as_deref().unwrap_or_default()),
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Open: from an accepted socket to a connection. TLS is spoken where the frontend has it, and the peer tells who it is.
+//! Open: from an accepted socket to a connection. TLS is spoken where the frontend has it, and the
+//! peer tells who it is.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -71,7 +72,9 @@ impl Pending {
             }),
             Err(why) => {
                 let line = proxy.log.line(Level::Notice, "TLS handshake failed");
-                proxy.log.send(line.text("client", &self.peer).text("detail", &why));
+                proxy
+                    .log
+                    .send(line.text("client", &self.peer).text("detail", &why));
                 None
             }
         }
@@ -90,9 +93,15 @@ async fn shake(tls: tls::Server, stream: TcpStream, limit: Duration) -> Result<S
         Ok(Err(error)) => return Err(error.to_string()),
         Err(_) => return Err("not finished in time".to_owned()),
     };
-    let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let shown = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(|chain| chain.first());
     let read = shown.map(|shown| certificate::read(shown)).transpose();
-    let certificate = read.map_err(|error| format!("the client's certificate cannot be read: {error}"))?.map(Arc::new);
+    let certificate = read
+        .map_err(|error| format!("the client's certificate cannot be read: {error}"))?
+        .map(Arc::new);
     Ok((Duplex::tls(stream.into(), socket), certificate))
 }
 
@@ -102,13 +111,18 @@ pub(super) fn canonical(peer: SocketAddr) -> SocketAddr {
 }
 
 pub(super) fn shown(peer: Option<UCred>) -> String {
-    let Some(peer) = peer else { return "unix".to_owned() };
-    let pid = peer.pid().map(|pid| format!(",pid={pid}")).unwrap_or_default();
+    let Some(peer) = peer else {
+        return "unix".to_owned();
+    };
+    let pid = peer
+        .pid()
+        .map(|pid| format!(",pid={pid}"))
+        .unwrap_or_default();
     format!("unix:uid={},gid={}{pid}", peer.uid(), peer.gid())
 }
 
-/// How long a client may still send a request, once the program is asked to stop: it may have sent one before it could know. The
-/// answer says that the connection closes.
+/// How long a client may still send a request, once the program is asked to stop: it may have sent
+/// one before it could know. The answer says that the connection closes.
 const LAST_CALL: Duration = Duration::from_millis(250);
 
 fn last_call(proxy: &Proxy) -> impl Future<Output = ()> + Send + use<> {

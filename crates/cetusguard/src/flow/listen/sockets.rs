@@ -31,7 +31,8 @@ pub(crate) enum Socket {
 /// A socket that is listened on.
 #[derive(Debug)]
 pub(crate) struct Bound {
-    // The file goes first: while we listen on it, nobody takes it for a stale one and makes another in its place.
+    // The file goes first: while we listen on it, nobody takes it for a stale one and makes another
+    // in its place.
     _file: Option<SocketFile>,
     pub(super) socket: Socket,
     /// A time before the first connection to it.
@@ -51,7 +52,10 @@ struct SocketFile {
 
 impl SocketFile {
     fn new(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), made: identity(path)? })
+        Ok(Self {
+            path: path.to_owned(),
+            made: identity(path)?,
+        })
     }
 }
 
@@ -73,22 +77,37 @@ const BACKLOG: i32 = 1024;
 
 /// Listens on every address.
 ///
-/// An IPv6 address on a host without IPv6 is left out, as long as another one is listened on: returned second, as warnings.
+/// An IPv6 address on a host without IPv6 is left out, as long as another one is listened on:
+/// returned second, as warnings.
 ///
 /// # Errors
 /// One message an address that cannot be listened on.
 pub(crate) fn bind(frontends: &[Frontend]) -> Result<(Vec<Bound>, Vec<String>), Vec<String>> {
     let (mut bound, mut warnings, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     let begun = SystemTime::now();
-    for (index, Frontend { address, rights, .. }) in frontends.iter().enumerate() {
+    for (
+        index,
+        Frontend {
+            address, rights, ..
+        },
+    ) in frontends.iter().enumerate()
+    {
         let made = match address {
             Address::Tcp { host, port } => tcp(host, *port),
             Address::Unix(path) => unix(path, *rights).map(|one| vec![one]),
             Address::Inherited => inherited(),
         };
-        let opened = if matches!(address, Address::Inherited) { UNIX_EPOCH } else { begun };
+        let opened = if matches!(address, Address::Inherited) {
+            UNIX_EPOCH
+        } else {
+            begun
+        };
         match made {
-            Ok(made) => bound.extend(made.into_iter().map(|socket| Bound { frontend: index, opened, ..socket })),
+            Ok(made) => bound.extend(made.into_iter().map(|socket| Bound {
+                frontend: index,
+                opened,
+                ..socket
+            })),
             Err(error) if is_without_ipv6(address, &error) => {
                 warnings.push(format!("{address}: this host has no IPv6: {error}"))
             }
@@ -98,7 +117,11 @@ pub(crate) fn bind(frontends: &[Frontend]) -> Result<(Vec<Bound>, Vec<String>), 
     if bound.is_empty() {
         errors.append(&mut warnings);
     }
-    if errors.is_empty() { Ok((bound, warnings)) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok((bound, warnings))
+    } else {
+        Err(errors)
+    }
 }
 
 fn explain(address: &Address, error: &io::Error) -> String {
@@ -106,16 +129,23 @@ fn explain(address: &Address, error: &io::Error) -> String {
         (io::ErrorKind::AddrInUse, Address::Unix(_)) => {
             "; another program listens there: stop it, or choose another path"
         }
-        (io::ErrorKind::AddrInUse, _) => "; another program listens there: stop it, or choose another port",
+        (io::ErrorKind::AddrInUse, _) => {
+            "; another program listens there: stop it, or choose another port"
+        }
         (io::ErrorKind::PermissionDenied, Address::Unix(_)) => {
             "; choose a path where this user may make and open files"
         }
-        (io::ErrorKind::PermissionDenied, _) => "; choose a port above 1023, in a container with ports: [\"80:2375\"]",
-        (io::ErrorKind::NotFound, Address::Unix(_)) => "; make its folder first; in a container, mount one there",
+        (io::ErrorKind::PermissionDenied, _) => {
+            "; choose a port above 1023, in a container with ports: [\"80:2375\"]"
+        }
+        (io::ErrorKind::NotFound, Address::Unix(_)) => {
+            "; make its folder first; in a container, mount one there"
+        }
         (io::ErrorKind::ReadOnlyFilesystem, _) => "; mount a folder or a tmpfs for writing there",
         (io::ErrorKind::InvalidInput, Address::Unix(_)) => "; choose a path of at most 107 bytes",
         (io::ErrorKind::AddrNotAvailable, _) => {
-            "; this host has no such address: choose one of ip -brief address, or tcp://:PORT for all"
+            "; this host has no such address: choose one of ip -brief address, or tcp://:PORT for \
+            all"
         }
         (_, Address::Tcp { host, .. }) if !host.is_empty() && host.parse::<IpAddr>().is_err() => {
             "; name an address of this machine, or tcp://:PORT for all"
@@ -125,11 +155,17 @@ fn explain(address: &Address, error: &io::Error) -> String {
     format!("cannot listen on {address}: {error}{advice}")
 }
 
-/// Whether an IPv6 address cannot be had because there is no IPv6; any other that cannot be had is a mistake.
+/// Whether an IPv6 address cannot be had because there is no IPv6; any other that cannot be had is
+/// a mistake.
 fn is_without_ipv6(address: &Address, error: &io::Error) -> bool {
-    let Address::Tcp { host, .. } = address else { return false };
-    let Ok(literal) = host.parse::<Ipv6Addr>() else { return false };
-    is_missing_family(error) && (literal.is_loopback() || literal.is_unspecified() || is(error, Errno::AFNOSUPPORT))
+    let Address::Tcp { host, .. } = address else {
+        return false;
+    };
+    let Ok(literal) = host.parse::<Ipv6Addr>() else {
+        return false;
+    };
+    is_missing_family(error)
+        && (literal.is_loopback() || literal.is_unspecified() || is(error, Errno::AFNOSUPPORT))
 }
 
 fn is_missing_family(error: &io::Error) -> bool {
@@ -144,18 +180,27 @@ fn tcp(host: &str, port: u16) -> io::Result<Vec<Bound>> {
     let listener = if host.is_empty() {
         // One socket for both families; on a host without IPv6, for the one it has.
         match listen(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
-            Err(error) if is_missing_family(&error) => listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))?,
+            Err(error) if is_missing_family(&error) => {
+                listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))?
+            }
             listener => listener?,
         }
     } else {
-        let address = (host, port).to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let address = (host, port)
+            .to_socket_addrs()?
+            .next()
+            .ok_or(io::ErrorKind::AddrNotAvailable)?;
         listen(address)?
     };
     Ok(vec![Bound::tcp(listener)?])
 }
 
 fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = socket2::Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
@@ -180,13 +225,18 @@ fn unix(path: &Path, rights: SocketRights) -> io::Result<Bound> {
 fn give_rights(path: &Path, rights: SocketRights) -> io::Result<()> {
     if let Some(group) = rights.group {
         std::os::unix::fs::chown(path, None, Some(group)).map_err(|error| {
-            let advice = format!("cannot give the socket to group {group}: {error}; add that group to the process");
-            io::Error::other(format!("{advice}, in a container with group_add: [\"{group}\"]"))
+            let advice = format!(
+                "cannot give the socket to group {group}: {error}; add that group to the process"
+            );
+            io::Error::other(format!(
+                "{advice}, in a container with group_add: [\"{group}\"]"
+            ))
         })?;
     }
     if let Some(owner) = rights.owner {
         std::os::unix::fs::chown(path, Some(owner), None).map_err(|error| {
-            let advice = format!("cannot give the socket to user {owner}: {error}; run as that user");
+            let advice =
+                format!("cannot give the socket to user {owner}: {error}; run as that user");
             io::Error::other(format!("{advice}, or with the capability CHOWN"))
         })?;
     }
@@ -195,7 +245,9 @@ fn give_rights(path: &Path, rights: SocketRights) -> io::Result<()> {
 
 /// Removes a socket on which nobody listens any more. Any other file stays, whatever it is.
 fn remove_stale(path: &Path) -> io::Result<()> {
-    let Ok(meta) = fs::symlink_metadata(path) else { return Ok(()) };
+    let Ok(meta) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
     if !meta.file_type().is_socket() {
         return Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
@@ -215,27 +267,43 @@ fn inherited() -> io::Result<Vec<Bound>> {
     for index in 0..fds.len() {
         // The crate puts a descriptor back where it is not of the kind asked for.
         if let Ok(Some(listener)) = fds.take_unix_listener(index) {
-            let path = listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
-            bound.push(Bound::unix(listener, format!("unix://{}", path.unwrap_or_default().display()), None)?);
+            let path = listener
+                .local_addr()
+                .ok()
+                .and_then(|address| address.as_pathname().map(Path::to_owned));
+            bound.push(Bound::unix(
+                listener,
+                format!("unix://{}", path.unwrap_or_default().display()),
+                None,
+            )?);
         } else if let Some(listener) = fds.take_tcp_listener(index)? {
             bound.push(Bound::tcp(listener)?);
         }
     }
     match bound.is_empty() {
-        true => Err(io::Error::other("systemd passed no listening socket (LISTEN_FDS)")),
+        true => Err(io::Error::other(
+            "systemd passed no listening socket (LISTEN_FDS)",
+        )),
         false => Ok(bound),
     }
 }
 
 impl Socket {
-    /// Returns whether no connection waits in the kernel's queue. A socket that cannot be asked counts as one with a queue.
+    /// Returns whether no connection waits in the kernel's queue. A socket that cannot be asked
+    /// counts as one with a queue.
     pub(super) fn is_queue_empty(&self) -> bool {
         let descriptor = match self {
             Self::Tcp(listener) => listener.as_fd(),
             Self::Unix(listener) => listener.as_fd(),
         };
-        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)], Some(&at_once)) == Ok(0)
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        poll(
+            &mut [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)],
+            Some(&at_once),
+        ) == Ok(0)
     }
 }
 
@@ -252,7 +320,11 @@ impl Bound {
         })
     }
 
-    fn unix(listener: std::os::unix::net::UnixListener, name: String, file: Option<SocketFile>) -> io::Result<Self> {
+    fn unix(
+        listener: std::os::unix::net::UnixListener,
+        name: String,
+        file: Option<SocketFile>,
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self {
             _file: file,
