@@ -191,14 +191,20 @@ mod tests {
     fn an_answer_has_one_record_that_says_the_same() {
         assert_eq!(judge(Seen::Whole(200), &[(200, "")]), Ok(()));
         assert_eq!(judge(Seen::Whole(403), &[(403, "no_rule")]), Ok(()));
-        assert_eq!(judge(Seen::Part(200), &[(200, "engine_gone")]), Ok(()));
+        assert_eq!(
+            judge(Seen::Part(200), &[(200, "engine_disconnected")]),
+            Ok(())
+        );
         assert_eq!(judge(Seen::Nothing, &[]), Ok(()));
-        assert_eq!(judge(Seen::Nothing, &[(200, "client_gone")]), Ok(()));
+        assert_eq!(
+            judge(Seen::Nothing, &[(200, "client_disconnected")]),
+            Ok(())
+        );
         for (seen, records) in [
             (Seen::Whole(200), &[][..]),
             (Seen::Part(200), &[][..]),
             (Seen::Whole(200), &[(403, "no_rule")][..]),
-            (Seen::Whole(200), &[(200, "engine_gone")][..]),
+            (Seen::Whole(200), &[(200, "engine_disconnected")][..]),
             (Seen::Whole(200), &[(200, ""), (200, "")][..]),
             (Seen::Nothing, &[(200, ""), (200, "")][..]),
         ] {

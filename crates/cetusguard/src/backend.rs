@@ -77,6 +77,8 @@ impl fmt::Display for Unreachable {
     }
 }
 
+impl std::error::Error for Unreachable {}
+
 impl Backend {
     /// An engine to which no connection has been made yet.
     pub(crate) fn new(

@@ -27,12 +27,13 @@ use crate::event_loops::EventLoops;
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::Log;
+use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 use crate::shares::Shares;
 use crate::worker::Worker;
 use admit::Admitted;
 pub(crate) use admit::HEALTH_CHECK;
-use audit::{Ended, Record};
+use audit::Record;
 pub(crate) use listen::{Bound, Listeners, bind, tell_refused};
 use listen::{Conn, Pending};
 pub(crate) use settings::{InForce, Settings};
@@ -105,21 +106,6 @@ enum Next {
     Close,
 }
 
-/// Why a request ends before its answer is complete.
-#[derive(Debug)]
-enum End {
-    /// The client gets an error response.
-    Refused(Refusal),
-    /// There is nobody to answer, or half an answer is out already: the connection ends.
-    Cut(Ended),
-}
-
-impl From<Refusal> for End {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
 /// Serves one client's connection until either side has enough of it.
 async fn serve(pending: Pending, proxy: Arc<Proxy>) {
     let Some(mut conn) = pending.open(&proxy).await else {
@@ -136,11 +122,20 @@ async fn exchange(conn: &mut Conn, proxy: &Arc<Proxy>) -> Next {
     let mut record = Record::open(conn.peer(), &proxy.log, proxy.lessons.as_deref());
     match journey(conn, proxy, &mut record).await {
         Ok(next) => next,
-        Err(End::Cut(ended)) => {
-            record.end(ended);
-            Next::Close
+        Err(outcome) => {
+            record.end(&outcome);
+            match outcome {
+                Outcome::Refused(refusal) => listen::refuse(conn, &refusal, proxy, &record).await,
+                Outcome::Served
+                | Outcome::ClientDisconnected
+                | Outcome::ClientStalled
+                | Outcome::MalformedBody
+                | Outcome::EngineDisconnected
+                | Outcome::ShuttingDown
+                | Outcome::OutdatedCertificate
+                | Outcome::Panicked => Next::Close,
+            }
         }
-        Err(End::Refused(refusal)) => listen::refuse(conn, &refusal, proxy, &mut record).await,
     }
 }
 
@@ -150,7 +145,7 @@ async fn journey(
     conn: &mut Conn,
     proxy: &Arc<Proxy>,
     record: &mut Record<'_>,
-) -> Result<Next, End> {
+) -> Result<Next, Outcome> {
     let head = conn.read_head(proxy).await?;
     record.received(&head);
     let (call, message) = normalise::normalise(head, conn, proxy)?;

@@ -19,6 +19,7 @@ mod lessons;
 mod limiter;
 mod log;
 mod memory;
+mod outcome;
 mod refusal;
 mod reload;
 mod shares;

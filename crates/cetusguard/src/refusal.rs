@@ -10,7 +10,7 @@ use cetusguard_policy::{Ambiguous, Call, Denial, Malformed, Profile};
 use crate::backend::Unreachable;
 use crate::engine::Unknown;
 use crate::limiter::Reached;
-use crate::log::Level;
+use crate::outcome::Reason;
 use crate::shares::Full;
 use crate::wire::HeadError;
 
@@ -20,23 +20,23 @@ pub(crate) enum Refusal {
     /// The head cannot be read in one way only.
     Head(HeadError),
     /// The head took longer than its limit.
-    SlowHead,
+    HeadTimeout,
     /// The body of a request that should be short took longer than the answer may.
-    SlowBody,
+    BodyTimeout,
     /// The connection has no place among those of its client, or of all.
     Connections(Full),
     /// As many exchanges are under way as fit into the memory.
-    Memory,
+    MemoryLimit,
     /// The request is one of this proxy's own, come back through a frontend.
-    Loop,
+    ProxyLoop,
     /// The request line cannot be read the way the engine reads it.
-    Line(Malformed),
+    Target(Malformed),
     /// The body's chunked coding cannot be read in one way only.
-    Body,
+    MalformedBody,
     /// The engine does not say who is calling.
     UnknownClient(Unknown),
     /// Two profiles are for this client.
-    Ambiguous(Ambiguous),
+    AmbiguousClient(Ambiguous),
     /// The client has reached a limit of its profile.
     Limited(Limited),
     /// The rules do not allow it.
@@ -44,19 +44,19 @@ pub(crate) enum Refusal {
     /// The guard does not let it ask for that.
     Guarded(Box<Guarded>),
     /// A body that has to be judged is too large for that.
-    LargeBody,
+    BodyTooLarge,
     /// The engine does not say what a call that is to be judged is about.
-    Untold(String),
+    EngineLookupFailed(String),
     /// The engine has no object of the name that the call is about; its own answer.
     NoSuchObject(Arc<[u8]>),
     /// The engine cannot be reached.
-    Unreachable(Unreachable),
+    EngineUnreachable(Unreachable),
     /// The engine closed the connection instead of answering.
     EngineClosed,
     /// The engine answered something that is not HTTP/1.1, or that nobody asked for.
-    EngineGarbage,
+    EngineProtocolError,
     /// The engine accepted the request and stayed silent.
-    EngineSilent,
+    EngineTimeout,
 }
 
 /// What the guard objects to, and in which call.
@@ -86,12 +86,12 @@ impl Guarded {
         )
     }
 
-    fn row(&self) -> (u16, &'static str, Level) {
+    fn reason(&self) -> Reason {
         match self.objection {
-            Objection::Malformed(_) => (400, "malformed_json", Level::Warning),
-            Objection::ContentType(_) => (400, "content_type", Level::Warning),
-            Objection::Findings(_) => (403, "guard", Level::Warning),
-            Objection::Unrecreatable { .. } => (403, "unrecreatable", Level::Warning),
+            Objection::Malformed(_) => Reason::MalformedJson,
+            Objection::ContentType(_) => Reason::ContentType,
+            Objection::Findings(_) => Reason::Guard,
+            Objection::Unrecreatable { .. } => Reason::NotRecreatable,
         }
     }
 }
@@ -106,6 +106,8 @@ impl fmt::Display for Guarded {
         }
     }
 }
+
+impl std::error::Error for Guarded {}
 
 /// A limit of a profile, and who has reached it.
 #[derive(Debug)]
@@ -153,13 +155,13 @@ impl Limited {
         }
     }
 
-    fn row(&self) -> (u16, &'static str, Level) {
+    fn reason(&self) -> Reason {
         match self.limit {
-            Limit::Page(_) => (403, "web_page", Level::Warning),
-            Limit::Agent(_) => (403, "user_agent", Level::Warning),
-            Limit::Count(Reached::Rate(_)) => (429, "rate_limit", Level::Warning),
-            Limit::Count(Reached::Requests(_)) => (429, "max_requests", Level::Warning),
-            Limit::Count(Reached::Streams(_)) => (429, "max_streams", Level::Warning),
+            Limit::Page(_) => Reason::BrowserOrigin,
+            Limit::Agent(_) => Reason::UserAgent,
+            Limit::Count(Reached::Rate(_)) => Reason::RateLimit,
+            Limit::Count(Reached::Requests(_)) => Reason::MaxRequests,
+            Limit::Count(Reached::Streams(_)) => Reason::MaxStreams,
         }
     }
 
@@ -211,55 +213,51 @@ impl fmt::Display for Limited {
     }
 }
 
+impl std::error::Error for Limited {}
+
 /// Whole seconds, as `Retry-After` has them (RFC 9110 §10.2.3).
 fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 impl Refusal {
-    /// Status, the word for the log, and how loud the log says it. One row a cause.
-    fn row(&self) -> (u16, &'static str, Level) {
+    /// Returns the reason, which fixes the status, the word in the log and the level.
+    pub(crate) fn reason(&self) -> Reason {
         match self {
-            Self::Head(HeadError::TooLarge | HeadError::TooManyLarge) => {
-                (431, "head_too_large", Level::Warning)
+            Self::Head(HeadError::TooLarge | HeadError::TooManyLarge) => Reason::HeadTooLarge,
+            Self::Head(_) => Reason::MalformedHead,
+            Self::HeadTimeout => Reason::HeadTimeout,
+            Self::BodyTimeout => Reason::BodyTimeout,
+            Self::ProxyLoop => Reason::ProxyLoop,
+            Self::Target(Malformed::TooLong) => Reason::TargetTooLong,
+            Self::Target(_) => Reason::MalformedTarget,
+            Self::MalformedBody => Reason::MalformedBody,
+            Self::Connections(Full::Client(_)) => Reason::MaxConnectionsPerClient,
+            Self::Connections(Full::Total) => Reason::MaxConnections,
+            Self::MemoryLimit => Reason::MemoryLimit,
+            Self::UnknownClient(Unknown::Contested) | Self::AmbiguousClient(_) => {
+                Reason::AmbiguousClient
             }
-            Self::Head(_) => (400, "malformed_head", Level::Warning),
-            Self::SlowHead => (408, "slow_head", Level::Warning),
-            Self::SlowBody => (408, "slow_body", Level::Warning),
-            Self::Loop => (508, "loop", Level::Error),
-            Self::Line(Malformed::TooLong) => (431, "path_too_long", Level::Warning),
-            Self::Line(_) => (400, "malformed_target", Level::Warning),
-            Self::Body => (400, "malformed_body", Level::Warning),
-            // The log tells once a minute, when the connection is accepted.
-            Self::Connections(Full::Client(_)) => (429, "max_connections_per_client", Level::Debug),
-            Self::Connections(Full::Total) => (503, "max_connections", Level::Warning),
-            Self::Memory => (503, "memory_limit", Level::Warning),
-            Self::UnknownClient(Unknown::Contested) => (403, "contested_address", Level::Warning),
-            Self::UnknownClient(Unknown::Other) => (403, "other_container", Level::Warning),
-            Self::UnknownClient(Unknown::LinkLocal) => (403, "link_local", Level::Warning),
-            Self::UnknownClient(Unknown::Untold(_)) => (502, "unknown_client", Level::Error),
-            Self::Ambiguous(_) => (403, "ambiguous_client", Level::Warning),
-            Self::Limited(limited) => limited.row(),
-            Self::Denied(denial) => (403, denial.reason.code(), Level::Warning),
-            Self::Guarded(guarded) => guarded.row(),
-            Self::LargeBody => (413, "large_body", Level::Warning),
-            Self::Untold(_) => (502, "engine_lookup_failed", Level::Error),
-            Self::NoSuchObject(_) => (404, "no_such_object", Level::Debug),
-            Self::Unreachable(_) => (502, "engine_unreachable", Level::Error),
-            Self::EngineClosed => (502, "engine_closed", Level::Error),
-            Self::EngineGarbage => (502, "engine_garbage", Level::Error),
-            Self::EngineSilent => (504, "engine_silent", Level::Error),
+            Self::UnknownClient(Unknown::Other) => Reason::ClientReplaced,
+            Self::UnknownClient(Unknown::LinkLocal) => Reason::LinkLocalAddress,
+            Self::UnknownClient(Unknown::Untold(_)) => Reason::ClientLookupFailed,
+            Self::Limited(limited) => limited.reason(),
+            Self::Denied(denial) => Reason::Denied(denial.reason.kind()),
+            Self::Guarded(guarded) => guarded.reason(),
+            Self::BodyTooLarge => Reason::BodyTooLarge,
+            Self::EngineLookupFailed(_) => Reason::EngineLookupFailed,
+            Self::NoSuchObject(_) => Reason::NoSuchObject,
+            Self::EngineUnreachable(_) => Reason::EngineUnreachable,
+            Self::EngineClosed => Reason::EngineClosed,
+            Self::EngineProtocolError => Reason::EngineProtocolError,
+            Self::EngineTimeout => Reason::EngineTimeout,
         }
     }
 
-    /// The status code of the response.
+    /// Returns the status code of the response.
     pub(crate) fn status(&self) -> u16 {
-        self.row().0
-    }
-
-    /// The word that the log carries as the reason.
-    pub(crate) fn code(&self) -> &'static str {
-        self.row().1
+        // Each refusal is answered: a test holds that its reason has a status.
+        self.reason().status().unwrap_or(500)
     }
 
     /// The call, where it was read and judged.
@@ -296,11 +294,6 @@ impl Refusal {
         }
     }
 
-    /// How loud the log says it.
-    pub(crate) fn level(&self) -> Level {
-        self.row().2
-    }
-
     /// The response in the shape of the engine's own errors, which every client prints. Where it is
     /// `uncertain` what the engine has done, the text says so.
     ///
@@ -323,7 +316,7 @@ impl Refusal {
         let connection = if close { "Connection: close\r\n" } else { "" };
         let retry = match self {
             Self::Limited(limited) => limited.retry_after(),
-            Self::Connections(_) | Self::Memory => Some(Duration::from_secs(1)),
+            Self::Connections(_) | Self::MemoryLimit => Some(Duration::from_secs(1)),
             _ => None,
         };
         let retry = retry
@@ -366,64 +359,52 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Head(error) => error.fmt(f),
-            Self::SlowHead => f.write_str("the request's head did not arrive in time"),
-            Self::SlowBody => f.write_str("the request's body did not arrive in time"),
-            Self::Loop => f.write_str(
+            Self::HeadTimeout => f.write_str("the request's head did not arrive in time"),
+            Self::BodyTimeout => f.write_str("the request's body did not arrive in time"),
+            Self::ProxyLoop => f.write_str(
                 "this request is one of the proxy's own: the way to the engine leads back to the \
                 proxy; set backend-addr to the engine's address",
             ),
-            Self::Line(malformed) => malformed.fmt(f),
-            Self::Body => f.write_str(
+            Self::Target(malformed) => malformed.fmt(f),
+            Self::MalformedBody => f.write_str(
                 "the request's chunked body is malformed, or has extensions \
                 or trailers",
             ),
-            Self::Connections(Full::Client(limit)) => write!(
-                f,
-                "this client has {limit} connections, as many as it may; close one, or raise \
-                max-connections-per-client"
-            ),
-            Self::Connections(Full::Total) => f.write_str(
-                "the proxy has as many connections as it may; try again, or raise max-connections \
-                and the limit of open files",
-            ),
-            Self::Memory => f.write_str(
+            Self::Connections(full) => full.fmt(f),
+            Self::MemoryLimit => f.write_str(
                 "as many requests are under way, of this client or of all, as fit into the proxy's \
                 memory; try again, or raise the memory limit of its container",
             ),
             Self::UnknownClient(unknown) => unknown.fmt(f),
-            Self::Ambiguous(Ambiguous {
-                profiles: [one, other],
-            }) => write!(
-                f,
-                "this client is one of profile {one} and of profile {other}; make their clients \
-                distinct, or give it a socket of its own"
-            ),
+            Self::AmbiguousClient(ambiguous) => ambiguous.fmt(f),
             Self::Limited(limited) => limited.fmt(f),
             Self::Denied(denial) => denial.fmt(f),
             Self::Guarded(guarded) => guarded.fmt(f),
-            Self::LargeBody => f.write_str(
+            Self::BodyTooLarge => f.write_str(
                 "the body is larger than the 1 MiB that the guard judges; ask for less \
                     at a time",
             ),
-            Self::Untold(why) => write!(
+            Self::EngineLookupFailed(why) => write!(
                 f,
                 "the engine does not say what this call is about: \
                 {why}; try again"
             ),
             Self::NoSuchObject(_) => f.write_str("the engine has no object of that name"),
-            Self::Unreachable(unreachable) => unreachable.fmt(f),
+            Self::EngineUnreachable(unreachable) => unreachable.fmt(f),
             Self::EngineClosed => f.write_str(
                 "the engine closed the connection without an answer; it may be \
                     restarting: try again",
             ),
-            Self::EngineGarbage => f.write_str(
+            Self::EngineProtocolError => f.write_str(
                 "the engine's answer is not valid HTTP/1.1; does backend-addr point to an engine, \
                 and is it TLS?",
             ),
-            Self::EngineSilent => f.write_str(
+            Self::EngineTimeout => f.write_str(
                 "the engine accepted the request and did not answer in time; see its \
                     own log",
             ),
         }
     }
 }
+
+impl std::error::Error for Refusal {}

@@ -5,6 +5,7 @@
 //! Unix socket, else its address.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -147,6 +148,24 @@ pub(crate) enum Full {
     /// All clients together have as many as they may.
     Total,
 }
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(limit) => write!(
+                f,
+                "this client has {limit} connections, as many as it may; close one, or raise \
+                max-connections-per-client"
+            ),
+            Self::Total => f.write_str(
+                "the proxy has as many connections as it may; try again, or raise max-connections \
+                and the limit of open files",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Full {}
 
 /// A connection's place among all others, or what it has instead of one.
 #[derive(Debug)]

@@ -45,6 +45,8 @@ impl fmt::Display for WrongFiles {
     }
 }
 
+impl std::error::Error for WrongFiles {}
+
 /// What a TCP frontend speaks.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {

@@ -111,7 +111,7 @@ fn a_silent_engine_is_given_up_on() {
     eventually("the engine is rid of it", || engine.open() == 0);
     assert!(
         proxy
-            .logged(&["reason=engine_silent"])
+            .logged(&["reason=engine_timeout"])
             .contains("level=err")
     );
 }

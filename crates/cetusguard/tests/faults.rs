@@ -53,7 +53,7 @@ fn a_request_that_breaks_behind_its_head_is_no_refused_one() {
     let _ = hasty.logged(&[
         "msg=\"request cut\"",
         "status=408",
-        "reason=slow_body",
+        "reason=body_timeout",
         "outcome=unknown",
     ]);
     for proxy in [&proxy, &hasty] {
@@ -93,8 +93,8 @@ fn an_end_without_an_answer_is_uncertain() {
     });
     let (mut proxy, hasty) = (start(&engine), start_hasty(&engine));
     for (name, code) in [
-        ("silent", "engine_silent"),
-        ("garbage", "engine_garbage"),
+        ("silent", "engine_timeout"),
+        ("garbage", "engine_protocol_error"),
         ("closing", "engine_closed"),
     ] {
         let proxy = if name == "silent" { &hasty } else { &proxy };
@@ -130,7 +130,7 @@ fn an_end_without_an_answer_is_uncertain() {
     assert!(proxy.wait().success());
     let _ = proxy.logged(&[
         "path=/containers/silent/stop",
-        "reason=stopped",
+        "reason=shutting_down",
         "outcome=unknown",
     ]);
 }

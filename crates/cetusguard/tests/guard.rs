@@ -257,7 +257,7 @@ fn half_a_body_reaches_nobody() {
         client.finish();
         assert_eq!(client.read_to_end(), "", "{framing}");
         let line = proxy.logged(&["request abandoned", &format!("user_agent=half-{index}")]);
-        assert!(line.contains("reason=client_gone"), "{line}");
+        assert!(line.contains("reason=client_disconnected"), "{line}");
     }
     assert!(engine.received().is_empty(), "{:?}", engine.received());
     assert!(proxy.serves());

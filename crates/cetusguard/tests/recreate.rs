@@ -120,7 +120,7 @@ fn an_updater_neither_stops_nor_deletes_what_it_could_not_create_again() {
         "{received}"
     );
     let _ = proxy.logged(&[
-        "reason=unrecreatable",
+        "reason=not_recreatable",
         "status=403",
         "path=/v1.50/containers/bound",
     ]);
@@ -262,7 +262,7 @@ fn an_audit_deletes_and_tells() {
     let engine = engine();
     let proxy = preset(&engine, "watchtower").arg("--mode", "audit").start();
     assert_eq!(status(&proxy, "DELETE /v1.50/containers/bound").0, 204);
-    let _ = proxy.logged(&["unrecreatable", "decision=would_deny"]);
+    let _ = proxy.logged(&["not_recreatable", "decision=would_deny"]);
 }
 
 fn told(command: ProxyBuilder) -> (Option<i32>, String) {

@@ -52,7 +52,11 @@ fn requests_finish_and_streams_end() {
         ("done", Some("close"))
     );
     assert!(proxy.wait().success());
-    assert!(proxy.logged(&["reason=stopped"]).contains("path=/events"));
+    assert!(
+        proxy
+            .logged(&["reason=shutting_down"])
+            .contains("path=/events")
+    );
     let _ = proxy.logged(&["msg=stopped"]);
 }
 
@@ -70,7 +74,7 @@ fn a_request_that_does_not_finish_is_cut_after_the_drain() {
     proxy.signal("INT");
     assert!(proxy.wait().success());
     let _ = proxy.logged(&["drain-timeout is over"]);
-    let _ = proxy.logged(&["path=/containers/c/stop", "reason=stopped"]);
+    let _ = proxy.logged(&["path=/containers/c/stop", "reason=shutting_down"]);
 }
 
 #[test]

@@ -164,7 +164,7 @@ fn a_ring_of_proxies_is_noticed_by_the_first_request() {
         "level=err",
         "path=/containers/json",
         "status=508",
-        "reason=loop",
+        "reason=proxy_loop",
     ]);
     // Its own request has come through the other proxy, and was sent no further.
     let _ = first.logged(&[

@@ -130,7 +130,7 @@ fn a_client_that_leaves_cancels_its_request() {
         }
         drop(client);
         assert_eq!(closed.recv_timeout(patience()), Ok(true), "{line}");
-        let _ = proxy.logged(&["reason=client_gone"]);
+        let _ = proxy.logged(&["reason=client_disconnected"]);
         eventually("the descriptors are back", || proxy.descriptors() <= before);
         assert!(
             !proxy.log().iter().any(|log| log.contains("level=err")),
@@ -340,7 +340,11 @@ fn a_broken_answer_is_not_completed() {
         "3\r\none\r\n",
         "no final chunk was invented"
     );
-    assert!(proxy.logged(&["reason=engine_gone"]).contains("level=err"));
+    assert!(
+        proxy
+            .logged(&["reason=engine_disconnected"])
+            .contains("level=err")
+    );
 }
 
 /// A client that has sent everything may say so, and still gets what it has asked for; the engine
@@ -404,7 +408,7 @@ fn a_client_that_left_is_not_waited_for_long() {
         drop(client);
         let _ = proxy.logged(&[
             "path=/containers/c/stop",
-            "reason=client_gone",
+            "reason=client_disconnected",
             &format!("user_agent=number-{index}"),
         ]);
     }

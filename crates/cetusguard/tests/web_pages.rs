@@ -46,7 +46,7 @@ fn requests_of_web_pages_are_refused() {
     ] {
         assert_eq!(ask(headers).status, 200, "{headers}");
     }
-    let line = open.logged(&["reason=web_page"]);
+    let line = open.logged(&["reason=browser_origin"]);
     assert!(line.contains("level=warning"), "{line}");
 }
 

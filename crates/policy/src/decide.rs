@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::buildkit;
 use crate::call::Call;
-use crate::denial::{Denial, Reason};
+use crate::denial::{Denial, DenialKind, Reason};
 use crate::endpoint::{self, Endpoint};
 use crate::guard::{
     self, Case, Cleared, Duty, Level, Objection, Obligation, Reader, Surroundings, Use,
@@ -49,11 +49,11 @@ pub struct Permit {
 pub enum Ground {
     /// This rule allows it.
     Rule(Arc<Rule>),
-    /// Nothing does, and the profile is not enforced.
+    /// No rule does, and the profile is in audit mode.
     Unenforced {
-        /// The word for what would have been the reason of a refusal.
-        code: &'static str,
-        /// What the refusal would have said.
+        /// The kind of the refusal.
+        kind: DenialKind,
+        /// The message of the refusal.
         text: String,
     },
 }
@@ -196,7 +196,7 @@ impl Verdict {
             decided => return decided,
         };
         let ground = Ground::Unenforced {
-            code: denial.reason.code(),
+            kind: denial.reason.kind(),
             text: denial.to_string(),
         };
         // The guard is asked too: adding a rule might not be enough.
@@ -512,7 +512,7 @@ mod tests {
         let (method, target) = request.split_once(' ').expect("METHOD TARGET");
         match decide(Call::read(method, target).expect(target), &profile(rules)) {
             Verdict::Allow(_) => "allow",
-            Verdict::Deny(denial) => denial.reason.code(),
+            Verdict::Deny(denial) => denial.reason.kind().word(),
         }
     }
 
@@ -638,13 +638,17 @@ mod tests {
                 "GET /containers/web/archive",
                 "no_rule",
             ),
-            ("ALLOW host", "POST /v5.0.0/libpod/kube/play", "unread_body"),
+            (
+                "ALLOW host",
+                "POST /v5.0.0/libpod/kube/play",
+                "uninspected_body",
+            ),
             (
                 "ALLOW libpod.kube.play",
                 "POST /v5.0.0/libpod/kube/play",
                 "allow",
             ),
-            ("ALLOW plugin.pull", "POST /plugins/pull", "guard"),
+            ("ALLOW plugin.pull", "POST /plugins/pull", "closed_endpoint"),
             ("ALLOW look", "GET /secrets/db?showsecret=1", "wildcard"),
             ("ALLOW secret.inspect", "GET /secrets/db", "allow"),
             (
@@ -856,7 +860,7 @@ mod tests {
             let (method, target) = request.split_once(' ').expect("METHOD TARGET");
             let code = match decide(Call::read(method, target).expect(target), &profile) {
                 Verdict::Allow(_) => "allow",
-                Verdict::Deny(denial) => denial.reason.code(),
+                Verdict::Deny(denial) => denial.reason.kind().word(),
             };
             assert_eq!(code, want, "{rules} ← {request}");
         }
@@ -976,7 +980,7 @@ mod tests {
             (
                 "POST %API_PREFIX_LIBPOD%(/.*)?",
                 "POST /v5.0.0/libpod/kube/play",
-                "unread_body",
+                "uninspected_body",
             ),
             (
                 "POST .*\nPOST %API_PREFIX_LIBPOD%/kube/play",
@@ -984,17 +988,21 @@ mod tests {
                 "allow",
             ),
             ("POST .*", "POST /containers/create", "allow"),
-            ("POST .*", "POST /v5.0.0/libpod/pods/create", "unread_body"),
+            (
+                "POST .*",
+                "POST /v5.0.0/libpod/pods/create",
+                "uninspected_body",
+            ),
             (
                 "POST %API_PREFIX_LIBPOD%/pods/create",
                 "POST /v5.0.0/libpod/pods/create",
                 "allow",
             ),
-            ("POST .*", "POST /plugins/pull", "guard"),
+            ("POST .*", "POST /plugins/pull", "closed_endpoint"),
             (
                 "POST %API_PREFIX_PLUGINS%/pull",
                 "POST /plugins/pull",
-                "guard",
+                "closed_endpoint",
             ),
         ] {
             assert_eq!(verdict(rules, request), want, "{rules}: {request}");
@@ -1029,8 +1037,8 @@ mod tests {
             assert_eq!(permit.call().path(), target);
             match permit.ground() {
                 Ground::Rule(_) => assert_eq!(want, None, "{target}"),
-                Ground::Unenforced { code, text } => {
-                    assert_eq!(Some(*code), want, "{target}");
+                Ground::Unenforced { kind, text } => {
+                    assert_eq!(Some(kind.word()), want, "{target}");
                     assert!(text.contains("to allow it, add the rule"), "{text}");
                 }
             }

@@ -55,17 +55,68 @@ pub enum Reason {
     },
 }
 
-impl Reason {
-    /// The word that the log carries.
+/// The kinds of [`Reason`], without the rule or the sentence that belongs to one denial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DenialKind {
+    /// No rule matches method and path.
+    NoRule,
+    /// A `DENY` rule matches.
+    DenyRule,
+    /// Only a wildcard matches an endpoint that a rule has to name.
+    Wildcard,
+    /// Only a wildcard matches a path that no known engine serves.
+    UnknownEndpoint,
+    /// Only a wildcard matches a call whose body the guard cannot inspect.
+    UninspectedBody,
+    /// The guard rejects every call of this endpoint.
+    ClosedEndpoint,
+}
+
+impl DenialKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::NoRule,
+        Self::DenyRule,
+        Self::Wildcard,
+        Self::UnknownEndpoint,
+        Self::UninspectedBody,
+        Self::ClosedEndpoint,
+    ];
+
+    /// Returns the word that stands for the kind in the log, in `check` and in `migrate`.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::NoRule => "no_rule",
-            Self::Denied { .. } => "deny_rule",
-            Self::Vault { .. } => "wildcard",
-            Self::Unknown { .. } => "unknown_endpoint",
-            Self::Unread { .. } => "unread_body",
-            Self::Closed { .. } => "guard",
+            Self::DenyRule => "deny_rule",
+            Self::Wildcard => "wildcard",
+            Self::UnknownEndpoint => "unknown_endpoint",
+            Self::UninspectedBody => "uninspected_body",
+            Self::ClosedEndpoint => "closed_endpoint",
+        }
+    }
+
+    /// Returns whether adding an allow rule that names the endpoint lets the call pass.
+    #[must_use]
+    pub const fn is_mended_by_rule(self) -> bool {
+        match self {
+            Self::NoRule | Self::Wildcard | Self::UnknownEndpoint | Self::UninspectedBody => true,
+            Self::DenyRule | Self::ClosedEndpoint => false,
+        }
+    }
+}
+
+impl Reason {
+    /// Returns the kind of the reason.
+    #[must_use]
+    pub const fn kind(&self) -> DenialKind {
+        match self {
+            Self::NoRule => DenialKind::NoRule,
+            Self::Denied { .. } => DenialKind::DenyRule,
+            Self::Vault { .. } => DenialKind::Wildcard,
+            Self::Unknown { .. } => DenialKind::UnknownEndpoint,
+            Self::Unread { .. } => DenialKind::UninspectedBody,
+            Self::Closed { .. } => DenialKind::ClosedEndpoint,
         }
     }
 }
@@ -128,6 +179,8 @@ impl fmt::Display for Denial {
         f.write_str(&Self::advice(&self.rules_to_add()))
     }
 }
+
+impl std::error::Error for Denial {}
 
 impl Denial {
     /// The word by which the call names a container, where rules may know that container by its

@@ -4,6 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use crate::decide::{Ground, Permit, reveals};
+use crate::denial::DenialKind;
 use crate::endpoint::{Endpoint, Power};
 use crate::guard::{Guard, Level};
 use crate::limit::Limits;
@@ -102,7 +103,7 @@ impl Permit {
             Ground::Rule(rule) if rule.pattern() != ANYTHING => (rule.pattern().to_owned(), None),
             Ground::Rule(_) => (call.literal_pattern(), None),
             Ground::Unenforced {
-                code: "guard",
+                kind: DenialKind::ClosedEndpoint,
                 text,
             } => (call.literal_pattern(), Some(text.clone())),
             Ground::Unenforced { .. } => (call.literal_pattern(), None),

@@ -42,7 +42,7 @@ pub use client::{
     Subject,
 };
 pub use decide::{Ground, Permit, Verdict, decide};
-pub use denial::{Denial, Reason};
+pub use denial::{Denial, DenialKind, Reason};
 pub use learning::Lesson;
 pub use limit::{Limits, Rate};
 pub use list::{list_value, split_list};

@@ -88,6 +88,8 @@ impl fmt::Display for Malformed {
     }
 }
 
+impl std::error::Error for Malformed {}
+
 /// As much of a client's word as anybody wants to read.
 fn shown(word: &str) -> &str {
     &word[..word.floor_char_boundary(32)]

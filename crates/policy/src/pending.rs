@@ -259,7 +259,7 @@ mod tests {
         }
         loop {
             match verdict {
-                Verdict::Deny(denial) => return denial.reason.code().to_owned(),
+                Verdict::Deny(denial) => return denial.reason.kind().word().to_owned(),
                 Verdict::Allow(permit) => match permit.question() {
                     None => {
                         let is_held = permit.pending.is_some();

@@ -1,6 +1,7 @@
 //! What one class of client may do, and which class a client is of.
 
 use core::net::IpAddr;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::client::{Condition, Container, Kind, Principal, Selector};
@@ -47,12 +48,25 @@ pub struct Profiles {
     selected: Vec<(Selector, Arc<Profile>)>,
 }
 
-/// Two profiles are for a client, and neither before the other.
+/// Two profiles match a client, and neither takes precedence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ambiguous {
     /// Their names.
     pub profiles: [String; 2],
 }
+
+impl fmt::Display for Ambiguous {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [one, other] = &self.profiles;
+        write!(
+            f,
+            "this client is one of profile {one} and of profile {other}; make their clients \
+            distinct, or give it a socket of its own"
+        )
+    }
+}
+
+impl std::error::Error for Ambiguous {}
 
 impl Profiles {
     /// The rights of everybody whom no selector finds, and of those whom these find; and those of

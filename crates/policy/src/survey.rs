@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::call::Call;
 use crate::decide::{Ground, Verdict, decide};
-use crate::denial::{Denial, Reason};
+use crate::denial::{Denial, DenialKind, Reason};
 use crate::endpoint::{Endpoint, Power};
 use crate::guard::{Duty, Guard, Level, Use, duty};
 use crate::limit::Limits;
@@ -104,8 +104,8 @@ pub struct Closed {
     pub endpoint: &'static Endpoint,
     /// The rule.
     pub rule: Arc<Rule>,
-    /// The word for why: see [`crate::Reason::code`].
-    pub code: &'static str,
+    /// The reason.
+    pub kind: DenialKind,
     /// The refusal of an example.
     denial: Denial,
 }
@@ -394,7 +394,7 @@ fn look(
             }))
         }
         Verdict::Deny(denial) => {
-            let (code, rule) = (denial.reason.code(), matching?);
+            let (kind, rule) = (denial.reason.kind(), matching?);
             Some(match &denial.reason {
                 Reason::Denied { rule: by } => Look::Denied(Denied {
                     endpoint,
@@ -404,7 +404,7 @@ fn look(
                 _ => Look::Closed(Closed {
                     endpoint,
                     rule,
-                    code,
+                    kind,
                     denial,
                 }),
             })
@@ -481,7 +481,7 @@ mod tests {
         let closed: Vec<_> = found
             .closed
             .iter()
-            .map(|closed| (closed.endpoint.shape, closed.code))
+            .map(|closed| (closed.endpoint.shape, closed.kind.word()))
             .collect();
         assert!(
             closed.contains(&("/containers/{container*}/export", "wildcard")),

@@ -68,7 +68,7 @@ pub(super) fn for_good(client: &mut Client) -> Result<(), Trouble> {
             client.count(Count::Refused, 1);
             Ok(())
         }
-        Some("engine_gone") => Err(Trouble::Cut("the engine went down".to_owned())),
+        Some("engine_disconnected") => Err(Trouble::Cut("the engine went down".to_owned())),
         other => Err(Trouble::Wrong(format!(
             "a client that reads nothing ended with {other:?} instead of client_stalled"
         ))),

@@ -106,6 +106,8 @@ impl fmt::Display for Unhealthy {
     }
 }
 
+impl std::error::Error for Unhealthy {}
+
 /// Asks for `/_ping` through a frontend. The error is the reason why the proxy is not healthy.
 pub(super) fn run(written: &Written, address: Option<&str>) -> Result<(), Unhealthy> {
     let (address, files) = frontend(written, address).map_err(Unhealthy::Mistake)?;

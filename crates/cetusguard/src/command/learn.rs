@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use cetusguard_policy::{Call, Method, Verdict, decide, list_value, split_list};
+use cetusguard_policy::{Call, DenialKind, Method, Verdict, decide, list_value, split_list};
 
 use super::log_lines::requests;
 use super::serve::{self, Learning};
@@ -18,6 +18,7 @@ use super::{Answer, Asked, Failure};
 use crate::config::meant::Config;
 use crate::config::{Mistakes, read_input};
 use crate::lessons::Lessons;
+use crate::outcome::{Event, Reason};
 use policy::{Book, Subject};
 use watch::Watch;
 pub(super) use write::quoted;
@@ -171,7 +172,7 @@ fn print(text: &str) {
 fn read_log(path: &str, text: &str, config: &Config, lessons: &Lessons) -> Result<(), Mistakes> {
     for line in requests(path, text)?
         .into_iter()
-        .filter(|line| line.get("msg") != "stream started")
+        .filter(|line| line.event() != Some(Event::StreamStarted))
     {
         let Some(profile) = config
             .profiles
@@ -192,8 +193,11 @@ fn read_log(path: &str, text: &str, config: &Config, lessons: &Lessons) -> Resul
             .map(|one| list_value(one))
             .collect();
         let exceptions: BTreeSet<&str> = exceptions.iter().map(String::as_str).collect();
-        let hopeless = (line.get("reason") == "guard" && exceptions.is_empty())
-            .then(|| line.get("detail").to_owned());
+        let is_closed = matches!(
+            line.reason(),
+            Some(Reason::Guard | Reason::Denied(DenialKind::ClosedEndpoint))
+        );
+        let hopeless = (is_closed && exceptions.is_empty()).then(|| line.get("detail").to_owned());
         lessons.add(
             &profile.name,
             permit.lesson(),

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use crate::config::{Mistake, Mistakes};
+use crate::outcome::{Event, Reason, WOULD_DENY};
 
 /// The fields of a line.
 #[derive(Debug, Default)]
@@ -13,6 +14,21 @@ impl LogLine {
     /// The value of a field; empty where there is none.
     pub(crate) fn get(&self, key: &str) -> &str {
         self.0.get(key).map(String::as_str).unwrap_or_default()
+    }
+
+    /// Returns the message; `None` for one of another version.
+    pub(crate) fn event(&self) -> Option<Event> {
+        Event::parse(self.get("msg"))
+    }
+
+    /// Returns the reason; `None` where the request has none, or one of another version.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        Reason::parse(self.get("reason"))
+    }
+
+    /// Returns whether audit mode forwarded a request that the profile refuses.
+    pub(crate) fn is_unenforced(&self) -> bool {
+        self.get("decision") == WOULD_DENY
     }
 }
 

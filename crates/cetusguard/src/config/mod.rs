@@ -181,6 +181,8 @@ impl fmt::Display for Mistake {
     }
 }
 
+impl std::error::Error for Mistake {}
+
 /// Everything that keeps the program from starting, told in one run.
 #[derive(Debug)]
 pub(crate) struct Mistakes(pub(crate) Vec<Mistake>);
@@ -198,6 +200,8 @@ impl fmt::Display for Mistakes {
         )
     }
 }
+
+impl std::error::Error for Mistakes {}
 
 /// Reads what a command is given: a text file, a log of any size among them, or standard input for
 /// `-`.
@@ -265,6 +269,8 @@ impl fmt::Display for Unreadable {
         }
     }
 }
+
+impl std::error::Error for Unreadable {}
 
 impl Unreadable {
     /// What to do about it.

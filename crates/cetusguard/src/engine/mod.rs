@@ -57,6 +57,8 @@ impl std::fmt::Display for Trouble {
     }
 }
 
+impl std::error::Error for Trouble {}
+
 /// Limits the time of an exchange with the engine.
 async fn within<T>(
     deadline: Duration,

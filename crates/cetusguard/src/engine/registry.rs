@@ -145,6 +145,8 @@ impl fmt::Display for Unknown {
     }
 }
 
+impl std::error::Error for Unknown {}
+
 impl Containers {
     /// Has the containers found that these profiles ask for, if any do. Nothing is asked of the
     /// engine before.

@@ -9,6 +9,7 @@ use super::identify::Client;
 use super::normalise::Message;
 use crate::browser::foreign_page;
 use crate::limiter::{Place, Use};
+use crate::outcome::Reason;
 use crate::refusal::{Limited, Refusal};
 use crate::wire::{Framing, Known};
 
@@ -20,8 +21,8 @@ pub(crate) const HEALTH_CHECK: &str = "cetusguard-healthcheck";
 pub(super) struct Entry {
     /// Free again once the request has ended.
     _place: Option<Place>,
-    /// The word and the text of a refusal that was not enforced.
-    unenforced: Option<(&'static str, String)>,
+    /// The reason and the message of a refusal that audit mode did not enforce.
+    unenforced: Option<(Reason, String)>,
 }
 
 /// A call that may go to the engine: within the limits of its client, and permitted by the rules.
@@ -55,12 +56,11 @@ impl Admitted {
         }
     }
 
-    /// The word and the text of the refusal that it would have been, were its client's profile
-    /// enforced.
-    pub(super) fn unenforced(&self) -> Option<(&'static str, &str)> {
+    /// Returns the reason and the message of the refusal that audit mode did not enforce.
+    pub(super) fn unenforced(&self) -> Option<(Reason, &str)> {
         match (&self.entry.unenforced, self.permit.ground()) {
-            (Some((code, text)), _) => Some((code, text)),
-            (None, Ground::Unenforced { code, text }) => Some((code, text)),
+            (Some((reason, text)), _) => Some((*reason, text)),
+            (None, Ground::Unenforced { kind, text }) => Some((Reason::Denied(*kind), text)),
             (None, Ground::Rule(_)) => None,
         }
     }
@@ -84,7 +84,7 @@ pub(super) fn enter(
             let refusal = Refusal::Limited(limited);
             Ok(Entry {
                 _place: None,
-                unenforced: Some((refusal.code(), refusal.to_string())),
+                unenforced: Some((refusal.reason(), refusal.to_string())),
             })
         }
         Err(limited) => Err(Refusal::Limited(limited)),

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::audit::{Ended, Record};
+use super::audit::Record;
 use super::forward::{Answered, attend, patience};
 use super::listen::Conn;
-use super::{End, Next, Proxy};
+use super::{Next, Proxy};
+use crate::outcome::Outcome;
 use crate::wire::{Body, Framing, Known, Output, PumpError, ResponseHead, pump, send_head};
 
 /// Passes the answer on: the head the moment that it is there, the body without holding back a
@@ -15,7 +16,7 @@ pub(super) async fn answer(
     conn: &mut Conn,
     proxy: &Proxy,
     record: &mut Record<'_>,
-) -> Result<Next, End> {
+) -> Result<Next, Outcome> {
     // Early bytes were meant for the tunnel that did not open.
     let spoiled = conn.tunnels && !answered.is_detached();
     let Answered {
@@ -53,16 +54,16 @@ pub(super) async fn answer(
             biased;
             done = pump(&mut engine.input, &mut down, &mut client.output, &record.bytes_out, limit) => match done {
                 // An engine that was told that the client sends no more has ended the request.
-                Err(PumpError::Short | PumpError::Read) if client.input.is_ended() => return Err(End::Cut(Ended::ClientGone)),
+                Err(PumpError::Short | PumpError::Read) if client.input.is_ended() => return Err(Outcome::ClientDisconnected),
                 done => done.map_err(|error| cut(error, &client.output))?,
             },
             left = attend((&mut client.input, &mut *body), &mut engine.output, record, patience(follows, &limits)) => {
-                return Err(End::Cut(left.within_answer()));
+                return Err(left.within_answer());
             }
-            () = proxy.stop(), if follows => return Err(End::Cut(Ended::Stopped)),
+            () = proxy.stop(), if follows => return Err(Outcome::ShuttingDown),
         }
     }
-    record.end(Ended::Complete);
+    record.end(&Outcome::Served);
     // A connection with an unfinished exchange never serves another one, on either side.
     if !body.is_done() {
         return Ok(conn.linger().await);
@@ -80,15 +81,15 @@ pub(super) async fn answer(
 }
 
 /// Ends an answer that cannot go on.
-fn cut(error: PumpError, client: &Output) -> End {
-    End::Cut(match error {
-        PumpError::Write => Ended::ClientGone,
+fn cut(error: PumpError, client: &Output) -> Outcome {
+    match error {
+        PumpError::Write => Outcome::ClientDisconnected,
         PumpError::Stalled => {
             client.forget_unsent();
-            Ended::ClientStalled
+            Outcome::ClientStalled
         }
-        PumpError::Short | PumpError::Garbage | PumpError::Read => Ended::EngineGone,
-    })
+        PumpError::Short | PumpError::Garbage | PumpError::Read => Outcome::EngineDisconnected,
+    }
 }
 
 /// The response's head as the engine wrote it, without what was about its connection with us.

@@ -13,50 +13,9 @@ use super::admit::Admitted;
 use super::identify::Client;
 use crate::lessons::Lessons;
 use crate::log::{Level, Log};
+use crate::outcome::{Event, Outcome, Progress, Reason, WOULD_DENY};
 use crate::refusal::Refusal;
 use crate::wire::{Known, RequestHead};
-
-/// How a request ended without a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// The answer is complete.
-    Complete,
-    /// The client left.
-    ClientGone,
-    /// The client took nothing of the answer for too long.
-    ClientStalled,
-    /// The request's body went wrong after the answer had begun.
-    BadBody,
-    /// The engine broke its answer off, or its framing.
-    EngineGone,
-    /// The program stops.
-    Stopped,
-    /// The client has to show its certificate again: others may sign them now.
-    Outdated,
-}
-
-impl Ended {
-    const fn reason(self) -> &'static str {
-        match self {
-            Self::Complete => "",
-            Self::ClientGone => "client_gone",
-            Self::ClientStalled => "client_stalled",
-            Self::BadBody => "malformed_body",
-            Self::EngineGone => "engine_gone",
-            Self::Stopped => "stopped",
-            Self::Outdated => "outdated_certificate",
-        }
-    }
-
-    /// A client that leaves a stream is nothing special; an engine that does is.
-    const fn level(self) -> Level {
-        match self {
-            Self::Complete | Self::ClientGone | Self::Stopped => Level::Debug,
-            Self::ClientStalled | Self::BadBody | Self::Outdated => Level::Warning,
-            Self::EngineGone => Level::Error,
-        }
-    }
-}
 
 /// What became of one request. Nothing is copied or formatted before it is sure that a line is
 /// wanted.
@@ -78,8 +37,8 @@ pub(super) struct Record<'c> {
     /// Whether the engine has got the head of a request that may change something, and not
     /// answered.
     uncertain: bool,
-    /// The word and the text of a refusal that was not enforced.
-    unenforced: Option<(&'static str, String)>,
+    /// The reason and the message of a refusal that audit mode did not enforce.
+    unenforced: Option<(Reason, String)>,
     /// What the guard has against it.
     objection: Option<Box<Objection>>,
     /// The rules for builds, where it is a refused step of one.
@@ -94,24 +53,24 @@ pub(super) struct Record<'c> {
     pub(super) bytes_out: AtomicU64,
 }
 
-/// How the record ends, in the log's words.
+/// The fields of the last record of a request.
 #[derive(Debug)]
 struct End {
     level: Level,
-    message: &'static str,
-    reason: &'static str,
+    event: Event,
+    reason: Option<Reason>,
     detail: String,
-    /// The path as it was judged, where that ended the request.
+    /// The path as it was judged, where the decision ended the request.
     path: Option<String>,
 }
 
 impl End {
-    fn new(level: Level, message: &'static str, reason: &'static str, detail: &str) -> Self {
+    fn new(level: Level, event: Event, reason: Option<Reason>) -> Self {
         Self {
             level,
-            message,
+            event,
             reason,
-            detail: detail.to_owned(),
+            detail: String::new(),
             path: None,
         }
     }
@@ -191,7 +150,7 @@ impl<'c> Record<'c> {
         self.admitted = Some(Arc::clone(admitted));
         self.unenforced = admitted
             .unenforced()
-            .map(|(code, text)| (code, text.to_owned()));
+            .map(|(reason, text)| (reason, text.to_owned()));
     }
 
     /// Notes that it goes to the engine.
@@ -213,7 +172,7 @@ impl<'c> Record<'c> {
         self.build_rules = refusal.build_rules();
         self.objection = refusal.objection().cloned().map(Box::new);
         self.unenforced
-            .get_or_insert_with(|| (refusal.code(), refusal.to_string()));
+            .get_or_insert_with(|| (refusal.reason(), refusal.to_string()));
     }
 
     /// What is not enforced is told as loudly as a refusal.
@@ -246,53 +205,52 @@ impl<'c> Record<'c> {
     pub(super) fn streams(&self) {
         let level = self.level(Level::Debug);
         if self.log.takes(level) {
-            self.write(&End::new(level, "stream started", "", ""), false);
+            self.write(&End::new(level, Event::StreamStarted, None), false);
         }
     }
 
-    /// Notes the end.
-    pub(super) fn end(&mut self, ended: Ended) {
-        let message = match ended {
-            Ended::EngineGone | Ended::ClientStalled => "answer cut",
-            Ended::BadBody | Ended::Outdated => "request cut",
-            Ended::Complete | Ended::ClientGone | Ended::Stopped if !self.approved => {
-                "request abandoned"
-            }
-            Ended::Complete | Ended::ClientGone | Ended::Stopped => "request allowed",
+    /// Notes the outcome.
+    pub(super) fn end(&mut self, outcome: &Outcome) {
+        let progress = match (self.uncertain, self.approved) {
+            (true, _) => Progress::Uncertain,
+            (false, true) => Progress::Allowed,
+            (false, false) => Progress::Undecided,
         };
-        self.ended = Some(End::new(
-            self.level(ended.level()),
-            message,
-            ended.reason(),
-            "",
-        ));
+        let mut end = End::new(outcome.level(), outcome.event(progress), outcome.reason());
+        match outcome {
+            Outcome::Refused(refusal) => self.describe_refusal(refusal, &mut end),
+            Outcome::Panicked => {
+                "a bug in Cetusguard: please report it".clone_into(&mut end.detail)
+            }
+            Outcome::Served
+            | Outcome::ClientDisconnected
+            | Outcome::ClientStalled
+            | Outcome::MalformedBody
+            | Outcome::EngineDisconnected
+            | Outcome::ShuttingDown
+            | Outcome::OutdatedCertificate => end.level = self.level(end.level),
+        }
+        self.ended = Some(end);
     }
 
-    /// Notes a refusal with its text.
-    pub(super) fn refused(&mut self, refusal: &Refusal) {
-        let level = refusal.level();
-        let message = match level {
-            Level::Error => "request failed",
-            _ if self.uncertain => "request cut",
-            _ => "request refused",
-        };
+    /// Adds what the log says about a refusal.
+    fn describe_refusal(&mut self, refusal: &Refusal, end: &mut End) {
         self.status = refusal.status();
         self.build_rules = refusal.build_rules();
         self.objection = refusal.objection().cloned().map(Box::new);
-        let mut end = End::new(level, message, refusal.code(), "");
-        if self.log.takes(level) {
-            let brief = refusal.brief();
-            if brief.is_some() && self.log.takes(Level::Debug) {
-                let line = self
-                    .log
-                    .line(Level::Debug, "refusal in full")
-                    .text("detail", &refusal.to_string());
-                self.log.send(line.number("request_id", self.id));
-            }
-            end.detail = brief.unwrap_or_else(|| refusal.to_string());
-            end.path = refusal.call().map(|call| call.path().to_owned());
+        if !self.log.takes(end.level) {
+            return;
         }
-        self.ended = Some(end);
+        let brief = refusal.brief();
+        if brief.is_some() && self.log.takes(Level::Debug) {
+            let line = self
+                .log
+                .line(Level::Debug, "refusal in full")
+                .text("detail", &refusal.to_string());
+            self.log.send(line.number("request_id", self.id));
+        }
+        end.detail = brief.unwrap_or_else(|| refusal.to_string());
+        end.path = refusal.call().map(|call| call.path().to_owned());
     }
 
     /// The path as it was judged; before that, as it came, without the query: it may hold secrets.
@@ -311,7 +269,7 @@ impl<'c> Record<'c> {
     fn write(&self, end: &End, ended: bool) {
         let mut line = self
             .log
-            .line(end.level, end.message)
+            .line(end.level, end.event.message())
             .maybe("method", &cut(&self.method, 32))
             .maybe("path", &cut(self.path(end), 1024))
             .number("status", u64::from(self.status))
@@ -334,12 +292,12 @@ impl<'c> Record<'c> {
         line = match &self.unenforced {
             // How it ended is told by its status; why it should not have begun is what this profile
             // is watched for.
-            Some((code, text)) => line
-                .text("decision", "would_deny")
-                .text("reason", code)
+            Some((reason, text)) => line
+                .text("decision", WOULD_DENY)
+                .text("reason", reason.word())
                 .text("detail", text),
             None => line
-                .maybe("reason", end.reason)
+                .maybe("reason", end.reason.map_or("", Reason::word))
                 .maybe("detail", &end.detail),
         };
         line = line.maybe("add_rules", &self.build_rules.join(", "));
@@ -364,11 +322,12 @@ impl<'c> Record<'c> {
 
 impl Drop for Record<'_> {
     fn drop(&mut self) {
-        if self.ended.is_none() && std::thread::panicking() {
-            let detail = "a bug in Cetusguard: please report it";
-            self.ended = Some(End::new(Level::Error, "request failed", "internal", detail));
-        } else if self.ended.is_none() {
-            self.end(Ended::Stopped);
+        if self.ended.is_none() {
+            let outcome = match std::thread::panicking() {
+                true => Outcome::Panicked,
+                false => Outcome::ShuttingDown,
+            };
+            self.end(&outcome);
         }
         let Some(end) = self.ended.take() else { return };
         if self.log.takes(end.level) {

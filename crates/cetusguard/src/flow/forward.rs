@@ -13,13 +13,14 @@ use cetusguard_policy::{Call, Method};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::Proxy;
 use super::admit::is_ping;
-use super::audit::{Ended, Record};
+use super::audit::Record;
 use super::inspect::{Approved, Share, ask_for_body};
 use super::listen::Conn;
 use super::normalise::Message;
-use super::{End, Proxy};
 use crate::config::meant::Limits;
+use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 use crate::shares::ExchangeSlot;
 use crate::wire::{
@@ -87,7 +88,7 @@ pub(super) async fn forward(
     conn: &mut Conn,
     proxy: &Proxy,
     record: &mut Record<'_>,
-) -> Result<Answered, End> {
+) -> Result<Answered, Outcome> {
     let permit = permit_of(&approved, message, conn, proxy)?;
     let upgrade = upgrade_of(approved.call(), message);
     let share = approved.take_body();
@@ -116,7 +117,7 @@ pub(super) async fn forward(
     };
     if let Some(engine) = kept {
         match ask(engine, head.again(), approved, message, conn, proxy, record).await {
-            Err(End::Refused(Refusal::EngineClosed)) => {}
+            Err(Outcome::Refused(Refusal::EngineClosed)) => {}
             result => {
                 return result.map(|answered| Answered {
                     upgrade: upgrade.is_some(),
@@ -130,11 +131,11 @@ pub(super) async fn forward(
         .backend
         .connect()
         .await
-        .map_err(Refusal::Unreachable)?;
+        .map_err(Refusal::EngineUnreachable)?;
     let answered = match ask(engine, head, approved, message, conn, proxy, record).await {
         // An engine that was told that the client sends no more has ended the request.
-        Err(End::Refused(Refusal::EngineClosed)) if conn.is_ended() => {
-            return Err(End::Cut(Ended::ClientGone));
+        Err(Outcome::Refused(Refusal::EngineClosed)) if conn.is_ended() => {
+            return Err(Outcome::ClientDisconnected);
         }
         answered => answered?,
     };
@@ -160,7 +161,7 @@ fn permit_of(
         .shares
         .begin_exchange(conn.admission().client())
         .map(Some)
-        .ok_or(Refusal::Memory)
+        .ok_or(Refusal::MemoryLimit)
 }
 
 /// A request's head with the body that was judged; gone once it is sent.
@@ -190,7 +191,7 @@ async fn ask(
     conn: &mut Conn,
     proxy: &Proxy,
     record: &mut Record<'_>,
-) -> Result<Answered, End> {
+) -> Result<Answered, Outcome> {
     // No earlier than the connection: one that was made in between is thrown away too soon, not
     // kept too long.
     let generation = request.generation;
@@ -219,10 +220,10 @@ async fn ask(
         Ok(()) | Err(PumpError::Write) => {}
         Err(PumpError::Stalled) => {
             record.sent(approved.call().method());
-            return Err(Refusal::EngineSilent.into());
+            return Err(Refusal::EngineTimeout.into());
         }
         // Nothing was sent.
-        Err(_) => return Err(Refusal::Body.into()),
+        Err(_) => return Err(Refusal::MalformedBody.into()),
     }
     record.sent(approved.call().method());
     drop(request);
@@ -234,22 +235,22 @@ async fn ask(
         biased;
         answer = timeout(limit, final_head(&mut engine.input)) => answer,
         left = attend(client_side, &mut engine.output, record, patience) => return Err(left.before_answer()),
-        () = proxy.stop(), if follows => return Err(End::Cut(Ended::Stopped)),
+        () = proxy.stop(), if follows => return Err(Outcome::ShuttingDown),
     };
     let head = match answer {
         Ok(Ok(head)) => head,
         Ok(Err(HeadError::Closed)) if engine.input.buffer.is_empty() => {
             return Err(Refusal::EngineClosed.into());
         }
-        Ok(Err(_)) => return Err(Refusal::EngineGarbage.into()),
-        Err(_) if !conn.parts().1.is_done() => return Err(Refusal::SlowBody.into()),
-        Err(_) => return Err(Refusal::EngineSilent.into()),
+        Ok(Err(_)) => return Err(Refusal::EngineProtocolError.into()),
+        Err(_) if !conn.parts().1.is_done() => return Err(Refusal::BodyTimeout.into()),
+        Err(_) => return Err(Refusal::EngineTimeout.into()),
     };
     let framing = response_framing(&head, approved.call().method() == Method::Head)
-        .map_err(|_| Refusal::EngineGarbage)?;
+        .map_err(|_| Refusal::EngineProtocolError)?;
     let hijacks = matches!(expected, Answer::Tunnel(_));
     if head.status == 101 && !hijacks {
-        return Err(Refusal::EngineGarbage.into());
+        return Err(Refusal::EngineProtocolError.into());
     }
     record.answered(head.status);
     Ok(Answered {
@@ -355,18 +356,18 @@ pub(super) enum Left {
 }
 
 impl Left {
-    fn before_answer(self) -> End {
+    fn before_answer(self) -> Outcome {
         match self {
-            Self::Gone => End::Cut(Ended::ClientGone),
-            Self::BadBody => Refusal::Body.into(),
+            Self::Gone => Outcome::ClientDisconnected,
+            Self::BadBody => Refusal::MalformedBody.into(),
         }
     }
 
     /// The end of an exchange whose answer has begun.
-    pub(super) fn within_answer(self) -> Ended {
+    pub(super) fn within_answer(self) -> Outcome {
         match self {
-            Self::Gone => Ended::ClientGone,
-            Self::BadBody => Ended::BadBody,
+            Self::Gone => Outcome::ClientDisconnected,
+            Self::BadBody => Outcome::MalformedBody,
         }
     }
 }

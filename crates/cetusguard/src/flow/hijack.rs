@@ -11,10 +11,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::answer::response_head;
-use super::audit::{Ended, Record};
+use super::audit::Record;
 use super::forward::Answered;
 use super::listen::Conn;
-use super::{End, Next, Proxy};
+use super::{Next, Proxy};
+use crate::outcome::Outcome;
 use crate::wire::{Body, Duplex, Framing, Input, Known, Output, PumpError, pump};
 
 /// How often a silent direction is asked whether its receiver is still there: while both are open,
@@ -28,7 +29,7 @@ pub(super) async fn tunnel(
     conn: &mut Conn,
     proxy: &Proxy,
     record: &mut Record<'_>,
-) -> Result<Next, End> {
+) -> Result<Next, Outcome> {
     let upgrade = answered
         .head
         .headers
@@ -54,13 +55,13 @@ pub(super) async fn tunnel(
             .and(client.output.flush().await)
     };
     match timeout(proxy.limits().progress, sent).await {
-        Ok(sent) => sent.map_err(|_| End::Cut(Ended::ClientGone))?,
-        Err(_) => return Err(End::Cut(Ended::ClientStalled)),
+        Ok(sent) => sent.map_err(|_| Outcome::ClientDisconnected)?,
+        Err(_) => return Err(Outcome::ClientStalled),
     }
     record.streams();
 
     let ended = both_ways(client, &mut engine, late_end, proxy, record).await;
-    record.end(ended);
+    record.end(&ended);
     Ok(Next::Close)
 }
 
@@ -71,35 +72,35 @@ async fn both_ways(
     mut late_end: &'static [u8],
     proxy: &Proxy,
     record: &Record<'_>,
-) -> Ended {
+) -> Outcome {
     let (bytes_in, bytes_out) = (&record.bytes_in, &record.bytes_out);
     let mut no_end: &'static [u8] = &[];
     let first = tokio::select! {
         down = carry(&mut engine.input, &mut no_end, &mut client.output, bytes_out, PATIENT) => Direction::Down(down),
         up = carry(&mut client.input, &mut late_end, &mut engine.output, bytes_in, PATIENT) => Direction::Up(up),
-        () = proxy.stop() => return Ended::Stopped,
+        () = proxy.stop() => return Outcome::ShuttingDown,
     };
     match first {
         // The engine is done speaking. It may go on reading; where it has left, the alert carrier
         // notices.
         Direction::Down(Ok(())) => tokio::select! {
-            _ = carry(&mut client.input, &mut late_end, &mut engine.output, bytes_in, ALERT) => Ended::Complete,
-            () = proxy.stop() => Ended::Stopped,
+            _ = carry(&mut client.input, &mut late_end, &mut engine.output, bytes_in, ALERT) => Outcome::Served,
+            () = proxy.stop() => Outcome::ShuttingDown,
         },
-        Direction::Down(Err(PumpError::Write)) => Ended::ClientGone,
-        Direction::Down(Err(_)) => Ended::EngineGone,
+        Direction::Down(Err(PumpError::Write)) => Outcome::ClientDisconnected,
+        Direction::Down(Err(_)) => Outcome::EngineDisconnected,
         // The client is done sending, or the engine done reading; what the engine still says
         // counts.
         Direction::Up(sent @ (Ok(()) | Err(PumpError::Write))) => tokio::select! {
             down = carry(&mut engine.input, &mut no_end, &mut client.output, bytes_out, ALERT) => match down {
-                Ok(()) => Ended::Complete,
-                Err(PumpError::Write) => Ended::ClientGone,
-                Err(_) => Ended::EngineGone,
+                Ok(()) => Outcome::Served,
+                Err(PumpError::Write) => Outcome::ClientDisconnected,
+                Err(_) => Outcome::EngineDisconnected,
             },
             never = discard(&mut client.input), if sent.is_err() => match never {},
-            () = proxy.stop() => Ended::Stopped,
+            () = proxy.stop() => Outcome::ShuttingDown,
         },
-        Direction::Up(Err(_)) => Ended::ClientGone,
+        Direction::Up(Err(_)) => Outcome::ClientDisconnected,
     }
 }
 

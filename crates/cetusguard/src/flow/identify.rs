@@ -104,7 +104,7 @@ pub(super) async fn identify(conn: &mut Conn, proxy: &Proxy) -> Result<Arc<Clien
     let (profile, found_by) = settings
         .profiles
         .of(&principal)
-        .map_err(Refusal::Ambiguous)?;
+        .map_err(Refusal::AmbiguousClient)?;
     let usage = profile.limits.count().then(|| {
         proxy
             .limiter

@@ -12,14 +12,15 @@ use cetusguard_policy::guard::{Cleared, Json};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
+use super::Proxy;
 use super::admit::Admitted;
-use super::audit::{Ended, Record};
+use super::audit::Record;
 use super::identify::Client;
 use super::listen::Conn;
 use super::normalise::Message;
 use super::resolve::{self, Facts};
-use super::{End, Proxy};
 use crate::budget::{BODY_LIMIT, BodyBudget};
+use crate::outcome::Outcome;
 use crate::refusal::{Guarded, Refusal};
 use crate::wire::{Framing, Known, Output, PumpError, read_content};
 
@@ -69,7 +70,7 @@ pub(super) async fn inspect(
     conn: &mut Conn,
     proxy: &Arc<Proxy>,
     record: &mut Record<'_>,
-) -> Result<Approved, End> {
+) -> Result<Approved, Outcome> {
     match admitted.permit().cleared() {
         Some(cleared) => Ok(Approved {
             admitted,
@@ -89,7 +90,7 @@ async fn judge(
     conn: &mut Conn,
     proxy: &Arc<Proxy>,
     record: &mut Record<'_>,
-) -> Result<Approved, End> {
+) -> Result<Approved, Outcome> {
     let body = match admitted.permit().reads_body() {
         true => Some(read_body(&admitted, message, conn, proxy, record).await?),
         false => None,
@@ -192,10 +193,12 @@ async fn read_body(
     conn: &mut Conn,
     proxy: &Proxy,
     record: &Record<'_>,
-) -> Result<Share, End> {
+) -> Result<Share, Outcome> {
     let limit = BODY_LIMIT << 10;
     let known = match message.framing {
-        Framing::Length(length) if length > limit as u64 => return Err(Refusal::LargeBody.into()),
+        Framing::Length(length) if length > limit as u64 => {
+            return Err(Refusal::BodyTooLarge.into());
+        }
         Framing::Length(length) => usize::try_from(length).unwrap_or(limit),
         Framing::Chunked | Framing::UntilClose => limit,
         Framing::None => return Ok(Share::default()),
@@ -232,15 +235,15 @@ async fn read_body(
         let read = timeout(look, read_content(&mut client.input, body, &mut content)).await;
         late += asked.elapsed();
         match read {
-            Ok(Ok(true)) if content.len() > limit => return Err(Refusal::LargeBody.into()),
+            Ok(Ok(true)) if content.len() > limit => return Err(Refusal::BodyTooLarge.into()),
             Ok(Ok(false)) => break,
             Err(_) if opens_tunnel && Json::read(&content).is_ok() && body.close_early() => {
                 break;
             }
-            Ok(Err(PumpError::Garbage)) => return Err(Refusal::Body.into()),
-            Ok(Err(_)) => return Err(End::Cut(Ended::ClientGone)),
+            Ok(Err(PumpError::Garbage)) => return Err(Refusal::MalformedBody.into()),
+            Ok(Err(_)) => return Err(Outcome::ClientDisconnected),
             Ok(Ok(true)) | Err(_) if late >= budget.patience(patience) => {
-                return Err(Refusal::SlowBody.into());
+                return Err(Refusal::BodyTimeout.into());
             }
             Ok(Ok(true)) | Err(_) => {}
         }
@@ -253,7 +256,7 @@ async fn read_body(
 }
 
 /// Tells a client to send the body that it holds back until it is asked (RFC 9110 §10.1.1).
-pub(super) async fn ask_for_body(client: &mut Output, limit: Duration) -> Result<(), End> {
+pub(super) async fn ask_for_body(client: &mut Output, limit: Duration) -> Result<(), Outcome> {
     let sent = async {
         client
             .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -261,7 +264,7 @@ pub(super) async fn ask_for_body(client: &mut Output, limit: Duration) -> Result
             .and(client.flush().await)
     };
     match timeout(limit, sent).await {
-        Ok(sent) => sent.map_err(|_| End::Cut(Ended::ClientGone)),
-        Err(_) => Err(End::Cut(Ended::ClientStalled)),
+        Ok(sent) => sent.map_err(|_| Outcome::ClientDisconnected),
+        Err(_) => Err(Outcome::ClientStalled),
     }
 }

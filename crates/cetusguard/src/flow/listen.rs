@@ -14,11 +14,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::audit::{Ended, Record};
+use super::audit::Record;
 use super::identify::{Client, Identity};
-use super::{End, Next, Proxy};
+use super::{Next, Proxy};
 use crate::config::meant::Limits;
 use crate::event_loops::LoopSeat;
+use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 use crate::shares::Admission;
 use crate::tls;
@@ -181,27 +182,27 @@ impl Conn {
     }
 
     /// Reads the head of a request whose first byte is there.
-    pub(super) async fn read_head(&mut self, proxy: &Proxy) -> Result<RequestHead, End> {
+    pub(super) async fn read_head(&mut self, proxy: &Proxy) -> Result<RequestHead, Outcome> {
         let limit = self.limits(proxy).head;
         let read = tokio::select! {
             // Most heads are there as a whole: only one that is not needs to know of clocks.
             biased;
             read = timeout(limit, read_request_head(&mut self.stream.input)) => read,
-            () = &mut self.stop => return Err(End::Cut(Ended::Stopped)),
+            () = &mut self.stop => return Err(Outcome::ShuttingDown),
         };
         match read {
             // A head may come in parts, and the first of them before the signers have changed.
-            Ok(Ok(_)) if self.is_outdated(proxy) => Err(End::Cut(Ended::Outdated)),
+            Ok(Ok(_)) if self.is_outdated(proxy) => Err(Outcome::OutdatedCertificate),
             Ok(Ok(head)) => Ok(head),
-            Ok(Err(HeadError::Closed)) => Err(End::Cut(Ended::ClientGone)),
+            Ok(Err(HeadError::Closed)) => Err(Outcome::ClientDisconnected),
             Ok(Err(error)) => Err(Refusal::Head(error).into()),
-            Err(_) => Err(Refusal::SlowHead.into()),
+            Err(_) => Err(Refusal::HeadTimeout.into()),
         }
     }
 
     /// Waits for the place that the connection did not get when it was accepted, or refuses its
     /// request. A health check's ping needs no place: the connection is closed behind its answer.
-    pub(super) async fn take_place(&mut self, is_ping: bool, proxy: &Proxy) -> Result<(), End> {
+    pub(super) async fn take_place(&mut self, is_ping: bool, proxy: &Proxy) -> Result<(), Outcome> {
         if self.admission.has_place() {
             return Ok(());
         }
@@ -211,7 +212,7 @@ impl Conn {
         }
         let taken = tokio::select! {
             taken = self.admission.take_place(proxy.limits().head) => taken,
-            () = proxy.stop() => return Err(End::Cut(Ended::Stopped)),
+            () = proxy.stop() => return Err(Outcome::ShuttingDown),
         };
         self.closes |= taken.is_err();
         taken.map_err(|full| Refusal::Connections(full).into())
@@ -265,11 +266,10 @@ pub(super) async fn refuse(
     conn: &mut Conn,
     refusal: &Refusal,
     proxy: &Proxy,
-    record: &mut Record<'_>,
+    record: &Record<'_>,
 ) -> Next {
     let known_end = refusal.status() != 400 && conn.body.as_ref().is_some_and(Body::is_done);
     let close = conn.closes || conn.tunnels || !known_end || *proxy.stopping.borrow();
-    record.refused(refusal);
     // Not for ever: a client that reads none of its refusals must not pile them up here.
     let announced = close && !conn.tunnels;
     let response = refusal.response(conn.to_head, announced, record.is_uncertain());

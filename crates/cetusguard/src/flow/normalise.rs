@@ -35,9 +35,9 @@ pub(super) fn normalise(
     conn.tunnels = head.headers.all(Known::Upgrade).next().is_some();
     conn.to_head = head.method == "HEAD";
     if head.headers.has_token(Known::Via, proxy.backend.via()) {
-        return Err(Refusal::Loop);
+        return Err(Refusal::ProxyLoop);
     }
-    let call = Call::read(text(&head.method)?, text(&head.target)?).map_err(Refusal::Line)?;
+    let call = Call::read(text(&head.method)?, text(&head.target)?).map_err(Refusal::Target)?;
     conn.tunnels |= call
         .endpoint()
         .is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)));

@@ -88,7 +88,7 @@ pub(super) async fn settle(
             Question::Object { kind, word } => match find(kind, word, client, proxy).await? {
                 Found::Object(object) => case
                     .answer(Some(&object))
-                    .map_err(|_| Refusal::EngineGarbage)?,
+                    .map_err(|_| Refusal::EngineProtocolError)?,
                 Found::Missing(answer) => case
                     .answer(None)
                     .map_err(|_| Refusal::NoSuchObject(answer))?,
@@ -109,7 +109,7 @@ pub(super) async fn settle(
                 match inspected {
                     Inspected::Container(one) => {
                         case.answer_inspection(Some(&one), &defaults)
-                            .map_err(|_| Refusal::EngineGarbage)?;
+                            .map_err(|_| Refusal::EngineProtocolError)?;
                     }
                     Inspected::Missing(answer) => {
                         case.answer_inspection(None, &defaults)
@@ -190,7 +190,7 @@ async fn find(
 
 fn untold(trouble: Arc<Trouble>) -> Refusal {
     match &*trouble {
-        Trouble::Unreachable(unreachable) => Refusal::Unreachable(unreachable.clone()),
-        trouble => Refusal::Untold(trouble.to_string()),
+        Trouble::Unreachable(unreachable) => Refusal::EngineUnreachable(unreachable.clone()),
+        trouble => Refusal::EngineLookupFailed(trouble.to_string()),
     }
 }

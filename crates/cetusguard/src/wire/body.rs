@@ -4,6 +4,7 @@
 //! coding and takes it only in the one form that no reader can misread, so what was checked is what
 //! is sent.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::pin;
@@ -49,7 +50,7 @@ enum Left {
     Anything,
 }
 
-/// Why a body did not arrive whole.
+/// The fault that kept a body from arriving whole.
 #[derive(Debug)]
 pub(crate) enum PumpError {
     /// The sender left before the end of its body.
@@ -63,6 +64,20 @@ pub(crate) enum PumpError {
     /// The receiver took nothing for too long.
     Stalled,
 }
+
+impl fmt::Display for PumpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Short => "the sender closed the connection before the end of the body",
+            Self::Garbage => "the chunked coding of the body is malformed",
+            Self::Read => "the connection of the sender broke",
+            Self::Write => "the connection of the receiver broke",
+            Self::Stalled => "the receiver read nothing for too long",
+        })
+    }
+}
+
+impl std::error::Error for PumpError {}
 
 impl Body {
     /// A body of which nothing has arrived.

@@ -82,6 +82,8 @@ impl fmt::Display for HeadError {
     }
 }
 
+impl std::error::Error for HeadError {}
+
 /// Nobody names more headers in `Connection`, and each costs a look at every header.
 const NAMED_LIMIT: usize = 32;
 

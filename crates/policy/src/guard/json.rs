@@ -48,6 +48,8 @@ impl fmt::Display for Malformed {
     }
 }
 
+impl std::error::Error for Malformed {}
+
 impl<'b> Json<'b> {
     /// Reads a body that is one value.
     ///

@@ -38,6 +38,8 @@ impl fmt::Display for Finding {
     }
 }
 
+impl std::error::Error for Finding {}
+
 /// Why a judged call does not pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Objection {
@@ -167,3 +169,5 @@ impl fmt::Display for Objection {
         }
     }
 }
+
+impl std::error::Error for Objection {}

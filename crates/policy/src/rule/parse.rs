@@ -74,6 +74,8 @@ impl fmt::Display for Mistake {
     }
 }
 
+impl std::error::Error for Mistake {}
+
 /// Reads a text of rules, one a line.
 ///
 /// # Errors

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cetusguard_policy::guard::Exception;
-use cetusguard_policy::{BUILD_RULES, Call, Denial, Method, Profiles, Verdict, decide, split_list};
+use cetusguard_policy::{
+    BUILD_RULES, Call, Denial, DenialKind, Method, Profiles, Verdict, decide, split_list,
+};
 use serde::Serialize;
 
 use crate::command::log_lines::{LogLine, requests};
 use crate::command::page::{Look, Page, count};
 use crate::config::Mistakes;
+use crate::outcome::{Event, Reason};
 
 /// Requests that were refused for the same reason.
 #[derive(Debug, Serialize)]
@@ -32,12 +35,6 @@ pub(super) struct Group {
     pub(super) allowed_now: bool,
 }
 
-/// Reasons that a rule does away with.
-const BY_RULE: &[&str] = &["no_rule", "wildcard", "unknown_endpoint", "unread_body"];
-
-/// The reason that a rule is one too many.
-const DENIED: &str = "deny_rule";
-
 /// Clients that a group names.
 const CLIENTS: usize = 8;
 
@@ -48,8 +45,8 @@ const CLIENTS: usize = 8;
 pub(super) fn groups(path: &str, log: &str, profiles: &Profiles) -> Result<Vec<Group>, Mistakes> {
     let mut groups: BTreeMap<(String, String, String), Group> = BTreeMap::new();
     for line in requests(path, log)? {
-        let forwarded = line.get("decision") == "would_deny";
-        if !forwarded && line.get("msg") != "request refused" {
+        let forwarded = line.is_unenforced();
+        if !forwarded && line.event() != Some(Event::Refused) {
             continue;
         }
         let call = Method::parse(line.get("method"))
@@ -95,9 +92,10 @@ fn is_allowed(call: &Call, line: &LogLine, profiles: &Profiles) -> bool {
     let profile = profiles
         .all()
         .find(|profile| profile.name == line.get("profile"));
-    let by_rule = BY_RULE.contains(&line.get("reason")) || line.get("reason") == DENIED;
+    let is_by_rule =
+        matches!(line.reason(), Some(Reason::Denied(kind)) if kind != DenialKind::ClosedEndpoint);
     let allowed = |verdict| matches!(verdict, Verdict::Allow(_));
-    by_rule && profile.is_some_and(|profile| allowed(decide(call.clone(), profile)))
+    is_by_rule && profile.is_some_and(|profile| allowed(decide(call.clone(), profile)))
 }
 
 /// The hardest to change of what is known of a client.
@@ -118,7 +116,7 @@ fn client(line: &LogLine) -> String {
 /// What would allow it: made from the call itself, since a client has its word in the detail of a
 /// line.
 fn to_allow(line: &LogLine, call: Option<&Call>) -> Vec<String> {
-    let is_by_rule = BY_RULE.contains(&line.get("reason"));
+    let is_by_rule = line.reason().is_some_and(Reason::is_mended_by_rule);
     let rule = call
         .filter(|_| is_by_rule && named(line).next().is_none())
         .and_then(Call::rule_to_add);

@@ -7,7 +7,9 @@ use std::sync::{Arc, LazyLock};
 use cetusguard_policy::endpoint::{Endpoint, EndpointId, Power};
 use cetusguard_policy::guard::{Exception, Guard, Level};
 use cetusguard_policy::rule::{Rule, RuleSet, parse};
-use cetusguard_policy::{Call, Ground, Limits, Method, Mode, Profile, Verdict, decide, survey};
+use cetusguard_policy::{
+    Call, DenialKind, Ground, Limits, Method, Mode, Profile, Verdict, decide, survey,
+};
 
 use super::note::{Kind, Note};
 use super::plan::{Peer, Plan, Rights};
@@ -70,7 +72,7 @@ enum Judged {
     Allowed { rule: String, is_judged: bool },
     /// It is refused: the word for why, and the rule that would allow it.
     Refused {
-        code: &'static str,
+        kind: DenialKind,
         rule_to_add: Option<String>,
     },
 }
@@ -207,7 +209,7 @@ impl Rights {
 
     fn note_differences(&mut self, is_podman: bool, notes: &mut Vec<Note>) {
         let profile = self.profile();
-        let mut refused: BTreeMap<(&'static str, Power), Group> = BTreeMap::new();
+        let mut refused: BTreeMap<(DenialKind, Power), Group> = BTreeMap::new();
         let mut judged: BTreeMap<Power, Group> = BTreeMap::new();
         let served = SAMPLES
             .iter()
@@ -216,8 +218,8 @@ impl Rights {
             // HEAD of what GET is refused for is no news.
             let is_twin = sample.method == Method::Head && sample.endpoint.method == Method::Get;
             match sample.judge(&profile) {
-                Some(Judged::Refused { code, rule_to_add }) => {
-                    let group = refused.entry((code, sample.endpoint.power)).or_default();
+                Some(Judged::Refused { kind, rule_to_add }) => {
+                    let group = refused.entry((kind, sample.endpoint.power)).or_default();
                     group.is_of_older |= !self.peer.allows(sample.method, &sample.path);
                     group.endpoints.insert(sample.endpoint.id);
                     group.rules.extend(rule_to_add.filter(|_| !is_twin));
@@ -234,7 +236,7 @@ impl Rights {
                 _ => {}
             }
         }
-        for ((code, power), group) in refused {
+        for ((kind, power), group) in refused {
             self.closed.extend(
                 group
                     .rules
@@ -243,7 +245,7 @@ impl Rights {
                     .cloned()
                     .collect::<Vec<_>>(),
             );
-            notes.push(group.note(refusal(code, power, group.is_of_older)));
+            notes.push(group.note(refusal(kind, power, group.is_of_older)));
         }
         for (power, group) in judged {
             notes.push(
@@ -304,7 +306,7 @@ pub(super) fn is_matched(profile: &Profile, method: Method, path: &str) -> bool 
     };
     match decide(call, profile) {
         Verdict::Allow(_) => true,
-        Verdict::Deny(denial) => denial.reason.code() != "no_rule",
+        Verdict::Deny(denial) => denial.reason.kind() != DenialKind::NoRule,
     }
 }
 
@@ -330,7 +332,7 @@ impl Sample {
                 }
             }
             Verdict::Deny(denial) => Judged::Refused {
-                code: denial.reason.code(),
+                kind: denial.reason.kind(),
                 rule_to_add: denial.rule_to_add(),
             },
         })
@@ -366,22 +368,25 @@ impl Group {
     }
 }
 
-fn refusal(code: &str, power: Power, is_of_older: bool) -> String {
+fn refusal(kind: DenialKind, power: Power, is_of_older: bool) -> String {
     let says = power.says();
     let there = if is_of_older {
         "in versions without a switch for it"
     } else {
         "there"
     };
-    match code {
-        "guard" => {
+    match kind {
+        DenialKind::ClosedEndpoint => {
             format!("clients could {says} {there}; the guard refuses that, whatever the rules say")
         }
-        "no_rule" => format!(
+        DenialKind::NoRule => format!(
             "clients could {says} {there}; if they still have to, take the # off the rules for it \
             in cetusguard.yaml"
         ),
-        _ => format!(
+        DenialKind::DenyRule
+        | DenialKind::Wildcard
+        | DenialKind::UnknownEndpoint
+        | DenialKind::UninspectedBody => format!(
             "clients could {says} {there}, which no wildcard opens here; if they still have to, \
             take the # off the rules for it in cetusguard.yaml"
         ),

@@ -1,0 +1,203 @@
+//! Outcomes: every way in which a request can end, as one enum. The writer of responses, the log
+//! and the commands that read a log match it exhaustively, so that a new outcome cannot be
+//! forgotten in one of them.
+
+mod reason;
+
+use crate::log::Level;
+use crate::refusal::Refusal;
+pub(crate) use reason::Reason;
+
+/// The value of `decision` in a record about a request that audit mode forwarded although the
+/// profile refuses it.
+pub(crate) const WOULD_DENY: &str = "would_deny";
+
+/// How a request ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The client received the complete answer of the engine.
+    Served,
+    /// The proxy answered with an error of its own.
+    Refused(Refusal),
+    /// The client closed the connection before the answer was complete.
+    ClientDisconnected,
+    /// The client read nothing of the answer for too long.
+    ClientStalled,
+    /// The request body became invalid after the answer had begun.
+    MalformedBody,
+    /// The engine broke off its answer, or broke its framing.
+    EngineDisconnected,
+    /// The proxy shuts down.
+    ShuttingDown,
+    /// The frontend accepts certificates of other authorities since the client connected.
+    OutdatedCertificate,
+    /// The task of the request panicked.
+    Panicked,
+}
+
+impl From<Refusal> for Outcome {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// How far a request had come when it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// The decision was not made.
+    Undecided,
+    /// The proxy allowed the request.
+    Allowed,
+    /// The engine received the beginning of a request that can change something, and has not
+    /// answered.
+    Uncertain,
+}
+
+/// The message of a record about a request: `msg` in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A stream or tunnel has begun; its other record follows at its end.
+    StreamStarted,
+    /// The request was allowed, and has ended.
+    Allowed,
+    /// The proxy refused the request.
+    Refused,
+    /// The request failed because of the engine or of the proxy.
+    Failed,
+    /// The request ended before it was decided.
+    Abandoned,
+    /// The proxy broke off a request that was partly forwarded.
+    RequestCut,
+    /// The answer broke off.
+    AnswerCut,
+}
+
+impl Event {
+    const ALL: [Self; 7] = [
+        Self::StreamStarted,
+        Self::Allowed,
+        Self::Refused,
+        Self::Failed,
+        Self::Abandoned,
+        Self::RequestCut,
+        Self::AnswerCut,
+    ];
+
+    /// Returns the message.
+    pub(crate) const fn message(self) -> &'static str {
+        match self {
+            Self::StreamStarted => "stream started",
+            Self::Allowed => "request allowed",
+            Self::Refused => "request refused",
+            Self::Failed => "request failed",
+            Self::Abandoned => "request abandoned",
+            Self::RequestCut => "request cut",
+            Self::AnswerCut => "answer cut",
+        }
+    }
+
+    /// Reads the message of a log line.
+    pub(crate) fn parse(message: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|event| event.message() == message)
+    }
+}
+
+impl Outcome {
+    /// Returns the reason; `None` if the client received the complete answer.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Served => None,
+            Self::Refused(refusal) => Some(refusal.reason()),
+            Self::ClientDisconnected => Some(Reason::ClientDisconnected),
+            Self::ClientStalled => Some(Reason::ClientStalled),
+            Self::MalformedBody => Some(Reason::MalformedBody),
+            Self::EngineDisconnected => Some(Reason::EngineDisconnected),
+            Self::ShuttingDown => Some(Reason::ShuttingDown),
+            Self::OutdatedCertificate => Some(Reason::OutdatedCertificate),
+            Self::Panicked => Some(Reason::Internal),
+        }
+    }
+
+    /// Returns the level of the record.
+    pub(crate) fn level(&self) -> Level {
+        self.reason().map_or(Level::Debug, Reason::level)
+    }
+
+    /// Returns the message of the record.
+    pub(crate) fn event(&self, progress: Progress) -> Event {
+        match (self, progress) {
+            (Self::EngineDisconnected | Self::ClientStalled, _) => Event::AnswerCut,
+            (Self::MalformedBody | Self::OutdatedCertificate, _) => Event::RequestCut,
+            (Self::Panicked, _) => Event::Failed,
+            (Self::Refused(refusal), _) if refusal.reason().level() == Level::Error => {
+                Event::Failed
+            }
+            (Self::Refused(_), Progress::Uncertain) => Event::RequestCut,
+            (Self::Refused(_), Progress::Undecided | Progress::Allowed) => Event::Refused,
+            (Self::Served | Self::ClientDisconnected | Self::ShuttingDown, Progress::Undecided) => {
+                Event::Abandoned
+            }
+            (
+                Self::Served | Self::ClientDisconnected | Self::ShuttingDown,
+                Progress::Allowed | Progress::Uncertain,
+            ) => Event::Allowed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn words_and_messages_are_unique_and_can_be_parsed() {
+        let words: BTreeSet<_> = Reason::all().map(Reason::word).collect();
+        assert_eq!(words.len(), Reason::all().count());
+        for reason in Reason::all() {
+            assert_eq!(Reason::parse(reason.word()), Some(reason));
+        }
+        assert_eq!(Reason::parse("no such word"), None);
+        for event in Event::ALL {
+            assert_eq!(Event::parse(event.message()), Some(event));
+        }
+    }
+
+    #[test]
+    fn troubleshooting_explains_every_reason_with_its_status() {
+        let page = include_str!("../../../docs/troubleshooting.md");
+        for reason in Reason::all() {
+            let word = reason.word();
+            let wanted = match reason.status() {
+                Some(status) => format!("| {status} | `{word}` |"),
+                None => format!("`reason={word}`"),
+            };
+            assert!(page.contains(&wanted), "no row with {wanted}");
+        }
+    }
+
+    #[test]
+    fn the_message_follows_from_the_outcome_and_the_progress() {
+        use Progress::{Allowed, Uncertain, Undecided};
+        let malformed = || Outcome::Refused(Refusal::MalformedBody);
+        let closed = || Outcome::Refused(Refusal::EngineClosed);
+        for (outcome, progress, want) in [
+            (Outcome::Served, Allowed, Event::Allowed),
+            (Outcome::ClientDisconnected, Undecided, Event::Abandoned),
+            (Outcome::ClientDisconnected, Uncertain, Event::Allowed),
+            (Outcome::ShuttingDown, Undecided, Event::Abandoned),
+            (malformed(), Undecided, Event::Refused),
+            (malformed(), Allowed, Event::Refused),
+            (malformed(), Uncertain, Event::RequestCut),
+            (closed(), Uncertain, Event::Failed),
+            (Outcome::MalformedBody, Allowed, Event::RequestCut),
+            (Outcome::EngineDisconnected, Allowed, Event::AnswerCut),
+            (Outcome::Panicked, Allowed, Event::Failed),
+        ] {
+            assert_eq!(outcome.event(progress), want, "{outcome:?} {progress:?}");
+        }
+    }
+}
