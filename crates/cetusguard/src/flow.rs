@@ -3,6 +3,7 @@
 mod admit;
 mod answer;
 mod audit;
+mod connection;
 mod forward;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
@@ -11,6 +12,7 @@ mod identify;
 mod inspect;
 mod listen;
 mod normalise;
+mod refuse;
 mod resolve;
 mod settings;
 
@@ -34,8 +36,9 @@ use crate::worker::Worker;
 use admit::Admitted;
 pub(crate) use admit::HEALTH_CHECK;
 use audit::Record;
-pub(crate) use listen::{Bound, Listeners, bind, tell_refused};
-use listen::{Conn, Pending};
+use connection::{Connection, PendingConnection};
+pub(crate) use listen::{Bound, Gate, Listeners, bind, tell_refused};
+use normalise::Message;
 pub(crate) use settings::{InForce, Settings};
 
 /// What every connection shares.
@@ -107,7 +110,7 @@ enum Next {
 }
 
 /// Serves one client's connection until either side has enough of it.
-async fn serve(pending: Pending, proxy: Arc<Proxy>) {
+async fn serve(pending: PendingConnection, proxy: Arc<Proxy>) {
     let Some(mut conn) = pending.open(&proxy).await else {
         return;
     };
@@ -115,7 +118,7 @@ async fn serve(pending: Pending, proxy: Arc<Proxy>) {
 }
 
 /// One request and its answer, or its refusal; one record in the log either way.
-async fn exchange(conn: &mut Conn, proxy: &Arc<Proxy>) -> Next {
+async fn exchange(conn: &mut Connection, proxy: &Arc<Proxy>) -> Next {
     if !conn.wait_for_request(proxy).await {
         return Next::Close;
     }
@@ -125,7 +128,7 @@ async fn exchange(conn: &mut Conn, proxy: &Arc<Proxy>) -> Next {
         Err(outcome) => {
             record.end(&outcome);
             match outcome {
-                Outcome::Refused(refusal) => listen::refuse(conn, &refusal, proxy, &record).await,
+                Outcome::Refused(refusal) => refuse::refuse(conn, &refusal, proxy, &record).await,
                 Outcome::Served
                 | Outcome::ClientDisconnected
                 | Outcome::ClientStalled
@@ -142,13 +145,17 @@ async fn exchange(conn: &mut Conn, proxy: &Arc<Proxy>) -> Next {
 /// The steps from the first byte of a request to the last byte of its answer. Each takes what only
 /// the one before it makes.
 async fn journey(
-    conn: &mut Conn,
+    conn: &mut Connection,
     proxy: &Arc<Proxy>,
     record: &mut Record<'_>,
 ) -> Result<Next, Outcome> {
     let head = conn.read_head(proxy).await?;
     record.received(&head);
-    let (call, message) = normalise::normalise(head, conn, proxy)?;
+    let frame = normalise::read_frame(&head)?;
+    conn.begin_request(&frame);
+    let call = normalise::read_call(&head, proxy)?;
+    conn.expect_tunnel_of(&call);
+    let message = Message::new(head, frame.framing);
     let is_ping = admit::is_ping(&call, &message);
     conn.take_place(is_ping, proxy).await?;
     let client = identify::identify(conn, proxy).await?;

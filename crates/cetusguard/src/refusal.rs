@@ -260,6 +260,12 @@ impl Refusal {
         self.reason().status().unwrap_or(500)
     }
 
+    /// Returns whether the connection ends with the response: it has no place, or its client is
+    /// not known, so that the next request would be refused too.
+    pub(crate) fn ends_connection(&self) -> bool {
+        matches!(self, Self::Connections(_) | Self::UnknownClient(_))
+    }
+
     /// The call, where it was read and judged.
     pub(crate) fn call(&self) -> Option<&Call> {
         match self {

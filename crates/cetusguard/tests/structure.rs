@@ -91,8 +91,7 @@ fn one_file_is_unsafe() {
 /// them in this order is there to be read.
 #[test]
 fn steps_use_earlier_steps_only() {
-    // In the order of the journey; the record accompanies all of it, connections are there before
-    // and after.
+    // In the order of the journey; the record and the connection accompany all of it.
     let order = [
         "audit",
         "listen",
@@ -112,11 +111,10 @@ fn steps_use_earlier_steps_only() {
             continue;
         };
         for later in &order[place + 1..] {
-            // A connection remembers whose it is; the record names who it was and what was
-            // admitted.
+            // The record names the client and what was admitted.
             if matches!(
                 (step, *later),
-                ("listen", "identify") | ("audit", "identify" | "admit")
+                ("audit", "identify" | "admit")
             ) {
                 continue;
             }

@@ -18,7 +18,7 @@ use crate::config::meant::Config;
 use crate::config::{Loaded, Read, Sources, own};
 use crate::engine::{Containers, Objects, Own, follow};
 use crate::event_loops::EventLoops;
-use crate::flow::{Bound, InForce, Listeners, Proxy, Settings, bind, tell_refused};
+use crate::flow::{Bound, Gate, InForce, Listeners, Proxy, Settings, bind, tell_refused};
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::{Level, Log};
@@ -115,8 +115,9 @@ async fn serve(
         strangers: warnings,
     };
     let proxy = assemble(config, places, capacity, lessons, stopping, &log);
-    Listeners::new(sockets).run(&proxy, &alive);
-    drop(alive);
+    let gate = Arc::new(Gate::new(Arc::clone(&proxy), alive));
+    Listeners::new(sockets).run(&gate, &log, &proxy.stopping);
+    drop(gate);
     let adviser = Adviser::begin(started, &proxy.backend, &log);
 
     let mut memory = Memory::begin();

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::audit::Record;
+use super::connection::Connection;
 use super::forward::{Answered, attend, patience};
-use super::listen::Conn;
 use super::{Next, Proxy};
 use crate::outcome::Outcome;
 use crate::wire::{Body, Framing, Known, Output, PumpError, ResponseHead, pump, send_head};
@@ -13,12 +13,12 @@ use crate::wire::{Body, Framing, Known, Output, PumpError, ResponseHead, pump, s
 /// byte.
 pub(super) async fn answer(
     answered: Answered,
-    conn: &mut Conn,
+    conn: &mut Connection,
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Next, Outcome> {
     // Early bytes were meant for the tunnel that did not open.
-    let spoiled = conn.tunnels && !answered.is_detached();
+    let spoiled = conn.may_tunnel() && !answered.is_detached();
     let Answered {
         mut engine,
         head,
@@ -28,7 +28,7 @@ pub(super) async fn answer(
         generation,
         ..
     } = answered;
-    let close = conn.closes || framing == Framing::UntilClose || *proxy.stopping.borrow();
+    let close = conn.closes() || framing == Framing::UntilClose || *proxy.stopping.borrow();
     let limits = conn.limits(proxy);
     let progress = limits.progress;
     let (client, body) = conn.parts();

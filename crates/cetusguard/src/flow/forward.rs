@@ -16,8 +16,8 @@ use tokio::time::{Instant, sleep, timeout};
 use super::Proxy;
 use super::admit::is_ping;
 use super::audit::Record;
+use super::connection::Connection;
 use super::inspect::{Approved, Share, ask_for_body};
-use super::listen::Conn;
 use super::normalise::Message;
 use crate::config::meant::Limits;
 use crate::outcome::Outcome;
@@ -85,7 +85,7 @@ impl Answered {
 pub(super) async fn forward(
     mut approved: Approved,
     message: &Message,
-    conn: &mut Conn,
+    conn: &mut Connection,
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Answered, Outcome> {
@@ -151,7 +151,7 @@ pub(super) async fn forward(
 fn permit_of(
     approved: &Approved,
     message: &Message,
-    conn: &Conn,
+    conn: &Connection,
     proxy: &Proxy,
 ) -> Result<Option<ExchangeSlot>, Refusal> {
     if is_ping(approved.call(), message) {
@@ -188,7 +188,7 @@ async fn ask(
     request: Request,
     approved: &Approved,
     message: &Message,
-    conn: &mut Conn,
+    conn: &mut Connection,
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Answered, Outcome> {

@@ -12,8 +12,8 @@ use tokio::time::timeout;
 
 use super::answer::response_head;
 use super::audit::Record;
+use super::connection::Connection;
 use super::forward::Answered;
-use super::listen::Conn;
 use super::{Next, Proxy};
 use crate::outcome::Outcome;
 use crate::wire::{Body, Duplex, Framing, Input, Known, Output, PumpError, pump};
@@ -26,7 +26,7 @@ const ALERT: Duration = Duration::from_secs(1);
 /// Carries bytes both ways until both directions have ended; each ends on its own.
 pub(super) async fn tunnel(
     answered: Answered,
-    conn: &mut Conn,
+    conn: &mut Connection,
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Next, Outcome> {

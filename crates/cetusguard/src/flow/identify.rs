@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use cetusguard_policy::{Certificate, Container, Principal, Profile};
 
-use super::listen::Conn;
+use super::connection::Connection;
 use super::{Proxy, Settings};
 use crate::engine::{Origin, Unknown};
 use crate::limiter::Usage;
@@ -67,15 +67,14 @@ impl Identity {
 
 /// Finds the profile of who is calling. The answer is remembered until the configuration or the
 /// containers change.
-pub(super) async fn identify(conn: &mut Conn, proxy: &Proxy) -> Result<Arc<Client>, Refusal> {
-    if let Some(known) = conn.identity.as_ref().filter(|known| known.holds(proxy)) {
+pub(super) async fn identify(conn: &mut Connection, proxy: &Proxy) -> Result<Arc<Client>, Refusal> {
+    if let Some(known) = conn.identity().filter(|known| known.holds(proxy)) {
         return Ok(Arc::clone(&known.client));
     }
     let (generation, settings) = (proxy.settings.generation(), proxy.settings());
     let mut principal = conn.principal().clone();
     let is_new = conn
-        .identity
-        .as_ref()
+        .identity()
         .is_none_or(|known| known.container.is_none());
     let container = container_of(conn.arrived(), is_new, &mut principal, &settings, proxy).await;
     let container =
@@ -85,8 +84,6 @@ pub(super) async fn identify(conn: &mut Conn, proxy: &Proxy) -> Result<Arc<Clien
                 false => Ok(container),
             },
         );
-    // Whoever is refused here should not come again on this connection.
-    conn.closes |= container.is_err();
     let container = container.map_err(Refusal::UnknownClient)?;
     if let (
         Some(Identity {
@@ -94,11 +91,10 @@ pub(super) async fn identify(conn: &mut Conn, proxy: &Proxy) -> Result<Arc<Clien
             ..
         }),
         Some((now, _)),
-    ) = (&conn.identity, &container)
+    ) = (conn.identity(), &container)
         && before != now
     {
-        // Whoever opened this connection is gone, and somebody else has its address.
-        conn.closes = true;
+        // The container that opened this connection is gone, and another one has its address.
         return Err(Refusal::UnknownClient(Unknown::Other));
     }
     let (profile, found_by) = settings
@@ -119,7 +115,7 @@ pub(super) async fn identify(conn: &mut Conn, proxy: &Proxy) -> Result<Arc<Clien
         container: principal.container,
         certificate: principal.certificate,
     });
-    conn.identity = Some(Identity {
+    conn.remember(Identity {
         client: Arc::clone(&client),
         generation,
         container,

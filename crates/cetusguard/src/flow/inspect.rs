@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use super::Proxy;
 use super::admit::Admitted;
 use super::audit::Record;
+use super::connection::Connection;
 use super::identify::Client;
-use super::listen::Conn;
 use super::normalise::Message;
 use super::resolve::{self, Facts};
 use crate::budget::{BODY_LIMIT, BodyBudget};
@@ -67,7 +67,7 @@ pub(super) async fn inspect(
     admitted: Arc<Admitted>,
     message: &Message,
     client: &Arc<Client>,
-    conn: &mut Conn,
+    conn: &mut Connection,
     proxy: &Arc<Proxy>,
     record: &mut Record<'_>,
 ) -> Result<Approved, Outcome> {
@@ -87,7 +87,7 @@ async fn judge(
     admitted: Arc<Admitted>,
     message: &Message,
     client: &Arc<Client>,
-    conn: &mut Conn,
+    conn: &mut Connection,
     proxy: &Arc<Proxy>,
     record: &mut Record<'_>,
 ) -> Result<Approved, Outcome> {
@@ -190,7 +190,7 @@ impl Judgement {
 async fn read_body(
     admitted: &Admitted,
     message: &Message,
-    conn: &mut Conn,
+    conn: &mut Connection,
     proxy: &Proxy,
     record: &Record<'_>,
 ) -> Result<Share, Outcome> {

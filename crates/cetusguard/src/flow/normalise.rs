@@ -2,14 +2,37 @@
 //! it.
 
 use cetusguard_policy::Call;
-use cetusguard_policy::endpoint::Answer;
 
 use super::Proxy;
-use super::listen::Conn;
 use crate::refusal::Refusal;
-use crate::wire::{Body, Framing, HeadError, Headers, Known, RequestHead, request_framing};
+use crate::wire::{Framing, HeadError, Headers, Known, RequestHead, request_framing};
 
-/// A request without its request line: what goes on beside the judged call.
+/// The facts in a head that decide where the request ends, and about the connection after it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    /// How the body is framed.
+    pub(super) framing: Framing,
+    /// The client closes the connection after the answer.
+    pub(super) closes: bool,
+    /// The client asks to upgrade the connection.
+    pub(super) asks_for_upgrade: bool,
+    /// The client asks for a head alone.
+    pub(super) is_head: bool,
+}
+
+impl Default for Frame {
+    /// Returns the frame of a request without a body.
+    fn default() -> Self {
+        Self {
+            framing: Framing::None,
+            closes: false,
+            asks_for_upgrade: false,
+            is_head: false,
+        }
+    }
+}
+
+/// A request without its request line: the part that is forwarded beside the judged call.
 #[derive(Debug)]
 pub(super) struct Message {
     /// The headers as the client sent them.
@@ -20,40 +43,36 @@ pub(super) struct Message {
     pub(super) expects_continue: bool,
 }
 
-/// Reads a head in the one way that the engine reads it, or refuses it.
-///
-/// From here on the connection knows where this request's body ends; before that it must not be
-/// used again.
-pub(super) fn normalise(
-    head: RequestHead,
-    conn: &mut Conn,
-    proxy: &Proxy,
-) -> Result<(Call, Message), Refusal> {
-    let framing = request_framing(&head.headers).map_err(Refusal::Head)?;
-    conn.body = Some(Body::new(framing));
-    conn.closes = head.headers.has_token(Known::Connection, "close");
-    conn.tunnels = head.headers.all(Known::Upgrade).next().is_some();
-    conn.to_head = head.method == "HEAD";
+/// Reads the frame of a request. A head without an unambiguous frame is refused, and the connection
+/// cannot be used again.
+pub(super) fn read_frame(head: &RequestHead) -> Result<Frame, Refusal> {
+    Ok(Frame {
+        framing: request_framing(&head.headers).map_err(Refusal::Head)?,
+        closes: head.headers.has_token(Known::Connection, "close"),
+        asks_for_upgrade: head.headers.all(Known::Upgrade).next().is_some(),
+        is_head: head.method == "HEAD",
+    })
+}
+
+/// Reads the call in the one way in which the engine reads it, or refuses the request.
+pub(super) fn read_call(head: &RequestHead, proxy: &Proxy) -> Result<Call, Refusal> {
     if head.headers.has_token(Known::Via, proxy.backend.via()) {
         return Err(Refusal::ProxyLoop);
     }
-    let call = Call::read(text(&head.method)?, text(&head.target)?).map_err(Refusal::Target)?;
-    conn.tunnels |= call
-        .endpoint()
-        .is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)));
-    let headers = head.headers;
-    let expects_continue =
-        framing != Framing::None && headers.has_token(Known::Expect, "100-continue");
-    Ok((
-        call,
-        Message {
+    let text = |part| std::str::from_utf8(part).map_err(|_| Refusal::Head(HeadError::Garbage));
+    Call::read(text(&head.method)?, text(&head.target)?).map_err(Refusal::Target)
+}
+
+impl Message {
+    /// Takes the headers out of a head.
+    pub(super) fn new(head: RequestHead, framing: Framing) -> Self {
+        let headers = head.headers;
+        let expects_continue =
+            framing != Framing::None && headers.has_token(Known::Expect, "100-continue");
+        Self {
             headers,
             framing,
             expects_continue,
-        },
-    ))
-}
-
-fn text(part: &[u8]) -> Result<&str, Refusal> {
-    std::str::from_utf8(part).map_err(|_| Refusal::Head(HeadError::Garbage))
+        }
+    }
 }

@@ -13,23 +13,24 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::super::Proxy;
-use super::{Accepted, Conn, Pending};
+use super::{Connection, PendingConnection};
 use crate::backend::tune;
 use crate::certificate;
+use crate::flow::listen::AcceptedStream;
 use crate::log::Level;
 use crate::tls;
 use crate::wire::{Duplex, SharedTcp};
 
-impl Pending {
+impl PendingConnection {
     /// Speaks TLS where the frontend has it. `None` where the client does not manage to in time.
-    pub(in crate::flow) async fn open(self, proxy: &Proxy) -> Option<Conn> {
+    pub(in crate::flow) async fn open(self, proxy: &Proxy) -> Option<Connection> {
         let (mut principal, mut signers) = (self.principal, None);
-        let stream = match (self.accepted, self.tls) {
-            (Accepted::Unix(stream), _) => {
+        let stream = match (self.stream, self.tls) {
+            (AcceptedStream::Unix(stream), _) => {
                 let _ = proxy.buffer.bound(&SockRef::from(&stream));
                 Duplex::unix(stream).map_err(|error| error.to_string())
             }
-            (Accepted::Tcp(stream), tls) => {
+            (AcceptedStream::Tcp(stream), tls) => {
                 // Without these options the connection works all the same.
                 let _ = tune(SockRef::from(&stream), proxy.buffer);
                 match (TcpStream::from_std(stream), tls) {
@@ -52,7 +53,7 @@ impl Pending {
             }
         };
         match stream {
-            Ok(stream) => Some(Conn {
+            Ok(stream) => Some(Connection {
                 stream,
                 peer: self.peer,
                 principal,
@@ -62,10 +63,8 @@ impl Pending {
                 arrived: self.arrived,
                 served: false,
                 stop: Box::pin(last_call(proxy)),
-                body: None,
-                closes: false,
-                tunnels: false,
-                to_head: false,
+                request: None,
+                is_last: false,
                 admission: self.admission,
                 _seat: self.seat,
                 _alive: self.alive,
@@ -105,12 +104,13 @@ async fn shake(tls: tls::Server, stream: TcpStream, limit: Duration) -> Result<S
     Ok((Duplex::tls(stream.into(), socket), certificate))
 }
 
-/// An IPv4 client of a socket for both families is shown as what it is.
-pub(super) fn canonical(peer: SocketAddr) -> SocketAddr {
+/// Returns the IPv4 address of a client that a socket for both families shows as IPv6.
+pub(in crate::flow) fn canonical_address(peer: SocketAddr) -> SocketAddr {
     SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 
-pub(super) fn shown(peer: Option<UCred>) -> String {
+/// Describes the process behind a Unix socket, for the log.
+pub(in crate::flow) fn describe_peer(peer: Option<UCred>) -> String {
     let Some(peer) = peer else {
         return "unix".to_owned();
     };

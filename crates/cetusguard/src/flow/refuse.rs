@@ -1,0 +1,41 @@
+//! Refuse: the proxy's own error response, in place of the engine's answer.
+
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use super::audit::Record;
+use super::connection::Connection;
+use super::{Next, Proxy};
+use crate::refusal::Refusal;
+
+/// Answers with the refusal. The connection stays open only if the request was well-formed and has
+/// arrived whole: otherwise the beginning of the next request is unknown.
+pub(super) async fn refuse(
+    conn: &mut Connection,
+    refusal: &Refusal,
+    proxy: &Proxy,
+    record: &Record<'_>,
+) -> Next {
+    let known_end = refusal.status() != 400 && conn.has_whole_request();
+    let close = conn.closes()
+        || conn.may_tunnel()
+        || refusal.ends_connection()
+        || !known_end
+        || *proxy.stopping.borrow();
+    // Not for ever: a client that reads none of its refusals must not pile them up here.
+    let announced = close && !conn.may_tunnel();
+    let response = refusal.response(conn.is_head_request(), announced, record.is_uncertain());
+    let output = &mut conn.parts().0.output;
+    let sending = async {
+        output
+            .write_all(response.as_bytes())
+            .await
+            .and(output.flush().await)
+    };
+    let sent = timeout(proxy.limits().head, sending).await;
+    match sent {
+        Ok(Ok(())) if close => conn.linger().await,
+        Ok(Ok(())) => Next::KeepAlive,
+        _ => Next::Close,
+    }
+}
