@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::capacity::SocketBuffer;
 use crate::config::address::Address;
-use crate::wire::{Duplex, SharedTcp};
+use crate::wire::{Duplex, ReadBudget, SharedTcp};
 
 /// Idle connections that are kept, and for how long.
 const POOL_SIZE: usize = 64;
@@ -38,6 +38,8 @@ pub(crate) struct Backend {
     tls: RwLock<Option<Arc<ClientConfig>>>,
     connect_limit: Duration,
     buffer: SocketBuffer,
+    /// The memory for reading that all connections share.
+    budget: Arc<ReadBudget>,
     idle: Mutex<Vec<Idle>>,
     /// Idle connections that are kept for each event loop.
     pool_size: usize,
@@ -94,6 +96,7 @@ impl Backend {
             tls: RwLock::new(tls),
             connect_limit,
             buffer: SocketBuffer::default(),
+            budget: Arc::default(),
             idle: Mutex::new(Vec::new()),
             pool_size: POOL_SIZE,
             generation: AtomicU64::new(0),
@@ -103,6 +106,11 @@ impl Backend {
     /// The same with other bounds of its sockets' buffers.
     pub(crate) fn with_buffer(self, buffer: SocketBuffer) -> Self {
         Self { buffer, ..self }
+    }
+
+    /// The same with a part of the memory for reading that others share.
+    pub(crate) fn with_read_budget(self, budget: Arc<ReadBudget>) -> Self {
+        Self { budget, ..self }
     }
 
     /// The same for so many event loops, which have equal parts of the kept connections.
@@ -237,7 +245,7 @@ impl Backend {
                     }
                     sleep(BUSY_PAUSE).await;
                 }
-                Duplex::unix(OwnedFd::from(socket).into())
+                Duplex::unix(OwnedFd::from(socket).into(), &self.budget)
             }
             Address::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
@@ -248,14 +256,14 @@ impl Backend {
                     .unwrap_or_else(PoisonError::into_inner)
                     .clone();
                 let Some(tls) = tls else {
-                    return Ok(stream.into());
+                    return Ok(Duplex::tcp(stream, &self.budget));
                 };
                 let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
                 let socket = SharedTcp::from(stream);
                 let stream = TlsConnector::from(tls)
                     .connect(name, socket.clone())
                     .await?;
-                Ok(Duplex::tls(stream.into(), socket))
+                Ok(Duplex::tls(stream.into(), socket, &self.budget))
             }
             Address::Inherited => Err(io::ErrorKind::Unsupported.into()),
         }
@@ -347,7 +355,10 @@ mod tests {
     fn pair() -> (Duplex, std::os::unix::net::UnixStream) {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
         ours.set_nonblocking(true).expect("not blocking");
-        (Duplex::unix(ours).expect("a stream"), theirs)
+        (
+            Duplex::unix(ours, &Arc::default()).expect("a stream"),
+            theirs,
+        )
     }
 
     #[test]

@@ -84,9 +84,9 @@ fn other_page(headers: &Headers, limits: &Limits) -> Option<String> {
     None
 }
 
-/// Whether the page comes from the address to which the request goes: clients of WebSockets that
-/// are no browsers send that. A name of the public DNS could be made to lead here; an address, or a
-/// name of one word, could not.
+/// Returns whether the page comes from the address to which the request goes: clients of WebSockets
+/// that are no browsers send that. A name of the public DNS could be made to lead here; an address,
+/// or a name of one word, could not.
 fn is_own_page(origin: &[u8], host: &str) -> bool {
     let Some((_, authority)) = std::str::from_utf8(origin)
         .ok()
@@ -97,13 +97,13 @@ fn is_own_page(origin: &[u8], host: &str) -> bool {
     authority.eq_ignore_ascii_case(host) && !host.is_empty() && !is_foreign_name(host)
 }
 
-/// Whether it is an IPv4 address, with a port or without.
+/// Returns whether it is an IPv4 address, with a port or without.
 fn is_plain_address(host: &[u8]) -> bool {
     host.iter()
         .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b':'))
 }
 
-/// Whether a name may be one of the public DNS, which its owner can have lead anywhere.
+/// Returns whether a name may be one of the public DNS, which its owner can have lead anywhere.
 fn is_foreign_name(host: &str) -> bool {
     let name = without_port(host)
         .trim_end_matches('.')

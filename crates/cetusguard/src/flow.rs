@@ -32,6 +32,7 @@ use crate::log::Log;
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 use crate::shares::Shares;
+use crate::wire::ReadBudget;
 use crate::worker::Worker;
 use admit::Admitted;
 pub(crate) use admit::HEALTH_CHECK;
@@ -65,6 +66,8 @@ pub(crate) struct Proxy {
     pub(crate) shares: Arc<Shares>,
     /// The bound of the buffers of clients' sockets.
     pub(crate) buffer: SocketBuffer,
+    /// The memory for reading that all connections share.
+    pub(crate) read_budget: Arc<ReadBudget>,
     /// Where records go.
     pub(crate) log: Log,
     /// What clients need, where that is learned.

@@ -195,7 +195,7 @@ impl Log {
         ))
     }
 
-    /// Whether a record of this level would be written.
+    /// Returns whether a record of this level would be written.
     #[must_use]
     pub(crate) fn takes(&self, level: Level) -> bool {
         level as u8 <= self.queue.level.load(Relaxed)

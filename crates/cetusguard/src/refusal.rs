@@ -142,7 +142,7 @@ impl Limited {
         }
     }
 
-    /// Whether it is a web page that is not let in.
+    /// Returns whether it is a web page that is not let in.
     pub(crate) fn is_page(&self) -> bool {
         matches!(self.limit, Limit::Page(_))
     }

@@ -344,7 +344,7 @@ impl Tally {
 }
 
 impl Admission {
-    /// Whether the connection has a place.
+    /// Returns whether the connection has a place.
     pub(crate) fn has_place(&self) -> bool {
         matches!(self.standing, Standing::Placed { .. })
     }
@@ -362,7 +362,7 @@ impl Admission {
         )
     }
 
-    /// Whether the connection may not even wait for a place.
+    /// Returns whether the connection may not even wait for a place.
     pub(crate) fn is_refused(&self) -> bool {
         matches!(self.standing, Standing::Refused(_))
     }

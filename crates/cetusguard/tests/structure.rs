@@ -112,10 +112,7 @@ fn steps_use_earlier_steps_only() {
         };
         for later in &order[place + 1..] {
             // The record names the client and what was admitted.
-            if matches!(
-                (step, *later),
-                ("audit", "identify" | "admit")
-            ) {
+            if matches!((step, *later), ("audit", "identify" | "admit")) {
                 continue;
             }
             assert!(

@@ -25,7 +25,7 @@ use crate::log::{Level, Log};
 use crate::memory::Memory;
 use crate::reload::{Reload, Reloaded, describe};
 use crate::shares::{Shares, fitting, open_files};
-use crate::wire;
+use crate::wire::ReadBudget;
 use crate::worker::Worker;
 use advice::Adviser;
 
@@ -135,7 +135,8 @@ async fn serve(
                 for told in proxy.shares.untold_refusals() {
                     tell_refused(&told, &proxy);
                 }
-                memory.look(wire::connections(), wire::peak_connections());
+                let budget = &proxy.read_budget;
+                memory.look(budget.connections(), budget.take_peak());
             }
         }
     };
@@ -201,9 +202,11 @@ fn assemble(
         config.limits.connect,
     );
     let loops = EventLoops::new(config.workers);
+    let read_budget = Arc::new(ReadBudget::default());
     let backend = Arc::new(
         backend
             .with_buffer(capacity.buffer)
+            .with_read_budget(Arc::clone(&read_budget))
             .for_event_loops(loops.count()),
     );
     let containers = Arc::new(Containers::default());
@@ -229,6 +232,7 @@ fn assemble(
     ));
     Arc::new(Proxy {
         backend,
+        read_budget,
         containers,
         objects,
         own,

@@ -97,7 +97,7 @@ impl Connection {
         &self.principal
     }
 
-    /// Whether the client is on this machine, over TCP.
+    /// Returns whether the client is on this machine, over TCP.
     pub(super) fn is_loopback(&self) -> bool {
         self.principal
             .address
@@ -110,7 +110,7 @@ impl Connection {
         self.arrived
     }
 
-    /// Whether its peer sends no more.
+    /// Returns whether its peer sends no more.
     pub(super) fn is_ended(&self) -> bool {
         self.stream.input.is_ended()
     }
@@ -210,8 +210,8 @@ impl Connection {
         has_come && !self.is_outdated(proxy)
     }
 
-    /// Whether the frontend now asks for certificates of other signers than when this client
-    /// connected: it has to show its own again, on a new connection.
+    /// Returns whether the frontend now asks for certificates of other signers than when this
+    /// client connected: it has to show its own again, on a new connection.
     fn is_outdated(&mut self, proxy: &Proxy) -> bool {
         let generation = proxy.settings.generation();
         if self.seen.is_some_and(|(seen, _)| seen == generation) {

@@ -50,8 +50,8 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    /// Whether the connection is raw bytes from here on: after a 101, or, for clients that attach
-    /// or exec without an upgrade, after a 200 with a raw stream that has no framing (moby
+    /// Returns whether the connection is raw bytes from here on: after a 101, or, for clients that
+    /// attach or exec without an upgrade, after a 200 with a raw stream that has no framing (moby
     /// `postContainersAttach`).
     pub(super) fn is_tunnel(&self) -> bool {
         if !self.hijacks {
@@ -71,7 +71,7 @@ impl Answered {
             || (self.head.status == 200 && self.framing == Framing::UntilClose && raw)
     }
 
-    /// Whether the endpoint has answered as any other does, and what comes next is the next
+    /// Returns whether the endpoint has answered as any other does, and what comes next is the next
     /// request: `Detach: true`.
     pub(super) fn is_detached(&self) -> bool {
         self.hijacks

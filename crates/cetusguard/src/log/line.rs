@@ -125,7 +125,7 @@ impl Line {
     }
 }
 
-/// Whether a character ends lines somewhere, or makes a terminal do things.
+/// Returns whether a character ends lines somewhere, or makes a terminal do things.
 pub(crate) fn draws(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

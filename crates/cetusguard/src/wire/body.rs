@@ -118,7 +118,7 @@ impl Body {
         self.late_end
     }
 
-    /// Whether all of it has arrived and was sent on.
+    /// Returns whether all of it has arrived and was sent on.
     pub(crate) fn is_done(&self) -> bool {
         self.checked == 0 && self.is_checked()
     }

@@ -7,20 +7,20 @@ use std::fmt;
 use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::sync::Semaphore;
 
 use super::body::Framing;
-use super::headers::{Headers, Known, place};
+use super::headers::{Headers, Known};
 use super::stream::Input;
 
 /// The most that a head may measure, in bytes, and in lines.
 const HEAD_LIMIT: usize = 64 << 10;
 const HEADER_LIMIT: usize = 128;
 
-/// What every connection may have of an unfinished head, and how many may have more at the same
-/// time.
+/// What every connection may have of an unfinished head, in bytes. [`ReadBudget`] bounds the number
+/// of those that have more at the same time.
+///
+/// [`ReadBudget`]: super::ReadBudget
 const COMMON_HEAD: usize = 8 << 10;
-static LARGE_HEADS: Semaphore = Semaphore::const_new(128);
 
 /// Why a head is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,8 +137,8 @@ pub(crate) fn parse_request_head(raw: Bytes) -> Result<RequestHead, HeadError> {
     if parsed.version != Some(1) {
         return Err(HeadError::Version);
     }
-    let [method, target] = [parsed.method, parsed.path]
-        .map(|part| raw.slice(place(&raw, part.unwrap_or_default().as_bytes())));
+    let [method, target] =
+        [parsed.method, parsed.path].map(|part| raw.slice_ref(part.unwrap_or_default().as_bytes()));
     let length = raw.len();
     let headers = Headers::new(raw.clone(), parsed.headers);
     Ok(RequestHead {
@@ -168,7 +168,7 @@ pub(crate) fn parse_response_head(raw: Bytes) -> Result<ResponseHead, HeadError>
     if status < 100 {
         return Err(HeadError::Garbage);
     }
-    let reason = raw.slice(place(&raw, parsed.reason.unwrap_or_default().as_bytes()));
+    let reason = raw.slice_ref(parsed.reason.unwrap_or_default().as_bytes());
     let headers = Headers::new(raw.clone(), parsed.headers);
     let keep_alive = minor == 1 && !headers.has_token(Known::Connection, "close");
     Ok(ResponseHead {
@@ -186,9 +186,10 @@ async fn next_head(input: &mut Input, request: bool) -> Result<Bytes, HeadError>
     loop {
         if request && input.buffer.len() > COMMON_HEAD && large.is_none() {
             large = Some(
-                LARGE_HEADS
-                    .try_acquire()
-                    .map_err(|_| HeadError::TooManyLarge)?,
+                input
+                    .budget()
+                    .take_large_head()
+                    .ok_or(HeadError::TooManyLarge)?,
             );
         }
         if let Some(raw) = cut_head(&mut input.buffer, &mut scanned, request)? {

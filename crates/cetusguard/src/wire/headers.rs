@@ -63,8 +63,8 @@ impl Known {
         }
     }
 
-    /// Whether the header says something about this connection alone. Body lengths are among them:
-    /// whoever passes a message on says anew how it is framed.
+    /// Returns whether the header says something about this connection alone. Body lengths are
+    /// among them: whoever passes a message on says anew how it is framed.
     fn is_hop_by_hop(self) -> bool {
         use Known::{Connection, ContentLength, HopByHop, TransferEncoding, Upgrade};
         matches!(
@@ -113,7 +113,7 @@ impl Headers {
             .map(|field| (field.known, self.at(&field.name), self.at(&field.value)))
     }
 
-    /// Whether any of these is there.
+    /// Returns whether any of these is there.
     pub(crate) fn has_any(&self, known: &[Known]) -> bool {
         self.fields.iter().any(|field| known.contains(&field.known))
     }
@@ -152,7 +152,7 @@ impl Headers {
             .filter(|token| !token.is_empty())
     }
 
-    /// Whether a comma-separated header holds a token.
+    /// Returns whether a comma-separated header holds a token.
     pub(crate) fn has_token(&self, known: Known, token: &str) -> bool {
         self.tokens(known)
             .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
@@ -177,8 +177,9 @@ fn short(place: Range<usize>) -> Range<u32> {
     place.start as u32..place.end as u32
 }
 
-/// Where a part of the head stands in it. An empty one may point anywhere.
-pub(super) fn place(raw: &Bytes, part: &[u8]) -> Range<usize> {
+/// Returns the place of a part of the head, as numbers: a [`Bytes`] for each name and value would
+/// cost two reference counts a header. An empty part may point anywhere.
+fn place(raw: &Bytes, part: &[u8]) -> Range<usize> {
     let start = (part.as_ptr() as usize)
         .saturating_sub(raw.as_ptr() as usize)
         .min(raw.len());

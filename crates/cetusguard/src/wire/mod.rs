@@ -6,6 +6,7 @@
 mod body;
 mod head;
 mod headers;
+mod read_budget;
 mod stream;
 mod unix;
 
@@ -17,4 +18,5 @@ pub(crate) use head::{
 #[cfg(fuzzing)]
 pub(crate) use head::{cut_head, parse_request_head, parse_response_head};
 pub(crate) use headers::{Headers, Known};
-pub(crate) use stream::{Duplex, Input, Output, SharedTcp, connections, peak_connections};
+pub(crate) use read_budget::ReadBudget;
+pub(crate) use stream::{Duplex, Input, Output, SharedTcp};

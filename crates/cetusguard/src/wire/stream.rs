@@ -7,7 +7,6 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
@@ -19,6 +18,7 @@ use tokio::net::{TcpStream, tcp};
 use tokio::task::coop::unconstrained;
 use tokio_rustls::TlsStream;
 
+use super::read_budget::ReadBudget;
 use super::unix::{self, UnixReader, UnixWriter};
 
 /// A connection to a client or to the engine.
@@ -30,35 +30,38 @@ pub(crate) struct Duplex {
     pub(crate) output: Output,
 }
 
-impl From<TcpStream> for Duplex {
-    fn from(stream: TcpStream) -> Self {
+impl Duplex {
+    /// Wraps a TCP connection.
+    pub(crate) fn tcp(stream: TcpStream, budget: &Arc<ReadBudget>) -> Self {
         let (read, write) = stream.into_split();
         Self {
-            input: Input::new(ReadSide::Tcp(read)),
+            input: Input::new(ReadSide::Tcp(read), budget),
             output: Output::Tcp(write),
         }
     }
-}
 
-impl Duplex {
-    /// A non-blocking Unix socket, served by the event loop that runs the caller.
+    /// Wraps a non-blocking Unix socket, served by the event loop that runs the caller.
     ///
     /// # Errors
     /// If the kernel refuses to watch the socket.
-    pub(crate) fn unix(stream: UnixStream) -> io::Result<Self> {
+    pub(crate) fn unix(stream: UnixStream, budget: &Arc<ReadBudget>) -> io::Result<Self> {
         let (read, write) = unix::split(stream)?;
         Ok(Self {
-            input: Input::new(ReadSide::Unix(read)),
+            input: Input::new(ReadSide::Unix(read), budget),
             output: Output::Unix(write),
         })
     }
 
-    /// A TLS connection, with the socket below it: only that one knows whether the peer is still
-    /// there.
-    pub(crate) fn tls(stream: TlsStream<SharedTcp>, socket: SharedTcp) -> Self {
+    /// Wraps a TLS connection, with the socket below it: only that one knows whether the peer is
+    /// still there.
+    pub(crate) fn tls(
+        stream: TlsStream<SharedTcp>,
+        socket: SharedTcp,
+        budget: &Arc<ReadBudget>,
+    ) -> Self {
         let (read, write) = tokio::io::split(stream);
         Self {
-            input: Input::new(ReadSide::Tls(read, socket.clone())),
+            input: Input::new(ReadSide::Tls(read, socket.clone()), budget),
             output: Output::Tls(write, socket),
         }
     }
@@ -68,6 +71,7 @@ impl Duplex {
 #[derive(Debug)]
 pub(crate) struct Input {
     side: ReadSide,
+    budget: Arc<ReadBudget>,
     /// Bytes that arrived and that nobody has taken.
     pub(crate) buffer: BytesMut,
     /// How much the next read may take, in bytes.
@@ -81,39 +85,28 @@ pub(crate) struct Input {
 /// bounded, speed is what gives way.
 const SMALL: usize = 4 << 10;
 const LARGE: usize = 64 << 10;
-const TOGETHER: usize = 4 << 20;
-
-/// How many connections there are, clients' and the engine's.
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-
-/// The most that there were since somebody asked.
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-/// How many connections there are at this moment, clients' and the engine's.
-pub(crate) fn connections() -> usize {
-    LIVE.load(Relaxed)
-}
-
-/// The most connections that there were since the last call.
-pub(crate) fn peak_connections() -> usize {
-    PEAK.swap(connections(), Relaxed)
-}
 
 impl Drop for Input {
     fn drop(&mut self) {
-        LIVE.fetch_sub(1, Relaxed);
+        self.budget.remove();
     }
 }
 
 impl Input {
-    fn new(side: ReadSide) -> Self {
-        PEAK.fetch_max(LIVE.fetch_add(1, Relaxed) + 1, Relaxed);
+    fn new(side: ReadSide, budget: &Arc<ReadBudget>) -> Self {
+        budget.add();
         Self {
             side,
+            budget: Arc::clone(budget),
             buffer: BytesMut::new(),
             room: SMALL,
             is_over: false,
         }
+    }
+
+    /// Returns the memory that all connections share.
+    pub(super) fn budget(&self) -> &ReadBudget {
+        &self.budget
     }
 
     /// Waits for bytes and appends them to the buffer; 0 is the end of the stream. Safe to cancel.
@@ -130,7 +123,7 @@ impl Input {
                 self.release_empty();
                 return Poll::Pending;
             }
-            let share = TOGETHER / connections().max(1);
+            let share = self.budget.share();
             self.buffer
                 .reserve(self.room.min(share.clamp(SMALL, LARGE)));
         } else if self.buffer.capacity() == self.buffer.len() {
@@ -161,7 +154,7 @@ impl Input {
         }
     }
 
-    /// Whether a connection that should be silent has something to say: bytes, or its end.
+    /// Returns whether a connection that should be silent has something to say: bytes, or its end.
     pub(crate) fn is_disturbed(&self) -> bool {
         let said = match &self.side {
             // The event loop knows without asking the kernel.
@@ -171,8 +164,8 @@ impl Input {
         said || !self.buffer.is_empty()
     }
 
-    /// Whether the kernel has something to say that the event loop need not know of yet. It costs a
-    /// system call.
+    /// Returns whether the kernel has something to say that the event loop need not know of yet. It
+    /// costs a system call.
     pub(crate) fn is_disturbed_in_kernel(&self) -> bool {
         let descriptor = match &self.side {
             ReadSide::Tcp(side) => side.as_ref().as_fd(),
@@ -189,13 +182,14 @@ impl Input {
         ) != Ok(0)
     }
 
-    /// Whether the peer is known to send no more, even where what it has sent was not read yet.
+    /// Returns whether the peer is known to send no more, even where what it has sent was not read
+    /// yet.
     pub(crate) fn is_ended(&self) -> bool {
         self.is_over
             || matches!(self.side.readiness(Interest::READABLE), Some(Ok(ready)) if ready.is_read_closed())
     }
 
-    /// Whether the peer is known to have left altogether, as [`Output::is_hung_up`].
+    /// Returns whether the peer is known to have left altogether, as [`Output::is_hung_up`].
     pub(crate) fn is_hung_up(&self) -> bool {
         matches!(self.side.readiness(Interest::WRITABLE), Some(Ok(ready)) if ready.is_write_closed())
     }
@@ -295,8 +289,8 @@ impl ReadSide {
         }
     }
 
-    /// Whether a read would not wait, as far as the event loop knows. Only for a connection that
-    /// nobody waits for.
+    /// Returns whether a read would not wait, as far as the event loop knows. Only for a connection
+    /// that nobody waits for.
     fn is_ready(&self) -> bool {
         now(poll_fn(|cx| self.poll_ready(cx))).is_some()
     }
@@ -350,8 +344,8 @@ impl Output {
         };
     }
 
-    /// Whether the peer is known to have left altogether: a Unix socket knows at once, TCP once the
-    /// peer has answered a keep-alive probe with a reset.
+    /// Returns whether the peer is known to have left altogether: a Unix socket knows at once, TCP
+    /// once the peer has answered a keep-alive probe with a reset.
     pub(crate) fn is_hung_up(&self) -> bool {
         let writable = Interest::WRITABLE;
         let ready = match self {

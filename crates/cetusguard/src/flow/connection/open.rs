@@ -19,7 +19,7 @@ use crate::certificate;
 use crate::flow::listen::AcceptedStream;
 use crate::log::Level;
 use crate::tls;
-use crate::wire::{Duplex, SharedTcp};
+use crate::wire::{Duplex, ReadBudget, SharedTcp};
 
 impl PendingConnection {
     /// Speaks TLS where the frontend has it. `None` where the client does not manage to in time.
@@ -28,20 +28,20 @@ impl PendingConnection {
         let stream = match (self.stream, self.tls) {
             (AcceptedStream::Unix(stream), _) => {
                 let _ = proxy.buffer.bound(&SockRef::from(&stream));
-                Duplex::unix(stream).map_err(|error| error.to_string())
+                Duplex::unix(stream, &proxy.read_budget).map_err(|error| error.to_string())
             }
             (AcceptedStream::Tcp(stream), tls) => {
                 // Without these options the connection works all the same.
                 let _ = tune(SockRef::from(&stream), proxy.buffer);
                 match (TcpStream::from_std(stream), tls) {
                     (Err(error), _) => Err(error.to_string()),
-                    (Ok(stream), None) => Ok(stream.into()),
+                    (Ok(stream), None) => Ok(Duplex::tcp(stream, &proxy.read_budget)),
                     (Ok(stream), Some(tls)) => {
                         signers.clone_from(&tls.clients);
-                        let limit = proxy.limits().head;
+                        let (budget, limit) = (Arc::clone(&proxy.read_budget), proxy.limits().head);
                         let secured = tokio::select! {
                             // In memory of its own, since connections without TLS do not need it.
-                            secured = Box::pin(proxy.handshakes.run_apart(shake(tls, stream, limit))) => secured,
+                            secured = Box::pin(proxy.handshakes.run_apart(shake(tls, stream, budget, limit))) => secured,
                             () = proxy.stop() => return None,
                         };
                         secured.map(|(stream, shown)| {
@@ -84,7 +84,12 @@ impl PendingConnection {
 type Secured = (Duplex, Option<Arc<Certificate>>);
 
 /// Does the TLS handshake.
-async fn shake(tls: tls::Server, stream: TcpStream, limit: Duration) -> Result<Secured, String> {
+async fn shake(
+    tls: tls::Server,
+    stream: TcpStream,
+    budget: Arc<ReadBudget>,
+    limit: Duration,
+) -> Result<Secured, String> {
     let socket = SharedTcp::from(stream);
     let accepting = TlsAcceptor::from(Arc::clone(&tls.config)).accept(socket.clone());
     let stream = match timeout(limit, accepting).await {
@@ -101,7 +106,7 @@ async fn shake(tls: tls::Server, stream: TcpStream, limit: Duration) -> Result<S
     let certificate = read
         .map_err(|error| format!("the client's certificate cannot be read: {error}"))?
         .map(Arc::new);
-    Ok((Duplex::tls(stream.into(), socket), certificate))
+    Ok((Duplex::tls(stream.into(), socket, &budget), certificate))
 }
 
 /// Returns the IPv4 address of a client that a socket for both families shows as IPv6.

@@ -155,8 +155,8 @@ fn explain(address: &Address, error: &io::Error) -> String {
     format!("cannot listen on {address}: {error}{advice}")
 }
 
-/// Whether an IPv6 address cannot be had because there is no IPv6; any other that cannot be had is
-/// a mistake.
+/// Returns whether an IPv6 address cannot be had because there is no IPv6; any other that cannot be
+/// had is a mistake.
 fn is_without_ipv6(address: &Address, error: &io::Error) -> bool {
     let Address::Tcp { host, .. } = address else {
         return false;
@@ -335,7 +335,7 @@ impl Bound {
         })
     }
 
-    /// Whether it is a TCP socket: TLS is spoken over no other.
+    /// Returns whether it is a TCP socket: TLS is spoken over no other.
     pub(crate) fn is_tcp(&self) -> bool {
         matches!(self.socket, Socket::Tcp(_))
     }
