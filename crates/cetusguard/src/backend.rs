@@ -59,9 +59,9 @@ struct Idle {
 #[derive(Clone, Debug)]
 pub(crate) struct Unreachable {
     address: Address,
-    /// What happened.
+    /// The event that kept the connection from being made.
     pub(crate) what: String,
-    /// What to do about it, where the engine is at the other end.
+    /// The advice for the operator, if the engine is at the other end.
     advice: String,
     /// The kind of the error; `None` where there was no answer in time.
     pub(crate) kind: Option<io::ErrorKind>,
@@ -140,7 +140,8 @@ impl Backend {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(at) = idle.iter().rposition(|kept| kept.turn.thread == now.thread) {
             let kept = idle.remove(at);
-            // An engine that closed it, or sent what nobody asked for, has disturbed its input.
+            // An engine that closed the connection, or sent bytes without a request, has disturbed
+            // its input.
             if kept.since.elapsed() >= POOL_AGE || kept.stream.input.is_disturbed() {
                 continue;
             }
@@ -188,7 +189,7 @@ impl Backend {
             .clear();
     }
 
-    /// Closes connections that nobody has used for a while.
+    /// Closes connections that were not used for a while.
     pub(crate) fn sweep(&self) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|kept| kept.since.elapsed() < POOL_AGE && !kept.stream.input.is_disturbed());
@@ -322,7 +323,7 @@ impl Turn {
     }
 }
 
-/// Bounds what waits in a TCP socket, sends small writes without delay, and probes for peers that
+/// Bounds the buffers of a TCP socket, sends small writes without delay, and probes for peers that
 /// died without a word.
 pub(crate) fn tune(socket: SockRef<'_>, buffer: SocketBuffer) -> io::Result<()> {
     let probes = socket2::TcpKeepalive::new()

@@ -1,4 +1,4 @@
-//! Web pages: a browser sends what any page asks it to send, to any address that it can reach.
+//! Web pages: a browser sends requests for any page, to any address that it can reach.
 //!
 //! A page cannot take headers away that the browser adds by itself (Fetch, section "HTTP
 //! extensions"): `Origin` names the page's own site, and `Sec-Fetch-Site` says how that site and

@@ -1,8 +1,8 @@
 //! The memory of judged bodies: a share for each client, and a total.
 //!
-//! A body takes what it needs as its bytes arrive, and waits where others hold it. Bodies that are
-//! half there could so wait for each other for ever: therefore one body at a time, of each client
-//! and of all, may take more than there is. It ends, and gives back what it holds.
+//! A body takes memory as its bytes arrive, and waits while other bodies hold the memory. Two
+//! incomplete bodies could wait for each other for ever. Therefore one body at a time, of each
+//! client and of all clients, may exceed the limit: it ends, and gives its memory back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -143,8 +143,8 @@ impl BodyBudget {
         self.size = size;
     }
 
-    /// How long the client may keep the body waiting in all: less where others wait for the memory
-    /// that the body holds.
+    /// The total time in which the client may keep the body waiting: less where others wait for the
+    /// memory that the body holds.
     pub(crate) fn patience(&self, limit: Duration) -> Duration {
         let waiting = self.all.0.waiting.load(Relaxed) + self.client.0.waiting.load(Relaxed);
         if self.size == 0 || waiting == 0 {

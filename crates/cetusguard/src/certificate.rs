@@ -1,4 +1,4 @@
-//! What a client's certificate says. TLS has verified it before anybody reads it here.
+//! The names in a client's certificate. TLS has verified the certificate before.
 
 use std::net::IpAddr;
 
@@ -14,10 +14,9 @@ const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// Reads a certificate (DER).
 ///
-/// A subject with several common names has none: nobody could say which of them was meant.
+/// A subject with several common names counts as one without: none of them is the certain one.
 ///
-/// # Errors
-/// It, or what is read of it, is not what RFC 5280 says.
+/// # Errors The certificate, or a part that is read, does not follow RFC 5280.
 pub(crate) fn read(certificate: &[u8]) -> Result<Certificate, der::Error> {
     let certificate = x509_cert::Certificate::from_der(certificate)?;
     let body = certificate.tbs_certificate();

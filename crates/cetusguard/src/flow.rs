@@ -42,12 +42,12 @@ pub(crate) use listen::{Bound, Gate, Listeners, bind, tell_refused};
 use normalise::Message;
 pub(crate) use settings::{InForce, Settings};
 
-/// What every connection shares.
+/// The state that all connections share.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     /// The engine.
     pub(crate) backend: Arc<Backend>,
-    /// Who is behind an address.
+    /// The containers behind the addresses of clients.
     pub(crate) containers: Arc<Containers>,
     /// The objects that decisions depend on.
     pub(crate) objects: Arc<Objects>,
@@ -60,7 +60,7 @@ pub(crate) struct Proxy {
     /// The same for TLS handshakes, so that a burst of them does not hold up bodies that are
     /// judged.
     pub(crate) handshakes: Worker,
-    /// What clients have asked for lately.
+    /// The requests of clients in the last moments, for rate limits.
     pub(crate) limiter: Limiter,
     /// Each client's share of the connections, the memory for bodies and the lookups.
     pub(crate) shares: Arc<Shares>,
@@ -70,7 +70,7 @@ pub(crate) struct Proxy {
     pub(crate) read_budget: Arc<ReadBudget>,
     /// Where records go.
     pub(crate) log: Log,
-    /// What clients need, where that is learned.
+    /// The calls that clients need, under `cetusguard learn`.
     pub(crate) lessons: Option<Arc<Lessons>>,
     /// Becomes true when the program is asked to stop.
     pub(crate) stopping: watch::Receiver<bool>,
@@ -105,7 +105,7 @@ impl Proxy {
     }
 }
 
-/// Whether the connection can take another request.
+/// The use of the connection after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     KeepAlive,
@@ -145,8 +145,8 @@ async fn exchange(conn: &mut Connection, proxy: &Arc<Proxy>) -> Next {
     }
 }
 
-/// The steps from the first byte of a request to the last byte of its answer. Each takes what only
-/// the one before it makes.
+/// The steps from the first byte of a request to the last byte of its answer. Each takes a value
+/// that only the step before it makes.
 async fn journey(
     conn: &mut Connection,
     proxy: &Arc<Proxy>,

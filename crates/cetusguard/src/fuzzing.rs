@@ -26,7 +26,7 @@ pub struct Head {
     pub start: [Vec<u8>; 2],
     /// Names and values in their order.
     pub fields: Vec<(Vec<u8>, Vec<u8>)>,
-    /// How the body is framed, or why that cannot be told for sure.
+    /// Returns the framing of the body, or the error that makes it uncertain.
     pub framing: Result<String, String>,
     /// The bytes behind the head.
     pub rest: Vec<u8>,
@@ -118,13 +118,13 @@ fn cut(bytes: &[u8], piece: usize, request: bool) -> Option<(Bytes, Vec<u8>)> {
 /// A chunked body as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chunked {
-    /// What it says, without the framing.
+    /// The content, without the framing.
     pub content: Vec<u8>,
     /// The bytes that belong to it.
     pub length: usize,
     /// Its end has arrived.
     pub is_done: bool,
-    /// It is not in the one strict form.
+    /// The coding is not in the one strict form.
     pub is_garbage: bool,
 }
 
@@ -148,7 +148,7 @@ pub fn decode_chunked<'p>(pieces: impl Iterator<Item = &'p [u8]>) -> Chunked {
 }
 
 /// Passes a chunked body on that arrives in pieces, of which the receiver takes so many bytes at a
-/// time. The content is then what was sent, framing included.
+/// time. The content is then everything that was sent, framing included.
 #[must_use]
 pub fn pass_chunked<'p>(pieces: impl Iterator<Item = &'p [u8]>, at_a_time: usize) -> Chunked {
     let (mut body, mut passed, mut buffer) = (
@@ -181,7 +181,7 @@ pub fn pass_chunked<'p>(pieces: impl Iterator<Item = &'p [u8]>, at_a_time: usize
     }
 }
 
-/// Something wrong with a configuration file.
+/// A fault of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigurationMistake {
     /// The line of the file, where the mistake is at one place.
@@ -193,8 +193,8 @@ pub struct ConfigurationMistake {
 static NO_FLAGS: LazyLock<ArgMatches> =
     LazyLock::new(|| grammar().get_matches_from(["cetusguard"]));
 
-/// Reads a configuration file of this text, and what it means unless other files or the network
-/// would have to be asked: returns the mistakes of the file itself, and those of its meaning.
+/// Reads a configuration file of this text, and its meaning unless other files or the network would
+/// have to be asked: returns the mistakes of the file itself, and those of its meaning.
 #[must_use]
 pub fn read_configuration(text: &str) -> [Vec<ConfigurationMistake>; 2] {
     let mut in_file = Vec::new();

@@ -1,5 +1,4 @@
-//! What clients have asked for, endpoint by endpoint: what `learn` writes a policy from. A sink, as
-//! the log is.
+//! Lessons: the calls of clients by endpoint, from which `learn` writes a policy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -8,8 +7,8 @@ use std::time::SystemTime;
 use cetusguard_policy::guard::Objection;
 use cetusguard_policy::{Lesson, Permit};
 
-/// Patterns that are told apart, what one may have in bytes, and exceptions of each. A client could
-/// ask for any number of paths.
+/// The number of patterns, the bytes of one, and the number of exceptions of each. A client can
+/// send any number of paths.
 const PATTERNS: usize = 2_000;
 const PATTERN_LENGTH: usize = 512;
 const EXCEPTIONS: usize = 200;
@@ -26,20 +25,20 @@ struct Book {
     lost: u64,
 }
 
-/// What was asked for.
+/// The requests of one kind.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     /// The profile whose client it was.
     pub(crate) profile: String,
     /// The call.
     pub(crate) lesson: Lesson,
-    /// How often.
+    /// The number of requests.
     pub(crate) count: u64,
     /// The first time, in words.
     pub(crate) first: String,
-    /// Exceptions of the guard that it needed, and how often each.
+    /// Exceptions of the guard that it needed, with the number of requests for each.
     pub(crate) exceptions: BTreeMap<String, u64>,
-    /// Something that no exception would let pass.
+    /// A finding that no exception lets pass.
     pub(crate) hopeless: Option<String>,
 }
 

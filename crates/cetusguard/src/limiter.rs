@@ -1,4 +1,4 @@
-//! What each client has asked for lately, and has under way.
+//! The limiter: counts the recent and the concurrent requests of each client.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ const CHECKS: Rate = Rate {
 /// Every client with limits.
 #[derive(Debug)]
 pub(crate) struct Limiter {
-    /// What times count from.
+    /// The moment from which times count.
     started: Instant,
     clients: Mutex<Clients>,
 }
@@ -32,7 +32,7 @@ struct Clients {
     full: usize,
 }
 
-/// What one client has asked for. Whoever holds it keeps it from being forgotten.
+/// The counts of one client. A reference to it keeps it from being forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct Usage(Mutex<Counts>);
 
@@ -45,7 +45,7 @@ struct Counts {
     streams: u32,
 }
 
-/// What a place is for.
+/// The kind of request for which a place is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
     /// A request that ends by itself.
@@ -65,7 +65,7 @@ pub(crate) enum Reached {
     Streams(u32),
 }
 
-/// A place among what a client has under way; dropped, it is free again.
+/// A place among the concurrent requests of a client; it becomes free when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     usage: Arc<Usage>,
@@ -100,7 +100,7 @@ impl Limiter {
         )
     }
 
-    /// Takes what a request needs, or says which limit is in the way.
+    /// Takes a place for a request, within the limits of its profile.
     ///
     /// # Errors
     /// The limit that is reached; then nothing was taken.
@@ -142,8 +142,8 @@ impl Limiter {
 }
 
 impl Clients {
-    /// Forgets those of whom nothing would be remembered; where that is not enough, all that have
-    /// no connection: whoever has so many addresses needs no second burst on one of them.
+    /// Forgets those of whom nothing would be remembered; where that is not enough, all without a
+    /// connection: a client with so many addresses needs no second burst on one of them.
     fn forget(&mut self, now: Duration) {
         self.known
             .retain(|_, usage| Arc::strong_count(usage) > 1 || usage.counts().paid > now);

@@ -1,8 +1,8 @@
 //! The log: one line a record on standard output, as logfmt or JSON.
 //!
-//! A thread of its own writes, so that a slow reader of the log never stops a request. Between them
-//! is a bounded queue; what does not fit is counted, and a line says how many records were lost.
-//! Records that come close together are written together.
+//! A thread of its own writes, so that a slow reader of the log never stops a request. A bounded
+//! queue lies between the requests and the thread. Records that do not fit are counted, and a line
+//! reports the number of lost records. Records that come close together are written together.
 
 mod line;
 mod sink;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 pub(crate) use line::{Line, draws};
 use sink::Sink;
 
-/// How important a record is: syslog's numbers (RFC 5424 §6.2.1).
+/// The severity of a record: syslog's numbers (RFC 5424 §6.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names are syslog's")]
 pub(crate) enum Level {
@@ -78,7 +78,7 @@ impl Level {
     }
 }
 
-/// How a line is written.
+/// The format of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// `key=value key="a value"`.
@@ -101,7 +101,7 @@ impl Format {
     }
 }
 
-/// What to log and how.
+/// The settings of the log.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     /// The least important level that is written.
@@ -126,7 +126,7 @@ pub(crate) struct Log {
     queue: Arc<Queue>,
 }
 
-/// What lies between those who log and the writer.
+/// The queue between the threads that log and the writer.
 #[derive(Debug)]
 struct Queue {
     /// The least important level that is written: a [`Level`] as its number.

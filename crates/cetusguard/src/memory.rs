@@ -1,8 +1,8 @@
 //! Memory that is given back to the system once a crowd has left.
 //!
 //! The C library's allocator is the smallest of those that were measured (see
-//! `docs/performance.md`), but it keeps what was freed below anything that still lives. This is the
-//! one foreign function of the program, and the one file that declares any.
+//! `docs/performance.md`), but it keeps freed memory that lies below live memory. This is the one
+//! foreign function of the program, and the one file that declares any.
 
 /// Notices that many connections have gone.
 #[derive(Debug, Default)]
@@ -12,8 +12,8 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Begins to look, and gives back what the start has left: the command line's grammar and rules
-    /// in the making.
+    /// Begins to count, and gives back the memory of the start: the command line's grammar, and
+    /// rules in the making.
     pub(crate) fn begin() -> Self {
         give_back();
         Self::default()

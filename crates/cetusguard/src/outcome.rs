@@ -12,7 +12,7 @@ pub(crate) use reason::Reason;
 /// profile refuses it.
 pub(crate) const WOULD_DENY: &str = "would_deny";
 
-/// How a request ended.
+/// The way in which a request ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// The client received the complete answer of the engine.
@@ -41,7 +41,7 @@ impl From<Refusal> for Outcome {
     }
 }
 
-/// How far a request had come when it ended.
+/// The progress of a request when it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// The decision was not made.

@@ -45,7 +45,7 @@ pub(crate) enum Refusal {
     Guarded(Box<Guarded>),
     /// A body that has to be judged is too large for that.
     BodyTooLarge,
-    /// The engine does not say what a call that is to be judged is about.
+    /// The engine did not describe an object that the decision depends on.
     EngineLookupFailed(String),
     /// The engine has no object of the name that the call is about; its own answer.
     NoSuchObject(Arc<[u8]>),
@@ -53,13 +53,13 @@ pub(crate) enum Refusal {
     EngineUnreachable(Unreachable),
     /// The engine closed the connection instead of answering.
     EngineClosed,
-    /// The engine answered something that is not HTTP/1.1, or that nobody asked for.
+    /// The engine's response is not valid HTTP/1.1, or does not belong to the request.
     EngineProtocolError,
     /// The engine accepted the request and stayed silent.
     EngineTimeout,
 }
 
-/// What the guard objects to, and in which call.
+/// The guard's objection, with the call.
 #[derive(Debug)]
 pub(crate) struct Guarded {
     objection: Objection,
@@ -126,7 +126,7 @@ enum Limit {
 impl Limited {
     /// A user agent that is not let in.
     pub(crate) fn agent(agent: &str, profile: &Profile) -> Self {
-        // As much of it as anybody wants to read.
+        // A reader of the log needs no more of it.
         let agent = agent[..agent.floor_char_boundary(128)].to_owned();
         Self {
             profile: profile.name.clone(),
@@ -283,7 +283,7 @@ impl Refusal {
         }
     }
 
-    /// What the guard objects to, where it is the guard who does.
+    /// Returns the guard's objection, if the guard refused.
     pub(crate) fn objection(&self) -> Option<&Objection> {
         match self {
             Self::Guarded(guarded) => Some(&guarded.objection),
@@ -300,8 +300,8 @@ impl Refusal {
         }
     }
 
-    /// The response in the shape of the engine's own errors, which every client prints. Where it is
-    /// `uncertain` what the engine has done, the text says so.
+    /// The response in the shape of the engine's own errors, which every client prints. If the
+    /// effect on the engine is `uncertain`, the text says so.
     ///
     /// The content type is exactly `application/json`: Go clients compare it. `HEAD` gets no body.
     pub(crate) fn response(&self, to_head: bool, close: bool, uncertain: bool) -> String {
@@ -361,7 +361,7 @@ const fn phrase(status: u16) -> &'static str {
 }
 
 impl fmt::Display for Refusal {
-    /// What happened, why, and what to do next.
+    /// Writes the message: the event, the reason, and the next step.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Head(error) => error.fmt(f),

@@ -18,7 +18,8 @@ use crate::log::{Level, Log};
 use files::Files;
 use reading::{Failed, Readings};
 
-/// How long the files may take: expressions are built as well. What takes longer hangs.
+/// The time that reading the files may take, including the building of expressions. A longer
+/// reading counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A configuration that has taken the place of another one, as far as something may be wrong with
@@ -31,14 +32,14 @@ pub(crate) struct Reloaded {
     pub(crate) strangers: Vec<String>,
 }
 
-/// Knows where the configuration is written, and what of it cannot change.
+/// The sources of the configuration, with the settings that only a new start can change.
 #[derive(Debug)]
 pub(crate) struct Reload {
     sources: Arc<Sources>,
     fixed: Vec<(&'static str, String)>,
     files: Files,
     readings: Readings<(Read, Result<Loaded, Mistakes>)>,
-    /// What else has asked for a reading since the one that is under way began.
+    /// The cause of one more reading, if it appeared after the current reading had begun.
     again: Option<&'static str>,
 }
 
@@ -69,8 +70,8 @@ impl Reload {
     }
 
     /// Waits until a file of the configuration has changed, or until the configuration was read,
-    /// and goes on from there. Safe to cancel. Returns what may be wrong with a configuration that
-    /// is used from now on.
+    /// and goes on from there. Safe to cancel. Returns the configuration that is used from now on,
+    /// for the warnings about it.
     pub(crate) async fn go_on(&mut self, proxy: &Proxy) -> Option<Reloaded> {
         tokio::select! {
             () = self.files.changed() => {
@@ -87,7 +88,7 @@ impl Reload {
         }
     }
 
-    /// Uses what was read from now on, or says why not.
+    /// Replaces the settings with the new ones, or logs why it does not.
     fn renew(
         &self,
         cause: &str,
@@ -139,7 +140,7 @@ impl Reload {
         }
     }
 
-    /// Refuses what only a new start could do.
+    /// Rejects changes that need a new start.
     fn check(&self, loaded: Loaded) -> Result<Loaded, Mistakes> {
         let now = loaded.config.fixed();
         let changed = self
@@ -187,7 +188,7 @@ pub(crate) fn describe(profiles: &Profiles, log: &Log) {
         .enumerate()
         .filter(|(_, profile)| !profile.is_learner())
     {
-        // The default one is what the start is about, where there is no other.
+        // The start reports the default profile if there is no other.
         if index > 0 {
             let line = log
                 .line(Level::Info, "profile")

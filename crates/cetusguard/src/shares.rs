@@ -1,8 +1,8 @@
-//! Shares: how much one client may hold of what all clients have together, so that no client keeps
-//! the others out.
+//! Shares: the part of each common resource that one client may hold, so that no client keeps the
+//! others out.
 //!
-//! A client is here what is known when its connection is accepted: what its profile goes by on a
-//! Unix socket, else its address.
+//! A client here is the principal at the time of the accept: the subject of its profile's selector
+//! on a Unix socket, else its address.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -29,12 +29,12 @@ const FEW: usize = 4;
 /// of each that is a Unix socket on which a write has to wait (`wire/unix.rs`).
 const FILES_PER_CONNECTION: usize = 4;
 /// Descriptors beside those of connections with a place: connections without one, kept connections
-/// to the engine, the proxy's own questions, and what a program needs.
+/// to the engine, the proxy's own requests, and the files of any program.
 const OTHER_FILES: usize = WAITING + 2 * UNPLACED + 128;
 /// A client that is refused again and again gets one line of the log in this time.
 const LINE_INTERVAL: Duration = Duration::from_secs(60);
-/// Refused clients that are remembered for their line; what others are refused beyond that is not
-/// told.
+/// The number of refused clients that are remembered for their line; refusals of further clients
+/// are not logged.
 const TALLIES: usize = 1 << 10;
 
 /// Returns the number of open files that so many connections need.
@@ -50,7 +50,7 @@ pub(crate) fn fitting(connections: usize, open_files: u64) -> usize {
         .max(1)
 }
 
-/// The places of all clients, and what each of them holds.
+/// The places of all clients, with the share of each.
 #[derive(Debug)]
 pub(crate) struct Shares {
     places: Arc<Semaphore>,
@@ -167,7 +167,7 @@ impl fmt::Display for Full {
 
 impl std::error::Error for Full {}
 
-/// A connection's place among all others, or what it has instead of one.
+/// A connection's place among all others, or its substitute for one.
 #[derive(Debug)]
 pub(crate) struct Admission {
     standing: Standing,
@@ -291,7 +291,7 @@ impl Shares {
         tasks.push_back(task);
     }
 
-    /// Counts a refused connection. Returns what the log should tell now, if it should.
+    /// Counts a refused connection. Returns the record for the log, if one is due.
     pub(crate) fn note_refusal(&self, admission: &Admission, peer: &Arc<str>) -> Option<Told> {
         let mut tallies = lock(&self.tallies);
         let (now, is_full) = (Instant::now(), tallies.len() >= TALLIES);
@@ -317,7 +317,7 @@ impl Shares {
         }
     }
 
-    /// Returns what the log has not told for a while, and forgets clients that are refused no more.
+    /// Returns the refusals that were not logged for a while, and forgets clients without new ones.
     pub(crate) fn untold_refusals(&self) -> Vec<Told> {
         let now = Instant::now();
         let mut told = Vec::new();

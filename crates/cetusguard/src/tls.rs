@@ -12,12 +12,12 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, S
 
 use crate::config::{Unreadable, read_text};
 
-/// Why TLS files cannot be used, and what to do about it.
+/// The reason why TLS files cannot be used, with the advice for the operator.
 #[derive(Debug)]
 pub(crate) struct WrongFiles {
-    /// What is wrong.
+    /// The fault.
     pub(crate) what: String,
-    /// What would be right.
+    /// The correct form.
     pub(crate) fix: String,
 }
 
@@ -29,7 +29,7 @@ impl WrongFiles {
         }
     }
 
-    /// What nothing in the files tells how to mend.
+    /// Builds an error without advice: the files do not tell the cause.
     fn other(what: String) -> Self {
         Self::new(
             what,
@@ -47,17 +47,17 @@ impl fmt::Display for WrongFiles {
 
 impl std::error::Error for WrongFiles {}
 
-/// What a TCP frontend speaks.
+/// The TLS settings of a TCP frontend.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     /// For the handshake.
     pub(crate) config: Arc<ServerConfig>,
-    /// The certificates of those who may sign clients' ones, where clients have to show one.
+    /// The authorities that may sign the certificates of clients, if clients have to show one.
     pub(crate) clients: Option<Arc<Vec<CertificateDer<'static>>>>,
 }
 
-/// What a TCP frontend speaks: TLS 1.2 and 1.3; with a CA, clients must show a certificate that it
-/// signed.
+/// Builds the TLS settings of a TCP frontend: TLS 1.2 and 1.3; with a CA, clients must show a
+/// certificate that it signed.
 pub(crate) fn server(cert: &str, key: &str, cacert: Option<&str>) -> Result<Server, WrongFiles> {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -86,8 +86,8 @@ pub(crate) fn server(cert: &str, key: &str, cacert: Option<&str>) -> Result<Serv
     })
 }
 
-/// What the backend speaks: the engine's certificate is checked with the CA, ours is shown where
-/// there is one.
+/// Builds the TLS settings of the backend: the engine's certificate is checked with the CA, and the
+/// proxy shows its own if it has one.
 pub(crate) fn client(
     cacert: &str,
     own: Option<(&str, &str)>,
@@ -105,8 +105,8 @@ pub(crate) fn client(
     Ok(Arc::new(config))
 }
 
-/// What the health check speaks to the proxy's own frontend: it knows the one certificate that may
-/// answer.
+/// Builds the TLS settings of the health check, which accepts only the certificate of the proxy's
+/// own frontend.
 pub(crate) fn pinned(cert: &str, key: &str) -> Result<Arc<ClientConfig>, WrongFiles> {
     let chain = chain(cert)?;
     let verifier = Arc::new(Pinned {

@@ -33,7 +33,7 @@ pub(super) struct Admitted {
 }
 
 impl Admitted {
-    /// What both have let pass.
+    /// Joins the permit of the rules and the entry of the limits.
     pub(super) fn new(permit: Permit, entry: Entry) -> Self {
         Self { permit, entry }
     }
@@ -43,7 +43,7 @@ impl Admitted {
         self.permit.call()
     }
 
-    /// What the rules have permitted.
+    /// Returns the permit of the rules.
     pub(super) fn permit(&self) -> &Permit {
         &self.permit
     }

@@ -92,7 +92,7 @@ fn cut(error: PumpError, client: &Output) -> Outcome {
     }
 }
 
-/// The response's head as the engine wrote it, without what was about its connection with us.
+/// Writes the engine's response head, without the headers about its connection with the proxy.
 pub(super) fn response_head(head: &ResponseHead, more: &[(&str, &[u8])], close: bool) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| bytes.extend_from_slice(part));

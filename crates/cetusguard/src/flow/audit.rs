@@ -1,4 +1,4 @@
-//! Audit: one record a request, opened first and closed last, whatever happens in between.
+//! Audit: one record a request, opened before everything else and closed after it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::outcome::{Event, Outcome, Progress, Reason, WOULD_DENY};
 use crate::refusal::Refusal;
 use crate::wire::{Known, RequestHead};
 
-/// What became of one request. Nothing is copied or formatted before it is sure that a line is
-/// wanted.
+/// The record of one request. Nothing is copied or formatted before a line is certain to be
+/// written.
 ///
 /// Dropped without an end, it tells of a request that outlived the program's drain, or of a panic.
 #[derive(Debug)]
@@ -32,18 +32,18 @@ pub(super) struct Record<'c> {
     target: Bytes,
     user_agent: Bytes,
     admitted: Option<Arc<Admitted>>,
-    /// Whether what it asks for was judged as well: only then it is the engine's.
+    /// The inspection is done as well: the request may go to the engine.
     approved: bool,
-    /// Whether the engine has got the head of a request that may change something, and not
+    /// The engine has received the head of a request that can change something, and has not
     /// answered.
     uncertain: bool,
     /// The reason and the message of a refusal that audit mode did not enforce.
     unenforced: Option<(Reason, String)>,
-    /// What the guard has against it.
+    /// The objection of the guard.
     objection: Option<Box<Objection>>,
     /// The rules for builds, where it is a refused step of one.
     build_rules: &'static [&'static str],
-    /// Where it is written down what clients need, if it is.
+    /// The calls that clients need, under `cetusguard learn`.
     lessons: Option<&'c Lessons>,
     status: u16,
     ended: Option<End>,
@@ -76,7 +76,7 @@ impl End {
     }
 }
 
-/// What a client sends may be long, and is kept until somebody reads the log.
+/// Cuts a text of the client: it may be long, and the log keeps it.
 fn cut(text: &[u8], length: usize) -> Cow<'_, str> {
     String::from_utf8_lossy(&text[..text.len().min(length)])
 }
@@ -90,8 +90,8 @@ fn exceptions(objection: &Objection) -> String {
         .join(", ")
 }
 
-/// A head up to this size is kept with its record, in bytes; of a larger one, only what a line may
-/// show.
+/// A head up to this size is kept with its record, in bytes; of a larger one, only the part that a
+/// line may show.
 const SHARED: usize = 1 << 10;
 
 /// Numbers requests; with the start of the program it names one in all logs.
@@ -145,7 +145,7 @@ impl<'c> Record<'c> {
         self.client = Some(Arc::clone(client));
     }
 
-    /// Notes what allows it, and the path as it was judged.
+    /// Notes the permit, with the path as it was judged.
     pub(super) fn admitted(&mut self, admitted: &Arc<Admitted>) {
         self.admitted = Some(Arc::clone(admitted));
         self.unenforced = admitted
@@ -175,7 +175,7 @@ impl<'c> Record<'c> {
             .get_or_insert_with(|| (refusal.reason(), refusal.to_string()));
     }
 
-    /// What is not enforced is told as loudly as a refusal.
+    /// Returns the level of a record: audit mode logs a would-be refusal at the level of a refusal.
     fn level(&self, level: Level) -> Level {
         if self.unenforced.is_some() {
             level.min(Level::Warning)
@@ -184,8 +184,8 @@ impl<'c> Record<'c> {
         }
     }
 
-    /// Notes that the engine has got the head of the request: whatever happens now, it may act on
-    /// one that may change something.
+    /// Notes that the engine has received the head of the request: from now on it may act on one
+    /// that can change something.
     pub(super) fn sent(&mut self, method: Method) {
         self.uncertain = !method.is_safe();
     }
@@ -233,7 +233,7 @@ impl<'c> Record<'c> {
         self.ended = Some(end);
     }
 
-    /// Adds what the log says about a refusal.
+    /// Adds the fields of a refusal.
     fn describe_refusal(&mut self, refusal: &Refusal, end: &mut End) {
         self.status = refusal.status();
         self.build_rules = refusal.build_rules();
@@ -290,8 +290,8 @@ impl<'c> Record<'c> {
                 .maybe("rule", admitted.rule());
         }
         line = match &self.unenforced {
-            // How it ended is told by its status; why it should not have begun is what this profile
-            // is watched for.
+            // The status tells how the request ended. The reason tells why the profile would refuse
+            // it.
             Some((reason, text)) => line
                 .text("decision", WOULD_DENY)
                 .text("reason", reason.word())

@@ -1,4 +1,4 @@
-//! Connections: what a client's connection is, and what it does between requests.
+//! Connections: the state of a client's connection, and its work between requests.
 
 mod open;
 
@@ -56,7 +56,7 @@ pub(super) struct Connection {
     seen: Option<(u64, Limits)>,
     /// The time at which it was accepted, or a time before it if it waited in the queue.
     arrived: SystemTime,
-    /// Whether it has served a request.
+    /// Set after the first request.
     served: bool,
     /// Ready when the connection must not wait for more requests, because the program is asked to
     /// stop; one future for all requests, since each new one would have to be registered.
@@ -74,7 +74,7 @@ pub(super) struct Connection {
 
 /// The part of a request that decides about the connection after it.
 struct CurrentRequest {
-    /// What has arrived of the request body.
+    /// The state of the request body.
     body: Body,
     /// The client closes the connection after the answer.
     closes: bool,
@@ -86,13 +86,13 @@ struct CurrentRequest {
     is_head: bool,
 }
 
-/// What a client that is refused may still send before the connection is closed under it, and for
-/// how long.
+/// The bytes that a refused client may still send before the connection closes, and the time that
+/// it has for them.
 const LINGER_BYTES: usize = 1 << 20;
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
 impl Connection {
-    /// What is proven of who is at the other end.
+    /// Returns what the connection proves about its client.
     pub(super) fn principal(&self) -> &Principal {
         &self.principal
     }
@@ -115,12 +115,12 @@ impl Connection {
         self.stream.input.is_ended()
     }
 
-    /// Who is at the other end, for the log.
+    /// Returns the description of the client for the log.
     pub(super) fn peer(&self) -> &Arc<str> {
         &self.peer
     }
 
-    /// Its place among the connections, and what its client holds.
+    /// Returns its place among the connections, with the share of its client.
     pub(super) fn admission(&self) -> &Admission {
         &self.admission
     }
@@ -183,8 +183,8 @@ impl Connection {
         self.identity = Some(identity);
     }
 
-    /// Waits for the first byte of the next request. `false` where none comes: there is nobody to
-    /// tell.
+    /// Waits for the first byte of the next request. Returns false if none comes; there is no
+    /// request to answer then.
     pub(super) async fn wait_for_request(&mut self, proxy: &Proxy) -> bool {
         self.request = None;
         self.stream.input.rest();
@@ -294,8 +294,8 @@ impl Connection {
         Err(Refusal::Connections(full))
     }
 
-    /// Closes without losing what was just written: a socket that is closed with unread bytes takes
-    /// back its last answer.
+    /// Closes without losing the last answer: the kernel discards it if the socket is closed with
+    /// unread bytes.
     pub(super) async fn linger(&mut self) -> Next {
         let Duplex { input, output } = &mut self.stream;
         let read_on = async {

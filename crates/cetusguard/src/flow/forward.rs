@@ -1,8 +1,8 @@
 //! Forward: to the engine, and as far as the head of its answer.
 //!
-//! The request for the engine is written from the approved call; of what the client sent, only
-//! end-to-end headers and the body go with it, or the body that was judged in its place. While the
-//! engine thinks, the rest of the body goes up and the client is watched: one that leaves takes its
+//! The request for the engine is written from the approved call; only the end-to-end headers and
+//! the body of the client go with it, or the body that was judged in its place. While the engine
+//! thinks, the rest of the body goes up and the client is watched: one that leaves takes its
 //! request with it.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -71,7 +71,7 @@ impl Answered {
             || (self.head.status == 200 && self.framing == Framing::UntilClose && raw)
     }
 
-    /// Returns whether the endpoint has answered as any other does, and what comes next is the next
+    /// Returns whether the endpoint answered like any other, so that the next bytes are the next
     /// request: `Detach: true`.
     pub(super) fn is_detached(&self) -> bool {
         self.hijacks
@@ -349,7 +349,7 @@ fn judged_framing(body: &[u8], own: Framing) -> Framing {
 /// Why the client's side of an exchange ended first.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Left {
-    /// It closed the connection, or broke it.
+    /// The client closed the connection, or the connection broke.
     Gone,
     /// Its body cannot be passed on.
     BadBody,
@@ -372,9 +372,9 @@ impl Left {
     }
 }
 
-/// How long an exchange goes on whose client sends no more, while no byte of its answer comes. A
-/// client that has shut down its writing half may still read, and over TCP one that has left looks
-/// the same.
+/// Returns the time in which an exchange goes on although its client sends no more and no byte of
+/// the answer comes. A client that has shut down its writing half may still read, and over TCP one
+/// that has left looks the same.
 pub(super) fn patience(follows: bool, limits: &Limits) -> Duration {
     if follows {
         Duration::ZERO
@@ -383,16 +383,16 @@ pub(super) fn patience(follows: bool, limits: &Limits) -> Duration {
     }
 }
 
-/// How long a short answer may take until the engine is told that the client sends no more: some
-/// engines end requests then.
+/// The time that a short answer may take before the engine learns that the client sends no more:
+/// some engines end requests then.
 const FAREWELL: Duration = Duration::from_millis(250);
 
-/// What may arrive from a client while its request is answered: the next requests, or early bytes
-/// for a tunnel. What is more waits in the kernel.
+/// The bytes that may arrive from a client while its request is answered: the next requests, or
+/// early bytes for a tunnel. More bytes wait in the kernel.
 const EARLY_LIMIT: usize = 8 << 10;
 
-/// How often a client that cannot be read is asked whether it has left, and how long an upload that
-/// does not move may last once it has: the engine may be busy with what it got.
+/// The interval in which a client that cannot be read is checked for having left, and the time that
+/// a stalled upload may last after that: the engine may be busy with the bytes that it has.
 const LOOK: Duration = Duration::from_secs(1);
 const STALLED: Duration = Duration::from_secs(30);
 
@@ -431,8 +431,8 @@ pub(super) async fn attend(
     }
     if !patience.is_zero() && !input.is_hung_up() {
         sleep(FAREWELL).await;
-        // Now the engine sees what it would see without a proxy, and may end the request or go on
-        // with it.
+        // The engine now sees the half-close that it would see without a proxy, and ends the
+        // request or goes on.
         if engine.shutdown().await.is_ok() {
             stay(input, &record.bytes_out, patience).await;
         }

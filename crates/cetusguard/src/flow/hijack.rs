@@ -18,8 +18,8 @@ use super::{Next, Proxy};
 use crate::outcome::Outcome;
 use crate::wire::{Body, Duplex, Framing, Input, Known, Output, PumpError, pump};
 
-/// How often a silent direction is asked whether its receiver is still there: while both are open,
-/// and after one has ended.
+/// The interval in which a silent direction checks whether its receiver is still there: while both
+/// directions are open, and after one has ended.
 const PATIENT: Duration = Duration::from_secs(10);
 const ALERT: Duration = Duration::from_secs(1);
 
@@ -46,7 +46,7 @@ pub(super) async fn tunnel(
     // One that was not judged goes up as it comes, and its end may still be on its way.
     body.close_early();
     let late_end = body.late_end();
-    // Alone and first: several clients lose what arrives together with the head.
+    // The head goes alone: several clients lose bytes that arrive together with it.
     let sent = async {
         client
             .output
@@ -89,8 +89,8 @@ async fn both_ways(
         },
         Direction::Down(Err(PumpError::Write)) => Outcome::ClientDisconnected,
         Direction::Down(Err(_)) => Outcome::EngineDisconnected,
-        // The client is done sending, or the engine done reading; what the engine still says
-        // counts.
+        // The client has stopped sending, or the engine has stopped reading; the rest of the
+        // engine's output counts.
         Direction::Up(sent @ (Ok(()) | Err(PumpError::Write))) => tokio::select! {
             down = carry(&mut engine.input, &mut no_end, &mut client.output, bytes_out, ALERT) => match down {
                 Ok(()) => Outcome::Served,
@@ -110,7 +110,7 @@ enum Direction {
 }
 
 /// Reads a client's bytes that the engine does not take any more. A client that sends before it
-/// reads would otherwise wait for ever, and never get to what the engine has said.
+/// reads would otherwise wait for ever, and never read the engine's output.
 async fn discard(input: &mut Input) -> Infallible {
     loop {
         input.buffer.clear();
@@ -145,8 +145,8 @@ async fn carry(
     output.shutdown().await.map_err(|_| PumpError::Write)
 }
 
-/// How long the rest of a late end may take, once its beginning has come. A client may as well have
-/// typed that.
+/// The time that the rest of a late end may take after its beginning. The same bytes may also be
+/// typed by a user.
 const REST_OF_END: Duration = Duration::from_millis(50);
 
 /// Drops the late end of the request's body, if it is the next that comes: it belongs to the

@@ -1,4 +1,4 @@
-//! Identify: who is calling, and what the caller's rights are.
+//! Identify: the client of a request, and its profile.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use crate::limiter::Usage;
 use crate::refusal::Refusal;
 use crate::shares::ClientShare;
 
-/// The one who makes a request.
+/// The client of a request.
 #[derive(Debug)]
 pub(super) struct Client {
     /// The rights.
     pub(super) profile: Arc<Profile>,
-    /// What it has under way, where that is limited.
+    /// The requests and streams that it has open, if its profile limits them.
     pub(super) usage: Option<Arc<Usage>>,
     /// Its share of the connections, the memory for bodies and the lookups.
     pub(super) share: Arc<ClientShare>,
@@ -44,7 +44,7 @@ impl Client {
     }
 }
 
-/// Who the client of a connection was when it was asked last, and whether that still holds.
+/// The result of an identification, with the conditions under which it still holds.
 #[derive(Debug)]
 pub(super) struct Identity {
     client: Arc<Client>,
@@ -123,9 +123,9 @@ pub(super) async fn identify(conn: &mut Connection, proxy: &Proxy) -> Result<Arc
     Ok(client)
 }
 
-/// Adds the container to what is known of a client, where its profile depends on it. Behind the
-/// machine's own address there is none: such a client runs on the host, or in the host's network.
-/// The second is whether a container that is dead by now may have opened the connection.
+/// Adds the container to the principal, if the profile depends on it. Behind the machine's own
+/// address there is none: such a client runs on the host, or in the host's network. The second is
+/// whether a container that is dead by now may have opened the connection.
 async fn container_of(
     arrived: SystemTime,
     is_new: bool,

@@ -1,4 +1,4 @@
-//! Inspect: what an allowed call asks for. Bodies and queries that carry power are read, judged by
+//! Inspect: the content of an allowed call. Bodies and queries that carry power are read, judged by
 //! the guard, and go on as they were judged; everything else goes on as it comes.
 
 use std::sync::Arc;
@@ -31,7 +31,7 @@ const SMALL: usize = 8 << 10;
 /// still wait.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How long the end of a body may take that is there as a whole.
+/// The time that the end of a complete body may take.
 const END_OF_BODY: Duration = Duration::from_millis(50);
 
 /// A call that may go to the engine: every obligation of its permit is discharged.
@@ -45,7 +45,7 @@ pub(super) struct Approved {
 /// A body that is judged, with the memory that it takes: until it is sent.
 #[derive(Debug, Default)]
 pub(super) struct Share {
-    /// What goes on in the place of the client's body.
+    /// The body that replaces the client's body.
     pub(super) body: Vec<u8>,
     _budget: Option<BodyBudget>,
 }
@@ -56,13 +56,13 @@ impl Approved {
         self.cleared.call(self.admitted.call())
     }
 
-    /// What goes on in the place of the client's body, where that was judged; once.
+    /// Takes the body that replaces the client's body, if that was judged; once.
     pub(super) fn take_body(&mut self) -> Option<Share> {
         self.body.take()
     }
 }
 
-/// Judges what is to be judged of a call.
+/// Discharges the obligations of a permit.
 pub(super) async fn inspect(
     admitted: Arc<Admitted>,
     message: &Message,
@@ -185,8 +185,8 @@ impl Judgement {
     }
 }
 
-/// Reads the whole body, if it is not larger than what is judged. The client may keep it waiting
-/// for as long as for a head; waiting for memory that others hold does not count.
+/// Reads the whole body, up to the size that the guard inspects. The client may keep it waiting for
+/// as long as for a head; waiting for memory that others hold does not count.
 async fn read_body(
     admitted: &Admitted,
     message: &Message,
@@ -231,7 +231,7 @@ async fn read_body(
             LOOK.min(patience.saturating_sub(late))
         };
         let asked = Instant::now();
-        // Safe to give up: what was read is in the content.
+        // Safe to cancel: the bytes that were read are in the content.
         let read = timeout(look, read_content(&mut client.input, body, &mut content)).await;
         late += asked.elapsed();
         match read {

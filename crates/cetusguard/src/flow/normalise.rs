@@ -1,5 +1,4 @@
-//! Normalise: from a head to the canonical call, and to what has to be known of the message around
-//! it.
+//! Normalise: from a head to the canonical call, and to the message around it.
 
 use cetusguard_policy::Call;
 
@@ -10,7 +9,7 @@ use crate::wire::{Framing, HeadError, Headers, Known, RequestHead, request_frami
 /// The facts in a head that decide where the request ends, and about the connection after it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame {
-    /// How the body is framed.
+    /// The framing of the body.
     pub(super) framing: Framing,
     /// The client closes the connection after the answer.
     pub(super) closes: bool,
@@ -37,7 +36,7 @@ impl Default for Frame {
 pub(super) struct Message {
     /// The headers as the client sent them.
     pub(super) headers: Headers,
-    /// How the body is framed; it is passed on with this framing.
+    /// The framing of the body, with which it is passed on.
     pub(super) framing: Framing,
     /// The client waits for `100 Continue` before it sends the body.
     pub(super) expects_continue: bool,

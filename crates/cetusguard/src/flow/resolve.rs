@@ -1,5 +1,6 @@
-//! Resolve: what a call is about. The engine is asked for the objects on which the decision
-//! depends, and for the proxy's own container where the call may name what belongs to it.
+//! Resolve: the objects that a call is about. The proxy asks the engine for the objects on which
+//! the decision depends, and for its own container where the call may name an object that belongs
+//! to it.
 
 use std::sync::Arc;
 
@@ -146,7 +147,7 @@ pub(super) async fn decide_by_name(
     match find(ObjectKind::Container, word, client, proxy).await {
         Ok(Found::Object(container)) => Ok(denial.decide_by_name(&container, &client.profile)),
         Ok(Found::Missing(_)) => Ok(Verdict::Deny(denial)),
-        // The call goes on all the same, and the engine tells the client what is wrong with it.
+        // The call goes on, and the engine answers with its own error.
         Err(_) if client.profile.mode == Mode::Audit => Ok(Verdict::Deny(denial)),
         Err(refusal) => Err(refusal),
     }

@@ -65,7 +65,7 @@ impl Line {
         self
     }
 
-    /// What needs no escape, in quotes where the format wants them around everything.
+    /// Adds a text that needs no escape, in quotes if the format puts them around every text.
     fn quoted_in_json(&mut self, put: impl FnOnce(&mut String)) {
         let quote = if self.format == Format::Json {
             "\""
@@ -140,7 +140,7 @@ fn push_json(out: &mut String, value: &str) {
     }
 }
 
-/// What every byte may be: as it is, within quotes only, or nothing without a closer look.
+/// The class of each byte: printed as it is, printed within quotes, or needing a closer look.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Plain,
@@ -169,10 +169,10 @@ fn is_plain(value: &str) -> bool {
             .all(|byte| KINDS[byte as usize] == Kind::Plain)
 }
 
-/// Quotes a value and escapes what could end the quotes or the line, or draw something else on a
+/// Quotes a value and escapes every character that could end the quotes or the line, or control a
 /// terminal.
 fn push_quoted(out: &mut String, value: &str) {
-    // Most values hold nothing but what can be printed as it is.
+    // Most values hold printable characters only.
     let special = value
         .bytes()
         .position(|byte| KINDS[byte as usize] == Kind::Special);

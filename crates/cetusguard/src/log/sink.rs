@@ -7,11 +7,11 @@ use std::os::fd::AsFd;
 use super::line::Line;
 use super::{Format, Level, Settings};
 
-/// Standard output or standard error, with what could not be written to it.
+/// Standard output or standard error, with the state of failed writes.
 #[derive(Debug)]
 pub(super) struct Sink<W = File> {
-    /// Not the standard library's stream: that one keeps what could not be written, and writes it
-    /// later.
+    /// Not the standard library's stream: that one keeps bytes that could not be written, and
+    /// writes them later.
     output: W,
     format: Format,
     /// Records that were lost because of this error, and are not yet told of.

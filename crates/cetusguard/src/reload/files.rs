@@ -2,8 +2,8 @@
 //!
 //! Editors write a new file and rename it; Kubernetes turns a symbolic link on the way to another
 //! folder. So folders are watched, those of the names and those of the links that they lead over;
-//! what has changed is told by looking at the files. What no event tells of, such as a folder that
-//! was taken away and made again, is found by looking every few seconds.
+//! the thread compares the files after each event. A change without an event, such as a folder that
+//! was removed and made again, is found by a comparison every few seconds.
 //!
 //! All of it is done by a thread of its own: a file on a mount that hangs must not stop the event
 //! loop.
@@ -21,9 +21,9 @@ use tokio::sync::mpsc;
 /// Files are looked at once nothing has happened for this long: several that belong together are
 /// often written one by one.
 const SETTLE: Duration = Duration::from_millis(200);
-/// And after this time at the latest, whatever else happens in their folders.
+/// The files are compared after this time at the latest, even if events go on.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How often they are looked at without an event.
+/// The interval of comparisons without an event.
 const LOOK: Duration = Duration::from_secs(5);
 /// The kernel's clock for files may be this much behind ours.
 const TICK: Duration = Duration::from_millis(10);
@@ -44,7 +44,7 @@ type Named = (Vec<PathBuf>, SystemTime);
 #[derive(Debug)]
 struct Watch {
     paths: Vec<PathBuf>,
-    /// What the files were when they were last looked at.
+    /// The state of the files at the last comparison.
     prints: Vec<Option<Print>>,
     /// `None` where the system does not tell of changes.
     watcher: Option<RecommendedWatcher>,
@@ -53,8 +53,8 @@ struct Watch {
     due: (Instant, Instant),
 }
 
-/// What tells a file from another, or from itself with another content: device, inode, size, and
-/// the times of both changes.
+/// The device, inode, size and both times of a file, which distinguish it from another file, and
+/// from itself with another content.
 type Print = (u64, u64, u64, [i64; 4]);
 
 impl Files {
@@ -185,7 +185,8 @@ impl Watch {
         self.paths.iter().map(|path| print(path)).collect()
     }
 
-    /// Watches the folders of all names on the way; what cannot be watched is found by looking.
+    /// Watches the folders of all names on the way; changes in a folder that cannot be watched are
+    /// found by comparison.
     fn watch_folders(&mut self) {
         let Some(watcher) = &mut self.watcher else {
             return;

@@ -32,11 +32,11 @@ struct Current<T> {
 /// Why a reading has no result.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failed {
-    /// It took longer than the patience.
+    /// The reading took longer than the patience.
     Late,
     /// Too many earlier ones still hang.
     Hanging,
-    /// It panicked.
+    /// The reading panicked.
     Bug(String),
 }
 

@@ -1,8 +1,8 @@
 //! Where a body ends, and moving it from one connection to the other.
 //!
 //! A body is passed on with the framing it came with: the walker checks every byte of the chunked
-//! coding and takes it only in the one form that no reader can misread, so what was checked is what
-//! is sent.
+//! coding and accepts it only in the one unambiguous form, so that the bytes that were checked are
+//! the bytes that are sent.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::stream::{Input, Output};
 
-/// How a message says where its body ends (RFC 9112 §6).
+/// The way in which a message marks the end of its body (RFC 9112 §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// No body and no header about one.
@@ -32,14 +32,14 @@ pub(crate) enum Framing {
     UntilClose,
 }
 
-/// A body on its way: what is still to come, and how much of the input's buffer already belongs to
-/// it.
+/// A body in transfer: the rest that is still to come, and the part of the input's buffer that
+/// belongs to it.
 #[derive(Debug)]
 pub(crate) struct Body {
     left: Left,
     /// Bytes at the front of the input's buffer that were checked and not yet sent.
     checked: usize,
-    /// What may still come of the framing of a body that was closed early.
+    /// The framing bytes that may still come of a body that was closed early.
     late_end: &'static [u8],
 }
 
@@ -96,7 +96,7 @@ impl Body {
     }
 
     /// Takes the body for complete, if nothing is missing but the end of its chunked coding. That
-    /// end is remembered; it must not be taken for what follows the body.
+    /// end is remembered; it must not be taken for the bytes behind the body.
     pub(crate) fn close_early(&mut self) -> bool {
         let Left::Chunks(chunks) = &self.left else {
             return self.is_done();
@@ -152,8 +152,8 @@ impl Body {
         Ok(self.checked)
     }
 
-    /// Takes the bytes of the buffer that belong to the body, and appends what they say without the
-    /// framing. Returns how many.
+    /// Takes the bytes of the buffer that belong to the body, and appends their content without the
+    /// framing. Returns the number of bytes.
     pub(crate) fn take(
         &mut self,
         buffer: &[u8],
@@ -179,9 +179,9 @@ impl Body {
 /// never make it wait do not hold up the other connections.
 const TURN: usize = 256 << 10;
 
-/// Moves a body until its end and adds what was sent to `count`. The receiver may take nothing for
-/// as long as `limit`; a sender that is silent has all the time. Safe to cancel and to go on with:
-/// `body` holds the place.
+/// Moves a body until its end and adds the bytes that were sent to `count`. The receiver may read
+/// nothing for as long as `limit`; a silent sender has no deadline. Safe to cancel and to go on
+/// with: `body` holds the place.
 pub(crate) async fn pump(
     input: &mut Input,
     body: &mut Body,
@@ -227,8 +227,8 @@ pub(crate) async fn pump(
     }
 }
 
-/// Appends what has come of a body's content, at least one byte of it; `false` is its end. Safe to
-/// cancel.
+/// Appends the content of a body that has arrived, at least one byte; returns false at its end.
+/// Safe to cancel.
 pub(crate) async fn read_content(
     input: &mut Input,
     body: &mut Body,
@@ -253,8 +253,8 @@ pub(crate) async fn read_content(
     }
 }
 
-/// Sends a head together with what is already there of its body, in one call where the socket takes
-/// it.
+/// Sends a head together with the bytes of its body that are already there, in one call if the
+/// socket takes them.
 ///
 /// The head of a stream must leave at once, and a small answer should cost one write. The receiver
 /// may take nothing for as long as `limit`.
@@ -300,7 +300,7 @@ async fn in_time<T>(
 #[derive(Debug, Default)]
 struct Chunks {
     state: State,
-    /// What is left of the chunk, or its size while that is being read.
+    /// The rest of the chunk, or its size while that is being read.
     left: u64,
     digits: u8,
 }
@@ -325,7 +325,7 @@ struct Garbage;
 const END: &[u8] = b"\r\n0\r\n\r\n";
 
 impl Chunks {
-    /// What is missing if no more content comes; nothing where content is missing.
+    /// Returns the framing that is missing if no more content comes; `None` if content is missing.
     fn end(&self) -> Option<&'static [u8]> {
         let passed = match self.state {
             State::DataCr => 0,
@@ -342,7 +342,7 @@ impl Chunks {
     }
 
     /// Returns how many bytes from the start belong to the body: all of them, unless it ends
-    /// earlier. `data` gets what they say.
+    /// earlier. `data` receives their content.
     fn walk(&mut self, bytes: &[u8], data: &mut impl FnMut(&[u8])) -> Result<usize, Garbage> {
         let mut at = 0;
         while at < bytes.len() && self.state != State::Done {

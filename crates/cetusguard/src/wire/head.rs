@@ -1,7 +1,7 @@
 //! Request and response heads.
 //!
-//! `httparse` reads the tokens; what it lets pass and two readers could take for two things is
-//! refused here.
+//! `httparse` reads the tokens; this module rejects every head that `httparse` accepts and other
+//! parsers read differently.
 
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -16,7 +16,7 @@ use super::stream::Input;
 const HEAD_LIMIT: usize = 64 << 10;
 const HEADER_LIMIT: usize = 128;
 
-/// What every connection may have of an unfinished head, in bytes. [`ReadBudget`] bounds the number
+/// The part of an unfinished head that every connection may hold, in bytes. [`ReadBudget`] bounds the number
 /// of those that have more at the same time.
 ///
 /// [`ReadBudget`]: super::ReadBudget
@@ -84,7 +84,8 @@ impl fmt::Display for HeadError {
 
 impl std::error::Error for HeadError {}
 
-/// Nobody names more headers in `Connection`, and each costs a look at every header.
+/// No real client names more headers in `Connection`, and each costs a comparison with every
+/// header.
 const NAMED_LIMIT: usize = 32;
 
 /// A request's head, tokens checked, meaning not.
@@ -107,7 +108,7 @@ pub(crate) struct ResponseHead {
     pub(crate) status: u16,
     /// The engine's own words for it.
     pub(crate) reason: Bytes,
-    /// Whether the connection outlives the answer.
+    /// The connection stays open after the answer.
     pub(crate) keep_alive: bool,
     /// Its headers.
     pub(crate) headers: Headers,
@@ -163,8 +164,8 @@ pub(crate) fn parse_response_head(raw: Bytes) -> Result<ResponseHead, HeadError>
     else {
         return Err(HeadError::Garbage);
     };
-    // RFC 9110 §15: three digits from 100 on. Less would pass for an interim answer, and what
-    // follows for the real one.
+    // RFC 9110 §15: three digits from 100 on. Less would pass for an interim answer, and the bytes
+    // that follows for the real one.
     if status < 100 {
         return Err(HeadError::Garbage);
     }
@@ -221,8 +222,7 @@ pub(crate) fn cut_head(
         }
     }
     if let Some(end) = find_end(buffer, scanned)? {
-        // A copy of the very size: what a stream keeps for days must not be a buffer that is mostly
-        // empty.
+        // A copy of the very size: a stream must not keep a mostly empty buffer for days.
         let raw = Bytes::copy_from_slice(&buffer[..end]);
         buffer.advance(end);
         return if raw.starts_with(b"PRI * HTTP/2") {
@@ -257,8 +257,8 @@ fn find_end(buffer: &[u8], scanned: &mut usize) -> Result<Option<usize>, HeadErr
     Ok(None)
 }
 
-/// How the request says where its body ends, and everything that would let two readers disagree
-/// about it.
+/// Returns the framing of the request body, and rejects everything about which two readers would
+/// disagree about it.
 pub(crate) fn request_framing(headers: &Headers) -> Result<Framing, HeadError> {
     for (known, name) in [
         (Known::Host, "Host"),
@@ -285,7 +285,7 @@ pub(crate) fn request_framing(headers: &Headers) -> Result<Framing, HeadError> {
     framing(headers).map(|framing| framing.unwrap_or(Framing::None))
 }
 
-/// How the response says where its body ends (RFC 9112 §6.3).
+/// Returns the framing of the response body (RFC 9112 §6.3).
 pub(crate) fn response_framing(head: &ResponseHead, to_head: bool) -> Result<Framing, HeadError> {
     let declared = framing(&head.headers)?;
     if to_head || head.status == 204 || head.status == 304 {

@@ -63,8 +63,8 @@ impl Known {
         }
     }
 
-    /// Returns whether the header says something about this connection alone. Body lengths are
-    /// among them: whoever passes a message on says anew how it is framed.
+    /// Returns whether the header is about this connection alone. Body lengths are among them: a
+    /// proxy writes the framing of a forwarded message anew.
     fn is_hop_by_hop(self) -> bool {
         use Known::{Connection, ContentLength, HopByHop, TransferEncoding, Upgrade};
         matches!(
@@ -106,7 +106,7 @@ impl Headers {
         &self.raw[place.start as usize..place.end as usize]
     }
 
-    /// Every header: what it is, name and value.
+    /// Returns every header: its kind, name and value.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Known, &[u8], &[u8])> {
         self.fields
             .iter()
@@ -158,8 +158,8 @@ impl Headers {
             .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
     }
 
-    /// The headers that are not about this connection alone (RFC 9110 §7.6.1): what they are, name
-    /// and value.
+    /// The headers that are not about this connection alone (RFC 9110 §7.6.1): their kinds, names
+    /// and values.
     pub(crate) fn end_to_end(&self) -> impl Iterator<Item = (Known, &[u8], &[u8])> {
         let named: Vec<&[u8]> = self.tokens(Known::Connection).collect();
         self.iter().filter(move |(known, name, _)| {

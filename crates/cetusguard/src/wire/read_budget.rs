@@ -12,7 +12,7 @@ const TOGETHER: usize = 4 << 20;
 const LARGE_HEADS: usize = 128;
 
 /// Counts the connections that share the memory for reading, to clients and to the engine, and
-/// bounds what each may take of it.
+/// bounds the part of each.
 #[derive(Debug)]
 pub(crate) struct ReadBudget {
     connections: AtomicUsize,
@@ -44,7 +44,7 @@ impl ReadBudget {
         self.connections.fetch_sub(1, Relaxed);
     }
 
-    /// Returns what one connection may have of the memory at this moment, in bytes.
+    /// Returns the memory of one connection at this moment, in bytes.
     pub(super) fn share(&self) -> usize {
         TOGETHER / self.connections().max(1)
     }

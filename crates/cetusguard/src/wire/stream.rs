@@ -24,9 +24,9 @@ use super::unix::{self, UnixReader, UnixWriter};
 /// A connection to a client or to the engine.
 #[derive(Debug)]
 pub(crate) struct Duplex {
-    /// What arrives.
+    /// The receiving half.
     pub(crate) input: Input,
-    /// What leaves.
+    /// The sending half.
     pub(crate) output: Output,
 }
 
@@ -67,22 +67,22 @@ impl Duplex {
     }
 }
 
-/// The reading half, with what was read and not yet used.
+/// The receiving half, with the bytes that were read and not yet used.
 #[derive(Debug)]
 pub(crate) struct Input {
     side: ReadSide,
     budget: Arc<ReadBudget>,
-    /// Bytes that arrived and that nobody has taken.
+    /// The bytes that have arrived and are not taken yet.
     pub(crate) buffer: BytesMut,
-    /// How much the next read may take, in bytes.
+    /// The size of the next read, in bytes.
     room: usize,
     /// The end of the stream was read.
     is_over: bool,
 }
 
 /// A buffer starts small, doubles whenever a read has filled it, and halves when a read has left
-/// most of it empty. Its share of what all buffers together may have is its bound: memory is
-/// bounded, speed is what gives way.
+/// most of it empty. The share of the connection bounds it: under load, reads become smaller and
+/// memory does not grow.
 const SMALL: usize = 4 << 10;
 const LARGE: usize = 64 << 10;
 
@@ -142,7 +142,7 @@ impl Input {
         Poll::Ready(Ok(read))
     }
 
-    /// Gives back what the last exchange needed and the next one may not.
+    /// Gives back the memory of the last exchange.
     pub(crate) fn rest(&mut self) {
         self.room = SMALL;
         self.release_empty();
@@ -154,7 +154,7 @@ impl Input {
         }
     }
 
-    /// Returns whether a connection that should be silent has something to say: bytes, or its end.
+    /// Returns whether a connection that should be silent has bytes, or its end, to read.
     pub(crate) fn is_disturbed(&self) -> bool {
         let said = match &self.side {
             // The event loop knows without asking the kernel.
@@ -164,8 +164,8 @@ impl Input {
         said || !self.buffer.is_empty()
     }
 
-    /// Returns whether the kernel has something to say that the event loop need not know of yet. It
-    /// costs a system call.
+    /// Returns whether the kernel has bytes that the event loop need not know of yet. It costs a
+    /// system call.
     pub(crate) fn is_disturbed_in_kernel(&self) -> bool {
         let descriptor = match &self.side {
             ReadSide::Tcp(side) => side.as_ref().as_fd(),
@@ -280,7 +280,7 @@ impl ReadSide {
         }
     }
 
-    /// What the event loop knows of the socket.
+    /// Returns the readiness of the socket, as the event loop knows it.
     fn readiness(&self, interest: Interest) -> Option<io::Result<Ready>> {
         match self {
             Self::Tcp(side) => now(side.ready(interest)),
@@ -290,7 +290,7 @@ impl ReadSide {
     }
 
     /// Returns whether a read would not wait, as far as the event loop knows. Only for a connection
-    /// that nobody waits for.
+    /// on which no task waits.
     fn is_ready(&self) -> bool {
         now(poll_fn(|cx| self.poll_ready(cx))).is_some()
     }
@@ -322,15 +322,15 @@ pub(crate) enum Output {
 }
 
 impl Output {
-    /// Gives back what the last exchange needed and the next one may not.
+    /// Gives back the memory of the last exchange.
     pub(crate) fn rest(&mut self) {
         if let Self::Unix(side) = self {
             side.rest();
         }
     }
 
-    /// Has the kernel forget what the peer has not taken once the connection is closed; it would
-    /// keep it for minutes otherwise.
+    /// Makes the kernel discard the bytes that the peer has not read when the connection closes; it
+    /// would keep it for minutes otherwise.
     pub(crate) fn forget_unsent(&self) {
         let at_once = Some(std::time::Duration::ZERO);
         // Without it, the memory is free later.

@@ -126,8 +126,8 @@ pub(in crate::flow) fn describe_peer(peer: Option<UCred>) -> String {
     format!("unix:uid={},gid={}{pid}", peer.uid(), peer.gid())
 }
 
-/// How long a client may still send a request, once the program is asked to stop: it may have sent
-/// one before it could know. The answer says that the connection closes.
+/// The time in which a client may still send a request after the program was asked to stop: it may
+/// have sent one already. The answer says that the connection closes.
 const LAST_CALL: Duration = Duration::from_millis(250);
 
 fn last_call(proxy: &Proxy) -> impl Future<Output = ()> + Send + use<> {

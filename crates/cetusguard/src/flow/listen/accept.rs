@@ -31,7 +31,7 @@ pub(crate) enum AcceptedStream {
     Unix(UnixStream),
 }
 
-/// A connection that was accepted, with what the kernel knows of its client.
+/// A connection that was accepted, with the kernel's knowledge of its client.
 pub(crate) struct Arrival {
     pub(super) stream: AcceptedStream,
     pub(super) principal: Principal,
@@ -123,7 +123,7 @@ async fn accept<H: Handler>(bound: &Bound, handler: &H, log: &Log) {
     }
 }
 
-/// Accepts the next connection, with what the kernel knows of its client.
+/// Accepts the next connection, with the kernel's knowledge of its client.
 async fn accept_one(bound: &Bound) -> io::Result<(AcceptedStream, Principal, String)> {
     let mut principal = Principal {
         frontend: bound.frontend,

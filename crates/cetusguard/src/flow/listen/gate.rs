@@ -57,8 +57,8 @@ impl Handler for Gate {
         let bound_by = known.map_or(settings.limits.per_client, |(profile, _)| {
             ClientBound::of(profile.limits.connections)
         });
-        // TCP clients count by their address whatever finds their profile, so that a client counts once
-        // on all frontends.
+        // TCP clients count by their address, regardless of the selector that found their profile,
+        // so that a client counts once on all frontends.
         let found_by = known
             .and_then(|(_, found_by)| found_by)
             .filter(|_| matches!(stream, AcceptedStream::Unix(_)));

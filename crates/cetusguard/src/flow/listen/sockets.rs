@@ -31,8 +31,8 @@ pub(crate) enum Socket {
 /// A socket that is listened on.
 #[derive(Debug)]
 pub(crate) struct Bound {
-    // The file goes first: while we listen on it, nobody takes it for a stale one and makes another
-    // in its place.
+    // The file goes first: while the proxy listens on it, no other instance takes it for a stale
+    // one and makes another in its place.
     _file: Option<SocketFile>,
     pub(super) socket: Socket,
     /// A time before the first connection to it.
@@ -67,7 +67,7 @@ impl Drop for SocketFile {
     }
 }
 
-/// What tells a file from another of the same name: device and inode.
+/// The device and inode, which distinguish a file from another of the same name.
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|meta| (meta.dev(), meta.ino()))
 }
@@ -212,7 +212,7 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 
 fn unix(path: &Path, rights: SocketRights) -> io::Result<Bound> {
     remove_stale(path)?;
-    // Nobody but us may connect before mode and group are what they should be.
+    // Other users must not connect before mode and group are set.
     let before = umask(Mode::from_raw_mode(0o177));
     let listener = std::os::unix::net::UnixListener::bind(path);
     umask(before);
@@ -243,7 +243,7 @@ fn give_rights(path: &Path, rights: SocketRights) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(rights.mode))
 }
 
-/// Removes a socket on which nobody listens any more. Any other file stays, whatever it is.
+/// Removes a socket without a listener. Any other file stays.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let Ok(meta) = fs::symlink_metadata(path) else {
         return Ok(());
