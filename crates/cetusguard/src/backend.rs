@@ -135,7 +135,7 @@ impl Backend {
     /// Takes a connection that the caller's event loop has kept and that shows no sign of trouble,
     /// the one used last first. A connection of another loop would wake that loop's thread for each
     /// answer.
-    pub(crate) fn kept(&self) -> Option<Duplex> {
+    pub(crate) fn take_kept(&self) -> Option<Duplex> {
         let now = Turn::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(at) = idle.iter().rposition(|kept| kept.turn.thread == now.thread) {
@@ -160,8 +160,8 @@ impl Backend {
 
     /// Keeps a connection whose exchange is finished on both sides, and that was made with the
     /// certificates of this number.
-    pub(crate) fn keep(&self, mut stream: Duplex, generation: u64) {
-        stream.output.rest();
+    pub(crate) fn keep_connection(&self, mut stream: Duplex, generation: u64) {
+        stream.output.release_memory();
         let turn = Turn::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let has_room = idle
@@ -180,7 +180,7 @@ impl Backend {
 
     /// From now on, connections are made with these certificates; kept ones were made with others
     /// and go.
-    pub(crate) fn renew(&self, tls: Option<Arc<ClientConfig>>) {
+    pub(crate) fn replace_tls(&self, tls: Option<Arc<ClientConfig>>) {
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
         self.generation.fetch_add(1, Relaxed);
         self.idle
@@ -190,7 +190,7 @@ impl Backend {
     }
 
     /// Closes connections that were not used for a while.
-    pub(crate) fn sweep(&self) {
+    pub(crate) fn close_idle(&self) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|kept| kept.since.elapsed() < POOL_AGE && !kept.stream.input.is_disturbed());
     }
@@ -250,7 +250,7 @@ impl Backend {
             }
             Address::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                tune(SockRef::from(&stream), self.buffer)?;
+                tune_socket(SockRef::from(&stream), self.buffer)?;
                 let tls = self
                     .tls
                     .read()
@@ -325,7 +325,7 @@ impl Turn {
 
 /// Bounds the buffers of a TCP socket, sends small writes without delay, and probes for peers that
 /// died without a word.
-pub(crate) fn tune(socket: SockRef<'_>, buffer: SocketBuffer) -> io::Result<()> {
+pub(crate) fn tune_socket(socket: SockRef<'_>, buffer: SocketBuffer) -> io::Result<()> {
     let probes = socket2::TcpKeepalive::new()
         .with_time(Duration::from_secs(30))
         .with_interval(Duration::from_secs(15))
@@ -380,21 +380,21 @@ mod tests {
                 // Any sleep has the event loop look once: it has seen the silence of the new
                 // connection.
                 sleep(Duration::from_millis(1)).await;
-                backend.keep(stream, 0);
+                backend.keep_connection(stream, 0);
                 engine.write_all(surplus).expect("room");
                 if waits {
                     sleep(Duration::from_millis(1)).await;
                 }
                 assert_eq!(
-                    backend.kept().is_some(),
+                    backend.take_kept().is_some(),
                     surplus.is_empty(),
                     "{surplus:?}, {waits}"
                 );
             }
             let (stream, engine) = pair();
-            backend.keep(stream, 0);
+            backend.keep_connection(stream, 0);
             drop(engine);
-            assert!(backend.kept().is_none(), "it was closed");
+            assert!(backend.take_kept().is_none(), "it was closed");
         });
     }
 }

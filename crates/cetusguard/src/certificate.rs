@@ -17,7 +17,7 @@ const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 /// A subject with several common names counts as one without: none of them is the certain one.
 ///
 /// # Errors The certificate, or a part that is read, does not follow RFC 5280.
-pub(crate) fn read(certificate: &[u8]) -> Result<Certificate, der::Error> {
+pub(crate) fn read_certificate(certificate: &[u8]) -> Result<Certificate, der::Error> {
     let certificate = x509_cert::Certificate::from_der(certificate)?;
     let body = certificate.tbs_certificate();
     let mut read = Certificate::default();
@@ -75,7 +75,7 @@ mod tests {
             .push(DnType::OrganizationName, "nobody");
         params.distinguished_name.push(DnType::CommonName, "ci-7 é");
         let made = params.self_signed(&key).expect("a certificate");
-        let read = read(made.der()).expect("readable");
+        let read = read_certificate(made.der()).expect("readable");
         assert_eq!(read.common_name.as_deref(), Some("ci-7 é"));
         assert_eq!(
             (read.dns, read.uri),
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn what_is_no_certificate_is_an_error() {
         for bytes in [&b""[..], b"\x30\x00", b"\x30\x82\xff\xff", &[0x30; 300]] {
-            assert!(read(bytes).is_err(), "{bytes:?}");
+            assert!(read_certificate(bytes).is_err(), "{bytes:?}");
         }
     }
 }

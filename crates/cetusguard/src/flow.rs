@@ -38,7 +38,7 @@ use admit::Admitted;
 pub(crate) use admit::HEALTH_CHECK;
 use audit::Record;
 use connection::{Connection, PendingConnection};
-pub(crate) use listen::{Bound, Gate, Listeners, bind, tell_refused};
+pub(crate) use listen::{Bound, Gate, Listeners, bind, log_refused_connections};
 use normalise::Message;
 pub(crate) use settings::{InForce, Settings};
 
@@ -131,7 +131,9 @@ async fn exchange(conn: &mut Connection, proxy: &Arc<Proxy>) -> Next {
         Err(outcome) => {
             record.end(&outcome);
             match outcome {
-                Outcome::Refused(refusal) => refuse::refuse(conn, &refusal, proxy, &record).await,
+                Outcome::Refused(refusal) => {
+                    refuse::send_refusal(conn, &refusal, proxy, &record).await
+                }
                 Outcome::Served
                 | Outcome::ClientDisconnected
                 | Outcome::ClientStalled
@@ -153,7 +155,7 @@ async fn journey(
     record: &mut Record<'_>,
 ) -> Result<Next, Outcome> {
     let head = conn.read_head(proxy).await?;
-    record.received(&head);
+    record.note_head(&head);
     let frame = normalise::read_frame(&head)?;
     conn.begin_request(&frame);
     let call = normalise::read_call(&head, proxy)?;
@@ -161,10 +163,10 @@ async fn journey(
     let message = Message::new(head, frame.framing);
     let is_ping = admit::is_ping(&call, &message);
     conn.take_place(is_ping, proxy).await?;
-    let client = identify::identify(conn, proxy).await?;
-    record.identified(&client);
+    let client = identify::identify_client(conn, proxy).await?;
+    record.note_client(&client);
     conn.confirm_place(&client, is_ping, proxy)?;
-    let entry = admit::enter(&call, &message, &client, conn.is_loopback(), proxy)?;
+    let entry = admit::admit_request(&call, &message, &client, conn.is_loopback(), proxy)?;
     let verdict = match decide(call, &client.profile) {
         // Apart, so that those who need no such question do not carry its state.
         Verdict::Deny(denial) => Box::pin(resolve::decide_by_name(denial, &client, proxy)).await?,
@@ -178,15 +180,15 @@ async fn journey(
         Verdict::Deny(denial) => return Err(Refusal::Denied(Box::new(denial)).into()),
     };
     let admitted = Arc::new(Admitted::new(permit, entry));
-    record.admitted(&admitted);
-    let approved = inspect::inspect(admitted, &message, &client, conn, proxy, record).await?;
-    record.approved();
-    let answered = forward::forward(approved, &message, conn, proxy, record).await?;
+    record.note_permit(&admitted);
+    let approved = inspect::inspect_call(admitted, &message, &client, conn, proxy, record).await?;
+    record.note_approval();
+    let answered = forward::forward_request(approved, &message, conn, proxy, record).await?;
     // The answer may last for days, and needs none of the headers.
     drop(message);
     if answered.is_tunnel() {
-        hijack::tunnel(answered, conn, proxy, record).await
+        hijack::run_tunnel(answered, conn, proxy, record).await
     } else {
-        answer::answer(answered, conn, proxy, record).await
+        answer::relay_answer(answered, conn, proxy, record).await
     }
 }

@@ -197,7 +197,7 @@ impl Log {
 
     /// Returns whether a record of this level would be written.
     #[must_use]
-    pub(crate) fn takes(&self, level: Level) -> bool {
+    pub(crate) fn is_enabled(&self, level: Level) -> bool {
         level as u8 <= self.queue.level.load(Relaxed)
     }
 
@@ -214,7 +214,7 @@ impl Log {
 
     /// Hands a record to the writer, unless its level is not wanted.
     pub(crate) fn send(&self, line: Line) {
-        if self.takes(line.level) {
+        if self.is_enabled(line.level) {
             self.queue.put(line.finish().as_bytes());
         }
     }

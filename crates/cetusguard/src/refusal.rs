@@ -79,7 +79,7 @@ impl Guarded {
         }
     }
 
-    fn with(&self, findings: &str) -> String {
+    fn with_profile(&self, findings: &str) -> String {
         format!(
             "the guard of profile {} ({}): {findings}",
             self.profile, self.level
@@ -100,7 +100,7 @@ impl fmt::Display for Guarded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.objection {
             Objection::Findings(_) | Objection::Unrecreatable { .. } => {
-                f.write_str(&self.with(&self.objection.to_string()))
+                f.write_str(&self.with_profile(&self.objection.to_string()))
             }
             objection @ (Objection::Malformed(_) | Objection::ContentType(_)) => objection.fmt(f),
         }
@@ -125,7 +125,7 @@ enum Limit {
 
 impl Limited {
     /// A user agent that is not let in.
-    pub(crate) fn agent(agent: &str, profile: &Profile) -> Self {
+    pub(crate) fn by_user_agent(agent: &str, profile: &Profile) -> Self {
         // A reader of the log needs no more of it.
         let agent = agent[..agent.floor_char_boundary(128)].to_owned();
         Self {
@@ -135,7 +135,7 @@ impl Limited {
     }
 
     /// A web page that is not let in.
-    pub(crate) fn page(why: String, profile: &Profile) -> Self {
+    pub(crate) fn by_origin(why: String, profile: &Profile) -> Self {
         Self {
             profile: profile.name.clone(),
             limit: Limit::Page(why),
@@ -143,12 +143,12 @@ impl Limited {
     }
 
     /// Returns whether it is a web page that is not let in.
-    pub(crate) fn is_page(&self) -> bool {
+    pub(crate) fn is_by_origin(&self) -> bool {
         matches!(self.limit, Limit::Page(_))
     }
 
     /// Too many requests.
-    pub(crate) fn count(reached: Reached, profile: &Profile) -> Self {
+    pub(crate) fn by_count(reached: Reached, profile: &Profile) -> Self {
         Self {
             profile: profile.name.clone(),
             limit: Limit::Count(reached),
@@ -192,7 +192,7 @@ impl fmt::Display for Limited {
                 and user-agents-denied"
             ),
             Limit::Count(Reached::Rate(wait)) => {
-                let wait = seconds(*wait);
+                let wait = whole_seconds(*wait);
                 write!(
                     f,
                     "this client asks too often for profile {profile}; try again in {wait} s, or \
@@ -216,7 +216,7 @@ impl fmt::Display for Limited {
 impl std::error::Error for Limited {}
 
 /// Whole seconds, as `Retry-After` has them (RFC 9110 §10.2.3).
-fn seconds(wait: Duration) -> u64 {
+fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
@@ -276,9 +276,12 @@ impl Refusal {
     }
 
     /// Less than all of it, where the log has all of it in a line of its own at level debug.
-    pub(crate) fn brief(&self) -> Option<String> {
+    pub(crate) fn brief_message(&self) -> Option<String> {
         match self {
-            Self::Guarded(guarded) => guarded.objection.first().map(|first| guarded.with(&first)),
+            Self::Guarded(guarded) => guarded
+                .objection
+                .first()
+                .map(|first| guarded.with_profile(&first)),
             _ => None,
         }
     }
@@ -326,12 +329,12 @@ impl Refusal {
             _ => None,
         };
         let retry = retry
-            .map(|wait| format!("Retry-After: {}\r\n", seconds(wait)))
+            .map(|wait| format!("Retry-After: {}\r\n", whole_seconds(wait)))
             .unwrap_or_default();
         format!(
             "HTTP/1.1 {status} {}\r\nContent-Type: application/json\r\nContent-Length: \
             {}\r\n{retry}{connection}\r\n{body}",
-            phrase(status),
+            reason_phrase(status),
             body.len()
         )
     }
@@ -344,7 +347,7 @@ pub(crate) const SIGNATURE: &str = "cetusguard: ";
 const UNCERTAIN: &str =
     "; the engine had received the beginning of this request, and may have acted on it";
 
-const fn phrase(status: u16) -> &'static str {
+const fn reason_phrase(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
         403 => "Forbidden",

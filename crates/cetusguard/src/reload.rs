@@ -112,7 +112,7 @@ impl Reload {
                         .text("cause", cause),
                 );
                 describe(&config.profiles, log);
-                proxy.backend.renew(config.backend_tls.clone());
+                proxy.backend.replace_tls(config.backend_tls.clone());
                 let profiles = config.profiles.all().cloned().collect();
                 proxy.renew(Settings::from(config));
                 Some(Reloaded {

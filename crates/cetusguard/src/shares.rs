@@ -318,7 +318,7 @@ impl Shares {
     }
 
     /// Returns the refusals that were not logged for a while, and forgets clients without new ones.
-    pub(crate) fn untold_refusals(&self) -> Vec<Told> {
+    pub(crate) fn unlogged_refusals(&self) -> Vec<Told> {
         let now = Instant::now();
         let mut told = Vec::new();
         lock(&self.tallies).retain(|_, tally| {
@@ -548,7 +548,7 @@ mod tests {
         for _ in 0..10 {
             assert!(shares.note_refusal(&refused, &peer).is_none());
         }
-        assert!(shares.untold_refusals().is_empty());
+        assert!(shares.unlogged_refusals().is_empty());
         for tally in lock(&shares.tallies).values_mut() {
             tally.told -= LINE_INTERVAL;
         }
@@ -568,7 +568,7 @@ mod tests {
         for tally in lock(&shares.tallies).values_mut() {
             tally.told -= LINE_INTERVAL;
         }
-        assert!(shares.untold_refusals().is_empty());
+        assert!(shares.unlogged_refusals().is_empty());
         assert!(lock(&shares.tallies).is_empty());
     }
 }

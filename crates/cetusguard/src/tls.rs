@@ -58,27 +58,33 @@ pub(crate) struct Server {
 
 /// Builds the TLS settings of a TCP frontend: TLS 1.2 and 1.3; with a CA, clients must show a
 /// certificate that it signed.
-pub(crate) fn server(cert: &str, key: &str, cacert: Option<&str>) -> Result<Server, WrongFiles> {
+pub(crate) fn server_settings(
+    cert: &str,
+    key: &str,
+    cacert: Option<&str>,
+) -> Result<Server, WrongFiles> {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| WrongFiles::other(error.to_string()))?;
     let (builder, clients) = match cacert {
         None => (builder.with_no_client_auth(), None),
         Some(cacert) => {
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots(cacert)?), provider())
-                    .build();
+            let verifier = WebPkiClientVerifier::builder_with_provider(
+                Arc::new(read_roots(cacert)?),
+                provider(),
+            )
+            .build();
             let verifier =
                 verifier.map_err(|error| WrongFiles::other(format!("{cacert}: {error}")))?;
             (
                 builder.with_client_cert_verifier(verifier),
-                Some(Arc::new(chain(cacert)?)),
+                Some(Arc::new(read_chain(cacert)?)),
             )
         }
     };
     let mut config = builder
-        .with_single_cert(chain(cert)?, private_key(key)?)
-        .map_err(|error| mismatch(cert, key, &error))?;
+        .with_single_cert(read_chain(cert)?, private_key(key)?)
+        .map_err(|error| key_mismatch(cert, key, &error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Server {
         config: Arc::new(config),
@@ -88,27 +94,30 @@ pub(crate) fn server(cert: &str, key: &str, cacert: Option<&str>) -> Result<Serv
 
 /// Builds the TLS settings of the backend: the engine's certificate is checked with the CA, and the
 /// proxy shows its own if it has one.
-pub(crate) fn client(
+pub(crate) fn client_settings(
     cacert: &str,
     own: Option<(&str, &str)>,
 ) -> Result<Arc<ClientConfig>, WrongFiles> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| WrongFiles::other(error.to_string()))?;
-    let builder = builder.with_root_certificates(roots(cacert)?);
+    let builder = builder.with_root_certificates(read_roots(cacert)?);
     let config = match own {
         None => builder.with_no_client_auth(),
         Some((cert, key)) => builder
-            .with_client_auth_cert(chain(cert)?, private_key(key)?)
-            .map_err(|error| mismatch(cert, key, &error))?,
+            .with_client_auth_cert(read_chain(cert)?, private_key(key)?)
+            .map_err(|error| key_mismatch(cert, key, &error))?,
     };
     Ok(Arc::new(config))
 }
 
 /// Builds the TLS settings of the health check, which accepts only the certificate of the proxy's
 /// own frontend.
-pub(crate) fn pinned(cert: &str, key: &str) -> Result<Arc<ClientConfig>, WrongFiles> {
-    let chain = chain(cert)?;
+pub(crate) fn pinned_client_settings(
+    cert: &str,
+    key: &str,
+) -> Result<Arc<ClientConfig>, WrongFiles> {
+    let chain = read_chain(cert)?;
     let verifier = Arc::new(Pinned {
         expected: chain[0].clone(),
         provider: provider(),
@@ -121,7 +130,7 @@ pub(crate) fn pinned(cert: &str, key: &str) -> Result<Arc<ClientConfig>, WrongFi
         .with_custom_certificate_verifier(verifier);
     let config = builder
         .with_client_auth_cert(chain, private_key(key)?)
-        .map_err(|error| mismatch(cert, key, &error))?;
+        .map_err(|error| key_mismatch(cert, key, &error))?;
     Ok(Arc::new(config))
 }
 
@@ -129,7 +138,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-fn mismatch(cert: &str, key: &str, error: &rustls::Error) -> WrongFiles {
+fn key_mismatch(cert: &str, key: &str, error: &rustls::Error) -> WrongFiles {
     match error {
         rustls::Error::InconsistentKeys(_) => WrongFiles::new(
             format!("{key} is not the key of the first certificate in {cert}"),
@@ -156,7 +165,7 @@ fn read_pem(path: &str) -> Result<String, WrongFiles> {
     })
 }
 
-fn chain(path: &str) -> Result<Vec<CertificateDer<'static>>, WrongFiles> {
+fn read_chain(path: &str) -> Result<Vec<CertificateDer<'static>>, WrongFiles> {
     let text = read_pem(path)?;
     let damaged = "copy the file again: a certificate is damaged";
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
@@ -192,9 +201,9 @@ fn private_key(path: &str) -> Result<PrivateKeyDer<'static>, WrongFiles> {
     })
 }
 
-fn roots(path: &str) -> Result<RootCertStore, WrongFiles> {
+fn read_roots(path: &str) -> Result<RootCertStore, WrongFiles> {
     let mut roots = RootCertStore::empty();
-    for certificate in chain(path)? {
+    for certificate in read_chain(path)? {
         roots
             .add(certificate)
             .map_err(|error| WrongFiles::other(format!("{path}: {error}")))?;

@@ -146,7 +146,7 @@ fn each_power_has_one_place() {
                 "crates/cetusguard/src/engine/mod.rs",
             ],
         ),
-        ("backend.kept", &["crates/cetusguard/src/flow/forward.rs"]),
+        ("backend.take_kept", &["crates/cetusguard/src/flow/forward.rs"]),
         // Error responses.
         ("\"message\":", &["crates/cetusguard/src/refusal.rs"]),
         // Permits are made by the decision alone.

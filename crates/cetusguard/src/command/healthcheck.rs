@@ -119,9 +119,10 @@ pub(super) fn run(written: &Written, address: Option<&str>) -> Result<(), Unheal
         other => other,
     };
     let tls = match (files, &address) {
-        ([_, Some(cert), Some(key)], Address::Tcp { .. }) => {
-            Some(tls::pinned(cert, key).map_err(|why| Unhealthy::Mistake(why.to_string()))?)
-        }
+        ([_, Some(cert), Some(key)], Address::Tcp { .. }) => Some(
+            tls::pinned_client_settings(cert, key)
+                .map_err(|why| Unhealthy::Mistake(why.to_string()))?,
+        ),
         _ => None,
     };
     let speaks_tls = tls.is_some();

@@ -18,7 +18,9 @@ use crate::config::meant::Config;
 use crate::config::{Loaded, Read, Sources, own};
 use crate::engine::{Containers, Objects, Own, follow};
 use crate::event_loops::EventLoops;
-use crate::flow::{Bound, Gate, InForce, Listeners, Proxy, Settings, bind, tell_refused};
+use crate::flow::{
+    Bound, Gate, InForce, Listeners, Proxy, Settings, bind, log_refused_connections,
+};
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::{Level, Log};
@@ -131,9 +133,9 @@ async fn serve(
             () = told(user.as_mut()) => if let Some(learning) = &learning { (learning.tell)() },
             reloaded = reload.go_on(&proxy) => if let Some(reloaded) = reloaded { adviser.look_at(reloaded) },
             _ = sweep.tick() => {
-                proxy.backend.sweep();
-                for told in proxy.shares.untold_refusals() {
-                    tell_refused(&told, &proxy);
+                proxy.backend.close_idle();
+                for told in proxy.shares.unlogged_refusals() {
+                    log_refused_connections(&told, &proxy);
                 }
                 let budget = &proxy.read_budget;
                 memory.look(budget.connections(), budget.take_peak());
@@ -147,7 +149,7 @@ async fn serve(
     // Without anything that listens, there is nothing to stop.
     let _ = stop.send(true);
     tokio::select! {
-        drained = timeout(proxy.limits().drain, ended.recv()) => tell_drained(drained.is_ok(), &log),
+        drained = timeout(proxy.limits().drain, ended.recv()) => log_drain(drained.is_ok(), &log),
         _ = terminate.recv() => log.say(Level::Warning, ASKED_TWICE),
         _ = interrupt.recv() => log.say(Level::Warning, ASKED_TWICE),
     }
@@ -159,7 +161,7 @@ async fn serve(
 const ASKED_TWICE: &str = "stopped with requests still running: asked twice";
 
 /// Logs whether every request ended within the drain.
-fn tell_drained(is_drained: bool, log: &Log) {
+fn log_drain(is_drained: bool, log: &Log) {
     if is_drained {
         log.say(Level::Info, "stopped");
     } else {

@@ -241,7 +241,7 @@ impl<'w> Reader<'w> {
                 let wrong = |wrong: tls::WrongFiles| {
                     self.mistakes.push(Mistake::new(wrong.what, wrong.fix))
                 };
-                tls::server(cert, key, cacert).map_err(wrong).ok()
+                tls::server_settings(cert, key, cacert).map_err(wrong).ok()
             }
             _ => {
                 let fix = format!(

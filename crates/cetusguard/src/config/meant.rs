@@ -352,7 +352,7 @@ impl<'a> Reader<'a> {
         }
         let wrong =
             |wrong: tls::WrongFiles| self.mistakes.push(Mistake::new(wrong.what, wrong.fix));
-        tls::client(cacert, own).map_err(wrong).ok()
+        tls::client_settings(cacert, own).map_err(wrong).ok()
     }
 }
 

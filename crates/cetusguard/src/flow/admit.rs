@@ -67,20 +67,20 @@ impl Admitted {
 }
 
 /// Takes a place for the request, to be held until its end.
-pub(super) fn enter(
+pub(super) fn admit_request(
     call: &Call,
     message: &Message,
     client: &Client,
     is_loopback: bool,
     proxy: &Proxy,
 ) -> Result<Entry, Refusal> {
-    match try_enter(call, message, client, is_loopback, proxy) {
+    match try_admit(call, message, client, is_loopback, proxy) {
         Ok(place) => Ok(Entry {
             _place: place,
             unenforced: None,
         }),
         // A profile that is not enforced yet still belongs to no web page.
-        Err(limited) if client.profile.mode == Mode::Audit && !limited.is_page() => {
+        Err(limited) if client.profile.mode == Mode::Audit && !limited.is_by_origin() => {
             let refusal = Refusal::Limited(limited);
             Ok(Entry {
                 _place: None,
@@ -91,7 +91,7 @@ pub(super) fn enter(
     }
 }
 
-fn try_enter(
+fn try_admit(
     call: &Call,
     message: &Message,
     client: &Client,
@@ -100,7 +100,7 @@ fn try_enter(
 ) -> Result<Option<Place>, Limited> {
     let (profile, limits) = (&client.profile, &client.profile.limits);
     if let Some(why) = foreign_page(&message.headers, limits, is_loopback) {
-        return Err(Limited::page(why, profile));
+        return Err(Limited::by_origin(why, profile));
     }
     let is_limited = limits.names_agents() || client.usage.is_some();
     let is_check = is_limited && is_health_check(call, message);
@@ -108,7 +108,7 @@ fn try_enter(
         let agent = message.headers.get(Known::UserAgent).unwrap_or_default();
         // Two of them could be read as either.
         if message.headers.all(Known::UserAgent).nth(1).is_some() || !limits.admit(agent) {
-            return Err(Limited::agent(agent, profile));
+            return Err(Limited::by_user_agent(agent, profile));
         }
     }
     let Some(usage) = &client.usage else {
@@ -127,7 +127,7 @@ fn try_enter(
     let place = proxy
         .limiter
         .enter(usage, limits, what)
-        .map_err(|reached| Limited::count(reached, profile))?;
+        .map_err(|reached| Limited::by_count(reached, profile))?;
     Ok(Some(place))
 }
 

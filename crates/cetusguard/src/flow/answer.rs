@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::audit::Record;
 use super::connection::Connection;
-use super::forward::{Answered, attend, patience};
+use super::forward::{Answered, half_close_patience, watch_client};
 use super::{Next, Proxy};
 use crate::outcome::Outcome;
 use crate::wire::{Body, Framing, Known, Output, PumpError, ResponseHead, pump, send_head};
 
 /// Passes the answer on: the head the moment that it is there, the body without holding back a
 /// byte.
-pub(super) async fn answer(
+pub(super) async fn relay_answer(
     answered: Answered,
     conn: &mut Connection,
     proxy: &Proxy,
@@ -31,7 +31,7 @@ pub(super) async fn answer(
     let close = conn.closes() || framing == Framing::UntilClose || *proxy.stopping.borrow();
     let limits = conn.limits(proxy);
     let progress = limits.progress;
-    let (client, body) = conn.parts();
+    let (client, body) = conn.stream_and_body();
     let mut down = Body::new(framing);
     let bytes = response_head(&head, &framing_lines(&head), close);
     let sent = send_head(
@@ -43,10 +43,10 @@ pub(super) async fn answer(
         progress,
     )
     .await;
-    sent.map_err(|error| cut(error, &client.output))?;
+    sent.map_err(|error| broken_answer(error, &client.output))?;
     if !down.is_done() {
         if follows {
-            record.streams();
+            record.log_stream_start();
         }
         // Who follows a stream may look away for hours.
         let limit = if follows { Duration::MAX } else { progress };
@@ -55,9 +55,9 @@ pub(super) async fn answer(
             done = pump(&mut engine.input, &mut down, &mut client.output, &record.bytes_out, limit) => match done {
                 // An engine that was told that the client sends no more has ended the request.
                 Err(PumpError::Short | PumpError::Read) if client.input.is_ended() => return Err(Outcome::ClientDisconnected),
-                done => done.map_err(|error| cut(error, &client.output))?,
+                done => done.map_err(|error| broken_answer(error, &client.output))?,
             },
-            left = attend((&mut client.input, &mut *body), &mut engine.output, record, patience(follows, &limits)) => {
+            left = watch_client((&mut client.input, &mut *body), &mut engine.output, record, half_close_patience(follows, &limits)) => {
                 return Err(left.within_answer());
             }
             () = proxy.stop(), if follows => return Err(Outcome::ShuttingDown),
@@ -71,7 +71,7 @@ pub(super) async fn answer(
     // A client that sends no more has ended the engine's connection with its own.
     let is_whole = framing != Framing::UntilClose && !client.input.is_ended();
     if reusable && head.keep_alive && is_whole {
-        proxy.backend.keep(engine, generation);
+        proxy.backend.keep_connection(engine, generation);
     }
     if close || spoiled {
         Ok(conn.linger().await)
@@ -81,7 +81,7 @@ pub(super) async fn answer(
 }
 
 /// Ends an answer that cannot go on.
-fn cut(error: PumpError, client: &Output) -> Outcome {
+fn broken_answer(error: PumpError, client: &Output) -> Outcome {
     match error {
         PumpError::Write => Outcome::ClientDisconnected,
         PumpError::Stalled => {

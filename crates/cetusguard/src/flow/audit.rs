@@ -77,12 +77,12 @@ impl End {
 }
 
 /// Cuts a text of the client: it may be long, and the log keeps it.
-fn cut(text: &[u8], length: usize) -> Cow<'_, str> {
+fn truncate(text: &[u8], length: usize) -> Cow<'_, str> {
     String::from_utf8_lossy(&text[..text.len().min(length)])
 }
 
 /// The exceptions that the guard's objection names, as a list.
-fn exceptions(objection: &Objection) -> String {
+fn list_exceptions(objection: &Objection) -> String {
     objection
         .exceptions()
         .into_iter()
@@ -124,7 +124,7 @@ impl<'c> Record<'c> {
     }
 
     /// Notes the head as it came.
-    pub(super) fn received(&mut self, head: &RequestHead) {
+    pub(super) fn note_head(&mut self, head: &RequestHead) {
         self.bytes_in.fetch_add(head.length as u64, Relaxed);
         self.method = head.method.clone();
         self.target = head.target.clone();
@@ -141,12 +141,12 @@ impl<'c> Record<'c> {
     }
 
     /// Notes who makes it.
-    pub(super) fn identified(&mut self, client: &Arc<Client>) {
+    pub(super) fn note_client(&mut self, client: &Arc<Client>) {
         self.client = Some(Arc::clone(client));
     }
 
     /// Notes the permit, with the path as it was judged.
-    pub(super) fn admitted(&mut self, admitted: &Arc<Admitted>) {
+    pub(super) fn note_permit(&mut self, admitted: &Arc<Admitted>) {
         self.admitted = Some(Arc::clone(admitted));
         self.unenforced = admitted
             .unenforced()
@@ -154,7 +154,7 @@ impl<'c> Record<'c> {
     }
 
     /// Notes that it goes to the engine.
-    pub(super) fn approved(&mut self) {
+    pub(super) fn note_approval(&mut self) {
         self.approved = true;
         if let (Some(lessons), Some(client), Some(admitted)) =
             (self.lessons, &self.client, &self.admitted)
@@ -168,7 +168,7 @@ impl<'c> Record<'c> {
     }
 
     /// Notes a refusal that is not enforced.
-    pub(super) fn would_refuse(&mut self, refusal: &Refusal) {
+    pub(super) fn note_unenforced(&mut self, refusal: &Refusal) {
         self.build_rules = refusal.build_rules();
         self.objection = refusal.objection().cloned().map(Box::new);
         self.unenforced
@@ -186,7 +186,7 @@ impl<'c> Record<'c> {
 
     /// Notes that the engine has received the head of the request: from now on it may act on one
     /// that can change something.
-    pub(super) fn sent(&mut self, method: Method) {
+    pub(super) fn note_sent_head(&mut self, method: Method) {
         self.uncertain = !method.is_safe();
     }
 
@@ -196,16 +196,16 @@ impl<'c> Record<'c> {
     }
 
     /// Notes the engine's status.
-    pub(super) fn answered(&mut self, status: u16) {
+    pub(super) fn note_answer(&mut self, status: u16) {
         self.status = status;
         self.uncertain = false;
     }
 
     /// A stream or tunnel begins: it gets a line now, since its other one may come in days.
-    pub(super) fn streams(&self) {
+    pub(super) fn log_stream_start(&self) {
         let level = self.level(Level::Debug);
-        if self.log.takes(level) {
-            self.write(&End::new(level, Event::StreamStarted, None), false);
+        if self.log.is_enabled(level) {
+            self.write_line(&End::new(level, Event::StreamStarted, None), false);
         }
     }
 
@@ -238,11 +238,11 @@ impl<'c> Record<'c> {
         self.status = refusal.status();
         self.build_rules = refusal.build_rules();
         self.objection = refusal.objection().cloned().map(Box::new);
-        if !self.log.takes(end.level) {
+        if !self.log.is_enabled(end.level) {
             return;
         }
-        let brief = refusal.brief();
-        if brief.is_some() && self.log.takes(Level::Debug) {
+        let brief = refusal.brief_message();
+        if brief.is_some() && self.log.is_enabled(Level::Debug) {
             let line = self
                 .log
                 .line(Level::Debug, "refusal in full")
@@ -266,12 +266,12 @@ impl<'c> Record<'c> {
         }
     }
 
-    fn write(&self, end: &End, ended: bool) {
+    fn write_line(&self, end: &End, ended: bool) {
         let mut line = self
             .log
             .line(end.level, end.event.message())
-            .maybe("method", &cut(&self.method, 32))
-            .maybe("path", &cut(self.path(end), 1024))
+            .maybe("method", &truncate(&self.method, 32))
+            .maybe("path", &truncate(self.path(end), 1024))
             .number("status", u64::from(self.status))
             .text("client", &self.peer);
         if let Some(client) = &self.client {
@@ -302,7 +302,7 @@ impl<'c> Record<'c> {
         };
         line = line.maybe("add_rules", &self.build_rules.join(", "));
         if let Some(objection) = &self.objection {
-            line = line.maybe("guard_allow", &exceptions(objection));
+            line = line.maybe("guard_allow", &list_exceptions(objection));
         }
         if ended && self.uncertain {
             line = line.text("outcome", "unknown");
@@ -314,7 +314,7 @@ impl<'c> Record<'c> {
                 .duration("duration", self.started.elapsed());
         }
         self.log.send(
-            line.maybe("user_agent", &cut(&self.user_agent, 256))
+            line.maybe("user_agent", &truncate(&self.user_agent, 256))
                 .number("request_id", self.id),
         );
     }
@@ -330,8 +330,8 @@ impl Drop for Record<'_> {
             self.end(&outcome);
         }
         let Some(end) = self.ended.take() else { return };
-        if self.log.takes(end.level) {
-            self.write(&end, true);
+        if self.log.is_enabled(end.level) {
+            self.write_line(&end, true);
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::identify::{Client, Identity};
-use super::listen::{AcceptedStream, tell_refused};
+use super::listen::{AcceptedStream, log_refused_connections};
 use super::normalise::Frame;
 use super::{Next, Proxy};
 use crate::config::meant::Limits;
@@ -126,7 +126,7 @@ impl Connection {
     }
 
     /// Returns the connection and the body of the current request.
-    pub(super) fn parts(&mut self) -> (&mut Duplex, &mut Body) {
+    pub(super) fn stream_and_body(&mut self) -> (&mut Duplex, &mut Body) {
         let request = self
             .request
             .get_or_insert_with(|| CurrentRequest::new(&Frame::default()));
@@ -187,8 +187,8 @@ impl Connection {
     /// request to answer then.
     pub(super) async fn wait_for_request(&mut self, proxy: &Proxy) -> bool {
         self.request = None;
-        self.stream.input.rest();
-        self.stream.output.rest();
+        self.stream.input.release_memory();
+        self.stream.output.release_memory();
         if self.is_outdated(proxy) {
             return false;
         }
@@ -289,7 +289,7 @@ impl Connection {
             return Ok(());
         }
         if let Some(told) = proxy.shares.note_refusal(&self.admission, &self.peer) {
-            tell_refused(&told, proxy);
+            log_refused_connections(&told, proxy);
         }
         Err(Refusal::Connections(full))
     }

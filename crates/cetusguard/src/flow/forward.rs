@@ -17,7 +17,7 @@ use super::Proxy;
 use super::admit::is_ping;
 use super::audit::Record;
 use super::connection::Connection;
-use super::inspect::{Approved, Share, ask_for_body};
+use super::inspect::{Approved, JudgedBody, ask_for_body};
 use super::normalise::Message;
 use crate::config::meant::Limits;
 use crate::outcome::Outcome;
@@ -82,7 +82,7 @@ impl Answered {
 }
 
 /// Sends the request and waits for the head of the answer.
-pub(super) async fn forward(
+pub(super) async fn forward_request(
     mut approved: Approved,
     message: &Message,
     conn: &mut Connection,
@@ -91,32 +91,42 @@ pub(super) async fn forward(
 ) -> Result<Answered, Outcome> {
     let permit = permit_of(&approved, message, conn, proxy)?;
     let upgrade = upgrade_of(approved.call(), message);
-    let share = approved.take_body();
+    let judged = approved.take_body();
     let via = proxy.backend.via();
     let head = request_head(
         approved.call(),
         message,
         upgrade,
         via,
-        share.as_ref().map(|share| share.body.as_slice()),
+        judged.as_ref().map(|judged| judged.body.as_slice()),
     );
     let (approved, head) = (
         &approved,
         Request {
             head,
             generation: proxy.backend.generation(),
-            _share: share,
+            _judged: judged,
         },
     );
     // A kept connection may have died in silence. A safe request without a body can be asked again;
     // nothing else can, so nothing else is sent on one.
     let kept = if approved.call().method().is_safe() && message.framing == Framing::None {
-        proxy.backend.kept()
+        proxy.backend.take_kept()
     } else {
         None
     };
     if let Some(engine) = kept {
-        match ask(engine, head.again(), approved, message, conn, proxy, record).await {
+        match exchange_heads(
+            engine,
+            head.repeat(),
+            approved,
+            message,
+            conn,
+            proxy,
+            record,
+        )
+        .await
+        {
             Err(Outcome::Refused(Refusal::EngineClosed)) => {}
             result => {
                 return result.map(|answered| Answered {
@@ -132,7 +142,8 @@ pub(super) async fn forward(
         .connect()
         .await
         .map_err(Refusal::EngineUnreachable)?;
-    let answered = match ask(engine, head, approved, message, conn, proxy, record).await {
+    let answered = match exchange_heads(engine, head, approved, message, conn, proxy, record).await
+    {
         // An engine that was told that the client sends no more has ended the request.
         Err(Outcome::Refused(Refusal::EngineClosed)) if conn.is_ended() => {
             return Err(Outcome::ClientDisconnected);
@@ -169,21 +180,21 @@ struct Request {
     head: Vec<u8>,
     /// The number of the backend's certificates when it was begun.
     generation: u64,
-    _share: Option<Share>,
+    _judged: Option<JudgedBody>,
 }
 
 impl Request {
     /// The same once more: one that may be asked again has no body.
-    fn again(&self) -> Self {
+    fn repeat(&self) -> Self {
         Self {
             head: self.head.clone(),
             generation: self.generation,
-            _share: None,
+            _judged: None,
         }
     }
 }
 
-async fn ask(
+async fn exchange_heads(
     mut engine: Duplex,
     request: Request,
     approved: &Approved,
@@ -206,7 +217,7 @@ async fn ask(
         Duration::MAX
     };
     let follows = expected == Answer::Follow;
-    let (client, body) = conn.parts();
+    let (client, body) = conn.stream_and_body();
     let sent = send_head(
         &request.head,
         &mut client.input,
@@ -219,22 +230,25 @@ async fn ask(
         // An engine that refuses early may answer and close before it has read everything.
         Ok(()) | Err(PumpError::Write) => {}
         Err(PumpError::Stalled) => {
-            record.sent(approved.call().method());
+            record.note_sent_head(approved.call().method());
             return Err(Refusal::EngineTimeout.into());
         }
         // Nothing was sent.
         Err(_) => return Err(Refusal::MalformedBody.into()),
     }
-    record.sent(approved.call().method());
+    record.note_sent_head(approved.call().method());
     drop(request);
     if message.expects_continue && !body.is_done() {
         ask_for_body(&mut client.output, limits.progress).await?;
     }
-    let (client_side, patience) = ((&mut client.input, body), patience(follows, &limits));
+    let (client_side, patience) = (
+        (&mut client.input, body),
+        half_close_patience(follows, &limits),
+    );
     let answer = tokio::select! {
         biased;
         answer = timeout(limit, final_head(&mut engine.input)) => answer,
-        left = attend(client_side, &mut engine.output, record, patience) => return Err(left.before_answer()),
+        left = watch_client(client_side, &mut engine.output, record, patience) => return Err(left.before_answer()),
         () = proxy.stop(), if follows => return Err(Outcome::ShuttingDown),
     };
     let head = match answer {
@@ -243,7 +257,7 @@ async fn ask(
             return Err(Refusal::EngineClosed.into());
         }
         Ok(Err(_)) => return Err(Refusal::EngineProtocolError.into()),
-        Err(_) if !conn.parts().1.is_done() => return Err(Refusal::BodyTimeout.into()),
+        Err(_) if !conn.stream_and_body().1.is_done() => return Err(Refusal::BodyTimeout.into()),
         Err(_) => return Err(Refusal::EngineTimeout.into()),
     };
     let framing = response_framing(&head, approved.call().method() == Method::Head)
@@ -252,7 +266,7 @@ async fn ask(
     if head.status == 101 && !hijacks {
         return Err(Refusal::EngineProtocolError.into());
     }
-    record.answered(head.status);
+    record.note_answer(head.status);
     Ok(Answered {
         engine,
         head,
@@ -348,14 +362,14 @@ fn judged_framing(body: &[u8], own: Framing) -> Framing {
 
 /// Why the client's side of an exchange ended first.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Left {
+pub(super) enum ClientEnd {
     /// The client closed the connection, or the connection broke.
     Gone,
     /// Its body cannot be passed on.
     BadBody,
 }
 
-impl Left {
+impl ClientEnd {
     fn before_answer(self) -> Outcome {
         match self {
             Self::Gone => Outcome::ClientDisconnected,
@@ -375,7 +389,7 @@ impl Left {
 /// Returns the time in which an exchange goes on although its client sends no more and no byte of
 /// the answer comes. A client that has shut down its writing half may still read, and over TCP one
 /// that has left looks the same.
-pub(super) fn patience(follows: bool, limits: &Limits) -> Duration {
+pub(super) fn half_close_patience(follows: bool, limits: &Limits) -> Duration {
     if follows {
         Duration::ZERO
     } else {
@@ -398,19 +412,19 @@ const STALLED: Duration = Duration::from_secs(30);
 
 /// Sends the rest of the body, then watches the client. Returns only when the client's side is
 /// over. Safe to cancel.
-pub(super) async fn attend(
+pub(super) async fn watch_client(
     (input, body): (&mut Input, &mut Body),
     engine: &mut Output,
     record: &Record<'_>,
     patience: Duration,
-) -> Left {
-    let discards = match upload(input, body, engine, &record.bytes_in).await {
+) -> ClientEnd {
+    let discards = match send_body(input, body, engine, &record.bytes_in).await {
         Ok(()) | Err(PumpError::Stalled) => false,
         // An engine that takes no more may still answer, and the client may send its whole body
         // before it reads.
         Err(PumpError::Write) => true,
-        Err(PumpError::Garbage) => return Left::BadBody,
-        Err(PumpError::Short | PumpError::Read) => return Left::Gone,
+        Err(PumpError::Garbage) => return ClientEnd::BadBody,
+        Err(PumpError::Short | PumpError::Read) => return ClientEnd::Gone,
     };
     let ended = loop {
         if discards {
@@ -422,7 +436,7 @@ pub(super) async fn attend(
         match input.fill().await {
             Ok(0) => break true,
             Ok(_) => {}
-            Err(_) => return Left::Gone,
+            Err(_) => return ClientEnd::Gone,
         }
     };
     // One that has sent so much is not read on: only the event loop can tell that it leaves.
@@ -434,15 +448,15 @@ pub(super) async fn attend(
         // The engine now sees the half-close that it would see without a proxy, and ends the
         // request or goes on.
         if engine.shutdown().await.is_ok() {
-            stay(input, &record.bytes_out, patience).await;
+            wait_for_departure(input, &record.bytes_out, patience).await;
         }
     }
-    Left::Gone
+    ClientEnd::Gone
 }
 
 /// Returns once a client that sends no more has left, or once its answer has stood still for so
 /// long.
-async fn stay(input: &Input, answered: &AtomicU64, patience: Duration) {
+async fn wait_for_departure(input: &Input, answered: &AtomicU64, patience: Duration) {
     let (mut before, mut since) = (answered.load(Relaxed), Instant::now());
     while !input.is_hung_up() && since.elapsed() < patience {
         sleep(LOOK.min(patience)).await;
@@ -455,7 +469,7 @@ async fn stay(input: &Input, answered: &AtomicU64, patience: Duration) {
 
 /// Pumps the body. An engine that takes nothing of it must not keep a client's place once that
 /// client has left.
-async fn upload(
+async fn send_body(
     input: &mut Input,
     body: &mut Body,
     engine: &mut Output,

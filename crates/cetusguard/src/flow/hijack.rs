@@ -24,7 +24,7 @@ const PATIENT: Duration = Duration::from_secs(10);
 const ALERT: Duration = Duration::from_secs(1);
 
 /// Carries bytes both ways until both directions have ended; each ends on its own.
-pub(super) async fn tunnel(
+pub(super) async fn run_tunnel(
     answered: Answered,
     conn: &mut Connection,
     proxy: &Proxy,
@@ -42,7 +42,7 @@ pub(super) async fn tunnel(
     };
     let head = response_head(&answered.head, more, false);
     let mut engine = answered.engine;
-    let (client, body) = conn.parts();
+    let (client, body) = conn.stream_and_body();
     // One that was not judged goes up as it comes, and its end may still be on its way.
     body.close_early();
     let late_end = body.late_end();
@@ -58,15 +58,15 @@ pub(super) async fn tunnel(
         Ok(sent) => sent.map_err(|_| Outcome::ClientDisconnected)?,
         Err(_) => return Err(Outcome::ClientStalled),
     }
-    record.streams();
+    record.log_stream_start();
 
-    let ended = both_ways(client, &mut engine, late_end, proxy, record).await;
+    let ended = copy_both_ways(client, &mut engine, late_end, proxy, record).await;
     record.end(&ended);
     Ok(Next::Close)
 }
 
 /// Runs both directions side by side, then the one that is left; says how the exchange ended.
-async fn both_ways(
+async fn copy_both_ways(
     client: &mut Duplex,
     engine: &mut Duplex,
     mut late_end: &'static [u8],
@@ -76,15 +76,15 @@ async fn both_ways(
     let (bytes_in, bytes_out) = (&record.bytes_in, &record.bytes_out);
     let mut no_end: &'static [u8] = &[];
     let first = tokio::select! {
-        down = carry(&mut engine.input, &mut no_end, &mut client.output, bytes_out, PATIENT) => Direction::Down(down),
-        up = carry(&mut client.input, &mut late_end, &mut engine.output, bytes_in, PATIENT) => Direction::Up(up),
+        down = copy_direction(&mut engine.input, &mut no_end, &mut client.output, bytes_out, PATIENT) => Direction::Down(down),
+        up = copy_direction(&mut client.input, &mut late_end, &mut engine.output, bytes_in, PATIENT) => Direction::Up(up),
         () = proxy.stop() => return Outcome::ShuttingDown,
     };
     match first {
         // The engine is done speaking. It may go on reading; where it has left, the alert carrier
         // notices.
         Direction::Down(Ok(())) => tokio::select! {
-            _ = carry(&mut client.input, &mut late_end, &mut engine.output, bytes_in, ALERT) => Outcome::Served,
+            _ = copy_direction(&mut client.input, &mut late_end, &mut engine.output, bytes_in, ALERT) => Outcome::Served,
             () = proxy.stop() => Outcome::ShuttingDown,
         },
         Direction::Down(Err(PumpError::Write)) => Outcome::ClientDisconnected,
@@ -92,12 +92,12 @@ async fn both_ways(
         // The client has stopped sending, or the engine has stopped reading; the rest of the
         // engine's output counts.
         Direction::Up(sent @ (Ok(()) | Err(PumpError::Write))) => tokio::select! {
-            down = carry(&mut engine.input, &mut no_end, &mut client.output, bytes_out, ALERT) => match down {
+            down = copy_direction(&mut engine.input, &mut no_end, &mut client.output, bytes_out, ALERT) => match down {
                 Ok(()) => Outcome::Served,
                 Err(PumpError::Write) => Outcome::ClientDisconnected,
                 Err(_) => Outcome::EngineDisconnected,
             },
-            never = discard(&mut client.input), if sent.is_err() => match never {},
+            never = discard_input(&mut client.input), if sent.is_err() => match never {},
             () = proxy.stop() => Outcome::ShuttingDown,
         },
         Direction::Up(Err(_)) => Outcome::ClientDisconnected,
@@ -111,7 +111,7 @@ enum Direction {
 
 /// Reads a client's bytes that the engine does not take any more. A client that sends before it
 /// reads would otherwise wait for ever, and never read the engine's output.
-async fn discard(input: &mut Input) -> Infallible {
+async fn discard_input(input: &mut Input) -> Infallible {
     loop {
         input.buffer.clear();
         if !matches!(input.fill().await, Ok(1..)) {
@@ -123,7 +123,7 @@ async fn discard(input: &mut Input) -> Infallible {
 /// Copies until the end of the stream, then says so to the other side. Every now and then it looks
 /// whether the receiver has left: without a byte to write, nothing else would tell. `late_end` is
 /// left out if it comes first. Safe to cancel.
-async fn carry(
+async fn copy_direction(
     input: &mut Input,
     late_end: &mut &'static [u8],
     output: &mut Output,

@@ -67,7 +67,10 @@ impl Identity {
 
 /// Finds the profile of who is calling. The answer is remembered until the configuration or the
 /// containers change.
-pub(super) async fn identify(conn: &mut Connection, proxy: &Proxy) -> Result<Arc<Client>, Refusal> {
+pub(super) async fn identify_client(
+    conn: &mut Connection,
+    proxy: &Proxy,
+) -> Result<Arc<Client>, Refusal> {
     if let Some(known) = conn.identity().filter(|known| known.holds(proxy)) {
         return Ok(Arc::clone(&known.client));
     }

@@ -39,12 +39,12 @@ const END_OF_BODY: Duration = Duration::from_millis(50);
 pub(super) struct Approved {
     admitted: Arc<Admitted>,
     cleared: Cleared,
-    body: Option<Share>,
+    body: Option<JudgedBody>,
 }
 
 /// A body that is judged, with the memory that it takes: until it is sent.
 #[derive(Debug, Default)]
-pub(super) struct Share {
+pub(super) struct JudgedBody {
     /// The body that replaces the client's body.
     pub(super) body: Vec<u8>,
     _budget: Option<BodyBudget>,
@@ -57,13 +57,13 @@ impl Approved {
     }
 
     /// Takes the body that replaces the client's body, if that was judged; once.
-    pub(super) fn take_body(&mut self) -> Option<Share> {
+    pub(super) fn take_body(&mut self) -> Option<JudgedBody> {
         self.body.take()
     }
 }
 
 /// Discharges the obligations of a permit.
-pub(super) async fn inspect(
+pub(super) async fn inspect_call(
     admitted: Arc<Admitted>,
     message: &Message,
     client: &Arc<Client>,
@@ -79,11 +79,16 @@ pub(super) async fn inspect(
         }),
         // Apart, so that a connection does not carry the state of a judgement while it waits or
         // streams.
-        None => Box::pin(judge(admitted, message, client, conn, proxy, record)).await,
+        None => {
+            Box::pin(discharge_obligations(
+                admitted, message, client, conn, proxy, record,
+            ))
+            .await
+        }
     }
 }
 
-async fn judge(
+async fn discharge_obligations(
     admitted: Arc<Admitted>,
     message: &Message,
     client: &Arc<Client>,
@@ -105,8 +110,8 @@ async fn judge(
     let (worker, size) = (&proxy.worker, judgement.size());
     let reached = match admitted.permit().judges_recreation() {
         // The settings of a container, which come from the engine, may be a body of any size.
-        true => worker.run_apart(judgement.reach()).await,
-        false => worker.run(size, judgement.reach()).await,
+        true => worker.run_apart(judgement.decide()).await,
+        false => worker.run(size, judgement.decide()).await,
     };
     match reached {
         (Ok(cleared), body) => Ok(Approved {
@@ -118,7 +123,7 @@ async fn judge(
             let Some(cleared) = admitted.permit().waived() else {
                 return Err(refusal.into());
             };
-            record.would_refuse(&refusal);
+            record.note_unenforced(&refusal);
             Ok(Approved {
                 admitted,
                 cleared,
@@ -134,32 +139,32 @@ struct Judgement {
     client: Arc<Client>,
     content_type: Option<Bytes>,
     /// The client's body, where that is judged.
-    body: Option<Share>,
+    body: Option<JudgedBody>,
     proxy: Arc<Proxy>,
 }
 
 impl Judgement {
     /// The number of bytes that are judged.
     fn size(&self) -> usize {
-        let body = self.body.as_ref().map_or(0, |share| share.body.len());
+        let body = self.body.as_ref().map_or(0, |judged| judged.body.len());
         body + self.admitted.call().query().map_or(0, str::len)
     }
 
     /// Judges the call. The body that goes on comes with the judgement: the client's own, if the
     /// call is refused.
-    async fn reach(mut self) -> (Result<Cleared, Refusal>, Option<Share>) {
-        let mut cleared = self.clear().await;
-        if let (Ok(cleared), Some(share)) = (&mut cleared, &mut self.body)
+    async fn decide(mut self) -> (Result<Cleared, Refusal>, Option<JudgedBody>) {
+        let mut cleared = self.clear_call().await;
+        if let (Ok(cleared), Some(judged)) = (&mut cleared, &mut self.body)
             && let Some(text) = cleared.take_body()
         {
-            share.body = text.into_bytes();
+            judged.body = text.into_bytes();
         }
         (cleared, self.body)
     }
 
     /// Discharges every obligation of the permit: judges query and body, and asks the engine about
     /// the objects that the call is about.
-    async fn clear(&self) -> Result<Cleared, Refusal> {
+    async fn clear_call(&self) -> Result<Cleared, Refusal> {
         let permit = self.admitted.permit();
         // No body is judged by a content type that is not UTF-8: `?` is none that a reader knows.
         let content_type = self
@@ -169,7 +174,7 @@ impl Judgement {
         let body = self
             .body
             .as_ref()
-            .map(|share| share.body.as_slice())
+            .map(|judged| judged.body.as_slice())
             .unwrap_or_default();
         let facts = Facts::gather(permit, &self.client, &self.proxy).await?;
         let judged = match permit.open(content_type, body, facts.around()) {
@@ -193,7 +198,7 @@ async fn read_body(
     conn: &mut Connection,
     proxy: &Proxy,
     record: &Record<'_>,
-) -> Result<Share, Outcome> {
+) -> Result<JudgedBody, Outcome> {
     let limit = BODY_LIMIT << 10;
     let known = match message.framing {
         Framing::Length(length) if length > limit as u64 => {
@@ -201,7 +206,7 @@ async fn read_body(
         }
         Framing::Length(length) => usize::try_from(length).unwrap_or(limit),
         Framing::Chunked | Framing::UntilClose => limit,
-        Framing::None => return Ok(Share::default()),
+        Framing::None => return Ok(JudgedBody::default()),
     };
     // docker-modem does not end its body before it has its tunnel: then a whole value is the body,
     // and the end that may still come is not waited for long. The tunnel leaves it out. What comes
@@ -214,7 +219,7 @@ async fn read_body(
             .is_some_and(|endpoint| matches!(endpoint.answer, Answer::Tunnel(_)));
     let patience = proxy.limits().head;
     let mut budget = conn.admission().body_budget();
-    let (client, body) = conn.parts();
+    let (client, body) = conn.stream_and_body();
     if message.expects_continue {
         ask_for_body(&mut client.output, patience).await?;
     }
@@ -249,7 +254,7 @@ async fn read_body(
         }
     }
     record.bytes_in.fetch_add(content.len() as u64, Relaxed);
-    Ok(Share {
+    Ok(JudgedBody {
         body: content,
         _budget: Some(budget),
     })

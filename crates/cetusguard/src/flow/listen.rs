@@ -6,5 +6,5 @@ mod sockets;
 
 pub(super) use accept::AcceptedStream;
 pub(crate) use accept::Listeners;
-pub(crate) use gate::{Gate, tell_refused};
+pub(crate) use gate::{Gate, log_refused_connections};
 pub(crate) use sockets::{Bound, bind};

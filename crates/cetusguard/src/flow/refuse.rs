@@ -10,7 +10,7 @@ use crate::refusal::Refusal;
 
 /// Answers with the refusal. The connection stays open only if the request was well-formed and has
 /// arrived whole: otherwise the beginning of the next request is unknown.
-pub(super) async fn refuse(
+pub(super) async fn send_refusal(
     conn: &mut Connection,
     refusal: &Refusal,
     proxy: &Proxy,
@@ -25,7 +25,7 @@ pub(super) async fn refuse(
     // Not for ever: a client that reads none of its refusals must not pile them up here.
     let announced = close && !conn.may_tunnel();
     let response = refusal.response(conn.is_head_request(), announced, record.is_uncertain());
-    let output = &mut conn.parts().0.output;
+    let output = &mut conn.stream_and_body().0.output;
     let sending = async {
         output
             .write_all(response.as_bytes())

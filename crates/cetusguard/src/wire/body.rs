@@ -36,7 +36,7 @@ pub(crate) enum Framing {
 /// belongs to it.
 #[derive(Debug)]
 pub(crate) struct Body {
-    left: Left,
+    left: Remaining,
     /// Bytes at the front of the input's buffer that were checked and not yet sent.
     checked: usize,
     /// The framing bytes that may still come of a body that was closed early.
@@ -44,7 +44,7 @@ pub(crate) struct Body {
 }
 
 #[derive(Debug)]
-enum Left {
+enum Remaining {
     Bytes(u64),
     Chunks(Chunks),
     Anything,
@@ -83,10 +83,10 @@ impl Body {
     /// A body of which nothing has arrived.
     pub(crate) fn new(framing: Framing) -> Self {
         let left = match framing {
-            Framing::None => Left::Bytes(0),
-            Framing::Length(length) => Left::Bytes(length),
-            Framing::Chunked => Left::Chunks(Chunks::default()),
-            Framing::UntilClose => Left::Anything,
+            Framing::None => Remaining::Bytes(0),
+            Framing::Length(length) => Remaining::Bytes(length),
+            Framing::Chunked => Remaining::Chunks(Chunks::default()),
+            Framing::UntilClose => Remaining::Anything,
         };
         Self {
             left,
@@ -98,7 +98,7 @@ impl Body {
     /// Takes the body for complete, if nothing is missing but the end of its chunked coding. That
     /// end is remembered; it must not be taken for the bytes behind the body.
     pub(crate) fn close_early(&mut self) -> bool {
-        let Left::Chunks(chunks) = &self.left else {
+        let Remaining::Chunks(chunks) = &self.left else {
             return self.is_done();
         };
         match chunks.end().filter(|_| self.checked == 0) {
@@ -125,9 +125,9 @@ impl Body {
 
     fn is_checked(&self) -> bool {
         match &self.left {
-            Left::Bytes(left) => *left == 0,
-            Left::Chunks(chunks) => chunks.state == State::Done,
-            Left::Anything => false,
+            Remaining::Bytes(left) => *left == 0,
+            Remaining::Chunks(chunks) => chunks.state == State::Done,
+            Remaining::Anything => false,
         }
     }
 
@@ -136,17 +136,17 @@ impl Body {
     pub(crate) fn check(&mut self, buffer: &[u8]) -> Result<usize, PumpError> {
         let fresh = &buffer[self.checked..];
         let taken = match &mut self.left {
-            Left::Bytes(left) => {
+            Remaining::Bytes(left) => {
                 let taken = usize::try_from(*left)
                     .unwrap_or(usize::MAX)
                     .min(fresh.len());
                 *left -= taken as u64;
                 taken
             }
-            Left::Chunks(chunks) => chunks
+            Remaining::Chunks(chunks) => chunks
                 .walk(fresh, &mut |_| {})
                 .map_err(|Garbage| PumpError::Garbage)?,
-            Left::Anything => fresh.len(),
+            Remaining::Anything => fresh.len(),
         };
         self.checked += taken;
         Ok(self.checked)
@@ -159,7 +159,7 @@ impl Body {
         buffer: &[u8],
         content: &mut Vec<u8>,
     ) -> Result<usize, PumpError> {
-        if let Left::Chunks(chunks) = &mut self.left {
+        if let Remaining::Chunks(chunks) = &mut self.left {
             let taken = chunks.walk(buffer, &mut |data| content.extend_from_slice(data));
             return taken.map_err(|Garbage| PumpError::Garbage);
         }
@@ -213,11 +213,11 @@ pub(crate) async fn pump(
             return Ok(());
         }
         match input.fill().await {
-            Ok(0) if matches!(body.left, Left::Anything) => return Ok(()),
+            Ok(0) if matches!(body.left, Remaining::Anything) => return Ok(()),
             Ok(0) => return Err(PumpError::Short),
             Ok(_) => {}
             Err(error)
-                if matches!(body.left, Left::Anything)
+                if matches!(body.left, Remaining::Anything)
                     && error.kind() == io::ErrorKind::UnexpectedEof =>
             {
                 return Ok(());
@@ -245,7 +245,7 @@ pub(crate) async fn read_content(
             return Ok(false);
         }
         match input.fill().await {
-            Ok(0) if matches!(body.left, Left::Anything) => return Ok(false),
+            Ok(0) if matches!(body.left, Remaining::Anything) => return Ok(false),
             Ok(0) => return Err(PumpError::Short),
             Ok(_) => {}
             Err(_) => return Err(PumpError::Read),

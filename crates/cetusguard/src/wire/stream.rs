@@ -143,7 +143,7 @@ impl Input {
     }
 
     /// Gives back the memory of the last exchange.
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn release_memory(&mut self) {
         self.room = SMALL;
         self.release_empty();
     }
@@ -159,7 +159,7 @@ impl Input {
         let said = match &self.side {
             // The event loop knows without asking the kernel.
             ReadSide::Tcp(_) | ReadSide::Unix(_) => self.side.is_ready(),
-            ReadSide::Tls(_, socket) => now(socket.0.peek(&mut [0])).is_some(),
+            ReadSide::Tls(_, socket) => poll_once(socket.0.peek(&mut [0])).is_some(),
         };
         said || !self.buffer.is_empty()
     }
@@ -196,7 +196,7 @@ impl Input {
 }
 
 /// Returns the output of a future that is ready without waiting.
-pub(super) fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+pub(super) fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut context = Context::from_waker(Waker::noop());
     // A task that has used up its turn would be told to wait, which is not an answer.
     match pin!(unconstrained(future)).poll(&mut context) {
@@ -283,16 +283,16 @@ impl ReadSide {
     /// Returns the readiness of the socket, as the event loop knows it.
     fn readiness(&self, interest: Interest) -> Option<io::Result<Ready>> {
         match self {
-            Self::Tcp(side) => now(side.ready(interest)),
+            Self::Tcp(side) => poll_once(side.ready(interest)),
             Self::Unix(side) => side.readiness(interest),
-            Self::Tls(_, socket) => now(socket.0.ready(interest)),
+            Self::Tls(_, socket) => poll_once(socket.0.ready(interest)),
         }
     }
 
     /// Returns whether a read would not wait, as far as the event loop knows. Only for a connection
     /// on which no task waits.
     fn is_ready(&self) -> bool {
-        now(poll_fn(|cx| self.poll_ready(cx))).is_some()
+        poll_once(poll_fn(|cx| self.poll_ready(cx))).is_some()
     }
 }
 
@@ -323,9 +323,9 @@ pub(crate) enum Output {
 
 impl Output {
     /// Gives back the memory of the last exchange.
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn release_memory(&mut self) {
         if let Self::Unix(side) = self {
-            side.rest();
+            side.release_memory();
         }
     }
 
@@ -350,8 +350,8 @@ impl Output {
         let writable = Interest::WRITABLE;
         let ready = match self {
             Self::Unix(side) => side.readiness(writable),
-            Self::Tcp(side) => now(side.ready(writable)),
-            Self::Tls(_, socket) => now(socket.0.ready(writable)),
+            Self::Tcp(side) => poll_once(side.ready(writable)),
+            Self::Tls(_, socket) => poll_once(socket.0.ready(writable)),
         };
         matches!(ready, Some(Ok(ready)) if ready.is_write_closed())
     }
@@ -413,7 +413,7 @@ mod tests {
             while has_budget_remaining() {
                 let _ = pin!(consume_budget()).poll(&mut Context::from_waker(Waker::noop()));
             }
-            now(receiver.recv())
+            poll_once(receiver.recv())
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()

@@ -19,7 +19,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::time::{Sleep, sleep};
 
-use super::stream::now;
+use super::stream::poll_once;
 
 /// The most that one read takes, in bytes.
 const MOST: usize = 64 << 10;
@@ -118,7 +118,7 @@ impl AsyncRead for UnixReader {
 
 impl UnixWriter {
     /// Stops watching for writing.
-    pub(super) fn rest(&mut self) {
+    pub(super) fn release_memory(&mut self) {
         self.watch = Watch::Idle;
     }
 
@@ -214,7 +214,7 @@ fn register<T: AsRawFd + Into<OwnedFd>>(socket: T, interest: Interest) -> io::Re
 }
 
 fn readiness(socket: &AsyncFd<UnixStream>, interest: Interest) -> Option<io::Result<Ready>> {
-    now(socket.ready(interest)).map(|ready| ready.map(|guard| guard.ready()))
+    poll_once(socket.ready(interest)).map(|ready| ready.map(|guard| guard.ready()))
 }
 
 #[cfg(test)]
@@ -262,7 +262,7 @@ mod tests {
                 "there was no room for all of it"
             );
             assert!(received.starts_with(b"small") && received[5..] == large);
-            writer.rest();
+            writer.release_memory();
             assert!(matches!(writer.watch, Watch::Idle));
         });
     }

@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::super::Proxy;
 use super::{Connection, PendingConnection};
-use crate::backend::tune;
+use crate::backend::tune_socket;
 use crate::certificate;
 use crate::flow::listen::AcceptedStream;
 use crate::log::Level;
@@ -32,7 +32,7 @@ impl PendingConnection {
             }
             (AcceptedStream::Tcp(stream), tls) => {
                 // Without these options the connection works all the same.
-                let _ = tune(SockRef::from(&stream), proxy.buffer);
+                let _ = tune_socket(SockRef::from(&stream), proxy.buffer);
                 match (TcpStream::from_std(stream), tls) {
                     (Err(error), _) => Err(error.to_string()),
                     (Ok(stream), None) => Ok(Duplex::tcp(stream, &proxy.read_budget)),
@@ -41,7 +41,7 @@ impl PendingConnection {
                         let (budget, limit) = (Arc::clone(&proxy.read_budget), proxy.limits().head);
                         let secured = tokio::select! {
                             // In memory of its own, since connections without TLS do not need it.
-                            secured = Box::pin(proxy.handshakes.run_apart(shake(tls, stream, budget, limit))) => secured,
+                            secured = Box::pin(proxy.handshakes.run_apart(do_handshake(tls, stream, budget, limit))) => secured,
                             () = proxy.stop() => return None,
                         };
                         secured.map(|(stream, shown)| {
@@ -84,7 +84,7 @@ impl PendingConnection {
 type Secured = (Duplex, Option<Arc<Certificate>>);
 
 /// Does the TLS handshake.
-async fn shake(
+async fn do_handshake(
     tls: tls::Server,
     stream: TcpStream,
     budget: Arc<ReadBudget>,
@@ -102,7 +102,9 @@ async fn shake(
         .1
         .peer_certificates()
         .and_then(|chain| chain.first());
-    let read = shown.map(|shown| certificate::read(shown)).transpose();
+    let read = shown
+        .map(|shown| certificate::read_certificate(shown))
+        .transpose();
     let certificate = read
         .map_err(|error| format!("the client's certificate cannot be read: {error}"))?
         .map(Arc::new);

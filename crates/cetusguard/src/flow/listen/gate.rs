@@ -65,7 +65,7 @@ impl Handler for Gate {
         let admission = proxy.shares.admit(principal.subject(found_by), bound_by);
         let (is_refused, is_local) = (admission.is_refused(), is_local(&principal));
         if is_refused && let Some(told) = proxy.shares.note_refusal(&admission, &peer) {
-            tell_refused(&told, proxy);
+            log_refused_connections(&told, proxy);
         }
         if is_refused && tls.is_some() && !is_local {
             // A handshake costs more than an answer is worth.
@@ -96,7 +96,7 @@ impl Handler for Gate {
 }
 
 /// Writes the line about refused connections of a client.
-pub(crate) fn tell_refused(told: &Told, proxy: &Proxy) {
+pub(crate) fn log_refused_connections(told: &Told, proxy: &Proxy) {
     let message = "connections refused: this client, or all together, have as many as they may; \
         see max-connections-per-client";
     let line = proxy
