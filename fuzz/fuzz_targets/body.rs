@@ -4,8 +4,10 @@
 //! The first byte of the input chooses the sizes of the pieces; the body follows.
 #![no_main]
 
-use cetusguard::fuzzing::{Chunked, decode_chunked, pass_chunked};
+use http1::{Chunked, decode_chunked, pass_chunked};
 use libfuzzer_sys::fuzz_target;
+
+mod http1;
 
 fuzz_target!(|input: &[u8]| {
     let Some((seed, body)) = input.split_first() else {

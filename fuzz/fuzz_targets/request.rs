@@ -3,11 +3,13 @@
 //! plainest reading too.
 #![no_main]
 
-use cetusguard::fuzzing::{Head, forward_request, read_request};
+use cetusguard::fuzzing::forward_request;
 use cetusguard_policy::Call;
+use http1::{Head, read_request};
 use libfuzzer_sys::fuzz_target;
 use naive::{Field, HEADER_LIMIT, end_to_end, is};
 
+mod http1;
 mod naive;
 
 const VIA: &str = "1.1 cetusguard-fuzz";

@@ -3,10 +3,12 @@
 //! plainest reading too.
 #![no_main]
 
-use cetusguard::fuzzing::{forward_response, read_response};
+use cetusguard::fuzzing::forward_response;
+use http1::read_response;
 use libfuzzer_sys::fuzz_target;
 use naive::{HEADER_LIMIT, end_to_end, is};
 
+mod http1;
 mod naive;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::capacity::SocketBuffer;
 use crate::config::address::Address;
-use crate::wire::{Duplex, ReadBudget, SharedTcp};
+use cetusguard_http1::{Duplex, ReadBudget, SharedTcp};
 
 /// Idle connections that are kept, and for how long.
 const POOL_SIZE: usize = 64;

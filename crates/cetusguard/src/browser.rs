@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use cetusguard_policy::Limits;
 
-use crate::wire::{Headers, Known};
+use cetusguard_http1::{Headers, Known};
 
 /// Why a request is taken for that of a web page.
 pub(crate) fn foreign_page(

@@ -24,5 +24,4 @@ mod refusal;
 mod reload;
 mod shares;
 mod tls;
-mod wire;
 mod worker;

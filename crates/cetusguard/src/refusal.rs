@@ -12,7 +12,7 @@ use crate::engine::Unknown;
 use crate::limiter::Reached;
 use crate::outcome::Reason;
 use crate::shares::Full;
-use crate::wire::HeadError;
+use cetusguard_http1::HeadError;
 
 /// Why a request ends without the engine's answer.
 #[derive(Debug)]

@@ -26,7 +26,7 @@ const LOOKUPS: usize = 8;
 const RESERVED: usize = 4;
 const FEW: usize = 4;
 /// Descriptors of a connection with a place: the client's socket and the engine's, and a duplicate
-/// of each that is a Unix socket on which a write has to wait (`wire/unix.rs`).
+/// of each that is a Unix socket on which a write has to wait (`unix.rs` of `cetusguard-http1`).
 const FILES_PER_CONNECTION: usize = 4;
 /// Descriptors beside those of connections with a place: connections without one, kept connections
 /// to the engine, the proxy's own requests, and the files of any program.

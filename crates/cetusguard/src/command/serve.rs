@@ -27,9 +27,9 @@ use crate::log::{Level, Log};
 use crate::memory::Memory;
 use crate::reload::{Reload, Reloaded, describe};
 use crate::shares::{Shares, fitting, open_files};
-use crate::wire::ReadBudget;
 use crate::worker::Worker;
 use advice::Adviser;
+use cetusguard_http1::ReadBudget;
 
 /// How often idle connections to the engine are looked through, and memory that nobody needs any
 /// more.

@@ -12,7 +12,7 @@ use super::registry::Containers;
 use super::{ANSWER_LIMIT, DEADLINE, Trouble, fetch_up_to, get, read_apart, within};
 use crate::backend::Backend;
 use crate::log::{Level, Log};
-use crate::wire::read_content;
+use cetusguard_http1::read_content;
 
 /// `filters={"type":["container","network"]}`.
 const TARGET: &str = "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%7D";

@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 
 use super::{Asked, DEADLINE, LARGE, Trouble, fetch, get, read_apart, within};
 use crate::backend::Backend;
-use crate::wire::read_content;
+use cetusguard_http1::read_content;
 
 /// The request for a list.
 const TARGET: &str = "/containers/json";

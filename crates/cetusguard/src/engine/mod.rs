@@ -25,7 +25,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::backend::{Backend, Unreachable};
-use crate::wire::{Body, Duplex, HeadError, read_content, read_response_head, response_framing};
+use cetusguard_http1::{
+    Body, Duplex, HeadError, read_content, read_response_head, response_framing,
+};
 
 /// The user agent of the proxy's own requests.
 const AGENT: &str = "cetusguard";

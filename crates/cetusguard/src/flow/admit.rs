@@ -11,7 +11,7 @@ use crate::browser::foreign_page;
 use crate::limiter::{Place, Use};
 use crate::outcome::Reason;
 use crate::refusal::{Limited, Refusal};
-use crate::wire::{Framing, Known};
+use cetusguard_http1::{Framing, Known};
 
 /// The user agent of `cetusguard healthcheck`.
 pub(crate) const HEALTH_CHECK: &str = "cetusguard-healthcheck";

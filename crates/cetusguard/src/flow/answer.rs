@@ -7,7 +7,7 @@ use super::connection::Connection;
 use super::forward::{Answered, half_close_patience, watch_client};
 use super::{Next, Proxy};
 use crate::outcome::Outcome;
-use crate::wire::{Body, Framing, Known, Output, PumpError, ResponseHead, pump, send_head};
+use cetusguard_http1::{Body, Framing, Known, Output, PumpError, ResponseHead, pump, send_head};
 
 /// Passes the answer on: the head the moment that it is there, the body without holding back a
 /// byte.

@@ -15,7 +15,7 @@ use crate::lessons::Lessons;
 use crate::log::{Level, Log};
 use crate::outcome::{Event, Outcome, Progress, Reason, WOULD_DENY};
 use crate::refusal::Refusal;
-use crate::wire::{Known, RequestHead};
+use cetusguard_http1::{Known, RequestHead};
 
 /// The record of one request. Nothing is copied or formatted before a line is certain to be
 /// written.

@@ -23,7 +23,7 @@ use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 use crate::shares::Admission;
 use crate::tls;
-use crate::wire::{Body, Duplex, HeadError, RequestHead, read_request_head};
+use cetusguard_http1::{Body, Duplex, HeadError, RequestHead, read_request_head};
 pub(super) use open::{canonical_address, describe_peer};
 
 /// A connection that was accepted, before its TLS handshake.

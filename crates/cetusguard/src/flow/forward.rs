@@ -23,7 +23,7 @@ use crate::config::meant::Limits;
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 use crate::shares::ExchangeSlot;
-use crate::wire::{
+use cetusguard_http1::{
     Body, Duplex, Framing, HeadError, Input, Known, Output, PumpError, ResponseHead, pump,
     read_response_head, response_framing, send_head,
 };

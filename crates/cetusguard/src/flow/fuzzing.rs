@@ -6,7 +6,7 @@ use cetusguard_policy::Call;
 use super::answer::{framing_lines, response_head};
 use super::forward::{request_head, upgrade_of};
 use super::normalise::Message;
-use crate::wire::{RequestHead, ResponseHead, request_framing, response_framing};
+use cetusguard_http1::{RequestHead, ResponseHead, request_framing, response_framing};
 
 /// Writes the head that the engine gets for a request, as if its rules allowed it; `None` where the
 /// request is refused. A `judged` body follows it.

@@ -16,7 +16,7 @@ use super::connection::Connection;
 use super::forward::Answered;
 use super::{Next, Proxy};
 use crate::outcome::Outcome;
-use crate::wire::{Body, Duplex, Framing, Input, Known, Output, PumpError, pump};
+use cetusguard_http1::{Body, Duplex, Framing, Input, Known, Output, PumpError, pump};
 
 /// The interval in which a silent direction checks whether its receiver is still there: while both
 /// directions are open, and after one has ended.

@@ -22,7 +22,7 @@ use super::resolve::{self, Facts};
 use crate::budget::{BODY_LIMIT, BodyBudget};
 use crate::outcome::Outcome;
 use crate::refusal::{Guarded, Refusal};
-use crate::wire::{Framing, Known, Output, PumpError, read_content};
+use cetusguard_http1::{Framing, Known, Output, PumpError, read_content};
 
 /// Bodies of this size, in bytes, take nothing of the budget: nearly all are as small, and a client
 /// has no more of them than connections.

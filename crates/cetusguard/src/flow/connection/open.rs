@@ -19,7 +19,7 @@ use crate::certificate;
 use crate::flow::listen::AcceptedStream;
 use crate::log::Level;
 use crate::tls;
-use crate::wire::{Duplex, ReadBudget, SharedTcp};
+use cetusguard_http1::{Duplex, ReadBudget, SharedTcp};
 
 impl PendingConnection {
     /// Speaks TLS where the frontend has it. `None` where the client does not manage to in time.

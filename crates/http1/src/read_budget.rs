@@ -14,7 +14,7 @@ const LARGE_HEADS: usize = 128;
 /// Counts the connections that share the memory for reading, to clients and to the engine, and
 /// bounds the part of each.
 #[derive(Debug)]
-pub(crate) struct ReadBudget {
+pub struct ReadBudget {
     connections: AtomicUsize,
     /// The most connections since [`Self::take_peak`] was called.
     peak: AtomicUsize,
@@ -55,12 +55,12 @@ impl ReadBudget {
     }
 
     /// Returns the number of connections at this moment.
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.connections.load(Relaxed)
     }
 
     /// Returns the most connections since the last call.
-    pub(crate) fn take_peak(&self) -> usize {
+    pub fn take_peak(&self) -> usize {
         self.peak.swap(self.connections(), Relaxed)
     }
 }

@@ -24,7 +24,7 @@ const COMMON_HEAD: usize = 8 << 10;
 
 /// Why a head is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HeadError {
+pub enum HeadError {
     /// The peer closed or broke the connection within or before the head.
     Closed,
     /// More than 64 KiB, or more than 128 headers.
@@ -90,42 +90,42 @@ const NAMED_LIMIT: usize = 32;
 
 /// A request's head, tokens checked, meaning not.
 #[derive(Debug)]
-pub(crate) struct RequestHead {
+pub struct RequestHead {
     /// The size of the head in bytes.
-    pub(crate) length: usize,
+    pub length: usize,
     /// The method, byte for byte.
-    pub(crate) method: Bytes,
+    pub method: Bytes,
     /// The target, byte for byte.
-    pub(crate) target: Bytes,
+    pub target: Bytes,
     /// Its headers.
-    pub(crate) headers: Headers,
+    pub headers: Headers,
 }
 
 /// A response's head.
 #[derive(Debug)]
-pub(crate) struct ResponseHead {
+pub struct ResponseHead {
     /// The status code.
-    pub(crate) status: u16,
+    pub status: u16,
     /// The engine's own words for it.
-    pub(crate) reason: Bytes,
+    pub reason: Bytes,
     /// The connection stays open after the answer.
-    pub(crate) keep_alive: bool,
+    pub keep_alive: bool,
     /// Its headers.
-    pub(crate) headers: Headers,
+    pub headers: Headers,
 }
 
 /// Reads the next request's head. Bytes behind it stay in the buffer.
-pub(crate) async fn read_request_head(input: &mut Input) -> Result<RequestHead, HeadError> {
+pub async fn read_request_head(input: &mut Input) -> Result<RequestHead, HeadError> {
     parse_request_head(next_head(input, true).await?)
 }
 
 /// Reads a response's head. Bytes behind it stay in the buffer.
-pub(crate) async fn read_response_head(input: &mut Input) -> Result<ResponseHead, HeadError> {
+pub async fn read_response_head(input: &mut Input) -> Result<ResponseHead, HeadError> {
     parse_response_head(next_head(input, false).await?)
 }
 
 /// Takes a request's head apart, its empty line included.
-pub(crate) fn parse_request_head(raw: Bytes) -> Result<RequestHead, HeadError> {
+pub fn parse_request_head(raw: Bytes) -> Result<RequestHead, HeadError> {
     let mut lines = [const { MaybeUninit::uninit() }; HEADER_LIMIT];
     let mut parsed = httparse::Request::new(&mut []);
     match parsed.parse_with_uninit_headers(&raw, &mut lines) {
@@ -151,7 +151,7 @@ pub(crate) fn parse_request_head(raw: Bytes) -> Result<RequestHead, HeadError> {
 }
 
 /// Takes a response's head apart, its empty line included.
-pub(crate) fn parse_response_head(raw: Bytes) -> Result<ResponseHead, HeadError> {
+pub fn parse_response_head(raw: Bytes) -> Result<ResponseHead, HeadError> {
     let mut lines = [const { MaybeUninit::uninit() }; HEADER_LIMIT];
     let mut parsed = httparse::Response::new(&mut []);
     let done = httparse::ParserConfig::default().parse_response_with_uninit_headers(
@@ -204,7 +204,7 @@ async fn next_head(input: &mut Input, request: bool) -> Result<Bytes, HeadError>
 
 /// Cuts a head off the front of the buffer once all of it is there; `scanned` is kept from one call
 /// to the next and starts at 0.
-pub(crate) fn cut_head(
+pub fn cut_head(
     buffer: &mut BytesMut,
     scanned: &mut usize,
     request: bool,
@@ -259,7 +259,7 @@ fn find_end(buffer: &[u8], scanned: &mut usize) -> Result<Option<usize>, HeadErr
 
 /// Returns the framing of the request body, and rejects everything about which two readers would
 /// disagree about it.
-pub(crate) fn request_framing(headers: &Headers) -> Result<Framing, HeadError> {
+pub fn request_framing(headers: &Headers) -> Result<Framing, HeadError> {
     for (known, name) in [
         (Known::Host, "Host"),
         (Known::ContentType, "Content-Type"),
@@ -286,7 +286,7 @@ pub(crate) fn request_framing(headers: &Headers) -> Result<Framing, HeadError> {
 }
 
 /// Returns the framing of the response body (RFC 9112 §6.3).
-pub(crate) fn response_framing(head: &ResponseHead, to_head: bool) -> Result<Framing, HeadError> {
+pub fn response_framing(head: &ResponseHead, to_head: bool) -> Result<Framing, HeadError> {
     let declared = framing(&head.headers)?;
     if to_head || head.status == 204 || head.status == 304 {
         return Ok(Framing::None);

@@ -23,16 +23,16 @@ use super::unix::{self, UnixReader, UnixWriter};
 
 /// A connection to a client or to the engine.
 #[derive(Debug)]
-pub(crate) struct Duplex {
+pub struct Duplex {
     /// The receiving half.
-    pub(crate) input: Input,
+    pub input: Input,
     /// The sending half.
-    pub(crate) output: Output,
+    pub output: Output,
 }
 
 impl Duplex {
     /// Wraps a TCP connection.
-    pub(crate) fn tcp(stream: TcpStream, budget: &Arc<ReadBudget>) -> Self {
+    pub fn tcp(stream: TcpStream, budget: &Arc<ReadBudget>) -> Self {
         let (read, write) = stream.into_split();
         Self {
             input: Input::new(ReadSide::Tcp(read), budget),
@@ -44,7 +44,7 @@ impl Duplex {
     ///
     /// # Errors
     /// If the kernel refuses to watch the socket.
-    pub(crate) fn unix(stream: UnixStream, budget: &Arc<ReadBudget>) -> io::Result<Self> {
+    pub fn unix(stream: UnixStream, budget: &Arc<ReadBudget>) -> io::Result<Self> {
         let (read, write) = unix::split(stream)?;
         Ok(Self {
             input: Input::new(ReadSide::Unix(read), budget),
@@ -54,11 +54,7 @@ impl Duplex {
 
     /// Wraps a TLS connection, with the socket below it: only that one knows whether the peer is
     /// still there.
-    pub(crate) fn tls(
-        stream: TlsStream<SharedTcp>,
-        socket: SharedTcp,
-        budget: &Arc<ReadBudget>,
-    ) -> Self {
+    pub fn tls(stream: TlsStream<SharedTcp>, socket: SharedTcp, budget: &Arc<ReadBudget>) -> Self {
         let (read, write) = tokio::io::split(stream);
         Self {
             input: Input::new(ReadSide::Tls(read, socket.clone()), budget),
@@ -69,11 +65,11 @@ impl Duplex {
 
 /// The receiving half, with the bytes that were read and not yet used.
 #[derive(Debug)]
-pub(crate) struct Input {
+pub struct Input {
     side: ReadSide,
     budget: Arc<ReadBudget>,
     /// The bytes that have arrived and are not taken yet.
-    pub(crate) buffer: BytesMut,
+    pub buffer: BytesMut,
     /// The size of the next read, in bytes.
     room: usize,
     /// The end of the stream was read.
@@ -113,7 +109,7 @@ impl Input {
     ///
     /// A connection that waits holds no buffer, or a small one over TLS: thousands of silent
     /// streams cost next to nothing.
-    pub(crate) async fn fill(&mut self) -> io::Result<usize> {
+    pub async fn fill(&mut self) -> io::Result<usize> {
         poll_fn(|cx| self.poll_fill(cx)).await
     }
 
@@ -143,7 +139,7 @@ impl Input {
     }
 
     /// Gives back the memory of the last exchange.
-    pub(crate) fn release_memory(&mut self) {
+    pub fn release_memory(&mut self) {
         self.room = SMALL;
         self.release_empty();
     }
@@ -155,7 +151,7 @@ impl Input {
     }
 
     /// Returns whether a connection that should be silent has bytes, or its end, to read.
-    pub(crate) fn is_disturbed(&self) -> bool {
+    pub fn is_disturbed(&self) -> bool {
         let said = match &self.side {
             // The event loop knows without asking the kernel.
             ReadSide::Tcp(_) | ReadSide::Unix(_) => self.side.is_ready(),
@@ -166,7 +162,7 @@ impl Input {
 
     /// Returns whether the kernel has bytes that the event loop need not know of yet. It costs a
     /// system call.
-    pub(crate) fn is_disturbed_in_kernel(&self) -> bool {
+    pub fn is_disturbed_in_kernel(&self) -> bool {
         let descriptor = match &self.side {
             ReadSide::Tcp(side) => side.as_ref().as_fd(),
             ReadSide::Unix(side) => side.as_fd(),
@@ -184,13 +180,13 @@ impl Input {
 
     /// Returns whether the peer is known to send no more, even where what it has sent was not read
     /// yet.
-    pub(crate) fn is_ended(&self) -> bool {
+    pub fn is_ended(&self) -> bool {
         self.is_over
             || matches!(self.side.readiness(Interest::READABLE), Some(Ok(ready)) if ready.is_read_closed())
     }
 
     /// Returns whether the peer is known to have left altogether, as [`Output::is_hung_up`].
-    pub(crate) fn is_hung_up(&self) -> bool {
+    pub fn is_hung_up(&self) -> bool {
         matches!(self.side.readiness(Interest::WRITABLE), Some(Ok(ready)) if ready.is_write_closed())
     }
 }
@@ -207,7 +203,7 @@ pub(super) fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
 
 /// A TCP socket below TLS, which its owner can ask things as well.
 #[derive(Clone, Debug)]
-pub(crate) struct SharedTcp(Arc<TcpStream>);
+pub struct SharedTcp(Arc<TcpStream>);
 
 impl From<TcpStream> for SharedTcp {
     fn from(stream: TcpStream) -> Self {
@@ -312,7 +308,7 @@ impl AsyncRead for ReadSide {
 
 /// The writing half of a stream.
 #[derive(Debug)]
-pub(crate) enum Output {
+pub enum Output {
     /// Plain TCP.
     Tcp(tcp::OwnedWriteHalf),
     /// A Unix stream socket.
@@ -323,7 +319,7 @@ pub(crate) enum Output {
 
 impl Output {
     /// Gives back the memory of the last exchange.
-    pub(crate) fn release_memory(&mut self) {
+    pub fn release_memory(&mut self) {
         if let Self::Unix(side) = self {
             side.release_memory();
         }
@@ -331,7 +327,7 @@ impl Output {
 
     /// Makes the kernel discard the bytes that the peer has not read when the connection closes; it
     /// would keep it for minutes otherwise.
-    pub(crate) fn forget_unsent(&self) {
+    pub fn forget_unsent(&self) {
         let at_once = Some(std::time::Duration::ZERO);
         // Without it, the memory is free later.
         let _ = match self {
@@ -346,7 +342,7 @@ impl Output {
 
     /// Returns whether the peer is known to have left altogether: a Unix socket knows at once, TCP
     /// once the peer has answered a keep-alive probe with a reset.
-    pub(crate) fn is_hung_up(&self) -> bool {
+    pub fn is_hung_up(&self) -> bool {
         let writable = Interest::WRITABLE;
         let ready = match self {
             Self::Unix(side) => side.readiness(writable),

@@ -21,7 +21,7 @@ use super::stream::{Input, Output};
 
 /// The way in which a message marks the end of its body (RFC 9112 §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Framing {
+pub enum Framing {
     /// No body and no header about one.
     None,
     /// `Content-Length`, in bytes.
@@ -35,7 +35,7 @@ pub(crate) enum Framing {
 /// A body in transfer: the rest that is still to come, and the part of the input's buffer that
 /// belongs to it.
 #[derive(Debug)]
-pub(crate) struct Body {
+pub struct Body {
     left: Remaining,
     /// Bytes at the front of the input's buffer that were checked and not yet sent.
     checked: usize,
@@ -52,7 +52,7 @@ enum Remaining {
 
 /// The fault that kept a body from arriving whole.
 #[derive(Debug)]
-pub(crate) enum PumpError {
+pub enum PumpError {
     /// The sender left before the end of its body.
     Short,
     /// The chunked coding is not in its one strict form.
@@ -81,7 +81,7 @@ impl std::error::Error for PumpError {}
 
 impl Body {
     /// A body of which nothing has arrived.
-    pub(crate) fn new(framing: Framing) -> Self {
+    pub fn new(framing: Framing) -> Self {
         let left = match framing {
             Framing::None => Remaining::Bytes(0),
             Framing::Length(length) => Remaining::Bytes(length),
@@ -97,7 +97,7 @@ impl Body {
 
     /// Takes the body for complete, if nothing is missing but the end of its chunked coding. That
     /// end is remembered; it must not be taken for the bytes behind the body.
-    pub(crate) fn close_early(&mut self) -> bool {
+    pub fn close_early(&mut self) -> bool {
         let Remaining::Chunks(chunks) = &self.left else {
             return self.is_done();
         };
@@ -114,12 +114,12 @@ impl Body {
     }
 
     /// The end of the chunked coding that may still come, if the body was closed early.
-    pub(crate) fn late_end(&self) -> &'static [u8] {
+    pub fn late_end(&self) -> &'static [u8] {
         self.late_end
     }
 
     /// Returns whether all of it has arrived and was sent on.
-    pub(crate) fn is_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         self.checked == 0 && self.is_checked()
     }
 
@@ -133,7 +133,7 @@ impl Body {
 
     /// Looks at the unchecked bytes of the buffer and takes those that belong to the body. Returns
     /// how many may be sent now.
-    pub(crate) fn check(&mut self, buffer: &[u8]) -> Result<usize, PumpError> {
+    pub fn check(&mut self, buffer: &[u8]) -> Result<usize, PumpError> {
         let fresh = &buffer[self.checked..];
         let taken = match &mut self.left {
             Remaining::Bytes(left) => {
@@ -154,11 +154,7 @@ impl Body {
 
     /// Takes the bytes of the buffer that belong to the body, and appends their content without the
     /// framing. Returns the number of bytes.
-    pub(crate) fn take(
-        &mut self,
-        buffer: &[u8],
-        content: &mut Vec<u8>,
-    ) -> Result<usize, PumpError> {
+    pub fn take(&mut self, buffer: &[u8], content: &mut Vec<u8>) -> Result<usize, PumpError> {
         if let Remaining::Chunks(chunks) = &mut self.left {
             let taken = chunks.walk(buffer, &mut |data| content.extend_from_slice(data));
             return taken.map_err(|Garbage| PumpError::Garbage);
@@ -170,7 +166,7 @@ impl Body {
     }
 
     /// Notes that bytes from the front of the buffer were sent.
-    pub(crate) fn sent(&mut self, bytes: usize) {
+    pub fn sent(&mut self, bytes: usize) {
         self.checked -= bytes;
     }
 }
@@ -182,7 +178,7 @@ const TURN: usize = 256 << 10;
 /// Moves a body until its end and adds the bytes that were sent to `count`. The receiver may read
 /// nothing for as long as `limit`; a silent sender has no deadline. Safe to cancel and to go on
 /// with: `body` holds the place.
-pub(crate) async fn pump(
+pub async fn pump(
     input: &mut Input,
     body: &mut Body,
     output: &mut Output,
@@ -229,7 +225,7 @@ pub(crate) async fn pump(
 
 /// Appends the content of a body that has arrived, at least one byte; returns false at its end.
 /// Safe to cancel.
-pub(crate) async fn read_content(
+pub async fn read_content(
     input: &mut Input,
     body: &mut Body,
     content: &mut Vec<u8>,
@@ -258,7 +254,7 @@ pub(crate) async fn read_content(
 ///
 /// The head of a stream must leave at once, and a small answer should cost one write. The receiver
 /// may take nothing for as long as `limit`.
-pub(crate) async fn send_head(
+pub async fn send_head(
     head: &[u8],
     input: &mut Input,
     body: &mut Body,

@@ -10,7 +10,7 @@ use bytes::Bytes;
 /// The headers that mean something to a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the headers'")]
-pub(crate) enum Known {
+pub enum Known {
     AcceptLanguage,
     Authorization,
     Connection,
@@ -76,7 +76,7 @@ impl Known {
 
 /// Header lines, in their order and spelling.
 #[derive(Debug)]
-pub(crate) struct Headers {
+pub struct Headers {
     raw: Bytes,
     fields: Vec<Field>,
 }
@@ -107,19 +107,19 @@ impl Headers {
     }
 
     /// Returns every header: its kind, name and value.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Known, &[u8], &[u8])> {
+    pub fn iter(&self) -> impl Iterator<Item = (Known, &[u8], &[u8])> {
         self.fields
             .iter()
             .map(|field| (field.known, self.at(&field.name), self.at(&field.value)))
     }
 
     /// Returns whether any of these is there.
-    pub(crate) fn has_any(&self, known: &[Known]) -> bool {
+    pub fn has_any(&self, known: &[Known]) -> bool {
         self.fields.iter().any(|field| known.contains(&field.known))
     }
 
     /// Every value of a header.
-    pub(crate) fn all(&self, known: Known) -> impl Iterator<Item = &[u8]> {
+    pub fn all(&self, known: Known) -> impl Iterator<Item = &[u8]> {
         self.fields
             .iter()
             .filter(move |field| field.known == known)
@@ -127,14 +127,14 @@ impl Headers {
     }
 
     /// The first value of a header, where it is text.
-    pub(crate) fn get(&self, known: Known) -> Option<&str> {
+    pub fn get(&self, known: Known) -> Option<&str> {
         self.all(known)
             .next()
             .and_then(|value| std::str::from_utf8(value).ok())
     }
 
     /// The first value of a header as it came, kept beyond the headers' life.
-    pub(crate) fn share(&self, known: Known) -> Option<Bytes> {
+    pub fn share(&self, known: Known) -> Option<Bytes> {
         let field = self.fields.iter().find(|field| field.known == known)?;
         Some(
             self.raw
@@ -153,14 +153,14 @@ impl Headers {
     }
 
     /// Returns whether a comma-separated header holds a token.
-    pub(crate) fn has_token(&self, known: Known, token: &str) -> bool {
+    pub fn has_token(&self, known: Known, token: &str) -> bool {
         self.tokens(known)
             .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
     }
 
     /// The headers that are not about this connection alone (RFC 9110 §7.6.1): their kinds, names
     /// and values.
-    pub(crate) fn end_to_end(&self) -> impl Iterator<Item = (Known, &[u8], &[u8])> {
+    pub fn end_to_end(&self) -> impl Iterator<Item = (Known, &[u8], &[u8])> {
         let named: Vec<&[u8]> = self.tokens(Known::Connection).collect();
         self.iter().filter(move |(known, name, _)| {
             !known.is_hop_by_hop() && !named.iter().any(|token| token.eq_ignore_ascii_case(name))

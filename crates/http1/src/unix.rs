@@ -30,7 +30,7 @@ pub(crate) struct UnixReader(Arc<AsyncFd<UnixStream>>);
 
 /// The writing half of a Unix socket.
 #[derive(Debug)]
-pub(crate) struct UnixWriter {
+pub struct UnixWriter {
     socket: Arc<AsyncFd<UnixStream>>,
     watch: Watch,
 }
