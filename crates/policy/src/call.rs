@@ -241,6 +241,19 @@ impl Call {
             .contains(parameter)
     }
 
+    /// Returns whether the query may turn this switch on (lower case): it has the parameter in a
+    /// spelling that an engine takes for it, and not once alone with a value that means off.
+    pub(crate) fn turns_on(&self, switch: &str) -> bool {
+        let is_off = |value: String| matches!(value.as_str(), "" | "0" | "false");
+        match self.parameters() {
+            Some(pairs) => {
+                let mut names = pairs.iter().map(|(name, _)| crate::guard::fold(name));
+                names.any(|name| name == switch) && !self.only_parameter(switch).is_some_and(is_off)
+            }
+            None => self.may_ask_for(switch),
+        }
+    }
+
     /// The parameters of the query in their order, decoded as a form is; `None` where one is not
     /// UTF-8.
     pub(crate) fn parameters(&self) -> Option<Vec<(String, String)>> {

@@ -316,6 +316,29 @@ fn t1_the_proxy_protects_its_own_container() {
         ("DELETE /networks/n?force=true", "", "!"),
         ("DELETE /v5.0.0/libpod/networks/n?force=true", "", "!"),
         ("DELETE /networks/n", "", "-"),
+        ("DELETE /v5.0.0/libpod/volumes/v?force=true", "", "!"),
+        (
+            "DELETE /v5.0.0/libpod/volumes/v?Force=1&force=false",
+            "",
+            "!",
+        ),
+        ("DELETE /v5.0.0/libpod/volumes/v?force=false", "", "-"),
+        ("DELETE /v5.0.0/libpod/images/i?force=true", "", "!"),
+        (
+            "DELETE /v5.0.0/libpod/images/remove?images=i&force=true",
+            "",
+            "!",
+        ),
+        ("DELETE /v5.0.0/libpod/images/remove?images=force", "", "-"),
+        ("DELETE /v5.0.0/libpod/quadlets/q?force=true", "", "!"),
+        (
+            "DELETE /v5.0.0/libpod/quadlets?all=true&force=true",
+            "",
+            "!",
+        ),
+        // Docker keeps the containers of an image, and Podman those of a volume on Docker's path.
+        ("DELETE /images/i?force=1", "", "-"),
+        ("DELETE /volumes/v?force=1", "", "-"),
         // To look at it is no more than the rules say.
         ("GET /containers/proxy/json", "", "-"),
         ("GET /containers/proxy/logs", "", "-"),
@@ -324,6 +347,34 @@ fn t1_the_proxy_protects_its_own_container() {
         ("POST /v5.0.0/libpod/pods/other/stop", "", "-"),
         ("POST /images/evil/tag?repo=cetusguard/other", "", "-"),
     ]);
+}
+
+/// Podman removes the containers of an image with it, the proxy's own included.
+#[test]
+fn t1_a_forced_removal_is_judged_by_the_engine() {
+    const PODMAN: &str = r#"{"ApiVersion":"1.41","Components":[{"Name":"Podman Engine"}]}"#;
+    let bounded = Targets::new(vec![vec![TargetCondition::Name(Pattern::new("*"))]]);
+    for (level, targets) in [
+        (Level::Baseline, Targets::default()),
+        (Level::Restricted, Targets::default()),
+        (Level::Privileged, bounded),
+    ] {
+        let profile = profile(level, &["proxy"], targets);
+        for (request, on_docker, on_podman) in [
+            ("DELETE /images/i?force=1", true, false),
+            ("DELETE /images/i?force=0", true, true),
+            ("DELETE /images/i", true, true),
+            ("DELETE /v5.0.0/libpod/volumes/v?force=true", false, false),
+            ("DELETE /networks/n?force=true", false, false),
+        ] {
+            for (engine, want) in [(world::RECENT, on_docker), (PODMAN, on_podman)] {
+                let found = settle(&permit(request, &profile), "", engine).is_ok();
+                assert_eq!(found, want, "{level:?} {request} {engine}");
+            }
+        }
+    }
+    let open = profile(Level::Privileged, &[], Targets::default());
+    assert!(settle(&permit("DELETE /images/i?force=1", &open), "", PODMAN).is_ok());
 }
 
 #[test]

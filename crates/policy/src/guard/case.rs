@@ -234,8 +234,9 @@ impl Judge<'_> {
                 None,
             );
         }
+        self.refuse_forced_removal(call, endpoint);
         let removes_dependents =
-            endpoint.id == EndpointId::LibpodContainerRemove && call.may_ask_for("depend");
+            endpoint.id == EndpointId::LibpodContainerRemove && call.turns_on("depend");
         if removes_dependents
             && (is_replaced || !self.targets.is_empty() || self.surroundings.proxy_id.is_some())
         {
@@ -415,13 +416,21 @@ impl Case<'_> {
 
     /// Whether the decision depends on which engine it is.
     fn asks_engine(&self) -> bool {
-        !self.judge.read_only.is_empty() || !self.judge.copied.is_empty()
+        !self.judge.read_only.is_empty()
+            || !self.judge.copied.is_empty()
+            || self.judge.forced_removal.is_some()
     }
 
     /// Takes the answer to the question which engine it is.
     pub fn answer_engine(&mut self, engine: &Engine) {
         for place in std::mem::take(&mut self.judge.copied) {
             self.judge.copies_no_environment(&place, engine);
+        }
+        if let Some((place, kind)) = self.judge.forced_removal.take()
+            && engine.is_podman
+        {
+            self.judge
+                .back_at(&place, |judge| judge.takes_containers_along(kind));
         }
         for (place, path) in std::mem::take(&mut self.judge.read_only) {
             self.judge.reads_only_below(&place, &path, engine);

@@ -108,6 +108,9 @@ pub(crate) struct Judge<'g> {
     pub(super) read_only: Vec<(Vec<Place>, String)>,
     /// Variables without a value, by place: Podman takes them from its own environment.
     pub(super) copied: Vec<Vec<Place>>,
+    /// A removal that takes containers along if the engine is Podman: the place of its force, and
+    /// the kind of the object.
+    pub(super) forced_removal: Option<(Vec<Place>, &'static str)>,
     /// Whether the container is a builder that buildx wants where it does not reach the engine's
     /// own.
     pub(super) is_builder: bool,
@@ -148,6 +151,7 @@ impl<'g> Judge<'g> {
             name: None,
             read_only: Vec::new(),
             copied: Vec::new(),
+            forced_removal: None,
             is_builder: false,
             omits_missing: false,
             image_user: None,

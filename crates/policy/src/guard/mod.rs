@@ -10,6 +10,7 @@ mod case;
 mod container;
 mod engine;
 mod exec;
+mod forced;
 mod form;
 mod host;
 mod host_config;

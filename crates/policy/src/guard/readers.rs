@@ -120,9 +120,9 @@ pub(super) static LIBPOD_VOLUME_CREATE: Reader = json(&[], &volume::LIBPOD_CREAT
 pub(super) static NETWORK_CREATE: Reader = json(&[], &network::CREATE);
 pub(super) static NETWORK_CONNECT: Reader = json(&[], &network::CONNECT);
 pub(super) static NETWORK_DISCONNECT: Reader = json(&[], &network::DISCONNECT);
-/// Podman removes the containers of a network with it where it is forced to.
+/// What its force does is judged with that of other removals.
 pub(super) static NETWORK_REMOVE: Reader = Reader {
-    parameters: &[query::judged("force", forced), plain("timeout")],
+    parameters: &[plain("force"), plain("timeout")],
     body: Body::Nothing,
     whole: None,
     pairs: None,
@@ -208,15 +208,5 @@ fn checkpoint(judge: &mut Judge<'_>, name: &str) {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     if name.starts_with('.') || !name.chars().all(is_plain) {
         judge.refuse("is no name of a checkpoint".to_owned(), None);
-    }
-}
-
-fn forced(judge: &mut Judge<'_>, force: &str) {
-    if !matches!(force, "" | "0" | "false") {
-        judge.refuse(
-            "removes the containers of the network with it; remove or disconnect those first"
-                .to_owned(),
-            None,
-        );
     }
 }

@@ -1,0 +1,303 @@
+//! Aggregates: endpoints that do the operation of others as well, to objects that their calls do
+//! not name one by one. A denial of a part is a denial of the whole.
+
+use super::Endpoint;
+use super::table::EndpointId::{self, *};
+
+/// An operation that an endpoint does beside its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IncludedOperation {
+    /// The operation, as [`Endpoint::operation`] names it.
+    pub(crate) operation: &'static str,
+    /// The calls that do it.
+    pub(crate) when: When,
+}
+
+/// The calls of an aggregate that do the operation of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// All of them.
+    Always,
+    /// Those that turn on this parameter of the query.
+    With(&'static str),
+    /// Those that turn it on, on Podman alone. The guard asks which engine it is, so that a denial
+    /// decides about these calls only for clients that are not guarded.
+    WithOnPodman(&'static str),
+}
+
+/// Endpoints, when they do the operations, and the operations.
+type Row = (&'static [EndpointId], When, &'static [&'static str]);
+
+/// The sources are Podman's `pkg/api/handlers` and `pkg/domain/infra/abi`, and moby's
+/// `daemon/server/router`.
+const AGGREGATES: &[Row] = &[
+    (
+        &[ContainerPrune, LibpodContainerPrune],
+        When::Always,
+        &["container.remove"],
+    ),
+    (
+        &[ImagePrune, LibpodImagePrune],
+        When::Always,
+        &["image.remove"],
+    ),
+    (
+        &[LibpodImagePrune],
+        When::With("buildcache"),
+        &["build.prune"],
+    ),
+    (
+        &[LibpodImagePrune],
+        When::With("external"),
+        &["build.prune"],
+    ),
+    (
+        &[VolumePrune, LibpodVolumePrune],
+        When::Always,
+        &["volume.remove"],
+    ),
+    (
+        &[NetworkPrune, LibpodNetworkPrune],
+        When::Always,
+        &["network.remove"],
+    ),
+    (
+        &[LibpodPodPrune],
+        When::Always,
+        &["pod.remove", "container.remove", "container.prune"],
+    ),
+    // It removes dangling images, which are Podman's build cache.
+    (
+        &[LibpodSystemPrune],
+        When::Always,
+        &[
+            "container.prune",
+            "container.remove",
+            "pod.prune",
+            "pod.remove",
+            "image.prune",
+            "image.remove",
+            "network.prune",
+            "network.remove",
+            "build.prune",
+        ],
+    ),
+    (
+        &[LibpodSystemPrune],
+        When::With("volumes"),
+        &["volume.prune", "volume.remove"],
+    ),
+    // A repair removes containers, images and layers that it finds damaged.
+    (
+        &[LibpodSystemCheck],
+        When::With("repair_lossy"),
+        &["container.remove", "image.remove"],
+    ),
+    // A removal by force takes the containers along that use the object.
+    (
+        &[
+            LibpodVolumeRemove,
+            LibpodImageRemove,
+            LibpodImageRemoveMany,
+            NetworkRemove,
+            LibpodNetworkRemove,
+            LibpodQuadletRemove,
+            LibpodQuadletRemoveMany,
+        ],
+        When::With("force"),
+        &["container.remove", "container.stop", "container.kill"],
+    ),
+    (
+        &[ImageRemove],
+        When::WithOnPodman("force"),
+        &["container.remove", "container.stop", "container.kill"],
+    ),
+    // A pod's operations reach each of its containers.
+    (&[LibpodPodRemove], When::Always, &["container.remove"]),
+    (
+        &[LibpodPodRemove],
+        When::With("force"),
+        &["container.stop", "container.kill"],
+    ),
+    (&[LibpodPodStart], When::Always, &["container.start"]),
+    (&[LibpodPodStop], When::Always, &["container.stop"]),
+    (&[LibpodPodRestart], When::Always, &["container.restart"]),
+    (&[LibpodPodKill], When::Always, &["container.kill"]),
+    (&[LibpodPodPause], When::Always, &["container.pause"]),
+    (&[LibpodPodUnpause], When::Always, &["container.unpause"]),
+    (&[LibpodPodTop], When::Always, &["container.top"]),
+    (&[LibpodPodStats], When::Always, &["container.stats"]),
+    (&[LibpodPodCreate], When::Always, &["container.create"]),
+    // What these answers hold is enough to make the container anew.
+    (
+        &[
+            LibpodGenerateKube,
+            LibpodKubeGenerate,
+            LibpodGenerateSystemd,
+        ],
+        When::Always,
+        &["container.inspect", "pod.inspect"],
+    ),
+    (
+        &[LibpodKubePlay, LibpodKubePlayOld],
+        When::Always,
+        &[
+            "pod.create",
+            "pod.start",
+            "container.create",
+            "container.start",
+            "volume.create",
+            "secret.create",
+            "image.create",
+        ],
+    ),
+    (
+        &[LibpodKubePlay, LibpodKubePlayOld],
+        When::With("build"),
+        &["build.start"],
+    ),
+    (
+        &[LibpodKubePlay, LibpodKubePlayOld],
+        When::With("replace"),
+        &[
+            "pod.remove",
+            "pod.stop",
+            "container.remove",
+            "container.stop",
+        ],
+    ),
+    (
+        &[LibpodKubeDown, LibpodKubeDownOld],
+        When::Always,
+        &[
+            "pod.remove",
+            "pod.stop",
+            "container.remove",
+            "container.stop",
+            "secret.remove",
+        ],
+    ),
+    (
+        &[LibpodKubeDown, LibpodKubeDownOld],
+        When::With("force"),
+        &["volume.remove"],
+    ),
+    (
+        &[LibpodQuadletInstall],
+        When::Always,
+        &[
+            "container.create",
+            "container.start",
+            "pod.create",
+            "volume.create",
+            "network.create",
+            "image.create",
+            "build.start",
+        ],
+    ),
+    (
+        &[LibpodContainerRestore],
+        When::Always,
+        &["container.start"],
+    ),
+    (
+        &[LibpodContainerRestore],
+        When::With("import"),
+        &["container.create"],
+    ),
+    // The tasks of a service are containers.
+    (
+        &[ServiceCreate, ServiceUpdate],
+        When::Always,
+        &["container.create"],
+    ),
+    // BuildKit's channels are another way to build, and its control service prunes as well.
+    (
+        &[BuildSession, BuildGrpc, BuildkitControl, BuildkitBridge],
+        When::Always,
+        &["build.start"],
+    ),
+    (
+        &[BuildGrpc, BuildkitControl],
+        When::Always,
+        &["build.prune"],
+    ),
+];
+
+impl Endpoint {
+    /// Returns the operations that calls of the endpoint do beside its own.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = IncludedOperation> {
+        let id = self.id;
+        AGGREGATES
+            .iter()
+            .filter(move |(endpoints, ..)| endpoints.contains(&id))
+            .flat_map(|(_, when, operations)| {
+                operations.iter().map(|operation| IncludedOperation {
+                    operation,
+                    when: *when,
+                })
+            })
+    }
+
+    /// Returns whether calls of the endpoint name any number of objects in their query, so that
+    /// what they are about cannot be told from their path.
+    pub(crate) fn names_objects_in_query(&self) -> bool {
+        matches!(
+            self.id,
+            LibpodContainerStatsMany
+                | LibpodPodStats
+                | LibpodGenerateKube
+                | LibpodKubeGenerate
+                | LibpodGenerateSystemd
+                | LibpodImageRemoveMany
+                | LibpodImageSaveMany
+                | ImageSaveMany
+                | LibpodArtifactRemoveMany
+                | LibpodQuadletRemoveMany
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_operations_of_other_endpoints() {
+        for endpoint in Endpoint::all() {
+            for part in endpoint.parts() {
+                let operation = part.operation;
+                assert!(
+                    Endpoint::all().any(|other| other.operation() == operation),
+                    "{operation} is no operation"
+                );
+                assert_ne!(endpoint.operation(), operation, "{}", endpoint.id.name());
+            }
+        }
+    }
+
+    /// An aggregate of an aggregate holds the parts of both, so that one look at the table is
+    /// enough.
+    #[test]
+    fn parts_of_parts_are_parts() {
+        for endpoint in Endpoint::all() {
+            let own: Vec<_> = endpoint.parts().collect();
+            for part in &own {
+                let inner = Endpoint::all()
+                    .filter(|other| other.operation() == part.operation)
+                    .flat_map(Endpoint::parts)
+                    .filter(|inner| inner.when == When::Always)
+                    .filter(|inner| inner.operation != endpoint.operation());
+                for inner in inner {
+                    assert!(
+                        own.iter().any(|one| one.operation == inner.operation),
+                        "{} does {}, and so {}",
+                        endpoint.id.name(),
+                        part.operation,
+                        inner.operation
+                    );
+                }
+            }
+        }
+    }
+}
