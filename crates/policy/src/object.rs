@@ -7,6 +7,10 @@ use ipnet::IpNet;
 use crate::endpoint::ObjectKind;
 use crate::guard::{Json, Malformed};
 
+/// The identifier of Podman's default network: the SHA-256 of its name.
+const PODMAN_DEFAULT_NETWORK: &str =
+    "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9";
+
 /// A snapshot of an object, read from the engine's own answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Object {
@@ -205,6 +209,24 @@ impl Object {
         } else {
             None
         }
+    }
+
+    /// Returns the other name that a network may have: Podman's default network is `podman` in its
+    /// own API, and `bridge` in Docker's, which finds it by both (`normalizeNetworkName` in Podman's
+    /// `pkg/api/handlers/compat/networks.go`).
+    pub(crate) fn possible_alias(&self) -> Option<&'static str> {
+        match (&self.detail, self.name.as_str()) {
+            (Detail::Network { .. }, "bridge") => Some("podman"),
+            (Detail::Network { .. }, "podman") => Some("bridge"),
+            _ => None,
+        }
+    }
+
+    /// Returns the other name of Podman's default network, which has one identifier on every host.
+    /// A network of one of the two names on Docker is another one, and has no alias.
+    pub(crate) fn alias(&self) -> Option<&'static str> {
+        self.possible_alias()
+            .filter(|_| self.id == PODMAN_DEFAULT_NETWORK)
     }
 
     /// How much text it holds, in bytes.

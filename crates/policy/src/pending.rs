@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use crate::call::Call;
-use crate::decide::{Ground, Permit, Verdict, granted_for};
+use crate::decide::{Ground, Permit, STRANGERS, Verdict, granted_for};
 use crate::denial::{Denial, Reason};
-use crate::endpoint::{EndpointId, ObjectKind};
+use crate::endpoint::{Endpoint, EndpointId, ObjectKind};
 use crate::guard::{Finding, Objection};
 use crate::object::{Detail, Object};
 use crate::profile::Profile;
@@ -39,16 +39,16 @@ const SHORT_ID: usize = 12;
 impl Pending {
     /// What the rules have to know of a call's object; `None` where it makes no difference to them.
     pub(crate) fn of(call: &Call, granting: &Rule, profile: &Profile) -> Option<Box<Self>> {
-        if !profile.rules.may_deny_object(call) && !depends_on_object(granting, call) {
+        let makes_difference = profile.rules.may_deny_object(call)
+            || depends_on_object(granting, call)
+            || may_mean_longer_name(granting, call);
+        if !makes_difference {
             return None;
         }
         let removes = call
             .endpoint()
             .is_some_and(|endpoint| endpoint.id == EndpointId::LibpodContainerRemove);
-        let is_false = |value: String| matches!(value.as_str(), "" | "0" | "false");
-        let takes_dependents = removes
-            && call.may_ask_for("depend")
-            && !call.only_parameter("depend").is_some_and(is_false);
+        let takes_dependents = removes && call.turns_on("depend");
         let (kind, word) = call
             .object()
             .map_or((ObjectKind::Container, String::new()), |(kind, word)| {
@@ -135,11 +135,19 @@ impl Permit {
         if let Some(rule) = denying(&self.call, object, profile) {
             return refused(self.call, Reason::Denied { rule });
         }
-        match granted_for(&self.call, &object.name, profile) {
+        // Patterns are matched with the path: of a volume, with its whole name in place of the
+        // beginning by which the client may call it.
+        let meant = match object.detail {
+            Detail::Volume { .. } => self.call.with_captured(&object.name),
+            _ => self.call.clone(),
+        };
+        let granted = [Some(object.name.as_str()), object.alias()]
+            .into_iter()
+            .flatten()
+            .find_map(|name| granted_for(&meant, name, profile));
+        match granted {
             Some(rule) => self.ground = Ground::Rule(rule),
-            // It is granted by the word of the client.
-            None if matches!(&self.ground, Ground::Rule(rule) if !depends_on_object(rule, &self.call)) =>
-                {}
+            None if self.is_granted_by_word() => {}
             None => return refused(self.call, Reason::NoRule),
         }
         let is_command = self
@@ -153,6 +161,32 @@ impl Permit {
         self.pending = None;
         Verdict::Allow(self)
     }
+
+    /// Returns whether the client's word for the object is enough for the rule that grants the call.
+    fn is_granted_by_word(&self) -> bool {
+        let Ground::Rule(rule) = &self.ground else {
+            return false;
+        };
+        !depends_on_object(rule, &self.call) && !may_mean_longer_name(rule, &self.call)
+    }
+}
+
+/// Returns whether the client's word may be the beginning of another object's name, and the rule is
+/// about some names alone. Podman takes the beginning of a volume's name for the volume, unless
+/// another one has that very name (`LookupVolume`): a rule for the volume `data` must not open
+/// `data-of-others`. The engine's answer to an inspection is about that very name.
+fn may_mean_longer_name(granting: &Rule, call: &Call) -> bool {
+    let names_volume = call
+        .captured()
+        .is_some_and(|captured| captured.kind == ObjectKind::Volume);
+    let inspects = call.endpoint().is_some_and(Endpoint::inspects);
+    let is_about_all = || {
+        STRANGERS.iter().all(|name| {
+            let other = call.with_captured(name);
+            granting.covers(other.path(), other.version_prefix().len())
+        })
+    };
+    names_volume && !inspects && !is_about_all()
 }
 
 fn depends_on_object(rule: &Rule, call: &Call) -> bool {
@@ -173,7 +207,12 @@ fn denying(call: &Call, object: &Object, profile: &Profile) -> Option<Arc<Rule>>
         .captured()
         .is_some_and(|captured| captured.kind == ObjectKind::Exec);
     let short = object.id.get(..SHORT_ID).unwrap_or_default();
-    let words = [object.name.as_str(), object.id.as_str(), short];
+    let words = [
+        object.name.as_str(),
+        object.id.as_str(),
+        short,
+        object.possible_alias().unwrap_or_default(),
+    ];
     words
         .into_iter()
         .filter(|word| !word.is_empty())

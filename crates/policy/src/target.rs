@@ -25,7 +25,9 @@ impl TargetCondition {
 
     fn holds_for(&self, object: &Object) -> bool {
         match self {
-            Self::Name(name) => name.fits(&object.name),
+            Self::Name(name) => {
+                name.fits(&object.name) || object.alias().is_some_and(|alias| name.fits(alias))
+            }
             Self::Label(key, value) => object
                 .labels
                 .iter()
