@@ -220,7 +220,13 @@ pub(crate) fn granting(
     call: &Call,
     profile: &Profile,
 ) -> Result<(Arc<Rule>, Option<&'static Reader>), Reason> {
-    if let Some(rule) = profile.rules.denial(call) {
+    let is_guarded = profile.guard.level != Level::Privileged;
+    let on_podman = || {
+        (!is_guarded)
+            .then(|| profile.rules.denial_on_podman(call))
+            .flatten()
+    };
+    if let Some(rule) = profile.rules.denial(call).or_else(on_podman) {
         return Err(Reason::Denied {
             rule: Arc::clone(rule),
         });

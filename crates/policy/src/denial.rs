@@ -133,6 +133,14 @@ impl fmt::Display for Denial {
         let (method, path) = (call.method(), shown(call.path()));
         match reason {
             Reason::NoRule => write!(f, "no rule of profile {profile} allows {method} {path}")?,
+            Reason::Denied { rule } if let Some(part) = rule.denied_part(call) => {
+                return write!(
+                    f,
+                    "the rule `{rule}` of profile {profile} denies {part}, which {method} {path} \
+                    does as well, whatever other rules say; to allow it, take that rule out or \
+                    narrow it"
+                );
+            }
             Reason::Denied { rule } => {
                 return write!(
                     f,

@@ -4,6 +4,7 @@
 //! A call that no row describes is not forwarded on the word of a wildcard either: see
 //! [`crate::decide()`].
 
+mod aggregate;
 mod deed;
 mod name;
 mod object;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use crate::method::Method;
+pub(crate) use aggregate::{IncludedOperation, When};
 pub use deed::says;
 pub use object::{Captured, ObjectKind};
 pub use power::{Power, Risk};

@@ -10,7 +10,7 @@ use super::form::Form;
 use super::names::Subject;
 use super::{Body, Rule};
 use crate::call::Call;
-use crate::endpoint::{Endpoint, ObjectKind};
+use crate::endpoint::{Endpoint, ObjectKind, When};
 use crate::method::{Method, Methods};
 use crate::pattern::Pattern;
 
@@ -45,8 +45,9 @@ struct Entry {
 enum Way {
     /// The path has a form.
     Form(Form),
-    /// The object has one of these names, or is any where there are none.
-    Objects(Vec<Pattern>),
+    /// The object has one of these names, or is any where there are none; and the call is one of
+    /// those for which a denial of a part holds.
+    Objects(Vec<Pattern>, When),
 }
 
 impl RuleSet {
@@ -126,6 +127,14 @@ impl RuleSet {
         first.map(|index| &self.rules[index])
     }
 
+    /// Returns the first rule that denies the call where the engine is Podman, which does more for
+    /// it than Docker. Calls of guarded clients are judged by the guard, which asks the engine.
+    pub(crate) fn denial_on_podman(&self, call: &Call) -> Option<&Arc<Rule>> {
+        let does_more = |entry: &&Entry| matches!(&entry.way, Way::Objects(_, when) if when.holds_on_podman_for(call));
+        let first = self.denying.of_endpoint(call).iter().find(does_more);
+        first.map(|entry| &self.rules[entry.rule])
+    }
+
     /// The first rule by name that denies the call where the object that it is about has this name.
     pub(crate) fn denial_of_object(&self, call: &Call, name: &str) -> Option<&Arc<Rule>> {
         let first = self
@@ -184,7 +193,7 @@ impl Index {
                     let entry = Entry {
                         rule: index,
                         methods,
-                        way: Way::Objects(scope.objects.clone()),
+                        way: Way::Objects(scope.objects.clone(), scope.when()),
                     };
                     self.by_endpoint[scope.endpoint.id as usize].push(entry);
                 }
@@ -247,7 +256,7 @@ impl Index {
         }
         let [known, others, named] = self.entries(call);
         let has_objects =
-            |entry: &Entry| matches!(&entry.way, Way::Objects(objects) if !objects.is_empty());
+            |entry: &Entry| matches!(&entry.way, Way::Objects(objects, _) if !objects.is_empty());
         if named.iter().any(has_objects) {
             return true;
         }
@@ -286,7 +295,9 @@ fn matching<'i>(
             entry.methods.contain(method)
                 && match &entry.way {
                     Way::Form(form) => form.matches(path, unversioned),
-                    Way::Objects(objects) => subject.is_one_of(objects),
+                    Way::Objects(objects, when) => {
+                        subject.is_one_of(objects) && when.holds_for(call)
+                    }
                 }
         })
         // A rule that matches in two ways is still one rule.

@@ -30,7 +30,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::call::Call;
-use crate::endpoint::{Endpoint, EndpointId};
+use crate::endpoint::{Endpoint, EndpointId, When};
 use crate::method::{Method, Methods};
 pub use explain::Miss;
 pub use form::Expressions;
@@ -173,7 +173,8 @@ impl Rule {
         let Body::Names(scopes) = &self.body else {
             return None;
         };
-        Some(scopes.iter().map(|scope| (scope.endpoint, scope.example())))
+        let whole = scopes.iter().filter(|scope| scope.when() == When::Always);
+        Some(whole.map(|scope| (scope.endpoint, scope.example())))
     }
 
     /// Whether a rule by name means an endpoint by the endpoint's own name, of some objects alone
@@ -215,6 +216,28 @@ impl Rule {
             .filter(|scope| scope.endpoint.id == endpoint.id)
             .peekable();
         own.peek().is_some() && own.all(|scope| !scope.objects.is_empty())
+    }
+
+    /// Returns the operation that a denial by name is about, where the call does it as a part of
+    /// another one.
+    pub(crate) fn denied_part(&self, call: &Call) -> Option<&'static str> {
+        let endpoint = call.endpoint().filter(|_| self.denies())?;
+        let Body::Names(scopes) = &self.body else {
+            return None;
+        };
+        let own = || {
+            scopes
+                .iter()
+                .filter(|scope| scope.endpoint.id == endpoint.id)
+        };
+        if own().any(|scope| scope.part.is_none() && scope.matches(call)) {
+            return None;
+        }
+        let is_done = |when: When| when.holds_for(call) || when.holds_on_podman_for(call);
+        own()
+            .filter_map(|scope| scope.part)
+            .find(|part| is_done(part.when))
+            .map(|part| part.operation)
     }
 
     /// Whether this rule matches a path, whatever the method; `unversioned` is where it starts
@@ -263,9 +286,9 @@ impl Rule {
                 (by_get || methods.contain(endpoint.method)).then(expression)
             }
             Body::Names(scopes) => {
-                let own = scopes
-                    .iter()
-                    .filter(|scope| scope.endpoint.id == endpoint.id);
+                let own = scopes.iter().filter(|scope| {
+                    scope.endpoint.id == endpoint.id && scope.when() == When::Always
+                });
                 let own: Vec<_> = own.map(Scope::expression).collect();
                 (!own.is_empty()).then(|| own.join("|"))
             }

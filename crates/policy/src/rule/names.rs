@@ -7,7 +7,7 @@ use super::parse::Wrong;
 use super::variable::distance;
 use super::{Effect, parse};
 use crate::call::Call;
-use crate::endpoint::{Endpoint, ObjectKind, Risk};
+use crate::endpoint::{Endpoint, IncludedOperation, ObjectKind, Risk, When};
 use crate::pattern::Pattern;
 
 /// What a rule by name says of one endpoint.
@@ -18,11 +18,18 @@ pub(super) struct Scope {
     pub(super) is_named: bool,
     /// The names of the objects that it is about; about any where there are none.
     pub(super) objects: Vec<Pattern>,
+    /// The operation that is denied, where the endpoint is denied as an aggregate that does it.
+    pub(super) part: Option<IncludedOperation>,
     /// Where its word stands, in bytes of the list of names.
     pub(super) at: Range<usize>,
 }
 
 impl Scope {
+    /// Returns the calls of the endpoint that the rule is about.
+    pub(super) fn when(&self) -> When {
+        self.part.map_or(When::Always, |part| part.when)
+    }
+
     /// Whether the names of the rule mean this object.
     pub(super) fn is_about(&self, object: &str) -> bool {
         self.objects.is_empty() || self.objects.iter().any(|pattern| pattern.fits(object))
@@ -48,6 +55,7 @@ impl Scope {
         is_own
             && call.method() == self.endpoint.method
             && Subject::new(call, None, true).is_one_of(&self.objects)
+            && self.when().holds_for(call)
     }
 
     /// An expression for the paths of the endpoint, of these objects, in any version.
@@ -227,38 +235,74 @@ fn meant(
         );
         return Err((what, expected));
     }
-    let is_denial = effect == Effect::Deny;
-    let meant: Vec<&'static Endpoint> = match is_denial {
-        // Whatever does the same by another path.
-        true => {
-            let is_same = |other: &&Endpoint| {
-                named
-                    .iter()
-                    .any(|endpoint| endpoint.operation() == other.operation())
-            };
-            Endpoint::all().filter(is_same).collect()
-        }
-        false => named.clone(),
+    let scope = |endpoint, objects, part| Scope {
+        endpoint,
+        is_named,
+        objects,
+        part,
+        at: at.clone(),
     };
-    let takes_objects = |endpoint: &Endpoint| endpoint.object_kind().is_some_and(is_nameable);
-    let scopes = meant.into_iter().filter_map(|endpoint| {
-        let scope = |objects| Scope {
-            endpoint,
-            is_named,
-            objects,
-            at: at.clone(),
-        };
-        if objects.is_empty() || takes_objects(endpoint) {
-            return Some(scope(objects.clone()));
+    Ok(match effect {
+        Effect::Deny => denied(&named, &objects)
+            .into_iter()
+            .map(|(endpoint, objects, part)| scope(endpoint, objects, part))
+            .collect(),
+        Effect::Allow => named
+            .into_iter()
+            .filter(|endpoint| objects.is_empty() || takes_objects(endpoint))
+            .map(|endpoint| scope(endpoint, objects.clone(), None))
+            .collect(),
+    })
+}
+
+/// Returns whether a rule can mean the endpoint for some objects alone.
+fn takes_objects(endpoint: &Endpoint) -> bool {
+    endpoint.object_kind().is_some_and(is_nameable)
+}
+
+/// An endpoint that a denial is about, the objects for which it is denied, and the operation that
+/// it does as a part of its own, if that is the reason.
+type Denied = (&'static Endpoint, Vec<Pattern>, Option<IncludedOperation>);
+
+/// Returns the endpoints that a denial of these endpoints, for these objects, is about: those that
+/// do the same by another path, and the aggregates of which that is a part. An endpoint that does
+/// not name one object alone is denied whole, since its objects cannot be told from the call.
+fn denied(named: &[&'static Endpoint], objects: &[Pattern]) -> Vec<Denied> {
+    let is_any = objects.is_empty();
+    // A family with objects is about those of its endpoints that have objects.
+    let meant: Vec<_> = named
+        .iter()
+        .filter(|one| is_any || takes_objects(one) || one.names_objects_in_query())
+        .map(|one| one.operation())
+        .collect();
+    let mut denied: Vec<Denied> = Vec::new();
+    for endpoint in Endpoint::all() {
+        if meant.contains(&endpoint.operation()) {
+            let own = match takes_objects(endpoint) {
+                true => objects.to_vec(),
+                false => Vec::new(),
+            };
+            let is_whole = own.is_empty();
+            denied.push((endpoint, own, None));
+            if is_whole {
+                continue;
+            }
         }
-        // It takes several objects at once in its query: what it is about cannot be told, so that
-        // all of it is denied.
-        let is_of_several = named
-            .iter()
-            .any(|one| takes_objects(one) && one.operation() == endpoint.operation());
-        (is_denial && is_of_several).then(|| scope(Vec::new()))
-    });
-    Ok(scopes.collect())
+        let mut parts: Vec<IncludedOperation> = endpoint
+            .parts()
+            .filter(|part| meant.contains(&part.operation))
+            .collect();
+        // One reason is enough for calls that are denied in any case.
+        if let Some(always) = parts.iter().find(|part| part.when == When::Always) {
+            parts = vec![*always];
+        }
+        denied.extend(
+            parts
+                .into_iter()
+                .map(|part| (endpoint, Vec::new(), Some(part))),
+        );
+    }
+    denied
 }
 
 /// What was probably meant by a name that is none.
@@ -293,6 +337,22 @@ fn near(name: &str) -> String {
         "docs/endpoints.md lists the endpoints; the powers are {}",
         powers.join(", ")
     )
+}
+
+impl When {
+    /// Returns whether a call of the aggregate does the part, as far as its rules can tell.
+    pub(super) fn holds_for(self, call: &Call) -> bool {
+        match self {
+            Self::Always => true,
+            Self::With(switch) => call.turns_on(switch),
+            Self::WithOnPodman(_) => false,
+        }
+    }
+
+    /// Returns whether a call does the part if the engine is Podman.
+    pub(super) fn holds_on_podman_for(self, call: &Call) -> bool {
+        matches!(self, Self::WithOnPodman(switch) if call.turns_on(switch))
+    }
 }
 
 /// What a call is about, as far as a rule by name asks for it.
@@ -365,15 +425,29 @@ mod tests {
             ["exec.create", "exec.start", "exec.resize", "exec.inspect"]
         );
         assert_eq!(
-            names(Effect::Deny, "container.remove"),
-            ["container.remove", "libpod.container.remove"]
+            names(Effect::Deny, "volume.inspect"),
+            ["volume.inspect", "libpod.volume.inspect"]
+        );
+        assert_eq!(
+            names(Effect::Deny, "volume.remove(data)"),
+            [
+                "volume.prune",
+                "volume.remove(data)",
+                "libpod.system.prune",
+                "libpod.kube.down_old",
+                "libpod.kube.down",
+                "libpod.volume.prune",
+                "libpod.volume.remove(data)"
+            ],
+            "what does it as a part is denied"
         );
         assert_eq!(
             names(Effect::Deny, "container.stats(db)"),
             [
                 "container.stats(db)",
                 "libpod.container.stats(db)",
-                "libpod.container.stats_many"
+                "libpod.container.stats_many",
+                "libpod.pod.stats"
             ],
             "what takes several at once is denied whole"
         );
