@@ -22,6 +22,8 @@ pub(crate) const WAITING: usize = 32;
 pub(crate) const UNPLACED: usize = 16;
 /// Questions to the engine about objects that one client may cause at a time: a quarter of all.
 const LOOKUPS: usize = 8;
+/// Containers whose whole settings may be in memory for one client at a time: a quarter of all.
+const INSPECTIONS: usize = 1;
 /// One part in so many of all exchanges is for clients that have fewer exchanges than these.
 const RESERVED: usize = 4;
 const FEW: usize = 4;
@@ -81,6 +83,7 @@ pub(crate) struct ClientShare {
     counts: Mutex<Counts>,
     bodies: Arc<ClientBodies>,
     lookups: Semaphore,
+    inspections: Arc<Semaphore>,
 }
 
 impl Default for ClientShare {
@@ -89,6 +92,7 @@ impl Default for ClientShare {
             counts: Mutex::default(),
             bodies: Arc::default(),
             lookups: Semaphore::new(LOOKUPS),
+            inspections: Arc::new(Semaphore::new(INSPECTIONS)),
         }
     }
 }
@@ -98,6 +102,12 @@ impl ClientShare {
     pub(crate) async fn lookup_turn(&self) -> Option<SemaphorePermit<'_>> {
         // The semaphore is never closed.
         self.lookups.acquire().await.ok()
+    }
+
+    /// Waits until the whole settings of a container may be in memory for the client.
+    pub(crate) async fn inspection_turn(&self) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed.
+        Arc::clone(&self.inspections).acquire_owned().await.ok()
     }
 }
 

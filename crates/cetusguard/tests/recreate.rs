@@ -2,7 +2,7 @@
 //! updater, stopped.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use cetusguard_testkit::{Client, Engine, Proxy, ProxyBuilder, TempDir, eventually};
 
@@ -255,6 +255,96 @@ fn settings_of_any_size_end_the_request_only() {
         );
     }
     eventually("one container is deleted", || asked.load(SeqCst) == 1);
+}
+
+/// An engine that counts the inspections under way and in all, and holds them back until it is told
+/// to let them go.
+#[derive(Default)]
+struct Inspections {
+    held: AtomicBool,
+    under_way: AtomicUsize,
+    most: AtomicUsize,
+    all: AtomicUsize,
+    infos: AtomicUsize,
+}
+
+fn holding_engine(inspections: &Arc<Inspections>) -> Engine {
+    let seen = Arc::clone(inspections);
+    Engine::scripted(move |exchange, link| {
+        let path = exchange.line.split(' ').nth(1).unwrap_or_default();
+        let word = path
+            .strip_prefix("/containers/")
+            .and_then(|rest| rest.strip_suffix("/json"));
+        match (exchange.line.as_str(), word) {
+            (line, Some(word)) if line.starts_with("GET ") => {
+                let now = seen.under_way.fetch_add(1, SeqCst) + 1;
+                seen.most.fetch_max(now, SeqCst);
+                seen.all.fetch_add(1, SeqCst);
+                if word != "free" {
+                    eventually("answers are let go", || !seen.held.load(SeqCst));
+                }
+                seen.under_way.fetch_sub(1, SeqCst);
+                link.answer(
+                    200,
+                    &inspected("plain")
+                        .unwrap_or_default()
+                        .replace("plain", word),
+                );
+            }
+            ("GET /info", _) => {
+                seen.infos.fetch_add(1, SeqCst);
+                link.answer(200, "{\"DefaultRuntime\":\"runc\"}");
+            }
+            (line, _) if line.starts_with("GET /events") => {
+                link.drain();
+            }
+            _ => link.answer(204, ""),
+        }
+    })
+}
+
+/// A client that deletes many containers at once, or one many times, has the settings of one in
+/// memory at a time, and other clients do not wait for it.
+#[test]
+fn many_inspections_of_one_client_take_the_memory_of_one() {
+    let seen = Arc::new(Inspections::default());
+    let engine = holding_engine(&seen);
+    let proxy = preset(&engine, "compose").start();
+    let open = proxy.descriptors();
+    let delete = |word: &str| status(&proxy, &format!("DELETE /v1.50/containers/{word}")).0;
+    seen.held.store(true, SeqCst);
+    std::thread::scope(|scope| {
+        for _ in 0..40 {
+            scope.spawn(|| assert_eq!(delete("same"), 204));
+        }
+        eventually("all of them are connected", || {
+            proxy.descriptors() >= open + 40
+        });
+        eventually("one of them asks", || seen.all.load(SeqCst) > 0);
+        let mut other = Client::connect_from("127.0.0.3", proxy.address());
+        let answer = other.request("DELETE /v1.50/containers/free");
+        assert_eq!(answer.status, 204, "{}", answer.body);
+        seen.held.store(false, SeqCst);
+    });
+    let all = seen.all.load(SeqCst);
+    assert!(
+        all <= 4,
+        "{all} inspections for 41 calls about 2 containers"
+    );
+    assert!(seen.most.load(SeqCst) <= 2);
+    std::thread::scope(|scope| {
+        let delete = &delete;
+        for index in 0..20 {
+            scope.spawn(move || assert_eq!(delete(&format!("other-{index}")), 204));
+        }
+    });
+    assert_eq!(seen.all.load(SeqCst), all + 20);
+    assert!(seen.most.load(SeqCst) <= 2, "one at a time for each client");
+    let infos = seen.infos.load(SeqCst);
+    assert!(
+        infos <= 2,
+        "{infos} questions for the defaults: one for each client"
+    );
 }
 
 #[test]

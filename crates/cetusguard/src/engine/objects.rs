@@ -1,18 +1,20 @@
 //! Objects by the words that clients have for them.
 //!
 //! A decision that depends on an object asks for it here. A client's requests for the same object
-//! share one question to the engine. What the engine says of a container is kept while its events
-//! are followed, until an event tells of that container: what a container may do is fixed when it
-//! is created, but its name is not. Other objects are asked about each time.
+//! share one question to the engine. The engine's answer about a container is kept while its events
+//! are followed, until an event is about that container: its rights are fixed when it is created,
+//! but its name is not. Other objects are asked about each time. The whole settings of a container
+//! are shared as well and never kept; few of them are in memory at a time.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cetusguard_policy::Object;
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Defaults, Engine, Inspection, Malformed};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use super::{Asked, Containers, DEADLINE, Trouble, fetch, read_apart, within};
 use crate::backend::Backend;
@@ -32,12 +34,17 @@ const SIZE: usize = 256;
 const WEIGHT: usize = 16 << 10;
 /// Questions to the engine at a time; others wait.
 const QUESTIONS: usize = 32;
+/// Containers whose whole settings are in memory at a time, of all clients together: each may be
+/// some MiB.
+const INSPECTIONS: usize = 4;
 
 type Key = (ObjectKind, String);
-/// A question, and the address of the client that asks it.
-type Asking = (Key, usize);
+/// The client that asks a question, by the address of its share.
+type Asker = usize;
 /// An answer for all who wait for it, also where there is none.
-type Shared = Result<Found, Arc<Trouble>>;
+type Shared<T> = Result<T, Arc<Trouble>>;
+/// Questions under way, each with the number of events that were heard before it was asked.
+type Questions<K, T> = HashMap<(K, Asker), (Arc<OnceCell<Shared<T>>>, u64)>;
 
 /// What the engine says of an object.
 #[derive(Clone, Debug)]
@@ -48,13 +55,21 @@ pub(crate) enum Found {
     Missing(Arc<[u8]>),
 }
 
-/// What the engine says of a container whose re-creation is judged.
-#[derive(Debug)]
+/// The engine's answer about a container whose re-creation is judged.
+#[derive(Clone, Debug)]
 pub(crate) enum Inspected {
     /// The container, with its settings.
-    Container(Box<Inspection>),
+    Container(Arc<HeldInspection>),
     /// There is none; the body of the engine's own answer says so.
     Missing(Arc<[u8]>),
+}
+
+/// The settings of a container, and the right to have them in memory, which ends with them.
+#[derive(Debug)]
+pub(crate) struct HeldInspection {
+    pub(crate) inspection: Inspection,
+    /// The client's turn, and the turn among those of all clients.
+    _turns: [Option<OwnedSemaphorePermit>; 2],
 }
 
 /// The objects that decisions have asked for.
@@ -63,13 +78,16 @@ pub(crate) struct Objects {
     containers: Arc<Containers>,
     kept: Mutex<Kept>,
     questions: Semaphore,
+    inspections: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
     answers: HashMap<Key, (Arc<Object>, Instant)>,
-    /// Questions that are being asked, and how many events were heard before.
-    asking: HashMap<Asking, (Arc<OnceCell<Shared>>, u64)>,
+    objects_asked: Questions<Key, Found>,
+    inspections_asked: Questions<String, Inspected>,
+    engine_asked: Questions<(), Engine>,
+    defaults_asked: Questions<(), Defaults>,
     engine: Option<(Engine, Instant)>,
     defaults: Option<(Defaults, Instant)>,
     /// Counts events: an answer that was asked for before one is not kept.
@@ -83,6 +101,7 @@ impl Objects {
             containers,
             kept: Mutex::default(),
             questions: Semaphore::new(QUESTIONS),
+            inspections: Arc::new(Semaphore::new(INSPECTIONS)),
         }
     }
 
@@ -96,28 +115,18 @@ impl Objects {
         word: &str,
         client: &ClientShare,
         backend: &Backend,
-    ) -> Shared {
+    ) -> Shared<Found> {
         let key = (kind, word.to_owned());
         if let Some(object) = self.known(&key) {
             return Ok(Found::Object(object));
         }
         // From now on events are followed, so that the next answer can be kept.
         self.containers.want_for_objects();
-        // Shared within the client alone: it must not wait for the turn of another one.
-        let asking = (key.clone(), std::ptr::from_ref(client).addr());
-        let (cell, heard) = self.question(&asking);
-        let found = cell
-            .get_or_init(|| self.ask(kind, word, client, backend))
-            .await
-            .clone();
+        let ask = || self.ask_for_object(kind, word, client, backend);
+        let (found, heard) = self
+            .share(|kept| &mut kept.objects_asked, key.clone(), client, ask)
+            .await;
         let mut kept = self.lock();
-        if kept
-            .asking
-            .get(&asking)
-            .is_some_and(|(asked, _)| Arc::ptr_eq(asked, &cell))
-        {
-            kept.asking.remove(&asking);
-        }
         if let (Ok(Found::Object(object)), ObjectKind::Container) = (&found, kind)
             && kept.heard == heard
             && self.containers.is_in_step()
@@ -127,39 +136,57 @@ impl Objects {
         found
     }
 
-    /// The question that is being asked about an object, or a new one.
-    fn question(&self, key: &Asking) -> (Arc<OnceCell<Shared>>, u64) {
+    /// Asks a question, or waits for the answer to the same one if the client is asking it already.
+    /// Returns the number of events that were heard before it was asked, too.
+    ///
+    /// A question is shared within the client alone: it must not wait for the turn of another one.
+    async fn share<K: Clone + Eq + Hash, T: Clone, F: Future<Output = Shared<T>>>(
+        &self,
+        under_way: impl Fn(&mut Kept) -> &mut Questions<K, T>,
+        key: K,
+        client: &ClientShare,
+        ask: impl FnOnce() -> F,
+    ) -> (Shared<T>, u64) {
+        let key = (key, std::ptr::from_ref(client).addr());
+        let (cell, heard) = {
+            let mut kept = self.lock();
+            let heard = kept.heard;
+            let questions = under_way(&mut kept);
+            // The clients of some may have left before there was an answer.
+            questions.retain(|_, (cell, _)| Arc::strong_count(cell) > 1);
+            let question = questions.entry(key.clone());
+            question.or_insert_with(|| (Arc::default(), heard)).clone()
+        };
+        let answer = cell.get_or_init(ask).await.clone();
         let mut kept = self.lock();
-        let heard = kept.heard;
-        kept.asking
-            .entry(key.clone())
-            .or_insert_with(|| (Arc::default(), heard))
-            .clone()
+        let questions = under_way(&mut kept);
+        if questions
+            .get(&key)
+            .is_some_and(|(asked, _)| Arc::ptr_eq(asked, &cell))
+        {
+            questions.remove(&key);
+        }
+        (answer, heard)
     }
 
     /// Tells which engine it is.
     ///
     /// # Errors
     /// As for [`Objects::find`].
-    pub(crate) async fn engine(
-        &self,
-        client: &ClientShare,
-        backend: &Backend,
-    ) -> Result<Engine, Arc<Trouble>> {
+    pub(crate) async fn engine(&self, client: &ClientShare, backend: &Backend) -> Shared<Engine> {
         if let Some((engine, at)) = &self.lock().engine
             && at.elapsed() < ENGINE_AGE
         {
             return Ok(engine.clone());
         }
-        let unread = |what: String| Arc::new(Trouble::Answer(what));
-        let Asked::Answer(answer) = self.fetch("/version", client, backend).await? else {
-            return Err(unread("the engine has no /version".to_owned()));
-        };
-        let engine = Engine::read(&answer).map_err(|malformed| {
-            unread(format!("the engine's version cannot be read: {malformed}"))
-        })?;
-        self.lock().engine = Some((engine.clone(), Instant::now()));
-        Ok(engine)
+        let ask = || self.ask_for("/version", client, backend, Engine::read);
+        let (engine, _) = self
+            .share(|kept| &mut kept.engine_asked, (), client, ask)
+            .await;
+        if let Ok(engine) = &engine {
+            self.lock().engine = Some((engine.clone(), Instant::now()));
+        }
+        engine
     }
 
     /// Tells what the engine gives containers by itself.
@@ -170,24 +197,24 @@ impl Objects {
         &self,
         client: &ClientShare,
         backend: &Backend,
-    ) -> Result<Defaults, Arc<Trouble>> {
+    ) -> Shared<Defaults> {
         if let Some((defaults, at)) = &self.lock().defaults
             && at.elapsed() < ENGINE_AGE
         {
             return Ok(defaults.clone());
         }
-        let Asked::Answer(answer) = self.fetch("/info", client, backend).await? else {
-            return Err(Arc::new(Trouble::Answer(
-                "the engine has no /info".to_owned(),
-            )));
-        };
-        let defaults =
-            Defaults::read(&answer).map_err(|malformed| unreadable("/info", malformed))?;
-        self.lock().defaults = Some((defaults.clone(), Instant::now()));
-        Ok(defaults)
+        let ask = || self.ask_for("/info", client, backend, Defaults::read);
+        let (defaults, _) = self
+            .share(|kept| &mut kept.defaults_asked, (), client, ask)
+            .await;
+        if let Ok(defaults) = &defaults {
+            self.lock().defaults = Some((defaults.clone(), Instant::now()));
+        }
+        defaults
     }
 
-    /// Inspects a container with all its settings, which are not kept.
+    /// Inspects a container with all its settings, which are not kept. Requests of one client for
+    /// the same container share one answer.
     ///
     /// # Errors
     /// As for [`Objects::find`].
@@ -196,16 +223,17 @@ impl Objects {
         word: &str,
         client: &ClientShare,
         backend: &Backend,
-    ) -> Result<Inspected, Arc<Trouble>> {
-        let target = inspection_target(ObjectKind::Container, word);
-        match self.fetch(&target, client, backend).await? {
-            Asked::Missing(answer) => Ok(Inspected::Missing(answer.into())),
-            Asked::Answer(answer) => {
-                let inspection = read_apart(answer, Inspection::read).await?;
-                let inspection = inspection.map_err(|malformed| unreadable(&target, malformed))?;
-                Ok(Inspected::Container(Box::new(inspection)))
-            }
-        }
+    ) -> Shared<Inspected> {
+        let ask = || self.ask_for_settings(word, client, backend);
+        let (inspected, _) = self
+            .share(
+                |kept| &mut kept.inspections_asked,
+                word.to_owned(),
+                client,
+                ask,
+            )
+            .await;
+        inspected
     }
 
     /// Forgets a container about which the engine tells something; an empty identifier stands for
@@ -214,7 +242,8 @@ impl Objects {
         let mut kept = self.lock();
         kept.heard += 1;
         // An answer that is on its way may be older than the event: those who come now ask anew.
-        kept.asking.clear();
+        kept.objects_asked.clear();
+        kept.inspections_asked.clear();
         kept.answers
             .retain(|_, (object, _)| !id.is_empty() && object.id != id);
     }
@@ -227,38 +256,90 @@ impl Objects {
     }
 
     /// Asks the engine, at the latest after others have been answered for as long as an answer may
-    /// take.
-    async fn fetch(
-        &self,
+    /// take. The turns end when the answer has been read: until then, it may be some MiB in memory.
+    async fn fetch<'t>(
+        &'t self,
         target: &str,
-        client: &ClientShare,
+        client: &'t ClientShare,
         backend: &Backend,
-    ) -> Result<Asked, Arc<Trouble>> {
+    ) -> Shared<(Asked, [Option<SemaphorePermit<'t>>; 2])> {
         let asked = async {
             // The client's own turn comes first, so that it holds none of the others' while it
             // waits.
-            let _turn_of_client = client.lookup_turn().await;
+            let of_client = client.lookup_turn().await;
             // The semaphore lives as long as this.
-            let _turn = self.questions.acquire().await;
-            fetch(backend, target, DEADLINE).await
+            let of_all = self.questions.acquire().await.ok();
+            let asked = fetch(backend, target, DEADLINE).await?;
+            Ok((asked, [of_client, of_all]))
         };
         within(2 * DEADLINE, target, asked).await.map_err(Arc::new)
     }
 
-    async fn ask(
+    async fn ask_for_object(
         &self,
         kind: ObjectKind,
         word: &str,
         client: &ClientShare,
         backend: &Backend,
-    ) -> Shared {
+    ) -> Shared<Found> {
         let target = inspection_target(kind, word);
-        match self.fetch(&target, client, backend).await? {
+        let (asked, _turns) = self.fetch(&target, client, backend).await?;
+        match asked {
             Asked::Missing(answer) => Ok(Found::Missing(answer.into())),
             Asked::Answer(answer) => {
                 let object = read_apart(answer, move |answer| Object::read(kind, answer)).await?;
                 let object = object.map_err(|malformed| unreadable(&target, malformed))?;
                 Ok(Found::Object(Arc::new(object)))
+            }
+        }
+    }
+
+    /// Asks for the settings of a container, once the client and all together have room for them.
+    async fn ask_for_settings(
+        &self,
+        word: &str,
+        client: &ClientShare,
+        backend: &Backend,
+    ) -> Shared<Inspected> {
+        let target = inspection_target(ObjectKind::Container, word);
+        let turns = async {
+            let of_client = client.inspection_turn().await;
+            // The semaphore lives as long as this.
+            let of_all = Arc::clone(&self.inspections).acquire_owned().await.ok();
+            Ok([of_client, of_all])
+        };
+        let held = within(2 * DEADLINE, &target, turns)
+            .await
+            .map_err(Arc::new)?;
+        let (asked, _turns) = self.fetch(&target, client, backend).await?;
+        match asked {
+            Asked::Missing(answer) => Ok(Inspected::Missing(answer.into())),
+            Asked::Answer(answer) => {
+                let inspection = read_apart(answer, Inspection::read).await?;
+                let inspection = inspection.map_err(|malformed| unreadable(&target, malformed))?;
+                Ok(Inspected::Container(Arc::new(HeldInspection {
+                    inspection,
+                    _turns: held,
+                })))
+            }
+        }
+    }
+
+    /// Asks for an answer that every engine has.
+    async fn ask_for<T>(
+        &self,
+        target: &str,
+        client: &ClientShare,
+        backend: &Backend,
+        read: impl FnOnce(&[u8]) -> Result<T, Malformed>,
+    ) -> Shared<T> {
+        let (asked, _turns) = self.fetch(target, client, backend).await?;
+        match asked {
+            Asked::Missing(_) => Err(Arc::new(Trouble::Answer(format!(
+                "the engine has no {target}"
+            )))),
+            Asked::Answer(answer) => {
+                read(&answer).map_err(|malformed| unreadable(target, malformed))
             }
         }
     }

@@ -109,7 +109,7 @@ pub(super) async fn settle(
                 };
                 match inspected {
                     Inspected::Container(one) => {
-                        case.answer_inspection(Some(&one), &defaults)
+                        case.answer_inspection(Some(&one.inspection), &defaults)
                             .map_err(|_| Refusal::EngineProtocolError)?;
                     }
                     Inspected::Missing(answer) => {
