@@ -14,7 +14,8 @@ use cetusguard_policy::{
 
 /// Every call, those that a wildcard does not open included.
 const ALL: &str = "GET,HEAD,POST,PUT,DELETE .*\nALLOW look, secrets, change, run, host, \
-    build.session, build.grpc, libpod.kube.play, libpod.quadlet.install, image.save_many";
+    build.session, build.grpc, libpod.kube.play, libpod.quadlet.install, image.save_many, \
+    container.export";
 
 /// The identifier of Podman's default network.
 const PODMAN: &str = "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9";
@@ -173,6 +174,20 @@ fn a_denial_of_a_part_denies_the_whole() {
                 "POST /v5.0.0/libpod/quadlets",
             ],
             &["POST /volumes/create"],
+        ),
+        // They name the object themselves.
+        (
+            "DENY container.start(db)",
+            &[
+                "POST /containers/db/restart",
+                "POST /v5.0.0/libpod/pods/p/restart",
+            ],
+            &["POST /containers/web/restart"],
+        ),
+        (
+            "DENY container.archive_get",
+            &["GET /containers/web/export"],
+            &["GET /containers/web/logs"],
         ),
         (
             "DENY network.remove",

@@ -11,6 +11,8 @@ pub(crate) struct IncludedOperation {
     pub(crate) operation: &'static str,
     /// The calls that do it.
     pub(crate) when: When,
+    /// Whether they do it to the object that they name, and to no other.
+    pub(crate) is_to_same_object: bool,
 }
 
 /// The calls of an aggregate that do the operation of a part.
@@ -121,7 +123,11 @@ const AGGREGATES: &[Row] = &[
     ),
     (&[LibpodPodStart], When::Always, &["container.start"]),
     (&[LibpodPodStop], When::Always, &["container.stop"]),
-    (&[LibpodPodRestart], When::Always, &["container.restart"]),
+    (
+        &[LibpodPodRestart],
+        When::Always,
+        &["container.restart", "container.start"],
+    ),
     (&[LibpodPodKill], When::Always, &["container.kill"]),
     (&[LibpodPodPause], When::Always, &["container.pause"]),
     (&[LibpodPodUnpause], When::Always, &["container.unpause"]),
@@ -224,19 +230,45 @@ const AGGREGATES: &[Row] = &[
     ),
 ];
 
+/// Endpoints that do other operations to the very object that their calls name: a restart starts a
+/// container that was stopped, and an export hands over every file of it.
+const OF_SAME_OBJECT: &[(&[EndpointId], &[&str])] = &[
+    (
+        &[ContainerRestart, LibpodContainerRestart],
+        &["container.start"],
+    ),
+    (
+        &[ContainerExport, LibpodContainerExport],
+        &["container.archive_get"],
+    ),
+];
+
 impl Endpoint {
     /// Returns the operations that calls of the endpoint do beside its own.
     pub(crate) fn parts(&self) -> impl Iterator<Item = IncludedOperation> {
         let id = self.id;
-        AGGREGATES
+        let part = |operation, when, is_to_same_object| IncludedOperation {
+            operation,
+            when,
+            is_to_same_object,
+        };
+        let of_others = AGGREGATES
             .iter()
             .filter(move |(endpoints, ..)| endpoints.contains(&id))
-            .flat_map(|(_, when, operations)| {
-                operations.iter().map(|operation| IncludedOperation {
-                    operation,
-                    when: *when,
-                })
-            })
+            .flat_map(move |(_, when, operations)| {
+                operations
+                    .iter()
+                    .map(move |operation| part(*operation, *when, false))
+            });
+        let of_same = OF_SAME_OBJECT
+            .iter()
+            .filter(move |(endpoints, _)| endpoints.contains(&id))
+            .flat_map(move |(_, operations)| {
+                operations
+                    .iter()
+                    .map(move |operation| part(*operation, When::Always, true))
+            });
+        of_others.chain(of_same)
     }
 
     /// Returns whether calls of the endpoint name any number of objects in their query, so that

@@ -293,14 +293,19 @@ fn denied(named: &[&'static Endpoint], objects: &[Pattern]) -> Vec<Denied> {
             .filter(|part| meant.contains(&part.operation))
             .collect();
         // One reason is enough for calls that are denied in any case.
-        if let Some(always) = parts.iter().find(|part| part.when == When::Always) {
-            parts = vec![*always];
+        let denies_all = |part: &&IncludedOperation| {
+            part.when == When::Always && (is_any || !part.is_to_same_object)
+        };
+        if let Some(part) = parts.iter().find(denies_all) {
+            parts = vec![*part];
         }
-        denied.extend(
-            parts
-                .into_iter()
-                .map(|part| (endpoint, Vec::new(), Some(part))),
-        );
+        denied.extend(parts.into_iter().map(|part| {
+            let own = match part.is_to_same_object {
+                true => objects.to_vec(),
+                false => Vec::new(),
+            };
+            (endpoint, own, Some(part))
+        }));
     }
     denied
 }
