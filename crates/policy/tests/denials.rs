@@ -58,7 +58,7 @@ fn outcome(request: &str, profile: &Profile) -> String {
     let mut verdict = decide(Call::read(method, target).expect(target), profile);
     loop {
         let permit = match verdict {
-            Verdict::Deny(denial) => return denial.reason.code().to_owned(),
+            Verdict::Deny(denial) => return denial.reason.kind().word().to_owned(),
             Verdict::Allow(permit) => permit,
         };
         let Some((kind, word)) = permit.question() else {
