@@ -1,4 +1,5 @@
-//! Who is calling, as far as it is proven, and what tells one client from another.
+//! The client of a connection as far as its identity is proven, and the conditions that tell
+//! clients apart.
 
 use core::cmp::Reverse;
 use core::net::{IpAddr, Ipv6Addr};
@@ -14,22 +15,22 @@ pub const COMPOSE_PROJECT: &str = "com.docker.compose.project";
 /// See [`COMPOSE_PROJECT`].
 pub const COMPOSE_SERVICE: &str = "com.docker.compose.service";
 
-/// What is known of a client.
+/// The proven facts about a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Principal {
-    /// The frontend that it used, by its place in the configuration.
+    /// The frontend that the client uses, by its place in the configuration.
     pub frontend: usize,
-    /// The certificate that it has shown and proven to own.
+    /// The certificate whose key the client has proven to hold.
     pub certificate: Option<Arc<Certificate>>,
     /// User and group of the process at the other end of a Unix socket.
     pub peer: Option<(u32, u32)>,
-    /// The container that it calls from.
+    /// The container that calls.
     pub container: Option<Arc<Container>>,
-    /// Where it calls from, IPv4 as such even on a socket for both families.
+    /// The address that calls; IPv4 as such even on a socket for both families.
     pub address: Option<IpAddr>,
 }
 
-/// What a verified certificate says of its owner.
+/// The names in a verified certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certificate {
     /// The common name of its subject, where there is exactly one.
@@ -44,23 +45,23 @@ pub struct Certificate {
     pub pin: [u8; 32],
 }
 
-/// What the engine says of a container.
+/// The container of a client, as the engine describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Container {
-    /// Its full identifier.
+    /// The full identifier.
     pub id: String,
-    /// Its name, without a slash.
+    /// The name, without a slash.
     pub name: String,
-    /// Its labels, those of its image too, as far as selectors ask for them.
+    /// The labels that selectors ask for, those of the image included.
     pub labels: Vec<(String, String)>,
 }
 
-/// The one whom limits count: what is hardest to change about a client.
+/// The unit that limits count, named by the fact about a client that is hardest to change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// The owner of a key.
     Key([u8; 32]),
-    /// Everybody at a Unix frontend.
+    /// All clients of a Unix frontend.
     Frontend(usize),
     /// A user at the other end of a Unix socket.
     User(u32),
@@ -68,15 +69,15 @@ pub enum Subject {
     Group(u32),
     /// A container.
     Container(String),
-    /// An IPv4 address, or the /64 network of an IPv6 one: one machine may use all of it.
+    /// An IPv4 address, or the /64 network of an IPv6 address, all of which one machine may use.
     Address(IpAddr),
 }
 
 impl Principal {
-    /// The one whom limits count, where this selector has found its profile.
+    /// Returns the unit that limits count for a client whose profile this selector has found.
     ///
-    /// On a Unix socket that is what the selector went by: root in a container may be any user that
-    /// it likes.
+    /// On a Unix socket it is the fact that the selector used, since root in a container can run as
+    /// any user.
     #[must_use]
     pub fn subject(&self, found_by: Option<&Selector>) -> Subject {
         match (&self.certificate, &self.container, self.address) {
@@ -105,10 +106,10 @@ impl Principal {
     }
 }
 
-/// Something that a client has to be or to have.
+/// One fact that a client must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// It uses this frontend.
+    /// The client uses this frontend.
     Frontend(usize),
     /// The common name of its certificate.
     CommonName(Pattern),
@@ -120,36 +121,36 @@ pub enum Condition {
     Uri(Pattern),
     /// The SHA-256 of its public key.
     Pin([u8; 32]),
-    /// It runs as this user.
+    /// The client runs as this user.
     User(u32),
-    /// It runs with this group.
+    /// The client runs with this group.
     Group(u32),
     /// The name of its container.
     Name(Pattern),
-    /// A label of its container, and the value of it.
+    /// A label of its container, with the value of that label.
     Label(String, Pattern),
-    /// It calls from this network.
+    /// The client calls from this network.
     Network(IpNet),
 }
 
-/// What a condition is about. The order is the one in which selectors are asked: what is harder to
-/// come by goes first.
+/// The fact that a condition is about. Selectors are asked in this order: facts that are harder to
+/// forge come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// The socket that it used.
+    /// The socket that the client uses.
     Frontend,
-    /// The certificate that it showed.
+    /// The certificate that the client shows.
     Certificate,
     /// The process at the other end of a Unix socket.
     Peer,
     /// The container behind its address.
     Container,
-    /// Its address.
+    /// The address.
     Address,
 }
 
 impl Condition {
-    /// What it is about.
+    /// Returns the kind of fact that the condition is about.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
@@ -165,7 +166,7 @@ impl Condition {
         }
     }
 
-    /// Its key and its value as the configuration file has them; a frontend has its place there
+    /// Returns key and value as the configuration file has them; a frontend has its place there
     /// instead of an address.
     #[must_use]
     pub fn written(&self) -> (&'static str, String) {
@@ -224,8 +225,8 @@ impl Condition {
         }
     }
 
-    /// Whether both look at the same thing, and one value of it would do for both. `None` where
-    /// they look at different things.
+    /// Returns whether one client can meet both conditions with the same value. `None` if they are
+    /// about different facts.
     fn meets(&self, other: &Self) -> Option<bool> {
         match (self, other) {
             (Self::CommonName(one), Self::CommonName(other))
@@ -245,7 +246,7 @@ impl Condition {
     }
 }
 
-/// What a client has to be for a profile to be its own: all of some conditions of one kind.
+/// The conditions that a client must meet to get a profile: one or more of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selector {
     kind: Kind,
@@ -253,8 +254,8 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// A selector of these conditions. `None` where there are none, or where they are not of one
-    /// kind.
+    /// Builds a selector from conditions. `None` if there are none, or if they are of several
+    /// kinds.
     #[must_use]
     pub fn new(conditions: Vec<Condition>) -> Option<Self> {
         let kind = conditions.first()?.kind();
@@ -264,19 +265,19 @@ impl Selector {
             .then_some(Self { kind, conditions })
     }
 
-    /// What it is about.
+    /// Returns the kind of fact that the selector is about.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// What a client has to be, all of it.
+    /// Returns the conditions, all of which a client must meet.
     #[must_use]
     pub fn conditions(&self) -> &[Condition] {
         &self.conditions
     }
 
-    /// Whether it is about this client.
+    /// Returns whether the client meets all conditions.
     #[must_use]
     pub fn matches(&self, client: &Principal) -> bool {
         self.conditions
@@ -284,8 +285,8 @@ impl Selector {
             .all(|condition| condition.holds_for(client))
     }
 
-    /// Its place in the order in which selectors are asked: by kind, then who asks for more, then
-    /// the user before the group.
+    /// Returns the place in the order in which selectors are asked: by kind, then more conditions
+    /// first, then the user before the group.
     pub(crate) fn rank(&self) -> impl Ord + use<> {
         (
             self.kind,
@@ -294,8 +295,7 @@ impl Selector {
         )
     }
 
-    /// Whether neither goes before the other, and it can be seen from both that there is a client
-    /// whom both are about.
+    /// Returns whether neither selector has precedence and one client can certainly meet both.
     #[must_use]
     pub fn collides_with(&self, other: &Self) -> bool {
         let meets = |one: &Condition| {
@@ -406,7 +406,7 @@ mod tests {
             (vec![named("web")], vec![named("web")], true),
             (vec![named("web-*")], vec![named("*-1")], true),
             (vec![named("web")], vec![named("db")], false),
-            // Who asks for more goes first.
+            // More conditions go first.
             (
                 vec![named("web")],
                 vec![named("web"), label("a", "b")],
@@ -422,7 +422,7 @@ mod tests {
                 vec![label("a", "b"), named("*")],
                 false,
             ),
-            // Nobody can tell before a client has both.
+            // Nothing tells before a client meets both.
             (vec![named("web")], vec![label("a", "b")], false),
             (vec![label("a", "b")], vec![label("b", "b")], false),
             (vec![net("10.0.0.0/8")], vec![net("10.1.0.0/16")], true),
@@ -465,7 +465,8 @@ mod tests {
         };
         let by = |condition: Condition| Selector::from(condition);
         for (one, other, found_by, same) in [
-            // Root in a container is whoever it likes: what counts is how its profile was found.
+            // Root in a container can run as any user: the fact by which its profile was found
+            // counts.
             (
                 socket(1, 0, 0),
                 socket(1, 1, 1),

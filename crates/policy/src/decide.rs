@@ -1,10 +1,10 @@
 //! Compares a call with the rules of a profile.
 //!
-//! Everything is refused that no rule allows, and what one denies whatever others say. Two kinds of
-//! call need more than a match: endpoints that hand over or write file contents or are a live
-//! channel (the vault), and paths that the endpoint table does not know. A rule opens those only
-//! where it names them: `GET /containers(/.*)?` was written to look at containers, not to read the
-//! files inside them.
+//! A call is refused unless a rule allows it and no rule denies it. Two kinds of call need more
+//! than a match: endpoints that hand over or write the contents of files or that are a live channel
+//! (the vault), and paths that the endpoint table does not have. A rule opens those only if it
+//! names them: `GET /containers(/.*)?` was written to look at containers, not to read the files
+//! inside them.
 
 use std::sync::Arc;
 
@@ -22,32 +22,32 @@ use crate::profile::{Mode, Profile};
 use crate::replacement::replacement;
 use crate::rule::Rule;
 
-/// What became of a call.
+/// The decision of a profile's rules about a call.
 #[must_use]
 #[derive(Debug)]
 pub enum Verdict {
-    /// It may go on.
+    /// The rules allow the call.
     Allow(Permit),
-    /// It ends here.
+    /// The rules refuse the call.
     Deny(Denial),
 }
 
-/// Proof that the rules of a profile let a call pass. Only [`decide()`] makes one. What it still
-/// asks for is its obligation: only a [`Cleared`] call may be sent.
+/// Proof that the rules of a profile let a call pass. Only [`decide()`] makes one. Its obligation
+/// lists what must still be checked: only a [`Cleared`] call may be sent.
 #[derive(Debug)]
 pub struct Permit {
     pub(crate) call: Call,
     pub(crate) ground: Ground,
     obligation: Option<Obligation>,
     mode: Mode,
-    /// The object that the rules have to know.
+    /// The object that the engine has to describe before the rules have decided.
     pub(crate) pending: Option<Box<Pending>>,
 }
 
-/// Why a call may pass.
+/// The reason why a call may pass.
 #[derive(Debug)]
 pub enum Ground {
-    /// This rule allows it.
+    /// A rule allows it.
     Rule(Arc<Rule>),
     /// No rule does, and the profile is in audit mode.
     Unenforced {
@@ -59,11 +59,11 @@ pub enum Ground {
 }
 
 impl Permit {
-    /// Decides about a call by the name of its container.
+    /// Decides about a call by the name of its container instead of the client's word for it.
     pub(crate) fn by_name(by_name: &Call, container: &Object, profile: &Profile) -> Verdict {
         match decide(by_name.clone(), profile) {
             Verdict::Allow(mut permit) => {
-                // A call that no answer can help stays one, whatever the client calls the
+                // A call that no answer of the engine can help is held under every name of the
                 // container.
                 permit
                     .pending
@@ -74,19 +74,19 @@ impl Permit {
         }
     }
 
-    /// The call that was judged.
+    /// Returns the call that was judged.
     #[must_use]
     pub fn call(&self) -> &Call {
         &self.call
     }
 
-    /// Why it may pass.
+    /// Returns the reason why the call may pass.
     #[must_use]
     pub fn ground(&self) -> &Ground {
         &self.ground
     }
 
-    /// The call as one that may be sent, where nothing more is asked for.
+    /// Returns the call as one that may be sent, unless something has still to be judged.
     #[must_use]
     pub fn cleared(&self) -> Option<Cleared> {
         (self.obligation.is_none() && self.pending.is_none()).then_some(Cleared {
@@ -95,7 +95,8 @@ impl Permit {
         })
     }
 
-    /// The call as one that may be sent although the guard objects: the profile is not enforced.
+    /// Returns the call as one that may be sent against the guard's objection, which only a profile
+    /// in audit mode allows.
     #[must_use]
     pub fn waived(&self) -> Option<Cleared> {
         (self.mode == Mode::Audit).then_some(Cleared {
@@ -104,13 +105,13 @@ impl Permit {
         })
     }
 
-    /// Whether anything has still to be judged before the call may be sent.
+    /// Returns whether anything has still to be judged before the call may be sent.
     #[must_use]
     pub fn is_judged(&self) -> bool {
         self.obligation.is_some() || self.pending.is_some()
     }
 
-    /// Whether the body has to be there for that.
+    /// Returns whether the judgement needs the body.
     #[must_use]
     pub fn reads_body(&self) -> bool {
         self.obligation
@@ -119,8 +120,8 @@ impl Permit {
             .is_some_and(Reader::reads_body)
     }
 
-    /// Whether the guard has to know the proxy's own container for that: the call may name what
-    /// belongs to it.
+    /// Returns whether the guard needs to know the proxy's own container, because the call may name
+    /// something that belongs to it.
     #[must_use]
     pub fn needs_proxy(&self) -> bool {
         let is_guarded = self
@@ -131,8 +132,8 @@ impl Permit {
         is_guarded && (self.judges_recreation() || self.call.endpoint().is_some_and(may_name))
     }
 
-    /// Whether the call may lose a container whose re-creation is judged before: all settings of
-    /// the container are.
+    /// Returns whether the call may lose a container whose re-creation is judged first. The
+    /// judgement then needs all settings of that container.
     #[must_use]
     pub fn judges_recreation(&self) -> bool {
         self.obligation
@@ -140,10 +141,10 @@ impl Permit {
             .is_some_and(|obligation| obligation.replacement.is_some())
     }
 
-    /// Opens the case: judges query and body, and lists what the engine has to be asked.
+    /// Opens the case: judges query and body, and lists the questions for the engine.
     ///
     /// # Errors
-    /// What the guard objects to.
+    /// The guard's objection.
     pub fn open<'a>(
         &'a self,
         content_type: Option<&str>,
@@ -189,7 +190,7 @@ pub fn decide(call: Call, profile: &Profile) -> Verdict {
 }
 
 impl Verdict {
-    /// Lets a denied call pass where the profile is not enforced, with the denial as the ground.
+    /// Lets a denied call pass if the profile is in audit mode, with the denial as the ground.
     pub fn unless_enforced(self, profile: &Profile) -> Self {
         let denial = match self {
             Self::Deny(denial) if profile.mode == Mode::Audit => denial,
@@ -199,7 +200,7 @@ impl Verdict {
             kind: denial.reason.kind(),
             text: denial.to_string(),
         };
-        // The guard is asked too: adding a rule might not be enough.
+        // The guard is asked as well, since adding a rule might not be enough.
         let reader = match guard::duty(&denial.call, &profile.guard) {
             Duty::Judge(reader) => Some(reader),
             Duty::Pass | Duty::Closed(_) | Duty::Unread => None,
@@ -215,7 +216,7 @@ impl Verdict {
     }
 }
 
-/// The rule that grants a call, and how its query and body are judged.
+/// Returns the rule that grants a call, and the reader that judges its query and body.
 pub(crate) fn granting(
     call: &Call,
     profile: &Profile,
@@ -241,7 +242,7 @@ pub(crate) fn granting(
     let asked = by_get.as_ref().unwrap_or(call);
     match found {
         Ok(rule) => guarded(call, asked, profile, rule),
-        // No rule would help.
+        // No rule can open the endpoint.
         Err(_) if let Duty::Closed(why) = guard::duty(call, &profile.guard) => {
             Err(Reason::Closed { why })
         }
@@ -254,13 +255,14 @@ pub(crate) fn granting(
     }
 }
 
-/// The call by `GET` whose rules allow this one by `HEAD` as well: the engine answers with a part
-/// of what it says to `GET`.
+/// Returns the call by `GET` whose rules allow this one by `HEAD` as well: the engine answers with
+/// a part of its answer to `GET`.
 fn as_get(call: &Call, profile: &Profile) -> Option<Call> {
     (call.method() == Method::Head && profile.rules.head_follows_get()).then(|| call.as_get())
 }
 
-/// The first rule that opens a call; or else the first that matches by a wildcard, which does not.
+/// Returns the first rule that opens a call, or else the first one that matches by a wildcard and
+/// does not open it.
 fn opening(call: &Call, profile: &Profile) -> Result<Arc<Rule>, Option<Arc<Rule>>> {
     let to_name = to_name(call);
     let mut by_wildcard = None;
@@ -273,7 +275,7 @@ fn opening(call: &Call, profile: &Profile) -> Result<Arc<Rule>, Option<Arc<Rule>
     Err(by_wildcard)
 }
 
-/// The rule that grants a call where its object has this name.
+/// Returns the rule that grants a call if its object has this name.
 pub(crate) fn granted_for(call: &Call, name: &str, profile: &Profile) -> Option<Arc<Rule>> {
     let granted = |call: &Call| {
         let to_name = to_name(call);
@@ -286,7 +288,7 @@ pub(crate) fn granted_for(call: &Call, name: &str, profile: &Profile) -> Option<
     granted(call).or_else(|| granted(&as_get(call, profile)?))
 }
 
-/// Whether a rule that matches a call is enough to open it.
+/// Returns whether a match of the rule is enough to open the call.
 pub(crate) fn opens(rule: &Rule, call: &Call, to_name: &ToName) -> bool {
     match to_name {
         ToName::Nothing => true,
@@ -296,8 +298,8 @@ pub(crate) fn opens(rule: &Rule, call: &Call, to_name: &ToName) -> bool {
     }
 }
 
-/// Whether a rule by name has the name of the call's endpoint; or that of the object, where the
-/// call reveals its contents.
+/// Returns whether a rule by name has the name of the call's endpoint. If the call reveals the
+/// contents of an object, the rule needs the name of that object.
 fn means(rule: &Rule, call: &Call) -> bool {
     let Some(endpoint) = call.endpoint() else {
         return false;
@@ -310,12 +312,12 @@ fn means(rule: &Rule, call: &Call) -> bool {
     }
 }
 
-/// Two names that have nothing in common, and that nobody gives to an object.
+/// Two names that have nothing in common and that no real object has.
 pub(crate) const STRANGERS: [&str; 2] = ["cetusguard-any-name-1", "any_other.name-2"];
 
-/// The rule that lets a client look at any object of a kind, where the word of the call is no name
-/// of such an object: `docker inspect` asks for the container `ghcr.io/a/b:tag` before it asks for
-/// the image, and expects the engine's 404.
+/// Returns the rule that lets a client look at any object of a kind, for a call whose word cannot
+/// name such an object: `docker inspect` asks for the container `ghcr.io/a/b:tag` before it asks
+/// for the image, and expects the engine's 404.
 fn for_any_name(call: &Call, profile: &Profile) -> Option<Arc<Rule>> {
     let endpoint = call
         .endpoint()
@@ -331,8 +333,8 @@ fn for_any_name(call: &Call, profile: &Profile) -> Option<Arc<Rule>> {
     profile.rules.matching(&other).find(is_about_any).cloned()
 }
 
-/// What the guard makes of a call that a rule grants: how it is still to be judged, or why it ends
-/// here. The rules are asked about the call as it is `asked`.
+/// Applies the guard's duty to a call that a rule grants: returns the reader that judges the call,
+/// or the reason of a refusal. `asked` is the call whose rules decide.
 fn guarded(
     call: &Call,
     asked: &Call,
@@ -344,7 +346,8 @@ fn guarded(
         Duty::Judge(reader) => Ok((rule, Some(reader))),
         Duty::Closed(why) => Err(Reason::Closed { why }),
         Duty::Unread => {
-            // Unknown endpoints are granted by name only, as are those that have to be named.
+            // Unknown endpoints are already granted by name only, and so are those that have to be
+            // named.
             let Some(endpoint) = call.endpoint().filter(|endpoint| !endpoint.is_named_only())
             else {
                 return Ok((rule, None));
@@ -363,7 +366,7 @@ fn guarded(
     }
 }
 
-/// What a permit for this call asks for; `None` where nothing of it depends on more than its path.
+/// Returns the obligation of a permit for this call; `None` if its path alone decides.
 fn obligation(
     call: &Call,
     profile: &Profile,
@@ -384,17 +387,17 @@ fn obligation(
     })
 }
 
-/// What a rule has to name, where a match alone is not enough.
+/// The word that a rule has to name if a match alone is not enough.
 pub(crate) enum ToName {
-    /// Nothing: a match is enough.
+    /// None: a match is enough.
     Nothing,
-    /// This word of the path.
+    /// A word of the path.
     Word(Word),
-    /// A word that no rule can be taken to mean.
+    /// A word that no rule can name.
     Unnameable,
 }
 
-/// Longer words name no endpoint.
+/// The longest word that can name an endpoint, in bytes.
 const WORD_LIMIT: usize = 64;
 
 pub(crate) fn to_name(call: &Call) -> ToName {
@@ -411,12 +414,13 @@ pub(crate) fn to_name(call: &Call) -> ToName {
     let text = match endpoint {
         Some(endpoint) if endpoint.is_named_only() => endpoint.word(),
         Some(_) => last,
-        // An unknown section must be named itself; in a known one, what is unknown is its end.
+        // In a section that the table does not have, the rule must name the section; in a known
+        // section, the last word.
         None if endpoint::is_section(first) => last,
         None => first,
     };
     match Word::find(path, text) {
-        // Without a letter or a digit there is nothing to tell a name from a wildcard by.
+        // A word without a letter or a digit cannot be told from a wildcard.
         Some(word) if text.len() <= WORD_LIMIT && strangers(text).next().is_some() => {
             ToName::Word(word)
         }
@@ -424,7 +428,7 @@ pub(crate) fn to_name(call: &Call) -> ToName {
     }
 }
 
-/// Whether the call asks for the contents of an object.
+/// Returns whether the call asks for the contents of an object.
 pub(crate) fn reveals(call: &Call, endpoint: &Endpoint) -> bool {
     endpoint
         .reveals()
@@ -438,7 +442,8 @@ pub(crate) struct Word {
 }
 
 impl Word {
-    /// The last segment that reads so: the engine lets the last ones decide as well.
+    /// Finds the last segment with this text: the engine's routes are decided by the last ones as
+    /// well.
     fn find(path: &str, text: &str) -> Option<Self> {
         let at = path.rmatch_indices(text).map(|(at, _)| at).find(|at| {
             path[..*at].ends_with('/')
@@ -451,7 +456,8 @@ impl Word {
     }
 }
 
-/// Whether a rule means this very word: it stops matching when any letter of the word is another.
+/// Returns whether a rule names this very word: it stops matching if any letter of the word is
+/// changed.
 fn names(rule: &Rule, call: &Call, word: &Word) -> bool {
     if rule.is_by_name() {
         return means(rule, call);
@@ -463,9 +469,9 @@ fn names(rule: &Rule, call: &Call, word: &Word) -> bool {
     !strangers(&word.text).any(|stranger| rule.covers(&another(stranger), prefix.len()))
 }
 
-/// The word with one letter replaced by the next or by the one before, for each letter: a wildcard
-/// that takes the word takes one of these too, wherever in the word it stands, as in `a.*`,
-/// `.*ive`, `a.*e`, `[a-z]{7}` and `[0-9a-f]+`.
+/// Returns the word with one letter replaced by the next or the previous one, for each letter. A
+/// wildcard that matches the word matches one of these too, wherever it stands in the word, as in
+/// `a.*`, `.*ive`, `a.*e`, `[a-z]{7}` and `[0-9a-f]+`.
 fn strangers(word: &str) -> impl Iterator<Item = String> {
     word.char_indices().flat_map(move |(at, c)| {
         let (before, behind) = (&word[..at], &word[at + c.len_utf8()..]);
@@ -476,7 +482,7 @@ fn strangers(word: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// The neighbour of a character among those of its kind, round the corner at the ends.
+/// Returns the next character of the same kind in this direction, and wraps around at the ends.
 fn turn(c: char, by: i32) -> Option<char> {
     let (first, count) = match c {
         'a'..='z' => ('a', 26),
@@ -488,7 +494,7 @@ fn turn(c: char, by: i32) -> Option<char> {
     char::from_u32(u32::try_from(first as i32 + offset).ok()?)
 }
 
-/// As much of a path as anybody wants to read.
+/// Returns a path, cut to a length that a message can show.
 pub(crate) fn shown(path: &str) -> &str {
     &path[..path.floor_char_boundary(256)]
 }
