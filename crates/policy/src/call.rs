@@ -1,8 +1,8 @@
 //! The canonical request, and the only reader of a raw path.
 //!
-//! Engines and filters that read the same bytes in two ways are how filters get bypassed. So the
-//! request line is read once, here; the rules judge what came out, and [`Call::target`] writes the
-//! line for the engine from that and from nothing else.
+//! Filters are bypassed when an engine and a filter read the same bytes in two ways. So the request
+//! line is read once, here; the rules judge the result, and [`Call::target`] writes the engine's
+//! request target from that result alone.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -28,8 +28,8 @@ impl Version {
     /// issue 2259).
     pub(crate) const OF_OLD_IMAGE_TOOLS: Self = Self([1, 22, 0]);
 
-    /// Reads what follows the `v`: one to three parts of one to four digits. `None` for anything
-    /// else.
+    /// Reads the digits behind the `v`: one to three parts of one to four digits. `None` for
+    /// anything else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = [0; 3];
         for (count, part) in text.split('.').enumerate() {
@@ -72,8 +72,8 @@ pub struct Call {
 }
 
 impl Call {
-    /// No engine has names that long; matching, refusals and records stay cheap below it. In bytes,
-    /// decoded.
+    /// The longest path, decoded, in bytes: no engine has names that long, and matching, refusals
+    /// and records stay cheap below it.
     pub const PATH_LIMIT: usize = 4096;
 
     /// Reads the method and the target of a request line.
@@ -120,59 +120,59 @@ impl Call {
         )
     }
 
-    /// The method.
+    /// Returns the method.
     #[must_use]
     pub fn method(&self) -> Method {
         self.method
     }
 
-    /// The path that rules are matched with: decoded, cleaned, version prefix included.
+    /// Returns the path that rules are matched with: decoded, cleaned, version prefix included.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The path behind the version prefix.
+    /// Returns the path without its version prefix.
     #[must_use]
     pub fn unversioned_path(&self) -> &str {
         &self.path[self.unversioned..]
     }
 
-    /// The path's version prefix with its slash (`/v1.43`), or nothing.
+    /// Returns the path's version prefix with its slash (`/v1.43`), which may be empty.
     pub(crate) fn version_prefix(&self) -> &str {
         &self.path[..self.unversioned]
     }
 
-    /// The version that the path names.
+    /// Returns the version that the path names.
     #[must_use]
     pub fn version(&self) -> Option<Version> {
         self.version
     }
 
-    /// The query without its `?`, still encoded.
+    /// Returns the query without its `?`, still encoded.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }
 
-    /// A pattern of the rule language for this very path, in any version.
+    /// Returns a pattern of the rule language for this very path, in any version.
     pub(crate) fn literal_pattern(&self) -> String {
         format!("%API_PREFIX%{}", literal(self.unversioned_path()))
     }
 
-    /// The endpoint that it reaches, where the table knows it.
+    /// Returns the endpoint of the call, if the table has it.
     #[must_use]
     pub fn endpoint(&self) -> Option<&'static Endpoint> {
         self.endpoint
     }
 
-    /// The object that the path names; `None` where it names none, or where no endpoint is known.
+    /// Returns the object that the path names; `None` if it names none, or if no endpoint is known.
     #[must_use]
     pub fn captured(&self) -> Option<Captured<'_>> {
         self.endpoint?.captured(self.unversioned_path())
     }
 
-    /// The same call with this word in the place of the object that its path names.
+    /// Returns the call with this word in place of the object that its path names.
     pub(crate) fn with_captured(&self, word: &str) -> Self {
         let Some(captured) = self.captured() else {
             return self.clone();
@@ -185,8 +185,8 @@ impl Call {
         }
     }
 
-    /// The object that the call is about, which the query names where a container is committed;
-    /// `None` where it names none, or more than one.
+    /// Returns the object that the call is about, which the query names if a container is
+    /// committed; `None` if it names none, or more than one.
     pub(crate) fn object(&self) -> Option<(ObjectKind, Cow<'_, str>)> {
         match self.captured() {
             Some(captured) => Some((captured.kind, captured.word.into())),
@@ -202,7 +202,7 @@ impl Call {
         }
     }
 
-    /// The same call with this word for the object that it is about.
+    /// Returns the call with this word for the object that it is about.
     pub(crate) fn with_object(&self, word: &str) -> Self {
         match self.captured() {
             Some(_) => self.with_captured(word),
@@ -216,7 +216,7 @@ impl Call {
         }
     }
 
-    /// The same call by `GET`, for one by `HEAD`.
+    /// Returns the call by `GET`, for one by `HEAD`.
     pub(crate) fn as_get(&self) -> Self {
         Self {
             method: Method::Get,
@@ -225,8 +225,8 @@ impl Call {
         }
     }
 
-    /// Whether the query may name this parameter (lower case), in any spelling that an engine takes
-    /// for it.
+    /// Returns whether the query may name this parameter (lower case), in any spelling that an
+    /// engine takes for it.
     ///
     /// Podman matches names by Unicode case folding (gorilla/schema), which takes U+017F for s and
     /// U+212A for k.
@@ -254,8 +254,8 @@ impl Call {
         }
     }
 
-    /// The parameters of the query in their order, decoded as a form is; `None` where one is not
-    /// UTF-8.
+    /// Returns the parameters of the query in their order, decoded as a form is; `None` if one is
+    /// not UTF-8.
     pub(crate) fn parameters(&self) -> Option<Vec<(String, String)>> {
         let pairs = self
             .query
@@ -278,8 +278,8 @@ impl Call {
             .collect()
     }
 
-    /// The value of a parameter that stands once, in this spelling: Docker takes the first of
-    /// several, and Podman the last, in any letter case.
+    /// Returns the value of a parameter that stands once, in this spelling: Docker takes the first
+    /// of several, and Podman the last, in any letter case.
     pub(crate) fn only_parameter(&self, name: &str) -> Option<String> {
         let mut found = self
             .parameters()?
@@ -289,7 +289,7 @@ impl Call {
         (known == name && found.next().is_none()).then_some(value)
     }
 
-    /// The same call with this value in place of a parameter's own.
+    /// Returns the call with this value for a parameter.
     pub(crate) fn with_parameter(&self, name: &str, value: &str) -> Self {
         let mut pairs = self.parameters().unwrap_or_default();
         for (_, own) in pairs.iter_mut().filter(|(known, _)| known == name) {
@@ -298,7 +298,7 @@ impl Call {
         self.with_parameters(&pairs)
     }
 
-    /// The same call with a query of these parameters.
+    /// Returns the call with a query of these parameters.
     pub(crate) fn with_parameters(&self, pairs: &[(String, String)]) -> Self {
         let encode = |text| utf8_percent_encode(text, PARAMETER_ESCAPES);
         let pairs: Vec<_> = pairs
@@ -311,7 +311,7 @@ impl Call {
         }
     }
 
-    /// The request target for the engine, made from the judged path and query.
+    /// Returns the request target for the engine, made from the judged path and query.
     #[must_use]
     pub fn target(&self) -> String {
         let mut target =
@@ -326,16 +326,17 @@ impl Call {
 }
 
 impl crate::Object {
-    /// The client's word for an object as one segment of a path, or as several where it has slashes
-    /// in it.
+    /// Escapes the client's word for an object as one segment of a path, or as several if it has
+    /// slashes in it.
     #[must_use]
     pub fn escaped(word: &str) -> String {
         utf8_percent_encode(word, PATH_ESCAPES).to_string()
     }
 }
 
-/// A text as a pattern that matches it alone. Blanks end a pattern, percent signs begin variables,
-/// and whatever is neither a letter nor a digit nor ASCII may not be seen, or turn the text around.
+/// Returns a pattern that matches a text alone. Blanks end a pattern, percent signs begin
+/// variables, and characters that are neither letters nor digits nor ASCII may be invisible, or
+/// reverse the text.
 pub(crate) fn literal(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 8);
     for c in text.chars() {
@@ -350,8 +351,8 @@ pub(crate) fn literal(text: &str) -> String {
     pattern
 }
 
-/// What a path needs escaped (RFC 3986 §3.3); `%` itself is in it, since the judged path is a
-/// decoded one.
+/// The characters that are escaped in a path (RFC 3986 §3.3); `%` is one of them, since the judged
+/// path is decoded.
 const PATH_ESCAPES: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -369,9 +370,9 @@ const PATH_ESCAPES: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// What a query needs escaped (RFC 3986 §3.4); its own escapes stay as they are. `/` would be
-/// allowed, but Podman looks for `libpod` between the slashes of the whole target, query included
-/// (`apiutil.IsLibpodRequest`).
+/// The characters that are escaped in a query (RFC 3986 §3.4); its own escapes stay as they are.
+/// `/` would be allowed, but Podman looks for `libpod` between the slashes of the whole target,
+/// query included (`apiutil.IsLibpodRequest`).
 const QUERY_ESCAPES: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -387,8 +388,8 @@ const QUERY_ESCAPES: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// What a name or a value in a query needs escaped so that nobody takes a part of it for something
-/// else.
+/// The characters that are escaped in a name or a value of a query, so that no reader splits it in
+/// another way.
 const PARAMETER_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -423,8 +424,8 @@ fn read_path(raw: &str) -> Result<String, Malformed> {
     Ok(clean(&decoded))
 }
 
-/// Engines refuse a broken escape in the path and drop the whole pair in a query: so it never goes
-/// out.
+/// Checks the escapes: engines refuse a broken one in the path, and drop the whole pair in a query,
+/// so that none is forwarded.
 fn check_escapes(text: &str, part: &'static str) -> Result<(), Malformed> {
     let bytes = text.as_bytes();
     let broken = |(at, _): (usize, &u8)| {
@@ -461,11 +462,11 @@ fn clean(path: &str) -> String {
     clean
 }
 
-/// Finds the version prefix and where the rest starts.
+/// Finds the version prefix and the start of the rest.
 ///
 /// Docker takes `v[0-9.]+` for a version and Podman `v[0-9][0-9A-Za-z.-]*`, while no endpoint
-/// starts like that: what looks like a version and is not a plain one is refused instead of being
-/// taken for a name.
+/// starts like that: a segment that looks like a version and is not a plain one is refused instead
+/// of being taken for a name.
 fn read_version(path: &str) -> Result<(Option<Version>, usize), Malformed> {
     let segment = path[1..].split('/').next().unwrap_or_default();
     let Some(digits) = segment

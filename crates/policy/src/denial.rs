@@ -1,4 +1,4 @@
-//! A call that the rules do not allow: why, and what would allow it.
+//! A call that the rules do not allow: the reason, and the rules that would allow it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::rule::Rule;
 pub struct Denial {
     /// The call.
     pub call: Call,
-    /// Why it is refused.
+    /// The reason of the refusal.
     pub reason: Reason,
     pub(crate) profile: String,
     /// Whether rules can open the channels of BuildKit for this client.
     pub(crate) can_build: bool,
 }
 
-/// Why the rules refuse a call.
+/// The reason why the rules refuse a call.
 #[derive(Debug)]
 pub enum Reason {
     /// No rule matches method and path.
@@ -43,14 +43,14 @@ pub enum Reason {
         /// The first such rule.
         rule: Arc<Rule>,
     },
-    /// The rule matches, by a wildcard, a call whose body nobody here can judge.
+    /// The rule matches, by a wildcard, a call whose body the guard cannot inspect.
     Unread {
         /// The rule.
         rule: Arc<Rule>,
     },
-    /// No client that is guarded may make such a call, whatever the rules say.
+    /// The guard refuses such calls of every client, whatever the rules say.
     Closed {
-        /// Why not.
+        /// The reason.
         why: &'static str,
     },
 }
@@ -122,7 +122,7 @@ impl Reason {
 }
 
 impl fmt::Display for Denial {
-    /// What was refused, by which rule, and the line that would allow it.
+    /// Writes the refused call, the rule that refuses it, and the line that would allow it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             call,
@@ -191,8 +191,8 @@ impl fmt::Display for Denial {
 impl std::error::Error for Denial {}
 
 impl Denial {
-    /// The word by which the call names a container, where rules may know that container by its
-    /// name: the word is an identifier, or the first digits of one, and no rule names it.
+    /// Returns the word by which the call names a container, if rules may know that container by
+    /// its name: the word is an identifier or the first digits of one, and no rule names it.
     #[must_use]
     pub fn identifier(&self) -> Option<&str> {
         let captured = self
@@ -204,8 +204,8 @@ impl Denial {
         (captured.kind == ObjectKind::Container && is_id).then_some(captured.word)
     }
 
-    /// Decides once more, by the name of the container. A permit is for the call by the full
-    /// identifier: what was judged is what is sent.
+    /// Decides once more, by the name of the container. The permitted call has the full identifier,
+    /// so that the judged container is the one that the engine acts on.
     pub fn decide_by_name(self, container: &Object, profile: &Profile) -> Verdict {
         if container.id.is_empty() {
             return Verdict::Deny(self);
@@ -221,13 +221,13 @@ impl Denial {
         }
     }
 
-    /// What the call has to do with a build that rules could let through.
+    /// Returns the step of a build that the call is, if rules could let the build pass.
     fn build_step(&self) -> Option<BuildStep> {
         let step = BuildStep::of(&self.call)?;
         (self.can_build && !self.is_final()).then_some(step)
     }
 
-    /// The rules that would let the client do what it is about. A build needs two, whichever of its
+    /// Returns the rules that would let the client do its work. A build needs two, whichever of its
     /// calls was refused.
     #[must_use]
     pub fn rules_to_add(&self) -> Vec<String> {
@@ -237,7 +237,7 @@ impl Denial {
         }
     }
 
-    /// The rules for builds, where the call is a step of one.
+    /// Returns the rules for builds if the call is a step of one.
     #[must_use]
     pub fn build_rules(&self) -> &'static [&'static str] {
         if self.build_step().is_some() {
@@ -257,8 +257,8 @@ impl Denial {
         }
     }
 
-    /// The narrowest rule that would allow the call on any object of its kind; `None` where no rule
-    /// would.
+    /// Returns the narrowest rule that would allow the call on any object of its kind; `None` if no
+    /// rule would.
     #[must_use]
     pub fn rule_to_add(&self) -> Option<String> {
         if self.is_final() {
@@ -268,7 +268,7 @@ impl Denial {
         }
     }
 
-    /// The same by the name of the endpoint.
+    /// Returns the same rule by the name of the endpoint.
     #[must_use]
     pub fn name_to_add(&self) -> Option<String> {
         if self.is_final() || self.build_step().is_some() {
@@ -278,7 +278,7 @@ impl Denial {
         }
     }
 
-    /// Whether the call stays refused whatever rule is added.
+    /// Returns whether the call stays refused whatever rule is added.
     fn is_final(&self) -> bool {
         matches!(self.reason, Reason::Closed { .. } | Reason::Denied { .. })
     }

@@ -1,5 +1,5 @@
-//! Learning what a client needs: its profile is put aside for one that names every endpoint, so
-//! that each call is judged as it would be where a rule is written for it, and nothing is refused.
+//! Learning the needs of a client: a profile that names every endpoint replaces its own, so that
+//! each call is judged as it would be if a rule were written for it, and nothing is refused.
 
 use std::sync::{Arc, LazyLock};
 
@@ -13,26 +13,26 @@ use crate::profile::{Mode, Profile};
 use crate::rule::{BUILT_IN, BUILT_IN_ORIGIN, RuleSet, parse};
 use crate::survey::Care;
 
-/// What is to be written down about a call.
+/// The notes about one call, from which rules are written.
 #[derive(Clone, Debug)]
 pub struct Lesson {
     /// The method.
     pub method: Method,
-    /// The pattern that covers the call, and any like it.
+    /// The pattern that covers the call and similar ones.
     pub pattern: String,
-    /// Its endpoint, where it is a known one.
+    /// The endpoint, if it is a known one.
     pub endpoint: Option<&'static Endpoint>,
-    /// Why no rule opens it.
+    /// The reason why no rule opens it, if none does.
     pub closed: Option<String>,
-    /// What it lets a client do.
+    /// The power that it gives a client.
     pub power: Option<Power>,
-    /// What the guard does about what it asks for.
+    /// The guard's part in such calls.
     pub care: Care,
     /// Whether the built-in rules allow it already.
     pub is_built_in: bool,
 }
 
-/// A rule for each endpoint, then one for everything else.
+/// A rule for each endpoint, and one for all other paths.
 static ALL: LazyLock<RuleSet> = LazyLock::new(|| {
     let rule = |endpoint: &Endpoint| match endpoint.method {
         Method::Get => format!("GET,HEAD {}\n", endpoint.pattern()),
@@ -55,8 +55,8 @@ static BUILT_IN_RULES: LazyLock<RuleSet> =
     LazyLock::new(|| RuleSet::new(parse(BUILT_IN_ORIGIN, BUILT_IN).unwrap_or_default()));
 
 impl Profile {
-    /// The profile under which this one is learned: its guard judges at `baseline` or above,
-    /// without exceptions, and nothing is enforced. What binds it to images stays.
+    /// Returns the profile under which this one is learned: its guard judges at `baseline` or
+    /// above, with those exceptions alone that restrict it to images, and nothing is enforced.
     #[must_use]
     pub fn learner(&self) -> Self {
         let allow = self
@@ -77,14 +77,14 @@ impl Profile {
             guard: Arc::new(guard),
             targets: Arc::default(),
             mode: Mode::Audit,
-            // What a client needs is learned from the calls that it makes.
+            // The calls of the client are what is learned.
             recreation: None,
         }
     }
 }
 
 impl Profile {
-    /// Whether it is one under which another is learned.
+    /// Returns whether the profile is one under which another is learned.
     #[must_use]
     pub fn is_learner(&self) -> bool {
         self.rules
@@ -95,7 +95,7 @@ impl Profile {
 }
 
 impl Permit {
-    /// What is to be learned from a call that was decided under [`Profile::learner`].
+    /// Returns the notes about a call that was decided under [`Profile::learner`].
     #[must_use]
     pub fn lesson(&self) -> Lesson {
         let call = self.call();

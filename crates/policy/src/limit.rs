@@ -1,49 +1,49 @@
-//! How much one client may ask for.
+//! The limits of one client.
 
 use core::time::Duration;
 
 use crate::pattern::Pattern;
 
-/// The bounds of one client of a profile.
+/// The limits of each client of a profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// How often it may ask.
+    /// The rate of requests.
     pub rate: Option<Rate>,
-    /// Requests at the same time, streams not counted.
+    /// Concurrent requests, without streams.
     pub requests: Option<u32>,
-    /// Logs, events, statistics, waits, terminals at the same time.
+    /// Concurrent streams: logs, events, statistics, waits, terminals.
     pub streams: Option<u32>,
-    /// Connections at the same time; `None` is no limit.
+    /// Concurrent connections; `None` is no limit.
     pub connections: Option<usize>,
-    /// Origins of web pages whose scripts may call, as `Origin` has them; none is none.
+    /// Origins of web pages whose scripts may call, as `Origin` has them; without any, no page may.
     pub origins: Vec<Pattern>,
-    /// User agents of which one has to fit; none is any.
+    /// Patterns of user agents, one of which has to match; without any, all may call.
     pub agents: Vec<Pattern>,
-    /// User agents of which none may fit.
+    /// Patterns of user agents, none of which may match.
     pub agents_denied: Vec<Pattern>,
 }
 
 impl Limits {
-    /// Whether there is anything to count.
+    /// Returns whether anything has to be counted.
     #[must_use]
     pub fn count(&self) -> bool {
         self.rate.is_some() || self.requests.is_some() || self.streams.is_some()
     }
 
-    /// Whether a web page of this origin may call.
+    /// Returns whether a web page of this origin may call.
     #[must_use]
     pub fn admits_origin(&self, origin: &[u8]) -> bool {
         std::str::from_utf8(origin)
             .is_ok_and(|origin| self.origins.iter().any(|pattern| pattern.fits(origin)))
     }
 
-    /// Whether it is said which user agents are let in.
+    /// Returns whether the limits restrict user agents.
     #[must_use]
     pub fn names_agents(&self) -> bool {
         !self.agents.is_empty() || !self.agents_denied.is_empty()
     }
 
-    /// Whether a client that calls itself so is let in.
+    /// Returns whether a client with this user agent may call.
     #[must_use]
     pub fn admit(&self, agent: &str) -> bool {
         let fits = |pattern: &Pattern| pattern.fits(agent);
@@ -52,12 +52,12 @@ impl Limits {
     }
 }
 
-/// How often something may happen: once each interval, and a burst at once.
+/// A rate: one event each interval, and a burst at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// The time that each one takes.
+    /// The time that pays for one event.
     pub interval: Duration,
-    /// How many may come together; at least 1.
+    /// The number of events that may come at once; at least 1.
     pub burst: u32,
 }
 
@@ -69,7 +69,7 @@ impl Rate {
     /// tokens does, and needs one number for it.
     ///
     /// # Errors
-    /// How long until there is one.
+    /// The time until there is one.
     pub fn take(&self, paid: &mut Duration, now: Duration) -> Result<(), Duration> {
         let credit = self.interval.saturating_mul(self.burst.max(1));
         // What was taken at another rate, before the configuration was read again, does not weigh
@@ -107,7 +107,7 @@ mod tests {
             (1350, Ok(())),
             (1350, Ok(())),
             (1350, Err(at(50))),
-            // A long rest gives back the burst, and no more.
+            // A long rest pays for the burst, and no more.
             (9000, Ok(())),
             (9000, Ok(())),
             (9000, Ok(())),

@@ -1,4 +1,4 @@
-//! Objects as the engine describes them: what a call is about, once the engine has been asked.
+//! Objects as the engine describes them.
 
 use core::net::IpAddr;
 
@@ -20,14 +20,14 @@ pub struct Object {
     pub name: String,
     /// The labels. Those of a container include those of its image.
     pub labels: Vec<(String, String)>,
-    /// What only objects of its kind have.
+    /// The facts that only objects of its kind have.
     pub detail: Detail,
 }
 
-/// What only objects of one kind have.
+/// The facts that only objects of one kind have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Detail {
-    /// Nothing that a decision needs.
+    /// None that a decision needs.
     #[default]
     Plain,
     /// A container.
@@ -72,14 +72,14 @@ pub enum Detail {
     },
 }
 
-/// What a container has of the host and of the network.
+/// The parts of the host and of the network that a container has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traits {
     /// The image, as it was named when the container was created.
     pub image: String,
     /// The host name that the container sees.
     pub hostname: String,
-    /// Whether it has every right on the host.
+    /// Whether it has every right on the host (`--privileged`).
     pub privileged: bool,
     /// The modes of its network, pid and ipc namespaces.
     pub namespaces: Vec<(&'static str, String)>,
@@ -95,7 +95,7 @@ pub struct Traits {
     pub host_paths: Vec<String>,
     /// Volumes that are mounted, and where the engine keeps them on the host.
     pub volumes: Vec<(String, String)>,
-    /// What it is called on its networks.
+    /// The names of the container on its networks.
     pub dns_names: Vec<String>,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
@@ -201,7 +201,7 @@ impl Object {
         })
     }
 
-    /// What is particular to a container; `None` of anything else.
+    /// Returns the facts of a container; `None` for any other object.
     #[must_use]
     pub fn traits(&self) -> Option<&Traits> {
         if let Detail::Container(traits) = &self.detail {
@@ -229,7 +229,7 @@ impl Object {
             .filter(|_| self.id == PODMAN_DEFAULT_NETWORK)
     }
 
-    /// How much text it holds, in bytes.
+    /// Returns the size of its text, in bytes.
     #[must_use]
     pub fn weight(&self) -> usize {
         let pairs = |pairs: &[(String, String)]| {
@@ -250,7 +250,7 @@ impl Object {
         self.id.len() + self.name.len() + pairs(&self.labels) + detail
     }
 
-    /// The value of a label; nothing where there is no such label.
+    /// Returns the value of a label; empty if there is no such label.
     #[must_use]
     pub fn label(&self, key: &str) -> &str {
         self.labels
@@ -332,7 +332,7 @@ impl Traits {
         traits
     }
 
-    /// The mode of a namespace.
+    /// Returns the mode of a namespace.
     pub(crate) fn namespace(&self, kind: &str) -> &str {
         self.namespaces
             .iter()

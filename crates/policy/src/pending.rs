@@ -1,5 +1,5 @@
-//! Rules that depend on what the engine calls an object: a client may call a container by its name,
-//! its identifier or the first digits of it, by a link, and by a command that runs in it.
+//! Rules that depend on the engine's name for an object. A client may call a container by its name,
+//! its identifier or the first digits of that, by a link, and by a command that runs in it.
 
 use std::sync::Arc;
 
@@ -12,18 +12,18 @@ use crate::object::{Detail, Object};
 use crate::profile::Profile;
 use crate::rule::Rule;
 
-/// The object on which a permit still depends. Until the engine has told what it is, the call may
-/// not be sent.
+/// The object on which a permit still depends. The call may not be sent before the engine has
+/// described it.
 #[derive(Debug)]
 pub(crate) struct Pending {
     kind: ObjectKind,
-    /// What the client calls it.
+    /// The client's word for it.
     word: String,
-    /// Why no answer can help; nothing where one can.
+    /// The reason why no answer of the engine can help, if there is one.
     hopeless: Option<&'static str>,
 }
 
-/// What stands in place of an answer of the engine.
+/// The finding about a call whose object the engine did not describe.
 const UNTOLD: &str = "the engine has to tell which object this call is about, since a rule denies \
     or allows some by name, and it did not";
 const NO_OBJECT: &str = "a rule denies or allows this call for some objects by name, and the call \
@@ -33,11 +33,12 @@ const DEPENDENTS: &str = "this call also removes containers that depend on this 
 const NAMELESS: &str = "the engine does not tell the identifier of the object, and a rule denies \
     or allows some by name";
 
-/// As many digits of an identifier as clients show.
+/// The number of digits of an identifier that clients show.
 const SHORT_ID: usize = 12;
 
 impl Pending {
-    /// What the rules have to know of a call's object; `None` where it makes no difference to them.
+    /// Returns the object that the engine has to describe for the rules; `None` if it makes no
+    /// difference to them.
     pub(crate) fn of(call: &Call, granting: &Rule, profile: &Profile) -> Option<Box<Self>> {
         let makes_difference = profile.rules.may_deny_object(call)
             || depends_on_object(granting, call)
@@ -69,7 +70,7 @@ impl Pending {
         }))
     }
 
-    /// A container by the client's word for it.
+    /// Returns a pending container by the client's word for it.
     pub(crate) fn container(word: &str) -> Box<Self> {
         Box::new(Self {
             kind: ObjectKind::Container,
@@ -78,7 +79,7 @@ impl Pending {
         })
     }
 
-    /// What is wrong with a call that is to be sent although the object is not known.
+    /// Returns the objection to a call that is to be sent although its object is not known.
     pub(crate) fn objection(&self) -> Objection {
         let what = self.hopeless.unwrap_or(UNTOLD).to_owned();
         Objection::Findings(vec![Finding {
@@ -91,8 +92,8 @@ impl Pending {
 }
 
 impl Permit {
-    /// The object that the engine has to be asked about before the rules have decided, and the
-    /// client's word for it.
+    /// Returns the object that the engine has to describe before the rules have decided: its kind,
+    /// and the client's word for it.
     #[must_use]
     pub fn question(&self) -> Option<(ObjectKind, &str)> {
         let pending = self
@@ -102,8 +103,8 @@ impl Permit {
         Some((pending.kind, &pending.word))
     }
 
-    /// Decides once more, now that the engine has told about the object. What is permitted is the
-    /// call by the full identifier: what was judged is what is sent.
+    /// Decides once more with the engine's description of the object. The permitted call has the
+    /// full identifier, so that the judged object is the one that the engine acts on.
     pub fn answer(mut self, object: &Object, profile: &Profile) -> Verdict {
         let Some(pending) = self
             .pending
@@ -117,7 +118,7 @@ impl Permit {
             return Verdict::Allow(self);
         }
         if let (ObjectKind::Exec, Detail::Exec { container, .. }) = (pending.kind, &object.detail) {
-            // Rules mean the container in which it runs.
+            // Rules are about the container in which the command runs.
             (pending.kind, pending.word) = (ObjectKind::Container, container.clone());
             pending.hopeless = container.is_empty().then_some(NAMELESS);
             self.call = self.call.with_captured(&object.id);
@@ -162,7 +163,8 @@ impl Permit {
         Verdict::Allow(self)
     }
 
-    /// Returns whether the client's word for the object is enough for the rule that grants the call.
+    /// Returns whether the rule that grants the call does so by the client's word for the object
+    /// alone.
     fn is_granted_by_word(&self) -> bool {
         let Ground::Rule(rule) = &self.ground else {
             return false;
@@ -190,7 +192,7 @@ fn may_mean_longer_name(granting: &Rule, call: &Call) -> bool {
 }
 
 fn depends_on_object(rule: &Rule, call: &Call) -> bool {
-    // Most rules are patterns, and are not asked once more.
+    // Most rules are patterns, and need not be matched again.
     if !rule.is_by_name() {
         return false;
     }
@@ -201,7 +203,7 @@ fn depends_on_object(rule: &Rule, call: &Call) -> bool {
     }
 }
 
-/// The rule that denies a call about an object, by whatever a rule can call it.
+/// Returns the rule that denies a call about an object, by any word that a rule can have for it.
 fn denying(call: &Call, object: &Object, profile: &Profile) -> Option<Arc<Rule>> {
     let is_command = call
         .captured()
@@ -231,7 +233,7 @@ fn denying(call: &Call, object: &Object, profile: &Profile) -> Option<Arc<Rule>>
 }
 
 impl Call {
-    /// Whether the call removes a link by its name, and not the container behind it.
+    /// Returns whether the call removes a link by its name, and not the container behind it.
     pub(crate) fn removes_a_link(&self) -> bool {
         let removes = self
             .endpoint()
@@ -242,7 +244,7 @@ impl Call {
                 "" | "0" | "no" | "false" | "none"
             )
         };
-        // A link has the name of its container before its own.
+        // The name of a link begins with the name of its container.
         let names_link = self
             .captured()
             .is_some_and(|captured| captured.word.trim_matches('/').contains('/'));

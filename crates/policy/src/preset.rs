@@ -5,9 +5,9 @@ use crate::guard::Recreation;
 /// The rules that one client needs, and no more.
 #[derive(Debug)]
 pub struct Preset {
-    /// The name that `presets` takes.
+    /// The name, as `presets` takes it.
     pub name: &'static str,
-    /// A file of rules; its first lines say whom it is for.
+    /// The file of rules; its first lines describe the client.
     pub text: &'static str,
 }
 
@@ -17,8 +17,8 @@ macro_rules! presets {
     };
 }
 
-/// How the clients of presets that may delete and create containers create again what they have
-/// deleted. A preset whose rules, those in comments included, allow both needs a row.
+/// The way in which the clients of presets create containers again, for presets that may delete and
+/// create them. A preset whose rules, those in comments included, allow both needs a row.
 const RECREATIONS: &[(&str, Recreation)] = &[
     // It deletes its own sandboxes.
     ("ai-agent", Recreation::Off),
@@ -58,7 +58,7 @@ const RECREATIONS: &[(&str, Recreation)] = &[
 ];
 
 impl Preset {
-    /// Every preset, by name.
+    /// Returns every preset, by name.
     pub const ALL: &'static [Self] = presets![
         "ai-agent" "ansible" "arcane" "autoheal" "beszel" "caddy-docker-proxy" "cadvisor" "compose" "crowdsec"
         "ctop" "devcontainers" "diun" "docker-build" "docker-cli-readonly" "dockge" "dockhand" "dozzle"
@@ -69,13 +69,13 @@ impl Preset {
         "zabbix-agent2"
     ];
 
-    /// The preset of this name.
+    /// Returns the preset of this name.
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
         Self::ALL.iter().find(|preset| preset.name == name)
     }
 
-    /// How its client creates a container again that it has deleted; `None` where it does not
+    /// Returns the way in which its client creates a deleted container again; `None` if it does not
     /// delete and create any.
     #[must_use]
     pub fn recreation(&self) -> Option<Recreation> {
@@ -85,7 +85,7 @@ impl Preset {
             .map(|(_, recreation)| *recreation)
     }
 
-    /// What it is for, in a line.
+    /// Returns the title, in one line.
     #[must_use]
     pub fn title(&self) -> &'static str {
         self.text
@@ -95,7 +95,7 @@ impl Preset {
             .trim_start_matches("# ")
     }
 
-    /// A field of its header, such as `Client`, in one line.
+    /// Returns a field of its header, such as `Client`, in one line.
     #[must_use]
     pub fn field(&self, name: &str) -> String {
         let header = self.text.lines().take_while(|line| line.starts_with('#'));
@@ -112,7 +112,8 @@ impl Preset {
             .join(" ")
     }
 
-    /// Whether it is safe only where the targets of the profile bound the objects of its calls.
+    /// Returns whether the preset is safe only if the targets of the profile bound the objects of
+    /// its calls.
     #[must_use]
     pub fn needs_targets(&self) -> bool {
         self.field("Needs").starts_with("targets")

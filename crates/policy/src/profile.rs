@@ -1,4 +1,4 @@
-//! What one class of client may do, and which class a client is of.
+//! Profiles: the rights of a class of clients, and the selection of a client's profile.
 
 use core::net::IpAddr;
 use std::fmt;
@@ -17,30 +17,30 @@ pub struct Profile {
     pub name: String,
     /// The endpoints that a client of this profile may call.
     pub rules: RuleSet,
-    /// How much each of its clients may ask for.
+    /// The limits of each of its clients.
     pub limits: Limits,
-    /// What allowed calls may ask for.
+    /// The guard that judges allowed calls.
     pub guard: Arc<Guard>,
     /// The objects that its calls may be about.
     pub targets: Arc<Targets>,
-    /// Whether its clients are held to it.
+    /// Whether the profile is enforced.
     pub mode: Mode,
-    /// How its clients create a container again that they have deleted; `None` where that is not
-    /// known.
+    /// The way in which its clients create a container again that they have deleted; `None` if that
+    /// is not known.
     pub recreation: Option<Recreation>,
 }
 
 /// Whether a profile is enforced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// What it does not allow is refused.
+    /// A call that the profile does not allow is refused.
     #[default]
     Enforce,
-    /// What it does not allow is forwarded, and the log says so.
+    /// A call that the profile does not allow is forwarded and logged.
     Audit,
 }
 
-/// Every profile, and who has it.
+/// All profiles, and the selectors that give them to clients.
 #[derive(Debug)]
 pub struct Profiles {
     default: Arc<Profile>,
@@ -48,7 +48,7 @@ pub struct Profiles {
     selected: Vec<(Selector, Arc<Profile>)>,
 }
 
-/// Two profiles match a client, and neither takes precedence.
+/// Two profiles that match a client, neither of which takes precedence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ambiguous {
     /// Their names.
@@ -69,8 +69,8 @@ impl fmt::Display for Ambiguous {
 impl std::error::Error for Ambiguous {}
 
 impl Profiles {
-    /// The rights of everybody whom no selector finds, and of those whom these find; and those of
-    /// the others.
+    /// Builds the set from the default profile with its selectors, the other profiles, and their
+    /// selectors.
     #[must_use]
     pub fn new(
         default: Profile,
@@ -95,10 +95,10 @@ impl Profiles {
         Self { default, selected }
     }
 
-    /// The profile of a client, and the selector that found it.
+    /// Returns the profile of a client, and the selector that found it.
     ///
     /// # Errors
-    /// Two profiles are for it.
+    /// Two profiles match the client.
     pub fn of(&self, client: &Principal) -> Result<(&Arc<Profile>, Option<&Selector>), Ambiguous> {
         let mut matching = self
             .selected
@@ -118,8 +118,8 @@ impl Profiles {
         }
     }
 
-    /// Whether it takes the client's container to tell its profile: nothing that goes before it
-    /// does.
+    /// Returns whether a client's profile depends on its container, because no selector with
+    /// precedence matches.
     #[must_use]
     pub fn depends_on_container(&self, client: &Principal) -> bool {
         let before =
@@ -127,7 +127,7 @@ impl Profiles {
         self.by_container() && !self.selected.iter().any(|(selector, _)| before(selector))
     }
 
-    /// Whether any profile is found by container.
+    /// Returns whether any profile is found by container.
     #[must_use]
     pub fn by_container(&self) -> bool {
         self.selected
@@ -135,7 +135,7 @@ impl Profiles {
             .any(|(selector, _)| selector.kind() == Kind::Container)
     }
 
-    /// The keys of the labels by which profiles are found, some of them several times.
+    /// Returns the keys of the labels by which profiles are found; some may come several times.
     pub fn selecting_labels(&self) -> impl Iterator<Item = &str> {
         self.selected
             .iter()
@@ -146,15 +146,15 @@ impl Profiles {
             })
     }
 
-    /// Every selector with the name of its profile, in the order in which selectors are asked.
+    /// Returns every selector with the name of its profile, in the order in which selectors are
+    /// asked.
     pub(crate) fn selected(&self) -> impl Iterator<Item = (&Selector, &str)> {
         self.selected
             .iter()
             .map(|(selector, profile)| (selector, profile.name.as_str()))
     }
 
-    /// The names of the profiles that a container has at each of its addresses, by what it is or by
-    /// where it is.
+    /// Returns the names of the profiles that a container has at each of its addresses.
     pub(crate) fn of_container(&self, container: &Container, addresses: &[IpAddr]) -> Vec<&str> {
         let container = Some(Arc::new(container.clone()));
         let places: Vec<_> = if addresses.is_empty() {
@@ -178,7 +178,7 @@ impl Profiles {
         places.into_iter().filter_map(at).collect()
     }
 
-    /// The same, with other rights in the place of some.
+    /// Returns the same set with other rights for some profiles.
     #[must_use]
     pub fn replaced(self, other: impl Fn(&Profile) -> Option<Profile>) -> Self {
         let mut known: Vec<(Arc<Profile>, Arc<Profile>)> = Vec::new();
@@ -200,7 +200,8 @@ impl Profiles {
         Self { default, selected }
     }
 
-    /// Who has this profile, beside everybody whom no other is for where it is the default one.
+    /// Returns the selectors of a profile. The default profile also has all clients that no
+    /// selector matches.
     pub fn selectors_of<'p>(
         &'p self,
         profile: &'p Arc<Profile>,
@@ -211,7 +212,7 @@ impl Profiles {
             .map(|(selector, _)| selector)
     }
 
-    /// Each profile once, the default first.
+    /// Returns each profile once, the default first.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Profile>> {
         let one = |at: &usize| {
             if *at == 0 {

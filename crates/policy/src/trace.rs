@@ -1,4 +1,4 @@
-//! What every rule of a profile says to a call: the decision, told step by step.
+//! The trace of a decision: the part of every rule of a profile in it.
 
 use std::sync::Arc;
 
@@ -8,31 +8,31 @@ use crate::method::Method;
 use crate::profile::Profile;
 use crate::rule::{Miss, Rule, RuleSet};
 
-/// A rule, and what it says to a call.
+/// A rule, and its part in a decision.
 #[derive(Debug)]
 pub struct Attempt {
     /// The rule.
     pub rule: Arc<Rule>,
-    /// What it says.
+    /// The part.
     pub tried: Tried,
 }
 
-/// What a rule says to a call.
+/// The part of a rule in the decision about a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tried {
-    /// It matches, and that is enough.
+    /// The rule matches, and that is enough.
     Grants,
-    /// It matches by a wildcard, which opens nothing of this kind.
+    /// The rule matches by a wildcard, which opens nothing of this kind.
     Wildcard,
-    /// It matches, and denies the call whatever other rules say.
+    /// The rule matches, and denies the call whatever other rules say.
     Denies,
-    /// It denies the call if the engine calls the object by a name that it means.
+    /// The rule denies the call if the engine's name for the object is one that it is about.
     MayDeny,
-    /// It does not match.
+    /// The rule does not match.
     Misses(Miss),
 }
 
-/// Asks each rule of the profile, in the order of writing. The verdict is that of
+/// Traces each rule of the profile, in the order of writing. The verdict is that of
 /// [`decide()`](crate::decide()).
 #[must_use]
 pub fn trace(call: &Call, profile: &Profile) -> Vec<Attempt> {

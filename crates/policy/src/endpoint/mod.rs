@@ -1,8 +1,7 @@
-//! The engines' API as one table: method and path shape → how the answer comes, what the call lets
-//! a client do, and whether a wildcard may open it.
+//! The engines' API as one table. A row maps method and path shape to the kind of answer, the power
+//! that the call gives a client, and whether a wildcard may open it.
 //!
-//! A call that no row describes is not forwarded on the word of a wildcard either: see
-//! [`crate::decide()`].
+//! A call without a row is not forwarded because of a wildcard either: see [`crate::decide()`].
 
 mod aggregate;
 mod deed;
@@ -21,22 +20,23 @@ pub use object::{Captured, ObjectKind};
 pub use power::{Power, Risk};
 pub use table::EndpointId;
 
-/// How an endpoint answers. It decides which time limit applies and what a shut-down does with it.
+/// The way in which an endpoint answers. It decides which time limit applies, and what a shut-down
+/// does with the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The head comes at once, and a missing one means that the engine hangs.
+    /// The head comes at once; without it, the engine hangs.
     Quick,
     /// The engine may work for minutes before its head: stop, commit, prune.
     Slow,
-    /// A body of any size that ends by itself: pull, build, archive.
+    /// The body has any size and ends by itself: pull, build, archive.
     Transfer,
-    /// May stay open and silent for days: events, logs, stats, wait.
+    /// The answer may stay open and silent for days: events, logs, stats, wait.
     Follow,
     /// The connection stops being HTTP after the answer's head.
     Tunnel(Protocol),
 }
 
-/// What a hijacked connection asks for in `Upgrade`.
+/// The protocol that a client asks for in `Upgrade`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Raw bytes, or frames of stdout and stderr: attach and exec.
@@ -48,7 +48,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// The value of the `Upgrade` header.
+    /// Returns the value of the `Upgrade` header.
     #[must_use]
     pub const fn token(self) -> &'static str {
         match self {
@@ -59,41 +59,41 @@ impl Protocol {
     }
 }
 
-/// What it takes of a rule to open an endpoint.
+/// The kind of rule that opens an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wildcard {
     /// Any rule that matches opens it.
     Open,
-    /// Only a rule that names it opens it: it hands over or writes file contents or credentials, or
-    /// is a live channel.
+    /// Only a rule that names the endpoint: it hands over or writes the contents of files or
+    /// credentials, or is a live channel.
     Named,
-    /// As `Open`; but with this query parameter the call hands over the contents of the object, and
-    /// then only a rule that names that very object opens it.
+    /// As `Open`, unless the query has this parameter, which hands over the contents of the object:
+    /// then only a rule that names that very object.
     NamedWith(&'static str),
 }
 
 /// One route of an engine.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// Its identity.
+    /// The identity of the endpoint.
     pub id: EndpointId,
     /// The method that the engine registers.
     pub method: Method,
-    /// The path without its version; `{x}` is one segment, `{x*}` one or more.
+    /// The path without its version prefix; `{x}` is one segment, `{x*}` one or more.
     pub shape: &'static str,
-    /// How the answer comes.
+    /// The way in which it answers.
     pub answer: Answer,
-    /// What it lets a client do.
+    /// The power that it gives a client.
     pub power: Power,
-    /// What it takes of a rule to open it.
+    /// The kind of rule that opens it.
     pub wildcard: Wildcard,
 }
 
 impl Endpoint {
-    /// The endpoint behind a path without its version, where the table has one.
+    /// Finds the endpoint of a path without its version prefix, if the table has one.
     ///
-    /// `HEAD` is looked up as `GET` where the engine has no route of its own for it, so that it
-    /// never has more rights.
+    /// `HEAD` falls back to `GET` if the engine has no route of its own for it, so that it never
+    /// has more rights.
     pub(crate) fn find(method: Method, path: &str) -> Option<&'static Self> {
         let mut segments: Vec<&[u8]> = Vec::with_capacity(8);
         segments.extend(path.as_bytes()[1..].split(|byte| *byte == b'/'));
@@ -117,24 +117,24 @@ impl Endpoint {
         }
     }
 
-    /// Every row, Docker's first.
+    /// Returns every row, Docker's first.
     pub fn all() -> impl Iterator<Item = &'static Self> {
         table::TABLE.iter()
     }
 
-    /// The row of an identity.
+    /// Returns the row of an identity.
     #[must_use]
     pub fn of(id: EndpointId) -> &'static Self {
         &table::TABLE[id as usize]
     }
 
-    /// Whether only a rule that names it opens it.
+    /// Returns whether only a rule that names the endpoint opens it.
     #[must_use]
     pub fn is_named_only(&self) -> bool {
         self.wildcard == Wildcard::Named
     }
 
-    /// The query parameter with which the call hands over the contents of the object.
+    /// Returns the query parameter that hands over the contents of the object.
     #[must_use]
     pub fn reveals(&self) -> Option<&'static str> {
         if let Wildcard::NamedWith(parameter) = self.wildcard {
@@ -144,24 +144,24 @@ impl Endpoint {
         }
     }
 
-    /// Whether it looks at one object, by any word that a client may have for it.
+    /// Returns whether the endpoint looks at one object, by any word that a client may have for it.
     pub(crate) fn inspects(&self) -> bool {
         let verb = self.id.name().rsplit('.').next().unwrap_or_default();
         matches!(verb, "inspect" | "inspect_short" | "exists")
     }
 
-    /// Whether it belongs to Podman's own API.
+    /// Returns whether the endpoint belongs to Podman's own API.
     #[must_use]
     pub fn is_libpod(&self) -> bool {
         self.shape.starts_with("/libpod/")
     }
 
-    /// The object that the path names; `None` where the path names none.
+    /// Finds the object that the path names; `None` if it names none.
     pub(crate) fn captured<'p>(&self, path: &'p str) -> Option<Captured<'p>> {
         object::captured(self.shape, path)
     }
 
-    /// A pattern of the rule language for any object of its kind.
+    /// Returns a pattern of the rule language for any object of its kind.
     #[must_use]
     pub fn pattern(&self) -> String {
         let shape = self.shape;
@@ -195,7 +195,7 @@ impl Endpoint {
         format!("{start}{}", rest.collect::<Vec<_>>().join("/"))
     }
 
-    /// A pattern of the rule language for any object at all, whatever characters its name has.
+    /// Returns a pattern of the rule language for any object, whatever characters its name has.
     pub(crate) fn loose_pattern(&self) -> String {
         let segments = self.shape[1..].split('/').map(|segment| match segment {
             placeholder if is_placeholder(placeholder) => "/.+".to_owned(),
@@ -204,11 +204,11 @@ impl Endpoint {
         format!("%API_PREFIX%{}", segments.collect::<String>())
     }
 
-    /// An expression for its paths, with a version or without, of the kind that its engine has.
+    /// Returns a regular expression for its paths, with and without a version of the engine's kind.
     pub(crate) fn expression(&self) -> String {
         let version = match self.shape.starts_with("/libpod/") {
             true => r"/v[0-9]{1,3}(?:\.[0-9]{1,3}){0,2}",
-            // From 1.24 on, in every spelling that is read as such.
+            // Version 1.24 and later, in every spelling that is read as such.
             false => {
                 r"(?:/v0*(?:1\.0*(?:2[4-9]|[3-9][0-9]|[1-9][0-9]{2})(?:\.[0-9]{1,3})?|(?:[2-9]|[1-9][0-9]{1,2})(?:\.[0-9]{1,3}){0,2}))?"
             }
@@ -221,7 +221,7 @@ impl Endpoint {
         format!("{version}{}", segments.collect::<String>())
     }
 
-    /// A path of it, with this word in the place of each placeholder.
+    /// Returns a path of the endpoint, with this word for each placeholder.
     pub(crate) fn path_with(&self, word: &str) -> String {
         let version = if self.shape.starts_with("/libpod/") {
             "/v5.0.0"
@@ -238,12 +238,12 @@ impl Endpoint {
         format!("{version}/{}", segments.collect::<Vec<_>>().join("/"))
     }
 
-    /// Whether a call with this method can reach it.
+    /// Returns whether a call with this method can reach the endpoint.
     pub(crate) fn serves(&self, method: Method) -> bool {
         self.method == method || (self.method == Method::Get && method == Method::Head)
     }
 
-    /// The last literal word of the shape: what tells the endpoint from its neighbours.
+    /// Returns the last literal word of the shape, which tells the endpoint from its neighbours.
     pub(crate) fn word(&self) -> &'static str {
         self.shape
             .rsplit('/')
@@ -251,7 +251,7 @@ impl Endpoint {
             .unwrap_or_default()
     }
 
-    /// `OPTIONS` answers on any path at all.
+    /// Returns whether the endpoint answers on any path at all, as `OPTIONS` does.
     pub(crate) fn is_catch_all(&self) -> bool {
         self.shape == CATCH_ALL
     }
@@ -264,19 +264,19 @@ impl Endpoint {
     }
 }
 
-/// Whether some endpoint of an engine starts with this word (`containers`, `libpod` …).
+/// Returns whether the shape of some endpoint starts with this word (`containers`, `libpod` …).
 pub(crate) fn is_section(word: &str) -> bool {
     Endpoint::all().any(|endpoint| endpoint.shape.split('/').nth(1) == Some(word))
 }
 
-/// The one shape that is nothing but a placeholder, and where it stands in [`BY_SECTION`].
+/// The only shape that is a placeholder alone, and its key in [`BY_SECTION`].
 const CATCH_ALL: &str = "/{path*}";
 const CATCH_ALL_SECTION: &[u8] = b"{path*}";
 
 /// A row with its shape in parts.
 struct Route {
     shape: Vec<Part>,
-    /// It has a [`Part::Many`], and fits paths of several lengths.
+    /// Whether it has a [`Part::Many`], and so matches paths of several lengths.
     stretches: bool,
     endpoint: &'static Endpoint,
 }
@@ -292,10 +292,10 @@ impl Route {
     }
 }
 
-/// What stands between two slashes of a shape.
+/// A segment of a shape.
 enum Part {
     Word(&'static [u8]),
-    /// Any one segment with something in it.
+    /// Any one segment that is not empty.
     One,
     /// One segment or more.
     Many,
@@ -311,8 +311,8 @@ impl Part {
     }
 }
 
-/// Rows by their first segment (the second of Podman's), the more literal ones first: engines
-/// register those first, or refuse the others.
+/// Rows by their first segment (the second of Podman's), more literal ones first: engines register
+/// those first, or refuse the others.
 static BY_SECTION: LazyLock<Vec<(&'static [u8], Vec<Route>)>> = LazyLock::new(|| {
     let mut rows: Vec<_> = Endpoint::all().collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.literals()));
@@ -339,8 +339,8 @@ fn is_placeholder(segment: &str) -> bool {
     segment.starts_with('{')
 }
 
-/// Matches a shape's parts with a path's segments: [`Part::Many`] takes as many as the rest leaves
-/// it, the last words decide.
+/// Matches the parts of a shape with the segments of a path. [`Part::Many`] takes as many segments
+/// as the rest leaves; the last words decide.
 fn fits(shape: &[Part], path: &[&[u8]]) -> bool {
     match (shape, path) {
         ([], []) => true,

@@ -1,17 +1,17 @@
-//! What a call lets a client do, in words for people who do not know the API.
+//! The powers that calls give a client, in words for readers who do not know the API.
 
-/// How much harm a power can do in the wrong hands, the least first.
+/// The harm that a power can do in the wrong hands, the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Risk {
-    /// It looks at names, states and figures.
+    /// Looks at names, states and figures.
     Look,
-    /// It reads what is usually secret: environment variables, logs, files, command lines.
+    /// Reads secrets: environment variables, logs, files, command lines.
     Secrets,
-    /// It stops, changes or deletes: loss of service or of data.
+    /// Stops, changes or deletes: loss of service or of data.
     Change,
-    /// It runs code, or brings in code that others will run.
+    /// Runs code, or brings in code that others will run.
     Run,
-    /// Unless it is judged, it is root on the host.
+    /// Is root on the host, unless the guard judges it.
     Host,
 }
 
@@ -25,7 +25,7 @@ impl Risk {
         Self::Host,
     ];
 
-    /// One word for it.
+    /// Returns the word for it in rules.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -37,7 +37,7 @@ impl Risk {
         }
     }
 
-    /// The heading over powers of this risk.
+    /// Returns the heading over powers of this risk.
     #[must_use]
     pub const fn heading(self) -> &'static str {
         match self {
@@ -52,20 +52,20 @@ impl Risk {
 
 macro_rules! powers {
     ($($power:ident, $risk:ident, $says:literal;)*) => {
-        /// Something that a client can do; several endpoints may give it.
+        /// A power over the engine that several endpoints may give.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Power {
             $(#[doc = $says] $power,)*
         }
 
         impl Power {
-            /// What it is, as the rest of a sentence that begins with "the client can".
+            /// Returns the power as the rest of a sentence that begins with "the client can".
             #[must_use]
             pub const fn says(self) -> &'static str {
                 match self { $(Self::$power => $says,)* }
             }
 
-            /// How much harm it can do.
+            /// Returns the harm that it can do.
             #[must_use]
             pub const fn risk(self) -> Risk {
                 match self { $(Self::$power => Risk::$risk,)* }
@@ -144,7 +144,7 @@ powers! {
 }
 
 impl Power {
-    /// How a client gets from it to root on the host where nothing is judged; nothing where no way
+    /// Returns the way from this power to root on the host if nothing is judged; `None` if no way
     /// is known.
     #[must_use]
     pub const fn way_to_host(self) -> Option<&'static str> {
@@ -174,7 +174,7 @@ impl Power {
         })
     }
 
-    /// How it may lead there although what can be judged is judged.
+    /// Returns the way that is left although the guard judges what it can.
     #[must_use]
     pub const fn remains(self) -> Option<&'static str> {
         Some(match self {

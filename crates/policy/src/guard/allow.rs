@@ -1,5 +1,5 @@
-//! Exceptions from what the guard refuses, and the images that it may be bound to: one parser, one
-//! table.
+//! Exceptions from the guard's refusals, and the images to which it may be restricted: one parser,
+//! one table.
 
 use std::fmt;
 
@@ -10,14 +10,14 @@ use crate::list::{list_value, split_list};
 use crate::pattern::Pattern;
 use crate::rule::distance;
 
-/// What can be allowed. `name` and `value` are how it is written, `help` what it opens.
+/// A kind of exception: the words of its syntax, and a help text for what it opens.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kind {
     /// The word before the `=`.
     pub name: &'static str,
-    /// What stands behind it; empty where nothing does.
+    /// The form of the value behind it; empty if there is no value.
     pub value: &'static str,
-    /// One sentence.
+    /// The help text: one sentence.
     pub help: &'static str,
 }
 
@@ -25,7 +25,7 @@ const fn kind(name: &'static str, value: &'static str, help: &'static str) -> Ki
     Kind { name, value, help }
 }
 
-/// Everything that `guard-allow` takes, in the order of the documentation.
+/// Every kind of exception of `guard-allow`, in the order of the documentation.
 pub const KINDS: &[Kind] = &[
     kind(
         "annotation",
@@ -220,7 +220,7 @@ pub const KINDS: &[Kind] = &[
 pub struct Exception {
     kind: &'static str,
     what: What,
-    /// As it is written in a list.
+    /// The exception as it is written in a list.
     text: String,
 }
 
@@ -240,7 +240,7 @@ impl Exception {
     /// Reads `name` or `name=value`.
     ///
     /// # Errors
-    /// What was expected.
+    /// The text that was expected instead.
     pub fn read(text: &str) -> Result<Self, String> {
         let (name, value) = text
             .split_once('=')
@@ -300,7 +300,7 @@ impl Exception {
     /// Reads an exception as it stands in a list: see [`split_list`].
     ///
     /// # Errors
-    /// What was expected.
+    /// The text that was expected instead.
     pub fn read_in_list(text: &str) -> Result<Self, String> {
         match split_list(text, |_| false).as_slice() {
             [one] => Self::read(one),
@@ -308,7 +308,7 @@ impl Exception {
         }
     }
 
-    /// Whether it is of this kind and allows this value.
+    /// Returns whether the exception is of this kind and allows this value.
     pub(super) fn covers(&self, kind: &str, value: &str) -> bool {
         self.kind == kind
             && match &self.what {
@@ -318,8 +318,8 @@ impl Exception {
             }
     }
 
-    /// Whether the pattern of this exception fits the value in the form in which the engine reads
-    /// it.
+    /// Returns whether the pattern of this exception matches the value in the form in which the
+    /// engine reads it.
     fn fits(&self, pattern: &Pattern, value: &str) -> bool {
         match (self.kind, value.split_once('=')) {
             ("image" | "build-frontend", _) => pattern.fits(&super::reference::normalised(value)),
@@ -335,12 +335,12 @@ impl Exception {
         }
     }
 
-    /// Whether it is of this kind and covers this network.
+    /// Returns whether the exception is of this kind and covers this network.
     pub(super) fn covers_network(&self, kind: &str, network: IpNet) -> bool {
         matches!(&self.what, What::Network(own) if self.kind == kind && own.contains(&network))
     }
 
-    /// Whether it is of this kind and allows this path, which is clean.
+    /// Returns whether the exception is of this kind and allows this path, which is clean.
     pub(super) fn covers_path(&self, kind: &str, path: &str, is_read_only: bool) -> bool {
         let What::Path {
             path: own,
@@ -357,7 +357,8 @@ impl Exception {
         self.kind == kind && (path == own || (*below && is_below())) && (is_read_only || !read_only)
     }
 
-    /// Why it gives the host to whoever may create containers; nothing where it does not by itself.
+    /// Returns why the exception gives the host away to a client that can create containers; `None`
+    /// if it does not by itself.
     ///
     /// Source: capabilities(7), mount_namespaces(7), and the engines' own documentation of these
     /// options.
@@ -402,7 +403,8 @@ impl Exception {
         })
     }
 
-    /// Whether it opens the option by which local volumes are made of what lies elsewhere.
+    /// Returns whether the exception opens the options that make a local volume from a path, a
+    /// device or another machine.
     fn names_a_device(&self) -> bool {
         let What::Pattern(pattern) = &self.what else {
             return false;
@@ -411,8 +413,8 @@ impl Exception {
         Pattern::new(name).fits("device")
     }
 
-    /// Whether it opens a path that the host itself lives from: with a folder, what is below it is
-    /// mounted too.
+    /// Returns whether the exception opens a path that the host depends on: a folder is mounted
+    /// with everything below it.
     fn is_of_the_host(&self) -> bool {
         let What::Path { path, .. } = &self.what else {
             return false;
@@ -420,7 +422,7 @@ impl Exception {
         gives_host_path(path)
     }
 
-    /// Whether it opens a folder for writing, with all that is below.
+    /// Returns whether the exception opens a folder for writing, with everything below it.
     fn is_writable_tree(&self) -> bool {
         matches!(
             self.what,
@@ -432,13 +434,14 @@ impl Exception {
         )
     }
 
-    /// Whether it binds to some objects instead of allowing anything.
+    /// Returns whether the exception restricts a kind of object to some, and does not allow
+    /// anything.
     #[must_use]
     pub fn is_bound(&self) -> bool {
         matches!(self.kind, "image" | "registry" | "secret" | "config")
     }
 
-    /// Whether it is of this kind.
+    /// Returns whether the exception is of this kind.
     pub(super) fn is(&self, kind: &str) -> bool {
         self.kind == kind
     }
@@ -507,8 +510,8 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Whether a path or a URL leads where it seems to: without `..`, `//` and escapes that an engine
-/// would resolve.
+/// Returns whether a path or a URL is written plainly: without `..`, `//` and escapes that an
+/// engine would resolve.
 fn is_direct(value: &str) -> bool {
     let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
     let lower = rest.to_ascii_lowercase();
@@ -531,7 +534,7 @@ fn read_path(value: &str, takes_ro: bool) -> Option<What> {
         Some(path) => (path, true),
         None => (value, false),
     };
-    // One that is not clean would never fit, or not what its writer meant.
+    // A path that is not clean would never match, or not as its writer meant.
     (path.starts_with('/') && clean(path) == path && !path.contains(['*', ':'])).then(|| {
         What::Path {
             path: path.to_owned(),
@@ -541,7 +544,8 @@ fn read_path(value: &str, takes_ro: bool) -> Option<What> {
     })
 }
 
-/// Returns the path that was probably meant: a clean one, without what Docker writes behind a bind.
+/// Returns the path that was probably meant: a clean one, without the options that Docker writes
+/// behind a bind.
 fn meant_path(value: &str, takes_ro: bool) -> Option<String> {
     let (path, mode) = match value.split_once(':') {
         Some((path, "rw")) => (path, ""),
@@ -558,14 +562,14 @@ fn meant_path(value: &str, takes_ro: bool) -> Option<String> {
         .then_some(meant)
 }
 
-/// A name of a capability as the engine compares it: upper case, without `CAP_` (moby
+/// Returns the name of a capability as the engine compares it: upper case, without `CAP_` (moby
 /// `oci/caps/utils.go`).
 pub(super) fn capability(name: &str) -> String {
     let upper = name.to_ascii_uppercase();
     upper.strip_prefix("CAP_").unwrap_or(&upper).to_owned()
 }
 
-/// Go's `path.Clean` for an absolute path.
+/// Cleans an absolute path as Go's `path.Clean` does.
 pub(super) fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

@@ -1,5 +1,5 @@
-//! A call under judgement: opened with its query and body, settled with what the engine says of its
-//! subjects, and closed as a call that may be sent.
+//! A call under judgement: opened with its query and body, settled with the engine's descriptions
+//! of its subjects, and closed as a call that may be sent.
 
 use super::engine::Engine;
 use super::form::walk;
@@ -15,41 +15,41 @@ use crate::endpoint::{EndpointId, ObjectKind};
 use crate::object::Object;
 use crate::target::Targets;
 
-/// What a permit still asks for before its call may be sent.
+/// The checks that a permitted call must pass before it is sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Obligation {
-    /// How the query and the body are judged; `None` where they go on as they come.
+    /// The reader that judges query and body; `None` if they are forwarded as they are.
     pub(crate) reader: Option<&'static Reader>,
     pub(crate) guard: std::sync::Arc<Guard>,
     pub(crate) targets: std::sync::Arc<Targets>,
-    /// Where the call loses a container that its client will create again.
+    /// The replacement of the container that the call loses, if its client will create it again.
     pub(crate) replacement: Option<Box<Replacement>>,
 }
 
-/// A call that may be sent: all obligations of its permit are discharged. Only [`Case::close`] and
-/// the permit make one.
+/// A call that may be sent, because all obligations of its permit are discharged. Only
+/// [`Case::close`] and the permit make one.
 #[derive(Debug)]
 pub struct Cleared {
-    /// The call as it goes to the engine; `None` where it goes as it was permitted.
+    /// The call for the engine; `None` if it is forwarded as it was permitted.
     pub(crate) call: Option<Call>,
-    /// The body that goes on in place of the client's own; `None` where that goes on.
+    /// The body that replaces the client's own; `None` if that is forwarded.
     pub(crate) body: Option<String>,
 }
 
 impl Cleared {
-    /// The call as it goes to the engine, where this one was permitted.
+    /// Returns the call for the engine, given the one that was permitted.
     #[must_use]
     pub fn call<'c>(&'c self, permitted: &'c Call) -> &'c Call {
         self.call.as_ref().unwrap_or(permitted)
     }
 
-    /// The body that goes on in place of the client's own; `None` where that goes on.
+    /// Returns the body that replaces the client's own; `None` if that is forwarded.
     #[must_use]
     pub fn body(&self) -> Option<&str> {
         self.body.as_deref()
     }
 
-    /// The same, to be sent. It can be taken once.
+    /// Takes the body out in order to send it. It can be taken once.
     pub fn take_body(&mut self) -> Option<String> {
         self.body.take()
     }
@@ -58,26 +58,27 @@ impl Cleared {
 /// A question that only the engine can answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question<'c> {
-    /// What is this object?
+    /// The description of an object.
     Object {
-        /// Its kind.
+        /// The kind of the object.
         kind: ObjectKind,
-        /// What the client calls it.
+        /// The client's word for it.
         word: &'c str,
     },
-    /// What are the settings of this container, and could it be created again?
+    /// The settings of a container, for the judgement of its re-creation.
     /// [`Case::answer_inspection`] takes the answer.
     Inspection {
-        /// What the client calls it.
+        /// The client's word for it.
         word: &'c str,
         /// Whether the answer depends on the engine's defaults.
         wants_defaults: bool,
     },
-    /// Which engine is it?
+    /// The kind and version of the engine.
     Engine,
 }
 
-/// The engine has no object of the name that the call is about: its own answer says so best.
+/// The engine does not have the object that the call names. The client gets the engine's own
+/// answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Missing;
 
@@ -94,14 +95,14 @@ pub struct Case<'a> {
     pub(super) lost: Option<Lost>,
 }
 
-/// What goes to the engine as the body.
+/// The body that goes to the engine.
 #[derive(Debug)]
 pub(super) enum Content<'a> {
-    /// The client's own body, as it comes.
+    /// The client's own body.
     Own,
     /// No body.
     Nothing,
-    /// This value.
+    /// A body written from this value.
     Json(Json<'a>),
 }
 
@@ -110,7 +111,7 @@ impl Obligation {
     /// decision needs to know.
     ///
     /// # Errors
-    /// The guard objects already.
+    /// The guard's objection to query or body.
     pub(crate) fn open<'a>(
         &'a self,
         call: &Call,
@@ -154,7 +155,7 @@ impl Obligation {
 }
 
 impl Reader {
-    /// Judges query and body. Without a content type, `None` stands for it.
+    /// Judges query and body. A missing content type is `None`.
     pub(super) fn read<'a>(
         &self,
         judge: &mut Judge<'_>,
@@ -181,15 +182,15 @@ impl Reader {
                 Content::Own
             }
             Body::Nothing => {
-                // Clients send an empty object where nothing is asked for; the engine need not see
-                // it.
+                // Clients send an empty object to endpoints that take no body; the engine need not
+                // see it.
                 if !is_blank && !Json::read(body).map_err(Objection::Malformed)?.is_empty() {
                     judge.refuse("this endpoint takes no body".to_owned(), None);
                 }
                 Content::Nothing
             }
             Body::Json(form) => {
-                // Podman's client does not say what it sends; Docker refuses a body of no type, as
+                // Podman's client sends no content type; Docker refuses a body without one, as
                 // pages in browsers send it.
                 let may_be_silent = call
                     .endpoint()
@@ -198,10 +199,10 @@ impl Reader {
                 if !is_blank && !(is_typed && (content_type.is_some() || may_be_silent)) {
                     return Err(Objection::ContentType("application/json"));
                 }
-                // The engine takes no body for one that says nothing.
+                // An empty body stays empty for the engine.
                 let text: &[u8] = if is_blank { b"{}" } else { body };
                 let mut json = Json::read(text).map_err(Objection::Malformed)?;
-                // Go leaves the zero value where it reads `null`.
+                // Go leaves the zero value for a `null`.
                 if json == Json::Null {
                     json = Json::Map(Vec::new());
                 }
@@ -221,7 +222,7 @@ impl Reader {
 }
 
 impl Judge<'_> {
-    /// Has the object looked up that the path names, or the query of a commit, where the decision
+    /// Adds the object that the path names, or the query of a commit, as a subject if the decision
     /// depends on it.
     fn add_target(&mut self, call: &Call, is_replaced: bool) {
         let Some(endpoint) = call.endpoint() else {
@@ -287,7 +288,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether a decision depends on what an object is.
+    /// Returns whether a decision depends on the description of an object.
     fn depends_on(&self, kind: ObjectKind, role: Role) -> bool {
         let is_bounded =
             !self.targets.is_empty() && (kind.has_labels() || kind == ObjectKind::Exec);
@@ -319,7 +320,7 @@ impl Judge<'_> {
     }
 }
 
-/// A guard and targets that ask for nothing.
+/// A guard and targets that restrict nothing.
 static OPEN: (Guard, std::sync::LazyLock<Targets>) = (
     Guard {
         level: super::Level::Privileged,
@@ -329,7 +330,7 @@ static OPEN: (Guard, std::sync::LazyLock<Targets>) = (
 );
 
 impl Case<'_> {
-    /// A case in which nothing is to be judged.
+    /// Returns a case without anything to judge.
     pub(crate) fn nothing_to_judge(call: Call) -> Self {
         let judge = Judge::new(&OPEN.0, &OPEN.1, Surroundings::default());
         Self {
@@ -342,7 +343,7 @@ impl Case<'_> {
         }
     }
 
-    /// The next question for the engine; `None` where all are answered.
+    /// Returns the next question for the engine; `None` if all are answered.
     #[must_use]
     pub fn question(&self) -> Option<Question<'_>> {
         match self.judge.subjects.get(self.next) {
@@ -360,7 +361,7 @@ impl Case<'_> {
         }
     }
 
-    /// Every question that is known by now, in words.
+    /// Returns all questions that are known so far, in words.
     #[must_use]
     pub fn questions(&self) -> Vec<String> {
         let subjects = self.judge.subjects.iter();
@@ -380,7 +381,7 @@ impl Case<'_> {
     /// does not have.
     ///
     /// # Errors
-    /// The call is about the missing object: the engine's own answer is the client's.
+    /// The call is about the missing object, so that the client gets the engine's own answer.
     pub fn answer(&mut self, object: Option<&Object>) -> Result<(), Missing> {
         let Some(subject) = self.judge.subjects.get(self.next).cloned() else {
             return Ok(());
@@ -397,7 +398,7 @@ impl Case<'_> {
         self.judge.settle(&subject, object);
         if let Some(object) = object {
             self.replace(&subject, &object.id);
-            // The rights of a command are those of its container.
+            // A command has the rights of its container.
             if let (Role::Target(how), crate::object::Detail::Exec { container, .. }) =
                 (subject.role, &object.detail)
             {
@@ -414,14 +415,14 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// Whether the decision depends on which engine it is.
+    /// Returns whether the decision depends on the kind and version of the engine.
     fn asks_engine(&self) -> bool {
         !self.judge.read_only.is_empty()
             || !self.judge.copied.is_empty()
             || self.judge.forced_removal.is_some()
     }
 
-    /// Takes the answer to the question which engine it is.
+    /// Takes the kind and version of the engine.
     pub fn answer_engine(&mut self, engine: &Engine) {
         for place in std::mem::take(&mut self.judge.copied) {
             self.judge.copies_no_environment(&place, engine);
@@ -440,7 +441,7 @@ impl Case<'_> {
     /// Closes the case once every question is answered.
     ///
     /// # Errors
-    /// What the guard objects to.
+    /// The guard's objection.
     pub fn close(mut self) -> Result<Cleared, Objection> {
         if self.question().is_some() {
             self.judge
@@ -463,8 +464,8 @@ impl Case<'_> {
         })
     }
 
-    /// Writes the identifier that the engine gave in place of the client's word, so that the engine
-    /// acts on what was judged.
+    /// Writes the engine's identifier in place of the client's word, so that the engine acts on the
+    /// object that was judged.
     pub(super) fn replace(&mut self, subject: &Subject, id: &str) {
         if id.is_empty() {
             let what = format!(
@@ -494,7 +495,7 @@ impl Case<'_> {
     }
 }
 
-/// The value at a place of a body.
+/// Finds the value at a place of a body.
 fn at_mut<'j, 'b>(json: &'j mut Json<'b>, place: &[Place]) -> Option<&'j mut Json<'b>> {
     place
         .iter()
@@ -512,8 +513,8 @@ fn at_mut<'j, 'b>(json: &'j mut Json<'b>, place: &[Place]) -> Option<&'j mut Jso
         })
 }
 
-/// Refuses a form in place of a body that is not judged: Go lets its fields go before the
-/// parameters of the query.
+/// Refuses a form in place of a body that is not judged: Go prefers its fields to the parameters of
+/// the query.
 fn check_form(content_type: Option<&str>) -> Result<(), Objection> {
     let kind = content_type
         .unwrap_or_default()

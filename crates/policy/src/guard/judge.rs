@@ -1,5 +1,5 @@
-//! The judgement of one call: what was found so far, where, and which objects have still to be
-//! looked up.
+//! The judgement of one call: the findings so far, the current place, and the objects that the
+//! engine has yet to describe.
 
 use super::allow::{Exception, KINDS};
 use super::objection::{Finding, Objection};
@@ -12,18 +12,16 @@ use crate::endpoint::ObjectKind;
 use crate::list::list_value;
 use crate::target::Targets;
 
-/// A call that asks for more than this is refused in any case: more findings would help no reader,
-/// so the judgement ends.
+/// The most findings of a judgement, which then ends: more would help no reader.
 const FINDINGS: usize = 64;
-/// The most that a judgement may take, in comparisons of a part of the call with a field or an
-/// exception. Reading a body bounds its parts; this bounds what many exceptions make of them, to
-/// some tens of milliseconds.
+/// The most comparisons of a part of the call with a field or an exception. Reading a body bounds
+/// its parts; this bounds their product with the exceptions, to some tens of milliseconds.
 const STEPS: usize = 8 << 20;
-/// No call names more objects that have to be looked up.
+/// The most objects that a call may have looked up.
 const SUBJECTS: usize = 64;
 
-/// What a finding may be allowed by. [`Judge::hint`] alone makes one: it must fit the value that
-/// was found, and no other.
+/// The exception that would allow a finding. [`Judge::hint`] alone makes one, since it must fit the
+/// value that was found and no other.
 pub(super) struct Hint(String);
 
 /// A step from a value into it.
@@ -80,7 +78,7 @@ pub(super) fn written(place: &[Place]) -> String {
     text
 }
 
-/// Judges one call.
+/// The judgement of one call.
 pub(crate) struct Judge<'g> {
     pub(super) guard: &'g Guard,
     pub(super) targets: &'g Targets,
@@ -92,14 +90,14 @@ pub(crate) struct Judge<'g> {
     pub(super) steps: usize,
     /// The paths of the host that were resolved so far.
     pub(super) resolved: usize,
-    /// Where it is: `HostConfig.Binds[0]`.
+    /// The current place: `HostConfig.Binds[0]`.
     place: Vec<Place>,
-    /// Objects that only the engine can tell about.
+    /// Objects that the engine has to describe.
     pub(super) subjects: Vec<Subject>,
-    /// What the object of the path is looked up for, where a place of the body says so.
+    /// The reason to look up the object of the path, if a place of the body sets it.
     pub(super) path_role: Option<(Role, Vec<Place>)>,
-    /// The container that will be, as a client of the proxy, until the labels of its image are
-    /// known.
+    /// The container that the call would create, as a client of the proxy, until the labels of its
+    /// image are known.
     pub(super) newcomer: Option<Newcomer>,
     /// The name that a container gets.
     pub(super) name: Option<String>,
@@ -111,10 +109,9 @@ pub(crate) struct Judge<'g> {
     /// A removal that takes containers along if the engine is Podman: the place of its force, and
     /// the kind of the object.
     pub(super) forced_removal: Option<(Vec<Place>, &'static str)>,
-    /// Whether the container is a builder that buildx wants where it does not reach the engine's
-    /// own.
+    /// Whether the container is a builder that buildx creates if it cannot reach the engine's own.
     pub(super) is_builder: bool,
-    /// Whether objects that are missing are no objection: a client that creates a container again
+    /// Whether missing objects are no objection, because a client that creates a container again
     /// will name others.
     pub(super) omits_missing: bool,
     /// The user of a container that will be created again, until its image's own is known.
@@ -158,12 +155,12 @@ impl<'g> Judge<'g> {
         }
     }
 
-    /// Where it is.
+    /// Returns the current place.
     pub(super) fn place(&self) -> &[Place] {
         &self.place
     }
 
-    /// Judges within a value, unless enough was found already.
+    /// Judges within a value, unless the judgement has ended.
     pub(super) fn within(&mut self, step: Step<'_>, judge: impl FnOnce(&mut Self)) {
         if self.is_full() {
             return;
@@ -174,7 +171,7 @@ impl<'g> Judge<'g> {
         self.place.pop();
     }
 
-    /// Judges the parts of a value at the same place, until enough was found.
+    /// Judges the parts of a value at the same place, until the judgement ends.
     pub(super) fn each<T>(
         &mut self,
         parts: impl IntoIterator<Item = T>,
@@ -189,7 +186,7 @@ impl<'g> Judge<'g> {
         }
     }
 
-    /// Counts a part of the call, which is compared with so many fields or exceptions.
+    /// Counts a part of the call, and its comparisons with fields or exceptions.
     pub(super) fn step(&mut self, comparisons: usize) {
         self.steps += 1 + comparisons;
         if self.steps > STEPS && self.findings.is_empty() {
@@ -197,12 +194,12 @@ impl<'g> Judge<'g> {
         }
     }
 
-    /// Whether the call is refused whatever else it says: nothing more of it needs to be looked at.
+    /// Returns whether the judgement has ended: the call is refused whatever the rest of it says.
     pub(super) fn is_full(&self) -> bool {
         self.findings.len() >= FINDINGS || self.steps > STEPS
     }
 
-    /// Judges at a place where the judge has been before, unless enough was found already.
+    /// Judges at an earlier place, unless the judgement has ended.
     pub(super) fn back_at(&mut self, place: &[Place], judge: impl FnOnce(&mut Self)) {
         if self.is_full() {
             return;
@@ -212,7 +209,7 @@ impl<'g> Judge<'g> {
         self.place = here;
     }
 
-    /// How much was found so far.
+    /// Returns the number of findings so far.
     pub(super) fn count(&self) -> usize {
         self.findings.len()
     }
@@ -222,7 +219,7 @@ impl<'g> Judge<'g> {
         self.refuse(what, None);
     }
 
-    /// Notes something that is not allowed, and what would allow it.
+    /// Notes a value that is not allowed, and the exception that would allow it.
     pub(super) fn refuse(&mut self, what: String, allow: Option<Hint>) {
         if self.findings.len() < FINDINGS {
             let allow = allow.map(|Hint(allow)| allow);
@@ -235,9 +232,9 @@ impl<'g> Judge<'g> {
         }
     }
 
-    /// Makes an objection of the findings, if there are any. Those against a builder of buildx's
-    /// own begin with the rules for builds: without these, its user would open the host for a
-    /// container that no build needs.
+    /// Makes an objection of the findings, if there are any. For a builder of buildx, it begins
+    /// with the rules for builds: without these, a user would open the host for a container that no
+    /// build needs.
     pub(super) fn objection(&mut self) -> Option<Objection> {
         let mut findings = std::mem::take(&mut self.findings);
         if findings.is_empty() {
@@ -260,8 +257,9 @@ impl<'g> Judge<'g> {
         Some(Objection::Findings(findings))
     }
 
-    /// Has the engine asked about an object that the text at this place names. In the engine's
-    /// copy, the full identifier stands in place of the word, between `before` and `after`.
+    /// Adds an object for the engine to describe, which the text at this place names. In the
+    /// engine's copy of the call, the full identifier replaces the word, between `before` and
+    /// `after`.
     pub(super) fn look_up(
         &mut self,
         kind: ObjectKind,
@@ -295,7 +293,7 @@ impl<'g> Judge<'g> {
         });
     }
 
-    /// Has an object looked up that a judged one has led to.
+    /// Adds an object for the engine to describe, to which another one has led.
     pub(super) fn add(&mut self, subject: Subject) {
         // The word becomes a part of a path: it must not lead to another one.
         let is_plain = subject
@@ -314,7 +312,7 @@ impl<'g> Judge<'g> {
         }
     }
 
-    /// Whether an exception of this kind covers the value.
+    /// Returns whether an exception of this kind covers the value.
     pub(super) fn allows(&self, kind: &str, value: &str) -> bool {
         self.guard
             .allow
@@ -322,7 +320,7 @@ impl<'g> Judge<'g> {
             .any(|exception| exception.covers(kind, value))
     }
 
-    /// Whether an exception of this kind covers the path.
+    /// Returns whether an exception of this kind covers the path.
     pub(super) fn allows_path(&self, kind: &str, path: &str, is_read_only: bool) -> bool {
         self.guard
             .allow
@@ -330,7 +328,7 @@ impl<'g> Judge<'g> {
             .any(|exception| exception.covers_path(kind, path, is_read_only))
     }
 
-    /// Whether an exception of this kind covers the network.
+    /// Returns whether an exception of this kind covers the network.
     pub(super) fn allows_network(&self, kind: &str, network: ipnet::IpNet) -> bool {
         self.guard
             .allow
@@ -338,7 +336,7 @@ impl<'g> Judge<'g> {
             .any(|exception| exception.covers_network(kind, network))
     }
 
-    /// Whether there is any exception of this kind.
+    /// Returns whether there is any exception of this kind.
     pub(super) fn has(&self, kind: &str) -> bool {
         self.guard.allow.iter().any(|exception| exception.is(kind))
     }
@@ -356,14 +354,14 @@ impl<'g> Judge<'g> {
         }
     }
 
-    /// The exception that would open a value; nothing where it cannot be written down. Values that
-    /// may hold a secret are left out: passwords stand in options of volumes and in URLs.
+    /// Returns the exception that would open a value; `None` if it cannot be written down. Values
+    /// that may hold a secret are left out: options of volumes and URLs can hold passwords.
     pub(super) fn hint(&self, kind: &str, value: &str) -> Option<Hint> {
         if self.is_full() {
             return None;
         }
         let known = KINDS.iter().find(|known| known.name == kind)?;
-        // A star of the client's would be a pattern of ours.
+        // A star in the client's value would be a pattern in the exception.
         if value.contains('*') {
             return None;
         }
@@ -379,13 +377,13 @@ impl<'g> Judge<'g> {
             .then(|| Hint(list_value(&hint)))
     }
 
-    /// Whether it matters which networks a container joins: by their addresses it may have other
-    /// rights, or targets bound them.
+    /// Returns whether the networks matter that a container joins: other profiles find clients by
+    /// their address, or targets bound the networks.
     pub(super) fn bounds_networks(&self) -> bool {
         !self.targets.is_empty() || (self.is_guarded() && self.surroundings.claims_networks())
     }
 
-    /// Whether the guard judges at all.
+    /// Returns whether the guard judges at all.
     pub(super) fn is_guarded(&self) -> bool {
         self.guard.level != Level::Privileged
     }
@@ -395,7 +393,7 @@ impl<'g> Judge<'g> {
     }
 }
 
-/// As much of a client's word as a message shows.
+/// Returns a client's word, cut to a length that a message can show.
 pub(super) fn shown(word: &str) -> &str {
     &word[..word.floor_char_boundary(96)]
 }

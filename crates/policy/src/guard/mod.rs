@@ -1,8 +1,8 @@
-//! What an allowed call may ask for.
+//! The guard: judges the bodies and queries of allowed calls.
 //!
-//! Rules say which endpoints a client may call; but who may create any container is root on the
-//! host. So the bodies and queries of the calls that carry such power are judged here, field by
-//! field. What is judged goes to the engine as it was judged, written anew from what was read.
+//! Rules decide which endpoints a client may call, but a client that may create any container is
+//! root on the host. So the bodies and queries of calls with such power are judged here, field by
+//! field. The engine receives the judged values, written anew, and never the client's own bytes.
 
 mod allow;
 mod build;
@@ -53,21 +53,22 @@ pub use surroundings::Surroundings;
 pub(crate) use table::{Duty, duty};
 pub(crate) use target::{Use, may_name_the_proxys};
 
-/// How closely bodies are judged. The names, and what they mean, are those of the Kubernetes Pod
-/// Security Standards.
+/// The strictness of the guard. Names and meanings are those of the Kubernetes Pod Security
+/// Standards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Not at all.
+    /// Nothing is judged.
     Privileged,
-    /// Known ways to become root on the host are closed, ordinary use works.
+    /// The known ways to become root on the host are closed; ordinary use works.
     #[default]
     Baseline,
-    /// Containers also run as other users than root, without capabilities, and cannot gain any.
+    /// As `Baseline`; containers also run as a user other than root, without capabilities, and
+    /// cannot gain any.
     Restricted,
 }
 
 impl Level {
-    /// The word for it.
+    /// Returns the value of the option.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -81,44 +82,45 @@ impl Level {
 /// The guard of a profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Guard {
-    /// How closely it looks.
+    /// The strictness.
     pub level: Level,
-    /// What it lets pass all the same.
+    /// The exceptions.
     pub allow: Vec<Exception>,
 }
 
-/// How the calls of an endpoint are judged.
+/// The way in which the calls of an endpoint are judged.
 #[derive(Debug)]
 pub(crate) struct Reader {
     /// The parameters that its query may have; any other is refused.
     parameters: &'static [Parameter],
     body: Body,
-    /// Looks at the whole body; where the body is not read, at what the guard allows.
+    /// Looks at the whole body; if the body is not read, at the exceptions of the guard.
     whole: Option<form::Check>,
     /// Looks at the parameters together.
     pairs: Option<query::PairsCheck>,
 }
 
-/// What a body has to be.
+/// The kind of body that an endpoint takes.
 #[derive(Debug)]
 enum Body {
     /// JSON of this form.
     Json(&'static Form),
-    /// Nothing: the engine reads none, or should not.
+    /// No body: the engine reads none, or should not.
     Nothing,
-    /// Bytes that are not looked into: an archive.
+    /// Bytes that are not inspected: an archive.
     Stream,
 }
 
 impl Reader {
-    /// Whether the body is read to judge the call.
+    /// Returns whether the judgement needs the body.
     pub(crate) fn reads_body(&self) -> bool {
         !matches!(self.body, Body::Stream)
     }
 }
 
 impl Guard {
-    /// Whether it binds to some images: then images that cannot be seen are refused.
+    /// Returns whether the guard restricts images to some: images that it cannot see are then
+    /// refused.
     pub(crate) fn binds_images(&self) -> bool {
         self.allow
             .iter()
@@ -126,9 +128,9 @@ impl Guard {
     }
 }
 
-/// A body that goes on as it comes, with its content type. Go lets the fields of a form go before
-/// the parameters of the query, or add to them, and reads types more leniently than it should
-/// (`net/http` `ParseForm`): so only known ones pass.
+/// Checks the content type of a body that is forwarded as it is. Go prefers the fields of a form to
+/// the parameters of the query, or adds them, and reads types more leniently than it should
+/// (`net/http` `ParseForm`): so only known types pass.
 fn check_stream(content_type: Option<&str>) -> Result<(), Objection> {
     let kind = content_type
         .unwrap_or("application/octet-stream")

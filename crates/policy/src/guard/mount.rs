@@ -63,7 +63,7 @@ const TMPFS_OPTIONS: &[Field] = &[
     judged("Options", Form::List(&Form::List(&Form::Text)), tmpfs),
 ];
 
-/// An entry of `Mounts`, once its fields have their forms.
+/// Judges an entry of `Mounts`, once its fields have their forms.
 pub(super) fn mounts(judge: &mut Judge<'_>, mounts: &Json<'_>) {
     for (index, mount) in mounts.list().iter().enumerate() {
         judge.within(Step::Index(index), |judge| one(judge, mount));
@@ -82,9 +82,9 @@ fn one(judge: &mut Judge<'_>, mount: &Json<'_>) {
                     == Some(&Json::Bool(true))
             };
             let access = match mount.get("ReadOnly") {
-                // Nothing below it is mounted.
+                // Nothing below the folder is mounted.
                 Some(Json::Bool(true)) if is_set("NonRecursive") => Access::ReadAlone,
-                // What is mounted below it stays writable.
+                // Mounts below the folder stay writable.
                 Some(Json::Bool(true)) if is_set("ReadOnlyNonRecursive") => Access::Write,
                 Some(Json::Bool(true)) => Access::Read,
                 _ => Access::Write,
@@ -112,7 +112,7 @@ fn one(judge: &mut Judge<'_>, mount: &Json<'_>) {
     }
 }
 
-/// An entry of `Binds`: `TARGET`, `SOURCE:TARGET` or `SOURCE:TARGET:MODE`, split as the engine does
+/// Splits an entry of `Binds` as the engine does: `TARGET`, `SOURCE:TARGET` or `SOURCE:TARGET:MODE`
 /// (moby `linux_parser.go`).
 pub(super) fn binds(judge: &mut Judge<'_>, binds: &Json<'_>) {
     for (index, bind) in binds.list().iter().enumerate() {
@@ -137,19 +137,19 @@ fn bind_of(judge: &mut Judge<'_>, bind: &str) {
     bind_words(judge, mode.split(','));
 }
 
-/// What a bind may do to the host.
+/// The access of a bind to the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// It writes.
+    /// Writing.
     Write,
-    /// It reads, and what is mounted below it on the host is mounted too.
+    /// Reading, and mounts below the path on the host are mounted too.
     Read,
-    /// It reads, and nothing below it is mounted.
+    /// Reading, and nothing below the path is mounted.
     ReadAlone,
 }
 
-/// The access that the words of a bind's mode give: another label for SELinux is written to every
-/// file.
+/// Returns the access that the words of a bind's mode give. Another label for SELinux is written to
+/// every file.
 pub(super) fn access<'w>(words: impl Iterator<Item = &'w str>) -> Access {
     let words: Vec<_> = words.collect();
     let has = |word| words.contains(&word);

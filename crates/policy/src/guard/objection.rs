@@ -1,18 +1,18 @@
-//! What the guard has against a call, and what would let it pass.
+//! The guard's objections to a call, and the exceptions that would let it pass.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use super::Malformed;
 
-/// Something that a body or a query asks for and does not get.
+/// A value in a body or a query that the guard does not allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Where it stands: `HostConfig.Binds[0]`, or `?networkmode` of a query.
+    /// The place of the value: `HostConfig.Binds[0]`, or `?networkmode` of a query.
     pub field: String,
-    /// What is wrong with it, and what would be right where nothing allows it.
+    /// The problem, with a value that would be allowed if no exception can help.
     pub what: String,
-    /// What allows it, as `guard-allow` has it.
+    /// The exception that allows it, as a list of `guard-allow` has it.
     pub allow: Option<String>,
     /// Rules with which the client does not need the call at all.
     pub instead: &'static [&'static str],
@@ -40,28 +40,29 @@ impl fmt::Display for Finding {
 
 impl std::error::Error for Finding {}
 
-/// Why a judged call does not pass.
+/// The reason why a judged call does not pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Objection {
     /// The body is not JSON that every reader reads alike.
     Malformed(Malformed),
-    /// The content type is not one that the endpoint is judged by.
+    /// The content type is not the one by which the endpoint is judged.
     ContentType(&'static str),
-    /// What it asks for; at least one.
+    /// The values that are not allowed; at least one.
     Findings(Vec<Finding>),
-    /// What stands in the way of creating a container again that the call would lose; at least one.
+    /// The reasons why a container could not be created again that the call would lose; at least
+    /// one.
     Unrecreatable {
         /// The name of the container.
         container: String,
-        /// What does not happen to it: `is not deleted`.
+        /// The act that is prevented: `is not deleted`.
         prevented: &'static str,
-        /// What the guard objects to in its settings.
+        /// The findings in the settings of the container.
         findings: Vec<Finding>,
     },
 }
 
 impl Objection {
-    /// What the guard objects to, field by field; nothing where the body cannot be judged.
+    /// Returns the findings, field by field; none if the body cannot be judged.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         match self {
@@ -70,7 +71,7 @@ impl Objection {
         }
     }
 
-    /// The exceptions that would let the call pass, as far as any would; each once.
+    /// Returns the exceptions that would let the call pass, as far as any would; each once.
     #[must_use]
     pub fn exceptions(&self) -> BTreeSet<&str> {
         self.findings()
@@ -79,7 +80,7 @@ impl Objection {
             .collect()
     }
 
-    /// Rules with which the client does not need the call at all.
+    /// Returns rules with which the client does not need the call at all.
     #[must_use]
     pub fn instead(&self) -> &'static [&'static str] {
         let findings = if let Self::Findings(findings) = self {
@@ -94,7 +95,7 @@ impl Objection {
             .unwrap_or_default()
     }
 
-    /// Something that no exception would let pass.
+    /// Returns a finding that no exception would let pass.
     #[must_use]
     pub fn hopeless(&self) -> Option<String> {
         match self {
@@ -107,7 +108,7 @@ impl Objection {
         }
     }
 
-    /// The first of the findings alone, and how many more there are, where there are several.
+    /// Returns the first finding alone, with the number of the others.
     #[must_use]
     pub fn first(&self) -> Option<String> {
         match self.findings() {
@@ -120,7 +121,7 @@ impl Objection {
         }
     }
 
-    /// What a refusal says before the findings.
+    /// Returns the beginning of the refusal, before the findings.
     fn reason(&self) -> String {
         match self {
             Self::Unrecreatable {
@@ -138,7 +139,7 @@ impl Objection {
     }
 }
 
-/// Findings that a message names; a client can ask for thousands.
+/// The number of findings that a message shows; a client can cause thousands.
 const SHOWN: usize = 8;
 
 impl fmt::Display for Objection {

@@ -1,7 +1,7 @@
 //! The re-creation of a container. Clients that replace a container delete it before they create it
-//! again; where the guard refuses that create, the container is gone. So before such a client
-//! deletes a container, the create that would follow is judged: with the settings that the engine
-//! reports, by the very reader of a create.
+//! again; if the guard refuses that create, the container is gone. So before such a client deletes
+//! a container, the create that would follow is judged by the reader of a create, with the settings
+//! that the engine reports.
 
 use std::borrow::Cow;
 
@@ -16,26 +16,28 @@ use crate::call::Call;
 use crate::endpoint::{EndpointId, ObjectKind};
 use crate::object::{Detail, Object};
 
-/// How the clients of a profile create a container again that they have deleted. A later one asks
-/// for more.
+/// The way in which the clients of a profile create a container again that they have deleted. Later
+/// variants judge more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Recreation {
-    /// They do not: what they delete may go for good.
+    /// They do not create it again: a deleted container may go for good.
     Off,
-    /// From a file of their own, as Compose and Ansible do: values that an engine fills in by
-    /// itself are left out.
+    /// They create it from a file of their own, as Compose and Ansible do. Values that an engine
+    /// fills in by itself are left out.
     Declared,
-    /// From what they have inspected: everything that the engine reports counts.
+    /// They create it from the settings that they inspected: everything that the engine reports
+    /// counts.
     Copied,
-    /// The same, and they stop a container only in order to replace it: it is not stopped either.
+    /// As `Copied`; they also stop a container only in order to replace it, so that it is not
+    /// stopped either.
     Updater,
 }
 
 impl Recreation {
-    /// All of them.
+    /// All variants, in their order.
     pub const ALL: [Self; 4] = [Self::Off, Self::Declared, Self::Copied, Self::Updater];
 
-    /// The word of the option for it.
+    /// Returns the value of the option.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -47,18 +49,19 @@ impl Recreation {
     }
 }
 
-/// How a call loses a container.
+/// The way in which a call loses a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
-    /// It deletes the container.
+    /// The call deletes the container.
     Delete,
-    /// It ends the container, which the engine then deletes if it was created so (`AutoRemove`).
+    /// The call ends the container, which the engine then deletes if it was created so
+    /// (`AutoRemove`).
     Stop,
 }
 
 impl Loss {
-    /// How a call loses the container that its path names. A restart does not: the engine keeps the
-    /// container (moby `daemon/restart.go`).
+    /// Returns the way in which a call loses the container that its path names. A restart does not:
+    /// the engine keeps the container (moby `daemon/restart.go`).
     pub(crate) fn of(call: &Call) -> Option<Self> {
         match call.endpoint()?.id {
             EndpointId::ContainerRemove | EndpointId::LibpodContainerRemove => Some(Self::Delete),
@@ -70,7 +73,7 @@ impl Loss {
         }
     }
 
-    /// What a refusal says of the container.
+    /// Returns the part of a refusal that says what did not happen to the container.
     const fn prevented(self) -> &'static str {
         match self {
             Self::Delete => "is not deleted",
@@ -86,8 +89,8 @@ pub(crate) struct Replacement {
     pub(crate) how: Recreation,
     /// The create that would follow, without its query.
     pub(crate) create: Call,
-    /// The rule by which the client could give the new container its name, where it may rename
-    /// none.
+    /// The rule by which the client could give the new container its name, if no rule lets it
+    /// rename.
     pub(crate) rename_rule: Option<String>,
 }
 
@@ -98,10 +101,10 @@ pub struct Inspection {
     object: Object,
     /// The identifier of its image.
     image: String,
-    /// The user that it runs as.
+    /// The user that the container runs as.
     user: String,
     is_auto_removed: bool,
-    /// `None` where the engine does not tell the container's settings.
+    /// The body of a create; `None` if the engine does not tell the container's settings.
     create: Option<String>,
 }
 
@@ -130,14 +133,14 @@ impl Inspection {
         })
     }
 
-    /// The container.
+    /// Returns the container.
     #[must_use]
     pub fn object(&self) -> &Object {
         &self.object
     }
 }
 
-/// What an engine gives a container whose client asks for nothing else.
+/// The values that an engine gives a container whose client does not set them.
 #[derive(Clone, Debug, Default)]
 pub struct Defaults {
     log_driver: String,
@@ -165,7 +168,7 @@ impl Defaults {
     }
 }
 
-/// The body of a create with these settings; `None` where some are missing.
+/// Returns the body of a create with these settings; `None` if some are missing.
 fn create_body(
     config: Option<&Json<'_>>,
     host: Option<&Json<'_>>,
@@ -183,9 +186,9 @@ fn create_body(
     Some(Json::Map(body).to_string())
 }
 
-/// The body as a client would send it that declares the settings itself: without what an engine
-/// fills in where nothing is said. Such values are the same for every container of an engine, and
-/// the guard may refuse them.
+/// Returns the body as a client would send it that declares the settings itself: without the values
+/// that an engine fills in. Such values are the same for every container of an engine, and the
+/// guard may refuse them.
 fn declared(create: &str, defaults: &Defaults) -> Result<String, Malformed> {
     let mut create = Json::read(create.as_bytes())?;
     if let Json::Map(fields) = &mut create {
@@ -239,7 +242,7 @@ const OF_PODMAN: [&str; 3] = [
     "org.opencontainers.image.",
 ];
 
-/// What a client declares of an endpoint; the engine finds out the rest.
+/// The settings of a network endpoint that a client declares; the engine adds the others.
 fn undeclare_endpoints(networking: &mut Fields<'_>) {
     for (_, endpoints) in networking {
         let Json::Map(endpoints) = endpoints else {
@@ -259,10 +262,10 @@ fn undeclare_endpoints(networking: &mut Fields<'_>) {
     }
 }
 
-/// A body that is larger is not judged: the create would be refused.
+/// The largest body that is judged, in bytes: the create itself would be refused beyond it.
 const CREATE_LIMIT: usize = 1 << 20;
 
-/// A name that engines give where a client gives none (moby `pkg/namesgenerator`).
+/// A name as engines make it if the client gives none (moby `pkg/namesgenerator`).
 const GENERATED_NAME: &str = "bold_turing";
 
 /// A container that a call loses unless the guard objects to its re-creation.
@@ -273,7 +276,7 @@ pub(super) struct Lost {
 }
 
 impl Lost {
-    /// The objection to losing the container, made of what its re-creation is refused for.
+    /// Makes the objection to losing the container from the findings about its re-creation.
     pub(super) fn kept_by(self, objection: Objection) -> Objection {
         let Self {
             name: container,
@@ -291,7 +294,7 @@ impl Lost {
 }
 
 impl Case<'_> {
-    /// The question about a container that the call may lose.
+    /// Returns the question about a container that the call may lose.
     pub(super) fn inspection<'c>(&self, word: &'c str) -> Question<'c> {
         let wants_defaults = self
             .replacement
@@ -303,8 +306,8 @@ impl Case<'_> {
     }
 
     /// Takes the answer to a question about a container that the call may lose, and the engine's
-    /// defaults where the question wants them; `None` stands for a container that the engine does
-    /// not have. The create that would follow is judged, and what it names becomes the next
+    /// defaults if the question wants them; `None` stands for a container that the engine does not
+    /// have. Judges the create that would follow; the objects that it names become the next
     /// questions.
     ///
     /// # Errors
@@ -346,7 +349,7 @@ impl Case<'_> {
 }
 
 impl Judge<'_> {
-    /// Judges the create of a container with the settings of one that is inspected.
+    /// Judges the create of a container with the settings of an inspected one.
     fn recreates(
         &mut self,
         replacement: &Replacement,
@@ -384,7 +387,7 @@ impl Judge<'_> {
                 self.refuse(format!("its settings cannot be read: {malformed}"), None)
             }
         }
-        // No body goes on in which an identifier could stand.
+        // The body is not forwarded, so that no identifier has to be written into it.
         self.subjects
             .iter_mut()
             .skip(before)
@@ -413,8 +416,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Judges the rename of a container that was created without a name: the maintained Watchtower
-    /// does so, and deletes the new container as well where the rename is refused.
+    /// Judges the rename of a container that was created without a name. The maintained Watchtower
+    /// does so, and deletes the new container as well if the rename is refused.
     fn regains_name(&mut self, name: &str, rule: Option<&str>) {
         if let Some(rule) = rule {
             let what = format!(
@@ -433,8 +436,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Judges a user that the container has from its image: clients do not send what is the image's
-    /// own, and the level `restricted` asks for a user in the body.
+    /// Judges a user that the container has from its image: clients do not send the image's own
+    /// user, and the level `restricted` asks for a user in the body.
     pub(super) fn omits_user_of(&mut self, image: &Object) {
         let Detail::Image {
             user: user_of_image,

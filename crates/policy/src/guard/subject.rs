@@ -1,4 +1,4 @@
-//! Subjects: the objects that a call is about, why each matters, and what the guard says once the
+//! Subjects: the objects that a decision depends on, why each matters, and the judgement once the
 //! engine has described it.
 
 use super::engine::Engine;
@@ -9,26 +9,26 @@ use super::volume;
 use crate::endpoint::ObjectKind;
 use crate::object::{Detail, Object, Traits};
 
-/// An object that a decision needs to know.
+/// An object that a decision depends on.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
     pub(super) kind: ObjectKind,
-    /// What the client calls it.
+    /// The client's word for it.
     pub(super) word: String,
     pub(super) role: Role,
-    /// Where the client names it.
+    /// The place at which the client names it.
     pub(super) place: Vec<Place>,
     pub(super) slot: Slot,
 }
 
-/// Why an object matters.
+/// The reason why an object matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// The call does this to it.
+    /// The call uses it in this way.
     Target(Use),
     /// The call may lose it, and its client will create it again.
     Replaced,
-    /// It is a command that is started.
+    /// The call starts this command.
     Started,
     /// A container joins its namespace of this kind.
     Namespace(&'static str),
@@ -36,7 +36,7 @@ pub(crate) enum Role {
     Link,
     /// A container gets all of its volumes.
     VolumesFrom,
-    /// It is mounted.
+    /// A container mounts it.
     Mounted,
     /// A service joins it.
     Joined,
@@ -44,19 +44,20 @@ pub(crate) enum Role {
     Network,
     /// A service gets its content.
     Content,
-    /// It is a node that the body calls a manager.
+    /// The body calls this node a manager.
     Manager,
-    /// It shares this namespace with a container that is entered.
+    /// The entered container shares this namespace with it.
     Shared(&'static str),
-    /// It is mounted by a container that is entered.
+    /// The entered container mounts it.
     Held,
     /// The image of a container that is created; the container gets its labels.
     Labels,
-    /// The image of a container that will be created again; clients leave out what it says itself.
+    /// The image of a container that will be created again; clients leave out the image's own
+    /// settings.
     Defaults,
 }
 
-/// Where the full identifier goes in place of the client's word.
+/// The part of the call in which the full identifier replaces the client's word.
 #[derive(Clone, Debug)]
 pub(super) enum Slot {
     /// The object of the path.
@@ -65,7 +66,7 @@ pub(super) enum Slot {
     Parameter { name: String, before: String },
     /// The text at the subject's place in the body, between these.
     Body { before: String, after: String },
-    /// Nowhere: the client did not name it.
+    /// None: the client did not name the object.
     Nowhere,
 }
 
@@ -84,14 +85,15 @@ impl Judge<'_> {
 
     fn missing(&mut self, subject: &Subject) {
         match subject.role {
-            // A volume that is missing is created. The container that is entered keeps the other's
-            // namespace while it runs.
+            // A missing volume is created. An entered container keeps the other's namespace while
+            // it runs.
             Role::Mounted | Role::Shared(_) | Role::Held | Role::Labels | Role::Defaults => {}
             // The engine's own answer is passed on before: see `Case::answer`.
             Role::Target(_) | Role::Replaced | Role::Started | Role::Manager => {}
-            // A client that declares what its container joins will name what is there then.
+            // A client that declares the networks of its containers will name those that exist
+            // then.
             _ if self.omits_missing => {}
-            // Podman gives its default network another name.
+            // Podman has another name for its default network.
             Role::Network if is_predefined(&subject.word) => {}
             Role::Network
             | Role::Namespace(_)
@@ -229,7 +231,8 @@ impl Judge<'_> {
                     Use::Rename => {
                         self.gains_no_exception(&object.name);
                         let client = self.surroundings.as_client(object);
-                        // Without its name, it may not be known as the client that it is.
+                        // Without its name, the container may no longer be known as the client that
+                        // it is.
                         self.claim_identity(|| client.clone());
                         let mut renamed = client.clone();
                         renamed.name = self
@@ -281,7 +284,7 @@ impl Judge<'_> {
             .for_each(|subnet| self.claim_network(*subnet));
     }
 
-    /// Judges a name that a container gets in place of another: exceptions go by names.
+    /// Judges the new name of a container, since exceptions go by names.
     fn gains_no_exception(&mut self, before: &str) {
         let name = self.name.as_deref().unwrap_or_default();
         let gained = ["target", "link"]
@@ -314,8 +317,7 @@ impl Judge<'_> {
         });
     }
 
-    /// Judges a container that a client runs commands in, types into, or takes files from and puts
-    /// them into.
+    /// Judges a container in which a client runs commands, types, or takes and puts files.
     fn enters(&mut self, how: Use, object: &Object, traits: &Traits) {
         if let Some(profile) = self
             .surroundings
@@ -389,7 +391,7 @@ impl Judge<'_> {
         }
     }
 
-    /// The powers over the host that a container has and that the exceptions do not cover.
+    /// Lists the powers over the host that a container has and that the exceptions do not cover.
     fn powers_of(&self, traits: &Traits, reasons: &mut Vec<String>) {
         if traits.privileged && !self.allows("privileged", "") {
             reasons.push("it is privileged".to_owned());
@@ -509,8 +511,7 @@ impl Judge<'_> {
         let Detail::Volume { driver, options } = &object.detail else {
             return;
         };
-        // Volumes of other drivers than these are no paths of the host; whoever created one had the
-        // right to.
+        // Volumes of other drivers are no paths of the host; the right to create them was judged.
         let is_local = matches!(driver.as_str(), "" | "local");
         if is_local && !self.allows("volume", &object.name) && !volume::is_harmless(self, options) {
             let what = format!(
@@ -531,8 +532,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Judges whether a bind that is allowed for reading only can be kept from being written to
-    /// below.
+    /// Judges whether a bind that is allowed for reading only can be kept read-only all the way
+    /// down.
     pub(super) fn reads_only_below(&mut self, place: &[Place], path: &str, engine: &Engine) {
         if engine.mounts_read_only_recursively(self.version) {
             return;

@@ -1,5 +1,5 @@
-//! Which calls are judged, and how: a row for each endpoint that takes a body, or whose query
-//! carries power.
+//! The guard's duty for each endpoint: a reader for those that take a body, or whose query carries
+//! power.
 
 use super::readers::{
     BUILD, CHECKPOINTS, COMMIT, CONTAINER_CREATE, CONTAINER_START, CONTAINER_UPDATE, EXEC_CREATE,
@@ -12,16 +12,17 @@ use super::{Guard, Level, Reader};
 use crate::call::Call;
 use crate::endpoint::EndpointId;
 
-/// What the guard does with the calls of an endpoint.
+/// The guard's duty for the calls of an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Duty {
-    /// Nothing.
+    /// None.
     Pass,
-    /// They are read and judged.
+    /// The reader judges them.
     Judge(&'static Reader),
     /// They are refused, for this reason.
     Closed(&'static str),
-    /// They carry what nobody reads here: only a rule that names the endpoint lets them pass.
+    /// They carry content that the guard cannot inspect: only a rule that names the endpoint lets
+    /// them pass.
     Unread,
 }
 
@@ -30,7 +31,7 @@ const SWARM: &str = "a client that can change the cluster has every node of it";
 const UNSEEN_IMAGES: &str =
     "guard-allow names images or registries, and the images of this call cannot be seen";
 
-/// What the guard does with a call.
+/// Returns the guard's duty for a call.
 pub(crate) fn duty(call: &Call, guard: &Guard) -> Duty {
     let Some(endpoint) = call.endpoint() else {
         return Duty::Unread;
@@ -46,10 +47,9 @@ pub(crate) fn duty(call: &Call, guard: &Guard) -> Duty {
     }
 }
 
-/// What the guard does with the calls of an endpoint, at every level but `privileged`.
+/// Returns the guard's duty for the calls of an endpoint, at every level but `privileged`.
 ///
-/// Every endpoint stands here by itself: one that is added to the API's table does not compile
-/// until it does.
+/// Every endpoint has an entry: one that is added to the API's table does not compile without.
 fn duty_of(id: EndpointId) -> Duty {
     use EndpointId::*;
     match id {
@@ -307,7 +307,7 @@ fn duty_of(id: EndpointId) -> Duty {
     }
 }
 
-/// Whether an endpoint that is not judged can bring in, run or make images.
+/// Returns whether an endpoint that is not judged can bring in, run or make images.
 fn makes_images(id: EndpointId) -> bool {
     use EndpointId::*;
     matches!(

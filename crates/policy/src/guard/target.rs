@@ -1,9 +1,9 @@
-//! What calls do to the object that their path names.
+//! The use that calls make of the object that their path names.
 
 use crate::call::Call;
 use crate::endpoint::EndpointId;
 
-/// What a call does to its object.
+/// The use of an object by a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
     /// Runs commands in a container, types into it, or puts files into it, which it may run.
@@ -21,7 +21,7 @@ pub(crate) enum Use {
 }
 
 impl Use {
-    /// What a call does to the object that its path or its query names.
+    /// Returns the use of the object that the path or the query names.
     pub(crate) fn of(call: &Call) -> Self {
         use EndpointId::*;
         let Some(endpoint) = call.endpoint() else {
@@ -91,8 +91,8 @@ impl Use {
     }
 }
 
-/// Whether a call acts on many objects at once, or on objects that it names in its query: no target
-/// bounds those.
+/// Returns whether a call acts on many objects at once, or on objects that it names in its query:
+/// targets cannot bound those.
 pub(super) fn is_bulk(id: EndpointId) -> bool {
     use EndpointId::*;
     matches!(
@@ -130,8 +130,8 @@ pub(super) fn is_bulk(id: EndpointId) -> bool {
     )
 }
 
-/// Whether the guard needs the proxy's own container to judge the calls of this endpoint: they may
-/// take its names, its image, or what it mounts.
+/// Returns whether the guard needs the proxy's own container to judge the calls of this endpoint:
+/// they may take its names, its image, or its mounts.
 pub(crate) fn may_name_the_proxys(id: EndpointId) -> bool {
     use EndpointId::*;
     matches!(
