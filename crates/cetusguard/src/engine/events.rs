@@ -1,4 +1,4 @@
-//! The engine's events, as far as they may change who has which address.
+//! The engine's events, as far as they may change which container has which address.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,17 +17,18 @@ use cetusguard_http1::read_content;
 /// `filters={"type":["container","network"]}`.
 const TARGET: &str = "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%7D";
 
-/// The same, and of the events only those that tell of joins: commands and health checks of a busy
+/// The same request, restricted to events about joins: commands and health checks of a busy
 /// container would fill the answer.
 const JOINS: &str = "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%2C%22event%22%3A%5B%22connect%22%2C%22disconnect%22%2C%22start%22%2C%22restart%22%2C%22die%22%5D%7D";
 
-/// The engine delivers events late: those of so long before a moment are asked for as well.
+/// The time before a moment for which events are asked as well, since the engine delivers them
+/// late.
 const BEFORE: Duration = Duration::from_secs(10);
 
-/// An event with its attributes is a few KiB; what is longer is none.
+/// The longest event: with its attributes, one has a few KiB.
 const EVENT_LIMIT: usize = 8 << 20;
 
-/// How soon a lost stream is asked for again.
+/// The pause before a lost stream is asked for again.
 const BACK_OFF: Duration = Duration::from_millis(200);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
 
@@ -89,8 +90,8 @@ pub(super) enum News {
 }
 
 impl News {
-    /// The identifier of the container; empty if the event does not tell it, `None` if nothing
-    /// changed.
+    /// Returns the identifier of the container; empty if the event does not name it, `None` if
+    /// nothing changed.
     pub(super) fn container(&self) -> Option<&str> {
         match self {
             Self::Nothing => None,
@@ -104,7 +105,7 @@ impl News {
 }
 
 impl Event {
-    /// The identifier of the container that it is about; empty where it tells of none.
+    /// Returns the identifier of the container that the event is about; empty if it names none.
     fn container(&self) -> &str {
         if self.kind == "network" {
             &self.actor.attributes.container
@@ -135,14 +136,14 @@ impl Event {
             ("container", "start" | "restart") if !id.is_empty() => {
                 News::Started { container: id, at }
             }
-            // Any other, known or not: to doubt once too often costs one list.
+            // Any other action, known or not: one doubt too many costs one list.
             ("network", _) => News::Changed(container),
             _ => News::Changed(id),
         }
     }
 
-    /// The time of the event. An event without a time counts as one that happens now, which never
-    /// gives a connection an owner.
+    /// Returns the time of the event. An event without a time counts as one that happens now, which
+    /// never gives a connection an owner.
     fn at(&self) -> SystemTime {
         let since_1970 = match (self.nanoseconds, self.time) {
             (0, 0) => return SystemTime::now(),
@@ -155,7 +156,8 @@ impl Event {
     }
 }
 
-/// What happens in a container, and does not change its address, name, or whether it runs.
+/// Returns whether the action happens inside a container, and changes neither its address and name
+/// nor whether it runs.
 fn is_inner(action: &str) -> bool {
     let action = action.split(':').next().unwrap_or_default();
     let inner = [
@@ -183,8 +185,7 @@ fn is_inner(action: &str) -> bool {
     inner.contains(&action)
 }
 
-/// Follows the engine's events for as long as somebody wants to know, and asks for them again where
-/// the stream ends.
+/// Follows the engine's events while clients need them, and reconnects when the stream ends.
 pub(crate) async fn follow(
     containers: Arc<Containers>,
     objects: Arc<Objects>,
@@ -210,14 +211,14 @@ pub(crate) async fn follow(
             );
             log.send(line.text("detail", &trouble.to_string()));
         }
-        // Who waits for it need not wait for the longest pause.
+        // A client that waits for the stream does not wait for the longest pause.
         sleep(BACK_OFF).await;
         let _ = timeout(back_off - BACK_OFF, containers.asked()).await;
         back_off = (back_off * 2).min(LONGEST_BACK_OFF);
     }
 }
 
-/// Reads one stream of events to its end, which is always trouble.
+/// Reads one stream of events to its end, which is always an error.
 async fn read_on(
     containers: &Containers,
     objects: &Objects,
@@ -250,9 +251,9 @@ async fn read_on(
     Err(Trouble::Answer("the engine ended its events".to_owned()))
 }
 
-/// Takes the events that are there as a whole; what follows waits for its rest. Engines end each
-/// event with a line end, so nothing is read before one arrives behind what was looked at: a client
-/// can have events of a megabyte, which come in many parts.
+/// Takes the complete events out of the buffer. Engines end each event with a line end, so nothing
+/// is parsed before one arrives behind the part that was searched: a client can cause events of a
+/// megabyte, which come in many parts.
 fn whole_events(text: &mut Vec<u8>, looked: usize) -> Result<Vec<Event>, Trouble> {
     if !text[looked..].contains(&b'\n') {
         return Ok(Vec::new());
@@ -275,8 +276,7 @@ fn whole_events(text: &mut Vec<u8>, looked: usize) -> Result<Vec<Event>, Trouble
     Ok(whole)
 }
 
-/// Asks the engine's own buffer for the joins of the time around a moment, from shortly before it
-/// until now.
+/// Asks the engine's own buffer for the joins from shortly before a moment until now.
 ///
 /// The engine writes an event into its buffer before it goes on, and delivers it to followers some
 /// time later: the buffer knows the join of every container that runs. Docker's buffer holds 256

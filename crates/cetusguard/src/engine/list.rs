@@ -1,8 +1,8 @@
 //! The running containers and their addresses, as the engine lists them.
 //!
-//! Ten thousand containers have a list of some 20 MiB. Of that, addresses, names, networks and the
+//! The list of ten thousand containers has some 20 MiB. Of that, addresses, names, networks and the
 //! labels that selectors ask for are kept: some 700 bytes a container, twice while the next list is
-//! read. The rest goes by as it arrives.
+//! read. The rest is dropped as it arrives.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -20,24 +20,24 @@ use cetusguard_http1::read_content;
 /// The request for a list.
 const TARGET: &str = "/containers/json";
 
-/// A longer list is not read.
+/// The longest list that is read, in bytes.
 const LIST_LIMIT: usize = 64 << 20;
 
-/// The number of containers from which on a list costs the engine more than the inspections of a
-/// few that it would save.
+/// The number of containers from which on a list costs the engine more than the few inspections
+/// that it would save.
 const LONG: usize = 250;
 
-/// Parts of a large list that wait to be read, each of up to 64 KiB.
+/// The parts of a large list, of up to 64 KiB each, that wait to be read.
 const WAITING: usize = 4;
 
-/// A list that was read.
+/// A list of the running containers.
 #[derive(Debug, Default)]
 pub(super) struct Listed {
-    /// Who has which address; `None` where several containers claim it.
+    /// The container of each address; `None` if several claim it.
     addresses: HashMap<IpAddr, Option<Arc<Container>>>,
     /// Every container, by its identifier.
     members: HashMap<String, Member>,
-    /// Addresses of containers of which something was heard since the list was asked for.
+    /// The addresses of containers that an event was about since the list was asked for.
     doubted: HashSet<IpAddr>,
 }
 
@@ -49,20 +49,20 @@ struct Member {
     addresses: Vec<IpAddr>,
 }
 
-/// What a list says of an address.
+/// The entry of an address in a list.
 pub(super) enum Entry {
-    /// This container has it.
+    /// One container has the address.
     Is(Arc<Container>),
-    /// Several have it.
+    /// Several containers claim it.
     Contested,
-    /// Nobody has it.
+    /// No container has it.
     Nobody,
-    /// Somebody had it of whom something was heard since.
+    /// A container had it, and an event was about that container since.
     Doubted,
 }
 
 impl Listed {
-    /// Looks an address up.
+    /// Returns the entry of an address.
     pub(super) fn entry(&self, address: IpAddr) -> Entry {
         match self.addresses.get(&address) {
             _ if self.doubted.contains(&address) => Entry::Doubted,
@@ -96,8 +96,8 @@ impl Listed {
     }
 }
 
-/// What is read of a container (moby `api/types/container.Summary`; Podman's answer has the same
-/// fields). Lists that are empty may be `null`.
+/// The fields of a container that are read (moby `api/types/container.Summary`; Podman's answer has
+/// the same fields). Empty lists may be `null`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Summary {
@@ -123,7 +123,7 @@ struct Network {
     six: String,
 }
 
-/// Asks for the containers that run now, and keeps these of their labels.
+/// Asks for the running containers, and keeps these of their labels.
 pub(super) async fn ask(
     backend: &Backend,
     labels: &Arc<BTreeSet<String>>,
@@ -154,7 +154,7 @@ pub(super) async fn ask(
                     "the engine's answer to {TARGET} is larger than {limit} MiB"
                 )));
             }
-            // Nobody takes it if what came before cannot be read.
+            // The receiver is gone if an earlier part could not be read.
             if parts.send(std::mem::take(&mut part)).await.is_err()
                 || !read_content(&mut stream.input, &mut body, &mut part)
                     .await
@@ -171,8 +171,8 @@ pub(super) async fn ask(
     within(DEADLINE, TARGET, exchange).await
 }
 
-/// What is read of one container (moby `api/types/container.InspectResponse`; Podman's answer has
-/// the same fields).
+/// The fields of one container that are read (moby `api/types/container.InspectResponse`; Podman's
+/// answer has the same fields).
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Details {
@@ -239,7 +239,7 @@ fn read(
     let (mut text, mut enough) = (Vec::new(), 0);
     for part in parts {
         text.extend(part);
-        // What is not there as a whole is read again once there is twice as much, so that no
+        // An incomplete element is parsed again once twice as many bytes are there, so that no
         // container takes long.
         if text.len() >= enough {
             let taken = lister.take(&text).map_err(unreadable)?;
@@ -254,7 +254,7 @@ fn read(
     }
 }
 
-/// Reads a list, and keeps what is needed of each container.
+/// The reader of a list, which keeps the needed fields of each container.
 struct Lister<'l> {
     labels: &'l BTreeSet<String>,
     /// The identifiers of networks, each of which many containers share.
@@ -263,7 +263,7 @@ struct Lister<'l> {
     next: Next,
 }
 
-/// The next element of a list.
+/// The next element that the reader expects.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     /// `[`.
@@ -279,7 +279,7 @@ enum Next {
 }
 
 impl Lister<'_> {
-    /// Takes what is there as a whole; returns how many bytes that was.
+    /// Reads the complete elements, and returns the number of bytes that they took.
     fn take(&mut self, text: &[u8]) -> Result<usize, String> {
         let mut at = 0;
         while let Some(byte) = text.get(at) {
@@ -345,7 +345,7 @@ impl Lister<'_> {
         self.listed.members.insert(container.id.clone(), member);
     }
 
-    /// The same identifier, kept once for all containers.
+    /// Returns the same identifier, which all containers share.
     fn shared(&mut self, network: String) -> Arc<str> {
         if let Some(known) = self.networks.get(network.as_str()) {
             return Arc::clone(known);
@@ -356,7 +356,8 @@ impl Lister<'_> {
     }
 }
 
-/// A container has one name; the others, with more than one slash, are what its links call it.
+/// Returns the name of a container; its other names have more than one slash and are those of its
+/// links.
 fn own_name(names: Vec<String>) -> String {
     let plain = |name: &String| name.trim_start_matches('/').to_owned();
     names
@@ -399,7 +400,7 @@ mod tests {
         ]"#;
         let labels = BTreeSet::from(["x".to_owned()]);
         let read = |text: &str| {
-            // However it arrives, it reads the same.
+            // The parts in which a list arrives make no difference.
             let of_parts =
                 |size: usize| read(text.as_bytes().chunks(size).map(<[u8]>::to_vec), &labels);
             let whole = of_parts(text.len().max(1));

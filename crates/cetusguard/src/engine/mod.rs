@@ -1,9 +1,9 @@
 //! The requests that the proxy itself makes to the engine: lists of containers, events, and details
 //! of one object.
 //!
-//! Requests of clients take another way; nothing that a client sends reaches the engine through
-//! here. Every request has a deadline, so that an engine that never answers cannot hold a client,
-//! or a lock, for ever.
+//! Requests of clients take another way: none of their bytes reaches the engine through here. Every
+//! request has a deadline, so that an engine that never answers cannot hold a client or a lock for
+//! ever.
 
 mod events;
 mod joins;
@@ -32,19 +32,19 @@ use cetusguard_http1::{
 /// The user agent of the proxy's own requests.
 const AGENT: &str = "cetusguard";
 
-/// The time that the engine has to answer a request for containers, events or other objects.
+/// The time in which the engine has to answer a request for containers, events or other objects.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Why the engine's answer is of no use.
+/// The reason why there is no usable answer of the engine.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// It cannot be reached.
+    /// The engine cannot be reached.
     Unreachable(Unreachable),
-    /// It answers with another status than 200.
+    /// The engine answers this target with another status than 200.
     Status(u16, String),
-    /// It does not answer to this target before the deadline.
+    /// The engine does not answer this target before the deadline.
     Late(String),
-    /// It does not answer with 200 and what was asked for; what happened instead.
+    /// The answer cannot be used, for this reason.
     Answer(String),
 }
 
@@ -61,7 +61,7 @@ impl std::fmt::Display for Trouble {
 
 impl std::error::Error for Trouble {}
 
-/// Limits the time of an exchange with the engine.
+/// Runs an exchange with the engine under a deadline.
 async fn within<T>(
     deadline: Duration,
     target: &str,
@@ -72,7 +72,7 @@ async fn within<T>(
         .unwrap_or_else(|_| Err(Trouble::Late(target.to_owned())))
 }
 
-/// Sends a request and reads the head of the answer. The caller reads the body, and sets the
+/// Sends a request and reads the head of the answer. The caller reads the body and sets the
 /// deadline.
 async fn get(backend: &Backend, target: &str) -> Result<(Duplex, Body), Trouble> {
     match request(AGENT, backend, target).await? {
@@ -81,7 +81,7 @@ async fn get(backend: &Backend, target: &str) -> Result<(Duplex, Body), Trouble>
     }
 }
 
-/// Asks for a target, and waits for the head of an answer of any status.
+/// Sends a request and reads the head of an answer of any status.
 async fn request(
     agent: &str,
     backend: &Backend,
@@ -114,12 +114,12 @@ async fn request(
 /// The largest answer about a single object.
 const ANSWER_LIMIT: usize = 4 << 20;
 
-/// The engine's answer to a question about one thing.
+/// The engine's answer about one object.
 #[derive(Debug)]
 pub(crate) enum Asked {
-    /// The thing.
+    /// The description of the object.
     Answer(Vec<u8>),
-    /// There is no such thing; the body of the answer says so.
+    /// The body of the answer that the object does not exist.
     Missing(Vec<u8>),
 }
 
@@ -132,7 +132,8 @@ pub(crate) async fn fetch(
     fetch_as(AGENT, backend, target, deadline).await
 }
 
-/// Fetches a small answer before the deadline, under a name that tells the engine's log what asks.
+/// Fetches a small answer before the deadline, with a user agent that tells the engine's log which
+/// part of the program asks.
 pub(crate) async fn fetch_as(
     agent: &str,
     backend: &Backend,
@@ -167,13 +168,13 @@ async fn fetch_up_to(
     within(deadline, target, exchange).await
 }
 
-/// An answer of more than this, in bytes, is read on another thread: a client can give a container
-/// a megabyte of labels.
+/// The size, in bytes, from which on an answer is read on another thread: a client can give a
+/// container a megabyte of labels.
 const LARGE: usize = 32 << 10;
-/// Large answers that are read at a time.
+/// The large answers that are read at a time.
 static READING: Semaphore = Semaphore::const_new(2);
 
-/// Reads an answer that is there as a whole, where that holds nobody up.
+/// Reads a complete answer, on another thread if it is large.
 async fn read_apart<T: Send + 'static>(
     answer: Vec<u8>,
     read: impl FnOnce(&[u8]) -> T + Send + 'static,

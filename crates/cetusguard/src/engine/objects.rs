@@ -1,4 +1,4 @@
-//! Objects by the words that clients have for them.
+//! The engine's descriptions of objects, found by the words that clients have for them.
 //!
 //! A decision that depends on an object asks for it here. A client's requests for the same object
 //! share one question to the engine. The engine's answer about a container is kept while its events
@@ -20,38 +20,39 @@ use super::{Asked, Containers, DEADLINE, Trouble, fetch, read_apart, within};
 use crate::backend::Backend;
 use crate::shares::ClientShare;
 
-/// How long an answer is kept that was asked for by the full identifier.
+/// The time for which an answer is kept that was asked for by the full identifier.
 const AGE: Duration = Duration::from_secs(60);
-/// How long the container of a name is kept: the engine may tell late that the name went to another
-/// one.
+/// The time for which the container of a name is kept: the engine may report late that the name
+/// went to another one.
 const NAME_AGE: Duration = Duration::from_secs(1);
-/// How long the engine's version and defaults are kept: it may be upgraded, or set up anew.
+/// The time for which the engine's version and defaults are kept: it may be upgraded or
+/// reconfigured.
 const ENGINE_AGE: Duration = Duration::from_secs(60);
-/// Answers that are kept at a time.
+/// The number of answers that are kept at a time.
 const SIZE: usize = 256;
-/// Answers with more text than this are not kept, in bytes: a client can give a container a
-/// megabyte of labels.
+/// The most text of an answer that is kept, in bytes: a client can give a container a megabyte of
+/// labels.
 const WEIGHT: usize = 16 << 10;
-/// Questions to the engine at a time; others wait.
+/// The number of requests to the engine at a time; others wait.
 const QUESTIONS: usize = 32;
-/// Containers whose whole settings are in memory at a time, of all clients together: each may be
-/// some MiB.
+/// The number of containers whose whole settings are in memory at a time, for all clients together:
+/// each may have some MiB.
 const INSPECTIONS: usize = 4;
 
 type Key = (ObjectKind, String);
 /// The client that asks a question, by the address of its share.
 type Asker = usize;
-/// An answer for all who wait for it, also where there is none.
+/// An answer or an error, for all who wait for it.
 type Shared<T> = Result<T, Arc<Trouble>>;
 /// Questions under way, each with the number of events that were heard before it was asked.
 type Questions<K, T> = HashMap<(K, Asker), (Arc<OnceCell<Shared<T>>>, u64)>;
 
-/// What the engine says of an object.
+/// The engine's answer about an object.
 #[derive(Clone, Debug)]
 pub(crate) enum Found {
-    /// The object.
+    /// The description of the object.
     Object(Arc<Object>),
-    /// There is none; the body of the engine's own answer says so.
+    /// The body of the engine's own answer that the object does not exist.
     Missing(Arc<[u8]>),
 }
 
@@ -60,7 +61,7 @@ pub(crate) enum Found {
 pub(crate) enum Inspected {
     /// The container, with its settings.
     Container(Arc<HeldInspection>),
-    /// There is none; the body of the engine's own answer says so.
+    /// The body of the engine's own answer that the container does not exist.
     Missing(Arc<[u8]>),
 }
 
@@ -90,12 +91,12 @@ struct Kept {
     defaults_asked: Questions<(), Defaults>,
     engine: Option<(Engine, Instant)>,
     defaults: Option<(Defaults, Instant)>,
-    /// Counts events: an answer that was asked for before one is not kept.
+    /// The number of events so far: an answer that was asked for before the last one is not kept.
     heard: u64,
 }
 
 impl Objects {
-    /// No object is known yet.
+    /// Builds a store without any answers.
     pub(crate) fn new(containers: Arc<Containers>) -> Self {
         Self {
             containers,
@@ -152,7 +153,7 @@ impl Objects {
             let mut kept = self.lock();
             let heard = kept.heard;
             let questions = under_way(&mut kept);
-            // The clients of some may have left before there was an answer.
+            // The clients of some questions may have left before there was an answer.
             questions.retain(|_, (cell, _)| Arc::strong_count(cell) > 1);
             let question = questions.entry(key.clone());
             question.or_insert_with(|| (Arc::default(), heard)).clone()
@@ -169,7 +170,7 @@ impl Objects {
         (answer, heard)
     }
 
-    /// Tells which engine it is.
+    /// Returns the kind and version of the engine.
     ///
     /// # Errors
     /// As for [`Objects::find`].
@@ -189,7 +190,7 @@ impl Objects {
         engine
     }
 
-    /// Tells what the engine gives containers by itself.
+    /// Returns the settings that the engine gives containers by itself.
     ///
     /// # Errors
     /// As for [`Objects::find`].
@@ -236,12 +237,11 @@ impl Objects {
         inspected
     }
 
-    /// Forgets a container about which the engine tells something; an empty identifier stands for
-    /// all.
+    /// Forgets a container that an event is about; an empty identifier stands for all.
     pub(super) fn heard(&self, id: &str) {
         let mut kept = self.lock();
         kept.heard += 1;
-        // An answer that is on its way may be older than the event: those who come now ask anew.
+        // An answer under way may be older than the event: clients that come now ask again.
         kept.objects_asked.clear();
         kept.inspections_asked.clear();
         kept.answers
@@ -255,8 +255,9 @@ impl Objects {
             .then(|| Arc::clone(object))
     }
 
-    /// Asks the engine, at the latest after others have been answered for as long as an answer may
-    /// take. The turns end when the answer has been read: until then, it may be some MiB in memory.
+    /// Fetches an answer of the engine. The wait for a turn and the exchange have a deadline each.
+    /// The turns end when the answer has been read, since it may have some MiB in memory until
+    /// then.
     async fn fetch<'t>(
         &'t self,
         target: &str,
@@ -264,8 +265,8 @@ impl Objects {
         backend: &Backend,
     ) -> Shared<(Asked, [Option<SemaphorePermit<'t>>; 2])> {
         let asked = async {
-            // The client's own turn comes first, so that it holds none of the others' while it
-            // waits.
+            // The client's own turn comes first, so that a client that waits for it holds none of
+            // the others' turns.
             let of_client = client.lookup_turn().await;
             // The semaphore lives as long as this.
             let of_all = self.questions.acquire().await.ok();
@@ -325,7 +326,7 @@ impl Objects {
         }
     }
 
-    /// Asks for an answer that every engine has.
+    /// Fetches an answer that every engine has, and reads it.
     async fn ask_for<T>(
         &self,
         target: &str,
@@ -361,7 +362,7 @@ impl Kept {
     }
 }
 
-/// The time for which an answer is kept that was asked for by this word.
+/// Returns the time for which an answer is kept that was asked for by this word.
 fn age(word: &str, object: &Object) -> Duration {
     if object.id == word { AGE } else { NAME_AGE }
 }
@@ -372,7 +373,7 @@ fn unreadable(target: &str, malformed: Malformed) -> Arc<Trouble> {
     )))
 }
 
-/// The target of the request that shows an object. Podman serves these paths as well.
+/// Returns the request target that describes an object. Podman serves these paths as well.
 pub(crate) fn inspection_target(kind: ObjectKind, word: &str) -> String {
     let word = Object::escaped(word);
     match kind {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-/// Where the proxy's own container is known from.
+/// The source of the identity of the proxy's own container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Own {
-    /// There is none, as far as can be seen.
+    /// No container was found.
     Nowhere,
     /// Its full identifier, found in the kernel's list of mounts.
     Id(String),
@@ -14,7 +14,7 @@ pub(crate) enum Own {
 }
 
 impl Own {
-    /// Finds it by the option: `auto`, `none`, or a name.
+    /// Finds the container by the option: `auto`, `none`, or a name.
     pub(crate) fn find(option: &str) -> Self {
         match option {
             "none" => Self::Nowhere,
@@ -23,7 +23,7 @@ impl Own {
         }
     }
 
-    /// The word for it with which the engine can be asked.
+    /// Returns the word for the container with which the engine can be asked.
     pub(crate) fn word(&self) -> Option<&str> {
         match self {
             Self::Nowhere => None,
@@ -40,12 +40,12 @@ fn mounts() -> String {
     std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default()
 }
 
-/// Engines mount files of the container's own folder over these.
+/// The files that engines mount from the container's own folder.
 const OWN_FILES: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
 
-/// The identifier in the mounts of the files that every engine provides:
+/// Finds the identifier in the mounts of the files that every engine provides:
 /// `/…/containers/ID/hostname` of Docker, `/…/overlay-containers/ID/userdata/hostname` of Podman.
-/// Nothing where they belong to different containers.
+/// `None` if they belong to different containers.
 fn own_id(mounts: &str) -> Option<String> {
     let ids: BTreeSet<&str> = mounts
         .lines()

@@ -36,21 +36,21 @@ const LIMIT: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_secs(2);
 /// The time between two lists in the meantime; an event brings the next one forward.
 const LOOK: Duration = Duration::from_millis(50);
-/// After this time a list is asked for again, though nothing was heard: an event may be lost.
+/// The age from which on a list is asked for again without an event, since one may be lost.
 const AGE: Duration = Duration::from_secs(10);
 
 /// The containers, as far as they are known.
 #[derive(Debug, Default)]
 pub(crate) struct Containers {
     state: Mutex<State>,
-    /// Counts everything that may have changed who has which address.
+    /// Counts the changes after which an address may have another owner.
     epoch: watch::Sender<u64>,
     wanted: watch::Sender<bool>,
-    /// Whether decisions about objects want to hear of containers as well.
+    /// Whether decisions about objects need events as well.
     objects: AtomicBool,
     asked: Notify,
-    /// The labels that lists are kept with: all that selectors ever asked for, so that a request
-    /// that began before the configuration was read again still finds those of its time.
+    /// The labels that lists keep: all that selectors ever asked for, so that a request that began
+    /// before the configuration was read again still finds those of its time.
     labels: Mutex<Arc<BTreeSet<String>>>,
     /// Held while a list is asked for: the others wait for that one.
     asking: Arc<tokio::sync::Mutex<()>>,
@@ -58,16 +58,16 @@ pub(crate) struct Containers {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The time from which on the engine's events are followed. Without them no list is good.
+    /// The time from which on the engine's events are followed. Without them no list is valid.
     in_step: Option<SystemTime>,
-    /// Why they are not, and since when.
+    /// The reason why events are not followed, and its time.
     trouble: Option<(Instant, String)>,
     last: Option<Last>,
-    /// How many lists were asked for.
+    /// The number of lists that were asked for.
     asked_for: u64,
-    /// The containers of which the events told while a list is under way.
+    /// The containers that events were about while a list is under way.
     heard: Option<HashSet<String>>,
-    /// The joins of containers that run, as far as the events told of them.
+    /// The joins of running containers, as far as events reported them.
     joins: Joins,
 }
 
@@ -75,24 +75,24 @@ struct State {
 #[derive(Debug)]
 struct Last {
     listed: Listed,
-    /// Its number among all that were asked for.
+    /// The number of the list among all that were asked for.
     number: u64,
-    /// The time at which it arrived.
+    /// The time at which the list arrived.
     at: SystemTime,
-    /// Nothing was heard since it was asked for: it is good for those who come later, too.
+    /// Whether no event came since the list was asked for: it is then valid for later clients, too.
     is_whole: bool,
 }
 
-/// The facts about a connection that decide whose it is.
+/// The facts about a connection that decide which container opened it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
     /// The address of the client.
     pub(crate) address: IpAddr,
     /// A time at which the connection was not there yet, or had just come.
     pub(crate) arrived: SystemTime,
-    /// Nothing was found out about this connection before. A connection never changes its owner, so
-    /// that an answer that differs from an earlier one ends the connection, and the answer need not
-    /// be settled once more.
+    /// Whether nothing was found out about this connection before. A connection never changes its
+    /// owner, so that a later answer that differs ends the connection, and need not be settled once
+    /// more.
     pub(crate) is_new: bool,
 }
 
@@ -108,16 +108,16 @@ pub(crate) struct Owner {
     pub(crate) is_doubtful: bool,
 }
 
-/// Why nobody can say who is behind an address.
+/// The reason why the owner of an address is unknown.
 #[derive(Debug)]
 pub(crate) enum Unknown {
-    /// Several containers claim it.
+    /// Several containers claim the address.
     Contested,
     /// Another container than the one that has the address now opened the connection.
     Other,
-    /// An address that says nothing of whose it is.
+    /// A link-local address does not identify a container.
     LinkLocal,
-    /// The engine does not tell.
+    /// The engine did not answer, for this reason.
     Untold(String),
 }
 
@@ -148,8 +148,8 @@ impl fmt::Display for Unknown {
 impl std::error::Error for Unknown {}
 
 impl Containers {
-    /// Has the containers found that these profiles ask for, if any do. Nothing is asked of the
-    /// engine before.
+    /// Has the containers found that these profiles ask for, if any do. The engine is not asked
+    /// before.
     pub(crate) fn want(&self, profiles: &Profiles) {
         let mut labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
         let added: Vec<&str> = profiles
@@ -165,47 +165,47 @@ impl Containers {
                     .map(str::to_owned)
                     .collect(),
             );
-            // It was kept without them.
+            // The list was kept without the new labels.
             self.changed(|state| state.last = None);
         }
         self.wanted
             .send_replace(profiles.by_container() || self.objects.load(Relaxed));
     }
 
-    /// Wants to know for the sake of decisions about objects, from now on.
+    /// Asks for events for the sake of decisions about objects, from now on.
     pub(super) fn want_for_objects(&self) {
         if !self.objects.swap(true, Relaxed) {
             self.wanted.send_replace(true);
         }
     }
 
-    /// Whether the engine's events are followed: what was found out since then holds until one
-    /// tells otherwise.
+    /// Returns whether the engine's events are followed: earlier answers are valid until an event
+    /// is about their object.
     pub(super) fn is_in_step(&self) -> bool {
         self.lock().in_step.is_some()
     }
 
-    /// Waits until somebody needs to know.
+    /// Waits until a profile or a decision needs events.
     pub(super) async fn wanted(&self) {
-        // The sender is ours: it lives as long as we do.
+        // The sender lives as long as `self`.
         let _ = self.wanted.subscribe().wait_for(|wanted| *wanted).await;
     }
 
-    /// Waits until somebody asks while nothing is known.
+    /// Waits until a client asks while no events are followed.
     pub(super) async fn asked(&self) {
         self.asked.notified().await;
     }
 
-    /// The number of changes so far: what was found out before the last one is in doubt.
+    /// Returns the number of changes so far: answers from before the last one are in doubt.
     pub(crate) fn epoch(&self) -> u64 {
         *self.epoch.borrow()
     }
 
     /// Finds the container that has the address of a connection, and had it when the connection was
-    /// there.
+    /// opened.
     ///
     /// # Errors
-    /// The owner cannot be told.
+    /// The owner is unknown.
     pub(crate) async fn behind(
         self: &Arc<Self>,
         origin: Origin,
@@ -262,7 +262,7 @@ impl Containers {
                     asked.fresh = self.lock().asked_for + 1;
                     asked.buffered = None;
                 }
-                // Rather no rights than those of another client.
+                // No rights are better than those of another client.
                 Look::Missing => {
                     return Err(Unknown::Untold(
                         "a container is starting and is not listed yet".to_owned(),
@@ -283,7 +283,7 @@ impl Containers {
     fn owner(&self, container: Option<Arc<Container>>, epoch: u64, asked: &Asked) -> Owner {
         let arrived = asked.origin.arrived;
         let is_unwatched = self.lock().in_step.is_none_or(|from| from > arrived);
-        // One that was never listed leaves no other trace.
+        // A container that was never listed leaves no other trace.
         let has_any_ended = asked
             .buffered
             .as_ref()
@@ -296,8 +296,8 @@ impl Containers {
     }
 
     /// Asks for a list, or waits for one that another client has asked for since. The list is read
-    /// to its end also where its client is gone, for the next one to use. Its deadline ends the
-    /// wait for an engine that never answers.
+    /// to its end even if its client is gone, for the next one to use. Its deadline ends the wait
+    /// for an engine that never answers.
     async fn ask(self: &Arc<Self>, fresh: u64, backend: &Arc<Backend>) -> Result<(), Trouble> {
         let turn = Arc::clone(&self.asking).lock_owned().await;
         let number = {
@@ -313,7 +313,8 @@ impl Containers {
             own.lock().heard = Some(HashSet::new());
             let labels = Arc::clone(&own.labels.lock().unwrap_or_else(PoisonError::into_inner));
             let listed = list::ask(&backend, &labels).await?;
-            // Under both locks: a list without labels that are asked for by now is none.
+            // Checked under both locks, because a list without labels that are needed by now is
+            // invalid.
             let wanted = own.labels.lock().unwrap_or_else(PoisonError::into_inner);
             if Arc::ptr_eq(&labels, &wanted) {
                 own.lock().take(listed, number);
@@ -327,7 +328,7 @@ impl Containers {
             .unwrap_or_else(|error| Err(Trouble::Answer(error.to_string())))
     }
 
-    /// The engine's events are followed: all that happen from this time on.
+    /// Notes that the engine's events are followed from this time on.
     pub(super) fn found(&self, from: SystemTime) {
         self.changed(|state| {
             *state = State {
@@ -338,7 +339,7 @@ impl Containers {
         });
     }
 
-    /// The engine's events are not followed any more.
+    /// Notes that the engine's events are not followed any more.
     pub(super) fn lost(&self, why: &Trouble) {
         let trouble = Some((Instant::now(), why.to_string()));
         self.changed(|state| {
@@ -365,7 +366,7 @@ impl Containers {
     fn changed(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
         change(&mut state);
-        // Under the lock: who sees the change sees its epoch.
+        // Sent under the lock, so that a reader of the change sees its epoch.
         self.epoch.send_modify(|epoch| *epoch += 1);
         drop(state);
     }
@@ -379,7 +380,7 @@ impl Containers {
 /// A request for the owner of a connection.
 struct Asked {
     origin: Origin,
-    /// A time at which the client had called already.
+    /// A time before which the client had called.
     called: SystemTime,
     /// The number of the first list that was asked for since.
     fresh: u64,
@@ -388,28 +389,28 @@ struct Asked {
     buffered: Option<(u64, Joins)>,
 }
 
-/// The knowledge about an address at one moment.
+/// The answer about an address at one moment.
 enum Look {
-    /// This container has it, or none.
+    /// This container has the address, or none.
     Found(Option<Arc<Container>>),
-    /// This container has it by an older list: only the engine can tell whether it still has.
+    /// This container has the address by an older list: only the engine can confirm it.
     Inspect(Arc<Container>),
-    /// Only a list of this number or a later one can tell.
+    /// A list of this number or a later one is needed.
     Ask(u64),
-    /// Only the engine's own buffer of events can tell, asked after the list of this number.
+    /// The engine's own buffer of events is needed, asked after the list of this number.
     Settle(u64),
-    /// No container has it by a list in which one is missing that may have called.
+    /// No container has the address by a list that lacks a container which may have called.
     Missing,
-    /// No list is good before the engine's events are followed.
+    /// No list is valid before the engine's events are followed.
     OutOfStep,
-    /// Nobody can tell.
+    /// The owner is unknown.
     Failed(Unknown),
 }
 
 impl State {
-    /// Looks an address up. A list answers for an address that it does not know only if it was
-    /// asked for since the client called. For the others it answers while no event came since, and
-    /// a long one while no event was about their container.
+    /// Looks an address up. A list is valid for an address without an entry only if it was asked
+    /// for since the client called. For other addresses it is valid while no event came since, and
+    /// a long list while no event was about their container.
     fn look(&self, asked: &Asked, came: Instant) -> Look {
         let Asked {
             origin,
@@ -432,9 +433,9 @@ impl State {
         if !(is_own || is_for_all) {
             return Look::Ask(*fresh);
         }
-        // The owner by a list that was there before the connection did not join after it.
+        // The owner by a list from before the connection did not join after it.
         let is_older = !is_own && last.at <= origin.arrived;
-        // A buffer that was asked before the list says nothing of those that joined in between.
+        // A buffer that was asked before the list lacks the joins in between.
         let is_buffered = buffered
             .as_ref()
             .is_some_and(|(number, _)| *number >= last.number);
@@ -463,7 +464,8 @@ impl State {
         }
     }
 
-    /// Doubts everything that lists say of a container, or of all if the identifier is empty.
+    /// Marks everything that lists say of a container as doubtful, or of all containers if the
+    /// identifier is empty.
     fn doubt(&mut self, id: &str) {
         if let Some(heard) = &mut self.heard {
             heard.insert(id.to_owned());
@@ -477,10 +479,10 @@ impl State {
         }
     }
 
-    /// Takes a list that was asked for, but for what was heard in the meantime: that may be in it
-    /// or not.
+    /// Takes a list that was asked for, without the containers that events were about in the
+    /// meantime: the list may be older or newer than those events.
     fn take(&mut self, mut listed: Listed, number: u64) {
-        // Without that set, the events were lost while it was under way.
+        // Without that set, the events were lost while the list was under way.
         let Some(heard) = self.heard.take().filter(|heard| !heard.contains("")) else {
             return;
         };
