@@ -262,7 +262,7 @@ impl Containers {
                     asked.fresh = self.lock().asked_for + 1;
                     asked.buffered = None;
                 }
-                // No rights are better than those of another client.
+                // A refusal is safer than the rights of another client.
                 Look::Missing => {
                     return Err(Unknown::Untold(
                         "a container is starting and is not listed yet".to_owned(),

@@ -1,5 +1,4 @@
-//! Builds: their parameters. What stands in the context is not looked into; a build's steps run as
-//! containers do.
+//! Builds: their parameters. The context is not inspected; a build's steps run as containers do.
 
 use super::form::{Form, judged as judged_field, walk};
 use super::json::Json;
@@ -55,7 +54,8 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     }),
 ];
 
-/// A file of the context. Podman takes absolute paths for the host's, and lists, URLs and escapes.
+/// Judges a file of the context. Podman takes absolute paths for the host's, and also lists, URLs
+/// and escapes.
 fn dockerfile(judge: &mut Judge<'_>, path: &str) {
     let is_plain = path
         .chars()
@@ -72,8 +72,8 @@ fn dockerfile(judge: &mut Judge<'_>, path: &str) {
     }
 }
 
-/// The engine fetches contexts from URLs; `client-session` is BuildKit's own, over the session that
-/// the client has opened.
+/// Judges the context. The engine fetches it from a URL; `client-session` is BuildKit's, over the
+/// client's session.
 fn remote(judge: &mut Judge<'_>, remote: &str) {
     if !matches!(remote, "" | "client-session") {
         judge.unless_allowed("build-remote", remote, || {
@@ -90,7 +90,7 @@ fn security(judge: &mut Judge<'_>, option: &str) {
     }
 }
 
-/// A frontend is an image that BuildKit runs in the Dockerfile's place.
+/// Judges a frontend: an image that BuildKit runs in place of the Dockerfile.
 fn arguments(judge: &mut Judge<'_>, text: &str) {
     let Some(arguments) = json(judge, text) else {
         return;
@@ -106,7 +106,7 @@ fn arguments(judge: &mut Judge<'_>, text: &str) {
     }
 }
 
-/// Results stay with the engine or go to the client; a push would go elsewhere.
+/// Judges the outputs. Results stay with the engine or go to the client; a push would go elsewhere.
 fn outputs(judge: &mut Judge<'_>, text: &str) {
     static OUTPUTS: Form = Form::List(&Form::Struct(&[
         judged_field("Type", Form::Text, |judge, value| {
@@ -131,7 +131,7 @@ fn outputs(judge: &mut Judge<'_>, text: &str) {
     }
 }
 
-/// A parameter that is JSON, or nothing.
+/// Reads a parameter that is JSON or empty.
 fn json<'t>(judge: &mut Judge<'_>, text: &'t str) -> Option<Json<'t>> {
     if text.is_empty() {
         return None;
@@ -145,15 +145,14 @@ fn json<'t>(judge: &mut Judge<'_>, text: &'t str) -> Option<Json<'t>> {
     }
 }
 
-/// Judges which clients the steps of a build would be: they run as containers with the labels of
-/// the Dockerfile, which nobody looks into, on the network that the query names.
+/// Judges the clients that the steps of a build would be: they run as containers with the labels of
+/// the Dockerfile, which is not inspected, on the network that the query names.
 pub(super) fn steps(judge: &mut Judge<'_>, _: &Call, pairs: &Pairs) {
     let network = pairs
         .iter()
         .find(|(name, _)| name == "networkmode")
         .map(|(_, mode)| mode.as_str());
-    // In the network of another container, a step has that container's rights, whatever its own
-    // labels.
+    // In the network of another container, a step has that container's rights, whatever its labels.
     if network.is_some_and(|mode| mode == "none" || mode.starts_with("container:")) {
         return;
     }
@@ -173,8 +172,8 @@ pub(super) fn steps(judge: &mut Judge<'_>, _: &Call, pairs: &Pairs) {
     });
 }
 
-/// The images of a build cannot be seen; and its commands run as root, with the default
-/// capabilities.
+/// Judges a build as a whole: its images cannot be seen, and its commands run as root with the
+/// default capabilities.
 pub(super) fn whole(judge: &mut Judge<'_>, nothing: &Json<'_>) {
     super::image::unseen(judge, nothing);
     if judge.is_restricted() {

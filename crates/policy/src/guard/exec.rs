@@ -22,7 +22,7 @@ pub(super) static CREATE: Form = Form::Struct(&[
     judged("Env", Form::List(&Form::Text), environment),
     field("WorkingDir", Form::Text),
     field("Cmd", Form::Words),
-    // docker-py says again whose it is; the engine reads that in the path.
+    // docker-py repeats the container here; the engine reads it in the path.
     field("Container", Form::Text),
 ]);
 
@@ -33,7 +33,7 @@ pub(super) static START: Form = Form::Struct(&[
     field("ConsoleSize", Form::List(&Form::Number)),
     field("h", Form::Number),
     field("w", Form::Number),
-    // docker-modem's words to itself, which it sends along.
+    // docker-modem sends these options of its own along.
     field("hijack", Form::Bool),
     field("stdin", Form::Bool),
 ]);
@@ -49,16 +49,15 @@ fn privileged(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// Under `restricted`, a command runs as somebody else than root. Without a user it runs as the
-/// container does, which nobody here can tell.
+/// Judges the user of a command: under `restricted`, it is not root. A command without a user runs
+/// as the container does, which the guard cannot see.
 pub(super) fn whole(judge: &mut Judge<'_>, exec: &Json<'_>) {
     if judge.is_restricted() {
         restricted::user(judge, "User", exec.get("User"));
     }
 }
 
-/// Judges a command that is stored in the engine: the client that starts it need not be the one
-/// that made it.
+/// Judges a command that is stored in the engine: another client may have made it.
 pub(super) fn stored(judge: &mut Judge<'_>, is_privileged: bool, user: &str) {
     judge.within(Step::Field("ProcessConfig"), |judge| {
         judge.within(Step::Field("privileged"), |judge| {

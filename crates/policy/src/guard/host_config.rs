@@ -1,4 +1,4 @@
-//! `HostConfig`: what a container gets of the host.
+//! `HostConfig`: the parts of the host that a container gets.
 
 use super::allow::capability;
 use super::form::{Field, Form, field, judged};
@@ -99,7 +99,7 @@ const OWN: &[Field] = &[
     field("Init", Form::Bool),
 ];
 
-/// moby `api/types/container.Resources`: what limits it, and the devices that it has.
+/// moby `api/types/container.Resources`: the limits of the container, and its devices.
 const RESOURCES: &[Field] = &[
     field("CpuShares", Form::Number),
     field("Memory", Form::Number),
@@ -140,7 +140,7 @@ const RESOURCES: &[Field] = &[
     field("IOMaximumBandwidth", Form::Number),
 ];
 
-/// moby `api/types/container.UpdateConfig`: the limits, and when it is started again.
+/// moby `api/types/container.UpdateConfig`: the limits, and the restart policy.
 pub(super) static UPDATE: Form = Form::Parts(&[RESOURCES, &[RESTART_POLICY]]);
 
 const RESTART_POLICY: Field = field(
@@ -199,8 +199,8 @@ pub(super) fn privileged(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// A namespace: its own, the host's, or another container's; the engine compares exactly, and
-/// Podman knows more words.
+/// Judges a namespace: the container's own, the host's, or another container's. The engine compares
+/// exactly, and Podman knows more words.
 pub(super) fn namespace(judge: &mut Judge<'_>, text: &str, kind: &str, own: &[&str]) {
     let plain = text.trim().to_ascii_lowercase();
     if own.contains(&text) {
@@ -227,7 +227,7 @@ pub(super) fn shared_kind(kind: &str) -> Option<&'static str> {
         .find(|known| *known == kind)
 }
 
-/// Joins a namespace of another container: that container decides what this gives. A shared network
+/// Judges a namespace of another container, whose settings decide what it gives. A shared network
 /// is ordinary; processes and memory are another container's own.
 pub(super) fn joins(judge: &mut Judge<'_>, kind: &'static str, container: &str, before: &str) {
     if kind != "network" {
@@ -243,8 +243,8 @@ pub(super) fn joins(judge: &mut Judge<'_>, kind: &'static str, container: &str, 
     );
 }
 
-/// `CONTAINER[:ALIAS]`: on the default network, the engine puts the other's environment into this
-/// container's.
+/// Judges `CONTAINER[:ALIAS]`: on the default network, the engine copies the other's environment
+/// into this container.
 fn links(judge: &mut Judge<'_>, value: &Json<'_>) {
     for (index, link) in value.list().iter().enumerate() {
         let (container, alias) = link
@@ -268,7 +268,7 @@ pub(super) fn words<'j>(value: &'j Json<'_>) -> impl Iterator<Item = &'j str> {
     one.into_iter().chain(value.list().iter().map(Json::text))
 }
 
-/// What Docker gives every container that does not ask for less (moby `oci/caps/defaults.go`).
+/// The capabilities that Docker gives every container by default (moby `oci/caps/defaults.go`).
 const DEFAULT_CAPABILITIES: &[&str] = &[
     "AUDIT_WRITE",
     "CHOWN",
@@ -331,7 +331,7 @@ fn annotations(judge: &mut Judge<'_>, value: &Json<'_>) {
         .for_each(|(name, _)| annotation_allowed(judge, name));
 }
 
-/// An annotation that has to be allowed.
+/// Judges an annotation, which has to be allowed.
 pub(super) fn annotation_allowed(judge: &mut Judge<'_>, name: &str) {
     judge.within(Step::Key(name), |judge| {
         judge.unless_allowed("annotation", name, || {
@@ -356,7 +356,8 @@ fn security_options(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// The engine splits at `=`, and for old clients' sake at `:` (moby `parseSecurityOpt`).
+/// Judges a security option. The engine splits at `=`, and for old clients at `:` (moby
+/// `parseSecurityOpt`).
 pub(super) fn security_option(judge: &mut Judge<'_>, option: &str) {
     let (name, value) = option
         .split_once('=')
@@ -377,7 +378,7 @@ pub(super) fn security_option(judge: &mut Judge<'_>, option: &str) {
     };
     if !is_harmless {
         let text = super::shown(option);
-        // A profile may be a whole file: what it is called is enough.
+        // A profile may be a whole file, of which the message shows the kind alone.
         let shown = if text.contains('{') {
             format!("{name}=…")
         } else {
@@ -442,7 +443,7 @@ pub(super) fn is_harmless_device(path: &str) -> bool {
     )
 }
 
-/// A device of the host, by its clean path.
+/// Judges a device of the host by its clean path.
 pub(super) fn device(judge: &mut Judge<'_>, path: &str) {
     if !is_harmless_device(path) && !judge.allows_path("device", path, false) {
         let path = super::shown(path);
@@ -467,12 +468,12 @@ fn device_requests(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// What `restricted` asks for beside: all capabilities dropped, and none to be gained.
+/// Judges the demands of `restricted`: all capabilities dropped, and none to be gained.
 pub(super) fn restricted_host_config(judge: &mut Judge<'_>, host_config: Option<&Json<'_>>) {
     let field = |name| host_config.and_then(|host_config| host_config.get(name));
     restricted::dropped(judge, "CapDrop", field("CapDrop"));
     let options = field("SecurityOpt").map(Json::list).unwrap_or_default();
-    // The engine lets the last one count.
+    // The last one counts for the engine.
     let last = options
         .iter()
         .map(Json::text)

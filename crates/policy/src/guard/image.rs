@@ -1,4 +1,4 @@
-//! Images: where they come from, and which may be used.
+//! Images: their sources, and the ones that may be used.
 
 use super::{Judge, Step};
 
@@ -41,9 +41,8 @@ pub(super) const LIBPOD_PULL: &[Parameter] = &[
     plain("retrydelay"),
 ];
 
-/// Podman also takes images from files, folders and other stores of the host: those have a
-/// transport before the name (containers/image `transports`). A page of ours need not know in front
-/// of which engine it stands.
+/// Judges a reference without regard to the engine: Podman also takes images from files, folders
+/// and other stores of the host, by a transport before the name (containers/image `transports`).
 fn pulled(judge: &mut Judge<'_>, text: &str) {
     let name = text.strip_prefix("docker://").unwrap_or(text);
     let transport = name.split(':').next().unwrap_or_default();
@@ -106,7 +105,7 @@ fn pushed(judge: &mut Judge<'_>, text: &str) {
 /// Of `POST /images/{name}/tag`.
 pub(super) const TAG: &[Parameter] = &[plain("repo"), plain("tag"), plain("force")];
 
-/// The image that a call makes or pulls, with its tag: judged as one reference, as a container will
+/// Judges the image that a call makes or pulls with its tag, as one reference, as a container will
 /// name it.
 pub(super) fn made(judge: &mut Judge<'_>, _: &Call, pairs: &Pairs) {
     let value = |name: &str| {
@@ -140,8 +139,8 @@ pub(super) fn made(judge: &mut Judge<'_>, _: &Call, pairs: &Pairs) {
     }
 }
 
-/// The image that gets another name, and that name: whoever could give a name that is allowed to
-/// any image could use any.
+/// Judges an image that gets another name, and that name: a client that can give an allowed name to
+/// any image could use any image.
 pub(super) fn tagged(judge: &mut Judge<'_>, call: &Call, pairs: &Pairs) {
     let source = call.captured().map_or("", |captured| captured.word);
     judge.within(Step::Field("the image"), |judge| reference(judge, source));
@@ -159,12 +158,12 @@ pub(super) const COMMIT: &[Parameter] = &[
     many("changes"),
 ];
 
-/// An image that is used, pulled or made.
+/// Judges an image that is used, pulled or made.
 pub(super) fn reference(judge: &mut Judge<'_>, reference: &str) {
     if reference.is_empty() {
         return;
     }
-    // One digit of an identifier is enough for an engine to find an image of any name by it.
+    // An engine finds an image of any name by one digit of its identifier.
     let is_id =
         reference.starts_with("sha256:") || reference.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_id && (judge.has("image") || judge.has("registry")) {
@@ -185,7 +184,7 @@ pub(super) fn reference(judge: &mut Judge<'_>, reference: &str) {
     }
 }
 
-/// An image that cannot be seen: in an archive, or made by a build.
+/// Judges an image that cannot be seen: in an archive, or made by a build.
 pub(super) fn unseen(judge: &mut Judge<'_>, _: &Json<'_>) {
     if judge.has("image") || judge.has("registry") {
         judge.refuse(
@@ -196,7 +195,7 @@ pub(super) fn unseen(judge: &mut Judge<'_>, _: &Json<'_>) {
     }
 }
 
-/// A registry that the engine connects to.
+/// Judges a registry that the engine connects to.
 pub(super) fn server(judge: &mut Judge<'_>, address: &str) {
     let host = address
         .trim_start_matches("https://")
@@ -216,7 +215,8 @@ pub(super) fn server(judge: &mut Judge<'_>, address: &str) {
     }
 }
 
-/// `-` is the body; anything else is fetched by the engine, or read from the host by Podman.
+/// Judges the source of an import: `-` is the body; anything else is fetched by the engine, or read
+/// from the host by Podman.
 fn source(judge: &mut Judge<'_>, source: &str) {
     if !matches!(source, "" | "-") {
         judge.unless_allowed("import-url", source, || {

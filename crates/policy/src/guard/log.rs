@@ -1,10 +1,10 @@
-//! Where what a container prints goes.
+//! Log drivers: the destinations of a container's output.
 
 use super::{Judge, Step};
 
 use super::json::Json;
 
-/// Drivers that keep what is logged on the host.
+/// Drivers that keep the output on the host.
 pub(super) fn driver(judge: &mut Judge<'_>, value: &Json<'_>) {
     let driver = value.text();
     if !matches!(
@@ -21,9 +21,9 @@ pub(super) fn driver(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// A driver and its options. An engine's own default may be one that sends elsewhere, and Podman
-/// takes the file to write to, and another driver, from the options: only harmless ones pass, and
-/// any but those two with a driver that was allowed by name.
+/// Judges a driver with its options. An engine's own default may send the output elsewhere, and
+/// Podman takes the file to write to, and another driver, from the options: only harmless options
+/// pass, and others only with a driver that an exception names.
 pub(super) fn config(
     judge: &mut Judge<'_>,
     value: &Json<'_>,

@@ -25,7 +25,7 @@ pub(super) static CREATE: Form = Form::Struct(&[
     field("Attachable", Form::Bool),
     field("Ingress", Form::Bool),
     field("ConfigOnly", Form::Bool),
-    // It takes another network's parent interface, which nobody sees here.
+    // Takes the parent interface of another network, which the guard cannot see.
     field(
         "ConfigFrom",
         Form::Struct(&[judged("Network", Form::Text, config_from)]),
@@ -48,8 +48,7 @@ const POOL: &[Field] = &[
     field("AuxAddress", Form::Map(&Form::Text)),
 ];
 
-/// moby `api/types/network.EndpointSettings`; what the engine found out about an endpoint comes
-/// back with it.
+/// moby `api/types/network.EndpointSettings`, with the fields that the engine fills in.
 pub(super) const ENDPOINT: &[Field] = &[
     field(
         "IPAMConfig",
@@ -67,7 +66,7 @@ pub(super) const ENDPOINT: &[Field] = &[
     field("NetworkID", Form::Text),
     field("EndpointID", Form::Text),
     field("Gateway", Form::Text),
-    // Podman takes these two for addresses that are asked for.
+    // Podman takes these two for requested addresses.
     judged("IPAddress", Form::Text, address),
     field("IPPrefixLen", Form::Number),
     field("IPv6Gateway", Form::Text),
@@ -104,7 +103,7 @@ pub(super) static DISCONNECT: Form = Form::Struct(&[
     field("Force", Form::Bool),
 ]);
 
-/// A container that joins a network or leaves it.
+/// Judges a container that joins or leaves a network.
 fn container(judge: &mut Judge<'_>, value: &Json<'_>) {
     if judge.surroundings.proxy_id.is_some() || !judge.targets.is_empty() {
         judge.look_up(
@@ -116,14 +115,14 @@ fn container(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// What a container is called on a network.
+/// Judges the names of a container on a network.
 pub(super) fn names(judge: &mut Judge<'_>, names: &Json<'_>) {
     for (index, name) in names.list().iter().enumerate() {
         judge.within(Step::Index(index), |judge| judge.claim_name(name.text()));
     }
 }
 
-/// An address that a container asks for.
+/// Judges an address that a container asks for.
 pub(super) fn address(judge: &mut Judge<'_>, value: &Json<'_>) {
     match value.text().parse::<IpAddr>() {
         Ok(address) => judge.claim_network(IpNet::from(address)),
@@ -132,14 +131,14 @@ pub(super) fn address(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// Addresses that a container asks for.
+/// Judges addresses that a container asks for.
 pub(super) fn addresses(judge: &mut Judge<'_>, value: &Json<'_>) {
     for (index, one) in value.list().iter().enumerate() {
         judge.within(Step::Index(index), |judge| address(judge, one));
     }
 }
 
-/// Ranges that belong to nobody on the Internet (RFC 1918, RFC 6598, RFC 4193).
+/// Private ranges, which no machine on the Internet has (RFC 1918, RFC 6598, RFC 4193).
 const PRIVATE: [&str; 5] = [
     "10.0.0.0/8",
     "172.16.0.0/12",
@@ -148,8 +147,8 @@ const PRIVATE: [&str; 5] = [
     "fc00::/7",
 ];
 
-/// The addresses of a network. The engine routes them to it, so that other machines of these
-/// addresses cannot be reached.
+/// Judges the addresses of a network. The engine routes them to it, so that the host no longer
+/// reaches other machines with these addresses.
 fn subnet(judge: &mut Judge<'_>, value: &Json<'_>) {
     if value.text().is_empty() {
         return;
@@ -173,7 +172,7 @@ fn subnet(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// Those whose interfaces are the engine's own; others reach into the host's.
+/// Judges the driver: some reach into the host's interfaces.
 fn driver(judge: &mut Judge<'_>, value: &Json<'_>) {
     let driver = value.text();
     if !matches!(driver, "" | "default" | "bridge" | "overlay") {
@@ -207,7 +206,7 @@ fn config_from(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// Options that stay within the network, and those that make it stricter than by default.
+/// Options that stay within the network.
 const HARMLESS: &[&str] = &[
     "com.docker.network.driver.mtu",
     "com.docker.network.container_iface_prefix",
@@ -232,8 +231,8 @@ pub(super) fn options(judge: &mut Judge<'_>, options: &Json<'_>) {
     }
 }
 
-/// The network that a container, or a step of a build, gets: any by its name, the host's or another
-/// container's only where it is allowed.
+/// Judges the network of a container or of a step of a build: any network by its name, the host's
+/// or another container's only if an exception allows it.
 pub(super) fn mode(judge: &mut Judge<'_>, mode: &str) {
     if named(judge, mode) {
         joins(judge, mode);
@@ -250,8 +249,8 @@ pub(super) fn named(judge: &mut Judge<'_>, mode: &str) -> bool {
     is_name
 }
 
-/// Judges the network that a container joins. Its name goes on as it came: other fields of the body
-/// refer to it.
+/// Judges the network that a container joins. Its name stays as it is, since other fields of the
+/// body refer to it.
 pub(super) fn joins(judge: &mut Judge<'_>, name: &str) {
     let name = match name {
         "" | "default" | "private" => "bridge",
@@ -270,14 +269,14 @@ pub(super) fn joins(judge: &mut Judge<'_>, name: &str) {
     }
 }
 
-/// The networks that a container joins, in a list.
+/// Judges the networks that a container joins, in a list.
 pub(super) fn listed(judge: &mut Judge<'_>, networks: &Json<'_>) {
     for (index, network) in networks.list().iter().enumerate() {
         judge.within(Step::Index(index), |judge| mode(judge, network.text()));
     }
 }
 
-/// The networks that a container joins, by name.
+/// Judges the networks that a container joins, by name.
 pub(super) fn endpoints(judge: &mut Judge<'_>, endpoints: &Json<'_>) {
     for (name, _) in endpoints.map() {
         judge.within(Step::Key(name), |judge| mode(judge, name));

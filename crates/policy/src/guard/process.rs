@@ -1,4 +1,4 @@
-//! Lists of processes: what `ps` may be asked for.
+//! Lists of processes: the options and columns of `ps`.
 //!
 //! Docker runs the host's own `ps` with the client's options, and keeps the lines whose PID column
 //! names a process of the container. With other options, `ps` shows environments (`e`), or a column
@@ -15,7 +15,7 @@ pub(super) const TOP: &[Parameter] = &[
     plain("delay"),
 ];
 
-/// Options that choose processes and ready-made sets of columns.
+/// Options that select processes, and ready-made sets of columns.
 const OPTIONS: &[&str] = &[
     "-A", "-F", "-H", "-L", "-T", "-a", "-aux", "-auxww", "-ax", "-e", "-eF", "-eLf", "-ef",
     "-efl", "-efww", "-el", "-elf", "-ely", "-f", "-j", "-l", "-ly", "-w", "-ww", "-x", "-y", "a",
@@ -25,7 +25,7 @@ const OPTIONS: &[&str] = &[
 /// Options before a list of columns.
 const BEFORE_COLUMNS: &[&str] = &["-Ao", "-axo", "-eo", "-o", "axo", "o"];
 
-/// Columns that show what belongs to a process of the container (ps(1)), and those that Podman adds
+/// Columns about a process of the container alone (ps(1)), and those that Podman adds
 /// (podman-top(1)).
 const COLUMNS: &[&str] = &[
     "%cpu",
@@ -123,7 +123,7 @@ const COLUMNS: &[&str] = &[
     "wchan",
 ];
 
-/// Judges the options of `ps`. Columns without an option are Podman's way of asking.
+/// Judges the options of `ps`. Columns without an option are Podman's syntax.
 fn arguments(judge: &mut Judge<'_>, arguments: &str) {
     let mut is_list = false;
     for word in arguments.split([' ', ',']).filter(|word| !word.is_empty()) {

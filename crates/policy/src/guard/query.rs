@@ -1,4 +1,4 @@
-//! Parameters of judged calls: which there may be, how often, and what they may say.
+//! Parameters of judged calls: their names, how often each may occur, and their values.
 
 use super::json::fold;
 use super::{Judge, Step};
@@ -7,16 +7,16 @@ use crate::call::Call;
 /// The parameters of a query, decoded.
 pub(super) type Pairs = [(String, String)];
 
-/// Looks at all of them together, and at the call.
+/// A check of all parameters together, and of the call.
 pub(super) type PairsCheck = fn(&mut Judge<'_>, &Call, &Pairs);
 
-/// A parameter that an endpoint has.
+/// A parameter of an endpoint.
 #[derive(Debug)]
 pub(super) struct Parameter {
     pub(super) name: &'static str,
-    /// Whether it may stand more than once.
+    /// Whether it may occur more than once.
     pub(super) many: bool,
-    /// Looks at each of its values.
+    /// The check of each of its values.
     pub(super) check: Option<fn(&mut Judge<'_>, &str)>,
 }
 
@@ -29,7 +29,7 @@ pub(super) const fn plain(name: &'static str) -> Parameter {
     }
 }
 
-/// One that may stand more than once.
+/// A parameter that can do no harm and may occur more than once.
 pub(super) const fn many(name: &'static str) -> Parameter {
     Parameter {
         name,
@@ -38,7 +38,7 @@ pub(super) const fn many(name: &'static str) -> Parameter {
     }
 }
 
-/// A parameter that is looked at.
+/// A parameter whose values are judged.
 pub(super) const fn judged(name: &'static str, check: fn(&mut Judge<'_>, &str)) -> Parameter {
     Parameter {
         name,
@@ -47,7 +47,7 @@ pub(super) const fn judged(name: &'static str, check: fn(&mut Judge<'_>, &str)) 
     }
 }
 
-/// One that is looked at, and may stand more than once.
+/// A parameter whose values are judged, and that may occur more than once.
 pub(super) const fn many_judged(name: &'static str, check: fn(&mut Judge<'_>, &str)) -> Parameter {
     Parameter {
         name,
@@ -56,14 +56,15 @@ pub(super) const fn many_judged(name: &'static str, check: fn(&mut Judge<'_>, &s
     }
 }
 
-/// No client sends more.
+/// The most parameters that a client sends.
 const LIMIT: usize = 512;
 
-/// Judges every parameter, and returns the call with a query that was written from them; and them.
+/// Judges every parameter. Returns the parameters, and the call with a query that is written from
+/// them.
 ///
 /// Docker takes the first of several values and names in one spelling; Podman the last, and names
-/// in any. So each name stands once, in its one spelling. What a call with a body has beside goes
-/// no further: docker-modem sends the body's fields there too.
+/// in any spelling. So each name occurs once, in its one spelling. Unknown parameters of a call
+/// with a body are dropped: docker-modem repeats the body's fields there.
 pub(super) fn judge(
     judge: &mut Judge<'_>,
     call: &Call,

@@ -3,7 +3,7 @@
 
 use crate::pattern::Pattern;
 
-/// The full form of a reference: `busybox` becomes `docker.io/library/busybox:latest`.
+/// Returns the full form of a reference: `busybox` becomes `docker.io/library/busybox:latest`.
 pub(crate) fn normalised(reference: &str) -> String {
     let name = named(reference);
     match has_tag(&name) {
@@ -12,8 +12,8 @@ pub(crate) fn normalised(reference: &str) -> String {
     }
 }
 
-/// A pattern for full forms, from one as people write it. One that begins with a star stays as it
-/// is.
+/// Returns the pattern for full forms that a pattern as users write it means. A pattern that begins
+/// with a star stays as it is.
 pub(crate) fn pattern(text: &str) -> Pattern {
     let is_open = text.starts_with('*') || text.ends_with('*');
     let name = if text.starts_with('*') {
@@ -28,7 +28,7 @@ pub(crate) fn pattern(text: &str) -> Pattern {
     })
 }
 
-/// The registry of a reference.
+/// Returns the registry of a reference.
 pub(super) fn registry(reference: &str) -> String {
     named(reference)
         .split('/')
@@ -37,7 +37,7 @@ pub(super) fn registry(reference: &str) -> String {
         .to_owned()
 }
 
-/// The reference with its registry, and with `library/` where the engine adds it.
+/// Returns the reference with its registry, and with `library/` if the engine adds it.
 fn named(reference: &str) -> String {
     let is_host = |host: &str| {
         host.contains(['.', ':'])
@@ -59,7 +59,7 @@ fn named(reference: &str) -> String {
     }
 }
 
-/// Whether a reference has a tag or a digest.
+/// Returns whether a reference has a tag or a digest.
 pub(super) fn has_tag(name: &str) -> bool {
     name.rsplit('/')
         .next()

@@ -153,7 +153,7 @@ const PRIVILEGES: &[Field] = &[
     field("NoNewPrivileges", Form::Bool),
 ];
 
-/// Another user, role or type, or none of it, is no field here.
+/// The level of SELinux. User, role, type and `Disable` have no field, so they must be empty.
 const SELINUX: &[Field] = &[field("Level", Form::Text)];
 
 const RESOURCES: &[Field] = &[
@@ -181,7 +181,7 @@ const RESOURCES: &[Field] = &[
     field("MemorySwappiness", Form::Number),
 ];
 
-/// Named ones have a text for a value, and others a number; both are judged by being there at all.
+/// A generic resource: named ones have a text for a value, and others a number.
 const GENERIC: &[Field] = &[field("Kind", Form::Text), field("Value", Form::Number)];
 
 const PLACEMENT: &[Field] = &[
@@ -242,8 +242,8 @@ const PORT: &[Field] = &[
     field("PublishMode", Form::Text),
 ];
 
-/// Swarm expands Go's templates: plain fields such as `{{.Task.Slot}}` are ordinary, functions and
-/// labels make any name.
+/// Judges a text in which Swarm expands Go's templates: plain fields such as `{{.Task.Slot}}` are
+/// ordinary, functions and labels make any name.
 fn hostname(judge: &mut Judge<'_>, value: &Json<'_>) {
     judge.claim_name(value.text());
     let templates = value
@@ -264,7 +264,8 @@ fn hostname(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// The engine does not read the body then, and takes what was there before, which nobody judges.
+/// Judges a rollback: the engine then does not read the body and takes the earlier specification,
+/// which is not judged.
 fn rollback(judge: &mut Judge<'_>, to: &str) {
     if !matches!(to, "" | "none") {
         judge.unless_allowed("service-rollback", "", || {
@@ -288,8 +289,8 @@ fn generic(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// By name, or by an identifier, which clients put in the place of the name: then only the engine
-/// can tell whether it is that of the host's network.
+/// Judges a network by name, or by an identifier that clients put in place of the name: then the
+/// engine has to tell whether it is the host's network.
 fn networks(judge: &mut Judge<'_>, networks: &Json<'_>) {
     for (index, network) in networks.list().iter().enumerate() {
         let target = network.get("Target").map(Json::text).unwrap_or_default();
@@ -309,8 +310,8 @@ fn networks(judge: &mut Judge<'_>, networks: &Json<'_>) {
     }
 }
 
-/// A secret or a config: once the exceptions name some, a service gets no others. The engine goes
-/// by the identifier, whatever name stands beside it.
+/// Judges a secret or a config: once the exceptions name some, a service gets no others. The engine
+/// uses the identifier, whatever the name beside it.
 fn content(judge: &mut Judge<'_>, value: &Json<'_>, kind: ObjectKind) {
     if judge.has(kind.name()) || !judge.targets.is_empty() {
         judge.look_up(kind, value.text(), Role::Content, ("", ""));

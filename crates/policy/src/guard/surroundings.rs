@@ -1,5 +1,4 @@
-//! The facts around a call that do not stand in it: the proxy's own container, and who else is a
-//! client.
+//! The facts that a call does not contain: the proxy's own container, and the other clients.
 
 use core::net::IpAddr;
 
@@ -18,14 +17,14 @@ use crate::profile::Profiles;
 pub struct Surroundings<'s> {
     /// The name of the client's profile.
     pub profile: &'s str,
-    /// Every profile, where there is more than one.
+    /// Every profile, if there are several.
     pub profiles: Option<&'s Profiles>,
-    /// The full identifier of the proxy's own container; `None` outside of a container, or where
-    /// the engine does not know it.
+    /// The full identifier of the proxy's own container; `None` outside of a container, or if the
+    /// engine does not know it.
     pub proxy_id: Option<&'s str>,
-    /// The proxy's own container, where the call may name what belongs to it.
+    /// The proxy's own container, if the call may name something that belongs to it.
     pub proxy: Option<&'s Object>,
-    /// Resolves a path of the host, where the proxy sees the same files as the engine.
+    /// Resolves a path of the host, if the proxy sees the same files as the engine.
     pub resolve_path: Option<fn(&str) -> Option<String>>,
 }
 
@@ -39,7 +38,7 @@ impl std::fmt::Debug for Surroundings<'_> {
 }
 
 impl<'s> Surroundings<'s> {
-    /// Whether this identifier is that of the proxy's own container.
+    /// Returns whether this identifier is that of the proxy's own container.
     pub(super) fn is_proxy(&self, id: &str) -> bool {
         !id.is_empty() && self.proxy_id == Some(id)
     }
@@ -48,14 +47,14 @@ impl<'s> Surroundings<'s> {
         self.proxy.and_then(Object::traits)
     }
 
-    /// Whether the proxy mounts this volume.
+    /// Returns whether the proxy mounts this volume.
     pub(super) fn is_proxy_volume(&self, name: &str) -> bool {
         self.proxy_traits()
             .is_some_and(|traits| traits.volumes.iter().any(|(own, _)| own == name))
     }
 
-    /// Whether a path of the host, which is clean, holds something that the proxy mounts, or lies
-    /// in it. The root of the host holds everything: an exception for it gives the host away in any
+    /// Returns whether a clean path of the host holds something that the proxy mounts, or lies in
+    /// it. The root of the host holds everything: an exception for it gives the host away in any
     /// case.
     fn is_proxy_path(&self, path: &str) -> bool {
         let Some(traits) = self.proxy_traits().filter(|_| path != "/") else {
@@ -74,7 +73,8 @@ impl<'s> Surroundings<'s> {
             .any(|own| lies_in(path, own) || lies_in(own, path))
     }
 
-    /// Whether a container of this name could be taken for the proxy on a network.
+    /// Returns whether other clients could take a container of this name for the proxy on a
+    /// network.
     fn is_proxy_name(&self, name: &str) -> bool {
         let (Some(proxy), Some(traits)) = (self.proxy, self.proxy_traits()) else {
             return false;
@@ -97,21 +97,22 @@ impl<'s> Surroundings<'s> {
         })
     }
 
-    /// The image of the proxy's own container.
+    /// Returns the image of the proxy's own container.
     fn proxy_image(&self) -> Option<&'s str> {
         self.proxy_traits()
             .map(|traits| traits.image.as_str())
             .filter(|image| !image.is_empty())
     }
 
-    /// Whether selectors ask for a label: containers can have many thousands of others, which need
-    /// not be looked at.
+    /// Returns whether selectors ask for a label: containers can have many thousands of others,
+    /// which are skipped.
     pub(super) fn selects_by_label(&self, key: &str) -> bool {
         self.profiles
             .is_some_and(|profiles| profiles.selecting_labels().any(|known| known == key))
     }
 
-    /// An object of the engine as a client of the proxy, with the labels that selectors ask for.
+    /// Describes an object of the engine as a client of the proxy, with the labels that selectors
+    /// ask for.
     pub(super) fn as_client(&self, object: &Object) -> Container {
         let labels = object
             .labels
@@ -126,8 +127,8 @@ impl<'s> Surroundings<'s> {
         }
     }
 
-    /// The name of the profile, other than the client's own, that a container with these addresses
-    /// has.
+    /// Returns the name of the profile, other than the client's own, that a container with these
+    /// addresses has.
     pub(super) fn claimed(&self, container: &Container, addresses: &[IpAddr]) -> Option<&'s str> {
         self.profiles?
             .of_container(container, addresses)
@@ -135,9 +136,9 @@ impl<'s> Surroundings<'s> {
             .find(|found| *found != self.profile)
     }
 
-    /// The name of the profile, other than the client's own, that a task of a service of this name
-    /// and with these labels may have. The engine gives tasks the name `SERVICE.SLOT.TASK`, and
-    /// labels of its own (moby `daemon/cluster/executor`).
+    /// Returns the name of the profile, other than the client's own, that a task of a service of
+    /// this name and with these labels may have. The engine gives tasks the name
+    /// `SERVICE.SLOT.TASK`, and labels of its own (moby `daemon/cluster/executor`).
     fn claimed_by_task(&self, service: &str, labels: &[(String, String)]) -> Option<&'s str> {
         let tasks = Pattern::new(format!("{}.*", super::judge::shown(service)));
         let may_hold = |condition: &Condition| match condition {
@@ -158,15 +159,15 @@ impl<'s> Surroundings<'s> {
         known.map(|(_, name)| name).next()
     }
 
-    /// The selectors by which other profiles know containers.
+    /// Returns the selectors by which other profiles find containers.
     fn container_selectors(&self) -> impl Iterator<Item = (&'s Selector, &'s str)> {
         let own = self.profile;
         let all = self.profiles.into_iter().flat_map(Profiles::selected);
         all.filter(move |(selector, name)| selector.kind() == Kind::Container && *name != own)
     }
 
-    /// The profiles that know their clients by nothing but labels, which the steps of a build take
-    /// from the Dockerfile.
+    /// Returns the profiles that find their clients by labels alone, which the steps of a build
+    /// take from the Dockerfile.
     pub(super) fn known_by_labels(&self) -> impl Iterator<Item = &'s str> {
         let is_label = |condition: &Condition| matches!(condition, Condition::Label(..));
         self.container_selectors()
@@ -179,7 +180,7 @@ impl<'s> Surroundings<'s> {
         self.claimed_networks().next().is_some()
     }
 
-    /// The networks and addresses by which other profiles know their clients.
+    /// Returns the networks and addresses by which other profiles find their clients.
     fn claimed_networks(&self) -> impl Iterator<Item = (&'s str, IpNet)> {
         let own = self.profile;
         let all = self.profiles.into_iter().flat_map(Profiles::selected);
@@ -196,7 +197,7 @@ impl<'s> Surroundings<'s> {
     }
 }
 
-/// A container that a call creates, as far as profiles may know it.
+/// A container that a call would create, as far as profiles may find it.
 #[derive(Clone, Debug)]
 pub(super) enum Newcomer {
     /// One container.
@@ -216,7 +217,7 @@ impl Newcomer {
         self.labels().extend(more);
     }
 
-    /// Forgets the labels that no profile asks for.
+    /// Drops the labels that no profile asks for.
     fn keep_labels(&mut self, is_asked_for: impl Fn(&str) -> bool) {
         self.labels().retain(|(key, _)| is_asked_for(key));
     }
@@ -272,7 +273,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Judges what a container that is entered, or whose volumes are taken, mounts of the proxy's.
+    /// Lists the mounts of the proxy that are also those of a container which is entered, or whose
+    /// volumes are taken.
     pub(super) fn mounts_of_the_proxy<'t>(
         &self,
         traits: &'t Traits,
@@ -287,8 +289,8 @@ impl Judge<'_> {
         volumes.chain(paths)
     }
 
-    /// Judges what a container will be called and labelled: other profiles may know their clients
-    /// by that.
+    /// Judges the name and the labels that a container would get, since other profiles may find
+    /// their clients by them.
     pub(super) fn claim_identity(&mut self, container: impl FnOnce() -> Container) {
         if self
             .surroundings
@@ -299,7 +301,7 @@ impl Judge<'_> {
         }
     }
 
-    /// The same for a container or a task that will be.
+    /// Judges the name and the labels of a container or a task that would be created.
     pub(super) fn claim_newcomer(&mut self, newcomer: &Newcomer) {
         let claimed = match newcomer {
             Newcomer::Container(container) => self.surroundings.claimed(container, &[]),
@@ -316,8 +318,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Judges a container that will be, by what it will be called and labelled: the labels of its
-    /// image are its own as well.
+    /// Judges the name and the labels of a container that would be created. The labels of its image
+    /// are its own as well.
     pub(super) fn claim_created(&mut self, newcomer: impl FnOnce() -> Newcomer, image: &str) {
         if !self
             .surroundings

@@ -27,7 +27,7 @@ pub(super) static LIBPOD_CREATE: Form = Form::Struct(&[
     field("IgnoreIfExists", Form::Bool),
 ]);
 
-/// A driver is a program with rights on the host.
+/// Judges a driver: a program with rights on the host.
 pub(super) fn driver(judge: &mut Judge<'_>, name: &str) {
     if !matches!(name, "" | "local") {
         judge.unless_allowed("volume-driver", name, || {
@@ -36,8 +36,8 @@ pub(super) fn driver(judge: &mut Judge<'_>, name: &str) {
     }
 }
 
-/// Options of a volume go to mount(2), as root: `o=bind` and `device` make any path of the host a
-/// volume.
+/// Judges the options of a volume, which go to mount(2) as root: `o=bind` and `device` make any
+/// path of the host a volume.
 pub(super) fn options(judge: &mut Judge<'_>, options: &Json<'_>) {
     let pairs: Vec<(String, String)> = options
         .map()
@@ -66,7 +66,7 @@ pub(super) fn options(judge: &mut Judge<'_>, options: &Json<'_>) {
     }
 }
 
-/// Whether these are the options of a file system in memory, which is the container's own.
+/// Returns whether these are the options of a file system in memory, which is the container's own.
 fn is_tmpfs(options: &[(String, String)]) -> bool {
     let value = |key: &str| {
         options
@@ -98,11 +98,11 @@ fn is_tmpfs(options: &[(String, String)]) -> bool {
             .all(|(key, _)| matches!(key.as_str(), "type" | "device" | "o" | "size"))
 }
 
-/// File systems that come from elsewhere than the host's own disks and folders.
+/// Types of file systems that are not on the host's own disks or in its folders.
 const REMOTE: &[&str] = &["nfs", "nfs4", "cifs", "smb3"];
 
-/// Whether a volume with these options holds nothing of the host: it may then be mounted by clients
-/// that could not have created it. A bind of a path is judged as a bind in a container is.
+/// Returns whether a volume with these options holds nothing of the host, so that clients may mount
+/// it that could not have created it. A bind of a path is judged as a bind in a container is.
 pub(super) fn is_harmless(judge: &Judge<'_>, options: &[(String, String)]) -> bool {
     let value = |key: &str| {
         options
