@@ -1,5 +1,5 @@
-//! Builds with BuildKit. A client needs two channels to the engine's own builder. Where one is
-//! refused, buildx starts a builder in a privileged container instead, and says nothing about it
+//! Builds with BuildKit. A client needs two channels to the engine's own builder. If one is
+//! refused, buildx starts a builder in a privileged container instead, without a message
 //! (docker/buildx `driver/manager.go`, `driver/docker-container`).
 
 use crate::call::Call;
@@ -9,17 +9,17 @@ use crate::guard::Guard;
 /// The rules that open both channels.
 pub const BUILD_RULES: &[&str] = &["POST %API_PREFIX_GRPC%", "POST %API_PREFIX_SESSION%"];
 
-/// What a call has to do with a build.
+/// The step of a build that a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BuildStep {
-    /// It opens one of the two channels.
+    /// The call opens one of the two channels.
     Channel,
-    /// It prepares a builder in a container of its own.
+    /// The call prepares a builder in a container of its own.
     Builder,
 }
 
 impl BuildStep {
-    /// Returns what method, path and query of a call tell.
+    /// Returns the step that method, path and query tell.
     pub(crate) fn of(call: &Call) -> Option<Self> {
         match call.endpoint()?.id {
             EndpointId::BuildGrpc | EndpointId::BuildSession => Some(Self::Channel),
@@ -56,7 +56,7 @@ pub(crate) fn is_builder_image(image: &str) -> bool {
         .starts_with("moby/buildkit")
 }
 
-/// Returns whether rules can open the channels for clients with this guard: one that is bound to
+/// Returns whether rules can open the channels for clients with this guard: one that restricts
 /// images cannot see those of a build.
 pub(crate) fn can_be_opened(guard: &Guard) -> bool {
     guard.level == crate::guard::Level::Privileged || !guard.binds_images()

@@ -1,10 +1,10 @@
-//! What a client of a container engine may call.
+//! The policy: decides which calls of a container engine's API a client may make.
 //!
 //! The modules follow the way of a request: a [`Principal`] has a [`Profile`]; a raw request line
 //! becomes a [`Call`], the call is looked up in the table of [`endpoint`]s, and [`decide()`]
-//! compares it with the rules of a [`Profile`]. What comes out is a [`Permit`] or a [`Denial`];
-//! only the decision can make either, so a permit is proof that the rules were asked. Its query and
-//! body may still have to be judged by the [`guard`].
+//! compares it with the rules of the profile. The result is a [`Permit`] or a [`Denial`]; only the
+//! decision can make either, so a permit is proof that the rules were asked. The [`guard`] may
+//! still have to judge query and body.
 //!
 //! Nothing here opens a socket, reads a file or asks for the time: the same input always gets the
 //! same answer.

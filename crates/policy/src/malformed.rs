@@ -1,10 +1,10 @@
-//! Why a request line cannot be read the way the engine reads it.
+//! The reasons why a request line could be read in two ways.
 
 use std::fmt;
 
 use crate::call::{Call, Version};
 
-/// Why a request line cannot be read the way the engine reads it.
+/// The reason why a request line cannot be read the way the engine reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Malformed {
     /// Not one of [`crate::Method::ALL`].
@@ -90,7 +90,7 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// As much of a client's word as anybody wants to read.
+/// Returns a client's word, cut to a length that a message can show.
 fn shown(word: &str) -> &str {
     &word[..word.floor_char_boundary(32)]
 }

@@ -33,7 +33,7 @@ impl Method {
         Self::ALL.into_iter().find(|method| method.as_str() == text)
     }
 
-    /// The method as it stands in a request line.
+    /// Returns the method as a request line has it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -47,7 +47,8 @@ impl Method {
         }
     }
 
-    /// Whether the method only reads, so that asking twice does no harm (RFC 9110 §9.2.1).
+    /// Returns whether the method only reads, so that a second request does no harm (RFC 9110
+    /// §9.2.1).
     #[must_use]
     pub const fn is_safe(self) -> bool {
         matches!(self, Self::Get | Self::Head | Self::Options)
@@ -73,7 +74,7 @@ impl Methods {
         self.0 |= 1 << method as u8;
     }
 
-    /// Whether it is one of them.
+    /// Returns whether the set has this method.
     pub(crate) fn contain(self, method: Method) -> bool {
         self.0 & (1 << method as u8) != 0
     }

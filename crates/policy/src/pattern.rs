@@ -1,24 +1,24 @@
-//! Names with a star in them.
+//! Patterns for names, with stars.
 
-/// A text in which `*` stands for any characters, also none, and everything else for itself. It
-/// always speaks of a whole name: `web` does not fit `web-2`.
+/// A text in which `*` stands for any characters, also none, and every other character for itself.
+/// It matches whole names: `web` does not match `web-2`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Every text is a pattern.
+    /// Makes a pattern of a text; every text is one.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The pattern as it was written.
+    /// Returns the pattern as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the whole of a name fits. Takes time in proportion to the name.
+    /// Returns whether the pattern matches the whole name. Takes time in proportion to the name.
     #[must_use]
     pub fn fits(&self, name: &str) -> bool {
         let mut parts = self.0.split('*');
@@ -38,7 +38,7 @@ impl Pattern {
         rest.ends_with(tail)
     }
 
-    /// Whether there is a name that fits both.
+    /// Returns whether there is a name that both patterns match.
     #[must_use]
     pub fn meets(&self, other: &Self) -> bool {
         let (one, other): (Vec<char>, Vec<char>) =

@@ -1,4 +1,5 @@
-//! Whether a call loses a container that its client will create again.
+//! The replacement of a container: a call that loses it, and the create by which its client makes
+//! it again.
 
 use crate::call::Call;
 use crate::decide::{STRANGERS, granting};
@@ -7,9 +8,9 @@ use crate::guard::{Level, Loss, Recreation, Replacement};
 use crate::method::Method;
 use crate::profile::Profile;
 
-/// The re-creation that is judged before a call loses a container; `None` where the client does not
-/// replace what it deletes, or may create nothing: then it loses nothing that the guard would have
-/// let it create.
+/// Returns the re-creation that is judged before a call loses a container. `None` if the client
+/// does not replace what it deletes, or may create nothing: then the guard's refusal of a create
+/// takes nothing from it.
 pub(crate) fn replacement(call: &Call, profile: &Profile) -> Option<Replacement> {
     let how = profile.recreation.filter(|how| *how != Recreation::Off)?;
     let loss = Loss::of(call).filter(|_| profile.guard.level != Level::Privileged)?;

@@ -8,23 +8,23 @@ use crate::decide::{ToName, opens, reveals, shown, to_name};
 use crate::endpoint::Endpoint;
 use crate::rule::{Expressions, Rule, parse, parse_sharing};
 
-/// What a suggested rule comes from, as rules have it.
+/// The origin of suggested rules.
 const ORIGIN: &str = "suggestion";
 
 /// The rule for all objects of each endpoint, by the number of the endpoint.
 static OF_ENDPOINTS: LazyLock<Vec<OnceLock<Option<Rule>>>> =
     LazyLock::new(|| Endpoint::all().map(|_| OnceLock::new()).collect());
 
-/// The expressions that these rules have in common: they stay for good, and with one each they
-/// would take three megabytes.
+/// The expressions that these rules have in common: they stay for good, and with expressions of
+/// their own the rules would take three megabytes.
 static IN_COMMON: LazyLock<Mutex<Expressions>> = LazyLock::new(Mutex::default);
 
-/// Longer patterns are nothing to read.
+/// The longest pattern that a message shows, in bytes.
 const LENGTH: usize = 256;
 
 impl Call {
-    /// The narrowest rule that would allow the call on any object of its kind, or else on this one.
-    /// `None` where each would be taken for a wildcard.
+    /// Returns the narrowest rule that would allow the call on any object of its kind, or else on
+    /// this one. `None` if each would count as a wildcard.
     #[must_use]
     pub fn rule_to_add(&self) -> Option<String> {
         if matches!(to_name(self), ToName::Unnameable) {
@@ -56,15 +56,15 @@ impl Call {
         })
     }
 
-    /// The rule for this very path.
+    /// Returns the rule for this very path.
     fn rule_for_itself(&self) -> Option<String> {
         let path = self.unversioned_path();
         let rule = format!("{} %API_PREFIX%{}", self.method(), literal(shown(path)));
         (path.len() <= LENGTH && self.is_helped_by(&rule)).then_some(rule)
     }
 
-    /// The same as [`Call::rule_to_add`] by the name of the endpoint; `None` where a name would not
-    /// help.
+    /// Returns the rule of [`Call::rule_to_add`] by the name of the endpoint; `None` if a name
+    /// would not help.
     #[must_use]
     pub fn name_to_add(&self) -> Option<String> {
         let rule = format!("ALLOW {}", self.endpoint()?.id.name());
@@ -77,7 +77,7 @@ impl Call {
 }
 
 impl Rule {
-    /// Whether a profile that has this rule as well allows a call, as far as its rules are asked.
+    /// Returns whether a profile with this rule allows a call, as far as its rules are asked.
     fn helps(&self, call: &Call) -> bool {
         self.matches(call) && opens(self, call, &to_name(call))
     }

@@ -17,7 +17,8 @@ pub enum TargetCondition {
 }
 
 impl TargetCondition {
-    /// A condition on the image of a container: `busybox` is what the engine makes of it.
+    /// Builds a condition on the image of a container, with the full form of the pattern: `busybox`
+    /// is `docker.io/library/busybox:latest`.
     #[must_use]
     pub fn image(pattern: &str) -> Self {
         Self::Image(crate::guard::image_pattern(pattern))
@@ -56,19 +57,19 @@ impl fmt::Display for TargetCondition {
 pub struct Targets(Vec<Vec<TargetCondition>>);
 
 impl Targets {
-    /// Targets of these entries.
+    /// Builds targets of these entries.
     #[must_use]
     pub fn new(entries: Vec<Vec<TargetCondition>>) -> Self {
         Self(entries)
     }
 
-    /// Whether any object may be a target.
+    /// Returns whether any object may be a target.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Each entry as a configuration holds it, such as `name=web-* label=tier=low`.
+    /// Returns each entry as a configuration holds it, such as `name=web-* label=tier=low`.
     pub fn entries(&self) -> impl Iterator<Item = String> {
         let entry = |conditions: &Vec<TargetCondition>| {
             conditions
@@ -80,7 +81,7 @@ impl Targets {
         self.0.iter().map(entry)
     }
 
-    /// Whether a call may be about this object.
+    /// Returns whether a call may be about this object.
     #[must_use]
     pub fn include(&self, object: &Object) -> bool {
         let fits = |entry: &Vec<TargetCondition>| {

@@ -1,4 +1,4 @@
-//! What endpoints let a client do, exactly: a power covers several endpoints, and a rule may open
+//! The deeds of endpoints: a power covers several endpoints, and a rule may open
 //! one of them alone.
 
 use super::table::EndpointId::{self, *};
@@ -530,7 +530,7 @@ pub fn says(power: Power, open: &[EndpointId]) -> String {
     phrases.join("; ")
 }
 
-/// `a`, `a and b`, `a, b and c`.
+/// Joins words to `a`, `a and b`, or `a, b and c`.
 fn joined(words: &[&str]) -> String {
     match words {
         [] => String::new(),

@@ -1,4 +1,4 @@
-//! The names by which rules mean endpoints, and the endpoints that do the same as another.
+//! The names of endpoints in rules, and the endpoints that do the same as another.
 
 use super::{Endpoint, EndpointId, ObjectKind};
 
@@ -16,7 +16,7 @@ impl Endpoint {
         in_path.or_else(|| self.id.is_commit().then_some(ObjectKind::Container))
     }
 
-    /// Returns the name of what the endpoint does. Endpoints of the same operation get a client the
+    /// Returns the name of the endpoint's operation. Endpoints of one operation give a client the
     /// same by another path: those of Podman's own API, older forms, and those that take several
     /// objects at once. A denial of one is a denial of all.
     #[must_use]
@@ -40,13 +40,13 @@ impl Endpoint {
 }
 
 impl EndpointId {
-    /// Whether a call of the endpoint names its container in the query.
+    /// Returns whether a call of the endpoint names its container in the query.
     pub(crate) fn is_commit(self) -> bool {
         matches!(self, Self::ContainerCommit | Self::LibpodContainerCommit)
     }
 }
 
-/// What the name of an endpoint has at its end where it is another form of the one without.
+/// The endings of names by which an endpoint is another form of the one without.
 const OTHER_FORMS: [&str; 8] = [
     "_head", "_slash", "_many", "_local", "_named", "_old", "_short", "_ws",
 ];
@@ -140,8 +140,8 @@ mod tests {
         }
     }
 
-    /// An operation is named like one of its endpoints, so that a reader of a rule finds it, and no
-    /// twin is left out because its name differs in a way that nobody has thought of.
+    /// Operations are named like one of their endpoints, so that a reader of a rule finds them, and
+    /// every twin belongs to the operation, even if its name differs.
     #[test]
     fn operations_are_named_like_an_endpoint_and_hold_every_twin() {
         for endpoint in Endpoint::all() {

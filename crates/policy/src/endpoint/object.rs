@@ -30,7 +30,7 @@ pub enum ObjectKind {
 }
 
 impl ObjectKind {
-    /// The word for it.
+    /// Returns the word for the kind.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -49,14 +49,15 @@ impl ObjectKind {
         }
     }
 
-    /// Whether objects of this kind have a name or labels by which a profile can choose its
+    /// Returns whether objects of this kind have a name or labels by which a profile can choose its
     /// targets.
     #[must_use]
     pub const fn has_labels(self) -> bool {
         !matches!(self, Self::Exec | Self::Image | Self::Plugin)
     }
 
-    /// The kind that a placeholder of a shape stands for; `None` for placeholders of other things.
+    /// Returns the kind that a placeholder of a shape stands for; `None` for placeholders of other
+    /// things.
     pub(super) fn of_placeholder(segment: &str) -> Option<Self> {
         let word = segment
             .strip_prefix('{')?

@@ -11,15 +11,15 @@ use crate::method::Method::*;
 macro_rules! endpoints {
     ($($id:ident $name:literal $method:ident $shape:literal $answer:ident $(($protocol:ident))? $power:ident
         $wildcard:ident $(($parameter:literal))?;)*) => {
-        /// The identity of an endpoint: what the guard, the powers, `check` and the log mean by it.
+        /// The identity of an endpoint for the guard, the powers, `check` and the log.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum EndpointId {
             $(#[doc = concat!("`", stringify!($method), " ", $shape, "`")] $id,)*
         }
 
         impl EndpointId {
-            /// The stable name of the endpoint, such as `container.list`: it stands in logs and
-            /// documentation.
+            /// Returns the stable name of the endpoint for logs and documentation, such as
+            /// `container.list`.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$id => $name,)* }

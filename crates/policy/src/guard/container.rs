@@ -1,4 +1,4 @@
-//! Containers: what they are made of and what they may do on the host.
+//! Containers: their configuration, and their rights on the host.
 
 use super::form::{Field, Form, field, judged};
 use super::host_config::{HOST_CONFIG, restricted_host_config};
@@ -10,8 +10,8 @@ use super::{image, mount, network, restricted};
 use crate::buildkit;
 use crate::client::Container;
 
-/// moby `api/types/container.CreateRequest`: the configuration with what the host gives and which
-/// networks it joins.
+/// moby `api/types/container.CreateRequest`: the configuration, the host's part of it, and the
+/// networks.
 ///
 /// Engines before 27 take the fields of `HostConfig` at this level too; they are no fields here, so
 /// they must be empty.
@@ -50,8 +50,7 @@ const CONFIG: &[Field] = &[
     field("Shell", Form::Words),
 ];
 
-/// What docker-modem, which sends a query's parameters in the body too, sends of a create and of a
-/// commit.
+/// The fields of a query that docker-modem repeats in the body of a create and of a commit.
 const ALSO_CREATE: &[Field] = &[
     field("name", Form::Dropped),
     field("platform", Form::Dropped),
@@ -69,7 +68,8 @@ const ALSO_COMMIT: &[Field] = &[
 /// The body of a commit.
 pub(super) static COMMIT: Form = Form::Parts(&[CONFIG, ALSO_COMMIT]);
 
-/// Podman fills what has no value from its own environment, and all of it for a star.
+/// Judges variables: Podman fills one without a value from its own environment, and all of them for
+/// a star.
 pub(super) fn environment(judge: &mut Judge<'_>, value: &Json<'_>) {
     for (index, entry) in value.list().iter().enumerate() {
         if entry.text().contains('=') {
@@ -108,13 +108,13 @@ pub(super) const HEALTH: &[Field] = &[
     field("Retries", Form::Number),
 ];
 
-/// The name of a container that is created or renamed.
+/// Judges the name of a container that is created or renamed.
 pub(super) fn name(judge: &mut Judge<'_>, name: &str) {
     judge.claim_name(name);
     judge.name = Some(name.trim_start_matches('/').to_owned());
 }
 
-/// A container that will be, as a client of the proxy.
+/// Describes a container that would be created, as a client of the proxy.
 pub(super) fn as_client(name: String, labels: Option<&Json<'_>>) -> Container {
     let labels = labels.map(Json::map).unwrap_or_default().iter();
     let labels = labels
@@ -127,8 +127,8 @@ pub(super) fn as_client(name: String, labels: Option<&Json<'_>>) -> Container {
     }
 }
 
-/// Judges a container as a whole: which client it would be, and what the level `restricted` asks
-/// for.
+/// Judges a container as a whole: the client that it would be, and the demands of the level
+/// `restricted`.
 pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
     let name = judge.name.take().unwrap_or_default();
     let image = container.get("Image").map(Json::text).unwrap_or_default();

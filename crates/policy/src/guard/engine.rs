@@ -1,4 +1,4 @@
-//! The engine in front of which the proxy stands, as far as decisions depend on it.
+//! The facts about the engine that decisions depend on.
 
 use super::json::Json;
 use crate::call::Version;
@@ -44,8 +44,8 @@ impl Engine {
         })
     }
 
-    /// Whether a call of this version of the API, or of the engine's own, can have read-only binds
-    /// that are so all the way down.
+    /// Returns whether a call of this version of the API, or of the engine's own, can have binds
+    /// that are read-only all the way down.
     pub(super) fn takes_recursive(asked: Option<Version>) -> bool {
         asked.is_none_or(|asked| Some(asked) >= Version::parse(Self::RECURSIVE))
     }

@@ -1,9 +1,9 @@
-//! The forms that bodies have, and the walk that holds a body against one.
+//! The forms of bodies, and the walk that compares a body with one.
 //!
-//! A form is what an engine's own type is: fields with their canonical names. A field that the form
-//! does not have must be empty; a key in another letter case is the field that the engine takes it
-//! for; a value of another type is refused. What is empty and unknown does not go upstream: future
-//! engines may give it a meaning.
+//! A form describes an engine's own type: fields with their canonical names. A field without an
+//! entry must be empty; a key in another letter case is the field that the engine takes it for; a
+//! value of another type is refused. Empty unknown fields are dropped: future engines may give them
+//! a meaning.
 
 use std::borrow::Cow;
 
@@ -25,13 +25,14 @@ pub(super) enum Form {
     List(&'static Self),
     /// An object with keys of the client's choice.
     Map(&'static Self),
-    /// The same, without the keys for which this holds: they go no further.
+    /// An object with keys of the client's choice, without those for which this holds: they are
+    /// dropped.
     MapWithout(&'static Self, fn(&str) -> bool),
     /// An object with fields.
     Struct(&'static [Field]),
     /// An object with the fields of several.
     Parts(&'static [&'static [Field]]),
-    /// Anything: no engine reads it, so it goes no further.
+    /// Anything: no engine reads it, so it is dropped.
     Dropped,
 }
 
@@ -41,14 +42,14 @@ pub(super) struct Field {
     /// The canonical name, in ASCII as all names of engines are.
     name: &'static str,
     form: Form,
-    /// Looks at the value, which has its form.
+    /// The check of the value, which has its form.
     check: Option<Check>,
 }
 
-/// Judges one value; findings are about the place where the judge is.
+/// The check of one value; findings are about the judge's current place.
 pub(super) type Check = fn(&mut Judge<'_>, &Json<'_>);
 
-/// A field that can do no harm.
+/// Returns a field that can do no harm.
 pub(super) const fn field(name: &'static str, form: Form) -> Field {
     Field {
         name,
@@ -57,7 +58,7 @@ pub(super) const fn field(name: &'static str, form: Form) -> Field {
     }
 }
 
-/// A field that is looked at.
+/// Returns a field whose value is judged.
 pub(super) const fn judged(name: &'static str, form: Form, check: Check) -> Field {
     Field {
         name,
@@ -66,7 +67,7 @@ pub(super) const fn judged(name: &'static str, form: Form, check: Check) -> Fiel
     }
 }
 
-/// Holds a value against its form, and drops what says nothing.
+/// Compares a value with its form, and drops empty parts.
 pub(super) fn walk(judge: &mut Judge<'_>, value: &mut Json<'_>, form: &Form) {
     match (form, value) {
         (form, value) if form.takes(value) => {}
@@ -128,8 +129,8 @@ fn walk_fields(judge: &mut Judge<'_>, map: &mut Vec<(Cow<'_, str>, Json<'_>)>, p
             }
             return false;
         };
-        // Go takes keys in any letter case: it is judged as the field that the engine takes it for,
-        // and sent as that.
+        // Go takes keys in any letter case: the key is judged as the field that the engine takes it
+        // for, and sent in that field's spelling.
         if *key != field.name {
             *key = Cow::Borrowed(field.name);
         }
@@ -137,7 +138,7 @@ fn walk_fields(judge: &mut Judge<'_>, map: &mut Vec<(Cow<'_, str>, Json<'_>)>, p
             return false;
         }
         // Two fields of a form may be one for an engine; then only one of them may be there. A
-        // `null` counts: for Go, the last one empties a list or an object that came before.
+        // `null` counts: Go lets the last one empty a list or an object that came before.
         if seen
             .iter()
             .any(|known| known.eq_ignore_ascii_case(field.name))
@@ -148,14 +149,14 @@ fn walk_fields(judge: &mut Judge<'_>, map: &mut Vec<(Cow<'_, str>, Json<'_>)>, p
         } else {
             seen.push(field.name);
         }
-        // Go takes it for a field that is not there.
+        // Go treats it as a missing field.
         if matches!(value, Json::Null) {
             return false;
         }
         judge.within(Step::Field(field.name), |judge| {
             let before = judge.count();
             walk(judge, value, &field.form);
-            // What has another form cannot be looked at.
+            // A value of another form is not judged further.
             if let (Some(check), true) = (field.check, judge.count() == before) {
                 check(judge, value);
             }
@@ -165,8 +166,7 @@ fn walk_fields(judge: &mut Judge<'_>, map: &mut Vec<(Cow<'_, str>, Json<'_>)>, p
 }
 
 impl Form {
-    /// Whether a value has this form, where that takes no look into the value: then there is
-    /// nothing to walk.
+    /// Returns whether a value without parts has this form: then there is nothing to walk.
     const fn takes(&self, value: &Json<'_>) -> bool {
         matches!(
             (self, value),

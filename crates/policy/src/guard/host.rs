@@ -1,8 +1,8 @@
-//! What of the host gives the host away: paths that it lives from, and capabilities that lead out
-//! of a container.
+//! The parts of the host that give it away: paths that it depends on, and capabilities that lead
+//! out of a container.
 
-/// Whether a container that mounts this path of the host can take the host over, or read its keys.
-/// A plain folder in a home is data; what begins with a dot there may be keys.
+/// Returns whether a container that mounts this path can take the host over, or read its keys. A
+/// plain folder in a home is data; a name that begins with a dot there may be keys.
 pub(super) fn gives_host_path(path: &str) -> bool {
     let lies_in = |inner: &str, outer: &str| {
         inner == outer || outer == "/" || inner.starts_with(&format!("{outer}/"))
@@ -28,12 +28,12 @@ pub(super) fn gives_host_path(path: &str) -> bool {
             .any(|folder| lies_in(path, folder) || lies_in(folder, path))
 }
 
-/// Whether a capability leads out of a container.
+/// Returns whether a capability leads out of a container.
 pub(super) fn is_powerful(name: &str) -> bool {
     POWERFUL.contains(&name)
 }
 
-/// Capabilities with which a container gets out, or at the host's memory, disks or network.
+/// Capabilities that lead out of a container, or to the host's memory, disks or network.
 pub(super) const POWERFUL: &[&str] = &[
     "ALL",
     "BPF",
@@ -47,7 +47,7 @@ pub(super) const POWERFUL: &[&str] = &[
     "SYS_RAWIO",
 ];
 
-/// Folders that hold what the host runs, its keys, or sockets of programs that run as root.
+/// Folders with the host's programs, its keys, or sockets of programs that run as root.
 const SYSTEM_FOLDERS: &[&str] = &[
     "/bin",
     "/boot",

@@ -220,7 +220,7 @@ pub(super) fn namespace(judge: &mut Judge<'_>, text: &str, kind: &str, own: &[&s
     }
 }
 
-/// The kinds of namespaces that another container can share.
+/// Returns the kind of namespace of another container, if such a kind can be shared.
 pub(super) fn shared_kind(kind: &str) -> Option<&'static str> {
     ["network", "pid", "ipc"]
         .into_iter()
@@ -258,7 +258,7 @@ fn links(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// A list of texts, or one text for a list of one.
+/// Returns the texts of a list, or one text as a list of one.
 pub(super) fn words<'j>(value: &'j Json<'_>) -> impl Iterator<Item = &'j str> {
     let one = if let Json::Text(text) = value {
         Some(text.as_ref())

@@ -1,16 +1,15 @@
 //! JSON, read in the one way in which every reader reads it, and written from what was read.
 //!
-//! Go's decoder takes a second value behind the first, keys that stand twice, broken UTF-8 and
-//! halves of surrogates, each in a way of its own (`encoding/json`, `jsoniter`). All of that is
-//! refused here, so that nothing is judged that the engine would read as something else. Numbers
-//! keep their digits.
+//! Go's decoder accepts a second value behind the first, repeated keys, broken UTF-8 and halves of
+//! surrogates, each in a way of its own (`encoding/json`, `jsoniter`). All of them are refused
+//! here, so that the judged value is the one that the engine reads. Numbers keep their digits.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-/// Nothing that an engine takes is nested deeper.
+/// The deepest nesting: no engine takes deeper values.
 const DEPTH: usize = 32;
-/// Nor has it more values: a stack of a hundred ports and variables has some thousand.
+/// The most values: a stack of a hundred ports and variables has some thousand.
 const VALUES: usize = 64 << 10;
 /// The largest magnitude of a number. Readers that convert to a 64-bit float disagree beyond it: Go
 /// reports an error, others continue with infinity. It stays below `f64::MAX`, near which readers
@@ -20,7 +19,7 @@ const LARGEST: f64 = 1e308;
 /// A value; texts without escapes and numbers are those of the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Json<'b> {
-    /// `null`, which Go takes for nothing said.
+    /// `null`, which Go treats as a missing value.
     Null,
     /// `true` or `false`.
     Bool(bool),
@@ -34,11 +33,11 @@ pub enum Json<'b> {
     Map(Vec<(Cow<'b, str>, Self)>),
 }
 
-/// Why a body is not JSON, or not JSON that all read alike.
+/// The reason why a body is not JSON, or not JSON that all readers read alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed {
     what: &'static str,
-    /// In bytes from the start.
+    /// The place in the body, in bytes from the start.
     at: usize,
 }
 
@@ -74,7 +73,7 @@ impl<'b> Json<'b> {
         }
     }
 
-    /// Whether it says nothing: what the zero value of its type in Go is, as far as that can be
+    /// Returns whether the value is empty: the zero value of its type in Go, as far as that can be
     /// told.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -88,7 +87,7 @@ impl<'b> Json<'b> {
         }
     }
 
-    /// The value of a key; `None` where there is none, or where it is `null`.
+    /// Returns the value of a key; `None` if there is none, or if it is `null`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
         let Self::Map(map) = self else { return None };
@@ -98,7 +97,7 @@ impl<'b> Json<'b> {
             .filter(|value| !matches!(value, Self::Null))
     }
 
-    /// The text; nothing of anything else.
+    /// Returns the text; empty for other values.
     #[must_use]
     pub fn text(&self) -> &str {
         if let Self::Text(text) = self {
@@ -108,7 +107,7 @@ impl<'b> Json<'b> {
         }
     }
 
-    /// The elements of a list; none of anything else.
+    /// Returns the elements of a list; none for other values.
     #[must_use]
     pub fn list(&self) -> &[Self] {
         if let Self::List(list) = self {
@@ -118,7 +117,7 @@ impl<'b> Json<'b> {
         }
     }
 
-    /// The pairs of an object; none of anything else.
+    /// Returns the pairs of an object; none for other values.
     #[must_use]
     pub fn map(&self) -> &[(Cow<'b, str>, Self)] {
         if let Self::Map(map) = self { map } else { &[] }
@@ -126,7 +125,7 @@ impl<'b> Json<'b> {
 }
 
 impl fmt::Display for Json<'_> {
-    /// As JSON text.
+    /// Writes the value as JSON text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("null"),
@@ -283,7 +282,7 @@ impl<'b> Reader<'b> {
         }
     }
 
-    /// RFC 8259 §6.
+    /// Reads a number (RFC 8259 §6).
     fn number(&mut self) -> Result<Json<'b>, Malformed> {
         let start = self.at;
         self.at += usize::from(self.peek() == Some(b'-'));
@@ -368,8 +367,8 @@ impl<'b> Reader<'b> {
         Ok(c)
     }
 
-    /// `\uXXXX`, and the second half of a pair. Half a pair is no character, and a NUL ends texts
-    /// in some of its readers.
+    /// Reads `\uXXXX`, and the second half of a pair. Half a pair is no character, and a NUL ends
+    /// texts in some readers.
     fn unicode(&mut self) -> Result<char, Malformed> {
         let high = self.unit()?;
         let code = match high {
@@ -405,7 +404,7 @@ impl<'b> Reader<'b> {
     }
 }
 
-/// A key as Go's decoders compare it: `encoding/json` by simple case folding, `jsoniter` by
+/// Folds a key as Go's decoders compare it: `encoding/json` by simple case folding, `jsoniter` by
 /// `strings.ToLower`. Keys of engines are ASCII, and these three are the other characters that
 /// become ASCII letters in one of the two.
 pub(crate) fn fold(key: &str) -> Cow<'_, str> {

@@ -1,4 +1,5 @@
-//! Settings of the kernel that a container may have, and what `/proc` and `/sys` hide from it.
+//! Settings of the kernel that a container may have, and the parts of `/proc` and `/sys` that are
+//! hidden from it.
 
 use super::json::Json;
 use super::{Judge, Step};
@@ -22,8 +23,8 @@ const SAFE_SYSCTLS: &[&str] = &[
     "net.ipv4.tcp_wmem",
 ];
 
-/// Whether a sysctl is of the container alone. Slashes separate names as dots do, and could lead
-/// elsewhere.
+/// Returns whether a sysctl is of the container alone. Slashes separate names as dots do, and could
+/// lead elsewhere.
 fn is_safe_sysctl(name: &str) -> bool {
     let of_interface = |prefix: &str, setting: &str| {
         let interface = name
@@ -53,8 +54,8 @@ pub(super) fn sysctls(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// What containers must not see; an inspected container shows it, so clients that make one anew
-/// send it.
+/// The paths that containers must not see. An inspected container lists them, so clients that
+/// create one again send them.
 pub(super) const MASKED: &[&str] = &[
     "/proc/acpi",
     "/proc/kcore",
@@ -73,7 +74,7 @@ pub(super) const READ_ONLY: &[&str] = &[
     "/proc/sysrq-trigger",
 ];
 
-/// A list takes the place of the engine's own; without one, that holds.
+/// Judges a list that replaces the engine's own; without one, the engine's own holds.
 pub(super) fn hidden(judge: &mut Judge<'_>, value: &Json<'_>, needed: &[&str]) {
     let missing = needed
         .iter()

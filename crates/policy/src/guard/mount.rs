@@ -160,8 +160,8 @@ pub(super) fn access<'w>(words: impl Iterator<Item = &'w str>) -> Access {
     }
 }
 
-/// Paths in the container, by which volumes and file systems are named: Podman takes one with a
-/// colon for a bind.
+/// Judges paths in the container, by which volumes and file systems are named: Podman takes one
+/// with a colon for a bind.
 pub(super) fn targets(judge: &mut Judge<'_>, paths: &Json<'_>) {
     for (path, _) in paths.map() {
         if !path.starts_with('/') || path.contains([':', ',']) {
@@ -175,7 +175,7 @@ pub(super) fn targets(judge: &mut Judge<'_>, paths: &Json<'_>) {
     }
 }
 
-/// The modes of a bind or a volume.
+/// Judges the modes of a bind or a volume.
 pub(super) fn bind_words<'w>(judge: &mut Judge<'_>, words: impl Iterator<Item = &'w str>) {
     judge.each(words, |judge, word| match word {
         "" | "ro" | "rw" | "z" | "Z" | "nocopy" | "copy" | "consistent" | "cached"
@@ -191,12 +191,12 @@ pub(super) fn bind_words<'w>(judge: &mut Judge<'_>, words: impl Iterator<Item = 
     });
 }
 
-/// Paths of the host that are resolved for one call: each takes system calls, and no container
-/// mounts as many.
+/// The most paths of the host that are resolved for one call: each takes system calls, and no
+/// container mounts as many.
 const PATHS: usize = 64;
 
-/// A path of the host. The engine cleans it before it mounts; a link on the host is followed after
-/// that.
+/// Judges a path of the host. The engine cleans it before it mounts; a link on the host is followed
+/// after that.
 pub(super) fn host_path(judge: &mut Judge<'_>, source: &str, access: Access) {
     if !source.starts_with('/') || source.contains("{{") {
         return judge.refuse(
@@ -208,9 +208,8 @@ pub(super) fn host_path(judge: &mut Judge<'_>, source: &str, access: Access) {
     let before = judge.count();
     judge.claim_path(&path);
     bind(judge, &path, access);
-    // Where the proxy sees the host's files, a link is judged by where it leads. Paths that are
-    // refused are not looked at: a client must not have the proxy wait for any file system that it
-    // names.
+    // If the proxy sees the host's files, a link is judged by its destination. Refused paths are
+    // not resolved: a client must not have the proxy wait for a file system that it names.
     if judge.count() > before {
         return;
     }
@@ -230,7 +229,7 @@ pub(super) fn host_path(judge: &mut Judge<'_>, source: &str, access: Access) {
     }
 }
 
-/// Files of the host that hold nothing but its time zone; nothing can be mounted below a file.
+/// Files of the host that hold its time zone alone; nothing can be mounted below a file.
 pub(super) fn is_harmless_file(path: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '+' | '-');
     matches!(path, "/etc/localtime" | "/etc/timezone")
@@ -282,11 +281,11 @@ fn bind(judge: &mut Judge<'_>, path: &str, access: Access) {
     judge.refuse(what, allow);
 }
 
-/// A name that is no path for any engine: Podman takes sources that start with a dot for paths of
-/// the host.
+/// Judges the name of a volume, which must be no path for any engine: Podman takes sources that
+/// start with a dot for paths of the host.
 ///
-/// The volume may exist, and hold more than a client could ask for: the engine is asked. `after` is
-/// what follows the name.
+/// The volume may exist, and hold more than the client could ask for, so the engine is asked.
+/// `after` is the text behind the name.
 pub(super) fn volume_name(judge: &mut Judge<'_>, name: &str, after: &str) {
     let mut chars = name.chars();
     let is_name = chars.next().is_none_or(|c| c.is_ascii_alphanumeric())
@@ -301,7 +300,7 @@ pub(super) fn volume_name(judge: &mut Judge<'_>, name: &str, after: &str) {
     }
 }
 
-/// Podman joins these to a line of comma-separated words.
+/// Refuses commas, since Podman joins these words to a line of comma-separated ones.
 ///
 /// Swarm expands Go's templates in them, with functions that make any text.
 fn no_separators(judge: &mut Judge<'_>, value: &Json<'_>) {
@@ -316,7 +315,7 @@ fn no_separators(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// A path within a volume or an image.
+/// Judges a path within a volume or an image.
 fn subpath(judge: &mut Judge<'_>, value: &Json<'_>) {
     no_separators(judge, value);
     let path = value.text();
@@ -344,8 +343,8 @@ pub(super) fn propagation(judge: &mut Judge<'_>, word: &str) {
     }
 }
 
-/// Options of a tmpfs, as pairs or single words; those that would make devices and set-user-ID
-/// programs work are refused, as the engine's own defaults are without.
+/// Judges the options of a tmpfs, as pairs or single words. Those that would make devices and
+/// set-user-ID programs work are refused; the engine's own defaults leave them out.
 fn tmpfs(judge: &mut Judge<'_>, options: &Json<'_>) {
     for (index, option) in options.list().iter().enumerate() {
         judge.within(Step::Index(index), |judge| match option.list() {
@@ -356,7 +355,7 @@ fn tmpfs(judge: &mut Judge<'_>, options: &Json<'_>) {
     }
 }
 
-/// `Tmpfs`: by path, options separated by commas.
+/// Judges `Tmpfs`: options by path, separated by commas.
 pub(super) fn tmpfs_paths(judge: &mut Judge<'_>, paths: &Json<'_>) {
     targets(judge, paths);
     for (path, options) in paths.map() {

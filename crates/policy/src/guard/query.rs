@@ -20,7 +20,7 @@ pub(super) struct Parameter {
     pub(super) check: Option<fn(&mut Judge<'_>, &str)>,
 }
 
-/// A parameter that can do no harm.
+/// Returns a parameter that can do no harm.
 pub(super) const fn plain(name: &'static str) -> Parameter {
     Parameter {
         name,
@@ -29,7 +29,7 @@ pub(super) const fn plain(name: &'static str) -> Parameter {
     }
 }
 
-/// A parameter that can do no harm and may occur more than once.
+/// Returns a parameter that can do no harm and may occur more than once.
 pub(super) const fn many(name: &'static str) -> Parameter {
     Parameter {
         name,
@@ -38,7 +38,7 @@ pub(super) const fn many(name: &'static str) -> Parameter {
     }
 }
 
-/// A parameter whose values are judged.
+/// Returns a parameter whose values are judged.
 pub(super) const fn judged(name: &'static str, check: fn(&mut Judge<'_>, &str)) -> Parameter {
     Parameter {
         name,
@@ -47,7 +47,7 @@ pub(super) const fn judged(name: &'static str, check: fn(&mut Judge<'_>, &str)) 
     }
 }
 
-/// A parameter whose values are judged, and that may occur more than once.
+/// Returns a parameter whose values are judged, and that may occur more than once.
 pub(super) const fn many_judged(name: &'static str, check: fn(&mut Judge<'_>, &str)) -> Parameter {
     Parameter {
         name,

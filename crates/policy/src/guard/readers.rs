@@ -1,4 +1,4 @@
-//! How the query and the body of each judged endpoint are read.
+//! The reader of query and body for each judged endpoint.
 
 use super::form::{Field, Form, field, judged};
 use super::json::Json;
@@ -64,7 +64,7 @@ const START_PARAMETERS: &[Parameter] = &[
     query::judged("checkpoint", checkpoint),
     query::judged("checkpoint-dir", host_folder),
 ];
-/// Listing and removing them.
+/// The list of checkpoints, and their removal.
 pub(super) static CHECKPOINTS: Reader = Reader {
     parameters: &[query::judged("dir", host_folder)],
     body: Body::Nothing,
@@ -120,7 +120,7 @@ pub(super) static LIBPOD_VOLUME_CREATE: Reader = json(&[], &volume::LIBPOD_CREAT
 pub(super) static NETWORK_CREATE: Reader = json(&[], &network::CREATE);
 pub(super) static NETWORK_CONNECT: Reader = json(&[], &network::CONNECT);
 pub(super) static NETWORK_DISCONNECT: Reader = json(&[], &network::DISCONNECT);
-/// What its force does is judged with that of other removals.
+/// Its force is judged together with that of other removals.
 pub(super) static NETWORK_REMOVE: Reader = Reader {
     parameters: &[plain("force"), plain("timeout")],
     body: Body::Nothing,
@@ -185,9 +185,9 @@ static NODE_FORM: Form = Form::Struct(&[
     field("Availability", Form::Text),
 ]);
 
-/// A manager has all of the cluster: a node that is one already stays one, and no other becomes
-/// one. The client sends the whole specification of a node, also where it changes no more than a
-/// label.
+/// Judges the role of a node. A manager controls the whole cluster: a node that is one already
+/// stays one, and no other becomes one. The client sends the whole specification of a node, even to
+/// change a label.
 fn role(judge: &mut Judge<'_>, value: &Json<'_>) {
     match value.text() {
         "worker" => {}
@@ -202,8 +202,8 @@ fn host_folder(judge: &mut Judge<'_>, folder: &str) {
     }
 }
 
-/// The engine joins it to its own folder; what it takes for a name when it makes one (moby
-/// `names.RestrictedNamePattern`) leads nowhere else.
+/// Judges the name of a checkpoint, which the engine joins to its own folder. Names that the engine
+/// takes when it makes one (moby `names.RestrictedNamePattern`) lead nowhere else.
 fn checkpoint(judge: &mut Judge<'_>, name: &str) {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     if name.starts_with('.') || !name.chars().all(is_plain) {

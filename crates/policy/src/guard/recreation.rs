@@ -242,7 +242,7 @@ const OF_PODMAN: [&str; 3] = [
     "org.opencontainers.image.",
 ];
 
-/// The settings of a network endpoint that a client declares; the engine adds the others.
+/// Keeps the settings of network endpoints that a client declares; the engine adds the others.
 fn undeclare_endpoints(networking: &mut Fields<'_>) {
     for (_, endpoints) in networking {
         let Json::Map(endpoints) = endpoints else {

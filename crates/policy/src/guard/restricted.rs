@@ -1,5 +1,5 @@
-//! What the level `restricted` asks for beside what `baseline` refuses: a user other than root, no
-//! capabilities, and no way to gain any. Every form of a container says these in its own fields.
+//! The demands of the level `restricted` beside those of `baseline`: a user other than root, no
+//! capabilities, and no way to gain any. Every form of a container has its own fields for them.
 
 use super::allow::capability;
 use super::{Judge, Step};
@@ -7,8 +7,8 @@ use super::{Judge, Step};
 use super::host_config::words;
 use super::json::Json;
 
-/// `USER[:GROUP]` has to be another user than root: by number, since a name may stand for any
-/// number in the image.
+/// Judges `USER[:GROUP]`, which must be a user other than root: by number, since a name may stand
+/// for any number in the image.
 pub(super) fn user(judge: &mut Judge<'_>, field: &'static str, user: Option<&Json<'_>>) {
     let name = user
         .map(Json::text)
@@ -16,7 +16,7 @@ pub(super) fn user(judge: &mut Judge<'_>, field: &'static str, user: Option<&Jso
         .split(':')
         .next()
         .unwrap_or_default();
-    // A number beyond what the engine takes for one is the name of a user of the image.
+    // The engine takes a number beyond its range for the name of a user of the image.
     let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
     let is_somebody_else = is_number && name.parse::<i32>().is_ok_and(|number| number > 0);
     needs(
@@ -27,13 +27,13 @@ pub(super) fn user(judge: &mut Judge<'_>, field: &'static str, user: Option<&Jso
     );
 }
 
-/// Every capability has to be dropped.
+/// Judges the dropped capabilities, which must be all of them.
 pub(super) fn dropped(judge: &mut Judge<'_>, field: &'static str, dropped: Option<&Json<'_>>) {
     let is_all = dropped.is_some_and(|names| words(names).any(|name| capability(name) == "ALL"));
     needs(judge, field, is_all, "every capability dropped: [\"ALL\"]");
 }
 
-/// Nothing may be gained by running another program.
+/// Judges the option by which a program cannot gain rights.
 pub(super) fn no_new_privileges(judge: &mut Judge<'_>, field: &'static str, is_set: bool) {
     needs(judge, field, is_set, "no-new-privileges");
 }

@@ -1,7 +1,7 @@
 //! Containers in Podman's own words: the body of `POST /libpod/containers/create` (Podman
 //! `pkg/specgen.SpecGenerator`).
 //!
-//! What is not listed here must be empty: root file systems, overlays and secrets of the host,
+//! Fields without an entry here must be empty: root file systems, overlays and secrets of the host,
 //! hooks, files that Podman writes.
 
 use super::container::HEALTH;
@@ -17,7 +17,7 @@ use super::surroundings::Newcomer;
 use super::{Judge, Step};
 use super::{allow, container, image, log, network, restricted};
 
-/// The whole of it.
+/// The whole body.
 pub(super) static CREATE: Form = Form::Parts(&[BASIC, STORAGE, SECURITY, NETWORK, RESOURCES]);
 
 const BASIC: &[Field] = &[
@@ -71,7 +71,7 @@ const BASIC: &[Field] = &[
     judged("sysctl", Form::Map(&Form::Text), sysctls),
     field("remove", Form::Bool),
     field("removeImage", Form::Bool),
-    // Podman's client tells what was typed; it is shown by inspect, and nobody runs it.
+    // Podman's client sends its command line; inspect shows it, and nothing runs it.
     field("containerCreateCommand", Form::List(&Form::Text)),
     field("timezone", Form::Text),
     field("manage_password", Form::Bool),
@@ -140,7 +140,7 @@ const STORAGE: &[Field] = &[
     field("volatile", Form::Bool),
 ];
 
-/// OCI's mount, which goes to the runtime as it is.
+/// OCI's mount, which is passed to the runtime unchanged.
 const MOUNT: &[Field] = &[
     field("destination", Form::Text),
     field("type", Form::Text),
@@ -201,7 +201,7 @@ const SECURITY: &[Field] = &[
     field("mask", Form::List(&Form::Text)),
 ];
 
-/// How users are mapped: as on the host, or chosen by Podman; any other mapping must be empty.
+/// The mapping of users: the host's, or one that Podman chooses; any other must be empty.
 const MAPPINGS: &[Field] = &[
     field("HostUIDMapping", Form::Bool),
     field("HostGIDMapping", Form::Bool),
@@ -327,14 +327,14 @@ fn host_env(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// Podman's client repeats fields of the body in annotations, which inspect shows. The fields are
-/// judged; of the annotations, one (`cid-file`) names a file of the host that is removed with the
-/// container, so none of them goes on.
+/// Returns whether an annotation repeats a field of the body, as Podman's client does for inspect.
+/// The fields are judged; one annotation (`cid-file`) names a file of the host that is removed with
+/// the container, so all of them are dropped.
 fn repeats_a_field(name: &str) -> bool {
     name.starts_with("io.podman.annotations.")
 }
 
-/// Podman writes this one itself.
+/// Judges annotations. Podman writes this one itself.
 fn annotations(judge: &mut Judge<'_>, value: &Json<'_>) {
     for (name, _) in value
         .map()
@@ -345,7 +345,8 @@ fn annotations(judge: &mut Judge<'_>, value: &Json<'_>) {
     }
 }
 
-/// `{nsmode, value}`: a namespace of its own, the host's, another container's, or that of a file.
+/// Judges `{nsmode, value}`: a namespace of its own, the host's, another container's, or that of a
+/// file.
 fn namespace(judge: &mut Judge<'_>, value: &Json<'_>, kind: &str) {
     let text = |key| value.get(key).map(Json::text).unwrap_or_default();
     let own: &[&str] = match kind {
@@ -449,7 +450,7 @@ fn volumes(judge: &mut Judge<'_>, volumes: &Json<'_>) {
 
 fn devices(judge: &mut Judge<'_>, devices: &Json<'_>) {
     for (index, device) in devices.list().iter().enumerate() {
-        // `/dev/x:/dev/y:rwm`, as it was typed.
+        // `/dev/x:/dev/y:rwm`, in the syntax of the command line.
         let path = device
             .get("path")
             .map(Json::text)
@@ -463,15 +464,15 @@ fn devices(judge: &mut Judge<'_>, devices: &Json<'_>) {
     }
 }
 
-/// A security profile by name, or by a file of the host.
+/// Judges a security profile by name, or by a file of the host.
 fn profile(judge: &mut Judge<'_>, kind: &str, profile: &str) {
     if !profile.is_empty() {
         security_option(judge, &format!("{kind}={profile}"));
     }
 }
 
-/// Judges a container as a whole: which client it would be, and what the level `restricted` asks
-/// for.
+/// Judges a container as a whole: the client that it would be, and the demands of the level
+/// `restricted`.
 pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
     let name = judge.name.take().unwrap_or_default();
     let image = container.get("image").map(Json::text).unwrap_or_default();
