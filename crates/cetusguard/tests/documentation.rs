@@ -164,10 +164,37 @@ fn links(page: &str) -> Vec<String> {
         .collect()
 }
 
+/// The pages about decisions, relative to the root of the repository.
+fn decisions() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/decisions");
+    let names = std::fs::read_dir(folder)
+        .expect("docs/decisions")
+        .map(|entry| entry.expect("an entry").file_name());
+    let pages: Vec<String> = names
+        .map(|name| format!("docs/decisions/{}", name.to_string_lossy()))
+        .collect();
+    assert!(pages.len() > 10, "{pages:?}");
+    pages
+}
+
+/// The index links every page about a decision.
+#[test]
+fn the_index_links_every_decision() {
+    let index = "docs/decisions/README.md";
+    let linked = links(&read(index));
+    for page in decisions().into_iter().filter(|page| page != index) {
+        let name = page.trim_start_matches("docs/decisions/");
+        assert!(
+            linked.iter().any(|link| link == name),
+            "{index} does not link {name}"
+        );
+    }
+}
+
 /// Links lead to files that exist, and to headings in them.
 #[test]
 fn links_lead_somewhere() {
-    for page in pages() {
+    for page in pages().into_iter().chain(decisions()) {
         let folder = Path::new(&page).parent().expect("a page");
         for link in links(&read(&page)) {
             let (target, anchor) = link.split_once('#').unwrap_or((&link, ""));
