@@ -102,7 +102,8 @@ impl Certs {
         self.folder.file(name)
     }
 
-    /// What a TLS client uses that trusts the CA and shows the certificate of this name, if any.
+    /// Builds the settings of a TLS client that trusts the CA and shows the certificate of this
+    /// name, if any.
     ///
     /// # Panics
     /// Never with the names of this type's files.

@@ -49,8 +49,7 @@ impl Response {
 impl Client {
     /// Connects to `tcp://HOST:PORT` or `unix:///PATH`.
     ///
-    /// # Panics
-    /// Where nobody listens.
+    /// # Panics Panics if no listener is there.
     #[must_use]
     pub fn connect(address: &str) -> Self {
         let stream = match address.strip_prefix("unix://") {
@@ -69,8 +68,7 @@ impl Client {
     /// Connects to `tcp://HOST:PORT` from an address of one's own, such as another one of
     /// 127.0.0.0/8.
     ///
-    /// # Panics
-    /// Where nobody listens.
+    /// # Panics Panics if no listener is there.
     #[must_use]
     pub fn connect_from(source: &str, address: &str) -> Self {
         let (source, target): (IpAddr, SocketAddr) = (
@@ -93,8 +91,7 @@ impl Client {
 
     /// Connects with TLS; the handshake happens with the first byte that is sent.
     ///
-    /// # Panics
-    /// Where nobody listens.
+    /// # Panics Panics if no listener is there.
     #[must_use]
     pub fn connect_tls(address: &str, config: Arc<ClientConfig>) -> Self {
         let name = ServerName::try_from("localhost").expect("a name");
@@ -206,19 +203,19 @@ impl Client {
         }
     }
 
-    /// Reads what comes until the proxy closes.
+    /// Reads until the proxy closes.
     pub fn read_to_end(&mut self) -> String {
         let mut bytes = Vec::new();
         let _ = self.stream.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Counts what comes until the proxy closes.
+    /// Counts the bytes until the proxy closes.
     pub fn drain(&mut self) -> u64 {
         io::copy(&mut self.stream, &mut io::sink()).unwrap_or(0)
     }
 
-    /// Whether the proxy closes without sending anything more.
+    /// Returns whether the proxy closes without sending anything more.
     pub fn is_closed(&mut self) -> bool {
         matches!(self.stream.read(&mut [0]), Ok(0)) || self.is_reset()
     }

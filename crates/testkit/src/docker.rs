@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{Engine, Exchange, Link};
 
-/// The containers, and who follows what happens to them. Cheap to clone.
+/// The containers, with the followers of their events. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Docker(Arc<State>);
 
@@ -38,7 +38,7 @@ struct State {
 struct Events {
     /// Every event with its time in nanoseconds: the engine's own buffer.
     told: Vec<(u128, String)>,
-    /// How many of them were delivered.
+    /// The number of those that were delivered.
     delivered: usize,
     is_late: bool,
     followers: Vec<UnixStream>,
@@ -226,8 +226,8 @@ impl Docker {
         }
     }
 
-    /// Whether events are delivered later than they happen; those that wait are delivered with the
-    /// end of it.
+    /// Returns whether events are delivered later than they happen; those that wait are delivered
+    /// with the end of it.
     pub fn set_late(&self, is_late: bool) {
         let mut events = self.events();
         events.is_late = is_late;
@@ -243,23 +243,23 @@ impl Docker {
         }
     }
 
-    /// Whether lists are made from now on and not sent before the end of it.
+    /// Returns whether lists are made from now on and not sent before the end of it.
     pub fn hold_lists(&self, held: bool) {
         *self.0.holds_lists.lock().expect("no test panics here") = held;
         self.0.lists_released.notify_all();
     }
 
-    /// Whether lists that are asked for from now on are never answered.
+    /// Returns whether lists that are asked for from now on are never answered.
     pub fn never_list(&self, never: bool) {
         self.0.never_lists.store(never, SeqCst);
     }
 
-    /// Whether streams of events that are asked for from now on never begin.
+    /// Returns whether streams of events that are asked for from now on never begin.
     pub fn never_stream(&self, never: bool) {
         self.0.never_streams.store(never, SeqCst);
     }
 
-    /// Whether the buffer of events is refused from now on.
+    /// Returns whether the buffer of events is refused from now on.
     pub fn set_forgetful(&self, is_forgetful: bool) {
         self.0.is_forgetful.store(is_forgetful, SeqCst);
     }
@@ -273,24 +273,24 @@ impl Docker {
         *self.0.restless.lock().expect("no test panics here") = Some(id.to_owned());
     }
 
-    /// Whether events are refused from now on.
+    /// Returns whether events are refused from now on.
     pub fn set_silent(&self, is_silent: bool) {
         self.0.is_silent.store(is_silent, SeqCst);
     }
 
-    /// How many lists were asked for.
+    /// Returns the number of lists that were requested.
     #[must_use]
     pub fn lists(&self) -> usize {
         self.0.lists.load(SeqCst)
     }
 
-    /// How many times the buffer of events was asked for.
+    /// Returns the number of requests for the buffer of events.
     #[must_use]
     pub fn queries(&self) -> usize {
         self.0.queries.load(SeqCst)
     }
 
-    /// How many streams of events were asked for.
+    /// Returns the number of streams of events that were requested.
     #[must_use]
     pub fn streams(&self) -> usize {
         self.0.streams.load(SeqCst)

@@ -1,4 +1,4 @@
-//! A container engine that does as it is told and records what it gets.
+//! A scripted container engine that records every request.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::{TempDir, patience};
 
-/// What one connection to the engine has received, byte for byte.
+/// The bytes that one connection to the engine has received.
 type Received = Arc<Mutex<Vec<u8>>>;
 type Script = dyn Fn(&Exchange, &mut Link) + Send + Sync;
 
@@ -95,8 +95,8 @@ impl Read for Recorder {
 }
 
 impl Engine {
-    /// An engine that answers every request of a client with what the script writes. The connection
-    /// is kept alive.
+    /// Starts an engine that answers every request of a client by the script. The connection is
+    /// kept alive.
     ///
     /// What the proxy itself asks about objects is answered with plain objects, and not recorded:
     /// see [`Engine::scripted`].
@@ -131,7 +131,7 @@ impl Engine {
         Self::start(|_, link| link.answer(200, "OK"))
     }
 
-    /// An engine at whose address nobody listens.
+    /// Returns an engine whose address has no listener.
     #[must_use]
     pub fn absent() -> Self {
         Self {
@@ -186,7 +186,7 @@ impl Engine {
         format!("unix://{}", self.path())
     }
 
-    /// What each connection has received so far, if it is anything.
+    /// Returns the bytes that each connection has received so far, without empty ones.
     ///
     /// # Panics
     /// Never in a passing test.
@@ -203,7 +203,7 @@ impl Engine {
             .collect()
     }
 
-    /// How many connections are open now.
+    /// Returns the number of open connections.
     #[must_use]
     pub fn open(&self) -> usize {
         self.state.open.load(SeqCst)
@@ -247,7 +247,7 @@ fn serve(
 }
 
 impl Link {
-    /// Whether the request is one that [`Link::tell`] answers.
+    /// Returns whether the request is one that [`Link::tell`] answers.
     fn knows(exchange: &Exchange) -> bool {
         let path = exchange.line.strip_prefix("GET ").unwrap_or_default();
         let section = path
@@ -262,8 +262,8 @@ impl Link {
         sections.contains(&section) || (section == "containers" && path.matches('/').count() == 3)
     }
 
-    /// Answers what the proxy itself asks about an object: a plain one has the identifier by which
-    /// it is asked for. `false` where the request is about something else.
+    /// Answers the proxy's own requests about an object: a plain one has the identifier by which it
+    /// is asked for. `false` where the request is about something else.
     pub fn tell(&mut self, exchange: &Exchange) -> bool {
         let path = exchange.line.strip_prefix("GET ").unwrap_or_default();
         let path = path.strip_prefix("/v4.0.0/libpod").unwrap_or(path);

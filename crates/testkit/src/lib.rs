@@ -1,8 +1,8 @@
-//! What the tests of the whole program are made of: an engine that records every byte it gets, a
-//! client that sends any byte it is told to, and the proxy between them as a process of its own.
+//! The parts of the tests of the whole program: an engine that records every byte it gets, a client
+//! that sends any byte it is told to, and the proxy between them as a process of its own.
 //!
-//! Everything is blocking and on threads, so that it shares no code and no habit with what it
-//! tests.
+//! Everything is blocking and on threads, so that it shares no code and no habit with the program
+//! that it tests.
 
 #![forbid(unsafe_code)]
 #![allow(

@@ -28,7 +28,7 @@ pub struct Proxy {
     addresses: Vec<String>,
 }
 
-/// What the proxy is started with.
+/// The settings with which the proxy starts.
 #[derive(Debug)]
 pub struct ProxyBuilder {
     command: Command,
@@ -231,7 +231,7 @@ impl Proxy {
         self.child.0.id()
     }
 
-    /// How many file descriptors it has open.
+    /// Returns the number of its open file descriptors.
     ///
     /// # Panics
     /// Where there is no `/proc`.
@@ -293,7 +293,7 @@ impl Proxy {
         std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").expect("/proc");
     }
 
-    /// Whether a thread of this name runs in the process.
+    /// Returns whether a thread of this name runs in the process.
     fn has_thread(&self, name: &str) -> bool {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("/proc");
         // A thread may be gone by now.
@@ -314,7 +314,7 @@ impl Proxy {
         assert!(status.expect("a shell").success());
     }
 
-    /// Whether the process is still there.
+    /// Returns whether the process is still there.
     #[must_use]
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.0.try_wait(), Ok(None))
@@ -355,7 +355,8 @@ impl Proxy {
         status.expect("it was there")
     }
 
-    /// Whether it still answers, which is what matters after everything that was done to it.
+    /// Returns whether it still answers, which is what matters after everything that was done to
+    /// it.
     #[must_use]
     pub fn serves(&self) -> bool {
         self.client().request("GET /_ping").status == 200
