@@ -16,7 +16,8 @@ const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 ///
 /// A subject with several common names counts as one without: none of them is the certain one.
 ///
-/// # Errors The certificate, or a part that is read, does not follow RFC 5280.
+/// # Errors
+/// The certificate, or a part that is read, does not follow RFC 5280.
 pub(crate) fn read_certificate(certificate: &[u8]) -> Result<Certificate, der::Error> {
     let certificate = x509_cert::Certificate::from_der(certificate)?;
     let body = certificate.tbs_certificate();

@@ -49,7 +49,8 @@ impl Response {
 impl Client {
     /// Connects to `tcp://HOST:PORT` or `unix:///PATH`.
     ///
-    /// # Panics Panics if no listener is there.
+    /// # Panics
+    /// If no listener is there.
     #[must_use]
     pub fn connect(address: &str) -> Self {
         let stream = match address.strip_prefix("unix://") {
@@ -68,7 +69,8 @@ impl Client {
     /// Connects to `tcp://HOST:PORT` from an address of one's own, such as another one of
     /// 127.0.0.0/8.
     ///
-    /// # Panics Panics if no listener is there.
+    /// # Panics
+    /// If no listener is there.
     #[must_use]
     pub fn connect_from(source: &str, address: &str) -> Self {
         let (source, target): (IpAddr, SocketAddr) = (
@@ -91,7 +93,8 @@ impl Client {
 
     /// Connects with TLS; the handshake happens with the first byte that is sent.
     ///
-    /// # Panics Panics if no listener is there.
+    /// # Panics
+    /// If no listener is there.
     #[must_use]
     pub fn connect_tls(address: &str, config: Arc<ClientConfig>) -> Self {
         let name = ServerName::try_from("localhost").expect("a name");
