@@ -145,7 +145,8 @@ impl Backend {
             if kept.since.elapsed() >= POOL_AGE || kept.stream.input.is_disturbed() {
                 continue;
             }
-            // Within the turn in which it was kept, the loop has not asked the kernel since.
+            // If it was kept in this very turn, the loop has not polled since, so the kernel is
+            // asked here.
             if kept.turn != now || !kept.stream.input.is_disturbed_in_kernel() {
                 return Some(kept.stream);
             }

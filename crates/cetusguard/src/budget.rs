@@ -56,12 +56,13 @@ pub(crate) struct BodyBudget {
     client: Arc<ClientBodies>,
     of_all: Held,
     of_client: Held,
-    /// The size for which there is memory, in KiB.
+    /// The size when memory was last taken, in KiB; a body with the excess takes no more.
     size: usize,
 }
 
 impl Pool {
-    /// A pool that is never exceeded, in KiB.
+    /// Builds a pool of memory in KiB, of which the largest body is set aside for the one body that
+    /// takes the excess.
     fn new(size: usize) -> Self {
         let room = Arc::new(Semaphore::new(size - COPIES * BODY_LIMIT));
         Self {

@@ -147,8 +147,9 @@ async fn exchange(conn: &mut Connection, proxy: &Arc<Proxy>) -> Next {
     }
 }
 
-/// The steps from the first byte of a request to the last byte of its answer. Each takes a value
-/// that only the step before it makes.
+/// Runs the steps from the first byte of a request to the last byte of its answer. Each takes
+/// values that only earlier steps make. The decision and the inspection ask the step *resolve* for
+/// objects.
 async fn journey(
     conn: &mut Connection,
     proxy: &Arc<Proxy>,
@@ -168,7 +169,7 @@ async fn journey(
     conn.confirm_place(&client, is_ping, proxy)?;
     let entry = admit::admit_request(&call, &message, &client, conn.is_loopback(), proxy)?;
     let verdict = match decide(call, &client.profile) {
-        // Apart, so that those who need no such question do not carry its state.
+        // Boxed, so that requests without such a question do not carry its state.
         Verdict::Deny(denial) => Box::pin(resolve::decide_by_name(denial, &client, proxy)).await?,
         Verdict::Allow(permit) if permit.question().is_some() => {
             Box::pin(resolve::decide_by_object(permit, &client, proxy)).await?

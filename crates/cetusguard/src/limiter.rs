@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use cetusguard_policy::{Limits, Rate, Subject};
 
-/// So many clients are remembered before those are forgotten that have no connection.
+/// The number of clients from which on those without a connection are forgotten.
 const ROOM: usize = 8 << 10;
 
 /// Health checks that a client may make beside its other requests: more than any engine makes of a
@@ -28,7 +28,7 @@ pub(crate) struct Limiter {
 struct Clients {
     /// By profile: one client may have two, through two frontends.
     known: HashMap<(String, Subject), Arc<Usage>>,
-    /// At this size it is looked for clients to forget.
+    /// The size at which clients are forgotten.
     full: usize,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Usage(Mutex<Counts>);
 #[derive(Debug, Default)]
 struct Counts {
     paid: Duration,
-    /// As `paid`, for health checks.
+    /// The same time for health checks.
     checked: Duration,
     requests: u32,
     streams: u32,
@@ -132,8 +132,8 @@ impl Limiter {
         })
     }
 
-    /// Returns whether a health check goes beside the limits of its client. One that does not is a
-    /// request as any other.
+    /// Returns whether a health check is exempt from the client's limits. If not, it counts like
+    /// any other request.
     pub(crate) fn let_check(&self, usage: &Usage) -> bool {
         CHECKS
             .take(&mut usage.counts().checked, self.started.elapsed())
@@ -142,8 +142,8 @@ impl Limiter {
 }
 
 impl Clients {
-    /// Forgets those of whom nothing would be remembered; where that is not enough, all without a
-    /// connection: a client with so many addresses needs no second burst on one of them.
+    /// Forgets clients whose rate has recovered. If too many are left, forgets all without a
+    /// connection, at the cost of a second burst for them.
     fn forget(&mut self, now: Duration) {
         self.known
             .retain(|_, usage| Arc::strong_count(usage) > 1 || usage.counts().paid > now);

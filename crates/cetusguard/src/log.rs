@@ -1,4 +1,4 @@
-//! The log: one line a record on standard output, as logfmt or JSON.
+//! The log: one line per record on standard output, as logfmt or JSON.
 //!
 //! A thread of its own writes, so that a slow reader of the log never stops a request. A bounded
 //! queue lies between the requests and the thread. Records that do not fit are counted, and a line

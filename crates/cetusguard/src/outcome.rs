@@ -1,6 +1,5 @@
-//! Outcomes: every way in which a request can end, as one enum. The writer of responses, the log
-//! and the commands that read a log match it exhaustively, so that a new outcome cannot be
-//! forgotten in one of them.
+//! Outcomes: every way in which a request can end, as one enum. Its reason, its message and its
+//! record are exhaustive matches, so that a new outcome cannot be forgotten in one of them.
 
 mod reason;
 
@@ -29,7 +28,7 @@ pub(crate) enum Outcome {
     EngineDisconnected,
     /// The proxy shuts down.
     ShuttingDown,
-    /// The frontend accepts certificates of other authorities since the client connected.
+    /// The frontend's certificate authorities have changed since the client connected.
     OutdatedCertificate,
     /// The task of the request panicked.
     Panicked,
@@ -44,7 +43,7 @@ impl From<Refusal> for Outcome {
 /// The progress of a request when it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// The decision was not made.
+    /// The call was not approved yet.
     Undecided,
     /// The proxy allowed the request.
     Allowed,
@@ -55,7 +54,7 @@ pub(crate) enum Progress {
 
 /// The message of a record about a request: `msg` in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum RecordMessage {
     /// A stream or tunnel has begun; its other record follows at its end.
     StreamStarted,
     /// The request was allowed, and has ended.
@@ -72,7 +71,7 @@ pub(crate) enum Event {
     AnswerCut,
 }
 
-impl Event {
+impl RecordMessage {
     const ALL: [Self; 7] = [
         Self::StreamStarted,
         Self::Allowed,
@@ -84,7 +83,7 @@ impl Event {
     ];
 
     /// Returns the message.
-    pub(crate) const fn message(self) -> &'static str {
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::StreamStarted => "stream started",
             Self::Allowed => "request allowed",
@@ -98,9 +97,7 @@ impl Event {
 
     /// Reads the message of a log line.
     pub(crate) fn parse(message: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|event| event.message() == message)
+        Self::ALL.into_iter().find(|known| known.text() == message)
     }
 }
 
@@ -126,23 +123,23 @@ impl Outcome {
     }
 
     /// Returns the message of the record.
-    pub(crate) fn event(&self, progress: Progress) -> Event {
+    pub(crate) fn record_message(&self, progress: Progress) -> RecordMessage {
         match (self, progress) {
-            (Self::EngineDisconnected | Self::ClientStalled, _) => Event::AnswerCut,
-            (Self::MalformedBody | Self::OutdatedCertificate, _) => Event::RequestCut,
-            (Self::Panicked, _) => Event::Failed,
+            (Self::EngineDisconnected | Self::ClientStalled, _) => RecordMessage::AnswerCut,
+            (Self::MalformedBody | Self::OutdatedCertificate, _) => RecordMessage::RequestCut,
+            (Self::Panicked, _) => RecordMessage::Failed,
             (Self::Refused(refusal), _) if refusal.reason().level() == Level::Error => {
-                Event::Failed
+                RecordMessage::Failed
             }
-            (Self::Refused(_), Progress::Uncertain) => Event::RequestCut,
-            (Self::Refused(_), Progress::Undecided | Progress::Allowed) => Event::Refused,
+            (Self::Refused(_), Progress::Uncertain) => RecordMessage::RequestCut,
+            (Self::Refused(_), Progress::Undecided | Progress::Allowed) => RecordMessage::Refused,
             (Self::Served | Self::ClientDisconnected | Self::ShuttingDown, Progress::Undecided) => {
-                Event::Abandoned
+                RecordMessage::Abandoned
             }
             (
                 Self::Served | Self::ClientDisconnected | Self::ShuttingDown,
                 Progress::Allowed | Progress::Uncertain,
-            ) => Event::Allowed,
+            ) => RecordMessage::Allowed,
         }
     }
 }
@@ -161,9 +158,29 @@ mod tests {
             assert_eq!(Reason::parse(reason.word()), Some(reason));
         }
         assert_eq!(Reason::parse("no such word"), None);
-        for event in Event::ALL {
-            assert_eq!(Event::parse(event.message()), Some(event));
+        for message in RecordMessage::ALL {
+            assert_eq!(RecordMessage::parse(message.text()), Some(message));
         }
+    }
+
+    #[test]
+    fn only_outcomes_without_a_response_have_no_status() {
+        let others = [
+            Outcome::ClientDisconnected,
+            Outcome::ClientStalled,
+            Outcome::EngineDisconnected,
+            Outcome::ShuttingDown,
+            Outcome::OutdatedCertificate,
+            Outcome::Panicked,
+        ];
+        let others: BTreeSet<_> = others.iter().filter_map(Outcome::reason).collect();
+        let without_status = |reason: &Reason| reason.status().is_none();
+        assert_eq!(
+            Reason::all()
+                .filter(without_status)
+                .collect::<BTreeSet<_>>(),
+            others
+        );
     }
 
     #[test]
@@ -185,19 +202,35 @@ mod tests {
         let malformed = || Outcome::Refused(Refusal::MalformedBody);
         let closed = || Outcome::Refused(Refusal::EngineClosed);
         for (outcome, progress, want) in [
-            (Outcome::Served, Allowed, Event::Allowed),
-            (Outcome::ClientDisconnected, Undecided, Event::Abandoned),
-            (Outcome::ClientDisconnected, Uncertain, Event::Allowed),
-            (Outcome::ShuttingDown, Undecided, Event::Abandoned),
-            (malformed(), Undecided, Event::Refused),
-            (malformed(), Allowed, Event::Refused),
-            (malformed(), Uncertain, Event::RequestCut),
-            (closed(), Uncertain, Event::Failed),
-            (Outcome::MalformedBody, Allowed, Event::RequestCut),
-            (Outcome::EngineDisconnected, Allowed, Event::AnswerCut),
-            (Outcome::Panicked, Allowed, Event::Failed),
+            (Outcome::Served, Allowed, RecordMessage::Allowed),
+            (
+                Outcome::ClientDisconnected,
+                Undecided,
+                RecordMessage::Abandoned,
+            ),
+            (
+                Outcome::ClientDisconnected,
+                Uncertain,
+                RecordMessage::Allowed,
+            ),
+            (Outcome::ShuttingDown, Undecided, RecordMessage::Abandoned),
+            (malformed(), Undecided, RecordMessage::Refused),
+            (malformed(), Allowed, RecordMessage::Refused),
+            (malformed(), Uncertain, RecordMessage::RequestCut),
+            (closed(), Uncertain, RecordMessage::Failed),
+            (Outcome::MalformedBody, Allowed, RecordMessage::RequestCut),
+            (
+                Outcome::EngineDisconnected,
+                Allowed,
+                RecordMessage::AnswerCut,
+            ),
+            (Outcome::Panicked, Allowed, RecordMessage::Failed),
         ] {
-            assert_eq!(outcome.event(progress), want, "{outcome:?} {progress:?}");
+            assert_eq!(
+                outcome.record_message(progress),
+                want,
+                "{outcome:?} {progress:?}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Everything that can end a request, and the one place that turns it into a response.
+//! Refusals: the ways in which a request ends with an error of the proxy's own, and the one place
+//! that writes the response.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,7 +22,8 @@ pub(crate) enum Refusal {
     Head(HeadError),
     /// The head took longer than its limit.
     HeadTimeout,
-    /// The body of a request that should be short took longer than the answer may.
+    /// The body did not arrive in time, while the guard waited for it or before a short answer was
+    /// due.
     BodyTimeout,
     /// The connection has no place among those of its client, or of all.
     Connections(Full),
@@ -33,7 +35,7 @@ pub(crate) enum Refusal {
     Target(Malformed),
     /// The body's chunked coding cannot be read in one way only.
     MalformedBody,
-    /// The engine does not say who is calling.
+    /// The container that is calling is unknown.
     UnknownClient(Unknown),
     /// Two profiles are for this client.
     AmbiguousClient(Ambiguous),
@@ -41,7 +43,7 @@ pub(crate) enum Refusal {
     Limited(Limited),
     /// The rules do not allow it.
     Denied(Box<Denial>),
-    /// The guard does not let it ask for that.
+    /// The guard refuses the query or the body.
     Guarded(Box<Guarded>),
     /// A body that has to be judged is too large for that.
     BodyTooLarge,
@@ -109,7 +111,7 @@ impl fmt::Display for Guarded {
 
 impl std::error::Error for Guarded {}
 
-/// A limit of a profile, and who has reached it.
+/// A limit that a client has reached, with the name of its profile.
 #[derive(Debug)]
 pub(crate) struct Limited {
     profile: String,
@@ -195,8 +197,8 @@ impl fmt::Display for Limited {
                 let wait = whole_seconds(*wait);
                 write!(
                     f,
-                    "this client asks too often for profile {profile}; try again in {wait} s, or \
-                    raise its rate-limit"
+                    "this client exceeds the request rate of profile {profile}; try again in \
+                    {wait} s, or raise its rate-limit"
                 )
             }
             Limit::Count(Reached::Requests(limit)) => write!(
@@ -256,7 +258,7 @@ impl Refusal {
 
     /// Returns the status code of the response.
     pub(crate) fn status(&self) -> u16 {
-        // Each refusal is answered: a test holds that its reason has a status.
+        // Every reason of a refusal has a status; a test fails otherwise.
         self.reason().status().unwrap_or(500)
     }
 
@@ -275,7 +277,8 @@ impl Refusal {
         }
     }
 
-    /// Less than all of it, where the log has all of it in a line of its own at level debug.
+    /// Returns a shorter message for the log, which has the full one in a debug line; `None` if the
+    /// message is short.
     pub(crate) fn brief_message(&self) -> Option<String> {
         match self {
             Self::Guarded(guarded) => guarded
@@ -359,7 +362,8 @@ const fn reason_phrase(status: u16) -> &'static str {
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         508 => "Loop Detected",
-        _ => "Gateway Timeout",
+        504 => "Gateway Timeout",
+        _ => "Error",
     }
 }
 
@@ -381,8 +385,8 @@ impl fmt::Display for Refusal {
             ),
             Self::Connections(full) => full.fmt(f),
             Self::MemoryLimit => f.write_str(
-                "as many requests are under way, of this client or of all, as fit into the proxy's \
-                memory; try again, or raise the memory limit of its container",
+                "no memory is left for another request: this client, or all clients together, have too \
+                many under way; try again, or raise the memory limit of the proxy's container",
             ),
             Self::UnknownClient(unknown) => unknown.fmt(f),
             Self::AmbiguousClient(ambiguous) => ambiguous.fmt(f),
@@ -417,3 +421,15 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_a_phrase() {
+        for status in Reason::all().filter_map(Reason::status) {
+            assert_ne!(reason_phrase(status), "Error", "{status}");
+        }
+    }
+}

@@ -22,13 +22,12 @@ use reading::{Failed, Readings};
 /// reading counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A configuration that has taken the place of another one, as far as something may be wrong with
-/// it.
+/// The parts of a new configuration about which there may be warnings.
 #[derive(Debug)]
 pub(crate) struct Reloaded {
     /// Its profiles.
     pub(crate) profiles: Vec<Arc<Profile>>,
-    /// Variables of the environment that are none of ours.
+    /// Warnings about unknown variables of the environment.
     pub(crate) strangers: Vec<String>,
 }
 
@@ -182,7 +181,7 @@ fn mistake(failed: Failed) -> Mistake {
 
 /// Says which profiles there are, with their rules at level debug.
 pub(crate) fn describe(profiles: &Profiles, log: &Log) {
-    // What is learned has no rights of its own yet, and was told about by who learns it.
+    // A profile that is being learned has no rules yet, and `learn` has already described it.
     for (index, profile) in profiles
         .all()
         .enumerate()

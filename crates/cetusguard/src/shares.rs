@@ -24,7 +24,7 @@ pub(crate) const UNPLACED: usize = 16;
 const LOOKUPS: usize = 8;
 /// Containers whose whole settings may be in memory for one client at a time: a quarter of all.
 const INSPECTIONS: usize = 1;
-/// One part in so many of all exchanges is for clients that have fewer exchanges than these.
+/// A quarter (1/`RESERVED`) of the exchanges is reserved for clients with fewer than `FEW`.
 const RESERVED: usize = 4;
 const FEW: usize = 4;
 /// Descriptors of a connection with a place: the client's socket and the engine's, and a duplicate
@@ -234,8 +234,8 @@ impl Shares {
         }
     }
 
-    /// Takes the right to one more exchange of a client. `None` where it has half of all, or where
-    /// the few that are left are for clients that have next to none.
+    /// Takes the right to one more exchange of a client. Returns `None` if all are taken, if the
+    /// client has half of all, or if only the reserved ones are left and it has `FEW` or more.
     pub(crate) fn begin_exchange(&self, client: &Arc<ClientShare>) -> Option<ExchangeSlot> {
         let Some(total) = self.exchanges else {
             return Some(ExchangeSlot { _counted: None });

@@ -49,7 +49,7 @@ impl std::error::Error for WrongFiles {}
 
 /// The TLS settings of a TCP frontend.
 #[derive(Clone, Debug)]
-pub(crate) struct Server {
+pub(crate) struct FrontendTls {
     /// For the handshake.
     pub(crate) config: Arc<ServerConfig>,
     /// The authorities that may sign the certificates of clients, if clients have to show one.
@@ -62,7 +62,7 @@ pub(crate) fn server_settings(
     cert: &str,
     key: &str,
     cacert: Option<&str>,
-) -> Result<Server, WrongFiles> {
+) -> Result<FrontendTls, WrongFiles> {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| WrongFiles::other(error.to_string()))?;
@@ -86,7 +86,7 @@ pub(crate) fn server_settings(
         .with_single_cert(read_chain(cert)?, private_key(key)?)
         .map_err(|error| key_mismatch(cert, key, &error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Server {
+    Ok(FrontendTls {
         config: Arc::new(config),
         clients,
     })
@@ -211,7 +211,7 @@ fn read_roots(path: &str) -> Result<RootCertStore, WrongFiles> {
     Ok(roots)
 }
 
-/// Accepts one certificate, byte for byte; who answers must still prove to hold its key.
+/// Accepts one certificate, byte for byte; the peer must still prove that it holds the key.
 #[derive(Debug)]
 struct Pinned {
     expected: CertificateDer<'static>,

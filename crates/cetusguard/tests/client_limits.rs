@@ -49,7 +49,7 @@ fn a_client_that_asks_too_often_is_told_when_to_come_again() {
     assert_eq!(refused.header("content-type"), Some("application/json"));
     assert!(
         refused.body.starts_with(&format!(
-            "{{\"message\":\"cetusguard: this client asks too often for profile default; try again \
+            "{{\"message\":\"cetusguard: this client exceeds the request rate of profile default; try again \
             in {wait} s"
         )),
         "{}",

@@ -95,8 +95,8 @@ impl Body {
         }
     }
 
-    /// Takes the body for complete, if nothing is missing but the end of its chunked coding. That
-    /// end is remembered; it must not be taken for the bytes behind the body.
+    /// Declares the body complete if only the end of its chunked coding is missing. Remembers that
+    /// end, so that it does not end up in the tunnel.
     pub fn close_early(&mut self) -> bool {
         let Remaining::Chunks(chunks) = &self.left else {
             return self.is_done();
@@ -175,9 +175,9 @@ impl Body {
 /// never make it wait do not hold up the other connections.
 const TURN: usize = 256 << 10;
 
-/// Moves a body until its end and adds the bytes that were sent to `count`. The receiver may read
-/// nothing for as long as `limit`; a silent sender has no deadline. Safe to cancel and to go on
-/// with: `body` holds the place.
+/// Moves a body until its end and adds the bytes that were sent to `count`. Fails if the receiver
+/// takes no byte for `limit`; a silent sender has no deadline. Safe to cancel and to go on with:
+/// `body` holds the place.
 pub async fn pump(
     input: &mut Input,
     body: &mut Body,

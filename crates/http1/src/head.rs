@@ -16,13 +16,13 @@ use super::stream::Input;
 const HEAD_LIMIT: usize = 64 << 10;
 const HEADER_LIMIT: usize = 128;
 
-/// The part of an unfinished head that every connection may hold, in bytes. [`ReadBudget`] bounds the number
-/// of those that have more at the same time.
+/// The part of an unfinished head that every connection may hold, in bytes. [`ReadBudget`] bounds
+/// the number of those that have more at the same time.
 ///
 /// [`ReadBudget`]: super::ReadBudget
 const COMMON_HEAD: usize = 8 << 10;
 
-/// Why a head is not one.
+/// The reason why a head is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadError {
     /// The peer closed or broke the connection within or before the head.
@@ -71,9 +71,9 @@ impl fmt::Display for HeadError {
                 "Content-Length and Transfer-Encoding together leave two \
                 ways to read the body"
             }
-            Self::Length => "Content-Length must stand once and be a plain number",
-            Self::Encoding => "the only Transfer-Encoding is one 'chunked'",
-            Self::Repeated(name) => return write!(f, "the header {name} stands more than once"),
+            Self::Length => "Content-Length must occur once and be a plain number",
+            Self::Encoding => "the only accepted Transfer-Encoding is a single 'chunked'",
+            Self::Repeated(name) => return write!(f, "the header {name} occurs more than once"),
             Self::Grpc => {
                 "gRPC is not spoken here; Docker's clients fall back to /session and \
                 /grpc with an upgrade"
@@ -164,8 +164,8 @@ pub fn parse_response_head(raw: Bytes) -> Result<ResponseHead, HeadError> {
     else {
         return Err(HeadError::Garbage);
     };
-    // RFC 9110 §15: three digits from 100 on. Less would pass for an interim answer, and the bytes
-    // that follows for the real one.
+    // RFC 9110 §15: three digits from 100 on. A lower number would pass for an interim answer, and
+    // the bytes behind it for the real one.
     if status < 100 {
         return Err(HeadError::Garbage);
     }
@@ -257,8 +257,8 @@ fn find_end(buffer: &[u8], scanned: &mut usize) -> Result<Option<usize>, HeadErr
     Ok(None)
 }
 
-/// Returns the framing of the request body, and rejects everything about which two readers would
-/// disagree about it.
+/// Returns the framing of the request body, and rejects every head whose framing two readers could
+/// read differently.
 pub fn request_framing(headers: &Headers) -> Result<Framing, HeadError> {
     for (known, name) in [
         (Known::Host, "Host"),

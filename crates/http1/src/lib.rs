@@ -1,8 +1,8 @@
-//! HTTP/1.1 for a proxy that filters: heads, the framing of bodies, and the streams that carry them.
+//! HTTP/1.1 for a proxy that filters: heads, framing, bodies, and the streams that carry them.
 //!
-//! Request smuggling begins with heads and chunk sizes that two parsers read in different ways. This
-//! crate rejects all of those, and the connection ends. It passes bytes on unchanged, and knows
-//! nothing about endpoints or policy.
+//! Request smuggling begins with heads and chunk sizes that two parsers read in different ways.
+//! This crate rejects all of those, and the connection ends. It passes bytes on unchanged, and
+//! knows nothing about endpoints or policy.
 
 mod body;
 mod head;

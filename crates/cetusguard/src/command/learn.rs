@@ -18,7 +18,7 @@ use super::{Answer, Asked, Failure};
 use crate::config::meant::Config;
 use crate::config::{Mistakes, read_input};
 use crate::lessons::Lessons;
-use crate::outcome::{Event, Reason};
+use crate::outcome::{Reason, RecordMessage};
 use policy::{Book, Subject};
 use watch::Watch;
 pub(super) use write::quoted;
@@ -172,7 +172,7 @@ fn print(text: &str) {
 fn read_log(path: &str, text: &str, config: &Config, lessons: &Lessons) -> Result<(), Mistakes> {
     for line in requests(path, text)?
         .into_iter()
-        .filter(|line| line.event() != Some(Event::StreamStarted))
+        .filter(|line| line.message() != Some(RecordMessage::StreamStarted))
     {
         let Some(profile) = config
             .profiles

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::config::{Mistake, Mistakes};
-use crate::outcome::{Event, Reason, WOULD_DENY};
+use crate::outcome::{Reason, RecordMessage, WOULD_DENY};
 
 /// The fields of a line.
 #[derive(Debug, Default)]
@@ -17,8 +17,8 @@ impl LogLine {
     }
 
     /// Returns the message; `None` for one of another version.
-    pub(crate) fn event(&self) -> Option<Event> {
-        Event::parse(self.get("msg"))
+    pub(crate) fn message(&self) -> Option<RecordMessage> {
+        RecordMessage::parse(self.get("msg"))
     }
 
     /// Returns the reason; `None` where the request has none, or one of another version.

@@ -234,7 +234,7 @@ impl<'w> Reader<'w> {
         }
     }
 
-    fn frontend_tls(&mut self, files: Files<'_>, prefix: &str) -> Option<tls::Server> {
+    fn frontend_tls(&mut self, files: Files<'_>, prefix: &str) -> Option<tls::FrontendTls> {
         match files {
             [None, None, None] => None,
             [cacert, Some(cert), Some(key)] => {

@@ -48,7 +48,7 @@ pub(crate) struct Frontend {
     /// Where.
     pub(crate) address: Address,
     /// What is spoken there beneath HTTP; over TCP only.
-    pub(crate) tls: Option<tls::Server>,
+    pub(crate) tls: Option<tls::FrontendTls>,
     /// How a Unix socket is made.
     pub(crate) rights: SocketRights,
 }

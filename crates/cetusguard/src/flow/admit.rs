@@ -1,5 +1,4 @@
-//! Admit: whether a client may ask for anything at this moment: as no web page, by its user agent,
-//! and by how much it has asked for already.
+//! Admit: refuses web pages, unwanted user agents, and clients that have reached a limit.
 
 use cetusguard_policy::endpoint::{Answer, EndpointId};
 use cetusguard_policy::{Call, Ground, Method, Mode, Permit};
@@ -25,7 +24,7 @@ pub(super) struct Entry {
     unenforced: Option<(Reason, String)>,
 }
 
-/// A call that may go to the engine: within the limits of its client, and permitted by the rules.
+/// A call that the limits and the rules let pass; its obligations are still to be discharged.
 #[derive(Debug)]
 pub(super) struct Admitted {
     permit: Permit,
@@ -79,7 +78,7 @@ pub(super) fn admit_request(
             _place: place,
             unenforced: None,
         }),
-        // A profile that is not enforced yet still belongs to no web page.
+        // Audit mode refuses web pages, too.
         Err(limited) if client.profile.mode == Mode::Audit && !limited.is_by_origin() => {
             let refusal = Refusal::Limited(limited);
             Ok(Entry {

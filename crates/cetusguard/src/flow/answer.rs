@@ -48,7 +48,7 @@ pub(super) async fn relay_answer(
         if follows {
             record.log_stream_start();
         }
-        // Who follows a stream may look away for hours.
+        // A client that follows a stream may read nothing for hours.
         let limit = if follows { Duration::MAX } else { progress };
         tokio::select! {
             biased;

@@ -1,4 +1,4 @@
-//! Audit: one record a request, opened before everything else and closed after it.
+//! Audit: one record per request, opened before everything else and closed after it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::admit::Admitted;
 use super::identify::Client;
 use crate::lessons::Lessons;
 use crate::log::{Level, Log};
-use crate::outcome::{Event, Outcome, Progress, Reason, WOULD_DENY};
+use crate::outcome::{Outcome, Progress, Reason, RecordMessage, WOULD_DENY};
 use crate::refusal::Refusal;
 use cetusguard_http1::{Known, RequestHead};
 
@@ -47,9 +47,9 @@ pub(super) struct Record<'c> {
     lessons: Option<&'c Lessons>,
     status: u16,
     ended: Option<End>,
-    /// Bytes of the request: head and body.
+    /// Bytes from the client: head, body, and those of a tunnel.
     pub(super) bytes_in: AtomicU64,
-    /// Bytes of the answer's body.
+    /// Bytes to the client: the body of the answer, or those of a tunnel.
     pub(super) bytes_out: AtomicU64,
 }
 
@@ -57,7 +57,7 @@ pub(super) struct Record<'c> {
 #[derive(Debug)]
 struct End {
     level: Level,
-    event: Event,
+    message: RecordMessage,
     reason: Option<Reason>,
     detail: String,
     /// The path as it was judged, where the decision ended the request.
@@ -65,10 +65,10 @@ struct End {
 }
 
 impl End {
-    fn new(level: Level, event: Event, reason: Option<Reason>) -> Self {
+    fn new(level: Level, message: RecordMessage, reason: Option<Reason>) -> Self {
         Self {
             level,
-            event,
+            message,
             reason,
             detail: String::new(),
             path: None,
@@ -94,7 +94,8 @@ fn list_exceptions(objection: &Objection) -> String {
 /// line may show.
 const SHARED: usize = 1 << 10;
 
-/// Numbers requests; with the start of the program it names one in all logs.
+/// The number of the last request; with the start of the program it identifies a request across
+/// logs.
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
 impl<'c> Record<'c> {
@@ -205,7 +206,7 @@ impl<'c> Record<'c> {
     pub(super) fn log_stream_start(&self) {
         let level = self.level(Level::Debug);
         if self.log.is_enabled(level) {
-            self.write_line(&End::new(level, Event::StreamStarted, None), false);
+            self.write_line(&End::new(level, RecordMessage::StreamStarted, None), false);
         }
     }
 
@@ -216,7 +217,11 @@ impl<'c> Record<'c> {
             (false, true) => Progress::Allowed,
             (false, false) => Progress::Undecided,
         };
-        let mut end = End::new(outcome.level(), outcome.event(progress), outcome.reason());
+        let mut end = End::new(
+            outcome.level(),
+            outcome.record_message(progress),
+            outcome.reason(),
+        );
         match outcome {
             Outcome::Refused(refusal) => self.describe_refusal(refusal, &mut end),
             Outcome::Panicked => {
@@ -269,7 +274,7 @@ impl<'c> Record<'c> {
     fn write_line(&self, end: &End, ended: bool) {
         let mut line = self
             .log
-            .line(end.level, end.event.message())
+            .line(end.level, end.message.text())
             .maybe("method", &truncate(&self.method, 32))
             .maybe("path", &truncate(self.path(end), 1024))
             .number("status", u64::from(self.status))

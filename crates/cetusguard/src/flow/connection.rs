@@ -32,8 +32,9 @@ pub(super) struct PendingConnection {
     pub(super) principal: Principal,
     pub(super) peer: Arc<str>,
     /// The TLS settings of the frontend, if it has TLS.
-    pub(super) tls: Option<tls::Server>,
-    /// The time at which it was accepted, or a time before it if it waited in the queue.
+    pub(super) tls: Option<tls::FrontendTls>,
+    /// The time of the accept, or a time before the connection arrived if it waited in the kernel's
+    /// queue.
     pub(super) arrived: SystemTime,
     pub(super) admission: Admission,
     /// Its part of the event loop that serves it; none if it is refused.
@@ -54,7 +55,8 @@ pub(super) struct Connection {
     /// The time limits of the settings that were in force at the last check, and the generation of
     /// those settings; `None` before the first.
     seen: Option<(u64, Limits)>,
-    /// The time at which it was accepted, or a time before it if it waited in the queue.
+    /// The time of the accept, or a time before the connection arrived if it waited in the kernel's
+    /// queue.
     arrived: SystemTime,
     /// Set after the first request.
     served: bool,
@@ -79,8 +81,8 @@ struct CurrentRequest {
     /// The client closes the connection after the answer.
     closes: bool,
     /// The request may open a tunnel: the bytes behind it are not another request unless the engine
-    /// says that it is done. The connection is then closed without an announcement: Go clients of
-    /// 2022 and before take an answer that announces it for the stream.
+    /// says that it is done. The connection then closes without `Connection: close`: Go clients up
+    /// to 2022 mistake an answer with that header for the stream.
     may_tunnel: bool,
     /// The request asks for a head alone.
     is_head: bool,

@@ -38,15 +38,14 @@ pub(super) struct Answered {
     pub(super) follows: bool,
     /// The client asked for an upgrade where the endpoint has one.
     pub(super) upgrade: bool,
-    /// The connection to the engine may serve others afterwards: those that reuse one are those
-    /// that leave one.
+    /// The engine's connection may be kept: only for requests that may themselves use a kept one.
     pub(super) reusable: bool,
     /// The number of the certificates that it was made with.
     pub(super) generation: u64,
     /// The endpoint leaves HTTP once it has answered.
     hijacks: bool,
     /// Free again once the exchange has ended.
-    _permit: Option<ExchangeSlot>,
+    _slot: Option<ExchangeSlot>,
 }
 
 impl Answered {
@@ -89,7 +88,7 @@ pub(super) async fn forward_request(
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Answered, Outcome> {
-    let permit = permit_of(&approved, message, conn, proxy)?;
+    let slot = take_exchange_slot(&approved, message, conn, proxy)?;
     let upgrade = upgrade_of(approved.call(), message);
     let judged = approved.take_body();
     let via = proxy.backend.via();
@@ -100,7 +99,7 @@ pub(super) async fn forward_request(
         via,
         judged.as_ref().map(|judged| judged.body.as_slice()),
     );
-    let (approved, head) = (
+    let (approved, request) = (
         &approved,
         Request {
             head,
@@ -118,7 +117,7 @@ pub(super) async fn forward_request(
     if let Some(engine) = kept {
         match exchange_heads(
             engine,
-            head.repeat(),
+            request.repeat(),
             approved,
             message,
             conn,
@@ -131,7 +130,7 @@ pub(super) async fn forward_request(
             result => {
                 return result.map(|answered| Answered {
                     upgrade: upgrade.is_some(),
-                    _permit: permit,
+                    _slot: slot,
                     ..answered
                 });
             }
@@ -142,24 +141,24 @@ pub(super) async fn forward_request(
         .connect()
         .await
         .map_err(Refusal::EngineUnreachable)?;
-    let answered = match exchange_heads(engine, head, approved, message, conn, proxy, record).await
-    {
-        // An engine that was told that the client sends no more has ended the request.
-        Err(Outcome::Refused(Refusal::EngineClosed)) if conn.is_ended() => {
-            return Err(Outcome::ClientDisconnected);
-        }
-        answered => answered?,
-    };
+    let answered =
+        match exchange_heads(engine, request, approved, message, conn, proxy, record).await {
+            // An engine that was told that the client sends no more has ended the request.
+            Err(Outcome::Refused(Refusal::EngineClosed)) if conn.is_ended() => {
+                return Err(Outcome::ClientDisconnected);
+            }
+            answered => answered?,
+        };
     Ok(Answered {
         upgrade: upgrade.is_some(),
-        _permit: permit,
+        _slot: slot,
         ..answered
     })
 }
 
 /// Takes the right to an exchange, whose sockets' buffers take memory. The health check's ping
 /// needs none: it is small.
-fn permit_of(
+fn take_exchange_slot(
     approved: &Approved,
     message: &Message,
     conn: &Connection,
@@ -203,8 +202,8 @@ async fn exchange_heads(
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Answered, Outcome> {
-    // No earlier than the connection: one that was made in between is thrown away too soon, not
-    // kept too long.
+    // The number was read before the connection was made: if the certificates changed in between, a
+    // new connection is dropped too early instead of an old one being kept too long.
     let generation = request.generation;
     let expected = approved
         .call()
@@ -276,7 +275,7 @@ async fn exchange_heads(
         reusable: approved.call().method().is_safe(),
         generation,
         hijacks,
-        _permit: None,
+        _slot: None,
     })
 }
 
@@ -439,7 +438,7 @@ pub(super) async fn watch_client(
             Err(_) => return ClientEnd::Gone,
         }
     };
-    // One that has sent so much is not read on: only the event loop can tell that it leaves.
+    // The client's input is full, so it is not read: the event loop reports when the client leaves.
     while !ended && !input.is_ended() {
         sleep(LOOK).await;
     }

@@ -81,8 +81,8 @@ async fn copy_both_ways(
         () = proxy.stop() => return Outcome::ShuttingDown,
     };
     match first {
-        // The engine is done speaking. It may go on reading; where it has left, the alert carrier
-        // notices.
+        // The engine is done speaking. It may go on reading; if it has left, the check every second
+        // (`ALERT`) notices.
         Direction::Down(Ok(())) => tokio::select! {
             _ = copy_direction(&mut client.input, &mut late_end, &mut engine.output, bytes_in, ALERT) => Outcome::Served,
             () = proxy.stop() => Outcome::ShuttingDown,

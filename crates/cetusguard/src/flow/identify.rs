@@ -50,8 +50,8 @@ pub(super) struct Identity {
     client: Arc<Client>,
     /// The generation of the settings by which it was found.
     generation: u64,
-    /// Where it took the engine to tell: the identifier of the container behind the address, if
-    /// there was one, and the epoch in which it was found.
+    /// If the engine was asked: the identifier of the container behind the address, if there was
+    /// one, and the epoch in which it was found.
     container: Option<(Option<String>, u64)>,
 }
 
@@ -127,8 +127,8 @@ pub(super) async fn identify_client(
 }
 
 /// Adds the container to the principal, if the profile depends on it. Behind the machine's own
-/// address there is none: such a client runs on the host, or in the host's network. The second is
-/// whether a container that is dead by now may have opened the connection.
+/// address there is none: such a client runs on the host, or in the host's network. The second
+/// value tells whether a container that is dead by now may have opened the connection.
 async fn container_of(
     arrived: SystemTime,
     is_new: bool,

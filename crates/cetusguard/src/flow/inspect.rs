@@ -24,8 +24,8 @@ use crate::outcome::Outcome;
 use crate::refusal::{Guarded, Refusal};
 use cetusguard_http1::{Framing, Known, Output, PumpError, read_content};
 
-/// Bodies of this size, in bytes, take nothing of the budget: nearly all are as small, and a client
-/// has no more of them than connections.
+/// Bodies up to this size, in bytes, need no budget: nearly all bodies are smaller, and a client
+/// has at most one per connection.
 const SMALL: usize = 8 << 10;
 /// The time between two looks at a body that does not arrive, to decide whether its client may
 /// still wait.
@@ -34,7 +34,8 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The time that the end of a complete body may take.
 const END_OF_BODY: Duration = Duration::from_millis(50);
 
-/// A call that may go to the engine: every obligation of its permit is discharged.
+/// A call that may go to the engine: every obligation of its permit is discharged, or waived by
+/// audit mode.
 #[derive(Debug)]
 pub(super) struct Approved {
     admitted: Arc<Admitted>,
@@ -133,7 +134,8 @@ async fn discharge_obligations(
     }
 }
 
-/// All that a judgement takes, apart from the connection: a large one is reached elsewhere.
+/// The input of a judgement, without the connection, so that a large body can be judged on the
+/// worker's thread.
 struct Judgement {
     admitted: Arc<Admitted>,
     client: Arc<Client>,
@@ -166,7 +168,7 @@ impl Judgement {
     /// the objects that the call is about.
     async fn clear_call(&self) -> Result<Cleared, Refusal> {
         let permit = self.admitted.permit();
-        // No body is judged by a content type that is not UTF-8: `?` is none that a reader knows.
+        // A content type that is not UTF-8 becomes `?`, which no reader accepts.
         let content_type = self
             .content_type
             .as_ref()

@@ -22,7 +22,6 @@ pub(super) async fn send_refusal(
         || refusal.ends_connection()
         || !known_end
         || *proxy.stopping.borrow();
-    // Not for ever: a client that reads none of its refusals must not pile them up here.
     let announced = close && !conn.may_tunnel();
     let response = refusal.response(conn.is_head_request(), announced, record.is_uncertain());
     let output = &mut conn.stream_and_body().0.output;
@@ -32,6 +31,7 @@ pub(super) async fn send_refusal(
             .await
             .and(output.flush().await)
     };
+    // The deadline keeps a client that does not read from holding its refusals in memory.
     let sent = timeout(proxy.limits().head, sending).await;
     match sent {
         Ok(Ok(())) if close => conn.linger().await,

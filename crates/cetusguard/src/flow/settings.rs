@@ -20,7 +20,7 @@ pub(crate) struct Settings {
     /// Bounds in time and size.
     pub(crate) limits: Limits,
     /// The TLS settings of each frontend that has TLS.
-    pub(crate) tls: Vec<Option<tls::Server>>,
+    pub(crate) tls: Vec<Option<tls::FrontendTls>>,
 }
 
 impl From<Config> for Settings {

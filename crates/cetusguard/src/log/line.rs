@@ -53,7 +53,7 @@ impl Line {
     pub(crate) fn duration(mut self, key: &str, value: Duration) -> Self {
         let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
         let (mut whole, mut part) = (itoa::Buffer::new(), itoa::Buffer::new());
-        // A thousand more keeps the zeros in front.
+        // Adding 1000 keeps leading zeros.
         let parts = [
             whole.format(micros / 1000),
             ".",

@@ -51,9 +51,9 @@ impl<W: Write> Sink<W> {
         }
     }
 
-    /// Writes records, each with its line end, and that `dropped` more behind them found no place
-    /// in the queue. What cannot be written is counted, and told as soon as something can: requests
-    /// go on.
+    /// Writes records, each with its line end, and a line that `dropped` later ones did not fit
+    /// into the queue. What cannot be written is counted, and told as soon as something can:
+    /// requests go on.
     pub(super) fn write(&mut self, records: &[u8], dropped: u64) {
         if self.failed > 0 {
             let line = self.lost("log records lost: they could not be written", self.failed);

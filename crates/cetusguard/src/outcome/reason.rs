@@ -56,8 +56,8 @@ reasons! {
     ContentType: "content_type", Some(400), Warning;
     /// The request body is larger than the guard inspects.
     BodyTooLarge: "body_too_large", Some(413), Warning;
-    /// The client has reached its number of connections. The log reports it once a minute, when the
-    /// connection is accepted.
+    /// The client has as many connections as it may. Level debug, since a warning per client and
+    /// minute reports it at the accept.
     MaxConnectionsPerClient: "max_connections_per_client", Some(429), Debug;
     /// All clients together have reached the number of connections.
     MaxConnections: "max_connections", Some(503), Warning;
@@ -71,7 +71,8 @@ reasons! {
     MaxStreams: "max_streams", Some(429), Warning;
     /// The client matches two profiles, or its address belongs to more than one container.
     AmbiguousClient: "ambiguous_client", Some(403), Warning;
-    /// Another container has the client's address since the connection was accepted.
+    /// Another container may have taken over the client's address since the connection was
+    /// accepted.
     ClientReplaced: "client_replaced", Some(403), Warning;
     /// The client's address is link-local, which can belong to any host on the network.
     LinkLocalAddress: "link_local_address", Some(403), Warning;
@@ -103,7 +104,7 @@ reasons! {
     ClientDisconnected: "client_disconnected", None, Debug;
     /// The client read nothing of the answer for too long.
     ClientStalled: "client_stalled", None, Warning;
-    /// The frontend accepts certificates of other authorities since the client connected.
+    /// The frontend's certificate authorities have changed since the client connected.
     OutdatedCertificate: "outdated_certificate", None, Warning;
     /// The proxy shuts down.
     ShuttingDown: "shutting_down", None, Debug;

@@ -1,9 +1,9 @@
-//! Notices that a file is another one.
+//! Watches files for changes.
 //!
-//! Editors write a new file and rename it; Kubernetes turns a symbolic link on the way to another
-//! folder. So folders are watched, those of the names and those of the links that they lead over;
-//! the thread compares the files after each event. A change without an event, such as a folder that
-//! was removed and made again, is found by a comparison every few seconds.
+//! Editors write a new file and rename it; Kubernetes redirects a symbolic link in the path to
+//! another folder. So folders are watched, those of the names and those of the links that they lead
+//! over; the thread compares the files after each event. A change without an event, such as a
+//! folder that was removed and made again, is found by a comparison every few seconds.
 //!
 //! All of it is done by a thread of its own: a file on a mount that hangs must not stop the event
 //! loop.
@@ -84,11 +84,11 @@ impl Files {
     /// since then counts as changed.
     pub(super) fn follow(&self, paths: &[PathBuf], began: SystemTime) {
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some((paths.to_vec(), began));
-        // One that waits already stands for all.
+        // One pending wake-up is enough.
         let _ = self.wake.try_send(());
     }
 
-    /// Waits until a file is another one. Safe to cancel.
+    /// Waits until a file has changed. Safe to cancel.
     pub(super) async fn changed(&mut self) {
         if self.changes.recv().await.is_none() {
             std::future::pending().await

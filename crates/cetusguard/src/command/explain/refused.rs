@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::command::log_lines::{LogLine, requests};
 use crate::command::page::{Look, Page, count};
 use crate::config::Mistakes;
-use crate::outcome::{Event, Reason};
+use crate::outcome::{Reason, RecordMessage};
 
 /// Requests that were refused for the same reason.
 #[derive(Debug, Serialize)]
@@ -46,7 +46,7 @@ pub(super) fn groups(path: &str, log: &str, profiles: &Profiles) -> Result<Vec<G
     let mut groups: BTreeMap<(String, String, String), Group> = BTreeMap::new();
     for line in requests(path, log)? {
         let forwarded = line.is_unenforced();
-        if !forwarded && line.event() != Some(Event::Refused) {
+        if !forwarded && line.message() != Some(RecordMessage::Refused) {
             continue;
         }
         let call = Method::parse(line.get("method"))

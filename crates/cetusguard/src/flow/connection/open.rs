@@ -22,9 +22,11 @@ use crate::tls;
 use cetusguard_http1::{Duplex, ReadBudget, SharedTcp};
 
 impl PendingConnection {
-    /// Speaks TLS where the frontend has it. `None` where the client does not manage to in time.
+    /// Speaks TLS where the frontend has it. Returns `None` if the handshake fails or is late, if
+    /// the socket cannot be used, or if the program stops.
     pub(in crate::flow) async fn open(self, proxy: &Proxy) -> Option<Connection> {
         let (mut principal, mut signers) = (self.principal, None);
+        let is_tls = self.tls.is_some();
         let stream = match (self.stream, self.tls) {
             (AcceptedStream::Unix(stream), _) => {
                 let _ = proxy.buffer.bound(&SockRef::from(&stream));
@@ -70,7 +72,11 @@ impl PendingConnection {
                 _alive: self.alive,
             }),
             Err(why) => {
-                let line = proxy.log.line(Level::Notice, "TLS handshake failed");
+                let what = match is_tls {
+                    true => "TLS handshake failed",
+                    false => "connection not served",
+                };
+                let line = proxy.log.line(Level::Notice, what);
                 proxy
                     .log
                     .send(line.text("client", &self.peer).text("detail", &why));
@@ -85,7 +91,7 @@ type Secured = (Duplex, Option<Arc<Certificate>>);
 
 /// Does the TLS handshake.
 async fn do_handshake(
-    tls: tls::Server,
+    tls: tls::FrontendTls,
     stream: TcpStream,
     budget: Arc<ReadBudget>,
     limit: Duration,

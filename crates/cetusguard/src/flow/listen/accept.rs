@@ -37,14 +37,15 @@ pub(crate) struct Arrival {
     pub(super) principal: Principal,
     /// The client's address, or its Unix user, for the log.
     pub(super) peer: Arc<str>,
-    /// The time at which it was accepted, or a time before it if it waited in the queue.
+    /// The time of the accept, or a time before the connection arrived if it waited in the kernel's
+    /// queue.
     pub(super) at: SystemTime,
 }
 
 /// Takes over the connections that arrive at a listener.
 pub(crate) trait Handler: Send + Sync + 'static {
-    /// Begins to serve a connection. The listener accepts the next one when this returns, so the
-    /// service itself belongs into a task of its own.
+    /// Begins to serve a connection. The listener accepts the next one when this returns, so it
+    /// must serve the connection in a separate task.
     fn begin(&self, bound: &Bound, arrival: Arrival) -> impl Future<Output = ()> + Send;
 }
 
@@ -81,15 +82,15 @@ impl Listeners {
 /// wait in the kernel's queue before others.
 async fn accept<H: Handler>(bound: &Bound, handler: &H, log: &Log) {
     let mut failing = false;
-    // The connections that wait in the kernel's queue now have all come since.
+    // A time at which the queue was empty: every connection in it arrived later.
     let mut seen_empty = bound.opened;
     loop {
         // The kernel is asked, since a listener that is not ready in the event loop may have a
         // connection that waits.
         let was_empty = bound.socket.is_queue_empty();
         let accepted = accept_one(bound).await;
-        // The time is taken before this connection waits for its place. A container that gets a
-        // dead one's address later than that does not get the rights to its requests.
+        // The time is taken now, before this connection waits for a place: a container that takes
+        // over the address later gets no rights to its requests.
         if was_empty {
             seen_empty = SystemTime::now();
         }

@@ -97,8 +97,8 @@ impl Handler for Gate {
 
 /// Writes the line about refused connections of a client.
 pub(crate) fn log_refused_connections(told: &Told, proxy: &Proxy) {
-    let message = "connections refused: this client, or all together, have as many as they may; \
-        see max-connections-per-client";
+    let message = "connections refused: this client, or all clients together, reached the limit; \
+        see max-connections-per-client and max-connections";
     let line = proxy
         .log
         .line(Level::Warning, message)
