@@ -20,13 +20,13 @@ pub(crate) enum BuildStep {
 
 impl BuildStep {
     /// Returns the step that method, path and query tell.
-    pub(crate) fn of(call: &Call) -> Option<Self> {
+    pub(crate) fn of_call(call: &Call) -> Option<Self> {
         match call.endpoint()?.id {
             EndpointId::BuildGrpc | EndpointId::BuildSession => Some(Self::Channel),
-            EndpointId::ContainerCreate if has(call, "name", is_builder_name) => {
+            EndpointId::ContainerCreate if has_parameter(call, "name", is_builder_name) => {
                 Some(Self::Builder)
             }
-            EndpointId::ImageCreate if has(call, "fromImage", is_builder_image) => {
+            EndpointId::ImageCreate if has_parameter(call, "fromImage", is_builder_image) => {
                 Some(Self::Builder)
             }
             _ => None,
@@ -35,7 +35,7 @@ impl BuildStep {
 }
 
 /// Returns whether the query has one parameter of this name, with such a value.
-fn has(call: &Call, name: &str, is_such: fn(&str) -> bool) -> bool {
+fn has_parameter(call: &Call, name: &str, is_such: fn(&str) -> bool) -> bool {
     let pairs = call.parameters().unwrap_or_default();
     let mut values = pairs
         .iter()
@@ -100,7 +100,7 @@ mod tests {
         ] {
             let (method, target) = line.split_once(' ').expect("METHOD TARGET");
             assert_eq!(
-                BuildStep::of(&Call::read(method, target).expect(line)),
+                BuildStep::of_call(&Call::read(method, target).expect(line)),
                 want,
                 "{line}"
             );

@@ -163,10 +163,10 @@ impl Permit {
 
 /// Decides whether the rules of a profile allow a call, whether or not they are enforced.
 pub fn decide(call: Call, profile: &Profile) -> Verdict {
-    match granting(&call, profile) {
+    match find_granting_rule(&call, profile) {
         Ok((rule, reader)) => {
             let (pending, obligation) = (
-                Pending::of(&call, &rule, profile),
+                Pending::for_call(&call, &rule, profile),
                 obligation(&call, profile, reader),
             );
             Verdict::Allow(Permit {
@@ -217,7 +217,7 @@ impl Verdict {
 }
 
 /// Returns the rule that grants a call, and the reader that judges its query and body.
-pub(crate) fn granting(
+pub(crate) fn find_granting_rule(
     call: &Call,
     profile: &Profile,
 ) -> Result<(Arc<Rule>, Option<&'static Reader>), Reason> {
@@ -233,21 +233,21 @@ pub(crate) fn granting(
         });
     }
     let by_get = as_get(call, profile);
-    let found = match (opening(call, profile), &by_get) {
+    let found = match (find_opening_rule(call, profile), &by_get) {
         (Err(by_wildcard), Some(get)) => {
-            opening(get, profile).map_err(|other| by_wildcard.or(other))
+            find_opening_rule(get, profile).map_err(|other| by_wildcard.or(other))
         }
         (found, _) => found,
     };
     let asked = by_get.as_ref().unwrap_or(call);
     match found {
-        Ok(rule) => guarded(call, asked, profile, rule),
+        Ok(rule) => apply_guard(call, asked, profile, rule),
         // No rule can open the endpoint.
         Err(_) if let Duty::Closed(why) = guard::duty(call, &profile.guard) => {
             Err(Reason::Closed { why })
         }
         Err(None) => match for_any_name(asked, profile) {
-            Some(rule) => guarded(call, asked, profile, rule),
+            Some(rule) => apply_guard(call, asked, profile, rule),
             None => Err(Reason::NoRule),
         },
         Err(Some(rule)) if call.endpoint().is_some() => Err(Reason::Vault { rule }),
@@ -263,7 +263,7 @@ fn as_get(call: &Call, profile: &Profile) -> Option<Call> {
 
 /// Returns the first rule that opens a call, or else the first one that matches by a wildcard and
 /// does not open it.
-fn opening(call: &Call, profile: &Profile) -> Result<Arc<Rule>, Option<Arc<Rule>>> {
+fn find_opening_rule(call: &Call, profile: &Profile) -> Result<Arc<Rule>, Option<Arc<Rule>>> {
     let to_name = to_name(call);
     let mut by_wildcard = None;
     for rule in profile.rules.matching(call) {
@@ -276,7 +276,11 @@ fn opening(call: &Call, profile: &Profile) -> Result<Arc<Rule>, Option<Arc<Rule>
 }
 
 /// Returns the rule that grants a call if its object has this name.
-pub(crate) fn granted_for(call: &Call, name: &str, profile: &Profile) -> Option<Arc<Rule>> {
+pub(crate) fn find_rule_for_object(
+    call: &Call,
+    name: &str,
+    profile: &Profile,
+) -> Option<Arc<Rule>> {
     let granted = |call: &Call| {
         let to_name = to_name(call);
         profile
@@ -292,15 +296,15 @@ pub(crate) fn granted_for(call: &Call, name: &str, profile: &Profile) -> Option<
 pub(crate) fn opens(rule: &Rule, call: &Call, to_name: &ToName) -> bool {
     match to_name {
         ToName::Nothing => true,
-        _ if rule.is_by_name() => means(rule, call),
-        ToName::Word(word) => names(rule, call, word),
+        _ if rule.is_by_name() => names_endpoint_or_object(rule, call),
+        ToName::Word(word) => names_word(rule, call, word),
         ToName::Unnameable => false,
     }
 }
 
 /// Returns whether a rule by name has the name of the call's endpoint. If the call reveals the
 /// contents of an object, the rule needs the name of that object.
-fn means(rule: &Rule, call: &Call) -> bool {
+fn names_endpoint_or_object(rule: &Rule, call: &Call) -> bool {
     let Some(endpoint) = call.endpoint() else {
         return false;
     };
@@ -335,7 +339,7 @@ fn for_any_name(call: &Call, profile: &Profile) -> Option<Arc<Rule>> {
 
 /// Applies the guard's duty to a call that a rule grants: returns the reader that judges the call,
 /// or the reason of a refusal. `asked` is the call whose rules decide.
-fn guarded(
+fn apply_guard(
     call: &Call,
     asked: &Call,
     profile: &Profile,
@@ -357,7 +361,7 @@ fn guarded(
                 profile
                     .rules
                     .matching(asked)
-                    .find(|rule| names(rule, asked, &word))
+                    .find(|rule| names_word(rule, asked, &word))
             });
             naming
                 .map(|rule| (Arc::clone(rule), None))
@@ -373,7 +377,7 @@ fn obligation(
     reader: Option<&'static Reader>,
 ) -> Option<Obligation> {
     let is_guarded = profile.guard.level != Level::Privileged;
-    let acts = !call.method().is_safe() || Use::of(call) != Use::Look;
+    let acts = !call.method().is_safe() || Use::of_call(call) != Use::Look;
     let is_due = reader.is_some() || (is_guarded && acts) || !profile.targets.is_empty();
     let (guard, targets) = (&profile.guard, &profile.targets);
     is_due.then(|| {
@@ -421,7 +425,7 @@ pub(crate) fn to_name(call: &Call) -> ToName {
     };
     match Word::find(path, text) {
         // A word without a letter or a digit cannot be told from a wildcard.
-        Some(word) if text.len() <= WORD_LIMIT && strangers(text).next().is_some() => {
+        Some(word) if text.len() <= WORD_LIMIT && altered_words(text).next().is_some() => {
             ToName::Word(word)
         }
         _ => ToName::Unnameable,
@@ -458,24 +462,24 @@ impl Word {
 
 /// Returns whether a rule names this very word: it stops matching if any letter of the word is
 /// changed.
-fn names(rule: &Rule, call: &Call, word: &Word) -> bool {
+fn names_word(rule: &Rule, call: &Call, word: &Word) -> bool {
     if rule.is_by_name() {
-        return means(rule, call);
+        return names_endpoint_or_object(rule, call);
     }
     let path = call.unversioned_path();
     let (before, behind) = (&path[..word.start], &path[word.start + word.text.len()..]);
     let prefix = call.version_prefix();
     let another = |stranger| format!("{prefix}{before}{stranger}{behind}");
-    !strangers(&word.text).any(|stranger| rule.covers(&another(stranger), prefix.len()))
+    !altered_words(&word.text).any(|stranger| rule.covers(&another(stranger), prefix.len()))
 }
 
 /// Returns the word with one letter replaced by the next or the previous one, for each letter. A
 /// wildcard that matches the word matches one of these too, wherever it stands in the word, as in
 /// `a.*`, `.*ive`, `a.*e`, `[a-z]{7}` and `[0-9a-f]+`.
-fn strangers(word: &str) -> impl Iterator<Item = String> {
+fn altered_words(word: &str) -> impl Iterator<Item = String> {
     word.char_indices().flat_map(move |(at, c)| {
         let (before, behind) = (&word[..at], &word[at + c.len_utf8()..]);
-        [turn(c, 1), turn(c, -1)]
+        [neighbouring_character(c, 1), neighbouring_character(c, -1)]
             .into_iter()
             .flatten()
             .map(move |turned| format!("{before}{turned}{behind}"))
@@ -483,7 +487,7 @@ fn strangers(word: &str) -> impl Iterator<Item = String> {
 }
 
 /// Returns the next character of the same kind in this direction, and wraps around at the ends.
-fn turn(c: char, by: i32) -> Option<char> {
+fn neighbouring_character(c: char, by: i32) -> Option<char> {
     let (first, count) = match c {
         'a'..='z' => ('a', 26),
         'A'..='Z' => ('A', 26),
@@ -495,7 +499,7 @@ fn turn(c: char, by: i32) -> Option<char> {
 }
 
 /// Returns a path, cut to a length that a message can show.
-pub(crate) fn shown(path: &str) -> &str {
+pub(crate) fn shortened(path: &str) -> &str {
     &path[..path.floor_char_boundary(256)]
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::buildkit::{BUILD_RULES, BuildStep};
 use crate::call::Call;
-use crate::decide::{Permit, Verdict, shown};
+use crate::decide::{Permit, Verdict, shortened};
 use crate::endpoint::ObjectKind;
 use crate::object::Object;
 use crate::profile::Profile;
@@ -130,7 +130,7 @@ impl fmt::Display for Denial {
             profile,
             ..
         } = self;
-        let (method, path) = (call.method(), shown(call.path()));
+        let (method, path) = (call.method(), shortened(call.path()));
         match reason {
             Reason::NoRule => write!(f, "no rule of profile {profile} allows {method} {path}")?,
             Reason::Denied { rule } if let Some(part) = rule.denied_part(call) => {
@@ -223,7 +223,7 @@ impl Denial {
 
     /// Returns the step of a build that the call is, if rules could let the build pass.
     fn build_step(&self) -> Option<BuildStep> {
-        let step = BuildStep::of(&self.call)?;
+        let step = BuildStep::of_call(&self.call)?;
         (self.can_build && !self.is_final()).then_some(step)
     }
 

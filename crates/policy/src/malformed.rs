@@ -42,7 +42,7 @@ impl fmt::Display for Malformed {
                 write!(
                     f,
                     "the method {:?} is not one that a container engine knows",
-                    shown(method)
+                    shortened(method)
                 )
             }
             Self::NotOriginForm => {
@@ -66,7 +66,7 @@ impl fmt::Display for Malformed {
                 write!(
                     f,
                     "the API version {:?} is not 'v' and one to three numbers, as in /v1.43/",
-                    shown(segment)
+                    shortened(segment)
                 )
             }
             Self::OldVersion(version) => {
@@ -91,6 +91,6 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 /// Returns a client's word, cut to a length that a message can show.
-fn shown(word: &str) -> &str {
+fn shortened(word: &str) -> &str {
     &word[..word.floor_char_boundary(32)]
 }

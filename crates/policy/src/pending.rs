@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::call::Call;
-use crate::decide::{Ground, Permit, STRANGERS, Verdict, granted_for};
+use crate::decide::{Ground, Permit, STRANGERS, Verdict, find_rule_for_object};
 use crate::denial::{Denial, Reason};
 use crate::endpoint::{Endpoint, EndpointId, ObjectKind};
 use crate::guard::{Finding, Objection};
@@ -39,7 +39,7 @@ const SHORT_ID: usize = 12;
 impl Pending {
     /// Returns the object that the engine has to describe for the rules; `None` if it makes no
     /// difference to them.
-    pub(crate) fn of(call: &Call, granting: &Rule, profile: &Profile) -> Option<Box<Self>> {
+    pub(crate) fn for_call(call: &Call, granting: &Rule, profile: &Profile) -> Option<Box<Self>> {
         let makes_difference = profile.rules.may_deny_object(call)
             || depends_on_object(granting, call)
             || may_mean_longer_name(granting, call);
@@ -133,7 +133,7 @@ impl Permit {
                 profile: profile.name.clone(),
             })
         };
-        if let Some(rule) = denying(&self.call, object, profile) {
+        if let Some(rule) = find_denying_rule(&self.call, object, profile) {
             return refused(self.call, Reason::Denied { rule });
         }
         // Patterns are matched with the path: of a volume, with its whole name in place of the
@@ -145,7 +145,7 @@ impl Permit {
         let granted = [Some(object.name.as_str()), object.alias()]
             .into_iter()
             .flatten()
-            .find_map(|name| granted_for(&meant, name, profile));
+            .find_map(|name| find_rule_for_object(&meant, name, profile));
         match granted {
             Some(rule) => self.ground = Ground::Rule(rule),
             None if self.is_granted_by_word() => {}
@@ -204,7 +204,7 @@ fn depends_on_object(rule: &Rule, call: &Call) -> bool {
 }
 
 /// Returns the rule that denies a call about an object, by any word that a rule can have for it.
-fn denying(call: &Call, object: &Object, profile: &Profile) -> Option<Arc<Rule>> {
+fn find_denying_rule(call: &Call, object: &Object, profile: &Profile) -> Option<Arc<Rule>> {
     let is_command = call
         .captured()
         .is_some_and(|captured| captured.kind == ObjectKind::Exec);

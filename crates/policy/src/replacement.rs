@@ -2,7 +2,7 @@
 //! it again.
 
 use crate::call::Call;
-use crate::decide::{STRANGERS, granting};
+use crate::decide::{STRANGERS, find_granting_rule};
 use crate::endpoint::{Endpoint, EndpointId};
 use crate::guard::{Level, Loss, Recreation, Replacement};
 use crate::method::Method;
@@ -13,11 +13,13 @@ use crate::profile::Profile;
 /// takes nothing from it.
 pub(crate) fn replacement(call: &Call, profile: &Profile) -> Option<Replacement> {
     let how = profile.recreation.filter(|how| *how != Recreation::Off)?;
-    let loss = Loss::of(call).filter(|_| profile.guard.level != Level::Privileged)?;
+    let loss = Loss::of_call(call).filter(|_| profile.guard.level != Level::Privileged)?;
     let prefix = call.version_prefix();
     let may = |path: &str| {
         let sibling = Call::from_path(Method::Post, &format!("{prefix}{path}")).ok()?;
-        granting(&sibling, profile).is_ok().then_some(sibling)
+        find_granting_rule(&sibling, profile)
+            .is_ok()
+            .then_some(sibling)
     };
     let create = may("/containers/create").or_else(|| may("/libpod/containers/create"))?;
     let renames = EndpointId::ContainerRename;

@@ -4,7 +4,7 @@
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use crate::call::{Call, literal};
-use crate::decide::{ToName, opens, reveals, shown, to_name};
+use crate::decide::{ToName, opens, reveals, shortened, to_name};
 use crate::endpoint::Endpoint;
 use crate::rule::{Expressions, Rule, parse, parse_sharing};
 
@@ -59,7 +59,7 @@ impl Call {
     /// Returns the rule for this very path.
     fn rule_for_itself(&self) -> Option<String> {
         let path = self.unversioned_path();
-        let rule = format!("{} %API_PREFIX%{}", self.method(), literal(shown(path)));
+        let rule = format!("{} %API_PREFIX%{}", self.method(), literal(shortened(path)));
         (path.len() <= LENGTH && self.is_helped_by(&rule)).then_some(rule)
     }
 

@@ -84,7 +84,7 @@ impl Care {
         match (duty(call, guard), duty(call, &Guard::default())) {
             (Duty::Judge(_), _) => Self::Judged,
             // What is asked for is no more than the path says; but the container may hold the host.
-            (Duty::Pass, Duty::Pass) if matches!(Use::of(call), Use::Enter | Use::Files) => {
+            (Duty::Pass, Duty::Pass) if matches!(Use::of_call(call), Use::Enter | Use::Files) => {
                 match guard.level {
                     Level::Privileged => Self::Unread,
                     Level::Baseline | Level::Restricted => Self::Judged,

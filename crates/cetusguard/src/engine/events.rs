@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::Objects;
 use super::joins::Joins;
 use super::registry::Containers;
-use super::{ANSWER_LIMIT, DEADLINE, Trouble, fetch_up_to, get, read_apart, within};
+use super::{ANSWER_LIMIT, DEADLINE, Trouble, fetch_up_to, read_apart, request_ok, with_deadline};
 use crate::backend::Backend;
 use crate::log::{Level, Log};
 use cetusguard_http1::read_content;
@@ -114,7 +114,7 @@ impl Event {
         }
     }
 
-    fn news(self) -> News {
+    fn meaning(self) -> News {
         let at = self.at();
         let Actor {
             id,
@@ -195,7 +195,7 @@ pub(crate) async fn follow(
     let mut back_off = BACK_OFF;
     let mut told = false;
     loop {
-        containers.wanted().await;
+        containers.wait_until_wanted().await;
         let Err(trouble) = read_on(&containers, &objects, &backend, || {
             if std::mem::take(&mut told) {
                 log.say(Level::Notice, "following the engine's events again");
@@ -203,7 +203,7 @@ pub(crate) async fn follow(
             back_off = BACK_OFF;
         })
         .await;
-        containers.lost(&trouble);
+        containers.note_events_lost(&trouble);
         if !std::mem::replace(&mut told, true) {
             let line = log.line(
                 Level::Warning,
@@ -213,7 +213,7 @@ pub(crate) async fn follow(
         }
         // A client that waits for the stream does not wait for the longest pause.
         sleep(BACK_OFF).await;
-        let _ = timeout(back_off - BACK_OFF, containers.asked()).await;
+        let _ = timeout(back_off - BACK_OFF, containers.wait_until_asked()).await;
         back_off = (back_off * 2).min(LONGEST_BACK_OFF);
     }
 }
@@ -227,10 +227,11 @@ async fn read_on(
 ) -> Result<std::convert::Infallible, Trouble> {
     let from = SystemTime::now() - BEFORE;
     let target = format!("{TARGET}&since={}", since_1970(from).as_secs());
-    let (mut stream, mut body) = within(DEADLINE, &target, get(backend, &target)).await?;
+    let (mut stream, mut body) =
+        with_deadline(DEADLINE, &target, request_ok(backend, &target)).await?;
     begun();
-    objects.heard("");
-    containers.found(from);
+    objects.forget_after_event("");
+    containers.note_events_followed(from);
     let (mut text, mut looked) = (Vec::new(), 0);
     let broken = |_| Trouble::Answer("the engine broke off its events".to_owned());
     while read_content(&mut stream.input, &mut body, &mut text)
@@ -238,8 +239,8 @@ async fn read_on(
         .map_err(broken)?
     {
         for event in whole_events(&mut text, looked)? {
-            objects.heard(event.container());
-            containers.happened(&event.news());
+            objects.forget_after_event(event.container());
+            containers.apply_event(&event.meaning());
         }
         looked = text.len();
         if looked > EVENT_LIMIT {
@@ -294,7 +295,7 @@ pub(super) async fn joins_around(moment: SystemTime, backend: &Backend) -> Resul
     let read = |answer: &[u8]| {
         let mut joins = Joins::default();
         for event in serde_json::Deserializer::from_slice(answer).into_iter::<Event>() {
-            joins.fold(&event?.news());
+            joins.fold(&event?.meaning());
         }
         Ok(joins)
     };
@@ -401,7 +402,7 @@ mod tests {
             (r#"{}"#, changed("")),
         ] {
             let event: Event = serde_json::from_str(text).expect(text);
-            assert_eq!(event.news(), want, "{text}");
+            assert_eq!(event.meaning(), want, "{text}");
         }
     }
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use super::{Asked, DEADLINE, LARGE, Trouble, fetch, get, read_apart, within};
+use super::{Asked, DEADLINE, LARGE, Trouble, fetch, read_apart, request_ok, with_deadline};
 use crate::backend::Backend;
 use cetusguard_http1::read_content;
 
@@ -124,12 +124,12 @@ struct Network {
 }
 
 /// Asks for the running containers, and keeps these of their labels.
-pub(super) async fn ask(
+pub(super) async fn fetch_list(
     backend: &Backend,
     labels: &Arc<BTreeSet<String>>,
 ) -> Result<Listed, Trouble> {
     let exchange = async {
-        let (mut stream, mut body) = get(backend, TARGET).await?;
+        let (mut stream, mut body) = request_ok(backend, TARGET).await?;
         let broken = |_| Trouble::Answer(format!("the engine broke off its answer to {TARGET}"));
         let mut part = Vec::new();
         while part.len() <= LARGE {
@@ -168,7 +168,7 @@ pub(super) async fn ask(
             .await
             .unwrap_or_else(|error| Err(Trouble::Answer(error.to_string())))
     };
-    within(DEADLINE, TARGET, exchange).await
+    with_deadline(DEADLINE, TARGET, exchange).await
 }
 
 /// The fields of one container that are read (moby `api/types/container.InspectResponse`; Podman's

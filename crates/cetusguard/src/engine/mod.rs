@@ -62,7 +62,7 @@ impl std::fmt::Display for Trouble {
 impl std::error::Error for Trouble {}
 
 /// Runs an exchange with the engine under a deadline.
-async fn within<T>(
+async fn with_deadline<T>(
     deadline: Duration,
     target: &str,
     exchange: impl Future<Output = Result<T, Trouble>>,
@@ -74,7 +74,7 @@ async fn within<T>(
 
 /// Sends a request and reads the head of the answer. The caller reads the body and sets the
 /// deadline.
-async fn get(backend: &Backend, target: &str) -> Result<(Duplex, Body), Trouble> {
+async fn request_ok(backend: &Backend, target: &str) -> Result<(Duplex, Body), Trouble> {
     match request(AGENT, backend, target).await? {
         (200, stream, body) => Ok((stream, body)),
         (status, ..) => Err(Trouble::Status(status, target.to_owned())),
@@ -151,7 +151,7 @@ pub(crate) async fn fetch_as(
             (status, ..) => Err(Trouble::Status(status, target.to_owned())),
         }
     };
-    within(deadline, target, exchange).await
+    with_deadline(deadline, target, exchange).await
 }
 
 /// Fetches a whole answer of at most `limit` bytes before the deadline.
@@ -162,10 +162,10 @@ async fn fetch_up_to(
     deadline: Duration,
 ) -> Result<Vec<u8>, Trouble> {
     let exchange = async {
-        let (stream, body) = get(backend, target).await?;
+        let (stream, body) = request_ok(backend, target).await?;
         read_answer(stream, body, limit, target).await
     };
-    within(deadline, target, exchange).await
+    with_deadline(deadline, target, exchange).await
 }
 
 /// The size, in bytes, from which on an answer is read on another thread: a client can give a

@@ -16,7 +16,7 @@ use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Defaults, Engine, Inspection, Malformed};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-use super::{Asked, Containers, DEADLINE, Trouble, fetch, read_apart, within};
+use super::{Asked, Containers, DEADLINE, Trouble, fetch, read_apart, with_deadline};
 use crate::backend::Backend;
 use crate::shares::ClientShare;
 
@@ -118,7 +118,7 @@ impl Objects {
         backend: &Backend,
     ) -> Shared<Found> {
         let key = (kind, word.to_owned());
-        if let Some(object) = self.known(&key) {
+        if let Some(object) = self.kept_answer(&key) {
             return Ok(Found::Object(object));
         }
         // From now on events are followed, so that the next answer can be kept.
@@ -238,7 +238,7 @@ impl Objects {
     }
 
     /// Forgets a container that an event is about; an empty identifier stands for all.
-    pub(super) fn heard(&self, id: &str) {
+    pub(super) fn forget_after_event(&self, id: &str) {
         let mut kept = self.lock();
         kept.heard += 1;
         // An answer under way may be older than the event: clients that come now ask again.
@@ -248,10 +248,10 @@ impl Objects {
             .retain(|_, (object, _)| !id.is_empty() && object.id != id);
     }
 
-    fn known(&self, key: &Key) -> Option<Arc<Object>> {
+    fn kept_answer(&self, key: &Key) -> Option<Arc<Object>> {
         let kept = self.lock();
         let (object, at) = kept.answers.get(key)?;
-        (self.containers.is_in_step() && at.elapsed() < age(&key.1, object))
+        (self.containers.is_in_step() && at.elapsed() < longest_age(&key.1, object))
             .then(|| Arc::clone(object))
     }
 
@@ -273,7 +273,9 @@ impl Objects {
             let asked = fetch(backend, target, DEADLINE).await?;
             Ok((asked, [of_client, of_all]))
         };
-        within(2 * DEADLINE, target, asked).await.map_err(Arc::new)
+        with_deadline(2 * DEADLINE, target, asked)
+            .await
+            .map_err(Arc::new)
     }
 
     async fn ask_for_object(
@@ -289,7 +291,7 @@ impl Objects {
             Asked::Missing(answer) => Ok(Found::Missing(answer.into())),
             Asked::Answer(answer) => {
                 let object = read_apart(answer, move |answer| Object::read(kind, answer)).await?;
-                let object = object.map_err(|malformed| unreadable(&target, malformed))?;
+                let object = object.map_err(|malformed| unreadable_answer(&target, malformed))?;
                 Ok(Found::Object(Arc::new(object)))
             }
         }
@@ -309,7 +311,7 @@ impl Objects {
             let of_all = Arc::clone(&self.inspections).acquire_owned().await.ok();
             Ok([of_client, of_all])
         };
-        let held = within(2 * DEADLINE, &target, turns)
+        let held = with_deadline(2 * DEADLINE, &target, turns)
             .await
             .map_err(Arc::new)?;
         let (asked, _turns) = self.fetch(&target, client, backend).await?;
@@ -317,7 +319,8 @@ impl Objects {
             Asked::Missing(answer) => Ok(Inspected::Missing(answer.into())),
             Asked::Answer(answer) => {
                 let inspection = read_apart(answer, Inspection::read).await?;
-                let inspection = inspection.map_err(|malformed| unreadable(&target, malformed))?;
+                let inspection =
+                    inspection.map_err(|malformed| unreadable_answer(&target, malformed))?;
                 Ok(Inspected::Container(Arc::new(HeldInspection {
                     inspection,
                     _turns: held,
@@ -340,7 +343,7 @@ impl Objects {
                 "the engine has no {target}"
             )))),
             Asked::Answer(answer) => {
-                read(&answer).map_err(|malformed| unreadable(target, malformed))
+                read(&answer).map_err(|malformed| unreadable_answer(target, malformed))
             }
         }
     }
@@ -353,7 +356,8 @@ impl Objects {
 
 impl Kept {
     fn keep(&mut self, key: Key, object: Arc<Object>) {
-        let is_fresh = |word: &str, object: &Object, at: &Instant| at.elapsed() < age(word, object);
+        let is_fresh =
+            |word: &str, object: &Object, at: &Instant| at.elapsed() < longest_age(word, object);
         self.answers
             .retain(|(_, word), (object, at)| is_fresh(word, object, at));
         if self.answers.len() < SIZE && object.weight() <= WEIGHT {
@@ -363,11 +367,11 @@ impl Kept {
 }
 
 /// Returns the time for which an answer is kept that was asked for by this word.
-fn age(word: &str, object: &Object) -> Duration {
+fn longest_age(word: &str, object: &Object) -> Duration {
     if object.id == word { AGE } else { NAME_AGE }
 }
 
-fn unreadable(target: &str, malformed: Malformed) -> Arc<Trouble> {
+fn unreadable_answer(target: &str, malformed: Malformed) -> Arc<Trouble> {
     Arc::new(Trouble::Answer(format!(
         "its answer to {target} cannot be read: {malformed}"
     )))

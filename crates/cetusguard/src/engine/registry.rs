@@ -166,7 +166,7 @@ impl Containers {
                     .collect(),
             );
             // The list was kept without the new labels.
-            self.changed(|state| state.last = None);
+            self.change_state(|state| state.last = None);
         }
         self.wanted
             .send_replace(profiles.by_container() || self.objects.load(Relaxed));
@@ -186,13 +186,13 @@ impl Containers {
     }
 
     /// Waits until a profile or a decision needs events.
-    pub(super) async fn wanted(&self) {
+    pub(super) async fn wait_until_wanted(&self) {
         // The sender lives as long as `self`.
         let _ = self.wanted.subscribe().wait_for(|wanted| *wanted).await;
     }
 
     /// Waits until a client asks while no events are followed.
-    pub(super) async fn asked(&self) {
+    pub(super) async fn wait_until_asked(&self) {
         self.asked.notified().await;
     }
 
@@ -312,7 +312,7 @@ impl Containers {
         let asking = tokio::spawn(async move {
             own.lock().heard = Some(HashSet::new());
             let labels = Arc::clone(&own.labels.lock().unwrap_or_else(PoisonError::into_inner));
-            let listed = list::ask(&backend, &labels).await?;
+            let listed = list::fetch_list(&backend, &labels).await?;
             // Checked under both locks, because a list without labels that are needed by now is
             // invalid.
             let wanted = own.labels.lock().unwrap_or_else(PoisonError::into_inner);
@@ -329,8 +329,8 @@ impl Containers {
     }
 
     /// Notes that the engine's events are followed from this time on.
-    pub(super) fn found(&self, from: SystemTime) {
-        self.changed(|state| {
+    pub(super) fn note_events_followed(&self, from: SystemTime) {
+        self.change_state(|state| {
             *state = State {
                 in_step: Some(from),
                 asked_for: state.asked_for,
@@ -340,9 +340,9 @@ impl Containers {
     }
 
     /// Notes that the engine's events are not followed any more.
-    pub(super) fn lost(&self, why: &Trouble) {
+    pub(super) fn note_events_lost(&self, why: &Trouble) {
         let trouble = Some((Instant::now(), why.to_string()));
-        self.changed(|state| {
+        self.change_state(|state| {
             *state = State {
                 trouble,
                 asked_for: state.asked_for,
@@ -352,18 +352,18 @@ impl Containers {
     }
 
     /// Takes in an event that the engine delivers.
-    pub(super) fn happened(&self, news: &News) {
+    pub(super) fn apply_event(&self, news: &News) {
         let Some(container) = news.container() else {
             return;
         };
-        self.changed(|state| {
+        self.change_state(|state| {
             state.joins.fold(news);
             state.doubt(container);
         });
     }
 
     /// Changes the state, and wakes all clients that wait for that.
-    fn changed(&self, change: impl FnOnce(&mut State)) {
+    fn change_state(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
         change(&mut state);
         // Sent under the lock, so that a reader of the change sees its epoch.

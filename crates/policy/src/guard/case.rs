@@ -163,7 +163,7 @@ impl Reader {
         content_type: Option<&str>,
         body: &'a [u8],
     ) -> Result<(Call, Content<'a>), Objection> {
-        let (judged, pairs) = query::judge(
+        let (judged, pairs) = query::judge_parameters(
             judge,
             call,
             self.parameters,
@@ -247,7 +247,7 @@ impl Judge<'_> {
                 judge.refuse(what.to_owned(), None)
             });
         }
-        let how = Use::of(call);
+        let how = Use::of_call(call);
         let (kind, word, slot) = match call.captured() {
             Some(captured) => (captured.kind, captured.word.to_owned(), Slot::Path),
             None if endpoint.id.is_commit() => match call.only_parameter("container") {
@@ -278,7 +278,7 @@ impl Judge<'_> {
                 _ => (Role::Target(how), Vec::new()),
             });
         if self.depends_on(kind, role) {
-            self.add(Subject {
+            self.add_subject(Subject {
                 kind,
                 word,
                 role,
@@ -366,7 +366,13 @@ impl Case<'_> {
     pub fn questions(&self) -> Vec<String> {
         let subjects = self.judge.subjects.iter();
         let mut questions: Vec<_> = subjects
-            .map(|one| format!("the {} {}", one.kind.name(), super::judge::shown(&one.word)))
+            .map(|one| {
+                format!(
+                    "the {} {}",
+                    one.kind.name(),
+                    super::judge::shortened(&one.word)
+                )
+            })
             .collect();
         if self.replacement.is_some() {
             questions.push("its settings, with which it would be created again".to_owned());
@@ -395,7 +401,7 @@ impl Case<'_> {
         {
             return Err(Missing);
         }
-        self.judge.settle(&subject, object);
+        self.judge.judge_subject(&subject, object);
         if let Some(object) = object {
             self.replace(&subject, &object.id);
             // A command has the rights of its container.
@@ -403,7 +409,7 @@ impl Case<'_> {
                 (subject.role, &object.detail)
             {
                 let (kind, word) = (ObjectKind::Container, container.clone());
-                self.judge.add(Subject {
+                self.judge.add_subject(Subject {
                     kind,
                     word,
                     role: Role::Target(how),

@@ -187,7 +187,7 @@ pub(super) const ULIMITS: Field = field(
 
 pub(super) fn must_be(judge: &mut Judge<'_>, value: &Json<'_>, known: &[&str], what: &str) {
     if !known.contains(&value.text()) {
-        judge.refuse(format!("{:?} {what}", super::shown(value.text())), None);
+        judge.refuse(format!("{:?} {what}", super::shortened(value.text())), None);
     }
 }
 
@@ -214,7 +214,10 @@ pub(super) fn namespace(judge: &mut Judge<'_>, text: &str, kind: &str, own: &[&s
         joins(judge, kind, container, "container:");
     } else {
         judge.refuse(
-            format!("the guard does not know the mode {:?}", super::shown(text)),
+            format!(
+                "the guard does not know the mode {:?}",
+                super::shortened(text)
+            ),
             None,
         );
     }
@@ -297,7 +300,7 @@ pub(super) fn capabilities(judge: &mut Judge<'_>, value: &Json<'_>) {
         let is_lock = name == "IPC_LOCK" && !judge.is_restricted();
         if !is_lock && !plain.contains(&name.as_str()) {
             judge.unless_allowed("capability", &name, || {
-                format!("adds the capability {}", super::shown(&name))
+                format!("adds the capability {}", super::shortened(&name))
             });
         }
     });
@@ -377,7 +380,7 @@ pub(super) fn security_option(judge: &mut Judge<'_>, option: &str) {
         _ => false,
     };
     if !is_harmless {
-        let text = super::shown(option);
+        let text = super::shortened(option);
         // A profile may be a whole file, of which the message shows the kind alone.
         let shown = if text.contains('{') {
             format!("{name}=…")
@@ -404,7 +407,7 @@ pub(super) fn runtime(judge: &mut Judge<'_>, value: &Json<'_>) {
     let runtime = value.text();
     if !matches!(runtime, "" | "runc" | "io.containerd.runc.v2" | "oci") {
         judge.unless_allowed("runtime", runtime, || {
-            format!("the runtime {:?} is not runc", super::shown(runtime))
+            format!("the runtime {:?} is not runc", super::shortened(runtime))
         });
     }
 }
@@ -446,7 +449,7 @@ pub(super) fn is_harmless_device(path: &str) -> bool {
 /// Judges a device of the host by its clean path.
 pub(super) fn device(judge: &mut Judge<'_>, path: &str) {
     if !is_harmless_device(path) && !judge.allows_path("device", path, false) {
-        let path = super::shown(path);
+        let path = super::shortened(path);
         let allow = judge.hint("device", path);
         judge.refuse(format!("hands over the device {path}"), allow);
     }

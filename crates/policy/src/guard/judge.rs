@@ -62,17 +62,17 @@ impl From<Step<'_>> for Place {
 }
 
 /// Writes a place as findings show it: `HostConfig.Binds[0]`.
-pub(super) fn written(place: &[Place]) -> String {
+pub(super) fn place_text(place: &[Place]) -> String {
     let mut text = String::new();
     for step in place {
         match step {
             Place::Field(name) if text.is_empty() => text.push_str(name),
             Place::Field(name) => text.extend([".", name]),
-            Place::Unknown(name) if text.is_empty() => text.push_str(shown(name)),
-            Place::Unknown(name) => text.extend([".", shown(name)]),
-            Place::Key(key) => text.push_str(&format!("[{:?}]", shown(key))),
+            Place::Unknown(name) if text.is_empty() => text.push_str(shortened(name)),
+            Place::Unknown(name) => text.extend([".", shortened(name)]),
+            Place::Key(key) => text.push_str(&format!("[{:?}]", shortened(key))),
             Place::Index(index) => text.push_str(&format!("[{index}]")),
-            Place::Parameter(name) => text.extend(["?", shown(name)]),
+            Place::Parameter(name) => text.extend(["?", shortened(name)]),
         }
     }
     text
@@ -224,7 +224,7 @@ impl<'g> Judge<'g> {
         if self.findings.len() < FINDINGS {
             let allow = allow.map(|Hint(allow)| allow);
             self.findings.push(Finding {
-                field: written(&self.place),
+                field: place_text(&self.place),
                 what,
                 allow,
                 instead: &[],
@@ -284,7 +284,7 @@ impl<'g> Judge<'g> {
                 after: after.to_owned(),
             },
         };
-        self.add(Subject {
+        self.add_subject(Subject {
             kind,
             word: word.to_owned(),
             role,
@@ -294,7 +294,7 @@ impl<'g> Judge<'g> {
     }
 
     /// Adds an object for the engine to describe, to which another one has led.
-    pub(super) fn add(&mut self, subject: Subject) {
+    pub(super) fn add_subject(&mut self, subject: Subject) {
         // The word becomes a part of a path: it must not lead to another one.
         let is_plain = subject
             .word
@@ -367,7 +367,7 @@ impl<'g> Judge<'g> {
         }
         let hint = match (known.value, value.split_once('=')) {
             ("", _) => kind.to_owned(),
-            ("NAME=PATTERN", Some((name, _))) => format!("{kind}={}=…", shown(name)),
+            ("NAME=PATTERN", Some((name, _))) => format!("{kind}={}=…", shortened(name)),
             _ if matches!(kind, "build-remote" | "import-url") => format!("{kind}=…"),
             _ if kind == "security-opt" && value.contains('{') => return None,
             _ => format!("{kind}={value}"),
@@ -394,6 +394,6 @@ impl<'g> Judge<'g> {
 }
 
 /// Returns a client's word, cut to a length that a message can show.
-pub(super) fn shown(word: &str) -> &str {
+pub(super) fn shortened(word: &str) -> &str {
     &word[..word.floor_char_boundary(96)]
 }

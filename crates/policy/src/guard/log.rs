@@ -15,7 +15,7 @@ pub(super) fn driver(judge: &mut Judge<'_>, value: &Json<'_>) {
             format!(
                 "the log driver {:?} is not known to keep what is logged on the host and in its \
                 own files",
-                super::shown(driver)
+                super::shortened(driver)
             )
         });
     }

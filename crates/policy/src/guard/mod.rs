@@ -43,7 +43,7 @@ pub use engine::Engine;
 use form::Form;
 pub(crate) use json::fold;
 pub use json::{Json, Malformed};
-use judge::{Judge, Step, shown};
+use judge::{Judge, Step, shortened};
 pub use objection::{Finding, Objection};
 use query::Parameter;
 pub use recreation::{Defaults, Inspection, Recreation};

@@ -104,7 +104,7 @@ fn one(judge: &mut Judge<'_>, mount: &Json<'_>) {
             judge.refuse(
                 format!(
                     "{:?} is none of bind, volume, tmpfs and image",
-                    super::shown(kind)
+                    super::shortened(kind)
                 ),
                 None,
             );
@@ -185,7 +185,10 @@ pub(super) fn bind_words<'w>(judge: &mut Judge<'_>, words: impl Iterator<Item = 
             propagation(judge, word)
         }
         word => judge.refuse(
-            format!("the guard does not know the mode {:?}", super::shown(word)),
+            format!(
+                "the guard does not know the mode {:?}",
+                super::shortened(word)
+            ),
             None,
         ),
     });
@@ -264,7 +267,7 @@ fn bind(judge: &mut Judge<'_>, path: &str, access: Access) {
             )
         }
     };
-    let shown = super::shown(path);
+    let shown = super::shortened(path);
     if ["docker.sock", "podman.sock", "containerd.sock"]
         .iter()
         .any(|socket| path.ends_with(socket))
@@ -292,7 +295,7 @@ pub(super) fn volume_name(judge: &mut Judge<'_>, name: &str, after: &str) {
         && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
     if !is_name {
         judge.refuse(
-            format!("{:?} is no name of a volume", super::shown(name)),
+            format!("{:?} is no name of a volume", super::shortened(name)),
             None,
         );
     } else if !name.is_empty() {
@@ -336,7 +339,7 @@ pub(super) fn propagation(judge: &mut Judge<'_>, word: &str) {
         word => judge.refuse(
             format!(
                 "the guard does not know the propagation {:?}",
-                super::shown(word)
+                super::shortened(word)
             ),
             None,
         ),
@@ -398,7 +401,7 @@ pub(super) fn tmpfs_word(judge: &mut Judge<'_>, word: &str) {
         judge.refuse(
             format!(
                 "the option {:?} of a tmpfs is not among the harmless ones",
-                super::shown(word)
+                super::shortened(word)
             ),
             None,
         );

@@ -179,7 +179,7 @@ fn driver(judge: &mut Judge<'_>, value: &Json<'_>) {
         judge.unless_allowed("network-driver", driver, || {
             format!(
                 "the driver {:?} may reach the host's interfaces",
-                super::shown(driver)
+                super::shortened(driver)
             )
         });
     }
@@ -190,7 +190,7 @@ fn ipam_driver(judge: &mut Judge<'_>, value: &Json<'_>) {
         judge.refuse(
             format!(
                 "{:?} is not the default IPAM driver",
-                super::shown(value.text())
+                super::shortened(value.text())
             ),
             None,
         );
@@ -259,7 +259,7 @@ pub(super) fn joins(judge: &mut Judge<'_>, name: &str) {
     let is_network = !matches!(name, "none" | "slirp4netns" | "pasta");
     if is_network && judge.bounds_networks() {
         let (word, place, slot) = (name.to_owned(), judge.place().to_vec(), Slot::Nowhere);
-        judge.add(Subject {
+        judge.add_subject(Subject {
             kind: ObjectKind::Network,
             word,
             role: Role::Network,

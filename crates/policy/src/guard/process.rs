@@ -141,7 +141,7 @@ fn arguments(judge: &mut Judge<'_>, arguments: &str) {
                 let what = format!(
                     "the option or column {:?} of ps is not among those that show only the \
                     container's own processes; columns are written as in -eo pid,user,args",
-                    super::shown(word)
+                    super::shortened(word)
                 );
                 judge.refuse(what, None);
                 return;

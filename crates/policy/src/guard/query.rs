@@ -65,7 +65,7 @@ const LIMIT: usize = 512;
 /// Docker takes the first of several values and names in one spelling; Podman the last, and names
 /// in any spelling. So each name occurs once, in its one spelling. Unknown parameters of a call
 /// with a body are dropped: docker-modem repeats the body's fields there.
-pub(super) fn judge(
+pub(super) fn judge_parameters(
     judge: &mut Judge<'_>,
     call: &Call,
     known: &[Parameter],

@@ -62,7 +62,7 @@ pub(crate) enum Loss {
 impl Loss {
     /// Returns the way in which a call loses the container that its path names. A restart does not:
     /// the engine keeps the container (moby `daemon/restart.go`).
-    pub(crate) fn of(call: &Call) -> Option<Self> {
+    pub(crate) fn of_call(call: &Call) -> Option<Self> {
         match call.endpoint()?.id {
             EndpointId::ContainerRemove | EndpointId::LibpodContainerRemove => Some(Self::Delete),
             EndpointId::ContainerStop
@@ -334,7 +334,7 @@ impl Case<'_> {
             role: Role::Target(super::Use::Control),
             ..subject
         };
-        self.judge.settle(&target, Some(&inspection.object));
+        self.judge.judge_subject(&target, Some(&inspection.object));
         self.replace(&target, &inspection.object.id);
         let is_lost = replacement.loss == Loss::Delete
             || inspection.is_auto_removed
@@ -406,7 +406,7 @@ impl Judge<'_> {
                 Vec::new(),
                 Slot::Nowhere,
             );
-            self.add(Subject {
+            self.add_subject(Subject {
                 kind,
                 word,
                 role: Role::Defaults,

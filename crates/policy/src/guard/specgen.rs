@@ -377,7 +377,10 @@ fn namespace(judge: &mut Judge<'_>, value: &Json<'_>, kind: &str) {
         }
         mode if !own.contains(&mode) => {
             judge.refuse(
-                format!("the guard does not know the mode {:?}", super::shown(mode)),
+                format!(
+                    "the guard does not know the mode {:?}",
+                    super::shortened(mode)
+                ),
                 None,
             );
         }
@@ -418,7 +421,7 @@ fn mounts(judge: &mut Judge<'_>, mounts: &Json<'_>) {
                 judge.each(words, tmpfs_word);
             }
             kind => judge.refuse(
-                format!("{:?} is neither bind nor tmpfs", super::shown(kind)),
+                format!("{:?} is neither bind nor tmpfs", super::shortened(kind)),
                 None,
             ),
         });

@@ -73,17 +73,17 @@ pub(super) enum Slot {
 impl Judge<'_> {
     /// Judges an object that was looked up. `None` stands for an object that the engine does not
     /// have.
-    pub(super) fn settle(&mut self, subject: &Subject, object: Option<&Object>) {
+    pub(super) fn judge_subject(&mut self, subject: &Subject, object: Option<&Object>) {
         self.back_at(&subject.place, |judge| match object {
-            None => judge.missing(subject),
+            None => judge.judge_missing(subject),
             Some(object) => {
-                judge.bounded(subject, object);
-                judge.found(subject, object);
+                judge.refuse_beyond_targets(subject, object);
+                judge.judge_found(subject, object);
             }
         });
     }
 
-    fn missing(&mut self, subject: &Subject) {
+    fn judge_missing(&mut self, subject: &Subject) {
         match subject.role {
             // A missing volume is created. An entered container keeps the other's namespace while
             // it runs.
@@ -104,23 +104,23 @@ impl Judge<'_> {
                 let what = format!(
                     "the engine has no {} {:?}; it must exist, since what it is decides",
                     subject.kind.name(),
-                    super::judge::shown(&subject.word)
+                    super::judge::shortened(&subject.word)
                 );
                 self.refuse(what, None);
             }
         }
     }
 
-    fn found(&mut self, subject: &Subject, object: &Object) {
+    fn judge_found(&mut self, subject: &Subject, object: &Object) {
         match subject.role {
-            Role::Target(how) => self.target(how, subject.kind, object),
+            Role::Target(how) => self.judge_use(how, subject.kind, object),
             // `Case::answer_inspection` judges it by its settings, which this answer does not have.
             Role::Replaced => self.refuse(
                 "whether it could be created again is not known".to_owned(),
                 None,
             ),
             Role::Defaults => self.omits_user_of(object),
-            Role::Started => self.started(subject, object),
+            Role::Started => self.judge_stored_command(subject, object),
             Role::Namespace(kind) => self.joins_namespace(kind, subject, object),
             Role::Shared(kind) => self.shares_namespace(kind, subject, object),
             Role::Link => {
@@ -141,7 +141,7 @@ impl Judge<'_> {
                 if let Some(mount) = mounts {
                     let what = format!(
                         "it mounts {}, which the proxy's own container mounts",
-                        super::judge::shown(mount)
+                        super::judge::shortened(mount)
                     );
                     self.unless_allowed("proxy", "", || what);
                 }
@@ -193,7 +193,7 @@ impl Judge<'_> {
     }
 
     /// Refuses an object that the profile's targets do not include.
-    fn bounded(&mut self, subject: &Subject, object: &Object) {
+    fn refuse_beyond_targets(&mut self, subject: &Subject, object: &Object) {
         let is_about = match subject.role {
             Role::Target(_)
             | Role::Replaced
@@ -219,7 +219,7 @@ impl Judge<'_> {
         }
     }
 
-    fn target(&mut self, how: Use, kind: ObjectKind, object: &Object) {
+    fn judge_use(&mut self, how: Use, kind: ObjectKind, object: &Object) {
         if !self.is_guarded() || how == Use::Look {
             return;
         }
@@ -227,7 +227,7 @@ impl Judge<'_> {
             (ObjectKind::Container, Detail::Container(traits)) => {
                 self.not_the_proxy(&object.id);
                 match how {
-                    Use::Enter | Use::Files => self.enters(how, object, traits),
+                    Use::Enter | Use::Files => self.judge_entered_container(how, object, traits),
                     Use::Rename => {
                         self.gains_no_exception(&object.name);
                         let client = self.surroundings.as_client(object);
@@ -298,7 +298,7 @@ impl Judge<'_> {
         }
     }
 
-    fn started(&mut self, subject: &Subject, object: &Object) {
+    fn judge_stored_command(&mut self, subject: &Subject, object: &Object) {
         let Detail::Exec {
             container,
             privileged,
@@ -308,7 +308,7 @@ impl Judge<'_> {
             return;
         };
         super::exec::stored(self, *privileged, user);
-        self.add(Subject {
+        self.add_subject(Subject {
             kind: ObjectKind::Container,
             word: container.clone(),
             role: Role::Target(Use::Enter),
@@ -318,7 +318,7 @@ impl Judge<'_> {
     }
 
     /// Judges a container in which a client runs commands, types, or takes and puts files.
-    fn enters(&mut self, how: Use, object: &Object, traits: &Traits) {
+    fn judge_entered_container(&mut self, how: Use, object: &Object, traits: &Traits) {
         if let Some(profile) = self
             .surroundings
             .claimed(&self.surroundings.as_client(object), &traits.addresses)
@@ -346,7 +346,7 @@ impl Judge<'_> {
                 if let Some(other) = mode.strip_prefix("container:") {
                     let slot = Slot::Nowhere;
                     let (kind, word, place) = (*kind, other.to_owned(), self.place().to_vec());
-                    self.add(Subject {
+                    self.add_subject(Subject {
                         kind: ObjectKind::Container,
                         word,
                         role: Role::Shared(kind),
@@ -358,7 +358,7 @@ impl Judge<'_> {
         }
         for (word, _) in &traits.volumes {
             let (word, place, slot) = (word.clone(), self.place().to_vec(), Slot::Nowhere);
-            self.add(Subject {
+            self.add_subject(Subject {
                 kind: ObjectKind::Volume,
                 word,
                 role: Role::Held,
@@ -371,10 +371,12 @@ impl Judge<'_> {
             .iter()
             .filter(|path| gives_host_path(path) && !self.allows_path("bind", path, true));
         reasons.extend(
-            paths.map(|path| format!("it mounts {} of the host", super::judge::shown(path))),
+            paths.map(|path| format!("it mounts {} of the host", super::judge::shortened(path))),
         );
         if !self.allows("proxy", "") {
-            let own = self.mounts_of_the_proxy(traits).map(super::judge::shown);
+            let own = self
+                .mounts_of_the_proxy(traits)
+                .map(super::judge::shortened);
             reasons.extend(
                 own.map(|mount| {
                     format!("it mounts {mount}, which the proxy's own container mounts")
@@ -411,9 +413,12 @@ impl Judge<'_> {
             .device_rules
             .iter()
             .filter(|rule| !self.allows("device-cgroup-rule", rule));
-        reasons.extend(
-            rules.map(|rule| format!("it makes devices by the rule {}", super::judge::shown(rule))),
-        );
+        reasons.extend(rules.map(|rule| {
+            format!(
+                "it makes devices by the rule {}",
+                super::judge::shortened(rule)
+            )
+        }));
         if traits.unmasked && !self.allows("masked-paths", "") {
             reasons.push("it sees what /proc and /sys hide".to_owned());
         }
@@ -421,8 +426,9 @@ impl Judge<'_> {
             !super::host_config::is_harmless_device(path)
                 && !self.allows_path("device", path, false)
         });
-        reasons
-            .extend(devices.map(|path| format!("it has the device {}", super::judge::shown(path))));
+        reasons.extend(
+            devices.map(|path| format!("it has the device {}", super::judge::shortened(path))),
+        );
     }
 
     /// Judges a volume of a container that is entered.
@@ -471,7 +477,7 @@ impl Judge<'_> {
             };
             self.unless_allowed("host-namespace", kind, what);
         } else if let Some(other) = mode.strip_prefix("container:") {
-            self.add(Subject {
+            self.add_subject(Subject {
                 word: other.to_owned(),
                 slot: Slot::Nowhere,
                 ..subject.clone()

@@ -140,7 +140,7 @@ impl<'s> Surroundings<'s> {
     /// this name and with these labels may have. The engine gives tasks the name
     /// `SERVICE.SLOT.TASK`, and labels of its own (moby `daemon/cluster/executor`).
     fn claimed_by_task(&self, service: &str, labels: &[(String, String)]) -> Option<&'s str> {
-        let tasks = Pattern::new(format!("{}.*", super::judge::shown(service)));
+        let tasks = Pattern::new(format!("{}.*", super::judge::shortened(service)));
         let may_hold = |condition: &Condition| match condition {
             Condition::Name(name) => name.meets(&tasks),
             Condition::Label(key, value) => match key.strip_prefix("com.docker.swarm.") {
@@ -334,7 +334,7 @@ impl Judge<'_> {
         self.newcomer = Some(newcomer);
         if !image.is_empty() {
             let (word, place, slot) = (image.to_owned(), self.place().to_vec(), Slot::Nowhere);
-            self.add(Subject {
+            self.add_subject(Subject {
                 kind: ObjectKind::Image,
                 word,
                 role: Role::Labels,

@@ -22,7 +22,7 @@ pub(crate) enum Use {
 
 impl Use {
     /// Returns the use of the object that the path or the query names.
-    pub(crate) fn of(call: &Call) -> Self {
+    pub(crate) fn of_call(call: &Call) -> Self {
         use EndpointId::*;
         let Some(endpoint) = call.endpoint() else {
             return Self::Look;

@@ -31,7 +31,10 @@ pub(super) static LIBPOD_CREATE: Form = Form::Struct(&[
 pub(super) fn driver(judge: &mut Judge<'_>, name: &str) {
     if !matches!(name, "" | "local") {
         judge.unless_allowed("volume-driver", name, || {
-            format!("the volume driver {:?} is not local", super::shown(name))
+            format!(
+                "the volume driver {:?} is not local",
+                super::shortened(name)
+            )
         });
     }
 }
