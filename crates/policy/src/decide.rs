@@ -13,14 +13,14 @@ use crate::call::Call;
 use crate::denial::{Denial, DenialKind, Reason};
 use crate::endpoint::{self, Endpoint};
 use crate::guard::{
-    self, Case, Cleared, Duty, Level, Objection, Obligation, Reader, Surroundings, Use,
+    self, Case, Cleared, Duty, Guard, Level, Objection, Obligation, Reader, Surroundings, Use,
 };
 use crate::method::Method;
 use crate::object::Object;
 use crate::pending::Pending;
 use crate::profile::{Mode, Profile};
 use crate::replacement::replacement;
-use crate::rule::Rule;
+use crate::rule::{Rule, RuleSet};
 
 /// The decision of a profile's rules about a call.
 #[must_use]
@@ -221,13 +221,7 @@ pub(crate) fn find_granting_rule(
     call: &Call,
     profile: &Profile,
 ) -> Result<(Arc<Rule>, Option<&'static Reader>), Reason> {
-    let is_guarded = profile.guard.level != Level::Privileged;
-    let on_podman = || {
-        (!is_guarded)
-            .then(|| profile.rules.denial_on_podman(call))
-            .flatten()
-    };
-    if let Some(rule) = profile.rules.denial(call).or_else(on_podman) {
+    if let Some(rule) = find_denying_rule(&profile.rules, call, &profile.guard) {
         return Err(Reason::Denied {
             rule: Arc::clone(rule),
         });
@@ -253,6 +247,20 @@ pub(crate) fn find_granting_rule(
         Err(Some(rule)) if call.endpoint().is_some() => Err(Reason::Vault { rule }),
         Err(Some(rule)) => Err(Reason::Unknown { rule }),
     }
+}
+
+/// Returns the first rule that denies the call. What Podman alone does for a call is left to the
+/// guard, which asks the engine; without a guard, the denial holds on every engine.
+pub(crate) fn find_denying_rule<'r>(
+    rules: &'r RuleSet,
+    call: &Call,
+    guard: &Guard,
+) -> Option<&'r Arc<Rule>> {
+    let on_podman = || match guard.level {
+        Level::Privileged => rules.denial_on_podman(call),
+        Level::Baseline | Level::Restricted => None,
+    };
+    rules.denial(call).or_else(on_podman)
 }
 
 /// Returns the call by `GET` whose rules allow this one by `HEAD` as well: the engine answers with

@@ -168,8 +168,8 @@ impl fmt::Display for Denial {
             Reason::Closed { why } => {
                 return write!(
                     f,
-                    "the guard of profile {profile} lets nobody {method} {path}: {why}; guard: \
-                    privileged would"
+                    "the guard of profile {profile} refuses {method} {path} to every client: {why}; \
+                    guard: privileged would allow it"
                 );
             }
         }

@@ -133,7 +133,7 @@ impl Permit {
                 profile: profile.name.clone(),
             })
         };
-        if let Some(rule) = find_denying_rule(&self.call, object, profile) {
+        if let Some(rule) = find_denying_rule_for_object(&self.call, object, profile) {
             return refused(self.call, Reason::Denied { rule });
         }
         // Patterns are matched with the path: of a volume, with its whole name in place of the
@@ -204,7 +204,11 @@ fn depends_on_object(rule: &Rule, call: &Call) -> bool {
 }
 
 /// Returns the rule that denies a call about an object, by any word that a rule can have for it.
-fn find_denying_rule(call: &Call, object: &Object, profile: &Profile) -> Option<Arc<Rule>> {
+fn find_denying_rule_for_object(
+    call: &Call,
+    object: &Object,
+    profile: &Profile,
+) -> Option<Arc<Rule>> {
     let is_command = call
         .captured()
         .is_some_and(|captured| captured.kind == ObjectKind::Exec);

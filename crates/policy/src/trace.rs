@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::call::Call;
-use crate::decide::{opens, to_name};
+use crate::decide::{find_denying_rule, opens, to_name};
 use crate::method::Method;
 use crate::profile::Profile;
 use crate::rule::{Miss, Rule, RuleSet};
@@ -43,7 +43,7 @@ pub fn trace(call: &Call, profile: &Profile) -> Vec<Attempt> {
         if rule.denies() {
             let alone = RuleSet::new(vec![rule.clone()]);
             return match rule.miss(call) {
-                _ if alone.denial(call).is_some() => Tried::Denies,
+                _ if find_denying_rule(&alone, call, &profile.guard).is_some() => Tried::Denies,
                 _ if alone.may_deny_object(call) => Tried::MayDeny,
                 miss => Tried::Misses(miss.unwrap_or(Miss::Elsewhere)),
             };

@@ -9,7 +9,8 @@ use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Guard, Level};
 use cetusguard_policy::rule::{RuleSet, parse};
 use cetusguard_policy::{
-    Call, Limits, Mode, Object, Pattern, Profile, TargetCondition, Targets, Verdict, decide,
+    Call, Limits, Mode, Object, Pattern, Profile, TargetCondition, Targets, Tried, Verdict, decide,
+    trace,
 };
 
 /// Every call, those that a wildcard does not open included.
@@ -233,6 +234,11 @@ fn a_denial_holds_for_what_podman_does_on_dockers_paths() {
         request,
         Level::Privileged
     ));
+    let call = Call::read("DELETE", "/images/busybox?force=1").expect("plain");
+    for (level, want) in [(Level::Privileged, true), (Level::Baseline, false)] {
+        let attempts = trace(&call, &profile(denial, level));
+        assert_eq!(attempts[0].tried == Tried::Denies, want, "{level:?}");
+    }
 }
 
 #[test]

@@ -129,7 +129,7 @@ powers! {
     LoadImages, Run, "load images from archives";
     Commit, Run, "make images of containers";
     Build, Run, "build images";
-    BuildSession, Run, "build images over a channel that nobody can read (BuildKit)";
+    BuildSession, Run, "build images over a channel that is not inspected (BuildKit)";
 
     CreateContainers, Host, "create containers";
     CreateVolumes, Host, "create volumes";
@@ -165,8 +165,12 @@ impl Power {
             Self::WriteFiles => "files land in what a container mounts from the host",
             Self::Checkpoints => "a checkpoint's folder can be any folder of the host",
             Self::Build => "a build can use the host's network",
-            Self::BuildSession => "a build can ask for the host's network, and nobody sees it",
-            Self::ManageNodes | Self::ManageSwarm => "who changes the cluster has every node of it",
+            Self::BuildSession => {
+                "a build can ask for the host's network, and the guard cannot see it"
+            }
+            Self::ManageNodes | Self::ManageSwarm => {
+                "a client that can change the cluster controls every node of it"
+            }
             Self::ManagePlugins => "plugins run on the host as root",
             Self::UpdateContainers => "devices can be opened to a running container",
             Self::CreateNetworks => "a network can take over an interface of the host",

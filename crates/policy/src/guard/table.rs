@@ -27,7 +27,7 @@ pub(crate) enum Duty {
 }
 
 const PLUGINS: &str = "plugins run on the host, as root";
-const SWARM: &str = "a client that can change the cluster has every node of it";
+const SWARM: &str = "a client that can change the cluster controls every node of it";
 const UNSEEN_IMAGES: &str =
     "guard-allow names images or registries, and the images of this call cannot be seen";
 
