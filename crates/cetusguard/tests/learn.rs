@@ -132,8 +132,8 @@ fn what_is_risky_is_left_to_its_reader() {
     for want in [
         "  # risky: it hands over contents, or is a channel that nobody can read\n  # GET \
         %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/archive  # once, first 20",
-        "  # risky: nobody can judge it, and a build can ask for the host's network, and nobody \
-        sees it\n  # POST %API_PREFIX_SESSION%  # once",
+        "  # risky: nobody can judge it, and a build can ask for the host's network, and the \
+        guard cannot see it\n  # POST %API_PREFIX_SESSION%  # once",
         "a client that can change the cluster controls every node of it",
         "  # risky: no engine known here has it\n  # GET %API_PREFIX%/future/thing",
         "  GET %API_PREFIX_EVENTS%  # once, first 20",
