@@ -485,7 +485,7 @@ fn streams_beyond_the_memory_are_refused() {
     assert!(
         client
             .read(length)
-            .contains("as fit into the proxy's memory")
+            .contains("no memory is left for another request")
     );
     let line = proxy.logged(&["request refused", "reason=memory_limit"]);
     assert!(line.contains("level=warning"), "{line}");

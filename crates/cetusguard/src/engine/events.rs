@@ -25,7 +25,7 @@ const JOINS: &str = "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22net
 /// late.
 const BEFORE: Duration = Duration::from_secs(10);
 
-/// The longest event: with its attributes, one has a few KiB.
+/// The largest event that is read; usual ones have a few KiB.
 const EVENT_LIMIT: usize = 8 << 20;
 
 /// The pause before a lost stream is asked for again.
@@ -207,7 +207,7 @@ pub(crate) async fn follow(
         if !std::mem::replace(&mut told, true) {
             let line = log.line(
                 Level::Warning,
-                "the engine's events are lost: clients told by container wait until they are back",
+                "the engine's events are lost: clients that are identified by container wait until they are back",
             );
             log.send(line.text("detail", &trouble.to_string()));
         }

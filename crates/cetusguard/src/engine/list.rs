@@ -1,8 +1,8 @@
 //! The running containers and their addresses, as the engine lists them.
 //!
 //! The list of ten thousand containers has some 20 MiB. Of that, addresses, names, networks and the
-//! labels that selectors ask for are kept: some 700 bytes a container, twice while the next list is
-//! read. The rest is dropped as it arrives.
+//! labels that selectors ask for are kept: some 700 bytes per container, twice while the next list
+//! is read. The rest is dropped as it arrives.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;

@@ -1,9 +1,9 @@
 //! The requests that the proxy itself makes to the engine: lists of containers, events, and details
 //! of one object.
 //!
-//! Requests of clients take another way: none of their bytes reaches the engine through here. Every
-//! request has a deadline, so that an engine that never answers cannot hold a client or a lock for
-//! ever.
+//! Requests of clients take another way: of their bytes, only the escaped word for an object
+//! reaches the engine through here. Every request has a deadline, so that an engine that never
+//! answers cannot hold a client or a lock for ever.
 
 mod events;
 mod joins;

@@ -20,7 +20,7 @@ use super::{Asked, Containers, DEADLINE, Trouble, fetch, read_apart, with_deadli
 use crate::backend::Backend;
 use crate::shares::ClientShare;
 
-/// The time for which an answer is kept that was asked for by the full identifier.
+/// The time for which an answer is kept if the question used the full identifier.
 const AGE: Duration = Duration::from_secs(60);
 /// The time for which the container of a name is kept: the engine may report late that the name
 /// went to another one.
@@ -366,7 +366,7 @@ impl Kept {
     }
 }
 
-/// Returns the time for which an answer is kept that was asked for by this word.
+/// Returns the time for which the answer to a question with this word is kept.
 fn longest_age(word: &str, object: &Object) -> Duration {
     if object.id == word { AGE } else { NAME_AGE }
 }

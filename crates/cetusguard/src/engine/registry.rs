@@ -148,8 +148,8 @@ impl fmt::Display for Unknown {
 impl std::error::Error for Unknown {}
 
 impl Containers {
-    /// Has the containers found that these profiles ask for, if any do. The engine is not asked
-    /// before.
+    /// Starts to follow the containers if a profile selects by container. Until then the engine is
+    /// not asked.
     pub(crate) fn want(&self, profiles: &Profiles) {
         let mut labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
         let added: Vec<&str> = profiles
