@@ -1,12 +1,14 @@
 //! Settings of other proxies, as their documentation shows them, become configurations that start
 //! and mean the same.
 
+use std::process::Command;
+
 use cetusguard_testkit::{ProxyBuilder, TempDir};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 
-/// What migrate has written, of one instance.
+/// The result of migrate for one instance.
 struct Migrated {
     code: i32,
     config: String,
@@ -58,12 +60,27 @@ fn migrate_file(proxy: &str, file: &str, more: &[(&str, &str)]) -> Migrated {
     }
 }
 
+/// Migrates settings from standard input, which has no folder, and returns the exit code and the
+/// output.
+fn migrate_piped(proxy: &str, settings: &str, more: &[&str]) -> (Option<i32>, String) {
+    let folder = TempDir::new();
+    let file = std::fs::File::open(folder.write("settings", settings)).expect("a file");
+    let output = Command::new(PROGRAM)
+        .args(["migrate", proxy, "-"])
+        .args(more)
+        .stdin(file)
+        .output()
+        .expect("an output");
+    let text = String::from_utf8(output.stdout).expect("text");
+    (output.status.code(), text)
+}
+
 fn migrate(proxy: &str, settings: &str) -> Migrated {
     let folder = TempDir::new();
     migrate_file(proxy, &folder.write("settings", settings), &[])
 }
 
-/// What `explain` says of a call.
+/// Explains the decision of a configuration about a call.
 fn explain(config: &str, call: &str, more: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let folder = TempDir::new();
     let file = folder.write("cetusguard.yaml", config);
@@ -115,9 +132,22 @@ fn hold(proxy: &str, settings: &str, calls: &[&str], notes: &[&str]) {
     ));
 }
 
+/// A service with an image of Tecnativa's proxy and these variables, one a line.
+fn tecnativa(tag: &str, variables: &str) -> String {
+    let image = "services:\n  p:\n    image: tecnativa/docker-socket-proxy";
+    let variables: String = variables
+        .lines()
+        .map(|line| format!("      - {line}\n"))
+        .collect();
+    format!("{image}{tag}\n    environment:\n{variables}")
+}
+
 #[test]
-fn switches_of_tecnativa() {
+fn switches_of_tecnativas_releases() {
     let listed = "+GET /containers/json";
+    let hold = |proxy: &str, variables: &str, calls: &[&str], notes: &[&str]| {
+        hold(proxy, &tecnativa(":v0.4.2", variables), calls, notes);
+    };
     hold(
         "tecnativa",
         "POST=0",
@@ -155,7 +185,7 @@ fn switches_of_tecnativa() {
             "-POST /images/x/push",
             "-POST /volumes/create",
         ],
-        &["the guard judges what clients ask for when they create containers"],
+        &["the guard judges what these calls ask for"],
     );
     hold(
         "tecnativa",
@@ -193,7 +223,61 @@ fn switches_of_tecnativa() {
         ],
         &[],
     );
-    // The newer generation, told by its own switches.
+}
+
+/// The main branch closes parts of a section that releases open. The image's tag tells which one
+/// it is; without one, what either refuses is closed.
+#[test]
+fn versions_of_tecnativa() {
+    let listed = "+GET /containers/json";
+    let switches = "CONTAINERS=1\nPOST=1";
+    for (tag, closed, note) in [
+        (":v0.4.2", false, "Tecnativa's proxy, 0.4 and older"),
+        (":0.3.0", false, "Tecnativa's proxy, 0.4 and older"),
+        (":edge", true, "its main branch of September 2026"),
+        (":latest", true, "is not certain"),
+        ("", true, "is not certain"),
+        (":3.2latest", true, "is not certain"),
+        ("@sha256:00", true, "is not certain"),
+        (
+            ":0.4.2@sha256:00",
+            false,
+            "Tecnativa's proxy, 0.4 and older",
+        ),
+    ] {
+        let calls: &[&str] = if closed {
+            &[
+                listed,
+                "+POST /containers/web/stop",
+                "-GET /containers/web/logs",
+                "-POST /containers/web/exec",
+                "-POST /containers/web/kill",
+                "-POST /containers/web/attach",
+                "-DELETE /containers/web",
+            ]
+        } else {
+            &[
+                listed,
+                "+GET /containers/web/logs",
+                "+POST /containers/web/exec",
+                "+DELETE /containers/web",
+            ]
+        };
+        hold("tecnativa", &tecnativa(tag, switches), calls, &[note]);
+    }
+    hold(
+        "tecnativa",
+        switches,
+        &["-GET /containers/web/logs"],
+        &["is not certain"],
+    );
+    // A release knows none of these switches, but the user wants them closed.
+    hold(
+        "tecnativa",
+        &tecnativa(":v0.4.2", "CONTAINERS=1\nALLOW_LOGS=0"),
+        &[listed, "-GET /containers/web/logs"],
+        &[],
+    );
     hold(
         "tecnativa",
         "CONTAINERS=1\nALLOW_LOGS=1",
@@ -370,6 +454,49 @@ fn expressions_of_wollomatic() {
 }
 
 #[test]
+fn versions_of_wollomatic() {
+    let service = |tag: &str, more: &str| {
+        format!(
+            "name: shop\nservices:\n  p:\n    image: wollomatic/socket-proxy{tag}\n    command: \
+            [-listenip=0.0.0.0, -allowfrom=0.0.0.0/0, -proxycontainername=p{more}]\n    \
+            environment: {{SP_ALLOW_HEAD: /_ping, SP_ALLOW_HEAD_2: /version}}\n  web:\n    image: \
+            x\n    labels: {{socket-proxy.allow.get: /info, socket-proxy.allow.get.1: /events}}\n"
+        )
+    };
+    let twice = ", -allowGET=/version, -allowGET=/info";
+    for (tag, joins) in [
+        (":1.11.4", false),
+        (":v1.9", false),
+        (":1.12.0", true),
+        (":1", true),
+        ("", true),
+    ] {
+        let sign = if joins { "+" } else { "-" };
+        let calls = [
+            "+GET /info",
+            "+HEAD /_ping",
+            &format!("{sign}GET /version"),
+            &format!("{sign}HEAD /version"),
+        ];
+        let note = if joins {
+            "are joined, as version 1.12"
+        } else {
+            "had no effect and are left out: -allowGET=/version, SP_ALLOW_HEAD_2=/version"
+        };
+        hold("wollomatic", &service(tag, twice), &calls, &[note]);
+        let config = migrate("wollomatic", &service(tag, twice)).config;
+        let web = Some("compose-service=web compose-project=shop");
+        assert!(allows(&config, "GET /info", web), "{config}");
+        assert_eq!(allows(&config, "GET /events", web), joins, "{config}");
+    }
+    let once = migrate(
+        "wollomatic",
+        "command: [-allowGET=/version, -allowHEAD=/_ping]\n",
+    );
+    assert!(!once.notes.contains("1.12"), "{}", once.notes);
+}
+
+#[test]
 fn rules_of_the_go_program() {
     hold(
         "cetusguard",
@@ -418,6 +545,7 @@ fn rules_of_sockguard() {
         &yaml(
             &(allow("GET", "/_ping", "allow")
                 + &allow("GET", "/containers/*/json", "allow")
+                + &allow("POST", "/containers/create", "allow")
                 + &allow("*", "/images/**", "allow")),
         ),
         &[
@@ -431,8 +559,9 @@ fn rules_of_sockguard() {
             "-GET /images/get",
         ],
         &[
-            "request_body.container_create.require_memory_limit has no counterpart",
-            "metrics has no counterpart",
+            "request_body.container_create limits these calls, and the guard does not",
+            "require_memory_limit",
+            "metrics have no counterpart: metrics.enabled",
         ],
     );
     hold(
@@ -465,7 +594,7 @@ fn rules_of_sockguard() {
     );
 }
 
-/// What is not about the proxy itself stays in the service, in any form; what cannot stay is told.
+/// Keys of the service that are not about the proxy itself stay, in any form. Notes name the others.
 #[test]
 fn the_rest_of_the_service_stays() {
     let Migrated {
@@ -504,8 +633,8 @@ fn the_rest_of_the_service_stays() {
     assert_eq!(code, 1, "variables are missing");
 }
 
-/// What Compose would resolve is resolved: anchors, merge keys, folded commands, variables,
-/// environment files and `extends`; what stands in other services is of no matter.
+/// Anchors, merge keys, folded commands, variables, environment files and `extends` are resolved as
+/// Compose does, and other services do not matter.
 #[test]
 fn compose_files_as_people_write_them() {
     let folder = TempDir::new();
@@ -642,7 +771,9 @@ fn rules_in_files() {
     let folder = TempDir::new();
     folder.write(
         "sg.yaml",
-        "rules:\n  - match: {method: GET, path: /info}\n    action: allow\n",
+        "response: {redact_container_env: false, redact_mount_paths: false, \
+        redact_network_topology: false, redact_sensitive_data: false}\nrules:\n  - match: {method: \
+        GET, path: /info}\n    action: allow\n",
     );
     folder.write(
         "rules.list",
@@ -665,7 +796,7 @@ fn rules_in_files() {
         there.config
     );
     assert!(
-        there.notes.contains("answers are not redacted here") && !there.compose.contains("sg.yaml"),
+        !there.notes.contains("redact") && !there.compose.contains("sg.yaml"),
         "{}",
         there.notes
     );
@@ -714,19 +845,56 @@ fn what_restricted_more_is_told() {
         (
             "rules:\n  - match: {method: GET, path: /info}\n    action: allow\nownership: {owner: \
             me}\n",
-            "ownership let clients act",
+            "ownership lets clients act",
         ),
         (
             "rules: []\nresponse: {name_patterns: [a]}\n",
-            "response.name_patterns hid objects",
+            "response.name_patterns hides other objects",
         ),
         (
             "rules: []\nclients: {profiles: [{name: a}]}\n",
             "clients have rights of their own there",
         ),
         (
-            "rules: []\nrequest_body: {exec: {allowed_commands: [ls]}}\n",
-            "request_body.exec.allowed_commands has no counterpart",
+            "rules:\n  - match: {method: POST, path: '/containers/*/exec'}\n    action: \
+            allow\nrequest_body: {exec: {allowed_commands: [ls], allow_root_user: true}}\n",
+            "the guard does not (allowed_commands):",
+        ),
+        // These hold there by themselves.
+        (
+            "rules:\n  - match: {method: POST, path: '/images/create'}\n    action: allow\n",
+            "request_body.image_pull limits these calls, and the guard does not (allowed_registries, \
+            allow_imports):",
+        ),
+        (
+            "rules:\n  - match: {method: GET, path: '/containers/json'}\n    action: \
+            allow\nresponse: {redact_container_env: false}\n",
+            "(response.redact_mount_paths, response.redact_network_topology, \
+            response.redact_sensitive_data)",
+        ),
+        (
+            "SOCKGUARD_NEW_LIMIT=1\n",
+            "SOCKGUARD_NEW_LIMIT has no counterpart",
+        ),
+        (
+            "rules: []\nnew_limits: {a: 1}\n",
+            "new_limits has no counterpart",
+        ),
+        (
+            "rules: []\nclients: {global_concurrency: {max_inflight: 4}}\n",
+            "clients.global_concurrency limits all requests together",
+        ),
+        (
+            "rules: []\nmutations: {rules: [{id: a}]}\n",
+            "mutations changes what clients ask for",
+        ),
+        (
+            "rules: []\nrequest_body: {container_create: {require_new: true}}\n",
+            "these limits have no counterpart: request_body.container_create.require_new",
+        ),
+        (
+            "rules: []\nrequest_body: {volume: {allow_custom_drivers: true}}\n",
+            "these permissions are not carried over: request_body.volume.allow_custom_drivers",
         ),
     ] {
         let Migrated { code, notes, .. } = migrate("sockguard", settings);
@@ -819,7 +987,8 @@ fn several_proxies_of_one_file() {
         assert!(compose.contains(want), "{want} in {compose}");
     }
     assert!(
-        !compose.contains("  sp-b:\n    image: ") && notes.contains("sp-a, sp-b are one instance"),
+        !compose.contains("  sp-b:\n    image: ")
+            && notes.contains("sp-a, sp-b become one instance"),
         "{compose}{notes}"
     );
 }
@@ -874,7 +1043,7 @@ fn a_folder_that_is_ready_to_start() {
     );
 }
 
-/// What an attentive reader of the settings could get out of them, and should not.
+/// Readings of the settings that would allow more than the old proxy did.
 #[test]
 fn nothing_more_is_allowed_than_was() {
     hold(
@@ -994,4 +1163,253 @@ fn what_cannot_be_read_is_told() {
             .run();
         assert!(code == Some(2) && errors.contains(want), "{errors}");
     }
+}
+
+/// Kept keys of the service have the values of `.env`, which does not lie beside the result. A
+/// variable without a value refuses to start: as an empty address, it would publish the port at
+/// every address of the host.
+#[test]
+fn variables_never_widen_what_is_kept() {
+    let compose = "services:\n  p:\n    image: tecnativa/docker-socket-proxy:0.4.2\n    user: \
+        \"${UID_}:$GID_\"\n    ports: [\"${BIND}:2375:2375\", \"${LOST}:2376:2375\", \
+        \"${SET:-127.0.0.1}:2377:2375\"]\n    networks: [back]\n    volumes: \
+        [\"${SOCK:-/var/run/docker.sock}:/var/run/docker.sock:ro\", \"${DATA}:/data\"]\n    \
+        labels: {cost: \"5$$\"}\nnetworks:\n  back: {name: \"${NET}\"}\nvolumes:\n  d$$: \n  data:\n";
+    let folder = TempDir::new();
+    folder.write(".env", "BIND=127.0.0.1\nUID_=1000\nGID_='9$9'\nDATA=data\n");
+    let file = folder.write("compose.yaml", compose);
+    let Migrated {
+        code,
+        compose: kept,
+        notes,
+        ..
+    } = migrate_file("tecnativa", &file, &[]);
+    for want in [
+        "user: \"1000:9$$9\"",
+        "- \"127.0.0.1:2375:2375\"",
+        "- \"${LOST:?migrate did not know its value}:2376:2375\"",
+        "- \"${SET:-127.0.0.1}:2377:2375\"",
+        "- \"${SOCK:-/var/run/docker.sock}:/var/run/docker.sock:ro\"",
+        "- \"data:/data\"",
+        "cost: \"5$$\"",
+        "  back:\n    name: \"${NET:?migrate did not know its value}\"",
+        "volumes:\n  data:\n",
+    ] {
+        assert!(kept.contains(want), "{want} in {kept}");
+    }
+    assert!(
+        code == 1
+            && notes.contains("the values of LOST, NET are not known")
+            && notes.contains("compose.yaml has defaults for SET, SOCK,"),
+        "{notes}"
+    );
+    // Another file takes the place of `.env`.
+    let other = folder.write(
+        "other",
+        "BIND=10.0.0.1\nLOST=10.0.0.2\nNET=net1\nUID_=1\nGID_=2\n",
+    );
+    let resolved = migrate_file("tecnativa", &file, &[("--env-file", &other)]);
+    for want in [
+        "10.0.0.1:2375:2375",
+        "10.0.0.2:2376:2375",
+        "name: net1\n",
+        "\"1:2\"",
+    ] {
+        assert!(
+            resolved.compose.contains(want),
+            "{want} in {}",
+            resolved.compose
+        );
+    }
+    // Without the folder, a default may not be what the variable is.
+    let (_, piped) = migrate_piped("tecnativa", compose, &[]);
+    for name in ["BIND", "LOST", "SET"] {
+        let want = format!("\"${{{name}:?migrate did not know its value}}:237");
+        assert!(piped.contains(&want), "{want} in {piped}");
+    }
+    // So may a default in the settings of the proxy itself.
+    let open = "services:\n  p:\n    image: tecnativa/docker-socket-proxy:0.4\n    environment: \
+        {POST: \"${POST:-1}\"}\n";
+    let (code, piped) = migrate_piped("tecnativa", open, &[]);
+    assert!(
+        code == Some(1) && piped.contains("POST depends on POST, of which only the default"),
+        "{piped}"
+    );
+    let known = migrate("tecnativa", open);
+    assert_eq!(known.code, 0, "{}", known.notes);
+    folder.write(".env", "no assignment\n");
+    let unread = migrate_file("tecnativa", &file, &[]);
+    assert!(
+        unread.notes.contains("since line 1 is not NAME=VALUE")
+            && unread.compose.contains("${SET:?migrate did not"),
+        "{}",
+        unread.notes
+    );
+    let run = "docker run -p $BIND:2375:2375 -v state:/state tecnativa/docker-socket-proxy\n";
+    let run = migrate("tecnativa", run).compose;
+    assert!(
+        run.contains("${BIND:?migrate did not know its value}:2375:2375")
+            && run.contains("  state:\n    external: true\n"),
+        "{run}"
+    );
+}
+
+/// A service's name is not enough to tell a client from a service of the same name in another
+/// project.
+#[test]
+fn the_project_is_a_part_of_a_clients_name() {
+    let compose = "services:\n  p:\n    image: wollomatic/socket-proxy:1\n    command: \
+        [-listenip=0.0.0.0, -allowfrom=web, '-allowGET=/info']\n  web: {image: x}\n  other:\n    \
+        image: y\n    command: [\"--host\", \"tcp://p:2375\"]\n";
+    let (code, out) = migrate_piped("wollomatic", compose, &[]);
+    assert!(
+        code == Some(1)
+            && out.contains("# lost:      services called web have rights in every Compose")
+            && out.contains("--project NAME"),
+        "{out}"
+    );
+    let (_, out) = migrate_piped("wollomatic", compose, &["--project", "shop"]);
+    assert!(
+        out.contains("compose-project: shop") && !out.contains("in every Compose"),
+        "{out}"
+    );
+    assert!(
+        out.contains("name this proxy in their settings: other;"),
+        "{out}"
+    );
+}
+
+/// Proxies on external networks stay apart, as their clients may be services of other files, and
+/// the networks stay what they are.
+#[test]
+fn external_networks_are_not_joined() {
+    let text = "name: home\nservices:\n  a:\n    image: tecnativa/docker-socket-proxy:0.4\n    \
+        networks: [front]\n    environment: {CONTAINERS: 1}\n  b:\n    image: \
+        tecnativa/docker-socket-proxy:0.4\n    networks: [back]\n    environment: {SECRETS: 1}\n  \
+        web:\n    image: x\n    environment: {H: \"tcp://a:2375\"}\n    networks: [front]\n  job:\n    \
+        image: x\n    environment: {H: \"b:2375\"}\n    networks: [back]\nnetworks:\n  front: \
+        {external: true, name: f}\n  back: {external: true}\n";
+    let apart = migrate("tecnativa", text);
+    for want in [
+        "  a:\n    image: ",
+        "  b:\n    image: ",
+        "    networks:\n      - front\n",
+        "    networks:\n      - back\n",
+        "networks:\n  back:\n    external: true\n  front:\n    external: true\n    name: f\n",
+    ] {
+        assert!(apart.compose.contains(want), "{want} in {}", apart.compose);
+    }
+    assert_eq!(apart.files.len(), 3);
+    let internal = text.replace("external: true", "internal: true");
+    let joined = migrate("tecnativa", &internal);
+    assert_eq!(joined.files.len(), 2, "{}", joined.compose);
+    // A part of a file does not tell which networks are external.
+    let part = "image: tecnativa/docker-socket-proxy\nnetworks: [back]\n";
+    let part = migrate("tecnativa", part);
+    assert!(
+        part.code == 1 && part.notes.contains("does not define the networks back"),
+        "{}",
+        part.notes
+    );
+}
+
+/// The result is read as the program will read it, and notes come in the order of their weight.
+#[test]
+fn the_result_is_checked() {
+    let folder = TempDir::new();
+    let text = "rules:\n  - match: {method: GET, path: /_ping}\n    action: allow\n  - match: \
+        {method: POST, path: '/containers/*/exec'}\n    action: allow\nmetrics: {enabled: \
+        true}\nlisten: {socket: /s/p.sock}\n";
+    let file = folder.write("sockguard.yaml", text);
+    let (code, out, _) = ProxyBuilder::bare(PROGRAM)
+        .word("migrate")
+        .word("sockguard")
+        .word(&file)
+        .run();
+    let kinds: Vec<_> = out
+        .lines()
+        .filter_map(|line| line.strip_prefix("# ")?.split_once(": "))
+        .map(|(kind, _)| kind)
+        .filter(|kind| ["lost", "missing", "stricter", "different", "hint"].contains(kind))
+        .collect();
+    let mut weights = kinds.clone();
+    let order = ["lost", "missing", "stricter", "different", "hint"];
+    weights.sort_by_key(|kind| order.iter().position(|known| known == kind));
+    assert!(code == Some(1) && kinds == weights, "{out}");
+    assert!(
+        kinds.contains(&"lost") && kinds.contains(&"missing") && kinds.contains(&"hint"),
+        "{out}"
+    );
+    assert!(out.contains("check warns (half-allowed)"), "{out}");
+    assert!(out.contains("frontend-socket-mode: \"0600\"\n"), "{out}");
+    let duty = migrate("cetusguard", "CETUSGUARD_RULES=GET /a|\n");
+    assert!(!duty.notes.contains("does not start"), "{}", duty.notes);
+    let broken = migrate(
+        "sockguard",
+        "listen: {socket: /s/p.sock, socket_mode: rw}\nrules: []\n",
+    );
+    assert!(
+        broken.code == 1 && broken.notes.contains("the result does not start:"),
+        "{}",
+        broken.notes
+    );
+}
+
+/// An address that cannot be read becomes no wider one, and words about TLS are not forgotten.
+#[test]
+fn addresses_that_cannot_be_read() {
+    for (proxy, settings) in [
+        ("cetusguard", "CETUSGUARD_FRONTEND_ADDR=tcp://10.0.0.1:x\n"),
+        ("tecnativa", "BIND_CONFIG=10.0.0.1:x\n"),
+        ("linuxserver", "BIND_CONFIG=10.0.0.1:x\n"),
+        ("wollomatic", "SP_LISTENIP=0.0.0.0\nSP_PROXYPORT=x\n"),
+        ("sockguard", "SOCKGUARD_LISTEN_ADDRESS=0.0.0.0:x\n"),
+    ] {
+        let Migrated {
+            code,
+            config,
+            notes,
+            ..
+        } = migrate(proxy, settings);
+        assert!(
+            code == 1 && notes.contains("is no address here"),
+            "{proxy}: {notes}"
+        );
+        assert!(
+            config.contains("addr: \"tcp://127.0.0.1:2375\"") && !config.contains("tcp://:"),
+            "{proxy}: {config}"
+        );
+    }
+    let tls = "BIND_CONFIG=*:2376 ssl crt /c.pem ca-file /ca.pem verify required\n";
+    let tls = migrate("tecnativa", tls);
+    assert!(
+        tls.code == 1 && tls.notes.contains("BIND_CONFIG has ssl, which is left out"),
+        "{}",
+        tls.notes
+    );
+}
+
+/// Each listener of sockguard is a frontend, with the owner of its socket; addresses let in clients
+/// of ports alone, and a remote engine keeps its certificates.
+#[test]
+fn listeners_of_sockguard() {
+    let text = "listeners:\n  - {name: a, socket: /s/a.sock, socket_mode: \"0660\", socket_gid: \
+        998, allowed_profiles: [\"*\"]}\n  - {name: b, address: \"0.0.0.0:2375\", \
+        allowed_profiles: [\"*\"]}\nclients: {allowed_cidrs: [10.0.0.0/8]}\nupstream: {endpoints: \
+        [{address: \"tcp://engine:2376\", tls: {ca_file: /ca.pem}}, {address: \
+        \"tcp://other:2376\"}]}\nrules:\n  - match: {method: GET, path: /info}\n    action: allow\n";
+    let Migrated { config, notes, .. } = migrate("sockguard", text);
+    for want in [
+        "  - addr: \"unix:///s/a.sock\"\n    profile: allowed\n    socket-mode: \
+        \"0660\"\n    socket-group: \"998\"\n",
+        "  - addr: \"tcp://0.0.0.0:2375\"\n",
+        "backend-addr: \"tcp://engine:2376\"\nbackend-tls-cacert: /ca.pem\n",
+        "      - address: \"10.0.0.0/8\"\n",
+    ] {
+        assert!(config.contains(want), "{want} in {config}");
+    }
+    assert!(
+        notes.contains("the first engine alone is used") && !notes.contains("does not start"),
+        "{notes}"
+    );
 }

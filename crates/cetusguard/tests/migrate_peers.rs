@@ -524,14 +524,14 @@ fn lines(on: &[&str]) -> String {
     }
 }
 
-/// The versions that the settings may have been written for: a switch of the newer one names it.
+/// Returns the versions that settings without a tag may have been written for: a switch that only
+/// the newer one has names it.
 fn tecnativa_versions(on: &[&str]) -> &'static [Haproxy] {
-    let has = |names: &[&str]| on.iter().any(|name| names.contains(name));
-    let parts: Vec<_> = TECNATIVA_PARTS.iter().map(|(name, _)| *name).collect();
-    match (has(&parts), has(&["DELETE", "PUT", "PATCH"])) {
-        (true, _) => &[Haproxy::Tecnativa(true)],
-        (false, true) => &[Haproxy::Tecnativa(false), Haproxy::Tecnativa(true)],
-        (false, false) => &[Haproxy::Tecnativa(false)],
+    let names_parts = TECNATIVA_PARTS.iter().any(|(name, _)| on.contains(name));
+    if names_parts {
+        &[Haproxy::Tecnativa(true)]
+    } else {
+        &[Haproxy::Tecnativa(false), Haproxy::Tecnativa(true)]
     }
 }
 
@@ -679,6 +679,36 @@ impl Switches {
 #[test]
 fn switches_of_tecnativa_mean_the_same_in_the_image() {
     Switches::tecnativa().hold_all_started();
+}
+
+/// A release's tag tells that its switches open whole sections, and the tag of the main branch that
+/// they do not.
+#[test]
+fn tags_of_tecnativa_tell_the_version() {
+    let frontend = Frontend::new();
+    let sections = [
+        "CONTAINERS",
+        "EXEC",
+        "IMAGES",
+        "POST",
+        "ALLOW_RESTARTS",
+        "ALLOW_START",
+    ];
+    for count in 1..=sections.len() {
+        let on = &sections[..count];
+        for (tag, kind) in [
+            ("v0.4.2", Haproxy::Tecnativa(false)),
+            ("edge", Haproxy::Tecnativa(true)),
+        ] {
+            let variables: String = on.iter().map(|name| format!("      {name}: 1\n")).collect();
+            let text = format!(
+                "services:\n  p:\n    image: tecnativa/docker-socket-proxy:{tag}\n    \
+                environment:\n{variables}"
+            );
+            let decide = |method: &str, path: &str| frontend.allows(kind, on, method, path);
+            migrate("tecnativa", &text).hold_rules(&decide, &decide);
+        }
+    }
 }
 
 #[test]

@@ -15,6 +15,8 @@ use super::page::Page;
 use super::{Answer, Asked};
 pub use problem::CODES;
 pub(super) use problem::Problem;
+
+use crate::config::Sources;
 use report::{ProfileReport, Report};
 
 /// Surveys profiles.
@@ -44,6 +46,14 @@ pub(super) fn warnings(strangers: &[String], surveyed: &[(Arc<Profile>, Survey)]
             .flat_map(|(profile, survey)| problem::problems(profile, survey)),
     );
     found
+}
+
+/// Returns the mistakes of a configuration, or the warnings about it.
+pub(super) fn problems(sources: &Sources) -> Vec<Problem> {
+    match sources.load().1 {
+        Ok(loaded) => warnings(&loaded.warnings, &surveyed(loaded.config.profiles.all())),
+        Err(mistakes) => mistakes.0.iter().map(Problem::mistake).collect(),
+    }
 }
 
 /// Reads everything as `serve` would, and says what it comes to.

@@ -1,11 +1,12 @@
-//! `cetusguard migrate`: another proxy's settings in, a configuration with the same intent out, and
-//! a note for each difference.
+//! `cetusguard migrate`: reads another proxy's settings, and writes a configuration with the same
+//! intent and a note for each difference.
 //!
-//! Where an intent is not clear, less is allowed. What is allowed less is not assumed but found, by
-//! judging calls as both do.
+//! Where an intent is not clear, less is allowed. Notes on calls that are refused come from judging
+//! every endpoint as both proxies do, not from assumptions.
 
 mod bodies;
 mod compare;
+mod compose;
 mod container;
 mod docker_run;
 mod elevennotes;
@@ -14,6 +15,7 @@ mod goprogram;
 mod haproxy;
 mod health;
 mod lines;
+mod losses;
 mod mount;
 mod note;
 mod output;
@@ -26,6 +28,7 @@ mod several;
 mod sockguard;
 mod switches;
 mod text;
+mod verify;
 mod wollomatic;
 mod words;
 mod yaml;
@@ -37,7 +40,7 @@ use settings::Settings;
 use several::Instance;
 use switches::Gate;
 
-/// Whose settings they are.
+/// The proxies whose settings can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Proxy {
     ElevenNotes,
@@ -49,7 +52,7 @@ enum Proxy {
 }
 
 impl Proxy {
-    fn of(name: &str) -> Self {
+    fn parse(name: &str) -> Self {
         match name {
             "11notes" => Self::ElevenNotes,
             "cetusguard" => Self::GoProgram,
@@ -95,14 +98,19 @@ impl Proxy {
     }
 }
 
-/// Reads the settings of one proxy, and prints ours or writes them into a folder. The exit code is
-/// 1 where settings that may have kept clients from something are missing in the result.
+/// Reads the settings of a proxy, and prints the result or writes it into a folder. The exit code
+/// is 1 where a note asks for a decision before the result is used.
 pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     let name = asked.value("PROXY").unwrap_or_default();
-    let proxy = Proxy::of(name);
+    let proxy = Proxy::parse(name);
     let path = asked.value("FILE").unwrap_or("-");
-    let file = Some(path).filter(|path| *path != "-");
-    let all = project::read(&read_input(path)?, file, proxy, asked.value("service"))?;
+    let given = project::Given {
+        file: Some(path).filter(|path| *path != "-"),
+        service: asked.value("service"),
+        project: asked.value("project"),
+        env_file: asked.value("env-file"),
+    };
+    let all = project::read_settings(&read_input(path)?, given, proxy)?;
     let instances = all
         .into_iter()
         .map(|settings| Instance {
@@ -110,13 +118,14 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
             settings,
         })
         .collect();
-    let mut instances = several::joined(instances);
+    let mut instances = several::join_known_clients(instances);
     for instance in &mut instances {
         instance.plan.compare();
         health::plan(&instance.settings, &mut instance.plan);
+        several::note_clients(&instance.settings, &mut instance.plan);
+        verify::note_problems(&mut instance.plan);
     }
-    let is_incomplete = instances.iter().any(|instance| instance.plan.is_incomplete);
-    let result = output::Output::of(instances, asked.value("out"));
+    let result = output::Output::new(instances, asked.value("out"));
     let text = match asked.value("out") {
         Some(folder) => result.write(folder, name, asked.wants_json())?,
         None if asked.wants_json() => super::json(&result),
@@ -124,6 +133,6 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     };
     Ok(Answer {
         text,
-        code: u8::from(is_incomplete),
+        code: u8::from(result.needs_decision()),
     })
 }

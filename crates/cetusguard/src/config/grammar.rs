@@ -153,9 +153,8 @@ fn commands() -> [Command; 12] {
             )),
         Command::new("migrate")
             .about(
-                "Write a configuration with the intent of another proxy's; exit 0, 1 if \
-                settings are missing in it that may have kept clients from something, 2 for \
-                mistakes",
+                "Write a configuration with the intent of another proxy's; exit 0, 1 if a \
+                restriction or something that clients need is missing in it, 2 for mistakes",
             )
             .arg(
                 word("PROXY", "Which proxy the settings are of")
@@ -179,6 +178,17 @@ fn commands() -> [Command; 12] {
                 "NAME",
                 "The service of the compose file [default: all with the \
                 proxy's image]",
+            ))
+            .arg(value(
+                "project",
+                "NAME",
+                "The name of the Compose project, by which clients are told apart \
+                [default: what the compose file, .env or the folder says]",
+            ))
+            .arg(value(
+                "env-file",
+                "FILE",
+                "The file with the variables of the compose file [default: .env beside it]",
             ))
             .arg(value(
                 "out",

@@ -58,6 +58,11 @@ pub const CODES: &[&str] = &[
 ];
 
 impl Problem {
+    /// Returns whether it keeps the program from starting.
+    pub(in crate::command) fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
     /// What keeps the program from starting.
     pub(super) fn mistake(mistake: &Mistake) -> Self {
         let (code, what, fix) = match mistake {

@@ -1,5 +1,5 @@
-//! Judges every endpoint as the other proxy does and as our rules do. Rules that allow more are
-//! narrowed, and what they allow less is noted: no note is made of anything but such a comparison.
+//! Judges every endpoint as the other proxy does and as the new rules do. Rules that allow more are
+//! narrowed, and each call that they refuse is noted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
@@ -35,9 +35,9 @@ static SAMPLES: LazyLock<Vec<Sample>> = LazyLock::new(|| {
         } else {
             &["/v1.43", ""]
         };
-        let paths = versions
-            .iter()
-            .flat_map(|version| NAMES.map(|name| format!("{version}{}", path(endpoint, name))));
+        let paths = versions.iter().flat_map(|version| {
+            NAMES.map(|name| format!("{version}{}", endpoint_path(endpoint, name)))
+        });
         let paths: BTreeSet<String> = paths.collect();
         let methods = if endpoint.method == Method::Get {
             vec![Method::Get, Method::Head]
@@ -55,7 +55,7 @@ static SAMPLES: LazyLock<Vec<Sample>> = LazyLock::new(|| {
     samples.collect()
 });
 
-fn path(endpoint: &Endpoint, name: &str) -> String {
+fn endpoint_path(endpoint: &Endpoint, name: &str) -> String {
     let segments = endpoint.shape.split('/').map(|segment| {
         if segment.starts_with('{') {
             name
@@ -66,11 +66,11 @@ fn path(endpoint: &Endpoint, name: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// What becomes of a sample here.
+/// The decision of the new rules about a sample.
 enum Judged {
-    /// The rule with this text lets it pass, and whether the guard still judges what it asks for.
+    /// A permission: the text of the rule that gives it. The guard may still judge the body.
     Allowed { rule: String, is_judged: bool },
-    /// It is refused: the word for why, and the rule that would allow it.
+    /// A refusal: the word for its reason, and the rule that would allow the call.
     Refused {
         kind: DenialKind,
         rule_to_add: Option<String>,
@@ -78,8 +78,9 @@ enum Judged {
 }
 
 impl Plan {
-    /// Takes out what is no rule and what reaches nothing, narrows what allows more than the peer
-    /// did, and notes what is refused although some version of the peer allowed it.
+    /// Leaves out rules that cannot be read or reach nothing, narrows those that allow more than the
+    /// peer did, and notes the calls that are refused although some version of the peer allowed
+    /// them.
     pub(super) fn compare(&mut self) {
         let mut notes = Vec::new();
         let is_podman = self.is_podman();
@@ -123,11 +124,20 @@ impl Rights {
             .is_ok_and(|call| matches!(decide(call, &profile), Verdict::Allow(_)))
     }
 
+    /// Returns the endpoints of which some call passes the rules.
+    pub(super) fn open_endpoints(&self) -> BTreeSet<EndpointId> {
+        let profile = self.profile();
+        let passes =
+            |sample: &&Sample| matches!(sample.judge(&profile), Some(Judged::Allowed { .. }));
+        let open = SAMPLES.iter().filter(passes);
+        open.map(|sample| sample.endpoint.id).collect()
+    }
+
     fn drop_mistakes(&mut self, notes: &mut Vec<Note>) {
         let mut seen = BTreeSet::new();
         self.rules.retain(|(rule, from)| {
             let why = match parse("", rule) {
-                // What holds the end of a line would be two rules.
+                // A text with the end of a line would be two rules.
                 Ok(parsed) if parsed.len() == 1 && !rule.contains(['\n', '\r']) => {
                     return seen.insert(rule.clone());
                 }
@@ -210,12 +220,12 @@ impl Rights {
     fn note_differences(&mut self, is_podman: bool, notes: &mut Vec<Note>) {
         let profile = self.profile();
         let mut refused: BTreeMap<(DenialKind, Power), Group> = BTreeMap::new();
-        let mut judged: BTreeMap<Power, Group> = BTreeMap::new();
+        let mut judged = Group::default();
         let served = SAMPLES
             .iter()
             .filter(|sample| is_podman || !sample.endpoint.is_libpod());
         for sample in served.filter(|sample| self.peer.may_allow(sample.method, &sample.path)) {
-            // HEAD of what GET is refused for is no news.
+            // A refused HEAD says nothing new where GET is refused.
             let is_twin = sample.method == Method::Head && sample.endpoint.method == Method::Get;
             match sample.judge(&profile) {
                 Some(Judged::Refused { kind, rule_to_add }) => {
@@ -227,11 +237,7 @@ impl Rights {
                 Some(Judged::Allowed {
                     is_judged: true, ..
                 }) => {
-                    judged
-                        .entry(sample.endpoint.power)
-                        .or_default()
-                        .endpoints
-                        .insert(sample.endpoint.id);
+                    judged.endpoints.insert(sample.endpoint.id);
                 }
                 _ => {}
             }
@@ -245,23 +251,12 @@ impl Rights {
                     .cloned()
                     .collect::<Vec<_>>(),
             );
-            notes.push(group.note(refusal(kind, power, group.is_of_older)));
+            notes.push(group.note(refusal_note(kind, power, group.is_of_older)));
         }
-        for (power, group) in judged {
-            notes.push(
-                group.note(match power.way_to_host() {
-                    Some(way) => format!(
-                        "the guard judges what clients ask for when they {}, since {way}; what it \
-                    refuses passes with an exception of guard-allow: docs/guard.md",
-                        power.says()
-                    ),
-                    None => {
-                        "the guard judges such calls by what they ask for and what they are about \
-                    (docs/guard.md)"
-                            .to_owned()
-                    }
-                }),
-            );
+        if !judged.endpoints.is_empty() {
+            let what = "the guard judges what these calls ask for, and refuses what gives the host \
+                away; guard-allow opens it (docs/guard.md)";
+            notes.push(judged.note(what.to_owned()));
         }
     }
 
@@ -299,7 +294,7 @@ pub(super) fn profile_of(rules: Vec<Rule>, guard: Guard) -> Profile {
     }
 }
 
-/// Returns whether one of the rules matches a call, whatever it takes to open the endpoint.
+/// Returns whether one of the rules matches a call, even if a wildcard cannot open the endpoint.
 pub(super) fn is_matched(profile: &Profile, method: Method, path: &str) -> bool {
     let Ok(call) = Call::from_path(method, path) else {
         return false;
@@ -368,7 +363,7 @@ impl Group {
     }
 }
 
-fn refusal(kind: DenialKind, power: Power, is_of_older: bool) -> String {
+fn refusal_note(kind: DenialKind, power: Power, is_of_older: bool) -> String {
     let says = power.says();
     let there = if is_of_older {
         "in versions without a switch for it"
@@ -380,15 +375,14 @@ fn refusal(kind: DenialKind, power: Power, is_of_older: bool) -> String {
             format!("clients could {says} {there}; the guard refuses that, whatever the rules say")
         }
         DenialKind::NoRule => format!(
-            "clients could {says} {there}; if they still have to, take the # off the rules for it \
-            in cetusguard.yaml"
+            "clients could {says} {there}; if they need it, uncomment its rules in cetusguard.yaml"
         ),
         DenialKind::DenyRule
         | DenialKind::Wildcard
         | DenialKind::UnknownEndpoint
         | DenialKind::UninspectedBody => format!(
-            "clients could {says} {there}, which no wildcard opens here; if they still have to, \
-            take the # off the rules for it in cetusguard.yaml"
+            "clients could {says} {there}, which no wildcard opens here; if they need it, \
+            uncomment its rules in cetusguard.yaml"
         ),
     }
 }

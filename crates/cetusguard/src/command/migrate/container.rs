@@ -1,5 +1,5 @@
-//! The service of an instance in the compose file: what the other proxy's service had that is not
-//! about that proxy stays.
+//! The service of an instance in the compose file. The keys of the other proxy's service that are
+//! not about that proxy stay.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::settings::Settings;
 use super::yaml::Value;
 
-/// What the image is called that is built from Cetusguard's repository.
+/// The name of the image that is built from Cetusguard's repository.
 pub(super) const IMAGE: &str = concat!("localhost/cetusguard:", env!("CARGO_PKG_VERSION"));
 
 /// A service of the compose file.
@@ -17,9 +17,11 @@ pub(super) const IMAGE: &str = concat!("localhost/cetusguard:", env!("CARGO_PKG_
 pub(super) struct Container {
     pub(super) name: String,
     pub(super) keys: Vec<(String, Value)>,
+    /// Volumes that the old service did not have.
+    pub(super) new_volumes: Vec<String>,
 }
 
-/// Keys that ours has in its own way.
+/// Keys that the new service has in its own way.
 const OURS: &[&str] = &[
     "build",
     "cap_drop",
@@ -37,15 +39,15 @@ const OURS: &[&str] = &[
     "volumes",
 ];
 
-/// Keys that gave the container more than ours needs.
+/// Keys that gave the container more than Cetusguard needs.
 const TOO_MUCH: &[&str] = &["cap_add", "devices", "privileged", "tmpfs"];
 
 /// Files of the host that containers with a distribution in them are given.
 const OF_A_DISTRIBUTION: &[&str] = &["/etc/localtime", "/etc/timezone"];
 
-/// Makes the service. `config` is the folder of the configuration beside the compose file; `out`
+/// Builds the service. `config` is the folder of the configuration beside the compose file; `out`
 /// where that will lie, unless it is to take the place of the old one.
-pub(super) fn of(
+pub(super) fn build_service(
     settings: &Settings,
     config: &str,
     out: Option<&Path>,
@@ -55,7 +57,7 @@ pub(super) fn of(
         .service
         .clone()
         .unwrap_or_else(|| "cetusguard".to_owned());
-    let volumes = volumes(settings, out, plan);
+    let (volumes, new_volumes) = split_volumes(settings, out, plan);
     let folder = config_folder(settings);
     let text = |text: &str| Value::text(text);
     let switch = |text: &str| Value::Scalar {
@@ -68,37 +70,13 @@ pub(super) fn of(
         ("read_only".to_owned(), switch("true")),
         ("cap_drop".to_owned(), list(&["ALL"])),
     ];
-    let user = settings.key("user").map(Value::plain).map(str::to_owned);
-    let user = user.or_else(|| {
-        plan.user
-            .filter(|_| !settings.keys.is_empty())
-            .map(str::to_owned)
-    });
-    let is_root = user
-        .as_deref()
-        .is_none_or(|user| user == "root" || user == "0" || user.starts_with("0:"));
-    let owns = plan.frontends.iter().any(|frontend| {
-        frontend
-            .keys
-            .iter()
-            .any(|(key, _)| ["socket-owner", "socket-group"].contains(key))
-    });
-    if owns && is_root {
+    let user = user(settings, plan);
+    if needs_ownership(plan, user.as_deref()) {
         // The socket is made in a folder that may belong to its owner, and is given to that owner.
         keys.push(("cap_add".to_owned(), list(&["CHOWN", "DAC_OVERRIDE"])));
     }
-    keys.push(("security_opt".to_owned(), security(settings)));
-    // Compose refuses two limits that differ.
-    let limits = ["deploy", "resources", "limits", "memory"];
-    let has_limit = limits[1..]
-        .iter()
-        .try_fold(settings.key(limits[0]), |value, key| Some(value?.get(key)))
-        .flatten();
-    let limit = settings
-        .key("mem_limit")
-        .cloned()
-        .or_else(|| has_limit.is_none().then(|| text("64M")));
-    keys.extend(limit.map(|limit| ("mem_limit".to_owned(), limit)));
+    keys.push(("security_opt".to_owned(), security_options(settings)));
+    keys.extend(memory_limit(settings).map(|limit| ("mem_limit".to_owned(), limit)));
     if let Some(user) = user {
         keys.push(("user".to_owned(), text(&user)));
     }
@@ -111,14 +89,14 @@ pub(super) fn of(
         ("CETUSGUARD_FRONTEND_ADDR".to_owned(), text("")),
     ];
     keys.push(("environment".to_owned(), Value::Map(environment)));
-    // A file that is mounted by itself stays what it was when another takes its name: the folder
-    // is.
+    // The folder is mounted, not the file: a mounted file would stay the same when another takes
+    // its name, and no reload would see the new one.
     let own = text(&format!("./{config}:{folder}:ro"));
     keys.push((
         "volumes".to_owned(),
         Value::List(std::iter::once(own).chain(volumes).collect()),
     ));
-    keys.extend(kept(settings, out, plan));
+    keys.extend(kept_keys(settings, out, plan));
     if !keys.iter().any(|(key, _)| key == "restart") {
         keys.push(("restart".to_owned(), text("unless-stopped")));
     }
@@ -131,10 +109,42 @@ pub(super) fn of(
         "healthcheck".to_owned(),
         Value::Map(vec![("test".to_owned(), list(&test))]),
     ));
-    Container { name, keys }
+    Container {
+        name,
+        keys,
+        new_volumes,
+    }
 }
 
-/// A folder of the container that nothing else is mounted at.
+/// Returns the user of the old container: that of the service, or that of the image.
+fn user(settings: &Settings, plan: &Plan) -> Option<String> {
+    let of_service = settings.key("user").map(Value::plain).map(str::to_owned);
+    let of_image = plan.user.filter(|_| !settings.keys.is_empty());
+    of_service.or_else(|| of_image.map(str::to_owned))
+}
+
+/// Returns whether the container, as root, gives its socket to another user.
+fn needs_ownership(plan: &Plan, user: Option<&str>) -> bool {
+    let is_root = user.is_none_or(|user| user == "root" || user == "0" || user.starts_with("0:"));
+    let is_owner = |(key, _): &(&str, String)| ["socket-owner", "socket-group"].contains(key);
+    is_root
+        && plan
+            .frontends
+            .iter()
+            .any(|frontend| frontend.keys.iter().any(is_owner))
+}
+
+/// Returns the limit of memory, unless `deploy` has one: Compose refuses two limits that differ.
+fn memory_limit(settings: &Settings) -> Option<Value> {
+    let path = ["resources", "limits", "memory"];
+    let of_deploy = settings
+        .key("deploy")
+        .and_then(|deploy| path.iter().try_fold(deploy, |value, key| value.get(key)));
+    let own = settings.key("mem_limit").cloned();
+    own.or_else(|| of_deploy.is_none().then(|| Value::text("64M")))
+}
+
+/// Returns a folder of the container that nothing else is mounted at.
 fn config_folder(settings: &Settings) -> &'static str {
     let is_free = |folder: &&&str| {
         !settings
@@ -149,7 +159,7 @@ fn config_folder(settings: &Settings) -> &'static str {
         .unwrap_or("/etc/cetusguard.d")
 }
 
-fn security(settings: &Settings) -> Value {
+fn security_options(settings: &Settings) -> Value {
     let theirs = settings
         .key("security_opt")
         .map(Value::items)
@@ -165,15 +175,15 @@ fn security(settings: &Settings) -> Value {
     )
 }
 
-/// The keys that stay as they were.
-fn kept(settings: &Settings, out: Option<&Path>, plan: &mut Plan) -> Vec<(String, Value)> {
+/// Returns the keys that stay as they were.
+fn kept_keys(settings: &Settings, out: Option<&Path>, plan: &mut Plan) -> Vec<(String, Value)> {
     let mut left_out = Vec::new();
     let mut kept = Vec::new();
     for (key, value) in &settings.keys {
         match key.as_str() {
             key if OURS.contains(&key) || key == "user" => {}
             key if TOO_MUCH.contains(&key) => left_out.push(key.to_owned()),
-            // A compose file with this service alone has nothing that it could be about.
+            // These name other services, which are not in the new compose file.
             key @ ("depends_on" | "links" | "volumes_from") if out.is_some() => {
                 left_out.push(key.to_owned())
             }
@@ -201,8 +211,7 @@ fn kept(settings: &Settings, out: Option<&Path>, plan: &mut Plan) -> Vec<(String
     if settings.key("entrypoint").is_some() {
         plan.note(
             Kind::Missing,
-            "its entrypoint is left out: what that did before the proxy started does not happen \
-            here",
+            "its entrypoint is left out, and with it the steps before the start of the proxy",
         );
     }
     if !left_out.is_empty() {
@@ -220,8 +229,13 @@ fn kept(settings: &Settings, out: Option<&Path>, plan: &mut Plan) -> Vec<(String
     kept
 }
 
-/// The mounts that stay, with the engine's socket and a place for each of the proxy's own.
-fn volumes(settings: &Settings, out: Option<&Path>, plan: &mut Plan) -> Vec<Value> {
+/// Returns the mounts that stay, with the engine's socket and a place for each of the proxy's own,
+/// and the names of the volumes that are new.
+fn split_volumes(
+    settings: &Settings,
+    out: Option<&Path>,
+    plan: &mut Plan,
+) -> (Vec<Value>, Vec<String>) {
     let is_remote = !plan.backend.starts_with("unix://");
     let is_unneeded = |mount: &&Mount| {
         let is_its_own = plan
@@ -232,46 +246,53 @@ fn volumes(settings: &Settings, out: Option<&Path>, plan: &mut Plan) -> Vec<Valu
         is_its_own || is_distribution || (is_remote && mount.is_engine_socket())
     };
     let (left_out, stay): (Vec<_>, Vec<_>) = settings.mounts.iter().partition(is_unneeded);
-    if !left_out.is_empty() {
-        let names: Vec<_> = left_out
-            .iter()
-            .map(|mount| {
-                if mount.source.is_empty() {
-                    &mount.target
-                } else {
-                    &mount.source
-                }
-            })
-            .map(String::as_str)
-            .collect();
-        plan.note(
-            Kind::Different,
-            format!(
-                "the volumes {} are left out: nothing here reads them",
-                names.join(", ")
-            ),
-        );
-    }
+    note_left_out(&left_out, plan);
     let mut volumes: Vec<_> = stay
         .iter()
-        .map(|mount| placed(mount, settings, out))
+        .map(|mount| placed_mount(mount, settings, out))
         .collect();
     if let Some(socket) = plan.backend.strip_prefix("unix://").map(str::to_owned) {
         match stay.iter().find_map(|mount| mount.path_of(&socket)) {
             Some(path) => plan.backend = format!("unix://{path}"),
             None => {
-                let path = escaped(&socket);
+                let path = escape_dollars(&socket);
                 volumes.push(Value::text(format!("{path}:{path}:ro")));
             }
         }
     }
-    let mut new: Vec<String> = Vec::new();
+    let new = place_sockets(&stay, settings, plan);
+    volumes.extend(
+        new.iter()
+            .map(|(name, folder)| Value::text(format!("{name}:{folder}"))),
+    );
+    (volumes, new.into_iter().map(|(name, _)| name).collect())
+}
+
+fn note_left_out(mounts: &[&Mount], plan: &mut Plan) {
+    let name = |mount: &&Mount| match mount.source.as_str() {
+        "" => mount.target.clone(),
+        source => source.to_owned(),
+    };
+    let names: Vec<_> = mounts.iter().map(name).collect();
+    if !names.is_empty() {
+        let what = format!(
+            "the volumes {} are left out, since Cetusguard does not read them",
+            names.join(", ")
+        );
+        plan.note(Kind::Different, what);
+    }
+}
+
+/// Places the sockets of frontends into mounted folders. Returns a new volume, by its name and its
+/// folder, for each socket that has none.
+fn place_sockets(mounts: &[&Mount], settings: &Settings, plan: &mut Plan) -> Vec<(String, String)> {
+    let mut new: Vec<(String, String)> = Vec::new();
     let mut frontends = std::mem::take(&mut plan.frontends);
     for frontend in &mut frontends {
         let Some(socket) = frontend.socket().map(str::to_owned) else {
             continue;
         };
-        if let Some(path) = stay.iter().find_map(|mount| mount.path_of(&socket)) {
+        if let Some(path) = mounts.iter().find_map(|mount| mount.path_of(&socket)) {
             frontend.addr = format!("unix://{path}");
             continue;
         }
@@ -279,30 +300,29 @@ fn volumes(settings: &Settings, out: Option<&Path>, plan: &mut Plan) -> Vec<Valu
             .parent()
             .map(|folder| folder.to_string_lossy().into_owned())
             .unwrap_or_default();
-        let name = format!(
-            "cetusguard-socket{}",
-            if new.is_empty() {
-                String::new()
-            } else {
-                format!("-{}", new.len() + 1)
-            }
+        let name = match new.len() {
+            0 => "cetusguard-socket".to_owned(),
+            count => format!("cetusguard-socket-{}", count + 1),
+        };
+        // Without the service, the place of the socket is not known.
+        let kind = if settings.keys.is_empty() {
+            Kind::Hint
+        } else {
+            Kind::Missing
+        };
+        let what = format!(
+            "no volume was mounted where the socket {socket} is made: mount {name} into the clients, \
+            too"
         );
-        plan.note(
-            Kind::Missing,
-            format!(
-                "no volume was mounted where the socket {socket} is made: mount {name} into \
-                the clients, too"
-            ),
-        );
-        volumes.push(Value::text(format!("{name}:{folder}")));
-        new.push(name);
+        plan.note(kind, what);
+        new.push((name, folder));
     }
     plan.frontends = frontends;
-    volumes
+    new
 }
 
-/// A mount as the new compose file has it: a relative path is one from another folder there.
-fn placed(mount: &Mount, settings: &Settings, out: Option<&Path>) -> Value {
+/// Returns a mount for the new compose file, where a relative path begins at another folder.
+fn placed_mount(mount: &Mount, settings: &Settings, out: Option<&Path>) -> Value {
     let is_relative = mount.source.starts_with('.');
     let path = settings
         .project
@@ -310,11 +330,11 @@ fn placed(mount: &Mount, settings: &Settings, out: Option<&Path>) -> Value {
         .filter(|_| is_relative && out.is_some());
     path.map_or_else(
         || mount.raw.clone(),
-        |path| mount.with_source(&escaped(&path.to_string_lossy())),
+        |path| mount.with_source(&escape_dollars(&path.to_string_lossy())),
     )
 }
 
-/// Compose takes a dollar sign for the beginning of a variable.
-fn escaped(path: &str) -> String {
+/// Escapes dollar signs, which Compose takes for the beginning of a variable.
+fn escape_dollars(path: &str) -> String {
     path.replace('$', "$$")
 }

@@ -1,20 +1,24 @@
 //! Command lines of `docker run`, as the service that a compose file would have for them.
 
+use super::note::{Kind, Note};
 use super::words::split;
 use super::yaml::Value;
 
-/// What a command line says.
+/// A command line of `docker run`.
 #[derive(Debug)]
 pub(super) struct CommandLine {
-    /// Its name, where it has one.
+    /// The name of the container, if it has one.
     pub(super) name: Option<String>,
-    /// The service.
+    /// The service of a compose file that stands for the command line.
     pub(super) service: Value,
-    /// The networks that it uses, which exist already.
+    /// The networks of the container, which exist already.
     pub(super) networks: Vec<String>,
-    /// Options that a service here has no use for.
+    /// Options without a counterpart.
     pub(super) left_out: Vec<String>,
 }
+
+/// Options by which clients reach a container.
+const REACHABILITY: &[&str] = &["ip", "ip6", "link", "network-alias", "publish-all"];
 
 /// Options that take no value.
 const SWITCHES: &[&str] = &[
@@ -32,7 +36,7 @@ const SWITCHES: &[&str] = &[
     "tty",
 ];
 
-/// What the one-letter options stand for.
+/// The long names of the one-letter options.
 const LETTERS: &[(char, &str)] = &[
     ('P', "publish-all"),
     ('d', "detach"),
@@ -54,6 +58,7 @@ const LISTS: &[(&str, &str)] = &[
     ("cap-add", "cap_add"),
     ("env", "environment"),
     ("env-file", "env_file"),
+    ("expose", "expose"),
     ("group-add", "group_add"),
     ("label", "labels"),
     ("publish", "ports"),
@@ -63,14 +68,16 @@ const LISTS: &[(&str, &str)] = &[
 
 /// The same, as texts.
 const TEXTS: &[(&str, &str)] = &[
+    ("cpus", "cpus"),
     ("hostname", "hostname"),
     ("memory", "mem_limit"),
     ("name", "container_name"),
+    ("pids-limit", "pids_limit"),
     ("restart", "restart"),
     ("user", "user"),
 ];
 
-/// Options without a use here: the service has its own way, or they are about the terminal.
+/// Options without a use: the service has its own way, or they are about the terminal.
 const UNUSED: &[&str] = &[
     "cap-drop",
     "detach",
@@ -85,8 +92,8 @@ const UNUSED: &[&str] = &[
     "tty",
 ];
 
-/// Reads a command line; `None` where the text is none.
-pub(super) fn read(text: &str) -> Option<CommandLine> {
+/// Reads a command line; `None` if the text is something else.
+pub(super) fn parse_command_line(text: &str) -> Option<CommandLine> {
     let words = split(text);
     let mut words = words
         .iter()
@@ -108,7 +115,7 @@ pub(super) fn read(text: &str) -> Option<CommandLine> {
     };
     let mut pairs = Vec::new();
     while let Some(word) = words.next_if(|word| word.starts_with('-')) {
-        for (option, value) in options(word) {
+        for (option, value) in options_in_word(word) {
             let value = match value {
                 Some(value) => value,
                 None if SWITCHES.contains(&option.as_str()) => "true".to_owned(),
@@ -117,22 +124,22 @@ pub(super) fn read(text: &str) -> Option<CommandLine> {
             line.option(&option, &value, &mut pairs);
         }
     }
-    push(
+    push_pair(
         &mut pairs,
         "image",
         Value::text(words.next().unwrap_or_default()),
     );
     let command: Vec<_> = words.map(Value::text).collect();
     if !command.is_empty() {
-        push(&mut pairs, "command", Value::List(command));
+        push_pair(&mut pairs, "command", Value::List(command));
     }
     line.service = Value::Map(pairs);
     Some(line)
 }
 
-/// `--name=value`, `--name`, `-e`, `-eA=1`, `-dit`: the options that a word holds, each with its
-/// value if that stands in it.
-fn options(word: &str) -> Vec<(String, Option<String>)> {
+/// Returns the options in a word such as `--name=value`, `-eA=1` or `-dit`, each with its value if
+/// the word holds that too.
+fn options_in_word(word: &str) -> Vec<(String, Option<String>)> {
     if let Some(long) = word.strip_prefix("--") {
         let (name, value) = long
             .split_once('=')
@@ -160,26 +167,55 @@ fn options(word: &str) -> Vec<(String, Option<String>)> {
 }
 
 impl CommandLine {
+    /// Returns notes on the options that are left out.
+    pub(super) fn notes(&self) -> Vec<Note> {
+        let is_needed = |option: &&String| {
+            let name = option.trim_start_matches('-').split(' ').next();
+            name.is_some_and(|name| REACHABILITY.contains(&name))
+        };
+        let (needed, others): (Vec<_>, Vec<_>) = self.left_out.iter().partition(is_needed);
+        let note = |kind: Kind, what: &str, options: Vec<&String>| {
+            let options: Vec<_> = options.into_iter().map(String::as_str).collect();
+            (!options.is_empty())
+                .then(|| Note::new(kind, format!("{what}: {}", options.join(", "))))
+        };
+        [
+            note(
+                Kind::Missing,
+                "clients may reach the container by these options, which are left out",
+                needed,
+            ),
+            note(
+                Kind::Different,
+                "options of the command line without a counterpart are left out",
+                others,
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
     fn option(&mut self, option: &str, value: &str, pairs: &mut Vec<(String, Value)>) {
         if let Some((_, key)) = LISTS.iter().find(|(known, _)| *known == option) {
-            push(pairs, key, Value::List(vec![Value::text(value)]));
+            push_pair(pairs, key, Value::List(vec![Value::text(value)]));
         } else if let Some((_, key)) = TEXTS.iter().find(|(known, _)| *known == option) {
-            push(pairs, key, Value::text(value));
+            push_pair(pairs, key, Value::text(value));
             if option == "name" {
                 self.name = Some(value.to_owned());
             }
         } else {
             match option {
-                "mount" => push(pairs, "volumes", Value::List(vec![mount(value)])),
-                "privileged" => push(pairs, "privileged", Value::text(value)),
+                "mount" => push_pair(pairs, "volumes", Value::List(vec![long_form_mount(value)])),
+                "privileged" => push_pair(pairs, "privileged", Value::text(value)),
                 "network"
                     if ["host", "none", "bridge", "default"].contains(&value)
                         || value.contains(':') =>
                 {
-                    push(pairs, "network_mode", Value::text(value));
+                    push_pair(pairs, "network_mode", Value::text(value));
                 }
                 "network" => {
-                    push(pairs, "networks", Value::List(vec![Value::text(value)]));
+                    push_pair(pairs, "networks", Value::List(vec![Value::text(value)]));
                     self.networks.push(value.to_owned());
                 }
                 option if UNUSED.contains(&option) => {}
@@ -190,7 +226,7 @@ impl CommandLine {
 }
 
 /// Adds a pair; lists of one key grow.
-fn push(pairs: &mut Vec<(String, Value)>, key: &str, value: Value) {
+fn push_pair(pairs: &mut Vec<(String, Value)>, key: &str, value: Value) {
     match (pairs.iter_mut().find(|(known, _)| known == key), value) {
         (Some((_, Value::List(items))), Value::List(more)) => items.extend(more),
         (Some((_, known)), value) => *known = value,
@@ -199,7 +235,7 @@ fn push(pairs: &mut Vec<(String, Value)>, key: &str, value: Value) {
 }
 
 /// `type=bind,source=/a,target=/b,readonly` as the long form of a volume.
-fn mount(text: &str) -> Value {
+fn long_form_mount(text: &str) -> Value {
     let pairs = text.split(',').map(
         |part| match part.split_once('=').unwrap_or((part, "true")) {
             ("src", value) => ("source", value),
@@ -230,7 +266,7 @@ mod tests {
             127.0.0.1:2375:2375 --net back \\\n  --mount type=bind,src=/a,dst=/b,readonly -v \
             /x:/y:ro --restart unless-stopped --ulimit nofile=1 \\\n  \
             tecnativa/docker-socket-proxy -f '/x y'\n";
-        let line = read(text).expect("a command line");
+        let line = parse_command_line(text).expect("a command line");
         let mut out = String::new();
         super::super::yaml::write_pairs(&mut out, line.service.pairs(), 0);
         let want = "container_name: proxy\nenvironment:\n  - A=1\n  - B=2\nprivileged: \
@@ -243,6 +279,9 @@ mod tests {
             (line.name.as_deref(), line.left_out),
             (Some("proxy"), vec!["--ulimit nofile=1".to_owned()])
         );
-        assert!(read("A=1").is_none() && read("docker compose up").is_none());
+        assert!(
+            parse_command_line("A=1").is_none()
+                && parse_command_line("docker compose up").is_none()
+        );
     }
 }

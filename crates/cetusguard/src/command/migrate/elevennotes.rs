@@ -1,4 +1,4 @@
-//! 11notes/socket-proxy: everything that is asked with GET and HEAD, but for some paths.
+//! 11notes/socket-proxy: allows every GET and HEAD, but for some paths.
 //!
 //! Facts: `go/socket-proxy/main.go` and `arch.dockerfile` of 11notes/docker-socket-proxy, 2.1.
 
@@ -13,10 +13,10 @@ use super::settings::Settings;
 /// Words anywhere in a path that close it, in any case.
 const CLOSED: &[&str] = &["secrets", "configs", "swarm/unlockkey", "images/get"];
 
-/// What it closes behind a container's name.
+/// Parts of a path behind a container's name that close it.
 const CLOSED_PARTS: &[&str] = &["/attach/ws", "/export", "/archive"];
 
-/// The variables of which something becomes here.
+/// The variables that are carried over.
 const KNOWN: &[&str] = &[
     "SOCKET_PROXY_VOLUME",
     "SOCKET_PROXY_DOCKER_SOCKET",
@@ -63,13 +63,13 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
         is_served
             && !endpoint.is_named_only()
             && endpoint.shape != "/{path*}"
-            && allows(endpoint.method, endpoint.shape)
+            && allows_call(endpoint.method, endpoint.shape)
     };
     Endpoint::all()
         .filter(is_open)
         .for_each(|endpoint| lines.add(endpoint));
     lines.into_rules().for_each(|rule| plan.rule(rule, ""));
-    plan.default.peer = Peer::new(allows);
+    plan.default.peer = Peer::new(allows_call);
     for (name, _) in settings
         .vars
         .iter()
@@ -82,7 +82,7 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
     }
 }
 
-fn allows(method: Method, path: &str) -> bool {
+fn allows_call(method: Method, path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let part = path.split_once("containers/").map_or("", |(_, rest)| rest);
     let is_closed = CLOSED.iter().any(|word| path.contains(word))

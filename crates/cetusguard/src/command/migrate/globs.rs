@@ -22,7 +22,7 @@ const METHODS: [Method; 5] = [
     Method::Delete,
 ];
 
-/// A name that no glob means, but those for any name.
+/// A name that only globs for any name match.
 const ANY: &str = "0zq9";
 
 /// One rule.
@@ -31,7 +31,7 @@ pub(super) struct Ordered {
     methods: Vec<Method>,
     glob: String,
     allows: bool,
-    /// Our rule with the same paths.
+    /// A profile with a rule for the same paths.
     profile: Profile,
 }
 
@@ -54,17 +54,17 @@ impl Ordered {
             allows,
             profile: unguarded(Vec::new()),
         };
-        rule.profile = unguarded(parse("", &rule.as_ours()).unwrap_or_default());
+        rule.profile = unguarded(parse("", &rule.as_rule()).unwrap_or_default());
         rule
     }
 
-    /// Our rule for it.
-    fn as_ours(&self) -> String {
+    /// Returns a rule of Cetusguard for the same calls.
+    fn as_rule(&self) -> String {
         let methods: Vec<_> = self.methods.iter().map(|method| method.as_str()).collect();
         format!(
             "{} %API_PREFIX%{}",
             methods.join(","),
-            expression(&self.glob)
+            glob_expression(&self.glob)
         )
     }
 
@@ -85,15 +85,15 @@ impl Ordered {
             && can_meet(&self.glob, &other.glob)
     }
 
-    fn shown(&self) -> String {
+    fn text(&self) -> String {
         let methods: Vec<_> = self.methods.iter().map(|method| method.as_str()).collect();
         format!("{} {}", methods.join(","), self.glob)
     }
 }
 
-/// Returns rights with the intent of these rules, and what cannot be said. `reads_contents` is
-/// whether rules that hand over contents are taken at all.
-pub(super) fn rights(rules: Vec<Ordered>, reads_contents: bool) -> (Rights, Vec<Note>) {
+/// Returns rights with the intent of these rules, and notes on denials that no rule can express.
+/// `reads_contents` tells whether the proxy accepts rules that hand over contents.
+pub(super) fn rights_of_rules(rules: Vec<Ordered>, reads_contents: bool) -> (Rights, Vec<Note>) {
     let (mut rights, mut notes, mut closed) = (Rights::default(), Vec::new(), BTreeSet::new());
     for (at, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.allows) {
         let denials: Vec<_> = rules[..at]
@@ -101,18 +101,18 @@ pub(super) fn rights(rules: Vec<Ordered>, reads_contents: bool) -> (Rights, Vec<
             .filter(|denial| !denial.allows && denial.meets(rule))
             .collect();
         if denials.is_empty() {
-            rights.rules.push((rule.as_ours(), String::new()));
+            rights.rules.push((rule.as_rule(), String::new()));
             continue;
         }
         let mut lines = Lines::default();
         let mut count = 0_usize;
-        for endpoint in Endpoint::all().filter(|endpoint| decides(&rules, at, endpoint)) {
+        for endpoint in Endpoint::all().filter(|endpoint| decides_for_any(&rules, at, endpoint)) {
             if let Some(denial) = denials.iter().find(|denial| is_about(denial, endpoint)) {
                 closed.insert(endpoint.id);
                 let what = format!(
                     "the denial of {} is of some objects alone, which no rule here can be, so this \
                     is closed for all: add rules for the names that clients need",
-                    denial.shown()
+                    denial.text()
                 );
                 notes.push(Note {
                     endpoints: vec![endpoint.id],
@@ -128,20 +128,20 @@ pub(super) fn rights(rules: Vec<Ordered>, reads_contents: bool) -> (Rights, Vec<
         if count == 0 {
             let what = format!(
                 "{} is left out: a denial before it is of some of the same calls",
-                rule.shown()
+                rule.text()
             );
             notes.push(Note::new(Kind::Missing, what));
         }
         rights
             .rules
-            .extend(lines.into_rules().map(|line| (line, rule.shown())));
+            .extend(lines.into_rules().map(|line| (line, rule.text())));
     }
-    rights.peer = peer(rules, closed, reads_contents);
+    rights.peer = peer_of_rules(rules, closed, reads_contents);
     (rights, notes)
 }
 
 /// Returns whether this rule decides about an endpoint for any object.
-fn decides(rules: &[Ordered], at: usize, endpoint: &Endpoint) -> bool {
+fn decides_for_any(rules: &[Ordered], at: usize, endpoint: &Endpoint) -> bool {
     let path = path_of(endpoint);
     endpoint.shape != "/{path*}"
         && rules
@@ -173,7 +173,7 @@ fn path_of(endpoint: &Endpoint) -> String {
     format!("{version}{}", segments.collect::<Vec<_>>().join("/"))
 }
 
-fn peer(rules: Vec<Ordered>, closed: BTreeSet<EndpointId>, reads_contents: bool) -> Peer {
+fn peer_of_rules(rules: Vec<Ordered>, closed: BTreeSet<EndpointId>, reads_contents: bool) -> Peer {
     let rules = Rc::new(rules);
     let decide = |rules: &[Ordered], method: Method, path: &str| {
         rules
@@ -198,7 +198,7 @@ fn peer(rules: Vec<Ordered>, closed: BTreeSet<EndpointId>, reads_contents: bool)
 }
 
 /// A glob as an expression: `/**` is anything below, `**` anything, `*` a part of a segment.
-fn expression(glob: &str) -> String {
+fn glob_expression(glob: &str) -> String {
     let mut out = String::new();
     let mut rest = glob;
     while !rest.is_empty() {
@@ -271,7 +271,7 @@ mod tests {
                 Ordered::new("*", "/containers/**", true),
             ]
         };
-        let (rights, notes) = rights(rules(), false);
+        let (rights, notes) = rights_of_rules(rules(), false);
         let text: String = rights
             .rules
             .iter()

@@ -1,4 +1,4 @@
-//! CetusGuard, the Go program: its variables and flags are ours.
+//! CetusGuard, the Go program, which has the same variables and flags.
 //!
 //! Facts: `cmd/cetusguard/main.go` and `cetusguard/rule.go` of hectorm/cetusguard.
 
@@ -10,15 +10,15 @@ use crate::config::OPTIONS;
 use crate::config::address::Address;
 use crate::log::Level;
 
-/// What it allows unless it is told not to.
+/// The rules that hold unless `no-builtin-rules` is set.
 const BUILT_IN: &[&str] = &[
     "GET,HEAD %API_PREFIX_PING%",
     "GET %API_PREFIX_VERSION%",
     "GET %API_PREFIX_INFO%",
 ];
 
-/// The options of the Go program: what else ours has would be something new.
-const THEIRS: &[&str] = &[
+/// The options of the Go program. Others that Cetusguard has as well had no effect there.
+const KNOWN: &[&str] = &[
     "backend-addr",
     "backend-tls-cacert",
     "backend-tls-cert",
@@ -35,7 +35,7 @@ const THEIRS: &[&str] = &[
 
 /// Plans for its settings.
 pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
-    let flags = flags(&settings.args);
+    let flags = parse_flags(&settings.args);
     // A flag takes the place of its variable.
     let is_flagged =
         |option: &Option<String>| flags.iter().any(|(name, _)| Some(name) == option.as_ref());
@@ -49,68 +49,106 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
             .into_iter()
             .map(|(name, value)| (Some(name.clone()), format!("-{name}"), value)),
     );
-    let (mut rights, mut tls, mut has_built_in) = (Rights::default(), Vec::new(), true);
+    let mut read = Read {
+        has_built_in: true,
+        ..Read::default()
+    };
     for (option, written, value) in all {
-        match option.as_deref().filter(|option| THEIRS.contains(option)) {
+        let option = option.as_deref().filter(|option| KNOWN.contains(option));
+        read.has_frontend |= option == Some("frontend-addr") && !value.is_empty();
+        match option {
             _ if value.is_empty() => {}
-            Some("rules") => value
-                .lines()
-                .for_each(|line| rule(line, &written, &mut rights, plan)),
-            Some("rules-file") => files(&value, &written, settings, &mut rights, plan),
-            Some("no-builtin-rules") => {
-                has_built_in = !["1", "t", "T", "true", "TRUE", "True"].contains(&value.as_str())
-            }
-            Some("frontend-addr") => frontends(&value, &written, plan),
-            Some("backend-addr") => match Address::backend(&value) {
-                Ok(_) => plan.backend = value,
-                Err(expected) => plan.note(
-                    Kind::Missing,
-                    format!("{written}={value} is no address here: {expected}"),
-                ),
-            },
-            Some("log-level") => match Level::parse(&value) {
-                Ok(_) => plan.option("log-level", value),
-                Err(_) => plan.note(
-                    Kind::Different,
-                    format!("{written}={value} is no level: the log has the default one"),
-                ),
-            },
-            Some(name) => match name.strip_prefix("frontend-tls-") {
-                Some("cacert") => tls.push(("tls-cacert", value)),
-                Some("cert") => tls.push(("tls-cert", value)),
-                Some(_) => tls.push(("tls-key", value)),
-                None => {
-                    if let Some(option) = OPTIONS.iter().find(|option| option.name == name) {
-                        plan.option(option.name, value);
-                    }
-                }
-            },
+            Some(option) => read.set(option, &written, value, settings, plan),
             None => plan.note(
                 Kind::Different,
                 format!("{written} is no option of that program: left out"),
             ),
         }
     }
-    if has_built_in {
-        BUILT_IN
-            .iter()
-            .for_each(|line| rule(line, "built in there", &mut rights, plan));
+    if read.has_built_in {
+        for line in BUILT_IN {
+            add_rule(line, "built in there", &mut read.rights, plan);
+        }
     }
-    plan.default = rights;
+    plan.default = read.rights;
     if plan.frontends.is_empty() {
-        plan.frontends.push(Frontend::at("tcp://:2375"));
+        // Every other address could be wider than one that cannot be read.
+        let address = if read.has_frontend {
+            "tcp://127.0.0.1:2375"
+        } else {
+            "tcp://:2375"
+        };
+        plan.frontends.push(Frontend::at(address));
     }
     if plan.backend.is_empty() {
         plan.backend = "unix:///var/run/docker.sock".to_owned();
     }
-    let is_tcp = |frontend: &&mut Frontend| frontend.port().is_some();
-    plan.frontends
-        .iter_mut()
-        .filter(is_tcp)
-        .for_each(|frontend| frontend.keys.extend(tls.clone()));
+    for frontend in &mut plan.frontends {
+        if frontend.port().is_some() {
+            frontend.keys.extend(read.tls.clone());
+        }
+    }
 }
 
-/// The option that a variable sets.
+/// The settings that are not a part of the plan by themselves.
+#[derive(Default)]
+struct Read {
+    rights: Rights,
+    /// Keys of frontends with a port.
+    tls: Vec<(&'static str, String)>,
+    has_built_in: bool,
+    has_frontend: bool,
+}
+
+impl Read {
+    /// Sets an option of the Go program.
+    fn set(
+        &mut self,
+        option: &str,
+        written: &str,
+        value: String,
+        settings: &Settings,
+        plan: &mut Plan,
+    ) {
+        match option {
+            "rules" => {
+                for line in value.lines() {
+                    add_rule(line, written, &mut self.rights, plan);
+                }
+            }
+            "rules-file" => add_rule_files(&value, written, settings, &mut self.rights, plan),
+            "no-builtin-rules" => {
+                let is_on = ["1", "t", "T", "true", "TRUE", "True"].contains(&value.as_str());
+                self.has_built_in = !is_on;
+            }
+            "frontend-addr" => add_frontends(&value, written, plan),
+            "frontend-tls-cacert" => self.tls.push(("tls-cacert", value)),
+            "frontend-tls-cert" => self.tls.push(("tls-cert", value)),
+            "frontend-tls-key" => self.tls.push(("tls-key", value)),
+            "backend-addr" => match Address::backend(&value) {
+                Ok(_) => plan.backend = value,
+                Err(expected) => plan.note(
+                    Kind::Missing,
+                    format!("{written}={value} is no address here: {expected}"),
+                ),
+            },
+            "log-level" => match Level::parse(&value) {
+                Ok(_) => plan.option("log-level", value),
+                Err(_) => plan.note(
+                    Kind::Different,
+                    format!("{written}={value} is no level: the log has the default one"),
+                ),
+            },
+            name => {
+                if let Some(option) = OPTIONS.iter().find(|option| option.name == name) {
+                    plan.option(option.name, value);
+                }
+            }
+        }
+    }
+}
+
+/// Returns the option that a variable sets.
 fn option_of(name: &str) -> Option<String> {
     match name {
         "CONTAINER_HOST" | "DOCKER_HOST" => Some("backend-addr".to_owned()),
@@ -120,8 +158,8 @@ fn option_of(name: &str) -> Option<String> {
     }
 }
 
-/// `-name=value`, `-name value`, and switches.
-fn flags(args: &[String]) -> Vec<(String, String)> {
+/// Reads flags: `-name=value`, `-name value`, and switches.
+fn parse_flags(args: &[String]) -> Vec<(String, String)> {
     let mut flags = Vec::new();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -138,7 +176,7 @@ fn flags(args: &[String]) -> Vec<(String, String)> {
     flags
 }
 
-fn frontends(value: &str, written: &str, plan: &mut Plan) {
+fn add_frontends(value: &str, written: &str, plan: &mut Plan) {
     for address in value
         .split([',', ' ', '\n'])
         .map(str::trim)
@@ -154,8 +192,14 @@ fn frontends(value: &str, written: &str, plan: &mut Plan) {
     }
 }
 
-/// Takes the rules out of files: some lines have another meaning there.
-fn files(value: &str, written: &str, settings: &Settings, rights: &mut Rights, plan: &mut Plan) {
+/// Adds the rules in files, since some lines have another meaning there.
+fn add_rule_files(
+    value: &str,
+    written: &str,
+    settings: &Settings,
+    rights: &mut Rights,
+    plan: &mut Plan,
+) {
     for path in value
         .split([',', '\n'])
         .map(str::trim)
@@ -163,20 +207,24 @@ fn files(value: &str, written: &str, settings: &Settings, rights: &mut Rights, p
     {
         match settings.file_in_container(path) {
             Ok(text) => {
-                text.lines().for_each(|line| rule(line, path, rights, plan));
+                text.lines()
+                    .for_each(|line| add_rule(line, path, rights, plan));
                 plan.unneeded.push(path.to_owned());
             }
-            Err(why) => plan.lack(format!(
-                "{written}: the rules of {path} cannot be read ({why}), so none of them is here: \
-                run migrate on the compose file where it lies beside them, or add its lines to \
-                rules, with %API_PREFIX%/exec for %API_PREFIX_EXEC%"
-            )),
+            Err(why) => plan.note(
+                Kind::Missing,
+                format!(
+                    "{written}: the rules of {path} cannot be read ({why}), so none of them is \
+                    here: run migrate on the compose file where it lies beside them, or add its \
+                    lines to rules, with %API_PREFIX%/exec for %API_PREFIX_EXEC%"
+                ),
+            ),
         }
     }
 }
 
 /// Adds a line of rules as the Go program reads it: only `!` begins a comment there.
-fn rule(line: &str, from: &str, rights: &mut Rights, plan: &mut Plan) {
+fn add_rule(line: &str, from: &str, rights: &mut Rights, plan: &mut Plan) {
     let line = line.trim_matches([' ', '\t', '\r']);
     if line.is_empty() || line.starts_with('!') {
         return;
@@ -191,7 +239,7 @@ fn rule(line: &str, from: &str, rights: &mut Rights, plan: &mut Plan) {
         plan.note(Kind::Missing, format!("{line:?} is no rule: left out"));
         return;
     };
-    // Ours covers the exec endpoints of containers as well.
+    // Here, the variable covers the exec endpoints of containers as well.
     let pattern = pattern
         .trim_start()
         .replace("%API_PREFIX_EXEC%", "%API_PREFIX%/exec");
@@ -200,5 +248,5 @@ fn rule(line: &str, from: &str, rights: &mut Rights, plan: &mut Plan) {
     } else {
         from
     };
-    patterns::add(methods, &pattern, from, rights, plan);
+    patterns::add_pattern(methods, &pattern, from, rights, plan);
 }

@@ -8,8 +8,8 @@ use crate::log::Level;
 
 /// Plans for socket, addresses and log.
 pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
-    frontends(settings, plan);
-    backend(settings.var("SOCKET_PATH"), plan);
+    add_frontends(settings, plan);
+    set_backend(settings.var("SOCKET_PATH"), plan);
     let level = settings.var("LOG_LEVEL");
     match Level::parse(level) {
         _ if level.is_empty() => {}
@@ -20,7 +20,7 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
         ),
     }
     if !settings.var("TZ").is_empty() {
-        plan.note(Kind::Missing, "TZ: the log is in UTC");
+        plan.note(Kind::Different, "TZ: the log is in UTC");
     }
     plan.unneeded.extend(
         [
@@ -37,21 +37,21 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
             .iter()
             .any(|own| super::mount::is_within(&mount.target, own))
     }) {
-        plan.lack(format!(
+        plan.lost(format!(
             "{} takes the place of the proxy's own configuration, which is not read: compare its \
             rules with those below by hand",
             mount.source
         ));
     }
     if !settings.args.is_empty() {
-        plan.lack(
+        plan.lost(
             "its command names a configuration of its own, which is not read: compare its \
             rules with those below by hand",
         );
     }
 }
 
-fn frontends(settings: &Settings, plan: &mut Plan) {
+fn add_frontends(settings: &Settings, plan: &mut Plan) {
     let written = settings.var("BIND_CONFIG");
     if written.is_empty() {
         let is_ipv4 = ["1", "true", "yes"]
@@ -65,22 +65,7 @@ fn frontends(settings: &Settings, plan: &mut Plan) {
     }
     let mut words = written.split_whitespace();
     for address in words.next().unwrap_or_default().split(',') {
-        let address = address
-            .strip_prefix("unix@")
-            .or_else(|| address.strip_prefix("ipv4@"))
-            .unwrap_or(address);
-        let text = match address
-            .strip_prefix("*:")
-            .or_else(|| address.strip_prefix("[::]:"))
-        {
-            _ if address.starts_with('/') => format!("unix://{address}"),
-            Some(port) => format!("tcp://:{port}"),
-            None => match address.strip_prefix(":::") {
-                Some(port) => format!("tcp://:{port}"),
-                None if address.starts_with(':') => format!("tcp://0.0.0.0{address}"),
-                None => format!("tcp://{address}"),
-            },
-        };
+        let text = frontend_address(address);
         match Address::frontend(&text) {
             Ok(_) => plan.frontends.push(Frontend::at(text)),
             Err(expected) => plan.note(
@@ -90,38 +75,56 @@ fn frontends(settings: &Settings, plan: &mut Plan) {
         }
     }
     if plan.frontends.is_empty() {
-        plan.frontends.push(Frontend::at("tcp://:2375"));
+        // Every other address could be wider than the one that cannot be read.
+        plan.frontends.push(Frontend::at("tcp://127.0.0.1:2375"));
     }
-    let rest: Vec<_> = words.collect();
-    let mut rest = rest.into_iter();
-    while let Some(word) = rest.next() {
-        let socket = plan
-            .frontends
-            .first_mut()
-            .filter(|frontend| frontend.socket().is_some());
+    set_bind_options(words, plan);
+}
+
+/// Returns the address of a frontend for one of HAProxy's.
+fn frontend_address(address: &str) -> String {
+    let address = ["unix@", "ipv4@"]
+        .iter()
+        .find_map(|prefix| address.strip_prefix(prefix))
+        .unwrap_or(address);
+    let port = ["*:", "[::]:", ":::"]
+        .iter()
+        .find_map(|prefix| address.strip_prefix(prefix));
+    match port {
+        _ if address.starts_with('/') => format!("unix://{address}"),
+        Some(port) => format!("tcp://:{port}"),
+        None if address.starts_with(':') => format!("tcp://0.0.0.0{address}"),
+        None => format!("tcp://{address}"),
+    }
+}
+
+/// Carries over the words behind the addresses of `bind`.
+fn set_bind_options<'w>(mut words: impl Iterator<Item = &'w str>, plan: &mut Plan) {
+    while let Some(word) = words.next() {
         let key = match word {
             "v4v6" | "v6only" => continue,
             "mode" => "socket-mode",
             "user" | "uid" => "socket-owner",
             "group" | "gid" => "socket-group",
             word => {
-                plan.note(
-                    Kind::Missing,
-                    format!(
-                        "BIND_CONFIG has {word}, which is left out: frontend-tls-cert and its \
-                        kind are for TLS"
-                    ),
-                );
+                plan.lost(format!(
+                    "BIND_CONFIG has {word}, which is left out with all words behind it: for TLS, \
+                    set frontend-tls-cert, frontend-tls-key and frontend-tls-cacert"
+                ));
                 break;
             }
         };
-        if let (Some(socket), Some(value)) = (socket, rest.next()) {
+        let socket = plan
+            .frontends
+            .first_mut()
+            .filter(|frontend| frontend.socket().is_some());
+        if let (Some(socket), Some(value)) = (socket, words.next()) {
             socket.keys.push((key, value.to_owned()));
         }
     }
 }
 
-fn backend(path: &str, plan: &mut Plan) {
+fn set_backend(path: &str, plan: &mut Plan) {
     let path = path.strip_prefix("unix@").unwrap_or(path);
     let path = ["ipv4@", "ipv6@"]
         .iter()

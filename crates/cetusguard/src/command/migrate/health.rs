@@ -1,5 +1,5 @@
-//! The health check asks for `/_ping` through a frontend. Where clients may not, it has a frontend
-//! of its own, which only the container itself can reach.
+//! The health check, which asks for `/_ping` through a frontend. If clients cannot, it has a
+//! frontend of its own, which only the container itself can reach.
 
 use super::note::Kind;
 use super::plan::{Class, Frontend, Peer, Plan, Rights};

@@ -1,24 +1,25 @@
-//! What is mounted into the container of a proxy, in both of Compose's forms.
+//! The mounts of a proxy's container, in both of Compose's forms.
 
 use std::collections::HashMap;
 
-use super::words::interpolate;
+use super::words::{interpolate, split_at_colons};
 use super::yaml::Value;
 
 /// A mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mount {
-    /// As it was written.
+    /// The item of `volumes` as it was written.
     pub(super) raw: Value,
-    /// A path of the host, or the name of a volume; empty where it has none.
+    /// A path of the host, or the name of a volume; empty if there is none.
     pub(super) source: String,
-    /// Where it lies in the container.
+    /// The path in the container.
     pub(super) target: String,
 }
 
-/// Reads an item of `volumes`.
-pub(super) fn read(item: &Value, variables: &HashMap<String, String>) -> Option<Mount> {
-    let text = |text: &str| interpolate(text, variables, &mut Vec::new());
+/// Reads an item of `volumes`, in which the known variables have been replaced. A default stands
+/// in for a variable that is not known.
+pub(super) fn parse_mount(item: &Value) -> Option<Mount> {
+    let text = |text: &str| interpolate(text, &HashMap::new(), &mut Vec::new());
     let (source, target) = match item {
         Value::Map(_) => {
             let part = |key| {
@@ -29,11 +30,10 @@ pub(super) fn read(item: &Value, variables: &HashMap<String, String>) -> Option<
             (part("source"), part("target"))
         }
         Value::Scalar { text: short, .. } => {
-            let short = text(short);
-            let mut parts = short.split(':');
+            let mut parts = split_at_colons(short).into_iter();
             match (parts.next()?, parts.next()) {
-                (source, Some(target)) => (source.to_owned(), target.to_owned()),
-                (target, None) => (String::new(), target.to_owned()),
+                (source, Some(target)) => (text(&source), text(&target)),
+                (target, None) => (String::new(), text(&target)),
             }
         }
         _ => return None,
@@ -56,8 +56,14 @@ impl Mount {
         self.source.starts_with(['/', '.', '~'])
     }
 
-    /// Returns the path in this container of what another image has at `path`: in most of them,
-    /// `/var/run` is a link to `/run`.
+    /// Returns the name of the volume that is mounted, if it is one.
+    pub(super) fn volume(&self) -> Option<&str> {
+        let is_name = !self.is_bind() && !self.source.is_empty() && !self.source.contains('$');
+        is_name.then_some(&*self.source)
+    }
+
+    /// Returns the path in this container of a file that another image has at `path`: in most
+    /// images, `/var/run` is a link to `/run`.
     pub(super) fn path_of(&self, path: &str) -> Option<String> {
         let own = |text: &str| {
             text.strip_prefix("/var")
@@ -92,7 +98,7 @@ impl Mount {
             .any(|path| path.ends_with("docker.sock") || path.ends_with("podman.sock"))
     }
 
-    /// Returns it with another source.
+    /// Returns the item of `volumes` with another source.
     pub(super) fn with_source(&self, source: &str) -> Value {
         match &self.raw {
             Value::Map(pairs) => Value::Map(
@@ -134,11 +140,7 @@ mod tests {
     use super::*;
 
     fn mount(text: &str) -> Mount {
-        read(
-            &super::super::yaml::read(text).expect(text),
-            &HashMap::new(),
-        )
-        .expect(text)
+        parse_mount(&super::super::yaml::parse_document(text).expect(text)).expect(text)
     }
 
     #[test]

@@ -1,18 +1,35 @@
-//! What a reader of the result has to know: each difference, and what to do about it.
+//! Notes on the differences between the two proxies, each with what to do about it.
 
 use cetusguard_policy::endpoint::{Endpoint, EndpointId};
 use serde::{Serialize, Serializer};
 
-/// How something differs.
+/// The kinds of differences, in the order in which they are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Kind {
+    /// A restriction of the other proxy that the result does not have.
+    Lost,
+    /// A setting that clients need and that could not be carried over.
+    Missing,
     /// A call that was allowed is refused or judged now.
     Stricter,
-    /// Something that cannot be carried over, or that could not be read.
-    Missing,
-    /// Something that works in another way, or was not clear.
+    /// Something that works in another way.
     Different,
+    /// An assumption, or advice that changes nothing by itself.
+    Hint,
+}
+
+impl Kind {
+    /// Returns the word that stands before a note of this kind.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Missing => "missing",
+            Self::Stricter => "stricter",
+            Self::Different => "different",
+            Self::Hint => "hint",
+        }
+    }
 }
 
 /// A difference.
@@ -20,13 +37,13 @@ pub(super) enum Kind {
 pub(super) struct Note {
     pub(super) kind: Kind,
     pub(super) what: String,
-    /// The endpoints that it is about; programs get their names in log and documentation.
+    /// The endpoints that the note is about; JSON has their names.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "names")]
     pub(super) endpoints: Vec<EndpointId>,
 }
 
 impl Note {
-    /// A note about settings.
+    /// Makes a note about settings.
     pub(super) fn new(kind: Kind, what: impl Into<String>) -> Self {
         Self {
             kind,
@@ -35,7 +52,12 @@ impl Note {
         }
     }
 
-    /// Returns the note with the endpoints that it is about.
+    /// Returns whether the result cannot be used before the reader has decided about the note.
+    pub(super) fn needs_decision(&self) -> bool {
+        self.kind <= Kind::Missing
+    }
+
+    /// Returns the sentence followed by the endpoints that it is about.
     pub(super) fn text(&self) -> String {
         let shown = self.endpoints.iter().map(|id| {
             let endpoint = Endpoint::of(*id);

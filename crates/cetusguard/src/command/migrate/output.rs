@@ -1,9 +1,10 @@
-//! What the user gets: the files as a text to copy from, as JSON, or in a folder.
+//! The result for the user: the files as a text to copy from, as JSON, or in a folder.
 
 use std::path::Path;
 
 use serde::Serialize;
 
+use super::compose::Compose;
 use super::container;
 use super::note::{Kind, Note};
 use super::several::Instance;
@@ -13,7 +14,7 @@ use crate::command::json;
 /// A file of the result.
 #[derive(Debug, Serialize)]
 pub(super) struct File {
-    /// Its path below the folder of the compose file.
+    /// The path below the folder of the compose file.
     path: String,
     text: String,
 }
@@ -27,7 +28,7 @@ pub(super) struct Output {
 
 impl Output {
     /// Makes the files of all instances. With `out`, they are to lie in that folder.
-    pub(super) fn of(instances: Vec<Instance>, out: Option<&str>) -> Self {
+    pub(super) fn new(instances: Vec<Instance>, out: Option<&str>) -> Self {
         let (mut files, mut notes, mut containers) = (Vec::new(), Vec::<Note>::new(), Vec::new());
         let out = out.map(Path::new);
         let count = instances.len();
@@ -35,6 +36,7 @@ impl Output {
             .first()
             .map(|instance| std::rc::Rc::clone(&instance.settings.project))
             .unwrap_or_default();
+        notes.extend(project.notes.iter().cloned());
         for Instance { settings, mut plan } in instances {
             let service = settings.service.clone().unwrap_or_default();
             let folder = if count == 1 {
@@ -42,10 +44,11 @@ impl Output {
             } else {
                 format!("cetusguard-{}", file_name(&service))
             };
-            containers.push(container::of(&settings, &folder, out, &mut plan));
+            let container = container::build_service(&settings, &folder, out, &mut plan);
+            containers.push(container);
             files.push(File {
                 path: format!("{folder}/cetusguard.yaml"),
-                text: text::config(&plan),
+                text: text::configuration(&plan),
             });
             for mut note in plan.notes {
                 if count > 1 {
@@ -57,16 +60,24 @@ impl Output {
             }
         }
         if out.is_some() && project.name.is_none() && !project.services.is_empty() {
-            let what = "the name of the Compose project is not known: write it into compose.yaml \
-                as name, or the networks are others than those of the clients";
+            let what = "the name of the Compose project is not known, and without it the networks \
+                are not those of the clients: run migrate again with --project NAME";
             notes.push(Note::new(Kind::Missing, what));
         }
+        let mut compose = Compose::new(&containers, &project, out);
+        compose.require_variables(project.knows_variables);
+        notes.append(&mut compose.notes);
         files.push(File {
             path: "compose.yaml".to_owned(),
-            text: text::compose(&containers, &project, out),
+            text: text::compose_file(&compose),
         });
         notes.sort_by_key(|note| note.kind);
         Self { files, notes }
+    }
+
+    /// Returns whether some note asks for a decision before the result is used.
+    pub(super) fn needs_decision(&self) -> bool {
+        self.notes.iter().any(Note::needs_decision)
     }
 
     /// Returns the files one after the other, with the notes as comments before them.
@@ -80,7 +91,7 @@ impl Output {
             .files
             .iter()
             .map(|file| format!("\n# ---- {}\n{}", file.path, file.text));
-        text::notes(&self.notes, &head) + &files.collect::<String>()
+        text::note_comments(&self.notes, &head) + &files.collect::<String>()
     }
 
     /// Writes the files into a folder, and returns the notes. Nothing that is there is replaced.
@@ -123,11 +134,12 @@ impl Output {
             in this file go on, unless\n# --remove-orphans is given.",
             container::IMAGE
         );
-        Ok(text::notes(&self.notes, &head))
+        Ok(text::note_comments(&self.notes, &head))
     }
 }
 
-/// A name as a part of a path: what Compose takes for a service's name has no other characters.
+/// Makes a part of a path of a name. Names that Compose accepts have none of the replaced
+/// characters.
 fn file_name(name: &str) -> String {
     name.chars()
         .map(|c| {

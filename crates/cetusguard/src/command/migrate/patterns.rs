@@ -11,7 +11,13 @@ use super::note::Kind;
 use super::plan::{Peer, Plan, Rights};
 
 /// Adds a rule for methods and an expression, which the peer reads as `^EXPRESSION$`.
-pub(super) fn add(methods: &str, pattern: &str, from: &str, rights: &mut Rights, plan: &mut Plan) {
+pub(super) fn add_pattern(
+    methods: &str,
+    pattern: &str,
+    from: &str,
+    rights: &mut Rights,
+    plan: &mut Plan,
+) {
     let there = as_read_there(pattern);
     if there.len() > 1 {
         let what = format!(
@@ -32,7 +38,7 @@ pub(super) fn add(methods: &str, pattern: &str, from: &str, rights: &mut Rights,
     rights.peer = rights.peer.or(&peer);
 }
 
-/// A profile whose rules alone decide.
+/// Makes a profile whose rules alone decide.
 pub(super) fn unguarded(rules: Vec<cetusguard_policy::rule::Rule>) -> Profile {
     profile_of(
         rules,
@@ -43,10 +49,10 @@ pub(super) fn unguarded(rules: Vec<cetusguard_policy::rule::Rule>) -> Profile {
     )
 }
 
-/// The expressions that match whole paths where `^EXPRESSION$` matches a part: `^a|b$` is `a` and
-/// whatever follows, or whatever comes before `b`.
+/// Returns expressions for whole paths that match the same as `^EXPRESSION$`, whose anchors hold
+/// for the first and the last alternative alone: `^a|b$` matches `a.*` and `.*b`.
 fn as_read_there(pattern: &str) -> Vec<String> {
-    let alternatives = alternatives(pattern);
+    let alternatives = split_alternatives(pattern);
     let last = alternatives.len() - 1;
     let read = alternatives.iter().enumerate().map(|(at, alternative)| {
         let before = if at == 0 { "" } else { ".*" };
@@ -61,7 +67,7 @@ fn as_read_there(pattern: &str) -> Vec<String> {
 }
 
 /// Splits an expression at each `|` outside of all groups and classes.
-fn alternatives(pattern: &str) -> Vec<&str> {
+fn split_alternatives(pattern: &str) -> Vec<&str> {
     let (mut depth, mut class, mut escaped, mut start) = (0_i32, false, false, 0);
     let mut parts = Vec::new();
     for (at, c) in pattern.char_indices() {

@@ -1,4 +1,4 @@
-//! What our configuration will be.
+//! The configuration of Cetusguard before it is written.
 
 use std::fmt;
 use std::rc::Rc;
@@ -11,10 +11,10 @@ use super::settings::Settings;
 /// Decides about a call, by its method and its path, as the other proxy does.
 type Decision = Rc<dyn Fn(Method, &str) -> bool>;
 
-/// The other proxy's own decisions, which ours are compared with.
+/// The other proxy's own decisions, with which those of the new rules are compared.
 ///
-/// Settings do not always tell which version they were written for. What one version allows and
-/// another does not is closed here, and noted.
+/// Settings do not always tell which version they were written for. Calls that one version allows
+/// and another refuses are closed and noted.
 #[derive(Clone)]
 pub(super) struct Peer {
     loosest: Decision,
@@ -22,7 +22,7 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// A proxy whose versions agree.
+    /// Makes a peer whose versions agree.
     pub(super) fn new(decision: impl Fn(Method, &str) -> bool + 'static) -> Self {
         let decision: Decision = Rc::new(decision);
         Self {
@@ -31,7 +31,7 @@ impl Peer {
         }
     }
 
-    /// A proxy with an older version that allowed more.
+    /// Makes a peer with an older version that allowed more.
     pub(super) fn with_older(
         strictest: impl Fn(Method, &str) -> bool + 'static,
         loosest: impl Fn(Method, &str) -> bool + 'static,
@@ -82,11 +82,11 @@ impl fmt::Debug for Peer {
 /// Rules of one class of clients.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rights {
-    /// Rules, and what each comes from.
+    /// The rules, each with the setting that it comes from.
     pub(super) rules: Vec<(String, String)>,
     /// Exceptions of the guard.
     pub(super) guard_allow: Vec<String>,
-    /// Rules that would open what the peer allowed and these rules do not.
+    /// Rules for the calls that the peer allowed and these rules refuse.
     pub(super) closed: Vec<String>,
     /// The peer's decisions for such clients.
     pub(super) peer: Peer,
@@ -121,18 +121,18 @@ pub(super) fn profile_name(text: &str) -> String {
     }
 }
 
-/// Where clients connect.
+/// An address at which clients connect.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Frontend {
     pub(super) addr: String,
-    /// The profile of everybody who connects there.
+    /// The profile of all clients that connect there.
     pub(super) profile: Option<String>,
     /// Other keys of an entry of `frontends`.
     pub(super) keys: Vec<(&'static str, String)>,
 }
 
 impl Frontend {
-    /// A frontend for clients that their profiles find.
+    /// Makes a frontend whose clients are told apart by their profiles.
     pub(super) fn at(addr: impl Into<String>) -> Self {
         Self {
             addr: addr.into(),
@@ -141,12 +141,12 @@ impl Frontend {
         }
     }
 
-    /// Returns the path of its socket, where it is one.
+    /// Returns the path, if the address is a socket.
     pub(super) fn socket(&self) -> Option<&str> {
         self.addr.strip_prefix("unix://")
     }
 
-    /// Returns its port, where it has one.
+    /// Returns the port, if the address has one.
     pub(super) fn port(&self) -> Option<&str> {
         self.addr
             .strip_prefix("tcp://")?
@@ -155,12 +155,12 @@ impl Frontend {
     }
 }
 
-/// One instance of ours.
+/// One instance of Cetusguard.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// The rights of clients that no profile finds.
+    /// The rights of clients without a profile.
     pub(super) default: Rights,
-    /// Those of others.
+    /// The profiles.
     pub(super) profiles: Vec<Class>,
     pub(super) frontends: Vec<Frontend>,
     /// The engine's address.
@@ -169,21 +169,18 @@ pub(super) struct Plan {
     pub(super) options: Vec<(&'static str, String)>,
     /// The user that the other proxy's image runs as, unless that is root.
     pub(super) user: Option<&'static str>,
-    /// Paths in the container that ours does not need: the other proxy's own.
+    /// Paths in the container that only the other proxy needed.
     pub(super) unneeded: Vec<String>,
-    /// What its health check asks, where that is not the first frontend.
+    /// The address of the health check, if that is not the first frontend.
     pub(super) healthcheck: Option<String>,
     pub(super) notes: Vec<Note>,
-    /// Whether a file with settings could not be read.
-    pub(super) is_incomplete: bool,
 }
 
 impl Plan {
-    /// An empty one.
+    /// Makes an empty plan with the notes of the settings.
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             notes: settings.notes.clone(),
-            is_incomplete: settings.is_incomplete,
             ..Self::default()
         }
     }
@@ -193,10 +190,9 @@ impl Plan {
         self.notes.push(Note::new(kind, what));
     }
 
-    /// Notes something that could not be read, although it may say what clients may do.
-    pub(super) fn lack(&mut self, what: impl Into<String>) {
-        self.note(Kind::Missing, what);
-        self.is_incomplete = true;
+    /// Notes a restriction that the result does not have, or may not have.
+    pub(super) fn lost(&mut self, what: impl Into<String>) {
+        self.note(Kind::Lost, what);
     }
 
     /// Sets an option.
@@ -205,7 +201,7 @@ impl Plan {
         self.options.push((name, value.into()));
     }
 
-    /// Adds a rule of clients that no profile finds.
+    /// Adds a rule for clients without a profile.
     pub(super) fn rule(&mut self, rule: impl Into<String>, from: impl Into<String>) {
         self.default.rules.push((rule.into(), from.into()));
     }

@@ -1,17 +1,18 @@
-//! From what the user gives to the settings of each proxy in it: a compose file or a part of one, a
-//! command line of `docker run`, lines of variables, or a configuration file of the proxy's own.
+//! Finds the settings of each proxy in the user's input: a compose file or a part of one, a command
+//! line of `docker run`, lines of variables, or a configuration file of the proxy's own.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::Proxy;
-use super::docker_run;
+use super::docker_run::{self, CommandLine};
+use super::mount;
 use super::note::{Kind, Note};
 use super::settings::Settings;
 use super::words;
 use super::yaml::{self, Value};
-use crate::config::{Mistake, Mistakes, read_text};
+use crate::config::{Mistake, Mistakes, Unreadable, read_text};
 
 /// Services that extend each other form no longer chains.
 const CHAIN: usize = 8;
@@ -19,68 +20,58 @@ const CHAIN: usize = 8;
 /// The conditions of one client: all of them hold.
 pub(super) type Conditions = Vec<(&'static str, String)>;
 
+/// The arguments of the command that are about the input.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Given<'a> {
+    /// The path of the input, unless it is standard input.
+    pub(super) file: Option<&'a str>,
+    /// The one service to read.
+    pub(super) service: Option<&'a str>,
+    /// The name of the Compose project.
+    pub(super) project: Option<&'a str>,
+    /// The file with variables that Compose reads in place of `.env`.
+    pub(super) env_file: Option<&'a str>,
+}
+
 /// A compose file.
 #[derive(Debug, Default)]
 pub(super) struct Project {
-    /// The name under which Compose keeps what belongs to it.
+    /// The name of the project.
     pub(super) name: Option<String>,
-    /// Its services.
+    /// The services by their names.
     pub(super) services: Vec<(String, Value)>,
-    /// Its other keys.
+    /// The other keys at the top of the file.
     pub(super) top: Vec<(String, Value)>,
     /// The folder that its paths are relative to.
     pub(super) folder: Option<PathBuf>,
     /// Variables that Compose puts into it.
     pub(super) variables: HashMap<String, String>,
+    /// True if there is no other variable: the file was read, or its folder has none.
+    pub(super) knows_variables: bool,
+    /// Notes on what could not be read.
+    pub(super) notes: Vec<Note>,
 }
 
-/// Reads the settings of each proxy in a text. `file` is where it was read from, unless that was
-/// standard input.
+/// Reads the settings of each proxy in a text.
 ///
 /// # Errors
-/// The text is none of those, or no service has the proxy's image.
-pub(super) fn read(
+/// The text is none of those, no service has the proxy's image, or the file with variables cannot
+/// be read.
+pub(super) fn read_settings(
     text: &str,
-    file: Option<&str>,
+    given: Given<'_>,
     proxy: Proxy,
-    service: Option<&str>,
 ) -> Result<Vec<Settings>, Mistakes> {
     if let Some(vars) = words::environment(text).filter(|vars| !vars.is_empty()) {
         return Ok(vec![Settings::of_variables(vars)]);
     }
-    if let Some(line) = docker_run::read(text) {
-        let external = Value::Map(vec![(
-            "external".to_owned(),
-            Value::Scalar {
-                text: "true".to_owned(),
-                is_quoted: false,
-            },
-        )]);
-        let networks = line
-            .networks
-            .iter()
-            .map(|name| (name.clone(), external.clone()))
-            .collect();
-        let mut project = Project {
-            top: vec![("networks".to_owned(), Value::Map(networks))],
-            ..Project::beside(file)
-        };
-        project.name = None;
-        let mut settings = Settings::of_service(line.name, &line.service, Rc::new(project));
-        if !line.left_out.is_empty() {
-            let what = format!(
-                "left out of the command line, since the service below says it in another way or \
-                not at all: {}",
-                line.left_out.join(", ")
-            );
-            settings.notes.push(Note::new(Kind::Different, what));
-        }
-        return Ok(vec![settings]);
+    if let Some(line) = docker_run::parse_command_line(text) {
+        return of_command_line(line, given).map(|settings| vec![settings]);
     }
-    let root = yaml::read(text)?;
-    let project = Project::of_file(&root, file);
+    let root = yaml::parse_document(text)?;
+    let project = Project::of_file(&root, given)?;
     if !project.services.is_empty() {
-        return of_services(Rc::new(project), proxy, service);
+        return of_services(Rc::new(project), proxy, given.service);
     }
     let is_part = ["environment", "command", "image"]
         .iter()
@@ -110,6 +101,49 @@ pub(super) fn read(
     Err(Mistakes(vec![Mistake::new(what, fix)]))
 }
 
+/// Returns the settings of a command line of `docker run`, whose networks and volumes exist
+/// already.
+fn of_command_line(line: CommandLine, given: Given<'_>) -> Result<Settings, Mistakes> {
+    let mut project = Project::beside(given)?;
+    if given.env_file.is_none() {
+        // The shell had put the variables in, and it does not read the file of Compose.
+        project.variables.clear();
+        project.knows_variables = false;
+    }
+    let volumes = line.service.get("volumes").map(Value::items);
+    let mounts = volumes
+        .unwrap_or_default()
+        .iter()
+        .filter_map(mount::parse_mount);
+    let volumes: Vec<_> = mounts
+        .filter_map(|mount| mount.volume().map(str::to_owned))
+        .collect();
+    project.top = vec![
+        ("networks".to_owned(), external_definitions(&line.networks)),
+        ("volumes".to_owned(), external_definitions(&volumes)),
+    ];
+    project.name = given.project.map(str::to_owned);
+    let notes = line.notes();
+    let mut settings = Settings::of_service(line.name, &line.service, Rc::new(project));
+    settings.notes.extend(notes);
+    Ok(settings)
+}
+
+/// Defines networks or volumes that exist already.
+fn external_definitions(names: &[String]) -> Value {
+    let is_external = Value::Scalar {
+        text: "true".to_owned(),
+        is_quoted: false,
+    };
+    let external = Value::Map(vec![("external".to_owned(), is_external)]);
+    Value::Map(
+        names
+            .iter()
+            .map(|name| (name.clone(), external.clone()))
+            .collect(),
+    )
+}
+
 fn of_services(
     project: Rc<Project>,
     proxy: Proxy,
@@ -126,7 +160,7 @@ fn of_services(
     let found: Vec<_> = found
         .map(|(name, (node, notes))| {
             let mut settings = Settings::of_service(Some(name), &node, Rc::clone(&project));
-            notes.into_iter().for_each(|what| settings.lack(what));
+            notes.into_iter().for_each(|what| settings.lost(what));
             settings
         })
         .collect();
@@ -150,32 +184,65 @@ fn of_services(
 }
 
 impl Project {
-    /// A project without services, in the folder of a file.
-    fn beside(file: Option<&str>) -> Self {
-        let folder = file.and_then(|file| {
+    /// Makes a project without services, in the folder of the input, with its variables.
+    fn beside(given: Given<'_>) -> Result<Self, Mistakes> {
+        let folder = given.file.and_then(|file| {
             std::fs::canonicalize(file)
                 .ok()?
                 .parent()
                 .map(Path::to_owned)
         });
-        let env = folder
+        let of_folder = folder
             .as_ref()
-            .and_then(|folder| read_text(&folder.join(".env").to_string_lossy()).ok());
-        let variables = env
-            .and_then(|text| words::environment(&text))
-            .unwrap_or_default()
-            .into_iter()
-            .collect();
-        Self {
+            .map(|folder| folder.join(".env").to_string_lossy().into_owned());
+        let path = given.env_file.map(str::to_owned).or(of_folder);
+        let mut project = Self {
             folder,
-            variables,
+            knows_variables: path.is_some(),
             ..Self::default()
+        };
+        let read = path.as_ref().map(|path| read_text(path));
+        match read {
+            Some(Ok(text)) => project.read_variables(&text, path.as_deref().unwrap_or_default()),
+            Some(Err(why)) if given.env_file.is_some() => {
+                return Err(Mistakes(vec![Mistake::new(
+                    format!("{} cannot be read: {why}", path.unwrap_or_default()),
+                    "name a file with lines of NAME=VALUE with --env-file",
+                )]));
+            }
+            Some(Err(Unreadable::Missing)) | None => {}
+            Some(Err(why)) => {
+                let what = format!(
+                    "{} cannot be read ({why}), so its variables are not known",
+                    path.unwrap_or_default()
+                );
+                project.knows_variables = false;
+                project.notes.push(Note::new(Kind::Lost, what));
+            }
+        }
+        Ok(project)
+    }
+
+    fn read_variables(&mut self, text: &str, path: &str) {
+        match words::environment_file(text, &HashMap::new()) {
+            Ok(pairs) => self.variables = pairs.into_iter().collect(),
+            Err(line) => {
+                self.knows_variables = false;
+                let what = format!("{path} is not read, since line {line} is not NAME=VALUE");
+                self.notes.push(Note::new(Kind::Lost, what));
+            }
         }
     }
 
+    /// Returns a value with the known variables put into its texts.
+    pub(super) fn substituted(&self, value: &Value) -> Value {
+        value.with_texts(&mut |text| words::substitute(text, &self.variables))
+    }
+
     /// Reads a compose file, also one of the first version, whose services stand at the top.
-    fn of_file(root: &Value, file: Option<&str>) -> Self {
-        let mut project = Self::beside(file);
+    fn of_file(root: &Value, given: Given<'_>) -> Result<Self, Mistakes> {
+        let mut project = Self::beside(given)?;
+        let root = &project.substituted(root);
         match root.get("services") {
             Some(services) => {
                 project.services = services.pairs().to_vec();
@@ -204,15 +271,18 @@ impl Project {
         let of_folder = project
             .folder
             .as_ref()
-            .and_then(|folder| Some(normal(folder.file_name()?.to_str()?)));
-        project.name = named
+            .and_then(|folder| Some(normalised_name(folder.file_name()?.to_str()?)));
+        project.name = given
+            .project
+            .map(str::to_owned)
+            .or(named)
             .or(of_env)
             .or(of_folder)
             .filter(|name| !name.is_empty());
-        project
+        Ok(project)
     }
 
-    /// Returns whether a service runs an image of the proxy, from whatever registry.
+    /// Returns whether a service runs an image of the proxy, from any registry.
     fn has_image(&self, node: &Value, proxy: Proxy) -> bool {
         let image = node.get("image").map(Value::plain).unwrap_or_default();
         let image =
@@ -228,7 +298,7 @@ impl Project {
             .any(|known| name == *known || name.ends_with(&format!("/{known}")))
     }
 
-    /// Returns a service with what it extends, and what could not be read of that.
+    /// Returns a service merged with those that it extends, and notes on those that cannot be read.
     fn extended(&self, name: &str, chain: usize) -> (Value, Vec<String>) {
         let service = self
             .services
@@ -251,16 +321,15 @@ impl Project {
         let mut pairs: Vec<_> = base.pairs().to_vec();
         for (key, value) in service.pairs().iter().filter(|(key, _)| key != "extends") {
             match pairs.iter_mut().find(|(known, _)| known == key) {
-                Some((_, known)) => *known = merged(key, known, value),
+                Some((_, known)) => *known = merged_values(key, known, value),
                 None => pairs.push((key.clone(), value.clone())),
             }
         }
         (Value::Map(pairs), notes)
     }
 
-    /// Returns the clients, each by its conditions, of which one is meant that another proxy looked
-    /// up by this name: the service of that name or with that container. A name that is not in the
-    /// file may be either.
+    /// Returns the conditions of the clients that another proxy looked up by this name: the service
+    /// of that name or with that container. A name that is not in the file may be either.
     pub(super) fn clients(&self, name: &str) -> Vec<Conditions> {
         let is_meant = |(service, node): &&(String, Value)| {
             service == name
@@ -289,6 +358,13 @@ impl Project {
             .into_iter()
             .chain(project)
             .collect()
+    }
+
+    /// Returns whether a network exists beside the project, so that other projects may use it.
+    pub(super) fn is_external(&self, network: &str) -> bool {
+        let networks = self.top.iter().find(|(key, _)| key == "networks");
+        let external = networks.and_then(|(_, all)| all.get(network)?.get("external"));
+        external.is_some_and(|external| external.plain() != "false")
     }
 
     /// Returns the labels of a service.
@@ -365,9 +441,9 @@ impl Project {
     }
 }
 
-/// What a service's own value and that of the service which it extends come to: mappings and lists
-/// hold both.
-fn merged(key: &str, base: &Value, own: &Value) -> Value {
+/// Merges a service's own value with that of the service which it extends: mappings and lists hold
+/// both.
+fn merged_values(key: &str, base: &Value, own: &Value) -> Value {
     match (key, base, own) {
         ("command" | "entrypoint", _, _) => own.clone(),
         (_, Value::List(base), Value::List(own)) => {
@@ -399,7 +475,7 @@ fn as_list(value: &Value) -> Vec<Value> {
 }
 
 /// A folder's name as Compose makes a project's name of it.
-fn normal(name: &str) -> String {
+fn normalised_name(name: &str) -> String {
     let name = name.to_lowercase();
     let kept: String = name
         .chars()

@@ -15,7 +15,7 @@ use super::plan::{Peer, Plan};
 use super::settings::Settings;
 use super::switches::{ACTIONS, Gate, LIBPOD_SECTIONS, Part, SECTIONS, Switches};
 
-/// Settings that are not about what may be called.
+/// Variables that are not switches.
 const OTHERS: &[&str] = &[
     "SOCKET_PATH",
     "LOG_LEVEL",
@@ -28,18 +28,19 @@ const OTHERS: &[&str] = &[
 pub(super) fn plan(settings: &Settings, gate: Gate, plan: &mut Plan) {
     let switches = Switches::new(settings, gate);
     for section in SECTIONS.iter().filter(|section| switches.is_on(section)) {
-        open(&switches, "", section, plan);
+        open_section(&switches, "", section, plan);
     }
     for section in LIBPOD_SECTIONS
         .iter()
         .filter(|section| switches.opens_libpod(section))
     {
-        open(&switches, "LIBPOD_", section, plan);
+        open_section(&switches, "LIBPOD_", section, plan);
     }
-    actions(&switches, plan);
+    open_actions(&switches, plan);
     parts_without_section(&switches, plan);
-    plan.default.peer = peer(&switches);
-    strangers(&switches, plan);
+    plan.default.peer = peer_of_switches(&switches);
+    note_unknown_variables(&switches, plan);
+    plan.note(Kind::Hint, switches.assumption());
     super::haproxy::plan(settings, plan);
     plan.note(
         Kind::Different,
@@ -47,7 +48,7 @@ pub(super) fn plan(settings: &Settings, gate: Gate, plan: &mut Plan) {
     );
 }
 
-fn peer(switches: &Switches) -> Peer {
+fn peer_of_switches(switches: &Switches) -> Peer {
     let (strictest, loosest) = (switches.clone(), switches.clone());
     Peer::with_older(
         move |method, path| {
@@ -63,10 +64,11 @@ fn peer(switches: &Switches) -> Peer {
     )
 }
 
-/// Opens a section with everything below it, or what its parts leave of it.
-fn open(switches: &Switches, engine: &str, section: &str, plan: &mut Plan) {
+/// Opens a section with everything below it, except for the parts that have switches of their own
+/// and are closed.
+fn open_section(switches: &Switches, engine: &str, section: &str, plan: &mut Plan) {
     let name = format!("{engine}{section}");
-    let word = word(engine, section);
+    let word = section_word(engine, section);
     let from = format!("{name}=1");
     let methods = switches.methods();
     let below = || Endpoint::all().filter(|endpoint| starts_with(endpoint.shape, &word));
@@ -87,35 +89,23 @@ fn open(switches: &Switches, engine: &str, section: &str, plan: &mut Plan) {
         );
         return;
     }
-    if !below().any(|endpoint| {
-        switches
-            .part_of(endpoint)
-            .is_some_and(|part| !switches.is_on(part.switch))
-    }) {
-        // Our variable for exec covers more than their word.
-        let start = match (engine, section) {
-            (_, "EXEC") => format!(
-                "%API_PREFIX{}%/exec",
-                if engine.is_empty() { "" } else { "_LIBPOD" }
-            ),
-            _ => format!("%API_PREFIX_{name}%"),
-        };
-        let is_deep = below().any(|endpoint| endpoint.shape.len() > word.len());
-        plan.rule(
-            format!(
-                "{} {start}{}",
-                useful.join(","),
-                if is_deep { "(/.*)?" } else { "" }
-            ),
-            from.clone(),
-        );
-    }
-    let mut lines = Lines::default();
     let is_parted = below().any(|endpoint| {
         switches
             .part_of(endpoint)
             .is_some_and(|part| !switches.is_on(part.switch))
     });
+    if !is_parted {
+        // Here, the variable for exec covers more than the section.
+        let start = match (engine, section) {
+            ("", "EXEC") => "%API_PREFIX%/exec".to_owned(),
+            (_, "EXEC") => "%API_PREFIX_LIBPOD%/exec".to_owned(),
+            _ => format!("%API_PREFIX_{name}%"),
+        };
+        let is_deep = below().any(|endpoint| endpoint.shape.len() > word.len());
+        let rest = if is_deep { "(/.*)?" } else { "" };
+        plan.rule(format!("{} {start}{rest}", useful.join(",")), from.clone());
+    }
+    let mut lines = Lines::default();
     for endpoint in below().filter(|endpoint| methods.contains(&endpoint.method)) {
         let is_opened = |part: &Part| switches.is_on(part.switch);
         match switches.part_of(endpoint) {
@@ -132,8 +122,8 @@ fn open(switches: &Switches, engine: &str, section: &str, plan: &mut Plan) {
         .for_each(|rule| plan.rule(rule, from.clone()));
 }
 
-/// The first word of the paths of a section.
-fn word(engine: &str, section: &str) -> String {
+/// Returns the first word of the paths of a section.
+fn section_word(engine: &str, section: &str) -> String {
     let engine = if engine.is_empty() { "" } else { "/libpod" };
     match section {
         "PING" => format!("{engine}/_ping"),
@@ -147,7 +137,7 @@ pub(super) fn starts_with(shape: &str, word: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn actions(switches: &Switches, plan: &mut Plan) {
+fn open_actions(switches: &Switches, plan: &mut Plan) {
     for engine in ["", "LIBPOD_"] {
         for (name, actions) in ACTIONS {
             let name = format!("{engine}{name}");
@@ -169,7 +159,7 @@ fn actions(switches: &Switches, plan: &mut Plan) {
             match switches.actions_work() {
                 true => plan.rule(rule, format!("{name}=1")),
                 false => plan.note(
-                    Kind::Different,
+                    Kind::Hint,
                     format!(
                         "{name}=1 did nothing there without POST=1; if it was meant to work, \
                         add the rule: {rule}"
@@ -192,7 +182,7 @@ fn actions(switches: &Switches, plan: &mut Plan) {
     }
 }
 
-/// Switches for a part of a section that is closed as a whole.
+/// Notes switches for a part of a section that is closed as a whole.
 fn parts_without_section(switches: &Switches, plan: &mut Plan) {
     for part in switches
         .parts()
@@ -209,9 +199,8 @@ fn parts_without_section(switches: &Switches, plan: &mut Plan) {
     }
 }
 
-/// Variables that the proxy does not read, and values that it does not take for what they look
-/// like.
-fn strangers(switches: &Switches, plan: &mut Plan) {
+/// Notes variables that the proxy does not read, and values that look on and are off.
+fn note_unknown_variables(switches: &Switches, plan: &mut Plan) {
     for (name, value) in switches.written() {
         let is_switch = switches.knows(name);
         let looks_on = ["true", "yes", "on"].contains(&value.to_ascii_lowercase().as_str());

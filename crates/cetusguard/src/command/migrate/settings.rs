@@ -9,31 +9,29 @@ use super::words;
 use super::yaml::Value;
 use crate::config::read_text;
 
-/// What was written for one proxy.
+/// The settings of one proxy.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     /// The name of its service; clients call it by that.
     pub(super) service: Option<String>,
     /// Environment variables in their order.
     pub(super) vars: Vec<(String, String)>,
-    /// Its command line.
+    /// The command line.
     pub(super) args: Vec<String>,
-    /// The keys of its service.
+    /// The keys of the service.
     pub(super) keys: Vec<(String, Value)>,
-    /// What is mounted into its container.
+    /// The mounts of the container.
     pub(super) mounts: Vec<Mount>,
     /// A configuration file of its own.
     pub(super) own: Option<Value>,
-    /// What has to be told about the reading of all this.
+    /// Notes on what could not be read.
     pub(super) notes: Vec<Note>,
-    /// Whether a file with settings could not be read.
-    pub(super) is_incomplete: bool,
     /// The compose file that it stood in.
     pub(super) project: Rc<Project>,
 }
 
 impl Settings {
-    /// Settings that are variables alone.
+    /// Makes settings of variables alone.
     pub(super) fn of_variables(vars: Vec<(String, String)>) -> Self {
         Self {
             vars,
@@ -41,7 +39,7 @@ impl Settings {
         }
     }
 
-    /// Settings that are a configuration file of the proxy's own.
+    /// Makes settings of a configuration file of the proxy's own.
     pub(super) fn of_own(own: Value) -> Self {
         Self {
             own: Some(own),
@@ -49,13 +47,14 @@ impl Settings {
         }
     }
 
-    /// The settings of a service of a compose file.
+    /// Reads the settings of a service of a compose file.
     pub(super) fn of_service(name: Option<String>, service: &Value, project: Rc<Project>) -> Self {
         let mut settings = Self {
             service: name,
             project,
             ..Self::default()
         };
+        let service = &settings.project.substituted(service);
         settings.keys = service.pairs().to_vec();
         settings.read_env_files(service.get("env_file"));
         for (name, value) in settings.environment(service.get("environment")) {
@@ -76,24 +75,21 @@ impl Settings {
             None => {}
         }
         for item in service.get("volumes").map(Value::items).unwrap_or_default() {
-            settings
-                .mounts
-                .extend(mount::read(item, &settings.project.variables));
+            settings.mounts.extend(mount::parse_mount(item));
         }
         settings
     }
 
-    /// Takes a variable; of two values of one, the last counts, as it does for Compose and in
-    /// environment files.
+    /// Sets a variable. Of two values, the last counts, as it does for Compose and in environment
+    /// files.
     fn set(&mut self, name: String, value: String) {
         self.vars.retain(|(known, _)| *known != name);
         self.vars.push((name, value));
     }
 
-    /// Notes something that could not be read, although it may say what clients may do.
-    pub(super) fn lack(&mut self, what: String) {
-        self.notes.push(Note::new(Kind::Missing, what));
-        self.is_incomplete = true;
+    /// Notes something that could not be read and that may restrict clients.
+    pub(super) fn lost(&mut self, what: String) {
+        self.notes.push(Note::new(Kind::Lost, what));
     }
 
     /// Reads `env_file`: a path, or a list of paths, in the long form too.
@@ -112,15 +108,15 @@ impl Settings {
                 .ok_or_else(|| "the folder of the compose file is not known".to_owned());
             let read = read
                 .and_then(|path| read_text(&path.to_string_lossy()).map_err(|why| why.to_string()));
-            match read.as_deref().map(words::environment) {
-                Ok(Some(pairs)) => pairs
+            let known = &self.project.variables;
+            match read.map(|text| words::environment_file(&text, known)) {
+                Ok(Ok(pairs)) => pairs
                     .into_iter()
                     .for_each(|(name, value)| self.set(name, value)),
-                Ok(None) => self.lack(format!(
-                    "env_file {path} has lines that are not NAME=VALUE: \
-                    it is not read"
+                Ok(Err(line)) => self.lost(format!(
+                    "env_file {path} is not read, since line {line} is not NAME=VALUE"
                 )),
-                Err(why) => self.lack(format!(
+                Err(why) => self.lost(format!(
                     "env_file {path} cannot be read ({why}), so its variables are missing: run \
                     migrate on the compose file beside it, or on the output of docker compose \
                     config"
@@ -174,17 +170,60 @@ impl Settings {
     fn interpolated(&mut self, of: &str, text: &str) -> String {
         let mut unknown = Vec::new();
         let out = words::interpolate(text, &self.project.variables, &mut unknown);
-        for name in unknown {
-            let what = format!(
-                "{of} depends on {name}, which is not set here and counts as empty: write it into \
-                .env beside the compose file, or give migrate the output of docker compose config"
-            );
-            self.notes.push(Note::new(Kind::Missing, what));
+        let next = "write it into .env beside the compose file, name the file with --env-file, or \
+            give migrate the output of docker compose config";
+        for name in &unknown {
+            self.lost(format!(
+                "{of} depends on {name}, which is not set here and counts as empty: {next}"
+            ));
+        }
+        if self.project.knows_variables {
+            return out;
+        }
+        let is_open = |name: &&str| {
+            !self.project.variables.contains_key(*name)
+                && !unknown.iter().any(|known| known == name)
+        };
+        for name in words::variables(text).into_iter().filter(is_open) {
+            let what =
+                format!("{of} depends on {name}, of which only the default is known: {next}");
+            self.notes.push(Note::new(Kind::Lost, what));
         }
         out
     }
 
-    /// Returns the value of a variable; empty where there is none.
+    /// Returns the tag of the proxy's image: `latest` where none is written, and nothing where the
+    /// image is not known or has a digest alone.
+    pub(super) fn image_tag(&self) -> Option<String> {
+        let image = self.key("image").map(Value::plain)?;
+        if image.contains('$') && !self.project.knows_variables {
+            return None;
+        }
+        let image = words::interpolate(image, &self.project.variables, &mut Vec::new());
+        let (name, has_digest) = match image.split_once('@') {
+            Some((name, _)) => (name, true),
+            None => (image.as_str(), false),
+        };
+        let tag = name.rsplit_once(':').map(|(_, tag)| tag);
+        match tag.filter(|tag| !tag.contains('/')) {
+            None if has_digest || name.is_empty() => None,
+            tag => Some(tag.unwrap_or("latest").to_owned()),
+        }
+    }
+
+    /// Returns the major and the minor number that the image's tag begins with.
+    pub(super) fn image_version(&self) -> Option<(u32, Option<u32>)> {
+        let tag = self.image_tag()?;
+        let mut parts = tag.strip_prefix('v').unwrap_or(&tag).split('.');
+        let mut number = || {
+            let part = parts.next()?;
+            let end = part.find(|c: char| !c.is_ascii_digit());
+            part[..end.unwrap_or(part.len())].parse().ok()
+        };
+        Some((number()?, number()))
+    }
+
+    /// Returns the value of a variable, or an empty text.
     pub(super) fn var(&self, name: &str) -> &str {
         self.vars
             .iter()

@@ -2,8 +2,8 @@
 //! clients.
 //!
 //! Networks kept the clients of one proxy from another proxy. One instance is on all of these
-//! networks, so it tells clients apart by their services, which the engine is asked for. Proxies
-//! whose clients are not known from the file stay by themselves.
+//! networks, so it tells clients apart by their services, about which it asks the engine. Proxies
+//! whose clients are not known from the file stay by themselves, as do those on external networks.
 
 use std::collections::BTreeMap;
 
@@ -20,14 +20,14 @@ pub(super) struct Instance {
     pub(super) plan: Plan,
 }
 
-/// Puts those together that can be.
-pub(super) fn joined(instances: Vec<Instance>) -> Vec<Instance> {
+/// Joins the instances whose clients are known.
+pub(super) fn join_known_clients(instances: Vec<Instance>) -> Vec<Instance> {
     let proxies: Vec<String> = instances
         .iter()
         .filter_map(|instance| instance.settings.service.clone())
         .collect();
     let known = instances.into_iter().map(|instance| {
-        let clients = clients(&instance, &proxies);
+        let clients = known_clients(&instance, &proxies);
         (instance, clients)
     });
     let (mut together, mut alone): (Vec<_>, Vec<_>) =
@@ -53,7 +53,7 @@ pub(super) fn joined(instances: Vec<Instance>) -> Vec<Instance> {
             .map(|(instance, _)| instance)
             .collect();
     }
-    let one = join(
+    let one = join_instances(
         together
             .into_iter()
             .map(|(instance, clients)| (instance, clients.unwrap_or_default()))
@@ -64,16 +64,24 @@ pub(super) fn joined(instances: Vec<Instance>) -> Vec<Instance> {
         .collect()
 }
 
-/// The clients of a proxy, each with its rights; `None` where they are not known, or cannot be told
-/// apart by their services.
-fn clients(instance: &Instance, proxies: &[String]) -> Option<Vec<(String, Rights)>> {
+/// Returns the clients of a proxy, each with its rights; `None` where they are not known, or cannot
+/// be told apart by their services.
+fn known_clients(instance: &Instance, proxies: &[String]) -> Option<Vec<(String, Rights)>> {
     let Instance { settings, plan } = instance;
     let service = settings.service.as_deref()?;
     let is_simple = plan.frontends.len() == 1
         && plan.frontends[0].port().is_some()
         && plan.frontends[0].keys.is_empty();
-    // Clients on the host have no service.
-    if !is_simple || settings.key("ports").is_some() || settings.key("network_mode").is_some() {
+    let has_strangers = networks_of_service(&settings.project, service)
+        .iter()
+        .any(|network| settings.project.is_external(network));
+    // Clients on the host have no service, and those on an external network may be services of
+    // other files: one instance would also connect that network with the others.
+    if !is_simple
+        || has_strangers
+        || settings.key("ports").is_some()
+        || settings.key("network_mode").is_some()
+    {
         return None;
     }
     let mut all = Vec::new();
@@ -90,65 +98,127 @@ fn clients(instance: &Instance, proxies: &[String]) -> Option<Vec<(String, Right
         }
     }
     if plan.profiles.is_empty() {
-        let names = found(
-            &settings.project,
-            service,
-            settings.container_name(),
-            proxies,
-        );
-        all.extend(names.into_iter().map(|name| (name, plan.default.clone())));
+        let named = naming_services(settings);
+        let found = if named.is_empty() {
+            neighbours(settings)
+        } else {
+            named
+        };
+        let found = found.into_iter().filter(|name| !proxies.contains(name));
+        all.extend(found.map(|name| (name, plan.default.clone())));
     }
     (!all.is_empty()).then_some(all)
 }
 
-/// The services that use a proxy: those that name its address or depend on it; if none does, those
-/// that share a network with it.
-fn found(
-    project: &Project,
-    service: &str,
-    container: Option<&str>,
-    proxies: &[String],
-) -> Vec<String> {
-    let others = || {
-        project
-            .services
-            .iter()
-            .filter(|(name, _)| !proxies.contains(name))
+/// Returns the services that name the address of a proxy in their settings, or depend on it.
+fn naming_services(settings: &Settings) -> Vec<String> {
+    let Some(service) = settings.service.as_deref() else {
+        return Vec::new();
     };
-    let hosts: Vec<String> = [Some(service), container]
+    let hosts: Vec<&str> = [Some(service), settings.container_name()]
         .into_iter()
         .flatten()
-        .map(|name| format!("//{name}"))
         .collect();
-    let names_it = |text: &str| {
-        let is_whole = |end: usize| text[end..].is_empty() || text[end..].starts_with([':', '/']);
-        hosts.iter().any(|host| {
-            text.match_indices(host.as_str())
-                .any(|(at, _)| is_whole(at + host.len()))
-        })
-    };
-    let named = others().filter(|(_, node)| {
-        node.texts().into_iter().any(names_it)
-            || node
-                .get("depends_on")
-                .is_some_and(|on| on.names().contains(&service))
+    let names_it = |text: &str| hosts.iter().any(|host| names_host(text, host));
+    let services = settings.project.services.iter();
+    let naming = services.filter(|(name, node)| {
+        let depends = node.get("depends_on");
+        name != service
+            && (node.texts().into_iter().any(names_it)
+                || depends.is_some_and(|on| on.names().contains(&service)))
     });
-    let named: Vec<_> = named.map(|(name, _)| name.clone()).collect();
-    if !named.is_empty() {
-        return named;
-    }
-    let own = networks(project, service);
-    others()
-        .filter(|(name, _)| {
-            networks(project, name)
-                .iter()
-                .any(|network| own.contains(network))
-        })
-        .map(|(name, _)| name.clone())
+    naming.map(|(name, _)| name.clone()).collect()
+}
+
+/// Returns whether a text has an address of a host: `//HOST`, or `HOST:PORT`.
+fn names_host(text: &str, host: &str) -> bool {
+    text.match_indices(host).any(|(at, _)| {
+        let (before, behind) = (&text[..at], &text[at + host.len()..]);
+        let has_scheme = before.ends_with("//");
+        let is_whole = has_scheme
+            || !before.ends_with(|c: char| c.is_ascii_alphanumeric() || "-_./".contains(c));
+        let port = behind.strip_prefix(':').unwrap_or_default();
+        is_whole
+            && (port.starts_with(|c: char| c.is_ascii_digit())
+                || (has_scheme && (behind.is_empty() || behind.starts_with([':', '/']))))
+    })
+}
+
+/// Returns the services that share a network with a proxy.
+fn neighbours(settings: &Settings) -> Vec<String> {
+    let service = settings.service.as_deref().unwrap_or_default();
+    let project = &settings.project;
+    let own = networks_of_service(project, service);
+    let shares = |name: &str| {
+        networks_of_service(project, name)
+            .iter()
+            .any(|network| own.contains(network))
+    };
+    let others = project.services.iter().map(|(name, _)| name);
+    others
+        .filter(|name| *name != service && shares(name))
+        .cloned()
         .collect()
 }
 
-fn networks(project: &Project, service: &str) -> Vec<String> {
+/// Notes clients that are found by the name of their service in every project, and services that
+/// use the proxy and have no rights in the result.
+pub(super) fn note_clients(settings: &Settings, plan: &mut Plan) {
+    note_services_of_every_project(&settings.project, plan);
+    note_clients_without_rights(settings, plan);
+}
+
+fn note_services_of_every_project(project: &Project, plan: &mut Plan) {
+    let entries = plan.profiles.iter().flat_map(|class| &class.clients);
+    let unbound = entries.filter(|entry| entry.iter().all(|(key, _)| *key != "compose-project"));
+    let services = unbound
+        .flatten()
+        .filter(|(key, _)| *key == "compose-service");
+    let mut services: Vec<_> = services.map(|(_, name)| name.as_str()).collect();
+    services.sort_unstable();
+    services.dedup();
+    if services.is_empty() {
+        return;
+    }
+    let next = if project.name.is_none() {
+        "run migrate again with --project NAME"
+    } else {
+        "add compose-project to these entries of clients in cetusguard.yaml"
+    };
+    let what = format!(
+        "services called {} have rights in every Compose project, since theirs is not known: {next}",
+        services.join(", ")
+    );
+    plan.lost(what);
+}
+
+fn note_clients_without_rights(settings: &Settings, plan: &mut Plan) {
+    if plan.profiles.is_empty() || !plan.default.rules.is_empty() {
+        return;
+    }
+    let has_profile = |service: &String| {
+        let mut conditions = plan.profiles.iter().flat_map(|class| &class.clients);
+        conditions.any(|entry| {
+            entry
+                .iter()
+                .any(|(key, value)| *key == "compose-service" && value == service)
+        })
+    };
+    let without: Vec<_> = naming_services(settings)
+        .into_iter()
+        .filter(|service| !has_profile(service))
+        .collect();
+    if !without.is_empty() {
+        let what = format!(
+            "services without a profile name this proxy in their settings: {}; if the old proxy \
+            let them in, add them to the clients of a profile in cetusguard.yaml",
+            without.join(", ")
+        );
+        plan.note(Kind::Missing, what);
+    }
+}
+
+fn networks_of_service(project: &Project, service: &str) -> Vec<String> {
     let node = project
         .services
         .iter()
@@ -160,44 +230,14 @@ fn networks(project: &Project, service: &str) -> Vec<String> {
     )
 }
 
-fn join(mut all: Vec<(Instance, Vec<(String, Rights)>)>) -> Instance {
+fn join_instances(mut all: Vec<(Instance, Vec<(String, Rights)>)>) -> Instance {
     let names: Vec<String> = all
         .iter()
         .filter_map(|(instance, _)| instance.settings.service.clone())
         .collect();
+    let strangers = unknown_neighbours(&all, &names);
     let project = std::rc::Rc::clone(&all[0].0.settings.project);
-    let mut of_client: BTreeMap<String, (Vec<String>, Rights)> = BTreeMap::new();
-    for (instance, clients) in &all {
-        for (client, rights) in clients {
-            let (proxies, known) = of_client.entry(client.clone()).or_default();
-            proxies.extend(instance.settings.service.clone());
-            add(known, rights);
-        }
-    }
-    let mut classes: Vec<Class> = Vec::new();
-    for (client, (proxies, rights)) in of_client {
-        let conditions = project.service(&client);
-        let name = profile_name(&proxies.join("-and-"));
-        match classes
-            .iter_mut()
-            .find(|class| class.name == name && class.rights.rules == rights.rules)
-        {
-            Some(class) => class.clients.push(conditions),
-            None => {
-                let is_taken = classes.iter().any(|class| class.name == name);
-                let name = if is_taken {
-                    format!("{name}-{}", profile_name(&conditions[0].1))
-                } else {
-                    name
-                };
-                classes.push(Class {
-                    name,
-                    clients: vec![conditions],
-                    rights,
-                });
-            }
-        }
-    }
+    let classes = classes_of_clients(&all, &project);
     let others: Vec<_> = all.drain(1..).map(|(instance, _)| instance).collect();
     let (mut one, _) = all.swap_remove(0);
     share_networks(&mut one.settings, &others, &project);
@@ -212,7 +252,6 @@ fn join(mut all: Vec<(Instance, Vec<(String, Rights)>)>) -> Instance {
                 one.settings.mounts.push(mount);
             }
         }
-        one.plan.is_incomplete |= other.plan.is_incomplete;
         for note in other.plan.notes {
             if !one.plan.notes.contains(&note) {
                 one.plan.notes.push(note);
@@ -222,18 +261,81 @@ fn join(mut all: Vec<(Instance, Vec<(String, Rights)>)>) -> Instance {
     one.plan.default = Rights::default();
     one.plan.profiles = classes;
     let what = format!(
-        "{} are one instance: it has the names of all of them, and tells clients apart by their \
-        Compose services; services of other compose files have no rights: add them to clients. \
-        Where a service depends on another name than {}, write that",
+        "{} become one instance with the names of all of them, which tells clients apart by their \
+        Compose services: add services of other compose files to the clients of a profile, and \
+        write {} where a service depends on another of these names",
         names.join(", "),
         names[0]
     );
     one.plan.notes.push(Note::new(Kind::Different, what));
+    if !strangers.is_empty() {
+        let what = format!(
+            "services without a profile share a network with these proxies: {}; add those that use \
+            one to the clients of a profile in cetusguard.yaml",
+            strangers.join(", ")
+        );
+        one.plan.notes.push(Note::new(Kind::Hint, what));
+    }
     one
 }
 
-/// Adds rights to others: a client of two proxies had what either allowed.
-fn add(known: &mut Rights, more: &Rights) {
+/// Returns a class for each set of clients with the same rights.
+fn classes_of_clients(all: &[(Instance, Vec<(String, Rights)>)], project: &Project) -> Vec<Class> {
+    let mut of_client: BTreeMap<String, (Vec<String>, Rights)> = BTreeMap::new();
+    for (instance, clients) in all {
+        for (client, rights) in clients {
+            let (proxies, known) = of_client.entry(client.clone()).or_default();
+            proxies.extend(instance.settings.service.clone());
+            add_rights(known, rights);
+        }
+    }
+    let mut classes: Vec<Class> = Vec::new();
+    for (client, (proxies, rights)) in of_client {
+        let conditions = project.service(&client);
+        let name = profile_name(&proxies.join("-and-"));
+        let same = classes
+            .iter_mut()
+            .find(|class| class.name == name && class.rights.rules == rights.rules);
+        if let Some(class) = same {
+            class.clients.push(conditions);
+            continue;
+        }
+        let is_taken = classes.iter().any(|class| class.name == name);
+        let name = if is_taken {
+            format!("{name}-{}", profile_name(&conditions[0].1))
+        } else {
+            name
+        };
+        classes.push(Class {
+            name,
+            clients: vec![conditions],
+            rights,
+        });
+    }
+    classes
+}
+
+/// Returns the services on the networks of several proxies that are not among their clients.
+fn unknown_neighbours(
+    all: &[(Instance, Vec<(String, Rights)>)],
+    proxies: &[String],
+) -> Vec<String> {
+    let is_client = |name: &String| {
+        all.iter()
+            .any(|(_, clients)| clients.iter().any(|(client, _)| client == name))
+    };
+    let mut unknown: Vec<_> = all
+        .iter()
+        .flat_map(|(instance, _)| neighbours(&instance.settings))
+        .filter(|name| !is_client(name) && !proxies.contains(name))
+        .collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    unknown
+}
+
+/// Adds rights to others: a client of two proxies could do what either of them allowed.
+fn add_rights(known: &mut Rights, more: &Rights) {
     for rule in &more.rules {
         if !known.rules.iter().any(|(text, _)| *text == rule.0) {
             known.rules.push(rule.clone());
@@ -251,7 +353,7 @@ fn add(known: &mut Rights, more: &Rights) {
 fn share_networks(settings: &mut Settings, others: &[Instance], project: &Project) {
     let mut joined: Vec<(String, Value)> = match settings.key("networks") {
         Some(Value::Map(pairs)) => pairs.clone(),
-        _ => networks(project, settings.service.as_deref().unwrap_or_default())
+        _ => networks_of_service(project, settings.service.as_deref().unwrap_or_default())
             .into_iter()
             .map(|name| (name, Value::Null))
             .collect(),
@@ -261,7 +363,7 @@ fn share_networks(settings: &mut Settings, others: &[Instance], project: &Projec
         let aliases: Vec<_> = std::iter::once(service.as_str())
             .chain(other.container_name())
             .collect();
-        for network in networks(project, &service) {
+        for network in networks_of_service(project, &service) {
             let at = joined
                 .iter()
                 .position(|(name, _)| *name == network)

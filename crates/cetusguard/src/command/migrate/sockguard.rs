@@ -4,7 +4,9 @@
 //! Facts: `app/internal/glob/glob.go`, `app/internal/config/compat.go`, `config.go` and `load.go`,
 //! its Dockerfile, and its configuration page (2.2).
 
+use super::bodies;
 use super::globs::{self, Ordered};
+use super::losses;
 use super::note::Kind;
 use super::plan::{Class, Frontend, Plan, Rights};
 use super::settings::Settings;
@@ -13,17 +15,19 @@ use super::yaml::{self, Value};
 use crate::config::address::Address;
 use crate::log::Level;
 
-/// Where its image has its file.
+/// The path of the configuration file in the image.
 const FILE: &str = "/etc/sockguard/sockguard.yaml";
 
-/// What its file may hold at the top.
+/// The keys at the top of its file that tell it from other files.
 pub(super) const KEYS: &[&str] = &[
     "admin",
     "clients",
     "health",
     "listen",
+    "listeners",
     "log",
     "metrics",
+    "mutations",
     "ownership",
     "reload",
     "request_body",
@@ -32,7 +36,7 @@ pub(super) const KEYS: &[&str] = &[
     "upstream",
 ];
 
-/// What it allows without any rules.
+/// The rules that hold where none are written.
 const DEFAULT: &[(&str, &str)] = &[
     ("GET", "/_ping"),
     ("HEAD", "/_ping"),
@@ -40,7 +44,7 @@ const DEFAULT: &[(&str, &str)] = &[
     ("GET", "/events"),
 ];
 
-/// Switches of another proxy that it takes over, with what they open.
+/// The switches of another proxy that it accepts, with the paths that they open.
 const SECTIONS: &[(&str, &str)] = &[
     ("PING", "/_ping"),
     ("VERSION", "/version"),
@@ -94,62 +98,90 @@ const ACTIONS: &[(&[&str], &str, &str)] = &[
     (&["ALLOW_UNPAUSE"], "POST", "/containers/*/unpause"),
 ];
 
-/// Its settings: variables go before the file.
-struct Written<'s> {
-    settings: &'s Settings,
-    file: Option<Value>,
+/// The settings of sockguard: a variable takes the place of its key in the file.
+pub(super) struct Written<'s> {
+    pub(super) settings: &'s Settings,
+    pub(super) file: Option<Value>,
 }
 
 impl Written<'_> {
-    fn value(&self, key: &str) -> String {
-        match self.settings.var(&format!(
-            "SOCKGUARD_{}",
-            key.replace('.', "_").to_uppercase()
-        )) {
+    fn variable(&self, key: &str) -> &str {
+        let name = key.replace('.', "_").to_uppercase();
+        self.settings.var(&format!("SOCKGUARD_{name}"))
+    }
+
+    /// Returns the text of a key; empty where there is none.
+    pub(super) fn value(&self, key: &str) -> String {
+        match self.variable(key) {
             "" => self
                 .node(key)
                 .map(Value::plain)
                 .unwrap_or_default()
                 .to_owned(),
-            var => var.to_owned(),
+            variable => variable.to_owned(),
         }
     }
 
-    fn node(&self, key: &str) -> Option<&Value> {
-        key.split('.')
-            .try_fold(self.file.as_ref()?, |node, key| node.get(key))
+    /// Returns whether a switch is on.
+    pub(super) fn is_on(&self, key: &str) -> bool {
+        ["1", "t", "true", "yes", "on"].contains(&self.value(key).to_ascii_lowercase().as_str())
+    }
+
+    /// Returns the entries of a key.
+    pub(super) fn texts(&self, key: &str) -> Vec<String> {
+        let of_file = || self.node(key).map(Value::texts).unwrap_or_default();
+        let texts = match self.variable(key) {
+            "" => of_file().into_iter().map(str::to_owned).collect(),
+            variable => words::split(&variable.replace(',', " ")),
+        };
+        texts.into_iter().filter(|text| !text.is_empty()).collect()
+    }
+
+    /// Returns whether a key has an entry that turns something on.
+    pub(super) fn restricts(&self, key: &str) -> bool {
+        let texts = self.texts(key);
+        texts.iter().any(|text| text != "false" && text != "off")
+    }
+
+    /// Returns the value at a path of keys in the file.
+    pub(super) fn node(&self, key: &str) -> Option<&Value> {
+        key.split('.').try_fold(self.file.as_ref()?, |node, key| {
+            let item = || node.items().get(key.parse::<usize>().ok()?);
+            node.get(key).or_else(item)
+        })
     }
 }
 
 /// Plans for its file, its variables, and those that it takes over from another proxy.
 pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
-    let file = settings.own.clone().or_else(|| mounted(settings, plan));
+    let file = settings
+        .own
+        .clone()
+        .or_else(|| read_mounted_file(settings, plan));
     let written = Written { settings, file };
-    addresses(&written, plan);
-    log(&written, plan);
+    set_addresses(&written, plan);
+    set_log_options(&written, plan);
     let reads_contents = written.value("insecure_allow_read_exfiltration") == "true";
     let rules = match written
         .node("rules")
-        .map(ordered)
+        .map(ordered_rules)
         .filter(|rules| !rules.is_empty())
     {
         Some(rules) => rules,
-        None => switches(settings),
+        None => rules_of_switches(settings),
     };
-    let (mut rights, notes) = globs::rights(rules, reads_contents);
+    let (mut rights, notes) = globs::rights_of_rules(rules, reads_contents);
     plan.notes.extend(notes);
-    if let Some(body) = written.node("request_body") {
-        rights.guard_allow = super::bodies::exceptions(body, plan);
-    }
-    clients(&written, rights, plan);
-    losses(&written, plan);
+    bodies::carry_over(&written, &mut rights, plan);
+    losses::note_losses(&written, &rights, plan);
+    assign_clients(&written, rights, plan);
     // Its image runs as this user, and has the engine's socket by a group.
     plan.user = Some("65532:65532");
     plan.unneeded.push(FILE.to_owned());
 }
 
-/// Its file as it is mounted; that of the image has the default rules.
-fn mounted(settings: &Settings, plan: &mut Plan) -> Option<Value> {
+/// Reads the file that is mounted into the container; the one of the image has the default rules.
+fn read_mounted_file(settings: &Settings, plan: &mut Plan) -> Option<Value> {
     let mut args = settings.args.iter();
     let flag = args.find_map(|arg| match arg.trim_start_matches('-').split_once('=') {
         Some(("config", path)) => Some(path.to_owned()),
@@ -171,10 +203,10 @@ fn mounted(settings: &Settings, plan: &mut Plan) -> Option<Value> {
             .iter()
             .any(|mount| mount.path_of(path).is_some());
     match settings.file_in_container(path) {
-        Ok(text) => match yaml::read(&text) {
+        Ok(text) => match yaml::parse_document(&text) {
             Ok(file) => Some(file),
             Err(mistakes) => {
-                plan.lack(format!(
+                plan.lost(format!(
                     "{path} cannot be read: {}",
                     mistakes.0[0].in_one_line()
                 ));
@@ -183,13 +215,13 @@ fn mounted(settings: &Settings, plan: &mut Plan) -> Option<Value> {
         },
         Err(_) if is_of_image && path == FILE => None,
         Err(_) if is_of_image => {
-            plan.lack(format!(
+            plan.lost(format!(
                 "{path} is a file of its image: give migrate that file"
             ));
             None
         }
         Err(why) => {
-            plan.lack(format!(
+            plan.lost(format!(
                 "its rules stand in {path}, which cannot be read ({why}): run migrate on the \
                 compose file beside it, or on that file"
             ));
@@ -198,10 +230,23 @@ fn mounted(settings: &Settings, plan: &mut Plan) -> Option<Value> {
     }
 }
 
-fn addresses(written: &Written<'_>, plan: &mut Plan) {
+fn set_addresses(written: &Written<'_>, plan: &mut Plan) {
+    let count = written
+        .node("listeners")
+        .map_or(0, |listeners| listeners.items().len());
+    match count {
+        0 => add_listener(written, "listen", plan),
+        count => (0..count).for_each(|at| add_listener(written, &format!("listeners.{at}"), plan)),
+    }
+    set_backend(written, plan);
+}
+
+/// Makes a frontend of a listener, by the path of its keys.
+fn add_listener(written: &Written<'_>, path: &str, plan: &mut Plan) {
+    let key = |key: &str| format!("{path}.{key}");
     let (socket, address) = (
-        written.value("listen.socket"),
-        written.value("listen.address"),
+        written.value(&key("socket")),
+        written.value(&key("address")),
     );
     let addr = match (socket.as_str(), address.as_str()) {
         ("", "") => "tcp://127.0.0.1:2375".to_owned(),
@@ -213,20 +258,25 @@ fn addresses(written: &Written<'_>, plan: &mut Plan) {
         Ok(_) => frontend.addr = addr,
         Err(expected) => plan.note(
             Kind::Missing,
-            format!("listen: {addr} is no address here: {expected}"),
+            format!("{path}: {addr} is no address here: {expected}"),
         ),
     }
     let is_socket = frontend.socket().is_some();
-    for (key, option) in [
-        ("listen.socket_mode", "socket-mode"),
-        ("listen.tls.cert_file", "tls-cert"),
-        ("listen.tls.key_file", "tls-key"),
-        ("listen.tls.client_ca_file", "tls-cacert"),
+    for (name, option) in [
+        ("socket_mode", "socket-mode"),
+        ("socket_uid", "socket-owner"),
+        ("socket_gid", "socket-group"),
+        ("tls.cert_file", "tls-cert"),
+        ("tls.key_file", "tls-key"),
+        ("tls.client_ca_file", "tls-cacert"),
     ] {
-        let value = written.value(key);
-        if !value.is_empty() && is_socket == (option == "socket-mode") {
+        let value = written.value(&key(name));
+        if !value.is_empty() && is_socket == option.starts_with("socket-") {
             frontend.keys.push((option, value));
         }
+    }
+    if is_socket && !frontend.keys.iter().any(|(key, _)| *key == "socket-mode") {
+        frontend.keys.push(("socket-mode", "0600".to_owned()));
     }
     plan.frontends.push(frontend);
     let names = [
@@ -236,15 +286,51 @@ fn addresses(written: &Written<'_>, plan: &mut Plan) {
         "uri_sans",
         "public_key_sha256_pins",
     ];
-    for name in names.iter().filter(|name| {
-        written
-            .node(&format!("listen.tls.{name}"))
-            .is_some_and(|node| !node.items().is_empty())
-    }) {
-        plan.lack(format!(
-            "listen.tls.{name} let in some certificates alone, and is not here: write profiles \
-            with cert-cn, cert-dns and their kind: docs/profiles.md"
-        ));
+    for name in names.map(|name| key(&format!("tls.{name}"))) {
+        if !written.texts(&name).is_empty() {
+            plan.lost(format!(
+                "{name} lets in some certificates alone, and is not carried over: write profiles \
+                with cert-cn, cert-dns and the like (docs/profiles.md)"
+            ));
+        }
+    }
+}
+
+fn set_backend(written: &Written<'_>, plan: &mut Plan) {
+    let endpoints = written.node("upstream.endpoints").map(Value::items);
+    if let Some([first, others @ ..]) = endpoints {
+        let text = |key: &str| {
+            let node = key.split('.').try_fold(first, |node, key| node.get(key));
+            node.map(Value::plain).unwrap_or_default().to_owned()
+        };
+        let address = match text("address") {
+            path if path.starts_with('/') => format!("unix://{path}"),
+            address => address,
+        };
+        match Address::backend(&address) {
+            Ok(_) => plan.backend = address,
+            Err(expected) => plan.note(
+                Kind::Missing,
+                format!("upstream.endpoints: {address} is no address here: {expected}"),
+            ),
+        }
+        for (key, option) in [
+            ("tls.ca_file", "backend-tls-cacert"),
+            ("tls.cert_file", "backend-tls-cert"),
+            ("tls.key_file", "backend-tls-key"),
+        ] {
+            if !text(key).is_empty() {
+                plan.option(option, text(key));
+            }
+        }
+        if !others.is_empty() {
+            let what = "upstream.endpoints: the first engine alone is used, since there is no \
+                other to fail over to here";
+            plan.note(Kind::Missing, what);
+        }
+        if !plan.backend.is_empty() {
+            return;
+        }
     }
     let upstream = match written.value("upstream.socket") {
         path if path.is_empty() => written.settings.var("SOCKET_PATH").trim().to_owned(),
@@ -260,7 +346,7 @@ fn addresses(written: &Written<'_>, plan: &mut Plan) {
     );
 }
 
-fn log(written: &Written<'_>, plan: &mut Plan) {
+fn set_log_options(written: &Written<'_>, plan: &mut Plan) {
     let level = match written.value("log.level") {
         level if level.is_empty() => written.settings.var("LOG_LEVEL").to_owned(),
         level => level,
@@ -279,7 +365,7 @@ fn log(written: &Written<'_>, plan: &mut Plan) {
 }
 
 /// Reads a list of its rules.
-fn ordered(node: &Value) -> Vec<Ordered> {
+fn ordered_rules(node: &Value) -> Vec<Ordered> {
     let read = |item: &Value| {
         let found = item.get("match")?;
         let method = found.get("method").map_or("*", Value::plain);
@@ -290,7 +376,7 @@ fn ordered(node: &Value) -> Vec<Ordered> {
 }
 
 /// The rules that it makes of another proxy's switches; its own where there are none.
-fn switches(settings: &Settings) -> Vec<Ordered> {
+fn rules_of_switches(settings: &Settings) -> Vec<Ordered> {
     let is_on = |name: &str, default: bool| match settings.var(name).to_ascii_lowercase().as_str() {
         "" => default,
         value => matches!(value, "1" | "true" | "yes"),
@@ -323,9 +409,9 @@ fn switches(settings: &Settings) -> Vec<Ordered> {
         .collect()
 }
 
-/// Who has the rights: everybody, or some addresses. What gives some clients other rights is not
-/// read, so nobody has any then.
-fn clients(written: &Written<'_>, mut rights: Rights, plan: &mut Plan) {
+/// Gives the rights to all clients, or to some addresses. Settings that give some clients other
+/// rights are not read, so that no client has any then.
+fn assign_clients(written: &Written<'_>, mut rights: Rights, plan: &mut Plan) {
     let of_var = |name: &str| {
         written
             .settings
@@ -342,34 +428,25 @@ fn clients(written: &Written<'_>, mut rights: Rights, plan: &mut Plan) {
     let has_labels = written.value("clients.container_labels.enabled") == "true";
     if has_profiles || has_labels {
         rights.closed = rights.rules.drain(..).map(|(rule, _)| rule).collect();
-        plan.lack(
-            "clients: clients have rights of their own there, which are not read; so the rules \
-            stand in cetusguard.yaml as comments: write them as profiles: docs/profiles.md",
+        plan.lost(
+            "clients: clients have rights of their own there, which are not read, so that all rules \
+            are comments in cetusguard.yaml: write them as profiles (docs/profiles.md)",
         );
     }
-    let var = words::split(
-        &written
-            .settings
-            .var("SOCKGUARD_CLIENTS_ALLOWED_CIDRS")
-            .replace(',', " "),
-    );
-    let of_file = written
-        .node("clients.allowed_cidrs")
-        .map(Value::texts)
-        .unwrap_or_default();
-    let networks: Vec<_> = if var.is_empty() {
-        of_file.into_iter().map(str::to_owned).collect()
-    } else {
-        var
-    };
-    if networks.is_empty()
-        || plan
-            .frontends
-            .iter()
-            .any(|frontend| frontend.socket().is_some())
-    {
+    let networks = written.texts("clients.allowed_cidrs");
+    let has_ports = plan
+        .frontends
+        .iter()
+        .any(|frontend| frontend.socket().is_none());
+    if networks.is_empty() || !has_ports {
         plan.default = rights;
         return;
+    }
+    // Clients of a socket have no address.
+    for frontend in &mut plan.frontends {
+        if frontend.socket().is_some() {
+            frontend.profile = Some("allowed".to_owned());
+        }
     }
     let clients = networks
         .into_iter()
@@ -380,66 +457,4 @@ fn clients(written: &Written<'_>, mut rights: Rights, plan: &mut Plan) {
         clients,
         rights,
     });
-}
-
-/// What it does beside judging calls, and is not done here.
-fn losses(written: &Written<'_>, plan: &mut Plan) {
-    let redacts = [
-        "redact_container_env",
-        "redact_mount_paths",
-        "redact_network_topology",
-        "redact_sensitive_data",
-    ];
-    let is_off = |key: &&&str| written.value(&format!("response.{key}")) == "false";
-    if redacts.iter().filter(is_off).count() < redacts.len() {
-        plan.note(
-            Kind::Missing,
-            "answers are not redacted here: clients that may inspect containers, services, volumes \
-            and networks see their environment variables, host paths and addresses; take the rules \
-            for inspecting away from those that must not",
-        );
-    }
-    for key in ["visible_resource_labels", "name_patterns", "image_patterns"] {
-        if written
-            .node(&format!("response.{key}"))
-            .is_some_and(|node| !node.texts().is_empty())
-        {
-            plan.lack(format!(
-                "response.{key} hid objects from clients, which see all of them \
-                here: bound the calls with targets: docs/guard.md"
-            ));
-        }
-    }
-    if !written.value("ownership.owner").is_empty() {
-        plan.lack(
-            "ownership let clients act on their own objects alone; here they may act on all: \
-            bound the calls with targets: docs/guard.md",
-        );
-    }
-    let silent = [
-        "clients",
-        "health",
-        "listen",
-        "log",
-        "ownership",
-        "reload",
-        "request_body",
-        "response",
-        "rules",
-        "upstream",
-    ];
-    for (key, _) in written
-        .file
-        .iter()
-        .flat_map(Value::pairs)
-        .filter(|(key, _)| !silent.contains(&key.as_str()))
-    {
-        let what = match key.as_str() {
-            key if key.starts_with("insecure_") => {
-                format!("{key}: guard-allow and rules that name an endpoint take its place")
-            }
-            key => format!("{key} has no counterpart here"),
-        };
-        plan.note(Kind::Missing, what);
-    }
 }

@@ -1,11 +1,11 @@
-//! What the switches of Tecnativa's proxy and of LinuxServer's mean: whether a call passes.
+//! The switches of Tecnativa's proxy and of LinuxServer's, and the calls that they let pass.
 
 use cetusguard_policy::Method;
 use cetusguard_policy::endpoint::Endpoint;
 
 use super::settings::Settings;
 
-/// Whose switches they are.
+/// The two families of switches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gate {
     /// Switches for actions come behind that for methods.
@@ -14,7 +14,7 @@ pub(super) enum Gate {
     LinuxServer,
 }
 
-/// A version of the proxy, by what it knows.
+/// A version of the proxy, by the switches that it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Generation {
     /// Sections, actions and `POST`.
@@ -85,7 +85,7 @@ pub(super) const ACTIONS: &[(&str, &[&str])] = &[
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) switch: &'static str,
-    /// What stands behind the container's name in its paths.
+    /// The part of its paths behind the container's name.
     pub(super) word: &'static str,
     pub(super) method: &'static str,
 }
@@ -118,23 +118,68 @@ const LINUXSERVER_PARTS: &[Part] = &[
 /// Tecnativa's switches for methods beside `POST`.
 const METHODS: &[(&str, Method)] = &[("DELETE", Method::Delete), ("PUT", Method::Put)];
 
+/// The part of a version that the image's tag tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tag {
+    /// A release of Tecnativa's proxy before the switches for methods and parts.
+    Released,
+    /// The current state of the main branch.
+    Edge,
+    /// `latest`, a number that is not known here, or none.
+    Open,
+}
+
 /// The switches as they were written.
 #[derive(Clone, Debug)]
 pub(super) struct Switches {
     vars: Vec<(String, String)>,
     gate: Gate,
+    tag: Tag,
 }
 
 impl Switches {
     /// Takes the variables of the settings.
     pub(super) fn new(settings: &Settings, gate: Gate) -> Self {
+        let tag = match (settings.image_tag().as_deref(), settings.image_version()) {
+            (_, Some((0, Some(0..=4)))) => Tag::Released,
+            (Some("edge" | "master" | "main"), _) => Tag::Edge,
+            _ => Tag::Open,
+        };
         Self {
             vars: settings.vars.clone(),
             gate,
+            tag,
         }
     }
 
-    /// Returns what was written.
+    /// Returns the sentence that says which version the settings are read for.
+    pub(super) fn assumption(&self) -> String {
+        let mut generations = self.generations();
+        let (proxy, older, newer) = match self.gate {
+            Gate::Tecnativa => (
+                "Tecnativa's proxy",
+                "0.4 and older",
+                "its main branch of September 2026 (tag edge)",
+            ),
+            Gate::LinuxServer => (
+                "LinuxServer's proxy",
+                "before 18 August 2026",
+                "since 18 August 2026",
+            ),
+        };
+        match (generations.next(), generations.next()) {
+            (Some(Generation::Sections), None) => {
+                format!("the settings are read for {proxy}, {older}")
+            }
+            (_, None) => format!("the settings are read for {proxy}, {newer}"),
+            (_, Some(_)) => format!(
+                "the version of {proxy} is not certain, so that what {older} or {newer} refuses \
+                is closed"
+            ),
+        }
+    }
+
+    /// Returns the variables as they were written.
     pub(super) fn written(&self) -> &[(String, String)] {
         &self.vars
     }
@@ -161,19 +206,21 @@ impl Switches {
         }
     }
 
-    /// Returns the versions that the settings may have been written for. Tecnativa's released ones
-    /// know no parts; LinuxServer's current ones do, whatever is written.
+    /// Returns the versions that the settings may have been written for. The image's tag tells
+    /// Tecnativa's releases, which know no parts, from its main branch; a switch that only one of
+    /// the two knows tells which one was meant. LinuxServer's tags say nothing about it.
     pub(super) fn generations(&self) -> impl Iterator<Item = Generation> + use<> {
         let names_parts = self.parts().iter().any(|part| self.is_written(part.switch));
         let names_methods = ["DELETE", "PUT", "PATCH"]
             .iter()
             .any(|name| self.is_written(name));
-        let known: &[Generation] = match (self.gate, names_parts, names_methods) {
-            (Gate::Tecnativa, true, _) => &[Generation::Parts],
-            (Gate::Tecnativa, false, false) => &[Generation::Sections],
-            (Gate::Tecnativa, false, true) | (Gate::LinuxServer, ..) => {
-                &[Generation::Sections, Generation::Parts]
+        let known: &[Generation] = match (self.gate, self.tag) {
+            (Gate::Tecnativa, Tag::Edge) => &[Generation::Parts],
+            (Gate::Tecnativa, Tag::Open) if names_parts => &[Generation::Parts],
+            (Gate::Tecnativa, Tag::Released) if !names_parts && !names_methods => {
+                &[Generation::Sections]
             }
+            (Gate::Tecnativa | Gate::LinuxServer, _) => &[Generation::Sections, Generation::Parts],
         };
         known.iter().copied()
     }
@@ -343,7 +390,7 @@ fn without_version(path: &str) -> &str {
     }
 }
 
-/// What stands behind the container's name.
+/// Returns the part of a path behind the container's name.
 fn behind_container(path: &str) -> Option<&str> {
     path.strip_prefix("/containers/")?
         .split_once('/')

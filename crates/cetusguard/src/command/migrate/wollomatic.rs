@@ -1,4 +1,5 @@
-//! wollomatic/socket-proxy: a regular expression for each method, and who may come from where.
+//! wollomatic/socket-proxy: a regular expression for each method, and the addresses and names of
+//! clients.
 //!
 //! Facts: `internal/config/config.go`, `env.go`, `dockerlabels.go` and
 //! `cmd/socket-proxy/handlehttprequest.go` of its versions up to 1.13.
@@ -12,7 +13,7 @@ use super::settings::Settings;
 use crate::config::address::Address;
 use crate::log::Level;
 
-/// What it can be told, beside `allow` with a method.
+/// The options beside `allow` with a method.
 const OPTIONS: &[&str] = &[
     "allowbindmountfrom",
     "allowfrom",
@@ -52,6 +53,47 @@ impl Options {
         self.0.iter().rev().find(|written| written.name == name)
     }
 
+    /// Returns the options with expressions that have an effect. Versions that do not join them
+    /// take the last flag of a method, and know no numbered variables.
+    fn rules(&self, joins: bool, plan: &mut Plan) -> Vec<&Written> {
+        let rules = self
+            .0
+            .iter()
+            .filter(|written| !OPTIONS.contains(&written.name.as_str()));
+        let (used, unused): (Vec<_>, Vec<_>) = rules.partition(|written| {
+            let is_numbered = written.from.matches('_').count() > 2;
+            let is_last = self
+                .get(&written.name)
+                .is_some_and(|last| std::ptr::eq(last, *written));
+            joins
+                || (if written.is_flag {
+                    is_last
+                } else {
+                    !is_numbered
+                })
+        });
+        let mut names: Vec<_> = used.iter().map(|written| &written.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        if !unused.is_empty() {
+            let unused: Vec<_> = unused
+                .iter()
+                .map(|written| format!("{}={}", written.from, written.value))
+                .collect();
+            let what = format!(
+                "the image's tag names a version before 1.12, which takes the last flag for a \
+                method and no numbered variables, so these had no effect and are left out: {}",
+                unused.join(", ")
+            );
+            plan.note(Kind::Hint, what);
+        } else if names.len() < used.len() {
+            let what = "several expressions for one method are joined, as version 1.12 and newer \
+                ones do; an older one took the last";
+            plan.note(Kind::Hint, what);
+        }
+        used
+    }
+
     fn value(&self, name: &str) -> Option<&str> {
         self.get(name).map(|written| written.value.as_str())
     }
@@ -64,41 +106,42 @@ impl Options {
 
 /// Plans for its flags and variables.
 pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
-    let options = read(settings, plan);
+    let options = read_options(settings, plan);
+    let joins = joins_expressions(settings);
     let mut rights = Rights::default();
-    for written in &options.0 {
-        let Some(method) = written
-            .name
-            .strip_prefix("allow")
-            .filter(|_| !OPTIONS.contains(&written.name.as_str()))
-        else {
-            continue;
-        };
+    for written in &options.rules(joins, plan) {
+        let method = written.name.trim_start_matches("allow");
         match Method::parse(method) {
-            Some(method) => rule(method, &written.value, &written.from, &mut rights, plan),
+            Some(method) => add_rule(method, &written.value, &written.from, &mut rights, plan),
             None => plan.note(
-                Kind::Missing,
+                Kind::Different,
                 format!("{}: {method} never reaches an engine here", written.from),
             ),
         }
     }
-    rights.guard_allow.extend(binds(
+    rights.guard_allow.extend(bind_exceptions(
         options.value("allowbindmountfrom").unwrap_or_default(),
     ));
-    addresses(&options, plan);
-    others(&options, plan);
-    clients(&options, rights, settings, plan);
+    set_addresses(&options, plan);
+    set_other_options(&options, plan);
+    assign_clients(&options, rights, settings, plan);
     if options
         .value("proxycontainername")
         .is_some_and(|name| !name.is_empty())
     {
-        labels(settings, plan);
+        add_labelled_profiles(settings, joins, plan);
     }
 }
 
+/// Returns whether the proxy's version joins several expressions for one method. Version 1.12 and
+/// newer ones do, and all tags but those of an older version are read as a newer one.
+fn joins_expressions(settings: &Settings) -> bool {
+    !matches!(settings.image_version(), Some((0, _) | (1, Some(0..=11))))
+}
+
 /// Reads flags and variables. A flag goes before its variable; an empty value is none.
-fn read(settings: &Settings, plan: &mut Plan) -> Options {
-    let mut all = flags(&settings.args);
+fn read_options(settings: &Settings, plan: &mut Plan) -> Options {
+    let mut all = parse_flags(&settings.args);
     let flagged: Vec<String> = all.iter().map(|written| written.name.clone()).collect();
     for (from, value) in &settings.vars {
         let Some(name) = from.strip_prefix("SP_") else {
@@ -136,7 +179,7 @@ fn read(settings: &Settings, plan: &mut Plan) -> Options {
 }
 
 /// `-name=value`, `-name value`; a switch has its value behind an equals sign, if any.
-fn flags(args: &[String]) -> Vec<Written> {
+fn parse_flags(args: &[String]) -> Vec<Written> {
     let mut flags = Vec::new();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -158,14 +201,14 @@ fn flags(args: &[String]) -> Vec<Written> {
     flags
 }
 
-fn rule(method: Method, pattern: &str, from: &str, rights: &mut Rights, plan: &mut Plan) {
+fn add_rule(method: Method, pattern: &str, from: &str, rights: &mut Rights, plan: &mut Plan) {
     // A blank would end the pattern where a comment seems to begin, and a percent sign begins a
     // variable.
     let pattern = pattern.replace(" #", "\\x20#").replace('%', "\\x25");
-    patterns::add(method.as_str(), &pattern, from, rights, plan);
+    patterns::add_pattern(method.as_str(), &pattern, from, rights, plan);
 }
 
-fn addresses(options: &Options, plan: &mut Plan) {
+fn set_addresses(options: &Options, plan: &mut Plan) {
     let frontend = match options
         .value("proxysocketendpoint")
         .filter(|path| !path.is_empty())
@@ -173,7 +216,7 @@ fn addresses(options: &Options, plan: &mut Plan) {
         Some(path) => {
             let mode = options
                 .get("proxysocketendpointfilemode")
-                .map_or(Some(0o600), mode);
+                .map_or(Some(0o600), parse_mode);
             if mode.is_none() {
                 plan.note(
                     Kind::Different,
@@ -219,7 +262,7 @@ fn addresses(options: &Options, plan: &mut Plan) {
 
 /// Reads a mode as that proxy does: the flag as a number of Go, which is decimal unless it begins
 /// with 0, 0o, 0x or 0b; the variable as an octal number.
-fn mode(written: &Written) -> Option<u32> {
+fn parse_mode(written: &Written) -> Option<u32> {
     let text = written.value.replace('_', "");
     let (digits, radix) = match text.as_str() {
         text if !written.is_flag => (text, 8),
@@ -236,7 +279,7 @@ fn mode(written: &Written) -> Option<u32> {
         .filter(|mode| *mode <= 0o777)
 }
 
-fn others(options: &Options, plan: &mut Plan) {
+fn set_other_options(options: &Options, plan: &mut Plan) {
     if let Some(level) = options.value("loglevel") {
         match Level::parse(level) {
             Ok(_) => plan.option("log-level", level.to_ascii_lowercase()),
@@ -270,15 +313,15 @@ fn others(options: &Options, plan: &mut Plan) {
     }
 }
 
-/// Addresses and names become clients of a profile; everybody else has nothing.
-fn clients(options: &Options, rights: Rights, settings: &Settings, plan: &mut Plan) {
+/// Makes a profile for the addresses and names that may connect; other clients have no rights.
+fn assign_clients(options: &Options, rights: Rights, settings: &Settings, plan: &mut Plan) {
     let allowed = options.value("allowfrom").unwrap_or("127.0.0.1/32");
     let mut sources: Vec<&str> = allowed
         .split(',')
         .map(str::trim)
         .filter(|source| !source.is_empty())
         .collect();
-    // The first network decides there: what stands behind it is never looked at.
+    // The first network decides there: entries behind it are never compared.
     if let Some(network) = sources.iter().position(|source| source.contains('/')) {
         let unused = sources.split_off(network + 1);
         if !unused.is_empty() {
@@ -307,14 +350,13 @@ fn clients(options: &Options, rights: Rights, settings: &Settings, plan: &mut Pl
             continue;
         }
         let found = settings.project.clients(source);
-        let shown = |(key, value): &(&str, String)| format!("{key}={value}");
+        let pair = |(key, value): &(&str, String)| format!("{key}={value}");
         let keys: Vec<_> = found
             .iter()
-            .map(|one| one.iter().map(shown).collect::<Vec<_>>().join(" and "))
+            .map(|one| one.iter().map(pair).collect::<Vec<_>>().join(" and "))
             .collect();
         let what = format!(
-            "-allowfrom={source}: clients are found by {}, which the engine is asked for; DNS is \
-            not",
+            "-allowfrom={source}: clients are found by {} in the engine's answers, not in DNS",
             keys.join(" or ")
         );
         plan.note(Kind::Different, what);
@@ -328,7 +370,7 @@ fn clients(options: &Options, rights: Rights, settings: &Settings, plan: &mut Pl
 }
 
 /// Folders below which host paths may be mounted.
-pub(super) fn binds(folders: &str) -> impl Iterator<Item = String> {
+pub(super) fn bind_exceptions(folders: &str) -> impl Iterator<Item = String> {
     let folders = folders
         .split(',')
         .map(str::trim)
@@ -336,25 +378,28 @@ pub(super) fn binds(folders: &str) -> impl Iterator<Item = String> {
     folders.map(|folder| format!("bind={}/**", folder.trim_end_matches('/')))
 }
 
-/// Rights that other services carry as labels become profiles of these services.
-fn labels(settings: &Settings, plan: &mut Plan) {
+/// Makes profiles of the rights that other services have as labels.
+fn add_labelled_profiles(settings: &Settings, joins: bool, plan: &mut Plan) {
     for (service, node) in &settings.project.services {
         let mut rights = Rights::default();
         for (key, value) in settings.project.labels(node) {
             let Some(rest) = key.strip_prefix(LABELS).filter(|_| !value.is_empty()) else {
                 continue;
             };
-            let word = rest.split('.').next().unwrap_or_default();
+            let (word, number) = rest.split_once('.').unwrap_or((rest, ""));
+            if !joins && !number.is_empty() {
+                continue;
+            }
             if rest.eq_ignore_ascii_case("bindmountfrom") {
-                rights.guard_allow.extend(binds(&value));
+                rights.guard_allow.extend(bind_exceptions(&value));
             } else if let Some(method) = Method::parse(&word.to_uppercase()) {
-                rule(method, &value, &format!("label {key}"), &mut rights, plan);
+                add_rule(method, &value, &format!("label {key}"), &mut rights, plan);
             }
         }
         if rights.rules.is_empty() && rights.guard_allow.is_empty() {
             continue;
         }
-        // A label takes the place of what everybody else has.
+        // A label takes the place of the common rights.
         let is_other = |(key, name): &(&str, String)| *key != "compose-service" || name != service;
         plan.profiles
             .iter_mut()

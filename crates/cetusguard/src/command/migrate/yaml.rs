@@ -1,7 +1,7 @@
-//! YAML as compose files have it: with anchors, aliases, merge keys, tags and folded blocks, which
-//! our own configuration refuses.
+//! A reader and a writer for the YAML of compose files, which has anchors, aliases, merge keys, tags
+//! and folded blocks. The program's own configuration refuses these.
 //!
-//! A scalar remembers whether it was quoted, so that what is written back has the type that it had.
+//! A scalar remembers whether it was quoted, so that it is written back with the same type.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -26,7 +26,7 @@ pub(super) enum Value {
     Scalar {
         /// Without its quotes.
         text: String,
-        /// Quotes and blocks make a text of what would be a number.
+        /// A number in quotes or in a block is a text.
         is_quoted: bool,
     },
     /// `- a`, `[a]`.
@@ -98,6 +98,25 @@ impl Value {
         }
     }
 
+    /// Returns the value with each text of its scalars changed; keys stay.
+    pub(super) fn with_texts(&self, change: &mut dyn FnMut(&str) -> String) -> Self {
+        match self {
+            Self::Null => Self::Null,
+            Self::Scalar { text, is_quoted } => Self::Scalar {
+                text: change(text),
+                is_quoted: *is_quoted,
+            },
+            Self::List(items) => {
+                Self::List(items.iter().map(|item| item.with_texts(change)).collect())
+            }
+            Self::Map(pairs) => {
+                let changed =
+                    |(key, value): &(String, Self)| (key.clone(), value.with_texts(change));
+                Self::Map(pairs.iter().map(changed).collect())
+            }
+        }
+    }
+
     fn count(&self) -> usize {
         match self {
             Self::Null | Self::Scalar { .. } => 1,
@@ -111,7 +130,7 @@ impl Value {
 ///
 /// # Errors
 /// The first thing that is no YAML, or that two readers would take for two things.
-pub(super) fn read(text: &str) -> Result<Value, Mistakes> {
+pub(super) fn parse_document(text: &str) -> Result<Value, Mistakes> {
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
@@ -126,7 +145,7 @@ pub(super) fn read(text: &str) -> Result<Value, Mistakes> {
             | Event::StreamEnd
             | Event::Nothing => {}
             _ if root.is_some() => {
-                return Err(wrong(
+                return Err(mistake_at(
                     span,
                     "a second document starts here",
                     "give migrate one document",
@@ -138,7 +157,7 @@ pub(super) fn read(text: &str) -> Result<Value, Mistakes> {
     Ok(root.unwrap_or(Value::Null))
 }
 
-fn wrong(span: Span, what: &str, fix: &str) -> Mistakes {
+fn mistake_at(span: Span, what: &str, fix: &str) -> Mistakes {
     Mistakes(vec![Mistake::new(
         format!("line {}: {what}", span.start.line().max(1)),
         fix,
@@ -148,7 +167,7 @@ fn wrong(span: Span, what: &str, fix: &str) -> Mistakes {
 struct Reader<'i> {
     parser: Parser<'i, saphyr_parser::StrInput<'i>>,
     anchors: HashMap<usize, Value>,
-    /// How many values aliases may still stand for.
+    /// The number of values that aliases may still stand for.
     budget: usize,
 }
 
@@ -168,23 +187,23 @@ impl<'i> Reader<'i> {
 
     fn value(&mut self, event: Event<'i>, span: Span, depth: usize) -> Result<Value, Mistakes> {
         if depth > DEPTH {
-            return Err(wrong(
+            return Err(mistake_at(
                 span,
                 "this is nested too deeply",
                 "give migrate the service alone",
             ));
         }
         let (value, anchor) = match event {
-            Event::Scalar(text, style, anchor, _) => (scalar(&text, style), anchor),
+            Event::Scalar(text, style, anchor, _) => (scalar_value(&text, style), anchor),
             Event::SequenceStart(anchor, _) => (self.list(depth)?, anchor),
             Event::MappingStart(anchor, _) => (self.map(depth)?, anchor),
             Event::Alias(anchor) => {
                 let known = self.anchors.get(&anchor).cloned();
                 let value = known.ok_or_else(|| {
-                    wrong(span, "an alias of nothing", "name an anchor before it")
+                    mistake_at(span, "an alias of nothing", "name an anchor before it")
                 })?;
                 self.budget = self.budget.checked_sub(value.count()).ok_or_else(|| {
-                    wrong(
+                    mistake_at(
                         span,
                         "aliases stand for too many values",
                         "write out what they stand for",
@@ -211,7 +230,7 @@ impl<'i> Reader<'i> {
         Ok(Value::List(items))
     }
 
-    /// Reads a mapping. What is merged into it (`<<`) fills in the keys that it does not have
+    /// Reads a mapping. Mappings that are merged into it (`<<`) fill in the keys that it does not have
     /// itself, the first mapping first.
     fn map(&mut self, depth: usize) -> Result<Value, Mistakes> {
         let (mut pairs, mut merged) = (Vec::<(String, Value)>::new(), Vec::new());
@@ -222,7 +241,7 @@ impl<'i> Reader<'i> {
             let is_merge =
                 matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
             let Value::Scalar { text: key, .. } = self.value(event, span, depth + 1)? else {
-                return Err(wrong(
+                return Err(mistake_at(
                     span,
                     "a key that is no text",
                     "write a name and a colon",
@@ -236,7 +255,7 @@ impl<'i> Reader<'i> {
                 Value::List(sources) if is_merge => merged.extend(sources),
                 source if is_merge => merged.push(source),
                 _ if pairs.iter().any(|(known, _)| *known == key) => {
-                    return Err(wrong(
+                    return Err(mistake_at(
                         span,
                         &format!("the key {key} stands twice"),
                         "write it once",
@@ -257,7 +276,7 @@ impl<'i> Reader<'i> {
     }
 }
 
-fn scalar(text: &str, style: ScalarStyle) -> Value {
+fn scalar_value(text: &str, style: ScalarStyle) -> Value {
     match style {
         ScalarStyle::Plain if matches!(text, "" | "~" | "null" | "Null" | "NULL") => Value::Null,
         _ => Value::Scalar {
@@ -268,11 +287,11 @@ fn scalar(text: &str, style: ScalarStyle) -> Value {
 }
 
 /// Writes a value behind its key or its dash, in block style.
-pub(super) fn write(out: &mut String, value: &Value, indent: usize) {
+pub(super) fn write_value(out: &mut String, value: &Value, indent: usize) {
     match value {
         Value::Null => out.push('\n'),
         Value::Scalar { text, is_quoted } => {
-            let _ = writeln!(out, " {}", written(text, *is_quoted));
+            let _ = writeln!(out, " {}", scalar_text(text, *is_quoted));
         }
         Value::List(items) if items.is_empty() => out.push_str(" []\n"),
         Value::Map(pairs) if pairs.is_empty() => out.push_str(" {}\n"),
@@ -282,7 +301,7 @@ pub(super) fn write(out: &mut String, value: &Value, indent: usize) {
                 let _ = write!(out, "{:indent$}-", "");
                 // The first key of a mapping stands behind the dash.
                 let mut inner = String::new();
-                write(&mut inner, item, indent + 2);
+                write_value(&mut inner, item, indent + 2);
                 match item {
                     Value::Map(pairs) if !pairs.is_empty() => {
                         let _ = write!(out, " {}", inner.trim_start());
@@ -301,24 +320,24 @@ pub(super) fn write(out: &mut String, value: &Value, indent: usize) {
 /// Writes the pairs of a mapping, one below the other.
 pub(super) fn write_pairs(out: &mut String, pairs: &[(String, Value)], indent: usize) {
     for (key, value) in pairs {
-        let _ = write!(out, "{:indent$}{}:", "", written(key, false));
-        write(out, value, indent + 2);
+        let _ = write!(out, "{:indent$}{}:", "", scalar_text(key, false));
+        write_value(out, value, indent + 2);
     }
 }
 
 /// A plain scalar stays one, unless it could not be read back as such: it may stem from a longer
 /// one, or be a key.
-fn written(text: &str, is_quoted: bool) -> String {
+fn scalar_text(text: &str, is_quoted: bool) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_.=-+".contains(c);
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || "/_.".contains(c));
     match !is_quoted && starts_well && text.chars().all(is_plain) {
         true => text.to_owned(),
-        false => escaped(text),
+        false => quoted_scalar(text),
     }
 }
 
 /// Words that YAML or an older reader of it takes for something else than text.
-fn escaped(text: &str) -> String {
+fn quoted_scalar(text: &str) -> String {
     let plain = quoted(text);
     let is_word = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"]
         .contains(&plain.to_lowercase().as_str());
@@ -333,9 +352,9 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn again(text: &str) -> String {
+    fn rewritten(text: &str) -> String {
         let mut out = String::new();
-        write_pairs(&mut out, read(text).expect(text).pairs(), 0);
+        write_pairs(&mut out, parse_document(text).expect(text).pairs(), 0);
         out
     }
 
@@ -359,7 +378,7 @@ mod tests {
             ),
             ("a: ~\nb: []\nc: {}\n", "a:\nb: []\nc: {}\n"),
         ] {
-            assert_eq!(again(text), want, "{text}");
+            assert_eq!(rewritten(text), want, "{text}");
         }
     }
 
@@ -368,10 +387,10 @@ mod tests {
     fn types_survive() {
         let text = "a: true\nb: \"true\"\nc: 0660\nd: \"2375:2375\"\ne: \"x: y # z\"\nf: \
             \"${A:-b}\"\n\"g h\": \"1\"\ni: \"\"\n";
-        assert_eq!(again(text), text);
+        assert_eq!(rewritten(text), text);
         assert_eq!(
-            read(&again(text)).expect("ours"),
-            read(text).expect("theirs")
+            parse_document(&rewritten(text)).expect("ours"),
+            parse_document(text).expect("theirs")
         );
     }
 
@@ -383,7 +402,7 @@ mod tests {
             ("a: 1\n---\nb: 2\n", "second document"),
             ("a: [1\n", "this is not YAML"),
         ] {
-            let told = read(text).expect_err(text).to_string();
+            let told = parse_document(text).expect_err(text).to_string();
             assert!(told.contains(want), "{told}");
         }
         let bomb = (1..12).fold("a0: &a0 [x, x, x, x]\n".to_owned(), |text, n| {
@@ -391,11 +410,11 @@ mod tests {
             text + &format!("a{n}: &a{n} [*a{last}, *a{last}, *a{last}, *a{last}]\n")
         });
         assert!(
-            read(&bomb)
+            parse_document(&bomb)
                 .expect_err("a bomb")
                 .to_string()
                 .contains("too many")
         );
-        assert!(read(&("[".repeat(200))).is_err());
+        assert!(parse_document(&("[".repeat(200))).is_err());
     }
 }
