@@ -344,7 +344,8 @@ fn a_compose_file_of_tecnativa() {
 fn switches_of_linuxserver() {
     hold(
         "linuxserver",
-        "ALLOW_START=1 #optional\nALLOW_STOP=1\nALLOW_RESTARTS=1\nCONTAINERS=1\nPOST=0\nTZ=Etc/UTC\nALLOW_RESUME=0\nVERSION=0",
+        "ALLOW_START=1 #optional\nALLOW_STOP=1\nALLOW_RESTARTS=1\nCONTAINERS=1\nPOST=0\n\
+        TZ=Etc/UTC\nALLOW_RESUME=0\nVERSION=0",
         &[
             "+POST /containers/web/start",
             "+POST /containers/web/kill",
@@ -432,7 +433,8 @@ fn expressions_of_wollomatic() {
     // Variables, a socket instead of addresses, and an alternation that was anchored by half.
     hold(
         "wollomatic",
-        "SP_ALLOW_GET=/version\nSP_ALLOW_GET_2=/v1\\..{2}/(containers/.*|events)|/_ping\nSP_PROXYSOCKETENDPOINT=/socket/proxy.sock\nSP_ALLOW_FROM=x",
+        "SP_ALLOW_GET=/version\nSP_ALLOW_GET_2=/v1\\..{2}/(containers/.*|events)|/_ping\n\
+        SP_PROXYSOCKETENDPOINT=/socket/proxy.sock\nSP_ALLOW_FROM=x",
         &[
             "+GET /version",
             "+GET /_ping",
@@ -594,7 +596,7 @@ fn rules_of_sockguard() {
     );
 }
 
-/// Keys of the service that are not about the proxy itself stay, in any form. Notes name the others.
+/// Keys of the service that are not about the proxy itself stay, in any form. Notes name others.
 #[test]
 fn the_rest_of_the_service_stays() {
     let Migrated {
@@ -863,14 +865,19 @@ fn what_restricted_more_is_told() {
         // These hold there by themselves.
         (
             "rules:\n  - match: {method: POST, path: '/images/create'}\n    action: allow\n",
-            "request_body.image_pull limits these calls, and the guard does not (allowed_registries, \
-            allow_imports):",
+            "request_body.image_pull limits these calls, and the guard does not \
+            (allowed_registries, allow_imports):",
         ),
         (
             "rules:\n  - match: {method: GET, path: '/containers/json'}\n    action: \
             allow\nresponse: {redact_container_env: false}\n",
             "(response.redact_mount_paths, response.redact_network_topology, \
             response.redact_sensitive_data)",
+        ),
+        (
+            "rules:\n  - match: {method: POST, path: /services/create}\n    action: \
+            allow\nrequest_body: {container_create: {allow_host_network: true}}\n",
+            "hold for other calls as well (host-namespace=network)",
         ),
         (
             "SOCKGUARD_NEW_LIMIT=1\n",
@@ -1174,7 +1181,8 @@ fn variables_never_widen_what_is_kept() {
         \"${UID_}:$GID_\"\n    ports: [\"${BIND}:2375:2375\", \"${LOST}:2376:2375\", \
         \"${SET:-127.0.0.1}:2377:2375\"]\n    networks: [back]\n    volumes: \
         [\"${SOCK:-/var/run/docker.sock}:/var/run/docker.sock:ro\", \"${DATA}:/data\"]\n    \
-        labels: {cost: \"5$$\"}\nnetworks:\n  back: {name: \"${NET}\"}\nvolumes:\n  d$$: \n  data:\n";
+        labels: {cost: \"5$$\"}\nnetworks:\n  back: {name: \"${NET}\"}\nvolumes:\n  \
+        data:\n";
     let folder = TempDir::new();
     folder.write(".env", "BIND=127.0.0.1\nUID_=1000\nGID_='9$9'\nDATA=data\n");
     let file = folder.write("compose.yaml", compose);
@@ -1286,9 +1294,9 @@ fn external_networks_are_not_joined() {
     let text = "name: home\nservices:\n  a:\n    image: tecnativa/docker-socket-proxy:0.4\n    \
         networks: [front]\n    environment: {CONTAINERS: 1}\n  b:\n    image: \
         tecnativa/docker-socket-proxy:0.4\n    networks: [back]\n    environment: {SECRETS: 1}\n  \
-        web:\n    image: x\n    environment: {H: \"tcp://a:2375\"}\n    networks: [front]\n  job:\n    \
-        image: x\n    environment: {H: \"b:2375\"}\n    networks: [back]\nnetworks:\n  front: \
-        {external: true, name: f}\n  back: {external: true}\n";
+        web:\n    image: x\n    environment: {H: \"tcp://a:2375\"}\n    networks: [front]\n  \
+        job:\n    image: x\n    environment: {H: \"b:2375\"}\n    networks: [back]\nnetworks:\n  \
+        front: {external: true, name: f}\n  back: {external: true}\n";
     let apart = migrate("tecnativa", text);
     for want in [
         "  a:\n    image: ",
@@ -1397,7 +1405,8 @@ fn listeners_of_sockguard() {
         998, allowed_profiles: [\"*\"]}\n  - {name: b, address: \"0.0.0.0:2375\", \
         allowed_profiles: [\"*\"]}\nclients: {allowed_cidrs: [10.0.0.0/8]}\nupstream: {endpoints: \
         [{address: \"tcp://engine:2376\", tls: {ca_file: /ca.pem}}, {address: \
-        \"tcp://other:2376\"}]}\nrules:\n  - match: {method: GET, path: /info}\n    action: allow\n";
+        \"tcp://other:2376\"}]}\nrules:\n  - match: {method: GET, path: /info}\n    action: \
+        allow\n";
     let Migrated { config, notes, .. } = migrate("sockguard", text);
     for want in [
         "  - addr: \"unix:///s/a.sock\"\n    profile: allowed\n    socket-mode: \

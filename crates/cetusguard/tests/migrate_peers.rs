@@ -1,7 +1,7 @@
-//! What migrate writes is started with the environment of the image, and compared with the
+//! The result of migrate is started with the environment of the image, and compared with the
 //! decisions of the other proxies. These are modelled here from their public files (see each
-//! model), for every switch and for all pairs of them: nothing is allowed that was refused, and
-//! what is refused although it was allowed stands in a note.
+//! model), for every switch and for all pairs of them: no call is allowed that was refused, and a
+//! note names each call that is refused although it was allowed.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 
-/// What clients ask engines for.
+/// Calls that clients make.
 const CALLS: &[&str] = &[
     "GET /_ping",
     "HEAD /_ping",
@@ -116,7 +116,7 @@ const CALLS: &[&str] = &[
 /// A proxy's own decision: method, and path without its query.
 type Decision<'d> = &'d dyn Fn(&str, &str) -> bool;
 
-/// What migrate has written.
+/// The result of migrate.
 struct Migrated {
     /// Each file, by its path.
     files: BTreeMap<String, String>,
@@ -311,13 +311,13 @@ impl Migrated {
         }
     }
 
-    /// Compares what the running program decides.
+    /// Compares the decisions of the running program.
     fn hold(&self, engine: &Engine, strictest: Decision<'_>, loosest: Decision<'_>) {
         let (proxy, _folder) = self.start(engine);
         self.compare(|call| passes(&proxy, call), strictest, loosest);
     }
 
-    /// Compares what the rules of clients without a profile decide, without a program.
+    /// Compares the decisions of the rules for clients without a profile, without a program.
     fn hold_rules(&self, strictest: Decision<'_>, loosest: Decision<'_>) {
         let profile = profile(self.config());
         self.compare(|call| is_allowed(&profile, call), strictest, loosest);

@@ -290,7 +290,27 @@ pub(super) fn carry_over(written: &Written<'_>, rights: &mut Rights, plan: &mut 
     for block in BLOCKS {
         note_lost_limits(block, written, &open, plan);
     }
+    note_wider_exceptions(rights, &open, plan);
     note_other_keys(written, plan);
+}
+
+/// Notes the calls for which the exceptions of containers hold as well: a profile has one list of
+/// exceptions, and sockguard has one for each kind of call.
+fn note_wider_exceptions(rights: &Rights, open: &BTreeSet<EndpointId>, plan: &mut Plan) {
+    let others = [ServiceCreate, ServiceUpdate, ContainerUpdate, BuildStart];
+    let endpoints: Vec<_> = others.into_iter().filter(|id| open.contains(id)).collect();
+    if endpoints.is_empty() || rights.guard_allow.is_empty() {
+        return;
+    }
+    let what = format!(
+        "these exceptions are meant for new containers and hold for other calls as well ({}): take \
+        out the rules for those, or the exceptions from guard-allow",
+        rights.guard_allow.join(", ")
+    );
+    plan.notes.push(Note {
+        endpoints,
+        ..Note::new(Kind::Lost, what)
+    });
 }
 
 fn note_lost_limits(

@@ -78,9 +78,9 @@ enum Judged {
 }
 
 impl Plan {
-    /// Leaves out rules that cannot be read or reach nothing, narrows those that allow more than the
-    /// peer did, and notes the calls that are refused although some version of the peer allowed
-    /// them.
+    /// Leaves out rules that cannot be read or reach nothing, narrows those that allow more than
+    /// the peer did, and notes the calls that are refused although some version of the peer
+    /// allowed them.
     pub(super) fn compare(&mut self) {
         let mut notes = Vec::new();
         let is_podman = self.is_podman();

@@ -40,7 +40,17 @@ const OURS: &[&str] = &[
 ];
 
 /// Keys that gave the container more than Cetusguard needs.
-const TOO_MUCH: &[&str] = &["cap_add", "devices", "privileged", "tmpfs"];
+const TOO_MUCH: &[&str] = &[
+    "cap_add",
+    "device_cgroup_rules",
+    "devices",
+    "gpus",
+    "ipc",
+    "pid",
+    "privileged",
+    "tmpfs",
+    "uts",
+];
 
 /// Files of the host that containers with a distribution in them are given.
 const OF_A_DISTRIBUTION: &[&str] = &["/etc/localtime", "/etc/timezone"];
@@ -80,15 +90,7 @@ pub(super) fn build_service(
     if let Some(user) = user {
         keys.push(("user".to_owned(), text(&user)));
     }
-    let environment = vec![
-        (
-            "CETUSGUARD_CONFIG".to_owned(),
-            text(&format!("{folder}/cetusguard.yaml")),
-        ),
-        // The image has an address of its own here, and the file says where to listen.
-        ("CETUSGUARD_FRONTEND_ADDR".to_owned(), text("")),
-    ];
-    keys.push(("environment".to_owned(), Value::Map(environment)));
+    keys.push(("environment".to_owned(), environment(folder)));
     // The folder is mounted, not the file: a mounted file would stay the same when another takes
     // its name, and no reload would see the new one.
     let own = text(&format!("./{config}:{folder}:ro"));
@@ -114,6 +116,16 @@ pub(super) fn build_service(
         keys,
         new_volumes,
     }
+}
+
+/// Returns the variables of the service. The image has an address of its own, which the empty
+/// variable takes back: the file says where to listen.
+fn environment(folder: &str) -> Value {
+    let file = format!("{folder}/cetusguard.yaml");
+    Value::Map(vec![
+        ("CETUSGUARD_CONFIG".to_owned(), Value::text(file)),
+        ("CETUSGUARD_FRONTEND_ADDR".to_owned(), Value::text("")),
+    ])
 }
 
 /// Returns the user of the old container: that of the service, or that of the image.
@@ -311,8 +323,8 @@ fn place_sockets(mounts: &[&Mount], settings: &Settings, plan: &mut Plan) -> Vec
             Kind::Missing
         };
         let what = format!(
-            "no volume was mounted where the socket {socket} is made: mount {name} into the clients, \
-            too"
+            "no volume was mounted where the socket {socket} is made: mount {name} into the \
+            clients, too"
         );
         plan.note(kind, what);
         new.push((name, folder));

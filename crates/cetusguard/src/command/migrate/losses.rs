@@ -98,8 +98,8 @@ pub(super) fn note_losses(written: &Written<'_>, rights: &Rights, plan: &mut Pla
     }
     if !written.value("ownership.owner").is_empty() {
         plan.lost(
-            "ownership lets clients act on their own objects alone; here they can act on all: bound \
-            the calls with targets (docs/guard.md)",
+            "ownership lets clients act on their own objects alone; here they can act on all: \
+            bound the calls with targets (docs/guard.md)",
         );
     }
     for (key, what) in [

@@ -83,9 +83,8 @@ impl Output {
     /// Returns the files one after the other, with the notes as comments before them.
     pub(super) fn page(&self, proxy: &str) -> String {
         let head = format!(
-            "Cetusguard with the intent of this {proxy} proxy. Read the notes; then save the files under
-# their names, or have them \
-             written with --out FOLDER."
+            "Cetusguard with the intent of this {proxy} proxy. Read the notes; then save the files \
+            under\n# their names, or have them written with --out FOLDER."
         );
         let files = self
             .files

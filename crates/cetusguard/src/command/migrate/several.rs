@@ -186,7 +186,8 @@ fn note_services_of_every_project(project: &Project, plan: &mut Plan) {
         "add compose-project to these entries of clients in cetusguard.yaml"
     };
     let what = format!(
-        "services called {} have rights in every Compose project, since theirs is not known: {next}",
+        "services called {} have rights in every Compose project, since theirs is not known: \
+        {next}",
         services.join(", ")
     );
     plan.lost(what);

@@ -429,8 +429,8 @@ fn assign_clients(written: &Written<'_>, mut rights: Rights, plan: &mut Plan) {
     if has_profiles || has_labels {
         rights.closed = rights.rules.drain(..).map(|(rule, _)| rule).collect();
         plan.lost(
-            "clients: clients have rights of their own there, which are not read, so that all rules \
-            are comments in cetusguard.yaml: write them as profiles (docs/profiles.md)",
+            "clients: clients have rights of their own there, which are not read, so that all \
+            rules are comments in cetusguard.yaml: write them as profiles (docs/profiles.md)",
         );
     }
     let networks = written.texts("clients.allowed_cidrs");

@@ -191,9 +191,10 @@ pub(super) fn substitute(text: &str, known: &HashMap<String, String>) -> String 
     out
 }
 
-/// Makes Compose refuse a text as long as its variables are not set: an unset variable in a published port
-/// would be empty, and the port would listen at every address of the host. `has_defaults` keeps
-/// the defaults that the text names itself. The names of the variables are added to `unknown`.
+/// Makes Compose refuse a text as long as its variables are not set: an unset variable in a
+/// published port would be empty, and the port would listen at every address of the host.
+/// `has_defaults` keeps the defaults that the text names itself. The names of the variables are
+/// added to `unknown`.
 pub(super) fn require_variables(
     text: &str,
     has_defaults: bool,
@@ -475,7 +476,8 @@ mod tests {
     #[test]
     fn environment_files_are_composes() {
         let known = HashMap::from([("K".to_owned(), "k".to_owned())]);
-        let text = "# c\nA=1 # x\r\nexport B='a $A\n# b'\nC=\"x\\n${A}\\$A\" # c\nSHELL\nD=${A}-$K-$NO\nE=\nF=a#b\n";
+        let text = "# c\nA=1 # x\r\nexport B='a $A\n# b'\nC=\"x\\n${A}\\$A\" # \
+            c\nSHELL\nD=${A}-$K-$NO\nE=\nF=a#b\n";
         let pairs = environment_file(text, &known).expect("assignments");
         let pairs: Vec<_> = pairs
             .iter()

@@ -1,5 +1,5 @@
-//! A reader and a writer for the YAML of compose files, which has anchors, aliases, merge keys, tags
-//! and folded blocks. The program's own configuration refuses these.
+//! A reader and a writer for the YAML of compose files, which has anchors, aliases, merge keys,
+//! tags and folded blocks. The program's own configuration refuses these.
 //!
 //! A scalar remembers whether it was quoted, so that it is written back with the same type.
 
@@ -230,7 +230,7 @@ impl<'i> Reader<'i> {
         Ok(Value::List(items))
     }
 
-    /// Reads a mapping. Mappings that are merged into it (`<<`) fill in the keys that it does not have
+    /// Reads a mapping. Mappings that are merged into it (`<<`) fill in keys that it does not have
     /// itself, the first mapping first.
     fn map(&mut self, depth: usize) -> Result<Value, Mistakes> {
         let (mut pairs, mut merged) = (Vec::<(String, Value)>::new(), Vec::new());
