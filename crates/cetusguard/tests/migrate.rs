@@ -937,13 +937,15 @@ fn several_proxies_of_one_file() {
         "name: home\nservices:\n{}{}{}  traefik:\n    image: traefik\n    command: \
         --endpoint=tcp://sp-a:2375\n    networks: [sp-a]\n  watch:\n    image: w\n    environment: \
         {{DOCKER_HOST: \"tcp://spb:2375\"}}\n  both:\n    image: b\n    environment: {{A: \
-        \"tcp://sp-a:2375\", B: \"tcp://sp-b\"}}\nnetworks: {{sp-a: {{internal: true}}, sp-b: , \
-        sp-c: }}\n",
+        \"tcp://sp-a:2375\", B: \"tcp://sp-b\"}}\n  aliased:\n    image: x\n    environment: \
+        {{H: \"engine:2375\"}}\n  linked:\n    image: x\n    links: [\"sp-a:x\"]\nnetworks: \
+        {{sp-a: {{internal: true}}, sp-b: , sp-c: }}\n",
         proxy("sp-a", "    environment: {CONTAINERS: 1}\n"),
         proxy(
             "sp-b",
             "    container_name: spb\n    environment: {IMAGES: 1, POST: 1}\n"
-        ),
+        )
+        .replace("[sp-b]", "{sp-b: {aliases: [engine]}}"),
         proxy(
             "sp-c",
             "    environment: {SECRETS: 1}\n    ports: [\"127.0.0.1:2375:2375\"]\n"
@@ -971,6 +973,9 @@ fn several_proxies_of_one_file() {
         ("watch", "GET /containers/json", false),
         ("both", "GET /images/json", true),
         ("both", "GET /containers/json", true),
+        ("aliased", "GET /images/json", true),
+        ("aliased", "GET /containers/json", false),
+        ("linked", "GET /containers/json", true),
         ("sp-a", "GET /_ping", false),
         ("stranger", "GET /containers/json", false),
     ] {
@@ -1311,6 +1316,15 @@ fn external_networks_are_not_joined() {
     let internal = text.replace("external: true", "internal: true");
     let joined = migrate("tecnativa", &internal);
     assert_eq!(joined.files.len(), 2, "{}", joined.compose);
+    // So does a network that a service has from another one.
+    let extended = text.replace(
+        "  a:\n    image: tecnativa/docker-socket-proxy:0.4\n    networks: [front]\n",
+        "  base:\n    image: y\n    networks: [front]\n  a:\n    extends: base\n    image: \
+        tecnativa/docker-socket-proxy:0.4\n",
+    );
+    assert_ne!(extended, text);
+    let extended = migrate("tecnativa", &extended);
+    assert_eq!(extended.files.len(), 3, "{}", extended.compose);
     // A part of a file does not tell which networks are external.
     let part = "image: tecnativa/docker-socket-proxy\nnetworks: [back]\n";
     let part = migrate("tecnativa", part);

@@ -15,7 +15,7 @@ use super::yaml::{self, Value};
 use crate::config::{Mistake, Mistakes, Unreadable, read_text};
 
 /// Services that extend each other form no longer chains.
-const CHAIN: usize = 8;
+pub(super) const CHAIN: usize = 8;
 
 /// The conditions of one client: all of them hold.
 pub(super) type Conditions = Vec<(&'static str, String)>;
@@ -299,7 +299,7 @@ impl Project {
     }
 
     /// Returns a service merged with those that it extends, and notes on those that cannot be read.
-    fn extended(&self, name: &str, chain: usize) -> (Value, Vec<String>) {
+    pub(super) fn extended(&self, name: &str, chain: usize) -> (Value, Vec<String>) {
         let service = self
             .services
             .iter()

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::note::{Kind, Note};
 use super::plan::{Class, Plan, Rights, profile_name};
-use super::project::Project;
+use super::project::{CHAIN, Project};
 use super::settings::Settings;
 use super::yaml::Value;
 
@@ -68,11 +68,11 @@ pub(super) fn join_known_clients(instances: Vec<Instance>) -> Vec<Instance> {
 /// be told apart by their services.
 fn known_clients(instance: &Instance, proxies: &[String]) -> Option<Vec<(String, Rights)>> {
     let Instance { settings, plan } = instance;
-    let service = settings.service.as_deref()?;
+    settings.service.as_ref()?;
     let is_simple = plan.frontends.len() == 1
         && plan.frontends[0].port().is_some()
         && plan.frontends[0].keys.is_empty();
-    let has_strangers = networks_of_service(&settings.project, service)
+    let has_strangers = own_networks(settings)
         .iter()
         .any(|network| settings.project.is_external(network));
     // Clients on the host have no service, and those on an external network may be services of
@@ -115,17 +115,27 @@ fn naming_services(settings: &Settings) -> Vec<String> {
     let Some(service) = settings.service.as_deref() else {
         return Vec::new();
     };
-    let hosts: Vec<&str> = [Some(service), settings.container_name()]
+    let networks = settings.key("networks").map(Value::pairs);
+    let aliases = networks
         .into_iter()
         .flatten()
+        .filter_map(|(_, network)| network.get("aliases"))
+        .flat_map(Value::texts);
+    let hosts: Vec<&str> = std::iter::once(service)
+        .chain(settings.container_name())
+        .chain(aliases)
+        .filter(|host| !host.is_empty())
         .collect();
     let names_it = |text: &str| hosts.iter().any(|host| names_host(text, host));
     let services = settings.project.services.iter();
     let naming = services.filter(|(name, node)| {
-        let depends = node.get("depends_on");
+        let mut linked = ["depends_on", "links"]
+            .into_iter()
+            .filter_map(|key| node.get(key))
+            .flat_map(Value::names);
         name != service
             && (node.texts().into_iter().any(names_it)
-                || depends.is_some_and(|on| on.names().contains(&service)))
+                || linked.any(|linked| linked.split(':').next() == Some(service)))
     });
     naming.map(|(name, _)| name.clone()).collect()
 }
@@ -148,7 +158,7 @@ fn names_host(text: &str, host: &str) -> bool {
 fn neighbours(settings: &Settings) -> Vec<String> {
     let service = settings.service.as_deref().unwrap_or_default();
     let project = &settings.project;
-    let own = networks_of_service(project, service);
+    let own = own_networks(settings);
     let shares = |name: &str| {
         networks_of_service(project, name)
             .iter()
@@ -219,15 +229,20 @@ fn note_clients_without_rights(settings: &Settings, plan: &mut Plan) {
     }
 }
 
+/// Returns the networks of a proxy, also those of the service that it extends.
+fn own_networks(settings: &Settings) -> Vec<String> {
+    network_names(settings.key("networks"))
+}
+
 fn networks_of_service(project: &Project, service: &str) -> Vec<String> {
-    let node = project
-        .services
-        .iter()
-        .find(|(name, _)| name == service)
-        .and_then(|(_, node)| node.get("networks"));
-    node.map_or_else(
+    let (node, _) = project.extended(service, CHAIN);
+    network_names(node.get("networks"))
+}
+
+fn network_names(networks: Option<&Value>) -> Vec<String> {
+    networks.map_or_else(
         || vec!["default".to_owned()],
-        |node| node.names().into_iter().map(str::to_owned).collect(),
+        |networks| networks.names().into_iter().map(str::to_owned).collect(),
     )
 }
 
@@ -241,7 +256,7 @@ fn join_instances(mut all: Vec<(Instance, Vec<(String, Rights)>)>) -> Instance {
     let classes = classes_of_clients(&all, &project);
     let others: Vec<_> = all.drain(1..).map(|(instance, _)| instance).collect();
     let (mut one, _) = all.swap_remove(0);
-    share_networks(&mut one.settings, &others, &project);
+    share_networks(&mut one.settings, &others);
     for other in others {
         for mount in other.settings.mounts {
             if !one
@@ -351,10 +366,10 @@ fn add_rights(known: &mut Rights, more: &Rights) {
 }
 
 /// Puts the instance on every network of the others, under their names.
-fn share_networks(settings: &mut Settings, others: &[Instance], project: &Project) {
+fn share_networks(settings: &mut Settings, others: &[Instance]) {
     let mut joined: Vec<(String, Value)> = match settings.key("networks") {
         Some(Value::Map(pairs)) => pairs.clone(),
-        _ => networks_of_service(project, settings.service.as_deref().unwrap_or_default())
+        _ => own_networks(settings)
             .into_iter()
             .map(|name| (name, Value::Null))
             .collect(),
@@ -364,7 +379,7 @@ fn share_networks(settings: &mut Settings, others: &[Instance], project: &Projec
         let aliases: Vec<_> = std::iter::once(service.as_str())
             .chain(other.container_name())
             .collect();
-        for network in networks_of_service(project, &service) {
+        for network in own_networks(other) {
             let at = joined
                 .iter()
                 .position(|(name, _)| *name == network)
