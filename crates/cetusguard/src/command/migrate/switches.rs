@@ -153,29 +153,24 @@ impl Switches {
     }
 
     /// Returns the sentence that says which version the settings are read for.
-    pub(super) fn assumption(&self) -> String {
+    pub(super) fn assumption(&self) -> &'static str {
         let mut generations = self.generations();
-        let (proxy, older, newer) = match self.gate {
-            Gate::Tecnativa => (
-                "Tecnativa's proxy",
-                "0.4 and older",
-                "its main branch of September 2026 (tag edge)",
-            ),
-            Gate::LinuxServer => (
-                "LinuxServer's proxy",
-                "before 18 August 2026",
-                "since 18 August 2026",
-            ),
-        };
-        match (generations.next(), generations.next()) {
-            (Some(Generation::Sections), None) => {
-                format!("the settings are read for {proxy}, {older}")
+        match (self.gate, generations.next(), generations.next()) {
+            (Gate::Tecnativa, Some(Generation::Sections), None) => {
+                "the settings are read for Tecnativa's proxy, 0.4 and older"
             }
-            (_, None) => format!("the settings are read for {proxy}, {newer}"),
-            (_, Some(_)) => format!(
-                "the version of {proxy} is not certain, so that what {older} or {newer} refuses \
-                is closed"
-            ),
+            (Gate::Tecnativa, _, None) => {
+                "the settings are read for Tecnativa's proxy, its main branch of September 2026 \
+                (tag edge)"
+            }
+            (Gate::Tecnativa, _, Some(_)) => {
+                "the version of Tecnativa's proxy is not certain, so calls that 0.4 or its main \
+                branch of September 2026 (tag edge) refuses are closed"
+            }
+            (Gate::LinuxServer, ..) => {
+                "the version of LinuxServer's proxy is not certain, so calls that its versions \
+                since 18 August 2026 refuse are closed"
+            }
         }
     }
 
