@@ -1,7 +1,7 @@
-//! What the rules of a profile come to: which endpoints its clients can call, what a wildcard has
-//! not opened, and which rules do nothing.
+//! The survey of a profile's rules: the endpoints that its clients can call, those that a wildcard
+//! has not opened, and the rules without an effect.
 
-mod known;
+mod surveyed_rule;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -12,27 +12,27 @@ use crate::endpoint::{Endpoint, Power};
 use crate::guard::{Duty, Guard, Level, Use, duty};
 use crate::limit::Limits;
 use crate::profile::{Mode, Profile};
-use crate::rule::{Language, Rule, RuleSet, TooMuch};
-use known::Known;
+use crate::rule::{Language, Rule, RuleSet, WalkTooLong};
+use surveyed_rule::SurveyedRule;
 
-/// What the rules of a profile come to.
+/// The survey of a profile.
 #[derive(Debug, Default)]
 pub struct Survey {
-    /// What its clients can call, in the order of the endpoint table.
+    /// The endpoints that clients can call, in the order of the endpoint table.
     pub open: Vec<Open>,
-    /// What a rule matches and does not open.
+    /// The endpoints that a rule matches and does not open.
     pub closed: Vec<Closed>,
-    /// What a rule would open, and another denies whole.
+    /// The endpoints that a rule would open, and deny rules close for all objects.
     pub denied: Vec<Denied>,
-    /// Rules of which everything is denied, each with a rule that denies it.
+    /// The rules whose calls are all denied, each with a rule that denies one of them.
     pub useless: Vec<(Arc<Rule>, Arc<Rule>)>,
-    /// Rules that match no endpoint of a known engine.
+    /// The rules that match no endpoint of a known engine.
     pub idle: Vec<Arc<Rule>>,
-    /// Rules that match paths without a version alone, which few clients send.
+    /// The rules that match only paths without a version, which few clients send.
     pub bare: Vec<Arc<Rule>>,
-    /// Rules that match every path of more endpoints than any section of the API has.
+    /// The rules with a pattern that matches more endpoints than any section of the API has.
     pub catch_all: Vec<Arc<Rule>>,
-    /// Rules that change nothing, each with the one that covers it.
+    /// The rules without an effect, each with the rule that covers it.
     pub covered: Vec<(Arc<Rule>, Arc<Rule>)>,
 }
 
@@ -41,22 +41,22 @@ pub struct Survey {
 pub struct Open {
     /// The endpoint.
     pub endpoint: &'static Endpoint,
-    /// What it lets a client do: what the endpoint says, or more where a parameter may be asked for
-    /// that reveals contents.
+    /// The power that it gives to a client: that of the endpoint, or that of reading contents if
+    /// the client may set a parameter that reveals them.
     pub power: Power,
-    /// The rule that opens it.
+    /// The rule that allows it.
     pub rule: Arc<Rule>,
     /// A path that the rule matches.
     pub example: String,
-    /// Whether it is open for some objects alone, the example's among them.
+    /// `true` if it is open only for some objects, such as that of the example.
     pub partly: bool,
-    /// What is done about what such a call asks for.
+    /// The treatment of the query and body of such a call.
     pub care: Care,
-    /// Rules that deny it for some objects, or in some versions.
+    /// The rules that deny it for some objects, or in some versions.
     pub except: Vec<Arc<Rule>>,
 }
 
-/// An endpoint that a rule would open, and another denies.
+/// An endpoint that a rule would open, and another rule denies.
 #[derive(Debug)]
 pub struct Denied {
     /// The endpoint.
@@ -67,23 +67,24 @@ pub struct Denied {
     pub by: Arc<Rule>,
 }
 
-/// What is done about what a call asks for.
+/// The treatment of the query and body of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Care {
-    /// There is nothing to judge.
+    /// The call has nothing that the guard could judge.
     Nothing,
     /// The guard judges it.
     Judged,
-    /// It goes to the engine unread, although there would be something to judge.
+    /// The call goes to the engine unread, although it has something that the guard could judge.
     Unread,
 }
 
 impl Care {
-    /// What a guard of this level does about a call that it lets pass.
+    /// Returns the treatment by a guard of a call that it lets pass.
     pub(crate) fn of(call: &Call, guard: &Guard) -> Self {
         match (duty(call, guard), duty(call, &Guard::default())) {
             (Duty::Judge(_), _) => Self::Judged,
-            // What is asked for is no more than the path says; but the container may hold the host.
+            // The call asks for no more than its path says, but its container may hold the host,
+            // and the guard inspects the container.
             (Duty::Pass, Duty::Pass) if matches!(Use::of_call(call), Use::Enter | Use::Files) => {
                 match guard.level {
                     Level::Privileged => Self::Unread,
@@ -106,36 +107,38 @@ pub struct Closed {
     pub rule: Arc<Rule>,
     /// The reason.
     pub kind: DenialKind,
-    /// The refusal of an example.
+    /// The denial of an example.
     denial: Denial,
 }
 
 impl Closed {
-    /// The rule to add; `None` where none would help. A survey does not need it, and it takes
-    /// memory that stays.
+    /// Returns the rule to add; `None` if no rule would help. It is made on demand, because it
+    /// takes memory that stays allocated.
     #[must_use]
     pub fn rule_to_add(&self) -> Option<String> {
         self.denial.rule_to_add()
     }
 }
 
-/// What all comparisons of rules with each other may cost together: a second or so.
-const BUDGET: usize = 60_000;
+/// The budget of all comparisons of rules with each other, in steps; all of it takes about a
+/// second.
+const COMPARISON_BUDGET: usize = 60_000;
 
-/// More endpoints than any section of the API has.
-const MANY: usize = 50;
+/// A number of endpoints that is larger than any section of the API.
+const CATCH_ALL_THRESHOLD: usize = 50;
 
-/// A name and an identifier: rules for any object match one of them.
-const ANY: [&str; 2] = ["some-name", "0123456789ab"];
+/// A name and an identifier. Rules for any object match at least one of them.
+const EXAMPLE_OBJECTS: [&str; 2] = ["some-name", "0123456789ab"];
 
-/// Every endpoint, and its paths.
+/// Every endpoint, with its paths.
 type Shapes = Vec<(&'static Endpoint, Option<Language>)>;
 
-/// The shapes, as long as anything needs them: a program that goes on need not keep their memory.
+/// The shapes, for as long as a survey uses them: a proxy that has started needs their memory no
+/// more.
 static SHAPES: Mutex<Weak<Shapes>> = Mutex::new(Weak::new());
 
-/// Returns the shapes that are there, or makes them.
-fn shapes() -> Arc<Shapes> {
+/// Returns the shapes that another survey uses, or makes them.
+fn shared_shapes() -> Arc<Shapes> {
     let mut kept = SHAPES.lock().unwrap_or_else(PoisonError::into_inner);
     kept.upgrade().unwrap_or_else(|| {
         let endpoints = Endpoint::all().filter(|endpoint| !endpoint.is_catch_all());
@@ -148,7 +151,7 @@ fn shapes() -> Arc<Shapes> {
     })
 }
 
-/// Surveys several profiles, and makes what all surveys need once.
+/// A surveyor of several profiles, which keeps the data that all surveys share.
 #[derive(Debug)]
 pub struct Surveyor {
     _shapes: Arc<Shapes>,
@@ -156,39 +159,43 @@ pub struct Surveyor {
 
 impl Default for Surveyor {
     fn default() -> Self {
-        Self { _shapes: shapes() }
+        Self {
+            _shapes: shared_shapes(),
+        }
     }
 }
 
 impl Surveyor {
-    /// Looks at every endpoint and every rule of a profile, as if it were enforced.
+    /// Surveys every endpoint and every rule of a profile, as if it were enforced.
     #[must_use]
     pub fn survey(&self, profile: &Profile) -> Survey {
         survey(profile)
     }
 }
 
-/// Looks at every endpoint and every rule of a profile, as if it were enforced.
+/// Surveys every endpoint and every rule of a profile, as if it were enforced.
 #[must_use]
 pub fn survey(profile: &Profile) -> Survey {
-    let shapes = shapes();
-    let known: Vec<Known<'_>> = profile
+    let shapes = shared_shapes();
+    let known: Vec<SurveyedRule<'_>> = profile
         .rules
         .rules()
         .iter()
-        .map(|rule| Known::new(rule, profile))
+        .map(|rule| SurveyedRule::new(rule, profile))
         .collect();
-    let (denials, rules): (Vec<&Known<'_>>, Vec<&Known<'_>>) =
+    let (denials, rules): (Vec<&SurveyedRule<'_>>, Vec<&SurveyedRule<'_>>) =
         known.iter().partition(|known| known.rule.denies());
     let mut survey = Survey::default();
     for (endpoint, _) in shapes.iter() {
-        match look_at(endpoint, &rules, &denials, profile) {
-            Looked::Open(open) => survey.open.push(*open),
-            Looked::Closed(closed) => survey.closed.push(closed),
-            Looked::Denied(denied) => survey.denied.push(denied),
-            Looked::Untouched => {}
+        match survey_endpoint(endpoint, &rules, &denials, profile) {
+            Some(CallResult::Open(open)) => survey.open.push(*open),
+            Some(CallResult::Closed(closed)) => survey.closed.push(closed),
+            Some(CallResult::Denied(denied)) => survey.denied.push(denied),
+            None => {}
         }
-        survey.open.extend(revealed(endpoint, &rules, profile));
+        survey
+            .open
+            .extend(find_revealed_contents(endpoint, &rules, profile));
     }
     survey.bare.extend(
         known
@@ -211,18 +218,19 @@ pub fn survey(profile: &Profile) -> Survey {
     survey
         .useless
         .extend(rules.iter().filter_map(|rule| rule.is_useless(&denials)));
-    survey.covered = covered(&rules);
+    survey.covered = find_covered_rules(&rules);
     survey
 }
 
-/// Rules that change nothing, each with one that covers it.
-fn covered(rules: &[&Known<'_>]) -> Vec<(Arc<Rule>, Arc<Rule>)> {
-    let mut budget = BUDGET;
-    let mut covers = |rule: &Known<'_>, rival: &Known<'_>| rule.is_covered_by(rival, &mut budget);
+/// Returns the rules without an effect, each with one that covers it.
+fn find_covered_rules(rules: &[&SurveyedRule<'_>]) -> Vec<(Arc<Rule>, Arc<Rule>)> {
+    let mut budget = COMPARISON_BUDGET;
+    let mut covers =
+        |rule: &SurveyedRule<'_>, rival: &SurveyedRule<'_>| rule.is_covered_by(rival, &mut budget);
     let mut covered = Vec::new();
     for (index, rule) in rules.iter().enumerate() {
         let covering = rules.iter().enumerate().find(|(other, rival)| {
-            // Of two that say the same, the first stays.
+            // Of two rules with the same effect, the first stays.
             *other != index && covers(rule, rival) && (*other < index || !covers(rival, rule))
         });
         covered.extend(covering.map(|(_, rival)| (Arc::clone(rule.rule), Arc::clone(rival.rule))));
@@ -230,62 +238,62 @@ fn covered(rules: &[&Known<'_>]) -> Vec<(Arc<Rule>, Arc<Rule>)> {
     covered
 }
 
-/// What becomes of the calls of an endpoint.
-enum Looked {
-    Open(Box<Open>),
-    Closed(Closed),
-    Denied(Denied),
-    /// No rule is about it.
-    Untouched,
-}
-
-/// Looks at an endpoint by the path of any object, and by those that rules name.
-fn look_at(
+/// Decides calls of an endpoint: about any object, and about those that rules name. Returns the
+/// result for the endpoint; `None` if no rule matches any of the calls.
+fn survey_endpoint(
     endpoint: &'static Endpoint,
-    rules: &[&Known<'_>],
-    denials: &[&Known<'_>],
+    rules: &[&SurveyedRule<'_>],
+    denials: &[&SurveyedRule<'_>],
     profile: &Profile,
-) -> Looked {
-    let any = ANY
+) -> Option<CallResult> {
+    let any = EXAMPLE_OBJECTS
         .map(|word| (endpoint.path_with(word), false))
         .into_iter();
     let reached = rules
         .iter()
         .filter_map(|rule| Some((rule.path_of(endpoint)?.to_owned(), true)));
-    let (mut closed, mut is_denied) = (None, None);
+    let (mut closed, mut denied) = (None, None);
     for (path, partly) in any.chain(reached) {
-        match look(endpoint, path, partly, profile) {
-            Some(Look::Open(open)) => {
-                return Looked::Open(Box::new(with_exceptions(open, denials)));
+        match try_call(endpoint, path, partly, profile) {
+            Some(CallResult::Open(mut open)) => {
+                add_exceptions(&mut open, denials);
+                return Some(CallResult::Open(open));
             }
-            Some(Look::Closed(found)) => closed = closed.or(Some(found)),
-            Some(Look::Denied(found)) => is_denied = is_denied.or(Some(found)),
+            Some(CallResult::Closed(found)) => closed = closed.or(Some(found)),
+            Some(CallResult::Denied(found)) => denied = denied.or(Some(found)),
             None => {}
         }
     }
-    let Some(denied) = is_denied else {
-        return closed.map_or(Looked::Untouched, Looked::Closed);
+    let Some(denied) = denied else {
+        return closed.map(CallResult::Closed);
     };
-    // What is denied may be the object of the example alone.
+    // The denial may be about the objects of these examples only.
     for rule in rules {
-        let found = match rule.path_beside(endpoint, denials) {
-            Ok(Some(path)) => look(endpoint, path, true, profile),
+        let found = match rule.undenied_path(endpoint, denials) {
+            Ok(Some(path)) => try_call(endpoint, path, true, profile),
             Ok(None) => None,
-            // It may be open.
-            Err(TooMuch) => rule
+            // The survey must not call an endpoint closed that may be open.
+            Err(WalkTooLong) => rule
                 .path_of(endpoint)
-                .map(|path| Look::Open(supposed(endpoint, path, rule, profile))),
+                .map(|path| CallResult::Open(Box::new(assume_open(endpoint, path, rule, profile)))),
         };
-        if let Some(Look::Open(open)) = found {
-            return Looked::Open(Box::new(with_exceptions(open, denials)));
+        if let Some(CallResult::Open(mut open)) = found {
+            add_exceptions(&mut open, denials);
+            return Some(CallResult::Open(open));
         }
     }
-    Looked::Denied(denied)
+    Some(CallResult::Denied(denied))
 }
 
-/// An endpoint of which it cannot be told whether all of it is denied.
-fn supposed(endpoint: &'static Endpoint, path: &str, rule: &Known<'_>, profile: &Profile) -> Open {
-    let care = read(endpoint, path).map_or(Care::Unread, |call| Care::of(&call, &profile.guard));
+/// Returns the entry of an endpoint that may be open: the walk reached its limit before an answer.
+fn assume_open(
+    endpoint: &'static Endpoint,
+    path: &str,
+    rule: &SurveyedRule<'_>,
+    profile: &Profile,
+) -> Open {
+    let care = call_of_endpoint(endpoint, path)
+        .map_or(Care::Unread, |call| Care::of(&call, &profile.guard));
     let (rule, example) = (Arc::clone(rule.rule), path.to_owned());
     Open {
         endpoint,
@@ -299,15 +307,16 @@ fn supposed(endpoint: &'static Endpoint, path: &str, rule: &Known<'_>, profile: 
 }
 
 /// Adds the rules that deny the endpoint in part.
-fn with_exceptions(open: Open, denials: &[&Known<'_>]) -> Open {
+fn add_exceptions(open: &mut Open, denials: &[&SurveyedRule<'_>]) {
     let about = denials
         .iter()
         .filter(|denial| denial.path_of(open.endpoint).is_some());
-    let except = about.map(|denial| Arc::clone(denial.rule)).collect();
-    Open { except, ..open }
+    open.except
+        .extend(about.map(|denial| Arc::clone(denial.rule)));
 }
 
-/// Whether a rule matches any endpoint of a known engine, as far as that can be told.
+/// Returns true if a rule matches an endpoint of a known engine. Rules whose paths are unknown
+/// count as rules that match none.
 #[must_use]
 pub fn rule_reaches(rule: &Rule) -> bool {
     let (name, limits, guard) = (String::new(), Limits::default(), Arc::default());
@@ -321,14 +330,18 @@ pub fn rule_reaches(rule: &Rule) -> bool {
         mode: Mode::Enforce,
         recreation: None,
     };
-    !Known::new(&Arc::new(rule.clone()), &profile)
+    !SurveyedRule::new(&Arc::new(rule.clone()), &profile)
         .reaches
         .is_empty()
 }
 
-/// The contents that an endpoint hands over where a parameter asks for them, if a rule names an
-/// object whose contents these are.
-fn revealed(endpoint: &'static Endpoint, rules: &[&Known<'_>], profile: &Profile) -> Option<Open> {
+/// Returns an entry for the contents that an endpoint reveals with a parameter, if a rule names an
+/// object so that clients may set it.
+fn find_revealed_contents(
+    endpoint: &'static Endpoint,
+    rules: &[&SurveyedRule<'_>],
+    profile: &Profile,
+) -> Option<Open> {
     let parameter = endpoint.reveals()?;
     rules
         .iter()
@@ -336,7 +349,10 @@ fn revealed(endpoint: &'static Endpoint, rules: &[&Known<'_>], profile: &Profile
         .find_map(|path| {
             let call = Call::read(
                 endpoint.method.as_str(),
-                &format!("{}?{parameter}=1", read(endpoint, path)?.target()),
+                &format!(
+                    "{}?{parameter}=1",
+                    call_of_endpoint(endpoint, path)?.target()
+                ),
             )
             .ok()?;
             let Verdict::Allow(permit) = decide(call, profile) else {
@@ -358,21 +374,21 @@ fn revealed(endpoint: &'static Endpoint, rules: &[&Known<'_>], profile: &Profile
         })
 }
 
-/// What becomes of one call.
-enum Look {
-    Open(Open),
+/// The result of the rules for one call, or for all calls of an endpoint.
+enum CallResult {
+    Open(Box<Open>),
     Closed(Closed),
     Denied(Denied),
 }
 
-/// What becomes of a call of an endpoint; `None` where no rule is about it.
-fn look(
+/// Decides a call of an endpoint; `None` if no rule matches it, or its path is of another endpoint.
+fn try_call(
     endpoint: &'static Endpoint,
     path: String,
     partly: bool,
     profile: &Profile,
-) -> Option<Look> {
-    let call = read(endpoint, &path)?;
+) -> Option<CallResult> {
+    let call = call_of_endpoint(endpoint, &path)?;
     let care = Care::of(&call, &profile.guard);
     let matching = profile.rules.matching(&call).next().cloned();
     match decide(call, profile) {
@@ -381,9 +397,9 @@ fn look(
                 return None;
             };
             let (power, rule, except) = (endpoint.power, Arc::clone(rule), Vec::new());
-            // Of some objects alone, unless another rule is about any.
+            // The rule may be about some objects only.
             let partly = partly || rule.depends_on_object(permit.call());
-            Some(Look::Open(Open {
+            Some(CallResult::Open(Box::new(Open {
                 endpoint,
                 power,
                 rule,
@@ -391,17 +407,17 @@ fn look(
                 partly,
                 care,
                 except,
-            }))
+            })))
         }
         Verdict::Deny(denial) => {
             let (kind, rule) = (denial.reason.kind(), matching?);
             Some(match &denial.reason {
-                Reason::Denied { rule: by } => Look::Denied(Denied {
+                Reason::Denied { rule: by } => CallResult::Denied(Denied {
                     endpoint,
                     rule,
                     by: Arc::clone(by),
                 }),
-                _ => Look::Closed(Closed {
+                _ => CallResult::Closed(Closed {
                     endpoint,
                     rule,
                     kind,
@@ -412,8 +428,8 @@ fn look(
     }
 }
 
-/// The call, where it is one of this very endpoint.
-fn read(endpoint: &'static Endpoint, path: &str) -> Option<Call> {
+/// Returns the call of a path, if it is one of this endpoint and not of another.
+fn call_of_endpoint(endpoint: &'static Endpoint, path: &str) -> Option<Call> {
     let call = Call::from_path(endpoint.method, path).ok()?;
     call.endpoint()
         .is_some_and(|found| std::ptr::eq(found, endpoint))
@@ -735,16 +751,21 @@ mod tests {
     /// opinion of its own.
     #[test]
     fn every_shape_is_found_by_its_own_paths() {
-        for (endpoint, shape) in shapes().iter() {
-            let paths = ANY.map(|word| endpoint.path_with(word));
+        for (endpoint, shape) in shared_shapes().iter() {
+            let paths = EXAMPLE_OBJECTS.map(|word| endpoint.path_with(word));
             assert!(
-                paths.iter().all(|path| read(endpoint, path).is_some()),
+                paths
+                    .iter()
+                    .all(|path| call_of_endpoint(endpoint, path).is_some()),
                 "{} {paths:?}",
                 endpoint.shape
             );
             let shape = shape.as_ref().expect(endpoint.shape);
             let all = Language::new(".*").expect("plain");
-            let path = shape.common(&all).expect("short").expect("not empty");
+            let path = shape
+                .shortest_common_text(&all)
+                .expect("short")
+                .expect("not empty");
             assert!(Call::from_path(endpoint.method, &path).is_ok(), "{path}");
         }
     }

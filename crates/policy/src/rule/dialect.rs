@@ -1,14 +1,14 @@
-//! Rules are written in Go's regular expressions, as existing rule files are; this says them in
-//! those of the `regex` crate.
+//! The translation of Go's regular expressions, in which existing rule files are written, into the
+//! syntax of the `regex` crate.
 //!
-//! Both are RE2's family. They differ in the classes, which Go keeps to ASCII, and inside brackets,
-//! where `regex` knows set operations that Go does not.
+//! Both descend from RE2. They differ in classes such as `\d`, which Go limits to ASCII, and inside
+//! brackets, where the `regex` crate has set operations and Go has none.
 
-/// Writes a Go expression as one for `regex`.
-pub(super) fn from_go(pattern: &str) -> String {
+/// Translates an expression of Go into one of the `regex` crate.
+pub(super) fn translate_go_syntax(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len() + 16);
     let mut chars = pattern.chars().peekable();
-    // Some(true) right behind the opening bracket, where `]` stands for itself.
+    // Some(true) directly behind the opening bracket, where `]` is a literal.
     let mut class: Option<bool> = None;
     while let Some(c) = chars.next() {
         let at_start = class == Some(true);
@@ -42,7 +42,7 @@ pub(super) fn from_go(pattern: &str) -> String {
                 out.push(']');
                 class = None;
             }
-            // A dash beside a dash: the first thing in the class, or the end of a range.
+            // Two dashes are a set difference for `regex`, and a range or a character for Go.
             ('-', true) if chars.peek() == Some(&'-') => {
                 if at_start {
                     out.push_str(r"\-");
@@ -66,6 +66,7 @@ pub(super) fn from_go(pattern: &str) -> String {
     out
 }
 
+/// Adds the translation of a backslash and the character behind it.
 fn push_escape(out: &mut String, escaped: Option<char>, in_class: bool) {
     match (escaped, in_class) {
         (Some('d'), true) => out.push_str("0-9"),
@@ -122,7 +123,8 @@ mod tests {
                 super::super::parse("test", &format!("GET {go}")).is_ok(),
                 "{go} is a rule's pattern"
             );
-            let regex = regex::Regex::new(&format!(r"\A(?:{})\z", from_go(go))).expect(go);
+            let regex =
+                regex::Regex::new(&format!(r"\A(?:{})\z", translate_go_syntax(go))).expect(go);
             assert_eq!(regex.is_match(text), want, "{go} ~ {text}");
         }
     }

@@ -1,39 +1,39 @@
-//! Where a rule stops fitting a call: for those who wonder why it does not match.
+//! The reason why a rule does not match a call, for `explain`.
 
 use std::ops::Range;
 
 use regex_syntax::ast::{self, Ast};
 
-use super::{Body, Language, Rule, dialect, variable};
+use super::{Language, Rule, RuleBody, to_regex_syntax, variable};
 use crate::call::Call;
 
-/// Why a rule does not match a call.
+/// The reason why a rule does not match a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Miss {
-    /// The path fits, the method does not.
+    /// The rule matches the path by another method.
     Method,
-    /// The path would fit without the version that it begins with.
+    /// The rule matches the path without its version prefix.
     Version,
-    /// The path fits up to a place.
+    /// The rule matches the path up to a place.
     Path {
-        /// The part of [`Rule::text`] that does not fit, in bytes; empty at the end of it, where
-        /// the path goes on.
+        /// The part of [`Rule::text`] that does not match, in bytes; empty and at its end if the
+        /// path is longer than the rule.
         at: Range<usize>,
-        /// How much of the path the part before it takes, in bytes.
+        /// The length of the path that the part before it matches, in bytes.
         taken: usize,
     },
-    /// It is about other paths.
+    /// The rule is about other paths.
     Elsewhere,
 }
 
 impl Rule {
-    /// Why this rule does not match a call; `None` where it does.
+    /// Returns the reason why this rule does not match a call; `None` if it does.
     #[must_use]
     pub fn miss(&self, call: &Call) -> Option<Miss> {
         if self.matches(call) {
             return None;
         }
-        let Body::Pattern { methods, .. } = &self.body else {
+        let RuleBody::Pattern { methods, .. } = &self.body else {
             return Some(self.miss_by_name(call));
         };
         let (unversioned, has_method) =
@@ -47,9 +47,9 @@ impl Rule {
         }
         let pattern = self.pattern();
         let offset = self.text().len() - pattern.len();
-        let (at, taken) = alternatives(pattern)
+        let (at, taken) = split_alternatives(pattern)
             .into_iter()
-            .filter_map(|pieces| furthest(pattern, &pieces, call.path()))
+            .filter_map(|pieces| find_first_misfit(pattern, &pieces, call.path()))
             .max_by_key(|(_, taken)| *taken)?;
         let section = call.unversioned_path()[1..]
             .find('/')
@@ -65,19 +65,19 @@ impl Rule {
         })
     }
 
-    /// Why a rule by name does not match: it means other objects of the endpoint, or the endpoint
-    /// by another method.
+    /// Returns the reason why a rule by name does not match: it is about other endpoints, other
+    /// objects of the endpoint, or another method.
     fn miss_by_name(&self, call: &Call) -> Miss {
-        let (Body::Names(scopes), Some(endpoint)) = (&self.body, call.endpoint()) else {
+        let (RuleBody::Names(names), Some(endpoint)) = (&self.body, call.endpoint()) else {
             return Miss::Elsewhere;
         };
-        let Some(scope) = scopes.iter().find(|scope| scope.endpoint.id == endpoint.id) else {
+        let Some(named) = names.iter().find(|named| named.endpoint.id == endpoint.id) else {
             return Miss::Elsewhere;
         };
         match call.captured() {
-            Some(captured) if !scope.is_about(captured.word) => {
+            Some(captured) if !named.is_about(captured.word) => {
                 let start = self.methods_at;
-                let at = start + scope.at.start..start + scope.at.end;
+                let at = start + named.at.start..start + named.at.end;
                 Miss::Path {
                     at,
                     taken: call.version_prefix().len() + captured.start,
@@ -88,12 +88,17 @@ impl Rule {
     }
 }
 
-/// The first piece that the path does not follow, and how much of the path those before it take.
-fn furthest(pattern: &str, pieces: &[Range<usize>], path: &str) -> Option<(Range<usize>, usize)> {
+/// Returns the first piece that does not match the path, and the length of the path that those
+/// before it match.
+fn find_first_misfit(
+    pattern: &str,
+    pieces: &[Range<usize>],
+    path: &str,
+) -> Option<(Range<usize>, usize)> {
     let start = pieces.first()?.start;
     let taken = |end: usize| {
-        let language = Language::new(&dialect::from_go(&variable::expand(&pattern[start..end])))?;
-        language.longest_beginning(path)
+        let language = Language::new(&to_regex_syntax(&pattern[start..end]))?;
+        language.longest_prefix_of(path)
     };
     let mut before = 0;
     for piece in pieces {
@@ -106,9 +111,9 @@ fn furthest(pattern: &str, pieces: &[Range<usize>], path: &str) -> Option<(Range
     Some((end..end, before))
 }
 
-/// The alternatives of a pattern, each as its pieces: variables, groups, classes, and literals up
-/// to the next slash.
-fn alternatives(pattern: &str) -> Vec<Vec<Range<usize>>> {
+/// Splits a pattern into its alternatives, and each of them into pieces: variables, groups,
+/// classes, and literals up to the next slash.
+fn split_alternatives(pattern: &str) -> Vec<Vec<Range<usize>>> {
     let Ok(whole) = ast::parse::Parser::new().parse(pattern) else {
         return vec![vec![0..pattern.len()]];
     };
@@ -116,14 +121,17 @@ fn alternatives(pattern: &str) -> Vec<Vec<Range<usize>>> {
         Ast::Alternation(alternation) => alternation.asts.as_slice(),
         other => std::slice::from_ref(other),
     };
-    let variables: Vec<_> = variable::uses(pattern).map(|(range, _)| range).collect();
+    let variables: Vec<_> = variable::find_variables(pattern)
+        .map(|(range, _)| range)
+        .collect();
     branches
         .iter()
-        .map(|branch| pieces(pattern, branch, &variables))
+        .map(|branch| split_pieces(pattern, branch, &variables))
         .collect()
 }
 
-fn pieces(pattern: &str, branch: &Ast, variables: &[Range<usize>]) -> Vec<Range<usize>> {
+/// Splits one alternative into pieces.
+fn split_pieces(pattern: &str, branch: &Ast, variables: &[Range<usize>]) -> Vec<Range<usize>> {
     let parts = match branch {
         Ast::Concat(concat) => concat.asts.as_slice(),
         other => std::slice::from_ref(other),
@@ -136,8 +144,7 @@ fn pieces(pattern: &str, branch: &Ast, variables: &[Range<usize>]) -> Vec<Range<
             .iter()
             .find(|range| range.start < span.end && span.start < range.end);
         match (pieces.last_mut(), own) {
-            // The letters of a variable's name belong together, and so does what is behind it to
-            // say how often.
+            // The letters of a variable's name and the repetition behind it make one piece.
             (Some((last, _)), Some(own)) if last.start == own.start => {
                 last.end = own.end.max(span.end)
             }

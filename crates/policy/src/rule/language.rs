@@ -1,61 +1,65 @@
-//! What an expression can match, exactly: by walking its automaton instead of trying paths.
+//! The set of all texts that an expression matches.
 //!
-//! "Does this rule reach that endpoint", "does another rule cover it": such questions about all
-//! paths at once are questions about regular languages, and those have answers. The walks are
-//! bounded; where a bound is reached, or an expression looks around itself (`\b`), the answer is
-//! that nobody can tell.
+//! Does a rule match any path of an endpoint? Does another rule match all paths of this one? Such
+//! questions about all paths at once are decidable for regular languages, by a walk through their
+//! automata. Each walk has a limit. Beyond it, and for expressions with an assertion such as `\b`,
+//! the answer is unknown.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::hash::Hash;
 
 use regex_automata::nfa::thompson::{NFA, State, WhichCaptures};
 use regex_automata::util::look::Look;
 use regex_automata::util::primitives::StateID;
 
-/// Bound for one automaton's size, in bytes.
-const SIZE: usize = 1 << 20;
-/// Bound for what one walk may come to.
-const STEPS: usize = 20_000;
+/// The limit of the size of one automaton, in bytes.
+const AUTOMATON_SIZE_LIMIT: usize = 1 << 20;
+/// The limit of the positions that one walk may visit.
+const WALK_LIMIT: usize = 20_000;
 
-/// The answer would take more than [`STEPS`].
+/// The error of a walk that reaches its limit, such as [`WALK_LIMIT`], before it has an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooMuch;
+pub(crate) struct WalkTooLong;
 
-/// All texts that an expression matches as a whole.
+/// The set of texts that an expression matches as a whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Language(NFA);
 
-/// Where a walk stands: a state that takes a byte or accepts, and whether the text has to end here.
-type Spot = (StateID, bool);
+/// A position of a walk: a state that takes a byte or accepts, and `true` if the text has to end
+/// here because the walk came through a `$`.
+type WalkPosition = (StateID, bool);
 
-/// A step: bytes from, to, and the state behind it.
-type Arc = (u8, u8, StateID);
+/// A transition: its first and its last byte, and the state behind it.
+type Transition = (u8, u8, StateID);
 
 impl Language {
-    /// The language of an expression of the `regex` crate. `None` where it cannot be told.
+    /// Returns the language of an expression in the syntax of the `regex` crate; `None` if the
+    /// automaton is too large, or has an assertion other than `^` and `$`.
     pub(crate) fn new(expression: &str) -> Option<Self> {
         let config = NFA::config()
             .which_captures(WhichCaptures::None)
-            .nfa_size_limit(Some(SIZE));
+            .nfa_size_limit(Some(AUTOMATON_SIZE_LIMIT));
         let nfa = NFA::compiler().configure(config).build(expression).ok()?;
-        let known = nfa
+        let is_supported = nfa
             .look_set_any()
             .iter()
             .all(|look| matches!(look, Look::Start | Look::End));
-        known.then_some(Self(nfa))
+        is_supported.then_some(Self(nfa))
     }
 
-    /// The shortest text of both languages; of several, one that reads well.
+    /// Returns the shortest text that is in both languages, and of several a readable one; `None`
+    /// if there is none.
     ///
     /// # Errors
-    /// It takes too long to tell.
-    pub(crate) fn common(&self, other: &Self) -> Result<Option<String>, TooMuch> {
-        type Pair = (Spot, Spot);
-        let mut seen: HashMap<Pair, Option<(Pair, u8)>> = HashMap::new();
-        let mut queue: VecDeque<Pair> = VecDeque::new();
-        let mut reach = |from: Option<(Pair, u8)>,
-                         ones: &[Spot],
-                         others: &[Spot],
-                         queue: &mut VecDeque<Pair>| {
+    /// Fails if the walk reaches its limit.
+    pub(crate) fn shortest_common_text(&self, other: &Self) -> Result<Option<String>, WalkTooLong> {
+        type PositionPair = (WalkPosition, WalkPosition);
+        let mut seen: HashMap<PositionPair, Option<(PositionPair, u8)>> = HashMap::new();
+        let mut queue: VecDeque<PositionPair> = VecDeque::new();
+        let mut reach = |from: Option<(PositionPair, u8)>,
+                         ones: &[WalkPosition],
+                         others: &[WalkPosition],
+                         queue: &mut VecDeque<PositionPair>| {
             for pair in ones
                 .iter()
                 .flat_map(|one| others.iter().map(move |other| (*one, *other)))
@@ -65,88 +69,103 @@ impl Language {
                     from
                 });
             }
-            if seen.len() <= STEPS {
+            if seen.len() <= WALK_LIMIT {
                 Ok(())
             } else {
-                Err(TooMuch)
+                Err(WalkTooLong)
             }
         };
-        reach(None, &self.begin(), &other.begin(), &mut queue)?;
+        reach(
+            None,
+            &self.start_positions(),
+            &other.start_positions(),
+            &mut queue,
+        )?;
         let end = loop {
             let Some(pair) = queue.pop_front() else {
                 return Ok(None);
             };
             let (one, another) = pair;
-            if self.accepts(one) && other.accepts(another) {
+            if self.is_accepting(one) && other.is_accepting(another) {
                 break pair;
             }
             let mut steps = Vec::new();
-            for (from, to, next) in self.arcs(one) {
-                for (other_from, other_to, other_next) in other.arcs(another) {
+            for (from, to, next) in self.transitions_from(one) {
+                for (other_from, other_to, other_next) in other.transitions_from(another) {
                     let (low, high) = (from.max(other_from), to.min(other_to));
-                    steps.extend((low <= high).then(|| (readable(low, high), next, other_next)));
+                    steps.extend(
+                        (low <= high).then(|| (most_readable_byte(low, high), next, other_next)),
+                    );
                 }
             }
-            steps.sort_by_key(|(byte, ..)| rank(*byte));
+            steps.sort_by_key(|(byte, ..)| readability_rank(*byte));
             for (byte, next, other_next) in steps {
                 let came = Some((pair, byte));
                 reach(
                     came,
-                    &self.close(next, false),
-                    &other.close(other_next, false),
+                    &self.follow_without_input(next, false),
+                    &other.follow_without_input(other_next, false),
                     &mut queue,
                 )?;
             }
         };
-        let steps = std::iter::successors(seen[&end], |(before, _)| seen[before]);
-        let mut bytes: Vec<u8> = steps.map(|(_, byte)| byte).collect();
-        bytes.reverse();
-        Ok(String::from_utf8(bytes).ok())
+        Ok(text_of_walk(&seen, &end))
     }
 
-    /// A short text of both languages that a third one does not have.
+    /// Returns the shortest text that is in both languages and not in a third one; `None` if there
+    /// is none.
     ///
     /// # Errors
-    /// It takes too long to tell.
-    pub(crate) fn common_without(
+    /// Fails if the walk reaches its limit.
+    pub(crate) fn shortest_common_text_outside(
         &self,
         other: &Self,
         without: &Self,
-    ) -> Result<Option<String>, TooMuch> {
-        type State = (Spot, Spot, BTreeSet<Spot>);
-        let mut seen: HashMap<State, Option<(State, u8)>> = HashMap::new();
-        let mut queue: VecDeque<State> = VecDeque::new();
-        let starts = self
-            .begin()
-            .into_iter()
-            .flat_map(|one| other.begin().into_iter().map(move |another| (one, another)));
-        let left_out = BTreeSet::from_iter(without.begin());
+    ) -> Result<Option<String>, WalkTooLong> {
+        type WalkState = (WalkPosition, WalkPosition, BTreeSet<WalkPosition>);
+        let mut seen: HashMap<WalkState, Option<(WalkState, u8)>> = HashMap::new();
+        let mut queue: VecDeque<WalkState> = VecDeque::new();
+        let starts = self.start_positions().into_iter().flat_map(|one| {
+            other
+                .start_positions()
+                .into_iter()
+                .map(move |another| (one, another))
+        });
+        let left_out = BTreeSet::from_iter(without.start_positions());
         queue.extend(starts.map(|(one, another)| (one, another, left_out.clone())));
         seen.extend(queue.iter().map(|state| (state.clone(), None)));
-        let mut steps = STEPS;
+        let mut steps = WALK_LIMIT;
         let end = loop {
             let Some(state) = queue.pop_front() else {
                 return Ok(None);
             };
             let (one, another, left_out) = &state;
-            let is_left_out = left_out.iter().any(|spot| without.accepts(*spot));
-            if self.accepts(*one) && other.accepts(*another) && !is_left_out {
+            let is_left_out = left_out
+                .iter()
+                .any(|position| without.is_accepting(*position));
+            if self.is_accepting(*one) && other.is_accepting(*another) && !is_left_out {
                 break state;
             }
-            let (ours, theirs) = (self.arcs(*one), other.arcs(*another));
-            let without_arcs: Vec<Arc> = left_out
+            let (ours, theirs) = (
+                self.transitions_from(*one),
+                other.transitions_from(*another),
+            );
+            let left_out_transitions: Vec<Transition> = left_out
                 .iter()
-                .flat_map(|spot| without.arcs(*spot))
+                .flat_map(|position| without.transitions_from(*position))
                 .collect();
-            let bytes = representatives(ours.iter().chain(&theirs).chain(&without_arcs));
+            let bytes =
+                byte_class_representatives(ours.iter().chain(&theirs).chain(&left_out_transitions));
             let mut bytes: Vec<u8> = bytes.into_iter().filter(|byte| *byte >= b' ').collect();
-            bytes.sort_by_key(|byte| rank(*byte));
+            bytes.sort_by_key(|byte| readability_rank(*byte));
             for byte in bytes {
-                let next = without.step(&without_arcs, byte);
-                for one in self.step(&ours, byte) {
-                    for another in other.step(&theirs, byte) {
+                let next = without.positions_after(&left_out_transitions, byte);
+                for one in self.positions_after(&ours, byte) {
+                    for another in other.positions_after(&theirs, byte) {
                         let next = (one, another, next.clone());
-                        steps = steps.checked_sub(1 + next.2.len() / 64).ok_or(TooMuch)?;
+                        steps = steps
+                            .checked_sub(1 + next.2.len() / 64)
+                            .ok_or(WalkTooLong)?;
                         seen.entry(next.clone()).or_insert_with(|| {
                             queue.push_back(next);
                             Some((state.clone(), byte))
@@ -155,91 +174,99 @@ impl Language {
                 }
             }
         };
-        let steps = std::iter::successors(seen.get(&end).cloned().flatten(), |(before, _)| {
-            seen.get(before)?.clone()
-        });
-        let mut bytes: Vec<u8> = steps.map(|(_, byte)| byte).collect();
-        bytes.reverse();
-        Ok(String::from_utf8(bytes).ok())
+        Ok(text_of_walk(&seen, &end))
     }
 
-    /// Whether every text of this language is one of the other's.
-    /// Takes its steps from a budget that several walks may share.
+    /// Returns true if every text of this language is in the other one. The walk takes its steps
+    /// from a budget, which several walks may share.
     ///
     /// # Errors
-    /// It takes too long to tell.
-    pub(crate) fn is_within(&self, other: &Self, budget: &mut usize) -> Result<bool, TooMuch> {
-        type Spots = BTreeSet<Spot>;
-        let mut seen: HashSet<(Spots, Spots)> = HashSet::new();
+    /// Fails if the budget is used up.
+    pub(crate) fn is_within(&self, other: &Self, budget: &mut usize) -> Result<bool, WalkTooLong> {
+        type Positions = BTreeSet<WalkPosition>;
+        let mut seen: HashSet<(Positions, Positions)> = HashSet::new();
         let mut queue = vec![(
-            Spots::from_iter(self.begin()),
-            Spots::from_iter(other.begin()),
+            Positions::from_iter(self.start_positions()),
+            Positions::from_iter(other.start_positions()),
         )];
         while let Some(both) = queue.pop() {
             if seen.contains(&both) {
                 continue;
             }
             let (ours, theirs) = &both;
-            if ours.iter().any(|spot| self.accepts(*spot))
-                && !theirs.iter().any(|spot| other.accepts(*spot))
+            if ours.iter().any(|position| self.is_accepting(*position))
+                && !theirs.iter().any(|position| other.is_accepting(*position))
             {
                 return Ok(false);
             }
-            let our_arcs: Vec<Arc> = ours.iter().flat_map(|spot| self.arcs(*spot)).collect();
-            let their_arcs: Vec<Arc> = theirs.iter().flat_map(|spot| other.arcs(*spot)).collect();
-            for byte in representatives(our_arcs.iter().chain(&their_arcs)) {
-                let ours = self.step(&our_arcs, byte);
+            let our_transitions: Vec<Transition> = ours
+                .iter()
+                .flat_map(|position| self.transitions_from(*position))
+                .collect();
+            let their_transitions: Vec<Transition> = theirs
+                .iter()
+                .flat_map(|position| other.transitions_from(*position))
+                .collect();
+            for byte in byte_class_representatives(our_transitions.iter().chain(&their_transitions))
+            {
+                let ours = self.positions_after(&our_transitions, byte);
                 if !ours.is_empty() {
-                    queue.push((ours, other.step(&their_arcs, byte)));
+                    queue.push((ours, other.positions_after(&their_transitions, byte)));
                 }
             }
-            // A step costs as much as it has states to follow.
-            let cost = 1 + (our_arcs.len() + their_arcs.len()) / 64;
-            *budget = budget.checked_sub(cost).ok_or(TooMuch)?;
+            // The work of a step grows with the transitions that it follows.
+            let cost = 1 + (our_transitions.len() + their_transitions.len()) / 64;
+            *budget = budget.checked_sub(cost).ok_or(WalkTooLong)?;
             seen.insert(both);
-            if queue.len() > STEPS {
-                return Err(TooMuch);
+            if queue.len() > WALK_LIMIT {
+                return Err(WalkTooLong);
             }
         }
         Ok(true)
     }
 
-    /// How long the longest beginning of the text is that belongs to the language, in bytes.
-    pub(crate) fn longest_beginning(&self, text: &str) -> Option<usize> {
-        let mut spots = BTreeSet::from_iter(self.begin());
+    /// Returns the length in bytes of the longest prefix of a text that is in the language.
+    pub(crate) fn longest_prefix_of(&self, text: &str) -> Option<usize> {
+        let mut positions = BTreeSet::from_iter(self.start_positions());
         let mut longest = None;
         for (length, byte) in text.bytes().map(Some).chain([None]).enumerate() {
-            if spots
+            if positions
                 .iter()
-                .any(|(id, ended)| self.accepts((*id, *ended)) && (!ended || byte.is_none()))
+                .any(|(id, ended)| self.is_accepting((*id, *ended)) && (!ended || byte.is_none()))
             {
                 longest = Some(length);
             }
-            let Some(byte) = byte.filter(|_| !spots.is_empty()) else {
+            let Some(byte) = byte.filter(|_| !positions.is_empty()) else {
                 break;
             };
-            let arcs: Vec<Arc> = spots.iter().flat_map(|spot| self.arcs(*spot)).collect();
-            spots = self.step(&arcs, byte);
+            let transitions: Vec<Transition> = positions
+                .iter()
+                .flat_map(|position| self.transitions_from(*position))
+                .collect();
+            positions = self.positions_after(&transitions, byte);
         }
         longest
     }
 
-    fn step(&self, arcs: &[Arc], byte: u8) -> BTreeSet<Spot> {
-        let taken = arcs
+    /// Returns the positions behind those transitions that take a byte.
+    fn positions_after(&self, transitions: &[Transition], byte: u8) -> BTreeSet<WalkPosition> {
+        let taken = transitions
             .iter()
             .filter(|(from, to, _)| (*from..=*to).contains(&byte));
         taken
-            .flat_map(|(_, _, next)| self.close(*next, false))
+            .flat_map(|(_, _, next)| self.follow_without_input(*next, false))
             .collect()
     }
 
-    fn begin(&self) -> Vec<Spot> {
-        self.close(self.0.start_anchored(), true)
+    /// Returns the positions before the first byte.
+    fn start_positions(&self) -> Vec<WalkPosition> {
+        self.follow_without_input(self.0.start_anchored(), true)
     }
 
-    /// Where a walk can stand once it has come to a state, without another byte.
-    fn close(&self, state: StateID, at_start: bool) -> Vec<Spot> {
-        let (mut seen, mut open, mut spots) = (HashSet::new(), vec![(state, false)], Vec::new());
+    /// Returns the positions that a walk can reach from a state without another byte.
+    fn follow_without_input(&self, state: StateID, at_start: bool) -> Vec<WalkPosition> {
+        let (mut seen, mut open, mut positions) =
+            (HashSet::new(), vec![(state, false)], Vec::new());
         while let Some((id, ended)) = open.pop() {
             if !seen.insert((id, ended)) {
                 continue;
@@ -249,7 +276,7 @@ impl Language {
                 | State::Sparse(_)
                 | State::Dense(_)
                 | State::Match { .. } => {
-                    spots.push((id, ended));
+                    positions.push((id, ended));
                 }
                 State::Look {
                     look: Look::Start,
@@ -267,17 +294,18 @@ impl Language {
                 State::Capture { next, .. } => open.push((*next, ended)),
             }
         }
-        spots
+        positions
     }
 
-    fn accepts(&self, (id, _): Spot) -> bool {
+    /// Returns true if a text may end in a position.
+    fn is_accepting(&self, (id, _): WalkPosition) -> bool {
         matches!(self.0.state(id), State::Match { .. })
     }
 
-    /// The steps from here. No path has a control character in it, so none is taken: `.` and `[^/]`
-    /// differ in nothing else.
-    fn arcs(&self, (id, ended): Spot) -> Vec<Arc> {
-        let arcs = match self.0.state(id) {
+    /// Returns the transitions from a position, without control characters: no path contains any,
+    /// and `.` would otherwise differ from `[^/]` in the line feed.
+    fn transitions_from(&self, (id, ended): WalkPosition) -> Vec<Transition> {
+        let transitions = match self.0.state(id) {
             _ if ended => Vec::new(),
             State::ByteRange { trans } => vec![(trans.start, trans.end, trans.next)],
             State::Sparse(sparse) => sparse
@@ -294,27 +322,45 @@ impl Language {
             }
             _ => Vec::new(),
         };
-        let printable = arcs
+        let printable = transitions
             .into_iter()
             .map(|(from, to, next)| (from.max(b' '), to, next));
         printable.filter(|(from, to, _)| from <= to).collect()
     }
 }
 
-/// One byte of each class that the arcs tell apart.
-fn representatives<'a>(arcs: impl Iterator<Item = &'a Arc>) -> BTreeSet<u8> {
-    arcs.flat_map(|(from, to, _)| [Some(*from), to.checked_add(1)])
+/// Returns the bytes of a walk to its end. Each visited place is kept with the place and the byte
+/// from which the walk came.
+fn text_of_walk<P: Clone + Eq + Hash>(
+    seen: &HashMap<P, Option<(P, u8)>>,
+    end: &P,
+) -> Option<String> {
+    let came_from = |place: &P| seen.get(place).cloned().flatten();
+    let steps = std::iter::successors(came_from(end), |(before, _)| came_from(before));
+    let mut bytes: Vec<u8> = steps.map(|(_, byte)| byte).collect();
+    bytes.reverse();
+    String::from_utf8(bytes).ok()
+}
+
+/// Returns one byte of each class of bytes that take the same transitions.
+fn byte_class_representatives<'a>(
+    transitions: impl Iterator<Item = &'a Transition>,
+) -> BTreeSet<u8> {
+    transitions
+        .flat_map(|(from, to, _)| [Some(*from), to.checked_add(1)])
         .flatten()
         .collect()
 }
 
-/// The byte of a range that reads best in a path.
-fn readable(low: u8, high: u8) -> u8 {
-    (low..=high).min_by_key(|byte| rank(*byte)).unwrap_or(low)
+/// Returns the byte of a range that is the most readable in a path.
+fn most_readable_byte(low: u8, high: u8) -> u8 {
+    (low..=high)
+        .min_by_key(|byte| readability_rank(*byte))
+        .unwrap_or(low)
 }
 
-/// Letters before digits before whatever else can be printed.
-fn rank(byte: u8) -> u8 {
+/// Returns the rank of a byte in an example: letters before digits before other printable ones.
+fn readability_rank(byte: u8) -> u8 {
     match byte {
         b'a'..=b'z' => 0,
         b'0'..=b'9' => 1,
@@ -356,14 +402,17 @@ mod tests {
         ] {
             assert_eq!(
                 language(one)
-                    .common(&language(other))
+                    .shortest_common_text(&language(other))
                     .expect(one)
                     .as_deref(),
                 want,
                 "{one} {other}"
             );
             assert_eq!(
-                language(other).common(&language(one)).expect(one).is_some(),
+                language(other)
+                    .shortest_common_text(&language(one))
+                    .expect(one)
+                    .is_some(),
                 want.is_some(),
                 "{other} {one}"
             );
@@ -395,7 +444,7 @@ mod tests {
             ("/.*", "/[^/]+", "/[a-y]+", Some("/z")),
         ] {
             let found = language(one)
-                .common_without(&language(other), &language(without))
+                .shortest_common_text_outside(&language(other), &language(without))
                 .expect(one);
             assert_eq!(found.as_deref(), want, "{one} {other} without {without}");
         }
@@ -415,7 +464,7 @@ mod tests {
             ("/.", "/[\\x00-\\x7f]", false),
         ] {
             assert_eq!(
-                language(one).is_within(&language(other), &mut { STEPS }),
+                language(one).is_within(&language(other), &mut { WALK_LIMIT }),
                 Ok(want),
                 "{one} {other}"
             );
@@ -424,12 +473,12 @@ mod tests {
         // The textbook's expression whose automaton doubles with every letter.
         let doubling = language("/.*a.{14}");
         assert_eq!(
-            language("/.*").is_within(&doubling, &mut { STEPS }),
+            language("/.*").is_within(&doubling, &mut { WALK_LIMIT }),
             Ok(false)
         );
         assert_eq!(
-            doubling.is_within(&doubling.clone(), &mut { STEPS }),
-            Err(TooMuch)
+            doubling.is_within(&doubling.clone(), &mut { WALK_LIMIT }),
+            Err(WalkTooLong)
         );
     }
 
@@ -445,7 +494,7 @@ mod tests {
             ("", "/x", Some(0)),
         ] {
             assert_eq!(
-                language(expression).longest_beginning(text),
+                language(expression).longest_prefix_of(text),
                 want,
                 "{expression} {text}"
             );

@@ -1,14 +1,16 @@
-//! Finds the rules that match a call, at a cost that hardly grows with the number of rules.
+//! A set of rules that is indexed so that matching a call costs nearly the same for any number of
+//! rules.
 //!
-//! Nearly every form of a rule knows the first segment of its paths: those are kept by that
-//! segment, the few others are always asked.
+//! Nearly every form of a pattern fixes the first segment of its paths. The index keeps these forms
+//! by that segment, rules by name by their endpoint, and tests the few remaining forms for each
+//! call.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::form::Form;
-use super::names::Subject;
-use super::{Body, Rule};
+use super::form::PathForm;
+use super::names::CallObject;
+use super::{Rule, RuleBody};
 use crate::call::Call;
 use crate::endpoint::{Endpoint, ObjectKind, When};
 use crate::method::{Method, Methods};
@@ -24,34 +26,35 @@ pub struct RuleSet {
     exact_methods: bool,
 }
 
-/// Rules of one effect, by what a call needs to have for them to be asked.
+/// The rules of one effect, grouped by the property of a call that selects them.
 #[derive(Clone, Debug, Default)]
 struct Index {
-    by_segment: HashMap<Box<str>, Vec<Entry>>,
-    others: Vec<Entry>,
-    /// By the number of the endpoint; empty where no rule names one.
-    by_endpoint: Vec<Vec<Entry>>,
+    by_segment: HashMap<Box<str>, Vec<IndexEntry>>,
+    others: Vec<IndexEntry>,
+    /// Entries by the number of the endpoint; empty if no rule names an endpoint.
+    by_endpoint: Vec<Vec<IndexEntry>>,
 }
 
-/// One way in which a rule matches, what it needs to be asked, and the index of its rule.
+/// One way in which a rule can match, with the index of the rule.
 #[derive(Clone, Debug)]
-struct Entry {
+struct IndexEntry {
     rule: usize,
     methods: Methods,
-    way: Way,
+    condition: EntryCondition,
 }
 
+/// The condition under which an entry matches a call that has one of its methods.
 #[derive(Clone, Debug)]
-enum Way {
-    /// The path has a form.
-    Form(Form),
-    /// The object has one of these names, or is any where there are none; and the call is one of
-    /// those for which a denial of a part holds.
+enum EntryCondition {
+    /// The path has this form.
+    PathForm(PathForm),
+    /// The object has one of these names, where an empty list stands for any object; and the call is
+    /// one of those for which the denial of a part holds.
     Objects(Vec<Pattern>, When),
 }
 
 impl RuleSet {
-    /// Sorts rules into their places.
+    /// Builds the index of some rules.
     #[must_use]
     pub fn new(rules: Vec<Rule>) -> Self {
         let mut set = Self {
@@ -64,14 +67,14 @@ impl RuleSet {
             .any(|rule| !rule.denies() && may_name_a_container(rule));
         for (index, rule) in set.rules.iter().enumerate() {
             match rule.denies() {
-                true => set.denying.add(index, rule),
-                false => set.allowing.add(index, rule),
+                true => set.denying.add_rule(index, rule),
+                false => set.allowing.add_rule(index, rule),
             }
         }
         set
     }
 
-    /// The same rules, where `HEAD` is allowed by rules for `HEAD` alone.
+    /// Returns the same rules, with `HEAD` allowed only by rules for `HEAD`.
     #[must_use]
     pub fn with_exact_methods(self) -> Self {
         Self {
@@ -80,95 +83,98 @@ impl RuleSet {
         }
     }
 
-    /// Whether `HEAD` is allowed where a rule allows `GET`.
+    /// Returns true if `HEAD` is allowed where a rule allows `GET`.
     #[must_use]
     pub fn head_follows_get(&self) -> bool {
         !self.exact_methods
     }
 
-    /// Whether any of these rules may be about containers of some names alone: then a container
-    /// that is called by its identifier is worth a question to the engine.
+    /// Returns true if any of these rules may be about containers of certain names only. If a
+    /// client uses a container's identifier, the proxy must then ask the engine for the name.
     #[must_use]
     pub fn name_objects(&self) -> bool {
         self.names_objects
     }
 
-    /// The rules in their order.
+    /// Returns the rules in their order.
     #[must_use]
     pub fn rules(&self) -> &[Arc<Rule>] {
         &self.rules
     }
 
-    /// The rules that allow this method on the call's path, in their order.
+    /// Returns the rules that allow the call's method on its path, in their order.
     pub(crate) fn matching<'r>(&'r self, call: &'r Call) -> impl Iterator<Item = &'r Arc<Rule>> {
         self.allowing
-            .matching(call, Subject::new(call, None, true))
+            .matching_rules(call, CallObject::new(call, None, true))
             .map(|index| &self.rules[index])
     }
 
-    /// The rules that allow the call where the object that it is about has this name, in their
-    /// order.
+    /// Returns the rules that allow the call if its object has this name, in their order.
     pub(crate) fn matching_object<'r>(
         &'r self,
         call: &'r Call,
         name: &'r str,
     ) -> impl Iterator<Item = &'r Arc<Rule>> {
         self.allowing
-            .matching(call, Subject::new(call, Some(name), true))
+            .matching_rules(call, CallObject::new(call, Some(name), true))
             .map(|index| &self.rules[index])
     }
 
-    /// The first rule that denies the call.
+    /// Returns the first rule that denies the call.
     pub(crate) fn denial(&self, call: &Call) -> Option<&Arc<Rule>> {
         let first = self
             .denying
-            .matching(call, Subject::new(call, None, false))
+            .matching_rules(call, CallObject::new(call, None, false))
             .next();
         first.map(|index| &self.rules[index])
     }
 
-    /// Returns the first rule that denies the call where the engine is Podman, which does more for
-    /// it than Docker. Calls of guarded clients are judged by the guard, which asks the engine.
+    /// Returns the first rule that denies the call if the engine is Podman, which does more for it
+    /// than Docker. The guard judges calls of guarded clients, and asks the engine.
     pub(crate) fn denial_on_podman(&self, call: &Call) -> Option<&Arc<Rule>> {
-        let does_more = |entry: &&Entry| matches!(&entry.way, Way::Objects(_, when) if when.holds_on_podman_for(call));
-        let first = self.denying.of_endpoint(call).iter().find(does_more);
-        first.map(|entry| &self.rules[entry.rule])
+        let does_more = |entry: &&IndexEntry| match &entry.condition {
+            EntryCondition::Objects(_, when) => when.holds_on_podman_for(call),
+            EntryCondition::PathForm(_) => false,
+        };
+        let mut named = self.denying.candidates_by_endpoint(call).iter();
+        named.find(does_more).map(|entry| &self.rules[entry.rule])
     }
 
-    /// The first rule by name that denies the call where the object that it is about has this name.
+    /// Returns the first rule by name that denies the call if its object has this name.
     pub(crate) fn denial_of_object(&self, call: &Call, name: &str) -> Option<&Arc<Rule>> {
         let first = self
             .denying
-            .matching_endpoint(call, Subject::new(call, Some(name), false))
+            .matching_rules_by_name(call, CallObject::new(call, Some(name), false))
             .next();
         first.map(|index| &self.rules[index])
     }
 
-    /// Whether a rule that does not deny the call by the client's word for its object might by
-    /// another word for the same object.
+    /// Returns true if a rule could deny the call if the client had used another name or
+    /// identifier for the same object.
     pub(crate) fn may_deny_object(&self, call: &Call) -> bool {
         self.denying.depends_on_object(call)
     }
 }
 
 impl Index {
-    fn add(&mut self, index: usize, rule: &Rule) {
+    /// Adds an entry for each way in which a rule can match.
+    fn add_rule(&mut self, index: usize, rule: &Rule) {
         let denies = rule.denies();
         match &rule.body {
-            Body::Pattern { methods, forms } => {
+            RuleBody::Pattern { methods, forms } => {
                 let mut methods = *methods;
-                // What is denied by GET is denied by HEAD, which asks for a part of the same
-                // answer.
+                // HEAD returns a part of the answer to GET, so that a rule against GET must
+                // deny it too.
                 if denies && methods.contain(Method::Get) {
                     methods.add(Method::Head);
                 }
                 for form in forms {
-                    let entry = Entry {
+                    let entry = IndexEntry {
                         rule: index,
                         methods,
-                        way: Way::Form(form.clone()),
+                        condition: EntryCondition::PathForm(form.clone()),
                     };
-                    match form.segment() {
+                    match form.first_segment() {
                         Some(segment) => self
                             .by_segment
                             .entry(segment.into())
@@ -178,24 +184,25 @@ impl Index {
                     }
                 }
             }
-            Body::Names(scopes) => {
+            RuleBody::Names(named) => {
                 if self.by_endpoint.is_empty() {
                     self.by_endpoint = vec![Vec::new(); Endpoint::all().count()];
                 }
-                for scope in scopes {
-                    // A denial holds for every method that reaches the endpoint.
+                for named_endpoint in named {
+                    // The engine serves an endpoint by more than one method, so that a denial
+                    // holds for all of them.
                     let mut methods = if denies {
                         Methods::ALL
                     } else {
                         Methods::default()
                     };
-                    methods.add(scope.endpoint.method);
-                    let entry = Entry {
+                    methods.add(named_endpoint.endpoint.method);
+                    let entry = IndexEntry {
                         rule: index,
                         methods,
-                        way: Way::Objects(scope.objects.clone(), scope.when()),
+                        condition: EntryCondition::Objects(named_endpoint.objects.clone(), named_endpoint.when()),
                     };
-                    self.by_endpoint[scope.endpoint.id as usize].push(entry);
+                    self.by_endpoint[named_endpoint.endpoint.id as usize].push(entry);
                 }
             }
         }
@@ -205,8 +212,8 @@ impl Index {
         self.by_segment.is_empty() && self.others.is_empty() && self.by_endpoint.is_empty()
     }
 
-    /// The entries that are asked about a call: two lists of forms, and one of endpoints.
-    fn entries(&self, call: &Call) -> [&[Entry]; 3] {
+    /// Returns the entries that can match a call: two lists of forms, and one of endpoints.
+    fn candidates(&self, call: &Call) -> [&[IndexEntry]; 3] {
         let segment = call.unversioned_path()[1..]
             .split('/')
             .next()
@@ -216,11 +223,12 @@ impl Index {
             .get(segment)
             .map(Vec::as_slice)
             .unwrap_or_default();
-        [known, &self.others, self.of_endpoint(call)]
+        [known, &self.others, self.candidates_by_endpoint(call)]
     }
 
-    fn of_endpoint(&self, call: &Call) -> &[Entry] {
-        // Most profiles name no endpoint.
+    /// Returns the entries for the endpoint of a call.
+    fn candidates_by_endpoint(&self, call: &Call) -> &[IndexEntry] {
+        // Most profiles have no rule by name, and their index has no list of endpoints.
         if self.by_endpoint.is_empty() {
             return &[];
         }
@@ -229,39 +237,45 @@ impl Index {
             .unwrap_or_default()
     }
 
-    /// The indices of the rules that match a call about this subject, in their order.
-    fn matching<'i>(&'i self, call: &'i Call, subject: Subject<'i>) -> impl Iterator<Item = usize> {
-        let entries = if self.is_empty() {
-            [&[][..]; 3]
-        } else {
-            self.entries(call)
-        };
-        matching(merged(entries), call, subject)
-    }
-
-    /// The same for rules by name alone.
-    fn matching_endpoint<'i>(
+    /// Returns the indices of the rules that match a call about an object, in their order.
+    fn matching_rules<'i>(
         &'i self,
         call: &'i Call,
-        subject: Subject<'i>,
+        object: CallObject<'i>,
     ) -> impl Iterator<Item = usize> {
-        matching(self.of_endpoint(call).iter(), call, subject)
+        let candidates = if self.is_empty() {
+            [&[][..]; 3]
+        } else {
+            self.candidates(call)
+        };
+        matching_indices(merge_in_rule_order(candidates), call, object)
     }
 
-    /// Whether it may depend on the object of a call, by any word for it, which of these rules
-    /// match.
+    /// Returns the indices of the rules by name that match a call about an object, in their order.
+    fn matching_rules_by_name<'i>(
+        &'i self,
+        call: &'i Call,
+        object: CallObject<'i>,
+    ) -> impl Iterator<Item = usize> {
+        matching_indices(self.candidates_by_endpoint(call).iter(), call, object)
+    }
+
+    /// Returns true if the answer, which of these rules match, may depend on the name or identifier
+    /// that the client uses for the object of the call.
     fn depends_on_object(&self, call: &Call) -> bool {
         if self.is_empty() {
             return false;
         }
-        let [known, others, named] = self.entries(call);
-        let has_objects =
-            |entry: &Entry| matches!(&entry.way, Way::Objects(objects, _) if !objects.is_empty());
+        let [known, others, named] = self.candidates(call);
+        let has_objects = |entry: &IndexEntry| match &entry.condition {
+            EntryCondition::Objects(objects, _) => !objects.is_empty(),
+            EntryCondition::PathForm(_) => false,
+        };
         if named.iter().any(has_objects) {
             return true;
         }
-        // No rule can mean the name of a command. Podman finds a volume by the beginning of its
-        // name as well.
+        // An exec has no name that a pattern could contain. Volumes have only a name, but Podman
+        // also finds a volume by the beginning of it.
         let Some(captured) = call
             .captured()
             .filter(|captured| captured.kind.has_labels())
@@ -274,49 +288,52 @@ impl Index {
             &call.path()[..start],
             &call.path()[start + captured.word.len()..],
         );
-        let mut forms = known
-            .iter()
-            .chain(others)
-            .filter(|entry| entry.methods.contain(call.method()));
-        forms.any(|entry| matches!(&entry.way, Way::Form(form) if form.may_match_around(before, after, unversioned)))
+        known.iter().chain(others).any(|entry| {
+            entry.methods.contain(call.method())
+                && match &entry.condition {
+                    EntryCondition::PathForm(form) => form.may_match_around(before, after, unversioned),
+                    EntryCondition::Objects(..) => false,
+                }
+        })
     }
 }
 
-/// The indices of the rules of which an entry matches, each once.
-fn matching<'i>(
-    entries: impl Iterator<Item = &'i Entry>,
+/// Returns the index of each rule that has a matching entry, once. Entries of one rule must be
+/// adjacent.
+fn matching_indices<'i>(
+    entries: impl Iterator<Item = &'i IndexEntry>,
     call: &'i Call,
-    subject: Subject<'i>,
+    object: CallObject<'i>,
 ) -> impl Iterator<Item = usize> {
     let (path, unversioned, method) = (call.path(), call.version_prefix().len(), call.method());
     let mut last = None;
     entries
         .filter(move |entry| {
             entry.methods.contain(method)
-                && match &entry.way {
-                    Way::Form(form) => form.matches(path, unversioned),
-                    Way::Objects(objects, when) => {
-                        subject.is_one_of(objects) && when.holds_for(call)
+                && match &entry.condition {
+                    EntryCondition::PathForm(form) => form.matches(path, unversioned),
+                    EntryCondition::Objects(objects, when) => {
+                        object.is_one_of(objects) && when.holds_for(call)
                     }
                 }
         })
-        // A rule that matches in two ways is still one rule.
+        // A rule may match in two ways and is still returned once.
         .filter(move |entry| last.replace(entry.rule) != Some(entry.rule))
         .map(|entry| entry.rule)
 }
 
-/// Whether a rule may be about containers of some names alone.
+/// Returns true if a rule may be about containers of certain names only.
 fn may_name_a_container(rule: &Rule) -> bool {
     match &rule.body {
-        Body::Pattern { .. } => names_a_container(rule.pattern()),
-        Body::Names(scopes) => scopes.iter().any(|scope| {
-            !scope.objects.is_empty() && scope.endpoint.object_kind() == Some(ObjectKind::Container)
+        RuleBody::Pattern { .. } => names_a_container(rule.pattern()),
+        RuleBody::Names(named) => named.iter().any(|named| {
+            !named.objects.is_empty() && named.endpoint.object_kind() == Some(ObjectKind::Container)
         }),
     }
 }
 
-/// Whether a pattern has something else than a variable or a wildcard where the name of a container
-/// stands. A pattern that is taken for such a one costs a question, and grants nothing by itself.
+/// Returns true if a pattern has neither a variable nor a wildcard in the place of a container's
+/// name. A wrong `true` costs a request to the engine, and grants nothing by itself.
 fn names_a_container(pattern: &str) -> bool {
     let behind = ["CONTAINERS%/", "containers/"]
         .iter()
@@ -338,10 +355,12 @@ fn names_a_container(pattern: &str) -> bool {
     !is_list
 }
 
-/// Three lists, each in the order of rules, as one in that order.
-fn merged<'a>(mut lists: [&'a [Entry]; 3]) -> impl Iterator<Item = &'a Entry> {
+/// Merges three lists, each in the order of the rules, into one in that order.
+fn merge_in_rule_order<'a>(
+    mut lists: [&'a [IndexEntry]; 3],
+) -> impl Iterator<Item = &'a IndexEntry> {
     std::iter::from_fn(move || {
-        let rule_of = |list: &&'a [Entry]| list.first().map_or(usize::MAX, |entry| entry.rule);
+        let rule_of = |list: &&'a [IndexEntry]| list.first().map_or(usize::MAX, |entry| entry.rule);
         let [one, other, named] = [rule_of(&lists[0]), rule_of(&lists[1]), rule_of(&lists[2])];
         let first = if one <= other && one <= named {
             0
@@ -362,7 +381,7 @@ mod tests {
     use crate::method::Method;
     use crate::rule::{Compared, VARIABLES, parse};
 
-    /// Rules of every kind, and what users write around variables.
+    /// Returns rules of every kind, and every variable with the text that users write around it.
     fn rules() -> String {
         let mut text = String::from(
             "GET .*\nGET /v1.43/containers/.*\nGET /containers/json|/info\nGET \
@@ -387,7 +406,7 @@ mod tests {
         text
     }
 
-    /// The fast way and the naive way must agree on every rule and path.
+    /// The index must find the same rules as the naive matcher, for each rule and path.
     #[test]
     fn parts_agree_with_the_whole_expression() {
         let rules = parse("t", &rules()).expect("valid");
@@ -437,8 +456,7 @@ mod tests {
         assert!(asked > 5_000, "{asked}");
     }
 
-    /// The same for patterns that nobody would write: pieces put together at random, the same ones
-    /// in every run.
+    /// Compares the two for unusual patterns: random sequences of pieces, the same in every run.
     #[test]
     fn parts_agree_with_the_whole_expression_for_any_pattern() {
         const PIECES: [&str; 24] = [

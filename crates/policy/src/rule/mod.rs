@@ -1,12 +1,14 @@
-//! The rule language: which endpoints a client may call.
+//! The rule language, in which a profile says which endpoints its clients may call.
 //!
 //! ```text
 //! line     = *blank ( rule / comment ) *blank
 //! comment  = ( "!" / "#" ) text              ; a whole line
-//! rule     = ( [ effect 1*blank ] methods 1*blank pattern / effect 1*blank names ) [ 1*blank "#" text ]
+//! rule     = ( by-path / by-name ) [ 1*blank "#" text ]
+//! by-path  = [ effect 1*blank ] methods 1*blank pattern
+//! by-name  = effect 1*blank names
 //! effect   = "ALLOW" / "DENY"
 //! methods  = method *( "," method )          ; GET HEAD POST PUT DELETE PATCH OPTIONS
-//! pattern  = regular expression with %VARIABLES%, matched with the whole path, version prefix included
+//! pattern  = regular expression with %VARIABLES%, which matches the whole path with its version
 //! names    = name *( *blank "," *blank name )
 //! name     = ( endpoint / family ) [ "(" object *( "," object ) ")" ] / power
 //! endpoint = a name of docs/endpoints.md, as in container.list
@@ -34,17 +36,17 @@ use crate::endpoint::{Endpoint, EndpointId, When};
 use crate::method::{Method, Methods};
 pub use explain::Miss;
 pub use form::Expressions;
-use form::Form;
-pub(crate) use language::{Language, TooMuch};
+use form::PathForm;
+pub(crate) use language::{Language, WalkTooLong};
 pub use matcher::RuleSet;
 #[cfg(any(test, fuzzing))]
 pub use naive::Compared;
-use names::Scope;
+use names::NamedEndpoint;
 pub use parse::{Mistake, parse, parse_sharing};
 pub use variable::{VARIABLES, distance, expand};
 
-/// The rules that every profile has unless it asks for none: a client can find out what it talks
-/// to.
+/// The rules that every profile has unless `no-builtin-rules` is set. With them a client can find
+/// out which engine it talks to.
 pub const BUILT_IN: &str = "\
 GET,HEAD %API_PREFIX_PING%
 GET %API_PREFIX_VERSION%
@@ -57,15 +59,15 @@ GET %API_PREFIX_LIBPOD_INFO%
 /// The origin of the built-in rules.
 pub const BUILT_IN_ORIGIN: &str = "built-in";
 
-/// What the origin of a preset's rules begins with; its name follows.
+/// The beginning of the origin of a preset's rules, before the name of the preset.
 pub const PRESET_ORIGIN: &str = "preset ";
 
-/// Where a rule was written.
+/// The place where a rule was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// A file's path, `--rules`, the name of an environment variable, or `built-in`.
+    /// The path of a file, `--rules`, the name of an environment variable, or `built-in`.
     pub origin: Arc<str>,
-    /// From 1.
+    /// The number of the line, from 1.
     pub line: usize,
 }
 
@@ -75,225 +77,227 @@ impl fmt::Display for Position {
     }
 }
 
-/// What a rule does about the calls that it matches.
+/// The effect of a rule on the calls that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It allows them.
+    /// The rule allows them.
     Allow,
-    /// It denies them, whatever else allows them.
+    /// The rule denies them, even if other rules allow them.
     Deny,
 }
 
-/// One rule as it was written and as it is matched.
+/// A rule, with its text and in the form in which it is matched.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// Where it stands.
+    /// The place of the rule.
     pub position: Position,
     effect: Effect,
-    /// Position and text, as the log shows them with every request.
+    /// Position and text, prepared because the log shows them with each request.
     label: String,
-    /// Where the text starts in it.
-    text: usize,
-    /// Where in the text the methods or the names start, and the pattern.
+    /// The start of the text in the label.
+    text_at: usize,
+    /// The starts, in the text, of the methods or names, and of the pattern.
     methods_at: usize,
     pattern_at: usize,
-    body: Body,
+    body: RuleBody,
 }
 
-/// What a rule matches.
+/// The condition of a rule: a pattern or names.
 #[derive(Clone, Debug)]
-enum Body {
-    /// Paths of a pattern.
+enum RuleBody {
+    /// Methods, and a pattern for the path.
     Pattern {
         methods: Methods,
-        /// The ways in which the pattern can match.
-        forms: Vec<Form>,
+        /// The pattern as its forms, of which one has to match.
+        forms: Vec<PathForm>,
     },
-    /// Endpoints.
-    Names(Vec<Scope>),
+    /// Endpoints, by their names, families or powers.
+    Names(Vec<NamedEndpoint>),
 }
 
 impl Rule {
-    /// Where it stands and what it says: `rules:1: GET /info`.
+    /// Returns the position and the text of the rule: `rules:1: GET /info`.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// What it says, without the comment: `METHODS PATTERN`, `ALLOW NAMES`, `DENY METHODS PATTERN`
-    /// or `DENY NAMES`.
+    /// Returns the text without its comment: `METHODS PATTERN`, `ALLOW NAMES`, `DENY METHODS
+    /// PATTERN` or `DENY NAMES`.
     #[must_use]
     pub fn text(&self) -> &str {
-        &self.label[self.text..]
+        &self.label[self.text_at..]
     }
 
-    /// What it does about the calls that it matches.
+    /// Returns the effect of the rule on the calls that it matches.
     #[must_use]
     pub fn effect(&self) -> Effect {
         self.effect
     }
 
-    /// Its methods and its pattern as they were written; `None` for a rule by name.
+    /// Returns the methods and the pattern as they were written; `None` for a rule by name.
     #[must_use]
     pub fn methods_and_pattern(&self) -> Option<(&str, &str)> {
         let text = self.text();
         let methods = text[self.methods_at..self.pattern_at].trim_end();
-        matches!(self.body, Body::Pattern { .. }).then(|| (methods, &text[self.pattern_at..]))
+        matches!(self.body, RuleBody::Pattern { .. }).then(|| (methods, &text[self.pattern_at..]))
     }
 }
 
 impl Rule {
-    /// Whether it denies what it matches.
+    /// Returns true for a deny rule.
     pub(crate) fn denies(&self) -> bool {
         self.effect == Effect::Deny
     }
 
-    /// Whether it means endpoints by their names.
+    /// Returns true for a rule that lists names instead of a pattern.
     pub(crate) fn is_by_name(&self) -> bool {
-        matches!(self.body, Body::Names(_))
+        matches!(self.body, RuleBody::Names(_))
     }
 
-    /// Its pattern as it was written, with variables; nothing for a rule by name.
+    /// Returns the pattern as it was written, with variables; an empty text for a rule by name.
     pub(crate) fn pattern(&self) -> &str {
         self.methods_and_pattern()
             .map_or("", |(_, pattern)| pattern)
     }
 
-    /// Whether it is about a method at all.
+    /// Returns true if the rule can match a call with this method.
     pub(crate) fn has_method(&self, method: Method) -> bool {
         match &self.body {
-            Body::Pattern { methods, .. } => methods.contain(method),
-            Body::Names(scopes) => scopes.iter().any(|scope| scope.endpoint.method == method),
+            RuleBody::Pattern { methods, .. } => methods.contain(method),
+            RuleBody::Names(names) => names.iter().any(|name| name.endpoint.method == method),
         }
     }
 
-    /// The endpoints that a rule by name means, each with the path of an object that it is about;
-    /// `None` for a pattern.
+    /// Returns the endpoints of a rule by name, each with the path of an object that the rule is
+    /// about; `None` for a pattern.
     pub(crate) fn endpoints(&self) -> Option<impl Iterator<Item = (&'static Endpoint, String)>> {
-        let Body::Names(scopes) = &self.body else {
+        let RuleBody::Names(names) = &self.body else {
             return None;
         };
-        let whole = scopes.iter().filter(|scope| scope.when() == When::Always);
-        Some(whole.map(|scope| (scope.endpoint, scope.example())))
+        let whole = names.iter().filter(|name| name.when() == When::Always);
+        Some(whole.map(|name| (name.endpoint, name.example())))
     }
 
-    /// Whether a rule by name means an endpoint by the endpoint's own name, of some objects alone
-    /// or of any.
+    /// Returns true if a rule by name has the endpoint's own name in it, and not only that of a
+    /// family or a power.
     pub(crate) fn names_endpoint(&self, id: EndpointId) -> bool {
-        let Body::Names(scopes) = &self.body else {
+        let RuleBody::Names(names) = &self.body else {
             return false;
         };
-        scopes
+        names
             .iter()
-            .any(|scope| scope.is_named && scope.endpoint.id == id)
+            .any(|name| name.is_named && name.endpoint.id == id)
     }
 
-    /// Whether a rule by name means this very object of an endpoint: by its whole name, and not by
-    /// a star.
+    /// Returns true if a rule by name has both the endpoint's own name and the object's whole name
+    /// in it, without a star.
     pub(crate) fn names_object(&self, id: EndpointId, object: &str) -> bool {
-        let Body::Names(scopes) = &self.body else {
+        let RuleBody::Names(names) = &self.body else {
             return false;
         };
-        let has_name = |scope: &Scope| {
-            scope
-                .objects
+        let has_name = |name: &NamedEndpoint| {
+            name.objects
                 .iter()
                 .any(|pattern| pattern.as_str() == object)
         };
         !object.contains('*')
-            && scopes
+            && names
                 .iter()
-                .any(|scope| scope.is_named && scope.endpoint.id == id && has_name(scope))
+                .any(|name| name.is_named && name.endpoint.id == id && has_name(name))
     }
 
-    /// Whether a rule by name matches a call only because of the object that the call is about.
+    /// Returns true if a rule by name lists objects for each of its names of the call's endpoint,
+    /// so that it matches the call only because of its object.
     pub(crate) fn depends_on_object(&self, call: &Call) -> bool {
-        let (Body::Names(scopes), Some(endpoint)) = (&self.body, call.endpoint()) else {
+        let (RuleBody::Names(names), Some(endpoint)) = (&self.body, call.endpoint()) else {
             return false;
         };
-        let mut own = scopes
+        let mut own = names
             .iter()
-            .filter(|scope| scope.endpoint.id == endpoint.id)
+            .filter(|name| name.endpoint.id == endpoint.id)
             .peekable();
-        own.peek().is_some() && own.all(|scope| !scope.objects.is_empty())
+        own.peek().is_some() && own.all(|name| !name.objects.is_empty())
     }
 
-    /// Returns the operation that a denial by name is about, where the call does it as a part of
-    /// another one.
+    /// Returns the operation that a denial by name is about, if the call does it as a part of another
+    /// one.
     pub(crate) fn denied_part(&self, call: &Call) -> Option<&'static str> {
         let endpoint = call.endpoint().filter(|_| self.denies())?;
-        let Body::Names(scopes) = &self.body else {
+        let RuleBody::Names(names) = &self.body else {
             return None;
         };
-        let own = || {
-            scopes
-                .iter()
-                .filter(|scope| scope.endpoint.id == endpoint.id)
-        };
-        if own().any(|scope| scope.part.is_none() && scope.matches(call)) {
+        let own = || names.iter().filter(|name| name.endpoint.id == endpoint.id);
+        if own().any(|name| name.part.is_none() && name.matches(call)) {
             return None;
         }
         let is_done = |when: When| when.holds_for(call) || when.holds_on_podman_for(call);
         own()
-            .filter_map(|scope| scope.part)
+            .filter_map(|name| name.part)
             .find(|part| is_done(part.when))
             .map(|part| part.operation)
     }
 
-    /// Whether this rule matches a path, whatever the method; `unversioned` is where it starts
-    /// behind its version.
+    /// Returns true if the rule matches a path with any of its methods. The version prefix of the
+    /// path ends at `unversioned`.
     pub(crate) fn covers(&self, path: &str, unversioned: usize) -> bool {
         match &self.body {
-            Body::Pattern { forms, .. } => forms.iter().any(|form| form.matches(path, unversioned)),
-            Body::Names(scopes) => scopes
-                .iter()
-                .any(|scope| scope.covers(&path[unversioned..])),
+            RuleBody::Pattern { forms, .. } => {
+                forms.iter().any(|form| form.matches(path, unversioned))
+            }
+            RuleBody::Names(names) => names.iter().any(|name| name.covers(&path[unversioned..])),
         }
     }
 
-    /// Whether this rule matches a call.
+    /// Returns true if the rule matches a call.
     pub(crate) fn matches(&self, call: &Call) -> bool {
         match &self.body {
-            Body::Pattern { methods, .. } => {
+            RuleBody::Pattern { methods, .. } => {
                 methods.contain(call.method())
                     && self.covers(call.path(), call.version_prefix().len())
             }
-            Body::Names(scopes) => scopes.iter().any(|scope| scope.matches(call)),
+            RuleBody::Names(names) => names.iter().any(|name| name.matches(call)),
         }
     }
 
-    /// Every path that it matches with a method; `None` where that cannot be told.
+    /// Returns the paths that the rule matches with a method; `None` if the pattern is too large or
+    /// has assertions.
     pub(crate) fn language(&self, method: Method) -> Option<Language> {
         match &self.body {
-            Body::Pattern { .. } => Language::new(&dialect::from_go(&expand(self.pattern()))),
-            Body::Names(scopes) => {
-                let own = scopes
+            RuleBody::Pattern { .. } => Language::new(&to_regex_syntax(self.pattern())),
+            RuleBody::Names(names) => {
+                let own = names
                     .iter()
-                    .filter(|scope| scope.endpoint.method == method)
-                    .map(Scope::expression);
+                    .filter(|name| name.endpoint.method == method)
+                    .map(NamedEndpoint::expression);
                 Language::new(&own.collect::<Vec<_>>().join("|"))
             }
         }
     }
 
-    /// An expression for the paths that the rule denies with the method of an endpoint; `None`
-    /// where it denies none.
+    /// Returns an expression for the paths that the rule, as a deny rule, matches with the method
+    /// of an endpoint; `None` if there are none.
     pub(crate) fn expression(&self, endpoint: &Endpoint) -> Option<String> {
         match &self.body {
-            Body::Pattern { methods, .. } => {
+            RuleBody::Pattern { methods, .. } => {
                 let by_get = endpoint.method == Method::Head && methods.contain(Method::Get);
-                let expression = || format!("(?:{})", dialect::from_go(&expand(self.pattern())));
+                let expression = || format!("(?:{})", to_regex_syntax(self.pattern()));
                 (by_get || methods.contain(endpoint.method)).then(expression)
             }
-            Body::Names(scopes) => {
-                let own = scopes.iter().filter(|scope| {
-                    scope.endpoint.id == endpoint.id && scope.when() == When::Always
+            RuleBody::Names(names) => {
+                let own = names.iter().filter(|name| {
+                    name.endpoint.id == endpoint.id && name.when() == When::Always
                 });
-                let own: Vec<_> = own.map(Scope::expression).collect();
+                let own: Vec<_> = own.map(NamedEndpoint::expression).collect();
                 (!own.is_empty()).then(|| own.join("|"))
             }
         }
     }
+}
+
+/// Expands the variables of a pattern, and writes it in the syntax of the `regex` crate.
+fn to_regex_syntax(pattern: &str) -> String {
+    dialect::translate_go_syntax(&expand(pattern))
 }
 
 impl fmt::Display for Rule {

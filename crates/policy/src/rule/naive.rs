@@ -1,32 +1,31 @@
-//! The rule matcher once more, without its shortcuts: each rule is one expression, and each is
-//! asked; and an endpoint is found by asking all of them. Tests and fuzz targets compare the rule
-//! set with it.
+//! A second rule matcher without shortcuts, for tests and fuzz targets: each rule is one
+//! expression, each is tested, and an endpoint is found by a test of every row of the table.
 
 use std::sync::LazyLock;
 
 use regex_automata::meta::Regex;
 
-use super::{Body, Rule, RuleSet, dialect, variable};
+use super::{Rule, RuleBody, RuleSet, to_regex_syntax};
 use crate::call::Call;
 use crate::endpoint::{Endpoint, ObjectKind};
 use crate::method::Method;
 
-/// A rule set, and the same rules as the expressions that they are.
+/// A rule set, with the same rules as whole expressions.
 #[derive(Debug)]
 pub struct Compared {
     set: RuleSet,
-    /// `None` for rules by name.
+    /// The expression of each rule; `None` for a rule by name.
     expressions: Vec<Option<Regex>>,
 }
 
 impl Compared {
-    /// Compiles rules in both ways; `None` where a whole expression is too large to be compared.
+    /// Compiles rules in both ways; `None` if a whole expression is too large.
     #[must_use]
     pub fn new(rules: Vec<Rule>) -> Option<Self> {
         let compile = |rule: &Rule| match &rule.body {
-            Body::Names(_) => Some(None),
-            Body::Pattern { .. } => {
-                let expression = dialect::from_go(&variable::expand(rule.pattern()));
+            RuleBody::Names(_) => Some(None),
+            RuleBody::Pattern { .. } => {
+                let expression = to_regex_syntax(rule.pattern());
                 let config = Regex::config().nfa_size_limit(Some(1 << 20));
                 Regex::builder()
                     .configure(config)
@@ -42,8 +41,8 @@ impl Compared {
         })
     }
 
-    /// Returns the lines of the rules that match a call, of those that allow it and of the first
-    /// that denies it: those that the rule set finds, and those that match one by one.
+    /// Returns the lines of all rules that allow a call and of the first rule that denies it,
+    /// twice: as the rule set finds them, and by a test of each rule.
     #[must_use]
     pub fn matching_lines(&self, call: &Call) -> [(Vec<usize>, Option<usize>); 2] {
         let allowing = self
@@ -55,23 +54,23 @@ impl Compared {
             allowing,
             self.set.denial(call).map(|rule| rule.position.line),
         );
-        let endpoint = endpoint(call);
+        let endpoint = find_endpoint(call);
         let asked = self.set.rules().iter().zip(&self.expressions);
         let matching = asked.filter(|(rule, whole)| match (&rule.body, whole) {
-            (Body::Pattern { methods, .. }, Some(whole)) => {
+            (RuleBody::Pattern { methods, .. }, Some(whole)) => {
                 let by_get =
                     rule.denies() && call.method() == Method::Head && methods.contain(Method::Get);
                 (by_get || methods.contain(call.method())) && whole.is_match(call.path())
             }
-            (Body::Names(scopes), _) => scopes.iter().any(|scope| {
-                let by_method = rule.denies() || scope.endpoint.method == call.method();
-                by_method && endpoint.is_some_and(|found| found.id == scope.endpoint.id) && {
+            (RuleBody::Names(names), _) => names.iter().any(|named| {
+                let by_method = rule.denies() || named.endpoint.method == call.method();
+                by_method && endpoint.is_some_and(|found| found.id == named.endpoint.id) && {
                     let object = call.object().filter(|(kind, _)| *kind != ObjectKind::Exec);
-                    let is_about = object.map_or(!rule.denies(), |(_, word)| scope.is_about(&word));
-                    scope.objects.is_empty() || is_about
+                    let is_about = object.map_or(!rule.denies(), |(_, word)| named.is_about(&word));
+                    named.objects.is_empty() || is_about
                 }
             }),
-            (Body::Pattern { .. }, None) => false,
+            (RuleBody::Pattern { .. }, None) => false,
         });
         let matching: Vec<_> = matching.map(|(rule, _)| rule).collect();
         let lines = |denies: bool| {
@@ -82,7 +81,7 @@ impl Compared {
     }
 }
 
-/// Every endpoint, and an expression for its paths without a version.
+/// Every endpoint, with an expression for its paths without a version.
 static ENDPOINTS: LazyLock<Vec<(&'static Endpoint, Regex)>> = LazyLock::new(|| {
     let compiled = |endpoint: &'static Endpoint| {
         let segments = endpoint.shape[1..].split('/').map(|segment| match segment {
@@ -96,8 +95,8 @@ static ENDPOINTS: LazyLock<Vec<(&'static Endpoint, Regex)>> = LazyLock::new(|| {
     Endpoint::all().filter_map(compiled).collect()
 });
 
-/// Finds the endpoint of a call: of all that have its path, the one with the most literal words.
-fn endpoint(call: &Call) -> Option<&'static Endpoint> {
+/// Returns the endpoint of a call: of all that match its path, the one with the most literal words.
+fn find_endpoint(call: &Call) -> Option<&'static Endpoint> {
     let of = |method: Method| {
         let fitting = ENDPOINTS
             .iter()
@@ -112,7 +111,7 @@ fn endpoint(call: &Call) -> Option<&'static Endpoint> {
                 .filter(|word| !word.starts_with('{'))
                 .count()
         };
-        // Of several, the first in the table.
+        // The first row of the table wins, and `max_by_key` returns the last maximum.
         fitting.rev().max_by_key(literals)
     };
     of(call.method()).or_else(|| of(Method::Get).filter(|_| call.method() == Method::Head))

@@ -1,42 +1,42 @@
-//! Rules by name: endpoints, families of them and powers in place of methods and patterns, so that
-//! no path has to be known.
+//! Rules by name, which list endpoints, families of endpoints and powers in place of methods and a
+//! pattern, so that their authors need no paths.
 
 use std::ops::Range;
 
-use super::parse::Wrong;
+use super::parse::LineError;
 use super::variable::distance;
 use super::{Effect, parse};
 use crate::call::Call;
 use crate::endpoint::{Endpoint, IncludedOperation, ObjectKind, Risk, When};
 use crate::pattern::Pattern;
 
-/// What a rule by name says of one endpoint.
+/// An endpoint in a rule by name, with the objects that the rule is about.
 #[derive(Clone, Debug)]
-pub(super) struct Scope {
+pub(super) struct NamedEndpoint {
     pub(super) endpoint: &'static Endpoint,
-    /// Whether the rule has the name of the endpoint, and not only a group's.
+    /// `true` if the rule has the endpoint's own name, and not only that of a family or a power.
     pub(super) is_named: bool,
-    /// The names of the objects that it is about; about any where there are none.
+    /// The names of the objects; an empty list stands for any object.
     pub(super) objects: Vec<Pattern>,
-    /// The operation that is denied, where the endpoint is denied as an aggregate that does it.
+    /// The operation that is denied, if the endpoint is denied as an aggregate that does it.
     pub(super) part: Option<IncludedOperation>,
-    /// Where its word stands, in bytes of the list of names.
+    /// The place of its word, in bytes of the list of names.
     pub(super) at: Range<usize>,
 }
 
-impl Scope {
+impl NamedEndpoint {
     /// Returns the calls of the endpoint that the rule is about.
     pub(super) fn when(&self) -> When {
         self.part.map_or(When::Always, |part| part.when)
     }
 
-    /// Whether the names of the rule mean this object.
+    /// Returns true if one of the names fits an object.
     pub(super) fn is_about(&self, object: &str) -> bool {
         self.objects.is_empty() || self.objects.iter().any(|pattern| pattern.fits(object))
     }
 
-    /// Whether a path without its version is one of the endpoint, and of an object that the rule is
-    /// about.
+    /// Returns true if a path without its version is one of the endpoint, and has an object that
+    /// the rule is about.
     pub(super) fn covers(&self, path: &str) -> bool {
         let is_own = Endpoint::find(self.endpoint.method, path)
             .is_some_and(|found| found.id == self.endpoint.id);
@@ -47,18 +47,18 @@ impl Scope {
                 .is_none_or(|captured| self.is_about(captured.word))
     }
 
-    /// Whether a call is one of the endpoint, and about an object that the rule is about.
+    /// Returns true if a call is one of the endpoint, and has an object that the rule is about.
     pub(super) fn matches(&self, call: &Call) -> bool {
         let is_own = call
             .endpoint()
             .is_some_and(|endpoint| endpoint.id == self.endpoint.id);
         is_own
             && call.method() == self.endpoint.method
-            && Subject::new(call, None, true).is_one_of(&self.objects)
+            && CallObject::new(call, None, true).is_one_of(&self.objects)
             && self.when().holds_for(call)
     }
 
-    /// An expression for the paths of the endpoint, of these objects, in any version.
+    /// Returns an expression for the paths of the endpoint with these objects, in any version.
     pub(super) fn expression(&self) -> String {
         let objects = self.objects.iter().map(|pattern| {
             let parts = pattern.as_str().split('*').map(regex_syntax::escape);
@@ -84,54 +84,61 @@ impl Scope {
         format!("{}{segments}", super::expand("%API_PREFIX%"))
     }
 
-    /// A path of the endpoint that the rule is about.
+    /// Returns the path of the endpoint with an object that the rule is about.
     pub(super) fn example(&self) -> String {
         let object = self.objects.first().map_or("some-name", Pattern::as_str);
         self.endpoint.path_with(&object.replace('*', "x"))
     }
 }
 
-/// Objects that the engine tells the name of, and that have one name or identifier alone: a rule
-/// can mean them by it.
+/// Returns true if the engine tells the name of each object of a kind, and an object has only one
+/// name: then a rule can list such objects by their names.
 pub(super) const fn is_nameable(kind: ObjectKind) -> bool {
-    // The name of a command is that of its container. An image has any number of names, and so has
-    // a plugin; the engine makes the name of a task of others, and does not tell it.
+    // An exec has the name of its container. An image or a plugin can have any number of names. The
+    // engine composes the name of a task from others, and does not tell it.
     (kind.has_labels() && !matches!(kind, ObjectKind::Task)) || matches!(kind, ObjectKind::Exec)
 }
 
-/// The groups of endpoints that are called by one word.
-fn risk(word: &str) -> Option<Risk> {
+/// Returns the power that has a word as its name.
+fn find_power(word: &str) -> Option<Risk> {
     Risk::ALL.into_iter().find(|risk| risk.name() == word)
 }
 
-/// Reads the names behind `ALLOW` or `DENY`, which start at a place of the line.
-pub(super) fn read(effect: Effect, text: &str, start: usize) -> Result<Vec<Scope>, Wrong> {
-    let mut scopes = Vec::new();
-    for (at, word) in words(text) {
-        let wrong = |range: Range<usize>, what: String, expected: String| Wrong {
-            at: start + range.start..start + range.end,
-            what,
-            expected,
-        };
-        if word.is_empty() {
-            let expected =
-                "expected names separated by commas, as in container.list, container.inspect"
-                    .to_owned();
-            return Err(wrong(at.clone(), "a name is missing".to_owned(), expected));
-        }
-        let (name, objects) = split(word).map_err(|(range, what, expected)| {
-            wrong(at.start + range.start..at.start + range.end, what, expected)
-        })?;
-        let name_at = at.start..at.start + name.len();
-        let found = meant(effect, name, objects, &at);
-        scopes.extend(found.map_err(|(what, expected)| wrong(name_at, what, expected))?);
+/// Parses the names behind `ALLOW` or `DENY`, which start at a byte of the line.
+pub(super) fn parse_names(
+    effect: Effect,
+    text: &str,
+    start: usize,
+) -> Result<Vec<NamedEndpoint>, LineError> {
+    let mut endpoints = Vec::new();
+    for (at, word) in split_names(text) {
+        let resolved = parse_name(effect, at, word).map_err(|error| error.shifted(start))?;
+        endpoints.extend(resolved);
     }
-    Ok(scopes)
+    Ok(endpoints)
 }
 
-/// The words of a list with their places: commas separate them, but for those between the names of
-/// objects.
-fn words(text: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
+/// Parses one word of the list, whose place in the list is given.
+fn parse_name(
+    effect: Effect,
+    at: Range<usize>,
+    word: &str,
+) -> Result<Vec<NamedEndpoint>, LineError> {
+    if word.is_empty() {
+        return Err(LineError {
+            at,
+            what: "a name is missing".to_owned(),
+            expected: "expected names separated by commas, as in container.list, container.inspect"
+                .to_owned(),
+        });
+    }
+    let (name, objects) = split_objects(word).map_err(|error| error.shifted(at.start))?;
+    resolve_name(effect, name, &objects, &at)
+}
+
+/// Splits a list at its commas, except for those in parentheses, and returns each word with its
+/// place.
+fn split_names(text: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
     let mut from = 0;
     let mut is_done = false;
     std::iter::from_fn(move || {
@@ -157,10 +164,9 @@ fn words(text: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
     })
 }
 
-type Misread = (Range<usize>, String, String);
-
-/// Splits a word into its name and the names of objects behind it.
-fn split(word: &str) -> Result<(&str, Vec<Pattern>), Misread> {
+/// Splits a word into its name and the names of objects behind it. The place of an error is in
+/// bytes of the word.
+fn split_objects(word: &str) -> Result<(&str, Vec<Pattern>), LineError> {
     let Some((name, rest)) = word.split_once('(') else {
         return Ok((word, Vec::new()));
     };
@@ -168,74 +174,62 @@ fn split(word: &str) -> Result<(&str, Vec<Pattern>), Misread> {
         .strip_suffix(')')
         .filter(|inner| !inner.contains(['(', ')']))
     else {
-        let what = "the names of objects do not end with their parenthesis".to_owned();
-        return Err((
-            name.len()..word.len(),
-            what,
-            format!("expected {name}(NAME), or {name}(NAME, NAME)"),
-        ));
+        return Err(LineError {
+            at: name.len()..word.len(),
+            what: "the names of objects do not end with their parenthesis".to_owned(),
+            expected: format!("expected {name}(NAME), or {name}(NAME, NAME)"),
+        });
     };
     let mut objects = Vec::new();
     for object in inner
         .split(',')
         .map(|object| object.trim_matches(parse::BLANK))
     {
-        // Engines take a slash before the name of a container.
+        // Engines accept a slash before the name of a container.
         let object = object.trim_start_matches('/');
         if object.is_empty() {
-            let what = "the name of an object is missing".to_owned();
             let expected = format!(
                 "expected {name}(NAME), where * stands for any characters, or {name} for any object"
             );
-            return Err((name.len()..word.len(), what, expected));
+            return Err(LineError {
+                at: name.len()..word.len(),
+                what: "the name of an object is missing".to_owned(),
+                expected,
+            });
         }
         objects.push(Pattern::new(object));
     }
     Ok((name.trim_end_matches(parse::BLANK), objects))
 }
 
-/// The endpoints that a name means.
-fn meant(
+/// Returns the endpoints that a rule with a name is about, each with those objects that it can be
+/// about.
+fn resolve_name(
     effect: Effect,
     name: &str,
-    objects: Vec<Pattern>,
+    objects: &[Pattern],
     at: &Range<usize>,
-) -> Result<Vec<Scope>, (String, String)> {
-    let all = Endpoint::all();
-    let family = name
-        .strip_suffix('*')
-        .filter(|family| family.ends_with('.') && !family.contains('*'));
-    let (named, is_named): (Vec<&'static Endpoint>, bool) =
-        match (Endpoint::named(name), risk(name), family) {
-            (Some(endpoint), ..) => (vec![endpoint], true),
-            (None, Some(risk), _) => (
-                all.filter(|endpoint| endpoint.power.risk() == risk)
-                    .collect(),
-                false,
-            ),
-            (None, None, Some(family)) => (
-                all.filter(|endpoint| endpoint.id.name().starts_with(family))
-                    .collect(),
-                false,
-            ),
-            (None, None, None) => (Vec::new(), false),
-        };
+) -> Result<Vec<NamedEndpoint>, LineError> {
+    let error = |what: String, expected: String| LineError {
+        at: at.start..at.start + name.len(),
+        what,
+        expected,
+    };
+    let (named, is_named) = find_endpoints(name);
     if named.is_empty() {
-        return Err((format!("{name:?} is no endpoint and no power"), near(name)));
+        let what = format!("{name:?} is no endpoint and no power");
+        return Err(error(what, suggest_name(name)));
     }
-    let is_power = risk(name).is_some();
-    let has_objects = named
-        .iter()
-        .any(|endpoint| endpoint.object_kind().is_some_and(is_nameable));
-    if !objects.is_empty() && (is_power || !has_objects) {
+    let is_power = find_power(name).is_some();
+    if !objects.is_empty() && (is_power || !named.iter().any(|one| has_nameable_object(one))) {
         let what = format!("{name} is not about an object that has one name");
         let expected = format!(
             "write {name} alone, or name the endpoint of a container, a volume, a network or a \
             service"
         );
-        return Err((what, expected));
+        return Err(error(what, expected));
     }
-    let scope = |endpoint, objects, part| Scope {
+    let with_objects = |(endpoint, objects, part)| NamedEndpoint {
         endpoint,
         is_named,
         objects,
@@ -243,42 +237,37 @@ fn meant(
         at: at.clone(),
     };
     Ok(match effect {
-        Effect::Deny => denied(&named, &objects)
+        Effect::Deny => find_denied_endpoints(&named, objects)
             .into_iter()
-            .map(|(endpoint, objects, part)| scope(endpoint, objects, part))
+            .map(with_objects)
             .collect(),
         Effect::Allow => named
             .into_iter()
-            .filter(|endpoint| objects.is_empty() || takes_objects(endpoint))
-            .map(|endpoint| scope(endpoint, objects.clone(), None))
+            .filter(|endpoint| objects.is_empty() || has_nameable_object(endpoint))
+            .map(|endpoint| with_objects((endpoint, objects.to_vec(), None)))
             .collect(),
     })
 }
 
-/// Returns whether a rule can mean the endpoint for some objects alone.
-fn takes_objects(endpoint: &Endpoint) -> bool {
-    endpoint.object_kind().is_some_and(is_nameable)
-}
-
 /// An endpoint that a denial is about, the objects for which it is denied, and the operation that
 /// it does as a part of its own, if that is the reason.
-type Denied = (&'static Endpoint, Vec<Pattern>, Option<IncludedOperation>);
+type DeniedEndpoint = (&'static Endpoint, Vec<Pattern>, Option<IncludedOperation>);
 
-/// Returns the endpoints that a denial of these endpoints, for these objects, is about: those that
-/// do the same by another path, and the aggregates of which that is a part. An endpoint that does
-/// not name one object alone is denied whole, since its objects cannot be told from the call.
-fn denied(named: &[&'static Endpoint], objects: &[Pattern]) -> Vec<Denied> {
+/// Returns the endpoints that a denial of some endpoints, for some objects, is about: those that do
+/// the same by another path, and the aggregates of which that is a part. An endpoint that does not
+/// name exactly one object is denied for all, since its objects cannot be told from the call.
+fn find_denied_endpoints(named: &[&'static Endpoint], objects: &[Pattern]) -> Vec<DeniedEndpoint> {
     let is_any = objects.is_empty();
     // A family with objects is about those of its endpoints that have objects.
-    let meant: Vec<_> = named
+    let operations: Vec<_> = named
         .iter()
-        .filter(|one| is_any || takes_objects(one) || one.names_objects_in_query())
+        .filter(|one| is_any || has_nameable_object(one) || one.names_objects_in_query())
         .map(|one| one.operation())
         .collect();
-    let mut denied: Vec<Denied> = Vec::new();
+    let mut denied: Vec<DeniedEndpoint> = Vec::new();
     for endpoint in Endpoint::all() {
-        if meant.contains(&endpoint.operation()) {
-            let own = match takes_objects(endpoint) {
+        if operations.contains(&endpoint.operation()) {
+            let own = match has_nameable_object(endpoint) {
                 true => objects.to_vec(),
                 false => Vec::new(),
             };
@@ -290,7 +279,7 @@ fn denied(named: &[&'static Endpoint], objects: &[Pattern]) -> Vec<Denied> {
         }
         let mut parts: Vec<IncludedOperation> = endpoint
             .parts()
-            .filter(|part| meant.contains(&part.operation))
+            .filter(|part| operations.contains(&part.operation))
             .collect();
         // One reason is enough for calls that are denied in any case.
         let denies_all = |part: &&IncludedOperation| {
@@ -310,8 +299,34 @@ fn denied(named: &[&'static Endpoint], objects: &[Pattern]) -> Vec<Denied> {
     denied
 }
 
-/// What was probably meant by a name that is none.
-fn near(name: &str) -> String {
+/// Returns the endpoints of a name, a power or a family, and `true` for the name of an endpoint.
+fn find_endpoints(name: &str) -> (Vec<&'static Endpoint>, bool) {
+    if let Some(endpoint) = Endpoint::named(name) {
+        return (vec![endpoint], true);
+    }
+    let all = Endpoint::all();
+    let family = name
+        .strip_suffix('*')
+        .filter(|family| family.ends_with('.') && !family.contains('*'));
+    let group = match (find_power(name), family) {
+        (Some(risk), _) => all
+            .filter(|endpoint| endpoint.power.risk() == risk)
+            .collect(),
+        (None, Some(family)) => all
+            .filter(|endpoint| endpoint.id.name().starts_with(family))
+            .collect(),
+        (None, None) => Vec::new(),
+    };
+    (group, false)
+}
+
+/// Returns true if rules can list the objects of an endpoint by their names.
+fn has_nameable_object(endpoint: &Endpoint) -> bool {
+    endpoint.object_kind().is_some_and(is_nameable)
+}
+
+/// Returns a suggestion for a name that no endpoint, family or power has.
+fn suggest_name(name: &str) -> String {
     let powers = Risk::ALL.map(Risk::name);
     let known = || {
         Endpoint::all()
@@ -345,7 +360,7 @@ fn near(name: &str) -> String {
 }
 
 impl When {
-    /// Returns whether a call of the aggregate does the part, as far as its rules can tell.
+    /// Returns true if a call of the aggregate does the part, as far as its rules can tell.
     pub(super) fn holds_for(self, call: &Call) -> bool {
         match self {
             Self::Always => true,
@@ -354,33 +369,33 @@ impl When {
         }
     }
 
-    /// Returns whether a call does the part if the engine is Podman.
+    /// Returns true if a call does the part if the engine is Podman.
     pub(super) fn holds_on_podman_for(self, call: &Call) -> bool {
         matches!(self, Self::WithOnPodman(switch) if call.turns_on(switch))
     }
 }
 
-/// What a call is about, as far as a rule by name asks for it.
+/// The object of a call, as rules by name see it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Subject<'c> {
+pub(super) struct CallObject<'c> {
     call: &'c Call,
-    /// The name of the object, where the engine has told it.
+    /// The name of the object, if the engine has told it.
     name: Option<&'c str>,
-    /// What holds of the object of a call that does not tell it, such as the container of a
-    /// command.
-    unknown: bool,
+    /// The answer of [`Self::is_one_of`] if the call does not tell its object, as in the container
+    /// of an exec.
+    if_unknown: bool,
 }
 
-impl<'c> Subject<'c> {
-    pub(super) fn new(call: &'c Call, name: Option<&'c str>, unknown: bool) -> Self {
+impl<'c> CallObject<'c> {
+    pub(super) fn new(call: &'c Call, name: Option<&'c str>, if_unknown: bool) -> Self {
         Self {
             call,
             name,
-            unknown,
+            if_unknown,
         }
     }
 
-    /// Whether the call is about one of these objects.
+    /// Returns true if the object has one of these names, or if there are none.
     pub(super) fn is_one_of(&self, objects: &[Pattern]) -> bool {
         let fits = |word: &str| objects.iter().any(|pattern| pattern.fits(word));
         if objects.is_empty() {
@@ -388,7 +403,7 @@ impl<'c> Subject<'c> {
         }
         match (self.name, self.call.object()) {
             (Some(name), _) => fits(name),
-            (None, Some((ObjectKind::Exec, _)) | None) => self.unknown,
+            (None, Some((ObjectKind::Exec, _)) | None) => self.if_unknown,
             (None, Some((_, word))) => fits(&word),
         }
     }
@@ -399,17 +414,18 @@ mod tests {
     use super::*;
 
     fn names(effect: Effect, text: &str) -> Vec<String> {
-        let scopes = read(effect, text, 0).unwrap_or_else(|wrong| panic!("{text}: {}", wrong.what));
-        let shown = |scope: &Scope| {
-            let objects: Vec<_> = scope.objects.iter().map(Pattern::as_str).collect();
+        let endpoints =
+            parse_names(effect, text, 0).unwrap_or_else(|error| panic!("{text}: {}", error.what));
+        let shown = |named: &NamedEndpoint| {
+            let objects: Vec<_> = named.objects.iter().map(Pattern::as_str).collect();
             let object = if objects.is_empty() {
                 String::new()
             } else {
                 format!("({})", objects.join(", "))
             };
-            format!("{}{object}", scope.endpoint.id.name())
+            format!("{}{object}", named.endpoint.id.name())
         };
-        scopes.iter().map(shown).collect()
+        endpoints.iter().map(shown).collect()
     }
 
     #[test]
@@ -574,7 +590,7 @@ mod tests {
             ),
             ("look(db)", 0..4, "not about an object", "write look alone"),
         ] {
-            let wrong = read(Effect::Allow, text, 0).expect_err(text);
+            let wrong = parse_names(Effect::Allow, text, 0).expect_err(text);
             assert_eq!(wrong.at, at, "{text}");
             assert!(wrong.what.contains(what), "{text}: {}", wrong.what);
             assert!(

@@ -1,4 +1,4 @@
-//! Reads rules, and says of a wrong line where it is wrong and what would be right.
+//! The parser of rules, whose errors show the wrong part of a line and say how to write it.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,34 +6,35 @@ use std::sync::Arc;
 
 use regex_syntax::ast;
 
-use super::form::{Expressions, Form};
-use super::{Body, Effect, Position, Rule, dialect, names, variable};
+use super::form::{Expressions, PathForm};
+use super::{Effect, Position, Rule, RuleBody, names, to_regex_syntax, variable};
 use crate::method::{Method, Methods};
 
-/// What is wrong with a line of rules.
+/// An error in a line of rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// The line.
+    /// The place of the line.
     pub position: Position,
-    /// What is wrong with it, in one sentence.
+    /// The error, in one sentence.
     pub what: String,
-    /// What was expected instead.
+    /// The advice, in one sentence.
     pub expected: String,
+    /// The whole line.
     text: String,
-    /// In bytes of `text`.
+    /// The wrong part, in bytes of `text`.
     at: Range<usize>,
-    /// How many characters stand before `text` in its file.
+    /// The number of characters before `text` in the line of its file.
     indent: usize,
 }
 
 impl Mistake {
-    /// The column in characters, from 1.
+    /// Returns the column of the wrong part in characters, from 1.
     #[must_use]
     pub fn column(&self) -> usize {
         self.indent + self.text[..self.at.start].chars().count() + 1
     }
 
-    /// The same in a text that stands so many characters to the right.
+    /// Returns the error for a text that is indented by a number of characters in its file.
     #[must_use]
     pub fn indented(self, by: usize) -> Self {
         Self {
@@ -42,7 +43,7 @@ impl Mistake {
         }
     }
 
-    /// All of it in one line, for a log.
+    /// Returns the error as one line for the log.
     #[must_use]
     pub fn in_one_line(&self) -> String {
         format!(
@@ -76,7 +77,7 @@ impl fmt::Display for Mistake {
 
 impl std::error::Error for Mistake {}
 
-/// Reads a text of rules, one a line.
+/// Parses a text with one rule a line.
 ///
 /// # Errors
 /// Every [`Mistake`] in the text; a text with one gives no rules.
@@ -84,8 +85,8 @@ pub fn parse(origin: &str, text: &str) -> Result<Vec<Rule>, Vec<Mistake>> {
     parse_sharing(&mut Expressions::default(), origin, 1, text)
 }
 
-/// The same for one text of several, whose rules keep what they have in common once; it stands in
-/// its origin from a line on.
+/// Parses one of several texts, whose rules share their compiled expressions. The text begins in a
+/// line of its origin.
 ///
 /// # Errors
 /// Every [`Mistake`] in the text; a text with one gives no rules.
@@ -105,7 +106,7 @@ pub fn parse_sharing(
         let line = line.strip_suffix('\r').unwrap_or(line);
         match parse_line(expressions, line) {
             Ok(None) => {}
-            Ok(Some(Line {
+            Ok(Some(ParsedLine {
                 effect,
                 text,
                 methods_at,
@@ -113,18 +114,18 @@ pub fn parse_sharing(
                 body,
             })) => {
                 let label = format!("{position}: {text}");
-                let text = label.len() - text.len();
+                let text_at = label.len() - text.len();
                 rules.push(Rule {
                     position,
                     effect,
                     label,
-                    text,
+                    text_at,
                     methods_at,
                     pattern_at,
                     body,
                 });
             }
-            Err(Wrong { at, what, expected }) => mistakes.push(Mistake {
+            Err(LineError { at, what, expected }) => mistakes.push(Mistake {
                 position,
                 what,
                 expected,
@@ -141,30 +142,42 @@ pub fn parse_sharing(
     }
 }
 
-/// What is wrong with a line, and where in it, in bytes.
-pub(super) struct Wrong {
+/// An error in a line whose position is not known yet.
+pub(super) struct LineError {
+    /// The wrong part, in bytes of the line.
     pub(super) at: Range<usize>,
     pub(super) what: String,
     pub(super) expected: String,
 }
 
+impl LineError {
+    /// Returns the error for a line in which the parsed part begins at a byte.
+    pub(super) fn shifted(self, by: usize) -> Self {
+        Self {
+            at: by + self.at.start..by + self.at.end,
+            ..self
+        }
+    }
+}
+
 pub(super) const BLANK: [char; 2] = [' ', '\t'];
 
-/// A rule's text, and what it says.
-struct Line {
+/// The parsed text of a rule, which has no position yet.
+struct ParsedLine {
     effect: Effect,
     text: String,
     methods_at: usize,
     pattern_at: usize,
-    body: Body,
+    body: RuleBody,
 }
 
-/// The words before the names of endpoints, and before the methods of a denial.
+/// The words that can stand before methods, and must stand before names.
 const EFFECTS: [(&str, Effect); 2] = [("ALLOW", Effect::Allow), ("DENY", Effect::Deny)];
 
-fn parse_line(expressions: &mut Expressions, line: &str) -> Result<Option<Line>, Wrong> {
+/// Parses a line; `None` if it has no rule.
+fn parse_line(expressions: &mut Expressions, line: &str) -> Result<Option<ParsedLine>, LineError> {
     let start = line.len() - line.trim_start_matches(BLANK).len();
-    let body = without_comment(line[start..].trim_end_matches(BLANK));
+    let body = strip_comment(line[start..].trim_end_matches(BLANK));
     if body.is_empty() || body.starts_with(['!', '#']) {
         return Ok(None);
     }
@@ -180,7 +193,7 @@ fn parse_line(expressions: &mut Expressions, line: &str) -> Result<Option<Line>,
                 "expected names or a call behind it, as in: {word} container.stop, or {word} POST \
                 /build"
             );
-            Err(Wrong {
+            Err(LineError {
                 at: at..at,
                 what: "the rule names nothing".to_owned(),
                 expected,
@@ -191,46 +204,47 @@ fn parse_line(expressions: &mut Expressions, line: &str) -> Result<Option<Line>,
         }
         next if next.starts_with(['/', '%', '^']) => {
             let expected = format!("expected methods before the pattern, as in: {word} GET {next}");
-            Err(Wrong {
+            Err(LineError {
                 at: at..at + next.len(),
                 what: "the pattern has no methods".to_owned(),
                 expected,
             })
         }
         _ => {
-            let names = names::read(effect, rest, at)?;
+            let names = names::parse_names(effect, rest, at)?;
             let methods_at = word.len() + 1;
             let text = format!("{word} {rest}");
-            Ok(Some(Line {
+            Ok(Some(ParsedLine {
                 effect,
                 pattern_at: text.len(),
                 text,
                 methods_at,
-                body: Body::Names(names),
+                body: RuleBody::Names(names),
             }))
         }
     }
 }
 
+/// Returns the text up to the first blank.
 fn first_word(text: &str) -> &str {
     &text[..text.find(BLANK).unwrap_or(text.len())]
 }
 
-/// Reads methods and a pattern, which start at a place of the line; `before` is what the rule's
-/// text has before them.
+/// Parses methods and a pattern, which start at a byte of the line. The text of the rule gets
+/// `before` in front of them.
 fn parse_call(
     expressions: &mut Expressions,
     effect: Effect,
     before: &str,
     body: &str,
     start: usize,
-) -> Result<Line, Wrong> {
+) -> Result<ParsedLine, LineError> {
     let methods = first_word(body);
     let parsed = parse_methods(methods, start)?;
     let pattern = body[methods.len()..].trim_start_matches(BLANK);
     if pattern.is_empty() {
         let end = start + methods.len();
-        return Err(Wrong {
+        return Err(LineError {
             at: end..end,
             what: "the rule has no pattern".to_owned(),
             expected: "expected blanks and a pattern behind the methods, as in: GET \
@@ -242,27 +256,29 @@ fn parse_call(
     let methods_at = before.len();
     let pattern_at = methods_at + methods.len() + 1;
     let text = format!("{before}{methods} {pattern}");
-    Ok(Line {
+    Ok(ParsedLine {
         effect,
         text,
         methods_at,
         pattern_at,
-        body: Body::Pattern {
+        body: RuleBody::Pattern {
             methods: parsed,
             forms,
         },
     })
 }
 
-/// Cuts a trailing comment: a `#` behind a blank. A `#` inside a word is part of the pattern.
-fn without_comment(body: &str) -> &str {
+/// Removes a comment, which begins with a `#` behind a blank. A `#` in a word belongs to the
+/// pattern.
+fn strip_comment(body: &str) -> &str {
     match body.find(" #").into_iter().chain(body.find("\t#")).min() {
         Some(at) => body[..at].trim_end_matches(BLANK),
         None => body,
     }
 }
 
-fn parse_methods(text: &str, start: usize) -> Result<Methods, Wrong> {
+/// Parses methods, which start at a byte of the line.
+fn parse_methods(text: &str, start: usize) -> Result<Methods, LineError> {
     let mut methods = Methods::default();
     let mut from = start;
     for word in text.split(',') {
@@ -277,7 +293,7 @@ fn parse_methods(text: &str, start: usize) -> Result<Methods, Wrong> {
                     format!("it is written in upper case: {upper}")
                 }
                 // The name of an endpoint or of a power.
-                None if names::read(Effect::Allow, word, 0).is_ok() => {
+                None if names::parse_names(Effect::Allow, word, 0).is_ok() => {
                     format!("names stand behind a word of their own: ALLOW {word}, or DENY {word}")
                 }
                 None => format!("expected methods separated by commas without blanks: {known}"),
@@ -287,48 +303,46 @@ fn parse_methods(text: &str, start: usize) -> Result<Methods, Wrong> {
             } else {
                 format!("{word:?} is not a method")
             };
-            return Err(Wrong { at, what, expected });
+            return Err(LineError { at, what, expected });
         };
         methods.add(method);
     }
     Ok(methods)
 }
 
+/// Parses a pattern, which starts at a byte of the line.
 fn parse_pattern(
     expressions: &mut Expressions,
     pattern: &str,
     start: usize,
-) -> Result<Vec<Form>, Wrong> {
-    let shifted = |range: Range<usize>| start + range.start..start + range.end;
-    for (range, name) in variable::uses(pattern) {
-        if variable::value(name).is_none() {
-            let expected = match variable::nearest(name) {
+) -> Result<Vec<PathForm>, LineError> {
+    for (range, name) in variable::find_variables(pattern) {
+        if variable::find_value(name).is_none() {
+            let expected = match variable::nearest_variable(name) {
                 Some(nearest) => format!("the nearest variable is %{nearest}%"),
                 None => "docs/rules.md lists the variables".to_owned(),
             };
-            return Err(Wrong {
-                at: shifted(range),
+            let error = LineError {
+                at: range,
                 what: format!("unknown variable %{name}%"),
                 expected,
-            });
+            };
+            return Err(error.shifted(start));
         }
     }
-    if let Some(range) = percent_escape(pattern) {
-        return Err(Wrong {
-            at: shifted(range),
+    if let Some(range) = find_percent_escape(pattern) {
+        let error = LineError {
+            at: range,
             what: "the pattern holds a percent-escape, and would never match".to_owned(),
             expected: "patterns see the decoded path: write the character itself".to_owned(),
-        });
+        };
+        return Err(error.shifted(start));
     }
-    parse_expression(expressions, pattern).map_err(|(range, what)| Wrong {
-        at: shifted(range),
-        what,
-        expected: "expected a regular expression that matches the whole path".to_owned(),
-    })
+    parse_expression(expressions, pattern).map_err(|error| error.shifted(start))
 }
 
-/// `%2F` and the like, outside of variables.
-fn percent_escape(pattern: &str) -> Option<Range<usize>> {
+/// Returns the place of the first percent-escape, such as `%2F`, that is not part of a variable.
+fn find_percent_escape(pattern: &str) -> Option<Range<usize>> {
     let masked = mask_variables(pattern);
     let hex = |at: usize| masked.as_bytes().get(at).is_some_and(u8::is_ascii_hexdigit);
     masked
@@ -338,31 +352,37 @@ fn percent_escape(pattern: &str) -> Option<Range<usize>> {
         .map(|at| at..at + 3)
 }
 
-/// Takes the expression apart; a mistake is looked for with the variables masked by as many
-/// letters, so that positions are those of the line.
+/// Compiles a pattern. If that fails, the pattern is parsed again with each variable replaced by as
+/// many letters, so that the place of the error is one of the line.
 fn parse_expression(
     expressions: &mut Expressions,
     pattern: &str,
-) -> Result<Vec<Form>, (Range<usize>, String)> {
+) -> Result<Vec<PathForm>, LineError> {
     expressions
-        .forms(&dialect::from_go(&variable::expand(pattern)))
+        .take_apart(&to_regex_syntax(pattern))
         .map_err(|reason| {
             let masked = mask_variables(pattern);
             let at = |span: &ast::Span| {
                 span.start.offset.min(pattern.len())..span.end.offset.min(pattern.len())
             };
-            match ast::parse::Parser::new().parse(&masked) {
+            let (at, what) = match ast::parse::Parser::new().parse(&masked) {
                 Err(error) => (at(error.span()), error.kind().to_string()),
-                // It can be read, and is refused all the same: a class that needs Unicode tables,
-                // or a size beyond the limit.
+                // The syntax is correct, but the pattern has a class that needs Unicode tables, or
+                // is too large.
                 Ok(_) => (0..pattern.len(), reason),
+            };
+            LineError {
+                at,
+                what,
+                expected: "expected a regular expression that matches the whole path".to_owned(),
             }
         })
 }
 
+/// Replaces each variable of a pattern by as many letters.
 fn mask_variables(pattern: &str) -> String {
     let mut masked = pattern.to_owned();
-    for (range, _) in variable::uses(pattern) {
+    for (range, _) in variable::find_variables(pattern) {
         let length = range.len();
         masked.replace_range(range, &"x".repeat(length));
     }

@@ -1,8 +1,8 @@
 //! The variables of the rule language.
 //!
-//! Names and meanings are those that the rule files of existing users rely on. One differs, because
-//! the documentation that users follow promises it: `%API_PREFIX_EXEC%` covers the creation of an
-//! exec (`/containers/{id}/exec`) as well.
+//! Names and values are those that existing rule files rely on. One differs: `%API_PREFIX_EXEC%`
+//! also covers the creation of an exec (`/containers/{id}/exec`), as the documentation that those
+//! users follow promises.
 
 /// Every variable with its value; values may name other variables.
 pub const VARIABLES: &[(&str, &str)] = &[
@@ -111,7 +111,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("API_PREFIX_LIBPOD_SYSTEM", r"%API_PREFIX_LIBPOD%/system"),
     ("API_PREFIX_LIBPOD_VERSION", r"%API_PREFIX_LIBPOD%/version"),
     ("API_PREFIX_LIBPOD_VOLUMES", r"%API_PREFIX_LIBPOD%/volumes"),
-    // For use by the others.
+    // The values of the others use these.
     ("_API_VERSION", r"(?:/v[0-9]+(?:\.[0-9]+)*)"),
     ("_OBJECT_ID", r"(?:[a-fA-F0-9]+)"),
     ("_OBJECT_NAME", r"(?:[a-zA-Z0-9][a-zA-Z0-9_.-]+)"),
@@ -121,20 +121,20 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The value of a variable, by its name without the `%`.
+/// Returns the value of a variable by its name, which is given without the `%`.
 #[must_use]
-pub(super) fn value(name: &str) -> Option<&'static str> {
+pub(super) fn find_value(name: &str) -> Option<&'static str> {
     VARIABLES
         .iter()
         .find(|(known, _)| *known == name)
         .map(|(_, value)| *value)
 }
 
-/// The variable whose name is nearest to a mistyped one, if any is near.
+/// Returns the name of a variable that is similar to a mistyped one.
 #[must_use]
-pub(super) fn nearest(name: &str) -> Option<&'static str> {
+pub(super) fn nearest_variable(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_uppercase();
-    // A section of the API is meant more often than a word that is spelt alike.
+    // Users forget the prefix of an API section more often than they mistype a name.
     let section = format!("API_PREFIX_{name}");
     if let Some((known, _)) = VARIABLES.iter().find(|(known, _)| *known == section) {
         return Some(known);
@@ -147,10 +147,12 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
     (distance <= 2 + name.len() / 3).then_some(known)
 }
 
-/// The `%NAME%` parts of a pattern: where each starts and ends, and its name.
+/// Returns the place and the name of each `%NAME%` of a pattern.
 ///
-/// A `%` that opens no name is a literal one, as in the zone of an IPv6 address.
-pub(super) fn uses(pattern: &str) -> impl Iterator<Item = (std::ops::Range<usize>, &str)> {
+/// A `%` that begins no name is literal, as in the zone of an IPv6 address.
+pub(super) fn find_variables(
+    pattern: &str,
+) -> impl Iterator<Item = (std::ops::Range<usize>, &str)> {
     let mut from = 0;
     std::iter::from_fn(move || {
         loop {
@@ -169,14 +171,14 @@ pub(super) fn uses(pattern: &str) -> impl Iterator<Item = (std::ops::Range<usize
     })
 }
 
-/// Replaces every variable, and those in its value, down to plain expression. Unknown ones stay as
-/// they are.
+/// Replaces every variable of a pattern by its value, and the variables of that value too. Unknown
+/// variables remain.
 #[must_use]
 pub fn expand(pattern: &str) -> String {
     let mut expanded = String::with_capacity(pattern.len() * 4);
     let mut from = 0;
-    for (range, name) in uses(pattern) {
-        if let Some(value) = value(name) {
+    for (range, name) in find_variables(pattern) {
+        if let Some(value) = find_value(name) {
             expanded.push_str(&pattern[from..range.start]);
             expanded.push_str(&expand(value));
             from = range.end;
@@ -216,7 +218,7 @@ mod tests {
         assert!(VARIABLES.len() >= 71);
         for (name, _) in VARIABLES {
             let expanded = expand(&format!("%{name}%"));
-            assert_eq!(uses(&expanded).count(), 0, "{name} → {expanded}");
+            assert_eq!(find_variables(&expanded).count(), 0, "{name} → {expanded}");
             regex::Regex::new(&expanded).expect(name);
         }
     }
@@ -284,7 +286,7 @@ mod tests {
             ("container_id_or_name", Some("CONTAINER_ID_OR_NAME")),
             ("NOTHING_LIKE_IT_AT_ALL", None),
         ] {
-            assert_eq!(nearest(typed), want, "{typed}");
+            assert_eq!(nearest_variable(typed), want, "{typed}");
         }
     }
 }

@@ -1,20 +1,21 @@
-//! What one rule does by itself: the endpoints that it reaches, and how it stands to the other
-//! rules.
+//! The survey of one rule: the endpoints that it matches, and its relation to other rules.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{ANY, Look, MANY, look, read, shapes};
+use super::{
+    CATCH_ALL_THRESHOLD, CallResult, EXAMPLE_OBJECTS, call_of_endpoint, shared_shapes, try_call,
+};
 use crate::call::Call;
 use crate::endpoint::Endpoint;
 use crate::guard::{Duty, duty};
 use crate::limit::Limits;
 use crate::method::Method;
 use crate::profile::{Mode, Profile};
-use crate::rule::{BUILT_IN_ORIGIN, Language, PRESET_ORIGIN, Rule, RuleSet, TooMuch};
+use crate::rule::{BUILT_IN_ORIGIN, Language, PRESET_ORIGIN, Rule, RuleSet, WalkTooLong};
 
-/// A profile with this rule alone, and the same guard.
-fn alone(rule: &Rule, profile: &Profile) -> Profile {
+/// Returns a profile with only this rule, and with the guard of another profile.
+fn profile_with_rule(rule: &Rule, profile: &Profile) -> Profile {
     let (rules, guard) = (RuleSet::new(vec![rule.clone()]), Arc::clone(&profile.guard));
     let rules = if profile.rules.head_follows_get() {
         rules
@@ -32,25 +33,26 @@ fn alone(rule: &Rule, profile: &Profile) -> Profile {
     }
 }
 
-/// A rule, and what it does by itself.
-pub(super) struct Known<'r> {
+/// A rule, with its effect without the others.
+pub(super) struct SurveyedRule<'r> {
     pub(super) rule: &'r Arc<Rule>,
-    /// The profile with this rule alone.
+    /// The profile with only this rule.
     alone: Profile,
-    /// Endpoints that it matches, each with a path.
+    /// The endpoints that it matches, each with a path.
     pub(super) reaches: Vec<(&'static Endpoint, String)>,
-    /// The paths that its pattern matches, which take a while to read; `None` for a rule by name.
+    /// The paths that its pattern matches, which take long to compile; `None` for a rule by name.
     language: Option<Language>,
-    /// Whether there may be others.
+    /// `true` if it may match further endpoints.
     is_unsure: bool,
 }
 
-impl<'r> Known<'r> {
+impl<'r> SurveyedRule<'r> {
+    /// Finds the endpoints that a rule matches.
     pub(super) fn new(rule: &'r Arc<Rule>, profile: &Profile) -> Self {
         let mut known = Self {
             rule,
             is_unsure: false,
-            alone: alone(rule, profile),
+            alone: profile_with_rule(rule, profile),
             reaches: Vec::new(),
             language: None,
         };
@@ -74,8 +76,8 @@ impl<'r> Known<'r> {
                 ..known
             };
         };
-        for (endpoint, shape) in shapes().iter() {
-            // What is asked with HEAD is the endpoint of GET, or one of its own.
+        for (endpoint, shape) in shared_shapes().iter() {
+            // A call with HEAD belongs to the endpoint of GET, or to an endpoint of its own.
             let is_by_head =
                 |method| follows && method == Method::Get && endpoint.method == Method::Head;
             let is_about =
@@ -83,7 +85,10 @@ impl<'r> Known<'r> {
             if !Method::ALL.into_iter().any(is_about) {
                 continue;
             }
-            match shape.as_ref().map(|shape| language.common(shape)) {
+            match shape
+                .as_ref()
+                .map(|shape| language.shortest_common_text(shape))
+            {
                 Some(Ok(Some(path))) => known.reaches.push((endpoint, path)),
                 Some(Ok(None)) => {}
                 Some(Err(_)) | None => known.is_unsure = true,
@@ -93,7 +98,7 @@ impl<'r> Known<'r> {
         known
     }
 
-    /// The paths that it matches with a method.
+    /// Returns the paths that the rule matches with a method.
     fn language_with(&self, method: Method) -> Option<Cow<'_, Language>> {
         match &self.language {
             Some(language) => Some(Cow::Borrowed(language)),
@@ -101,7 +106,7 @@ impl<'r> Known<'r> {
         }
     }
 
-    /// The path of an endpoint that it matches.
+    /// Returns the path of an endpoint that the rule matches.
     pub(super) fn path_of(&self, endpoint: &Endpoint) -> Option<&str> {
         self.reaches
             .iter()
@@ -109,7 +114,8 @@ impl<'r> Known<'r> {
             .map(|(_, path)| path.as_str())
     }
 
-    /// The paths that it matches with the method of an endpoint. `HEAD` follows `GET`.
+    /// Returns the paths that the rule matches with the method of an endpoint. `HEAD` follows
+    /// `GET`.
     fn language(&self, endpoint: &Endpoint) -> Option<Cow<'_, Language>> {
         let method = match endpoint.method {
             Method::Head if !self.rule.has_method(Method::Head) => Method::Get,
@@ -121,20 +127,20 @@ impl<'r> Known<'r> {
             .flatten()
     }
 
-    /// A path of an endpoint that it matches and that none of these rules denies; `None` where
+    /// Returns a path of an endpoint that the rule matches and that no deny rule matches; `None` if
     /// there is none.
     ///
     /// # Errors
-    /// It cannot be told.
-    pub(super) fn path_beside(
+    /// Fails if the walk reaches its limit, or if a pattern is too large or has assertions.
+    pub(super) fn undenied_path(
         &self,
         endpoint: &'static Endpoint,
-        denials: &[&Known<'_>],
-    ) -> Result<Option<String>, TooMuch> {
+        denials: &[&SurveyedRule<'_>],
+    ) -> Result<Option<String>, WalkTooLong> {
         if self.path_of(endpoint).is_none() {
             return Ok(None);
         }
-        let shapes = shapes();
+        let shapes = shared_shapes();
         let shape = shapes
             .iter()
             .find(|(own, _)| std::ptr::eq(*own, endpoint))
@@ -143,50 +149,56 @@ impl<'r> Known<'r> {
             .iter()
             .filter_map(|denial| denial.rule.expression(endpoint))
             .collect();
-        // Of a rule by name, the part about this endpoint alone: all of it is large.
+        // The automaton for all names of a rule is large, so that only this endpoint is compiled.
         let own = match self.rule.expression(endpoint) {
             Some(own) => Language::new(&own).map(Cow::Owned),
             None => self.language(endpoint),
         };
         match (own, shape, Language::new(&denied.join("|"))) {
-            (Some(own), Some(shape), Some(denied)) => own.common_without(shape, &denied),
-            _ => Err(TooMuch),
+            (Some(own), Some(shape), Some(denied)) => {
+                own.shortest_common_text_outside(shape, &denied)
+            }
+            _ => Err(WalkTooLong),
         }
     }
 
-    /// Whether every call that it opens is denied, and a rule that does so. Built-in rules and
-    /// presets are what they are.
-    pub(super) fn is_useless(&self, denials: &[&Known<'_>]) -> Option<(Arc<Rule>, Arc<Rule>)> {
+    /// Returns the rule with a rule that denies a part of it, if all of its calls are denied.
+    /// Operators cannot change built-in rules and presets, which are never returned.
+    pub(super) fn is_useless(
+        &self,
+        denials: &[&SurveyedRule<'_>],
+    ) -> Option<(Arc<Rule>, Arc<Rule>)> {
         let is_ours = self.comes_from(BUILT_IN_ORIGIN) || self.comes_from(PRESET_ORIGIN);
         if denials.is_empty() || self.reaches.is_empty() || self.is_unsure || is_ours {
             return None;
         }
         let mut by = None;
         for (endpoint, path) in &self.reaches {
-            let call = read(endpoint, path)?;
+            let call = call_of_endpoint(endpoint, path)?;
             by = Some(
                 denials
                     .iter()
                     .find(|denial| denial.alone.rules.denial(&call).is_some())?,
             );
-            if self.path_beside(endpoint, denials) != Ok(None) {
+            if self.undenied_path(endpoint, denials) != Ok(None) {
                 return None;
             }
         }
         Some((Arc::clone(self.rule), Arc::clone(by?.rule)))
     }
 
-    /// Whether it is a pattern that matches more endpoints than any section of the API has.
+    /// Returns true for a pattern that matches more endpoints than any section of the API has.
     pub(super) fn is_catch_all(&self) -> bool {
-        self.reaches.len() > MANY && !self.rule.is_by_name()
+        self.reaches.len() > CATCH_ALL_THRESHOLD && !self.rule.is_by_name()
     }
 
+    /// Returns true if the rule certainly matches no endpoint.
     pub(super) fn is_idle(&self) -> bool {
         self.reaches.is_empty() && !self.is_unsure
     }
 
-    /// Whether none of its paths is matched behind a version too. Podman's own paths always have
-    /// one.
+    /// Returns true if the rule matches none of its paths behind a version prefix. Podman's own
+    /// paths always have one.
     pub(super) fn is_bare(&self) -> bool {
         let is_versioned = |(endpoint, path): &(&Endpoint, String)| {
             let (prefix, call) = ("/v1.43", Call::from_path(endpoint.method, path));
@@ -200,18 +212,17 @@ impl<'r> Known<'r> {
             && !self.reaches.iter().any(is_versioned)
     }
 
-    /// Whether a match is all that it takes, for whatever this rule matches: then a wildcard may be
-    /// as good as the rule is. What is known of are endpoints that have to be named, and words that
-    /// no engine knows, which a rule of literals could mean.
+    /// Returns true if a match is enough for every call that the rule allows, so that a wildcard
+    /// could replace it. A rule whose last word is unknown may name an endpoint of a future engine.
     fn names_nothing(&self) -> bool {
         let needs_a_name = |endpoint: &Endpoint| {
-            let call = Call::from_path(endpoint.method, &endpoint.path_with(ANY[0]));
+            let call = Call::from_path(endpoint.method, &endpoint.path_with(EXAMPLE_OBJECTS[0]));
             endpoint.is_named_only()
                 || endpoint.reveals().is_some()
                 || call.is_ok_and(|call| matches!(duty(&call, &self.alone.guard), Duty::Unread))
         };
         let grants = |(endpoint, path): &(&'static Endpoint, String)| {
-            look(endpoint, path.clone(), false, &self.alone)
+            try_call(endpoint, path.clone(), false, &self.alone)
         };
         let named = self
             .reaches
@@ -220,25 +231,26 @@ impl<'r> Known<'r> {
         let ends = ["(/.*)?", "/.*", "/.+"]
             .iter()
             .find_map(|end| self.rule.pattern().strip_suffix(end));
-        // What stands before a wildcard at the end may be a word that is unknown, but not the last
-        // one.
+        // The text before a wildcard at the end may contain an unknown word, but that is never the
+        // last word of a path, which a rule must name.
         let is_plain = |text: &str| {
             text.chars()
                 .all(|c| c.is_ascii_alphanumeric() || "%_/-.".contains(c))
         };
         let is_known =
             self.rule.is_by_name() || ends.is_some_and(is_plain) || is_plain(self.rule.pattern());
-        let is_open = |look: Look| matches!(look, Look::Open(_));
+        let is_open = |try_call: CallResult| matches!(try_call, CallResult::Open(_));
         !self.reaches.is_empty() && is_known && !named.filter_map(grants).any(is_open)
     }
 
+    /// Returns true if the origin of the rule begins with a text.
     fn comes_from(&self, origin: &str) -> bool {
         self.rule.position.origin.starts_with(origin)
     }
 
-    /// Whether everything that it allows the other one allows too. Built-in rules and presets are
-    /// what they are: nobody has to tidy them up, nor to leave a rule out because of a built-in
-    /// one.
+    /// Returns true if another rule allows every call that this one allows. Operators cannot change
+    /// built-in rules and presets, which are never covered, and need not omit a rule because of a
+    /// built-in one.
     pub(super) fn is_covered_by(&self, rival: &Self, budget: &mut usize) -> bool {
         if self.comes_from(BUILT_IN_ORIGIN)
             || self.comes_from(PRESET_ORIGIN)
@@ -248,8 +260,8 @@ impl<'r> Known<'r> {
         }
         let opens = |profile: &Profile, endpoint: &'static Endpoint, path: &str| {
             matches!(
-                look(endpoint, path.to_owned(), false, profile),
-                Some(Look::Open(_))
+                try_call(endpoint, path.to_owned(), false, profile),
+                Some(CallResult::Open(_))
             )
         };
         let as_open = self.reaches.iter().all(|(endpoint, path)| {
@@ -265,9 +277,9 @@ impl<'r> Known<'r> {
         {
             return false;
         }
-        // A pattern is the same for each of its methods.
-        let is_alike = !self.rule.is_by_name() && !rival.rule.is_by_name();
-        let asked = if is_alike {
+        // The language of a pattern does not depend on the method, so that one method is enough.
+        let are_patterns = !self.rule.is_by_name() && !rival.rule.is_by_name();
+        let asked = if are_patterns {
             &methods[..1.min(methods.len())]
         } else {
             &methods[..]
