@@ -1,4 +1,4 @@
-//! Compares a call with the rules of a profile.
+//! Compares a call with the rules of a profile (`docs/internals/named-words.md`).
 //!
 //! A call is refused unless a rule allows it and no rule denies it. Two kinds of call need more
 //! than a match: endpoints that hand over or write the contents of files or that are a live channel

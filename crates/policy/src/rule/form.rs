@@ -1,4 +1,5 @@
-//! The form of a pattern: a literal head, an expression in the middle, and a literal tail.
+//! The form of a pattern: a literal head, an expression in the middle, and a literal tail
+//! (`docs/internals/path-forms.md`).
 //!
 //! Nearly every rule is `/containers/`, a name, and `/json`. The matcher compares heads and tails
 //! as text. The middles are few and often equal, and each is compiled once for all rules. Hundreds

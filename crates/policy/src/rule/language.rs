@@ -1,4 +1,4 @@
-//! The set of all texts that an expression matches.
+//! The set of all texts that an expression matches (`docs/internals/languages.md`).
 //!
 //! Does a rule match any path of an endpoint? Does another rule match all paths of this one? Such
 //! questions about all paths at once are decidable for regular languages, by a walk through their
