@@ -17,6 +17,7 @@ mod client;
 mod decide;
 mod denial;
 pub mod endpoint;
+mod excerpt;
 pub mod guard;
 mod learning;
 mod limit;
@@ -43,6 +44,7 @@ pub use client::{
 };
 pub use decide::{Ground, Permit, Verdict, decide};
 pub use denial::{Denial, DenialKind, Reason};
+pub use excerpt::{Excerpt, carets_below};
 pub use learning::Lesson;
 pub use limit::{Limits, Rate};
 pub use list::{list_value, split_list};

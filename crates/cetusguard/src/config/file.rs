@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use cetusguard_policy::Excerpt;
+
 use super::Mistake;
 use super::keys::{CLIENT_KEYS, FRONTEND_KEYS, Key, PROFILE_KEYS};
 use super::option::{Many, OPTIONS, nearest};
@@ -46,16 +48,18 @@ impl Spot {
 }
 
 impl fmt::Display for Spot {
-    /// The place, the line and a caret under it, as errors in rules show them.
+    /// Shows the place, the line and a caret under it, as errors in rules do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let number = self.at.line.to_string();
-        let margin = " ".repeat(number.len());
-        let before = self.line.chars().take(self.at.column - 1);
-        let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        writeln!(f, "{margin}--> {}:{}", self.path, self.at)?;
-        writeln!(f, "{margin} |")?;
-        writeln!(f, "{number} | {}", self.line)?;
-        write!(f, "{margin} | {indent}^")
+        let before = self.line.char_indices().nth(self.at.column - 1);
+        let start = before.map_or(self.line.len(), |(start, _)| start);
+        let excerpt = Excerpt {
+            origin: &self.path,
+            number: self.at.line,
+            column: self.at.column,
+            line: &self.line,
+            part: start..start,
+        };
+        write!(f, "{excerpt}")
     }
 }
 

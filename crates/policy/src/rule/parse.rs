@@ -8,6 +8,7 @@ use regex_syntax::ast;
 
 use super::form::{Expressions, PathForm};
 use super::{Effect, Position, Rule, RuleBody, names, to_regex_syntax, variable};
+use crate::excerpt::Excerpt;
 use crate::method::{Method, Methods};
 
 /// An error in a line of rules.
@@ -58,20 +59,15 @@ impl Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let number = self.position.line.to_string();
-        let margin = " ".repeat(number.len());
-        // Tabs stay tabs, so that the caret stands under its character whatever a tab's width is.
-        let indent: String = self.text[..self.at.start]
-            .chars()
-            .map(|c| if c == '\t' { '\t' } else { ' ' })
-            .collect();
-        let carets = "^".repeat(self.text[self.at.clone()].chars().count().max(1));
-        writeln!(f, "{}", self.what)?;
-        writeln!(f, "{margin}--> {}:{}", self.position, self.column())?;
-        writeln!(f, "{margin} |")?;
-        writeln!(f, "{number} | {}", self.text)?;
-        writeln!(f, "{margin} | {indent}{carets}")?;
-        write!(f, "{margin} = {}", self.expected)
+        let excerpt = Excerpt {
+            origin: &self.position.origin,
+            number: self.position.line,
+            column: self.column(),
+            line: &self.text,
+            part: self.at.clone(),
+        };
+        let margin = excerpt.margin();
+        write!(f, "{}\n{excerpt}\n{margin} = {}", self.what, self.expected)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The decision about one call for people.
 
-use cetusguard_policy::Denial;
+use cetusguard_policy::{Denial, carets_below};
 
 use super::decision::{Attempt, Decision, Endpoint, Outcome};
-use crate::command::page::{Look, Page, count};
+use crate::command::page::{Look, Page, count, harmless};
 
 /// Writes all of it.
 pub(super) fn write(decision: &Decision, page: &mut Page) {
@@ -206,14 +206,14 @@ fn write_attempt(attempt: &Attempt, is_denied: bool, page: &mut Page) {
     );
     page.line(12, Look::Plain, &attempt.rule);
     if let Some(misfit) = &attempt.misfit {
-        let chars = |text: &str| text.chars().count();
-        let indent = chars(&attempt.rule[..misfit.start]);
-        let carets = "^".repeat(chars(&attempt.rule[misfit.clone()]).max(1));
+        // A page shows tabs as other characters, so that the carets must not contain any.
+        let before = harmless(&attempt.rule[..misfit.start]);
+        let carets = carets_below(&before, &attempt.rule[misfit.clone()]);
         let rest = match attempt.rest.as_deref() {
             None => String::new(),
             Some("") => " the path ends here".to_owned(),
             Some(rest) => format!(" the path goes on with {rest}"),
         };
-        page.line(12 + indent, Look::Warning, &format!("{carets}{rest}"));
+        page.line(12, Look::Warning, &format!("{carets}{rest}"));
     }
 }
