@@ -53,7 +53,6 @@ pub use object::{Detail, Object, Traits};
 pub use pattern::Pattern;
 pub use preset::Preset;
 pub use profile::{Ambiguous, Mode, Profile, Profiles};
-pub use rule::distance;
 pub use survey::{Care, Closed, Denied, Open, Survey, Surveyor, rule_reaches, survey};
 pub use target::{TargetCondition, Targets};
 pub use trace::{Attempt, Tried, trace};

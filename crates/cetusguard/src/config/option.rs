@@ -476,7 +476,7 @@ pub(crate) const OPTIONS: &[Opt] = &[
 pub(crate) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = 1 + typed.len() / 6;
     known
-        .map(|name| (cetusguard_policy::distance(typed, name), name))
+        .map(|name| (strsim::levenshtein(typed, name), name))
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, name)| name)

@@ -4,11 +4,11 @@
 use std::fmt;
 
 use ipnet::IpNet;
+use strsim::levenshtein;
 
 use super::host::{POWERFUL, gives_host_path};
 use crate::list::{list_value, split_list};
 use crate::pattern::Pattern;
-use crate::rule::distance;
 
 /// A kind of exception: the words of its syntax, and a help text for what it opens.
 #[derive(Debug, PartialEq, Eq)]
@@ -248,7 +248,7 @@ impl Exception {
         let Some(kind) = KINDS.iter().find(|kind| kind.name == name) else {
             let near = KINDS
                 .iter()
-                .map(|kind| (distance(name, kind.name), kind))
+                .map(|kind| (levenshtein(name, kind.name), kind))
                 .min_by_key(|(distance, _)| *distance);
             if let Some((1..=3, near)) = near {
                 return Err(format!("did you mean {near}?"));

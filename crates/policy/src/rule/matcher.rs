@@ -200,7 +200,10 @@ impl Index {
                     let entry = IndexEntry {
                         rule: index,
                         methods,
-                        condition: EntryCondition::Objects(named_endpoint.objects.clone(), named_endpoint.when()),
+                        condition: EntryCondition::Objects(
+                            named_endpoint.objects.clone(),
+                            named_endpoint.when(),
+                        ),
                     };
                     self.by_endpoint[named_endpoint.endpoint.id as usize].push(entry);
                 }
@@ -291,7 +294,9 @@ impl Index {
         known.iter().chain(others).any(|entry| {
             entry.methods.contain(call.method())
                 && match &entry.condition {
-                    EntryCondition::PathForm(form) => form.may_match_around(before, after, unversioned),
+                    EntryCondition::PathForm(form) => {
+                        form.may_match_around(before, after, unversioned)
+                    }
                     EntryCondition::Objects(..) => false,
                 }
         })

@@ -43,7 +43,7 @@ pub use matcher::RuleSet;
 pub use naive::Compared;
 use names::NamedEndpoint;
 pub use parse::{Mistake, parse, parse_sharing};
-pub use variable::{VARIABLES, distance, expand};
+pub use variable::{VARIABLES, expand};
 
 /// The rules that every profile has unless `no-builtin-rules` is set. With them a client can find
 /// out which engine it talks to.
@@ -285,9 +285,9 @@ impl Rule {
                 (by_get || methods.contain(endpoint.method)).then(expression)
             }
             RuleBody::Names(names) => {
-                let own = names.iter().filter(|name| {
-                    name.endpoint.id == endpoint.id && name.when() == When::Always
-                });
+                let own = names
+                    .iter()
+                    .filter(|name| name.endpoint.id == endpoint.id && name.when() == When::Always);
                 let own: Vec<_> = own.map(NamedEndpoint::expression).collect();
                 (!own.is_empty()).then(|| own.join("|"))
             }

@@ -3,8 +3,9 @@
 
 use std::ops::Range;
 
+use strsim::levenshtein;
+
 use super::parse::LineError;
-use super::variable::distance;
 use super::{Effect, parse};
 use crate::call::Call;
 use crate::endpoint::{Endpoint, IncludedOperation, ObjectKind, Risk, When};
@@ -335,7 +336,7 @@ fn suggest_name(name: &str) -> String {
     };
     let limit = 1 + name.len() / 5;
     let nearest = known()
-        .map(|known| (distance(name, known), known))
+        .map(|known| (levenshtein(name, known), known))
         .filter(|(distance, _)| *distance <= limit)
         .min();
     if let Some((_, nearest)) = nearest {

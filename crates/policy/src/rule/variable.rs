@@ -4,6 +4,8 @@
 //! also covers the creation of an exec (`/containers/{id}/exec`), as the documentation that those
 //! users follow promises.
 
+use strsim::levenshtein;
+
 /// Every variable with its value; values may name other variables.
 pub const VARIABLES: &[(&str, &str)] = &[
     ("DOMAIN", r"(?:%_DOMAIN_LABEL%(?:\.%_DOMAIN_LABEL%)*)"),
@@ -142,7 +144,7 @@ pub(super) fn nearest_variable(name: &str) -> Option<&'static str> {
     let (known, distance) = VARIABLES
         .iter()
         .filter(|(known, _)| !known.starts_with('_'))
-        .map(|(known, _)| (*known, distance(&name, known)))
+        .map(|(known, _)| (*known, levenshtein(&name, known)))
         .min_by_key(|(_, distance)| *distance)?;
     (distance <= 2 + name.len() / 3).then_some(known)
 }
@@ -186,22 +188,6 @@ pub fn expand(pattern: &str) -> String {
     }
     expanded.push_str(&pattern[from..]);
     expanded
-}
-
-/// The Levenshtein distance of two names, in bytes.
-#[must_use]
-pub fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cetusguard_policy::endpoint::{Endpoint, EndpointId, says};
 use cetusguard_policy::guard::Level;
 use cetusguard_policy::rule::{BUILT_IN_ORIGIN, Effect, Rule, parse};
-use cetusguard_policy::{Care, Mode, Profile, Survey, distance};
+use cetusguard_policy::{Care, Mode, Profile, Survey};
 use serde::Serialize;
 
 use super::glob;
@@ -394,7 +394,7 @@ fn mend(rule: &Rule) -> String {
         [endpoint.pattern(), endpoint.shape.to_owned()].map(|shape| (shape, endpoint))
     });
     let nearest = shapes
-        .map(|(shape, endpoint)| (distance(pattern, &shape), endpoint))
+        .map(|(shape, endpoint)| (strsim::levenshtein(pattern, &shape), endpoint))
         .min_by_key(|(distance, _)| *distance);
     match nearest {
         Some((0, endpoint)) => format!("its endpoint takes {}, not {methods}", endpoint.method),
