@@ -118,7 +118,7 @@ pub(crate) enum Mistake {
         fix: String,
     },
     /// A wrong line of rules.
-    Rule(Box<cetusguard_policy::rule::Mistake>),
+    Rule(Box<cetusguard_policy::rule::RuleMistake>),
 }
 
 impl Mistake {

@@ -42,7 +42,7 @@ pub use matcher::RuleSet;
 #[cfg(any(test, fuzzing))]
 pub use naive::Compared;
 use names::NamedEndpoint;
-pub use parse::{Mistake, parse, parse_sharing};
+pub use parse::{RuleMistake, parse, parse_sharing};
 pub use variable::{VARIABLES, expand};
 
 /// The rules that every profile has unless `no-builtin-rules` is set. With them a client can find

@@ -13,7 +13,7 @@ use crate::method::{Method, Methods};
 
 /// An error in a line of rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub struct RuleMistake {
     /// The place of the line.
     pub position: Position,
     /// The error, in one sentence.
@@ -28,7 +28,7 @@ pub struct Mistake {
     indent: usize,
 }
 
-impl Mistake {
+impl RuleMistake {
     /// Returns the column of the wrong part in characters, from 1.
     #[must_use]
     pub fn column(&self) -> usize {
@@ -57,7 +57,7 @@ impl Mistake {
     }
 }
 
-impl fmt::Display for Mistake {
+impl fmt::Display for RuleMistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let excerpt = Excerpt {
             origin: &self.position.origin,
@@ -71,13 +71,13 @@ impl fmt::Display for Mistake {
     }
 }
 
-impl std::error::Error for Mistake {}
+impl std::error::Error for RuleMistake {}
 
 /// Parses a text with one rule a line.
 ///
 /// # Errors
-/// Every [`Mistake`] in the text; a text with one gives no rules.
-pub fn parse(origin: &str, text: &str) -> Result<Vec<Rule>, Vec<Mistake>> {
+/// Returns every mistake in the text; a text with one gives no rules.
+pub fn parse(origin: &str, text: &str) -> Result<Vec<Rule>, Vec<RuleMistake>> {
     parse_sharing(&mut Expressions::default(), origin, 1, text)
 }
 
@@ -85,13 +85,13 @@ pub fn parse(origin: &str, text: &str) -> Result<Vec<Rule>, Vec<Mistake>> {
 /// line of its origin.
 ///
 /// # Errors
-/// Every [`Mistake`] in the text; a text with one gives no rules.
+/// Returns every mistake in the text; a text with one gives no rules.
 pub fn parse_sharing(
     expressions: &mut Expressions,
     origin: &str,
     first_line: usize,
     text: &str,
-) -> Result<Vec<Rule>, Vec<Mistake>> {
+) -> Result<Vec<Rule>, Vec<RuleMistake>> {
     let origin: Arc<str> = origin.into();
     let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
     for (index, line) in text.split('\n').enumerate() {
@@ -121,7 +121,7 @@ pub fn parse_sharing(
                     body,
                 });
             }
-            Err(LineError { at, what, expected }) => mistakes.push(Mistake {
+            Err(LineError { at, what, expected }) => mistakes.push(RuleMistake {
                 position,
                 what,
                 expected,
