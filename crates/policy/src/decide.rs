@@ -337,7 +337,7 @@ fn for_any_name(call: &Call, profile: &Profile) -> Option<Arc<Rule>> {
     let is_about_any = |rule: &&Arc<Rule>| {
         STRANGERS.iter().all(|name| {
             let other = call.with_captured(name);
-            rule.covers(other.path(), other.version_prefix().len())
+            rule.matches_path(other.path(), other.version_prefix().len())
         })
     };
     endpoint.captured(call.unversioned_path())?;
@@ -478,7 +478,7 @@ fn names_word(rule: &Rule, call: &Call, word: &Word) -> bool {
     let (before, behind) = (&path[..word.start], &path[word.start + word.text.len()..]);
     let prefix = call.version_prefix();
     let another = |stranger| format!("{prefix}{before}{stranger}{behind}");
-    !altered_words(&word.text).any(|stranger| rule.covers(&another(stranger), prefix.len()))
+    !altered_words(&word.text).any(|stranger| rule.matches_path(&another(stranger), prefix.len()))
 }
 
 /// Returns the word with one letter replaced by the next or the previous one, for each letter. A

@@ -109,7 +109,7 @@ impl Permit {
             Ground::Unenforced { .. } => (call.literal_pattern(), None),
         };
         let is_built_in = BUILT_IN_RULES.matching(call).next().is_some();
-        let care = Care::of(call, &Guard::default());
+        let care = Care::of_call(call, &Guard::default());
         let power = call
             .endpoint()
             .map(|endpoint| match reveals(call, endpoint) {

@@ -185,7 +185,7 @@ fn may_mean_longer_name(granting: &Rule, call: &Call) -> bool {
     let is_about_all = || {
         STRANGERS.iter().all(|name| {
             let other = call.with_captured(name);
-            granting.covers(other.path(), other.version_prefix().len())
+            granting.matches_path(other.path(), other.version_prefix().len())
         })
     };
     names_volume && !inspects && !is_about_all()

@@ -80,7 +80,7 @@ pub enum Care {
 
 impl Care {
     /// Returns the treatment by a guard of a call that it lets pass.
-    pub(crate) fn of(call: &Call, guard: &Guard) -> Self {
+    pub(crate) fn of_call(call: &Call, guard: &Guard) -> Self {
         match (duty(call, guard), duty(call, &Guard::default())) {
             (Duty::Judge(_), _) => Self::Judged,
             // The call asks for no more than its path says, but its container may hold the host,
@@ -293,7 +293,7 @@ fn assume_open(
     profile: &Profile,
 ) -> Open {
     let care = call_of_endpoint(endpoint, path)
-        .map_or(Care::Unread, |call| Care::of(&call, &profile.guard));
+        .map_or(Care::Unread, |call| Care::of_call(&call, &profile.guard));
     let (rule, example) = (Arc::clone(rule.rule), path.to_owned());
     Open {
         endpoint,
@@ -389,7 +389,7 @@ fn try_call(
     profile: &Profile,
 ) -> Option<CallResult> {
     let call = call_of_endpoint(endpoint, &path)?;
-    let care = Care::of(&call, &profile.guard);
+    let care = Care::of_call(&call, &profile.guard);
     let matching = profile.rules.matching(&call).next().cloned();
     match decide(call, profile) {
         Verdict::Allow(permit) => {

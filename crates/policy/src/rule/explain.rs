@@ -38,9 +38,13 @@ impl Rule {
         };
         let (unversioned, has_method) =
             (call.version_prefix().len(), methods.contain(call.method()));
-        match self.covers(call.path(), unversioned) {
+        match self.matches_path(call.path(), unversioned) {
             true => return Some(Miss::Method),
-            false if has_method && unversioned > 0 && self.covers(call.unversioned_path(), 0) => {
+            false
+                if has_method
+                    && unversioned > 0
+                    && self.matches_path(call.unversioned_path(), 0) =>
+            {
                 return Some(Miss::Version);
             }
             false => {}

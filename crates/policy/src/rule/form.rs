@@ -48,7 +48,7 @@ enum VersionPrefix {
 
 impl PathForm {
     /// Returns true if the form matches a path, whose version prefix ends at `unversioned`.
-    pub(super) fn matches(&self, path: &str, unversioned: usize) -> bool {
+    pub(super) fn matches_path(&self, path: &str, unversioned: usize) -> bool {
         let text = match self.version {
             VersionPrefix::Whole => path,
             VersionPrefix::Optional => &path[unversioned..],

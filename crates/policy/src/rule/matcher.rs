@@ -48,8 +48,8 @@ struct IndexEntry {
 enum EntryCondition {
     /// The path has this form.
     PathForm(PathForm),
-    /// The object has one of these names, where an empty list stands for any object; and the call is
-    /// one of those for which the denial of a part holds.
+    /// The object has one of these names, where an empty list stands for any object; and the call
+    /// is one of those for which the denial of a part holds.
     Objects(Vec<Pattern>, When),
 }
 
@@ -316,7 +316,7 @@ fn matching_indices<'i>(
         .filter(move |entry| {
             entry.methods.contain(method)
                 && match &entry.condition {
-                    EntryCondition::PathForm(form) => form.matches(path, unversioned),
+                    EntryCondition::PathForm(form) => form.matches_path(path, unversioned),
                     EntryCondition::Objects(objects, when) => {
                         object.is_one_of(objects) && when.holds_for(call)
                     }

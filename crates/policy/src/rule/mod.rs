@@ -176,7 +176,7 @@ impl Rule {
             return None;
         };
         let whole = names.iter().filter(|name| name.when() == When::Always);
-        Some(whole.map(|name| (name.endpoint, name.example())))
+        Some(whole.map(|name| (name.endpoint, name.example_path())))
     }
 
     /// Returns true if a rule by name has the endpoint's own name in it, and not only that of a
@@ -220,8 +220,8 @@ impl Rule {
         own.peek().is_some() && own.all(|name| !name.objects.is_empty())
     }
 
-    /// Returns the operation that a denial by name is about, if the call does it as a part of another
-    /// one.
+    /// Returns the operation that a denial by name is about, if the call does it as a part of
+    /// another one.
     pub(crate) fn denied_part(&self, call: &Call) -> Option<&'static str> {
         let endpoint = call.endpoint().filter(|_| self.denies())?;
         let RuleBody::Names(names) = &self.body else {
@@ -240,12 +240,14 @@ impl Rule {
 
     /// Returns true if the rule matches a path with any of its methods. The version prefix of the
     /// path ends at `unversioned`.
-    pub(crate) fn covers(&self, path: &str, unversioned: usize) -> bool {
+    pub(crate) fn matches_path(&self, path: &str, unversioned: usize) -> bool {
         match &self.body {
-            RuleBody::Pattern { forms, .. } => {
-                forms.iter().any(|form| form.matches(path, unversioned))
-            }
-            RuleBody::Names(names) => names.iter().any(|name| name.covers(&path[unversioned..])),
+            RuleBody::Pattern { forms, .. } => forms
+                .iter()
+                .any(|form| form.matches_path(path, unversioned)),
+            RuleBody::Names(names) => names
+                .iter()
+                .any(|name| name.matches_path(&path[unversioned..])),
         }
     }
 
@@ -254,7 +256,7 @@ impl Rule {
         match &self.body {
             RuleBody::Pattern { methods, .. } => {
                 methods.contain(call.method())
-                    && self.covers(call.path(), call.version_prefix().len())
+                    && self.matches_path(call.path(), call.version_prefix().len())
             }
             RuleBody::Names(names) => names.iter().any(|name| name.matches(call)),
         }
@@ -269,7 +271,7 @@ impl Rule {
                 let own = names
                     .iter()
                     .filter(|name| name.endpoint.method == method)
-                    .map(NamedEndpoint::expression);
+                    .map(NamedEndpoint::path_expression);
                 Language::new(&own.collect::<Vec<_>>().join("|"))
             }
         }
@@ -277,7 +279,7 @@ impl Rule {
 
     /// Returns an expression for the paths that the rule, as a deny rule, matches with the method
     /// of an endpoint; `None` if there are none.
-    pub(crate) fn expression(&self, endpoint: &Endpoint) -> Option<String> {
+    pub(crate) fn path_expression(&self, endpoint: &Endpoint) -> Option<String> {
         match &self.body {
             RuleBody::Pattern { methods, .. } => {
                 let by_get = endpoint.method == Method::Head && methods.contain(Method::Get);
@@ -288,7 +290,7 @@ impl Rule {
                 let own = names
                     .iter()
                     .filter(|name| name.endpoint.id == endpoint.id && name.when() == When::Always);
-                let own: Vec<_> = own.map(NamedEndpoint::expression).collect();
+                let own: Vec<_> = own.map(NamedEndpoint::path_expression).collect();
                 (!own.is_empty()).then(|| own.join("|"))
             }
         }

@@ -38,7 +38,7 @@ impl NamedEndpoint {
 
     /// Returns true if a path without its version is one of the endpoint, and has an object that
     /// the rule is about.
-    pub(super) fn covers(&self, path: &str) -> bool {
+    pub(super) fn matches_path(&self, path: &str) -> bool {
         let is_own = Endpoint::find(self.endpoint.method, path)
             .is_some_and(|found| found.id == self.endpoint.id);
         is_own
@@ -60,7 +60,7 @@ impl NamedEndpoint {
     }
 
     /// Returns an expression for the paths of the endpoint with these objects, in any version.
-    pub(super) fn expression(&self) -> String {
+    pub(super) fn path_expression(&self) -> String {
         let objects = self.objects.iter().map(|pattern| {
             let parts = pattern.as_str().split('*').map(regex_syntax::escape);
             parts.collect::<Vec<_>>().join("[^/]*")
@@ -86,7 +86,7 @@ impl NamedEndpoint {
     }
 
     /// Returns the path of the endpoint with an object that the rule is about.
-    pub(super) fn example(&self) -> String {
+    pub(super) fn example_path(&self) -> String {
         let object = self.objects.first().map_or("some-name", Pattern::as_str);
         self.endpoint.path_with(&object.replace('*', "x"))
     }

@@ -147,10 +147,10 @@ impl<'r> SurveyedRule<'r> {
             .and_then(|(_, shape)| shape.as_ref());
         let denied: Vec<String> = denials
             .iter()
-            .filter_map(|denial| denial.rule.expression(endpoint))
+            .filter_map(|denial| denial.rule.path_expression(endpoint))
             .collect();
         // The automaton for all names of a rule is large, so that only this endpoint is compiled.
-        let own = match self.rule.expression(endpoint) {
+        let own = match self.rule.path_expression(endpoint) {
             Some(own) => Language::new(&own).map(Cow::Owned),
             None => self.language(endpoint),
         };
@@ -204,7 +204,9 @@ impl<'r> SurveyedRule<'r> {
             let (prefix, call) = ("/v1.43", Call::from_path(endpoint.method, path));
             call.map_or(true, |call| {
                 call.version().is_some()
-                    || self.rule.covers(&format!("{prefix}{path}"), prefix.len())
+                    || self
+                        .rule
+                        .matches_path(&format!("{prefix}{path}"), prefix.len())
             })
         };
         !self.rule.is_by_name()
