@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Reloaded {
     /// Its profiles.
-    pub(crate) profiles: Vec<Arc<Profile>>,
+    pub(crate) profiles: Profiles,
     /// Warnings about unknown variables of the environment.
     pub(crate) strangers: Vec<String>,
 }
@@ -112,7 +112,7 @@ impl Reload {
                 );
                 describe(&config.profiles, log);
                 proxy.backend.replace_tls(config.backend_tls.clone());
-                let profiles = config.profiles.all().cloned().collect();
+                let profiles = config.profiles.clone();
                 proxy.renew(Settings::from(config));
                 Some(Reloaded {
                     profiles,

@@ -107,7 +107,46 @@ fn each_code_has_its_cause() {
         ),
         ("rules: ALLOW container.lst", &["wrong-rule"]),
         ("rules: ALLOW container.list, container.inspect", &[]),
+        // A client that replaces containers, and a profile whose clients are containers.
+        (
+            "presets: watchtower\nprofiles:\n  web: {clients: [{container: web}]}",
+            &["other-clients"],
+        ),
+        (
+            "presets: watchtower\nguard-allow: profile=w*\nprofiles:\n  web: {clients: \
+            [{compose-service: web}]}",
+            &[],
+        ),
+        (
+            "presets: watchtower\nprofiles:\n  web: {clients: [{user: 1}]}\nfrontend-addr: \
+            unix:///run/x.sock",
+            &[],
+        ),
+        (
+            "presets: watchtower\ntargets: name=app-*\nprofiles:\n  web: {clients: \
+            [{container: web}]}",
+            &[],
+        ),
+        (
+            "presets: watchtower\ntargets: name=w*\nprofiles:\n  web: {clients: \
+            [{container: web}]}",
+            &["other-clients"],
+        ),
+        (
+            "presets: portainer\nprofiles:\n  web: {clients: [{container: web}]}",
+            &["other-clients"],
+        ),
+        (
+            "presets: gitlab-runner\nprofiles:\n  web: {clients: [{container: web}]}",
+            &[],
+        ),
+        (
+            "presets: watchtower\nguard: privileged\nguard-recreation: off\nprofiles:\n  web: \
+            {clients: [{container: web}]}",
+            &["guard-off"],
+        ),
         ("mode: audit", &["not-enforced"]),
+        ("guard-allow: profile=nothing", &["wrong-option"]),
         ("mode: adit", &["wrong-option"]),
         ("mde: audit", &["wrong-file"]),
         ("rules: GET %API_PREFIX_CONTAINER%", &["wrong-rule"]),

@@ -6,6 +6,53 @@ use cetusguard_testkit::{Engine, ProxyBuilder, TempDir};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 
 #[test]
+fn an_exception_for_a_profile_names_one_that_exists() {
+    for (allowed, want) in [
+        (
+            "profile=homepge",
+            Some("guard-allow is \"profile=homepge\"\n"),
+        ),
+        (
+            "profile=homepge",
+            Some("= there is no such profile; did you mean profile=homepage?"),
+        ),
+        (
+            "profile=x-*",
+            Some("= there is no such profile; expected one of: homepage, updates, default"),
+        ),
+        ("profile=homepage", None),
+        ("profile=home*", None),
+        ("profile=default", None),
+    ] {
+        let config = |place: &str| {
+            format!(
+                "{place}profiles:\n  homepage: {{clients: [{{container: homepage}}]}}\n  updates: \
+                {{clients: [{{container: watchtower}}], presets: watchtower{}}}\n",
+                if place.is_empty() {
+                    format!(", guard-allow: [{allowed}]")
+                } else {
+                    String::new()
+                }
+            )
+        };
+        for text in [config(""), config(&format!("guard-allow: [{allowed}]\n"))] {
+            let folder = TempDir::new();
+            let file = folder.write("cetusguard.yaml", &text);
+            let (code, out, _) = ProxyBuilder::bare(PROGRAM)
+                .word("check")
+                .arg("--config", &file)
+                .run();
+            assert_eq!(code, Some(if want.is_some() { 2 } else { 0 }), "{text}{out}");
+            let Some(want) = want else { continue };
+            let (code, _, errors) = ProxyBuilder::bare(PROGRAM).arg("--config", &file).run();
+            assert_eq!(code, Some(2), "{errors}");
+            assert!(errors.contains(want), "{want} in {errors}");
+            assert_eq!(errors.matches("there is no such profile").count(), 1, "{errors}");
+        }
+    }
+}
+
+#[test]
 fn every_mistake_is_told_in_one_run() {
     let folder = TempDir::new();
     let rules = folder.write(

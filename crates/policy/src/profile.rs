@@ -41,7 +41,7 @@ pub enum Mode {
 }
 
 /// All profiles, and the selectors that give them to clients.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Profiles {
     default: Arc<Profile>,
     /// In the order in which selectors are asked.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::client::{Condition, Selector};
 use crate::object::Object;
 use crate::pattern::Pattern;
 
@@ -17,6 +18,17 @@ pub enum TargetCondition {
 }
 
 impl TargetCondition {
+    /// Returns whether no container can meet both this condition and the condition of a client.
+    fn excludes(&self, client: &Condition) -> bool {
+        match (self, client) {
+            (Self::Name(own), Condition::Name(other)) => !own.meets(other),
+            (Self::Label(key, own), Condition::Label(other_key, other)) => {
+                key == other_key && !own.meets(other)
+            }
+            _ => false,
+        }
+    }
+
     /// Builds a condition on the image of a container, with the full form of the pattern: `busybox`
     /// is `docker.io/library/busybox:latest`.
     #[must_use]
@@ -79,6 +91,19 @@ impl Targets {
                 .join(" ")
         };
         self.0.iter().map(entry)
+    }
+
+    /// Returns whether a call may be about the container of a client that this selector matches,
+    /// as far as the conditions of both tell.
+    #[must_use]
+    pub fn may_include_client(&self, client: &Selector) -> bool {
+        let may_meet = |entry: &Vec<TargetCondition>| {
+            let conditions = client.conditions();
+            !entry
+                .iter()
+                .any(|own| conditions.iter().any(|other| own.excludes(other)))
+        };
+        self.is_empty() || self.0.iter().any(may_meet)
     }
 
     /// Returns whether a call may be about this object.

@@ -2,6 +2,7 @@
 //! what may be a mistake.
 
 mod glob;
+mod other_clients;
 mod problem;
 mod recreation;
 mod report;
@@ -9,7 +10,7 @@ mod text;
 
 use std::sync::Arc;
 
-use cetusguard_policy::{Profile, Survey, Surveyor};
+use cetusguard_policy::{Profile, Profiles, Survey, Surveyor};
 
 use super::page::Page;
 use super::{Answer, Asked};
@@ -32,7 +33,11 @@ pub(super) fn surveyed<'p>(
 /// Returns every warning about a configuration that can be read: about names of options that are
 /// none of ours, about all profiles together, and about each. What `check` prints, `serve` logs and
 /// `doctor` lists.
-pub(super) fn warnings(strangers: &[String], surveyed: &[(Arc<Profile>, Survey)]) -> Vec<Problem> {
+pub(super) fn warnings(
+    strangers: &[String],
+    profiles: &Profiles,
+    surveyed: &[(Arc<Profile>, Survey)],
+) -> Vec<Problem> {
     let mut found: Vec<Problem> = strangers
         .iter()
         .map(|stranger| Problem::unknown_option(stranger))
@@ -40,11 +45,10 @@ pub(super) fn warnings(strangers: &[String], surveyed: &[(Arc<Profile>, Survey)]
     found.extend(problem::without_rules(
         surveyed.iter().map(|(profile, _)| &**profile),
     ));
-    found.extend(
-        surveyed
-            .iter()
-            .flat_map(|(profile, survey)| problem::problems(profile, survey)),
-    );
+    for (profile, survey) in surveyed {
+        found.extend(problem::problems(profile, survey));
+        found.extend(other_clients::problem(profile, survey, profiles));
+    }
     found
 }
 
@@ -66,7 +70,7 @@ pub(super) fn run(asked: &Asked) -> Answer {
             });
             Report {
                 profiles: reports.collect(),
-                problems: warnings(&loaded.warnings, &surveyed),
+                problems: warnings(&loaded.warnings, &loaded.config.profiles, &surveyed),
             }
         }
         Err(mistakes) => Report {

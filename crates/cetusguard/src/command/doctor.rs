@@ -127,7 +127,8 @@ fn examine(loaded: &Loaded, written: &Written, env: &HashMap<String, OsString>) 
 /// What `check` warns of that gives the host away, or keeps clients from working.
 fn rules(loaded: &Loaded) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for problem in warnings(&[], &surveyed(loaded.config.profiles.all())) {
+    let profiles = &loaded.config.profiles;
+    for problem in warnings(&[], profiles, &surveyed(profiles.all())) {
         let profile = problem
             .profile
             .map(|profile| format!("profile {profile}: "))

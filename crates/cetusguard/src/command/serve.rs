@@ -113,7 +113,7 @@ async fn serve(
         .as_ref()
         .map(|learning| Arc::clone(&learning.lessons));
     let started = Reloaded {
-        profiles: config.profiles.all().cloned().collect(),
+        profiles: config.profiles.clone(),
         strangers: warnings,
     };
     let proxy = assemble(config, places, capacity, lessons, stopping, &log);

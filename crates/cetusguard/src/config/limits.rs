@@ -10,6 +10,8 @@ use cetusguard_policy::{
 use super::Mistake;
 use super::file::Entry;
 use super::meant::{Reader, read_count};
+use super::option::nearest;
+use super::profiles::DEFAULT;
 
 /// A limit that may be none.
 type Limit<T> = Option<T>;
@@ -70,7 +72,13 @@ impl Reader<'_> {
         let mut allow = Vec::new();
         for (text, source) in values {
             match Exception::read(text) {
-                Ok(exception) => allow.push(exception),
+                Ok(exception) => {
+                    if is_own && let Some(expected) = self.unknown_profile(&exception) {
+                        self.mistakes
+                            .push(Mistake::value(source, "guard-allow", text, expected));
+                    }
+                    allow.push(exception);
+                }
                 Err(expected) if is_own => {
                     self.mistakes
                         .push(Mistake::value(source, "guard-allow", text, expected));
@@ -80,6 +88,23 @@ impl Reader<'_> {
             }
         }
         Guard { level, allow }
+    }
+
+    /// Returns what was expected in place of an exception for a profile that does not exist.
+    fn unknown_profile(&self, exception: &Exception) -> Option<String> {
+        let pattern = exception.profile_pattern()?;
+        let entries = self.written.profiles().iter();
+        let names = entries.map(|entry| entry.name.as_str()).chain([DEFAULT]);
+        if names.clone().any(|name| pattern.fits(name)) {
+            return None;
+        }
+        Some(match nearest(pattern.as_str(), names.clone()) {
+            Some(near) => format!("there is no such profile; did you mean profile={near}?"),
+            None => format!(
+                "there is no such profile; expected one of: {}",
+                names.collect::<Vec<_>>().join(", ")
+            ),
+        })
     }
 
     /// How the clients of a profile create a container again: what its entry says, or the option,

@@ -14,7 +14,7 @@ use super::option::nearest;
 use super::written::Source;
 
 /// The name of the profile of everybody whom no other is for.
-const DEFAULT: &str = "default";
+pub(super) const DEFAULT: &str = "default";
 
 /// A profile in the making.
 struct Draft<'f> {

@@ -318,6 +318,15 @@ impl Exception {
             }
     }
 
+    /// Returns the pattern over the names of profiles, if the exception is about other profiles.
+    #[must_use]
+    pub fn profile_pattern(&self) -> Option<&Pattern> {
+        match &self.what {
+            What::Pattern(pattern) if self.kind == "profile" => Some(pattern),
+            _ => None,
+        }
+    }
+
     /// Returns whether the pattern of this exception matches the value in the form in which the
     /// engine reads it.
     fn fits(&self, pattern: &Pattern, value: &str) -> bool {

@@ -54,6 +54,7 @@ pub const CODES: &[&str] = &[
     "guard-off",
     "gives-host",
     "unprotected-recreation",
+    "other-clients",
     "not-enforced",
 ];
 

@@ -98,11 +98,9 @@ fn take(state: &Mutex<State>) -> Option<Reloaded> {
 
 fn tell(configuration: &Reloaded, state: &Mutex<State>, log: &Log) {
     // A profile that is learned has no rights of its own yet.
-    let profiles = configuration
-        .profiles
-        .iter()
-        .filter(|profile| !profile.is_learner());
-    let found = warnings(&configuration.strangers, &surveyed(profiles));
+    let profiles = &configuration.profiles;
+    let enforced = profiles.all().filter(|profile| !profile.is_learner());
+    let found = warnings(&configuration.strangers, profiles, &surveyed(enforced));
     let name = |problem: &Problem| (problem.code, problem.profile.clone(), problem.what.clone());
     let now: BTreeSet<Warning> = found.iter().map(name).collect();
     let told = std::mem::replace(&mut lock(state).told, now);
