@@ -50,7 +50,7 @@ fn nothing_is_wrong() {
         "ok rules: give no host away",
         "proxy.sock can be made",
         "warning clock: the engine's differs by",
-        "Nothing keeps it from working here.",
+        "No problem keeps it from starting; 1 warning to read before you rely on it.",
     ] {
         assert!(out.contains(want), "{want} in {out}");
     }

@@ -510,3 +510,122 @@ fn doctor_looks_at_the_first_hundred_containers() {
         "{out}"
     );
 }
+
+/// Neither the engine's socket nor what belongs to the proxy is ever offered.
+#[test]
+fn doctor_offers_no_exception_that_defeats_the_rules() {
+    let containers = [
+        ("socket", "\"Binds\":[\"/var/run/docker.sock:/s\"]"),
+        ("folder", "\"Binds\":[\"/run:/r:ro\"]"),
+        ("root", "\"Binds\":[\"/:/host:ro\"]"),
+        (
+            "volume",
+            "\"Mounts\":[{\"Type\":\"volume\",\"Source\":\"runs\",\"Target\":\"/r\"}]",
+        ),
+        ("sibling", "\"Binds\":[\"/srv/proxy:/p\"]"),
+        ("both", "\"Binds\":[\"/srv/proxy:/p\",\"/run/podman:/r\"]"),
+        ("plain", "\"Binds\":[\"/srv/app:/a\"]"),
+        ("proxy", "\"Binds\":[\"/srv/proxy:/p\"]"),
+    ];
+    let engine = Engine::scripted(move |exchange, link| {
+        let path = exchange.line.split(' ').nth(1).unwrap_or_default();
+        let name = path
+            .strip_prefix("/containers/")
+            .and_then(|rest| rest.strip_suffix("/json"));
+        match (path, name) {
+            ("/version", _) => link.answer(200, "{\"Version\":\"28.2.2\",\"ApiVersion\":\"1.50\"}"),
+            ("/volumes/runs", _) => link.answer(
+                200,
+                "{\"Name\":\"runs\",\"Driver\":\"local\",\"Options\":{\"device\":\"/var/run\",\
+                \"o\":\"bind\",\"type\":\"none\"}}",
+            ),
+            (_, Some(name)) => {
+                let known = containers.iter().find(|(known, _)| name.starts_with(known));
+                match known {
+                    Some((name, host)) => {
+                        let binds = host.split('"').find(|part| part.starts_with('/'));
+                        let source = binds.and_then(|bind| bind.split(':').next());
+                        let mounts = source
+                            .filter(|_| host.contains("Binds"))
+                            .map(|source| format!("{{\"Type\":\"bind\",\"Source\":\"{source}\"}}"));
+                        link.answer(
+                            200,
+                            &format!(
+                                "{{\"Id\":\"{name}-{ID}\",\"Name\":\"/{name}\",\"Mounts\":[{}],\
+                                \"Config\":{{\"Image\":\"busybox\"}},\"HostConfig\":{{{host}}},\
+                                \"NetworkSettings\":{{\"Networks\":{{\"bridge\":{{}}}}}}}}",
+                                mounts.unwrap_or_default()
+                            ),
+                        );
+                    }
+                    None => link.answer(404, "{}"),
+                }
+            }
+            _ if path.starts_with("/containers/json") => {
+                let list: Vec<_> = containers
+                    .iter()
+                    .map(|(name, _)| format!("{{\"Id\":\"{name}-{ID}\"}}"))
+                    .collect();
+                link.answer(200, &format!("[{}]", list.join(",")));
+            }
+            _ => link.answer(404, "{}"),
+        }
+    });
+    let folder = TempDir::new();
+    let doctor = ProxyBuilder::bare(PROGRAM)
+        .word("doctor")
+        .arg("--backend-addr", &engine.address())
+        .arg("--proxy-container", "proxy")
+        .arg(
+            "--frontend-addr",
+            &format!("unix://{}", folder.file("proxy.sock")),
+        )
+        .arg("--presets", "watchtower")
+        .arg("--max-connections", "64");
+    let (_, out) = told(doctor);
+    for (name, want) in [
+        (
+            "socket",
+            "no exception should allow it: it mounts /var/run/docker.sock, and with it the",
+        ),
+        (
+            "folder",
+            "no exception should allow it: it mounts /run, and with it the engine's socket",
+        ),
+        (
+            "root",
+            "no exception should allow it: it mounts /, and with it the engine's socket",
+        ),
+        (
+            "volume",
+            "no exception should allow it: it mounts runs, and with it the engine's socket",
+        ),
+        (
+            "sibling",
+            "no exception should allow it: it has something of the proxy's own container",
+        ),
+        (
+            "both",
+            "no exception should allow it: it mounts /run/podman, and with it the engine's",
+        ),
+        ("plain", "guard-allow bind=/srv/app"),
+    ] {
+        let told = out
+            .split("warning re-creation: ")
+            .find(|part| part.contains(&format!("could not create {name} again")));
+        let told = told.unwrap_or_else(|| panic!("{name} in {out}"));
+        assert!(told.contains(want), "{name}: {told}");
+        assert_eq!(
+            told.contains("guard-allow"),
+            name == "plain",
+            "{name}: {told}"
+        );
+    }
+    assert!(!out.contains("create proxy again"), "{out}");
+    assert!(
+        out.ends_with(
+            "No problem keeps it from starting; 7 warnings to read before you rely on it."
+        ),
+        "{out}"
+    );
+}

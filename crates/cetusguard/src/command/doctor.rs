@@ -3,6 +3,7 @@
 
 mod certificates;
 pub(super) mod engine;
+mod engine_socket;
 mod frontends;
 mod holder;
 mod recreation;
@@ -177,16 +178,33 @@ fn write(findings: &[Finding], page: &mut Page) {
         }
     }
     page.gap();
-    match findings
-        .iter()
-        .filter(|finding| finding.state == State::Bad)
-        .count()
-    {
-        0 => page.say(0, Look::Good, "Nothing keeps it from working here."),
-        problems => page.say(
-            0,
-            Look::Bad,
-            &format!("{} to solve.", count(problems, "problem")),
+    let count_of = |state| {
+        findings
+            .iter()
+            .filter(|finding| finding.state == state)
+            .count()
+    };
+    let (look, text) = match (count_of(State::Bad), count_of(State::Warning)) {
+        (0, 0) => (Look::Good, "Nothing keeps it from working here.".to_owned()),
+        (0, warnings) => (
+            Look::Warning,
+            format!(
+                "No problem keeps it from starting; {} to read before you rely on it.",
+                count(warnings, "warning")
+            ),
         ),
-    }
+        (problems, 0) => (
+            Look::Bad,
+            format!("{} to solve.", count(problems, "problem")),
+        ),
+        (problems, warnings) => (
+            Look::Bad,
+            format!(
+                "{} to solve, and {} to read.",
+                count(problems, "problem"),
+                count(warnings, "warning")
+            ),
+        ),
+    };
+    page.say(0, look, &text);
 }

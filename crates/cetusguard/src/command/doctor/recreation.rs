@@ -10,6 +10,7 @@ use cetusguard_policy::guard::{
 };
 use cetusguard_policy::{Call, Object, Permit, Profile, Profiles, Verdict, decide};
 
+use super::engine_socket::EngineSockets;
 use super::{Finding, count};
 use crate::backend::Backend;
 use crate::config::meant::Config;
@@ -48,6 +49,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     let engine = Questions {
         backend,
         end: Instant::now() + PATIENCE,
+        sockets: EngineSockets::new(&config.backend),
     };
     match runtime.block_on(engine.look(&profiles, config)) {
         Ok(findings) => findings,
@@ -115,13 +117,22 @@ fn deletion(container: &Object, version: &str, profile: &Profile) -> Option<Perm
 #[derive(Default)]
 struct Tally {
     judged: usize,
-    refused: Vec<(String, Objection)>,
+    refused: Vec<Refused>,
+}
+
+/// A container that could not be created again.
+struct Refused {
+    container: String,
+    objection: Objection,
+    /// Why no exception should allow it.
+    warning: Option<String>,
 }
 
 /// The questions to the engine, within their time.
 struct Questions {
     backend: Backend,
     end: Instant,
+    sockets: EngineSockets,
 }
 
 impl Questions {
@@ -181,11 +192,9 @@ impl Questions {
                 };
                 let around = surroundings(profile, &config.profiles, own.as_ref());
                 tally.judged += 1;
-                if let Err(objection) = self.judge(&permit, around, &inspection, &engine).await? {
-                    tally
-                        .refused
-                        .push((inspection.object().name.clone(), objection));
-                }
+                tally
+                    .refused
+                    .extend(self.judge(&permit, around, &inspection, &engine).await?);
             }
         }
         let is_all = ids.len() <= CONTAINERS;
@@ -202,16 +211,27 @@ impl Questions {
         around: Surroundings<'_>,
         inspection: &Inspection,
         (engine, defaults): &(Engine, Defaults),
-    ) -> Result<Result<(), Objection>, Trouble> {
+    ) -> Result<Option<Refused>, Trouble> {
+        let container = inspection.object();
+        let refused = |objection: Objection, volumes: &[String]| Refused {
+            container: container.name.clone(),
+            warning: self.sockets.warning(container, &objection, volumes),
+            objection,
+        };
+        let mut volumes = Vec::new();
         let mut case: Case<'_> = match permit.open(None, b"", around) {
             Ok(case) => case,
-            Err(objection) => return Ok(Err(objection)),
+            Err(objection) => return Ok(Some(refused(objection, &volumes))),
         };
         while let Some(question) = case.question() {
             let answered = match question {
                 Question::Inspection { .. } => case.answer_inspection(Some(inspection), defaults),
                 Question::Object { kind, word } => {
                     let object = self.object(kind, word).await?;
+                    let with_socket = object
+                        .as_ref()
+                        .filter(|object| self.sockets.are_in_volume(object));
+                    volumes.extend(with_socket.map(|volume| volume.name.clone()));
                     case.answer(object.as_ref())
                 }
                 Question::Engine => {
@@ -221,10 +241,11 @@ impl Questions {
             };
             // The container itself is there: no other object ends a case.
             if answered.is_err() {
-                return Ok(Ok(()));
+                return Ok(None);
             }
         }
-        Ok(case.close().map(|_| ()))
+        let closed = case.close();
+        Ok(closed.err().map(|objection| refused(objection, &volumes)))
     }
 }
 
@@ -285,12 +306,16 @@ fn report(Judged { profile, outcome }: &Judged, tally: &Tally, is_all: bool) -> 
     let (named, rest) = tally.refused.split_at(tally.refused.len().min(NAMED));
     let mut findings: Vec<_> = named
         .iter()
-        .map(|(container, why)| refused(name, container, why, outcome))
+        .map(|refused| warning(name, refused, outcome))
         .collect();
     if !rest.is_empty() {
         let more = count(rest.len(), "more container");
         let what = format!("profile {name} could not create {more}{many} again");
-        let exceptions: BTreeSet<_> = rest.iter().flat_map(|(_, why)| why.exceptions()).collect();
+        let exceptions: BTreeSet<_> = rest
+            .iter()
+            .filter(|refused| refused.warning.is_none())
+            .flat_map(|refused| refused.objection.exceptions())
+            .collect();
         let fix = if exceptions.is_empty() {
             "no exception helps".to_owned()
         } else {
@@ -302,7 +327,8 @@ fn report(Judged { profile, outcome }: &Judged, tally: &Tally, is_all: bool) -> 
 }
 
 /// One container that could not be created again, with the exceptions that this would take.
-fn refused(profile: &str, container: &str, why: &Objection, outcome: &str) -> Finding {
+fn warning(profile: &str, refused: &Refused, outcome: &str) -> Finding {
+    let (container, why) = (&refused.container, &refused.objection);
     let reasons: BTreeSet<_> = why
         .findings()
         .iter()
@@ -328,6 +354,9 @@ fn refused(profile: &str, container: &str, why: &Objection, outcome: &str) -> Fi
     let what = format!(
         "profile {profile} could not create {container} again, so {outcome}: {first}{more}"
     );
+    if let Some(fix) = &refused.warning {
+        return Finding::warning(ABOUT, what, fix);
+    }
     let exceptions = why.exceptions();
     let fix = match (why.hopeless(), exceptions.is_empty()) {
         (Some(_), true) => {
