@@ -23,6 +23,8 @@ struct Book {
     seen: BTreeMap<(String, String, &'static str), Seen>,
     /// Requests for which there was no place.
     lost: u64,
+    /// The profiles whose clients have called, whatever became of their requests.
+    callers: BTreeSet<String>,
 }
 
 /// The requests of one kind.
@@ -48,6 +50,20 @@ impl Lessons {
         let exceptions = objection.map(Objection::exceptions).unwrap_or_default();
         let hopeless = objection.and_then(Objection::hopeless);
         self.add(profile, permit.lesson(), &exceptions, hopeless, now);
+    }
+
+    /// Notes that a client of this profile calls.
+    pub(crate) fn note_caller(&self, profile: &str) {
+        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !book.callers.contains(profile) {
+            book.callers.insert(profile.to_owned());
+        }
+    }
+
+    /// Returns the names of the profiles whose clients have called so far.
+    pub(crate) fn callers(&self) -> BTreeSet<String> {
+        let book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        book.callers.clone()
     }
 
     /// Notes a request; `time` is asked where it is the first of its kind.

@@ -47,6 +47,13 @@ fn stop(mut proxy: Proxy) {
     assert!(proxy.wait().success());
 }
 
+/// Ends a learner that has learned nothing, and returns what it says.
+fn stop_without_policy(mut proxy: Proxy) -> String {
+    proxy.signal("INT");
+    assert_eq!(proxy.wait().code(), Some(1));
+    proxy.log().join("\n")
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "a test may read what was written for it"
@@ -261,7 +268,15 @@ fn a_profile_among_others_is_learned() {
         403,
         "this client's profile is another one"
     );
-    stop(proxy);
+    let errors = stop_without_policy(proxy);
+    assert!(
+        errors.contains(
+            "no client of profile default asked for anything, so no policy is written; clients of \
+            profile here did: learn for these with --profile"
+        ),
+        "{errors}"
+    );
+    assert!(!std::path::Path::new(&out).exists());
     let proxy = start("here");
     assert_eq!(proxy.client().request("GET /_ping").status, 200);
     assert_eq!(
@@ -506,6 +521,85 @@ fn advice_is_not_a_clients_word() {
         rule.starts_with("GET %API_PREFIX%/zz;\\x20to") && exception == "guard-allow privileged",
         "{advice:?}"
     );
+}
+
+/// An empty policy is worse than none: it refuses everything.
+#[test]
+fn no_policy_is_written_where_other_profiles_alone_have_called() {
+    let folder = TempDir::new();
+    let log = folder.write(
+        "log",
+        "time=2026-01-01T00:00:00Z level=debug msg=request method=GET path=/v1.43/images/json \
+        status=200 profile=web\ntime=2026-01-01T00:00:00Z level=debug msg=request method=GET \
+        path=/v1.43/images/json status=200 profile=gone\n",
+    );
+    let config = folder.write(
+        "config.yaml",
+        "profiles:\n  web: {clients: [{container: web}]}\n  job: {clients: [{container: job}]}\n",
+    );
+    let learn = |profile: &str| {
+        ProxyBuilder::bare(PROGRAM)
+            .word("learn")
+            .arg("--from", &log)
+            .arg("--config", &config)
+            .arg("--profile", profile)
+    };
+    let (code, out, errors) = learn("job").run();
+    assert_eq!((code, out.as_str()), (Some(1), ""), "{errors}");
+    assert!(
+        errors.contains(
+            "no client of profile job asked for anything, so no policy is written; clients of \
+            profile web did"
+        ),
+        "{errors}"
+    );
+    let kept = folder.write("kept.yaml", "rules: GET /x\n");
+    let (code, _, errors) = learn("job").arg("--out", &kept).run();
+    assert!(
+        code == Some(1) && errors.contains("kept.yaml stays as it is"),
+        "{errors}"
+    );
+    assert_eq!(read(&kept), "rules: GET /x\n");
+    let (code, out, errors) = learn("web").run();
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(out.contains("GET %API_PREFIX_IMAGES%/json"), "{out}");
+}
+
+/// An exception for a profile that the policy does not have is a comment: the file is valid.
+#[test]
+fn an_exception_for_another_profile_is_a_comment() {
+    let folder = TempDir::new();
+    let log = folder.write(
+        "log",
+        "time=2026-01-01T00:00:00Z level=warning msg=\"request refused\" method=POST \
+        path=/v1.43/containers/create status=403 reason=guard guard_allow=profile=web profile=job\n",
+    );
+    let config = folder.write(
+        "config.yaml",
+        "profiles:\n  web: {clients: [{container: web}]}\n  job: {clients: [{container: job}], \
+        mode: audit}\n",
+    );
+    for (profiles, want) in [
+        (&["job"][..], "# - profile=web"),
+        (&["job", "web"], "      - profile=web"),
+    ] {
+        let learn = ProxyBuilder::bare(PROGRAM)
+            .word("learn")
+            .arg("--from", &log)
+            .arg("--config", &config);
+        let learn = profiles
+            .iter()
+            .fold(learn, |learn, profile| learn.arg("--profile", profile));
+        let (code, out, errors) = learn.run();
+        assert_eq!(code, Some(0), "{errors}");
+        assert!(out.contains(want), "{out}");
+        let policy = folder.write("learned.yaml", &out);
+        let (code, out, _) = ProxyBuilder::bare(PROGRAM)
+            .word("check")
+            .arg("--config", &policy)
+            .run();
+        assert_eq!(code, Some(0), "{out}");
+    }
 }
 
 /// What clients ask for says nothing against a rule that denies: it stays.

@@ -80,12 +80,11 @@ impl Teller {
     fn tell(&self) -> Result<(), String> {
         let (seen, lost) = self.lessons.all();
         let book = Book::new(&self.subjects, seen, lost);
+        if book.requests == 0 {
+            return Err(self.nothing_learned());
+        }
         let text = write::text(&book, &self.format, self.risky);
         match &self.out {
-            // What an earlier run has learned is worth more than nothing.
-            Some(path) if book.requests == 0 && Path::new(path).exists() => {
-                Err(format!("nothing was asked for, so {path} stays as it is"))
-            }
             Some(path) => std::fs::write(path, &text).map_err(|error| {
                 print(&text);
                 format!("cannot write {path}, so the policy is printed: {error}")
@@ -95,6 +94,35 @@ impl Teller {
                 Ok(())
             }
         }
+    }
+
+    /// Says why there is no policy. An empty one would refuse everything, and replace what an
+    /// earlier run has learned.
+    fn nothing_learned(&self) -> String {
+        let names: Vec<_> = self
+            .subjects
+            .iter()
+            .map(|subject| subject.name.as_str())
+            .collect();
+        let others: Vec<_> = self
+            .lessons
+            .callers()
+            .into_iter()
+            .filter(|caller| !names.contains(&caller.as_str()))
+            .collect();
+        let kept = match &self.out {
+            Some(path) if Path::new(path).exists() => format!("so {path} stays as it is"),
+            _ => "so no policy is written".to_owned(),
+        };
+        if others.is_empty() {
+            return format!("nothing was asked for, {kept}");
+        }
+        let (names, others) = (names.join(", "), others.join(", "));
+        format!(
+            "no client of profile {names} asked for anything, {kept}; clients of profile {others} \
+            did: learn for these with --profile, or run cetusguard explain with --client and what \
+            is known of the client to see which profile it has"
+        )
     }
 
     /// The same while requests go on, whom a full disk or a reader that does not read must not
@@ -181,6 +209,7 @@ fn read_log(path: &str, text: &str, config: &Config, lessons: &Lessons) -> Resul
         else {
             continue;
         };
+        lessons.note_caller(&profile.name);
         let call = Method::parse(line.get("method"))
             .map(|method| Call::from_path(method, line.get("path")));
         let Some(Ok(call)) = call else { continue };

@@ -144,6 +144,9 @@ impl<'c> Record<'c> {
     /// Notes who makes it.
     pub(super) fn note_client(&mut self, client: &Arc<Client>) {
         self.client = Some(Arc::clone(client));
+        if let Some(lessons) = self.lessons {
+            lessons.note_caller(&client.profile.name);
+        }
     }
 
     /// Notes the permit, with the path as it was judged.

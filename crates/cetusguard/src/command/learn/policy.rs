@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cetusguard_policy::endpoint::{Power, says};
 use cetusguard_policy::guard::{Exception, Level};
 use cetusguard_policy::rule::{BUILT_IN_ORIGIN, Effect};
-use cetusguard_policy::{Care, Profile};
+use cetusguard_policy::{Care, Pattern, Profile};
 use serde::Serialize;
 
 use crate::config::Mistakes;
@@ -127,7 +127,8 @@ pub(super) struct Line {
 impl Book {
     /// Gathers what was seen of these profiles.
     pub(super) fn new(subjects: &[Subject], seen: Vec<Seen>, lost: u64) -> Self {
-        let requests = seen.iter().map(|seen| seen.count).sum();
+        let is_learned = |seen: &&Seen| subjects.iter().any(|subject| subject.name == seen.profile);
+        let requests = seen.iter().filter(is_learned).map(|seen| seen.count).sum();
         let learned = |subject: &Subject| {
             let is_own = |seen: &&Seen| {
                 seen.profile == subject.name && !(subject.built_in && seen.lesson.is_built_in)
@@ -145,7 +146,7 @@ impl Book {
             let needed = exceptions.into_iter().map(|(one, count)| {
                 let risky = Exception::read(one)
                     .ok()
-                    .and_then(|exception| exception.gives_host());
+                    .and_then(|exception| risky_exception(&exception, subjects));
                 Allowed {
                     exception: one.to_owned(),
                     count,
@@ -167,6 +168,18 @@ impl Book {
             requests,
             lost,
         }
+    }
+}
+
+/// Returns why an exception should not be allowed without a thought. One for a profile that the
+/// policy does not have is a mistake where the policy stands alone.
+fn risky_exception(exception: &Exception, subjects: &[Subject]) -> Option<&'static str> {
+    let is_known = |pattern: &Pattern| subjects.iter().any(|one| pattern.fits(&one.name));
+    match exception.profile_pattern() {
+        Some(pattern) if !is_known(pattern) => {
+            Some("it names a profile that this policy does not have")
+        }
+        _ => exception.gives_host(),
     }
 }
 
