@@ -178,7 +178,10 @@ async fn journey(
     };
     let permit = match verdict.unless_enforced(&client.profile) {
         Verdict::Allow(permit) => permit,
-        Verdict::Deny(denial) => return Err(Refusal::Denied(Box::new(denial)).into()),
+        Verdict::Deny(denial) => {
+            let denial = denial.of_unmatched_client(client.is_unmatched);
+            return Err(Refusal::Denied(Box::new(denial)).into());
+        }
     };
     let admitted = Arc::new(Admitted::new(permit, entry));
     record.note_permit(&admitted);

@@ -163,7 +163,7 @@ fn whose_call_it_is() {
         "frontends:\n  - addr: tcp://127.0.0.1:1\n  - addr: unix:///x.sock\n  - {addr: \
         'tcp://127.0.0.1:2', profile: door}\nprofiles:\n  web:\n    rules: GET /events\n    mode: \
         audit\n    clients: [{container: web-*}, {label: a=b}, {user: 7}, {address: \
-        10.0.0.0/8}]\n  door:\n    rules: GET /events\n  both:\n    rules: GET /events\n    \
+        10.0.0.0/8}, {container: x, label: e=f}]\n  door:\n    rules: GET /events\n  both:\n    rules: GET /events\n    \
         clients: [{label: c=d}]\n",
     );
     for (client, want) in [
@@ -185,6 +185,23 @@ fn whose_call_it_is() {
         );
         assert!(out.contains(want), "{client}: {want} in {out}");
     }
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (_, out) = explain(
+        "GET /events",
+        None,
+        &[("--config", &config), ("--client", "label=a=c")],
+    );
+    for want in [
+        "profile default: enforced because no other profile matches what is given of this client:",
+        "- web is for container=web-*, which does not hold",
+        "- web is for label=a=b, which does not hold",
+        "- web is for container=x and label=e=f, none of which holds",
+        "- door is for frontend=tcp://127.0.0.1:2, which does not hold",
+    ] {
+        assert!(words(&out).contains(want), "{want} in {out}");
+    }
+    let (_, out) = explain("GET /events", None, &[("--config", &config)]);
+    assert!(!out.contains("does not hold"), "{out}");
     let both = [
         ("--config", config.as_str()),
         ("--client", "label=a=b"),
@@ -224,4 +241,80 @@ fn what_is_no_call_is_told() {
             "{line}: {out}"
         );
     }
+}
+
+/// Each cause of a refusal has a group, and only the exceptions that it needs.
+#[test]
+fn refusals_for_different_causes_are_told_apart() {
+    let folder = TempDir::new();
+    let refused = |reason: &str, allow: &str, detail: &str| {
+        format!(
+            "time=2026-01-01T00:00:00Z level=warning msg=\"request refused\" method=POST \
+            client=10.0.0.7:1 path=/containers/create status=403 profile=default reason={reason} \
+            guard_allow=\"{allow}\" detail=\"{detail}\"\n"
+        )
+    };
+    let lines = [
+        refused("guard", "bind=/etc", "Binds"),
+        refused("guard", "privileged", "Privileged"),
+        refused("guard", "bind=/etc", "Binds"),
+        refused("guard", "bind=/etc,privileged", "Binds | and 1 more"),
+        refused("guard", "", "no exception helps"),
+        refused(
+            "unrecreatable",
+            "bind=/srv",
+            "the container web is not deleted",
+        ),
+        refused(
+            "unrecreatable",
+            "bind=/srv",
+            "the container db is not deleted",
+        ),
+    ];
+    let log = folder.write("log", &lines.concat());
+    let (code, out, _) = ProxyBuilder::bare(PROGRAM)
+        .word("explain")
+        .arg("--log", &log)
+        .run();
+    assert_eq!(code, Some(0));
+    let advice = |group: &str| {
+        let lines = group.lines().map(str::trim);
+        let advice: Vec<_> = lines
+            .filter_map(|line| line.strip_prefix("to allow it: guard-allow "))
+            .collect();
+        advice.join(" ")
+    };
+    let mut groups: Vec<_> = out
+        .split("\n\n")
+        .filter(|group| group.contains("POST /containers/create refused"))
+        .map(|group| (group.chars().next().unwrap_or_default(), advice(group)))
+        .collect();
+    groups.sort();
+    let want = [
+        ('1', ""),
+        ('1', "bind=/etc privileged"),
+        ('1', "bind=/srv"),
+        ('1', "bind=/srv"),
+        ('1', "privileged"),
+        ('2', "bind=/etc"),
+    ];
+    assert_eq!(
+        groups,
+        want.map(|(count, advice)| (count, advice.to_owned())),
+        "{out}"
+    );
+}
+
+/// Two parts of a body that need the same exception name it once.
+#[test]
+fn advice_is_given_once() {
+    let create = "{\"Image\":\"x\",\"HostConfig\":{\"Binds\":[\"/etc:/a\",\"/etc:/b\"],\"Mounts\":\
+        [{\"Type\":\"bind\",\"Source\":\"/etc\",\"Target\":\"/c\"}]}}";
+    let (code, out) = explain(
+        "POST /containers/create",
+        Some(create),
+        &[("--rules", RULES)],
+    );
+    assert_eq!(code, Some(1), "{out}");
+    assert_eq!(out.matches("guard-allow bind=/etc").count(), 1, "{out}");
 }

@@ -285,6 +285,13 @@ impl Selector {
             .all(|condition| condition.holds_for(client))
     }
 
+    /// Returns the conditions that do not hold for this client.
+    pub fn unmet<'s>(&'s self, client: &'s Principal) -> impl Iterator<Item = &'s Condition> {
+        self.conditions
+            .iter()
+            .filter(|condition| !condition.holds_for(client))
+    }
+
     /// Returns the place in the order in which selectors are asked: by kind, then more conditions
     /// first, then the user before the group.
     pub(crate) fn rank(&self) -> impl Ord + use<> {

@@ -184,6 +184,7 @@ pub fn decide(call: Call, profile: &Profile) -> Verdict {
                 reason,
                 can_build,
                 profile: profile.name.clone(),
+                is_unmatched: false,
             })
         }
     }

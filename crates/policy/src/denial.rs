@@ -21,6 +21,8 @@ pub struct Denial {
     pub(crate) profile: String,
     /// Whether rules can open the channels of BuildKit for this client.
     pub(crate) can_build: bool,
+    /// Whether the client has its profile because no other profile matches it.
+    pub(crate) is_unmatched: bool,
 }
 
 /// The reason why the rules refuse a call.
@@ -132,7 +134,16 @@ impl fmt::Display for Denial {
         } = self;
         let (method, path) = (call.method(), shortened(call.path()));
         match reason {
-            Reason::NoRule => write!(f, "no rule of profile {profile} allows {method} {path}")?,
+            Reason::NoRule => {
+                write!(f, "no rule of profile {profile} allows {method} {path}")?;
+                // The rule to add would open the call for every client that no profile matches.
+                if self.is_unmatched {
+                    f.write_str(
+                        "; this client has that profile because no other profile matches it, and \
+                        cetusguard explain --client shows which condition does not hold",
+                    )?;
+                }
+            }
             Reason::Denied { rule } if let Some(part) = rule.denied_part(call) => {
                 return write!(
                     f,
@@ -191,6 +202,16 @@ impl fmt::Display for Denial {
 impl std::error::Error for Denial {}
 
 impl Denial {
+    /// Notes whether the client has its profile because no other profile matches it: then the
+    /// refusal says that a condition of another profile may be wrong.
+    #[must_use]
+    pub fn of_unmatched_client(self, is_unmatched: bool) -> Self {
+        Self {
+            is_unmatched,
+            ..self
+        }
+    }
+
     /// Returns the word by which the call names a container, if rules may know that container by
     /// its name: the word is an identifier or the first digits of one, and no rule names it.
     #[must_use]

@@ -131,6 +131,7 @@ impl Permit {
                 reason,
                 can_build,
                 profile: profile.name.clone(),
+                is_unmatched: false,
             })
         };
         if let Some(rule) = find_denying_rule_for_object(&self.call, object, profile) {

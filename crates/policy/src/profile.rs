@@ -118,6 +118,14 @@ impl Profiles {
         }
     }
 
+    /// Returns whether a client that no selector has found could have had another profile.
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        self.selected
+            .iter()
+            .any(|(_, profile)| !Arc::ptr_eq(profile, &self.default))
+    }
+
     /// Returns whether a client's profile depends on its container, because no selector with
     /// precedence matches.
     #[must_use]

@@ -35,9 +35,12 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
         let what = format!("{method} {path} would be refused before anything else: {malformed}");
         Mistakes(vec![Mistake::new(what, nearest(method, path))])
     })?;
-    let profile = client::profile(asked, &config)?;
+    let (profile, mismatches) = client::find_profile(asked, &config)?;
     let body = asked.value("body").map(read_input).transpose()?;
-    let decision = Decision::of(&call, &profile, &config.profiles, body.as_deref());
+    let decision = Decision {
+        mismatches,
+        ..Decision::of(&call, &profile, &config.profiles, body.as_deref())
+    };
     let code = u8::from(!decision.allowed);
     let text = if asked.wants_json() {
         super::json(&decision)

@@ -18,6 +18,8 @@ use crate::shares::ClientShare;
 pub(super) struct Client {
     /// The rights.
     pub(super) profile: Arc<Profile>,
+    /// Whether it has that profile because no other profile matches it.
+    pub(super) is_unmatched: bool,
     /// The requests and streams that it has open, if its profile limits them.
     pub(super) usage: Option<Arc<Usage>>,
     /// Its share of the connections, the memory for bodies and the lookups.
@@ -109,10 +111,12 @@ pub(super) async fn identify_client(
             .limiter
             .usage(&profile.name, principal.subject(found_by))
     });
+    let is_unmatched = found_by.is_none() && settings.profiles.has_others();
     let profile = Arc::clone(profile);
     let share = Arc::clone(conn.admission().client());
     let client = Arc::new(Client {
         profile,
+        is_unmatched,
         usage,
         share,
         container: principal.container,

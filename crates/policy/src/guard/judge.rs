@@ -236,7 +236,13 @@ impl<'g> Judge<'g> {
     /// with the rules for builds: without these, a user would open the host for a container that no
     /// build needs.
     pub(super) fn objection(&mut self) -> Option<Objection> {
-        let mut findings = std::mem::take(&mut self.findings);
+        let mut findings: Vec<Finding> = Vec::new();
+        // A field that is judged in two ways may be found wrong twice for the same reason.
+        for finding in std::mem::take(&mut self.findings) {
+            if !findings.contains(&finding) {
+                findings.push(finding);
+            }
+        }
         if findings.is_empty() {
             return None;
         }

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use cetusguard_policy::{Ambiguous, Certificate, Condition, Container, Principal, Profile};
 
 use crate::command::Asked;
@@ -10,13 +12,28 @@ use crate::config::clients::condition;
 use crate::config::meant::Config;
 use crate::config::{Mistake, Mistakes};
 
-/// The profile that the call is decided by.
-pub(super) fn profile(asked: &Asked, config: &Config) -> Result<Arc<Profile>, Mistakes> {
+/// A profile that does not match the client, by one entry of its `clients`.
+#[derive(Debug, Serialize)]
+pub(super) struct Mismatch {
+    pub(super) profile: String,
+    /// All conditions of the entry.
+    pub(super) conditions: Vec<String>,
+    /// The conditions that do not hold for what is known of the client.
+    pub(super) unmet: Vec<String>,
+}
+
+/// Finds the profile that the call is decided by; and if no profile matches the client that was
+/// described, how each one misses it.
+pub(super) fn find_profile(
+    asked: &Asked,
+    config: &Config,
+) -> Result<(Arc<Profile>, Vec<Mismatch>), Mistakes> {
     let wrong = |what: String, fix: String| Mistakes(vec![Mistake::new(what, fix)]);
     if let Some(name) = asked.value("profile") {
-        return config.profile(name);
+        return Ok((config.profile(name)?, Vec::new()));
     }
     let mut client = Principal::default();
+    let is_described = !asked.values("client").is_empty();
     for mark in asked.values("client") {
         let expected = |expected: &str| wrong(format!("--client is {mark:?}"), expected.to_owned());
         let (key, value) = mark
@@ -25,7 +42,10 @@ pub(super) fn profile(asked: &Asked, config: &Config) -> Result<Arc<Profile>, Mi
         take(&mut client, key, value, config).map_err(|what| expected(&what))?;
     }
     match config.profiles.of(&client) {
-        Ok((profile, _)) => Ok(Arc::clone(profile)),
+        Ok((profile, None)) if is_described => {
+            Ok((Arc::clone(profile), mismatches(&client, config)))
+        }
+        Ok((profile, _)) => Ok((Arc::clone(profile), Vec::new())),
         Err(Ambiguous {
             profiles: [one, other],
         }) => {
@@ -35,6 +55,42 @@ pub(super) fn profile(asked: &Asked, config: &Config) -> Result<Arc<Profile>, Mi
             Err(wrong(what, "make their clients distinct".to_owned()))
         }
     }
+}
+
+/// Lists the entries that do not match a client, those with the fewest unmet conditions first.
+fn mismatches(client: &Principal, config: &Config) -> Vec<Mismatch> {
+    let mut found: Vec<Mismatch> = Vec::new();
+    for profile in config.profiles.all() {
+        for selector in config.profiles.selectors_of(profile) {
+            found.push(Mismatch {
+                profile: profile.name.clone(),
+                conditions: selector
+                    .conditions()
+                    .iter()
+                    .map(|one| written(one, config))
+                    .collect(),
+                unmet: selector
+                    .unmet(client)
+                    .map(|one| written(one, config))
+                    .collect(),
+            });
+        }
+    }
+    found.sort_by_key(|mismatch| mismatch.unmet.len());
+    found
+}
+
+/// Writes a condition as `--client` takes it.
+fn written(condition: &Condition, config: &Config) -> String {
+    let (key, value) = condition.written();
+    let value = match condition {
+        Condition::Frontend(place) => config
+            .frontends
+            .get(*place)
+            .map_or(value, |frontend| frontend.address.to_string()),
+        _ => value,
+    };
+    format!("{key}={value}")
 }
 
 /// Adds what a mark says to what is known of a client. The keys are those of `clients`, and

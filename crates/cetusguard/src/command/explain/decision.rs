@@ -1,6 +1,7 @@
 //! The decision about one call, in the order of the journey. The verdict is that of the same
 //! functions that `serve` calls.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use cetusguard_policy::endpoint::Answer;
@@ -10,6 +11,8 @@ use cetusguard_policy::{
     Call, Ground, Limits, Mode, Permit, Profile, Profiles, Tried, Verdict, decide, trace,
 };
 use serde::Serialize;
+
+use super::client::Mismatch;
 
 /// What becomes of a call.
 #[derive(Debug, Serialize)]
@@ -21,6 +24,9 @@ pub(super) struct Decision {
     pub(super) endpoint: Option<Endpoint>,
     pub(super) profile: String,
     pub(super) enforced: bool,
+    /// How the other profiles miss the client, if none matches it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) mismatches: Vec<Mismatch>,
     pub(super) rules: Vec<Attempt>,
     pub(super) guard: Guard,
     /// The objects that calls of this profile may be about; empty where any object may be a target.
@@ -147,6 +153,7 @@ impl Decision {
             }),
             profile: profile.name.clone(),
             enforced: profile.mode == Mode::Enforce,
+            mismatches: Vec::new(),
             rules: attempts(call, profile, by_rules),
             targets: profile.targets.entries().collect(),
             limits: limits(&profile.limits),
@@ -231,9 +238,11 @@ fn judged(
         return (guard(&says, vec![]), true, rule, vec![]);
     }
     let exceptions = findings.iter().filter_map(|finding| finding.allow.as_ref());
-    let exceptions: Vec<_> = exceptions
+    let mut exceptions: Vec<_> = exceptions
         .map(|allow| format!("guard-allow {allow}"))
         .collect();
+    let mut known = BTreeSet::new();
+    exceptions.retain(|exception| known.insert(exception.clone()));
     let objection = Objection::Findings(findings.clone());
     // Rules first: with them, the client does not need the call.
     let to_allow = objection

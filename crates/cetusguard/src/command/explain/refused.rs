@@ -43,7 +43,7 @@ const CLIENTS: usize = 8;
 /// # Errors
 /// It is no log.
 pub(super) fn groups(path: &str, log: &str, profiles: &Profiles) -> Result<Vec<Group>, Mistakes> {
-    let mut groups: BTreeMap<(String, String, String), Group> = BTreeMap::new();
+    let mut groups: BTreeMap<[String; 4], Group> = BTreeMap::new();
     for line in requests(path, log)? {
         let forwarded = line.is_unenforced();
         if !forwarded && line.message() != Some(RecordMessage::Refused) {
@@ -58,7 +58,7 @@ pub(super) fn groups(path: &str, log: &str, profiles: &Profiles) -> Result<Vec<G
         let [profile, reason, time] =
             ["profile", "reason", "time"].map(|key| line.get(key).to_owned());
         let group = groups
-            .entry((profile.clone(), shown.clone(), reason.clone()))
+            .entry([profile.clone(), shown.clone(), reason.clone(), cause(&line)])
             .or_insert_with(|| Group {
                 count: 0,
                 profile,
@@ -84,6 +84,17 @@ pub(super) fn groups(path: &str, log: &str, profiles: &Profiles) -> Result<Vec<G
     let mut groups: Vec<_> = groups.into_values().collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.count));
     Ok(groups)
+}
+
+/// Returns the cause of a refusal by the guard: two bodies may be refused for different causes, and
+/// each cause has exceptions of its own. Rules refuse every call of an endpoint for one cause.
+fn cause(line: &LogLine) -> String {
+    match (line.reason(), line.get("guard_allow")) {
+        (Some(Reason::Guard), exceptions) if !exceptions.is_empty() => exceptions.to_owned(),
+        // The detail names the container that is kept.
+        (Some(Reason::Guard | Reason::NotRecreatable), _) => line.get("detail").to_owned(),
+        _ => String::new(),
+    }
 }
 
 /// Whether the rules of today allow what was refused then: the guard's part cannot be told without
@@ -196,7 +207,10 @@ pub(super) fn write(groups: &[Group], page: &mut Page) {
             &format!("{} … {}", group.first, group.last),
         );
         let clients: Vec<_> = group.clients.iter().map(String::as_str).collect();
-        page.item(2, "who     ", Look::Faint, &clients.join(", "));
+        // A Unix socket has no address.
+        if clients.iter().any(|client| !client.is_empty()) {
+            page.item(2, "who     ", Look::Faint, &clients.join(", "));
+        }
         page.item(
             2,
             "why     ",

@@ -2,6 +2,7 @@
 
 use cetusguard_policy::{Denial, carets_below};
 
+use super::client::Mismatch;
 use super::decision::{Attempt, Decision, Endpoint, Outcome};
 use crate::command::page::{Look, Page, count, harmless};
 
@@ -39,6 +40,7 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
         Look::Plain,
         &format!("{}: {mode}", decision.profile),
     );
+    write_mismatches(&decision.mismatches, page);
     if !decision.targets.is_empty() {
         let targets = decision.targets.join(", or ");
         page.item(
@@ -103,6 +105,29 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
         page.line(2, Look::Plain, &format!("to allow it: {first}"));
         more.iter()
             .for_each(|allow| page.line(15, Look::Plain, allow));
+    }
+}
+
+/// Names the other profiles and the conditions that keep the client from having them.
+fn write_mismatches(mismatches: &[Mismatch], page: &mut Page) {
+    const SHOWN: usize = 8;
+    if !mismatches.is_empty() {
+        let what = "because no other profile matches what is given of this client:";
+        page.item(12, "", Look::Faint, what);
+    }
+    for mismatch in mismatches.iter().take(SHOWN) {
+        let (conditions, unmet) = (mismatch.conditions.join(" and "), &mismatch.unmet);
+        let misses = match (unmet.len(), mismatch.conditions.len()) {
+            (1, 1) => ", which does not hold".to_owned(),
+            (missed, all) if missed == all => ", none of which holds".to_owned(),
+            (1, _) => format!("; {} does not hold", unmet[0]),
+            _ => format!("; {} do not hold", unmet.join(" and ")),
+        };
+        let what = format!("{} is for {conditions}{misses}", mismatch.profile);
+        page.item(12, "- ", Look::Plain, &what);
+    }
+    if let Some(more @ 1..) = mismatches.len().checked_sub(SHOWN) {
+        page.item(12, "- ", Look::Faint, &format!("and {more} more"));
     }
 }
 
