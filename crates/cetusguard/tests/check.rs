@@ -100,7 +100,20 @@ fn each_code_has_its_cause() {
             "rules: |\n  GET %API_PREFIX_EVENTS%\n  DENY POST %API_PREFIX_CONTAINERS%/db/stopp",
             &["idle-rule"],
         ),
-        ("rules: |\n  ALLOW look\n  DENY system.ping", &["no-ping"]),
+        ("rules: ALLOW look", &["display-secrets", "display-secrets"]),
+        (
+            "rules: |\n  ALLOW look\n  DENY system.events, volume.list, volume.inspect, \
+            libpod.system.events, libpod.volume.list, libpod.volume.inspect",
+            &[],
+        ),
+        // Who reads logs or settings sees as much.
+        ("rules: ALLOW look, container.inspect", &[]),
+        ("rules: ALLOW container.list, system.events", &[]),
+        (
+            "rules: |\n  ALLOW look\n  DENY system.ping, system.events, volume.list, \
+            volume.inspect, libpod.system.events, libpod.volume.list, libpod.volume.inspect",
+            &["no-ping"],
+        ),
         (
             "rules: |\n  ALLOW exec.create, exec.start\n  DENY exec.start",
             &["half-allowed"],
@@ -259,7 +272,7 @@ fn what_is_open_is_named_exactly() {
         ),
         (
             "GET %API_PREFIX_VOLUMES%",
-            "- list volumes [",
+            "- list volumes with their options [",
             "inspect volumes",
         ),
         (

@@ -74,15 +74,21 @@ const DEEDS: &[Deed] = &[
     ),
     deed(
         Power::LookAtVolumes,
-        &[VolumeList, LibpodVolumeList, LibpodVolumeExists],
+        &[VolumeList, LibpodVolumeList],
         "list",
+        "volumes with their options",
+    ),
+    deed(
+        Power::LookAtVolumes,
+        &[LibpodVolumeExists],
+        "look for",
         "volumes",
     ),
     deed(
         Power::LookAtVolumes,
         &[VolumeInspect, LibpodVolumeInspect],
         "inspect",
-        "volumes",
+        "volumes with their options",
     ),
     deed(
         Power::LookAtNetworks,

@@ -77,7 +77,7 @@ macro_rules! powers {
 powers! {
     Ping, Look, "ask whether the engine is there";
     EngineInfo, Look, "read the engine's version and settings";
-    Events, Look, "follow events";
+    Events, Look, "follow events with the command lines of exec";
     DiskUsage, Look, "list everything with its size on disk";
     ListContainers, Look, "list containers with their labels, ports and commands";
     Figures, Look, "read processor, memory and network figures of containers";
@@ -85,7 +85,7 @@ powers! {
     Wait, Look, "wait for containers to end";
     LookAtImages, Look, "list and inspect images";
     AskRegistries, Look, "look images up in registries through the engine";
-    LookAtVolumes, Look, "list and inspect volumes";
+    LookAtVolumes, Look, "list and inspect volumes with their options";
     LookAtNetworks, Look, "list and inspect networks";
     LookAtPlugins, Look, "list and inspect plugins";
     LookAtSecrets, Look, "list secrets without their contents";

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use cetusguard_policy::endpoint::{Endpoint, EndpointId, says};
+use cetusguard_policy::endpoint::{Endpoint, EndpointId, Risk, says};
 use cetusguard_policy::guard::Level;
 use cetusguard_policy::rule::{BUILT_IN_ORIGIN, Effect, Rule, parse};
-use cetusguard_policy::{Care, Mode, Profile, Survey};
+use cetusguard_policy::{Care, Mode, Open, Profile, Survey};
 use serde::Serialize;
 
 use super::glob;
@@ -55,6 +55,7 @@ pub const CODES: &[&str] = &[
     "gives-host",
     "unprotected-recreation",
     "other-clients",
+    "display-secrets",
     "not-enforced",
 ];
 
@@ -206,6 +207,7 @@ pub(super) fn problems(profile: &Profile, survey: &Survey) -> Vec<Problem> {
     warnings
         .found
         .extend(super::recreation::problem(profile, survey));
+    about_display(survey, &mut warnings);
     if profile.mode == Mode::Audit {
         let fix = "set mode to enforce once the log has no decision=would_deny";
         warnings.warn(
@@ -327,6 +329,62 @@ fn about_calls(survey: &Survey, warnings: &mut Warnings<'_>) {
         };
         warnings.warn("half-allowed", (*what).to_owned(), fix);
     }
+}
+
+/// Endpoints of the power `look` whose answers may hold secrets.
+const REVEALING: &[(&[EndpointId], &str)] = &[
+    (
+        &[EndpointId::SystemEvents, EndpointId::LibpodSystemEvents],
+        "events carry the command lines of exec, and passwords with them",
+    ),
+    (
+        &[
+            EndpointId::VolumeList,
+            EndpointId::VolumeInspect,
+            EndpointId::LibpodVolumeList,
+            EndpointId::LibpodVolumeInspect,
+        ],
+        "volumes show their options, which hold passwords of CIFS mounts",
+    ),
+];
+
+/// Warns if a profile that only looks at names, states and figures also sees what may be secret,
+/// because a rule opens the whole power or a whole section. A rule that names the endpoint was
+/// written on purpose.
+fn about_display(survey: &Survey, warnings: &mut Warnings<'_>) {
+    let is_display = |open: &Open| open.power.risk() == Risk::Look;
+    if !survey.open.iter().all(is_display) {
+        return;
+    }
+    for (endpoints, what) in REVEALING {
+        let is_revealing = |open: &&Open| endpoints.contains(&open.endpoint.id);
+        let broad = survey
+            .open
+            .iter()
+            .filter(is_revealing)
+            .find(|open| opens_more_than(&open.rule, endpoints, survey));
+        if let Some(open) = broad {
+            let what = format!(
+                "{} opens more than names, states and figures: {what}",
+                open.rule.label()
+            );
+            let names: Vec<_> = endpoints.iter().map(|id| id.name()).collect();
+            let fix = format!(
+                "if the client does without, add the rule: DENY {}",
+                names.join(", ")
+            );
+            warnings.warn("display-secrets", what, fix);
+        }
+    }
+}
+
+/// Returns whether a rule opens other endpoints beside these, and names none of these.
+fn opens_more_than(rule: &Arc<Rule>, endpoints: &[EndpointId], survey: &Survey) -> bool {
+    let is_by_name = rule.methods_and_pattern().is_none();
+    let names_one = is_by_name && endpoints.iter().any(|id| rule.text().contains(id.name()));
+    let is_other =
+        |open: &Open| Arc::ptr_eq(&open.rule, rule) && !endpoints.contains(&open.endpoint.id);
+    !names_one && survey.open.iter().any(is_other)
 }
 
 /// What is root on the host where nobody judges it: one of it is enough to say so.
