@@ -509,3 +509,76 @@ fn the_page_of_endpoints_is_that_of_the_table() {
         "docs/endpoints.md: run the tests with UPDATE_DOCS=1"
     );
 }
+
+/// Settings are written in many forms: `NAME: value`, `NAME=value`, `name = "value"`, and with the
+/// host's own address where the client runs on the host.
+fn without_form(text: &str) -> String {
+    let text = text.replace(['"', '`', '\'', '*'], "");
+    text.replace(": ", "=")
+        .replace(" = ", "=")
+        .replace("127.0.0.1", "cetusguard")
+}
+
+/// The words of a text that name the proxy's address.
+fn addresses(text: &str) -> Vec<String> {
+    let text = without_form(text);
+    text.split_whitespace()
+        .map(|word| word.trim_matches(|c: char| "(),;.|{}[]".contains(c)))
+        .filter(|word| word.contains("cetusguard") && !word.contains(".md"))
+        .map(|word| word.split('|').next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+/// How a client is pointed at the proxy is written in its preset; `docs/clients.md` says the same,
+/// in the section of the client or in its row of the table.
+#[test]
+fn clients_and_presets_name_the_same_settings() {
+    let page = read("docs/clients.md");
+    let mut checked = 0;
+    for section in page.split("\n## ") {
+        let places: Vec<(&str, &str)> = if section.starts_with("Others\n") {
+            let rows = section.lines().filter(|line| line.starts_with("| "));
+            rows.filter_map(|row| Some((row, row.trim_end_matches(" |").rsplit_once(" | ")?.1)))
+                .collect()
+        } else {
+            let line = section
+                .split("- **Preset")
+                .nth(1)
+                .and_then(|rest| rest.split(". ").next());
+            line.map(|line| (section, line)).into_iter().collect()
+        };
+        for (place, names) in places {
+            let presets: Vec<_> = names
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .filter_map(cetusguard_policy::Preset::find)
+                .collect();
+            let written = without_form(place);
+            for preset in &presets {
+                for address in addresses(&preset.field("Connect")) {
+                    assert!(
+                        written.contains(&address),
+                        "docs/clients.md does not say {address}, as the preset {} does:\n{place}",
+                        preset.name
+                    );
+                    checked += 1;
+                }
+            }
+            let connect: String = presets
+                .iter()
+                .map(|preset| without_form(&preset.field("Connect")))
+                .collect();
+            let shown = ["yaml", "toml", "json", "sh"]
+                .iter()
+                .flat_map(|language| blocks(place, language));
+            for address in shown.flat_map(|block| addresses(&block)) {
+                assert!(
+                    presets.is_empty() || connect.contains(&address),
+                    "no preset of this section says {address}, which docs/clients.md shows:\n{place}"
+                );
+            }
+        }
+    }
+    assert!(checked > 50, "{checked}");
+}
