@@ -518,7 +518,11 @@ fn the_example_of_the_documentation_starts() {
         .and_then(|rest| rest.split("```").next())
         .expect("an example");
     let example = example
-        .replace("/run/cetusguard", "DIR")
+        .replace("/run/cetusguard/homepage/docker.sock", "DIR/homepage.sock")
+        .replace(
+            "/run/cetusguard/monitoring/docker.sock",
+            "DIR/monitoring.sock",
+        )
         .replace(":2375", ":0");
     let proxy = start(&engine, &folder, &example)
         .expect_frontend()
@@ -529,7 +533,7 @@ fn the_example_of_the_documentation_starts() {
     assert_eq!(
         [
             status(&proxy, "homepage.sock", inspect),
-            status(&proxy, "shared.sock", inspect)
+            status(&proxy, "monitoring.sock", inspect)
         ],
         [200, 403]
     );
