@@ -10,7 +10,7 @@ mod reading;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cetusguard_policy::{Profile, Profiles};
+use cetusguard_policy::Profiles;
 
 use crate::config::{Loaded, Mistake, Mistakes, Read, Sources};
 use crate::flow::{Proxy, Settings};

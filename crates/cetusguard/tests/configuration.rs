@@ -42,12 +42,20 @@ fn an_exception_for_a_profile_names_one_that_exists() {
                 .word("check")
                 .arg("--config", &file)
                 .run();
-            assert_eq!(code, Some(if want.is_some() { 2 } else { 0 }), "{text}{out}");
+            assert_eq!(
+                code,
+                Some(if want.is_some() { 2 } else { 0 }),
+                "{text}{out}"
+            );
             let Some(want) = want else { continue };
             let (code, _, errors) = ProxyBuilder::bare(PROGRAM).arg("--config", &file).run();
             assert_eq!(code, Some(2), "{errors}");
             assert!(errors.contains(want), "{want} in {errors}");
-            assert_eq!(errors.matches("there is no such profile").count(), 1, "{errors}");
+            assert_eq!(
+                errors.matches("there is no such profile").count(),
+                1,
+                "{errors}"
+            );
         }
     }
 }
