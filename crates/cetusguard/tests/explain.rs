@@ -261,12 +261,12 @@ fn refusals_for_different_causes_are_told_apart() {
         refused("guard", "bind=/etc,privileged", "Binds | and 1 more"),
         refused("guard", "", "no exception helps"),
         refused(
-            "unrecreatable",
+            "not_recreatable",
             "bind=/srv",
             "the container web is not deleted",
         ),
         refused(
-            "unrecreatable",
+            "not_recreatable",
             "bind=/srv",
             "the container db is not deleted",
         ),

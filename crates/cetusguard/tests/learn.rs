@@ -150,7 +150,7 @@ fn what_is_risky_is_left_to_its_reader() {
     let told = proxy.logged(&[
         "1×",
         "[look] default: GET %API_PREFIX_EVENTS%",
-        "(follow events)",
+        "(follow events with the command lines of exec)",
     ]);
     assert!(!told.contains("level="), "{told}");
     (0..9).for_each(|_| assert_eq!(proxy.client().request("GET /events").status, 200));
