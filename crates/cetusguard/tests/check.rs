@@ -318,7 +318,7 @@ fn what_stands_between_is_told() {
         ),
         (
             &[("--presets", "compose")],
-            "the guard (baseline), which judges whoever would list processes",
+            "the guard (baseline), which judges calls to list processes",
         ),
         (
             &[("--presets", "compose")],

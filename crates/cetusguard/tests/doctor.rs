@@ -386,7 +386,7 @@ fn certificates_and_rules_are_looked_at() {
     for want in [
         "certificate: ",
         "is valid until",
-        "warning rules: profile default: nobody judges bodies (guard: privileged)",
+        "warning rules: profile default: bodies are not judged (guard: privileged)",
     ] {
         assert!(out.contains(want), "{want} in {out}");
     }

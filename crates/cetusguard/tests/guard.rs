@@ -511,7 +511,7 @@ fn what_cannot_be_judged_passes_by_name_and_is_told_at_the_start() {
     );
     let line = proxy.logged(&["level=warning", "warning=unread-body"]);
     assert!(
-        line.contains("POST /libpod/pods/create is open, and nobody can judge it"),
+        line.contains("POST /libpod/pods/create is open, and the guard cannot judge it"),
         "{line}"
     );
     eventually("it is told once", || {

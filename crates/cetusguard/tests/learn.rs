@@ -137,9 +137,9 @@ fn what_is_risky_is_left_to_its_reader() {
     });
     let policy = read(&out);
     for want in [
-        "  # risky: it hands over contents, or is a channel that nobody can read\n  # GET \
+        "  # risky: it hands over contents, or is a channel that the guard cannot read\n  # GET \
         %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/archive  # once, first 20",
-        "  # risky: nobody can judge it, and a build can ask for the host's network, and the \
+        "  # risky: the guard cannot judge it, and a build can ask for the host's network, and the \
         guard cannot see it\n  # POST %API_PREFIX_SESSION%  # once",
         "a client that can change the cluster controls every node of it",
         "  # risky: no engine known here has it\n  # GET %API_PREFIX%/future/thing",

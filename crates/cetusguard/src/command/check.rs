@@ -30,9 +30,8 @@ pub(super) fn surveyed<'p>(
         .collect()
 }
 
-/// Returns every warning about a configuration that can be read: about names of options that are
-/// none of ours, about all profiles together, and about each. What `check` prints, `serve` logs and
-/// `doctor` lists.
+/// Returns every warning about a valid configuration: about unknown options, about all profiles
+/// together, and about each. `check` prints them, `serve` logs them, and `doctor` lists them.
 pub(super) fn warnings(
     strangers: &[String],
     profiles: &Profiles,
@@ -55,12 +54,15 @@ pub(super) fn warnings(
 /// Returns the mistakes of a configuration, or the warnings about it.
 pub(super) fn problems(sources: &Sources) -> Vec<Problem> {
     match sources.load().1 {
-        Ok(loaded) => warnings(&loaded.warnings, &surveyed(loaded.config.profiles.all())),
+        Ok(loaded) => {
+            let profiles = &loaded.config.profiles;
+            warnings(&loaded.warnings, profiles, &surveyed(profiles.all()))
+        }
         Err(mistakes) => mistakes.0.iter().map(Problem::mistake).collect(),
     }
 }
 
-/// Reads everything as `serve` would, and says what it comes to.
+/// Reads the configuration as `serve` would, and reports on it.
 pub(super) fn run(asked: &Asked) -> Answer {
     let report = match asked.sources.load().1 {
         Ok(loaded) => {

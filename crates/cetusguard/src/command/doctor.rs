@@ -21,14 +21,14 @@ use crate::config::Loaded;
 use crate::config::written::Written;
 use crate::shares::open_files;
 
-/// What was found out about one thing.
+/// A finding about one thing that the program needs.
 #[derive(Debug, Serialize)]
 pub(super) struct Finding {
     pub(super) state: State,
-    /// What it is about, in a word.
+    /// The subject in a word.
     about: &'static str,
     pub(super) what: String,
-    /// What to do about it.
+    /// The next step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fix: Option<String>,
 }
@@ -70,7 +70,7 @@ impl Finding {
     }
 }
 
-/// Looks at everything, as far as the configuration can be read.
+/// Examines everything that the program needs, as far as the configuration can be read.
 pub(super) fn run(asked: &Asked) -> Answer {
     let (written, _, _) = asked.sources.read();
     let findings = match asked.sources.load().1 {
@@ -125,7 +125,7 @@ fn examine(loaded: &Loaded, written: &Written, env: &HashMap<String, OsString>) 
     findings
 }
 
-/// What `check` warns of that gives the host away, or keeps clients from working.
+/// Repeats the warnings of `check`.
 fn rules(loaded: &Loaded) -> Vec<Finding> {
     let mut findings = Vec::new();
     let profiles = &loaded.config.profiles;

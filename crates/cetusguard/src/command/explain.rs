@@ -1,5 +1,5 @@
-//! `cetusguard explain`: what becomes of a call, step by step as the journey takes it; or what the
-//! refused lines of a log mean.
+//! `cetusguard explain`: the decision about a call, step by step in the order of the journey; or
+//! the refusals in a log.
 
 mod client;
 mod decision;
@@ -51,7 +51,8 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     Ok(Answer { text, code })
 }
 
-/// What was probably meant: methods are upper-case, and a request has no address in it.
+/// Returns the call that was probably meant: methods are upper-case, and a request target has no
+/// scheme and host.
 fn nearest(method: &str, path: &str) -> String {
     let upper = method.to_ascii_uppercase();
     let path = match path.split_once("://") {

@@ -20,23 +20,23 @@ use crate::tls;
 /// The whole check; container engines give up after 30 s by default.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Why a frontend did not answer the check as a healthy proxy does.
+/// The reason why a frontend did not answer the check as a healthy proxy does.
 #[derive(Debug)]
 pub(super) enum Unhealthy {
     /// The check cannot be made.
     Mistake(String),
-    /// It was made, in vain.
+    /// The check failed.
     Failed {
         /// The address that was asked.
         address: Address,
-        /// Whether the check speaks TLS there.
+        /// Set if the check speaks TLS there.
         speaks_tls: bool,
-        /// What came of it.
+        /// The cause.
         why: Failure,
     },
 }
 
-/// What came of a check.
+/// The cause of a failed check.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// No process listens there.
@@ -181,7 +181,7 @@ fn frontend<'w>(written: &'w Written, named: Option<&str>) -> Result<(Address, F
     Ok((address, files))
 }
 
-/// The address under which a socket that listens everywhere is asked.
+/// Returns the address at which to ask a socket that listens on every address.
 fn reachable(host: &str) -> String {
     match host {
         "" | "0.0.0.0" => "127.0.0.1".to_owned(),

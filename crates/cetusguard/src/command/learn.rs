@@ -1,5 +1,5 @@
 //! `cetusguard learn`: serves without refusing anything, or reads a log, and writes the smallest
-//! policy that covers what was asked for.
+//! policy that covers the calls.
 
 mod policy;
 mod watch;
@@ -59,13 +59,13 @@ pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {
         tell: &|| Teller::tell_aside(&teller),
     };
     let served = serve::run(loaded, &read, asked.sources, Some(learning));
-    // First of all: what is watched may be a terminal that takes nothing any more.
+    // The policy comes first: the terminal may have stopped taking output.
     let told = served.and_then(|()| teller.tell());
     drop(watch);
     Ok(told.map(|()| String::new().into())?)
 }
 
-/// Knows what was learned, and where to write it.
+/// The lessons of a run, and the place of the policy.
 #[derive(Debug)]
 struct Teller {
     lessons: Arc<Lessons>,
@@ -76,7 +76,7 @@ struct Teller {
 }
 
 impl Teller {
-    /// Writes what was learned so far.
+    /// Writes the policy from the lessons so far.
     fn tell(&self) -> Result<(), String> {
         let (seen, lost) = self.lessons.all();
         let book = Book::new(&self.subjects, seen, lost);
@@ -125,8 +125,8 @@ impl Teller {
         )
     }
 
-    /// The same while requests go on, whom a full disk or a reader that does not read must not
-    /// stop.
+    /// Writes the policy while requests go on: a full disk, or a reader that does not read, must
+    /// not stop them.
     fn tell_aside(this: &Arc<Self>) {
         let this = Arc::clone(this);
         let tell = move || {
@@ -152,7 +152,7 @@ impl Teller {
             .open(path);
         let file = opened
             .map_err(|error| format!("cannot write {path}: {error}; {}", advice(&error, path)))?;
-        // What was made only to see whether it can be made is not left behind.
+        // A file that was created for this test alone is removed.
         if file.metadata().is_ok_and(|meta| meta.len() == 0) {
             let _ = std::fs::remove_file(path);
         }
@@ -196,7 +196,7 @@ fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-/// Learns from the requests of a log, as far as their profiles are there.
+/// Learns from the requests of a log whose profiles the configuration has.
 fn read_log(path: &str, text: &str, config: &Config, lessons: &Lessons) -> Result<(), Mistakes> {
     for line in requests(path, text)?
         .into_iter()

@@ -11,7 +11,7 @@ use crate::outcome::{Reason, RecordMessage, WOULD_DENY};
 pub(crate) struct LogLine(HashMap<String, String>);
 
 impl LogLine {
-    /// The value of a field; empty where there is none.
+    /// Returns the value of a field; empty if there is none.
     pub(crate) fn get(&self, key: &str) -> &str {
         self.0.get(key).map(String::as_str).unwrap_or_default()
     }
@@ -32,10 +32,10 @@ impl LogLine {
     }
 }
 
-/// Every line about a request in a log.
+/// Returns every line about a request in a log.
 ///
 /// # Errors
-/// No line of it is one of ours.
+/// Returns a mistake if no line is one that this program logs.
 pub(crate) fn requests(path: &str, text: &str) -> Result<Vec<LogLine>, Mistakes> {
     let mut lines: Vec<_> = text
         .lines()
@@ -74,7 +74,7 @@ fn read(line: &str) -> Option<LogLine> {
     }
 }
 
-/// `key=value key="a value"`, with the escapes that the log writes.
+/// Reads `key=value key="a value"`, with the escapes that the log writes.
 fn logfmt(line: &str) -> Option<LogLine> {
     let (mut fields, mut rest) = (HashMap::new(), line.trim_end());
     while !rest.is_empty() {
@@ -87,14 +87,14 @@ fn logfmt(line: &str) -> Option<LogLine> {
                     (value.to_owned(), rest)
                 }),
         };
-        // What is written first counts: nobody can add a field of the same name behind it.
+        // The first field of a name counts: a client cannot add a second one behind it.
         fields.entry(key.to_owned()).or_insert(value);
         rest = behind.trim_start();
     }
     Some(LogLine(fields))
 }
 
-/// The text up to the closing quote, and what stands behind that.
+/// Returns the text up to the closing quote, and the text behind it.
 fn unquote(quoted: &str) -> Option<(String, &str)> {
     let (mut text, mut chars) = (String::new(), quoted.char_indices());
     while let Some((at, c)) = chars.next() {

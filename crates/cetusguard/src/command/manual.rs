@@ -6,7 +6,7 @@ use crate::config::grammar;
 
 const NAME: &str = "cetusguard";
 
-/// The completions of a shell, by its name.
+/// Returns the completions of a shell, by its name.
 pub(super) fn completions(shell: &str) -> String {
     let shell = match shell {
         "elvish" => Shell::Elvish,
@@ -20,7 +20,7 @@ pub(super) fn completions(shell: &str) -> String {
     String::from_utf8_lossy(&script).into_owned()
 }
 
-/// The manual page of section 1, in roff: the program, then each command.
+/// Returns the manual page of section 1, in roff: the program, then each command.
 pub(super) fn page() -> String {
     let mut roff = Vec::new();
     let whole = grammar();

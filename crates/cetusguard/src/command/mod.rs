@@ -1,4 +1,4 @@
-//! What the program can be asked to do, one file a command.
+//! The commands of the program, one file each.
 
 mod check;
 mod doctor;
@@ -23,17 +23,17 @@ pub use check::CODES;
 
 use crate::config::{Mistakes, Sources, grammar, normalise_args, schema};
 
-/// What was asked for, and with what.
+/// A command with its arguments and the configuration.
 #[derive(Debug)]
 struct Asked {
-    /// What belongs to the command alone.
+    /// The arguments of the command alone.
     args: ArgMatches,
     /// The configuration.
     sources: Sources,
 }
 
 impl Asked {
-    /// The value of an argument that takes one.
+    /// Returns the value of an argument that takes one.
     fn value(&self, name: &str) -> Option<&str> {
         self.args
             .try_get_one::<String>(name)
@@ -42,13 +42,13 @@ impl Asked {
             .map(String::as_str)
     }
 
-    /// The values of an argument that takes several.
+    /// Returns the values of an argument that takes several.
     fn values(&self, name: &str) -> Vec<&str> {
         let values = self.args.try_get_many::<String>(name).ok().flatten();
         values.into_iter().flatten().map(String::as_str).collect()
     }
 
-    /// Whether a switch is given.
+    /// Returns whether a switch is set.
     fn flag(&self, name: &str) -> bool {
         self.args
             .try_get_one::<bool>(name)
@@ -63,7 +63,7 @@ impl Asked {
     }
 }
 
-/// What a command has found out.
+/// The result of a command.
 #[derive(Debug)]
 struct Answer {
     /// For standard output.
@@ -72,12 +72,12 @@ struct Answer {
     code: u8,
 }
 
-/// Why there is no answer.
+/// The reason why a command has no result.
 #[derive(Debug)]
 enum Failure {
-    /// The configuration, or what the command was given, is wrong.
+    /// The configuration, or an argument of the command, is wrong.
     Mistakes(Mistakes),
-    /// It did not work out.
+    /// The command failed.
     Why(String),
 }
 
@@ -101,8 +101,7 @@ impl From<String> for Answer {
 
 /// Runs the command that the arguments name, with this environment.
 ///
-/// Messages about the command itself go to standard error; what was asked for goes to standard
-/// output.
+/// Messages about the command itself go to standard error; its result goes to standard output.
 #[must_use]
 #[expect(
     clippy::print_stderr,
@@ -184,8 +183,8 @@ fn answer(name: &str, asked: Asked) -> Result<Answer, Failure> {
     })
 }
 
-/// A value as JSON for people and programs.
+/// Writes a value as indented JSON.
 fn json(value: &impl serde::Serialize) -> String {
-    // It fails for maps whose keys are no texts, and there are none.
+    // Serialization fails only for maps whose keys are not strings, and there are none.
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }

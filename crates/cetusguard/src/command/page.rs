@@ -1,5 +1,5 @@
-//! What commands print: lines as wide as the terminal, with colour there. Colour only repeats what
-//! words say.
+//! The output of commands: lines as wide as the terminal, with colour there. Colour only repeats
+//! the words.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -31,7 +31,7 @@ pub(super) fn line_width(env: &HashMap<String, OsString>) -> usize {
     })
 }
 
-/// How a text stands out.
+/// The emphasis of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
     Plain,
@@ -51,7 +51,8 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// An empty one. Colour is for terminals whose user has not switched it off (no-color.org).
+    /// Makes an empty page. Colour is for terminals whose user has not switched it off
+    /// (no-color.org).
     pub(super) fn new(env: &HashMap<String, OsString>) -> Self {
         let is_off = env.get("NO_COLOR").is_some_and(|value| !value.is_empty());
         let is_dumb = env.get("TERM").is_none_or(|term| term == "dumb");
@@ -63,27 +64,27 @@ impl Page {
         }
     }
 
-    /// Everything that was written.
+    /// Returns everything that was written.
     pub(super) fn into_text(self) -> String {
         self.text
     }
 
-    /// An empty line.
+    /// Writes an empty line.
     pub(super) fn gap(&mut self) {
         self.text.push('\n');
     }
 
-    /// A line as it is: code, or a line with a caret under it.
+    /// Writes a line without wrapping it: code, or carets under code.
     pub(super) fn line(&mut self, indent: usize, look: Look, text: &str) {
         let _ = writeln!(self.text, "{:indent$}{}", "", self.shown(look, text));
     }
 
-    /// A paragraph; what does not fit on a line goes on below, a little to the right.
+    /// Writes a paragraph; its further lines are indented a little.
     pub(super) fn say(&mut self, indent: usize, look: Look, text: &str) {
         self.item(indent, "", look, text);
     }
 
-    /// A paragraph behind a mark, such as a dash.
+    /// Writes a paragraph behind a mark, such as a dash.
     pub(super) fn item(&mut self, indent: usize, mark: &str, look: Look, text: &str) {
         let first = format!("{:indent$}{mark}", "");
         let rest = " ".repeat(if mark.is_empty() {
@@ -117,13 +118,13 @@ impl Page {
     }
 }
 
-/// `1 rule`, `2 rules`.
+/// Writes a number with its noun: `1 rule`, `2 rules`.
 pub(super) fn count(number: usize, one: &str) -> String {
     format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A text in which nothing ends a line or makes a terminal do things: much of what is printed is a
-/// client's word.
+/// Replaces characters that end a line or control a terminal: clients choose much of the printed
+/// text.
 pub(super) fn harmless(text: &str) -> String {
     text.chars()
         .map(|c| if draws(c) { '\u{fffd}' } else { c })

@@ -31,8 +31,7 @@ use crate::worker::Worker;
 use advice::Adviser;
 use cetusguard_http1::ReadBudget;
 
-/// How often idle connections to the engine are looked through, and memory that nobody needs any
-/// more.
+/// The interval at which idle connections to the engine are closed, and unused memory is returned.
 const SWEEP: Duration = Duration::from_secs(10);
 
 /// Threads for work that blocks: a long list of containers, two large answers of the engine, the
@@ -43,7 +42,7 @@ const BLOCKING_THREADS: usize = 8;
 /// Serves until SIGTERM or SIGINT, then drains. SIGHUP, or another content of its files, has the
 /// configuration read again.
 ///
-/// With a lesson book, it is kept, and `told` on SIGUSR1.
+/// With `learning`, lessons are collected, and the policy is written on SIGUSR1.
 pub(super) fn run(
     loaded: Loaded,
     read: &Read,
@@ -65,7 +64,7 @@ pub(super) fn run(
     result
 }
 
-/// Where what clients need is written down, and who wants to see it when SIGUSR1 comes.
+/// The collected lessons, and the function that writes a policy from them on SIGUSR1.
 pub(super) struct Learning<'l> {
     pub(super) lessons: Arc<Lessons>,
     pub(super) tell: &'l dyn Fn(),
@@ -251,7 +250,7 @@ fn assemble(
     })
 }
 
-/// Waits for a signal, for ever where there is none to wait for.
+/// Waits for a signal; for ever if there is none to wait for.
 async fn told(signal: Option<&mut Signal>) {
     match signal {
         Some(signal) => drop(signal.recv().await),
@@ -283,7 +282,7 @@ fn refuse_own(config: &Config, sockets: &[Bound]) -> Result<(), String> {
     }
 }
 
-/// Says what is going to be done, and by which rules.
+/// Logs the settings of the start: the backend and the number of rules.
 fn announce(config: &Config, sockets: &[Bound], warnings: &[String], log: &Log) {
     for warning in warnings {
         log.say(Level::Warning, warning);

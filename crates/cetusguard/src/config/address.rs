@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::advice;
 
-/// Where to listen or to connect.
+/// An address to listen on or to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     /// `tcp://HOST:PORT`; an empty host is every address of the machine.
@@ -25,7 +25,7 @@ impl Address {
     /// Reads an address to listen on.
     ///
     /// # Errors
-    /// What was expected.
+    /// Returns what was expected.
     pub(crate) fn frontend(text: &str) -> Result<Self, String> {
         match text {
             "fd://" => Ok(Self::Inherited),
@@ -39,7 +39,7 @@ impl Address {
     /// Reads an address to connect to.
     ///
     /// # Errors
-    /// What was expected.
+    /// Returns what was expected.
     pub(crate) fn backend(text: &str) -> Result<Self, String> {
         match Self::read(text) {
             Ok(Self::Tcp { host, port }) if host.is_empty() => {

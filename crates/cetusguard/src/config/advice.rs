@@ -1,4 +1,4 @@
-//! What to write in place of an address that cannot be read.
+//! The address to write in place of one that cannot be read.
 
 use std::net::Ipv6Addr;
 
@@ -7,7 +7,7 @@ use super::address::Address;
 /// Which end of the proxy an address is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// Where clients connect.
+    /// The address to which clients connect.
     Frontend,
     /// The engine.
     Backend,
@@ -22,7 +22,7 @@ const PORT: u16 = 2375;
 /// The ports that engines have without TLS and with it.
 const ENGINE_PORTS: [&str; 2] = ["2375", "2376"];
 
-/// Returns what to write, where the text tells what was meant.
+/// Returns the address to write, if the text shows which one was meant.
 pub(super) fn advice(text: &str, end: End) -> Option<String> {
     let bare = text.trim().trim_matches(['"', '\'']);
     if end == End::Backend
@@ -65,7 +65,7 @@ pub(super) fn advice(text: &str, end: End) -> Option<String> {
         },
         _ => None,
     };
-    // What is offered can be read.
+    // A suggestion is an address that can be read.
     let is_address = |meant: &String| meant == "fd://" || Address::read(meant).is_ok();
     match meant.filter(is_address) {
         Some(meant) => Some(format!("did you mean {meant}?{}", with_tls(scheme, end))),
@@ -123,7 +123,7 @@ fn meant_unix(path: &str) -> Option<String> {
     (!path.is_empty()).then(|| format!("unix:///{path}"))
 }
 
-/// Returns the address that a host, a port, or both were probably meant to be.
+/// Returns the address that was probably meant by a host, a port, or both.
 fn meant_tcp(rest: &str) -> Option<String> {
     let rest = rest.split('/').next()?.trim();
     let is_port = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -39,7 +39,7 @@ impl Doors {
         doors
     }
 
-    /// What is missing for a condition of this kind to hold for anybody.
+    /// Returns the missing setting without which no client can meet a condition of this kind.
     const fn lack(self, kind: Kind) -> Option<&'static str> {
         match kind {
             Kind::Peer if !self.unix => {
@@ -57,8 +57,8 @@ impl Doors {
     }
 }
 
-/// Reads one entry of `clients`. A condition that no client can meet is a mistake: those it was
-/// written for would be somebody else.
+/// Reads one entry of `clients`. A condition that no client can meet is a mistake: the intended
+/// clients would get another profile.
 pub(super) fn read(
     client: &Client,
     doors: Doors,
@@ -79,7 +79,7 @@ pub(super) fn read(
     if conditions.len() < written.len() {
         return None;
     }
-    // The first value is where the eye should go; without one there is no condition, which was told
+    // The message points at the first value; without one there is no condition, which was reported
     // already.
     let (_, (_, source)) = written.first()?;
     let selector = Selector::new(conditions);
@@ -95,10 +95,10 @@ pub(super) fn read(
     Some((selector?, source.clone()))
 }
 
-/// One condition.
+/// Reads one condition.
 ///
 /// # Errors
-/// What was expected.
+/// Returns what was expected.
 pub(crate) fn condition(key: &str, text: &str) -> Result<Condition, &'static str> {
     let pattern = || {
         if text.is_empty() {
@@ -133,7 +133,7 @@ pub(crate) fn condition(key: &str, text: &str) -> Result<Condition, &'static str
     })
 }
 
-/// What the kernel shows for every user and group that it cannot map.
+/// The number that the kernel shows for users and groups that it cannot map.
 const OVERFLOW: u32 = 65534;
 
 fn number(text: &str) -> Result<u32, &'static str> {
@@ -146,7 +146,7 @@ fn number(text: &str) -> Result<u32, &'static str> {
     }
 }
 
-/// An address is a network of one.
+/// Reads a network; an address is a network of one.
 fn network(text: &str) -> Result<IpNet, &'static str> {
     let net = text
         .parse()
@@ -164,7 +164,8 @@ fn network(text: &str) -> Result<IpNet, &'static str> {
     }
 }
 
-/// Both ways in which `openssl dgst -sha256` and curl's `--pinnedpubkey sha256//…` write it.
+/// Reads the hash of a key in both forms: as `openssl dgst -sha256` and as curl's `--pinnedpubkey
+/// sha256//…` write it.
 fn pin(text: &str) -> Option<[u8; 32]> {
     let text = text
         .strip_prefix("sha256//")

@@ -23,32 +23,32 @@ pub(crate) struct Spot {
 }
 
 impl Spot {
-    /// The line on which the text of a value begins, from 1: that of a block is the one behind its
-    /// key.
+    /// Returns the line on which the text of a value begins, from 1: that of a block is the line
+    /// below its key.
     pub(crate) fn begins(&self) -> usize {
         self.begins
     }
 
-    /// How many characters stand before each line of that text.
+    /// Returns the number of characters before each line of that text.
     pub(crate) fn indent(&self) -> usize {
         self.indent
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
 }
 
 impl Spot {
-    /// File, line and column, as compilers and editors have them.
+    /// Returns file, line and column in the form of compilers and editors.
     pub(crate) fn place(&self) -> String {
         format!("{}:{}", self.path, self.at)
     }
 }
 
 impl fmt::Display for Spot {
-    /// Shows the place, the line and a caret under it, as errors in rules do.
+    /// Writes the place, the line and a caret under it, as mistakes in rules show them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let before = self.line.char_indices().nth(self.at.column - 1);
         let start = before.map_or(self.line.len(), |(start, _)| start);
@@ -74,18 +74,18 @@ pub(crate) type Client = (Source, Vec<(&'static str, Scalar)>);
 pub(crate) struct Entry {
     /// The name of a profile.
     pub(crate) name: String,
-    /// Where it starts.
+    /// The place of its first line.
     pub(crate) begins: Source,
     /// Its keys and their values.
     pub(crate) values: Vec<(&'static str, Vec<Scalar>)>,
     /// The `clients` of a profile: the keys and values of each.
     pub(crate) clients: Vec<Client>,
-    /// Whether a mistake was found in it: what is missing may be what could not be read.
+    /// Set if it has a mistake: a missing value may be one that could not be read.
     pub(crate) is_flawed: bool,
 }
 
 impl Entry {
-    /// Every value of a key.
+    /// Returns every value of a key.
     pub(crate) fn all(&self, key: &str) -> &[Scalar] {
         self.values
             .iter()
@@ -93,7 +93,7 @@ impl Entry {
             .map_or(&[], |(_, values)| values)
     }
 
-    /// The value of a key that takes one.
+    /// Returns the value of a key that takes one.
     pub(crate) fn one(&self, key: &str) -> Option<&Scalar> {
         self.all(key).first()
     }
@@ -112,8 +112,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    /// Reads a file; what is wrong in it is noted, all of it but what stands behind an error of
-    /// YAML itself.
+    /// Reads a file, and notes every mistake in it up to the first error in the YAML itself.
     pub(crate) fn read(path: &str, text: &str, mistakes: &mut Vec<Mistake>) -> Self {
         let lines = lines(text).map(Arc::from).collect();
         let mut file = Self {
@@ -130,7 +129,7 @@ impl File {
         file
     }
 
-    /// What was written for an option.
+    /// Returns the values that were written for an option.
     pub(crate) fn option(&self, name: &str) -> Option<&[Scalar]> {
         self.options
             .iter()
@@ -278,7 +277,7 @@ impl File {
         clients
     }
 
-    /// The keys of a mapping that are known; the others are mistakes.
+    /// Returns the known keys of a mapping; the others are mistakes.
     fn keys<'n>(
         &self,
         node: &'n Node,
@@ -340,7 +339,7 @@ impl File {
         }
     }
 
-    /// The value of a key, or its values where it takes several: in a list, or in one text.
+    /// Returns the value of a key, or its values if it takes several: in a list, or in one text.
     fn values(
         &self,
         key: &str,
@@ -357,7 +356,7 @@ impl File {
         }
     }
 
-    /// What one text holds: a value, or several.
+    /// Reads one text into one value or several.
     fn scalar(
         &self,
         key: &str,
@@ -415,7 +414,8 @@ impl File {
         }
     }
 
-    /// Where the lines of a text begin: those of a block are indented, and its first may be empty.
+    /// Returns the indentation of a text. The lines of a block are indented, and its first may be
+    /// empty.
     fn indent(&self, text: &str, begins: usize) -> usize {
         let mut rows = text.lines().zip(self.lines.iter().skip(begins - 1));
         let found = rows
@@ -448,7 +448,7 @@ fn bare_texts(node: &Node) -> Vec<&str> {
         .collect()
 }
 
-/// Writes a condition that has no key with the key that it was probably meant to have.
+/// Adds the probable key to a condition that has none.
 fn with_key(text: &str, known: &[&str]) -> String {
     let (key, value) = match text.split_once('=') {
         Some((key, value)) if known.contains(&key) => (key, value),

@@ -1,4 +1,4 @@
-//! Where to listen, from the options and from the file's `frontends`.
+//! The addresses to listen on, from the options and from the file's `frontends`.
 
 use super::Mistake;
 use super::address::Address;
@@ -10,18 +10,18 @@ use crate::tls;
 /// A frontend, and the profile that it names.
 pub(super) type Named<'w> = (Frontend, Option<(&'w str, &'w Source)>);
 
-/// Why there may be an address that nobody wrote.
+/// The explanation of an address that the operator did not write.
 const IMAGE: &str = "the image sets CETUSGUARD_FRONTEND_ADDR, and an empty \
     CETUSGUARD_FRONTEND_ADDR= takes that back";
 
-/// The paths of TLS files, as far as they are written: of the CA, the certificate, and its key.
+/// The paths of TLS files that are set: of the CA, the certificate, and its key.
 pub(crate) type Files<'w> = [Option<&'w str>; 3];
 
 /// A frontend as it was written: its own keys, and for the rest the options. Every command that
 /// needs a frontend's address or its certificate takes it from here.
 #[derive(Debug)]
 pub(crate) struct WrittenFrontend<'w> {
-    /// Where it listens.
+    /// The address on which it listens.
     pub(crate) address: Address,
     /// Its TLS files.
     pub(crate) files: Files<'w>,
@@ -30,7 +30,7 @@ pub(crate) struct WrittenFrontend<'w> {
 }
 
 impl Written {
-    /// The TLS files of the frontends that name none of their own.
+    /// Returns the TLS files of the frontends that name none of their own.
     pub(crate) fn frontend_files(&self) -> Files<'_> {
         [
             "frontend-tls-cacert",
@@ -40,8 +40,9 @@ impl Written {
         .map(|name| self.one(name).map(|(path, _)| path))
     }
 
-    /// Every frontend: those of `frontend-addr`, then those of the file. One that stands in both is
-    /// the file's, which says more; the default stands only where there is no other.
+    /// Returns every frontend: those of `frontend-addr`, then those of the file. If an address is
+    /// in both, the entry of the file counts, which says more; the default counts only if there is
+    /// no other.
     pub(crate) fn frontends(&self, mistakes: &mut Vec<Mistake>) -> Vec<WrittenFrontend<'_>> {
         let of_file = self.frontends_of_file(mistakes);
         let has_entries = self.file().is_some_and(|file| !file.frontends.is_empty());
@@ -258,7 +259,7 @@ impl<'w> Reader<'w> {
     }
 }
 
-/// The system chooses another port for each `:0`.
+/// Returns whether an address is among others. The system chooses another port for each `:0`.
 fn is_among(address: &Address, known: &[WrittenFrontend<'_>]) -> bool {
     !matches!(address, Address::Tcp { port: 0, .. })
         && known.iter().any(|known| known.address == *address)

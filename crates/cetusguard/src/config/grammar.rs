@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, Command};
 use super::Mistake;
 use super::option::{OPTIONS, Opt, nearest};
 
-/// The command line's grammar.
+/// Returns the grammar of the command line.
 #[must_use]
 pub fn grammar() -> Command {
     Command::new("cetusguard")
@@ -45,8 +45,8 @@ fn arg(option: &Opt) -> Arg {
         .long_help(long_help(option));
     let arg = arg.help_heading(option.section).action(ArgAction::Append);
     match option.value {
-        // What follows an option is its value, a negative number too: its own reader says what is
-        // wrong with it.
+        // The argument behind an option is its value, even a negative number: the option's own
+        // reader reports mistakes in it.
         Some(value) => arg.value_name(value).allow_hyphen_values(true),
         None => arg
             .num_args(0..=1)
@@ -56,7 +56,7 @@ fn arg(option: &Opt) -> Arg {
     }
 }
 
-/// What the program can be asked to do.
+/// Returns the commands of the program.
 fn commands() -> [Command; 12] {
     [
         Command::new(SERVE).about("Run the proxy; the same as no command at all"),
@@ -248,7 +248,7 @@ fn format_arg(formats: &[&'static str]) -> Arg {
         .default_value(*first)
 }
 
-/// The help of an option with its variables, its default, and how several values are written.
+/// Returns the help of an option with its variables, its default, and the syntax of several values.
 fn long_help(option: &Opt) -> String {
     let env = option.env().collect::<Vec<_>>().join(", ");
     let default = if option.default.is_empty() {
@@ -263,8 +263,8 @@ fn long_help(option: &Opt) -> String {
     )
 }
 
-/// Go programs write `-backend-addr`; so may our users. Unknown flags are told with the nearest
-/// known one, all of them.
+/// Accepts `-backend-addr` for `--backend-addr`, as Go programs do. Reports every unknown flag with
+/// the nearest known one.
 #[must_use]
 pub(crate) fn normalise_args(
     args: impl Iterator<Item = OsString>,
@@ -288,7 +288,7 @@ pub(crate) fn normalise_args(
                 )
                 .into(),
             );
-            // What follows a flag is its value, even where it looks like a flag itself.
+            // The argument behind a flag is its value, even if it looks like a flag.
             if value.is_none() && *takes_value {
                 out.extend(args.next());
             }
@@ -316,7 +316,7 @@ pub(crate) fn normalise_args(
     out
 }
 
-/// Every flag of any command, and whether a value follows it.
+/// Returns every flag of any command, and whether a value follows it.
 fn flags(grammar: &Command) -> Vec<(String, bool)> {
     fn gather(command: &Command, flags: &mut Vec<(String, bool)>) {
         let long = |arg: &Arg| Some((arg.get_long()?.to_owned(), arg.get_action().takes_values()));
@@ -341,7 +341,8 @@ fn flags(grammar: &Command) -> Vec<(String, bool)> {
     flags
 }
 
-/// `-name`, `--name`, `-name=value`: the name and the value. One letter is one of clap's own.
+/// Splits `-name`, `--name` and `-name=value` into name and value. Flags of one letter are clap's
+/// own.
 fn flag(arg: &str) -> Option<(&str, Option<&str>)> {
     let rest = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-'))?;
     let (name, value) = rest

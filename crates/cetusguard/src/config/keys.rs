@@ -1,14 +1,14 @@
 //! The keys of the configuration file beside the options: what `frontends` and `profiles` may hold,
 //! defined once.
 
-/// A key and what it means.
+/// A key and its meaning.
 #[derive(Debug)]
 pub(crate) struct Key {
     /// Its name.
     pub(crate) name: &'static str,
     /// The word for its value: it says of which form that is, as with the options.
     pub(crate) value: &'static str,
-    /// Whether it takes several values.
+    /// Set if it takes several values.
     pub(crate) many: bool,
     /// One sentence or two.
     pub(crate) help: &'static str,
@@ -30,7 +30,7 @@ const fn list(name: &'static str, value: &'static str, help: &'static str) -> Ke
     }
 }
 
-/// What an entry of `frontends` may hold.
+/// The keys of an entry of `frontends`.
 pub(crate) const FRONTEND_KEYS: &[Key] = &[
     key(
         "addr",
@@ -40,7 +40,7 @@ pub(crate) const FRONTEND_KEYS: &[Key] = &[
     key(
         "profile",
         "PROFILE",
-        "Everybody who uses this frontend has this profile.",
+        "Every client of this frontend has this profile.",
     ),
     key(
         "socket-group",
@@ -66,7 +66,7 @@ pub(crate) const FRONTEND_KEYS: &[Key] = &[
     key("tls-key", "FILE", "As frontend-tls-key, for this one."),
 ];
 
-/// What an entry of `profiles` may hold beside `clients`.
+/// The keys of an entry of `profiles` beside `clients`.
 pub(crate) const PROFILE_KEYS: &[Key] = &[
     key(
         "guard",
@@ -158,10 +158,10 @@ pub(crate) const PROFILE_KEYS: &[Key] = &[
     ),
 ];
 
-/// What `clients` means, in a sentence.
-pub(crate) const CLIENTS: &str = "Who has it: a list of conditions, of which one has to hold.";
+/// The help of `clients`.
+pub(crate) const CLIENTS: &str = "The clients of the profile: a list of conditions, of which one has to hold.";
 
-/// What tells a client in `clients`. Conditions of one entry must all hold, and be about one thing.
+/// The conditions of an entry of `clients`. All of one entry must hold, and be of one kind.
 pub(crate) const CLIENT_KEYS: &[Key] = &[
     key(
         "address",

@@ -1,4 +1,4 @@
-//! How much a client may ask for, and what for: from what was written to what it means.
+//! The limits and the guard of a profile: from the written values to their meaning.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use super::profiles::DEFAULT;
 type Limit<T> = Option<T>;
 
 impl Reader<'_> {
-    /// Whether a profile is enforced: what its entry says, or the option.
+    /// Returns the mode of a profile: the one of its entry, or the option's.
     pub(super) fn mode(&mut self, entry: Option<&Entry>) -> Mode {
         self.inherited(entry, "mode", read_mode).unwrap_or_default()
     }
 
-    /// The limits of a profile: what its entry says, and for the rest the options.
+    /// Returns the limits of a profile: those of its entry, and for the rest those of the options.
     pub(super) fn limits(&mut self, entry: Option<&Entry>) -> Limits {
         let interval = self.inherited(entry, "rate-limit", read_rate).flatten();
         let burst = self
@@ -39,7 +39,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The connections of one client at the same time.
+    /// Returns the number of connections that one client can have at the same time.
     fn connections(&mut self, entry: Option<&Entry>) -> Limit<usize> {
         // A mistake in the total is reported where that option is read.
         let total = self
@@ -54,8 +54,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The guard of a profile: the level that its entry says, or the option; and the exceptions of
-    /// the one or the other.
+    /// Returns the guard of a profile: the level of its entry, or the option's; and the exceptions
+    /// of the one or the other.
     pub(super) fn guard(&mut self, entry: Option<&Entry>) -> Guard {
         let level = self
             .inherited(entry, "guard", read_guard)
@@ -83,7 +83,7 @@ impl Reader<'_> {
                     self.mistakes
                         .push(Mistake::value(source, "guard-allow", text, expected));
                 }
-                // Told where the options are read.
+                // The option's own mistakes are reported where the options are read.
                 Err(_) => {}
             }
         }
@@ -107,8 +107,8 @@ impl Reader<'_> {
         })
     }
 
-    /// How the clients of a profile create a container again: what its entry says, or the option,
-    /// or the presets of the profile, of which the one that asks for most counts.
+    /// Returns how the clients of a profile create a container again: the mode of its entry, or of
+    /// the option, or the strictest of its presets.
     pub(super) fn recreation(&mut self, entry: Option<&Entry>) -> Option<Recreation> {
         self.inherited(entry, "guard-recreation", read_recreation)
             .flatten()
@@ -121,7 +121,7 @@ impl Reader<'_> {
             })
     }
 
-    /// The targets of a profile: those that its entry names, or those of the options.
+    /// Returns the targets of a profile: those of its entry, or those of the options.
     pub(super) fn targets(&mut self, entry: Option<&Entry>) -> Targets {
         let own = entry.map(|entry| entry.all("targets")).unwrap_or_default();
         let is_own = entry.is_none() || !own.is_empty();
@@ -139,7 +139,7 @@ impl Reader<'_> {
             {
                 Ok(conditions) if !conditions.is_empty() => targets.push(conditions),
                 Ok(_) => {}
-                // What is wrong with the option is told where the options are read.
+                // The option's own mistakes are reported where the options are read.
                 Err(expected) if is_own => self
                     .mistakes
                     .push(Mistake::value(source, "targets", text, expected)),
@@ -159,7 +159,7 @@ impl Reader<'_> {
         values.iter().map(|(text, _)| Pattern::new(text)).collect()
     }
 
-    /// The value of a key of an entry, or of the option of that name.
+    /// Returns the value of a key of an entry, or of the option of that name.
     pub(super) fn inherited<T>(
         &mut self,
         entry: Option<&Entry>,
@@ -168,15 +168,14 @@ impl Reader<'_> {
     ) -> Option<T> {
         match entry {
             Some(entry) if entry.one(name).is_some() => self.value(entry, name, read),
-            // What is wrong with the option is told once, where the profile that the options make
-            // is read.
+            // The option's own mistakes are reported once, with the default profile.
             Some(_) => self.written.one(name).and_then(|(text, _)| read(text).ok()),
             None => self.read(name, read),
         }
     }
 }
 
-/// One condition on a target.
+/// Reads one condition on a target.
 fn read_target(text: &str) -> Result<TargetCondition, String> {
     let expected = "expected name, label, compose-project, compose-service or image, as in \
         name=web-* or label=tier=low";
@@ -206,7 +205,7 @@ fn read_guard(text: &str) -> Result<Level, String> {
     level.ok_or_else(|| "expected privileged, baseline or restricted".to_owned())
 }
 
-/// What was decided about re-creation; nothing where the presets decide.
+/// Reads the mode of re-creation; `auto` leaves it to the presets.
 fn read_recreation(text: &str) -> Result<Option<Recreation>, String> {
     let known = Recreation::ALL
         .into_iter()
@@ -225,7 +224,7 @@ fn read_mode(text: &str) -> Result<Mode, String> {
     }
 }
 
-/// The time that each request of a rate takes.
+/// Reads a rate into the time between two requests.
 fn read_rate(text: &str) -> Result<Limit<Duration>, String> {
     if text == "none" {
         return Ok(None);

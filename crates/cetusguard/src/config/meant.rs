@@ -1,4 +1,4 @@
-//! The configuration as it is meant: every value read, every file opened, every contradiction
+//! The meaning of the configuration: every value read, every file opened, every contradiction
 //! found.
 
 use std::num::NonZero;
@@ -19,10 +19,10 @@ use crate::log;
 use crate::shares::ClientBound;
 use crate::tls;
 
-/// What the program runs with.
+/// The settings of a running instance.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// Where to listen; at least one.
+    /// The addresses to listen on; at least one.
     pub(crate) frontends: Vec<Frontend>,
     /// The engine.
     pub(crate) backend: Address,
@@ -38,7 +38,7 @@ pub(crate) struct Config {
     pub(crate) workers: usize,
     /// The memory that the process may have.
     pub(crate) memory_limit: MemoryLimit,
-    /// What to log and how.
+    /// The settings of the log.
     pub(crate) log: log::Settings,
 }
 
@@ -47,9 +47,9 @@ pub(crate) struct Config {
 pub(crate) struct Frontend {
     /// Where.
     pub(crate) address: Address,
-    /// What is spoken there beneath HTTP; over TCP only.
+    /// The TLS settings, for TCP only.
     pub(crate) tls: Option<tls::FrontendTls>,
-    /// How a Unix socket is made.
+    /// The mode and the owner of a Unix socket.
     pub(crate) rights: SocketRights,
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct Limits {
 }
 
 impl Config {
-    /// Makes sense of what was written.
+    /// Reads the meaning of the written configuration.
     ///
     /// # Errors
     /// Every mistake, not just the first.
@@ -213,10 +213,10 @@ impl Config {
         Ok(self)
     }
 
-    /// The profile of this name.
+    /// Returns the profile of this name.
     ///
     /// # Errors
-    /// There is none.
+    /// Returns a mistake if there is no such profile.
     pub(crate) fn profile(&self, name: &str) -> Result<Arc<Profile>, Mistakes> {
         let found = self
             .profiles
@@ -237,8 +237,8 @@ impl Config {
         })
     }
 
-    /// What a running program cannot change: sockets are bound, and threads and pools made, once.
-    /// By option, as text.
+    /// Returns the settings that a running program cannot change, by option as text: sockets are
+    /// bound, and threads and pools are made, once.
     pub(crate) fn fixed(&self) -> Vec<(&'static str, String)> {
         let frontends = self.frontends.iter().map(
             |Frontend {
@@ -261,13 +261,13 @@ impl Config {
 pub(super) struct Reader<'a> {
     pub(super) written: &'a Written,
     pub(super) mistakes: &'a mut Vec<Mistake>,
-    /// What the rules of all profiles have in common.
+    /// The expressions that the rules of all profiles share.
     pub(super) expressions: Expressions,
 }
 
 impl<'a> Reader<'a> {
-    /// The value of an option that takes one; `None` if there is none, or if it is wrong, which is
-    /// then noted.
+    /// Returns the value of an option that takes one; `None` if there is none, or if it is wrong,
+    /// which is then noted.
     pub(super) fn read<T>(
         &mut self,
         name: &'static str,
@@ -282,8 +282,8 @@ impl<'a> Reader<'a> {
             .ok()
     }
 
-    /// The value of a key of an entry of the file; `None` if there is none, or if it is wrong,
-    /// which is then noted.
+    /// Returns the value of a key of an entry of the file; `None` if there is none, or if it is
+    /// wrong, which is then noted.
     pub(super) fn value<T>(
         &mut self,
         entry: &Entry,
@@ -426,18 +426,19 @@ pub(super) fn read_bool(text: &str) -> Result<bool, String> {
     }
 }
 
-/// A number, or a name of `/etc/group`: a container image need not have that file.
+/// Reads a number, or a name of `/etc/group`: a container image need not have that file.
 pub(super) fn read_group(text: &str) -> Result<u32, String> {
     id(text, "/etc/group").ok_or_else(|| "expected a group of /etc/group, or its number".to_owned())
 }
 
-/// A number, or a name of `/etc/passwd`: a container image need not have that file.
+/// Reads a number, or a name of `/etc/passwd`: a container image need not have that file.
 pub(super) fn read_user(text: &str) -> Result<u32, String> {
     id(text, "/etc/passwd")
         .ok_or_else(|| "expected a user of /etc/passwd, or its number".to_owned())
 }
 
-/// Both files have name, password and number in their first three fields.
+/// Looks up a name in `/etc/passwd` or `/etc/group`, whose first three fields are name, password
+/// and number.
 fn id(text: &str, table: &str) -> Option<u32> {
     if let Ok(id) = text.parse() {
         return Some(id);

@@ -1,5 +1,5 @@
-//! The configuration, twice: as it was written and as it is meant. The way from one to the other
-//! gathers every mistake.
+//! The configuration in two forms: as it was written, and its meaning. The conversion gathers every
+//! mistake.
 
 pub(crate) mod address;
 mod advice;
@@ -38,30 +38,29 @@ pub use reference::reference;
 pub use schema::schema;
 use written::{Source, Written};
 
-/// Where the configuration is written. It can be read more than once.
+/// The sources of the configuration. They can be read more than once.
 #[derive(Debug)]
 pub(crate) struct Sources {
     /// The flags.
     pub(crate) flags: ArgMatches,
-    /// What is wrong with the flags themselves.
+    /// The mistakes in the flags themselves.
     pub(crate) stray: Vec<Mistake>,
     /// The environment.
     pub(crate) env: HashMap<String, OsString>,
-    /// Profiles that are not held to what is written, but learned; all of them where the list is
-    /// empty.
+    /// The profiles that are learned instead of enforced; all of them if the list is empty.
     pub(crate) learned: Option<Vec<String>>,
 }
 
 /// A configuration that can be used.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    /// What it means.
+    /// The meaning of the configuration.
     pub(crate) config: Config,
-    /// What may be a mistake.
+    /// The warnings about possible mistakes.
     pub(crate) warnings: Vec<String>,
 }
 
-/// What was read, whatever came of it.
+/// The files that were read, valid or not.
 #[derive(Debug)]
 pub(crate) struct Read {
     /// The files.
@@ -79,7 +78,7 @@ impl Sources {
         (written, warnings, mistakes)
     }
 
-    /// Reads it and makes sense of it, or tells every mistake.
+    /// Reads the configuration, or returns every mistake in it.
     pub(crate) fn load(&self) -> (Read, Result<Loaded, Mistakes>) {
         let began = SystemTime::now();
         let (written, warnings, mistakes) = self.read();
@@ -98,23 +97,23 @@ impl Sources {
     }
 }
 
-/// Something that keeps the program from starting.
+/// A mistake that keeps the program from starting.
 #[derive(Clone, Debug)]
 pub(crate) enum Mistake {
     /// A wrong option, value or file.
     Option {
-        /// What is wrong.
+        /// The mistake.
         what: String,
-        /// What would be right.
+        /// The correction.
         fix: String,
     },
-    /// Something wrong in the configuration file.
+    /// A mistake in the configuration file.
     File {
         /// Where.
         spot: Box<file::Spot>,
-        /// What is wrong.
+        /// The mistake.
         what: String,
-        /// What would be right.
+        /// The correction.
         fix: String,
     },
     /// A wrong line of rules.
@@ -122,7 +121,7 @@ pub(crate) enum Mistake {
 }
 
 impl Mistake {
-    /// What is wrong and what would be right.
+    /// Makes a mistake with its correction.
     pub(crate) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::Option {
             what: what.into(),
@@ -130,7 +129,7 @@ impl Mistake {
         }
     }
 
-    /// Something wrong at a place of the configuration file.
+    /// Makes a mistake at a place of the configuration file.
     fn at(spot: &file::Spot, what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::File {
             spot: Box::new(spot.clone()),
@@ -139,7 +138,7 @@ impl Mistake {
         }
     }
 
-    /// Something wrong with what was written there.
+    /// Makes a mistake about a value of this source.
     fn about(source: &Source, what: impl Into<String>, fix: impl Into<String>) -> Self {
         match source {
             Source::File(spot) => Self::at(spot, what, fix),
@@ -148,7 +147,7 @@ impl Mistake {
         }
     }
 
-    /// A value that its option does not take.
+    /// Makes a mistake of a value that its option does not take.
     fn value(source: &Source, name: &str, value: &str, expected: impl Into<String>) -> Self {
         match source {
             Source::Env(env) => Self::new(format!("{env} is {value:?}"), expected),
@@ -161,7 +160,7 @@ impl Mistake {
 }
 
 impl Mistake {
-    /// In one line, for the log.
+    /// Writes the mistake in one line, for the log.
     pub(crate) fn in_one_line(&self) -> String {
         match self {
             Self::Option { what, fix } => format!("{what}; {fix}"),
@@ -183,7 +182,7 @@ impl fmt::Display for Mistake {
 
 impl std::error::Error for Mistake {}
 
-/// Everything that keeps the program from starting, told in one run.
+/// Every mistake that keeps the program from starting, found in one run.
 #[derive(Debug)]
 pub(crate) struct Mistakes(pub(crate) Vec<Mistake>);
 
@@ -226,20 +225,20 @@ pub(crate) fn read_input(path: &str) -> Result<String, Mistakes> {
 /// More is no list of rules and no certificate.
 const FILE_LIMIT: u64 = 4 << 20;
 
-/// Why a text file cannot be read.
+/// The reason why a text file cannot be read.
 #[derive(Debug)]
 pub(crate) enum Unreadable {
     /// There is no such file.
     Missing,
     /// This user may not read it.
     Forbidden,
-    /// It is a folder.
+    /// The path is a folder.
     Folder,
-    /// It is a device, a pipe or a socket.
+    /// The path is a device, a pipe or a socket.
     NotRegular,
-    /// It is larger than any file that is read here.
+    /// The file is larger than any file that is read here.
     TooLarge,
-    /// It is not UTF-8.
+    /// The file is not UTF-8.
     NotText,
     /// Another error.
     Other(std::io::Error),
@@ -273,7 +272,7 @@ impl fmt::Display for Unreadable {
 impl std::error::Error for Unreadable {}
 
 impl Unreadable {
-    /// What to do about it.
+    /// Returns the next step.
     pub(crate) fn advice(&self) -> String {
         match self {
             Self::Missing => {

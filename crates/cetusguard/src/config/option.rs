@@ -11,11 +11,11 @@ pub(crate) struct Opt {
     /// Environment variables in the order in which they are asked, beside the one that is made from
     /// the name.
     pub(crate) also_env: &'static [&'static str],
-    /// What the help shows for its value; a switch has none.
+    /// The placeholder for its value in the help; a switch has none.
     pub(crate) value: Option<&'static str>,
-    /// Whether it may be given more than once, and what separates values in the environment.
+    /// The number of values that it takes, and their separators in the environment.
     pub(crate) many: Many,
-    /// What holds without it, as text; empty is nothing.
+    /// The default value as text; empty is no value.
     pub(crate) default: &'static str,
     /// One sentence or two.
     pub(crate) help: &'static str,
@@ -23,7 +23,7 @@ pub(crate) struct Opt {
     pub(crate) section: &'static str,
 }
 
-/// Whether an option takes several values.
+/// The number of values that an option takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Many {
     /// One value; given twice, it is a mistake.
@@ -37,7 +37,7 @@ pub(crate) enum Many {
 }
 
 impl Many {
-    /// Splits what was written for an option, alike in a flag, in a variable and in the file.
+    /// Splits the value of an option, alike in a flag, in a variable and in the file.
     pub(crate) fn split(self, text: &str) -> Vec<String> {
         match self {
             Self::No => split_one(text),
@@ -59,7 +59,7 @@ impl Many {
         }
     }
 
-    /// How the values of a key of the file are written, which is as those of the option of its
+    /// Returns the syntax of the values of a key in the file, which is that of the option of its
     /// name.
     pub(crate) fn of_key(name: &str) -> Self {
         OPTIONS
@@ -80,12 +80,13 @@ fn split_one(text: &str) -> Vec<String> {
 }
 
 impl Opt {
-    /// Whether it says where the configuration is written: then it cannot stand in it.
+    /// Returns whether the option says where the configuration is: such an option cannot be in the
+    /// file.
     pub(crate) fn is_source(&self) -> bool {
         self.section == FILE
     }
 
-    /// The environment variables that set it, the first one found counts.
+    /// Returns the environment variables that set it; the first one found counts.
     pub(crate) fn env(&self) -> impl Iterator<Item = String> {
         let own = format!("CETUSGUARD_{}", self.name.to_uppercase().replace('-', "_"));
         std::iter::once(own).chain(self.also_env.iter().map(ToString::to_string))
@@ -471,7 +472,7 @@ pub(crate) const OPTIONS: &[Opt] = &[
     one(LOG, "log-format", "FORMAT", "logfmt", "logfmt or json."),
 ];
 
-/// The name nearest to a mistyped one, if any is near.
+/// Returns the known name that is nearest to a mistyped one, if one is near.
 #[must_use]
 pub(crate) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = 1 + typed.len() / 6;

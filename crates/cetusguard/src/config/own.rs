@@ -1,4 +1,4 @@
-//! Tells whether the backend is one of the proxy's own frontends.
+//! Finds out whether the backend is one of the proxy's own frontends.
 //!
 //! `DOCKER_HOST` tells clients where the proxy is, and is also a fallback for the backend's
 //! address. A proxy that is its own engine would send each request to itself until it has no
@@ -14,11 +14,11 @@ use super::address::Address;
 pub(crate) const ADVICE: &str = "name the engine with backend-addr; without it, CONTAINER_HOST or \
     DOCKER_HOST is the engine's address";
 
-/// Returns whether connections to the backend arrive at the frontend, as far as this machine can
-/// tell from the addresses.
+/// Returns whether connections to the backend arrive at the frontend, as far as the addresses on
+/// this machine show.
 ///
-/// Where the way leads over another machine or through another proxy, the first request finds out:
-/// see [`Backend::via`](crate::backend::Backend::via).
+/// The first request finds a loop over another machine or through another proxy: see
+/// [`Backend::via`](crate::backend::Backend::via).
 pub(crate) fn is_own(backend: &Address, frontend: &Address) -> bool {
     match (backend, frontend) {
         (
@@ -47,7 +47,7 @@ fn is_own_host(host: &str, own: &str) -> bool {
     resolve(host).into_iter().any(reaches)
 }
 
-/// The addresses of a host; none where its name is unknown. An empty host is every address.
+/// Returns the addresses of a host; none if its name is unknown. An empty host is every address.
 fn resolve(host: &str) -> Vec<IpAddr> {
     if host.is_empty() {
         return vec![IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
@@ -60,7 +60,7 @@ fn resolve(host: &str) -> Vec<IpAddr> {
         .collect()
 }
 
-/// The address at which a connection arrives: Linux takes the unspecified one for loopback.
+/// Returns the address at which a connection arrives: Linux takes the unspecified one for loopback.
 fn reached(to: IpAddr) -> IpAddr {
     match to {
         IpAddr::V4(to) if to.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -84,8 +84,8 @@ fn is_of_this_machine(address: IpAddr) -> bool {
 /// The kernel follows no more links.
 const LINKS: usize = 40;
 
-/// The path behind the symbolic links of its last part. Neither the socket nor a link's target has
-/// to exist yet.
+/// Returns the path behind the symbolic links of its last part. Neither the socket nor a link's
+/// target has to exist yet.
 fn target(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     for _ in 0..LINKS {

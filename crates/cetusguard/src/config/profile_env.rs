@@ -1,9 +1,9 @@
 //! Profiles in the environment: `CETUSGUARD_PROFILE_<NAME>_<KEY>` for every key of a profile.
 //!
-//! The variables of a profile are told from each other by their ends: the longest known key counts,
-//! and what stands before it is the name. The name of the profile is that in lower case with dashes
-//! for underscores, so that `CETUSGUARD_PROFILE_HOME_PAGE_RULES` is about `home-page`; a profile of
-//! the file is meant whatever its case, dots and underscores.
+//! A variable ends with a key, of which the longest known one counts; the part before it is the
+//! name. The profile has that name in lower case with dashes for underscores, so that
+//! `CETUSGUARD_PROFILE_HOME_PAGE_RULES` is about `home-page`. A profile of the file matches in any
+//! case, and with dots or underscores.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -17,20 +17,20 @@ use super::written::Source;
 const PREFIX: &str = "CETUSGUARD_PROFILE_";
 const CLIENTS: &str = "clients";
 
-/// A variable that may be one of a profile: its end behind the prefix.
+/// Returns the end of a variable behind the prefix of those that set keys of profiles.
 fn rest(variable: &str) -> Option<&str> {
     variable.strip_prefix(PREFIX)
 }
 
-/// Whether a variable is read as one of a profile.
+/// Returns whether a variable sets a key of a profile.
 pub(super) fn is_one(variable: &str) -> bool {
     // Kubernetes sets such variables for a service whose name begins with cetusguard-profile.
     rest(variable).is_some_and(|rest| parts(rest).is_some() || !is_of_kubernetes(rest))
 }
 
-/// Whether a name ends as those do that Kubernetes gives a service's variables: `_SERVICE_HOST`,
-/// `_SERVICE_PORT` with or without the name of a port, `_PORT`, and `_PORT_80_TCP` with or without
-/// a part of the address.
+/// Returns whether a name ends like the variables that Kubernetes sets for a service:
+/// `_SERVICE_HOST`, `_SERVICE_PORT` with or without the name of a port, `_PORT`, and `_PORT_80_TCP`
+/// with or without a part of the address.
 fn is_of_kubernetes(rest: &str) -> bool {
     let rest = format!("_{rest}");
     let is_of_port = |tail: &str| {
@@ -54,7 +54,7 @@ fn is_of_kubernetes(rest: &str) -> bool {
             .any(|(at, word)| is_of_port(&rest[at + word.len()..]))
 }
 
-/// The keys of a profile, as its variables end.
+/// Returns the keys of a profile, in the form in which variables end.
 fn keys() -> impl Iterator<Item = (&'static str, String)> {
     let keys = PROFILE_KEYS.iter().map(|key| key.name).chain([CLIENTS]);
     keys.map(|key| (key, key.to_uppercase().replace('-', "_")))
@@ -69,7 +69,7 @@ fn parts(rest: &str) -> Option<(&str, &'static str)> {
     ends.max_by_key(|(_, key)| key.len())
 }
 
-/// The name of a profile, and how variables spell it.
+/// Returns the name of a profile, and its spelling in variables.
 fn name_of(spelt: &str) -> String {
     spelt.to_lowercase().replace('_', "-")
 }
@@ -78,7 +78,7 @@ fn spelling_of(name: &str) -> String {
     name.to_uppercase().replace(['-', '.'], "_")
 }
 
-/// Completes the profiles of the file by what the environment says of them, and adds those of the
+/// Adds the keys in the environment to the profiles of the file, and the profiles that are in the
 /// environment alone.
 pub(super) fn complete(
     mut profiles: Vec<Entry>,
@@ -153,7 +153,7 @@ pub(super) fn complete(
     profiles
 }
 
-/// A variable that ends with no key of a profile.
+/// Warns of a variable that ends with no key of a profile.
 fn unknown(variable: &str, rest: &str) -> Mistake {
     let ends: Vec<_> = keys().map(|(_, end)| end).collect();
     // The name may have any number of words.

@@ -1,4 +1,4 @@
-//! From what the file says of frontends and profiles to who has which rights.
+//! From the frontends and profiles of the file to the profiles with their selectors.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::meant::{Reader, read_bool};
 use super::option::nearest;
 use super::written::Source;
 
-/// The name of the profile of everybody whom no other is for.
+/// The name of the profile of clients that no selector matches.
 pub(super) const DEFAULT: &str = "default";
 
 /// A profile in the making.
@@ -23,7 +23,7 @@ struct Draft<'f> {
 }
 
 impl Reader<'_> {
-    /// The profiles of the file, and the default one that the options make.
+    /// Returns the profiles of the file, and the default profile that the options make.
     pub(super) fn profiles(&mut self, frontends: &[Named<'_>]) -> Profiles {
         let entries = self.written.profiles();
         let doors = Doors::of(frontends);
@@ -115,7 +115,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Profiles that nobody reaches, and clients that two of them would have.
+    /// Reports profiles that no client can reach, and clients that match two profiles.
     fn check(&mut self, drafts: &[Draft<'_>]) {
         let mut seen: Vec<(&Selector, &str)> = Vec::new();
         for draft in drafts {
@@ -160,13 +160,13 @@ impl Reader<'_> {
         }
     }
 
-    /// Built-in rules, then those of presets, then those written, then those of files: of one
-    /// profile, or of the options. `bare` is what the option says about the built-in ones.
+    /// Returns the rules of one profile, or of the options: built-in rules, then those of presets,
+    /// then those written, then those of files. `bare` is the option's value for the built-in ones.
     fn rules(&mut self, entry: Option<&Entry>, bare: bool) -> RuleSet {
         let own = entry.and_then(|entry| self.value(entry, "no-builtin-rules", read_bool));
         let all =
             |key: &'static str| entry.map_or_else(|| self.written.all(key), |entry| entry.all(key));
-        // Where each begins: its line, and how far to the right.
+        // Each text with its first line, and its indentation.
         let mut texts: Vec<(String, (usize, usize), String)> = Vec::new();
         if !own.unwrap_or(bare) {
             texts.push((

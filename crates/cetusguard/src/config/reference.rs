@@ -5,7 +5,7 @@ use cetusguard_policy::guard::KINDS;
 use super::keys::{CLIENT_KEYS, CLIENTS, FRONTEND_KEYS, Key, PROFILE_KEYS};
 use super::option::{OPTIONS, Opt};
 
-/// The options as Markdown tables, one a section: the body of `docs/configuration.md`.
+/// Returns the options as Markdown tables, one a section: the body of `docs/configuration.md`.
 #[must_use]
 pub fn reference() -> String {
     let mut page = String::new();
@@ -72,7 +72,7 @@ fn row(option: &Opt) -> String {
     )
 }
 
-/// The key with the form of its value; a `|` in it would end the cell.
+/// Returns the key with the form of its value; a `|` in it would end the cell.
 fn shown(key: &Key) -> String {
     let value = key.value.replace('|', "\\|");
     if value.is_empty() {

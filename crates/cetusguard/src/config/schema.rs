@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::keys::{CLIENT_KEYS, CLIENTS, FRONTEND_KEYS, Key, PROFILE_KEYS};
 use super::option::{Many, OPTIONS};
 
-/// The schema, as JSON text.
+/// Returns the schema as JSON text.
 #[must_use]
 pub fn schema() -> String {
     let mut properties = Map::new();
@@ -82,7 +82,7 @@ fn described(word: &str, many: bool, help: &str) -> Value {
     value
 }
 
-/// The form of a value, by the word that the help has for it.
+/// Returns the form of a value, by its placeholder in the help.
 fn form(word: &str) -> Value {
     let none = json!({ "const": "none" });
     match word {

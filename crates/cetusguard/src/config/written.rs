@@ -13,7 +13,7 @@ use super::keys::{FRONTEND_KEYS, PROFILE_KEYS};
 use super::option::{Many, OPTIONS, Opt, nearest};
 use super::profile_env;
 
-/// Where a value was written.
+/// The place where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// `--name`.
@@ -37,7 +37,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// What was written for every option.
+/// The values that were written for every option.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     values: HashMap<&'static str, Vec<(String, Source)>>,
@@ -120,7 +120,7 @@ impl Written {
         }
     }
 
-    /// Every file that is named anywhere, this one too.
+    /// Returns every file that the configuration names, and the configuration file itself.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let options = OPTIONS.iter().filter(|option| option.value == Some("FILE"));
         let mut paths: Vec<_> = options
@@ -144,22 +144,23 @@ impl Written {
         paths
     }
 
-    /// The configuration file, where there is one.
+    /// Returns the configuration file, if there is one.
     pub(crate) fn file(&self) -> Option<&File> {
         self.file.as_ref()
     }
 
-    /// Every profile beside the default one.
+    /// Returns every profile beside the default one.
     pub(crate) fn profiles(&self) -> &[Entry] {
         &self.profiles
     }
 
-    /// Every value of an option, in the order of writing; the default where nothing was written.
+    /// Returns every value of an option, in the order of writing; the default if nothing was
+    /// written.
     pub(crate) fn all(&self, name: &'static str) -> &[(String, Source)] {
         self.values.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The value of an option that takes one, unless it has none.
+    /// Returns the value of an option that takes one, unless it has none.
     pub(crate) fn one(&self, name: &'static str) -> Option<(&str, &Source)> {
         self.all(name)
             .first()
@@ -260,7 +261,7 @@ pub(crate) fn check_env(
         if rest.starts_with("SERVICE_") || rest == "PORT" || rest.starts_with("PORT_") {
             continue;
         }
-        // All of them have the beginning in common: it says nothing about what was meant.
+        // Their common beginning says nothing about the intended name.
         let ours = known
             .iter()
             .filter_map(|known| known.strip_prefix("CETUSGUARD_"));
@@ -281,7 +282,7 @@ mod tests {
     use super::super::grammar;
     use super::*;
 
-    /// The values of an option from a flag, a variable or a file, or the mistakes.
+    /// Returns the values of an option from a flag, a variable or a file, or the mistakes.
     fn values(name: &'static str, flags: &[&str], env: &str, file: &str) -> Vec<String> {
         let args = flags.iter().map(|value| format!("--{name}={value}"));
         let matches = grammar()

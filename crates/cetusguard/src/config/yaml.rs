@@ -1,7 +1,7 @@
 //! YAML as the configuration file uses it: mappings, lists and scalars, each with its place.
 //!
-//! What two readers could take for two things is refused: a key twice, anchors and aliases, tags,
-//! several documents. Values stay text; what a value should be is known by whoever asks for it.
+//! Input that two readers could read differently is rejected: a key twice, anchors and aliases,
+//! tags, several documents. Values stay text; the caller knows which values are valid.
 
 use std::fmt;
 
@@ -34,16 +34,16 @@ impl fmt::Display for Place {
     }
 }
 
-/// Something in the file, and where it starts.
+/// A node of the file, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Node {
-    /// Where it starts.
+    /// The place where it starts.
     pub(crate) at: Place,
-    /// What it is.
+    /// The value.
     pub(crate) value: Value,
 }
 
-/// What a node can be.
+/// The kinds of nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     /// Nothing behind the colon, `~` or `null`.
@@ -56,14 +56,14 @@ pub(crate) enum Value {
     Map(Vec<(String, Place, Node)>),
 }
 
-/// Why a file cannot be read, and where.
+/// The reason why a file cannot be read, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wrong {
     /// Where.
     pub(crate) at: Place,
-    /// What is wrong.
+    /// The mistake.
     pub(crate) what: String,
-    /// What would be right.
+    /// The correction.
     pub(crate) fix: &'static str,
 }
 

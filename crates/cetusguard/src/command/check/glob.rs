@@ -1,24 +1,24 @@
-//! Patterns that say something else than they seem to: those that a shell would take for a glob,
-//! and those that name one version of the API. What is suggested in place of one is tried first.
+//! Patterns that do not match what they seem to: globs of a shell, and patterns with one version of
+//! the API. A suggested pattern was tried first.
 
 use std::ops::Range;
 
 use cetusguard_policy::rule::{Rule, parse};
 use cetusguard_policy::rule_reaches;
 
-/// Why a pattern is not what it seems, and what to write.
+/// The difference between a pattern and its intended meaning, and the pattern to write.
 #[derive(Debug)]
 pub(super) struct Hint {
     pub(super) why: String,
     pub(super) fix: String,
 }
 
-/// Tells of a glob: `/*/`, `/**`, a `/*` at the end, or a star behind a letter.
+/// Finds a glob: `/*/`, `/**`, a `/*` at the end, or a star behind a letter.
 pub(super) fn of_shell(rule: &Rule) -> Option<Hint> {
     let (_, pattern) = rule.methods_and_pattern()?;
     let found = stars(pattern);
     let first = found.first()?;
-    // What stands before a star is one byte long.
+    // The character before a star is one byte long.
     let what = if pattern[..first.start].ends_with('/') {
         "slashes"
     } else {
@@ -45,14 +45,14 @@ pub(super) fn of_shell(rule: &Rule) -> Option<Hint> {
     Some(Hint { why, fix })
 }
 
-/// The places of stars that a shell would take for any name.
+/// Returns the places of stars that a shell would take for any name.
 fn stars(pattern: &str) -> Vec<Range<usize>> {
     let bytes = pattern.as_bytes();
     let (mut found, mut at) = (Vec::new(), 0);
     let mut class = false;
     while at < bytes.len() {
         match bytes[at] {
-            // What is escaped, and what stands in brackets, is no star.
+            // Escaped stars, and stars in brackets, are no wildcards.
             b'\\' => {
                 at += 2;
                 continue;
@@ -86,7 +86,7 @@ fn stars(pattern: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The pattern with an expression in the place of each of these stars.
+/// Returns the pattern with an expression in place of each of these stars.
 fn replaced(pattern: &str, stars: &[Range<usize>]) -> String {
     let (mut written, mut from) = (String::new(), 0);
     for star in stars {
@@ -104,7 +104,7 @@ fn replaced(pattern: &str, stars: &[Range<usize>]) -> String {
     written + &pattern[from..]
 }
 
-/// Tells of a version that is written out at the beginning of a pattern.
+/// Finds a version that is written out at the beginning of a pattern.
 pub(super) fn with_version(rule: &Rule) -> Option<Hint> {
     let (_, pattern) = rule.methods_and_pattern()?;
     let start = pattern
@@ -128,7 +128,7 @@ pub(super) fn with_version(rule: &Rule) -> Option<Hint> {
         end = pattern.len() - rest.len() + length;
     }
     let why = pattern[start + 1..end].replace('\\', "");
-    // What follows may be a class of digits, or other versions.
+    // A class of digits or other versions may follow.
     let rest = pattern[end..].find('/').map(|at| &pattern[end + at..]);
     let has_version = |text: &str| {
         text.match_indices("/v")
@@ -146,7 +146,7 @@ pub(super) fn with_version(rule: &Rule) -> Option<Hint> {
     Some(Hint { why, fix })
 }
 
-/// The rule with another pattern, if that reaches an endpoint of a known engine.
+/// Returns the rule with another pattern, if it then matches an endpoint of a known engine.
 fn tried(rule: &Rule, pattern: &str) -> Option<String> {
     let (_, own) = rule.methods_and_pattern()?;
     let text = format!("{}{pattern}", &rule.text()[..rule.text().len() - own.len()]);

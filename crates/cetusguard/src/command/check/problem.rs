@@ -1,5 +1,4 @@
-//! What may be wrong with a configuration that is read without a mistake. `docs/check.md` has a
-//! paragraph for each code.
+//! Mistakes and warnings about a configuration. `docs/check.md` has a row for each code.
 
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use serde::Serialize;
 use super::glob;
 use crate::config::Mistake;
 
-/// Whether it keeps the program from starting.
+/// The severity of a problem: errors keep the program from starting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::command) enum Severity {
@@ -20,7 +19,7 @@ pub(in crate::command) enum Severity {
     Error,
 }
 
-/// Something that is wrong, or may be.
+/// A mistake, or a possible one.
 #[derive(Debug, Serialize)]
 pub(in crate::command) struct Problem {
     pub(super) severity: Severity,
@@ -30,7 +29,7 @@ pub(in crate::command) struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::command) profile: Option<String>,
     pub(in crate::command) what: String,
-    /// What to do about it.
+    /// The next step.
     pub(in crate::command) fix: String,
 }
 
@@ -65,7 +64,7 @@ impl Problem {
         self.severity == Severity::Error
     }
 
-    /// What keeps the program from starting.
+    /// Makes a problem of a mistake that keeps the program from starting.
     pub(super) fn mistake(mistake: &Mistake) -> Self {
         let (code, what, fix) = match mistake {
             Mistake::Option { what, fix } => ("wrong-option", what.clone(), fix.clone()),
@@ -92,7 +91,7 @@ impl Problem {
         }
     }
 
-    /// A variable that has no effect.
+    /// Warns of a variable that has no effect.
     pub(super) fn unknown_option(warning: &str) -> Self {
         let fix = "take it out, or look for its name in docs/configuration.md".to_owned();
         Self {
@@ -105,7 +104,7 @@ impl Problem {
     }
 }
 
-/// Calls that are of no use without another: the first begins what the second goes on with.
+/// Pairs of calls of which the first is of no use without the second.
 const PAIRS: &[(EndpointId, EndpointId, &str)] = &[
     (
         EndpointId::ExecCreate,
@@ -139,7 +138,7 @@ const PAIRS: &[(EndpointId, EndpointId, &str)] = &[
     ),
 ];
 
-/// What is found, one behind the other.
+/// The warnings about one profile, in the order in which they are found.
 struct Warnings<'p> {
     profile: &'p Profile,
     found: Vec<Problem>,
@@ -219,7 +218,7 @@ pub(super) fn problems(profile: &Profile, survey: &Survey) -> Vec<Problem> {
     warnings.found
 }
 
-/// Rules that are not what they seem.
+/// Warns of rules that do not do what they seem to.
 fn about_rules(survey: &Survey, warnings: &mut Warnings<'_>) {
     for rule in warnings.profile.rules.rules() {
         if let Some(hint) = glob::of_shell(rule) {
@@ -280,7 +279,7 @@ fn about_rules(survey: &Survey, warnings: &mut Warnings<'_>) {
     }
     for rule in &survey.catch_all {
         let what = format!(
-            "{} opens whatever the engine has, sections that nobody thought of among it",
+            "{} opens every endpoint of the engine, unknown sections included",
             rule.label()
         );
         warnings.warn(
@@ -387,7 +386,7 @@ fn opens_more_than(rule: &Arc<Rule>, endpoints: &[EndpointId], survey: &Survey) 
     !names_one && survey.open.iter().any(is_other)
 }
 
-/// What is root on the host where nobody judges it: one of it is enough to say so.
+/// Warns of the first call that leads to root on the host without a guard: one is enough.
 fn without_guard(survey: &Survey, warnings: &mut Warnings<'_>) {
     let unread = survey.open.iter().filter(|open| open.care == Care::Unread);
     if let Some((open, way)) = unread
@@ -396,7 +395,7 @@ fn without_guard(survey: &Survey, warnings: &mut Warnings<'_>) {
     {
         let says = says(open.power, &[open.endpoint.id]);
         let what =
-            format!("nobody judges bodies (guard: privileged), and the client can {says}: {way}");
+            format!("bodies are not judged (guard: privileged), and the client can {says}: {way}");
         warnings.warn(
             "guard-off",
             what,
@@ -405,11 +404,11 @@ fn without_guard(survey: &Survey, warnings: &mut Warnings<'_>) {
     }
 }
 
-/// What goes past the guard.
+/// Warns of calls and exceptions that the guard does not stop.
 fn about_guard(survey: &Survey, warnings: &mut Warnings<'_>) {
     for open in survey.open.iter().filter(|open| open.care == Care::Unread) {
         let what = format!(
-            "{} {} is open, and nobody can judge it",
+            "{} {} is open, and the guard cannot judge it",
             open.endpoint.method, open.endpoint.shape
         );
         let fix = format!(
@@ -432,7 +431,7 @@ fn about_guard(survey: &Survey, warnings: &mut Warnings<'_>) {
     }
 }
 
-/// What a rule that reaches nothing was probably meant to be.
+/// Returns what a rule that matches no endpoint was probably meant to be.
 fn mend(rule: &Rule) -> String {
     let Some((methods, pattern)) = rule.methods_and_pattern() else {
         return "take it out, or look for the name in docs/endpoints.md".to_owned();

@@ -1,4 +1,4 @@
-//! What the rules of a profile come to, ready to be printed.
+//! The report about a profile, ready to be printed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(super) struct ProfileReport {
     pub(super) guard_allow: Vec<String>,
     /// The objects that its calls may be about; empty where any object may be a target.
     pub(super) targets: Vec<String>,
-    /// Who has it, beside everybody whom no other profile is for in the case of the default one.
+    /// The clients of the profile; those of the default profile are all others as well.
     pub(super) clients: Vec<String>,
     pub(super) rules: usize,
     pub(super) can: Vec<Ability>,
@@ -36,7 +36,7 @@ pub(super) struct ProfileReport {
     pub(super) denied: Vec<DeniedReport>,
 }
 
-/// Something that its clients can do.
+/// An ability of the profile's clients.
 #[derive(Debug, Serialize)]
 pub(super) struct Ability {
     pub(super) what: String,
@@ -52,14 +52,14 @@ pub(super) struct Ability {
     pub(super) except: Vec<String>,
 }
 
-/// What stands between the profile and root on the host, or that nothing does.
+/// A barrier between the clients of a profile and root on the host, or the lack of one.
 #[derive(Debug, Serialize)]
 pub(super) struct Barrier {
     pub(super) holds: Holds,
     pub(super) what: String,
 }
 
-/// Whether it stops anybody.
+/// The strength of a barrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Holds {
@@ -68,7 +68,7 @@ pub(super) enum Holds {
     No,
 }
 
-/// What a wildcard did not open.
+/// An endpoint that a wildcard matches and does not open.
 #[derive(Debug, Serialize)]
 pub(super) struct ClosedReport {
     pub(super) endpoint: String,
@@ -92,7 +92,7 @@ fn risk_name<S: serde::Serializer>(risk: &Risk, serializer: S) -> Result<S::Ok, 
 }
 
 impl ProfileReport {
-    /// What the survey of a profile says.
+    /// Reports the survey of a profile.
     pub(super) fn new(profile: &Arc<Profile>, survey: &Survey, profiles: &Profiles) -> Self {
         let closed = survey.closed.iter().map(|closed| ClosedReport {
             endpoint: format!("{} {}", closed.endpoint.method, closed.endpoint.shape),
@@ -140,7 +140,7 @@ fn who(selector: &Selector) -> String {
     conditions.collect::<Vec<_>>().join(" and ")
 }
 
-/// Endpoints by what they let a client do, the least risky first.
+/// Groups open endpoints by power, the least risky first.
 fn by_power(survey: &Survey) -> BTreeMap<(Risk, Power), Vec<&Open>> {
     let mut powers: BTreeMap<_, Vec<&Open>> = BTreeMap::new();
     for open in &survey.open {
@@ -179,8 +179,8 @@ fn exactly(power: Power, opens: &[&Open]) -> String {
     )
 }
 
-/// Where some rules stand: each origin once, with its lines. The built-in ones stand nowhere that
-/// anybody could look.
+/// Returns the places of some rules: each origin once, with its lines. The built-in rules are in no
+/// file, so they have no lines.
 fn places<'r>(rules: impl Iterator<Item = &'r Arc<Rule>>) -> Vec<String> {
     let mut lines: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     for Position { origin, line } in rules.map(|rule| &rule.position) {
@@ -200,7 +200,7 @@ fn places<'r>(rules: impl Iterator<Item = &'r Arc<Rule>>) -> Vec<String> {
     lines.into_iter().map(place).collect()
 }
 
-/// What stands between a profile and root on the host: the good news first.
+/// Returns the barriers between a profile and root on the host, those that hold first.
 fn barriers(profile: &Profile, survey: &Survey) -> Vec<Barrier> {
     let powers = by_power(survey);
     let level = profile.guard.level;
@@ -245,7 +245,7 @@ fn barriers(profile: &Profile, survey: &Survey) -> Vec<Barrier> {
     let mut barriers = Vec::new();
     if !judged.is_empty() {
         let what = format!(
-            "the guard ({}), which judges whoever would {}",
+            "the guard ({}), which judges calls to {}",
             level.name(),
             judged.join("; ")
         );

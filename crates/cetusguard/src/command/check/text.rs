@@ -65,7 +65,7 @@ fn write_profile(profile: &ProfileReport, page: &mut Page) {
         page.item(2, "for ", Look::Faint, client);
     }
     if profile.name == "default" {
-        page.say(2, Look::Faint, "for everybody whom no other profile is for");
+        page.say(2, Look::Faint, "for every client that no other profile matches");
     }
     for exception in &profile.guard_allow {
         page.item(2, "with ", Look::Faint, &format!("guard-allow {exception}"));
@@ -101,7 +101,7 @@ fn write_profile(profile: &ProfileReport, page: &mut Page) {
     write_denied(&profile.denied, page);
 }
 
-/// The endpoints that a rule denies although others would open them, by their power.
+/// Lists the endpoints that a rule denies although another allows them, by power.
 fn write_denied(denied: &[DeniedReport], page: &mut Page) {
     let mut by_power: BTreeMap<&str, Vec<&DeniedReport>> = BTreeMap::new();
     for one in denied {
@@ -123,7 +123,7 @@ fn write_denied(denied: &[DeniedReport], page: &mut Page) {
     }
 }
 
-/// What wildcards match and do not open, by what it would let the client do.
+/// Lists the endpoints that wildcards match and do not open, by power.
 fn write_closed(closed: &[ClosedReport], page: &mut Page) {
     let mut by_power: BTreeMap<&str, Vec<&ClosedReport>> = BTreeMap::new();
     for one in closed {

@@ -1,4 +1,4 @@
-//! Whether the certificates of the configuration are valid now, and for how long.
+//! Checks that the certificates of the configuration are valid now, and reports for how long.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use super::Finding;
 use crate::config::read_text;
 use crate::config::written::Written;
 
-/// Whoever is told later has no time to act.
+/// An operator who learns of it later has no time to act.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// Looks into every file that holds certificates.

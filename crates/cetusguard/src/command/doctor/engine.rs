@@ -1,4 +1,5 @@
-//! Whether the engine is there, may be asked, answers, and is new enough; and what time it has.
+//! Checks the engine: its socket, the permission to open it, its answer, its version, and its
+//! clock.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
@@ -56,7 +57,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
 /// Looks whether there is an engine that answers, and that is new enough.
 ///
 /// # Errors
-/// Why it cannot be used.
+/// Returns a finding that says why the engine cannot be used.
 pub(in crate::command) async fn version(
     agent: &str,
     backend: &Backend,
@@ -89,7 +90,7 @@ pub(in crate::command) async fn version(
     }
 }
 
-/// A socket that is missing, is none, or may not be opened.
+/// Reports a socket that is missing, is no socket, or cannot be opened by this user.
 fn socket(path: &Path) -> Option<Finding> {
     let shown = path.display();
     let meta = match std::fs::metadata(path) {
@@ -195,7 +196,7 @@ fn speaks(version: &[u8], address: &Address) -> Result<Finding, Finding> {
     }
 }
 
-/// The engine's time, where it says it in UTC.
+/// Returns the engine's time, if the engine gives it in UTC.
 fn clock(info: &[u8]) -> Option<Finding> {
     let info = Json::read(info).ok()?;
     let time = humantime::parse_rfc3339(info.get("SystemTime")?.text()).ok()?;

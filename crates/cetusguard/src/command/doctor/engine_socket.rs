@@ -6,7 +6,7 @@ use cetusguard_policy::{Detail, Object};
 
 use crate::config::address::Address;
 
-/// Where engines have their sockets on the host.
+/// The paths of engines' sockets on the host.
 const KNOWN: &[&str] = &[
     "/run/containerd/containerd.sock",
     "/run/docker.sock",
@@ -16,7 +16,7 @@ const KNOWN: &[&str] = &[
     "/var/run/podman/podman.sock",
 ];
 
-/// What a client is to do with such a container.
+/// The advice for such a container.
 const LEAVE_ALONE: &str =
     "have the client leave this container alone, and update it at the engine itself";
 

@@ -1,5 +1,5 @@
-//! Whether clients can get in: addresses that are taken, that nobody reaches, or that everybody
-//! does.
+//! Checks the addresses to listen on: whether another program has them, and which clients reach
+//! them.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -19,7 +19,7 @@ use crate::config::written::Written;
 
 const ABOUT: &str = "frontend";
 
-/// Whether this process runs in a container, as far as one can tell.
+/// Returns whether this process runs in a container, as far as its environment tells.
 pub(super) fn is_in_container(env: &HashMap<String, OsString>) -> bool {
     let marks = ["/.dockerenv", "/run/.containerenv"];
     let vars = ["container", "KUBERNETES_SERVICE_HOST"];
@@ -27,7 +27,7 @@ pub(super) fn is_in_container(env: &HashMap<String, OsString>) -> bool {
         || vars.iter().any(|var| env.contains_key(*var))
 }
 
-/// Whether an interface is one end of a pair, as those of containers are: the numbers of both ends
+/// Returns whether an interface is one end of a pair, as in containers: the numbers of the two ends
 /// differ.
 fn has_own_network() -> bool {
     let number = |path: &Path| {

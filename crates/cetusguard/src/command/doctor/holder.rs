@@ -12,7 +12,7 @@ pub(super) struct Holder {
     pub(super) process: u32,
     /// Its name, as ps shows it.
     pub(super) name: String,
-    /// Whether it runs this program.
+    /// Set if the process runs this program.
     pub(super) is_cetusguard: bool,
 }
 

@@ -65,13 +65,13 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
 /// A profile as re-creations are judged by it.
 struct Judged {
     profile: Profile,
-    /// What becomes of a container that its clients could not create again.
+    /// The consequence for a container that its clients could not create again.
     outcome: &'static str,
 }
 
-/// The profile as it is judged by; `None` where its clients may create nothing under a guard, or
-/// may lose what they delete. Where nothing says how they create a container again, they are taken
-/// to copy it.
+/// Returns the profile under which re-creations are judged; `None` if its clients can create
+/// nothing under a guard, or may lose containers that they delete. If the mode of re-creation is
+/// not set, the clients are taken to copy what they inspect.
 fn judged(profile: &Profile) -> Option<Judged> {
     let paths = ["/containers/create", "/v1.44/containers/create"];
     let creates = paths.iter().any(|path| is_allowed("POST", path, profile));
@@ -96,7 +96,7 @@ fn is_allowed(method: &str, path: &str, profile: &Profile) -> bool {
     Call::read(method, path).is_ok_and(|call| matches!(decide(call, profile), Verdict::Allow(_)))
 }
 
-/// The permit to delete a container, by any word for it.
+/// Returns the permit to delete a container, by its identifier or its name.
 fn deletion(container: &Object, version: &str, profile: &Profile) -> Option<Permit> {
     let words = [&container.id, &container.name].into_iter();
     let paths = words.flat_map(|word| {
@@ -113,7 +113,7 @@ fn deletion(container: &Object, version: &str, profile: &Profile) -> Option<Perm
         })
 }
 
-/// What could not be created again by a profile.
+/// The containers that a profile could not create again.
 #[derive(Default)]
 struct Tally {
     judged: usize,
@@ -124,7 +124,7 @@ struct Tally {
 struct Refused {
     container: String,
     objection: Objection,
-    /// Why no exception should allow it.
+    /// The reason why no exception should allow it.
     warning: Option<String>,
 }
 
@@ -171,7 +171,7 @@ impl Questions {
         let ids = identifiers(&list)?;
         let mut tallies: Vec<Tally> = profiles.iter().map(|_| Tally::default()).collect();
         for id in ids.iter().take(CONTAINERS) {
-            // It may be gone by now.
+            // The container may have been removed since the list.
             let Some(answer) = self
                 .ask(&inspection_target(ObjectKind::Container, id))
                 .await?
@@ -267,7 +267,7 @@ fn unreadable(malformed: impl std::fmt::Display) -> Trouble {
     Trouble::Answer(format!("the engine's answer cannot be read: {malformed}"))
 }
 
-/// The newest version of the API that the engine speaks, which most clients use.
+/// Returns the newest version of the API that the engine speaks, which most clients use.
 fn api_version(version: &[u8]) -> String {
     let version = Json::read(version).unwrap_or(Json::Null);
     version
@@ -326,7 +326,7 @@ fn report(Judged { profile, outcome }: &Judged, tally: &Tally, is_all: bool) -> 
     findings
 }
 
-/// One container that could not be created again, with the exceptions that this would take.
+/// Makes a finding of a container that could not be created again, with the exceptions to add.
 fn warning(profile: &str, refused: &Refused, outcome: &str) -> Finding {
     let (container, why) = (&refused.container, &refused.objection);
     let reasons: BTreeSet<_> = why

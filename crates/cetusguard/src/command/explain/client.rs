@@ -1,4 +1,4 @@
-//! Whose call it is: a profile by name, or a client by its marks.
+//! The profile that decides about a call: by its name, or by the marks of a client.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -93,8 +93,7 @@ fn written(condition: &Condition, config: &Config) -> String {
     format!("{key}={value}")
 }
 
-/// Adds what a mark says to what is known of a client. The keys are those of `clients`, and
-/// `frontend`.
+/// Adds one mark to the description of a client. The keys are those of `clients`, and `frontend`.
 fn take(client: &mut Principal, key: &str, value: &str, config: &Config) -> Result<(), String> {
     if key == "frontend" {
         let mut addresses = config

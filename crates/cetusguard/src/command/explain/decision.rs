@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::client::Mismatch;
 
-/// What becomes of a call.
+/// The decision about a call, with its steps.
 #[derive(Debug, Serialize)]
 pub(super) struct Decision {
     pub(super) method: String,
@@ -24,7 +24,8 @@ pub(super) struct Decision {
     pub(super) endpoint: Option<Endpoint>,
     pub(super) profile: String,
     pub(super) enforced: bool,
-    /// How the other profiles miss the client, if none matches it.
+    /// The conditions of the other profiles that the client does not meet, if no profile matches
+    /// it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) mismatches: Vec<Mismatch>,
     pub(super) rules: Vec<Attempt>,
@@ -32,14 +33,14 @@ pub(super) struct Decision {
     /// The objects that calls of this profile may be about; empty where any object may be a target.
     pub(super) targets: Vec<String>,
     pub(super) limits: Vec<String>,
-    /// How the answer goes back.
+    /// The way in which the answer is sent back.
     pub(super) answer: &'static str,
     pub(super) allowed: bool,
     /// The rule that allows it, or the text of the refusal.
     pub(super) because: String,
-    /// Whether the guard has still to see the body.
+    /// Set if the guard still has to inspect the body.
     pub(super) body_missing: bool,
-    /// What the engine has still to tell before the rules have decided.
+    /// The object that the engine has to describe before the rules can decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) depends_on: Option<String>,
     /// Rules or exceptions that would allow it.
@@ -54,7 +55,7 @@ pub(super) struct Endpoint {
     pub(super) lets: String,
 }
 
-/// What a rule says to it.
+/// The result of comparing a rule with the call.
 #[derive(Debug, Serialize)]
 pub(super) struct Attempt {
     pub(super) position: String,
@@ -63,7 +64,7 @@ pub(super) struct Attempt {
     /// The part of the rule that does not fit, in bytes from its start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) misfit: Option<Range<usize>>,
-    /// What of the path that part stands before.
+    /// The rest of the path, at which that part of the rule stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rest: Option<String>,
 }
@@ -72,10 +73,10 @@ pub(super) struct Attempt {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Outcome {
     Allows,
-    /// It would, were there not one before it.
+    /// The rule would allow the call if no earlier rule did.
     WouldAllow,
     Denies,
-    /// It does if the engine calls the object by a name that the rule means.
+    /// The rule denies the call if the engine knows the object by a name in the rule.
     MayDeny,
     Wildcard,
     OtherMethod,
@@ -84,7 +85,7 @@ pub(super) enum Outcome {
     Elsewhere,
 }
 
-/// What the guard says to it.
+/// The guard's judgement of the call.
 #[derive(Debug, Serialize)]
 pub(super) struct Guard {
     pub(super) level: &'static str,
@@ -168,7 +169,7 @@ impl Decision {
     }
 }
 
-/// What the guard makes of a call that a rule allows.
+/// Judges a call that a rule allows, as the guard does.
 fn judged(
     permit: &Permit,
     level: &'static str,
@@ -299,7 +300,7 @@ fn attempts(call: &Call, profile: &Profile, granted: bool) -> Vec<Attempt> {
     trace(call, profile).into_iter().map(attempt).collect()
 }
 
-/// Where the methods of a rule stand in its text.
+/// Returns the range of the methods in the text of a rule.
 fn methods_of(rule: &Rule) -> Option<Range<usize>> {
     let (methods, pattern) = rule.methods_and_pattern()?;
     let end = rule.text().len() - pattern.len() - 1;

@@ -21,17 +21,17 @@ pub(super) struct Group {
     /// The endpoint, or the path where there is none.
     pub(super) call: String,
     pub(super) reason: String,
-    /// Whether it was forwarded all the same.
+    /// Set if audit mode forwarded the request.
     pub(super) forwarded: bool,
     /// Containers, certificates or addresses.
     pub(super) clients: BTreeSet<String>,
     pub(super) first: String,
     pub(super) last: String,
-    /// What the first of them was told.
+    /// The message that the first of them got.
     pub(super) detail: String,
     /// Rules or exceptions that would allow it.
     pub(super) to_allow: BTreeSet<String>,
-    /// Whether the configuration that is given now would.
+    /// Set if the given configuration allows the call now.
     pub(super) allowed_now: bool,
 }
 
@@ -41,7 +41,7 @@ const CLIENTS: usize = 8;
 /// Gathers the refused requests of a log, the most frequent first.
 ///
 /// # Errors
-/// It is no log.
+/// The text has no line that this program logs.
 pub(super) fn groups(path: &str, log: &str, profiles: &Profiles) -> Result<Vec<Group>, Mistakes> {
     let mut groups: BTreeMap<[String; 4], Group> = BTreeMap::new();
     for line in requests(path, log)? {
@@ -97,8 +97,8 @@ fn cause(line: &LogLine) -> String {
     }
 }
 
-/// Whether the rules of today allow what was refused then: the guard's part cannot be told without
-/// the body.
+/// Returns whether the rules of the given configuration allow a call that was refused. The guard
+/// cannot decide again without the body.
 fn is_allowed(call: &Call, line: &LogLine, profiles: &Profiles) -> bool {
     let profile = profiles
         .all()
@@ -109,7 +109,8 @@ fn is_allowed(call: &Call, line: &LogLine, profiles: &Profiles) -> bool {
     is_by_rule && profile.is_some_and(|profile| allowed(decide(call.clone(), profile)))
 }
 
-/// The hardest to change of what is known of a client.
+/// Returns the name of a client that is hardest to change: its container, its certificate, or its
+/// address.
 fn client(line: &LogLine) -> String {
     let [container, certificate, address] =
         ["container", "certificate", "client"].map(|key| line.get(key));
@@ -124,8 +125,8 @@ fn client(line: &LogLine) -> String {
         .to_owned()
 }
 
-/// What would allow it: made from the call itself, since a client has its word in the detail of a
-/// line.
+/// Returns the rules or exceptions that would allow a call. They are made from the call itself,
+/// because the detail of a line repeats the client's words.
 fn to_allow(line: &LogLine, call: Option<&Call>) -> Vec<String> {
     let is_by_rule = line.reason().is_some_and(Reason::is_mended_by_rule);
     let rule = call
@@ -142,7 +143,7 @@ fn to_allow(line: &LogLine, call: Option<&Call>) -> Vec<String> {
         .collect()
 }
 
-/// The rules that a line names, as far as they are rules for builds.
+/// Returns the rules for builds that a line names.
 fn named(line: &LogLine) -> impl Iterator<Item = &'static str> {
     let written: Vec<_> = line.get("add_rules").split(", ").collect();
     BUILD_RULES
@@ -151,7 +152,7 @@ fn named(line: &LogLine) -> impl Iterator<Item = &'static str> {
         .filter(move |rule| written.contains(rule))
 }
 
-/// The detail without the rules that end it, which stand on lines of their own.
+/// Returns the detail without the rules at its end, which are printed on lines of their own.
 fn without_rule<'d>(detail: &'d str, rules: &BTreeSet<String>) -> &'d str {
     let all: Vec<_> = rules.iter().cloned().collect();
     let mut ends = std::iter::once(Denial::advice(&all)).chain(
@@ -164,8 +165,8 @@ fn without_rule<'d>(detail: &'d str, rules: &BTreeSet<String>) -> &'d str {
         .unwrap_or(detail)
 }
 
-/// The refused calls without which a client would not have asked for this one: buildx asks for a
-/// builder of its own.
+/// Returns the refused calls that made a client send this one: buildx asks for a builder of its own
+/// after them.
 fn causes<'g>(group: &Group, groups: &'g [Group]) -> Vec<&'g Group> {
     let is_of_build = BUILD_RULES
         .iter()

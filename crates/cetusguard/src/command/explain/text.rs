@@ -172,7 +172,7 @@ fn write_verdict(decision: &Decision, page: &mut Page) {
     }
 }
 
-/// Near misses that anybody wants to read.
+/// The most rules that nearly match to show.
 const NEAR: usize = 5;
 
 /// Rules that match; and where none does, those that come nearest: they take the most of the path.
@@ -203,7 +203,7 @@ fn worth_showing(decision: &Decision) -> Vec<&Attempt> {
         .collect()
 }
 
-/// A rule that matches, or nearly does, with carets under the part that does not fit.
+/// Writes a rule that matches, or nearly matches, with carets under the part that does not.
 fn write_attempt(attempt: &Attempt, is_denied: bool, page: &mut Page) {
     let (says, look) = match attempt.result {
         Outcome::Allows => ("allows it", Look::Good),

@@ -1,4 +1,4 @@
-//! From what was seen to the policy that covers it.
+//! From lessons to the policy that covers them.
 
 use std::collections::BTreeMap;
 
@@ -27,10 +27,10 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    /// The profiles of these names, or all.
+    /// Returns the profiles of these names, or all profiles.
     ///
     /// # Errors
-    /// There is no such profile.
+    /// Returns a mistake if there is no such profile.
     pub(super) fn all(config: &Config, names: &[String]) -> Result<Vec<Self>, Mistakes> {
         for name in names {
             config.profile(name)?;
@@ -101,9 +101,9 @@ pub(super) struct Learned {
 #[derive(Debug, Serialize)]
 pub(super) struct Allowed {
     pub(super) exception: String,
-    /// How often it was needed; zero for one that was there before.
+    /// The number of calls that needed it; zero if the profile had it before.
     pub(super) count: u64,
-    /// Why it should not be allowed without a thought.
+    /// The reason why an operator should read it before allowing it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) risky: Option<&'static str>,
 }
@@ -116,16 +116,16 @@ pub(super) struct Line {
     pub(super) first: String,
     pub(super) can: String,
     pub(super) risk: &'static str,
-    /// Why it should not be allowed without a thought.
+    /// The reason why an operator should read it before allowing it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) risky: Option<String>,
-    /// What of it the guard refuses whatever is allowed.
+    /// The part of it that the guard refuses whatever is allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) refused: Option<String>,
 }
 
 impl Book {
-    /// Gathers what was seen of these profiles.
+    /// Gathers the lessons of these profiles.
     pub(super) fn new(subjects: &[Subject], seen: Vec<Seen>, lost: u64) -> Self {
         let is_learned = |seen: &&Seen| subjects.iter().any(|subject| subject.name == seen.profile);
         let requests = seen.iter().filter(is_learned).map(|seen| seen.count).sum();
@@ -183,7 +183,7 @@ fn risky_exception(exception: &Exception, subjects: &[Subject]) -> Option<&'stat
     }
 }
 
-/// One line a pattern and risk, with all methods that were used.
+/// Returns one line for each pattern and risk, with all methods that were used.
 fn lines(seen: &[&Seen]) -> Vec<Line> {
     let mut lines: BTreeMap<(&str, bool), Vec<&Seen>> = BTreeMap::new();
     for one in seen {
@@ -196,7 +196,7 @@ fn lines(seen: &[&Seen]) -> Vec<Line> {
         let mut methods: Vec<_> = all.iter().map(|seen| seen.lesson.method).collect();
         methods.sort_by_key(|method| *method as u8);
         let methods: Vec<_> = methods.into_iter().map(|method| method.as_str()).collect();
-        // What the riskiest of them lets a client do.
+        // The description is that of the riskiest call.
         let power = all.iter().filter_map(|seen| seen.lesson.power).max();
         Line {
             rule: format!("{} {pattern}", methods.join(",")),
@@ -218,7 +218,7 @@ fn lines(seen: &[&Seen]) -> Vec<Line> {
     lines.into_iter().map(line).collect()
 }
 
-/// Says what the calls of one power let a client do.
+/// Describes what the calls of one power let a client do.
 fn exactly(power: Power, seen: &[&Seen]) -> String {
     let of_power = seen.iter().filter(|seen| seen.lesson.power == Some(power));
     says(
@@ -229,8 +229,8 @@ fn exactly(power: Power, seen: &[&Seen]) -> String {
     )
 }
 
-/// Why a call should not be allowed without a thought: nobody can judge it, or it hands over
-/// contents.
+/// Returns why an operator should read a rule before allowing it: the guard cannot judge the call,
+/// or the call hands over contents.
 fn risky(seen: &Seen) -> Option<String> {
     if let Some(why) = &seen.lesson.closed {
         return Some(why.clone());
@@ -239,9 +239,9 @@ fn risky(seen: &Seen) -> Option<String> {
         return Some("no engine known here has it".to_owned());
     };
     match (endpoint.power.way_to_host(), seen.lesson.care) {
-        (Some(way), Care::Unread) => Some(format!("nobody can judge it, and {way}")),
+        (Some(way), Care::Unread) => Some(format!("the guard cannot judge it, and {way}")),
         _ if endpoint.is_named_only() || seen.lesson.power != Some(endpoint.power) => {
-            Some("it hands over contents, or is a channel that nobody can read".to_owned())
+            Some("it hands over contents, or is a channel that the guard cannot read".to_owned())
         }
         _ => None,
     }

@@ -1,5 +1,5 @@
-//! What is being asked, while it is being asked: a line for everything new, and one when it has
-//! become ten times as much.
+//! Reports calls while clients make them: a line for each new one, and one whenever its count has
+//! grown tenfold.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -14,11 +14,11 @@ use super::policy::Subject;
 use crate::command::page::harmless;
 use crate::lessons::Lessons;
 
-/// How long news may wait.
+/// The longest delay of a report.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Tells of news on standard error until it is dropped. It has a thread of its own: a terminal that
-/// does not take any more must not stop requests.
+/// Reports new calls on standard error until it is dropped. It has a thread of its own: a terminal
+/// that stops taking output must not stop requests.
 #[derive(Debug)]
 pub(super) struct Watch {
     stop: Option<Sender<()>>,
@@ -66,7 +66,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // Told by the channel's end.
+        // The end of the channel stops the thread.
         self.stop.take();
         let (Some(thread), started) = (self.thread.take(), Instant::now()) else {
             return;
@@ -109,7 +109,7 @@ fn follow(lessons: &Lessons, stopped: &Receiver<()>) {
     }
 }
 
-/// Says something to whoever watches.
+/// Prints a line on standard error.
 pub(super) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{}", harmless(line));
 }

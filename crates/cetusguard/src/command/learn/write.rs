@@ -9,7 +9,7 @@ use crate::command::page::harmless;
 use crate::lessons::now;
 use crate::log::draws;
 
-/// Writes what was learned; `risky` has risky rules too, where they are comments otherwise.
+/// Writes the policy; with `risky`, risky rules are in effect instead of in comments.
 pub(super) fn text(book: &Book, format: &str, risky: bool) -> String {
     match format {
         "json" => crate::command::json(book),
@@ -30,8 +30,8 @@ fn header(book: &Book) -> String {
         lost => format!("# {lost} requests more were too different from each other to be kept.\n"),
     };
     format!(
-        "# Learned from {}; written {}.\n{lost}# Read it before you use it: it covers what was \
-        asked for, whoever asked.\n",
+        "# Learned from {}; written {}.\n{lost}# Read it before you use it: it covers every \
+        call, of any client.\n",
         crate::command::page::count(
             usize::try_from(book.requests).unwrap_or(usize::MAX),
             "request"
@@ -142,7 +142,7 @@ fn exceptions(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
     }
 }
 
-/// What a file of rules cannot hold.
+/// Writes the settings that a file of rules cannot hold, as comments.
 fn exceptions_aside(learned: &Learned) -> String {
     let mut out = String::new();
     for allowed in &learned.guard_allow {
@@ -202,12 +202,12 @@ fn times(count: u64) -> String {
     }
 }
 
-/// What a client wrote must not begin a line of its own.
+/// Replaces control characters: text of a client must not begin a line of its own.
 fn one_line(text: &str) -> String {
     harmless(text)
 }
 
-/// A text as YAML has it in double quotes, which is as JSON has it.
+/// Returns a text as YAML writes it, in double quotes as in JSON where needed.
 pub(in crate::command) fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_.=-".contains(c);
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');

@@ -1,5 +1,5 @@
-//! What `check` warns of, and whether the engine answers: in the log of a start, and of a reload
-//! where it is new.
+//! The warnings of `check` and the state of the engine in the log: at the start, and at a reload if
+//! they are new.
 //!
 //! A survey of the rules takes a moment, and an engine may not answer: both happen beside the
 //! requests, which do not wait.
@@ -14,7 +14,7 @@ use crate::log::{Level, Log};
 use crate::memory::give_back;
 use crate::reload::Reloaded;
 
-/// Tells what may be wrong with the configuration that is used.
+/// Logs the warnings of the configuration that is used.
 #[derive(Debug)]
 pub(super) struct Adviser {
     log: Log,
@@ -23,11 +23,11 @@ pub(super) struct Adviser {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What was warned of last.
+    /// The warnings of the last configuration.
     told: BTreeSet<Warning>,
     /// The configuration that is still to be looked at.
     next: Option<Reloaded>,
-    /// Whether a thread looks at one.
+    /// Set while a thread looks at a configuration.
     is_busy: bool,
 }
 
@@ -46,9 +46,8 @@ impl Adviser {
         adviser
     }
 
-    /// Looks at a configuration on a thread of its own, after the one that is being looked at, and
-    /// logs what it has not warned of for the last one. Where several wait, the newest alone is
-    /// looked at.
+    /// Checks a configuration on a thread of its own, and logs the warnings that the last one did
+    /// not have. If several configurations wait, only the newest is checked.
     pub(super) fn look_at(&self, configuration: Reloaded) {
         let mut state = lock(&self.state);
         state.next = Some(configuration);
