@@ -74,7 +74,7 @@ impl Finding {
 pub(super) fn run(asked: &Asked) -> Answer {
     let (written, _, _) = asked.sources.read();
     let findings = match asked.sources.load().1 {
-        Ok(loaded) => examine(&loaded, &written, &asked.sources.env),
+        Ok(loaded) => examine_all(&loaded, &written, &asked.sources.env),
         Err(mistakes) => {
             let mistake = |mistake: &crate::config::Mistake| {
                 Finding::bad(
@@ -91,14 +91,18 @@ pub(super) fn run(asked: &Asked) -> Answer {
         true => super::json(&findings),
         false => {
             let mut page = Page::new(&asked.sources.env);
-            write(&findings, &mut page);
+            write_findings(&findings, &mut page);
             page.into_text()
         }
     };
     Answer { text, code }
 }
 
-fn examine(loaded: &Loaded, written: &Written, env: &HashMap<String, OsString>) -> Vec<Finding> {
+fn examine_all(
+    loaded: &Loaded,
+    written: &Written,
+    env: &HashMap<String, OsString>,
+) -> Vec<Finding> {
     let config = &loaded.config;
     let mut findings: Vec<_> = loaded
         .warnings
@@ -117,16 +121,16 @@ fn examine(loaded: &Loaded, written: &Written, env: &HashMap<String, OsString>) 
         frontends::is_in_container(env),
     ));
     findings.extend(certificates::examine(written));
-    findings.extend(rules(loaded));
+    findings.extend(examine_rules(loaded));
     if is_reachable {
         findings.extend(recreation::examine(config));
     }
-    findings.extend(files(config.limits.connections));
+    findings.extend(examine_open_files(config.limits.connections));
     findings
 }
 
 /// Repeats the warnings of `check`.
-fn rules(loaded: &Loaded) -> Vec<Finding> {
+fn examine_rules(loaded: &Loaded) -> Vec<Finding> {
     let mut findings = Vec::new();
     let profiles = &loaded.config.profiles;
     for problem in warnings(&[], profiles, &surveyed(profiles.all())) {
@@ -147,7 +151,7 @@ fn rules(loaded: &Loaded) -> Vec<Finding> {
 }
 
 /// Compares the descriptors that connections need with those that the system allows.
-fn files(connections: usize) -> Option<Finding> {
+fn examine_open_files(connections: usize) -> Option<Finding> {
     let needed = open_files(connections);
     let allowed = getrlimit(Resource::Nofile)
         .maximum
@@ -160,7 +164,7 @@ fn files(connections: usize) -> Option<Finding> {
     ))
 }
 
-fn write(findings: &[Finding], page: &mut Page) {
+fn write_findings(findings: &[Finding], page: &mut Page) {
     for finding in findings {
         let (mark, look) = match finding.state {
             State::Good => ("ok       ", Look::Good),

@@ -33,7 +33,7 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     );
     let call = Call::read(method, path).map_err(|malformed| {
         let what = format!("{method} {path} would be refused before anything else: {malformed}");
-        Mistakes(vec![Mistake::new(what, nearest(method, path))])
+        Mistakes(vec![Mistake::new(what, nearest_call(method, path))])
     })?;
     let (profile, mismatches) = client::find_profile(asked, &config)?;
     let body = asked.value("body").map(read_input).transpose()?;
@@ -53,7 +53,7 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
 
 /// Returns the call that was probably meant: methods are upper-case, and a request target has no
 /// scheme and host.
-fn nearest(method: &str, path: &str) -> String {
+fn nearest_call(method: &str, path: &str) -> String {
     let upper = method.to_ascii_uppercase();
     let path = match path.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),

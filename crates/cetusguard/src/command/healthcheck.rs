@@ -110,10 +110,10 @@ impl std::error::Error for Unhealthy {}
 
 /// Asks for `/_ping` through a frontend. The error is the reason why the proxy is not healthy.
 pub(super) fn run(written: &Written, address: Option<&str>) -> Result<(), Unhealthy> {
-    let (address, files) = frontend(written, address).map_err(Unhealthy::Mistake)?;
+    let (address, files) = choose_frontend(written, address).map_err(Unhealthy::Mistake)?;
     let address = match address {
         Address::Tcp { host, port } => Address::Tcp {
-            host: reachable(&host),
+            host: reachable_host(&host),
             port,
         },
         other => other,
@@ -132,8 +132,9 @@ pub(super) fn run(written: &Written, address: Option<&str>) -> Result<(), Unheal
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Unhealthy::Mistake(error.to_string()))?;
-    let asked = runtime
-        .block_on(async { tokio::time::timeout(LIMIT, ask(&frontend, wants_certificate)).await });
+    let asked = runtime.block_on(async {
+        tokio::time::timeout(LIMIT, ask_for_ping(&frontend, wants_certificate)).await
+    });
     asked
         .unwrap_or(Err(Failure::Late))
         .map_err(|why| Unhealthy::Failed {
@@ -145,7 +146,10 @@ pub(super) fn run(written: &Written, address: Option<&str>) -> Result<(), Unheal
 
 /// Returns the address to ask, and the TLS files of the frontend there: of the first one that can
 /// be asked if none is named.
-fn frontend<'w>(written: &'w Written, named: Option<&str>) -> Result<(Address, Files<'w>), String> {
+fn choose_frontend<'w>(
+    written: &'w Written,
+    named: Option<&str>,
+) -> Result<(Address, Files<'w>), String> {
     let mut mistakes = Vec::new();
     let frontends = written.frontends(&mut mistakes);
     let Some(text) = named else {
@@ -182,7 +186,7 @@ fn frontend<'w>(written: &'w Written, named: Option<&str>) -> Result<(Address, F
 }
 
 /// Returns the address at which to ask a socket that listens on every address.
-fn reachable(host: &str) -> String {
+fn reachable_host(host: &str) -> String {
     match host {
         "" | "0.0.0.0" => "127.0.0.1".to_owned(),
         "::" => "::1".to_owned(),
@@ -192,8 +196,8 @@ fn reachable(host: &str) -> String {
 
 /// Asks for `/_ping`. A frontend whose clients need certificates may close the connection before
 /// its alert is read.
-async fn ask(frontend: &Backend, wants_certificate: bool) -> Result<(), Failure> {
-    let unreachable = |why: Unreachable| match (why.tls.as_deref().and_then(broken), why.kind) {
+async fn ask_for_ping(frontend: &Backend, wants_certificate: bool) -> Result<(), Failure> {
+    let unreachable = |why: Unreachable| match (why.tls.as_deref().and_then(tls_failure), why.kind) {
         (Some(failure), _) => failure,
         (None, Some(io::ErrorKind::ConnectionRefused)) => Failure::NothingListens(why.what),
         (None, _) => Failure::Unreachable(why.what),
@@ -204,7 +208,7 @@ async fn ask(frontend: &Backend, wants_certificate: bool) -> Result<(), Failure>
         close\r\n\r\n"
     );
     // The handshake has shown that the frontend's own certificate is at the other end.
-    let lost = |error: io::Error| match tls_error(&error).and_then(broken) {
+    let lost = |error: io::Error| match tls_error(&error).and_then(tls_failure) {
         Some(failure) => failure,
         None if wants_certificate => Failure::WantsCertificate,
         None => Failure::Broken(error.to_string()),
@@ -224,7 +228,7 @@ async fn ask(frontend: &Backend, wants_certificate: bool) -> Result<(), Failure>
     let is_http = head.starts_with("HTTP/1.");
     match head.split(' ').nth(1).filter(|_| is_http) {
         Some("200") => Ok(()),
-        Some(status) => Err(match refused(body) {
+        Some(status) => Err(match refusal_of(body) {
             Some(why) => Failure::Refused(status.to_owned(), why),
             None => Failure::Answered(status.to_owned(), body.trim().to_owned()),
         }),
@@ -234,7 +238,7 @@ async fn ask(frontend: &Backend, wants_certificate: bool) -> Result<(), Failure>
 }
 
 /// Returns the reason of a refusal of Cetusguard.
-fn refused(body: &str) -> Option<String> {
+fn refusal_of(body: &str) -> Option<String> {
     let answer: serde_json::Value = serde_json::from_str(body).ok()?;
     answer
         .get("message")?
@@ -245,7 +249,7 @@ fn refused(body: &str) -> Option<String> {
 
 /// Returns what an error of TLS says about the frontend. Before a client's certificate is asked
 /// for, the client has verified that of the frontend.
-fn broken(error: &TlsError) -> Option<Failure> {
+fn tls_failure(error: &TlsError) -> Option<Failure> {
     use AlertDescription::{
         AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
         CertificateUnknown, UnknownCA, UnsupportedCertificate,

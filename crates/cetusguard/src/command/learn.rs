@@ -86,11 +86,11 @@ impl Teller {
         let text = write::text(&book, &self.format, self.risky);
         match &self.out {
             Some(path) => std::fs::write(path, &text).map_err(|error| {
-                print(&text);
+                print_policy(&text);
                 format!("cannot write {path}, so the policy is printed: {error}")
             }),
             None => {
-                print(&text);
+                print_policy(&text);
                 Ok(())
             }
         }
@@ -150,8 +150,12 @@ impl Teller {
             .append(true)
             .create(true)
             .open(path);
-        let file = opened
-            .map_err(|error| format!("cannot write {path}: {error}; {}", advice(&error, path)))?;
+        let file = opened.map_err(|error| {
+            format!(
+                "cannot write {path}: {error}; {}",
+                advise_on_error(&error, path)
+            )
+        })?;
         // A file that was created for this test alone is removed.
         if file.metadata().is_ok_and(|meta| meta.len() == 0) {
             let _ = std::fs::remove_file(path);
@@ -161,7 +165,7 @@ impl Teller {
 }
 
 /// Says what to do where a file cannot be written.
-fn advice(error: &std::io::Error, path: &str) -> String {
+fn advise_on_error(error: &std::io::Error, path: &str) -> String {
     let folder = Path::new(path)
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
@@ -192,7 +196,7 @@ fn advice(error: &std::io::Error, path: &str) -> String {
     }
 }
 
-fn print(text: &str) {
+fn print_policy(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 

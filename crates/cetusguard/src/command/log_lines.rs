@@ -39,7 +39,7 @@ impl LogLine {
 pub(crate) fn requests(path: &str, text: &str) -> Result<Vec<LogLine>, Mistakes> {
     let mut lines: Vec<_> = text
         .lines()
-        .filter_map(read)
+        .filter_map(read_line)
         .filter(|line| !line.get("msg").is_empty())
         .collect();
     if lines.is_empty() && !text.trim().is_empty() {
@@ -53,7 +53,7 @@ pub(crate) fn requests(path: &str, text: &str) -> Result<Vec<LogLine>, Mistakes>
     Ok(lines)
 }
 
-fn read(line: &str) -> Option<LogLine> {
+fn read_line(line: &str) -> Option<LogLine> {
     match (line.find("{\"time\":"), line.find("time=")) {
         (Some(at), _) => {
             let fields: serde_json::Map<String, serde_json::Value> =
@@ -69,13 +69,13 @@ fn read(line: &str) -> Option<LogLine> {
                     .collect(),
             ))
         }
-        (None, Some(at)) => logfmt(&line[at..]),
+        (None, Some(at)) => read_logfmt(&line[at..]),
         (None, None) => None,
     }
 }
 
 /// Reads `key=value key="a value"`, with the escapes that the log writes.
-fn logfmt(line: &str) -> Option<LogLine> {
+fn read_logfmt(line: &str) -> Option<LogLine> {
     let (mut fields, mut rest) = (HashMap::new(), line.trim_end());
     while !rest.is_empty() {
         let (key, behind) = rest.split_once('=')?;

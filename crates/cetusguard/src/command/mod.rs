@@ -129,7 +129,7 @@ pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>
         env: env.clone(),
         learned: None,
     };
-    match answer(&name, Asked { args, sources }) {
+    match run_command(&name, Asked { args, sources }) {
         Ok(Answer { text, code }) => {
             // The log's writer may hold standard output, for a reader that does not read.
             if !text.is_empty() {
@@ -154,7 +154,7 @@ pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>
     }
 }
 
-fn answer(name: &str, asked: Asked) -> Result<Answer, Failure> {
+fn run_command(name: &str, asked: Asked) -> Result<Answer, Failure> {
     Ok(match name {
         "version" => format!("cetusguard {}\n", env!("CARGO_PKG_VERSION")).into(),
         "schema" => format!("{}\n", schema()).into(),

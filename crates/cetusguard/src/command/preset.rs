@@ -54,11 +54,11 @@ pub(super) fn run(asked: &Asked) -> Answer {
             };
             super::json(&Preset::ALL.iter().map(shown).collect::<Vec<_>>()).into()
         }
-        _ => list(Page::new(&asked.sources.env)).into(),
+        _ => list_presets(Page::new(&asked.sources.env)).into(),
     }
 }
 
-fn list(mut page: Page) -> String {
+fn list_presets(mut page: Page) -> String {
     let width = Preset::ALL
         .iter()
         .map(|preset| preset.name.len())

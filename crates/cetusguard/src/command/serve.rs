@@ -84,9 +84,9 @@ async fn serve(
     ]
     .map(signal);
     let (terminate, interrupt, hang_up) = (
-        ready(&mut terminate)?,
-        ready(&mut interrupt)?,
-        ready(&mut hang_up)?,
+        usable_signal(&mut terminate)?,
+        usable_signal(&mut interrupt)?,
+        usable_signal(&mut hang_up)?,
     );
     // Without a book, the signal keeps its meaning.
     let mut user = learning
@@ -102,7 +102,7 @@ async fn serve(
     let (sockets, without_ipv6) =
         bind(&config.frontends).map_err(|errors| errors.join("\ncetusguard: "))?;
     refuse_own(&config, &sockets)?;
-    announce(&config, &sockets, &without_ipv6, &log);
+    log_start(&config, &sockets, &without_ipv6, &log);
     announce_capacity(capacity, &log);
 
     let (stop, stopping) = watch::channel(false);
@@ -129,7 +129,7 @@ async fn serve(
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
             _ = hang_up.recv() => reload.read_again("SIGHUP"),
-            () = told(user.as_mut()) => if let Some(learning) = &learning { (learning.tell)() },
+            () = wait_for_signal(user.as_mut()) => if let Some(learning) = &learning { (learning.tell)() },
             reloaded = reload.go_on(&proxy) => if let Some(reloaded) = reloaded { adviser.look_at(reloaded) },
             _ = sweep.tick() => {
                 proxy.backend.close_idle();
@@ -251,14 +251,14 @@ fn assemble(
 }
 
 /// Waits for a signal; for ever if there is none to wait for.
-async fn told(signal: Option<&mut Signal>) {
+async fn wait_for_signal(signal: Option<&mut Signal>) {
     match signal {
         Some(signal) => drop(signal.recv().await),
         None => std::future::pending().await,
     }
 }
 
-fn ready(signal: &mut io::Result<Signal>) -> Result<&mut Signal, String> {
+fn usable_signal(signal: &mut io::Result<Signal>) -> Result<&mut Signal, String> {
     signal
         .as_mut()
         .map_err(|error| format!("cannot wait for signals: {error}"))
@@ -283,7 +283,7 @@ fn refuse_own(config: &Config, sockets: &[Bound]) -> Result<(), String> {
 }
 
 /// Logs the settings of the start: the backend and the number of rules.
-fn announce(config: &Config, sockets: &[Bound], warnings: &[String], log: &Log) {
+fn log_start(config: &Config, sockets: &[Bound], warnings: &[String], log: &Log) {
     for warning in warnings {
         log.say(Level::Warning, warning);
     }

@@ -48,7 +48,7 @@ pub(super) fn advice(text: &str, end: End) -> Option<String> {
     let (scheme, rest) = lower.split_once("://").map_or(("", bare), |(scheme, _)| {
         (scheme, &bare[scheme.len() + 3..])
     });
-    if let Some(advice) = foreign(scheme, rest, end) {
+    if let Some(advice) = advise_foreign(scheme, rest, end) {
         return Some(advice);
     }
     let meant = match (scheme, end) {
@@ -76,7 +76,7 @@ pub(super) fn advice(text: &str, end: End) -> Option<String> {
 }
 
 /// Returns the advice for an address that another program takes, and this one never.
-fn foreign(scheme: &str, rest: &str, end: End) -> Option<String> {
+fn advise_foreign(scheme: &str, rest: &str, end: End) -> Option<String> {
     let host = rest.split('/').next().unwrap_or_default();
     Some(match (scheme, end) {
         ("ssh", End::Backend) => format!(

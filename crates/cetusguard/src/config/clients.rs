@@ -115,28 +115,28 @@ pub(crate) fn condition(key: &str, text: &str) -> Result<Condition, &'static str
         ),
         "cert-ip" => Condition::IpName(text.parse().map_err(|_| "expected an IP address")?),
         "cert-sha256" => Condition::Pin(
-            pin(text).ok_or("expected 64 hexadecimal digits, or 32 bytes in base64")?,
+            read_pin(text).ok_or("expected 64 hexadecimal digits, or 32 bytes in base64")?,
         ),
         "cert-uri" => Condition::Uri(pattern()?),
         "compose-project" => Condition::Label(COMPOSE_PROJECT.to_owned(), pattern()?),
         "compose-service" => Condition::Label(COMPOSE_SERVICE.to_owned(), pattern()?),
         "container" => Condition::Name(Pattern::new(pattern()?.as_str().trim_start_matches('/'))),
-        "group" => Condition::Group(number(text)?),
+        "group" => Condition::Group(read_number(text)?),
         "label" => {
             let (label, value) = text
                 .split_once('=')
                 .ok_or("expected KEY=PATTERN, as in cetusguard.profile=homepage")?;
             Condition::Label(label.to_owned(), Pattern::new(value))
         }
-        "user" => Condition::User(number(text)?),
-        _ => Condition::Network(network(text)?),
+        "user" => Condition::User(read_number(text)?),
+        _ => Condition::Network(read_network(text)?),
     })
 }
 
 /// The number that the kernel shows for users and groups that it cannot map.
 const OVERFLOW: u32 = 65534;
 
-fn number(text: &str) -> Result<u32, &'static str> {
+fn read_number(text: &str) -> Result<u32, &'static str> {
     match text.parse() {
         Ok(OVERFLOW) => {
             Err("expected another number: every user that the kernel cannot map is shown as 65534")
@@ -147,7 +147,7 @@ fn number(text: &str) -> Result<u32, &'static str> {
 }
 
 /// Reads a network; an address is a network of one.
-fn network(text: &str) -> Result<IpNet, &'static str> {
+fn read_network(text: &str) -> Result<IpNet, &'static str> {
     let net = text
         .parse()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
@@ -166,7 +166,7 @@ fn network(text: &str) -> Result<IpNet, &'static str> {
 
 /// Reads the hash of a key in both forms: as `openssl dgst -sha256` and as curl's `--pinnedpubkey
 /// sha256//…` write it.
-fn pin(text: &str) -> Option<[u8; 32]> {
+fn read_pin(text: &str) -> Option<[u8; 32]> {
     let text = text
         .strip_prefix("sha256//")
         .or_else(|| text.strip_prefix("SHA256:"))
@@ -191,7 +191,7 @@ mod tests {
         let colons: String = bytes.map(|byte| format!("{byte:02X}")).join(":");
         let base = "AAcOFRwjKjE4P0ZNVFtiaXB3foWMk5qhqK+2vcTL0tk=";
         for text in [&hex, &colons, base, &format!("sha256//{base}")] {
-            assert_eq!(pin(text), Some(bytes), "{text}");
+            assert_eq!(read_pin(text), Some(bytes), "{text}");
         }
         for text in [
             "",
@@ -202,7 +202,7 @@ mod tests {
             "sha256//",
             &hex.replace('0', "x"),
         ] {
-            assert_eq!(pin(text), None, "{text}");
+            assert_eq!(read_pin(text), None, "{text}");
         }
     }
 

@@ -271,12 +271,12 @@ pub(crate) fn normalise_args(
     grammar: &Command,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<OsString> {
-    let known = flags(grammar);
+    let known = all_flags(grammar);
     let mut out = Vec::new();
     let mut args = args.peekable();
     out.extend(args.next());
     while let Some(arg) = args.next() {
-        let Some((name, value)) = arg.to_str().and_then(flag) else {
+        let Some((name, value)) = arg.to_str().and_then(split_flag) else {
             out.push(arg);
             continue;
         };
@@ -308,7 +308,7 @@ pub(crate) fn normalise_args(
             && args
                 .peek()
                 .and_then(|next| next.to_str())
-                .is_some_and(|next| flag(next).is_none())
+                .is_some_and(|next| split_flag(next).is_none())
         {
             args.next();
         }
@@ -317,8 +317,8 @@ pub(crate) fn normalise_args(
 }
 
 /// Returns every flag of any command, and whether a value follows it.
-fn flags(grammar: &Command) -> Vec<(String, bool)> {
-    fn gather(command: &Command, flags: &mut Vec<(String, bool)>) {
+fn all_flags(grammar: &Command) -> Vec<(String, bool)> {
+    fn gather_flags(command: &Command, flags: &mut Vec<(String, bool)>) {
         let long = |arg: &Arg| Some((arg.get_long()?.to_owned(), arg.get_action().takes_values()));
         // A switch of the configuration takes its value behind an equals sign, if any.
         let is_switch = |name: &str| {
@@ -334,16 +334,16 @@ fn flags(grammar: &Command) -> Vec<(String, bool)> {
         );
         command
             .get_subcommands()
-            .for_each(|inner| gather(inner, flags));
+            .for_each(|inner| gather_flags(inner, flags));
     }
     let mut flags = vec![("help".to_owned(), false), ("version".to_owned(), false)];
-    gather(grammar, &mut flags);
+    gather_flags(grammar, &mut flags);
     flags
 }
 
 /// Splits `-name`, `--name` and `-name=value` into name and value. Flags of one letter are clap's
 /// own.
-fn flag(arg: &str) -> Option<(&str, Option<&str>)> {
+fn split_flag(arg: &str) -> Option<(&str, Option<&str>)> {
     let rest = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-'))?;
     let (name, value) = rest
         .split_once('=')

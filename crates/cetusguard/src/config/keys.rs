@@ -159,7 +159,8 @@ pub(crate) const PROFILE_KEYS: &[Key] = &[
 ];
 
 /// The help of `clients`.
-pub(crate) const CLIENTS: &str = "The clients of the profile: a list of conditions, of which one has to hold.";
+pub(crate) const CLIENTS: &str =
+    "The clients of the profile: a list of conditions, of which one has to hold.";
 
 /// The conditions of an entry of `clients`. All of one entry must hold, and be of one kind.
 pub(crate) const CLIENT_KEYS: &[Key] = &[

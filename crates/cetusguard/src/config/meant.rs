@@ -428,18 +428,19 @@ pub(super) fn read_bool(text: &str) -> Result<bool, String> {
 
 /// Reads a number, or a name of `/etc/group`: a container image need not have that file.
 pub(super) fn read_group(text: &str) -> Result<u32, String> {
-    id(text, "/etc/group").ok_or_else(|| "expected a group of /etc/group, or its number".to_owned())
+    look_up_id(text, "/etc/group")
+        .ok_or_else(|| "expected a group of /etc/group, or its number".to_owned())
 }
 
 /// Reads a number, or a name of `/etc/passwd`: a container image need not have that file.
 pub(super) fn read_user(text: &str) -> Result<u32, String> {
-    id(text, "/etc/passwd")
+    look_up_id(text, "/etc/passwd")
         .ok_or_else(|| "expected a user of /etc/passwd, or its number".to_owned())
 }
 
 /// Looks up a name in `/etc/passwd` or `/etc/group`, whose first three fields are name, password
 /// and number.
-fn id(text: &str, table: &str) -> Option<u32> {
+fn look_up_id(text: &str, table: &str) -> Option<u32> {
     if let Ok(id) = text.parse() {
         return Some(id);
     }

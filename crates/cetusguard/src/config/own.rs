@@ -28,15 +28,17 @@ pub(crate) fn is_own(backend: &Address, frontend: &Address) -> bool {
                 port: own_port,
             },
         ) => port == own_port && (host == own || is_own_host(host, own)),
-        (Address::Unix(path), Address::Unix(own)) => is_same_file(&target(path), &target(own)),
+        (Address::Unix(path), Address::Unix(own)) => {
+            is_same_file(&link_target(path), &link_target(own))
+        }
         _ => false,
     }
 }
 
 fn is_own_host(host: &str, own: &str) -> bool {
-    let own = resolve(own);
+    let own = resolve_host(own);
     let reaches = |to: IpAddr| {
-        let to = reached(to);
+        let to = reached_address(to);
         own.iter().any(|own| match own {
             IpAddr::V4(own) if own.is_unspecified() => to.is_ipv4() && is_of_this_machine(to),
             // Such a socket takes connections of both families.
@@ -44,11 +46,11 @@ fn is_own_host(host: &str, own: &str) -> bool {
             own => *own == to,
         })
     };
-    resolve(host).into_iter().any(reaches)
+    resolve_host(host).into_iter().any(reaches)
 }
 
 /// Returns the addresses of a host; none if its name is unknown. An empty host is every address.
-fn resolve(host: &str) -> Vec<IpAddr> {
+fn resolve_host(host: &str) -> Vec<IpAddr> {
     if host.is_empty() {
         return vec![IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
     }
@@ -61,7 +63,7 @@ fn resolve(host: &str) -> Vec<IpAddr> {
 }
 
 /// Returns the address at which a connection arrives: Linux takes the unspecified one for loopback.
-fn reached(to: IpAddr) -> IpAddr {
+fn reached_address(to: IpAddr) -> IpAddr {
     match to {
         IpAddr::V4(to) if to.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(to) if to.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -86,7 +88,7 @@ const LINKS: usize = 40;
 
 /// Returns the path behind the symbolic links of its last part. Neither the socket nor a link's
 /// target has to exist yet.
-fn target(path: &Path) -> PathBuf {
+fn link_target(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
         let Ok(target) = std::fs::read_link(&path) else {

@@ -18,20 +18,21 @@ const PREFIX: &str = "CETUSGUARD_PROFILE_";
 const CLIENTS: &str = "clients";
 
 /// Returns the end of a variable behind the prefix of those that set keys of profiles.
-fn rest(variable: &str) -> Option<&str> {
+fn suffix_of(variable: &str) -> Option<&str> {
     variable.strip_prefix(PREFIX)
 }
 
 /// Returns whether a variable sets a key of a profile.
 pub(super) fn is_one(variable: &str) -> bool {
     // Kubernetes sets such variables for a service whose name begins with cetusguard-profile.
-    rest(variable).is_some_and(|rest| parts(rest).is_some() || !is_of_kubernetes(rest))
+    suffix_of(variable)
+        .is_some_and(|rest| split_name_and_key(rest).is_some() || !is_kubernetes_variable(rest))
 }
 
 /// Returns whether a name ends like the variables that Kubernetes sets for a service:
 /// `_SERVICE_HOST`, `_SERVICE_PORT` with or without the name of a port, `_PORT`, and `_PORT_80_TCP`
 /// with or without a part of the address.
-fn is_of_kubernetes(rest: &str) -> bool {
+fn is_kubernetes_variable(rest: &str) -> bool {
     let rest = format!("_{rest}");
     let is_of_port = |tail: &str| {
         let mut words = tail.split('_');
@@ -61,7 +62,7 @@ fn keys() -> impl Iterator<Item = (&'static str, String)> {
 }
 
 /// Splits what stands behind the prefix into the name of a profile and its key.
-fn parts(rest: &str) -> Option<(&str, &'static str)> {
+fn split_name_and_key(rest: &str) -> Option<(&str, &'static str)> {
     let ends = keys().filter_map(|(key, end)| {
         let name = rest.strip_suffix(&end)?.strip_suffix('_')?;
         (!name.is_empty()).then_some((name, key))
@@ -92,9 +93,11 @@ pub(super) fn complete(
         .collect();
     variables.sort();
     for (variable, value) in variables {
-        let Some(rest) = rest(variable) else { continue };
-        let Some((spelt, key)) = parts(rest) else {
-            mistakes.push(unknown(variable, rest));
+        let Some(rest) = suffix_of(variable) else {
+            continue;
+        };
+        let Some((spelt, key)) = split_name_and_key(rest) else {
+            mistakes.push(unknown_variable(variable, rest));
             continue;
         };
         if !spelt
@@ -148,13 +151,13 @@ pub(super) fn complete(
                 entry
             }
         };
-        set(entry, key, value, &source, mistakes);
+        set_key(entry, key, value, &source, mistakes);
     }
     profiles
 }
 
 /// Warns of a variable that ends with no key of a profile.
-fn unknown(variable: &str, rest: &str) -> Mistake {
+fn unknown_variable(variable: &str, rest: &str) -> Mistake {
     let ends: Vec<_> = keys().map(|(_, end)| end).collect();
     // The name may have any number of words.
     let candidates = rest
@@ -175,7 +178,7 @@ fn unknown(variable: &str, rest: &str) -> Mistake {
 }
 
 /// Takes the value of a variable for a key of a profile.
-fn set(
+fn set_key(
     entry: &mut Entry,
     key: &'static str,
     value: &str,
@@ -196,7 +199,7 @@ fn set(
         return;
     }
     if key == CLIENTS {
-        entry.clients = clients(value, source, mistakes);
+        entry.clients = read_clients(value, source, mistakes);
         return;
     }
     let many = PROFILE_KEYS
@@ -223,7 +226,7 @@ fn set(
 
 /// Reads clients, which commas and line ends separate; the conditions of one are separated by
 /// blanks.
-fn clients(value: &str, source: &Source, mistakes: &mut Vec<Mistake>) -> Vec<Client> {
+fn read_clients(value: &str, source: &Source, mistakes: &mut Vec<Mistake>) -> Vec<Client> {
     let mut clients = Vec::new();
     for client in Many::Paths.split(value) {
         let mut conditions = Vec::new();
@@ -276,11 +279,11 @@ mod tests {
             ("_RULES", None),
             ("CI", None),
         ] {
-            assert_eq!(parts(rest), want, "{rest}");
+            assert_eq!(split_name_and_key(rest), want, "{rest}");
         }
         for key in PROFILE_KEYS {
             let rest = format!("X_{}", key.name.to_uppercase().replace('-', "_"));
-            assert_eq!(parts(&rest), Some(("X", key.name)));
+            assert_eq!(split_name_and_key(&rest), Some(("X", key.name)));
         }
     }
 

@@ -17,7 +17,7 @@ pub fn reference() -> String {
                 "\n## {section}\n\n| flag | environment | default | meaning |\n|---|---|---|---|\n"
             ));
         }
-        page.push_str(&row(option));
+        page.push_str(&option_row(option));
     }
     let clients = Key {
         name: "clients",
@@ -35,7 +35,7 @@ pub fn reference() -> String {
         page.push_str(&format!("\n## {heading}\n\n| key | meaning |\n|---|---|\n"));
         page.extend(
             keys.into_iter()
-                .map(|key| format!("| {} | {} |\n", shown(key), key.help)),
+                .map(|key| format!("| {} | {} |\n", key_with_value(key), key.help)),
         );
     }
     page.push_str(
@@ -51,7 +51,7 @@ pub fn reference() -> String {
     page
 }
 
-fn row(option: &Opt) -> String {
+fn option_row(option: &Opt) -> String {
     let value = option
         .value
         .map(|value| format!(" {}", value.replace('|', "\\|")))
@@ -73,7 +73,7 @@ fn row(option: &Opt) -> String {
 }
 
 /// Returns the key with the form of its value; a `|` in it would end the cell.
-fn shown(key: &Key) -> String {
+fn key_with_value(key: &Key) -> String {
     let value = key.value.replace('|', "\\|");
     if value.is_empty() {
         format!("`{}`", key.name)

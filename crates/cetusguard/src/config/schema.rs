@@ -13,7 +13,7 @@ use super::option::{Many, OPTIONS};
 pub fn schema() -> String {
     let mut properties = Map::new();
     for option in OPTIONS.iter().filter(|option| !option.is_source()) {
-        let mut value = described(
+        let mut value = describe_value(
             option.value.unwrap_or("BOOL"),
             option.many != Many::No,
             option.help,
@@ -28,11 +28,11 @@ pub fn schema() -> String {
         json!({
             "type": "array",
             "description": "Where to listen: each entry says what holds for it alone.",
-            "items": object(FRONTEND_KEYS, &["addr"]),
+            "items": object_schema(FRONTEND_KEYS, &["addr"]),
         }),
     );
-    let mut profile = object(PROFILE_KEYS, &[]);
-    let client = json!({ "type": "object", "minProperties": 1, "properties": keys(CLIENT_KEYS), "additionalProperties": false });
+    let mut profile = object_schema(PROFILE_KEYS, &[]);
+    let client = json!({ "type": "object", "minProperties": 1, "properties": key_schemas(CLIENT_KEYS), "additionalProperties": false });
     profile["properties"]["clients"] =
         json!({ "type": "array", "description": CLIENTS, "items": client });
     properties.insert(
@@ -54,25 +54,25 @@ pub fn schema() -> String {
     format!("{schema:#}")
 }
 
-fn object(known: &[Key], required: &[&str]) -> Value {
-    json!({ "type": "object", "properties": keys(known), "required": required, "additionalProperties": false })
+fn object_schema(known: &[Key], required: &[&str]) -> Value {
+    json!({ "type": "object", "properties": key_schemas(known), "required": required, "additionalProperties": false })
 }
 
-fn keys(known: &[Key]) -> Value {
+fn key_schemas(known: &[Key]) -> Value {
     known
         .iter()
         .map(|key| {
             (
                 key.name.to_owned(),
-                described(key.value, key.many, key.help),
+                describe_value(key.value, key.many, key.help),
             )
         })
         .collect::<Map<_, _>>()
         .into()
 }
 
-fn described(word: &str, many: bool, help: &str) -> Value {
-    let one = form(word);
+fn describe_value(word: &str, many: bool, help: &str) -> Value {
+    let one = value_form(word);
     let mut value = if many {
         json!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
     } else {
@@ -83,7 +83,7 @@ fn described(word: &str, many: bool, help: &str) -> Value {
 }
 
 /// Returns the form of a value, by its placeholder in the help.
-fn form(word: &str) -> Value {
+fn value_form(word: &str) -> Value {
     let none = json!({ "const": "none" });
     match word {
         "BOOL" => json!({ "type": "boolean" }),

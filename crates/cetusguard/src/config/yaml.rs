@@ -95,7 +95,7 @@ pub(crate) fn read(text: &str) -> Result<Node, Wrong> {
                     fix: "keep everything in one document, without ---",
                 });
             }
-            event => root = Some(node(event, span, &mut events, 0)?),
+            event => root = Some(read_node(event, span, &mut events, 0)?),
         }
     }
     Ok(root.unwrap_or(Node {
@@ -104,7 +104,7 @@ pub(crate) fn read(text: &str) -> Result<Node, Wrong> {
     }))
 }
 
-fn node<'i>(
+fn read_node<'i>(
     event: Event<'i>,
     span: Span,
     events: &mut impl Iterator<Item = Result<(Event<'i>, Span), Wrong>>,
@@ -143,24 +143,24 @@ fn node<'i>(
         );
     }
     let value = match event {
-        Event::Scalar(text, style, ..) => scalar(&text, style, at),
+        Event::Scalar(text, style, ..) => read_scalar(&text, style, at),
         Event::SequenceStart(..) => {
             let mut list = Vec::new();
             while let Some((event, span)) = events.next().transpose()? {
                 if matches!(event, Event::SequenceEnd) {
                     break;
                 }
-                list.push(node(event, span, events, depth + 1)?);
+                list.push(read_node(event, span, events, depth + 1)?);
             }
             Value::List(list)
         }
-        Event::MappingStart(..) => Value::Map(map(events, depth)?),
+        Event::MappingStart(..) => Value::Map(read_map(events, depth)?),
         _ => Value::Nothing,
     };
     Ok(Node { at, value })
 }
 
-fn scalar(text: &str, style: ScalarStyle, at: Place) -> Value {
+fn read_scalar(text: &str, style: ScalarStyle, at: Place) -> Value {
     match style {
         ScalarStyle::Plain if matches!(text, "" | "~" | "null" | "Null" | "NULL") => Value::Nothing,
         // A block starts behind its mark, blank lines included.
@@ -173,7 +173,7 @@ fn scalar(text: &str, style: ScalarStyle, at: Place) -> Value {
 }
 
 /// Keys are text, and stand once.
-fn map<'i>(
+fn read_map<'i>(
     events: &mut impl Iterator<Item = Result<(Event<'i>, Span), Wrong>>,
     depth: usize,
 ) -> Result<Vec<(String, Place, Node)>, Wrong> {
@@ -182,7 +182,7 @@ fn map<'i>(
         if matches!(event, Event::MappingEnd) {
             break;
         }
-        let key = node(event, span, events, depth + 1)?;
+        let key = read_node(event, span, events, depth + 1)?;
         let Value::Text(name, _) = key.value else {
             let what = "a key that is no text".to_owned();
             return Err(Wrong {
@@ -202,7 +202,7 @@ fn map<'i>(
         let Some((event, span)) = events.next().transpose()? else {
             break;
         };
-        map.push((name, key.at, node(event, span, events, depth + 1)?));
+        map.push((name, key.at, read_node(event, span, events, depth + 1)?));
     }
     Ok(map)
 }
@@ -211,17 +211,17 @@ fn map<'i>(
 mod tests {
     use super::*;
 
-    fn shown(node: &Node) -> String {
+    fn describe_node(node: &Node) -> String {
         match &node.value {
             Value::Nothing => "-".to_owned(),
             Value::Text(text, line) => format!("{text:?}@{line}"),
             Value::List(list) => {
-                format!("[{}]", list.iter().map(shown).collect::<Vec<_>>().join(" "))
+                format!("[{}]", list.iter().map(describe_node).collect::<Vec<_>>().join(" "))
             }
             Value::Map(map) => {
                 let pairs = map
                     .iter()
-                    .map(|(key, at, node)| format!("{key}@{at}={}", shown(node)));
+                    .map(|(key, at, node)| format!("{key}@{at}={}", describe_node(node)));
                 format!("{{{}}}", pairs.collect::<Vec<_>>().join(" "))
             }
         }
@@ -243,7 +243,7 @@ mod tests {
             ("a:\nb: \"\"\n", "{a@1:1=- b@2:1=\"\"@2}"),
             ("a: on\nb: 0660\n", "{a@1:1=\"on\"@1 b@2:1=\"0660\"@2}"),
         ] {
-            assert_eq!(shown(&read(text).expect(text)), want, "{text}");
+            assert_eq!(describe_node(&read(text).expect(text)), want, "{text}");
         }
     }
 

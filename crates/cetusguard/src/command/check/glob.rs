@@ -16,7 +16,7 @@ pub(super) struct Hint {
 /// Finds a glob: `/*/`, `/**`, a `/*` at the end, or a star behind a letter.
 pub(super) fn of_shell(rule: &Rule) -> Option<Hint> {
     let (_, pattern) = rule.methods_and_pattern()?;
-    let found = stars(pattern);
+    let found = find_stars(pattern);
     let first = found.first()?;
     // The character before a star is one byte long.
     let what = if pattern[..first.start].ends_with('/') {
@@ -28,11 +28,14 @@ pub(super) fn of_shell(rule: &Rule) -> Option<Hint> {
         "{} is any number of {what}",
         &pattern[first.start - 1..first.end]
     );
-    let one_part = tried(rule, &replaced(pattern, &found));
+    let one_part = if_it_reaches(rule, &replace_stars(pattern, &found));
     let below = pattern
         .strip_suffix("/*")
-        .map(|folder| format!("{}(/.*)?", replaced(folder, &stars(folder))));
-    let fix = match (one_part, below.and_then(|pattern| tried(rule, &pattern))) {
+        .map(|folder| format!("{}(/.*)?", replace_stars(folder, &find_stars(folder))));
+    let fix = match (
+        one_part,
+        below.and_then(|pattern| if_it_reaches(rule, &pattern)),
+    ) {
         (Some(rule), None) => format!("write {rule}"),
         (Some(rule), Some(below)) => {
             format!("write {rule} for one part of the path, or {below} for all below it")
@@ -46,7 +49,7 @@ pub(super) fn of_shell(rule: &Rule) -> Option<Hint> {
 }
 
 /// Returns the places of stars that a shell would take for any name.
-fn stars(pattern: &str) -> Vec<Range<usize>> {
+fn find_stars(pattern: &str) -> Vec<Range<usize>> {
     let bytes = pattern.as_bytes();
     let (mut found, mut at) = (Vec::new(), 0);
     let mut class = false;
@@ -87,7 +90,7 @@ fn stars(pattern: &str) -> Vec<Range<usize>> {
 }
 
 /// Returns the pattern with an expression in place of each of these stars.
-fn replaced(pattern: &str, stars: &[Range<usize>]) -> String {
+fn replace_stars(pattern: &str, stars: &[Range<usize>]) -> String {
     let (mut written, mut from) = (String::new(), 0);
     for star in stars {
         let is_last = star.end == pattern.len();
@@ -137,7 +140,7 @@ pub(super) fn with_version(rule: &Rule) -> Option<Hint> {
     let written = rest
         .filter(|rest| !has_version(rest))
         .map(|rest| format!("%API_PREFIX%{rest}"));
-    let fix = match written.and_then(|written| tried(rule, &written)) {
+    let fix = match written.and_then(|written| if_it_reaches(rule, &written)) {
         Some(rule) => format!("write {rule}"),
         None => {
             "begin the pattern with %API_PREFIX%, as in %API_PREFIX_CONTAINERS%/json".to_owned()
@@ -147,7 +150,7 @@ pub(super) fn with_version(rule: &Rule) -> Option<Hint> {
 }
 
 /// Returns the rule with another pattern, if it then matches an endpoint of a known engine.
-fn tried(rule: &Rule, pattern: &str) -> Option<String> {
+fn if_it_reaches(rule: &Rule, pattern: &str) -> Option<String> {
     let (_, own) = rule.methods_and_pattern()?;
     let text = format!("{}{pattern}", &rule.text()[..rule.text().len() - own.len()]);
     let found = parse("suggestion", &text).ok()?.pop()?;

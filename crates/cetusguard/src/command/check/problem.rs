@@ -246,7 +246,7 @@ fn about_rules(survey: &Survey, warnings: &mut Warnings<'_>) {
         warnings.warn(
             "idle-rule",
             format!("{} matches no endpoint of a known engine", rule.label()),
-            mend(rule),
+            suggest_rule(rule),
         );
     }
     for (rule, by) in &survey.useless {
@@ -432,7 +432,7 @@ fn about_guard(survey: &Survey, warnings: &mut Warnings<'_>) {
 }
 
 /// Returns what a rule that matches no endpoint was probably meant to be.
-fn mend(rule: &Rule) -> String {
+fn suggest_rule(rule: &Rule) -> String {
     let Some((methods, pattern)) = rule.methods_and_pattern() else {
         return "take it out, or look for the name in docs/endpoints.md".to_owned();
     };

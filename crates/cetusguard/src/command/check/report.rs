@@ -111,7 +111,7 @@ impl ProfileReport {
                 .map(ToString::to_string)
                 .collect(),
             targets: profile.targets.entries().collect(),
-            clients: profiles.selectors_of(profile).map(who).collect(),
+            clients: profiles.selectors_of(profile).map(write_selector).collect(),
             rules: profile.rules.rules().len(),
             can: abilities(survey),
             to_host: barriers(profile, survey),
@@ -132,7 +132,7 @@ impl DeniedReport {
     }
 }
 
-fn who(selector: &Selector) -> String {
+fn write_selector(selector: &Selector) -> String {
     let conditions = selector.conditions().iter().map(|condition| {
         let (key, value) = condition.written();
         format!("{key} {value}")
@@ -152,7 +152,7 @@ fn by_power(survey: &Survey) -> BTreeMap<(Risk, Power), Vec<&Open>> {
 
 fn abilities(survey: &Survey) -> Vec<Ability> {
     let ability = |((risk, power), opens): ((Risk, Power), Vec<&Open>)| Ability {
-        what: exactly(power, &opens),
+        what: describe_endpoints(power, &opens),
         risk,
         endpoints: opens
             .iter()
@@ -169,7 +169,7 @@ fn abilities(survey: &Survey) -> Vec<Ability> {
 }
 
 /// Says what open endpoints of a power let a client do.
-fn exactly(power: Power, opens: &[&Open]) -> String {
+fn describe_endpoints(power: Power, opens: &[&Open]) -> String {
     says(
         power,
         &opens
@@ -207,14 +207,14 @@ fn barriers(profile: &Profile, survey: &Survey) -> Vec<Barrier> {
     let (mut judged, mut rest) = (Vec::new(), Vec::new());
     for ((_, power), opens) in &powers {
         if opens.iter().any(|open| open.care == Care::Judged) {
-            judged.push(exactly(*power, opens));
+            judged.push(describe_endpoints(*power, opens));
         }
         let is_unread = opens.iter().any(|open| open.care == Care::Unread);
         match power.way_to_host() {
             Some(way) if is_unread => {
                 let what = format!(
                     "nothing, where the client can {}: {way}",
-                    exactly(*power, opens)
+                    describe_endpoints(*power, opens)
                 );
                 rest.push(Barrier {
                     holds: Holds::No,
@@ -228,7 +228,7 @@ fn barriers(profile: &Profile, survey: &Survey) -> Vec<Barrier> {
                 holds: Holds::Partly,
                 what: format!(
                     "trust, where the client can {}: {way}",
-                    exactly(*power, opens)
+                    describe_endpoints(*power, opens)
                 ),
             });
         }

@@ -65,7 +65,11 @@ fn write_profile(profile: &ProfileReport, page: &mut Page) {
         page.item(2, "for ", Look::Faint, client);
     }
     if profile.name == "default" {
-        page.say(2, Look::Faint, "for every client that no other profile matches");
+        page.say(
+            2,
+            Look::Faint,
+            "for every client that no other profile matches",
+        );
     }
     for exception in &profile.guard_allow {
         page.item(2, "with ", Look::Faint, &format!("guard-allow {exception}"));

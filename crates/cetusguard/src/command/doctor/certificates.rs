@@ -23,24 +23,24 @@ pub(super) fn examine(written: &Written) -> Vec<Finding> {
             findings.extend(
                 CertificateDer::pem_slice_iter(text.as_bytes())
                     .flatten()
-                    .filter_map(|der| look(&path, &der)),
+                    .filter_map(|der| examine_certificate(&path, &der)),
             );
         }
     }
     findings
 }
 
-fn look(path: &str, der: &CertificateDer<'_>) -> Option<Finding> {
+fn examine_certificate(path: &str, der: &CertificateDer<'_>) -> Option<Finding> {
     let certificate = x509_cert::Certificate::from_der(der).ok()?;
     let validity = certificate.tbs_certificate().validity();
     let (from, until) = (
         validity.not_before.to_system_time(),
         validity.not_after.to_system_time(),
     );
-    Some(judge(path, from, until, SystemTime::now()))
+    Some(judge_validity(path, from, until, SystemTime::now()))
 }
 
-fn judge(path: &str, from: SystemTime, until: SystemTime, now: SystemTime) -> Finding {
+fn judge_validity(path: &str, from: SystemTime, until: SystemTime, now: SystemTime) -> Finding {
     const ABOUT: &str = "certificate";
     let day = |time| humantime::format_rfc3339_seconds(time).to_string();
     if now < from {
@@ -84,7 +84,7 @@ mod tests {
             (101, State::Bad),
         ] {
             assert_eq!(
-                judge("x.pem", at(10), at(100), at(now)).state,
+                judge_validity("x.pem", at(10), at(100), at(now)).state,
                 want,
                 "day {now}"
             );

@@ -49,7 +49,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     if let Ok(Asked::Answer(info)) =
         runtime.block_on(async { fetch(&backend, "/info", limit).await })
     {
-        findings.extend(clock(&info));
+        findings.extend(compare_clocks(&info));
     }
     findings
 }
@@ -67,12 +67,13 @@ pub(in crate::command) async fn version(
     if let Address::Unix(path) = &address {
         // A mount may hang, and requests must not wait for it.
         let path = path.clone();
-        if let Ok(Some(finding)) = tokio::task::spawn_blocking(move || socket(&path)).await {
+        if let Ok(Some(finding)) = tokio::task::spawn_blocking(move || examine_socket(&path)).await
+        {
             return Err(finding);
         }
     }
     match fetch_as(agent, backend, "/version", limit).await {
-        Ok(Asked::Answer(version)) => speaks(&version, &address),
+        Ok(Asked::Answer(version)) => judge_version(&version, &address),
         Ok(Asked::Missing(_)) => Err(Finding::bad(
             ABOUT,
             format!("what listens at {address} is no engine: it has no /version"),
@@ -86,12 +87,12 @@ pub(in crate::command) async fn version(
                 "look into the engine's own log, or restart it",
             ))
         }
-        Err(trouble) => Err(unreachable(&trouble.to_string(), &address)),
+        Err(trouble) => Err(report_unreachable(&trouble.to_string(), &address)),
     }
 }
 
 /// Reports a socket that is missing, is no socket, or cannot be opened by this user.
-fn socket(path: &Path) -> Option<Finding> {
+fn examine_socket(path: &Path) -> Option<Finding> {
     let shown = path.display();
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
@@ -143,7 +144,7 @@ fn socket(path: &Path) -> Option<Finding> {
     })
 }
 
-fn unreachable(why: &str, address: &Address) -> Finding {
+fn report_unreachable(why: &str, address: &Address) -> Finding {
     let fix = match address {
         Address::Tcp { .. } => {
             "start the engine with that address, or correct backend-addr; an engine with TLS needs \
@@ -157,7 +158,7 @@ fn unreachable(why: &str, address: &Address) -> Finding {
     Finding::bad(ABOUT, why, fix)
 }
 
-fn speaks(version: &[u8], address: &Address) -> Result<Finding, Finding> {
+fn judge_version(version: &[u8], address: &Address) -> Result<Finding, Finding> {
     let version = Json::read(version).unwrap_or(Json::Null);
     let text = |key: &str| {
         version
@@ -197,7 +198,7 @@ fn speaks(version: &[u8], address: &Address) -> Result<Finding, Finding> {
 }
 
 /// Returns the engine's time, if the engine gives it in UTC.
-fn clock(info: &[u8]) -> Option<Finding> {
+fn compare_clocks(info: &[u8]) -> Option<Finding> {
     let info = Json::read(info).ok()?;
     let time = humantime::parse_rfc3339(info.get("SystemTime")?.text()).ok()?;
     let now = SystemTime::now();

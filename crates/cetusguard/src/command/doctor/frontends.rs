@@ -55,7 +55,7 @@ pub(super) fn examine(config: &Config, written: &Written, in_container: bool) ->
     let mut findings: Vec<_> = config
         .frontends
         .iter()
-        .map(|frontend| look(frontend, written))
+        .map(|frontend| examine_frontend(frontend, written))
         .collect();
     let is_local = |frontend: &Frontend| matches!(&frontend.address, Address::Tcp { host, .. } if is_loopback(host));
     if in_container && config.frontends.iter().all(is_local) {
@@ -95,24 +95,29 @@ fn is_everywhere(host: &str) -> bool {
     host.is_empty() || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
 }
 
-fn look(frontend: &Frontend, written: &Written) -> Finding {
+fn examine_frontend(frontend: &Frontend, written: &Written) -> Finding {
     let address = &frontend.address;
     match address {
         Address::Tcp { host, port } => {
             let host = if host.is_empty() { "0.0.0.0" } else { host };
             match TcpListener::bind((host, *port)) {
                 Ok(_) => Finding::good(ABOUT, format!("{address} is free")),
-                Err(error) => taken(address, *port, &error, written),
+                Err(error) => describe_taken_address(address, *port, &error, written),
             }
         }
-        Address::Unix(path) => socket(address, path, written),
+        Address::Unix(path) => examine_socket(address, path, written),
         Address::Inherited => Finding::good(ABOUT, "sockets come from systemd"),
     }
 }
 
-fn taken(address: &Address, port: u16, error: &std::io::Error, written: &Written) -> Finding {
+fn describe_taken_address(
+    address: &Address,
+    port: u16,
+    error: &std::io::Error,
+    written: &Written,
+) -> Finding {
     match error.kind() {
-        std::io::ErrorKind::AddrInUse => served(
+        std::io::ErrorKind::AddrInUse => describe_served_address(
             address,
             Some(port),
             healthcheck::run(written, Some(&address.to_string())),
@@ -137,7 +142,11 @@ fn taken(address: &Address, port: u16, error: &std::io::Error, written: &Written
 
 /// Looks at an address on which a process listens already: this proxy, where the doctor is run
 /// beside it, or another program.
-fn served(address: &Address, port: Option<u16>, answered: Result<(), Unhealthy>) -> Finding {
+fn describe_served_address(
+    address: &Address,
+    port: Option<u16>,
+    answered: Result<(), Unhealthy>,
+) -> Finding {
     let holder = port.and_then(Holder::of);
     let by = holder
         .as_ref()
@@ -214,7 +223,7 @@ fn served(address: &Address, port: Option<u16>, answered: Result<(), Unhealthy>)
 }
 
 /// Looks whether a Unix socket can be made, or is served already.
-fn socket(address: &Address, path: &Path, written: &Written) -> Finding {
+fn examine_socket(address: &Address, path: &Path, written: &Written) -> Finding {
     match std::fs::symlink_metadata(path) {
         Ok(meta) if !meta.file_type().is_socket() => {
             let fix = "remove that file, or choose another path";
@@ -225,19 +234,19 @@ fn socket(address: &Address, path: &Path, written: &Written) -> Finding {
             );
         }
         Ok(_) => {}
-        Err(_) => return folder(path),
+        Err(_) => return examine_folder(path),
     }
     match healthcheck::run(written, Some(&address.to_string())) {
         // A new socket takes the place of one that was left behind.
         Err(Unhealthy::Failed {
             why: Failure::NothingListens(_),
             ..
-        }) => folder(path),
-        answered => served(address, None, answered),
+        }) => examine_folder(path),
+        answered => describe_served_address(address, None, answered),
     }
 }
 
-fn folder(path: &Path) -> Finding {
+fn examine_folder(path: &Path) -> Finding {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let shown = folder.display();
     match access(folder, Access::WRITE_OK | Access::EXEC_OK) {

@@ -26,7 +26,7 @@ impl Holder {
             .flat_map(|table| {
                 table
                     .lines()
-                    .filter_map(|row| listening(row, port))
+                    .filter_map(|row| listening_inode(row, port))
                     .collect::<Vec<_>>()
             })
             .collect();
@@ -52,7 +52,7 @@ impl Holder {
 
 /// Returns the socket of a row of the kernel's table that listens on the port, as links of
 /// descriptors name it.
-fn listening(row: &str, port: u16) -> Option<String> {
+fn listening_inode(row: &str, port: u16) -> Option<String> {
     const LISTEN: &str = "0A";
     let fields: Vec<&str> = row.split_whitespace().collect();
     let (_, own) = fields.get(1)?.rsplit_once(':')?;

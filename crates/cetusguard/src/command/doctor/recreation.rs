@@ -30,7 +30,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     let profiles: Vec<_> = config
         .profiles
         .all()
-        .filter_map(|profile| judged(profile))
+        .filter_map(|profile| profile_to_judge(profile))
         .collect();
     if profiles.is_empty() {
         return Vec::new();
@@ -72,7 +72,7 @@ struct Judged {
 /// Returns the profile under which re-creations are judged; `None` if its clients can create
 /// nothing under a guard, or may lose containers that they delete. If the mode of re-creation is
 /// not set, the clients are taken to copy what they inspect.
-fn judged(profile: &Profile) -> Option<Judged> {
+fn profile_to_judge(profile: &Profile) -> Option<Judged> {
     let paths = ["/containers/create", "/v1.44/containers/create"];
     let creates = paths.iter().any(|path| is_allowed("POST", path, profile));
     let recreation = profile.recreation.unwrap_or(Recreation::Copied);
@@ -97,7 +97,7 @@ fn is_allowed(method: &str, path: &str, profile: &Profile) -> bool {
 }
 
 /// Returns the permit to delete a container, by its identifier or its name.
-fn deletion(container: &Object, version: &str, profile: &Profile) -> Option<Permit> {
+fn permit_deletion(container: &Object, version: &str, profile: &Profile) -> Option<Permit> {
     let words = [&container.id, &container.name].into_iter();
     let paths = words.flat_map(|word| {
         [
@@ -147,16 +147,16 @@ impl Questions {
     async fn object(&self, kind: ObjectKind, word: &str) -> Result<Option<Object>, Trouble> {
         let answer = self.ask(&inspection_target(kind, word)).await?;
         answer
-            .map(|answer| Object::read(kind, &answer).map_err(unreadable))
+            .map(|answer| Object::read(kind, &answer).map_err(unreadable_answer))
             .transpose()
     }
 
     async fn look(&self, profiles: &[Judged], config: &Config) -> Result<Vec<Finding>, Trouble> {
         let version = self.ask("/version").await?.unwrap_or_default();
-        let engine = Engine::read(&version).map_err(unreadable)?;
+        let engine = Engine::read(&version).map_err(unreadable_answer)?;
         let version = api_version(&version);
         let defaults = match self.ask("/info").await? {
-            Some(info) => Defaults::read(&info).map_err(unreadable)?,
+            Some(info) => Defaults::read(&info).map_err(unreadable_answer)?,
             None => Defaults::default(),
         };
         let engine = (engine, defaults);
@@ -168,7 +168,7 @@ impl Questions {
             .ask(&format!("/containers/json?all=1&limit={}", CONTAINERS + 1))
             .await?
             .unwrap_or_default();
-        let ids = identifiers(&list)?;
+        let ids = read_identifiers(&list)?;
         let mut tallies: Vec<Tally> = profiles.iter().map(|_| Tally::default()).collect();
         for id in ids.iter().take(CONTAINERS) {
             // The container may have been removed since the list.
@@ -178,7 +178,7 @@ impl Questions {
             else {
                 continue;
             };
-            let inspection = Inspection::read(&answer).map_err(unreadable)?;
+            let inspection = Inspection::read(&answer).map_err(unreadable_answer)?;
             // The proxy's own container is kept from its clients on purpose.
             if own
                 .as_ref()
@@ -187,10 +187,10 @@ impl Questions {
                 continue;
             }
             for (Judged { profile, .. }, tally) in profiles.iter().zip(&mut tallies) {
-                let Some(permit) = deletion(inspection.object(), &version, profile) else {
+                let Some(permit) = permit_deletion(inspection.object(), &version, profile) else {
                     continue;
                 };
-                let around = surroundings(profile, &config.profiles, own.as_ref());
+                let around = surroundings_of(profile, &config.profiles, own.as_ref());
                 tally.judged += 1;
                 tally
                     .refused
@@ -201,7 +201,7 @@ impl Questions {
         Ok(profiles
             .iter()
             .zip(tallies)
-            .flat_map(|(judged, tally)| report(judged, &tally, is_all))
+            .flat_map(|(judged, tally)| report_tally(judged, &tally, is_all))
             .collect())
     }
 
@@ -249,7 +249,7 @@ impl Questions {
     }
 }
 
-fn surroundings<'s>(
+fn surroundings_of<'s>(
     profile: &'s Profile,
     profiles: &'s Profiles,
     own: Option<&'s Object>,
@@ -263,7 +263,7 @@ fn surroundings<'s>(
     }
 }
 
-fn unreadable(malformed: impl std::fmt::Display) -> Trouble {
+fn unreadable_answer(malformed: impl std::fmt::Display) -> Trouble {
     Trouble::Answer(format!("the engine's answer cannot be read: {malformed}"))
 }
 
@@ -277,8 +277,8 @@ fn api_version(version: &[u8]) -> String {
         .to_owned()
 }
 
-fn identifiers(list: &[u8]) -> Result<Vec<String>, Trouble> {
-    let list = Json::read(list).map_err(unreadable)?;
+fn read_identifiers(list: &[u8]) -> Result<Vec<String>, Trouble> {
+    let list = Json::read(list).map_err(unreadable_answer)?;
     Ok(list
         .list()
         .iter()
@@ -287,7 +287,7 @@ fn identifiers(list: &[u8]) -> Result<Vec<String>, Trouble> {
         .collect())
 }
 
-fn report(Judged { profile, outcome }: &Judged, tally: &Tally, is_all: bool) -> Vec<Finding> {
+fn report_tally(Judged { profile, outcome }: &Judged, tally: &Tally, is_all: bool) -> Vec<Finding> {
     let name = &profile.name;
     let many = if is_all {
         String::new()
@@ -306,7 +306,7 @@ fn report(Judged { profile, outcome }: &Judged, tally: &Tally, is_all: bool) -> 
     let (named, rest) = tally.refused.split_at(tally.refused.len().min(NAMED));
     let mut findings: Vec<_> = named
         .iter()
-        .map(|refused| warning(name, refused, outcome))
+        .map(|refused| warn_of_container(name, refused, outcome))
         .collect();
     if !rest.is_empty() {
         let more = count(rest.len(), "more container");
@@ -319,7 +319,7 @@ fn report(Judged { profile, outcome }: &Judged, tally: &Tally, is_all: bool) -> 
         let fix = if exceptions.is_empty() {
             "no exception helps".to_owned()
         } else {
-            allowing(exceptions)
+            write_exceptions(exceptions)
         };
         findings.push(Finding::warning(ABOUT, what, fix));
     }
@@ -327,7 +327,7 @@ fn report(Judged { profile, outcome }: &Judged, tally: &Tally, is_all: bool) -> 
 }
 
 /// Makes a finding of a container that could not be created again, with the exceptions to add.
-fn warning(profile: &str, refused: &Refused, outcome: &str) -> Finding {
+fn warn_of_container(profile: &str, refused: &Refused, outcome: &str) -> Finding {
     let (container, why) = (&refused.container, &refused.objection);
     let reasons: BTreeSet<_> = why
         .findings()
@@ -364,14 +364,14 @@ fn warning(profile: &str, refused: &Refused, outcome: &str) -> Finding {
         }
         (Some(hopeless), false) => format!(
             "{}; but no exception helps against {hopeless}",
-            allowing(exceptions)
+            write_exceptions(exceptions)
         ),
-        (None, _) => allowing(exceptions),
+        (None, _) => write_exceptions(exceptions),
     };
     Finding::warning(ABOUT, what, fix)
 }
 
-fn allowing(exceptions: BTreeSet<&str>) -> String {
+fn write_exceptions(exceptions: BTreeSet<&str>) -> String {
     exceptions
         .into_iter()
         .map(|exception| format!("guard-allow {exception}"))

@@ -39,11 +39,11 @@ pub(super) fn find_profile(
         let (key, value) = mark
             .split_once('=')
             .ok_or_else(|| expected("expected KEY=VALUE, as in container=web"))?;
-        take(&mut client, key, value, config).map_err(|what| expected(&what))?;
+        add_mark(&mut client, key, value, config).map_err(|what| expected(&what))?;
     }
     match config.profiles.of(&client) {
         Ok((profile, None)) if is_described => {
-            Ok((Arc::clone(profile), mismatches(&client, config)))
+            Ok((Arc::clone(profile), find_mismatches(&client, config)))
         }
         Ok((profile, _)) => Ok((Arc::clone(profile), Vec::new())),
         Err(Ambiguous {
@@ -58,7 +58,7 @@ pub(super) fn find_profile(
 }
 
 /// Lists the entries that do not match a client, those with the fewest unmet conditions first.
-fn mismatches(client: &Principal, config: &Config) -> Vec<Mismatch> {
+fn find_mismatches(client: &Principal, config: &Config) -> Vec<Mismatch> {
     let mut found: Vec<Mismatch> = Vec::new();
     for profile in config.profiles.all() {
         for selector in config.profiles.selectors_of(profile) {
@@ -67,11 +67,11 @@ fn mismatches(client: &Principal, config: &Config) -> Vec<Mismatch> {
                 conditions: selector
                     .conditions()
                     .iter()
-                    .map(|one| written(one, config))
+                    .map(|one| write_condition(one, config))
                     .collect(),
                 unmet: selector
                     .unmet(client)
-                    .map(|one| written(one, config))
+                    .map(|one| write_condition(one, config))
                     .collect(),
             });
         }
@@ -81,7 +81,7 @@ fn mismatches(client: &Principal, config: &Config) -> Vec<Mismatch> {
 }
 
 /// Writes a condition as `--client` takes it.
-fn written(condition: &Condition, config: &Config) -> String {
+fn write_condition(condition: &Condition, config: &Config) -> String {
     let (key, value) = condition.written();
     let value = match condition {
         Condition::Frontend(place) => config
@@ -94,7 +94,7 @@ fn written(condition: &Condition, config: &Config) -> String {
 }
 
 /// Adds one mark to the description of a client. The keys are those of `clients`, and `frontend`.
-fn take(client: &mut Principal, key: &str, value: &str, config: &Config) -> Result<(), String> {
+fn add_mark(client: &mut Principal, key: &str, value: &str, config: &Config) -> Result<(), String> {
     if key == "frontend" {
         let mut addresses = config
             .frontends

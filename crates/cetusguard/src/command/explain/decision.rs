@@ -128,7 +128,7 @@ impl Decision {
                     Ground::Rule(rule) => rule.label().to_owned(),
                     Ground::Unenforced { text, .. } => text.clone(),
                 };
-                judged(&permit, level, body, profiles, because)
+                judge_by_guard(&permit, level, body, profiles, because)
             }
             Verdict::Deny(denial) => {
                 let guard = Guard {
@@ -155,10 +155,10 @@ impl Decision {
             profile: profile.name.clone(),
             enforced: profile.mode == Mode::Enforce,
             mismatches: Vec::new(),
-            rules: attempts(call, profile, by_rules),
+            rules: trace_rules(call, profile, by_rules),
             targets: profile.targets.entries().collect(),
-            limits: limits(&profile.limits),
-            answer: answer(call),
+            limits: describe_limits(&profile.limits),
+            answer: describe_answer(call),
             allowed,
             body_missing: guard.is_blind && allowed,
             depends_on,
@@ -170,7 +170,7 @@ impl Decision {
 }
 
 /// Judges a call that a rule allows, as the guard does.
-fn judged(
+fn judge_by_guard(
     permit: &Permit,
     level: &'static str,
     body: Option<&str>,
@@ -274,7 +274,7 @@ fn judged(
     )
 }
 
-fn attempts(call: &Call, profile: &Profile, granted: bool) -> Vec<Attempt> {
+fn trace_rules(call: &Call, profile: &Profile, granted: bool) -> Vec<Attempt> {
     let mut first = true;
     let attempt = |cetusguard_policy::Attempt { rule, tried }: cetusguard_policy::Attempt| {
         let rest = |taken: usize| Some(call.path()[taken..].to_owned());
@@ -307,7 +307,7 @@ fn methods_of(rule: &Rule) -> Option<Range<usize>> {
     Some(end - methods.len()..end)
 }
 
-fn limits(limits: &Limits) -> Vec<String> {
+fn describe_limits(limits: &Limits) -> Vec<String> {
     let mut shown = Vec::new();
     if let Some(rate) = limits.rate {
         shown.push(format!(
@@ -341,7 +341,7 @@ fn limits(limits: &Limits) -> Vec<String> {
     shown
 }
 
-fn answer(call: &Call) -> &'static str {
+fn describe_answer(call: &Call) -> &'static str {
     match call
         .endpoint()
         .map_or(Answer::Follow, |endpoint| endpoint.answer)

@@ -58,7 +58,12 @@ pub(super) fn groups(path: &str, log: &str, profiles: &Profiles) -> Result<Vec<G
         let [profile, reason, time] =
             ["profile", "reason", "time"].map(|key| line.get(key).to_owned());
         let group = groups
-            .entry([profile.clone(), shown.clone(), reason.clone(), cause(&line)])
+            .entry([
+                profile.clone(),
+                shown.clone(),
+                reason.clone(),
+                cause_of_refusal(&line),
+            ])
             .or_insert_with(|| Group {
                 count: 0,
                 profile,
@@ -77,7 +82,7 @@ pub(super) fn groups(path: &str, log: &str, profiles: &Profiles) -> Result<Vec<G
         group.count += 1;
         group.last = time;
         if group.clients.len() < CLIENTS {
-            group.clients.insert(client(&line));
+            group.clients.insert(client_name(&line));
         }
         group.to_allow.extend(to_allow(&line, call.as_ref()));
     }
@@ -88,7 +93,7 @@ pub(super) fn groups(path: &str, log: &str, profiles: &Profiles) -> Result<Vec<G
 
 /// Returns the cause of a refusal by the guard: two bodies may be refused for different causes, and
 /// each cause has exceptions of its own. Rules refuse every call of an endpoint for one cause.
-fn cause(line: &LogLine) -> String {
+fn cause_of_refusal(line: &LogLine) -> String {
     match (line.reason(), line.get("guard_allow")) {
         (Some(Reason::Guard), exceptions) if !exceptions.is_empty() => exceptions.to_owned(),
         // The detail names the container that is kept.
@@ -111,7 +116,7 @@ fn is_allowed(call: &Call, line: &LogLine, profiles: &Profiles) -> bool {
 
 /// Returns the name of a client that is hardest to change: its container, its certificate, or its
 /// address.
-fn client(line: &LogLine) -> String {
+fn client_name(line: &LogLine) -> String {
     let [container, certificate, address] =
         ["container", "certificate", "client"].map(|key| line.get(key));
     let address = address
@@ -130,13 +135,13 @@ fn client(line: &LogLine) -> String {
 fn to_allow(line: &LogLine, call: Option<&Call>) -> Vec<String> {
     let is_by_rule = line.reason().is_some_and(Reason::is_mended_by_rule);
     let rule = call
-        .filter(|_| is_by_rule && named(line).next().is_none())
+        .filter(|_| is_by_rule && named_build_rules(line).next().is_none())
         .and_then(Call::rule_to_add);
     let exceptions = split_list(line.get("guard_allow"), |_| false).into_iter();
     let exceptions = exceptions
         .filter_map(|exception| Exception::read(&exception).ok())
         .map(|exception| format!("guard-allow {exception}"));
-    named(line)
+    named_build_rules(line)
         .map(str::to_owned)
         .chain(rule)
         .chain(exceptions)
@@ -144,7 +149,7 @@ fn to_allow(line: &LogLine, call: Option<&Call>) -> Vec<String> {
 }
 
 /// Returns the rules for builds that a line names.
-fn named(line: &LogLine) -> impl Iterator<Item = &'static str> {
+fn named_build_rules(line: &LogLine) -> impl Iterator<Item = &'static str> {
     let written: Vec<_> = line.get("add_rules").split(", ").collect();
     BUILD_RULES
         .iter()
@@ -167,7 +172,7 @@ fn without_rule<'d>(detail: &'d str, rules: &BTreeSet<String>) -> &'d str {
 
 /// Returns the refused calls that made a client send this one: buildx asks for a builder of its own
 /// after them.
-fn causes<'g>(group: &Group, groups: &'g [Group]) -> Vec<&'g Group> {
+fn earlier_refusals<'g>(group: &Group, groups: &'g [Group]) -> Vec<&'g Group> {
     let is_of_build = BUILD_RULES
         .iter()
         .all(|rule| group.to_allow.contains(*rule));
@@ -218,7 +223,7 @@ pub(super) fn write(groups: &[Group], page: &mut Page) {
             Look::Plain,
             without_rule(&group.detail, &group.to_allow),
         );
-        for cause in causes(group, groups) {
+        for cause in earlier_refusals(group, groups) {
             page.item(
                 2,
                 "after   ",

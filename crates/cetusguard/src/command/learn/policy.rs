@@ -160,7 +160,7 @@ impl Book {
                 guard_allow: kept.chain(needed).collect(),
                 no_builtin_rules: !subject.built_in,
                 denials: subject.denials.clone(),
-                rules: lines(&own),
+                rules: merge_lines(&own),
             }
         };
         Self {
@@ -184,11 +184,11 @@ fn risky_exception(exception: &Exception, subjects: &[Subject]) -> Option<&'stat
 }
 
 /// Returns one line for each pattern and risk, with all methods that were used.
-fn lines(seen: &[&Seen]) -> Vec<Line> {
+fn merge_lines(seen: &[&Seen]) -> Vec<Line> {
     let mut lines: BTreeMap<(&str, bool), Vec<&Seen>> = BTreeMap::new();
     for one in seen {
         lines
-            .entry((&one.lesson.pattern, risky(one).is_some()))
+            .entry((&one.lesson.pattern, why_risky(one).is_some()))
             .or_default()
             .push(one);
     }
@@ -208,10 +208,10 @@ fn lines(seen: &[&Seen]) -> Vec<Line> {
                 .unwrap_or_default(),
             can: power.map_or_else(
                 || "no engine known here has it".to_owned(),
-                |power| exactly(power, &all),
+                |power| describe_calls(power, &all),
             ),
             risk: power.map_or("unknown", |power| power.risk().name()),
-            risky: all.iter().find_map(|seen| risky(seen)),
+            risky: all.iter().find_map(|seen| why_risky(seen)),
             refused: all.iter().find_map(|seen| seen.hopeless.clone()),
         }
     };
@@ -219,7 +219,7 @@ fn lines(seen: &[&Seen]) -> Vec<Line> {
 }
 
 /// Describes what the calls of one power let a client do.
-fn exactly(power: Power, seen: &[&Seen]) -> String {
+fn describe_calls(power: Power, seen: &[&Seen]) -> String {
     let of_power = seen.iter().filter(|seen| seen.lesson.power == Some(power));
     says(
         power,
@@ -231,7 +231,7 @@ fn exactly(power: Power, seen: &[&Seen]) -> String {
 
 /// Returns why an operator should read a rule before allowing it: the guard cannot judge the call,
 /// or the call hands over contents.
-fn risky(seen: &Seen) -> Option<String> {
+fn why_risky(seen: &Seen) -> Option<String> {
     if let Some(why) = &seen.lesson.closed {
         return Some(why.clone());
     }

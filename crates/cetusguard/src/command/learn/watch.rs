@@ -50,7 +50,7 @@ impl Watch {
                 "stop it with Ctrl-C (SIGINT, SIGTERM), and the policy goes to {out}; SIGUSR1 \
                 writes it now"
             ));
-            follow(&lessons, &stopped);
+            report_calls(&lessons, &stopped);
         };
         let thread = std::thread::Builder::new()
             .name("watch".to_owned())
@@ -78,7 +78,7 @@ impl Drop for Watch {
     }
 }
 
-fn follow(lessons: &Lessons, stopped: &Receiver<()>) {
+fn report_calls(lessons: &Lessons, stopped: &Receiver<()>) {
     let mut told: HashMap<(String, String), u64> = HashMap::new();
     loop {
         let is_last = !matches!(

@@ -17,14 +17,14 @@ pub(super) fn text(book: &Book, format: &str, risky: bool) -> String {
             let profiles = book
                 .profiles
                 .iter()
-                .map(|learned| exceptions_aside(learned) + &rules(learned, risky, ""));
-            header(book) + &profiles.collect::<String>()
+                .map(|learned| exceptions_aside(learned) + &write_rules(learned, risky, ""));
+            write_header(book) + &profiles.collect::<String>()
         }
-        _ => yaml(book, risky),
+        _ => write_yaml(book, risky),
     }
 }
 
-fn header(book: &Book) -> String {
+fn write_header(book: &Book) -> String {
     let lost = match book.lost {
         0 => String::new(),
         lost => format!("# {lost} requests more were too different from each other to be kept.\n"),
@@ -40,8 +40,8 @@ fn header(book: &Book) -> String {
     )
 }
 
-fn yaml(book: &Book, risky: bool) -> String {
-    let mut out = header(book);
+fn write_yaml(book: &Book, risky: bool) -> String {
+    let mut out = write_header(book);
     out.push_str(
         "# It has what clients may call; put the other keys of your configuration beside it.\n",
     );
@@ -50,20 +50,20 @@ fn yaml(book: &Book, risky: bool) -> String {
         .iter()
         .partition(|learned| learned.name == "default");
     for learned in default {
-        keys(&mut out, learned, risky, "");
+        write_keys(&mut out, learned, risky, "");
     }
     if !others.is_empty() {
         out.push_str("profiles:\n");
     }
     for learned in others {
         let _ = writeln!(out, "  {}:", learned.name);
-        clients(&mut out, learned);
-        keys(&mut out, learned, risky, "    ");
+        write_clients(&mut out, learned);
+        write_keys(&mut out, learned, risky, "    ");
     }
     out
 }
 
-fn clients(out: &mut String, learned: &Learned) {
+fn write_clients(out: &mut String, learned: &Learned) {
     // A frontend has its profile in an entry of frontends.
     let own = learned
         .clients
@@ -80,13 +80,13 @@ fn clients(out: &mut String, learned: &Learned) {
     }
 }
 
-fn keys(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
+fn write_keys(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
     let _ = writeln!(out, "{indent}guard: {}", learned.guard);
     if learned.no_builtin_rules {
         let _ = writeln!(out, "{indent}no-builtin-rules: true");
     }
-    exceptions(out, learned, risky, indent);
-    let body = rules(learned, risky, &format!("{indent}  "));
+    write_exceptions(out, learned, risky, indent);
+    let body = write_rules(learned, risky, &format!("{indent}  "));
     if !body.is_empty() {
         // A key without a value is a mistake: where every rule is a comment, so is the key, and
         // they are uncommented together.
@@ -101,7 +101,7 @@ fn keys(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
 
 /// Writes `guard-allow`: exceptions in effect, risky ones as comments that can be uncommented, and
 /// those that have to be completed as remarks.
-fn exceptions(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
+fn write_exceptions(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
     // A hint may be a sentence, or leave out what could be a secret.
     let is_whole = |allowed: &&Allowed| {
         !allowed.exception.ends_with('…') && Exception::read_in_list(&allowed.exception).is_ok()
@@ -118,7 +118,7 @@ fn exceptions(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
     }
     let note = |allowed: &Allowed| match allowed.count {
         0 => String::new(),
-        count => format!("  # needed {}", times(count)),
+        count => format!("  # needed {}", count_times(count)),
     };
     for allowed in whole {
         if let Some(why) = allowed.risky {
@@ -158,7 +158,7 @@ fn exceptions_aside(learned: &Learned) -> String {
     out
 }
 
-fn rules(learned: &Learned, risky: bool, indent: &str) -> String {
+fn write_rules(learned: &Learned, risky: bool, indent: &str) -> String {
     let mut out = String::new();
     for denial in &learned.denials {
         let _ = writeln!(
@@ -188,13 +188,13 @@ fn rules(learned: &Learned, risky: bool, indent: &str) -> String {
             out,
             "{indent}{off}{}  # {}, first {first}: {can} [{risk}]",
             one_line(rule),
-            times(*count)
+            count_times(*count)
         );
     }
     out
 }
 
-fn times(count: u64) -> String {
+fn count_times(count: u64) -> String {
     if count == 1 {
         "once".to_owned()
     } else {

@@ -37,7 +37,7 @@ type Warning = (&'static str, Option<String>, String);
 impl Adviser {
     /// Looks at the first configuration, and asks the engine once.
     pub(super) fn begin(configuration: Reloaded, backend: &Arc<Backend>, log: &Log) -> Self {
-        tokio::spawn(probe(Arc::clone(backend), log.clone()));
+        tokio::spawn(probe_engine(Arc::clone(backend), log.clone()));
         let adviser = Self {
             log: log.clone(),
             state: Arc::default(),
@@ -49,7 +49,7 @@ impl Adviser {
     /// Checks a configuration on a thread of its own, and logs the warnings that the last one did
     /// not have. If several configurations wait, only the newest is checked.
     pub(super) fn look_at(&self, configuration: Reloaded) {
-        let mut state = lock(&self.state);
+        let mut state = lock_state(&self.state);
         state.next = Some(configuration);
         if std::mem::replace(&mut state.is_busy, true) {
             return;
@@ -60,8 +60,8 @@ impl Adviser {
             // A survey of many rules takes seconds of a processor: requests go first. On Linux,
             // this is about the thread alone.
             let _ = rustix::process::nice(19);
-            while let Some(next) = take(&shared) {
-                tell(&next, &shared, &log);
+            while let Some(next) = take_next(&shared) {
+                log_warnings(&next, &shared, &log);
                 give_back();
             }
         };
@@ -69,7 +69,7 @@ impl Adviser {
             .name("check".to_owned())
             .spawn(look)
         {
-            lock(&self.state).is_busy = false;
+            lock_state(&self.state).is_busy = false;
             let line = self.log.line(
                 Level::Warning,
                 "the configuration cannot be checked: no thread can be started",
@@ -82,27 +82,27 @@ impl Adviser {
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock_state(state: &Mutex<State>) -> MutexGuard<'_, State> {
     // Nothing is done under the lock that could leave half a state.
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes the configuration that waits; without one, the thread is about to end.
-fn take(state: &Mutex<State>) -> Option<Reloaded> {
-    let mut state = lock(state);
+fn take_next(state: &Mutex<State>) -> Option<Reloaded> {
+    let mut state = lock_state(state);
     let next = state.next.take();
     state.is_busy = next.is_some();
     next
 }
 
-fn tell(configuration: &Reloaded, state: &Mutex<State>, log: &Log) {
+fn log_warnings(configuration: &Reloaded, state: &Mutex<State>, log: &Log) {
     // A profile that is learned has no rights of its own yet.
     let profiles = &configuration.profiles;
     let enforced = profiles.all().filter(|profile| !profile.is_learner());
     let found = warnings(&configuration.strangers, profiles, &surveyed(enforced));
     let name = |problem: &Problem| (problem.code, problem.profile.clone(), problem.what.clone());
     let now: BTreeSet<Warning> = found.iter().map(name).collect();
-    let told = std::mem::replace(&mut lock(state).told, now);
+    let told = std::mem::replace(&mut lock_state(state).told, now);
     for problem in found
         .iter()
         .filter(|problem| !told.contains(&name(problem)))
@@ -120,7 +120,7 @@ fn tell(configuration: &Reloaded, state: &Mutex<State>, log: &Log) {
 
 /// Asks the engine once, and logs why it cannot be used. It may start later than the proxy, which
 /// goes on in any case.
-async fn probe(backend: Arc<Backend>, log: Log) {
+async fn probe_engine(backend: Arc<Backend>, log: Log) {
     if let Err(finding) = engine::version("cetusguard start", &backend, engine::PATIENCE).await {
         let line = log
             .line(Level::Warning, "the engine cannot be used now")
