@@ -197,7 +197,8 @@ fn reachable_host(host: &str) -> String {
 /// Asks for `/_ping`. A frontend whose clients need certificates may close the connection before
 /// its alert is read.
 async fn ask_for_ping(frontend: &Backend, wants_certificate: bool) -> Result<(), Failure> {
-    let unreachable = |why: Unreachable| match (why.tls.as_deref().and_then(tls_failure), why.kind) {
+    let unreachable = |why: Unreachable| match (why.tls.as_deref().and_then(tls_failure), why.kind)
+    {
         (Some(failure), _) => failure,
         (None, Some(io::ErrorKind::ConnectionRefused)) => Failure::NothingListens(why.what),
         (None, _) => Failure::Unreachable(why.what),

@@ -216,7 +216,10 @@ mod tests {
             Value::Nothing => "-".to_owned(),
             Value::Text(text, line) => format!("{text:?}@{line}"),
             Value::List(list) => {
-                format!("[{}]", list.iter().map(describe_node).collect::<Vec<_>>().join(" "))
+                format!(
+                    "[{}]",
+                    list.iter().map(describe_node).collect::<Vec<_>>().join(" ")
+                )
             }
             Value::Map(map) => {
                 let pairs = map
