@@ -176,12 +176,13 @@ async fn journey(
         }
         allowed @ Verdict::Allow(_) => allowed,
     };
+    let verdict = match verdict {
+        Verdict::Deny(denial) => Verdict::Deny(denial.of_unmatched_client(client.is_unmatched)),
+        allowed @ Verdict::Allow(_) => allowed,
+    };
     let permit = match verdict.unless_enforced(&client.profile) {
         Verdict::Allow(permit) => permit,
-        Verdict::Deny(denial) => {
-            let denial = denial.of_unmatched_client(client.is_unmatched);
-            return Err(Refusal::Denied(Box::new(denial)).into());
-        }
+        Verdict::Deny(denial) => return Err(Refusal::Denied(Box::new(denial)).into()),
     };
     let admitted = Arc::new(Admitted::new(permit, entry));
     record.note_permit(&admitted);

@@ -158,6 +158,7 @@ mod tests {
             assert_eq!(Reason::parse(reason.word()), Some(reason));
         }
         assert_eq!(Reason::parse("no such word"), None);
+        assert_eq!(Reason::parse("unrecreatable"), Some(Reason::NotRecreatable));
         for message in RecordMessage::ALL {
             assert_eq!(RecordMessage::parse(message.text()), Some(message));
         }

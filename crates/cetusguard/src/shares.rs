@@ -22,8 +22,8 @@ pub(crate) const WAITING: usize = 32;
 pub(crate) const UNPLACED: usize = 16;
 /// Questions to the engine about objects that one client may cause at a time: a quarter of all.
 const LOOKUPS: usize = 8;
-/// Containers whose whole settings may be in memory for one client at a time: a quarter of all.
-const INSPECTIONS: usize = 1;
+/// Containers whose whole settings may be in memory for one client at a time: half of all.
+const INSPECTIONS: usize = 2;
 /// A quarter (1/`RESERVED`) of the exchanges is reserved for clients with fewer than `FEW`.
 const RESERVED: usize = 4;
 const FEW: usize = 4;

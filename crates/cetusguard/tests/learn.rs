@@ -278,6 +278,15 @@ fn a_profile_among_others_is_learned() {
     );
     assert!(!std::path::Path::new(&out).exists());
     let proxy = start("here");
+    let mut page = proxy.client();
+    page.send("GET /_ping HTTP/1.1\r\nHost: x\r\nOrigin: http://page.example\r\n\r\n");
+    assert_eq!(page.read_response().status, 403);
+    let errors = stop_without_policy(proxy);
+    assert!(
+        errors.contains("every request of profile here was refused"),
+        "{errors}"
+    );
+    let proxy = start("here");
     assert_eq!(proxy.client().request("GET /_ping").status, 200);
     assert_eq!(
         proxy

@@ -104,16 +104,21 @@ impl Teller {
             .iter()
             .map(|subject| subject.name.as_str())
             .collect();
-        let others: Vec<_> = self
+        let (own, others): (Vec<_>, Vec<_>) = self
             .lessons
             .callers()
             .into_iter()
-            .filter(|caller| !names.contains(&caller.as_str()))
-            .collect();
+            .partition(|caller| names.contains(&caller.as_str()));
         let kept = match &self.out {
             Some(path) if Path::new(path).exists() => format!("so {path} stays as it is"),
             _ => "so no policy is written".to_owned(),
         };
+        if !own.is_empty() {
+            return format!(
+                "every request of profile {} was refused, {kept}; the log has the reasons",
+                own.join(", ")
+            );
+        }
         if others.is_empty() {
             return format!("nothing was asked for, {kept}");
         }

@@ -44,6 +44,8 @@ pub(crate) enum Trouble {
     Status(u16, String),
     /// The engine does not answer this target before the deadline.
     Late(String),
+    /// Too many other requests to the engine were under way for this target to get its turn.
+    Busy(String),
     /// The answer cannot be used, for this reason.
     Answer(String),
 }
@@ -54,6 +56,11 @@ impl std::fmt::Display for Trouble {
             Self::Unreachable(unreachable) => unreachable.fmt(f),
             Self::Status(status, target) => write!(f, "the engine answered {status} to {target}"),
             Self::Late(target) => write!(f, "the engine did not answer to {target} in time"),
+            Self::Busy(target) => write!(
+                f,
+                "{target} is not requested from the engine, since too many requests wait for the \
+                engine's answers"
+            ),
             Self::Answer(what) => f.write_str(what),
         }
     }

@@ -15,8 +15,9 @@ use cetusguard_policy::Object;
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Defaults, Engine, Inspection, Malformed};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
-use super::{Asked, Containers, DEADLINE, Trouble, fetch, read_apart, with_deadline};
+use super::{Asked, Containers, DEADLINE, Trouble, fetch, read_apart};
 use crate::backend::Backend;
 use crate::shares::ClientShare;
 
@@ -35,6 +36,9 @@ const SIZE: usize = 256;
 const WEIGHT: usize = 16 << 10;
 /// The number of requests to the engine at a time; others wait.
 const QUESTIONS: usize = 32;
+/// The time that a question may wait for its turn. It is far longer than the engine may take for an
+/// answer, so that a client that stops forty containers at once on a slow engine is served.
+const TURN_DEADLINE: Duration = Duration::from_secs(60);
 /// The number of containers whose whole settings are in memory at a time, for all clients together:
 /// each may have some MiB.
 const INSPECTIONS: usize = 4;
@@ -225,6 +229,8 @@ impl Objects {
         client: &ClientShare,
         backend: &Backend,
     ) -> Shared<Inspected> {
+        // An event about the container ends the sharing of its answer.
+        self.containers.want_for_objects();
         let ask = || self.ask_for_settings(word, client, backend);
         let (inspected, _) = self
             .share(
@@ -264,18 +270,17 @@ impl Objects {
         client: &'t ClientShare,
         backend: &Backend,
     ) -> Shared<(Asked, [Option<SemaphorePermit<'t>>; 2])> {
-        let asked = async {
+        let turns = async {
             // The client's own turn comes first, so that a client that waits for it holds none of
             // the others' turns.
             let of_client = client.lookup_turn().await;
             // The semaphore lives as long as this.
             let of_all = self.questions.acquire().await.ok();
-            let asked = fetch(backend, target, DEADLINE).await?;
-            Ok((asked, [of_client, of_all]))
+            [of_client, of_all]
         };
-        with_deadline(2 * DEADLINE, target, asked)
-            .await
-            .map_err(Arc::new)
+        let turns = wait_for_turns(target, turns).await?;
+        let asked = fetch(backend, target, DEADLINE).await?;
+        Ok((asked, turns))
     }
 
     async fn ask_for_object(
@@ -309,11 +314,9 @@ impl Objects {
             let of_client = client.inspection_turn().await;
             // The semaphore lives as long as this.
             let of_all = Arc::clone(&self.inspections).acquire_owned().await.ok();
-            Ok([of_client, of_all])
+            [of_client, of_all]
         };
-        let held = with_deadline(2 * DEADLINE, &target, turns)
-            .await
-            .map_err(Arc::new)?;
+        let held = wait_for_turns(&target, turns).await?;
         let (asked, _turns) = self.fetch(&target, client, backend).await?;
         match asked {
             Asked::Missing(answer) => Ok(Inspected::Missing(answer.into())),
@@ -369,6 +372,19 @@ impl Kept {
 /// Returns the time for which the answer to a question with this word is kept.
 fn longest_age(word: &str, object: &Object) -> Duration {
     if object.id == word { AGE } else { NAME_AGE }
+}
+
+/// Waits for the turns of a question.
+///
+/// # Errors
+/// [`Trouble::Busy`] if they do not come in time.
+async fn wait_for_turns<T>(
+    target: &str,
+    turns: impl Future<Output = T>,
+) -> Result<T, Arc<Trouble>> {
+    timeout(TURN_DEADLINE, turns)
+        .await
+        .map_err(|_| Arc::new(Trouble::Busy(target.to_owned())))
 }
 
 fn unreadable_answer(target: &str, malformed: Malformed) -> Arc<Trouble> {

@@ -119,8 +119,14 @@ impl Reason {
         denials.chain(Self::OTHERS.iter().copied())
     }
 
-    /// Reads the word of a log line; `None` for a word of another version.
+    /// Reads the word of a log line; `None` for a word of another version. Logs from before the
+    /// reasons got their present names can be read as far as `explain` gives advice about them.
     pub(crate) fn parse(word: &str) -> Option<Self> {
+        let word = match word {
+            "unread_body" => DenialKind::UninspectedBody.word(),
+            "unrecreatable" => Self::NotRecreatable.word(),
+            word => word,
+        };
         Self::all().find(|reason| reason.word() == word)
     }
 

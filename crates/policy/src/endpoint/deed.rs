@@ -598,11 +598,15 @@ mod tests {
                 &[LibpodSystemPrune],
                 "remove everything that is unused",
             ),
-            (Power::LookAtVolumes, &[VolumeList], "list volumes"),
+            (
+                Power::LookAtVolumes,
+                &[VolumeList],
+                "list volumes with their options",
+            ),
             (
                 Power::LookAtVolumes,
                 &[LibpodVolumeList, LibpodVolumeInspect],
-                "list and inspect volumes",
+                "list and inspect volumes with their options",
             ),
             (
                 Power::ReadConfigs,
