@@ -176,6 +176,46 @@ fn a_denial_of_a_part_denies_the_whole() {
             ],
             &["POST /volumes/create"],
         ),
+        (
+            "DENY container.*(db)",
+            &[
+                "GET /v5.0.0/libpod/containers/db/healthcheck",
+                "POST /v5.0.0/libpod/containers/db/mount",
+            ],
+            &["GET /v5.0.0/libpod/containers/web/healthcheck"],
+        ),
+        (
+            "DENY container.logs(db)",
+            &[
+                "POST /containers/db/attach?logs=1&stdout=1",
+                "GET /services/web/logs",
+            ],
+            &["POST /containers/web/attach?stdout=1"],
+        ),
+        (
+            "DENY container.stop(db), container.kill(db)",
+            &[
+                "DELETE /containers/db?force=1",
+                "DELETE /v5.0.0/libpod/containers/web?depend=1",
+                "DELETE /services/web",
+            ],
+            &["DELETE /containers/db", "DELETE /containers/web?force=1"],
+        ),
+        (
+            "DENY image.remove",
+            &["POST /v5.0.0/libpod/system/check?repair=true"],
+            &["POST /v5.0.0/libpod/system/check"],
+        ),
+        (
+            "DENY image.create",
+            &["POST /build", "POST /grpc", "POST /services/create"],
+            &["POST /volumes/create"],
+        ),
+        (
+            "DENY secret.remove",
+            &["POST /v5.0.0/libpod/secrets/create?name=x&replace=true"],
+            &["POST /v5.0.0/libpod/secrets/create?name=x"],
+        ),
         // They name the object themselves.
         (
             "DENY container.start(db)",

@@ -89,7 +89,12 @@ const AGGREGATES: &[Row] = &[
         When::With("volumes"),
         &["volume.prune", "volume.remove"],
     ),
-    // A repair removes containers, images and layers that it finds damaged.
+    // A repair removes images and layers that it finds damaged, a lossy one containers as well.
+    (
+        &[LibpodSystemCheck],
+        When::With("repair"),
+        &["image.remove", "build.prune"],
+    ),
     (
         &[LibpodSystemCheck],
         When::With("repair_lossy"),
@@ -155,12 +160,10 @@ const AGGREGATES: &[Row] = &[
             "volume.create",
             "secret.create",
             "image.create",
+            // Without a parameter, Podman builds images that it does not have.
+            "build.start",
+            "network.create",
         ],
-    ),
-    (
-        &[LibpodKubePlay, LibpodKubePlayOld],
-        When::With("build"),
-        &["build.start"],
     ),
     (
         &[LibpodKubePlay, LibpodKubePlayOld],
@@ -207,15 +210,47 @@ const AGGREGATES: &[Row] = &[
         &["container.start"],
     ),
     (
+        // A checkpoint is an archive or an image.
         &[LibpodContainerRestore],
-        When::With("import"),
+        When::Always,
         &["container.create"],
     ),
     // The tasks of a service are containers.
     (
         &[ServiceCreate, ServiceUpdate],
         When::Always,
-        &["container.create"],
+        &["container.create", "container.start", "image.create"],
+    ),
+    (
+        &[ServiceUpdate, ServiceRemove],
+        When::Always,
+        &["container.stop", "container.kill", "container.remove"],
+    ),
+    (&[ServiceLogs, TaskLogs], When::Always, &["container.logs"]),
+    // A build pulls the images that it begins with.
+    (
+        &[
+            BuildStart,
+            LibpodBuildStart,
+            LibpodBuildStartLocal,
+            BuildSession,
+            BuildGrpc,
+            BuildkitControl,
+            BuildkitBridge,
+        ],
+        When::Always,
+        &["image.create"],
+    ),
+    // The pod of an infra container depends on it.
+    (
+        &[LibpodContainerRemove],
+        When::With("depend"),
+        &["pod.remove", "container.stop", "container.kill"],
+    ),
+    (
+        &[LibpodSecretCreate],
+        When::With("replace"),
+        &["secret.remove", "secret.update"],
     ),
     // BuildKit's channels are another way to build, and its control service prunes as well.
     (
@@ -232,14 +267,27 @@ const AGGREGATES: &[Row] = &[
 
 /// Endpoints that do other operations to the very object that their calls name: a restart starts a
 /// container that was stopped, and an export hands over every file of it.
-const OF_SAME_OBJECT: &[(&[EndpointId], &[&str])] = &[
+const OF_SAME_OBJECT: &[Row] = &[
     (
         &[ContainerRestart, LibpodContainerRestart],
+        When::Always,
         &["container.start"],
     ),
     (
         &[ContainerExport, LibpodContainerExport],
+        When::Always,
         &["container.archive_get"],
+    ),
+    // With `logs`, which Docker also reads from a form, it begins with all output so far.
+    (
+        &[ContainerAttach, ContainerAttachWs, LibpodContainerAttach],
+        When::Always,
+        &["container.logs"],
+    ),
+    (
+        &[ContainerRemove, LibpodContainerRemove],
+        When::With("force"),
+        &["container.stop", "container.kill"],
     ),
 ];
 
@@ -252,23 +300,16 @@ impl Endpoint {
             when,
             is_to_same_object,
         };
-        let of_others = AGGREGATES
-            .iter()
-            .filter(move |(endpoints, ..)| endpoints.contains(&id))
-            .flat_map(move |(_, when, operations)| {
-                operations
-                    .iter()
-                    .map(move |operation| part(*operation, *when, false))
-            });
-        let of_same = OF_SAME_OBJECT
-            .iter()
-            .filter(move |(endpoints, _)| endpoints.contains(&id))
-            .flat_map(move |(_, operations)| {
-                operations
-                    .iter()
-                    .map(move |operation| part(*operation, When::Always, true))
-            });
-        of_others.chain(of_same)
+        let rows_of = |rows: &'static [Row], is_to_same_object| {
+            rows.iter()
+                .filter(move |(endpoints, ..)| endpoints.contains(&id))
+                .flat_map(move |(_, when, operations)| {
+                    operations
+                        .iter()
+                        .map(move |operation| part(operation, *when, is_to_same_object))
+                })
+        };
+        rows_of(AGGREGATES, false).chain(rows_of(OF_SAME_OBJECT, true))
     }
 
     /// Returns whether calls of the endpoint name any number of objects in their query, so that

@@ -216,7 +216,7 @@ fn resolve_name(
         what,
         expected,
     };
-    let (named, is_named) = find_endpoints(name);
+    let (named, is_named) = find_endpoints(name, effect);
     if named.is_empty() {
         let what = format!("{name:?} is no endpoint and no power");
         return Err(error(what, suggest_name(name)));
@@ -301,7 +301,7 @@ fn find_denied_endpoints(named: &[&'static Endpoint], objects: &[Pattern]) -> Ve
 }
 
 /// Returns the endpoints of a name, a power or a family, and `true` for the name of an endpoint.
-fn find_endpoints(name: &str) -> (Vec<&'static Endpoint>, bool) {
+fn find_endpoints(name: &str, effect: Effect) -> (Vec<&'static Endpoint>, bool) {
     if let Some(endpoint) = Endpoint::named(name) {
         return (vec![endpoint], true);
     }
@@ -314,7 +314,14 @@ fn find_endpoints(name: &str) -> (Vec<&'static Endpoint>, bool) {
             .filter(|endpoint| endpoint.power.risk() == risk)
             .collect(),
         (None, Some(family)) => all
-            .filter(|endpoint| endpoint.id.name().starts_with(family))
+            .filter(|endpoint| {
+                let name = endpoint.id.name();
+                // A denial holds in both APIs, also for endpoints that only Podman has.
+                let twin = name
+                    .strip_prefix("libpod.")
+                    .filter(|_| effect == Effect::Deny);
+                name.starts_with(family) || twin.is_some_and(|twin| twin.starts_with(family))
+            })
             .collect(),
         (None, None) => Vec::new(),
     };

@@ -163,8 +163,13 @@ fn parse_flags(args: &[String]) -> Vec<(String, String)> {
     let mut flags = Vec::new();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
-        let Some(name) = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')) else {
-            continue;
+        let name = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-'));
+        let Some(name) = name.filter(|name| !name.is_empty()) else {
+            // Go stops at the first word that is no flag. The program itself may come before.
+            if flags.is_empty() {
+                continue;
+            }
+            break;
         };
         let (name, value) = match name.split_once('=') {
             Some((name, value)) => (name, value.to_owned()),

@@ -114,12 +114,15 @@ fn set_bind_options<'w>(mut words: impl Iterator<Item = &'w str>, plan: &mut Pla
                 break;
             }
         };
-        let socket = plan
-            .frontends
-            .first_mut()
-            .filter(|frontend| frontend.socket().is_some());
-        if let (Some(socket), Some(value)) = (socket, words.next()) {
-            socket.keys.push((key, value.to_owned()));
+        // The words hold for every address of the line.
+        if let Some(value) = words.next() {
+            for socket in plan
+                .frontends
+                .iter_mut()
+                .filter(|frontend| frontend.socket().is_some())
+            {
+                socket.keys.push((key, value.to_owned()));
+            }
         }
     }
 }

@@ -425,7 +425,7 @@ fn assign_clients(written: &Written<'_>, mut rights: Rights, plan: &mut Plan) {
             .is_some_and(|node| !node.texts().is_empty())
     };
     let has_profiles = is_written("profiles") || of_var("SOCKGUARD_CLIENTS_PROFILES");
-    let has_labels = written.value("clients.container_labels.enabled") == "true";
+    let has_labels = written.is_on("clients.container_labels.enabled");
     if has_profiles || has_labels {
         rights.closed = rights.rules.drain(..).map(|(rule, _)| rule).collect();
         plan.lost(
