@@ -935,11 +935,13 @@ fn several_proxies_of_one_file() {
     };
     let text = format!(
         "name: home\nservices:\n{}{}{}  traefik:\n    image: traefik\n    command: \
-        --endpoint=tcp://sp-a:2375\n    networks: [sp-a]\n  watch:\n    image: w\n    environment: \
-        {{DOCKER_HOST: \"tcp://spb:2375\"}}\n  both:\n    image: b\n    environment: {{A: \
-        \"tcp://sp-a:2375\", B: \"tcp://sp-b\"}}\n  aliased:\n    image: x\n    environment: \
-        {{H: \"engine:2375\"}}\n  linked:\n    image: x\n    links: [\"sp-a:x\"]\nnetworks: \
-        {{sp-a: {{internal: true}}, sp-b: , sp-c: }}\n",
+        --endpoint=tcp://sp-a:2375\n    networks: [sp-a]\n  watch:\n    image: w\n    networks: \
+        [sp-b]\n    environment: {{DOCKER_HOST: \"tcp://spb:2375\"}}\n  both:\n    image: b\n    \
+        networks: [sp-a, sp-b]\n    environment: {{A: \"tcp://sp-a:2375\", B: \
+        \"tcp://sp-b\"}}\n  aliased:\n    image: x\n    networks: [sp-b]\n    environment: {{H: \
+        \"engine:2375\"}}\n  linked:\n    image: x\n    networks: [sp-a]\n    links: \
+        [\"sp-a:x\"]\n  outside:\n    image: x\n    environment: {{H: \
+        \"tcp://sp-a:2375\"}}\nnetworks: {{sp-a: {{internal: true}}, sp-b: , sp-c: }}\n",
         proxy("sp-a", "    environment: {CONTAINERS: 1}\n"),
         proxy(
             "sp-b",
@@ -976,6 +978,8 @@ fn several_proxies_of_one_file() {
         ("aliased", "GET /images/json", true),
         ("aliased", "GET /containers/json", false),
         ("linked", "GET /containers/json", true),
+        // It shares no network with the proxy that it names.
+        ("outside", "GET /containers/json", false),
         ("sp-a", "GET /_ping", false),
         ("stranger", "GET /containers/json", false),
     ] {
@@ -1434,5 +1438,94 @@ fn listeners_of_sockguard() {
     assert!(
         notes.contains("the first engine alone is used") && !notes.contains("does not start"),
         "{notes}"
+    );
+}
+
+/// Whatever a reader of the file could take for more rights than it gave is not given, or noted.
+#[test]
+fn nothing_is_looser_by_a_second_reading() {
+    let folder = TempDir::new();
+    // A service that is in no network of the proxy did not reach it.
+    let compose = folder.write(
+        "compose.yaml",
+        "services:\n  proxy-a:\n    image: tecnativa/docker-socket-proxy:0.3.0\n    environment: \
+        {CONTAINERS: 1, POST: 1}\n    networks: [a]\n  proxy-b:\n    image: \
+        tecnativa/docker-socket-proxy:0.3.0\n    environment: {INFO: 1}\n    networks: [b]\n  \
+        deployer:\n    image: x\n    networks: [a]\n    environment: {DOCKER_HOST: \
+        'tcp://proxy-a:2375'}\n  web:\n    image: y\n    networks: [b]\n    depends_on: \
+        [proxy-a]\n    environment: {DOCKER_HOST: 'tcp://proxy-b:2375'}\nnetworks: {a: {}, b: {}}\n",
+    );
+    let joined = migrate_file("tecnativa", &compose, &[]);
+    let web = joined
+        .config
+        .split("\n  ")
+        .skip_while(|part| !part.contains("compose-service: web"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(
+        !web.is_empty() && !web.contains("containers"),
+        "{}",
+        joined.config
+    );
+    // Compose merges a file that is not read.
+    folder.write(
+        "compose.override.yaml",
+        "services: {proxy-a: {environment: {POST: 0}}}\n",
+    );
+    let overridden = migrate_file("tecnativa", &compose, &[]);
+    assert_eq!(overridden.code, 1);
+    assert!(
+        overridden
+            .notes
+            .contains("compose.override.yaml may change")
+    );
+    // The command line keeps the quotes of its file, and a quoted 1 turns nothing on.
+    folder.write("proxy.env", "CONTAINERS=\"1\"\nPOST=\"1\"\n");
+    let line = folder.write(
+        "run.sh",
+        "docker run -d --env-file proxy.env -v /var/run/docker.sock:/var/run/docker.sock \
+        tecnativa/docker-socket-proxy:0.3.0\n",
+    );
+    let quoted = migrate_file("tecnativa", &line, &[]);
+    assert!(!quoted.config.contains("CONTAINERS"), "{}", quoted.config);
+    // IPv4 networks hold no IPv6 client, and words that are no flags end the flags.
+    let both = migrate(
+        "wollomatic",
+        "services:\n  proxy:\n    image: wollomatic/socket-proxy:1.12\n    command: \
+        ['-listenip=::', '-allowfrom=0.0.0.0/0', '-allowGET=/info']\n",
+    );
+    assert!(
+        both.config.contains("address: \"0.0.0.0/0\""),
+        "{}",
+        both.config
+    );
+    let ended = migrate(
+        "wollomatic",
+        "services:\n  proxy:\n    image: wollomatic/socket-proxy:1.12\n    command: \
+        ['-logjson', 'true', '-listenip=0.0.0.0', '-allowfrom=0.0.0.0/0', '-allowGET=/info']\n",
+    );
+    assert!(!ended.config.contains("/info"), "{}", ended.config);
+    // HAProxy's words hold for every address of the line.
+    let bound = |bind: &str| {
+        migrate(
+            "tecnativa",
+            &format!(
+                "services:\n  proxy:\n    image: tecnativa/docker-socket-proxy:0.3.0\n    \
+                environment: {{INFO: 1, BIND_CONFIG: '{bind}'}}\n"
+            ),
+        )
+    };
+    let sockets = bound("/run/a.sock,/run/b.sock mode 600");
+    assert_eq!(
+        sockets.config.matches("socket-mode").count(),
+        2,
+        "{}",
+        sockets.config
+    );
+    let only = bound("[::]:2375 v6only");
+    assert!(
+        only.code == 1 && only.notes.contains("v6only"),
+        "{}",
+        only.notes
     );
 }

@@ -57,7 +57,6 @@ const LETTERS: &[(char, &str)] = &[
 const LISTS: &[(&str, &str)] = &[
     ("cap-add", "cap_add"),
     ("env", "environment"),
-    ("env-file", "env_file"),
     ("expose", "expose"),
     ("group-add", "group_add"),
     ("label", "labels"),
@@ -206,6 +205,13 @@ impl CommandLine {
             }
         } else {
             match option {
+                // The command line keeps quotes and dollar signs, as the raw format of Compose.
+                "env-file" => {
+                    let path = ("path".to_owned(), Value::text(value));
+                    let format = ("format".to_owned(), Value::text("raw"));
+                    let file = Value::Map(vec![path, format]);
+                    push_pair(pairs, "env_file", Value::List(vec![file]));
+                }
                 "mount" => push_pair(pairs, "volumes", Value::List(vec![long_form_mount(value)])),
                 "privileged" => push_pair(pairs, "privileged", Value::text(value)),
                 "network"

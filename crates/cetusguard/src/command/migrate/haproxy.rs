@@ -102,7 +102,15 @@ fn frontend_address(address: &str) -> String {
 fn set_bind_options<'w>(mut words: impl Iterator<Item = &'w str>, plan: &mut Plan) {
     while let Some(word) = words.next() {
         let key = match word {
-            "v4v6" | "v6only" => continue,
+            "v4v6" => continue,
+            "v6only" => {
+                plan.lost(
+                    "BIND_CONFIG has v6only, and the result listens on IPv4 too: name one IPv6 \
+                    address in frontend-addr"
+                        .to_owned(),
+                );
+                continue;
+            }
             "mode" => "socket-mode",
             "user" | "uid" => "socket-owner",
             "group" | "gid" => "socket-group",

@@ -17,6 +17,10 @@ use crate::config::{Mistake, Mistakes, Unreadable, read_text};
 /// Services that extend each other form no longer chains.
 pub(super) const CHAIN: usize = 8;
 
+/// The names of the files that Compose reads, and merges with their override files, if it is given
+/// none.
+const DEFAULT_NAMES: [&str; 2] = ["compose", "docker-compose"];
+
 /// The conditions of one client: all of them hold.
 pub(super) type Conditions = Vec<(&'static str, String)>;
 
@@ -272,6 +276,7 @@ impl Project {
             .folder
             .as_ref()
             .and_then(|folder| Some(normalised_name(folder.file_name()?.to_str()?)));
+        project.note_other_files(given);
         project.name = given
             .project
             .map(str::to_owned)
@@ -280,6 +285,30 @@ impl Project {
             .or(of_folder)
             .filter(|name| !name.is_empty());
         Ok(project)
+    }
+
+    /// Notes other files that Compose would merge with this one, and that are not read.
+    fn note_other_files(&mut self, given: Given<'_>) {
+        let name = given.file.map(Path::new).and_then(Path::file_stem);
+        let is_default = name.is_some_and(|name| DEFAULT_NAMES.iter().any(|known| name == *known));
+        let found = self.folder.iter().flat_map(|folder| {
+            let names = DEFAULT_NAMES
+                .iter()
+                .flat_map(|name| ["yaml", "yml"].map(|ending| format!("{name}.override.{ending}")));
+            names.filter(|name| is_default && folder.join(name).exists())
+        });
+        let mut found: Vec<_> = found.collect();
+        if let Some(files) = self.variables.get("COMPOSE_FILE") {
+            found.push(format!("the files of COMPOSE_FILE ({files})"));
+        }
+        if !found.is_empty() {
+            let what = format!(
+                "{} may change what this file says, and is not read: run migrate on the output of \
+                docker compose config",
+                found.join(", ")
+            );
+            self.notes.push(Note::new(Kind::Lost, what));
+        }
     }
 
     /// Returns whether a service runs an image of the proxy, from any registry.

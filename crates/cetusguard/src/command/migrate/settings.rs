@@ -109,7 +109,14 @@ impl Settings {
             let read = read
                 .and_then(|path| read_text(&path.to_string_lossy()).map_err(|why| why.to_string()));
             let known = &self.project.variables;
-            match read.map(|text| words::environment_file(&text, known)) {
+            let is_raw = item
+                .get("format")
+                .is_some_and(|format| format.plain() == "raw");
+            let parse = |text: String| match is_raw {
+                true => words::raw_environment_file(&text),
+                false => words::environment_file(&text, known),
+            };
+            match read.map(parse) {
                 Ok(Ok(pairs)) => pairs
                     .into_iter()
                     .for_each(|(name, value)| self.set(name, value)),

@@ -84,6 +84,8 @@ fn known_clients(instance: &Instance, proxies: &[String]) -> Option<Vec<(String,
     {
         return None;
     }
+    // One instance connects all networks: a service that did not reach this proxy gets no rights.
+    let reaching = neighbours(settings);
     let mut all = Vec::new();
     for class in &plan.profiles {
         for entry in &class.clients {
@@ -94,16 +96,15 @@ fn known_clients(instance: &Instance, proxies: &[String]) -> Option<Vec<(String,
                 return None;
             }
             let (_, name) = entry.iter().find(|(key, _)| *key == "compose-service")?;
-            all.push((name.clone(), class.rights.clone()));
+            if reaching.contains(name) {
+                all.push((name.clone(), class.rights.clone()));
+            }
         }
     }
     if plan.profiles.is_empty() {
-        let named = naming_services(settings);
-        let found = if named.is_empty() {
-            neighbours(settings)
-        } else {
-            named
-        };
+        let mut named = naming_services(settings);
+        named.retain(|name| reaching.contains(name));
+        let found = if named.is_empty() { reaching } else { named };
         let found = found.into_iter().filter(|name| !proxies.contains(name));
         all.extend(found.map(|name| (name, plan.default.clone())));
     }

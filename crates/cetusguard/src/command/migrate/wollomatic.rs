@@ -344,7 +344,12 @@ fn assign_clients(options: &Options, rights: Rights, settings: &Settings, plan: 
         .frontends
         .iter()
         .any(|frontend| frontend.socket().is_some());
-    if sources.contains(&"0.0.0.0/0") || is_local || is_socket {
+    // The network of all IPv4 addresses has no client over IPv6.
+    let listens_on_ipv4 = options
+        .value("listenip")
+        .is_none_or(|address| address.parse::<std::net::Ipv4Addr>().is_ok());
+    let takes_all = listens_on_ipv4 && sources.contains(&"0.0.0.0/0");
+    if takes_all || is_local || is_socket {
         plan.default = rights;
         return;
     }

@@ -325,6 +325,28 @@ pub(super) fn environment_file(
     Ok(all)
 }
 
+/// Reads a file of variables as `docker run` does: quotes and dollar signs are part of the value.
+///
+/// # Errors
+/// The number of the first line that is no assignment.
+pub(super) fn raw_environment_file(text: &str) -> Result<Vec<(String, String)>, usize> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    for (line, number) in text.lines().zip(1..) {
+        let line = line.trim_start();
+        // A name alone takes its value from the shell, which is not known here.
+        if line.is_empty() || line.starts_with('#') || is_name(line.trim_end()) {
+            continue;
+        }
+        let (name, value) = line.split_once('=').ok_or(number)?;
+        if !is_name(name) {
+            return Err(number);
+        }
+        all.retain(|(known, _)| known != name);
+        all.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(all)
+}
+
 /// Reads the value that begins at `from`, in a line that ends at `end`, and returns where it ends.
 fn value_at(
     text: &str,
