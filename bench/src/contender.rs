@@ -1,4 +1,4 @@
-//! What is measured: the engine itself, Cetusguard, HAProxy as socket proxies ship it, and whatever
+//! The contenders: the engine itself, Cetusguard, HAProxy as socket proxies ship it, and whatever
 //! else is named.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -22,8 +22,8 @@ pub(crate) fn rules() -> String {
 
 const HAPROXY: &str = include_str!("../peers/haproxy.cfg");
 
-/// How long a contender may take to answer its first request. Under callgrind everything is fifty
-/// times slower.
+/// The time in which a contender has to answer its first request. Under callgrind everything is
+/// fifty times slower.
 const START: Duration = Duration::from_secs(60);
 
 /// A program, or none: then the load goes straight to the engine.

@@ -1,7 +1,8 @@
 //! What Cetusguard costs, beside what a user would pick instead.
 //!
-//! What decides is counted: system calls, instructions, allocations, memory. What is timed is shown
-//! as a ratio of medians of runs that take turns, because the machines that run this are noisy.
+//! The deciding figures are counts: system calls, instructions, allocations, memory. Times are
+//! shown as a ratio of medians of runs that take turns, because the machines that run this are
+//! noisy.
 
 #![forbid(unsafe_code)]
 #![allow(

@@ -2,8 +2,8 @@
 //!
 //! The first loop is the program's own. Each other one has a thread, which starts when the first
 //! connection is given to it. A loop has an epoll queue, timers and kept connections to the engine
-//! of its own, so that no request waits until another thread is woken: the processor time of a
-//! request is the same with one loop and with four.
+//! of its own, so that no request waits until another thread is woken. `docs/performance.md` has
+//! the processor time of a request with one loop and with two.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -1,7 +1,7 @@
 //! `cetusguard migrate`: reads another proxy's settings, and writes a configuration with the same
 //! intent and a note for each difference.
 //!
-//! Where an intent is not clear, less is allowed. Notes on calls that are refused come from judging
+//! If an intent is not clear, less is allowed. Notes on calls that are refused come from judging
 //! every endpoint as both proxies do, not from assumptions.
 
 mod bodies;

@@ -13,7 +13,7 @@ pub(super) enum Kind {
     Missing,
     /// A call that was allowed is refused or judged now.
     Stricter,
-    /// Something that works in another way.
+    /// A setting that works in another way.
     Different,
     /// An assumption, or advice that changes nothing by itself.
     Hint,
