@@ -29,6 +29,7 @@ fn profile(rules: &str) -> Profile {
         limits,
         guard,
         targets: Arc::default(),
+        view: Arc::default(),
         mode,
         recreation: None,
     }

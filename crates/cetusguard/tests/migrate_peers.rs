@@ -364,6 +364,7 @@ fn profile(config: &str) -> Profile {
         limits: Limits::default(),
         guard: guard.into(),
         targets: Default::default(),
+        view: Default::default(),
         mode: Mode::Enforce,
         recreation: None,
     }

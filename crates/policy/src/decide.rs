@@ -530,6 +530,7 @@ mod tests {
             targets,
             mode: Mode::Enforce,
             recreation: None,
+            ..Profile::default()
         }
     }
 

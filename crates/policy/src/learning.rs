@@ -79,6 +79,7 @@ impl Profile {
             mode: Mode::Audit,
             // The calls of the client are what is learned.
             recreation: None,
+            ..Profile::default()
         }
     }
 }
@@ -154,6 +155,7 @@ mod tests {
             targets,
             mode: Mode::Enforce,
             recreation: None,
+            ..Profile::default()
         };
         profile.learner()
     }

@@ -35,6 +35,7 @@ mod suggestion;
 mod survey;
 mod target;
 mod trace;
+mod view;
 
 pub use buildkit::BUILD_RULES;
 pub use call::{Call, Malformed, Version};
@@ -56,3 +57,4 @@ pub use profile::{Ambiguous, Mode, Profile, Profiles};
 pub use survey::{Care, Closed, Denied, Open, Survey, Surveyor, rule_reaches, survey};
 pub use target::{TargetCondition, Targets};
 pub use trace::{Attempt, Tried, trace};
+pub use view::View;

@@ -278,6 +278,7 @@ mod tests {
             targets: Arc::default(),
             mode: Mode::Enforce,
             recreation: None,
+            ..Profile::default()
         }
     }
 

@@ -9,9 +9,10 @@ use crate::guard::{Guard, Recreation};
 use crate::limit::Limits;
 use crate::rule::RuleSet;
 use crate::target::Targets;
+use crate::view::View;
 
 /// A named set of rights.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Profile {
     /// The name that logs and refusals show.
     pub name: String,
@@ -23,6 +24,8 @@ pub struct Profile {
     pub guard: Arc<Guard>,
     /// The objects that its calls may be about.
     pub targets: Arc<Targets>,
+    /// The part of the engine that its clients see.
+    pub view: Arc<View>,
     /// Whether the profile is enforced.
     pub mode: Mode,
     /// The way in which its clients create a container again that they have deleted; `None` if that
@@ -253,6 +256,7 @@ mod tests {
             targets,
             mode: Mode::Enforce,
             recreation: None,
+            ..Profile::default()
         }
     }
 

@@ -329,6 +329,7 @@ pub fn rule_reaches(rule: &Rule) -> bool {
         targets: Arc::default(),
         mode: Mode::Enforce,
         recreation: None,
+        ..Profile::default()
     };
     !SurveyedRule::new(&Arc::new(rule.clone()), &profile)
         .reaches
@@ -455,6 +456,7 @@ mod tests {
             targets,
             mode: Mode::Audit,
             recreation: None,
+            ..Profile::default()
         })
     }
 

@@ -32,6 +32,7 @@ fn profile(rules: &str, level: Level) -> Profile {
         targets: Arc::default(),
         mode: Mode::Enforce,
         recreation: None,
+        ..Profile::default()
     }
 }
 

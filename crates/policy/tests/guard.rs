@@ -33,6 +33,7 @@ fn permit(request: &str, level: Level, allow: &[&str]) -> Permit {
         targets: Arc::default(),
         mode: Mode::Enforce,
         recreation: None,
+        ..Profile::default()
     };
     match decide(Call::read(method, target).expect(request), &profile) {
         Verdict::Allow(permit) => permit,

@@ -160,6 +160,7 @@ fn permit() -> Permit {
         targets: Arc::default(),
         mode: Mode::Enforce,
         recreation: None,
+        ..Profile::default()
     };
     match decide(
         Call::read("POST", "/containers/create").expect("plain"),

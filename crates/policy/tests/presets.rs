@@ -83,6 +83,7 @@ fn profile(text: &str) -> Profile {
         targets,
         mode: Mode::Enforce,
         recreation: None,
+        ..Profile::default()
     }
 }
 

@@ -96,6 +96,7 @@ impl Reader<'_> {
             targets,
             mode,
             recreation,
+            view: Arc::default(),
         }
     }
 

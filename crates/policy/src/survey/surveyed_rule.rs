@@ -30,6 +30,7 @@ fn profile_with_rule(rule: &Rule, profile: &Profile) -> Profile {
         targets: Arc::default(),
         mode: Mode::Enforce,
         recreation: None,
+        ..Profile::default()
     }
 }
 

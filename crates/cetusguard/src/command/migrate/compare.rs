@@ -291,6 +291,7 @@ pub(super) fn profile_of(rules: Vec<Rule>, guard: Guard) -> Profile {
         targets: Arc::default(),
         mode: Mode::Enforce,
         recreation: None,
+        ..Profile::default()
     }
 }
 
