@@ -117,6 +117,7 @@ fn profile(level: Level, allow: &[&str], targets: Targets) -> Profile {
         limits: Limits::default(),
         guard: Arc::new(Guard { level, allow }),
         targets: Arc::new(targets),
+        view: Arc::default(),
         mode: Mode::Enforce,
         recreation: None,
     }

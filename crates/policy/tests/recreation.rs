@@ -35,6 +35,7 @@ fn profile(how: Option<Recreation>, level: Level, allow: &[&str], rules: &str) -
                 .collect(),
         }),
         targets: Arc::default(),
+        view: Arc::default(),
         mode: Mode::Enforce,
         recreation: how,
     }
