@@ -4,6 +4,7 @@ mod admit;
 mod answer;
 mod audit;
 mod connection;
+mod filter;
 mod forward;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
@@ -15,11 +16,12 @@ mod normalise;
 mod refuse;
 mod resolve;
 mod settings;
+mod viewer;
 
 use std::sync::Arc;
 
 use cetusguard_policy::{Verdict, decide};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::backend::Backend;
 use crate::capacity::SocketBuffer;
@@ -38,6 +40,7 @@ pub(crate) use admit::HEALTH_CHECK;
 use audit::Record;
 use cetusguard_http1::ReadBudget;
 use connection::{Connection, PendingConnection};
+pub(crate) use filter::LARGE_ANSWERS;
 pub(crate) use listen::{Bound, Gate, Listeners, bind, log_refused_connections};
 use normalise::Message;
 pub(crate) use settings::{InForce, Settings};
@@ -57,6 +60,8 @@ pub(crate) struct Proxy {
     pub(crate) loops: EventLoops,
     /// One more event loop, for work that would hold up other clients.
     pub(crate) worker: Worker,
+    /// The turns for answers with large elements, which are in memory while they are filtered.
+    pub(crate) large_answers: Semaphore,
     /// The same for TLS handshakes, so that a burst of them does not hold up bodies that are
     /// judged.
     pub(crate) handshakes: Worker,
@@ -139,6 +144,7 @@ async fn exchange(conn: &mut Connection, proxy: &Arc<Proxy>) -> Next {
                 | Outcome::ClientStalled
                 | Outcome::MalformedBody
                 | Outcome::EngineDisconnected
+                | Outcome::UnfilterableAnswer(_)
                 | Outcome::ShuttingDown
                 | Outcome::OutdatedCertificate
                 | Outcome::Panicked => Next::Close,
@@ -168,11 +174,14 @@ async fn journey(
     record.note_client(&client);
     conn.confirm_place(&client, is_ping, proxy)?;
     let entry = admit::admit_request(&call, &message, &client, conn.is_loopback(), proxy)?;
+    let viewer = viewer::viewer_of(&client, &call, &message)?;
     let verdict = match decide(call, &client.profile) {
         // Boxed, so that requests without such a question do not carry its state.
-        Verdict::Deny(denial) => Box::pin(resolve::decide_by_name(denial, &client, proxy)).await?,
+        Verdict::Deny(denial) => {
+            Box::pin(resolve::decide_by_name(denial, &client, &viewer, proxy)).await?
+        }
         Verdict::Allow(permit) if permit.question().is_some() => {
-            Box::pin(resolve::decide_by_object(permit, &client, proxy)).await?
+            Box::pin(resolve::decide_by_object(permit, &client, &viewer, proxy)).await?
         }
         allowed @ Verdict::Allow(_) => allowed,
     };
@@ -184,16 +193,22 @@ async fn journey(
         Verdict::Allow(permit) => permit,
         Verdict::Deny(denial) => return Err(Refusal::Denied(Box::new(denial)).into()),
     };
-    let admitted = Arc::new(Admitted::new(permit, entry));
+    let admitted = Arc::new(Admitted::new(permit, entry, viewer));
     record.note_permit(&admitted);
     let approved = inspect::inspect_call(admitted, &message, &client, conn, proxy, record).await?;
     record.note_approval();
-    let answered = forward::forward_request(approved, &message, conn, proxy, record).await?;
+    let mut answered = forward::forward_request(approved, &message, conn, proxy, record).await?;
     // The answer may last for days, and needs none of the headers.
     drop(message);
     if answered.is_tunnel() {
-        hijack::run_tunnel(answered, conn, proxy, record).await
-    } else {
-        answer::relay_answer(answered, conn, proxy, record).await
+        return hijack::run_tunnel(answered, conn, proxy, record).await;
+    }
+    match answered.take_filter() {
+        None => answer::relay_answer(answered, conn, proxy, record).await,
+        // Boxed, so that other answers do not carry its state.
+        Some(filter) => {
+            let relayed = filter::relay_filtered_answer;
+            Box::pin(relayed(answered, *filter, &client, conn, proxy, record)).await
+        }
     }
 }

@@ -3,6 +3,8 @@
 
 mod reason;
 
+use cetusguard_policy::Unfilterable;
+
 use crate::log::Level;
 use crate::refusal::Refusal;
 pub(crate) use reason::Reason;
@@ -26,6 +28,8 @@ pub(crate) enum Outcome {
     MalformedBody,
     /// The engine broke off its answer, or broke its framing.
     EngineDisconnected,
+    /// The engine's answer cannot be filtered, and a part of it was sent.
+    UnfilterableAnswer(Unfilterable),
     /// The proxy shuts down.
     ShuttingDown,
     /// The frontend's certificate authorities have changed since the client connected.
@@ -111,6 +115,7 @@ impl Outcome {
             Self::ClientStalled => Some(Reason::ClientStalled),
             Self::MalformedBody => Some(Reason::MalformedBody),
             Self::EngineDisconnected => Some(Reason::EngineDisconnected),
+            Self::UnfilterableAnswer(_) => Some(Reason::UnfilterableAnswer),
             Self::ShuttingDown => Some(Reason::ShuttingDown),
             Self::OutdatedCertificate => Some(Reason::OutdatedCertificate),
             Self::Panicked => Some(Reason::Internal),
@@ -125,7 +130,9 @@ impl Outcome {
     /// Returns the message of the record.
     pub(crate) fn record_message(&self, progress: Progress) -> RecordMessage {
         match (self, progress) {
-            (Self::EngineDisconnected | Self::ClientStalled, _) => RecordMessage::AnswerCut,
+            (Self::EngineDisconnected | Self::UnfilterableAnswer(_) | Self::ClientStalled, _) => {
+                RecordMessage::AnswerCut
+            }
             (Self::MalformedBody | Self::OutdatedCertificate, _) => RecordMessage::RequestCut,
             (Self::Panicked, _) => RecordMessage::Failed,
             (Self::Refused(refusal), _) if refusal.reason().level() == Level::Error => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cetusguard_policy::guard::Objection;
-use cetusguard_policy::{Ambiguous, Call, Denial, Malformed, Profile};
+use cetusguard_policy::{Ambiguous, Call, Denial, Malformed, Profile, Unfilterable};
 
 use crate::backend::Unreachable;
 use crate::engine::Unknown;
@@ -51,6 +51,12 @@ pub(crate) enum Refusal {
     EngineLookupFailed(String),
     /// The engine has no object of the name that the call is about; its own answer.
     NoSuchObject(Arc<[u8]>),
+    /// The call names an object that its client does not see; the engine's answer for a missing one.
+    NotVisible(Arc<[u8]>),
+    /// The profile of this name needs the name of a session, and the request has none.
+    NoSession(String),
+    /// The engine's answer cannot be filtered.
+    UnfilterableAnswer(Unfilterable),
     /// The engine cannot be reached.
     EngineUnreachable(Unreachable),
     /// The engine closed the connection instead of answering.
@@ -249,6 +255,9 @@ impl Refusal {
             Self::BodyTooLarge => Reason::BodyTooLarge,
             Self::EngineLookupFailed(_) => Reason::EngineLookupFailed,
             Self::NoSuchObject(_) => Reason::NoSuchObject,
+            Self::NotVisible(_) => Reason::NotVisible,
+            Self::NoSession(_) => Reason::NoSession,
+            Self::UnfilterableAnswer(_) => Reason::UnfilterableAnswer,
             Self::EngineUnreachable(_) => Reason::EngineUnreachable,
             Self::EngineClosed => Reason::EngineClosed,
             Self::EngineProtocolError => Reason::EngineProtocolError,
@@ -315,7 +324,9 @@ impl Refusal {
         let body = match to_head {
             true => String::new(),
             false => match self {
-                Self::NoSuchObject(answer) => String::from_utf8_lossy(answer).into_owned(),
+                Self::NoSuchObject(answer) | Self::NotVisible(answer) => {
+                    String::from_utf8_lossy(answer).into_owned()
+                }
                 _ => {
                     let end = if uncertain { UNCERTAIN } else { "" };
                     format!(
@@ -403,6 +414,20 @@ impl fmt::Display for Refusal {
                 {why}; try again"
             ),
             Self::NoSuchObject(_) => f.write_str("the engine has no object of that name"),
+            Self::NotVisible(_) => f.write_str(
+                "the object of that name is outside of what the profile sees, so that the client is \
+                told that it does not exist; see visible and own of the profile",
+            ),
+            Self::NoSession(profile) => write!(
+                f,
+                "profile {profile} needs the header X-Cetusguard-Session with the name of a \
+                session: 1 to 63 letters, digits, dashes, dots and underscores"
+            ),
+            Self::UnfilterableAnswer(why) => write!(
+                f,
+                "this profile sees a part of the engine's answer, and the answer cannot be \
+                filtered: {why}"
+            ),
             Self::EngineUnreachable(unreachable) => unreachable.fmt(f),
             Self::EngineClosed => f.write_str(
                 "the engine closed the connection without an answer; it may be \

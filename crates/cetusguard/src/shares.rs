@@ -84,6 +84,7 @@ pub(crate) struct ClientShare {
     bodies: Arc<ClientBodies>,
     lookups: Semaphore,
     inspections: Arc<Semaphore>,
+    large_answers: Semaphore,
 }
 
 impl Default for ClientShare {
@@ -93,6 +94,7 @@ impl Default for ClientShare {
             bodies: Arc::default(),
             lookups: Semaphore::new(LOOKUPS),
             inspections: Arc::new(Semaphore::new(INSPECTIONS)),
+            large_answers: Semaphore::new(1),
         }
     }
 }
@@ -102,6 +104,12 @@ impl ClientShare {
     pub(crate) async fn lookup_turn(&self) -> Option<SemaphorePermit<'_>> {
         // The semaphore is never closed.
         self.lookups.acquire().await.ok()
+    }
+
+    /// Waits until an answer with large elements may be in memory for the client.
+    pub(crate) async fn large_answer_turn(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.large_answers.acquire().await.ok()
     }
 
     /// Waits until the whole settings of a container may be in memory for the client.

@@ -11,9 +11,11 @@ use bytes::Bytes;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the headers'")]
 pub enum Known {
+    AcceptEncoding,
     AcceptLanguage,
     Authorization,
     Connection,
+    ContentEncoding,
     ContentLength,
     ContentType,
     Expect,
@@ -24,6 +26,8 @@ pub enum Known {
     Upgrade,
     UserAgent,
     Via,
+    /// The session of a client of this proxy: `X-Cetusguard-Session`.
+    Session,
     /// Any other that is about one connection alone (RFC 9110 §7.6.1).
     HopByHop,
     /// Passes through.
@@ -49,11 +53,14 @@ impl Known {
             14 if name[0] | 0x20 == b'h' => (b"http2-settings", Self::HopByHop),
             14 if name[0] | 0x20 == b's' => (b"sec-fetch-site", Self::SecFetchSite),
             14 => (b"content-length", Self::ContentLength),
+            15 if name[7] | 0x20 == b'e' => (b"accept-encoding", Self::AcceptEncoding),
             15 => (b"accept-language", Self::AcceptLanguage),
+            16 if name[0] | 0x20 == b'c' => (b"content-encoding", Self::ContentEncoding),
             16 => (b"proxy-connection", Self::HopByHop),
             17 => (b"transfer-encoding", Self::TransferEncoding),
             18 => (b"proxy-authenticate", Self::HopByHop),
             19 => (b"proxy-authorization", Self::HopByHop),
+            20 => (b"x-cetusguard-session", Self::Session),
             _ => return Self::Other,
         };
         if name.eq_ignore_ascii_case(text) {

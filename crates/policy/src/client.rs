@@ -73,6 +73,24 @@ pub enum Subject {
     Address(IpAddr),
 }
 
+impl Subject {
+    /// Returns the name of the session that the client is by itself.
+    #[must_use]
+    pub fn session_name(&self) -> String {
+        match self {
+            Self::Key(pin) => {
+                let digits: String = pin[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+                format!("key-{digits}")
+            }
+            Self::Frontend(index) => format!("frontend-{index}"),
+            Self::User(user) => format!("user-{user}"),
+            Self::Group(group) => format!("group-{group}"),
+            Self::Container(id) => format!("container-{}", id.get(..12).unwrap_or(id)),
+            Self::Address(address) => format!("address-{address}").replace(':', "-"),
+        }
+    }
+}
+
 impl Principal {
     /// Returns the unit that limits count for a client whose profile this selector has found.
     ///

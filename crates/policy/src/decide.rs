@@ -21,6 +21,7 @@ use crate::pending::Pending;
 use crate::profile::{Mode, Profile};
 use crate::replacement::replacement;
 use crate::rule::{Rule, RuleSet};
+use crate::view::{AnswerFilter, Viewer};
 
 /// The decision of a profile's rules about a call.
 #[must_use]
@@ -139,6 +140,16 @@ impl Permit {
         self.obligation
             .as_ref()
             .is_some_and(|obligation| obligation.replacement.is_some())
+    }
+
+    /// Returns the filter for the answer to the call; `None` if the answer is passed on as it comes.
+    /// Audit mode filters nothing.
+    #[must_use]
+    pub fn answer_filter(&self, viewer: &Arc<Viewer>) -> Option<AnswerFilter> {
+        match self.mode {
+            Mode::Enforce => AnswerFilter::for_call(&self.call, viewer),
+            Mode::Audit => None,
+        }
     }
 
     /// Opens the case: judges query and body, and lists the questions for the engine.
@@ -387,7 +398,10 @@ fn obligation(
 ) -> Option<Obligation> {
     let is_guarded = profile.guard.level != Level::Privileged;
     let acts = !call.method().is_safe() || Use::of_call(call) != Use::Look;
-    let is_due = reader.is_some() || (is_guarded && acts) || !profile.targets.is_empty();
+    let is_due = reader.is_some()
+        || (is_guarded && acts)
+        || !profile.targets.is_empty()
+        || profile.view.concerns(call);
     let (guard, targets) = (&profile.guard, &profile.targets);
     is_due.then(|| {
         let replacement = replacement(call, profile).map(Box::new);

@@ -57,4 +57,7 @@ pub use profile::{Ambiguous, Mode, Profile, Profiles};
 pub use survey::{Care, Closed, Denied, Open, Survey, Surveyor, rule_reaches, survey};
 pub use target::{TargetCondition, Targets};
 pub use trace::{Attempt, Tried, trace};
-pub use view::View;
+pub use view::{
+    AnswerFilter, Lookup, Owner, Ownership, Scope, ScopeCondition, SessionSource, Unfilterable,
+    View, Viewer,
+};

@@ -64,6 +64,13 @@ pub enum Detail {
     Image {
         /// The user that its containers run as, unless they are given another.
         user: String,
+        /// Its tags and digests.
+        names: Vec<String>,
+    },
+    /// A task of a service.
+    Task {
+        /// The identifier of the service.
+        service: String,
     },
     /// A pod, with the identifiers of its containers.
     Pod {
@@ -107,16 +114,20 @@ impl Object {
     /// # Errors
     /// The answer is not JSON that all readers read alike.
     pub fn read(kind: ObjectKind, answer: &[u8]) -> Result<Self, Malformed> {
-        let answer = Json::read(answer)?;
-        let at = |path: &[&str]| path.iter().try_fold(&answer, |value, key| value.get(key));
+        Json::read(answer).map(|answer| Self::from_json(kind, &answer))
+    }
+
+    /// Reads the engine's answer to an inspection.
+    pub(crate) fn from_json(kind: ObjectKind, answer: &Json<'_>) -> Self {
+        let at = |path: &[&str]| path.iter().try_fold(answer, |value, key| value.get(key));
         let text = |path: &[&str]| at(path).map(Json::text).unwrap_or_default().to_owned();
         let labels = |path: &[&str]| pairs(at(path));
-        Ok(match kind {
+        match kind {
             ObjectKind::Container => Self {
                 id: text(&["Id"]),
                 name: text(&["Name"]).trim_start_matches('/').to_owned(),
                 labels: labels(&["Config", "Labels"]),
-                detail: Detail::Container(Box::new(Traits::read(&answer))),
+                detail: Detail::Container(Box::new(Traits::read(answer))),
             },
             ObjectKind::Exec => Self {
                 id: text(&["ID"]),
@@ -146,19 +157,8 @@ impl Object {
                 },
             },
             ObjectKind::Image => {
-                let name = at(&["RepoTags"])
-                    .map(Json::list)
-                    .and_then(<[_]>::first)
-                    .map(Json::text);
-                let name = name.unwrap_or_default().to_owned();
-                Self {
-                    id: text(&["Id"]),
-                    name,
-                    labels: labels(&["Config", "Labels"]),
-                    detail: Detail::Image {
-                        user: text(&["Config", "User"]),
-                    },
-                }
+                let keys = ["RepoTags", "RepoDigests"];
+                Self::read_image(answer, labels(&["Config", "Labels"]), &keys)
             }
             ObjectKind::Node => Self {
                 id: text(&["ID"]),
@@ -190,15 +190,61 @@ impl Object {
                 name: text(&["Name"]),
                 ..Self::default()
             },
-            ObjectKind::Service | ObjectKind::Task | ObjectKind::Secret | ObjectKind::Config => {
-                Self {
-                    id: text(&["ID"]),
-                    name: text(&["Spec", "Name"]),
-                    labels: labels(&["Spec", "Labels"]),
-                    detail: Detail::Plain,
-                }
-            }
-        })
+            ObjectKind::Task => Self {
+                id: text(&["ID"]),
+                detail: Detail::Task {
+                    service: text(&["ServiceID"]),
+                },
+                ..Self::default()
+            },
+            ObjectKind::Service | ObjectKind::Secret | ObjectKind::Config => Self {
+                id: text(&["ID"]),
+                name: text(&["Spec", "Name"]),
+                labels: labels(&["Spec", "Labels"]),
+                detail: Detail::Plain,
+            },
+        }
+    }
+
+    /// Describes an image by its name alone.
+    pub(crate) fn image_of_name(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            detail: Detail::Image {
+                user: String::new(),
+                names: vec![name.to_owned()],
+            },
+            ..Self::default()
+        }
+    }
+
+    /// Reads an image, whose names are in the lists of these keys.
+    pub(crate) fn read_image(
+        image: &Json<'_>,
+        labels: Vec<(String, String)>,
+        keys: &[&str],
+    ) -> Self {
+        let texts = |key: &&str| image.get(key).map(Json::list).unwrap_or_default();
+        let names: Vec<String> = keys
+            .iter()
+            .flat_map(texts)
+            .map(|name| name.text().to_owned())
+            .filter(|name| !name.is_empty() && !name.starts_with("<none>"))
+            .collect();
+        let user = image.get("Config").and_then(|config| config.get("User"));
+        Self {
+            id: image
+                .get("Id")
+                .map(Json::text)
+                .unwrap_or_default()
+                .to_owned(),
+            name: names.first().cloned().unwrap_or_default(),
+            labels,
+            detail: Detail::Image {
+                user: user.map(Json::text).unwrap_or_default().to_owned(),
+                names,
+            },
+        }
     }
 
     /// Returns the facts of a container; `None` for any other object.
@@ -208,6 +254,15 @@ impl Object {
             Some(traits)
         } else {
             None
+        }
+    }
+
+    /// Returns the tags and digests of an image; none for any other object.
+    pub(crate) fn image_names(&self) -> &[String] {
+        if let Detail::Image { names, .. } = &self.detail {
+            names
+        } else {
+            &[]
         }
     }
 
@@ -349,7 +404,7 @@ fn subnets(pools: Option<&Json<'_>>) -> Vec<IpNet> {
         .collect()
 }
 
-fn pairs(value: Option<&Json<'_>>) -> Vec<(String, String)> {
+pub(crate) fn pairs(value: Option<&Json<'_>>) -> Vec<(String, String)> {
     let pairs = value.map(Json::map).unwrap_or_default();
     pairs
         .iter()

@@ -36,18 +36,22 @@ impl TargetCondition {
         Self::Image(crate::guard::image_pattern(pattern))
     }
 
-    fn holds_for(&self, object: &Object) -> bool {
+    pub(crate) fn holds_for(&self, object: &Object) -> bool {
         match self {
             Self::Name(name) => {
-                name.fits(&object.name) || object.alias().is_some_and(|alias| name.fits(alias))
+                name.fits(&object.name)
+                    || object.alias().is_some_and(|alias| name.fits(alias))
+                    || object.image_names().iter().any(|known| name.fits(known))
             }
             Self::Label(key, value) => object
                 .labels
                 .iter()
                 .any(|(known, own)| known == key && value.fits(own)),
-            Self::Image(image) => object
-                .traits()
-                .is_some_and(|traits| image.fits(&crate::guard::normalised(&traits.image))),
+            Self::Image(image) => {
+                let fits = |name: &str| image.fits(&crate::guard::normalised(name));
+                object.traits().is_some_and(|traits| fits(&traits.image))
+                    || object.image_names().iter().any(|name| fits(name))
+            }
         }
     }
 }

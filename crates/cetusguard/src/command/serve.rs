@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::backend::Backend;
@@ -19,7 +19,7 @@ use crate::config::{Loaded, Read, Sources, own};
 use crate::engine::{Containers, Objects, Own, follow};
 use crate::event_loops::EventLoops;
 use crate::flow::{
-    Bound, Gate, InForce, Listeners, Proxy, Settings, bind, log_refused_connections,
+    self, Bound, Gate, InForce, Listeners, Proxy, Settings, bind, log_refused_connections,
 };
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
@@ -239,6 +239,7 @@ fn assemble(
         own,
         loops,
         worker: Worker::default(),
+        large_answers: Semaphore::new(flow::LARGE_ANSWERS),
         handshakes: Worker::default(),
         limiter: Limiter::default(),
         shares: Arc::new(Shares::new(places, capacity.exchanges)),

@@ -118,6 +118,12 @@ pub(crate) const PROFILE_KEYS: &[Key] = &[
         "PATTERN",
         "For this profile; what the option says where it is missing.",
     ),
+    key(
+        "own",
+        "OWN",
+        "Its clients own what they create, and see and change nothing else: true, or \
+        session=header or session=client for an owner within the profile, and lifetime=TIME.",
+    ),
     list(
         "presets",
         "PRESET",
@@ -155,6 +161,13 @@ pub(crate) const PROFILE_KEYS: &[Key] = &[
         "user-agents-denied",
         "PATTERN",
         "For this profile; what the option says where it is missing.",
+    ),
+    list(
+        "visible",
+        "SCOPE",
+        "The objects that exist for its clients, in the place of what the option says: kind, name, \
+        label, compose-project, compose-service and image, each with = and a pattern, and ! before \
+        it for not; those on one line must all hold.",
     ),
 ];
 

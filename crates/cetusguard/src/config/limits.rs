@@ -176,7 +176,7 @@ impl Reader<'_> {
 }
 
 /// Reads one condition on a target.
-fn read_target(text: &str) -> Result<TargetCondition, String> {
+pub(super) fn read_target(text: &str) -> Result<TargetCondition, String> {
     let expected = "expected name, label, compose-project, compose-service or image, as in \
         name=web-* or label=tier=low";
     let (key, value) = text

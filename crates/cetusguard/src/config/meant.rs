@@ -356,7 +356,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn read_time(text: &str) -> Result<Duration, String> {
+pub(super) fn read_time(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if time.is_zero() => {
             Err("expected a time longer than zero, as in 500ms, 10s or 2m".to_owned())

@@ -16,6 +16,7 @@ mod profile_env;
 mod profiles;
 mod reference;
 mod schema;
+mod scope;
 pub(crate) mod written;
 pub(crate) mod yaml;
 

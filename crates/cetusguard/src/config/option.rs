@@ -394,6 +394,24 @@ pub(crate) const OPTIONS: &[Opt] = &[
     Opt {
         many: Many::Paths,
         ..one(
+            GUARD,
+            "visible",
+            "SCOPE",
+            "",
+            "The objects that exist for clients, as in compose-project=shop; without any, all.",
+        )
+    },
+    one(
+        GUARD,
+        "own",
+        "OWN",
+        "false",
+        "Clients own what they create, and see and change nothing else: true, or session=header \
+        or session=client for owners of their own, and lifetime=TIME.",
+    ),
+    Opt {
+        many: Many::Paths,
+        ..one(
             CLIENTS,
             "origins",
             "PATTERN",

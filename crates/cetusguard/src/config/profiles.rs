@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cetusguard_policy::rule::{self, RuleSet};
-use cetusguard_policy::{Condition, Preset, Profile, Profiles, Selector};
+use cetusguard_policy::{Condition, Preset, Profile, Profiles, Selector, View};
 
 use super::Mistake;
 use super::clients::{self, Doors};
@@ -88,6 +88,10 @@ impl Reader<'_> {
             self.refuse_presets_without_targets(entry, &name);
         }
         let (guard, recreation) = (Arc::new(self.guard(entry)), self.recreation(entry));
+        let view = Arc::new(View {
+            scope: self.scope(entry, guard.level),
+            ownership: self.ownership(entry, &name, guard.level),
+        });
         Profile {
             name,
             rules,
@@ -96,7 +100,7 @@ impl Reader<'_> {
             targets,
             mode,
             recreation,
-            view: Arc::default(),
+            view,
         }
     }
 

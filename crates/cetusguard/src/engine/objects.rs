@@ -43,6 +43,10 @@ const TURN_DEADLINE: Duration = Duration::from_secs(60);
 /// each may have some MiB.
 const INSPECTIONS: usize = 4;
 
+/// A name that no object has: it asks for the engine's answer about a missing one. Every engine
+/// takes it for a name, and none for an identifier.
+const NO_OBJECT: &str = "cetusguard-no-such-object";
+
 type Key = (ObjectKind, String);
 /// The client that asks a question, by the address of its share.
 type Asker = usize;
@@ -241,6 +245,34 @@ impl Objects {
             )
             .await;
         inspected
+    }
+
+    /// Returns the body of the engine's answer about an object of this kind that does not exist,
+    /// with the client's word for it. The engine is asked about a name that no object has.
+    ///
+    /// # Errors
+    /// As for [`Objects::find`], and if the engine has an object of that name.
+    pub(crate) async fn answer_for_missing(
+        &self,
+        kind: ObjectKind,
+        word: &str,
+        client: &ClientShare,
+        backend: &Backend,
+    ) -> Shared<Arc<[u8]>> {
+        let target = inspection_target(kind, NO_OBJECT);
+        let (asked, _turns) = self.fetch(&target, client, backend).await?;
+        match asked {
+            Asked::Missing(answer) => {
+                let answer = String::from_utf8_lossy(&answer);
+                // The word stands within a JSON text.
+                let word = serde_json::Value::from(word).to_string();
+                let word = &word[1..word.len() - 1];
+                Ok(answer.replace(NO_OBJECT, word).into_bytes().into())
+            }
+            Asked::Answer(_) => Err(Arc::new(Trouble::Answer(format!(
+                "the engine has an object of the name {NO_OBJECT}, which stands for missing ones"
+            )))),
+        }
     }
 
     /// Forgets a container that an event is about; an empty identifier stands for all.

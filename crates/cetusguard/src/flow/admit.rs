@@ -1,7 +1,9 @@
 //! Admit: refuses web pages, unwanted user agents, and clients that have reached a limit.
 
+use std::sync::Arc;
+
 use cetusguard_policy::endpoint::{Answer, EndpointId};
-use cetusguard_policy::{Call, Ground, Method, Mode, Permit};
+use cetusguard_policy::{Call, Ground, Method, Mode, Permit, Viewer};
 
 use super::Proxy;
 use super::identify::Client;
@@ -29,12 +31,22 @@ pub(super) struct Entry {
 pub(super) struct Admitted {
     permit: Permit,
     entry: Entry,
+    viewer: Arc<Viewer>,
 }
 
 impl Admitted {
-    /// Joins the permit of the rules and the entry of the limits.
-    pub(super) fn new(permit: Permit, entry: Entry) -> Self {
-        Self { permit, entry }
+    /// Joins the permit of the rules, the entry of the limits, and the view of the client.
+    pub(super) fn new(permit: Permit, entry: Entry, viewer: Arc<Viewer>) -> Self {
+        Self {
+            permit,
+            entry,
+            viewer,
+        }
+    }
+
+    /// Returns the view of the client.
+    pub(super) fn viewer(&self) -> &Arc<Viewer> {
+        &self.viewer
     }
 
     /// The call.

@@ -26,6 +26,7 @@ pub(super) async fn relay_answer(
         follows,
         reusable,
         generation,
+        hides_length,
         ..
     } = answered;
     let close = conn.closes() || framing == Framing::UntilClose || *proxy.stopping.borrow();
@@ -33,7 +34,12 @@ pub(super) async fn relay_answer(
     let progress = limits.progress;
     let (client, body) = conn.stream_and_body();
     let mut down = Body::new(framing);
-    let bytes = response_head(&head, &framing_lines(&head), close);
+    let lines = if hides_length {
+        Vec::new()
+    } else {
+        framing_lines(&head)
+    };
+    let bytes = response_head(&head, &lines, close);
     let sent = send_head(
         &bytes,
         &mut engine.input,
@@ -81,7 +87,7 @@ pub(super) async fn relay_answer(
 }
 
 /// Ends an answer that cannot go on.
-fn broken_answer(error: PumpError, client: &Output) -> Outcome {
+pub(super) fn broken_answer(error: PumpError, client: &Output) -> Outcome {
     match error {
         PumpError::Write => Outcome::ClientDisconnected,
         PumpError::Stalled => {

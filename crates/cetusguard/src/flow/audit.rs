@@ -230,6 +230,7 @@ impl<'c> Record<'c> {
             Outcome::Panicked => {
                 "a bug in Cetusguard: please report it".clone_into(&mut end.detail)
             }
+            Outcome::UnfilterableAnswer(why) => end.detail = why.to_string(),
             Outcome::Served
             | Outcome::ClientDisconnected
             | Outcome::ClientStalled

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use cetusguard_policy::endpoint::{Answer, Protocol};
-use cetusguard_policy::{Call, Method};
+use cetusguard_policy::{AnswerFilter, Call, Method};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -42,6 +42,10 @@ pub(super) struct Answered {
     pub(super) reusable: bool,
     /// The number of the certificates that it was made with.
     pub(super) generation: u64,
+    /// The filter for the answer, if the client does not see all of it.
+    filter: Option<Box<AnswerFilter>>,
+    /// Whether the length of the answer stays behind.
+    pub(super) hides_length: bool,
     /// The endpoint leaves HTTP once it has answered.
     hijacks: bool,
     /// Free again once the exchange has ended.
@@ -49,6 +53,19 @@ pub(super) struct Answered {
 }
 
 impl Answered {
+    /// Takes the filter for the answer; once.
+    pub(super) fn take_filter(&mut self) -> Option<Box<AnswerFilter>> {
+        self.filter.take()
+    }
+
+    /// Returns the answer without a header about its length.
+    pub(super) fn without_length(self) -> Self {
+        Self {
+            hides_length: true,
+            ..self
+        }
+    }
+
     /// Returns whether the connection is raw bytes from here on: after a 101, or, for clients that
     /// attach or exec without an upgrade, after a 200 with a raw stream that has no framing (moby
     /// `postContainersAttach`).
@@ -91,6 +108,7 @@ pub(super) async fn forward_request(
     let slot = take_exchange_slot(&approved, message, conn, proxy)?;
     let upgrade = upgrade_of(approved.call(), message);
     let judged = approved.take_body();
+    let filter = approved.take_filter();
     let via = proxy.backend.via();
     let head = request_head(
         approved.call(),
@@ -98,6 +116,7 @@ pub(super) async fn forward_request(
         upgrade,
         via,
         judged.as_ref().map(|judged| judged.body.as_slice()),
+        filter.is_some(),
     );
     let (approved, request) = (
         &approved,
@@ -130,6 +149,7 @@ pub(super) async fn forward_request(
             result => {
                 return result.map(|answered| Answered {
                     upgrade: upgrade.is_some(),
+                    filter,
                     _slot: slot,
                     ..answered
                 });
@@ -151,6 +171,7 @@ pub(super) async fn forward_request(
         };
     Ok(Answered {
         upgrade: upgrade.is_some(),
+        filter,
         _slot: slot,
         ..answered
     })
@@ -274,6 +295,8 @@ async fn exchange_heads(
         upgrade: false,
         reusable: approved.call().method().is_safe(),
         generation,
+        filter: None,
+        hides_length: false,
         hijacks,
         _slot: None,
     })
@@ -308,6 +331,7 @@ pub(super) fn request_head(
     upgrade: Option<Protocol>,
     via: &str,
     judged: Option<&[u8]>,
+    is_filtered: bool,
 ) -> Vec<u8> {
     let mut head = Vec::with_capacity(512 + judged.map_or(0, <[u8]>::len));
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| head.extend_from_slice(part));
@@ -320,7 +344,13 @@ pub(super) fn request_head(
     for (known, name, value) in message.headers.end_to_end() {
         // Credentials for a proxy on the way must not reach the engine; Expect is answered here.
         let is_replaced = judged.is_some() && known == Known::ContentType;
-        if !is_replaced && !matches!(known, Known::Host | Known::Expect | Known::Authorization) {
+        // An answer that is filtered must not be compressed.
+        let is_unwanted = is_filtered && known == Known::AcceptEncoding;
+        let is_ours = matches!(
+            known,
+            Known::Host | Known::Expect | Known::Authorization | Known::Session
+        );
+        if !is_replaced && !is_unwanted && !is_ours {
             put(&[name, b": ", value, b"\r\n"]);
         }
     }

@@ -29,6 +29,7 @@ pub(crate) fn forwarded_request(
         upgrade_of(&call, &message),
         via,
         judged,
+        false,
     ))
 }
 

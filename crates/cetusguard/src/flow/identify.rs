@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use cetusguard_policy::{Certificate, Container, Principal, Profile};
+use cetusguard_policy::{Certificate, Container, Principal, Profile, Viewer};
 
 use super::connection::Connection;
+use super::viewer::owner_of;
 use super::{Proxy, Settings};
 use crate::engine::{Origin, Unknown};
 use crate::limiter::Usage;
@@ -18,6 +19,8 @@ use crate::shares::ClientShare;
 pub(super) struct Client {
     /// The rights.
     pub(super) profile: Arc<Profile>,
+    /// Its view of the engine. If a header names its session, each request has a view of its own.
+    pub(super) viewer: Arc<Viewer>,
     /// Whether it has that profile because no other profile matches it.
     pub(super) is_unmatched: bool,
     /// The requests and streams that it has open, if its profile limits them.
@@ -113,9 +116,17 @@ pub(super) async fn identify_client(
     });
     let is_unmatched = found_by.is_none() && settings.profiles.has_others();
     let profile = Arc::clone(profile);
+    let ownership = profile.view.ownership.as_ref();
+    let viewer = Arc::new(Viewer {
+        view: Arc::clone(&profile.view),
+        owner: ownership.and_then(|ownership| {
+            owner_of(ownership, || principal.subject(found_by).session_name())
+        }),
+    });
     let share = Arc::clone(conn.admission().client());
     let client = Arc::new(Client {
         profile,
+        viewer,
         is_unmatched,
         usage,
         share,

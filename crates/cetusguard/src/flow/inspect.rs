@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cetusguard_policy::Call;
 use cetusguard_policy::endpoint::Answer;
 use cetusguard_policy::guard::{Cleared, Json};
+use cetusguard_policy::{AnswerFilter, Call};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
@@ -41,6 +41,8 @@ pub(super) struct Approved {
     admitted: Arc<Admitted>,
     cleared: Cleared,
     body: Option<JudgedBody>,
+    /// The filter for the answer, if the client does not see all of it.
+    filter: Option<Box<AnswerFilter>>,
 }
 
 /// A body that is judged, with the memory that it takes: until it is sent.
@@ -52,6 +54,21 @@ pub(super) struct JudgedBody {
 }
 
 impl Approved {
+    fn new(admitted: Arc<Admitted>, cleared: Cleared, body: Option<JudgedBody>) -> Self {
+        let filter = admitted.permit().answer_filter(admitted.viewer());
+        Self {
+            admitted,
+            cleared,
+            body,
+            filter: filter.map(Box::new),
+        }
+    }
+
+    /// Takes the filter for the answer; once.
+    pub(super) fn take_filter(&mut self) -> Option<Box<AnswerFilter>> {
+        self.filter.take()
+    }
+
     /// The call as it goes to the engine.
     pub(super) fn call(&self) -> &Call {
         self.cleared.call(self.admitted.call())
@@ -73,11 +90,7 @@ pub(super) async fn inspect_call(
     record: &mut Record<'_>,
 ) -> Result<Approved, Outcome> {
     match admitted.permit().cleared() {
-        Some(cleared) => Ok(Approved {
-            admitted,
-            cleared,
-            body: None,
-        }),
+        Some(cleared) => Ok(Approved::new(admitted, cleared, None)),
         // Apart, so that a connection does not carry the state of a judgement while it waits or
         // streams.
         None => {
@@ -115,21 +128,13 @@ async fn discharge_obligations(
         false => worker.run(size, judgement.decide()).await,
     };
     match reached {
-        (Ok(cleared), body) => Ok(Approved {
-            admitted,
-            cleared,
-            body,
-        }),
+        (Ok(cleared), body) => Ok(Approved::new(admitted, cleared, body)),
         (Err(refusal), body) => {
             let Some(cleared) = admitted.permit().waived() else {
                 return Err(refusal.into());
             };
             record.note_unenforced(&refusal);
-            Ok(Approved {
-                admitted,
-                cleared,
-                body,
-            })
+            Ok(Approved::new(admitted, cleared, body))
         }
     }
 }
@@ -178,7 +183,8 @@ impl Judgement {
             .as_ref()
             .map(|judged| judged.body.as_slice())
             .unwrap_or_default();
-        let facts = Facts::gather(permit, &self.client, &self.proxy).await?;
+        let facts =
+            Facts::gather(permit, self.admitted.viewer(), &self.client, &self.proxy).await?;
         let judged = match permit.open(content_type, body, facts.around()) {
             Ok(mut case) => {
                 resolve::settle(&mut case, &self.client, &self.proxy).await?;

@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use cetusguard_policy::endpoint::ObjectKind;
-use cetusguard_policy::guard::{Case, Defaults, Question, Surroundings};
-use cetusguard_policy::{Denial, Mode, Object, Permit, Profile, Verdict};
+use cetusguard_policy::guard::{Case, Defaults, Missing, Question, Surroundings};
+use cetusguard_policy::{Denial, Mode, Object, Permit, Profile, Verdict, Viewer};
 
 use super::identify::Client;
+use super::viewer::{check_visible, not_visible};
 use super::{Proxy, Settings};
 use crate::config::address::Address;
 use crate::engine::{Found, Inspected, Own, Trouble};
@@ -21,6 +22,7 @@ pub(super) struct Facts {
     settings: Arc<Settings>,
     proxy_id: Option<String>,
     proxy: Option<Arc<Object>>,
+    viewer: Arc<Viewer>,
     resolves_paths: bool,
 }
 
@@ -28,6 +30,7 @@ impl Facts {
     /// Gathers the facts that judging this call may take.
     pub(super) async fn gather(
         permit: &Permit,
+        viewer: &Arc<Viewer>,
         client: &Client,
         proxy: &Proxy,
     ) -> Result<Self, Refusal> {
@@ -53,6 +56,7 @@ impl Facts {
             settings,
             proxy_id,
             proxy: own,
+            viewer: Arc::clone(viewer),
             resolves_paths,
         })
     }
@@ -65,6 +69,9 @@ impl Facts {
             proxy_id: self.proxy_id.as_deref(),
             proxy: self.proxy.as_deref(),
             resolve_path: self.resolves_paths.then_some(real_path),
+            viewer: Some(&self.viewer)
+                .filter(|viewer| viewer.is_scoped())
+                .map(|viewer| &**viewer),
         }
     }
 }
@@ -87,9 +94,11 @@ pub(super) async fn settle(
     while let Some(question) = case.question() {
         match question {
             Question::Object { kind, word } => match find(kind, word, client, proxy).await? {
-                Found::Object(object) => case
-                    .answer(Some(&object))
-                    .map_err(|_| Refusal::EngineProtocolError)?,
+                Found::Object(object) => {
+                    if let Err(Missing { kind, word }) = case.answer(Some(&object)) {
+                        return Err(not_visible(kind, &word, client, proxy).await);
+                    }
+                }
                 Found::Missing(answer) => case
                     .answer(None)
                     .map_err(|_| Refusal::NoSuchObject(answer))?,
@@ -109,8 +118,10 @@ pub(super) async fn settle(
                 };
                 match inspected {
                     Inspected::Container(one) => {
-                        case.answer_inspection(Some(&one.inspection), &defaults)
-                            .map_err(|_| Refusal::EngineProtocolError)?;
+                        let answered = case.answer_inspection(Some(&one.inspection), &defaults);
+                        if let Err(Missing { kind, word }) = answered {
+                            return Err(not_visible(kind, &word, client, proxy).await);
+                        }
                     }
                     Inspected::Missing(answer) => {
                         case.answer_inspection(None, &defaults)
@@ -136,6 +147,7 @@ pub(super) async fn settle(
 pub(super) async fn decide_by_name(
     denial: Denial,
     client: &Client,
+    viewer: &Viewer,
     proxy: &Proxy,
 ) -> Result<Verdict, Refusal> {
     let Some(word) = denial
@@ -145,6 +157,10 @@ pub(super) async fn decide_by_name(
         return Ok(Verdict::Deny(denial));
     };
     match find(ObjectKind::Container, word, client, proxy).await {
+        // A container that does not exist for the client has no name either.
+        Ok(Found::Object(container)) if !viewer.shows(ObjectKind::Container, &container) => {
+            Ok(Verdict::Deny(denial))
+        }
         Ok(Found::Object(container)) => Ok(denial.decide_by_name(&container, &client.profile)),
         Ok(Found::Missing(_)) => Ok(Verdict::Deny(denial)),
         // The call goes on, and the engine answers with its own error.
@@ -157,6 +173,7 @@ pub(super) async fn decide_by_name(
 pub(super) async fn decide_by_object(
     permit: Permit,
     client: &Client,
+    viewer: &Viewer,
     proxy: &Proxy,
 ) -> Result<Verdict, Refusal> {
     let mut permit = permit;
@@ -168,6 +185,9 @@ pub(super) async fn decide_by_object(
             Err(_) if client.profile.mode == Mode::Audit => break,
             Err(refusal) => return Err(refusal),
         };
+        if client.profile.mode == Mode::Enforce {
+            check_visible(kind, word, &object, viewer, client, proxy).await?;
+        }
         match permit.answer(&object, &client.profile) {
             Verdict::Allow(next) => permit = next,
             denied @ Verdict::Deny(_) => return Ok(denied),
@@ -176,7 +196,7 @@ pub(super) async fn decide_by_object(
     Ok(Verdict::Allow(permit))
 }
 
-async fn find(
+pub(super) async fn find(
     kind: ObjectKind,
     word: &str,
     client: &Client,
@@ -189,7 +209,7 @@ async fn find(
         .map_err(untold)
 }
 
-fn untold(trouble: Arc<Trouble>) -> Refusal {
+pub(super) fn untold(trouble: Arc<Trouble>) -> Refusal {
     match &*trouble {
         Trouble::Unreachable(unreachable) => Refusal::EngineUnreachable(unreachable.clone()),
         trouble => Refusal::EngineLookupFailed(trouble.to_string()),

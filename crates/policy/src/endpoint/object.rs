@@ -56,28 +56,33 @@ impl ObjectKind {
         !matches!(self, Self::Exec | Self::Image | Self::Plugin)
     }
 
+    /// Every kind.
+    pub const ALL: [Self; 12] = [
+        Self::Container,
+        Self::Exec,
+        Self::Image,
+        Self::Volume,
+        Self::Network,
+        Self::Service,
+        Self::Task,
+        Self::Node,
+        Self::Secret,
+        Self::Config,
+        Self::Plugin,
+        Self::Pod,
+    ];
+
+    /// Returns the kind of this name.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == word)
+    }
+
     /// Returns the kind that a placeholder of a shape stands for; `None` for placeholders of other
     /// things.
     pub(super) fn of_placeholder(segment: &str) -> Option<Self> {
-        let word = segment
-            .strip_prefix('{')?
-            .trim_end_matches('}')
-            .trim_end_matches('*');
-        let kinds = [
-            Self::Container,
-            Self::Exec,
-            Self::Image,
-            Self::Volume,
-            Self::Network,
-            Self::Service,
-            Self::Task,
-            Self::Node,
-            Self::Secret,
-            Self::Config,
-            Self::Plugin,
-            Self::Pod,
-        ];
-        kinds.into_iter().find(|kind| kind.name() == word)
+        let word = segment.strip_prefix('{')?.trim_end_matches('}');
+        Self::named(word.trim_end_matches('*'))
     }
 }
 

@@ -9,10 +9,11 @@ use super::query;
 use super::recreation::{Lost, Replacement};
 use super::subject::{Role, Slot, Subject};
 use super::target::{self, Use};
+use super::visibility::Visibility;
 use super::{Body, Guard, Objection, Reader, Surroundings, check_stream, is_json};
 use crate::call::{Call, Version};
 use crate::endpoint::{EndpointId, ObjectKind};
-use crate::object::Object;
+use crate::object::{Detail, Object};
 use crate::target::Targets;
 
 /// The checks that a permitted call must pass before it is sent.
@@ -77,10 +78,15 @@ pub enum Question<'c> {
     Engine,
 }
 
-/// The engine does not have the object that the call names. The client gets the engine's own
-/// answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Missing;
+/// The object that the call names does not exist, or not for the client. The client gets the
+/// engine's own answer for a missing object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The kind of the object that the call names.
+    pub kind: ObjectKind,
+    /// The client's word for it.
+    pub word: String,
+}
 
 /// A call under judgement.
 #[derive(Debug)]
@@ -137,6 +143,7 @@ impl Obligation {
                 (call.clone(), Content::Own)
             }
         };
+        let call = judge.judge_exposure(call);
         let replacement = self.replacement.as_deref();
         judge.add_target(&call, replacement.is_some());
         let mut case = Case {
@@ -172,6 +179,7 @@ impl Reader {
         if let Some(check) = self.pairs {
             check(judge, &judged, &pairs);
         }
+        let judged = judge.stamp_query(judged);
         let is_blank = body.iter().all(u8::is_ascii_whitespace);
         let content = match &self.body {
             Body::Stream => {
@@ -210,6 +218,11 @@ impl Reader {
                 if let Some(whole) = self.whole {
                     whole(judge, &json);
                 }
+                judge.refuse_owner_labels(call, &json);
+                judge.stamp_body(call, &mut json);
+                if is_blank && judge.stamps_body(call) {
+                    judge.malformed("send a JSON object, to which labels are added".to_owned());
+                }
                 if is_blank {
                     Content::Nothing
                 } else {
@@ -239,7 +252,7 @@ impl Judge<'_> {
         let removes_dependents =
             endpoint.id == EndpointId::LibpodContainerRemove && call.turns_on("depend");
         if removes_dependents
-            && (is_replaced || !self.targets.is_empty() || self.surroundings.proxy_id.is_some())
+            && (is_replaced || self.bounds_objects() || self.surroundings.proxy_id.is_some())
         {
             let what = "also removes containers that depend on this one, which are not judged; \
                 remove those first";
@@ -249,6 +262,10 @@ impl Judge<'_> {
         }
         let how = Use::of_call(call);
         let (kind, word, slot) = match call.captured() {
+            // A tag is one of several names of an image: removing it is not removing the image.
+            Some(captured) if captured.kind == ObjectKind::Image => {
+                (captured.kind, captured.word.to_owned(), Slot::Nowhere)
+            }
             Some(captured) => (captured.kind, captured.word.to_owned(), Slot::Path),
             None if endpoint.id.is_commit() => match call.only_parameter("container") {
                 Some(container) => (
@@ -290,8 +307,9 @@ impl Judge<'_> {
 
     /// Returns whether a decision depends on the description of an object.
     fn depends_on(&self, kind: ObjectKind, role: Role) -> bool {
-        let is_bounded =
-            !self.targets.is_empty() && (kind.has_labels() || kind == ObjectKind::Exec);
+        let is_bounded = self.sees_some(kind)
+            || !self.targets.is_empty() && (kind.has_labels() || kind == ObjectKind::Exec)
+            || self.changes_target && self.owns();
         let knows_proxy = self.surroundings.proxy_id.is_some();
         is_bounded
             || self.is_guarded()
@@ -387,31 +405,38 @@ impl Case<'_> {
     /// does not have.
     ///
     /// # Errors
-    /// The call is about the missing object, so that the client gets the engine's own answer.
+    /// The call is about an object that is missing, or that the client does not see.
     pub fn answer(&mut self, object: Option<&Object>) -> Result<(), Missing> {
         let Some(subject) = self.judge.subjects.get(self.next).cloned() else {
             return Ok(());
         };
         self.next += 1;
-        if object.is_none()
-            && matches!(
-                subject.role,
-                Role::Target(_) | Role::Replaced | Role::Started | Role::Manager
-            )
-        {
-            return Err(Missing);
+        let is_hidden = object
+            .is_some_and(|object| self.judge.visibility_of(&subject, object) == Visibility::Hidden);
+        let is_essential = matches!(
+            subject.role,
+            Role::Target(_) | Role::Replaced | Role::Started | Role::Manager
+        ) || (is_hidden && subject.role == Role::Run);
+        if is_essential && (is_hidden || object.is_none()) {
+            return Err(self.missing(&subject));
+        }
+        if is_hidden {
+            self.judge.judge_hidden(&subject);
+            return Ok(());
         }
         self.judge.judge_subject(&subject, object);
         if let Some(object) = object {
             self.replace(&subject, &object.id);
-            // A command has the rights of its container.
-            if let (Role::Target(how), crate::object::Detail::Exec { container, .. }) =
-                (subject.role, &object.detail)
-            {
-                let (kind, word) = (ObjectKind::Container, container.clone());
+            // A command has the rights of its container, and a task those of its service.
+            let leads_to = match &object.detail {
+                Detail::Exec { container, .. } => Some((ObjectKind::Container, container)),
+                Detail::Task { service } => Some((ObjectKind::Service, service)),
+                _ => None,
+            };
+            if let (Role::Target(how), Some((kind, word))) = (subject.role, leads_to) {
                 self.judge.add_subject(Subject {
                     kind,
-                    word,
+                    word: word.clone(),
                     role: Role::Target(how),
                     place: Vec::new(),
                     slot: Slot::Nowhere,
@@ -419,6 +444,25 @@ impl Case<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Returns the object that the client has named, which is missing for it. An object that the
+    /// engine has led to is part of that of the path.
+    pub(super) fn missing(&self, subject: &Subject) -> Missing {
+        let captured = self
+            .call
+            .captured()
+            .filter(|_| matches!(subject.slot, Slot::Nowhere) && subject.role != Role::Run);
+        match captured {
+            Some(captured) => Missing {
+                kind: captured.kind,
+                word: captured.word.to_owned(),
+            },
+            None => Missing {
+                kind: subject.kind,
+                word: subject.word.clone(),
+            },
+        }
     }
 
     /// Returns whether the decision depends on the kind and version of the engine.

@@ -39,7 +39,7 @@ impl Judge<'_> {
         let Some((when, kind)) = takes_containers(endpoint.id) else {
             return;
         };
-        let is_bounded = self.is_guarded() || !self.targets.is_empty();
+        let is_bounded = self.is_guarded() || self.bounds_objects();
         if !is_bounded || !call.turns_on(FORCE) {
             return;
         }

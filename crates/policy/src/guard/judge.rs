@@ -116,6 +116,8 @@ pub(crate) struct Judge<'g> {
     pub(super) omits_missing: bool,
     /// The user of a container that will be created again, until its image's own is known.
     pub(super) image_user: Option<String>,
+    /// Whether the call changes the object that it names.
+    pub(super) changes_target: bool,
 }
 
 impl std::fmt::Debug for Judge<'_> {
@@ -152,6 +154,7 @@ impl<'g> Judge<'g> {
             is_builder: false,
             omits_missing: false,
             image_user: None,
+            changes_target: false,
         }
     }
 
@@ -386,7 +389,7 @@ impl<'g> Judge<'g> {
     /// Returns whether the networks matter that a container joins: other profiles find clients by
     /// their address, or targets bound the networks.
     pub(super) fn bounds_networks(&self) -> bool {
-        !self.targets.is_empty() || (self.is_guarded() && self.surroundings.claims_networks())
+        self.bounds_objects() || (self.is_guarded() && self.surroundings.claims_networks())
     }
 
     /// Returns whether the guard judges at all.

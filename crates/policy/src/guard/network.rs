@@ -105,7 +105,7 @@ pub(super) static DISCONNECT: Form = Form::Struct(&[
 
 /// Judges a container that joins or leaves a network.
 fn container(judge: &mut Judge<'_>, value: &Json<'_>) {
-    if judge.surroundings.proxy_id.is_some() || !judge.targets.is_empty() {
+    if judge.surroundings.proxy_id.is_some() || judge.bounds_objects() {
         judge.look_up(
             ObjectKind::Container,
             value.text(),

@@ -9,6 +9,7 @@ use super::case::Case;
 use super::json::Json;
 use super::readers::CONTAINER_CREATE;
 use super::subject::{Role, Slot, Subject};
+use super::visibility::Visibility;
 use super::{
     Judge, Malformed, Missing, Objection, Question, Step, container, host_config, restricted,
 };
@@ -334,6 +335,9 @@ impl Case<'_> {
             role: Role::Target(super::Use::Control),
             ..subject
         };
+        if self.judge.visibility_of(&target, &inspection.object) == Visibility::Hidden {
+            return Err(self.missing(&target));
+        }
         self.judge.judge_subject(&target, Some(&inspection.object));
         self.replace(&target, &inspection.object.id);
         let is_lost = replacement.loss == Loss::Delete
@@ -441,6 +445,7 @@ impl Judge<'_> {
     pub(super) fn omits_user_of(&mut self, image: &Object) {
         let Detail::Image {
             user: user_of_image,
+            ..
         } = &image.detail
         else {
             return;

@@ -313,7 +313,7 @@ fn networks(judge: &mut Judge<'_>, networks: &Json<'_>) {
 /// Judges a secret or a config: once the exceptions name some, a service gets no others. The engine
 /// uses the identifier, whatever the name beside it.
 fn content(judge: &mut Judge<'_>, value: &Json<'_>, kind: ObjectKind) {
-    if judge.has(kind.name()) || !judge.targets.is_empty() {
+    if judge.has(kind.name()) || judge.bounds_objects() {
         judge.look_up(kind, value.text(), Role::Content, ("", ""));
     }
 }

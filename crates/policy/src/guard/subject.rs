@@ -44,6 +44,8 @@ pub(crate) enum Role {
     Network,
     /// A service gets its content.
     Content,
+    /// The image of a container that is created.
+    Run,
     /// The body calls this node a manager.
     Manager,
     /// The entered container shares this namespace with it.
@@ -78,8 +80,24 @@ impl Judge<'_> {
             None => judge.judge_missing(subject),
             Some(object) => {
                 judge.refuse_beyond_targets(subject, object);
+                judge.refuse_unowned(subject, object);
                 judge.judge_found(subject, object);
             }
+        });
+    }
+
+    /// Judges an object that exists, and not for the client. The finding is that for a missing
+    /// object, but for a volume: a missing one would be created.
+    pub(super) fn judge_hidden(&mut self, subject: &Subject) {
+        self.back_at(&subject.place, |judge| match subject.role {
+            Role::Mounted => {
+                let name = super::judge::shortened(&subject.word);
+                judge.refuse(
+                    format!("the volume {name} is not one that this client can use"),
+                    None,
+                );
+            }
+            _ => judge.judge_missing(subject),
         });
     }
 
@@ -88,6 +106,8 @@ impl Judge<'_> {
             // A missing volume is created. An entered container keeps the other's namespace while
             // it runs.
             Role::Mounted | Role::Shared(_) | Role::Held | Role::Labels | Role::Defaults => {}
+            // The engine says that it has no such image, and the client pulls it.
+            Role::Run => {}
             // The engine's own answer is passed on before: see `Case::answer`.
             Role::Target(_) | Role::Replaced | Role::Started | Role::Manager => {}
             // A client that declares the networks of its containers will name those that exist
@@ -120,6 +140,7 @@ impl Judge<'_> {
                 None,
             ),
             Role::Defaults => self.omits_user_of(object),
+            Role::Run => {}
             Role::Started => self.judge_stored_command(subject, object),
             Role::Namespace(kind) => self.joins_namespace(kind, subject, object),
             Role::Shared(kind) => self.shares_namespace(kind, subject, object),
@@ -202,7 +223,12 @@ impl Judge<'_> {
             | Role::VolumesFrom => subject.kind.has_labels(),
             Role::Mounted | Role::Content | Role::Manager => true,
             Role::Joined | Role::Network => !is_predefined(&object.name),
-            Role::Started | Role::Shared(_) | Role::Held | Role::Labels | Role::Defaults => false,
+            Role::Started
+            | Role::Shared(_)
+            | Role::Held
+            | Role::Labels
+            | Role::Defaults
+            | Role::Run => false,
         };
         if is_about && !self.targets.include(object) {
             let (kind, name) = (subject.kind.name(), &object.name);
@@ -557,7 +583,7 @@ impl Judge<'_> {
 }
 
 /// Returns whether every engine has this network, so that it belongs to no client.
-pub(super) fn is_predefined(network: &str) -> bool {
+pub(crate) fn is_predefined(network: &str) -> bool {
     matches!(
         network,
         "bridge" | "host" | "none" | "ingress" | "docker_gwbridge" | "podman"

@@ -11,6 +11,7 @@ use crate::endpoint::ObjectKind;
 use crate::object::{Object, Traits};
 use crate::pattern::Pattern;
 use crate::profile::Profiles;
+use crate::view::Viewer;
 
 /// The facts around a call.
 #[derive(Clone, Copy, Default)]
@@ -26,6 +27,8 @@ pub struct Surroundings<'s> {
     pub proxy: Option<&'s Object>,
     /// Resolves a path of the host, if the proxy sees the same files as the engine.
     pub resolve_path: Option<fn(&str) -> Option<String>>,
+    /// The client's view; `None` if it sees every object.
+    pub viewer: Option<&'s Viewer>,
 }
 
 impl std::fmt::Debug for Surroundings<'_> {
@@ -321,6 +324,16 @@ impl Judge<'_> {
     /// Judges the name and the labels of a container that would be created. The labels of its image
     /// are its own as well.
     pub(super) fn claim_created(&mut self, newcomer: impl FnOnce() -> Newcomer, image: &str) {
+        if self.sees_some(ObjectKind::Image) && !image.is_empty() {
+            let (word, place, slot) = (image.to_owned(), self.place().to_vec(), Slot::Nowhere);
+            self.add_subject(Subject {
+                kind: ObjectKind::Image,
+                word,
+                role: Role::Run,
+                place,
+                slot,
+            });
+        }
         if !self
             .surroundings
             .profiles

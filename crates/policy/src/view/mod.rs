@@ -1,5 +1,96 @@
 //! Views: the part of the engine that the clients of a profile see.
+//!
+//! Rules and guard decide about calls; a view decides about objects. Objects outside of the view do
+//! not exist for its clients: lists leave them out, and calls that name one get the engine's own
+//! answer for a missing object.
+
+mod answer;
+mod exposure;
+mod listed;
+mod ownership;
+mod scope;
+mod splitter;
+
+use crate::call::Call;
+use crate::endpoint::ObjectKind;
+use crate::object::Object;
+pub use answer::{AnswerFilter, Lookup, Unfilterable};
+pub(crate) use exposure::{Exposure, exposure};
+pub(crate) use ownership::{OWNER_LABEL, SESSION_LABEL};
+pub use ownership::{Owner, Ownership, SessionSource};
+pub use scope::{Scope, ScopeCondition};
 
 /// The part of the engine that the clients of a profile see, and the form in which they see it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct View {}
+pub struct View {
+    /// The objects that exist for the clients.
+    pub scope: Scope,
+    /// The ownership of the objects that the clients create; `None` if they own nothing.
+    pub ownership: Option<Ownership>,
+}
+
+impl View {
+    /// Returns whether its clients do not see all objects, or own some.
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        !self.scope.is_empty() || self.ownership.is_some()
+    }
+
+    /// Returns whether a call may be about objects that its client does not see.
+    #[must_use]
+    pub fn concerns(&self, call: &Call) -> bool {
+        let is_about_objects = || {
+            call.endpoint()
+                .is_none_or(|endpoint| exposure(endpoint.id) != Exposure::Nothing)
+        };
+        self.is_bounded() && is_about_objects()
+    }
+}
+
+/// A view as one client has it.
+#[derive(Clone, Debug, Default)]
+pub struct Viewer {
+    /// The view of its profile.
+    pub view: std::sync::Arc<View>,
+    /// The owner of the objects that it creates; `None` if its profile owns nothing.
+    pub owner: Option<Owner>,
+}
+
+impl Viewer {
+    /// Returns whether some objects may not exist for the client.
+    #[must_use]
+    pub fn is_scoped(&self) -> bool {
+        !self.view.scope.is_empty() || self.owner.is_some()
+    }
+
+    /// Returns whether answers about objects of this kind depend on the objects.
+    pub(crate) fn bounds(&self, kind: ObjectKind) -> bool {
+        self.is_scoped() && (kind != ObjectKind::Image || self.view.scope.bounds_images())
+    }
+
+    /// Returns whether an object exists for the client.
+    #[must_use]
+    pub fn shows(&self, kind: ObjectKind, object: &Object) -> bool {
+        !self.bounds(kind)
+            || self.owns(object)
+            || (kind == ObjectKind::Network && crate::guard::is_predefined(&object.name))
+            || self.view.scope.names(kind, object)
+    }
+
+    /// Returns whether the client owns an object.
+    #[must_use]
+    pub fn owns(&self, object: &Object) -> bool {
+        self.owner
+            .as_ref()
+            .is_some_and(|owner| owner.has_stamped(object))
+    }
+
+    /// Returns the labels, as `KEY=VALUE`, of the objects that a prune may remove: those that the
+    /// client owns, or all that it sees. `None` if no labels select these alone.
+    pub(crate) fn narrowing_labels(&self) -> Option<Vec<String>> {
+        match &self.owner {
+            Some(owner) => Some(owner.filters()),
+            None => self.view.scope.only_label().map(|label| vec![label]),
+        }
+    }
+}

@@ -260,6 +260,7 @@ fn surroundings_of<'s>(
         proxy_id: own.map(|own| own.id.as_str()),
         proxy: own,
         resolve_path: None,
+        viewer: None,
     }
 }
 

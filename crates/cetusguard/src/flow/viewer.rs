@@ -1,0 +1,97 @@
+//! The view of a request's client: the objects that exist for it, and the owner of what it creates.
+
+use std::sync::Arc;
+
+use cetusguard_policy::endpoint::ObjectKind;
+use cetusguard_policy::{Call, Object, Owner, Ownership, SessionSource, Viewer};
+
+use super::Proxy;
+use super::identify::Client;
+use super::normalise::Message;
+use crate::refusal::Refusal;
+use cetusguard_http1::Known;
+
+/// Returns the owner of the objects that a client creates, if that is known from the connection.
+/// `name` is the name of the session that the client is by itself.
+pub(super) fn owner_of(ownership: &Ownership, name: impl FnOnce() -> String) -> Option<Owner> {
+    match ownership.session {
+        SessionSource::Profile => Some(Owner::profile(&ownership.owner)),
+        SessionSource::Client => Owner::session(&ownership.owner, &name()),
+        SessionSource::Header => None,
+    }
+}
+
+/// Returns the view of a request's client. If a header names the session, each request may belong
+/// to another one.
+///
+/// # Errors
+/// The header is missing, stands twice, or does not hold the name of a session.
+pub(super) fn viewer_of(
+    client: &Client,
+    call: &Call,
+    message: &Message,
+) -> Result<Arc<Viewer>, Refusal> {
+    let view = &client.viewer.view;
+    let Some(ownership) = view
+        .ownership
+        .as_ref()
+        .filter(|ownership| ownership.session == SessionSource::Header)
+    else {
+        return Ok(Arc::clone(&client.viewer));
+    };
+    // Pings and versions belong to no session, and clients send them before anything else.
+    if !view.concerns(call) {
+        return Ok(Arc::clone(&client.viewer));
+    }
+    let mut values = message.headers.all(Known::Session);
+    let name = match (values.next(), values.next()) {
+        (Some(value), None) => std::str::from_utf8(value).ok(),
+        _ => None,
+    };
+    let owner = name.and_then(|name| Owner::session(&ownership.owner, name));
+    match owner {
+        Some(owner) => Ok(Arc::new(Viewer {
+            view: Arc::clone(view),
+            owner: Some(owner),
+        })),
+        None => Err(Refusal::NoSession(client.profile.name.clone())),
+    }
+}
+
+/// Returns the refusal of a call about an object that its client does not see: the engine's answer
+/// for a missing object of this kind, with the client's word.
+///
+/// The engine is asked about a name that no object has. It is asked each time, so that the answer
+/// takes as long as that for a missing object.
+pub(super) async fn not_visible(
+    kind: ObjectKind,
+    word: &str,
+    client: &Client,
+    proxy: &Proxy,
+) -> Refusal {
+    let answer = proxy
+        .objects
+        .answer_for_missing(kind, word, &client.share, &proxy.backend)
+        .await;
+    match answer {
+        Ok(answer) => Refusal::NotVisible(answer),
+        Err(trouble) => super::resolve::untold(trouble),
+    }
+}
+
+/// Checks that an object exists for the client before rules decide about it by its name.
+pub(super) async fn check_visible(
+    kind: ObjectKind,
+    word: &str,
+    object: &Object,
+    viewer: &Viewer,
+    client: &Client,
+    proxy: &Proxy,
+) -> Result<(), Refusal> {
+    // The container of a command, and the service of a task, are checked when the call is judged.
+    let decides = !matches!(kind, ObjectKind::Exec | ObjectKind::Task);
+    if decides && !viewer.shows(kind, object) {
+        return Err(not_visible(kind, word, client, proxy).await);
+    }
+    Ok(())
+}

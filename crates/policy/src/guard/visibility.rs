@@ -1,0 +1,373 @@
+//! Judges calls of clients that do not see all objects of the engine.
+
+use super::Json;
+use super::judge::Judge;
+use super::subject::{Role, Subject};
+use super::target::Use;
+use crate::call::Call;
+use crate::endpoint::{Endpoint, EndpointId, ObjectKind};
+use crate::object::Object;
+use crate::view::{Exposure, exposure};
+
+/// The keys of filters whose values name other containers or images: the engine's answer tells
+/// whether these exist.
+const RELATIVE_FILTERS: [&str; 2] = ["before", "since"];
+
+/// The visibility of an object for the client of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Visibility {
+    /// The client sees it, or the object was not named by the client.
+    Visible,
+    /// It does not exist for the client.
+    Hidden,
+}
+
+impl Judge<'_> {
+    /// Returns whether the objects matter that a call names: targets bound them, or the client does
+    /// not see all.
+    pub(super) fn bounds_objects(&self) -> bool {
+        !self.targets.is_empty() || self.is_scoped()
+    }
+
+    /// Returns whether the client does not see all objects.
+    pub(super) fn is_scoped(&self) -> bool {
+        self.surroundings
+            .viewer
+            .is_some_and(crate::Viewer::is_scoped)
+    }
+
+    /// Returns whether the client changes only what it owns.
+    pub(super) fn owns(&self) -> bool {
+        self.surroundings
+            .viewer
+            .is_some_and(|viewer| viewer.owner.is_some())
+    }
+
+    /// Returns whether the client sees some objects of this kind only.
+    pub(super) fn sees_some(&self, kind: ObjectKind) -> bool {
+        self.surroundings
+            .viewer
+            .is_some_and(|viewer| viewer.bounds(kind))
+    }
+
+    /// Returns the visibility of an object to which the call has led.
+    pub(super) fn visibility_of(&self, subject: &Subject, object: &Object) -> Visibility {
+        let Some(viewer) = self.surroundings.viewer else {
+            return Visibility::Visible;
+        };
+        let is_named = match subject.role {
+            // The object leads to another one, which decides.
+            _ if matches!(subject.kind, ObjectKind::Exec | ObjectKind::Task) => false,
+            Role::Shared(_) | Role::Held | Role::Labels | Role::Defaults => false,
+            Role::Target(_)
+            | Role::Replaced
+            | Role::Started
+            | Role::Namespace(_)
+            | Role::Link
+            | Role::VolumesFrom
+            | Role::Mounted
+            | Role::Joined
+            | Role::Network
+            | Role::Content
+            | Role::Run
+            | Role::Manager => true,
+        };
+        if is_named && !viewer.shows(subject.kind, object) {
+            Visibility::Hidden
+        } else {
+            Visibility::Visible
+        }
+    }
+
+    /// Refuses a change of an object that the client sees and does not own.
+    pub(super) fn refuse_unowned(&mut self, subject: &Subject, object: &Object) {
+        let Some(viewer) = self.surroundings.viewer else {
+            return;
+        };
+        let is_change = self.changes_target
+            && match subject.role {
+                Role::Target(Use::Join) => false,
+                Role::Target(_) | Role::Replaced | Role::Started => {
+                    !matches!(subject.kind, ObjectKind::Exec | ObjectKind::Task)
+                }
+                _ => false,
+            };
+        if is_change && viewer.owner.is_some() && !viewer.owns(object) {
+            let (kind, name) = (subject.kind.name(), &object.name);
+            self.refuse(
+                format!(
+                    "the {kind} {name} does not belong to this client, which can change only what \
+                    it has created"
+                ),
+                None,
+            );
+        }
+    }
+
+    /// Judges a call of a client that does not see all objects, by its endpoint. Returns the call
+    /// whose query reaches no other objects.
+    pub(super) fn judge_exposure(&mut self, call: Call) -> Call {
+        if !self.is_scoped() {
+            return call;
+        }
+        let Some(endpoint) = call.endpoint() else {
+            self.refuse(
+                "this profile sees a part of the engine's objects, and which objects this call is \
+                about is not known"
+                    .to_owned(),
+                None,
+            );
+            return call;
+        };
+        self.changes_target = changes(endpoint);
+        match exposure(endpoint.id) {
+            Exposure::Closed(why) => {
+                self.refuse(
+                    format!("this profile sees a part of the engine's objects: {why}"),
+                    None,
+                );
+                call
+            }
+            Exposure::Images if self.sees_some(ObjectKind::Image) => {
+                self.judge_image_source(&call, endpoint.id);
+                call
+            }
+            Exposure::Prune(kind) => self.narrow_prune(call, kind),
+            Exposure::List(kind) => self.judge_list(call, kind),
+            Exposure::Nothing
+            | Exposure::Named
+            | Exposure::Networks
+            | Exposure::Volumes
+            | Exposure::Events
+            | Exposure::DiskUsage
+            | Exposure::Images => call,
+        }
+    }
+
+    /// Judges a call that brings in images, for a client that sees some alone: it may pull those
+    /// that it will see.
+    fn judge_image_source(&mut self, call: &Call, id: EndpointId) {
+        let reference = match id {
+            EndpointId::ImageCreate => call.only_parameter("fromimage").or_else(|| {
+                // The engine takes the parameter in this spelling alone.
+                let mut pairs = call.parameters()?.into_iter();
+                pairs.find_map(|(name, value)| (name == "fromImage").then_some(value))
+            }),
+            EndpointId::LibpodImagePull => call.only_parameter("reference"),
+            _ => None,
+        };
+        let tag = call.only_parameter("tag").filter(|tag| !tag.is_empty());
+        let name = match (reference, tag) {
+            (Some(name), Some(tag)) if tag.contains(':') => Some(format!("{name}@{tag}")),
+            (Some(name), Some(tag)) => Some(format!("{name}:{tag}")),
+            (name, None) => name,
+            (None, Some(_)) => None,
+        };
+        let image = name
+            .filter(|name| !name.is_empty())
+            .map(|name| Object::image_of_name(&name));
+        let is_visible = image.is_some_and(|image| {
+            let viewer = self.surroundings.viewer;
+            viewer.is_some_and(|viewer| viewer.shows(ObjectKind::Image, &image))
+        });
+        if !is_visible {
+            self.refuse(
+                "this profile sees some images, and this call may bring in others; pull an image \
+                that the profile sees by its name"
+                    .to_owned(),
+                None,
+            );
+        }
+    }
+
+    /// Narrows a prune to the objects that the client may remove.
+    fn narrow_prune(&mut self, call: Call, kind: ObjectKind) -> Call {
+        let labels = self
+            .surroundings
+            .viewer
+            .and_then(crate::Viewer::narrowing_labels);
+        let Some(labels) = labels else {
+            self.refuse(
+                format!(
+                    "the engine cannot prune those {}s alone that this profile sees; let the \
+                    profile own its objects, or remove them one by one",
+                    kind.name()
+                ),
+                None,
+            );
+            return call;
+        };
+        match narrowed(&call, &labels, kind) {
+            Ok(narrowed) => narrowed,
+            Err(why) => {
+                self.refuse(why.to_owned(), None);
+                call
+            }
+        }
+    }
+
+    /// Judges the filters of a list, and takes out the limit: the engine counts objects that the
+    /// client does not see.
+    fn judge_list(&mut self, call: Call, kind: ObjectKind) -> Call {
+        let Some(pairs) = call.parameters() else {
+            self.malformed("the query is not UTF-8".to_owned());
+            return call;
+        };
+        let is = |name: &str, known: &str| super::fold(name) == known;
+        for (_, value) in pairs.iter().filter(|(name, _)| is(name, "filters")) {
+            let filters = Json::read(value.as_bytes());
+            let keys = filters.as_ref().map(Json::map).unwrap_or_default();
+            let relative = keys
+                .iter()
+                .find(|(key, _)| RELATIVE_FILTERS.contains(&super::fold(key).as_ref()));
+            if let Some((key, _)) = relative {
+                self.refuse(
+                    format!(
+                        "the filter {key} compares with an object that this profile may not see; \
+                        filter by another key"
+                    ),
+                    None,
+                );
+            }
+        }
+        let counts = |name: &str| is(name, "limit") || is(name, "last");
+        let limits = pairs.iter().filter(|(name, _)| counts(name)).count();
+        if kind != ObjectKind::Container || limits == 0 {
+            return call;
+        }
+        if limits > 1 {
+            self.malformed("names more than one limit in its query".to_owned());
+            return call;
+        }
+        // A limit lists containers that do not run as well.
+        let is_positive = |value: &str| value.parse::<i64>().is_ok_and(|limit| limit > 0);
+        let lists_all = pairs
+            .iter()
+            .any(|(name, value)| counts(name) && is_positive(value));
+        let mut pairs: Vec<_> = pairs
+            .into_iter()
+            .filter(|(name, _)| !counts(name) && !(lists_all && is(name, "all")))
+            .collect();
+        if lists_all {
+            pairs.push(("all".to_owned(), "true".to_owned()));
+        }
+        call.with_parameters(&pairs)
+    }
+}
+
+/// Returns whether calls of an endpoint change the object that they name.
+fn changes(endpoint: &Endpoint) -> bool {
+    use EndpointId::*;
+    match endpoint.id {
+        // They look, although their method is that of a change, or give an image one more name.
+        ContainerWait | LibpodContainerWait | ImageTag | LibpodImageTag | ImagePush
+        | LibpodImagePush => false,
+        LibpodContainerHealthcheck => true,
+        ContainerAttachWs => true,
+        _ => !endpoint.method.is_safe(),
+    }
+}
+
+/// Returns the call of a prune with these label filters beside those that it has: the engine
+/// combines labels by AND (moby `daemon/prune.go`, Podman `pkg/domain/filters`).
+fn narrowed(call: &Call, labels: &[String], kind: ObjectKind) -> Result<Call, &'static str> {
+    const UNCLEAR: &str = "its filters cannot be read in one way alone";
+    let mut pairs = call.parameters().ok_or(UNCLEAR)?;
+    let mut own = pairs
+        .iter_mut()
+        .filter(|(name, _)| super::fold(name) == "filters");
+    let (first, second) = (own.next(), own.next());
+    if second.is_some() || first.as_ref().is_some_and(|(name, _)| name != "filters") {
+        return Err(UNCLEAR);
+    }
+    let text = first
+        .as_ref()
+        .map_or("", |(_, value)| value.as_str())
+        .to_owned();
+    let mut filters = match text.trim() {
+        "" => Json::Map(Vec::new()),
+        text => Json::read(text.as_bytes()).map_err(|_| UNCLEAR)?,
+    };
+    let Json::Map(map) = &mut filters else {
+        return Err(UNCLEAR);
+    };
+    // Podman drops every other filter of volumes beside this one (`NormalizeVolumePruneFilters`).
+    if kind == ObjectKind::Volume && map.iter().any(|(key, _)| super::fold(key) == "all") {
+        return Err(
+            "Podman ignores other filters beside all; remove volumes with names one by one",
+        );
+    }
+    // Values stand in lists, or are the keys of objects; the two are never mixed.
+    let in_lists = map.iter().any(|(_, value)| matches!(value, Json::List(_)));
+    let added = labels.iter().map(|label| label.clone().into());
+    let slot = map.iter_mut().find(|(key, _)| key == "label");
+    match slot.map(|(_, value)| value) {
+        Some(Json::List(values)) => values.extend(added.map(Json::Text)),
+        Some(Json::Map(values)) => {
+            let wanted: Vec<_> = added.collect();
+            values.retain(|(known, _)| !wanted.contains(known));
+            values.extend(wanted.into_iter().map(|label| (label, Json::Bool(true))));
+        }
+        Some(_) => return Err(UNCLEAR),
+        None => {
+            let value = if in_lists {
+                Json::List(added.map(Json::Text).collect())
+            } else {
+                Json::Map(added.map(|label| (label, Json::Bool(true))).collect())
+            };
+            map.push(("label".into(), value));
+        }
+    }
+    let text = filters.to_string();
+    match pairs.iter_mut().find(|(name, _)| name == "filters") {
+        Some((_, value)) => *value = text,
+        None => pairs.push(("filters".to_owned(), text)),
+    }
+    Ok(call.with_parameters(&pairs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prune_is_narrowed_in_the_form_of_its_own_filters() {
+        let labels = ["cetusguard.owner=ci".to_owned()];
+        for (filters, want) in [
+            ("", r#"{"label":{"cetusguard.owner=ci":true}}"#),
+            ("{}", r#"{"label":{"cetusguard.owner=ci":true}}"#),
+            (
+                r#"{"until":["1h"]}"#,
+                r#"{"until":["1h"],"label":["cetusguard.owner=ci"]}"#,
+            ),
+            (
+                r#"{"label":["a","b=c"]}"#,
+                r#"{"label":["a","b=c","cetusguard.owner=ci"]}"#,
+            ),
+            (
+                r#"{"label":{"cetusguard.owner=ci":false}}"#,
+                r#"{"label":{"cetusguard.owner=ci":true}}"#,
+            ),
+            (r#"{"label":"x"}"#, ""),
+            ("[]", ""),
+            ("{", ""),
+        ] {
+            let call = Call::read("POST", "/v1.43/containers/prune").expect("a call");
+            let call = call.with_parameters(&[("filters".to_owned(), filters.to_owned())]);
+            let found = narrowed(&call, &labels, ObjectKind::Container);
+            let found = found.ok().and_then(|call| call.only_parameter("filters"));
+            assert_eq!(found.unwrap_or_default(), want, "{filters}");
+        }
+        for target in [
+            "/volumes/prune?filters=%7B%22all%22%3A%5B%22true%22%5D%7D",
+            "/volumes/prune?filters=%7B%7D&filters=%7B%7D",
+            "/volumes/prune?Filters=%7B%7D",
+        ] {
+            let call = Call::read("POST", target).expect("a call");
+            assert!(
+                narrowed(&call, &labels, ObjectKind::Volume).is_err(),
+                "{target}"
+            );
+        }
+    }
+}

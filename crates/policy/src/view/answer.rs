@@ -1,0 +1,445 @@
+//! Filters an answer while it passes: leaves out objects that its client does not see.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::Viewer;
+use super::exposure::{Exposure, exposure};
+use super::listed::{listed, of_event};
+use super::splitter::Splitter;
+use crate::call::Call;
+use crate::endpoint::ObjectKind;
+use crate::guard::Json;
+use crate::object::Object;
+
+/// The most objects whose visibility one answer remembers. A stream that has seen more forgets them
+/// all, and asks again.
+const KNOWN: usize = 4096;
+
+/// The reason why an answer cannot be filtered. Nothing more of it is passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfilterable {
+    /// It is not JSON, or not of the shape that the endpoint has.
+    Malformed,
+    /// It ends too early.
+    Cut,
+    /// One element of it is too large to be judged.
+    TooLarge,
+    /// The engine did not describe an object in it.
+    Undescribed,
+}
+
+impl fmt::Display for Unfilterable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "it is not the JSON that this endpoint answers with",
+            Self::Cut => "it ends too early",
+            Self::TooLarge => "one object in it is larger than 2 MiB",
+            Self::Undescribed => "the engine did not describe an object in it",
+        })
+    }
+}
+
+impl std::error::Error for Unfilterable {}
+
+/// An object that the engine has to describe before the filter can go on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lookup {
+    /// The kind of the object.
+    pub kind: ObjectKind,
+    /// Its identifier, or its name.
+    pub id: String,
+}
+
+/// Filters one answer.
+#[derive(Debug)]
+pub struct AnswerFilter {
+    exposure: Exposure,
+    viewer: Arc<Viewer>,
+    /// `None` if an answer of success is passed on as it comes.
+    splitter: Option<Splitter>,
+    /// The path of the call: an error may repeat its words.
+    path: String,
+    /// Objects that the engine has described, and whether the client sees them.
+    known: HashMap<Lookup, bool>,
+    /// The objects that the current element waits for.
+    waiting: Vec<Lookup>,
+    /// The input behind the current element.
+    rest: Vec<u8>,
+    /// The number of elements that may still be listed: the client's `limit`.
+    remaining: Option<usize>,
+}
+
+/// The decision about one element.
+enum Decision {
+    Keep,
+    Drop,
+    /// It depends on these objects.
+    Ask(Vec<Lookup>),
+}
+
+impl AnswerFilter {
+    /// Returns the filter for the answer to a call; `None` if it is passed on as it comes.
+    pub(crate) fn for_call(call: &Call, viewer: &Arc<Viewer>) -> Option<Self> {
+        let exposure = exposure(call.endpoint()?.id);
+        if !viewer.is_scoped() || exposure == Exposure::Nothing {
+            return None;
+        }
+        let limit = call.only_parameter("limit");
+        let remaining = match exposure {
+            Exposure::List(ObjectKind::Container) => limit
+                .and_then(|limit| limit.parse().ok())
+                .filter(|limit| *limit > 0),
+            _ => None,
+        };
+        Some(Self {
+            exposure,
+            viewer: Arc::clone(viewer),
+            splitter: exposure.shape().map(Splitter::new),
+            path: call.path().to_owned(),
+            known: HashMap::new(),
+            waiting: Vec::new(),
+            rest: Vec::new(),
+            remaining,
+        })
+    }
+
+    /// Returns whether answers of success are judged; errors always are.
+    #[must_use]
+    pub fn judges_elements(&self) -> bool {
+        self.splitter.is_some()
+    }
+
+    /// Returns whether the client waits for each element of the answer, so that none is held back.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.exposure == Exposure::Events
+    }
+
+    /// Returns an error of the engine without the identifiers of objects that the call does not
+    /// name: a conflict tells which container has a name, and which ones use a volume.
+    #[must_use]
+    pub fn edit_error(&self, text: &[u8]) -> Vec<u8> {
+        hide_identifiers(text, &self.path)
+    }
+
+    /// Returns the memory that it holds, in bytes.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        let held = self.splitter.as_ref().map_or(0, Splitter::held);
+        held + self.rest.capacity()
+    }
+
+    /// Takes a piece of an answer of success, and writes the part of it that the client gets to
+    /// `out`. Then [`AnswerFilter::lookup`] may have questions, which come before the next piece.
+    ///
+    /// # Errors
+    /// The answer cannot be read.
+    pub fn take(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Result<(), Unfilterable> {
+        let mut at = 0;
+        while at < piece.len() {
+            let splitter = self.splitter.as_mut().ok_or(Unfilterable::Malformed)?;
+            let (taken, is_complete) = splitter.take(&piece[at..], out)?;
+            at += taken;
+            if is_complete && !self.judge_element(out)? {
+                self.rest = piece[at..].to_vec();
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the next object that the engine has to describe before the filter can go on.
+    #[must_use]
+    pub fn lookup(&self) -> Option<&Lookup> {
+        self.waiting.last()
+    }
+
+    /// Takes the engine's description of the object of [`AnswerFilter::lookup`]; `None` stands for
+    /// one that it does not have. Goes on once it was the last.
+    ///
+    /// # Errors
+    /// The answer cannot be read.
+    pub fn answer(
+        &mut self,
+        object: Option<&Object>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unfilterable> {
+        let Some(lookup) = self.waiting.pop() else {
+            return Ok(());
+        };
+        if self.known.len() >= KNOWN {
+            self.known.clear();
+        }
+        let is_visible = object.is_some_and(|object| self.viewer.shows(lookup.kind, object));
+        // An object that is gone was visible if it was so before.
+        if object.is_some() || !self.known.contains_key(&lookup) {
+            self.known.insert(lookup, is_visible);
+        }
+        if !self.waiting.is_empty() {
+            return Ok(());
+        }
+        self.decide_element(out, true)?;
+        let rest = std::mem::take(&mut self.rest);
+        self.take(&rest, out)
+    }
+
+    /// Ends the answer.
+    ///
+    /// # Errors
+    /// The answer is cut.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Unfilterable> {
+        let splitter = self.splitter.as_mut().ok_or(Unfilterable::Malformed)?;
+        if splitter.finish()? {
+            self.judge_element(out)?;
+        }
+        Ok(())
+    }
+
+    /// Judges the current element. Returns whether it is decided.
+    fn judge_element(&mut self, out: &mut Vec<u8>) -> Result<bool, Unfilterable> {
+        self.decide_element(out, false)?;
+        Ok(self.waiting.is_empty())
+    }
+
+    /// Writes the current element, leaves it out, or notes the objects that it waits for. These
+    /// have been described if `is_described`.
+    fn decide_element(
+        &mut self,
+        out: &mut Vec<u8>,
+        is_described: bool,
+    ) -> Result<(), Unfilterable> {
+        // Taken out for as long as it is judged.
+        let mut splitter = self.splitter.take().ok_or(Unfilterable::Malformed)?;
+        let decided = self.decide_text(&splitter, is_described);
+        match &decided {
+            Ok((Decision::Keep, replacement)) => splitter.keep(replacement.as_deref(), out),
+            Ok((Decision::Drop, _)) => splitter.forget(),
+            Ok((Decision::Ask(_), _)) | Err(_) => {}
+        }
+        self.splitter = Some(splitter);
+        if let (Decision::Ask(lookups), _) = decided? {
+            self.waiting = lookups;
+        }
+        Ok(())
+    }
+
+    /// Decides about the current element. Returns the text that replaces it, if it changes.
+    fn decide_text(
+        &mut self,
+        splitter: &Splitter,
+        is_described: bool,
+    ) -> Result<(Decision, Option<String>), Unfilterable> {
+        let mut value = Json::read(splitter.element()).map_err(|_| Unfilterable::Malformed)?;
+        let place = (splitter.section(), splitter.is_listed());
+        let decision = self.decide(&place, &value, is_described)?;
+        let is_changed = matches!(decision, Decision::Keep) && self.edit(&mut value);
+        Ok((decision, is_changed.then(|| value.to_string())))
+    }
+
+    fn decide(
+        &mut self,
+        (section, is_listed): &(String, bool),
+        value: &Json<'_>,
+        is_described: bool,
+    ) -> Result<Decision, Unfilterable> {
+        if self.exposure == Exposure::Networks {
+            return Ok(self.ask_for(containers_on(value), is_described));
+        }
+        if self.exposure == Exposure::Events {
+            return Ok(self.decide_event(value, is_described));
+        }
+        let kind = match (self.exposure, section.as_str(), *is_listed) {
+            // A list that is empty may be `null`. Objects in the place of a list or a figure would
+            // pass unseen.
+            (_, _, false) if matches!(value, Json::Map(_)) => {
+                return Err(Unfilterable::Malformed);
+            }
+            (Exposure::List(_), _, false) if *value != Json::Null => {
+                return Err(Unfilterable::Malformed);
+            }
+            (_, _, false) => return Ok(Decision::Keep),
+            (Exposure::List(kind), _, true) => kind,
+            (_, "Volumes" | "VolumeUsage.Items", true) => ObjectKind::Volume,
+            (_, "Containers" | "ContainerUsage.Items", true) => ObjectKind::Container,
+            (_, "Images" | "ImageUsage.Items", true) => ObjectKind::Image,
+            (Exposure::Volumes, "Warnings", true) => return Ok(Decision::Keep),
+            // The cache of builds has no owner; other lists are unknown.
+            _ => return Ok(Decision::Drop),
+        };
+        Ok(self.decide_listed(kind, value))
+    }
+
+    fn decide_listed(&mut self, kind: ObjectKind, value: &Json<'_>) -> Decision {
+        let object = listed(kind, value);
+        let is_visible = match &object.detail {
+            crate::object::Detail::Task { service } => {
+                let service = Lookup {
+                    kind: ObjectKind::Service,
+                    id: service.clone(),
+                };
+                match self.known.get(&service) {
+                    Some(is_visible) => *is_visible,
+                    None => return Decision::Ask(vec![service]),
+                }
+            }
+            _ => self.viewer.shows(kind, &object),
+        };
+        match (&mut self.remaining, is_visible) {
+            (Some(0), true) | (_, false) => Decision::Drop,
+            (Some(remaining), true) => {
+                *remaining -= 1;
+                Decision::Keep
+            }
+            (None, true) => Decision::Keep,
+        }
+    }
+
+    /// Asks for those of the objects that are not known yet.
+    fn ask_for(&self, lookups: Vec<Lookup>, is_described: bool) -> Decision {
+        let unknown: Vec<_> = lookups
+            .into_iter()
+            .filter(|lookup| !is_described && !self.known.contains_key(lookup))
+            .collect();
+        if unknown.is_empty() {
+            Decision::Keep
+        } else {
+            Decision::Ask(unknown)
+        }
+    }
+
+    fn decide_event(&mut self, event: &Json<'_>, is_described: bool) -> Decision {
+        let word = event.get("Type").map(Json::text).unwrap_or_default();
+        let Some(kind) = ObjectKind::named(word) else {
+            // Events of the engine itself, of builds and of prunes name no object.
+            return Decision::Drop;
+        };
+        let object = of_event(kind, event);
+        if object.id.is_empty() {
+            return Decision::Drop;
+        }
+        let own = Lookup {
+            kind,
+            id: object.id.clone(),
+        };
+        if kind == ObjectKind::Container {
+            let is_visible = self.viewer.shows(kind, &object);
+            if is_visible && self.known.len() < KNOWN {
+                // Events of its networks may come when it is gone.
+                self.known.insert(own, true);
+            }
+            return if is_visible {
+                Decision::Keep
+            } else {
+                Decision::Drop
+            };
+        }
+        // Events of other objects do not tell their labels, and name a container by its identifier.
+        let mut needed = Vec::new();
+        if self.viewer.bounds(kind) {
+            needed.push(own);
+        }
+        let container = object.label("container");
+        if !container.is_empty() {
+            needed.push(Lookup {
+                kind: ObjectKind::Container,
+                id: container.to_owned(),
+            });
+        }
+        if !is_described {
+            return if needed.is_empty() {
+                Decision::Keep
+            } else {
+                Decision::Ask(needed)
+            };
+        }
+        let is_visible = |lookup: &Lookup| self.known.get(lookup) == Some(&true);
+        if needed.iter().all(is_visible) {
+            Decision::Keep
+        } else {
+            Decision::Drop
+        }
+    }
+
+    /// Takes out of an element what its client does not see. Returns whether anything changed.
+    fn edit(&self, value: &mut Json<'_>) -> bool {
+        if self.exposure != Exposure::Networks {
+            return false;
+        }
+        let Json::Map(network) = value else {
+            return false;
+        };
+        let mut has_changed = false;
+        for (key, containers) in network {
+            if let (CONTAINERS | LIBPOD_CONTAINERS, Json::Map(map)) = (key.as_ref(), containers) {
+                let before = map.len();
+                map.retain(|(id, _)| {
+                    let container = Lookup {
+                        kind: ObjectKind::Container,
+                        id: id.to_string(),
+                    };
+                    self.known.get(&container) == Some(&true)
+                });
+                has_changed |= map.len() < before;
+            }
+        }
+        has_changed
+    }
+}
+
+const CONTAINERS: &str = "Containers";
+const LIBPOD_CONTAINERS: &str = "containers";
+
+/// Returns the containers on a network.
+fn containers_on(network: &Json<'_>) -> Vec<Lookup> {
+    let containers = network
+        .get(CONTAINERS)
+        .or_else(|| network.get(LIBPOD_CONTAINERS));
+    let containers = containers.map(Json::map).unwrap_or_default();
+    containers
+        .iter()
+        .map(|(id, _)| Lookup {
+            kind: ObjectKind::Container,
+            id: id.to_string(),
+        })
+        .collect()
+}
+
+/// The length from which on a word of hexadecimal digits may be an identifier: clients show the
+/// first twelve digits.
+const IDENTIFIER: usize = 12;
+
+/// The text in place of an identifier.
+const HIDDEN: &[u8] = b"(hidden)";
+
+/// The words before a list of the containers on a network (moby `libnetwork/network.go`).
+const ENDPOINTS: &str = "has active endpoints (";
+
+fn hide_identifiers(text: &[u8], path: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(byte) = rest.first() {
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_hexdigit());
+        let length = digits.count();
+        if length == 0 {
+            out.push(*byte);
+            rest = &rest[1..];
+            if out.ends_with(ENDPOINTS.as_bytes()) {
+                out.extend_from_slice(HIDDEN);
+                let end = rest.iter().position(|byte| *byte == b')');
+                rest = &rest[end.unwrap_or(rest.len())..];
+            }
+            continue;
+        }
+        let (word, behind) = rest.split_at(length);
+        let is_own = || std::str::from_utf8(word).is_ok_and(|word| path.contains(word));
+        if length >= IDENTIFIER && !is_own() {
+            out.extend_from_slice(HIDDEN);
+        } else {
+            out.extend_from_slice(word);
+        }
+        rest = behind;
+    }
+    out
+}

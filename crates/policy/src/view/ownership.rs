@@ -1,0 +1,93 @@
+//! Ownership: the labels that mark the objects that the clients of a profile have created.
+
+use crate::object::Object;
+
+/// The label whose value is the profile that owns an object.
+pub(crate) const OWNER_LABEL: &str = "cetusguard.owner";
+/// The label whose value is the session that owns an object, within the profile.
+pub(crate) const SESSION_LABEL: &str = "cetusguard.session";
+
+/// The longest name of a session, in bytes.
+const SESSION_LIMIT: usize = 63;
+
+/// The ownership of the objects that the clients of a profile create.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ownership {
+    /// The value of the label with the owner: the name of the profile.
+    pub owner: String,
+    /// The source of the session that a client belongs to.
+    pub session: SessionSource,
+    /// The time after which objects of the profile are removed, in seconds; `None` keeps them.
+    pub lifetime: Option<u64>,
+}
+
+/// The source of the session that a client belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionSource {
+    /// All clients of the profile own the same objects.
+    #[default]
+    Profile,
+    /// The request header `X-Cetusguard-Session` names the session.
+    Header,
+    /// Each client is a session of its own.
+    Client,
+}
+
+/// The owner of an object: a profile, and a session within it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    profile: String,
+    /// The session; `None` if the profile has none.
+    session: Option<String>,
+}
+
+impl Owner {
+    /// Builds the owner of all objects of a profile.
+    #[must_use]
+    pub fn profile(profile: &str) -> Self {
+        Self {
+            profile: profile.to_owned(),
+            session: None,
+        }
+    }
+
+    /// Builds the owner for one session of a profile; `None` if the text cannot be the name of a
+    /// session: letters, digits, dashes, dots and underscores, at most 63.
+    #[must_use]
+    pub fn session(profile: &str, session: &str) -> Option<Self> {
+        let is_name = (1..=SESSION_LIMIT).contains(&session.len())
+            && session
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        is_name.then(|| Self {
+            profile: profile.to_owned(),
+            session: Some(session.to_owned()),
+        })
+    }
+
+    /// Returns the labels that mark its objects.
+    #[must_use]
+    pub fn labels(&self) -> Vec<(&'static str, &str)> {
+        let session = self.session.as_deref();
+        std::iter::once((OWNER_LABEL, self.profile.as_str()))
+            .chain(session.map(|session| (SESSION_LABEL, session)))
+            .collect()
+    }
+
+    /// Returns whether an object has the labels of this owner.
+    #[must_use]
+    pub fn has_stamped(&self, object: &Object) -> bool {
+        self.labels()
+            .iter()
+            .all(|(key, value)| object.label(key) == *value)
+    }
+
+    /// Returns the label filters that only objects of this owner pass, as the engine takes them.
+    #[must_use]
+    pub fn filters(&self) -> Vec<String> {
+        self.labels()
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect()
+    }
+}

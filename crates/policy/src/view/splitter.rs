@@ -1,0 +1,517 @@
+//! Splits an answer into elements while it arrives: the elements of a list, the lines of a stream,
+//! the parts of a report. One element is in memory at a time.
+//!
+//! The splitter follows the structure of the JSON text alone: brackets, commas and strings. Reading
+//! an element checks the rest.
+
+use super::Unfilterable;
+
+/// The largest element, in bytes. A client can give a container a megabyte of labels.
+const ELEMENT_LIMIT: usize = 2 << 20;
+/// The longest key of a report, in bytes. Reports of engines have keys of some twenty.
+const KEY_LIMIT: usize = 256;
+
+/// The parts of an answer that are judged one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// The whole answer.
+    Value,
+    /// The elements of a list.
+    List,
+    /// The values of a stream, one behind the other.
+    Lines,
+    /// The members of an object; of members that are lists, their elements. Members of these names
+    /// are objects whose members are judged in the same way.
+    Report(&'static [&'static str]),
+}
+
+/// A list or an object that the splitter has entered.
+#[derive(Debug)]
+enum Frame {
+    List,
+    Map,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// A value comes next; in a list that has just begun, its end may come as well.
+    Value { may_close: bool },
+    /// Inside of an element.
+    Element,
+    /// A comma or the end of the frame comes next.
+    Behind,
+    /// A key comes next; in an object that has just begun, its end may come as well.
+    Key { may_close: bool },
+    /// Inside of a key.
+    InKey,
+    /// A colon comes next.
+    Colon,
+    /// Blanks alone may come.
+    End,
+}
+
+/// Splits one answer.
+#[derive(Debug)]
+pub(super) struct Splitter {
+    shape: Shape,
+    state: State,
+    frames: Vec<Frame>,
+    /// Whether an element of the innermost frame was written, so that the next one needs a comma.
+    has_written: bool,
+    /// The names of the members that lead to the current value.
+    section: Vec<String>,
+    key: Vec<u8>,
+    element: Vec<u8>,
+    scan: Scan,
+    /// Whether a record separator stands before the element (RFC 7464).
+    has_separator: bool,
+}
+
+/// The place inside of an element or a key.
+#[derive(Clone, Copy, Debug, Default)]
+struct Scan {
+    depth: usize,
+    in_string: bool,
+    is_escaped: bool,
+    /// Whether the element is neither in brackets nor in quotes, and so ends before a delimiter.
+    is_bare: bool,
+}
+
+impl Splitter {
+    pub(super) fn new(shape: Shape) -> Self {
+        Self {
+            shape,
+            state: State::Value { may_close: false },
+            frames: Vec::new(),
+            has_written: false,
+            section: Vec::new(),
+            key: Vec::new(),
+            element: Vec::new(),
+            scan: Scan::default(),
+            has_separator: false,
+        }
+    }
+
+    /// Returns the text of the current element.
+    pub(super) fn element(&self) -> &[u8] {
+        &self.element
+    }
+
+    /// Returns the names of the members that lead to the current element, with dots between them.
+    pub(super) fn section(&self) -> String {
+        self.section.join(".")
+    }
+
+    /// Returns whether the current element stands in a list or a stream, and can be left out.
+    pub(super) fn is_listed(&self) -> bool {
+        match self.frames.last() {
+            Some(Frame::List) => true,
+            Some(Frame::Map) => false,
+            None => self.shape == Shape::Lines,
+        }
+    }
+
+    /// Returns the memory that it holds, in bytes.
+    pub(super) fn held(&self) -> usize {
+        self.element.capacity()
+    }
+
+    /// Takes bytes up to the end of an element, and writes the text between elements to `out`.
+    /// Returns how many bytes were taken, and whether an element is complete.
+    ///
+    /// # Errors
+    /// The text is not JSON of the expected shape, or an element is too large.
+    pub(super) fn take(
+        &mut self,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(usize, bool), Unfilterable> {
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at).copied() {
+            match self.state {
+                State::Element => {
+                    let (taken, is_complete) = self.take_element(&bytes[at..])?;
+                    at += taken;
+                    if is_complete {
+                        self.state = State::Behind;
+                        return Ok((at, true));
+                    }
+                    continue;
+                }
+                State::InKey => self.take_key(byte, out)?,
+                _ if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') => {
+                    if self.state == State::End {
+                        out.push(byte);
+                    }
+                }
+                State::Value { may_close } => {
+                    if self.begin_value(byte, may_close, out)? {
+                        // The first byte of the element is taken there.
+                        continue;
+                    }
+                }
+                State::Key { may_close } => match byte {
+                    b'"' => {
+                        self.key.clear();
+                        self.scan = Scan::default();
+                        self.state = State::InKey;
+                    }
+                    b'}' if may_close => self.close(b'}', out),
+                    _ => return Err(Unfilterable::Malformed),
+                },
+                State::Colon if byte == b':' => {
+                    out.push(b':');
+                    self.state = State::Value { may_close: false };
+                }
+                State::Behind => self.go_on(byte, out)?,
+                State::Colon | State::End => return Err(Unfilterable::Malformed),
+            }
+            at += 1;
+        }
+        Ok((at, false))
+    }
+
+    /// Ends the answer. Returns whether one more element is complete: one without brackets, which
+    /// ends with the answer.
+    ///
+    /// # Errors
+    /// The answer is cut.
+    pub(super) fn finish(&mut self) -> Result<bool, Unfilterable> {
+        match self.state {
+            State::Element if self.scan.is_bare && self.frames.is_empty() => {
+                self.state = State::Behind;
+                Ok(true)
+            }
+            State::End => Ok(false),
+            State::Behind if self.frames.is_empty() => Ok(false),
+            State::Value { may_close: false }
+                if self.shape == Shape::Lines && self.frames.is_empty() =>
+            {
+                Ok(false)
+            }
+            _ => Err(Unfilterable::Cut),
+        }
+    }
+
+    /// Writes the current element, or another text in its place.
+    pub(super) fn keep(&mut self, replacement: Option<&str>, out: &mut Vec<u8>) {
+        match self.frames.last() {
+            Some(Frame::List) if self.has_written => out.push(b','),
+            None if self.has_separator => out.push(0x1e),
+            _ => {}
+        }
+        out.extend_from_slice(replacement.map_or(self.element.as_slice(), str::as_bytes));
+        if self.shape == Shape::Lines && self.frames.is_empty() {
+            out.push(b'\n');
+        }
+        self.has_written = true;
+        self.forget();
+    }
+
+    /// Leaves the current element out.
+    pub(super) fn forget(&mut self) {
+        // A large element must not keep its memory for as long as a stream lasts.
+        if self.element.capacity() > 64 << 10 {
+            self.element = Vec::new();
+        }
+        self.element.clear();
+        self.has_separator = false;
+        if self.frames.is_empty() {
+            self.state = match self.shape {
+                Shape::Lines => State::Value { may_close: false },
+                _ => State::End,
+            };
+        }
+    }
+
+    /// Begins a value: enters it, or begins an element. Returns whether an element has begun.
+    fn begin_value(
+        &mut self,
+        byte: u8,
+        may_close: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Unfilterable> {
+        let depth = self.frames.len();
+        let enters = match (self.shape, byte) {
+            (Shape::List, b'[') => depth == 0,
+            (Shape::Report(_), b'{') if depth == 0 => true,
+            (Shape::Report(nested), b'{') => {
+                depth == 1 && nested.contains(&self.section.join(".").as_str())
+            }
+            (Shape::Report(_), b'[') => {
+                depth > 0 && !matches!(self.frames.last(), Some(Frame::List))
+            }
+            (Shape::Lines, 0x1e) if depth == 0 => {
+                self.has_separator = true;
+                return Ok(false);
+            }
+            _ => false,
+        };
+        if enters {
+            out.push(byte);
+            self.has_written = false;
+            if byte == b'[' {
+                self.frames.push(Frame::List);
+                self.state = State::Value { may_close: true };
+            } else {
+                self.frames.push(Frame::Map);
+                self.state = State::Key { may_close: true };
+            }
+            return Ok(false);
+        }
+        if byte == b']' && may_close {
+            self.close(byte, out);
+            return Ok(false);
+        }
+        if !matches!(
+            byte,
+            b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n'
+        ) {
+            return Err(Unfilterable::Malformed);
+        }
+        self.element.clear();
+        self.scan = Scan {
+            is_bare: !matches!(byte, b'{' | b'[' | b'"'),
+            ..Scan::default()
+        };
+        self.state = State::Element;
+        Ok(true)
+    }
+
+    fn take_element(&mut self, bytes: &[u8]) -> Result<(usize, bool), Unfilterable> {
+        let scan = &mut self.scan;
+        let mut end = None;
+        for (at, byte) in bytes.iter().copied().enumerate() {
+            if scan.is_bare {
+                if matches!(
+                    byte,
+                    b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n' | 0x1e
+                ) {
+                    end = Some(at);
+                    break;
+                }
+                continue;
+            }
+            if scan.in_string {
+                match byte {
+                    _ if scan.is_escaped => scan.is_escaped = false,
+                    b'\\' => scan.is_escaped = true,
+                    b'"' => {
+                        scan.in_string = false;
+                        if scan.depth == 0 {
+                            end = Some(at + 1);
+                            break;
+                        }
+                    }
+                    _ => {}
+                }
+                continue;
+            }
+            match byte {
+                b'"' => scan.in_string = true,
+                b'{' | b'[' => scan.depth += 1,
+                b'}' | b']' => {
+                    scan.depth -= 1;
+                    if scan.depth == 0 {
+                        end = Some(at + 1);
+                        break;
+                    }
+                }
+                _ => {}
+            }
+        }
+        let taken = end.unwrap_or(bytes.len());
+        if self.element.len() + taken > ELEMENT_LIMIT {
+            return Err(Unfilterable::TooLarge);
+        }
+        self.element.extend_from_slice(&bytes[..taken]);
+        Ok((taken, end.is_some()))
+    }
+
+    fn take_key(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), Unfilterable> {
+        match byte {
+            b'"' => {
+                // Names of reports have no escapes; one that has is no report of an engine.
+                let key = std::str::from_utf8(&self.key).map_err(|_| Unfilterable::Malformed)?;
+                self.section.push(key.to_owned());
+                if self.has_written {
+                    out.push(b',');
+                }
+                out.push(b'"');
+                out.extend_from_slice(&self.key);
+                out.push(b'"');
+                self.has_written = true;
+                self.state = State::Colon;
+                Ok(())
+            }
+            b'\\' | 0..=0x1f => Err(Unfilterable::Malformed),
+            _ if self.key.len() >= KEY_LIMIT => Err(Unfilterable::TooLarge),
+            _ => {
+                self.key.push(byte);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the byte behind a value.
+    fn go_on(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), Unfilterable> {
+        match (self.frames.last(), byte) {
+            (Some(Frame::List), b',') => self.state = State::Value { may_close: false },
+            (Some(Frame::List), b']') => self.close(byte, out),
+            (Some(Frame::Map), b',') => {
+                self.section.pop();
+                self.state = State::Key { may_close: false };
+            }
+            (Some(Frame::Map), b'}') => {
+                self.section.pop();
+                self.close(byte, out);
+            }
+            _ => return Err(Unfilterable::Malformed),
+        }
+        Ok(())
+    }
+
+    /// Ends the innermost frame.
+    fn close(&mut self, byte: u8, out: &mut Vec<u8>) {
+        out.push(byte);
+        self.frames.pop();
+        self.has_written = true;
+        self.state = if self.frames.is_empty() {
+            State::End
+        } else {
+            State::Behind
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Splits a text in pieces of this size, leaves out the elements that have the word `drop`, and
+    /// shows the others with their sections.
+    fn split(shape: Shape, text: &str, step: usize) -> Result<(String, String), Unfilterable> {
+        let mut splitter = Splitter::new(shape);
+        let (mut out, mut seen) = (Vec::new(), Vec::new());
+        let mut judge = |splitter: &mut Splitter, out: &mut Vec<u8>| {
+            let element = String::from_utf8_lossy(splitter.element()).into_owned();
+            seen.push(format!("{}={element}", splitter.section()));
+            if splitter.is_listed() && element.contains("drop") {
+                splitter.forget();
+            } else {
+                splitter.keep(None, out);
+            }
+        };
+        for piece in text.as_bytes().chunks(step) {
+            let mut at = 0;
+            while at < piece.len() {
+                let (taken, is_complete) = splitter.take(&piece[at..], &mut out)?;
+                at += taken;
+                if is_complete {
+                    judge(&mut splitter, &mut out);
+                }
+            }
+        }
+        if splitter.finish()? {
+            judge(&mut splitter, &mut out);
+        }
+        Ok((String::from_utf8_lossy(&out).into_owned(), seen.join(" ")))
+    }
+
+    #[test]
+    fn elements_are_found_at_every_piece_size() {
+        const USAGE: &[&str] = &["Usage"];
+        for (shape, text, want, elements) in [
+            (
+                Shape::Value,
+                "{\"a\":[1,\"]\"]}\n",
+                "{\"a\":[1,\"]\"]}\n",
+                "={\"a\":[1,\"]\"]}",
+            ),
+            (Shape::Value, "null", "null", "=null"),
+            (Shape::Value, "12\n", "12\n", "=12"),
+            (Shape::List, "[]\n", "[]\n", ""),
+            (Shape::List, "null\n", "null\n", "=null"),
+            (
+                Shape::List,
+                "[1, 2,\"drop\", [3]]",
+                "[1,2,[3]]",
+                "=1 =2 =\"drop\" =[3]",
+            ),
+            (Shape::List, "[\"drop\"]", "[]", "=\"drop\""),
+            (
+                Shape::List,
+                "[\"drop\",{\"b\":\"\\\"]\"}]",
+                "[{\"b\":\"\\\"]\"}]",
+                "=\"drop\" ={\"b\":\"\\\"]\"}",
+            ),
+            (
+                Shape::Lines,
+                "{\"a\":1}\n{\"drop\":1}\n\n{}",
+                "{\"a\":1}\n{}\n",
+                "={\"a\":1} ={\"drop\":1} ={}",
+            ),
+            (
+                Shape::Lines,
+                "\u{1e}{\"a\":1}\n\u{1e}{\"drop\":1}\n\u{1e}{}\n",
+                "\u{1e}{\"a\":1}\n\u{1e}{}\n",
+                "={\"a\":1} ={\"drop\":1} ={}",
+            ),
+            (Shape::Lines, "", "", ""),
+            (
+                Shape::Report(USAGE),
+                "{\"Size\": 5,\"List\":[\"drop\",{}],\"None\":null,\"Usage\":{\"Items\":[1],\"Other\":{\"x\":[]}},\"Map\":{\"drop\":1}}",
+                "{\"Size\":5,\"List\":[{}],\"None\":null,\"Usage\":{\"Items\":[1],\"Other\":{\"x\":[]}},\"Map\":{\"drop\":1}}",
+                "Size=5 List=\"drop\" List={} None=null Usage.Items=1 Usage.Other={\"x\":[]} Map={\"drop\":1}",
+            ),
+            (Shape::Report(&[]), "{}", "{}", ""),
+        ] {
+            for step in [1, 2, 3, 7, 1000] {
+                let found = split(shape, text, step);
+                let want = Ok((want.to_owned(), elements.to_owned()));
+                assert_eq!(found, want, "{shape:?} {text} by {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for (shape, text) in [
+            (Shape::List, "[1,]"),
+            (Shape::List, "[,1]"),
+            (Shape::List, "[1 2]"),
+            (Shape::List, "[1]]"),
+            (Shape::List, "[1"),
+            (Shape::List, "[{]}"),
+            (Shape::List, ""),
+            (Shape::List, "[1}"),
+            (Shape::Value, "{} {}"),
+            (Shape::Value, "{"),
+            (Shape::Value, "}"),
+            (Shape::Lines, "{}]"),
+            (Shape::Lines, "{"),
+            (Shape::Report(&[]), "{\"a\":1,}"),
+            (Shape::Report(&[]), "{,}"),
+            (Shape::Report(&[]), "{\"a\" 1}"),
+            (Shape::Report(&[]), "{\"a\\u0062\":1}"),
+            (Shape::Report(&[]), "{\"a\":[1}"),
+        ] {
+            for step in [1, 1000] {
+                let found = split(shape, text, step);
+                // Brackets of two kinds in one element are for the reader of the element.
+                let is_element = matches!(&found, Ok((text, _)) if text == "[{]}");
+                assert!(found.is_err() || is_element, "{shape:?} {text}: {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_element_has_a_bound() {
+        let mut splitter = Splitter::new(Shape::List);
+        let mut out = Vec::new();
+        splitter.take(b"[\"", &mut out).expect("the beginning");
+        let piece = vec![b'x'; 1 << 20];
+        let error = (0..5).find_map(|_| splitter.take(&piece, &mut out).err());
+        assert_eq!(error, Some(Unfilterable::TooLarge));
+    }
+}
