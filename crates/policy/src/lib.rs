@@ -58,6 +58,6 @@ pub use survey::{Care, Closed, Denied, Open, Survey, Surveyor, rule_reaches, sur
 pub use target::{TargetCondition, Targets};
 pub use trace::{Attempt, Tried, trace};
 pub use view::{
-    AnswerFilter, Lookup, Owner, Ownership, Scope, ScopeCondition, SessionSource, Unfilterable,
-    View, Viewer,
+    AnswerFilter, Lookup, Owner, Ownership, Redaction, Scope, ScopeCondition, SessionSource,
+    Unfilterable, View, Viewer,
 };

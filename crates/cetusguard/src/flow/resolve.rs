@@ -69,9 +69,7 @@ impl Facts {
             proxy_id: self.proxy_id.as_deref(),
             proxy: self.proxy.as_deref(),
             resolve_path: self.resolves_paths.then_some(real_path),
-            viewer: Some(&self.viewer)
-                .filter(|viewer| viewer.is_scoped())
-                .map(|viewer| &**viewer),
+            viewer: Some(&*self.viewer),
         }
     }
 }

@@ -107,6 +107,20 @@ impl Judge<'_> {
     /// Judges a call of a client that does not see all objects, by its endpoint. Returns the call
     /// whose query reaches no other objects.
     pub(super) fn judge_exposure(&mut self, call: Call) -> Call {
+        let viewer = self.surroundings.viewer;
+        if let Some((why, parameter)) =
+            viewer.and_then(|viewer| viewer.view.closed_by_redaction(&call))
+        {
+            let what = format!("the redact of this profile closes it: {why}");
+            match parameter {
+                Some(name) => {
+                    self.within(super::Step::Parameter(&name), |judge| {
+                        judge.refuse(what, None)
+                    });
+                }
+                None => self.refuse(what, None),
+            }
+        }
         if !self.is_scoped() {
             return call;
         }

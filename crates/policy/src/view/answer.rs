@@ -5,11 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Viewer;
-use super::exposure::{Exposure, exposure};
+use super::exposure::{Exposure, exposure, shape_of_values};
 use super::listed::{listed, of_event};
-use super::splitter::Splitter;
+use super::splitter::{Shape, Splitter};
 use crate::call::Call;
-use crate::endpoint::ObjectKind;
+use crate::endpoint::{EndpointId, ObjectKind};
 use crate::guard::Json;
 use crate::object::Object;
 
@@ -55,7 +55,10 @@ pub struct Lookup {
 /// Filters one answer.
 #[derive(Debug)]
 pub struct AnswerFilter {
+    endpoint: EndpointId,
     exposure: Exposure,
+    /// Whether the client does not see all objects.
+    is_scoped: bool,
     viewer: Arc<Viewer>,
     /// `None` if an answer of success is passed on as it comes.
     splitter: Option<Splitter>,
@@ -82,21 +85,28 @@ enum Decision {
 impl AnswerFilter {
     /// Returns the filter for the answer to a call; `None` if it is passed on as it comes.
     pub(crate) fn for_call(call: &Call, viewer: &Arc<Viewer>) -> Option<Self> {
-        let exposure = exposure(call.endpoint()?.id);
-        if !viewer.is_scoped() || exposure == Exposure::Nothing {
-            return None;
-        }
+        let endpoint = call.endpoint()?.id;
+        let exposure = exposure(endpoint);
+        let is_scoped = viewer.is_scoped() && exposure != Exposure::Nothing;
+        let is_redacted = viewer.view.redaction.concerns(endpoint);
+        let shape = match (is_scoped, is_redacted) {
+            (false, false) => return None,
+            (true, false) => exposure.shape(),
+            (_, true) => Some(shape_of_values(endpoint)),
+        };
         let limit = call.only_parameter("limit");
         let remaining = match exposure {
-            Exposure::List(ObjectKind::Container) => limit
+            Exposure::List(ObjectKind::Container) if is_scoped => limit
                 .and_then(|limit| limit.parse().ok())
                 .filter(|limit| *limit > 0),
             _ => None,
         };
         Some(Self {
+            endpoint,
             exposure,
+            is_scoped,
             viewer: Arc::clone(viewer),
-            splitter: exposure.shape().map(Splitter::new),
+            splitter: shape.map(Splitter::new),
             path: call.path().to_owned(),
             known: HashMap::new(),
             waiting: Vec::new(),
@@ -114,14 +124,18 @@ impl AnswerFilter {
     /// Returns whether the client waits for each element of the answer, so that none is held back.
     #[must_use]
     pub fn is_stream(&self) -> bool {
-        self.exposure == Exposure::Events
+        shape_of_values(self.endpoint) == Shape::Lines
     }
 
     /// Returns an error of the engine without the identifiers of objects that the call does not
     /// name: a conflict tells which container has a name, and which ones use a volume.
     #[must_use]
     pub fn edit_error(&self, text: &[u8]) -> Vec<u8> {
-        hide_identifiers(text, &self.path)
+        if self.is_scoped {
+            hide_identifiers(text, &self.path)
+        } else {
+            text.to_vec()
+        }
     }
 
     /// Returns the memory that it holds, in bytes.
@@ -234,7 +248,15 @@ impl AnswerFilter {
         let mut value = Json::read(splitter.element()).map_err(|_| Unfilterable::Malformed)?;
         let place = (splitter.section(), splitter.is_listed());
         let decision = self.decide(&place, &value, is_described)?;
-        let is_changed = matches!(decision, Decision::Keep) && self.edit(&mut value);
+        if !matches!(decision, Decision::Keep) {
+            return Ok((decision, None));
+        }
+        let redaction = &self.viewer.view.redaction;
+        let is_redacted = redaction.concerns(self.endpoint);
+        let is_changed = self.edit(&mut value) || is_redacted;
+        if is_redacted {
+            redaction.apply(self.endpoint, &place.0, &mut value);
+        }
         Ok((decision, is_changed.then(|| value.to_string())))
     }
 
@@ -244,6 +266,9 @@ impl AnswerFilter {
         value: &Json<'_>,
         is_described: bool,
     ) -> Result<Decision, Unfilterable> {
+        if !self.is_scoped {
+            return Ok(Decision::Keep);
+        }
         if self.exposure == Exposure::Networks {
             return Ok(self.ask_for(containers_on(value), is_described));
         }
@@ -364,7 +389,7 @@ impl AnswerFilter {
 
     /// Takes out of an element what its client does not see. Returns whether anything changed.
     fn edit(&self, value: &mut Json<'_>) -> bool {
-        if self.exposure != Exposure::Networks {
+        if !self.is_scoped || self.exposure != Exposure::Networks {
             return false;
         }
         let Json::Map(network) = value else {

@@ -44,7 +44,7 @@ const USAGES: &[&str] = &[
 ];
 
 impl Exposure {
-    /// Returns the parts in which an answer is judged; `None` if its objects are not.
+    /// Returns the parts in which an answer is judged, if its objects are.
     pub(super) fn shape(self) -> Option<Shape> {
         match self {
             Self::List(_) => Some(Shape::List),
@@ -54,6 +54,23 @@ impl Exposure {
             Self::Networks => Some(Shape::Value),
             Self::Nothing | Self::Named | Self::Prune(_) | Self::Images | Self::Closed(_) => None,
         }
+    }
+}
+
+/// Returns the parts in which the answers of an endpoint are redacted.
+pub(super) fn shape_of_values(id: EndpointId) -> Shape {
+    use EndpointId::*;
+    match id {
+        // They are streams, unless the query says otherwise.
+        ContainerStats
+        | LibpodContainerStats
+        | LibpodContainerStatsMany
+        | LibpodContainerTop
+        | LibpodPodTop
+        | LibpodPodStats => Shape::Lines,
+        // Podman's own report is small, and its members are lists.
+        LibpodSystemDf => Shape::Report(&[]),
+        id => exposure(id).shape().unwrap_or(Shape::Value),
     }
 }
 

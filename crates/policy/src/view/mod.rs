@@ -8,6 +8,7 @@ mod answer;
 mod exposure;
 mod listed;
 mod ownership;
+mod redaction;
 mod scope;
 mod splitter;
 
@@ -20,6 +21,8 @@ pub(crate) use ownership::{OWNER_LABEL, SESSION_LABEL};
 pub use ownership::{Owner, Ownership, SessionSource};
 pub use scope::{Scope, ScopeCondition};
 
+pub use redaction::Redaction;
+
 /// The part of the engine that the clients of a profile see, and the form in which they see it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
@@ -27,6 +30,8 @@ pub struct View {
     pub scope: Scope,
     /// The ownership of the objects that the clients create; `None` if they own nothing.
     pub ownership: Option<Ownership>,
+    /// The values that the clients do not see.
+    pub redaction: Redaction,
 }
 
 impl View {
@@ -43,7 +48,29 @@ impl View {
             call.endpoint()
                 .is_none_or(|endpoint| exposure(endpoint.id) != Exposure::Nothing)
         };
-        self.is_bounded() && is_about_objects()
+        (self.is_bounded() && is_about_objects()) || self.closed_by_redaction(call).is_some()
+    }
+
+    /// Returns the reason why a call is refused because its answer cannot be redacted, and the
+    /// parameter of its query that is the cause, if it is one.
+    pub(crate) fn closed_by_redaction(
+        &self,
+        call: &Call,
+    ) -> Option<(&'static str, Option<String>)> {
+        if self.redaction.is_empty() {
+            return None;
+        }
+        let endpoint = call.endpoint()?.id;
+        if let Some(why) = self.redaction.closes(endpoint) {
+            return Some((why, None));
+        }
+        let names = call.parameters().unwrap_or_default().into_iter();
+        names
+            .map(|(name, _)| crate::guard::fold(&name).into_owned())
+            .find_map(|name| {
+                let why = self.redaction.closes_parameter(endpoint, &name)?;
+                Some((why, Some(name)))
+            })
     }
 }
 
