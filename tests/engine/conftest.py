@@ -133,9 +133,9 @@ def compose(tmp_path, name):
     """Runs the engine's docker-compose on the project in the test's folder, at an address."""
     program = require("docker-compose", path=engine_path())
 
-    def call(address, *args, ok=True, **options):
+    def call(address, *args, ok=True, project=name, **options):
         env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DOCKER_HOST": address}
-        command = [program, "--no-ansi", "--project-name", name, *args]
+        command = [program, "--no-ansi", "--project-name", project, *args]
         return run(*command, ok=ok, env=env, cwd=tmp_path, **options)
 
     return call

@@ -219,6 +219,7 @@ impl Reader {
                     whole(judge, &json);
                 }
                 judge.refuse_owner_labels(call, &json);
+                judge.look_up_created_volume(call, &json);
                 judge.stamp_body(call, &mut json);
                 if is_blank && judge.stamps_body(call) {
                     judge.malformed("send a JSON object, to which labels are added".to_owned());

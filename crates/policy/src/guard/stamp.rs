@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use super::Json;
 use super::judge::{Judge, Step};
+use super::subject::Role;
 use crate::call::Call;
-use crate::endpoint::EndpointId;
+use crate::endpoint::{EndpointId, ObjectKind};
 use crate::view::{OWNER_LABEL, Owner, SESSION_LABEL};
 
 /// The places of labels in the body of a call that creates an object.
@@ -73,6 +74,23 @@ impl Judge<'_> {
     pub(super) fn stamps_body(&self, call: &Call) -> bool {
         let id = call.endpoint().map(|endpoint| endpoint.id);
         self.owner().is_some() && id.and_then(label_places).is_some()
+    }
+
+    /// Adds the volume that a call creates as a subject: the engine answers a create of a volume
+    /// that exists with that volume.
+    pub(super) fn look_up_created_volume(&mut self, call: &Call, body: &Json<'_>) {
+        let creates = call.endpoint().is_some_and(|endpoint| {
+            matches!(
+                endpoint.id,
+                EndpointId::VolumeCreate | EndpointId::LibpodVolumeCreate
+            )
+        });
+        let name = body.get("Name").map(Json::text).unwrap_or_default();
+        if creates && self.sees_some(ObjectKind::Volume) && !name.is_empty() {
+            self.within(Step::Field("Name"), |judge| {
+                judge.look_up(ObjectKind::Volume, name, Role::Mounted, ("", ""));
+            });
+        }
     }
 
     /// Puts the labels of the owner into the query of a build.

@@ -1,0 +1,303 @@
+"""Profiles that see and own a part of the engine: scopes and ownership on real engines, with real clients."""
+
+import json
+import random
+import subprocess
+
+import pytest
+
+from curl import curl
+from proxy import ALL
+from tools import IMAGE, PATIENCE, unique, wait_for
+
+JSON = ("--header", "Content-Type: application/json", "--data-binary")
+RULES = ALL + "GET %API_PREFIX_INFO%\nPOST %API_PREFIX%/.*/prune\n"
+
+
+class View:
+    """A proxy with a scope or an owner, asked by curl."""
+
+    def __init__(self, proxy, headers=()):
+        self.proxy = proxy
+        self.address = proxy.addresses["tcp"]
+        self.headers = [part for header in headers for part in ("--header", header)]
+
+    def ask(self, method, path, body=None):
+        data = () if body is None else (*JSON, json.dumps(body))
+        status, answer = curl(self.address, method, path, *self.headers, *data)
+        try:
+            return status, json.loads(answer)
+        except json.JSONDecodeError:
+            return status, answer
+
+    def with_session(self, name):
+        return View(self.proxy, [f"X-Cetusguard-Session: {name}"])
+
+    def names(self):
+        status, answer = self.ask("GET", "/containers/json?all=1")
+        assert status == 200, answer
+        return {name.lstrip("/") for one in answer for name in one["Names"]}
+
+
+@pytest.fixture
+def view(proxy):
+    return lambda *flags: View(proxy(rules=RULES, flags=flags))
+
+
+@pytest.fixture
+def labelled(engine):
+    """Makes containers of two teams, which are removed with the engine."""
+
+    def make(team, name=None, **options):
+        return engine.run("sleep", "600", name=name or unique(), labels={"team": team}, network_mode="none", **options)
+
+    return make
+
+
+def test_hidden_objects_look_missing(engine, view, labelled):
+    ours, theirs = labelled("blue"), labelled("red")
+    volume = engine.client.volumes.create(unique(), labels={"team": "red"})
+    network = engine.client.networks.create(unique(), labels={"team": "red"})
+    command = engine.client.api.exec_create(theirs.id, ["true"])["Id"]
+    scoped = view("--visible", "label=team=blue")
+    assert scoped.names() == {ours.name}
+    assert scoped.ask("GET", f"/containers/{ours.id[:12]}/json")[1]["Id"] == ours.id
+    calls = [
+        ("GET", "/containers/{}/json", theirs),
+        ("GET", "/containers/{}/logs?stdout=1", theirs),
+        ("GET", "/containers/{}/top", theirs),
+        ("GET", "/containers/{}/stats?stream=false", theirs),
+        ("GET", "/containers/{}/archive?path=/", theirs),
+        ("POST", "/containers/{}/stop", theirs),
+        ("POST", "/containers/{}/wait", theirs),
+        ("POST", "/containers/{}/exec", theirs),
+        ("DELETE", "/containers/{}", theirs),
+    ]
+    for method, path, container in calls:
+        body = {"Cmd": ["true"]} if path.endswith("exec") else None
+        for word in (container.name, container.id, container.id[:12], f"/{container.name}"):
+            status, answer = scoped.ask(method, path.format(word), body)
+            wanted = word.lstrip("/")
+            assert (status, answer) == (404, {"message": f"No such container: {wanted}"}), (path, word)
+    for method, path, message in (
+        ("GET", f"/volumes/{volume.name}", f"get {volume.name}: no such volume"),
+        ("DELETE", f"/volumes/{volume.name}", f"get {volume.name}: no such volume"),
+        ("GET", f"/networks/{network.name}", f"network {network.name} not found"),
+        ("GET", f"/networks/{network.id}", f"network {network.id} not found"),
+        ("DELETE", f"/networks/{network.id[:10]}", f"network {network.id[:10]} not found"),
+        ("GET", f"/exec/{command}/json", f"No such exec instance: {command}"),
+        ("POST", f"/exec/{command}/resize?h=1&w=1", f"No such exec instance: {command}"),
+    ):
+        assert scoped.ask(method, path) == (404, {"message": message}), path
+    # What is missing looks alike.
+    missing = unique()
+    assert scoped.ask("GET", f"/containers/{missing}/json")[1] == {"message": f"No such container: {missing}"}
+    theirs.reload()
+    assert theirs.status == "running"
+
+
+def test_bodies_reach_no_hidden_objects(engine, view, labelled):
+    theirs = labelled("red")
+    volume = engine.client.volumes.create(unique(), labels={"team": "red"})
+    network = engine.client.networks.create(unique(), labels={"team": "red"})
+    scoped = view("--visible", "label=team=blue", "--guard-allow", "volumes-from", "--guard-allow", "link=*")
+    for extra in (
+        {"HostConfig": {"Binds": [f"{volume.name}:/v"]}},
+        {"HostConfig": {"Mounts": [{"Type": "volume", "Source": volume.name, "Target": "/v"}]}},
+        {"HostConfig": {"VolumesFrom": [theirs.name]}},
+        {"HostConfig": {"NetworkMode": f"container:{theirs.id}"}},
+        {"HostConfig": {"Links": [f"{theirs.name}:x"]}},
+        {"HostConfig": {"NetworkMode": network.name}},
+        {"NetworkingConfig": {"EndpointsConfig": {network.id: {}}}},
+    ):
+        status, answer = scoped.ask("POST", "/containers/create", {"Image": IMAGE, "Cmd": ["true"], **extra})
+        assert status in (403, 404), (extra, status, answer)
+    assert scoped.ask("POST", f"/commit?container={theirs.name}&repo={unique()}")[0] == 404
+    ours = engine.client.networks.create(unique(), labels={"team": "blue"})
+    status, answer = scoped.ask("POST", f"/networks/{ours.name}/connect", {"Container": theirs.name})
+    assert status == 404, answer
+
+
+def test_a_view_equals_the_engine_without_the_rest(engine, view, labelled):
+    """Under random creation, renaming and removal."""
+    scoped = view("--visible", "label=team=blue", "--visible", "name=seen-*")
+    dice = random.Random(17)
+    made = []
+    for _ in range(12):
+        step = dice.choice(["blue", "red", "rename", "remove"])
+        if step in ("blue", "red") or len(made) < 2:
+            name = unique("seen") if dice.random() < 0.3 else unique()
+            made.append(labelled(step if step in ("blue", "red") else "red", name=name))
+        elif step == "rename":
+            one = dice.choice(made)
+            one.rename(unique("seen") if dice.random() < 0.5 else unique())
+        else:
+            made.pop(dice.randrange(len(made))).remove(force=True)
+        wanted = {
+            one.name
+            for one in engine.client.containers.list(all=True, ignore_removed=True)
+            if one.labels.get("team") == "blue" or one.name.startswith("seen-")
+        }
+        assert scoped.names() == wanted
+        for one in made:
+            one.reload()
+            seen = scoped.ask("GET", f"/containers/{one.id}/json")[0] == 200
+            assert seen == (one.name in wanted), one.name
+
+
+def test_events_of_hidden_objects_stay_hidden(engine, view, labelled):
+    scoped = view("--visible", "label=team=blue")
+    command = ["curl", "--silent", "--no-buffer", "--max-time", str(PATIENCE)]
+    url = scoped.address.replace("tcp://", "http://") + "/events"
+    with subprocess.Popen([*command, url], stdout=subprocess.PIPE, text=True) as stream:
+        wait_for(lambda: "stream started" in scoped.proxy.output.read_text(), "the stream")
+        theirs = labelled("red")
+        volume = engine.client.volumes.create(unique(), labels={"team": "red"})
+        volume.remove()
+        network = engine.client.networks.create(unique(), labels={"team": "red"})
+        network.remove()
+        theirs.remove(force=True)
+        ours = labelled("blue")
+        seen = []
+        for line in stream.stdout:
+            seen.append(line)
+            event = json.loads(line)
+            if event.get("Action") == "start" and event["Actor"]["ID"] == ours.id:
+                break
+        stream.terminate()
+    text = "".join(seen)
+    assert ours.id in text
+    for hidden in (theirs.id, theirs.name, volume.name, network.id, network.name):
+        assert hidden not in text, text
+
+
+def test_lists_leave_out_what_is_hidden(engine, view, labelled):
+    theirs, ours = labelled("red"), labelled("blue")
+    volume = engine.client.volumes.create(unique(), labels={"team": "red"})
+    network = engine.client.networks.create(unique(), labels={"team": "red"})
+    shared = engine.client.networks.create(unique(), labels={"team": "blue"})
+    for one in (theirs, ours):
+        engine.client.networks.get("none").disconnect(one)
+        shared.connect(one)
+    scoped = view("--visible", "label=team=blue")
+    for path in ("/containers/json?all=1", "/volumes", "/networks", "/system/df", f"/networks/{shared.name}"):
+        status, answer = scoped.ask("GET", path)
+        assert status == 200, (path, answer)
+        for hidden in (theirs.id, theirs.name, volume.name, network.name, network.id):
+            assert hidden not in json.dumps(answer), path
+    assert ours.id in scoped.ask("GET", f"/networks/{shared.name}")[1]["Containers"]
+    # Predefined networks belong to no client, and images to all.
+    assert {"bridge", "host", "none"} <= {one["Name"] for one in scoped.ask("GET", "/networks")[1]}
+    assert scoped.ask("GET", f"/images/{IMAGE}/json")[0] == 200
+    # A limit counts what is seen.
+    labelled("red")
+    limited = scoped.ask("GET", "/containers/json?limit=1")[1]
+    assert [one["Id"] for one in limited] == [ours.id]
+    images = view("--visible", "kind=image name=other:*")
+    assert images.ask("GET", "/images/json")[1] == []
+    assert images.ask("GET", f"/images/{IMAGE}/json")[0] == 404
+    status, answer = images.ask("POST", "/containers/create", {"Image": IMAGE, "Cmd": ["true"]})
+    assert status == 404 and "No such image" in answer["message"].replace("no such", "No such"), answer
+
+
+def test_clients_own_what_they_create(engine, view, labelled):
+    theirs = labelled("red")
+    owner = view("--own", "true")
+    status, made = owner.ask("POST", "/containers/create?name=" + unique(), {"Image": IMAGE, "Cmd": ["sleep", "600"]})
+    assert status == 201, made
+    labels = engine.client.containers.get(made["Id"]).labels
+    assert labels["cetusguard.owner"] == "default"
+    assert owner.names() == {engine.client.containers.get(made["Id"]).name}
+    assert owner.ask("DELETE", f"/containers/{theirs.id}?force=1")[0] == 404
+    for path, body in (("/volumes/create", {"Name": unique()}), ("/networks/create", {"Name": unique()})):
+        status, answer = owner.ask("POST", path, body)
+        assert status == 201, answer
+    assert len(owner.ask("GET", "/volumes")[1]["Volumes"]) == 1
+    # The engine answers a create of a volume that exists with that volume.
+    volume = engine.client.volumes.create(unique(), labels={"team": "red"})
+    status, answer = owner.ask("POST", "/volumes/create", {"Name": volume.name})
+    assert status == 403 and "red" not in answer["message"], answer
+    # A prune removes owned containers alone.
+    stopped = engine.client.containers.create(IMAGE, ["true"], name=unique(), labels={"team": "red"})
+    status, answer = owner.ask("POST", "/containers/prune")
+    assert status == 200 and answer["ContainersDeleted"] == [made["Id"]], answer
+    stopped.reload()
+    # Nobody else gives an object away.
+    other = view()
+    for label in ("cetusguard.owner", "cetusguard.session"):
+        body = {"Image": IMAGE, "Cmd": ["true"], "Labels": {label: "default"}}
+        assert other.ask("POST", "/containers/create", body)[0] == 403
+    forged = {"Image": IMAGE, "Cmd": ["true"], "labels": {"cetusguard.owner": "x", "kept": "yes"}}
+    status, made = owner.ask("POST", "/containers/create", forged)
+    assert status == 201, made
+    labels = engine.client.containers.get(made["Id"]).labels
+    assert (labels["cetusguard.owner"], labels["kept"]) == ("default", "yes")
+
+
+def test_sessions_do_not_see_each_other(engine, view):
+    owner = view("--own", "session=header")
+    assert owner.ask("GET", "/_ping")[0] == 200
+    status, answer = owner.ask("GET", "/containers/json")
+    assert status == 400 and "X-Cetusguard-Session" in answer["message"], answer
+    one, other = owner.with_session("job-1"), owner.with_session("job-2")
+    body = {"Image": IMAGE, "Cmd": ["sleep", "600"]}
+    made = one.ask("POST", "/containers/create", body)[1]["Id"]
+    assert len(one.names()) == 1 and other.names() == set()
+    assert other.ask("POST", f"/containers/{made}/start")[0] == 404
+    assert one.ask("POST", f"/containers/{made}/start")[0] == 204
+    assert one.ask("DELETE", f"/containers/{made}?force=1")[0] == 204
+
+
+def test_errors_do_not_name_hidden_objects(engine, view, labelled):
+    theirs = labelled("red")
+    scoped = view("--visible", "label=team=blue")
+    body = {"Image": IMAGE, "Cmd": ["true"]}
+    status, answer = scoped.ask("POST", f"/containers/create?name={theirs.name}", body)
+    assert status == 409 and theirs.id not in answer["message"], answer
+
+
+@pytest.fixture
+def two_owners(proxy):
+    """Two profiles on sockets of their own, each of which owns what it creates."""
+    rules = "".join(f"      {line}\n" for line in RULES.splitlines() if line)
+    config = "frontends:\n"
+    for name in "ab":
+        config += f"  - addr: unix://HOME/{name}.sock\n    profile: {name}\n"
+    config += "profiles:\n"
+    for name in "ab":
+        config += f"  {name}:\n    own: true\n    rules: |\n{rules}"
+    return config
+
+
+def test_two_owners_run_the_same_project(engine, proxy, compose, two_owners, tmp_path):
+    """Neither sees the other's containers, networks and volumes."""
+    project = f"""
+version: "3"
+services:
+  web:
+    image: {IMAGE}
+    command: sleep 600
+    stop_signal: SIGKILL
+    volumes: ["data:/data"]
+volumes:
+  data:
+"""
+    sockets = {name: tmp_path / f"{name}.sock" for name in "ab"}
+    (tmp_path / "docker-compose.yml").write_text(project)
+    config = two_owners
+    for name, socket in sockets.items():
+        config = config.replace(f"unix://HOME/{name}.sock", f"unix://{socket}")
+    path = tmp_path / "cetusguard.yaml"
+    path.write_text(config)
+    one = proxy(rules=None, frontends=tuple(f"unix://{socket}" for socket in sockets.values()), flags=("--config", path))
+    seen = {}
+    for name, socket in sockets.items():
+        address = f"unix://{socket}"
+        # Names are the engine's own: each owner needs a name of its own for the project.
+        compose(address, "up", "--detach", project=unique(), timeout=4 * PATIENCE)
+        listed = json.loads(curl(address, "GET", "/containers/json?all=1")[1])
+        seen[name] = {container["Id"] for container in listed}
+        assert len(seen[name]) == 1, listed
+    assert not seen["a"] & seen["b"]
+    assert len(engine.client.containers.list(all=True, filters={"label": "cetusguard.owner"})) == 2
+    assert one.process.poll() is None
