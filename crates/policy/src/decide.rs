@@ -365,6 +365,9 @@ fn apply_guard(
     profile: &Profile,
     rule: Arc<Rule>,
 ) -> Result<(Arc<Rule>, Option<&'static Reader>), Reason> {
+    if let Some(why) = profile.view.closes(call) {
+        return Err(Reason::BeyondView { why });
+    }
     match guard::duty(call, &profile.guard) {
         Duty::Pass => Ok((rule, None)),
         Duty::Judge(reader) => Ok((rule, Some(reader))),

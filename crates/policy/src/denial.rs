@@ -50,6 +50,11 @@ pub enum Reason {
         /// The rule.
         rule: Arc<Rule>,
     },
+    /// The clients of the profile see a part of the engine, and this call goes beyond it.
+    BeyondView {
+        /// The reason.
+        why: &'static str,
+    },
     /// The guard refuses such calls of every client, whatever the rules say.
     Closed {
         /// The reason.
@@ -72,17 +77,20 @@ pub enum DenialKind {
     UninspectedBody,
     /// The guard rejects every call of this endpoint.
     ClosedEndpoint,
+    /// The call goes beyond the part of the engine that the profile sees.
+    BeyondView,
 }
 
 impl DenialKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::NoRule,
         Self::DenyRule,
         Self::Wildcard,
         Self::UnknownEndpoint,
         Self::UninspectedBody,
         Self::ClosedEndpoint,
+        Self::BeyondView,
     ];
 
     /// Returns the word that stands for the kind in the log, in `check` and in `migrate`.
@@ -95,6 +103,7 @@ impl DenialKind {
             Self::UnknownEndpoint => "unknown_endpoint",
             Self::UninspectedBody => "uninspected_body",
             Self::ClosedEndpoint => "closed_endpoint",
+            Self::BeyondView => "beyond_view",
         }
     }
 
@@ -103,7 +112,7 @@ impl DenialKind {
     pub const fn is_mended_by_rule(self) -> bool {
         match self {
             Self::NoRule | Self::Wildcard | Self::UnknownEndpoint | Self::UninspectedBody => true,
-            Self::DenyRule | Self::ClosedEndpoint => false,
+            Self::DenyRule | Self::ClosedEndpoint | Self::BeyondView => false,
         }
     }
 }
@@ -119,6 +128,7 @@ impl Reason {
             Self::Unknown { .. } => DenialKind::UnknownEndpoint,
             Self::Unread { .. } => DenialKind::UninspectedBody,
             Self::Closed { .. } => DenialKind::ClosedEndpoint,
+            Self::BeyondView { .. } => DenialKind::BeyondView,
         }
     }
 }
@@ -176,6 +186,13 @@ impl fmt::Display for Denial {
                 "the guard of profile {profile} cannot judge the body of {method} {path}, so the \
                 wildcard of the rule `{rule}` does not open it"
             )?,
+            Reason::BeyondView { why } => {
+                return write!(
+                    f,
+                    "the view of profile {profile} does not include {method} {path}: {why}; a \
+                    profile without visible, own and redact would allow it"
+                );
+            }
             Reason::Closed { why } => {
                 return write!(
                     f,
@@ -301,6 +318,9 @@ impl Denial {
 
     /// Returns whether the call stays refused whatever rule is added.
     fn is_final(&self) -> bool {
-        matches!(self.reason, Reason::Closed { .. } | Reason::Denied { .. })
+        matches!(
+            self.reason,
+            Reason::Closed { .. } | Reason::BeyondView { .. } | Reason::Denied { .. }
+        )
     }
 }

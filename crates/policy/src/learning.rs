@@ -104,7 +104,7 @@ impl Permit {
             Ground::Rule(rule) if rule.pattern() != ANYTHING => (rule.pattern().to_owned(), None),
             Ground::Rule(_) => (call.literal_pattern(), None),
             Ground::Unenforced {
-                kind: DenialKind::ClosedEndpoint,
+                kind: DenialKind::ClosedEndpoint | DenialKind::BeyondView,
                 text,
             } => (call.literal_pattern(), Some(text.clone())),
             Ground::Unenforced { .. } => (call.literal_pattern(), None),

@@ -155,6 +155,7 @@ fn settle(permit: &Permit, body: &str, engine: &str) -> Result<Cleared, Objectio
         proxy_id: Some("9999"),
         proxy: own.as_ref(),
         resolve_path: None,
+        viewer: None,
     };
     let kind = (!body.is_empty()).then_some("application/json");
     world::settle_in(permit, kind, body.as_bytes(), surroundings, &object, engine)

@@ -527,7 +527,10 @@ fn an_engine_that_does_not_tell_has_nothing_deleted() {
     let mut case = open();
     assert_eq!(
         case.answer_inspection(None, &Defaults::default()),
-        Err(Missing),
+        Err(Missing {
+            kind: ObjectKind::Container,
+            word: "web".to_owned()
+        }),
         "the engine's own 404 is the answer"
     );
     let mut case = open();

@@ -233,7 +233,9 @@ fn read_log(path: &str, text: &str, config: &Config, lessons: &Lessons) -> Resul
         let exceptions: BTreeSet<&str> = exceptions.iter().map(String::as_str).collect();
         let is_closed = matches!(
             line.reason(),
-            Some(Reason::Guard | Reason::Denied(DenialKind::ClosedEndpoint))
+            Some(
+                Reason::Guard | Reason::Denied(DenialKind::ClosedEndpoint | DenialKind::BeyondView)
+            )
         );
         let hopeless = (is_closed && exceptions.is_empty()).then(|| line.get("detail").to_owned());
         lessons.add(

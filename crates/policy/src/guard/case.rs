@@ -99,6 +99,8 @@ pub struct Case<'a> {
     pub(super) replacement: Option<&'a Replacement>,
     /// The container whose re-creation is judged.
     pub(super) lost: Option<Lost>,
+    /// The object that the path names, in the client's word.
+    named: Option<(ObjectKind, String)>,
 }
 
 /// The body that goes to the engine.
@@ -146,6 +148,8 @@ impl Obligation {
         let call = judge.judge_exposure(call);
         let replacement = self.replacement.as_deref();
         judge.add_target(&call, replacement.is_some());
+        let captured = call.captured();
+        let named = captured.map(|captured| (captured.kind, captured.word.to_owned()));
         let mut case = Case {
             judge,
             call,
@@ -153,6 +157,7 @@ impl Obligation {
             next: 0,
             replacement,
             lost: None,
+            named,
         };
         match case.judge.objection() {
             None => Ok(case),
@@ -359,6 +364,7 @@ impl Case<'_> {
             next: 0,
             replacement: None,
             lost: None,
+            named: None,
         }
     }
 
@@ -450,20 +456,12 @@ impl Case<'_> {
     /// Returns the object that the client has named, which is missing for it. An object that the
     /// engine has led to is part of that of the path.
     pub(super) fn missing(&self, subject: &Subject) -> Missing {
-        let captured = self
-            .call
-            .captured()
-            .filter(|_| matches!(subject.slot, Slot::Nowhere) && subject.role != Role::Run);
-        match captured {
-            Some(captured) => Missing {
-                kind: captured.kind,
-                word: captured.word.to_owned(),
-            },
-            None => Missing {
-                kind: subject.kind,
-                word: subject.word.clone(),
-            },
-        }
+        let (kind, word) = self
+            .named
+            .clone()
+            .filter(|_| matches!(subject.slot, Slot::Nowhere) && subject.role != Role::Run)
+            .unwrap_or_else(|| (subject.kind, subject.word.clone()));
+        Missing { kind, word }
     }
 
     /// Returns whether the decision depends on the kind and version of the engine.

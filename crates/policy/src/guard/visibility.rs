@@ -1,7 +1,7 @@
 //! Judges calls of clients that do not see all objects of the engine.
 
 use super::Json;
-use super::judge::Judge;
+use super::judge::{Judge, Step};
 use super::subject::{Role, Subject};
 use super::target::Use;
 use crate::call::Call;
@@ -107,41 +107,23 @@ impl Judge<'_> {
     /// Judges a call of a client that does not see all objects, by its endpoint. Returns the call
     /// whose query reaches no other objects.
     pub(super) fn judge_exposure(&mut self, call: Call) -> Call {
-        let viewer = self.surroundings.viewer;
-        if let Some((why, parameter)) =
-            viewer.and_then(|viewer| viewer.view.closed_by_redaction(&call))
+        if let Some((why, name)) = self
+            .surroundings
+            .viewer
+            .and_then(|viewer| viewer.view.closed_parameter(&call))
         {
-            let what = format!("the redact of this profile closes it: {why}");
-            match parameter {
-                Some(name) => {
-                    self.within(super::Step::Parameter(&name), |judge| {
-                        judge.refuse(what, None)
-                    });
-                }
-                None => self.refuse(what, None),
-            }
+            self.within(Step::Parameter(&name), |judge| {
+                judge.refuse(format!("the redact of this profile closes it: {why}"), None);
+            });
         }
         if !self.is_scoped() {
             return call;
         }
         let Some(endpoint) = call.endpoint() else {
-            self.refuse(
-                "this profile sees a part of the engine's objects, and which objects this call is \
-                about is not known"
-                    .to_owned(),
-                None,
-            );
             return call;
         };
         self.changes_target = changes(endpoint);
         match exposure(endpoint.id) {
-            Exposure::Closed(why) => {
-                self.refuse(
-                    format!("this profile sees a part of the engine's objects: {why}"),
-                    None,
-                );
-                call
-            }
             Exposure::Images if self.sees_some(ObjectKind::Image) => {
                 self.judge_image_source(&call, endpoint.id);
                 call
@@ -154,7 +136,9 @@ impl Judge<'_> {
             | Exposure::Volumes
             | Exposure::Events
             | Exposure::DiskUsage
-            | Exposure::Images => call,
+            | Exposure::Images
+            // The rules have refused it.
+            | Exposure::Closed(_) => call,
         }
     }
 

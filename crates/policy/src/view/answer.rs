@@ -278,7 +278,7 @@ impl AnswerFilter {
         let kind = match (self.exposure, section.as_str(), *is_listed) {
             // A list that is empty may be `null`. Objects in the place of a list or a figure would
             // pass unseen.
-            (_, _, false) if matches!(value, Json::Map(_)) => {
+            (_, _, false) if matches!(value, Json::Map(_) | Json::List(_)) => {
                 return Err(Unfilterable::Malformed);
             }
             (Exposure::List(_), _, false) if *value != Json::Null => {

@@ -48,31 +48,54 @@ impl View {
             call.endpoint()
                 .is_none_or(|endpoint| exposure(endpoint.id) != Exposure::Nothing)
         };
-        (self.is_bounded() && is_about_objects()) || self.closed_by_redaction(call).is_some()
+        (self.is_bounded() && is_about_objects()) || self.closed_parameter(call).is_some()
     }
 
-    /// Returns the reason why a call is refused because its answer cannot be redacted, and the
-    /// parameter of its query that is the cause, if it is one.
-    pub(crate) fn closed_by_redaction(
-        &self,
-        call: &Call,
-    ) -> Option<(&'static str, Option<String>)> {
+    /// Returns the reason why a call goes beyond the view, whichever objects it is about.
+    pub(crate) fn closes(&self, call: &Call) -> Option<&'static str> {
+        let by_scope = || match call.endpoint().map(|endpoint| exposure(endpoint.id)) {
+            Some(Exposure::Closed(why)) => Some(why),
+            Some(_) => None,
+            None => Some(UNKNOWN),
+        };
+        let by_redaction = || self.redaction.closes(call.endpoint()?.id);
+        self.is_bounded()
+            .then(by_scope)
+            .flatten()
+            .or_else(by_redaction)
+    }
+
+    /// Returns a parameter of the query that moves a value to a place where it cannot be redacted,
+    /// and the reason.
+    pub(crate) fn closed_parameter(&self, call: &Call) -> Option<(&'static str, String)> {
         if self.redaction.is_empty() {
             return None;
         }
         let endpoint = call.endpoint()?.id;
-        if let Some(why) = self.redaction.closes(endpoint) {
-            return Some((why, None));
-        }
         let names = call.parameters().unwrap_or_default().into_iter();
         names
             .map(|(name, _)| crate::guard::fold(&name).into_owned())
             .find_map(|name| {
                 let why = self.redaction.closes_parameter(endpoint, &name)?;
-                Some((why, Some(name)))
+                Some((why, name))
             })
     }
+
+    /// Returns the sentences that tell users what the clients see and own.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<String> {
+        let mut sentences = Vec::new();
+        if !self.scope.is_empty() {
+            let entries: Vec<_> = self.scope.entries().collect();
+            sentences.push(format!("sees objects with {} alone", entries.join(", or ")));
+        }
+        sentences.extend(self.ownership.as_ref().map(ToString::to_string));
+        sentences
+    }
 }
+
+/// The reason why a path that the endpoint table does not have is closed.
+const UNKNOWN: &str = "which objects it is about is not known";
 
 /// A view as one client has it.
 #[derive(Clone, Debug, Default)]

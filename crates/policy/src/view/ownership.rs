@@ -1,5 +1,7 @@
 //! Ownership: the labels that mark the objects that the clients of a profile have created.
 
+use std::fmt;
+
 use crate::object::Object;
 
 /// The label whose value is the profile that owns an object.
@@ -19,6 +21,21 @@ pub struct Ownership {
     pub session: SessionSource,
     /// The time after which objects of the profile are removed, in seconds; `None` keeps them.
     pub lifetime: Option<u64>,
+}
+
+impl fmt::Display for Ownership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("owns what it creates, and changes nothing else")?;
+        match self.session {
+            SessionSource::Profile => {}
+            SessionSource::Header => f.write_str("; each X-Cetusguard-Session is an owner")?,
+            SessionSource::Client => f.write_str("; each client is an owner")?,
+        }
+        match self.lifetime {
+            Some(seconds) => write!(f, "; removed after {seconds} s"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The source of the session that a client belongs to.

@@ -27,6 +27,9 @@ pub(super) struct ProfileReport {
     pub(super) guard_allow: Vec<String>,
     /// The objects that its calls may be about; empty where any object may be a target.
     pub(super) targets: Vec<String>,
+    /// The part of the engine that its clients see and own; empty if they see all of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) view: Vec<String>,
     /// The clients of the profile; those of the default profile are all others as well.
     pub(super) clients: Vec<String>,
     pub(super) rules: usize,
@@ -111,6 +114,7 @@ impl ProfileReport {
                 .map(ToString::to_string)
                 .collect(),
             targets: profile.targets.entries().collect(),
+            view: profile.view.sentences(),
             clients: profiles.selectors_of(profile).map(write_selector).collect(),
             rules: profile.rules.rules().len(),
             can: abilities(survey),

@@ -82,6 +82,9 @@ fn write_profile(profile: &ProfileReport, page: &mut Page) {
             &format!("objects with {target} alone"),
         );
     }
+    for sentence in &profile.view {
+        page.item(2, "view ", Look::Faint, sentence);
+    }
     let mut risk = None;
     for ability in &profile.can {
         if risk.replace(ability.risk) != Some(ability.risk) {

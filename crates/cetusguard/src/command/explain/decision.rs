@@ -3,12 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use cetusguard_policy::endpoint::Answer;
 use cetusguard_policy::guard::{Finding, Objection, Surroundings};
 use cetusguard_policy::rule::{Miss, Rule};
 use cetusguard_policy::{
-    Call, Ground, Limits, Mode, Permit, Profile, Profiles, Tried, Verdict, decide, trace,
+    Call, Ground, Limits, Mode, Owner, Permit, Profile, Profiles, Tried, Verdict, Viewer, decide,
+    trace,
 };
 use serde::Serialize;
 
@@ -32,6 +34,9 @@ pub(super) struct Decision {
     pub(super) guard: Guard,
     /// The objects that calls of this profile may be about; empty where any object may be a target.
     pub(super) targets: Vec<String>,
+    /// The part of the engine that the clients of this profile see and own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) view: Vec<String>,
     pub(super) limits: Vec<String>,
     /// The way in which the answer is sent back.
     pub(super) answer: &'static str,
@@ -128,7 +133,7 @@ impl Decision {
                     Ground::Rule(rule) => rule.label().to_owned(),
                     Ground::Unenforced { text, .. } => text.clone(),
                 };
-                judge_by_guard(&permit, level, body, profiles, because)
+                judge_by_guard(&permit, profile, body, profiles, because)
             }
             Verdict::Deny(denial) => {
                 let guard = Guard {
@@ -157,6 +162,7 @@ impl Decision {
             mismatches: Vec::new(),
             rules: trace_rules(call, profile, by_rules),
             targets: profile.targets.entries().collect(),
+            view: profile.view.sentences(),
             limits: describe_limits(&profile.limits),
             answer: describe_answer(call),
             allowed,
@@ -172,11 +178,12 @@ impl Decision {
 /// Judges a call that a rule allows, as the guard does.
 fn judge_by_guard(
     permit: &Permit,
-    level: &'static str,
+    profile: &Profile,
     body: Option<&str>,
     profiles: &Profiles,
     rule: String,
 ) -> (Guard, bool, String, Vec<String>) {
+    let level = profile.guard.level.name();
     let is_blind = permit.is_judged() && permit.reads_body() && body.is_none();
     let guard = |says: &str, findings| Guard {
         level,
@@ -199,8 +206,15 @@ fn judge_by_guard(
             vec![],
         );
     }
+    // The session is the client's; every one has the same rights.
+    let owner = profile.view.ownership.as_ref();
+    let viewer = Viewer {
+        view: Arc::clone(&profile.view),
+        owner: owner.map(|ownership| Owner::profile(&ownership.owner)),
+    };
     let surroundings = Surroundings {
         profiles: Some(profiles),
+        viewer: Some(&viewer),
         ..Surroundings::default()
     };
     let text = body.unwrap_or_default().as_bytes();

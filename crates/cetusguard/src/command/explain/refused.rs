@@ -108,8 +108,7 @@ fn is_allowed(call: &Call, line: &LogLine, profiles: &Profiles) -> bool {
     let profile = profiles
         .all()
         .find(|profile| profile.name == line.get("profile"));
-    let is_by_rule =
-        matches!(line.reason(), Some(Reason::Denied(kind)) if kind != DenialKind::ClosedEndpoint);
+    let is_by_rule = matches!(line.reason(), Some(Reason::Denied(kind)) if !matches!(kind, DenialKind::ClosedEndpoint | DenialKind::BeyondView));
     let allowed = |verdict| matches!(verdict, Verdict::Allow(_));
     is_by_rule && profile.is_some_and(|profile| allowed(decide(call.clone(), profile)))
 }

@@ -50,6 +50,9 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
             &format!("objects with {targets} alone"),
         );
     }
+    for sentence in &decision.view {
+        page.item(2, "view      ", Look::Plain, sentence);
+    }
     for limit in &decision.limits {
         page.item(2, "limit     ", Look::Plain, limit);
     }

@@ -372,7 +372,7 @@ fn refusal_note(kind: DenialKind, power: Power, is_of_older: bool) -> String {
         "there"
     };
     match kind {
-        DenialKind::ClosedEndpoint => {
+        DenialKind::ClosedEndpoint | DenialKind::BeyondView => {
             format!("clients could {says} {there}; the guard refuses that, whatever the rules say")
         }
         DenialKind::NoRule => format!(

@@ -1,0 +1,480 @@
+//! Views: which objects exist for a client, and what it gets of an answer.
+
+use std::sync::Arc;
+
+use cetusguard_policy::endpoint::{Endpoint, ObjectKind};
+use cetusguard_policy::guard::{Guard, Question, Surroundings};
+use cetusguard_policy::rule::{RuleSet, parse};
+use cetusguard_policy::{
+    AnswerFilter, Call, DenialKind, Detail, Object, Owner, Ownership, Pattern, Permit, Profile,
+    Scope, ScopeCondition, SessionSource, TargetCondition, Traits, Verdict, View, Viewer, decide,
+};
+
+const ID: &str = "4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f1e";
+
+fn named(pattern: &str) -> ScopeCondition {
+    ScopeCondition::object(TargetCondition::Name(Pattern::new(pattern)), false)
+}
+
+/// A scope of objects with these names, of images as well.
+fn scope() -> Scope {
+    let of_image = ScopeCondition::kind(ObjectKind::Image, false);
+    Scope::new(vec![vec![named("seen*")], vec![of_image, named("seen*")]])
+}
+
+fn profile(rules: &str, view: View) -> Profile {
+    Profile {
+        name: "p".to_owned(),
+        rules: RuleSet::new(parse("test", rules).unwrap_or_else(|wrong| panic!("{}", wrong[0]))),
+        guard: Arc::new(Guard::default()),
+        view: Arc::new(view),
+        ..Profile::default()
+    }
+}
+
+fn viewer(profile: &Profile) -> Arc<Viewer> {
+    let ownership = profile.view.ownership.as_ref();
+    Arc::new(Viewer {
+        view: Arc::clone(&profile.view),
+        owner: ownership.map(|ownership| Owner::profile(&ownership.owner)),
+    })
+}
+
+fn object(kind: ObjectKind, name: &str) -> Object {
+    let detail = match kind {
+        ObjectKind::Container => Detail::Container(Box::new(Traits::default())),
+        ObjectKind::Image => Detail::Image {
+            user: String::new(),
+            names: vec![name.to_owned()],
+        },
+        ObjectKind::Exec => Detail::Exec {
+            container: "hidden".to_owned(),
+            privileged: false,
+            user: String::new(),
+        },
+        ObjectKind::Task => Detail::Task {
+            service: "hidden".to_owned(),
+        },
+        _ => Detail::Plain,
+    };
+    Object {
+        id: ID.to_owned(),
+        name: name.to_owned(),
+        detail,
+        ..Object::default()
+    }
+}
+
+/// The path of an endpoint with a word in place of each placeholder.
+fn path_of(endpoint: &Endpoint, word: &str) -> String {
+    let version = if endpoint.is_libpod() { "/v5.0.0" } else { "" };
+    let segments = endpoint.shape[1..].split('/').map(|segment| {
+        if segment.starts_with('{') {
+            word
+        } else {
+            segment
+        }
+    });
+    format!("{version}/{}", segments.collect::<Vec<_>>().join("/"))
+}
+
+/// The way in which a call about an object of this name ends.
+fn outcome(endpoint: &'static Endpoint, name: &str, view: View) -> String {
+    let profile = profile(&format!("ALLOW {}", endpoint.id.name()), view);
+    let target = path_of(endpoint, name);
+    let call = Call::read(endpoint.method.as_str(), &target).expect("a call");
+    let viewer = viewer(&profile);
+    let permit = match decide(call, &profile) {
+        Verdict::Allow(permit) => permit,
+        Verdict::Deny(denial) => return denial.reason.kind().word().to_owned(),
+    };
+    let permit = describe(permit, &profile, name);
+    let surroundings = Surroundings {
+        viewer: Some(&viewer),
+        ..Surroundings::default()
+    };
+    let mut case = match permit.open(Some("application/json"), b"{}", surroundings) {
+        Ok(case) => case,
+        Err(objection) => return format!("refused: {objection}"),
+    };
+    while let Some(question) = case.question() {
+        let (kind, word) = match question {
+            Question::Object { kind, word } => (kind, word.to_owned()),
+            _ => break,
+        };
+        if let Err(missing) = case.answer(Some(&object(kind, &word))) {
+            return format!("no {} {}", missing.kind.name(), missing.word);
+        }
+    }
+    match case.close() {
+        Ok(_) => "allowed".to_owned(),
+        Err(objection) => format!("refused: {objection}"),
+    }
+}
+
+/// Answers the questions of rules by name.
+fn describe(mut permit: Permit, profile: &Profile, name: &str) -> Permit {
+    while let Some((kind, _)) = permit.question() {
+        match permit.answer(&object(kind, name), profile) {
+            Verdict::Allow(next) => permit = next,
+            Verdict::Deny(denial) => panic!("{denial}"),
+        }
+    }
+    permit
+}
+
+fn scoped() -> View {
+    View {
+        scope: scope(),
+        ..View::default()
+    }
+}
+
+/// Each endpoint of the table that names an object: a hidden one is missing, whatever the endpoint
+/// does with it.
+#[test]
+fn no_endpoint_reaches_a_hidden_object() {
+    let mut count = 0;
+    for endpoint in Endpoint::all() {
+        let call = Call::read(endpoint.method.as_str(), &path_of(endpoint, "hidden"));
+        let call = call.expect("a call");
+        let Some(captured) = call.captured() else {
+            continue;
+        };
+        count += 1;
+        let found = outcome(endpoint, "hidden", scoped());
+        let kind = captured.kind.name();
+        let is_missing = found == format!("no {kind} hidden");
+        let is_refused = ["beyond_view", "closed_endpoint"].contains(&found.as_str())
+            || found.starts_with("refused: ");
+        // Registries have images of the same names, and these are not the engine's objects.
+        let is_remote = endpoint.id.name() == "distribution.inspect";
+        assert!(
+            is_missing || is_refused || is_remote,
+            "{}: {found}",
+            endpoint.id.name()
+        );
+        // Most endpoints are open for visible objects.
+        let is_looking = endpoint.method.is_safe() && !is_refused && !is_remote;
+        if is_looking && !matches!(captured.kind, ObjectKind::Exec | ObjectKind::Task) {
+            let found = outcome(endpoint, "seen", scoped());
+            assert_eq!(found, "allowed", "{}", endpoint.id.name());
+        }
+    }
+    assert!(count > 100, "{count} endpoints name an object");
+}
+
+/// Each endpoint of the table that names no object: its answer is filtered, or it is closed, or it
+/// is one of those that have nothing to hide.
+#[test]
+fn no_answer_lists_hidden_objects() {
+    let open = [
+        "options",
+        "system.ping",
+        "system.ping_head",
+        "system.version",
+        "system.info",
+        "system.auth",
+        "image.search",
+        "plugin.privileges",
+        "libpod.system.ping",
+        "libpod.system.ping_head",
+        "libpod.system.version",
+        "libpod.system.info",
+        "libpod.system.swagger",
+        "libpod.image.search",
+    ];
+    let profile = profile("ALLOW look", scoped());
+    let viewer = viewer(&profile);
+    for endpoint in Endpoint::all() {
+        let call = Call::read(endpoint.method.as_str(), &path_of(endpoint, "x")).expect("a call");
+        if call.captured().is_some() || open.contains(&endpoint.id.name()) {
+            continue;
+        }
+        let profile = Profile {
+            rules: RuleSet::new(
+                parse("test", &format!("ALLOW {}", endpoint.id.name())).expect("a rule"),
+            ),
+            ..profile.clone()
+        };
+        let name = endpoint.id.name();
+        match decide(call, &profile) {
+            Verdict::Deny(denial) => assert!(
+                matches!(
+                    denial.reason.kind(),
+                    DenialKind::BeyondView | DenialKind::ClosedEndpoint
+                ),
+                "{name}: {denial}"
+            ),
+            Verdict::Allow(permit) => {
+                let filter = permit.answer_filter(&viewer);
+                let is_filtered = filter.is_some_and(|filter| filter.judges_elements());
+                let is_change = permit.is_judged() && !endpoint.method.is_safe();
+                let is_refused = || outcome(endpoint, "x", scoped()).starts_with("refused");
+                assert!(is_filtered || is_change || is_refused(), "{name}");
+            }
+        }
+    }
+}
+
+/// Filters an answer in pieces of this size, with an engine that knows these objects.
+fn filtered(request: &str, view: View, answer: &str, step: usize) -> Result<String, String> {
+    let (method, target) = request.split_once(' ').expect("METHOD TARGET");
+    let profile = profile(
+        "ALLOW look, secrets\nGET /events|/networks/.*|/system/df",
+        view,
+    );
+    let viewer = viewer(&profile);
+    let call = Call::read(method, target).expect("a call");
+    let permit = match decide(call, &profile) {
+        Verdict::Allow(permit) => permit,
+        Verdict::Deny(denial) => panic!("{denial}"),
+    };
+    let mut filter: AnswerFilter = permit.answer_filter(&viewer).expect("a filter");
+    let mut out = Vec::new();
+    for piece in answer.as_bytes().chunks(step) {
+        filter
+            .take(piece, &mut out)
+            .map_err(|why| why.to_string())?;
+        while let Some(lookup) = filter.lookup().cloned() {
+            let found = (lookup.id != "gone").then(|| object(lookup.kind, &lookup.id));
+            filter
+                .answer(found.as_ref(), &mut out)
+                .map_err(|why| why.to_string())?;
+        }
+    }
+    filter.finish(&mut out).map_err(|why| why.to_string())?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+#[test]
+fn answers_are_filtered() {
+    for (request, answer, want) in [
+        (
+            "GET /containers/json",
+            r#"[{"Id":"a","Names":["/seen"],"SizeRw":18446744073709551615},{"Id":"b","Names":["/hidden"]}, {"Id":"c","Names":["/x/seen-link","/hidden"]}]"#,
+            r#"[{"Id":"a","Names":["/seen"],"SizeRw":18446744073709551615}]"#,
+        ),
+        (
+            "GET /containers/json?limit=1",
+            r#"[{"Names":["/hidden"]},{"Names":["/seen1"]},{"Names":["/seen2"]}]"#,
+            r#"[{"Names":["/seen1"]}]"#,
+        ),
+        ("GET /containers/json", "[]\n", "[]\n"),
+        ("GET /containers/json", "null", "null"),
+        (
+            "GET /v4.0.0/libpod/containers/json",
+            r#"[{"Id":"a","Names":["seen"]},{"Id":"b","Names":["hidden"]}]"#,
+            r#"[{"Id":"a","Names":["seen"]}]"#,
+        ),
+        (
+            "GET /images/json",
+            r#"[{"Id":"a","RepoTags":["seen:1"]},{"Id":"b","RepoTags":null,"RepoDigests":["seen@sha256:1"]},{"Id":"c","RepoTags":["<none>:<none>"]}]"#,
+            r#"[{"Id":"a","RepoTags":["seen:1"]},{"Id":"b","RepoTags":null,"RepoDigests":["seen@sha256:1"]}]"#,
+        ),
+        (
+            "GET /volumes",
+            r#"{"Volumes":[{"Name":"hidden"},{"Name":"seen"}],"Warnings":["w"]}"#,
+            r#"{"Volumes":[{"Name":"seen"}],"Warnings":["w"]}"#,
+        ),
+        (
+            "GET /volumes",
+            r#"{"Volumes":null,"Warnings":null}"#,
+            r#"{"Volumes":null,"Warnings":null}"#,
+        ),
+        (
+            "GET /networks",
+            r#"[{"Name":"bridge","Id":"1"},{"Name":"hidden","Id":"2"},{"Name":"seen","Id":"3"}]"#,
+            r#"[{"Name":"bridge","Id":"1"},{"Name":"seen","Id":"3"}]"#,
+        ),
+        (
+            "GET /networks/seen",
+            r#"{"Name":"seen","Containers":{"seen1":{"Name":"a"},"hidden":{"Name":"b"}},"Options":{}}"#,
+            r#"{"Name":"seen","Containers":{"seen1":{"Name":"a"}},"Options":{}}"#,
+        ),
+        (
+            "GET /tasks",
+            r#"[{"ID":"t1","ServiceID":"seen"},{"ID":"t2","ServiceID":"hidden"},{"ID":"t3","ServiceID":"seen"},{"ID":"t4","ServiceID":"gone"}]"#,
+            r#"[{"ID":"t1","ServiceID":"seen"},{"ID":"t3","ServiceID":"seen"}]"#,
+        ),
+        (
+            "GET /system/df",
+            r#"{"LayersSize":10,"Images":[{"Id":"a","RepoTags":["hidden:1"]}],"Containers":[{"Names":["/seen"]},{"Names":["/hidden"]}],"Volumes":[{"Name":"hidden"}],"BuildCache":[{"ID":"x"}],"Builder":null}"#,
+            r#"{"LayersSize":10,"Images":[],"Containers":[{"Names":["/seen"]}],"Volumes":[],"BuildCache":[],"Builder":null}"#,
+        ),
+        (
+            "GET /v1.52/system/df?verbose=1",
+            r#"{"ContainerUsage":{"ActiveCount":2,"Items":[{"Names":["/hidden"]},{"Names":["/seen"]}]},"VolumeUsage":{"Items":[{"Name":"hidden"}]},"FutureUsage":5}"#,
+            r#"{"ContainerUsage":{"ActiveCount":2,"Items":[{"Names":["/seen"]}]},"VolumeUsage":{"Items":[]},"FutureUsage":5}"#,
+        ),
+    ] {
+        for step in [1, 7, 4096] {
+            let found = filtered(request, scoped(), answer, step);
+            assert_eq!(found.as_deref(), Ok(want), "{request} by {step}");
+        }
+    }
+}
+
+#[test]
+fn events_are_filtered() {
+    let event = |kind: &str, id: &str, attributes: &str| {
+        format!(
+            r#"{{"Type":"{kind}","Action":"x","Actor":{{"ID":"{id}","Attributes":{{{attributes}}}}}}}"#
+        )
+    };
+    for (event, want) in [
+        (event("container", "1", r#""name":"seen""#), true),
+        (event("container", "1", r#""name":"hidden""#), false),
+        (event("container", "1", r#""image":"seen""#), false),
+        (
+            event("network", "seen", r#""name":"seen","container":"seen1""#),
+            true,
+        ),
+        (
+            event("network", "seen", r#""name":"seen","container":"hidden""#),
+            false,
+        ),
+        (event("network", "hidden", r#""name":"seen""#), false),
+        (event("network", "gone", r#""name":"seen""#), false),
+        (event("volume", "seen", ""), true),
+        (event("volume", "", r#""name":"hidden""#), false),
+        (event("image", "hidden", r#""name":"seen""#), false),
+        (event("service", "seen", ""), true),
+        (event("daemon", "seen", r#""name":"seen""#), false),
+        (event("builder", "seen", ""), false),
+        (event("future", "seen", r#""name":"seen""#), false),
+        (r#"{"Type":"container"}"#.to_owned(), false),
+        ("{}".to_owned(), false),
+    ] {
+        for step in [3, 4096] {
+            let found = filtered("GET /events", scoped(), &format!("{event}\n"), step);
+            let want = if want {
+                format!("{event}\n")
+            } else {
+                String::new()
+            };
+            assert_eq!(found, Ok(want), "{event}");
+        }
+    }
+}
+
+/// An event of an object that is gone is shown if the object was visible before.
+#[test]
+fn the_last_event_of_an_object_is_shown() {
+    let created = r#"{"Type":"container","Action":"create","Actor":{"ID":"gone","Attributes":{"name":"seen"}}}"#;
+    let left = r#"{"Type":"network","Action":"disconnect","Actor":{"ID":"seen","Attributes":{"container":"gone"}}}"#;
+    let both = format!("{created}\n{left}\n");
+    assert_eq!(
+        filtered("GET /events", scoped(), &both, 5),
+        Ok(both.clone())
+    );
+    let alone = format!("{left}\n");
+    assert_eq!(
+        filtered("GET /events", scoped(), &alone, 5),
+        Ok(String::new())
+    );
+}
+
+#[test]
+fn answers_of_another_shape_are_refused() {
+    for (request, answer) in [
+        ("GET /containers/json", r#"{"Id":"hidden"}"#),
+        ("GET /containers/json", r#"[{"Names":["/seen"]}"#),
+        (
+            "GET /containers/json",
+            r#"[{"Names":["/seen"],"Names":["/x"]}]"#,
+        ),
+        ("GET /containers/json", "[\"\\ud800\"]"),
+        ("GET /containers/json", ""),
+        ("GET /volumes", r#"[{"Name":"hidden"}]"#),
+        ("GET /system/df", r#"{"Containers":{"Id":"hidden"}}"#),
+        ("GET /networks/seen", "seen"),
+        ("GET /events", r#"{"Type":"container""#),
+    ] {
+        let found = filtered(request, scoped(), answer, 5);
+        assert!(found.is_err(), "{request} {answer}: {found:?}");
+    }
+}
+
+#[test]
+fn scopes_combine_their_conditions() {
+    let label =
+        |key: &str, value: &str| TargetCondition::Label(key.to_owned(), Pattern::new(value));
+    let entries = Scope::new(vec![
+        vec![
+            ScopeCondition::object(label("team", "blue"), false),
+            ScopeCondition::object(TargetCondition::Name(Pattern::new("db-*")), true),
+        ],
+        vec![
+            ScopeCondition::kind(ObjectKind::Volume, false),
+            named("shared"),
+        ],
+        vec![ScopeCondition::object(
+            TargetCondition::image("redis:*"),
+            false,
+        )],
+    ]);
+    let viewer = Viewer {
+        view: Arc::new(View {
+            scope: entries,
+            ..View::default()
+        }),
+        owner: None,
+    };
+    let one = |kind, name: &str, team: &str| Object {
+        labels: vec![("team".to_owned(), team.to_owned())],
+        ..object(kind, name)
+    };
+    for (kind, name, team, want) in [
+        (ObjectKind::Container, "web", "blue", true),
+        (ObjectKind::Container, "db-1", "blue", false),
+        (ObjectKind::Container, "web", "red", false),
+        (ObjectKind::Volume, "shared", "red", true),
+        (ObjectKind::Network, "shared", "red", false),
+        (ObjectKind::Network, "host", "", true),
+        (ObjectKind::Secret, "s", "blue", true),
+        // No entry is about images.
+        (ObjectKind::Image, "any", "", true),
+    ] {
+        let found = viewer.shows(kind, &one(kind, name, team));
+        assert_eq!(found, want, "{} {name} {team}", kind.name());
+    }
+}
+
+/// A client that owns things sees them, and changes nothing else.
+#[test]
+fn owners_change_only_what_they_own() {
+    let own = || View {
+        scope: scope(),
+        ownership: Some(Ownership {
+            owner: "p".to_owned(),
+            session: SessionSource::Profile,
+            lifetime: None,
+        }),
+        ..View::default()
+    };
+    for (method, shape, want) in [
+        ("GET", "/containers/{container*}/json", "allowed"),
+        ("POST", "/containers/{container*}/wait", "allowed"),
+        ("POST", "/containers/{container*}/stop", "refused"),
+        ("DELETE", "/containers/{container*}", "refused"),
+        ("POST", "/containers/{container*}/exec", "refused"),
+        ("DELETE", "/volumes/{volume*}", "refused"),
+        ("POST", "/images/{image*}/tag", "allowed"),
+        ("DELETE", "/images/{image*}", "refused"),
+        ("DELETE", "/networks/{network*}", "refused"),
+        ("DELETE", "/secrets/{secret}", "refused"),
+        ("POST", "/nodes/{node}/update", "refused"),
+    ] {
+        let endpoint = Endpoint::all()
+            .find(|one| one.method.as_str() == method && one.shape == shape)
+            .expect("an endpoint");
+        let found = outcome(endpoint, "seen", own());
+        assert!(found.starts_with(want), "{method} {shape}: {found}");
+        assert_eq!(
+            outcome(endpoint, "hidden", own()).split(' ').next(),
+            Some("no"),
+            "{shape}"
+        );
+    }
+}
