@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from curl import curl
-from proxy import ALL
-from tools import IMAGE, PATIENCE, unique, wait_for
+from proxy import ALL, binary
+from tools import IMAGE, PATIENCE, run, unique, wait_for
 
 JSON = ("--header", "Content-Type: application/json", "--data-binary")
 RULES = ALL + "GET %API_PREFIX_INFO%\nPOST %API_PREFIX%/.*/prune\n"
@@ -301,3 +301,34 @@ volumes:
     assert not seen["a"] & seen["b"]
     assert len(engine.client.containers.list(all=True, filters={"label": "cetusguard.owner"})) == 2
     assert one.process.poll() is None
+
+
+def test_what_a_session_owns_is_listed_and_removed(engine, view):
+    owner = view("--own", "session=header")
+    body = {"Image": IMAGE, "Cmd": ["sleep", "600"]}
+    made = [owner.with_session(name).ask("POST", "/containers/create", body)[1]["Id"] for name in ("a", "b")]
+    volume = unique()
+    assert owner.with_session("a").ask("POST", "/volumes/create", {"Name": volume})[0] == 201
+
+    def own(*args, ok=True):
+        answer = run(binary(), "own", *args, "--own", "session=header", "--backend-addr", engine.address, ok=ok)
+        return answer.stdout + answer.stderr
+
+    listed = json.loads(own("list", "default", "--format", "json"))
+    assert {one["id"] for one in listed} == {*made, volume}, listed
+    assert {one["session"] for one in listed} == {"a", "b"}
+    assert "removed  container" in own("remove", "default", "a")
+    assert {one["id"] for one in json.loads(own("list", "default", "--format", "json"))} == {made[1]}
+    assert "expected one of: default" in own("list", "other", ok=False)
+    own("remove", "default")
+    assert "0 objects" in own("list", "default")
+
+
+def test_what_outlives_its_lifetime_is_removed(engine, view):
+    owner = view("--own", "lifetime=1s")
+    made = owner.ask("POST", "/containers/create", {"Image": IMAGE, "Cmd": ["sleep", "600"]})[1]["Id"]
+    kept = engine.run("sleep", "600", network_mode="none")
+    wait_for(lambda: owner.names() == set(), "the container to be removed")
+    assert not [one for one in engine.client.containers.list(all=True) if one.id == made]
+    kept.reload()
+    assert "removed an object whose lifetime is over" in owner.proxy.output.read_text()

@@ -20,7 +20,7 @@ mod viewer;
 
 use std::sync::Arc;
 
-use cetusguard_policy::{Verdict, decide};
+use cetusguard_policy::{Profiles, Verdict, decide};
 use tokio::sync::{Semaphore, watch};
 
 use crate::backend::Backend;
@@ -92,6 +92,11 @@ impl Proxy {
     /// Bounds in time and size, as they are at this moment.
     pub(crate) fn limits(&self) -> Limits {
         self.settings.limits()
+    }
+
+    /// The profiles at this moment.
+    pub(crate) fn profiles(&self) -> Profiles {
+        self.settings().profiles.clone()
     }
 
     /// Replaces the settings for every request that begins from now on.

@@ -20,6 +20,7 @@ mod limiter;
 mod log;
 mod memory;
 mod outcome;
+mod reaper;
 mod refusal;
 mod reload;
 mod shares;

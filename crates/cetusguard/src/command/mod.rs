@@ -8,6 +8,7 @@ mod learn;
 pub(crate) mod log_lines;
 mod manual;
 mod migrate;
+mod own;
 mod page;
 mod preset;
 mod serve;
@@ -164,6 +165,7 @@ fn run_command(name: &str, asked: Asked) -> Result<Answer, Failure> {
         "check" => check::run(&asked),
         "explain" => explain::run(&asked)?,
         "doctor" => doctor::run(&asked),
+        "own" => own::run(&asked)?,
         "migrate" => migrate::run(&asked)?,
         "learn" => learn::run(asked)?,
         "healthcheck" => {

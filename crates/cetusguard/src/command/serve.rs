@@ -25,6 +25,7 @@ use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::{Level, Log};
 use crate::memory::Memory;
+use crate::reaper::reap;
 use crate::reload::{Reload, Reloaded, describe};
 use crate::shares::{Shares, fitting, open_files};
 use crate::worker::Worker;
@@ -116,6 +117,7 @@ async fn serve(
         strangers: warnings,
     };
     let proxy = assemble(config, places, capacity, lessons, stopping, &log);
+    tokio::spawn(reap(Arc::clone(&proxy)));
     let gate = Arc::new(Gate::new(Arc::clone(&proxy), alive));
     Listeners::new(sockets).run(&gate, &log, &proxy.stopping);
     drop(gate);

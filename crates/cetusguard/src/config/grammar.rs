@@ -57,7 +57,7 @@ fn arg(option: &Opt) -> Arg {
 }
 
 /// Returns the commands of the program.
-fn commands() -> [Command; 12] {
+fn commands() -> [Command; 13] {
     [
         Command::new(SERVE).about("Run the proxy; the same as no command at all"),
         Command::new("check")
@@ -197,6 +197,15 @@ fn commands() -> [Command; 12] {
                 folder, and print the notes alone",
             ))
             .arg(format_arg(&["text", "json"])),
+        Command::new("own")
+            .about("What the clients of a profile own")
+            .subcommand_required(true)
+            .subcommand(owned_args(
+                Command::new("list").about("List the objects that they have created"),
+            ))
+            .subcommand(owned_args(
+                Command::new("remove").about("Remove these objects; exit 1 if one of them stays"),
+            )),
         Command::new("doctor")
             .about(
                 "Find out why it does not work here; exit 0 if nothing is wrong, 1 if something \
@@ -222,6 +231,14 @@ fn commands() -> [Command; 12] {
         Command::new("man").about("Print the manual page"),
         Command::new("version").about("Print the version"),
     ]
+}
+
+/// Adds the arguments that name an owner.
+fn owned_args(command: Command) -> Command {
+    command
+        .arg(word("PROFILE", "The profile, as in ci").required(true))
+        .arg(word("SESSION", "One session of it [default: all]"))
+        .arg(format_arg(&["text", "json"]))
 }
 
 fn word(name: &'static str, help: &'static str) -> Arg {

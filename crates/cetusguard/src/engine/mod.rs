@@ -10,11 +10,13 @@ mod joins;
 mod list;
 mod objects;
 mod own;
+mod owned;
 mod registry;
 
 pub(crate) use events::follow;
 pub(crate) use objects::{Found, Inspected, Objects, inspection_target};
 pub(crate) use own::Own;
+pub(crate) use owned::{Owned, list_owned, remove_owned};
 pub(crate) use registry::{Containers, Origin, Unknown};
 
 use std::time::Duration;
@@ -94,10 +96,20 @@ async fn request(
     backend: &Backend,
     target: &str,
 ) -> Result<(u16, Duplex, Body), Trouble> {
+    send("GET", agent, backend, target).await
+}
+
+/// Sends a request of any method, without a body, and reads the head of its answer.
+async fn send(
+    method: &str,
+    agent: &str,
+    backend: &Backend,
+    target: &str,
+) -> Result<(u16, Duplex, Body), Trouble> {
     let mut stream = backend.connect().await.map_err(Trouble::Unreachable)?;
     let via = backend.via();
     let request = format!(
-        "GET {target} HTTP/1.1\r\nHost: docker\r\nUser-Agent: {agent}\r\nVia: {via}\r\n\r\n"
+        "{method} {target} HTTP/1.1\r\nHost: docker\r\nUser-Agent: {agent}\r\nVia: {via}\r\n\r\n"
     );
     let sent = async {
         stream

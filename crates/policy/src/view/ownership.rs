@@ -91,6 +91,12 @@ impl Owner {
             .collect()
     }
 
+    /// Returns the session that an object belongs to; empty if it belongs to none.
+    #[must_use]
+    pub fn session_of(object: &Object) -> &str {
+        object.label(SESSION_LABEL)
+    }
+
     /// Returns whether an object has the labels of this owner.
     #[must_use]
     pub fn has_stamped(&self, object: &Object) -> bool {

@@ -1,0 +1,140 @@
+//! `cetusguard own`: the objects that the clients of a profile own, to look at and to remove.
+
+use cetusguard_policy::Owner;
+use serde::Serialize;
+
+use super::page::{Look, Page, count};
+use super::{Answer, Asked, Failure};
+use crate::backend::Backend;
+use crate::config::meant::Config;
+use crate::engine::{Owned, Trouble, list_owned, remove_owned};
+
+/// An object, and the consequence of the command for it.
+#[derive(Debug, Serialize)]
+struct Row {
+    kind: &'static str,
+    name: String,
+    id: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    session: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<String>,
+    /// The reason why it is still there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<String>,
+}
+
+impl Row {
+    fn new(owned: &Owned) -> Self {
+        let created = owned.created.map(humantime::format_rfc3339_seconds);
+        Self {
+            kind: owned.kind.name(),
+            name: owned.name.clone(),
+            id: owned.id.clone(),
+            session: owned.session.clone(),
+            created: created.map(|time| time.to_string()),
+            kept: None,
+        }
+    }
+}
+
+/// Lists or removes the objects of a profile, or of one of its sessions. Exits with 1 if an object
+/// could not be removed.
+pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
+    let (_, loaded) = asked.sources.load();
+    let config = loaded?.config;
+    let Some((action, args)) = asked.args.subcommand() else {
+        return Ok(String::new().into());
+    };
+    let text = |name: &str| args.get_one::<String>(name).map(String::as_str);
+    let profile = text("PROFILE").unwrap_or_default();
+    check_profile(profile, &config)?;
+    let owner = match text("SESSION") {
+        None => Owner::profile(profile),
+        Some(session) => Owner::session(profile, session).ok_or_else(|| {
+            format!(
+                "{session:?} is no name of a session: 1 to 63 letters, digits, dashes, dots and \
+                underscores"
+            )
+        })?,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    let (backend, tls) = (config.backend.clone(), config.backend_tls.clone());
+    let backend = Backend::new(backend, tls, config.limits.connect);
+    let removes = action == "remove";
+    let rows = runtime
+        .block_on(list_and_remove(&owner, removes, &backend))
+        .map_err(|trouble| trouble.to_string())?;
+    let code = u8::from(rows.iter().any(|row| row.kept.is_some()));
+    let text = if text("format") == Some("json") {
+        super::json(&rows)
+    } else {
+        let mut page = Page::new(&asked.sources.env);
+        write_rows(&rows, removes, &mut page);
+        page.into_text()
+    };
+    Ok(Answer { text, code })
+}
+
+/// Refuses a profile that does not exist, or that owns nothing.
+fn check_profile(name: &str, config: &Config) -> Result<(), String> {
+    let found = config.profiles.all().find(|profile| profile.name == name);
+    match found {
+        Some(profile) if profile.view.ownership.is_some() => Ok(()),
+        Some(_) => Err(format!(
+            "the clients of the profile {name} own nothing; own: true in the profile would have \
+            them own what they create"
+        )),
+        None => {
+            let names: Vec<_> = config
+                .profiles
+                .all()
+                .map(|profile| profile.name.as_str())
+                .collect();
+            Err(format!(
+                "there is no profile {name:?}; expected one of: {}",
+                names.join(", ")
+            ))
+        }
+    }
+}
+
+async fn list_and_remove(
+    owner: &Owner,
+    removes: bool,
+    backend: &Backend,
+) -> Result<Vec<Row>, Trouble> {
+    let mut rows = Vec::new();
+    for owned in list_owned(owner, backend).await? {
+        let mut row = Row::new(&owned);
+        if removes {
+            let removed = remove_owned(&owned, backend).await;
+            row.kept = removed.err().map(|trouble| trouble.to_string());
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+fn write_rows(rows: &[Row], removes: bool, page: &mut Page) {
+    for row in rows {
+        let session = if row.session.is_empty() {
+            String::new()
+        } else {
+            format!(" of session {}", row.session)
+        };
+        let created = row.created.as_deref().unwrap_or("an unknown time");
+        let (kind, name) = (row.kind, &row.name);
+        let text = format!("{kind} {name}{session}, created at {created}");
+        match &row.kept {
+            Some(why) => page.item(0, "KEPT     ", Look::Bad, &format!("{text}: {why}")),
+            None if removes => page.item(0, "removed  ", Look::Good, &text),
+            None => page.say(0, Look::Plain, &text),
+        }
+    }
+    let total = count(rows.len(), "object");
+    page.say(0, Look::Faint, &total);
+}

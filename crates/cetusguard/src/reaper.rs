@@ -1,0 +1,117 @@
+//! Removes what clients own once its lifetime is over.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use cetusguard_policy::{Owner, Profiles};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::engine::{Owned, list_owned, remove_owned};
+use crate::flow::Proxy;
+use crate::log::{Level, Log};
+
+/// The interval at which the engine is asked for objects whose lifetime is over.
+const INTERVAL: Duration = Duration::from_secs(30);
+
+/// Removes the objects of profiles with a lifetime, for ever. Asks the engine only if a profile has
+/// one.
+pub(crate) async fn reap(proxy: Arc<Proxy>) {
+    let mut ticks = interval(INTERVAL);
+    // After a time without ticks, one is enough.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        for (owner, lifetime) in lifetimes(&proxy.profiles()) {
+            reap_once(&owner, lifetime, &proxy).await;
+        }
+    }
+}
+
+/// Returns the owners whose objects have a lifetime, with that.
+fn lifetimes(profiles: &Profiles) -> Vec<(Owner, Duration)> {
+    profiles
+        .all()
+        .filter_map(|profile| {
+            let ownership = profile.view.ownership.as_ref()?;
+            let lifetime = Duration::from_secs(ownership.lifetime?);
+            Some((Owner::profile(&ownership.owner), lifetime))
+        })
+        .collect()
+}
+
+async fn reap_once(owner: &Owner, lifetime: Duration, proxy: &Proxy) {
+    let owned = match list_owned(owner, &proxy.backend).await {
+        Ok(owned) => owned,
+        Err(trouble) => {
+            let what = format!("objects whose lifetime is over could not be listed: {trouble}");
+            return proxy.log.say(Level::Warning, &what);
+        }
+    };
+    let now = SystemTime::now();
+    for one in owned.iter().filter(|one| is_over(one, lifetime, now)) {
+        let removed = remove_owned(one, &proxy.backend).await;
+        log_removal(
+            one,
+            removed.err().map(|trouble| trouble.to_string()),
+            &proxy.log,
+        );
+    }
+}
+
+/// Returns whether the lifetime of an object is over. An object of an unknown age is kept.
+fn is_over(owned: &Owned, lifetime: Duration, now: SystemTime) -> bool {
+    let age = owned
+        .created
+        .and_then(|created| now.duration_since(created).ok());
+    age.is_some_and(|age| age >= lifetime)
+}
+
+fn log_removal(owned: &Owned, failure: Option<String>, log: &Log) {
+    let (level, message) = match failure {
+        None => (Level::Info, "removed an object whose lifetime is over"),
+        Some(_) => (
+            Level::Warning,
+            "cannot remove an object whose lifetime is over",
+        ),
+    };
+    let mut line = log
+        .line(level, message)
+        .text("kind", owned.kind.name())
+        .text("name", &owned.name);
+    if !owned.session.is_empty() {
+        line = line.text("session", &owned.session);
+    }
+    if let Some(why) = failure {
+        line = line.text("detail", &why);
+    }
+    log.send(line);
+}
+
+#[cfg(test)]
+mod tests {
+    use cetusguard_policy::endpoint::ObjectKind;
+
+    use super::*;
+
+    #[test]
+    fn only_old_objects_of_a_known_age_are_removed() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+        for (created, want) in [
+            (Some(900), true),
+            (Some(901), false),
+            // The engine's clock may be ahead.
+            (Some(2000), false),
+            (None, false),
+        ] {
+            let owned = Owned {
+                kind: ObjectKind::Container,
+                id: "1".to_owned(),
+                name: "web".to_owned(),
+                session: String::new(),
+                created: created.map(|at| SystemTime::UNIX_EPOCH + Duration::from_secs(at)),
+            };
+            let found = is_over(&owned, Duration::from_secs(100), now);
+            assert_eq!(found, want, "{created:?}");
+        }
+    }
+}
