@@ -93,6 +93,7 @@ impl Permit {
         (self.obligation.is_none() && self.pending.is_none()).then_some(Cleared {
             call: None,
             body: None,
+            new_volumes: Vec::new(),
         })
     }
 
@@ -103,6 +104,7 @@ impl Permit {
         (self.mode == Mode::Audit).then_some(Cleared {
             call: None,
             body: None,
+            new_volumes: Vec::new(),
         })
     }
 
@@ -365,7 +367,7 @@ fn apply_guard(
     profile: &Profile,
     rule: Arc<Rule>,
 ) -> Result<(Arc<Rule>, Option<&'static Reader>), Reason> {
-    if let Some(why) = profile.view.closes(call) {
+    if let Some(why) = profile.view.closes(call, &profile.guard) {
         return Err(Reason::BeyondView { why });
     }
     match guard::duty(call, &profile.guard) {

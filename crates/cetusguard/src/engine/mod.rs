@@ -16,7 +16,7 @@ mod registry;
 pub(crate) use events::follow;
 pub(crate) use objects::{Found, Inspected, Objects, inspection_target};
 pub(crate) use own::Own;
-pub(crate) use owned::{Owned, list_owned, remove_owned};
+pub(crate) use owned::{Owned, create_volume, list_owned, remove_owned};
 pub(crate) use registry::{Containers, Origin, Unknown};
 
 use std::time::Duration;
@@ -96,20 +96,29 @@ async fn request(
     backend: &Backend,
     target: &str,
 ) -> Result<(u16, Duplex, Body), Trouble> {
-    send("GET", agent, backend, target).await
+    send("GET", agent, backend, target, "").await
 }
 
-/// Sends a request of any method, without a body, and reads the head of its answer.
+/// Sends a request of any method, with this JSON or without a body, and reads the head of its
+/// answer.
 async fn send(
     method: &str,
     agent: &str,
     backend: &Backend,
     target: &str,
+    json: &str,
 ) -> Result<(u16, Duplex, Body), Trouble> {
     let mut stream = backend.connect().await.map_err(Trouble::Unreachable)?;
     let via = backend.via();
+    let about_body = match json.len() {
+        0 => String::new(),
+        length => {
+            format!("Content-Type: application/json\r\nContent-Length: {length}\r\n")
+        }
+    };
     let request = format!(
-        "{method} {target} HTTP/1.1\r\nHost: docker\r\nUser-Agent: {agent}\r\nVia: {via}\r\n\r\n"
+        "{method} {target} HTTP/1.1\r\nHost: docker\r\nUser-Agent: {agent}\r\nVia: \
+        {via}\r\n{about_body}\r\n{json}"
     );
     let sent = async {
         stream

@@ -46,6 +46,11 @@ const INSPECTIONS: usize = 4;
 /// A name that no object has: it asks for the engine's answer about a missing one. Every engine
 /// takes it for a name, and none for an identifier.
 const NO_OBJECT: &str = "cetusguard-no-such-object";
+/// The same for images, in each form that an engine answers in its own way.
+const NO_IMAGE_TAG: &str = "cetusguard-no-such-object:none";
+const NO_IMAGE_ID: &str = "sha256:c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00";
+const NO_IMAGE_DIGEST: &str = "cetusguard-no-such-object@sha256:\
+    c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00";
 
 type Key = (ObjectKind, String);
 /// The client that asks a question, by the address of its share.
@@ -259,7 +264,8 @@ impl Objects {
         client: &ClientShare,
         backend: &Backend,
     ) -> Shared<Arc<[u8]>> {
-        let target = inspection_target(kind, NO_OBJECT);
+        let stand_in = stand_in(kind, word);
+        let target = inspection_target(kind, stand_in);
         let (asked, _turns) = self.fetch(&target, client, backend).await?;
         match asked {
             Asked::Missing(answer) => {
@@ -267,10 +273,10 @@ impl Objects {
                 // The word stands within a JSON text.
                 let word = serde_json::Value::from(word).to_string();
                 let word = &word[1..word.len() - 1];
-                Ok(answer.replace(NO_OBJECT, word).into_bytes().into())
+                Ok(answer.replace(stand_in, word).into_bytes().into())
             }
             Asked::Answer(_) => Err(Arc::new(Trouble::Answer(format!(
-                "the engine has an object of the name {NO_OBJECT}, which stands for missing ones"
+                "the engine has an object of the name {stand_in}, which stands for missing ones"
             )))),
         }
     }
@@ -423,6 +429,18 @@ fn unreadable_answer(target: &str, malformed: Malformed) -> Arc<Trouble> {
     Arc::new(Trouble::Answer(format!(
         "its answer to {target} cannot be read: {malformed}"
     )))
+}
+
+/// Returns a name of the same form as the client's word: engines add a tag to the name of an image
+/// that has none.
+fn stand_in(kind: ObjectKind, word: &str) -> &'static str {
+    let last = word.rsplit('/').next().unwrap_or_default();
+    match kind {
+        ObjectKind::Image if word.starts_with("sha256:") => NO_IMAGE_ID,
+        ObjectKind::Image if last.contains('@') => NO_IMAGE_DIGEST,
+        ObjectKind::Image if last.contains(':') => NO_IMAGE_TAG,
+        _ => NO_OBJECT,
+    }
 }
 
 /// Returns the request target that describes an object. Podman serves these paths as well.

@@ -11,7 +11,7 @@ use super::{Asked, Trouble, fetch_as, send, with_deadline};
 use crate::backend::Backend;
 
 /// The user agent of these requests.
-const AGENT: &str = "cetusguard own";
+const AGENT: &str = "cetusguard";
 
 /// The time that a list of objects may take.
 const LIST_DEADLINE: Duration = Duration::from_secs(30);
@@ -91,7 +91,7 @@ pub(crate) async fn remove_owned(owned: &Owned, backend: &Backend) -> Result<(),
         kind => format!("{}/{id}", section(kind)),
     };
     let exchange = async {
-        let (status, mut stream, _) = send("DELETE", AGENT, backend, &target).await?;
+        let (status, mut stream, _) = send("DELETE", AGENT, backend, &target, "").await?;
         let _ = stream.output.shutdown().await;
         match status {
             200..=299 | 404 => Ok(()),
@@ -99,6 +99,34 @@ pub(crate) async fn remove_owned(owned: &Owned, backend: &Backend) -> Result<(),
         }
     };
     with_deadline(REMOVAL_DEADLINE, &target, exchange).await
+}
+
+/// Creates a volume with the labels of its owner. The engine would create it without any, if the
+/// container that mounts it did not find it.
+///
+/// # Errors
+/// The engine cannot be reached, or refuses.
+pub(crate) async fn create_volume(
+    name: &str,
+    owner: &Owner,
+    backend: &Backend,
+) -> Result<(), Trouble> {
+    const TARGET: &str = "/volumes/create";
+    let labels: serde_json::Map<String, Value> = owner
+        .labels()
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.into()))
+        .collect();
+    let body = serde_json::json!({ "Name": name, "Labels": labels }).to_string();
+    let exchange = async {
+        let (status, mut stream, _) = send("POST", AGENT, backend, TARGET, &body).await?;
+        let _ = stream.output.shutdown().await;
+        match status {
+            200..=299 => Ok(()),
+            status => Err(Trouble::Status(status, format!("POST {TARGET}"))),
+        }
+    };
+    with_deadline(LIST_DEADLINE, TARGET, exchange).await
 }
 
 fn is_of_swarm(kind: ObjectKind) -> bool {

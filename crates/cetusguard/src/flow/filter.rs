@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::{AnswerFilter, Lookup, Object, Unfilterable};
 use tokio::io::AsyncWriteExt;
 use tokio::task::yield_now;
@@ -31,7 +32,13 @@ const LARGE: usize = 64 << 10;
 
 /// The number of such answers at a time, for all clients together: with its parsed form and its
 /// copy, an element may take some ten times its size.
-pub(crate) const LARGE_ANSWERS: usize = 2;
+pub(crate) const LARGE_ANSWERS: usize = 4;
+
+/// The time in which a client has to take a large element: others wait for its turn.
+const LARGE_LIMIT: Duration = Duration::from_secs(5);
+
+/// The time for which an answer with a large element waits for its turn.
+const TURN_LIMIT: Duration = Duration::from_secs(60);
 
 /// The largest error of an engine, in bytes.
 const ERROR_LIMIT: usize = 64 << 10;
@@ -46,7 +53,8 @@ pub(super) async fn relay_filtered_answer(
     record: &mut Record<'_>,
 ) -> Result<Next, Outcome> {
     let is_success = (200..300).contains(&answered.head.status);
-    let passes_whole = answered.framing == Framing::None && !conn.is_head_request();
+    let is_empty = matches!(answered.framing, Framing::None | Framing::Length(0));
+    let passes_whole = is_empty && !conn.is_head_request();
     if passes_whole || (is_success && !filter.judges_elements()) {
         return relay_answer(answered, conn, proxy, record).await;
     }
@@ -158,18 +166,29 @@ async fn pass_elements(
         };
         taken.map_err(|why| sender.unfilterable(why))?;
         while let Some(lookup) = filter.lookup() {
-            let object = describe(lookup, client, proxy)
-                .await
-                .map_err(|refusal| sender.refused(refusal))?;
+            let object = match describe(lookup, client, proxy).await {
+                Ok(object) => object,
+                // An event about an object that the engine does not describe is left out: one
+                // object must not end the streams of others.
+                Err(_) if filter.is_stream() => None,
+                Err(refusal) => return Err(sender.refused(refusal)),
+            };
             filter
                 .answer(object.as_deref(), &mut out)
                 .map_err(|why| sender.unfilterable(why))?;
         }
         if turn.is_none() && filter.held() + out.capacity() > LARGE {
-            // The turns are never closed.
-            let of_client = client.share.large_answer_turn().await;
-            let of_all = proxy.large_answers.acquire().await.ok();
-            turn = Some((of_client, of_all));
+            let turns = async {
+                // The turns are never closed.
+                let of_client = client.share.large_answer_turn().await;
+                (of_client, proxy.large_answers.acquire().await.ok())
+            };
+            let turns = timeout(TURN_LIMIT, turns).await;
+            turn = Some(turns.map_err(|_| sender.unfilterable(Unfilterable::Busy))?);
+        }
+        let limit = sender.limit;
+        if turn.is_some() {
+            sender.limit = limit.min(LARGE_LIMIT);
         }
         if is_over {
             return sender.finish(&out).await;
@@ -179,6 +198,7 @@ async fn pass_elements(
             out.clear();
             out.shrink_to(LARGE);
         }
+        sender.limit = limit;
         if filter.held() + out.capacity() <= LARGE {
             turn = None;
         }
@@ -214,6 +234,10 @@ async fn describe(
     proxy: &Proxy,
 ) -> Result<Option<Arc<Object>>, Refusal> {
     match super::resolve::find(lookup.kind, &lookup.id, client, proxy).await? {
+        // Podman takes the beginning of a volume's name for the volume.
+        Found::Object(object) if lookup.kind == ObjectKind::Volume && object.name != lookup.id => {
+            Ok(None)
+        }
         Found::Object(object) => Ok(Some(object)),
         Found::Missing(_) => Ok(None),
     }

@@ -20,6 +20,7 @@ use super::identify::Client;
 use super::normalise::Message;
 use super::resolve::{self, Facts};
 use crate::budget::{BODY_LIMIT, BodyBudget};
+use crate::engine::create_volume;
 use crate::outcome::Outcome;
 use crate::refusal::{Guarded, Refusal};
 use cetusguard_http1::{Framing, Known, Output, PumpError, read_content};
@@ -173,11 +174,11 @@ impl Judgement {
     /// the objects that the call is about.
     async fn clear_call(&self) -> Result<Cleared, Refusal> {
         let permit = self.admitted.permit();
-        // A content type that is not UTF-8 becomes `?`, which no reader accepts.
+        // Go ignores a parameter that it cannot read, and takes the type before it.
         let content_type = self
             .content_type
             .as_ref()
-            .map(|value| std::str::from_utf8(value).unwrap_or("?"));
+            .map(|value| String::from_utf8_lossy(value));
         let body = self
             .body
             .as_ref()
@@ -185,13 +186,20 @@ impl Judgement {
             .unwrap_or_default();
         let facts =
             Facts::gather(permit, self.admitted.viewer(), &self.client, &self.proxy).await?;
-        let judged = match permit.open(content_type, body, facts.around()) {
+        let judged = match permit.open(content_type.as_deref(), body, facts.around()) {
             Ok(mut case) => {
-                resolve::settle(&mut case, &self.client, &self.proxy).await?;
+                let is_scoped = self.admitted.viewer().is_scoped();
+                resolve::settle(&mut case, is_scoped, &self.client, &self.proxy).await?;
                 case.close()
             }
             Err(objection) => Err(objection),
         };
+        if let (Ok(cleared), Some(owner)) = (&judged, &self.admitted.viewer().owner) {
+            for name in cleared.new_volumes() {
+                let created = create_volume(name, owner, &self.proxy.backend).await;
+                created.map_err(|trouble| resolve::untold(Arc::new(trouble)))?;
+            }
+        }
         let refused =
             |objection| Guarded::new(objection, self.admitted.call(), &self.client.profile);
         judged.map_err(|objection| Refusal::Guarded(Box::new(refused(objection))))

@@ -9,7 +9,7 @@ use cetusguard_policy::guard::{Case, Defaults, Missing, Question, Surroundings};
 use cetusguard_policy::{Denial, Mode, Object, Permit, Profile, Verdict, Viewer};
 
 use super::identify::Client;
-use super::viewer::{check_visible, not_visible};
+use super::viewer::{check_visible, missing, not_visible};
 use super::{Proxy, Settings};
 use crate::config::address::Address;
 use crate::engine::{Found, Inspected, Own, Trouble};
@@ -86,21 +86,30 @@ fn real_path(path: &str) -> Option<String> {
 /// Asks the engine every question of a case.
 pub(super) async fn settle(
     case: &mut Case<'_>,
+    is_scoped: bool,
     client: &Client,
     proxy: &Proxy,
 ) -> Result<(), Refusal> {
     while let Some(question) = case.question() {
         match question {
-            Question::Object { kind, word } => match find(kind, word, client, proxy).await? {
-                Found::Object(object) => {
-                    if let Err(Missing { kind, word }) = case.answer(Some(&object)) {
-                        return Err(not_visible(kind, &word, client, proxy).await);
+            Question::Object { kind, word } => {
+                match find_visible(kind, word, is_scoped, client, proxy).await? {
+                    Found::Object(object) => {
+                        if let Err(Missing { kind, word }) = case.answer(Some(&object)) {
+                            return Err(not_visible(kind, &word, client, proxy).await);
+                        }
+                    }
+                    Found::Missing(answer) => {
+                        if let Err(Missing { kind, word }) = case.answer(None) {
+                            // As long as for a hidden object.
+                            if is_scoped {
+                                return Err(missing(kind, &word, client, proxy).await);
+                            }
+                            return Err(Refusal::NoSuchObject(answer));
+                        }
                     }
                 }
-                Found::Missing(answer) => case
-                    .answer(None)
-                    .map_err(|_| Refusal::NoSuchObject(answer))?,
-            },
+            }
             Question::Inspection {
                 word,
                 wants_defaults,
@@ -192,6 +201,28 @@ pub(super) async fn decide_by_object(
         }
     }
     Ok(Verdict::Allow(permit))
+}
+
+/// Finds an object for a client that may not see all. A word that is the beginning of several
+/// identifiers may mean hidden objects alone: for such a client it means none.
+async fn find_visible(
+    kind: ObjectKind,
+    word: &str,
+    is_scoped: bool,
+    client: &Client,
+    proxy: &Proxy,
+) -> Result<Found, Refusal> {
+    let objects = &proxy.objects;
+    let found = objects
+        .find(kind, word, &client.share, &proxy.backend)
+        .await;
+    match found {
+        Err(trouble) if is_scoped && matches!(*trouble, Trouble::Status(400 | 500, _)) => {
+            let answer = objects.answer_for_missing(kind, word, &client.share, &proxy.backend);
+            answer.await.map(Found::Missing).map_err(untold)
+        }
+        found => found.map_err(untold),
+    }
 }
 
 pub(super) async fn find(

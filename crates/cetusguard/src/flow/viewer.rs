@@ -79,6 +79,20 @@ pub(super) async fn not_visible(
     }
 }
 
+/// Returns the refusal of a call about an object that does not exist at all. The engine is asked
+/// once more, so that the answer takes as long as that for a hidden object.
+pub(super) async fn missing(
+    kind: ObjectKind,
+    word: &str,
+    client: &Client,
+    proxy: &Proxy,
+) -> Refusal {
+    match not_visible(kind, word, client, proxy).await {
+        Refusal::NotVisible(answer) => Refusal::NoSuchObject(answer),
+        other => other,
+    }
+}
+
 /// Checks that an object exists for the client before rules decide about it by its name.
 pub(super) async fn check_visible(
     kind: ObjectKind,

@@ -212,6 +212,12 @@ pub const KINDS: &[Kind] = &[
         "NAME=PATTERN",
         "This option of a volume: with some, local volumes are paths of the host.",
     ),
+    kind(
+        "shared-builder",
+        "",
+        "The channels to BuildKit for clients with visible or own: its builds and its cache are \
+        those of all clients.",
+    ),
     kind("volumes-from", "", "All volumes of another container."),
 ];
 
@@ -451,7 +457,7 @@ impl Exception {
     }
 
     /// Returns whether the exception is of this kind.
-    pub(super) fn is(&self, kind: &str) -> bool {
+    pub(crate) fn is(&self, kind: &str) -> bool {
         self.kind == kind
     }
 }

@@ -35,6 +35,8 @@ pub struct Cleared {
     pub(crate) call: Option<Call>,
     /// The body that replaces the client's own; `None` if that is forwarded.
     pub(crate) body: Option<String>,
+    /// The volumes that the engine would create without the labels of their owner.
+    pub(crate) new_volumes: Vec<String>,
 }
 
 impl Cleared {
@@ -48,6 +50,13 @@ impl Cleared {
     #[must_use]
     pub fn body(&self) -> Option<&str> {
         self.body.as_deref()
+    }
+
+    /// Returns the volumes that have to be created with the labels of their owner before the call
+    /// is sent: the engine would create them without any.
+    #[must_use]
+    pub fn new_volumes(&self) -> &[String] {
+        &self.new_volumes
     }
 
     /// Takes the body out in order to send it. It can be taken once.
@@ -101,6 +110,9 @@ pub struct Case<'a> {
     pub(super) lost: Option<Lost>,
     /// The object that the path names, in the client's word.
     named: Option<(ObjectKind, String)>,
+    /// The volumes that a container mounts and that do not exist, if its client owns what it
+    /// creates.
+    new_volumes: Vec<String>,
 }
 
 /// The body that goes to the engine.
@@ -146,6 +158,12 @@ impl Obligation {
             }
         };
         let call = judge.judge_exposure(call);
+        // Go prefers the fields of a form to the query that was narrowed.
+        let content = if judge.narrows(&call) {
+            Content::Nothing
+        } else {
+            content
+        };
         let replacement = self.replacement.as_deref();
         judge.add_target(&call, replacement.is_some());
         let captured = call.captured();
@@ -158,6 +176,7 @@ impl Obligation {
             replacement,
             lost: None,
             named,
+            new_volumes: Vec::new(),
         };
         match case.judge.objection() {
             None => Ok(case),
@@ -223,9 +242,9 @@ impl Reader {
                 if let Some(whole) = self.whole {
                     whole(judge, &json);
                 }
-                judge.refuse_owner_labels(call, &json);
                 judge.look_up_created_volume(call, &json);
                 judge.stamp_body(call, &mut json);
+                judge.forbid_duplicate(call, &mut json);
                 if is_blank && judge.stamps_body(call) {
                     judge.malformed("send a JSON object, to which labels are added".to_owned());
                 }
@@ -365,6 +384,7 @@ impl Case<'_> {
             replacement: None,
             lost: None,
             named: None,
+            new_volumes: Vec::new(),
         }
     }
 
@@ -431,6 +451,9 @@ impl Case<'_> {
             self.judge.judge_hidden(&subject);
             return Ok(());
         }
+        if subject.role == Role::Mounted && object.is_none() && self.mounts_volumes() {
+            self.new_volumes.push(subject.word.clone());
+        }
         self.judge.judge_subject(&subject, object);
         if let Some(object) = object {
             self.replace(&subject, &object.id);
@@ -453,6 +476,17 @@ impl Case<'_> {
         Ok(())
     }
 
+    /// Returns whether the call creates a container whose client owns what it creates.
+    fn mounts_volumes(&self) -> bool {
+        let creates = self.call.endpoint().is_some_and(|endpoint| {
+            matches!(
+                endpoint.id,
+                EndpointId::ContainerCreate | EndpointId::LibpodContainerCreate
+            )
+        });
+        creates && self.judge.owns()
+    }
+
     /// Returns the object that the client has named, which is missing for it. An object that the
     /// engine has led to is part of that of the path.
     pub(super) fn missing(&self, subject: &Subject) -> Missing {
@@ -469,6 +503,7 @@ impl Case<'_> {
         !self.judge.read_only.is_empty()
             || !self.judge.copied.is_empty()
             || self.judge.forced_removal.is_some()
+            || self.judge.narrowed_prune.is_some()
     }
 
     /// Takes the kind and version of the engine.
@@ -481,6 +516,17 @@ impl Case<'_> {
         {
             self.judge
                 .back_at(&place, |judge| judge.takes_containers_along(kind));
+        }
+        if let Some(kind) = self.judge.narrowed_prune.take()
+            && engine.is_podman
+        {
+            self.judge.refuse(
+                format!(
+                    "Podman cannot prune those {kind}s alone that this client owns; remove them \
+                    one by one"
+                ),
+                None,
+            );
         }
         for (place, path) in std::mem::take(&mut self.judge.read_only) {
             self.judge.reads_only_below(&place, &path, engine);
@@ -510,6 +556,7 @@ impl Case<'_> {
         Ok(Cleared {
             call: Some(self.call),
             body,
+            new_volumes: self.new_volumes,
         })
     }
 

@@ -118,6 +118,9 @@ pub(crate) struct Judge<'g> {
     pub(super) image_user: Option<String>,
     /// Whether the call changes the object that it names.
     pub(super) changes_target: bool,
+    /// The kind of objects of a prune that is narrowed by labels, which Podman may read in another
+    /// way.
+    pub(super) narrowed_prune: Option<&'static str>,
 }
 
 impl std::fmt::Debug for Judge<'_> {
@@ -155,6 +158,7 @@ impl<'g> Judge<'g> {
             omits_missing: false,
             image_user: None,
             changes_target: false,
+            narrowed_prune: None,
         }
     }
 

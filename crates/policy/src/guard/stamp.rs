@@ -7,7 +7,7 @@ use super::judge::{Judge, Step};
 use super::subject::Role;
 use crate::call::Call;
 use crate::endpoint::{EndpointId, ObjectKind};
-use crate::view::{OWNER_LABEL, Owner, SESSION_LABEL};
+use crate::view::{IMAGE_OWNER_LABEL, OWNER_LABEL, Owner, SESSION_LABEL};
 
 /// The places of labels in the body of a call that creates an object.
 type Places = &'static [&'static [&'static str]];
@@ -30,43 +30,51 @@ fn label_places(id: EndpointId) -> Option<Places> {
     })
 }
 
+/// Returns the place of the labels of a container that a call creates.
+fn container_labels(id: EndpointId) -> Option<&'static [&'static str]> {
+    use EndpointId::*;
+    match id {
+        ContainerCreate => Some(&["Labels"]),
+        LibpodContainerCreate => Some(&["labels"]),
+        ServiceCreate | ServiceUpdate => Some(&["TaskTemplate", "ContainerSpec", "Labels"]),
+        _ => None,
+    }
+}
+
 /// The parameter with the labels of an image that is built, as a JSON object.
 const BUILD_LABELS: &str = "labels";
+/// The parameter with instructions of a Dockerfile for an image that is committed.
+const CHANGES: &str = "changes";
 
 impl Judge<'_> {
-    /// Refuses the labels of owners in the body of a client that owns nothing: they would give the
-    /// object to another client.
-    pub(super) fn refuse_owner_labels(&mut self, call: &Call, body: &Json<'_>) {
-        let places = call
-            .endpoint()
-            .and_then(|endpoint| label_places(endpoint.id));
-        if self.owner().is_some() {
-            return;
+    /// Puts the labels of the owner into the body of a call that creates an object. Refuses the
+    /// labels of owners everywhere else: they would give an object to another client.
+    pub(super) fn stamp_body(&mut self, call: &Call, body: &mut Json<'_>) {
+        let id = call.endpoint().map(|endpoint| endpoint.id);
+        let places = id.and_then(label_places).unwrap_or_default();
+        let owner = self.owner().cloned();
+        for place in places.iter().filter(|_| owner.is_some()) {
+            clear(body, place);
         }
-        for place in places.unwrap_or_default() {
-            let labels = place.iter().try_fold(body, |value, key| value.get(key));
-            for (key, _) in labels.map(Json::map).unwrap_or_default() {
-                if is_owner_label(key) {
-                    self.within(Step::Unknown(&place.join(".")), |judge| {
-                        judge.refuse(
-                            format!("only a profile with own can give objects the label {key}"),
-                            None,
-                        );
-                    });
+        if let Some(key) = find_owner_label(body) {
+            self.refuse(
+                format!("only the proxy gives objects the label {key}, by own of a profile"),
+                None,
+            );
+        }
+        match &owner {
+            Some(owner) => {
+                for place in places {
+                    stamp(body, place, &owner.labels());
                 }
             }
-        }
-    }
-
-    /// Puts the labels of the owner into the body of a call that creates an object.
-    pub(super) fn stamp_body(&mut self, call: &Call, body: &mut Json<'_>) {
-        let places = call
-            .endpoint()
-            .and_then(|endpoint| label_places(endpoint.id));
-        if let (Some(owner), Some(places)) = (self.owner(), places) {
-            for place in places {
-                stamp(body, place, owner);
+            // The labels of an image may name an owner, and its container would get them.
+            None if self.surroundings.some_client_owns() => {
+                if let Some(place) = id.and_then(container_labels) {
+                    stamp(body, place, &[(OWNER_LABEL, ""), (SESSION_LABEL, "")]);
+                }
             }
+            None => {}
         }
     }
 
@@ -74,6 +82,20 @@ impl Judge<'_> {
     pub(super) fn stamps_body(&self, call: &Call) -> bool {
         let id = call.endpoint().map(|endpoint| endpoint.id);
         self.owner().is_some() && id.and_then(label_places).is_some()
+    }
+
+    /// Has the engine refuse a second network of one name: clients would take one for the other.
+    pub(super) fn forbid_duplicate(&self, call: &Call, body: &mut Json<'_>) {
+        let creates = call
+            .endpoint()
+            .is_some_and(|endpoint| endpoint.id == EndpointId::NetworkCreate);
+        if let Json::Map(map) = body
+            && creates
+            && self.is_scoped()
+        {
+            map.retain(|(key, _)| key != "CheckDuplicate");
+            map.push(("CheckDuplicate".into(), Json::Bool(true)));
+        }
     }
 
     /// Adds the volume that a call creates as a subject: the engine answers a create of a volume
@@ -93,14 +115,34 @@ impl Judge<'_> {
         }
     }
 
-    /// Puts the labels of the owner into the query of a build.
+    /// Marks the image that a call makes as the owner's, and takes the marks off that its containers
+    /// would inherit.
     pub(super) fn stamp_query(&mut self, call: Call) -> Call {
-        let is_build = call
-            .endpoint()
-            .is_some_and(|endpoint| endpoint.id == EndpointId::BuildStart);
-        if !is_build {
+        let Some(mark) = self.owner().map(Owner::image_mark) else {
             return call;
+        };
+        let labels = [
+            (OWNER_LABEL, ""),
+            (SESSION_LABEL, ""),
+            (IMAGE_OWNER_LABEL, mark.as_str()),
+        ];
+        match call.endpoint().map(|endpoint| endpoint.id) {
+            Some(EndpointId::BuildStart) => self.stamp_build(call, &labels),
+            Some(EndpointId::ContainerCommit) => {
+                let mut pairs = call.parameters().unwrap_or_default();
+                // Behind those of the client, which they replace.
+                pairs.extend(
+                    labels.iter().map(|(key, value)| {
+                        (CHANGES.to_owned(), format!("LABEL {key}=\"{value}\""))
+                    }),
+                );
+                call.with_parameters(&pairs)
+            }
+            _ => call,
         }
+    }
+
+    fn stamp_build(&mut self, call: Call, marks: &[(&str, &str)]) -> Call {
         let mut pairs = call.parameters().unwrap_or_default();
         let own = pairs.iter().filter(|(name, _)| name == BUILD_LABELS);
         let texts: Vec<String> = own.map(|(_, value)| value.clone()).collect();
@@ -121,18 +163,7 @@ impl Judge<'_> {
             self.malformed("its labels are not JSON".to_owned());
             return call;
         };
-        match self.owner() {
-            Some(owner) => stamp(&mut labels, &[], owner),
-            None => {
-                if let Some((key, _)) = labels.map().iter().find(|(key, _)| is_owner_label(key)) {
-                    let what = format!("only a profile with own can give images the label {key}");
-                    self.within(Step::Parameter(BUILD_LABELS), |judge| {
-                        judge.refuse(what, None);
-                    });
-                }
-                return call;
-            }
-        }
+        stamp(&mut labels, &[], marks);
         pairs.retain(|(name, _)| name != BUILD_LABELS);
         pairs.push((BUILD_LABELS.to_owned(), labels.to_string()));
         call.with_parameters(&pairs)
@@ -146,31 +177,64 @@ impl Judge<'_> {
 }
 
 fn is_owner_label(key: &str) -> bool {
-    [OWNER_LABEL, SESSION_LABEL].contains(&key)
+    [OWNER_LABEL, SESSION_LABEL, IMAGE_OWNER_LABEL].contains(&key)
 }
 
-/// Sets the labels of an owner in the object at a place. Its last key is added if it is missing.
-fn stamp(body: &mut Json<'_>, place: &[&'static str], owner: &Owner) {
-    let mut labels = body;
-    for (depth, key) in place.iter().enumerate() {
-        let Json::Map(map) = labels else { return };
-        let at = match map.iter().position(|(known, _)| known == key) {
-            Some(at) => at,
-            None if depth + 1 < place.len() => return,
-            None => {
-                map.push((Cow::Borrowed(*key), Json::Null));
-                map.len() - 1
+/// Finds the label of an owner anywhere in a body. No field of an engine has such a name.
+fn find_owner_label(body: &Json<'_>) -> Option<String> {
+    match body {
+        Json::Map(map) => map
+            .iter()
+            .find_map(|(key, value)| match is_owner_label(key) {
+                true => Some(key.to_string()),
+                false => find_owner_label(value),
+            }),
+        Json::List(list) => list.iter().find_map(find_owner_label),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) => None,
+    }
+}
+
+/// Finds the labels at a place of a body.
+fn labels_at<'j, 'b>(body: &'j mut Json<'b>, place: &[&'static str]) -> Option<&'j mut Json<'b>> {
+    place.iter().try_fold(body, |value, key| match value {
+        Json::Map(map) => map
+            .iter_mut()
+            .find(|(known, _)| known == key)
+            .map(|(_, value)| value),
+        _ => None,
+    })
+}
+
+/// Takes the labels of owners out of the object at a place.
+fn clear(body: &mut Json<'_>, place: &[&'static str]) {
+    if let Some(Json::Map(map)) = labels_at(body, place) {
+        map.retain(|(key, _)| !is_owner_label(key));
+    }
+}
+
+/// Sets labels in the object at a place. Its last key is added if it is missing.
+fn stamp(body: &mut Json<'_>, place: &[&'static str], labels: &[(&str, &str)]) {
+    let holder = match place.split_last() {
+        Some((last, path)) => match labels_at(body, path) {
+            Some(Json::Map(map)) => {
+                if !map.iter().any(|(key, _)| key == last) {
+                    map.push((Cow::Borrowed(*last), Json::Null));
+                }
+                labels_at(body, place)
             }
-        };
-        labels = &mut map[at].1;
+            _ => None,
+        },
+        None => Some(body),
+    };
+    let Some(holder) = holder else { return };
+    if !matches!(holder, Json::Map(_)) {
+        *holder = Json::Map(Vec::new());
     }
-    if !matches!(labels, Json::Map(_)) {
-        *labels = Json::Map(Vec::new());
-    }
-    let Json::Map(map) = labels else { return };
-    // A session of the client's own choice goes as well, if its profile has none.
-    map.retain(|(key, _)| !is_owner_label(key));
-    for (key, value) in owner.labels() {
-        map.push((key.into(), Json::Text(value.to_owned().into())));
+    if let Json::Map(map) = holder {
+        map.retain(|(key, _)| !is_owner_label(key));
+        for (key, value) in labels {
+            let (key, value) = ((*key).to_owned(), (*value).to_owned());
+            map.push((key.into(), Json::Text(value.into())));
+        }
     }
 }

@@ -46,6 +46,8 @@ pub(crate) enum Role {
     Content,
     /// The image of a container that is created.
     Run,
+    /// The image that has a name which the call gives to another one.
+    Overwritten,
     /// The body calls this node a manager.
     Manager,
     /// The entered container shares this namespace with it.
@@ -107,7 +109,7 @@ impl Judge<'_> {
             // it runs.
             Role::Mounted | Role::Shared(_) | Role::Held | Role::Labels | Role::Defaults => {}
             // The engine says that it has no such image, and the client pulls it.
-            Role::Run => {}
+            Role::Run | Role::Overwritten => {}
             // The engine's own answer is passed on before: see `Case::answer`.
             Role::Target(_) | Role::Replaced | Role::Started | Role::Manager => {}
             // A client that declares the networks of its containers will name those that exist
@@ -140,6 +142,7 @@ impl Judge<'_> {
                 None,
             ),
             Role::Defaults => self.omits_user_of(object),
+            Role::Overwritten => self.overwrites(subject, object),
             Role::Run => {}
             Role::Started => self.judge_stored_command(subject, object),
             Role::Namespace(kind) => self.joins_namespace(kind, subject, object),
@@ -228,7 +231,8 @@ impl Judge<'_> {
             | Role::Held
             | Role::Labels
             | Role::Defaults
-            | Role::Run => false,
+            | Role::Run
+            | Role::Overwritten => false,
         };
         if is_about && !self.targets.include(object) {
             let (kind, name) = (subject.kind.name(), &object.name);

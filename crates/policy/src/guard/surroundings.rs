@@ -41,6 +41,12 @@ impl std::fmt::Debug for Surroundings<'_> {
 }
 
 impl<'s> Surroundings<'s> {
+    /// Returns whether the clients of some profile own what they create.
+    pub(super) fn some_client_owns(&self) -> bool {
+        self.profiles
+            .is_some_and(|profiles| profiles.all().any(|one| one.view.ownership.is_some()))
+    }
+
     /// Returns whether this identifier is that of the proxy's own container.
     pub(super) fn is_proxy(&self, id: &str) -> bool {
         !id.is_empty() && self.proxy_id == Some(id)

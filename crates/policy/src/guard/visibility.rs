@@ -2,7 +2,7 @@
 
 use super::Json;
 use super::judge::{Judge, Step};
-use super::subject::{Role, Subject};
+use super::subject::{Role, Slot, Subject, is_predefined};
 use super::target::Use;
 use crate::call::Call;
 use crate::endpoint::{Endpoint, EndpointId, ObjectKind};
@@ -11,7 +11,7 @@ use crate::view::{Exposure, exposure};
 
 /// The keys of filters whose values name other containers or images: the engine's answer tells
 /// whether these exist.
-const RELATIVE_FILTERS: [&str; 2] = ["before", "since"];
+const RELATIVE_FILTERS: [&str; 6] = ["before", "since", "after", "ctr-ids", "ctr-names", "pod"];
 
 /// The visibility of an object for the client of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +71,17 @@ impl Judge<'_> {
             | Role::Content
             | Role::Run
             | Role::Manager => true,
+            // Its name is taken, whether the client sees it or not.
+            Role::Overwritten => false,
         };
-        if is_named && !viewer.shows(subject.kind, object) {
+        let is_visible = match subject.kind {
+            ObjectKind::Image => {
+                let acts = self.changes_target && matches!(subject.role, Role::Target(_));
+                viewer.shows_image(&subject.word, object, acts)
+            }
+            kind => viewer.shows(kind, object),
+        };
+        if is_named && !is_visible {
             Visibility::Hidden
         } else {
             Visibility::Visible
@@ -92,7 +101,11 @@ impl Judge<'_> {
                 }
                 _ => false,
             };
-        if is_change && viewer.owner.is_some() && !viewer.owns(object) {
+        let is_shared = subject.kind == ObjectKind::Network && is_predefined(&object.name);
+        if is_change && self.is_scoped() && is_shared {
+            let name = &object.name;
+            self.refuse(format!("the network {name} belongs to all clients"), None);
+        } else if is_change && viewer.owner.is_some() && !viewer.owns(object) {
             let (kind, name) = (subject.kind.name(), &object.name);
             self.refuse(
                 format!(
@@ -124,21 +137,120 @@ impl Judge<'_> {
         };
         self.changes_target = changes(endpoint);
         match exposure(endpoint.id) {
-            Exposure::Images if self.sees_some(ObjectKind::Image) => {
-                self.judge_image_source(&call, endpoint.id);
+            Exposure::Images => {
+                self.judge_images(&call, endpoint.id);
+                call
+            }
+            Exposure::Volumes => self.judge_list(call, ObjectKind::Volume),
+            Exposure::Named => {
+                self.refuse_links(&call);
+                self.look_up_overwritten(&call, endpoint.id);
                 call
             }
             Exposure::Prune(kind) => self.narrow_prune(call, kind),
             Exposure::List(kind) => self.judge_list(call, kind),
             Exposure::Nothing
-            | Exposure::Named
             | Exposure::Networks
-            | Exposure::Volumes
+            | Exposure::Image
             | Exposure::Events
             | Exposure::DiskUsage
-            | Exposure::Images
-            // The rules have refused it.
+            // The rules have refused it, or an exception allows it.
+            | Exposure::Builder
             | Exposure::Closed(_) => call,
+        }
+    }
+
+    /// Judges a call that brings in images.
+    fn judge_images(&mut self, call: &Call, id: EndpointId) {
+        self.look_up_overwritten(call, id);
+        let loads = matches!(
+            id,
+            EndpointId::ImageLoad | EndpointId::LibpodImageLoad | EndpointId::LibpodImageImport
+        );
+        if loads && self.owns() {
+            self.refuse(
+                "the archive may replace images of other clients, and its names are not known; \
+                build the image or pull it"
+                    .to_owned(),
+                None,
+            );
+        } else if self.sees_some(ObjectKind::Image) {
+            self.judge_image_source(call, id);
+        }
+    }
+
+    /// Refuses the names of links, which lead to a container by way of another one: that one may be
+    /// hidden.
+    fn refuse_links(&mut self, call: &Call) {
+        let names_link = call.captured().is_some_and(|captured| {
+            captured.kind == ObjectKind::Container && captured.word.trim_matches('/').contains('/')
+        });
+        let removes_link = call.endpoint().is_some_and(|endpoint| {
+            endpoint.id == EndpointId::ContainerRemove && call.turns_on("link")
+        });
+        if names_link || removes_link {
+            self.refuse(
+                "a link leads to a container by way of another one; name the container itself"
+                    .to_owned(),
+                None,
+            );
+        }
+    }
+
+    /// Adds the images as subjects whose names the call gives to other images.
+    fn look_up_overwritten(&mut self, call: &Call, id: EndpointId) {
+        use EndpointId::*;
+        let pairs = call.parameters().unwrap_or_default();
+        let all = |wanted: &str| {
+            let values = pairs
+                .iter()
+                .filter(|(name, _)| super::fold(name) == wanted)
+                .map(|(_, value)| value.clone());
+            values.filter(|value| !value.is_empty()).collect::<Vec<_>>()
+        };
+        let (parameter, mut names) = match id {
+            ImageTag | LibpodImageTag | ContainerCommit | ImageCreate => ("repo", all("repo")),
+            BuildStart => ("t", all("t")),
+            _ => return,
+        };
+        if id != BuildStart
+            && let [tag] = all("tag").as_slice()
+        {
+            names = names
+                .into_iter()
+                .map(|name| format!("{name}:{tag}"))
+                .collect();
+        }
+        let is_due = self.owns() || self.sees_some(ObjectKind::Image);
+        for word in names.into_iter().filter(|_| is_due) {
+            self.within(Step::Parameter(parameter), |judge| {
+                let place = judge.place().to_vec();
+                judge.add_subject(Subject {
+                    kind: ObjectKind::Image,
+                    word,
+                    role: Role::Overwritten,
+                    place,
+                    slot: Slot::Nowhere,
+                });
+            });
+        }
+    }
+
+    /// Judges an image whose name the call gives to another one.
+    pub(super) fn overwrites(&mut self, subject: &Subject, image: &Object) {
+        let Some(viewer) = self.surroundings.viewer else {
+            return;
+        };
+        let may = match viewer.owner {
+            Some(_) => viewer.owns_image(image),
+            None => viewer.shows_image(&subject.word, image, true),
+        };
+        if !may {
+            let name = super::judge::shortened(&subject.word);
+            self.refuse(
+                format!("the name {name} is taken by an image that this client cannot replace"),
+                None,
+            );
         }
     }
 
@@ -178,12 +290,20 @@ impl Judge<'_> {
         }
     }
 
+    /// Returns whether the call is a prune whose query is narrowed.
+    pub(super) fn narrows(&self, call: &Call) -> bool {
+        let is_prune = call
+            .endpoint()
+            .is_some_and(|endpoint| matches!(exposure(endpoint.id), Exposure::Prune(_)));
+        self.is_scoped() && is_prune
+    }
+
     /// Narrows a prune to the objects that the client may remove.
     fn narrow_prune(&mut self, call: Call, kind: ObjectKind) -> Call {
         let labels = self
             .surroundings
             .viewer
-            .and_then(crate::Viewer::narrowing_labels);
+            .and_then(|viewer| viewer.narrowing_labels(kind));
         let Some(labels) = labels else {
             self.refuse(
                 format!(
@@ -195,11 +315,38 @@ impl Judge<'_> {
             );
             return call;
         };
+        // Podman 4 combines labels of volumes and images by OR.
+        if matches!(kind, ObjectKind::Volume | ObjectKind::Image) {
+            self.narrowed_prune = Some(kind.name());
+        }
         match narrowed(&call, &labels, kind) {
             Ok(narrowed) => narrowed,
             Err(why) => {
                 self.refuse(why.to_owned(), None);
                 call
+            }
+        }
+    }
+
+    /// Adds the services and nodes as subjects by which a list of tasks is filtered: the engine
+    /// tells whether they exist.
+    fn look_up_filters(&mut self, filters: &Json<'_>) {
+        for (key, values) in filters.map() {
+            let kind = match super::fold(key).as_ref() {
+                "service" => ObjectKind::Service,
+                "node" => ObjectKind::Node,
+                _ => continue,
+            };
+            let listed = values.list().iter().map(|value| value.text().to_owned());
+            let keyed = values.map().iter().map(|(value, _)| value.to_string());
+            for word in listed.chain(keyed) {
+                self.add_subject(Subject {
+                    kind,
+                    word,
+                    role: Role::Target(Use::Look),
+                    place: Vec::new(),
+                    slot: Slot::Nowhere,
+                });
             }
         }
     }
@@ -213,8 +360,15 @@ impl Judge<'_> {
         };
         let is = |name: &str, known: &str| super::fold(name) == known;
         for (_, value) in pairs.iter().filter(|(name, _)| is(name, "filters")) {
-            let filters = Json::read(value.as_bytes());
-            let keys = filters.as_ref().map(Json::map).unwrap_or_default();
+            let text = if value.trim().is_empty() { "{}" } else { value };
+            let Ok(filters) = Json::read(text.as_bytes()) else {
+                self.malformed("its filters cannot be read in one way alone".to_owned());
+                return call;
+            };
+            if kind == ObjectKind::Task {
+                self.look_up_filters(&filters);
+            }
+            let keys = filters.map();
             let relative = keys
                 .iter()
                 .find(|(key, _)| RELATIVE_FILTERS.contains(&super::fold(key).as_ref()));

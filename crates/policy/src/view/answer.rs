@@ -1,5 +1,6 @@
 //! Filters an answer while it passes: leaves out objects that its client does not see.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use super::splitter::{Shape, Splitter};
 use crate::call::Call;
 use crate::endpoint::{EndpointId, ObjectKind};
 use crate::guard::Json;
-use crate::object::Object;
+use crate::object::{Detail, Object};
 
 /// The most objects whose visibility one answer remembers. A stream that has seen more forgets them
 /// all, and asks again.
@@ -28,6 +29,8 @@ pub enum Unfilterable {
     TooLarge,
     /// The engine did not describe an object in it.
     Undescribed,
+    /// Too many answers with large objects are under way.
+    Busy,
 }
 
 impl fmt::Display for Unfilterable {
@@ -36,6 +39,7 @@ impl fmt::Display for Unfilterable {
             Self::Malformed => "it is not the JSON that this endpoint answers with",
             Self::Cut => "it ends too early",
             Self::TooLarge => "one object in it is larger than 2 MiB",
+            Self::Busy => "too many answers with large objects are under way; try again",
             Self::Undescribed => "the engine did not describe an object in it",
         })
     }
@@ -245,15 +249,22 @@ impl AnswerFilter {
         splitter: &Splitter,
         is_described: bool,
     ) -> Result<(Decision, Option<String>), Unfilterable> {
-        let mut value = Json::read(splitter.element()).map_err(|_| Unfilterable::Malformed)?;
         let place = (splitter.section(), splitter.is_listed());
+        let read = splitter.element().map(Json::read);
+        let Some(Ok(mut value)) = read else {
+            // One object that cannot be read must not take all others from the client.
+            return match place.1 {
+                true => Ok((Decision::Drop, None)),
+                false => Err(Unfilterable::Malformed),
+            };
+        };
         let decision = self.decide(&place, &value, is_described)?;
         if !matches!(decision, Decision::Keep) {
             return Ok((decision, None));
         }
         let redaction = &self.viewer.view.redaction;
         let is_redacted = redaction.concerns(self.endpoint);
-        let is_changed = self.edit(&mut value) || is_redacted;
+        let is_changed = self.edit(&place.0, &mut value) || is_redacted;
         if is_redacted {
             redaction.apply(self.endpoint, &place.0, &mut value);
         }
@@ -267,6 +278,9 @@ impl AnswerFilter {
         is_described: bool,
     ) -> Result<Decision, Unfilterable> {
         if !self.is_scoped {
+            return Ok(Decision::Keep);
+        }
+        if self.exposure == Exposure::Image {
             return Ok(Decision::Keep);
         }
         if self.exposure == Exposure::Networks {
@@ -293,13 +307,37 @@ impl AnswerFilter {
             // The cache of builds has no owner; other lists are unknown.
             _ => return Ok(Decision::Drop),
         };
-        Ok(self.decide_listed(kind, value))
+        Ok(self.decide_listed(kind, value, is_described))
     }
 
-    fn decide_listed(&mut self, kind: ObjectKind, value: &Json<'_>) -> Decision {
+    /// Returns whether an element of a list has an identifier in place of the name of its image,
+    /// and the name decides: the name has gone to another image.
+    fn needs_image_name(&self, image: &str) -> bool {
+        let digits = image.strip_prefix("sha256:").unwrap_or(image);
+        let is_identifier =
+            digits.len() >= IDENTIFIER && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_identifier && self.viewer.view.scope.tests_images()
+    }
+
+    fn decide_listed(
+        &mut self,
+        kind: ObjectKind,
+        value: &Json<'_>,
+        is_described: bool,
+    ) -> Decision {
         let object = listed(kind, value);
         let is_visible = match &object.detail {
-            crate::object::Detail::Task { service } => {
+            Detail::Container(traits) if self.needs_image_name(&traits.image) => {
+                let container = Lookup {
+                    kind,
+                    id: object.id.clone(),
+                };
+                match self.known.get(&container) {
+                    Some(is_visible) => *is_visible,
+                    None => return Decision::Ask(vec![container]),
+                }
+            }
+            Detail::Task { service } => {
                 let service = Lookup {
                     kind: ObjectKind::Service,
                     id: service.clone(),
@@ -311,6 +349,10 @@ impl AnswerFilter {
             }
             _ => self.viewer.shows(kind, &object),
         };
+        if is_visible && kind == ObjectKind::Network {
+            // Old versions of the API list the containers of each network.
+            return self.ask_for(containers_on(value), is_described);
+        }
         match (&mut self.remaining, is_visible) {
             (Some(0), true) | (_, false) => Decision::Drop,
             (Some(remaining), true) => {
@@ -341,7 +383,7 @@ impl AnswerFilter {
             return Decision::Drop;
         };
         let object = of_event(kind, event);
-        if object.id.is_empty() {
+        if object.id.is_empty() || object.id.len() > LONGEST_ID {
             return Decision::Drop;
         }
         let own = Lookup {
@@ -365,8 +407,14 @@ impl AnswerFilter {
         if self.viewer.bounds(kind) {
             needed.push(own);
         }
+        // Attributes of other events may be labels.
+        let names_container = matches!(kind, ObjectKind::Network | ObjectKind::Volume);
         let container = object.label("container");
-        if !container.is_empty() {
+        if names_container && !container.is_empty() {
+            if container.len() != FULL_ID || !container.bytes().all(|byte| byte.is_ascii_hexdigit())
+            {
+                return Decision::Drop;
+            }
             needed.push(Lookup {
                 kind: ObjectKind::Container,
                 id: container.to_owned(),
@@ -388,14 +436,26 @@ impl AnswerFilter {
     }
 
     /// Takes out of an element what its client does not see. Returns whether anything changed.
-    fn edit(&self, value: &mut Json<'_>) -> bool {
-        if !self.is_scoped || self.exposure != Exposure::Networks {
+    fn edit(&self, section: &str, value: &mut Json<'_>) -> bool {
+        let Json::Map(map) = value else { return false };
+        if !self.is_scoped {
             return false;
         }
-        let Json::Map(network) = value else {
-            return false;
-        };
-        let mut has_changed = false;
+        match (self.exposure, section) {
+            (Exposure::Networks | Exposure::List(ObjectKind::Network), _) => self.edit_network(map),
+            (Exposure::List(ObjectKind::Container), _)
+            | (_, "Containers" | "ContainerUsage.Items") => edit_names(map),
+            (Exposure::Image | Exposure::List(ObjectKind::Image), _)
+            | (_, "Images" | "ImageUsage.Items") => self.edit_image(map),
+            _ => false,
+        }
+    }
+
+    /// Leaves hidden containers out of a network, and its services and nodes.
+    fn edit_network(&self, network: &mut Vec<(Cow<'_, str>, Json<'_>)>) -> bool {
+        let before = network.len();
+        network.retain(|(key, _)| !matches!(key.as_ref(), "Services" | "Peers"));
+        let mut has_changed = network.len() < before;
         for (key, containers) in network {
             if let (CONTAINERS | LIBPOD_CONTAINERS, Json::Map(map)) = (key.as_ref(), containers) {
                 let before = map.len();
@@ -411,7 +471,45 @@ impl AnswerFilter {
         }
         has_changed
     }
+
+    /// Leaves the names of an image out that its client does not see.
+    fn edit_image(&self, image: &mut Vec<(Cow<'_, str>, Json<'_>)>) -> bool {
+        if !self.viewer.bounds(ObjectKind::Image) {
+            return false;
+        }
+        let object = listed(ObjectKind::Image, &Json::Map(image.clone()));
+        if self.viewer.owns(&object) {
+            return false;
+        }
+        let mut has_changed = false;
+        for (key, names) in image {
+            if let ("RepoTags" | "RepoDigests" | "Names" | "History", Json::List(names)) =
+                (key.as_ref(), names)
+            {
+                let before = names.len();
+                names.retain(|name| self.viewer.shows_image_name(name.text(), &object));
+                has_changed |= names.len() < before;
+            }
+        }
+        has_changed
+    }
 }
+
+/// Leaves the names out that a container has by links: they begin with the names of others.
+fn edit_names(container: &mut [(Cow<'_, str>, Json<'_>)]) -> bool {
+    let names = container.iter_mut().find(|(key, _)| key == "Names");
+    let Some((_, Json::List(names))) = names else {
+        return false;
+    };
+    let before = names.len();
+    names.retain(|name| !name.text().trim_start_matches('/').contains('/'));
+    names.len() < before
+}
+
+/// The length of a full identifier.
+const FULL_ID: usize = 64;
+/// The longest identifier or name of an object that a filter remembers, in bytes.
+const LONGEST_ID: usize = 256;
 
 const CONTAINERS: &str = "Containers";
 const LIBPOD_CONTAINERS: &str = "containers";

@@ -15,6 +15,8 @@ pub(crate) enum Exposure {
     List(ObjectKind),
     /// Its answer describes networks, with the containers on each.
     Networks,
+    /// Its answer describes an image, with all its names.
+    Image,
     /// Its answer has volumes in the member `Volumes`.
     Volumes,
     /// Its answer is a stream of events.
@@ -25,6 +27,8 @@ pub(crate) enum Exposure {
     Prune(ObjectKind),
     /// Its calls bring in images that the proxy cannot see.
     Images,
+    /// It is a channel to the builder, whose builds and cache are those of all clients.
+    Builder,
     /// Clients that do not see all objects cannot call it, for this reason.
     Closed(&'static str),
 }
@@ -51,8 +55,13 @@ impl Exposure {
             Self::Volumes => Some(Shape::Report(&[])),
             Self::Events => Some(Shape::Lines),
             Self::DiskUsage => Some(Shape::Report(USAGES)),
-            Self::Networks => Some(Shape::Value),
-            Self::Nothing | Self::Named | Self::Prune(_) | Self::Images | Self::Closed(_) => None,
+            Self::Networks | Self::Image => Some(Shape::Value),
+            Self::Nothing
+            | Self::Named
+            | Self::Prune(_)
+            | Self::Images
+            | Self::Builder
+            | Self::Closed(_) => None,
         }
     }
 }
@@ -62,7 +71,16 @@ pub(super) fn shape_of_values(id: EndpointId) -> Shape {
     use EndpointId::*;
     match id {
         // They are streams, unless the query says otherwise.
-        ContainerStats
+        PluginPull
+        | PluginUpgrade
+        | PluginPush
+        | ImageCreate
+        | ImagePush
+        | LibpodImagePull
+        | LibpodImagePush
+        | BuildStart
+        | LibpodBuildStart
+        | ContainerStats
         | LibpodContainerStats
         | LibpodContainerStatsMany
         | LibpodContainerTop
@@ -84,12 +102,12 @@ pub(crate) fn exposure(id: EndpointId) -> Exposure {
         | ImageSearch | DistributionInspect | PluginPrivileges | LibpodSystemPing
         | LibpodSystemPingHead | LibpodSystemVersion | LibpodSystemInfo | LibpodSystemSwagger
         | LibpodImageSearch => Exposure::Nothing,
-        // A rule has to name a channel to the builder; the build cache is shared by all clients.
         BuildSession | BuildGrpc | BuildkitControl | BuildkitBridge | BuildkitContent
-        | BuildkitTrace => Exposure::Images,
+        | BuildkitTrace => Exposure::Builder,
         ImageCreate | ImageLoad | ImageSaveMany | BuildStart | LibpodImageLoad
         | LibpodImageImport | LibpodImagePull | LibpodImageSaveMany => Exposure::Images,
         SystemEvents | LibpodSystemEvents => Exposure::Events,
+        ImageInspect | LibpodImageInspect => Exposure::Image,
         SystemDf => Exposure::DiskUsage,
         ContainerList | LibpodContainerList => Exposure::List(ObjectKind::Container),
         ImageList | LibpodImageList => Exposure::List(ObjectKind::Image),
@@ -142,7 +160,6 @@ pub(crate) fn exposure(id: EndpointId) -> Exposure {
         | ContainerCopy
         | ImageSave
         | ImageHistory
-        | ImageInspect
         | ImageAttestations
         | ImagePush
         | ImageTag
@@ -214,7 +231,6 @@ pub(crate) fn exposure(id: EndpointId) -> Exposure {
         | LibpodExecInspect
         | LibpodExecRemove
         | LibpodImageExists
-        | LibpodImageInspect
         | LibpodImageTree
         | LibpodImageHistory
         | LibpodImageResolve

@@ -14,10 +14,11 @@ mod splitter;
 
 use crate::call::Call;
 use crate::endpoint::ObjectKind;
-use crate::object::Object;
+use crate::guard::Guard;
+use crate::object::{Detail, Object};
 pub use answer::{AnswerFilter, Lookup, Unfilterable};
 pub(crate) use exposure::{Exposure, exposure};
-pub(crate) use ownership::{OWNER_LABEL, SESSION_LABEL};
+pub(crate) use ownership::{IMAGE_OWNER_LABEL, OWNER_LABEL, SESSION_LABEL};
 pub use ownership::{Owner, Ownership, SessionSource};
 pub use scope::{Scope, ScopeCondition};
 
@@ -52,9 +53,11 @@ impl View {
     }
 
     /// Returns the reason why a call goes beyond the view, whichever objects it is about.
-    pub(crate) fn closes(&self, call: &Call) -> Option<&'static str> {
+    pub(crate) fn closes(&self, call: &Call, guard: &Guard) -> Option<&'static str> {
+        let shares_builder = || guard.allow.iter().any(|one| one.is("shared-builder"));
         let by_scope = || match call.endpoint().map(|endpoint| exposure(endpoint.id)) {
             Some(Exposure::Closed(why)) => Some(why),
+            Some(Exposure::Builder) if !shares_builder() => Some(BUILDER),
             Some(_) => None,
             None => Some(UNKNOWN),
         };
@@ -94,6 +97,10 @@ impl View {
     }
 }
 
+/// The reason why the channels to BuildKit are closed.
+const BUILDER: &str = "its builds and its cache are those of all clients, which guard-allow \
+    shared-builder accepts";
+
 /// The reason why a path that the endpoint table does not have is closed.
 const UNKNOWN: &str = "which objects it is about is not known";
 
@@ -121,15 +128,57 @@ impl Viewer {
     /// Returns whether an object exists for the client.
     #[must_use]
     pub fn shows(&self, kind: ObjectKind, object: &Object) -> bool {
+        // Docker has no network of the name `podman` by itself, and Podman's has a fixed identifier.
+        let is_predefined = || {
+            crate::guard::is_predefined(&object.name)
+                && (object.name != "podman" || object.alias().is_some())
+        };
         !self.bounds(kind)
             || self.owns(object)
-            || (kind == ObjectKind::Network && crate::guard::is_predefined(&object.name))
+            || (kind == ObjectKind::Network && is_predefined())
             || self.view.scope.names(kind, object)
+    }
+
+    /// Returns whether an image exists for the client under this word. By one of its names, an
+    /// image is visible if that name is; by its identifier, if one of its names is. A change by the
+    /// identifier concerns all names.
+    pub(crate) fn shows_image(&self, word: &str, image: &Object, is_change: bool) -> bool {
+        let names = image.image_names();
+        let full = crate::guard::normalised(word);
+        let is_name = names
+            .iter()
+            .any(|name| crate::guard::normalised(name) == full);
+        if is_name {
+            return self.shows_image_name(word, image);
+        }
+        if is_change && !names.is_empty() {
+            return names.iter().all(|name| self.shows_image_name(name, image));
+        }
+        self.shows(ObjectKind::Image, image)
+    }
+
+    /// Returns whether one name of an image is visible.
+    pub(crate) fn shows_image_name(&self, name: &str, image: &Object) -> bool {
+        let alone = Object {
+            labels: image.labels.clone(),
+            ..Object::image_of_name(name)
+        };
+        self.shows(ObjectKind::Image, &alone)
+    }
+
+    /// Returns whether the client owns an image, which has a label of its own for that.
+    pub(crate) fn owns_image(&self, image: &Object) -> bool {
+        self.owner
+            .as_ref()
+            .is_some_and(|owner| owner.has_stamped_image(image))
     }
 
     /// Returns whether the client owns an object.
     #[must_use]
     pub fn owns(&self, object: &Object) -> bool {
+        if matches!(object.detail, Detail::Image { .. }) {
+            return self.owns_image(object);
+        }
         self.owner
             .as_ref()
             .is_some_and(|owner| owner.has_stamped(object))
@@ -137,8 +186,9 @@ impl Viewer {
 
     /// Returns the labels, as `KEY=VALUE`, of the objects that a prune may remove: those that the
     /// client owns, or all that it sees. `None` if no labels select these alone.
-    pub(crate) fn narrowing_labels(&self) -> Option<Vec<String>> {
+    pub(crate) fn narrowing_labels(&self, kind: ObjectKind) -> Option<Vec<String>> {
         match &self.owner {
+            Some(owner) if kind == ObjectKind::Image => Some(vec![owner.image_filter()]),
             Some(owner) => Some(owner.filters()),
             None => self.view.scope.only_label().map(|label| vec![label]),
         }

@@ -9,6 +9,11 @@ pub(crate) const OWNER_LABEL: &str = "cetusguard.owner";
 /// The label whose value is the session that owns an object, within the profile.
 pub(crate) const SESSION_LABEL: &str = "cetusguard.session";
 
+/// The label of an image that a client has built or committed: `PROFILE` or `PROFILE/SESSION`. It
+/// has a name of its own, since a container gets the labels of its image: a client that runs the
+/// image would give its container away.
+pub(crate) const IMAGE_OWNER_LABEL: &str = "cetusguard.image-owner";
+
 /// The longest name of a session, in bytes.
 const SESSION_LIMIT: usize = 63;
 
@@ -97,7 +102,33 @@ impl Owner {
         object.label(SESSION_LABEL)
     }
 
-    /// Returns whether an object has the labels of this owner.
+    /// Returns the value of the label that marks the images of this owner.
+    pub(crate) fn image_mark(&self) -> String {
+        match &self.session {
+            Some(session) => format!("{}/{session}", self.profile),
+            None => self.profile.clone(),
+        }
+    }
+
+    /// Returns whether an image has the label of this owner, or of a session of it.
+    pub(crate) fn has_stamped_image(&self, image: &Object) -> bool {
+        let mark = image.label(IMAGE_OWNER_LABEL);
+        let own = self.image_mark();
+        mark == own
+            || (self.session.is_none()
+                && mark
+                    .strip_prefix(own.as_str())
+                    .is_some_and(|rest| rest.starts_with('/')))
+    }
+
+    /// Returns the label filter that only images of this owner pass.
+    #[must_use]
+    pub fn image_filter(&self) -> String {
+        format!("{IMAGE_OWNER_LABEL}={}", self.image_mark())
+    }
+
+    /// Returns whether an object has the labels of this owner. Those of an image say nothing about
+    /// its container.
     #[must_use]
     pub fn has_stamped(&self, object: &Object) -> bool {
         self.labels()

@@ -93,6 +93,14 @@ impl Scope {
         self.0.iter().any(|entry| is_about_images(entry))
     }
 
+    /// Returns whether a condition tests the image of a container.
+    pub(super) fn tests_images(&self) -> bool {
+        let tests = |condition: &ScopeCondition| {
+            matches!(&condition.test, Test::Object(TargetCondition::Image(_)))
+        };
+        self.0.iter().flatten().any(tests)
+    }
+
     /// Returns each entry as a configuration holds it, such as `kind=volume name=web-*`.
     pub fn entries(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|entry| {

@@ -62,6 +62,8 @@ pub(super) struct Splitter {
     section: Vec<String>,
     key: Vec<u8>,
     element: Vec<u8>,
+    /// Whether the current element is too large, so that its end alone is looked for.
+    is_skipping: bool,
     scan: Scan,
     /// Whether a record separator stands before the element (RFC 7464).
     has_separator: bool,
@@ -87,14 +89,15 @@ impl Splitter {
             section: Vec::new(),
             key: Vec::new(),
             element: Vec::new(),
+            is_skipping: false,
             scan: Scan::default(),
             has_separator: false,
         }
     }
 
-    /// Returns the text of the current element.
-    pub(super) fn element(&self) -> &[u8] {
-        &self.element
+    /// Returns the text of the current element; `None` if it was too large to be kept.
+    pub(super) fn element(&self) -> Option<&[u8]> {
+        (!self.is_skipping).then_some(self.element.as_slice())
     }
 
     /// Returns the names of the members that lead to the current element, with dots between them.
@@ -184,8 +187,9 @@ impl Splitter {
             }
             State::End => Ok(false),
             State::Behind if self.frames.is_empty() => Ok(false),
+            // A stream may end at any time, and an answer without a body has no value.
             State::Value { may_close: false }
-                if self.shape == Shape::Lines && self.frames.is_empty() =>
+                if matches!(self.shape, Shape::Lines | Shape::Value) && self.frames.is_empty() =>
             {
                 Ok(false)
             }
@@ -215,6 +219,7 @@ impl Splitter {
             self.element = Vec::new();
         }
         self.element.clear();
+        self.is_skipping = false;
         self.has_separator = false;
         if self.frames.is_empty() {
             self.state = match self.shape {
@@ -322,9 +327,16 @@ impl Splitter {
         }
         let taken = end.unwrap_or(bytes.len());
         if self.element.len() + taken > ELEMENT_LIMIT {
-            return Err(Unfilterable::TooLarge);
+            // One object must not take all others from the client.
+            if !self.is_listed() {
+                return Err(Unfilterable::TooLarge);
+            }
+            self.is_skipping = true;
+            self.element = Vec::new();
         }
-        self.element.extend_from_slice(&bytes[..taken]);
+        if !self.is_skipping {
+            self.element.extend_from_slice(&bytes[..taken]);
+        }
         Ok((taken, end.is_some()))
     }
 
@@ -394,7 +406,8 @@ mod tests {
         let mut splitter = Splitter::new(shape);
         let (mut out, mut seen) = (Vec::new(), Vec::new());
         let mut judge = |splitter: &mut Splitter, out: &mut Vec<u8>| {
-            let element = String::from_utf8_lossy(splitter.element()).into_owned();
+            let element = splitter.element().expect("a small element");
+            let element = String::from_utf8_lossy(element).into_owned();
             seen.push(format!("{}={element}", splitter.section()));
             if splitter.is_listed() && element.contains("drop") {
                 splitter.forget();
@@ -505,13 +518,29 @@ mod tests {
         }
     }
 
+    /// A large element is left out of a list, and refused where it is the answer.
     #[test]
     fn an_element_has_a_bound() {
-        let mut splitter = Splitter::new(Shape::List);
-        let mut out = Vec::new();
-        splitter.take(b"[\"", &mut out).expect("the beginning");
-        let piece = vec![b'x'; 1 << 20];
-        let error = (0..5).find_map(|_| splitter.take(&piece, &mut out).err());
-        assert_eq!(error, Some(Unfilterable::TooLarge));
+        for shape in [Shape::List, Shape::Value] {
+            let mut splitter = Splitter::new(shape);
+            let mut out = Vec::new();
+            let list = shape == Shape::List;
+            let beginning: &[u8] = if list { b"[1,\"" } else { b"\"" };
+            let mut taken = splitter.take(beginning, &mut out);
+            if list {
+                splitter.keep(None, &mut out);
+                taken = splitter.take(b",\"", &mut out);
+            }
+            assert!(taken.is_ok());
+            let piece = vec![b'x'; 1 << 20];
+            let error = (0..5).find_map(|_| splitter.take(&piece, &mut out).err());
+            assert_eq!(error, (!list).then_some(Unfilterable::TooLarge));
+            if list {
+                assert_eq!(splitter.take(b"\",2]", &mut out), Ok((1, true)));
+                assert!(splitter.element().is_none() && splitter.held() < 1 << 20);
+                splitter.forget();
+                assert_eq!(splitter.take(b",2", &mut out), Ok((2, false)));
+            }
+        }
     }
 }

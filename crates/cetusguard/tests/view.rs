@@ -1,0 +1,306 @@
+//! Clients that see a part of the engine: what leaves the proxy, whole or not, and what it costs.
+
+use cetusguard_testkit::{Engine, Exchange, Link, Proxy, ProxyBuilder, eventually};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
+const LOOK: &str = "GET,HEAD,POST,DELETE .*";
+
+/// An element of a list of containers with a name, about as large as a real one.
+fn container(name: &str) -> String {
+    let padding = "x".repeat(500);
+    format!(r#"{{"Id":"{name}-id","Names":["/{name}"],"Labels":{{"padding":"{padding}"}}}}"#)
+}
+
+fn list(names: &[&str]) -> String {
+    let containers: Vec<_> = names.iter().map(|name| container(name)).collect();
+    format!("[{}]", containers.join(","))
+}
+
+/// An engine that has the containers `seen` and `hidden`, and that answers lists with this text.
+fn engine(answer: impl Fn(&Exchange, &mut Link) -> bool + Send + Sync + 'static) -> Engine {
+    Engine::scripted(move |exchange, link| {
+        let path = exchange.line.split(' ').nth(1).unwrap_or_default();
+        let segments: Vec<&str> = path
+            .split('?')
+            .next()
+            .unwrap_or_default()
+            .split('/')
+            .collect();
+        match segments.as_slice() {
+            ["", "containers", name @ ("seen" | "hidden"), "json"]
+                if exchange.header("user-agent") == Some("cetusguard") =>
+            {
+                link.answer(200, &format!(r#"{{"Id":"{name}-id","Name":"/{name}"}}"#));
+            }
+            ["", "containers", name, "json"] if exchange.line.starts_with("GET") => link.answer(
+                404,
+                &format!(r#"{{"message":"No such container: {name}"}}"#),
+            ),
+            ["", "networks", name] => {
+                link.answer(200, &format!(r#"{{"Id":"{name}-id","Name":"{name}"}}"#));
+            }
+            ["", "events"] if exchange.header("user-agent") == Some("cetusguard") => {
+                link.drain();
+            }
+            _ if answer(exchange, link) => {}
+            _ => link.answer(200, "OK"),
+        }
+    })
+}
+
+fn scoped(engine: &Engine) -> Proxy {
+    ProxyBuilder::new(PROGRAM, engine, LOOK)
+        .arg("--visible", "name=seen*")
+        .start()
+}
+
+#[test]
+fn a_short_list_has_its_length_and_the_connection_stays() {
+    let engine = engine(|exchange, link| {
+        exchange.line.starts_with("GET /containers/json") && {
+            assert_eq!(exchange.header("accept-encoding"), None);
+            link.answer(200, &list(&["seen", "hidden"]));
+            true
+        }
+    });
+    let proxy = scoped(&engine);
+    let mut client = proxy.client();
+    for _ in 0..2 {
+        client.send("GET /containers/json HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n");
+        let answer = client.read_response();
+        let want = list(&["seen"]);
+        assert_eq!(answer.body, want);
+        assert_eq!(
+            answer.header("content-length"),
+            Some(want.len().to_string().as_str())
+        );
+    }
+}
+
+#[test]
+fn a_long_list_comes_in_chunks() {
+    let names: Vec<String> = (0..2000)
+        .map(|n| format!("{}-{n}", if n % 2 == 0 { "seen" } else { "hidden" }))
+        .collect();
+    let refs: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (all, even) = (
+        list(&refs),
+        refs.iter().copied().step_by(2).collect::<Vec<_>>(),
+    );
+    let want = list(&even);
+    let engine = engine(move |exchange, link| {
+        exchange.line.starts_with("GET /containers/json") && {
+            link.answer(200, &all);
+            true
+        }
+    });
+    let proxy = scoped(&engine);
+    let mut client = proxy.client();
+    let answer = client.request("GET /containers/json?all=1");
+    assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
+    assert_eq!(answer.body, want);
+    assert_eq!(client.request("GET /_ping").status, 200);
+}
+
+/// The length of the whole list would tell how many containers there are.
+#[test]
+fn a_head_request_gets_no_length() {
+    let engine = engine(|exchange, link| {
+        exchange.line.starts_with("HEAD /containers/json") && {
+            link.write(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1234\r\n\r\n",
+            );
+            true
+        }
+    });
+    let proxy = scoped(&engine);
+    let answer = proxy.client().request("HEAD /containers/json");
+    assert_eq!(
+        (answer.status, answer.header("content-length")),
+        (200, None)
+    );
+}
+
+/// What cannot be read is not passed on: 502 before the first byte, and a cut answer behind it.
+#[test]
+fn answers_that_cannot_be_filtered_are_not_passed_on() {
+    let long = format!("[{},{{", vec![container("seen"); 200].join(","));
+    let cases = [
+        (
+            "GET /containers/json?case=0",
+            r#"{"Names":["/hidden"]}"#.to_owned(),
+        ),
+        (
+            "GET /containers/json?case=1",
+            r#"[{"Names":["/hidden"]}"#.to_owned(),
+        ),
+        ("GET /containers/json?case=2", "hidden".to_owned()),
+        (
+            "GET /containers/json?case=4",
+            format!("[{}]", "[".repeat(100)),
+        ),
+    ];
+    let (answers, tail) = (cases.clone(), long.clone());
+    let engine = engine(move |exchange, link| {
+        let found = answers.iter().find(|(line, _)| *line == exchange.line);
+        match found {
+            Some((_, answer)) => link.answer(200, answer),
+            None if exchange.line.ends_with("case=long") => link.answer(200, &tail),
+            None if exchange.line.ends_with("case=gzip") => {
+                let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n";
+                link.write(format!("{head}[]"));
+            }
+            None => return false,
+        }
+        true
+    });
+    let proxy = scoped(&engine);
+    for line in cases
+        .iter()
+        .map(|(line, _)| *line)
+        .chain(["GET /containers/json?case=gzip"])
+    {
+        let answer = proxy.client().request(line);
+        assert_eq!(answer.status, 502, "{line}: {}", answer.body);
+        assert!(!answer.body.contains("/hidden"), "{line}: {}", answer.body);
+    }
+    let _ = proxy.logged(&["reason=unfilterable_answer"]);
+    let mut client = proxy.client();
+    client.send("GET /containers/json?case=long HTTP/1.1\r\nHost: x\r\n\r\n");
+    let text = client.read_to_end();
+    assert!(
+        text.contains("seen-id") && !text.ends_with("0\r\n\r\n"),
+        "the answer is cut"
+    );
+    let _ = proxy.logged(&["msg=\"answer cut\"", "reason=unfilterable_answer"]);
+}
+
+/// A hidden container and a missing one get the same answer, and nothing else reaches the engine.
+#[test]
+fn hidden_and_missing_look_alike() {
+    let engine = engine(|_, _| false);
+    let proxy = scoped(&engine);
+    let ask = |line: &str| {
+        let answer = proxy.client().request(line);
+        (answer.status, answer.head, answer.body)
+    };
+    for (line, word) in [
+        ("GET /containers/{}/json", "json"),
+        ("POST /containers/{}/stop", "stop"),
+        ("DELETE /containers/{}", ""),
+    ] {
+        let (hidden, missing) = (
+            ask(&line.replace("{}", "hidden")),
+            ask(&line.replace("{}", "lacked")),
+        );
+        assert_eq!(hidden.0, 404, "{line}");
+        assert_eq!(
+            hidden.1.to_lowercase(),
+            missing.1.to_lowercase(),
+            "{line} {word}"
+        );
+        assert_eq!(hidden.2, missing.2.replace("lacked", "hidden"), "{line}");
+    }
+    let _ = proxy.logged(&["reason=not_visible", "/containers/hidden/stop"]);
+    let received = engine.received().join("");
+    assert!(
+        !received.contains("POST ") && !received.contains("DELETE "),
+        "{received}"
+    );
+    assert_eq!(ask("POST /containers/seen/stop").0, 200);
+}
+
+/// An error of the engine tells the identifiers of other containers.
+#[test]
+fn errors_lose_the_identifiers_of_others() {
+    const OTHER: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    let engine = engine(|exchange, link| {
+        exchange.line.starts_with("POST /containers/create") && {
+            let message =
+                format!("The name \\\"/x\\\" is already in use by container \\\"{OTHER}\\\".");
+            link.answer(409, &format!("{{\"message\":\"Conflict. {message}\"}}"));
+            true
+        }
+    });
+    let proxy = scoped(&engine);
+    let answer = proxy
+        .client()
+        .request_with("POST /containers/create?name=x", "{\"Image\":\"busybox\"}");
+    assert_eq!(answer.status, 409);
+    assert!(
+        answer.body.contains("(hidden)") && !answer.body.contains(&OTHER[..12]),
+        "{}",
+        answer.body
+    );
+}
+
+/// A client that stops reading a filtered answer does not hold up others, and its answer ends.
+#[test]
+fn a_client_that_does_not_read_holds_nobody_up() {
+    let names = vec!["seen"; 20_000];
+    let all = list(&names);
+    let engine = engine(move |exchange, link| {
+        exchange.line.starts_with("GET /containers/json") && {
+            link.answer(200, &all);
+            true
+        }
+    });
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, LOOK)
+        .arg("--visible", "name=seen*")
+        .arg("--progress-timeout", "1s")
+        .start();
+    let mut stalled = proxy.client();
+    stalled.send("GET /containers/json HTTP/1.1\r\nHost: x\r\n\r\n");
+    eventually("the list begins", || {
+        engine.received().join("").contains("/containers/json")
+    });
+    assert_eq!(
+        proxy.client().request("GET /containers/seen/json").status,
+        404
+    );
+    let _ = proxy.logged(&["reason=client_stalled"]);
+}
+
+#[test]
+fn sessions_come_from_one_header() {
+    let engine = engine(|_, _| false);
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, LOOK)
+        .arg("--own", "session=header")
+        .start();
+    for (headers, want) in [
+        ("", 400),
+        ("X-Cetusguard-Session: \r\n", 400),
+        ("X-Cetusguard-Session: a b\r\n", 400),
+        (
+            "X-Cetusguard-Session: a\r\nX-Cetusguard-Session: a\r\n",
+            400,
+        ),
+        ("x-cetusguard-session: job-1\r\n", 404),
+    ] {
+        let mut client = proxy.client();
+        client.send(format!(
+            "GET /containers/seen/json HTTP/1.1\r\nHost: x\r\n{headers}\r\n"
+        ));
+        assert_eq!(client.read_response().status, want, "{headers:?}");
+    }
+    let _ = proxy.logged(&["reason=no_session"]);
+    assert_eq!(proxy.client().request("GET /_ping").status, 200);
+    let received = engine.received().join("").to_lowercase();
+    assert!(!received.contains("x-cetusguard-session"), "{received}");
+}
+
+/// A profile without a view sends answers as they come.
+#[test]
+fn a_profile_without_a_view_filters_nothing() {
+    let engine = engine(|exchange, link| {
+        exchange.line.starts_with("GET /containers/json") && {
+            assert_eq!(exchange.header("accept-encoding"), Some("gzip"));
+            link.answer(200, "not JSON");
+            true
+        }
+    });
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, LOOK).start();
+    let mut client = proxy.client();
+    client.send("GET /containers/json HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n");
+    assert_eq!(client.read_response().body, "not JSON");
+}
