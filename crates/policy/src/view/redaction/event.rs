@@ -97,7 +97,8 @@ fn redact_attributes(redaction: &Redaction, kind: &str, attributes: &mut Json<'_
         let is_of_class = OF_CLASS
             .iter()
             .any(|(known, classes)| key == *known && redaction.asks_for(*classes));
-        let is_host = kind == "daemon" && key == "name" && redaction.has(Class::Host);
+        let is_host =
+            matches!(kind, "daemon" | "node") && key == "name" && redaction.has(Class::Host);
         let new = match label::replacement(redaction, key) {
             _ if is_of_class || is_host => Some(REDACTED),
             Some(new) if !is_attribute => Some(new),

@@ -85,6 +85,17 @@ fn by_name(key: &str) -> Option<&'static Part> {
 
 /// What a driver can be told: addresses, paths and credentials, in words of its own.
 const DRIVER: Classes = TOKENS.and(HOST_PATHS).and(ADDRESSES);
+/// A command that creates a container, with all of its settings.
+const CREATION: Classes = COMMANDS
+    .and(ENV)
+    .and(LABELS)
+    .and(HOST_PATHS)
+    .and(ADDRESSES)
+    .and(PROXIES)
+    .and(TOKENS)
+    .and(USERS);
+/// A step of a build: `RUN`, but `ENV` and `LABEL` as well, and its arguments.
+const BUILD_STEP: Classes = COMMANDS.and(ENV).and(LABELS).and(PROXIES).and(TOKENS);
 /// What the reason why a container failed can repeat.
 const FAILURE: Classes = COMMANDS.and(ENV).and(HOST_PATHS).and(ADDRESSES).and(TOKENS);
 /// What a warning can repeat.
@@ -106,11 +117,11 @@ static NAMES: &[Member] = &[
     ("Cmd", Part::Replace(COMMANDS, Text)),
     ("cmdline", Part::Replace(COMMANDS, Text)),
     ("Command", Part::Replace(COMMANDS, Text)),
-    ("CreateCommand", Part::Replace(COMMANDS, Text)),
-    ("CreatedBy", Part::Replace(COMMANDS, Text)),
-    ("created_by", Part::Replace(COMMANDS, Text)),
+    ("CreateCommand", Part::Replace(CREATION, Text)),
+    ("CreatedBy", Part::Replace(BUILD_STEP, Text)),
+    ("created_by", Part::Replace(BUILD_STEP, Text)),
     ("Entrypoint", Part::Replace(COMMANDS, Text)),
-    ("OnBuild", Part::Replace(COMMANDS, Text)),
+    ("OnBuild", Part::Replace(BUILD_STEP, Text)),
     ("Output", Part::Replace(COMMANDS, Text)),
     ("RunLabel", Part::Replace(COMMANDS, Text)),
     ("runtimeArgs", Part::Replace(COMMANDS, Text)),
@@ -276,7 +287,14 @@ static NAMES: &[Member] = &[
         "Constraints",
         Part::Replace(HOST.and(ADDRESSES).and(LABELS), Constraint),
     ),
-    ("DeviceIDs", Part::Replace(HOST, Text)),
+    ("AssignedGenericResources", Part::Replace(HOST, Figure)),
+    (
+        "DeviceRequests",
+        Part::Object(&[
+            ("DeviceIDs", Part::Replace(HOST, Text)),
+            ("Options", Part::Replace(HOST.and(TOKENS), Options)),
+        ]),
+    ),
     ("GenericResources", Part::Replace(HOST, Figure)),
     ("KernelVersion", Part::Replace(HOST, Text)),
     // Users.
@@ -392,7 +410,7 @@ pub(super) static NODE: Part = Part::Object(&[(
     ]),
 )]);
 
-const BUILD_RECORD: &[Member] = &[("Description", Part::Replace(COMMANDS, Text))];
+const BUILD_RECORD: &[Member] = &[("Description", Part::Replace(BUILD_STEP, Text))];
 
 /// The disk usage, in the form of all versions.
 pub(super) static DISK_USAGE: Part = Part::Object(&[
@@ -401,6 +419,8 @@ pub(super) static DISK_USAGE: Part = Part::Object(&[
         "BuildCacheUsage",
         Part::Object(&[("Items", Part::Object(BUILD_RECORD))]),
     ),
+    // Lists here, and objects with free keys elsewhere.
+    ("Containers", Part::Plain),
     ("Volumes", Part::Object(VOLUME_MEMBERS)),
     (
         "VolumeUsage",
@@ -429,7 +449,7 @@ pub(super) static INFO: Part = Part::Object(&[
     ("NCPU", Part::Replace(HOST, Count)),
     (
         "NRI",
-        Part::Object(&[("Info", Part::Replace(HOST_PATHS, Rows))]),
+        Part::Object(&[("Info", Part::Replace(HOST.and(HOST_PATHS), Rows))]),
     ),
     ("OperatingSystem", Part::Replace(HOST, Text)),
     ("OSVersion", Part::Replace(HOST, Text)),
@@ -451,7 +471,7 @@ pub(super) static LIBPOD_INFO: Part = Part::Object(&[
             ("cpus", Part::Replace(HOST, Count)),
             ("distribution", Part::Replace(HOST, Text)),
             ("hostname", Part::Replace(HOST, Text)),
-            ("idMappings", Part::Replace(USERS, Figure)),
+            ("idMappings", Part::Replace(HOST.and(USERS), Figure)),
             ("kernel", Part::Replace(HOST, Text)),
             ("memFree", Part::Replace(HOST, Figure)),
             ("memTotal", Part::Replace(HOST, Figure)),
