@@ -22,6 +22,7 @@ type Fits = fn(&str) -> bool;
 const ATTRIBUTES: &[(&str, Fits)] = &[
     ("container", is_identifier),
     ("containerExitCode", is_number),
+    ("execDuration", is_number),
     ("execID", is_identifier),
     ("exitCode", is_number),
     ("imageID", is_identifier),

@@ -140,18 +140,12 @@ fn replace_env(redaction: &Redaction, value: &mut Json<'_>) {
                 replace_env(redaction, value);
             }
         }
-        // A variable of a plugin: an object with its name and value.
-        Json::Map(map) if map.iter().any(|(key, _)| key == "Value") => {
-            let name = |key: &str| key == "Name";
-            let is_concerned = map
-                .iter()
-                .find(|(key, _)| name(key))
-                .is_none_or(|(_, value)| concerns(value.text()));
-            for (_, value) in map
-                .iter_mut()
-                .filter(|(key, _)| is_concerned && key == "Value")
-            {
-                each_text(value, &|_| REDACTED.into());
+        Json::Map(map) if is_plugin_variable(map) => {
+            let name = map.iter().find(|(key, _)| key == "Name");
+            if name.is_some_and(|(_, name)| concerns(name.text())) {
+                for (_, value) in map.iter_mut().filter(|(key, _)| key == "Value") {
+                    each_text(value, &|_| REDACTED.into());
+                }
             }
         }
         Json::Map(map) => {
@@ -161,6 +155,13 @@ fn replace_env(redaction: &Redaction, value: &mut Json<'_>) {
         }
         value => each_text(value, &pair),
     }
+}
+
+/// Returns whether an object describes a variable of a plugin, and does not hold several variables.
+fn is_plugin_variable(map: &[(Cow<'_, str>, Json<'_>)]) -> bool {
+    const MEMBERS: [&str; 4] = ["Description", "Name", "Settable", "Value"];
+    let has = |key: &str| map.iter().any(|(known, _)| known == key);
+    has("Name") && has("Value") && map.iter().all(|(key, _)| MEMBERS.contains(&&**key))
 }
 
 /// Returns whether programs take their HTTP proxy from this variable.
@@ -230,7 +231,12 @@ fn redact_bind(text: &str) -> Cow<'static, str> {
         _ if rest.is_empty() => source.to_owned().into(),
         None => format!("{source}:{rest}").into(),
         Some((destination, options)) => {
-            let options: Vec<_> = options.split(',').map(redact_path_option).collect();
+            // A path alone would read as the destination.
+            let redact = |option| match redact_path_option(option) {
+                option if option == PATH => REDACTED.into(),
+                option => option,
+            };
+            let options: Vec<_> = options.split(',').map(redact).collect();
             format!("{source}:{destination}:{}", options.join(",")).into()
         }
     }
@@ -364,7 +370,9 @@ fn replace_options(value: &mut Json<'_>) {
         }
         Json::List(list) => list.iter_mut().for_each(replace_options),
         value => each_text(value, &|text| match text.split_once('=') {
-            Some((key, _)) if is_harmless_option(key) => text.to_owned().into(),
+            Some((key, value)) if value.is_empty() || is_harmless_option(key) => {
+                text.to_owned().into()
+            }
             Some((key, value)) if !key.contains('/') => {
                 format!("{key}={}", redact_option(value)).into()
             }
@@ -377,6 +385,7 @@ fn replace_options(value: &mut Json<'_>) {
 fn redact_option(text: &str) -> Cow<'static, str> {
     match text.starts_with('/') {
         true => PATH.into(),
+        false if text.parse::<IpAddr>().is_ok() => redact_address(text),
         false => REDACTED.into(),
     }
 }
