@@ -1,6 +1,7 @@
 //! Named sets of rules for well-known clients, as data: `presets/NAME.rules`.
 
 use crate::guard::Recreation;
+use crate::view::Redaction;
 
 /// The rules that one client needs, and no more.
 #[derive(Debug)]
@@ -110,6 +111,16 @@ impl Preset {
             .map(str::trim)
             .collect::<Vec<_>>()
             .join(" ")
+    }
+
+    /// Returns the values that its client does not need to see; empty if it needs all, or writes
+    /// back what it reads.
+    #[must_use]
+    pub fn redaction(&self) -> Redaction {
+        let field = self.field("Redact");
+        let values = field.split(',').map(str::trim).filter(|v| !v.is_empty());
+        // A test reads the field of every preset.
+        Redaction::read(values).unwrap_or_default()
     }
 
     /// Returns whether the preset is safe only if the targets of the profile bound the objects of

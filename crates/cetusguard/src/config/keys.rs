@@ -140,6 +140,12 @@ pub(crate) const PROFILE_KEYS: &[Key] = &[
         "For this profile; what the option says where it is missing.",
     ),
     list(
+        "redact",
+        "CLASS",
+        "Values that its answers do not show, in the place of what the option says; none shows \
+        all of them.",
+    ),
+    list(
         "rules",
         "RULES",
         "What these clients may call, one rule a line.",

@@ -17,6 +17,7 @@ mod profiles;
 mod reference;
 mod schema;
 mod scope;
+mod view;
 pub(crate) mod written;
 pub(crate) mod yaml;
 

@@ -412,6 +412,18 @@ pub(crate) const OPTIONS: &[Opt] = &[
     Opt {
         many: Many::Paths,
         ..one(
+            GUARD,
+            "redact",
+            "CLASS",
+            "",
+            "Values that answers do not show, as in secrets,labels=traefik.*: env, commands, \
+            labels, labels=PATTERN, host-paths, addresses, registries, proxies, tokens, host, \
+            users, secrets, all, or none; without any, what the presets say.",
+        )
+    },
+    Opt {
+        many: Many::Paths,
+        ..one(
             CLIENTS,
             "origins",
             "PATTERN",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cetusguard_policy::rule::{self, RuleSet};
-use cetusguard_policy::{Condition, Preset, Profile, Profiles, Redaction, Selector, View};
+use cetusguard_policy::{Condition, Preset, Profile, Profiles, Selector, View};
 
 use super::Mistake;
 use super::clients::{self, Doors};
@@ -91,7 +91,7 @@ impl Reader<'_> {
         let view = Arc::new(View {
             scope: self.scope(entry, guard.level),
             ownership: self.ownership(entry, &name, guard.level),
-            redaction: Redaction::default(),
+            redaction: self.redaction(entry, &rules),
         });
         Profile {
             name,

@@ -66,13 +66,19 @@ impl Redaction {
         }
     }
 
-    /// Adds the classes of another redaction.
-    pub fn extend(&mut self, other: &Self) {
-        self.classes = self.classes.and(other.classes);
-        for pattern in &other.labels {
-            if !self.labels.contains(pattern) {
-                self.labels.push(pattern.clone());
-            }
+    /// Returns the values of `redact` that make this redaction.
+    pub fn values(&self) -> impl Iterator<Item = String> {
+        let patterns = self.labels.iter().map(|p| format!("labels={}", p.as_str()));
+        self.classes.names().map(str::to_owned).chain(patterns)
+    }
+
+    /// Returns the redaction of the values that both replace.
+    #[must_use]
+    pub fn in_common(&self, other: &Self) -> Self {
+        let is_common = |pattern: &&Pattern| other.labels.contains(pattern);
+        Self {
+            classes: self.classes.in_common(other.classes),
+            labels: self.labels.iter().filter(is_common).cloned().collect(),
         }
     }
 
@@ -167,13 +173,7 @@ impl fmt::Display for Redaction {
         if self.is_empty() {
             return f.write_str("none");
         }
-        let patterns = self.labels.iter().map(|p| format!("labels={}", p.as_str()));
-        let all: Vec<_> = self
-            .classes
-            .names()
-            .map(str::to_owned)
-            .chain(patterns)
-            .collect();
+        let all: Vec<_> = self.values().collect();
         f.write_str(&all.join(", "))
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct ProfileReport {
     /// The part of the engine that its clients see and own; empty if they see all of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) view: Vec<String>,
+    /// The values that its clients do not see in answers.
+    pub(super) redact: Vec<String>,
     /// The clients of the profile; those of the default profile are all others as well.
     pub(super) clients: Vec<String>,
     pub(super) rules: usize,
@@ -115,6 +117,7 @@ impl ProfileReport {
                 .collect(),
             targets: profile.targets.entries().collect(),
             view: profile.view.sentences(),
+            redact: profile.view.redaction.values().collect(),
             clients: profiles.selectors_of(profile).map(write_selector).collect(),
             rules: profile.rules.rules().len(),
             can: abilities(survey),

@@ -85,6 +85,10 @@ fn write_profile(profile: &ProfileReport, page: &mut Page) {
     for sentence in &profile.view {
         page.item(2, "view ", Look::Faint, sentence);
     }
+    if !profile.redact.is_empty() {
+        let values = profile.redact.join(", ");
+        page.item(2, "redacts ", Look::Faint, &format!("{values} in answers"));
+    }
     let mut risk = None;
     for ability in &profile.can {
         if risk.replace(ability.risk) != Some(ability.risk) {

@@ -37,6 +37,8 @@ pub(super) struct Decision {
     /// The part of the engine that the clients of this profile see and own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) view: Vec<String>,
+    /// The values that are replaced in the answer.
+    pub(super) redact: Vec<String>,
     pub(super) limits: Vec<String>,
     /// The way in which the answer is sent back.
     pub(super) answer: &'static str,
@@ -163,6 +165,7 @@ impl Decision {
             rules: trace_rules(call, profile, by_rules),
             targets: profile.targets.entries().collect(),
             view: profile.view.sentences(),
+            redact: redacted_values(call, profile),
             limits: describe_limits(&profile.limits),
             answer: describe_answer(call),
             allowed,
@@ -173,6 +176,15 @@ impl Decision {
             to_allow,
         }
     }
+}
+
+/// Returns the values that a redaction replaces in the answer to a call.
+fn redacted_values(call: &Call, profile: &Profile) -> Vec<String> {
+    let redaction = &profile.view.redaction;
+    let is_concerned = call
+        .endpoint()
+        .is_some_and(|endpoint| redaction.concerns(endpoint.id));
+    redaction.values().filter(|_| is_concerned).collect()
 }
 
 /// Judges a call that a rule allows, as the guard does.

@@ -53,6 +53,15 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
     for sentence in &decision.view {
         page.item(2, "view      ", Look::Plain, sentence);
     }
+    if !decision.redact.is_empty() {
+        let values = decision.redact.join(", ");
+        page.item(
+            2,
+            "redacts   ",
+            Look::Plain,
+            &format!("{values} in the answer"),
+        );
+    }
     for limit in &decision.limits {
         page.item(2, "limit     ", Look::Plain, limit);
     }

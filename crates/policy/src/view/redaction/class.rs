@@ -30,6 +30,10 @@ impl Classes {
         Self(self.0 | other.0)
     }
 
+    pub(super) const fn in_common(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     pub(super) const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
