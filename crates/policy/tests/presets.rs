@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use cetusguard_policy::endpoint::{Endpoint, Power};
 use cetusguard_policy::guard::Recreation;
 use cetusguard_policy::rule::{RuleSet, parse};
-use cetusguard_policy::{Call, Limits, Mode, Preset, Profile, Survey, Verdict, decide};
+use cetusguard_policy::{Call, Limits, Mode, Preset, Profile, Redaction, Survey, Verdict, decide};
 
 const CALLS: &str = include_str!("presets/calls.tsv");
 
@@ -345,11 +345,12 @@ fn headers_say_what_was_read_when_and_how_the_client_is_connected() {
             .filter(|field| !field.starts_with(' '))
             .collect();
         let order = [
-            "Client", "Checked", "Connect", "Needs", "Can", "Refused", "Source",
+            "Client", "Checked", "Connect", "Needs", "Can", "Redact", "Refused", "Source",
         ];
         let wanted = order
             .into_iter()
-            .filter(|field| *field != "Needs" || preset.needs_targets());
+            .filter(|field| *field != "Needs" || preset.needs_targets())
+            .filter(|field| *field != "Redact" || !preset.redaction().is_empty());
         assert_eq!(fields, wanted.collect::<Vec<_>>(), "{name}");
     }
     let needing: Vec<_> = Preset::ALL
@@ -358,6 +359,52 @@ fn headers_say_what_was_read_when_and_how_the_client_is_connected() {
         .map(|preset| preset.name)
         .collect();
     assert_eq!(needing, ["ai-agent"]);
+}
+
+/// A client that copies what it reads would write redacted values back; and a call that the
+/// redaction closes would be of no use in the preset.
+#[test]
+fn presets_redact_where_their_client_only_looks() {
+    for preset in Preset::ALL {
+        let field = preset.field("Redact");
+        let values = field
+            .split(',')
+            .map(str::trim)
+            .filter(|value| !value.is_empty());
+        let redaction = preset.redaction();
+        assert_eq!(
+            Redaction::read(values),
+            Ok(redaction.clone()),
+            "{}",
+            preset.name
+        );
+        if redaction.is_empty() {
+            continue;
+        }
+        let profile = profile(preset.text);
+        for (method, path) in [
+            ("POST", "/v1.44/containers/create"),
+            ("POST", "/v5.0.0/libpod/containers/create"),
+            ("POST", "/v1.44/services/create"),
+            ("POST", "/v1.44/services/web/update"),
+        ] {
+            let call = Call::read(method, path).expect(path);
+            assert!(!allows(&profile, call), "{}: {path}", preset.name);
+        }
+        for call in calls().filter(|call| call.preset == preset.name && call.need != "optional") {
+            let closed = call
+                .forms()
+                .filter_map(|call| redaction.closes(call.endpoint()?.id))
+                .next();
+            assert_eq!(closed, None, "{}: {}", preset.name, call.path);
+        }
+    }
+    let of = |name| Preset::find(name).map(|preset| preset.redaction().to_string());
+    assert_eq!(
+        of("homepage").as_deref(),
+        Some("env, commands, proxies, tokens")
+    );
+    assert_eq!(of("portainer").as_deref(), Some("none"));
 }
 
 /// A client that deletes containers in order to create them again loses those that the guard

@@ -16,6 +16,7 @@ struct Shown {
     #[serde(skip_serializing_if = "String::is_empty")]
     needs: String,
     can: String,
+    redact: Vec<String>,
     refused: String,
     source: String,
     rules: &'static str,
@@ -48,6 +49,7 @@ pub(super) fn run(asked: &Asked) -> Answer {
                 connect: preset.field("Connect"),
                 needs: preset.field("Needs"),
                 can: preset.field("Can"),
+                redact: preset.redaction().values().collect(),
                 refused: preset.field("Refused"),
                 source: preset.field("Source"),
                 rules: preset.text,
