@@ -1,5 +1,7 @@
 //! The key `redact`: where a profile gets its redaction from.
 
+use cetusguard_policy::Redaction;
+use cetusguard_policy::endpoint::Endpoint;
 use cetusguard_testkit::{ProxyBuilder, TempDir};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
@@ -138,5 +140,32 @@ fn explain_shows_the_redaction_of_a_call() {
         assert_eq!(errors, "", "{call}");
         let line = "env, commands, proxies, tokens in the answer";
         assert_eq!(out.contains(line), shown, "{call}: {out}");
+    }
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test may read the page that it is about"
+)]
+fn the_page_lists_every_value_and_every_closed_endpoint() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/redaction.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    for (value, _) in Redaction::VALUES {
+        assert!(page.contains(&format!("| `{value}` |")), "{value}");
+    }
+    let closing = page
+        .split("## Endpoints that close")
+        .nth(1)
+        .and_then(|rest| rest.split("Two parameters").next())
+        .expect("the section");
+    let all = Redaction::read(["all"]).expect("a value");
+    for endpoint in Endpoint::all() {
+        let name = endpoint.id.name();
+        assert_eq!(
+            closing.contains(&format!("`{name}`")),
+            all.closes(endpoint.id).is_some(),
+            "{name}"
+        );
     }
 }
