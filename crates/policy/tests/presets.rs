@@ -457,10 +457,12 @@ fn headers_say_what_the_rules_come_to() {
             .collect();
         let want = wrapped("# Can:     ", &powers.join("; "));
         let start = text.find("# Can:").expect("a line for it");
-        let end = start
-            + text[start..]
-                .find("\n# Refused:")
-                .expect("a line behind it");
+        let next = ["\n# Redact:", "\n# Refused:"];
+        let length = next
+            .iter()
+            .filter_map(|field| text[start..].find(field))
+            .min();
+        let end = start + length.expect("a line behind it");
         if update && text[start..end] != want {
             std::fs::write(&path, format!("{}{want}{}", &text[..start], &text[end..]))
                 .expect("a writable file");
