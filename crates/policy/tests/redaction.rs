@@ -14,6 +14,7 @@ const ANSWERS: &[(&str, &str)] = &[
     ("docker-20.10", include_str!("answers/docker-20.10.tsv")),
     ("docker-28.5", include_str!("answers/docker-28.5.tsv")),
     ("podman-4.3", include_str!("answers/podman-4.3.tsv")),
+    ("podman-5.8", include_str!("answers/podman-5.8.tsv")),
 ];
 
 /// The classes, each with the texts that were planted as its values.
