@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use cetusguard_policy::Redaction;
-use cetusguard_policy::endpoint::{Endpoint, EndpointId};
+use cetusguard_policy::endpoint::{Answer, Endpoint, EndpointId};
 use cetusguard_policy::guard::Json;
 
 const ANSWERS: &[(&str, &str)] = &[
@@ -219,6 +219,67 @@ fn an_answer_that_comes_in_parts_is_redacted_alike() {
                 assert_eq!(parts.to_string(), whole.to_string(), "{}", endpoint.name());
             }
         }
+    }
+}
+
+/// Answers that are not JSON, or that a client needs before they are complete, are passed as they
+/// come.
+#[test]
+fn streams_and_transfers_are_passed_as_they_come() {
+    let all = redaction("all");
+    for endpoint in Endpoint::all() {
+        let is_redacted = match endpoint.answer {
+            Answer::Quick | Answer::Slow => continue,
+            Answer::Transfer => endpoint.id == EndpointId::LibpodQuadletInstall,
+            Answer::Follow => matches!(
+                endpoint.id,
+                EndpointId::SystemEvents
+                    | EndpointId::LibpodSystemEvents
+                    | EndpointId::LibpodContainerTop
+                    | EndpointId::LibpodPodTop
+            ),
+            Answer::Tunnel(_) => false,
+        };
+        assert_eq!(
+            all.concerns(endpoint.id),
+            is_redacted,
+            "{}",
+            endpoint.id.name()
+        );
+    }
+}
+
+#[test]
+fn answers_that_cannot_be_rewritten_are_closed() {
+    for (class, name, is_closed) in [
+        ("env", "libpod.generate.kube", true),
+        ("env", "libpod.kube.generate", true),
+        ("commands", "libpod.generate.systemd", true),
+        ("labels=a", "libpod.quadlet.file", true),
+        ("host", "libpod.generate.kube", false),
+        ("env", "image.save", true),
+        ("addresses", "image.save", false),
+        ("tokens", "libpod.container.checkpoint", true),
+        ("env", "build.grpc", true),
+        ("env", "build.start", false),
+        ("all", "container.export", false),
+        ("all", "container.logs", false),
+        ("all", "container.inspect", false),
+        ("none", "libpod.generate.kube", false),
+    ] {
+        let reason = redaction(class).closes(endpoint(name));
+        assert_eq!(reason.is_some(), is_closed, "{class} {name}");
+    }
+    for (class, name, parameter, is_closed) in [
+        ("env", "container.logs", "details", true),
+        ("labels=x", "service.logs", "details", true),
+        ("tokens", "container.logs", "details", false),
+        ("env", "container.logs", "tail", false),
+        ("commands", "container.top", "ps_args", true),
+        ("env", "container.top", "ps_args", false),
+    ] {
+        let reason = redaction(class).closes_parameter(endpoint(name), parameter);
+        assert_eq!(reason.is_some(), is_closed, "{class} {name} {parameter}");
     }
 }
 

@@ -47,7 +47,9 @@ fn has_objects(endpoint: EndpointId) -> bool {
     !has_no_class(endpoint) && !is_no_json(endpoint)
 }
 
-/// Returns whether the answer is empty, or one that has identifiers, names and figures alone.
+/// Returns whether the answer is empty, or one that has identifiers, names, figures and progress
+/// alone. A client that waits for a container needs the head of its answer at once, so that it is
+/// passed on as it comes.
 fn has_no_class(endpoint: EndpointId) -> bool {
     matches!(
         endpoint,
@@ -115,6 +117,48 @@ fn has_no_class(endpoint: EndpointId) -> bool {
             | LibpodQuadletExists
             | LibpodSecretExists
             | LibpodVolumeExists
+            | CheckpointCreate
+            | CheckpointRemove
+            | ContainerCommit
+            | ContainerWait
+            | SwarmInit
+            | SwarmJoin
+            | SwarmLeave
+            | SwarmUpdate
+            | SwarmUnlock
+            | NodeUpdate
+            | NodeRemove
+            | ServiceRemove
+            | SecretCreate
+            | SecretUpdate
+            | SecretRemove
+            | ConfigCreate
+            | ConfigUpdate
+            | ConfigRemove
+            | PluginCreate
+            | PluginEnable
+            | PluginDisable
+            | PluginSet
+            | PluginPull
+            | PluginPush
+            | PluginUpgrade
+            | LibpodContainerInit
+            | LibpodContainerStart
+            | LibpodContainerStop
+            | LibpodContainerRestart
+            | LibpodContainerStats
+            | LibpodContainerStatsMany
+            | LibpodContainerCommit
+            | LibpodContainerRestore
+            | LibpodArtifactAdd
+            | LibpodArtifactPull
+            | LibpodArtifactPush
+            | LibpodNetworkUpdate
+            | LibpodNetworkRemove
+            | LibpodSecretCreate
+            | LibpodSecretRemove
+            | LibpodVolumeRemove
+            | LibpodVolumeImport
     )
 }
 
