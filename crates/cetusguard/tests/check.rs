@@ -101,6 +101,13 @@ fn each_code_has_its_cause() {
             &["idle-rule"],
         ),
         ("rules: ALLOW look", &["display-secrets", "display-secrets"]),
+        ("rules: ALLOW look\nredact: commands", &["display-secrets"]),
+        ("rules: ALLOW look\nredact: secrets", &[]),
+        (
+            "rules: ALLOW look, service.inspect, service.update\nredact: env",
+            &["redacted-copies"],
+        ),
+        ("rules: ALLOW look, service.inspect\nredact: env", &[]),
         (
             "rules: |\n  ALLOW look\n  DENY system.events, volume.list, volume.inspect, \
             libpod.system.events, libpod.volume.list, libpod.volume.inspect",

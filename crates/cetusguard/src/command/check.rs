@@ -5,6 +5,7 @@ mod glob;
 mod other_clients;
 mod problem;
 mod recreation;
+mod redaction;
 mod report;
 mod text;
 

@@ -55,6 +55,7 @@ pub const CODES: &[&str] = &[
     "unprotected-recreation",
     "other-clients",
     "display-secrets",
+    "redacted-copies",
     "not-enforced",
 ];
 
@@ -206,7 +207,10 @@ pub(super) fn problems(profile: &Profile, survey: &Survey) -> Vec<Problem> {
     warnings
         .found
         .extend(super::recreation::problem(profile, survey));
-    about_display(survey, &mut warnings);
+    warnings
+        .found
+        .extend(super::redaction::problem(profile, survey));
+    about_display(profile, survey, &mut warnings);
     if profile.mode == Mode::Audit {
         let fix = "set mode to enforce once the log has no decision=would_deny";
         warnings.warn(
@@ -330,10 +334,11 @@ fn about_calls(survey: &Survey, warnings: &mut Warnings<'_>) {
     }
 }
 
-/// Endpoints of the power `look` whose answers may hold secrets.
-const REVEALING: &[(&[EndpointId], &str)] = &[
+/// Endpoints of the power `look` whose answers may hold secrets, with the redaction of these.
+const REVEALING: &[(&[EndpointId], &str, &str)] = &[
     (
         &[EndpointId::SystemEvents, EndpointId::LibpodSystemEvents],
+        "commands",
         "events carry the command lines of exec, and passwords with them",
     ),
     (
@@ -343,6 +348,7 @@ const REVEALING: &[(&[EndpointId], &str)] = &[
             EndpointId::LibpodVolumeList,
             EndpointId::LibpodVolumeInspect,
         ],
+        "tokens",
         "volumes show their options, which hold passwords of CIFS mounts",
     ),
 ];
@@ -350,12 +356,19 @@ const REVEALING: &[(&[EndpointId], &str)] = &[
 /// Warns if a profile that only looks at names, states and figures also sees what may be secret,
 /// because a rule opens the whole power or a whole section. A rule that names the endpoint was
 /// written on purpose.
-fn about_display(survey: &Survey, warnings: &mut Warnings<'_>) {
+fn about_display(profile: &Profile, survey: &Survey, warnings: &mut Warnings<'_>) {
     let is_display = |open: &Open| open.power.risk() == Risk::Look;
     if !survey.open.iter().all(is_display) {
         return;
     }
-    for (endpoints, what) in REVEALING {
+    let is_redacted = |class: &str| {
+        let mut values = profile.view.redaction.values();
+        values.any(|value| value == class)
+    };
+    for (endpoints, class, what) in REVEALING {
+        if is_redacted(class) {
+            continue;
+        }
         let is_revealing = |open: &&Open| endpoints.contains(&open.endpoint.id);
         let broad = survey
             .open
@@ -369,7 +382,7 @@ fn about_display(survey: &Survey, warnings: &mut Warnings<'_>) {
             );
             let names: Vec<_> = endpoints.iter().map(|id| id.name()).collect();
             let fix = format!(
-                "if the client does without, add the rule: DENY {}",
+                "set redact: {class}, or add the rule: DENY {}",
                 names.join(", ")
             );
             warnings.warn("display-secrets", what, fix);
