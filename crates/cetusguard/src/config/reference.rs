@@ -1,5 +1,6 @@
 //! The reference page, made from the tables of options and of the file's keys.
 
+use cetusguard_policy::Redaction;
 use cetusguard_policy::guard::KINDS;
 
 use super::keys::{CLIENT_KEYS, CLIENTS, FRONTEND_KEYS, Key, PROFILE_KEYS};
@@ -48,6 +49,12 @@ pub fn reference() -> String {
             kind.help
         )
     }));
+    page.push_str("\n## A value of `redact`\n\n| value | what is replaced |\n|---|---|\n");
+    page.extend(
+        Redaction::VALUES
+            .iter()
+            .map(|(value, help)| format!("| `{value}` | {help} |\n")),
+    );
     page
 }
 

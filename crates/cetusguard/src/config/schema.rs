@@ -1,8 +1,8 @@
 //! The JSON Schema of the configuration file, from the same tables as the help and the reference
 //! page: editors complete and check by it.
 
-use cetusguard_policy::Preset;
 use cetusguard_policy::guard::KINDS;
+use cetusguard_policy::{Preset, Redaction};
 use serde_json::{Map, Value, json};
 
 use super::keys::{CLIENT_KEYS, CLIENTS, FRONTEND_KEYS, Key, PROFILE_KEYS};
@@ -100,6 +100,13 @@ fn value_form(word: &str) -> Value {
         "EXCEPTION" => {
             let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
             json!({ "type": "string", "pattern": format!("^({})(=.*)?$", names.join("|")) })
+        }
+        "CLASS" => {
+            let values: Vec<_> = Redaction::VALUES
+                .iter()
+                .map(|(value, _)| value.replace("PATTERN", ".+"))
+                .collect();
+            json!({ "type": "string", "pattern": format!("^({})([,\\n].*)?$", values.join("|")) })
         }
         "PRESET" => {
             json!({ "enum": Preset::ALL.iter().map(|preset| preset.name).collect::<Vec<_>>() })

@@ -1,7 +1,5 @@
 //! The warning about profiles whose clients can write redacted values back.
 
-use std::sync::Arc;
-
 use cetusguard_policy::endpoint::EndpointId;
 use cetusguard_policy::{Profile, Survey};
 
@@ -18,7 +16,7 @@ const COPIES: &[(EndpointId, EndpointId)] = &[
 ];
 
 /// Warns if clients of a profile see redacted objects that they can replace by copies.
-pub(super) fn problem(profile: &Arc<Profile>, survey: &Survey) -> Option<Problem> {
+pub(super) fn problem(profile: &Profile, survey: &Survey) -> Option<Problem> {
     if profile.view.redaction.is_empty() {
         return None;
     }

@@ -110,3 +110,69 @@ fn redact_attributes(redaction: &Redaction, kind: &str, attributes: &mut Json<'_
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::redaction::shape::EVENT;
+
+    fn redacted(value: &str, kind: &str, attributes: &str) -> String {
+        let redaction = Redaction::read([value]).expect("a value");
+        let json = format!(r#"{{"Type":"{kind}","Actor":{{"ID":"a","Attributes":{attributes}}}}}"#);
+        let mut event = Json::read(json.as_bytes()).expect("JSON");
+        redact_event(&redaction, &EVENT, &mut event);
+        let actor = event.get("Actor").expect("an actor");
+        actor.get("Attributes").expect("attributes").to_string()
+    }
+
+    #[test]
+    fn labels_are_told_from_attributes() {
+        for (value, kind, attributes, want) in [
+            (
+                "labels",
+                "container",
+                r#"{"exitCode":"0","image":"a","name":"b","key":"c"}"#,
+                r#"{"exitCode":"0","image":"a","name":"b","key":"redacted"}"#,
+            ),
+            // Labels with the name of an attribute.
+            (
+                "labels",
+                "container",
+                r#"{"exitCode":"secret","execID":"secret"}"#,
+                r#"{"exitCode":"redacted","execID":"redacted"}"#,
+            ),
+            (
+                "labels",
+                "a new kind",
+                r#"{"key":"a"}"#,
+                r#"{"key":"redacted"}"#,
+            ),
+            (
+                "labels",
+                "volume",
+                r#"{"driver":"local"}"#,
+                r#"{"driver":"local"}"#,
+            ),
+            (
+                "labels",
+                "daemon",
+                r#"{"labels":"[\"a=b\"]","name":"host"}"#,
+                r#"{"labels":"redacted","name":"host"}"#,
+            ),
+            (
+                "host",
+                "daemon",
+                r#"{"name":"host"}"#,
+                r#"{"name":"redacted"}"#,
+            ),
+            (
+                "host",
+                "container",
+                r#"{"name":"web"}"#,
+                r#"{"name":"web"}"#,
+            ),
+        ] {
+            assert_eq!(redacted(value, kind, attributes), want, "{value} {kind}");
+        }
+    }
+}

@@ -94,3 +94,58 @@ fn redact_pair(redaction: &Redaction, text: &str) -> Cow<'static, str> {
         _ => text.to_owned().into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_redacted_by_their_keys() {
+        for (value, key, want) in [
+            ("labels", "a.b", Some(REDACTED)),
+            ("labels", "com.docker.compose.project", None),
+            (
+                "labels",
+                "com.docker.compose.project.working_dir",
+                Some(REDACTED),
+            ),
+            (
+                "labels=com.docker.*",
+                "com.docker.compose.project",
+                Some(REDACTED),
+            ),
+            ("labels=*password*", "app.password.hash", Some(REDACTED)),
+            ("labels=*password*", "app.user", None),
+            (
+                "host-paths",
+                "com.docker.compose.project.working_dir",
+                Some(PATH),
+            ),
+            ("host-paths", "desktop.docker.io/binds/0/Source", Some(PATH)),
+            ("host-paths", "a.b", None),
+            ("env", "devcontainer.metadata", Some(REDACTED)),
+            (
+                "secrets",
+                "traefik.http.middlewares.a.basicauth.users",
+                None,
+            ),
+        ] {
+            let redaction = Redaction::read([value]).expect("a value");
+            assert_eq!(replacement(&redaction, key), want, "{value} {key}");
+        }
+    }
+
+    #[test]
+    fn labels_come_in_three_forms() {
+        for (json, want) in [
+            (r#"{"a":"b","c":""}"#, r#"{"a":"redacted","c":""}"#),
+            (r#"["a=b","c"]"#, r#"["a=redacted","c"]"#),
+            (r#""{\"a\":\"b=c\"}""#, r#""redacted""#),
+        ] {
+            let redaction = Redaction::read(["labels"]).expect("a value");
+            let mut value = Json::read(json.as_bytes()).expect("JSON");
+            redact_labels(&redaction, &mut value);
+            assert_eq!(value.to_string(), want);
+        }
+    }
+}

@@ -52,3 +52,41 @@ pub(super) fn redact_rows(redaction: &Redaction, _: &Part, answer: &mut Json<'_>
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::redaction::shape::PROCESSES;
+
+    #[test]
+    fn columns_are_known_by_their_titles() {
+        for (value, json, want) in [
+            (
+                "commands",
+                r#"{"Titles":["UID","PID","CMD"],"Processes":[["root","1","sh -c x"]]}"#,
+                r#"{"Titles":["UID","PID","CMD"],"Processes":[["root","1","redacted"]]}"#,
+            ),
+            (
+                "users",
+                r#"{"Processes":[["root","1","sh"]],"Titles":["USER","PID","COMMAND"]}"#,
+                r#"{"Processes":[["redacted","1","sh"]],"Titles":["USER","PID","COMMAND"]}"#,
+            ),
+            // More cells than titles, and titles that are not known.
+            (
+                "commands",
+                r#"{"Titles":["PID","EXTRA"],"Processes":[["1","a","b"],"c"]}"#,
+                r#"{"Titles":["PID","EXTRA"],"Processes":[["1","redacted","redacted"],"redacted"]}"#,
+            ),
+            (
+                "commands",
+                r#"{"Processes":[["1"]]}"#,
+                r#"{"Processes":[["redacted"]]}"#,
+            ),
+        ] {
+            let redaction = Redaction::read([value]).expect("a value");
+            let mut answer = Json::read(json.as_bytes()).expect("JSON");
+            redact_rows(&redaction, &PROCESSES, &mut answer);
+            assert_eq!(answer.to_string(), want);
+        }
+    }
+}
