@@ -1,8 +1,8 @@
 //! The values that take the place of redacted ones. Each keeps the type and the form of the value
 //! that it replaces: an address stays an address, and an empty text stays empty.
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::Redaction;
 use super::class::Class;
