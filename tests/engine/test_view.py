@@ -3,6 +3,7 @@
 import json
 import random
 import subprocess
+from urllib.parse import quote
 
 import pytest
 
@@ -332,3 +333,148 @@ def test_what_outlives_its_lifetime_is_removed(engine, view):
     assert not [one for one in engine.client.containers.list(all=True) if one.id == made]
     kept.reload()
     assert "removed an object whose lifetime is over" in owner.proxy.output.read_text()
+
+
+FORM = "Content-Type: application/x-www-form-urlencoded; a=\udcff"
+
+
+def test_a_prune_reaches_no_other_objects(engine, view):
+    """Go ignores a parameter of the content type that it cannot read, and prefers a form to the query."""
+    labels = {"team": "red"}
+    stopped = engine.client.containers.create(IMAGE, ["true"], name=unique(), labels=labels)
+    volume = engine.client.volumes.create(unique(), labels=labels)
+    network = engine.client.networks.create(unique(), labels=labels)
+    tag = unique()
+    engine.client.images.get(IMAGE).tag(tag)
+    owner = view("--own", "true")
+    for kind, filters in (
+        ("containers", "{}"),
+        ("volumes", "{}"),
+        ("networks", "{}"),
+        ("images", '{"dangling":["false"]}'),
+        ("containers", '{"label":["team=red"]}'),
+        ("volumes", '{"label":["team=red"]}'),
+    ):
+        for form in (FORM, "Content-Type: application/x-www-form-urlencoded", "Content-Type: text/plain"):
+            body = f"filters={quote(filters)}"
+            curl(owner.address, "POST", f"/{kind}/prune", "--header", form, "--data-binary", body)
+        curl(owner.address, "POST", f"/{kind}/prune?filters={quote(filters)}")
+    stopped.reload()
+    network.reload()
+    assert engine.client.volumes.get(volume.name) and engine.client.images.get(tag)
+    assert engine.client.images.remove(tag) is None
+
+
+def test_images_do_not_give_containers_away(engine, view):
+    """A container gets the labels of its image, also one that another client runs."""
+    owner, other = view("--own", "true"), view()
+    made = owner.ask("POST", "/containers/create", {"Image": IMAGE, "Cmd": ["sleep", "600"]})[1]["Id"]
+    image = unique()
+    for query in (f"repo={image}", f"repo={image}-2&changes=LABEL%20cetusguard.owner%3Ddefault"):
+        assert owner.ask("POST", f"/commit?container={made}&{query}")[0] == 201
+    assert other.ask("POST", f"/commit?container={made}&repo={image}-3", {"Labels": {"cetusguard.owner": "default"}})[0] == 403
+    for one in (image, f"{image}-2"):
+        victim = engine.client.containers.create(one, ["true"], name=unique())
+        assert owner.ask("GET", f"/containers/{victim.name}/json")[0] == 404, victim.labels
+    assert len(owner.names()) == 1
+    # Its own image it can replace and remove, and no other.
+    assert owner.ask("POST", f"/commit?container={made}&repo={image}")[0] == 201
+    theirs = unique()
+    engine.client.images.get(IMAGE).tag(theirs)
+    for call in (f"/commit?container={made}&repo={theirs}", f"/images/{image}/tag?repo={theirs}&tag=latest"):
+        status, answer = owner.ask("POST", call)
+        assert status == 403 and "taken by an image" in answer["message"], answer
+    assert owner.ask("DELETE", f"/images/{theirs}")[0] == 403
+    assert owner.ask("DELETE", f"/images/{image}")[0] == 200
+
+
+def test_no_field_forges_an_owner(engine, view):
+    other = view()
+    label = {"cetusguard.owner": "default"}
+    mount = {"Type": "volume", "Source": unique(), "Target": "/v", "VolumeOptions": {"Labels": label}}
+    for path, body in (
+        ("/containers/create", {"Image": IMAGE, "Labels": label}),
+        ("/containers/create", {"Image": IMAGE, "HostConfig": {"Mounts": [mount]}}),
+        ("/volumes/create", {"Name": unique(), "Labels": label}),
+        ("/networks/create", {"Name": unique(), "Labels": label}),
+    ):
+        status, answer = other.ask("POST", path, body)
+        assert status == 403 and "cetusguard.owner" in answer["message"], (path, answer)
+
+
+def test_a_volume_that_a_bind_creates_has_its_owner(engine, view):
+    owner, volume = view("--own", "true"), unique()
+    body = {"Image": IMAGE, "Cmd": ["true"], "HostConfig": {"Binds": [f"{volume}:/v"]}}
+    for _ in range(2):
+        assert owner.ask("POST", "/containers/create", body)[0] == 201
+    assert engine.client.volumes.get(volume).attrs["Labels"]["cetusguard.owner"] == "default"
+
+
+def test_one_odd_container_does_not_take_the_lists_of_others(engine, view, labelled):
+    ours = labelled("blue")
+    for labels in ({"odd": "\u2028" * 349_000}, {f"l{n}": "" for n in range(65_515)}):
+        engine.client.containers.create(IMAGE, ["true"], name=unique(), labels=labels)
+    scoped = view("--visible", "label=team=blue")
+    assert scoped.names() == {ours.name}
+    assert scoped.ask("GET", "/system/df")[0] == 200
+
+
+def test_old_lists_and_links_name_no_hidden_containers(engine, view, labelled):
+    theirs = engine.run("sleep", "600", labels={"team": "red"})
+    scoped = view("--visible", "label=team=blue")
+    for path in ("/v1.24/networks", "/v1.27/networks", "/networks/bridge?verbose=true"):
+        status, answer = scoped.ask("GET", path)
+        text = json.dumps(answer)
+        # Newer engines refuse old versions.
+        assert status in (200, 400) and theirs.id not in text and theirs.name not in text, answer
+    assert scoped.ask("DELETE", f"/containers/{theirs.name}/x?link=1")[0] == 403
+    assert scoped.ask("GET", f"/containers/{theirs.name}/x/json")[0] == 403
+    network = engine.client.networks.create(unique(), labels={"team": "red"})
+    assert scoped.ask("DELETE", f"/networks/{network.name}")[0] == 404
+    for filters in ('{"since":["x"],"since":["x"]}', '{"before":["x"]}', "{"):
+        assert scoped.ask("GET", f"/containers/json?filters={quote(filters)}")[0] in (400, 403), filters
+
+
+def test_hidden_images_look_missing(engine, view):
+    """In each form of a name, and by each of the names of one image."""
+    image = engine.client.images.get(IMAGE)
+    seen, hidden = unique("seen"), unique("hidden")
+    for name in (seen, hidden):
+        assert image.tag(name, tag="1")
+    scoped = view("--visible", "kind=image name=seen-*")
+    for path in ("/images/{}/json", "/images/{}/history"):
+        for word in (f"{hidden}:1", f"{hidden}", f"sha256:{'1' * 64}"):
+            status, answer = scoped.ask("GET", path.format(word))
+            missing = scoped.ask("GET", path.format(word.replace("hidden", "lacked")))
+            assert status == 404 and answer["message"] == missing[1]["message"].replace("lacked", "hidden")
+    assert scoped.ask("DELETE", f"/images/{hidden}:1")[0] == 404
+    tags = scoped.ask("GET", f"/images/{seen}:1/json")[1]["RepoTags"]
+    assert tags == [f"{seen}:1"]
+    assert [one["RepoTags"] for one in scoped.ask("GET", "/images/json")[1]] == [[f"{seen}:1"]]
+    for name in (seen, hidden):
+        engine.client.images.remove(f"{name}:1")
+
+
+def test_podman_prunes_are_not_narrowed_by_labels_alone(podman_engine, proxy):
+    """Podman 4 combines the labels of volumes and images by OR."""
+    volume = unique()
+    run("curl", "--silent", "--unix-socket", podman_engine.socket, "-X", "POST", "-H", "Content-Type: application/json",
+        "-d", json.dumps({"Name": volume, "Labels": {"team": "red"}}), "http://d/v1.40/volumes/create", ok=True)
+    owner = View(proxy(backend=podman_engine.address, rules=RULES, flags=("--own", "true")))
+    status, answer = owner.ask("POST", "/v1.40/volumes/prune?filters=" + quote('{"label":["team=red"]}'))
+    assert status == 403 and "Podman cannot prune" in answer["message"], answer
+    listed = run("curl", "--silent", "--unix-socket", podman_engine.socket, "http://d/v1.40/volumes", ok=True)
+    assert volume in listed.stdout
+
+
+def test_redacted_answers_keep_what_clients_need(engine, view):
+    secret = unique("secret")
+    one = engine.run("sh", "-c", f"sleep 600; echo {secret}", environment={"PASSWORD": secret}, network_mode="none")
+    redacted = view("--redact", "secrets")
+    for path in (f"/containers/{one.id}/json", "/containers/json", f"/containers/{one.id}/top"):
+        status, answer = redacted.ask("GET", path)
+        assert status == 200 and secret not in json.dumps(answer), (path, answer)
+    inspected = redacted.ask("GET", f"/containers/{one.id}/json")[1]
+    assert inspected["Id"] == one.id and "PASSWORD=redacted" in inspected["Config"]["Env"]
+    made = redacted.ask("POST", f"/containers/{one.id}/exec", {"Cmd": ["echo", secret]})[1]["Id"]
+    assert secret not in json.dumps(redacted.ask("GET", f"/exec/{made}/json")[1])
