@@ -69,6 +69,7 @@ impl Profile {
         let guard = Guard {
             level: self.guard.level.max(Level::Baseline),
             allow,
+            creation: self.guard.creation.clone(),
         };
         Self {
             name: self.name.clone(),

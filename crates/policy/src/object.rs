@@ -40,6 +40,8 @@ pub enum Detail {
         privileged: bool,
         /// The user that it runs as.
         user: String,
+        /// Its words.
+        command: Vec<String>,
     },
     /// A volume.
     Volume {
@@ -135,6 +137,15 @@ impl Object {
                     container: text(&["ContainerID"]),
                     privileged: at(&["ProcessConfig", "privileged"]) == Some(&Json::Bool(true)),
                     user: text(&["ProcessConfig", "user"]),
+                    command: std::iter::once(text(&["ProcessConfig", "entrypoint"]))
+                        .chain(
+                            at(&["ProcessConfig", "arguments"])
+                                .map(Json::list)
+                                .unwrap_or_default()
+                                .iter()
+                                .map(|word| word.text().to_owned()),
+                        )
+                        .collect(),
                 },
                 ..Self::default()
             },

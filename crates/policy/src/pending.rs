@@ -322,6 +322,7 @@ mod tests {
                             container,
                             privileged: false,
                             user: String::new(),
+                            command: Vec::new(),
                         };
                         verdict = permit.answer(
                             &Object {

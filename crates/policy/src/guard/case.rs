@@ -5,6 +5,7 @@ use super::engine::Engine;
 use super::form::walk;
 use super::json::Json;
 use super::judge::{Judge, Place};
+use super::creation;
 use super::query;
 use super::recreation::{Lost, Replacement};
 use super::subject::{Role, Slot, Subject};
@@ -187,9 +188,9 @@ impl Obligation {
 
 impl Reader {
     /// Judges query and body. A missing content type is `None`.
-    pub(super) fn read<'a>(
+    pub(super) fn read<'a, 'g: 'a>(
         &self,
-        judge: &mut Judge<'_>,
+        judge: &mut Judge<'g>,
         call: &Call,
         content_type: Option<&str>,
         body: &'a [u8],
@@ -239,6 +240,11 @@ impl Reader {
                     json = Json::Map(Vec::new());
                 }
                 walk(judge, &mut json, form);
+                let guard: &'g Guard = judge.guard;
+                if let (Some(creation), Some(endpoint)) = (&guard.creation, call.endpoint()) {
+                    creation::fill(creation, endpoint.id, &mut json);
+                    creation::judge(judge, creation, endpoint.id, &pairs, &json);
+                }
                 if let Some(whole) = self.whole {
                     whole(judge, &json);
                 }
@@ -349,7 +355,9 @@ impl Judge<'_> {
                                 .profiles
                                 .is_some_and(crate::Profiles::by_container)
                     }
-                    Role::Target(Use::Join) => self.surroundings.claims_networks(),
+                    Role::Target(Use::Join) => {
+                        self.surroundings.claims_networks() || self.allows_networks()
+                    }
                     Role::Target(Use::Control) => {
                         knows_proxy
                             && !matches!(
@@ -368,6 +376,7 @@ static OPEN: (Guard, std::sync::LazyLock<Targets>) = (
     Guard {
         level: super::Level::Privileged,
         allow: Vec::new(),
+        creation: None,
     },
     std::sync::LazyLock::new(Targets::default),
 );

@@ -4,7 +4,7 @@ use super::container::environment;
 use super::form::{Form, field, judged};
 use super::json::Json;
 use super::restricted;
-use super::{Judge, Step};
+use super::{Judge, Step, creation};
 
 /// moby `api/types/container.ExecCreateRequest`.
 pub(super) static CREATE: Form = Form::Struct(&[
@@ -58,7 +58,12 @@ pub(super) fn whole(judge: &mut Judge<'_>, exec: &Json<'_>) {
 }
 
 /// Judges a command that is stored in the engine: another client may have made it.
-pub(super) fn stored(judge: &mut Judge<'_>, is_privileged: bool, user: &str) {
+pub(super) fn stored(
+    judge: &mut Judge<'_>,
+    is_privileged: bool,
+    user: &str,
+    command: &[String],
+) {
     judge.within(Step::Field("ProcessConfig"), |judge| {
         judge.within(Step::Field("privileged"), |judge| {
             privileged(judge, &Json::Bool(is_privileged))
@@ -66,5 +71,6 @@ pub(super) fn stored(judge: &mut Judge<'_>, is_privileged: bool, user: &str) {
         if judge.is_restricted() {
             restricted::user(judge, "user", Some(&Json::Text(user.into())));
         }
+        creation::stored_command(judge, user, command);
     });
 }

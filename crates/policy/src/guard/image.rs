@@ -1,6 +1,6 @@
 //! Images: their sources, and the ones that may be used.
 
-use super::{Judge, Step};
+use super::{Judge, Step, creation};
 
 use super::json::Json;
 use super::query::{Pairs, Parameter, judged, many, plain};
@@ -166,11 +166,12 @@ pub(super) fn reference(judge: &mut Judge<'_>, reference: &str) {
     // An engine finds an image of any name by one digit of its identifier.
     let is_id =
         reference.starts_with("sha256:") || reference.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_id && (judge.has("image") || judge.has("registry")) {
+    if is_id && judge.guard.binds_images() {
         let what = "may be an identifier, which does not tell what image it is; write the image \
             with its registry or its tag";
         return judge.refuse(what.to_owned(), None);
     }
+    creation::denied_image(judge, reference);
     if judge.has("image") {
         judge.unless_allowed("image", reference, || {
             "is not among the images that guard-allow names".to_owned()
@@ -186,9 +187,10 @@ pub(super) fn reference(judge: &mut Judge<'_>, reference: &str) {
 
 /// Judges an image that cannot be seen: in an archive, or made by a build.
 pub(super) fn unseen(judge: &mut Judge<'_>, _: &Json<'_>) {
-    if judge.has("image") || judge.has("registry") {
+    if judge.guard.binds_images() {
         judge.refuse(
-            "guard-allow names images or registries, and those of this call cannot be judged"
+            "guard-allow or deny-images names images or registries, and those of this call cannot \
+            be judged"
                 .to_owned(),
             None,
         );

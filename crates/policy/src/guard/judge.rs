@@ -393,7 +393,15 @@ impl<'g> Judge<'g> {
     /// Returns whether the networks matter that a container joins: other profiles find clients by
     /// their address, or targets bound the networks.
     pub(super) fn bounds_networks(&self) -> bool {
-        self.bounds_objects() || (self.is_guarded() && self.surroundings.claims_networks())
+        self.bounds_objects()
+            || (self.is_guarded()
+                && (self.surroundings.claims_networks() || self.allows_networks()))
+    }
+
+    /// Returns whether the profile allows only some networks.
+    pub(super) fn allows_networks(&self) -> bool {
+        let creation = self.guard.creation.as_deref();
+        creation.is_some_and(|creation| creation.networks.is_some())
     }
 
     /// Returns whether the guard judges at all.

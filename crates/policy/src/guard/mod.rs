@@ -8,6 +8,7 @@ mod allow;
 mod build;
 mod case;
 mod container;
+mod creation;
 mod engine;
 mod exec;
 mod forced;
@@ -41,6 +42,10 @@ mod volume;
 pub use allow::{Exception, KINDS, Kind};
 pub(crate) use case::Obligation;
 pub use case::{Case, Cleared, Missing, Question};
+pub use creation::{
+    Amount, CommandPattern, Creation, ImageDenial, LabelPattern, ObjectPattern, PortPattern,
+    RestartPolicy, Unit, UserPattern,
+};
 pub use engine::Engine;
 use form::Form;
 pub(crate) use json::fold;
@@ -89,6 +94,8 @@ pub struct Guard {
     pub level: Level,
     /// The exceptions.
     pub allow: Vec<Exception>,
+    /// The requirements on what clients create. They hold at every level but `privileged`.
+    pub creation: Option<Box<Creation>>,
 }
 
 /// The way in which the calls of an endpoint are judged.
@@ -125,9 +132,14 @@ impl Guard {
     /// Returns whether the guard restricts images to some: images that it cannot see are then
     /// refused.
     pub(crate) fn binds_images(&self) -> bool {
-        self.allow
-            .iter()
-            .any(|exception| exception.is("image") || exception.is("registry"))
+        let is_listed = |exception: &Exception| exception.is("image") || exception.is("registry");
+        self.allow.iter().any(is_listed) || self.denies_images()
+    }
+
+    /// Returns whether the guard denies some images.
+    fn denies_images(&self) -> bool {
+        let creation = self.creation.as_deref();
+        creation.is_some_and(|creation| !creation.denied_images.is_empty())
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn registry(reference: &str) -> String {
 }
 
 /// Returns the reference with its registry, and with `library/` if the engine adds it.
-fn named(reference: &str) -> String {
+pub(super) fn named(reference: &str) -> String {
     let is_host = |host: &str| {
         host.contains(['.', ':'])
             || host == "localhost"

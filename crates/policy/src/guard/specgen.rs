@@ -318,6 +318,10 @@ const LIMITS: &[Field] = &[
     field("blockIO", Form::Struct(&[field("weight", Form::Number)])),
 ];
 
+/// Podman `handlers.UpdateEntities`: the limits alone. Rules for devices, cgroup files by name,
+/// commands of health checks and paths of the host are not among them.
+pub(super) static UPDATE: Form = Form::Struct(LIMITS);
+
 fn host_env(judge: &mut Judge<'_>, value: &Json<'_>) {
     if *value == Json::Bool(true) {
         judge.refuse(

@@ -5,7 +5,7 @@ use super::engine::Engine;
 use super::host::{gives_host_path, is_powerful};
 use super::judge::{Judge, Place};
 use super::target::Use;
-use super::volume;
+use super::{creation, volume};
 use crate::endpoint::ObjectKind;
 use crate::object::{Detail, Object, Traits};
 
@@ -79,8 +79,12 @@ impl Judge<'_> {
     /// have.
     pub(super) fn judge_subject(&mut self, subject: &Subject, object: Option<&Object>) {
         self.back_at(&subject.place, |judge| match object {
-            None => judge.judge_missing(subject),
+            None => {
+                judge.judge_missing(subject);
+                judge.uses_allowed(subject, None);
+            }
             Some(object) => {
+                judge.uses_allowed(subject, Some(object));
                 judge.refuse_beyond_targets(subject, object);
                 judge.refuse_unowned(subject, object);
                 judge.judge_found(subject, object);
@@ -101,6 +105,21 @@ impl Judge<'_> {
             }
             _ => judge.judge_missing(subject),
         });
+    }
+
+    /// Judges a volume or a network that a container uses, if the profile allows only some.
+    fn uses_allowed(&mut self, subject: &Subject, object: Option<&Object>) {
+        match subject.role {
+            Role::Mounted | Role::Network | Role::Joined | Role::Target(Use::Join) => {
+                creation::used_object(self, subject.kind, &subject.word, object);
+            }
+            Role::Namespace("network") => {
+                if let Some(object) = object {
+                    creation::shared_network(self, &object.name);
+                }
+            }
+            _ => {}
+        }
     }
 
     fn judge_missing(&mut self, subject: &Subject) {
@@ -333,11 +352,12 @@ impl Judge<'_> {
             container,
             privileged,
             user,
+            command,
         } = &object.detail
         else {
             return;
         };
-        super::exec::stored(self, *privileged, user);
+        super::exec::stored(self, *privileged, user, command);
         self.add_subject(Subject {
             kind: ObjectKind::Container,
             word: container.clone(),

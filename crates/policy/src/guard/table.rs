@@ -4,11 +4,11 @@
 use super::readers::{
     BUILD, CHECKPOINTS, COMMIT, CONTAINER_CREATE, CONTAINER_START, CONTAINER_UPDATE, EXEC_CREATE,
     EXEC_START, LIBPOD_CONNECT, LIBPOD_CREATE, LIBPOD_DISCONNECT, LIBPOD_EXEC_REMOVE, LIBPOD_PULL,
-    LIBPOD_PUSH, LIBPOD_START, LIBPOD_VOLUME_CREATE, LOAD, LOGIN, NETWORK_CONNECT, NETWORK_CREATE,
+    LIBPOD_PUSH, LIBPOD_START, LIBPOD_UPDATE, LIBPOD_VOLUME_CREATE, LOAD, LOGIN, NETWORK_CONNECT, NETWORK_CREATE,
     NETWORK_DISCONNECT, NETWORK_REMOVE, NODE_UPDATE, PULL_OR_IMPORT, PUSH, RENAME, SECRET,
     SERVICE_CREATE, SERVICE_UPDATE, TAG, TOP, VOLUME_CREATE,
 };
-use super::{Guard, Level, Reader};
+use super::{Guard, Level, Reader, creation};
 use crate::call::Call;
 use crate::endpoint::EndpointId;
 
@@ -29,7 +29,11 @@ pub(crate) enum Duty {
 const PLUGINS: &str = "plugins run on the host, as root";
 const SWARM: &str = "a client that can change the cluster controls every node of it";
 const UNSEEN_IMAGES: &str =
-    "guard-allow names images or registries, and the images of this call cannot be seen";
+    "guard-allow or deny-images names images or registries, and those of this call cannot be seen";
+
+const UNSEEN_CREATION: &str =
+    "this profile has requirements on what is created, and what this call creates cannot be seen; \
+    create the containers or networks one by one";
 
 /// Returns the guard's duty for a call.
 pub(crate) fn duty(call: &Call, guard: &Guard) -> Duty {
@@ -42,6 +46,9 @@ pub(crate) fn duty(call: &Call, guard: &Guard) -> Duty {
     match duty_of(endpoint.id) {
         Duty::Unread if makes_images(endpoint.id) && guard.binds_images() => {
             Duty::Closed(UNSEEN_IMAGES)
+        }
+        Duty::Unread if creation::creates_unseen(endpoint.id) && guard.creation.is_some() => {
+            Duty::Closed(UNSEEN_CREATION)
         }
         duty => duty,
     }
@@ -56,6 +63,7 @@ fn duty_of(id: EndpointId) -> Duty {
         ContainerCreate => Duty::Judge(&CONTAINER_CREATE),
         LibpodContainerCreate => Duty::Judge(&LIBPOD_CREATE),
         ContainerUpdate => Duty::Judge(&CONTAINER_UPDATE),
+        LibpodContainerUpdate => Duty::Judge(&LIBPOD_UPDATE),
         ContainerStart => Duty::Judge(&CONTAINER_START),
         LibpodContainerStart => Duty::Judge(&LIBPOD_START),
         ExecCreate | LibpodExecCreate => Duty::Judge(&EXEC_CREATE),
@@ -100,7 +108,6 @@ fn duty_of(id: EndpointId) -> Duty {
         | LibpodContainerArchivePut
         | LibpodContainerMount
         | LibpodContainerUnmount
-        | LibpodContainerUpdate
         | LibpodContainerCheckpoint
         | LibpodContainerRestore
         | LibpodContainerCommit
@@ -403,7 +410,7 @@ mod tests {
                     &call,
                     &Guard {
                         level,
-                        allow: vec![],
+                        ..Guard::default()
                     },
                 ))
             };
