@@ -356,7 +356,7 @@ fn profile(config: &str) -> Profile {
         .fold(String::new(), |text, line| text + line + "\n");
     let guard = Guard {
         level: Level::Baseline,
-        allow: Vec::new(),
+        ..Guard::default()
     };
     Profile {
         name: "default".to_owned(),

@@ -1054,7 +1054,7 @@ mod tests {
             let mut open = profile(rules);
             open.guard = Arc::new(guard::Guard {
                 level: Level::Privileged,
-                allow: vec![],
+                ..guard::Guard::default()
             });
             let (method, target) = request.split_once(' ').expect("a request line");
             assert!(

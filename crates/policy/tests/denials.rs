@@ -28,7 +28,11 @@ fn profile(rules: &str, level: Level) -> Profile {
         name: "default".to_owned(),
         rules: RuleSet::new(rules),
         limits: Limits::default(),
-        guard: Arc::new(Guard { level, allow }),
+        guard: Arc::new(Guard {
+            level,
+            allow,
+            ..Guard::default()
+        }),
         targets: Arc::default(),
         mode: Mode::Enforce,
         recreation: None,

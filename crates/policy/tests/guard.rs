@@ -29,7 +29,11 @@ fn permit(request: &str, level: Level, allow: &[&str]) -> Permit {
         name: "default".to_owned(),
         rules: RuleSet::new(parse("test", RULES).expect("rules")),
         limits: Limits::default(),
-        guard: Arc::new(Guard { level, allow }),
+        guard: Arc::new(Guard {
+            level,
+            allow,
+            ..Guard::default()
+        }),
         targets: Arc::default(),
         mode: Mode::Enforce,
         recreation: None,

@@ -115,7 +115,11 @@ fn profile(level: Level, allow: &[&str], targets: Targets) -> Profile {
         name: "default".to_owned(),
         rules: RuleSet::new(parse("test", RULES).expect("rules")),
         limits: Limits::default(),
-        guard: Arc::new(Guard { level, allow }),
+        guard: Arc::new(Guard {
+            level,
+            allow,
+            ..Guard::default()
+        }),
         targets: Arc::new(targets),
         view: Arc::default(),
         mode: Mode::Enforce,

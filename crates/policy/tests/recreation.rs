@@ -33,6 +33,7 @@ fn profile(how: Option<Recreation>, level: Level, allow: &[&str], rules: &str) -
                 .iter()
                 .map(|text| Exception::read(text).expect(text))
                 .collect(),
+            ..Guard::default()
         }),
         targets: Arc::default(),
         view: Arc::default(),

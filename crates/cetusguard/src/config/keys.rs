@@ -2,7 +2,7 @@
 //! defined once.
 
 /// A key and its meaning.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Key {
     /// Its name.
     pub(crate) name: &'static str,
@@ -67,7 +67,25 @@ pub(crate) const FRONTEND_KEYS: &[Key] = &[
 ];
 
 /// The keys of an entry of `profiles` beside `clients`.
-pub(crate) const PROFILE_KEYS: &[Key] = &[
+pub(crate) const PROFILE_KEYS: &[Key] =
+    &joined::<{ OWN_KEYS.len() + CREATION_KEYS.len() }>(OWN_KEYS, CREATION_KEYS);
+
+/// Returns two lists of keys as one.
+const fn joined<const N: usize>(first: &[Key], second: &[Key]) -> [Key; N] {
+    let mut all = [key("", "", ""); N];
+    let mut at = 0;
+    while at < N {
+        all[at] = if at < first.len() {
+            first[at]
+        } else {
+            second[at - first.len()]
+        };
+        at += 1;
+    }
+    all
+}
+
+const OWN_KEYS: &[Key] = &[
     key(
         "guard",
         "privileged|baseline|restricted",
@@ -174,6 +192,164 @@ pub(crate) const PROFILE_KEYS: &[Key] = &[
         "The objects that exist for its clients, in the place of what the option says: kind, name, \
         label, compose-project, compose-service and image, each with = and a pattern, and ! before \
         it for not; those on one line must all hold.",
+    ),
+];
+
+/// The requirements on what clients create: options, and keys of a profile. Those that are missing
+/// in a profile are those of the options.
+pub(crate) const CREATION_KEYS: &[Key] = &[
+    list(
+        "require-labels",
+        "LABEL",
+        "Labels that new containers, services, volumes and networks must have, as in team=web-* \
+        or cost-center; those of the image do not count.",
+    ),
+    key(
+        "require-read-only",
+        "BOOL",
+        "Whether the root file system of new containers must be read-only.",
+    ),
+    key(
+        "require-image-digest",
+        "BOOL",
+        "Whether new containers must name their image by its digest.",
+    ),
+    key(
+        "max-memory",
+        "SIZE",
+        "The largest memory limit of a container, as in 512MiB; one without a limit is refused.",
+    ),
+    key(
+        "max-memory-swap",
+        "SIZE",
+        "The largest limit of memory and swap together; without it, max-memory allows as much \
+        swap as memory.",
+    ),
+    key(
+        "max-cpus",
+        "CPUS",
+        "The largest processor limit of a container, as in 1.5; one without a limit is refused.",
+    ),
+    key(
+        "max-pids",
+        "N",
+        "The largest limit of processes in a container; one without a limit is refused.",
+    ),
+    key(
+        "max-gpus",
+        "N",
+        "The largest number of GPUs of a container, which needs guard-allow gpus as well.",
+    ),
+    list(
+        "allow-names",
+        "PATTERN",
+        "Names of new and renamed containers, and of services.",
+    ),
+    list(
+        "allow-users",
+        "USER[:GROUP]",
+        "Users of new containers, and of commands that name one; a star stands for numbers other \
+        than root's.",
+    ),
+    list(
+        "allow-ports",
+        "HOST[:CONTAINER][/PROTOCOL]",
+        "Published ports, as in 8000-8999, 8080:80/tcp, or auto for a port that the engine \
+        chooses.",
+    ),
+    list(
+        "allow-port-addresses",
+        "IP|NETWORK",
+        "Addresses of the host at which ports may be published, as in 127.0.0.1.",
+    ),
+    list(
+        "allow-restart",
+        "POLICY",
+        "Restart policies: no, on-failure, unless-stopped, always.",
+    ),
+    list(
+        "allow-exec",
+        "COMMAND",
+        "Commands in running containers, word by word, as in ls /data/*; ** at the end stands \
+        for further words.",
+    ),
+    list(
+        "allow-exec-env",
+        "PATTERN",
+        "Names of variables of such commands; with allow-exec, none without this.",
+    ),
+    list(
+        "allow-exec-users",
+        "USER[:GROUP]",
+        "Users of such commands; a command without a user is refused.",
+    ),
+    list(
+        "allow-extra-hosts",
+        "PATTERN",
+        "Additional hosts of new containers, as in db:10.* for NAME:ADDRESS.",
+    ),
+    list(
+        "allow-group-add",
+        "PATTERN",
+        "Additional groups of new containers.",
+    ),
+    list(
+        "allow-volumes",
+        "PATTERN",
+        "Volumes that are mounted and created, by name or by label=KEY=PATTERN.",
+    ),
+    list(
+        "allow-networks",
+        "PATTERN",
+        "Networks that are joined and created, by name or by label=KEY=PATTERN; bridge is one of \
+        them.",
+    ),
+    list(
+        "allow-gpu-drivers",
+        "PATTERN",
+        "Drivers of GPUs, which need guard-allow gpus as well.",
+    ),
+    list(
+        "deny-images",
+        "PATTERN",
+        "Images that may not be used, pulled or made; builds are refused then, as with \
+        guard-allow image.",
+    ),
+    key(
+        "default-memory",
+        "SIZE",
+        "The memory limit of a new container whose client sets none.",
+    ),
+    key(
+        "default-cpus",
+        "CPUS",
+        "The processor limit of a new container whose client sets none.",
+    ),
+    key(
+        "default-pids",
+        "N",
+        "The limit of processes of a new container whose client sets none.",
+    ),
+    key(
+        "default-user",
+        "USER[:GROUP]",
+        "The user of a new container whose client sets none.",
+    ),
+    key(
+        "default-port-address",
+        "IP",
+        "The host's address of published ports whose client sets none.",
+    ),
+    list(
+        "add-labels",
+        "KEY=VALUE",
+        "Labels that new containers, services, volumes and networks get, in place of the \
+        client's of the same names.",
+    ),
+    key(
+        "set-cgroup-parent",
+        "CGROUP",
+        "The cgroup below which new containers run, as in clients.slice.",
     ),
 ];
 

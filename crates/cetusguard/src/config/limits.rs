@@ -87,7 +87,12 @@ impl Reader<'_> {
                 Err(_) => {}
             }
         }
-        Guard { level, allow }
+        let creation = self.creation(entry, level);
+        Guard {
+            level,
+            allow,
+            creation,
+        }
     }
 
     /// Returns what was expected in place of an exception for a profile that does not exist.

@@ -4,6 +4,7 @@
 pub(crate) mod address;
 mod advice;
 pub(crate) mod clients;
+mod creation;
 pub(crate) mod file;
 pub(crate) mod frontends;
 mod grammar;

@@ -3,8 +3,10 @@
 
 use cetusguard_policy::split_list;
 
+use super::keys::{CREATION_KEYS, Key};
+
 /// One option of the program.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Opt {
     /// The long flag without its dashes.
     pub(crate) name: &'static str,
@@ -100,6 +102,7 @@ const RULES: &str = "Rules: what clients may call";
 const GUARD: &str = "Guard: what allowed calls may ask for";
 const CLIENTS: &str = "Clients: how much each may ask for";
 const LOG: &str = "Log";
+const CREATION: &str = "Creation: what new containers, commands, volumes and networks must be";
 
 const fn one(
     section: &'static str,
@@ -120,7 +123,30 @@ const fn one(
 }
 
 /// All options, in the order in which help and documentation list them.
-pub(crate) const OPTIONS: &[Opt] = &[
+pub(crate) const OPTIONS: &[Opt] =
+    &with_creation::<{ OWN_OPTIONS.len() + CREATION_KEYS.len() }>(OWN_OPTIONS, CREATION_KEYS);
+
+/// Returns options, and behind them those that are keys of a profile under the same names.
+const fn with_creation<const N: usize>(options: &[Opt], keys: &[Key]) -> [Opt; N] {
+    let mut all = [options[0]; N];
+    let mut at = 0;
+    while at < N {
+        all[at] = if at < options.len() {
+            options[at]
+        } else {
+            let key = keys[at - options.len()];
+            let many = if key.many { Many::Paths } else { Many::No };
+            Opt {
+                many,
+                ..one(CREATION, key.name, key.value, "", key.help)
+            }
+        };
+        at += 1;
+    }
+    all
+}
+
+const OWN_OPTIONS: &[Opt] = &[
     one(
         FILE,
         "config",

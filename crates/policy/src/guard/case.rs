@@ -1,11 +1,11 @@
 //! A call under judgement: opened with its query and body, settled with the engine's descriptions
 //! of its subjects, and closed as a call that may be sent.
 
+use super::creation;
 use super::engine::Engine;
 use super::form::walk;
 use super::json::Json;
 use super::judge::{Judge, Place};
-use super::creation;
 use super::query;
 use super::recreation::{Lost, Replacement};
 use super::subject::{Role, Slot, Subject};
@@ -242,7 +242,10 @@ impl Reader {
                 walk(judge, &mut json, form);
                 let guard: &'g Guard = judge.guard;
                 if let (Some(creation), Some(endpoint)) = (&guard.creation, call.endpoint()) {
-                    creation::fill(creation, endpoint.id, &mut json);
+                    // The engine refuses a body that the client did not send.
+                    if !is_blank {
+                        creation::fill(creation, endpoint.id, &mut json);
+                    }
                     creation::judge(judge, creation, endpoint.id, &pairs, &json);
                 }
                 if let Some(whole) = self.whole {

@@ -58,12 +58,7 @@ pub(super) fn whole(judge: &mut Judge<'_>, exec: &Json<'_>) {
 }
 
 /// Judges a command that is stored in the engine: another client may have made it.
-pub(super) fn stored(
-    judge: &mut Judge<'_>,
-    is_privileged: bool,
-    user: &str,
-    command: &[String],
-) {
+pub(super) fn stored(judge: &mut Judge<'_>, is_privileged: bool, user: &str, command: &[String]) {
     judge.within(Step::Field("ProcessConfig"), |judge| {
         judge.within(Step::Field("privileged"), |judge| {
             privileged(judge, &Json::Bool(is_privileged))

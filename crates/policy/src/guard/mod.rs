@@ -136,6 +136,13 @@ impl Guard {
         self.allow.iter().any(is_listed) || self.denies_images()
     }
 
+    /// Returns the requirements on what clients create, as they are written.
+    #[must_use]
+    pub fn requirements(&self) -> &[String] {
+        let creation = self.creation.as_deref();
+        creation.map_or(&[], |creation| creation.written.as_slice())
+    }
+
     /// Returns whether the guard denies some images.
     fn denies_images(&self) -> bool {
         let creation = self.creation.as_deref();

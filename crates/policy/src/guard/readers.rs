@@ -53,8 +53,10 @@ pub(super) static SERVICE_UPDATE: Reader = Reader {
     ..json(service::UPDATE_PARAMETERS, &service::SPEC)
 };
 pub(super) static CONTAINER_UPDATE: Reader = json(&[], &host_config::UPDATE);
-pub(super) static LIBPOD_UPDATE: Reader =
-    json(&[plain("restartPolicy"), plain("restartRetries")], &specgen::UPDATE);
+pub(super) static LIBPOD_UPDATE: Reader = json(
+    &[plain("restartPolicy"), plain("restartRetries")],
+    &specgen::UPDATE,
+);
 pub(super) static CONTAINER_START: Reader = Reader {
     parameters: START_PARAMETERS,
     body: Body::Nothing,

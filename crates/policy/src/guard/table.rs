@@ -4,9 +4,9 @@
 use super::readers::{
     BUILD, CHECKPOINTS, COMMIT, CONTAINER_CREATE, CONTAINER_START, CONTAINER_UPDATE, EXEC_CREATE,
     EXEC_START, LIBPOD_CONNECT, LIBPOD_CREATE, LIBPOD_DISCONNECT, LIBPOD_EXEC_REMOVE, LIBPOD_PULL,
-    LIBPOD_PUSH, LIBPOD_START, LIBPOD_UPDATE, LIBPOD_VOLUME_CREATE, LOAD, LOGIN, NETWORK_CONNECT, NETWORK_CREATE,
-    NETWORK_DISCONNECT, NETWORK_REMOVE, NODE_UPDATE, PULL_OR_IMPORT, PUSH, RENAME, SECRET,
-    SERVICE_CREATE, SERVICE_UPDATE, TAG, TOP, VOLUME_CREATE,
+    LIBPOD_PUSH, LIBPOD_START, LIBPOD_UPDATE, LIBPOD_VOLUME_CREATE, LOAD, LOGIN, NETWORK_CONNECT,
+    NETWORK_CREATE, NETWORK_DISCONNECT, NETWORK_REMOVE, NODE_UPDATE, PULL_OR_IMPORT, PUSH, RENAME,
+    SECRET, SERVICE_CREATE, SERVICE_UPDATE, TAG, TOP, VOLUME_CREATE,
 };
 use super::{Guard, Level, Reader, creation};
 use crate::call::Call;
@@ -31,8 +31,7 @@ const SWARM: &str = "a client that can change the cluster controls every node of
 const UNSEEN_IMAGES: &str =
     "guard-allow or deny-images names images or registries, and those of this call cannot be seen";
 
-const UNSEEN_CREATION: &str =
-    "this profile has requirements on what is created, and what this call creates cannot be seen; \
+const UNSEEN_CREATION: &str = "this profile has requirements on what is created, and what this call creates cannot be seen; \
     create the containers or networks one by one";
 
 /// Returns the guard's duty for a call.

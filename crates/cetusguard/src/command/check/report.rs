@@ -32,6 +32,9 @@ pub(super) struct ProfileReport {
     pub(super) view: Vec<String>,
     /// The values that its clients do not see in answers.
     pub(super) redact: Vec<String>,
+    /// The requirements on what its clients create.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) creation: Vec<String>,
     /// The clients of the profile; those of the default profile are all others as well.
     pub(super) clients: Vec<String>,
     pub(super) rules: usize,
@@ -118,6 +121,7 @@ impl ProfileReport {
             targets: profile.targets.entries().collect(),
             view: profile.view.sentences(),
             redact: profile.view.redaction.values().collect(),
+            creation: profile.guard.requirements().to_vec(),
             clients: profiles.selectors_of(profile).map(write_selector).collect(),
             rules: profile.rules.rules().len(),
             can: abilities(survey),

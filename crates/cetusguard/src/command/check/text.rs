@@ -89,6 +89,9 @@ fn write_profile(profile: &ProfileReport, page: &mut Page) {
         let values = profile.redact.join(", ");
         page.item(2, "redacts ", Look::Faint, &format!("{values} in answers"));
     }
+    for requirement in &profile.creation {
+        page.item(2, "with ", Look::Faint, requirement);
+    }
     let mut risk = None;
     for ability in &profile.can {
         if risk.replace(ability.risk) != Some(ability.risk) {

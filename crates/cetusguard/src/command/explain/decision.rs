@@ -39,6 +39,9 @@ pub(super) struct Decision {
     pub(super) view: Vec<String>,
     /// The values that are replaced in the answer.
     pub(super) redact: Vec<String>,
+    /// The requirements on what clients of this profile create.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) creation: Vec<String>,
     pub(super) limits: Vec<String>,
     /// The way in which the answer is sent back.
     pub(super) answer: &'static str,
@@ -166,6 +169,7 @@ impl Decision {
             targets: profile.targets.entries().collect(),
             view: profile.view.sentences(),
             redact: redacted_values(call, profile),
+            creation: profile.guard.requirements().to_vec(),
             limits: describe_limits(&profile.limits),
             answer: describe_answer(call),
             allowed,

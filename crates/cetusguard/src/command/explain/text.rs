@@ -62,6 +62,9 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
             &format!("{values} in the answer"),
         );
     }
+    for requirement in &decision.creation {
+        page.item(2, "requires  ", Look::Plain, requirement);
+    }
     for limit in &decision.limits {
         page.item(2, "limit     ", Look::Plain, limit);
     }

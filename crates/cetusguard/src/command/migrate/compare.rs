@@ -276,6 +276,7 @@ impl Rights {
             Guard {
                 level: Level::Baseline,
                 allow,
+                ..Guard::default()
             },
         )
     }

@@ -44,7 +44,7 @@ pub(super) fn unguarded(rules: Vec<cetusguard_policy::rule::Rule>) -> Profile {
         rules,
         Guard {
             level: Level::Privileged,
-            allow: Vec::new(),
+            ..Guard::default()
         },
     )
 }

@@ -63,10 +63,11 @@ impl fmt::Display for CommandPattern {
 
 fn one_of(judge: &mut Judge<'_>, allowed: &[CommandPattern], command: &[&str]) {
     if !allowed.iter().any(|pattern| pattern.fits(command)) {
-        let shown = command.join(" ");
+        // Further words may hold a password, and the message is logged.
+        let program = crate::guard::shortened(command.first().copied().unwrap_or_default());
         let what = format!(
-            "the command {:?} is not among the allowed ones",
-            crate::guard::shortened(&shown)
+            "the command {program:?} is not allowed with its {} words",
+            command.len()
         );
         judge.unmet("allow-exec", what, allows(allowed));
     }
@@ -75,10 +76,14 @@ fn one_of(judge: &mut Judge<'_>, allowed: &[CommandPattern], command: &[&str]) {
 /// Judges a command that is created in a running container.
 pub(super) fn exec(judge: &mut Judge<'_>, creation: &Creation, body: &Json<'_>) {
     if let Some(allowed) = &creation.exec {
-        let command: Vec<&str> = find(body, "Cmd").map(|it| words(it).collect()).unwrap_or_default();
+        let command: Vec<&str> = find(body, "Cmd")
+            .map(|it| words(it).collect())
+            .unwrap_or_default();
         judge.within(Step::Field("Cmd"), |judge| one_of(judge, allowed, &command));
     }
-    if let Some(allowed) = &creation.exec_env {
+    // A variable such as PATH or LD_PRELOAD changes what an allowed command does.
+    let none = creation.exec.as_ref().map(|_| Vec::new());
+    if let Some(allowed) = creation.exec_env.as_ref().or(none.as_ref()) {
         let variables = find(body, "Env").map(Json::list).unwrap_or_default();
         for (index, variable) in variables.iter().enumerate() {
             let name = variable.text().split('=').next().unwrap_or_default();
@@ -134,9 +139,7 @@ pub(super) fn health(
         // Podman takes a test without such a word for a command of the shell, or for its words.
         other => other.to_vec(),
     };
-    judge.within(Step::Field(path), |judge| {
-        one_of(judge, allowed, &command)
-    });
+    judge.within(Step::Field(path), |judge| one_of(judge, allowed, &command));
 }
 
 #[cfg(test)]
@@ -156,7 +159,11 @@ mod tests {
             ("ls **", &["ls", "-l", "/a b"], true),
             ("ls **", &["lsof"], false),
             ("cat /var/log/*", &["cat", "/var/log/a.log"], true),
-            ("cat /var/log/*", &["cat", "/var/log/a", "/etc/shadow"], false),
+            (
+                "cat /var/log/*",
+                &["cat", "/var/log/a", "/etc/shadow"],
+                false,
+            ),
             ("sh -c *", &["sh", "-c", "rm -rf /"], true),
         ] {
             let read = CommandPattern::read(pattern).expect(pattern);

@@ -51,8 +51,13 @@ pub(super) fn requested(judge: &mut Judge<'_>, creation: &Creation, body: &Json<
             let driver = request.driver;
             if driver.is_empty() || !allowed.iter().any(|pattern| pattern.fits(driver)) {
                 let what = match driver {
-                    "" => "names no driver, as in docker run --gpus driver=nvidia,count=1".to_owned(),
-                    driver => format!("the driver {:?} is not allowed", crate::guard::shortened(driver)),
+                    "" => {
+                        "names no driver, as in docker run --gpus driver=nvidia,count=1".to_owned()
+                    }
+                    driver => format!(
+                        "the driver {:?} is not allowed",
+                        crate::guard::shortened(driver)
+                    ),
                 };
                 judge.within(Step::Field(path), |judge| {
                     judge.within(Step::Index(index), |judge| {
@@ -96,10 +101,13 @@ fn of_podman<'j>(name: &'j Json<'_>) -> Request<'j> {
 }
 
 fn of_service<'j>(resource: &'j Json<'_>) -> Request<'j> {
-    let counts = resource.map().iter().map(|(_, spec)| match spec.get("Value") {
-        Some(Json::Number(digits)) => digits.parse::<u64>().ok(),
-        _ => Some(1),
-    });
+    let counts = resource
+        .map()
+        .iter()
+        .map(|(_, spec)| match spec.get("Value") {
+            Some(Json::Number(digits)) => digits.parse::<u64>().ok(),
+            _ => Some(1),
+        });
     let count = counts.fold(Some(0_u64), |total, count| total?.checked_add(count?));
     let kind = resource
         .map()
@@ -125,8 +133,14 @@ mod tests {
             (r#"{"DeviceIDs":["0,1,2"]}"#, Some(3)),
             (r#"{"DeviceIDs":["all"]}"#, None),
             (r#"{"DeviceIDs":["0,All"]}"#, None),
-            (r#"{"Driver":"cdi","DeviceIDs":["nvidia.com/gpu=all"]}"#, None),
-            (r#"{"Driver":"cdi","DeviceIDs":["nvidia.com/gpu=0"]}"#, Some(1)),
+            (
+                r#"{"Driver":"cdi","DeviceIDs":["nvidia.com/gpu=all"]}"#,
+                None,
+            ),
+            (
+                r#"{"Driver":"cdi","DeviceIDs":["nvidia.com/gpu=0"]}"#,
+                Some(1),
+            ),
             (r#"{"Count":1,"DeviceIDs":["0","1","2"]}"#, Some(3)),
             (r#"{"Count":1.5}"#, None),
         ] {

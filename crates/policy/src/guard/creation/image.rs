@@ -30,7 +30,9 @@ impl ImageDenial {
         let full = reference::normalised(image);
         let (tagged, digest) = full
             .split_once('@')
-            .map_or((full.as_str(), None), |(tagged, digest)| (tagged, Some(digest)));
+            .map_or((full.as_str(), None), |(tagged, digest)| {
+                (tagged, Some(digest))
+            });
         let name = without_tag(tagged);
         // A digest hides the tag, so that a denied tag may be behind it.
         let is_hidden = digest.is_some() && name == tagged;
@@ -75,7 +77,10 @@ pub(super) fn digest(
         .map_or(image, |(_, digest)| digest)
         .strip_prefix("sha256:");
     let is_digest = digest.is_some_and(|hex| {
-        hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        hex.len() == 64
+            && hex
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     });
     if creation.image_digest && !is_digest {
         let what = "the image is named by a tag, which can come to mean another image";
@@ -111,7 +116,11 @@ mod tests {
             ("*:latest", "a/b:1", false),
             ("localhost:5000/a", "localhost:5000/a:1", true),
         ] {
-            assert_eq!(ImageDenial::new(denial).denies(image), want, "{denial}: {image}");
+            assert_eq!(
+                ImageDenial::new(denial).denies(image),
+                want,
+                "{denial}: {image}"
+            );
         }
     }
 }

@@ -34,7 +34,7 @@ use crate::endpoint::EndpointId;
 use crate::pattern::Pattern;
 
 /// The values that are allowed; `None` allows every value, an empty list none.
-pub type Allowed<T> = Option<Vec<T>>;
+type Allowed<T> = Option<Vec<T>>;
 
 /// The requirements of a profile on what its clients create; by default there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -191,7 +191,13 @@ pub(super) fn judge(
         }
         Some(Subject::Network) => {
             object::labels(judge, &creation.labels, body, &["Labels"]);
-            object::created(judge, "allow-networks", &creation.networks, body, &["Labels"]);
+            object::created(
+                judge,
+                "allow-networks",
+                &creation.networks,
+                body,
+                &["Labels"],
+            );
         }
         None => {}
     }

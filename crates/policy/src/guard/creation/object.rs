@@ -39,7 +39,10 @@ impl LabelPattern {
     fn fits(&self, key: &str, value: &str) -> bool {
         self.key == key
             && !value.is_empty()
-            && self.value.as_ref().is_none_or(|pattern| pattern.fits(value))
+            && self
+                .value
+                .as_ref()
+                .is_none_or(|pattern| pattern.fits(value))
     }
 }
 
@@ -68,7 +71,8 @@ impl ObjectPattern {
     /// # Errors
     /// The text that was expected instead.
     pub fn read(text: &str) -> Result<Self, String> {
-        let expected = || "expected a name, or label=KEY=PATTERN, as in app-* or label=team=web".to_owned();
+        let expected =
+            || "expected a name, or label=KEY=PATTERN, as in app-* or label=team=web".to_owned();
         match text.split_once('=') {
             Some(("label", label)) => LabelPattern::read(label)
                 .map(Self::Label)
@@ -99,7 +103,9 @@ impl fmt::Display for ObjectPattern {
 /// Returns the labels of a map in a body.
 fn labels_of<'j>(map: Option<&'j Json<'_>>) -> impl Iterator<Item = (&'j str, &'j str)> {
     let pairs = map.map(Json::map).unwrap_or_default();
-    pairs.iter().map(|(key, value)| (key.as_ref(), value.text()))
+    pairs
+        .iter()
+        .map(|(key, value)| (key.as_ref(), value.text()))
 }
 
 /// Judges the labels that a client gives what it creates. Each place must have all of them: those of
@@ -167,8 +173,14 @@ pub(in crate::guard) fn used(
         _ => ("allow-networks", &creation.networks),
     };
     let name = object.map_or(word, |object| object.name.as_str());
-    let labels = object.map(|object| object.labels.as_slice()).unwrap_or_default();
-    let labels = || labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let labels = object
+        .map(|object| object.labels.as_slice())
+        .unwrap_or_default();
+    let labels = || {
+        labels
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    };
     // Podman's default network has a second name.
     let alias = object.and_then(Object::alias).unwrap_or(name);
     let fits = |pattern: &ObjectPattern| {
@@ -189,7 +201,11 @@ pub(in crate::guard) fn used(
             "the engine would create the volume {:?} without labels; create it first",
             crate::guard::shortened(word)
         );
-        judge.unmet("require-labels", what, format!("asks for {}", creation.labels[0]));
+        judge.unmet(
+            "require-labels",
+            what,
+            format!("asks for {}", creation.labels[0]),
+        );
     }
 }
 
@@ -214,12 +230,7 @@ pub(in crate::guard) fn shared_network(judge: &mut Judge<'_>, container: &str) {
 
 /// Judges networks that are no objects of the engine: those of programs that Podman starts for the
 /// container alone, and the host's.
-pub(super) fn own_network(
-    judge: &mut Judge<'_>,
-    creation: &Creation,
-    body: &Json<'_>,
-    api: Api,
-) {
+pub(super) fn own_network(judge: &mut Judge<'_>, creation: &Creation, body: &Json<'_>, api: Api) {
     let path = match api {
         Api::Docker => "HostConfig.NetworkMode",
         Api::Libpod => "netns.nsmode",

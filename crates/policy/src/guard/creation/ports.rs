@@ -93,7 +93,9 @@ fn range(text: &str) -> Option<Range> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let port = |text: &str| {
         let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse::<u16>().ok().filter(|port| is_plain && *port > 0)
+        text.parse::<u16>()
+            .ok()
+            .filter(|port| is_plain && *port > 0)
     };
     let range = (port(first)?, port(last)?);
     (range.0 <= range.1).then_some(range)
@@ -186,7 +188,9 @@ fn bindings(judge: &mut Judge<'_>, creation: &Creation, body: &Json<'_>) {
 
 /// Judges Podman's `portmappings`, each of which may be a range.
 fn mappings(judge: &mut Judge<'_>, creation: &Creation, body: &Json<'_>) {
-    let ports = find(body, "portmappings").map(Json::list).unwrap_or_default();
+    let ports = find(body, "portmappings")
+        .map(Json::list)
+        .unwrap_or_default();
     for (index, mapping) in ports.iter().enumerate() {
         let number = |name| whole(mapping, name);
         let range = number("range").map(|count| count.max(1) - 1);
@@ -316,18 +320,40 @@ mod tests {
             ("8080", port(Some((8080, 8081)), (80, 80), "tcp"), false),
             ("8080", port(None, (80, 80), "tcp"), false),
             ("8000-8999", port(Some((8080, 8090)), (80, 80), "udp"), true),
-            ("8000-8999", port(Some((7999, 8000)), (80, 80), "udp"), false),
+            (
+                "8000-8999",
+                port(Some((7999, 8000)), (80, 80), "udp"),
+                false,
+            ),
             ("auto", port(None, (80, 80), "tcp"), true),
             ("auto", port(Some((80, 80)), (80, 80), "tcp"), false),
             ("auto:80/tcp", port(None, (80, 80), "tcp"), true),
             ("auto:80/tcp", port(None, (81, 81), "tcp"), false),
-            ("8080:80/tcp", port(Some((8080, 8080)), (80, 80), "udp"), false),
-            ("8080:80-90", port(Some((8080, 8080)), (85, 85), "udp"), true),
+            (
+                "8080:80/tcp",
+                port(Some((8080, 8080)), (80, 80), "udp"),
+                false,
+            ),
+            (
+                "8080:80-90",
+                port(Some((8080, 8080)), (85, 85), "udp"),
+                true,
+            ),
         ] {
             let read = PortPattern::read(pattern).expect(pattern);
             assert_eq!(read.fits(&port), want, "{pattern}: {port:?}");
         }
-        for text in ["", "0", "65536", "9-8", "80:", "80/icmp", "+80", "127.0.0.1:80", "a"] {
+        for text in [
+            "",
+            "0",
+            "65536",
+            "9-8",
+            "80:",
+            "80/icmp",
+            "+80",
+            "127.0.0.1:80",
+            "a",
+        ] {
             assert!(PortPattern::read(text).is_err(), "{text}");
         }
     }

@@ -256,8 +256,9 @@ fn swap(
         (None, _, _) if must_be_known => None,
         (None, _, _) => return,
     };
-    let is_covered = total
-        .is_some_and(|total| u64::try_from(total).is_ok_and(|total| (1..=largest).contains(&total)));
+    let is_covered = total.is_some_and(|total| {
+        u64::try_from(total).is_ok_and(|total| (1..=largest).contains(&total))
+    });
     if !is_covered {
         let what = match total {
             Some(total) if total > 0 => format!("allows {total} bytes of memory and swap"),
@@ -272,13 +273,7 @@ fn swap(
 const DEFAULT_PERIOD: i64 = 100_000;
 
 /// Judges the limit of processors, which is one number, or a quota of a period.
-fn cpus(
-    judge: &mut Judge<'_>,
-    body: &Json<'_>,
-    fields: &ResourceFields,
-    max: &Amount,
-    when: When,
-) {
+fn cpus(judge: &mut Judge<'_>, body: &Json<'_>, fields: &ResourceFields, max: &Amount, when: When) {
     let zero = fields.zero_is_missing;
     let key = "max-cpus";
     let nano = fields
@@ -291,7 +286,12 @@ fn cpus(
         (None, None, None) if when == When::Update => {}
         (Some((_, value)), None, None) if max.covers(value) => {}
         (Some((path, value)), None, None) => {
-            judge.unmet_at(path, key, format!("{value} billionths are too many"), wanted(max));
+            judge.unmet_at(
+                path,
+                key,
+                format!("{value} billionths are too many"),
+                wanted(max),
+            );
         }
         (Some((path, _)), _, _) => {
             let what = "stands beside a quota or a period, and engines differ in which counts";
@@ -314,12 +314,7 @@ fn cpus(
         }
         (None, None, _) => {
             let path = fields.nano_cpus.or(fields.quota.map(|[quota, _]| quota));
-            judge.unmet_at(
-                path.unwrap_or_default(),
-                key,
-                "has no limit",
-                wanted(max),
-            );
+            judge.unmet_at(path.unwrap_or_default(), key, "has no limit", wanted(max));
         }
     }
 }

@@ -24,12 +24,7 @@ pub enum RestartPolicy {
 }
 
 impl RestartPolicy {
-    const ALL: [Self; 4] = [
-        Self::No,
-        Self::OnFailure,
-        Self::UnlessStopped,
-        Self::Always,
-    ];
+    const ALL: [Self; 4] = [Self::No, Self::OnFailure, Self::UnlessStopped, Self::Always];
 
     /// Reads a policy as a container names it.
     ///
@@ -88,7 +83,9 @@ pub(super) fn restart(
     fields: &Fields,
 ) {
     if let Some(allowed) = &creation.restart {
-        let word = find(body, fields.restart).map(Json::text).unwrap_or_default();
+        let word = find(body, fields.restart)
+            .map(Json::text)
+            .unwrap_or_default();
         judge.within(Step::Field(fields.restart), |judge| {
             one_restart(judge, allowed, fields.api, word)
         });
@@ -190,12 +187,7 @@ pub(super) fn groups(
 }
 
 /// Judges additional lines of `/etc/hosts`.
-pub(super) fn hosts(
-    judge: &mut Judge<'_>,
-    creation: &Creation,
-    body: &Json<'_>,
-    fields: &Fields,
-) {
+pub(super) fn hosts(judge: &mut Judge<'_>, creation: &Creation, body: &Json<'_>, fields: &Fields) {
     let as_pairs: fn(&str) -> Vec<String> = match fields.api {
         Api::Docker | Api::Libpod => names_before_address,
         Api::Service => names_behind_address,
@@ -257,7 +249,11 @@ mod tests {
     #[test]
     fn lines_of_hosts_become_pairs() {
         for (split, line, want) in [
-            (names_before_address as fn(&str) -> Vec<String>, "a:1.2.3.4", "a:1.2.3.4"),
+            (
+                names_before_address as fn(&str) -> Vec<String>,
+                "a:1.2.3.4",
+                "a:1.2.3.4",
+            ),
             (names_before_address, "a=1.2.3.4", "a:1.2.3.4"),
             (names_before_address, "a;b:::1", "a:::1 b:::1"),
             (names_before_address, "a", "a:"),
@@ -276,7 +272,11 @@ mod tests {
             (Api::Docker, "always", Some(RestartPolicy::Always)),
             (Api::Docker, "any", None),
             (Api::Docker, "Always", None),
-            (Api::Libpod, "unless-stopped", Some(RestartPolicy::UnlessStopped)),
+            (
+                Api::Libpod,
+                "unless-stopped",
+                Some(RestartPolicy::UnlessStopped),
+            ),
             (Api::Service, "", Some(RestartPolicy::Always)),
             (Api::Service, "none", Some(RestartPolicy::No)),
             (Api::Service, "on-failure", Some(RestartPolicy::OnFailure)),

@@ -24,8 +24,9 @@ impl UserPattern {
         let (user, group) = text
             .split_once(':')
             .map_or((text, None), |(user, group)| (user, Some(group)));
-        let is_part =
-            |part: &str| !part.is_empty() && !part.contains(':') && !part.contains(char::is_whitespace);
+        let is_part = |part: &str| {
+            !part.is_empty() && !part.contains(':') && !part.contains(char::is_whitespace)
+        };
         if !is_part(user) || !group.is_none_or(is_part) {
             return Err("expected USER or USER:GROUP, as in 1000:1000 or 10*:10*".to_owned());
         }
