@@ -218,7 +218,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Refuses the guard's level under which bodies are not read, so that no requirement could hold.
+    /// Refuses the guard's level under which bodies are not read, so that no requirement could
+    /// hold.
     fn refuse_unread(&mut self, entry: Option<&Entry>, creation: &Creation) {
         let profile = entry.map_or(super::profiles::DEFAULT, |entry| entry.name.as_str());
         let given = creation.written.first().map_or("", String::as_str);

@@ -1,5 +1,5 @@
-//! Values that the profile sets in what is created: defaults where the client sets none, labels, and
-//! the cgroup.
+//! Values that the profile sets in what is created: defaults where the client sets none, labels,
+//! and the cgroup.
 
 use std::borrow::Cow;
 

@@ -101,14 +101,14 @@ fn of_podman<'j>(name: &'j Json<'_>) -> Request<'j> {
 }
 
 fn of_service<'j>(resource: &'j Json<'_>) -> Request<'j> {
-    let counts = resource
+    let mut counts = resource
         .map()
         .iter()
         .map(|(_, spec)| match spec.get("Value") {
             Some(Json::Number(digits)) => digits.parse::<u64>().ok(),
             _ => Some(1),
         });
-    let count = counts.fold(Some(0_u64), |total, count| total?.checked_add(count?));
+    let count = counts.try_fold(0_u64, |total, count| total.checked_add(count?));
     let kind = resource
         .map()
         .iter()

@@ -63,8 +63,8 @@ pub(in crate::guard) fn denied(judge: &mut Judge<'_>, image: &str) {
     }
 }
 
-/// Judges whether a container's image is named by its digest, or by its own identifier, which is one
-/// too.
+/// Judges whether a container's image is named by its digest, or by its own identifier, which is
+/// one too.
 pub(super) fn digest(
     judge: &mut Judge<'_>,
     creation: &Creation,

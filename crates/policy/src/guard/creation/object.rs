@@ -108,8 +108,8 @@ fn labels_of<'j>(map: Option<&'j Json<'_>>) -> impl Iterator<Item = (&'j str, &'
         .map(|(key, value)| (key.as_ref(), value.text()))
 }
 
-/// Judges the labels that a client gives what it creates. Each place must have all of them: those of
-/// a service, for instance, are not those of its containers.
+/// Judges the labels that a client gives what it creates. Each place must have all of them: those
+/// of a service, for instance, are not those of its containers.
 pub(super) fn labels(
     judge: &mut Judge<'_>,
     required: &[LabelPattern],
@@ -157,8 +157,8 @@ pub(super) fn created(
     }
 }
 
-/// Judges a volume or a network that a container uses, as the engine describes it; `None` stands for
-/// an object that the engine does not have, or of which only the word is known.
+/// Judges a volume or a network that a container uses, as the engine describes it; `None` stands
+/// for an object that the engine does not have, or of which only the word is known.
 pub(in crate::guard) fn used(
     judge: &mut Judge<'_>,
     kind: ObjectKind,
