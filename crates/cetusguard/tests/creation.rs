@@ -1,0 +1,217 @@
+//! Requirements on what clients create, through the whole program: their keys, what is sent, and
+//! what is not.
+
+use cetusguard_testkit::{Engine, Proxy, ProxyBuilder, TempDir};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
+const RULES: &str = "POST .*";
+
+fn engine() -> Engine {
+    Engine::scripted(|exchange, link| {
+        if exchange.line.starts_with("GET /") && link.tell(exchange) {
+            return;
+        }
+        link.answer(201, "{\"Id\":\"x\"}");
+    })
+}
+
+fn proxy(engine: &Engine, options: &[(&str, &str)]) -> Proxy {
+    let proxy = ProxyBuilder::new(PROGRAM, engine, RULES);
+    options
+        .iter()
+        .fold(proxy, |proxy, (name, value)| proxy.arg(name, value))
+        .start()
+}
+
+/// The bodies of the calls by POST that the engine got.
+fn posted(engine: &Engine) -> Vec<String> {
+    let received = engine.received();
+    let posts = received.iter().filter(|one| one.starts_with("POST "));
+    posts
+        .filter_map(|one| one.split_once("\r\n\r\n"))
+        .map(|(_, body)| body.to_owned())
+        .collect()
+}
+
+#[test]
+fn what_does_not_meet_a_requirement_is_not_sent() {
+    let engine = engine();
+    let proxy = proxy(
+        &engine,
+        &[
+            ("--max-memory", "1k"),
+            ("--require-labels", "team=*"),
+            ("--allow-exec", "ls **"),
+        ],
+    );
+    let mut client = proxy.client();
+    let allowed = "{\"Labels\":{\"team\":\"a\"},\"HostConfig\":{\"Memory\":1024}}";
+    for (line, body, status) in [
+        ("POST /containers/create", allowed, 201),
+        (
+            "POST /containers/create",
+            "{\"Labels\":{\"team\":\"a\"},\"HostConfig\":{\"Memory\":1025}}",
+            403,
+        ),
+        (
+            "POST /containers/create",
+            "{\"Labels\":{\"team\":\"a\"}}",
+            403,
+        ),
+        (
+            "POST /v1.41/containers/create",
+            "{\"HostConfig\":{\"Memory\":1024}}",
+            403,
+        ),
+        ("POST /v5.0.0/libpod/containers/create", "{}", 403),
+        ("POST /services/create", "{\"Name\":\"s\"}", 403),
+        ("POST /containers/web/update", "{\"Memory\":-1}", 403),
+        ("POST /containers/web/update", "{\"Memory\":512}", 201),
+        (
+            "POST /v5.0.0/libpod/containers/web/update",
+            "{\"memory\":{\"limit\":0}}",
+            403,
+        ),
+        ("POST /v5.0.0/libpod/pods/create", "{}", 403),
+        ("POST /containers/web/exec", "{\"Cmd\":[\"sh\"]}", 403),
+    ] {
+        let answer = client.request_with(line, body);
+        assert_eq!(answer.status, status, "{line} {body}: {}", answer.body);
+    }
+    assert_eq!(posted(&engine), [allowed, "{\"Memory\":512}"]);
+}
+
+#[test]
+fn a_refusal_says_what_is_wrong_and_which_key_asks_for_it() {
+    let engine = engine();
+    let proxy = proxy(
+        &engine,
+        &[("--max-memory", "2GiB"), ("--log-format", "json")],
+    );
+    let answer = proxy.client().request_with(
+        "POST /containers/create",
+        "{\"HostConfig\":{\"Memory\":4294967296}}",
+    );
+    let want = "the guard of profile default (baseline): HostConfig.Memory: 4294967296 is too \
+        large; max-memory of this profile asks for a limit of at most 2GiB (2147483648)";
+    assert!(answer.body.contains(want), "{}", answer.body);
+    proxy.logged(&["max-memory of this profile"]);
+}
+
+#[test]
+fn an_audited_profile_forwards_and_logs() {
+    let engine = engine();
+    let options = [("--max-pids", "9"), ("--mode", "audit")];
+    let proxy = proxy(&engine, &options);
+    let body = "{\"HostConfig\":{\"PidsLimit\":0}}";
+    let answer = proxy.client().request_with("POST /containers/create", body);
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    assert_eq!(posted(&engine), [body]);
+    proxy.logged(&["would_deny", "max-pids"]);
+}
+
+#[test]
+fn what_the_profile_sets_is_sent() {
+    let engine = engine();
+    let proxy = proxy(
+        &engine,
+        &[
+            ("--default-memory", "1k"),
+            ("--add-labels", "team=ci"),
+            ("--set-cgroup-parent", "ci.slice"),
+        ],
+    );
+    let answer = proxy
+        .client()
+        .request_with("POST /containers/create", "{\"Image\":\"x\"}");
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let want = "{\"Image\":\"x\",\"Labels\":{\"team\":\"ci\"},\
+        \"HostConfig\":{\"CgroupParent\":\"ci.slice\",\"Memory\":1024}}";
+    assert_eq!(posted(&engine), [want]);
+}
+
+#[test]
+fn a_profile_takes_back_what_the_options_require() {
+    const PROFILES: &str = "max-memory: 1k\nallow-extra-hosts: none\nprofiles:\n  free: {clients: \
+        [{address: 127.0.0.2}], rules: POST .*, max-memory: none, allow-extra-hosts: any}\n";
+    let folder = TempDir::new();
+    let file = folder.write("cetusguard.yaml", PROFILES);
+    let (code, page, _) = ProxyBuilder::bare(PROGRAM)
+        .word("check")
+        .arg("--config", &file)
+        .run();
+    assert_eq!(code, Some(0), "{page}");
+    let (default, free) = page.split_once("profile free").unwrap_or_default();
+    for requirement in ["with max-memory 1k", "with allow-extra-hosts none"] {
+        assert!(default.contains(requirement), "{page}");
+    }
+    assert!(!free.contains("with "), "{page}");
+}
+
+#[test]
+fn mistakes_say_what_was_expected() {
+    for (config, want) in [
+        (
+            "max-memory: lots",
+            "expected a size, as in 512MiB or 2GiB, or none",
+        ),
+        ("max-memory: 0", "expected a size"),
+        ("max-cpus: 1e3", "expected a number of processors"),
+        ("max-pids: -1", "expected a number, as in 200, or none"),
+        (
+            "allow-ports: 0-70000",
+            "expected HOST[:CONTAINER][/PROTOCOL]",
+        ),
+        ("allow-ports: [none, 80]", "expected none alone"),
+        ("allow-port-addresses: localhost", "expected an IP address"),
+        ("allow-restart: sometimes", "expected no, on-failure"),
+        ("allow-users: \"a:b:c\"", "expected USER or USER:GROUP"),
+        ("allow-exec: \"ls ** x\"", "expected a command"),
+        ("allow-volumes: label=", "expected a name, or label=KEY"),
+        ("require-labels: =x", "expected a label"),
+        ("require-read-only: maybe", "expected true or false"),
+        ("add-labels: team", "expected KEY=VALUE"),
+        ("default-user: 10*", "expected USER or USER:GROUP"),
+        ("set-cgroup-parent: ../x", "expected a cgroup"),
+        (
+            "max-memory: 1k\ndefault-memory: 1m",
+            "default-memory is \"1m\"",
+        ),
+        (
+            "max-memory: 1k\nguard: privileged",
+            "expected baseline or restricted, because the profile default has max-memory 1k",
+        ),
+        (
+            "max-pids: 5\nprofiles:\n  a: {clients: [{address: 127.0.0.2}], guard: privileged}",
+            "expected baseline or restricted, because the profile a has max-pids 5",
+        ),
+        (
+            "profiles:\n  a: {clients: [{address: 127.0.0.2}], max-memory: x}",
+            "expected a size",
+        ),
+    ] {
+        let folder = TempDir::new();
+        let file = folder.write("cetusguard.yaml", &format!("{config}\n"));
+        let (code, _, errors) = ProxyBuilder::bare(PROGRAM).arg("--config", &file).run();
+        assert_eq!(code, Some(2), "{config}: {errors}");
+        assert_eq!(errors.matches(want).count(), 1, "{config}: {errors}");
+    }
+}
+
+#[test]
+fn explain_judges_the_requirements() {
+    let folder = TempDir::new();
+    let body = folder.write("body.json", "{\"HostConfig\":{\"Memory\":2048}}");
+    let (code, page, errors) = ProxyBuilder::bare(PROGRAM)
+        .word("explain")
+        .word("POST")
+        .word("/containers/create")
+        .arg("--body", &body)
+        .arg("--rules", RULES)
+        .arg("--max-memory", "1k")
+        .run();
+    assert_eq!(code, Some(1), "{page}{errors}");
+    for want in ["max-memory 1k", "HostConfig.Memory", "is too large"] {
+        assert!(page.contains(want), "{want}: {page}");
+    }
+}
