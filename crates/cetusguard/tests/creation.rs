@@ -44,7 +44,6 @@ fn what_does_not_meet_a_requirement_is_not_sent() {
             ("--allow-exec", "ls **"),
         ],
     );
-    let mut client = proxy.client();
     let allowed = "{\"Labels\":{\"team\":\"a\"},\"HostConfig\":{\"Memory\":1024}}";
     for (line, body, status) in [
         ("POST /containers/create", allowed, 201),
@@ -75,7 +74,7 @@ fn what_does_not_meet_a_requirement_is_not_sent() {
         ("POST /v5.0.0/libpod/pods/create", "{}", 403),
         ("POST /containers/web/exec", "{\"Cmd\":[\"sh\"]}", 403),
     ] {
-        let answer = client.request_with(line, body);
+        let answer = proxy.client().request_with(line, body);
         assert_eq!(answer.status, status, "{line} {body}: {}", answer.body);
     }
     assert_eq!(posted(&engine), [allowed, "{\"Memory\":512}"]);
@@ -95,7 +94,8 @@ fn a_refusal_says_what_is_wrong_and_which_key_asks_for_it() {
     let want = "the guard of profile default (baseline): HostConfig.Memory: 4294967296 is too \
         large; max-memory of this profile asks for a limit of at most 2GiB (2147483648)";
     assert!(answer.body.contains(want), "{}", answer.body);
-    proxy.logged(&["max-memory of this profile"]);
+    let line = proxy.logged(&["max-memory of this profile"]);
+    assert!(line.contains("HostConfig.Memory"), "{line}");
 }
 
 #[test]
@@ -107,7 +107,8 @@ fn an_audited_profile_forwards_and_logs() {
     let answer = proxy.client().request_with("POST /containers/create", body);
     assert_eq!(answer.status, 201, "{}", answer.body);
     assert_eq!(posted(&engine), [body]);
-    proxy.logged(&["would_deny", "max-pids"]);
+    let line = proxy.logged(&["would_deny", "max-pids"]);
+    assert!(line.contains("HostConfig.PidsLimit"), "{line}");
 }
 
 #[test]

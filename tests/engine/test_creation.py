@@ -1,0 +1,134 @@
+"""Requirements on what clients create, with a real engine: its own CLI, its own idea of a limit."""
+
+import json
+
+import docker
+import pytest
+
+from curl import curl
+from tools import IMAGE, unique
+
+JSON = ("--header", "Content-Type: application/json", "--data-binary")
+MEBIBYTE = 1 << 20
+LIMITS = {
+    "CETUSGUARD_MAX_MEMORY": "64MiB",
+    "CETUSGUARD_MAX_CPUS": "0.5",
+    "CETUSGUARD_MAX_PIDS": "50",
+}
+WITHIN = {"mem_limit": 32 * MEBIBYTE, "nano_cpus": 500_000_000, "pids_limit": 50}
+
+
+@pytest.fixture
+def limited(proxy):
+    """A client of a proxy that limits what it creates."""
+    one = proxy(env=LIMITS)
+    client = docker.DockerClient(base_url=one.addresses["tcp"], version="1.41")
+    yield client
+    client.close()
+
+
+def create(client, **settings):
+    return client.containers.create(IMAGE, ["sleep", "60"], **settings)
+
+
+def test_a_container_within_its_limits_is_created_with_them(limited, engine):
+    made = create(limited, **WITHIN)
+    host = engine.client.containers.get(made.id).attrs["HostConfig"]
+    assert (host["Memory"], host["NanoCpus"], host["PidsLimit"]) == (32 * MEBIBYTE, 500_000_000, 50)
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({**WITHIN, "mem_limit": 65 * MEBIBYTE}, "max-memory"),
+        ({**WITHIN, "mem_limit": 0}, "max-memory"),
+        ({**WITHIN, "memswap_limit": -1}, "max-memory"),
+        ({**WITHIN, "nano_cpus": 500_000_001}, "max-cpus"),
+        ({**WITHIN, "nano_cpus": 0}, "max-cpus"),
+        ({**WITHIN, "nano_cpus": 0, "cpu_quota": 50_001, "cpu_period": 100_000}, "max-cpus"),
+        ({**WITHIN, "pids_limit": -1}, "max-pids"),
+        ({**WITHIN, "pids_limit": 51}, "max-pids"),
+        ({}, "max-memory"),
+    ],
+)
+def test_a_container_beyond_its_limits_is_not_created(limited, engine, settings, key):
+    name = unique()
+    with pytest.raises(docker.errors.APIError, match=key):
+        create(limited, name=name, **settings)
+    assert not engine.client.containers.list(all=True, filters={"name": name})
+
+
+def test_an_update_does_not_lift_a_limit(limited, engine):
+    made = create(limited, **WITHIN)
+    path = f"{limited.api.base_url}/v1.41/containers/{made.id}/update"
+
+    def host():
+        return engine.client.containers.get(made.id).attrs["HostConfig"]
+
+    before = host()
+    for body in (
+        {"Memory": 65 * MEBIBYTE, "MemorySwap": 130 * MEBIBYTE},
+        {"MemorySwap": -1},
+        {"NanoCpus": 1_000_000_000},
+        {"CpuPeriod": 1_000},
+        {"CpuQuota": -1},
+        {"PidsLimit": 0},
+        {"PidsLimit": -1},
+    ):
+        assert curl(path, *JSON, json.dumps(body)).status == 403, body
+    assert host() == before
+    assert curl(path, *JSON, json.dumps({"Memory": 16 * MEBIBYTE, "PidsLimit": 40})).status == 200
+    assert (host()["Memory"], host()["PidsLimit"]) == (16 * MEBIBYTE, 40)
+
+
+def test_a_zero_leaves_a_limit_as_it_is(limited, engine):
+    """The CLI sends a zero for every limit that it does not change."""
+    made = create(limited, **WITHIN)
+    path = f"{limited.api.base_url}/v1.41/containers/{made.id}/update"
+    body = {"CpuShares": 512, "Memory": 0, "MemorySwap": 0, "NanoCpus": 0, "CpuQuota": 0, "CpuPeriod": 0}
+    assert curl(path, *JSON, json.dumps(body)).status == 200
+    host = engine.client.containers.get(made.id).attrs["HostConfig"]
+    assert (host["Memory"], host["NanoCpus"], host["PidsLimit"]) == (32 * MEBIBYTE, 500_000_000, 50)
+
+
+def test_what_a_client_leaves_out_is_filled_in(proxy, engine):
+    one = proxy(
+        env={
+            **LIMITS,
+            "CETUSGUARD_DEFAULT_MEMORY": "16MiB",
+            "CETUSGUARD_DEFAULT_CPUS": "0.25",
+            "CETUSGUARD_DEFAULT_PIDS": "20",
+            "CETUSGUARD_DEFAULT_USER": "1000:1000",
+            "CETUSGUARD_ADD_LABELS": "team=ci",
+        }
+    )
+    client = docker.DockerClient(base_url=one.addresses["tcp"], version="1.41")
+    try:
+        made = client.containers.run(IMAGE, ["id", "-u"], detach=True)
+        assert made.wait()["StatusCode"] == 0
+        assert made.logs() == b"1000\n"
+    finally:
+        client.close()
+    told = engine.client.containers.get(made.id)
+    host = told.attrs["HostConfig"]
+    assert (host["Memory"], host["NanoCpus"], host["PidsLimit"]) == (16 * MEBIBYTE, 250_000_000, 20)
+    assert told.labels["team"] == "ci"
+
+
+def test_only_allowed_commands_start(proxy, engine):
+    one = proxy(env={"CETUSGUARD_ALLOW_EXEC": "echo **"})
+    client = docker.DockerClient(base_url=one.addresses["tcp"], version="1.41")
+    direct = engine.client.containers.run(IMAGE, ["sleep", "60"], detach=True)
+    try:
+        same = client.containers.get(direct.id)
+        assert same.exec_run(["echo", "hello"]).output == b"hello\n"
+        for settings in ({"cmd": ["id"]}, {"cmd": ["echo"], "environment": {"PATH": "/tmp"}}):
+            with pytest.raises(docker.errors.APIError, match="allow-exec"):
+                same.exec_run(**settings)
+        # A command that was made past the proxy.
+        stored = engine.client.api.exec_create(direct.id, ["id"])["Id"]
+        with pytest.raises(docker.errors.APIError, match="allow-exec"):
+            client.api.exec_start(stored)
+    finally:
+        client.close()
+        direct.remove(force=True)
