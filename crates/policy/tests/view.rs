@@ -56,6 +56,7 @@ fn object(kind: ObjectKind, name: &str) -> Object {
             container: "hidden".to_owned(),
             privileged: false,
             user: String::new(),
+            command: Vec::new(),
         },
         ObjectKind::Task => Detail::Task {
             service: "hidden".to_owned(),
