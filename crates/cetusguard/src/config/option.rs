@@ -102,7 +102,7 @@ const RULES: &str = "Rules: what clients may call";
 const GUARD: &str = "Guard: what allowed calls may ask for";
 const CLIENTS: &str = "Clients: how much each may ask for";
 const LOG: &str = "Log";
-const CREATION: &str = "Creation: what new containers, commands, volumes and networks must be";
+const CREATION: &str = "Creation: what clients may create";
 
 const fn one(
     section: &'static str,

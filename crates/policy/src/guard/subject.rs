@@ -5,7 +5,7 @@ use super::engine::Engine;
 use super::host::{gives_host_path, is_powerful};
 use super::judge::{Judge, Place};
 use super::target::Use;
-use super::{creation, volume};
+use super::volume;
 use crate::endpoint::ObjectKind;
 use crate::object::{Detail, Object, Traits};
 
@@ -105,21 +105,6 @@ impl Judge<'_> {
             }
             _ => judge.judge_missing(subject),
         });
-    }
-
-    /// Judges a volume or a network that a container uses, if the profile allows only some.
-    fn uses_allowed(&mut self, subject: &Subject, object: Option<&Object>) {
-        match subject.role {
-            Role::Mounted | Role::Network | Role::Joined | Role::Target(Use::Join) => {
-                creation::used_object(self, subject.kind, &subject.word, object);
-            }
-            Role::Namespace("network") => {
-                if let Some(object) = object {
-                    creation::shared_network(self, &object.name);
-                }
-            }
-            _ => {}
-        }
     }
 
     fn judge_missing(&mut self, subject: &Subject) {

@@ -94,7 +94,7 @@ pub struct Creation {
     /// The user of a container whose client sets none.
     pub default_user: Option<String>,
     /// The host's address of published ports whose client sets none.
-    pub default_port_address: Option<std::net::IpAddr>,
+    pub default_port_address: Option<core::net::IpAddr>,
     /// Labels that containers, services, volumes and networks get.
     pub added_labels: Vec<(String, String)>,
     /// The cgroup below which containers run.
@@ -111,7 +111,6 @@ impl Creation {
 
 pub(super) use command::stored as stored_command;
 pub(super) use image::denied as denied_image;
-pub(super) use object::{shared_network, used as used_object};
 
 /// The kind of object that a call creates or changes, as far as requirements are about it.
 enum Subject {

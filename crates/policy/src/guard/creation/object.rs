@@ -7,6 +7,8 @@ use super::fields::Api;
 use super::{Allowed, Creation, allows, find};
 use crate::endpoint::ObjectKind;
 use crate::guard::json::Json;
+use crate::guard::subject::{Role, Subject};
+use crate::guard::target::Use;
 use crate::guard::{Judge, Step};
 use crate::object::Object;
 use crate::pattern::Pattern;
@@ -157,14 +159,26 @@ pub(super) fn created(
     }
 }
 
+impl Judge<'_> {
+    /// Judges a volume or a network that a container uses, if the profile allows only some.
+    pub(in crate::guard) fn uses_allowed(&mut self, subject: &Subject, object: Option<&Object>) {
+        match subject.role {
+            Role::Mounted | Role::Network | Role::Joined | Role::Target(Use::Join) => {
+                used(self, subject.kind, &subject.word, object);
+            }
+            Role::Namespace("network") => {
+                if let Some(object) = object {
+                    shared_network(self, &object.name);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Judges a volume or a network that a container uses, as the engine describes it; `None` stands
 /// for an object that the engine does not have, or of which only the word is known.
-pub(in crate::guard) fn used(
-    judge: &mut Judge<'_>,
-    kind: ObjectKind,
-    word: &str,
-    object: Option<&Object>,
-) {
+fn used(judge: &mut Judge<'_>, kind: ObjectKind, word: &str, object: Option<&Object>) {
     let Some(creation) = judge.guard.creation.as_deref() else {
         return;
     };
@@ -210,7 +224,7 @@ pub(in crate::guard) fn used(
 }
 
 /// Judges a container that shares the network of another container, whose networks it then has.
-pub(in crate::guard) fn shared_network(judge: &mut Judge<'_>, container: &str) {
+fn shared_network(judge: &mut Judge<'_>, container: &str) {
     let word = format!("container:{container}");
     let Some(creation) = judge.guard.creation.as_deref() else {
         return;
