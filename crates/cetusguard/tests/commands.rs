@@ -142,9 +142,11 @@ fn every_code_of_check_has_its_row() {
 /// Every command has a page, and the help of each names what it takes.
 #[test]
 fn every_command_is_documented() {
-    let all: String = ["check", "explain", "presets", "learn", "doctor", "migrate"]
-        .map(|page| read(&docs().join(format!("{page}.md"))))
-        .concat();
+    let all: String = [
+        "check", "explain", "presets", "learn", "doctor", "migrate", "views",
+    ]
+    .map(|page| read(&docs().join(format!("{page}.md"))))
+    .concat();
     let all = all + &read(&docs().join("../README.md"));
     for command in cetusguard::config::grammar().get_subcommands() {
         let name = command.get_name();

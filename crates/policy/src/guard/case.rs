@@ -1,17 +1,15 @@
 //! A call under judgement: opened with its query and body, settled with the engine's descriptions
 //! of its subjects, and closed as a call that may be sent.
 
-use super::creation;
 use super::engine::Engine;
-use super::form::walk;
 use super::json::Json;
 use super::judge::{Judge, Place};
-use super::query;
+use super::reading::check_form;
 use super::recreation::{Lost, Replacement};
 use super::subject::{Role, Slot, Subject};
 use super::target::{self, Use};
 use super::visibility::Visibility;
-use super::{Body, Guard, Objection, Reader, Surroundings, check_stream, is_json};
+use super::{Guard, Objection, Reader, Surroundings};
 use crate::call::{Call, Version};
 use crate::endpoint::{EndpointId, ObjectKind};
 use crate::object::{Detail, Object};
@@ -183,88 +181,6 @@ impl Obligation {
             None => Ok(case),
             Some(objection) => Err(objection),
         }
-    }
-}
-
-impl Reader {
-    /// Judges query and body. A missing content type is `None`.
-    pub(super) fn read<'a, 'g: 'a>(
-        &self,
-        judge: &mut Judge<'g>,
-        call: &Call,
-        content_type: Option<&str>,
-        body: &'a [u8],
-    ) -> Result<(Call, Content<'a>), Objection> {
-        let (judged, pairs) = query::judge_parameters(
-            judge,
-            call,
-            self.parameters,
-            matches!(self.body, Body::Json(_)),
-        );
-        if let Some(check) = self.pairs {
-            check(judge, &judged, &pairs);
-        }
-        let judged = judge.stamp_query(judged);
-        let is_blank = body.iter().all(u8::is_ascii_whitespace);
-        let content = match &self.body {
-            Body::Stream => {
-                check_stream(content_type)?;
-                if let Some(whole) = self.whole {
-                    whole(judge, &Json::Null);
-                }
-                Content::Own
-            }
-            Body::Nothing => {
-                // Clients send an empty object to endpoints that take no body; the engine need not
-                // see it.
-                if !is_blank && !Json::read(body).map_err(Objection::Malformed)?.is_empty() {
-                    judge.refuse("this endpoint takes no body".to_owned(), None);
-                }
-                Content::Nothing
-            }
-            Body::Json(form) => {
-                // Podman's client sends no content type; Docker refuses a body without one, as
-                // pages in browsers send it.
-                let may_be_silent = call
-                    .endpoint()
-                    .is_some_and(crate::endpoint::Endpoint::is_libpod);
-                let is_typed = content_type.is_none_or(|_| is_json(content_type));
-                if !is_blank && !(is_typed && (content_type.is_some() || may_be_silent)) {
-                    return Err(Objection::ContentType("application/json"));
-                }
-                // An empty body stays empty for the engine.
-                let text: &[u8] = if is_blank { b"{}" } else { body };
-                let mut json = Json::read(text).map_err(Objection::Malformed)?;
-                // Go leaves the zero value for a `null`.
-                if json == Json::Null {
-                    json = Json::Map(Vec::new());
-                }
-                walk(judge, &mut json, form);
-                let guard: &'g Guard = judge.guard;
-                if let (Some(creation), Some(endpoint)) = (&guard.creation, call.endpoint()) {
-                    // The engine refuses a body that the client did not send.
-                    if !is_blank {
-                        creation::fill(creation, endpoint.id, &mut json);
-                    }
-                    creation::judge(judge, creation, endpoint.id, &pairs, &json);
-                }
-                if let Some(whole) = self.whole {
-                    whole(judge, &json);
-                }
-                judge.look_up_created_volume(call, &json);
-                judge.stamp_body(call, &mut json);
-                judge.forbid_duplicate(call, &mut json);
-                if is_blank && judge.stamps_body(call) {
-                    judge.malformed("send a JSON object, to which labels are added".to_owned());
-                }
-                if is_blank {
-                    Content::Nothing
-                } else {
-                    Content::Json(json)
-                }
-            }
-        };
-        Ok((judged, content))
     }
 }
 
@@ -619,21 +535,4 @@ fn at_mut<'j, 'b>(json: &'j mut Json<'b>, place: &[Place]) -> Option<&'j mut Jso
             (Place::Index(index), Json::List(list)) => list.get_mut(*index),
             _ => None,
         })
-}
-
-/// Refuses a form in place of a body that is not judged: Go prefers its fields to the parameters of
-/// the query.
-fn check_form(content_type: Option<&str>) -> Result<(), Objection> {
-    let kind = content_type
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
-    match kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        true => Err(Objection::ContentType(
-            "anything but a form: the engine would read its fields as parameters",
-        )),
-        false => Ok(()),
-    }
 }

@@ -26,6 +26,7 @@ mod objection;
 mod process;
 mod query;
 mod readers;
+mod reading;
 mod recreation;
 mod reference;
 mod restricted;

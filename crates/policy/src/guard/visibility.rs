@@ -396,9 +396,10 @@ impl Judge<'_> {
         let lists_all = pairs
             .iter()
             .any(|(name, value)| counts(name) && is_positive(value));
+        let is_replaced = |name: &str| counts(name) || (lists_all && is(name, "all"));
         let mut pairs: Vec<_> = pairs
             .into_iter()
-            .filter(|(name, _)| !counts(name) && !(lists_all && is(name, "all")))
+            .filter(|(name, _)| !is_replaced(name))
             .collect();
         if lists_all {
             pairs.push(("all".to_owned(), "true".to_owned()));
