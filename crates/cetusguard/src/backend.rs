@@ -45,6 +45,30 @@ pub(crate) struct Backend {
     pool_size: usize,
     /// Counts the changes of the certificates: connections of another time are not kept.
     generation: AtomicU64,
+    /// The requests that the proxy itself has made, and those among them that failed.
+    own_requests: [AtomicU64; 2],
+}
+
+/// A request of the proxy's own. It counts as failed unless its answer was read.
+#[derive(Debug)]
+pub(crate) struct OwnRequest<'b> {
+    failures: &'b AtomicU64,
+    is_answered: bool,
+}
+
+impl OwnRequest<'_> {
+    /// Notes that the engine has answered.
+    pub(crate) fn note_answer(mut self) {
+        self.is_answered = true;
+    }
+}
+
+impl Drop for OwnRequest<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.failures.fetch_add(1, Relaxed);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -100,6 +124,7 @@ impl Backend {
             idle: Mutex::new(Vec::new()),
             pool_size: POOL_SIZE,
             generation: AtomicU64::new(0),
+            own_requests: [const { AtomicU64::new(0) }; 2],
         }
     }
 
@@ -130,6 +155,23 @@ impl Backend {
     /// a frontend with it has gone in a circle.
     pub(crate) fn via(&self) -> &str {
         &self.via
+    }
+
+    /// Counts a request of the proxy's own.
+    pub(crate) fn begin_own_request(&self) -> OwnRequest<'_> {
+        let [requests, failures] = &self.own_requests;
+        requests.fetch_add(1, Relaxed);
+        OwnRequest {
+            failures,
+            is_answered: false,
+        }
+    }
+
+    /// Returns the number of the proxy's own requests since the start, and of those that failed.
+    pub(crate) fn own_requests(&self) -> [u64; 2] {
+        self.own_requests
+            .each_ref()
+            .map(|count| count.load(Relaxed))
     }
 
     /// Takes a connection that the caller's event loop has kept and that shows no sign of trouble,

@@ -87,7 +87,7 @@ fn other_page(headers: &Headers, limits: &Limits) -> Option<String> {
 /// Returns whether the page comes from the address to which the request goes: clients of WebSockets
 /// that are no browsers send that. A name of the public DNS could be made to lead here; an address,
 /// or a name of one word, could not.
-fn is_own_page(origin: &[u8], host: &str) -> bool {
+pub(crate) fn is_own_page(origin: &[u8], host: &str) -> bool {
     let Some((_, authority)) = std::str::from_utf8(origin)
         .ok()
         .and_then(|origin| origin.split_once("://"))
@@ -104,7 +104,7 @@ fn is_plain_address(host: &[u8]) -> bool {
 }
 
 /// Returns whether a name may be one of the public DNS, which its owner can have lead anywhere.
-fn is_foreign_name(host: &str) -> bool {
+pub(crate) fn is_foreign_name(host: &str) -> bool {
     let name = without_port(host)
         .trim_end_matches('.')
         .to_ascii_lowercase();

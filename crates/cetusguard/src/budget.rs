@@ -104,6 +104,20 @@ impl Drop for Waiting<'_> {
     }
 }
 
+impl AllBodies {
+    /// The most memory that all bodies may hold, in bytes.
+    pub(crate) const LIMIT: usize = TOTAL << 10;
+
+    /// Returns the memory that bodies hold, in bytes. The body that may take more counts as one of
+    /// the largest.
+    pub(crate) fn in_use(&self) -> usize {
+        let Pool { room, excess, .. } = &self.0;
+        let largest = COPIES * BODY_LIMIT;
+        let held = TOTAL - largest - room.available_permits();
+        (held + largest * (1 - excess.available_permits())) << 10
+    }
+}
+
 impl Default for AllBodies {
     fn default() -> Self {
         Self(Pool::new(TOTAL))

@@ -1,6 +1,7 @@
 //! The names in a client's certificate. TLS has verified the certificate before.
 
 use std::net::IpAddr;
+use std::time::SystemTime;
 
 use cetusguard_policy::Certificate;
 use ring::digest::{SHA256, digest};
@@ -45,6 +46,13 @@ pub(crate) fn read_certificate(certificate: &[u8]) -> Result<Certificate, der::E
     let key = body.subject_public_key_info().to_der()?;
     read.pin.copy_from_slice(digest(&SHA256, &key).as_ref());
     Ok(read)
+}
+
+/// Reads the end of a certificate's validity (DER); `None` if it is no certificate.
+pub(crate) fn expiry(certificate: &[u8]) -> Option<SystemTime> {
+    let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
+    let validity = certificate.tbs_certificate().validity();
+    Some(validity.not_after.to_system_time())
 }
 
 /// Four bytes, or sixteen; others are networks, which only a CA has.

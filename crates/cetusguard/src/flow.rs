@@ -23,6 +23,7 @@ use std::sync::Arc;
 use cetusguard_policy::{Profiles, Verdict, decide};
 use tokio::sync::{Semaphore, watch};
 
+use crate::admin::Status;
 use crate::backend::Backend;
 use crate::capacity::SocketBuffer;
 use crate::config::meant::Limits;
@@ -31,6 +32,7 @@ use crate::event_loops::EventLoops;
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::Log;
+use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 use crate::shares::Shares;
@@ -41,7 +43,9 @@ use audit::Record;
 use cetusguard_http1::ReadBudget;
 use connection::{Connection, PendingConnection};
 pub(crate) use filter::LARGE_ANSWERS;
-pub(crate) use listen::{Bound, Gate, Listeners, bind, log_refused_connections};
+pub(crate) use listen::{
+    AcceptedStream, Arrival, Bound, Gate, Handler, Listeners, bind, log_refused_connections,
+};
 use normalise::Message;
 pub(crate) use settings::{InForce, Settings};
 
@@ -77,6 +81,10 @@ pub(crate) struct Proxy {
     pub(crate) log: Log,
     /// The calls that clients need, under `cetusguard learn`.
     pub(crate) lessons: Option<Arc<Lessons>>,
+    /// The counters of requests, if the admin listener shows them.
+    pub(crate) metrics: Option<Arc<Metrics>>,
+    /// The history of the configuration, for the admin listener.
+    pub(crate) status: Arc<Status>,
     /// Becomes true when the program is asked to stop.
     pub(crate) stopping: watch::Receiver<bool>,
     /// The settings in force.
@@ -102,6 +110,9 @@ impl Proxy {
     /// Replaces the settings for every request that begins from now on.
     pub(crate) fn renew(&self, settings: Settings) {
         self.containers.want(&settings.profiles);
+        if let Some(metrics) = &self.metrics {
+            metrics.expect_profiles(&settings.profiles);
+        }
         self.settings.replace(settings);
     }
 
@@ -135,7 +146,12 @@ async fn exchange(conn: &mut Connection, proxy: &Arc<Proxy>) -> Next {
     if !conn.wait_for_request(proxy).await {
         return Next::Close;
     }
-    let mut record = Record::open(conn.peer(), &proxy.log, proxy.lessons.as_deref());
+    let mut record = Record::open(
+        conn.peer(),
+        &proxy.log,
+        proxy.lessons.as_deref(),
+        proxy.metrics.as_deref(),
+    );
     match journey(conn, proxy, &mut record).await {
         Ok(next) => next,
         Err(outcome) => {

@@ -3,6 +3,7 @@
 //! The library is the program; it exists so that tests can reach the tables from which help and
 //! documentation are made.
 
+pub mod admin;
 mod backend;
 mod browser;
 mod budget;
@@ -19,10 +20,12 @@ mod lessons;
 mod limiter;
 mod log;
 mod memory;
+mod metrics;
 mod outcome;
 mod reaper;
 mod refusal;
 mod reload;
+mod request_id;
 mod shares;
 mod tls;
 mod worker;

@@ -8,7 +8,7 @@ mod line;
 mod sink;
 
 use std::io;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -134,6 +134,8 @@ struct Queue {
     waiting: Mutex<Waiting>,
     /// Told of the first record that waits, of a full batch, and of the end.
     news: Condvar,
+    /// Records that were lost since the start, for want of room or of a reader.
+    lost: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -179,6 +181,7 @@ impl Log {
             level,
             waiting,
             news,
+            lost: AtomicU64::new(0),
         });
         let own = Arc::clone(&queue);
         let mut sink = Sink::new(settings)?;
@@ -204,6 +207,11 @@ impl Log {
     /// Changes the least important level that is written.
     pub(crate) fn set_level(&self, level: Level) {
         self.queue.level.store(level as u8, Relaxed);
+    }
+
+    /// Returns the number of records that were lost since the start.
+    pub(crate) fn lost(&self) -> u64 {
+        self.queue.lost.load(Relaxed)
     }
 
     /// Begins a record.
@@ -235,6 +243,7 @@ impl Queue {
         let mut waiting = self.lock();
         if waiting.bytes.len() + record.len() > QUEUE {
             waiting.lost += 1;
+            self.lost.fetch_add(1, Relaxed);
             return;
         }
         let before = waiting.bytes.len();
@@ -263,7 +272,7 @@ impl Queue {
             std::mem::swap(&mut waiting.bytes, &mut batch);
             let lost = std::mem::take(&mut waiting.lost);
             drop(waiting);
-            sink.write(&batch, lost);
+            self.lost.fetch_add(sink.write(&batch, lost), Relaxed);
             batch.clear();
             batch.shrink_to(BATCH);
         }

@@ -164,10 +164,21 @@ mod tests {
         for reason in Reason::all() {
             assert_eq!(Reason::parse(reason.word()), Some(reason));
         }
+        let places: Vec<usize> = Reason::all().map(Reason::index).collect();
+        assert_eq!(places, (0..Reason::COUNT).collect::<Vec<_>>());
         assert_eq!(Reason::parse("no such word"), None);
         assert_eq!(Reason::parse("unrecreatable"), Some(Reason::NotRecreatable));
         for message in RecordMessage::ALL {
             assert_eq!(RecordMessage::parse(message.text()), Some(message));
+        }
+    }
+
+    #[test]
+    fn faults_of_the_engine_are_errors() {
+        for reason in Reason::all() {
+            let is_named = reason.word().starts_with("engine_");
+            assert!(!is_named || reason.is_engine_fault(), "{reason:?}");
+            assert!(!reason.is_engine_fault() || reason.level() == Level::Error);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::backend::Unreachable;
 use crate::engine::Unknown;
 use crate::limiter::Reached;
 use crate::outcome::Reason;
+use crate::request_id::RequestId;
 use crate::shares::Full;
 use cetusguard_http1::HeadError;
 
@@ -319,7 +320,14 @@ impl Refusal {
     /// effect on the engine is `uncertain`, the text says so.
     ///
     /// The content type is exactly `application/json`: Go clients compare it. `HEAD` gets no body.
-    pub(crate) fn response(&self, to_head: bool, close: bool, uncertain: bool) -> String {
+    /// `X-Request-Id` leads to the record in the log.
+    pub(crate) fn response(
+        &self,
+        to_head: bool,
+        close: bool,
+        uncertain: bool,
+        id: RequestId,
+    ) -> String {
         let status = self.status();
         let body = match to_head {
             true => String::new(),
@@ -347,7 +355,7 @@ impl Refusal {
             .unwrap_or_default();
         format!(
             "HTTP/1.1 {status} {}\r\nContent-Type: application/json\r\nContent-Length: \
-            {}\r\n{retry}{connection}\r\n{body}",
+            {}\r\nX-Request-Id: {id}\r\n{retry}{connection}\r\n{body}",
             reason_phrase(status),
             body.len()
         )

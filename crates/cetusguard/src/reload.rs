@@ -90,7 +90,7 @@ impl Reload {
     /// Replaces the settings with the new ones, or logs why it does not.
     fn renew(
         &self,
-        cause: &str,
+        cause: &'static str,
         read: Result<(Read, Result<Loaded, Mistakes>), Failed>,
         proxy: &Proxy,
     ) -> Option<Reloaded> {
@@ -113,7 +113,9 @@ impl Reload {
                 describe(&config.profiles, log);
                 proxy.backend.replace_tls(config.backend_tls.clone());
                 let profiles = config.profiles.clone();
+                let token = config.admin.as_ref().and_then(|admin| admin.token.clone());
                 proxy.renew(Settings::from(config));
+                proxy.status.note_reload(cause, token);
                 Some(Reloaded {
                     profiles,
                     strangers: warnings,
@@ -128,12 +130,11 @@ impl Reload {
                     line.text("cause", cause)
                         .number("mistakes", mistakes.len() as u64),
                 );
-                for mistake in mistakes {
-                    log.send(
-                        log.line(Level::Error, "mistake")
-                            .text("detail", &mistake.in_one_line()),
-                    );
+                let mistakes: Vec<String> = mistakes.iter().map(Mistake::in_one_line).collect();
+                for mistake in &mistakes {
+                    log.send(log.line(Level::Error, "mistake").text("detail", mistake));
                 }
+                proxy.status.note_failed_reload(cause, mistakes);
                 None
             }
         }

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -55,12 +56,16 @@ pub(crate) fn fitting(connections: usize, open_files: u64) -> usize {
 /// The places of all clients, with the share of each.
 #[derive(Debug)]
 pub(crate) struct Shares {
+    /// The number of all places, taken or not.
+    connections: usize,
     places: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     /// Every client that has a connection.
     clients: Mutex<HashMap<Subject, Arc<ClientShare>>>,
     unplaced: Mutex<[VecDeque<AbortHandle>; 2]>,
     tallies: Mutex<HashMap<Subject, Tally>>,
+    /// Connections that were refused since the start.
+    refused: AtomicU64,
     bodies: Arc<AllBodies>,
     /// Exchanges with the engine that fit into the memory, if that is bounded.
     exchanges: Option<usize>,
@@ -218,6 +223,26 @@ struct Tally {
     told: Instant,
 }
 
+/// The use of the shared resources at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SharesInUse {
+    /// Connections that have a place.
+    pub(crate) connections: usize,
+    /// Places.
+    pub(crate) connections_limit: usize,
+    /// Connections that wait for a place.
+    pub(crate) waiting: usize,
+    /// Connections that were refused since the start.
+    pub(crate) refused: u64,
+    /// Exchanges with the engine that are under way, and their limit; `None` without a limit, in
+    /// which case they are not counted.
+    pub(crate) exchanges: Option<(usize, usize)>,
+    /// Memory that bodies hold, in bytes.
+    pub(crate) body_bytes: usize,
+    /// The most memory that bodies may hold, in bytes.
+    pub(crate) body_bytes_limit: usize,
+}
+
 /// Refused connections of a client that the log should tell of.
 #[derive(Debug)]
 pub(crate) struct Told {
@@ -231,14 +256,32 @@ impl Shares {
     /// Places for so many connections, and for so many exchanges with the engine.
     pub(crate) fn new(places: usize, exchanges: Option<usize>) -> Self {
         Self {
+            connections: places,
             places: Arc::new(Semaphore::new(places)),
             waiting: Arc::new(Semaphore::new(WAITING)),
             clients: Mutex::default(),
             unplaced: Mutex::default(),
             tallies: Mutex::default(),
+            refused: AtomicU64::new(0),
             bodies: Arc::default(),
             exchanges,
             exchanges_left: Arc::new(Semaphore::new(exchanges.unwrap_or_default())),
+        }
+    }
+
+    /// Returns how much of the shared resources is in use.
+    pub(crate) fn in_use(&self) -> SharesInUse {
+        let exchanges = self
+            .exchanges
+            .map(|total| (total - self.exchanges_left.available_permits(), total));
+        SharesInUse {
+            connections: self.connections - self.places.available_permits(),
+            connections_limit: self.connections,
+            waiting: WAITING - self.waiting.available_permits(),
+            refused: self.refused.load(Relaxed),
+            exchanges,
+            body_bytes: self.bodies.in_use(),
+            body_bytes_limit: AllBodies::LIMIT,
         }
     }
 
@@ -311,6 +354,7 @@ impl Shares {
 
     /// Counts a refused connection. Returns the record for the log, if one is due.
     pub(crate) fn note_refusal(&self, admission: &Admission, peer: &Arc<str>) -> Option<Told> {
+        self.refused.fetch_add(1, Relaxed);
         let mut tallies = lock(&self.tallies);
         let (now, is_full) = (Instant::now(), tallies.len() >= TALLIES);
         match tallies.get_mut(&admission.member.subject) {

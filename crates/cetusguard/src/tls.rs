@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
@@ -10,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 
+use crate::certificate::expiry;
 use crate::config::{Unreadable, read_text};
 
 /// The reason why TLS files cannot be used, with the advice for the operator.
@@ -54,6 +56,8 @@ pub(crate) struct FrontendTls {
     pub(crate) config: Arc<ServerConfig>,
     /// The authorities that may sign the certificates of clients, if clients have to show one.
     pub(crate) clients: Option<Arc<Vec<CertificateDer<'static>>>>,
+    /// The time at which the first certificate of the chain expires, if that can be read.
+    pub(crate) expires: Option<SystemTime>,
 }
 
 /// Builds the TLS settings of a TCP frontend: TLS 1.2 and 1.3; with a CA, clients must show a
@@ -82,13 +86,16 @@ pub(crate) fn server_settings(
             )
         }
     };
+    let chain = read_chain(cert)?;
+    let expires = chain.iter().filter_map(|one| expiry(one)).min();
     let mut config = builder
-        .with_single_cert(read_chain(cert)?, private_key(key)?)
+        .with_single_cert(chain, private_key(key)?)
         .map_err(|error| key_mismatch(cert, key, &error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(FrontendTls {
         config: Arc::new(config),
         clients,
+        expires,
     })
 }
 

@@ -582,3 +582,25 @@ fn clients_and_presets_name_the_same_settings() {
     }
     assert!(checked > 50, "{checked}");
 }
+
+/// `docs/monitoring.md` has the table of all metrics: run this with UPDATE_DOCS=1.
+#[test]
+fn the_monitoring_page_has_every_metric() {
+    let (path, page) = ("docs/monitoring.md", read("docs/monitoring.md"));
+    let (begin, end) = (
+        "<!-- metrics: made from the code -->\n",
+        "<!-- end of metrics -->",
+    );
+    let (before, rest) = page.split_once(begin).expect(begin);
+    let (table, after) = rest.split_once(end).expect(end);
+    let wanted = format!("\n{}\n", cetusguard::admin::metrics_reference());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../..")
+            .join(path);
+        let text = format!("{before}{begin}{wanted}{end}{after}");
+        std::fs::write(file, text).expect(path);
+        return;
+    }
+    assert_eq!(table, wanted, "{path}: run the tests with UPDATE_DOCS=1");
+}

@@ -48,7 +48,7 @@ fn a_record_has_all_its_fields() {
         " profile=default endpoint=container.start rule=\"--rules:1: GET,POST \
         %API_PREFIX_CONTAINERS%(/.*)?\" bytes_in=",
         " bytes_out=2 duration=",
-        " user_agent=docker/28.2 request_id=1",
+        " user_agent=docker/28.2 request_id=",
     ] {
         assert!(line.contains(want), "{want} in {line}");
     }
@@ -56,6 +56,39 @@ fn a_record_has_all_its_fields() {
         line.starts_with("time=20") && !line.contains("secret"),
         "{line}"
     );
+    assert!(line.ends_with("-1"), "{line}");
+}
+
+/// The identifier in the answer to a refused request is that of its line, and no other request has
+/// it, in this process or in another one.
+#[test]
+fn a_refusal_has_the_identifier_of_its_line() {
+    let engine = Engine::ok();
+    let mut known = std::collections::BTreeSet::new();
+    for _ in 0..2 {
+        let proxy = proxy(&engine, "6", "json");
+        let mut client = proxy.client();
+        for path in ["/images/json", "/images/json?all=1"] {
+            let refused = client.request(&format!("GET {path}"));
+            assert_eq!(refused.status, 403);
+            let id = refused
+                .header("x-request-id")
+                .expect("an identifier")
+                .to_owned();
+            let line = proxy.logged(&[&format!("\"request_id\":\"{id}\"")]);
+            assert!(line.contains("/images/json"), "{line}");
+            assert!(known.insert(id), "{known:?}");
+        }
+        let mut garbage = proxy.client();
+        garbage.send("no request\r\n\r\n");
+        let id = garbage.read_response();
+        let id = id.header("x-request-id").expect("an identifier").to_owned();
+        let _ = proxy.logged(&["malformed_head", &id]);
+        assert!(known.insert(id), "{known:?}");
+        // The engine's own answers are passed on as they are.
+        let served = client.request("GET /containers/json");
+        assert_eq!((served.status, served.header("x-request-id")), (200, None));
+    }
 }
 
 #[test]
@@ -150,7 +183,7 @@ fn no_request_forges_a_line() {
         client.send(request);
         assert_ne!(client.read_response().status, 0);
     }
-    let _ = proxy.logged(&["request_id=4"]);
+    let _ = proxy.logged(&["request_id=", "-4"]);
     for line in lines(&proxy) {
         assert_eq!(
             line.matches(" level=").count() - line.matches("x level=").count(),
@@ -287,7 +320,7 @@ fn records_that_cannot_be_written_are_counted() {
         last = ask();
         text().contains("log records lost: they could not be written")
     });
-    let last = format!("request_id={last}\n");
+    let last = format!("-{last}\n");
     eventually("the last record", || text().contains(&last));
     let text = text();
     let lost = text
@@ -300,10 +333,22 @@ fn records_that_cannot_be_written_are_counted() {
         .next()
         .and_then(|count| count.parse().ok())
         .expect("a number");
-    let whole = text
+    // The number that ends each line. Of a number that was cut, what is left stood in an earlier
+    // line.
+    let number = |line: &str| {
+        line.rsplit_once("request_id=")?
+            .1
+            .split_once('-')?
+            .1
+            .parse()
+            .ok()
+    };
+    let whole: std::collections::BTreeSet<u64> = text
         .lines()
-        .filter(|line| line.starts_with("time=") && line.contains("request_id="))
-        .count() as u64;
+        .filter(|line| line.starts_with("time="))
+        .filter_map(number)
+        .collect();
+    let whole = whole.len() as u64;
     assert_eq!(whole + lost, sent, "{text}");
     let odd = text
         .lines()

@@ -295,6 +295,16 @@ impl Selector {
         &self.conditions
     }
 
+    /// Returns the conditions as text, as in `user 1000 and group 100`.
+    #[must_use]
+    pub fn written(&self) -> String {
+        let conditions = self.conditions.iter().map(|condition| {
+            let (key, value) = condition.written();
+            format!("{key} {value}")
+        });
+        conditions.collect::<Vec<_>>().join(" and ")
+    }
+
     /// Returns whether the client meets all conditions.
     #[must_use]
     pub fn matches(&self, client: &Principal) -> bool {

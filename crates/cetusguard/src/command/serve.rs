@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::admin::{AdminSockets, Status};
 use crate::backend::Backend;
 use crate::capacity::Capacity;
 use crate::config::address::Address;
@@ -25,6 +26,7 @@ use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::log::{Level, Log};
 use crate::memory::Memory;
+use crate::metrics::Metrics;
 use crate::reaper::reap;
 use crate::reload::{Reload, Reloaded, describe};
 use crate::shares::{Shares, fitting, open_files};
@@ -103,6 +105,8 @@ async fn serve(
     let (sockets, without_ipv6) =
         bind(&config.frontends).map_err(|errors| errors.join("\ncetusguard: "))?;
     refuse_own(&config, &sockets)?;
+    let admin_sockets = config.admin.as_ref().map(AdminSockets::bind).transpose()?;
+    let frontends = tls_frontends(&config);
     log_start(&config, &sockets, &without_ipv6, &log);
     announce_capacity(capacity, &log);
 
@@ -121,7 +125,11 @@ async fn serve(
     let gate = Arc::new(Gate::new(Arc::clone(&proxy), alive));
     Listeners::new(sockets).run(&gate, &log, &proxy.stopping);
     drop(gate);
-    let adviser = Adviser::begin(started, &proxy.backend, &log);
+    let adviser = Adviser::begin(started, &proxy);
+    let admin = admin_sockets
+        .map(|sockets| sockets.serve(&proxy, frontends, &log))
+        .transpose()
+        .map_err(|error| format!("cannot start the admin listener's thread: {error}"))?;
 
     let mut memory = Memory::begin();
     let mut sweep = interval(SWEEP);
@@ -153,6 +161,9 @@ async fn serve(
         drained = timeout(proxy.limits().drain, ended.recv()) => log_drain(drained.is_ok(), &log),
         _ = terminate.recv() => log.say(Level::Warning, ASKED_TWICE),
         _ = interrupt.recv() => log.say(Level::Warning, ASKED_TWICE),
+    }
+    if let Some(admin) = admin {
+        admin.end();
     }
     proxy.loops.end();
     Ok(())
@@ -224,6 +235,8 @@ fn assemble(
             "no container of the proxy's own to protect; proxy-container can name one",
         ),
     }
+    let metrics = begin_counting(&config);
+    let token = config.admin.as_ref().and_then(|admin| admin.token.clone());
     let settings = Settings::from(config);
     containers.want(&settings.profiles);
     let objects = Arc::new(Objects::new(Arc::clone(&containers)));
@@ -248,9 +261,31 @@ fn assemble(
         buffer: capacity.buffer,
         log: log.clone(),
         lessons,
+        metrics,
+        status: Arc::new(Status::new(token)),
         stopping,
         settings: InForce::from(settings),
     })
+}
+
+/// Returns the counters of requests, if there is an admin listener that shows them.
+fn begin_counting(config: &Config) -> Option<Arc<Metrics>> {
+    let metrics = config.admin.is_some().then(Arc::<Metrics>::default)?;
+    metrics.expect_profiles(&config.profiles);
+    Some(metrics)
+}
+
+/// Returns the name of each frontend that may have TLS, which is spoken over TCP alone.
+fn tls_frontends(config: &Config) -> Vec<Option<String>> {
+    let name = |address: &Address| match address {
+        Address::Unix(_) => None,
+        address => Some(address.to_string()),
+    };
+    config
+        .frontends
+        .iter()
+        .map(|frontend| name(&frontend.address))
+        .collect()
 }
 
 /// Waits for a signal; for ever if there is none to wait for.

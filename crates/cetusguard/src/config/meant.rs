@@ -9,6 +9,7 @@ use cetusguard_policy::rule::Expressions;
 use cetusguard_policy::{Profile, Profiles};
 
 use super::address::Address;
+use super::admin::AdminSettings;
 use super::file::Entry;
 use super::frontends::Named;
 use super::own;
@@ -40,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) memory_limit: MemoryLimit,
     /// The settings of the log.
     pub(crate) log: log::Settings,
+    /// The admin listener, if there is one.
+    pub(crate) admin: Option<AdminSettings>,
 }
 
 /// Somewhere to listen.
@@ -121,6 +124,7 @@ impl Config {
         let memory_limit = reader
             .read("memory-limit", read_memory)
             .unwrap_or(MemoryLimit::Auto);
+        let admin = reader.admin(&frontends, backend.as_ref());
         let profiles = reader.profiles(&frontends);
         let own: Vec<_> = profiles
             .all()
@@ -186,6 +190,7 @@ impl Config {
                     format,
                     aside: false,
                 },
+                admin,
             }),
             _ => Err(Mistakes(mistakes)),
         }
@@ -245,7 +250,9 @@ impl Config {
                  address, rights, ..
              }| format!("{address} {rights:?}"),
         );
+        let admin = self.admin.as_ref().map(AdminSettings::fixed);
         vec![
+            ("admin-addr", admin.unwrap_or_default()),
             ("frontends", frontends.collect::<Vec<_>>().join(", ")),
             ("backend-addr", self.backend.to_string()),
             ("max-connections", self.limits.connections.to_string()),

@@ -2,6 +2,7 @@
 //! mistake.
 
 pub(crate) mod address;
+pub(crate) mod admin;
 mod advice;
 pub(crate) mod clients;
 mod creation;

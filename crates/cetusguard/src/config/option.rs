@@ -103,6 +103,7 @@ const GUARD: &str = "Guard: what allowed calls may ask for";
 const CLIENTS: &str = "Clients: how much each may ask for";
 const LOG: &str = "Log";
 const CREATION: &str = "Creation: what clients may create";
+const ADMIN: &str = "Admin listener: metrics and health for operators";
 
 const fn one(
     section: &'static str,
@@ -526,6 +527,29 @@ const OWN_OPTIONS: &[Opt] = &[
         (every request).",
     ),
     one(LOG, "log-format", "FORMAT", "logfmt", "logfmt or json."),
+    one(
+        ADMIN,
+        "admin-addr",
+        "ADDR",
+        "",
+        "Address of the admin listener, with /metrics, /healthz, /readyz and /policy: unix:///PATH \
+        or tcp://HOST:PORT; without it, there is none.",
+    ),
+    one(
+        ADMIN,
+        "admin-socket-mode",
+        "BITS",
+        "0600",
+        "Mode of the admin listener's Unix socket, in octal.",
+    ),
+    one(
+        ADMIN,
+        "admin-token-file",
+        "FILE",
+        "",
+        "File with the bearer token that every request to the admin listener must carry; \
+        required for addresses that other hosts can reach.",
+    ),
 ];
 
 /// Returns the known name that is nearest to a mistyped one, if one is near.

@@ -108,6 +108,7 @@ async fn send(
     target: &str,
     json: &str,
 ) -> Result<(u16, Duplex, Body), Trouble> {
+    let counted = backend.begin_own_request();
     let mut stream = backend.connect().await.map_err(Trouble::Unreachable)?;
     let via = backend.via();
     let about_body = match json.len() {
@@ -136,6 +137,7 @@ async fn send(
         .await
         .map_err(garbage)?;
     let framing = response_framing(&head, false).map_err(garbage)?;
+    counted.note_answer();
     Ok((head.status, stream, Body::new(framing)))
 }
 

@@ -185,6 +185,17 @@ impl Containers {
         self.lock().in_step.is_some()
     }
 
+    /// Returns the reason why the engine's events are not followed although profiles or decisions
+    /// need them.
+    pub(crate) fn missing_events(&self) -> Option<String> {
+        let state = self.lock();
+        if !*self.wanted.borrow() || state.in_step.is_some() {
+            return None;
+        }
+        let why = state.trouble.as_ref().map(|(_, why)| why.clone());
+        Some(why.unwrap_or_else(|| "they are not followed yet".to_owned()))
+    }
+
     /// Waits until a profile or a decision needs events.
     pub(super) async fn wait_until_wanted(&self) {
         // The sender lives as long as `self`.

@@ -52,7 +52,7 @@ pub(super) async fn relay_answer(
     sent.map_err(|error| broken_answer(error, &client.output))?;
     if !down.is_done() {
         if follows {
-            record.log_stream_start();
+            record.begin_stream();
         }
         // A client that follows a stream may read nothing for hours.
         let limit = if follows { Duration::MAX } else { progress };

@@ -7,14 +7,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use cetusguard_policy::Method;
+use cetusguard_policy::endpoint::Answer;
 use cetusguard_policy::guard::Objection;
 
 use super::admit::Admitted;
 use super::identify::Client;
 use crate::lessons::Lessons;
 use crate::log::{Level, Log};
+use crate::metrics::{Metrics, RequestCounters};
 use crate::outcome::{Outcome, Progress, Reason, RecordMessage, WOULD_DENY};
 use crate::refusal::Refusal;
+use crate::request_id::RequestId;
 use cetusguard_http1::{Known, RequestHead};
 
 /// The record of one request. Nothing is copied or formatted before a line is certain to be
@@ -26,7 +29,7 @@ pub(super) struct Record<'c> {
     log: &'c Log,
     peer: Arc<str>,
     client: Option<Arc<Client>>,
-    id: u64,
+    id: RequestId,
     started: Instant,
     method: Bytes,
     target: Bytes,
@@ -45,6 +48,10 @@ pub(super) struct Record<'c> {
     build_rules: &'static [&'static str],
     /// The calls that clients need, under `cetusguard learn`.
     lessons: Option<&'c Lessons>,
+    /// The counters of all requests; `None` if nothing shows them.
+    metrics: Option<&'c Metrics>,
+    /// A stream or tunnel has begun, and counts as open until the request ends.
+    is_stream: bool,
     status: u16,
     ended: Option<End>,
     /// Bytes from the client: head, body, and those of a tunnel.
@@ -94,18 +101,19 @@ fn list_exceptions(objection: &Objection) -> String {
 /// line may show.
 const SHARED: usize = 1 << 10;
 
-/// The number of the last request; with the start of the program it identifies a request across
-/// logs.
-static REQUESTS: AtomicU64 = AtomicU64::new(0);
-
 impl<'c> Record<'c> {
     /// Opens the record of the next request.
-    pub(super) fn open(peer: &Arc<str>, log: &'c Log, lessons: Option<&'c Lessons>) -> Self {
+    pub(super) fn open(
+        peer: &Arc<str>,
+        log: &'c Log,
+        lessons: Option<&'c Lessons>,
+        metrics: Option<&'c Metrics>,
+    ) -> Self {
         Self {
             log,
             peer: Arc::clone(peer),
             client: None,
-            id: REQUESTS.fetch_add(1, Relaxed) + 1,
+            id: RequestId::next(),
             started: Instant::now(),
             method: Bytes::new(),
             target: Bytes::new(),
@@ -117,6 +125,8 @@ impl<'c> Record<'c> {
             objection: None,
             build_rules: &[],
             lessons,
+            metrics,
+            is_stream: false,
             status: 0,
             ended: None,
             bytes_in: AtomicU64::new(0),
@@ -194,6 +204,11 @@ impl<'c> Record<'c> {
         self.uncertain = !method.is_safe();
     }
 
+    /// Returns the identifier of the request.
+    pub(super) fn id(&self) -> RequestId {
+        self.id
+    }
+
     /// Returns whether the engine may have acted without saying so.
     pub(super) fn is_uncertain(&self) -> bool {
         self.uncertain
@@ -206,15 +221,71 @@ impl<'c> Record<'c> {
     }
 
     /// A stream or tunnel begins: it gets a line now, since its other one may come in days.
-    pub(super) fn log_stream_start(&self) {
+    pub(super) fn begin_stream(&mut self) {
+        if let Some(counters) = self.counters() {
+            counters.begin_stream();
+            self.is_stream = true;
+        }
         let level = self.level(Level::Debug);
         if self.log.is_enabled(level) {
             self.write_line(&End::new(level, RecordMessage::StreamStarted, None), false);
         }
     }
 
-    /// Notes the outcome.
+    /// Returns the counters of the client's profile; `None` if nothing is counted.
+    fn counters(&self) -> Option<&RequestCounters> {
+        match &self.client {
+            Some(client) => client.counters.as_deref(),
+            None => self.metrics.map(Metrics::unidentified),
+        }
+    }
+
+    /// Counts the outcome. Every request comes here once, whether or not the log shows it.
+    fn count(&self, outcome: &Outcome) {
+        let Some(counters) = self.counters() else {
+            return;
+        };
+        if self.is_stream {
+            counters.end_stream();
+        }
+        if let Some((reason, _)) = &self.unenforced {
+            counters.count_unenforced(*reason);
+        }
+        let (bytes_in, bytes_out) = (self.bytes_in.load(Relaxed), self.bytes_out.load(Relaxed));
+        counters.count_bytes(bytes_in, bytes_out);
+        match outcome {
+            Outcome::Served => {
+                // Streams and transfers take as long as their clients want.
+                let is_timed = self
+                    .admitted
+                    .as_ref()
+                    .and_then(|admitted| admitted.call().endpoint())
+                    .is_some_and(|endpoint| {
+                        matches!(endpoint.answer, Answer::Quick | Answer::Slow)
+                    });
+                counters.count_served(is_timed.then(|| self.started.elapsed()));
+            }
+            Outcome::Refused(refusal) => counters.count_refused(refusal.reason()),
+            Outcome::ClientDisconnected
+            | Outcome::ClientStalled
+            | Outcome::MalformedBody
+            | Outcome::EngineDisconnected
+            | Outcome::UnfilterableAnswer(_)
+            | Outcome::ShuttingDown
+            | Outcome::OutdatedCertificate
+            | Outcome::Panicked => {
+                if let Some(reason) = outcome.reason() {
+                    counters.count_ended(reason);
+                }
+            }
+        }
+    }
+
+    /// Notes the outcome, and counts it.
     pub(super) fn end(&mut self, outcome: &Outcome) {
+        if self.ended.is_none() {
+            self.count(outcome);
+        }
         let progress = match (self.uncertain, self.approved) {
             (true, _) => Progress::Uncertain,
             (false, true) => Progress::Allowed,
@@ -256,7 +327,7 @@ impl<'c> Record<'c> {
                 .log
                 .line(Level::Debug, "refusal in full")
                 .text("detail", &refusal.to_string());
-            self.log.send(line.number("request_id", self.id));
+            self.log.send(line.text("request_id", &self.id.to_string()));
         }
         end.detail = brief.unwrap_or_else(|| refusal.to_string());
         end.path = refusal.call().map(|call| call.path().to_owned());
@@ -324,7 +395,7 @@ impl<'c> Record<'c> {
         }
         self.log.send(
             line.maybe("user_agent", &truncate(&self.user_agent, 256))
-                .number("request_id", self.id),
+                .text("request_id", &self.id.to_string()),
         );
     }
 }

@@ -78,7 +78,7 @@ pub(super) async fn relay_filtered_answer(
         ..
     } = answered;
     if follows {
-        record.log_stream_start();
+        record.begin_stream();
     }
     let record_of_bytes: &Record<'_> = record;
     let (stream, body) = conn.stream_and_body();

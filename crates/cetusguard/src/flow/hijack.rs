@@ -58,7 +58,7 @@ pub(super) async fn run_tunnel(
         Ok(sent) => sent.map_err(|_| Outcome::ClientDisconnected)?,
         Err(_) => return Err(Outcome::ClientStalled),
     }
-    record.log_stream_start();
+    record.begin_stream();
 
     let ended = copy_both_ways(client, &mut engine, late_end, proxy, record).await;
     record.end(&ended);

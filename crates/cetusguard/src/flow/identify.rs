@@ -11,6 +11,7 @@ use super::viewer::owner_of;
 use super::{Proxy, Settings};
 use crate::engine::{Origin, Unknown};
 use crate::limiter::Usage;
+use crate::metrics::RequestCounters;
 use crate::refusal::Refusal;
 use crate::shares::ClientShare;
 
@@ -27,6 +28,8 @@ pub(super) struct Client {
     pub(super) usage: Option<Arc<Usage>>,
     /// Its share of the connections, the memory for bodies and the lookups.
     pub(super) share: Arc<ClientShare>,
+    /// The counters of its profile, if requests are counted.
+    pub(super) counters: Option<Arc<RequestCounters>>,
     /// The container that it calls from, where that matters.
     container: Option<Arc<Container>>,
     certificate: Option<Arc<Certificate>>,
@@ -124,12 +127,17 @@ pub(super) async fn identify_client(
         }),
     });
     let share = Arc::clone(conn.admission().client());
+    let counters = proxy
+        .metrics
+        .as_ref()
+        .map(|metrics| metrics.of_profile(&profile.name));
     let client = Arc::new(Client {
         profile,
         viewer,
         is_unmatched,
         usage,
         share,
+        counters,
         container: principal.container,
         certificate: principal.certificate,
     });

@@ -4,7 +4,6 @@ mod accept;
 mod gate;
 mod sockets;
 
-pub(super) use accept::AcceptedStream;
-pub(crate) use accept::Listeners;
+pub(crate) use accept::{AcceptedStream, Arrival, Handler, Listeners};
 pub(crate) use gate::{Gate, log_refused_connections};
 pub(crate) use sockets::{Bound, bind};

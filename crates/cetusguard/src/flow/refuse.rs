@@ -23,7 +23,12 @@ pub(super) async fn send_refusal(
         || !known_end
         || *proxy.stopping.borrow();
     let announced = close && !conn.may_tunnel();
-    let response = refusal.response(conn.is_head_request(), announced, record.is_uncertain());
+    let response = refusal.response(
+        conn.is_head_request(),
+        announced,
+        record.is_uncertain(),
+        record.id(),
+    );
     let output = &mut conn.stream_and_body().0.output;
     let sending = async {
         output

@@ -58,7 +58,7 @@ impl From<Settings> for InForce {
 
 impl InForce {
     /// The settings at this moment.
-    pub(super) fn get(&self) -> Arc<Settings> {
+    pub(crate) fn get(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -72,7 +72,7 @@ impl InForce {
 
     /// The generation of the settings. Read it before the settings: they are then of this
     /// generation or of a later one.
-    pub(super) fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Acquire)
     }
 

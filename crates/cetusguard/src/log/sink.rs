@@ -53,20 +53,22 @@ impl<W: Write> Sink<W> {
 
     /// Writes records, each with its line end, and a line that `dropped` later ones did not fit
     /// into the queue. What cannot be written is counted, and told as soon as something can:
-    /// requests go on.
-    pub(super) fn write(&mut self, records: &[u8], dropped: u64) {
+    /// requests go on. Returns the number of these records that could not be written.
+    pub(super) fn write(&mut self, records: &[u8], dropped: u64) -> u64 {
         if self.failed > 0 {
             let line = self.lost("log records lost: they could not be written", self.failed);
             let line = line.text("detail", &self.error).finish();
             if self.write_lines(line.as_bytes()).is_err() {
                 self.failed += count(records) + dropped;
-                return;
+                return count(records);
             }
             self.failed = 0;
         }
         if let Err(left) = self.write_lines(records) {
             self.failed += left + dropped;
-        } else if dropped > 0 {
+            return left;
+        }
+        if dropped > 0 {
             let line = self
                 .lost(
                     "log records lost: the reader of the log is too slow",
@@ -77,6 +79,7 @@ impl<W: Write> Sink<W> {
                 self.failed += dropped;
             }
         }
+        0
     }
 
     fn lost(&self, message: &str, number: u64) -> Line {

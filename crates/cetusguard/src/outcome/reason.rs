@@ -18,7 +18,24 @@ macro_rules! reasons {
             $($(#[$doc])* $name,)*
         }
 
+        /// The reasons but the denials, as numbers.
+        #[repr(usize)]
+        enum Place {
+            $($name,)*
+        }
+
         impl Reason {
+            /// The number of reasons.
+            pub(crate) const COUNT: usize = DenialKind::ALL.len() + Self::OTHERS.len();
+
+            /// Returns the place of the reason among all, for counters in an array.
+            pub(crate) const fn index(self) -> usize {
+                match self {
+                    Self::Denied(kind) => kind as usize,
+                    $(Self::$name => DenialKind::ALL.len() + Place::$name as usize,)*
+                }
+            }
+
             /// Every reason but the denials.
             const OTHERS: &[Self] = &[$(Self::$name,)*];
 
@@ -149,6 +166,20 @@ impl Reason {
     /// Returns the level of the record.
     pub(crate) const fn level(self) -> Level {
         self.row().2
+    }
+
+    /// Returns whether the request failed because of the engine.
+    pub(crate) const fn is_engine_fault(self) -> bool {
+        matches!(
+            self,
+            Self::ClientLookupFailed
+                | Self::EngineLookupFailed
+                | Self::EngineUnreachable
+                | Self::EngineClosed
+                | Self::EngineProtocolError
+                | Self::EngineTimeout
+                | Self::EngineDisconnected
+        )
     }
 
     /// Returns whether adding an allow rule to the profile lets the call pass.

@@ -122,7 +122,10 @@ impl ProfileReport {
             view: profile.view.sentences(),
             redact: profile.view.redaction.values().collect(),
             creation: profile.guard.requirements().to_vec(),
-            clients: profiles.selectors_of(profile).map(write_selector).collect(),
+            clients: profiles
+                .selectors_of(profile)
+                .map(Selector::written)
+                .collect(),
             rules: profile.rules.rules().len(),
             can: abilities(survey),
             to_host: barriers(profile, survey),
@@ -141,14 +144,6 @@ impl DeniedReport {
             denied_by: denied.by.label().to_owned(),
         }
     }
-}
-
-fn write_selector(selector: &Selector) -> String {
-    let conditions = selector.conditions().iter().map(|condition| {
-        let (key, value) = condition.written();
-        format!("{key} {value}")
-    });
-    conditions.collect::<Vec<_>>().join(" and ")
 }
 
 /// Groups open endpoints by power, the least risky first.

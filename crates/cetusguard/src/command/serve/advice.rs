@@ -7,9 +7,11 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::admin::{CheckWarning, Status};
 use crate::backend::Backend;
 use crate::command::check::{Problem, surveyed, warnings};
 use crate::command::doctor::engine;
+use crate::flow::Proxy;
 use crate::log::{Level, Log};
 use crate::memory::give_back;
 use crate::reload::Reloaded;
@@ -18,6 +20,8 @@ use crate::reload::Reloaded;
 #[derive(Debug)]
 pub(super) struct Adviser {
     log: Log,
+    /// The history of the configuration, which keeps the warnings.
+    status: Arc<Status>,
     state: Arc<Mutex<State>>,
 }
 
@@ -36,10 +40,12 @@ type Warning = (&'static str, Option<String>, String);
 
 impl Adviser {
     /// Looks at the first configuration, and asks the engine once.
-    pub(super) fn begin(configuration: Reloaded, backend: &Arc<Backend>, log: &Log) -> Self {
-        tokio::spawn(probe_engine(Arc::clone(backend), log.clone()));
+    pub(super) fn begin(configuration: Reloaded, proxy: &Proxy) -> Self {
+        let log = &proxy.log;
+        tokio::spawn(probe_engine(Arc::clone(&proxy.backend), log.clone()));
         let adviser = Self {
             log: log.clone(),
+            status: Arc::clone(&proxy.status),
             state: Arc::default(),
         };
         adviser.look_at(configuration);
@@ -56,12 +62,13 @@ impl Adviser {
         }
         drop(state);
         let (log, shared) = (self.log.clone(), Arc::clone(&self.state));
+        let status = Arc::clone(&self.status);
         let look = move || {
             // A survey of many rules takes seconds of a processor: requests go first. On Linux,
             // this is about the thread alone.
             let _ = rustix::process::nice(19);
             while let Some(next) = take_next(&shared) {
-                log_warnings(&next, &shared, &log);
+                status.note_warnings(log_warnings(&next, &shared, &log));
                 give_back();
             }
         };
@@ -95,7 +102,8 @@ fn take_next(state: &Mutex<State>) -> Option<Reloaded> {
     next
 }
 
-fn log_warnings(configuration: &Reloaded, state: &Mutex<State>, log: &Log) {
+/// Checks a configuration, and logs the warnings that the last one did not have. Returns all.
+fn log_warnings(configuration: &Reloaded, state: &Mutex<State>, log: &Log) -> Vec<CheckWarning> {
     // A profile that is learned has no rights of its own yet.
     let profiles = &configuration.profiles;
     let enforced = profiles.all().filter(|profile| !profile.is_learner());
@@ -116,6 +124,13 @@ fn log_warnings(configuration: &Reloaded, state: &Mutex<State>, log: &Log) {
                 .text("hint", &problem.fix),
         );
     }
+    let keep = |problem: Problem| CheckWarning {
+        code: problem.code,
+        profile: problem.profile,
+        detail: problem.what,
+        hint: problem.fix,
+    };
+    found.into_iter().map(keep).collect()
 }
 
 /// Asks the engine once, and logs why it cannot be used. It may start later than the proxy, which

@@ -33,7 +33,7 @@ pub(crate) enum AcceptedStream {
 
 /// A connection that was accepted, with the kernel's knowledge of its client.
 pub(crate) struct Arrival {
-    pub(super) stream: AcceptedStream,
+    pub(crate) stream: AcceptedStream,
     pub(super) principal: Principal,
     /// The client's address, or its Unix user, for the log.
     pub(super) peer: Arc<str>,

@@ -1,0 +1,123 @@
+//! The history of the configuration: when it was loaded, how the last reload ended, and the
+//! warnings about it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use crate::config::admin::AdminToken;
+
+/// The history of the configuration of a running proxy.
+#[derive(Debug)]
+pub(crate) struct Status {
+    state: Mutex<State>,
+}
+
+/// The history at one moment.
+#[derive(Clone, Debug)]
+pub(super) struct State {
+    /// The time at which the settings in force were loaded.
+    pub(super) loaded: SystemTime,
+    /// The last reload; `None` before the first.
+    pub(super) last_reload: Option<LastReload>,
+    /// Reloads that replaced the settings.
+    pub(super) successes: u64,
+    /// Reloads that left the settings as they were.
+    pub(super) failures: u64,
+    /// The warnings of `check` about the settings in force; `None` until they were checked.
+    pub(super) warnings: Option<Vec<CheckWarning>>,
+    /// The token that requests to the admin listener must carry.
+    token: Option<AdminToken>,
+}
+
+/// The last reload.
+#[derive(Clone, Debug)]
+pub(super) struct LastReload {
+    /// Its time.
+    pub(super) at: SystemTime,
+    /// The event that caused it.
+    pub(super) cause: &'static str,
+    /// The mistakes because of which the old settings stay; none if it succeeded.
+    pub(super) mistakes: Vec<String>,
+}
+
+/// A warning of `check`.
+#[derive(Clone, Debug)]
+pub(crate) struct CheckWarning {
+    /// Its code.
+    pub(crate) code: &'static str,
+    /// The profile that it is about, if it is about one.
+    pub(crate) profile: Option<String>,
+    /// The finding.
+    pub(crate) detail: String,
+    /// The next step.
+    pub(crate) hint: String,
+}
+
+impl Status {
+    /// The history of a configuration that was loaded just now.
+    pub(crate) fn new(token: Option<AdminToken>) -> Self {
+        Self {
+            state: Mutex::new(State {
+                loaded: SystemTime::now(),
+                last_reload: None,
+                successes: 0,
+                failures: 0,
+                warnings: None,
+                token,
+            }),
+        }
+    }
+
+    /// Notes a reload that replaced the settings, and the token of the new ones.
+    pub(crate) fn note_reload(&self, cause: &'static str, token: Option<AdminToken>) {
+        let now = SystemTime::now();
+        let mut state = self.lock();
+        state.loaded = now;
+        state.successes += 1;
+        state.warnings = None;
+        state.token = token;
+        state.last_reload = Some(LastReload {
+            at: now,
+            cause,
+            mistakes: Vec::new(),
+        });
+    }
+
+    /// Notes a reload that failed because of mistakes.
+    pub(crate) fn note_failed_reload(&self, cause: &'static str, mistakes: Vec<String>) {
+        let mut state = self.lock();
+        state.failures += 1;
+        state.last_reload = Some(LastReload {
+            at: SystemTime::now(),
+            cause,
+            mistakes,
+        });
+    }
+
+    /// Notes the warnings about the settings in force.
+    pub(crate) fn note_warnings(&self, warnings: Vec<CheckWarning>) {
+        self.lock().warnings = Some(warnings);
+    }
+
+    /// Returns the token that requests to the admin listener must carry now.
+    pub(super) fn token(&self) -> Option<AdminToken> {
+        self.lock().token.clone()
+    }
+
+    /// Returns the history as it is now.
+    pub(super) fn read(&self) -> State {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing is done under the lock that could leave half a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LastReload {
+    /// Returns whether the settings were replaced.
+    pub(super) fn is_success(&self) -> bool {
+        self.mistakes.is_empty()
+    }
+}

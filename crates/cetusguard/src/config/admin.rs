@@ -1,0 +1,180 @@
+//! The admin listener: its address, and the token that its requests have to carry.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ring::digest::{SHA256, digest};
+use subtle::ConstantTimeEq;
+
+use super::address::Address;
+use super::frontends::Named;
+use super::meant::{Frontend, Reader, SocketRights, read_mode};
+use super::{own, read_text};
+
+/// The shortest token that is accepted. A shorter one could be guessed.
+const SHORTEST_TOKEN: usize = 16;
+
+/// The advice for a token that is missing or cannot be used.
+const MAKE_TOKEN: &str = "make one: openssl rand -hex 32 > FILE";
+
+/// The settings of the admin listener.
+#[derive(Clone, Debug)]
+pub(crate) struct AdminSettings {
+    /// The address on which it listens.
+    pub(crate) address: Address,
+    /// The mode of its Unix socket.
+    pub(crate) mode: u32,
+    /// The token that every request must carry; `None` if none is needed.
+    pub(crate) token: Option<AdminToken>,
+}
+
+/// The digest of a secret token. Comparing digests of one length tells nothing about the length of
+/// the token, and the token itself does not stay in memory.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct AdminToken([u8; 32]);
+
+impl AdminToken {
+    fn new(token: &[u8]) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest(&SHA256, token).as_ref());
+        Self(bytes)
+    }
+
+    /// Compares a token with this one, in a time that does not depend on where they differ.
+    pub(crate) fn matches(&self, token: &[u8]) -> bool {
+        self.0.ct_eq(&Self::new(token).0).into()
+    }
+}
+
+impl fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminToken(…)")
+    }
+}
+
+impl AdminSettings {
+    /// Returns the part that only a new start can change, as text.
+    pub(super) fn fixed(&self) -> String {
+        format!("{} {:o}", self.address, self.mode)
+    }
+
+    /// Returns the address as one to listen on.
+    pub(crate) fn listener(&self) -> Frontend {
+        Frontend {
+            address: self.address.clone(),
+            tls: None,
+            rights: SocketRights {
+                mode: self.mode,
+                owner: None,
+                group: None,
+            },
+        }
+    }
+}
+
+/// Returns whether only processes of this machine, or of this container, can connect to an address.
+pub(crate) fn is_local(address: &Address) -> bool {
+    match address {
+        Address::Unix(_) => true,
+        Address::Tcp { host, .. } => {
+            host == "localhost" || host.parse().is_ok_and(|host: IpAddr| host.is_loopback())
+        }
+        Address::Inherited => false,
+    }
+}
+
+impl Reader<'_> {
+    /// Reads the settings of the admin listener; `None` if there is none.
+    pub(super) fn admin(
+        &mut self,
+        frontends: &[Named<'_>],
+        backend: Option<&Address>,
+    ) -> Option<AdminSettings> {
+        let mode = self.read("admin-socket-mode", read_mode);
+        let token = self.admin_token();
+        let has_token_file = self.written.one("admin-token-file").is_some();
+        // The system chooses another port for each `:0`.
+        let listening = |address: &Address| {
+            !matches!(address, Address::Tcp { port: 0, .. })
+                && frontends
+                    .iter()
+                    .any(|(frontend, _)| own::is_own(address, &frontend.address))
+        };
+        let address = self.read("admin-addr", |text| {
+            let address = Address::frontend(text)?;
+            if address == Address::Inherited {
+                return Err("expected unix:///PATH or tcp://HOST:PORT".to_owned());
+            }
+            if listening(&address) {
+                return Err("expected an address that is no frontend: choose another".to_owned());
+            }
+            if backend.is_some_and(|backend| own::is_own(backend, &address)) {
+                return Err("expected an address that is not the engine's".to_owned());
+            }
+            if !is_local(&address) && !has_token_file {
+                return Err(format!(
+                    "expected unix:///PATH or a loopback address, since other hosts may reach \
+                    this one; for this one, set admin-token-file to a file with a token; \
+                    {MAKE_TOKEN}"
+                ));
+            }
+            Ok(address)
+        })?;
+        Some(AdminSettings {
+            address,
+            mode: mode?,
+            token,
+        })
+    }
+
+    /// Reads the token; `None` if there is no file, or if the file is wrong, which is then noted.
+    fn admin_token(&mut self) -> Option<AdminToken> {
+        self.read("admin-token-file", |path| {
+            let text = read_text(path)
+                .map_err(|why| format!("expected a readable file: {why}; {}", why.advice()))?;
+            let token = text.trim();
+            let is_plain = token.bytes().all(|byte| byte.is_ascii_graphic());
+            if token.len() < SHORTEST_TOKEN || !is_plain {
+                return Err(format!(
+                    "expected a file with one token of at least {SHORTEST_TOKEN} letters, digits \
+                    and signs; {MAKE_TOKEN}"
+                ));
+            }
+            Ok(AdminToken::new(token.as_bytes()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_this_machine_are_local() {
+        for (text, want) in [
+            ("unix:///run/admin.sock", true),
+            ("tcp://127.0.0.1:9100", true),
+            ("tcp://127.8.9.1:9100", true),
+            ("tcp://[::1]:9100", true),
+            ("tcp://localhost:9100", true),
+            ("tcp://:9100", false),
+            ("tcp://0.0.0.0:9100", false),
+            ("tcp://[::]:9100", false),
+            ("tcp://10.0.0.1:9100", false),
+            ("tcp://localhost.example:9100", false),
+        ] {
+            let address = Address::frontend(text).expect(text);
+            assert_eq!(is_local(&address), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_matches_itself_alone_and_is_not_shown() {
+        let token = AdminToken::new(b"0123456789abcdef");
+        assert!(token.matches(b"0123456789abcdef"));
+        for other in [&b"0123456789abcdeF"[..], b"0123456789abcdef ", b""] {
+            assert!(!token.matches(other));
+        }
+        assert_eq!(format!("{token:?}"), "AdminToken(…)");
+    }
+}
