@@ -90,6 +90,8 @@ def test_hidden_objects_look_missing(engine, view, labelled):
         ("POST", f"/exec/{command}/resize?h=1&w=1", f"No such exec instance: {command}"),
     ):
         assert scoped.ask(method, path) == (404, {"message": message}), path
+    # `docker inspect` asks for services, too, and an engine outside of a swarm has an error of its own.
+    assert scoped.ask("GET", "/services/x") == (404, {"message": "service x not found"})
     # What is missing looks alike.
     missing = unique()
     assert scoped.ask("GET", f"/containers/{missing}/json")[1] == {"message": f"No such container: {missing}"}

@@ -31,6 +31,8 @@ impl Reader<'_> {
                     Level::Baseline | Level::Restricted => Ok(conditions),
                 });
             match read {
+                // A profile takes the option back.
+                _ if text.trim() == ALL => {}
                 Ok(conditions) if !conditions.is_empty() => entries.push(conditions),
                 Ok(_) => {}
                 // The option's own mistakes are reported where the options are read.
@@ -58,6 +60,9 @@ impl Reader<'_> {
     }
 }
 
+/// The value of `visible` that shows all objects.
+const ALL: &str = "all";
+
 /// The bodies of calls name objects, and only a guard reads them.
 const NEEDS_GUARD: &str = "expected it in a profile with guard: baseline or restricted, which read \
     the bodies that name objects";
@@ -65,7 +70,7 @@ const NEEDS_GUARD: &str = "expected it in a profile with guard: baseline or rest
 /// Reads one condition on a visible object.
 fn read_condition(text: &str) -> Result<ScopeCondition, String> {
     let expected = "expected kind, name, label, compose-project, compose-service or image, as in \
-        name=web-* or !label=tier=high";
+        name=web-*, label=tier=* or !label=tier=high; or all";
     let (is_negated, condition) = match text.strip_prefix('!') {
         Some(rest) => (true, rest),
         None => (false, text),
@@ -90,19 +95,17 @@ fn read_condition(text: &str) -> Result<ScopeCondition, String> {
 
 /// Reads `own`: `true`, `false`, or settings of the ownership.
 fn read_ownership(text: &str, profile: &str) -> Result<Option<Ownership>, String> {
-    let expected = "expected true, false, or session=header, session=client and lifetime=TIME, as \
+    let expected = "expected true or false, or session=header, session=client and lifetime=TIME, as \
         in session=header lifetime=12h";
     let mut ownership = Ownership {
         owner: profile.to_owned(),
         session: SessionSource::Profile,
         lifetime: None,
     };
-    match text {
-        "true" => return Ok(Some(ownership)),
-        "false" => return Ok(None),
-        _ => {}
+    if text == "false" {
+        return Ok(None);
     }
-    for word in text.split_whitespace() {
+    for word in text.split_whitespace().filter(|word| *word != "true") {
         match word.split_once('=') {
             Some(("session", "header")) => ownership.session = SessionSource::Header,
             Some(("session", "client")) => ownership.session = SessionSource::Client,
@@ -157,6 +160,8 @@ mod tests {
             (plain.session, plain.lifetime),
             (SessionSource::Profile, None)
         );
+        let both = read("true lifetime=1h").expect("valid").expect("owned");
+        assert_eq!(both.lifetime, Some(3600));
         for text in ["yes", "session=", "session=x", "lifetime=12", "lifetime="] {
             assert!(read(text).is_err(), "{text}");
         }

@@ -266,7 +266,16 @@ impl Objects {
     ) -> Shared<Arc<[u8]>> {
         let stand_in = stand_in(kind, word);
         let target = inspection_target(kind, stand_in);
-        let (asked, _turns) = self.fetch(&target, client, backend).await?;
+        let asked = match self.fetch(&target, client, backend).await {
+            Ok((asked, _turns)) => asked,
+            // An engine outside of a swarm answers about services with an error of its own.
+            Err(trouble) if matches!(*trouble, Trouble::Status(503, _)) => {
+                let message = format!("{} {word} not found", kind.name());
+                let answer = serde_json::json!({ "message": message }).to_string();
+                return Ok(answer.into_bytes().into());
+            }
+            Err(trouble) => return Err(trouble),
+        };
         match asked {
             Asked::Missing(answer) => {
                 let answer = String::from_utf8_lossy(&answer);

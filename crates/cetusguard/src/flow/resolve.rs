@@ -217,7 +217,7 @@ async fn find_visible(
         .find(kind, word, &client.share, &proxy.backend)
         .await;
     match found {
-        Err(trouble) if is_scoped && matches!(*trouble, Trouble::Status(400 | 500, _)) => {
+        Err(trouble) if is_scoped && matches!(*trouble, Trouble::Status(400 | 500 | 503, _)) => {
             let answer = objects.answer_for_missing(kind, word, &client.share, &proxy.backend);
             answer.await.map(Found::Missing).map_err(untold)
         }

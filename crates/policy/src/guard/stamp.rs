@@ -180,13 +180,14 @@ fn is_owner_label(key: &str) -> bool {
     [OWNER_LABEL, SESSION_LABEL, IMAGE_OWNER_LABEL].contains(&key)
 }
 
-/// Finds the label of an owner anywhere in a body. No field of an engine has such a name.
+/// Finds the label of an owner anywhere in a body. No field of an engine has such a name. An empty
+/// label names no owner: clients that copy a container have it from the proxy.
 fn find_owner_label(body: &Json<'_>) -> Option<String> {
     match body {
         Json::Map(map) => map
             .iter()
             .find_map(|(key, value)| match is_owner_label(key) {
-                true => Some(key.to_string()),
+                true => (*value != Json::Text("".into())).then(|| key.to_string()),
                 false => find_owner_label(value),
             }),
         Json::List(list) => list.iter().find_map(find_owner_label),

@@ -90,7 +90,14 @@ impl View {
         let mut sentences = Vec::new();
         if !self.scope.is_empty() {
             let entries: Vec<_> = self.scope.entries().collect();
-            sentences.push(format!("sees objects with {} alone", entries.join(", or ")));
+            let images = match self.scope.bounds_images() {
+                true => "",
+                false => ", all images",
+            };
+            let entries = entries.join(", or ");
+            sentences.push(format!(
+                "sees objects with {entries}{images}, and the engine's own networks"
+            ));
         }
         sentences.extend(self.ownership.as_ref().map(ToString::to_string));
         sentences

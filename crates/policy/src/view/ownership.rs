@@ -37,6 +37,9 @@ impl fmt::Display for Ownership {
             SessionSource::Client => f.write_str("; each client is an owner")?,
         }
         match self.lifetime {
+            Some(seconds) if seconds % 3600 == 0 => {
+                write!(f, "; removed after {} h", seconds / 3600)
+            }
             Some(seconds) => write!(f, "; removed after {seconds} s"),
             None => Ok(()),
         }

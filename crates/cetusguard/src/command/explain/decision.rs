@@ -104,6 +104,9 @@ pub(super) struct Guard {
     pub(super) findings: Vec<Found>,
     #[serde(skip)]
     is_blind: bool,
+    /// Whether the engine's descriptions of objects decide.
+    #[serde(skip)]
+    pub(super) asks_engine: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -146,6 +149,7 @@ impl Decision {
                     says: "is not asked: the rules refuse it before".to_owned(),
                     findings: vec![],
                     is_blind: false,
+                    asks_engine: false,
                 };
                 let to_add = denial
                     .rules_to_add()
@@ -171,7 +175,7 @@ impl Decision {
             redact: redacted_values(call, profile),
             creation: profile.guard.requirements().to_vec(),
             limits: describe_limits(&profile.limits),
-            answer: describe_answer(call),
+            answer: describe_answer(call, profile),
             allowed,
             body_missing: guard.is_blind && allowed,
             depends_on,
@@ -206,6 +210,7 @@ fn judge_by_guard(
         says: says.to_owned(),
         findings,
         is_blind,
+        asks_engine: false,
     };
     if let Some((kind, word)) = permit.question() {
         let says = format!(
@@ -254,6 +259,7 @@ fn judge_by_guard(
         .filter(|finding| !is_blind || finding.field.starts_with('?'))
         .collect();
     if findings.is_empty() {
+        let asks_engine = !questions.is_empty();
         let says = match (is_blind, questions.join(", ")) {
             (true, asks) if asks.is_empty() => {
                 "judges the body: give it with --body FILE".to_owned()
@@ -266,7 +272,11 @@ fn judge_by_guard(
             }
             (false, asks) => format!("asks the engine about {asks}, and decides by what they are"),
         };
-        return (guard(&says, vec![]), true, rule, vec![]);
+        let guard = Guard {
+            asks_engine,
+            ..guard(&says, vec![])
+        };
+        return (guard, true, rule, vec![]);
     }
     let exceptions = findings.iter().filter_map(|finding| finding.allow.as_ref());
     let mut exceptions: Vec<_> = exceptions
@@ -371,7 +381,13 @@ fn describe_limits(limits: &Limits) -> Vec<String> {
     shown
 }
 
-fn describe_answer(call: &Call) -> &'static str {
+fn describe_answer(call: &Call, profile: &Profile) -> &'static str {
+    let redacts = call
+        .endpoint()
+        .is_some_and(|endpoint| profile.view.redaction.concerns(endpoint.id));
+    if profile.mode == Mode::Enforce && (profile.view.is_bounded() || redacts) {
+        return "is judged while it passes: hidden objects are left out, and values are redacted";
+    }
     match call
         .endpoint()
         .map_or(Answer::Follow, |endpoint| endpoint.answer)

@@ -157,6 +157,13 @@ fn write_verdict(decision: &Decision, page: &mut Page) {
             );
             page.say(0, Look::Warning, &what);
         }
+        true if decision.guard.asks_engine && !decision.body_missing => {
+            let what = format!(
+                "ALLOWED by {}, unless the engine describes its objects otherwise",
+                decision.because
+            );
+            page.say(0, Look::Warning, &what);
+        }
         true if decision.body_missing => {
             page.say(
                 0,
