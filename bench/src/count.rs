@@ -120,12 +120,51 @@ pub fn instructions_of_byte(
     engine: &Engine,
     body: &str,
 ) -> Result<f64, Failure> {
-    const MORE: usize = 4;
-    let create =
-        |client: &mut Client, times| (0..times).try_for_each(|_| client.create(body).map(drop));
-    let short = under_callgrind(contender, engine, |client| Ok(create(client, 1)?))?;
-    let long = under_callgrind(contender, engine, |client| Ok(create(client, 1 + MORE)?))?;
-    Ok(long.0.saturating_sub(short.0) as f64 / (MORE * body.len()) as f64)
+    let create = |client: &mut Client| Ok(client.create(body).map(drop)?);
+    Ok(instructions_of_call(contender, engine, 4, create)? / body.len() as f64)
+}
+
+/// User-space instructions of a call on a kept connection: the average of so many.
+///
+/// # Errors
+/// Where the contender does not run under callgrind, or the call fails.
+pub fn instructions_of_call(
+    contender: &Contender,
+    engine: &Engine,
+    times: u32,
+    call: impl Fn(&mut Client) -> Result<(), Failure>,
+) -> Result<f64, Failure> {
+    // Buffers grow with the first calls.
+    let warm = times.div_ceil(10);
+    let repeat = |client: &mut Client, times| (0..times).try_for_each(|_| call(client));
+    let short = under_callgrind(contender, engine, |client| repeat(client, warm))?;
+    let long = under_callgrind(contender, engine, |client| repeat(client, warm + times))?;
+    Ok(long.0.saturating_sub(short.0) as f64 / f64::from(times))
+}
+
+/// User-space instructions that this program takes to read the list of so many containers as JSON,
+/// without anything else: the program runs itself under callgrind, as `bench parse`.
+///
+/// # Errors
+/// Where it does not run under callgrind.
+pub fn instructions_of_parsing(containers: usize) -> Result<f64, Failure> {
+    const TIMES: u32 = 2;
+    let read = |times: u32| {
+        let folder = TempDir::new();
+        let out = folder.file("callgrind");
+        let status = Command::new("valgrind")
+            .args(["--quiet", "--tool=callgrind"])
+            .arg(format!("--callgrind-out-file={out}"))
+            .arg(std::env::current_exe()?)
+            .args(["parse", &containers.to_string(), &times.to_string()])
+            .status()?;
+        if !status.success() {
+            return Err(Failure::from(format!("bench parse ended with {status}")));
+        }
+        total(&fs::read_to_string(out)?)
+    };
+    let (short, long) = (read(0)?, read(TIMES)?);
+    Ok(long.saturating_sub(short) as f64 / f64::from(TIMES))
 }
 
 /// Instructions and allocations of a whole run in which a client does something.
@@ -147,13 +186,15 @@ fn under_callgrind(
     drop(client);
     started.stop()?;
     let profile = fs::read_to_string(out)?;
+    Ok((total(&profile)?, allocations(&profile)))
+}
+
+/// Instructions in a callgrind profile.
+fn total(profile: &str) -> Result<u64, Failure> {
     let total = profile
         .lines()
         .find_map(|line| line.strip_prefix("summary: ")?.trim().parse().ok());
-    Ok((
-        total.ok_or("callgrind wrote no summary")?,
-        allocations(&profile),
-    ))
+    Ok(total.ok_or("callgrind wrote no summary")?)
 }
 
 /// Calls of the C library's allocator in a callgrind profile; `None` where it names no such

@@ -15,6 +15,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use crate::objects;
+
 /// Bytes of the list of containers.
 pub const SMALL_LIST: usize = 2 << 10;
 /// Bytes of the list of images.
@@ -29,6 +31,10 @@ pub const DELAY: Duration = Duration::from_micros(200);
 pub const STALLED: &str = "stalled";
 /// The upload that the engine never reads.
 pub const STALLED_LOAD: &str = "/v1.43/images/load?quiet=1";
+/// The call for the events of a past time: [`PAST_EVENTS`] of them, and then the stream ends.
+pub const PAST: &str = "/v1.43/events?since=1&until=2";
+/// The number of events of a past time.
+pub const PAST_EVENTS: usize = 1_000;
 /// Connections whose threads are started with little stack: thousands of them are streams.
 const STACK: usize = 128 << 10;
 
@@ -58,9 +64,28 @@ static EVENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
     chunk
 });
 
+static HISTORY: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut answer = chunked("application/json");
+    for event in objects::events(PAST_EVENTS) {
+        push_chunk(&mut answer, event.as_bytes());
+    }
+    answer.extend_from_slice(b"0\r\n\r\n");
+    answer
+});
+static INSPECTION: LazyLock<Vec<u8>> =
+    LazyLock::new(|| sized("application/json", &objects::inspection()));
+static CREATED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let body = format!("{{\"Id\":\"{}\",\"Warnings\":[]}}\n", "c".repeat(64));
+    with_status("201 Created", "application/json", body.as_bytes())
+});
+
 fn sized(kind: &str, body: &[u8]) -> Vec<u8> {
+    with_status("200 OK", kind, body)
+}
+
+fn with_status(status: &str, kind: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "HTTP/1.1 200 OK\r\n{HEAD}Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+        "HTTP/1.1 {status}\r\n{HEAD}Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), body].concat()
@@ -173,7 +198,7 @@ where
         );
         let path = unversioned(target.split('?').next().unwrap_or_default());
         match (method, path) {
-            ("GET", "/events") => return events(stream),
+            ("GET", "/events") if target != PAST => return events(stream),
             ("POST", path) if path.ends_with("/attach") && path.contains(STALLED) => {
                 return stall(&mut write);
             }
@@ -183,10 +208,16 @@ where
         }
         std::thread::sleep(delay);
         match (method, path) {
-            ("GET", "/containers/json") => write.write_all(&CONTAINERS)?,
+            ("GET", "/containers/json") => match limit(target) {
+                Some(count) => write.write_all(&containers(count))?,
+                None => write.write_all(&CONTAINERS)?,
+            },
+            ("GET", "/events") => write.write_all(&HISTORY)?,
+            ("POST", "/containers/create") => write.write_all(&CREATED)?,
             ("GET", "/images/json") => write.write_all(&IMAGES)?,
             ("GET", "/images/get") => download(&mut write)?,
             ("GET", path) => match inspected(path) {
+                Some(objects::INSPECTED) => write.write_all(&INSPECTION)?,
                 Some(name) => write.write_all(&container(name))?,
                 None => write.write_all(&PING)?,
             },
@@ -201,6 +232,21 @@ fn unversioned(path: &str) -> &str {
         Some(rest) => rest.find('/').map_or(path, |at| &rest[at..]),
         None => path,
     }
+}
+
+/// The number of containers that a call for their list asks for.
+fn limit(target: &str) -> Option<usize> {
+    let (_, query) = target.split_once('?')?;
+    let mut pairs = query.split('&');
+    pairs.find_map(|pair| pair.strip_prefix("limit=")?.parse().ok())
+}
+
+/// The list of so many containers of the usual size, in one chunk.
+fn containers(count: usize) -> Vec<u8> {
+    let mut answer = chunked("application/json");
+    push_chunk(&mut answer, &objects::list(count));
+    answer.extend_from_slice(b"0\r\n\r\n");
+    answer
 }
 
 /// The name of the container that a path inspects.

@@ -23,11 +23,13 @@ pub mod engine;
 pub mod fairness;
 pub mod frontend;
 pub mod load;
+pub mod objects;
 pub mod process;
 pub mod report;
 pub mod rule_sets;
 pub mod stalled;
 pub mod victim;
+pub mod views;
 
 /// What went wrong, for a person to read.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -27,6 +27,14 @@ pub fn memory(pid: u32) -> Result<(u64, u64), Failure> {
     Ok((status(pid, "VmRSS")? << 10, status(pid, "VmHWM")? << 10))
 }
 
+/// Has the highest resident memory count from now on.
+///
+/// # Errors
+/// Where the process is gone, or belongs to another user.
+pub fn reset_peak(pid: u32) -> Result<(), Failure> {
+    Ok(fs::write(format!("/proc/{pid}/clear_refs"), "5")?)
+}
+
 /// Resident memory in bytes that no file backs: heap and stacks. The kernel can reclaim the rest.
 ///
 /// # Errors
