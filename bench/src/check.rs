@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::cgroup::MemoryGroup;
 use crate::contender::{Contender, Engine};
 use crate::report::short;
-use crate::{Failure, count, load, process, stalled};
+use crate::{Failure, count, load, objects, process, stalled, views};
 
 const LIST: &str = "/v1.43/containers/json?all=1";
 
@@ -16,7 +16,7 @@ const LIST: &str = "/v1.43/containers/json?all=1";
 ///
 /// The kernel maps the pages of a program in groups, so that another order of the same code changes
 /// what is resident by a third of a MiB. Private memory has no such noise, and the tighter limits.
-const LIMITS: [(&str, f64); 14] = [
+const LIMITS: [(&str, f64); 16] = [
     ("system calls a GET at log level 6", 6.25),
     ("system calls a GET with every request logged", 6.75),
     ("user instructions a GET at log level 6", 32_500.0),
@@ -43,6 +43,14 @@ const LIMITS: [(&str, f64); 14] = [
     ("resident, 200 event streams, MiB", 9.0),
     ("resident, 12 s after the streams, MiB", 7.5),
     ("binary, MiB", 9.0),
+    (
+        "user instructions a byte of a list of 500 containers, scope and redaction",
+        0.0,
+    ),
+    (
+        "growth of memory with a list of 5,000 containers, scope and redaction, MiB",
+        8.0,
+    ),
 ];
 
 /// Stalled streams of one client.
@@ -121,7 +129,7 @@ fn spelling(number: usize) -> String {
 }
 
 /// In the order of [`LIMITS`].
-fn values(binary: &Path) -> Result<[f64; 14], Failure> {
+fn values(binary: &Path) -> Result<[f64; 16], Failure> {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let engine = Engine::start()?;
     // As many on every machine: each takes some memory.
@@ -131,6 +139,8 @@ fn values(binary: &Path) -> Result<[f64; 14], Failure> {
     let [workers, count] = workers;
     let counted = [workers, count, "--admin-addr", "tcp://127.0.0.1:0"];
     let counting = Contender::cetusguard("counting", binary, "6", &counted);
+
+    let (viewing, list) = (views::scoped_and_redacted(binary), views::Call::List(500));
 
     let (started, pid) = quiet.start_process(&engine)?;
     let (idle, idle_private) = (process::settled_memory(pid)?, process::private_memory(pid)?);
@@ -160,5 +170,7 @@ fn values(binary: &Path) -> Result<[f64; 14], Failure> {
         mib(with_streams),
         mib(after),
         mib(process::size(binary).ok_or("no binary")?),
+        views::instructions(&viewing, &engine, list)? / objects::list(500).len() as f64,
+        views::growth(&viewing, &engine, views::Call::List(5_000))?,
     ])
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::client::Client;
 use crate::contender::{Contender, Engine};
 use crate::report::{Samples, Table, cell, conditions, short};
-use crate::{Failure, count, engine, fairness, load, process};
+use crate::{Failure, count, engine, fairness, load, process, views};
 
 const LIST: &str = "/v1.43/containers/json?all=1";
 const LARGE: &str = "/v1.43/images/json";
@@ -42,9 +42,20 @@ pub fn run(binary: &Path, with_symbols: &Path) -> Result<String, Failure> {
     report.push_str(&timed(&contenders)?.to_string());
     report.push_str("\n## Starting and rules\n\n");
     report.push_str(&starting(binary)?.to_string());
+    report.push_str("\n## Views\n\n");
+    report.push_str(&views(binary)?);
     report.push_str("\n## Another client, while one attacks\n\n");
     report.push_str(&fairness::run(binary, "")?);
     Ok(report)
+}
+
+/// The cost of views, where it can be counted here.
+fn views(binary: &Path) -> Result<String, Failure> {
+    if count::has("valgrind") {
+        Ok(views::table(binary)?.to_string())
+    } else {
+        Ok("left out: valgrind is absent\n".to_owned())
+    }
 }
 
 /// Who is here, and a line for each who is not.

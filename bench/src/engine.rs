@@ -72,6 +72,13 @@ static HISTORY: LazyLock<Vec<u8>> = LazyLock::new(|| {
     answer.extend_from_slice(b"0\r\n\r\n");
     answer
 });
+static IMAGE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let body = format!(
+        "{{\"Id\":\"sha256:{}\",\"RepoTags\":[\"nginx:1.27\"],\"Config\":{{\"Labels\":null}}}}\n",
+        "1".repeat(64)
+    );
+    sized("application/json", body.as_bytes())
+});
 static INSPECTION: LazyLock<Vec<u8>> =
     LazyLock::new(|| sized("application/json", &objects::inspection()));
 static CREATED: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -208,7 +215,7 @@ where
         }
         std::thread::sleep(delay);
         match (method, path) {
-            ("GET", "/containers/json") => match limit(target) {
+            ("GET", "/containers/json") => match number_of_containers(target) {
                 Some(count) => write.write_all(&containers(count))?,
                 None => write.write_all(&CONTAINERS)?,
             },
@@ -218,6 +225,9 @@ where
             ("GET", "/images/get") => download(&mut write)?,
             ("GET", path) => match inspected(path) {
                 Some(objects::INSPECTED) => write.write_all(&INSPECTION)?,
+                None if path.starts_with("/images/") && path.ends_with("/json") => {
+                    write.write_all(&IMAGE)?;
+                }
                 Some(name) => write.write_all(&container(name))?,
                 None => write.write_all(&PING)?,
             },
@@ -234,11 +244,12 @@ fn unversioned(path: &str) -> &str {
     }
 }
 
-/// The number of containers that a call for their list asks for.
-fn limit(target: &str) -> Option<usize> {
+/// The number of containers that a call asks this engine for: `limit`, which real engines have, would
+/// not do, since a proxy that filters lists counts by itself.
+fn number_of_containers(target: &str) -> Option<usize> {
     let (_, query) = target.split_once('?')?;
     let mut pairs = query.split('&');
-    pairs.find_map(|pair| pair.strip_prefix("limit=")?.parse().ok())
+    pairs.find_map(|pair| pair.strip_prefix("containers=")?.parse().ok())
 }
 
 /// The list of so many containers of the usual size, in one chunk.
