@@ -5,12 +5,19 @@
 //! here, so that the judged value is the one that the engine reads. Numbers keep their digits.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 
 /// The deepest nesting: no engine takes deeper values.
 const DEPTH: usize = 32;
 /// The most values: a stack of a hundred ports and variables has some thousand.
 const VALUES: usize = 64 << 10;
+/// The most keys of an object that are compared one by one. Hashing costs more than that for a few
+/// keys, and bounds the time for many.
+const FEW_KEYS: usize = 16;
+/// The most digits of a number without an exponent that need not be converted: they are far below
+/// [`LARGEST`].
+const FEW_DIGITS: usize = 64;
 /// The largest magnitude of a number. Readers that convert to a 64-bit float disagree beyond it: Go
 /// reports an error, others continue with infinity. It stays below `f64::MAX`, near which readers
 /// round differently.
@@ -138,7 +145,7 @@ impl fmt::Display for Json<'_> {
                     if index > 0 {
                         f.write_char(',')?;
                     }
-                    write!(f, "{value}")?;
+                    value.fmt(f)?;
                 }
                 f.write_char(']')
             }
@@ -149,7 +156,8 @@ impl fmt::Display for Json<'_> {
                         f.write_char(',')?;
                     }
                     quote(key, f)?;
-                    write!(f, ":{value}")?;
+                    f.write_char(':')?;
+                    value.fmt(f)?;
                 }
                 f.write_char('}')
             }
@@ -160,7 +168,9 @@ impl fmt::Display for Json<'_> {
 fn quote(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_char('"')?;
     let mut rest = text;
-    while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {
+    // These bytes are characters of their own in UTF-8.
+    let is_special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    while let Some(at) = rest.bytes().position(is_special) {
         let (plain, special) = rest.split_at(at);
         f.write_str(plain)?;
         let mut chars = special.chars();
@@ -233,7 +243,8 @@ impl<'b> Reader<'b> {
 
     fn object(&mut self, depth: usize) -> Result<Json<'b>, Malformed> {
         let mut map: Vec<(Cow<'b, str>, Json<'b>)> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
+        // The keys of an object with many.
+        let mut seen: HashSet<Cow<'b, str>> = HashSet::new();
         self.at += 1;
         if self.take(b'}') {
             return Ok(Json::Map(map));
@@ -245,7 +256,15 @@ impl<'b> Reader<'b> {
                 return Err(self.wrong("no key in quotes"));
             }
             let key = self.string()?;
-            if !seen.insert(key.clone()) {
+            let is_new = if map.len() < FEW_KEYS {
+                map.iter().all(|(known, _)| *known != key)
+            } else {
+                if seen.is_empty() {
+                    seen.extend(map.iter().map(|(known, _)| known.clone()));
+                }
+                seen.insert(key.clone())
+            };
+            if !is_new {
                 return Err(Malformed {
                     what: "a key that stands twice",
                     at: start,
@@ -297,7 +316,8 @@ impl<'b> Reader<'b> {
                 return Err(self.wrong("no number"));
             }
         }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
+        let has_exponent = matches!(self.peek(), Some(b'e' | b'E'));
+        if has_exponent {
             self.at += 1;
             self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
             if self.digits() == 0 {
@@ -305,10 +325,12 @@ impl<'b> Reader<'b> {
             }
         }
         let digits = &self.text[start..self.at];
-        if digits
-            .parse::<f64>()
-            .is_ok_and(|number| number.abs() <= LARGEST)
-        {
+        let is_short = !has_exponent && digits.len() <= FEW_DIGITS;
+        let in_range = || {
+            let number = digits.parse::<f64>();
+            number.is_ok_and(|number| number.abs() <= LARGEST)
+        };
+        if is_short || in_range() {
             Ok(Json::Number(digits))
         } else {
             Err(self.wrong("a number out of range"))
@@ -500,6 +522,22 @@ mod tests {
         ] {
             assert!(Json::read(text.as_bytes()).is_err(), "{text}");
         }
+        let keys = |count: usize, last: &str| {
+            let keys: Vec<String> = (0..count).map(|at| format!("\"k{at}\":{at}")).collect();
+            format!("{{{},\"{last}\":0}}", keys.join(","))
+        };
+        for count in [1, FEW_KEYS - 1, FEW_KEYS, FEW_KEYS + 1, 100] {
+            assert!(Json::read(keys(count, "new").as_bytes()).is_ok(), "{count}");
+            for twice in [
+                "k0".to_owned(),
+                format!("k{}", count - 1),
+                "\\u006b0".to_owned(),
+            ] {
+                let text = keys(count, &twice);
+                assert!(Json::read(text.as_bytes()).is_err(), "{text}");
+            }
+        }
+        assert!(Json::read("1".repeat(309).as_bytes()).is_err());
         assert!(Json::read(b"\"\xff\"").is_err());
         assert!(Json::read("[".repeat(100_000).as_bytes()).is_err());
         assert!(Json::read(format!("[{}0]", "0,".repeat(VALUES)).as_bytes()).is_err());
