@@ -45,7 +45,7 @@ const LIMITS: [(&str, f64); 16] = [
     ("binary, MiB", 9.0),
     (
         "user instructions a byte of a list of 500 containers, scope and redaction",
-        0.0,
+        120.0,
     ),
     (
         "growth of memory with a list of 5,000 containers, scope and redaction, MiB",

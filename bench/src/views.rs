@@ -66,7 +66,7 @@ impl Call {
     fn times(self) -> u32 {
         match self {
             Self::List(count) if count >= 1_000 => 2,
-            Self::List(count) if count >= 100 => 10,
+            Self::List(count) if count >= 100 => 4,
             Self::Events => 10,
             _ => 500,
         }
