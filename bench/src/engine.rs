@@ -79,6 +79,13 @@ static IMAGE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     );
     sized("application/json", body.as_bytes())
 });
+static NETWORK: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let body = format!(
+        "{{\"Id\":\"{}\",\"Name\":\"bridge\",\"Driver\":\"bridge\",\"Labels\":{{}}}}\n",
+        "2".repeat(64)
+    );
+    sized("application/json", body.as_bytes())
+});
 static INSPECTION: LazyLock<Vec<u8>> =
     LazyLock::new(|| sized("application/json", &objects::inspection()));
 static CREATED: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -225,6 +232,7 @@ where
             ("GET", "/images/get") => download(&mut write)?,
             ("GET", path) => match inspected(path) {
                 Some(objects::INSPECTED) => write.write_all(&INSPECTION)?,
+                None if path.starts_with("/networks/") => write.write_all(&NETWORK)?,
                 None if path.starts_with("/images/") && path.ends_with("/json") => {
                     write.write_all(&IMAGE)?;
                 }

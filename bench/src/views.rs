@@ -73,8 +73,11 @@ impl Call {
     }
 }
 
+/// The name of a row, and the options that make its view.
+type Row = (&'static str, &'static [&'static str]);
+
 /// The calls, and the views that they are made under.
-const ROWS: [(Call, &[(&str, &[&str])]); 6] = [
+const ROWS: [(Call, &[Row]); 6] = [
     (
         Call::List(10),
         &[
