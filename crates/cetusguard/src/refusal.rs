@@ -337,10 +337,7 @@ impl Refusal {
                 }
                 _ => {
                     let end = if uncertain { UNCERTAIN } else { "" };
-                    format!(
-                        "{}\n",
-                        serde_json::json!({ "message": format!("{SIGNATURE}{self}{end}") })
-                    )
+                    error_body(&format!("{SIGNATURE}{self}{end}"))
                 }
             },
         };
@@ -360,6 +357,11 @@ impl Refusal {
             body.len()
         )
     }
+}
+
+/// Writes the body of an error as engines do.
+pub(crate) fn error_body(message: &str) -> String {
+    format!("{}\n", serde_json::json!({ "message": message }))
 }
 
 /// The beginning of the message of every refusal. The health check knows the proxy by it.

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use super::{Asked, Containers, DEADLINE, Trouble, fetch, read_apart};
 use crate::backend::Backend;
+use crate::refusal::error_body;
 use crate::shares::ClientShare;
 
 /// The time for which an answer is kept if the question used the full identifier.
@@ -270,8 +271,7 @@ impl Objects {
             Ok((asked, _turns)) => asked,
             // An engine outside of a swarm answers about services with an error of its own.
             Err(trouble) if matches!(*trouble, Trouble::Status(503, _)) => {
-                let message = format!("{} {word} not found", kind.name());
-                let answer = serde_json::json!({ "message": message }).to_string();
+                let answer = error_body(&format!("{} {word} not found", kind.name()));
                 return Ok(answer.into_bytes().into());
             }
             Err(trouble) => return Err(trouble),
