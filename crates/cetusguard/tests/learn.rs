@@ -478,7 +478,9 @@ fn nobody_has_to_read_what_it_tells() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .expect("the program");
-    eventually("it listens", || std::path::Path::new(&socket).exists());
+    // The file is there before the socket listens.
+    let listens = || std::os::unix::net::UnixStream::connect(&socket).is_ok();
+    eventually("it listens", listens);
     let ask = |line: &str| {
         cetusguard_testkit::Client::connect(&format!("unix://{socket}"))
             .request(line)
