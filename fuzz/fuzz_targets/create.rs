@@ -30,6 +30,7 @@ static PERMITS: LazyLock<Vec<Permit>> = LazyLock::new(|| {
         limits: Limits::default(),
         guard: Arc::default(),
         targets: Arc::default(),
+        view: Default::default(),
         mode: Mode::Enforce,
         recreation: None,
     };
