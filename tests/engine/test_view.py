@@ -334,7 +334,7 @@ def test_what_outlives_its_lifetime_is_removed(engine, view):
     wait_for(lambda: owner.names() == set(), "the container to be removed")
     assert not [one for one in engine.client.containers.list(all=True) if one.id == made]
     kept.reload()
-    assert "removed an object whose lifetime is over" in owner.proxy.output.read_text()
+    wait_for(lambda: "removed an object whose lifetime is over" in owner.proxy.output.read_text(), "its line")
 
 
 FORM = "Content-Type: application/x-www-form-urlencoded; a=\udcff"
