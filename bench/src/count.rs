@@ -127,7 +127,7 @@ pub fn instructions_of_byte(
 /// User-space instructions of a call on a kept connection: the average of so many.
 ///
 /// # Errors
-/// Where the contender does not run under callgrind, or the call fails.
+/// Fails if the contender does not run under callgrind, or if the call fails.
 pub fn instructions_of_call(
     contender: &Contender,
     engine: &Engine,
@@ -146,7 +146,7 @@ pub fn instructions_of_call(
 /// without anything else: the program runs itself under callgrind, as `bench parse`.
 ///
 /// # Errors
-/// Where it does not run under callgrind.
+/// Fails if it does not run under callgrind.
 pub fn instructions_of_parsing(containers: usize) -> Result<f64, Failure> {
     const TIMES: u32 = 2;
     let read = |times: u32| {

@@ -30,7 +30,7 @@ pub fn memory(pid: u32) -> Result<(u64, u64), Failure> {
 /// Has the highest resident memory count from now on.
 ///
 /// # Errors
-/// Where the process is gone, or belongs to another user.
+/// Fails if the process is gone, or belongs to another user.
 pub fn reset_peak(pid: u32) -> Result<(), Failure> {
     Ok(fs::write(format!("/proc/{pid}/clear_refs"), "5")?)
 }

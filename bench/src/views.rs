@@ -38,7 +38,7 @@ impl Call {
     /// Makes the call, and reads its answer.
     ///
     /// # Errors
-    /// Where it is refused, or its answer ends early.
+    /// Fails if the call is refused, or if its answer ends early.
     pub fn make(self, client: &mut Client) -> Result<(), Failure> {
         // A view must leave about half of the answer, or the row counts something else.
         let (length, least) = match self {
@@ -107,7 +107,7 @@ const ROWS: [(Call, &[Row]); 6] = [
 /// Counts every row, and returns the table below the machine and the day.
 ///
 /// # Errors
-/// Where a call fails, or cannot be counted: valgrind has to be there.
+/// Fails if a call fails, or if valgrind is missing, so that it cannot be counted.
 pub fn run(binary: &Path) -> Result<String, Failure> {
     if !count::has("valgrind") {
         return Err("valgrind counts: apt-get install valgrind".into());
@@ -118,7 +118,7 @@ pub fn run(binary: &Path) -> Result<String, Failure> {
 /// Counts every row.
 ///
 /// # Errors
-/// Where a call fails, or cannot be counted.
+/// Fails if a call fails or cannot be counted.
 pub fn table(binary: &Path) -> Result<Table, Failure> {
     let columns = [
         "thousand instructions without a view",
@@ -175,7 +175,7 @@ pub fn scoped_and_redacted(binary: &Path) -> Contender {
 /// User instructions of a call on a kept connection.
 ///
 /// # Errors
-/// Where the call fails, or callgrind does.
+/// Fails if the call or callgrind fails.
 pub fn instructions(contender: &Contender, engine: &Engine, call: Call) -> Result<f64, Failure> {
     count::instructions_of_call(contender, engine, call.times(), |client| call.make(client))
 }
@@ -184,7 +184,7 @@ pub fn instructions(contender: &Contender, engine: &Engine, call: Call) -> Resul
 /// Shorter calls went before, so that code and the buffers of a connection are not counted.
 ///
 /// # Errors
-/// Where a call fails.
+/// Fails if a call fails.
 pub fn growth(contender: &Contender, engine: &Engine, call: Call) -> Result<f64, Failure> {
     let (started, pid) = contender.start_process(engine)?;
     process::wait_for_survey(pid)?;
@@ -205,7 +205,7 @@ pub fn growth(contender: &Contender, engine: &Engine, call: Call) -> Result<f64,
 /// since the whole list has more values than a single text may have.
 ///
 /// # Errors
-/// Where it is no JSON.
+/// Fails if the text is not JSON.
 pub fn parse(containers: usize, times: usize) -> Result<(), Failure> {
     let elements = objects::elements(containers);
     for element in (0..times).flat_map(|_| &elements) {

@@ -49,7 +49,7 @@ fn a_profile_has_its_own_redaction_or_that_of_the_option_or_of_its_presets() {
         ("rules: GET /info", Some("tokens,host"), "tokens host"),
         ("presets: homepage", None, SECRETS),
         ("presets: [homepage, dozzle]", None, SECRETS),
-        // What both clients can do without.
+        // Both clients work without these.
         (
             "presets: [homepage, nginx-proxy]",
             None,

@@ -121,7 +121,8 @@ fn a_head_request_gets_no_length() {
     );
 }
 
-/// What cannot be read is not passed on: 502 before the first byte, and a cut answer behind it.
+/// An answer that cannot be read is not passed on: the client gets 502, or a cut answer if a part
+/// of it was sent.
 #[test]
 fn answers_that_cannot_be_filtered_are_not_passed_on() {
     let long = format!("[{},{{", vec![container("seen"); 200].join(","));

@@ -502,7 +502,7 @@ fn an_element_that_cannot_be_read_is_left_out() {
     }
 }
 
-/// What an answer tells beside the object that it is about.
+/// Answers about one object name others, which are left out.
 #[test]
 fn other_objects_are_taken_out_of_answers() {
     for (request, answer, want) in [

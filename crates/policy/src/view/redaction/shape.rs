@@ -83,7 +83,7 @@ fn by_name(key: &str) -> Option<&'static Part> {
         .map(|(_, part)| part)
 }
 
-/// What a driver can be told: addresses, paths and credentials, in words of its own.
+/// The classes of the options of a driver: addresses, paths and credentials.
 const DRIVER: Classes = TOKENS.and(HOST_PATHS).and(ADDRESSES);
 /// A command that creates a container, with all of its settings.
 const CREATION: Classes = COMMANDS
@@ -96,9 +96,9 @@ const CREATION: Classes = COMMANDS
     .and(USERS);
 /// A step of a build: `RUN`, but `ENV` and `LABEL` as well, and its arguments.
 const BUILD_STEP: Classes = COMMANDS.and(ENV).and(LABELS).and(PROXIES).and(TOKENS);
-/// What the reason why a container failed can repeat.
+/// The classes that the reason for a failed container can repeat.
 const FAILURE: Classes = COMMANDS.and(ENV).and(HOST_PATHS).and(ADDRESSES).and(TOKENS);
-/// What a warning can repeat.
+/// The classes that a warning can repeat.
 const WARNING: Classes = HOST_PATHS.and(ADDRESSES).and(REGISTRIES);
 
 const DEVICE: &[Member] = &[
