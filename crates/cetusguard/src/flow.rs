@@ -34,6 +34,7 @@ use crate::limiter::Limiter;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
+use crate::quotas::Quotas;
 use crate::refusal::Refusal;
 use crate::shares::Shares;
 use crate::worker::Worker;
@@ -71,6 +72,8 @@ pub(crate) struct Proxy {
     pub(crate) handshakes: Worker,
     /// The requests of clients in the last moments, for rate limits.
     pub(crate) limiter: Limiter,
+    /// The calls that are counted against the quotas of their profiles.
+    pub(crate) quotas: Quotas,
     /// Each client's share of the connections, the memory for bodies and the lookups.
     pub(crate) shares: Arc<Shares>,
     /// The bound of the buffers of clients' sockets.

@@ -22,6 +22,7 @@ mod log;
 mod memory;
 mod metrics;
 mod outcome;
+mod quotas;
 mod reaper;
 mod refusal;
 mod reload;

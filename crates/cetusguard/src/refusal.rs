@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cetusguard_policy::guard::Objection;
+use cetusguard_policy::guard::{Excess, Objection};
 use cetusguard_policy::{Ambiguous, Call, Denial, Malformed, Profile, Unfilterable};
 
 use crate::backend::Unreachable;
@@ -56,6 +56,8 @@ pub(crate) enum Refusal {
     NotVisible(Arc<[u8]>),
     /// The profile of this name needs the name of a session, and the request has none.
     NoSession(String),
+    /// The quota of the profile of this name has no room.
+    OverQuota(String, Excess),
     /// The engine's answer cannot be filtered.
     UnfilterableAnswer(Unfilterable),
     /// The engine cannot be reached.
@@ -258,6 +260,7 @@ impl Refusal {
             Self::NoSuchObject(_) => Reason::NoSuchObject,
             Self::NotVisible(_) => Reason::NotVisible,
             Self::NoSession(_) => Reason::NoSession,
+            Self::OverQuota(..) => Reason::OverQuota,
             Self::UnfilterableAnswer(_) => Reason::UnfilterableAnswer,
             Self::EngineUnreachable(_) => Reason::EngineUnreachable,
             Self::EngineClosed => Reason::EngineClosed,
@@ -433,6 +436,9 @@ impl fmt::Display for Refusal {
                 "profile {profile} needs the header X-Cetusguard-Session with the name of a \
                 session: 1 to 63 letters, digits, dashes, dots and underscores"
             ),
+            Self::OverQuota(profile, excess) => {
+                write!(f, "the quota of profile {profile} has no room: {excess}")
+            }
             Self::UnfilterableAnswer(why) => write!(
                 f,
                 "this profile sees a part of the engine's answer, and the answer cannot be \

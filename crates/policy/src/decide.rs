@@ -94,6 +94,7 @@ impl Permit {
             call: None,
             body: None,
             new_volumes: Vec::new(),
+            claim: None,
         })
     }
 
@@ -105,6 +106,7 @@ impl Permit {
             call: None,
             body: None,
             new_volumes: Vec::new(),
+            claim: None,
         })
     }
 

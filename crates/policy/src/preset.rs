@@ -123,6 +123,13 @@ impl Preset {
         Redaction::read(values).unwrap_or_default()
     }
 
+    /// Returns whether its client needs no other objects than those that it creates.
+    #[must_use]
+    pub fn owns(&self) -> bool {
+        // A test reads the field of every preset.
+        self.field("Own") == "true"
+    }
+
     /// Returns whether the preset is safe only if the targets of the profile bound the objects of
     /// its calls.
     #[must_use]

@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 use cetusguard_policy::endpoint::{Endpoint, Power};
 use cetusguard_policy::guard::Recreation;
 use cetusguard_policy::rule::{RuleSet, parse};
-use cetusguard_policy::{Call, Limits, Mode, Preset, Profile, Redaction, Survey, Verdict, decide};
+use cetusguard_policy::{
+    Call, Limits, Mode, Ownership, Preset, Profile, Redaction, SessionSource, Survey, Verdict,
+    View, decide,
+};
 
 const CALLS: &str = include_str!("presets/calls.tsv");
 
@@ -345,12 +348,13 @@ fn headers_say_what_was_read_when_and_how_the_client_is_connected() {
             .filter(|field| !field.starts_with(' '))
             .collect();
         let order = [
-            "Client", "Checked", "Connect", "Needs", "Can", "Redact", "Refused", "Source",
+            "Client", "Checked", "Connect", "Needs", "Can", "Redact", "Own", "Refused", "Source",
         ];
         let wanted = order
             .into_iter()
             .filter(|field| *field != "Needs" || preset.needs_targets())
-            .filter(|field| *field != "Redact" || !preset.redaction().is_empty());
+            .filter(|field| *field != "Redact" || !preset.redaction().is_empty())
+            .filter(|field| *field != "Own" || preset.owns());
         assert_eq!(fields, wanted.collect::<Vec<_>>(), "{name}");
     }
     let needing: Vec<_> = Preset::ALL
@@ -359,6 +363,46 @@ fn headers_say_what_was_read_when_and_how_the_client_is_connected() {
         .map(|preset| preset.name)
         .collect();
     assert_eq!(needing, ["ai-agent"]);
+}
+
+/// Clients of these presets work with what they create, so that a call that ownership closes would be
+/// of no use to them.
+#[test]
+fn presets_own_where_their_client_creates_what_it_uses() {
+    let owning: Vec<_> = Preset::ALL.iter().filter(|preset| preset.owns()).collect();
+    let names: Vec<_> = owning.iter().map(|preset| preset.name).collect();
+    assert_eq!(
+        names,
+        [
+            "ai-agent",
+            "drone",
+            "forgejo-runner",
+            "github-actions-runner",
+            "gitlab-runner",
+            "renovate",
+            "testcontainers",
+            "woodpecker"
+        ]
+    );
+    for preset in owning {
+        let view = View {
+            ownership: Some(Ownership {
+                owner: preset.name.to_owned(),
+                session: SessionSource::Profile,
+                lifetime: None,
+            }),
+            ..View::default()
+        };
+        let owned = Profile {
+            view: Arc::new(view),
+            ..profile(preset.text)
+        };
+        for call in calls().filter(|call| call.preset == preset.name && call.need != "optional") {
+            for form in call.forms() {
+                assert!(allows(&owned, form), "{}: {}", preset.name, call.path);
+            }
+        }
+    }
 }
 
 /// A client that copies what it reads would write redacted values back; and a call that the
@@ -457,7 +501,7 @@ fn headers_say_what_the_rules_come_to() {
             .collect();
         let want = wrapped("# Can:     ", &powers.join("; "));
         let start = text.find("# Can:").expect("a line for it");
-        let next = ["\n# Redact:", "\n# Refused:"];
+        let next = ["\n# Redact:", "\n# Own:", "\n# Refused:"];
         let length = next
             .iter()
             .filter_map(|field| text[start..].find(field))

@@ -27,6 +27,7 @@ use crate::limiter::Limiter;
 use crate::log::{Level, Log};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::quotas::Quotas;
 use crate::reaper::reap;
 use crate::reload::{Reload, Reloaded, describe};
 use crate::shares::{Shares, fitting, open_files};
@@ -257,6 +258,7 @@ fn assemble(
         large_answers: Semaphore::new(flow::LARGE_ANSWERS),
         handshakes: Worker::default(),
         limiter: Limiter::default(),
+        quotas: Quotas::default(),
         shares: Arc::new(Shares::new(places, capacity.exchanges)),
         buffer: capacity.buffer,
         log: log.clone(),

@@ -5,8 +5,8 @@ use std::fmt::Display;
 
 use cetusguard_policy::Pattern;
 use cetusguard_policy::guard::{
-    Amount, CommandPattern, Creation, ImageDenial, LabelPattern, Level, ObjectPattern, PortPattern,
-    RestartPolicy, Unit, UserPattern,
+    Amount, CommandPattern, Creation, Guard, ImageDenial, LabelPattern, Level, ObjectPattern,
+    PortPattern, Quota, RestartPolicy, Unit, UserPattern,
 };
 
 use super::Mistake;
@@ -39,6 +39,7 @@ impl Reader<'_> {
         creation.image_digest = self.switch(entry, "require-image-digest");
         let deny = |text: &str| Ok(ImageDenial::new(text));
         creation.denied_images = self.allowed(entry, "deny-images", deny).unwrap_or_default();
+        self.quota(entry, &mut creation);
         if creation.is_empty() {
             return None;
         }
@@ -59,6 +60,50 @@ impl Reader<'_> {
             text.parse::<u64>()
                 .map_err(|_| "expected a number, as in 1".to_owned())
         });
+    }
+
+    fn quota(&mut self, entry: Option<&Entry>, creation: &mut Creation) {
+        let count = |text: &str| {
+            text.parse::<u64>()
+                .map_err(|_| "expected a number, as in 20".to_owned())
+        };
+        creation.quota = Quota {
+            containers: self.given(entry, "quota-containers", count),
+            execs: self.given(entry, "quota-execs", count),
+            memory: self.amount(entry, "quota-memory", Unit::Bytes),
+            cpus: self.amount(entry, "quota-cpus", Unit::Cpus),
+        };
+    }
+
+    /// Takes the quota out of a profile whose clients own nothing: one of the options is for other
+    /// profiles, and one of its own is a mistake.
+    pub(super) fn drop_quota(&mut self, entry: Option<&Entry>, profile: &str, guard: &mut Guard) {
+        let Some(creation) = &mut guard.creation else {
+            return;
+        };
+        creation.quota = Quota::default();
+        creation
+            .written
+            .retain(|words| !words.starts_with("quota-"));
+        if creation.written.is_empty() {
+            guard.creation = None;
+        }
+        let has_other_profiles = entry.is_none() && !self.written.profiles().is_empty();
+        for key in super::keys::CREATION_KEYS
+            .iter()
+            .map(|key| key.name)
+            .filter(|name| name.starts_with("quota-") && !has_other_profiles)
+        {
+            let (values, is_own) = self.values_of(entry, key);
+            let own = values.first().filter(|(text, _)| is_own && text != NONE);
+            if let Some((text, source)) = own.cloned() {
+                let expected = format!(
+                    "add own: true to the profile {profile}: a quota counts what its clients own"
+                );
+                self.mistakes
+                    .push(Mistake::value(&source, key, &text, expected));
+            }
+        }
     }
 
     fn allowed_values(&mut self, entry: Option<&Entry>, creation: &mut Creation) {

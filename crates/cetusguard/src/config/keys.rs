@@ -340,6 +340,28 @@ pub(crate) const CREATION_KEYS: &[Key] = &[
         "IP",
         "The host's address of published ports whose client sets none.",
     ),
+    key(
+        "quota-containers",
+        "N",
+        "The most containers that the clients own at a time, running or not, which needs own.",
+    ),
+    key(
+        "quota-execs",
+        "N",
+        "The most commands that run at a time in containers that the clients own.",
+    ),
+    key(
+        "quota-memory",
+        "SIZE",
+        "The largest sum of the memory limits of containers that the clients own; a container \
+        without a limit is refused.",
+    ),
+    key(
+        "quota-cpus",
+        "CPUS",
+        "The largest sum of the processor limits of containers that the clients own; a container \
+        without a limit is refused.",
+    ),
     list(
         "add-labels",
         "KEY=VALUE",

@@ -87,12 +87,16 @@ impl Reader<'_> {
         if targets.is_empty() {
             self.refuse_presets_without_targets(entry, &name);
         }
-        let (guard, recreation) = (Arc::new(self.guard(entry)), self.recreation(entry));
+        let (mut guard, recreation) = (self.guard(entry), self.recreation(entry));
         let view = Arc::new(View {
             scope: self.scope(entry, guard.level),
             ownership: self.ownership(entry, &name, guard.level),
             redaction: self.redaction(entry, &rules),
         });
+        if view.ownership.is_none() {
+            self.drop_quota(entry, &name, &mut guard);
+        }
+        let guard = Arc::new(guard);
         Profile {
             name,
             rules,

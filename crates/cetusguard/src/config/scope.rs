@@ -2,7 +2,7 @@
 
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::Level;
-use cetusguard_policy::{Ownership, Scope, ScopeCondition, SessionSource};
+use cetusguard_policy::{Ownership, Preset, Scope, ScopeCondition, SessionSource};
 
 use super::Mistake;
 use super::file::Entry;
@@ -56,7 +56,32 @@ impl Reader<'_> {
             (Some(_), Level::Privileged) => Err(NEEDS_GUARD.to_owned()),
             (ownership, _) => Ok(ownership),
         };
-        self.inherited(entry, "own", read).flatten()
+        let is_written = entry.is_some_and(|entry| entry.one("own").is_some())
+            || self.written.one("own").is_some();
+        let clients_create = level != Level::Privileged && self.presets_own(entry);
+        let default = || {
+            clients_create.then(|| Ownership {
+                owner: profile.to_owned(),
+                session: SessionSource::Profile,
+                lifetime: None,
+            })
+        };
+        match is_written {
+            true => self.inherited(entry, "own", read).flatten(),
+            false => default(),
+        }
+    }
+
+    /// Returns whether a profile has presets, and the clients of all of them need no other objects
+    /// than those that they create.
+    fn presets_own(&self, entry: Option<&Entry>) -> bool {
+        let named = entry.map_or_else(|| self.written.all("presets"), |entry| entry.all("presets"));
+        let mut presets = named
+            .iter()
+            .flat_map(|(text, _)| text.split([',', ' ']))
+            .filter_map(Preset::find)
+            .peekable();
+        presets.peek().is_some() && presets.all(Preset::owns)
     }
 }
 

@@ -148,7 +148,7 @@ fn section(kind: ObjectKind) -> &'static str {
     }
 }
 
-fn list_target(kind: ObjectKind, owner: &Owner) -> String {
+pub(super) fn list_target(kind: ObjectKind, owner: &Owner) -> String {
     let filters = serde_json::json!({ "label": owner.filters() }).to_string();
     let escaped: String = filters
         .bytes()

@@ -109,6 +109,7 @@ pub(super) async fn forward_request(
     let upgrade = upgrade_of(approved.call(), message);
     let judged = approved.take_body();
     let filter = approved.take_filter();
+    let mut quota = approved.take_quota();
     let via = proxy.backend.via();
     let head = request_head(
         approved.call(),
@@ -161,6 +162,9 @@ pub(super) async fn forward_request(
         .connect()
         .await
         .map_err(Refusal::EngineUnreachable)?;
+    if let Some(hold) = &mut quota {
+        hold.note_sent();
+    }
     let answered =
         match exchange_heads(engine, request, approved, message, conn, proxy, record).await {
             // An engine that was told that the client sends no more has ended the request.
@@ -169,6 +173,9 @@ pub(super) async fn forward_request(
             }
             answered => answered?,
         };
+    if let Some(hold) = quota {
+        hold.settle(answered.head.status < 400);
+    }
     Ok(Answered {
         upgrade: upgrade.is_some(),
         filter,

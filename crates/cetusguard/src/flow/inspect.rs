@@ -22,6 +22,7 @@ use super::resolve::{self, Facts};
 use crate::budget::{BODY_LIMIT, BodyBudget};
 use crate::engine::create_volume;
 use crate::outcome::Outcome;
+use crate::quotas::{NoRoom, QuotaHold};
 use crate::refusal::{Guarded, Refusal};
 use cetusguard_http1::{Framing, Known, Output, PumpError, read_content};
 
@@ -42,6 +43,8 @@ pub(super) struct Approved {
     admitted: Arc<Admitted>,
     cleared: Cleared,
     body: Option<JudgedBody>,
+    /// The part of the profile's quota that the call takes, until the engine has answered.
+    quota: Option<Box<QuotaHold>>,
     /// The filter for the answer, if the client does not see all of it.
     filter: Option<Box<AnswerFilter>>,
 }
@@ -61,8 +64,18 @@ impl Approved {
             admitted,
             cleared,
             body,
+            quota: None,
             filter: filter.map(Box::new),
         }
+    }
+
+    fn with_quota(self, quota: Option<Box<QuotaHold>>) -> Self {
+        Self { quota, ..self }
+    }
+
+    /// Takes the hold on the profile's quota; once.
+    pub(super) fn take_quota(&mut self) -> Option<Box<QuotaHold>> {
+        self.quota.take()
     }
 
     /// Takes the filter for the answer; once.
@@ -129,7 +142,9 @@ async fn discharge_obligations(
         false => worker.run(size, judgement.decide()).await,
     };
     match reached {
-        (Ok(cleared), body) => Ok(Approved::new(admitted, cleared, body)),
+        (Ok((cleared, quota)), body) => {
+            Ok(Approved::new(admitted, cleared, body).with_quota(quota))
+        }
         (Err(refusal), body) => {
             let Some(cleared) = admitted.permit().waived() else {
                 return Err(refusal.into());
@@ -139,6 +154,9 @@ async fn discharge_obligations(
         }
     }
 }
+
+/// A call that may go to the engine, with its hold on the quota of the profile.
+type WithQuota = (Cleared, Option<Box<QuotaHold>>);
 
 /// The input of a judgement, without the connection, so that a large body can be judged on the
 /// worker's thread.
@@ -160,9 +178,9 @@ impl Judgement {
 
     /// Judges the call. The body that goes on comes with the judgement: the client's own, if the
     /// call is refused.
-    async fn decide(mut self) -> (Result<Cleared, Refusal>, Option<JudgedBody>) {
+    async fn decide(mut self) -> (Result<WithQuota, Refusal>, Option<JudgedBody>) {
         let mut cleared = self.clear_call().await;
-        if let (Ok(cleared), Some(judged)) = (&mut cleared, &mut self.body)
+        if let (Ok((cleared, _)), Some(judged)) = (&mut cleared, &mut self.body)
             && let Some(text) = cleared.take_body()
         {
             judged.body = text.into_bytes();
@@ -172,7 +190,7 @@ impl Judgement {
 
     /// Discharges every obligation of the permit: judges query and body, and asks the engine about
     /// the objects that the call is about.
-    async fn clear_call(&self) -> Result<Cleared, Refusal> {
+    async fn clear_call(&self) -> Result<WithQuota, Refusal> {
         let permit = self.admitted.permit();
         // Go ignores a parameter that it cannot read, and takes the type before it.
         let content_type = self
@@ -194,15 +212,34 @@ impl Judgement {
             }
             Err(objection) => Err(objection),
         };
-        if let (Ok(cleared), Some(owner)) = (&judged, &self.admitted.viewer().owner) {
+        let refused =
+            |objection| Guarded::new(objection, self.admitted.call(), &self.client.profile);
+        let cleared = judged.map_err(|objection| Refusal::Guarded(Box::new(refused(objection))))?;
+        let quota = self.hold_quota(&cleared).await?;
+        if let Some(owner) = &self.admitted.viewer().owner {
             for name in cleared.new_volumes() {
                 let created = create_volume(name, owner, &self.proxy.backend).await;
                 created.map_err(|trouble| resolve::untold(Arc::new(trouble)))?;
             }
         }
-        let refused =
-            |objection| Guarded::new(objection, self.admitted.call(), &self.client.profile);
-        judged.map_err(|objection| Refusal::Guarded(Box::new(refused(objection))))
+        Ok((cleared, quota))
+    }
+
+    /// Takes the part of the profile's quota that a call needs.
+    async fn hold_quota(&self, cleared: &Cleared) -> Result<Option<Box<QuotaHold>>, Refusal> {
+        let ownership = self.admitted.viewer().view.ownership.as_ref();
+        let (Some(claim), Some(ownership)) = (cleared.claim(), ownership) else {
+            return Ok(None);
+        };
+        let (quotas, backend) = (&self.proxy.quotas, &self.proxy.backend);
+        match quotas.hold(claim, &ownership.owner, backend).await {
+            Ok(hold) => Ok(Some(hold)),
+            Err(NoRoom::Excess(excess)) => {
+                let profile = self.client.profile.name.clone();
+                Err(Refusal::OverQuota(profile, excess))
+            }
+            Err(NoRoom::Unknown(trouble)) => Err(resolve::untold(Arc::new(trouble))),
+        }
     }
 }
 

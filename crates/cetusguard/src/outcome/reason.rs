@@ -111,6 +111,8 @@ reasons! {
     NotVisible: "not_visible", Some(404), Warning;
     /// The profile needs the name of a session, and the request does not have one.
     NoSession: "no_session", Some(400), Warning;
+    /// The quota of the client's profile has no room for what the call would create or start.
+    OverQuota: "over_quota", Some(403), Warning;
     /// The engine's answer cannot be filtered.
     UnfilterableAnswer: "unfilterable_answer", Some(502), Error;
     /// The proxy could not connect to the engine.

@@ -1,6 +1,7 @@
 //! A call under judgement: opened with its query and body, settled with the engine's descriptions
 //! of its subjects, and closed as a call that may be sent.
 
+use super::creation::{self, Claim};
 use super::engine::Engine;
 use super::json::Json;
 use super::judge::{Judge, Place};
@@ -36,6 +37,8 @@ pub struct Cleared {
     pub(crate) body: Option<String>,
     /// The volumes that the engine would create without the labels of their owner.
     pub(crate) new_volumes: Vec<String>,
+    /// The part of a quota that the call takes.
+    pub(crate) claim: Option<Box<Claim>>,
 }
 
 impl Cleared {
@@ -56,6 +59,13 @@ impl Cleared {
     #[must_use]
     pub fn new_volumes(&self) -> &[String] {
         &self.new_volumes
+    }
+
+    /// Returns the part of the profile's quota that the call takes, which must be free when the call
+    /// is sent; `None` if it takes nothing.
+    #[must_use]
+    pub fn claim(&self) -> Option<&Claim> {
+        self.claim.as_deref()
     }
 
     /// Takes the body out in order to send it. It can be taken once.
@@ -476,6 +486,14 @@ impl Case<'_> {
                 None => objection,
             });
         }
+        let creation = self.judge.guard.creation.as_deref();
+        let json = match &self.content {
+            Content::Json(json) => Some(json),
+            Content::Own | Content::Nothing => None,
+        };
+        let claim = creation
+            .filter(|_| self.judge.owns())
+            .and_then(|creation| creation::claim(creation, &self.call, json));
         let body = match self.content {
             Content::Own => None,
             Content::Nothing => Some(String::new()),
@@ -485,6 +503,7 @@ impl Case<'_> {
             call: Some(self.call),
             body,
             new_volumes: self.new_volumes,
+            claim: claim.map(Box::new),
         })
     }
 

@@ -44,8 +44,8 @@ pub use allow::{Exception, KINDS, Kind};
 pub(crate) use case::Obligation;
 pub use case::{Case, Cleared, Missing, Question};
 pub use creation::{
-    Amount, CommandPattern, Creation, ImageDenial, LabelPattern, ObjectPattern, PortPattern,
-    RestartPolicy, Unit, UserPattern,
+    Amount, Claim, CommandPattern, Creation, Excess, ImageDenial, LabelPattern, ObjectPattern,
+    PortPattern, Quota, RestartPolicy, Unit, Usage, UserPattern, share_of,
 };
 pub use engine::Engine;
 use form::Form;
@@ -135,6 +135,12 @@ impl Guard {
     pub(crate) fn binds_images(&self) -> bool {
         let is_listed = |exception: &Exception| exception.is("image") || exception.is("registry");
         self.allow.iter().any(is_listed) || self.denies_images()
+    }
+
+    /// Returns whether the containers of the clients have to be counted.
+    pub(crate) fn counts_containers(&self) -> bool {
+        let creation = self.creation.as_deref();
+        creation.is_some_and(|creation| creation.quota.counts_containers())
     }
 
     /// Returns the requirements on what clients create, as they are written.

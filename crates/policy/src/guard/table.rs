@@ -34,6 +34,9 @@ const UNSEEN_IMAGES: &str =
 const UNSEEN_CREATION: &str = "this profile has requirements on what is created, and what this call creates cannot be seen; \
     create the containers or networks one by one";
 
+const UNCOUNTED: &str = "this profile has quotas, and the tasks of a service run on any node, where \
+    they are not counted; create containers instead";
+
 /// Returns the guard's duty for a call.
 pub(crate) fn duty(call: &Call, guard: &Guard) -> Duty {
     let Some(endpoint) = call.endpoint() else {
@@ -48,6 +51,9 @@ pub(crate) fn duty(call: &Call, guard: &Guard) -> Duty {
         }
         Duty::Unread if creation::creates_unseen(endpoint.id) && guard.creation.is_some() => {
             Duty::Closed(UNSEEN_CREATION)
+        }
+        Duty::Judge(_) if creation::creates_uncounted(endpoint.id) && guard.counts_containers() => {
+            Duty::Closed(UNCOUNTED)
         }
         duty => duty,
     }

@@ -12,6 +12,7 @@ mod gpus;
 mod image;
 mod object;
 mod ports;
+mod quota;
 mod resources;
 mod texts;
 mod user;
@@ -21,7 +22,9 @@ pub use image::ImageDenial;
 use ipnet::IpNet;
 pub use object::{LabelPattern, ObjectPattern};
 pub use ports::PortPattern;
-pub use resources::{Amount, Unit};
+pub(super) use quota::claim;
+pub use quota::{Claim, Excess, Quota, Usage};
+pub use resources::{Amount, Unit, share_of};
 pub use texts::RestartPolicy;
 pub use user::UserPattern;
 
@@ -99,6 +102,8 @@ pub struct Creation {
     pub added_labels: Vec<(String, String)>,
     /// The cgroup below which containers run.
     pub cgroup_parent: Option<String>,
+    /// The most that the clients may own, all of them together.
+    pub quota: Quota,
 }
 
 impl Creation {
@@ -155,6 +160,12 @@ pub(super) fn creates_unseen(id: EndpointId) -> bool {
             | LibpodContainerRestore
             | LibpodNetworkCreate
     )
+}
+
+/// Returns whether an endpoint creates containers that no quota can count: the tasks of a service run
+/// on any node.
+pub(super) fn creates_uncounted(id: EndpointId) -> bool {
+    matches!(id, EndpointId::ServiceCreate | EndpointId::ServiceUpdate)
 }
 
 /// Sets the values that the profile gives to what is created, in the body that is sent on.

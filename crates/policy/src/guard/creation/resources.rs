@@ -58,6 +58,11 @@ impl Amount {
             .ok_or_else(|| expected.to_owned())
     }
 
+    /// Returns the value in the smallest unit.
+    pub(super) fn value(&self) -> u64 {
+        self.value
+    }
+
     /// Returns the value as digits, in the smallest unit.
     pub(super) fn digits(&self) -> &str {
         &self.digits
@@ -158,7 +163,21 @@ fn all(
     }
     swap(judge, creation, body, fields, when);
     if let Some(max) = &creation.max_cpus {
-        cpus(judge, body, fields, max, when);
+        cpus(judge, body, fields, ("max-cpus", max), when);
+    }
+    // What the proxy adds up has to be known. A limit larger than the sum can never be met.
+    if let Some(sum) = &creation.quota.memory {
+        at_most(
+            judge,
+            body,
+            fields.memory,
+            ("quota-memory", sum),
+            when,
+            zero,
+        );
+    }
+    if let Some(sum) = &creation.quota.cpus {
+        cpus(judge, body, fields, ("quota-cpus", sum), when);
     }
     if let Some(max) = &creation.max_pids {
         let is_unlimited_by_zero = when == When::Create;
@@ -270,12 +289,17 @@ fn swap(
 }
 
 /// The period of a quota that is given without one, in microseconds (moby and the kernel alike).
-const DEFAULT_PERIOD: i64 = 100_000;
+pub(super) const DEFAULT_PERIOD: i64 = 100_000;
 
 /// Judges the limit of processors, which is one number, or a quota of a period.
-fn cpus(judge: &mut Judge<'_>, body: &Json<'_>, fields: &ResourceFields, max: &Amount, when: When) {
+fn cpus(
+    judge: &mut Judge<'_>,
+    body: &Json<'_>,
+    fields: &ResourceFields,
+    (key, max): (&'static str, &Amount),
+    when: When,
+) {
     let zero = fields.zero_is_missing;
-    let key = "max-cpus";
     let nano = fields
         .nano_cpus
         .and_then(|path| number(judge, body, path, zero).map(|value| (path, value)));
@@ -317,6 +341,30 @@ fn cpus(judge: &mut Judge<'_>, body: &Json<'_>, fields: &ResourceFields, max: &A
             judge.unmet_at(path.unwrap_or_default(), key, "has no limit", wanted(max));
         }
     }
+}
+
+/// Returns the limits of memory, in bytes, and of processors, in billionths, that a judged body
+/// sets; zero for a limit that it leaves out.
+pub(super) fn asked(body: &Json<'_>, fields: &ResourceFields) -> (u64, u64) {
+    let number = |path: &'static str| match find(body, path) {
+        Some(Json::Number(digits)) => digits.parse::<u64>().ok().filter(|number| *number > 0),
+        _ => None,
+    };
+    let share = || {
+        let [quota, period] = fields.quota?;
+        let period = number(period).unwrap_or(DEFAULT_PERIOD as u64);
+        Some(share_of(number(quota)?, period))
+    };
+    let memory = number(fields.memory).unwrap_or_default();
+    let cpus = fields.nano_cpus.and_then(number).or_else(share);
+    (memory, cpus.unwrap_or_default())
+}
+
+/// Returns the billionths of a processor that a quota of a period is, rounded up.
+#[must_use]
+pub fn share_of(quota: u64, period: u64) -> u64 {
+    let share = (u128::from(quota) * 1_000_000_000).div_ceil(u128::from(period.max(1)));
+    u64::try_from(share).unwrap_or(u64::MAX)
 }
 
 /// Returns whether a quota of a period is at most as many billionths of a processor.

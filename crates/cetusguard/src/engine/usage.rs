@@ -1,0 +1,209 @@
+//! The usage of what the clients of a profile own, as quotas count it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use cetusguard_policy::endpoint::ObjectKind;
+use cetusguard_policy::guard::{Claim, Usage, share_of};
+use cetusguard_policy::{Object, Owner};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::owned::list_target;
+use super::{Asked, DEADLINE, Trouble, fetch, read_apart, with_deadline};
+use crate::backend::Backend;
+
+/// The time that all questions of one count may take together.
+const COUNT_DEADLINE: Duration = Duration::from_secs(20);
+
+/// The most questions of one count. A profile whose containers or commands need more of them is
+/// refused.
+const QUESTIONS: usize = 1000;
+
+/// The period of a processor quota that has none, in microseconds (moby and the kernel alike).
+const DEFAULT_PERIOD: u64 = 100_000;
+
+/// A container in a list.
+#[derive(Debug, Deserialize)]
+struct Row {
+    #[serde(rename = "Id")]
+    id: String,
+    #[serde(rename = "State", default)]
+    state: String,
+    #[serde(rename = "Labels", default)]
+    labels: Option<HashMap<String, String>>,
+}
+
+/// The parts of a container's description that are counted.
+#[derive(Debug, Deserialize)]
+struct Inspected {
+    #[serde(rename = "HostConfig", default)]
+    host_config: HostConfig,
+    #[serde(rename = "ExecIDs", default)]
+    execs: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct HostConfig {
+    memory: i64,
+    nano_cpus: i64,
+    cpu_quota: i64,
+    cpu_period: i64,
+}
+
+/// The parts of a command's description that are counted.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Exec {
+    running: bool,
+    #[serde(default)]
+    exit_code: Option<i64>,
+}
+
+/// Counts what the clients of a profile use of the quotas that a claim is about. Commands of
+/// `started` count from their start on, before the engine reports that they run.
+///
+/// # Errors
+/// The engine cannot be reached, does not answer in time, or answers in a form that cannot be read;
+/// or the count needs too many questions.
+pub(crate) async fn count_usage(
+    claim: &Claim,
+    owner: &Owner,
+    started: &[String],
+    backend: &Backend,
+) -> Result<Usage, Trouble> {
+    let target = list_target(ObjectKind::Container, owner);
+    let count = async {
+        let mut count = Count {
+            backend,
+            questions: 0,
+        };
+        count.usage(claim, owner, started, &target).await
+    };
+    with_deadline(COUNT_DEADLINE, &target, count).await
+}
+
+/// A count under way.
+struct Count<'b> {
+    backend: &'b Backend,
+    questions: usize,
+}
+
+impl Count<'_> {
+    async fn usage(
+        &mut self,
+        claim: &Claim,
+        owner: &Owner,
+        started: &[String],
+        target: &str,
+    ) -> Result<Usage, Trouble> {
+        let rows: Vec<Row> = self.ask(target).await?.unwrap_or_default();
+        // An engine may ignore a filter that it does not know.
+        let rows: Vec<Row> = rows
+            .into_iter()
+            .filter(|row| row.has_stamp(owner))
+            .collect();
+        let mut usage = Usage {
+            containers: rows.len() as u64,
+            ..Usage::default()
+        };
+        let adds_limits = claim.usage.memory > 0 || claim.usage.cpus > 0;
+        if claim.quota.counts_limits() && adds_limits {
+            for row in rows
+                .iter()
+                .filter(|row| claim.replaces.as_ref() != Some(&row.id))
+            {
+                usage = usage + self.limits(&row.id).await?;
+            }
+        }
+        if claim.quota.execs.is_some() && claim.usage.execs > 0 {
+            for row in rows.iter().filter(|row| row.state != "exited") {
+                usage.execs += self.execs(&row.id, claim, started).await?;
+            }
+        }
+        Ok(usage)
+    }
+
+    /// Returns the limits of a container.
+    async fn limits(&mut self, id: &str) -> Result<Usage, Trouble> {
+        let Some(inspected) = self.inspect(id).await? else {
+            return Ok(Usage::default());
+        };
+        let HostConfig {
+            memory,
+            nano_cpus,
+            cpu_quota,
+            cpu_period,
+        } = inspected.host_config;
+        let positive = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
+        let share = || {
+            let period = positive(cpu_period).unwrap_or(DEFAULT_PERIOD);
+            Some(share_of(positive(cpu_quota)?, period))
+        };
+        Ok(Usage {
+            memory: positive(memory).unwrap_or(u64::MAX),
+            cpus: positive(nano_cpus).or_else(share).unwrap_or(u64::MAX),
+            ..Usage::default()
+        })
+    }
+
+    /// Returns the number of commands that run in a container, without the one that the call starts.
+    async fn execs(&mut self, id: &str, claim: &Claim, started: &[String]) -> Result<u64, Trouble> {
+        let inspected = self.inspect(id).await?;
+        let mut running = 0;
+        for exec in inspected.and_then(|one| one.execs).unwrap_or_default() {
+            if claim.starts.as_ref() == Some(&exec) {
+                continue;
+            }
+            let target = format!("/exec/{}/json", Object::escaped(&exec));
+            let is_started = started.contains(&exec);
+            if let Some(exec) = self.ask::<Exec>(&target).await?
+                && (exec.running || (is_started && exec.exit_code.is_none()))
+            {
+                running += 1;
+            }
+        }
+        Ok(running)
+    }
+
+    async fn inspect(&mut self, id: &str) -> Result<Option<Inspected>, Trouble> {
+        self.ask(&format!("/containers/{}/json", Object::escaped(id)))
+            .await
+    }
+
+    /// Asks the engine; `None` if the object is gone.
+    async fn ask<T: DeserializeOwned + Send + 'static>(
+        &mut self,
+        target: &str,
+    ) -> Result<Option<T>, Trouble> {
+        self.questions += 1;
+        if self.questions > QUESTIONS {
+            return Err(Trouble::Answer(format!(
+                "the quota cannot be counted: that takes more than {QUESTIONS} questions to the \
+                engine; remove containers that are no longer needed"
+            )));
+        }
+        let answer = match fetch(self.backend, target, DEADLINE).await? {
+            Asked::Answer(answer) => answer,
+            Asked::Missing(_) => return Ok(None),
+        };
+        read_apart(answer, |answer| serde_json::from_slice(answer))
+            .await?
+            .map(Some)
+            .map_err(|error| Trouble::Answer(format!("{target}: {error}")))
+    }
+}
+
+impl Row {
+    /// Returns whether the labels are those of the owner.
+    fn has_stamp(&self, owner: &Owner) -> bool {
+        let labels = self.labels.iter().flatten();
+        owner.has_stamped(&Object {
+            labels: labels
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+            ..Object::default()
+        })
+    }
+}
