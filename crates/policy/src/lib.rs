@@ -27,6 +27,7 @@ mod method;
 mod object;
 mod pattern;
 mod pending;
+mod plain;
 mod preset;
 mod profile;
 mod replacement;

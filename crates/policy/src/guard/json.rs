@@ -6,7 +6,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt::{self, Write as _};
+use std::fmt;
+
+use crate::plain::plain_length;
 
 /// The deepest nesting: no engine takes deeper values.
 const DEPTH: usize = 32;
@@ -70,6 +72,8 @@ impl<'b> Json<'b> {
             text,
             at: 0,
             values: 0,
+            members: Vec::with_capacity(FEW_KEYS),
+            elements: Vec::new(),
         };
         let value = reader.value(0)?;
         reader.skip_blanks();
@@ -77,6 +81,47 @@ impl<'b> Json<'b> {
             Err(reader.wrong("something behind the value"))
         } else {
             Ok(value)
+        }
+    }
+
+    /// Returns the value as JSON text, which takes some `length` bytes. It is the text of
+    /// [`fmt::Display`], without the cost of formatting.
+    pub(crate) fn to_text(&self, length: usize) -> String {
+        let mut text = String::with_capacity(length);
+        // Writing to a `String` does not fail.
+        let _ = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        match self {
+            Self::Null => out.write_str("null"),
+            Self::Bool(true) => out.write_str("true"),
+            Self::Bool(false) => out.write_str("false"),
+            Self::Number(digits) => out.write_str(digits),
+            Self::Text(text) => quote(text, out),
+            Self::List(list) => {
+                out.write_char('[')?;
+                for (index, value) in list.iter().enumerate() {
+                    if index > 0 {
+                        out.write_char(',')?;
+                    }
+                    value.write(out)?;
+                }
+                out.write_char(']')
+            }
+            Self::Map(map) => {
+                out.write_char('{')?;
+                for (index, (key, value)) in map.iter().enumerate() {
+                    if index > 0 {
+                        out.write_char(',')?;
+                    }
+                    quote(key, out)?;
+                    out.write_char(':')?;
+                    value.write(out)?;
+                }
+                out.write_char('}')
+            }
         }
     }
 
@@ -134,61 +179,36 @@ impl<'b> Json<'b> {
 impl fmt::Display for Json<'_> {
     /// Writes the value as JSON text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Null => f.write_str("null"),
-            Self::Bool(value) => write!(f, "{value}"),
-            Self::Number(digits) => f.write_str(digits),
-            Self::Text(text) => quote(text, f),
-            Self::List(list) => {
-                f.write_char('[')?;
-                for (index, value) in list.iter().enumerate() {
-                    if index > 0 {
-                        f.write_char(',')?;
-                    }
-                    value.fmt(f)?;
-                }
-                f.write_char(']')
-            }
-            Self::Map(map) => {
-                f.write_char('{')?;
-                for (index, (key, value)) in map.iter().enumerate() {
-                    if index > 0 {
-                        f.write_char(',')?;
-                    }
-                    quote(key, f)?;
-                    f.write_char(':')?;
-                    value.fmt(f)?;
-                }
-                f.write_char('}')
-            }
-        }
+        self.write(f)
     }
 }
 
-fn quote(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    f.write_char('"')?;
+fn quote(text: &str, out: &mut impl fmt::Write) -> fmt::Result {
+    out.write_char('"')?;
     let mut rest = text;
-    // These bytes are characters of their own in UTF-8.
-    let is_special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
-    while let Some(at) = rest.bytes().position(is_special) {
-        let (plain, special) = rest.split_at(at);
-        f.write_str(plain)?;
+    loop {
+        let (plain, special) = rest.split_at(plain_length(rest.as_bytes()));
+        out.write_str(plain)?;
         let mut chars = special.chars();
         match chars.next() {
-            Some(c @ ('"' | '\\')) => write!(f, "\\{c}")?,
-            Some(c) => write!(f, "\\u{:04x}", c as u32)?,
-            None => {}
+            Some(c @ ('"' | '\\')) => write!(out, "\\{c}")?,
+            Some(c) => write!(out, "\\u{:04x}", c as u32)?,
+            None => break,
         }
         rest = chars.as_str();
     }
-    f.write_str(rest)?;
-    f.write_char('"')
+    out.write_char('"')
 }
 
 struct Reader<'b> {
     text: &'b str,
     at: usize,
     values: usize,
+    /// The members of the objects that are being read, those of the innermost one last. An object
+    /// that is complete takes its own, in memory of the right size.
+    members: Vec<(Cow<'b, str>, Json<'b>)>,
+    /// The elements of the lists that are being read, in the same way.
+    elements: Vec<Json<'b>>,
 }
 
 impl<'b> Reader<'b> {
@@ -242,12 +262,12 @@ impl<'b> Reader<'b> {
     }
 
     fn object(&mut self, depth: usize) -> Result<Json<'b>, Malformed> {
-        let mut map: Vec<(Cow<'b, str>, Json<'b>)> = Vec::new();
+        let first = self.members.len();
         // The keys of an object with many.
-        let mut seen: HashSet<Cow<'b, str>> = HashSet::new();
+        let mut seen: Option<HashSet<Cow<'b, str>>> = None;
         self.at += 1;
         if self.take(b'}') {
-            return Ok(Json::Map(map));
+            return Ok(Json::Map(Vec::new()));
         }
         loop {
             self.skip_blanks();
@@ -256,13 +276,12 @@ impl<'b> Reader<'b> {
                 return Err(self.wrong("no key in quotes"));
             }
             let key = self.string()?;
-            let is_new = if map.len() < FEW_KEYS {
-                map.iter().all(|(known, _)| *known != key)
+            let known = &self.members[first..];
+            let is_new = if known.len() < FEW_KEYS {
+                known.iter().all(|(known, _)| *known != key)
             } else {
-                if seen.is_empty() {
-                    seen.extend(map.iter().map(|(known, _)| known.clone()));
-                }
-                seen.insert(key.clone())
+                let known = || known.iter().map(|(known, _)| known.clone()).collect();
+                seen.get_or_insert_with(known).insert(key.clone())
             };
             if !is_new {
                 return Err(Malformed {
@@ -274,9 +293,9 @@ impl<'b> Reader<'b> {
                 return Err(self.wrong("no colon behind a key"));
             }
             let value = self.value(depth + 1)?;
-            map.push((key, value));
+            self.members.push((key, value));
             if self.take(b'}') {
-                return Ok(Json::Map(map));
+                return Ok(Json::Map(self.members.drain(first..).collect()));
             }
             if !self.take(b',') {
                 return Err(self.wrong("no comma between two keys"));
@@ -285,15 +304,16 @@ impl<'b> Reader<'b> {
     }
 
     fn array(&mut self, depth: usize) -> Result<Json<'b>, Malformed> {
-        let mut list = Vec::new();
+        let first = self.elements.len();
         self.at += 1;
         if self.take(b']') {
-            return Ok(Json::List(list));
+            return Ok(Json::List(Vec::new()));
         }
         loop {
-            list.push(self.value(depth + 1)?);
+            let value = self.value(depth + 1)?;
+            self.elements.push(value);
             if self.take(b']') {
-                return Ok(Json::List(list));
+                return Ok(Json::List(self.elements.drain(first..).collect()));
             }
             if !self.take(b',') {
                 return Err(self.wrong("no comma between two values"));
@@ -351,6 +371,7 @@ impl<'b> Reader<'b> {
         let mut read = String::new();
         let mut plain = start;
         loop {
+            self.at += plain_length(&self.text.as_bytes()[self.at..]);
             match self.peek() {
                 None => return Err(self.wrong("a text without its end")),
                 Some(b'"') => {
@@ -367,8 +388,7 @@ impl<'b> Reader<'b> {
                     read.push(self.escape()?);
                     plain = self.at;
                 }
-                Some(0..b' ') => return Err(self.wrong("a control character in a text")),
-                Some(_) => self.at += 1,
+                Some(_) => return Err(self.wrong("a control character in a text")),
             }
         }
     }

@@ -268,7 +268,8 @@ impl AnswerFilter {
         if is_redacted {
             redaction.apply(self.endpoint, &place.0, &mut value);
         }
-        Ok((decision, is_changed.then(|| value.to_string())))
+        let length = splitter.element().map_or(0, <[u8]>::len);
+        Ok((decision, is_changed.then(|| value.to_text(length))))
     }
 
     fn decide(

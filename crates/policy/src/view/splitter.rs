@@ -5,6 +5,7 @@
 //! an element checks the rest.
 
 use super::Unfilterable;
+use crate::plain::plain_length;
 
 /// The largest element, in bytes. A client can give a container a megabyte of labels.
 const ELEMENT_LIMIT: usize = 2 << 20;
@@ -77,6 +78,68 @@ struct Scan {
     is_escaped: bool,
     /// Whether the element is neither in brackets nor in quotes, and so ends before a delimiter.
     is_bare: bool,
+}
+
+impl Scan {
+    /// Goes on with these bytes, up to the end of the element. Returns the number of bytes before
+    /// the end; `None` if the element goes on behind them.
+    fn end_of_element(&mut self, bytes: &[u8]) -> Option<usize> {
+        if self.is_bare {
+            let is_delimiter = |byte: &u8| {
+                matches!(
+                    byte,
+                    b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n' | 0x1e
+                )
+            };
+            return bytes.iter().position(is_delimiter);
+        }
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.in_string {
+                at += self.end_of_string(&bytes[at..]);
+                if !self.in_string && self.depth == 0 {
+                    return Some(at);
+                }
+                continue;
+            }
+            match bytes[at] {
+                b'"' => self.in_string = true,
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' => {
+                    self.depth -= 1;
+                    if self.depth == 0 {
+                        return Some(at + 1);
+                    }
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+        None
+    }
+
+    /// Goes on inside of a string, up to the quote that ends it. Returns the number of bytes taken.
+    fn end_of_string(&mut self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        loop {
+            if !self.is_escaped {
+                at += plain_length(&bytes[at..]);
+            }
+            let Some(byte) = bytes.get(at) else {
+                return at;
+            };
+            at += 1;
+            if self.is_escaped {
+                self.is_escaped = false;
+            } else if *byte == b'"' {
+                self.in_string = false;
+                return at;
+            } else {
+                // A control character is for the reader of the element.
+                self.is_escaped = *byte == b'\\';
+            }
+        }
+    }
 }
 
 impl Splitter {
@@ -284,47 +347,7 @@ impl Splitter {
     }
 
     fn take_element(&mut self, bytes: &[u8]) -> Result<(usize, bool), Unfilterable> {
-        let scan = &mut self.scan;
-        let mut end = None;
-        for (at, byte) in bytes.iter().copied().enumerate() {
-            if scan.is_bare {
-                if matches!(
-                    byte,
-                    b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n' | 0x1e
-                ) {
-                    end = Some(at);
-                    break;
-                }
-                continue;
-            }
-            if scan.in_string {
-                match byte {
-                    _ if scan.is_escaped => scan.is_escaped = false,
-                    b'\\' => scan.is_escaped = true,
-                    b'"' => {
-                        scan.in_string = false;
-                        if scan.depth == 0 {
-                            end = Some(at + 1);
-                            break;
-                        }
-                    }
-                    _ => {}
-                }
-                continue;
-            }
-            match byte {
-                b'"' => scan.in_string = true,
-                b'{' | b'[' => scan.depth += 1,
-                b'}' | b']' => {
-                    scan.depth -= 1;
-                    if scan.depth == 0 {
-                        end = Some(at + 1);
-                        break;
-                    }
-                }
-                _ => {}
-            }
-        }
+        let end = self.scan.end_of_element(bytes);
         let taken = end.unwrap_or(bytes.len());
         if self.element.len() + taken > ELEMENT_LIMIT {
             // One object must not take all others from the client.

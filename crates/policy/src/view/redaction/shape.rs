@@ -68,19 +68,31 @@ impl Part {
 /// Returns the description that a name has at any depth. Engines write some names in two ways
 /// (`Labels`, `labels`), so the case of ASCII letters does not count.
 fn by_name(key: &str) -> Option<&'static Part> {
-    static BY_LENGTH: LazyLock<Vec<Vec<&'static Member>>> = LazyLock::new(|| {
+    /// The names of each length, by their first letter: most keys meet one name or none.
+    static BY_START: LazyLock<Vec<[Vec<&'static Member>; FIRST_LETTERS]>> = LazyLock::new(|| {
         let longest = NAMES.iter().map(|(name, _)| name.len()).max();
-        let mut lengths = vec![Vec::new(); longest.unwrap_or_default() + 1];
+        let mut names = Vec::new();
+        names.resize_with(longest.unwrap_or_default() + 1, Default::default);
         for member in NAMES {
-            lengths[member.0.len()].push(member);
+            let of_length: &mut [Vec<_>; FIRST_LETTERS] = &mut names[member.0.len()];
+            of_length[first_letter(member.0)].push(member);
         }
-        lengths
+        names
     });
-    let same_length = BY_LENGTH.get(key.len())?;
-    same_length
+    let candidates = &BY_START.get(key.len())?[first_letter(key)];
+    candidates
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(key))
         .map(|(_, part)| part)
+}
+
+/// The number of values of [`first_letter`].
+const FIRST_LETTERS: usize = 32;
+
+/// Returns the place of a key's first letter in the alphabet. It is the same in both cases.
+fn first_letter(key: &str) -> usize {
+    let first = key.bytes().next().unwrap_or_default();
+    usize::from(first) % FIRST_LETTERS
 }
 
 /// The classes of the options of a driver: addresses, paths and credentials.
