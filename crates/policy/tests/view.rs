@@ -325,6 +325,61 @@ fn answers_are_filtered() {
     }
 }
 
+/// An element that is whole in a piece is read from there, and another one is put together first.
+/// Both must be decided alike: texts with escapes, broken texts, and elements that are no JSON.
+#[test]
+fn an_answer_is_filtered_alike_at_every_split() {
+    let elements: [&[u8]; 16] = [
+        br#"{"Names":["/seen"],"A":"\"]},{\\","B":1.50}"#,
+        br#"{ "Names" : [ "/seen" ] , "C" : { } }"#,
+        br#"{"Names":["/hidden"],"Names":["/seen"]}"#,
+        br#"{"Names":["/seen"],"D":"\ud83d\ude00 \u00e9"}"#,
+        br#"{"Names":["/seen"],"D":"\ud83d"}"#,
+        br#"{"Names":["/seen"],"D":"\u0000"}"#,
+        b"{\"Names\":[\"/seen\"],\"E\":\"a\x01b\"}",
+        b"{\"Names\":[\"/seen\"],\"E\":\"a\xffb\"}",
+        b"{\"Names\":[\"/seen\"],\"E\":\"\xf0\x9f\x98\x80\"}",
+        br#"{"Names":["/seen"],"F":[}}"#,
+        br#"{"Names":["/seen"],"F":tru}"#,
+        br#"[{"Names":["/seen"]}]"#,
+        br#"{"Names":["/seen"],}"#,
+        br#"{"Names":["/x/seen-link","/seen"],"G":"H"}"#,
+        b"12",
+        br#""{""#,
+    ];
+    let kept = concat!(
+        r#"{"Names":["/seen"],"A":"\"]},{\\","B":1.50}"#,
+        r#",{ "Names" : [ "/seen" ] , "C" : { } }"#,
+        r#",{"Names":["/seen"],"D":"\ud83d\ude00 \u00e9"}"#,
+        r#",{"Names":["/seen"],"E":"😀"}"#,
+        r#",{"Names":["/seen"],"G":"H"}"#,
+    );
+    let answer = [b"[".as_slice(), &elements.join(b", ".as_slice()), b"]\n"].concat();
+    let filter_pieces = |pieces: &[&[u8]]| {
+        let profile = profile("ALLOW look", scoped());
+        let call = Call::read("GET", "/containers/json").expect("a call");
+        let Verdict::Allow(permit) = decide(call, &profile) else {
+            unreachable!("the rules allow it")
+        };
+        let mut filter = permit.answer_filter(&viewer(&profile)).expect("a filter");
+        let mut out = Vec::new();
+        for piece in pieces {
+            filter.take(piece, &mut out).expect("an answer");
+        }
+        filter.finish(&mut out).expect("a whole answer");
+        String::from_utf8(out).expect("UTF-8")
+    };
+    let want = format!("[{kept}]\n");
+    for split in 0..=answer.len() {
+        let (before, behind) = answer.split_at(split);
+        assert_eq!(filter_pieces(&[before, behind]), want, "at {split}");
+    }
+    for step in 1..=64 {
+        let pieces: Vec<&[u8]> = answer.chunks(step).collect();
+        assert_eq!(filter_pieces(&pieces), want, "by {step}");
+    }
+}
+
 #[test]
 fn events_are_filtered() {
     let event = |kind: &str, id: &str, attributes: &str| {

@@ -68,13 +68,7 @@ impl<'b> Json<'b> {
             what: "broken UTF-8",
             at: error.valid_up_to(),
         })?;
-        let mut reader = Reader {
-            text,
-            at: 0,
-            values: 0,
-            members: Vec::with_capacity(FEW_KEYS),
-            elements: Vec::new(),
-        };
+        let mut reader = Reader::new(text);
         let value = reader.value(0)?;
         reader.skip_blanks();
         if reader.at < text.len() {
@@ -82,6 +76,14 @@ impl<'b> Json<'b> {
         } else {
             Ok(value)
         }
+    }
+
+    /// Reads the value that a text begins with. Returns it with its length; `None` if the text does
+    /// not begin with a value, or ends within it.
+    pub(crate) fn read_first(text: &'b str) -> Option<(Self, usize)> {
+        let mut reader = Reader::new(text);
+        let value = reader.value(0).ok()?;
+        Some((value, reader.at))
     }
 
     /// Returns the value as JSON text, which takes some `length` bytes. It is the text of
@@ -212,6 +214,16 @@ struct Reader<'b> {
 }
 
 impl<'b> Reader<'b> {
+    fn new(text: &'b str) -> Self {
+        Self {
+            text,
+            at: 0,
+            values: 0,
+            members: Vec::with_capacity(FEW_KEYS),
+            elements: Vec::new(),
+        }
+    }
+
     fn wrong(&self, what: &'static str) -> Malformed {
         Malformed { what, at: self.at }
     }
@@ -564,6 +576,76 @@ mod tests {
         assert!(
             Json::read(format!("{}{}", "[".repeat(DEPTH), "]".repeat(DEPTH)).as_bytes()).is_ok()
         );
+    }
+
+    /// Texts of words that are hard to scan, at every distance from the beginning.
+    #[test]
+    fn texts_are_read_as_serde_reads_them() {
+        const WORDS: [&[u8]; 16] = [
+            b"a",
+            b"bcdefgh",
+            b"ijklmnopqrstuvwxyz0123456789",
+            b"\\n",
+            b"\\\\",
+            b"\\\"",
+            b"\\u00e9",
+            b"\\ud83d\\ude00",
+            b"\\ud83d",
+            b"\\u0000",
+            b"\"",
+            b"\x1f",
+            b"\x7f",
+            b"\xff",
+            "é".as_bytes(),
+            "😀".as_bytes(),
+        ];
+        let (mut seed, mut read) = (1_usize, 0);
+        for round in 0..20_000 {
+            let mut text = vec![b'"'];
+            text.resize(1 + round % 9, b' ');
+            for _ in 0..round % 7 {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                text.extend_from_slice(WORDS[(seed >> 33) % WORDS.len()]);
+            }
+            text.push(b'"');
+            let want = serde_json::from_slice::<String>(&text).ok();
+            match Json::read(&text) {
+                Ok(json) => {
+                    assert_eq!(Some(json.text()), want.as_deref());
+                    let written = json.to_text(0);
+                    assert_eq!(written, json.to_string());
+                    assert_eq!(Json::read(written.as_bytes()), Ok(json));
+                    read += 1;
+                }
+                Err(wrong) => assert!(
+                    want.is_none() || wrong.what == "a NUL in a text",
+                    "{}: {wrong}",
+                    text.escape_ascii()
+                ),
+            }
+        }
+        assert!((2_000..18_000).contains(&read), "{read}");
+        let long = format!("\"{}\\n\"", "x".repeat(1 << 20));
+        let json = Json::read(long.as_bytes()).expect("a long text");
+        assert_eq!(json.text().len(), (1 << 20) + 1);
+    }
+
+    #[test]
+    fn the_first_value_of_a_text_is_read_alone() {
+        for (text, want) in [
+            (r#"{"a":[1,{"b":2}]},{"c":3}"#, Some(17)),
+            (r#"["]"] ]"#, Some(5)),
+            ("{}", Some(2)),
+            (r#"{"a":"b"#, None),
+            (r#"{"a":[}"#, None),
+            ("", None),
+        ] {
+            let found = Json::read_first(text);
+            assert_eq!(found.as_ref().map(|(_, length)| *length), want, "{text}");
+            if let Some((value, length)) = found {
+                assert_eq!(Json::read(&text.as_bytes()[..length]), Ok(value));
+            }
+        }
     }
 
     #[test]

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::Viewer;
 use super::exposure::{Exposure, exposure, shape_of_values};
+use super::identifier::{IDENTIFIER, hide_identifiers};
 use super::listed::{listed, of_event};
-use super::splitter::{Shape, Splitter};
+use super::splitter::{ELEMENT_LIMIT, Shape, Splitter, Stop};
 use crate::call::Call;
 use crate::endpoint::{EndpointId, ObjectKind};
 use crate::guard::Json;
@@ -86,6 +87,9 @@ enum Decision {
     Ask(Vec<Lookup>),
 }
 
+/// The decision about one element, and the text that replaces it, if it changes.
+type Decided = Result<(Decision, Option<String>), Unfilterable>;
+
 impl AnswerFilter {
     /// Returns the filter for the answer to a call; `None` if it is passed on as it comes.
     pub(crate) fn for_call(call: &Call, viewer: &Arc<Viewer>) -> Option<Self> {
@@ -155,12 +159,25 @@ impl AnswerFilter {
     /// # Errors
     /// The answer cannot be read.
     pub fn take(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Result<(), Unfilterable> {
+        let text = valid_beginning(piece);
         let mut at = 0;
         while at < piece.len() {
             let splitter = self.splitter.as_mut().ok_or(Unfilterable::Malformed)?;
-            let (taken, is_complete) = splitter.take(&piece[at..], out)?;
+            let (taken, stop) = splitter.take(&piece[at..], out)?;
             at += taken;
-            if is_complete && !self.judge_element(out)? {
+            match stop {
+                Stop::AllTaken => {}
+                // The splitter looks for the end of an element only if it cannot be read at once.
+                Stop::ElementBegins => match text.get(at..).and_then(Json::read_first) {
+                    Some((value, length)) if length <= ELEMENT_LIMIT => {
+                        self.decide_value(value, &text[at..at + length], out)?;
+                        at += length;
+                    }
+                    _ => {}
+                },
+                Stop::ElementEnds => self.decide_element(out, false)?,
+            }
+            if !self.waiting.is_empty() {
                 self.rest = piece[at..].to_vec();
                 return Ok(());
             }
@@ -210,15 +227,9 @@ impl AnswerFilter {
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Unfilterable> {
         let splitter = self.splitter.as_mut().ok_or(Unfilterable::Malformed)?;
         if splitter.finish()? {
-            self.judge_element(out)?;
+            self.decide_element(out, false)?;
         }
         Ok(())
-    }
-
-    /// Judges the current element. Returns whether it is decided.
-    fn judge_element(&mut self, out: &mut Vec<u8>) -> Result<bool, Unfilterable> {
-        self.decide_element(out, false)?;
-        Ok(self.waiting.is_empty())
     }
 
     /// Writes the current element, leaves it out, or notes the objects that it waits for. These
@@ -229,12 +240,48 @@ impl AnswerFilter {
         is_described: bool,
     ) -> Result<(), Unfilterable> {
         // Taken out for as long as it is judged.
+        let splitter = self.splitter.take().ok_or(Unfilterable::Malformed)?;
+        let place = (splitter.section(), splitter.is_listed());
+        let text = splitter.element().unwrap_or_default();
+        let decided = match splitter.element().map(Json::read) {
+            Some(Ok(value)) => self.decide_text(&place, value, text.len(), is_described),
+            // One object that cannot be read must not take all others from the client.
+            _ if place.1 => Ok((Decision::Drop, None)),
+            _ => Err(Unfilterable::Malformed),
+        };
+        self.settle(splitter, decided, None, out)
+    }
+
+    /// Does the same with an element that was read where it begins, from this text.
+    fn decide_value(
+        &mut self,
+        value: Json<'_>,
+        text: &str,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unfilterable> {
         let mut splitter = self.splitter.take().ok_or(Unfilterable::Malformed)?;
-        let decided = self.decide_text(&splitter, is_described);
-        match &decided {
-            Ok((Decision::Keep, replacement)) => splitter.keep(replacement.as_deref(), out),
-            Ok((Decision::Drop, _)) => splitter.forget(),
-            Ok((Decision::Ask(_), _)) | Err(_) => {}
+        splitter.end_element();
+        let place = (splitter.section(), splitter.is_listed());
+        let decided = self.decide_text(&place, value, text.len(), false);
+        self.settle(splitter, decided, Some(text), out)
+    }
+
+    /// Carries out a decision about the current element. Its text is given if the splitter does not
+    /// have it.
+    fn settle(
+        &mut self,
+        mut splitter: Splitter,
+        decided: Decided,
+        text: Option<&str>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unfilterable> {
+        match (&decided, text) {
+            (Ok((Decision::Keep, replacement)), _) => {
+                splitter.keep(replacement.as_deref().or(text), out);
+            }
+            (Ok((Decision::Drop, _)), _) => splitter.forget(),
+            (Ok((Decision::Ask(_), _)), Some(text)) => splitter.hold_element(text),
+            (Ok((Decision::Ask(_), _)), None) | (Err(_), _) => {}
         }
         self.splitter = Some(splitter);
         if let (Decision::Ask(lookups), _) = decided? {
@@ -243,22 +290,15 @@ impl AnswerFilter {
         Ok(())
     }
 
-    /// Decides about the current element. Returns the text that replaces it, if it changes.
+    /// Decides about an element of such a length. Returns the text that replaces it, if it changes.
     fn decide_text(
         &mut self,
-        splitter: &Splitter,
+        place: &(String, bool),
+        mut value: Json<'_>,
+        length: usize,
         is_described: bool,
-    ) -> Result<(Decision, Option<String>), Unfilterable> {
-        let place = (splitter.section(), splitter.is_listed());
-        let read = splitter.element().map(Json::read);
-        let Some(Ok(mut value)) = read else {
-            // One object that cannot be read must not take all others from the client.
-            return match place.1 {
-                true => Ok((Decision::Drop, None)),
-                false => Err(Unfilterable::Malformed),
-            };
-        };
-        let decision = self.decide(&place, &value, is_described)?;
+    ) -> Decided {
+        let decision = self.decide(place, &value, is_described)?;
         if !matches!(decision, Decision::Keep) {
             return Ok((decision, None));
         }
@@ -268,7 +308,6 @@ impl AnswerFilter {
         if is_redacted {
             redaction.apply(self.endpoint, &place.0, &mut value);
         }
-        let length = splitter.element().map_or(0, <[u8]>::len);
         Ok((decision, is_changed.then(|| value.to_text(length))))
     }
 
@@ -496,6 +535,13 @@ impl AnswerFilter {
     }
 }
 
+/// Returns the beginning of a piece that is UTF-8.
+fn valid_beginning(piece: &[u8]) -> &str {
+    std::str::from_utf8(piece)
+        .or_else(|error| std::str::from_utf8(&piece[..error.valid_up_to()]))
+        .unwrap_or_default()
+}
+
 /// Leaves the names out that a container has by links: they begin with the names of others.
 fn edit_names(container: &mut [(Cow<'_, str>, Json<'_>)]) -> bool {
     let names = container.iter_mut().find(|(key, _)| key == "Names");
@@ -528,42 +574,4 @@ fn containers_on(network: &Json<'_>) -> Vec<Lookup> {
             id: id.to_string(),
         })
         .collect()
-}
-
-/// The length from which on a word of hexadecimal digits may be an identifier: clients show the
-/// first twelve digits.
-const IDENTIFIER: usize = 12;
-
-/// The text in place of an identifier.
-const HIDDEN: &[u8] = b"(hidden)";
-
-/// The words before a list of the containers on a network (moby `libnetwork/network.go`).
-const ENDPOINTS: &str = "has active endpoints (";
-
-fn hide_identifiers(text: &[u8], path: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(byte) = rest.first() {
-        let digits = rest.iter().take_while(|byte| byte.is_ascii_hexdigit());
-        let length = digits.count();
-        if length == 0 {
-            out.push(*byte);
-            rest = &rest[1..];
-            if out.ends_with(ENDPOINTS.as_bytes()) {
-                out.extend_from_slice(HIDDEN);
-                let end = rest.iter().position(|byte| *byte == b')');
-                rest = &rest[end.unwrap_or(rest.len())..];
-            }
-            continue;
-        }
-        let (word, behind) = rest.split_at(length);
-        let is_own = || std::str::from_utf8(word).is_ok_and(|word| path.contains(word));
-        if length >= IDENTIFIER && !is_own() {
-            out.extend_from_slice(HIDDEN);
-        } else {
-            out.extend_from_slice(word);
-        }
-        rest = behind;
-    }
-    out
 }

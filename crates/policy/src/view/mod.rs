@@ -6,6 +6,7 @@
 
 mod answer;
 mod exposure;
+mod identifier;
 mod listed;
 mod ownership;
 mod redaction;

@@ -8,7 +8,7 @@ use super::Unfilterable;
 use crate::plain::plain_length;
 
 /// The largest element, in bytes. A client can give a container a megabyte of labels.
-const ELEMENT_LIMIT: usize = 2 << 20;
+pub(super) const ELEMENT_LIMIT: usize = 2 << 20;
 /// The longest key of a report, in bytes. Reports of engines have keys of some twenty.
 const KEY_LIMIT: usize = 256;
 
@@ -49,6 +49,18 @@ enum State {
     Colon,
     /// Blanks alone may come.
     End,
+}
+
+/// The reason why the splitter stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// All bytes are taken.
+    AllTaken,
+    /// An element in brackets begins with the next byte. It can be read from there, and ends with
+    /// [`Splitter::end_element`]; otherwise the splitter goes on to its end.
+    ElementBegins,
+    /// An element is complete.
+    ElementEnds,
 }
 
 /// Splits one answer.
@@ -182,8 +194,8 @@ impl Splitter {
         self.element.capacity()
     }
 
-    /// Takes bytes up to the end of an element, and writes the text between elements to `out`.
-    /// Returns how many bytes were taken, and whether an element is complete.
+    /// Takes bytes up to the beginning or the end of an element, and writes the text between
+    /// elements to `out`. Returns how many bytes were taken.
     ///
     /// # Errors
     /// The text is not JSON of the expected shape, or an element is too large.
@@ -191,7 +203,7 @@ impl Splitter {
         &mut self,
         bytes: &[u8],
         out: &mut Vec<u8>,
-    ) -> Result<(usize, bool), Unfilterable> {
+    ) -> Result<(usize, Stop), Unfilterable> {
         let mut at = 0;
         while let Some(byte) = bytes.get(at).copied() {
             match self.state {
@@ -200,7 +212,7 @@ impl Splitter {
                     at += taken;
                     if is_complete {
                         self.state = State::Behind;
-                        return Ok((at, true));
+                        return Ok((at, Stop::ElementEnds));
                     }
                     continue;
                 }
@@ -212,7 +224,10 @@ impl Splitter {
                 }
                 State::Value { may_close } => {
                     if self.begin_value(byte, may_close, out)? {
-                        // The first byte of the element is taken there.
+                        // The first byte belongs to the element.
+                        if matches!(byte, b'{' | b'[') {
+                            return Ok((at, Stop::ElementBegins));
+                        }
                         continue;
                     }
                 }
@@ -234,7 +249,19 @@ impl Splitter {
             }
             at += 1;
         }
-        Ok((at, false))
+        Ok((at, Stop::AllTaken))
+    }
+
+    /// Ends the element that has just begun: it was read from the bytes that come next, which are
+    /// not given to the splitter.
+    pub(super) fn end_element(&mut self) {
+        self.state = State::Behind;
+    }
+
+    /// Holds the text of an element that was read in this way, until it is decided.
+    pub(super) fn hold_element(&mut self, text: &str) {
+        self.element.clear();
+        self.element.extend_from_slice(text.as_bytes());
     }
 
     /// Ends the answer. Returns whether one more element is complete: one without brackets, which
@@ -441,9 +468,9 @@ mod tests {
         for piece in text.as_bytes().chunks(step) {
             let mut at = 0;
             while at < piece.len() {
-                let (taken, is_complete) = splitter.take(&piece[at..], &mut out)?;
+                let (taken, stop) = splitter.take(&piece[at..], &mut out)?;
                 at += taken;
-                if is_complete {
+                if stop == Stop::ElementEnds {
                     judge(&mut splitter, &mut out);
                 }
             }
@@ -541,6 +568,85 @@ mod tests {
         }
     }
 
+    /// Finds the end of an element byte by byte.
+    fn naive_end(text: &[u8]) -> Option<usize> {
+        let (mut depth, mut in_string, mut is_escaped) = (0, false, false);
+        for (at, byte) in text.iter().enumerate() {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' if in_string => is_escaped = true,
+                b'"' => in_string = !in_string,
+                _ if in_string => {}
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 && !in_string {
+                return Some(at + 1);
+            }
+        }
+        None
+    }
+
+    /// Builds an element of words that are hard to scan.
+    fn element_of(mut seed: usize) -> Vec<u8> {
+        const WORDS: [&[u8]; 14] = [
+            b"\"",
+            b"\"",
+            b"\\",
+            b"\\\"",
+            b"[",
+            b"]",
+            b"{",
+            b"}",
+            b"\\ud83d\\ude00",
+            b"\x00\x1f",
+            b"\xff\xc3",
+            "é€😀".as_bytes(),
+            b"abcdefghijklmnopqrst",
+            b"1,\t:",
+        ];
+        let mut text = vec![if seed.is_multiple_of(2) { b'[' } else { b'"' }];
+        for _ in 0..seed % 23 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            text.extend_from_slice(WORDS[(seed >> 33) % WORDS.len()]);
+        }
+        text
+    }
+
+    #[test]
+    fn the_end_is_that_of_a_naive_scan_at_every_split() {
+        let mut ends = 0;
+        for seed in 0..3_000 {
+            let text = element_of(seed);
+            let want = naive_end(&text);
+            ends += usize::from(want.is_some());
+            for split in 0..=text.len() {
+                let mut scan = Scan::default();
+                let (before, behind) = text.split_at(split);
+                let found = scan
+                    .end_of_element(before)
+                    .or_else(|| Some(split + scan.end_of_element(behind)?));
+                assert_eq!(found, want, "{} at {split}", text.escape_ascii());
+            }
+        }
+        assert!((500..2_500).contains(&ends), "{ends}");
+    }
+
+    #[test]
+    fn a_long_string_has_one_end() {
+        let text = [b"\"".as_slice(), &vec![b'x'; 1 << 20], b"\\\\\"]"].concat();
+        for step in [1, 7, 8, 4096, text.len()] {
+            let mut scan = Scan::default();
+            let mut pieces = text.chunks(step).enumerate();
+            let end = pieces.find_map(|(index, piece)| {
+                let end = scan.end_of_element(piece)?;
+                Some(index * step + end)
+            });
+            assert_eq!(end, Some(text.len() - 1), "{step}");
+        }
+    }
+
     /// A large element is left out of a list, and refused where it is the answer.
     #[test]
     fn an_element_has_a_bound() {
@@ -559,10 +665,13 @@ mod tests {
             let error = (0..5).find_map(|_| splitter.take(&piece, &mut out).err());
             assert_eq!(error, (!list).then_some(Unfilterable::TooLarge));
             if list {
-                assert_eq!(splitter.take(b"\",2]", &mut out), Ok((1, true)));
+                assert_eq!(
+                    splitter.take(b"\",2]", &mut out),
+                    Ok((1, Stop::ElementEnds))
+                );
                 assert!(splitter.element().is_none() && splitter.held() < 1 << 20);
                 splitter.forget();
-                assert_eq!(splitter.take(b",2", &mut out), Ok((2, false)));
+                assert_eq!(splitter.take(b",2", &mut out), Ok((2, Stop::AllTaken)));
             }
         }
     }
