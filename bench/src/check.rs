@@ -45,7 +45,7 @@ const LIMITS: [(&str, f64); 16] = [
     ("binary, MiB", 9.25),
     (
         "user instructions a byte of a list of 500 containers, scope and redaction",
-        120.0,
+        50.0,
     ),
     (
         "growth of memory with a list of 5,000 containers, scope and redaction, MiB",
