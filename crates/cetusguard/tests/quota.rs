@@ -288,3 +288,37 @@ fn a_quota_needs_an_owner() {
         }
     }
 }
+
+/// CI runners, test libraries and agents use what they create.
+#[test]
+fn a_profile_of_owning_presets_owns_unless_it_says_otherwise() {
+    let folder = cetusguard_testkit::TempDir::new();
+    for (config, owns) in [
+        ("presets: testcontainers\n", true),
+        ("presets: [gitlab-runner, woodpecker]\n", true),
+        ("presets: [gitlab-runner, docker-build]\n", false),
+        ("presets: portainer\n", false),
+        ("presets: testcontainers\nown: false\n", false),
+        ("presets: portainer\nown: true\n", true),
+        ("presets: testcontainers\nguard: privileged\n", false),
+        (
+            "own: false\nprofiles:\n  ci: {clients: [{address: 10.0.0.1}], presets: [drone]}\n",
+            false,
+        ),
+        (
+            "rules: GET /info\nprofiles:\n  ci: {clients: [{address: 10.0.0.1}], presets: [drone]}\n",
+            true,
+        ),
+    ] {
+        let file = folder.write("cetusguard.yaml", config);
+        let (_, out, errors) = ProxyBuilder::bare(PROGRAM)
+            .word("check")
+            .arg("--config", &file)
+            .run();
+        assert_eq!(
+            out.contains("owns what it creates"),
+            owns,
+            "{config}: {out}{errors}"
+        );
+    }
+}

@@ -432,9 +432,10 @@ const OWN_OPTIONS: &[Opt] = &[
         GUARD,
         "own",
         "OWN",
-        "false",
-        "Clients own what they create, and see and change nothing else: true, or session=header \
-        or session=client for owners of their own, and lifetime=TIME.",
+        "",
+        "Clients own what they create, and see and change nothing else: true or false, or \
+        session=header or session=client for owners of their own, and lifetime=TIME. Without it, \
+        the presets decide.",
     ),
     Opt {
         many: Many::Paths,
