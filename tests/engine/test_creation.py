@@ -137,3 +137,58 @@ def test_only_allowed_commands_start(proxy, engine):
     finally:
         client.close()
         direct.remove(force=True)
+
+
+def networks_of(container):
+    return list(container.attrs["NetworkSettings"]["Networks"])
+
+
+def test_a_container_without_a_network_joins_that_of_the_profile(proxy, engine, docker_at, name):
+    engine.client.networks.create(name)
+    env = {"CETUSGUARD_DEFAULT_NETWORK": name, "CETUSGUARD_ALLOW_NETWORKS": name}
+    docker_cli = docker_at(proxy(env=env).addresses["tcp"])
+    for options in ((), ("--network", "default"), ("--hostname", "x"), ("--network", name)):
+        container = docker_cli.out("create", *options, IMAGE, "sleep", "60")
+        assert networks_of(engine.client.containers.get(container)) == [name], options
+    container = docker_cli.out("create", "--network", "none", IMAGE, "sleep", "60")
+    assert networks_of(engine.client.containers.get(container)) == ["none"]
+    for network in ("bridge", "host"):
+        refused = docker_cli("create", "--network", network, IMAGE, "sleep", "60", ok=False)
+        assert "refused" in refused.stderr or "cetusguard" in refused.stderr, network
+
+
+def test_an_image_has_the_name_of_the_profile(proxy, engine, docker_at, name):
+    """A mirror that cannot be reached, with one image that the engine already has."""
+    mirror = "mirror.invalid/hub"
+    engine.client.images.get(IMAGE).tag(f"{mirror}/library/{name}", "1")
+    one = proxy(env={"CETUSGUARD_REWRITE_IMAGES": f"docker.io/*={mirror}/*"})
+    docker_cli = docker_at(one.addresses["tcp"])
+    assert docker_cli.out("run", "--rm", f"{name}:1", "echo", "hello") == "hello"
+    container = docker_cli.out("create", f"docker.io/library/{name}:1", "true")
+    image = engine.client.containers.get(container).attrs["Config"]["Image"]
+    assert image == f"{mirror}/library/{name}:1"
+    own = docker_cli.out("image", "inspect", "--format", "{{.Id}}", f"{name}:1")
+    assert own == engine.client.images.get(IMAGE).id
+    # By its identifier, which is no name.
+    assert docker_cli.out("run", "--rm", own, "echo", "hello") == "hello"
+    docker_cli("tag", f"{name}:1", f"{name}:2")
+    assert engine.client.images.get(f"{mirror}/library/{name}:2").id == own
+    pulled = docker_cli("pull", f"{name}:3", ok=False)
+    assert "mirror.invalid" in pulled.stderr
+    docker_cli("rmi", f"{name}:2")
+    with pytest.raises(docker.errors.ImageNotFound):
+        engine.client.images.get(f"{mirror}/library/{name}:2")
+
+
+def test_compose_starts_an_image_by_the_name_of_the_profile(proxy, engine, compose, tmp_path, name):
+    image = f"mirror.invalid/hub/{name}"
+    engine.client.images.get(IMAGE).tag(image, "1")
+    one = proxy(env={"CETUSGUARD_REWRITE_IMAGES": f"me/{name}={image}"})
+    (tmp_path / "docker-compose.yml").write_text(
+        f'version: "3"\nservices:\n  web:\n    image: me/{name}:1\n    command: sleep 600\n'
+        "    stop_signal: SIGKILL\n"
+    )
+    compose(one.addresses["tcp"], "up", "--detach")
+    (container,) = engine.client.containers.list()
+    assert container.attrs["Config"]["Image"] == f"{image}:1"
+    compose(one.addresses["tcp"], "down")

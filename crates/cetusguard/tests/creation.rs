@@ -131,6 +131,105 @@ fn what_the_profile_sets_is_sent() {
     assert_eq!(posted(&engine), [want]);
 }
 
+const HUB: &str = "docker.io/*=r.example/hub/*";
+
+#[test]
+fn a_container_without_a_network_joins_that_of_the_profile() {
+    let engine = engine();
+    let proxy = proxy(&engine, &[("--default-network", "clients")]);
+    for (line, body) in [
+        ("POST /containers/create", "{}"),
+        ("POST /v5.0.0/libpod/containers/create", "{}"),
+        ("POST /services/create", "{\"Name\":\"s\"}"),
+        (
+            "POST /containers/create",
+            "{\"HostConfig\":{\"NetworkMode\":\"none\"}}",
+        ),
+    ] {
+        let answer = proxy.client().request_with(line, body);
+        assert_eq!(answer.status, 201, "{line} {body}: {}", answer.body);
+    }
+    let want = [
+        "{\"HostConfig\":{\"NetworkMode\":\"clients\"}}",
+        "{\"netns\":{\"nsmode\":\"bridge\"},\"Networks\":{\"clients\":{}}}",
+        "{\"Name\":\"s\",\"TaskTemplate\":{\"Networks\":[{\"Target\":\"clients\"}]}}",
+        "{\"HostConfig\":{\"NetworkMode\":\"none\"}}",
+    ];
+    assert_eq!(posted(&engine), want);
+}
+
+#[test]
+fn the_engine_gets_images_by_the_names_of_the_profile() {
+    let engine = engine();
+    let proxy = proxy(
+        &engine,
+        &[("--rewrite-images", HUB), ("--log-format", "json")],
+    );
+    let head = "Host: x\r\nX-Registry-Auth: c2VjcmV0\r\nContent-Length: 0";
+    for (name, sends_credentials) in [("nginx", false), ("ghcr.io%2Fx", true)] {
+        let line = format!("POST /images/create?fromImage={name}&tag=1 HTTP/1.1");
+        let mut client = proxy.client();
+        assert!(client.send(format!("{line}\r\n{head}\r\n\r\n")));
+        let answer = client.read_response();
+        assert_eq!(answer.status, 201, "{name}: {}", answer.body);
+        let received = engine.received();
+        let pull = received.iter().rfind(|one| one.contains("/images/create"));
+        let has_credentials = pull.is_some_and(|pull| pull.contains("c2VjcmV0"));
+        assert_eq!(has_credentials, sends_credentials, "{pull:?}");
+    }
+    let answer = proxy
+        .client()
+        .request_with("POST /containers/create", "{\"Image\":\"nginx:1\"}");
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let received = engine.received();
+    let lines: Vec<_> = received
+        .iter()
+        .filter(|one| one.starts_with("POST "))
+        .filter_map(|one| one.split_once(" HTTP/1.1"))
+        .map(|(line, _)| line)
+        .collect();
+    let want = [
+        "POST /images/create?fromImage=r.example%2Fhub%2Flibrary%2Fnginx&tag=1",
+        "POST /images/create?fromImage=ghcr.io%2Fx&tag=1",
+        "POST /containers/create",
+    ];
+    assert_eq!(lines, want);
+    let bodies = posted(&engine);
+    let want = "{\"Image\":\"r.example/hub/library/nginx:1\"}";
+    assert_eq!(bodies.last().map(String::as_str), Some(want));
+    proxy.logged(&["container.create", "nginx:1=r.example/hub/library/nginx:1"]);
+}
+
+#[test]
+fn an_audited_profile_rewrites_images_as_well() {
+    let engine = engine();
+    let options = [
+        ("--rewrite-images", HUB),
+        ("--max-pids", "9"),
+        ("--mode", "audit"),
+    ];
+    let proxy = proxy(&engine, &options);
+    let answer = proxy
+        .client()
+        .request_with("POST /containers/create", "{\"Image\":\"nginx\"}");
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let want = "{\"Image\":\"r.example/hub/library/nginx:latest\"}";
+    assert_eq!(posted(&engine), [want]);
+}
+
+#[test]
+fn explain_shows_the_new_name_of_an_image() {
+    let (_, page, errors) = ProxyBuilder::bare(PROGRAM)
+        .word("explain")
+        .arg("--rules", "GET .*")
+        .arg("--rewrite-images", HUB)
+        .word("GET")
+        .word("/images/nginx/json")
+        .run();
+    let want = "nginx=r.example/hub/library/nginx:latest";
+    assert!(page.contains(want), "{page}{errors}");
+}
+
 #[test]
 fn a_profile_takes_back_what_the_options_require() {
     const PROFILES: &str = "max-memory: 1k\nallow-extra-hosts: none\nprofiles:\n  free: {clients: \
@@ -173,6 +272,10 @@ fn mistakes_say_what_was_expected() {
         ("require-read-only: maybe", "expected true or false"),
         ("add-labels: team", "expected KEY=VALUE"),
         ("default-user: 10*", "expected USER or USER:GROUP"),
+        ("rewrite-images: nginx", "expected FROM=TO"),
+        ("rewrite-images: docker.io/*=*", "expected FROM=TO"),
+        ("default-network: host", "expected the name of a network"),
+        ("default-network: a:b", "expected the name of a network"),
         ("set-cgroup-parent: ../x", "expected a cgroup"),
         (
             "max-memory: 1k\ndefault-memory: 1m",

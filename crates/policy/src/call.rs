@@ -69,6 +69,8 @@ pub struct Call {
     version: Option<Version>,
     query: Option<String>,
     endpoint: Option<&'static Endpoint>,
+    /// The images of path and query that the profile calls by other names, each with the new name.
+    rewritten: Vec<(String, String)>,
 }
 
 impl Call {
@@ -106,6 +108,7 @@ impl Call {
             version,
             query,
             endpoint,
+            rewritten: Vec::new(),
         })
     }
 
@@ -183,6 +186,28 @@ impl Call {
             path: format!("{}{word}{}", &self.path[..start], &self.path[end..]),
             ..self.clone()
         }
+    }
+
+    /// Returns the call with another name for the object of its path. The endpoint is found anew:
+    /// the engine reads the path that is sent.
+    pub(crate) fn with_named_object(&self, name: &str) -> Self {
+        let call = self.with_captured(name);
+        Self {
+            endpoint: Endpoint::find(call.method, call.unversioned_path()),
+            ..call
+        }
+    }
+
+    /// Returns the call with a note of the images that have other names in it.
+    pub(crate) fn with_rewritten_images(self, rewritten: Vec<(String, String)>) -> Self {
+        Self { rewritten, ..self }
+    }
+
+    /// Returns the images of path and query that the profile calls by other names: each as the
+    /// client has written it, with the name that is judged and sent.
+    #[must_use]
+    pub fn rewritten_images(&self) -> &[(String, String)] {
+        &self.rewritten
     }
 
     /// Returns the object that the call is about, which the query names if a container is

@@ -95,19 +95,35 @@ impl Permit {
             body: None,
             new_volumes: Vec::new(),
             claim: None,
+            rewritten: Vec::new(),
         })
     }
 
     /// Returns the call as one that may be sent against the guard's objection, which only a profile
-    /// in audit mode allows.
+    /// in audit mode allows. The client's body is sent as it is, but for images that have another
+    /// name in this profile: the client looks for them by that name.
     #[must_use]
-    pub fn waived(&self) -> Option<Cleared> {
-        (self.mode == Mode::Audit).then_some(Cleared {
+    pub fn waived(&self, body: &[u8]) -> Option<Cleared> {
+        (self.mode == Mode::Audit).then(|| self.with_rewritten_images(body))
+    }
+
+    fn with_rewritten_images(&self, body: &[u8]) -> Cleared {
+        let mut cleared = Cleared {
             call: None,
             body: None,
             new_volumes: Vec::new(),
             claim: None,
-        })
+            rewritten: Vec::new(),
+        };
+        let guard = self.obligation.as_ref().map(|obligation| &obligation.guard);
+        if let (Some(guard), Some(endpoint)) = (guard, self.call.endpoint())
+            && guard.rewrites_images()
+            && let Ok(mut json) = guard::Json::read(body)
+        {
+            cleared.rewritten = guard.rewrite_images_of_body(endpoint.id, &mut json);
+            cleared.body = (!cleared.rewritten.is_empty()).then(|| json.to_string());
+        }
+        cleared
     }
 
     /// Returns whether anything has still to be judged before the call may be sent.
@@ -178,6 +194,7 @@ impl Permit {
 
 /// Decides whether the rules of a profile allow a call, whether or not they are enforced.
 pub fn decide(call: Call, profile: &Profile) -> Verdict {
+    let call = profile.rewrite_images(call);
     match find_granting_rule(&call, profile) {
         Ok((rule, reader)) => {
             let (pending, obligation) = (

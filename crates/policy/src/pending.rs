@@ -617,7 +617,7 @@ mod tests {
             panic!("refused")
         };
         assert_eq!(permit.question(), Some((ObjectKind::Container, "4f1e")));
-        assert!(permit.cleared().is_none() && permit.waived().is_none());
+        assert!(permit.cleared().is_none() && permit.waived(b"").is_none());
         assert!(
             permit
                 .open(None, b"", crate::guard::Surroundings::default())

@@ -4,6 +4,7 @@ use core::net::IpAddr;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::call::Call;
 use crate::client::{Condition, Container, Kind, Principal, Selector};
 use crate::guard::{Guard, Recreation};
 use crate::limit::Limits;
@@ -31,6 +32,15 @@ pub struct Profile {
     /// The way in which its clients create a container again that they have deleted; `None` if that
     /// is not known.
     pub recreation: Option<Recreation>,
+}
+
+impl Profile {
+    /// Returns the call with the images of its path and its query by the names that the profile
+    /// gives them. Rules, guard and view judge these names.
+    #[must_use]
+    pub fn rewrite_images(&self, call: Call) -> Call {
+        self.guard.rewrite_images_of_call(call)
+    }
 }
 
 /// Whether a profile is enforced.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{
-    Amount, CommandPattern, Creation, Exception, Guard, ImageDenial, LabelPattern, Level,
-    ObjectPattern, Objection, PortPattern, RestartPolicy, Surroundings, Unit, UserPattern,
+    Amount, CommandPattern, Creation, Exception, Guard, ImageDenial, ImageRewrite, LabelPattern,
+    Level, ObjectPattern, Objection, PortPattern, RestartPolicy, Surroundings, Unit, UserPattern,
 };
 use cetusguard_policy::rule::{RuleSet, parse};
 use cetusguard_policy::{Call, Object, Pattern, Permit, Profile, Verdict, decide};
@@ -24,11 +24,15 @@ const LIBPOD_UPDATE: &str = "POST /v5.0.0/libpod/containers/web/update";
 const EXEC: &str = "POST /v1.43/containers/web/exec";
 const LIBPOD_EXEC: &str = "POST /v5.0.0/libpod/containers/web/exec";
 
+/// Endpoints that hand over images need a rule that names them.
+const RULES: &str = "GET,POST,DELETE .*
+ALLOW image.save, image.save_many, image.push, libpod.image.push";
+
 fn permit(request: &str, creation: Creation) -> Result<Permit, String> {
     let (method, target) = request.split_once(' ').expect("a request line");
     let profile = Profile {
         name: "default".to_owned(),
-        rules: RuleSet::new(parse("test", "POST .*").expect("rules")),
+        rules: RuleSet::new(parse("test", RULES).expect("rules")),
         guard: Arc::new(Guard {
             level: Level::Baseline,
             allow: vec![Exception::read("gpus").expect("an exception")],
@@ -1325,6 +1329,432 @@ fn what_the_profile_sets_is_sent() {
         ..Creation::default()
     };
     check(&creation, "allow-users", &[(DOCKER, "{}", "User")]);
+}
+
+#[test]
+fn a_container_without_a_network_joins_that_of_the_profile() {
+    let creation = Creation {
+        default_network: Some("front".to_owned()),
+        ..Creation::default()
+    };
+    for (request, body, want) in [
+        (DOCKER, "{}", r#"{"HostConfig":{"NetworkMode":"front"}}"#),
+        (
+            DOCKER,
+            r#"{"hostconfig":{"networkmode":"default"}}"#,
+            r#"{"HostConfig":{"NetworkMode":"front"}}"#,
+        ),
+        (
+            DOCKER,
+            r#"{"HostConfig":{"NetworkMode":""},"NetworkingConfig":{"EndpointsConfig":{"default":{"Aliases":["a"]}}}}"#,
+            r#"{"HostConfig":{"NetworkMode":"front"},"NetworkingConfig":{"EndpointsConfig":{"front":{"Aliases":["a"]}}}}"#,
+        ),
+        (
+            DOCKER,
+            r#"{"NetworkingConfig":{"EndpointsConfig":{"db":{}}}}"#,
+            r#"{"NetworkingConfig":{"EndpointsConfig":{"db":{}}}}"#,
+        ),
+        (
+            DOCKER,
+            r#"{"HostConfig":{"NetworkMode":"bridge"}}"#,
+            r#"{"HostConfig":{"NetworkMode":"bridge"}}"#,
+        ),
+        (
+            DOCKER,
+            r#"{"HostConfig":{"NetworkMode":"none"}}"#,
+            r#"{"HostConfig":{"NetworkMode":"none"}}"#,
+        ),
+        (
+            DOCKER,
+            r#"{"HostConfig":{"NetworkMode":"container:web"}}"#,
+            r#"{"HostConfig":{"NetworkMode":"container:web"}}"#,
+        ),
+        (
+            LIBPOD,
+            "{}",
+            r#"{"netns":{"nsmode":"bridge"},"Networks":{"front":{}}}"#,
+        ),
+        (
+            LIBPOD,
+            r#"{"netns":{"nsmode":"private"},"networks":{"default":{"aliases":["a"]}}}"#,
+            r#"{"netns":{"nsmode":"bridge"},"Networks":{"front":{"aliases":["a"]}}}"#,
+        ),
+        (
+            LIBPOD,
+            r#"{"netns":{"nsmode":"none"}}"#,
+            r#"{"netns":{"nsmode":"none"}}"#,
+        ),
+        (
+            LIBPOD,
+            r#"{"netns":{"nsmode":"pasta"}}"#,
+            r#"{"netns":{"nsmode":"pasta"}}"#,
+        ),
+        (
+            LIBPOD,
+            r#"{"netns":{"nsmode":"bridge"},"Networks":{"db":{}}}"#,
+            r#"{"netns":{"nsmode":"bridge"},"Networks":{"db":{}}}"#,
+        ),
+        (
+            LIBPOD,
+            r#"{"cni_networks":["db"]}"#,
+            r#"{"cni_networks":["db"]}"#,
+        ),
+        (
+            SERVICE,
+            r#"{"Name":"s","TaskTemplate":{"Networks":[]}}"#,
+            r#"{"Name":"s","TaskTemplate":{"Networks":[{"Target":"front"}]}}"#,
+        ),
+        (
+            SERVICE_UPDATE,
+            r#"{"Name":"s"}"#,
+            r#"{"Name":"s","TaskTemplate":{"Networks":[{"Target":"front"}]}}"#,
+        ),
+        (
+            SERVICE,
+            r#"{"Networks":[{"Target":"db"}]}"#,
+            r#"{"Networks":[{"Target":"db"}]}"#,
+        ),
+    ] {
+        let sent = judge(request, creation.clone(), body).unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!(sent, want, "{request}: {body}");
+    }
+}
+
+#[test]
+fn the_network_of_the_profile_is_judged_as_any_other() {
+    let with = |network: &str| Creation {
+        default_network: Some(network.to_owned()),
+        networks: objects(&["front"]),
+        ..Creation::default()
+    };
+    check(
+        &with("front"),
+        "allow-networks",
+        &[
+            (DOCKER, "{}", ""),
+            (LIBPOD, "{}", ""),
+            (SERVICE, "{}", ""),
+            (
+                DOCKER,
+                r#"{"NetworkingConfig":{"EndpointsConfig":{"default":{}}}}"#,
+                "",
+            ),
+            (
+                DOCKER,
+                r#"{"HostConfig":{"NetworkMode":"bridge"}}"#,
+                "HostConfig.NetworkMode",
+            ),
+            (
+                DOCKER,
+                r#"{"NetworkingConfig":{"EndpointsConfig":{"default":{},"front":{}}}}"#,
+                "HostConfig.NetworkMode",
+            ),
+        ],
+    );
+    check(
+        &with("db"),
+        "allow-networks",
+        &[
+            (DOCKER, "{}", "HostConfig.NetworkMode"),
+            (
+                DOCKER,
+                r#"{"NetworkingConfig":{"EndpointsConfig":{"default":{}}}}"#,
+                "HostConfig.NetworkMode",
+            ),
+            (LIBPOD, "{}", "Networks[\"db\"]"),
+            (SERVICE, "{}", "TaskTemplate.Networks[0].Target"),
+        ],
+    );
+}
+
+const HUB: &str = "docker.io/*=r.io/hub/*";
+
+fn rewriting(rules: &[&str]) -> Creation {
+    let rules = rules
+        .iter()
+        .map(|rule| ImageRewrite::read(rule).expect(rule));
+    Creation {
+        image_rewrites: rules.collect(),
+        ..Creation::default()
+    }
+}
+
+/// Returns the target and the body that are sent, or the objection.
+fn sent(request: &str, creation: Creation, body: &str) -> String {
+    let permit = permit(request, creation).unwrap_or_else(|denial| panic!("{request}: {denial}"));
+    let kind = (!body.is_empty()).then_some("application/json");
+    let around = Surroundings::default();
+    match world::settle_in(
+        &permit,
+        kind,
+        body.as_bytes(),
+        around,
+        &world,
+        world::RECENT,
+    ) {
+        Ok(cleared) => {
+            let target = cleared.call(permit.call()).target();
+            let body = cleared.body().unwrap_or_default();
+            format!("{target} {body}").trim_end().to_owned()
+        }
+        Err(objection) => format!("refused: {objection}"),
+    }
+}
+
+#[test]
+fn images_of_bodies_have_the_names_of_the_profile() {
+    let id = "0a".repeat(32);
+    for (request, body, want) in [
+        (DOCKER, r#"{"Image":"nginx"}"#.to_owned(), r#"{"Image":"r.io/hub/library/nginx:latest"}"#.to_owned()),
+        (DOCKER, r#"{"iMAGE":"me/x:1"}"#.to_owned(), r#"{"Image":"r.io/hub/me/x:1"}"#.to_owned()),
+        (DOCKER, r#"{"Image":"ghcr.io/x"}"#.to_owned(), r#"{"Image":"ghcr.io/x"}"#.to_owned()),
+        (DOCKER, format!("{{\"Image\":\"{id}\"}}"), format!("{{\"Image\":\"{id}\"}}")),
+        (DOCKER, r#"{"Image":"r.io/hub/me/x"}"#.to_owned(), r#"{"Image":"r.io/hub/me/x"}"#.to_owned()),
+        (
+            DOCKER,
+            r#"{"HostConfig":{"Mounts":[{"Type":"image","source":"me/x","Target":"/x"},{"Type":"volume","Source":"data","Target":"/y"}]}}"#.to_owned(),
+            r#"{"HostConfig":{"Mounts":[{"Type":"image","Source":"r.io/hub/me/x:latest","Target":"/x"},{"Type":"volume","Source":"data","Target":"/y"}]}}"#.to_owned(),
+        ),
+        (
+            LIBPOD,
+            r#"{"image":"nginx","raw_image_name":"nginx"}"#.to_owned(),
+            r#"{"image":"r.io/hub/library/nginx:latest","raw_image_name":"r.io/hub/library/nginx:latest"}"#.to_owned(),
+        ),
+        (
+            SERVICE,
+            r#"{"TaskTemplate":{"ContainerSpec":{"Image":"deadbeef"}}}"#.to_owned(),
+            r#"{"TaskTemplate":{"ContainerSpec":{"Image":"r.io/hub/library/deadbeef:latest"}}}"#.to_owned(),
+        ),
+        (
+            SERVICE_UPDATE,
+            r#"{"TaskTemplate":{"ContainerSpec":{"Image":"nginx:1@sha256:00112233445566778899aabbccddeeff"}}}"#.to_owned(),
+            r#"{"TaskTemplate":{"ContainerSpec":{"Image":"r.io/hub/library/nginx:1@sha256:00112233445566778899aabbccddeeff"}}}"#.to_owned(),
+        ),
+    ] {
+        let sent = judge(request, rewriting(&[HUB]), &body).unwrap_or_else(|why| panic!("{body}: {why}"));
+        assert_eq!(sent, want, "{request}: {body}");
+    }
+}
+
+#[test]
+fn images_of_paths_and_queries_have_the_names_of_the_profile() {
+    for (request, want) in [
+        (
+            "POST /images/create?fromImage=nginx&tag=1",
+            "/images/create?fromImage=r.io%2Fhub%2Flibrary%2Fnginx&tag=1",
+        ),
+        (
+            "POST /images/create?fromImage=nginx:1",
+            "/images/create?fromImage=r.io%2Fhub%2Flibrary%2Fnginx&tag=1",
+        ),
+        (
+            "POST /images/create?fromImage=docker.io%2Fnginx&tag=sha256%3A00112233445566778899aabbccddeeff",
+            "/images/create?fromImage=r.io%2Fhub%2Flibrary%2Fnginx&tag=sha256%3A00112233445566778899aabbccddeeff",
+        ),
+        // Docker would pull every tag.
+        (
+            "POST /images/create?fromImage=nginx",
+            "/images/create?fromImage=r.io%2Fhub%2Flibrary%2Fnginx&tag=latest",
+        ),
+        (
+            "POST /images/create?fromImage=ghcr.io%2Fx",
+            "/images/create?fromImage=ghcr.io%2Fx&tag=latest",
+        ),
+        (
+            "POST /images/create?fromImage=deadbeef&tag=",
+            "/images/create?fromImage=r.io%2Fhub%2Flibrary%2Fdeadbeef&tag=latest",
+        ),
+        ("POST /images/create?fromImage=nginx:1&tag=2", "refused"),
+        (
+            "POST /images/create?fromImage=nginx&fromImage=me",
+            "refused",
+        ),
+        (
+            "POST /images/create?fromImage=nginx&FromImage=me",
+            "refused",
+        ),
+        ("POST /images/create?fromImage=nginx&tag=1&tag=2", "refused"),
+        ("POST /images/create?fromImage=Nginx&tag=1", "refused"),
+        ("POST /images/create?fromImage=nginx:", "refused"),
+        (
+            "POST /v5.0.0/libpod/images/pull?reference=docker://nginx",
+            "/v5.0.0/libpod/images/pull?reference=r.io%2Fhub%2Flibrary%2Fnginx%3Alatest",
+        ),
+        (
+            "POST /v5.0.0/libpod/images/pull?reference=nginx&alltags=true",
+            "refused",
+        ),
+        ("POST /v5.0.0/libpod/images/pull?Reference=nginx", "refused"),
+        (
+            "GET /images/nginx/json",
+            "/images/r.io/hub/library/nginx:latest/json",
+        ),
+        (
+            "GET /v1.43/images/docker.io%2Fme%2fx:1/history",
+            "/v1.43/images/r.io/hub/me/x:1/history",
+        ),
+        (
+            "GET /images/nginx/get",
+            "/images/r.io/hub/library/nginx:latest/get",
+        ),
+        (
+            "GET /images/get?names=nginx&names=4f1e",
+            "/images/get?names=r.io%2Fhub%2Flibrary%2Fnginx%3Alatest&names=4f1e",
+        ),
+        (
+            "GET /distribution/cafe/json",
+            "/distribution/r.io/hub/library/cafe:latest/json",
+        ),
+        ("GET /images/4f1e6c2b9d7a/json", "/images/4f1e6c2b9d7a/json"),
+        (
+            "GET /images/ng%2569nx/json",
+            "/images/r.io/hub/library/ng%2569nx:latest/json",
+        ),
+        (
+            "DELETE /images/nginx:1?force=0",
+            "/images/r.io/hub/library/nginx:1?force=0",
+        ),
+        (
+            "POST /images/4f1e/tag?repo=me%2Fx&tag=1",
+            "/images/4f1e/tag?repo=r.io%2Fhub%2Fme%2Fx&tag=1",
+        ),
+        (
+            "POST /images/nginx/tag?repo=ghcr.io%2Fx",
+            "/images/r.io/hub/library/nginx:latest/tag?repo=ghcr.io%2Fx",
+        ),
+        (
+            "POST /images/me%2Fx/push?tag=1",
+            "/images/r.io/hub/me/x/push?tag=1",
+        ),
+        (
+            "POST /v5.0.0/libpod/images/nginx/push?destination=me%2Fx",
+            "/v5.0.0/libpod/images/r.io/hub/library/nginx:latest/push?destination=r.io%2Fhub%2Fme%2Fx%3Alatest",
+        ),
+        (
+            "GET /v5.0.0/libpod/images/nginx/exists",
+            "/v5.0.0/libpod/images/r.io/hub/library/nginx:latest/exists",
+        ),
+        (
+            "DELETE /v5.0.0/libpod/images/remove?Images=nginx",
+            "/v5.0.0/libpod/images/remove?Images=r.io%2Fhub%2Flibrary%2Fnginx%3Alatest",
+        ),
+        ("POST /build", "refused"),
+        ("POST /images/load", "refused"),
+    ] {
+        let sent = sent(request, rewriting(&[HUB]), "");
+        let is_refused = want == "refused" && sent.starts_with("refused");
+        assert!(is_refused || sent == want, "{request}: {sent}");
+    }
+    let commit = "POST /commit?container=web&repo=me%2Fx&tag=1";
+    let sent = sent(commit, rewriting(&[HUB]), "{}");
+    assert!(sent.contains("repo=r.io%2Fhub%2Fme%2Fx&tag=1"), "{sent}");
+}
+
+#[test]
+fn the_new_name_of_an_image_is_judged() {
+    let pinned = "nginx:1=r.io/nginx@sha256:00112233445566778899aabbccddeeff";
+    let denied = |denial: &str| Creation {
+        denied_images: vec![ImageDenial::new(denial)],
+        ..rewriting(&[HUB])
+    };
+    for (request, creation, body, is_allowed) in [
+        (DOCKER, denied("nginx"), r#"{"Image":"nginx"}"#, true),
+        (
+            DOCKER,
+            denied("r.io/hub/library/nginx"),
+            r#"{"Image":"nginx"}"#,
+            false,
+        ),
+        (
+            "POST /images/create?fromImage=nginx&tag=1",
+            denied("r.io/*"),
+            "",
+            false,
+        ),
+        (
+            "POST /images/create?fromImage=ghcr.io%2Fx&tag=1",
+            denied("r.io/*"),
+            "",
+            true,
+        ),
+        // An identifier does not tell what image it is.
+        (DOCKER, denied("nginx"), r#"{"Image":"4f1e"}"#, false),
+        (DOCKER, rewriting(&[HUB]), r#"{"Image":"4f1e"}"#, true),
+        // Podman's own storage, by its transport.
+        (
+            DOCKER,
+            rewriting(&[HUB]),
+            r#"{"Image":"containers-storage:docker.io/library/nginx:latest"}"#,
+            false,
+        ),
+        (
+            DOCKER,
+            rewriting(&[HUB]),
+            r#"{"Image":"nginx","image":"me/x"}"#,
+            false,
+        ),
+        // No image can be given a digest.
+        (
+            "POST /images/4f1e/tag?repo=nginx&tag=1",
+            rewriting(&[pinned]),
+            "",
+            false,
+        ),
+        (
+            "POST /images/4f1e/tag?repo=nginx&tag=2",
+            rewriting(&[pinned]),
+            "",
+            true,
+        ),
+        (
+            "POST /images/create?fromImage=nginx&tag=1",
+            rewriting(&[pinned]),
+            "",
+            true,
+        ),
+    ] {
+        let sent = sent(request, creation, body);
+        assert_eq!(
+            !sent.starts_with("refused"),
+            is_allowed,
+            "{request} {body}: {sent}"
+        );
+    }
+    let digest = Creation {
+        image_digest: true,
+        ..rewriting(&[
+            "nginx:1=r.io/nginx@sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+        ])
+    };
+    check(
+        &digest,
+        "require-image-digest",
+        &[
+            (DOCKER, r#"{"Image":"nginx:1"}"#, ""),
+            (DOCKER, r#"{"Image":"nginx:2"}"#, "Image"),
+        ],
+    );
+}
+
+#[test]
+fn rules_are_about_the_new_name_of_an_image() {
+    let profile = Profile {
+        rules: RuleSet::new(
+            parse("test", "GET %API_PREFIX_IMAGES%/r\\.io/hub/.*/json").expect("rules"),
+        ),
+        guard: Arc::new(Guard {
+            creation: Some(Box::new(rewriting(&[HUB]))),
+            ..Guard::default()
+        }),
+        ..Profile::default()
+    };
+    for (target, is_allowed) in [
+        ("/images/nginx/json", true),
+        ("/images/ghcr.io/x/json", false),
+    ] {
+        let verdict = decide(Call::read("GET", target).expect(target), &profile);
+        assert_eq!(matches!(verdict, Verdict::Allow(_)), is_allowed, "{target}");
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::fmt::Display;
 
 use cetusguard_policy::Pattern;
 use cetusguard_policy::guard::{
-    Amount, CommandPattern, Creation, Guard, ImageDenial, LabelPattern, Level, ObjectPattern,
-    PortPattern, Quota, RestartPolicy, Unit, UserPattern,
+    Amount, CommandPattern, Creation, Guard, ImageDenial, ImageRewrite, LabelPattern, Level,
+    ObjectPattern, PortPattern, Quota, RestartPolicy, Unit, UserPattern,
 };
 
 use super::Mistake;
@@ -40,6 +40,9 @@ impl Reader<'_> {
         let deny = |text: &str| Ok(ImageDenial::new(text));
         creation.denied_images = self.allowed(entry, "deny-images", deny).unwrap_or_default();
         self.quota(entry, &mut creation);
+        creation.image_rewrites = self
+            .allowed(entry, "rewrite-images", ImageRewrite::read)
+            .unwrap_or_default();
         if creation.is_empty() {
             return None;
         }
@@ -136,6 +139,7 @@ impl Reader<'_> {
                 .map(|_| text.to_owned())
                 .ok_or_else(|| "expected USER or USER:GROUP, as in 1000:1000".to_owned())
         });
+        creation.default_network = self.given(entry, "default-network", read_network_name);
         creation.default_port_address = self.given(entry, "default-port-address", |text| {
             text.parse()
                 .map_err(|_| "expected an IP address, as in 127.0.0.1".to_owned())
@@ -293,6 +297,26 @@ impl Reader<'_> {
             self.mistakes.push(mistake);
         }
     }
+}
+
+/// Reads the name of a network that containers can join. Words for modes of the engine are no names.
+fn read_network_name(text: &str) -> Result<String, String> {
+    const MODES: [&str; 7] = [
+        "host",
+        "container",
+        "default",
+        "private",
+        "ns",
+        "pasta",
+        "slirp4netns",
+    ];
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let is_name = text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(is_plain)
+        && !MODES.iter().any(|mode| mode.eq_ignore_ascii_case(text));
+    is_name
+        .then(|| text.to_owned())
+        .ok_or_else(|| "expected the name of a network, as in clients".to_owned())
 }
 
 /// Reads an address, or a network of them.

@@ -315,6 +315,12 @@ pub(crate) const CREATION_KEYS: &[Key] = &[
         "Images that may not be used, pulled or made; builds are refused then, as with \
         guard-allow image.",
     ),
+    list(
+        "rewrite-images",
+        "FROM=TO",
+        "Images that are replaced before they are judged, as in \
+        docker.io/*=registry.example/hub/*; builds are refused then, as with guard-allow image.",
+    ),
     key(
         "default-memory",
         "SIZE",
@@ -334,6 +340,11 @@ pub(crate) const CREATION_KEYS: &[Key] = &[
         "default-user",
         "USER[:GROUP]",
         "The user of a new container whose client sets none.",
+    ),
+    key(
+        "default-network",
+        "NAME",
+        "The network that a new container or service joins whose client names none.",
     ),
     key(
         "default-port-address",

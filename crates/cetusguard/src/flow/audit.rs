@@ -46,6 +46,8 @@ pub(super) struct Record<'c> {
     objection: Option<Box<Objection>>,
     /// The rules for builds, where it is a refused step of one.
     build_rules: &'static [&'static str],
+    /// The images of the body that the profile calls by other names, each with the new name.
+    rewritten: Vec<(String, String)>,
     /// The calls that clients need, under `cetusguard learn`.
     lessons: Option<&'c Lessons>,
     /// The counters of all requests; `None` if nothing shows them.
@@ -124,6 +126,7 @@ impl<'c> Record<'c> {
             unenforced: None,
             objection: None,
             build_rules: &[],
+            rewritten: Vec::new(),
             lessons,
             metrics,
             is_stream: false,
@@ -165,6 +168,20 @@ impl<'c> Record<'c> {
         self.unenforced = admitted
             .unenforced()
             .map(|(reason, text)| (reason, text.to_owned()));
+    }
+
+    /// Notes the images of the body that go to the engine under other names.
+    pub(super) fn note_rewritten_images(&mut self, images: &[(String, String)]) {
+        self.rewritten = images.to_vec();
+    }
+
+    /// The images that go to the engine under other names, as `FROM=TO`.
+    fn rewritten_images(&self) -> String {
+        let call = self.admitted.as_ref().map(|admitted| admitted.call());
+        let of_call = call.map_or(&[][..], |call| call.rewritten_images());
+        let images = of_call.iter().chain(&self.rewritten);
+        let pairs: Vec<_> = images.map(|(from, to)| format!("{from}={to}")).collect();
+        pairs.join(", ")
     }
 
     /// Notes that it goes to the engine.
@@ -380,7 +397,12 @@ impl<'c> Record<'c> {
                 .maybe("reason", end.reason.map_or("", Reason::word))
                 .maybe("detail", &end.detail),
         };
-        line = line.maybe("add_rules", &self.build_rules.join(", "));
+        line = line
+            .maybe(
+                "rewritten_images",
+                &truncate(self.rewritten_images().as_bytes(), 1024),
+            )
+            .maybe("add_rules", &self.build_rules.join(", "));
         if let Some(objection) = &self.objection {
             line = line.maybe("guard_allow", &list_exceptions(objection));
         }

@@ -117,7 +117,10 @@ pub(super) async fn forward_request(
         upgrade,
         via,
         judged.as_ref().map(|judged| judged.body.as_slice()),
-        filter.is_some(),
+        Withheld {
+            encodings: filter.is_some(),
+            registry_credentials: approved.hides_registry_credentials(),
+        },
     );
     let (approved, request) = (
         &approved,
@@ -331,6 +334,15 @@ pub(super) fn upgrade_of(call: &Call, message: &Message) -> Option<Protocol> {
     (protocol == Protocol::Tcp || asked.eq_ignore_ascii_case(protocol.token())).then_some(protocol)
 }
 
+/// The headers of the client that the engine does not get.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Withheld {
+    /// The encodings that the client takes: an answer that is filtered must not be compressed.
+    encodings: bool,
+    /// The credentials for a registry other than that of the image's new name.
+    registry_credentials: bool,
+}
+
 /// The request's head, from the judged call, with the body that was judged.
 pub(super) fn request_head(
     call: &Call,
@@ -338,7 +350,7 @@ pub(super) fn request_head(
     upgrade: Option<Protocol>,
     via: &str,
     judged: Option<&[u8]>,
-    is_filtered: bool,
+    withheld: Withheld,
 ) -> Vec<u8> {
     let mut head = Vec::with_capacity(512 + judged.map_or(0, <[u8]>::len));
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| head.extend_from_slice(part));
@@ -351,8 +363,8 @@ pub(super) fn request_head(
     for (known, name, value) in message.headers.end_to_end() {
         // Credentials for a proxy on the way must not reach the engine; Expect is answered here.
         let is_replaced = judged.is_some() && known == Known::ContentType;
-        // An answer that is filtered must not be compressed.
-        let is_unwanted = is_filtered && known == Known::AcceptEncoding;
+        let is_unwanted = withheld.encodings && known == Known::AcceptEncoding
+            || withheld.registry_credentials && name.eq_ignore_ascii_case(b"x-registry-auth");
         let is_ours = matches!(
             known,
             Known::Host | Known::Expect | Known::Authorization | Known::Session

@@ -4,7 +4,7 @@
 use cetusguard_policy::Call;
 
 use super::answer::{framing_lines, response_head};
-use super::forward::{request_head, upgrade_of};
+use super::forward::{Withheld, request_head, upgrade_of};
 use super::normalise::Message;
 use cetusguard_http1::{RequestHead, ResponseHead, request_framing, response_framing};
 
@@ -29,7 +29,7 @@ pub(crate) fn forwarded_request(
         upgrade_of(&call, &message),
         via,
         judged,
-        false,
+        Withheld::default(),
     ))
 }
 

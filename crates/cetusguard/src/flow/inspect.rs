@@ -88,6 +88,12 @@ impl Approved {
         self.cleared.call(self.admitted.call())
     }
 
+    /// Whether the client's credentials for a registry stay behind: an image has its new name in
+    /// another one.
+    pub(super) fn hides_registry_credentials(&self) -> bool {
+        self.cleared.changes_registry(self.admitted.call())
+    }
+
     /// Takes the body that replaces the client's body, if that was judged; once.
     pub(super) fn take_body(&mut self) -> Option<JudgedBody> {
         self.body.take()
@@ -143,13 +149,19 @@ async fn discharge_obligations(
     };
     match reached {
         (Ok((cleared, quota)), body) => {
+            record.note_rewritten_images(cleared.rewritten_images());
             Ok(Approved::new(admitted, cleared, body).with_quota(quota))
         }
-        (Err(refusal), body) => {
-            let Some(cleared) = admitted.permit().waived() else {
+        (Err(refusal), mut body) => {
+            let own = body.as_ref().map_or(&[][..], |judged| &judged.body);
+            let Some(mut cleared) = admitted.permit().waived(own) else {
                 return Err(refusal.into());
             };
+            if let (Some(judged), Some(text)) = (&mut body, cleared.take_body()) {
+                judged.body = text.into_bytes();
+            }
             record.note_unenforced(&refusal);
+            record.note_rewritten_images(cleared.rewritten_images());
             Ok(Approved::new(admitted, cleared, body))
         }
     }

@@ -39,9 +39,27 @@ pub struct Cleared {
     pub(crate) new_volumes: Vec<String>,
     /// The part of a quota that the call takes.
     pub(crate) claim: Option<Box<Claim>>,
+    /// The images of the body that the profile calls by other names, each with the new name.
+    pub(crate) rewritten: Vec<(String, String)>,
 }
 
 impl Cleared {
+    /// Returns the images of the body that the profile calls by other names: each as the client has
+    /// written it, with the name that was judged and is sent.
+    #[must_use]
+    pub fn rewritten_images(&self) -> &[(String, String)] {
+        &self.rewritten
+    }
+
+    /// Returns whether an image has its new name in another registry, for which the client's
+    /// credentials are not meant.
+    #[must_use]
+    pub fn changes_registry(&self, permitted: &Call) -> bool {
+        let registry = super::reference::registry;
+        let mut images = permitted.rewritten_images().iter().chain(&self.rewritten);
+        images.any(|(from, to)| registry(from) != registry(to))
+    }
+
     /// Returns the call for the engine, given the one that was permitted.
     #[must_use]
     pub fn call<'c>(&'c self, permitted: &'c Call) -> &'c Call {
@@ -504,6 +522,7 @@ impl Case<'_> {
             body,
             new_volumes: self.new_volumes,
             claim: claim.map(Box::new),
+            rewritten: self.judge.rewritten,
         })
     }
 

@@ -89,11 +89,7 @@ const HOST: &[Field] = &[
     field("HostConfig", HOST_CONFIG),
     field(
         "NetworkingConfig",
-        Form::Struct(&[judged(
-            "EndpointsConfig",
-            Form::Map(&Form::Struct(ENDPOINT)),
-            network::endpoints,
-        )]),
+        Form::Struct(&[field("EndpointsConfig", Form::Map(&Form::Struct(ENDPOINT)))]),
     ),
 ];
 
@@ -127,6 +123,23 @@ pub(super) fn as_client(name: String, labels: Option<&Json<'_>>) -> Container {
     }
 }
 
+/// Judges the networks that a container joins. Without a mode, that is the engine's default.
+fn networks(judge: &mut Judge<'_>, host_config: Option<&Json<'_>>, config: Option<&Json<'_>>) {
+    let mode = host_config.and_then(|host_config| host_config.get("NetworkMode"));
+    judge.within(Step::Field("HostConfig"), |judge| {
+        judge.within(Step::Field("NetworkMode"), |judge| {
+            network::mode(judge, mode.map(Json::text).unwrap_or_default())
+        });
+    });
+    if let Some(endpoints) = config.and_then(|config| config.get("EndpointsConfig")) {
+        judge.within(Step::Field("NetworkingConfig"), |judge| {
+            judge.within(Step::Field("EndpointsConfig"), |judge| {
+                network::endpoints(judge, endpoints)
+            });
+        });
+    }
+}
+
 /// Judges a container as a whole: the client that it would be, and the demands of the level
 /// `restricted`.
 pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
@@ -138,14 +151,7 @@ pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
         image,
     );
     let host_config = container.get("HostConfig");
-    if host_config
-        .and_then(|host_config| host_config.get("NetworkMode"))
-        .is_none()
-    {
-        judge.within(Step::Field("HostConfig.NetworkMode"), |judge| {
-            network::joins(judge, "")
-        });
-    }
+    networks(judge, host_config, container.get("NetworkingConfig"));
     if judge.is_restricted() {
         restricted::user(judge, "User", container.get("User"));
         judge.within(Step::Field("HostConfig"), |judge| {

@@ -8,7 +8,7 @@ use super::log;
 use super::mount::{self, MOUNT};
 use super::subject::Role;
 use super::{Judge, Step};
-use super::{network, restricted, volume};
+use super::{restricted, volume};
 use crate::endpoint::ObjectKind;
 
 /// moby `api/types/container.HostConfig`.
@@ -26,9 +26,8 @@ const OWN: &[Field] = &[
         ]),
         |judge, value| log::config(judge, value, "Type", "Config"),
     ),
-    judged("NetworkMode", Form::Text, |judge, value| {
-        network::mode(judge, value.text())
-    }),
+    // The container as a whole judges it, once the network of the profile is filled in.
+    field("NetworkMode", Form::Text),
     field(
         "PortBindings",
         Form::Map(&Form::List(&Form::Struct(&[

@@ -20,7 +20,12 @@ pub(super) const CREATE: &[Parameter] = &[
 /// Of `POST /libpod/images/pull`.
 pub(super) const LIBPOD_PULL: &[Parameter] = &[
     judged("reference", pulled),
-    plain("alltags"),
+    judged("alltags", |judge, value| {
+        if judge.guard.binds_images() && !matches!(value, "" | "0" | "false") {
+            let what = "pulls images by names that are not judged; pull them one by one";
+            judge.refuse(what.to_owned(), None);
+        }
+    }),
     plain("arch"),
     plain("os"),
     plain("variant"),
@@ -115,15 +120,10 @@ pub(super) fn made(judge: &mut Judge<'_>, _: &Call, pairs: &Pairs) {
             .map(|(_, value)| value.as_str())
             .unwrap_or_default()
     };
-    let tag = match value("tag") {
-        "" => String::new(),
-        digest if digest.contains(':') => format!("@{digest}"),
-        tag => format!(":{tag}"),
-    };
     for name in ["fromImage", "repo"] {
         if !value(name).is_empty() {
-            let whole = format!("{}{tag}", value(name));
-            if !tag.is_empty() && super::reference::has_tag(value(name)) {
+            let whole = super::reference::joined(value(name), value("tag"));
+            if !value("tag").is_empty() && super::reference::has_tag(value(name)) {
                 judge.within(Step::Parameter(name), |judge| {
                     judge.malformed("has a tag already, beside the tag".to_owned())
                 });
@@ -131,12 +131,21 @@ pub(super) fn made(judge: &mut Judge<'_>, _: &Call, pairs: &Pairs) {
             judge.within(Step::Parameter(name), |judge| match name {
                 "fromImage" => pulled(judge, &whole),
                 _ => {
-                    reference(judge, &whole);
-                    judge.claim_image(&whole);
+                    named(judge, &whole);
                 }
             });
         }
     }
+}
+
+/// Judges the name that an image gets. A rule of the profile may have put a digest in its place.
+fn named(judge: &mut Judge<'_>, name: &str) {
+    if judge.guard.rewrites_images() && name.contains('@') {
+        let what = "is a digest, which no image can be given; give it another name";
+        judge.refuse(what.to_owned(), None);
+    }
+    reference(judge, name);
+    judge.claim_image(name);
 }
 
 /// Judges an image that gets another name, and that name: a client that can give an allowed name to
@@ -166,9 +175,17 @@ pub(super) fn reference(judge: &mut Judge<'_>, reference: &str) {
     // An engine finds an image of any name by one digit of its identifier.
     let is_id =
         reference.starts_with("sha256:") || reference.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_id && judge.guard.binds_images() {
+    if is_id && judge.guard.needs_image_names() {
         let what = "may be an identifier, which does not tell what image it is; write the image \
             with its registry or its tag";
+        return judge.refuse(what.to_owned(), None);
+    }
+    // Podman looks for the rest among the images that it has (containers/image `storage`).
+    let has_transport = reference.starts_with("containers-storage:");
+    let full = super::reference::normalised(reference);
+    let is_strange = judge.guard.rewrites_images() && !is_id && !super::reference::is_valid(&full);
+    if is_strange || has_transport && judge.guard.binds_images() {
+        let what = "is no image that can be judged; write it as REGISTRY/NAME:TAG";
         return judge.refuse(what.to_owned(), None);
     }
     creation::denied_image(judge, reference);
@@ -189,8 +206,8 @@ pub(super) fn reference(judge: &mut Judge<'_>, reference: &str) {
 pub(super) fn unseen(judge: &mut Judge<'_>, _: &Json<'_>) {
     if judge.guard.binds_images() {
         judge.refuse(
-            "guard-allow or deny-images names images or registries, and those of this call cannot \
-            be judged"
+            "guard-allow, deny-images or rewrite-images names images or registries, and those of \
+            this call cannot be judged"
                 .to_owned(),
             None,
         );

@@ -86,6 +86,8 @@ pub(crate) struct Judge<'g> {
     /// The version of the API that the call asks for.
     pub(super) version: Option<Version>,
     pub(super) findings: Vec<Finding>,
+    /// The images of the body that the profile calls by other names, each with the new name.
+    pub(super) rewritten: Vec<(String, String)>,
     /// The comparisons so far: see [`STEPS`].
     pub(super) steps: usize,
     /// The paths of the host that were resolved so far.
@@ -144,6 +146,7 @@ impl<'g> Judge<'g> {
             surroundings,
             version: None,
             findings: Vec::new(),
+            rewritten: Vec::new(),
             steps: 0,
             resolved: 0,
             place: Vec::new(),

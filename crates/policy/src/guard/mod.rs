@@ -44,8 +44,8 @@ pub use allow::{Exception, KINDS, Kind};
 pub(crate) use case::Obligation;
 pub use case::{Case, Cleared, Missing, Question};
 pub use creation::{
-    Amount, Claim, CommandPattern, Creation, Excess, ImageDenial, LabelPattern, ObjectPattern,
-    PortPattern, Quota, RestartPolicy, Unit, Usage, UserPattern, share_of,
+    Amount, Claim, CommandPattern, Creation, Excess, ImageDenial, ImageRewrite, LabelPattern,
+    ObjectPattern, PortPattern, Quota, RestartPolicy, Unit, Usage, UserPattern, share_of,
 };
 pub use engine::Engine;
 use form::Form;
@@ -133,6 +133,11 @@ impl Guard {
     /// Returns whether the guard restricts images to some: images that it cannot see are then
     /// refused.
     pub(crate) fn binds_images(&self) -> bool {
+        self.needs_image_names() || self.rewrites_images()
+    }
+
+    /// Returns whether an identifier could stand for an image that the guard does not allow.
+    pub(crate) fn needs_image_names(&self) -> bool {
         let is_listed = |exception: &Exception| exception.is("image") || exception.is("registry");
         self.allow.iter().any(is_listed) || self.denies_images()
     }

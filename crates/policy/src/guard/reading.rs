@@ -62,6 +62,9 @@ impl Reader {
                 if json == Json::Null {
                     json = Json::Map(Vec::new());
                 }
+                if let Some(endpoint) = call.endpoint() {
+                    judge.rewritten = judge.guard.rewrite_images_of_body(endpoint.id, &mut json);
+                }
                 walk(judge, &mut json, form);
                 let guard: &'g Guard = judge.guard;
                 if let (Some(creation), Some(endpoint)) = (&guard.creation, call.endpoint()) {

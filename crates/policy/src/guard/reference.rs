@@ -39,11 +39,6 @@ pub(super) fn registry(reference: &str) -> String {
 
 /// Returns the reference with its registry, and with `library/` if the engine adds it.
 pub(super) fn named(reference: &str) -> String {
-    let is_host = |host: &str| {
-        host.contains(['.', ':'])
-            || host == "localhost"
-            || host.bytes().any(|byte| byte.is_ascii_uppercase())
-    };
     let (host, rest) = match reference.split_once('/') {
         Some((host, rest)) if is_host(host) => (host, rest),
         _ => ("docker.io", reference),
@@ -57,6 +52,127 @@ pub(super) fn named(reference: &str) -> String {
         true => format!("{host}/library/{rest}"),
         false => format!("{host}/{rest}"),
     }
+}
+
+/// Returns the full form of a reference in which spellings of one registry are equal: host names
+/// have no letter case, `:443` is the port of every registry, and Docker Hub has three names.
+pub(super) fn comparable(reference: &str) -> String {
+    match reference.split_once('/') {
+        Some((host, rest)) if is_host(host) => {
+            normalised(&format!("{}/{rest}", comparable_host(host)))
+        }
+        _ => normalised(reference),
+    }
+}
+
+fn comparable_host(host: &str) -> String {
+    let host = host.to_ascii_lowercase();
+    match host.strip_suffix(":443").unwrap_or(&host) {
+        "index.docker.io" | "registry-1.docker.io" => "docker.io".to_owned(),
+        host => host.to_owned(),
+    }
+}
+
+/// Returns whether the first word of a reference is a registry (`distribution/reference`
+/// `splitDockerDomain`).
+fn is_host(word: &str) -> bool {
+    word.contains(['.', ':'])
+        || word == "localhost"
+        || word.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+/// Returns a pattern of references with its registry, in lower case. `docker.io/*` is every image
+/// of Docker Hub, and `ngin*` is below `docker.io/library/`.
+pub(super) fn with_registry(pattern: &str) -> String {
+    if pattern.starts_with('*') {
+        return pattern.to_owned();
+    }
+    let before_star = pattern.split('*').next().unwrap_or_default();
+    let (host, rest) = match pattern.split_once('/') {
+        Some((host, rest)) if is_host(host) => (host, rest),
+        _ => return named(pattern),
+    };
+    // The first word behind the registry is a whole name if its tag follows.
+    let is_name = pattern == before_star
+        || before_star
+            .get(host.len()..)
+            .is_some_and(|rest| rest.contains([':', '@']));
+    let full = comparable_host(host);
+    match is_name {
+        true => named(&format!("{full}/{rest}")),
+        false => format!("{full}/{rest}"),
+    }
+}
+
+/// Joins a name with a tag or a digest that stands in a parameter of its own.
+pub(super) fn joined(name: &str, version: &str) -> String {
+    match version {
+        "" => name.to_owned(),
+        digest if digest.contains(':') => format!("{name}@{digest}"),
+        tag => format!("{name}:{tag}"),
+    }
+}
+
+/// Divides a reference into its name, and its tag or digest for a parameter of its own. If it has
+/// both, the tag stays with the name.
+pub(super) fn divided(reference: &str) -> (&str, &str) {
+    if let Some((name, digest)) = reference.split_once('@') {
+        return (name, digest);
+    }
+    let name = without_version(reference);
+    (name, reference[name.len()..].trim_start_matches(':'))
+}
+
+/// Returns a reference without its tag and its digest.
+pub(super) fn without_version(reference: &str) -> &str {
+    let tagged = reference.split('@').next().unwrap_or_default();
+    match tagged.rfind([':', '/']) {
+        Some(at) if tagged[at..].starts_with(':') => &tagged[..at],
+        _ => tagged,
+    }
+}
+
+/// Returns whether engines can read a reference with its registry (`distribution/reference`).
+pub(super) fn is_valid(reference: &str) -> bool {
+    let tagged = reference.split('@').next().unwrap_or_default();
+    let name = without_version(reference);
+    let is_digest = |text: &str| {
+        text.split_once(':').is_some_and(|(kind, hex)| {
+            !kind.is_empty() && hex.len() >= 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+    };
+    let is_tag = |text: &str| {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        text.len() <= 128
+            && text.starts_with(is_word)
+            && text.chars().all(|c| is_word(c) || matches!(c, '.' | '-'))
+    };
+    let is_part = |part: &str| {
+        let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        part.starts_with(is_edge)
+            && part.ends_with(is_edge)
+            && part
+                .chars()
+                .all(|c| is_edge(c) || matches!(c, '.' | '_' | '-'))
+    };
+    let is_registry = |host: &str| {
+        let is_ip = host.starts_with('[') && (host.ends_with(']') || host.contains("]:"));
+        let (name, port) = match host.rsplit_once(':') {
+            Some((name, port)) if !host.ends_with(']') => (name, Some(port)),
+            _ => (host, None),
+        };
+        let is_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+        let is_port = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+        !name.is_empty() && (is_ip || name.chars().all(is_char)) && port.is_none_or(is_port)
+    };
+    let digest = reference.split_once('@').map(|(_, digest)| digest);
+    let tag = &tagged[name.len()..];
+    name.len() <= 255
+        && digest.is_none_or(is_digest)
+        && (tag.is_empty() || is_tag(&tag[1..]))
+        && name
+            .split_once('/')
+            .is_some_and(|(host, path)| is_registry(host) && path.split('/').all(is_part))
 }
 
 /// Returns whether a reference has a tag or a digest.

@@ -31,7 +31,8 @@ pub(super) static SPEC: Form = Form::Struct(&[
     field("Mode", Form::Struct(MODE)),
     field("UpdateConfig", Form::Struct(UPDATE)),
     field("RollbackConfig", Form::Struct(UPDATE)),
-    judged("Networks", Form::List(&Form::Struct(NETWORK)), networks),
+    // The service as a whole judges them, once the network of the profile is filled in.
+    field("Networks", Form::List(&Form::Struct(NETWORK))),
     field(
         "EndpointSpec",
         Form::Struct(&[
@@ -55,7 +56,7 @@ const TASK: &[Field] = &[
         ]),
     ),
     field("Placement", Form::Struct(PLACEMENT)),
-    judged("Networks", Form::List(&Form::Struct(NETWORK)), networks),
+    field("Networks", Form::List(&Form::Struct(NETWORK))),
     judged(
         "LogDriver",
         Form::Struct(&[
@@ -335,6 +336,17 @@ pub(super) fn whole(judge: &mut Judge<'_>, service: &Json<'_>) {
         labels: as_client(String::new(), labels).labels,
     };
     judge.claim_created(tasks, image);
+    if let Some(listed) = service
+        .get("TaskTemplate")
+        .and_then(|task| task.get("Networks"))
+    {
+        judge.within(Step::Field("TaskTemplate"), |judge| {
+            judge.within(Step::Field("Networks"), |judge| networks(judge, listed));
+        });
+    }
+    if let Some(listed) = service.get("Networks") {
+        judge.within(Step::Field("Networks"), |judge| networks(judge, listed));
+    }
     if !judge.is_restricted() {
         return;
     }

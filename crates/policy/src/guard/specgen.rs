@@ -222,11 +222,8 @@ const NETWORK: &[Field] = &[
     field("portmappings", Form::List(&Form::Struct(PORT))),
     field("publish_image_ports", Form::Bool),
     field("expose", Form::Map(&Form::Text)),
-    judged(
-        "Networks",
-        Form::Map(&Form::Struct(NETWORK_OPTIONS)),
-        network::endpoints,
-    ),
+    // The container as a whole judges them, once the network of the profile is filled in.
+    field("Networks", Form::Map(&Form::Struct(NETWORK_OPTIONS))),
     judged("cni_networks", Form::List(&Form::Text), network::listed),
     judged("networkOrder", Form::List(&Form::Text), network::listed),
     field("use_image_resolve_conf", Form::Bool),
@@ -487,6 +484,11 @@ pub(super) fn whole(judge: &mut Judge<'_>, container: &Json<'_>) {
         || Newcomer::Container(container::as_client(name, container.get("labels"))),
         image,
     );
+    if let Some(networks) = container.get("Networks") {
+        judge.within(Step::Field("Networks"), |judge| {
+            network::endpoints(judge, networks)
+        });
+    }
     let names_network = ["Networks", "cni_networks"]
         .iter()
         .any(|key| container.get(key).is_some_and(|it| !it.is_empty()));

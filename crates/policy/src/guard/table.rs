@@ -28,8 +28,8 @@ pub(crate) enum Duty {
 
 const PLUGINS: &str = "plugins run on the host, as root";
 const SWARM: &str = "a client that can change the cluster controls every node of it";
-const UNSEEN_IMAGES: &str =
-    "guard-allow or deny-images names images or registries, and those of this call cannot be seen";
+const UNSEEN_IMAGES: &str = "guard-allow, deny-images or rewrite-images names images or \
+    registries, and those of this call cannot be seen";
 
 const UNSEEN_CREATION: &str = "this profile has requirements on what is created, and what this call creates cannot be seen; \
     create the containers or networks one by one";

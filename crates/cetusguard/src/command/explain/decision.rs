@@ -22,6 +22,9 @@ pub(super) struct Decision {
     pub(super) method: String,
     /// As rules see it.
     pub(super) path: String,
+    /// The images of path and query that have other names in the profile, as `FROM=TO`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) rewritten_images: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) endpoint: Option<Endpoint>,
     pub(super) profile: String,
@@ -130,6 +133,7 @@ impl Decision {
         body: Option<&str>,
     ) -> Self {
         let level = profile.guard.level.name();
+        let call = &profile.rewrite_images(call.clone());
         let (mut by_rules, mut depends_on) = (false, None);
         let (guard, allowed, because, to_allow) = match decide(call.clone(), profile) {
             Verdict::Allow(permit) => {
@@ -161,6 +165,7 @@ impl Decision {
         Self {
             method: call.method().to_string(),
             path: call.path().to_owned(),
+            rewritten_images: rewritten_images(call),
             endpoint: call.endpoint().map(|endpoint| Endpoint {
                 name: endpoint.id.name(),
                 shape: format!("{} {}", endpoint.method, endpoint.shape),
@@ -184,6 +189,11 @@ impl Decision {
             to_allow,
         }
     }
+}
+
+fn rewritten_images(call: &Call) -> Vec<String> {
+    let images = call.rewritten_images().iter();
+    images.map(|(from, to)| format!("{from}={to}")).collect()
 }
 
 /// Returns the values that a redaction replaces in the answer to a call.

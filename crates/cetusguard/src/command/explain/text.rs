@@ -29,6 +29,9 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
             "none that a known engine has",
         ),
     }
+    for image in &decision.rewritten_images {
+        page.item(2, "rewrites  ", Look::Plain, image);
+    }
     let mode = if decision.enforced {
         "enforced"
     } else {

@@ -34,7 +34,66 @@ pub(super) fn of_container<'b, 'g: 'b>(
     if let Some(address) = creation.default_port_address {
         default_address(body, fields.api, &address.to_string());
     }
+    if let Some(network) = &creation.default_network {
+        default_network(body, fields.api, network);
+    }
 }
+
+/// Sets the network of a container or service whose client names none.
+///
+/// Clients name none by a missing mode, by `default`, and in Podman's own API by a network of the
+/// container's own kind (`bridge`, `private`) without a name. Settings for the endpoint stand below
+/// the key `default` then, which the engine takes for the name of its default network (moby
+/// `daemon.updateContainerNetworkSettings`, Podman `specgen/generate/namespaces.go`).
+fn default_network<'b, 'g: 'b>(body: &mut Json<'b>, api: Api, network: &'g str) {
+    let (mode, endpoints, unnamed): (_, _, &[&str]) = match api {
+        Api::Docker => (
+            "HostConfig.NetworkMode",
+            "NetworkingConfig.EndpointsConfig",
+            &["", DEFAULT_NETWORK],
+        ),
+        Api::Libpod => (
+            "netns.nsmode",
+            "Networks",
+            &["", DEFAULT_NETWORK, "private", "bridge"],
+        ),
+        Api::Service => {
+            if !is_set(body, "TaskTemplate.Networks") && !is_set(body, "Networks") {
+                let target = (Cow::Borrowed("Target"), Json::Text(network.into()));
+                let networks = Json::List(vec![Json::Map(vec![target])]);
+                set(body, "TaskTemplate.Networks", networks);
+            }
+            return;
+        }
+    };
+    let has_mode = |name: &&str| *name == find(body, mode).map(Json::text).unwrap_or_default();
+    let is_named = !unnamed.iter().any(|name| has_mode(&name))
+        || is_set(body, "cni_networks")
+        || find(body, endpoints)
+            .map(Json::map)
+            .unwrap_or_default()
+            .iter()
+            .any(|(name, _)| name != DEFAULT_NETWORK);
+    if is_named {
+        return;
+    }
+    if let Some(Json::Map(map)) = place_of(body, endpoints) {
+        for (name, _) in map.iter_mut() {
+            *name = Cow::Borrowed(network);
+        }
+    }
+    match api {
+        Api::Libpod => {
+            set(body, mode, Json::Text("bridge".into()));
+            let joined = Json::Map(vec![(Cow::Borrowed(network), Json::Map(Vec::new()))]);
+            set_missing(body, endpoints, joined);
+        }
+        Api::Docker | Api::Service => set(body, mode, Json::Text(network.into())),
+    }
+}
+
+/// The word for the engine's default network.
+const DEFAULT_NETWORK: &str = "default";
 
 fn number<'b, 'g: 'b>(amount: &'g Amount) -> Json<'b> {
     Json::Number(amount.digits())

@@ -16,38 +16,27 @@ impl ImageDenial {
     /// Makes a denial of a pattern as users write it: `nginx` is `docker.io/library/nginx`.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        let pattern = match text.starts_with('*') {
-            true => text.to_owned(),
-            false => reference::named(text),
-        };
         Self {
-            pattern: Pattern::new(pattern),
+            pattern: Pattern::new(reference::with_registry(text)),
             text: text.to_owned(),
         }
     }
 
     fn denies(&self, image: &str) -> bool {
-        let full = reference::normalised(image);
+        let full = reference::comparable(image);
         let (tagged, digest) = full
             .split_once('@')
             .map_or((full.as_str(), None), |(tagged, digest)| {
                 (tagged, Some(digest))
             });
-        let name = without_tag(tagged);
+        let name = reference::without_version(tagged);
         // A digest hides the tag, so that a denied tag may be behind it.
         let is_hidden = digest.is_some() && name == tagged;
-        let denied_name = Pattern::new(without_tag(self.pattern.as_str()));
+        let denied_name = Pattern::new(reference::without_version(self.pattern.as_str()));
         [full.as_str(), tagged, name]
             .iter()
             .any(|form| self.pattern.fits(form))
             || is_hidden && denied_name.fits(name)
-    }
-}
-
-fn without_tag(reference: &str) -> &str {
-    match reference.rfind([':', '/']) {
-        Some(at) if reference[at..].starts_with(':') => &reference[..at],
-        _ => reference,
     }
 }
 
@@ -112,6 +101,11 @@ mod tests {
             ("nginx:latest", "nginx", true),
             ("ghcr.io/evil/*", "ghcr.io/evil/a:1", true),
             ("ghcr.io/evil/*", "ghcr.io/good/a:1", false),
+            ("ghcr.io/evil/*", "GHCR.io:443/evil/a:1", true),
+            ("docker.io/*", "evil/a", true),
+            ("docker.io/*", "nginx", true),
+            ("docker.io/nginx:*", "nginx", true),
+            ("nginx", "registry-1.docker.io/library/nginx", true),
             ("*:latest", "a/b", true),
             ("*:latest", "a/b:1", false),
             ("localhost:5000/a", "localhost:5000/a:1", true),

@@ -14,6 +14,7 @@ mod object;
 mod ports;
 mod quota;
 mod resources;
+mod rewrite;
 mod texts;
 mod user;
 
@@ -25,6 +26,7 @@ pub use ports::PortPattern;
 pub(super) use quota::claim;
 pub use quota::{Claim, Excess, Quota, Usage};
 pub use resources::{Amount, Unit, share_of};
+pub use rewrite::ImageRewrite;
 pub use texts::RestartPolicy;
 pub use user::UserPattern;
 
@@ -88,6 +90,8 @@ pub struct Creation {
     pub image_digest: bool,
     /// Images that are not allowed.
     pub denied_images: Vec<ImageDenial>,
+    /// The images that the profile calls by other names; the first that fits counts.
+    pub image_rewrites: Vec<ImageRewrite>,
     /// The memory limit of a container whose client sets none.
     pub default_memory: Option<Amount>,
     /// The processor limit of a container whose client sets none.
@@ -98,6 +102,8 @@ pub struct Creation {
     pub default_user: Option<String>,
     /// The host's address of published ports whose client sets none.
     pub default_port_address: Option<core::net::IpAddr>,
+    /// The network of a container or service whose client names none.
+    pub default_network: Option<String>,
     /// Labels that containers, services, volumes and networks get.
     pub added_labels: Vec<(String, String)>,
     /// The cgroup below which containers run.
