@@ -1402,12 +1402,12 @@ fn a_container_without_a_network_joins_that_of_the_profile() {
         (
             SERVICE,
             r#"{"Name":"s","TaskTemplate":{"Networks":[]}}"#,
-            r#"{"Name":"s","TaskTemplate":{"Networks":[{"Target":"front"}]}}"#,
+            r#"{"Name":"s","TaskTemplate":{"Networks":[{"Target":"f00d"}]}}"#,
         ),
         (
             SERVICE_UPDATE,
             r#"{"Name":"s"}"#,
-            r#"{"Name":"s","TaskTemplate":{"Networks":[{"Target":"front"}]}}"#,
+            r#"{"Name":"s","TaskTemplate":{"Networks":[{"Target":"f00d"}]}}"#,
         ),
         (
             SERVICE,

@@ -309,6 +309,10 @@ impl Rewriter<'_> {
             None => return call,
         };
         let (image, version) = reference::divided(&image);
+        // Docker reads an empty tag as every tag; the guard refuses the client's own.
+        if version.is_empty() {
+            return call;
+        }
         image.clone_into(&mut pairs[place].1);
         match tag_place {
             Some(at) => version.clone_into(&mut pairs[at].1),
