@@ -1,5 +1,6 @@
 """Private engines: a dockerd and a Podman service of our own, beside any that the machine runs."""
 
+import fcntl
 import ipaddress
 import os
 import shutil
@@ -13,7 +14,8 @@ from image import busybox_layer
 from tools import IMAGE, PATIENCE, engine_path, require, run, unique, wait_for
 
 # Podman's own limits need CAP_SYS_RESOURCE, crun refuses hybrid cgroups, and no test needs a
-# network; the delay is how long a finished exec can be asked about, and its monitor lingers.
+# network; the delay is how long a finished exec can be asked about, and its monitor lingers. Locks in
+# shared memory are those of every Podman of the user, and one that starts frees them all.
 PODMAN_SETTINGS = """
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
@@ -23,8 +25,12 @@ netns = "none"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 exit_command_delay = 5
+lock_type = "file"
 runtime = "runc"
 """
+
+
+SUBNET_LOCK = Path(tempfile.gettempdir()) / "cg-subnets.lock"
 
 
 class NoEngine(Exception):
@@ -125,9 +131,12 @@ class Dockerd(Engine):
         # Where the machine runs a containerd, dockerd uses that one.
         self.namespace = unique()
         self.bridge = self.namespace
-        self.subnet, self.pool = free_subnets()
         (self.home / "daemon.json").write_text("{}")
-        self.make_bridge()
+        # Engines that start at the same moment would find the same subnet to be free.
+        with open(SUBNET_LOCK, "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.subnet, self.pool = free_subnets()
+            self.make_bridge()
         self.start()
         self.client.api.import_image_from_data(busybox_layer(), *IMAGE.split(":"))
 

@@ -16,6 +16,9 @@ import pytest
 from proxy import Proxy
 from tools import PATIENCE, require, run
 
+# One build of the readers serves all tests.
+pytestmark = pytest.mark.xdist_group("readers")
+
 SOURCE = "clients/go-readers/main.go"
 RULES = "GET,POST %API_PREFIX_CONTAINERS%(/.*)?\nGET %API_PREFIX_IMAGES%(/.*)?\nGET %API_PREFIX_EVENTS%\nGET %API_PREFIX_LIBPOD%(/.*)?"
 ROUNDS = 1500

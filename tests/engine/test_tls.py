@@ -12,6 +12,9 @@ from curl import curl
 from engine import Dockerd
 from tools import IMAGE, PATIENCE, run, wait_for
 
+# One engine behind TLS serves all tests.
+pytestmark = pytest.mark.xdist_group("tls")
+
 TCP = ("tcp://127.0.0.1:0",)
 
 
