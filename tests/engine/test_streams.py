@@ -2,13 +2,12 @@
 
 import itertools
 import signal
-import subprocess
 import time
 
 import pytest
 from docker import DockerClient
 
-from curl import target
+from test_hijack import connect, read_until
 from tools import PATIENCE, run, wait_for
 
 TICK = "i=0; while true; do i=$((i+1)); echo line $i; sleep 0.1; done"
@@ -64,13 +63,13 @@ def test_stats_stream(docker, sleeper):
 
 def test_the_head_comes_before_the_body(address, sleeper):
     """/wait answers its head at once and its body at the end; clients start containers between."""
-    where = target(address, f"/containers/{sleeper}/wait")
-    limit = ("--max-time", str(PATIENCE))
-    command = ["curl", "-s", "-i", "--no-buffer", "-X", "POST", *limit, *where]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiting:
-        # The container still runs, and so there is no body.
-        assert waiting.stdout.readline().startswith("HTTP/1.1 200 OK")
-        waiting.kill()
+    request = f"POST /containers/{sleeper}/wait HTTP/1.1\r\nHost: docker\r\nContent-Length: 0\r\n\r\n"
+    # curl keeps the head back until there is a body.
+    with connect(address) as waiting:
+        waiting.sendall(request.encode())
+        head = read_until(waiting, b"\r\n\r\n")
+    # The container still runs, and so there is no body.
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n") and head.endswith(b"\r\n\r\n")
 
 
 @pytest.mark.one_loop
