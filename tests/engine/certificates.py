@@ -13,7 +13,7 @@ def authority(folder, name):
     )  # fmt: skip
 
 
-def leaf(folder, issuer, name, usage, place=None):
+def leaf(folder, issuer, name, usage, place=None, days=2):
     """A certificate of `issuer` for a serverAuth or clientAuth: cert.pem and key.pem in `place`."""
     place = place or folder / name
     place.mkdir()
@@ -27,7 +27,7 @@ def leaf(folder, issuer, name, usage, place=None):
         "-keyout", place / "key.pem", "-out", request, ok=True,
     )  # fmt: skip
     run(
-        "openssl", "x509", "-req", "-in", request, "-days", "2", "-extfile", extensions,
+        "openssl", "x509", "-req", "-in", request, "-days", str(days), "-extfile", extensions,
         "-CA", folder / f"{issuer}.pem", "-CAkey", folder / f"{issuer}-key.pem",
         "-CAcreateserial", "-out", place / "cert.pem", ok=True,
     )  # fmt: skip

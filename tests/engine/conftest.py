@@ -10,8 +10,9 @@ import pytest
 
 import docker_cli
 from engine import Dockerd, NoEngine, Podman
+from prometheus import ADMIN_TOKEN, Prometheus
 from proxy import Proxy
-from tools import CI, IMAGE, engine_path, missing, require, run, unique
+from tools import CI, IMAGE, engine_path, missing, require, run, unique, wait_for
 
 NODE = Path(__file__).parent / "clients/node"
 
@@ -139,6 +140,36 @@ def compose(tmp_path, name):
         return run(*command, ok=ok, env=env, cwd=tmp_path, **options)
 
     return call
+
+
+@pytest.fixture
+def prometheus_of(tmp_path):
+    """Starts a Prometheus that scrapes admin listeners, with their token and a file of rules."""
+    with ExitStack() as running:
+
+        def start(targets, token=ADMIN_TOKEN, rules=None):
+            prometheus = Prometheus(tmp_path, targets, token, rules)
+            running.callback(prometheus.close)
+            return prometheus
+
+        yield start
+
+
+@pytest.fixture
+def admin_proxy(proxy, tmp_path):
+    """Starts proxies with an admin listener on TCP, and returns each with the listener's address."""
+    token = tmp_path / "admin-token"
+    token.write_text(ADMIN_TOKEN)
+
+    def start(*flags, **options):
+        admin = ("--admin-addr", "tcp://127.0.0.1:0", "--admin-token-file", token)
+        one = proxy(flags=(*admin, *flags), **options)
+        ready = wait_for(
+            lambda: one.records(msg="the admin listener is ready"), "the admin listener"
+        )
+        return one, ready[0]["address"].removeprefix("tcp://")
+
+    return start
 
 
 @pytest.fixture

@@ -1,39 +1,21 @@
 """Prometheus scrapes the admin listener, and its counters equal the log."""
 
-import json
-import re
-import subprocess
-import urllib.parse
-import urllib.request
 from collections import Counter
 
 import pytest
 
-from proxy import REPOSITORY
+from prometheus import ADMIN_TOKEN, ask
 from tools import require, run, wait_for
-
-TOKEN = "scrape-me-if-you-can"
 
 
 @pytest.fixture
-def scraped(proxy, tmp_path):
-    """A proxy with an admin listener on TCP that needs a token, and the address of that listener."""
-    (tmp_path / "token").write_text(TOKEN)
-    one = proxy(
-        flags=("--admin-addr", "tcp://127.0.0.1:0", "--admin-token-file", tmp_path / "token"),
-    )
-    ready = wait_for(lambda: one.records(msg="the admin listener is ready"), "the admin listener")
-    return one, ready[0]["address"].removeprefix("tcp://")
-
-
-def ask(address, path, headers=()):
-    request = urllib.request.Request(f"http://{address}{path}", headers=dict(headers))
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return answer.read().decode()
+def scraped(admin_proxy):
+    """A proxy with an admin listener, and the address of that listener."""
+    return admin_proxy()
 
 
 def metrics(address, accept="*/*"):
-    return ask(address, "/metrics", {"Authorization": f"Bearer {TOKEN}", "Accept": accept})
+    return ask(address, "/metrics", {"Authorization": f"Bearer {ADMIN_TOKEN}", "Accept": accept})
 
 
 def call(proxy, path):
@@ -57,63 +39,28 @@ def test_promtool_accepts_the_metrics(scraped):
     assert metrics(address, "application/openmetrics-text").endswith("# EOF\n")
 
 
-def test_promtool_accepts_the_alerts(tmp_path):
-    page = (REPOSITORY / "docs/monitoring.md").read_text()
-    rules = re.search(r"```yaml\n(groups:\n.*?)```", page, re.DOTALL)[1]
-    (tmp_path / "rules.yml").write_text(rules)
-    run(require("promtool"), "check", "rules", tmp_path / "rules.yml", ok=True)
-    known = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
-    used = set(re.findall(r"\b(?:cetusguard|process)_\w+", rules))
-    assert used and used <= known, used - known
-
-
-def test_prometheus_counts_as_the_log_does(scraped, tmp_path):
+def test_prometheus_counts_as_the_log_does(scraped, prometheus_of):
     one, address = scraped
     for path, status in [("/containers/json", "200")] * 3 + [("/plugins/x/json", "404")]:
         assert call(one, path) == status
     for path in ("/swarm/unlockkey", "/nothing/there", "/nothing/there"):
         assert call(one, path) == "403"
-    (tmp_path / "token").write_text(TOKEN)
-    job = {
-        "job_name": "cetusguard",
-        "scrape_interval": "200ms",
-        "scrape_timeout": "200ms",
-        "authorization": {"credentials_file": "token"},
-        "static_configs": [{"targets": [address]}],
-    }
-    (tmp_path / "prometheus.yml").write_text(json.dumps({"scrape_configs": [job]}))
-    command = [require("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=data"]
-    command.append("--web.listen-address=127.0.0.1:0")
-    with (tmp_path / "output").open("wb") as output:
-        process = subprocess.Popen(command, cwd=tmp_path, stdout=output, stderr=output)
-    try:
-        log = tmp_path / "output"
-        found = wait_for(
-            lambda: re.search(r"Listening on.*address=(127\.0\.0\.1:\d+)", log.read_text()),
-            "Prometheus to listen",
+    prometheus = prometheus_of([address])
+    query = prometheus.query
+
+    def scraped_outcomes():
+        return Counter(
+            {
+                (sample["metric"].get("profile", ""), sample["metric"]["outcome"]): int(
+                    sample["value"][1]
+                )
+                for sample in query("cetusguard_requests_total > 0")
+            }
         )
-        wait_for(lambda: "Server is ready" in log.read_text(), "Prometheus to be ready")
 
-        def query(expression):
-            answer = ask(found[1], f"/api/v1/query?query={urllib.parse.quote(expression)}")
-            return json.loads(answer)["data"]["result"]
-
-        def scraped_outcomes():
-            return Counter(
-                {
-                    (sample["metric"].get("profile", ""), sample["metric"]["outcome"]): int(
-                        sample["value"][1]
-                    )
-                    for sample in query("cetusguard_requests_total > 0")
-                }
-            )
-
-        wait_for(
-            lambda: scraped_outcomes() and scraped_outcomes() == outcomes_in_log(one),
-            "the counters to equal the log",
-        )
-        assert query("cetusguard_build_info")[0]["metric"]["version"]
-        assert query("count(cetusguard_request_duration_seconds_bucket{profile='default'})")
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    wait_for(
+        lambda: scraped_outcomes() and scraped_outcomes() == outcomes_in_log(one),
+        "the counters to equal the log",
+    )
+    assert query("cetusguard_build_info")[0]["metric"]["version"]
+    assert query("count(cetusguard_request_duration_seconds_bucket{profile='default'})")

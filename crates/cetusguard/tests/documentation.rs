@@ -362,6 +362,7 @@ fn the_image_has_one_name_everywhere() {
     let examples = [
         "dozzle",
         "homepage",
+        "monitoring",
         "mutual-tls",
         "portainer",
         "tiers",
