@@ -7,12 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from xdist.workermanage import NodeManager
 
 import docker_cli
 from engine import Dockerd, NoEngine, Podman
 from prometheus import ADMIN_TOKEN, Prometheus
 from proxy import Proxy
-from tools import CI, IMAGE, engine_path, missing, require, run, unique, wait_for
+from tools import CI, IMAGE, PATIENCE, engine_path, missing, require, run, unique, wait_for
 
 NODE = Path(__file__).parent / "clients/node"
 
@@ -20,6 +21,8 @@ NODE = Path(__file__).parent / "clients/node"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # A cancelled job is ended by SIGTERM, at which Python would leave engines, mounts and bridges behind.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
+# Workers whose tests are interrupted stop their engines, and are killed if that takes longer.
+NodeManager.EXIT_TIMEOUT = PATIENCE
 
 
 @pytest.fixture(scope="session")
@@ -181,6 +184,20 @@ def sleeper(engine):
 @pytest.fixture
 def name():
     return unique()
+
+
+def pytest_configure(config):
+    """Let the process that has workers pass SIGTERM on to them, which it alone gets in a cancelled job."""
+    if not config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
+        return
+
+    def interrupt_workers(number, frame):
+        for task in Path("/proc/self/task").iterdir():
+            for child in (task / "children").read_text().split():
+                os.kill(int(child), signal.SIGTERM)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGTERM, interrupt_workers)
 
 
 def pytest_sessionstart():
