@@ -197,7 +197,7 @@ fn the_engine_gets_images_by_the_names_of_the_profile() {
     let bodies = posted(&engine);
     let want = "{\"Image\":\"r.example/hub/library/nginx:1\"}";
     assert_eq!(bodies.last().map(String::as_str), Some(want));
-    proxy.logged(&["container.create", "nginx:1=r.example/hub/library/nginx:1"]);
+    let _ = proxy.logged(&["container.create", "nginx:1=r.example/hub/library/nginx:1"]);
 }
 
 #[test]
