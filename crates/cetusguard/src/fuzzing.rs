@@ -14,7 +14,7 @@ use crate::config::meant::Config;
 use crate::config::written::Written;
 use crate::config::{Mistake, grammar};
 use crate::flow::fuzzing::{forwarded_request, forwarded_response};
-use crate::log::{Format, Level, Line};
+use crate::log::{Format, Level, Line, LineForm};
 
 /// Writes the head of the engine's request for a client's, and the judged body behind it; `None`
 /// where that is refused.
@@ -86,7 +86,7 @@ fn told(mistake: &Mistake) -> ConfigurationMistake {
 #[must_use]
 pub fn write_log(json: bool, message: &str, fields: &[(&str, &str)]) -> String {
     let format = if json { Format::Json } else { Format::Logfmt };
-    let line = Line::new(format, Level::Info, message);
+    let line = Line::new(&LineForm::new(format, "host"), Level::Info, message);
     fields
         .iter()
         .fold(line, |line, (key, value)| line.text(key, value))

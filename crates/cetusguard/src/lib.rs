@@ -29,4 +29,5 @@ mod reload;
 mod request_id;
 mod shares;
 mod tls;
+mod trace_context;
 mod worker;

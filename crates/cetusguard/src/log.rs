@@ -1,19 +1,24 @@
-//! The log: one line per record on standard output, as logfmt or JSON.
+//! The log: one line per record on standard output, as logfmt or JSON; and the audit log, which
+//! gets the record of every request in JSON, whatever its level.
 //!
 //! A thread of its own writes, so that a slow reader of the log never stops a request. A bounded
 //! queue lies between the requests and the thread. Records that do not fit are counted, and a line
 //! reports the number of lost records. Records that come close together are written together.
 
 mod line;
+mod output;
 mod sink;
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-pub(crate) use line::{Line, draws};
+pub(crate) use line::{Line, LineForm, draws};
+pub(crate) use output::AuditTarget;
+use output::Output;
 use sink::Sink;
 
 /// The severity of a record: syslog's numbers (RFC 5424 §6.2.1).
@@ -76,6 +81,20 @@ impl Level {
     pub(crate) const fn name(self) -> &'static str {
         NAMES[self as usize]
     }
+
+    /// Returns the beginning of a line of this level, as journald reads it (sd-daemon(3)).
+    const fn priority(self) -> &'static str {
+        match self {
+            Self::Emergency => "<0>",
+            Self::Alert => "<1>",
+            Self::Critical => "<2>",
+            Self::Error => "<3>",
+            Self::Warning => "<4>",
+            Self::Notice => "<5>",
+            Self::Info => "<6>",
+            Self::Debug => "<7>",
+        }
+    }
 }
 
 /// The format of a line.
@@ -101,13 +120,57 @@ impl Format {
     }
 }
 
+/// Whether lines begin with their priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PriorityPrefix {
+    /// If the log goes to journald.
+    Auto,
+    Always,
+    Never,
+}
+
+impl PriorityPrefix {
+    /// Reads the word of an option.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            _ => Err("expected auto, always or never".to_owned()),
+        }
+    }
+
+    /// Returns whether lines to a descriptor begin with their priority. systemd names the device
+    /// and the inode of its stream, so that a descriptor that was redirected since is told from it
+    /// (systemd.exec(5), `JOURNAL_STREAM`).
+    fn applies_to(self, descriptor: Option<BorrowedFd<'_>>, journal: Option<&str>) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                let stat = descriptor.and_then(|descriptor| rustix::fs::fstat(descriptor).ok());
+                stat.is_some_and(|stat| {
+                    journal.is_some_and(|known| known == format!("{}:{}", stat.st_dev, stat.st_ino))
+                })
+            }
+        }
+    }
+}
+
 /// The settings of the log.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// The least important level that is written.
     pub(crate) level: Level,
     /// The shape of a line.
     pub(crate) format: Format,
+    /// Whether lines begin with their priority.
+    pub(crate) priority: PriorityPrefix,
+    /// The place of the audit log, if there is one.
+    pub(crate) audit: Option<AuditTarget>,
     /// Standard output is for something else: lines go to standard error.
     pub(crate) aside: bool,
 }
@@ -122,8 +185,17 @@ const BATCH: usize = 64 << 10;
 /// Where records go. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
-    format: Format,
+    form: LineForm,
     queue: Arc<Queue>,
+    audit: Option<AuditLog>,
+}
+
+/// Where the records of requests go as well, in JSON and whatever their level.
+#[derive(Clone, Debug)]
+struct AuditLog {
+    form: LineForm,
+    /// A queue of its own; `None` if the lines go among those of the log.
+    queue: Option<Arc<Queue>>,
 }
 
 /// The queue between the threads that log and the writer.
@@ -131,6 +203,8 @@ pub(crate) struct Log {
 struct Queue {
     /// The least important level that is written: a [`Level`] as its number.
     level: AtomicU8,
+    /// Lines begin with their priority.
+    has_priority: bool,
     waiting: Mutex<Waiting>,
     /// Told of the first record that waits, of a full batch, and of the end.
     news: Condvar,
@@ -144,58 +218,72 @@ struct Waiting {
     bytes: Vec<u8>,
     /// Records that found no place.
     lost: u64,
+    /// The writer must open its file again.
+    reopen: bool,
     closed: bool,
 }
 
-/// The writer's thread.
+/// The threads that write, the log's last.
 #[derive(Debug)]
-pub(crate) struct Writer {
-    thread: JoinHandle<()>,
-    queue: Arc<Queue>,
-}
+pub(crate) struct Writer(Vec<(JoinHandle<()>, Arc<Queue>)>);
 
 impl Writer {
     /// Waits until everything is written, but not for a reader that does not read.
     pub(crate) fn join(self) {
-        self.queue.lock().closed = true;
-        self.queue.news.notify_one();
-        let started = Instant::now();
-        while !self.thread.is_finished() && started.elapsed() < Duration::from_secs(1) {
-            std::thread::park_timeout(Duration::from_millis(1));
+        for (thread, queue) in self.0 {
+            queue.lock().closed = true;
+            queue.news.notify_one();
+            let started = Instant::now();
+            while !thread.is_finished() && started.elapsed() < Duration::from_secs(1) {
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
         }
     }
 }
 
 impl Log {
-    /// Starts the writer's thread.
+    /// Starts the writers' threads.
     ///
     /// # Errors
-    /// Where the system has no thread left.
-    pub(crate) fn start(settings: Settings) -> io::Result<(Self, Writer)> {
-        let (level, waiting, news) = (
-            AtomicU8::new(settings.level as u8),
-            Mutex::default(),
-            Condvar::new(),
-        );
-        let queue = Arc::new(Queue {
-            level,
-            waiting,
-            news,
-            lost: AtomicU64::new(0),
-        });
-        let own = Arc::clone(&queue);
-        let mut sink = Sink::new(settings)?;
-        let thread = std::thread::Builder::new()
-            .name("log".to_owned())
-            .stack_size(64 << 10)
-            .spawn(move || own.write_out(&mut sink))?;
-        Ok((
-            Self {
-                format: settings.format,
-                queue: Arc::clone(&queue),
-            },
-            Writer { thread, queue },
-        ))
+    /// Returns a message if the audit log cannot be opened, or if the system has no thread left.
+    pub(crate) fn start(settings: &Settings) -> Result<(Self, Writer), String> {
+        let no_thread = |error| format!("cannot start the log's thread: {error}");
+        let host = rustix::system::uname();
+        let host = host.nodename().to_string_lossy();
+        let audit_output = match &settings.audit {
+            Some(target) => target.open()?,
+            None => None,
+        };
+        let output = Output::standard(settings.aside).map_err(no_thread)?;
+        let journal = std::env::var("JOURNAL_STREAM").ok();
+        let has_priority = settings
+            .priority
+            .applies_to(output.descriptor(), journal.as_deref());
+        let form = LineForm::new(settings.format, &host);
+        let queue = Arc::new(Queue::new(settings.level, has_priority));
+        let sink = Sink::new(output, form.clone(), has_priority);
+        let thread = queue.start_writer("log", sink, None).map_err(no_thread)?;
+        let mut log = Self {
+            form,
+            queue: Arc::clone(&queue),
+            audit: None,
+        };
+        let mut writers = vec![(thread, queue)];
+        if settings.audit.is_some() {
+            let form = LineForm::new(Format::Json, &host);
+            let mut audit = AuditLog { form, queue: None };
+            if let Some(output) = audit_output {
+                let queue = Arc::new(Queue::new(Level::Debug, false));
+                let sink = Sink::new(output, audit.form.clone(), false);
+                let thread = queue
+                    .start_writer("audit", sink, Some(log.clone()))
+                    .map_err(no_thread)?;
+                audit.queue = Some(Arc::clone(&queue));
+                writers.insert(0, (thread, queue));
+            }
+            log.audit = Some(audit);
+        }
+        Ok((log, Writer(writers)))
     }
 
     /// Returns whether a record of this level would be written.
@@ -214,16 +302,33 @@ impl Log {
         self.queue.lost.load(Relaxed)
     }
 
+    /// Returns the number of records that the audit log lost since the start; `None` if it has no
+    /// place of its own.
+    pub(crate) fn lost_by_audit(&self) -> Option<u64> {
+        let audit = self.audit.as_ref()?.queue.as_ref()?;
+        Some(audit.lost.load(Relaxed))
+    }
+
+    /// Has the audit log's writer open its file again, since the old one was moved away. Without a
+    /// file or a socket, there is nothing to do.
+    pub(crate) fn reopen_audit(&self) {
+        if let Some(queue) = self.audit.as_ref().and_then(|audit| audit.queue.as_ref()) {
+            queue.lock().reopen = true;
+            queue.news.notify_one();
+        }
+    }
+
     /// Begins a record.
     #[must_use]
     pub(crate) fn line(&self, level: Level, message: &str) -> Line {
-        Line::new(self.format, level, message)
+        Line::new(&self.form, level, message)
     }
 
     /// Hands a record to the writer, unless its level is not wanted.
     pub(crate) fn send(&self, line: Line) {
-        if self.is_enabled(line.level) {
-            self.queue.put(line.finish().as_bytes());
+        let level = line.level;
+        if self.is_enabled(level) {
+            self.queue.put(level, line.finish().as_bytes());
         }
     }
 
@@ -231,51 +336,159 @@ impl Log {
     pub(crate) fn say(&self, level: Level, message: &str) {
         self.send(self.line(level, message));
     }
+
+    /// Returns whether the record of a request is written anywhere: a record of this level to the
+    /// log, and every record to the audit log.
+    #[must_use]
+    pub(crate) fn wants_request(&self, level: Level) -> bool {
+        self.is_enabled(level) || self.audit.is_some()
+    }
+
+    /// Writes the record of a request to the log, unless its level is not wanted, and to the audit
+    /// log. `compose` adds the fields; every reader of records in JSON gets the same text.
+    pub(crate) fn send_request(&self, level: Level, message: &str, compose: impl Fn(Line) -> Line) {
+        let Some(audit) = &self.audit else {
+            return self.send(compose(self.line(level, message)));
+        };
+        let json = compose(Line::new(&audit.form, level, message)).finish();
+        let Some(queue) = &audit.queue else {
+            self.queue.put(level, json.as_bytes());
+            return;
+        };
+        if queue.put(level, json.as_bytes()) {
+            self.say(
+                Level::Error,
+                "records of the audit log are lost: its file or its reader is too slow",
+            );
+        }
+        match self.form.format() {
+            _ if !self.is_enabled(level) => {}
+            Format::Json => {
+                self.queue.put(level, json.as_bytes());
+            }
+            Format::Logfmt => self.send(compose(self.line(level, message))),
+        }
+    }
 }
 
 impl Queue {
+    fn new(level: Level, has_priority: bool) -> Self {
+        Self {
+            level: AtomicU8::new(level as u8),
+            has_priority,
+            waiting: Mutex::default(),
+            news: Condvar::new(),
+            lost: AtomicU64::new(0),
+        }
+    }
+
+    /// Starts the thread that writes. The writer of the audit log reports its trouble in the log.
+    fn start_writer(
+        self: &Arc<Self>,
+        name: &str,
+        mut sink: Sink,
+        log: Option<Log>,
+    ) -> io::Result<JoinHandle<()>> {
+        let own = Arc::clone(self);
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .stack_size(64 << 10)
+            .spawn(move || own.write_out(&mut sink, log.as_ref()))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         // Nothing is done under the lock that could leave half a record.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, record: &[u8]) {
+    /// Adds a record. Returns whether it is the first that is lost, for want of room, since the
+    /// writer last took records.
+    fn put(&self, level: Level, record: &[u8]) -> bool {
         let mut waiting = self.lock();
         if waiting.bytes.len() + record.len() > QUEUE {
             waiting.lost += 1;
             self.lost.fetch_add(1, Relaxed);
-            return;
+            return waiting.lost == 1;
         }
         let before = waiting.bytes.len();
+        if self.has_priority {
+            waiting.bytes.extend_from_slice(level.priority().as_bytes());
+        }
         waiting.bytes.extend_from_slice(record);
         let is_news = before == 0 || (before < BATCH && waiting.bytes.len() >= BATCH);
         drop(waiting);
         if is_news {
             self.news.notify_one();
         }
+        false
     }
 
     /// Writes until the end is told and nothing is left.
-    fn write_out(&self, sink: &mut Sink) {
+    fn write_out(&self, sink: &mut Sink, log: Option<&Log>) {
         let mut batch = Vec::new();
         loop {
             let idle = self.news.wait_while(self.lock(), |waiting| {
-                waiting.bytes.is_empty() && !waiting.closed
+                waiting.bytes.is_empty() && !waiting.closed && !waiting.reopen
             });
             let gathering = idle.unwrap_or_else(PoisonError::into_inner);
-            let is_open = |waiting: &mut Waiting| waiting.bytes.len() < BATCH && !waiting.closed;
+            let is_open = |waiting: &mut Waiting| {
+                waiting.bytes.len() < BATCH && !waiting.closed && !waiting.reopen
+            };
             let gathered = self.news.wait_timeout_while(gathering, GATHER, is_open);
             let mut waiting = gathered.unwrap_or_else(PoisonError::into_inner).0;
-            if waiting.bytes.is_empty() {
+            let reopen = std::mem::take(&mut waiting.reopen);
+            if waiting.bytes.is_empty() && !reopen {
                 return;
             }
             std::mem::swap(&mut waiting.bytes, &mut batch);
             let lost = std::mem::take(&mut waiting.lost);
             drop(waiting);
+            if reopen {
+                report_reopened(sink.reopen(), log);
+            }
+            let failed_before = sink.failure().map(|(count, _)| count);
             self.lost.fetch_add(sink.write(&batch, lost), Relaxed);
+            if let Some(log) = log {
+                report_losses(failed_before, lost, sink, log);
+            }
             batch.clear();
             batch.shrink_to(BATCH);
         }
+    }
+}
+
+/// Reports in the log whether the audit log's file was opened again.
+fn report_reopened(result: io::Result<()>, log: Option<&Log>) {
+    let Some(log) = log else { return };
+    match result {
+        Ok(()) => log.say(Level::Notice, "the audit log was opened again"),
+        Err(error) => log.send(
+            log.line(
+                Level::Error,
+                "the audit log cannot be opened again: its lines go on to the old file",
+            )
+            .text("detail", &error.to_string()),
+        ),
+    }
+}
+
+/// Reports in the log the records that the audit log has lost, once when they begin to be lost, and
+/// with their number when they can be written again.
+fn report_losses(failed_before: Option<u64>, dropped: u64, sink: &Sink, log: &Log) {
+    let count = |message: &str, number: u64| {
+        log.send(log.line(Level::Warning, message).number("count", number));
+    };
+    match (failed_before, sink.failure()) {
+        (None, Some((_, error))) => log.send(
+            log.line(
+                Level::Error,
+                "the audit log cannot be written: its records are lost until it can",
+            )
+            .text("detail", error),
+        ),
+        (Some(lost), None) => count("records of the audit log were lost", lost),
+        (None, None) if dropped > 0 => count("records of the audit log were lost", dropped),
+        (None, None) | (Some(_), Some(_)) => {}
     }
 }
 

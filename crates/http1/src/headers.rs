@@ -22,6 +22,7 @@ pub enum Known {
     Host,
     Origin,
     SecFetchSite,
+    Traceparent,
     TransferEncoding,
     Upgrade,
     UserAgent,
@@ -48,6 +49,7 @@ impl Known {
             10 if name[0] | 0x20 == b'k' => (b"keep-alive", Self::HopByHop),
             10 if name[0] | 0x20 == b'u' => (b"user-agent", Self::UserAgent),
             10 => (b"connection", Self::Connection),
+            11 => (b"traceparent", Self::Traceparent),
             12 => (b"content-type", Self::ContentType),
             13 => (b"authorization", Self::Authorization),
             14 if name[0] | 0x20 == b'h' => (b"http2-settings", Self::HopByHop),
@@ -149,6 +151,13 @@ impl Headers {
         )
     }
 
+    /// The only value of a header as it came, kept beyond the headers' life; `None` if there are
+    /// several.
+    pub fn share_only(&self, known: Known) -> Option<Bytes> {
+        let value = self.share(known)?;
+        self.all(known).nth(1).is_none().then_some(value)
+    }
+
     /// The elements of a comma-separated header.
     pub(super) fn tokens(&self, known: Known) -> impl Iterator<Item = &[u8]> {
         let elements = self
@@ -220,6 +229,8 @@ mod tests {
             ("Transfer-Encodinh", Known::Other),
             ("Transfer_Encoding", Known::Other),
             ("ontent-Length", Known::Other),
+            ("TraceParent", Known::Traceparent),
+            ("tracestate", Known::Other),
             ("VIA", Known::Via),
             ("X", Known::Other),
             ("", Known::Other),

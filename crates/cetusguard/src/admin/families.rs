@@ -82,6 +82,9 @@ families! {
         "Requests of the proxy's own that the engine did not answer";
     LOG_LOST: Counter "cetusguard_log_records_lost" [], None,
         "Lines of the log that were lost because its reader is slow or gone";
+    AUDIT_LOST: Counter "cetusguard_audit_records_lost" [], None,
+        "Records of the audit log that were lost because they could not be written in time; no \
+        sample if it has no file and no socket";
     RELOADS: Counter "cetusguard_config_reloads" ["result"], None,
         "Reloads of the configuration: success or failure";
     RELOAD_SUCCESSFUL: Gauge "cetusguard_config_last_reload_successful" [], None,

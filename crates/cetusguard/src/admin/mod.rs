@@ -88,7 +88,7 @@ impl AdminSockets {
 
     /// Returns the address of each socket, for the log.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|bound| bound.name.as_str())
+        self.0.iter().map(|bound| &*bound.name)
     }
 
     /// Serves the proxy's figures on these sockets. `frontends` are the names of the

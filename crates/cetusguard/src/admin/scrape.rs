@@ -154,6 +154,10 @@ impl Figures {
 
     fn encode_configuration(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         counter(&families::LOG_LOST, self.proxy.log.lost(), encoder)?;
+        let mut audit_lost = families::AUDIT_LOST.begin(encoder)?;
+        if let Some(lost) = self.proxy.log.lost_by_audit() {
+            audit_lost.encode_counter::<NoLabelSet, u64, f64>(&lost, None)?;
+        }
         let status = self.proxy.status.read();
         let mut reloads = families::RELOADS.begin(encoder)?;
         for (result, count) in [("success", status.successes), ("failure", status.failures)] {

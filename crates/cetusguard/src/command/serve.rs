@@ -2,7 +2,6 @@
 
 mod advice;
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,15 +45,15 @@ const BLOCKING_THREADS: usize = 8;
 /// Serves until SIGTERM or SIGINT, then drains. SIGHUP, or another content of its files, has the
 /// configuration read again.
 ///
-/// With `learning`, lessons are collected, and the policy is written on SIGUSR1.
+/// On SIGUSR1 the file of the audit log is opened again. With `learning`, lessons are collected, and
+/// the policy is written then as well.
 pub(super) fn run(
     loaded: Loaded,
     read: &Read,
     sources: Sources,
     learning: Option<Learning<'_>>,
 ) -> Result<(), String> {
-    let (log, writer) = Log::start(loaded.config.log)
-        .map_err(|error| format!("cannot start the log's thread: {error}"))?;
+    let (log, writer) = Log::start(&loaded.config.log)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
@@ -81,25 +80,12 @@ async fn serve(
     learning: Option<Learning<'_>>,
     log: Log,
 ) -> Result<(), String> {
-    let [mut terminate, mut interrupt, mut hang_up] = [
-        SignalKind::terminate(),
-        SignalKind::interrupt(),
-        SignalKind::hangup(),
-    ]
-    .map(signal);
-    let (terminate, interrupt, hang_up) = (
-        usable_signal(&mut terminate)?,
-        usable_signal(&mut interrupt)?,
-        usable_signal(&mut hang_up)?,
-    );
-    // Without a book, the signal keeps its meaning.
-    let mut user = learning
-        .as_ref()
-        .map(|_| signal(SignalKind::user_defined1()))
-        .transpose();
-    let user = user
-        .as_mut()
-        .map_err(|error| format!("cannot wait for signals: {error}"))?;
+    let [mut terminate, mut interrupt, mut hang_up, mut user] = [
+        wait_for(SignalKind::terminate())?,
+        wait_for(SignalKind::interrupt())?,
+        wait_for(SignalKind::hangup())?,
+        wait_for(SignalKind::user_defined1())?,
+    ];
     let Loaded { config, warnings } = loaded;
     let places = raise_file_limit(config.limits.connections, &log);
     let capacity = Capacity::find(config.memory_limit);
@@ -140,7 +126,12 @@ async fn serve(
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
             _ = hang_up.recv() => reload.read_again("SIGHUP"),
-            () = wait_for_signal(user.as_mut()) => if let Some(learning) = &learning { (learning.tell)() },
+            _ = user.recv() => {
+                log.reopen_audit();
+                if let Some(learning) = &learning {
+                    (learning.tell)();
+                }
+            }
             reloaded = reload.go_on(&proxy) => if let Some(reloaded) = reloaded { adviser.look_at(reloaded) },
             _ = sweep.tick() => {
                 proxy.backend.close_idle();
@@ -290,18 +281,9 @@ fn tls_frontends(config: &Config) -> Vec<Option<String>> {
         .collect()
 }
 
-/// Waits for a signal; for ever if there is none to wait for.
-async fn wait_for_signal(signal: Option<&mut Signal>) {
-    match signal {
-        Some(signal) => drop(signal.recv().await),
-        None => std::future::pending().await,
-    }
-}
-
-fn usable_signal(signal: &mut io::Result<Signal>) -> Result<&mut Signal, String> {
-    signal
-        .as_mut()
-        .map_err(|error| format!("cannot wait for signals: {error}"))
+/// Begins to wait for a signal.
+fn wait_for(kind: SignalKind) -> Result<Signal, String> {
+    signal(kind).map_err(|error| format!("cannot wait for signals: {error}"))
 }
 
 /// Refuses a backend that is one of the sockets: only now it is known which ones systemd has
@@ -346,11 +328,10 @@ fn log_start(config: &Config, sockets: &[Bound], warnings: &[String], log: &Log)
                 .frontends
                 .get(bound.frontend)
                 .is_some_and(|one| one.tls.is_some());
-        let tls = if has_tls { "on" } else { "off" };
         log.send(
             log.line(Level::Info, "listening")
                 .text("address", &bound.name)
-                .text("tls", tls),
+                .flag("tls", has_tls),
         );
     }
 }

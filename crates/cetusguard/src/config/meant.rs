@@ -117,6 +117,8 @@ impl Config {
         .map(|name| reader.read(name, read_time));
         let level = reader.read("log-level", log::Level::parse);
         let format = reader.read("log-format", log::Format::parse);
+        let priority = reader.read("log-priority", log::PriorityPrefix::parse);
+        let audit = reader.read("audit-log", log::AuditTarget::parse);
         let proxy_container = reader
             .read("proxy-container", |name| Ok(name.to_owned()))
             .unwrap_or_default();
@@ -188,6 +190,8 @@ impl Config {
                 log: log::Settings {
                     level,
                     format,
+                    priority: priority.unwrap_or(log::PriorityPrefix::Auto),
+                    audit,
                     aside: false,
                 },
                 admin,
@@ -261,6 +265,8 @@ impl Config {
             ("proxy-container", self.proxy_container.clone()),
             ("connect-timeout", format!("{:?}", self.limits.connect)),
             ("log-format", format!("{:?}", self.log.format)),
+            ("log-priority", format!("{:?}", self.log.priority)),
+            ("audit-log", format!("{:?}", self.log.audit)),
         ]
     }
 }

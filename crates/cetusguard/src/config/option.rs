@@ -529,6 +529,22 @@ const OWN_OPTIONS: &[Opt] = &[
     ),
     one(LOG, "log-format", "FORMAT", "logfmt", "logfmt or json."),
     one(
+        LOG,
+        "log-priority",
+        "WHEN",
+        "auto",
+        "Begin lines with their priority, as in <6>, for journald: always, never, or auto if the \
+        log goes there.",
+    ),
+    one(
+        LOG,
+        "audit-log",
+        "PLACE",
+        "",
+        "Where every decision goes in JSON, whatever log-level is: stdout, the path of a file \
+        (SIGUSR1 opens it again), or unix:///PATH of a stream socket.",
+    ),
+    one(
         ADMIN,
         "admin-addr",
         "ADDR",

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cetusguard_policy::Method;
@@ -11,13 +11,15 @@ use cetusguard_policy::endpoint::Answer;
 use cetusguard_policy::guard::Objection;
 
 use super::admit::Admitted;
+use super::connection::Peer;
 use super::identify::Client;
 use crate::lessons::Lessons;
-use crate::log::{Level, Log};
+use crate::log::{Level, Line, Log};
 use crate::metrics::{Metrics, RequestCounters};
 use crate::outcome::{Outcome, Progress, Reason, RecordMessage, WOULD_DENY};
 use crate::refusal::Refusal;
 use crate::request_id::RequestId;
+use crate::trace_context::TraceContext;
 use cetusguard_http1::{Known, RequestHead};
 
 /// The record of one request. Nothing is copied or formatted before a line is certain to be
@@ -27,13 +29,15 @@ use cetusguard_http1::{Known, RequestHead};
 #[derive(Debug)]
 pub(super) struct Record<'c> {
     log: &'c Log,
-    peer: Arc<str>,
+    peer: Arc<Peer>,
     client: Option<Arc<Client>>,
     id: RequestId,
     started: Instant,
     method: Bytes,
     target: Bytes,
     user_agent: Bytes,
+    /// The header `traceparent`, valid or not; empty if there is none.
+    traceparent: Bytes,
     admitted: Option<Arc<Admitted>>,
     /// The inspection is done as well: the request may go to the engine.
     approved: bool,
@@ -106,7 +110,7 @@ const SHARED: usize = 1 << 10;
 impl<'c> Record<'c> {
     /// Opens the record of the next request.
     pub(super) fn open(
-        peer: &Arc<str>,
+        peer: &Arc<Peer>,
         log: &'c Log,
         lessons: Option<&'c Lessons>,
         metrics: Option<&'c Metrics>,
@@ -120,6 +124,7 @@ impl<'c> Record<'c> {
             method: Bytes::new(),
             target: Bytes::new(),
             user_agent: Bytes::new(),
+            traceparent: Bytes::new(),
             admitted: None,
             approved: false,
             uncertain: false,
@@ -143,11 +148,17 @@ impl<'c> Record<'c> {
         self.method = head.method.clone();
         self.target = head.target.clone();
         self.user_agent = head.headers.share(Known::UserAgent).unwrap_or_default();
+        self.traceparent = head
+            .headers
+            .share_only(Known::Traceparent)
+            .unwrap_or_default();
         if head.length > SHARED {
             for (part, length) in [
                 (&mut self.method, 32),
                 (&mut self.target, 1024),
                 (&mut self.user_agent, 256),
+                // Longer than its longest part that is read.
+                (&mut self.traceparent, 64),
             ] {
                 *part = Bytes::copy_from_slice(&part[..part.len().min(length)]);
             }
@@ -244,7 +255,7 @@ impl<'c> Record<'c> {
             self.is_stream = true;
         }
         let level = self.level(Level::Debug);
-        if self.log.is_enabled(level) {
+        if self.log.wants_request(level) {
             self.write_line(&End::new(level, RecordMessage::StreamStarted, None), false);
         }
     }
@@ -335,7 +346,7 @@ impl<'c> Record<'c> {
         self.status = refusal.status();
         self.build_rules = refusal.build_rules();
         self.objection = refusal.objection().cloned().map(Box::new);
-        if !self.log.is_enabled(end.level) {
+        if !self.log.wants_request(end.level) {
             return;
         }
         let brief = refusal.brief_message();
@@ -364,19 +375,48 @@ impl<'c> Record<'c> {
     }
 
     fn write_line(&self, end: &End, ended: bool) {
-        let mut line = self
-            .log
-            .line(end.level, end.message.text())
+        let duration = ended.then(|| self.started.elapsed());
+        self.log
+            .send_request(end.level, end.message.text(), |line| {
+                self.compose(line, end, duration)
+            });
+    }
+
+    /// Adds the fields of a record to a line, in whichever format it has. A record without a
+    /// duration is about a request that goes on.
+    fn compose(&self, line: Line, end: &End, duration: Option<Duration>) -> Line {
+        let line = line
             .maybe("method", &truncate(&self.method, 32))
             .maybe("path", &truncate(self.path(end), 1024))
-            .number("status", u64::from(self.status))
-            .text("client", &self.peer);
-        if let Some(client) = &self.client {
-            line = line
+            .number("status", u64::from(self.status));
+        let line = self.add_decision(self.add_client(line), end);
+        let line = self.add_result(line, duration);
+        let line = line.maybe("user_agent", &truncate(&self.user_agent, 256));
+        let line = match TraceContext::parse(&self.traceparent) {
+            Some(trace) => line
+                .text("trace_id", trace.trace_id)
+                .text("parent_span_id", trace.parent_span_id),
+            None => line,
+        };
+        line.text("request_id", &self.id.to_string())
+    }
+
+    /// Adds the client, as far as it is known.
+    fn add_client(&self, line: Line) -> Line {
+        let line = line
+            .text("frontend", &self.peer.frontend)
+            .text("client", &self.peer.client);
+        match &self.client {
+            Some(client) => line
                 .maybe("container", client.container())
-                .maybe("certificate", client.certificate());
-            line = line.text("profile", &client.profile.name);
+                .maybe("certificate", client.certificate())
+                .text("profile", &client.profile.name),
+            None => line,
         }
+    }
+
+    /// Adds the decision and its reasons.
+    fn add_decision(&self, mut line: Line, end: &End) -> Line {
         if let Some(admitted) = &self.admitted {
             let endpoint = admitted
                 .call()
@@ -403,22 +443,23 @@ impl<'c> Record<'c> {
                 &truncate(self.rewritten_images().as_bytes(), 1024),
             )
             .maybe("add_rules", &self.build_rules.join(", "));
-        if let Some(objection) = &self.objection {
-            line = line.maybe("guard_allow", &list_exceptions(objection));
+        match &self.objection {
+            Some(objection) => line.maybe("guard_allow", &list_exceptions(objection)),
+            None => line,
         }
-        if ended && self.uncertain {
+    }
+
+    /// Adds the figures of a request that has ended.
+    fn add_result(&self, mut line: Line, duration: Option<Duration>) -> Line {
+        let Some(duration) = duration else {
+            return line;
+        };
+        if self.uncertain {
             line = line.text("outcome", "unknown");
         }
-        if ended {
-            line = line
-                .number("bytes_in", self.bytes_in.load(Relaxed))
-                .number("bytes_out", self.bytes_out.load(Relaxed))
-                .duration("duration", self.started.elapsed());
-        }
-        self.log.send(
-            line.maybe("user_agent", &truncate(&self.user_agent, 256))
-                .text("request_id", &self.id.to_string()),
-        );
+        line.number("bytes_in", self.bytes_in.load(Relaxed))
+            .number("bytes_out", self.bytes_out.load(Relaxed))
+            .milliseconds("duration_ms", duration)
     }
 }
 
@@ -432,7 +473,7 @@ impl Drop for Record<'_> {
             self.end(&outcome);
         }
         let Some(end) = self.ended.take() else { return };
-        if self.log.is_enabled(end.level) {
+        if self.log.wants_request(end.level) {
             self.write_line(&end, true);
         }
     }

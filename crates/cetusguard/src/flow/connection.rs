@@ -26,11 +26,20 @@ use crate::tls;
 use cetusguard_http1::{Body, Duplex, HeadError, RequestHead, read_request_head};
 pub(super) use open::{canonical_address, describe_peer};
 
+/// The other end of a client's connection, for the log.
+#[derive(Debug)]
+pub(super) struct Peer {
+    /// The client's address, or its Unix user.
+    pub(super) client: Arc<str>,
+    /// The address of the frontend on which it arrived.
+    pub(super) frontend: Arc<str>,
+}
+
 /// A connection that was accepted, before its TLS handshake.
 pub(super) struct PendingConnection {
     pub(super) stream: AcceptedStream,
     pub(super) principal: Principal,
-    pub(super) peer: Arc<str>,
+    pub(super) peer: Arc<Peer>,
     /// The TLS settings of the frontend, if it has TLS.
     pub(super) tls: Option<tls::FrontendTls>,
     /// The time of the accept, or a time before the connection arrived if it waited in the kernel's
@@ -46,7 +55,7 @@ pub(super) struct PendingConnection {
 /// A client's connection.
 pub(super) struct Connection {
     stream: Duplex,
-    peer: Arc<str>,
+    peer: Arc<Peer>,
     principal: Principal,
     /// The result of the last identification of the client.
     identity: Option<Identity>,
@@ -118,7 +127,7 @@ impl Connection {
     }
 
     /// Returns the description of the client for the log.
-    pub(super) fn peer(&self) -> &Arc<str> {
+    pub(super) fn peer(&self) -> &Arc<Peer> {
         &self.peer
     }
 
@@ -290,7 +299,10 @@ impl Connection {
             self.is_last = true;
             return Ok(());
         }
-        if let Some(told) = proxy.shares.note_refusal(&self.admission, &self.peer) {
+        if let Some(told) = proxy
+            .shares
+            .note_refusal(&self.admission, &self.peer.client)
+        {
             log_refused_connections(&told, proxy);
         }
         Err(Refusal::Connections(full))

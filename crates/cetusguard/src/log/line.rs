@@ -1,9 +1,40 @@
 //! One record as a line, in either format. No value can forge a key or a line.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{Format, Level};
+
+/// The form of the lines of one stream: the log, the audit log, or a client of the admin listener.
+#[derive(Clone, Debug)]
+pub(crate) struct LineForm {
+    format: Format,
+    /// The key `host` of a line in JSON, with its value and a comma.
+    host: Arc<str>,
+}
+
+impl LineForm {
+    /// The form of lines that a host of this name writes. Only JSON names the host: logfmt is for
+    /// terminals and for journald, which know it.
+    pub(crate) fn new(format: Format, host: &str) -> Self {
+        let mut member = String::new();
+        if format == Format::Json && !host.is_empty() {
+            member.push_str("\"host\":");
+            push_json(&mut member, host);
+            member.push(',');
+        }
+        Self {
+            format,
+            host: member.into(),
+        }
+    }
+
+    /// Returns the format.
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+}
 
 /// A record in the making.
 #[derive(Debug)]
@@ -15,66 +46,51 @@ pub(crate) struct Line {
 
 impl Line {
     /// Begins a record.
-    pub(crate) fn new(format: Format, level: Level, message: &str) -> Self {
+    pub(crate) fn new(form: &LineForm, level: Level, message: &str) -> Self {
+        let mut text = String::with_capacity(512);
+        let now = humantime::format_rfc3339_millis(SystemTime::now());
+        // Writing to a string cannot fail.
+        let _ = match form.format {
+            Format::Json => write!(text, "{{\"time\":\"{now}\",{}", form.host),
+            Format::Logfmt => write!(text, "time={now} "),
+        };
         let mut line = Self {
             level,
-            format,
-            text: String::with_capacity(512),
+            format: form.format,
+            text,
         };
-        if line.format == Format::Json {
-            line.text.push('{');
-        }
-        line.key("time");
-        // Writing to a string cannot fail.
-        line.quoted_in_json(|text| {
-            let _ = write!(
-                text,
-                "{}",
-                humantime::format_rfc3339_millis(SystemTime::now())
-            );
-        });
-        line.text("level", level.name()).text("msg", message)
+        line.name_key("level");
+        line.push_text(level.name());
+        line.text("msg", message)
     }
 
     /// Adds a text. No value can forge a key or a line: see [`push_quoted`].
     #[must_use]
     pub(crate) fn text(mut self, key: &str, value: &str) -> Self {
         self.key(key);
+        self.push_text(value);
+        self
+    }
+
+    fn push_text(&mut self, value: &str) {
         match self.format {
             Format::Json => push_json(&mut self.text, value),
             Format::Logfmt if is_plain(value) => self.text.push_str(value),
             Format::Logfmt => push_quoted(&mut self.text, value),
         }
-        self
     }
 
-    /// Adds a time in milliseconds.
+    /// Adds a time as a number of milliseconds, with three decimals. The key names the unit.
     #[must_use]
-    pub(crate) fn duration(mut self, key: &str, value: Duration) -> Self {
+    pub(crate) fn milliseconds(mut self, key: &str, value: Duration) -> Self {
         let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
         let (mut whole, mut part) = (itoa::Buffer::new(), itoa::Buffer::new());
-        // Adding 1000 keeps leading zeros.
-        let parts = [
-            whole.format(micros / 1000),
-            ".",
-            &part.format(1000 + micros % 1000)[1..],
-            "ms",
-        ];
         self.key(key);
-        self.quoted_in_json(|text| text.extend(parts));
+        self.text.push_str(whole.format(micros / 1000));
+        self.text.push('.');
+        // Adding 1000 keeps leading zeros.
+        self.text.push_str(&part.format(1000 + micros % 1000)[1..]);
         self
-    }
-
-    /// Adds a text that needs no escape, in quotes if the format puts them around every text.
-    fn quoted_in_json(&mut self, put: impl FnOnce(&mut String)) {
-        let quote = if self.format == Format::Json {
-            "\""
-        } else {
-            ""
-        };
-        self.text.push_str(quote);
-        put(&mut self.text);
-        self.text.push_str(quote);
     }
 
     /// Adds a text where there is one.
@@ -95,20 +111,31 @@ impl Line {
         self
     }
 
+    /// Adds a truth value.
+    #[must_use]
+    pub(crate) fn flag(mut self, key: &str, value: bool) -> Self {
+        self.key(key);
+        self.text.push_str(if value { "true" } else { "false" });
+        self
+    }
+
+    /// Adds a key behind another one.
     fn key(&mut self, key: &str) {
+        self.text.push(match self.format {
+            Format::Json => ',',
+            Format::Logfmt => ' ',
+        });
+        self.name_key(key);
+    }
+
+    fn name_key(&mut self, key: &str) {
         match self.format {
             Format::Json => {
-                if self.text.len() > 1 {
-                    self.text.push(',');
-                }
                 self.text.push('"');
                 self.text.push_str(key);
                 self.text.push_str("\":");
             }
             Format::Logfmt => {
-                if !self.text.is_empty() {
-                    self.text.push(' ');
-                }
                 self.text.push_str(key);
                 self.text.push('=');
             }
@@ -131,6 +158,14 @@ pub(crate) fn draws(c: char) -> bool {
 }
 
 fn push_json(out: &mut String, value: &str) {
+    // Most values hold printable characters only.
+    if !value
+        .bytes()
+        .any(|byte| KINDS[byte as usize] == Kind::Special)
+    {
+        out.extend(["\"", value, "\""]);
+        return;
+    }
     for c in serde_json::Value::from(value).to_string().chars() {
         if draws(c) {
             out.push_str(&format!("\\u{:04x}", c as u32))
@@ -196,17 +231,25 @@ fn push_quoted(out: &mut String, value: &str) {
 mod tests {
     use super::*;
 
-    fn line(format: Format, value: &str) -> String {
-        let line = Line {
-            level: Level::Info,
-            format,
-            text: if format == Format::Json {
-                "{".into()
-            } else {
-                String::new()
-            },
+    /// The keys behind the message, with the blank or the comma before them.
+    fn fields(format: Format, add: impl FnOnce(Line) -> Line) -> String {
+        let form = LineForm::new(format, "");
+        let line = add(Line::new(&form, Level::Info, "m")).finish();
+        let message = match format {
+            Format::Json => "\"msg\":\"m\"",
+            Format::Logfmt => "msg=m",
         };
-        line.text("path", value).number("status", 200).finish()
+        line.split_once(message).expect("a message").1.to_owned()
+    }
+
+    fn line(format: Format, value: &str) -> String {
+        let text = fields(format, |line| {
+            line.text("path", value).number("status", 200)
+        });
+        match format {
+            Format::Json => format!("{{{}", &text[1..]),
+            Format::Logfmt => text[1..].to_owned(),
+        }
     }
 
     #[test]
@@ -233,22 +276,35 @@ mod tests {
     }
 
     #[test]
-    fn durations_keep_their_zeros() {
+    fn times_are_numbers_and_keep_their_zeros() {
         for (micros, want) in [
-            (0, "0.000ms"),
-            (7, "0.007ms"),
-            (1_040, "1.040ms"),
-            (61_000_123, "61000.123ms"),
+            (0, "0.000"),
+            (7, "0.007"),
+            (1_040, "1.040"),
+            (61_000_123, "61000.123"),
         ] {
-            let line = Line {
-                level: Level::Info,
-                format: Format::Logfmt,
-                text: String::new(),
-            };
-            assert_eq!(
-                line.duration("d", Duration::from_micros(micros)).finish(),
-                format!("d={want}\n")
-            );
+            let add = |line: Line| line.milliseconds("d", Duration::from_micros(micros));
+            assert_eq!(fields(Format::Logfmt, add), format!(" d={want}\n"));
+            assert_eq!(fields(Format::Json, add), format!(",\"d\":{want}}}\n"));
         }
+    }
+
+    #[test]
+    fn json_names_the_host_and_logfmt_does_not() {
+        let line = |format, host| {
+            Line::new(&LineForm::new(format, host), Level::Warning, "m")
+                .flag("tls", true)
+                .finish()
+        };
+        let text = line(Format::Json, "a\"\n\u{2028}");
+        let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(json["host"], "a\"\n\u{2028}");
+        assert_eq!(json["tls"], true);
+        assert!(
+            text.starts_with("{\"time\":\"20") && !text.trim_end().chars().any(draws),
+            "{text}"
+        );
+        assert!(!line(Format::Json, "").contains("host"));
+        assert!(!line(Format::Logfmt, "a").contains("host"));
     }
 }

@@ -1,19 +1,18 @@
-//! The end of the log: a descriptor that may take nothing for a while, or half of a line.
+//! The end of a stream of lines: a destination that may take nothing for a while, or half of a line.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::io;
 
-use super::line::Line;
-use super::{Format, Level, Settings};
+use super::Level;
+use super::line::{Line, LineForm};
+use super::output::{Destination, Output};
 
-/// Standard output or standard error, with the state of failed writes.
+/// A destination, with the state of failed writes.
 #[derive(Debug)]
-pub(super) struct Sink<W = File> {
-    /// Not the standard library's stream: that one keeps bytes that could not be written, and
-    /// writes them later.
-    output: W,
-    format: Format,
+pub(super) struct Sink<D = Output> {
+    output: D,
+    form: LineForm,
+    /// Lines begin with their priority.
+    has_priority: bool,
     /// Records that were lost because of this error, and are not yet told of.
     failed: u64,
     error: String,
@@ -22,42 +21,51 @@ pub(super) struct Sink<W = File> {
 }
 
 impl Sink {
-    /// The output that the settings ask for.
+    /// Opens the file again, or the connection.
     ///
     /// # Errors
-    /// Where no descriptor is left.
-    pub(super) fn new(settings: Settings) -> io::Result<Self> {
-        let (out, err) = (io::stdout(), io::stderr());
-        let descriptor = if settings.aside {
-            err.as_fd()
-        } else {
-            out.as_fd()
-        };
-        Ok(Self::over(
-            descriptor.try_clone_to_owned()?.into(),
-            settings.format,
-        ))
+    /// The file cannot be opened, and the old one stays in use.
+    pub(super) fn reopen(&mut self) -> io::Result<()> {
+        self.output.reopen()?;
+        self.is_cut = false;
+        Ok(())
     }
 }
 
-impl<W: Write> Sink<W> {
-    fn over(output: W, format: Format) -> Self {
+impl<D: Destination> Sink<D> {
+    /// Lines of this form go to a destination.
+    pub(super) fn new(output: D, form: LineForm, has_priority: bool) -> Self {
         Self {
             output,
-            format,
+            form,
+            has_priority,
             failed: 0,
             error: String::new(),
             is_cut: false,
         }
     }
 
+    /// Returns the number of records that were lost since lines could last be written, and the
+    /// error; `None` if they can be written.
+    pub(super) fn failure(&self) -> Option<(u64, &str)> {
+        (self.failed > 0).then_some((self.failed, self.error.as_str()))
+    }
+
     /// Writes records, each with its line end, and a line that `dropped` later ones did not fit
     /// into the queue. What cannot be written is counted, and told as soon as something can:
     /// requests go on. Returns the number of these records that could not be written.
     pub(super) fn write(&mut self, records: &[u8], dropped: u64) -> u64 {
+        match self.output.prepare() {
+            Ok(is_new) => self.is_cut &= !is_new,
+            Err(error) => {
+                self.error = error.to_string();
+                self.failed += count(records) + dropped;
+                return count(records);
+            }
+        }
         if self.failed > 0 {
             let line = self.lost("log records lost: they could not be written", self.failed);
-            let line = line.text("detail", &self.error).finish();
+            let line = self.finish(line.text("detail", &self.error));
             if self.write_lines(line.as_bytes()).is_err() {
                 self.failed += count(records) + dropped;
                 return count(records);
@@ -69,12 +77,10 @@ impl<W: Write> Sink<W> {
             return left;
         }
         if dropped > 0 {
-            let line = self
-                .lost(
-                    "log records lost: the reader of the log is too slow",
-                    dropped,
-                )
-                .finish();
+            let line = self.finish(self.lost(
+                "log records lost: the reader of the log is too slow",
+                dropped,
+            ));
             if self.write_lines(line.as_bytes()).is_err() {
                 self.failed += dropped;
             }
@@ -83,7 +89,16 @@ impl<W: Write> Sink<W> {
     }
 
     fn lost(&self, message: &str, number: u64) -> Line {
-        Line::new(self.format, Level::Warning, message).number("count", number)
+        Line::new(&self.form, Level::Warning, message).number("count", number)
+    }
+
+    /// Ends a line, and puts its priority before it if lines have one.
+    fn finish(&self, line: Line) -> String {
+        let (level, text) = (line.level, line.finish());
+        match self.has_priority {
+            true => level.priority().to_owned() + &text,
+            false => text,
+        }
     }
 
     /// Writes whole lines. The error is the number of those that are missing, or not whole.
@@ -125,7 +140,14 @@ fn count(lines: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
+    use crate::log::Format;
+
+    fn sink(disk: Disk) -> Sink<Disk> {
+        Sink::new(disk, LineForm::new(Format::Logfmt, ""), false)
+    }
 
     /// A disk with so much room.
     #[derive(Debug, Default)]
@@ -151,17 +173,16 @@ mod tests {
         }
     }
 
+    impl Destination for Disk {}
+
     #[test]
     fn every_record_is_there_or_counted() {
         // Wherever the disk is full, within a record or between two.
         for room in 0..=15 {
-            let mut sink = Sink::over(
-                Disk {
-                    room,
-                    ..Disk::default()
-                },
-                Format::Logfmt,
-            );
+            let mut sink = sink(Disk {
+                room,
+                ..Disk::default()
+            });
             sink.write(b"one\ntwo\nthree\n", 0);
             sink.write(b"four\n", 2);
             assert!(
@@ -191,13 +212,10 @@ mod tests {
 
     #[test]
     fn records_without_a_place_are_told_behind_the_others() {
-        let mut sink = Sink::over(
-            Disk {
-                room: 1 << 10,
-                ..Disk::default()
-            },
-            Format::Logfmt,
-        );
+        let mut sink = sink(Disk {
+            room: 1 << 10,
+            ..Disk::default()
+        });
         sink.write(b"one\n", 3);
         sink.write(b"two\n", 0);
         let text = String::from_utf8(sink.output.bytes).expect("text");

@@ -76,10 +76,12 @@ impl PendingConnection {
                     true => "TLS handshake failed",
                     false => "connection not served",
                 };
-                let line = proxy.log.line(Level::Notice, what);
-                proxy
+                let line = proxy
                     .log
-                    .send(line.text("client", &self.peer).text("detail", &why));
+                    .line(Level::Notice, what)
+                    .text("frontend", &self.peer.frontend)
+                    .text("client", &self.peer.client);
+                proxy.log.send(line.text("detail", &why));
                 None
             }
         }

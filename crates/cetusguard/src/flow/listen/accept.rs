@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::sockets::{Bound, Socket};
-use crate::flow::connection::{canonical_address, describe_peer};
+use crate::flow::connection::{Peer, canonical_address, describe_peer};
 use crate::log::{Level, Log};
 
 /// After an accept that failed for want of descriptors or memory, others get time to give some
@@ -35,8 +35,7 @@ pub(crate) enum AcceptedStream {
 pub(crate) struct Arrival {
     pub(crate) stream: AcceptedStream,
     pub(super) principal: Principal,
-    /// The client's address, or its Unix user, for the log.
-    pub(super) peer: Arc<str>,
+    pub(super) peer: Arc<Peer>,
     /// The time of the accept, or a time before the connection arrived if it waited in the kernel's
     /// queue.
     pub(super) at: SystemTime,
@@ -100,7 +99,10 @@ async fn accept<H: Handler>(bound: &Bound, handler: &H, log: &Log) {
                 let arrival = Arrival {
                     stream,
                     principal,
-                    peer: peer.into(),
+                    peer: Arc::new(Peer {
+                        client: peer.into(),
+                        frontend: Arc::clone(&bound.name),
+                    }),
                     at: seen_empty,
                 };
                 handler.begin(bound, arrival).await;

@@ -64,7 +64,7 @@ impl Handler for Gate {
             .filter(|_| matches!(stream, AcceptedStream::Unix(_)));
         let admission = proxy.shares.admit(principal.subject(found_by), bound_by);
         let (is_refused, is_local) = (admission.is_refused(), is_local(&principal));
-        if is_refused && let Some(told) = proxy.shares.note_refusal(&admission, &peer) {
+        if is_refused && let Some(told) = proxy.shares.note_refusal(&admission, &peer.client) {
             log_refused_connections(&told, proxy);
         }
         if is_refused && tls.is_some() && !is_local {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use listenfd::ListenFd;
@@ -40,7 +41,7 @@ pub(crate) struct Bound {
     /// The frontend that it belongs to, by its place.
     pub(crate) frontend: usize,
     /// Its address with the port that the system chose, for the log.
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
 }
 
 /// The file of a Unix socket, removed when dropped, if it is still the one that we made.
@@ -310,7 +311,7 @@ impl Socket {
 impl Bound {
     fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        let name = format!("tcp://{}", listener.local_addr()?);
+        let name = format!("tcp://{}", listener.local_addr()?).into();
         Ok(Self {
             _file: None,
             socket: Socket::Tcp(TcpListener::from_std(listener)?),
@@ -331,7 +332,7 @@ impl Bound {
             socket: Socket::Unix(UnixListener::from_std(listener)?),
             opened: UNIX_EPOCH,
             frontend: 0,
-            name,
+            name: name.into(),
         })
     }
 

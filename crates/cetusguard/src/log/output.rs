@@ -1,0 +1,272 @@
+//! The places where lines go: a descriptor, a file that can be opened again, or a socket.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+/// The place of the audit log, as `audit-log` names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AuditTarget {
+    /// Among the lines of the log, on standard output.
+    Stdout,
+    /// A file, which gets lines at its end.
+    File(PathBuf),
+    /// A Unix stream socket on which a collector listens.
+    Socket(PathBuf),
+}
+
+impl AuditTarget {
+    /// Reads the place of the audit log.
+    ///
+    /// # Errors
+    /// Returns what was expected.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let is_path = |path: &str| path.starts_with('/') && !path.ends_with('/');
+        match text.strip_prefix("unix://") {
+            Some(path) if is_path(path) => Ok(Self::Socket(path.into())),
+            None if text == "stdout" => Ok(Self::Stdout),
+            None if is_path(text) => Ok(Self::File(text.into())),
+            _ => Err(
+                "expected stdout, the absolute path of a file, or unix:///PATH for a socket"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    /// Opens the place; `None` for standard output, where the log's own lines go.
+    ///
+    /// # Errors
+    /// Returns a message if it cannot be written.
+    pub(super) fn open(&self) -> Result<Option<Output>, String> {
+        let opened = match self {
+            Self::Stdout => return Ok(None),
+            Self::File(path) => open_file(path).map(|file| Output::Named {
+                file,
+                path: path.clone(),
+            }),
+            Self::Socket(path) => UnixStream::connect(path).map(|stream| Output::Socket {
+                stream: Some(stream),
+                path: path.clone(),
+                tried: Instant::now(),
+            }),
+        };
+        opened.map(Some).map_err(|error| {
+            format!(
+                "cannot write the audit log {self}: {error}{}",
+                self.advice(&error)
+            )
+        })
+    }
+
+    /// Returns the next step after an error at the start.
+    fn advice(&self, error: &io::Error) -> &'static str {
+        match (self, error.kind()) {
+            (Self::Socket(_), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+                "; start the program that listens there first"
+            }
+            (Self::Socket(_), _)
+                if error.raw_os_error() == Some(Errno::PROTOTYPE.raw_os_error()) =>
+            {
+                "; let the collector listen on a stream socket"
+            }
+            (Self::Socket(_), _) => "; check the path, and who may write to the socket",
+            (_, io::ErrorKind::NotFound) => {
+                "; make its folder first; in a container, mount one there"
+            }
+            (_, io::ErrorKind::PermissionDenied) => {
+                "; choose a path where this user may make and write files"
+            }
+            (_, io::ErrorKind::ReadOnlyFilesystem) => "; mount a folder for writing there",
+            _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+                "; name the file itself, not a symbolic link to it"
+            }
+            _ => "",
+        }
+    }
+}
+
+impl fmt::Display for AuditTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdout => f.write_str("stdout"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Socket(path) => write!(f, "unix://{}", path.display()),
+        }
+    }
+}
+
+/// Opens a file for lines at its end, and makes it if it is missing.
+///
+/// A symbolic link is not followed: someone who may write into the folder could lead the lines into
+/// a file that only the proxy may write. A FIFO or a device is no place for them either, and not to
+/// wait keeps the opening of a FIFO from hanging.
+fn open_file(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is no regular file"))
+    }
+}
+
+/// A place that takes lines.
+pub(super) trait Destination: Write {
+    /// Makes the place ready for lines. Returns whether it is a new one: nothing precedes them.
+    ///
+    /// # Errors
+    /// Lines cannot be written now.
+    fn prepare(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
+}
+
+/// The place of a running program's lines.
+#[derive(Debug)]
+pub(super) enum Output {
+    /// Standard output or standard error. Not the standard library's stream: that one keeps bytes
+    /// that could not be written, and writes them later.
+    Standard(File),
+    /// A file, with the path at which it is opened again.
+    Named { file: File, path: PathBuf },
+    /// A connection to a collector; `None` until it can be made again.
+    Socket {
+        stream: Option<UnixStream>,
+        path: PathBuf,
+        /// The time of the last attempt to connect.
+        tried: Instant,
+    },
+}
+
+/// The time between two attempts to connect to a collector that does not listen.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl Output {
+    /// Standard output, or standard error.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub(super) fn standard(is_error: bool) -> io::Result<Self> {
+        let (out, err) = (io::stdout(), io::stderr());
+        let descriptor = if is_error { err.as_fd() } else { out.as_fd() };
+        Ok(Self::Standard(descriptor.try_clone_to_owned()?.into()))
+    }
+
+    /// Opens the file at the path again, or the connection. Lines go on to the old file if that
+    /// fails.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub(super) fn reopen(&mut self) -> io::Result<()> {
+        match self {
+            Self::Standard(_) => {}
+            Self::Named { file, path } => *file = open_file(path)?,
+            Self::Socket { stream, tried, .. } => {
+                *stream = None;
+                *tried = Instant::now().checked_sub(RETRY).unwrap_or(*tried);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the descriptor of standard output or standard error.
+    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Standard(file) => Some(file.as_fd()),
+            Self::Named { .. } | Self::Socket { .. } => None,
+        }
+    }
+}
+
+impl Destination for Output {
+    fn prepare(&mut self) -> io::Result<bool> {
+        let Self::Socket {
+            stream: stream @ None,
+            path,
+            tried,
+        } = self
+        else {
+            return Ok(false);
+        };
+        if tried.elapsed() < RETRY {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        *tried = Instant::now();
+        *stream = Some(UnixStream::connect(path)?);
+        Ok(true)
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Standard(file) | Self::Named { file, .. } => file.write(bytes),
+            Self::Socket { stream, .. } => {
+                let Some(open) = stream else {
+                    return Err(io::ErrorKind::NotConnected.into());
+                };
+                let written = open.write(bytes);
+                let is_broken = match &written {
+                    Ok(written) => *written == 0,
+                    Err(error) => error.kind() != io::ErrorKind::Interrupted,
+                };
+                if is_broken {
+                    *stream = None;
+                }
+                written
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_and_written() {
+        for (text, want) in [
+            ("stdout", AuditTarget::Stdout),
+            (
+                "/var/log/a b.json",
+                AuditTarget::File("/var/log/a b.json".into()),
+            ),
+            (
+                "unix:///run/x.sock",
+                AuditTarget::Socket("/run/x.sock".into()),
+            ),
+        ] {
+            assert_eq!(AuditTarget::parse(text), Ok(want.clone()));
+            assert_eq!(want.to_string(), text);
+        }
+        for text in [
+            "",
+            "stderr",
+            "file",
+            "log/x",
+            "unix://x",
+            "unix:///",
+            "/var/log/",
+            "tcp://x:1",
+        ] {
+            assert!(AuditTarget::parse(text).is_err(), "{text}");
+        }
+    }
+}
