@@ -193,7 +193,7 @@ def test_record_of_a_request(proxy, front):
     (record,) = wait_for(lambda: guard.records(path="/containers/json"), "the record")
     assert set(record) >= {
         "time", "level", "msg", "method", "path", "status", "client", "profile", "rule",
-        "bytes_in", "bytes_out", "duration", "user_agent", "request_id",
+        "bytes_in", "bytes_out", "duration_ms", "frontend", "user_agent", "request_id",
     }  # fmt: skip
     assert (record["method"], record["status"]) == ("GET", 200)
     assert record["user_agent"] == "tester/1"

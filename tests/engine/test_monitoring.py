@@ -27,7 +27,7 @@ def call(proxy, path):
 
 def outcomes_in_log(proxy):
     """How many requests ended in each way, by the log."""
-    ended = [r for r in proxy.records() if "request_id" in r and "duration" in r]
+    ended = [r for r in proxy.records() if "request_id" in r and "duration_ms" in r]
     return Counter((r.get("profile", ""), r.get("reason", "served")) for r in ended)
 
 

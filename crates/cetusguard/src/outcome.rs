@@ -216,6 +216,19 @@ mod tests {
     }
 
     #[test]
+    fn the_page_about_the_log_explains_every_message_and_level() {
+        let page = include_str!("../../../docs/log.md");
+        for message in RecordMessage::ALL {
+            let row = format!("| `{}` | ", message.text());
+            assert_eq!(page.matches(&row).count(), 1, "{row}");
+        }
+        for level in (0..8).map(|number| Level::parse(&number.to_string())) {
+            let name = level.expect("a level").name();
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+
+    #[test]
     fn the_message_follows_from_the_outcome_and_the_progress() {
         use Progress::{Allowed, Uncertain, Undecided};
         let malformed = || Outcome::Refused(Refusal::MalformedBody);

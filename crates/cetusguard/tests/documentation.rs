@@ -1,5 +1,6 @@
 //! What the documentation says is what the code does.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use cetusguard_policy::rule;
@@ -248,6 +249,62 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// The keys that the source adds to lines of the log.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test may read the source that it is about"
+)]
+fn keys_of_the_log() -> BTreeSet<String> {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    // Those that begin each line.
+    let mut keys = BTreeSet::from(["time", "level", "host", "msg"].map(str::to_owned));
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let source = std::fs::read_to_string(&path).expect("a source file");
+            let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+            for method in [".text(", ".maybe(", ".number(", ".flag(", ".milliseconds("] {
+                let calls = source.split(method).skip(1);
+                // A key is a literal, and a value follows.
+                let found = calls.filter_map(|call| {
+                    let (key, rest) = call.trim_start().strip_prefix('"')?.split_once('"')?;
+                    rest.starts_with(',').then(|| key.to_owned())
+                });
+                keys.extend(found);
+            }
+        }
+    }
+    assert!(keys.len() > 30, "{keys:?}");
+    keys
+}
+
+/// `docs/log.md` explains every key of the log, and no other.
+#[test]
+fn the_page_about_the_log_explains_every_key() {
+    let page = read("docs/log.md");
+    let (_, tables) = page.split_once("\n## Keys").expect("a section");
+    let tables = tables.split("\n## ").next().unwrap_or_default();
+    let rows = tables.lines().filter_map(|line| line.strip_prefix("| `"));
+    let explained: Vec<String> = rows
+        .filter_map(|row| Some(row.split_once('`')?.0.to_owned()))
+        .collect();
+    let unique: BTreeSet<String> = explained.iter().cloned().collect();
+    assert_eq!(unique.len(), explained.len(), "{explained:?}");
+    assert_eq!(unique, keys_of_the_log());
+}
+
+/// The page about the log shows the example of logrotate as it is.
+#[test]
+fn the_page_about_the_log_shows_the_rotation() {
+    let example = read("examples/logrotate/cetusguard");
+    let (_, rules) = example.split_once("\n\n").expect("a comment and rules");
+    assert!(read("docs/log.md").contains(rules));
 }
 
 /// Every variable of ours that a page or an example names exists, and so does every preset that it

@@ -1,6 +1,7 @@
 //! The log: one line a request, at the level that it deserves, and no way to forge one.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 
@@ -44,10 +45,11 @@ fn a_record_has_all_its_fields() {
     let line = proxy.logged(&["method=POST"]);
     for want in [
         "level=debug msg=\"request allowed\" method=POST path=/v1.43/containers/c/start status=200 \
-        client=127.0.0.1:",
+        frontend=tcp://127.0.0.1:",
+        " client=127.0.0.1:",
         " profile=default endpoint=container.start rule=\"--rules:1: GET,POST \
         %API_PREFIX_CONTAINERS%(/.*)?\" bytes_in=",
-        " bytes_out=2 duration=",
+        " bytes_out=2 duration_ms=",
         " user_agent=docker/28.2 request_id=",
     ] {
         assert!(line.contains(want), "{want} in {line}");
@@ -107,10 +109,131 @@ fn json_lines_are_json() {
         );
     }
     let refused = proxy.logged(&["request refused"]);
-    assert!(
-        refused.contains("\"path\":\"/containers/\\\"{\"") && refused.contains("\"status\":403"),
-        "{refused}"
-    );
+    let refused: serde_json::Value = serde_json::from_str(&refused).expect("JSON");
+    assert_eq!(refused["path"], "/containers/\"{");
+    assert_eq!(refused["status"], 403);
+    assert_eq!(refused["frontend"], proxy.address());
+    for number in ["status", "bytes_in", "bytes_out", "duration_ms"] {
+        assert!(refused[number].is_number(), "{refused}");
+    }
+    let host = refused["host"].as_str().expect("a host");
+    let uname = Command::new("uname").arg("-n").output().expect("uname");
+    assert_eq!(host, String::from_utf8_lossy(&uname.stdout).trim());
+    let listening: serde_json::Value =
+        serde_json::from_str(&proxy.logged(&["listening"])).expect("JSON");
+    assert_eq!(listening["tls"], false);
+}
+
+/// The identifiers of a valid `traceparent` are in the line. The engine gets the header as it came,
+/// valid or not, and `tracestate` with it.
+#[test]
+fn the_trace_is_logged_and_passed_on() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let engine = Engine::ok();
+    let proxy = proxy(&engine, "7", "logfmt");
+    let long = "x".repeat(2_000);
+    for (number, headers, is_valid) in [
+        (
+            1,
+            format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-01"),
+            true,
+        ),
+        (
+            2,
+            format!("TraceParent: cc-{TRACE}-00f067aa0ba902b7-00-x\r\nX: {long}"),
+            true,
+        ),
+        (
+            3,
+            format!("Traceparent: 00-{TRACE}-00f067aa0ba902b7-01-x"),
+            false,
+        ),
+        (
+            4,
+            format!("Traceparent: 00-{TRACE}-00f067aa0ba902b7-01{long}"),
+            false,
+        ),
+        (
+            5,
+            format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\ntraceparent: 00-{TRACE}-1-01"),
+            false,
+        ),
+    ] {
+        let mut client = proxy.client();
+        client.send(format!(
+            "GET /containers/t{number}/json HTTP/1.1\r\n{headers}\r\ntracestate: a=1,b=2\r\n\r\n"
+        ));
+        assert_eq!(client.read_response().status, 200);
+        let line = proxy.logged(&["request allowed", &format!("/t{number}/")]);
+        let trace = format!(" trace_id={TRACE} parent_span_id=00f067aa0ba902b7 request_id=");
+        assert_eq!(line.contains(&trace), is_valid, "{line}");
+        assert_eq!(line.contains("trace_id"), is_valid, "{line}");
+        let received = engine.received().concat();
+        assert!(received.contains(&format!("{headers}\r\n")), "{received}");
+    }
+    let received = engine.received().concat();
+    assert_eq!(received.matches("tracestate: a=1,b=2\r\n").count(), 5);
+}
+
+/// Lines begin with their priority if the log goes to journald, and `log-priority` decides.
+#[test]
+fn lines_for_journald_begin_with_their_priority() {
+    let engine = Engine::ok();
+    let address = format!("unix://{}.front", engine.path());
+    for (choice, is_journal, want) in [
+        ("auto", true, true),
+        ("auto", false, false),
+        ("always", false, true),
+        ("never", true, false),
+    ] {
+        let (log, output) = std::io::pipe().expect("a pipe");
+        let stat = std::fs::File::from(std::os::fd::OwnedFd::from(output));
+        let metadata = stat.metadata().expect("a pipe");
+        let (device, inode) = (metadata.dev(), metadata.ino() + u64::from(!is_journal));
+        let mut child = Running(
+            Command::new(PROGRAM)
+                .env_clear()
+                .env("JOURNAL_STREAM", format!("{device}:{inode}"))
+                .args([
+                    "--backend-addr",
+                    &engine.address(),
+                    "--log-priority",
+                    choice,
+                ])
+                .args(["--rules", RULES, "--frontend-addr", &address])
+                .stdout(Stdio::from(stat))
+                .spawn()
+                .expect("the program"),
+        );
+        eventually("it listens", || {
+            std::os::unix::net::UnixStream::connect(&address[7..]).is_ok()
+        });
+        assert_eq!(
+            Client::connect(&address).request("GET /images/json").status,
+            403
+        );
+        let status = Command::new("sh")
+            .args(["-c", &format!("kill {}", child.0.id())])
+            .status();
+        assert!(status.expect("a shell").success());
+        let lines: Vec<String> = BufReader::new(log).lines().map_while(Result::ok).collect();
+        assert!(child.0.wait().expect("a child").success());
+        let line = |part: &str| lines.iter().find(|line| line.contains(part)).expect(part);
+        assert_eq!(
+            line("msg=starting").starts_with("<6>time="),
+            want,
+            "{lines:?}"
+        );
+        assert_eq!(
+            line("request refused").starts_with("<4>time="),
+            want,
+            "{lines:?}"
+        );
+        assert!(
+            want || lines.iter().all(|line| line.starts_with("time=")),
+            "{lines:?}"
+        );
+    }
 }
 
 /// Level → which of an allowed, a refused and a failed request are in the log.

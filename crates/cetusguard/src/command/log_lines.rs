@@ -133,7 +133,7 @@ mod tests {
     fn lines_are_read_as_they_are_written() {
         let text = "some other program's line\ncetusguard  | time=2026-01-02T03:04:05.678Z \
             level=warning msg=\"request refused\" method=GET path=\"/a b\\\"=\\u{7f}\\\\\" \
-            status=403\n{\"time\":\"t\",\"level\":\"debug\",\"msg\":\"request \
+            status=403\n<7>{\"time\":\"t\",\"level\":\"debug\",\"msg\":\"request \
             allowed\",\"method\":\"HEAD\",\"path\":\"/_ping\",\"status\":200}\ntime=t level=info \
             msg=starting\ntime=t method=GET path=\"/unfinished\n";
         let lines = requests("log", text).expect("ours");
