@@ -309,7 +309,7 @@ impl Backend {
                     .await?;
                 Ok(Duplex::tls(stream.into(), socket, &self.budget))
             }
-            Address::Inherited => Err(io::ErrorKind::Unsupported.into()),
+            Address::Inherited(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 

@@ -55,6 +55,13 @@ impl EventLoops {
         }
     }
 
+    /// Returns the handles of the loops that run.
+    pub(crate) fn handles(&self) -> Vec<Handle> {
+        let started = self.loops.iter().filter_map(|one| one.handle.get());
+        let others = started.flatten().cloned();
+        std::iter::once(self.first.clone()).chain(others).collect()
+    }
+
     /// Returns the number of loops.
     pub(crate) fn count(&self) -> usize {
         self.loops.len()

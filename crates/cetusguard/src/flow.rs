@@ -21,6 +21,7 @@ mod viewer;
 use std::sync::Arc;
 
 use cetusguard_policy::{Profiles, Verdict, decide};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
 use crate::admin::Status;
@@ -45,7 +46,8 @@ use cetusguard_http1::ReadBudget;
 use connection::{Connection, PendingConnection};
 pub(crate) use filter::LARGE_ANSWERS;
 pub(crate) use listen::{
-    AcceptedStream, Arrival, Bound, Gate, Handler, Listeners, bind, log_refused_connections,
+    AcceptedStream, Arrival, Bound, Gate, Handler, InheritedSockets, Listeners, bind,
+    log_refused_connections,
 };
 use normalise::Message;
 pub(crate) use settings::{InForce, Settings};
@@ -117,6 +119,14 @@ impl Proxy {
             metrics.expect_profiles(&settings.profiles);
         }
         self.settings.replace(settings);
+    }
+
+    /// Returns the handles of the event loops that run.
+    pub(crate) fn event_loops(&self) -> Vec<Handle> {
+        let mut handles = self.loops.handles();
+        let workers = [&self.worker, &self.handshakes];
+        handles.extend(workers.into_iter().filter_map(Worker::handle).cloned());
+        handles
     }
 
     /// Waits until the program is asked to stop.

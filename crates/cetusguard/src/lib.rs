@@ -27,6 +27,7 @@ mod reaper;
 mod refusal;
 mod reload;
 mod request_id;
+mod service_manager;
 mod shares;
 mod tls;
 mod trace_context;

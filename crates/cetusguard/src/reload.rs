@@ -15,6 +15,7 @@ use cetusguard_policy::Profiles;
 use crate::config::{Loaded, Mistake, Mistakes, Read, Sources};
 use crate::flow::{Proxy, Settings};
 use crate::log::{Level, Log};
+use crate::service_manager::ServiceManager;
 use files::Files;
 use reading::{Failed, Readings};
 
@@ -40,11 +41,17 @@ pub(crate) struct Reload {
     readings: Readings<(Read, Result<Loaded, Mistakes>)>,
     /// The cause of one more reading, if it appeared after the current reading had begun.
     again: Option<&'static str>,
+    manager: Arc<ServiceManager>,
 }
 
 impl Reload {
     /// Watches the files from which the configuration was read.
-    pub(crate) fn new(sources: Sources, fixed: Vec<(&'static str, String)>, read: &Read) -> Self {
+    pub(crate) fn new(
+        sources: Sources,
+        fixed: Vec<(&'static str, String)>,
+        read: &Read,
+        manager: Arc<ServiceManager>,
+    ) -> Self {
         let files = Files::watch(&read.files, read.began);
         Self {
             sources: Arc::new(sources),
@@ -52,6 +59,7 @@ impl Reload {
             files,
             readings: Readings::new(PATIENCE),
             again: None,
+            manager,
         }
     }
 
@@ -62,6 +70,7 @@ impl Reload {
             self.again = Some(cause);
             return;
         }
+        self.manager.note_reload();
         let sources = Arc::clone(&self.sources);
         // Expressions take a while to build, and files may hang: requests go on in the meantime,
         // and signals are heard.
@@ -116,6 +125,8 @@ impl Reload {
                 let token = config.admin.as_ref().and_then(|admin| admin.token.clone());
                 proxy.renew(Settings::from(config));
                 proxy.status.note_reload(cause, token);
+                self.manager
+                    .note_ready(&format!("serving the configuration reloaded by {cause}"));
                 Some(Reloaded {
                     profiles,
                     strangers: warnings,
@@ -134,6 +145,9 @@ impl Reload {
                 for mistake in &mistakes {
                     log.send(log.line(Level::Error, "mistake").text("detail", mistake));
                 }
+                self.manager.note_ready(&format!(
+                    "serving the old configuration: the new one has mistakes ({cause}), see the log"
+                ));
                 proxy.status.note_failed_reload(cause, mistakes);
                 None
             }

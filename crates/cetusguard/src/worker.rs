@@ -34,6 +34,11 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    /// Returns the handle of the loop, if its thread runs.
+    pub(crate) fn handle(&self) -> Option<&Handle> {
+        self.handle.get()?.as_ref()
+    }
+
     /// Does work on so many bytes: here where they are few, and otherwise on the worker's thread.
     pub(crate) async fn run<T: Send + 'static>(
         &self,

@@ -74,7 +74,7 @@ fn outcomes_in_log(proxy: &Proxy) -> BTreeMap<String, f64> {
     let mut counts = BTreeMap::new();
     for line in proxy.log() {
         // A stream has one more line at its beginning, without a duration.
-        if field(&line, "request_id").is_none() || field(&line, "duration").is_none() {
+        if field(&line, "request_id").is_none() || field(&line, "duration_ms").is_none() {
             continue;
         }
         let profile = field(&line, "profile").unwrap_or_default();
@@ -378,7 +378,7 @@ fn a_start_that_would_show_it_to_others_is_refused() {
         ),
         (
             vec![("--admin-addr", "fd://")],
-            "expected unix:///PATH or tcp://HOST:PORT",
+            "expected unix:///PATH, tcp://HOST:PORT or fd://NAME",
         ),
         (
             vec![("--admin-addr", "tcp://127.0.0.1:2399")],

@@ -135,11 +135,15 @@ frontends:
         proxy = proxy.expect_frontend();
     }
     let proxy = proxy.start();
-    assert!(proxy.logged(&["listening", "127.0.0.1"]).contains("tls=on"));
+    assert!(
+        proxy
+            .logged(&["listening", "127.0.0.1"])
+            .contains("tls=true")
+    );
     assert!(
         proxy
             .logged(&["listening", "127.0.0.2"])
-            .contains("tls=off")
+            .contains("tls=false")
     );
     assert_eq!(status(&proxy, "127.0.0.2", "GET /_ping"), 200);
     for (name, mode, uid) in [("a.sock", 0o600, user), ("b.sock", 0o666, owner)] {

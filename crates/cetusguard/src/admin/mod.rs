@@ -32,7 +32,9 @@ use tokio::time::timeout;
 
 use crate::config::address::Address;
 use crate::config::admin::{AdminSettings, is_local};
-use crate::flow::{AcceptedStream, Arrival, Bound, Handler, Listeners, Proxy, bind};
+use crate::flow::{
+    AcceptedStream, Arrival, Bound, Handler, InheritedSockets, Listeners, Proxy, bind,
+};
 use crate::log::{Level, Log};
 pub use families::metrics_reference;
 use pages::Site;
@@ -68,9 +70,12 @@ impl AdminSockets {
     /// # Errors
     /// Returns a message if the address cannot be listened on, or if other hosts can reach it
     /// although requests need no token: a name may lead to another address than it seems to.
-    pub(crate) fn bind(settings: &AdminSettings) -> Result<Self, String> {
-        let (bound, warnings) =
-            bind(&[settings.listener()]).map_err(|errors| errors.join("\ncetusguard: "))?;
+    pub(crate) fn bind(
+        settings: &AdminSettings,
+        inherited: &mut InheritedSockets,
+    ) -> Result<Self, String> {
+        let (bound, warnings) = bind(&[settings.listener()], inherited)
+            .map_err(|errors| errors.join("\ncetusguard: "))?;
         if bound.is_empty() {
             return Err(warnings.join("\ncetusguard: "));
         }

@@ -155,7 +155,7 @@ fn choose_frontend<'w>(
     let Some(text) = named else {
         let mut asked = frontends
             .into_iter()
-            .filter(|frontend| frontend.address != Address::Inherited);
+            .filter(|frontend| !matches!(frontend.address, Address::Inherited(_)));
         let wrong = mistakes.first().map(Mistake::in_one_line);
         let none = || {
             "fd:// does not say where to ask; name the address: healthcheck unix:///PATH".to_owned()

@@ -19,7 +19,8 @@ use crate::config::{Loaded, Read, Sources, own};
 use crate::engine::{Containers, Objects, Own, follow};
 use crate::event_loops::EventLoops;
 use crate::flow::{
-    self, Bound, Gate, InForce, Listeners, Proxy, Settings, bind, log_refused_connections,
+    self, Bound, Gate, InForce, InheritedSockets, Listeners, Proxy, Settings, bind,
+    log_refused_connections,
 };
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
@@ -29,6 +30,7 @@ use crate::metrics::Metrics;
 use crate::quotas::Quotas;
 use crate::reaper::reap;
 use crate::reload::{Reload, Reloaded, describe};
+use crate::service_manager::ServiceManager;
 use crate::shares::{Shares, fitting, open_files};
 use crate::worker::Worker;
 use advice::Adviser;
@@ -89,17 +91,26 @@ async fn serve(
     let Loaded { config, warnings } = loaded;
     let places = raise_file_limit(config.limits.connections, &log);
     let capacity = Capacity::find(config.memory_limit);
+    let manager = Arc::new(ServiceManager::find());
+    let mut inherited = InheritedSockets::find(config.addresses());
+    // First, so that no frontend takes the socket of the admin listener.
+    let admin_sockets = config
+        .admin
+        .as_ref()
+        .map(|admin| AdminSockets::bind(admin, &mut inherited))
+        .transpose()?;
     let (sockets, without_ipv6) =
-        bind(&config.frontends).map_err(|errors| errors.join("\ncetusguard: "))?;
+        bind(&config.frontends, &mut inherited).map_err(|errors| errors.join("\ncetusguard: "))?;
+    inherited.refuse_left_over()?;
     refuse_own(&config, &sockets)?;
-    let admin_sockets = config.admin.as_ref().map(AdminSockets::bind).transpose()?;
+    let status = describe_sockets(&sockets);
     let frontends = tls_frontends(&config);
     log_start(&config, &sockets, &without_ipv6, &log);
     announce_capacity(capacity, &log);
 
     let (stop, stopping) = watch::channel(false);
     let (alive, mut ended) = mpsc::channel(1);
-    let mut reload = Reload::new(sources, config.fixed(), read);
+    let mut reload = Reload::new(sources, config.fixed(), read, Arc::clone(&manager));
     let lessons = learning
         .as_ref()
         .map(|learning| Arc::clone(&learning.lessons));
@@ -118,6 +129,9 @@ async fn serve(
         .transpose()
         .map_err(|error| format!("cannot start the admin listener's thread: {error}"))?;
 
+    manager.note_ready(&status);
+    let watched = Arc::clone(&proxy);
+    tokio::spawn(Arc::clone(&manager).send_signs_of_life(move || watched.event_loops()));
     let mut memory = Memory::begin();
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -147,6 +161,7 @@ async fn serve(
         log.line(Level::Info, "stopping: requests may finish, streams end")
             .text("signal", asked),
     );
+    manager.note_stop("stopping: requests may finish, streams end");
     // Without anything that listens, there is nothing to stop.
     let _ = stop.send(true);
     tokio::select! {
@@ -159,6 +174,12 @@ async fn serve(
     }
     proxy.loops.end();
     Ok(())
+}
+
+/// Returns the sentence about a running service, for its manager.
+fn describe_sockets(sockets: &[Bound]) -> String {
+    let names: Vec<&str> = sockets.iter().map(|bound| &*bound.name).collect();
+    format!("serving on {}", names.join(", "))
 }
 
 /// The end of a drain that a second signal cuts short.

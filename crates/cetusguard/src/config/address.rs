@@ -17,8 +17,9 @@ pub(crate) enum Address {
     },
     /// `unix:///PATH`.
     Unix(PathBuf),
-    /// `fd://`: the listening sockets that systemd passes.
-    Inherited,
+    /// `fd://NAME`: the listening sockets that systemd passes under a name; `fd://` for those that
+    /// no other address names.
+    Inherited(Option<String>),
 }
 
 impl Address {
@@ -27,13 +28,14 @@ impl Address {
     /// # Errors
     /// Returns what was expected.
     pub(crate) fn frontend(text: &str) -> Result<Self, String> {
-        match text {
-            "fd://" => Ok(Self::Inherited),
-            _ => Self::read(text).map_err(|()| {
-                let expected = "expected tcp://HOST:PORT, unix:///PATH or fd://";
-                advice::advice(text, advice::End::Frontend).unwrap_or_else(|| expected.to_owned())
-            }),
+        if let Some(name) = text.strip_prefix("fd://").filter(|name| is_fd_name(name)) {
+            let name = Some(name.to_owned()).filter(|name| !name.is_empty());
+            return Ok(Self::Inherited(name));
         }
+        Self::read(text).map_err(|()| {
+            let expected = "expected tcp://HOST:PORT, unix:///PATH, fd:// or fd://NAME";
+            advice::advice(text, advice::End::Frontend).unwrap_or_else(|| expected.to_owned())
+        })
     }
 
     /// Reads an address to connect to.
@@ -85,13 +87,23 @@ impl Address {
     }
 }
 
+/// Returns whether a text can name sockets of systemd, or is empty. Dockerd takes numbers of
+/// descriptors here; they are refused, since a unit numbers its sockets by their order.
+fn is_fd_name(text: &str) -> bool {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    !is_number
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b":/,".contains(&byte))
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
-            Self::Inherited => f.write_str("fd://"),
+            Self::Inherited(name) => write!(f, "fd://{}", name.as_deref().unwrap_or_default()),
         }
     }
 }
@@ -109,6 +121,8 @@ mod tests {
             "tcp://engine.test:2376",
             "unix:///run/x y.sock",
             "fd://",
+            "fd://admin",
+            "fd://cetusguard.socket",
         ] {
             assert_eq!(Address::frontend(text).expect(text).to_string(), text);
         }
@@ -124,6 +138,8 @@ mod tests {
             "http://x:1",
             "tcp://x:1/base",
             "fd://3",
+            "fd://a:b",
+            "fd:///run/x.sock",
         ] {
             assert!(Address::frontend(text).is_err(), "{text}");
         }

@@ -79,7 +79,7 @@ pub(crate) fn is_local(address: &Address) -> bool {
         Address::Tcp { host, .. } => {
             host == "localhost" || host.parse().is_ok_and(|host: IpAddr| host.is_loopback())
         }
-        Address::Inherited => false,
+        Address::Inherited(_) => false,
     }
 }
 
@@ -95,23 +95,26 @@ impl Reader<'_> {
         let has_token_file = self.written.one("admin-token-file").is_some();
         // The system chooses another port for each `:0`.
         let listening = |address: &Address| {
+            let is_same = |own: &Address| own == address || own::is_own(address, own);
             !matches!(address, Address::Tcp { port: 0, .. })
                 && frontends
                     .iter()
-                    .any(|(frontend, _)| own::is_own(address, &frontend.address))
+                    .any(|(frontend, _)| is_same(&frontend.address))
         };
         let address = self.read("admin-addr", |text| {
             let address = Address::frontend(text)?;
-            if address == Address::Inherited {
-                return Err("expected unix:///PATH or tcp://HOST:PORT".to_owned());
+            if address == Address::Inherited(None) {
+                return Err("expected unix:///PATH, tcp://HOST:PORT or fd://NAME".to_owned());
             }
+            let is_named = matches!(address, Address::Inherited(_));
             if listening(&address) {
                 return Err("expected an address that is no frontend: choose another".to_owned());
             }
             if backend.is_some_and(|backend| own::is_own(backend, &address)) {
                 return Err("expected an address that is not the engine's".to_owned());
             }
-            if !is_local(&address) && !has_token_file {
+            // Only at the start it is known which address a socket of systemd has.
+            if !is_named && !is_local(&address) && !has_token_file {
                 return Err(format!(
                     "expected unix:///PATH or a loopback address, since other hosts may reach \
                     this one; for this one, set admin-token-file to a file with a token; \

@@ -217,6 +217,7 @@ mod tests {
                 "did you mean unix:///var/run/docker.sock?",
             ),
             ("fd://3", "did you mean fd://?"),
+            ("fd:///run/x.sock", "did you mean fd://?"),
             ("tcp//host:2375", "did you mean tcp://host:2375?"),
             ("tcp:127.0.0.1:2375", "did you mean tcp://127.0.0.1:2375?"),
             ("tcp:/127.0.0.1:2375", "did you mean tcp://127.0.0.1:2375?"),

@@ -246,6 +246,12 @@ impl Config {
         })
     }
 
+    /// Returns every address on which the program listens.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &Address> {
+        let frontends = self.frontends.iter().map(|frontend| &frontend.address);
+        frontends.chain(self.admin.iter().map(|admin| &admin.address))
+    }
+
     /// Returns the settings that a running program cannot change, by option as text: sockets are
     /// bound, and threads and pools are made, once.
     pub(crate) fn fixed(&self) -> Vec<(&'static str, String)> {

@@ -173,7 +173,7 @@ const OWN_OPTIONS: &[Opt] = &[
             "ADDR",
             "tcp://127.0.0.1:2375",
             "Address to listen on: tcp://HOST:PORT (no HOST: all addresses), unix:///PATH, or \
-            fd:// for the sockets that systemd passes.",
+            fd:// for the sockets that systemd passes, fd://NAME for those of one name.",
         )
     },
     one(
@@ -549,8 +549,8 @@ const OWN_OPTIONS: &[Opt] = &[
         "admin-addr",
         "ADDR",
         "",
-        "Address of the admin listener, with /metrics, /healthz, /readyz and /policy: unix:///PATH \
-        or tcp://HOST:PORT; without it, there is none.",
+        "Address of the admin listener, with /metrics, /healthz, /readyz and /policy: unix:///PATH, \
+        tcp://HOST:PORT, or fd://NAME for a socket of systemd; without it, there is none.",
     ),
     one(
         ADMIN,

@@ -30,7 +30,7 @@ impl EngineSockets {
         let known = KNOWN.iter().map(|path| (*path).to_owned());
         let own = match backend {
             Address::Unix(path) => Some(path.display().to_string()),
-            Address::Tcp { .. } | Address::Inherited => None,
+            Address::Tcp { .. } | Address::Inherited(_) => None,
         };
         Self(known.chain(own).collect())
     }

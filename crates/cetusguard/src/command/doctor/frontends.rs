@@ -106,7 +106,7 @@ fn examine_frontend(frontend: &Frontend, written: &Written) -> Finding {
             }
         }
         Address::Unix(path) => examine_socket(address, path, written),
-        Address::Inherited => Finding::good(ABOUT, "sockets come from systemd"),
+        Address::Inherited(_) => Finding::good(ABOUT, "sockets come from systemd"),
     }
 }
 

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use listenfd::ListenFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -17,6 +16,7 @@ use rustix::process::umask;
 use socket2::{Domain, Protocol, SockAddr, Type};
 use tokio::net::{TcpListener, UnixListener};
 
+use super::inherited::InheritedSockets;
 use crate::config::address::Address;
 use crate::config::meant::{Frontend, SocketRights};
 
@@ -46,7 +46,7 @@ pub(crate) struct Bound {
 
 /// The file of a Unix socket, removed when dropped, if it is still the one that we made.
 #[derive(Debug)]
-struct SocketFile {
+pub(super) struct SocketFile {
     path: PathBuf,
     made: (u64, u64),
 }
@@ -83,7 +83,10 @@ const BACKLOG: i32 = 1024;
 ///
 /// # Errors
 /// One message an address that cannot be listened on.
-pub(crate) fn bind(frontends: &[Frontend]) -> Result<(Vec<Bound>, Vec<String>), Vec<String>> {
+pub(crate) fn bind(
+    frontends: &[Frontend],
+    inherited: &mut InheritedSockets,
+) -> Result<(Vec<Bound>, Vec<String>), Vec<String>> {
     let (mut bound, mut warnings, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     let begun = SystemTime::now();
     for (
@@ -96,9 +99,9 @@ pub(crate) fn bind(frontends: &[Frontend]) -> Result<(Vec<Bound>, Vec<String>), 
         let made = match address {
             Address::Tcp { host, port } => tcp(host, *port),
             Address::Unix(path) => unix(path, *rights).map(|one| vec![one]),
-            Address::Inherited => inherited(),
+            Address::Inherited(name) => inherited.take(name.as_deref()),
         };
-        let opened = if matches!(address, Address::Inherited) {
+        let opened = if matches!(address, Address::Inherited(_)) {
             UNIX_EPOCH
         } else {
             begun
@@ -262,33 +265,6 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-fn inherited() -> io::Result<Vec<Bound>> {
-    let mut fds = ListenFd::from_env();
-    let mut bound = Vec::new();
-    for index in 0..fds.len() {
-        // The crate puts a descriptor back where it is not of the kind asked for.
-        if let Ok(Some(listener)) = fds.take_unix_listener(index) {
-            let path = listener
-                .local_addr()
-                .ok()
-                .and_then(|address| address.as_pathname().map(Path::to_owned));
-            bound.push(Bound::unix(
-                listener,
-                format!("unix://{}", path.unwrap_or_default().display()),
-                None,
-            )?);
-        } else if let Some(listener) = fds.take_tcp_listener(index)? {
-            bound.push(Bound::tcp(listener)?);
-        }
-    }
-    match bound.is_empty() {
-        true => Err(io::Error::other(
-            "systemd passed no listening socket (LISTEN_FDS)",
-        )),
-        false => Ok(bound),
-    }
-}
-
 impl Socket {
     /// Returns whether no connection waits in the kernel's queue. A socket that cannot be asked
     /// counts as one with a queue.
@@ -309,7 +285,7 @@ impl Socket {
 }
 
 impl Bound {
-    fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
+    pub(super) fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let name = format!("tcp://{}", listener.local_addr()?).into();
         Ok(Self {
@@ -321,7 +297,7 @@ impl Bound {
         })
     }
 
-    fn unix(
+    pub(super) fn unix(
         listener: std::os::unix::net::UnixListener,
         name: String,
         file: Option<SocketFile>,
