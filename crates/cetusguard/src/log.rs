@@ -7,18 +7,18 @@
 
 mod line;
 mod output;
+mod queue;
 mod sink;
 
-use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub(crate) use line::{Line, LineForm, draws};
 pub(crate) use output::AuditTarget;
 use output::Output;
+use queue::Queue;
 use sink::Sink;
 
 /// The severity of a record: syslog's numbers (RFC 5424 §6.2.1).
@@ -175,13 +175,6 @@ pub(crate) struct Settings {
     pub(crate) aside: bool,
 }
 
-/// Bytes of records that may wait for the writer.
-const QUEUE: usize = 1 << 20;
-/// A record waits this long for others, unless so many bytes have come together: they cost one
-/// write.
-const GATHER: Duration = Duration::from_millis(20);
-const BATCH: usize = 64 << 10;
-
 /// Where records go. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
@@ -198,31 +191,6 @@ struct AuditLog {
     queue: Option<Arc<Queue>>,
 }
 
-/// The queue between the threads that log and the writer.
-#[derive(Debug)]
-struct Queue {
-    /// The least important level that is written: a [`Level`] as its number.
-    level: AtomicU8,
-    /// Lines begin with their priority.
-    has_priority: bool,
-    waiting: Mutex<Waiting>,
-    /// Told of the first record that waits, of a full batch, and of the end.
-    news: Condvar,
-    /// Records that were lost since the start, for want of room or of a reader.
-    lost: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    /// Records, one behind the other.
-    bytes: Vec<u8>,
-    /// Records that found no place.
-    lost: u64,
-    /// The writer must open its file again.
-    reopen: bool,
-    closed: bool,
-}
-
 /// The threads that write, the log's last.
 #[derive(Debug)]
 pub(crate) struct Writer(Vec<(JoinHandle<()>, Arc<Queue>)>);
@@ -231,8 +199,7 @@ impl Writer {
     /// Waits until everything is written, but not for a reader that does not read.
     pub(crate) fn join(self) {
         for (thread, queue) in self.0 {
-            queue.lock().closed = true;
-            queue.news.notify_one();
+            queue.close();
             let started = Instant::now();
             while !thread.is_finished() && started.elapsed() < Duration::from_secs(1) {
                 std::thread::park_timeout(Duration::from_millis(1));
@@ -289,32 +256,31 @@ impl Log {
     /// Returns whether a record of this level would be written.
     #[must_use]
     pub(crate) fn is_enabled(&self, level: Level) -> bool {
-        level as u8 <= self.queue.level.load(Relaxed)
+        self.queue.takes(level)
     }
 
     /// Changes the least important level that is written.
     pub(crate) fn set_level(&self, level: Level) {
-        self.queue.level.store(level as u8, Relaxed);
+        self.queue.set_level(level);
     }
 
     /// Returns the number of records that were lost since the start.
     pub(crate) fn lost(&self) -> u64 {
-        self.queue.lost.load(Relaxed)
+        self.queue.lost()
     }
 
     /// Returns the number of records that the audit log lost since the start; `None` if it has no
     /// place of its own.
     pub(crate) fn lost_by_audit(&self) -> Option<u64> {
         let audit = self.audit.as_ref()?.queue.as_ref()?;
-        Some(audit.lost.load(Relaxed))
+        Some(audit.lost())
     }
 
     /// Has the audit log's writer open its file again, since the old one was moved away. Without a
     /// file or a socket, there is nothing to do.
     pub(crate) fn reopen_audit(&self) {
         if let Some(queue) = self.audit.as_ref().and_then(|audit| audit.queue.as_ref()) {
-            queue.lock().reopen = true;
-            queue.news.notify_one();
+            queue.reopen();
         }
     }
 
@@ -368,127 +334,6 @@ impl Log {
             }
             Format::Logfmt => self.send(compose(self.line(level, message))),
         }
-    }
-}
-
-impl Queue {
-    fn new(level: Level, has_priority: bool) -> Self {
-        Self {
-            level: AtomicU8::new(level as u8),
-            has_priority,
-            waiting: Mutex::default(),
-            news: Condvar::new(),
-            lost: AtomicU64::new(0),
-        }
-    }
-
-    /// Starts the thread that writes. The writer of the audit log reports its trouble in the log.
-    fn start_writer(
-        self: &Arc<Self>,
-        name: &str,
-        mut sink: Sink,
-        log: Option<Log>,
-    ) -> io::Result<JoinHandle<()>> {
-        let own = Arc::clone(self);
-        std::thread::Builder::new()
-            .name(name.to_owned())
-            .stack_size(64 << 10)
-            .spawn(move || own.write_out(&mut sink, log.as_ref()))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // Nothing is done under the lock that could leave half a record.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds a record. Returns whether it is the first that is lost, for want of room, since the
-    /// writer last took records.
-    fn put(&self, level: Level, record: &[u8]) -> bool {
-        let mut waiting = self.lock();
-        if waiting.bytes.len() + record.len() > QUEUE {
-            waiting.lost += 1;
-            self.lost.fetch_add(1, Relaxed);
-            return waiting.lost == 1;
-        }
-        let before = waiting.bytes.len();
-        if self.has_priority {
-            waiting.bytes.extend_from_slice(level.priority().as_bytes());
-        }
-        waiting.bytes.extend_from_slice(record);
-        let is_news = before == 0 || (before < BATCH && waiting.bytes.len() >= BATCH);
-        drop(waiting);
-        if is_news {
-            self.news.notify_one();
-        }
-        false
-    }
-
-    /// Writes until the end is told and nothing is left.
-    fn write_out(&self, sink: &mut Sink, log: Option<&Log>) {
-        let mut batch = Vec::new();
-        loop {
-            let idle = self.news.wait_while(self.lock(), |waiting| {
-                waiting.bytes.is_empty() && !waiting.closed && !waiting.reopen
-            });
-            let gathering = idle.unwrap_or_else(PoisonError::into_inner);
-            let is_open = |waiting: &mut Waiting| {
-                waiting.bytes.len() < BATCH && !waiting.closed && !waiting.reopen
-            };
-            let gathered = self.news.wait_timeout_while(gathering, GATHER, is_open);
-            let mut waiting = gathered.unwrap_or_else(PoisonError::into_inner).0;
-            let reopen = std::mem::take(&mut waiting.reopen);
-            if waiting.bytes.is_empty() && !reopen {
-                return;
-            }
-            std::mem::swap(&mut waiting.bytes, &mut batch);
-            let lost = std::mem::take(&mut waiting.lost);
-            drop(waiting);
-            if reopen {
-                report_reopened(sink.reopen(), log);
-            }
-            let failed_before = sink.failure().map(|(count, _)| count);
-            self.lost.fetch_add(sink.write(&batch, lost), Relaxed);
-            if let Some(log) = log {
-                report_losses(failed_before, lost, sink, log);
-            }
-            batch.clear();
-            batch.shrink_to(BATCH);
-        }
-    }
-}
-
-/// Reports in the log whether the audit log's file was opened again.
-fn report_reopened(result: io::Result<()>, log: Option<&Log>) {
-    let Some(log) = log else { return };
-    match result {
-        Ok(()) => log.say(Level::Notice, "the audit log was opened again"),
-        Err(error) => log.send(
-            log.line(
-                Level::Error,
-                "the audit log cannot be opened again: its lines go on to the old file",
-            )
-            .text("detail", &error.to_string()),
-        ),
-    }
-}
-
-/// Reports in the log the records that the audit log has lost, once when they begin to be lost, and
-/// with their number when they can be written again.
-fn report_losses(failed_before: Option<u64>, dropped: u64, sink: &Sink, log: &Log) {
-    let count = |message: &str, number: u64| {
-        log.send(log.line(Level::Warning, message).number("count", number));
-    };
-    match (failed_before, sink.failure()) {
-        (None, Some((_, error))) => log.send(
-            log.line(
-                Level::Error,
-                "the audit log cannot be written: its records are lost until it can",
-            )
-            .text("detail", error),
-        ),
-        (Some(lost), None) => count("records of the audit log were lost", lost),
-        (None, None) if dropped > 0 => count("records of the audit log were lost", dropped),
-        (None, None) | (Some(_), Some(_)) => {}
     }
 }
 

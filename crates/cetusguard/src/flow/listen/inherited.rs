@@ -86,16 +86,14 @@ impl InheritedSockets {
     /// Returns a message that names them.
     pub(crate) fn refuse_left_over(&self) -> Result<(), String> {
         let mut left = (0..self.sockets.len()).filter(|place| !self.taken.contains(place));
-        // A service need not use the sockets that it gets.
-        let is_used = !self.taken.is_empty();
         match left.next() {
-            Some(place) if is_used => Err(format!(
+            Some(place) => Err(format!(
                 "systemd passed a socket named {:?} that no frontend uses, so that its clients \
                 would wait for ever; add fd://{} to the frontends, or take the socket out of the \
                 .socket unit",
                 self.names[place], self.names[place]
             )),
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }

@@ -1,0 +1,190 @@
+//! The queue between the threads that log and the thread that writes.
+
+use std::io;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::sink::Sink;
+use super::{Level, Log};
+
+/// Bytes of records that may wait for the writer.
+const QUEUE: usize = 1 << 20;
+/// A record waits this long for others, unless so many bytes have come together: they cost one
+/// write.
+const GATHER: Duration = Duration::from_millis(20);
+const BATCH: usize = 64 << 10;
+
+/// The queue between the threads that log and the writer.
+#[derive(Debug)]
+pub(super) struct Queue {
+    /// The least important level that is written: a [`Level`] as its number.
+    level: AtomicU8,
+    /// Lines begin with their priority.
+    has_priority: bool,
+    waiting: Mutex<Waiting>,
+    /// Told of the first record that waits, of a full batch, and of the end.
+    news: Condvar,
+    /// Records that were lost since the start, for want of room or of a reader.
+    lost: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Records, one behind the other.
+    bytes: Vec<u8>,
+    /// Records that found no place.
+    lost: u64,
+    /// The writer must open its file again.
+    reopen: bool,
+    closed: bool,
+}
+
+impl Queue {
+    pub(super) fn new(level: Level, has_priority: bool) -> Self {
+        Self {
+            level: AtomicU8::new(level as u8),
+            has_priority,
+            waiting: Mutex::default(),
+            news: Condvar::new(),
+            lost: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns whether records of this level are wanted.
+    pub(super) fn takes(&self, level: Level) -> bool {
+        level as u8 <= self.level.load(Relaxed)
+    }
+
+    /// Changes the least important level that is wanted.
+    pub(super) fn set_level(&self, level: Level) {
+        self.level.store(level as u8, Relaxed);
+    }
+
+    /// Returns the number of records that were lost since the start.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.load(Relaxed)
+    }
+
+    /// Has the writer open its file again.
+    pub(super) fn reopen(&self) {
+        self.lock().reopen = true;
+        self.news.notify_one();
+    }
+
+    /// Has the writer end when everything is written.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.news.notify_one();
+    }
+
+    /// Starts the thread that writes. The writer of the audit log reports its trouble in the log.
+    pub(super) fn start_writer(
+        self: &Arc<Self>,
+        name: &str,
+        mut sink: Sink,
+        log: Option<Log>,
+    ) -> io::Result<JoinHandle<()>> {
+        let own = Arc::clone(self);
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .stack_size(64 << 10)
+            .spawn(move || own.write_out(&mut sink, log.as_ref()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing is done under the lock that could leave half a record.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a record. Returns whether it is the first that is lost, for want of room, since the
+    /// writer last took records.
+    pub(super) fn put(&self, level: Level, record: &[u8]) -> bool {
+        let mut waiting = self.lock();
+        if waiting.bytes.len() + record.len() > QUEUE {
+            waiting.lost += 1;
+            self.lost.fetch_add(1, Relaxed);
+            return waiting.lost == 1;
+        }
+        let before = waiting.bytes.len();
+        if self.has_priority {
+            waiting.bytes.extend_from_slice(level.priority().as_bytes());
+        }
+        waiting.bytes.extend_from_slice(record);
+        let is_news = before == 0 || (before < BATCH && waiting.bytes.len() >= BATCH);
+        drop(waiting);
+        if is_news {
+            self.news.notify_one();
+        }
+        false
+    }
+
+    /// Writes until the end is told and nothing is left.
+    fn write_out(&self, sink: &mut Sink, log: Option<&Log>) {
+        let mut batch = Vec::new();
+        loop {
+            let idle = self.news.wait_while(self.lock(), |waiting| {
+                waiting.bytes.is_empty() && !waiting.closed && !waiting.reopen
+            });
+            let gathering = idle.unwrap_or_else(PoisonError::into_inner);
+            let is_open = |waiting: &mut Waiting| {
+                waiting.bytes.len() < BATCH && !waiting.closed && !waiting.reopen
+            };
+            let gathered = self.news.wait_timeout_while(gathering, GATHER, is_open);
+            let mut waiting = gathered.unwrap_or_else(PoisonError::into_inner).0;
+            let reopen = std::mem::take(&mut waiting.reopen);
+            if waiting.bytes.is_empty() && !reopen {
+                return;
+            }
+            std::mem::swap(&mut waiting.bytes, &mut batch);
+            let lost = std::mem::take(&mut waiting.lost);
+            drop(waiting);
+            if reopen {
+                report_reopened(sink.reopen(), log);
+            }
+            let failed_before = sink.failure().map(|(count, _)| count);
+            self.lost.fetch_add(sink.write(&batch, lost), Relaxed);
+            if let Some(log) = log {
+                report_losses(failed_before, lost, sink, log);
+            }
+            batch.clear();
+            batch.shrink_to(BATCH);
+        }
+    }
+}
+
+/// Reports in the log whether the audit log's file was opened again.
+fn report_reopened(result: io::Result<()>, log: Option<&Log>) {
+    let Some(log) = log else { return };
+    match result {
+        Ok(()) => log.say(Level::Notice, "the audit log was opened again"),
+        Err(error) => log.send(
+            log.line(
+                Level::Error,
+                "the audit log cannot be opened again: its lines go on to the old file",
+            )
+            .text("detail", &error.to_string()),
+        ),
+    }
+}
+
+/// Reports in the log the records that the audit log has lost, once when they begin to be lost, and
+/// with their number when they can be written again.
+fn report_losses(failed_before: Option<u64>, dropped: u64, sink: &Sink, log: &Log) {
+    let count = |message: &str, number: u64| {
+        log.send(log.line(Level::Warning, message).number("count", number));
+    };
+    match (failed_before, sink.failure()) {
+        (None, Some((_, error))) => log.send(
+            log.line(
+                Level::Error,
+                "the audit log cannot be written: its records are lost until it can",
+            )
+            .text("detail", error),
+        ),
+        (Some(lost), None) => count("records of the audit log were lost", lost),
+        (None, None) if dropped > 0 => count("records of the audit log were lost", dropped),
+        (None, None) | (Some(_), Some(_)) => {}
+    }
+}
