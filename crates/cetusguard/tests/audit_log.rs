@@ -21,7 +21,7 @@ fn builder(engine: &Engine, level: &str, place: &str) -> ProxyBuilder {
 }
 
 fn json(line: &str) -> serde_json::Value {
-    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    serde_json::from_str(line).expect(line)
 }
 
 #[expect(

@@ -205,6 +205,11 @@ fn sockets_are_matched_by_name() {
         ),
         (
             "first:second",
+            "frontend-addr: tcp://127.0.0.1:0\n",
+            "named \"first\" that no frontend uses",
+        ),
+        (
+            "first:second",
             "frontend-addr: fd://third\n",
             "LISTEN_FDNAMES has \"first:second\"",
         ),
