@@ -523,7 +523,7 @@ fn names_word(rule: &Rule, call: &Call, word: &Word) -> bool {
 /// Returns the word with one letter replaced by the next or the previous one, for each letter. A
 /// wildcard that matches the word matches one of these too, wherever it stands in the word, as in
 /// `a.*`, `.*ive`, `a.*e`, `[a-z]{7}` and `[0-9a-f]+`.
-fn altered_words(word: &str) -> impl Iterator<Item = String> {
+pub(crate) fn altered_words(word: &str) -> impl Iterator<Item = String> {
     word.char_indices().flat_map(move |(at, c)| {
         let (before, behind) = (&word[..at], &word[at + c.len_utf8()..]);
         [neighbouring_character(c, 1), neighbouring_character(c, -1)]

@@ -55,7 +55,10 @@ pub use object::{Detail, Object, Traits};
 pub use pattern::Pattern;
 pub use preset::Preset;
 pub use profile::{Ambiguous, Mode, Profile, Profiles};
-pub use survey::{Care, Closed, Denied, Open, Survey, Surveyor, rule_reaches, survey};
+pub use survey::{
+    CallChange, Care, Closed, Denied, Difference, Open, Survey, Surveyor, Witness, compare_rules,
+    rule_reaches, survey,
+};
 pub use target::{TargetCondition, Targets};
 pub use trace::{Attempt, Tried, trace};
 pub use view::{

@@ -1,6 +1,7 @@
 //! The survey of a profile's rules: the endpoints that its clients can call, those that a wildcard
 //! has not opened, and the rules without an effect.
 
+mod comparison;
 mod surveyed_rule;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -13,6 +14,7 @@ use crate::guard::{Duty, Guard, Level, Use, duty};
 use crate::limit::Limits;
 use crate::profile::{Mode, Profile};
 use crate::rule::{Language, Rule, RuleSet, WalkTooLong};
+pub use comparison::{CallChange, Difference, Witness, compare_rules};
 use surveyed_rule::SurveyedRule;
 
 /// The survey of a profile.
@@ -26,6 +28,8 @@ pub struct Survey {
     pub denied: Vec<Denied>,
     /// The rules whose calls are all denied, each with a rule that denies one of them.
     pub useless: Vec<(Arc<Rule>, Arc<Rule>)>,
+    /// The rules of which the view closes every endpoint, each with one of them and the reason.
+    pub beyond_view: Vec<(Arc<Rule>, &'static Endpoint, &'static str)>,
     /// The rules that match no endpoint of a known engine.
     pub idle: Vec<Arc<Rule>>,
     /// The rules that match only paths without a version, which few clients send.
@@ -218,6 +222,9 @@ pub fn survey(profile: &Profile) -> Survey {
     survey
         .useless
         .extend(rules.iter().filter_map(|rule| rule.is_useless(&denials)));
+    survey
+        .beyond_view
+        .extend(rules.iter().filter_map(|rule| rule.is_beyond_view(profile)));
     survey.covered = find_covered_rules(&rules);
     survey
 }

@@ -56,6 +56,7 @@ pub use objection::{Finding, Objection};
 use query::Parameter;
 pub use recreation::{Defaults, Inspection, Recreation};
 pub(crate) use recreation::{Loss, Replacement};
+pub use reference::normalised as full_image_name;
 pub(crate) use reference::{normalised, pattern as image_pattern};
 pub(crate) use subject::is_predefined;
 pub use surroundings::Surroundings;

@@ -4,7 +4,8 @@
 use crate::pattern::Pattern;
 
 /// Returns the full form of a reference: `busybox` becomes `docker.io/library/busybox:latest`.
-pub(crate) fn normalised(reference: &str) -> String {
+#[must_use]
+pub fn normalised(reference: &str) -> String {
     let name = named(reference);
     match has_tag(&name) {
         true => name,

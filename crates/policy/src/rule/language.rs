@@ -122,55 +122,68 @@ impl Language {
         other: &Self,
         without: &Self,
     ) -> Result<Option<String>, WalkTooLong> {
-        type WalkState = (WalkPosition, WalkPosition, BTreeSet<WalkPosition>);
+        Self::shortest_text_of_all(&[self, other], without)
+    }
+
+    /// Returns the shortest text that is in all of these languages and not in another one; `None` if
+    /// there is none.
+    ///
+    /// # Errors
+    /// Fails if the walk reaches its limit.
+    pub(crate) fn shortest_text_of_all(
+        all: &[&Self],
+        without: &Self,
+    ) -> Result<Option<String>, WalkTooLong> {
+        type WalkState = (Vec<WalkPosition>, BTreeSet<WalkPosition>);
         let mut seen: HashMap<WalkState, Option<(WalkState, u8)>> = HashMap::new();
         let mut queue: VecDeque<WalkState> = VecDeque::new();
-        let starts = self.start_positions().into_iter().flat_map(|one| {
-            other
-                .start_positions()
-                .into_iter()
-                .map(move |another| (one, another))
-        });
+        let starts: Vec<_> = all.iter().map(|one| one.start_positions()).collect();
         let left_out = BTreeSet::from_iter(without.start_positions());
-        queue.extend(starts.map(|(one, another)| (one, another, left_out.clone())));
+        let starts = combinations(&starts).into_iter();
+        queue.extend(starts.map(|positions| (positions, left_out.clone())));
         seen.extend(queue.iter().map(|state| (state.clone(), None)));
         let mut steps = WALK_LIMIT;
         let end = loop {
             let Some(state) = queue.pop_front() else {
                 return Ok(None);
             };
-            let (one, another, left_out) = &state;
+            let (positions, left_out) = &state;
             let is_left_out = left_out
                 .iter()
                 .any(|position| without.is_accepting(*position));
-            if self.is_accepting(*one) && other.is_accepting(*another) && !is_left_out {
+            let mut own = all.iter().zip(positions);
+            if !is_left_out && own.all(|(one, position)| one.is_accepting(*position)) {
                 break state;
             }
-            let (ours, theirs) = (
-                self.transitions_from(*one),
-                other.transitions_from(*another),
-            );
+            let transitions: Vec<Vec<Transition>> = all
+                .iter()
+                .zip(positions)
+                .map(|(one, position)| one.transitions_from(*position))
+                .collect();
             let left_out_transitions: Vec<Transition> = left_out
                 .iter()
                 .flat_map(|position| without.transitions_from(*position))
                 .collect();
-            let bytes =
-                byte_class_representatives(ours.iter().chain(&theirs).chain(&left_out_transitions));
+            let every = transitions.iter().flatten().chain(&left_out_transitions);
+            let bytes = byte_class_representatives(every);
             let mut bytes: Vec<u8> = bytes.into_iter().filter(|byte| *byte >= b' ').collect();
             bytes.sort_by_key(|byte| readability_rank(*byte));
             for byte in bytes {
                 let next = without.positions_after(&left_out_transitions, byte);
-                for one in self.positions_after(&ours, byte) {
-                    for another in other.positions_after(&theirs, byte) {
-                        let next = (one, another, next.clone());
-                        steps = steps
-                            .checked_sub(1 + next.2.len() / 64)
-                            .ok_or(WalkTooLong)?;
-                        seen.entry(next.clone()).or_insert_with(|| {
-                            queue.push_back(next);
-                            Some((state.clone(), byte))
-                        });
-                    }
+                let after: Vec<Vec<WalkPosition>> = all
+                    .iter()
+                    .zip(&transitions)
+                    .map(|(one, own)| one.positions_after(own, byte).into_iter().collect())
+                    .collect();
+                for positions in combinations(&after) {
+                    let next = (positions, next.clone());
+                    steps = steps
+                        .checked_sub(1 + next.1.len() / 64)
+                        .ok_or(WalkTooLong)?;
+                    seen.entry(next.clone()).or_insert_with(|| {
+                        queue.push_back(next);
+                        Some((state.clone(), byte))
+                    });
                 }
             }
         };
@@ -327,6 +340,19 @@ impl Language {
             .map(|(from, to, next)| (from.max(b' '), to, next));
         printable.filter(|(from, to, _)| from <= to).collect()
     }
+}
+
+/// Returns every combination of one position of each language.
+fn combinations(positions: &[Vec<WalkPosition>]) -> Vec<Vec<WalkPosition>> {
+    let none = vec![Vec::new()];
+    positions.iter().fold(none, |known, one| {
+        let longer = |known: &Vec<WalkPosition>| {
+            let known = known.clone();
+            one.iter()
+                .map(move |position| [known.as_slice(), &[*position]].concat())
+        };
+        known.iter().flat_map(longer).collect()
+    })
 }
 
 /// Returns the bytes of a walk to its end. Each visited place is kept with the place and the byte

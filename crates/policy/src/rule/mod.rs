@@ -277,6 +277,45 @@ impl Rule {
         }
     }
 
+    /// Returns an expression for the paths that the rule matches with a method, at least those of an
+    /// endpoint; `None` if there are none. With `follows`, rules for `GET` match `HEAD` as well.
+    pub(crate) fn expression_for(
+        &self,
+        endpoint: &Endpoint,
+        method: Method,
+        follows: bool,
+    ) -> Option<String> {
+        let is_asked = |own: &dyn Fn(Method) -> bool| {
+            own(method) || (follows && method == Method::Head && own(Method::Get))
+        };
+        match &self.body {
+            RuleBody::Pattern { methods, .. } => {
+                let expression = || format!("(?:{})", to_regex_syntax(self.pattern()));
+                is_asked(&|method| methods.contain(method)).then(expression)
+            }
+            RuleBody::Names(names) => {
+                let own = names.iter().filter(|name| {
+                    name.endpoint.shape == endpoint.shape
+                        && name.when() == When::Always
+                        && is_asked(&|method| name.endpoint.method == method)
+                });
+                let own: Vec<_> = own.map(NamedEndpoint::path_expression).collect();
+                (!own.is_empty()).then(|| own.join("|"))
+            }
+        }
+    }
+
+    /// Returns true for a denial by name of an operation that some calls of an endpoint do as a part
+    /// of another one.
+    pub(crate) fn denies_in_part(&self, endpoint: &Endpoint) -> bool {
+        let RuleBody::Names(names) = &self.body else {
+            return false;
+        };
+        let is_part =
+            |name: &NamedEndpoint| name.endpoint.id == endpoint.id && name.when() != When::Always;
+        self.denies() && names.iter().any(is_part)
+    }
+
     /// Returns an expression for the paths that the rule, as a deny rule, matches with the method
     /// of an endpoint; `None` if there are none.
     pub(crate) fn path_expression(&self, endpoint: &Endpoint) -> Option<String> {

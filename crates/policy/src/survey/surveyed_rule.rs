@@ -99,6 +99,16 @@ impl<'r> SurveyedRule<'r> {
         known
     }
 
+    /// Returns the profile with only this rule.
+    pub(super) fn alone(&self) -> &Profile {
+        &self.alone
+    }
+
+    /// Returns whether the rule may match further endpoints.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.is_unsure
+    }
+
     /// Returns the paths that the rule matches with a method.
     fn language_with(&self, method: Method) -> Option<Cow<'_, Language>> {
         match &self.language {
@@ -186,6 +196,26 @@ impl<'r> SurveyedRule<'r> {
             }
         }
         Some((Arc::clone(self.rule), Arc::clone(by?.rule)))
+    }
+
+    /// Returns the rule with one of its endpoints and the reason why the view closes it, if the view
+    /// closes all of them. Operators cannot change built-in rules and presets, which are never
+    /// returned.
+    pub(super) fn is_beyond_view(
+        &self,
+        profile: &Profile,
+    ) -> Option<(Arc<Rule>, &'static Endpoint, &'static str)> {
+        let is_ours = self.comes_from(BUILT_IN_ORIGIN) || self.comes_from(PRESET_ORIGIN);
+        if self.is_unsure || is_ours {
+            return None;
+        }
+        let mut first = None;
+        for (endpoint, path) in &self.reaches {
+            let call = call_of_endpoint(endpoint, path)?;
+            let why = profile.view.closes(&call, &profile.guard)?;
+            first.get_or_insert((Arc::clone(self.rule), *endpoint, why));
+        }
+        first
     }
 
     /// Returns true for a pattern that matches more endpoints than any section of the API has.

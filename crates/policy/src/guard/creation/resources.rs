@@ -82,6 +82,12 @@ impl Amount {
         self.value > other.value
     }
 
+    /// Returns whether twice this amount is larger than another.
+    #[must_use]
+    pub fn twice_exceeds(&self, other: &Self) -> bool {
+        self.value.saturating_mul(2) > other.value
+    }
+
     fn covers(&self, value: i64) -> bool {
         u64::try_from(value).is_ok_and(|value| (1..=self.value).contains(&value))
     }
