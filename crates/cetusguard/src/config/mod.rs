@@ -6,6 +6,7 @@ pub(crate) mod admin;
 mod advice;
 pub(crate) mod clients;
 mod creation;
+pub(crate) mod document;
 pub(crate) mod file;
 pub(crate) mod frontends;
 mod grammar;
@@ -37,7 +38,7 @@ pub use grammar::grammar;
 pub(crate) use grammar::normalise_args;
 pub(crate) use keys::CLIENT_KEYS;
 use meant::Config;
-pub(crate) use option::OPTIONS;
+pub(crate) use option::{OPTIONS, nearest};
 pub use reference::reference;
 pub use schema::schema;
 use written::{Source, Written};
@@ -99,6 +100,30 @@ impl Sources {
         });
         (read, config.map(|config| Loaded { config, warnings }))
     }
+
+    /// Returns whether a flag names the configuration.
+    pub(crate) fn has_source_flag(&self) -> bool {
+        let mut sources = OPTIONS.iter().filter(|option| option.is_source());
+        sources.any(|option| self.flags.value_source(option.name).is_some())
+    }
+
+    /// Reads the configuration with this file in place of the one that the sources name. The other
+    /// flags and the environment count.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub(crate) fn load_file(&self, path: &str) -> Result<Loaded, Mistakes> {
+        let (mut mistakes, mut warnings) = (self.stray.clone(), Vec::new());
+        written::check_env(&self.env, &mut mistakes, &mut warnings);
+        let text = read_text(path).map_err(|why| {
+            let what = format!("the configuration {path} cannot be read: {why}");
+            Mistakes(vec![Mistake::new(what, why.advice())])
+        })?;
+        let file = file::File::read(path, &text, &mut mistakes);
+        let written = Written::beside(Some(file), &self.flags, &self.env, &mut mistakes);
+        let config = Config::mean(&written, mistakes)?;
+        Ok(Loaded { config, warnings })
+    }
 }
 
 /// A mistake that keeps the program from starting.
@@ -114,7 +139,7 @@ pub(crate) enum Mistake {
     /// A mistake in the configuration file.
     File {
         /// Where.
-        spot: Box<file::Spot>,
+        spot: Box<document::Spot>,
         /// The mistake.
         what: String,
         /// The correction.
@@ -133,8 +158,12 @@ impl Mistake {
         }
     }
 
-    /// Makes a mistake at a place of the configuration file.
-    fn at(spot: &file::Spot, what: impl Into<String>, fix: impl Into<String>) -> Self {
+    /// Makes a mistake at a place of a file.
+    pub(crate) fn at(
+        spot: &document::Spot,
+        what: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
         Self::File {
             spot: Box::new(spot.clone()),
             what: what.into(),

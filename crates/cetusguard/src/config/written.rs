@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 
 use super::Mistake;
-use super::file::{Entry, File, Spot};
+use super::document::Spot;
+use super::file::{Entry, File};
 use super::keys::{FRONTEND_KEYS, PROFILE_KEYS};
 use super::option::{Many, OPTIONS, Opt, nearest};
 use super::profile_env;

@@ -41,6 +41,8 @@ pub(crate) struct Node {
     pub(crate) at: Place,
     /// The value.
     pub(crate) value: Value,
+    /// Whether it is a scalar without quotes, which YAML may take for a number or a truth value.
+    pub(crate) is_plain: bool,
 }
 
 /// The kinds of nodes.
@@ -101,6 +103,7 @@ pub(crate) fn read(text: &str) -> Result<Node, Wrong> {
     Ok(root.unwrap_or(Node {
         at: Place { line: 1, column: 1 },
         value: Value::Nothing,
+        is_plain: false,
     }))
 }
 
@@ -142,6 +145,7 @@ fn read_node<'i>(
             "write | instead of >",
         );
     }
+    let is_plain = matches!(event, Event::Scalar(_, ScalarStyle::Plain, ..));
     let value = match event {
         Event::Scalar(text, style, ..) => read_scalar(&text, style, at),
         Event::SequenceStart(..) => {
@@ -157,7 +161,11 @@ fn read_node<'i>(
         Event::MappingStart(..) => Value::Map(read_map(events, depth)?),
         _ => Value::Nothing,
     };
-    Ok(Node { at, value })
+    Ok(Node {
+        at,
+        value,
+        is_plain,
+    })
 }
 
 fn read_scalar(text: &str, style: ScalarStyle, at: Place) -> Value {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cetusguard_policy::endpoint::{Answer, EndpointId};
-use cetusguard_policy::{Call, Ground, Method, Mode, Permit, Viewer};
+use cetusguard_policy::{Call, Ground, Method, Mode, Permit, Profile, Viewer};
 
 use super::Proxy;
 use super::identify::Client;
@@ -12,7 +12,7 @@ use crate::browser::foreign_page;
 use crate::limiter::{Place, Use};
 use crate::outcome::Reason;
 use crate::refusal::{Limited, Refusal};
-use cetusguard_http1::{Framing, Known};
+use cetusguard_http1::{Framing, Headers, Known};
 
 /// The user agent of `cetusguard healthcheck`.
 pub(crate) const HEALTH_CHECK: &str = "cetusguard-healthcheck";
@@ -110,22 +110,12 @@ fn try_admit(
     proxy: &Proxy,
 ) -> Result<Option<Place>, Limited> {
     let (profile, limits) = (&client.profile, &client.profile.limits);
-    if let Some(why) = foreign_page(&message.headers, limits, is_loopback) {
-        return Err(Limited::by_origin(why, profile));
-    }
-    let is_limited = limits.names_agents() || client.usage.is_some();
-    let is_check = is_limited && is_health_check(call, message);
-    if limits.names_agents() && !is_check {
-        let agent = message.headers.get(Known::UserAgent).unwrap_or_default();
-        // Two of them could be read as either.
-        if message.headers.all(Known::UserAgent).nth(1).is_some() || !limits.admit(agent) {
-            return Err(Limited::by_user_agent(agent, profile));
-        }
-    }
+    let (headers, framing) = (&message.headers, message.framing);
+    admit_headers(call, headers, framing, profile, is_loopback)?;
     let Some(usage) = &client.usage else {
         return Ok(None);
     };
-    if is_check && proxy.limiter.let_check(usage) {
+    if is_health_check(call, headers, framing) && proxy.limiter.let_check(usage) {
         return Ok(None);
     }
     let what = match call
@@ -142,6 +132,28 @@ fn try_admit(
     Ok(Some(place))
 }
 
+/// Refuses web pages and user agents that the profile does not let in.
+pub(crate) fn admit_headers(
+    call: &Call,
+    headers: &Headers,
+    framing: Framing,
+    profile: &Profile,
+    is_loopback: bool,
+) -> Result<(), Limited> {
+    let limits = &profile.limits;
+    if let Some(why) = foreign_page(headers, limits, is_loopback) {
+        return Err(Limited::by_origin(why, profile));
+    }
+    if limits.names_agents() && !is_health_check(call, headers, framing) {
+        let agent = headers.get(Known::UserAgent).unwrap_or_default();
+        // Two of them could be read as either.
+        if headers.all(Known::UserAgent).nth(1).is_some() || !limits.admit(agent) {
+            return Err(Limited::by_user_agent(agent, profile));
+        }
+    }
+    Ok(())
+}
+
 /// Returns whether the call is a ping, which takes next to nothing: it has no body.
 pub(super) fn is_ping(call: &Call, message: &Message) -> bool {
     call.method().is_safe() && call.path() == "/_ping" && message.framing == Framing::None
@@ -150,15 +162,12 @@ pub(super) fn is_ping(call: &Call, message: &Message) -> bool {
 /// Returns whether this is the call of `cetusguard healthcheck`, or of a client that says so.
 /// Neither user agents nor limits of its profile may make a healthy proxy look sick; and a client
 /// that forges the name gets a ping now and then, which tells it nothing.
-fn is_health_check(call: &Call, message: &Message) -> bool {
+fn is_health_check(call: &Call, headers: &Headers, framing: Framing) -> bool {
     let is_ping = call.method() == Method::Get
         && call
             .endpoint()
             .is_some_and(|one| one.id == EndpointId::SystemPing);
     is_ping
-        && message.framing == Framing::None
-        && message
-            .headers
-            .all(Known::UserAgent)
-            .eq([HEALTH_CHECK.as_bytes()])
+        && framing == Framing::None
+        && headers.all(Known::UserAgent).eq([HEALTH_CHECK.as_bytes()])
 }

@@ -9,11 +9,11 @@ use super::Proxy;
 use super::identify::Client;
 use super::normalise::Message;
 use crate::refusal::Refusal;
-use cetusguard_http1::Known;
+use cetusguard_http1::{Headers, Known};
 
 /// Returns the owner of the objects that a client creates, if that is known from the connection.
 /// `name` is the name of the session that the client is by itself.
-pub(super) fn owner_of(ownership: &Ownership, name: impl FnOnce() -> String) -> Option<Owner> {
+pub(crate) fn owner_of(ownership: &Ownership, name: impl FnOnce() -> String) -> Option<Owner> {
     match ownership.session {
         SessionSource::Profile => Some(Owner::profile(&ownership.owner)),
         SessionSource::Client => Owner::session(&ownership.owner, &name()),
@@ -31,19 +31,33 @@ pub(super) fn viewer_of(
     call: &Call,
     message: &Message,
 ) -> Result<Arc<Viewer>, Refusal> {
-    let view = &client.viewer.view;
+    viewer_by_header(&client.viewer, &client.profile.name, call, &message.headers)
+}
+
+/// Returns the view of a request by the session that its header names, if the profile has a header
+/// name it.
+///
+/// # Errors
+/// As for [`viewer_of`].
+pub(crate) fn viewer_by_header(
+    viewer: &Arc<Viewer>,
+    profile: &str,
+    call: &Call,
+    headers: &Headers,
+) -> Result<Arc<Viewer>, Refusal> {
+    let view = &viewer.view;
     let Some(ownership) = view
         .ownership
         .as_ref()
         .filter(|ownership| ownership.session == SessionSource::Header)
     else {
-        return Ok(Arc::clone(&client.viewer));
+        return Ok(Arc::clone(viewer));
     };
     // Pings and versions belong to no session, and clients send them before anything else.
     if !view.concerns(call) {
-        return Ok(Arc::clone(&client.viewer));
+        return Ok(Arc::clone(viewer));
     }
-    let mut values = message.headers.all(Known::Session);
+    let mut values = headers.all(Known::Session);
     let name = match (values.next(), values.next()) {
         (Some(value), None) => std::str::from_utf8(value).ok(),
         _ => None,
@@ -54,7 +68,7 @@ pub(super) fn viewer_of(
             view: Arc::clone(view),
             owner: Some(owner),
         })),
-        None => Err(Refusal::NoSession(client.profile.name.clone())),
+        None => Err(Refusal::NoSession(profile.to_owned())),
     }
 }
 
