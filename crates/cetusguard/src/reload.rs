@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use cetusguard_policy::Profiles;
 
+use crate::config::admin::AdminSettings;
 use crate::config::{Loaded, Mistake, Mistakes, Read, Sources};
 use crate::flow::{Proxy, Settings};
 use crate::log::{Level, Log};
@@ -30,6 +31,8 @@ pub(crate) struct Reloaded {
     pub(crate) profiles: Profiles,
     /// Warnings about unknown variables of the environment.
     pub(crate) strangers: Vec<String>,
+    /// Its admin listener.
+    pub(crate) admin: Option<AdminSettings>,
 }
 
 /// The sources of the configuration, with the settings that only a new start can change.
@@ -123,6 +126,7 @@ impl Reload {
                 proxy.backend.replace_tls(config.backend_tls.clone());
                 let profiles = config.profiles.clone();
                 let token = config.admin.as_ref().and_then(|admin| admin.token.clone());
+                let admin = config.admin.clone();
                 proxy.renew(Settings::from(config));
                 proxy.status.note_reload(cause, token);
                 self.manager
@@ -130,6 +134,7 @@ impl Reload {
                 Some(Reloaded {
                     profiles,
                     strangers: warnings,
+                    admin,
                 })
             }
             Err(Mistakes(mistakes)) => {

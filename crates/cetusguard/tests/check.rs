@@ -38,6 +38,33 @@ fn each_code_has_its_cause() {
             &["covered-rule"],
         ),
         ("rules: GET /containers/json", &["bare-path"]),
+        (
+            "rules: |\n  GET %API_PREFIX_EVENTS%\n  POST %API_PREFIX%/swarm/unlock\nvisible: \
+            name=web",
+            &["beyond-view"],
+        ),
+        // The wildcard opens others as well.
+        (
+            "rules: POST %API_PREFIX%/s.*\nvisible: name=web",
+            &["half-allowed"],
+        ),
+        (
+            "rules: GET %API_PREFIX_EVENTS%\ndefault-memory: 512MiB\nmax-memory-swap: 768MiB",
+            &["swap-below-default"],
+        ),
+        (
+            "rules: GET %API_PREFIX_EVENTS%\ndefault-memory: 512MiB\nmax-memory-swap: 1GiB",
+            &[],
+        ),
+        (
+            "rules: GET %API_PREFIX_EVENTS%\nadmin-addr: unix:///run/admin.sock\n\
+            admin-socket-mode: '0666'",
+            &["admin-open"],
+        ),
+        (
+            "rules: GET %API_PREFIX_EVENTS%\nadmin-addr: tcp://127.0.0.1:9100",
+            &[],
+        ),
         ("rules: GET .*", &["catch-all"]),
         (
             "no-builtin-rules: true\nrules: GET %API_PREFIX_EVENTS%",
@@ -241,6 +268,35 @@ fn each_code_has_its_cause() {
         "{}",
         stranger.1
     );
+}
+
+#[test]
+fn the_admin_listener_and_its_token_are_told() {
+    let folder = TempDir::new();
+    let token = folder.write("token", "0123456789abcdef");
+    let check = |address: &str| {
+        let check = ProxyBuilder::bare(PROGRAM)
+            .word("check")
+            .arg("--rules", "GET %API_PREFIX_EVENTS%")
+            .arg("--admin-addr", address);
+        let (_, out, _) = check.arg("--admin-token-file", &token).run();
+        out.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let mode = |mode| {
+        let rights = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&token, rights).expect("a file of our own");
+    };
+    mode(0o644);
+    let out = check("tcp://127.0.0.1:9100");
+    assert!(out.contains("warning[admin-token]"), "{out}");
+    assert!(!out.contains("warning[admin-plain]"), "{out}");
+    mode(0o600);
+    let out = check("tcp://0.0.0.0:9100");
+    assert!(!out.contains("warning[admin-token]"), "{out}");
+    assert!(out.contains("warning[admin-plain]"), "{out}");
+    let want = "admin listener: tcp://0.0.0.0:9100, for every host that can reach it; requests need \
+        the token of admin-token-file";
+    assert!(out.contains(want), "{out}");
 }
 
 /// A power covers several endpoints; the text names those that are open.

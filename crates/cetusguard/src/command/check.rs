@@ -1,6 +1,7 @@
 //! `cetusguard check`: what each client can do, what stands between it and root on the host, and
 //! what may be a mistake.
 
+mod admin;
 mod glob;
 mod other_clients;
 mod problem;
@@ -19,6 +20,7 @@ pub use problem::CODES;
 pub(super) use problem::Problem;
 
 use crate::config::Sources;
+use crate::config::admin::AdminSettings;
 use report::{ProfileReport, Report};
 
 /// Surveys profiles.
@@ -31,17 +33,19 @@ pub(super) fn surveyed<'p>(
         .collect()
 }
 
-/// Returns every warning about a valid configuration: about unknown options, about all profiles
-/// together, and about each. `check` prints them, `serve` logs them, and `doctor` lists them.
+/// Returns every warning about a valid configuration: about unknown options, about the admin
+/// listener, about all profiles together, and about each. `check` prints them, `serve` logs them, and `doctor` lists them.
 pub(super) fn warnings(
     strangers: &[String],
     profiles: &Profiles,
     surveyed: &[(Arc<Profile>, Survey)],
+    admin: Option<&AdminSettings>,
 ) -> Vec<Problem> {
     let mut found: Vec<Problem> = strangers
         .iter()
         .map(|stranger| Problem::unknown_option(stranger))
         .collect();
+    found.extend(admin.into_iter().flat_map(admin::problems));
     found.extend(problem::without_rules(
         surveyed.iter().map(|(profile, _)| &**profile),
     ));
@@ -57,7 +61,8 @@ pub(super) fn problems(sources: &Sources) -> Vec<Problem> {
     match sources.load().1 {
         Ok(loaded) => {
             let profiles = &loaded.config.profiles;
-            warnings(&loaded.warnings, profiles, &surveyed(profiles.all()))
+            let admin = loaded.config.admin.as_ref();
+            warnings(&loaded.warnings, profiles, &surveyed(profiles.all()), admin)
         }
         Err(mistakes) => mistakes.0.iter().map(Problem::mistake).collect(),
     }
@@ -71,13 +76,16 @@ pub(super) fn run(asked: &Asked) -> Answer {
             let reports = surveyed.iter().map(|(profile, survey)| {
                 ProfileReport::new(profile, survey, &loaded.config.profiles)
             });
+            let admin = loaded.config.admin.as_ref();
             Report {
                 profiles: reports.collect(),
-                problems: warnings(&loaded.warnings, &loaded.config.profiles, &surveyed),
+                admin: admin.map(AdminSettings::sentence),
+                problems: warnings(&loaded.warnings, &loaded.config.profiles, &surveyed, admin),
             }
         }
         Err(mistakes) => Report {
             profiles: Vec::new(),
+            admin: None,
             problems: mistakes.0.iter().map(Problem::mistake).collect(),
         },
     };

@@ -133,13 +133,18 @@ fn examine_all(
 fn examine_rules(loaded: &Loaded) -> Vec<Finding> {
     let mut findings = Vec::new();
     let profiles = &loaded.config.profiles;
-    for problem in warnings(&[], profiles, &surveyed(profiles.all())) {
+    let admin = loaded.config.admin.as_ref();
+    for problem in warnings(&[], profiles, &surveyed(profiles.all()), admin) {
+        let subject = match problem.code.starts_with("admin-") {
+            true => "admin",
+            false => "rules",
+        };
         let profile = problem
             .profile
             .map(|profile| format!("profile {profile}: "))
             .unwrap_or_default();
         findings.push(Finding::warning(
-            "rules",
+            subject,
             format!("{profile}{}", problem.what),
             problem.fix,
         ));

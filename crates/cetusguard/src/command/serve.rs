@@ -117,6 +117,7 @@ async fn serve(
     let started = Reloaded {
         profiles: config.profiles.clone(),
         strangers: warnings,
+        admin: config.admin.clone(),
     };
     let proxy = assemble(config, places, capacity, lessons, stopping, &log);
     tokio::spawn(reap(Arc::clone(&proxy)));

@@ -26,6 +26,8 @@ pub(crate) struct AdminSettings {
     pub(crate) mode: u32,
     /// The token that every request must carry; `None` if none is needed.
     pub(crate) token: Option<AdminToken>,
+    /// The file of the token.
+    pub(crate) token_file: Option<String>,
 }
 
 /// The digest of a secret token. Comparing digests of one length tells nothing about the length of
@@ -56,6 +58,22 @@ impl AdminSettings {
     /// Returns the part that only a new start can change, as text.
     pub(super) fn fixed(&self) -> String {
         format!("{} {:o}", self.address, self.mode)
+    }
+
+    /// Returns the address and its protection, as a sentence.
+    pub(crate) fn sentence(&self) -> String {
+        let token = match self.token {
+            Some(_) => "requests need the token of admin-token-file",
+            None => "requests need no token",
+        };
+        let who = match &self.address {
+            Address::Unix(_) => format!("those who may open the socket, mode {:04o}", self.mode),
+            address if is_local(address) => {
+                "every process of this machine, or container".to_owned()
+            }
+            _ => "every host that can reach it".to_owned(),
+        };
+        format!("{}, for {who}; {token}", self.address)
     }
 
     /// Returns the address as one to listen on.
@@ -123,10 +141,12 @@ impl Reader<'_> {
             }
             Ok(address)
         })?;
+        let token_file = self.written.one("admin-token-file");
         Some(AdminSettings {
             address,
             mode: mode?,
             token,
+            token_file: token_file.map(|(path, _)| path.to_owned()),
         })
     }
 

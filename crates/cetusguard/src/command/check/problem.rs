@@ -39,12 +39,16 @@ pub const CODES: &[&str] = &[
     "wrong-file",
     "wrong-rule",
     "unknown-option",
+    "admin-open",
+    "admin-plain",
+    "admin-token",
     "no-rules",
     "glob",
     "pinned-version",
     "idle-rule",
     "covered-rule",
     "denied-rule",
+    "beyond-view",
     "bare-path",
     "catch-all",
     "no-ping",
@@ -52,6 +56,7 @@ pub const CODES: &[&str] = &[
     "unread-body",
     "guard-off",
     "gives-host",
+    "swap-below-default",
     "unprotected-recreation",
     "other-clients",
     "display-secrets",
@@ -204,6 +209,7 @@ pub(super) fn problems(profile: &Profile, survey: &Survey) -> Vec<Problem> {
     } else {
         about_guard(survey, &mut warnings);
     }
+    about_swap(&mut warnings);
     warnings
         .found
         .extend(super::recreation::problem(profile, survey));
@@ -263,6 +269,19 @@ fn about_rules(survey: &Survey, warnings: &mut Warnings<'_>) {
             "denied-rule",
             what,
             "take one of the two out, or narrow the denial",
+        );
+    }
+    for (rule, endpoint, why) in &survey.beyond_view {
+        let what = format!(
+            "{} lets nothing pass: visible, own or redact of the profile closes {} {}: {why}",
+            rule.label(),
+            endpoint.method,
+            endpoint.shape
+        );
+        warnings.warn(
+            "beyond-view",
+            what,
+            "take it out, or give the call to a profile that sees the whole engine",
         );
     }
     for rule in &survey.bare {
@@ -441,6 +460,25 @@ fn about_guard(survey: &Survey, warnings: &mut Warnings<'_>) {
                 "allow less, or give it to a profile of the one client that needs it",
             );
         }
+    }
+}
+
+/// Warns of a limit of swap that refuses every container whose client sets no memory limit.
+fn about_swap(warnings: &mut Warnings<'_>) {
+    let Some(creation) = warnings.profile.guard.creation.as_deref() else {
+        return;
+    };
+    if let (Some(default), Some(swap)) = (&creation.default_memory, &creation.max_memory_swap)
+        && default.twice_exceeds(swap)
+    {
+        let what = format!(
+            "a container whose client sets no memory limit gets default-memory {default}, with \
+            which Docker allows twice as much memory and swap together, which max-memory-swap \
+            {swap} refuses"
+        );
+        let fix =
+            "set max-memory-swap to twice default-memory or more, or a smaller default-memory";
+        warnings.warn("swap-below-default", what, fix);
     }
 }
 

@@ -15,6 +15,9 @@ use super::problem::Problem;
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) profiles: Vec<ProfileReport>,
+    /// The admin listener and its protection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) admin: Option<String>,
     pub(super) problems: Vec<Problem>,
 }
 

@@ -12,6 +12,10 @@ pub(super) fn write(report: &Report, is_strict: bool, page: &mut Page) {
         write_profile(profile, page);
         page.gap();
     }
+    if let Some(admin) = &report.admin {
+        page.item(0, "admin listener: ", Look::Plain, admin);
+        page.gap();
+    }
     for problem in &report.problems {
         write_problem(problem, page);
         page.gap();
