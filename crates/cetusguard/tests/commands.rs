@@ -10,6 +10,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 const PAGES: &[&str] = &[
     "check",
     "explain",
+    "test",
+    "diff",
     "presets",
     "learn",
     "doctor",
@@ -143,7 +145,7 @@ fn every_code_of_check_has_its_row() {
 #[test]
 fn every_command_is_documented() {
     let all: String = [
-        "check", "explain", "presets", "learn", "doctor", "migrate", "views",
+        "check", "explain", "test", "diff", "presets", "learn", "doctor", "migrate", "views",
     ]
     .map(|page| read(&docs().join(format!("{page}.md"))))
     .concat();

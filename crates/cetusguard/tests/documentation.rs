@@ -511,6 +511,7 @@ fn pages_show_the_files_of_the_examples() {
             "yaml",
             "examples/systemd/cetusguard.yaml",
         ),
+        ("docs/test.md", "yaml", "docs/samples/tests.yaml"),
     ] {
         let plain = |text: &str| {
             text.lines()

@@ -1,7 +1,7 @@
 //! `cetusguard explain`: the decision about a call, step by step in the order of the journey; or
 //! the refusals in a log.
 
-mod client;
+pub(super) mod client;
 mod decision;
 mod refused;
 mod text;

@@ -1,6 +1,7 @@
 //! The commands of the program, one file each.
 
 mod check;
+mod diff;
 mod doctor;
 mod explain;
 mod healthcheck;
@@ -12,6 +13,7 @@ mod own;
 mod page;
 mod preset;
 mod serve;
+mod test;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -165,6 +167,8 @@ fn run_command(name: &str, asked: Asked) -> Result<Answer, Failure> {
         "check" => check::run(&asked),
         "explain" => explain::run(&asked)?,
         "doctor" => doctor::run(&asked),
+        "test" => test::run(&asked)?,
+        "diff" => diff::run(&asked)?,
         "own" => own::run(&asked)?,
         "migrate" => migrate::run(&asked)?,
         "learn" => learn::run(asked)?,

@@ -27,10 +27,12 @@ pub fn grammar() -> Command {
         )
         .subcommands(commands().map(|command| match command.get_name() {
             SERVE => command.args(OPTIONS.iter().map(arg)),
-            "check" | "explain" | "learn" | "doctor" | "healthcheck" => command.after_help(
-                "It takes the options of serve as well: cetusguard serve --help \
+            "check" | "explain" | "test" | "learn" | "doctor" | "healthcheck" => {
+                command.after_help(
+                    "It takes the options of serve as well: cetusguard serve --help \
                     describes them.",
-            ),
+                )
+            }
             _ => command,
         }))
 }
@@ -57,7 +59,7 @@ fn arg(option: &Opt) -> Arg {
 }
 
 /// Returns the commands of the program.
-fn commands() -> [Command; 13] {
+fn commands() -> [Command; 15] {
     [
         Command::new(SERVE).about("Run the proxy; the same as no command at all"),
         Command::new("check")
@@ -107,6 +109,30 @@ fn commands() -> [Command; 13] {
                 "FILE",
                 "Explain the refused lines of this log; - is standard input",
             ))
+            .arg(format_arg(&["text", "json"])),
+        Command::new("test")
+            .about(
+                "Compare the decisions of a policy with the expected ones in files; exit 0 if all \
+                are as expected, 1 if not, 2 for mistakes",
+            )
+            .arg(
+                word("FILE", "Files with expected decisions; see docs/test.md")
+                    .required(true)
+                    .num_args(1..),
+            )
+            .arg(switch(
+                "as-enforced",
+                "Take profiles in audit mode for enforced ones",
+            ))
+            .arg(format_arg(&["text", "json"])),
+        Command::new("diff")
+            .about(
+                "Say which calls and settings of clients differ between two configuration files; \
+                exit 0 if the second allows no more than the first, 1 if it does or may, 2 for \
+                mistakes",
+            )
+            .arg(word("OLD", "The configuration file to compare with").required(true))
+            .arg(word("NEW", "The configuration file that is to replace it").required(true))
             .arg(format_arg(&["text", "json"])),
         Command::new("learn")
             .about(

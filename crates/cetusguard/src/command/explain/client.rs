@@ -81,7 +81,7 @@ fn find_mismatches(client: &Principal, config: &Config) -> Vec<Mismatch> {
 }
 
 /// Writes a condition as `--client` takes it.
-fn write_condition(condition: &Condition, config: &Config) -> String {
+pub(in crate::command) fn write_condition(condition: &Condition, config: &Config) -> String {
     let (key, value) = condition.written();
     let value = match condition {
         Condition::Frontend(place) => config
@@ -94,7 +94,12 @@ fn write_condition(condition: &Condition, config: &Config) -> String {
 }
 
 /// Adds one mark to the description of a client. The keys are those of `clients`, and `frontend`.
-fn add_mark(client: &mut Principal, key: &str, value: &str, config: &Config) -> Result<(), String> {
+pub(in crate::command) fn add_mark(
+    client: &mut Principal,
+    key: &str,
+    value: &str,
+    config: &Config,
+) -> Result<(), String> {
     if key == "frontend" {
         let mut addresses = config
             .frontends

@@ -244,6 +244,7 @@ fn judge_by_guard(
         owner: owner.map(|ownership| Owner::profile(&ownership.owner)),
     };
     let surroundings = Surroundings {
+        profile: &profile.name,
         profiles: Some(profiles),
         viewer: Some(&viewer),
         ..Surroundings::default()

@@ -1,0 +1,280 @@
+//! `cetusguard diff`: the calls that one configuration allows and another does not, and the
+//! settings that differ.
+
+mod settings;
+
+use std::sync::Arc;
+
+use cetusguard_policy::{CallChange, Difference, Profiles, Surveyor, compare_rules};
+use serde::Serialize;
+
+use super::page::{Look, Page, count};
+use super::{Answer, Asked, Failure};
+use crate::config::Mistakes;
+use crate::config::meant::Config;
+
+/// The effect of a difference for the clients of a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Effect {
+    /// They can do more.
+    Wider,
+    /// They can do less.
+    Narrower,
+    /// It is not known what they can do.
+    Unknown,
+}
+
+impl Effect {
+    const fn mark(self) -> (&'static str, Look) {
+        match self {
+            Self::Wider => ("wider     ", Look::Bad),
+            Self::Narrower => ("narrower  ", Look::Good),
+            Self::Unknown => ("unclear   ", Look::Warning),
+        }
+    }
+}
+
+/// A difference.
+#[derive(Debug, Serialize)]
+struct Change {
+    effect: Effect,
+    what: String,
+    /// The endpoint, if it is about calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<&'static str>,
+    /// A call that one of the two configurations allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    example: Option<String>,
+    /// The rule that allows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+}
+
+impl Change {
+    /// Makes a difference between settings.
+    fn setting(effect: Effect, what: String) -> Self {
+        Self {
+            effect,
+            what,
+            endpoint: None,
+            example: None,
+            rule: None,
+        }
+    }
+
+    fn of_call(change: &CallChange) -> Self {
+        let (endpoint, method) = (change.endpoint, change.method);
+        let call = format!("{method} {}", endpoint.shape);
+        let says = endpoint.says();
+        let (effect, witness) = match &change.difference {
+            Difference::Wider(witness) => (Effect::Wider, Some(witness)),
+            Difference::Narrower(witness) => (Effect::Narrower, Some(witness)),
+            Difference::Unknown => (Effect::Unknown, None),
+        };
+        let what = match (effect, witness.is_some_and(|witness| witness.is_part)) {
+            (Effect::Wider, false) => format!("newly allowed: {call}: {says}"),
+            (Effect::Wider, true) => format!("allowed for more objects: {call}: {says}"),
+            (Effect::Narrower, false) => format!("no longer allowed: {call}: {says}"),
+            (Effect::Narrower, true) => format!("allowed for fewer objects: {call}: {says}"),
+            (Effect::Unknown, _) => {
+                format!("the rules for {call} differ, and cannot be compared: {says}")
+            }
+        };
+        Self {
+            effect,
+            what,
+            endpoint: Some(endpoint.id.name()),
+            example: witness.map(|witness| format!("{method} {}", witness.path)),
+            rule: witness.map(|witness| witness.rule.label().to_owned()),
+        }
+    }
+}
+
+/// The differences of a profile.
+#[derive(Debug, Serialize)]
+struct ProfileChanges {
+    profile: String,
+    /// The profile that stands for it in the other configuration, if that does not have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compared_with: Option<String>,
+    changes: Vec<Change>,
+}
+
+/// The result of the comparison.
+#[derive(Debug, Serialize)]
+struct Report {
+    wider: usize,
+    narrower: usize,
+    unclear: usize,
+    /// The differences in the addresses on which clients are served.
+    frontends: Vec<Change>,
+    profiles: Vec<ProfileChanges>,
+}
+
+/// Compares two configurations. Exits with 1 if the second allows more, or may.
+pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
+    if asked.sources.has_source_flag() {
+        let why = "diff takes two files: cetusguard diff OLD NEW, without --config";
+        return Err(why.to_owned().into());
+    }
+    let (mut configs, mut mistakes) = (Vec::new(), Vec::new());
+    for name in ["OLD", "NEW"] {
+        match asked
+            .sources
+            .load_file(asked.value(name).unwrap_or_default())
+        {
+            Ok(loaded) => configs.push(loaded.config),
+            Err(Mistakes(found)) => mistakes.extend(found),
+        }
+    }
+    let [old, new] = configs.as_slice() else {
+        return Err(Mistakes(mistakes).into());
+    };
+    let report = compare(old, new);
+    let code = u8::from(report.wider + report.unclear > 0);
+    let text = match asked.wants_json() {
+        true => super::json(&report),
+        false => {
+            let mut page = Page::new(&asked.sources.env);
+            write(&report, &mut page);
+            page.into_text()
+        }
+    };
+    Ok(Answer { text, code })
+}
+
+fn compare(old: &Config, new: &Config) -> Report {
+    let frontends = settings::compare_frontends(old, new);
+    let profiles = compare_profiles(old, new);
+    let total = |effect| {
+        let of_profiles = profiles.iter().flat_map(|found| &found.changes);
+        let all = frontends.iter().chain(of_profiles);
+        all.filter(|change| change.effect == effect).count()
+    };
+    Report {
+        wider: total(Effect::Wider),
+        narrower: total(Effect::Narrower),
+        unclear: total(Effect::Unknown),
+        frontends,
+        profiles,
+    }
+}
+
+fn compare_profiles(old_config: &Config, new_config: &Config) -> Vec<ProfileChanges> {
+    let (old, new) = (&old_config.profiles, &new_config.profiles);
+    // The shapes of endpoints are shared for as long as it lives.
+    let _surveyor = Surveyor::default();
+    let named = |profiles: &Profiles, name: &str| {
+        profiles.all().find(|profile| profile.name == name).cloned()
+    };
+    let default = |profiles: &Profiles| profiles.all().next().cloned();
+    let mut compared = Vec::new();
+    for profile in new.all() {
+        let other = named(old, &profile.name);
+        let stand_in = other.is_none();
+        let other = other.or_else(|| default(old));
+        compared.extend(other.map(|other| (other, Arc::clone(profile), stand_in)));
+    }
+    for profile in old.all() {
+        if named(new, &profile.name).is_none() {
+            compared.extend(default(new).map(|other| (Arc::clone(profile), other, true)));
+        }
+    }
+    compared
+        .into_iter()
+        .map(|(before, after, has_stand_in)| {
+            let is_gone = has_stand_in && named(new, &before.name).is_none();
+            let (profile, other) = if is_gone {
+                (&before, &after)
+            } else {
+                (&after, &before)
+            };
+            let mut changes = Vec::new();
+            if has_stand_in {
+                changes.push(stand_in_change(is_gone));
+            } else {
+                changes.extend(settings::compare_clients(
+                    (&before, old_config),
+                    (&after, new_config),
+                ));
+            }
+            changes.extend(compare_rules(&before, &after).iter().map(Change::of_call));
+            changes.extend(settings::compare(&before, &after));
+            ProfileChanges {
+                profile: profile.name.clone(),
+                compared_with: has_stand_in.then(|| other.name.clone()),
+                changes,
+            }
+        })
+        .filter(|found| !found.changes.is_empty())
+        .collect()
+}
+
+/// Makes the difference of a profile that only one of the two configurations has.
+fn stand_in_change(is_gone: bool) -> Change {
+    let what = match is_gone {
+        true => {
+            "the profile is gone: its clients get another one, which is taken to be the default"
+        }
+        false => {
+            "the profile is new: its clients had another one, which is taken to be the default"
+        }
+    };
+    Change::setting(Effect::Unknown, what.to_owned())
+}
+
+fn write(report: &Report, page: &mut Page) {
+    if !report.frontends.is_empty() {
+        page.say(0, Look::Heading, "frontends");
+        report
+            .frontends
+            .iter()
+            .for_each(|change| write_change(change, page));
+        page.gap();
+    }
+    for found in &report.profiles {
+        let other = match &found.compared_with {
+            Some(other) => format!(", compared with profile {other}"),
+            None => String::new(),
+        };
+        page.say(
+            0,
+            Look::Heading,
+            &format!("profile {}{other}", found.profile),
+        );
+        for change in &found.changes {
+            write_change(change, page);
+        }
+        page.gap();
+    }
+    let Report {
+        wider,
+        narrower,
+        unclear,
+        ..
+    } = report;
+    let total = wider + narrower + unclear;
+    match total {
+        0 => page.say(0, Look::Good, "No difference in what clients can do."),
+        total => page.say(
+            0,
+            Look::Plain,
+            &format!(
+                "{}: {wider} wider, {narrower} narrower, {unclear} unclear.",
+                count(total, "difference")
+            ),
+        ),
+    }
+}
+
+fn write_change(change: &Change, page: &mut Page) {
+    let (mark, look) = change.effect.mark();
+    page.item(2, mark, look, &change.what);
+    if let Some(example) = &change.example {
+        page.line(12, Look::Plain, &format!("as in {example}"));
+    }
+    if let Some(rule) = &change.rule {
+        page.line(12, Look::Faint, &format!("by {rule}"));
+    }
+}
