@@ -57,7 +57,7 @@ pub(crate) enum Refusal {
     /// The profile of this name needs the name of a session, and the request has none.
     NoSession(String),
     /// The quota of the profile of this name has no room.
-    OverQuota(String, Excess),
+    OverQuota(String, Box<Excess>),
     /// The engine's answer cannot be filtered.
     UnfilterableAnswer(Unfilterable),
     /// The engine cannot be reached.

@@ -237,8 +237,11 @@ const WORLD: &str = "objects:\n- container: web\n  id: 4f1e6c2b9d7a4f1e6c2b9d7a4
     9d7a4f1e6c2b9d7a4f1e\n  labels: {team: blue}\n- {exec: e1, container: web}\n- {container: gone, \
     missing: true}\n- {volume: '*', missing: true}\n";
 
-/// Each policy, with calls and their bodies.
-const POLICIES: &[(&[(&str, &str)], &[(&str, &str)])] = &[
+/// Options with their values, or calls with their bodies.
+type Pairs = &'static [(&'static str, &'static str)];
+
+/// Each policy, with calls.
+const POLICIES: &[(Pairs, Pairs)] = &[
     (
         &[(
             "--rules",

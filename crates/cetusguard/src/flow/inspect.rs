@@ -248,7 +248,7 @@ impl Judgement {
             Ok(hold) => Ok(Some(hold)),
             Err(NoRoom::Excess(excess)) => {
                 let profile = self.client.profile.name.clone();
-                Err(Refusal::OverQuota(profile, excess))
+                Err(Refusal::OverQuota(profile, Box::new(excess)))
             }
             Err(NoRoom::Unknown(trouble)) => Err(resolve::untold(Arc::new(trouble))),
         }

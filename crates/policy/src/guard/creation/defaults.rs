@@ -67,7 +67,7 @@ fn default_network<'b, 'g: 'b>(body: &mut Json<'b>, api: Api, network: &'g str) 
         }
     };
     let has_mode = |name: &&str| *name == find(body, mode).map(Json::text).unwrap_or_default();
-    let is_named = !unnamed.iter().any(|name| has_mode(&name))
+    let is_named = !unnamed.iter().any(has_mode)
         || is_set(body, "cni_networks")
         || find(body, endpoints)
             .map(Json::map)
