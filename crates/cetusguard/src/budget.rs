@@ -72,6 +72,14 @@ impl Pool {
         }
     }
 
+    /// Returns the memory that bodies hold, in bytes, of a pool of this size in KiB. The body that
+    /// may take more counts as one of the largest.
+    fn in_use(&self, size: usize) -> usize {
+        let largest = COPIES * BODY_LIMIT;
+        let held = size - largest - self.room.available_permits();
+        (held + largest * (1 - self.excess.available_permits())) << 10
+    }
+
     /// Takes so much for a body, once it is there or the body is the one that may take more.
     async fn take(&self, held: &mut Held, kib: u32) {
         let _waiting = Waiting::new(&self.waiting);
@@ -111,10 +119,17 @@ impl AllBodies {
     /// Returns the memory that bodies hold, in bytes. The body that may take more counts as one of
     /// the largest.
     pub(crate) fn in_use(&self) -> usize {
-        let Pool { room, excess, .. } = &self.0;
-        let largest = COPIES * BODY_LIMIT;
-        let held = TOTAL - largest - room.available_permits();
-        (held + largest * (1 - excess.available_permits())) << 10
+        self.0.in_use(TOTAL)
+    }
+}
+
+impl ClientBodies {
+    /// The most memory that the bodies of one client may hold, in bytes.
+    pub(crate) const LIMIT: usize = OF_CLIENT << 10;
+
+    /// Returns the memory that the client's bodies hold, in bytes.
+    pub(crate) fn in_use(&self) -> usize {
+        self.0.in_use(OF_CLIENT)
     }
 }
 

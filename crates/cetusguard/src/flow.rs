@@ -15,6 +15,7 @@ mod listen;
 mod normalise;
 mod refuse;
 mod resolve;
+mod roster;
 mod settings;
 mod viewer;
 
@@ -32,6 +33,7 @@ use crate::engine::{Containers, Objects, Own};
 use crate::event_loops::EventLoops;
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
+use crate::live::Live;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
@@ -50,6 +52,7 @@ pub(crate) use listen::{
     log_refused_connections,
 };
 use normalise::Message;
+pub(crate) use roster::{ClientSnapshot, ConnectionSnapshot, OpenStream, Roster};
 pub(crate) use settings::{InForce, Settings};
 pub(crate) use viewer::{owner_of, viewer_by_header};
 
@@ -89,6 +92,8 @@ pub(crate) struct Proxy {
     pub(crate) lessons: Option<Arc<Lessons>>,
     /// The counters of requests, if the admin listener shows them.
     pub(crate) metrics: Option<Arc<Metrics>>,
+    /// The decisions and connections as they are now, if the admin listener shows them.
+    pub(crate) live: Option<Arc<Live>>,
     /// The history of the configuration, for the admin listener.
     pub(crate) status: Arc<Status>,
     /// Becomes true when the program is asked to stop.
@@ -165,6 +170,7 @@ async fn exchange(conn: &mut Connection, proxy: &Arc<Proxy>) -> Next {
         &proxy.log,
         proxy.lessons.as_deref(),
         proxy.metrics.as_deref(),
+        proxy.live.as_deref(),
     );
     match journey(conn, proxy, &mut record).await {
         Ok(next) => next,

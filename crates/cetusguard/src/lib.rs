@@ -18,6 +18,7 @@ mod flow;
 pub mod fuzzing;
 mod lessons;
 mod limiter;
+mod live;
 mod log;
 mod memory;
 mod metrics;

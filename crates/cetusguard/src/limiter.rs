@@ -155,6 +155,12 @@ impl Clients {
 }
 
 impl Usage {
+    /// Returns the requests and the streams that are under way.
+    pub(crate) fn in_use(&self) -> (u32, u32) {
+        let counts = self.counts();
+        (counts.requests, counts.streams)
+    }
+
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

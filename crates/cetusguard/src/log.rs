@@ -179,6 +179,8 @@ pub(crate) struct Settings {
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
     form: LineForm,
+    /// The form of records for readers of decisions.
+    json_form: LineForm,
     queue: Arc<Queue>,
     audit: Option<AuditLog>,
 }
@@ -232,12 +234,13 @@ impl Log {
         let thread = queue.start_writer("log", sink, None).map_err(no_thread)?;
         let mut log = Self {
             form,
+            json_form: LineForm::new(Format::Json, &host),
             queue: Arc::clone(&queue),
             audit: None,
         };
         let mut writers = vec![(thread, queue)];
         if settings.audit.is_some() {
-            let form = LineForm::new(Format::Json, &host);
+            let form = log.json_form.clone();
             let mut audit = AuditLog { form, queue: None };
             if let Some(output) = audit_output {
                 let queue = Arc::new(Queue::new(Level::Debug, false));
@@ -288,6 +291,12 @@ impl Log {
     #[must_use]
     pub(crate) fn line(&self, level: Level, message: &str) -> Line {
         Line::new(&self.form, level, message)
+    }
+
+    /// Begins a record in JSON, for a reader other than the log's.
+    #[must_use]
+    pub(crate) fn json_line(&self, level: Level, message: &str) -> Line {
+        Line::new(&self.json_form, level, message)
     }
 
     /// Hands a record to the writer, unless its level is not wanted.

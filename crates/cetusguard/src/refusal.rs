@@ -310,12 +310,15 @@ impl Refusal {
         }
     }
 
-    /// The rules for builds, where the refused call is a step of one.
-    pub(crate) fn build_rules(&self) -> &'static [&'static str] {
+    /// Returns the rules that would let the client do its work.
+    pub(crate) fn rules_to_add(&self) -> Vec<String> {
         match self {
-            Self::Denied(denial) => denial.build_rules(),
-            Self::Guarded(guarded) => guarded.objection.instead(),
-            _ => &[],
+            Self::Denied(denial) => denial.rules_to_add(),
+            Self::Guarded(guarded) => {
+                let rules = guarded.objection.instead().iter();
+                rules.map(ToString::to_string).collect()
+            }
+            _ => Vec::new(),
         }
     }
 

@@ -125,10 +125,10 @@ impl Reload {
                 describe(&config.profiles, log);
                 proxy.backend.replace_tls(config.backend_tls.clone());
                 let profiles = config.profiles.clone();
-                let token = config.admin.as_ref().and_then(|admin| admin.token.clone());
                 let admin = config.admin.clone();
+                let access = admin.as_ref().map(|admin| admin.access.clone());
                 proxy.renew(Settings::from(config));
-                proxy.status.note_reload(cause, token);
+                proxy.status.note_reload(cause, access.unwrap_or_default());
                 self.manager
                     .note_ready(&format!("serving the configuration reloaded by {cause}"));
                 Some(Reloaded {

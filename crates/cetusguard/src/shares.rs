@@ -104,7 +104,30 @@ impl Default for ClientShare {
     }
 }
 
+/// The use of a client's share at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShareInUse {
+    /// Connections that have a place or wait for one.
+    pub(crate) connections: usize,
+    /// Exchanges with the engine; not counted where memory is not bounded.
+    pub(crate) exchanges: usize,
+    /// Memory that bodies hold, in bytes, and the most that they may hold.
+    pub(crate) body_bytes: usize,
+    pub(crate) body_bytes_limit: usize,
+}
+
 impl ClientShare {
+    /// Returns how much of the share is in use.
+    pub(crate) fn in_use(&self) -> ShareInUse {
+        let counts = lock(&self.counts);
+        ShareInUse {
+            connections: counts.connections,
+            exchanges: counts.exchanges,
+            body_bytes: self.bodies.in_use(),
+            body_bytes_limit: ClientBodies::LIMIT,
+        }
+    }
+
     /// Waits for a turn to ask the engine about an object.
     pub(crate) async fn lookup_turn(&self) -> Option<SemaphorePermit<'_>> {
         // The semaphore is never closed.
@@ -285,16 +308,21 @@ impl Shares {
         }
     }
 
+    /// Returns the most exchanges that one client may have; `None` without a limit.
+    pub(crate) fn exchanges_of_client(&self) -> Option<usize> {
+        self.exchanges.map(|total| (total / 2).max(1))
+    }
+
     /// Takes the right to one more exchange of a client. Returns `None` if all are taken, if the
     /// client has half of all, or if only the reserved ones are left and it has `FEW` or more.
     pub(crate) fn begin_exchange(&self, client: &Arc<ClientShare>) -> Option<ExchangeSlot> {
-        let Some(total) = self.exchanges else {
+        let (Some(total), Some(most)) = (self.exchanges, self.exchanges_of_client()) else {
             return Some(ExchangeSlot { _counted: None });
         };
         let mut counts = lock(&client.counts);
         let is_reserved =
             counts.exchanges >= FEW && self.exchanges_left.available_permits() <= total / RESERVED;
-        if is_reserved || counts.exchanges >= (total / 2).max(1) {
+        if is_reserved || counts.exchanges >= most {
             return None;
         }
         let place = Arc::clone(&self.exchanges_left).try_acquire_owned().ok()?;

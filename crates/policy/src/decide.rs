@@ -56,6 +56,8 @@ pub enum Ground {
         kind: DenialKind,
         /// The message of the refusal.
         text: String,
+        /// The rules that would allow it.
+        rules: Vec<String>,
     },
 }
 
@@ -232,6 +234,7 @@ impl Verdict {
         let ground = Ground::Unenforced {
             kind: denial.reason.kind(),
             text: denial.to_string(),
+            rules: denial.rules_to_add(),
         };
         // The guard is asked as well, since adding a rule might not be enough.
         let reader = match guard::duty(&denial.call, &profile.guard) {
@@ -1101,9 +1104,10 @@ mod tests {
             assert_eq!(permit.call().path(), target);
             match permit.ground() {
                 Ground::Rule(_) => assert_eq!(want, None, "{target}"),
-                Ground::Unenforced { kind, text } => {
+                Ground::Unenforced { kind, text, rules } => {
                     assert_eq!(Some(kind.word()), want, "{target}");
                     assert!(text.contains("to allow it, add the rule"), "{text}");
+                    assert!(text.ends_with(&rules.join(" ")), "{rules:?}");
                 }
             }
         }

@@ -275,16 +275,6 @@ impl Denial {
         }
     }
 
-    /// Returns the rules for builds if the call is a step of one.
-    #[must_use]
-    pub fn build_rules(&self) -> &'static [&'static str] {
-        if self.build_step().is_some() {
-            BUILD_RULES
-        } else {
-            &[]
-        }
-    }
-
     /// Writes the end of a refusal that names the rules to add.
     #[must_use]
     pub fn advice(rules: &[String]) -> String {

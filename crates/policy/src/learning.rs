@@ -107,6 +107,7 @@ impl Permit {
             Ground::Unenforced {
                 kind: DenialKind::ClosedEndpoint | DenialKind::BeyondView,
                 text,
+                ..
             } => (call.literal_pattern(), Some(text.clone())),
             Ground::Unenforced { .. } => (call.literal_pattern(), None),
         };

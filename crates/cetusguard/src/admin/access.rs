@@ -8,6 +8,10 @@ use crate::config::admin::AdminToken;
 
 /// The header in which browsers say how a page's site and the asked one belong together.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// The header in which browsers say how they ask: as a page's script, or for a link.
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+/// The header in which browsers say where they show the answer: in a tab, a frame, an image.
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Returns whether a request carries the token, as `Authorization: Bearer TOKEN` (RFC 6750 §2.1).
 pub(super) fn has_token(headers: &HeaderMap, token: &AdminToken) -> bool {
@@ -23,18 +27,33 @@ pub(super) fn has_token(headers: &HeaderMap, token: &AdminToken) -> bool {
     }
 }
 
+/// The properties of a request, beside its headers, that decide who may send it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// It came over TCP.
+    pub(super) is_tcp: bool,
+    /// A page of another name cannot send it: it must carry a token, or came over TLS, whose
+    /// certificate has no other name.
+    pub(super) has_proven_name: bool,
+    /// It is for the page, which holds no data.
+    pub(super) is_page: bool,
+}
+
 /// Returns why a request seems to be that of a web page of another site.
 ///
 /// A page can have a name of its own lead to a loopback address (DNS rebinding). `Host` then has
 /// that name, and no other header tells. A page cannot know the token, so that names are free where
-/// one is needed; and no page reaches a Unix socket.
-pub(super) fn foreign_page(headers: &HeaderMap, checks_host: bool) -> Option<&'static str> {
+/// one is needed. Browsers reach a Unix socket if a port is forwarded to it, as `ssh -L` does.
+pub(super) fn foreign_page(headers: &HeaderMap, asked: Asked) -> Option<&'static str> {
     let hosts: Vec<&str> = headers
         .get_all(HOST)
         .iter()
         .map(|host| host.to_str().unwrap_or_default())
         .collect();
-    if checks_host && (hosts.len() != 1 || hosts.iter().any(|host| is_foreign_name(host))) {
+    // Browsers always send it; simple clients of a Unix socket do not.
+    let is_missing = hosts.is_empty() && asked.is_tcp;
+    let is_foreign = hosts.len() > 1 || hosts.iter().any(|host| is_foreign_name(host));
+    if !asked.has_proven_name && (is_missing || is_foreign) {
         return Some(
             "Host is not an address or a name of this machine (DNS rebinding); ask for the \
             address, or set admin-token-file",
@@ -52,7 +71,17 @@ pub(super) fn foreign_page(headers: &HeaderMap, checks_host: bool) -> Option<&'s
         .get_all(SEC_FETCH_SITE)
         .iter()
         .any(|site| !matches!(site.as_bytes(), b"none" | b"same-origin"));
-    is_cross.then_some("a web page of another site sent it (Sec-Fetch-Site)")
+    // A link of another site leads to the page, but its script does not see the page.
+    let is_link = asked.is_page
+        && has_value(headers, SEC_FETCH_MODE, b"navigate")
+        && has_value(headers, SEC_FETCH_DEST, b"document");
+    (is_cross && !is_link).then_some("a web page of another site sent it (Sec-Fetch-Site)")
+}
+
+/// Returns whether a header is there once, with this value.
+fn has_value(headers: &HeaderMap, name: HeaderName, value: &[u8]) -> bool {
+    let mut values = headers.get_all(name).iter();
+    values.next().is_some_and(|first| first.as_bytes() == value) && values.next().is_none()
 }
 
 #[cfg(test)]
@@ -106,7 +135,68 @@ mod tests {
                 false,
             ),
         ] {
-            let found = foreign_page(&headers(lines), checks_host);
+            let asked = Asked {
+                is_tcp: true,
+                has_proven_name: !checks_host,
+                is_page: false,
+            };
+            let found = foreign_page(&headers(lines), asked);
+            assert_eq!(found.is_some(), is_foreign, "{lines:?} {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_another_site_is_refused_on_a_unix_socket_as_well() {
+        for (lines, is_foreign) in [
+            (&[][..], false),
+            (&[("host", "localhost")], false),
+            (&[("host", "evil.example:9100")], true),
+            (&[("host", "a"), ("host", "b")], true),
+        ] {
+            let asked = Asked {
+                is_tcp: false,
+                has_proven_name: false,
+                is_page: true,
+            };
+            let found = foreign_page(&headers(lines), asked);
+            assert_eq!(found.is_some(), is_foreign, "{lines:?} {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_of_another_site_leads_to_the_page_alone() {
+        let (host, site) = (("host", "localhost"), ("sec-fetch-site", "cross-site"));
+        let (mode, dest) = (
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        );
+        for (lines, is_page, is_foreign) in [
+            (&[host, site, mode, dest][..], true, false),
+            (&[host, site, mode, dest], false, true),
+            (&[host, site, mode], true, true),
+            (
+                &[host, site, mode, ("sec-fetch-dest", "iframe")],
+                true,
+                true,
+            ),
+            (
+                &[host, site, ("sec-fetch-mode", "no-cors"), dest],
+                true,
+                true,
+            ),
+            (
+                &[host, site, mode, dest, ("origin", "http://evil.example")],
+                true,
+                true,
+            ),
+            (&[("host", "evil.example"), site, mode, dest], true, true),
+        ] {
+            let asked = Asked {
+                is_tcp: true,
+                has_proven_name: false,
+                is_page,
+            };
+            let found = foreign_page(&headers(lines), asked);
             assert_eq!(found.is_some(), is_foreign, "{lines:?} {found:?}");
         }
     }

@@ -96,6 +96,10 @@ families! {
     CERTIFICATE_EXPIRY: Gauge "cetusguard_certificate_expiry_timestamp" ["frontend"],
         Some(Unit::Seconds),
         "The time at which a certificate of the frontend's chain expires first, since 1970";
+    ADMIN_CERTIFICATE_EXPIRY: Gauge "cetusguard_admin_certificate_expiry_timestamp" [],
+        Some(Unit::Seconds),
+        "The time at which a certificate of the admin listener's chain expires first, since 1970; \
+        no sample without TLS";
 }
 
 impl Family {

@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 
 use super::families::{self, Family};
 use super::policy::PolicyIdentity;
+use crate::config::address::Address;
 use crate::flow::Proxy;
 use crate::metrics::{Metrics, RequestCounters};
 use crate::outcome::Reason;
@@ -28,14 +29,14 @@ pub(super) const PLAIN_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(super) struct Figures {
     pub(super) proxy: Arc<Proxy>,
     pub(super) policy: PolicyIdentity,
-    /// The names of the frontends that may have TLS, by their place.
-    frontends: Vec<Option<String>>,
+    /// The addresses of the frontends, by their place.
+    frontends: Vec<Address>,
     started: SystemTime,
 }
 
 impl Figures {
     /// The figures of a proxy that has just started.
-    pub(super) fn new(proxy: Arc<Proxy>, frontends: Vec<Option<String>>) -> Self {
+    pub(super) fn new(proxy: Arc<Proxy>, frontends: Vec<Address>) -> Self {
         Self {
             proxy,
             policy: PolicyIdentity::default(),
@@ -181,14 +182,23 @@ impl Figures {
         )?;
         let settings = self.proxy.settings.get();
         let mut expiries = families::CERTIFICATE_EXPIRY.begin(encoder)?;
-        for (name, tls) in self.frontends.iter().zip(&settings.tls) {
-            if let (Some(name), Some(expires)) = (name, tls.as_ref().and_then(|tls| tls.expires)) {
+        for (address, tls) in self.frontends.iter().zip(&settings.tls) {
+            // TLS is spoken over TCP alone.
+            let has_tls = !matches!(address, Address::Unix(_));
+            let tls = tls.as_ref().filter(|_| has_tls);
+            if let Some(expires) = tls.and_then(|tls| tls.expires) {
                 expiries
-                    .encode_family(&[("frontend", Escaped(name))])?
+                    .encode_family(&[("frontend", Escaped(&address.to_string()))])?
                     .encode_gauge(&seconds_since_1970(expires))?;
             }
         }
-        Ok(())
+        let mut expiry = families::ADMIN_CERTIFICATE_EXPIRY.begin(encoder)?;
+        let access = self.proxy.status.access();
+        let tls = access.borrow().tls.clone();
+        match tls.and_then(|tls| tls.expires) {
+            Some(expires) => expiry.encode_gauge(&seconds_since_1970(expires)),
+            None => Ok(()),
+        }
     }
 }
 

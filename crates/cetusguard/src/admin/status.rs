@@ -4,12 +4,16 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use crate::config::admin::AdminToken;
+use tokio::sync::watch;
+
+use crate::config::admin::AdminAccess;
 
 /// The history of the configuration of a running proxy.
 #[derive(Debug)]
 pub(crate) struct Status {
     state: Mutex<State>,
+    /// The conditions that clients of the admin listener must meet. Streams end when they change.
+    access: watch::Sender<AdminAccess>,
 }
 
 /// The history at one moment.
@@ -25,8 +29,6 @@ pub(super) struct State {
     pub(super) failures: u64,
     /// The warnings of `check` about the settings in force; `None` until they were checked.
     pub(super) warnings: Option<Vec<CheckWarning>>,
-    /// The token that requests to the admin listener must carry.
-    token: Option<AdminToken>,
 }
 
 /// The last reload.
@@ -55,7 +57,7 @@ pub(crate) struct CheckWarning {
 
 impl Status {
     /// The history of a configuration that was loaded just now.
-    pub(crate) fn new(token: Option<AdminToken>) -> Self {
+    pub(crate) fn new(access: AdminAccess) -> Self {
         Self {
             state: Mutex::new(State {
                 loaded: SystemTime::now(),
@@ -63,23 +65,29 @@ impl Status {
                 successes: 0,
                 failures: 0,
                 warnings: None,
-                token,
             }),
+            access: watch::Sender::new(access),
         }
     }
 
-    /// Notes a reload that replaced the settings, and the token of the new ones.
-    pub(crate) fn note_reload(&self, cause: &'static str, token: Option<AdminToken>) {
+    /// Notes a reload that replaced the settings, and the conditions of the new ones.
+    pub(crate) fn note_reload(&self, cause: &'static str, access: AdminAccess) {
         let now = SystemTime::now();
         let mut state = self.lock();
         state.loaded = now;
         state.successes += 1;
         state.warnings = None;
-        state.token = token;
         state.last_reload = Some(LastReload {
             at: now,
             cause,
             mistakes: Vec::new(),
+        });
+        drop(state);
+        self.access.send_if_modified(|current| {
+            let is_new = !current.admits_as(&access);
+            // A renewed certificate is used, and ends no stream.
+            *current = access;
+            is_new
         });
     }
 
@@ -99,9 +107,9 @@ impl Status {
         self.lock().warnings = Some(warnings);
     }
 
-    /// Returns the token that requests to the admin listener must carry now.
-    pub(super) fn token(&self) -> Option<AdminToken> {
-        self.lock().token.clone()
+    /// Returns the conditions that clients of the admin listener must meet now, and their changes.
+    pub(super) fn access(&self) -> watch::Receiver<AdminAccess> {
+        self.access.subscribe()
     }
 
     /// Returns the history as it is now.

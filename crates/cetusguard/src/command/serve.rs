@@ -24,6 +24,7 @@ use crate::flow::{
 };
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
+use crate::live::Live;
 use crate::log::{Level, Log};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
@@ -104,7 +105,8 @@ async fn serve(
     inherited.refuse_left_over()?;
     refuse_own(&config, &sockets)?;
     let status = describe_sockets(&sockets);
-    let frontends = tls_frontends(&config);
+    let frontends = config.frontends.iter();
+    let frontends = frontends.map(|frontend| frontend.address.clone()).collect();
     log_start(&config, &sockets, &without_ipv6, &log);
     announce_capacity(capacity, &log);
 
@@ -250,7 +252,8 @@ fn assemble(
         ),
     }
     let metrics = begin_counting(&config);
-    let token = config.admin.as_ref().and_then(|admin| admin.token.clone());
+    let live = config.admin.is_some().then(Arc::<Live>::default);
+    let access = config.admin.as_ref().map(|admin| admin.access.clone());
     let settings = Settings::from(config);
     containers.want(&settings.profiles);
     let objects = Arc::new(Objects::new(Arc::clone(&containers)));
@@ -277,7 +280,8 @@ fn assemble(
         log: log.clone(),
         lessons,
         metrics,
-        status: Arc::new(Status::new(token)),
+        live,
+        status: Arc::new(Status::new(access.unwrap_or_default())),
         stopping,
         settings: InForce::from(settings),
     })
@@ -288,19 +292,6 @@ fn begin_counting(config: &Config) -> Option<Arc<Metrics>> {
     let metrics = config.admin.is_some().then(Arc::<Metrics>::default)?;
     metrics.expect_profiles(&config.profiles);
     Some(metrics)
-}
-
-/// Returns the name of each frontend that may have TLS, which is spoken over TCP alone.
-fn tls_frontends(config: &Config) -> Vec<Option<String>> {
-    let name = |address: &Address| match address {
-        Address::Unix(_) => None,
-        address => Some(address.to_string()),
-    };
-    config
-        .frontends
-        .iter()
-        .map(|frontend| name(&frontend.address))
-        .collect()
 }
 
 /// Begins to wait for a signal.

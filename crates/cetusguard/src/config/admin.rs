@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
+use rustls::pki_types::CertificateDer;
 use subtle::ConstantTimeEq;
 
 use super::address::Address;
 use super::frontends::Named;
 use super::meant::{Frontend, Reader, SocketRights, read_mode};
 use super::{own, read_text};
+use crate::tls::FrontendTls;
 
 /// The shortest token that is accepted. A shorter one could be guessed.
 const SHORTEST_TOKEN: usize = 16;
@@ -24,11 +27,41 @@ pub(crate) struct AdminSettings {
     pub(crate) address: Address,
     /// The mode of its Unix socket.
     pub(crate) mode: u32,
-    /// The token that every request must carry; `None` if none is needed.
-    pub(crate) token: Option<AdminToken>,
+    /// The conditions that its clients must meet.
+    pub(crate) access: AdminAccess,
     /// The file of the token.
     pub(crate) token_file: Option<String>,
 }
+
+/// The conditions that clients of the admin listener must meet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AdminAccess {
+    /// The token that every request must carry; `None` if none is needed.
+    pub(crate) token: Option<AdminToken>,
+    /// The TLS settings of its TCP sockets, if it has TLS.
+    pub(crate) tls: Option<FrontendTls>,
+}
+
+impl AdminAccess {
+    /// Returns the authorities that may sign the certificates of clients, if clients have to show
+    /// one.
+    pub(crate) fn signers(&self) -> Option<&Signers> {
+        self.tls.as_ref()?.clients.as_ref()
+    }
+
+    /// Returns whether a client must prove who it is, wherever it is.
+    pub(crate) fn is_protected(&self) -> bool {
+        self.token.is_some() || self.signers().is_some()
+    }
+
+    /// Returns whether both admit the same clients.
+    pub(crate) fn admits_as(&self, other: &Self) -> bool {
+        self.token == other.token && self.signers() == other.signers()
+    }
+}
+
+/// The authorities that may sign the certificates of clients.
+pub(crate) type Signers = Arc<Vec<CertificateDer<'static>>>;
 
 /// The digest of a secret token. Comparing digests of one length tells nothing about the length of
 /// the token, and the token itself does not stay in memory.
@@ -62,7 +95,7 @@ impl AdminSettings {
 
     /// Returns the address and its protection, as a sentence.
     pub(crate) fn sentence(&self) -> String {
-        let token = match self.token {
+        let token = match self.access.token {
             Some(_) => "requests need the token of admin-token-file",
             None => "requests need no token",
         };
@@ -73,7 +106,14 @@ impl AdminSettings {
             }
             _ => "every host that can reach it".to_owned(),
         };
-        format!("{}, for {who}; {token}", self.address)
+        let tls = match &self.access.tls {
+            Some(tls) if tls.clients.is_some() => {
+                ", and clients show a certificate of admin-tls-cacert"
+            }
+            Some(_) => ", over TLS",
+            None => "",
+        };
+        format!("{}, for {who}; {token}{tls}", self.address)
     }
 
     /// Returns the address as one to listen on.
@@ -109,8 +149,14 @@ impl Reader<'_> {
         backend: Option<&Address>,
     ) -> Option<AdminSettings> {
         let mode = self.read("admin-socket-mode", read_mode);
-        let token = self.admin_token();
-        let has_token_file = self.written.one("admin-token-file").is_some();
+        let access = AdminAccess {
+            token: self.admin_token(),
+            tls: self.admin_tls(),
+        };
+        let is_protected = ["admin-token-file", "admin-tls-cacert"]
+            .iter()
+            .any(|name| self.written.one(name).is_some());
+        let has_tls = self.written.one("admin-tls-cert").is_some();
         // The system chooses another port for each `:0`.
         let listening = |address: &Address| {
             let is_same = |own: &Address| own == address || own::is_own(address, own);
@@ -131,12 +177,15 @@ impl Reader<'_> {
             if backend.is_some_and(|backend| own::is_own(backend, &address)) {
                 return Err("expected an address that is not the engine's".to_owned());
             }
+            if has_tls && matches!(address, Address::Unix(_)) {
+                return Err("expected tcp://HOST:PORT, since admin-tls-cert is set".to_owned());
+            }
             // Only at the start it is known which address a socket of systemd has.
-            if !is_named && !is_local(&address) && !has_token_file {
+            if !is_named && !is_local(&address) && !is_protected {
                 return Err(format!(
                     "expected unix:///PATH or a loopback address, since other hosts may reach \
-                    this one; for this one, set admin-token-file to a file with a token; \
-                    {MAKE_TOKEN}"
+                    this one; for this one, set admin-tls-cacert, or set admin-token-file to a \
+                    file with a token; {MAKE_TOKEN}"
                 ));
             }
             Ok(address)
@@ -145,9 +194,16 @@ impl Reader<'_> {
         Some(AdminSettings {
             address,
             mode: mode?,
-            token,
+            access,
             token_file: token_file.map(|(path, _)| path.to_owned()),
         })
+    }
+
+    /// Reads the TLS files; `None` if there are none, or if they are wrong, which is then noted.
+    fn admin_tls(&mut self) -> Option<FrontendTls> {
+        let files = ["admin-tls-cacert", "admin-tls-cert", "admin-tls-key"]
+            .map(|name| self.written.one(name).map(|(path, _)| path));
+        self.server_tls(files, "admin-tls-", "the admin listener")
     }
 
     /// Reads the token; `None` if there is no file, or if the file is wrong, which is then noted.

@@ -136,7 +136,7 @@ impl<'w> Reader<'w> {
     /// Opens the files of every frontend.
     pub(super) fn frontends(&mut self) -> Vec<Named<'w>> {
         let of_options = self.written.frontend_files();
-        let tls = self.frontend_tls(of_options, "frontend-tls-");
+        let tls = self.server_tls(of_options, "frontend-tls-", "the frontend");
         let mode = self
             .read("frontend-socket-mode", read_mode)
             .unwrap_or_default();
@@ -167,7 +167,7 @@ impl<'w> Reader<'w> {
             let tls = if files == of_options {
                 tls.clone()
             } else {
-                self.frontend_tls(files, "tls-")
+                self.server_tls(files, "tls-", "the frontend")
             };
             let frontend = self.frontend(
                 entry,
@@ -235,7 +235,14 @@ impl<'w> Reader<'w> {
         }
     }
 
-    fn frontend_tls(&mut self, files: Files<'_>, prefix: &str) -> Option<tls::FrontendTls> {
+    /// Reads the TLS files of a listener, whose options begin with a prefix; `None` if it has none,
+    /// or if they are wrong, which is then noted.
+    pub(super) fn server_tls(
+        &mut self,
+        files: Files<'_>,
+        prefix: &str,
+        listener: &str,
+    ) -> Option<tls::FrontendTls> {
         match files {
             [None, None, None] => None,
             [cacert, Some(cert), Some(key)] => {
@@ -249,10 +256,8 @@ impl<'w> Reader<'w> {
                     "set both {prefix}cert and {prefix}key, and {prefix}cacert beside them for \
                     client certificates"
                 );
-                self.mistakes.push(Mistake::new(
-                    "the TLS files of the frontend are incomplete",
-                    fix,
-                ));
+                let what = format!("the TLS files of {listener} are incomplete");
+                self.mistakes.push(Mistake::new(what, fix));
                 None
             }
         }

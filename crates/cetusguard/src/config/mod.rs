@@ -12,6 +12,7 @@ pub(crate) mod frontends;
 mod grammar;
 mod keys;
 mod limits;
+mod many;
 pub(crate) mod meant;
 mod option;
 pub(crate) mod own;

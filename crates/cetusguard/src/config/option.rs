@@ -1,9 +1,8 @@
 //! Every option, defined once: the parser, `--help`, the environment and `docs/configuration.md`
 //! are made from this table.
 
-use cetusguard_policy::split_list;
-
 use super::keys::{CREATION_KEYS, Key};
+pub(crate) use super::many::Many;
 
 /// One option of the program.
 #[derive(Clone, Copy, Debug)]
@@ -23,62 +22,6 @@ pub(crate) struct Opt {
     pub(crate) help: &'static str,
     /// The heading it stands under.
     pub(crate) section: &'static str,
-}
-
-/// The number of values that an option takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Many {
-    /// One value; given twice, it is a mistake.
-    No,
-    /// Several values, separated by blanks, commas or line ends.
-    Words,
-    /// Several texts, which may hold anything: rules have commas and line ends in them.
-    Texts,
-    /// Several values, separated by commas or line ends: paths and names may hold blanks.
-    Paths,
-}
-
-impl Many {
-    /// Splits the value of an option, alike in a flag, in a variable and in the file.
-    pub(crate) fn split(self, text: &str) -> Vec<String> {
-        match self {
-            Self::No => split_one(text),
-            Self::Texts => vec![text.to_owned()],
-            Self::Words => split_list(text, |c| c.is_ascii_whitespace()),
-            Self::Paths => split_list(text, |c| c == '\n'),
-        }
-    }
-
-    /// Says how several values are written.
-    pub(crate) fn help(self) -> &'static str {
-        match self {
-            Self::No => "",
-            Self::Texts => " May be repeated.",
-            Self::Words => {
-                " May be repeated, and hold several, separated by blanks, commas or line ends."
-            }
-            Self::Paths => " May be repeated, and hold several, separated by commas or line ends.",
-        }
-    }
-
-    /// Returns the syntax of the values of a key in the file, which is that of the option of its
-    /// name.
-    pub(crate) fn of_key(name: &str) -> Self {
-        OPTIONS
-            .iter()
-            .find(|option| option.name == name)
-            .map_or(Self::Paths, |option| option.many)
-    }
-}
-
-/// Returns the one value without the blanks around it.
-fn split_one(text: &str) -> Vec<String> {
-    let value = text.trim();
-    if value.is_empty() {
-        Vec::new()
-    } else {
-        vec![value.to_owned()]
-    }
 }
 
 impl Opt {
@@ -549,8 +492,9 @@ const OWN_OPTIONS: &[Opt] = &[
         "admin-addr",
         "ADDR",
         "",
-        "Address of the admin listener, with /metrics, /healthz, /readyz and /policy: unix:///PATH, \
-        tcp://HOST:PORT, or fd://NAME for a socket of systemd; without it, there is none.",
+        "Address of the admin listener, with a page for browsers at /, and /metrics, /healthz, \
+        /readyz, /policy, /decisions and /clients: unix:///PATH, tcp://HOST:PORT, or fd://NAME for \
+        a socket of systemd; without it, there is none.",
     ),
     one(
         ADMIN,
@@ -565,7 +509,29 @@ const OWN_OPTIONS: &[Opt] = &[
         "FILE",
         "",
         "File with the bearer token that every request to the admin listener must carry; \
-        required for addresses that other hosts can reach.",
+        addresses that other hosts can reach need it, or admin-tls-cacert.",
+    ),
+    one(
+        ADMIN,
+        "admin-tls-cacert",
+        "FILE",
+        "",
+        "CA certificates (PEM); clients of the admin listener must then show a certificate signed \
+        by one.",
+    ),
+    one(
+        ADMIN,
+        "admin-tls-cert",
+        "FILE",
+        "",
+        "Certificate chain (PEM) of the admin listener on TCP; turns on TLS.",
+    ),
+    one(
+        ADMIN,
+        "admin-tls-key",
+        "FILE",
+        "",
+        "Private key (PEM) of admin-tls-cert.",
     ),
 ];
 

@@ -71,8 +71,16 @@ impl Admitted {
     pub(super) fn unenforced(&self) -> Option<(Reason, &str)> {
         match (&self.entry.unenforced, self.permit.ground()) {
             (Some((reason, text)), _) => Some((*reason, text)),
-            (None, Ground::Unenforced { kind, text }) => Some((Reason::Denied(*kind), text)),
+            (None, Ground::Unenforced { kind, text, .. }) => Some((Reason::Denied(*kind), text)),
             (None, Ground::Rule(_)) => None,
+        }
+    }
+
+    /// Returns the rules that would allow a call that audit mode let pass against the rules.
+    pub(super) fn rules_to_add(&self) -> &[String] {
+        match self.permit.ground() {
+            Ground::Unenforced { rules, .. } => rules,
+            Ground::Rule(_) => &[],
         }
     }
 }

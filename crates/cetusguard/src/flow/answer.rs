@@ -32,6 +32,7 @@ pub(super) async fn relay_answer(
     let close = conn.closes() || framing == Framing::UntilClose || *proxy.stopping.borrow();
     let limits = conn.limits(proxy);
     let progress = limits.progress;
+    let entry = if follows { conn.roster_entry() } else { None };
     let (client, body) = conn.stream_and_body();
     let mut down = Body::new(framing);
     let lines = if hides_length {
@@ -52,7 +53,7 @@ pub(super) async fn relay_answer(
     sent.map_err(|error| broken_answer(error, &client.output))?;
     if !down.is_done() {
         if follows {
-            record.begin_stream();
+            record.begin_stream(entry);
         }
         // A client that follows a stream may read nothing for hours.
         let limit = if follows { Duration::MAX } else { progress };

@@ -13,7 +13,9 @@ use cetusguard_policy::guard::Objection;
 use super::admit::Admitted;
 use super::connection::Peer;
 use super::identify::Client;
+use super::roster::ConnectionEntry;
 use crate::lessons::Lessons;
+use crate::live::{Decision, DecisionKind, Live};
 use crate::log::{Level, Line, Log};
 use crate::metrics::{Metrics, RequestCounters};
 use crate::outcome::{Outcome, Progress, Reason, RecordMessage, WOULD_DENY};
@@ -48,16 +50,20 @@ pub(super) struct Record<'c> {
     unenforced: Option<(Reason, String)>,
     /// The objection of the guard.
     objection: Option<Box<Objection>>,
-    /// The rules for builds, where it is a refused step of one.
-    build_rules: &'static [&'static str],
+    /// The rules that would allow it, where it is refused.
+    rules_to_add: Vec<String>,
     /// The images of the body that the profile calls by other names, each with the new name.
     rewritten: Vec<(String, String)>,
     /// The calls that clients need, under `cetusguard learn`.
     lessons: Option<&'c Lessons>,
     /// The counters of all requests; `None` if nothing shows them.
     metrics: Option<&'c Metrics>,
+    /// The readers of decisions; `None` if there can be none.
+    live: Option<&'c Live>,
     /// A stream or tunnel has begun, and counts as open until the request ends.
     is_stream: bool,
+    /// The connection that shows the stream, if the admin listener shows connections.
+    entry: Option<Arc<ConnectionEntry>>,
     status: u16,
     ended: Option<End>,
     /// Bytes from the client: head, body, and those of a tunnel.
@@ -72,17 +78,24 @@ struct End {
     level: Level,
     message: RecordMessage,
     reason: Option<Reason>,
+    decision: DecisionKind,
     detail: String,
     /// The path as it was judged, where the decision ended the request.
     path: Option<String>,
 }
 
 impl End {
-    fn new(level: Level, message: RecordMessage, reason: Option<Reason>) -> Self {
+    fn new(
+        level: Level,
+        message: RecordMessage,
+        reason: Option<Reason>,
+        decision: DecisionKind,
+    ) -> Self {
         Self {
             level,
             message,
             reason,
+            decision,
             detail: String::new(),
             path: None,
         }
@@ -114,6 +127,7 @@ impl<'c> Record<'c> {
         log: &'c Log,
         lessons: Option<&'c Lessons>,
         metrics: Option<&'c Metrics>,
+        live: Option<&'c Live>,
     ) -> Self {
         Self {
             log,
@@ -130,11 +144,13 @@ impl<'c> Record<'c> {
             uncertain: false,
             unenforced: None,
             objection: None,
-            build_rules: &[],
+            rules_to_add: Vec::new(),
             rewritten: Vec::new(),
             lessons,
             metrics,
+            live,
             is_stream: false,
+            entry: None,
             status: 0,
             ended: None,
             bytes_in: AtomicU64::new(0),
@@ -179,6 +195,7 @@ impl<'c> Record<'c> {
         self.unenforced = admitted
             .unenforced()
             .map(|(reason, text)| (reason, text.to_owned()));
+        self.rules_to_add = admitted.rules_to_add().to_vec();
     }
 
     /// Notes the images of the body that go to the engine under other names.
@@ -211,7 +228,7 @@ impl<'c> Record<'c> {
 
     /// Notes a refusal that is not enforced.
     pub(super) fn note_unenforced(&mut self, refusal: &Refusal) {
-        self.build_rules = refusal.build_rules();
+        self.rules_to_add.extend(refusal.rules_to_add());
         self.objection = refusal.objection().cloned().map(Box::new);
         self.unenforced
             .get_or_insert_with(|| (refusal.reason(), refusal.to_string()));
@@ -248,15 +265,32 @@ impl<'c> Record<'c> {
         self.uncertain = false;
     }
 
-    /// A stream or tunnel begins: it gets a line now, since its other one may come in days.
-    pub(super) fn begin_stream(&mut self) {
+    /// A stream or tunnel begins: it gets a line now, since its other one may come in days. Its
+    /// connection shows it, if the admin listener shows connections.
+    pub(super) fn begin_stream(&mut self, entry: Option<Arc<ConnectionEntry>>) {
+        if let Some((entry, admitted)) = entry.zip(self.admitted.as_ref()) {
+            entry.begin_stream(self.id, admitted);
+            self.entry = Some(Arc::clone(&entry));
+        }
         if let Some(counters) = self.counters() {
             counters.begin_stream();
             self.is_stream = true;
         }
-        let level = self.level(Level::Debug);
-        if self.log.wants_request(level) {
-            self.write_line(&End::new(level, RecordMessage::StreamStarted, None), false);
+        let end = End::new(
+            self.level(Level::Debug),
+            RecordMessage::StreamStarted,
+            None,
+            self.decision_so_far(),
+        );
+        self.tell(&end, false);
+    }
+
+    /// Returns the decision about a request that is not refused.
+    fn decision_so_far(&self) -> DecisionKind {
+        match (&self.unenforced, self.approved) {
+            (Some(_), true) => DecisionKind::WouldDeny,
+            (None, true) => DecisionKind::Allowed,
+            (_, false) => DecisionKind::Undecided,
         }
     }
 
@@ -313,6 +347,9 @@ impl<'c> Record<'c> {
     pub(super) fn end(&mut self, outcome: &Outcome) {
         if self.ended.is_none() {
             self.count(outcome);
+            if let Some(entry) = self.entry.take() {
+                entry.end_stream();
+            }
         }
         let progress = match (self.uncertain, self.approved) {
             (true, _) => Progress::Uncertain,
@@ -323,6 +360,10 @@ impl<'c> Record<'c> {
             outcome.level(),
             outcome.record_message(progress),
             outcome.reason(),
+            match outcome {
+                Outcome::Refused(_) => DecisionKind::Refused,
+                _ => self.decision_so_far(),
+            },
         );
         match outcome {
             Outcome::Refused(refusal) => self.describe_refusal(refusal, &mut end),
@@ -344,11 +385,11 @@ impl<'c> Record<'c> {
     /// Adds the fields of a refusal.
     fn describe_refusal(&mut self, refusal: &Refusal, end: &mut End) {
         self.status = refusal.status();
-        self.build_rules = refusal.build_rules();
         self.objection = refusal.objection().cloned().map(Box::new);
-        if !self.log.wants_request(end.level) {
+        if !self.log.wants_request(end.level) && !self.is_watched() {
             return;
         }
+        self.rules_to_add = refusal.rules_to_add();
         let brief = refusal.brief_message();
         if brief.is_some() && self.log.is_enabled(Level::Debug) {
             let line = self
@@ -374,12 +415,42 @@ impl<'c> Record<'c> {
         }
     }
 
-    fn write_line(&self, end: &End, ended: bool) {
+    /// Returns whether there are readers of decisions.
+    fn is_watched(&self) -> bool {
+        self.live.is_some_and(|live| live.decisions.are_watched())
+    }
+
+    /// Writes a record to the log, if its level is wanted, and to the readers of decisions.
+    fn tell(&self, end: &End, ended: bool) {
+        let message = end.message.text();
+        let wants_request = self.log.wants_request(end.level);
+        let live = self.live.filter(|live| live.decisions.are_watched());
+        if !wants_request && live.is_none() {
+            return;
+        }
         let duration = ended.then(|| self.started.elapsed());
-        self.log
-            .send_request(end.level, end.message.text(), |line| {
-                self.compose(line, end, duration)
+        if wants_request {
+            self.log
+                .send_request(end.level, message, |line| self.compose(line, end, duration));
+        }
+        if let Some(live) = live {
+            let client = self.client.as_deref();
+            let decision = Decision {
+                kind: end.decision,
+                reason: self
+                    .unenforced
+                    .as_ref()
+                    .map_or(end.reason, |(reason, _)| Some(*reason)),
+                profile: client.map_or("", |client| &client.profile.name),
+                peer: &self.peer.client,
+                container: client.map_or("", Client::container),
+                certificate: client.map_or("", Client::certificate),
+            };
+            live.decisions.tell(&decision, || {
+                let line = self.log.json_line(end.level, message);
+                self.compose(line, end, duration).finish()
             });
+        }
     }
 
     /// Adds the fields of a record to a line, in whichever format it has. A record without a
@@ -442,7 +513,7 @@ impl<'c> Record<'c> {
                 "rewritten_images",
                 &truncate(self.rewritten_images().as_bytes(), 1024),
             )
-            .maybe("add_rules", &self.build_rules.join(", "));
+            .maybe("add_rules", &self.rules_to_add.join(", "));
         match &self.objection {
             Some(objection) => line.maybe("guard_allow", &list_exceptions(objection)),
             None => line,
@@ -473,8 +544,6 @@ impl Drop for Record<'_> {
             self.end(&outcome);
         }
         let Some(end) = self.ended.take() else { return };
-        if self.log.wants_request(end.level) {
-            self.write_line(&end, true);
-        }
+        self.tell(&end, true);
     }
 }

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::identify::{Client, Identity};
 use super::listen::{AcceptedStream, log_refused_connections};
 use super::normalise::Frame;
+use super::roster::{ConnectionEntry, RosterPlace};
 use super::{Next, Proxy};
 use crate::config::meant::Limits;
 use crate::event_loops::LoopSeat;
@@ -79,6 +80,8 @@ pub(super) struct Connection {
     /// Its place among the connections. It becomes free after the socket is closed, since fields
     /// are dropped in their order.
     admission: Admission,
+    /// Its place in the roster, if the admin listener shows connections.
+    roster_place: Option<RosterPlace>,
     _seat: Option<LoopSeat>,
     _alive: mpsc::Sender<()>,
 }
@@ -191,7 +194,16 @@ impl Connection {
 
     /// Keeps the result of an identification for the next requests.
     pub(super) fn remember(&mut self, identity: Identity) {
+        if let Some(place) = &self.roster_place {
+            place.entry.note_client(identity.client());
+        }
         self.identity = Some(identity);
+    }
+
+    /// Returns its entry in the roster, if the admin listener shows connections.
+    pub(super) fn roster_entry(&self) -> Option<Arc<ConnectionEntry>> {
+        let place = self.roster_place.as_ref()?;
+        Some(Arc::clone(&place.entry))
     }
 
     /// Waits for the first byte of the next request. Returns false if none comes; there is no

@@ -78,7 +78,7 @@ pub(super) async fn relay_filtered_answer(
         ..
     } = answered;
     if follows {
-        record.begin_stream();
+        record.begin_stream(conn.roster_entry());
     }
     let record_of_bytes: &Record<'_> = record;
     let (stream, body) = conn.stream_and_body();

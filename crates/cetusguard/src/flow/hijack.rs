@@ -42,6 +42,7 @@ pub(super) async fn run_tunnel(
     };
     let head = response_head(&answered.head, more, false);
     let mut engine = answered.engine;
+    let entry = conn.roster_entry();
     let (client, body) = conn.stream_and_body();
     // One that was not judged goes up as it comes, and its end may still be on its way.
     body.close_early();
@@ -58,7 +59,7 @@ pub(super) async fn run_tunnel(
         Ok(sent) => sent.map_err(|_| Outcome::ClientDisconnected)?,
         Err(_) => return Err(Outcome::ClientStalled),
     }
-    record.begin_stream();
+    record.begin_stream(entry);
 
     let ended = copy_both_ways(client, &mut engine, late_end, proxy, record).await;
     record.end(&ended);

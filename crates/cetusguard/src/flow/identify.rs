@@ -64,6 +64,11 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    /// Returns the client.
+    pub(super) fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
     fn holds(&self, proxy: &Proxy) -> bool {
         let is_in_step = self
             .container

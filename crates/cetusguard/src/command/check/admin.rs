@@ -34,7 +34,7 @@ fn warn(code: &'static str, what: String, fix: &str) -> Problem {
 /// Warns of a socket that every user may open, without a token.
 fn open_socket(admin: &AdminSettings) -> Option<Problem> {
     let is_socket = matches!(admin.address, Address::Unix(_));
-    let is_open = is_socket && admin.token.is_none() && admin.mode & 0o002 != 0;
+    let is_open = is_socket && admin.access.token.is_none() && admin.mode & 0o002 != 0;
     is_open.then(|| {
         let what = format!(
             "every user may open {} (admin-socket-mode {:04o}), and requests need no token",
@@ -47,13 +47,13 @@ fn open_socket(admin: &AdminSettings) -> Option<Problem> {
 
 /// Warns of an address at which the token crosses a network as it is.
 fn plain_token(admin: &AdminSettings) -> Option<Problem> {
-    (!is_local(&admin.address)).then(|| {
+    (!is_local(&admin.address) && admin.access.tls.is_none()).then(|| {
         let what = format!(
             "other hosts may reach {}, and the token crosses the network in clear text",
             admin.address
         );
-        let fix = "use an internal network, a Unix socket, or a loopback address behind a server \
-            with TLS";
+        let fix = "set admin-tls-cert and admin-tls-key, or use an internal network, a Unix socket \
+            or a loopback address";
         warn("admin-plain", what, fix)
     })
 }

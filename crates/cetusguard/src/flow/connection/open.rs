@@ -17,6 +17,7 @@ use super::{Connection, PendingConnection};
 use crate::backend::tune_socket;
 use crate::certificate;
 use crate::flow::listen::AcceptedStream;
+use crate::live::Live;
 use crate::log::Level;
 use crate::tls;
 use cetusguard_http1::{Duplex, ReadBudget, SharedTcp};
@@ -54,8 +55,10 @@ impl PendingConnection {
                 }
             }
         };
+        let enter = |live: &Arc<Live>| live.roster.enter(&self.peer, self.admission.client());
         match stream {
             Ok(stream) => Some(Connection {
+                roster_place: proxy.live.as_ref().map(enter),
                 stream,
                 peer: self.peer,
                 principal,
