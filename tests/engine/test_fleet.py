@@ -17,7 +17,7 @@ from prometheus import ADMIN_TOKEN, ask
 from proxy import REPOSITORY, binary
 from tools import PATIENCE, require, run, wait_for
 
-KUBERNETES = REPOSITORY / "examples/kubernetes/cetusguard.yaml"
+KUBERNETES = REPOSITORY / "examples/kubernetes/daemonset.yaml"
 ANSIBLE = REPOSITORY / "examples/ansible"
 OLD = "rules: GET %API_PREFIX_VOLUMES%\n"
 NEW = "rules: GET %API_PREFIX_CONTAINERS%/json\n"

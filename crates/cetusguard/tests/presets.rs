@@ -59,12 +59,15 @@ fn answer(exchange: &Exchange, link: &mut Link) {
     }
 }
 
-/// A proxy with one preset, and with the targets that it needs.
+/// A proxy with one preset, and with the targets that it needs. Its clients may use objects that
+/// others have made: the simulated engine knows no owners.
 fn with_preset(engine: &Engine, preset: &Preset) -> ProxyBuilder {
     let proxy = ProxyBuilder::bare(PROGRAM)
         .arg("--backend-addr", &engine.address())
         .frontend("tcp://127.0.0.1:0");
-    let proxy = proxy.env("CETUSGUARD_PRESETS", preset.name);
+    let proxy = proxy
+        .env("CETUSGUARD_PRESETS", preset.name)
+        .env("CETUSGUARD_OWN", "false");
     if preset.needs_targets() {
         proxy.env("CETUSGUARD_TARGETS", "name=agent-*")
     } else {

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use cetusguard_testkit::{Client, Engine, ProxyBuilder, Running, TempDir, eventually, patience};
+use cetusguard_testkit::{
+    Certs, Client, Engine, ProxyBuilder, Running, TempDir, eventually, patience,
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 const RULES: &str = "GET %API_PREFIX_CONTAINERS%/.*";
@@ -197,7 +199,18 @@ fn sockets_are_matched_by_name() {
     assert_eq!(status(&tcp_address, "/_ping"), 200);
     drop(child);
 
+    let certs = Certs::make();
+    let tls = format!(
+        "frontend-addr: fd://first\nadmin-addr: fd://second\nadmin-tls-cert: {}\nadmin-tls-key: {}\n",
+        certs.file("server.pem"),
+        certs.file("server.key")
+    );
     for (names, config, want) in [
+        (
+            "first:second",
+            tls.as_str(),
+            "admin-tls-cert is for TCP: let systemd pass a TCP socket",
+        ),
         (
             "first:second",
             "frontend-addr: fd://first\n",

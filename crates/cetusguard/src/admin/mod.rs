@@ -95,6 +95,17 @@ impl AdminSockets {
         if bound.is_empty() {
             return Err(warnings.join("\ncetusguard: "));
         }
+        // Only now it is known which sockets systemd has passed.
+        let has_no_tls = |one: &&Bound| one.name.starts_with("unix://");
+        if let Some(plain) = bound.iter().find(has_no_tls)
+            && settings.access.tls.is_some()
+        {
+            return Err(format!(
+                "admin-addr {} is the Unix socket {}, and admin-tls-cert is for TCP: let systemd pass \
+                a TCP socket, or leave the admin-tls options out",
+                settings.address, plain.name
+            ));
+        }
         let is_open =
             |one: &&Bound| Address::frontend(&one.name).is_ok_and(|address| !is_local(&address));
         match bound.iter().find(is_open) {

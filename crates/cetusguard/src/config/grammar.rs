@@ -111,7 +111,8 @@ fn commands() -> [Command; 15] {
             ))
             .arg(format_arg(&["text", "json"])),
         Command::new("test")
-            .about(
+            .about("Compare the decisions of a policy with the expected ones in files")
+            .long_about(
                 "Compare the decisions of a policy with the expected ones in files; exit 0 if all \
                 are as expected, 1 if not, 2 for mistakes",
             )
@@ -126,10 +127,10 @@ fn commands() -> [Command; 15] {
             ))
             .arg(format_arg(&["text", "json"])),
         Command::new("diff")
-            .about(
-                "Say which calls and settings of clients differ between two configuration files; \
-                exit 0 if the second allows no more than the first, 1 if it does or may, 2 for \
-                mistakes",
+            .about("Say what clients can do with one configuration file and not with another")
+            .long_about(
+                "Say what clients can do with one configuration file and not with another; exit 0 \
+                if the second allows no more than the first, 1 if it does or may, 2 for mistakes",
             )
             .arg(word("OLD", "The configuration file to compare with").required(true))
             .arg(word("NEW", "The configuration file that is to replace it").required(true))
