@@ -186,7 +186,7 @@ fn choose_frontend<'w>(
 }
 
 /// Returns the address at which to ask a socket that listens on every address.
-fn reachable_host(host: &str) -> String {
+pub(super) fn reachable_host(host: &str) -> String {
     match host {
         "" | "0.0.0.0" => "127.0.0.1".to_owned(),
         "::" => "::1".to_owned(),

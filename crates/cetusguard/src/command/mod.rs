@@ -14,6 +14,7 @@ mod page;
 mod preset;
 mod serve;
 mod test;
+mod top;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -172,6 +173,7 @@ fn run_command(name: &str, asked: Asked) -> Result<Answer, Failure> {
         "own" => own::run(&asked)?,
         "migrate" => migrate::run(&asked)?,
         "learn" => learn::run(asked)?,
+        "top" => top::run(&asked)?,
         "healthcheck" => {
             let (written, _, mistakes) = asked.sources.read();
             if !mistakes.is_empty() {

@@ -27,7 +27,7 @@ pub fn grammar() -> Command {
         )
         .subcommands(commands().map(|command| match command.get_name() {
             SERVE => command.args(OPTIONS.iter().map(arg)),
-            "check" | "explain" | "test" | "learn" | "doctor" | "healthcheck" => {
+            "check" | "explain" | "test" | "learn" | "doctor" | "healthcheck" | "top" => {
                 command.after_help(
                     "It takes the options of serve as well: cetusguard serve --help \
                     describes them.",
@@ -59,7 +59,7 @@ fn arg(option: &Opt) -> Arg {
 }
 
 /// Returns the commands of the program.
-fn commands() -> [Command; 15] {
+fn commands() -> [Command; 16] {
     [
         Command::new(SERVE).about("Run the proxy; the same as no command at all"),
         Command::new("check")
@@ -247,6 +247,26 @@ fn commands() -> [Command; 15] {
             .arg(word(
                 "ADDR",
                 "Frontend to ask [default: the first of frontend-addr]",
+            )),
+        Command::new("top")
+            .about(
+                "Show the requests, refusals and clients of a running instance, over its admin \
+                listener, until it is interrupted",
+            )
+            .arg(word(
+                "ADDR",
+                "Admin listener to ask [default: the one of admin-addr]",
+            ))
+            .arg(value(
+                "token-file",
+                "FILE",
+                "File with the token of the admin listener [default: the one of \
+                admin-token-file, for the listener of admin-addr]",
+            ))
+            .arg(switch(
+                "once",
+                "Print what happens within a second, and exit; the default if standard output is \
+                no terminal",
             )),
         Command::new("schema")
             .about("Print the JSON Schema of the configuration file, for editors"),

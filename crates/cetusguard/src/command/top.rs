@@ -1,0 +1,236 @@
+//! `cetusguard top`: the state of a running proxy in a terminal, over its admin listener.
+
+mod client;
+mod events;
+mod figures;
+mod screen;
+mod state;
+mod view;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::page::Page;
+use super::{Answer, Asked, Failure};
+use crate::config::Mistakes;
+use crate::config::address::Address;
+use crate::config::admin::is_local;
+use crate::config::read_text;
+use crate::config::written::Written;
+use crate::tls;
+use client::{AdminClient, Unavailable, follow_refusals};
+use screen::Screen;
+use state::{Report, Top};
+use view::Extent;
+
+/// The time between two polls, and between two drawings of the screen.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Reports that may wait for the screen. A follower that has to wait stops reading, and the proxy
+/// then counts the decisions that it loses.
+const REPORTS: usize = 256;
+
+/// Shows the state of a proxy until SIGINT or SIGTERM, or prints it once if standard output is no
+/// terminal.
+pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
+    let (written, _, mistakes) = asked.sources.read();
+    if !mistakes.is_empty() {
+        return Err(Mistakes(mistakes).into());
+    }
+    let client = Arc::new(choose_listener(
+        &written,
+        asked.value("ADDR"),
+        asked.value("token-file"),
+    )?);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    let env = &asked.sources.env;
+    let text = runtime.block_on(async {
+        if asked.flag("once") || !Screen::is_possible(env) {
+            let top = observe_once(&client).await.map_err(|why| why.to_string())?;
+            Ok(paint(&top, Extent::Whole, env))
+        } else {
+            watch(&client, env).await.map(|()| String::new())
+        }
+    });
+    // A look-up of a name may still be under way, on a thread that cannot be interrupted.
+    runtime.shutdown_background();
+    Ok(text.map_err(Failure::Why)?.into())
+}
+
+/// Returns the client of the admin listener that is named, or else of the configured one.
+fn choose_listener(
+    written: &Written,
+    named: Option<&str>,
+    token_file: Option<&str>,
+) -> Result<AdminClient, String> {
+    let configured = written.one("admin-addr").map(|(text, _)| text);
+    let read = |text: &str| Address::frontend(text).map_err(|why| format!("{text:?}: {why}"));
+    let Some(text) = named.or(configured) else {
+        return Err(
+            "the configuration has no admin-addr; set it and restart the proxy, or name the \
+            address of its admin listener: cetusguard top unix:///PATH"
+                .to_owned(),
+        );
+    };
+    let address = reachable(read(text)?);
+    if address == Address::Inherited {
+        return Err(
+            "fd:// is no address of an admin listener; expected unix:///PATH or \
+            tcp://HOST:PORT"
+                .to_owned(),
+        );
+    }
+    // The token of the configuration goes to no other host than that of its own listener.
+    let is_configured = match configured.map(read).transpose() {
+        Ok(Some(own)) => is_same_listener(&reachable(own), &address),
+        _ => false,
+    };
+    let of_listener = |name| {
+        written
+            .one(name)
+            .map(|(path, _)| path)
+            .filter(|_| is_configured)
+    };
+    let token = token_file.or_else(|| of_listener("admin-token-file"));
+    let token = token.map(read_token).transpose()?;
+    let tls = match (of_listener("admin-tls-cert"), of_listener("admin-tls-key")) {
+        (Some(cert), Some(key)) => {
+            Some(tls::pinned_client_settings(cert, key).map_err(|why| why.to_string())?)
+        }
+        _ => None,
+    };
+    Ok(AdminClient::new(address, tls, token))
+}
+
+/// Returns the address at which to ask a listener that listens on every address.
+fn reachable(address: Address) -> Address {
+    match address {
+        Address::Tcp { host, port } => Address::Tcp {
+            host: super::healthcheck::reachable_host(&host),
+            port,
+        },
+        other => other,
+    }
+}
+
+/// Returns whether an address that the user has named leads to the configured listener.
+fn is_same_listener(own: &Address, named: &Address) -> bool {
+    let port = |address: &Address| match address {
+        Address::Tcp { port, .. } => Some(*port),
+        _ => None,
+    };
+    own == named || (port(own).is_some() && port(own) == port(named) && is_local(named))
+}
+
+/// Reads the token that every request carries.
+fn read_token(path: &str) -> Result<String, String> {
+    let text = read_text(path).map_err(|why| {
+        format!(
+            "the token cannot be read from {path}: {why}; {}",
+            why.advice()
+        )
+    })?;
+    let token = text.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!(
+            "{path} does not hold one token; name the file that admin-token-file of the proxy names"
+        ));
+    }
+    Ok(token.to_owned())
+}
+
+/// Watches the proxy for one interval.
+async fn observe_once(client: &Arc<AdminClient>) -> Result<Top, Unavailable> {
+    let mut top = Top::new(client.address());
+    top.note_poll(client.poll().await?);
+    let (sender, mut reports) = mpsc::channel(REPORTS);
+    let follower = tokio::spawn(follow_refusals(Arc::clone(client), sender));
+    let mut end = std::pin::pin!(sleep(INTERVAL));
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut end => break,
+            Some(report) = reports.recv() => top.note(report),
+        }
+    }
+    top.note_poll(client.poll().await?);
+    while let Ok(report) = reports.try_recv() {
+        top.note(report);
+    }
+    follower.abort();
+    Ok(top)
+}
+
+/// Draws the state of the proxy each second, until a signal comes.
+async fn watch(client: &Arc<AdminClient>, env: &HashMap<String, OsString>) -> Result<(), String> {
+    let cannot = |error: io::Error| format!("cannot wait for signals: {error}");
+    let [mut terminate, mut interrupt, mut resized] = [
+        signal(SignalKind::terminate()).map_err(cannot)?,
+        signal(SignalKind::interrupt()).map_err(cannot)?,
+        signal(SignalKind::window_change()).map_err(cannot)?,
+    ];
+    let mut top = Top::new(client.address());
+    // The first mistake ends the program, while its message is in sight.
+    top.note_poll(client.poll().await.map_err(|why| why.to_string())?);
+    let (sender, mut reports) = mpsc::channel(REPORTS);
+    tokio::spawn(follow_refusals(Arc::clone(client), sender.clone()));
+    tokio::spawn(poll_forever(Arc::clone(client), sender));
+    let mut screen = Screen::open().map_err(|error| no_screen(&error))?;
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = received(&mut terminate) => return Ok(()),
+            () = received(&mut interrupt) => return Ok(()),
+            () = received(&mut resized) => ticks.reset_immediately(),
+            _ = ticks.tick() => {
+                let text = paint(&top, Extent::Screen(Screen::size()), env);
+                screen.draw(&text).map_err(|error| no_screen(&error))?;
+            }
+            Some(report) = reports.recv() => top.note(report),
+        }
+    }
+}
+
+fn no_screen(error: &io::Error) -> String {
+    format!("the terminal does not take the screen: {error}; try cetusguard top --once")
+}
+
+async fn received(signal: &mut Signal) {
+    signal.recv().await;
+}
+
+/// Polls the proxy each second, whether it answers or not.
+async fn poll_forever(client: Arc<AdminClient>, reports: mpsc::Sender<Report>) {
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first tick is at once, and the first poll was made.
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let polled = client.poll().await;
+        let report = polled.map_or_else(|why| Report::NoPoll(why.to_string()), Report::Poll);
+        if reports.send(report).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Writes the lines of the view, with colour where there is a terminal for it.
+fn paint(top: &Top, extent: Extent, env: &HashMap<String, OsString>) -> String {
+    let mut page = Page::new(env);
+    for (look, line) in view::lines(top, extent) {
+        page.line(0, look, &line);
+    }
+    page.into_text()
+}

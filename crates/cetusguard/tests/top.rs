@@ -1,0 +1,230 @@
+//! `cetusguard top`: it shows a running proxy, and says what is wrong where it cannot.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use cetusguard_testkit::{Client, Engine, Proxy, ProxyBuilder, TempDir};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
+const RULES: &str = "GET,POST %API_PREFIX%/(events|containers/.*)";
+const TOKEN: &str = "correct-horse-battery";
+
+/// A proxy with this admin listener.
+fn with_admin(engine: &Engine, address: &str) -> ProxyBuilder {
+    ProxyBuilder::new(PROGRAM, engine, RULES).arg("--admin-addr", address)
+}
+
+fn socket(folder: &TempDir) -> String {
+    format!("unix://{}", folder.file("admin.sock"))
+}
+
+/// The address of an admin listener whose port the system has chosen.
+fn tcp_address(proxy: &Proxy) -> String {
+    let line = proxy.logged(&["the admin listener is ready"]);
+    let (_, address) = line.split_once("address=").expect("an address");
+    address.trim().to_owned()
+}
+
+/// Runs the command: the exit code, standard output and standard error.
+fn top(words: &[&str]) -> (Option<i32>, String, String) {
+    let start = ProxyBuilder::bare(PROGRAM).word("top");
+    words
+        .iter()
+        .fold(start, |command, word| command.word(word))
+        .run()
+}
+
+/// Runs the command while a client is refused again and again.
+fn top_while_refused(proxy: &Proxy, target: &str, words: &[&str]) -> String {
+    let is_over = AtomicBool::new(false);
+    let (code, text, error) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut client = proxy.client();
+            while !is_over.load(Relaxed) {
+                assert_eq!(client.request(&format!("GET {target}")).status, 403);
+            }
+        });
+        let shown = top(words);
+        is_over.store(true, Relaxed);
+        shown
+    });
+    assert_eq!((code, error.as_str()), (Some(0), ""), "{text}");
+    text
+}
+
+#[test]
+fn a_refused_call_is_shown_with_the_rule_that_would_allow_it() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let proxy = with_admin(&engine, &socket(&folder)).start();
+    let text = top_while_refused(&proxy, "/images/json", &[&socket(&folder), "--once"]);
+    for part in [
+        &format!("cetusguard {} at unix:///", env!("CARGO_PKG_VERSION"))[..],
+        ", generation ",
+        "engine    ready\n",
+        "requests  ",
+        "refusals  ",
+        " a second: no_rule ",
+        "open      1 of ",
+        " times) GET /images/json\n",
+        "  = rules: GET %API_PREFIX_IMAGES%/json\n",
+        "Clients",
+        "127.0.0.1  default  1            0\n",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
+    assert!(!text.contains('\u{1b}'), "{text}");
+}
+
+/// Without a terminal, the command prints once as well.
+#[test]
+fn what_clients_write_controls_no_terminal() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let proxy = with_admin(&engine, &socket(&folder)).start();
+    let text = top_while_refused(&proxy, "/x%1b%5b2J%e2%80%ae%0ay", &[&socket(&folder)]);
+    assert!(
+        text.contains("GET /x\u{fffd}[2J\u{fffd}\u{fffd}y\n"),
+        "{text}"
+    );
+    let is_control = |c: char| c.is_control() && c != '\n';
+    assert!(!text.contains(is_control), "{text:?}");
+}
+
+#[test]
+fn the_configured_listener_is_asked_with_its_token() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let file = folder.write("token", &format!("{TOKEN}\n"));
+    let other = folder.write("other", "another-horse-battery");
+    let proxy = with_admin(&engine, "tcp://127.0.0.1:0")
+        .arg("--admin-token-file", &file)
+        .start();
+    let address = tcp_address(&proxy);
+    for words in [
+        &["--admin-addr", &address, "--admin-token-file", &file][..],
+        &[&address, "--token-file", &file],
+        // The flag wins over the configuration.
+        &[
+            "--admin-addr",
+            &address,
+            "--admin-token-file",
+            &other,
+            "--token-file",
+            &file,
+        ],
+    ] {
+        let (code, text, error) = top(words);
+        assert_eq!((code, error.as_str()), (Some(0), ""), "{words:?}");
+        assert!(text.contains("engine    ready\n"), "{text}");
+    }
+    for (words, why) in [
+        (&[&address[..]][..], "needs a token; give the one of its"),
+        (
+            &[&address, "--token-file", &other],
+            "refuses the token; give the one of its admin-token-file: --token-file FILE",
+        ),
+        // The token of the configuration is not for another listener.
+        (
+            &[
+                &address,
+                "--admin-addr",
+                "tcp://127.0.0.1:1",
+                "--admin-token-file",
+                &file,
+            ],
+            "needs a token",
+        ),
+    ] {
+        let (code, text, error) = top(words);
+        assert_eq!((code, text.as_str()), (Some(1), ""), "{words:?}");
+        assert!(error.contains(why), "{why:?} is missing in: {error}");
+        assert!(!error.contains("horse"), "{error}");
+    }
+}
+
+#[test]
+fn a_listener_that_cannot_be_asked_is_told_with_advice() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let proxy = with_admin(&engine, &socket(&folder)).start();
+    let missing = format!("unix://{}", folder.file("missing.sock"));
+    let (no_token, empty) = (folder.file("no-token"), folder.write("empty", "\n"));
+    let socket = socket(&folder);
+    for (words, parts) in [
+        (
+            &[&missing[..]][..],
+            &["no such socket", "start the proxy with admin-addr"][..],
+        ),
+        (
+            &["tcp://127.0.0.1:1"],
+            &["nothing listens there", "name the address that it has"],
+        ),
+        (&[], &["has no admin-addr", "cetusguard top unix:///PATH"]),
+        (&["/run/x"], &["\"/run/x\"", "unix:///run/x"]),
+        (&["fd://"], &["expected unix:///PATH or tcp://HOST:PORT"]),
+        (
+            &[proxy.address()],
+            &["answered 403 to /metrics", "and not of a frontend?"],
+        ),
+        (
+            &[&socket, "--token-file", &no_token],
+            &["cannot be read from", "no-token"],
+        ),
+        (
+            &[&socket, "--token-file", &empty],
+            &["does not hold one token"],
+        ),
+    ] {
+        let (code, text, error) = top(words);
+        assert_eq!((code, text.as_str()), (Some(1), ""), "{words:?}: {error}");
+        for part in parts {
+            assert!(error.contains(part), "{part:?} is missing in: {error}");
+        }
+    }
+}
+
+/// Root may open every socket.
+#[test]
+fn a_socket_that_others_may_not_open_is_told_with_its_option() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let _proxy = with_admin(&engine, &socket(&folder))
+        .arg("--admin-socket-mode", "0000")
+        .start();
+    let mode = std::fs::metadata(folder.file("admin.sock"))
+        .expect("a socket")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0);
+    let is_root = std::os::unix::net::UnixStream::connect(folder.file("admin.sock")).is_ok();
+    let (code, _, error) = top(&[&socket(&folder)]);
+    if is_root {
+        assert_eq!(code, Some(0), "{error}");
+        return;
+    }
+    assert_eq!(code, Some(1));
+    assert!(error.contains("permission denied"), "{error}");
+    assert!(error.contains("admin-socket-mode"), "{error}");
+}
+
+/// A stream that is open, and the connection that holds it.
+#[test]
+fn open_streams_are_counted() {
+    let engine = Engine::start(|exchange, link| {
+        if exchange.line.contains("events") {
+            link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n");
+            link.wait_for_close();
+        } else {
+            link.answer(200, "OK");
+        }
+    });
+    let folder = TempDir::new();
+    let proxy = with_admin(&engine, &socket(&folder)).start();
+    let mut stream: Client = proxy.client();
+    stream.send("GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(stream.read_head().status, 200);
+    let (code, text, error) = top(&[&socket(&folder), "--once"]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(text.contains("1 streams"), "{text}");
+    assert!(
+        text.contains("127.0.0.1  default  1            1\n"),
+        "{text}"
+    );
+    assert!(text.contains("none since this view began"), "{text}");
+}
