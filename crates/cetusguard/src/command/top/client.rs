@@ -79,10 +79,15 @@ impl fmt::Display for Unavailable {
                 "the admin listener at {address} does not answer: {what}; if its clients need \
                 certificates (admin-tls-cacert), use its page or curl"
             ),
-            Why::Broken(what) => write!(
+            Why::Broken(what) if matches!(address, Address::Tcp { .. }) => write!(
                 f,
                 "the admin listener at {address} does not answer in HTTP: {what}; if it has TLS, \
-                give this command its admin-tls-cert and admin-tls-key"
+                give this command its --admin-addr, --admin-tls-cert and --admin-tls-key"
+            ),
+            Why::Broken(what) => write!(
+                f,
+                "the admin listener at {address} broke off its answer: {what}; does the proxy \
+                still run, and is it the socket of its admin-addr?"
             ),
             Why::Status(401, ..) if self.has_token => write!(
                 f,
@@ -156,15 +161,14 @@ impl AdminClient {
         &self.address
     }
 
-    /// Asks for everything that is shown, on one connection.
+    /// Asks for everything that is shown. The admin listener answers one request on a connection.
     pub(super) async fn poll(&self) -> Result<Box<Poll>, Unavailable> {
         let asked = async {
-            let mut stream = self.connect().await?;
-            let metrics = self.get_ok(&mut stream, "/metrics").await?;
+            let metrics = self.get_ok("/metrics").await?;
             let figures = Figures::read(&metrics, Instant::now());
-            let clients = parse(&self.get_ok(&mut stream, "/clients").await?, "/clients")?;
-            let policy = parse(&self.get_ok(&mut stream, "/policy").await?, "/policy")?;
-            let unready = match self.get(&mut stream, "/readyz").await? {
+            let clients = parse(&self.get_ok("/clients").await?, "/clients")?;
+            let policy = parse(&self.get_ok("/policy").await?, "/policy")?;
+            let unready = match self.get("/readyz").await? {
                 (200, _) => None,
                 (503, why) => Some(why),
                 (status, text) => return Err(Why::Status(status, "/readyz", text)),
@@ -191,12 +195,9 @@ impl AdminClient {
         }
     }
 
-    async fn connect(&self) -> Result<Duplex, Why> {
-        self.backend.connect().await.map_err(Why::Unreachable)
-    }
-
-    /// Sends a request and reads the head of its answer.
-    async fn request(&self, stream: &mut Duplex, path: &str) -> Result<(u16, Body), Why> {
+    /// Sends a request on a new connection, and reads the head of its answer.
+    async fn request(&self, path: &str) -> Result<(u16, Duplex, Body), Why> {
+        let mut stream = self.backend.connect().await.map_err(Why::Unreachable)?;
         let token = match &self.token {
             Some(token) => format!("Authorization: Bearer {token}\r\n"),
             None => String::new(),
@@ -213,18 +214,18 @@ impl AdminClient {
             .await
             .map_err(broken)?;
         let framing = response_framing(&head, false).map_err(broken)?;
-        Ok((head.status, Body::new(framing)))
+        Ok((head.status, stream, Body::new(framing)))
     }
 
     /// Returns the status and the text of an answer.
-    async fn get(&self, stream: &mut Duplex, path: &'static str) -> Result<(u16, String), Why> {
-        let (status, body) = self.request(stream, path).await?;
-        Ok((status, read_text(stream, body, path).await?))
+    async fn get(&self, path: &'static str) -> Result<(u16, String), Why> {
+        let (status, mut stream, body) = self.request(path).await?;
+        Ok((status, read_text(&mut stream, body, path).await?))
     }
 
     /// Returns the text of an answer that has to be 200.
-    async fn get_ok(&self, stream: &mut Duplex, path: &'static str) -> Result<String, Why> {
-        match self.get(stream, path).await? {
+    async fn get_ok(&self, path: &'static str) -> Result<String, Why> {
+        match self.get(path).await? {
             (200, text) => Ok(text),
             (status, text) => Err(Why::Status(status, path, text.trim().to_owned())),
         }
@@ -233,10 +234,9 @@ impl AdminClient {
     /// Asks for the stream of decisions.
     async fn open_decisions(&self) -> Result<(Duplex, Body), Why> {
         let asked = async {
-            let mut stream = self.connect().await?;
-            match self.request(&mut stream, DECISIONS).await? {
-                (200, body) => Ok((stream, body)),
-                (status, body) => {
+            match self.request(DECISIONS).await? {
+                (200, stream, body) => Ok((stream, body)),
+                (status, mut stream, body) => {
                     let text = read_text(&mut stream, body, "/decisions").await?;
                     Err(Why::Status(status, "/decisions", text.trim().to_owned()))
                 }
