@@ -154,6 +154,10 @@ async fn observe_once(client: &Arc<AdminClient>) -> Result<Top, Unavailable> {
     top.note_poll(client.poll().await?);
     let (sender, mut reports) = mpsc::channel(REPORTS);
     let follower = tokio::spawn(follow_refusals(Arc::clone(client), sender));
+    // The interval begins when refusals are followed, or when it is known why they are not.
+    if let Some(report) = reports.recv().await {
+        top.note(report);
+    }
     let mut end = std::pin::pin!(sleep(INTERVAL));
     loop {
         tokio::select! {

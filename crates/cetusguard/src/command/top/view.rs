@@ -136,8 +136,9 @@ fn describe_places(poll: &Poll) -> String {
     let exchanges = share("cetusguard_exchanges", "cetusguard_exchanges_limit");
     let streams = poll.figures.gauge("cetusguard_streams").unwrap_or_default();
     let mut text = format!(
-        "open      {} connections, {streams} streams",
-        connections.unwrap_or_default()
+        "open      {} connections, {}",
+        connections.unwrap_or_default(),
+        count_of(streams, "stream")
     );
     if let Some(exchanges) = exchanges {
         text.push_str(&format!(", {exchanges} requests under way to the engine"));
@@ -174,6 +175,12 @@ fn describe_policy(policy: &Policy, extent: Extent, lines: &mut Vec<Line>) {
         let text = format!("          {profile}{}; {}", warning.detail, warning.hint);
         lines.push((Look::Warning, text));
     }
+}
+
+/// Writes a number of the metrics with its noun.
+fn count_of(number: f64, one: &str) -> String {
+    let is_one = (number - 1.0).abs() < f64::EPSILON;
+    format!("{number} {one}{}", if is_one { "" } else { "s" })
 }
 
 /// Adds a blank line, a heading, and the newest refusals with the lines that would allow them.
@@ -446,7 +453,7 @@ cetusguard_exchanges 2
             "requests  2.0 a second",
             "refusals  2.0 a second: no_rule 1.5, guard 0.5",
             "audited   1.0 a second: no_rule 1.0 (not enforced)",
-            "open      5 of 64 connections, 1 streams, 2 requests under way to the engine",
+            "open      5 of 64 connections, 1 stream, 2 requests under way to the engine",
             "reload    failed at T, the policy stays as it was: line 3: \u{fffd}[2J",
             "policy    3 warnings of check",
             "          profile a: warning 3; fix it",
