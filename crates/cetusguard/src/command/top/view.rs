@@ -23,6 +23,8 @@ const ROWS: usize = 20;
 const WARNINGS: usize = 2;
 /// Screens that are narrower show no times and clients in the rows of refusals.
 const NARROW: usize = 60;
+/// The beginning of a line that goes on with the state that the line above names.
+const INDENT: &str = "          ";
 /// The digits of the policy's hash that are shown.
 const HASH: usize = 12;
 
@@ -32,6 +34,9 @@ type Line = (Look, String);
 pub(super) fn lines(top: &Top, extent: Extent) -> Vec<Line> {
     let mut lines = Vec::new();
     describe_state(top, extent, &mut lines);
+    if let Extent::Screen(size) = extent {
+        lines = wrap_state(lines, size);
+    }
     let (for_refusals, for_clients) = divide(top, extent, lines.len());
     describe_refusals(top, extent, for_refusals, &mut lines);
     describe_clients(top, extent, for_clients, &mut lines);
@@ -46,6 +51,26 @@ pub(super) fn lines(top: &Top, extent: Extent) -> Vec<Line> {
         }
     }
     lines
+}
+
+/// Breaks long lines, such as the reasons of problems, unless they then took most of the screen.
+fn wrap_state(lines: Vec<Line>, size: Size) -> Vec<Line> {
+    let options = textwrap::Options::new(size.width.saturating_sub(1))
+        .subsequent_indent(INDENT)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .break_words(false);
+    let wrap = |(look, line): &Line| -> Vec<Line> {
+        let line = harmless(line);
+        textwrap::wrap(&line, &options)
+            .into_iter()
+            .map(|part| (*look, part.into_owned()))
+            .collect()
+    };
+    let wrapped: Vec<Line> = lines.iter().flat_map(wrap).collect();
+    match wrapped.len() <= size.height / 2 {
+        true => wrapped,
+        false => lines,
+    }
 }
 
 /// Returns how many lines refusals and clients may have, behind those that are there.
@@ -76,7 +101,7 @@ fn describe_state(top: &Top, extent: Extent, lines: &mut Vec<Line>) {
         ));
         lines.push(match &poll.unready {
             None => (Look::Good, "engine    ready".to_owned()),
-            Some(why) => (Look::Bad, format!("engine    not ready: {}", why.trim())),
+            Some(why) => (Look::Bad, format!("engine    {}", why.trim())),
         });
         describe_rates(top.rates.as_ref(), lines);
         lines.push((Look::Plain, describe_places(poll)));
@@ -172,7 +197,7 @@ fn describe_policy(policy: &Policy, extent: Extent, lines: &mut Vec<Line>) {
     for warning in warnings.iter().take(shown) {
         let profile = warning.profile.as_ref();
         let profile = profile.map_or(String::new(), |name| format!("profile {name}: "));
-        let text = format!("          {profile}{}; {}", warning.detail, warning.hint);
+        let text = format!("{INDENT}{profile}{}; {}", warning.detail, warning.hint);
         lines.push((Look::Warning, text));
     }
 }
@@ -404,7 +429,7 @@ cetusguard_exchanges 2
             figures: Figures::read(metrics, at),
             clients: serde_json::from_str(&clients).expect("clients"),
             policy: policy(),
-            unready: Some("the engine is away\n".to_owned()),
+            unready: Some("not ready: the engine is away\n".to_owned()),
         })
     }
 
@@ -516,6 +541,16 @@ cetusguard_exchanges 2
         let text = self::text(&busy(), narrow);
         assert!(text.contains("GET /twice"), "{text}");
         assert!(!text.contains("12:34:56"), "{text}");
+    }
+
+    #[test]
+    fn reasons_are_broken_into_lines_where_there_is_place() {
+        let mut top = Top::new(&Address::Inherited);
+        top.note(Report::NoPoll(format!("{}end", "word ".repeat(20))));
+        let shown = |height| text(&top, Extent::Screen(Size { width: 40, height }));
+        assert!(shown(24).contains("\n          word"), "{}", shown(24));
+        assert!(shown(24).contains("end\n"), "{}", shown(24));
+        assert!(shown(4).contains("…\n"), "{}", shown(4));
     }
 
     #[test]
