@@ -33,8 +33,8 @@ const DECISIONS: &str = "/decisions?decision=refused&decision=would_deny";
 /// A client of an admin listener.
 pub(super) struct AdminClient {
     address: Address,
-    /// Makes the connections.
-    backend: Backend,
+    /// The end to connect to, which is no engine.
+    listener: Backend,
     /// Every request carries it, if there is one.
     token: Option<String>,
     speaks_tls: bool,
@@ -151,7 +151,7 @@ impl AdminClient {
     ) -> Self {
         Self {
             speaks_tls: tls.is_some(),
-            backend: Backend::new(address.clone(), tls, DEADLINE),
+            listener: Backend::new(address.clone(), tls, DEADLINE),
             address,
             token,
         }
@@ -197,7 +197,7 @@ impl AdminClient {
 
     /// Sends a request on a new connection, and reads the head of its answer.
     async fn request(&self, path: &str) -> Result<(u16, Duplex, Body), Why> {
-        let mut stream = self.backend.connect().await.map_err(Why::Unreachable)?;
+        let mut stream = self.listener.connect().await.map_err(Why::Unreachable)?;
         let token = match &self.token {
             Some(token) => format!("Authorization: Bearer {token}\r\n"),
             None => String::new(),

@@ -53,24 +53,36 @@ pub(super) fn lines(top: &Top, extent: Extent) -> Vec<Line> {
     lines
 }
 
-/// Breaks long lines, such as the reasons of problems, unless they then took most of the screen.
+/// Breaks long lines if they then leave half of the screen to the others; otherwise those that tell
+/// of trouble, if they leave a third.
 fn wrap_state(lines: Vec<Line>, size: Size) -> Vec<Line> {
-    let options = textwrap::Options::new(size.width.saturating_sub(1))
+    let all = wrap_lines(&lines, size.width, |_| true);
+    if all.len() <= size.height / 2 {
+        return all;
+    }
+    let trouble = wrap_lines(&lines, size.width, |look| look == Look::Bad);
+    match trouble.len() <= size.height * 2 / 3 {
+        true => trouble,
+        false => lines,
+    }
+}
+
+fn wrap_lines(lines: &[Line], width: usize, is_wrapped: impl Fn(Look) -> bool) -> Vec<Line> {
+    let options = textwrap::Options::new(width.saturating_sub(1))
         .subsequent_indent(INDENT)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .break_words(false);
-    let wrap = |(look, line): &Line| -> Vec<Line> {
+    let mut wrapped = Vec::new();
+    for (look, line) in lines {
         let line = harmless(line);
-        textwrap::wrap(&line, &options)
-            .into_iter()
-            .map(|part| (*look, part.into_owned()))
-            .collect()
-    };
-    let wrapped: Vec<Line> = lines.iter().flat_map(wrap).collect();
-    match wrapped.len() <= size.height / 2 {
-        true => wrapped,
-        false => lines,
+        if is_wrapped(*look) {
+            let parts = textwrap::wrap(&line, &options).into_iter();
+            wrapped.extend(parts.map(|part| (*look, part.into_owned())));
+        } else {
+            wrapped.push((*look, line));
+        }
     }
+    wrapped
 }
 
 /// Returns how many lines refusals and clients may have, behind those that are there.
@@ -114,7 +126,8 @@ fn describe_state(top: &Top, extent: Extent, lines: &mut Vec<Line>) {
     if let Some(why) = &top.no_poll {
         lines.push((Look::Bad, format!("problem   these figures are old: {why}")));
     }
-    if let Some(why) = &top.not_following {
+    // A listener that is away is told once.
+    if let Some(why) = top.not_following.as_ref().filter(|_| top.no_poll.is_none()) {
         lines.push((
             Look::Bad,
             format!("problem   refusals are not followed: {why}"),
