@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use cetusguard_testkit::{Client, Engine, Proxy, ProxyBuilder, TempDir, eventually};
+use cetusguard_testkit::{Certs, Client, Engine, Proxy, ProxyBuilder, TempDir, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 const RULES: &str = "GET,POST %API_PREFIX%/(events|containers/.*)";
@@ -179,6 +179,45 @@ fn a_listener_that_cannot_be_asked_is_told_with_advice() {
         for part in parts {
             assert!(error.contains(part), "{part:?} is missing in: {error}");
         }
+    }
+}
+
+/// The certificate of the configuration is the only one that is accepted.
+#[test]
+fn a_listener_with_tls_is_asked_with_its_certificate() {
+    let (engine, certs, others) = (Engine::ok(), Certs::make(), Certs::make());
+    let [cert, key] = ["server.pem", "server.key"].map(|name| certs.file(name));
+    let [other_cert, other_key] = ["server.pem", "server.key"].map(|name| others.file(name));
+    let proxy = with_admin(&engine, "tcp://127.0.0.1:0")
+        .arg("--admin-tls-cert", &cert)
+        .arg("--admin-tls-key", &key)
+        .start();
+    let address = tcp_address(&proxy);
+    let with_files = |cert, key| {
+        top(&[
+            "--admin-addr",
+            &address,
+            "--admin-tls-cert",
+            cert,
+            "--admin-tls-key",
+            key,
+        ])
+    };
+    let (code, text, error) = with_files(&cert, &key);
+    assert_eq!((code, error.as_str()), (Some(0), ""));
+    assert!(text.contains("engine    ready\n"), "{text}");
+    for ((code, _, error), why) in [
+        (
+            with_files(&other_cert, &other_key),
+            "give this command the files of admin-tls-cert and admin-tls-key that the proxy has",
+        ),
+        (
+            top(&[&address]),
+            "give this command its --admin-addr, --admin-tls-cert and --admin-tls-key",
+        ),
+    ] {
+        assert_eq!(code, Some(1), "{error}");
+        assert!(error.contains(why), "{why:?} is missing in: {error}");
     }
 }
 
