@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn events_are_found_wherever_the_stream_is_cut() {
         let stream = ": decisions from now on\n\ndata: {\"path\":\"/a\",\"status\":403}\n\n:\n\n\
-            event: lost\ndata: {\"count\":7}\n\nevent: other\ndata: x\n\ndata: {\"path\":\"/b\"}\n\n";
+            event: lost\ndata: {\"count\":7}\n\nevent: other\ndata: x\n\n\
+            data: {\"path\":\"/b\"}\n\n";
         let path = |path: &str| {
             Event::Refused(Box::new(Decision {
                 path: path.to_owned(),
