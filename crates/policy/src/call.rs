@@ -269,7 +269,11 @@ impl Call {
     /// Returns whether the query may turn this switch on (lower case): it has the parameter in a
     /// spelling that an engine takes for it, and not once alone with a value that means off.
     pub(crate) fn turns_on(&self, switch: &str) -> bool {
-        let is_off = |value: String| matches!(value.as_str(), "" | "0" | "false");
+        // moby `httputils.BoolValue`; docker-py writes `False`.
+        let is_off = |value: String| {
+            let value = value.trim().to_ascii_lowercase();
+            matches!(value.as_str(), "" | "0" | "no" | "false" | "none")
+        };
         match self.parameters() {
             Some(pairs) => {
                 let mut names = pairs.iter().map(|(name, _)| crate::guard::fold(name));
@@ -661,6 +665,29 @@ mod tests {
                 matches!(version(target), Err(Malformed::OldVersion(_))),
                 "{target}"
             );
+        }
+    }
+
+    /// docker-py writes `False`, and moby takes five words for off.
+    #[test]
+    fn a_switch_is_off_by_the_words_of_the_engine() {
+        for (query, want) in [
+            ("", false),
+            ("?v=True", false),
+            ("?link", false),
+            ("?link=False&v=True", false),
+            ("?link=%20no", false),
+            ("?link=NONE", false),
+            ("?link=0", false),
+            ("?link=1", true),
+            ("?link=True", true),
+            ("?link=f", true),
+            ("?link=off", true),
+            ("?LINK=1", true),
+            ("?link=0&link=1", true),
+        ] {
+            let call = Call::read("DELETE", &format!("/containers/web{query}")).expect("plain");
+            assert_eq!(call.turns_on("link"), want, "{query}");
         }
     }
 

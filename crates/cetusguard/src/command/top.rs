@@ -82,7 +82,7 @@ fn choose_listener(
         );
     };
     let address = reachable(read(text)?);
-    if address == Address::Inherited {
+    if matches!(address, Address::Inherited(_)) {
         return Err(
             "fd:// is no address of an admin listener; expected unix:///PATH or \
             tcp://HOST:PORT"

@@ -249,7 +249,8 @@ fn commands() -> [Command; 16] {
                 "Frontend to ask [default: the first of frontend-addr]",
             )),
         Command::new("top")
-            .about(
+            .about("Show what a running instance does, until it is interrupted")
+            .long_about(
                 "Show the requests, refusals and clients of a running instance, over its admin \
                 listener, until it is interrupted",
             )

@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn equal_refusals_share_a_place_and_old_ones_are_forgotten() {
-        let mut top = Top::new(&Address::Inherited);
+        let mut top = Top::new(&Address::Inherited(None));
         for (path, client) in [
             ("/a", "10.0.0.1:5"),
             ("/b", "10.0.0.1:6"),
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn lost_decisions_are_added_up() {
-        let mut top = Top::new(&Address::Inherited);
+        let mut top = Top::new(&Address::Inherited(None));
         for count in [3, 4, u64::MAX] {
             top.note(Report::Event(Event::Lost(count)));
         }

@@ -515,7 +515,7 @@ cetusguard_exchanges 2
 
     #[test]
     fn a_screen_is_never_larger_than_the_terminal() {
-        let (busy, fresh) = (busy(), Top::new(&Address::Inherited));
+        let (busy, fresh) = (busy(), Top::new(&Address::Inherited(None)));
         for width in [1, 2, 3, 10, 40, 59, 60, 80, 132, 300] {
             for height in [1, 2, 8, 10, 15, 24, 50, 200] {
                 let extent = Extent::Screen(Size { width, height });
@@ -558,7 +558,7 @@ cetusguard_exchanges 2
 
     #[test]
     fn reasons_are_broken_into_lines_where_there_is_place() {
-        let mut top = Top::new(&Address::Inherited);
+        let mut top = Top::new(&Address::Inherited(None));
         top.note(Report::NoPoll(format!("{}end", "word ".repeat(20))));
         let shown = |height| text(&top, Extent::Screen(Size { width: 40, height }));
         assert!(shown(24).contains("\n          word"), "{}", shown(24));
