@@ -137,6 +137,9 @@ fn commands() -> [Command; 16] {
             .arg(format_arg(&["text", "json"])),
         Command::new("learn")
             .about(
+                "Serve without refusing anything, and write the smallest policy for what was asked",
+            )
+            .long_about(
                 "Serve without refusing anything, and write the smallest policy that covers \
                 what was asked for: at the end, and on SIGUSR1",
             )
