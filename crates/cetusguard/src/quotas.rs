@@ -1,8 +1,9 @@
-//! Quotas: the turns in which calls are counted against the quota of their profile.
+//! Quotas: the calls that are counted against the quota of their profile.
 //!
 //! Only the engine knows what the clients of a profile own. So it is asked before each call that
-//! adds to that, and no other such call of the profile is sent until the engine has answered this
-//! one: two calls would otherwise take the same room.
+//! adds to that. One call of a profile is counted at a time, and one that has room is reserved until
+//! the engine has answered it: two calls would otherwise take the same room. A reservation is no
+//! turn, so that an engine that is slow to answer one call does not hold up the others.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,14 +12,18 @@ use std::time::{Duration, Instant};
 
 use cetusguard_policy::Owner;
 use cetusguard_policy::guard::{Claim, Excess, Usage};
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
-use tokio::time::timeout;
+use tokio::sync::{Mutex as AsyncMutex, Notify};
+use tokio::time::{timeout, timeout_at};
 
 use crate::backend::Backend;
 use crate::engine::{Trouble, count_usage};
 
-/// The time that a call may wait for its turn.
+/// The time that a call may wait for its turn to be counted.
 const TURN_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The time that a call without room waits for reserved calls to end: until then, what they take
+/// may be counted twice.
+const RECOUNT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The time for which a call counts whose client left before the engine had answered: the engine
 /// may still do what the call asks for. A command that was started counts as running for as long,
@@ -35,17 +40,29 @@ pub(crate) struct Quotas(Mutex<HashMap<String, Arc<Ledger>>>);
 /// The calls of one profile that are counted.
 #[derive(Debug, Default)]
 struct Ledger {
-    turn: Arc<AsyncMutex<()>>,
-    unsettled: Mutex<Vec<Unsettled>>,
+    /// Held while a call is counted.
+    turn: AsyncMutex<()>,
+    entries: Mutex<Entries>,
+    /// Told of each reservation that ends.
+    settled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    list: Vec<Entry>,
+    /// The number of the next entry.
+    next: u64,
 }
 
 /// A call whose effect may not be in the engine's answers yet.
 #[derive(Debug)]
-struct Unsettled {
+struct Entry {
+    number: u64,
     usage: Usage,
-    /// The command that it started. Such a call counts while the engine reports no end of it.
+    /// The command that it starts. Such a call counts while the engine reports no end of it.
     starts: Option<String>,
-    until: Instant,
+    /// The time until which it counts; `None` while it is under way.
+    until: Option<Instant>,
 }
 
 /// The reason why a call cannot be sent.
@@ -68,19 +85,17 @@ impl fmt::Display for NoRoom {
 
 impl std::error::Error for NoRoom {}
 
-/// The right to send a call that takes a part of a quota. No other call of the profile is counted
-/// while it lasts.
+/// The part of a quota that is reserved for a call.
 #[derive(Debug)]
 pub(crate) struct QuotaHold {
     ledger: Arc<Ledger>,
-    /// The part that the call takes; `None` once it is settled.
-    taken: Option<(Usage, Option<String>)>,
+    number: u64,
     is_sent: bool,
-    _turn: OwnedMutexGuard<()>,
+    is_settled: bool,
 }
 
 impl Quotas {
-    /// Waits for the profile's turn, and checks that its quota has room for a claim.
+    /// Reserves a part of the quota of a profile, if there is room for a claim.
     ///
     /// # Errors
     /// The quota has no room, or what is used cannot be counted.
@@ -91,70 +106,98 @@ impl Quotas {
         backend: &Backend,
     ) -> Result<Box<QuotaHold>, NoRoom> {
         let ledger = self.ledger(profile);
-        let turn = timeout(TURN_DEADLINE, Arc::clone(&ledger.turn).lock_owned())
+        let turn = timeout(TURN_DEADLINE, ledger.turn.lock())
             .await
             .map_err(|_| NoRoom::Unknown(Trouble::Busy("the count of the quota".to_owned())))?;
-        let (unsettled, started) = ledger.unsettled();
-        let used = count_usage(claim, &Owner::profile(profile), &started, backend)
-            .await
-            .map_err(NoRoom::Unknown)?;
-        claim.check(&(used + unsettled)).map_err(NoRoom::Excess)?;
+        let owner = Owner::profile(profile);
+        let patience = tokio::time::Instant::now() + RECOUNT_DEADLINE;
+        loop {
+            // Before the engine is asked: what is settled then is in its answer.
+            let settled = ledger.settled.notified();
+            let (unsettled, started, under_way) = ledger.unsettled();
+            let used = count_usage(claim, &owner, &started, backend)
+                .await
+                .map_err(NoRoom::Unknown)?;
+            let Err(excess) = claim.check(&(used + unsettled)) else {
+                break;
+            };
+            if under_way == 0 || timeout_at(patience, settled).await.is_err() {
+                return Err(NoRoom::Excess(excess));
+            }
+        }
+        let number = ledger.reserve(claim);
+        drop(turn);
         Ok(Box::new(QuotaHold {
             ledger,
-            taken: Some((claim.usage, claim.starts.clone())),
+            number,
             is_sent: false,
-            _turn: turn,
+            is_settled: false,
         }))
     }
 
     /// Returns the ledger of a profile. Ledgers of profiles that no longer exist are forgotten.
     fn ledger(&self, profile: &str) -> Arc<Ledger> {
         let mut ledgers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ledgers.retain(|_, ledger| Arc::strong_count(ledger) > 1 || ledger.remembers());
+        ledgers.retain(|_, ledger| Arc::strong_count(ledger) > 1 || !ledger.lock().list.is_empty());
         Arc::clone(ledgers.entry(profile.to_owned()).or_default())
     }
 }
 
 impl Ledger {
-    fn lock(&self) -> MutexGuard<'_, Vec<Unsettled>> {
-        let mut unsettled = self
-            .unsettled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    /// Returns the entries that count now.
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        unsettled.retain(|one| one.until > now);
-        unsettled
+        entries
+            .list
+            .retain(|one| one.until.is_none_or(|until| until > now));
+        entries
     }
 
-    fn remembers(&self) -> bool {
-        !self.lock().is_empty()
-    }
-
-    /// Returns the usage of unsettled calls, and the commands that calls have started lately.
-    fn unsettled(&self) -> (Usage, Vec<String>) {
-        let unsettled = self.lock();
-        let usage = unsettled
-            .iter()
-            .fold(Usage::default(), |sum, one| sum + one.usage);
-        let started = unsettled.iter().filter_map(|one| one.starts.clone());
-        (usage, started.collect())
-    }
-
-    fn remember(&self, usage: Usage, starts: Option<String>) {
-        let mut unsettled = self.lock();
-        if unsettled.len() >= REMEMBERED {
-            unsettled.remove(0);
-        }
+    /// Returns the usage of unsettled calls, the commands that calls have started lately, and the
+    /// number of calls under way.
+    fn unsettled(&self) -> (Usage, Vec<String>, usize) {
+        let entries = self.lock();
         // The engine is asked about a command by its identifier.
-        let usage = match starts {
-            Some(_) => Usage::default(),
-            None => usage,
-        };
-        unsettled.push(Unsettled {
-            usage,
-            starts,
-            until: Instant::now() + UNSETTLED,
+        let uncounted = entries.list.iter().filter(|one| one.starts.is_none());
+        let usage = uncounted.fold(Usage::default(), |sum, one| sum + one.usage);
+        let started = entries.list.iter().filter_map(|one| one.starts.clone());
+        let under_way = entries.list.iter().filter(|one| one.until.is_none());
+        (usage, started.collect(), under_way.count())
+    }
+
+    fn reserve(&self, claim: &Claim) -> u64 {
+        let mut entries = self.lock();
+        let number = entries.next;
+        entries.next += 1;
+        entries.list.push(Entry {
+            number,
+            usage: claim.usage,
+            starts: claim.starts.clone(),
+            until: None,
         });
+        number
+    }
+
+    /// Ends a reservation; `remembers` whether its call counts for a while, given the entry.
+    fn end(&self, number: u64, remembers: impl Fn(&Entry) -> bool) {
+        let mut entries = self.lock();
+        let Some(at) = entries.list.iter().position(|one| one.number == number) else {
+            return;
+        };
+        if remembers(&entries.list[at]) {
+            entries.list[at].until = Some(Instant::now() + UNSETTLED);
+            let is_remembered = |one: &Entry| one.until.is_some();
+            if entries.list.iter().filter(|one| is_remembered(one)).count() > REMEMBERED
+                && let Some(oldest) = entries.list.iter().position(is_remembered)
+            {
+                entries.list.remove(oldest);
+            }
+        } else {
+            entries.list.remove(at);
+        }
+        drop(entries);
+        self.settled.notify_waiters();
     }
 }
 
@@ -167,20 +210,16 @@ impl QuotaHold {
     /// Ends the hold with the engine's answer: what the call takes is in the engine's lists now. A
     /// command may be reported as running a moment later.
     pub(crate) fn settle(mut self, is_done: bool) {
-        if let Some((usage, starts @ Some(_))) = self.taken.take()
-            && is_done
-        {
-            self.ledger.remember(usage, starts);
-        }
+        self.is_settled = true;
+        self.ledger
+            .end(self.number, |entry| entry.starts.is_some() && is_done);
     }
 }
 
 impl Drop for QuotaHold {
     fn drop(&mut self) {
-        if let Some((usage, starts)) = self.taken.take()
-            && self.is_sent
-        {
-            self.ledger.remember(usage, starts);
+        if !self.is_settled {
+            self.ledger.end(self.number, |_| self.is_sent);
         }
     }
 }

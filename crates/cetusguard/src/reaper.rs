@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use cetusguard_policy::{Owner, Profiles};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::engine::{Owned, list_owned, remove_owned};
+use crate::engine::{KINDS, Owned, list_owned_kind, remove_owned};
 use crate::flow::Proxy;
 use crate::log::{Level, Log};
 
@@ -40,13 +40,17 @@ fn lifetimes(profiles: &Profiles) -> Vec<(Owner, Duration)> {
 }
 
 async fn reap_once(owner: &Owner, lifetime: Duration, proxy: &Proxy) {
-    let owned = match list_owned(owner, &proxy.backend).await {
-        Ok(owned) => owned,
-        Err(trouble) => {
-            let what = format!("objects whose lifetime is over could not be listed: {trouble}");
-            return proxy.log.say(Level::Warning, &what);
+    let mut owned = Vec::new();
+    // A list that cannot be read, because a client has filled it with labels, keeps no others.
+    for kind in KINDS {
+        match list_owned_kind(kind, owner, &proxy.backend).await {
+            Ok(listed) => owned.extend(listed),
+            Err(trouble) => {
+                let what = format!("objects whose lifetime is over could not be listed: {trouble}");
+                proxy.log.say(Level::Warning, &what);
+            }
         }
-    };
+    }
     let now = SystemTime::now();
     for one in owned.iter().filter(|one| is_over(one, lifetime, now)) {
         let removed = remove_owned(one, &proxy.backend).await;

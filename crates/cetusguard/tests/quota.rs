@@ -227,6 +227,29 @@ fn a_create_without_an_answer_counts() {
     assert_eq!(create(&proxy, "{}").0, 403);
 }
 
+/// A client can make its own call last, by pausing the container for example.
+#[test]
+fn a_call_that_the_engine_does_not_answer_holds_up_no_other() {
+    let state = Arc::new(Mutex::new(State {
+        is_stuck: true,
+        ..State::default()
+    }));
+    let engine = engine(&state);
+    let proxy = proxy(&engine, &[("--quota-containers", "3")]);
+    let mut waiting = proxy.client();
+    waiting.send(
+        "POST /containers/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+        Content-Length: 2\r\n\r\n{}",
+    );
+    eventually("the create is at the engine", || {
+        !state.lock().expect("a state").containers.is_empty()
+    });
+    state.lock().expect("a state").is_stuck = false;
+    // The call under way is in the list already, and counts once more until it has ended.
+    assert_eq!(create(&proxy, "{}").0, 201);
+    assert_eq!(create(&proxy, "{}").0, 403);
+}
+
 #[test]
 fn services_and_pods_are_closed_where_containers_are_counted() {
     let state = Arc::new(Mutex::new(State::default()));

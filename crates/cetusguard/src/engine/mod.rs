@@ -17,7 +17,7 @@ mod usage;
 pub(crate) use events::follow;
 pub(crate) use objects::{Found, Inspected, Objects, inspection_target};
 pub(crate) use own::Own;
-pub(crate) use owned::{Owned, create_volume, list_owned, remove_owned};
+pub(crate) use owned::{KINDS, Owned, create_volume, list_owned, list_owned_kind, remove_owned};
 pub(crate) use registry::{Containers, Origin, Unknown};
 pub(crate) use usage::count_usage;
 

@@ -22,7 +22,7 @@ const REMOVAL_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The kinds of objects that have owners, in the order in which they can be removed: each before
 /// those that it may use.
-const KINDS: [ObjectKind; 7] = [
+pub(crate) const KINDS: [ObjectKind; 7] = [
     ObjectKind::Service,
     ObjectKind::Container,
     ObjectKind::Network,
@@ -51,33 +51,44 @@ pub(crate) struct Owned {
 pub(crate) async fn list_owned(owner: &Owner, backend: &Backend) -> Result<Vec<Owned>, Trouble> {
     let mut owned = Vec::new();
     for kind in KINDS {
-        let target = list_target(kind, owner);
-        let answer = match fetch_as(AGENT, backend, &target, LIST_DEADLINE).await {
-            Ok(Asked::Answer(answer)) => answer,
-            // Podman has no services, and Docker none outside of a swarm.
-            Ok(Asked::Missing(_)) | Err(Trouble::Status(400..=599, _)) if is_of_swarm(kind) => {
-                continue;
-            }
-            Ok(Asked::Missing(_)) => return Err(Trouble::Status(404, target)),
-            Err(trouble) => return Err(trouble),
-        };
-        let answer: Value = serde_json::from_slice(&answer)
-            .map_err(|error| Trouble::Answer(format!("{target}: {error}")))?;
-        let list = match kind {
-            ObjectKind::Volume => &answer["Volumes"],
-            _ => &answer,
-        };
-        let elements = list.as_array().map(Vec::as_slice).unwrap_or_default();
-        // The labels are compared once more: an engine may ignore a filter that it does not know.
-        owned.extend(
-            elements
-                .iter()
-                .map(|element| read_owned(kind, element))
-                .filter(|(labels, _)| owner.has_stamped(labels))
-                .map(|(_, owned)| owned),
-        );
+        owned.extend(list_owned_kind(kind, owner, backend).await?);
     }
     Ok(owned)
+}
+
+/// Lists the objects of one kind that an owner has.
+///
+/// # Errors
+/// As for [`list_owned`].
+pub(crate) async fn list_owned_kind(
+    kind: ObjectKind,
+    owner: &Owner,
+    backend: &Backend,
+) -> Result<Vec<Owned>, Trouble> {
+    let target = list_target(kind, owner);
+    let answer = match fetch_as(AGENT, backend, &target, LIST_DEADLINE).await {
+        Ok(Asked::Answer(answer)) => answer,
+        // Podman has no services, and Docker none outside of a swarm.
+        Ok(Asked::Missing(_)) | Err(Trouble::Status(400..=599, _)) if is_of_swarm(kind) => {
+            return Ok(Vec::new());
+        }
+        Ok(Asked::Missing(_)) => return Err(Trouble::Status(404, target)),
+        Err(trouble) => return Err(trouble),
+    };
+    let answer: Value = serde_json::from_slice(&answer)
+        .map_err(|error| Trouble::Answer(format!("{target}: {error}")))?;
+    let list = match kind {
+        ObjectKind::Volume => &answer["Volumes"],
+        _ => &answer,
+    };
+    let elements = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    // The labels are compared once more: an engine may ignore a filter that it does not know.
+    let owned = elements
+        .iter()
+        .map(|element| read_owned(kind, element))
+        .filter(|(labels, _)| owner.has_stamped(labels))
+        .map(|(_, owned)| owned);
+    Ok(owned.collect())
 }
 
 /// Removes an object. An object that is gone already is removed as well.

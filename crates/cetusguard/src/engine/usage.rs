@@ -1,6 +1,5 @@
 //! The usage of what the clients of a profile own, as quotas count it.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use cetusguard_policy::endpoint::ObjectKind;
@@ -10,11 +9,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::owned::list_target;
-use super::{Asked, DEADLINE, Trouble, fetch, read_apart, with_deadline};
+use super::{Asked, DEADLINE, Trouble, fetch, fetch_up_to, read_apart, with_deadline};
 use crate::backend::Backend;
 
 /// The time that all questions of one count may take together.
 const COUNT_DEADLINE: Duration = Duration::from_secs(20);
+
+/// The longest list of containers that is counted, in bytes.
+const LIST_LIMIT: usize = 16 << 20;
 
 /// The most questions of one count. A profile whose containers or commands need more of them is
 /// refused.
@@ -31,7 +33,15 @@ struct Row {
     #[serde(rename = "State", default)]
     state: String,
     #[serde(rename = "Labels", default)]
-    labels: Option<HashMap<String, String>>,
+    labels: Option<Labels>,
+}
+
+/// The labels of a container that name its owner. A client can give a container a megabyte of
+/// others, which are not kept.
+#[derive(Debug, Deserialize)]
+struct Labels {
+    #[serde(rename = "cetusguard.owner")]
+    owner: Option<String>,
 }
 
 /// The parts of a container's description that are counted.
@@ -98,7 +108,10 @@ impl Count<'_> {
         started: &[String],
         target: &str,
     ) -> Result<Usage, Trouble> {
-        let rows: Vec<Row> = self.ask(target).await?.unwrap_or_default();
+        let answer = fetch_up_to(LIST_LIMIT, self.backend, target, DEADLINE).await?;
+        let rows: Vec<Row> = read_apart(answer, |answer| serde_json::from_slice(answer))
+            .await?
+            .map_err(|error| Trouble::Answer(format!("{target}: {error}")))?;
         // An engine may ignore a filter that it does not know.
         let rows: Vec<Row> = rows
             .into_iter()
@@ -115,6 +128,13 @@ impl Count<'_> {
                 .filter(|row| claim.replaces.as_ref() != Some(&row.id))
             {
                 usage = usage + self.limits(&row.id).await?;
+            }
+        }
+        if claim.quota.execs.is_some() && claim.usage.prepared > 0 {
+            for row in rows.iter().filter(|row| row.state != "exited") {
+                let inspected = self.inspect(&row.id).await?;
+                let execs = inspected.and_then(|one| one.execs).unwrap_or_default();
+                usage.prepared += execs.len() as u64;
             }
         }
         if claim.quota.execs.is_some() && claim.usage.execs > 0 {
@@ -196,14 +216,15 @@ impl Count<'_> {
 }
 
 impl Row {
-    /// Returns whether the labels are those of the owner.
+    /// Returns whether the labels are those of the owner, which is a profile.
     fn has_stamp(&self, owner: &Owner) -> bool {
-        let labels = self.labels.iter().flatten();
-        owner.has_stamped(&Object {
-            labels: labels
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect(),
-            ..Object::default()
-        })
+        let found = self
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.owner.as_deref());
+        owner
+            .labels()
+            .iter()
+            .all(|(_, value)| found == Some(*value))
     }
 }

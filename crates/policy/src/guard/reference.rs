@@ -56,7 +56,7 @@ pub(super) fn named(reference: &str) -> String {
 }
 
 /// Returns the full form of a reference in which spellings of one registry are equal: host names
-/// have no letter case, `:443` is the port of every registry, and Docker Hub has three names.
+/// have no letter case, `:443` is the port of every registry, and Docker Hub has several names.
 pub(super) fn comparable(reference: &str) -> String {
     match reference.split_once('/') {
         Some((host, rest)) if is_host(host) => {
@@ -68,9 +68,21 @@ pub(super) fn comparable(reference: &str) -> String {
 
 fn comparable_host(host: &str) -> String {
     let host = host.to_ascii_lowercase();
-    match host.strip_suffix(":443").unwrap_or(&host) {
-        "index.docker.io" | "registry-1.docker.io" => "docker.io".to_owned(),
-        host => host.to_owned(),
+    // Zeros before a port mean nothing to Go (`net.parsePort`).
+    let host = match host.rsplit_once(':') {
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
+            match port.trim_start_matches('0') {
+                "443" => name.to_owned(),
+                port => format!("{name}:{port}"),
+            }
+        }
+        _ => host,
+    };
+    match host.as_str() {
+        "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => {
+            "docker.io".to_owned()
+        }
+        _ => host,
     }
 }
 

@@ -106,6 +106,8 @@ mod tests {
             ("docker.io/*", "nginx", true),
             ("docker.io/nginx:*", "nginx", true),
             ("nginx", "registry-1.docker.io/library/nginx", true),
+            ("nginx", "registry-1.docker.io:0443/library/nginx", true),
+            ("nginx", "registry.hub.docker.com/library/nginx:1", true),
             ("*:latest", "a/b", true),
             ("*:latest", "a/b:1", false),
             ("localhost:5000/a", "localhost:5000/a:1", true),

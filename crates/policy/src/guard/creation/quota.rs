@@ -31,6 +31,8 @@ pub struct Usage {
     pub containers: u64,
     /// Running commands.
     pub execs: u64,
+    /// Commands that are in containers, running or not. Engines keep those that are never started.
+    pub prepared: u64,
     /// The sum of memory limits, in bytes; `u64::MAX` if a container has none.
     pub memory: u64,
     /// The sum of processor limits, in billionths of a processor; `u64::MAX` if a container has
@@ -79,11 +81,17 @@ impl std::ops::Add for Usage {
         Self {
             containers: self.containers.saturating_add(other.containers),
             execs: self.execs.saturating_add(other.execs),
+            prepared: self.prepared.saturating_add(other.prepared),
             memory: self.memory.saturating_add(other.memory),
             cpus: self.cpus.saturating_add(other.cpus),
         }
     }
 }
+
+/// The commands that may be in containers beside those of the quota: a client creates a command
+/// before it starts it, and some engines keep ended ones for minutes. Each has to be asked about
+/// when commands are counted.
+const PREPARED: u64 = 200;
 
 /// The quota that a call would exceed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +135,13 @@ impl Claim {
                 (used.execs, self.usage.execs),
                 "commands are running",
                 "wait until one has ended",
+            ),
+            (
+                "quota-execs",
+                self.quota.execs.map(|execs| execs.saturating_add(PREPARED)),
+                (used.prepared, self.usage.prepared),
+                "commands are created, most of them not running",
+                "remove containers in which commands were never started",
             ),
         ];
         for (key, allowed, (used, claimed), what, remedy) in counts {
@@ -207,6 +222,10 @@ pub(in crate::guard) fn claim(
         claim.starts = object;
         return quota.execs.is_some().then_some(claim);
     }
+    if matches!(id, EndpointId::ExecCreate | EndpointId::LibpodExecCreate) {
+        claim.usage.prepared = 1;
+        return quota.execs.is_some().then_some(claim);
+    }
     match Subject::of_endpoint(id)? {
         Subject::Container(fields) => {
             claim.usage = limits(&fields.resources);
@@ -281,7 +300,6 @@ mod tests {
                 r#"{"RestartPolicy": {"Name": "no"}}"#,
             ),
             ("/containers/x/start", "{}"),
-            ("/containers/x/exec", "{}"),
             ("/volumes/create", "{}"),
         ] {
             assert_eq!(claimed(target, body), None, "{target}");
@@ -295,6 +313,7 @@ mod tests {
             execs,
             memory,
             cpus,
+            ..Usage::default()
         };
         let create = claimed(
             "/containers/create",
@@ -302,7 +321,18 @@ mod tests {
         )
         .expect("a claim");
         let exec = claimed("/exec/x/start", "{}").expect("a claim");
+        let prepare = claimed("/containers/x/exec", "{}").expect("a claim");
+        let prepared = |prepared| Usage {
+            prepared,
+            ..Usage::default()
+        };
         for (claim, used, want) in [
+            (&prepare, prepared(200), None),
+            (
+                &prepare,
+                prepared(201),
+                Some("quota-execs is 201, and 201 commands are created"),
+            ),
             (&create, used(1, 9, 536_870_912, 1_000_000_000), None),
             (
                 &create,
