@@ -156,7 +156,8 @@ def test_agent_keeps_to_its_own(preset, docker_at, engine, talker):
     for command in refused:
         # Containers of others do not exist for the agent.
         words = ("cetusguard", f"No such container: {talker}")
-        assert any(word in docker(*command, ok=False).stderr for word in words), command
+        # Removing a missing container by force is no failure for the command line.
+        assert any(word in docker(*command, ok=None).stderr for word in words), command
     # A container of another name can be created, and is of no use.
     docker("run", "--name", "other", *quick, IMAGE, "true", ok=False)
     assert engine.client.containers.get("other").status == "created"
