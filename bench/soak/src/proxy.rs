@@ -232,8 +232,10 @@ fn read_line(line: &str, log: &Mutex<Seen>, world: &World) {
     seen.last = message.to_owned();
     *seen.messages.entry(message.to_owned()).or_default() += 1;
     if message == "listening" {
-        seen.listening
-            .push((text("address").to_owned(), text("tls") == "on"));
+        seen.listening.push((
+            text("address").to_owned(),
+            fields.get("tls").and_then(Value::as_bool) == Some(true),
+        ));
     }
     if message.starts_with("log records lost") {
         world.ledger.lost(number("count"));
