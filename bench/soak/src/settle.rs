@@ -8,7 +8,7 @@ use crate::world::World;
 
 /// The growth of private memory over the warm-up that is allowed, in KiB. The allocator keeps pages
 /// between blocks that live on; runs of two and of five minutes end at the same figure.
-pub(crate) const MARGIN: u64 = 4 << 10;
+pub(crate) const MARGIN: u64 = 6 << 10;
 /// The proxy keeps connections to the engine for 30 seconds, and gives memory back every 10.
 pub(crate) const SWEEPS: Duration = Duration::from_secs(45);
 
