@@ -54,7 +54,7 @@ impl Level {
     /// Reads a number from 0 to 7, or a name.
     ///
     /// # Errors
-    /// What was expected.
+    /// Returns the values that were expected.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let lower = text.to_ascii_lowercase();
         let name = match lower.as_str() {
@@ -110,7 +110,7 @@ impl Format {
     /// Reads the name of a format.
     ///
     /// # Errors
-    /// What was expected.
+    /// Returns the values that were expected.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         match text {
             "logfmt" => Ok(Self::Logfmt),
@@ -120,7 +120,7 @@ impl Format {
     }
 }
 
-/// Whether lines begin with their priority.
+/// The lines that begin with their priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PriorityPrefix {
     /// If the log goes to journald.
@@ -133,7 +133,7 @@ impl PriorityPrefix {
     /// Reads the word of an option.
     ///
     /// # Errors
-    /// What was expected.
+    /// Returns the values that were expected.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         match text {
             "auto" => Ok(Self::Auto),
@@ -167,7 +167,7 @@ pub(crate) struct Settings {
     pub(crate) level: Level,
     /// The shape of a line.
     pub(crate) format: Format,
-    /// Whether lines begin with their priority.
+    /// The lines that begin with their priority.
     pub(crate) priority: PriorityPrefix,
     /// The place of the audit log, if there is one.
     pub(crate) audit: Option<AuditTarget>,
@@ -185,7 +185,7 @@ pub(crate) struct Log {
     audit: Option<AuditLog>,
 }
 
-/// Where the records of requests go as well, in JSON and whatever their level.
+/// The second destination of the records of requests: all of them, as JSON.
 #[derive(Clone, Debug)]
 struct AuditLog {
     form: LineForm,

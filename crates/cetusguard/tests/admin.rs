@@ -24,13 +24,6 @@ fn socket(folder: &TempDir) -> String {
     format!("unix://{}", folder.file("admin.sock"))
 }
 
-/// The address of an admin listener whose port the system has chosen.
-fn tcp_address(proxy: &Proxy) -> String {
-    let line = proxy.logged(&["the admin listener is ready"]);
-    let (_, address) = line.split_once("address=").expect("an address");
-    address.trim().to_owned()
-}
-
 /// Asks the admin listener, with more header lines.
 fn ask_with(address: &str, line: &str, headers: &[&str]) -> Response {
     let mut client = Client::connect(address);
@@ -265,7 +258,7 @@ fn silent_admin_clients_make_way_for_new_ones() {
     let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES)
         .arg("--admin-addr", "tcp://127.0.0.1:0")
         .start();
-    let admin = tcp_address(&proxy);
+    let admin = proxy.admin_address();
     let mut oldest = Client::connect(&admin);
     oldest.send("GET /metrics HT");
     let mut others: Vec<Client> = (0..40).map(|_| Client::connect(&admin)).collect();
@@ -306,7 +299,7 @@ fn requests_need_the_token_where_there_is_one() {
         .arg("--config", &config)
         .arg("--admin-token-file", &file)
         .start();
-    let admin = tcp_address(&proxy);
+    let admin = proxy.admin_address();
     let with = |authorization: &[&str]| {
         let mut headers = vec!["Host: proxy.example"];
         headers.extend(authorization);
@@ -460,7 +453,7 @@ fn only_plain_questions_of_no_web_page_are_answered() {
     let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES)
         .arg("--admin-addr", "tcp://127.0.0.1:0")
         .start();
-    let admin = tcp_address(&proxy);
+    let admin = proxy.admin_address();
     let local = "Host: localhost";
     for (line, headers, want) in [
         ("GET /healthz", &[local][..], 200),

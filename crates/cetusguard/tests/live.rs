@@ -301,7 +301,7 @@ fn a_slow_reader_loses_decisions_and_holds_up_no_client() {
     }
     assert_eq!(read + lost, sent);
     assert!(lost > 0 && read > 100, "{read} read and {lost} lost");
-    // It goes on where it is.
+    // The stream goes on with the next decision.
     assert_eq!(client.request("GET /images/last/json").status, 403);
     assert_eq!(slow.decision()["path"], "/images/last/json");
 }
@@ -521,13 +521,6 @@ fn the_page_is_locked_down() {
     assert_eq!(get("POST /").status, 405);
 }
 
-/// The address of an admin listener whose port the system has chosen.
-fn tcp_address(proxy: &Proxy) -> String {
-    let line = proxy.logged(&["the admin listener is ready"]);
-    let (_, address) = line.split_once("address=").expect("an address");
-    address.trim().to_owned()
-}
-
 fn with_tls(engine: &Engine, cert: &str, key: &str, cacert: &str) -> ProxyBuilder {
     ProxyBuilder::bare(PROGRAM)
         .arg("--backend-addr", &engine.address())
@@ -544,7 +537,7 @@ fn mutual_tls_admits_only_certificates_of_its_ca() {
     let (engine, certs) = (Engine::ok(), Certs::make());
     let [cert, key, ca] = ["server.pem", "server.key", "ca.pem"].map(|name| certs.file(name));
     let proxy = with_tls(&engine, &cert, &key, &ca).start();
-    let admin = tcp_address(&proxy);
+    let admin = proxy.admin_address();
     let ask = |own: Option<&str>| {
         let mut client = Client::connect_tls(&admin, certs.client(own));
         // Certificates have a name: any other one is free.
@@ -584,7 +577,7 @@ fn certificates_of_the_admin_listener_are_reloaded() {
     names.iter().for_each(|name| copy(&old, name));
     let [cert, key, ca] = names.map(|name| folder.file(name));
     let proxy = with_tls(&engine, &cert, &key, &ca).start();
-    let admin = tcp_address(&proxy);
+    let admin = proxy.admin_address();
     let connect = |certs: &Certs| Client::connect_tls(&admin, certs.client(Some("client")));
     let mut reader = Reader::begin_on(connect(&old), "", "");
     assert_eq!(proxy.client().request("GET /containers/json").status, 200);

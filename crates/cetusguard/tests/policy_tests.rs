@@ -315,7 +315,7 @@ const POLICIES: &[(Pairs, Pairs)] = &[
     ),
 ];
 
-/// What a running proxy does with a call: `allowed`, or the reason of the refusal.
+/// Returns the decision of a running proxy about each call: `allowed`, or the reason of the refusal.
 fn served(options: &[(&str, &str)], calls: &[(&str, &str)]) -> Vec<String> {
     let engine = engine();
     let builder = ProxyBuilder::bare(PROGRAM)

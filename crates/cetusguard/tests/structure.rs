@@ -138,7 +138,7 @@ fn each_power_has_one_place() {
         ("utf8_percent_encode", &["crates/policy/src/call.rs"]),
         // Connections to the engine.
         ("TcpStream::connect", &["crates/cetusguard/src/backend.rs"]),
-        // A frontend also looks whether somebody listens on its socket's path already, and the
+        // A frontend also checks that no other program listens on the path of its socket, and the
         // audit log may go to a collector.
         (
             "UnixStream::connect",

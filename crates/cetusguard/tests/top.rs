@@ -18,13 +18,6 @@ fn socket(folder: &TempDir) -> String {
     format!("unix://{}", folder.file("admin.sock"))
 }
 
-/// The address of an admin listener whose port the system has chosen.
-fn tcp_address(proxy: &Proxy) -> String {
-    let line = proxy.logged(&["the admin listener is ready"]);
-    let (_, address) = line.split_once("address=").expect("an address");
-    address.trim().to_owned()
-}
-
 /// Runs the command: the exit code, standard output and standard error.
 fn top(words: &[&str]) -> (Option<i32>, String, String) {
     let start = ProxyBuilder::bare(PROGRAM).word("top");
@@ -99,7 +92,7 @@ fn the_configured_listener_is_asked_with_its_token() {
     let proxy = with_admin(&engine, "tcp://127.0.0.1:0")
         .arg("--admin-token-file", &file)
         .start();
-    let address = tcp_address(&proxy);
+    let address = proxy.admin_address();
     for words in [
         &["--admin-addr", &address, "--admin-token-file", &file][..],
         &[&address, "--token-file", &file],
@@ -192,7 +185,7 @@ fn a_listener_with_tls_is_asked_with_its_certificate() {
         .arg("--admin-tls-cert", &cert)
         .arg("--admin-tls-key", &key)
         .start();
-    let address = tcp_address(&proxy);
+    let address = proxy.admin_address();
     let with_files = |cert, key| {
         top(&[
             "--admin-addr",

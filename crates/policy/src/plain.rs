@@ -8,7 +8,7 @@ const HIGH_BITS: u64 = ONES << 7;
 /// Returns the number of bytes before the first quote, backslash or control character, or of all
 /// bytes if there is none. Such a byte is a character of its own in UTF-8.
 ///
-/// It looks at eight bytes at a time: most of a list are the characters of its texts.
+/// Reads eight bytes at a time: most bytes of a list belong to its texts.
 pub(crate) fn plain_length(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {

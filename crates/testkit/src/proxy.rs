@@ -225,6 +225,16 @@ impl Proxy {
         found.unwrap_or_default()
     }
 
+    /// The address of the admin listener, whose port the system may have chosen.
+    #[must_use]
+    pub fn admin_address(&self) -> String {
+        let line = self.logged(&["the admin listener is ready", "address="]);
+        let address = line
+            .split_once("address=")
+            .map(|(_, address)| address.trim());
+        address.unwrap_or_default().to_owned()
+    }
+
     /// The process.
     #[must_use]
     pub fn pid(&self) -> u32 {

@@ -30,12 +30,12 @@ pub(super) fn has_token(headers: &HeaderMap, token: &AdminToken) -> bool {
 /// The properties of a request, beside its headers, that decide who may send it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
-    /// It came over TCP.
+    /// The request came over TCP.
     pub(super) is_tcp: bool,
-    /// A page of another name cannot send it: it must carry a token, or came over TLS, whose
-    /// certificate has no other name.
+    /// No page of another host name can send the request: it has to carry a token, or it came over
+    /// TLS, whose certificate names this host alone.
     pub(super) has_proven_name: bool,
-    /// It is for the page, which holds no data.
+    /// The request is for the page, which holds no data.
     pub(super) is_page: bool,
 }
 

@@ -23,7 +23,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 
 /// Returns the content security policy of the page.
 pub(super) fn content_security_policy() -> HeaderValue {
-    // It has visible characters alone; the fallback forbids everything.
+    // The policy has visible characters alone. The fallback forbids everything.
     HeaderValue::from_str(&POLICY).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 

@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use cetusguard_policy::{Profile, Profiles, Survey, Surveyor};
 
-use super::page::Page;
 use super::{Answer, Asked};
 pub use problem::CODES;
 pub(super) use problem::Problem;
@@ -95,13 +94,6 @@ pub(super) fn run(asked: &Asked) -> Answer {
         Some(problem::Severity::Warning) if is_strict => 1,
         _ => 0,
     };
-    let text = match asked.wants_json() {
-        true => super::json(&report),
-        false => {
-            let mut page = Page::new(&asked.sources.env);
-            text::write(&report, is_strict, &mut page);
-            page.into_text()
-        }
-    };
+    let text = asked.write_report(&report, |page| text::write(&report, is_strict, page));
     Answer { text, code }
 }

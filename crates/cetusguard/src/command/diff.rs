@@ -21,7 +21,7 @@ enum Effect {
     Wider,
     /// They can do less.
     Narrower,
-    /// It is not known what they can do.
+    /// The comparison cannot tell.
     Unknown,
 }
 
@@ -133,14 +133,7 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     };
     let report = compare(old, new);
     let code = u8::from(report.wider + report.unclear > 0);
-    let text = match asked.wants_json() {
-        true => super::json(&report),
-        false => {
-            let mut page = Page::new(&asked.sources.env);
-            write(&report, &mut page);
-            page.into_text()
-        }
-    };
+    let text = asked.write_report(&report, |page| write(&report, page));
     Ok(Answer { text, code })
 }
 

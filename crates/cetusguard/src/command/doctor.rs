@@ -87,14 +87,7 @@ pub(super) fn run(asked: &Asked) -> Answer {
         }
     };
     let code = u8::from(findings.iter().any(|finding| finding.state == State::Bad));
-    let text = match asked.wants_json() {
-        true => super::json(&findings),
-        false => {
-            let mut page = Page::new(&asked.sources.env);
-            write_findings(&findings, &mut page);
-            page.into_text()
-        }
-    };
+    let text = asked.write_report(&findings, |page| write_findings(&findings, page));
     Answer { text, code }
 }
 

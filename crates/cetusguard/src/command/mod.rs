@@ -65,6 +65,20 @@ impl Asked {
     fn wants_json(&self) -> bool {
         self.value("format") == Some("json")
     }
+
+    /// Writes the report of a command in the format that is asked for: as JSON, or as a page.
+    fn write_report(
+        &self,
+        report: &impl serde::Serialize,
+        write_page: impl FnOnce(&mut page::Page),
+    ) -> String {
+        if self.wants_json() {
+            return json(report);
+        }
+        let mut page = page::Page::new(&self.sources.env);
+        write_page(&mut page);
+        page.into_text()
+    }
 }
 
 /// The result of a command.

@@ -48,14 +48,7 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
         expectations: checked,
     };
     let code = u8::from(report.failed > 0);
-    let text = match asked.wants_json() {
-        true => super::json(&report),
-        false => {
-            let mut page = Page::new(&asked.sources.env);
-            write(&report, &mut page);
-            page.into_text()
-        }
-    };
+    let text = asked.write_report(&report, |page| write(&report, page));
     Ok(Answer { text, code })
 }
 

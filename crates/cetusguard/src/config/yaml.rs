@@ -41,7 +41,7 @@ pub(crate) struct Node {
     pub(crate) at: Place,
     /// The value.
     pub(crate) value: Value,
-    /// Whether it is a scalar without quotes, which YAML may take for a number or a truth value.
+    /// The value is a scalar without quotes, which YAML may take for a number or a truth value.
     pub(crate) is_plain: bool,
 }
 

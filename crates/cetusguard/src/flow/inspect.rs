@@ -88,8 +88,8 @@ impl Approved {
         self.cleared.call(self.admitted.call())
     }
 
-    /// Whether the client's credentials for a registry stay behind: an image has its new name in
-    /// another one.
+    /// Returns whether the client's credentials for a registry are withheld: the new name of an image
+    /// is in another registry.
     pub(super) fn hides_registry_credentials(&self) -> bool {
         self.cleared.changes_registry(self.admitted.call())
     }

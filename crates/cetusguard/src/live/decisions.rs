@@ -291,7 +291,7 @@ mod tests {
         assert!(decisions.subscribe(all()).is_none());
         decisions.tell(&ALLOWED, || "line".to_owned());
         let _ = readers[0].waiting_events();
-        // It has only just got its events.
+        // The first reader has just taken its events.
         assert!(decisions.subscribe(all()).is_none());
         readers[0].reader.lock().taken -= STALLED;
         assert!(decisions.subscribe(all()).is_none(), "it has no events");

@@ -1,8 +1,8 @@
 //! The comparison of the rules of two profiles: the calls that only one of them allows.
 //!
-//! Whether a rule matches a path of an endpoint that another set of rules does not match is decided
-//! for all paths at once, by a walk through the automata of the rules. So a rule that is written
-//! differently and means the same makes no difference. Each difference comes with a call, about
+//! A walk through the automata of the rules finds the paths of an endpoint that one set of rules
+//! matches and the other does not, for all paths at once. Two spellings of one rule make no
+//! difference. Each difference comes with a call, about
 //! which both profiles are asked as `serve` asks them.
 
 use std::collections::BTreeSet;
@@ -47,7 +47,7 @@ pub struct Witness {
     pub path: String,
     /// A rule that allows it.
     pub rule: Arc<Rule>,
-    /// Whether the other profile allows other calls of the endpoint.
+    /// The other profile allows some calls of the endpoint, too.
     pub is_part: bool,
 }
 
@@ -100,7 +100,7 @@ struct PathSet<'s> {
     denied: String,
     /// The rules that can matter, as they are written.
     texts: BTreeSet<&'s str>,
-    /// Whether the guard or the view closes the endpoint.
+    /// The guard or the view closes the endpoint.
     is_closed: bool,
 }
 

@@ -23,7 +23,7 @@ use crate::refusal::{Guarded, Refusal, error_body};
 pub(super) struct TestClient {
     pub(super) profile: Arc<Profile>,
     viewer: Arc<Viewer>,
-    /// Whether no selector matches it, while other profiles have some.
+    /// No selector matches the client, although some profiles have selectors.
     is_unmatched: bool,
     is_loopback: bool,
 }

@@ -171,7 +171,7 @@ fn all(
     if let Some(max) = &creation.max_cpus {
         cpus(judge, body, fields, ("max-cpus", max), when);
     }
-    // What the proxy adds up has to be known. A limit larger than the sum can never be met.
+    // The proxy adds limits up, so that each container needs one. No single limit may exceed the sum.
     if let Some(sum) = &creation.quota.memory {
         at_most(
             judge,
