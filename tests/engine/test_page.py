@@ -115,7 +115,9 @@ def test_the_page_shows_what_happens(shown, browser, tmp_path):
             browser.screenshot(picture)
             pictures[scheme] = colour_of_corner(picture.read_bytes())
         assert sum(pictures["light"]) > 600 and sum(pictures["dark"]) < 150, pictures
-        # On a small screen, tables scroll and the page does not.
+        # On a small screen, tables scroll and the page does not. The warnings come last, and cite
+        # rules, which have no blanks.
+        browser.wait_until("byId('warnings').childElementCount > 0", "the warnings")
         browser.resize(400, 900)
         browser.wait_until(
             "innerWidth === 400 && document.documentElement.scrollWidth <= innerWidth",
