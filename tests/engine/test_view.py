@@ -312,16 +312,30 @@ def test_what_a_session_owns_is_listed_and_removed(engine, view):
     made = [owner.with_session(name).ask("POST", "/containers/create", body)[1]["Id"] for name in ("a", "b")]
     volume = unique()
     assert owner.with_session("a").ask("POST", "/volumes/create", {"Name": volume})[0] == 201
+    # An image with two names, which the engine removes by each of them alone.
+    tags = [f"{unique()}:latest", f"{unique()}:2"]
+    for tag in tags:
+        name, _, version = tag.partition(":")
+        commit = f"/commit?container={made[0]}&repo={name}&tag={version}&comment=same"
+        assert owner.with_session("a").ask("POST", commit)[0] == 201
+    engine.client.images.get(tags[0]).tag("also-" + tags[0].partition(":")[0])
+    tags.append("also-" + tags[0])
 
     def own(*args, ok=True):
         answer = run(binary(), "own", *args, "--own", "session=header", "--backend-addr", engine.address, ok=ok)
         return answer.stdout + answer.stderr
 
     listed = json.loads(own("list", "default", "--format", "json"))
-    assert {one["id"] for one in listed} == {*made, volume}, listed
+    assert {one["id"] for one in listed} == {*made, volume, *tags}, listed
     assert {one["session"] for one in listed} == {"a", "b"}
+    assert {one["session"] for one in listed if one["kind"] == "image"} == {"a"}
+    # Nine megabytes of labels hide nothing.
+    labels = {"odd": "\u2028" * 349_000, "cetusguard.owner": "default", "cetusguard.session": "b"}
+    for _ in range(9):
+        made.append(engine.client.containers.create(IMAGE, ["true"], labels=labels).id)
     assert "removed  container" in own("remove", "default", "a")
-    assert {one["id"] for one in json.loads(own("list", "default", "--format", "json"))} == {made[1]}
+    assert {one["id"] for one in json.loads(own("list", "default", "--format", "json"))} == set(made[1:])
+    assert not {tag for image in engine.client.images.list() for tag in image.tags} & set(tags)
     assert "expected one of: default" in own("list", "other", ok=False)
     own("remove", "default")
     assert "0 objects" in own("list", "default")

@@ -16,6 +16,8 @@ struct State {
     execs: Vec<(bool, Option<u8>)>,
     /// The engine does not answer creates.
     is_stuck: bool,
+    /// The length of another label that each container has, in bytes; the first one has it five times.
+    other_label: usize,
 }
 
 /// An engine that keeps what clients create. Every container belongs to the profile `default`.
@@ -36,8 +38,9 @@ fn answer(state: &Mutex<State>, exchange: &Exchange, link: &mut Link) {
         }
         (Some("GET"), ["containers", "json"]) => {
             let row = |id: usize| {
+                let other = "x".repeat(state.other_label * if id == 0 { 5 } else { 1 });
                 format!(
-                    r#"{{"Id":"c{id}","State":"running","Labels":{{"cetusguard.owner":"default"}}}}"#
+                    r#"{{"Id":"c{id}","State":"running","Labels":{{"a":"{other}","cetusguard.owner":"default"}}}}"#
                 )
             };
             let rows: Vec<_> = (0..state.containers.len()).map(row).collect();
@@ -62,6 +65,8 @@ fn answer(state: &Mutex<State>, exchange: &Exchange, link: &mut Link) {
             let Some(memory) = memory else {
                 return link.answer(404, r#"{"message":"No such container"}"#);
             };
+            let times = if number == Some(0) { 5 } else { 1 };
+            let other = "x".repeat(state.other_label * times);
             let execs: Vec<_> = (0..state.execs.len())
                 .map(|n| format!("\"e{n}\""))
                 .collect();
@@ -72,7 +77,7 @@ fn answer(state: &Mutex<State>, exchange: &Exchange, link: &mut Link) {
             link.answer(
                 200,
                 &format!(
-                    r#"{{"Id":"{id}","Name":"/{id}","Config":{{"Labels":{{"cetusguard.owner":"default"}}}},
+                    r#"{{"Id":"{id}","Name":"/{id}","Config":{{"Labels":{{"a":"{other}","cetusguard.owner":"default"}}}},
                     "HostConfig":{{"Memory":{memory},"NanoCpus":0}},"ExecIDs":[{execs}]}}"#
                 ),
             );
@@ -248,6 +253,25 @@ fn a_call_that_the_engine_does_not_answer_holds_up_no_other() {
     // The call under way is in the list already, and counts once more until it has ended.
     assert_eq!(create(&proxy, "{}").0, 201);
     assert_eq!(create(&proxy, "{}").0, 403);
+}
+
+/// A client can give each container megabytes of labels. What it owns is counted still, for the other
+/// clients of the profile as well.
+#[test]
+fn containers_with_large_labels_are_counted() {
+    let state = Arc::new(Mutex::new(State {
+        containers: vec![1 << 20; 20],
+        other_label: 1 << 20,
+        ..State::default()
+    }));
+    let engine = engine(&state);
+    let quotas = [("--quota-containers", "21"), ("--quota-memory", "21m")];
+    let proxy = proxy(&engine, &quotas);
+    let body = format!(r#"{{"HostConfig":{{"Memory":{}}}}}"#, 1 << 20);
+    assert_eq!(create(&proxy, &body), (201, r#"{"Id":"c"}"#.to_owned()));
+    let (status, body) = create(&proxy, &body);
+    assert_eq!(status, 403, "{body}");
+    assert!(body.contains("quota-containers is 21"), "{body}");
 }
 
 #[test]

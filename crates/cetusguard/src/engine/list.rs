@@ -10,25 +10,17 @@ use std::sync::Arc;
 
 use cetusguard_policy::Container;
 use serde::Deserialize;
-use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
 
-use super::{Asked, DEADLINE, LARGE, Trouble, fetch, read_apart, request_ok, with_deadline};
+use super::arriving::{Elements, Single, fetch_json};
+use super::{AGENT, DEADLINE, Trouble};
 use crate::backend::Backend;
-use cetusguard_http1::read_content;
 
 /// The request for a list.
 const TARGET: &str = "/containers/json";
 
-/// The longest list that is read, in bytes.
-const LIST_LIMIT: usize = 64 << 20;
-
 /// The number of containers from which on a list costs the engine more than the few inspections
 /// that it would save.
 const LONG: usize = 250;
-
-/// The parts of a large list, of up to 64 KiB each, that wait to be read.
-const WAITING: usize = 4;
 
 /// A list of the running containers.
 #[derive(Debug, Default)]
@@ -128,47 +120,25 @@ pub(super) async fn fetch_list(
     backend: &Backend,
     labels: &Arc<BTreeSet<String>>,
 ) -> Result<Listed, Trouble> {
-    let exchange = async {
-        let (mut stream, mut body) = request_ok(backend, TARGET).await?;
-        let broken = |_| Trouble::Answer(format!("the engine broke off its answer to {TARGET}"));
-        let mut part = Vec::new();
-        while part.len() <= LARGE {
-            if !read_content(&mut stream.input, &mut body, &mut part)
-                .await
-                .map_err(broken)?
-            {
-                return read([part], labels);
-            }
-        }
-        // Lists are asked for one after the other: there is one such thread at a time.
-        let (parts, mut waiting) = mpsc::channel(WAITING);
-        let labels = Arc::clone(labels);
-        let reading =
-            spawn_blocking(move || read(std::iter::from_fn(|| waiting.blocking_recv()), &labels));
-        let mut size = 0;
-        loop {
-            size += part.len();
-            if size > LIST_LIMIT {
-                let limit = LIST_LIMIT >> 20;
-                return Err(Trouble::Answer(format!(
-                    "the engine's answer to {TARGET} is larger than {limit} MiB"
-                )));
-            }
-            // The receiver is gone if an earlier part could not be read.
-            if parts.send(std::mem::take(&mut part)).await.is_err()
-                || !read_content(&mut stream.input, &mut body, &mut part)
-                    .await
-                    .map_err(broken)?
-            {
-                break;
-            }
-        }
-        drop(parts);
-        reading
-            .await
-            .unwrap_or_else(|error| Err(Trouble::Answer(error.to_string())))
+    let elements = elements(labels);
+    match fetch_json(AGENT, backend, TARGET, DEADLINE, elements).await? {
+        Some(lister) => Ok(lister.listed),
+        None => Err(Trouble::Status(404, TARGET.to_owned())),
+    }
+}
+
+/// Returns the seed that reads a list.
+fn elements(labels: &Arc<BTreeSet<String>>) -> Elements<Summary, Lister> {
+    let lister = Lister {
+        labels: Arc::clone(labels),
+        networks: HashSet::new(),
+        listed: Listed::default(),
     };
-    with_deadline(DEADLINE, TARGET, exchange).await
+    Elements {
+        member: None,
+        sum: lister,
+        add: Lister::add,
+    }
 }
 
 /// The fields of one container that are read (moby `api/types/container.InspectResponse`; Podman's
@@ -193,21 +163,11 @@ pub(super) async fn is_still(
     address: IpAddr,
     backend: &Backend,
 ) -> Result<bool, Trouble> {
-    let Asked::Answer(answer) = fetch(
-        backend,
-        &format!("/containers/{}/json", container.id),
-        DEADLINE,
-    )
-    .await?
-    else {
+    let target = format!("/containers/{}/json", container.id);
+    let details = Single::<Details>::new();
+    let Some(details) = fetch_json(AGENT, backend, &target, DEADLINE, details).await? else {
         return Ok(false);
     };
-    let details = read_apart(answer, |answer| serde_json::from_slice::<Details>(answer)).await?;
-    let details = details.map_err(|error| {
-        Trouble::Answer(format!(
-            "the engine's answer about a container cannot be read: {error}"
-        ))
-    })?;
     let networks = details
         .network_settings
         .and_then(|settings| settings.networks)
@@ -220,95 +180,15 @@ pub(super) async fn is_still(
     Ok(is_named_so && details.state.running && addresses.any(|text| text.parse() == Ok(address)))
 }
 
-/// Reads a list from its parts, one container after the other.
-fn read(
-    parts: impl IntoIterator<Item = Vec<u8>>,
-    labels: &BTreeSet<String>,
-) -> Result<Listed, Trouble> {
-    let unreadable = |why: String| {
-        Trouble::Answer(format!(
-            "the engine's list of containers cannot be read: {why}"
-        ))
-    };
-    let mut lister = Lister {
-        labels,
-        networks: HashSet::new(),
-        listed: Listed::default(),
-        next: Next::Start,
-    };
-    let (mut text, mut enough) = (Vec::new(), 0);
-    for part in parts {
-        text.extend(part);
-        // An incomplete element is parsed again once twice as many bytes are there, so that no
-        // container takes long.
-        if text.len() >= enough {
-            let taken = lister.take(&text).map_err(unreadable)?;
-            text.drain(..taken);
-            enough = 2 * text.len();
-        }
-    }
-    let taken = lister.take(&text).map_err(unreadable)?;
-    match lister.next {
-        Next::Nothing if taken == text.len() => Ok(lister.listed),
-        _ => Err(unreadable("it ends early".to_owned())),
-    }
-}
-
 /// The reader of a list, which keeps the needed fields of each container.
-struct Lister<'l> {
-    labels: &'l BTreeSet<String>,
+struct Lister {
+    labels: Arc<BTreeSet<String>>,
     /// The identifiers of networks, each of which many containers share.
     networks: HashSet<Arc<str>>,
     listed: Listed,
-    next: Next,
 }
 
-/// The next element that the reader expects.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// `[`.
-    Start,
-    /// A container, or the end if there is none at all.
-    FirstOrEnd,
-    /// A container.
-    Container,
-    /// A comma, or the end.
-    CommaOrEnd,
-    /// Blanks.
-    Nothing,
-}
-
-impl Lister<'_> {
-    /// Reads the complete elements, and returns the number of bytes that they took.
-    fn take(&mut self, text: &[u8]) -> Result<usize, String> {
-        let mut at = 0;
-        while let Some(byte) = text.get(at) {
-            let next = match (self.next, byte) {
-                (next, byte) if byte.is_ascii_whitespace() => next,
-                (Next::Start, b'[') => Next::FirstOrEnd,
-                (Next::FirstOrEnd | Next::CommaOrEnd, b']') => Next::Nothing,
-                (Next::CommaOrEnd, b',') => Next::Container,
-                (Next::FirstOrEnd | Next::Container, _) => {
-                    let mut rest = serde_json::Deserializer::from_slice(&text[at..]).into_iter();
-                    match rest.next() {
-                        Some(Ok(summary)) => self.add(summary),
-                        Some(Err(error)) if !error.is_eof() => return Err(error.to_string()),
-                        _ => return Ok(at),
-                    }
-                    // The last byte of the container is this one.
-                    at += rest.byte_offset() - 1;
-                    Next::CommaOrEnd
-                }
-                (Next::Start | Next::CommaOrEnd | Next::Nothing, _) => {
-                    return Err("it is no list".to_owned());
-                }
-            };
-            self.next = next;
-            at += 1;
-        }
-        Ok(at)
-    }
-
+impl Lister {
     fn add(&mut self, summary: Summary) {
         let networks = summary
             .network_settings
@@ -387,6 +267,7 @@ pub(super) fn listed_for_tests(members: &[(&str, &str)]) -> Listed {
 
 #[cfg(test)]
 mod tests {
+    use super::super::arriving::read_in_parts;
     use super::*;
 
     #[test]
@@ -398,22 +279,8 @@ mod tests {
             {"Id": "c", "Names": ["c"], "NetworkSettings": {"Networks": {"three": {"IPAddress": "10.1.0.2"}}}},
             {"Id": "d", "NetworkSettings": null}
         ]"#;
-        let labels = BTreeSet::from(["x".to_owned()]);
-        let read = |text: &str| {
-            // The parts in which a list arrives make no difference.
-            let of_parts =
-                |size: usize| read(text.as_bytes().chunks(size).map(<[u8]>::to_vec), &labels);
-            let whole = of_parts(text.len().max(1));
-            for size in 1..9 {
-                let parts = of_parts(size).map(|listed| listed.addresses);
-                assert_eq!(
-                    parts.ok(),
-                    whole.as_ref().ok().map(|whole| whole.addresses.clone()),
-                    "{text}"
-                );
-            }
-            whole
-        };
+        let labels = Arc::new(BTreeSet::from(["x".to_owned()]));
+        let read = |text: &str| read_in_parts(text, || elements(&labels)).map(|read| read.listed);
         let found = read(text).expect("a list");
         let members = [
             ("a", None),
@@ -438,14 +305,7 @@ mod tests {
         assert_eq!((at("10.0.0.3"), found.addresses.len()), (None, 3));
         assert!(read("[]").expect("a list").addresses.is_empty());
         for text in [
-            "",
             "{}",
-            "[]]",
-            "[] x",
-            "[,]",
-            "[{\"Id\": \"a\"},]",
-            "[{\"Id\": \"a\"} {\"Id\": \"b\"}]",
-            "[{\"Id\": \"a\"}",
             "[{}]",
             "[{\"Id\": 1}]",
             "[{\"Id\": \"a\", \"Labels\": 1}]",

@@ -5,6 +5,7 @@
 //! reaches the engine through here. Every request has a deadline, so that an engine that never
 //! answers cannot hold a client or a lock for ever.
 
+mod arriving;
 mod events;
 mod joins;
 mod list;

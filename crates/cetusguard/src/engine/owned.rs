@@ -4,14 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::{Object, Owner};
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
-use super::{Asked, Trouble, fetch_as, send, with_deadline};
+use super::arriving::{Elements, fetch_json};
+use super::{AGENT, Trouble, send, with_deadline};
 use crate::backend::Backend;
-
-/// The user agent of these requests.
-const AGENT: &str = "cetusguard";
 
 /// The time that a list of objects may take.
 const LIST_DEADLINE: Duration = Duration::from_secs(30);
@@ -66,29 +65,14 @@ pub(crate) async fn list_owned_kind(
     backend: &Backend,
 ) -> Result<Vec<Owned>, Trouble> {
     let target = list_target(kind, owner);
-    let answer = match fetch_as(AGENT, backend, &target, LIST_DEADLINE).await {
-        Ok(Asked::Answer(answer)) => answer,
+    let list = elements(kind, owner);
+    match fetch_json(AGENT, backend, &target, LIST_DEADLINE, list).await {
+        Ok(Some(listing)) => Ok(listing.owned),
         // Podman has no services, and Docker none outside of a swarm.
-        Ok(Asked::Missing(_)) | Err(Trouble::Status(400..=599, _)) if is_of_swarm(kind) => {
-            return Ok(Vec::new());
-        }
-        Ok(Asked::Missing(_)) => return Err(Trouble::Status(404, target)),
-        Err(trouble) => return Err(trouble),
-    };
-    let answer: Value = serde_json::from_slice(&answer)
-        .map_err(|error| Trouble::Answer(format!("{target}: {error}")))?;
-    let list = match kind {
-        ObjectKind::Volume => &answer["Volumes"],
-        _ => &answer,
-    };
-    let elements = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    // The labels are compared once more: an engine may ignore a filter that it does not know.
-    let owned = elements
-        .iter()
-        .map(|element| read_owned(kind, element))
-        .filter(|(labels, _)| owner.has_stamped(labels))
-        .map(|(_, owned)| owned);
-    Ok(owned.collect())
+        Ok(None) | Err(Trouble::Status(400..=599, _)) if is_of_swarm(kind) => Ok(Vec::new()),
+        Ok(None) => Err(Trouble::Status(404, target)),
+        Err(trouble) => Err(trouble),
+    }
 }
 
 /// Removes an object. An object that is gone already is removed as well.
@@ -160,7 +144,7 @@ fn section(kind: ObjectKind) -> &'static str {
 }
 
 pub(super) fn list_target(kind: ObjectKind, owner: &Owner) -> String {
-    let filters = serde_json::json!({ "label": owner.filters() }).to_string();
+    let filters = serde_json::json!({ "label": owner.list_filters(kind) }).to_string();
     let escaped: String = filters
         .bytes()
         .map(|byte| match byte {
@@ -177,63 +161,120 @@ pub(super) fn list_target(kind: ObjectKind, owner: &Owner) -> String {
     }
 }
 
-/// Reads an element of a list: its labels, and the object.
-fn read_owned(kind: ObjectKind, element: &Value) -> (Object, Owned) {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let labels = if is_of_swarm(kind) {
-        &element["Spec"]["Labels"]
-    } else {
-        &element["Labels"]
-    };
-    let labels: Vec<(String, String)> = labels
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(key, value)| (key.clone(), text(value)))
-        .collect();
-    let (id, name, created) = match kind {
-        ObjectKind::Container => (
-            text(&element["Id"]),
-            text(&element["Names"][0])
-                .trim_start_matches('/')
-                .to_owned(),
-            &element["Created"],
-        ),
-        ObjectKind::Image => (
-            text(&element["Id"]),
-            text(&element["RepoTags"][0]),
-            &element["Created"],
-        ),
-        ObjectKind::Network => (
-            text(&element["Id"]),
-            text(&element["Name"]),
-            &element["Created"],
-        ),
-        ObjectKind::Volume => (
-            text(&element["Name"]),
-            text(&element["Name"]),
-            &element["CreatedAt"],
-        ),
-        _ => (
-            text(&element["ID"]),
-            text(&element["Spec"]["Name"]),
-            &element["CreatedAt"],
-        ),
-    };
-    let object = Object {
-        id: id.clone(),
-        name: name.clone(),
-        labels,
-        ..Object::default()
-    };
-    let owned = Owned {
-        kind,
-        id,
-        name,
-        session: Owner::session_of(&object).to_owned(),
-        created: read_time(created),
-    };
-    (object, owned)
+/// Returns the seed that reads a list of objects.
+fn elements(kind: ObjectKind, owner: &Owner) -> Elements<Element, Listing> {
+    Elements {
+        member: (kind == ObjectKind::Volume).then_some("Volumes"),
+        sum: Listing {
+            kind,
+            owner: owner.clone(),
+            owned: Vec::new(),
+        },
+        add: Listing::add,
+    }
+}
+
+/// The objects of one kind that an owner has, while their list arrives.
+struct Listing {
+    kind: ObjectKind,
+    owner: Owner,
+    owned: Vec<Owned>,
+}
+
+impl Listing {
+    /// Adds an element if its labels are those of the owner: an engine may ignore a filter that it
+    /// does not know.
+    fn add(&mut self, element: Element) {
+        let (spec_name, spec_labels) = element.spec.map(|spec| (spec.name, spec.labels)).unzip();
+        let labels = element.labels.or(spec_labels.flatten()).unwrap_or_default();
+        if !labels.are_of(&self.owner, self.kind) {
+            return;
+        }
+        let own_name = element.names.into_iter().flatten().next();
+        let name = element.name.or(own_name).or(spec_name).unwrap_or_default();
+        let name = name.trim_start_matches('/').to_owned();
+        let owned = |id: String, name: String| Owned {
+            kind: self.kind,
+            id,
+            name,
+            session: labels.session(self.kind).to_owned(),
+            created: read_time(&element.created).or_else(|| read_time(&element.created_at)),
+        };
+        match (self.kind, element.tags) {
+            // An engine removes an image with several names by each of them alone.
+            (ObjectKind::Image, Some(tags)) if tags.iter().any(|tag| tag != UNTAGGED) => {
+                let tags = tags.into_iter().filter(|tag| tag != UNTAGGED);
+                self.owned.extend(tags.map(|tag| owned(tag.clone(), tag)));
+            }
+            // A volume has no identifier but its name.
+            _ => {
+                let id = element.id.or(element.swarm_id);
+                let id = id.unwrap_or_else(|| name.clone());
+                self.owned.push(owned(id, name));
+            }
+        }
+    }
+}
+
+/// The name of an image without one, in lists of Docker before version 25.
+const UNTAGGED: &str = "<none>:<none>";
+
+/// An element of a list. Each kind of object has some of the fields.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Element {
+    id: Option<String>,
+    #[serde(rename = "ID")]
+    swarm_id: Option<String>,
+    name: Option<String>,
+    names: Option<Vec<String>>,
+    #[serde(rename = "RepoTags")]
+    tags: Option<Vec<String>>,
+    /// A number or a text, or nothing that is a time.
+    created: Value,
+    created_at: Value,
+    labels: Option<OwnerLabels>,
+    spec: Option<Spec>,
+}
+
+/// The part of an object of a swarm that its creator has written.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Spec {
+    name: String,
+    #[serde(default)]
+    labels: Option<OwnerLabels>,
+}
+
+/// The labels of an object that name its owner. Clients choose the number and the length of all
+/// others, so that these alone are kept.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct OwnerLabels {
+    #[serde(rename = "cetusguard.owner")]
+    owner: String,
+    #[serde(rename = "cetusguard.session")]
+    session: String,
+    #[serde(rename = "cetusguard.image-owner")]
+    image_owner: String,
+}
+
+impl OwnerLabels {
+    /// Returns whether the labels of an object of a kind are those of an owner.
+    pub(super) fn are_of(&self, owner: &Owner, kind: ObjectKind) -> bool {
+        match kind {
+            ObjectKind::Image => owner.has_image_mark(&self.image_owner),
+            _ => owner.has_labels(&self.owner, &self.session),
+        }
+    }
+
+    /// Returns the session that an object of a kind belongs to; empty if it belongs to none.
+    fn session(&self, kind: ObjectKind) -> &str {
+        match kind {
+            ObjectKind::Image => self.image_owner.split_once('/').map_or("", |mark| mark.1),
+            _ => &self.session,
+        }
+    }
 }
 
 /// Reads a time: seconds since 1970, or RFC 3339 with any offset.
@@ -265,6 +306,7 @@ fn read_time(value: &Value) -> Option<SystemTime> {
 mod tests {
     use serde_json::json;
 
+    use super::super::arriving::read_in_parts;
     use super::*;
 
     #[test]
@@ -292,5 +334,61 @@ mod tests {
             "/networks?filters=%7B%22label%22%3A%5B%22cetusguard.owner%3Dci%22%2C%22cetusguard.session\
             %3Djob-1%22%5D%7D"
         );
+    }
+    #[test]
+    fn owned_objects_are_read_from_lists_of_every_kind() {
+        let owned = |kind, owner: &Owner, text: &str| {
+            let read = read_in_parts(text, || elements(kind, owner)).expect(text);
+            let show = |one: &Owned| format!("{} {} {:?}", one.id, one.name, one.session);
+            read.owned.iter().map(show).collect::<Vec<_>>()
+        };
+        let (ci, job) = (
+            Owner::profile("ci"),
+            Owner::session("ci", "job-1").expect("a session"),
+        );
+        let labels = r#"{"a":"b","cetusguard.owner":"ci","cetusguard.session":"job-1"}"#;
+        for (kind, element, want) in [
+            (
+                ObjectKind::Container,
+                r#""Id":"1","Names":["/web","/x/web"]"#,
+                "1 web",
+            ),
+            (
+                ObjectKind::Network,
+                r#""Id":"1","Name":"web","Created":"2023-11-14T22:13:20Z""#,
+                "1 web",
+            ),
+            (
+                ObjectKind::Volume,
+                r#""Name":"web","CreatedAt":"2023-11-14T22:13:20Z""#,
+                "web web",
+            ),
+        ] {
+            let element = format!(r#"{{{element},"Labels":{labels}}}"#);
+            let others =
+                r#"{"Id":"2","Labels":null},{"Id":"3","Labels":{"cetusguard.owner":"cd"}}"#;
+            let list = format!("[{others},{element}]");
+            let list = match kind {
+                ObjectKind::Volume => format!(r#"{{"Volumes":{list},"Warnings":null}}"#),
+                _ => list,
+            };
+            assert_eq!(owned(kind, &ci, &list), [format!("{want} \"job-1\"")]);
+            assert_eq!(owned(kind, &job, &list), [format!("{want} \"job-1\"")]);
+            let other = Owner::session("ci", "job-2").expect("a session");
+            assert!(owned(kind, &other, &list).is_empty());
+        }
+        let secret =
+            format!(r#"[{{"ID":"1","CreatedAt":"x","Spec":{{"Name":"key","Labels":{labels}}}}}]"#);
+        assert_eq!(owned(ObjectKind::Secret, &ci, &secret), ["1 key \"job-1\""]);
+        // A container's owner is not that of its image, and an image has a name in each of its tags.
+        let images = r#"[
+            {"Id":"sha256:1","RepoTags":["a:1","b:2"],"Created":-62135596800,"Labels":{"cetusguard.image-owner":"ci"}},
+            {"Id":"sha256:2","RepoTags":["<none>:<none>"],"Labels":{"cetusguard.image-owner":"ci/job-1"}},
+            {"Id":"sha256:3","RepoTags":null,"Labels":{"cetusguard.image-owner":"cicada"}},
+            {"Id":"sha256:4","RepoTags":[],"Labels":{"cetusguard.owner":"ci"}}
+        ]"#;
+        let want = ["a:1 a:1 \"\"", "b:2 b:2 \"\"", "sha256:2  \"job-1\""];
+        assert_eq!(owned(ObjectKind::Image, &ci, images), want);
+        assert_eq!(owned(ObjectKind::Image, &job, images), want[2..]);
     }
 }

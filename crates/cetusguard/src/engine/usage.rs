@@ -8,15 +8,19 @@ use cetusguard_policy::{Object, Owner};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::owned::list_target;
-use super::{Asked, DEADLINE, Trouble, fetch, fetch_up_to, read_apart, with_deadline};
+use super::arriving::{Elements, Single, fetch_json};
+use super::owned::{OwnerLabels, list_target};
+use super::{AGENT, DEADLINE, Trouble, with_deadline};
 use crate::backend::Backend;
+
+/// The kind of the objects that have limits and commands.
+const KIND: ObjectKind = ObjectKind::Container;
 
 /// The time that all questions of one count may take together.
 const COUNT_DEADLINE: Duration = Duration::from_secs(20);
 
-/// The longest list of containers that is counted, in bytes.
-const LIST_LIMIT: usize = 16 << 20;
+/// The time that the list of containers may take: clients choose the length of its labels.
+const LIST_DEADLINE: Duration = Duration::from_secs(15);
 
 /// The most questions of one count. A profile whose containers or commands need more of them is
 /// refused.
@@ -33,15 +37,7 @@ struct Row {
     #[serde(rename = "State", default)]
     state: String,
     #[serde(rename = "Labels", default)]
-    labels: Option<Labels>,
-}
-
-/// The labels of a container that name its owner. A client can give a container a megabyte of
-/// others, which are not kept.
-#[derive(Debug, Deserialize)]
-struct Labels {
-    #[serde(rename = "cetusguard.owner")]
-    owner: Option<String>,
+    labels: Option<OwnerLabels>,
 }
 
 /// The parts of a container's description that are counted.
@@ -83,7 +79,7 @@ pub(crate) async fn count_usage(
     started: &[String],
     backend: &Backend,
 ) -> Result<Usage, Trouble> {
-    let target = list_target(ObjectKind::Container, owner);
+    let target = list_target(KIND, owner);
     let count = async {
         let mut count = Count {
             backend,
@@ -108,14 +104,21 @@ impl Count<'_> {
         started: &[String],
         target: &str,
     ) -> Result<Usage, Trouble> {
-        let answer = fetch_up_to(LIST_LIMIT, self.backend, target, DEADLINE).await?;
-        let rows: Vec<Row> = read_apart(answer, |answer| serde_json::from_slice(answer))
-            .await?
-            .map_err(|error| Trouble::Answer(format!("{target}: {error}")))?;
+        let rows = Elements {
+            member: None,
+            sum: Vec::new(),
+            add: |rows: &mut Vec<Row>, row| rows.push(row),
+        };
+        let rows = fetch_json(AGENT, self.backend, target, LIST_DEADLINE, rows).await?;
         // An engine may ignore a filter that it does not know.
         let rows: Vec<Row> = rows
+            .ok_or_else(|| Trouble::Status(404, target.to_owned()))?
             .into_iter()
-            .filter(|row| row.has_stamp(owner))
+            .filter(|row| {
+                row.labels
+                    .as_ref()
+                    .is_some_and(|labels| labels.are_of(owner, KIND))
+            })
             .collect();
         let mut usage = Usage {
             containers: rows.len() as u64,
@@ -204,27 +207,6 @@ impl Count<'_> {
                 engine; remove containers that are no longer needed"
             )));
         }
-        let answer = match fetch(self.backend, target, DEADLINE).await? {
-            Asked::Answer(answer) => answer,
-            Asked::Missing(_) => return Ok(None),
-        };
-        read_apart(answer, |answer| serde_json::from_slice(answer))
-            .await?
-            .map(Some)
-            .map_err(|error| Trouble::Answer(format!("{target}: {error}")))
-    }
-}
-
-impl Row {
-    /// Returns whether the labels are those of the owner, which is a profile.
-    fn has_stamp(&self, owner: &Owner) -> bool {
-        let found = self
-            .labels
-            .as_ref()
-            .and_then(|labels| labels.owner.as_deref());
-        owner
-            .labels()
-            .iter()
-            .all(|(_, value)| found == Some(*value))
+        fetch_json(AGENT, self.backend, target, DEADLINE, Single::new()).await
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::endpoint::ObjectKind;
 use crate::object::Object;
 
 /// The label whose value is the profile that owns an object.
@@ -99,12 +100,6 @@ impl Owner {
             .collect()
     }
 
-    /// Returns the session that an object belongs to; empty if it belongs to none.
-    #[must_use]
-    pub fn session_of(object: &Object) -> &str {
-        object.label(SESSION_LABEL)
-    }
-
     /// Returns the value of the label that marks the images of this owner.
     pub(crate) fn image_mark(&self) -> String {
         match &self.session {
@@ -115,7 +110,13 @@ impl Owner {
 
     /// Returns whether an image has the label of this owner, or of a session of it.
     pub(crate) fn has_stamped_image(&self, image: &Object) -> bool {
-        let mark = image.label(IMAGE_OWNER_LABEL);
+        self.has_image_mark(image.label(IMAGE_OWNER_LABEL))
+    }
+
+    /// Returns whether the value of [`IMAGE_OWNER_LABEL`] is that of this owner, or of a session of
+    /// it.
+    #[must_use]
+    pub fn has_image_mark(&self, mark: &str) -> bool {
         let own = self.image_mark();
         mark == own
             || (self.session.is_none()
@@ -124,19 +125,35 @@ impl Owner {
                     .is_some_and(|rest| rest.starts_with('/')))
     }
 
-    /// Returns the label filter that only images of this owner pass.
+    /// Returns the label filter that only images of this owner pass. Those of its sessions do not.
     #[must_use]
     pub fn image_filter(&self) -> String {
         format!("{IMAGE_OWNER_LABEL}={}", self.image_mark())
+    }
+
+    /// Returns the label filters for a list with all objects of one kind that this owner has. Images
+    /// of other owners may pass them.
+    #[must_use]
+    pub fn list_filters(&self, kind: ObjectKind) -> Vec<String> {
+        match (kind, &self.session) {
+            (ObjectKind::Image, None) => vec![IMAGE_OWNER_LABEL.to_owned()],
+            (ObjectKind::Image, Some(_)) => vec![self.image_filter()],
+            _ => self.filters(),
+        }
     }
 
     /// Returns whether an object has the labels of this owner. Those of an image say nothing about
     /// its container.
     #[must_use]
     pub fn has_stamped(&self, object: &Object) -> bool {
-        self.labels()
-            .iter()
-            .all(|(key, value)| object.label(key) == *value)
+        self.has_labels(object.label(OWNER_LABEL), object.label(SESSION_LABEL))
+    }
+
+    /// Returns whether these values of [`OWNER_LABEL`] and [`SESSION_LABEL`] are those of this owner,
+    /// or of a session of it.
+    #[must_use]
+    pub fn has_labels(&self, owner: &str, session: &str) -> bool {
+        owner == self.profile && self.session.as_deref().is_none_or(|own| own == session)
     }
 
     /// Returns the label filters that only objects of this owner pass, as the engine takes them.
