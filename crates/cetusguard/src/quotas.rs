@@ -3,7 +3,8 @@
 //! Only the engine knows what the clients of a profile own. So it is asked before each call that
 //! adds to that. One call of a profile is counted at a time, and one that has room is reserved until
 //! the engine has answered it: two calls would otherwise take the same room. A reservation is no
-//! turn, so that an engine that is slow to answer one call does not hold up the others.
+//! turn, so that an engine that is slow to answer one call does not hold up the others. Clients take
+//! turns, so that the calls of one do not all come before a call of another.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,11 +13,12 @@ use std::time::{Duration, Instant};
 
 use cetusguard_policy::Owner;
 use cetusguard_policy::guard::{Claim, Excess, Usage};
-use tokio::sync::{Mutex as AsyncMutex, Notify};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Notify, SemaphorePermit};
 use tokio::time::{timeout, timeout_at};
 
 use crate::backend::Backend;
 use crate::engine::{Trouble, count_usage};
+use crate::shares::ClientShare;
 
 /// The time that a call may wait for its turn to be counted.
 const TURN_DEADLINE: Duration = Duration::from_secs(60);
@@ -45,6 +47,13 @@ struct Ledger {
     entries: Mutex<Entries>,
     /// Told of each reservation that ends.
     settled: Notify,
+}
+
+/// The right to count the usage of a profile. It is given back when dropped.
+#[derive(Debug)]
+struct Turn<'l> {
+    _of_client: Option<SemaphorePermit<'l>>,
+    _of_profile: AsyncMutexGuard<'l, ()>,
 }
 
 #[derive(Debug, Default)]
@@ -95,7 +104,7 @@ pub(crate) struct QuotaHold {
 }
 
 impl Quotas {
-    /// Reserves a part of the quota of a profile, if there is room for a claim.
+    /// Reserves a part of the quota of a profile, if there is room for the claim of a client.
     ///
     /// # Errors
     /// The quota has no room, or what is used cannot be counted.
@@ -103,10 +112,11 @@ impl Quotas {
         &self,
         claim: &Claim,
         profile: &str,
+        client: &ClientShare,
         backend: &Backend,
     ) -> Result<Box<QuotaHold>, NoRoom> {
         let ledger = self.ledger(profile);
-        let turn = timeout(TURN_DEADLINE, ledger.turn.lock())
+        let turn = timeout(TURN_DEADLINE, ledger.turn(client))
             .await
             .map_err(|_| NoRoom::Unknown(Trouble::Busy("the count of the quota".to_owned())))?;
         let owner = Owner::profile(profile);
@@ -144,6 +154,14 @@ impl Quotas {
 }
 
 impl Ledger {
+    /// Waits for a client's turn to be counted.
+    async fn turn<'l>(&'l self, client: &'l ClientShare) -> Turn<'l> {
+        Turn {
+            _of_client: client.quota_turn().await,
+            _of_profile: self.turn.lock().await,
+        }
+    }
+
     /// Returns the entries that count now.
     fn lock(&self) -> MutexGuard<'_, Entries> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
@@ -221,5 +239,43 @@ impl Drop for QuotaHold {
         if !self.is_settled {
             self.ledger.end(self.number, |_| self.is_sent);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    /// Otherwise, a client with many connections would keep the others of its profile waiting.
+    #[test]
+    fn the_calls_of_one_client_do_not_all_come_before_that_of_another() {
+        let (ledger, one, other) = (
+            Ledger::default(),
+            ClientShare::default(),
+            ClientShare::default(),
+        );
+        let mut context = Context::from_waker(Waker::noop());
+        let mut calls: Vec<_> = [&one, &one, &one, &other]
+            .map(|client| Box::pin(ledger.turn(client)))
+            .into();
+        let mut order = Vec::new();
+        let mut held = None;
+        while order.len() < calls.len() {
+            drop(held.take());
+            for (at, call) in calls.iter_mut().enumerate() {
+                if order.contains(&at) {
+                    continue;
+                }
+                if let Poll::Ready(turn) = pin!(call).poll(&mut context) {
+                    assert!(held.is_none(), "two turns at a time");
+                    held = Some(turn);
+                    order.push(at);
+                }
+            }
+        }
+        assert_eq!(order, [0, 3, 1, 2]);
     }
 }

@@ -90,6 +90,7 @@ pub(crate) struct ClientShare {
     lookups: Semaphore,
     inspections: Arc<Semaphore>,
     large_answers: Semaphore,
+    quota_turns: Semaphore,
 }
 
 impl Default for ClientShare {
@@ -100,6 +101,7 @@ impl Default for ClientShare {
             lookups: Semaphore::new(LOOKUPS),
             inspections: Arc::new(Semaphore::new(INSPECTIONS)),
             large_answers: Semaphore::new(1),
+            quota_turns: Semaphore::new(1),
         }
     }
 }
@@ -138,6 +140,13 @@ impl ClientShare {
     pub(crate) async fn large_answer_turn(&self) -> Option<SemaphorePermit<'_>> {
         // The semaphore is never closed.
         self.large_answers.acquire().await.ok()
+    }
+
+    /// Waits for the client's turn to be counted against the quota of its profile. Of each client, one
+    /// call waits for the turn of the profile.
+    pub(crate) async fn quota_turn(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.quota_turns.acquire().await.ok()
     }
 
     /// Waits until the whole settings of a container may be in memory for the client.

@@ -244,7 +244,8 @@ impl Judgement {
             return Ok(None);
         };
         let (quotas, backend) = (&self.proxy.quotas, &self.proxy.backend);
-        match quotas.hold(claim, &ownership.owner, backend).await {
+        let share = &self.client.share;
+        match quotas.hold(claim, &ownership.owner, share, backend).await {
             Ok(hold) => Ok(Some(hold)),
             Err(NoRoom::Excess(excess)) => {
                 let profile = self.client.profile.name.clone();
