@@ -56,8 +56,8 @@ pub use pattern::Pattern;
 pub use preset::Preset;
 pub use profile::{Ambiguous, Mode, Profile, Profiles};
 pub use survey::{
-    CallChange, Care, Closed, Denied, Difference, Open, Survey, Surveyor, Witness, compare_rules,
-    rule_reaches, survey,
+    CallChange, Care, Closed, Denied, Difference, Open, Survey, Surveyor, Witness, rule_reaches,
+    survey,
 };
 pub use target::{TargetCondition, Targets};
 pub use trace::{Attempt, Tried, trace};

@@ -4,7 +4,7 @@
 mod comparison;
 mod surveyed_rule;
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use crate::call::Call;
 use crate::decide::{Ground, Verdict, decide};
@@ -14,7 +14,7 @@ use crate::guard::{Duty, Guard, Level, Use, duty};
 use crate::limit::Limits;
 use crate::profile::{Mode, Profile};
 use crate::rule::{Language, Rule, RuleSet, WalkTooLong};
-pub use comparison::{CallChange, Difference, Witness, compare_rules};
+pub use comparison::{CallChange, Difference, Witness};
 use surveyed_rule::SurveyedRule;
 
 /// The survey of a profile.
@@ -134,38 +134,26 @@ const CATCH_ALL_THRESHOLD: usize = 50;
 /// A name and an identifier. Rules for any object match at least one of them.
 const EXAMPLE_OBJECTS: [&str; 2] = ["some-name", "0123456789ab"];
 
-/// Every endpoint, with its paths.
+/// The endpoints that a rule can open, each with its paths; `None` if the paths are too many to
+/// compile.
 type Shapes = Vec<(&'static Endpoint, Option<Language>)>;
 
-/// The shapes, for as long as a survey uses them: a proxy that has started needs their memory no
-/// more.
-static SHAPES: Mutex<Weak<Shapes>> = Mutex::new(Weak::new());
-
-/// Returns the shapes that another survey uses, or makes them.
-fn shared_shapes() -> Arc<Shapes> {
-    let mut kept = SHAPES.lock().unwrap_or_else(PoisonError::into_inner);
-    kept.upgrade().unwrap_or_else(|| {
-        let endpoints = Endpoint::all().filter(|endpoint| !endpoint.is_catch_all());
-        let shapes = endpoints
-            .map(|endpoint| (endpoint, Language::new(&endpoint.expression())))
-            .collect();
-        let shapes = Arc::new(shapes);
-        *kept = Arc::downgrade(&shapes);
-        shapes
-    })
-}
-
-/// A surveyor of several profiles, which keeps the data that all surveys share.
+/// A surveyor of several profiles.
+///
+/// It holds the paths of all endpoints, which take a while to compile, and much memory. A proxy
+/// that has started needs them no more, so they live as long as the surveyor.
 #[derive(Debug)]
 pub struct Surveyor {
-    _shapes: Arc<Shapes>,
+    shapes: Shapes,
 }
 
 impl Default for Surveyor {
     fn default() -> Self {
-        Self {
-            _shapes: shared_shapes(),
-        }
+        let endpoints = Endpoint::all().filter(|endpoint| !endpoint.is_catch_all());
+        let shapes = endpoints
+            .map(|endpoint| (endpoint, Language::new(&endpoint.expression())))
+            .collect();
+        Self { shapes }
     }
 }
 
@@ -173,60 +161,54 @@ impl Surveyor {
     /// Surveys every endpoint and every rule of a profile, as if it were enforced.
     #[must_use]
     pub fn survey(&self, profile: &Profile) -> Survey {
-        survey(profile)
+        let known = self.survey_rules(profile);
+        let (denials, rules): (Vec<&SurveyedRule<'_>>, Vec<&SurveyedRule<'_>>) =
+            known.iter().partition(|known| known.rule.denies());
+        let mut survey = Survey::default();
+        for (endpoint, shape) in &self.shapes {
+            match survey_endpoint(endpoint, shape.as_ref(), &rules, &denials, profile) {
+                Some(CallResult::Open(open)) => survey.open.push(*open),
+                Some(CallResult::Closed(closed)) => survey.closed.push(closed),
+                Some(CallResult::Denied(denied)) => survey.denied.push(denied),
+                None => {}
+            }
+            survey
+                .open
+                .extend(find_revealed_contents(endpoint, &rules, profile));
+        }
+        survey.bare = rules_that(known.iter(), |rule| rule.is_bare());
+        survey.idle = rules_that(known.iter(), |rule| rule.is_idle());
+        survey.catch_all = rules_that(rules.iter().copied(), |rule| rule.is_catch_all());
+        let useless = |rule: &&SurveyedRule<'_>| rule.is_useless(&denials, &self.shapes);
+        survey.useless = rules.iter().filter_map(useless).collect();
+        let beyond_view = |rule: &&SurveyedRule<'_>| rule.is_beyond_view(profile);
+        survey.beyond_view = rules.iter().filter_map(beyond_view).collect();
+        survey.covered = find_covered_rules(&rules);
+        survey
+    }
+
+    /// Surveys each rule of a profile without the others.
+    fn survey_rules<'p>(&self, profile: &'p Profile) -> Vec<SurveyedRule<'p>> {
+        let rules = profile.rules.rules().iter();
+        rules
+            .map(|rule| SurveyedRule::new(rule, profile, &self.shapes))
+            .collect()
     }
 }
 
-/// Surveys every endpoint and every rule of a profile, as if it were enforced.
+/// Surveys every endpoint and every rule of one profile, as if it were enforced.
 #[must_use]
 pub fn survey(profile: &Profile) -> Survey {
-    let shapes = shared_shapes();
-    let known: Vec<SurveyedRule<'_>> = profile
-        .rules
-        .rules()
-        .iter()
-        .map(|rule| SurveyedRule::new(rule, profile))
-        .collect();
-    let (denials, rules): (Vec<&SurveyedRule<'_>>, Vec<&SurveyedRule<'_>>) =
-        known.iter().partition(|known| known.rule.denies());
-    let mut survey = Survey::default();
-    for (endpoint, _) in shapes.iter() {
-        match survey_endpoint(endpoint, &rules, &denials, profile) {
-            Some(CallResult::Open(open)) => survey.open.push(*open),
-            Some(CallResult::Closed(closed)) => survey.closed.push(closed),
-            Some(CallResult::Denied(denied)) => survey.denied.push(denied),
-            None => {}
-        }
-        survey
-            .open
-            .extend(find_revealed_contents(endpoint, &rules, profile));
-    }
-    survey.bare.extend(
-        known
-            .iter()
-            .filter(|rule| rule.is_bare())
-            .map(|rule| Arc::clone(rule.rule)),
-    );
-    survey.catch_all.extend(
-        rules
-            .iter()
-            .filter(|rule| rule.is_catch_all())
-            .map(|rule| Arc::clone(rule.rule)),
-    );
-    survey.idle.extend(
-        known
-            .iter()
-            .filter(|rule| rule.is_idle())
-            .map(|rule| Arc::clone(rule.rule)),
-    );
-    survey
-        .useless
-        .extend(rules.iter().filter_map(|rule| rule.is_useless(&denials)));
-    survey
-        .beyond_view
-        .extend(rules.iter().filter_map(|rule| rule.is_beyond_view(profile)));
-    survey.covered = find_covered_rules(&rules);
-    survey
+    Surveyor::default().survey(profile)
+}
+
+/// Returns the rules that have a property.
+fn rules_that<'s, 'r: 's>(
+    known: impl Iterator<Item = &'s SurveyedRule<'r>>,
+    has_property: impl Fn(&SurveyedRule<'_>) -> bool,
+) -> Vec<Arc<Rule>> {
+    let chosen = known.filter(|rule| has_property(rule));
+    chosen.map(|rule| Arc::clone(rule.rule)).collect()
 }
 
 /// Returns the rules without an effect, each with one that covers it.
@@ -249,6 +231,7 @@ fn find_covered_rules(rules: &[&SurveyedRule<'_>]) -> Vec<(Arc<Rule>, Arc<Rule>)
 /// result for the endpoint; `None` if no rule matches any of the calls.
 fn survey_endpoint(
     endpoint: &'static Endpoint,
+    shape: Option<&Language>,
     rules: &[&SurveyedRule<'_>],
     denials: &[&SurveyedRule<'_>],
     profile: &Profile,
@@ -276,7 +259,7 @@ fn survey_endpoint(
     };
     // The denial may be about the objects of these examples only.
     for rule in rules {
-        let found = match rule.undenied_path(endpoint, denials) {
+        let found = match rule.undenied_path(endpoint, shape, denials) {
             Ok(Some(path)) => try_call(endpoint, path, true, profile),
             Ok(None) => None,
             // The survey must not call an endpoint closed that may be open.
@@ -338,7 +321,8 @@ pub fn rule_reaches(rule: &Rule) -> bool {
         recreation: None,
         ..Profile::default()
     };
-    !SurveyedRule::new(&Arc::new(rule.clone()), &profile)
+    let surveyor = Surveyor::default();
+    !SurveyedRule::new(&Arc::new(rule.clone()), &profile, &surveyor.shapes)
         .reaches
         .is_empty()
 }
@@ -760,7 +744,7 @@ mod tests {
     /// opinion of its own.
     #[test]
     fn every_shape_is_found_by_its_own_paths() {
-        for (endpoint, shape) in shared_shapes().iter() {
+        for (endpoint, shape) in &Surveyor::default().shapes {
             let paths = EXAMPLE_OBJECTS.map(|word| endpoint.path_with(word));
             assert!(
                 paths

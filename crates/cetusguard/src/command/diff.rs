@@ -5,7 +5,7 @@ mod settings;
 
 use std::sync::Arc;
 
-use cetusguard_policy::{CallChange, Difference, Profiles, Surveyor, compare_rules};
+use cetusguard_policy::{CallChange, Difference, Profiles, Surveyor};
 use serde::Serialize;
 
 use super::page::{Look, Page, count};
@@ -156,8 +156,7 @@ fn compare(old: &Config, new: &Config) -> Report {
 
 fn compare_profiles(old_config: &Config, new_config: &Config) -> Vec<ProfileChanges> {
     let (old, new) = (&old_config.profiles, &new_config.profiles);
-    // The shapes of endpoints are shared for as long as it lives.
-    let _surveyor = Surveyor::default();
+    let surveyor = Surveyor::default();
     let named = |profiles: &Profiles, name: &str| {
         profiles.all().find(|profile| profile.name == name).cloned()
     };
@@ -192,7 +191,8 @@ fn compare_profiles(old_config: &Config, new_config: &Config) -> Vec<ProfileChan
                     (&after, new_config),
                 ));
             }
-            changes.extend(compare_rules(&before, &after).iter().map(Change::of_call));
+            let rules = surveyor.compare_rules(&before, &after);
+            changes.extend(rules.iter().map(Change::of_call));
             changes.extend(settings::compare(&before, &after));
             ProfileChanges {
                 profile: profile.name.clone(),

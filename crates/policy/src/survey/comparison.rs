@@ -8,8 +8,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Surveyor;
 use super::surveyed_rule::SurveyedRule;
-use super::{Shapes, shared_shapes};
 use crate::call::Call;
 use crate::decide::{Verdict, altered_words, decide};
 use crate::endpoint::Endpoint;
@@ -51,38 +51,42 @@ pub struct Witness {
     pub is_part: bool,
 }
 
-/// Compares the rules of two profiles, as if both were enforced. The result is in the order of the
-/// endpoint table.
-#[must_use]
-pub fn compare_rules(old: &Profile, new: &Profile) -> Vec<CallChange> {
-    let shapes: Arc<Shapes> = shared_shapes();
-    let [old, new] = [old, new].map(Side::new);
-    let mut changes = Vec::new();
-    for (endpoint, shape) in shapes.iter() {
-        let by_head = Endpoint::find(Method::Head, &endpoint.path_with("x"))
-            .is_some_and(|other| std::ptr::eq(other, *endpoint));
-        let also = (endpoint.method == Method::Get && by_head).then_some(Method::Head);
-        let before = changes.len();
-        for method in std::iter::once(endpoint.method).chain(also) {
-            // The same difference by `HEAD` goes without saying.
-            if changes.len() == before {
-                let found = compare_endpoint(endpoint, method, shape.as_ref(), &old, &new);
-                changes.extend(found.into_iter().map(|difference| CallChange {
+impl Surveyor {
+    /// Compares the rules of two profiles, as if both were enforced. The result is in the order of
+    /// the endpoint table.
+    #[must_use]
+    pub fn compare_rules(&self, old: &Profile, new: &Profile) -> Vec<CallChange> {
+        let [old, new] = [old, new].map(|profile| Side {
+            profile,
+            rules: self.survey_rules(profile),
+        });
+        let mut changes = Vec::new();
+        for (endpoint, shape) in &self.shapes {
+            let by_head = Endpoint::find(Method::Head, &endpoint.path_with("x"))
+                .is_some_and(|other| std::ptr::eq(other, *endpoint));
+            let also = (endpoint.method == Method::Get && by_head).then_some(Method::Head);
+            let before = changes.len();
+            for method in std::iter::once(endpoint.method).chain(also) {
+                // The same difference by `HEAD` goes without saying.
+                if changes.len() == before {
+                    let found = compare_endpoint(endpoint, method, shape.as_ref(), &old, &new);
+                    changes.extend(found.into_iter().map(|difference| CallChange {
+                        endpoint,
+                        method,
+                        difference,
+                    }));
+                }
+            }
+            if changes.len() == before && reveals_differently(endpoint, &old, &new) {
+                changes.push(CallChange {
                     endpoint,
-                    method,
-                    difference,
-                }));
+                    method: endpoint.method,
+                    difference: Difference::Unknown,
+                });
             }
         }
-        if changes.len() == before && reveals_differently(endpoint, &old, &new) {
-            changes.push(CallChange {
-                endpoint,
-                method: endpoint.method,
-                difference: Difference::Unknown,
-            });
-        }
+        changes
     }
-    changes
 }
 
 /// The rules of one of the two profiles.
@@ -104,15 +108,7 @@ struct PathSet<'s> {
     is_closed: bool,
 }
 
-impl<'p> Side<'p> {
-    fn new(profile: &'p Profile) -> Self {
-        let rules = profile.rules.rules().iter();
-        Self {
-            profile,
-            rules: rules.map(|rule| SurveyedRule::new(rule, profile)).collect(),
-        }
-    }
-
+impl Side<'_> {
     /// Returns the paths of an endpoint that the profile allows with a method.
     fn paths(&self, endpoint: &'static Endpoint, method: Method) -> PathSet<'_> {
         let mut set = PathSet {
@@ -359,7 +355,7 @@ mod tests {
 
     /// Shows each difference by a sign, the method and the endpoint's shape.
     fn differences(old: &str, new: &str) -> Vec<String> {
-        let changes = compare_rules(&profile(old), &profile(new));
+        let changes = Surveyor::default().compare_rules(&profile(old), &profile(new));
         let shown = changes.iter().map(|change| {
             let sign = match &change.difference {
                 Difference::Wider(_) => "+",

@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{
-    CATCH_ALL_THRESHOLD, CallResult, EXAMPLE_OBJECTS, call_of_endpoint, shared_shapes, try_call,
-};
+use super::{CATCH_ALL_THRESHOLD, CallResult, EXAMPLE_OBJECTS, Shapes, call_of_endpoint, try_call};
 use crate::call::Call;
 use crate::endpoint::Endpoint;
 use crate::guard::{Duty, duty};
@@ -49,7 +47,7 @@ pub(super) struct SurveyedRule<'r> {
 
 impl<'r> SurveyedRule<'r> {
     /// Finds the endpoints that a rule matches.
-    pub(super) fn new(rule: &'r Arc<Rule>, profile: &Profile) -> Self {
+    pub(super) fn new(rule: &'r Arc<Rule>, profile: &Profile, shapes: &Shapes) -> Self {
         let mut known = Self {
             rule,
             is_unsure: false,
@@ -77,7 +75,7 @@ impl<'r> SurveyedRule<'r> {
                 ..known
             };
         };
-        for (endpoint, shape) in shared_shapes().iter() {
+        for (endpoint, shape) in shapes {
             // A call with HEAD belongs to the endpoint of GET, or to an endpoint of its own.
             let is_by_head =
                 |method| follows && method == Method::Get && endpoint.method == Method::Head;
@@ -139,23 +137,19 @@ impl<'r> SurveyedRule<'r> {
     }
 
     /// Returns a path of an endpoint that the rule matches and that no deny rule matches; `None` if
-    /// there is none.
+    /// there is none. The shape holds all paths of the endpoint.
     ///
     /// # Errors
     /// Fails if the walk reaches its limit, or if a pattern is too large or has assertions.
     pub(super) fn undenied_path(
         &self,
         endpoint: &'static Endpoint,
+        shape: Option<&Language>,
         denials: &[&SurveyedRule<'_>],
     ) -> Result<Option<String>, WalkTooLong> {
         if self.path_of(endpoint).is_none() {
             return Ok(None);
         }
-        let shapes = shared_shapes();
-        let shape = shapes
-            .iter()
-            .find(|(own, _)| std::ptr::eq(*own, endpoint))
-            .and_then(|(_, shape)| shape.as_ref());
         let denied: Vec<String> = denials
             .iter()
             .filter_map(|denial| denial.rule.path_expression(endpoint))
@@ -178,6 +172,7 @@ impl<'r> SurveyedRule<'r> {
     pub(super) fn is_useless(
         &self,
         denials: &[&SurveyedRule<'_>],
+        shapes: &Shapes,
     ) -> Option<(Arc<Rule>, Arc<Rule>)> {
         let is_ours = self.comes_from(BUILT_IN_ORIGIN) || self.comes_from(PRESET_ORIGIN);
         if denials.is_empty() || self.reaches.is_empty() || self.is_unsure || is_ours {
@@ -191,7 +186,11 @@ impl<'r> SurveyedRule<'r> {
                     .iter()
                     .find(|denial| denial.alone.rules.denial(&call).is_some())?,
             );
-            if self.undenied_path(endpoint, denials) != Ok(None) {
+            let shape = shapes
+                .iter()
+                .find(|(own, _)| std::ptr::eq(*own, *endpoint))
+                .and_then(|(_, shape)| shape.as_ref());
+            if self.undenied_path(endpoint, shape, denials) != Ok(None) {
                 return None;
             }
         }
