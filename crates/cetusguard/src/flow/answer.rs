@@ -1,4 +1,4 @@
-//! Answer: the engine's answer to the client, as it comes.
+//! Answer: the engine's answer to the client, as it comes, and the end of the exchange.
 
 use std::time::Duration;
 
@@ -7,7 +7,9 @@ use super::connection::Connection;
 use super::forward::{Answered, half_close_patience, watch_client};
 use super::{Next, Proxy};
 use crate::outcome::Outcome;
-use cetusguard_http1::{Body, Framing, Known, Output, PumpError, ResponseHead, pump, send_head};
+use cetusguard_http1::{
+    Body, Duplex, Framing, Known, Output, PumpError, ResponseHead, pump, send_head,
+};
 
 /// Passes the answer on: the head the moment that it is there, the body without holding back a
 /// byte.
@@ -19,12 +21,12 @@ pub(super) async fn relay_answer(
 ) -> Result<Next, Outcome> {
     // Early bytes were meant for the tunnel that did not open.
     let spoiled = conn.may_tunnel() && !answered.is_detached();
+    let may_be_kept = answered.may_keep_connection();
     let Answered {
         mut engine,
         head,
         framing,
         follows,
-        reusable,
         generation,
         hides_length,
         ..
@@ -71,19 +73,44 @@ pub(super) async fn relay_answer(
         }
     }
     record.end(&Outcome::Served);
+    let engine = EngineConnection {
+        stream: engine,
+        may_be_kept,
+        generation,
+    };
+    Ok(end_exchange(conn, engine, close || spoiled, proxy).await)
+}
+
+/// The engine's connection after its answer.
+pub(super) struct EngineConnection {
+    pub(super) stream: Duplex,
+    /// Whether the answer allows another request on it.
+    pub(super) may_be_kept: bool,
+    /// The number of the certificates that it was made with.
+    pub(super) generation: u64,
+}
+
+/// Ends an exchange whose answer was sent: keeps the connections that can serve another one.
+pub(super) async fn end_exchange(
+    conn: &mut Connection,
+    engine: EngineConnection,
+    closes: bool,
+    proxy: &Proxy,
+) -> Next {
     // A connection with an unfinished exchange never serves another one, on either side.
-    if !body.is_done() {
-        return Ok(conn.linger().await);
+    if !conn.has_whole_request() {
+        return conn.linger().await;
     }
     // A client that sends no more has ended the engine's connection with its own.
-    let is_whole = framing != Framing::UntilClose && !client.input.is_ended();
-    if reusable && head.keep_alive && is_whole {
-        proxy.backend.keep_connection(engine, generation);
+    if engine.may_be_kept && !conn.is_ended() {
+        proxy
+            .backend
+            .keep_connection(engine.stream, engine.generation);
     }
-    if close || spoiled {
-        Ok(conn.linger().await)
+    if closes {
+        conn.linger().await
     } else {
-        Ok(Next::KeepAlive)
+        Next::KeepAlive
     }
 }
 

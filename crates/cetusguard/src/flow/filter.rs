@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use super::answer::{broken_answer, relay_answer, response_head};
+use super::answer::{EngineConnection, broken_answer, end_exchange, relay_answer, response_head};
 use super::audit::Record;
 use super::connection::Connection;
 use super::forward::{Answered, half_close_patience, watch_client};
@@ -52,10 +52,9 @@ pub(super) async fn relay_filtered_answer(
     proxy: &Proxy,
     record: &mut Record<'_>,
 ) -> Result<Next, Outcome> {
-    let is_success = (200..300).contains(&answered.head.status);
     let is_empty = matches!(answered.framing, Framing::None | Framing::Length(0));
     let passes_whole = is_empty && !conn.is_head_request();
-    if passes_whole || (is_success && !filter.judges_elements()) {
+    if passes_whole || (is_success(&answered) && !filter.judges_elements()) {
         return relay_answer(answered, conn, proxy, record).await;
     }
     if conn.is_head_request() {
@@ -65,15 +64,34 @@ pub(super) async fn relay_filtered_answer(
     if answered.head.headers.has_any(&[Known::ContentEncoding]) {
         return Err(Refusal::UnfilterableAnswer(Unfilterable::Malformed).into());
     }
+    relay_edited_answer(answered, filter, client, conn, proxy, record).await
+}
+
+/// Returns whether the engine has done what the client asked for.
+fn is_success(answered: &Answered) -> bool {
+    (200..300).contains(&answered.head.status)
+}
+
+/// Passes on an answer whose body has to be read: its elements, or an error of the engine.
+async fn relay_edited_answer(
+    answered: Answered,
+    filter: AnswerFilter,
+    client: &Client,
+    conn: &mut Connection,
+    proxy: &Proxy,
+    record: &mut Record<'_>,
+) -> Result<Next, Outcome> {
+    let is_success = is_success(&answered);
+    // Early bytes were meant for the tunnel that did not open.
     let spoiled = conn.may_tunnel();
     let close = conn.closes() || *proxy.stopping.borrow();
     let limits = conn.limits(proxy);
+    let may_be_kept = answered.may_keep_connection();
     let Answered {
         mut engine,
         head,
         framing,
         follows,
-        reusable,
         generation,
         ..
     } = answered;
@@ -125,19 +143,12 @@ pub(super) async fn relay_filtered_answer(
         () = proxy.stop(), if follows => return Err(Outcome::ShuttingDown),
     }
     record.end(&Outcome::Served);
-    // A connection with an unfinished exchange never serves another one, on either side.
-    if !body.is_done() {
-        return Ok(conn.linger().await);
-    }
-    let is_whole = framing != Framing::UntilClose && !stream.input.is_ended();
-    if reusable && head.keep_alive && is_whole {
-        proxy.backend.keep_connection(engine, generation);
-    }
-    if close || spoiled {
-        Ok(conn.linger().await)
-    } else {
-        Ok(Next::KeepAlive)
-    }
+    let engine = EngineConnection {
+        stream: engine,
+        may_be_kept,
+        generation,
+    };
+    Ok(end_exchange(conn, engine, close || spoiled, proxy).await)
 }
 
 /// Passes on the elements of an answer that the client sees.

@@ -39,7 +39,7 @@ pub(super) struct Answered {
     /// The client asked for an upgrade where the endpoint has one.
     pub(super) upgrade: bool,
     /// The engine's connection may be kept: only for requests that may themselves use a kept one.
-    pub(super) reusable: bool,
+    reusable: bool,
     /// The number of the certificates that it was made with.
     pub(super) generation: u64,
     /// The filter for the answer, if the client does not see all of it.
@@ -64,6 +64,11 @@ impl Answered {
             hides_length: true,
             ..self
         }
+    }
+
+    /// Returns whether the engine's connection may serve another request after this answer.
+    pub(super) fn may_keep_connection(&self) -> bool {
+        self.reusable && self.head.keep_alive && self.framing != Framing::UntilClose
     }
 
     /// Returns whether the connection is raw bytes from here on: after a 101, or, for clients that
