@@ -228,8 +228,15 @@ pub(super) fn problems(profile: &Profile, survey: &Survey) -> Vec<Problem> {
     warnings.found
 }
 
-/// Warns of rules that do not do what they seem to.
+/// Warns of rules that do something else than they seem to.
 fn about_rules(survey: &Survey, warnings: &mut Warnings<'_>) {
+    about_notation(warnings);
+    about_effects(survey, warnings);
+    about_reach(survey, warnings);
+}
+
+/// Warns of patterns that are written for another tool, or for one version of the API.
+fn about_notation(warnings: &mut Warnings<'_>) {
     for rule in warnings.profile.rules.rules() {
         if let Some(hint) = glob::of_shell(rule) {
             let what = format!(
@@ -247,12 +254,13 @@ fn about_rules(survey: &Survey, warnings: &mut Warnings<'_>) {
             warnings.warn("pinned-version", what, hint.fix);
         }
     }
-    // The glob is the reason.
-    for rule in survey
-        .idle
-        .iter()
-        .filter(|rule| glob::of_shell(rule).is_none())
-    {
+}
+
+/// Warns of rules without an effect: they match no endpoint, or others close every call of theirs.
+fn about_effects(survey: &Survey, warnings: &mut Warnings<'_>) {
+    let has_no_glob = |rule: &&Arc<Rule>| glob::of_shell(rule).is_none();
+    // A warning about the glob tells the reason already.
+    for rule in survey.idle.iter().filter(has_no_glob) {
         warnings.warn(
             "idle-rule",
             format!("{} matches no endpoint of a known engine", rule.label()),
@@ -265,11 +273,8 @@ fn about_rules(survey: &Survey, warnings: &mut Warnings<'_>) {
             rule.label(),
             by.label()
         );
-        warnings.warn(
-            "denied-rule",
-            what,
-            "take one of the two out, or narrow the denial",
-        );
+        let fix = "take one of the two out, or narrow the denial";
+        warnings.warn("denied-rule", what, fix);
     }
     for (rule, endpoint, why) in &survey.beyond_view {
         let what = format!(
@@ -278,12 +283,13 @@ fn about_rules(survey: &Survey, warnings: &mut Warnings<'_>) {
             endpoint.method,
             endpoint.shape
         );
-        warnings.warn(
-            "beyond-view",
-            what,
-            "take it out, or give the call to a profile that sees the whole engine",
-        );
+        let fix = "take it out, or give the call to a profile that sees the whole engine";
+        warnings.warn("beyond-view", what, fix);
     }
+}
+
+/// Warns of rules that match fewer calls than clients send, or more than they need.
+fn about_reach(survey: &Survey, warnings: &mut Warnings<'_>) {
     for rule in &survey.bare {
         let effect = if rule.effect() == Effect::Deny {
             "denies"
@@ -294,22 +300,16 @@ fn about_rules(survey: &Survey, warnings: &mut Warnings<'_>) {
             "{} {effect} paths without a version alone, and most clients send /v1.NN/…",
             rule.label()
         );
-        warnings.warn(
-            "bare-path",
-            what,
-            "begin the pattern with %API_PREFIX%, as in %API_PREFIX_CONTAINERS%/json",
-        );
+        let fix = "begin the pattern with %API_PREFIX%, as in %API_PREFIX_CONTAINERS%/json";
+        warnings.warn("bare-path", what, fix);
     }
     for rule in &survey.catch_all {
         let what = format!(
             "{} opens every endpoint of the engine, unknown sections included",
             rule.label()
         );
-        warnings.warn(
-            "catch-all",
-            what,
-            "write a rule for each section that the client needs, or take a preset",
-        );
+        let fix = "write a rule for each section that the client needs, or take a preset";
+        warnings.warn("catch-all", what, fix);
     }
     for (rule, by) in &survey.covered {
         let what = format!(
