@@ -6,94 +6,106 @@ use super::client::Mismatch;
 use super::decision::{Attempt, Decision, Endpoint, Outcome};
 use crate::command::page::{Look, Page, count, harmless};
 
-/// Writes all of it.
+/// Writes the whole decision: the call, the profile, its rules, the guard, and the verdict.
 pub(super) fn write(decision: &Decision, page: &mut Page) {
-    page.line(
-        0,
-        Look::Heading,
-        &format!("{} {}", decision.method, decision.path),
-    );
+    write_call(decision, page);
+    write_profile(decision, page);
+    write_rules(decision, page);
+    write_guard(decision, page);
+    if decision.allowed {
+        row("answer", Look::Plain, decision.answer, page);
+    }
+    page.gap();
+    write_verdict(decision, page);
+    if !decision.allowed && !decision.enforced {
+        let what =
+            "It is forwarded all the same, and logged: the profile is not enforced (mode audit).";
+        page.say(0, Look::Warning, what);
+    }
+    if let Some((first, more)) = decision.to_allow.split_first() {
+        page.line(2, Look::Plain, &format!("to allow it: {first}"));
+        more.iter()
+            .for_each(|allow| page.line(15, Look::Plain, allow));
+    }
+}
+
+/// Writes a text behind its title.
+fn row(title: &str, look: Look, text: &str, page: &mut Page) {
+    page.item(2, &format!("{title:<10}"), look, text);
+}
+
+/// Writes the call as the policy sees it.
+fn write_call(decision: &Decision, page: &mut Page) {
+    let call = format!("{} {}", decision.method, decision.path);
+    page.line(0, Look::Heading, &call);
     match &decision.endpoint {
         Some(Endpoint { name, shape, lets }) => {
-            page.item(
-                2,
-                "endpoint  ",
-                Look::Plain,
-                &format!("{name}, {shape}: {lets}"),
-            );
+            let endpoint = format!("{name}, {shape}: {lets}");
+            row("endpoint", Look::Plain, &endpoint, page);
         }
-        None => page.item(
-            2,
-            "endpoint  ",
+        None => row(
+            "endpoint",
             Look::Warning,
             "none that a known engine has",
+            page,
         ),
     }
     for image in &decision.rewritten_images {
-        page.item(2, "rewrites  ", Look::Plain, image);
+        row("rewrites", Look::Plain, image, page);
     }
+}
+
+/// Writes the profile with everything in it that bounds the call, except its rules.
+fn write_profile(decision: &Decision, page: &mut Page) {
     let mode = if decision.enforced {
         "enforced"
     } else {
         "NOT enforced"
     };
-    page.item(
-        2,
-        "profile   ",
-        Look::Plain,
-        &format!("{}: {mode}", decision.profile),
-    );
+    let profile = format!("{}: {mode}", decision.profile);
+    row("profile", Look::Plain, &profile, page);
     write_mismatches(&decision.mismatches, page);
     if !decision.targets.is_empty() {
-        let targets = decision.targets.join(", or ");
-        page.item(
-            2,
-            "targets   ",
-            Look::Plain,
-            &format!("objects with {targets} alone"),
-        );
+        let targets = format!("objects with {} alone", decision.targets.join(", or "));
+        row("targets", Look::Plain, &targets, page);
     }
     for sentence in &decision.view {
-        page.item(2, "view      ", Look::Plain, sentence);
+        row("view", Look::Plain, sentence, page);
     }
     if !decision.redact.is_empty() {
-        let values = decision.redact.join(", ");
-        page.item(
-            2,
-            "redacts   ",
-            Look::Plain,
-            &format!("{values} in the answer"),
-        );
+        let values = format!("{} in the answer", decision.redact.join(", "));
+        row("redacts", Look::Plain, &values, page);
     }
     for requirement in &decision.creation {
-        page.item(2, "requires  ", Look::Plain, requirement);
+        row("requires", Look::Plain, requirement, page);
     }
     for limit in &decision.limits {
-        page.item(2, "limit     ", Look::Plain, limit);
+        row("limit", Look::Plain, limit, page);
     }
+}
+
+/// Writes the rules that match or nearly match, and the number of the others.
+fn write_rules(decision: &Decision, page: &mut Page) {
     let shown = worth_showing(decision);
     let is_denied = shown
         .iter()
         .any(|attempt| attempt.result == Outcome::Denies);
-    shown
-        .iter()
-        .for_each(|attempt| write_attempt(attempt, is_denied, page));
+    for attempt in &shown {
+        write_attempt(attempt, is_denied, page);
+    }
     let others = decision.rules.len() - shown.len();
     if others > 0 {
-        page.item(
-            2,
-            "rules     ",
-            Look::Faint,
-            &format!("{} about other calls", count(others, "rule")),
-        );
+        let others = format!("{} about other calls", count(others, "rule"));
+        row("rules", Look::Faint, &others, page);
     }
-    page.item(
-        2,
-        "guard     ",
-        Look::Plain,
-        &format!("({}) {}", decision.guard.level, decision.guard.says),
-    );
-    for found in &decision.guard.findings {
+}
+
+/// Writes the guard's judgement with its findings.
+fn write_guard(decision: &Decision, page: &mut Page) {
+    let guard = &decision.guard;
+    let says = format!("({}) {}", guard.level, guard.says);
+    row("guard", Look::Plain, &says, page);
+    for found in &guard.findings {
         let field = if found.field.is_empty() {
             String::new()
         } else {
@@ -106,23 +118,6 @@ pub(super) fn write(decision: &Decision, page: &mut Page) {
             ""
         };
         page.item(10, "- ", Look::Bad, &format!("{field}{}{hint}", found.what));
-    }
-    if decision.allowed {
-        page.item(2, "answer    ", Look::Plain, decision.answer);
-    }
-    page.gap();
-    write_verdict(decision, page);
-    if !decision.allowed && !decision.enforced {
-        page.say(
-            0,
-            Look::Warning,
-            "It is forwarded all the same, and logged: the profile is not enforced (mode audit).",
-        );
-    }
-    if let Some((first, more)) = decision.to_allow.split_first() {
-        page.line(2, Look::Plain, &format!("to allow it: {first}"));
-        more.iter()
-            .for_each(|allow| page.line(15, Look::Plain, allow));
     }
 }
 
@@ -248,12 +243,8 @@ fn write_attempt(attempt: &Attempt, is_denied: bool, page: &mut Page) {
         Outcome::OtherPath => ("fits the path up to here", Look::Plain),
         Outcome::Elsewhere => return,
     };
-    page.item(
-        2,
-        "rule      ",
-        look,
-        &format!("{} {says}", attempt.position),
-    );
+    let position_and_result = format!("{} {says}", attempt.position);
+    row("rule", look, &position_and_result, page);
     page.line(12, Look::Plain, &attempt.rule);
     if let Some(misfit) = &attempt.misfit {
         // A page shows tabs as other characters, so that the carets must not contain any.
