@@ -3,6 +3,7 @@
 
 pub(super) mod client;
 mod decision;
+mod judgement;
 mod refused;
 mod text;
 

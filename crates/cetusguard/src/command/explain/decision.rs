@@ -1,20 +1,17 @@
 //! The decision about one call, in the order of the journey. The verdict is that of the same
 //! functions that `serve` calls.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Arc;
 
 use cetusguard_policy::endpoint::Answer;
-use cetusguard_policy::guard::{Finding, Objection, Surroundings};
 use cetusguard_policy::rule::{Miss, Rule};
 use cetusguard_policy::{
-    Call, Ground, Limits, Mode, Owner, Permit, Profile, Profiles, Tried, Verdict, Viewer, decide,
-    trace,
+    Call, Ground, Limits, Mode, Profile, Profiles, Tried, Verdict, decide, trace,
 };
 use serde::Serialize;
 
 use super::client::Mismatch;
+use super::judgement::{Guard, Judgement};
 
 /// The decision about a call, with its steps.
 #[derive(Debug, Serialize)]
@@ -98,31 +95,6 @@ pub(super) enum Outcome {
     Elsewhere,
 }
 
-/// The guard's judgement of the call.
-#[derive(Debug, Serialize)]
-pub(super) struct Guard {
-    pub(super) level: &'static str,
-    /// In words.
-    pub(super) says: String,
-    pub(super) findings: Vec<Found>,
-    #[serde(skip)]
-    is_blind: bool,
-    /// Whether the engine's descriptions of objects decide.
-    #[serde(skip)]
-    pub(super) asks_engine: bool,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct Found {
-    pub(super) field: String,
-    pub(super) what: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) allow: Option<String>,
-    /// Rules with which the client does not need the call at all.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    pub(super) instead: &'static [&'static str],
-}
-
 impl Decision {
     /// Decides about a call of a client of this profile; the body is the request's, where it is
     /// known.
@@ -132,10 +104,9 @@ impl Decision {
         profiles: &Profiles,
         body: Option<&str>,
     ) -> Self {
-        let level = profile.guard.level.name();
         let call = &profile.rewrite_images(call.clone());
         let (mut by_rules, mut depends_on) = (false, None);
-        let (guard, allowed, because, to_allow) = match decide(call.clone(), profile) {
+        let judgement = match decide(call.clone(), profile) {
             Verdict::Allow(permit) => {
                 by_rules = true;
                 depends_on = permit
@@ -145,22 +116,9 @@ impl Decision {
                     Ground::Rule(rule) => rule.label().to_owned(),
                     Ground::Unenforced { text, .. } => text.clone(),
                 };
-                judge_by_guard(&permit, profile, body, profiles, because)
+                Judgement::of(&permit, profile, body, profiles, because)
             }
-            Verdict::Deny(denial) => {
-                let guard = Guard {
-                    level,
-                    says: "is not asked: the rules refuse it before".to_owned(),
-                    findings: vec![],
-                    is_blind: false,
-                    asks_engine: false,
-                };
-                let to_add = denial
-                    .rules_to_add()
-                    .into_iter()
-                    .chain(denial.name_to_add());
-                (guard, false, denial.to_string(), to_add.collect())
-            }
+            Verdict::Deny(denial) => Judgement::without_guard(&denial, profile),
         };
         Self {
             method: call.method().to_string(),
@@ -181,12 +139,12 @@ impl Decision {
             creation: profile.guard.requirements().to_vec(),
             limits: describe_limits(&profile.limits),
             answer: describe_answer(call, profile),
-            allowed,
-            body_missing: guard.is_blind && allowed,
+            allowed: judgement.allowed,
+            body_missing: judgement.is_blind && judgement.allowed,
             depends_on,
-            guard,
-            because,
-            to_allow,
+            guard: judgement.guard,
+            because: judgement.because,
+            to_allow: judgement.to_allow,
         }
     }
 }
@@ -203,126 +161,6 @@ fn redacted_values(call: &Call, profile: &Profile) -> Vec<String> {
         .endpoint()
         .is_some_and(|endpoint| redaction.concerns(endpoint.id));
     redaction.values().filter(|_| is_concerned).collect()
-}
-
-/// Judges a call that a rule allows, as the guard does.
-fn judge_by_guard(
-    permit: &Permit,
-    profile: &Profile,
-    body: Option<&str>,
-    profiles: &Profiles,
-    rule: String,
-) -> (Guard, bool, String, Vec<String>) {
-    let level = profile.guard.level.name();
-    let is_blind = permit.is_judged() && permit.reads_body() && body.is_none();
-    let guard = |says: &str, findings| Guard {
-        level,
-        says: says.to_owned(),
-        findings,
-        is_blind,
-        asks_engine: false,
-    };
-    if let Some((kind, word)) = permit.question() {
-        let says = format!(
-            "is asked once the engine has told the name of the {} {word}, by which rules decide",
-            kind.name()
-        );
-        return (guard(&says, vec![]), true, rule, vec![]);
-    }
-    if !permit.is_judged() {
-        return (
-            guard("has nothing to judge here", vec![]),
-            true,
-            rule,
-            vec![],
-        );
-    }
-    // The session is the client's; every one has the same rights.
-    let owner = profile.view.ownership.as_ref();
-    let viewer = Viewer {
-        view: Arc::clone(&profile.view),
-        owner: owner.map(|ownership| Owner::profile(&ownership.owner)),
-    };
-    let surroundings = Surroundings {
-        profile: &profile.name,
-        profiles: Some(profiles),
-        viewer: Some(&viewer),
-        ..Surroundings::default()
-    };
-    let text = body.unwrap_or_default().as_bytes();
-    let opened = permit.open(Some("application/json"), text, surroundings);
-    let (findings, questions) = match opened {
-        Ok(case) => (vec![], case.questions()),
-        Err(Objection::Findings(findings)) => (findings, vec![]),
-        Err(objection) if !is_blind => {
-            return (
-                guard(&objection.to_string(), vec![]),
-                false,
-                objection.to_string(),
-                vec![],
-            );
-        }
-        Err(_) => (vec![], vec![]),
-    };
-    // Without its body, only the query can be judged.
-    let findings: Vec<Finding> = findings
-        .into_iter()
-        .filter(|finding| !is_blind || finding.field.starts_with('?'))
-        .collect();
-    if findings.is_empty() {
-        let asks_engine = !questions.is_empty();
-        let says = match (is_blind, questions.join(", ")) {
-            (true, asks) if asks.is_empty() => {
-                "judges the body: give it with --body FILE".to_owned()
-            }
-            (true, asks) => format!(
-                "judges the body (give it with --body FILE), and asks the engine about {asks}"
-            ),
-            (false, asks) if asks.is_empty() => {
-                "has judged query and body, and lets them pass".to_owned()
-            }
-            (false, asks) => format!("asks the engine about {asks}, and decides by what they are"),
-        };
-        let guard = Guard {
-            asks_engine,
-            ..guard(&says, vec![])
-        };
-        return (guard, true, rule, vec![]);
-    }
-    let exceptions = findings.iter().filter_map(|finding| finding.allow.as_ref());
-    let mut exceptions: Vec<_> = exceptions
-        .map(|allow| format!("guard-allow {allow}"))
-        .collect();
-    let mut known = BTreeSet::new();
-    exceptions.retain(|exception| known.insert(exception.clone()));
-    let objection = Objection::Findings(findings.clone());
-    // Rules first: with them, the client does not need the call.
-    let to_allow = objection
-        .instead()
-        .iter()
-        .map(ToString::to_string)
-        .chain(exceptions)
-        .collect();
-    let text = objection.to_string();
-    let found = findings.into_iter().map(
-        |Finding {
-             field,
-             what,
-             allow,
-             instead,
-         }| Found {
-            field,
-            what,
-            allow,
-            instead,
-        },
-    );
-    (
-        guard("refuses what it asks for", found.collect()),
-        false,
-        text,
-        to_allow,
-    )
 }
 
 fn trace_rules(call: &Call, profile: &Profile, granted: bool) -> Vec<Attempt> {
