@@ -121,99 +121,32 @@ impl Object {
 
     /// Reads the engine's answer to an inspection.
     pub(crate) fn from_json(kind: ObjectKind, answer: &Json<'_>) -> Self {
-        let at = |path: &[&str]| path.iter().try_fold(answer, |value, key| value.get(key));
-        let text = |path: &[&str]| at(path).map(Json::text).unwrap_or_default().to_owned();
-        let labels = |path: &[&str]| pairs(at(path));
-        match kind {
-            ObjectKind::Container => Self {
-                id: text(&["Id"]),
-                name: text(&["Name"]).trim_start_matches('/').to_owned(),
-                labels: labels(&["Config", "Labels"]),
-                detail: Detail::Container(Box::new(Traits::read(answer))),
-            },
-            ObjectKind::Exec => Self {
-                id: text(&["ID"]),
-                detail: Detail::Exec {
-                    container: text(&["ContainerID"]),
-                    privileged: at(&["ProcessConfig", "privileged"]) == Some(&Json::Bool(true)),
-                    user: text(&["ProcessConfig", "user"]),
-                    command: std::iter::once(text(&["ProcessConfig", "entrypoint"]))
-                        .chain(
-                            at(&["ProcessConfig", "arguments"])
-                                .map(Json::list)
-                                .unwrap_or_default()
-                                .iter()
-                                .map(|word| word.text().to_owned()),
-                        )
-                        .collect(),
-                },
-                ..Self::default()
-            },
-            ObjectKind::Volume => Self {
-                id: text(&["Name"]),
-                name: text(&["Name"]),
-                labels: labels(&["Labels"]),
-                detail: Detail::Volume {
-                    driver: text(&["Driver"]),
-                    options: pairs(at(&["Options"])),
-                },
-            },
-            ObjectKind::Network => Self {
-                id: text(&["Id"]),
-                name: text(&["Name"]),
-                labels: labels(&["Labels"]),
-                detail: Detail::Network {
-                    driver: text(&["Driver"]),
-                    subnets: subnets(at(&["IPAM", "Config"])),
-                },
-            },
+        // The keys that lead to the properties; objects of some kinds have no name or no labels.
+        let (id, name, labels): (&str, &[&str], &[&str]) = match kind {
             ObjectKind::Image => {
-                let keys = ["RepoTags", "RepoDigests"];
-                Self::read_image(answer, labels(&["Config", "Labels"]), &keys)
+                let labels = pairs(at(answer, &["Config", "Labels"]));
+                return Self::read_image(answer, labels, &["RepoTags", "RepoDigests"]);
             }
-            ObjectKind::Node => Self {
-                id: text(&["ID"]),
-                name: text(&["Description", "Hostname"]),
-                labels: labels(&["Spec", "Labels"]),
-                detail: Detail::Node {
-                    is_manager: text(&["Spec", "Role"]) == "manager",
-                },
-            },
-            ObjectKind::Pod => {
-                let containers = at(&["Containers"])
-                    .map(Json::list)
-                    .unwrap_or_default()
-                    .iter();
-                let containers = containers
-                    .filter_map(|one| one.get("Id"))
-                    .map(|id| id.text().to_owned())
-                    .collect();
-                let (id, name) = (text(&["Id"]), text(&["Name"]));
-                Self {
-                    id,
-                    name,
-                    labels: labels(&["Labels"]),
-                    detail: Detail::Pod { containers },
-                }
+            ObjectKind::Container => ("Id", &["Name"], &["Config", "Labels"]),
+            ObjectKind::Volume => ("Name", &["Name"], &["Labels"]),
+            ObjectKind::Network | ObjectKind::Pod => ("Id", &["Name"], &["Labels"]),
+            ObjectKind::Node => ("ID", &["Description", "Hostname"], &["Spec", "Labels"]),
+            ObjectKind::Service | ObjectKind::Secret | ObjectKind::Config => {
+                ("ID", &["Spec", "Name"], &["Spec", "Labels"])
             }
-            ObjectKind::Plugin => Self {
-                id: text(&["Id"]),
-                name: text(&["Name"]),
-                ..Self::default()
-            },
-            ObjectKind::Task => Self {
-                id: text(&["ID"]),
-                detail: Detail::Task {
-                    service: text(&["ServiceID"]),
-                },
-                ..Self::default()
-            },
-            ObjectKind::Service | ObjectKind::Secret | ObjectKind::Config => Self {
-                id: text(&["ID"]),
-                name: text(&["Spec", "Name"]),
-                labels: labels(&["Spec", "Labels"]),
-                detail: Detail::Plain,
-            },
+            ObjectKind::Plugin => ("Id", &["Name"], &[]),
+            ObjectKind::Exec | ObjectKind::Task => ("ID", &[], &[]),
+        };
+        let name = text(answer, name);
+        let name = match kind {
+            ObjectKind::Container => name.trim_start_matches('/').to_owned(),
+            _ => name,
+        };
+        Self {
+            id: text(answer, &[id]),
+            name,
+            labels: pairs(at(answer, labels)),
+            detail: Detail::read(kind, answer),
         }
     }
 
@@ -326,76 +259,138 @@ impl Object {
     }
 }
 
+impl Detail {
+    /// Reads the facts that objects of a kind have.
+    fn read(kind: ObjectKind, answer: &Json<'_>) -> Self {
+        match kind {
+            ObjectKind::Container => Self::Container(Box::new(Traits::read(answer))),
+            ObjectKind::Exec => Self::read_exec(answer),
+            ObjectKind::Volume => Self::Volume {
+                driver: text(answer, &["Driver"]),
+                options: pairs(at(answer, &["Options"])),
+            },
+            ObjectKind::Network => Self::Network {
+                driver: text(answer, &["Driver"]),
+                subnets: subnets(at(answer, &["IPAM", "Config"])),
+            },
+            ObjectKind::Node => Self::Node {
+                is_manager: text(answer, &["Spec", "Role"]) == "manager",
+            },
+            ObjectKind::Pod => Self::Pod {
+                containers: list(answer, &["Containers"])
+                    .iter()
+                    .filter_map(|one| one.get("Id"))
+                    .map(|id| id.text().to_owned())
+                    .collect(),
+            },
+            ObjectKind::Task => Self::Task {
+                service: text(answer, &["ServiceID"]),
+            },
+            ObjectKind::Image
+            | ObjectKind::Plugin
+            | ObjectKind::Service
+            | ObjectKind::Secret
+            | ObjectKind::Config => Self::Plain,
+        }
+    }
+
+    /// Reads a command in a container.
+    fn read_exec(answer: &Json<'_>) -> Self {
+        let entrypoint = text(answer, &["ProcessConfig", "entrypoint"]);
+        let arguments = list(answer, &["ProcessConfig", "arguments"]).iter();
+        let arguments = arguments.map(|word| word.text().to_owned());
+        let privileged = at(answer, &["ProcessConfig", "privileged"]);
+        Self::Exec {
+            container: text(answer, &["ContainerID"]),
+            privileged: privileged == Some(&Json::Bool(true)),
+            user: text(answer, &["ProcessConfig", "user"]),
+            command: std::iter::once(entrypoint).chain(arguments).collect(),
+        }
+    }
+}
+
+/// Returns the value to which keys lead; none without keys.
+fn at<'j, 'a>(answer: &'j Json<'a>, keys: &[&str]) -> Option<&'j Json<'a>> {
+    let (first, further) = keys.split_first()?;
+    further
+        .iter()
+        .try_fold(answer.get(first)?, |value, key| value.get(key))
+}
+
+/// Returns the text to which keys lead; empty if there is none.
+fn text(answer: &Json<'_>, keys: &[&str]) -> String {
+    at(answer, keys)
+        .map(Json::text)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Returns the list to which keys lead; empty if there is none.
+fn list<'j, 'a>(answer: &'j Json<'a>, keys: &[&str]) -> &'j [Json<'a>] {
+    at(answer, keys).map(Json::list).unwrap_or_default()
+}
+
 impl Traits {
     /// Reads moby's `api/types/container.InspectResponse`; Podman's answer has the same fields.
     fn read(answer: &Json<'_>) -> Self {
-        let at = |path: &[&str]| path.iter().try_fold(answer, |value, key| value.get(key));
-        let text = |path: &[&str]| at(path).map(Json::text).unwrap_or_default().to_owned();
-        let list = |path: &[&str]| at(path).map(Json::list).unwrap_or_default();
-        let texts = |path: &[&str]| {
-            list(path)
-                .iter()
-                .map(|one| one.text().to_owned())
-                .collect::<Vec<_>>()
+        let texts = |keys: &[&str]| {
+            let list = list(answer, keys).iter();
+            list.map(|one| one.text().to_owned()).collect::<Vec<_>>()
         };
-        let own = |value: &Json<'_>, key: &str| {
-            value
-                .get(key)
-                .map(Json::text)
-                .unwrap_or_default()
-                .to_owned()
+        let devices = list(answer, &["HostConfig", "Devices"]).iter();
+        let shows_all = |key| {
+            let hidden = at(answer, &["HostConfig", key]);
+            matches!(hidden, Some(Json::List(list)) if list.is_empty())
         };
+        let namespaces = [
+            ("network", "NetworkMode"),
+            ("pid", "PidMode"),
+            ("ipc", "IpcMode"),
+        ];
         let mut traits = Self {
-            image: text(&["Config", "Image"]),
-            hostname: text(&["Config", "Hostname"]),
-            privileged: at(&["HostConfig", "Privileged"]) == Some(&Json::Bool(true)),
-            namespaces: [
-                ("network", "NetworkMode"),
-                ("pid", "PidMode"),
-                ("ipc", "IpcMode"),
-            ]
-            .map(|(kind, key)| (kind, text(&["HostConfig", key])))
-            .to_vec(),
+            image: text(answer, &["Config", "Image"]),
+            hostname: text(answer, &["Config", "Hostname"]),
+            privileged: at(answer, &["HostConfig", "Privileged"]) == Some(&Json::Bool(true)),
+            namespaces: namespaces
+                .map(|(kind, key)| (kind, text(answer, &["HostConfig", key])))
+                .to_vec(),
             capabilities: texts(&["HostConfig", "CapAdd"]),
-            devices: list(&["HostConfig", "Devices"])
-                .iter()
-                .map(|one| own(one, "PathOnHost"))
+            devices: devices
+                .map(|device| text(device, &["PathOnHost"]))
                 .collect(),
             device_rules: texts(&["HostConfig", "DeviceCgroupRules"]),
-            unmasked: ["MaskedPaths", "ReadonlyPaths"].iter().any(
-                |key| matches!(at(&["HostConfig", key]), Some(Json::List(list)) if list.is_empty()),
-            ),
+            unmasked: ["MaskedPaths", "ReadonlyPaths"].into_iter().any(shows_all),
             ..Self::default()
         };
-        for mount in list(&["Mounts"]) {
-            match own(mount, "Type").as_str() {
-                "volume" => traits
-                    .volumes
-                    .push((own(mount, "Name"), own(mount, "Source"))),
-                "bind" => traits.host_paths.push(own(mount, "Source")),
+        for mount in list(answer, &["Mounts"]) {
+            let source = text(mount, &["Source"]);
+            match text(mount, &["Type"]).as_str() {
+                "volume" => traits.volumes.push((text(mount, &["Name"]), source)),
+                "bind" => traits.host_paths.push(source),
                 _ => {}
             }
         }
-        for (_, network) in at(&["NetworkSettings", "Networks"])
-            .map(Json::map)
-            .unwrap_or_default()
-        {
+        traits.read_networks(at(answer, &["NetworkSettings", "Networks"]));
+        traits
+    }
+
+    /// Reads the names and addresses of a container from the map of its networks.
+    fn read_networks(&mut self, networks: Option<&Json<'_>>) {
+        for (_, network) in networks.map(Json::map).unwrap_or_default() {
             for key in ["Aliases", "DNSNames"] {
-                let names = network.get(key).map(Json::list).unwrap_or_default();
-                traits
-                    .dns_names
-                    .extend(names.iter().map(|name| name.text().to_owned()));
+                let names = list(network, &[key]).iter();
+                self.dns_names
+                    .extend(names.map(|name| name.text().to_owned()));
             }
-            let addresses = [own(network, "IPAddress"), own(network, "GlobalIPv6Address")];
-            traits.addresses.extend(
+            let addresses = ["IPAddress", "GlobalIPv6Address"].map(|key| text(network, &[key]));
+            self.addresses.extend(
                 addresses
                     .iter()
                     .filter_map(|text| text.parse::<IpAddr>().ok()),
             );
         }
-        traits.dns_names.sort_unstable();
-        traits.dns_names.dedup();
-        traits
+        self.dns_names.sort_unstable();
+        self.dns_names.dedup();
     }
 
     /// Returns the mode of a namespace.
