@@ -33,7 +33,7 @@ pub(crate) struct Config {
     pub(crate) backend_tls: Option<Arc<rustls::ClientConfig>>,
     /// The rights of every client.
     pub(crate) profiles: Profiles,
-    /// Time and size.
+    /// The bounds in time and number.
     pub(crate) limits: Limits,
     /// The event loops that serve connections.
     pub(crate) workers: usize,
@@ -45,10 +45,10 @@ pub(crate) struct Config {
     pub(crate) admin: Option<AdminSettings>,
 }
 
-/// Somewhere to listen.
+/// An address on which the proxy listens, with the settings of its socket.
 #[derive(Clone, Debug)]
 pub(crate) struct Frontend {
-    /// Where.
+    /// The address of the socket.
     pub(crate) address: Address,
     /// The TLS settings, for TCP only.
     pub(crate) tls: Option<tls::FrontendTls>,
@@ -61,30 +61,30 @@ pub(crate) struct Frontend {
 pub(crate) struct SocketRights {
     /// Permission bits.
     pub(crate) mode: u32,
-    /// User id; the process' own where it is none.
+    /// The user id; `None` keeps that of the process.
     pub(crate) owner: Option<u32>,
-    /// Group id; the process' own where it is none.
+    /// The group id; `None` keeps that of the process.
     pub(crate) group: Option<u32>,
 }
 
 /// Bounds in time and number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Connections of clients at the same time.
+    /// The most connections of clients at the same time.
     pub(crate) connections: usize,
-    /// Connections of one client whose profile is not known yet.
+    /// The most connections of one client whose profile is not known yet.
     pub(crate) per_client: ClientBound,
-    /// TLS handshake, or the head of a request.
+    /// The time for a TLS handshake, and for the head of a request.
     pub(crate) head: Duration,
-    /// Between two requests.
+    /// The time between two requests of a connection.
     pub(crate) idle: Duration,
-    /// Without a byte that the client takes of an answer that waits for it.
+    /// The time for which a client may take no byte of an answer that waits for it.
     pub(crate) progress: Duration,
-    /// Between the signal to stop and the end.
+    /// The time between the signal to stop and the end of the program.
     pub(crate) drain: Duration,
-    /// Connecting to the engine.
+    /// The time for a connection to the engine.
     pub(crate) connect: Duration,
-    /// The head of an answer that should come at once.
+    /// The time for the head of an answer that the engine can give at once.
     pub(crate) answer: Duration,
 }
 
@@ -94,116 +94,20 @@ impl Config {
     /// # Errors
     /// Every mistake, not just the first.
     pub(crate) fn mean(written: &Written, mut mistakes: Vec<Mistake>) -> Result<Self, Mistakes> {
-        let mut reader = Reader {
+        let config = Reader {
             written,
             mistakes: &mut mistakes,
             expressions: Expressions::default(),
-        };
-        let frontends = reader.frontends();
-        let backend = reader.read("backend-addr", Address::backend);
-        if let Some(backend) = &backend {
-            reader.refuse_own(backend, &frontends);
         }
-        let backend_tls = reader.backend_tls(backend.as_ref());
-        let connections = reader.read("max-connections", read_count);
-        let [head, idle, progress, drain, connect, answer] = [
-            "head-timeout",
-            "idle-timeout",
-            "progress-timeout",
-            "drain-timeout",
-            "connect-timeout",
-            "answer-timeout",
-        ]
-        .map(|name| reader.read(name, read_time));
-        let level = reader.read("log-level", log::Level::parse);
-        let format = reader.read("log-format", log::Format::parse);
-        let priority = reader.read("log-priority", log::PriorityPrefix::parse);
-        let audit = reader.read("audit-log", log::AuditTarget::parse);
-        let proxy_container = reader
-            .read("proxy-container", |name| Ok(name.to_owned()))
-            .unwrap_or_default();
-        let workers = reader.read("workers", read_workers).unwrap_or(1);
-        let memory_limit = reader
-            .read("memory-limit", read_memory)
-            .unwrap_or(MemoryLimit::Auto);
-        let admin = reader.admin(&frontends, backend.as_ref());
-        let profiles = reader.profiles(&frontends);
-        let own: Vec<_> = profiles
-            .all()
-            .map(|profile| profile.limits.connections)
-            .collect();
-        let total = own
-            .iter()
-            .copied()
-            .collect::<Option<Vec<_>>>()
-            .and_then(|own| own.into_iter().max());
-        // The default profile is the first.
-        let per_client = ClientBound {
-            total,
-            unconfirmed: own.first().copied().flatten(),
-        };
-        let frontends = frontends
-            .into_iter()
-            .map(|(frontend, _)| frontend)
-            .collect();
-        match (
-            backend,
-            connections,
-            head,
-            idle,
-            progress,
-            drain,
-            connect,
-            answer,
-            level,
-            format,
-        ) {
-            (
-                Some(backend),
-                Some(connections),
-                Some(head),
-                Some(idle),
-                Some(progress),
-                Some(drain),
-                Some(connect),
-                Some(answer),
-                Some(level),
-                Some(format),
-            ) if mistakes.is_empty() => Ok(Self {
-                frontends,
-                backend,
-                proxy_container,
-                backend_tls,
-                profiles,
-                workers,
-                memory_limit,
-                limits: Limits {
-                    connections,
-                    per_client,
-                    head,
-                    idle,
-                    progress,
-                    drain,
-                    connect,
-                    answer,
-                },
-                log: log::Settings {
-                    level,
-                    format,
-                    priority: priority.unwrap_or(log::PriorityPrefix::Auto),
-                    audit,
-                    aside: false,
-                },
-                admin,
-            }),
+        .config();
+        match config {
+            Some(config) if mistakes.is_empty() => Ok(config),
             _ => Err(Mistakes(mistakes)),
         }
     }
-}
 
-impl Config {
-    /// Puts some profiles aside, or all where none is named, so that they are learned; the log is
-    /// about what goes wrong alone then, unless it `was_asked` for more.
+    /// Replaces the named profiles, or all if none is named, by profiles that are learned. The log
+    /// is then about errors alone, unless its level `was_asked` for.
     ///
     /// # Errors
     /// There is no such profile.
@@ -285,6 +189,85 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Reads the whole configuration. All of it is read before the first wrong value ends the
+    /// function, so that every mistake is noted.
+    fn config(&mut self) -> Option<Config> {
+        let frontends = self.frontends();
+        let backend = self.read("backend-addr", Address::backend);
+        if let Some(backend) = &backend {
+            self.refuse_own(backend, &frontends);
+        }
+        let backend_tls = self.backend_tls(backend.as_ref());
+        let limits = self.bounds();
+        let log = self.log();
+        let proxy_container = self
+            .read("proxy-container", |name| Ok(name.to_owned()))
+            .unwrap_or_default();
+        let workers = self.read("workers", read_workers).unwrap_or(1);
+        let memory_limit = self
+            .read("memory-limit", read_memory)
+            .unwrap_or(MemoryLimit::Auto);
+        let admin = self.admin(&frontends, backend.as_ref());
+        let profiles = self.profiles(&frontends);
+        let per_client = bound_per_client(&profiles);
+        let frontends = frontends.into_iter().map(|(frontend, _)| frontend);
+        Some(Config {
+            frontends: frontends.collect(),
+            backend: backend?,
+            proxy_container,
+            backend_tls,
+            profiles,
+            workers,
+            memory_limit,
+            limits: Limits {
+                per_client,
+                ..limits?
+            },
+            log: log?,
+            admin,
+        })
+    }
+
+    /// Reads the bounds in time and number. That of one client's connections follows from the
+    /// profiles.
+    fn bounds(&mut self) -> Option<Limits> {
+        let connections = self.read("max-connections", read_count);
+        let [head, idle, progress, drain, connect, answer] = [
+            "head-timeout",
+            "idle-timeout",
+            "progress-timeout",
+            "drain-timeout",
+            "connect-timeout",
+            "answer-timeout",
+        ]
+        .map(|name| self.read(name, read_time));
+        Some(Limits {
+            connections: connections?,
+            per_client: ClientBound::of(None),
+            head: head?,
+            idle: idle?,
+            progress: progress?,
+            drain: drain?,
+            connect: connect?,
+            answer: answer?,
+        })
+    }
+
+    /// Reads the settings of the log.
+    fn log(&mut self) -> Option<log::Settings> {
+        let level = self.read("log-level", log::Level::parse);
+        let format = self.read("log-format", log::Format::parse);
+        let priority = self.read("log-priority", log::PriorityPrefix::parse);
+        let audit = self.read("audit-log", log::AuditTarget::parse);
+        Some(log::Settings {
+            level: level?,
+            format: format?,
+            priority: priority.unwrap_or(log::PriorityPrefix::Auto),
+            audit,
+            aside: false,
+        })
+    }
+
     /// Returns the value of an option that takes one; `None` if there is none, or if it is wrong,
     /// which is then noted.
     pub(super) fn read<T>(
@@ -372,6 +355,22 @@ impl<'a> Reader<'a> {
         let wrong =
             |wrong: tls::WrongFiles| self.mistakes.push(Mistake::new(wrong.what, wrong.fix));
         tls::client_settings(cacert, own).map_err(wrong).ok()
+    }
+}
+
+/// Returns the bound of the connections of a client whose profile is not known yet: the largest of
+/// all profiles, and until then that of the default profile.
+fn bound_per_client(profiles: &Profiles) -> ClientBound {
+    let bounds: Vec<_> = profiles
+        .all()
+        .map(|profile| profile.limits.connections)
+        .collect();
+    let all = bounds.iter().copied().collect::<Option<Vec<_>>>();
+    ClientBound {
+        // A profile without a bound leaves all without one.
+        total: all.and_then(|bounds| bounds.into_iter().max()),
+        // The default profile is the first.
+        unconfirmed: bounds.first().copied().flatten(),
     }
 }
 
