@@ -1,4 +1,4 @@
-//! `cetusguard serve`: from a checked configuration to a drained end.
+//! `cetusguard serve`: from a checked configuration to the end of the drain.
 
 mod advice;
 
@@ -45,11 +45,11 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// get further. A thread takes some 100 KiB, and ends when idle.
 const BLOCKING_THREADS: usize = 8;
 
-/// Serves until SIGTERM or SIGINT, then drains. SIGHUP, or another content of its files, has the
-/// configuration read again.
+/// Serves until SIGTERM or SIGINT, then drains.
 ///
-/// On SIGUSR1 the file of the audit log is opened again. With `learning`, lessons are collected, and
-/// the policy is written then as well.
+/// The configuration is read again on SIGHUP, and when one of its files changes. On SIGUSR1, the
+/// file of the audit log is opened again. With `learning`, lessons are collected, and SIGUSR1 also
+/// writes the policy.
 pub(super) fn run(
     loaded: Loaded,
     read: &Read,
@@ -76,6 +76,7 @@ pub(super) struct Learning<'l> {
     pub(super) tell: &'l dyn Fn(),
 }
 
+/// Starts the proxy, and works until its drain has ended.
 async fn serve(
     loaded: Loaded,
     read: &Read,
@@ -83,31 +84,18 @@ async fn serve(
     learning: Option<Learning<'_>>,
     log: Log,
 ) -> Result<(), String> {
-    let [mut terminate, mut interrupt, mut hang_up, mut user] = [
-        wait_for(SignalKind::terminate())?,
-        wait_for(SignalKind::interrupt())?,
-        wait_for(SignalKind::hangup())?,
-        wait_for(SignalKind::user_defined1())?,
-    ];
+    let mut signals = Signals::listen()?;
     let Loaded { config, warnings } = loaded;
     let places = raise_file_limit(config.limits.connections, &log);
     let capacity = Capacity::find(config.memory_limit);
     let manager = Arc::new(ServiceManager::find());
-    let mut inherited = InheritedSockets::find(config.addresses());
-    // First, so that no frontend takes the socket of the admin listener.
-    let admin_sockets = config
-        .admin
-        .as_ref()
-        .map(|admin| AdminSockets::bind(admin, &mut inherited))
-        .transpose()?;
-    let (sockets, without_ipv6) =
-        bind(&config.frontends, &mut inherited).map_err(|errors| errors.join("\ncetusguard: "))?;
-    inherited.refuse_left_over()?;
-    refuse_own(&config, &sockets)?;
-    let status = describe_sockets(&sockets);
-    let frontends = config.frontends.iter();
-    let frontends = frontends.map(|frontend| frontend.address.clone()).collect();
-    log_start(&config, &sockets, &without_ipv6, &log);
+    let Opened {
+        admin,
+        frontends,
+        without_ipv6,
+    } = open_sockets(&config)?;
+    let status = describe_sockets(&frontends);
+    log_start(&config, &frontends, &without_ipv6, &log);
     announce_capacity(capacity, &log);
 
     let (stop, stopping) = watch::channel(false);
@@ -121,62 +109,130 @@ async fn serve(
         strangers: warnings,
         admin: config.admin.clone(),
     };
+    let addresses = config.frontends.iter();
+    let addresses = addresses.map(|frontend| frontend.address.clone()).collect();
     let proxy = assemble(config, places, capacity, lessons, stopping, &log);
     tokio::spawn(reap(Arc::clone(&proxy)));
     let gate = Arc::new(Gate::new(Arc::clone(&proxy), alive));
-    Listeners::new(sockets).run(&gate, &log, &proxy.stopping);
+    Listeners::new(frontends).run(&gate, &log, &proxy.stopping);
     drop(gate);
     let adviser = Adviser::begin(started, &proxy);
-    let admin = admin_sockets
-        .map(|sockets| sockets.serve(&proxy, frontends, &log))
+    let admin = admin
+        .map(|sockets| sockets.serve(&proxy, addresses, &log))
         .transpose()
         .map_err(|error| format!("cannot start the admin listener's thread: {error}"))?;
 
     manager.note_ready(&status);
     let watched = Arc::clone(&proxy);
     tokio::spawn(Arc::clone(&manager).send_signs_of_life(move || watched.event_loops()));
-    let mut memory = Memory::begin();
-    let mut sweep = interval(SWEEP);
-    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let asked = loop {
-        tokio::select! {
-            _ = terminate.recv() => break "SIGTERM",
-            _ = interrupt.recv() => break "SIGINT",
-            _ = hang_up.recv() => reload.read_again("SIGHUP"),
-            _ = user.recv() => {
-                log.reopen_audit();
-                if let Some(learning) = &learning {
-                    (learning.tell)();
-                }
-            }
-            reloaded = reload.go_on(&proxy) => if let Some(reloaded) = reloaded { adviser.look_at(reloaded) },
-            _ = sweep.tick() => {
-                proxy.backend.close_idle();
-                for told in proxy.shares.unlogged_refusals() {
-                    log_refused_connections(&told, &proxy);
-                }
-                let budget = &proxy.read_budget;
-                memory.look(budget.connections(), budget.take_peak());
-            }
-        }
-    };
+    let signal = run_until_stop(&mut signals, &mut reload, &adviser, learning, &proxy).await;
     log.send(
         log.line(Level::Info, "stopping: requests may finish, streams end")
-            .text("signal", asked),
+            .text("signal", signal),
     );
     manager.note_stop("stopping: requests may finish, streams end");
     // Without anything that listens, there is nothing to stop.
     let _ = stop.send(true);
     tokio::select! {
         drained = timeout(proxy.limits().drain, ended.recv()) => log_drain(drained.is_ok(), &log),
-        _ = terminate.recv() => log.say(Level::Warning, ASKED_TWICE),
-        _ = interrupt.recv() => log.say(Level::Warning, ASKED_TWICE),
+        _ = signals.terminate.recv() => log.say(Level::Warning, ASKED_TWICE),
+        _ = signals.interrupt.recv() => log.say(Level::Warning, ASKED_TWICE),
     }
     if let Some(admin) = admin {
         admin.end();
     }
     proxy.loops.end();
     Ok(())
+}
+
+/// The signals that the program acts on. Listening begins before the sockets are open, so that no
+/// signal ends the program without a drain.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    user: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, String> {
+        let listen =
+            |kind| signal(kind).map_err(|error| format!("cannot wait for signals: {error}"));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
+            user: listen(SignalKind::user_defined1())?,
+        })
+    }
+}
+
+/// The sockets on which the program listens.
+struct Opened {
+    admin: Option<AdminSockets>,
+    frontends: Vec<Bound>,
+    /// The warnings about addresses on a host without IPv6.
+    without_ipv6: Vec<String>,
+}
+
+/// Opens every socket, or takes it from the service manager.
+fn open_sockets(config: &Config) -> Result<Opened, String> {
+    let mut inherited = InheritedSockets::find(config.addresses());
+    // First, so that no frontend takes the socket of the admin listener.
+    let admin = config
+        .admin
+        .as_ref()
+        .map(|admin| AdminSockets::bind(admin, &mut inherited))
+        .transpose()?;
+    let (frontends, without_ipv6) =
+        bind(&config.frontends, &mut inherited).map_err(|errors| errors.join("\ncetusguard: "))?;
+    inherited.refuse_left_over()?;
+    refuse_own(config, &frontends)?;
+    Ok(Opened {
+        admin,
+        frontends,
+        without_ipv6,
+    })
+}
+
+/// Acts on signals and on changed files until the program is asked to stop. Returns the name of the
+/// signal that asks for it.
+async fn run_until_stop(
+    signals: &mut Signals,
+    reload: &mut Reload,
+    adviser: &Adviser,
+    learning: Option<Learning<'_>>,
+    proxy: &Arc<Proxy>,
+) -> &'static str {
+    let mut memory = Memory::begin();
+    let mut sweep = interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => return "SIGTERM",
+            _ = signals.interrupt.recv() => return "SIGINT",
+            _ = signals.hang_up.recv() => reload.read_again("SIGHUP"),
+            _ = signals.user.recv() => {
+                proxy.log.reopen_audit();
+                if let Some(learning) = &learning {
+                    (learning.tell)();
+                }
+            }
+            reloaded = reload.go_on(proxy) => {
+                if let Some(reloaded) = reloaded {
+                    adviser.look_at(reloaded);
+                }
+            }
+            _ = sweep.tick() => {
+                proxy.backend.close_idle();
+                for told in proxy.shares.unlogged_refusals() {
+                    log_refused_connections(&told, proxy);
+                }
+                let budget = &proxy.read_budget;
+                memory.look(budget.connections(), budget.take_peak());
+            }
+        }
+    }
 }
 
 /// Returns the sentence about a running service, for its manager.
@@ -292,11 +348,6 @@ fn begin_counting(config: &Config) -> Option<Arc<Metrics>> {
     let metrics = config.admin.is_some().then(Arc::<Metrics>::default)?;
     metrics.expect_profiles(&config.profiles);
     Some(metrics)
-}
-
-/// Begins to wait for a signal.
-fn wait_for(kind: SignalKind) -> Result<Signal, String> {
-    signal(kind).map_err(|error| format!("cannot wait for signals: {error}"))
 }
 
 /// Refuses a backend that is one of the sockets: only now it is known which ones systemd has
