@@ -6,6 +6,7 @@ use super::json::Json;
 use super::kernel::{MASKED, READ_ONLY, hidden, sysctls};
 use super::log;
 use super::mount::{self, MOUNT};
+use super::namespace::namespace_word;
 use super::subject::Role;
 use super::{Judge, Step};
 use super::{restricted, volume};
@@ -47,7 +48,7 @@ const OWN: &[Field] = &[
     field("CapDrop", Form::Words),
     judged("Capabilities", Form::List(&Form::Text), capabilities),
     judged("CgroupnsMode", Form::Text, |judge, value| {
-        namespace(judge, value.text(), "cgroup", &["", "private"])
+        namespace_word(judge, value.text(), "cgroup", &["", "private"])
     }),
     field("Dns", Form::List(&Form::Text)),
     field("DnsOptions", Form::List(&Form::Text)),
@@ -55,7 +56,7 @@ const OWN: &[Field] = &[
     field("ExtraHosts", Form::List(&Form::Text)),
     field("GroupAdd", Form::List(&Form::Text)),
     judged("IpcMode", Form::Text, |judge, value| {
-        namespace(
+        namespace_word(
             judge,
             value.text(),
             "ipc",
@@ -68,7 +69,7 @@ const OWN: &[Field] = &[
     judged("Links", Form::List(&Form::Text), links),
     judged("OomScoreAdj", Form::Number, oom_score),
     judged("PidMode", Form::Text, |judge, value| {
-        namespace(judge, value.text(), "pid", &["", "private"])
+        namespace_word(judge, value.text(), "pid", &["", "private"])
     }),
     judged("Privileged", Form::Bool, privileged),
     field("PublishAllPorts", Form::Bool),
@@ -77,10 +78,10 @@ const OWN: &[Field] = &[
     judged("StorageOpt", Form::Map(&Form::Text), storage_options),
     judged("Tmpfs", Form::Map(&Form::Text), mount::tmpfs_paths),
     judged("UTSMode", Form::Text, |judge, value| {
-        namespace(judge, value.text(), "uts", &["", "private"])
+        namespace_word(judge, value.text(), "uts", &["", "private"])
     }),
     judged("UsernsMode", Form::Text, |judge, value| {
-        namespace(judge, value.text(), "user", &["", "private"])
+        namespace_word(judge, value.text(), "user", &["", "private"])
     }),
     field("ShmSize", Form::Number),
     judged("Sysctls", Form::Map(&Form::Text), sysctls),
@@ -196,53 +197,6 @@ pub(super) fn privileged(judge: &mut Judge<'_>, value: &Json<'_>) {
             "gives the container every right on the host".to_owned()
         });
     }
-}
-
-/// Judges a namespace: the container's own, the host's, or another container's. The engine compares
-/// exactly, and Podman knows more words.
-pub(super) fn namespace(judge: &mut Judge<'_>, text: &str, kind: &str, own: &[&str]) {
-    let plain = text.trim().to_ascii_lowercase();
-    if own.contains(&text) {
-    } else if plain == "host" {
-        judge.unless_allowed("host-namespace", kind, || {
-            format!("shares the host's {kind} namespace")
-        });
-    } else if let (Some(kind), Some(container)) =
-        (shared_kind(kind), text.strip_prefix("container:"))
-    {
-        joins(judge, kind, container, "container:");
-    } else {
-        judge.refuse(
-            format!(
-                "the guard does not know the mode {:?}",
-                super::shortened(text)
-            ),
-            None,
-        );
-    }
-}
-
-/// Returns the kind of namespace of another container, if such a kind can be shared.
-pub(super) fn shared_kind(kind: &str) -> Option<&'static str> {
-    ["network", "pid", "ipc"]
-        .into_iter()
-        .find(|known| *known == kind)
-}
-
-/// Judges a namespace of another container, whose settings decide what it gives. A shared network
-/// is ordinary; processes and memory are another container's own.
-pub(super) fn joins(judge: &mut Judge<'_>, kind: &'static str, container: &str, before: &str) {
-    if kind != "network" {
-        judge.unless_allowed("container-namespace", kind, || {
-            format!("joins another container's {kind} namespace")
-        });
-    }
-    judge.look_up(
-        ObjectKind::Container,
-        container,
-        Role::Namespace(kind),
-        (before, ""),
-    );
 }
 
 /// Judges `CONTAINER[:ALIAS]`: on the default network, the engine copies the other's environment

@@ -21,6 +21,7 @@ mod judge;
 mod kernel;
 mod log;
 mod mount;
+mod namespace;
 mod network;
 mod objection;
 mod process;

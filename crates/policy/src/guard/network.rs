@@ -5,8 +5,8 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 
 use super::form::{Field, Form, field, judged};
-use super::host_config::namespace;
 use super::json::Json;
+use super::namespace::namespace_word;
 use super::subject::{Role, Slot, Subject};
 use super::target::Use;
 use super::{Judge, Step};
@@ -244,7 +244,7 @@ pub(super) fn mode(judge: &mut Judge<'_>, mode: &str) {
 pub(super) fn named(judge: &mut Judge<'_>, mode: &str) -> bool {
     let is_name = !mode.contains([':', '/']) && !mode.trim().eq_ignore_ascii_case("host");
     if !is_name {
-        namespace(judge, mode, "network", &[]);
+        namespace_word(judge, mode, "network", &[]);
     }
     is_name
 }

@@ -7,12 +7,13 @@
 use super::container::HEALTH;
 use super::form::{Field, Form, field, judged};
 use super::host_config::{
-    annotation_allowed, capabilities, cgroup_parent, joins, must_be, oom_score, privileged,
-    realtime, runtime, security_option, shared_kind,
+    annotation_allowed, capabilities, cgroup_parent, must_be, oom_score, privileged, realtime,
+    runtime, security_option,
 };
 use super::json::Json;
 use super::kernel::sysctls;
 use super::mount::{access, bind_words, host_path, propagation, tmpfs_word, volume_name};
+use super::namespace::namespace_pair;
 use super::surroundings::Newcomer;
 use super::{Judge, Step};
 use super::{allow, container, image, log, network, restricted};
@@ -60,10 +61,10 @@ const BASIC: &[Field] = &[
         )
     }),
     judged("pidns", NAMESPACE, |judge, value| {
-        namespace(judge, value, "pid")
+        namespace_pair(judge, value, "pid")
     }),
     judged("utsns", NAMESPACE, |judge, value| {
-        namespace(judge, value, "uts")
+        namespace_pair(judge, value, "uts")
     }),
     judged("hostname", Form::Text, |judge, value| {
         judge.claim_name(value.text())
@@ -123,7 +124,7 @@ const STORAGE: &[Field] = &[
     judged("volumes", Form::List(&Form::Struct(VOLUME)), volumes),
     judged("devices", Form::List(&Form::Struct(DEVICE)), devices),
     judged("ipcns", NAMESPACE, |judge, value| {
-        namespace(judge, value, "ipc")
+        namespace_pair(judge, value, "ipc")
     }),
     field("shm_size", Form::Number),
     judged("gpus", Form::List(&Form::Text), |judge, value| {
@@ -192,7 +193,7 @@ const SECURITY: &[Field] = &[
     }),
     field("no_new_privileges", Form::Bool),
     judged("userns", NAMESPACE, |judge, value| {
-        namespace(judge, value, "user")
+        namespace_pair(judge, value, "user")
     }),
     field("idmappings", Form::Struct(MAPPINGS)),
     field("read_only_filesystem", Form::Bool),
@@ -217,7 +218,7 @@ const MAPPINGS: &[Field] = &[
 
 const NETWORK: &[Field] = &[
     judged("netns", NAMESPACE, |judge, value| {
-        namespace(judge, value, "network")
+        namespace_pair(judge, value, "network")
     }),
     field("portmappings", Form::List(&Form::Struct(PORT))),
     field("publish_image_ports", Form::Bool),
@@ -261,7 +262,7 @@ const NETWORK_OPTIONS: &[Field] = &[
 
 const RESOURCES: &[Field] = &[
     judged("cgroupns", NAMESPACE, |judge, value| {
-        namespace(judge, value, "cgroup")
+        namespace_pair(judge, value, "cgroup")
     }),
     judged("cgroups_mode", Form::Text, |judge, value| {
         must_be(
@@ -343,52 +344,6 @@ fn annotations(judge: &mut Judge<'_>, value: &Json<'_>) {
         .filter(|(name, _)| name != "io.kubernetes.cri-o.TTY")
     {
         annotation_allowed(judge, name);
-    }
-}
-
-/// Judges `{nsmode, value}`: a namespace of its own, the host's, another container's, or that of a
-/// file.
-fn namespace(judge: &mut Judge<'_>, value: &Json<'_>, kind: &str) {
-    let text = |key| value.get(key).map(Json::text).unwrap_or_default();
-    let own: &[&str] = match kind {
-        "network" => &[
-            "",
-            "default",
-            "private",
-            "bridge",
-            "none",
-            "slirp4netns",
-            "pasta",
-        ],
-        "user" => &[
-            "", "default", "private", "auto", "keep-id", "nomap", "no-map",
-        ],
-        "ipc" => &["", "default", "private", "shareable", "none"],
-        _ => &["", "default", "private"],
-    };
-    match text("nsmode") {
-        "host" => judge.unless_allowed("host-namespace", kind, || {
-            format!("shares the host's {kind} namespace")
-        }),
-        "container" if shared_kind(kind).is_some() => {
-            let shared = shared_kind(kind).unwrap_or_default();
-            judge.within(Step::Field("value"), |judge| {
-                joins(judge, shared, text("value"), "")
-            });
-        }
-        mode if !own.contains(&mode) => {
-            judge.refuse(
-                format!(
-                    "the guard does not know the mode {:?}",
-                    super::shortened(mode)
-                ),
-                None,
-            );
-        }
-        _ if !text("value").is_empty() => {
-            judge.refuse("options of a namespace are not judged".to_owned(), None)
-        }
-        _ => {}
     }
 }
 
