@@ -4,12 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, ServerConfig,
+    SignatureScheme,
+};
 
 use crate::certificate::expiry;
 use crate::config::{Unreadable, read_text};
@@ -99,8 +103,8 @@ pub(crate) fn server_settings(
     })
 }
 
-/// Builds the TLS settings of the backend: the engine's certificate is checked with the CA, and the
-/// proxy shows its own if it has one.
+/// Builds the TLS settings of a client: the certificate of the other end is checked with the CA, and
+/// the client shows its own if it has one.
 pub(crate) fn client_settings(
     cacert: &str,
     own: Option<(&str, &str)>,
@@ -108,25 +112,17 @@ pub(crate) fn client_settings(
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| WrongFiles::other(error.to_string()))?;
-    let builder = builder.with_root_certificates(read_roots(cacert)?);
-    let config = match own {
-        None => builder.with_no_client_auth(),
-        Some((cert, key)) => builder
-            .with_client_auth_cert(read_chain(cert)?, private_key(key)?)
-            .map_err(|error| key_mismatch(cert, key, &error))?,
-    };
-    Ok(Arc::new(config))
+    with_own_certificate(builder.with_root_certificates(read_roots(cacert)?), own)
 }
 
-/// Builds the TLS settings of the health check, which accepts only the certificate of the proxy's
-/// own frontend.
+/// Builds the TLS settings of a command that asks the proxy: it accepts only the certificate in
+/// `expected`, and shows its own if it has one.
 pub(crate) fn pinned_client_settings(
-    cert: &str,
-    key: &str,
+    expected: &str,
+    own: Option<(&str, &str)>,
 ) -> Result<Arc<ClientConfig>, WrongFiles> {
-    let chain = read_chain(cert)?;
     let verifier = Arc::new(Pinned {
-        expected: chain[0].clone(),
+        expected: read_chain(expected)?[0].clone(),
         provider: provider(),
     });
     let builder = ClientConfig::builder_with_provider(provider())
@@ -135,9 +131,20 @@ pub(crate) fn pinned_client_settings(
     let builder = builder
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    let config = builder
-        .with_client_auth_cert(chain, private_key(key)?)
-        .map_err(|error| key_mismatch(cert, key, &error))?;
+    with_own_certificate(builder, own)
+}
+
+/// Completes the settings of a client, which shows its own certificate if it has one.
+fn with_own_certificate(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    own: Option<(&str, &str)>,
+) -> Result<Arc<ClientConfig>, WrongFiles> {
+    let config = match own {
+        None => builder.with_no_client_auth(),
+        Some((cert, key)) => builder
+            .with_client_auth_cert(read_chain(cert)?, private_key(key)?)
+            .map_err(|error| key_mismatch(cert, key, &error))?,
+    };
     Ok(Arc::new(config))
 }
 

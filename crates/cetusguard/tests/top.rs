@@ -202,16 +202,73 @@ fn a_listener_with_tls_is_asked_with_its_certificate() {
     for ((code, _, error), why) in [
         (
             with_files(&other_cert, &other_key),
-            "give this command the files of admin-tls-cert and admin-tls-key that the proxy has",
+            "the certificate of the configuration has to be the one that the proxy has read",
         ),
         (
             top(&[&address]),
-            "give this command its --admin-addr, --admin-tls-cert and --admin-tls-key",
+            "if it has TLS, name the file of its CA: --tls-cacert FILE",
         ),
     ] {
         assert_eq!(code, Some(1), "{error}");
         assert!(error.contains(why), "{why:?} is missing in: {error}");
     }
+}
+
+/// The listener of another host is known by its CA, and the command by its own certificate.
+#[test]
+fn a_listener_that_wants_certificates_is_shown_one() {
+    let (engine, certs, folder) = (Engine::ok(), Certs::make(), TempDir::new());
+    let file = |name: &str| certs.file(name);
+    let [ca, cert, key] = ["ca.pem", "server.pem", "server.key"].map(file);
+    let proxy = with_admin(&engine, "tcp://127.0.0.1:0")
+        .arg("--admin-tls-cert", &cert)
+        .arg("--admin-tls-key", &key)
+        .arg("--admin-tls-cacert", &ca)
+        .start();
+    let address = proxy.admin_address();
+    let own = |name: &str| {
+        let pair = [".pem", ".key"].map(|end| certs.file(&format!("{name}{end}")));
+        [
+            "--tls-cert".to_owned(),
+            pair[0].clone(),
+            "--tls-key".to_owned(),
+            pair[1].clone(),
+        ]
+    };
+    let asked = |first: &[&str], own: &[String]| {
+        let own = own.iter().map(String::as_str);
+        top(&first.iter().copied().chain(own).collect::<Vec<_>>())
+    };
+    let by_ca = [&address[..], "--tls-cacert", &ca];
+    let by_configuration = ["--admin-addr", &address, "--admin-tls-cert", &cert];
+    for first in [&by_ca[..], &by_configuration] {
+        let (code, text, error) = asked(first, &own("client"));
+        assert_eq!((code, error.as_str()), (Some(0), ""), "{first:?}");
+        assert!(text.contains("engine    ready\n"), "{text}");
+    }
+    let missing = "give one that admin-tls-cacert has signed: --tls-cert FILE --tls-key FILE";
+    let socket = socket(&folder);
+    for (first, own, why) in [
+        (&by_ca[..], &[][..], missing),
+        (&by_ca, &own("stranger"), missing),
+        (
+            &[&address],
+            &own("client"),
+            "name the file of its CA: --tls-cacert FILE",
+        ),
+        (
+            &[&socket, "--tls-cacert", &ca],
+            &[],
+            "is a Unix socket; leave --tls-cacert",
+        ),
+    ] {
+        let (code, _, error) = asked(first, own);
+        assert_eq!(code, Some(1), "{first:?}: {error}");
+        assert!(error.contains(why), "{why:?} is missing in: {error}");
+    }
+    let (code, _, error) = top(&[&address, "--tls-cert", &cert]);
+    assert_eq!(code, Some(2), "{error}");
+    assert!(error.contains("--tls-key"), "{error}");
 }
 
 /// Root may open every socket.

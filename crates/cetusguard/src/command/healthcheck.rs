@@ -120,7 +120,7 @@ pub(super) fn run(written: &Written, address: Option<&str>) -> Result<(), Unheal
     };
     let tls = match (files, &address) {
         ([_, Some(cert), Some(key)], Address::Tcp { .. }) => Some(
-            tls::pinned_client_settings(cert, key)
+            tls::pinned_client_settings(cert, Some((cert, key)))
                 .map_err(|why| Unhealthy::Mistake(why.to_string()))?,
         ),
         _ => None,

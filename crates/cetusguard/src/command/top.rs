@@ -13,6 +13,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -43,11 +44,7 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     if !mistakes.is_empty() {
         return Err(Mistakes(mistakes).into());
     }
-    let client = Arc::new(choose_listener(
-        &written,
-        asked.value("ADDR"),
-        asked.value("token-file"),
-    )?);
+    let client = Arc::new(choose_listener(&written, asked)?);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -67,11 +64,8 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
 }
 
 /// Returns the client of the admin listener that is named, or else of the configured one.
-fn choose_listener(
-    written: &Written,
-    named: Option<&str>,
-    token_file: Option<&str>,
-) -> Result<AdminClient, String> {
+fn choose_listener(written: &Written, asked: &Asked) -> Result<AdminClient, String> {
+    let named = asked.value("ADDR");
     let configured = written.one("admin-addr").map(|(text, _)| text);
     let read = |text: &str| Address::frontend(text).map_err(|why| format!("{text:?}: {why}"));
     let Some(text) = named.or(configured) else {
@@ -100,15 +94,59 @@ fn choose_listener(
             .map(|(path, _)| path)
             .filter(|_| is_configured)
     };
-    let token = token_file.or_else(|| of_listener("admin-token-file"));
+    let token = asked
+        .value("token-file")
+        .or_else(|| of_listener("admin-token-file"));
     let token = token.map(read_token).transpose()?;
-    let tls = match (of_listener("admin-tls-cert"), of_listener("admin-tls-key")) {
-        (Some(cert), Some(key)) => {
-            Some(tls::pinned_client_settings(cert, key).map_err(|why| why.to_string())?)
-        }
-        _ => None,
+    let tls = TlsFiles {
+        cacert: asked.value("tls-cacert"),
+        own: asked.value("tls-cert").zip(asked.value("tls-key")),
+        listener: of_listener("admin-tls-cert"),
+        listener_key: of_listener("admin-tls-key"),
     };
-    Ok(AdminClient::new(address, tls, token))
+    Ok(AdminClient::new(
+        address.clone(),
+        tls.settings(&address)?,
+        token,
+    ))
+}
+
+/// The files for TLS with an admin listener.
+struct TlsFiles<'f> {
+    /// The authorities of the listener's certificate.
+    cacert: Option<&'f str>,
+    /// The certificate and the key of this command.
+    own: Option<(&'f str, &'f str)>,
+    /// The certificate and the key of the listener, as the configuration names them.
+    listener: Option<&'f str>,
+    listener_key: Option<&'f str>,
+}
+
+impl TlsFiles<'_> {
+    /// Returns the settings for a listener; `None` if it has no TLS.
+    fn settings(&self, address: &Address) -> Result<Option<Arc<ClientConfig>>, String> {
+        let is_asked_for = self.cacert.is_some() || self.own.is_some();
+        if is_asked_for && matches!(address, Address::Unix(_)) {
+            return Err(format!(
+                "TLS is for TCP, and {address} is a Unix socket; leave --tls-cacert, --tls-cert \
+                and --tls-key out"
+            ));
+        }
+        // A listener may accept its own certificate from a client.
+        let own = self.own.or(self.listener.zip(self.listener_key));
+        let settings = match (self.cacert, self.listener) {
+            (Some(cacert), _) => tls::client_settings(cacert, self.own),
+            (None, Some(cert)) => tls::pinned_client_settings(cert, own),
+            (None, None) if is_asked_for => {
+                return Err(format!(
+                    "nothing says which certificate {address} has; name the file of its CA: \
+                    --tls-cacert FILE"
+                ));
+            }
+            (None, None) => return Ok(None),
+        };
+        settings.map(Some).map_err(|why| why.to_string())
+    }
 }
 
 /// Returns the address at which to ask a listener that listens on every address.

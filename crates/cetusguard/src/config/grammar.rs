@@ -267,6 +267,23 @@ fn commands() -> [Command; 16] {
                 "File with the token of the admin listener [default: the one of \
                 admin-token-file, for the listener of admin-addr]",
             ))
+            .arg(value(
+                "tls-cacert",
+                "FILE",
+                "CA certificates (PEM) for the admin listener on TCP [default: only the certificate \
+                of admin-tls-cert, for the listener of admin-addr]",
+            ))
+            .arg(
+                value(
+                    "tls-cert",
+                    "FILE",
+                    "Certificate (PEM) to show to a listener with admin-tls-cacert",
+                )
+                .requires("tls-key"),
+            )
+            .arg(
+                value("tls-key", "FILE", "Private key (PEM) of --tls-cert").requires("tls-cert"),
+            )
             .arg(switch(
                 "once",
                 "Print what happens within a second, and exit; the default if standard output is \

@@ -77,12 +77,13 @@ impl fmt::Display for Unavailable {
             Why::Broken(what) if self.speaks_tls => write!(
                 f,
                 "the admin listener at {address} does not answer: {what}; if its clients need \
-                certificates (admin-tls-cacert), use its page or curl"
+                certificates, give one that admin-tls-cacert has signed: --tls-cert FILE --tls-key \
+                FILE"
             ),
             Why::Broken(what) if matches!(address, Address::Tcp { .. }) => write!(
                 f,
                 "the admin listener at {address} does not answer in HTTP: {what}; if it has TLS, \
-                give this command its --admin-addr, --admin-tls-cert and --admin-tls-key"
+                name the file of its CA: --tls-cacert FILE"
             ),
             Why::Broken(what) => write!(
                 f,
@@ -131,8 +132,8 @@ impl Unavailable {
                 ADDR"
             }
             _ if self.speaks_tls => {
-                "give this command the files of admin-tls-cert and admin-tls-key that the proxy \
-                has read"
+                "name the file of the CA that signed its certificate: --tls-cacert FILE; the \
+                certificate of the configuration has to be the one that the proxy has read"
             }
             _ => "name the address of admin-addr of a proxy that runs: cetusguard top ADDR",
         };
