@@ -1,8 +1,10 @@
 //! `cetusguard top`: the state of a running proxy in a terminal, over its admin listener.
 
 mod client;
+mod controls;
 mod events;
 mod figures;
+mod keys;
 mod screen;
 mod state;
 mod view;
@@ -16,6 +18,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::page::Page;
@@ -27,7 +30,9 @@ use crate::config::read_text;
 use crate::config::written::Written;
 use crate::tls;
 use client::{AdminClient, Unavailable, follow_refusals};
-use screen::Screen;
+use controls::Controls;
+use keys::Key;
+use screen::{Screen, Size};
 use state::{Report, Top};
 use view::Extent;
 
@@ -53,7 +58,7 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     let text = runtime.block_on(async {
         if asked.flag("once") || !Screen::is_possible(env) {
             let top = observe_once(&client).await.map_err(|why| why.to_string())?;
-            Ok(paint(&top, Extent::Whole, env))
+            Ok(paint(view::lines(&top, Extent::Whole), env))
         } else {
             watch(&client, env).await.map(|()| String::new())
         }
@@ -212,21 +217,28 @@ async fn observe_once(client: &Arc<AdminClient>) -> Result<Top, Unavailable> {
     Ok(top)
 }
 
-/// Draws the state of the proxy each second, until a signal comes.
+/// Draws the state of the proxy each second, until a key or a signal ends it.
 async fn watch(client: &Arc<AdminClient>, env: &HashMap<String, OsString>) -> Result<(), String> {
-    let cannot = |error: io::Error| format!("cannot wait for signals: {error}");
-    let [mut terminate, mut interrupt, mut resized] = [
-        signal(SignalKind::terminate()).map_err(cannot)?,
-        signal(SignalKind::interrupt()).map_err(cannot)?,
-        signal(SignalKind::window_change()).map_err(cannot)?,
+    let on = |kind| signal(kind).map_err(|error| format!("cannot wait for signals: {error}"));
+    let kind = |signal: rustix::process::Signal| SignalKind::from_raw(signal.as_raw());
+    let [mut terminate, mut interrupt, mut hang_up, mut resized] = [
+        on(SignalKind::terminate())?,
+        on(SignalKind::interrupt())?,
+        on(SignalKind::hangup())?,
+        on(SignalKind::window_change())?,
     ];
+    let mut stopped = on(kind(rustix::process::Signal::TSTP))?;
+    let mut continued = on(kind(rustix::process::Signal::CONT))?;
     let mut top = Top::new(client.address());
     // The first mistake ends the program, while its message is in sight.
     top.note_poll(client.poll().await.map_err(|why| why.to_string())?);
     let (sender, mut reports) = mpsc::channel(REPORTS);
-    tokio::spawn(follow_refusals(Arc::clone(client), sender.clone()));
-    tokio::spawn(poll_forever(Arc::clone(client), sender));
+    let mut readers = JoinSet::new();
+    readers.spawn(follow_refusals(Arc::clone(client), sender.clone()));
+    readers.spawn(poll_forever(Arc::clone(client), sender));
     let mut screen = Screen::open().map_err(|error| no_screen(&error))?;
+    let mut keys = screen.keys().map_err(|error| no_screen(&error))?;
+    let mut view = LiveView::default();
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -234,14 +246,65 @@ async fn watch(client: &Arc<AdminClient>, env: &HashMap<String, OsString>) -> Re
             biased;
             () = received(&mut terminate) => return Ok(()),
             () = received(&mut interrupt) => return Ok(()),
+            () = received(&mut hang_up) => return Ok(()),
+            () = received(&mut stopped) => screen.suspend().map_err(|error| no_screen(&error))?,
+            () = received(&mut continued) => {
+                screen.resume().map_err(|error| no_screen(&error))?;
+                ticks.reset_immediately();
+            }
             () = received(&mut resized) => ticks.reset_immediately(),
+            key = next_key(&mut keys) => {
+                if view.press(key, &top) {
+                    return Ok(());
+                }
+                ticks.reset_immediately();
+            }
             _ = ticks.tick() => {
-                let text = paint(&top, Extent::Screen(Screen::size()), env);
+                let text = view.paint(&top, screen.size(), env);
                 screen.draw(&text).map_err(|error| no_screen(&error))?;
             }
             Some(report) = reports.recv() => top.note(report),
+            Some(_) = readers.join_next() => {
+                return Err("reading from the admin listener ended by a mistake of this program".to_owned());
+            }
         }
     }
+}
+
+/// The state of the screen, as the user wants it.
+#[derive(Debug, Default)]
+struct LiveView {
+    controls: Controls,
+    /// The state at the moment of the pause.
+    frozen: Option<Top>,
+}
+
+impl LiveView {
+    /// Takes a key; returns true if the user has seen enough.
+    fn press(&mut self, key: Key, top: &Top) -> bool {
+        let is_over = self.controls.press(key);
+        match self.controls.is_paused {
+            true if self.frozen.is_none() => self.frozen = Some(top.clone()),
+            true => {}
+            false => self.frozen = None,
+        }
+        is_over
+    }
+
+    fn paint(&self, top: &Top, size: Size, env: &HashMap<String, OsString>) -> String {
+        let top = self.frozen.as_ref().unwrap_or(top);
+        paint(view::screen_lines(top, size, &self.controls), env)
+    }
+}
+
+/// Waits for a key; for ever if there is no terminal that could send one.
+async fn next_key(keys: &mut Option<mpsc::Receiver<Key>>) -> Key {
+    if let Some(receiver) = keys
+        && let Some(key) = receiver.recv().await
+    {
+        return key;
+    }
+    std::future::pending().await
 }
 
 fn no_screen(error: &io::Error) -> String {
@@ -269,9 +332,9 @@ async fn poll_forever(client: Arc<AdminClient>, reports: mpsc::Sender<Report>) {
 }
 
 /// Writes the lines of the view, with colour where there is a terminal for it.
-fn paint(top: &Top, extent: Extent, env: &HashMap<String, OsString>) -> String {
+fn paint(lines: Vec<view::Line>, env: &HashMap<String, OsString>) -> String {
     let mut page = Page::new(env);
-    for (look, line) in view::lines(top, extent) {
+    for (look, line) in lines {
         page.line(0, look, &line);
     }
     page.into_text()

@@ -16,7 +16,7 @@ pub(super) enum Event {
 }
 
 /// The part of a decision that is shown.
-#[derive(Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(default)]
 pub(super) struct Decision {
     pub(super) time: String,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// The metrics that are shown.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Figures {
     at: Instant,
     /// Requests that have ended since the start.
@@ -27,7 +27,7 @@ const GAUGES: [&str; 5] = [
 ];
 
 /// Events a second between two polls.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Rates {
     pub(super) requests: f64,
     /// By reason, without those that are zero: the highest rate first.

@@ -28,7 +28,7 @@ pub(super) enum Report {
 }
 
 /// The answers to one poll.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Poll {
     pub(super) figures: Figures,
     pub(super) clients: Clients,
@@ -38,14 +38,14 @@ pub(super) struct Poll {
 }
 
 /// The answer of `/clients`, as far as it is shown.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Clients {
     pub(super) clients: Vec<ConnectedClient>,
     pub(super) clients_left_out: usize,
 }
 
 /// A client that is connected.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct ConnectedClient {
     pub(super) client: String,
     pub(super) container: Option<String>,
@@ -63,7 +63,7 @@ impl ConnectedClient {
 }
 
 /// The answer of `/policy`, as far as it is shown.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Policy {
     pub(super) version: String,
     pub(super) hash: String,
@@ -74,7 +74,7 @@ pub(super) struct Policy {
 }
 
 /// The last reload.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Reload {
     pub(super) time: String,
     pub(super) result: String,
@@ -82,7 +82,7 @@ pub(super) struct Reload {
 }
 
 /// A warning of `check`.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Warning {
     pub(super) profile: Option<String>,
     pub(super) detail: String,
@@ -90,7 +90,7 @@ pub(super) struct Warning {
 }
 
 /// A refused call, and how often it was refused.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Refused {
     /// The last one of them.
     pub(super) decision: Box<Decision>,
@@ -98,7 +98,7 @@ pub(super) struct Refused {
 }
 
 /// Everything that is shown.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Top {
     pub(super) address: String,
     pub(super) poll: Option<Box<Poll>>,
@@ -145,6 +145,33 @@ impl Top {
         self.rates = earlier.map(|earlier| poll.figures.since(earlier));
         self.poll = Some(poll);
         self.no_poll = None;
+    }
+
+    /// Returns the state with those refusals and clients alone that contain a text.
+    pub(super) fn filtered(&self, text: &str) -> Self {
+        let text = text.to_lowercase();
+        let has_text =
+            |parts: &[&str]| parts.iter().any(|part| part.to_lowercase().contains(&text));
+        let mut top = self.clone();
+        top.refusals.retain(|refused| {
+            let call = format!("{} {}", refused.decision.method, refused.decision.path);
+            let decision = &refused.decision;
+            has_text(&[
+                &call,
+                &decision.reason,
+                &decision.profile,
+                client_name(&decision.container, &decision.certificate, &decision.client),
+            ])
+        });
+        if let Some(poll) = &mut top.poll {
+            poll.clients.clients.retain(|client| {
+                let [container, certificate, profile] =
+                    [&client.container, &client.certificate, &client.profile]
+                        .map(|name| name.as_deref().unwrap_or_default());
+                has_text(&[client_name(container, certificate, &client.client), profile])
+            });
+        }
+        top
     }
 
     /// Puts a refusal before the others. An equal one gives it its count.
@@ -235,6 +262,28 @@ mod tests {
         }
         assert_eq!(top.refusals.len(), KEPT);
         assert_eq!(shown(&top)[0], row("/399", 1));
+    }
+
+    #[test]
+    fn a_filter_keeps_what_contains_its_text() {
+        let mut top = Top::new(&Address::Inherited(None));
+        for (path, client) in [("/images/json", "10.0.0.1:5"), ("/info", "10.0.0.2:5")] {
+            top.note(refusal(path, client));
+        }
+        for (text, paths) in [
+            ("", &["/info", "/images/json"][..]),
+            ("IMAGES", &["/images/json"]),
+            ("0.0.2", &["/info"]),
+            ("nothing", &[]),
+        ] {
+            let kept: Vec<_> = top
+                .filtered(text)
+                .refusals
+                .iter()
+                .map(|refused| refused.decision.path.clone())
+                .collect();
+            assert_eq!(kept, paths, "{text}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use textwrap::core::display_width;
 
+use super::controls::Controls;
 use super::events::Decision;
 use super::figures::Rates;
 use super::screen::Size;
@@ -23,12 +24,14 @@ const ROWS: usize = 20;
 const WARNINGS: usize = 2;
 /// Screens that are narrower show no times and clients in the rows of refusals.
 const NARROW: usize = 60;
+/// The least height of a screen with a line for the keys.
+const WITH_KEYS: usize = 6;
 /// The beginning of a line that goes on with the state that the line above names.
 const INDENT: &str = "          ";
 /// The digits of the policy's hash that are shown.
 const HASH: usize = 12;
 
-type Line = (Look, String);
+pub(super) type Line = (Look, String);
 
 /// Returns the lines. None has a character that could control a terminal.
 pub(super) fn lines(top: &Top, extent: Extent) -> Vec<Line> {
@@ -50,6 +53,23 @@ pub(super) fn lines(top: &Top, extent: Extent) -> Vec<Line> {
             *line = cut(line, size.width.saturating_sub(1));
         }
     }
+    lines
+}
+
+/// Returns the lines of a screen: what passes the filter, and the keys on the last line.
+pub(super) fn screen_lines(top: &Top, size: Size, controls: &Controls) -> Vec<Line> {
+    let filter = controls.shown_filter();
+    let filtered = (!filter.is_empty()).then(|| top.filtered(filter));
+    let top = filtered.as_ref().unwrap_or(top);
+    if size.height < WITH_KEYS {
+        return lines(top, Extent::Screen(size));
+    }
+    let Size { width, height } = size;
+    let height = height - 1;
+    let mut lines = lines(top, Extent::Screen(Size { width, height }));
+    lines.resize(height, (Look::Plain, String::new()));
+    let keys = cut(&harmless(&controls.line()), width.saturating_sub(1));
+    lines.push((Look::Heading, keys));
     lines
 }
 
@@ -520,9 +540,15 @@ cetusguard_exchanges 2
             for height in [1, 2, 8, 10, 15, 24, 50, 200] {
                 let extent = Extent::Screen(Size { width, height });
                 for top in [&busy, &fresh] {
-                    let lines = lines(top, extent);
-                    assert!(lines.len() <= height, "{width}x{height}");
-                    for (_, line) in lines {
+                    let filtered = Controls {
+                        filter: "漢\u{1b}[2J".to_owned(),
+                        ..Controls::default()
+                    };
+                    let all = lines(top, extent);
+                    let with_keys = screen_lines(top, Size { width, height }, &filtered);
+                    assert!(all.len() <= height, "{width}x{height}");
+                    assert!(with_keys.len() <= height, "{width}x{height}");
+                    for (_, line) in all.into_iter().chain(with_keys) {
                         assert!(display_width(&line) < width, "{width}x{height}: {line}");
                         assert_eq!(line, harmless(&line));
                     }
