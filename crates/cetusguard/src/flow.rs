@@ -31,6 +31,7 @@ use crate::capacity::SocketBuffer;
 use crate::config::meant::Limits;
 use crate::engine::{Containers, Objects, Own};
 use crate::event_loops::EventLoops;
+use crate::failed_handshakes::FailedHandshakes;
 use crate::lessons::Lessons;
 use crate::limiter::Limiter;
 use crate::live::Live;
@@ -82,6 +83,8 @@ pub(crate) struct Proxy {
     pub(crate) quotas: Quotas,
     /// Each client's share of the connections, the memory for bodies and the lookups.
     pub(crate) shares: Arc<Shares>,
+    /// The TLS handshakes that have failed.
+    pub(crate) failed_handshakes: FailedHandshakes,
     /// The bound of the buffers of clients' sockets.
     pub(crate) buffer: SocketBuffer,
     /// The memory for reading that all connections share.

@@ -13,6 +13,7 @@ pub mod command;
 pub mod config;
 mod engine;
 mod event_loops;
+mod failed_handshakes;
 mod flow;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -30,6 +31,7 @@ mod reload;
 mod request_id;
 mod service_manager;
 mod shares;
+mod tallies;
 mod tls;
 mod trace_context;
 mod worker;

@@ -8,13 +8,14 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cetusguard_policy::Subject;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::task::AbortHandle;
 
 use crate::budget::{AllBodies, BodyBudget, ClientBodies};
+use crate::tallies::{Occurrence, Tallies, Told};
 
 /// Connections within their client's share that may wait for a place at a time.
 pub(crate) const WAITING: usize = 32;
@@ -34,11 +35,6 @@ const FILES_PER_CONNECTION: usize = 4;
 /// Descriptors beside those of connections with a place: connections without one, kept connections
 /// to the engine, the proxy's own requests, and the files of any program.
 const OTHER_FILES: usize = WAITING + 2 * UNPLACED + 128;
-/// A client that is refused again and again gets one line of the log in this time.
-const LINE_INTERVAL: Duration = Duration::from_secs(60);
-/// The number of refused clients that are remembered for their line; refusals of further clients
-/// are not logged.
-const TALLIES: usize = 1 << 10;
 
 /// Returns the number of open files that so many connections need.
 pub(crate) fn open_files(connections: usize) -> u64 {
@@ -63,7 +59,7 @@ pub(crate) struct Shares {
     /// Every client that has a connection.
     clients: Mutex<HashMap<Subject, Arc<ClientShare>>>,
     unplaced: Mutex<[VecDeque<AbortHandle>; 2]>,
-    tallies: Mutex<HashMap<Subject, Tally>>,
+    tallies: Tallies<Subject>,
     /// Connections that were refused since the start.
     refused: AtomicU64,
     bodies: Arc<AllBodies>,
@@ -247,14 +243,6 @@ struct Member {
     is_confirmed: bool,
 }
 
-/// Refused connections since the last line about a client.
-#[derive(Debug)]
-struct Tally {
-    peer: Arc<str>,
-    count: u64,
-    told: Instant,
-}
-
 /// The use of the shared resources at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SharesInUse {
@@ -275,15 +263,6 @@ pub(crate) struct SharesInUse {
     pub(crate) body_bytes_limit: usize,
 }
 
-/// Refused connections of a client that the log should tell of.
-#[derive(Debug)]
-pub(crate) struct Told {
-    /// The client's last refused connection, as the log shows it.
-    pub(crate) peer: Arc<str>,
-    /// Connections that were refused since the last line.
-    pub(crate) refused: u64,
-}
-
 impl Shares {
     /// Places for so many connections, and for so many exchanges with the engine.
     pub(crate) fn new(places: usize, exchanges: Option<usize>) -> Self {
@@ -293,7 +272,7 @@ impl Shares {
             waiting: Arc::new(Semaphore::new(WAITING)),
             clients: Mutex::default(),
             unplaced: Mutex::default(),
-            tallies: Mutex::default(),
+            tallies: Tallies::default(),
             refused: AtomicU64::new(0),
             bodies: Arc::default(),
             exchanges,
@@ -390,55 +369,22 @@ impl Shares {
     }
 
     /// Counts a refused connection. Returns the record for the log, if one is due.
-    pub(crate) fn note_refusal(&self, admission: &Admission, peer: &Arc<str>) -> Option<Told> {
+    pub(crate) fn note_refusal(
+        &self,
+        admission: &Admission,
+        peer: &Arc<str>,
+    ) -> Option<Told<Subject>> {
         self.refused.fetch_add(1, Relaxed);
-        let mut tallies = lock(&self.tallies);
-        let (now, is_full) = (Instant::now(), tallies.len() >= TALLIES);
-        match tallies.get_mut(&admission.member.subject) {
-            Some(tally) => {
-                tally.peer = Arc::clone(peer);
-                tally.count += 1;
-                tally.tell(now)
-            }
-            None if is_full => None,
-            None => {
-                let tally = Tally {
-                    peer: Arc::clone(peer),
-                    count: 0,
-                    told: now,
-                };
-                tallies.insert(admission.member.subject.clone(), tally);
-                Some(Told {
-                    peer: Arc::clone(peer),
-                    refused: 1,
-                })
-            }
-        }
+        let event = Occurrence {
+            peer: Arc::clone(peer),
+            detail: String::new(),
+        };
+        self.tallies.note(admission.member.subject.clone(), event)
     }
 
-    /// Returns the refusals that were not logged for a while, and forgets clients without new ones.
-    pub(crate) fn unlogged_refusals(&self) -> Vec<Told> {
-        let now = Instant::now();
-        let mut told = Vec::new();
-        lock(&self.tallies).retain(|_, tally| {
-            let is_quiet = tally.count == 0 && now.duration_since(tally.told) >= LINE_INTERVAL;
-            told.extend(tally.tell(now));
-            !is_quiet
-        });
-        told
-    }
-}
-
-impl Tally {
-    fn tell(&mut self, now: Instant) -> Option<Told> {
-        if self.count == 0 || now.duration_since(self.told) < LINE_INTERVAL {
-            return None;
-        }
-        self.told = now;
-        Some(Told {
-            peer: Arc::clone(&self.peer),
-            refused: std::mem::take(&mut self.count),
-        })
+    /// Returns the refusals that were not logged for a while.
+    pub(crate) fn unlogged_refusals(&self) -> Vec<Told<Subject>> {
+        self.tallies.unlogged()
     }
 }
 
@@ -633,41 +579,15 @@ mod tests {
     }
 
     #[test]
-    fn refusals_get_one_line_a_minute() {
+    fn refusals_are_counted_and_get_one_line() {
         let shares = Arc::new(Shares::new(1, None));
         let _held = shares.admit(Subject::User(1), ClientBound::of(Some(1)));
         let refused = shares.admit(Subject::User(1), ClientBound::of(Some(1)));
         let peer = Arc::from("peer");
-        assert_eq!(
-            shares
-                .note_refusal(&refused, &peer)
-                .map(|told| told.refused),
-            Some(1)
-        );
-        for _ in 0..10 {
-            assert!(shares.note_refusal(&refused, &peer).is_none());
-        }
+        let told = shares.note_refusal(&refused, &peer).expect("a line");
+        assert_eq!((told.count, &told.last.peer), (1, &peer));
+        assert!(shares.note_refusal(&refused, &peer).is_none());
         assert!(shares.unlogged_refusals().is_empty());
-        for tally in lock(&shares.tallies).values_mut() {
-            tally.told -= LINE_INTERVAL;
-        }
-        assert_eq!(
-            shares
-                .note_refusal(&refused, &peer)
-                .map(|told| told.refused),
-            Some(11)
-        );
-        for client in 2..5000 {
-            let _ = shares.note_refusal(
-                &shares.admit(Subject::User(client), ClientBound::of(None)),
-                &peer,
-            );
-        }
-        assert_eq!(lock(&shares.tallies).len(), TALLIES);
-        for tally in lock(&shares.tallies).values_mut() {
-            tally.told -= LINE_INTERVAL;
-        }
-        assert!(shares.unlogged_refusals().is_empty());
-        assert!(lock(&shares.tallies).is_empty());
+        assert_eq!(shares.in_use().refused, 2);
     }
 }

@@ -289,6 +289,25 @@ fn silent_admin_clients_make_way_for_new_ones() {
     assert!(others.pop().expect("the newest").is_closed());
 }
 
+/// Connections of one client take no place from another client's, which may be in its handshake.
+#[test]
+fn a_crowd_of_one_client_ends_no_connection_of_an_operator() {
+    let engine = Engine::ok();
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES)
+        .arg("--admin-addr", "tcp://127.0.0.1:0")
+        .start();
+    let admin = proxy.admin_address();
+    let mut operator = Client::connect(&admin);
+    operator.send("GET /healthz HT");
+    let mut crowd: Vec<Client> = (0..40)
+        .map(|_| Client::connect_from("127.0.0.2", &admin))
+        .collect();
+    // The crowd's own first connections have made way.
+    assert!(crowd[0].is_closed());
+    operator.send("TP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(operator.read_response().status, 200);
+}
+
 #[test]
 fn requests_need_the_token_where_there_is_one() {
     let (engine, folder) = (Engine::ok(), TempDir::new());

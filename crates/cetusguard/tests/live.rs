@@ -564,6 +564,48 @@ fn mutual_tls_admits_only_certificates_of_its_ca() {
     assert_eq!(page.read_head().status, 403);
 }
 
+/// A client that fails again and again does not fill the log.
+#[test]
+fn failed_handshakes_get_one_line() {
+    let (engine, certs) = (Engine::ok(), Certs::make());
+    let [cert, key, ca] = ["server.pem", "server.key", "ca.pem"].map(|name| certs.file(name));
+    let proxy = with_tls(&engine, &cert, &key, &ca)
+        .arg("--frontend-tls-cert", &cert)
+        .arg("--frontend-tls-key", &key)
+        .start();
+    let fail = |address: &str, from: &str| {
+        let mut plain = Client::connect_from(from, address);
+        plain.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let _ = plain.read_response();
+    };
+    let addresses = [proxy.admin_address(), proxy.address().to_owned()];
+    for address in &addresses {
+        (0..5).for_each(|_| fail(address, "127.0.0.1"));
+        fail(address, "127.0.0.2");
+    }
+    let lines = || -> Vec<String> {
+        let log = proxy.log().into_iter();
+        log.filter(|line| line.contains("TLS handshake failed"))
+            .collect()
+    };
+    // What came before has been noted when these lines are there.
+    for address in &addresses {
+        let before = lines().len();
+        fail(address, "127.0.0.3");
+        eventually("a line", || lines().len() > before);
+    }
+    let lines = lines();
+    assert_eq!(lines.len(), 6, "{lines:?}");
+    for client in [1, 2, 3].map(|host| format!("client=127.0.0.{host}:")) {
+        let found: Vec<_> = lines.iter().filter(|line| line.contains(&client)).collect();
+        assert_eq!(found.len(), 2, "{lines:?}");
+        assert!(
+            found.iter().all(|line| line.ends_with(" failed=1")),
+            "{lines:?}"
+        );
+    }
+}
+
 /// A renewed certificate is used for new connections, and another CA ends the streams of clients of
 /// the old one.
 #[test]

@@ -10,17 +10,17 @@ mod clients;
 mod families;
 mod page;
 mod pages;
+mod places;
 mod policy;
 mod readiness;
 mod scrape;
 mod status;
 mod stream;
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -33,7 +33,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
@@ -45,13 +44,12 @@ use crate::flow::{
 };
 use crate::live::READERS;
 use crate::log::{Level, Log};
+use crate::tallies::Occurrence;
 pub use families::metrics_reference;
 use pages::{ConnectionKind, Site};
+use places::{AdminConnection, Places, Standing};
 pub(crate) use status::{CheckWarning, Status};
 
-/// Connections at the same time. One more ends the oldest, and rather one whose request has not
-/// arrived or lacks the token: connections that say nothing keep no operator out.
-const CONNECTIONS: usize = 16;
 /// The time that a client may take for the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time that a connection may last, unless it streams decisions. It serves one request.
@@ -154,7 +152,7 @@ impl AdminSockets {
         let server = Arc::new(AdminServer {
             site: Arc::new(Site::new(Arc::clone(proxy), frontends, ended.subscribe())),
             handle,
-            connections: Mutex::default(),
+            places: Mutex::default(),
             streams,
         });
         for name in self.names() {
@@ -183,55 +181,25 @@ struct AdminServer {
     site: Arc<Site>,
     /// The event loop of the listener's own thread.
     handle: Handle,
-    /// The connections, the oldest first.
-    connections: Mutex<VecDeque<AdminConnection>>,
+    places: Mutex<Places>,
     /// A permit is taken by each connection that streams decisions.
     streams: Arc<Semaphore>,
-}
-
-/// A connection of the admin listener.
-#[derive(Debug)]
-struct AdminConnection {
-    task: AbortHandle,
-    standing: Arc<Standing>,
-}
-
-/// The progress of a connection, which decides about its place.
-#[derive(Debug, Default)]
-struct Standing {
-    /// A request has come that is entitled to an answer.
-    is_entitled: AtomicBool,
-    /// The connection streams decisions. It then has a place among the readers of decisions, and
-    /// none among the connections.
-    is_stream: AtomicBool,
 }
 
 impl Handler for AdminServer {
     /// Serves a connection on the listener's own thread.
     async fn begin(&self, _: &Bound, arrival: Arrival) {
         let standing = Arc::<Standing>::default();
+        let client = arrival.client();
         let task = self.handle.spawn(serve_connection(
-            arrival.stream,
+            arrival,
             Arc::clone(&self.site),
             Arc::clone(&standing),
             Arc::clone(&self.streams),
         ));
-        let mut connections = self
-            .connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        connections.retain(|one| !one.task.is_finished());
-        let has_place = |one: &AdminConnection| !one.standing.is_stream.load(Relaxed);
-        if connections.iter().filter(|one| has_place(one)).count() >= CONNECTIONS {
-            let is_dispensable =
-                |one: &AdminConnection| has_place(one) && !one.standing.is_entitled.load(Relaxed);
-            let place = connections.iter().position(is_dispensable);
-            let place = place.or_else(|| connections.iter().position(has_place));
-            if let Some(ended) = place.and_then(|place| connections.remove(place)) {
-                ended.task.abort();
-            }
-        }
-        connections.push_back(AdminConnection {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.give(AdminConnection {
+            client,
             task: task.abort_handle(),
             standing,
         });
@@ -239,19 +207,24 @@ impl Handler for AdminServer {
 }
 
 async fn serve_connection(
-    stream: AcceptedStream,
+    arrival: Arrival,
     site: Arc<Site>,
     standing: Arc<Standing>,
     streams: Arc<Semaphore>,
 ) {
+    let (client, peer) = (arrival.client(), arrival.peer());
     // A connection that cannot be used, or is late, ends without an answer.
-    match stream {
+    match arrival.stream {
         AcceptedStream::Tcp(stream) => {
             // Without these options the connection works all the same.
             let _ = tune_socket(SockRef::from(&stream), site.proxy().buffer);
             let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(ACKNOWLEDGE_TIMEOUT));
-            if let Ok(stream) = TcpStream::from_std(stream) {
-                serve_tcp(stream, &site, &standing, &streams).await;
+            if let Ok(stream) = TcpStream::from_std(stream)
+                && let Err(detail) = serve_tcp(stream, &site, &standing, &streams).await
+            {
+                let (proxy, event) = (site.proxy(), Occurrence { peer, detail });
+                let failed = &proxy.failed_handshakes;
+                failed.note(None, client, event, &proxy.log);
             }
         }
         AcceptedStream::Unix(stream) => {
@@ -265,31 +238,34 @@ async fn serve_connection(
 }
 
 /// Serves a TCP connection, over TLS if the listener has it now.
-async fn serve_tcp(stream: TcpStream, site: &Site, standing: &Standing, streams: &Semaphore) {
+///
+/// # Errors
+/// Returns why the TLS handshake failed.
+async fn serve_tcp(
+    stream: TcpStream,
+    site: &Site,
+    standing: &Standing,
+    streams: &Semaphore,
+) -> Result<(), String> {
     let mut kind = ConnectionKind {
         is_tcp: true,
         ..ConnectionKind::default()
     };
     let tls = site.proxy().status.access().borrow().tls.clone();
     let Some(tls) = tls else {
-        return serve_http(stream, site, standing, streams, kind).await;
+        serve_http(stream, site, standing, streams, kind).await;
+        return Ok(());
     };
-    let peer = stream.peer_addr().map(|peer| peer.to_string());
     let accepting = TlsAcceptor::from(tls.config).accept(stream);
-    let why = match timeout(HEAD_TIMEOUT, accepting).await {
+    match timeout(HEAD_TIMEOUT, accepting).await {
         Ok(Ok(stream)) => {
             (kind.is_tls, kind.signers) = (true, tls.clients);
-            return serve_http(stream, site, standing, streams, kind).await;
+            serve_http(stream, site, standing, streams, kind).await;
+            Ok(())
         }
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "not finished in time".to_owned(),
-    };
-    let log = &site.proxy().log;
-    let line = log.line(Level::Notice, "TLS handshake failed");
-    log.send(
-        line.text("client", &peer.unwrap_or_default())
-            .text("detail", &why),
-    );
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("not finished in time".to_owned()),
+    }
 }
 
 /// Serves one request on a connection.

@@ -18,6 +18,7 @@ use crate::config::meant::Config;
 use crate::config::{Loaded, Read, Sources, own};
 use crate::engine::{Containers, Objects, Own, follow};
 use crate::event_loops::EventLoops;
+use crate::failed_handshakes::FailedHandshakes;
 use crate::flow::{
     self, Bound, Gate, InForce, InheritedSockets, Listeners, Proxy, Settings, bind,
     log_refused_connections,
@@ -228,6 +229,7 @@ async fn run_until_stop(
                 for told in proxy.shares.unlogged_refusals() {
                     log_refused_connections(&told, proxy);
                 }
+                proxy.failed_handshakes.write_due_lines(&proxy.log);
                 let budget = &proxy.read_budget;
                 memory.look(budget.connections(), budget.take_peak());
             }
@@ -332,6 +334,7 @@ fn assemble(
         limiter: Limiter::default(),
         quotas: Quotas::default(),
         shares: Arc::new(Shares::new(places, capacity.exchanges)),
+        failed_handshakes: FailedHandshakes::default(),
         buffer: capacity.buffer,
         log: log.clone(),
         lessons,

@@ -19,6 +19,7 @@ use crate::certificate;
 use crate::flow::listen::AcceptedStream;
 use crate::live::Live;
 use crate::log::Level;
+use crate::tallies::Occurrence;
 use crate::tls;
 use cetusguard_http1::{Duplex, ReadBudget, SharedTcp};
 
@@ -74,14 +75,22 @@ impl PendingConnection {
                 _seat: self.seat,
                 _alive: self.alive,
             }),
-            Err(why) => {
-                let what = match is_tls {
-                    true => "TLS handshake failed",
-                    false => "connection not served",
+            Err(why) if is_tls => {
+                let event = Occurrence {
+                    peer: Arc::clone(&self.peer.client),
+                    detail: why,
                 };
+                let frontend = Some(Arc::clone(&self.peer.frontend));
+                let client = principal.subject(None);
+                proxy
+                    .failed_handshakes
+                    .note(frontend, client, event, &proxy.log);
+                None
+            }
+            Err(why) => {
                 let line = proxy
                     .log
-                    .line(Level::Notice, what)
+                    .line(Level::Notice, "connection not served")
                     .text("frontend", &self.peer.frontend)
                     .text("client", &self.peer.client);
                 proxy.log.send(line.text("detail", &why));

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cetusguard_policy::Principal;
+use cetusguard_policy::{Principal, Subject};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -39,6 +39,21 @@ pub(crate) struct Arrival {
     /// The time of the accept, or a time before the connection arrived if it waited in the kernel's
     /// queue.
     pub(super) at: SystemTime,
+}
+
+impl Arrival {
+    /// Returns the client as the kernel knows it: its address, or the user behind a Unix socket.
+    pub(crate) fn client(&self) -> Subject {
+        match self.principal.peer {
+            Some((user, _)) => Subject::User(user),
+            None => self.principal.subject(None),
+        }
+    }
+
+    /// Returns the client's address with its port, or its Unix process, for the log.
+    pub(crate) fn peer(&self) -> Arc<str> {
+        Arc::clone(&self.peer.client)
+    }
 }
 
 /// Takes over the connections that arrive at a listener.

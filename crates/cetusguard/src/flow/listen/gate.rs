@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use cetusguard_policy::Principal;
+use cetusguard_policy::{Principal, Subject};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -12,7 +12,8 @@ use super::accept::{AcceptedStream, Arrival, Handler};
 use crate::flow::connection::PendingConnection;
 use crate::flow::{Proxy, serve};
 use crate::log::Level;
-use crate::shares::{ClientBound, Told};
+use crate::shares::ClientBound;
+use crate::tallies::Told;
 
 /// The handler of the frontends: gives each connection a place among those of its client and of
 /// all, and an event loop that serves it.
@@ -96,14 +97,14 @@ impl Handler for Gate {
 }
 
 /// Writes the line about refused connections of a client.
-pub(crate) fn log_refused_connections(told: &Told, proxy: &Proxy) {
+pub(crate) fn log_refused_connections(told: &Told<Subject>, proxy: &Proxy) {
     let message = "connections refused: this client, or all clients together, reached the limit; \
         see max-connections-per-client and max-connections";
     let line = proxy
         .log
         .line(Level::Warning, message)
-        .text("client", &told.peer);
-    proxy.log.send(line.number("refused", told.refused));
+        .text("client", &told.last.peer);
+    proxy.log.send(line.number("refused", told.count));
 }
 
 /// Returns whether the client may be a health check: it comes from this machine, or from the
