@@ -264,3 +264,42 @@ fn a_stuck_collector_stops_no_request() {
     }
     let _ = proxy.logged(&["level=err", "records of the audit log are lost"]);
 }
+
+/// A collector that is replaced gets the records, although the old one is stuck with a full socket.
+#[test]
+fn a_stuck_collector_does_not_hold_up_its_successor() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let (path, admin) = (folder.file("collector.sock"), folder.file("admin.sock"));
+    let stuck = UnixListener::bind(&path).expect("a socket");
+    let proxy = builder(&engine, "6", &format!("unix://{path}"))
+        .arg("--admin-addr", &format!("unix://{admin}"))
+        .start();
+    let mut client = proxy.client();
+    for _ in 0..9_000 {
+        assert_eq!(client.request("GET /containers/one/json").status, 200);
+    }
+    let _ = proxy.logged(&["level=err", "records of the audit log are lost"]);
+    // It stays open, and reads nothing.
+    std::fs::remove_file(&path).expect("the socket's file");
+    let successor = UnixListener::bind(&path).expect("a socket");
+    proxy.signal("USR1");
+    let (lines, _stream) = collect(&successor);
+    let gap = json(&lines.recv_timeout(patience()).expect("a line"));
+    assert_eq!(gap["msg"], "log records lost: they could not be written");
+    let _ = proxy.logged(&["level=notice", "the audit log was opened again"]);
+    ask(&proxy, "two");
+    eventually("the new record", || {
+        let line = lines.recv_timeout(patience()).expect("a record");
+        json(&line)["path"] == "/containers/two/json"
+    });
+    // All that is neither in the old socket nor here is counted.
+    let metrics = cetusguard_testkit::Client::connect(&format!("unix://{admin}"))
+        .request("GET /metrics")
+        .body;
+    let lost = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("cetusguard_audit_records_lost_total "))
+        .expect("a metric");
+    assert!(lost.parse().is_ok_and(|lost: u64| lost > 0), "{lost}");
+    drop(stuck);
+}

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 /// The place of the audit log, as `audit-log` names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl AuditTarget {
                 file,
                 path: path.clone(),
             }),
-            Self::Socket(path) => UnixStream::connect(path).map(|stream| Output::Socket {
+            Self::Socket(path) => connect_to_collector(path).map(|stream| Output::Socket {
                 stream: Some(stream),
                 path: path.clone(),
                 tried: Instant::now(),
@@ -71,6 +72,9 @@ impl AuditTarget {
         match (self, error.kind()) {
             (Self::Socket(_), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
                 "; start the program that listens there first"
+            }
+            (Self::Socket(_), io::ErrorKind::WouldBlock) => {
+                "; the program that listens there accepts no connections: restart it"
             }
             (Self::Socket(_), _)
                 if error.raw_os_error() == Some(Errno::PROTOTYPE.raw_os_error()) =>
@@ -123,6 +127,15 @@ fn open_file(path: &Path) -> io::Result<File> {
     }
 }
 
+/// Connects to a collector. Neither this nor a later write waits for longer than `STUCK`.
+fn connect_to_collector(path: &Path) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // The kernel bounds the wait for a place in the collector's queue by the same time.
+    socket.set_write_timeout(Some(STUCK))?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    Ok(OwnedFd::from(socket).into())
+}
+
 /// A place that takes lines.
 pub(super) trait Destination: Write {
     /// Makes the place ready for lines. Returns whether it is a new one: nothing precedes them.
@@ -131,6 +144,11 @@ pub(super) trait Destination: Write {
     /// Lines cannot be written now.
     fn prepare(&mut self) -> io::Result<bool> {
         Ok(false)
+    }
+
+    /// Returns whether a write failed because its time was over, so that it may be tried again.
+    fn is_late(&self, _: &io::Error) -> bool {
+        false
     }
 }
 
@@ -153,6 +171,9 @@ pub(super) enum Output {
 
 /// The time between two attempts to connect to a collector that does not listen.
 const RETRY: Duration = Duration::from_secs(1);
+/// The time after which a write to a collector that reads nothing returns without success. The
+/// writer then looks whether it is wanted elsewhere.
+const STUCK: Duration = Duration::from_secs(1);
 
 impl Output {
     /// Standard output, or standard error.
@@ -205,8 +226,12 @@ impl Destination for Output {
             return Err(io::ErrorKind::NotConnected.into());
         }
         *tried = Instant::now();
-        *stream = Some(UnixStream::connect(path)?);
+        *stream = Some(connect_to_collector(path)?);
         Ok(true)
+    }
+
+    fn is_late(&self, error: &io::Error) -> bool {
+        matches!(self, Self::Socket { .. }) && error.kind() == io::ErrorKind::WouldBlock
     }
 }
 
@@ -221,7 +246,10 @@ impl Write for Output {
                 let written = open.write(bytes);
                 let is_broken = match &written {
                     Ok(written) => *written == 0,
-                    Err(error) => error.kind() != io::ErrorKind::Interrupted,
+                    Err(error) => !matches!(
+                        error.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
+                    ),
                 };
                 if is_broken {
                     *stream = None;

@@ -144,7 +144,10 @@ impl Queue {
                 report_reopened(sink.reopen(), log);
             }
             let failed_before = sink.failure().map(|(count, _)| count);
-            self.lost.fetch_add(sink.write(&batch, lost), Relaxed);
+            // A collector that is stuck does not keep its successor waiting.
+            let may_wait = || !self.lock().reopen;
+            self.lost
+                .fetch_add(sink.write(&batch, lost, &may_wait), Relaxed);
             if let Some(log) = log {
                 report_losses(failed_before, lost, sink, log);
             }

@@ -53,8 +53,14 @@ impl<D: Destination> Sink<D> {
 
     /// Writes records, each with its line end, and a line that `dropped` later ones did not fit
     /// into the queue. What cannot be written is counted, and told as soon as something can:
-    /// requests go on. Returns the number of these records that could not be written.
-    pub(super) fn write(&mut self, records: &[u8], dropped: u64) -> u64 {
+    /// requests go on. A destination that takes nothing is waited for while `may_wait` says so.
+    /// Returns the number of these records that could not be written.
+    pub(super) fn write(
+        &mut self,
+        records: &[u8],
+        dropped: u64,
+        may_wait: &dyn Fn() -> bool,
+    ) -> u64 {
         match self.output.prepare() {
             Ok(is_new) => self.is_cut &= !is_new,
             Err(error) => {
@@ -66,13 +72,13 @@ impl<D: Destination> Sink<D> {
         if self.failed > 0 {
             let line = self.lost("log records lost: they could not be written", self.failed);
             let line = self.finish(line.text("detail", &self.error));
-            if self.write_lines(line.as_bytes()).is_err() {
+            if self.write_lines(line.as_bytes(), may_wait).is_err() {
                 self.failed += count(records) + dropped;
                 return count(records);
             }
             self.failed = 0;
         }
-        if let Err(left) = self.write_lines(records) {
+        if let Err(left) = self.write_lines(records, may_wait) {
             self.failed += left + dropped;
             return left;
         }
@@ -81,7 +87,7 @@ impl<D: Destination> Sink<D> {
                 "log records lost: the reader of the log is too slow",
                 dropped,
             ));
-            if self.write_lines(line.as_bytes()).is_err() {
+            if self.write_lines(line.as_bytes(), may_wait).is_err() {
                 self.failed += dropped;
             }
         }
@@ -102,22 +108,25 @@ impl<D: Destination> Sink<D> {
     }
 
     /// Writes whole lines. The error is the number of those that are missing, or not whole.
-    fn write_lines(&mut self, lines: &[u8]) -> Result<(), u64> {
+    fn write_lines(&mut self, lines: &[u8], may_wait: &dyn Fn() -> bool) -> Result<(), u64> {
         let mut left = lines;
         if self.is_cut {
             // So that nothing is taken for the rest of that line.
-            self.write_some(b"\n").map_err(|()| count(lines))?;
+            self.write_some(b"\n", may_wait)
+                .map_err(|()| count(lines))?;
         }
         while !left.is_empty() {
             // A record that lacks nothing but its line end gets that with the next one.
             let whole = u64::from(left.starts_with(b"\n"));
-            let written = self.write_some(left).map_err(|()| count(left) - whole)?;
+            let written = self
+                .write_some(left, may_wait)
+                .map_err(|()| count(left) - whole)?;
             left = &left[written..];
         }
         Ok(())
     }
 
-    fn write_some(&mut self, bytes: &[u8]) -> Result<usize, ()> {
+    fn write_some(&mut self, bytes: &[u8], may_wait: &dyn Fn() -> bool) -> Result<usize, ()> {
         let error = loop {
             match self.output.write(bytes) {
                 Ok(written @ 1..) => {
@@ -126,6 +135,7 @@ impl<D: Destination> Sink<D> {
                 }
                 Ok(0) => break io::ErrorKind::WriteZero.into(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if self.output.is_late(&error) && may_wait() => {}
                 Err(error) => break error,
             }
         };
@@ -183,14 +193,14 @@ mod tests {
                 room,
                 ..Disk::default()
             });
-            sink.write(b"one\ntwo\nthree\n", 0);
-            sink.write(b"four\n", 2);
+            sink.write(b"one\ntwo\nthree\n", 0, &|| true);
+            sink.write(b"four\n", 2, &|| true);
             assert!(
                 sink.output.bytes.len() <= room,
                 "nothing has been written since"
             );
             sink.output.room = 1 << 10;
-            sink.write(b"five\n", 0);
+            sink.write(b"five\n", 0, &|| true);
             let text = String::from_utf8(sink.output.bytes).expect("text");
             let whole = ["one", "two", "three", "four"]
                 .iter()
@@ -211,13 +221,42 @@ mod tests {
     }
 
     #[test]
+    fn a_destination_that_takes_nothing_is_given_up_when_that_is_wanted() {
+        let waits = std::cell::Cell::new(3);
+        let may_wait = || waits.replace(waits.get() - 1) > 1;
+        let mut sink = Sink::new(Stuck, LineForm::new(Format::Logfmt, ""), false);
+        assert_eq!(sink.write(b"one\ntwo\n", 5, &may_wait), 2);
+        assert_eq!(waits.get(), 0);
+        assert!(sink.failure().is_some_and(|(lost, _)| lost == 7));
+    }
+
+    /// A collector that reads nothing.
+    struct Stuck;
+
+    impl Write for Stuck {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Destination for Stuck {
+        fn is_late(&self, _: &io::Error) -> bool {
+            true
+        }
+    }
+
+    #[test]
     fn records_without_a_place_are_told_behind_the_others() {
         let mut sink = sink(Disk {
             room: 1 << 10,
             ..Disk::default()
         });
-        sink.write(b"one\n", 3);
-        sink.write(b"two\n", 0);
+        sink.write(b"one\n", 3, &|| true);
+        sink.write(b"two\n", 0, &|| true);
         let text = String::from_utf8(sink.output.bytes).expect("text");
         let lines: Vec<_> = text.lines().collect();
         assert!(
