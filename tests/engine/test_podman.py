@@ -92,3 +92,39 @@ def test_docker_cli(docker_at, proxy, front, podman_engine, container):
     assert docker.out("ps", "--format", "{{.Names}}") == container
     assert docker.out("logs", container) == "first"
     assert docker.out("exec", "-i", container, "cat", input="typed\n") == "typed"
+
+
+@pytest.fixture
+def hub_image(podman_engine, name):
+    """An image of Docker Hub by its name, beside one of the engine's own that a short name finds first."""
+    image = podman_engine.client.images.get(IMAGE)
+    reference = f"docker.io/library/{name}:latest"
+    image.tag(f"docker.io/library/{name}", "latest")
+    yield reference
+    podman_engine.client.images.remove(reference)
+
+
+def test_short_names_where_the_registry_decides(
+    podman_engine, docker_at, proxy, front, hub_image, name
+):
+    """Podman takes `cg-busybox` for `localhost/cg-busybox`, which is of no allowed registry."""
+    one = proxy(
+        backend=podman_engine.address,
+        rules=ALL + LIBPOD,
+        flags=("--guard-allow", "registry=docker.io"),
+    )
+    podman = Remote(one.addresses[front])
+    refused = podman("run", "--rm", IMAGE, "true", ok=False)
+    assert "write the registry, as in docker.io/library/cg-busybox:latest" in refused.stderr
+    refused = podman("run", "--rm", f"localhost/{IMAGE}", "true", ok=False)
+    assert "is of no registry that guard-allow names" in refused.stderr
+    assert podman.out("run", "--rm", hub_image, "echo", "hello") == "hello"
+    # By Docker's API, Podman gets the whole name.
+    docker = docker_at(one.addresses[front])
+    assert docker.out("run", "--rm", "--pull", "never", name, "echo", "hello") == "hello"
+    missing = docker("run", "--rm", "--pull", "never", IMAGE, "true", ok=False)
+    assert "docker.io/library/cg-busybox" in missing.stderr
+    docker("tag", hub_image, f"{name}:two")
+    names = podman_engine.client.images.get(hub_image).tags
+    podman_engine.client.images.remove(f"docker.io/library/{name}:two")
+    assert f"docker.io/library/{name}:two" in names

@@ -10,7 +10,7 @@ use super::recreation::{Lost, Replacement};
 use super::subject::{Role, Slot, Subject};
 use super::target::{self, Use};
 use super::visibility::Visibility;
-use super::{Guard, Objection, Reader, Surroundings};
+use super::{Guard, Objection, Reader, Surroundings, reference};
 use crate::call::{Call, Version};
 use crate::endpoint::{EndpointId, ObjectKind};
 use crate::object::{Detail, Object};
@@ -55,7 +55,7 @@ impl Cleared {
     /// credentials are not meant.
     #[must_use]
     pub fn changes_registry(&self, permitted: &Call) -> bool {
-        let registry = super::reference::registry;
+        let registry = reference::registry;
         let mut images = permitted.rewritten_images().iter().chain(&self.rewritten);
         images.any(|(from, to)| registry(from) != registry(to))
     }
@@ -128,8 +128,8 @@ pub struct Missing {
 #[derive(Debug)]
 pub struct Case<'a> {
     pub(super) judge: Judge<'a>,
-    call: Call,
-    content: Content<'a>,
+    pub(super) call: Call,
+    pub(super) content: Content<'a>,
     /// The first subject that has no answer yet.
     pub(super) next: usize,
     pub(super) replacement: Option<&'a Replacement>,
@@ -169,10 +169,10 @@ impl Obligation {
         let mut judge = Judge::new(&self.guard, &self.targets, surroundings);
         // Podman counts the versions of its own API differently, and never makes binds read-only
         // all the way down.
-        let is_libpod = call
+        judge.is_libpod = call
             .endpoint()
             .is_some_and(crate::endpoint::Endpoint::is_libpod);
-        judge.version = if is_libpod {
+        judge.version = if judge.is_libpod {
             Version::parse("1.0")
         } else {
             call.version()
@@ -347,6 +347,10 @@ impl Case<'_> {
     /// Returns the next question for the engine; `None` if all are answered.
     #[must_use]
     pub fn question(&self) -> Option<Question<'_>> {
+        // The engine decides which image a name means, and the image is looked up by that name.
+        if !self.judge.short_images.is_empty() {
+            return Some(Question::Engine);
+        }
         match self.judge.subjects.get(self.next) {
             Some(Subject {
                 role: Role::Replaced,
@@ -460,10 +464,12 @@ impl Case<'_> {
             || !self.judge.copied.is_empty()
             || self.judge.forced_removal.is_some()
             || self.judge.narrowed_prune.is_some()
+            || !self.judge.short_images.is_empty()
     }
 
     /// Takes the kind and version of the engine.
     pub fn answer_engine(&mut self, engine: &Engine) {
+        self.complete_images(engine);
         for place in std::mem::take(&mut self.judge.copied) {
             self.judge.copies_no_environment(&place, engine);
         }
@@ -558,7 +564,7 @@ impl Case<'_> {
 }
 
 /// Finds the value at a place of a body.
-fn at_mut<'j, 'b>(json: &'j mut Json<'b>, place: &[Place]) -> Option<&'j mut Json<'b>> {
+pub(super) fn at_mut<'j, 'b>(json: &'j mut Json<'b>, place: &[Place]) -> Option<&'j mut Json<'b>> {
     place
         .iter()
         .try_fold(json, |value, step| match (step, value) {

@@ -6,6 +6,9 @@ use super::json::Json;
 use super::query::{Pairs, Parameter, judged, many, plain};
 use crate::call::Call;
 
+/// The place of an image that the path names.
+pub(super) const IN_PATH: &str = "the image";
+
 /// Of `POST /images/create`: a pull, or an import.
 pub(super) const CREATE: &[Parameter] = &[
     plain("fromImage"),
@@ -50,20 +53,7 @@ pub(super) const LIBPOD_PULL: &[Parameter] = &[
 /// and other stores of the host, by a transport before the name (containers/image `transports`).
 fn pulled(judge: &mut Judge<'_>, text: &str) {
     let name = text.strip_prefix("docker://").unwrap_or(text);
-    let transport = name.split(':').next().unwrap_or_default();
-    let transports = [
-        "atomic",
-        "containers-storage",
-        "dir",
-        "docker-archive",
-        "docker-daemon",
-        "oci",
-        "oci-archive",
-        "ostree",
-        "sif",
-        "tarball",
-    ];
-    let has_transport = transports.contains(&transport) && name.contains(':');
+    let has_transport = super::reference::transport(name).is_some();
     if has_transport || name.starts_with(['/', '.']) || name.contains("://") {
         judge.refuse(
             "takes an image from the host, not from a registry; write it with its registry"
@@ -71,7 +61,11 @@ fn pulled(judge: &mut Judge<'_>, text: &str) {
             None,
         );
     }
-    reference(judge, name);
+    // Podman takes such a name for one of Docker Hub, whatever its settings (`libimage` `Pull`).
+    match name == text {
+        true => new_reference(judge, name),
+        false => of_registry(judge, name),
+    }
 }
 
 /// Of `POST /images/{name}/push`. Podman writes the image to the host where the destination has a
@@ -104,6 +98,17 @@ pub(super) const LIBPOD_PUSH: &[Parameter] = &[
 fn pushed(judge: &mut Judge<'_>, text: &str) {
     if !text.is_empty() {
         pulled(judge, text);
+    }
+}
+
+/// Judges the image of the path as the destination of a push that names none: Podman finds an image
+/// of any registry by a short name, and pushes it to Docker Hub under that name.
+pub(super) fn pushed_to_own_name(judge: &mut Judge<'_>, call: &Call, pairs: &Pairs) {
+    let has_destination = pairs
+        .iter()
+        .any(|(name, value)| name == "destination" && !value.is_empty());
+    if let Some(captured) = call.captured().filter(|_| !has_destination) {
+        judge.within(Step::Field(IN_PATH), |judge| pushed(judge, captured.word));
     }
 }
 
@@ -144,7 +149,7 @@ fn named(judge: &mut Judge<'_>, name: &str) {
         let what = "is a digest, which no image can be given; give it another name";
         judge.refuse(what.to_owned(), None);
     }
-    reference(judge, name);
+    new_reference(judge, name);
     judge.claim_image(name);
 }
 
@@ -152,7 +157,7 @@ fn named(judge: &mut Judge<'_>, name: &str) {
 /// any image could use any image.
 pub(super) fn tagged(judge: &mut Judge<'_>, call: &Call, pairs: &Pairs) {
     let source = call.captured().map_or("", |captured| captured.word);
-    judge.within(Step::Field("the image"), |judge| reference(judge, source));
+    judge.within(Step::Field(IN_PATH), |judge| reference(judge, source));
     made(judge, call, pairs);
 }
 
@@ -167,21 +172,45 @@ pub(super) const COMMIT: &[Parameter] = &[
     many("changes"),
 ];
 
-/// Judges an image that is used, pulled or made.
+/// Judges an image that is used. A word that an engine may take for an identifier is no short name.
 pub(super) fn reference(judge: &mut Judge<'_>, reference: &str) {
+    let has_registry =
+        !judge.guard.binds_images() || is_id(reference) || judge.has_registry(reference);
+    if has_registry {
+        of_registry(judge, reference);
+    }
+}
+
+/// Judges an image that is pulled, pushed or made: every word but a full identifier is a name.
+fn new_reference(judge: &mut Judge<'_>, reference: &str) {
+    let is_full_id = is_id(reference) && (reference.contains(':') || reference.len() == 64);
+    let is_refused_id = is_id(reference) && judge.guard.needs_image_names();
+    let has_registry =
+        !judge.guard.binds_images() || is_full_id || is_refused_id || judge.has_registry(reference);
+    if has_registry {
+        of_registry(judge, reference);
+    }
+}
+
+/// Returns whether an engine may take the word for the identifier of an image: it finds one by a
+/// single digit.
+fn is_id(word: &str) -> bool {
+    word.starts_with("sha256:") || word.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Judges an image by its full name, in Docker's meaning.
+fn of_registry(judge: &mut Judge<'_>, reference: &str) {
     if reference.is_empty() {
         return;
     }
-    // An engine finds an image of any name by one digit of its identifier.
-    let is_id =
-        reference.starts_with("sha256:") || reference.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_id = is_id(reference);
     if is_id && judge.guard.needs_image_names() {
         let what = "may be an identifier, which does not tell what image it is; write the image \
             with its registry or its tag";
         return judge.refuse(what.to_owned(), None);
     }
-    // Podman looks for the rest among the images that it has (containers/image `storage`).
-    let has_transport = reference.starts_with("containers-storage:");
+    let has_transport =
+        super::reference::transport(reference).is_some() || reference.contains("://");
     let full = super::reference::normalised(reference);
     let is_strange = judge.guard.rewrites_images() && !is_id && !super::reference::is_valid(&full);
     if is_strange || has_transport && judge.guard.binds_images() {

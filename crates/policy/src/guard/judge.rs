@@ -85,6 +85,8 @@ pub(crate) struct Judge<'g> {
     pub(super) surroundings: Surroundings<'g>,
     /// The version of the API that the call asks for.
     pub(super) version: Option<Version>,
+    /// Whether the call is one of Podman's own API.
+    pub(super) is_libpod: bool,
     pub(super) findings: Vec<Finding>,
     /// The images of the body that the profile calls by other names, each with the new name.
     pub(super) rewritten: Vec<(String, String)>,
@@ -108,6 +110,9 @@ pub(crate) struct Judge<'g> {
     pub(super) read_only: Vec<(Vec<Place>, String)>,
     /// Variables without a value, by place: Podman takes them from its own environment.
     pub(super) copied: Vec<Vec<Place>>,
+    /// Names of images without a registry, by place, which Podman gets with the registry that was
+    /// judged.
+    pub(super) short_images: Vec<(Vec<Place>, String)>,
     /// A removal that takes containers along if the engine is Podman: the place of its force, and
     /// the kind of the object.
     pub(super) forced_removal: Option<(Vec<Place>, &'static str)>,
@@ -145,6 +150,7 @@ impl<'g> Judge<'g> {
             targets,
             surroundings,
             version: None,
+            is_libpod: false,
             findings: Vec::new(),
             rewritten: Vec::new(),
             steps: 0,
@@ -156,6 +162,7 @@ impl<'g> Judge<'g> {
             name: None,
             read_only: Vec::new(),
             copied: Vec::new(),
+            short_images: Vec::new(),
             forced_removal: None,
             is_builder: false,
             omits_missing: false,

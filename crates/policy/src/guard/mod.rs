@@ -32,6 +32,7 @@ mod recreation;
 mod reference;
 mod restricted;
 mod service;
+mod short_name;
 mod specgen;
 mod stamp;
 mod subject;

@@ -97,7 +97,10 @@ pub(super) static TAG: Reader = Reader {
     pairs: Some(image::tagged),
 };
 pub(super) static PUSH: Reader = json(image::PUSH, &PUSH_FORM);
-pub(super) static LIBPOD_PUSH: Reader = json(image::LIBPOD_PUSH, &PUSH_FORM);
+pub(super) static LIBPOD_PUSH: Reader = Reader {
+    pairs: Some(image::pushed_to_own_name),
+    ..json(image::LIBPOD_PUSH, &PUSH_FORM)
+};
 pub(super) static TOP: Reader = Reader {
     parameters: process::TOP,
     body: Body::Nothing,

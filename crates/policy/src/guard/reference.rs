@@ -94,6 +94,35 @@ fn is_host(word: &str) -> bool {
         || word.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
+/// Returns whether Podman completes a name by its own settings: by its aliases, `localhost/`, and
+/// the registries that it searches (containers/image `pkg/shortnames` `parseUnnormalizedShortName`).
+/// Docker reads such a name as one of Docker Hub.
+pub(super) fn is_short(reference: &str) -> bool {
+    match reference.split_once('/') {
+        Some((host, _)) => !host.contains(['.', ':']) && host != "localhost",
+        None => true,
+    }
+}
+
+/// Returns the transport that stands before the name, other than Docker's: Podman also takes images
+/// from files, folders and other stores of the host (containers/image `transports`).
+pub(super) fn transport(name: &str) -> Option<&'static str> {
+    const TRANSPORTS: &[&str] = &[
+        "atomic",
+        "containers-storage",
+        "dir",
+        "docker-archive",
+        "docker-daemon",
+        "oci",
+        "oci-archive",
+        "ostree",
+        "sif",
+        "tarball",
+    ];
+    let (word, _) = name.split_once(':')?;
+    TRANSPORTS.iter().copied().find(|known| *known == word)
+}
+
 /// Returns a pattern of references with its registry, in lower case. `docker.io/*` is every image
 /// of Docker Hub, and `ngin*` is below `docker.io/library/`.
 pub(super) fn with_registry(pattern: &str) -> String {

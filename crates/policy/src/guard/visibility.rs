@@ -273,6 +273,21 @@ impl Judge<'_> {
             (name, None) => name,
             (None, Some(_)) => None,
         };
+        let parameter = match id {
+            EndpointId::LibpodImagePull => "reference",
+            _ => "fromImage",
+        };
+        let mut has_registry = true;
+        // A guard that names images has judged the name already.
+        if !(self.is_guarded() && self.guard.binds_images()) {
+            let name = name.as_deref().unwrap_or_default();
+            self.within(Step::Parameter(parameter), |judge| {
+                has_registry = judge.has_registry(name);
+            });
+        }
+        if !has_registry {
+            return;
+        }
         let image = name
             .filter(|name| !name.is_empty())
             .map(|name| Object::image_of_name(&name));

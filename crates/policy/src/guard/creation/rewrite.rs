@@ -143,7 +143,8 @@ struct Rewriter<'g> {
 impl Rewriter<'_> {
     /// Returns the reference in place of a client's; `None` if it stays.
     fn rewritten(&mut self, word: &str, place: Place) -> Option<String> {
-        if word.is_empty() || place.is_id(word) {
+        // The guard refuses a transport, which is no name.
+        if word.is_empty() || place.is_id(word) || reference::transport(word).is_some() {
             return None;
         }
         let full = reference::comparable(word);
