@@ -23,7 +23,7 @@ struct Book {
     seen: BTreeMap<(String, String, &'static str), Seen>,
     /// Requests for which there was no place.
     lost: u64,
-    /// The profiles whose clients have called, whatever became of their requests.
+    /// The profiles whose clients have sent a request, allowed or not.
     callers: BTreeSet<String>,
 }
 

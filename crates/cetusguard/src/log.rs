@@ -1,5 +1,5 @@
 //! The log: one line per record on standard output, as logfmt or JSON; and the audit log, which
-//! gets the record of every request in JSON, whatever its level.
+//! gets the record of every request, of any level, in JSON.
 //!
 //! A thread of its own writes, so that a slow reader of the log never stops a request. A bounded
 //! queue lies between the requests and the thread. Records that do not fit are counted, and a line

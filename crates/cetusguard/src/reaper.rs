@@ -1,4 +1,4 @@
-//! Removes what clients own once its lifetime is over.
+//! Removes objects that clients own once their lifetime is over.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -178,7 +178,7 @@ impl Input {
         ) != Ok(0)
     }
 
-    /// Returns whether the peer is known to send no more, even where what it has sent was not read
+    /// Returns whether the peer is known to send no more, even if earlier bytes of it were not read
     /// yet.
     pub fn is_ended(&self) -> bool {
         self.is_over
@@ -335,7 +335,7 @@ impl Output {
                 socket2::SockRef::from(AsRef::<TcpStream>::as_ref(side)).set_linger(at_once)
             }
             Self::Tls(_, socket) => socket2::SockRef::from(&*socket.0).set_linger(at_once),
-            // What was sent is with the peer already.
+            // The peer already has all bytes that were sent.
             Self::Unix(_) => Ok(()),
         };
     }

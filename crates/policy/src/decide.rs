@@ -33,8 +33,8 @@ pub enum Verdict {
     Deny(Denial),
 }
 
-/// Proof that the rules of a profile let a call pass. Only [`decide()`] makes one. Its obligation
-/// lists what must still be checked: only a [`Cleared`] call may be sent.
+/// Proof that the rules of a profile let a call pass. Only [`decide()`] makes one. Its obligations
+/// are the checks that remain: only a [`Cleared`] call may be sent.
 #[derive(Debug)]
 pub struct Permit {
     pub(crate) call: Call,
@@ -285,8 +285,8 @@ pub(crate) fn find_granting_rule(
     }
 }
 
-/// Returns the first rule that denies the call. What Podman alone does for a call is left to the
-/// guard, which asks the engine; without a guard, the denial holds on every engine.
+/// Returns the first rule that denies the call. Operations that a call includes only on Podman are
+/// left to the guard, which asks the engine; without a guard, the denial holds on every engine.
 pub(crate) fn find_denying_rule<'r>(
     rules: &'r RuleSet,
     call: &Call,

@@ -19,9 +19,9 @@ pub struct Denial {
     /// The reason of the refusal.
     pub reason: Reason,
     pub(crate) profile: String,
-    /// Whether rules can open the channels of BuildKit for this client.
+    /// `true` if rules can open the channels of BuildKit for this client.
     pub(crate) can_build: bool,
-    /// Whether the client has its profile because no other profile matches it.
+    /// `true` if the client has its profile because no other profile matches it.
     pub(crate) is_unmatched: bool,
 }
 
@@ -30,7 +30,7 @@ pub struct Denial {
 pub enum Reason {
     /// No rule matches method and path.
     NoRule,
-    /// The rule denies the call, whatever other rules say.
+    /// The rule denies the call; allow rules do not change that.
     Denied {
         /// The first such rule.
         rule: Arc<Rule>,
@@ -55,7 +55,7 @@ pub enum Reason {
         /// The reason.
         why: &'static str,
     },
-    /// The guard refuses such calls of every client, whatever the rules say.
+    /// The guard refuses such calls of every client under any rules.
     Closed {
         /// The reason.
         why: &'static str,
@@ -306,7 +306,7 @@ impl Denial {
         }
     }
 
-    /// Returns whether the call stays refused whatever rule is added.
+    /// Returns whether no additional rule could allow the call.
     fn is_final(&self) -> bool {
         matches!(
             self.reason,

@@ -41,7 +41,7 @@ impl fmt::Display for Excerpt<'_> {
 /// each character of the part, or one if it is empty.
 #[must_use]
 pub fn carets_below(before: &str, part: &str) -> String {
-    // Tabs stay tabs, so that the carets stand below the part whatever the width of a tab is.
+    // Tabs stay tabs, so that the carets stand below the part for any width of a tab.
     let blanks = before.chars().map(|c| if c == '\t' { '\t' } else { ' ' });
     let carets = std::iter::repeat_n('^', part.chars().count().max(1));
     blanks.chain(carets).collect()

@@ -28,7 +28,7 @@ pub struct Lesson {
     pub power: Option<Power>,
     /// The guard's part in such calls.
     pub care: Care,
-    /// Whether the built-in rules allow it already.
+    /// `true` if the built-in rules allow it already.
     pub is_built_in: bool,
 }
 
@@ -78,7 +78,7 @@ impl Profile {
             guard: Arc::new(guard),
             targets: Arc::default(),
             mode: Mode::Audit,
-            // The calls of the client are what is learned.
+            // The client's calls are learned as they come: its re-creations are not judged.
             recreation: None,
             ..Profile::default()
         }

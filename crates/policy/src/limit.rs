@@ -72,8 +72,8 @@ impl Rate {
     /// The time until there is one.
     pub fn take(&self, paid: &mut Duration, now: Duration) -> Result<(), Duration> {
         let credit = self.interval.saturating_mul(self.burst.max(1));
-        // What was taken at another rate, before the configuration was read again, does not weigh
-        // more than this one's burst.
+        // Requests that were counted at another rate, before a reload, weigh at most as much as the
+        // burst of this rate.
         *paid = (*paid).min(now.saturating_add(credit));
         let due = (*paid).max(now).saturating_add(self.interval);
         if due > now.saturating_add(credit) {

@@ -36,7 +36,7 @@ pub enum Detail {
     Exec {
         /// The identifier of the container.
         container: String,
-        /// Whether it runs with every capability.
+        /// `true` if it runs with every capability.
         privileged: bool,
         /// The user that it runs as.
         user: String,
@@ -59,7 +59,7 @@ pub enum Detail {
     },
     /// A node of a swarm.
     Node {
-        /// Whether it is a manager.
+        /// `true` if it is a manager.
         is_manager: bool,
     },
     /// An image.
@@ -88,7 +88,7 @@ pub struct Traits {
     pub image: String,
     /// The host name that the container sees.
     pub hostname: String,
-    /// Whether it has every right on the host (`--privileged`).
+    /// `true` if it has every right on the host (`--privileged`).
     pub privileged: bool,
     /// The modes of its network, pid and ipc namespaces.
     pub namespaces: Vec<(&'static str, String)>,
@@ -98,7 +98,7 @@ pub struct Traits {
     pub devices: Vec<String>,
     /// Rules by which it may make devices.
     pub device_rules: Vec<String>,
-    /// Whether it sees what `/proc` and `/sys` hide by default.
+    /// `true` if it sees the files below `/proc` and `/sys` that are hidden by default.
     pub unmasked: bool,
     /// Paths of the host that are mounted.
     pub host_paths: Vec<String>,

@@ -29,7 +29,7 @@ impl Pattern {
             return rest.is_empty();
         };
         for part in parts {
-            // The first place leaves the most for what follows.
+            // The first place leaves the most text for the parts that follow.
             let Some(at) = rest.find(part) else {
                 return false;
             };
@@ -44,8 +44,8 @@ impl Pattern {
         let (one, other): (Vec<char>, Vec<char>) =
             (self.0.chars().collect(), other.0.chars().collect());
         let stars = |rest: &[char]| rest.iter().all(|c| *c == '*');
-        // Whether what is left of `one` from the row on meets what is left of `other` from each
-        // column on.
+        // `true` if the rest of `one` from the row on and the rest of `other` from the column on
+        // match a common text.
         let mut below: Vec<bool> = (0..=other.len())
             .map(|column| stars(&other[column..]))
             .collect();

@@ -114,7 +114,7 @@ impl Preset {
     }
 
     /// Returns the values that its client does not need to see; empty if it needs all, or writes
-    /// back what it reads.
+    /// back settings that it has read.
     #[must_use]
     pub fn redaction(&self) -> Redaction {
         let field = self.field("Redact");

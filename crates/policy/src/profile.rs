@@ -27,7 +27,7 @@ pub struct Profile {
     pub targets: Arc<Targets>,
     /// The part of the engine that its clients see.
     pub view: Arc<View>,
-    /// Whether the profile is enforced.
+    /// The mode of the profile.
     pub mode: Mode,
     /// The way in which its clients create a container again that they have deleted; `None` if that
     /// is not known.
@@ -43,7 +43,7 @@ impl Profile {
     }
 }
 
-/// Whether a profile is enforced.
+/// The effect of a profile's decisions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// A call that the profile does not allow is refused.

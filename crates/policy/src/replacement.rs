@@ -9,8 +9,8 @@ use crate::method::Method;
 use crate::profile::Profile;
 
 /// Returns the re-creation that is judged before a call loses a container. `None` if the client
-/// does not replace what it deletes, or may create nothing: then the guard's refusal of a create
-/// takes nothing from it.
+/// does not replace containers, or cannot create any: then it loses no container if the guard
+/// refuses a create.
 pub(crate) fn replacement(call: &Call, profile: &Profile) -> Option<Replacement> {
     let how = profile.recreation.filter(|how| *how != Recreation::Off)?;
     let loss = Loss::of_call(call).filter(|_| profile.guard.level != Level::Privileged)?;

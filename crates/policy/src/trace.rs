@@ -24,7 +24,7 @@ pub enum Tried {
     Grants,
     /// The rule matches by a wildcard, which opens nothing of this kind.
     Wildcard,
-    /// The rule matches, and denies the call whatever other rules say.
+    /// The rule matches, and denies the call against any allow rule.
     Denies,
     /// The rule denies the call if the engine's name for the object is one that it is about.
     MayDeny,

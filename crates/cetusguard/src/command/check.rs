@@ -1,5 +1,5 @@
-//! `cetusguard check`: what each client can do, what stands between it and root on the host, and
-//! what may be a mistake.
+//! `cetusguard check`: the rights of each client, the barriers between it and root on the host, and
+//! possible mistakes.
 
 mod admin;
 mod glob;

@@ -1,5 +1,6 @@
-//! `cetusguard doctor`: why it does not work here. Looks at the configuration, the engine, the
-//! addresses, the certificates, the clock and the rules, and says of each what to do.
+//! `cetusguard doctor`: the reasons why the proxy does not work here. It checks the configuration,
+//! the engine, the addresses, the certificates, the clock and the rules, and advises on each
+//! problem.
 
 mod certificates;
 pub(super) mod engine;

@@ -248,8 +248,9 @@ fn refusal_of(body: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// Returns what an error of TLS says about the frontend. Before a client's certificate is asked
-/// for, the client has verified that of the frontend.
+/// Returns the failure that an error of TLS about certificates shows; `None` for other errors. A
+/// frontend asks for a client's certificate only after the client has verified that of the
+/// frontend.
 fn tls_failure(error: &TlsError) -> Option<Failure> {
     use AlertDescription::{
         AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,

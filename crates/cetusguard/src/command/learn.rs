@@ -96,8 +96,8 @@ impl Teller {
         }
     }
 
-    /// Says why there is no policy. An empty one would refuse everything, and replace what an
-    /// earlier run has learned.
+    /// Explains why there is no policy. An empty policy would refuse everything, and replace the
+    /// policy of an earlier run.
     fn nothing_learned(&self) -> String {
         let names: Vec<_> = self
             .subjects
@@ -169,7 +169,7 @@ impl Teller {
     }
 }
 
-/// Says what to do where a file cannot be written.
+/// Returns advice about a file that cannot be written.
 fn advise_on_error(error: &std::io::Error, path: &str) -> String {
     let folder = Path::new(path)
         .parent()

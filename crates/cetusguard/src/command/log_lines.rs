@@ -1,5 +1,5 @@
-//! Reads the lines that the program logs, in both of its formats. What stands before a line, as
-//! `docker compose logs` puts it there, and lines of others are passed over.
+//! Reads the lines that the program logs, in both of its formats. Prefixes, such as those of
+//! `docker compose logs`, and lines of other programs are skipped.
 
 use std::collections::HashMap;
 

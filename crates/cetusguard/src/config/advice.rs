@@ -108,7 +108,7 @@ fn with_tls(scheme: &str, end: End) -> &'static str {
     }
 }
 
-/// Returns whether a host is followed by what should be its port.
+/// Returns whether a host is followed by a port, which may be wrong.
 fn has_port(scheme: &str, rest: &str) -> bool {
     let is_host = |host: &str| !host.is_empty() && !host.contains([':', '@', '/']);
     scheme == "tcp"

@@ -1,4 +1,4 @@
-//! From the conditions of `clients` to what selects a profile.
+//! The conditions of `clients`, made into the selectors of a profile.
 
 use std::net::IpAddr;
 
@@ -98,7 +98,7 @@ pub(super) fn read(
 /// Reads one condition.
 ///
 /// # Errors
-/// Returns what was expected.
+/// Returns the description of the expected value.
 pub(crate) fn condition(key: &str, text: &str) -> Result<Condition, &'static str> {
     let pattern = || {
         if text.is_empty() {

@@ -1,5 +1,5 @@
-//! The requirements of a profile on what its clients create: from the written values to their
-//! meaning.
+//! The requirements of a profile on objects that its clients create: from the written values to
+//! their meaning.
 
 use std::fmt::Display;
 

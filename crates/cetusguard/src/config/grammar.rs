@@ -1,5 +1,5 @@
-//! The command line: what each command takes, and every option with every command. The help of
-//! `serve` describes the options, that of other commands names their own arguments alone.
+//! The command line: the arguments of each command, and every option with every command. The help
+//! of `serve` describes the options; that of another command describes only its own arguments.
 
 use std::ffi::OsString;
 

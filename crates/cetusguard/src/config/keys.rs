@@ -1,5 +1,5 @@
-//! The keys of the configuration file beside the options: what `frontends` and `profiles` may hold,
-//! defined once.
+//! The keys of the configuration file beside the options, each defined once: those of `frontends`
+//! and of `profiles`.
 
 /// A key and its meaning.
 #[derive(Clone, Copy, Debug)]
@@ -195,8 +195,8 @@ const OWN_KEYS: &[Key] = &[
     ),
 ];
 
-/// The requirements on what clients create: options, and keys of a profile. Those that are missing
-/// in a profile are those of the options.
+/// The requirements on objects that clients create: options, and keys of a profile. A key that is
+/// missing in a profile has the value of the option.
 pub(crate) const CREATION_KEYS: &[Key] = &[
     list(
         "require-labels",

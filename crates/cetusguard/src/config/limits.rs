@@ -95,7 +95,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Returns what was expected in place of an exception for a profile that does not exist.
+    /// Returns the description of the expected value, for an exception that names an unknown
+    /// profile.
     fn unknown_profile(&self, exception: &Exception) -> Option<String> {
         let pattern = exception.profile_pattern()?;
         let entries = self.written.profiles().iter();

@@ -236,8 +236,7 @@ impl fmt::Display for Mistakes {
 
 impl std::error::Error for Mistakes {}
 
-/// Reads what a command is given: a text file, a log of any size among them, or standard input for
-/// `-`.
+/// Reads the input of a command: a text file or a log, of any size, or standard input for `-`.
 #[expect(
     clippy::disallowed_methods,
     reason = "the user names the file, and waits for it"

@@ -61,7 +61,7 @@ fn keys() -> impl Iterator<Item = (&'static str, String)> {
     keys.map(|key| (key, key.to_uppercase().replace('-', "_")))
 }
 
-/// Splits what stands behind the prefix into the name of a profile and its key.
+/// Splits the text behind the prefix into the name of a profile and its key.
 fn split_name_and_key(rest: &str) -> Option<(&str, &'static str)> {
     let ends = keys().filter_map(|(key, end)| {
         let name = rest.strip_suffix(&end)?.strip_suffix('_')?;

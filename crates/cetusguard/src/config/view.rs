@@ -7,8 +7,8 @@ use super::Mistake;
 use super::file::Entry;
 use super::meant::Reader;
 
-/// The calls by which a client writes back what it has read: a copy of a redacted container would
-/// run with the word `redacted` for its passwords.
+/// The calls by which a client writes back settings that it has read: a copy of a redacted
+/// container would run with the word `redacted` for its passwords.
 const WRITING_BACK: &[(&str, &str)] = &[
     ("POST", "/containers/create"),
     ("POST", "/v5.0.0/libpod/containers/create"),
@@ -62,8 +62,8 @@ impl Reader<'_> {
     }
 }
 
-/// Returns whether the rules let a client create or replace what it has read, if only one object
-/// or one version of the API.
+/// Returns whether the rules let a client write back settings that it has read, even if only to one
+/// object or in one version of the API.
 fn writes_back(rules: &RuleSet) -> bool {
     let profile = Profile {
         rules: rules.clone(),

@@ -72,7 +72,7 @@ pub(crate) struct Wrong {
 /// Reads a file that holds one document. An empty one is [`Value::Nothing`].
 ///
 /// # Errors
-/// The first mistake: what comes behind it cannot be trusted.
+/// Returns the first mistake: text behind it may be read wrongly.
 pub(crate) fn read(text: &str) -> Result<Node, Wrong> {
     let mut events = Parser::new_from_str(text).map(|event| {
         event.map_err(|error| Wrong {

@@ -83,7 +83,7 @@ pub(super) enum News {
     },
     /// The process of a container runs.
     Started { container: String, at: SystemTime },
-    /// Something else about a container changed; the identifier may be empty.
+    /// Another property of a container changed; the identifier may be empty.
     Changed(String),
     /// The process of a container ended.
     Ended { container: String, at: SystemTime },

@@ -2,8 +2,9 @@
 //!
 //! A list of the running containers serves all clients until an event may have changed one. Both
 //! lists and events may be late:
-//! - A container that was found in an older list is inspected, so that a container with a dead
-//!   one's address is never taken for the dead one, and a renamed one never for what it was.
+//! - A container that was found in an older list is inspected. Otherwise, a container with the
+//!   address of a removed one would pass for that one, and a renamed one would keep the rights of
+//!   its old name.
 //! - A list that is younger than the connection is settled with the engine's own buffer of events.
 //!   It tells whether the container joined its network after the connection was there, in which
 //!   case another one opened the connection; and whether a container that is not listed yet has an
@@ -46,7 +47,7 @@ pub(crate) struct Containers {
     /// Counts the changes after which an address may have another owner.
     epoch: watch::Sender<u64>,
     wanted: watch::Sender<bool>,
-    /// Whether decisions about objects need events as well.
+    /// `true` if decisions about objects need events as well.
     objects: AtomicBool,
     asked: Notify,
     /// The labels that lists keep: all that selectors ever asked for, so that a request that began
@@ -79,7 +80,7 @@ struct Last {
     number: u64,
     /// The time at which the list arrived.
     at: SystemTime,
-    /// Whether no event came since the list was asked for: it is then valid for later clients, too.
+    /// `true` if no event came after the request for the list: later clients can use it, too.
     is_whole: bool,
 }
 
@@ -90,9 +91,8 @@ pub(crate) struct Origin {
     pub(crate) address: IpAddr,
     /// A time at which the connection was not there yet, or had just come.
     pub(crate) arrived: SystemTime,
-    /// Whether nothing was found out about this connection before. A connection never changes its
-    /// owner, so that a later answer that differs ends the connection, and need not be settled once
-    /// more.
+    /// `true` if this is the first answer about the connection. A connection never changes its
+    /// owner: a later answer that differs ends the connection, so that one check is enough.
     pub(crate) is_new: bool,
 }
 

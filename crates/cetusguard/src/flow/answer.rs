@@ -84,7 +84,7 @@ pub(super) async fn relay_answer(
 /// The engine's connection after its answer.
 pub(super) struct EngineConnection {
     pub(super) stream: Duplex,
-    /// Whether the answer allows another request on it.
+    /// `true` if the answer allows another request on it.
     pub(super) may_be_kept: bool,
     /// The number of the certificates that it was made with.
     pub(super) generation: u64,

@@ -106,7 +106,7 @@ const LINGER_BYTES: usize = 1 << 20;
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
 impl Connection {
-    /// Returns what the connection proves about its client.
+    /// Returns the properties of the client that the connection proves.
     pub(super) fn principal(&self) -> &Principal {
         &self.principal
     }

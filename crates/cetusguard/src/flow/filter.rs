@@ -67,7 +67,7 @@ pub(super) async fn relay_filtered_answer(
     relay_edited_answer(answered, filter, client, conn, proxy, record).await
 }
 
-/// Returns whether the engine has done what the client asked for.
+/// Returns whether the engine has carried the request out.
 fn is_success(answered: &Answered) -> bool {
     (200..300).contains(&answered.head.status)
 }
@@ -237,8 +237,8 @@ async fn pass_error(
     sender.finish(&filter.edit_error(&error)).await
 }
 
-/// Asks the engine about an object that decides what the client sees; `None` stands for one that
-/// does not exist.
+/// Asks the engine about an object on which the client's view depends; `None` stands for a missing
+/// object.
 async fn describe(
     lookup: &Lookup,
     client: &Client,
@@ -259,9 +259,9 @@ struct Sender<'a> {
     output: &'a mut Output,
     /// The head of the engine's answer.
     head: &'a ResponseHead,
-    /// Whether the client's connection ends with the answer.
+    /// `true` if the client's connection ends with the answer.
     close: bool,
-    /// Whether a part of the answer was sent.
+    /// `true` if a part of the answer was sent.
     has_begun: bool,
     /// The time in which the client has to take something.
     limit: Duration,

@@ -44,7 +44,7 @@ pub(super) struct Answered {
     pub(super) generation: u64,
     /// The filter for the answer, if the client does not see all of it.
     filter: Option<Box<AnswerFilter>>,
-    /// Whether the length of the answer stays behind.
+    /// `true` if the client does not get the length of the answer.
     pub(super) hides_length: bool,
     /// The endpoint leaves HTTP once it has answered.
     hijacks: bool,

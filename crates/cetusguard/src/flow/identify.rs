@@ -22,7 +22,7 @@ pub(super) struct Client {
     pub(super) profile: Arc<Profile>,
     /// Its view of the engine. If a header names its session, each request has a view of its own.
     pub(super) viewer: Arc<Viewer>,
-    /// Whether it has that profile because no other profile matches it.
+    /// `true` if it has that profile because no other profile matches it.
     pub(super) is_unmatched: bool,
     /// The requests and streams that it has open, if its profile limits them.
     pub(super) usage: Option<Arc<Usage>>,

@@ -1,4 +1,5 @@
-//! The view of a request's client: the objects that exist for it, and the owner of what it creates.
+//! The view of a request's client: the objects that exist for it, and the owner of the objects that
+//! it creates.
 
 use std::sync::Arc;
 

@@ -107,11 +107,12 @@ reasons! {
     EngineLookupFailed: "engine_lookup_failed", Some(502), Error;
     /// The engine has no object of the name that the call uses.
     NoSuchObject: "no_such_object", Some(404), Debug;
-    /// The object that the call names is outside of what the client's profile sees.
+    /// The object that the call names is hidden from the client's profile.
     NotVisible: "not_visible", Some(404), Warning;
     /// The profile needs the name of a session, and the request does not have one.
     NoSession: "no_session", Some(400), Warning;
-    /// The quota of the client's profile has no room for what the call would create or start.
+    /// The quota of the client's profile has no room for the container or command that the call
+    /// would create or start.
     OverQuota: "over_quota", Some(403), Warning;
     /// The engine's answer cannot be filtered.
     UnfilterableAnswer: "unfilterable_answer", Some(502), Error;

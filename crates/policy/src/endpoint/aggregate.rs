@@ -11,7 +11,7 @@ pub(crate) struct IncludedOperation {
     pub(crate) operation: &'static str,
     /// The calls that do it.
     pub(crate) when: When,
-    /// Whether they do it to the object that they name, and to no other.
+    /// `true` if such calls do it only to the object that they name.
     pub(crate) is_to_same_object: bool,
 }
 
@@ -139,7 +139,7 @@ const AGGREGATES: &[Row] = &[
     (&[LibpodPodTop], When::Always, &["container.top"]),
     (&[LibpodPodStats], When::Always, &["container.stats"]),
     (&[LibpodPodCreate], When::Always, &["container.create"]),
-    // What these answers hold is enough to make the container anew.
+    // These answers contain enough to create the container again.
     (
         &[
             LibpodGenerateKube,
@@ -313,7 +313,7 @@ impl Endpoint {
     }
 
     /// Returns whether calls of the endpoint name any number of objects in their query, so that
-    /// what they are about cannot be told from their path.
+    /// their path does not tell which objects they affect.
     pub(crate) fn names_objects_in_query(&self) -> bool {
         matches!(
             self.id,

@@ -490,9 +490,9 @@ const DEEDS: &[Deed] = &[
     deed(Power::ManagePlugins, &[PluginRemove], "remove", "plugins"),
 ];
 
-/// Says what endpoints of one power let a client do, as the rest of a sentence that begins with
-/// "the client can". Where they give the whole power of one engine, the sentence is the power's
-/// own.
+/// Describes the actions that endpoints of one power allow, as the rest of a sentence that begins
+/// with "the client can". Where they give the whole power of one engine, the sentence is the
+/// power's own.
 #[must_use]
 pub fn says(power: Power, open: &[EndpointId]) -> String {
     let deeds: Vec<&Deed> = DEEDS.iter().filter(|deed| deed.power == power).collect();
@@ -546,8 +546,8 @@ fn joined(words: &[&str]) -> String {
 }
 
 impl Endpoint {
-    /// Says what it lets a client do by itself, as the rest of a sentence that begins with "the
-    /// client can".
+    /// Describes the actions that it allows by itself, as the rest of a sentence that begins with
+    /// "the client can".
     #[must_use]
     pub fn says(&self) -> String {
         says(self.power, &[self.id])

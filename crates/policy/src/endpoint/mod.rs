@@ -20,8 +20,8 @@ pub use object::{Captured, ObjectKind};
 pub use power::{Power, Risk};
 pub use table::EndpointId;
 
-/// The way in which an endpoint answers. It decides which time limit applies, and what a shut-down
-/// does with the request.
+/// The way in which an endpoint answers. It decides which time limit applies, and how a shut-down
+/// ends the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The head comes at once; without it, the engine hangs.
@@ -195,7 +195,7 @@ impl Endpoint {
         format!("{start}{}", rest.collect::<Vec<_>>().join("/"))
     }
 
-    /// Returns a pattern of the rule language for any object, whatever characters its name has.
+    /// Returns a pattern of the rule language for any object, with any characters in its name.
     pub(crate) fn loose_pattern(&self) -> String {
         let segments = self.shape[1..].split('/').map(|segment| match segment {
             placeholder if is_placeholder(placeholder) => "/.+".to_owned(),
@@ -276,7 +276,7 @@ const CATCH_ALL_SECTION: &[u8] = b"{path*}";
 /// A row with its shape in parts.
 struct Route {
     shape: Vec<Part>,
-    /// Whether it has a [`Part::Many`], and so matches paths of several lengths.
+    /// `true` if it has a [`Part::Many`], and so matches paths of several lengths.
     stretches: bool,
     endpoint: &'static Endpoint,
 }

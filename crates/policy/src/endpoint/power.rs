@@ -178,7 +178,7 @@ impl Power {
         })
     }
 
-    /// Returns the way that is left although the guard judges what it can.
+    /// Returns the way to the host that remains although the guard judges the calls.
     #[must_use]
     pub const fn remains(self) -> Option<&'static str> {
         Some(match self {

@@ -10,7 +10,7 @@ use super::host::{POWERFUL, gives_host_path};
 use crate::list::{list_value, split_list};
 use crate::pattern::Pattern;
 
-/// A kind of exception: the words of its syntax, and a help text for what it opens.
+/// A kind of exception: the words of its syntax, and a help text about the calls that it allows.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kind {
     /// The word before the `=`.

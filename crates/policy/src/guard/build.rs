@@ -152,7 +152,8 @@ pub(super) fn steps(judge: &mut Judge<'_>, _: &Call, pairs: &Pairs) {
         .iter()
         .find(|(name, _)| name == "networkmode")
         .map(|(_, mode)| mode.as_str());
-    // In the network of another container, a step has that container's rights, whatever its labels.
+    // In the network of another container, a step has that container's rights. Its own labels do
+    // not matter.
     if network.is_some_and(|mode| mode == "none" || mode.starts_with("container:")) {
         return;
     }

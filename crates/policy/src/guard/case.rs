@@ -107,7 +107,7 @@ pub enum Question<'c> {
     Inspection {
         /// The client's word for it.
         word: &'c str,
-        /// Whether the answer depends on the engine's defaults.
+        /// `true` if the answer depends on the engine's defaults.
         wants_defaults: bool,
     },
     /// The kind and version of the engine.
@@ -137,8 +137,7 @@ pub struct Case<'a> {
     pub(super) lost: Option<Lost>,
     /// The object that the path names, in the client's word.
     named: Option<(ObjectKind, String)>,
-    /// The volumes that a container mounts and that do not exist, if its client owns what it
-    /// creates.
+    /// The volumes that a container mounts and that do not exist, if its client owns its objects.
     new_volumes: Vec<String>,
 }
 
@@ -436,7 +435,7 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// Returns whether the call creates a container whose client owns what it creates.
+    /// Returns whether the call creates a container for a client that owns its objects.
     fn mounts_volumes(&self) -> bool {
         let creates = self.call.endpoint().is_some_and(|endpoint| {
             matches!(

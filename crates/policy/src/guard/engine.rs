@@ -10,7 +10,7 @@ pub struct Engine {
     pub api: Option<Version>,
     /// Major and minor version of its kernel.
     pub kernel: (u32, u32),
-    /// Whether it is Podman.
+    /// `true` if it is Podman.
     pub is_podman: bool,
 }
 

@@ -1,4 +1,4 @@
-//! JSON, read in the one way in which every reader reads it, and written from what was read.
+//! JSON that every reader reads alike, and that is written anew from the parsed values.
 //!
 //! Go's decoder accepts a second value behind the first, repeated keys, broken UTF-8 and halves of
 //! surrogates, each in a way of its own (`encoding/json`, `jsoniter`). All of them are refused

@@ -116,14 +116,14 @@ pub(crate) struct Judge<'g> {
     /// A removal that takes containers along if the engine is Podman: the place of its force, and
     /// the kind of the object.
     pub(super) forced_removal: Option<(Vec<Place>, &'static str)>,
-    /// Whether the container is a builder that buildx creates if it cannot reach the engine's own.
+    /// `true` for a builder that buildx creates if it cannot reach the engine's own.
     pub(super) is_builder: bool,
-    /// Whether missing objects are no objection, because a client that creates a container again
-    /// will name others.
+    /// `true` if missing objects are allowed, because a client that creates a container again names
+    /// others.
     pub(super) omits_missing: bool,
     /// The user of a container that will be created again, until its image's own is known.
     pub(super) image_user: Option<String>,
-    /// Whether the call changes the object that it names.
+    /// `true` if the call changes the object that it names.
     pub(super) changes_target: bool,
     /// The kind of objects of a prune that is narrowed by labels, which Podman may read in another
     /// way.
@@ -211,7 +211,8 @@ impl<'g> Judge<'g> {
         }
     }
 
-    /// Returns whether the judgement has ended: the call is refused whatever the rest of it says.
+    /// Returns whether the judgement has ended: the call is refused already, and the rest of it
+    /// cannot change that.
     pub(super) fn is_full(&self) -> bool {
         self.findings.len() >= FINDINGS || self.steps > STEPS
     }

@@ -98,7 +98,7 @@ pub struct Guard {
     pub level: Level,
     /// The exceptions.
     pub allow: Vec<Exception>,
-    /// The requirements on what clients create. They hold at every level but `privileged`.
+    /// The requirements on objects that clients create. They hold at every level but `privileged`.
     pub creation: Option<Box<Creation>>,
 }
 
@@ -151,7 +151,7 @@ impl Guard {
         creation.is_some_and(|creation| creation.quota.counts_containers())
     }
 
-    /// Returns the requirements on what clients create, as they are written.
+    /// Returns the requirements on objects that clients create, as they are written.
     #[must_use]
     pub fn requirements(&self) -> &[String] {
         let creation = self.creation.as_deref();

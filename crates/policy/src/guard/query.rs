@@ -14,7 +14,7 @@ pub(super) type PairsCheck = fn(&mut Judge<'_>, &Call, &Pairs);
 #[derive(Debug)]
 pub(super) struct Parameter {
     pub(super) name: &'static str,
-    /// Whether it may occur more than once.
+    /// `true` if the parameter may occur more than once.
     pub(super) many: bool,
     /// The check of each of its values.
     pub(super) check: Option<fn(&mut Judge<'_>, &str)>,

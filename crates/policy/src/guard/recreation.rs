@@ -74,7 +74,7 @@ impl Loss {
         }
     }
 
-    /// Returns the part of a refusal that says what did not happen to the container.
+    /// Returns the part of a refusal that names the prevented action on the container.
     const fn prevented(self) -> &'static str {
         match self {
             Self::Delete => "is not deleted",

@@ -312,15 +312,15 @@ fn networks(judge: &mut Judge<'_>, networks: &Json<'_>) {
 }
 
 /// Judges a secret or a config: once the exceptions name some, a service gets no others. The engine
-/// uses the identifier, whatever the name beside it.
+/// uses the identifier, and ignores the name beside it.
 fn content(judge: &mut Judge<'_>, value: &Json<'_>, kind: ObjectKind) {
     if judge.has(kind.name()) || judge.bounds_objects() {
         judge.look_up(kind, value.text(), Role::Content, ("", ""));
     }
 }
 
-/// Judges a service as a whole: which clients its containers would be, and what the level
-/// `restricted` asks for.
+/// Judges a service as a whole: the clients that its containers would be, and the demands of the
+/// level `restricted`.
 pub(super) fn whole(judge: &mut Judge<'_>, service: &Json<'_>) {
     let container = service
         .get("TaskTemplate")

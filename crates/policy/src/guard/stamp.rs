@@ -1,4 +1,4 @@
-//! Marks what a client creates with the labels of its owner.
+//! Labels of the owner, in the objects that a client creates.
 
 use std::borrow::Cow;
 

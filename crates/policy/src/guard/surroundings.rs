@@ -41,7 +41,7 @@ impl std::fmt::Debug for Surroundings<'_> {
 }
 
 impl<'s> Surroundings<'s> {
-    /// Returns whether the clients of some profile own what they create.
+    /// Returns whether the clients of any profile own the objects that they create.
     pub(super) fn some_client_owns(&self) -> bool {
         self.profiles
             .is_some_and(|profiles| profiles.all().any(|one| one.view.ownership.is_some()))

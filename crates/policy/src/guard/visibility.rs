@@ -18,7 +18,7 @@ const RELATIVE_FILTERS: [&str; 6] = ["before", "since", "after", "ctr-ids", "ctr
 pub(super) enum Visibility {
     /// The client sees it, or the object was not named by the client.
     Visible,
-    /// It does not exist for the client.
+    /// The object does not exist for the client.
     Hidden,
 }
 
@@ -36,7 +36,7 @@ impl Judge<'_> {
             .is_some_and(crate::Viewer::is_scoped)
     }
 
-    /// Returns whether the client changes only what it owns.
+    /// Returns whether the client can change only objects that it owns.
     pub(super) fn owns(&self) -> bool {
         self.surroundings
             .viewer

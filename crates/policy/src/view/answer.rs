@@ -22,9 +22,9 @@ const KNOWN: usize = 4096;
 /// The reason why an answer cannot be filtered. Nothing more of it is passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfilterable {
-    /// It is not JSON, or not of the shape that the endpoint has.
+    /// The answer is not JSON, or does not have the shape of the endpoint's answers.
     Malformed,
-    /// It ends too early.
+    /// The answer ends too early.
     Cut,
     /// One element of it is too large to be judged.
     TooLarge,
@@ -62,7 +62,7 @@ pub struct Lookup {
 pub struct AnswerFilter {
     endpoint: EndpointId,
     exposure: Exposure,
-    /// Whether the client does not see all objects.
+    /// `true` if the client does not see all objects.
     is_scoped: bool,
     viewer: Arc<Viewer>,
     /// `None` if an answer of success is passed on as it comes.
@@ -83,7 +83,7 @@ pub struct AnswerFilter {
 enum Decision {
     Keep,
     Drop,
-    /// It depends on these objects.
+    /// The decision depends on these objects.
     Ask(Vec<Lookup>),
 }
 
@@ -475,7 +475,7 @@ impl AnswerFilter {
         }
     }
 
-    /// Takes out of an element what its client does not see. Returns whether anything changed.
+    /// Removes the hidden objects from an element. Returns whether the element changed.
     fn edit(&self, section: &str, value: &mut Json<'_>) -> bool {
         let Json::Map(map) = value else { return false };
         if !self.is_scoped {

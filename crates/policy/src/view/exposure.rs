@@ -27,7 +27,7 @@ pub(crate) enum Exposure {
     Prune(ObjectKind),
     /// Its calls bring in images that the proxy cannot see.
     Images,
-    /// It is a channel to the builder, whose builds and cache are those of all clients.
+    /// A channel to the builder, whose builds and cache belong to all clients.
     Builder,
     /// Clients that do not see all objects cannot call it, for this reason.
     Closed(&'static str),

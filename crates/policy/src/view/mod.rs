@@ -85,7 +85,7 @@ impl View {
             })
     }
 
-    /// Returns the sentences that tell users what the clients see and own.
+    /// Returns sentences for users about the objects that the clients see and own.
     #[must_use]
     pub fn sentences(&self) -> Vec<String> {
         let mut sentences = Vec::new();

@@ -38,7 +38,7 @@ impl Redaction {
     /// Reads the values of one `redact`. `None` stands for "nothing" in so many words: `none`.
     ///
     /// # Errors
-    /// The values that cannot be read, each with the sentence that says what was expected.
+    /// Returns the values that cannot be read, each with a sentence about the expected values.
     pub fn read<'t>(
         values: impl IntoIterator<Item = &'t str>,
     ) -> Result<Self, Vec<(&'t str, String)>> {

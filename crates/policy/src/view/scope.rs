@@ -10,7 +10,7 @@ use crate::target::TargetCondition;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScopeCondition {
     test: Test,
-    /// Whether the object must fail the test.
+    /// `true` if the object must fail the test.
     is_negated: bool,
 }
 

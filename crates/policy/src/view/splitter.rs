@@ -69,16 +69,16 @@ pub(super) struct Splitter {
     shape: Shape,
     state: State,
     frames: Vec<Frame>,
-    /// Whether an element of the innermost frame was written, so that the next one needs a comma.
+    /// `true` if an element of the innermost frame was written, so that the next one needs a comma.
     has_written: bool,
     /// The names of the members that lead to the current value.
     section: Vec<String>,
     key: Vec<u8>,
     element: Vec<u8>,
-    /// Whether the current element is too large, so that its end alone is looked for.
+    /// `true` if the current element is too large, so that its end alone is looked for.
     is_skipping: bool,
     scan: Scan,
-    /// Whether a record separator stands before the element (RFC 7464).
+    /// `true` if a record separator stands before the element (RFC 7464).
     has_separator: bool,
 }
 
@@ -88,7 +88,7 @@ struct Scan {
     depth: usize,
     in_string: bool,
     is_escaped: bool,
-    /// Whether the element is neither in brackets nor in quotes, and so ends before a delimiter.
+    /// `true` if the element is neither in brackets nor in quotes, and so ends before a delimiter.
     is_bare: bool,
 }
 

@@ -9,7 +9,7 @@ use crate::config::admin::{AdminSettings, is_local};
 /// The folder of the secrets that an orchestrator mounts, by default for every user of the container.
 const SECRETS: &str = "/run/secrets/";
 
-/// Looks for what may be wrong with the admin listener.
+/// Returns the possible mistakes in the settings of the admin listener.
 pub(super) fn problems(admin: &AdminSettings) -> Vec<Problem> {
     [
         open_socket(admin),

@@ -1,5 +1,5 @@
-//! Patterns that do not match what they seem to: globs of a shell, and patterns with one version of
-//! the API. A suggested pattern was tried first.
+//! Patterns that match other paths than their authors expect: globs of a shell, and patterns with
+//! one version of the API. A pattern is suggested only if it matches an endpoint.
 
 use std::ops::Range;
 

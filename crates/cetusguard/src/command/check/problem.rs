@@ -196,7 +196,7 @@ pub(super) fn without_rules<'p>(profiles: impl Iterator<Item = &'p Profile>) -> 
     })
 }
 
-/// Looks for what may be wrong with a profile.
+/// Returns the possible mistakes in a profile.
 pub(super) fn problems(profile: &Profile, survey: &Survey) -> Vec<Problem> {
     let mut warnings = Warnings {
         profile,
@@ -372,9 +372,9 @@ const REVEALING: &[(&[EndpointId], &str, &str)] = &[
     ),
 ];
 
-/// Warns if a profile that only looks at names, states and figures also sees what may be secret,
+/// Warns if a profile that only looks at names, states and figures also sees possible secrets,
 /// because a rule opens the whole power or a whole section. A rule that names the endpoint was
-/// written on purpose.
+/// written on purpose, and causes no warning.
 fn about_display(profile: &Profile, survey: &Survey, warnings: &mut Warnings<'_>) {
     let is_display = |open: &Open| open.power.risk() == Risk::Look;
     if !survey.open.iter().all(is_display) {
@@ -482,7 +482,7 @@ fn about_swap(warnings: &mut Warnings<'_>) {
     }
 }
 
-/// Returns what a rule that matches no endpoint was probably meant to be.
+/// Returns the rule that the author of a rule without endpoints probably meant.
 fn suggest_rule(rule: &Rule) -> String {
     let Some((methods, pattern)) = rule.methods_and_pattern() else {
         return "take it out, or look for the name in docs/endpoints.md".to_owned();

@@ -7,8 +7,8 @@ use cetusguard_policy::{Care, Profile, Survey};
 
 use super::problem::{Problem, Severity};
 
-/// Warns where clients can delete and create containers under a guard, and nothing says what
-/// becomes of a container that the guard would not let them create again.
+/// Warns if clients can delete and create containers under a guard, and no setting decides about
+/// the containers that the guard would not let them create again.
 pub(super) fn problem(profile: &Profile, survey: &Survey) -> Option<Problem> {
     let is_open = |ids: [EndpointId; 2], care: Care| {
         survey

@@ -35,7 +35,7 @@ pub(super) struct ProfileReport {
     pub(super) view: Vec<String>,
     /// The values that its clients do not see in answers.
     pub(super) redact: Vec<String>,
-    /// The requirements on what its clients create.
+    /// The requirements on objects that its clients create.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) creation: Vec<String>,
     /// The clients of the profile; those of the default profile are all others as well.
@@ -177,7 +177,7 @@ fn abilities(survey: &Survey) -> Vec<Ability> {
     by_power(survey).into_iter().map(ability).collect()
 }
 
-/// Says what open endpoints of a power let a client do.
+/// Describes the actions that open endpoints of a power allow.
 fn describe_endpoints(power: Power, opens: &[&Open]) -> String {
     says(
         power,

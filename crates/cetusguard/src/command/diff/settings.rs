@@ -176,7 +176,7 @@ fn compare_list(
     gone.chain(added).collect()
 }
 
-/// Compares the requirements on what clients create.
+/// Compares the requirements on objects that clients create.
 fn compare_creation(old: &Profile, new: &Profile) -> Vec<Change> {
     let split = |profile: &Profile| -> Vec<(String, String)> {
         let all = profile.guard.requirements().iter();
@@ -209,7 +209,8 @@ fn compare_creation(old: &Profile, new: &Profile) -> Vec<Change> {
             }
             // The same amount, written in another way.
             ((Some(_), Some(_)), Some(_)) => continue,
-            // Values that the proxy sets leave clients less to choose, and may be what they want.
+            // Values that the proxy sets leave clients less choice, and may be the values that they
+            // want.
             _ if sets_values(key) => Effect::Unknown,
             ((None, Some(_)), _) => Effect::Narrower,
             ((Some(_), None), _) => Effect::Wider,

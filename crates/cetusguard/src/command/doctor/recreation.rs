@@ -69,9 +69,9 @@ struct Judged {
     outcome: &'static str,
 }
 
-/// Returns the profile under which re-creations are judged; `None` if its clients can create
-/// nothing under a guard, or may lose containers that they delete. If the mode of re-creation is
-/// not set, the clients are taken to copy what they inspect.
+/// Returns the profile under which re-creations are judged; `None` if its clients cannot create
+/// containers under a guard, or may lose containers that they delete. If the mode of re-creation is
+/// not set, the clients are assumed to copy the settings that they inspect.
 fn profile_to_judge(profile: &Profile) -> Option<Judged> {
     let paths = ["/containers/create", "/v1.44/containers/create"];
     let creates = paths.iter().any(|path| is_allowed("POST", path, profile));

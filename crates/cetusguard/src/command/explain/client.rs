@@ -18,7 +18,7 @@ pub(super) struct Mismatch {
     pub(super) profile: String,
     /// All conditions of the entry.
     pub(super) conditions: Vec<String>,
-    /// The conditions that do not hold for what is known of the client.
+    /// The conditions that do not hold for the known properties of the client.
     pub(super) unmet: Vec<String>,
 }
 

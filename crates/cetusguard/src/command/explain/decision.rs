@@ -39,7 +39,7 @@ pub(super) struct Decision {
     pub(super) view: Vec<String>,
     /// The values that are replaced in the answer.
     pub(super) redact: Vec<String>,
-    /// The requirements on what clients of this profile create.
+    /// The requirements on objects that clients of this profile create.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) creation: Vec<String>,
     pub(super) limits: Vec<String>,

@@ -1,4 +1,4 @@
-//! The refused lines of a log: the same ones together, with what would allow them.
+//! The refused calls of a log, grouped, with the rules or exceptions that would allow them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -12,7 +12,7 @@ use crate::config::Mistakes;
 use crate::config::meant::Config;
 use crate::lessons::Seen;
 
-/// A profile that is learned, and what stays as it is.
+/// A profile that is learned, with its settings that do not change.
 #[derive(Debug)]
 pub(super) struct Subject {
     pub(super) name: String,
@@ -21,7 +21,7 @@ pub(super) struct Subject {
     level: Level,
     /// Exceptions that bind it to images.
     bounds: Vec<String>,
-    /// Rules that deny: what clients ask for says nothing against them.
+    /// The deny rules, which stay: a call of a client is no reason to remove one.
     denials: Vec<String>,
     built_in: bool,
 }
@@ -119,7 +119,7 @@ pub(super) struct Line {
     /// The reason why an operator should read it before allowing it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) risky: Option<String>,
-    /// The part of it that the guard refuses whatever is allowed.
+    /// The part of it that the guard refuses under any rules and exceptions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) refused: Option<String>,
 }
@@ -218,7 +218,7 @@ fn merge_lines(seen: &[&Seen]) -> Vec<Line> {
     lines.into_iter().map(line).collect()
 }
 
-/// Describes what the calls of one power let a client do.
+/// Describes the actions that calls of one power allow.
 fn describe_calls(power: Power, seen: &[&Seen]) -> String {
     let of_power = seen.iter().filter(|seen| seen.lesson.power == Some(power));
     says(

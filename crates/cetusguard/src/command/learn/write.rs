@@ -102,7 +102,7 @@ fn write_keys(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
 /// Writes `guard-allow`: exceptions in effect, risky ones as comments that can be uncommented, and
 /// those that have to be completed as remarks.
 fn write_exceptions(out: &mut String, learned: &Learned, risky: bool, indent: &str) {
-    // A hint may be a sentence, or leave out what could be a secret.
+    // A hint may be a sentence, or leave out a possible secret.
     let is_whole = |allowed: &&Allowed| {
         !allowed.exception.ends_with('…') && Exception::read_in_list(&allowed.exception).is_ok()
     };

@@ -1,4 +1,4 @@
-//! Notes on the differences between the two proxies, each with what to do about it.
+//! Notes on the differences between the two proxies, each with advice.
 
 use cetusguard_policy::endpoint::{Endpoint, EndpointId};
 use serde::{Serialize, Serializer};

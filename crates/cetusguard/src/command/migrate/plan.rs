@@ -54,7 +54,7 @@ impl Peer {
             || (method == Method::Head && (self.strictest)(Method::Get, path))
     }
 
-    /// Returns a peer that allows what either of the two allows.
+    /// Returns a peer with the rights of both.
     pub(super) fn or(&self, other: &Self) -> Self {
         let both = |a: &Decision, b: &Decision| -> Decision {
             let (a, b) = (Rc::clone(a), Rc::clone(b));

@@ -52,7 +52,7 @@ pub(super) struct Project {
     pub(super) variables: HashMap<String, String>,
     /// True if there is no other variable: the file was read, or its folder has none.
     pub(super) knows_variables: bool,
-    /// Notes on what could not be read.
+    /// Notes on the parts that could not be read.
     pub(super) notes: Vec<Note>,
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Settings {
     pub(super) mounts: Vec<Mount>,
     /// A configuration file of its own.
     pub(super) own: Option<Value>,
-    /// Notes on what could not be read.
+    /// Notes on the parts that could not be read.
     pub(super) notes: Vec<Note>,
     /// The compose file that it stood in.
     pub(super) project: Rc<Project>,
@@ -252,11 +252,11 @@ impl Settings {
         self.key("container_name").map(Value::plain)
     }
 
-    /// Reads a file at a path in the container: from what is mounted there, or from the project's
-    /// `configs`.
+    /// Reads a file at a path in the container: from the mounted file or folder, or from the
+    /// project's `configs`.
     ///
     /// # Errors
-    /// Why that does not work, as the rest of a sentence.
+    /// Returns the reason as the rest of a sentence.
     pub(super) fn file_in_container(&self, path: &str) -> Result<String, String> {
         if let Some(text) = self.project.config_at(self.key("configs"), path) {
             return text;

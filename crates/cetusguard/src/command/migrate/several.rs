@@ -351,7 +351,7 @@ fn unknown_neighbours(
     unknown
 }
 
-/// Adds rights to others: a client of two proxies could do what either of them allowed.
+/// Adds rights to others: a client of two proxies had the rights of both.
 fn add_rights(known: &mut Rights, more: &Rights) {
     for rule in &more.rules {
         if !known.rules.iter().any(|(text, _)| *text == rule.0) {

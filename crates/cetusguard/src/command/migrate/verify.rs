@@ -1,5 +1,5 @@
-//! Reads the written configuration as the program will, so that the user learns here what `check`
-//! would find.
+//! Reads the written configuration as the program will, so that the user sees the problems that
+//! `check` would find.
 
 use std::collections::HashMap;
 

@@ -309,7 +309,7 @@ impl Declared {
 }
 
 impl World {
-    /// Checks what objects say of each other.
+    /// Checks the references between objects.
     pub(super) fn connect(&self, mistakes: &mut Vec<Mistake>) {
         for (at, one) in self.declared.iter().enumerate() {
             let is_same = |other: &Declared| other.kind == one.kind && other.name == one.name;

@@ -151,7 +151,7 @@ fn find_failure(
             })
         }
         Ruling::Allowed { rule, .. } => Some(how_to_refuse(expected, rule)),
-        // The message of the refusal says what would allow it.
+        // The message of the refusal contains the rule or exception that would allow it.
         Ruling::Refused(_) if expected.is_allowed => Some(String::new()),
         Ruling::Refused(refusal) => find_wrong_refusal(expected, profile, refusal),
     }

@@ -219,7 +219,7 @@ fn is_no_json(endpoint: EndpointId) -> bool {
     )
 }
 
-/// The settings of a container, in whatever form.
+/// The settings of a container, in any form.
 const SETTINGS: Classes = ENV
     .and(COMMANDS)
     .and(LABELS)

@@ -140,7 +140,7 @@ pub(super) const VALUES: &[(&str, &str)] = &[
     ("none", "Nothing, also where a preset redacts."),
 ];
 
-/// Returns what was expected in the place of a value that is none.
+/// Returns the description of the expected values, for a word that is none of them.
 pub(super) fn expected(value: &str) -> String {
     let names = || VALUES.iter().map(|(name, _)| *name);
     let near = names()

@@ -26,7 +26,8 @@ pub(super) fn redact_registry(text: &str) -> Cow<'static, str> {
     }
 }
 
-/// Renames the registries of an object whose keys are registries, and redacts what it says of them.
+/// Renames the registries of an object whose keys are registries, and redacts the values of these
+/// keys.
 pub(super) fn redact_keys(value: &mut Json<'_>) {
     let Json::Map(map) = value else {
         return super::replace::each_text(value, &redact_registry);
