@@ -730,6 +730,43 @@ fn the_hash_tells_whether_two_hosts_have_the_same_policy() {
     assert_eq!(one["profiles"][0]["unmatched_clients"], true);
 }
 
+/// Before a policy is rolled out, its hash is known.
+#[test]
+fn check_prints_the_hash_that_the_running_proxy_shows() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let text = "rules: GET /info\nredact: secrets\nprofiles:\n  ci:\n    clients:\n      - \
+        address: 10.0.0.0/8\n    own: true\n    max-memory: 1g\n    presets: homepage\n";
+    let config = folder.write("config.yaml", text);
+    let hash = |words: &[&str]| {
+        let check = ProxyBuilder::bare(PROGRAM).word("check").word("--hash");
+        words
+            .iter()
+            .fold(check, |check, word| check.word(word))
+            .run()
+    };
+    // The addresses and the files of a host do not matter.
+    let _proxy = ProxyBuilder::bare(PROGRAM)
+        .arg("--backend-addr", &engine.address())
+        .arg("--config", &config)
+        .arg("--admin-addr", &socket(&folder))
+        .frontend("tcp://127.0.0.1:0")
+        .start();
+    let shown = policy(&socket(&folder))["hash"]
+        .as_str()
+        .expect("a hash")
+        .to_owned();
+    let (code, printed, error) = hash(&["--config", &config]);
+    assert_eq!((code, error.as_str()), (Some(0), ""));
+    assert_eq!(printed, format!("{shown}\n"));
+    let (code, other, _) = hash(&["--config", &config, "--rules", "GET /version"]);
+    assert_eq!(code, Some(0));
+    assert_ne!(other, printed);
+    // A mistake has no hash, and a script notices.
+    let (code, printed, error) = hash(&["--rules", "GET /("]);
+    assert_eq!((code, printed.as_str()), (Some(2), ""), "{error}");
+    assert!(error.contains("GET /("), "{error}");
+}
+
 #[test]
 fn an_engine_that_hangs_does_not_hold_up_the_metrics() {
     let silent = Engine::probed(|_, link| {

@@ -14,10 +14,11 @@ use std::sync::Arc;
 
 use cetusguard_policy::{Profile, Profiles, Survey, Surveyor};
 
-use super::{Answer, Asked};
+use super::{Answer, Asked, Failure};
 pub use problem::CODES;
 pub(super) use problem::Problem;
 
+use crate::admin::hash_policy;
 use crate::config::Sources;
 use crate::config::admin::AdminSettings;
 use report::{ProfileReport, Report};
@@ -67,8 +68,12 @@ pub(super) fn problems(sources: &Sources) -> Vec<Problem> {
     }
 }
 
-/// Reads the configuration as `serve` would, and reports on it.
-pub(super) fn run(asked: &Asked) -> Answer {
+/// Reads the configuration as `serve` would, and reports on it, or prints the hash of its policy.
+pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
+    if asked.flag("hash") {
+        let profiles = asked.sources.load().1?.config.profiles;
+        return Ok(format!("{}\n", hash_policy(&profiles)).into());
+    }
     let report = match asked.sources.load().1 {
         Ok(loaded) => {
             let surveyed = surveyed(loaded.config.profiles.all());
@@ -95,5 +100,5 @@ pub(super) fn run(asked: &Asked) -> Answer {
         _ => 0,
     };
     let text = asked.write_report(&report, |page| text::write(&report, is_strict, page));
-    Answer { text, code }
+    Ok(Answer { text, code })
 }

@@ -179,7 +179,7 @@ fn run_command(name: &str, asked: Asked) -> Result<Answer, Failure> {
         "completions" => manual::completions(asked.value("SHELL").unwrap_or_default()).into(),
         "man" => manual::page().into(),
         "preset" => preset::run(&asked),
-        "check" => check::run(&asked),
+        "check" => check::run(&asked)?,
         "explain" => explain::run(&asked)?,
         "doctor" => doctor::run(&asked),
         "test" => test::run(&asked)?,

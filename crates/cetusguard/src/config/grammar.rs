@@ -68,6 +68,13 @@ fn commands() -> [Command; 16] {
                 what is wrong; exit 0, 1 with --strict for warnings, 2 for mistakes",
             )
             .arg(switch("strict", "Exit 1 where there are warnings"))
+            .arg(
+                switch(
+                    "hash",
+                    "Print the hash of the policy alone, as the proxies that run it show it",
+                )
+                .conflicts_with_all(["strict", "format"]),
+            )
             .arg(format_arg(&["text", "json"])),
         Command::new("explain")
             .about(
