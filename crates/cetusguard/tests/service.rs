@@ -3,7 +3,9 @@
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
@@ -235,6 +237,55 @@ fn sockets_are_matched_by_name() {
         let config = format!("backend-addr: {backend}\n{config}");
         let words = ["serve", "--config-data", &config];
         let mut child = spawn(&tcp, &unix, names, &words, &manager);
+        let mut errors = String::new();
+        let stderr = child.0.stderr.take().expect("piped");
+        let _ = std::io::Read::read_to_string(&mut { stderr }, &mut errors);
+        let code = child.0.wait().expect("a child").code();
+        assert!(code != Some(0) && errors.contains(want), "{want}: {errors}");
+    }
+}
+
+#[test]
+fn an_admin_socket_of_systemd_is_not_for_every_user() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let manager = Manager::start(&folder, "notify.sock");
+    let tcp = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let path = folder.file("admin.sock");
+    let plain = UnixListener::bind(&path).expect("a socket");
+    let name = format!("cetusguard-{}", std::process::id());
+    let name = SocketAddr::from_abstract_name(name.as_bytes()).expect("a name");
+    let unnamed = UnixListener::bind_addr(&name).expect("a socket");
+    let token = folder.write("token", "0123456789abcdef0123456789abcdef");
+    let config = format!(
+        "backend-addr: {}\nfrontend-addr: fd://first\nadmin-addr: fd://second\n",
+        engine.address()
+    );
+    let with_token = format!("{config}admin-token-file: {token}\n");
+    let open = |mode| {
+        let rights = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&path, rights).expect("the socket");
+    };
+    for (socket, mode, config, want) in [
+        (
+            &plain,
+            0o666,
+            &config,
+            "(mode 0666), and requests need no token; set SocketMode=0600",
+        ),
+        (&plain, 0o602, &config, "(mode 0602)"),
+        (&unnamed, 0o600, &config, "has an abstract name"),
+        (&plain, 0o600, &config, ""),
+        (&plain, 0o660, &config, ""),
+        (&plain, 0o666, &with_token, ""),
+        (&unnamed, 0o600, &with_token, ""),
+    ] {
+        open(mode);
+        let words = ["serve", "--config-data", config];
+        let mut child = spawn(&tcp, socket, "first:second", &words, &manager);
+        if want.is_empty() {
+            let _ = manager.expect("READY=1");
+            continue;
+        }
         let mut errors = String::new();
         let stderr = child.0.stderr.take().expect("piped");
         let _ = std::io::Read::read_to_string(&mut { stderr }, &mut errors);

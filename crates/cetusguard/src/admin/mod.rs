@@ -18,7 +18,9 @@ mod status;
 mod stream;
 
 use std::convert::Infallible;
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -105,6 +107,9 @@ impl AdminSockets {
                 settings.address, plain.name
             ));
         }
+        if settings.access.token.is_none() && matches!(settings.address, Address::Inherited(_)) {
+            bound.iter().try_for_each(refuse_open_socket)?;
+        }
         let is_open =
             |one: &&Bound| Address::frontend(&one.name).is_ok_and(|address| !is_local(&address));
         match bound.iter().find(is_open) {
@@ -164,6 +169,34 @@ impl AdminSockets {
         }
         Listeners::new(self.0).run(&server, log, &ended.subscribe());
         Ok(AdminListener { ended, thread })
+    }
+}
+
+/// Refuses a Unix socket of systemd that every user may connect to. Its mode is that of its unit,
+/// which is 0666 by default, and an abstract name has none.
+fn refuse_open_socket(bound: &Bound) -> Result<(), String> {
+    let Some(path) = bound.name.strip_prefix("unix://") else {
+        return Ok(());
+    };
+    let advice = "set SocketMode=0600 and a path as ListenStream= in its .socket unit, or set \
+        admin-token-file";
+    if path.is_empty() {
+        return Err(format!(
+            "the admin listener's socket of systemd has an abstract name, to which every process \
+            of this machine may connect, and requests need no token; {advice}"
+        ));
+    }
+    match fs::metadata(path) {
+        Ok(file) if file.mode() & 0o002 == 0 => Ok(()),
+        Ok(file) => Err(format!(
+            "every user may connect to the admin listener's socket of systemd, {path} (mode \
+            {:04o}), and requests need no token; {advice}",
+            file.mode() & 0o7777
+        )),
+        Err(error) => Err(format!(
+            "who may connect to the admin listener's socket of systemd, {path}, is not known \
+            ({error}), and requests need no token; {advice}"
+        )),
     }
 }
 
