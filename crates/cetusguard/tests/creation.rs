@@ -201,6 +201,74 @@ fn the_engine_gets_images_by_the_names_of_the_profile() {
 }
 
 #[test]
+fn no_other_registry_gets_the_clients_credentials() {
+    let engine = engine();
+    let service = |image: &str| {
+        format!("{{\"TaskTemplate\":{{\"ContainerSpec\":{{\"Image\":\"{image}\"}}}}}}")
+    };
+    let login = "{\"username\":\"me\",\"password\":\"c2VjcmV0\"}";
+    let update = "POST /services/s/update?version=1&registryAuthFrom=previous-spec";
+    let mirrored = [
+        ("POST /images/create?fromImage=nginx&tag=1", String::new()),
+        ("POST /images/nginx/push", String::new()),
+        ("POST /images/nginx/push", login.to_owned()),
+        ("POST /services/create", service("nginx")),
+        (update, service("nginx")),
+        (
+            "POST /v5.0.0/libpod/images/pull?reference=nginx&username=me&password=c2VjcmV0",
+            String::new(),
+        ),
+    ];
+    let own = [
+        ("POST /images/ghcr.io/x/push", login.to_owned()),
+        (update, service("ghcr.io/x")),
+    ];
+    for options in [
+        &[("--rewrite-images", HUB)][..],
+        &[
+            ("--rewrite-images", HUB),
+            ("--mode", "audit"),
+            ("--deny-images", "r.example/*"),
+        ],
+    ] {
+        let rules = format!("{RULES}\nALLOW image.push");
+        let proxy = options
+            .iter()
+            .fold(
+                ProxyBuilder::new(PROGRAM, &engine, &rules),
+                |proxy, (name, value)| proxy.arg(name, value),
+            )
+            .start();
+        for (at, (line, body)) in mirrored.iter().chain(&own).enumerate() {
+            let length = body.len();
+            let mut client = proxy.client();
+            assert!(client.send(format!(
+                "{line} HTTP/1.1\r\nHost: x\r\nX-Registry-Auth: c2VjcmV0\r\nx-registry-config: \
+                c2VjcmV0\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            )));
+            let answer = client.read_response();
+            assert_eq!(answer.status, 201, "{line}: {}", answer.body);
+            let received = engine.received();
+            let sent = received.iter().rfind(|one| one.starts_with("POST "));
+            let sent = sent.map(String::as_str).unwrap_or_default();
+            let is_mirrored = at < mirrored.len();
+            assert_eq!(sent.contains("c2VjcmV0"), !is_mirrored, "{sent}");
+            // A service would keep the credentials for its former image.
+            let is_update = line.contains("/update");
+            assert_eq!(
+                sent.contains("X-Registry-Auth: e30="),
+                is_mirrored && is_update,
+                "{sent}"
+            );
+            if is_mirrored && line.ends_with("/push") {
+                assert!(sent.contains("Content-Length: 2\r\n"), "{sent}");
+                assert!(sent.ends_with("\r\n\r\n{}"), "{sent}");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_audited_profile_rewrites_images_as_well() {
     let engine = engine();
     let options = [

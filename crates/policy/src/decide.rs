@@ -125,6 +125,9 @@ impl Permit {
             cleared.rewritten = guard.rewrite_images_of_body(endpoint.id, &mut json);
             cleared.body = (!cleared.rewritten.is_empty()).then(|| json.to_string());
         }
+        if guard.is_some_and(|guard| guard.withholds_body(&self.call)) {
+            cleared.body = Some("{}".to_owned());
+        }
         cleared
     }
 

@@ -1624,11 +1624,20 @@ fn images_of_paths_and_queries_have_the_names_of_the_profile() {
         ),
         (
             "POST /images/me%2Fx/push?tag=1",
-            "/images/r.io/hub/me/x/push?tag=1",
+            "/images/r.io/hub/me/x/push?tag=1 {}",
         ),
         (
             "POST /v5.0.0/libpod/images/nginx/push?destination=me%2Fx",
-            "/v5.0.0/libpod/images/r.io/hub/library/nginx:latest/push?destination=r.io%2Fhub%2Fme%2Fx%3Alatest",
+            "/v5.0.0/libpod/images/r.io/hub/library/nginx:latest/push?destination=r.io%2Fhub%2Fme%2Fx%3Alatest {}",
+        ),
+        // The client's credentials are for the registry that it has named.
+        (
+            "POST /v5.0.0/libpod/images/pull?reference=nginx&username=me&password=secret&policy=always",
+            "/v5.0.0/libpod/images/pull?reference=r.io%2Fhub%2Flibrary%2Fnginx%3Alatest&policy=always",
+        ),
+        (
+            "POST /v5.0.0/libpod/images/pull?reference=ghcr.io%2Fx&username=me&password=secret",
+            "/v5.0.0/libpod/images/pull?reference=ghcr.io%2Fx&username=me&password=secret",
         ),
         (
             "GET /v5.0.0/libpod/images/nginx/exists",
@@ -1644,6 +1653,37 @@ fn images_of_paths_and_queries_have_the_names_of_the_profile() {
         let sent = sent(request, rewriting(&[HUB]), "");
         let is_refused = want == "refused" && sent.starts_with("refused");
         assert!(is_refused || sent == want, "{request}: {sent}");
+    }
+    // Engines before 24 take credentials from the body of a push, and want one or the header.
+    let login = r#"{"username":"me","password":"secret"}"#;
+    for (request, body, want) in [
+        (
+            "POST /images/me/x/push?tag=1",
+            login,
+            "/images/r.io/hub/me/x/push?tag=1 {}",
+        ),
+        (
+            "POST /images/me/x/push",
+            "",
+            "/images/r.io/hub/me/x:latest/push {}",
+        ),
+        (
+            "POST /v5.0.0/libpod/images/quay.io/x/push?destination=me%2Fx",
+            login,
+            "/v5.0.0/libpod/images/quay.io/x/push?destination=r.io%2Fhub%2Fme%2Fx%3Alatest {}",
+        ),
+        (
+            "POST /images/ghcr.io/x/push",
+            login,
+            &format!("/images/ghcr.io/x/push {login}"),
+        ),
+        ("POST /images/ghcr.io/x/push", "", "/images/ghcr.io/x/push"),
+    ] {
+        assert_eq!(
+            sent(request, rewriting(&[HUB]), body),
+            want,
+            "{request} {body}"
+        );
     }
     let commit = "POST /commit?container=web&repo=me%2Fx&tag=1";
     let sent = sent(commit, rewriting(&[HUB]), "{}");

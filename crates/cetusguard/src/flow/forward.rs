@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use cetusguard_policy::endpoint::{Answer, Protocol};
+use cetusguard_policy::endpoint::{Answer, EndpointId, Protocol};
 use cetusguard_policy::{AnswerFilter, Call, Method};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep, timeout};
@@ -348,6 +348,15 @@ pub(super) struct Withheld {
     registry_credentials: bool,
 }
 
+/// The value of `X-Registry-Auth` for no credentials: `{}`, in base64.
+const NO_CREDENTIALS: &[u8] = b"e30=";
+
+/// Returns whether a header holds credentials for registries. Podman reads both for every call, and
+/// prefers the second (Podman `pkg/auth`).
+fn is_registry_credential(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"x-registry-auth") || name.eq_ignore_ascii_case(b"x-registry-config")
+}
+
 /// The request's head, from the judged call, with the body that was judged.
 pub(super) fn request_head(
     call: &Call,
@@ -369,7 +378,7 @@ pub(super) fn request_head(
         // Credentials for a proxy on the way must not reach the engine; Expect is answered here.
         let is_replaced = judged.is_some() && known == Known::ContentType;
         let is_unwanted = withheld.encodings && known == Known::AcceptEncoding
-            || withheld.registry_credentials && name.eq_ignore_ascii_case(b"x-registry-auth");
+            || withheld.registry_credentials && is_registry_credential(name);
         let is_ours = matches!(
             known,
             Known::Host | Known::Expect | Known::Authorization | Known::Session
@@ -377,6 +386,13 @@ pub(super) fn request_head(
         if !is_replaced && !is_unwanted && !is_ours {
             put(&[name, b": ", value, b"\r\n"]);
         }
+    }
+    // Without the header, a service keeps the credentials that it was given for its former image.
+    let keeps_credentials = call
+        .endpoint()
+        .is_some_and(|endpoint| endpoint.id == EndpointId::ServiceUpdate);
+    if withheld.registry_credentials && keeps_credentials {
+        put(&[b"X-Registry-Auth: ", NO_CREDENTIALS, b"\r\n"]);
     }
     // Behind the names of those through whom the request has come.
     put(&[b"Via: ", via.as_bytes(), b"\r\n"]);
@@ -406,7 +422,7 @@ pub(super) fn request_head(
 
 /// A body that was judged is there as a whole; where the client has sent none, none is sent.
 fn judged_framing(body: &[u8], own: Framing) -> Framing {
-    if own == Framing::None {
+    if own == Framing::None && body.is_empty() {
         Framing::None
     } else {
         Framing::Length(body.len() as u64)

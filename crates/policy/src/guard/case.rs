@@ -10,7 +10,7 @@ use super::recreation::{Lost, Replacement};
 use super::subject::{Role, Slot, Subject};
 use super::target::{self, Use};
 use super::visibility::Visibility;
-use super::{Guard, Objection, Reader, Surroundings, reference};
+use super::{Guard, Objection, Reader, Surroundings};
 use crate::call::{Call, Version};
 use crate::endpoint::{EndpointId, ObjectKind};
 use crate::object::{Detail, Object};
@@ -55,9 +55,8 @@ impl Cleared {
     /// credentials are not meant.
     #[must_use]
     pub fn changes_registry(&self, permitted: &Call) -> bool {
-        let registry = reference::registry;
-        let mut images = permitted.rewritten_images().iter().chain(&self.rewritten);
-        images.any(|(from, to)| registry(from) != registry(to))
+        let images = permitted.rewritten_images().iter().chain(&self.rewritten);
+        creation::changes_registry(images)
     }
 
     /// Returns the call for the engine, given the one that was permitted.

@@ -122,6 +122,7 @@ impl Creation {
 
 pub(super) use command::stored as stored_command;
 pub(super) use image::denied as denied_image;
+pub(super) use rewrite::changes_registry;
 
 /// The kind of object that a call creates or changes, as far as requirements are about it.
 enum Subject {

@@ -134,6 +134,14 @@ impl Place {
     }
 }
 
+/// Returns whether any of the replaced references is in another registry than the client's, for which
+/// the client's credentials are not meant.
+pub(in crate::guard) fn changes_registry<'i>(
+    mut images: impl Iterator<Item = &'i (String, String)>,
+) -> bool {
+    images.any(|(from, to)| reference::registry(from) != reference::registry(to))
+}
+
 /// The rules of a profile, and the references that they have replaced.
 struct Rewriter<'g> {
     rules: &'g [ImageRewrite],
@@ -323,6 +331,19 @@ impl Rewriter<'_> {
     }
 }
 
+/// Returns the call without the credentials of its query, which Podman's client repeats there.
+fn without_credentials(call: Call) -> Call {
+    let Some(mut pairs) = call.parameters() else {
+        return call;
+    };
+    let count = pairs.len();
+    pairs.retain(|(name, _)| !matches!(fold(name).as_ref(), "username" | "password"));
+    match pairs.len() < count {
+        true => call.with_parameters(&pairs),
+        false => call,
+    }
+}
+
 /// Calls a function with every value at a path of names in lower case, whatever their spelling in
 /// the body: the engine takes any, and the walk over the body refuses two.
 fn each(value: &mut Json<'_>, path: &[&str], act: &mut dyn FnMut(&mut Json<'_>)) {
@@ -363,7 +384,23 @@ impl Guard {
             replaced: Vec::new(),
         };
         let call = rewriter.call(call, endpoint.id);
+        let call = match changes_registry(rewriter.replaced.iter()) {
+            true => without_credentials(call),
+            false => call,
+        };
         call.with_rewritten_images(rewriter.replaced)
+    }
+
+    /// Returns whether the body of a call holds credentials for another registry than that of the
+    /// image's new name: engines before 24 take those of a push from its body, if it has no header.
+    pub(crate) fn withholds_body(&self, call: &Call) -> bool {
+        let is_push = call.endpoint().is_some_and(|endpoint| {
+            matches!(
+                endpoint.id,
+                EndpointId::ImagePush | EndpointId::LibpodImagePush
+            )
+        });
+        is_push && changes_registry(call.rewritten_images().iter())
     }
 
     /// Rewrites the images of a body. Returns the replaced references, each with the new one.
