@@ -6,6 +6,7 @@ import os
 import pytest
 
 from image import tar
+from proxy import ALL
 from tools import IMAGE, PATIENCE
 
 MEBIBYTE = os.urandom(1024 * 1024)
@@ -70,4 +71,13 @@ def test_push_reaches_the_engine(docker, engine):
     reference = "127.0.0.1:9/none"
     engine.client.images.get(IMAGE).tag(reference)
     pushed = docker("push", reference, ok=False)
+    assert "connection refused" in pushed.stdout + pushed.stderr
+
+
+def test_a_push_under_another_name_needs_no_credentials(docker_at, proxy, front, engine, name):
+    """The client's credentials stay behind, and old engines refuse a push that has none at all."""
+    reference = f"127.0.0.1:9/{name}"
+    engine.client.images.get(IMAGE).tag(reference)
+    rewritten = proxy(rules=ALL, flags=("--rewrite-images", "ghcr.io/me/*=127.0.0.1:9/*"))
+    pushed = docker_at(rewritten.addresses[front])("push", f"ghcr.io/me/{name}", ok=False)
     assert "connection refused" in pushed.stdout + pushed.stderr
