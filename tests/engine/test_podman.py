@@ -119,6 +119,10 @@ def test_short_names_where_the_registry_decides(
     refused = podman("run", "--rm", f"localhost/{IMAGE}", "true", ok=False)
     assert "is of no registry that guard-allow names" in refused.stderr
     assert podman.out("run", "--rm", hub_image, "echo", "hello") == "hello"
+    # Podman finds an image by its digest, whatever the name before it.
+    digest = podman_engine.client.images.get(IMAGE).attrs["RepoDigests"][0].split("@")[1]
+    refused = podman("create", "--pull", "never", f"docker.io/library/other@{digest}", "true", ok=False)
+    assert "under other names alone" in refused.stderr
     # By Docker's API, Podman gets the whole name.
     docker = docker_at(one.addresses[front])
     assert docker.out("run", "--rm", "--pull", "never", name, "echo", "hello") == "hello"

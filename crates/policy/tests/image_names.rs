@@ -39,6 +39,15 @@ fn guard(setting: &str) -> Guard {
     guard
 }
 
+const DIGEST: &str = "sha256:31532d962fb8722838e01cd38515f048dbbe0a9744f9af1464c5f504b6185966";
+
+/// Returns the image that Podman finds by the digest, whatever the name before it.
+fn digested(word: &str) -> Option<Object> {
+    let names = format!("{{\"Id\":\"a6\",\"RepoDigests\":[\"docker.io/me/x@{DIGEST}\"]}}");
+    word.contains(DIGEST)
+        .then(|| Object::read(ObjectKind::Image, names.as_bytes()).expect("JSON"))
+}
+
 /// Returns the target and the body that the engine gets, or the places that are objected to.
 fn sent(request: &str, setting: &str, body: &str, engine: &str) -> String {
     sent_to(request, guard(setting), View::default(), body, engine)
@@ -46,6 +55,9 @@ fn sent(request: &str, setting: &str, body: &str, engine: &str) -> String {
 
 fn sent_to(request: &str, guard: Guard, view: View, body: &str, engine: &str) -> String {
     let world = |kind, word: &str| -> Option<Object> {
+        if kind == ObjectKind::Image && word.contains('@') {
+            return digested(word);
+        }
         // The labels of an image would be those of another one under a short name.
         assert!(
             kind != ObjectKind::Image || word.starts_with("docker.io/"),
@@ -337,4 +349,51 @@ fn a_profile_that_sees_some_images_pulls_them_by_the_names_that_it_sees() {
         let own = sent_to(&request, Guard::default(), view.clone(), "", PODMAN);
         assert_eq!(own, want, "{request}");
     }
+}
+
+#[test]
+fn a_digest_names_no_image_of_another_name() {
+    let other = "0".repeat(64);
+    for (name, setting, is_allowed) in [
+        (format!("docker.io/me/x@{DIGEST}"), REGISTRY, true),
+        (format!("docker.io/me/x:1@{DIGEST}"), REGISTRY, true),
+        (format!("docker.io/me/other@{DIGEST}"), REGISTRY, false),
+        (format!("ghcr.io/me/x@{DIGEST}"), "registry=ghcr.io", false),
+        (format!("ghcr.io/me/x@{DIGEST}"), "image=ghcr.io/*", false),
+        (
+            format!("ghcr.io/me/x@{DIGEST}"),
+            "deny docker.io/me/x",
+            false,
+        ),
+        (format!("ghcr.io/me/x@{DIGEST}"), "", true),
+        // The engine says that it has none.
+        (
+            format!("ghcr.io/me/x@sha256:{other}"),
+            "registry=ghcr.io",
+            true,
+        ),
+    ] {
+        let tag = name.split('/').next().unwrap_or_default();
+        for (request, body) in [
+            (CREATE.to_owned(), format!("{{\"image\":\"{name}\"}}")),
+            (
+                "POST /containers/create".to_owned(),
+                format!("{{\"Image\":\"{name}\"}}"),
+            ),
+            (
+                format!("POST /images/{name}/tag?repo={tag}%2Fme%2Fy&tag=1"),
+                String::new(),
+            ),
+        ] {
+            let sent = sent(&request, setting, &body, PODMAN);
+            assert_eq!(
+                !sent.starts_with("refused"),
+                is_allowed,
+                "{setting} {request} {body}: {sent}"
+            );
+        }
+    }
+    let short = format!("{{\"Image\":\"me/x@{DIGEST}\"}}");
+    let sent = sent("POST /containers/create", REGISTRY, &short, PODMAN);
+    assert!(sent.contains("docker.io/me/x@"), "{sent}");
 }

@@ -178,6 +178,7 @@ pub(super) fn reference(judge: &mut Judge<'_>, reference: &str) {
         !judge.guard.binds_images() || is_id(reference) || judge.has_registry(reference);
     if has_registry {
         of_registry(judge, reference);
+        judge.look_up_digest(reference);
     }
 }
 

@@ -10,8 +10,10 @@ use super::case::{Case, Content, at_mut};
 use super::engine::Engine;
 use super::json::Json;
 use super::judge::{Judge, Place};
+use super::subject::{Role, Slot, Subject};
 use super::{image, reference};
 use crate::endpoint::ObjectKind;
+use crate::object::Object;
 
 impl Judge<'_> {
     /// Returns whether it is certain which registry a name means, and notes what is wrong otherwise.
@@ -33,6 +35,38 @@ impl Judge<'_> {
         let place = self.place().to_vec();
         self.short_images.push((place, name.to_owned()));
         true
+    }
+}
+
+impl Judge<'_> {
+    /// Has an image looked up that is named by a digest: Podman finds an image of any name by the
+    /// digest alone (`libimage` `lookupImageInDigestsAndRepoTags`).
+    pub(super) fn look_up_digest(&mut self, name: &str) {
+        if name.contains('@') && self.guard.needs_image_names() {
+            let (word, place) = (name.to_owned(), self.place().to_vec());
+            self.add_subject(Subject {
+                kind: ObjectKind::Image,
+                word,
+                role: Role::Digest,
+                place,
+                slot: Slot::Nowhere,
+            });
+        }
+    }
+
+    /// Judges whether an image that was found by its digest has the name that was judged.
+    pub(super) fn has_judged_name(&mut self, subject: &Subject, image: &Object) {
+        let repository = |name: &str| {
+            let full = reference::named(name);
+            reference::without_version(&full).to_owned()
+        };
+        let judged = repository(&subject.word);
+        let mut names = image.image_names().iter();
+        if !names.any(|name| repository(name) == judged) {
+            let what = "is the digest of an image that the engine has under other names alone; \
+                write one of those, or pull it by this name first";
+            self.refuse(what.to_owned(), None);
+        }
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) enum Role {
     Content,
     /// The image of a container that is created.
     Run,
+    /// The image that a call names by a digest.
+    Digest,
     /// The image that has a name which the call gives to another one.
     Overwritten,
     /// The body calls this node a manager.
@@ -113,7 +115,7 @@ impl Judge<'_> {
             // it runs.
             Role::Mounted | Role::Shared(_) | Role::Held | Role::Labels | Role::Defaults => {}
             // The engine says that it has no such image, and the client pulls it.
-            Role::Run | Role::Overwritten => {}
+            Role::Run | Role::Overwritten | Role::Digest => {}
             // The engine's own answer is passed on before: see `Case::answer`.
             Role::Target(_) | Role::Replaced | Role::Started | Role::Manager => {}
             // A client that declares the networks of its containers will name those that exist
@@ -148,6 +150,7 @@ impl Judge<'_> {
             Role::Defaults => self.omits_user_of(object),
             Role::Overwritten => self.overwrites(subject, object),
             Role::Run => {}
+            Role::Digest => self.has_judged_name(subject, object),
             Role::Started => self.judge_stored_command(subject, object),
             Role::Namespace(kind) => self.joins_namespace(kind, subject, object),
             Role::Shared(kind) => self.shares_namespace(kind, subject, object),
@@ -236,6 +239,7 @@ impl Judge<'_> {
             | Role::Labels
             | Role::Defaults
             | Role::Run
+            | Role::Digest
             | Role::Overwritten => false,
         };
         if is_about && !self.targets.include(object) {

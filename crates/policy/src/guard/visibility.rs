@@ -72,7 +72,7 @@ impl Judge<'_> {
             | Role::Run
             | Role::Manager => true,
             // Its name is taken, whether the client sees it or not.
-            Role::Overwritten => false,
+            Role::Overwritten | Role::Digest => false,
         };
         let is_visible = match subject.kind {
             ObjectKind::Image => {
