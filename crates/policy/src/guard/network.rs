@@ -282,3 +282,11 @@ pub(super) fn endpoints(judge: &mut Judge<'_>, endpoints: &Json<'_>) {
         judge.within(Step::Key(name), |judge| mode(judge, name));
     }
 }
+
+/// Returns whether every engine has this network, so that it belongs to no client.
+pub(crate) fn is_predefined(network: &str) -> bool {
+    matches!(
+        network,
+        "bridge" | "host" | "none" | "ingress" | "docker_gwbridge" | "podman"
+    )
+}

@@ -4,6 +4,7 @@
 use super::engine::Engine;
 use super::host::{gives_host_path, is_powerful};
 use super::judge::{Judge, Place};
+use super::network::is_predefined;
 use super::target::Use;
 use super::volume;
 use crate::endpoint::ObjectKind;
@@ -593,12 +594,4 @@ impl Judge<'_> {
             judge.refuse(what, hint);
         });
     }
-}
-
-/// Returns whether every engine has this network, so that it belongs to no client.
-pub(crate) fn is_predefined(network: &str) -> bool {
-    matches!(
-        network,
-        "bridge" | "host" | "none" | "ingress" | "docker_gwbridge" | "podman"
-    )
 }

@@ -2,7 +2,8 @@
 
 use super::Json;
 use super::judge::{Judge, Step};
-use super::subject::{Role, Slot, Subject, is_predefined};
+use super::network::is_predefined;
+use super::subject::{Role, Slot, Subject};
 use super::target::Use;
 use crate::call::Call;
 use crate::endpoint::{Endpoint, EndpointId, ObjectKind};
