@@ -1,8 +1,8 @@
 //! The canonical request, and the only reader of a raw path.
 //!
-//! Filters are bypassed when an engine and a filter read the same bytes in two ways. So the request
-//! line is read once, here; the rules judge the result, and [`Call::target`] writes the engine's
-//! request target from that result alone.
+//! A client bypasses a filter if the filter and the engine read the same bytes differently. So the
+//! request line is read once, here: the rules judge the result, and [`Call::target`] writes the
+//! request target for the engine from this result alone.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -69,7 +69,7 @@ pub struct Call {
     version: Option<Version>,
     query: Option<String>,
     endpoint: Option<&'static Endpoint>,
-    /// The images of path and query that the profile calls by other names, each with the new name.
+    /// The images of path and query that have other names in the profile, each with the new name.
     rewritten: Vec<(String, String)>,
 }
 
@@ -85,7 +85,7 @@ impl Call {
     /// `"` and `{` raw, and they are escaped.
     ///
     /// # Errors
-    /// [`Malformed`] for everything that two readers could read in two ways.
+    /// Returns [`Malformed`] if two readers could read the line differently.
     pub fn read(method: &str, target: &str) -> Result<Self, Malformed> {
         let method = Method::parse(method).ok_or_else(|| Malformed::Method(method.to_owned()))?;
         if !target.starts_with('/') {
@@ -203,7 +203,7 @@ impl Call {
         Self { rewritten, ..self }
     }
 
-    /// Returns the images of path and query that the profile calls by other names: each as the
+    /// Returns the images of path and query that have other names in the profile: each as the
     /// client has written it, with the name that is judged and sent.
     #[must_use]
     pub fn rewritten_images(&self) -> &[(String, String)] {
@@ -266,8 +266,9 @@ impl Call {
             .contains(parameter)
     }
 
-    /// Returns whether the query may turn this switch on (lower case): it has the parameter in a
-    /// spelling that an engine takes for it, and not once alone with a value that means off.
+    /// Returns whether the query may turn this switch on (lower case): the query has the parameter
+    /// in a spelling that an engine accepts, unless it occurs exactly once, with a value that means
+    /// off.
     pub(crate) fn turns_on(&self, switch: &str) -> bool {
         // moby `httputils.BoolValue`; docker-py writes `False`.
         let is_off = |value: String| {
@@ -307,8 +308,8 @@ impl Call {
             .collect()
     }
 
-    /// Returns the value of a parameter that stands once, in this spelling: Docker takes the first
-    /// of several, and Podman the last, in any letter case.
+    /// Returns the value of a parameter that occurs exactly once, in this spelling: of several,
+    /// Docker takes the first, and Podman the last in any letter case.
     pub(crate) fn only_parameter(&self, name: &str) -> Option<String> {
         let mut found = self
             .parameters()?

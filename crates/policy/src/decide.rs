@@ -89,7 +89,7 @@ impl Permit {
         &self.ground
     }
 
-    /// Returns the call as one that may be sent, unless something has still to be judged.
+    /// Returns the call as one that may be sent, unless it still has obligations.
     #[must_use]
     pub fn cleared(&self) -> Option<Cleared> {
         (self.obligation.is_none() && self.pending.is_none()).then_some(Cleared {
@@ -131,7 +131,7 @@ impl Permit {
         cleared
     }
 
-    /// Returns whether anything has still to be judged before the call may be sent.
+    /// Returns whether the call has obligations before it may be sent.
     #[must_use]
     pub fn is_judged(&self) -> bool {
         self.obligation.is_some() || self.pending.is_some()
@@ -363,7 +363,7 @@ fn names_endpoint_or_object(rule: &Rule, call: &Call) -> bool {
     }
 }
 
-/// Two names that have nothing in common and that no real object has.
+/// Two names without a common letter, which no real object has.
 pub(crate) const STRANGERS: [&str; 2] = ["cetusguard-any-name-1", "any_other.name-2"];
 
 /// Returns the rule that lets a client look at any object of a kind, for a call whose word cannot
@@ -400,8 +400,7 @@ fn apply_guard(
         Duty::Judge(reader) => Ok((rule, Some(reader))),
         Duty::Closed(why) => Err(Reason::Closed { why }),
         Duty::Unread => {
-            // Unknown endpoints are already granted by name only, and so are those that have to be
-            // named.
+            // Unknown endpoints, and those that have to be named, are already granted by name only.
             let Some(endpoint) = call.endpoint().filter(|endpoint| !endpoint.is_named_only())
             else {
                 return Ok((rule, None));

@@ -1,5 +1,6 @@
-//! Rules that depend on the engine's name for an object. A client may call a container by its name,
-//! its identifier or the first digits of that, by a link, and by a command that runs in it.
+//! Rules that depend on the engine's name for an object. A client can refer to a container by its
+//! name, by its identifier or the first digits of the identifier, by a link, and by a command that
+//! runs in it.
 
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ pub(crate) struct Pending {
     hopeless: Option<&'static str>,
 }
 
-/// The finding about a call whose object the engine did not describe.
+/// The result for a call whose object the engine did not describe.
 const UNTOLD: &str = "the engine has to tell which object this call is about, since a rule denies \
     or allows some by name, and it did not";
 const NO_OBJECT: &str = "a rule denies or allows this call for some objects by name, and the call \

@@ -204,7 +204,8 @@ async fn fetch_up_to(
 /// The size, in bytes, from which on an answer is read on another thread: a client can give a
 /// container a megabyte of labels.
 const LARGE: usize = 32 << 10;
-/// The large answers that are read at a time.
+/// The turns for large answers that are read. One bound for the whole process, since it limits the
+/// memory of the process; a proxy has one engine, so a field would hold the same.
 static READING: Semaphore = Semaphore::const_new(2);
 
 /// Reads a complete answer, on another thread if it is large.

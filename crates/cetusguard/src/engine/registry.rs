@@ -393,7 +393,7 @@ struct Asked {
     origin: Origin,
     /// A time before which the client had called.
     called: SystemTime,
-    /// The number of the first list that was asked for since.
+    /// The number of the first list that was requested after that.
     fresh: u64,
     /// The joins in the engine's own buffer, which was asked after the list of this number had
     /// arrived.
@@ -410,7 +410,8 @@ enum Look {
     Ask(u64),
     /// The engine's own buffer of events is needed, asked after the list of this number.
     Settle(u64),
-    /// No container has the address by a list that lacks a container which may have called.
+    /// The list has no container with the address, and it lacks a container that may have
+    /// connected.
     Missing,
     /// No list is valid before the engine's events are followed.
     OutOfStep,
@@ -419,9 +420,9 @@ enum Look {
 }
 
 impl State {
-    /// Looks an address up. A list is valid for an address without an entry only if it was asked
-    /// for since the client called. For other addresses it is valid while no event came since, and
-    /// a long list while no event was about their container.
+    /// Looks an address up. For an address without an entry, a list is valid only if it was
+    /// requested after the client connected. For other addresses, a list is valid until the next
+    /// event; a long list is valid until the next event about their container.
     fn look(&self, asked: &Asked, came: Instant) -> Look {
         let Asked {
             origin,

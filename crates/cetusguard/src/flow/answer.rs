@@ -11,8 +11,7 @@ use cetusguard_http1::{
     Body, Duplex, Framing, Known, Output, PumpError, ResponseHead, pump, send_head,
 };
 
-/// Passes the answer on: the head the moment that it is there, the body without holding back a
-/// byte.
+/// Passes the answer on: the head as soon as it has arrived, and each part of the body at once.
 pub(super) async fn relay_answer(
     answered: Answered,
     conn: &mut Connection,

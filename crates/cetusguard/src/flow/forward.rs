@@ -219,7 +219,7 @@ struct Request {
 }
 
 impl Request {
-    /// The same once more: one that may be asked again has no body.
+    /// Returns a copy of the request for a second attempt. Only requests without a body get one.
     fn repeat(&self) -> Self {
         Self {
             head: self.head.clone(),

@@ -44,7 +44,7 @@ pub(super) async fn run_tunnel(
     let mut engine = answered.engine;
     let entry = conn.roster_entry();
     let (client, body) = conn.stream_and_body();
-    // One that was not judged goes up as it comes, and its end may still be on its way.
+    // A body that was not judged is sent as it comes, and its end may not have arrived yet.
     body.close_early();
     let late_end = body.late_end();
     // The head goes alone: several clients lose bytes that arrive together with it.
@@ -66,7 +66,7 @@ pub(super) async fn run_tunnel(
     Ok(Next::Close)
 }
 
-/// Runs both directions side by side, then the one that is left; says how the exchange ended.
+/// Runs both directions until one ends, then the other alone. Returns how the exchange ended.
 async fn copy_both_ways(
     client: &mut Duplex,
     engine: &mut Duplex,
@@ -121,9 +121,9 @@ async fn discard_input(input: &mut Input) -> Infallible {
     }
 }
 
-/// Copies until the end of the stream, then says so to the other side. Every now and then it looks
-/// whether the receiver has left: without a byte to write, nothing else would tell. `late_end` is
-/// left out if it comes first. Safe to cancel.
+/// Copies until the end of the stream, then ends the other side's stream. While there is no byte to
+/// write, it checks at intervals whether the receiver has left, since no write would fail.
+/// `late_end` is left out if it comes first. Safe to cancel.
 async fn copy_direction(
     input: &mut Input,
     late_end: &mut &'static [u8],

@@ -18,7 +18,7 @@ use crate::shares::ClientShare;
 /// The client of a request.
 #[derive(Debug)]
 pub(super) struct Client {
-    /// The rights.
+    /// The profile that it has.
     pub(super) profile: Arc<Profile>,
     /// Its view of the engine. If a header names its session, each request has a view of its own.
     pub(super) viewer: Arc<Viewer>,
@@ -30,7 +30,7 @@ pub(super) struct Client {
     pub(super) share: Arc<ClientShare>,
     /// The counters of its profile, if requests are counted.
     pub(super) counters: Option<Arc<RequestCounters>>,
-    /// The container that it calls from, where that matters.
+    /// The container of the client, if a profile depends on it.
     container: Option<Arc<Container>>,
     certificate: Option<Arc<Certificate>>,
 }
@@ -78,8 +78,8 @@ impl Identity {
     }
 }
 
-/// Finds the profile of who is calling. The answer is remembered until the configuration or the
-/// containers change.
+/// Finds the client of a request and its profile. The connection remembers the result until the
+/// configuration or the containers change.
 pub(super) async fn identify_client(
     conn: &mut Connection,
     proxy: &Proxy,
@@ -154,9 +154,9 @@ pub(super) async fn identify_client(
     Ok(client)
 }
 
-/// Adds the container to the principal, if the profile depends on it. Behind the machine's own
-/// address there is none: such a client runs on the host, or in the host's network. The second
-/// value tells whether a container that is dead by now may have opened the connection.
+/// Adds the container to the principal, if the profile depends on it. A client with an address of
+/// this machine has no container: it runs on the host, or in the host's network. The second value
+/// is `true` if a container that has ended since may have opened the connection.
 async fn container_of(
     arrived: SystemTime,
     is_new: bool,

@@ -53,7 +53,7 @@ pub(super) fn read_frame(head: &RequestHead) -> Result<Frame, Refusal> {
     })
 }
 
-/// Reads the call in the one way in which the engine reads it, or refuses the request.
+/// Reads the call. Refuses a request that the engine could read differently.
 pub(super) fn read_call(head: &RequestHead, proxy: &Proxy) -> Result<Call, Refusal> {
     if head.headers.has_token(Known::Via, proxy.backend.via()) {
         return Err(Refusal::ProxyLoop);

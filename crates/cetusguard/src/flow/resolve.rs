@@ -74,7 +74,7 @@ impl Facts {
     }
 }
 
-/// The path without symbolic links. A path that does not exist has none.
+/// Returns the path without symbolic links; `None` if the path does not exist.
 fn real_path(path: &str) -> Option<String> {
     std::fs::canonicalize(path)
         .ok()?
@@ -101,7 +101,7 @@ pub(super) async fn settle(
                     }
                     Found::Missing(answer) => {
                         if let Err(Missing { kind, word }) = case.answer(None) {
-                            // As long as for a hidden object.
+                            // So that the answer takes as long as that for a hidden object.
                             if is_scoped {
                                 return Err(missing(kind, &word, client, proxy).await);
                             }

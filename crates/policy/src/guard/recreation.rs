@@ -21,7 +21,7 @@ use crate::object::{Detail, Object};
 /// variants judge more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Recreation {
-    /// They do not create it again: a deleted container may go for good.
+    /// They do not create it again: they may delete containers for good.
     Off,
     /// They create it from a file of their own, as Compose and Ansible do. Values that an engine
     /// fills in by itself are left out.
@@ -61,8 +61,8 @@ pub(crate) enum Loss {
 }
 
 impl Loss {
-    /// Returns the way in which a call loses the container that its path names. A restart does not:
-    /// the engine keeps the container (moby `daemon/restart.go`).
+    /// Returns the way in which a call loses the container that its path names; `None` if it does
+    /// not, as a restart (moby `daemon/restart.go`).
     pub(crate) fn of_call(call: &Call) -> Option<Self> {
         match call.endpoint()?.id {
             EndpointId::ContainerRemove | EndpointId::LibpodContainerRemove => Some(Self::Delete),
@@ -187,9 +187,9 @@ fn create_body(
     Some(Json::Map(body).to_string())
 }
 
-/// Returns the body as a client would send it that declares the settings itself: without the values
-/// that an engine fills in. Such values are the same for every container of an engine, and the
-/// guard may refuse them.
+/// Returns the body that a client with a file of its own would send: without the values that an
+/// engine fills in. The guard may refuse such values, which are the same for every container of an
+/// engine.
 fn declared(create: &str, defaults: &Defaults) -> Result<String, Malformed> {
     let mut create = Json::read(create.as_bytes())?;
     if let Json::Map(fields) = &mut create {

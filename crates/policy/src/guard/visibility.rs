@@ -24,8 +24,8 @@ pub(super) enum Visibility {
 }
 
 impl Judge<'_> {
-    /// Returns whether the objects matter that a call names: targets bound them, or the client does
-    /// not see all.
+    /// Returns whether the decision depends on the objects that a call names: because of targets,
+    /// or because the client does not see all objects.
     pub(super) fn bounds_objects(&self) -> bool {
         !self.targets.is_empty() || self.is_scoped()
     }
@@ -89,7 +89,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Refuses a change of an object that the client sees and does not own.
+    /// Refuses to change an object that the client sees but does not own.
     pub(super) fn refuse_unowned(&mut self, subject: &Subject, object: &Object) {
         let Some(viewer) = self.surroundings.viewer else {
             return;
@@ -180,8 +180,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Refuses the names of links, which lead to a container by way of another one: that one may be
-    /// hidden.
+    /// Refuses the names of links: the container to which a link leads may be hidden.
     fn refuse_links(&mut self, call: &Call) {
         let names_link = call.captured().is_some_and(|captured| {
             captured.kind == ObjectKind::Container && captured.word.trim_matches('/').contains('/')
@@ -198,7 +197,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Adds the images as subjects whose names the call gives to other images.
+    /// Adds as subjects the images whose names the call gives to other images.
     fn look_up_overwritten(&mut self, call: &Call, id: EndpointId) {
         use EndpointId::*;
         let pairs = call.parameters().unwrap_or_default();
@@ -255,8 +254,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Judges a call that brings in images, for a client that sees some alone: it may pull those
-    /// that it will see.
+    /// Judges a call that brings in images, for a client that sees only some images: it may pull
+    /// those that it will see.
     fn judge_image_source(&mut self, call: &Call, id: EndpointId) {
         let reference = match id {
             EndpointId::ImageCreate => call.only_parameter("fromimage").or_else(|| {

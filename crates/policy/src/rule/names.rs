@@ -254,9 +254,10 @@ fn resolve_name(
 /// it does as a part of its own, if that is the reason.
 type DeniedEndpoint = (&'static Endpoint, Vec<Pattern>, Option<IncludedOperation>);
 
-/// Returns the endpoints that a denial of some endpoints, for some objects, is about: those that do
-/// the same by another path, and the aggregates of which that is a part. An endpoint that does not
-/// name exactly one object is denied for all, since its objects cannot be told from the call.
+/// Returns the endpoints that a denial of some endpoints for some objects closes: those with the
+/// same operation on another path, and the aggregates that include the operation. An endpoint that
+/// does not name exactly one object is denied for all, since its objects cannot be told from the
+/// call.
 fn find_denied_endpoints(named: &[&'static Endpoint], objects: &[Pattern]) -> Vec<DeniedEndpoint> {
     let is_any = objects.is_empty();
     // A family with objects is about those of its endpoints that have objects.
