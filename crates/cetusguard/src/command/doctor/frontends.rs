@@ -140,8 +140,8 @@ fn describe_taken_address(
     }
 }
 
-/// Looks at an address on which a process listens already: this proxy, where the doctor is run
-/// beside it, or another program.
+/// Describes an address on which a process listens already: the proxy that doctor is about, or
+/// another program.
 fn describe_served_address(
     address: &Address,
     port: Option<u16>,
@@ -150,76 +150,63 @@ fn describe_served_address(
     let holder = port.and_then(Holder::of);
     let by = holder
         .as_ref()
-        .map(|holder| format!("{} (process {})", holder.name, holder.process));
-    if let Some(by) = by
-        .as_ref()
-        .filter(|_| holder.as_ref().is_some_and(|holder| !holder.is_cetusguard))
-    {
+        .map(|holder| format!("{} (process {})", holder.name, holder.process))
+        .unwrap_or_default();
+    if holder.as_ref().is_some_and(|holder| !holder.is_cetusguard) {
         return Finding::bad(
             ABOUT,
             format!("{address} is taken by {by}"),
             "end that program, or choose another address",
         );
     }
-    let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
-    let failed = match answered {
-        Ok(()) => {
-            return Finding::good(
-                ABOUT,
-                format!("{address} is served already{by}, and answers /_ping"),
-            );
-        }
-        Err(failed) => failed,
+    let served = match by.as_str() {
+        "" => format!("{address} is served already"),
+        by => format!("{address} is served already by {by}"),
     };
-    match &failed {
-        Unhealthy::Failed {
+    match answered {
+        Ok(()) => Finding::good(ABOUT, format!("{served}, and answers /_ping")),
+        Err(Unhealthy::Failed {
             why: Failure::WantsCertificate,
             ..
-        } => {
-            let what =
-                format!("{address} is served already{by}, and asks clients for a certificate");
-            Finding::good(ABOUT, what)
-        }
-        Unhealthy::Failed {
+        }) => Finding::good(
+            ABOUT,
+            format!("{served}, and asks clients for a certificate"),
+        ),
+        Err(Unhealthy::Failed {
             why: Failure::Refused(status, why),
             ..
-        } => {
-            let what = format!(
-                "{address} is served already{by}: Cetusguard answers this check with {status}: \
-                {why}"
-            );
-            let fix = "nothing for clients that do not need /_ping; a health check at this address \
-                would fail";
-            let fix = if status.starts_with('5') {
-                "see what is said about the engine"
-            } else {
-                fix
-            };
-            Finding::warning(ABOUT, what, fix)
-        }
-        _ if holder.is_some() => {
-            let what =
-                format!("{address} is served already{by}, and this check got no answer: {failed}");
-            Finding::warning(
-                ABOUT,
-                what,
-                "run doctor with the flags, the environment and the file of that process",
-            )
-        }
-        _ => {
-            let find = port
-                .map(|port| format!(" (as root, ss -ltnp 'sport = :{port}' names it)"))
-                .unwrap_or_default();
-            let fix = format!("end the program that has it{find}, or choose another address");
-            Finding::bad(
-                ABOUT,
-                format!(
-                    "{address} is taken by a program that does not answer as Cetusguard: {failed}"
-                ),
-                fix,
-            )
-        }
+        }) => describe_refused_ping(&served, &status, &why),
+        Err(failed) if holder.is_some() => Finding::warning(
+            ABOUT,
+            format!("{served}, and this check got no answer: {failed}"),
+            "run doctor with the flags, the environment and the file of that process",
+        ),
+        Err(failed) => describe_stranger(address, port, &failed),
     }
+}
+
+/// Describes a proxy that refuses the ping of this check.
+fn describe_refused_ping(served: &str, status: &str, why: &str) -> Finding {
+    let fix = if status.starts_with('5') {
+        "see what is said about the engine"
+    } else {
+        "nothing for clients that do not need /_ping; a health check at this address would fail"
+    };
+    let what = format!("{served}: Cetusguard answers this check with {status}: {why}");
+    Finding::warning(ABOUT, what, fix)
+}
+
+/// Describes an address that a program has which is not Cetusguard, and whose name this user cannot
+/// see.
+fn describe_stranger(address: &Address, port: Option<u16>, failed: &Unhealthy) -> Finding {
+    let find = port
+        .map(|port| format!(" (as root, ss -ltnp 'sport = :{port}' names it)"))
+        .unwrap_or_default();
+    Finding::bad(
+        ABOUT,
+        format!("{address} is taken by a program that does not answer as Cetusguard: {failed}"),
+        format!("end the program that has it{find}, or choose another address"),
+    )
 }
 
 /// Looks whether a Unix socket can be made, or is served already.
