@@ -70,6 +70,13 @@ pub(super) struct Barrier {
     pub(super) what: String,
 }
 
+impl Barrier {
+    fn new(holds: Holds, what: impl Into<String>) -> Self {
+        let what = what.into();
+        Self { holds, what }
+    }
+}
+
 /// The strength of a barrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -213,71 +220,59 @@ fn places<'r>(rules: impl Iterator<Item = &'r Arc<Rule>>) -> Vec<String> {
 fn barriers(profile: &Profile, survey: &Survey) -> Vec<Barrier> {
     let powers = by_power(survey);
     let level = profile.guard.level;
-    let (mut judged, mut rest) = (Vec::new(), Vec::new());
-    for ((_, power), opens) in &powers {
-        if opens.iter().any(|open| open.care == Care::Judged) {
-            judged.push(describe_endpoints(*power, opens));
-        }
-        let is_unread = opens.iter().any(|open| open.care == Care::Unread);
-        match power.way_to_host() {
-            Some(way) if is_unread => {
-                let what = format!(
-                    "nothing, where the client can {}: {way}",
-                    describe_endpoints(*power, opens)
-                );
-                rest.push(Barrier {
-                    holds: Holds::No,
-                    what,
-                });
-            }
-            _ => {}
-        }
-        if let Some(way) = power.remains() {
-            rest.push(Barrier {
-                holds: Holds::Partly,
-                what: format!(
-                    "trust, where the client can {}: {way}",
-                    describe_endpoints(*power, opens)
-                ),
-            });
-        }
-    }
-    let exceptions = profile.guard.allow.iter().filter(|_| !judged.is_empty());
-    for exception in exceptions {
-        if let Some(way) = exception.gives_host() {
-            rest.push(Barrier {
-                holds: Holds::No,
-                what: format!("nothing, by guard-allow {exception}: {way}"),
-            });
-        }
+    let is_judged = |opens: &[&Open]| opens.iter().any(|open| open.care == Care::Judged);
+    let judged: Vec<_> = powers
+        .iter()
+        .filter(|(_, opens)| is_judged(opens))
+        .map(|((_, power), opens)| describe_endpoints(*power, opens))
+        .collect();
+    let mut gaps: Vec<_> = powers
+        .iter()
+        .flat_map(|((_, power), opens)| gaps_of_power(*power, opens))
+        .collect();
+    if !judged.is_empty() {
+        gaps.extend(gaps_of_exceptions(profile));
     }
     let mut barriers = Vec::new();
     if !judged.is_empty() {
-        let what = format!(
-            "the guard ({}), which judges calls to {}",
-            level.name(),
-            judged.join("; ")
-        );
-        barriers.push(Barrier {
-            holds: Holds::Yes,
-            what,
-        });
+        let (level, judged) = (level.name(), judged.join("; "));
+        let what = format!("the guard ({level}), which judges calls to {judged}");
+        barriers.push(Barrier::new(Holds::Yes, what));
+    } else if gaps.is_empty() {
+        let what = "the rules: no call that they allow is a known way there";
+        barriers.push(Barrier::new(Holds::Yes, what));
     }
-    if judged.is_empty() && rest.is_empty() {
-        let what = "the rules: no call that they allow is a known way there".to_owned();
-        barriers.push(Barrier {
-            holds: Holds::Yes,
-            what,
-        });
-    }
-    rest.sort_by_key(|barrier| barrier.holds == Holds::No);
-    barriers.extend(rest);
+    gaps.sort_by_key(|barrier| barrier.holds == Holds::No);
+    barriers.extend(gaps);
     if level != Level::Privileged && profile.mode == Mode::Audit {
-        let what = "nothing at all: the profile is not enforced".to_owned();
-        barriers.push(Barrier {
-            holds: Holds::No,
-            what,
-        });
+        let what = "nothing at all: the profile is not enforced";
+        barriers.push(Barrier::new(Holds::No, what));
     }
     barriers
+}
+
+/// Returns the ways to the host that the calls of a power leave open.
+fn gaps_of_power(power: Power, opens: &[&Open]) -> Vec<Barrier> {
+    let is_unread = opens.iter().any(|open| open.care == Care::Unread);
+    let can = describe_endpoints(power, opens);
+    let mut gaps = Vec::new();
+    if let Some(way) = power.way_to_host().filter(|_| is_unread) {
+        let what = format!("nothing, where the client can {can}: {way}");
+        gaps.push(Barrier::new(Holds::No, what));
+    }
+    if let Some(way) = power.remains() {
+        let what = format!("trust, where the client can {can}: {way}");
+        gaps.push(Barrier::new(Holds::Partly, what));
+    }
+    gaps
+}
+
+/// Returns the ways to the host that the exceptions of the guard open.
+fn gaps_of_exceptions(profile: &Profile) -> impl Iterator<Item = Barrier> {
+    let exceptions = profile.guard.allow.iter();
+    exceptions.filter_map(|exception| {
+        let way = exception.gives_host()?;
+        let what = format!("nothing, by guard-allow {exception}: {way}");
+        Some(Barrier::new(Holds::No, what))
+    })
 }
