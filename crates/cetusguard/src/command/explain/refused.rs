@@ -184,75 +184,59 @@ fn earlier_refusals<'g>(group: &Group, groups: &'g [Group]) -> Vec<&'g Group> {
         .collect()
 }
 
-/// Writes them for people.
+/// Writes the groups for people, and the number of their requests.
 pub(super) fn write(groups: &[Group], page: &mut Page) {
     for group in groups {
-        let what = if group.forwarded {
-            "would be refused"
-        } else {
-            "refused"
-        };
-        let profile = if group.profile.is_empty() {
-            String::new()
-        } else {
-            format!(" (profile {})", group.profile)
-        };
-        page.say(
-            0,
-            Look::Heading,
-            &format!(
-                "{} × {} {what}: {}{profile}",
-                group.count, group.call, group.reason
-            ),
-        );
-        page.item(
-            2,
-            "when    ",
-            Look::Faint,
-            &format!("{} … {}", group.first, group.last),
-        );
-        let clients: Vec<_> = group.clients.iter().map(String::as_str).collect();
-        // A Unix socket has no address.
-        if clients.iter().any(|client| !client.is_empty()) {
-            page.item(2, "who     ", Look::Faint, &clients.join(", "));
-        }
-        page.item(
-            2,
-            "why     ",
-            Look::Plain,
-            without_rule(&group.detail, &group.to_allow),
-        );
-        for cause in earlier_refusals(group, groups) {
-            page.item(
-                2,
-                "after   ",
-                Look::Plain,
-                &format!("{} × {} refused", cause.count, cause.call),
-            );
-        }
-        if group.allowed_now {
-            page.item(2, "now     ", Look::Good, "the rules allow it");
-        }
-        for allow in group.to_allow.iter().filter(|_| !group.allowed_now) {
-            page.line(2, Look::Plain, &format!("to allow it: {allow}"));
-        }
+        write_group(group, groups, page);
         page.gap();
     }
     let total: usize = groups.iter().map(|group| group.count).sum();
-    match total {
-        0 => page.say(
-            0,
-            Look::Good,
-            "No request was refused, nor would have been.",
-        ),
-        total => page.say(
-            0,
-            Look::Plain,
-            &format!(
-                "{} of {} refused, or not enforced.",
-                count(total, "request"),
-                count(groups.len(), "kind")
-            ),
-        ),
+    if total == 0 {
+        let what = "No request was refused, nor would have been.";
+        return page.say(0, Look::Good, what);
+    }
+    let (requests, kinds) = (count(total, "request"), count(groups.len(), "kind"));
+    let what = format!("{requests} of {kinds} refused, or not enforced.");
+    page.say(0, Look::Plain, &what);
+}
+
+/// Writes one group: its call, its clients, the cause, and the lines that would allow it.
+fn write_group(group: &Group, groups: &[Group], page: &mut Page) {
+    let Group {
+        count: number,
+        call,
+        reason,
+        ..
+    } = group;
+    let what = if group.forwarded {
+        "would be refused"
+    } else {
+        "refused"
+    };
+    let profile = if group.profile.is_empty() {
+        String::new()
+    } else {
+        format!(" (profile {})", group.profile)
+    };
+    let heading = format!("{number} × {call} {what}: {reason}{profile}");
+    page.say(0, Look::Heading, &heading);
+    let times = format!("{} … {}", group.first, group.last);
+    page.item(2, "when    ", Look::Faint, &times);
+    let clients: Vec<_> = group.clients.iter().map(String::as_str).collect();
+    // A Unix socket has no address.
+    if clients.iter().any(|client| !client.is_empty()) {
+        page.item(2, "who     ", Look::Faint, &clients.join(", "));
+    }
+    let why = without_rule(&group.detail, &group.to_allow);
+    page.item(2, "why     ", Look::Plain, why);
+    for cause in earlier_refusals(group, groups) {
+        let cause = format!("{} × {} refused", cause.count, cause.call);
+        page.item(2, "after   ", Look::Plain, &cause);
+    }
+    if group.allowed_now {
+        return page.item(2, "now     ", Look::Good, "the rules allow it");
+    }
+    for allow in &group.to_allow {
+        page.line(2, Look::Plain, &format!("to allow it: {allow}"));
     }
 }
