@@ -404,6 +404,40 @@ def test_images_do_not_give_containers_away(engine, view):
     assert owner.ask("DELETE", f"/images/{image}")[0] == 200
 
 
+def test_no_field_and_no_time_joins_the_network_of_another(engine, view):
+    """Docker prefers `NetworkID` to the name beside it, and looks the name up when the container starts."""
+    owner, theirs = view("--own", "true"), engine.client.networks.create(unique())
+    ours, name = unique(), unique()
+    for one in (ours, name):
+        assert owner.ask("POST", "/networks/create", {"Name": one})[0] == 201
+
+    def create(network, endpoint):
+        body = {"Image": IMAGE, "Cmd": ["sleep", "600"], "HostConfig": {"NetworkMode": network}}
+        if endpoint is not None:
+            body["NetworkingConfig"] = {"EndpointsConfig": {network: endpoint}}
+        status, answer = owner.ask("POST", "/containers/create", body)
+        assert status == 201, answer
+        return answer["Id"]
+
+    def networks(container):
+        return set(engine.client.containers.get(container).attrs["NetworkSettings"]["Networks"])
+
+    for endpoint in (None, {}, {"NetworkID": theirs.id}, {"NetworkID": theirs.name}):
+        made = create(ours, endpoint)
+        assert owner.ask("POST", f"/containers/{made}/start")[0] == 204
+        assert networks(made) == {ours}
+    connect = {"Container": create("none", None), "EndpointConfig": {"NetworkID": theirs.id}}
+    owner.ask("POST", f"/networks/{ours}/connect", connect)
+    assert theirs.name not in networks(connect["Container"])
+    # Another network takes the name before the container starts.
+    lurking = create(name, None)
+    assert owner.ask("DELETE", f"/networks/{name}")[0] == 204
+    other = engine.client.networks.create(name)
+    assert owner.ask("POST", f"/containers/{lurking}/start")[0] >= 400
+    other.reload()
+    assert not other.containers
+
+
 def test_no_field_forges_an_owner(engine, view):
     other = view()
     label = {"cetusguard.owner": "default"}

@@ -28,6 +28,9 @@ impl Version {
     /// issue 2259).
     pub(crate) const OF_OLD_IMAGE_TOOLS: Self = Self([1, 22, 0]);
 
+    /// From this on, a new container may join several networks (moby `api/swagger.yaml`, v1.44).
+    pub(crate) const SEVERAL_NETWORKS: Self = Self([1, 44, 0]);
+
     /// Reads the digits behind the `v`: one to three parts of one to four digits. `None` for
     /// anything else.
     pub(crate) fn parse(text: &str) -> Option<Self> {

@@ -10,7 +10,7 @@ use super::recreation::{Lost, Replacement};
 use super::subject::{Role, Slot, Subject};
 use super::target::{self, Use};
 use super::visibility::Visibility;
-use super::{Guard, Objection, Reader, Surroundings};
+use super::{Guard, Objection, Reader, Surroundings, network};
 use crate::call::{Call, Version};
 use crate::endpoint::{EndpointId, ObjectKind};
 use crate::object::{Detail, Object};
@@ -554,6 +554,11 @@ impl Case<'_> {
                     && let Some(text) = at_mut(json, place)
                 {
                     *text = Json::Text(format!("{before}{id}{after}").into());
+                }
+            }
+            Slot::Joined => {
+                if let Content::Json(body) = &mut self.content {
+                    network::pin(&self.call, body, &subject.word, id);
                 }
             }
             Slot::Nowhere => {}

@@ -10,7 +10,8 @@ use super::namespace::namespace_word;
 use super::subject::{Role, Slot, Subject};
 use super::target::Use;
 use super::{Judge, Step};
-use crate::endpoint::ObjectKind;
+use crate::call::{Call, Version};
+use crate::endpoint::{EndpointId, ObjectKind};
 
 /// moby `api/types/network.CreateRequest`.
 pub(super) static CREATE: Form = Form::Struct(&[
@@ -63,8 +64,9 @@ pub(super) const ENDPOINT: &[Field] = &[
     field("MacAddress", Form::Text),
     judged("DriverOpts", Form::Map(&Form::Text), options),
     field("GwPriority", Form::Number),
-    field("NetworkID", Form::Text),
-    field("EndpointID", Form::Text),
+    // Docker prefers it to the name that is judged (moby `getNetworkID`).
+    field("NetworkID", Form::Dropped),
+    field("EndpointID", Form::Dropped),
     field("Gateway", Form::Text),
     // Podman takes these two for requested addresses.
     judged("IPAddress", Form::Text, address),
@@ -250,7 +252,7 @@ pub(super) fn named(judge: &mut Judge<'_>, mode: &str) -> bool {
 }
 
 /// Judges the network that a container joins. Its name stays as it is, since other fields of the
-/// body refer to it.
+/// body refer to it; Docker gets its identifier beside the name.
 pub(super) fn joins(judge: &mut Judge<'_>, name: &str) {
     let name = match name {
         "" | "default" | "private" => "bridge",
@@ -258,7 +260,7 @@ pub(super) fn joins(judge: &mut Judge<'_>, name: &str) {
     };
     let is_network = !matches!(name, "none" | "slirp4netns" | "pasta");
     if is_network && judge.bounds_networks() {
-        let (word, place, slot) = (name.to_owned(), judge.place().to_vec(), Slot::Nowhere);
+        let (word, place, slot) = (name.to_owned(), judge.place().to_vec(), Slot::Joined);
         judge.add_subject(Subject {
             kind: ObjectKind::Network,
             word,
@@ -267,6 +269,44 @@ pub(super) fn joins(judge: &mut Judge<'_>, name: &str) {
             slot,
         });
     }
+}
+
+/// Writes the identifier of a network that a new container joins beside its name.
+///
+/// Docker looks a network up when the container starts: by its name, it would find another network
+/// that has taken the name since the container was created. Podman looks it up at once, and removes
+/// no network that a container uses.
+pub(super) fn pin(call: &Call, body: &mut Json<'_>, name: &str, id: &str) {
+    let creates = call
+        .endpoint()
+        .is_some_and(|endpoint| endpoint.id == EndpointId::ContainerCreate);
+    let endpoints = body
+        .get("NetworkingConfig")
+        .and_then(|config| config.get("EndpointsConfig"))
+        .map_or(&[][..], Json::map);
+    // An engine that has one network here ignores a mode beside it, and refuses two.
+    let is_ignored = call
+        .version()
+        .is_some_and(|version| version < Version::SEVERAL_NETWORKS)
+        && !endpoints.is_empty()
+        && endpoints.iter().all(|(known, _)| known != name);
+    if !creates || is_predefined(name) || is_ignored {
+        return;
+    }
+    let mut value = body;
+    for key in ["NetworkingConfig", "EndpointsConfig", name, "NetworkID"] {
+        if !matches!(value, Json::Map(_)) {
+            *value = Json::Map(Vec::new());
+        }
+        let Json::Map(members) = value else { return };
+        let at = members.iter().position(|(known, _)| known == key);
+        let at = at.unwrap_or_else(|| {
+            members.push((key.to_owned().into(), Json::Null));
+            members.len() - 1
+        });
+        value = &mut members[at].1;
+    }
+    *value = Json::Text(id.to_owned().into());
 }
 
 /// Judges the networks that a container joins, in a list.

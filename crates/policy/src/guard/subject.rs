@@ -73,6 +73,8 @@ pub(super) enum Slot {
     Parameter { name: String, before: String },
     /// The text at the subject's place in the body, between these.
     Body { before: String, after: String },
+    /// The identifier of a network that a new container joins, beside the client's word.
+    Joined,
     /// None: the client did not name the object.
     Nowhere,
 }
