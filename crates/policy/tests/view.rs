@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cetusguard_policy::endpoint::{Endpoint, ObjectKind};
-use cetusguard_policy::guard::{Guard, Question, Surroundings};
+use cetusguard_policy::guard::{Exception, Guard, Question, Surroundings};
 use cetusguard_policy::rule::{RuleSet, parse};
 use cetusguard_policy::{
     AnswerFilter, Call, DenialKind, Detail, Object, Owner, Ownership, Pattern, Permit, Profile,
@@ -132,6 +132,19 @@ fn describe(mut permit: Permit, profile: &Profile, name: &str) -> Permit {
 fn scoped() -> View {
     View {
         scope: scope(),
+        ..View::default()
+    }
+}
+
+/// The view of a client that also sees objects of others.
+fn owning() -> View {
+    View {
+        scope: scope(),
+        ownership: Some(Ownership {
+            owner: "p".to_owned(),
+            session: SessionSource::Profile,
+            lifetime: None,
+        }),
         ..View::default()
     }
 }
@@ -506,15 +519,6 @@ fn scopes_combine_their_conditions() {
 /// A client that owns things sees them, and changes nothing else.
 #[test]
 fn owners_change_only_what_they_own() {
-    let own = || View {
-        scope: scope(),
-        ownership: Some(Ownership {
-            owner: "p".to_owned(),
-            session: SessionSource::Profile,
-            lifetime: None,
-        }),
-        ..View::default()
-    };
     for (method, shape, want) in [
         ("GET", "/containers/{container*}/json", "allowed"),
         ("POST", "/containers/{container*}/wait", "allowed"),
@@ -531,10 +535,10 @@ fn owners_change_only_what_they_own() {
         let endpoint = Endpoint::all()
             .find(|one| one.method.as_str() == method && one.shape == shape)
             .expect("an endpoint");
-        let found = outcome(endpoint, "seen", own());
+        let found = outcome(endpoint, "seen", owning());
         assert!(found.starts_with(want), "{method} {shape}: {found}");
         assert_eq!(
-            outcome(endpoint, "hidden", own()).split(' ').next(),
+            outcome(endpoint, "hidden", owning()).split(' ').next(),
             Some("no"),
             "{shape}"
         );
@@ -592,5 +596,110 @@ fn other_objects_are_taken_out_of_answers() {
             Ok(want),
             "{request}"
         );
+    }
+}
+
+/// The way in which a create ends whose body is this, with an engine that has an object for each
+/// word.
+fn created(request: &str, view: View, body: &str) -> String {
+    let (method, target) = request.split_once(' ').expect("METHOD TARGET");
+    let guard = Guard {
+        allow: [
+            "container-namespace=pid",
+            "container-namespace=ipc",
+            "volumes-from",
+        ]
+        .iter()
+        .map(|text| Exception::read(text).expect("an exception"))
+        .collect(),
+        ..Guard::default()
+    };
+    let profile = Profile {
+        guard: Arc::new(guard),
+        ..profile("GET,HEAD,POST,PUT,DELETE .*", view)
+    };
+    let viewer = viewer(&profile);
+    let call = Call::read(method, target).expect("a call");
+    let permit = match decide(call, &profile) {
+        Verdict::Allow(permit) => permit,
+        Verdict::Deny(denial) => return denial.reason.kind().word().to_owned(),
+    };
+    let surroundings = Surroundings {
+        viewer: Some(&viewer),
+        ..Surroundings::default()
+    };
+    let mut case = match permit.open(Some("application/json"), body.as_bytes(), surroundings) {
+        Ok(case) => case,
+        Err(objection) => return format!("refused: {objection}"),
+    };
+    while let Some(question) = case.question() {
+        let found = match question {
+            Question::Object { kind, word } => {
+                let mut found = object(kind, word);
+                if word.starts_with("seen-own") {
+                    let owner = viewer.owner.as_ref().expect("an owner");
+                    let labels = owner.labels().into_iter();
+                    found.labels = labels
+                        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                        .collect();
+                }
+                found
+            }
+            _ => break,
+        };
+        if let Err(missing) = case.answer(Some(&found)) {
+            return format!("no {} {}", missing.kind.name(), missing.word);
+        }
+    }
+    match case.close() {
+        Ok(cleared) => cleared.body().unwrap_or(body).to_owned(),
+        Err(objection) => format!("refused: {objection}"),
+    }
+}
+
+const CREATE: &str = "POST /containers/create";
+const LIBPOD_CREATE: &str = "POST /v5.0.0/libpod/containers/create";
+
+/// An image that a container would only mount is as hidden as one that it would run.
+#[test]
+fn hidden_images_are_not_mounted() {
+    let mount = |image: &str| format!(r#"{{"Type":"image","Source":"{image}","Target":"/m"}}"#);
+    for (image, want) in [
+        ("hidden:1", "no image hidden:1"),
+        ("sha256:00aa", "no image sha256:00aa"),
+        ("seen:1", "{"),
+    ] {
+        for (request, body) in [
+            (
+                CREATE,
+                format!(
+                    r#"{{"Image":"seen","HostConfig":{{"Mounts":[{}]}}}}"#,
+                    mount(image)
+                ),
+            ),
+            (
+                "POST /services/create",
+                format!(
+                    r#"{{"Name":"s","TaskTemplate":{{"ContainerSpec":{{"Image":"seen","Mounts":[{}]}}}}}}"#,
+                    mount(image)
+                ),
+            ),
+        ] {
+            let found = created(request, scoped(), &body);
+            assert!(found.starts_with(want), "{body}: {found}");
+        }
+    }
+    for body in [
+        r#"{"image":"seen","image_volumes":[{"Source":"hidden","Destination":"/m"}]}"#,
+        r#"{"image":"seen","mounts":[{"type":"image","source":"hidden","destination":"/m"}]}"#,
+        r#"{"image":"seen","volumes":[{"Name":"hidden","Dest":"/m"}]}"#,
+        r#"{"rootfs":"hidden"}"#,
+    ] {
+        let found = created(LIBPOD_CREATE, scoped(), body);
+        assert!(found.starts_with("refused"), "{body}: {found}");
+    }
+    for request in ["pods/create", "play/kube", "kube/play"] {
+        let found = created(&format!("POST /v5.0.0/libpod/{request}"), scoped(), "{}");
+        assert_eq!(found, "beyond_view", "{request}");
     }
 }

@@ -98,7 +98,8 @@ fn one(judge: &mut Judge<'_>, mount: &Json<'_>) {
         }),
         "tmpfs" => {}
         "image" => judge.within(Step::Field("Source"), |judge| {
-            image::reference(judge, source)
+            image::reference(judge, source);
+            judge.look_up_image(source);
         }),
         kind => judge.within(Step::Field("Type"), |judge| {
             judge.refuse(

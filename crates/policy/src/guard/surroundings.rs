@@ -327,9 +327,9 @@ impl Judge<'_> {
         }
     }
 
-    /// Judges the name and the labels of a container that would be created. The labels of its image
-    /// are its own as well.
-    pub(super) fn claim_created(&mut self, newcomer: impl FnOnce() -> Newcomer, image: &str) {
+    /// Adds the image of a container that would be created, or one that it would mount, as a
+    /// subject if the client does not see all images.
+    pub(super) fn look_up_image(&mut self, image: &str) {
         if self.sees_some(ObjectKind::Image) && !image.is_empty() {
             let (word, place, slot) = (image.to_owned(), self.place().to_vec(), Slot::Nowhere);
             self.add_subject(Subject {
@@ -340,6 +340,12 @@ impl Judge<'_> {
                 slot,
             });
         }
+    }
+
+    /// Judges the name and the labels of a container that would be created. The labels of its image
+    /// are its own as well.
+    pub(super) fn claim_created(&mut self, newcomer: impl FnOnce() -> Newcomer, image: &str) {
+        self.look_up_image(image);
         if !self
             .surroundings
             .profiles
