@@ -703,3 +703,106 @@ fn hidden_images_are_not_mounted() {
         assert_eq!(found, "beyond_view", "{request}");
     }
 }
+
+/// A container of a client changes nothing that the client sees and does not own.
+#[test]
+fn what_is_not_owned_is_only_read_by_new_containers() {
+    let refused = "refused: HostConfig";
+    let passed = "{";
+    for (config, want) in [
+        (r#""Binds":["seen-it:/d"]"#, refused),
+        (r#""Binds":["seen-it:/d:rw"]"#, refused),
+        (r#""Binds":["seen-it:/d:nocopy"]"#, refused),
+        (r#""Binds":["seen-it:/d:ro,z"]"#, refused),
+        (r#""Binds":["seen-it:/d:ro,rw"]"#, refused),
+        (r#""Binds":["seen-it:/d:ro"]"#, passed),
+        (r#""Binds":["seen-own:/d"]"#, passed),
+        (r#""Binds":["seen-own:/d:z"]"#, passed),
+        (
+            r#""Mounts":[{"Type":"volume","Source":"seen-it","Target":"/d"}]"#,
+            refused,
+        ),
+        (
+            r#""Mounts":[{"Type":"volume","Source":"seen-it","Target":"/d","ReadOnly":false}]"#,
+            refused,
+        ),
+        (
+            r#""Mounts":[{"Type":"volume","Source":"seen-it","Target":"/d","ReadOnly":true}]"#,
+            passed,
+        ),
+        (
+            r#""Mounts":[{"Type":"volume","Source":"seen-own","Target":"/d"}]"#,
+            passed,
+        ),
+        (r#""NetworkMode":"container:seen-it""#, refused),
+        (r#""PidMode":"container:seen-it""#, refused),
+        (r#""IpcMode":"container:seen-it""#, refused),
+        (r#""NetworkMode":"container:seen-own""#, passed),
+        (r#""PidMode":"container:seen-own""#, passed),
+        (r#""VolumesFrom":["seen-it"]"#, refused),
+        (r#""VolumesFrom":["seen-it:ro"]"#, refused),
+        (r#""VolumesFrom":["seen-own:z"]"#, refused),
+        (r#""VolumesFrom":["seen-own"]"#, passed),
+        (r#""VolumesFrom":["seen-own:ro"]"#, passed),
+        (r#""NetworkMode":"seen-it""#, passed),
+        (r#""NetworkMode":"bridge""#, passed),
+    ] {
+        let body = format!(r#"{{"Image":"seen","HostConfig":{{{config}}}}}"#);
+        let found = created(CREATE, owning(), &body);
+        assert!(found.starts_with(want), "{config}: {found}");
+        // Without ownership, all that the client sees is its own.
+        let found = created(CREATE, scoped(), &body.replace("seen-own", "seen-it"));
+        assert!(found.starts_with(passed), "{config}: {found}");
+    }
+    for (config, want) in [
+        (r#""volumes":[{"Name":"seen-it","Dest":"/d"}]"#, "refused"),
+        (
+            r#""volumes":[{"Name":"seen-it","Dest":"/d","Options":["ro","rw"]}]"#,
+            "refused",
+        ),
+        (
+            r#""volumes":[{"Name":"seen-it","Dest":"/d","Options":["ro"]}]"#,
+            passed,
+        ),
+        (r#""volumes":[{"Name":"seen-own","Dest":"/d"}]"#, passed),
+        (
+            r#""netns":{"nsmode":"container","value":"seen-it"}"#,
+            "refused",
+        ),
+        (
+            r#""pidns":{"nsmode":"container","value":"seen-it"}"#,
+            "refused",
+        ),
+        (
+            r#""ipcns":{"nsmode":"container","value":"seen-own"}"#,
+            passed,
+        ),
+        (r#""volumes_from":["seen-own"]"#, "refused"),
+    ] {
+        let body = format!(r#"{{"image":"seen",{config}}}"#);
+        let found = created(LIBPOD_CREATE, owning(), &body);
+        assert!(found.starts_with(want), "{config}: {found}");
+    }
+    let body = r#"{"Image":"seen","HostConfig":{"VolumesFrom":["seen-own:rw"]}}"#;
+    let found = created(CREATE, owning(), body);
+    assert!(
+        found.contains(&format!(r#""VolumesFrom":["{ID}"]"#)),
+        "{found}"
+    );
+    let spec = |mount: &str| {
+        format!(
+            r#"{{"Name":"s","TaskTemplate":{{"ContainerSpec":{{"Image":"seen","Mounts":[{{"Type":"volume","Source":"seen-it","Target":"/d"{mount}}}]}}}}}}"#
+        )
+    };
+    let found = created("POST /services/create", owning(), &spec(""));
+    assert!(found.contains("add :ro or ReadOnly"), "{found}");
+    let found = created(
+        "POST /services/create",
+        owning(),
+        &spec(r#","ReadOnly":true"#),
+    );
+    assert!(found.starts_with(passed), "{found}");
+    // The engine answers with the volume that exists.
+    let found = created("POST /volumes/create", owning(), r#"{"Name":"seen-it"}"#);
+    assert!(found.starts_with(passed), "{found}");
+}

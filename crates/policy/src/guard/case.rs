@@ -409,7 +409,8 @@ impl Case<'_> {
             self.judge.judge_hidden(&subject);
             return Ok(());
         }
-        if subject.role == Role::Mounted && object.is_none() && self.mounts_volumes() {
+        let is_mounted = matches!(subject.role, Role::Mounted | Role::MountedToWrite);
+        if is_mounted && object.is_none() && self.mounts_volumes() {
             self.new_volumes.push(subject.word.clone());
         }
         self.judge.judge_subject(&subject, object);

@@ -1,6 +1,7 @@
 //! The facts about the engine that decisions depend on.
 
 use super::json::Json;
+use super::judge::{Judge, Place};
 use crate::call::Version;
 
 /// The engine, as far as decisions depend on it.
@@ -69,5 +70,33 @@ impl Engine {
         } else {
             "its kernel is older than 5.12".to_owned()
         }
+    }
+}
+
+impl Judge<'_> {
+    /// Refuses variables that an engine takes from its own environment.
+    pub(super) fn copies_no_environment(&mut self, place: &[Place], engine: &Engine) {
+        if engine.is_podman {
+            let what = "Podman takes a variable without a value from its own environment; write \
+                NAME=VALUE";
+            self.back_at(place, |judge| judge.refuse(what.to_owned(), None));
+        }
+    }
+
+    /// Judges whether a bind that is allowed for reading only can be kept read-only all the way
+    /// down.
+    pub(super) fn reads_only_below(&mut self, place: &[Place], path: &str, engine: &Engine) {
+        if engine.mounts_read_only_recursively(self.version) {
+            return;
+        }
+        self.back_at(place, |judge| {
+            let what = format!(
+                "what is mounted below {path} on the host would stay writable: {}; mount it with \
+                BindOptions.NonRecursive, or allow it for writing",
+                engine.why_not(judge.version)
+            );
+            let hint = judge.hint("bind", path);
+            judge.refuse(what, hint);
+        });
     }
 }

@@ -269,7 +269,15 @@ fn volumes_from(judge: &mut Judge<'_>, value: &Json<'_>) {
         let (container, mode) = from
             .text()
             .split_at(from.text().find(':').unwrap_or(from.text().len()));
+        // By a mode, Podman makes a volume writable that the other container can only read.
+        let mode = match mode {
+            ":rw" if judge.owns() => "",
+            mode => mode,
+        };
         judge.within(Step::Index(index), |judge| {
+            if judge.owns() && !matches!(mode, "" | ":ro") {
+                judge.refuse("the mode of these volumes can only be ro".to_owned(), None);
+            }
             judge.look_up(
                 ObjectKind::Container,
                 container,

@@ -93,9 +93,15 @@ fn one(judge: &mut Judge<'_>, mount: &Json<'_>) {
                 host_path(judge, source, access)
             });
         }
-        "volume" => judge.within(Step::Field("Source"), |judge| {
-            volume_name(judge, source, "")
-        }),
+        "volume" => {
+            let access = match mount.get("ReadOnly") {
+                Some(Json::Bool(true)) => Access::Read,
+                _ => Access::Write,
+            };
+            judge.within(Step::Field("Source"), |judge| {
+                volume_name(judge, source, access, "");
+            });
+        }
         "tmpfs" => {}
         "image" => judge.within(Step::Field("Source"), |judge| {
             image::reference(judge, source);
@@ -133,12 +139,13 @@ fn bind_of(judge: &mut Judge<'_>, bind: &str) {
     if source.starts_with('/') {
         host_path(judge, source, access(mode.split(',')));
     } else {
-        volume_name(judge, source, &bind[source.len()..]);
+        let access = access(mode.split(','));
+        volume_name(judge, source, access, &bind[source.len()..]);
     }
     bind_words(judge, mode.split(','));
 }
 
-/// The access of a bind to the host.
+/// The access of a mount to a path of the host or a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     /// Writing.
@@ -149,12 +156,12 @@ pub(super) enum Access {
     ReadAlone,
 }
 
-/// Returns the access that the words of a bind's mode give. Another label for SELinux is written to
-/// every file.
+/// Returns the access that the words of a mount's mode give. Another label for SELinux is written to
+/// every file, and of `ro` and `rw` engines may take the last.
 pub(super) fn access<'w>(words: impl Iterator<Item = &'w str>) -> Access {
     let words: Vec<_> = words.collect();
     let has = |word| words.contains(&word);
-    match has("ro") && !has("z") && !has("Z") {
+    match has("ro") && !["rw", "z", "Z"].into_iter().any(has) {
         true if has("bind") && !has("rbind") => Access::ReadAlone,
         true => Access::Read,
         false => Access::Write,
@@ -290,7 +297,7 @@ fn bind(judge: &mut Judge<'_>, path: &str, access: Access) {
 ///
 /// The volume may exist, and hold more than the client could ask for, so the engine is asked.
 /// `after` is the text behind the name.
-pub(super) fn volume_name(judge: &mut Judge<'_>, name: &str, after: &str) {
+pub(super) fn volume_name(judge: &mut Judge<'_>, name: &str, access: Access, after: &str) {
     let mut chars = name.chars();
     let is_name = chars.next().is_none_or(|c| c.is_ascii_alphanumeric())
         && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
@@ -300,7 +307,11 @@ pub(super) fn volume_name(judge: &mut Judge<'_>, name: &str, after: &str) {
             None,
         );
     } else if !name.is_empty() {
-        judge.look_up(ObjectKind::Volume, name, Role::Mounted, ("", after));
+        let role = match access {
+            Access::Write => Role::MountedToWrite,
+            Access::Read | Access::ReadAlone => Role::Mounted,
+        };
+        judge.look_up(ObjectKind::Volume, name, role, ("", after));
     }
 }
 

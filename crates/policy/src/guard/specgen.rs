@@ -386,23 +386,14 @@ fn mounts(judge: &mut Judge<'_>, mounts: &Json<'_>) {
 
 fn volumes(judge: &mut Judge<'_>, volumes: &Json<'_>) {
     for (index, volume) in volumes.list().iter().enumerate() {
+        let name = volume.get("Name").map(Json::text).unwrap_or_default();
+        let options = volume.get("Options").map(Json::list).unwrap_or_default();
+        let words = || options.iter().map(Json::text);
         judge.within(Step::Index(index), |judge| {
             judge.within(Step::Field("Name"), |judge| {
-                volume_name(
-                    judge,
-                    volume.get("Name").map(Json::text).unwrap_or_default(),
-                    "",
-                );
+                volume_name(judge, name, access(words()), "");
             });
-            bind_words(
-                judge,
-                volume
-                    .get("Options")
-                    .map(Json::list)
-                    .unwrap_or_default()
-                    .iter()
-                    .map(Json::text),
-            );
+            bind_words(judge, words());
         });
     }
 }

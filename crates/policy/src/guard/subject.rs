@@ -1,7 +1,6 @@
 //! Subjects: the objects that a decision depends on, why each matters, and the judgement once the
 //! engine has described it.
 
-use super::engine::Engine;
 use super::host::{gives_host_path, is_powerful};
 use super::judge::{Judge, Place};
 use super::network::is_predefined;
@@ -37,8 +36,10 @@ pub(crate) enum Role {
     Link,
     /// A container gets all of its volumes.
     VolumesFrom,
-    /// A container mounts it.
+    /// A container mounts it for reading, or it is there already when the call creates it.
     Mounted,
+    /// A container mounts it for writing.
+    MountedToWrite,
     /// A service joins it.
     Joined,
     /// A container joins this network.
@@ -101,7 +102,7 @@ impl Judge<'_> {
     /// object, but for a volume: a missing one would be created.
     pub(super) fn judge_hidden(&mut self, subject: &Subject) {
         self.back_at(&subject.place, |judge| match subject.role {
-            Role::Mounted => {
+            Role::Mounted | Role::MountedToWrite => {
                 let name = super::judge::shortened(&subject.word);
                 judge.refuse(
                     format!("the volume {name} is not one that this client can use"),
@@ -116,7 +117,8 @@ impl Judge<'_> {
         match subject.role {
             // A missing volume is created. An entered container keeps the other's namespace while
             // it runs.
-            Role::Mounted | Role::Shared(_) | Role::Held | Role::Labels | Role::Defaults => {}
+            Role::Mounted | Role::MountedToWrite => {}
+            Role::Shared(_) | Role::Held | Role::Labels | Role::Defaults => {}
             // The engine says that it has no such image, and the client pulls it.
             Role::Run | Role::Overwritten | Role::Digest => {}
             // The engine's own answer is passed on before: see `Case::answer`.
@@ -180,7 +182,7 @@ impl Judge<'_> {
                     self.unless_allowed("proxy", "", || what);
                 }
             }
-            Role::Mounted => self.mounts_volume(object),
+            Role::Mounted | Role::MountedToWrite => self.mounts_volume(object),
             Role::Held => self.holds_volume(object),
             Role::Labels => {
                 if let Some(mut newcomer) = self.newcomer.clone() {
@@ -234,7 +236,7 @@ impl Judge<'_> {
             | Role::Namespace(_)
             | Role::Link
             | Role::VolumesFrom => subject.kind.has_labels(),
-            Role::Mounted | Role::Content | Role::Manager => true,
+            Role::Mounted | Role::MountedToWrite | Role::Content | Role::Manager => true,
             Role::Joined | Role::Network => !is_predefined(&object.name),
             Role::Started
             | Role::Shared(_)
@@ -569,31 +571,5 @@ impl Judge<'_> {
             let hint = self.hint("volume", &object.name);
             self.refuse(what, hint);
         }
-    }
-
-    /// Refuses variables that an engine takes from its own environment.
-    pub(super) fn copies_no_environment(&mut self, place: &[Place], engine: &Engine) {
-        if engine.is_podman {
-            let what = "Podman takes a variable without a value from its own environment; write \
-                NAME=VALUE";
-            self.back_at(place, |judge| judge.refuse(what.to_owned(), None));
-        }
-    }
-
-    /// Judges whether a bind that is allowed for reading only can be kept read-only all the way
-    /// down.
-    pub(super) fn reads_only_below(&mut self, place: &[Place], path: &str, engine: &Engine) {
-        if engine.mounts_read_only_recursively(self.version) {
-            return;
-        }
-        self.back_at(place, |judge| {
-            let what = format!(
-                "what is mounted below {path} on the host would stay writable: {}; mount it with \
-                BindOptions.NonRecursive, or allow it for writing",
-                engine.why_not(judge.version)
-            );
-            let hint = judge.hint("bind", path);
-            judge.refuse(what, hint);
-        });
     }
 }

@@ -67,6 +67,7 @@ impl Judge<'_> {
             | Role::Link
             | Role::VolumesFrom
             | Role::Mounted
+            | Role::MountedToWrite
             | Role::Joined
             | Role::Network
             | Role::Content
@@ -89,30 +90,35 @@ impl Judge<'_> {
         }
     }
 
-    /// Refuses to change an object that the client sees but does not own.
+    /// Refuses a change of an object that the client sees and does not own, by the call or by a
+    /// container that the call creates.
     pub(super) fn refuse_unowned(&mut self, subject: &Subject, object: &Object) {
         let Some(viewer) = self.surroundings.viewer else {
             return;
         };
-        let is_change = self.changes_target
-            && match subject.role {
-                Role::Target(Use::Join) => false,
-                Role::Target(_) | Role::Replaced | Role::Started => {
-                    !matches!(subject.kind, ObjectKind::Exec | ObjectKind::Task)
-                }
-                _ => false,
-            };
+        let is_change = match subject.role {
+            // The new container would change what the other one has.
+            Role::Namespace(_) | Role::VolumesFrom | Role::MountedToWrite => true,
+            Role::Target(Use::Join) => false,
+            Role::Target(_) | Role::Replaced | Role::Started => {
+                self.changes_target && !matches!(subject.kind, ObjectKind::Exec | ObjectKind::Task)
+            }
+            _ => false,
+        };
         let is_shared = subject.kind == ObjectKind::Network && is_predefined(&object.name);
         if is_change && self.is_scoped() && is_shared {
             let name = &object.name;
             self.refuse(format!("the network {name} belongs to all clients"), None);
         } else if is_change && viewer.owner.is_some() && !viewer.owns(object) {
             let (kind, name) = (subject.kind.name(), &object.name);
+            let may = match subject.role {
+                Role::MountedToWrite => "can mount it for reading only; add :ro or ReadOnly",
+                Role::Namespace(_) => "can share namespaces only with what it has created",
+                Role::VolumesFrom => "can take volumes only from what it has created",
+                _ => "can change only what it has created",
+            };
             self.refuse(
-                format!(
-                    "the {kind} {name} does not belong to this client, which can change only what \
-                    it has created"
-                ),
+                format!("the {kind} {name} does not belong to this client, which {may}"),
                 None,
             );
         }

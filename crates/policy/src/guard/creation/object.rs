@@ -163,7 +163,11 @@ impl Judge<'_> {
     /// Judges a volume or a network that a container uses, if the profile allows only some.
     pub(in crate::guard) fn uses_allowed(&mut self, subject: &Subject, object: Option<&Object>) {
         match subject.role {
-            Role::Mounted | Role::Network | Role::Joined | Role::Target(Use::Join) => {
+            Role::Mounted
+            | Role::MountedToWrite
+            | Role::Network
+            | Role::Joined
+            | Role::Target(Use::Join) => {
                 used(self, subject.kind, &subject.word, object);
             }
             Role::Namespace("network") => {
