@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use cetusguard_policy::Profiles;
 
+use crate::admin::hash_policy;
 use crate::config::admin::AdminSettings;
 use crate::config::{Loaded, Mistake, Mistakes, Read, Sources};
 use crate::flow::{Proxy, Settings};
@@ -127,8 +128,11 @@ impl Reload {
                 let profiles = config.profiles.clone();
                 let admin = config.admin.clone();
                 let access = admin.as_ref().map(|admin| admin.access.clone());
+                let is_new = hash_policy(&proxy.profiles()) != hash_policy(&profiles);
                 proxy.renew(Settings::from(config));
-                proxy.status.note_reload(cause, access.unwrap_or_default());
+                proxy
+                    .status
+                    .note_reload(cause, access.unwrap_or_default(), is_new);
                 self.manager
                     .note_ready(&format!("serving the configuration reloaded by {cause}"));
                 Some(Reloaded {

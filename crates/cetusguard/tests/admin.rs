@@ -670,6 +670,15 @@ fn reloads_and_their_mistakes_are_shown() {
     });
     let reloaded = policy(&admin);
     assert_ne!(reloaded["hash"], first["hash"]);
+    assert_ne!(reloaded["loaded"], first["loaded"]);
+    // After a reload of the same policy, the one of another host would seem to be old.
+    replace("# The same rule.\nrules: GET,POST /.*\n");
+    eventually("the second success is shown", || {
+        let now = policy(&admin);
+        now["last_reload"]["result"] == "success"
+            && now["last_reload"]["time"] != reloaded["last_reload"]["time"]
+    });
+    assert_eq!(policy(&admin)["loaded"], reloaded["loaded"]);
     assert!(value(&admin, successful) > 0.5);
     assert!(
         value(

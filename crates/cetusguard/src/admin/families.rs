@@ -92,7 +92,7 @@ families! {
     RELOAD_TIME: Gauge "cetusguard_config_last_reload_timestamp" [], Some(Unit::Seconds),
         "The time of the last reload, since 1970; no sample before the first";
     LOAD_TIME: Gauge "cetusguard_config_loaded_timestamp" [], Some(Unit::Seconds),
-        "The time at which the configuration in force was loaded, since 1970";
+        "The time at which the policy in force was loaded first, since 1970";
     CERTIFICATE_EXPIRY: Gauge "cetusguard_certificate_expiry_timestamp" ["frontend"],
         Some(Unit::Seconds),
         "The time at which a certificate of the frontend's chain expires first, since 1970";

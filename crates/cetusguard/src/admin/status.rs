@@ -19,7 +19,8 @@ pub(crate) struct Status {
 /// The history at one moment.
 #[derive(Clone, Debug)]
 pub(super) struct State {
-    /// The time at which the settings in force were loaded.
+    /// The time at which the policy in force was loaded first. A reload of an equal one, after which
+    /// another host would seem to have an old policy, does not count.
     pub(super) loaded: SystemTime,
     /// The last reload; `None` before the first.
     pub(super) last_reload: Option<LastReload>,
@@ -70,11 +71,14 @@ impl Status {
         }
     }
 
-    /// Notes a reload that replaced the settings, and the conditions of the new ones.
-    pub(crate) fn note_reload(&self, cause: &'static str, access: AdminAccess) {
+    /// Notes a reload that replaced the settings, and the conditions of the new ones. `is_new` is
+    /// `true` if the policy is another one than before.
+    pub(crate) fn note_reload(&self, cause: &'static str, access: AdminAccess, is_new: bool) {
         let now = SystemTime::now();
         let mut state = self.lock();
-        state.loaded = now;
+        if is_new {
+            state.loaded = now;
+        }
         state.successes += 1;
         state.warnings = None;
         state.last_reload = Some(LastReload {
