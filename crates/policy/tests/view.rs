@@ -647,7 +647,8 @@ fn created(request: &str, view: View, body: &str) -> String {
             }
             _ => break,
         };
-        if let Err(missing) = case.answer(Some(&found)) {
+        let is_there = !found.name.contains("absent");
+        if let Err(missing) = case.answer(is_there.then_some(&found)) {
             return format!("no {} {}", missing.kind.name(), missing.word);
         }
     }
@@ -702,6 +703,41 @@ fn hidden_images_are_not_mounted() {
         let found = created(&format!("POST /v5.0.0/libpod/{request}"), scoped(), "{}");
         assert_eq!(found, "beyond_view", "{request}");
     }
+}
+
+/// A missing image is answered as a hidden one: the engine's own answer to a create is another one
+/// than that about the image.
+#[test]
+fn missing_images_are_answered_as_hidden_ones() {
+    let seen_by_name = || View {
+        scope: Scope::new(vec![vec![
+            ScopeCondition::kind(ObjectKind::Image, false),
+            ScopeCondition::object(
+                TargetCondition::Image(Pattern::new("docker.io/library/seen*")),
+                false,
+            ),
+        ]]),
+        ..View::default()
+    };
+    let service = |image: &str| {
+        format!(r#"{{"Name":"s","TaskTemplate":{{"ContainerSpec":{{"Image":"{image}"}}}}}}"#)
+    };
+    for image in ["hidden:1", "absent:1", "seen-absent:1"] {
+        let want = format!("no image {image}");
+        let body = format!(r#"{{"Image":"{image}"}}"#);
+        assert_eq!(created(CREATE, seen_by_name(), &body), want);
+        let body = format!(r#"{{"image":"{image}"}}"#);
+        assert_eq!(created(LIBPOD_CREATE, seen_by_name(), &body), want);
+        // Nodes pull the image of a service, if the client may pull it.
+        let found = created("POST /services/create", seen_by_name(), &service(image));
+        match image {
+            "seen-absent:1" => assert!(found.starts_with('{'), "{found}"),
+            _ => assert_eq!(found, want),
+        }
+    }
+    // A client that sees every image gets the engine's own answer.
+    let found = created(CREATE, View::default(), r#"{"Image":"absent:1"}"#);
+    assert!(found.starts_with('{'), "{found}");
 }
 
 /// A container of a client changes nothing that the client sees and does not own.

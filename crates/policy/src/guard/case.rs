@@ -401,7 +401,8 @@ impl Case<'_> {
         let is_essential = matches!(
             subject.role,
             Role::Target(_) | Role::Replaced | Role::Started | Role::Manager
-        ) || (is_hidden && subject.role == Role::Run);
+        ) || (subject.role == Role::Run
+            && (is_hidden || self.lacks_image(&subject.word)));
         if is_essential && (is_hidden || object.is_none()) {
             return Err(self.missing(&subject));
         }
@@ -433,6 +434,18 @@ impl Case<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Returns whether a missing image is answered as a hidden one is: the engine's own answer to
+    /// a create would differ. For a service, nodes pull the image.
+    fn lacks_image(&self, name: &str) -> bool {
+        let is_service = self.call.endpoint().is_some_and(|endpoint| {
+            matches!(
+                endpoint.id,
+                EndpointId::ServiceCreate | EndpointId::ServiceUpdate
+            )
+        });
+        self.replacement.is_none() && !(is_service && self.judge.shows_image_name(name))
     }
 
     /// Returns whether the call creates a container for a client that owns its objects.

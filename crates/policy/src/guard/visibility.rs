@@ -294,13 +294,9 @@ impl Judge<'_> {
         if !has_registry {
             return;
         }
-        let image = name
+        let is_visible = name
             .filter(|name| !name.is_empty())
-            .map(|name| Object::image_of_name(&name));
-        let is_visible = image.is_some_and(|image| {
-            let viewer = self.surroundings.viewer;
-            viewer.is_some_and(|viewer| viewer.shows(ObjectKind::Image, &image))
-        });
+            .is_some_and(|name| self.shows_image_name(&name));
         if !is_visible {
             self.refuse(
                 "this profile sees some images, and this call may bring in others; pull an image \
@@ -309,6 +305,13 @@ impl Judge<'_> {
                 None,
             );
         }
+    }
+
+    /// Returns whether the client will see an image of this name once it is pulled.
+    pub(super) fn shows_image_name(&self, name: &str) -> bool {
+        let image = Object::image_of_name(name);
+        let viewer = self.surroundings.viewer;
+        viewer.is_some_and(|viewer| viewer.shows(ObjectKind::Image, &image))
     }
 
     /// Returns whether the call is a prune whose query is narrowed.
