@@ -10,7 +10,8 @@ use std::sync::Arc;
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{
     Amount, CommandPattern, Creation, Exception, Guard, ImageDenial, ImageRewrite, LabelPattern,
-    Level, ObjectPattern, Objection, PortPattern, RestartPolicy, Surroundings, Unit, UserPattern,
+    Level, ObjectPattern, Objection, PortPattern, Quota, RestartPolicy, Surroundings, Unit,
+    UserPattern,
 };
 use cetusguard_policy::rule::{RuleSet, parse};
 use cetusguard_policy::{Call, Object, Pattern, Permit, Profile, Verdict, decide};
@@ -636,6 +637,82 @@ fn names_and_root_file_systems() {
             (SERVICE_UPDATE, "{}", "TaskTemplate.ContainerSpec.ReadOnly"),
         ],
     );
+}
+
+/// Podman changes the cgroup of a container, and reports the limits that it was created with.
+#[test]
+fn new_limits_are_refused_where_a_quota_would_not_count_them() {
+    const PODMAN: &str = r#"{"ApiVersion":"1.41","KernelVersion":"6.1.0",
+        "Components":[{"Name":"Podman Engine"}]}"#;
+    let cpus = Amount::read("2", Unit::Cpus).ok();
+    let memory = size("1000");
+    let quotas = [
+        ("", Quota::default()),
+        (
+            "quota-memory",
+            Quota {
+                memory,
+                ..Quota::default()
+            },
+        ),
+        (
+            "quota-cpus",
+            Quota {
+                cpus,
+                ..Quota::default()
+            },
+        ),
+    ];
+    let place = |quota: &Quota, engine: &str, (request, body): (&str, &str)| {
+        let creation = Creation {
+            quota: quota.clone(),
+            ..Creation::default()
+        };
+        let permit = permit(request, creation).expect(request);
+        let surroundings = Surroundings::default();
+        let json = Some("application/json");
+        match world::settle_in(&permit, json, body.as_bytes(), surroundings, &world, engine) {
+            Ok(_) => String::new(),
+            Err(Objection::Findings(findings)) => findings[0].to_string(),
+            Err(objection) => panic!("{request}: {body}: {objection}"),
+        }
+    };
+    for (request, body, closed_by) in [
+        (LIBPOD_UPDATE, r#"{"memory":{"limit":9}}"#, "quota-memory"),
+        (
+            LIBPOD_UPDATE,
+            r#"{"cpu":{"quota":9000,"period":10000}}"#,
+            "quota-cpus",
+        ),
+        (LIBPOD_UPDATE, r#"{"cpu":{"shares":9}}"#, "no quota"),
+        (LIBPOD_UPDATE, r#"{"pids":{"limit":9}}"#, "no quota"),
+        (UPDATE, r#"{"Memory":9}"#, "quota-memory"),
+        (UPDATE, r#"{"NanoCpus":9}"#, "quota-cpus"),
+        (
+            UPDATE,
+            r#"{"CpuQuota":9000,"CpuPeriod":10000}"#,
+            "quota-cpus",
+        ),
+        (
+            UPDATE,
+            r#"{"Memory":0,"RestartPolicy":{"Name":"no"}}"#,
+            "no quota",
+        ),
+    ] {
+        for (key, quota) in &quotas {
+            let found = place(quota, PODMAN, (request, body));
+            let want = format!("would not be counted; {key} of this profile");
+            match *key == closed_by {
+                true => assert!(found.contains(&want), "{key}: {request}: {body}: {found}"),
+                false => assert_eq!(found, "", "{key}: {request}: {body}"),
+            }
+            // Docker reports new limits.
+            if request == UPDATE {
+                let found = place(quota, world::RECENT, (request, body));
+                assert_eq!(found, "", "{key}: {request}: {body}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -476,6 +476,7 @@ impl Case<'_> {
             || !self.judge.copied.is_empty()
             || self.judge.forced_removal.is_some()
             || self.judge.narrowed_prune.is_some()
+            || !self.judge.uncounted.is_empty()
             || !self.judge.short_images.is_empty()
     }
 
@@ -501,6 +502,12 @@ impl Case<'_> {
                 ),
                 None,
             );
+        }
+        for (place, key) in std::mem::take(&mut self.judge.uncounted) {
+            if engine.is_podman {
+                self.judge
+                    .back_at(&place, |judge| creation::uncounted_limit(judge, key));
+            }
         }
         for (place, path) in std::mem::take(&mut self.judge.read_only) {
             self.judge.reads_only_below(&place, &path, engine);

@@ -116,6 +116,8 @@ pub(crate) struct Judge<'g> {
     /// A removal that takes containers along if the engine is Podman: the place of its force, and
     /// the kind of the object.
     pub(super) forced_removal: Option<(Vec<Place>, &'static str)>,
+    /// New limits of a container, by place, which Podman would not report to the quota of this key.
+    pub(super) uncounted: Vec<(Vec<Place>, &'static str)>,
     /// `true` for a builder that buildx creates if it cannot reach the engine's own.
     pub(super) is_builder: bool,
     /// `true` if missing objects are allowed, because a client that creates a container again names
@@ -164,6 +166,7 @@ impl<'g> Judge<'g> {
             copied: Vec::new(),
             short_images: Vec::new(),
             forced_removal: None,
+            uncounted: Vec::new(),
             is_builder: false,
             omits_missing: false,
             image_user: None,

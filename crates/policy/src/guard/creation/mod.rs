@@ -23,8 +23,8 @@ pub use image::ImageDenial;
 use ipnet::IpNet;
 pub use object::{LabelPattern, ObjectPattern};
 pub use ports::PortPattern;
-pub(super) use quota::claim;
 pub use quota::{Claim, Excess, Quota, Usage};
+pub(super) use quota::{claim, uncounted_limit};
 pub use resources::{Amount, Unit, share_of};
 pub use rewrite::ImageRewrite;
 pub use texts::RestartPolicy;
@@ -198,6 +198,7 @@ pub(super) fn judge(
         Some(Subject::Container(fields)) => container(judge, creation, fields, pairs, body),
         Some(Subject::Update(fields)) => {
             resources::update(judge, creation, body, fields);
+            quota::update(judge, creation, body, fields);
             texts::restart_update(judge, creation, pairs, body);
         }
         Some(Subject::Rename) => texts::query_name(judge, creation, pairs),

@@ -5,11 +5,13 @@
 
 use std::fmt;
 
+use super::fields::ResourceFields;
 use super::resources::{self, Amount};
-use super::{Creation, Subject};
+use super::{Creation, Subject, find};
 use crate::call::Call;
 use crate::endpoint::EndpointId;
 use crate::guard::json::Json;
+use crate::guard::{Judge, Step};
 
 /// The most that the clients of a profile may own at a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -240,6 +242,43 @@ pub(in crate::guard) fn claim(
         }
         Subject::Rename | Subject::Exec | Subject::Volume(_) | Subject::Network => None,
     }
+}
+
+/// Judges new limits of a container. Podman changes the cgroup, and goes on reporting the limits
+/// that the container was created with, so that a sum would not include the new ones.
+pub(super) fn update(
+    judge: &mut Judge<'_>,
+    creation: &Creation,
+    body: &Json<'_>,
+    fields: &ResourceFields,
+) {
+    let memory = [Some(fields.memory)];
+    let [quota, period] = fields.quota.map_or([None, None], |paths| paths.map(Some));
+    let cpus = [fields.nano_cpus, quota, period];
+    let counted = [
+        ("quota-memory", &creation.quota.memory, &memory[..]),
+        ("quota-cpus", &creation.quota.cpus, &cpus[..]),
+    ];
+    for (key, _, paths) in counted.into_iter().filter(|(_, sum, _)| sum.is_some()) {
+        let changed = paths.iter().copied().flatten().find(|path| {
+            find(body, path).is_some_and(|value| !(fields.zero_is_missing && value.is_empty()))
+        });
+        let Some(path) = changed else { continue };
+        judge.within(Step::Field(path), |judge| match judge.is_libpod {
+            true => uncounted_limit(judge, key),
+            // Docker reports the new limits.
+            false => judge.uncounted.push((judge.place().to_vec(), key)),
+        });
+    }
+}
+
+/// Notes a new limit that Podman would not report.
+pub(in crate::guard) fn uncounted_limit(judge: &mut Judge<'_>, key: &'static str) {
+    judge.unmet(
+        key,
+        "Podman does not report new limits of a container, so that they would not be counted",
+        "needs a new container for them: remove this one, and create it again",
+    );
 }
 
 #[cfg(test)]
