@@ -771,6 +771,17 @@ fn commands_are_those_that_are_allowed() {
             (EXEC, "{}", "Cmd"),
             (EXEC, r#"{"Cmd":["ls"],"Env":["PATH=/tmp"]}"#, "Env[0]"),
             (LIBPOD_EXEC, r#"{"Cmd":["sh"]}"#, "Cmd"),
+            // A star does not leave the folder that stands before it.
+            (EXEC, r#"{"Cmd":["cat","/var/log/a"]}"#, ""),
+            (EXEC, r#"{"Cmd":["cat","/var/log/../../bin/sh"]}"#, "Cmd"),
+            // Another folder changes what relative words are.
+            (EXEC, r#"{"Cmd":["ls"],"WorkingDir":""}"#, ""),
+            (EXEC, r#"{"Cmd":["ls"],"WorkingDir":"/tmp"}"#, "WorkingDir"),
+            (
+                LIBPOD_EXEC,
+                r#"{"Cmd":["ls"],"workingdir":"/"}"#,
+                "WorkingDir",
+            ),
             (DOCKER, r#"{"Cmd":["sh"]}"#, ""),
             (DOCKER, r#"{"Healthcheck":{"Test":["CMD","ls","/"]}}"#, ""),
             (DOCKER, r#"{"Healthcheck":{"Test":["NONE"]}}"#, ""),

@@ -49,8 +49,16 @@ impl CommandPattern {
                 .words
                 .iter()
                 .zip(words)
-                .all(|(pattern, word)| pattern.fits(word))
+                .all(|(pattern, word)| fits_word(pattern, word))
     }
+}
+
+/// Returns whether a word fits a pattern. A star stands for no `..`, with which a word leaves the
+/// folder that the pattern names, as in `/var/log/../../etc/shadow`; a star alone names no folder.
+fn fits_word(pattern: &Pattern, word: &str) -> bool {
+    let parents = |text: &str| text.split('/').filter(|segment| *segment == "..").count();
+    let text = pattern.as_str();
+    pattern.fits(word) && (text == "*" || parents(word) <= parents(text))
 }
 
 impl fmt::Display for CommandPattern {
@@ -80,6 +88,13 @@ pub(super) fn exec(judge: &mut Judge<'_>, creation: &Creation, body: &Json<'_>) 
             .map(|it| words(it).collect())
             .unwrap_or_default();
         judge.within(Step::Field("Cmd"), |judge| one_of(judge, allowed, &command));
+    }
+    // Another folder changes what the relative words of an allowed command are: ./tool, or the
+    // Makefile of make.
+    let folder = find(body, "WorkingDir").map(Json::text).unwrap_or_default();
+    if let (Some(allowed), false) = (&creation.exec, folder.is_empty()) {
+        let what = "commands run in the container's own working directory; leave this field out";
+        judge.unmet_at("WorkingDir", "allow-exec", what, allows(allowed));
     }
     // A variable such as PATH or LD_PRELOAD changes what an allowed command does.
     let none = creation.exec.as_ref().map(|_| Vec::new());
@@ -165,6 +180,22 @@ mod tests {
                 false,
             ),
             ("sh -c *", &["sh", "-c", "rm -rf /"], true),
+            ("sh -c *", &["sh", "-c", "ls /a/../b"], true),
+            (
+                "cat /var/log/*",
+                &["cat", "/var/log/../../etc/shadow"],
+                false,
+            ),
+            ("cat /var/log/*", &["cat", "/var/log/a/.."], false),
+            ("cat /var/log/*", &["cat", "/var/log/a..b"], true),
+            ("cat ../log/*", &["cat", "../log/a"], true),
+            ("cat ../log/*", &["cat", "../log/../a"], false),
+            ("/opt/*", &["/opt/../bin/sh"], false),
+            (
+                "tail --file=/var/log/*",
+                &["tail", "--file=/var/log/../x"],
+                false,
+            ),
         ] {
             let read = CommandPattern::read(pattern).expect(pattern);
             assert_eq!(read.fits(command), want, "{pattern}: {command:?}");
