@@ -842,3 +842,147 @@ fn what_is_not_owned_is_only_read_by_new_containers() {
     let found = created("POST /volumes/create", owning(), r#"{"Name":"seen-it"}"#);
     assert!(found.starts_with(passed), "{found}");
 }
+
+/// Checks what a client gets of answers, each with its request.
+fn check_answers(cases: &[(&str, &str, &str)]) {
+    for (request, answer, want) in cases {
+        let found = filtered(request, scoped(), answer, 9);
+        assert_eq!(found.as_deref(), Ok(*want), "{request}");
+    }
+}
+
+/// A visible image can have hidden names: neither its history nor another answer tells them.
+#[test]
+fn hidden_names_of_visible_images_are_left_out() {
+    check_answers(&[
+        (
+            "GET /images/seen:1/history",
+            r#"[{"Id":"a","Tags":["seen:1","hidden:1"]},{"Id":"<missing>","Tags":null}]"#,
+            r#"[{"Id":"a","Tags":["seen:1"]},{"Id":"<missing>","Tags":null}]"#,
+        ),
+        (
+            "GET /v4.0.0/libpod/images/seen:1/history",
+            r#"[{"id":"a","tags":["hidden:1","seen:1"]}]"#,
+            r#"[{"id":"a","tags":["seen:1"]}]"#,
+        ),
+        (
+            "GET /v4.0.0/libpod/images/seen:1/json",
+            r#"{"RepoTags":["seen:1","hidden:1"],"NamesHistory":["hidden:1","seen:1"]}"#,
+            r#"{"RepoTags":["seen:1"],"NamesHistory":["seen:1"]}"#,
+        ),
+        (
+            "GET /images/seen:1/json",
+            r#"{"RepoTags":["seen:1"],"Descriptor":{"size":1,"annotations":{"io.containerd.image.name":"hidden:1","a":"b"}},"Identity":{"Pull":[{"Repository":"hidden"}]}}"#,
+            r#"{"RepoTags":["seen:1"],"Descriptor":{"size":1,"annotations":{"a":"b"}}}"#,
+        ),
+    ]);
+    let tree = Endpoint::all().find(|one| one.id.name() == "libpod.image.tree");
+    assert_eq!(
+        outcome(tree.expect("an endpoint"), "seen", scoped()),
+        "beyond_view"
+    );
+}
+
+/// An event of a visible image names a hidden tag.
+#[test]
+fn events_about_hidden_names_of_images_are_left_out() {
+    for (id, attributes, want) in [
+        (SEEN, r#""name":"seen:1""#, true),
+        (SEEN, r#""name":"hidden:1""#, false),
+        (SEEN, r#""name":"sha256:SEEN""#, true),
+        (SEEN, "", true),
+        (SEEN, r#""image":"hidden:1","name":"seen:1""#, false),
+        ("seen:1", r#""name":"seen""#, true),
+        ("seen:1", r#""name":"hidden""#, false),
+        ("seenfor:1", r#""name":"seen""#, true),
+    ] {
+        let event = format!(
+            r#"{{"Type":"image","Action":"tag","Actor":{{"ID":"{id}","Attributes":{{{attributes}}}}}}}"#
+        );
+        let event = format!(
+            "{}\n",
+            event.replace("sha256:SEEN", &format!("sha256:{SEEN}"))
+        );
+        let found = filtered("GET /events", scoped(), &event, 7);
+        let want = if want { event } else { String::new() };
+        assert_eq!(found, Ok(want), "{id} {attributes}");
+    }
+}
+
+/// Podman lists an image by a filter that fits one of its hidden names.
+#[test]
+fn a_filter_by_name_finds_images_by_visible_names_alone() {
+    let listed =
+        r#"[{"Id":"sha256:abcdef","RepoTags":["docker.io/library/seen:1","seen:2","hidden:1"]}]"#;
+    let visible = r#"[{"Id":"sha256:abcdef","RepoTags":["seen:2"]}]"#;
+    for (reference, want) in [
+        ("hidden:1", "[]"),
+        ("h*", "[]"),
+        ("*:1", "[]"),
+        ("seen", visible),
+        ("seen:*", visible),
+        ("*", visible),
+        ("?een", "[]"),
+        ("abcdef", visible),
+    ] {
+        for query in [
+            format!("filters=%7B%22reference%22%3A%5B%22{reference}%22%5D%7D"),
+            format!("filters=%7B%22reference%22%3A%7B%22{reference}%22%3Atrue%7D%7D"),
+            format!("filter={reference}"),
+        ] {
+            let request = format!("GET /images/json?{query}");
+            let request = request.replace('?', "%3F").replacen("%3F", "?", 1);
+            let found = filtered(&request, scoped(), listed, 9);
+            assert_eq!(found.as_deref(), Ok(want), "{request}");
+        }
+    }
+}
+
+/// The manifests of an image name the containers that use it.
+#[test]
+fn hidden_containers_are_taken_out_of_images() {
+    let image = |containers: &str| {
+        format!(
+            r#"{{"RepoTags":["seen:1"],"Manifests":[{{"ImageData":{{"Containers":[{containers}]}}}}]}}"#
+        )
+    };
+    let answer = image(&format!(r#""{SEEN}","{OTHER}""#));
+    let want = image(&format!(r#""{SEEN}""#));
+    let unbounded = || View {
+        scope: Scope::new(vec![vec![named("seen*")]]),
+        ..View::default()
+    };
+    for view in [scoped, unbounded] {
+        let found = filtered(
+            "GET /v1.48/images/seen:1/json?manifests=1",
+            view(),
+            &answer,
+            9,
+        );
+        assert_eq!(found, Ok(want.clone()));
+        let list = format!("[{answer}]");
+        let found = filtered("GET /v1.48/images/json?manifests=1", view(), &list, 9);
+        assert_eq!(found, Ok(format!("[{want}]")));
+    }
+    check_answers(&[(
+        "GET /images/seen:1/json",
+        r#"{"RepoTags":["seen:1"],"Container":"0000","ContainerConfig":{"Hostname":"0000"},"Config":{"Hostname":"0000"}}"#,
+        r#"{"RepoTags":["seen:1"],"Container":"","ContainerConfig":{"Hostname":""},"Config":{"Hostname":""}}"#,
+    )]);
+}
+
+/// A task of a visible service is on a hidden network, of which it tells the name alone.
+#[test]
+fn specs_of_hidden_networks_are_taken_out_of_tasks() {
+    let task = |hidden: &str| {
+        format!(
+            r#"{{"ID":"t","ServiceID":"seen","NetworksAttachments":[{{"Network":{{"ID":"1","Spec":{{"Name":"seen"}},"DriverState":{{}}}}}},{{"Network":{{"ID":"2","Spec":{{"Name":"hidden"{hidden}}},"Addresses":["10.0.0.2/24"]}}]}}"#
+        )
+    };
+    let answer = task(r#","Labels":{"secret":"x"}},"IPAMOptions":{"Configs":[]}"#);
+    let want = task("}");
+    check_answers(&[
+        ("GET /tasks/t", &answer, &want),
+        ("GET /tasks", &format!("[{answer}]"), &format!("[{want}]")),
+    ]);
+}

@@ -12,7 +12,15 @@ use crate::view::{Exposure, exposure};
 
 /// The keys of filters whose values name other containers or images: the engine's answer tells
 /// whether these exist.
-const RELATIVE_FILTERS: [&str; 6] = ["before", "since", "after", "ctr-ids", "ctr-names", "pod"];
+const RELATIVE_FILTERS: [&str; 7] = [
+    "before",
+    "since",
+    "after",
+    "ctr-ids",
+    "ctr-names",
+    "pod",
+    "reference!",
+];
 
 /// The visibility of an object for the client of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +167,9 @@ impl Judge<'_> {
             Exposure::Nothing
             | Exposure::Networks
             | Exposure::Image
+            | Exposure::ImageHistory
+            | Exposure::ImageTree
+            | Exposure::Task
             | Exposure::Events
             | Exposure::DiskUsage
             // The rules have refused it, or an exception allows it.
@@ -352,13 +363,16 @@ impl Judge<'_> {
         }
     }
 
-    /// Adds the services and nodes as subjects by which a list of tasks is filtered: the engine
-    /// tells whether they exist.
-    fn look_up_filters(&mut self, filters: &Json<'_>) {
+    /// Adds the services and nodes as subjects by which a list of tasks is filtered, and the images
+    /// by which one of containers is: the engine tells whether they exist.
+    fn look_up_filters(&mut self, listed: ObjectKind, filters: &Json<'_>) {
         for (key, values) in filters.map() {
-            let kind = match super::fold(key).as_ref() {
-                "service" => ObjectKind::Service,
-                "node" => ObjectKind::Node,
+            let kind = match (listed, super::fold(key).as_ref()) {
+                (ObjectKind::Task, "service") => ObjectKind::Service,
+                (ObjectKind::Task, "node") => ObjectKind::Node,
+                (ObjectKind::Container, "ancestor") if self.sees_some(ObjectKind::Image) => {
+                    ObjectKind::Image
+                }
                 _ => continue,
             };
             let listed = values.list().iter().map(|value| value.text().to_owned());
@@ -389,9 +403,7 @@ impl Judge<'_> {
                 self.malformed("its filters cannot be read in one way alone".to_owned());
                 return call;
             };
-            if kind == ObjectKind::Task {
-                self.look_up_filters(&filters);
-            }
+            self.look_up_filters(kind, &filters);
             let keys = filters.map();
             let relative = keys
                 .iter()

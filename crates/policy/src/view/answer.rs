@@ -1,14 +1,18 @@
 //! Filters an answer while it passes: leaves out objects that its client does not see.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+mod edit;
+
+use edit::{containers_of, containers_on, is_identifier};
+
 use super::Viewer;
 use super::exposure::{Exposure, exposure, shape_of_values};
-use super::identifier::{IDENTIFIER, hide_identifiers};
+use super::identifier::hide_identifiers;
 use super::listed::{listed, of_event};
+use super::reference_filter::ReferenceFilter;
 use super::splitter::{ELEMENT_LIMIT, Shape, Splitter, Stop};
 use crate::call::Call;
 use crate::endpoint::{EndpointId, ObjectKind};
@@ -77,6 +81,8 @@ pub struct AnswerFilter {
     rest: Vec<u8>,
     /// The number of elements that may still be listed: the client's `limit`.
     remaining: Option<usize>,
+    /// The names by which the client filters a list of images, if it does not see all of them.
+    references: Option<ReferenceFilter>,
 }
 
 /// The decision about one element.
@@ -109,6 +115,12 @@ impl AnswerFilter {
                 .filter(|limit| *limit > 0),
             _ => None,
         };
+        let references = match exposure {
+            Exposure::List(ObjectKind::Image) if viewer.bounds(ObjectKind::Image) => {
+                ReferenceFilter::of_call(call)
+            }
+            _ => None,
+        };
         Some(Self {
             endpoint,
             exposure,
@@ -120,6 +132,7 @@ impl AnswerFilter {
             waiting: Vec::new(),
             rest: Vec::new(),
             remaining,
+            references,
         })
     }
 
@@ -320,14 +333,13 @@ impl AnswerFilter {
         if !self.is_scoped {
             return Ok(Decision::Keep);
         }
-        if self.exposure == Exposure::Image {
-            return Ok(Decision::Keep);
-        }
-        if self.exposure == Exposure::Networks {
-            return Ok(self.ask_for(containers_on(value), is_described));
-        }
-        if self.exposure == Exposure::Events {
-            return Ok(self.decide_event(value, is_described));
+        match self.exposure {
+            Exposure::Image => return Ok(self.ask_for(containers_of(value), is_described)),
+            Exposure::Networks => return Ok(self.ask_for(containers_on(value), is_described)),
+            Exposure::Events => return Ok(self.decide_event(value, is_described)),
+            Exposure::Task => return Ok(Decision::Keep),
+            Exposure::ImageHistory if *is_listed => return Ok(Decision::Keep),
+            _ => {}
         }
         let kind = match (self.exposure, section.as_str(), *is_listed) {
             // A list that is empty may be `null`. Objects in the place of a list or a figure would
@@ -335,7 +347,7 @@ impl AnswerFilter {
             (_, _, false) if matches!(value, Json::Map(_) | Json::List(_)) => {
                 return Err(Unfilterable::Malformed);
             }
-            (Exposure::List(_), _, false) if *value != Json::Null => {
+            (Exposure::List(_) | Exposure::ImageHistory, _, false) if *value != Json::Null => {
                 return Err(Unfilterable::Malformed);
             }
             (_, _, false) => return Ok(Decision::Keep),
@@ -354,9 +366,7 @@ impl AnswerFilter {
     /// and the name decides: the name has gone to another image.
     fn needs_image_name(&self, image: &str) -> bool {
         let digits = image.strip_prefix("sha256:").unwrap_or(image);
-        let is_identifier =
-            digits.len() >= IDENTIFIER && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_identifier && self.viewer.view.scope.tests_images()
+        is_identifier(digits) && self.viewer.view.scope.tests_images()
     }
 
     fn decide_listed(
@@ -392,6 +402,12 @@ impl AnswerFilter {
         if is_visible && kind == ObjectKind::Network {
             // Old versions of the API list the containers of each network.
             return self.ask_for(containers_on(value), is_described);
+        }
+        if is_visible && kind == ObjectKind::Image {
+            return match self.finds(value) {
+                true => self.ask_for(containers_of(value), is_described),
+                false => Decision::Drop,
+            };
         }
         match (&mut self.remaining, is_visible) {
             (Some(0), true) | (_, false) => Decision::Drop,
@@ -442,6 +458,9 @@ impl AnswerFilter {
                 Decision::Drop
             };
         }
+        if kind == ObjectKind::Image && !self.shows_image_event(&object) {
+            return Decision::Drop;
+        }
         // Events of other objects do not tell their labels, and name a container by its identifier.
         let mut needed = Vec::new();
         if self.viewer.bounds(kind) {
@@ -475,63 +494,25 @@ impl AnswerFilter {
         }
     }
 
-    /// Removes the hidden objects from an element. Returns whether the element changed.
-    fn edit(&self, section: &str, value: &mut Json<'_>) -> bool {
-        let Json::Map(map) = value else { return false };
-        if !self.is_scoped {
-            return false;
+    /// Returns whether an event of an image has no hidden name of it. Its attributes are the labels
+    /// of the image, and the name.
+    fn shows_image_event(&self, event: &Object) -> bool {
+        if !self.viewer.bounds(ObjectKind::Image) || self.viewer.owns_image(event) {
+            return true;
         }
-        match (self.exposure, section) {
-            (Exposure::Networks | Exposure::List(ObjectKind::Network), _) => self.edit_network(map),
-            (Exposure::List(ObjectKind::Container), _)
-            | (_, "Containers" | "ContainerUsage.Items") => edit_names(map),
-            (Exposure::Image | Exposure::List(ObjectKind::Image), _)
-            | (_, "Images" | "ImageUsage.Items") => self.edit_image(map),
-            _ => false,
-        }
-    }
-
-    /// Leaves hidden containers out of a network, and its services and nodes.
-    fn edit_network(&self, network: &mut Vec<(Cow<'_, str>, Json<'_>)>) -> bool {
-        let before = network.len();
-        network.retain(|(key, _)| !matches!(key.as_ref(), "Services" | "Peers"));
-        let mut has_changed = network.len() < before;
-        for (key, containers) in network {
-            if let (CONTAINERS | LIBPOD_CONTAINERS, Json::Map(map)) = (key.as_ref(), containers) {
-                let before = map.len();
-                map.retain(|(id, _)| {
-                    let container = Lookup {
-                        kind: ObjectKind::Container,
-                        id: id.to_string(),
-                    };
-                    self.known.get(&container) == Some(&true)
-                });
-                has_changed |= map.len() < before;
-            }
-        }
-        has_changed
-    }
-
-    /// Leaves the names of an image out that its client does not see.
-    fn edit_image(&self, image: &mut Vec<(Cow<'_, str>, Json<'_>)>) -> bool {
-        if !self.viewer.bounds(ObjectKind::Image) {
-            return false;
-        }
-        let object = listed(ObjectKind::Image, &Json::Map(image.clone()));
-        if self.viewer.owns(&object) {
-            return false;
-        }
-        let mut has_changed = false;
-        for (key, names) in image {
-            if let ("RepoTags" | "RepoDigests" | "Names" | "History", Json::List(names)) =
-                (key.as_ref(), names)
-            {
-                let before = names.len();
-                names.retain(|name| self.viewer.shows_image_name(name.text(), &object));
-                has_changed |= names.len() < before;
-            }
-        }
-        has_changed
+        let digits = |word: &str| word.strip_prefix("sha256:").unwrap_or(word).to_owned();
+        let id = digits(&event.id);
+        let has_name = id.len() != FULL_ID || !is_identifier(&id);
+        let shows = |name: &str| self.viewer.shows_image_name(name, event);
+        // A pull has the whole name in place of the identifier, and the name without its tag.
+        let repeats_id = |name: &str| match has_name {
+            true => (event.id.strip_prefix(name)).is_some_and(|tag| tag.starts_with([':', '@'])),
+            false => is_identifier(&digits(name)) && id.starts_with(&digits(name)),
+        };
+        (!has_name || shows(&event.id))
+            && [event.name.as_str(), event.label("image")]
+                .into_iter()
+                .all(|name| name.is_empty() || repeats_id(name) || shows(name))
     }
 }
 
@@ -542,36 +523,7 @@ fn valid_beginning(piece: &[u8]) -> &str {
         .unwrap_or_default()
 }
 
-/// Leaves the names out that a container has by links: they begin with the names of others.
-fn edit_names(container: &mut [(Cow<'_, str>, Json<'_>)]) -> bool {
-    let names = container.iter_mut().find(|(key, _)| key == "Names");
-    let Some((_, Json::List(names))) = names else {
-        return false;
-    };
-    let before = names.len();
-    names.retain(|name| !name.text().trim_start_matches('/').contains('/'));
-    names.len() < before
-}
-
 /// The length of a full identifier.
 const FULL_ID: usize = 64;
 /// The longest identifier or name of an object that a filter remembers, in bytes.
 const LONGEST_ID: usize = 256;
-
-const CONTAINERS: &str = "Containers";
-const LIBPOD_CONTAINERS: &str = "containers";
-
-/// Returns the containers on a network.
-fn containers_on(network: &Json<'_>) -> Vec<Lookup> {
-    let containers = network
-        .get(CONTAINERS)
-        .or_else(|| network.get(LIBPOD_CONTAINERS));
-    let containers = containers.map(Json::map).unwrap_or_default();
-    containers
-        .iter()
-        .map(|(id, _)| Lookup {
-            kind: ObjectKind::Container,
-            id: id.to_string(),
-        })
-        .collect()
-}

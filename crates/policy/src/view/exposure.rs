@@ -17,6 +17,13 @@ pub(crate) enum Exposure {
     Networks,
     /// Its answer describes an image, with all its names.
     Image,
+    /// Its answer lists the layers of an image, with the names of it and of others.
+    ImageHistory,
+    /// Its calls name an image, and its answer is a text with the names of all images that share
+    /// its layers.
+    ImageTree,
+    /// Its answer describes a task, with the networks that it is on.
+    Task,
     /// Its answer has volumes in the member `Volumes`.
     Volumes,
     /// Its answer is a stream of events.
@@ -51,13 +58,14 @@ impl Exposure {
     /// Returns the parts in which an answer is judged, if its objects are.
     pub(super) fn shape(self) -> Option<Shape> {
         match self {
-            Self::List(_) => Some(Shape::List),
+            Self::List(_) | Self::ImageHistory => Some(Shape::List),
             Self::Volumes => Some(Shape::Report(&[])),
             Self::Events => Some(Shape::Lines),
             Self::DiskUsage => Some(Shape::Report(USAGES)),
-            Self::Networks | Self::Image => Some(Shape::Value),
+            Self::Networks | Self::Image | Self::Task => Some(Shape::Value),
             Self::Nothing
             | Self::Named
+            | Self::ImageTree
             | Self::Prune(_)
             | Self::Images
             | Self::Builder
@@ -108,6 +116,9 @@ pub(crate) fn exposure(id: EndpointId) -> Exposure {
         | LibpodImageImport | LibpodImagePull | LibpodImageSaveMany => Exposure::Images,
         SystemEvents | LibpodSystemEvents => Exposure::Events,
         ImageInspect | LibpodImageInspect => Exposure::Image,
+        ImageHistory | LibpodImageHistory => Exposure::ImageHistory,
+        LibpodImageTree => Exposure::ImageTree,
+        TaskInspect => Exposure::Task,
         SystemDf => Exposure::DiskUsage,
         ContainerList | LibpodContainerList => Exposure::List(ObjectKind::Container),
         ImageList | LibpodImageList => Exposure::List(ObjectKind::Image),
@@ -159,7 +170,6 @@ pub(crate) fn exposure(id: EndpointId) -> Exposure {
         | CheckpointRemove
         | ContainerCopy
         | ImageSave
-        | ImageHistory
         | ImageAttestations
         | ImagePush
         | ImageTag
@@ -187,7 +197,6 @@ pub(crate) fn exposure(id: EndpointId) -> Exposure {
         | ServiceUpdate
         | ServiceRemove
         | ServiceLogs
-        | TaskInspect
         | TaskLogs
         | SecretCreate
         | SecretInspect
@@ -231,8 +240,6 @@ pub(crate) fn exposure(id: EndpointId) -> Exposure {
         | LibpodExecInspect
         | LibpodExecRemove
         | LibpodImageExists
-        | LibpodImageTree
-        | LibpodImageHistory
         | LibpodImageResolve
         | LibpodImageChanges
         | LibpodImageSave

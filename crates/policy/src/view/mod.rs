@@ -10,6 +10,7 @@ mod identifier;
 mod listed;
 mod ownership;
 mod redaction;
+mod reference_filter;
 mod scope;
 mod splitter;
 
@@ -58,6 +59,7 @@ impl View {
         let shares_builder = || guard.allow.iter().any(|one| one.is("shared-builder"));
         let by_scope = || match call.endpoint().map(|endpoint| exposure(endpoint.id)) {
             Some(Exposure::Closed(why)) => Some(why),
+            Some(Exposure::ImageTree) if self.scope.bounds_images() => Some(TREE),
             Some(Exposure::Builder) if !shares_builder() => Some(BUILDER),
             Some(_) => None,
             None => Some(UNKNOWN),
@@ -108,6 +110,9 @@ impl View {
 /// The reason why the channels to BuildKit are closed.
 const BUILDER: &str = "its builds and its cache are those of all clients, which guard-allow \
     shared-builder accepts";
+
+/// The reason why the tree of an image is closed.
+const TREE: &str = "its text has names of images that this profile may not see";
 
 /// The reason why a path that the endpoint table does not have is closed.
 const UNKNOWN: &str = "which objects it is about is not known";
