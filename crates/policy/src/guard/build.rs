@@ -4,6 +4,7 @@ use super::form::{Form, judged as judged_field, walk};
 use super::json::Json;
 use super::network;
 use super::query::{Pairs, Parameter, judged, many, many_judged, plain};
+use super::visibility::Overwriting;
 use super::{Judge, Step};
 use crate::call::Call;
 
@@ -14,7 +15,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     judged("dockerfile", dockerfile),
     plain("target"),
     plain("platform"),
-    plain("labels"),
+    judged("labels", super::stamp::labels),
     plain("squash"),
     plain("pull"),
     plain("nocache"),
@@ -119,7 +120,21 @@ fn outputs(judge: &mut Judge<'_>, text: &str) {
         }),
         judged_field("Attrs", Form::Map(&Form::Text), |judge, value| {
             for (_, names) in value.map().iter().filter(|(name, _)| *name == "name") {
-                judge.each(names.text().split(','), Judge::claim_image);
+                judge.each(names.text().split(','), |judge, name| {
+                    judge.claim_image(name);
+                    if !name.is_empty() {
+                        judge.look_up_name(name.to_owned(), Overwriting::Name);
+                    }
+                });
+            }
+            // BuildKit takes the rest for metadata: this is the configuration of the image, with its
+            // labels (moby `builder-next/exporter`).
+            if value
+                .map()
+                .iter()
+                .any(|(name, _)| name.starts_with("containerimage."))
+            {
+                judge.refuse("replaces the configuration of the image".to_owned(), None);
             }
             if value.map().iter().any(|(name, _)| name.starts_with("push")) {
                 judge.refuse("sends what is built to a registry".to_owned(), None);

@@ -3,7 +3,7 @@
 use super::{Judge, Step, creation};
 
 use super::json::Json;
-use super::query::{Pairs, Parameter, judged, many, plain};
+use super::query::{Pairs, Parameter, judged, many_judged, plain};
 use crate::call::Call;
 
 /// The place of an image that the path names.
@@ -16,7 +16,7 @@ pub(super) const CREATE: &[Parameter] = &[
     plain("repo"),
     plain("tag"),
     plain("message"),
-    many("changes"),
+    many_judged("changes", super::stamp::change),
     plain("platform"),
 ];
 
@@ -169,7 +169,7 @@ pub(super) const COMMIT: &[Parameter] = &[
     plain("comment"),
     plain("author"),
     plain("pause"),
-    many("changes"),
+    many_judged("changes", super::stamp::change),
 ];
 
 /// Judges an image that is used. A word that an engine may take for an identifier is no short name.

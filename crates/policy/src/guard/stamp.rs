@@ -57,10 +57,7 @@ impl Judge<'_> {
             clear(body, place);
         }
         if let Some(key) = find_owner_label(body) {
-            self.refuse(
-                format!("only the proxy gives objects the label {key}, by own of a profile"),
-                None,
-            );
+            refuse_owner_label(self, &key);
         }
         match &owner {
             Some(owner) => {
@@ -128,7 +125,8 @@ impl Judge<'_> {
         ];
         match call.endpoint().map(|endpoint| endpoint.id) {
             Some(EndpointId::BuildStart) => self.stamp_build(call, &labels),
-            Some(EndpointId::ContainerCommit) => {
+            Some(EndpointId::ImageCreate) if !imports(&call) => call,
+            Some(EndpointId::ContainerCommit | EndpointId::ImageCreate) => {
                 let mut pairs = call.parameters().unwrap_or_default();
                 // Behind those of the client, which they replace.
                 pairs.extend(
@@ -174,6 +172,47 @@ impl Judge<'_> {
             .viewer
             .and_then(|viewer| viewer.owner.as_ref())
     }
+}
+
+/// Returns whether a call imports an image, to which its changes apply.
+fn imports(call: &Call) -> bool {
+    let pairs = call.parameters().unwrap_or_default();
+    pairs
+        .iter()
+        .any(|(name, value)| super::fold(name) == "fromsrc" && !value.is_empty())
+}
+
+/// Judges an instruction for an image that is committed or imported. The engine joins all of them
+/// to one Dockerfile, in which one could take those of the proxy behind it for a part of itself.
+pub(super) fn change(judge: &mut Judge<'_>, text: &str) {
+    let is_open = text.trim_end().ends_with(['\\', '`']) || text.contains("<<");
+    if judge.owner().is_some() && (is_open || text.contains(['\n', '\r'])) {
+        judge.malformed(
+            "is not one whole instruction: write each in a parameter of its own, on one line, \
+            without << and without an escape at its end"
+                .to_owned(),
+        );
+    }
+    let text = text.to_ascii_lowercase();
+    let labels = [OWNER_LABEL, SESSION_LABEL, IMAGE_OWNER_LABEL];
+    if let Some(key) = labels.into_iter().find(|label| text.contains(label)) {
+        refuse_owner_label(judge, key);
+    }
+}
+
+/// Judges the labels of a build. Those of a client that owns objects are replaced.
+pub(super) fn labels(judge: &mut Judge<'_>, text: &str) {
+    let labels = Json::read(text.as_bytes()).unwrap_or(Json::Null);
+    if let Some(key) = find_owner_label(&labels).filter(|_| judge.owner().is_none()) {
+        refuse_owner_label(judge, &key);
+    }
+}
+
+fn refuse_owner_label(judge: &mut Judge<'_>, key: &str) {
+    judge.refuse(
+        format!("only the proxy gives objects the label {key}, by own of a profile"),
+        None,
+    );
 }
 
 fn is_owner_label(key: &str) -> bool {

@@ -5,6 +5,7 @@ use super::host::{gives_host_path, is_powerful};
 use super::judge::{Judge, Place};
 use super::network::is_predefined;
 use super::target::Use;
+use super::visibility::Overwriting;
 use super::volume;
 use crate::endpoint::ObjectKind;
 use crate::object::{Detail, Object, Traits};
@@ -51,7 +52,7 @@ pub(crate) enum Role {
     /// The image that a call names by a digest.
     Digest,
     /// The image that has a name which the call gives to another one.
-    Overwritten,
+    Overwritten(Overwriting),
     /// The body calls this node a manager.
     Manager,
     /// The entered container shares this namespace with it.
@@ -120,7 +121,7 @@ impl Judge<'_> {
             Role::Mounted | Role::MountedToWrite => {}
             Role::Shared(_) | Role::Held | Role::Labels | Role::Defaults => {}
             // The engine says that it has no such image, and the client pulls it.
-            Role::Run | Role::Overwritten | Role::Digest => {}
+            Role::Run | Role::Overwritten(_) | Role::Digest => {}
             // The engine's own answer is passed on before: see `Case::answer`.
             Role::Target(_) | Role::Replaced | Role::Started | Role::Manager => {}
             // A client that declares the networks of its containers will name those that exist
@@ -153,7 +154,7 @@ impl Judge<'_> {
                 None,
             ),
             Role::Defaults => self.omits_user_of(object),
-            Role::Overwritten => self.overwrites(subject, object),
+            Role::Overwritten(how) => self.overwrites(subject, object, how),
             Role::Run => {}
             Role::Digest => self.has_judged_name(subject, object),
             Role::Started => self.judge_stored_command(subject, object),
@@ -245,7 +246,7 @@ impl Judge<'_> {
             | Role::Defaults
             | Role::Run
             | Role::Digest
-            | Role::Overwritten => false,
+            | Role::Overwritten(_) => false,
         };
         if is_about && !self.targets.include(object) {
             let (kind, name) = (subject.kind.name(), &object.name);

@@ -8,7 +8,7 @@ use super::target::Use;
 use crate::call::Call;
 use crate::endpoint::{Endpoint, EndpointId, ObjectKind};
 use crate::object::Object;
-use crate::view::{Exposure, exposure};
+use crate::view::{Exposure, IMAGE_OWNER_LABEL, exposure};
 
 /// The keys of filters whose values name other containers or images: the engine's answer tells
 /// whether these exist.
@@ -21,6 +21,15 @@ const RELATIVE_FILTERS: [&str; 7] = [
     "pod",
     "reference!",
 ];
+
+/// The way in which a call gives the name of an image to another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overwriting {
+    /// It makes an image, or gives one more name to one.
+    Name,
+    /// It pulls the image of this name from a registry.
+    Pull,
+}
 
 /// The visibility of an object for the client of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +91,7 @@ impl Judge<'_> {
             | Role::Run
             | Role::Manager => true,
             // Its name is taken, whether the client sees it or not.
-            Role::Overwritten | Role::Digest => false,
+            Role::Overwritten(_) | Role::Digest => false,
         };
         let is_visible = match subject.kind {
             ObjectKind::Image => {
@@ -151,6 +160,7 @@ impl Judge<'_> {
             return call;
         };
         self.changes_target = changes(endpoint);
+        self.refuse_shared_builder(&call, endpoint.id);
         match exposure(endpoint.id) {
             Exposure::Images => {
                 self.judge_images(&call, endpoint.id);
@@ -175,6 +185,24 @@ impl Judge<'_> {
             // The rules have refused it, or an exception allows it.
             | Exposure::Builder
             | Exposure::Closed(_) => call,
+        }
+    }
+
+    /// Refuses a build by BuildKit, whose caches (`RUN --mount=type=cache`) other clients fill, as
+    /// the channels to it are closed.
+    fn refuse_shared_builder(&mut self, call: &Call, id: EndpointId) {
+        let versions = call.parameters().unwrap_or_default().into_iter();
+        let is_other = versions
+            .filter(|(name, _)| super::fold(name) == "version")
+            .any(|(_, version)| !matches!(version.as_str(), "" | "1"));
+        if id == EndpointId::BuildStart && is_other {
+            self.within(Step::Parameter("version"), |judge| {
+                judge.unless_allowed("shared-builder", "", || {
+                    "asks for BuildKit, whose builds and cache are those of all clients; the \
+                    classic builder is version 1"
+                        .to_owned()
+                });
+            });
         }
     }
 
@@ -228,6 +256,7 @@ impl Judge<'_> {
         let (parameter, mut names) = match id {
             ImageTag | LibpodImageTag | ContainerCommit | ImageCreate => ("repo", all("repo")),
             BuildStart => ("t", all("t")),
+            LibpodImagePull => return self.look_up_pulled(call, id),
             _ => return,
         };
         if id != BuildStart
@@ -238,27 +267,69 @@ impl Judge<'_> {
                 .map(|name| format!("{name}:{tag}"))
                 .collect();
         }
-        let is_due = self.owns() || self.sees_some(ObjectKind::Image);
-        for word in names.into_iter().filter(|_| is_due) {
+        for word in names {
             self.within(Step::Parameter(parameter), |judge| {
-                let place = judge.place().to_vec();
-                judge.add_subject(Subject {
-                    kind: ObjectKind::Image,
-                    word,
-                    role: Role::Overwritten,
-                    place,
-                    slot: Slot::Nowhere,
-                });
+                judge.look_up_name(word, Overwriting::Name);
+            });
+        }
+        if id == ImageCreate {
+            self.look_up_pulled(call, id);
+        }
+    }
+
+    /// Adds the image as a subject whose name a pull may give to another one. A pull by digest gives
+    /// no name.
+    fn look_up_pulled(&mut self, call: &Call, id: EndpointId) {
+        let (parameter, name) = pulled_name(call, id);
+        let Some(name) = name.filter(|name| self.owns() && !name.is_empty()) else {
+            return;
+        };
+        let name = name.strip_prefix("docker://").unwrap_or(&name).to_owned();
+        let is_docker = id == EndpointId::ImageCreate;
+        let pulls_all =
+            (is_docker && !super::reference::has_tag(&name)) || call.turns_on("alltags");
+        self.within(Step::Parameter(parameter), |judge| {
+            if pulls_all {
+                let what = "names no tag, by which the engine would pull all tags, also those that \
+                    are images of other clients; name one";
+                judge.refuse(what.to_owned(), None);
+            }
+            if name.contains('@') {
+                return;
+            }
+            // Podman finds an image of its own by a short name, and pulls that of a registry.
+            let full = super::reference::normalised(&name);
+            if !is_docker && full != name {
+                judge.look_up_name(full, Overwriting::Pull);
+            }
+            judge.look_up_name(name, Overwriting::Pull);
+        });
+    }
+
+    /// Adds the image as a subject whose name the call gives to another one.
+    pub(super) fn look_up_name(&mut self, word: String, how: Overwriting) {
+        if self.owns() || self.sees_some(ObjectKind::Image) {
+            let place = self.place().to_vec();
+            self.add_subject(Subject {
+                kind: ObjectKind::Image,
+                word,
+                role: Role::Overwritten(how),
+                place,
+                slot: Slot::Nowhere,
             });
         }
     }
 
     /// Judges an image whose name the call gives to another one.
-    pub(super) fn overwrites(&mut self, subject: &Subject, image: &Object) {
+    pub(super) fn overwrites(&mut self, subject: &Subject, image: &Object, how: Overwriting) {
         let Some(viewer) = self.surroundings.viewer else {
             return;
         };
         let may = match viewer.owner {
+            // A pulled image has no mark, and every client may pull it again.
+            Some(_) if how == Overwriting::Pull && image.label(IMAGE_OWNER_LABEL).is_empty() => {
+                true
+            }
             Some(_) => viewer.owns_image(image),
             None => viewer.shows_image(&subject.word, image, true),
         };
@@ -274,26 +345,7 @@ impl Judge<'_> {
     /// Judges a call that brings in images, for a client that sees only some images: it may pull
     /// those that it will see.
     fn judge_image_source(&mut self, call: &Call, id: EndpointId) {
-        let reference = match id {
-            EndpointId::ImageCreate => call.only_parameter("fromimage").or_else(|| {
-                // The engine takes the parameter in this spelling alone.
-                let mut pairs = call.parameters()?.into_iter();
-                pairs.find_map(|(name, value)| (name == "fromImage").then_some(value))
-            }),
-            EndpointId::LibpodImagePull => call.only_parameter("reference"),
-            _ => None,
-        };
-        let tag = call.only_parameter("tag").filter(|tag| !tag.is_empty());
-        let name = match (reference, tag) {
-            (Some(name), Some(tag)) if tag.contains(':') => Some(format!("{name}@{tag}")),
-            (Some(name), Some(tag)) => Some(format!("{name}:{tag}")),
-            (name, None) => name,
-            (None, Some(_)) => None,
-        };
-        let parameter = match id {
-            EndpointId::LibpodImagePull => "reference",
-            _ => "fromImage",
-        };
+        let (parameter, name) = pulled_name(call, id);
         let mut has_registry = true;
         // A guard that names images has judged the name already.
         if !(self.is_guarded() && self.guard.binds_images()) {
@@ -442,6 +494,30 @@ impl Judge<'_> {
         }
         call.with_parameters(&pairs)
     }
+}
+
+/// Returns the name of the image that a call pulls, and the parameter with it.
+fn pulled_name(call: &Call, id: EndpointId) -> (&'static str, Option<String>) {
+    let (parameter, reference) = match id {
+        EndpointId::LibpodImagePull => ("reference", call.only_parameter("reference")),
+        EndpointId::ImageCreate => {
+            // The engine takes the parameter in this spelling alone.
+            let exact = || {
+                let mut pairs = call.parameters()?.into_iter();
+                pairs.find_map(|(name, value)| (name == "fromImage").then_some(value))
+            };
+            let reference = call.only_parameter("fromimage").or_else(exact);
+            ("fromImage", reference)
+        }
+        _ => ("fromImage", None),
+    };
+    let tag = call.only_parameter("tag").filter(|tag| !tag.is_empty());
+    let name = match (reference, tag) {
+        (Some(name), Some(tag)) => Some(super::reference::joined(&name, &tag)),
+        (name, None) => name,
+        (None, Some(_)) => None,
+    };
+    (parameter, name)
 }
 
 /// Returns whether calls of an endpoint change the object that they name.

@@ -1,0 +1,203 @@
+//! A client that owns what it creates reaches nothing of another owner, whatever fields it uses and
+//! whenever its containers start.
+
+mod world;
+
+use std::sync::Arc;
+
+use cetusguard_policy::endpoint::ObjectKind;
+use cetusguard_policy::guard::Surroundings;
+use cetusguard_policy::rule::{RuleSet, parse};
+use cetusguard_policy::{
+    Call, Object, Owner, Ownership, Profile, SessionSource, Verdict, View, Viewer, decide,
+};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// The objects of an engine. `theirs` belongs to another client.
+fn world_of_two(kind: ObjectKind, word: &str) -> Option<Object> {
+    let (id, name, owner) = match word {
+        "web" => ("3eb3eb", "web", "default"),
+        "shared" | "5a5a" => ("5a5a", "shared", "default"),
+        "theirs" | "7e7e" => ("7e7e", "theirs", "other"),
+        "their/app:1" | "docker.io/their/app:1" => ("a4a4", "their/app:1", "other"),
+        "pulled:1" | "absent:1" => ("b5b5", "pulled:1", ""),
+        word => return world::plain(kind, word),
+    };
+    if word == "absent:1" {
+        return None;
+    }
+    let labels = match kind {
+        ObjectKind::Image if owner.is_empty() => "{}".to_owned(),
+        ObjectKind::Image => format!(r#"{{"cetusguard.image-owner":"{owner}"}}"#),
+        _ => format!(r#"{{"cetusguard.owner":"{owner}"}}"#),
+    };
+    let answer = format!(
+        r#"{{"Id":"{id}","Name":"{name}","Labels":{labels},"Config":{{"Labels":{labels}}}}}"#
+    );
+    Some(Object::read(kind, answer.as_bytes()).expect("JSON"))
+}
+
+/// Returns the target and the body that are sent for a client that owns what it creates, or the
+/// refusal.
+fn sent(request: &str, body: &str) -> String {
+    let rules = parse("test", "GET,POST,DELETE .*").expect("rules");
+    let ownership = Ownership {
+        owner: "default".to_owned(),
+        session: SessionSource::Profile,
+        lifetime: None,
+    };
+    let profile = Profile {
+        rules: RuleSet::new(rules).into(),
+        guard: Arc::default(),
+        view: Arc::new(View {
+            ownership: Some(ownership),
+            ..View::default()
+        }),
+        ..Profile::default()
+    };
+    let (method, target) = request.split_once(' ').expect("a request line");
+    let call = Call::read(method, target).expect(request);
+    let Verdict::Allow(permit) = decide(call, &profile) else {
+        return "denied".to_owned();
+    };
+    let viewer = Viewer {
+        view: Arc::clone(&profile.view),
+        owner: Some(Owner::profile("default")),
+    };
+    let around = Surroundings {
+        viewer: Some(&viewer),
+        ..Surroundings::default()
+    };
+    match world::settle_in(
+        &permit,
+        (!body.is_empty()).then_some("application/json"),
+        body.as_bytes(),
+        around,
+        &world_of_two,
+        world::RECENT,
+    ) {
+        Ok(cleared) => {
+            let target = cleared.call(permit.call()).target();
+            format!("{target} {}", cleared.body().unwrap_or_default())
+        }
+        Err(objection) => format!("refused: {objection}"),
+    }
+}
+
+/// Docker prefers `NetworkID` to the name beside it, and looks a network up when the container
+/// starts.
+#[test]
+fn docker_gets_the_identifier_of_the_network_that_was_judged() {
+    let theirs = r#"{"EndpointsConfig":{"shared":{"NetworkID":"theirs"}}}"#;
+    let want = r#""NetworkingConfig":{"EndpointsConfig":{"shared":{"NetworkID":"5a5a"}}}"#;
+    for (request, mode, networks) in [
+        ("POST /containers/create", "shared", theirs),
+        ("POST /v1.41/containers/create", "shared", "{}"),
+        (
+            "POST /containers/create",
+            "bridge",
+            r#"{"EndpointsConfig":{"shared":null}}"#,
+        ),
+        // Before version 1.44, Docker takes one network here, and ignores the mode beside it.
+        (
+            "POST /v1.43/containers/create",
+            "5a5a",
+            r#"{"EndpointsConfig":{"shared":{"networkid":"7e7e"}}}"#,
+        ),
+    ] {
+        let body =
+            format!(r#"{{"HostConfig":{{"NetworkMode":"{mode}"}},"NetworkingConfig":{networks}}}"#);
+        let sent = sent(request, &body);
+        assert!(sent.contains(want), "{request} {body}: {sent}");
+    }
+    let refused = sent(
+        "POST /containers/create",
+        r#"{"NetworkingConfig":{"EndpointsConfig":{"theirs":{}}}}"#,
+    );
+    assert!(refused.starts_with("refused"), "{refused}");
+}
+
+#[test]
+fn a_connect_is_about_the_network_of_its_path() {
+    let body = r#"{"Container":"web","EndpointConfig":{"NetworkID":"theirs","Aliases":["db"]}}"#;
+    let sent = sent("POST /networks/shared/connect", body);
+    assert!(
+        sent.contains(r#""Aliases":["db"]"#) && !sent.contains("theirs"),
+        "{sent}"
+    );
+}
+
+/// A build, a pull and an import give the name of an image to another one.
+#[test]
+fn images_of_other_owners_keep_their_names() {
+    let output =
+        |name: &str| format!(r#"[{{"Type":"moby","Attrs":{{"name":"docker.io/{name}"}}}}]"#);
+    let theirs = utf8_percent_encode(&output("their/app:1"), NON_ALPHANUMERIC).to_string();
+    for (request, is_refused) in [
+        ("POST /build?t=their/app:1".to_owned(), true),
+        ("POST /build?t=absent:1".to_owned(), false),
+        (format!("POST /build?outputs={theirs}"), true),
+        (
+            "POST /images/create?fromImage=their/app&tag=1".to_owned(),
+            true,
+        ),
+        (
+            "POST /images/create?fromImage=pulled&tag=1".to_owned(),
+            false,
+        ),
+        (
+            "POST /images/create?fromImage=absent&tag=1".to_owned(),
+            false,
+        ),
+        // Docker would pull every tag.
+        ("POST /images/create?fromImage=absent".to_owned(), true),
+    ] {
+        let sent = sent(&request, "");
+        assert_eq!(sent.starts_with("refused"), is_refused, "{request}: {sent}");
+    }
+}
+
+/// BuildKit keeps what `RUN --mount=type=cache` writes for the builds of all clients.
+#[test]
+fn builds_by_buildkit_are_closed_as_its_channels_are() {
+    for (query, is_refused) in [
+        ("version=2", true),
+        ("Version=2", true),
+        ("version=1&version=2", true),
+        ("version=1", false),
+        ("version=", false),
+        ("q=1", false),
+    ] {
+        let sent = sent(&format!("POST /build?{query}"), "");
+        assert_eq!(sent.starts_with("refused"), is_refused, "{query}: {sent}");
+    }
+}
+
+#[test]
+fn instructions_of_images_forge_no_owner() {
+    for (change, is_refused) in [
+        ("CMD true", false),
+        ("LABEL a=b", false),
+        ("LABEL cetusguard.image-owner=other", true),
+        ("LABEL CetusGuard.Owner=other", true),
+        // The stamps of the proxy stand behind these, and would be a part of them.
+        ("CMD foo \\", true),
+        ("CMD foo \\ ", true),
+        ("CMD foo `", true),
+        ("CMD foo \\\n# a comment", true),
+        ("ONBUILD RUN <<x", true),
+    ] {
+        let change = utf8_percent_encode(change, NON_ALPHANUMERIC);
+        for request in [
+            format!("POST /commit?container=web&changes={change}"),
+            format!("POST /images/create?fromSrc=-&repo=absent&tag=1&changes={change}"),
+        ] {
+            let sent = sent(&request, "");
+            assert_eq!(sent.starts_with("refused"), is_refused, "{request}: {sent}");
+            if !is_refused {
+                let stamp = "cetusguard.image-owner%3D%22default%22";
+                assert!(sent.contains(stamp), "{request}: {sent}");
+            }
+        }
+    }
+}
