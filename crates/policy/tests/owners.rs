@@ -47,7 +47,7 @@ fn sent(request: &str, body: &str) -> String {
         lifetime: None,
     };
     let profile = Profile {
-        rules: RuleSet::new(rules).into(),
+        rules: RuleSet::new(rules),
         guard: Arc::default(),
         view: Arc::new(View {
             ownership: Some(ownership),

@@ -4,8 +4,8 @@
 use super::creation::{self, Claim};
 use super::engine::Engine;
 use super::json::Json;
-use super::judge::{Judge, Place};
-use super::reading::check_form;
+use super::judge::Judge;
+use super::reading::{at_mut, check_form};
 use super::recreation::{Lost, Replacement};
 use super::subject::{Role, Slot, Subject};
 use super::target::{self, Use};
@@ -585,22 +585,4 @@ impl Case<'_> {
             Slot::Nowhere => {}
         }
     }
-}
-
-/// Finds the value at a place of a body.
-pub(super) fn at_mut<'j, 'b>(json: &'j mut Json<'b>, place: &[Place]) -> Option<&'j mut Json<'b>> {
-    place
-        .iter()
-        .try_fold(json, |value, step| match (step, value) {
-            (Place::Field(name), Json::Map(map)) => map
-                .iter_mut()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value),
-            (Place::Key(name), Json::Map(map)) => map
-                .iter_mut()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value),
-            (Place::Index(index), Json::List(list)) => list.get_mut(*index),
-            _ => None,
-        })
 }

@@ -4,7 +4,7 @@ use super::case::Content;
 use super::creation;
 use super::form::{Form, walk};
 use super::json::Json;
-use super::judge::Judge;
+use super::judge::{Judge, Place};
 use super::query::{self, Pairs};
 use super::{Body, Guard, Objection, Reader, check_stream, is_json};
 use crate::call::Call;
@@ -99,6 +99,24 @@ impl Reader {
             Content::Json(json)
         })
     }
+}
+
+/// Finds the value at a place of a body.
+pub(super) fn at_mut<'j, 'b>(json: &'j mut Json<'b>, place: &[Place]) -> Option<&'j mut Json<'b>> {
+    place
+        .iter()
+        .try_fold(json, |value, step| match (step, value) {
+            (Place::Field(name), Json::Map(map)) => map
+                .iter_mut()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value),
+            (Place::Key(name), Json::Map(map)) => map
+                .iter_mut()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value),
+            (Place::Index(index), Json::List(list)) => list.get_mut(*index),
+            _ => None,
+        })
 }
 
 /// Returns whether a body has nothing but blanks.

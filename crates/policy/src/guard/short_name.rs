@@ -6,10 +6,11 @@
 //! image that it has for it first, of any registry (`NormalizeToDockerHub`), and `containers.conf`
 //! can turn that off (`compat_api_enforce_docker_hub`).
 
-use super::case::{Case, Content, at_mut};
+use super::case::{Case, Content};
 use super::engine::Engine;
 use super::json::Json;
 use super::judge::{Judge, Place};
+use super::reading::at_mut;
 use super::subject::{Role, Slot, Subject};
 use super::{image, reference};
 use crate::endpoint::ObjectKind;

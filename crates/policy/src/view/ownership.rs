@@ -113,7 +113,7 @@ impl Owner {
         self.has_image_mark(image.label(IMAGE_OWNER_LABEL))
     }
 
-    /// Returns whether the value of [`IMAGE_OWNER_LABEL`] is that of this owner, or of a session of
+    /// Returns whether the value of `IMAGE_OWNER_LABEL` is that of this owner, or of a session of
     /// it.
     #[must_use]
     pub fn has_image_mark(&self, mark: &str) -> bool {
@@ -149,7 +149,7 @@ impl Owner {
         self.has_labels(object.label(OWNER_LABEL), object.label(SESSION_LABEL))
     }
 
-    /// Returns whether these values of [`OWNER_LABEL`] and [`SESSION_LABEL`] are those of this owner,
+    /// Returns whether these values of `OWNER_LABEL` and `SESSION_LABEL` are those of this owner,
     /// or of a session of it.
     #[must_use]
     pub fn has_labels(&self, owner: &str, session: &str) -> bool {
