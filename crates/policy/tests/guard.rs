@@ -1852,3 +1852,40 @@ fn refusals_keep_secrets_and_promise_nothing_that_would_not_help() {
             .contains("more than 512 parameters")
     );
 }
+
+/// The engine's errors tell whether a path of the host exists.
+#[test]
+fn no_text_probes_the_files_of_the_host() {
+    for (zone, is_good) in [
+        ("Europe/Berlin", true),
+        ("Etc/GMT+5", true),
+        ("local", true),
+        ("../../../etc/shadow", false),
+        ("/etc/shadow", false),
+        ("Europe/", false),
+    ] {
+        let body = format!(r#"{{"image":"x","timezone":"{zone}"}}"#);
+        let judged = judge(LIBPOD_CREATE, Level::Baseline, &[], &body);
+        assert_eq!(judged.is_ok(), is_good, "{zone}: {judged:?}");
+    }
+    for key in [
+        "BlkioWeightDevice",
+        "BlkioDeviceReadBps",
+        "BlkioDeviceWriteBps",
+        "BlkioDeviceReadIOps",
+        "BlkioDeviceWriteIOps",
+    ] {
+        for (path, is_good) in [
+            ("/dev/sda", true),
+            ("/dev/mapper/data", true),
+            ("/etc/shadow", false),
+            ("/dev/../etc/shadow", false),
+            ("/dev/", false),
+            ("sda", false),
+        ] {
+            let body = format!(r#"{{"HostConfig":{{"{key}":[{{"Path":"{path}"}}]}}}}"#);
+            let judged = judge("POST /containers/create", Level::Baseline, &[], &body);
+            assert_eq!(judged.is_ok(), is_good, "{key} {path}: {judged:?}");
+        }
+    }
+}

@@ -109,7 +109,7 @@ const RESOURCES: &[Field] = &[
     field(
         "BlkioWeightDevice",
         Form::List(&Form::Struct(&[
-            field("Path", Form::Text),
+            judged("Path", Form::Text, device_path),
             field("Weight", Form::Number),
         ])),
     ),
@@ -152,7 +152,7 @@ const RESTART_POLICY: Field = field(
 );
 const CGROUP_PARENT: Field = judged("CgroupParent", Form::Text, cgroup_parent);
 const RATES: Form = Form::List(&Form::Struct(&[
-    field("Path", Form::Text),
+    judged("Path", Form::Text, device_path),
     field("Rate", Form::Number),
 ]));
 const REALTIME_PERIOD: Field = judged("CpuRealtimePeriod", Form::Number, realtime);
@@ -196,6 +196,16 @@ pub(super) fn privileged(judge: &mut Judge<'_>, value: &Json<'_>) {
         judge.unless_allowed("privileged", "", || {
             "gives the container every right on the host".to_owned()
         });
+    }
+}
+
+/// Judges the path of a device whose use is limited. The errors of the engine tell whether a path of
+/// the host exists.
+fn device_path(judge: &mut Judge<'_>, path: &Json<'_>) {
+    let name = path.text().strip_prefix("/dev/").unwrap_or_default();
+    let is_plain = !name.is_empty() && name.split('/').all(|word| !matches!(word, "" | "." | ".."));
+    if !is_plain {
+        judge.malformed("expected the path of a device, as in /dev/sda".to_owned());
     }
 }
 

@@ -74,7 +74,7 @@ const BASIC: &[Field] = &[
     field("removeImage", Form::Bool),
     // Podman's client sends its command line; inspect shows it, and nothing runs it.
     field("containerCreateCommand", Form::List(&Form::Text)),
-    field("timezone", Form::Text),
+    judged("timezone", Form::Text, timezone),
     field("manage_password", Form::Bool),
     field("passwd_entry", Form::Text),
     field("group_entry", Form::Text),
@@ -381,6 +381,20 @@ fn mounts(judge: &mut Judge<'_>, mounts: &Json<'_>) {
                 None,
             ),
         });
+    }
+}
+
+/// Judges a time zone, which Podman looks for as a file below the zones of the host: its errors tell
+/// whether a path exists.
+fn timezone(judge: &mut Judge<'_>, zone: &Json<'_>) {
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte))
+    };
+    if !zone.text().is_empty() && !zone.text().split('/').all(is_word) {
+        judge.malformed("expected a time zone, as in Europe/Berlin".to_owned());
     }
 }
 
