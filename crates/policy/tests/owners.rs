@@ -127,6 +127,15 @@ fn a_connect_is_about_the_network_of_its_path() {
     );
 }
 
+/// Every client sees the networks that belong to the engine.
+#[test]
+fn a_new_network_is_none_of_the_engines_own() {
+    for (name, is_refused) in [("ingress", true), ("docker_gwbridge", true), ("web", false)] {
+        let sent = sent("POST /networks/create", &format!(r#"{{"Name":"{name}"}}"#));
+        assert_eq!(sent.starts_with("refused"), is_refused, "{name}: {sent}");
+    }
+}
+
 /// A build, a pull and an import give the name of an image to another one.
 #[test]
 fn images_of_other_owners_keep_their_names() {

@@ -15,7 +15,7 @@ use crate::endpoint::{EndpointId, ObjectKind};
 
 /// moby `api/types/network.CreateRequest`.
 pub(super) static CREATE: Form = Form::Struct(&[
-    field("Name", Form::Text),
+    judged("Name", Form::Text, new_name),
     field("CheckDuplicate", Form::Bool),
     judged("Driver", Form::Text, driver),
     field("Scope", Form::Text),
@@ -170,6 +170,18 @@ fn subnet(judge: &mut Judge<'_>, value: &Json<'_>) {
             "is no private range: the host would reach others of these addresses no more"
                 .to_owned(),
             hint,
+        );
+    }
+}
+
+/// Judges the name of a network that a client with a view creates. One that every engine has, which
+/// are `ingress` and `docker_gwbridge` in a swarm alone, would be visible to all clients.
+fn new_name(judge: &mut Judge<'_>, name: &Json<'_>) {
+    let has_view = judge.owns() || judge.sees_some(ObjectKind::Network);
+    if has_view && is_predefined(name.text()) {
+        judge.refuse(
+            "is the name of a network that belongs to the engine; write another one".to_owned(),
+            None,
         );
     }
 }
