@@ -138,10 +138,10 @@ const EXAMPLE_OBJECTS: [&str; 2] = ["some-name", "0123456789ab"];
 /// compile.
 type Shapes = Vec<(&'static Endpoint, Option<Language>)>;
 
-/// A surveyor of several profiles.
+/// A surveyor of several profiles, with the compiled paths of all endpoints.
 ///
-/// It holds the paths of all endpoints, which take a while to compile, and much memory. A proxy
-/// that has started needs them no more, so they live as long as the surveyor.
+/// Compiling them takes time, and they take much memory. `serve` surveys once when it starts and
+/// drops the surveyor.
 #[derive(Debug)]
 pub struct Surveyor {
     shapes: Shapes,

@@ -110,6 +110,13 @@ fn docker_gets_the_identifier_of_the_network_that_was_judged() {
         let sent = sent(request, &body);
         assert!(sent.contains(want), "{request} {body}: {sent}");
     }
+    // Docker reads keys in any letter case.
+    let body = r#"{"hostconfig":{"networkMODE":"shared"},"networkingconfig":{"endpointsconfig":{"shared":{"networkid":"theirs"}}}}"#;
+    let folded = sent("POST /containers/create", body);
+    assert!(
+        folded.contains(want) && !folded.contains("theirs"),
+        "{folded}"
+    );
     let refused = sent(
         "POST /containers/create",
         r#"{"NetworkingConfig":{"EndpointsConfig":{"theirs":{}}}}"#,

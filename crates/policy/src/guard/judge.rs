@@ -85,7 +85,7 @@ pub(crate) struct Judge<'g> {
     pub(super) surroundings: Surroundings<'g>,
     /// The version of the API that the call asks for.
     pub(super) version: Option<Version>,
-    /// Whether the call is one of Podman's own API.
+    /// `true` if the call is one of Podman's own API.
     pub(super) is_libpod: bool,
     pub(super) findings: Vec<Finding>,
     /// The images of the body that the profile calls by other names, each with the new name.

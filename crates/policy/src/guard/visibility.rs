@@ -25,9 +25,9 @@ const RELATIVE_FILTERS: [&str; 7] = [
 /// The way in which a call gives the name of an image to another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overwriting {
-    /// It makes an image, or gives one more name to one.
+    /// A build, a commit, an import or a tag gives the name to an image of the client's choice.
     Name,
-    /// It pulls the image of this name from a registry.
+    /// A pull gives the name to the image that the registry has.
     Pull,
 }
 
