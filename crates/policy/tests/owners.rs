@@ -9,7 +9,7 @@ use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::Surroundings;
 use cetusguard_policy::rule::{RuleSet, parse};
 use cetusguard_policy::{
-    Call, Object, Owner, Ownership, Profile, SessionSource, Verdict, View, Viewer, decide,
+    Call, Object, Owner, Ownership, Profile, Profiles, SessionSource, Verdict, View, Viewer, decide,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -37,29 +37,31 @@ fn world_of_two(kind: ObjectKind, word: &str) -> Option<Object> {
     Some(Object::read(kind, answer.as_bytes()).expect("JSON"))
 }
 
-/// Returns the target and the body that are sent for a client that owns what it creates, or the
-/// refusal.
-fn sent(request: &str, body: &str) -> String {
+fn profile(ownership: Option<Ownership>) -> Profile {
     let rules = parse("test", "GET,POST,DELETE .*").expect("rules");
-    let ownership = Ownership {
-        owner: "default".to_owned(),
-        session: SessionSource::Profile,
-        lifetime: None,
-    };
-    let profile = Profile {
+    Profile {
         rules: RuleSet::new(rules),
         guard: Arc::default(),
         view: Arc::new(View {
-            ownership: Some(ownership),
+            ownership,
             ..View::default()
         }),
         ..Profile::default()
-    };
-    let (method, target) = request.split_once(' ').expect("a request line");
-    let call = Call::read(method, target).expect(request);
-    let Verdict::Allow(permit) = decide(call, &profile) else {
-        return "denied".to_owned();
-    };
+    }
+}
+
+fn owning_profile() -> Profile {
+    profile(Some(Ownership {
+        owner: "default".to_owned(),
+        session: SessionSource::Profile,
+        lifetime: None,
+    }))
+}
+
+/// Returns the target and the body that are sent for a client that owns what it creates, or the
+/// refusal.
+fn sent(request: &str, body: &str) -> String {
+    let profile = owning_profile();
     let viewer = Viewer {
         view: Arc::clone(&profile.view),
         owner: Some(Owner::profile("default")),
@@ -67,6 +69,25 @@ fn sent(request: &str, body: &str) -> String {
     let around = Surroundings {
         viewer: Some(&viewer),
         ..Surroundings::default()
+    };
+    sent_in(request, body, &profile, around)
+}
+
+/// Returns the same for a client that owns nothing, beside one that does.
+fn sent_beside_an_owner(request: &str, body: &str) -> String {
+    let profiles = Profiles::new(owning_profile(), Vec::new(), Vec::new());
+    let around = Surroundings {
+        profiles: Some(&profiles),
+        ..Surroundings::default()
+    };
+    sent_in(request, body, &profile(None), around)
+}
+
+fn sent_in(request: &str, body: &str, profile: &Profile, around: Surroundings<'_>) -> String {
+    let (method, target) = request.split_once(' ').expect("a request line");
+    let call = Call::read(method, target).expect(request);
+    let Verdict::Allow(permit) = decide(call, profile) else {
+        return "denied".to_owned();
     };
     match world::settle_in(
         &permit,
@@ -216,4 +237,39 @@ fn instructions_of_images_forge_no_owner() {
             }
         }
     }
+}
+
+/// The labels of an image name its owner, whoever made it. A client that owns nothing can hide the
+/// key of a label from the proxy, in a Dockerfile or in an instruction.
+#[test]
+fn clients_that_own_nothing_make_images_of_no_owner() {
+    let hidden = utf8_percent_encode(r#"LABEL cetus"guard".owner=other"#, NON_ALPHANUMERIC);
+    for (request, stamps) in [
+        (
+            "POST /build?t=app:1".to_owned(),
+            "%22cetusguard.image-owner%22%3A%22%22",
+        ),
+        (
+            format!("POST /commit?container=web&changes={hidden}"),
+            "LABEL%20cetusguard.image-owner%3D%22%22",
+        ),
+        (
+            format!("POST /images/create?fromSrc=-&repo=app&changes={hidden}"),
+            "LABEL%20cetusguard.owner%3D%22%22",
+        ),
+    ] {
+        let sent = sent_beside_an_owner(&request, "");
+        assert!(sent.contains(stamps), "{request}: {sent}");
+    }
+    let open = "POST /commit?container=web&changes=CMD%20foo%20%5C";
+    let refused = sent_beside_an_owner(open, "");
+    assert!(refused.starts_with("refused"), "{refused}");
+    // Nobody owns anything: nothing is added.
+    let plain = sent_in(
+        "POST /build?t=app:1",
+        "",
+        &profile(None),
+        Surroundings::default(),
+    );
+    assert!(!plain.contains("owner"), "{plain}");
 }

@@ -113,11 +113,13 @@ impl Judge<'_> {
     }
 
     /// Marks the image that a call makes as the owner's, and takes the marks off that its containers
-    /// would inherit.
+    /// would inherit. A client that owns nothing makes an image of no owner, whatever a Dockerfile
+    /// or an instruction says: a variable or quotes can hide the key of a label from a reader.
     pub(super) fn stamp_query(&mut self, call: Call) -> Call {
-        let Some(mark) = self.owner().map(Owner::image_mark) else {
+        if !self.stamps_images() {
             return call;
-        };
+        }
+        let mark = self.owner().map(Owner::image_mark).unwrap_or_default();
         let labels = [
             (OWNER_LABEL, ""),
             (SESSION_LABEL, ""),
@@ -167,6 +169,11 @@ impl Judge<'_> {
         call.with_parameters(&pairs)
     }
 
+    /// Returns whether the images that this client makes get labels: some client owns objects.
+    fn stamps_images(&self) -> bool {
+        self.owner().is_some() || self.surroundings.some_client_owns()
+    }
+
     fn owner(&self) -> Option<&Owner> {
         self.surroundings
             .viewer
@@ -186,7 +193,7 @@ fn imports(call: &Call) -> bool {
 /// to one Dockerfile, in which one could take those of the proxy behind it for a part of itself.
 pub(super) fn change(judge: &mut Judge<'_>, text: &str) {
     let is_open = text.trim_end().ends_with(['\\', '`']) || text.contains("<<");
-    if judge.owner().is_some() && (is_open || text.contains(['\n', '\r'])) {
+    if judge.stamps_images() && (is_open || text.contains(['\n', '\r'])) {
         judge.malformed(
             "is not one whole instruction: write each in a parameter of its own, on one line, \
             without << and without an escape at its end"
