@@ -1341,6 +1341,8 @@ fn what_gives_podmans_host_away_is_refused() {
         ),
         (r#""cgroup_parent":"/x""#, "cgroup_parent"),
         (r#""cgroups_mode":"disabled""#, "cgroups_mode"),
+        (r#""systemd":"always""#, "systemd"),
+        (r#""systemd":"ALWAYS""#, "systemd"),
         (
             r#""resource_limits":{"devices":[{"allow":true,"access":"rwm"}]}"#,
             "resource_limits.devices",
@@ -1384,6 +1386,11 @@ fn what_gives_podmans_host_away_is_refused() {
         (
             r#"{"netns":{"nsmode":"host"}}"#,
             "host-namespace=network",
+            "host-namespace=pid",
+        ),
+        (
+            r#"{"systemd":"always"}"#,
+            "host-namespace=cgroup",
             "host-namespace=pid",
         ),
         (

@@ -51,7 +51,7 @@ const BASIC: &[Field] = &[
     field("restart_policy", Form::Text),
     field("restart_tries", Form::Number),
     judged("oci_runtime", Form::Text, runtime),
-    field("systemd", Form::Text),
+    judged("systemd", Form::Text, systemd_mode),
     judged("sdnotifyMode", Form::Text, |judge, value| {
         must_be(
             judge,
@@ -319,6 +319,17 @@ const LIMITS: &[Field] = &[
 /// Podman `handlers.UpdateEntities`: the limits alone. Rules for devices, cgroup files by name,
 /// commands of health checks and paths of the host are not among them.
 pub(super) static UPDATE: Form = Form::Struct(LIMITS);
+
+/// Judges how Podman prepares a container for systemd. For commands that it knows as systemd, and
+/// with `always` for any command, Podman mounts the cgroup hierarchy of systemd for writing. With
+/// cgroup version 1 that is the host's.
+fn systemd_mode(judge: &mut Judge<'_>, value: &Json<'_>) {
+    if !matches!(value.text(), "" | "true" | "false") {
+        judge.unless_allowed("host-namespace", "cgroup", || {
+            "lets any command write the host's cgroups, on hosts with cgroup version 1".to_owned()
+        });
+    }
+}
 
 fn host_env(judge: &mut Judge<'_>, value: &Json<'_>) {
     if *value == Json::Bool(true) {
