@@ -485,6 +485,31 @@ def test_old_lists_and_links_name_no_hidden_containers(engine, view, labelled):
         assert scoped.ask("GET", f"/containers/json?filters={quote(filters)}")[0] in (400, 403), filters
 
 
+def test_a_container_does_not_name_hidden_ones_that_it_was_created_with(engine, view, labelled):
+    theirs, ours = engine.run("sleep", "600", name=unique(), labels={"team": "red"}), labelled("blue")
+
+    def joined(other):
+        extra = {"NetworkMode": f"container:{other.id}", "VolumesFrom": [other.name], "PidMode": f"container:{other.id}"}
+        answer = engine.client.api.create_container(IMAGE, ["sleep", "600"], labels={"team": "blue"}, host_config=extra)
+        engine.client.api.start(answer["Id"])
+        return answer["Id"]
+
+    scoped = view("--visible", "label=team=blue")
+    of_hidden, of_visible = joined(theirs), joined(ours)
+    linked = engine.client.api.create_container(
+        IMAGE, ["sleep", "600"], labels={"team": "blue"}, host_config={"Links": [f"{theirs.name}:db"]}
+    )["Id"]
+    answers = [scoped.ask("GET", f"/containers/{id}/json") for id in (of_hidden, linked)]
+    answers.append(scoped.ask("GET", "/containers/json?all=1"))
+    for status, answer in answers:
+        text = json.dumps(answer)
+        assert status == 200
+        assert theirs.name not in text and theirs.id[:12] not in text, text
+    host = answers[0][1]["HostConfig"]
+    assert host["NetworkMode"] == host["PidMode"] == "container:(hidden)" and host["VolumesFrom"] == []
+    assert scoped.ask("GET", f"/containers/{of_visible}/json")[1] == engine.client.api.inspect_container(of_visible)
+
+
 def test_hidden_images_look_missing(engine, view):
     """In each form of a name, and by each of the names of one image."""
     image = engine.client.images.get(IMAGE)

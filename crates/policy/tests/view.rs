@@ -183,6 +183,31 @@ fn no_endpoint_reaches_a_hidden_object() {
     assert!(count > 100, "{count} endpoints name an object");
 }
 
+/// Docker also takes the name of a link for the container to which it leads, which may be hidden.
+#[test]
+fn no_endpoint_takes_the_name_of_a_link() {
+    let mut count = 0;
+    for endpoint in Endpoint::all() {
+        let target = path_of(endpoint, "seen/alias");
+        let call = Call::read(endpoint.method.as_str(), &target).expect("a call");
+        let is_named = call
+            .captured()
+            .is_some_and(|captured| captured.kind == ObjectKind::Container);
+        let finds_endpoint = call.endpoint().is_some_and(|found| found.id == endpoint.id);
+        if is_named && finds_endpoint {
+            count += 1;
+            let found = outcome(endpoint, "seen/alias", scoped());
+            let is_closed = ["beyond_view", "closed_endpoint"].contains(&found.as_str());
+            assert!(
+                is_closed || found.starts_with("refused: "),
+                "{}: {found}",
+                endpoint.id.name()
+            );
+        }
+    }
+    assert!(count > 20, "{count} endpoints take such names");
+}
+
 /// Each endpoint of the table that names no object: its answer is filtered, or it is closed, or it
 /// is one of those that have nothing to hide.
 #[test]
@@ -985,4 +1010,73 @@ fn specs_of_hidden_networks_are_taken_out_of_tasks() {
         ("GET /tasks/t", &answer, &want),
         ("GET /tasks", &format!("[{answer}]"), &format!("[{want}]")),
     ]);
+}
+
+/// A container names the containers and the pod that it was created with. Those that the client
+/// does not see are left out of lists and inspections, and what it has from them.
+#[test]
+fn hidden_companions_are_taken_out_of_containers() {
+    let docker = |mode: &str, rest: [&str; 4], links: &str| {
+        let [host_name, path, from, linked] = rest;
+        format!(
+            r#"{{"Id":"a","Names":["/seen"],"HostnamePath":"{path}","Config":{{"Hostname":"{host_name}"}},"HostConfig":{{"NetworkMode":"{mode}","PidMode":"container:seen2","IpcMode":"private","Links":[{linked}],"VolumesFrom":[{from}]}},"NetworkSettings":{{"Networks":{{"seen":{{"Links":[{links}]}}}}}}}}"#
+        )
+    };
+    let answer = docker(
+        &format!("container:{OTHER}"),
+        [
+            "000000000000",
+            "/var/lib/docker/containers/0000/hostname",
+            r#""seen3:ro","hidden:rw","/hidden""#,
+            r#""/seen1:/seen/db","/hidden:/seen/x","a b:/seen/y""#,
+        ],
+        r#""hidden:x","seen1:y""#,
+    );
+    let want = docker(
+        "container:(hidden)",
+        ["", "", r#""seen3:ro""#, r#""/seen1:/seen/db""#],
+        r#""seen1:y""#,
+    );
+    let visible = docker(
+        &format!("container:{SEEN}"),
+        ["0123", "/x", "", ""],
+        r#""seen1:y""#,
+    );
+    let podman = |pod: &str, more: &str, mode: &str| {
+        format!(
+            r#"{{"Id":"a","Names":["seen"],"Pod":"{pod}","PodName":"{pod}","Dependencies":["seen1"{more}],"HostConfig":{{"NetworkMode":"{mode}"}}}}"#
+        )
+    };
+    let of_hidden = podman("hidden", r#","hidden""#, "container:hidden");
+    let without = podman("", "", "container:(hidden)");
+    let of_seen = podman("seen", "", "container:seen1");
+    for (path, answer, want) in [
+        ("containers", &answer, &want),
+        ("containers", &visible, &visible),
+        ("v4.0.0/libpod/containers", &of_hidden, &without),
+        ("v4.0.0/libpod/containers", &of_seen, &of_seen),
+    ] {
+        check_answers(&[
+            (&format!("GET /{path}/seen/json"), answer, want),
+            (
+                &format!("GET /{path}/json?limit=1"),
+                &format!("[{answer},{answer}]"),
+                &format!("[{want}]"),
+            ),
+        ]);
+    }
+}
+
+/// However many companions a container has, the engine is asked about a few.
+#[test]
+fn few_companions_are_looked_up() {
+    let names: Vec<String> = (0..5000).map(|n| format!("\"seen{n}\"")).collect();
+    let answer = |names: &str| format!(r#"{{"HostConfig":{{"VolumesFrom":[{names}]}}}}"#);
+    let found = filtered(
+        "GET /containers/seen/json",
+        scoped(),
+        &answer(&names.join(",")),
+        4096,
+    );
+    assert_eq!(found, Ok(answer(&names[..64].join(","))));
 }

@@ -167,7 +167,7 @@ impl Judge<'_> {
                 call
             }
             Exposure::Volumes => self.judge_list(call, ObjectKind::Volume),
-            Exposure::Named => {
+            Exposure::Named | Exposure::Container => {
                 self.refuse_links(&call);
                 self.look_up_overwritten(&call, endpoint.id);
                 call

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+mod companion;
 mod edit;
 
+use companion::companions;
 use edit::{containers_of, containers_on, is_identifier};
 
 use super::Viewer;
@@ -334,6 +336,7 @@ impl AnswerFilter {
             return Ok(Decision::Keep);
         }
         match self.exposure {
+            Exposure::Container => return Ok(self.ask_for(self.companions_of(value), false)),
             Exposure::Image => return Ok(self.ask_for(containers_of(value), is_described)),
             Exposure::Networks => return Ok(self.ask_for(containers_on(value), is_described)),
             Exposure::Events => return Ok(self.decide_event(value, is_described)),
@@ -409,6 +412,13 @@ impl AnswerFilter {
                 false => Decision::Drop,
             };
         }
+        if is_visible && kind == ObjectKind::Container {
+            // These are known once they have been described.
+            let asked = self.ask_for(self.companions_of(value), false);
+            if !matches!(asked, Decision::Keep) {
+                return asked;
+            }
+        }
         match (&mut self.remaining, is_visible) {
             (Some(0), true) | (_, false) => Decision::Drop,
             (Some(remaining), true) => {
@@ -417,6 +427,13 @@ impl AnswerFilter {
             }
             (None, true) => Decision::Keep,
         }
+    }
+
+    /// Returns the objects that a container was created with and that the client may not see.
+    fn companions_of(&self, container: &Json<'_>) -> Vec<Lookup> {
+        let mut found = companions(container);
+        found.retain(|lookup| self.viewer.bounds(lookup.kind));
+        found
     }
 
     /// Asks for those of the objects that are not known yet.

@@ -13,6 +13,8 @@ pub(crate) enum Exposure {
     Named,
     /// Its answers list objects of this kind.
     List(ObjectKind),
+    /// Its answer describes a container, with those that it was created with.
+    Container,
     /// Its answer describes networks, with the containers on each.
     Networks,
     /// Its answer describes an image, with all its names.
@@ -62,7 +64,7 @@ impl Exposure {
             Self::Volumes => Some(Shape::Report(&[])),
             Self::Events => Some(Shape::Lines),
             Self::DiskUsage => Some(Shape::Report(USAGES)),
-            Self::Networks | Self::Image | Self::Task => Some(Shape::Value),
+            Self::Container | Self::Networks | Self::Image | Self::Task => Some(Shape::Value),
             Self::Nothing
             | Self::Named
             | Self::ImageTree
@@ -115,6 +117,7 @@ pub(crate) fn exposure(id: EndpointId) -> Exposure {
         ImageCreate | ImageLoad | ImageSaveMany | BuildStart | LibpodImageLoad
         | LibpodImageImport | LibpodImagePull | LibpodImageSaveMany => Exposure::Images,
         SystemEvents | LibpodSystemEvents => Exposure::Events,
+        ContainerInspect | LibpodContainerInspect => Exposure::Container,
         ImageInspect | LibpodImageInspect => Exposure::Image,
         ImageHistory | LibpodImageHistory => Exposure::ImageHistory,
         LibpodImageTree => Exposure::ImageTree,
@@ -137,8 +140,7 @@ pub(crate) fn exposure(id: EndpointId) -> Exposure {
         ImagePrune | LibpodImagePrune => Exposure::Prune(ObjectKind::Image),
         VolumePrune | LibpodVolumePrune => Exposure::Prune(ObjectKind::Volume),
         NetworkPrune | LibpodNetworkPrune => Exposure::Prune(ObjectKind::Network),
-        ContainerInspect
-        | ContainerTop
+        ContainerTop
         | ContainerLogs
         | ContainerStats
         | ContainerChanges
@@ -206,7 +208,6 @@ pub(crate) fn exposure(id: EndpointId) -> Exposure {
         | ConfigInspect
         | ConfigUpdate
         | ConfigRemove
-        | LibpodContainerInspect
         | LibpodContainerExists
         | LibpodContainerTop
         | LibpodContainerLogs

@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use super::super::exposure::Exposure;
 use super::super::identifier::IDENTIFIER;
 use super::super::listed::listed;
+use super::companion::hide_companions;
 use super::{AnswerFilter, Lookup};
 use crate::endpoint::ObjectKind;
 use crate::guard::Json;
 use crate::object::Object;
 
 /// The members of an object.
-type Members<'j> = Vec<(Cow<'j, str>, Json<'j>)>;
+pub(super) type Members<'j> = Vec<(Cow<'j, str>, Json<'j>)>;
 
 /// The members of an image that list names of it. Podman's history has them in lower case.
 const NAMES: [&str; 7] = [
@@ -42,8 +43,12 @@ impl AnswerFilter {
         }
         match (self.exposure, section) {
             (Exposure::Networks | Exposure::List(ObjectKind::Network), _) => self.edit_network(map),
+            (Exposure::Container, _) => self.edit_companions(map),
             (Exposure::List(ObjectKind::Container), _)
-            | (_, "Containers" | "ContainerUsage.Items") => edit_names(map),
+            | (_, "Containers" | "ContainerUsage.Items") => {
+                let has_changed = self.edit_companions(map);
+                edit_names(map) || has_changed
+            }
             (Exposure::Image | Exposure::List(ObjectKind::Image), _)
             | (_, "Images" | "ImageUsage.Items") => {
                 let has_changed = self.edit_users(map);
@@ -53,6 +58,13 @@ impl AnswerFilter {
             (Exposure::Task | Exposure::List(ObjectKind::Task), _) => self.edit_task(map),
             _ => false,
         }
+    }
+
+    /// Leaves the hidden objects out that a container was created with.
+    fn edit_companions(&self, container: &mut Members<'_>) -> bool {
+        hide_companions(container, &|lookup| {
+            !self.viewer.bounds(lookup.kind) || self.known.get(lookup) == Some(&true)
+        })
     }
 
     /// Leaves hidden containers out of a network, and its services and nodes.
@@ -208,7 +220,7 @@ pub(super) fn containers_of(image: &Json<'_>) -> Vec<Lookup> {
     ids.into_iter().map(container).collect()
 }
 
-fn container(id: &str) -> Lookup {
+pub(super) fn container(id: &str) -> Lookup {
     Lookup {
         kind: ObjectKind::Container,
         id: id.to_owned(),
@@ -253,14 +265,14 @@ fn edit_annotations(descriptor: &mut Json<'_>) -> bool {
 }
 
 /// Empties a text. Returns whether it was not empty.
-fn blank(text: &mut Cow<'_, str>) -> bool {
+pub(super) fn blank(text: &mut Cow<'_, str>) -> bool {
     let has_changed = !text.is_empty();
     *text = Cow::Borrowed("");
     has_changed
 }
 
 /// Returns a member of an object.
-fn member<'v, 'j>(value: &'v mut Json<'j>, key: &str) -> Option<&'v mut Json<'j>> {
+pub(super) fn member<'v, 'j>(value: &'v mut Json<'j>, key: &str) -> Option<&'v mut Json<'j>> {
     let Json::Map(map) = value else { return None };
     map.iter_mut()
         .find_map(|(known, value)| (known == key).then_some(value))
