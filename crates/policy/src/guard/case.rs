@@ -1,14 +1,18 @@
 //! A call under judgement: opened with its query and body, settled with the engine's descriptions
 //! of its subjects, and closed as a call that may be sent.
 
-use super::creation::{self, Claim};
+mod cleared;
+mod named;
+
+pub use cleared::Cleared;
+
+use super::creation;
 use super::engine::Engine;
 use super::json::Json;
 use super::judge::Judge;
 use super::reading::{at_mut, check_form};
 use super::recreation::{Lost, Replacement};
 use super::subject::{Role, Slot, Subject};
-use super::target::{self, Use};
 use super::visibility::Visibility;
 use super::{Guard, Objection, Reader, Surroundings, network};
 use crate::call::{Call, Version};
@@ -25,70 +29,6 @@ pub(crate) struct Obligation {
     pub(crate) targets: std::sync::Arc<Targets>,
     /// The replacement of the container that the call loses, if its client will create it again.
     pub(crate) replacement: Option<Box<Replacement>>,
-}
-
-/// A call that may be sent, because all obligations of its permit are discharged. Only
-/// [`Case::close`] and the permit make one.
-#[derive(Debug)]
-pub struct Cleared {
-    /// The call for the engine; `None` if it is forwarded as it was permitted.
-    pub(crate) call: Option<Call>,
-    /// The body that replaces the client's own; `None` if that is forwarded.
-    pub(crate) body: Option<String>,
-    /// The volumes that the engine would create without the labels of their owner.
-    pub(crate) new_volumes: Vec<String>,
-    /// The part of a quota that the call takes.
-    pub(crate) claim: Option<Box<Claim>>,
-    /// The images of the body that the profile calls by other names, each with the new name.
-    pub(crate) rewritten: Vec<(String, String)>,
-}
-
-impl Cleared {
-    /// Returns the images of the body that the profile calls by other names: each as the client has
-    /// written it, with the name that was judged and is sent.
-    #[must_use]
-    pub fn rewritten_images(&self) -> &[(String, String)] {
-        &self.rewritten
-    }
-
-    /// Returns whether an image has its new name in another registry, for which the client's
-    /// credentials are not meant.
-    #[must_use]
-    pub fn changes_registry(&self, permitted: &Call) -> bool {
-        let images = permitted.rewritten_images().iter().chain(&self.rewritten);
-        creation::changes_registry(images)
-    }
-
-    /// Returns the call for the engine, given the one that was permitted.
-    #[must_use]
-    pub fn call<'c>(&'c self, permitted: &'c Call) -> &'c Call {
-        self.call.as_ref().unwrap_or(permitted)
-    }
-
-    /// Returns the body that replaces the client's own; `None` if that is forwarded.
-    #[must_use]
-    pub fn body(&self) -> Option<&str> {
-        self.body.as_deref()
-    }
-
-    /// Returns the volumes that have to be created with the labels of their owner before the call
-    /// is sent: the engine would create them without any.
-    #[must_use]
-    pub fn new_volumes(&self) -> &[String] {
-        &self.new_volumes
-    }
-
-    /// Returns the part of the profile's quota that the call takes, which must be free when the call
-    /// is sent; `None` if it takes nothing.
-    #[must_use]
-    pub fn claim(&self) -> Option<&Claim> {
-        self.claim.as_deref()
-    }
-
-    /// Takes the body out in order to send it. It can be taken once.
-    pub fn take_body(&mut self) -> Option<String> {
-        self.body.take()
-    }
 }
 
 /// A question that only the engine can answer.
@@ -207,112 +147,6 @@ impl Obligation {
             None => Ok(case),
             Some(objection) => Err(objection),
         }
-    }
-}
-
-impl Judge<'_> {
-    /// Adds the object that the path names, or the query of a commit, as a subject if the decision
-    /// depends on it.
-    fn add_target(&mut self, call: &Call, is_replaced: bool) {
-        let Some(endpoint) = call.endpoint() else {
-            return;
-        };
-        if !self.targets.is_empty() && target::is_bulk(endpoint.id) {
-            self.refuse(
-                "this call is about more objects than the targets of this profile can bound"
-                    .to_owned(),
-                None,
-            );
-        }
-        self.refuse_forced_removal(call, endpoint);
-        let removes_dependents =
-            endpoint.id == EndpointId::LibpodContainerRemove && call.turns_on("depend");
-        if removes_dependents
-            && (is_replaced || self.bounds_objects() || self.surroundings.proxy_id.is_some())
-        {
-            let what = "also removes containers that depend on this one, which are not judged; \
-                remove those first";
-            self.within(super::Step::Parameter("depend"), |judge| {
-                judge.refuse(what.to_owned(), None)
-            });
-        }
-        let how = Use::of_call(call);
-        let (kind, word, slot) = match call.captured() {
-            // A tag is one of several names of an image: removing it is not removing the image.
-            Some(captured) if captured.kind == ObjectKind::Image => {
-                (captured.kind, captured.word.to_owned(), Slot::Nowhere)
-            }
-            Some(captured) => (captured.kind, captured.word.to_owned(), Slot::Path),
-            None if endpoint.id.is_commit() => match call.only_parameter("container") {
-                Some(container) => (
-                    ObjectKind::Container,
-                    container,
-                    Slot::Parameter {
-                        name: "container".to_owned(),
-                        before: String::new(),
-                    },
-                ),
-                None => {
-                    return self.malformed(
-                        "names no container, or more than one, in its query".to_owned(),
-                    );
-                }
-            },
-            None => return,
-        };
-        let (role, place) = self
-            .path_role
-            .take()
-            .unwrap_or_else(|| match (kind, endpoint.id) {
-                (ObjectKind::Exec, EndpointId::ExecStart | EndpointId::LibpodExecStart) => {
-                    (Role::Started, Vec::new())
-                }
-                (ObjectKind::Container, _) if is_replaced => (Role::Replaced, Vec::new()),
-                _ => (Role::Target(how), Vec::new()),
-            });
-        if self.depends_on(kind, role) {
-            self.add_subject(Subject {
-                kind,
-                word,
-                role,
-                place,
-                slot,
-            });
-        }
-    }
-
-    /// Returns whether a decision depends on the description of an object.
-    fn depends_on(&self, kind: ObjectKind, role: Role) -> bool {
-        let is_bounded = self.sees_some(kind)
-            || !self.targets.is_empty() && (kind.has_labels() || kind == ObjectKind::Exec)
-            || self.changes_target && self.owns();
-        let knows_proxy = self.surroundings.proxy_id.is_some();
-        is_bounded
-            || self.is_guarded()
-                && match role {
-                    Role::Target(Use::Enter | Use::Files) => kind == ObjectKind::Container,
-                    Role::Target(Use::Rename) => {
-                        let goes_by_name = self.has("target") || self.has("link");
-                        knows_proxy
-                            || goes_by_name
-                            || self
-                                .surroundings
-                                .profiles
-                                .is_some_and(crate::Profiles::by_container)
-                    }
-                    Role::Target(Use::Join) => {
-                        self.surroundings.claims_networks() || self.allows_networks()
-                    }
-                    Role::Target(Use::Control) => {
-                        knows_proxy
-                            && !matches!(
-                                kind,
-                                ObjectKind::Network | ObjectKind::Image | ObjectKind::Exec
-                            )
-                    }
-                    Role::Target(Use::Look) => false,
-                    _ => true,
-                }
     }
 }
 

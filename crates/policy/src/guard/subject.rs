@@ -1,14 +1,15 @@
 //! Subjects: the objects that a decision depends on, why each matters, and the judgement once the
 //! engine has described it.
 
-use super::host::{gives_host_path, is_powerful};
-use super::judge::{Judge, Place};
+mod entered;
+
+use super::judge::{Judge, Place, shortened};
 use super::network::is_predefined;
 use super::target::Use;
 use super::visibility::Overwriting;
 use super::volume;
 use crate::endpoint::ObjectKind;
-use crate::object::{Detail, Object, Traits};
+use crate::object::{Detail, Object};
 
 /// An object that a decision depends on.
 #[derive(Clone, Debug)]
@@ -104,7 +105,7 @@ impl Judge<'_> {
     pub(super) fn judge_hidden(&mut self, subject: &Subject) {
         self.back_at(&subject.place, |judge| match subject.role {
             Role::Mounted | Role::MountedToWrite => {
-                let name = super::judge::shortened(&subject.word);
+                let name = shortened(&subject.word);
                 judge.refuse(
                     format!("the volume {name} is not one that this client can use"),
                     None,
@@ -138,7 +139,7 @@ impl Judge<'_> {
                 let what = format!(
                     "the engine has no {} {:?}; it must exist, since what it is decides",
                     subject.kind.name(),
-                    super::judge::shortened(&subject.word)
+                    shortened(&subject.word)
                 );
                 self.refuse(what, None);
             }
@@ -160,72 +161,90 @@ impl Judge<'_> {
             Role::Started => self.judge_stored_command(subject, object),
             Role::Namespace(kind) => self.joins_namespace(kind, subject, object),
             Role::Shared(kind) => self.shares_namespace(kind, subject, object),
-            Role::Link => {
-                self.not_the_proxy(&object.id);
-                let what = || {
-                    format!(
-                        "a link hands over the environment of the container {}",
-                        object.name
-                    )
-                };
-                self.unless_allowed("link", &object.name, what);
-            }
-            Role::VolumesFrom => {
-                self.not_the_proxy(&object.id);
-                let mounts = object
-                    .traits()
-                    .and_then(|traits| self.mounts_of_the_proxy(traits).next());
-                if let Some(mount) = mounts {
-                    let what = format!(
-                        "it mounts {}, which the proxy's own container mounts",
-                        super::judge::shortened(mount)
-                    );
-                    self.unless_allowed("proxy", "", || what);
-                }
-            }
+            Role::Link => self.links_to(object),
+            Role::VolumesFrom => self.takes_volumes_of(object),
             Role::Mounted | Role::MountedToWrite => self.mounts_volume(object),
             Role::Held => self.holds_volume(object),
-            Role::Labels => {
-                if let Some(mut newcomer) = self.newcomer.clone() {
-                    newcomer.extend(self.surroundings.as_client(object).labels);
-                    self.claim_newcomer(&newcomer);
-                }
-            }
-            Role::Joined => {
-                let Detail::Network { driver, .. } = &object.detail else {
-                    return;
-                };
-                self.joins_network(object);
-                if driver == "host" || object.name == "host" {
-                    self.unless_allowed("host-namespace", "network", || {
-                        "shares the host's network namespace".to_owned()
-                    });
-                }
-            }
+            Role::Labels => self.takes_labels_of(object),
+            Role::Joined => self.joins_from_service(object),
             Role::Network => self.joins_network(object),
-            Role::Content if !self.has(subject.kind.name()) => {}
-            Role::Content => {
-                let kind = subject.kind.name();
-                let what = || {
-                    format!(
-                        "the {kind} {} is not among those that guard-allow names",
-                        object.name
-                    )
-                };
-                self.unless_allowed(kind, &object.name, what);
-            }
-            Role::Manager => match object.detail {
-                Detail::Node { is_manager: true } => {
-                    self.unless_allowed("manager-node", "", || {
-                        "changes a node that manages the cluster".to_owned()
-                    })
-                }
-                _ => self.refuse(
-                    "only the role worker can be given: a manager has all of the cluster"
-                        .to_owned(),
-                    None,
-                ),
-            },
+            Role::Content => self.reads_content(subject.kind.name(), object),
+            Role::Manager => self.keeps_manager(object),
+        }
+    }
+
+    /// Judges a link to a container, which hands over its environment.
+    fn links_to(&mut self, object: &Object) {
+        self.not_the_proxy(&object.id);
+        let what = || {
+            format!(
+                "a link hands over the environment of the container {}",
+                object.name
+            )
+        };
+        self.unless_allowed("link", &object.name, what);
+    }
+
+    /// Judges a container all of whose volumes another one gets.
+    fn takes_volumes_of(&mut self, object: &Object) {
+        self.not_the_proxy(&object.id);
+        let mounts = object
+            .traits()
+            .and_then(|traits| self.mounts_of_the_proxy(traits).next());
+        if let Some(mount) = mounts {
+            let what = format!(
+                "it mounts {}, which the proxy's own container mounts",
+                shortened(mount)
+            );
+            self.unless_allowed("proxy", "", || what);
+        }
+    }
+
+    /// Judges the identity that a new container gets by the labels of its image.
+    fn takes_labels_of(&mut self, image: &Object) {
+        if let Some(mut newcomer) = self.newcomer.clone() {
+            newcomer.extend(self.surroundings.as_client(image).labels);
+            self.claim_newcomer(&newcomer);
+        }
+    }
+
+    /// Judges a network that a service joins.
+    fn joins_from_service(&mut self, network: &Object) {
+        let Detail::Network { driver, .. } = &network.detail else {
+            return;
+        };
+        self.joins_network(network);
+        if driver == "host" || network.name == "host" {
+            self.unless_allowed("host-namespace", "network", || {
+                "shares the host's network namespace".to_owned()
+            });
+        }
+    }
+
+    /// Judges a secret or a config that a service reads, if exceptions say which ones may be.
+    fn reads_content(&mut self, kind: &'static str, object: &Object) {
+        if self.has(kind) {
+            let what = || {
+                format!(
+                    "the {kind} {} is not among those that guard-allow names",
+                    object.name
+                )
+            };
+            self.unless_allowed(kind, &object.name, what);
+        }
+    }
+
+    /// Judges a node that a call makes a manager, or leaves as one.
+    fn keeps_manager(&mut self, node: &Object) {
+        if node.detail == (Detail::Node { is_manager: true }) {
+            self.unless_allowed("manager-node", "", || {
+                "changes a node that manages the cluster".to_owned()
+            });
+        } else {
+            self.refuse(
+                "only the role worker can be given: a manager has all of the cluster".to_owned(),
+                None,
+            );
         }
     }
 
@@ -360,201 +379,6 @@ impl Judge<'_> {
             place: subject.place.clone(),
             slot: Slot::Nowhere,
         });
-    }
-
-    /// Judges a container in which a client runs commands, types, or takes and puts files.
-    fn judge_entered_container(&mut self, how: Use, object: &Object, traits: &Traits) {
-        if let Some(profile) = self
-            .surroundings
-            .claimed(&self.surroundings.as_client(object), &traits.addresses)
-            && how == Use::Enter
-        {
-            let what = format!(
-                "the container {} calls with the rights of the profile {profile}",
-                object.name
-            );
-            self.unless_allowed("profile", profile, || what);
-        }
-        let is_excepted = self.allows("target", &object.name)
-            || self.has("target-label")
-                && object
-                    .labels
-                    .iter()
-                    .any(|(key, value)| self.allows("target-label", &format!("{key}={value}")));
-        if is_excepted {
-            return;
-        }
-        let mut reasons = Vec::new();
-        if how == Use::Enter {
-            self.powers_of(traits, &mut reasons);
-            for (kind, mode) in &traits.namespaces {
-                if let Some(other) = mode.strip_prefix("container:") {
-                    let slot = Slot::Nowhere;
-                    let (kind, word, place) = (*kind, other.to_owned(), self.place().to_vec());
-                    self.add_subject(Subject {
-                        kind: ObjectKind::Container,
-                        word,
-                        role: Role::Shared(kind),
-                        place,
-                        slot,
-                    });
-                }
-            }
-        }
-        for (word, _) in &traits.volumes {
-            let (word, place, slot) = (word.clone(), self.place().to_vec(), Slot::Nowhere);
-            self.add_subject(Subject {
-                kind: ObjectKind::Volume,
-                word,
-                role: Role::Held,
-                place,
-                slot,
-            });
-        }
-        let paths = traits
-            .host_paths
-            .iter()
-            .filter(|path| gives_host_path(path) && !self.allows_path("bind", path, true));
-        reasons.extend(
-            paths.map(|path| format!("it mounts {} of the host", super::judge::shortened(path))),
-        );
-        if !self.allows("proxy", "") {
-            let own = self
-                .mounts_of_the_proxy(traits)
-                .map(super::judge::shortened);
-            reasons.extend(
-                own.map(|mount| {
-                    format!("it mounts {mount}, which the proxy's own container mounts")
-                }),
-            );
-        }
-        if !reasons.is_empty() {
-            let hint = self.hint("target", &object.name);
-            let what = format!(
-                "the container {} gives the host, or other clients' rights, away",
-                object.name
-            );
-            self.refuse(format!("{what}: {}", reasons.join(", ")), hint);
-        }
-    }
-
-    /// Lists the powers over the host that a container has and that the exceptions do not cover.
-    fn powers_of(&self, traits: &Traits, reasons: &mut Vec<String>) {
-        if traits.privileged && !self.allows("privileged", "") {
-            reasons.push("it is privileged".to_owned());
-        }
-        let shared = traits
-            .namespaces
-            .iter()
-            .filter(|(kind, mode)| mode == "host" && !self.allows("host-namespace", kind));
-        reasons.extend(shared.map(|(kind, _)| format!("it shares the host's {kind} namespace")));
-        let names = traits
-            .capabilities
-            .iter()
-            .map(|name| super::allow::capability(name));
-        let powerful = names.filter(|name| is_powerful(name) && !self.allows("capability", name));
-        reasons.extend(powerful.map(|name| format!("it has the capability {name}")));
-        let rules = traits
-            .device_rules
-            .iter()
-            .filter(|rule| !self.allows("device-cgroup-rule", rule));
-        reasons.extend(rules.map(|rule| {
-            format!(
-                "it makes devices by the rule {}",
-                super::judge::shortened(rule)
-            )
-        }));
-        if traits.unmasked && !self.allows("masked-paths", "") {
-            reasons.push("it sees what /proc and /sys hide".to_owned());
-        }
-        let devices = traits.devices.iter().filter(|path| {
-            !super::host_config::is_harmless_device(path)
-                && !self.allows_path("device", path, false)
-        });
-        reasons.extend(
-            devices.map(|path| format!("it has the device {}", super::judge::shortened(path))),
-        );
-    }
-
-    /// Judges a volume of a container that is entered.
-    fn holds_volume(&mut self, object: &Object) {
-        let Detail::Volume { driver, options } = &object.detail else {
-            return;
-        };
-        let is_local = matches!(driver.as_str(), "" | "local");
-        if is_local && !self.allows("volume", &object.name) && !volume::is_harmless(self, options) {
-            let hint = self.hint("volume", &object.name);
-            self.refuse(
-                format!(
-                    "the container mounts the volume {}, which is a path or a device of the host",
-                    object.name
-                ),
-                hint,
-            );
-        }
-    }
-
-    fn shares_namespace(&mut self, kind: &'static str, subject: &Subject, object: &Object) {
-        if subject.role == Role::Shared("network") {
-            self.not_the_proxy(&object.id);
-            let addresses = object
-                .traits()
-                .map(|traits| traits.addresses.as_slice())
-                .unwrap_or_default();
-            if let Some(profile) = self
-                .surroundings
-                .claimed(&self.surroundings.as_client(object), addresses)
-            {
-                let what = format!(
-                    "in the network of {}, it has the rights of the profile {profile}",
-                    object.name
-                );
-                self.unless_allowed("profile", profile, || what);
-            }
-        }
-        let mode = object.traits().map_or("", |traits| traits.namespace(kind));
-        if mode == "host" {
-            let what = || {
-                format!(
-                    "the container shares the host's {kind} namespace by way of {}",
-                    object.name
-                )
-            };
-            self.unless_allowed("host-namespace", kind, what);
-        } else if let Some(other) = mode.strip_prefix("container:") {
-            self.add_subject(Subject {
-                word: other.to_owned(),
-                slot: Slot::Nowhere,
-                ..subject.clone()
-            });
-        }
-    }
-
-    fn joins_namespace(&mut self, kind: &'static str, subject: &Subject, object: &Object) {
-        self.not_the_proxy(&object.id);
-        let addresses = object
-            .traits()
-            .map(|traits| traits.addresses.as_slice())
-            .unwrap_or_default();
-        if let Some(profile) = self
-            .surroundings
-            .claimed(&self.surroundings.as_client(object), addresses)
-            && kind == "network"
-        {
-            let what = format!(
-                "in the network of {}, it would have the rights of the profile {profile}",
-                object.name
-            );
-            self.unless_allowed("profile", profile, || what);
-        }
-        self.shares_namespace(
-            kind,
-            &Subject {
-                role: Role::Namespace(kind),
-                ..subject.clone()
-            },
-            object,
-        );
     }
 
     fn mounts_volume(&mut self, object: &Object) {
