@@ -151,6 +151,44 @@ impl<'b> Json<'b> {
             .filter(|value| !matches!(value, Self::Null))
     }
 
+    /// Returns the value of a key, `null` too.
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
+        let Self::Map(map) = self else { return None };
+        map.iter_mut()
+            .find_map(|(known, value)| (known == key).then_some(value))
+    }
+
+    /// Returns the value at a path of keys; `None` if there is none.
+    pub(crate) fn at_path_mut<'p>(
+        &mut self,
+        path: impl IntoIterator<Item = &'p str>,
+    ) -> Option<&mut Self> {
+        path.into_iter()
+            .try_fold(self, |value, key| value.get_mut(key))
+    }
+
+    /// Returns the value at a path of keys. Missing ones are made: objects, and `null` at the end. A
+    /// value on the path that is no object is replaced by one.
+    pub(crate) fn make_path(
+        &mut self,
+        path: impl IntoIterator<Item = Cow<'b, str>>,
+    ) -> Option<&mut Self> {
+        path.into_iter().try_fold(self, |value, key| {
+            if !matches!(value, Self::Map(_)) {
+                *value = Self::Map(Vec::new());
+            }
+            let Self::Map(map) = value else { return None };
+            let at = match map.iter().position(|(known, _)| *known == key) {
+                Some(at) => at,
+                None => {
+                    map.push((key, Self::Null));
+                    map.len() - 1
+                }
+            };
+            map.get_mut(at).map(|(_, value)| value)
+        })
+    }
+
     /// Returns the text; empty for other values.
     #[must_use]
     pub fn text(&self) -> &str {

@@ -305,20 +305,10 @@ pub(super) fn pin(call: &Call, body: &mut Json<'_>, name: &str, id: &str) {
     if !creates || is_predefined(name) || is_ignored {
         return;
     }
-    let mut value = body;
-    for key in ["NetworkingConfig", "EndpointsConfig", name, "NetworkID"] {
-        if !matches!(value, Json::Map(_)) {
-            *value = Json::Map(Vec::new());
-        }
-        let Json::Map(members) = value else { return };
-        let at = members.iter().position(|(known, _)| known == key);
-        let at = at.unwrap_or_else(|| {
-            members.push((key.to_owned().into(), Json::Null));
-            members.len() - 1
-        });
-        value = &mut members[at].1;
+    let path = ["NetworkingConfig", "EndpointsConfig", name, "NetworkID"];
+    if let Some(value) = body.make_path(path.map(|key| key.to_owned().into())) {
+        *value = Json::Text(id.to_owned().into());
     }
-    *value = Json::Text(id.to_owned().into());
 }
 
 /// Judges the networks that a container joins, in a list.

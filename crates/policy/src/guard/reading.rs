@@ -106,14 +106,8 @@ pub(super) fn at_mut<'j, 'b>(json: &'j mut Json<'b>, place: &[Place]) -> Option<
     place
         .iter()
         .try_fold(json, |value, step| match (step, value) {
-            (Place::Field(name), Json::Map(map)) => map
-                .iter_mut()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value),
-            (Place::Key(name), Json::Map(map)) => map
-                .iter_mut()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value),
+            (Place::Field(name), value) => value.get_mut(name),
+            (Place::Key(name), value) => value.get_mut(name),
             (Place::Index(index), Json::List(list)) => list.get_mut(*index),
             _ => None,
         })

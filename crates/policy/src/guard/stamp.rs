@@ -241,36 +241,20 @@ fn find_owner_label(body: &Json<'_>) -> Option<String> {
     }
 }
 
-/// Finds the labels at a place of a body.
-fn labels_at<'j, 'b>(body: &'j mut Json<'b>, place: &[&'static str]) -> Option<&'j mut Json<'b>> {
-    place.iter().try_fold(body, |value, key| match value {
-        Json::Map(map) => map
-            .iter_mut()
-            .find(|(known, _)| known == key)
-            .map(|(_, value)| value),
-        _ => None,
-    })
-}
-
 /// Takes the labels of owners out of the object at a place.
 fn clear(body: &mut Json<'_>, place: &[&'static str]) {
-    if let Some(Json::Map(map)) = labels_at(body, place) {
+    if let Some(Json::Map(map)) = body.at_path_mut(place.iter().copied()) {
         map.retain(|(key, _)| !is_owner_label(key));
     }
 }
 
-/// Sets labels in the object at a place. Its last key is added if it is missing.
+/// Sets labels in the object at a place, whose last key is added if it is missing.
 fn stamp(body: &mut Json<'_>, place: &[&'static str], labels: &[(&str, &str)]) {
     let holder = match place.split_last() {
-        Some((last, path)) => match labels_at(body, path) {
-            Some(Json::Map(map)) => {
-                if !map.iter().any(|(key, _)| key == last) {
-                    map.push((Cow::Borrowed(*last), Json::Null));
-                }
-                labels_at(body, place)
-            }
-            _ => None,
-        },
+        Some((last, path)) => body
+            .at_path_mut(path.iter().copied())
+            .filter(|holder| matches!(holder, Json::Map(_)))
+            .and_then(|holder| holder.make_path([Cow::Borrowed(*last)])),
         None => Some(body),
     };
     let Some(holder) = holder else { return };

@@ -109,9 +109,9 @@ pub(super) fn labels<'b, 'g: 'b>(
         .iter()
         .flat_map(|path| creation.added_labels.iter().map(move |label| (path, label)))
     {
-        if let Some(Json::Map(labels)) = place(body, path, || Json::Map(Vec::new())) {
-            labels.retain(|(known, _)| known != key);
-            labels.push((Cow::Borrowed(key), Json::Text(value.into())));
+        let path = path.split('.').map(Cow::Borrowed);
+        if let Some(label) = body.make_path(path.chain([Cow::Borrowed(key.as_str())])) {
+            *label = Json::Text(value.into());
         }
     }
 }
@@ -186,47 +186,17 @@ fn set_missing<'b>(body: &mut Json<'b>, path: &'static str, value: Json<'b>) {
 }
 
 fn set<'b>(body: &mut Json<'b>, path: &'static str, value: Json<'b>) {
-    if let Some(old) = place(body, path, || Json::Null) {
+    if let Some(old) = make(body, path) {
         *old = value;
     }
 }
 
-/// Returns the value at a path, which is made if it is missing; `None` if a part of the path is no
-/// object.
-fn place<'j, 'b>(
-    body: &'j mut Json<'b>,
-    path: &'static str,
-    made: fn() -> Json<'b>,
-) -> Option<&'j mut Json<'b>> {
-    let (first, rest) = path
-        .split_once('.')
-        .map_or((path, None), |(first, rest)| (first, Some(rest)));
-    let Json::Map(map) = body else { return None };
-    let at = match map.iter().position(|(key, _)| key == first) {
-        Some(at) => at,
-        None => {
-            let value = match rest {
-                Some(_) => Json::Map(Vec::new()),
-                None => made(),
-            };
-            map.push((Cow::Borrowed(first), value));
-            map.len() - 1
-        }
-    };
-    let (_, value) = map.get_mut(at)?;
-    match rest {
-        Some(rest) => place(value, rest, made),
-        None => Some(value),
-    }
+/// Returns the value at a path, which is made if it is missing.
+fn make<'j, 'b>(body: &'j mut Json<'b>, path: &'static str) -> Option<&'j mut Json<'b>> {
+    body.make_path(path.split('.').map(Cow::Borrowed))
 }
 
 /// Returns the value at a path; `None` if there is none.
 fn place_of<'j, 'b>(body: &'j mut Json<'b>, path: &str) -> Option<&'j mut Json<'b>> {
-    path.split('.').try_fold(body, |value, step| match value {
-        Json::Map(map) => map
-            .iter_mut()
-            .find(|(key, _)| key == step)
-            .map(|(_, value)| value),
-        _ => None,
-    })
+    body.at_path_mut(path.split('.'))
 }

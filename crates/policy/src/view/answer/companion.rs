@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::Lookup;
-use super::edit::{Members, blank, container, member};
+use super::edit::{Members, blank, container};
 use crate::endpoint::ObjectKind;
 use crate::guard::Json;
 
@@ -73,7 +73,7 @@ pub(super) fn hide_companions(value: &mut Members<'_>, shows: &dyn Fn(&Lookup) -
         match (key.as_ref(), part) {
             ("HostConfig", host) => {
                 for mode in MODES {
-                    if let Some(Json::Text(text)) = member(host, mode)
+                    if let Some(Json::Text(text)) = host.get_mut(mode)
                         && text.starts_with(JOINED)
                         && hides(joined(text))
                     {
@@ -83,13 +83,13 @@ pub(super) fn hide_companions(value: &mut Members<'_>, shows: &dyn Fn(&Lookup) -
                     }
                 }
                 for key in LISTS {
-                    has_changed |= retain(member(host, key), |text| !hides(first_of(text)));
+                    has_changed |= retain(host.get_mut(key), |text| !hides(first_of(text)));
                 }
             }
             ("NetworkSettings", settings) => {
-                if let Some(Json::Map(networks)) = member(settings, "Networks") {
+                if let Some(Json::Map(networks)) = settings.get_mut("Networks") {
                     for (_, network) in networks {
-                        let links = member(network, "Links");
+                        let links = network.get_mut("Links");
                         has_changed |= retain(links, |text| !hides(first_of(text)));
                     }
                 }
@@ -126,7 +126,7 @@ fn hide_network_owner(value: &mut Members<'_>) -> bool {
         match (key.as_ref(), part) {
             (key, Json::Text(path)) if NETWORK_PATHS.contains(&key) => has_changed |= blank(path),
             ("Config", config) => {
-                if let Some(Json::Text(name)) = member(config, "Hostname") {
+                if let Some(Json::Text(name)) = config.get_mut("Hostname") {
                     has_changed |= blank(name);
                 }
             }

@@ -98,8 +98,9 @@ impl AnswerFilter {
                 }
                 ("Manifests", Json::List(manifests)) => {
                     for manifest in manifests {
-                        let users =
-                            member(manifest, "ImageData").and_then(|data| member(data, CONTAINERS));
+                        let users = manifest
+                            .get_mut("ImageData")
+                            .and_then(|data| data.get_mut(CONTAINERS));
                         if let Some(Json::List(users)) = users {
                             let before = users.len();
                             users.retain(|id| self.knows_container(id.text()));
@@ -136,7 +137,7 @@ impl AnswerFilter {
                 ("Descriptor", descriptor) => has_changed |= edit_annotations(descriptor),
                 ("Manifests", Json::List(manifests)) => {
                     for descriptor in manifests.iter_mut() {
-                        let descriptor = member(descriptor, "Descriptor");
+                        let descriptor = descriptor.get_mut("Descriptor");
                         has_changed |= descriptor.is_some_and(edit_annotations);
                     }
                 }
@@ -171,7 +172,7 @@ impl AnswerFilter {
         };
         let mut has_changed = false;
         for attachment in attachments {
-            let Some(network) = member(attachment, "Network") else {
+            let Some(network) = attachment.get_mut("Network") else {
                 continue;
             };
             // It is described as a service is.
@@ -183,7 +184,7 @@ impl AnswerFilter {
             if let Json::Map(network) = network {
                 network.retain(|(key, _)| matches!(key.as_ref(), "ID" | "Spec"));
             }
-            if let Some(Json::Map(spec)) = member(network, "Spec") {
+            if let Some(Json::Map(spec)) = network.get_mut("Spec") {
                 spec.retain(|(key, _)| key == "Name");
             }
         }
@@ -256,7 +257,7 @@ fn edit_names(container: &mut Members<'_>) -> bool {
 
 /// Leaves the names of an image out of one of its descriptors.
 fn edit_annotations(descriptor: &mut Json<'_>) -> bool {
-    let Some(Json::Map(annotations)) = member(descriptor, "annotations") else {
+    let Some(Json::Map(annotations)) = descriptor.get_mut("annotations") else {
         return false;
     };
     let before = annotations.len();
@@ -269,11 +270,4 @@ pub(super) fn blank(text: &mut Cow<'_, str>) -> bool {
     let has_changed = !text.is_empty();
     *text = Cow::Borrowed("");
     has_changed
-}
-
-/// Returns a member of an object.
-pub(super) fn member<'v, 'j>(value: &'v mut Json<'j>, key: &str) -> Option<&'v mut Json<'j>> {
-    let Json::Map(map) = value else { return None };
-    map.iter_mut()
-        .find_map(|(known, value)| (known == key).then_some(value))
 }
