@@ -21,6 +21,7 @@ use super::inspect::{Approved, JudgedBody, ask_for_body};
 use super::normalise::Message;
 use crate::config::meant::Limits;
 use crate::outcome::Outcome;
+use crate::quotas::QuotaHold;
 use crate::refusal::Refusal;
 use crate::shares::ExchangeSlot;
 use cetusguard_http1::{
@@ -127,60 +128,26 @@ pub(super) async fn forward_request(
             registry_credentials: approved.hides_registry_credentials(),
         },
     );
-    let (approved, request) = (
-        &approved,
-        Request {
-            head,
-            generation: proxy.backend.generation(),
-            _judged: judged,
-        },
-    );
-    // A kept connection may have died in silence. A safe request without a body can be asked again;
-    // nothing else can, so nothing else is sent on one.
-    let kept = if approved.call().method().is_safe() && message.framing == Framing::None {
-        proxy.backend.take_kept()
-    } else {
-        None
+    let request = Request {
+        head,
+        generation: proxy.backend.generation(),
+        _judged: judged,
     };
-    if let Some(engine) = kept {
-        match exchange_heads(
-            engine,
-            request.repeat(),
-            approved,
-            message,
-            conn,
-            proxy,
-            record,
-        )
-        .await
-        {
-            Err(Outcome::Refused(Refusal::EngineClosed)) => {}
-            result => {
-                return result.map(|answered| Answered {
-                    upgrade: upgrade.is_some(),
-                    filter,
-                    _slot: slot,
-                    ..answered
-                });
-            }
+    let mut exchange = Exchange {
+        approved: &approved,
+        message,
+        conn,
+        proxy,
+        record,
+    };
+    let answered = match exchange.on_kept_connection(&request).await {
+        Some(answered) => answered?,
+        None => {
+            exchange
+                .on_new_connection(request, quota.as_deref_mut())
+                .await?
         }
-    }
-    let engine = proxy
-        .backend
-        .connect()
-        .await
-        .map_err(Refusal::EngineUnreachable)?;
-    if let Some(hold) = &mut quota {
-        hold.note_sent();
-    }
-    let answered =
-        match exchange_heads(engine, request, approved, message, conn, proxy, record).await {
-            // An engine that was told that the client sends no more has ended the request.
-            Err(Outcome::Refused(Refusal::EngineClosed)) if conn.is_ended() => {
-                return Err(Outcome::ClientDisconnected);
-            }
-            answered => answered?,
-        };
+    };
     if let Some(hold) = quota {
         hold.settle(answered.head.status < 400);
     }
@@ -229,92 +196,149 @@ impl Request {
     }
 }
 
-async fn exchange_heads(
-    mut engine: Duplex,
-    request: Request,
-    approved: &Approved,
-    message: &Message,
-    conn: &mut Connection,
-    proxy: &Proxy,
-    record: &mut Record<'_>,
-) -> Result<Answered, Outcome> {
-    // The number was read before the connection was made: if the certificates changed in between, a
-    // new connection is dropped too early instead of an old one being kept too long.
-    let generation = request.generation;
-    let expected = approved
-        .call()
-        .endpoint()
-        .map_or(Answer::Follow, |endpoint| endpoint.answer);
-    let limits = conn.limits(proxy);
-    let limit = if expected == Answer::Quick {
-        limits.answer
-    } else {
-        Duration::MAX
-    };
-    let follows = expected == Answer::Follow;
-    let (client, body) = conn.stream_and_body();
-    let sent = send_head(
-        &request.head,
-        &mut client.input,
-        body,
-        &mut engine.output,
-        &record.bytes_in,
-        limits.answer,
-    );
-    match sent.await {
-        // An engine that refuses early may answer and close before it has read everything.
-        Ok(()) | Err(PumpError::Write) => {}
-        Err(PumpError::Stalled) => {
-            record.note_sent_head(approved.call().method());
-            return Err(Refusal::EngineTimeout.into());
+/// The exchange of a request and the head of its answer.
+struct Exchange<'e, 'r> {
+    approved: &'e Approved,
+    message: &'e Message,
+    conn: &'e mut Connection,
+    proxy: &'e Proxy,
+    record: &'e mut Record<'r>,
+}
+
+impl Exchange<'_, '_> {
+    /// Asks on a kept connection; `None` if there is none, or if the engine has closed it.
+    ///
+    /// A kept connection may have died in silence. A safe request without a body can be asked again;
+    /// nothing else can, so nothing else is sent on one.
+    async fn on_kept_connection(&mut self, request: &Request) -> Option<Result<Answered, Outcome>> {
+        let may_repeat =
+            self.approved.call().method().is_safe() && self.message.framing == Framing::None;
+        let engine = may_repeat
+            .then(|| self.proxy.backend.take_kept())
+            .flatten()?;
+        match self.run(engine, request.repeat()).await {
+            Err(Outcome::Refused(Refusal::EngineClosed)) => None,
+            result => Some(result),
         }
-        // Nothing was sent.
-        Err(_) => return Err(Refusal::MalformedBody.into()),
     }
-    record.note_sent_head(approved.call().method());
-    drop(request);
-    if message.expects_continue && !body.is_done() {
-        ask_for_body(&mut client.output, limits.progress).await?;
-    }
-    let (client_side, patience) = (
-        (&mut client.input, body),
-        half_close_patience(follows, &limits),
-    );
-    let answer = tokio::select! {
-        biased;
-        answer = timeout(limit, final_head(&mut engine.input)) => answer,
-        left = watch_client(client_side, &mut engine.output, record, patience) => return Err(left.before_answer()),
-        () = proxy.stop(), if follows => return Err(Outcome::ShuttingDown),
-    };
-    let head = match answer {
-        Ok(Ok(head)) => head,
-        Ok(Err(HeadError::Closed)) if engine.input.buffer.is_empty() => {
-            return Err(Refusal::EngineClosed.into());
+
+    async fn on_new_connection(
+        &mut self,
+        request: Request,
+        quota: Option<&mut QuotaHold>,
+    ) -> Result<Answered, Outcome> {
+        let engine = self.proxy.backend.connect().await;
+        let engine = engine.map_err(Refusal::EngineUnreachable)?;
+        if let Some(hold) = quota {
+            hold.note_sent();
         }
-        Ok(Err(_)) => return Err(Refusal::EngineProtocolError.into()),
-        Err(_) if !conn.stream_and_body().1.is_done() => return Err(Refusal::BodyTimeout.into()),
-        Err(_) => return Err(Refusal::EngineTimeout.into()),
-    };
-    let framing = response_framing(&head, approved.call().method() == Method::Head)
-        .map_err(|_| Refusal::EngineProtocolError)?;
-    let hijacks = matches!(expected, Answer::Tunnel(_));
-    if head.status == 101 && !hijacks {
-        return Err(Refusal::EngineProtocolError.into());
+        match self.run(engine, request).await {
+            // An engine that was told that the client sends no more has ended the request.
+            Err(Outcome::Refused(Refusal::EngineClosed)) if self.conn.is_ended() => {
+                Err(Outcome::ClientDisconnected)
+            }
+            result => result,
+        }
     }
-    record.note_answer(head.status);
-    Ok(Answered {
-        engine,
-        head,
-        framing,
-        follows,
-        upgrade: false,
-        reusable: approved.call().method().is_safe(),
-        generation,
-        filter: None,
-        hides_length: false,
-        hijacks,
-        _slot: None,
-    })
+
+    async fn run(&mut self, mut engine: Duplex, request: Request) -> Result<Answered, Outcome> {
+        // The number was read before the connection was made: if the certificates changed in
+        // between, a new connection is dropped too early instead of an old one being kept too long.
+        let generation = request.generation;
+        self.send(&mut engine.output, request).await?;
+        let call = self.approved.call();
+        let expected = call
+            .endpoint()
+            .map_or(Answer::Follow, |endpoint| endpoint.answer);
+        let head = self.wait_for_head(&mut engine, expected).await?;
+        let framing = response_framing(&head, call.method() == Method::Head)
+            .map_err(|_| Refusal::EngineProtocolError)?;
+        let hijacks = matches!(expected, Answer::Tunnel(_));
+        if head.status == 101 && !hijacks {
+            return Err(Refusal::EngineProtocolError.into());
+        }
+        self.record.note_answer(head.status);
+        Ok(Answered {
+            engine,
+            head,
+            framing,
+            follows: expected == Answer::Follow,
+            upgrade: false,
+            reusable: call.method().is_safe(),
+            generation,
+            filter: None,
+            hides_length: false,
+            hijacks,
+            _slot: None,
+        })
+    }
+
+    /// Sends the head of the request, and the part of the body that has arrived with it.
+    async fn send(&mut self, engine: &mut Output, request: Request) -> Result<(), Outcome> {
+        let limits = self.conn.limits(self.proxy);
+        let (client, body) = self.conn.stream_and_body();
+        let sent = send_head(
+            &request.head,
+            &mut client.input,
+            body,
+            engine,
+            &self.record.bytes_in,
+            limits.answer,
+        );
+        let sent = sent.await;
+        let method = self.approved.call().method();
+        match sent {
+            // An engine that refuses early may answer and close before it has read everything.
+            Ok(()) | Err(PumpError::Write) => self.record.note_sent_head(method),
+            Err(PumpError::Stalled) => {
+                self.record.note_sent_head(method);
+                return Err(Refusal::EngineTimeout.into());
+            }
+            // Nothing was sent.
+            Err(_) => return Err(Refusal::MalformedBody.into()),
+        }
+        if self.message.expects_continue && !body.is_done() {
+            ask_for_body(&mut client.output, limits.progress).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the head of the answer, while the rest of the body goes up and the client is
+    /// watched.
+    async fn wait_for_head(
+        &mut self,
+        engine: &mut Duplex,
+        expected: Answer,
+    ) -> Result<ResponseHead, Outcome> {
+        let limits = self.conn.limits(self.proxy);
+        let limit = match expected {
+            Answer::Quick => limits.answer,
+            _ => Duration::MAX,
+        };
+        let follows = expected == Answer::Follow;
+        let (client, body) = self.conn.stream_and_body();
+        let (client_side, patience) = (
+            (&mut client.input, body),
+            half_close_patience(follows, &limits),
+        );
+        let answer = tokio::select! {
+            biased;
+            answer = timeout(limit, final_head(&mut engine.input)) => answer,
+            left = watch_client(client_side, &mut engine.output, self.record, patience) => {
+                return Err(left.before_answer());
+            }
+            () = self.proxy.stop(), if follows => return Err(Outcome::ShuttingDown),
+        };
+        match answer {
+            Ok(Ok(head)) => Ok(head),
+            Ok(Err(HeadError::Closed)) if engine.input.buffer.is_empty() => {
+                Err(Refusal::EngineClosed.into())
+            }
+            Ok(Err(_)) => Err(Refusal::EngineProtocolError.into()),
+            Err(_) if !self.conn.stream_and_body().1.is_done() => Err(Refusal::BodyTimeout.into()),
+            Err(_) => Err(Refusal::EngineTimeout.into()),
+        }
+    }
 }
 
 /// The head of the final answer. Interim ones are between the engine and us: we have answered
