@@ -35,15 +35,16 @@ impl Version {
     /// anything else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = [0; 3];
-        for (count, part) in text.split('.').enumerate() {
-            if count == parts.len()
-                || part.is_empty()
-                || part.len() > 4
-                || !part.bytes().all(|b| b.is_ascii_digit())
-            {
+        for (count, part) in text.as_bytes().split(|byte| *byte == b'.').enumerate() {
+            if part.is_empty() || part.len() > 4 {
                 return None;
             }
-            parts[count] = part.parse().ok()?;
+            let number = part.iter().try_fold(0, |number, digit| {
+                digit
+                    .is_ascii_digit()
+                    .then(|| 10 * number + u16::from(digit - b'0'))
+            });
+            *parts.get_mut(count)? = number?;
         }
         Some(Self(parts))
     }
@@ -94,7 +95,7 @@ impl Call {
         if !target.starts_with('/') {
             return Err(Malformed::NotOriginForm);
         }
-        if target.contains('#') {
+        if target.as_bytes().contains(&b'#') {
             return Err(Malformed::Fragment);
         }
         let (path, query) = match target.split_once('?') {
@@ -442,13 +443,17 @@ fn read_query(raw: &str) -> Result<String, Malformed> {
 
 fn read_path(raw: &str) -> Result<String, Malformed> {
     check_escapes(raw, "path")?;
-    let decoded = percent_decode_str(raw)
-        .decode_utf8()
-        .map_err(|_| Malformed::NotUtf8)?;
+    // Most paths have no escapes.
+    let decoded = match raw.as_bytes().contains(&b'%') {
+        true => percent_decode_str(raw)
+            .decode_utf8()
+            .map_err(|_| Malformed::NotUtf8)?,
+        false => Cow::Borrowed(raw),
+    };
     if decoded.bytes().any(|b| b.is_ascii_control()) {
         return Err(Malformed::Control);
     }
-    if decoded.contains('\\') {
+    if decoded.as_bytes().contains(&b'\\') {
         return Err(Malformed::Backslash);
     }
     if decoded.len() > Call::PATH_LIMIT {
@@ -478,6 +483,10 @@ fn check_escapes(text: &str, part: &'static str) -> Result<(), Malformed> {
 
 /// Resolves `//`, `.` and `..`, never above the root, and keeps one trailing slash.
 fn clean(path: &str) -> String {
+    let may_need_it = |pair: &[u8]| pair[0] == b'/' && matches!(pair[1], b'/' | b'.');
+    if path.starts_with('/') && !path.as_bytes().windows(2).any(may_need_it) {
+        return path.to_owned();
+    }
     let mut clean = String::with_capacity(path.len());
     for segment in path.split('/') {
         match segment {
@@ -501,7 +510,8 @@ fn clean(path: &str) -> String {
 /// starts like that: a segment that looks like a version and is not a plain one is refused instead
 /// of being taken for a name.
 fn read_version(path: &str) -> Result<(Option<Version>, usize), Malformed> {
-    let segment = path[1..].split('/').next().unwrap_or_default();
+    let length = path.bytes().skip(1).position(|byte| byte == b'/');
+    let segment = &path[1..length.map_or(path.len(), |length| 1 + length)];
     let Some(digits) = segment
         .strip_prefix('v')
         .filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '.'))

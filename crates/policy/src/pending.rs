@@ -183,14 +183,14 @@ fn may_mean_longer_name(granting: &Rule, call: &Call) -> bool {
     let names_volume = call
         .captured()
         .is_some_and(|captured| captured.kind == ObjectKind::Volume);
-    let inspects = call.endpoint().is_some_and(Endpoint::inspects);
+    let inspects = || call.endpoint().is_some_and(Endpoint::inspects);
     let is_about_all = || {
         STRANGERS.iter().all(|name| {
             let other = call.with_captured(name);
             granting.matches_path(other.path(), other.version_prefix().len())
         })
     };
-    names_volume && !inspects && !is_about_all()
+    names_volume && !inspects() && !is_about_all()
 }
 
 fn depends_on_object(rule: &Rule, call: &Call) -> bool {

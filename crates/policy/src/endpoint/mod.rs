@@ -283,12 +283,11 @@ struct Route {
 
 impl Route {
     fn is_for(&self, method: Method, path: &[&[u8]]) -> bool {
-        let as_long = if self.stretches {
-            path.len() >= self.shape.len()
-        } else {
-            path.len() == self.shape.len()
+        let is_as_long = || match self.stretches {
+            true => path.len() >= self.shape.len(),
+            false => path.len() == self.shape.len(),
         };
-        self.endpoint.method == method && as_long && fits(&self.shape, path)
+        self.endpoint.method == method && is_as_long() && fits(&self.shape, path)
     }
 }
 

@@ -102,6 +102,10 @@ pub struct Captured<'p> {
 /// All segments before such a placeholder are literal in every shape, and all segments behind it
 /// are single ones.
 pub(super) fn captured<'p>(shape: &str, path: &'p str) -> Option<Captured<'p>> {
+    // Most calls are asked several times.
+    if !shape.as_bytes().contains(&b'{') {
+        return None;
+    }
     let mut segments = shape.split('/');
     let mut start = 0;
     let kind = loop {
