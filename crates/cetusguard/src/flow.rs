@@ -37,6 +37,7 @@ use crate::limiter::Limiter;
 use crate::live::Live;
 use crate::log::Log;
 use crate::metrics::Metrics;
+use crate::name_holds::NameHolds;
 use crate::outcome::Outcome;
 use crate::quotas::Quotas;
 use crate::refusal::Refusal;
@@ -81,6 +82,8 @@ pub(crate) struct Proxy {
     pub(crate) limiter: Limiter,
     /// The calls that are counted against the quotas of their profiles.
     pub(crate) quotas: Quotas,
+    /// The names that calls under way give to objects of owners.
+    pub(crate) name_holds: NameHolds,
     /// Each client's share of the connections, the memory for bodies and the lookups.
     pub(crate) shares: Arc<Shares>,
     /// The TLS handshakes that have failed.
@@ -239,20 +242,29 @@ async fn journey(
     };
     let admitted = Arc::new(Admitted::new(permit, entry, viewer));
     record.note_permit(&admitted);
-    let approved = inspect::inspect_call(admitted, &message, &client, conn, proxy, record).await?;
+    let mut approved =
+        inspect::inspect_call(admitted, &message, &client, conn, proxy, record).await?;
     record.note_approval();
+    let mut names = approved.take_names();
+    if let Some(names) = &mut names {
+        names.note_sent();
+    }
     let mut answered = forward::forward_request(approved, &message, conn, proxy, record).await?;
     // The answer may last for days, and needs none of the headers.
     drop(message);
     if answered.is_tunnel() {
         return hijack::run_tunnel(answered, conn, proxy, record).await;
     }
-    match answered.take_filter() {
+    let relayed = match answered.take_filter() {
         None => answer::relay_answer(answered, conn, proxy, record).await,
         // Boxed, so that other answers do not carry its state.
         Some(filter) => {
             let relayed = filter::relay_filtered_answer;
             Box::pin(relayed(answered, *filter, &client, conn, proxy, record)).await
         }
+    };
+    if let (Some(names), Ok(_)) = (&mut names, &relayed) {
+        names.settle();
     }
+    relayed
 }

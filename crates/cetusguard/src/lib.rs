@@ -23,6 +23,7 @@ mod live;
 mod log;
 mod memory;
 mod metrics;
+mod name_holds;
 mod outcome;
 mod quotas;
 mod reaper;

@@ -1,8 +1,10 @@
 //! Removes objects that clients own once their lifetime is over.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::{Owner, Profiles};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -19,11 +21,39 @@ pub(crate) async fn reap(proxy: Arc<Proxy>) {
     let mut ticks = interval(INTERVAL);
     // After a time without ticks, one is enough.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ages = Ages::default();
     loop {
         ticks.tick().await;
+        let mut listed = Vec::new();
         for (owner, lifetime) in lifetimes(&proxy.profiles()) {
-            reap_once(&owner, lifetime, &proxy).await;
+            listed.extend(reap_once(&owner, lifetime, &ages, &proxy).await);
         }
+        ages = Ages::of(&listed);
+    }
+}
+
+/// The earliest times at which objects were said to be created. Docker before version 25 tells the
+/// last change of a volume's folder instead, which its container can bring about.
+#[derive(Debug, Default)]
+struct Ages(HashMap<(ObjectKind, String), SystemTime>);
+
+impl Ages {
+    /// Returns the ages of these objects. Those of others are forgotten.
+    fn of(listed: &[Owned]) -> Self {
+        let known = listed.iter().filter_map(|one| {
+            let created = one.created?;
+            Some(((one.kind, one.id.clone()), created))
+        });
+        Self(known.collect())
+    }
+
+    /// Sets the time back at which an object was created to the earliest one that is known.
+    fn correct(&self, owned: &mut Owned) {
+        let known = self.0.get(&(owned.kind, owned.id.clone())).copied();
+        owned.created = match (owned.created, known) {
+            (Some(created), Some(known)) => Some(created.min(known)),
+            (created, known) => created.or(known),
+        };
     }
 }
 
@@ -39,7 +69,8 @@ fn lifetimes(profiles: &Profiles) -> Vec<(Owner, Duration)> {
         .collect()
 }
 
-async fn reap_once(owner: &Owner, lifetime: Duration, proxy: &Proxy) {
+/// Removes the objects of an owner whose lifetime is over. Returns all that were listed.
+async fn reap_once(owner: &Owner, lifetime: Duration, ages: &Ages, proxy: &Proxy) -> Vec<Owned> {
     let mut owned = Vec::new();
     // A list that cannot be read, because a client has filled it with labels, keeps no others.
     for kind in KINDS {
@@ -51,6 +82,7 @@ async fn reap_once(owner: &Owner, lifetime: Duration, proxy: &Proxy) {
             }
         }
     }
+    owned.iter_mut().for_each(|one| ages.correct(one));
     let now = SystemTime::now();
     for one in owned.iter().filter(|one| is_over(one, lifetime, now)) {
         let removed = remove_owned(one, &proxy.backend).await;
@@ -60,6 +92,7 @@ async fn reap_once(owner: &Owner, lifetime: Duration, proxy: &Proxy) {
             &proxy.log,
         );
     }
+    owned
 }
 
 /// Returns whether the lifetime of an object is over. An object of an unknown age is kept.
@@ -96,6 +129,27 @@ mod tests {
     use cetusguard_policy::endpoint::ObjectKind;
 
     use super::*;
+
+    #[test]
+    fn an_object_does_not_become_younger() {
+        let volume = |name: &str, created: u64| Owned {
+            kind: ObjectKind::Volume,
+            id: name.to_owned(),
+            name: name.to_owned(),
+            session: String::new(),
+            created: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(created)),
+        };
+        let ages = Ages::of(&[volume("data", 100)]);
+        for (name, created, want) in [("data", 900, 100), ("data", 50, 50), ("new", 900, 900)] {
+            let mut found = volume(name, created);
+            ages.correct(&mut found);
+            assert_eq!(
+                found.created,
+                volume(name, want).created,
+                "{name} {created}"
+            );
+        }
+    }
 
     #[test]
     fn only_old_objects_of_a_known_age_are_removed() {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Excess, Objection};
 use cetusguard_policy::{Ambiguous, Call, Denial, Malformed, Profile, Unfilterable};
 
@@ -58,6 +59,8 @@ pub(crate) enum Refusal {
     NoSession(String),
     /// The quota of the profile of this name has no room.
     OverQuota(String, Box<Excess>),
+    /// A call of another owner is giving this name to an object of this kind.
+    NameInUse(ObjectKind, String),
     /// The engine's answer cannot be filtered.
     UnfilterableAnswer(Unfilterable),
     /// The engine cannot be reached.
@@ -261,6 +264,7 @@ impl Refusal {
             Self::NotVisible(_) => Reason::NotVisible,
             Self::NoSession(_) => Reason::NoSession,
             Self::OverQuota(..) => Reason::OverQuota,
+            Self::NameInUse(..) => Reason::NameInUse,
             Self::UnfilterableAnswer(_) => Reason::UnfilterableAnswer,
             Self::EngineUnreachable(_) => Reason::EngineUnreachable,
             Self::EngineClosed => Reason::EngineClosed,
@@ -382,6 +386,7 @@ const fn reason_phrase(status: u16) -> &'static str {
         400 => "Bad Request",
         403 => "Forbidden",
         404 => "Not Found",
+        409 => "Conflict",
         408 => "Request Timeout",
         413 => "Content Too Large",
         429 => "Too Many Requests",
@@ -442,6 +447,13 @@ impl fmt::Display for Refusal {
             Self::OverQuota(profile, excess) => {
                 write!(f, "the quota of profile {profile} has no room: {excess}")
             }
+            Self::NameInUse(kind, name) => write!(
+                f,
+                "a call of another client is giving the name {name} to {} {}; use another name, or \
+                try again when that call has ended",
+                if *kind == ObjectKind::Image { "an" } else { "a" },
+                kind.name()
+            ),
             Self::UnfilterableAnswer(why) => write!(
                 f,
                 "this profile sees a part of the engine's answer, and the answer cannot be \

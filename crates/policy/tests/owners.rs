@@ -273,3 +273,81 @@ fn clients_that_own_nothing_make_images_of_no_owner() {
     );
     assert!(!plain.contains("owner"), "{plain}");
 }
+
+/// Swarm looks a volume up when a task starts: by then, the name may be that of another client's.
+#[test]
+fn services_of_owners_mount_no_volumes_by_name() {
+    for (mount, is_refused) in [
+        (r#"{"Type":"volume","Source":"mine","Target":"/v"}"#, true),
+        (
+            r#"{"Type":"volume","Source":"mine","Target":"/v","ReadOnly":true}"#,
+            true,
+        ),
+        (r#"{"Type":"volume","Target":"/v"}"#, false),
+        (r#"{"Type":"tmpfs","Target":"/v"}"#, false),
+    ] {
+        let body = format!(
+            r#"{{"Name":"web","TaskTemplate":{{"ContainerSpec":{{"Image":"app:1","Mounts":[{mount}]}}}}}}"#
+        );
+        let sent = sent("POST /services/create", &body);
+        assert_eq!(sent.starts_with("refused"), is_refused, "{mount}: {sent}");
+    }
+}
+
+/// The containers of a build's steps have the labels that the Dockerfile says.
+#[test]
+fn builds_of_owners_leave_no_containers() {
+    for query in ["t=absent:1", "t=absent:1&rm=0&forcerm=0", "t=absent:1&rm=1"] {
+        let sent = sent(&format!("POST /build?{query}"), "");
+        assert!(sent.contains("&rm=1&forcerm=1"), "{query}: {sent}");
+        assert!(!sent.contains("=0"), "{query}: {sent}");
+    }
+}
+
+/// Anonymous volumes have no labels.
+#[test]
+fn containers_of_owners_take_their_anonymous_volumes_along() {
+    for request in [
+        "DELETE /containers/web",
+        "DELETE /containers/web?v=0&force=1",
+        "DELETE /v4.0.0/libpod/containers/web?V=false",
+    ] {
+        let sent = sent(request, "");
+        let flags = sent.split('?').nth(1).unwrap_or_default();
+        assert!(flags.trim_end().ends_with("v=1"), "{request}: {sent}");
+        assert_eq!(flags.to_lowercase().matches("v=").count(), 1, "{sent}");
+    }
+}
+
+/// Engines take a name before they take the beginning of an identifier.
+#[test]
+fn new_names_are_no_identifiers_of_others() {
+    let long = "0123456789abcdef".repeat(4);
+    for name in ["0123456789ab", "ABCDEF012345", long.as_str()] {
+        for (request, body) in [
+            (format!("POST /containers/create?name={name}"), "{}"),
+            (format!("POST /containers/create?name=/{name}"), "{}"),
+            (format!("POST /containers/web/rename?name={name}"), ""),
+            (
+                "POST /networks/create".to_owned(),
+                &*format!(r#"{{"Name":"{name}"}}"#),
+            ),
+            (format!("POST /images/web/tag?repo={name}&tag=latest"), ""),
+            (format!("POST /build?t={name}:1"), ""),
+            (format!("POST /commit?container=web&repo={name}"), ""),
+        ] {
+            let sent = sent(&request, body);
+            assert!(sent.starts_with("refused"), "{request} {body}: {sent}");
+        }
+    }
+    for request in [
+        "POST /containers/create?name=cafe",
+        "POST /containers/create?name=0123456789abg",
+        "POST /build?t=cafe:1",
+        "POST /build?t=me/0123456789ab:1",
+    ] {
+        let body = if request.contains("create") { "{}" } else { "" };
+        let sent = sent(request, body);
+        assert!(!sent.contains("hexadecimal"), "{request}: {sent}");
+    }
+}

@@ -29,6 +29,7 @@ use crate::live::Live;
 use crate::log::{Level, Log};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::name_holds::NameHolds;
 use crate::quotas::Quotas;
 use crate::reaper::reap;
 use crate::reload::{Reload, Reloaded, describe};
@@ -333,6 +334,7 @@ fn assemble(
         handshakes: Worker::default(),
         limiter: Limiter::default(),
         quotas: Quotas::default(),
+        name_holds: NameHolds::default(),
         shares: Arc::new(Shares::new(places, capacity.exchanges)),
         failed_handshakes: FailedHandshakes::default(),
         buffer: capacity.buffer,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
-use super::arriving::{Elements, fetch_json};
+use super::arriving::{Elements, Single, fetch_json};
 use super::{AGENT, Trouble, send, with_deadline};
 use crate::backend::Backend;
 
@@ -97,7 +97,8 @@ pub(crate) async fn remove_owned(owned: &Owned, backend: &Backend) -> Result<(),
 }
 
 /// Creates a volume with the labels of its owner. The engine would create it without any, if the
-/// container that mounts it did not find it.
+/// container that mounts it did not find it. Returns whether the volume is the owner's: for one that
+/// another client has created meanwhile, the engine answers with that.
 ///
 /// # Errors
 /// The engine cannot be reached, or refuses.
@@ -105,7 +106,7 @@ pub(crate) async fn create_volume(
     name: &str,
     owner: &Owner,
     backend: &Backend,
-) -> Result<(), Trouble> {
+) -> Result<bool, Trouble> {
     const TARGET: &str = "/volumes/create";
     let labels: serde_json::Map<String, Value> = owner
         .labels()
@@ -121,7 +122,12 @@ pub(crate) async fn create_volume(
             status => Err(Trouble::Status(status, format!("POST {TARGET}"))),
         }
     };
-    with_deadline(LIST_DEADLINE, TARGET, exchange).await
+    with_deadline(LIST_DEADLINE, TARGET, exchange).await?;
+    let target = format!("{}/{}", section(ObjectKind::Volume), Object::escaped(name));
+    let volume = Single::<Element>::new();
+    let volume = fetch_json(AGENT, backend, &target, LIST_DEADLINE, volume).await?;
+    let labels = volume.and_then(|volume| volume.labels);
+    Ok(labels.is_some_and(|labels| labels.are_of(owner, ObjectKind::Volume)))
 }
 
 fn is_of_swarm(kind: ObjectKind) -> bool {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cetusguard_policy::endpoint::Answer;
+use cetusguard_policy::endpoint::{Answer, ObjectKind};
 use cetusguard_policy::guard::{Cleared, Json};
 use cetusguard_policy::{AnswerFilter, Call};
 use tokio::io::AsyncWriteExt;
@@ -21,6 +21,7 @@ use super::normalise::Message;
 use super::resolve::{self, Facts};
 use crate::budget::{BODY_LIMIT, BodyBudget};
 use crate::engine::create_volume;
+use crate::name_holds::NameHold;
 use crate::outcome::Outcome;
 use crate::quotas::{NoRoom, QuotaHold};
 use crate::refusal::{Guarded, Refusal};
@@ -45,6 +46,8 @@ pub(super) struct Approved {
     body: Option<JudgedBody>,
     /// The part of the profile's quota that the call takes, until the engine has answered.
     quota: Option<Box<QuotaHold>>,
+    /// The names that the call gives to objects of an owner, until its answer has ended.
+    names: Option<Box<NameHold>>,
     /// The filter for the answer, if the client does not see all of it.
     filter: Option<Box<AnswerFilter>>,
 }
@@ -65,12 +68,22 @@ impl Approved {
             cleared,
             body,
             quota: None,
+            names: None,
             filter: filter.map(Box::new),
         }
     }
 
-    fn with_quota(self, quota: Option<Box<QuotaHold>>) -> Self {
-        Self { quota, ..self }
+    fn with_holds(self, holds: Holds) -> Self {
+        Self {
+            quota: holds.quota,
+            names: holds.names,
+            ..self
+        }
+    }
+
+    /// Takes the hold on the names that the call gives; once.
+    pub(super) fn take_names(&mut self) -> Option<Box<NameHold>> {
+        self.names.take()
     }
 
     /// Takes the hold on the profile's quota; once.
@@ -148,9 +161,9 @@ async fn discharge_obligations(
         false => worker.run(size, judgement.decide()).await,
     };
     match reached {
-        (Ok((cleared, quota)), body) => {
+        (Ok((cleared, holds)), body) => {
             record.note_rewritten_images(cleared.rewritten_images());
-            Ok(Approved::new(admitted, cleared, body).with_quota(quota))
+            Ok(Approved::new(admitted, cleared, body).with_holds(holds))
         }
         (Err(refusal), mut body) => {
             let own = body.as_ref().map_or(&[][..], |judged| &judged.body);
@@ -167,8 +180,17 @@ async fn discharge_obligations(
     }
 }
 
-/// A call that may go to the engine, with its hold on the quota of the profile.
-type WithQuota = (Cleared, Option<Box<QuotaHold>>);
+/// What a call holds while it is under way, so that other calls do not take it.
+#[derive(Debug, Default)]
+struct Holds {
+    /// A part of the quota of the profile.
+    quota: Option<Box<QuotaHold>>,
+    /// The names that the call gives to objects of an owner.
+    names: Option<Box<NameHold>>,
+}
+
+/// A call that may go to the engine, with its holds.
+type WithHolds = (Cleared, Holds);
 
 /// The input of a judgement, without the connection, so that a large body can be judged on the
 /// worker's thread.
@@ -190,7 +212,7 @@ impl Judgement {
 
     /// Judges the call. The body that goes on comes with the judgement: the client's own, if the
     /// call is refused.
-    async fn decide(mut self) -> (Result<WithQuota, Refusal>, Option<JudgedBody>) {
+    async fn decide(mut self) -> (Result<WithHolds, Refusal>, Option<JudgedBody>) {
         let mut cleared = self.clear_call().await;
         if let (Ok((cleared, _)), Some(judged)) = (&mut cleared, &mut self.body)
             && let Some(text) = cleared.take_body()
@@ -202,7 +224,7 @@ impl Judgement {
 
     /// Discharges every obligation of the permit: judges query and body, and asks the engine about
     /// the objects that the call is about.
-    async fn clear_call(&self) -> Result<WithQuota, Refusal> {
+    async fn clear_call(&self) -> Result<WithHolds, Refusal> {
         let permit = self.admitted.permit();
         // Go ignores a parameter that it cannot read, and takes the type before it.
         let content_type = self
@@ -216,8 +238,11 @@ impl Judgement {
             .unwrap_or_default();
         let facts =
             Facts::gather(permit, self.admitted.viewer(), &self.client, &self.proxy).await?;
+        let mut names = None;
         let judged = match permit.open(content_type.as_deref(), body, facts.around()) {
             Ok(mut case) => {
+                // Before the engine is asked who has these names.
+                names = self.hold_names(case.given_names())?;
                 let is_scoped = self.admitted.viewer().is_scoped();
                 resolve::settle(&mut case, is_scoped, &self.client, &self.proxy).await?;
                 case.close()
@@ -231,10 +256,23 @@ impl Judgement {
         if let Some(owner) = &self.admitted.viewer().owner {
             for name in cleared.new_volumes() {
                 let created = create_volume(name, owner, &self.proxy.backend).await;
-                created.map_err(|trouble| resolve::untold(Arc::new(trouble)))?;
+                if !created.map_err(|trouble| resolve::untold(Arc::new(trouble)))? {
+                    return Err(Refusal::NameInUse(ObjectKind::Volume, name.clone()));
+                }
             }
         }
-        Ok((cleared, quota))
+        Ok((cleared, Holds { quota, names }))
+    }
+
+    /// Holds the names that a call gives to objects of an owner.
+    fn hold_names(&self, names: &[(ObjectKind, String)]) -> Result<Option<Box<NameHold>>, Refusal> {
+        let owner = self.admitted.viewer().owner.as_ref();
+        let Some(owner) = owner.filter(|_| !names.is_empty()) else {
+            return Ok(None);
+        };
+        let hold = self.proxy.name_holds.hold(names, owner);
+        let hold = hold.map_err(|(kind, name)| Refusal::NameInUse(kind, name))?;
+        Ok(Some(Box::new(hold)))
     }
 
     /// Takes the part of the profile's quota that a call needs.

@@ -114,6 +114,8 @@ reasons! {
     /// The quota of the client's profile has no room for the container or command that the call
     /// would create or start.
     OverQuota: "over_quota", Some(403), Warning;
+    /// A call of another owner that is under way gives the same name to an object.
+    NameInUse: "name_in_use", Some(409), Warning;
     /// The engine's answer cannot be filtered.
     UnfilterableAnswer: "unfilterable_answer", Some(502), Error;
     /// The proxy could not connect to the engine.

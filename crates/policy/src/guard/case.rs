@@ -115,6 +115,12 @@ impl Obligation {
         } else {
             call.version()
         };
+        judge.finds_volumes_late = call.endpoint().is_some_and(|endpoint| {
+            matches!(
+                endpoint.id,
+                EndpointId::ServiceCreate | EndpointId::ServiceUpdate
+            )
+        });
         let (call, content) = match self.reader {
             Some(reader) => reader.read(&mut judge, call, content_type, body)?,
             None => {
@@ -196,6 +202,13 @@ impl Case<'_> {
             None if self.asks_engine() => Some(Question::Engine),
             None => None,
         }
+    }
+
+    /// Returns the names that the call gives to objects of an owner, with their kinds. No other
+    /// client may give them while the call is judged and under way.
+    #[must_use]
+    pub fn given_names(&self) -> &[(ObjectKind, String)] {
+        &self.judge.given_names
     }
 
     /// Returns all questions that are known so far, in words.

@@ -107,6 +107,7 @@ pub(super) const HEALTH: &[Field] = &[
 /// Judges the name of a container that is created or renamed.
 pub(super) fn name(judge: &mut Judge<'_>, name: &str) {
     judge.claim_name(name);
+    judge.judge_new_name(name);
     judge.name = Some(name.trim_start_matches('/').to_owned());
 }
 

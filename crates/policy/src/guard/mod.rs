@@ -23,6 +23,7 @@ mod log;
 mod mount;
 mod namespace;
 mod network;
+mod new_name;
 mod objection;
 mod process;
 mod query;

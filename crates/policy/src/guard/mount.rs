@@ -307,6 +307,17 @@ pub(super) fn volume_name(judge: &mut Judge<'_>, name: &str, access: Access, aft
             None,
         );
     } else if !name.is_empty() {
+        let bounds_volumes =
+            !judge.targets.is_empty() || judge.owns() || judge.sees_some(ObjectKind::Volume);
+        if judge.finds_volumes_late && bounds_volumes {
+            judge.unless_allowed("volume", name, || {
+                format!(
+                    "the engine looks for the volume {} when a task starts, and it may be another \
+                    client's by then",
+                    super::shortened(name)
+                )
+            });
+        }
         let role = match access {
             Access::Write => Role::MountedToWrite,
             Access::Read | Access::ReadAlone => Role::Mounted,

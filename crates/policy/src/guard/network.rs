@@ -177,6 +177,8 @@ fn subnet(judge: &mut Judge<'_>, value: &Json<'_>) {
 /// Judges the name of a network that a client with a view creates. One that every engine has, which
 /// are `ingress` and `docker_gwbridge` in a swarm alone, would be visible to all clients.
 fn new_name(judge: &mut Judge<'_>, name: &Json<'_>) {
+    judge.judge_new_name(name.text());
+    judge.gives_name(ObjectKind::Network, name.text());
     let has_view = judge.owns() || judge.sees_some(ObjectKind::Network);
     if has_view && is_predefined(name.text()) {
         judge.refuse(

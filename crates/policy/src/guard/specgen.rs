@@ -71,7 +71,15 @@ const BASIC: &[Field] = &[
     }),
     judged("sysctl", Form::Map(&Form::Text), sysctls),
     field("remove", Form::Bool),
-    field("removeImage", Form::Bool),
+    judged("removeImage", Form::Bool, |judge, value| {
+        if judge.is_scoped() && *value == Json::Bool(true) {
+            judge.refuse(
+                "removes the image, which is judged in a call of its own; remove it by that"
+                    .to_owned(),
+                None,
+            );
+        }
+    }),
     // Podman's client sends its command line; inspect shows it, and nothing runs it.
     field("containerCreateCommand", Form::List(&Form::Text)),
     judged("timezone", Form::Text, timezone),

@@ -43,6 +43,9 @@ fn container_labels(id: EndpointId) -> Option<&'static [&'static str]> {
 
 /// The parameter with the labels of an image that is built, as a JSON object.
 const BUILD_LABELS: &str = "labels";
+/// The parameters that have the engine remove the containers of the steps of a build. They have the
+/// labels that the Dockerfile says, and would belong to any client.
+const REMOVAL: [&str; 2] = ["rm", "forcerm"];
 /// The parameter with instructions of a Dockerfile for an image that is committed.
 const CHANGES: &str = "changes";
 
@@ -105,6 +108,9 @@ impl Judge<'_> {
             )
         });
         let name = body.get("Name").map(Json::text).unwrap_or_default();
+        if creates {
+            self.gives_name(ObjectKind::Volume, name);
+        }
         if creates && self.sees_some(ObjectKind::Volume) && !name.is_empty() {
             self.within(Step::Field("Name"), |judge| {
                 judge.look_up(ObjectKind::Volume, name, Role::Mounted, ("", ""));
@@ -164,8 +170,13 @@ impl Judge<'_> {
             return call;
         };
         stamp(&mut labels, &[], marks);
-        pairs.retain(|(name, _)| name != BUILD_LABELS);
+        pairs.retain(|(name, _)| {
+            name != BUILD_LABELS && !(self.owns() && REMOVAL.contains(&name.as_str()))
+        });
         pairs.push((BUILD_LABELS.to_owned(), labels.to_string()));
+        if self.owns() {
+            pairs.extend(REMOVAL.map(|name| (name.to_owned(), "1".to_owned())));
+        }
         call.with_parameters(&pairs)
     }
 

@@ -153,7 +153,7 @@ impl Judge<'_> {
             Exposure::Named | Exposure::Container => {
                 self.refuse_links(&call);
                 self.look_up_overwritten(&call, endpoint.id);
-                call
+                self.remove_volumes_along(call, endpoint.id)
             }
             Exposure::Prune(kind) => self.narrow_prune(call, kind),
             Exposure::List(kind) => self.judge_list(call, kind),
@@ -187,6 +187,22 @@ impl Judge<'_> {
                 });
             });
         }
+    }
+
+    /// Has the engine remove the anonymous volumes of a container with it, if its client owns objects:
+    /// they have no labels, so that nobody could find them later.
+    fn remove_volumes_along(&self, call: Call, id: EndpointId) -> Call {
+        let removes = matches!(
+            id,
+            EndpointId::ContainerRemove | EndpointId::LibpodContainerRemove
+        );
+        if !removes || !self.owns() {
+            return call;
+        }
+        let mut pairs = call.parameters().unwrap_or_default();
+        pairs.retain(|(name, _)| super::fold(name) != "v");
+        pairs.push(("v".to_owned(), "1".to_owned()));
+        call.with_parameters(&pairs)
     }
 
     /// Refuses the names of links: the container to which a link leads may be hidden.

@@ -104,6 +104,8 @@ impl Judge<'_> {
 
     /// Adds the image as a subject whose name the call gives to another one.
     pub(in crate::guard) fn look_up_name(&mut self, word: String, how: Overwriting) {
+        self.judge_new_image_name(&word);
+        self.gives_name(ObjectKind::Image, &word);
         if self.owns() || self.sees_some(ObjectKind::Image) {
             let place = self.place().to_vec();
             self.add_subject(Subject {

@@ -24,6 +24,9 @@ const NETWORK_PATHS: [&str; 3] = ["ResolvConfPath", "HostnamePath", "HostsPath"]
 /// The most companions of one container that are looked up. Further ones count as hidden.
 const MOST: usize = 64;
 
+/// The annotation in which Podman repeats the identifier of the pod.
+const POD_ANNOTATION: &str = "io.kubernetes.cri-o.SandboxID";
+
 /// The text in the place of a hidden container.
 const HIDDEN: &str = "container:(hidden)";
 
@@ -113,6 +116,13 @@ pub(super) fn hide_companions(value: &mut Members<'_>, shows: &dyn Fn(&Lookup) -
             if let Json::Text(text) = text {
                 has_changed |= blank(text);
             }
+        }
+        let config = value.iter_mut().find(|(key, _)| key == "Config");
+        let annotations = config.and_then(|(_, config)| config.get_mut("Annotations"));
+        if let Some(Json::Map(annotations)) = annotations {
+            let before = annotations.len();
+            annotations.retain(|(key, _)| key != POD_ANNOTATION);
+            has_changed |= annotations.len() < before;
         }
     }
     has_changed

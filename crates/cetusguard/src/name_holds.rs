@@ -1,0 +1,162 @@
+//! Names that calls under way give to objects.
+//!
+//! Whether a client may take a name is judged before the call, and the engine gives it at the end: a
+//! build, an import or a pull may last for minutes. No other owner may take the name meanwhile. It
+//! would lose its object to the call, or the engine would have two networks of one name.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use cetusguard_policy::Owner;
+use cetusguard_policy::endpoint::ObjectKind;
+
+/// The time for which a name is held after its call has ended without an answer: the engine may
+/// still do what the call asks for.
+const UNSETTLED: Duration = Duration::from_secs(60);
+
+/// A name, with the kind of the object that gets it.
+type Name = (ObjectKind, String);
+
+/// The names that are held. There is one for each name of a call under way, so that the shares of
+/// clients bound them.
+#[derive(Debug, Default)]
+pub(crate) struct NameHolds(Arc<Mutex<HashMap<Name, Holder>>>);
+
+/// The owner who holds a name.
+#[derive(Debug)]
+struct Holder {
+    owner: Owner,
+    /// The number of its calls under way that give the name.
+    calls: usize,
+    /// The time until which the name is held without a call.
+    until: Option<Instant>,
+}
+
+impl Holder {
+    fn is_over(&self, now: Instant) -> bool {
+        self.calls == 0 && self.until.is_none_or(|until| until <= now)
+    }
+}
+
+/// The hold of one call on the names that it gives.
+#[derive(Debug)]
+pub(crate) struct NameHold {
+    holds: Arc<Mutex<HashMap<Name, Holder>>>,
+    names: Vec<Name>,
+    /// `true` from the time that the call is sent until its answer has ended.
+    may_act: bool,
+}
+
+impl NameHolds {
+    /// Holds names for a call of an owner.
+    ///
+    /// # Errors
+    /// The name that a call of another owner is giving.
+    pub(crate) fn hold(&self, names: &[Name], owner: &Owner) -> Result<NameHold, Name> {
+        let now = Instant::now();
+        let mut held = lock(&self.0);
+        held.retain(|_, holder| !holder.is_over(now));
+        let mut names = names.to_vec();
+        names.sort_unstable();
+        names.dedup();
+        let is_taken = |name: &&Name| held.get(*name).is_some_and(|one| one.owner != *owner);
+        if let Some(taken) = names.iter().find(is_taken) {
+            return Err(taken.clone());
+        }
+        for name in &names {
+            let holder = held.entry(name.clone()).or_insert_with(|| Holder {
+                owner: owner.clone(),
+                calls: 0,
+                until: None,
+            });
+            holder.calls += 1;
+        }
+        Ok(NameHold {
+            holds: Arc::clone(&self.0),
+            names,
+            may_act: false,
+        })
+    }
+}
+
+impl NameHold {
+    /// Notes that the call is sent: if its client leaves, the engine may still carry it out.
+    pub(crate) fn note_sent(&mut self) {
+        self.may_act = true;
+    }
+
+    /// Notes that the answer has ended.
+    pub(crate) fn settle(&mut self) {
+        self.may_act = false;
+    }
+}
+
+impl Drop for NameHold {
+    fn drop(&mut self) {
+        let until = self.may_act.then(|| Instant::now() + UNSETTLED);
+        let mut held = lock(&self.holds);
+        for name in &self.names {
+            if let Some(holder) = held.get_mut(name) {
+                holder.calls = holder.calls.saturating_sub(1);
+                holder.until = holder.until.max(until);
+                if holder.is_over(Instant::now()) {
+                    held.remove(name);
+                }
+            }
+        }
+    }
+}
+
+fn lock(holds: &Mutex<HashMap<Name, Holder>>) -> MutexGuard<'_, HashMap<Name, Holder>> {
+    holds.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(name: &str) -> Name {
+        (ObjectKind::Image, name.to_owned())
+    }
+
+    #[test]
+    fn a_name_is_held_by_one_owner() {
+        let holds = NameHolds::default();
+        let (alice, bob) = (Owner::profile("alice"), Owner::profile("bob"));
+        let first = holds
+            .hold(&[image("app:1"), image("app:1")], &alice)
+            .expect("a free name");
+        let second = holds.hold(&[image("app:1")], &alice).expect("its own name");
+        let both = [image("app:2"), image("app:1")];
+        assert_eq!(holds.hold(&both, &bob).err(), Some(image("app:1")));
+        // A name of a call that was refused is not held.
+        let other = holds.hold(&[image("app:2")], &alice).expect("a free name");
+        let volume = (ObjectKind::Volume, "app:1".to_owned());
+        drop(holds.hold(&[volume], &bob).expect("a name of another kind"));
+        drop((first, other));
+        assert!(holds.hold(&both, &bob).is_err());
+        drop(second);
+        let mut sent = holds.hold(&both, &bob).expect("free names");
+        sent.note_sent();
+        sent.settle();
+        drop(sent);
+        let mut sent = holds.hold(&both, &alice).expect("free names");
+        sent.note_sent();
+        // The engine may still carry out a call whose client has left.
+        drop(sent);
+        assert!(holds.hold(&both, &bob).is_err());
+        drop(holds.hold(&both, &alice).expect("its own names"));
+    }
+
+    #[test]
+    fn names_that_are_free_take_no_memory() {
+        let holds = NameHolds::default();
+        for number in 0..100 {
+            let name = image(&format!("app:{number}"));
+            let hold = holds.hold(&[name], &Owner::profile("ci"));
+            drop(hold.expect("a free name"));
+        }
+        assert!(lock(&holds.0).is_empty());
+    }
+}
