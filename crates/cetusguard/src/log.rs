@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub(crate) use line::{Line, LineForm, draws};
 pub(crate) use output::AuditTarget;
 use output::Output;
-use queue::Queue;
+use queue::{Queue, Trouble};
 use sink::Sink;
 
 /// The severity of a record: syslog's numbers (RFC 5424 §6.2.1).
@@ -195,16 +195,33 @@ struct AuditLog {
 
 /// The threads that write, the log's last.
 #[derive(Debug)]
-pub(crate) struct Writer(Vec<(JoinHandle<()>, Arc<Queue>)>);
+pub(crate) struct Writer {
+    threads: Vec<(JoinHandle<()>, Arc<Queue>)>,
+    log: Log,
+}
 
 impl Writer {
-    /// Waits until everything is written, but not for a reader that does not read.
+    /// Waits until everything is written, but not for a reader that does not read, nor for a file
+    /// system that hangs. The log tells how many records of the audit log that costs.
     pub(crate) fn join(self) {
-        for (thread, queue) in self.0 {
+        for (thread, queue) in self.threads {
             queue.close();
             let started = Instant::now();
             while !thread.is_finished() && started.elapsed() < Duration::from_secs(1) {
                 std::thread::park_timeout(Duration::from_millis(1));
+            }
+            // For the log's own queue, this line has no reader either.
+            let outstanding = queue.outstanding();
+            if outstanding > 0 && !Arc::ptr_eq(&queue, &self.log.queue) {
+                self.log.send(
+                    self.log
+                        .line(
+                            Level::Error,
+                            "the audit log takes nothing at the end: up to so many of its records \
+                            are lost",
+                        )
+                        .number("count", outstanding),
+                );
             }
         }
     }
@@ -253,7 +270,11 @@ impl Log {
             }
             log.audit = Some(audit);
         }
-        Ok((log, Writer(writers)))
+        let writer = Writer {
+            threads: writers,
+            log: log.clone(),
+        };
+        Ok((log, writer))
     }
 
     /// Returns whether a record of this level would be written.
@@ -330,11 +351,17 @@ impl Log {
             self.queue.put(level, json.as_bytes());
             return;
         };
-        if queue.put(level, json.as_bytes()) {
-            self.say(
+        match queue.put(level, json.as_bytes()) {
+            Some(Trouble::Full) => self.say(
                 Level::Error,
                 "records of the audit log are lost: its file or its reader is too slow",
-            );
+            ),
+            Some(Trouble::Stalled) => self.say(
+                Level::Error,
+                "a write to the audit log does not return: records wait, and are lost if there \
+                are too many; check its file system or its collector",
+            ),
+            None => {}
         }
         match self.form.format() {
             _ if !self.is_enabled(level) => {}

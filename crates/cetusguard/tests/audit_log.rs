@@ -265,6 +265,32 @@ fn a_stuck_collector_stops_no_request() {
     let _ = proxy.logged(&["level=err", "records of the audit log are lost"]);
 }
 
+/// A place that stops to take records is reported before any is lost. It does not delay the end, and
+/// the log tells how many records that costs.
+#[test]
+fn a_stuck_place_is_reported_and_costs_counted_records_at_the_end() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let path = folder.file("collector.sock");
+    let _listener = UnixListener::bind(&path).expect("a socket");
+    let mut proxy = builder(&engine, "6", &format!("unix://{path}")).start();
+    let mut client = proxy.client();
+    // More than the socket holds, and less than the socket and the queue hold together.
+    for _ in 0..1_500 {
+        assert_eq!(client.request("GET /containers/one/json").status, 200);
+    }
+    let has_logged = |text: &str| proxy.log().iter().any(|line| line.contains(text));
+    eventually("the log reports the stall", || {
+        assert_eq!(client.request("GET /containers/two/json").status, 200);
+        has_logged("a write to the audit log does not return")
+    });
+    assert!(!has_logged("records of the audit log"));
+    proxy.signal("TERM");
+    let lost = proxy.logged(&["level=err", "the audit log takes nothing at the end"]);
+    let count = lost.rsplit_once("count=").expect("a number").1;
+    assert!(count.parse().is_ok_and(|count: u64| count > 0), "{lost}");
+    assert!(proxy.wait().success());
+}
+
 /// A collector that is replaced gets the records, although the old one is stuck with a full socket.
 #[test]
 fn a_stuck_collector_does_not_hold_up_its_successor() {

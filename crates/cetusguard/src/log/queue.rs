@@ -4,9 +4,9 @@ use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::sink::Sink;
+use super::sink::{Sink, count_lines};
 use super::{Level, Log};
 
 /// Bytes of records that may wait for the writer.
@@ -15,6 +15,8 @@ const QUEUE: usize = 1 << 20;
 /// write.
 const GATHER: Duration = Duration::from_millis(20);
 const BATCH: usize = 64 << 10;
+/// A destination that has taken nothing for so long is reported before records are lost.
+const STALLED: Duration = Duration::from_secs(5);
 
 /// The queue between the threads that log and the writer.
 #[derive(Debug)]
@@ -36,9 +38,29 @@ struct Waiting {
     bytes: Vec<u8>,
     /// Records that found no place.
     lost: u64,
+    /// The batch that the writer is writing.
+    writing: Option<Writing>,
     /// The writer must open its file again.
     reopen: bool,
     closed: bool,
+}
+
+/// A batch of records on its way to the destination.
+#[derive(Debug)]
+struct Writing {
+    records: u64,
+    since: Instant,
+    /// The stall was reported.
+    is_reported: bool,
+}
+
+/// The news that a new record brings to light, each reported once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Records are lost, for want of room.
+    Full,
+    /// The writer has been writing one batch for [`STALLED`].
+    Stalled,
 }
 
 impl Queue {
@@ -98,15 +120,30 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a record. Returns whether it is the first that is lost, for want of room, since the
-    /// writer last took records.
-    pub(super) fn put(&self, level: Level, record: &[u8]) -> bool {
+    /// Returns the number of records that were handed to this queue and are neither written nor
+    /// reported as lost. Part of the batch that is being written may have been taken.
+    pub(super) fn outstanding(&self) -> u64 {
+        let waiting = self.lock();
+        let writing = waiting.writing.as_ref().map_or(0, |batch| batch.records);
+        waiting.lost + count_lines(&waiting.bytes) + writing
+    }
+
+    /// Adds a record. Returns trouble that was not reported since the writer last took records.
+    pub(super) fn put(&self, level: Level, record: &[u8]) -> Option<Trouble> {
         let mut waiting = self.lock();
         if waiting.bytes.len() + record.len() > QUEUE {
             waiting.lost += 1;
             self.lost.fetch_add(1, Relaxed);
-            return waiting.lost == 1;
+            return (waiting.lost == 1).then_some(Trouble::Full);
         }
+        let stalled = waiting
+            .writing
+            .as_mut()
+            .filter(|batch| !batch.is_reported && batch.since.elapsed() >= STALLED);
+        let trouble = stalled.map(|batch| {
+            batch.is_reported = true;
+            Trouble::Stalled
+        });
         let before = waiting.bytes.len();
         if self.has_priority {
             waiting.bytes.extend_from_slice(level.priority().as_bytes());
@@ -117,7 +154,7 @@ impl Queue {
         if is_news {
             self.news.notify_one();
         }
-        false
+        trouble
     }
 
     /// Writes until the end is told and nothing is left.
@@ -135,10 +172,15 @@ impl Queue {
             let mut waiting = gathered.unwrap_or_else(PoisonError::into_inner).0;
             let reopen = std::mem::take(&mut waiting.reopen);
             if waiting.bytes.is_empty() && !reopen {
-                return;
+                break;
             }
             std::mem::swap(&mut waiting.bytes, &mut batch);
             let lost = std::mem::take(&mut waiting.lost);
+            waiting.writing = Some(Writing {
+                records: count_lines(&batch) + lost,
+                since: Instant::now(),
+                is_reported: false,
+            });
             drop(waiting);
             if reopen {
                 report_reopened(sink.reopen(), log);
@@ -148,11 +190,21 @@ impl Queue {
             let may_wait = || !self.lock().reopen;
             self.lost
                 .fetch_add(sink.write(&batch, lost, &may_wait), Relaxed);
+            let written = self.lock().writing.take();
             if let Some(log) = log {
+                if written.is_some_and(|batch| batch.is_reported) {
+                    log.say(
+                        Level::Notice,
+                        "a write to the audit log has returned at last",
+                    );
+                }
                 report_losses(failed_before, lost, sink, log);
             }
             batch.clear();
             batch.shrink_to(BATCH);
+        }
+        if let (Some(log), Some((lost, _))) = (log, sink.failure()) {
+            report_lost(log, lost);
         }
     }
 }
@@ -175,9 +227,6 @@ fn report_reopened(result: io::Result<()>, log: Option<&Log>) {
 /// Reports in the log the records that the audit log has lost, once when they begin to be lost, and
 /// with their number when they can be written again.
 fn report_losses(failed_before: Option<u64>, dropped: u64, sink: &Sink, log: &Log) {
-    let count = |message: &str, number: u64| {
-        log.send(log.line(Level::Warning, message).number("count", number));
-    };
     match (failed_before, sink.failure()) {
         (None, Some((_, error))) => log.send(
             log.line(
@@ -186,8 +235,13 @@ fn report_losses(failed_before: Option<u64>, dropped: u64, sink: &Sink, log: &Lo
             )
             .text("detail", error),
         ),
-        (Some(lost), None) => count("records of the audit log were lost", lost),
-        (None, None) if dropped > 0 => count("records of the audit log were lost", dropped),
+        (Some(lost), None) => report_lost(log, lost),
+        (None, None) if dropped > 0 => report_lost(log, dropped),
         (None, None) | (Some(_), Some(_)) => {}
     }
+}
+
+fn report_lost(log: &Log, count: u64) {
+    let line = log.line(Level::Warning, "records of the audit log were lost");
+    log.send(line.number("count", count));
 }

@@ -65,16 +65,16 @@ impl<D: Destination> Sink<D> {
             Ok(is_new) => self.is_cut &= !is_new,
             Err(error) => {
                 self.error = error.to_string();
-                self.failed += count(records) + dropped;
-                return count(records);
+                self.failed += count_lines(records) + dropped;
+                return count_lines(records);
             }
         }
         if self.failed > 0 {
             let line = self.lost("log records lost: they could not be written", self.failed);
             let line = self.finish(line.text("detail", &self.error));
             if self.write_lines(line.as_bytes(), may_wait).is_err() {
-                self.failed += count(records) + dropped;
-                return count(records);
+                self.failed += count_lines(records) + dropped;
+                return count_lines(records);
             }
             self.failed = 0;
         }
@@ -113,14 +113,14 @@ impl<D: Destination> Sink<D> {
         if self.is_cut {
             // So that nothing is taken for the rest of that line.
             self.write_some(b"\n", may_wait)
-                .map_err(|()| count(lines))?;
+                .map_err(|()| count_lines(lines))?;
         }
         while !left.is_empty() {
             // A record that lacks nothing but its line end gets that with the next one.
             let whole = u64::from(left.starts_with(b"\n"));
             let written = self
                 .write_some(left, may_wait)
-                .map_err(|()| count(left) - whole)?;
+                .map_err(|()| count_lines(left) - whole)?;
             left = &left[written..];
         }
         Ok(())
@@ -144,7 +144,8 @@ impl<D: Destination> Sink<D> {
     }
 }
 
-fn count(lines: &[u8]) -> u64 {
+/// Returns the number of records in a text of whole lines.
+pub(super) fn count_lines(lines: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', lines).count() as u64
 }
 
