@@ -198,12 +198,13 @@ impl Side<'_> {
         })
     }
 
-    /// Returns the rules with which a client may set the parameter that reveals contents.
+    /// Returns the rules that decide whether a client may set the parameter that reveals contents.
+    /// Without a rule that allows it, no denial matters.
     fn revealing_rules(&self, endpoint: &'static Endpoint) -> BTreeSet<&str> {
         let Some(parameter) = endpoint.reveals() else {
             return BTreeSet::new();
         };
-        let mut found = BTreeSet::new();
+        let (mut found, mut is_open) = (BTreeSet::new(), false);
         for known in &self.rules {
             let Some(path) = known.path_of(endpoint) else {
                 continue;
@@ -211,14 +212,14 @@ impl Side<'_> {
             let target = |call: Call| format!("{}?{parameter}=1", call.target());
             let call = Call::from_path(endpoint.method, path)
                 .and_then(|call| Call::read(endpoint.method.as_str(), &target(call)));
-            let is_open = call.is_ok_and(|call| {
-                matches!(decide(call, known.alone()), Verdict::Allow(_)) || known.rule.denies()
-            });
-            if is_open {
+            let allows =
+                call.is_ok_and(|call| matches!(decide(call, known.alone()), Verdict::Allow(_)));
+            is_open |= allows;
+            if allows || known.rule.denies() {
                 found.insert(known.rule.text());
             }
         }
-        found
+        if is_open { found } else { BTreeSet::new() }
     }
 }
 
@@ -384,6 +385,15 @@ mod tests {
                 "DENY system.info",
             ),
             ("GET .*", "GET /.*"),
+            // No rule names a secret, so that a denial takes nothing away.
+            (
+                "GET %API_PREFIX%/info",
+                "GET %API_PREFIX%/info\nDENY GET .*json\nDENY secret.inspect",
+            ),
+            (
+                "GET %API_PREFIX_CONTAINERS%/.*",
+                "GET %API_PREFIX_CONTAINERS%/.*\nDENY GET %API_PREFIX_SECRETS%/.+",
+            ),
         ] {
             assert_eq!(differences(old, new), Vec::<String>::new(), "{old} | {new}");
         }
