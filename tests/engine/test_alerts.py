@@ -90,7 +90,8 @@ def test_the_dashboard_is_one():
 
 def test_rules_and_dashboard_use_metrics_that_there_are(admin_proxy, prometheus_of, tmp_path):
     server = tls_server(tmp_path)
-    one, address = admin_proxy(*server, "--memory-limit", "64MiB")
+    audit = tmp_path / "audit.json"
+    one, address = admin_proxy(*server, "--memory-limit", "64MiB", "--audit-log", audit)
     assert curl(one.addresses["unix"], "GET", "/containers/json")[0] == 200
     one.process.send_signal(signal.SIGHUP)
     headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
