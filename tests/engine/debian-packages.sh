@@ -69,9 +69,9 @@ END
     } >"$1/apt.conf"
 }
 
-# Downloads packages of a suite into a folder, from the first mirror that has them. The reason of a
-# failure is on standard output: download_packages FOLDER SUITE PACKAGE...
-download_packages() {
+# Runs APT for a suite, in a folder, with the first mirror that can do all of it. The reason of a
+# failure is on standard output: apt_of FOLDER SUITE ARGUMENT...
+apt_of() {
     local folder=$1 suite=$2 archive keyring
     shift 2
     command -v apt-get >/dev/null || {
@@ -84,11 +84,26 @@ download_packages() {
         if (
             export APT_CONFIG=$folder/apt.conf
             cd "$folder"
-            apt-get -qq update && apt-get -qq download "${@/%//$suite}"
+            apt-get -qq update && apt-get -qq "$@"
         ) </dev/null &>"$folder/log"; then
             return 0
         fi
     done < <(debian_archives)
     grep -m 1 '^E:' "$folder/log" || echo "no APT source of this machine is its release's"
     return 1
+}
+
+# Downloads packages into a folder: download_packages FOLDER SUITE PACKAGE...
+download_packages() {
+    local folder=$1 suite=$2
+    shift 2
+    apt_of "$folder" "$suite" download "${@/%//$suite}"
+}
+
+# Downloads packages, and all that they depend on as if nothing were installed, into FOLDER/cache/archives:
+# download_with_dependencies FOLDER SUITE PACKAGE...
+download_with_dependencies() {
+    local folder=$1 suite=$2
+    shift 2
+    apt_of "$folder" "$suite" --yes --no-install-recommends --download-only install "$@"
 }

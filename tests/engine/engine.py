@@ -11,7 +11,7 @@ from pathlib import Path
 import docker
 
 from image import busybox_layer
-from tools import IMAGE, PATIENCE, engine_path, require, run, unique, wait_for
+from tools import IMAGE, PATIENCE, engine_path, podman_path, require, run, unique, wait_for
 
 # Podman's own limits need CAP_SYS_RESOURCE, crun refuses hybrid cgroups, and no test needs a
 # network; the delay is how long a finished exec can be asked about, and its monitor lingers. Locks in
@@ -27,6 +27,8 @@ events_logger = "file"
 exit_command_delay = 5
 lock_type = "file"
 runtime = "runc"
+[network]
+network_config_dir = "{home}/networks"
 """
 
 
@@ -196,20 +198,35 @@ class Podman(Engine):
     def __init__(self):
         super().__init__()
         self.start()
-        tar = self.home / "busybox.tar"
-        tar.write_bytes(busybox_layer())
-        run("podman", "--remote", "--url", self.address, "import", tar, IMAGE, ok=True)
+        self.api("POST", "/images/import", params={"reference": IMAGE}, data=busybox_layer())
 
     def command(self):
         return [
-            require("podman"), "--root", self.home / "root", "--runroot", self.home / "run",
+            require("podman", path=podman_path()), "--root", self.home / "root", "--runroot", self.home / "run",
             "--tmpdir", self.home / "tmp", "system", "service", "--time=0", self.address,
         ]  # fmt: skip
 
     def environment(self):
         settings = self.home / "containers.conf"
-        settings.write_text(PODMAN_SETTINGS)
+        settings.write_text(PODMAN_SETTINGS.format(home=self.home))
         return {"PATH": os.environ["PATH"], "CONTAINERS_CONF": str(settings)}
+
+    def api(self, method, path, **options):
+        """Call Podman's own API."""
+        url = f"{self.client.api.base_url}/v4.0.0/libpod{path}"
+        answer = self.client.api.request(method, url, **options)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def sweep(self):
+        for pod in self.api("GET", "/pods/json"):
+            self.api("DELETE", f"/pods/{pod['Id']}?force=true")
+        super().sweep()
+        for secret in self.api("GET", "/secrets/json"):
+            self.api("DELETE", f"/secrets/{secret['ID']}")
+        for network in self.api("GET", "/networks/json"):
+            if network["name"] != "podman":
+                self.api("DELETE", f"/networks/{network['name']}")
 
 
 def free_subnets():

@@ -17,7 +17,7 @@ import pytest
 
 from curl import curl
 from proxy import REPOSITORY
-from tools import IMAGE, PATIENCE, require, run, unique, wait_for
+from tools import IMAGE, PATIENCE, podman_path, require, run, unique, wait_for
 
 TESTCONTAINERS = Path(__file__).parent / "clients/python/with_testcontainers.py"
 DEVCONTAINER = Path(__file__).parent / "clients/node/node_modules/@devcontainers/cli/devcontainer.js"
@@ -368,7 +368,7 @@ def test_podman_looks(podman_engine, proxy):
     one = proxy(backend=podman_engine.address, rules=None, flags=("--presets", "podman-readonly"))
 
     def podman(*args, ok=True):
-        command = [require("podman"), "--remote", "--url", one.addresses["tcp"], *args]
+        command = [require("podman", path=podman_path()), "--remote", "--url", one.addresses["tcp"], *args]
         return run(*command, ok=ok, env={"PATH": os.environ["PATH"]})
 
     assert podman("ps", "--format", "{{.Names}}").stdout.strip() == container

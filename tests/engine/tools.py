@@ -49,6 +49,12 @@ def engine_path():
     return os.pathsep.join(filter(None, folders))
 
 
+def podman_path():
+    """The search path of the Podman under test; CETUSGUARD_PODMAN_BIN goes first if set."""
+    folders = [os.environ.get("CETUSGUARD_PODMAN_BIN"), os.environ["PATH"]]
+    return os.pathsep.join(filter(None, folders))
+
+
 def require(program, path=None):
     """The path of a program that the test needs, searched on `path` if given, else on PATH."""
     path = shutil.which(program, path=path)
