@@ -983,6 +983,30 @@ fn hidden_containers_are_taken_out_of_images() {
     )]);
 }
 
+/// A visible pod can have containers that its client does not see, nor learns the number of.
+#[test]
+fn hidden_containers_are_taken_out_of_pods() {
+    let all = format!(r#"{{"Id":"{SEEN}"}},{{"Id":"{OTHER}"}},{{"Id":"x/../y"}}"#);
+    let seen = format!(r#"{{"Id":"{SEEN}"}}"#);
+    check_answers(&[
+        (
+            "GET /libpod/pods/seen/json",
+            &format!(r#"{{"Name":"seen","NumContainers":3,"Containers":[{all}],"LockNumber":1}}"#),
+            &format!(r#"{{"Name":"seen","Containers":[{seen}],"LockNumber":1}}"#),
+        ),
+        (
+            "GET /libpod/pods/json",
+            &format!(r#"[{{"Name":"seen","Id":"1","Containers":[{all}]}}]"#),
+            &format!(r#"[{{"Name":"seen","Id":"1","Containers":[{seen}]}}]"#),
+        ),
+        (
+            "GET /libpod/pods/seen/json",
+            &format!(r#"{{"Name":"seen","NumContainers":1,"Containers":[{seen}]}}"#),
+            &format!(r#"{{"Name":"seen","NumContainers":1,"Containers":[{seen}]}}"#),
+        ),
+    ]);
+}
+
 /// A task of a visible service is on a hidden network, of which it tells the name alone.
 #[test]
 fn specs_of_hidden_networks_are_taken_out_of_tasks() {

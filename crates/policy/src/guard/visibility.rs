@@ -159,6 +159,7 @@ impl Judge<'_> {
             Exposure::List(kind) => self.judge_list(call, kind),
             Exposure::Nothing
             | Exposure::Networks
+            | Exposure::Pod
             | Exposure::Image
             | Exposure::ImageHistory
             | Exposure::ImageTree

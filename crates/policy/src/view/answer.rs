@@ -8,7 +8,7 @@ mod companion;
 mod edit;
 
 use companion::companions;
-use edit::{containers_of, containers_on, is_identifier};
+use edit::{containers_in, containers_of, containers_on, is_identifier};
 
 use super::Viewer;
 use super::exposure::{Exposure, exposure, shape_of_values};
@@ -339,6 +339,7 @@ impl AnswerFilter {
             Exposure::Container => return Ok(self.ask_for(self.companions_of(value), false)),
             Exposure::Image => return Ok(self.ask_for(containers_of(value), is_described)),
             Exposure::Networks => return Ok(self.ask_for(containers_on(value), is_described)),
+            Exposure::Pod => return Ok(self.ask_for(containers_in(value), is_described)),
             Exposure::Events => return Ok(self.decide_event(value, is_described)),
             Exposure::Task => return Ok(Decision::Keep),
             Exposure::ImageHistory if *is_listed => return Ok(Decision::Keep),
@@ -405,6 +406,9 @@ impl AnswerFilter {
         if is_visible && kind == ObjectKind::Network {
             // Old versions of the API list the containers of each network.
             return self.ask_for(containers_on(value), is_described);
+        }
+        if is_visible && kind == ObjectKind::Pod {
+            return self.ask_for(containers_in(value), is_described);
         }
         if is_visible && kind == ObjectKind::Image {
             return match self.finds(value) {

@@ -17,6 +17,8 @@ pub(crate) enum Exposure {
     Container,
     /// Its answer describes networks, with the containers on each.
     Networks,
+    /// Its answer describes a pod, with the containers in it.
+    Pod,
     /// Its answer describes an image, with all its names.
     Image,
     /// Its answer lists the layers of an image, with the names of it and of others.
@@ -64,7 +66,9 @@ impl Exposure {
             Self::Volumes => Some(Shape::Report(&[])),
             Self::Events => Some(Shape::Lines),
             Self::DiskUsage => Some(Shape::Report(USAGES)),
-            Self::Container | Self::Networks | Self::Image | Self::Task => Some(Shape::Value),
+            Self::Container | Self::Networks | Self::Pod | Self::Image | Self::Task => {
+                Some(Shape::Value)
+            }
             Self::Nothing
             | Self::Named
             | Self::ImageTree
@@ -121,6 +125,7 @@ pub(crate) fn exposure(id: EndpointId) -> Exposure {
         ImageInspect | LibpodImageInspect => Exposure::Image,
         ImageHistory | LibpodImageHistory => Exposure::ImageHistory,
         LibpodImageTree => Exposure::ImageTree,
+        LibpodPodInspect => Exposure::Pod,
         TaskInspect => Exposure::Task,
         SystemDf => Exposure::DiskUsage,
         ContainerList | LibpodContainerList => Exposure::List(ObjectKind::Container),
@@ -252,7 +257,6 @@ pub(crate) fn exposure(id: EndpointId) -> Exposure {
         | LibpodNetworkConnect
         | LibpodNetworkDisconnect
         | LibpodNetworkRemove
-        | LibpodPodInspect
         | LibpodPodExists
         | LibpodPodTop
         | LibpodPodStart

@@ -44,6 +44,7 @@ impl AnswerFilter {
         match (self.exposure, section) {
             (Exposure::Networks | Exposure::List(ObjectKind::Network), _) => self.edit_network(map),
             (Exposure::Container, _) => self.edit_companions(map),
+            (Exposure::Pod | Exposure::List(ObjectKind::Pod), _) => self.edit_pod(map),
             (Exposure::List(ObjectKind::Container), _)
             | (_, "Containers" | "ContainerUsage.Items") => {
                 let has_changed = self.edit_companions(map);
@@ -78,6 +79,22 @@ impl AnswerFilter {
                 map.retain(|(id, _)| self.knows_container(id));
                 has_changed |= map.len() < before;
             }
+        }
+        has_changed
+    }
+
+    /// Leaves hidden containers out of a pod, and the number of all of them.
+    fn edit_pod(&self, pod: &mut Members<'_>) -> bool {
+        let mut has_changed = false;
+        for (key, containers) in pod.iter_mut() {
+            if let (CONTAINERS, Json::List(list)) = (key.as_ref(), containers) {
+                let before = list.len();
+                list.retain(|one| self.knows_container(identifier_in_pod(one)));
+                has_changed |= list.len() < before;
+            }
+        }
+        if has_changed {
+            pod.retain(|(key, _)| key != "NumContainers");
         }
         has_changed
     }
@@ -204,6 +221,19 @@ pub(super) fn containers_on(network: &Json<'_>) -> Vec<Lookup> {
         .or_else(|| network.get(LIBPOD_CONTAINERS));
     let containers = containers.map(Json::map).unwrap_or_default();
     containers.iter().map(|(id, _)| container(id)).collect()
+}
+
+/// Returns the containers in a pod.
+pub(super) fn containers_in(pod: &Json<'_>) -> Vec<Lookup> {
+    let containers = pod.get(CONTAINERS).map(Json::list).unwrap_or_default();
+    let mut ids: Vec<_> = containers.iter().map(identifier_in_pod).collect();
+    // Others are no identifiers, and would lead to another path.
+    ids.retain(|id| is_identifier(id));
+    ids.into_iter().map(container).collect()
+}
+
+fn identifier_in_pod<'v>(container: &'v Json<'_>) -> &'v str {
+    container.get("Id").map(Json::text).unwrap_or_default()
 }
 
 /// Returns the containers that use an image, as its manifests name them.
