@@ -295,3 +295,11 @@ def test_redacted_answers_hold_nothing_planted(podman_engine, direct, view, plan
                 found.append((path, word, answer))
     assert not found, "\n".join(map(str, found))
     assert telling > 25
+
+
+def test_an_update_is_answered_under_a_redaction(view, world):
+    """Podman's own API answers it with an identifier that is no JSON."""
+    name, identifier = world.container(BLUE)
+    redacted = view("--redact", "all")
+    status, answer = redacted.ask("POST", f"{OWN}/containers/{name}/update", {"memory": {"limit": 64 << 20}})
+    assert (status, answer.strip()) == (201, identifier)

@@ -253,6 +253,15 @@ fn streams_and_transfers_are_passed_as_they_come() {
     }
 }
 
+/// Podman answers an update with the identifier of the container as a text, and a mount with a
+/// folder.
+#[test]
+fn texts_of_podman_are_passed_or_closed() {
+    for name in ["libpod.container.update", "libpod.container.mount"] {
+        assert!(!redaction("all").concerns(endpoint(name)), "{name}");
+    }
+}
+
 #[test]
 fn answers_that_cannot_be_rewritten_are_closed() {
     for (class, name, is_closed) in [
@@ -266,6 +275,9 @@ fn answers_that_cannot_be_rewritten_are_closed() {
         ("tokens", "libpod.container.checkpoint", true),
         ("env", "build.grpc", true),
         ("env", "build.start", false),
+        ("host-paths", "libpod.container.mount", true),
+        ("secrets", "libpod.container.mount", false),
+        ("all", "libpod.container.update", false),
         ("all", "container.export", false),
         ("all", "container.logs", false),
         ("all", "container.inspect", false),

@@ -33,7 +33,7 @@ pub(super) fn part(endpoint: EndpointId) -> Option<&'static Part> {
         NodeList | NodeInspect => &NODE,
         PluginList | PluginInspect | PluginRemove => &PLUGIN,
         PluginPrivileges => &PLUGIN_PRIVILEGE,
-        LibpodContainerMount | LibpodContainerShowmounted => &HOST_PATH,
+        LibpodContainerShowmounted => &HOST_PATH,
         LibpodQuadletList | LibpodQuadletInstall => &QUADLET,
         endpoint if has_objects(endpoint) => &PLAIN,
         _ => return None,
@@ -148,6 +148,7 @@ fn has_no_class(endpoint: EndpointId) -> bool {
             | LibpodContainerRestart
             | LibpodContainerStats
             | LibpodContainerStatsMany
+            | LibpodContainerUpdate
             | LibpodContainerCommit
             | LibpodContainerRestore
             | LibpodArtifactAdd
@@ -172,6 +173,7 @@ fn is_no_json(endpoint: EndpointId) -> bool {
             | ContainerAttach
             | ContainerAttachWs
             | ContainerCopy
+            | LibpodContainerMount
             | ExecStart
             | ServiceLogs
             | TaskLogs
@@ -262,6 +264,10 @@ pub(super) fn unreadable(endpoint: EndpointId) -> Option<(Classes, &'static str)
             IMAGE,
             "it shows the builds of all clients, with their arguments and commands, in a protocol \
             that the proxy does not rewrite",
+        ),
+        LibpodContainerMount => (
+            HOST_PATHS,
+            "it answers with a folder of the engine as a text",
         ),
         DebugCmdline => (
             COMMANDS.and(HOST_PATHS).and(HOST),
