@@ -297,9 +297,12 @@ def test_redacted_answers_hold_nothing_planted(podman_engine, direct, view, plan
     assert telling > 25
 
 
-def test_an_update_is_answered_under_a_redaction(view, world):
-    """Podman's own API answers it with an identifier that is no JSON."""
+def test_an_update_is_answered_under_a_redaction(podman_engine, view, world):
+    """Podman 5 answers it with an identifier that is no JSON."""
     name, identifier = world.container(BLUE)
+    podman_engine.api("POST", f"/containers/{name}/start")
     redacted = view("--redact", "all")
     status, answer = redacted.ask("POST", f"{OWN}/containers/{name}/update", {"memory": {"limit": 64 << 20}})
-    assert (status, answer.strip()) == (201, identifier)
+    # Podman 4 has an error of its runtime as its answer.
+    is_old = podman_engine.client.version()["Version"].startswith("4.")
+    assert (status, answer.strip()) == (201, identifier) if not is_old else status != 502, answer
