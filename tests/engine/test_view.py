@@ -1,8 +1,13 @@
 """Profiles that see and own a part of the engine: scopes and ownership on real engines, with real clients."""
 
+import io
 import json
 import random
+import socket
 import subprocess
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from urllib.parse import quote
 
 import pytest
@@ -304,6 +309,80 @@ volumes:
     assert not seen["a"] & seen["b"]
     assert len(engine.client.containers.list(all=True, filters={"label": "cetusguard.owner"})) == 2
     assert one.process.poll() is None
+
+
+def test_owners_at_the_same_time_share_nothing(engine, view):
+    """The first mount of one new volume, and the first network of one name."""
+    owner = view("--own", "session=header")
+    sessions = [owner.with_session(name) for name in ("a", "b")]
+
+    def together(method, path, body):
+        gate = Barrier(len(sessions))
+
+        def ask(session):
+            gate.wait(PATIENCE)
+            return session.ask(method, path, body)
+
+        with ThreadPoolExecutor(len(sessions)) as pool:
+            return list(pool.map(ask, sessions))
+
+    for _ in range(10):
+        name = unique()
+        host = {"Binds": [f"{name}:/v"], "NetworkMode": "none"}
+        answers = together("POST", "/containers/create", {"Image": IMAGE, "Cmd": ["true"], "HostConfig": host})
+        assert [status for status, _ in answers].count(201) == 1, answers
+        network = unique()
+        answers = together("POST", "/networks/create", {"Name": network})
+        assert [status for status, _ in answers].count(201) == 1, answers
+        assert len(engine.client.networks.list(names=[network])) == 1
+
+
+def test_a_slow_import_does_not_take_a_name_that_is_given_meanwhile(engine, view):
+    owner = view("--own", "session=header")
+    first, second = owner.with_session("a"), owner.with_session("b")
+    container = second.ask("POST", "/containers/create", {"Image": IMAGE, "Cmd": ["true"]})[1]["Id"]
+    name = unique()
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("file"), io.BytesIO())
+    content = archive.getvalue()
+    address = owner.address.removeprefix("tcp://").split(":")
+    with socket.create_connection((address[0], int(address[1])), timeout=PATIENCE) as slow:
+        path = f"/images/create?fromSrc=-&repo={name}&tag=latest"
+        head = ["Host: x", "X-Cetusguard-Session: a", "Content-Type: application/x-tar", "Connection: close"]
+        head.append(f"Content-Length: {len(content)}")
+        slow.sendall("\r\n".join([f"POST {path} HTTP/1.1", *head, "", ""]).encode() + content[:512])
+        commit = f"/commit?container={container}&repo={name}&tag=latest"
+        wait_for(lambda: second.ask("POST", commit)[0] == 409 or None, "the name is held")
+        slow.sendall(content[512:])
+        answer = b"".join(iter(lambda: slow.recv(65536), b""))
+    assert b"200 OK" in answer and b"error" not in answer, answer
+    status, refusal = second.ask("POST", commit)
+    assert status == 403 and "taken by an image that this client cannot replace" in refusal["message"], refusal
+    assert first.ask("GET", f"/images/{name}/json")[1]["Config"]["Labels"]["cetusguard.image-owner"] == "default/a"
+
+
+def test_no_owner_hides_an_object_by_its_identifier(engine, view):
+    owner = view("--own", "session=header")
+    first, second = owner.with_session("a"), owner.with_session("b")
+    theirs = second.ask("POST", "/containers/create", {"Image": IMAGE, "Cmd": ["true"]})[1]["Id"]
+    image = engine.client.images.get(IMAGE).id.removeprefix("sha256:")
+    body = {"Image": IMAGE, "Cmd": ["true"]}
+    assert first.ask("POST", f"/containers/create?name={theirs[:12]}", body)[0] == 403
+    assert first.ask("POST", "/networks/create", {"Name": theirs[:12]})[0] == 403
+    mine = first.ask("POST", "/containers/create", body)[1]["Id"]
+    assert first.ask("POST", f"/containers/{mine}/rename?name={theirs[:12]}")[0] == 403
+    assert first.ask("POST", f"/commit?container={mine}&repo={image[:12]}")[0] == 403
+    assert second.ask("GET", f"/containers/{theirs[:12]}/json")[1]["Id"] == theirs
+
+
+def test_an_owner_leaves_no_anonymous_volume(engine, view):
+    owner = view("--own", "true")
+    before = {volume.name for volume in engine.client.volumes.list()}
+    made = owner.ask("POST", "/containers/create", {"Image": IMAGE, "Cmd": ["true"], "Volumes": {"/v": {}}})[1]["Id"]
+    assert {volume.name for volume in engine.client.volumes.list()} - before
+    assert owner.ask("DELETE", f"/containers/{made}")[0] == 204
+    assert {volume.name for volume in engine.client.volumes.list()} == before
 
 
 def test_what_a_session_owns_is_listed_and_removed(engine, view):
