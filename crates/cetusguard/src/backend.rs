@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
+use cetusguard_config::address::Address;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
@@ -19,7 +20,6 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::capacity::SocketBuffer;
-use crate::config::address::Address;
 use cetusguard_http1::{Duplex, ReadBudget, SharedTcp};
 
 /// Idle connections that are kept, and for how long.

@@ -7,9 +7,9 @@
 
 use std::io;
 
+use cetusguard_config::meant::MemoryLimit;
+use cetusguard_config::read_text;
 use socket2::SockRef;
-
-use crate::config::read_text;
 
 /// The memory of the program, its buffers and the judged bodies, in bytes.
 const PROGRAM: u64 = 28 << 20;
@@ -27,17 +27,6 @@ const SMALLEST: u64 = 16 << 10;
 const LARGEST: u64 = 256 << 10;
 /// Exchanges that are allowed however little memory there is.
 const FEWEST: u64 = 16;
-
-/// The memory that the process may have, as the option has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MemoryLimit {
-    /// That of its control group.
-    Auto,
-    /// So many bytes.
-    Bytes(u64),
-    /// Any amount.
-    None,
-}
 
 /// The exchanges that fit into the memory, and the size of their sockets' buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

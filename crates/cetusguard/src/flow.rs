@@ -21,6 +21,7 @@ mod viewer;
 
 use std::sync::Arc;
 
+use cetusguard_config::meant::Limits;
 use cetusguard_policy::{Profiles, Verdict, decide};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
@@ -28,7 +29,6 @@ use tokio::sync::{Semaphore, watch};
 use crate::admin::Status;
 use crate::backend::Backend;
 use crate::capacity::SocketBuffer;
-use crate::config::meant::Limits;
 use crate::engine::{Containers, Objects, Own};
 use crate::event_loops::EventLoops;
 use crate::failed_handshakes::FailedHandshakes;

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use bytes::{Bytes, BytesMut};
+use cetusguard_config::file::File;
+use cetusguard_config::written::Written;
+use cetusguard_config::{Mistake, grammar};
 use cetusguard_http1::{cut_head, parse_request_head, parse_response_head};
 use clap::ArgMatches;
 
 use crate::command::log_lines::requests;
-use crate::config::file::File;
-use crate::config::meant::Config;
-use crate::config::written::Written;
-use crate::config::{Mistake, grammar};
+use crate::config::Config;
 use crate::flow::fuzzing::{forwarded_request, forwarded_response};
 use crate::log::{Format, Level, Line, LineForm};
 

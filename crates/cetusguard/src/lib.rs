@@ -10,7 +10,7 @@ mod budget;
 mod capacity;
 mod certificate;
 pub mod command;
-pub mod config;
+mod config;
 mod engine;
 mod event_loops;
 mod failed_handshakes;

@@ -15,165 +15,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+pub(crate) use cetusguard_config::log::{Format, Level};
+use cetusguard_config::log::{LogSettings, PriorityPrefix};
 pub(crate) use line::{Line, LineForm, draws};
-pub(crate) use output::AuditTarget;
-use output::Output;
+use output::{Output, open_audit};
 use queue::{Queue, Trouble};
 use sink::Sink;
-
-/// The severity of a record: syslog's numbers (RFC 5424 §6.2.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "the names are syslog's")]
-pub(crate) enum Level {
-    Emergency,
-    Alert,
-    Critical,
-    Error,
-    Warning,
-    Notice,
-    Info,
-    Debug,
-}
-
-const NAMES: [&str; 8] = [
-    "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
-];
-
-impl Level {
-    const ALL: [Self; 8] = [
-        Self::Emergency,
-        Self::Alert,
-        Self::Critical,
-        Self::Error,
-        Self::Warning,
-        Self::Notice,
-        Self::Info,
-        Self::Debug,
-    ];
-
-    /// Reads a number from 0 to 7, or a name.
-    ///
-    /// # Errors
-    /// Returns the values that were expected.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let lower = text.to_ascii_lowercase();
-        let name = match lower.as_str() {
-            "error" => "err",
-            "warn" => "warning",
-            "critical" => "crit",
-            "emergency" => "emerg",
-            other => other,
-        };
-        let index = NAMES
-            .iter()
-            .position(|known| *known == name)
-            .or_else(|| name.parse().ok());
-        let level = index.and_then(|index| Self::ALL.get(index)).copied();
-        level.ok_or_else(|| {
-            "expected a number from 0 to 7, or one of emerg, alert, crit, err, warning, notice, \
-            info, debug"
-                .to_owned()
-        })
-    }
-
-    /// The name as it stands in the log.
-    #[must_use]
-    pub(crate) const fn name(self) -> &'static str {
-        NAMES[self as usize]
-    }
-
-    /// Returns the beginning of a line of this level, as journald reads it (sd-daemon(3)).
-    const fn priority(self) -> &'static str {
-        match self {
-            Self::Emergency => "<0>",
-            Self::Alert => "<1>",
-            Self::Critical => "<2>",
-            Self::Error => "<3>",
-            Self::Warning => "<4>",
-            Self::Notice => "<5>",
-            Self::Info => "<6>",
-            Self::Debug => "<7>",
-        }
-    }
-}
-
-/// The format of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// `key=value key="a value"`.
-    Logfmt,
-    /// One JSON object a line.
-    Json,
-}
-
-impl Format {
-    /// Reads the name of a format.
-    ///
-    /// # Errors
-    /// Returns the values that were expected.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "logfmt" => Ok(Self::Logfmt),
-            "json" => Ok(Self::Json),
-            _ => Err("expected logfmt or json".to_owned()),
-        }
-    }
-}
-
-/// The lines that begin with their priority.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PriorityPrefix {
-    /// If the log goes to journald.
-    Auto,
-    Always,
-    Never,
-}
-
-impl PriorityPrefix {
-    /// Reads the word of an option.
-    ///
-    /// # Errors
-    /// Returns the values that were expected.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "always" => Ok(Self::Always),
-            "never" => Ok(Self::Never),
-            _ => Err("expected auto, always or never".to_owned()),
-        }
-    }
-
-    /// Returns whether lines to a descriptor begin with their priority. systemd names the device
-    /// and the inode of its stream, so that a descriptor that was redirected since is told from it
-    /// (systemd.exec(5), `JOURNAL_STREAM`).
-    fn applies_to(self, descriptor: Option<BorrowedFd<'_>>, journal: Option<&str>) -> bool {
-        match self {
-            Self::Always => true,
-            Self::Never => false,
-            Self::Auto => {
-                let stat = descriptor.and_then(|descriptor| rustix::fs::fstat(descriptor).ok());
-                stat.is_some_and(|stat| {
-                    journal.is_some_and(|known| known == format!("{}:{}", stat.st_dev, stat.st_ino))
-                })
-            }
-        }
-    }
-}
-
-/// The settings of the log.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    /// The least important level that is written.
-    pub(crate) level: Level,
-    /// The shape of a line.
-    pub(crate) format: Format,
-    /// The lines that begin with their priority.
-    pub(crate) priority: PriorityPrefix,
-    /// The place of the audit log, if there is one.
-    pub(crate) audit: Option<AuditTarget>,
-    /// Standard output is for something else: lines go to standard error.
-    pub(crate) aside: bool,
-}
 
 /// Where records go. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -232,19 +79,18 @@ impl Log {
     ///
     /// # Errors
     /// Returns a message if the audit log cannot be opened, or if the system has no thread left.
-    pub(crate) fn start(settings: &Settings) -> Result<(Self, Writer), String> {
+    pub(crate) fn start(settings: &LogSettings) -> Result<(Self, Writer), String> {
         let no_thread = |error| format!("cannot start the log's thread: {error}");
         let host = rustix::system::uname();
         let host = host.nodename().to_string_lossy();
         let audit_output = match &settings.audit {
-            Some(target) => target.open()?,
+            Some(target) => open_audit(target)?,
             None => None,
         };
         let output = Output::standard(settings.aside).map_err(no_thread)?;
         let journal = std::env::var("JOURNAL_STREAM").ok();
-        let has_priority = settings
-            .priority
-            .applies_to(output.descriptor(), journal.as_deref());
+        let has_priority =
+            begins_with_priority(settings.priority, output.descriptor(), journal.as_deref());
         let form = LineForm::new(settings.format, &host);
         let queue = Arc::new(Queue::new(settings.level, has_priority));
         let sink = Sink::new(output, form.clone(), has_priority);
@@ -373,23 +219,22 @@ impl Log {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn levels_are_read_by_number_and_name() {
-        for (text, want) in [
-            ("0", Level::Emergency),
-            ("7", Level::Debug),
-            ("warning", Level::Warning),
-            ("WARN", Level::Warning),
-            ("error", Level::Error),
-        ] {
-            assert_eq!(Level::parse(text), Ok(want));
-        }
-        for text in ["8", "-1", "", "loud"] {
-            assert!(Level::parse(text).is_err(), "{text}");
+/// Returns whether lines to a descriptor begin with their priority. systemd names the device
+/// and the inode of its stream, so that a descriptor that was redirected since is told from it
+/// (systemd.exec(5), `JOURNAL_STREAM`).
+fn begins_with_priority(
+    prefix: PriorityPrefix,
+    descriptor: Option<BorrowedFd<'_>>,
+    journal: Option<&str>,
+) -> bool {
+    match prefix {
+        PriorityPrefix::Always => true,
+        PriorityPrefix::Never => false,
+        PriorityPrefix::Auto => {
+            let stat = descriptor.and_then(|descriptor| rustix::fs::fstat(descriptor).ok());
+            stat.is_some_and(|stat| {
+                journal.is_some_and(|known| known == format!("{}:{}", stat.st_dev, stat.st_ino))
+            })
         }
     }
 }

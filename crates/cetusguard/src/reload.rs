@@ -10,11 +10,12 @@ mod reading;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cetusguard_config::{Mistake, Mistakes, Read, Sources};
 use cetusguard_policy::Profiles;
 
 use crate::admin::hash_policy;
-use crate::config::admin::AdminSettings;
-use crate::config::{Loaded, Mistake, Mistakes, Read, Sources};
+use crate::config::AdminSettings;
+use crate::config::Loaded;
 use crate::flow::{Proxy, Settings};
 use crate::log::{Level, Log};
 use crate::service_manager::ServiceManager;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cetusguard_config::meant::ClientBound;
 use cetusguard_policy::Subject;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::task::AbortHandle;
@@ -163,32 +164,13 @@ struct Counts {
     exchanges: usize,
 }
 
-/// The connections that one client may have at a time. `None` is no bound.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ClientBound {
-    /// Of all its connections: while its profile is not known, the most that any profile allows.
-    pub(crate) total: Option<usize>,
-    /// Of those whose profile is not known yet, so that a client without a profile does not get the
-    /// bound of another's.
-    pub(crate) unconfirmed: Option<usize>,
-}
-
-impl ClientBound {
-    /// The bound of a client whose profile is known.
-    pub(crate) fn of(limit: Option<usize>) -> Self {
-        Self {
-            total: limit,
-            unconfirmed: limit,
-        }
-    }
-
-    /// Returns the bound that leaves no room for another connection.
-    fn reached(self, counts: &Counts) -> Option<usize> {
-        let unconfirmed = counts.connections - counts.confirmed;
-        self.total
-            .filter(|total| counts.connections >= *total)
-            .or(self.unconfirmed.filter(|bound| unconfirmed >= *bound))
-    }
+/// Returns the bound that leaves no room for another connection.
+fn reached(bound: ClientBound, counts: &Counts) -> Option<usize> {
+    let unconfirmed = counts.connections - counts.confirmed;
+    bound
+        .total
+        .filter(|total| counts.connections >= *total)
+        .or(bound.unconfirmed.filter(|bound| unconfirmed >= *bound))
 }
 
 /// The bound that keeps a connection from getting a place.
@@ -327,7 +309,7 @@ impl Shares {
         let client = Arc::clone(clients.entry(subject.clone()).or_default());
         let mut counts = lock(&client.counts);
         counts.members += 1;
-        let standing = match bound.reached(&counts) {
+        let standing = match reached(bound, &counts) {
             Some(limit) => Standing::Refused(Full::Client(limit)),
             None => match Arc::clone(&self.places).try_acquire_owned() {
                 Ok(place) => Standing::Placed { _place: place },

@@ -1,9 +1,10 @@
 //! TLS settings from PEM files. Every error names its file.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use cetusguard_config::tls::{EngineFiles, ListenerFiles, ListenerTls, MakeTls, WrongFiles};
+use cetusguard_config::{Unreadable, read_text};
 use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
@@ -16,42 +17,23 @@ use rustls::{
 };
 
 use crate::certificate::expiry;
-use crate::config::{Unreadable, read_text};
 
-/// The reason why TLS files cannot be used, with the advice for the operator.
-#[derive(Debug)]
-pub(crate) struct WrongFiles {
-    /// The fault.
-    pub(crate) what: String,
-    /// The correct form.
-    pub(crate) fix: String,
-}
+/// Makes the TLS settings of the configuration with rustls.
+#[derive(Clone, Debug)]
+pub(crate) enum Rustls {}
 
-impl WrongFiles {
-    fn new(what: String, fix: impl Into<String>) -> Self {
-        Self {
-            what,
-            fix: fix.into(),
-        }
+impl MakeTls for Rustls {
+    type Listener = FrontendTls;
+    type Engine = Arc<ClientConfig>;
+
+    fn listener(files: ListenerFiles<'_>) -> Result<FrontendTls, WrongFiles> {
+        server_settings(files)
     }
 
-    /// Builds an error without advice: the files do not tell the cause.
-    fn other(what: String) -> Self {
-        Self::new(
-            what,
-            "name PEM files of a certificate, of its key, and of the CA that clients and servers \
-            are checked with",
-        )
+    fn engine(files: EngineFiles<'_>) -> Result<Arc<ClientConfig>, WrongFiles> {
+        client_settings(files.cacert, files.own)
     }
 }
-
-impl fmt::Display for WrongFiles {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.what, self.fix)
-    }
-}
-
-impl std::error::Error for WrongFiles {}
 
 /// The TLS settings of a TCP frontend.
 #[derive(Clone, Debug)]
@@ -64,16 +46,19 @@ pub(crate) struct FrontendTls {
     pub(crate) expires: Option<SystemTime>,
 }
 
+impl ListenerTls for FrontendTls {
+    fn asks_clients(&self) -> bool {
+        self.clients.is_some()
+    }
+}
+
 /// Builds the TLS settings of a TCP frontend: TLS 1.2 and 1.3; with a CA, clients must show a
 /// certificate that it signed.
-pub(crate) fn server_settings(
-    cert: &str,
-    key: &str,
-    cacert: Option<&str>,
-) -> Result<FrontendTls, WrongFiles> {
+fn server_settings(files: ListenerFiles<'_>) -> Result<FrontendTls, WrongFiles> {
+    let ListenerFiles { cert, key, cacert } = files;
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|error| WrongFiles::other(error.to_string()))?;
+        .map_err(|error| other_fault(error.to_string()))?;
     let (builder, clients) = match cacert {
         None => (builder.with_no_client_auth(), None),
         Some(cacert) => {
@@ -82,8 +67,7 @@ pub(crate) fn server_settings(
                 provider(),
             )
             .build();
-            let verifier =
-                verifier.map_err(|error| WrongFiles::other(format!("{cacert}: {error}")))?;
+            let verifier = verifier.map_err(|error| other_fault(format!("{cacert}: {error}")))?;
             (
                 builder.with_client_cert_verifier(verifier),
                 Some(Arc::new(read_chain(cacert)?)),
@@ -111,7 +95,7 @@ pub(crate) fn client_settings(
 ) -> Result<Arc<ClientConfig>, WrongFiles> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|error| WrongFiles::other(error.to_string()))?;
+        .map_err(|error| other_fault(error.to_string()))?;
     with_own_certificate(builder.with_root_certificates(read_roots(cacert)?), own)
 }
 
@@ -127,7 +111,7 @@ pub(crate) fn pinned_client_settings(
     });
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|error| WrongFiles::other(error.to_string()))?;
+        .map_err(|error| other_fault(error.to_string()))?;
     let builder = builder
         .dangerous()
         .with_custom_certificate_verifier(verifier);
@@ -148,6 +132,15 @@ fn with_own_certificate(
     Ok(Arc::new(config))
 }
 
+/// Builds an error without advice: the files do not tell the cause.
+fn other_fault(what: String) -> WrongFiles {
+    WrongFiles::new(
+        what,
+        "name PEM files of a certificate, of its key, and of the CA that clients and servers are \
+        checked with",
+    )
+}
+
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
@@ -161,7 +154,7 @@ fn key_mismatch(cert: &str, key: &str, error: &rustls::Error) -> WrongFiles {
                 openssl pkey -pubout -in {key} print the same for a pair"
             ),
         ),
-        error => WrongFiles::other(format!("{cert} and {key}: {error}")),
+        error => other_fault(format!("{cert} and {key}: {error}")),
     }
 }
 
@@ -220,7 +213,7 @@ fn read_roots(path: &str) -> Result<RootCertStore, WrongFiles> {
     for certificate in read_chain(path)? {
         roots
             .add(certificate)
-            .map_err(|error| WrongFiles::other(format!("{path}: {error}")))?;
+            .map_err(|error| other_fault(format!("{path}: {error}")))?;
     }
     Ok(roots)
 }

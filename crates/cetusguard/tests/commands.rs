@@ -150,7 +150,7 @@ fn every_command_is_documented() {
     .map(|page| read(&docs().join(format!("{page}.md"))))
     .concat();
     let all = all + &read(&docs().join("../README.md"));
-    for command in cetusguard::config::grammar().get_subcommands() {
+    for command in cetusguard_config::grammar().get_subcommands() {
         let name = command.get_name();
         assert!(
             all.contains(&format!("cetusguard {name}")),
@@ -170,7 +170,7 @@ fn completions_and_the_manual_come_from_the_grammar() {
     }
     let (manual, code) = run("cetusguard man");
     assert_eq!(code, 0);
-    for command in cetusguard::config::grammar().get_subcommands() {
+    for command in cetusguard_config::grammar().get_subcommands() {
         let heading = format!(".SH \"CETUSGUARD {}\"", command.get_name().to_uppercase());
         assert!(manual.contains(&heading), "{heading}");
     }

@@ -310,7 +310,7 @@ fn version_and_help_are_told() {
 /// The help names what a command takes, the short one in a few lines, and fits the terminal.
 #[test]
 fn help_is_short_and_fits() {
-    let commands: Vec<String> = cetusguard::config::grammar()
+    let commands: Vec<String> = cetusguard_config::grammar()
         .get_subcommands()
         .map(|one| one.get_name().to_owned())
         .collect();
@@ -520,7 +520,7 @@ fn the_documentation_lists_every_option() {
     let page = std::fs::read_to_string(&path).expect("the page");
     let (first, last) = ("\n## Configuration file\n", "\n## Fixed bounds\n");
     let (begin, end) = (page.find(first).expect(first), page.find(last).expect(last));
-    let reference = cetusguard::config::reference();
+    let reference = cetusguard_config::reference();
     if std::env::var_os("UPDATE_DOCS").is_some() {
         let page = format!("{}{reference}{}", &page[..begin], &page[end..]);
         return std::fs::write(path, page).expect("a page that can be written");

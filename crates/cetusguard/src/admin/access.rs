@@ -1,10 +1,14 @@
 //! Which requests the admin listener answers: those with its token, and those of no web page.
 
+use std::sync::Arc;
+
+use cetusguard_config::admin::AdminToken;
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN};
+use rustls::pki_types::CertificateDer;
 
 use crate::browser::{is_foreign_name, is_own_page};
-use crate::config::admin::AdminToken;
+use crate::config::AdminAccess;
 
 /// The header in which browsers say how a page's site and the asked one belong together.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -12,6 +16,19 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// The header in which browsers say where they show the answer: in a tab, a frame, an image.
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+/// The authorities that may sign the certificates of clients.
+pub(super) type Signers = Arc<Vec<CertificateDer<'static>>>;
+
+/// Returns the authorities that may sign the certificates of clients, if clients have to show one.
+pub(super) fn signers(access: &AdminAccess) -> Option<&Signers> {
+    access.tls.as_ref()?.clients.as_ref()
+}
+
+/// Returns whether both admit the same clients.
+pub(super) fn admit_the_same(one: &AdminAccess, other: &AdminAccess) -> bool {
+    one.token == other.token && signers(one) == signers(other)
+}
 
 /// Returns whether a request carries the token, as `Authorization: Bearer TOKEN` (RFC 6750 §2.1).
 pub(super) fn has_token(headers: &HeaderMap, token: &AdminToken) -> bool {

@@ -27,6 +27,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use cetusguard_config::address::Address;
+use cetusguard_config::admin::is_local;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -39,8 +41,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::backend::tune_socket;
-use crate::config::address::Address;
-use crate::config::admin::{AdminSettings, is_local};
+use crate::config::AdminSettings;
 use crate::flow::{
     AcceptedStream, Arrival, Bound, Handler, InheritedSockets, Listeners, Proxy, bind,
 };

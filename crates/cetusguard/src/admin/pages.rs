@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cetusguard_config::address::Address;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName,
@@ -12,7 +13,7 @@ use prometheus_client::registry::Registry;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::access::{Asked, foreign_page, has_token};
+use super::access::{Asked, Signers, foreign_page, has_token, signers};
 use super::body::AnswerBody;
 use super::clients::describe_clients;
 use super::page;
@@ -20,8 +21,7 @@ use super::policy::describe_policy;
 use super::readiness::Readiness;
 use super::scrape::{Figures, OPEN_METRICS, PLAIN_TEXT, open_metrics, plain_text, registry};
 use super::stream::{EventStream, StreamEnd};
-use crate::config::address::Address;
-use crate::config::admin::{AdminAccess, Signers};
+use crate::config::AdminAccess;
 use crate::flow::Proxy;
 use crate::live::{DecisionFilter, SubscriptionEnd};
 
@@ -128,7 +128,7 @@ impl Site {
         let access = changes.borrow_and_update().clone();
         let has_signers = |now: &Signers| connection.signers.as_ref() == Some(now);
         // Unix sockets have no TLS.
-        if connection.is_tcp && !access.signers().is_none_or(has_signers) {
+        if connection.is_tcp && !signers(&access).is_none_or(has_signers) {
             let page = Page::sentence(
                 StatusCode::FORBIDDEN,
                 "admin-tls-cacert has changed since the client connected; connect again",

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use cetusguard_config::address::Address;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{
@@ -14,7 +15,6 @@ use prometheus_client::registry::Registry;
 
 use super::families::{self, Family};
 use super::policy::PolicyIdentity;
-use crate::config::address::Address;
 use crate::flow::Proxy;
 use crate::metrics::{Metrics, RequestCounters};
 use crate::outcome::Reason;

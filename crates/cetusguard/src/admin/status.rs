@@ -6,7 +6,8 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
-use crate::config::admin::AdminAccess;
+use super::access::admit_the_same;
+use crate::config::AdminAccess;
 
 /// The history of the configuration of a running proxy.
 #[derive(Debug)]
@@ -88,7 +89,7 @@ impl Status {
         });
         drop(state);
         self.access.send_if_modified(|current| {
-            let is_new = !current.admits_as(&access);
+            let is_new = !admit_the_same(current, &access);
             // A renewed certificate is used, and ends no stream.
             *current = access;
             is_new

@@ -10,7 +10,7 @@ use hyper::body::{Body, Frame};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::config::admin::AdminAccess;
+use crate::config::AdminAccess;
 use crate::live::Subscription;
 
 /// The interval of comments while there are no events: a write finds out that the reader is gone.

@@ -12,6 +12,7 @@ mod text;
 
 use std::sync::Arc;
 
+use cetusguard_config::Sources;
 use cetusguard_policy::{Profile, Profiles, Survey, Surveyor};
 
 use super::{Answer, Asked, Failure};
@@ -19,8 +20,7 @@ pub use problem::CODES;
 pub(super) use problem::Problem;
 
 use crate::admin::hash_policy;
-use crate::config::Sources;
-use crate::config::admin::AdminSettings;
+use crate::config::AdminSettings;
 use report::{ProfileReport, Report};
 
 /// Surveys profiles.
@@ -71,10 +71,10 @@ pub(super) fn problems(sources: &Sources) -> Vec<Problem> {
 /// Reads the configuration as `serve` would, and reports on it, or prints the hash of its policy.
 pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     if asked.flag("hash") {
-        let profiles = asked.sources.load().1?.config.profiles;
+        let profiles = asked.load().1?.config.profiles;
         return Ok(format!("{}\n", hash_policy(&profiles)).into());
     }
-    let report = match asked.sources.load().1 {
+    let report = match asked.load().1 {
         Ok(loaded) => {
             let surveyed = surveyed(loaded.config.profiles.all());
             let reports = surveyed.iter().map(|(profile, survey)| {

@@ -5,13 +5,13 @@ mod settings;
 
 use std::sync::Arc;
 
+use cetusguard_config::Mistakes;
 use cetusguard_policy::{CallChange, Difference, Profiles, Surveyor};
 use serde::Serialize;
 
 use super::page::{Look, Page, count};
 use super::{Answer, Asked, Failure};
-use crate::config::Mistakes;
-use crate::config::meant::Config;
+use crate::config::Config;
 
 /// The effect of a difference for the clients of a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -12,6 +12,7 @@ mod recreation;
 use std::collections::HashMap;
 use std::ffi::OsString;
 
+use cetusguard_config::written::Written;
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
@@ -19,7 +20,6 @@ use super::check::{surveyed, warnings};
 use super::page::{Look, Page, count};
 use super::{Answer, Asked};
 use crate::config::Loaded;
-use crate::config::written::Written;
 use crate::shares::open_files;
 
 /// A finding about one thing that the program needs.
@@ -74,10 +74,10 @@ impl Finding {
 /// Examines everything that the program needs, as far as the configuration can be read.
 pub(super) fn run(asked: &Asked) -> Answer {
     let (written, _, _) = asked.sources.read();
-    let findings = match asked.sources.load().1 {
+    let findings = match asked.load().1 {
         Ok(loaded) => examine_all(&loaded, &written, &asked.sources.env),
         Err(mistakes) => {
-            let mistake = |mistake: &crate::config::Mistake| {
+            let mistake = |mistake: &cetusguard_config::Mistake| {
                 Finding::bad(
                     "configuration",
                     mistake.in_one_line(),

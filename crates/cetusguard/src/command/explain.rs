@@ -7,16 +7,16 @@ mod judgement;
 mod refused;
 mod text;
 
+use cetusguard_config::{Mistake, Mistakes, read_input};
 use cetusguard_policy::Call;
 
 use super::page::Page;
 use super::{Answer, Asked, Failure};
-use crate::config::{Mistake, Mistakes, read_input};
 use decision::Decision;
 
 /// Explains a call or a log.
 pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
-    let config = asked.sources.load().1?.config;
+    let config = asked.load().1?.config;
     let mut page = Page::new(&asked.sources.env);
     if let Some(path) = asked.value("log") {
         let groups = refused::groups(path, &read_input(path)?, &config.profiles)?;

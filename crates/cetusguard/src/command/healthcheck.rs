@@ -5,14 +5,14 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use cetusguard_config::Mistake;
+use cetusguard_config::address::Address;
+use cetusguard_config::frontends::Files;
+use cetusguard_config::written::Written;
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 use tokio::io::AsyncWriteExt;
 
 use crate::backend::{Backend, Unreachable, tls_error};
-use crate::config::Mistake;
-use crate::config::address::Address;
-use crate::config::frontends::Files;
-use crate::config::written::Written;
 use crate::flow::HEALTH_CHECK;
 use crate::refusal::SIGNATURE;
 use crate::tls;

@@ -10,13 +10,13 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use cetusguard_config::{Mistakes, read_input};
 use cetusguard_policy::{Call, DenialKind, Method, Verdict, decide, list_value, split_list};
 
 use super::log_lines::requests;
 use super::serve::{self, Learning};
 use super::{Answer, Asked, Failure};
-use crate::config::meant::Config;
-use crate::config::{Mistakes, read_input};
+use crate::config::Config;
 use crate::lessons::Lessons;
 use crate::outcome::{Reason, RecordMessage};
 use policy::{Book, Subject};
@@ -30,7 +30,7 @@ pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {
         .into_iter()
         .map(str::to_owned)
         .collect();
-    let config = asked.sources.load().1?.config;
+    let config = asked.load().1?.config;
     let teller = Arc::new(Teller {
         lessons: Arc::new(Lessons::default()),
         subjects: Subject::all(&config, &names)?,
@@ -45,12 +45,12 @@ pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {
     }
     asked.sources.learned = Some(names);
     if let Some(path) = asked.value("from") {
-        let config = asked.sources.load().1?.config;
+        let config = asked.load().1?.config;
         read_log(path, &read_input(path)?, &config, &teller.lessons)?;
         teller.tell()?;
         return Ok(String::new().into());
     }
-    let (read, loaded) = asked.sources.load();
+    let (read, loaded) = asked.load();
     let loaded = loaded?;
     teller.check_out()?;
     let watch = Watch::start(&teller.lessons, &teller.subjects, teller.out.as_deref())?;

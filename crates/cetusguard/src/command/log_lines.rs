@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use crate::config::{Mistake, Mistakes};
+use cetusguard_config::{Mistake, Mistakes};
+
 use crate::outcome::{Reason, RecordMessage, WOULD_DENY};
 
 /// The fields of a line.

@@ -1,8 +1,7 @@
 //! The manual page and the completions of shells, from the grammar of the command line.
 
+use cetusguard_config::grammar;
 use clap_complete::{Shell, generate};
-
-use crate::config::grammar;
 
 const NAME: &str = "cetusguard";
 

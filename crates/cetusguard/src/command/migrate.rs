@@ -33,8 +33,9 @@ mod wollomatic;
 mod words;
 mod yaml;
 
+use cetusguard_config::read_input;
+
 use super::{Answer, Asked, Failure};
-use crate::config::read_input;
 use plan::Plan;
 use settings::Settings;
 use several::Instance;

@@ -21,11 +21,12 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use cetusguard_config::{Mistakes, Read, Sources, grammar, normalise_args, schema};
 use clap::ArgMatches;
 
-pub use check::CODES;
+use crate::config::Loaded;
 
-use crate::config::{Mistakes, Sources, grammar, normalise_args, schema};
+pub use check::CODES;
 
 /// A command with its arguments and the configuration.
 #[derive(Debug)]
@@ -37,6 +38,11 @@ struct Asked {
 }
 
 impl Asked {
+    /// Reads the configuration, or returns every mistake in it.
+    fn load(&self) -> (Read, Result<Loaded, Mistakes>) {
+        self.sources.load()
+    }
+
     /// Returns the value of an argument that takes one.
     fn value(&self, name: &str) -> Option<&str> {
         self.args
@@ -198,7 +204,7 @@ fn run_command(name: &str, asked: Asked) -> Result<Answer, Failure> {
             String::new().into()
         }
         _ => {
-            let (read, loaded) = asked.sources.load();
+            let (read, loaded) = asked.load();
             serve::run(loaded?, &read, asked.sources, None)?;
             String::new().into()
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::page::{Look, Page, count};
 use super::{Answer, Asked, Failure};
 use crate::backend::Backend;
-use crate::config::meant::Config;
+use crate::config::Config;
 use crate::engine::{Owned, Trouble, list_owned, remove_owned};
 
 /// An object, and the consequence of the command for it.
@@ -41,7 +41,7 @@ impl Row {
 /// Lists or removes the objects of a profile, or of one of its sessions. Exits with 1 if an object
 /// could not be removed.
 pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
-    let (_, loaded) = asked.sources.load();
+    let (_, loaded) = asked.load();
     let config = loaded?.config;
     let Some((action, args)) = asked.args.subcommand() else {
         return Ok(String::new().into());

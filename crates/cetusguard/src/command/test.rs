@@ -8,14 +8,14 @@ mod verdict;
 
 use std::sync::Arc;
 
+use cetusguard_config::{Mistake, Mistakes, nearest, read_input};
 use cetusguard_policy::{Container, Mode, Principal, Profile, Profiles};
 use serde::Serialize;
 
 use super::explain::client::add_mark;
 use super::page::{Look, Page, count};
 use super::{Answer, Asked, Failure};
-use crate::config::meant::Config;
-use crate::config::{Mistake, Mistakes, nearest, read_input};
+use crate::config::Config;
 use file::{Group, TestFile};
 use objects::{Found, World};
 use ruling::{Court, Ruling, TestClient};
@@ -72,7 +72,7 @@ fn test_file(path: &str, asked: &Asked) -> Result<Vec<Checked>, Mistakes> {
     };
     let loaded = match &file.config {
         Some(config) if !asked.sources.has_source_flag() => asked.sources.load_file(config)?,
-        _ => asked.sources.load().1?,
+        _ => asked.load().1?,
     };
     let mut config = loaded.config;
     if asked.flag("as-enforced") {

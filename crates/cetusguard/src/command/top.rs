@@ -15,6 +15,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cetusguard_config::Mistakes;
+use cetusguard_config::address::Address;
+use cetusguard_config::admin::is_local;
+use cetusguard_config::read_text;
+use cetusguard_config::written::Written;
 use rustls::ClientConfig;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -23,11 +28,6 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::page::Page;
 use super::{Answer, Asked, Failure};
-use crate::config::Mistakes;
-use crate::config::address::Address;
-use crate::config::admin::is_local;
-use crate::config::read_text;
-use crate::config::written::Written;
 use crate::tls;
 use client::{AdminClient, Unavailable, follow_refusals};
 use controls::Controls;

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use cetusguard_config::meant::Limits;
 use cetusguard_policy::endpoint::Answer;
 use cetusguard_policy::{Call, Principal};
 use rustls::pki_types::CertificateDer;
@@ -18,7 +19,6 @@ use super::listen::{AcceptedStream, log_refused_connections};
 use super::normalise::Frame;
 use super::roster::{ConnectionEntry, RosterPlace};
 use super::{Next, Proxy};
-use crate::config::meant::Limits;
 use crate::event_loops::LoopSeat;
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;

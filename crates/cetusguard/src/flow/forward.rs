@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use cetusguard_config::meant::Limits;
 use cetusguard_policy::endpoint::{Answer, EndpointId, Protocol};
 use cetusguard_policy::{AnswerFilter, Call, Method};
 use tokio::io::AsyncWriteExt;
@@ -19,7 +20,6 @@ use super::audit::Record;
 use super::connection::Connection;
 use super::inspect::{Approved, JudgedBody, ask_for_body};
 use super::normalise::Message;
-use crate::config::meant::Limits;
 use crate::outcome::Outcome;
 use crate::quotas::QuotaHold;
 use crate::refusal::Refusal;

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use cetusguard_config::address::Address;
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Case, Defaults, Missing, Question, Surroundings};
 use cetusguard_policy::{Denial, Mode, Object, Permit, Profile, Verdict, Viewer};
@@ -11,7 +12,6 @@ use cetusguard_policy::{Denial, Mode, Object, Permit, Profile, Verdict, Viewer};
 use super::identify::Client;
 use super::viewer::{check_visible, missing, not_visible};
 use super::{Proxy, Settings};
-use crate::config::address::Address;
 use crate::engine::{Found, Inspected, Own, Trouble};
 use crate::refusal::Refusal;
 

@@ -6,9 +6,10 @@ use std::sync::atomic::{
 };
 use std::sync::{Arc, PoisonError, RwLock};
 
+use cetusguard_config::meant::Limits;
 use cetusguard_policy::Profiles;
 
-use crate::config::meant::{Config, Limits};
+use crate::config::Config;
 use crate::tls;
 
 /// The part of the configuration that a reload replaces. A request keeps the settings with which it

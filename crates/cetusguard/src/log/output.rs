@@ -1,6 +1,5 @@
 //! The places where lines go: a descriptor, a file that can be opened again, or a socket.
 
-use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,101 +8,60 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use cetusguard_config::log::AuditTarget;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// The place of the audit log, as `audit-log` names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum AuditTarget {
-    /// Among the lines of the log, on standard output.
-    Stdout,
-    /// A file, which gets lines at its end.
-    File(PathBuf),
-    /// A Unix stream socket on which a collector listens.
-    Socket(PathBuf),
+/// Opens the place of the audit log; `None` for standard output, where the log's own lines go.
+///
+/// # Errors
+/// Returns a message if it cannot be written.
+pub(super) fn open_audit(target: &AuditTarget) -> Result<Option<Output>, String> {
+    let opened = match target {
+        AuditTarget::Stdout => return Ok(None),
+        AuditTarget::File(path) => open_file(path).map(|file| Output::Named {
+            file,
+            path: path.clone(),
+        }),
+        AuditTarget::Socket(path) => connect_to_collector(path).map(|stream| Output::Socket {
+            stream: Some(stream),
+            path: path.clone(),
+            tried: Instant::now(),
+        }),
+    };
+    opened.map(Some).map_err(|error| {
+        format!(
+            "cannot write the audit log {target}: {error}{}",
+            advice(target, &error)
+        )
+    })
 }
 
-impl AuditTarget {
-    /// Reads the place of the audit log.
-    ///
-    /// # Errors
-    /// Returns what was expected.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let is_path = |path: &str| path.starts_with('/') && !path.ends_with('/');
-        match text.strip_prefix("unix://") {
-            Some(path) if is_path(path) => Ok(Self::Socket(path.into())),
-            None if text == "stdout" => Ok(Self::Stdout),
-            None if is_path(text) => Ok(Self::File(text.into())),
-            _ => Err(
-                "expected stdout, the absolute path of a file, or unix:///PATH for a socket"
-                    .to_owned(),
-            ),
+/// Returns the next step after an error at the start.
+fn advice(target: &AuditTarget, error: &io::Error) -> &'static str {
+    match (target, error.kind()) {
+        (AuditTarget::Socket(_), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            "; start the program that listens there first"
         }
-    }
-
-    /// Opens the place; `None` for standard output, where the log's own lines go.
-    ///
-    /// # Errors
-    /// Returns a message if it cannot be written.
-    pub(super) fn open(&self) -> Result<Option<Output>, String> {
-        let opened = match self {
-            Self::Stdout => return Ok(None),
-            Self::File(path) => open_file(path).map(|file| Output::Named {
-                file,
-                path: path.clone(),
-            }),
-            Self::Socket(path) => connect_to_collector(path).map(|stream| Output::Socket {
-                stream: Some(stream),
-                path: path.clone(),
-                tried: Instant::now(),
-            }),
-        };
-        opened.map(Some).map_err(|error| {
-            format!(
-                "cannot write the audit log {self}: {error}{}",
-                self.advice(&error)
-            )
-        })
-    }
-
-    /// Returns the next step after an error at the start.
-    fn advice(&self, error: &io::Error) -> &'static str {
-        match (self, error.kind()) {
-            (Self::Socket(_), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-                "; start the program that listens there first"
-            }
-            (Self::Socket(_), io::ErrorKind::WouldBlock) => {
-                "; the program that listens there accepts no connections: restart it"
-            }
-            (Self::Socket(_), _)
-                if error.raw_os_error() == Some(Errno::PROTOTYPE.raw_os_error()) =>
-            {
-                "; let the collector listen on a stream socket"
-            }
-            (Self::Socket(_), _) => "; check the path, and who may write to the socket",
-            (_, io::ErrorKind::NotFound) => {
-                "; make its folder first; in a container, mount one there"
-            }
-            (_, io::ErrorKind::PermissionDenied) => {
-                "; choose a path where this user may make and write files"
-            }
-            (_, io::ErrorKind::ReadOnlyFilesystem) => "; mount a folder for writing there",
-            _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
-                "; name the file itself, not a symbolic link to it"
-            }
-            _ => "",
+        (AuditTarget::Socket(_), io::ErrorKind::WouldBlock) => {
+            "; the program that listens there accepts no connections: restart it"
         }
-    }
-}
-
-impl fmt::Display for AuditTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stdout => f.write_str("stdout"),
-            Self::File(path) => path.display().fmt(f),
-            Self::Socket(path) => write!(f, "unix://{}", path.display()),
+        (AuditTarget::Socket(_), _)
+            if error.raw_os_error() == Some(Errno::PROTOTYPE.raw_os_error()) =>
+        {
+            "; let the collector listen on a stream socket"
         }
+        (AuditTarget::Socket(_), _) => "; check the path, and who may write to the socket",
+        (_, io::ErrorKind::NotFound) => "; make its folder first; in a container, mount one there",
+        (_, io::ErrorKind::PermissionDenied) => {
+            "; choose a path where this user may make and write files"
+        }
+        (_, io::ErrorKind::ReadOnlyFilesystem) => "; mount a folder for writing there",
+        _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            "; name the file itself, not a symbolic link to it"
+        }
+        _ => "",
     }
 }
 
@@ -261,40 +219,5 @@ impl Write for Output {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_are_read_and_written() {
-        for (text, want) in [
-            ("stdout", AuditTarget::Stdout),
-            (
-                "/var/log/a b.json",
-                AuditTarget::File("/var/log/a b.json".into()),
-            ),
-            (
-                "unix:///run/x.sock",
-                AuditTarget::Socket("/run/x.sock".into()),
-            ),
-        ] {
-            assert_eq!(AuditTarget::parse(text), Ok(want.clone()));
-            assert_eq!(want.to_string(), text);
-        }
-        for text in [
-            "",
-            "stderr",
-            "file",
-            "log/x",
-            "unix://x",
-            "unix:///",
-            "/var/log/",
-            "tcp://x:1",
-        ] {
-            assert!(AuditTarget::parse(text).is_err(), "{text}");
-        }
     }
 }

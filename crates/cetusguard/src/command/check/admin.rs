@@ -2,9 +2,11 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
+use cetusguard_config::address::Address;
+use cetusguard_config::admin::is_local;
+
 use super::problem::{Problem, Severity};
-use crate::config::address::Address;
-use crate::config::admin::{AdminSettings, is_local};
+use crate::config::AdminSettings;
 
 /// The folder of the secrets that an orchestrator mounts, by default for every user of the container.
 const SECRETS: &str = "/run/secrets/";

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cetusguard_config::Mistake;
 use cetusguard_policy::endpoint::{Endpoint, EndpointId, Risk, says};
 use cetusguard_policy::guard::Level;
 use cetusguard_policy::rule::{BUILT_IN_ORIGIN, Effect, Rule, parse};
@@ -9,7 +10,6 @@ use cetusguard_policy::{Care, Mode, Open, Profile, Survey};
 use serde::Serialize;
 
 use super::glob;
-use crate::config::Mistake;
 
 /// The severity of a problem: errors keep the program from starting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

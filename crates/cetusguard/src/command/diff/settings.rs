@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use cetusguard_config::address::Address;
+use cetusguard_config::meant::SocketRights;
 use cetusguard_policy::guard::{Amount, Recreation, Unit};
 use cetusguard_policy::{Mode, Pattern, Profile};
 
 use super::{Change, Effect};
 use crate::command::explain::client::write_condition;
-use crate::config::address::Address;
-use crate::config::meant::{Config, SocketRights};
+use crate::config::Config;
 
 /// The meaning of a list for the clients of a profile.
 #[derive(Clone, Copy)]

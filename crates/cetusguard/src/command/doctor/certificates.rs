@@ -2,13 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use cetusguard_config::read_text;
+use cetusguard_config::written::Written;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_cert::der::Decode;
 
 use super::Finding;
-use crate::config::read_text;
-use crate::config::written::Written;
 
 /// An operator who learns of it later has no time to act.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);

@@ -5,12 +5,12 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use cetusguard_config::address::Address;
 use cetusguard_policy::guard::Json;
 
 use super::Finding;
 use crate::backend::Backend;
-use crate::config::address::Address;
-use crate::config::meant::Config;
+use crate::config::Config;
 use crate::engine::{Asked, Trouble, fetch, fetch_as};
 
 const ABOUT: &str = "engine";

@@ -1,10 +1,9 @@
 //! Containers that hold the engine's socket, or something of the proxy's own container. A client
 //! that can create such a container goes around every rule, so no exception is proposed for it.
 
+use cetusguard_config::address::Address;
 use cetusguard_policy::guard::Objection;
 use cetusguard_policy::{Detail, Object};
-
-use crate::config::address::Address;
 
 /// The paths of engines' sockets on the host.
 const KNOWN: &[&str] = &[

@@ -7,15 +7,15 @@ use std::net::{IpAddr, TcpListener};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use cetusguard_config::address::Address;
+use cetusguard_config::read_text;
+use cetusguard_config::written::Written;
 use rustix::fs::{Access, access};
 
 use super::Finding;
 use super::holder::Holder;
 use crate::command::healthcheck::{self, Failure, Unhealthy};
-use crate::config::address::Address;
-use crate::config::meant::{Config, Frontend};
-use crate::config::read_text;
-use crate::config::written::Written;
+use crate::config::{Config, Frontend};
 
 const ABOUT: &str = "frontend";
 

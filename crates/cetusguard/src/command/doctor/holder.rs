@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::config::read_text;
+use cetusguard_config::read_text;
 
 /// A process that listens on a port.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use cetusguard_policy::{Call, Object, Permit, Profile, Profiles, Verdict, decide
 use super::engine_socket::EngineSockets;
 use super::{Finding, count};
 use crate::backend::Backend;
-use crate::config::meant::Config;
+use crate::config::Config;
 use crate::engine::{Asked, Own, Trouble, fetch, inspection_target};
 
 const ABOUT: &str = "re-creation";

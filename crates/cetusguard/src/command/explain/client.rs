@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use cetusguard_config::clients::condition;
+use cetusguard_config::{Mistake, Mistakes};
 use serde::Serialize;
 
 use cetusguard_policy::{Ambiguous, Certificate, Condition, Container, Principal, Profile};
 
 use crate::command::Asked;
-use crate::config::clients::condition;
-use crate::config::meant::Config;
-use crate::config::{Mistake, Mistakes};
+use crate::config::Config;
 
 /// A profile that does not match the client, by one entry of its `clients`.
 #[derive(Debug, Serialize)]
@@ -110,7 +110,9 @@ pub(in crate::command) fn add_mark(
             .ok_or_else(|| "expected an address of frontend-addr, or of frontends".to_owned())?;
         return Ok(());
     }
-    let known = crate::config::CLIENT_KEYS.iter().map(|known| known.name);
+    let known = cetusguard_config::CLIENT_KEYS
+        .iter()
+        .map(|known| known.name);
     if !known.clone().any(|known| known == key) {
         let keys: Vec<_> = known.chain(["frontend"]).collect();
         return Err(format!("expected one of: {}", keys.join(", ")));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cetusguard_config::Mistakes;
 use cetusguard_policy::guard::Exception;
 use cetusguard_policy::{
     BUILD_RULES, Call, Denial, DenialKind, Method, Profiles, Verdict, decide, split_list,
@@ -10,7 +11,6 @@ use serde::Serialize;
 
 use crate::command::log_lines::{LogLine, requests};
 use crate::command::page::{Look, Page, count};
-use crate::config::Mistakes;
 use crate::outcome::{Reason, RecordMessage};
 
 /// Requests that were refused for the same reason.

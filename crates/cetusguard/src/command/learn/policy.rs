@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use cetusguard_config::Mistakes;
 use cetusguard_policy::endpoint::{Power, says};
 use cetusguard_policy::guard::{Exception, Level};
 use cetusguard_policy::rule::{BUILT_IN_ORIGIN, Effect};
 use cetusguard_policy::{Care, Pattern, Profile};
 use serde::Serialize;
 
-use crate::config::Mistakes;
-use crate::config::meant::Config;
+use crate::config::Config;
 use crate::lessons::Seen;
 
 /// A profile that is learned, with its settings that do not change.

@@ -2,12 +2,13 @@
 //!
 //! Facts: `cmd/cetusguard/main.go` and `cetusguard/rule.go` of hectorm/cetusguard.
 
+use cetusguard_config::OPTIONS;
+use cetusguard_config::address::Address;
+
 use super::note::Kind;
 use super::patterns;
 use super::plan::{Frontend, Plan, Rights};
 use super::settings::Settings;
-use crate::config::OPTIONS;
-use crate::config::address::Address;
 use crate::log::Level;
 
 /// The rules that hold unless `no-builtin-rules` is set.

@@ -1,9 +1,10 @@
 //! Addresses and log of proxies that are HAProxy underneath.
 
+use cetusguard_config::address::Address;
+
 use super::note::Kind;
 use super::plan::{Frontend, Plan};
 use super::settings::Settings;
-use crate::config::address::Address;
 use crate::log::Level;
 
 /// Plans for socket, addresses and log.

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use cetusguard_config::{Mistake, Mistakes, Unreadable, read_text};
+
 use super::Proxy;
 use super::docker_run::{self, CommandLine};
 use super::mount;
@@ -12,7 +14,6 @@ use super::note::{Kind, Note};
 use super::settings::Settings;
 use super::words;
 use super::yaml::{self, Value};
-use crate::config::{Mistake, Mistakes, Unreadable, read_text};
 
 /// Services that extend each other form no longer chains.
 pub(super) const CHAIN: usize = 8;

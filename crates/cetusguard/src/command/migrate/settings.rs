@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
+use cetusguard_config::read_text;
+
 use super::mount::{self, Mount};
 use super::note::{Kind, Note};
 use super::project::Project;
 use super::words;
 use super::yaml::Value;
-use crate::config::read_text;
 
 /// The settings of one proxy.
 #[derive(Debug, Default)]

@@ -4,6 +4,8 @@
 //! Facts: `app/internal/glob/glob.go`, `app/internal/config/compat.go`, `config.go` and `load.go`,
 //! its Dockerfile, and its configuration page (2.2).
 
+use cetusguard_config::address::Address;
+
 use super::bodies;
 use super::globs::{self, Ordered};
 use super::losses;
@@ -12,7 +14,6 @@ use super::plan::{Class, Frontend, Plan, Rights};
 use super::settings::Settings;
 use super::words;
 use super::yaml::{self, Value};
-use crate::config::address::Address;
 use crate::log::Level;
 
 /// The path of the configuration file in the image.

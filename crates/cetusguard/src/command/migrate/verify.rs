@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 
+use cetusguard_config::{Sources, grammar};
+
 use super::note::Kind;
 use super::plan::Plan;
 use super::text;
 use crate::command::check;
-use crate::config::{Sources, grammar};
 
 /// The variable that holds a whole configuration file.
 const VARIABLE: &str = "CETUSGUARD_CONFIG_DATA";

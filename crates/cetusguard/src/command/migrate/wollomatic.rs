@@ -4,13 +4,13 @@
 //! Facts: `internal/config/config.go`, `env.go`, `dockerlabels.go` and
 //! `cmd/socket-proxy/handlehttprequest.go` of its versions up to 1.13.
 
+use cetusguard_config::address::Address;
 use cetusguard_policy::Method;
 
 use super::note::Kind;
 use super::patterns;
 use super::plan::{Class, Frontend, Plan, Rights, profile_name};
 use super::settings::Settings;
-use crate::config::address::Address;
 use crate::log::Level;
 
 /// The options beside `allow` with a method.

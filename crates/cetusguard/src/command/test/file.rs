@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use crate::config::document::{Document, Spot};
-use crate::config::yaml::{Node, Value};
-use crate::config::{CLIENT_KEYS, Mistake, nearest, read_text};
+use cetusguard_config::document::{Document, Spot};
+use cetusguard_config::yaml::{Node, Value};
+use cetusguard_config::{CLIENT_KEYS, Mistake, nearest, read_text};
+
 use crate::outcome::Reason;
 
 use super::objects::{self, World};

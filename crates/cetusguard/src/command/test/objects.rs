@@ -4,15 +4,15 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use cetusguard_config::document::Spot;
+use cetusguard_config::yaml::{self, Node};
+use cetusguard_config::{Mistake, nearest};
 use cetusguard_policy::Object;
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Engine, Inspection, full_image_name};
 use serde_json::{Map, Value, json};
 
 use super::file::{FileReader, json_of};
-use crate::config::document::Spot;
-use crate::config::yaml::{self, Node};
-use crate::config::{Mistake, nearest};
 
 /// The objects of an engine, and the engine itself.
 #[derive(Debug, Default)]

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cetusguard_config::address::Address;
 use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncWriteExt;
@@ -15,7 +16,6 @@ use super::events::EventReader;
 use super::figures::Figures;
 use super::state::{Poll, Report};
 use crate::backend::{Backend, Unreachable};
-use crate::config::address::Address;
 use cetusguard_http1::{Body, Duplex, read_content, read_response_head, response_framing};
 
 /// The time for all answers of one poll.

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
+use cetusguard_config::address::Address;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::events::{Decision, Event};
 use super::figures::{Figures, Rates};
-use crate::config::address::Address;
 
 /// Refusals that are kept. Equal ones share a place.
 const KEPT: usize = 200;

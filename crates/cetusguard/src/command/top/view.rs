@@ -416,7 +416,7 @@ mod tests {
     use crate::command::top::events::Event;
     use crate::command::top::figures::Figures;
     use crate::command::top::state::Report;
-    use crate::config::address::Address;
+    use cetusguard_config::address::Address;
 
     const METRICS: &str = r#"cetusguard_requests_total{profile="a",outcome="no_rule"} 4
 cetusguard_refusals_total{profile="a",reason="no_rule"} 3

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use cetusguard_config::meant::ClientBound;
 use cetusguard_policy::{Principal, Subject};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -12,7 +13,6 @@ use super::accept::{AcceptedStream, Arrival, Handler};
 use crate::flow::connection::PendingConnection;
 use crate::flow::{Proxy, serve};
 use crate::log::Level;
-use crate::shares::ClientBound;
 use crate::tallies::Told;
 
 /// The handler of the frontends: gives each connection a place among those of its client and of

@@ -4,10 +4,10 @@
 use std::io;
 use std::path::Path;
 
+use cetusguard_config::address::Address;
 use listenfd::ListenFd;
 
 use super::sockets::Bound;
-use crate::config::address::Address;
 
 /// The listening sockets that systemd has passed to the process.
 pub(crate) struct InheritedSockets {

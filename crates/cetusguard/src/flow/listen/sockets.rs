@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use cetusguard_config::address::Address;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -17,8 +18,8 @@ use socket2::{Domain, Protocol, SockAddr, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::inherited::InheritedSockets;
-use crate::config::address::Address;
-use crate::config::meant::{Frontend, SocketRights};
+use crate::config::Frontend;
+use cetusguard_config::meant::SocketRights;
 
 /// The listening end of a socket.
 #[derive(Debug)]

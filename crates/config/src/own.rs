@@ -11,15 +11,15 @@ use std::path::{Path, PathBuf};
 use super::address::Address;
 
 /// The advice for a backend that is a frontend.
-pub(crate) const ADVICE: &str = "name the engine with backend-addr; without it, CONTAINER_HOST or \
+pub const ADVICE: &str = "name the engine with backend-addr; without it, CONTAINER_HOST or \
     DOCKER_HOST is the engine's address";
 
 /// Returns whether connections to the backend arrive at the frontend, as far as the addresses on
 /// this machine show.
 ///
-/// The first request finds a loop over another machine or through another proxy: see
-/// [`Backend::via`](crate::backend::Backend::via).
-pub(crate) fn is_own(backend: &Address, frontend: &Address) -> bool {
+/// The first request finds a loop over another machine or through another proxy, by the name that
+/// the proxy gives itself in `Via`.
+pub fn is_own(backend: &Address, frontend: &Address) -> bool {
     match (backend, frontend) {
         (
             Address::Tcp { host, port },

@@ -11,6 +11,7 @@ use super::file::Entry;
 use super::frontends::Named;
 use super::meant::{Reader, read_bool};
 use super::option::nearest;
+use super::tls::MakeTls;
 use super::written::Source;
 
 /// The name of the profile of clients that no selector matches.
@@ -24,7 +25,7 @@ struct Draft<'f> {
 
 impl Reader<'_> {
     /// Returns the profiles of the file, and the default profile that the options make.
-    pub(super) fn profiles(&mut self, frontends: &[Named<'_>]) -> Profiles {
+    pub(super) fn profiles<T: MakeTls>(&mut self, frontends: &[Named<'_, T>]) -> Profiles {
         let entries = self.written.profiles();
         let doors = Doors::of(frontends);
         let mut drafts: Vec<Draft<'_>> = Vec::new();

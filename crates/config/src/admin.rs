@@ -2,17 +2,15 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
-use rustls::pki_types::CertificateDer;
 use subtle::ConstantTimeEq;
 
 use super::address::Address;
 use super::frontends::Named;
 use super::meant::{Frontend, Reader, SocketRights, read_mode};
+use super::tls::{ListenerTls as _, MakeTls};
 use super::{own, read_text};
-use crate::tls::FrontendTls;
 
 /// The shortest token that is accepted. A shorter one could be guessed.
 const SHORTEST_TOKEN: usize = 16;
@@ -22,51 +20,46 @@ const MAKE_TOKEN: &str = "make one: openssl rand -hex 32 > FILE";
 
 /// The settings of the admin listener.
 #[derive(Clone, Debug)]
-pub(crate) struct AdminSettings {
+pub struct AdminSettings<T: MakeTls> {
     /// The address on which it listens.
-    pub(crate) address: Address,
+    pub address: Address,
     /// The mode of its Unix socket.
-    pub(crate) mode: u32,
+    pub mode: u32,
     /// The conditions that its clients must meet.
-    pub(crate) access: AdminAccess,
+    pub access: AdminAccess<T>,
     /// The file of the token.
-    pub(crate) token_file: Option<String>,
+    pub token_file: Option<String>,
 }
 
 /// The conditions that clients of the admin listener must meet.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct AdminAccess {
+#[derive(Clone, Debug)]
+pub struct AdminAccess<T: MakeTls> {
     /// The token that every request must carry; `None` if none is needed.
-    pub(crate) token: Option<AdminToken>,
+    pub token: Option<AdminToken>,
     /// The TLS settings of its TCP sockets, if it has TLS.
-    pub(crate) tls: Option<FrontendTls>,
+    pub tls: Option<T::Listener>,
 }
 
-impl AdminAccess {
-    /// Returns the authorities that may sign the certificates of clients, if clients have to show
-    /// one.
-    pub(crate) fn signers(&self) -> Option<&Signers> {
-        self.tls.as_ref()?.clients.as_ref()
+impl<T: MakeTls> Default for AdminAccess<T> {
+    fn default() -> Self {
+        Self {
+            token: None,
+            tls: None,
+        }
     }
+}
 
+impl<T: MakeTls> AdminAccess<T> {
     /// Returns whether a client must prove who it is, wherever it is.
-    pub(crate) fn is_protected(&self) -> bool {
-        self.token.is_some() || self.signers().is_some()
-    }
-
-    /// Returns whether both admit the same clients.
-    pub(crate) fn admits_as(&self, other: &Self) -> bool {
-        self.token == other.token && self.signers() == other.signers()
+    pub fn is_protected(&self) -> bool {
+        self.token.is_some() || self.tls.as_ref().is_some_and(T::Listener::asks_clients)
     }
 }
-
-/// The authorities that may sign the certificates of clients.
-pub(crate) type Signers = Arc<Vec<CertificateDer<'static>>>;
 
 /// The digest of a secret token. Comparing digests of one length tells nothing about the length of
 /// the token, and the token itself does not stay in memory.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct AdminToken([u8; 32]);
+pub struct AdminToken([u8; 32]);
 
 impl AdminToken {
     fn new(token: &[u8]) -> Self {
@@ -76,7 +69,7 @@ impl AdminToken {
     }
 
     /// Compares a token with this one, in a time that does not depend on where they differ.
-    pub(crate) fn matches(&self, token: &[u8]) -> bool {
+    pub fn matches(&self, token: &[u8]) -> bool {
         self.0.ct_eq(&Self::new(token).0).into()
     }
 }
@@ -87,14 +80,14 @@ impl fmt::Debug for AdminToken {
     }
 }
 
-impl AdminSettings {
+impl<T: MakeTls> AdminSettings<T> {
     /// Returns the part that only a new start can change, as text.
     pub(super) fn fixed(&self) -> String {
         format!("{} {:o}", self.address, self.mode)
     }
 
     /// Returns the address and its protection, as a sentence.
-    pub(crate) fn sentence(&self) -> String {
+    pub fn sentence(&self) -> String {
         let token = match self.access.token {
             Some(_) => "requests need the token of admin-token-file",
             None => "requests need no token",
@@ -107,7 +100,7 @@ impl AdminSettings {
             _ => "every host that can reach it".to_owned(),
         };
         let tls = match &self.access.tls {
-            Some(tls) if tls.clients.is_some() => {
+            Some(tls) if tls.asks_clients() => {
                 ", and clients show a certificate of admin-tls-cacert"
             }
             Some(_) => ", over TLS",
@@ -117,7 +110,7 @@ impl AdminSettings {
     }
 
     /// Returns the address as one to listen on.
-    pub(crate) fn listener(&self) -> Frontend {
+    pub fn listener(&self) -> Frontend<T> {
         Frontend {
             address: self.address.clone(),
             tls: None,
@@ -131,7 +124,7 @@ impl AdminSettings {
 }
 
 /// Returns whether only processes of this machine, or of this container, can connect to an address.
-pub(crate) fn is_local(address: &Address) -> bool {
+pub fn is_local(address: &Address) -> bool {
     match address {
         Address::Unix(_) => true,
         Address::Tcp { host, .. } => {
@@ -143,15 +136,15 @@ pub(crate) fn is_local(address: &Address) -> bool {
 
 impl Reader<'_> {
     /// Reads the settings of the admin listener; `None` if there is none.
-    pub(super) fn admin(
+    pub(super) fn admin<T: MakeTls>(
         &mut self,
-        frontends: &[Named<'_>],
+        frontends: &[Named<'_, T>],
         backend: Option<&Address>,
-    ) -> Option<AdminSettings> {
+    ) -> Option<AdminSettings<T>> {
         let mode = self.read("admin-socket-mode", read_mode);
         let access = AdminAccess {
             token: self.admin_token(),
-            tls: self.admin_tls(),
+            tls: self.admin_tls::<T>(),
         };
         let is_protected = ["admin-token-file", "admin-tls-cacert"]
             .iter()
@@ -200,10 +193,10 @@ impl Reader<'_> {
     }
 
     /// Reads the TLS files; `None` if there are none, or if they are wrong, which is then noted.
-    fn admin_tls(&mut self) -> Option<FrontendTls> {
+    fn admin_tls<T: MakeTls>(&mut self) -> Option<T::Listener> {
         let files = ["admin-tls-cacert", "admin-tls-cert", "admin-tls-key"]
             .map(|name| self.written.one(name).map(|(path, _)| path));
-        self.server_tls(files, "admin-tls-", "the admin listener")
+        self.server_tls::<T>(files, "admin-tls-", "the admin listener")
     }
 
     /// Reads the token; `None` if there is no file, or if the file is wrong, which is then noted.

@@ -12,7 +12,7 @@ use super::yaml::{self, Node, Place, Value};
 
 /// A place in a file, with the line that stands there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Spot {
+pub struct Spot {
     path: Arc<str>,
     at: Place,
     pub(super) line: Arc<str>,
@@ -25,24 +25,24 @@ pub(crate) struct Spot {
 impl Spot {
     /// Returns the line on which the text of a value begins, from 1: that of a block is the line
     /// below its key.
-    pub(crate) fn begins(&self) -> usize {
+    pub fn begins(&self) -> usize {
         self.begins
     }
 
     /// Returns the number of characters before each line of that text.
-    pub(crate) fn indent(&self) -> usize {
+    pub fn indent(&self) -> usize {
         self.indent
     }
 
     /// Returns the path of the file.
-    pub(crate) fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         &self.path
     }
 }
 
 impl Spot {
     /// Returns file, line and column in the form of compilers and editors.
-    pub(crate) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         format!("{}:{}", self.path, self.at)
     }
 }
@@ -65,7 +65,7 @@ impl fmt::Display for Spot {
 
 /// The text of a file, by lines.
 #[derive(Debug)]
-pub(crate) struct Document {
+pub struct Document {
     path: Arc<str>,
     lines: Vec<Arc<str>>,
 }
@@ -83,7 +83,7 @@ impl Document {
     ///
     /// # Errors
     /// The first error in the YAML itself.
-    pub(crate) fn read(path: &str, text: &str) -> (Self, Result<Node, Mistake>) {
+    pub fn read(path: &str, text: &str) -> (Self, Result<Node, Mistake>) {
         let document = Self::new(path, text);
         let root = yaml::read(text)
             .map_err(|wrong| Mistake::at(&document.spot(wrong.at), wrong.what, wrong.fix));
@@ -92,7 +92,7 @@ impl Document {
 
     /// Returns the spot of a place. A place behind the last line, where YAML misses the end of a
     /// quote or a bracket, becomes the end of that line.
-    pub(crate) fn spot(&self, at: Place) -> Spot {
+    pub fn spot(&self, at: Place) -> Spot {
         let last = self.lines.len().max(1);
         let text = self.lines.get(at.line.min(last) - 1);
         let line = text.cloned().unwrap_or_else(|| "".into());
@@ -114,7 +114,7 @@ impl Document {
     }
 
     /// Returns the known keys of a mapping; the others are mistakes.
-    pub(crate) fn keys<'n>(
+    pub fn keys<'n>(
         &self,
         node: &'n Node,
         known: &[&'static str],
@@ -164,7 +164,7 @@ impl Document {
     }
 
     /// Returns the entries of a list.
-    pub(crate) fn items<'n>(&self, node: &'n Node, mistakes: &mut Vec<Mistake>) -> &'n [Node] {
+    pub fn items<'n>(&self, node: &'n Node, mistakes: &mut Vec<Mistake>) -> &'n [Node] {
         match &node.value {
             Value::List(items) => items,
             Value::Nothing => &[],
@@ -196,7 +196,7 @@ impl Document {
     }
 
     /// Makes a mistake at a value.
-    pub(crate) fn wrong(&self, node: &Node, what: &str, fix: &str) -> Mistake {
+    pub fn wrong(&self, node: &Node, what: &str, fix: &str) -> Mistake {
         Mistake::at(&self.spot(node.at), what, fix)
     }
 }

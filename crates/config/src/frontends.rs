@@ -4,34 +4,34 @@ use super::Mistake;
 use super::address::Address;
 use super::file::Entry;
 use super::meant::{Frontend, Reader, SocketRights, read_group, read_mode, read_user};
+use super::tls::{ListenerFiles, MakeTls, WrongFiles};
 use super::written::{Source, Written};
-use crate::tls;
 
 /// A frontend, and the profile that it names.
-pub(super) type Named<'w> = (Frontend, Option<(&'w str, &'w Source)>);
+pub(super) type Named<'w, T> = (Frontend<T>, Option<(&'w str, &'w Source)>);
 
 /// The explanation of an address that the operator did not write.
 const IMAGE: &str = "the image sets CETUSGUARD_FRONTEND_ADDR, and an empty \
     CETUSGUARD_FRONTEND_ADDR= takes that back";
 
 /// The paths of TLS files that are set: of the CA, the certificate, and its key.
-pub(crate) type Files<'w> = [Option<&'w str>; 3];
+pub type Files<'w> = [Option<&'w str>; 3];
 
 /// A frontend as it was written: its own keys, and for the rest the options. Every command that
 /// needs a frontend's address or its certificate takes it from here.
 #[derive(Debug)]
-pub(crate) struct WrittenFrontend<'w> {
+pub struct WrittenFrontend<'w> {
     /// The address on which it listens.
-    pub(crate) address: Address,
+    pub address: Address,
     /// Its TLS files.
-    pub(crate) files: Files<'w>,
+    pub files: Files<'w>,
     /// Its entry of the configuration file, unless it is one of `frontend-addr`.
     entry: Option<&'w Entry>,
 }
 
 impl Written {
     /// Returns the TLS files of the frontends that name none of their own.
-    pub(crate) fn frontend_files(&self) -> Files<'_> {
+    pub fn frontend_files(&self) -> Files<'_> {
         [
             "frontend-tls-cacert",
             "frontend-tls-cert",
@@ -43,7 +43,7 @@ impl Written {
     /// Returns every frontend: those of `frontend-addr`, then those of the file. If an address is
     /// in both, the entry of the file counts, which says more; the default counts only if there is
     /// no other.
-    pub(crate) fn frontends(&self, mistakes: &mut Vec<Mistake>) -> Vec<WrittenFrontend<'_>> {
+    pub fn frontends(&self, mistakes: &mut Vec<Mistake>) -> Vec<WrittenFrontend<'_>> {
         let of_file = self.frontends_of_file(mistakes);
         let has_entries = self.file().is_some_and(|file| !file.frontends.is_empty());
         let mut all: Vec<WrittenFrontend<'_>> = Vec::new();
@@ -134,9 +134,9 @@ impl Written {
 
 impl<'w> Reader<'w> {
     /// Opens the files of every frontend.
-    pub(super) fn frontends(&mut self) -> Vec<Named<'w>> {
+    pub(super) fn frontends<T: MakeTls>(&mut self) -> Vec<Named<'w, T>> {
         let of_options = self.written.frontend_files();
-        let tls = self.server_tls(of_options, "frontend-tls-", "the frontend");
+        let tls = self.server_tls::<T>(of_options, "frontend-tls-", "the frontend");
         let mode = self
             .read("frontend-socket-mode", read_mode)
             .unwrap_or_default();
@@ -167,7 +167,7 @@ impl<'w> Reader<'w> {
             let tls = if files == of_options {
                 tls.clone()
             } else {
-                self.server_tls(files, "tls-", "the frontend")
+                self.server_tls::<T>(files, "tls-", "the frontend")
             };
             let frontend = self.frontend(
                 entry,
@@ -188,15 +188,15 @@ impl<'w> Reader<'w> {
     }
 
     /// Gives a frontend the rights of its entry, and notes keys that have no use there.
-    fn frontend(
+    fn frontend<T: MakeTls>(
         &mut self,
         entry: &Entry,
         Frontend {
             address,
             tls,
             mut rights,
-        }: Frontend,
-    ) -> Frontend {
+        }: Frontend<T>,
+    ) -> Frontend<T> {
         let (is_tcp, is_unix) = (
             matches!(address, Address::Tcp { .. }),
             matches!(address, Address::Unix(_)),
@@ -237,19 +237,20 @@ impl<'w> Reader<'w> {
 
     /// Reads the TLS files of a listener, whose options begin with a prefix; `None` if it has none,
     /// or if they are wrong, which is then noted.
-    pub(super) fn server_tls(
+    pub(super) fn server_tls<T: MakeTls>(
         &mut self,
         files: Files<'_>,
         prefix: &str,
         listener: &str,
-    ) -> Option<tls::FrontendTls> {
+    ) -> Option<T::Listener> {
         match files {
             [None, None, None] => None,
             [cacert, Some(cert), Some(key)] => {
-                let wrong = |wrong: tls::WrongFiles| {
-                    self.mistakes.push(Mistake::new(wrong.what, wrong.fix))
-                };
-                tls::server_settings(cert, key, cacert).map_err(wrong).ok()
+                let wrong =
+                    |wrong: WrongFiles| self.mistakes.push(Mistake::new(wrong.what, wrong.fix));
+                T::listener(ListenerFiles { cert, key, cacert })
+                    .map_err(wrong)
+                    .ok()
             }
             _ => {
                 let fix = format!(

@@ -3,15 +3,15 @@
 
 /// A key and its meaning.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Key {
+pub struct Key {
     /// Its name.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// The word for its value: it says of which form that is, as with the options.
-    pub(crate) value: &'static str,
+    pub value: &'static str,
     /// Set if it takes several values.
-    pub(crate) many: bool,
+    pub many: bool,
     /// One sentence or two.
-    pub(crate) help: &'static str,
+    pub help: &'static str,
 }
 
 const fn key(name: &'static str, value: &'static str, help: &'static str) -> Key {
@@ -391,7 +391,7 @@ pub(crate) const CLIENTS: &str =
     "The clients of the profile: a list of conditions, of which one has to hold.";
 
 /// The conditions of an entry of `clients`. All of one entry must hold, and be of one kind.
-pub(crate) const CLIENT_KEYS: &[Key] = &[
+pub const CLIENT_KEYS: &[Key] = &[
     key(
         "address",
         "NETWORK",

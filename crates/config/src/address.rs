@@ -7,7 +7,7 @@ use super::advice;
 
 /// An address to listen on or to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Address {
+pub enum Address {
     /// `tcp://HOST:PORT`; an empty host is every address of the machine.
     Tcp {
         /// A name or an address, IPv6 without its brackets.
@@ -27,7 +27,7 @@ impl Address {
     ///
     /// # Errors
     /// Returns what was expected.
-    pub(crate) fn frontend(text: &str) -> Result<Self, String> {
+    pub fn frontend(text: &str) -> Result<Self, String> {
         if let Some(name) = text.strip_prefix("fd://").filter(|name| is_fd_name(name)) {
             let name = Some(name.to_owned()).filter(|name| !name.is_empty());
             return Ok(Self::Inherited(name));
@@ -42,7 +42,7 @@ impl Address {
     ///
     /// # Errors
     /// Returns what was expected.
-    pub(crate) fn backend(text: &str) -> Result<Self, String> {
+    pub fn backend(text: &str) -> Result<Self, String> {
         match Self::read(text) {
             Ok(Self::Tcp { host, port }) if host.is_empty() => {
                 Err(format!("expected a host, as in tcp://127.0.0.1:{port}"))

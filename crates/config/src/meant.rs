@@ -12,88 +12,86 @@ use super::address::Address;
 use super::admin::AdminSettings;
 use super::file::Entry;
 use super::frontends::Named;
+use super::log;
 use super::own;
+use super::tls::{EngineFiles, MakeTls, WrongFiles};
 use super::written::{Source, Written};
 use super::{Mistake, Mistakes};
-use crate::capacity::MemoryLimit;
-use crate::log;
-use crate::shares::ClientBound;
-use crate::tls;
 
 /// The settings of a running instance.
 #[derive(Debug)]
-pub(crate) struct Config {
+pub struct Config<T: MakeTls> {
     /// The addresses to listen on; at least one.
-    pub(crate) frontends: Vec<Frontend>,
+    pub frontends: Vec<Frontend<T>>,
     /// The engine.
-    pub(crate) backend: Address,
+    pub backend: Address,
     /// The proxy's own container, as the option names it.
-    pub(crate) proxy_container: String,
+    pub proxy_container: String,
     /// TLS towards the engine.
-    pub(crate) backend_tls: Option<Arc<rustls::ClientConfig>>,
+    pub backend_tls: Option<T::Engine>,
     /// The rights of every client.
-    pub(crate) profiles: Profiles,
+    pub profiles: Profiles,
     /// The bounds in time and number.
-    pub(crate) limits: Limits,
+    pub limits: Limits,
     /// The event loops that serve connections.
-    pub(crate) workers: usize,
+    pub workers: usize,
     /// The memory that the process may have.
-    pub(crate) memory_limit: MemoryLimit,
+    pub memory_limit: MemoryLimit,
     /// The settings of the log.
-    pub(crate) log: log::Settings,
+    pub log: log::LogSettings,
     /// The admin listener, if there is one.
-    pub(crate) admin: Option<AdminSettings>,
+    pub admin: Option<AdminSettings<T>>,
 }
 
 /// An address on which the proxy listens, with the settings of its socket.
 #[derive(Clone, Debug)]
-pub(crate) struct Frontend {
+pub struct Frontend<T: MakeTls> {
     /// The address of the socket.
-    pub(crate) address: Address,
+    pub address: Address,
     /// The TLS settings, for TCP only.
-    pub(crate) tls: Option<tls::FrontendTls>,
+    pub tls: Option<T::Listener>,
     /// The mode and the owner of a Unix socket.
-    pub(crate) rights: SocketRights,
+    pub rights: SocketRights,
 }
 
 /// Mode, owner and group of the Unix sockets that are listened on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SocketRights {
+pub struct SocketRights {
     /// Permission bits.
-    pub(crate) mode: u32,
+    pub mode: u32,
     /// The user id; `None` keeps that of the process.
-    pub(crate) owner: Option<u32>,
+    pub owner: Option<u32>,
     /// The group id; `None` keeps that of the process.
-    pub(crate) group: Option<u32>,
+    pub group: Option<u32>,
 }
 
 /// Bounds in time and number.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// The most connections of clients at the same time.
-    pub(crate) connections: usize,
+    pub connections: usize,
     /// The most connections of one client whose profile is not known yet.
-    pub(crate) per_client: ClientBound,
+    pub per_client: ClientBound,
     /// The time for a TLS handshake, and for the head of a request.
-    pub(crate) head: Duration,
+    pub head: Duration,
     /// The time between two requests of a connection.
-    pub(crate) idle: Duration,
+    pub idle: Duration,
     /// The time for which a client may take no byte of an answer that waits for it.
-    pub(crate) progress: Duration,
+    pub progress: Duration,
     /// The time between the signal to stop and the end of the program.
-    pub(crate) drain: Duration,
+    pub drain: Duration,
     /// The time for a connection to the engine.
-    pub(crate) connect: Duration,
+    pub connect: Duration,
     /// The time for the head of an answer that the engine can give at once.
-    pub(crate) answer: Duration,
+    pub answer: Duration,
 }
 
-impl Config {
+impl<T: MakeTls> Config<T> {
     /// Reads the meaning of the written configuration.
     ///
     /// # Errors
     /// Every mistake, not just the first.
-    pub(crate) fn mean(written: &Written, mut mistakes: Vec<Mistake>) -> Result<Self, Mistakes> {
+    pub fn mean(written: &Written, mut mistakes: Vec<Mistake>) -> Result<Self, Mistakes> {
         let config = Reader {
             written,
             mistakes: &mut mistakes,
@@ -111,7 +109,7 @@ impl Config {
     ///
     /// # Errors
     /// There is no such profile.
-    pub(crate) fn learn(mut self, names: &[String], log_was_asked: bool) -> Result<Self, Mistakes> {
+    pub fn learn(mut self, names: &[String], log_was_asked: bool) -> Result<Self, Mistakes> {
         for name in names {
             self.profile(name)?;
         }
@@ -130,7 +128,7 @@ impl Config {
     ///
     /// # Errors
     /// Returns a mistake if there is no such profile.
-    pub(crate) fn profile(&self, name: &str) -> Result<Arc<Profile>, Mistakes> {
+    pub fn profile(&self, name: &str) -> Result<Arc<Profile>, Mistakes> {
         let found = self
             .profiles
             .all()
@@ -151,14 +149,14 @@ impl Config {
     }
 
     /// Returns every address on which the program listens.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = &Address> {
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
         let frontends = self.frontends.iter().map(|frontend| &frontend.address);
         frontends.chain(self.admin.iter().map(|admin| &admin.address))
     }
 
     /// Returns the settings that a running program cannot change, by option as text: sockets are
     /// bound, and threads and pools are made, once.
-    pub(crate) fn fixed(&self) -> Vec<(&'static str, String)> {
+    pub fn fixed(&self) -> Vec<(&'static str, String)> {
         let frontends = self.frontends.iter().map(
             |Frontend {
                  address, rights, ..
@@ -191,13 +189,13 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Reads the whole configuration. All of it is read before the first wrong value ends the
     /// function, so that every mistake is noted.
-    fn config(&mut self) -> Option<Config> {
-        let frontends = self.frontends();
+    fn config<T: MakeTls>(&mut self) -> Option<Config<T>> {
+        let frontends = self.frontends::<T>();
         let backend = self.read("backend-addr", Address::backend);
         if let Some(backend) = &backend {
             self.refuse_own(backend, &frontends);
         }
-        let backend_tls = self.backend_tls(backend.as_ref());
+        let backend_tls = self.backend_tls::<T>(backend.as_ref());
         let limits = self.bounds();
         let log = self.log();
         let proxy_container = self
@@ -254,12 +252,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the settings of the log.
-    fn log(&mut self) -> Option<log::Settings> {
+    fn log(&mut self) -> Option<log::LogSettings> {
         let level = self.read("log-level", log::Level::parse);
         let format = self.read("log-format", log::Format::parse);
         let priority = self.read("log-priority", log::PriorityPrefix::parse);
         let audit = self.read("audit-log", log::AuditTarget::parse);
-        Some(log::Settings {
+        Some(log::LogSettings {
             level: level?,
             format: format?,
             priority: priority.unwrap_or(log::PriorityPrefix::Auto),
@@ -306,7 +304,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes the mistake of a backend that is one of the frontends.
-    fn refuse_own(&mut self, backend: &Address, frontends: &[Named<'_>]) {
+    fn refuse_own<T: MakeTls>(&mut self, backend: &Address, frontends: &[Named<'_, T>]) {
         let own = frontends
             .iter()
             .map(|(frontend, _)| &frontend.address)
@@ -321,7 +319,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn backend_tls(&mut self, backend: Option<&Address>) -> Option<Arc<rustls::ClientConfig>> {
+    fn backend_tls<T: MakeTls>(&mut self, backend: Option<&Address>) -> Option<T::Engine> {
         let [cacert, cert, key] = ["backend-tls-cacert", "backend-tls-cert", "backend-tls-key"]
             .map(|name| self.path(name));
         let own = match (cert, key) {
@@ -352,9 +350,40 @@ impl<'a> Reader<'a> {
                 "expected none: the backend is a Unix socket",
             ));
         }
-        let wrong =
-            |wrong: tls::WrongFiles| self.mistakes.push(Mistake::new(wrong.what, wrong.fix));
-        tls::client_settings(cacert, own).map_err(wrong).ok()
+        let wrong = |wrong: WrongFiles| self.mistakes.push(Mistake::new(wrong.what, wrong.fix));
+        T::engine(EngineFiles { cacert, own }).map_err(wrong).ok()
+    }
+}
+
+/// The memory that the process may have, as the option has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryLimit {
+    /// That of its control group.
+    Auto,
+    /// So many bytes.
+    Bytes(u64),
+    /// Any amount.
+    None,
+}
+
+/// The connections that one client may have at a time. `None` is no bound.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientBound {
+    /// Of all its connections: while its profile is not known, the most that any profile allows.
+    pub total: Option<usize>,
+    /// Of those whose profile is not known yet, so that a client without a profile does not get the
+    /// bound of another's.
+    pub unconfirmed: Option<usize>,
+}
+
+impl ClientBound {
+    /// The bound of a client whose profile is known.
+    #[must_use]
+    pub fn of(limit: Option<usize>) -> Self {
+        Self {
+            total: limit,
+            unconfirmed: limit,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use super::profile_env;
 
 /// The place where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub enum Source {
     /// `--name`.
     Flag(&'static str),
     /// An environment variable.
@@ -40,7 +40,7 @@ impl fmt::Display for Source {
 
 /// The values that were written for every option.
 #[derive(Debug, Default)]
-pub(crate) struct Written {
+pub struct Written {
     values: HashMap<&'static str, Vec<(String, Source)>>,
     file: Option<File>,
     /// Those of the file, completed by the environment, and those of the environment alone.
@@ -51,7 +51,7 @@ impl Written {
     /// Reads flags, environment and the file that they name. The flag goes before the environment,
     /// that before the file, and that before the default.
     #[must_use]
-    pub(crate) fn read(
+    pub fn read(
         matches: &ArgMatches,
         env: &HashMap<String, OsString>,
         mistakes: &mut Vec<Mistake>,
@@ -94,7 +94,7 @@ impl Written {
 
     /// Reads flags and environment beside a file that was read already, whose own name is not among
     /// them.
-    pub(crate) fn beside(
+    pub fn beside(
         mut file: Option<File>,
         matches: &ArgMatches,
         env: &HashMap<String, OsString>,
@@ -122,7 +122,7 @@ impl Written {
     }
 
     /// Returns every file that the configuration names, and the configuration file itself.
-    pub(crate) fn files(&self) -> Vec<PathBuf> {
+    pub fn files(&self) -> Vec<PathBuf> {
         let options = OPTIONS.iter().filter(|option| option.value == Some("FILE"));
         let mut paths: Vec<_> = options
             .flat_map(|option| self.all(option.name))
@@ -146,23 +146,23 @@ impl Written {
     }
 
     /// Returns the configuration file, if there is one.
-    pub(crate) fn file(&self) -> Option<&File> {
+    pub fn file(&self) -> Option<&File> {
         self.file.as_ref()
     }
 
     /// Returns every profile beside the default one.
-    pub(crate) fn profiles(&self) -> &[Entry] {
+    pub fn profiles(&self) -> &[Entry] {
         &self.profiles
     }
 
     /// Returns every value of an option, in the order of writing; the default if nothing was
     /// written.
-    pub(crate) fn all(&self, name: &'static str) -> &[(String, Source)] {
+    pub fn all(&self, name: &'static str) -> &[(String, Source)] {
         self.values.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the value of an option that takes one, unless it has none.
-    pub(crate) fn one(&self, name: &'static str) -> Option<(&str, &Source)> {
+    pub fn one(&self, name: &'static str) -> Option<(&str, &Source)> {
         self.all(name)
             .first()
             .map(|(value, source)| (value.as_str(), source))

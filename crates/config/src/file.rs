@@ -12,26 +12,26 @@ use super::yaml::{Node, Value};
 type Scalar = (String, Source);
 
 /// One of `clients`: its conditions, and where it starts.
-pub(crate) type Client = (Source, Vec<(&'static str, Scalar)>);
+pub type Client = (Source, Vec<(&'static str, Scalar)>);
 
 /// Keys and their values.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// The name of a profile.
-    pub(crate) name: String,
+    pub name: String,
     /// The place of its first line.
-    pub(crate) begins: Source,
+    pub begins: Source,
     /// Its keys and their values.
-    pub(crate) values: Vec<(&'static str, Vec<Scalar>)>,
+    pub values: Vec<(&'static str, Vec<Scalar>)>,
     /// The `clients` of a profile: the keys and values of each.
-    pub(crate) clients: Vec<Client>,
+    pub clients: Vec<Client>,
     /// Set if it has a mistake: a missing value may be one that could not be read.
     pub(crate) is_flawed: bool,
 }
 
 impl Entry {
     /// Returns every value of a key.
-    pub(crate) fn all(&self, key: &str) -> &[Scalar] {
+    pub fn all(&self, key: &str) -> &[Scalar] {
         self.values
             .iter()
             .find(|(known, _)| *known == key)
@@ -39,25 +39,25 @@ impl Entry {
     }
 
     /// Returns the value of a key that takes one.
-    pub(crate) fn one(&self, key: &str) -> Option<&Scalar> {
+    pub fn one(&self, key: &str) -> Option<&Scalar> {
         self.all(key).first()
     }
 }
 
 /// A configuration file.
 #[derive(Debug)]
-pub(crate) struct File {
+pub struct File {
     document: Document,
     options: Vec<(&'static str, Vec<Scalar>)>,
     /// The entries of `frontends`.
-    pub(crate) frontends: Vec<Entry>,
+    pub frontends: Vec<Entry>,
     /// The entries of `profiles`.
-    pub(crate) profiles: Vec<Entry>,
+    pub profiles: Vec<Entry>,
 }
 
 impl File {
     /// Reads a file, and notes every mistake in it up to the first error in the YAML itself.
-    pub(crate) fn read(path: &str, text: &str, mistakes: &mut Vec<Mistake>) -> Self {
+    pub fn read(path: &str, text: &str, mistakes: &mut Vec<Mistake>) -> Self {
         let (document, root) = Document::read(path, text);
         let mut file = Self {
             document,
@@ -73,7 +73,7 @@ impl File {
     }
 
     /// Returns the values that were written for an option.
-    pub(crate) fn option(&self, name: &str) -> Option<&[Scalar]> {
+    pub fn option(&self, name: &str) -> Option<&[Scalar]> {
         self.options
             .iter()
             .find(|(known, _)| *known == name)

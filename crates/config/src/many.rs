@@ -6,7 +6,7 @@ use super::option::OPTIONS;
 
 /// The number of values that an option takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Many {
+pub enum Many {
     /// One value; given twice, it is a mistake.
     No,
     /// Several values, separated by blanks, commas or line ends.
@@ -19,7 +19,7 @@ pub(crate) enum Many {
 
 impl Many {
     /// Splits the value of an option, alike in a flag, in a variable and in the file.
-    pub(crate) fn split(self, text: &str) -> Vec<String> {
+    pub fn split(self, text: &str) -> Vec<String> {
         match self {
             Self::No => split_one(text),
             Self::Texts => vec![text.to_owned()],
@@ -29,7 +29,7 @@ impl Many {
     }
 
     /// Says how several values are written.
-    pub(crate) fn help(self) -> &'static str {
+    pub fn help(self) -> &'static str {
         match self {
             Self::No => "",
             Self::Texts => " May be repeated.",

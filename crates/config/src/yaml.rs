@@ -12,11 +12,11 @@ const DEPTH: usize = 16;
 
 /// A place in the file, both from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub struct Place {
     /// The line.
-    pub(crate) line: usize,
+    pub line: usize,
     /// The column, in characters.
-    pub(crate) column: usize,
+    pub column: usize,
 }
 
 impl From<&Marker> for Place {
@@ -36,18 +36,18 @@ impl fmt::Display for Place {
 
 /// A node of the file, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Node {
+pub struct Node {
     /// The place where it starts.
-    pub(crate) at: Place,
+    pub at: Place,
     /// The value.
-    pub(crate) value: Value,
+    pub value: Value,
     /// The value is a scalar without quotes, which YAML may take for a number or a truth value.
-    pub(crate) is_plain: bool,
+    pub is_plain: bool,
 }
 
 /// The kinds of nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Value {
+pub enum Value {
     /// Nothing behind the colon, `~` or `null`.
     Nothing,
     /// A scalar, and the line on which its text begins: the next one for a block (`|`).
@@ -60,20 +60,20 @@ pub(crate) enum Value {
 
 /// The reason why a file cannot be read, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wrong {
+pub struct Wrong {
     /// Where.
-    pub(crate) at: Place,
+    pub at: Place,
     /// The mistake.
-    pub(crate) what: String,
+    pub what: String,
     /// The correction.
-    pub(crate) fix: &'static str,
+    pub fix: &'static str,
 }
 
 /// Reads a file that holds one document. An empty one is [`Value::Nothing`].
 ///
 /// # Errors
 /// Returns the first mistake: text behind it may be read wrongly.
-pub(crate) fn read(text: &str) -> Result<Node, Wrong> {
+pub fn read(text: &str) -> Result<Node, Wrong> {
     let mut events = Parser::new_from_str(text).map(|event| {
         event.map_err(|error| Wrong {
             at: error.marker().into(),

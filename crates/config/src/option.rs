@@ -6,22 +6,22 @@ pub(crate) use super::many::Many;
 
 /// One option of the program.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Opt {
+pub struct Opt {
     /// The long flag without its dashes.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// Environment variables in the order in which they are asked, beside the one that is made from
     /// the name.
     pub(crate) also_env: &'static [&'static str],
     /// The placeholder for its value in the help; a switch has none.
-    pub(crate) value: Option<&'static str>,
+    pub value: Option<&'static str>,
     /// The number of values that it takes, and their separators in the environment.
-    pub(crate) many: Many,
+    pub many: Many,
     /// The default value as text; empty is no value.
-    pub(crate) default: &'static str,
+    pub default: &'static str,
     /// One sentence or two.
-    pub(crate) help: &'static str,
+    pub help: &'static str,
     /// The heading it stands under.
-    pub(crate) section: &'static str,
+    pub section: &'static str,
 }
 
 impl Opt {
@@ -32,7 +32,7 @@ impl Opt {
     }
 
     /// Returns the environment variables that set it; the first one found counts.
-    pub(crate) fn env(&self) -> impl Iterator<Item = String> {
+    pub fn env(&self) -> impl Iterator<Item = String> {
         let own = format!("CETUSGUARD_{}", self.name.to_uppercase().replace('-', "_"));
         std::iter::once(own).chain(self.also_env.iter().map(ToString::to_string))
     }
@@ -67,7 +67,7 @@ const fn one(
 }
 
 /// All options, in the order in which help and documentation list them.
-pub(crate) const OPTIONS: &[Opt] =
+pub const OPTIONS: &[Opt] =
     &with_creation::<{ OWN_OPTIONS.len() + CREATION_KEYS.len() }>(OWN_OPTIONS, CREATION_KEYS);
 
 /// Returns options, and behind them those that are keys of a profile under the same names.
@@ -537,7 +537,7 @@ const OWN_OPTIONS: &[Opt] = &[
 
 /// Returns the known name that is nearest to a mistyped one, if one is near.
 #[must_use]
-pub(crate) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = 1 + typed.len() / 6;
     known
         .map(|name| (strsim::levenshtein(typed, name), name))

@@ -358,7 +358,7 @@ fn long_help(option: &Opt) -> String {
 /// Accepts `-backend-addr` for `--backend-addr`, as Go programs do. Reports every unknown flag with
 /// the nearest known one.
 #[must_use]
-pub(crate) fn normalise_args(
+pub fn normalise_args(
     args: impl Iterator<Item = OsString>,
     grammar: &Command,
     mistakes: &mut Vec<Mistake>,

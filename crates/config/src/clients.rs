@@ -10,6 +10,7 @@ use super::Mistake;
 use super::address::Address;
 use super::file::Client;
 use super::frontends::Named;
+use super::tls::{ListenerTls, MakeTls};
 use super::written::Source;
 
 /// Which kinds of conditions a client can meet at all, with the frontends that no profile has
@@ -22,7 +23,7 @@ pub(super) struct Doors {
 }
 
 impl Doors {
-    pub(super) fn of(frontends: &[Named<'_>]) -> Self {
+    pub(super) fn of<T: MakeTls>(frontends: &[Named<'_, T>]) -> Self {
         let mut doors = Self {
             tcp: false,
             unix: false,
@@ -31,10 +32,7 @@ impl Doors {
         for (frontend, _) in frontends.iter().filter(|(_, profile)| profile.is_none()) {
             doors.tcp |= !matches!(frontend.address, Address::Unix(_));
             doors.unix |= !matches!(frontend.address, Address::Tcp { .. });
-            doors.certificates |= frontend
-                .tls
-                .as_ref()
-                .is_some_and(|tls| tls.clients.is_some());
+            doors.certificates |= frontend.tls.as_ref().is_some_and(ListenerTls::asks_clients);
         }
         doors
     }
@@ -99,7 +97,7 @@ pub(super) fn read(
 ///
 /// # Errors
 /// Returns the description of the expected value.
-pub(crate) fn condition(key: &str, text: &str) -> Result<Condition, &'static str> {
+pub fn condition(key: &str, text: &str) -> Result<Condition, &'static str> {
     let pattern = || {
         if text.is_empty() {
             Err("expected a name, or a pattern with *")
