@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use cetusguard_config::log::{Format, Level};
 use cetusguard_config::log::{LogSettings, PriorityPrefix};
-pub(crate) use line::{Line, LineForm, draws};
+pub(crate) use line::{Line, LineForm};
 use output::{Output, open_audit};
 use queue::{Queue, Trouble};
 use sink::Sink;

@@ -78,6 +78,7 @@ fn sources() -> String {
         vec![
             root().join("crates/cetusguard/src"),
             root().join("crates/config/src"),
+            root().join("crates/migrate/src"),
             root().join("crates/http1/src"),
             root().join("crates/policy/src"),
         ],

@@ -17,6 +17,7 @@ mod many;
 pub mod meant;
 mod option;
 pub mod own;
+pub mod printed;
 mod profile_env;
 mod profiles;
 mod reference;

@@ -21,7 +21,6 @@ use crate::lessons::Lessons;
 use crate::outcome::{Reason, RecordMessage};
 use policy::{Book, Subject};
 use watch::Watch;
-pub(super) use write::quoted;
 
 /// Learns from clients until it is asked to stop, or from a log.
 pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {

@@ -21,6 +21,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use cetusguard_config::printed::json;
 use cetusguard_config::{Mistakes, Read, Sources, grammar, normalise_args, schema};
 use clap::ArgMatches;
 
@@ -209,10 +210,4 @@ fn run_command(name: &str, asked: Asked) -> Result<Answer, Failure> {
             String::new().into()
         }
     })
-}
-
-/// Writes a value as indented JSON.
-fn json(value: &impl serde::Serialize) -> String {
-    // Serialization fails only for maps whose keys are not strings, and there are none.
-    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }

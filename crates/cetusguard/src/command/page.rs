@@ -8,8 +8,7 @@ use std::io::IsTerminal as _;
 use std::ops::RangeInclusive;
 
 use anstyle::{AnsiColor, Style};
-
-use crate::log::draws;
+use cetusguard_config::printed::harmless;
 
 /// Characters of a line where there is no terminal, unless a single word is longer.
 const WIDTH: usize = 100;
@@ -121,12 +120,4 @@ impl Page {
 /// Writes a number with its noun: `1 rule`, `2 rules`.
 pub(super) fn count(number: usize, one: &str) -> String {
     format!("{number} {one}{}", if number == 1 { "" } else { "s" })
-}
-
-/// Replaces characters that end a line or control a terminal: clients choose much of the printed
-/// text.
-pub(super) fn harmless(text: &str) -> String {
-    text.chars()
-        .map(|c| if draws(c) { '\u{fffd}' } else { c })
-        .collect()
 }

@@ -1,5 +1,6 @@
 //! One record as a line, in either format. No value can forge a key or a line.
 
+use cetusguard_config::printed::draws;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -150,11 +151,6 @@ impl Line {
         self.text.push('\n');
         self.text
     }
-}
-
-/// Returns whether a character ends lines somewhere, or makes a terminal do things.
-pub(crate) fn draws(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn push_json(out: &mut String, value: &str) {

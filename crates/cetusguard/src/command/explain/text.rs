@@ -4,7 +4,8 @@ use cetusguard_policy::{Denial, carets_below};
 
 use super::client::Mismatch;
 use super::decision::{Attempt, Decision, Endpoint, Outcome};
-use crate::command::page::{Look, Page, count, harmless};
+use crate::command::page::{Look, Page, count};
+use cetusguard_config::printed::harmless;
 
 /// Writes the whole decision: the call, the profile, its rules, the guard, and the verdict.
 pub(super) fn write(decision: &Decision, page: &mut Page) {

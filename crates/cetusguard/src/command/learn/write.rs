@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 
+use cetusguard_config::printed::{harmless, quoted};
 use cetusguard_policy::guard::Exception;
 
 use super::policy::{Allowed, Book, Learned, Line};
-use crate::command::page::harmless;
 use crate::lessons::now;
-use crate::log::draws;
 
 /// Writes the policy; with `risky`, risky rules are in effect instead of in comments.
 pub(super) fn text(book: &Book, format: &str, risky: bool) -> String {
@@ -205,27 +204,4 @@ fn count_times(count: u64) -> String {
 /// Replaces control characters: text of a client must not begin a line of its own.
 fn one_line(text: &str) -> String {
     harmless(text)
-}
-
-/// Returns a text as YAML writes it, in double quotes as in JSON where needed.
-pub(in crate::command) fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_.=-".contains(c);
-    let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
-    match starts_well && text.chars().all(is_plain) {
-        true => text.to_owned(),
-        // YAML takes more for the end of a line than JSON does.
-        false => serde_json::Value::from(text)
-            .to_string()
-            .chars()
-            .map(escaped)
-            .collect(),
-    }
-}
-
-fn escaped(c: char) -> String {
-    if draws(c) || c == '\u{feff}' {
-        format!("\\u{:04x}", c as u32)
-    } else {
-        c.to_string()
-    }
 }

@@ -7,7 +7,8 @@ use super::events::Decision;
 use super::figures::Rates;
 use super::screen::Size;
 use super::state::{Policy, Poll, Refused, Top, client_name};
-use crate::command::page::{Look, count, harmless};
+use crate::command::page::{Look, count};
+use cetusguard_config::printed::harmless;
 
 /// The place for the lines.
 #[derive(Clone, Copy, Debug)]

@@ -11,7 +11,7 @@ use super::note::Kind;
 use super::patterns;
 use super::plan::{Class, Frontend, Plan, Rights, profile_name};
 use super::settings::Settings;
-use crate::log::Level;
+use cetusguard_config::log::Level;
 
 /// The options beside `allow` with a method.
 const OPTIONS: &[&str] = &[

@@ -9,7 +9,7 @@ use super::note::Kind;
 use super::patterns;
 use super::plan::{Frontend, Plan, Rights};
 use super::settings::Settings;
-use crate::log::Level;
+use cetusguard_config::log::Level;
 
 /// The rules that hold unless `no-builtin-rules` is set.
 const BUILT_IN: &[&str] = &[

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use cetusguard_config::printed::json;
 use serde::Serialize;
 
 use super::compose::Compose;
@@ -9,7 +10,6 @@ use super::container;
 use super::note::{Kind, Note};
 use super::several::Instance;
 use super::text;
-use crate::command::json;
 
 /// A file of the result.
 #[derive(Debug, Serialize)]

@@ -6,10 +6,9 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use cetusguard_config::printed::quoted;
 use cetusguard_config::{Mistake, Mistakes};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
-
-use crate::command::learn::quoted;
 
 /// Compose files are not nested more deeply.
 const DEPTH: usize = 64;

@@ -8,7 +8,7 @@ use cetusguard_config::{Sources, grammar};
 use super::note::Kind;
 use super::plan::Plan;
 use super::text;
-use crate::command::check;
+use crate::Problem;
 
 /// The variable that holds a whole configuration file.
 const VARIABLE: &str = "CETUSGUARD_CONFIG_DATA";
@@ -17,7 +17,7 @@ const VARIABLE: &str = "CETUSGUARD_CONFIG_DATA";
 ///
 /// Certificates are left out, since their paths are those of the container. Their lines stay, so
 /// that the numbers of lines are right.
-pub(super) fn note_problems(plan: &mut Plan) {
+pub(super) fn note_problems(plan: &mut Plan, check: &dyn Fn(&Sources) -> Vec<Problem>) {
     let is_tls = |line: &str| {
         ["tls-", "frontend-tls-", "backend-tls-"]
             .iter()
@@ -37,7 +37,7 @@ pub(super) fn note_problems(plan: &mut Plan) {
         env,
         learned: None,
     };
-    for problem in check::problems(&sources) {
+    for problem in check(&sources) {
         let of_profile = problem
             .profile
             .as_ref()
@@ -46,7 +46,7 @@ pub(super) fn note_problems(plan: &mut Plan) {
             .unwrap_or_default();
         let what = format!("{of_profile}{}; {}", problem.what, problem.fix)
             .replace(VARIABLE, "cetusguard.yaml");
-        if problem.is_error() {
+        if problem.is_error {
             plan.note(Kind::Missing, format!("the result does not start: {what}"));
         } else {
             plan.note(

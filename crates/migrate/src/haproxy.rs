@@ -5,7 +5,7 @@ use cetusguard_config::address::Address;
 use super::note::Kind;
 use super::plan::{Frontend, Plan};
 use super::settings::Settings;
-use crate::log::Level;
+use cetusguard_config::log::Level;
 
 /// Plans for socket, addresses and log.
 pub(super) fn plan(settings: &Settings, plan: &mut Plan) {

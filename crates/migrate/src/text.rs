@@ -2,14 +2,13 @@
 
 use std::fmt::Write as _;
 
+use cetusguard_config::printed::{harmless, quoted};
 use cetusguard_policy::list_value;
 
 use super::compose::Compose;
 use super::note::Note;
 use super::plan::{Class, Frontend, Plan, Rights};
 use super::yaml;
-use crate::command::learn::quoted;
-use crate::command::page::harmless;
 
 /// Returns the notes as comments, after a heading.
 pub(super) fn note_comments(notes: &[Note], head: &str) -> String {

@@ -14,7 +14,7 @@ use super::plan::{Class, Frontend, Plan, Rights};
 use super::settings::Settings;
 use super::words;
 use super::yaml::{self, Value};
-use crate::log::Level;
+use cetusguard_config::log::Level;
 
 /// The path of the configuration file in the image.
 const FILE: &str = "/etc/sockguard/sockguard.yaml";
