@@ -23,7 +23,7 @@ fn permit(request: &str, profile: &Profile) -> Permit {
     let (method, target) = request.split_once(' ').expect("METHOD TARGET");
     match decide(Call::read(method, target).expect(request), profile) {
         Verdict::Allow(permit) => permit,
-        Verdict::Deny(denial) => panic!("{request}: {denial}"),
+        Verdict::Deny(_) => unreachable!("the rules allow all of it"),
     }
 }
 
