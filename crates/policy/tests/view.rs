@@ -7,7 +7,8 @@ use cetusguard_policy::guard::{Exception, Guard, Question, Surroundings};
 use cetusguard_policy::rule::{RuleSet, parse};
 use cetusguard_policy::{
     AnswerFilter, Call, DenialKind, Detail, Object, Owner, Ownership, Pattern, Permit, Profile,
-    Scope, ScopeCondition, SessionSource, TargetCondition, Verdict, View, Viewer, decide,
+    Redaction, Scope, ScopeCondition, SessionSource, TargetCondition, Verdict, View, Viewer,
+    decide,
 };
 
 const ID: &str = "4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f1e";
@@ -206,6 +207,42 @@ fn no_endpoint_takes_the_name_of_a_link() {
         }
     }
     assert!(count > 20, "{count} endpoints take such names");
+}
+
+/// With a scope and redaction together, every endpoint passes answers of its shape on.
+#[test]
+fn a_scope_and_redaction_go_together() {
+    let view = || View {
+        redaction: Redaction::read(["all"]).expect("classes"),
+        ..scoped()
+    };
+    let mut count = 0;
+    for endpoint in Endpoint::all() {
+        let profile = profile(&format!("ALLOW {}", endpoint.id.name()), view());
+        let target = path_of(endpoint, "seen");
+        let call = Call::read(endpoint.method.as_str(), &target).expect("a call");
+        let Verdict::Allow(permit) = decide(call, &profile) else {
+            continue;
+        };
+        let permit = describe(permit, &profile, "seen");
+        let passes = |answer: &str| {
+            let Some(mut filter) = permit.answer_filter(&viewer(&profile)) else {
+                return true;
+            };
+            let mut out = Vec::new();
+            let taken = filter.take(answer.as_bytes(), &mut out);
+            !filter.judges_elements() || taken.is_ok() && filter.finish(&mut out).is_ok()
+        };
+        count += 1;
+        let passes = [r#"{"Id":"a","Warnings":[]}"#, "[]", "{}"].map(passes);
+        assert!(passes.contains(&true), "{}", endpoint.id.name());
+        // What creates and inspects one object answers with an object.
+        let name = endpoint.id.name();
+        if name.ends_with("create") || name.ends_with("inspect") {
+            assert!(passes[0], "{name}");
+        }
+    }
+    assert!(count > 100, "{count} endpoints are open");
 }
 
 /// Each endpoint of the table that names no object: its answer is filtered, or it is closed, or it

@@ -332,7 +332,8 @@ impl AnswerFilter {
         value: &Json<'_>,
         is_described: bool,
     ) -> Result<Decision, Unfilterable> {
-        if !self.is_scoped {
+        // Other answers are about the object of the call alone, and may be redacted.
+        if !self.is_scoped || self.exposure.shape().is_none() {
             return Ok(Decision::Keep);
         }
         match self.exposure {
