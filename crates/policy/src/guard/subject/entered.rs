@@ -11,13 +11,11 @@ use super::{Role, Slot, Subject};
 use crate::endpoint::ObjectKind;
 use crate::object::{Detail, Object, Traits};
 
-impl Judge<'_> {
+impl<'g> Judge<'g> {
     /// Judges a container in which a client runs commands, types, or takes and puts files.
     pub(super) fn judge_entered_container(&mut self, how: Use, object: &Object, traits: &Traits) {
-        if let Some(profile) = self
-            .surroundings
-            .claimed(&self.surroundings.as_client(object), &traits.addresses)
-            && how == Use::Enter
+        if how == Use::Enter
+            && let Some(profile) = self.profile_of(object)
         {
             let what = format!(
                 "the container {} calls with the rights of the profile {profile}",
@@ -84,6 +82,15 @@ impl Judge<'_> {
         }
     }
 
+    /// Returns the profile whose client a container is, if it is another one than the caller's.
+    fn profile_of(&self, container: &Object) -> Option<&'g str> {
+        let traits = container.traits();
+        let addresses = traits.map(|traits| traits.addresses.as_slice());
+        let client = self.surroundings.as_client(container);
+        self.surroundings
+            .claimed(&client, addresses.unwrap_or_default())
+    }
+
     /// Lists the powers over the host that a container has and that the exceptions do not cover.
     fn powers_of(&self, traits: &Traits, reasons: &mut Vec<String>) {
         if traits.privileged && !self.allows("privileged", "") {
@@ -139,14 +146,7 @@ impl Judge<'_> {
     ) {
         if subject.role == Role::Shared("network") {
             self.not_the_proxy(&object.id);
-            let addresses = object
-                .traits()
-                .map(|traits| traits.addresses.as_slice())
-                .unwrap_or_default();
-            if let Some(profile) = self
-                .surroundings
-                .claimed(&self.surroundings.as_client(object), addresses)
-            {
+            if let Some(profile) = self.profile_of(object) {
                 let what = format!(
                     "in the network of {}, it has the rights of the profile {profile}",
                     object.name
@@ -179,14 +179,8 @@ impl Judge<'_> {
         object: &Object,
     ) {
         self.not_the_proxy(&object.id);
-        let addresses = object
-            .traits()
-            .map(|traits| traits.addresses.as_slice())
-            .unwrap_or_default();
-        if let Some(profile) = self
-            .surroundings
-            .claimed(&self.surroundings.as_client(object), addresses)
-            && kind == "network"
+        if kind == "network"
+            && let Some(profile) = self.profile_of(object)
         {
             let what = format!(
                 "in the network of {}, it would have the rights of the profile {profile}",
