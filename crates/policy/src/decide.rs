@@ -591,6 +591,21 @@ mod tests {
         %API_PREFIX_NETWORKS%(/.*)?\nGET,HEAD %API_PREFIX_BUILD%(/.*)?";
 
     #[test]
+    fn a_word_is_a_whole_segment() {
+        for (path, want) in [
+            ("/containers/web/archive", Some(16)),
+            ("/containers/archive/archive", Some(20)),
+            ("/archive/x", Some(1)),
+            ("/containers/myarchive", None),
+            ("/containers/archive2/json", None),
+            ("/containers/my-archive-2", None),
+        ] {
+            let found = Word::find(path, "archive").map(|word| word.start);
+            assert_eq!(found, want, "{path}");
+        }
+    }
+
+    #[test]
     fn facts_of_the_rule_language() {
         const READ: &str = "GET,HEAD %API_PREFIX_CONTAINERS%(/.*)?";
         const NAMED: &str = "GET %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/archive";
