@@ -15,6 +15,10 @@ use cetusguard_policy::endpoint::ObjectKind;
 /// still do what the call asks for.
 const UNSETTLED: Duration = Duration::from_secs(60);
 
+/// The most names that are held without a call. Beyond it, the name of a call whose client has left
+/// is free at once.
+const REMEMBERED: usize = 4096;
+
 /// A name, with the kind of the object that gets it.
 type Name = (ObjectKind, String);
 
@@ -94,13 +98,18 @@ impl NameHold {
 
 impl Drop for NameHold {
     fn drop(&mut self) {
-        let until = self.may_act.then(|| Instant::now() + UNSETTLED);
+        let now = Instant::now();
         let mut held = lock(&self.holds);
+        let mut has_room = || {
+            held.retain(|_, holder| !holder.is_over(now));
+            held.values().filter(|holder| holder.calls == 0).count() < REMEMBERED
+        };
+        let until = (self.may_act && has_room()).then(|| now + UNSETTLED);
         for name in &self.names {
             if let Some(holder) = held.get_mut(name) {
                 holder.calls = holder.calls.saturating_sub(1);
                 holder.until = holder.until.max(until);
-                if holder.is_over(Instant::now()) {
+                if holder.is_over(now) {
                     held.remove(name);
                 }
             }
@@ -147,6 +156,17 @@ mod tests {
         drop(sent);
         assert!(holds.hold(&both, &bob).is_err());
         drop(holds.hold(&both, &alice).expect("its own names"));
+    }
+
+    #[test]
+    fn names_of_clients_that_have_left_are_bounded() {
+        let holds = NameHolds::default();
+        for number in 0..2 * REMEMBERED {
+            let name = image(&format!("app:{number}"));
+            let hold = holds.hold(&[name], &Owner::profile("ci"));
+            hold.expect("a free name").note_sent();
+        }
+        assert_eq!(lock(&holds.0).len(), REMEMBERED);
     }
 
     #[test]
