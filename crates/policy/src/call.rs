@@ -28,6 +28,17 @@ impl Version {
     /// issue 2259).
     pub(crate) const OF_OLD_IMAGE_TOOLS: Self = Self([1, 22, 0]);
 
+    /// From this on, the engine reads `BindOptions.NonRecursive`, and drops it before (moby
+    /// `postContainersCreate`).
+    pub(crate) const NON_RECURSIVE: Self = Self([1, 40, 0]);
+
+    /// From this on, services have capabilities and a limit of processes (moby
+    /// `adjustForAPIVersion`).
+    pub(crate) const SERVICE_LIMITS: Self = Self([1, 41, 0]);
+
+    /// From this on, services have `NoNewPrivileges` (moby `adjustForAPIVersion`).
+    pub(crate) const SERVICE_PRIVILEGES: Self = Self([1, 44, 0]);
+
     /// From this on, a new container may join several networks (moby `api/swagger.yaml`, v1.44).
     pub(crate) const SEVERAL_NETWORKS: Self = Self([1, 44, 0]);
 

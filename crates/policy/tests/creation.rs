@@ -715,6 +715,26 @@ fn new_limits_are_refused_where_a_quota_would_not_count_them() {
     }
 }
 
+/// Engines drop the limit from services before version 1.41 of the API.
+#[test]
+fn processes_of_services_are_limited_where_the_engine_keeps_the_limit() {
+    let pids = || Amount::read("100", Unit::Count).ok();
+    let body = r#"{"Name":"s","TaskTemplate":{"ContainerSpec":{"Image":"a"},"Resources":{"Limits":{"Pids":40}}}}"#;
+    for (version, is_refused) in [("/v1.40", true), ("/v1.41", false), ("", false)] {
+        for (max_pids, default_pids) in [(pids(), None), (None, pids())] {
+            let creation = Creation {
+                max_pids,
+                default_pids,
+                ..Creation::default()
+            };
+            let request = format!("POST {version}/services/create");
+            let permit = permit(&request, creation).expect("a permit");
+            let judged = world::settle(&permit, Some("application/json"), body.as_bytes());
+            assert_eq!(judged.is_err(), is_refused, "{version}");
+        }
+    }
+}
+
 #[test]
 fn users_are_not_root() {
     let users = ["1000:1000", "2*"].map(|text| UserPattern::read(text).expect(text));

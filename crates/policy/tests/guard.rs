@@ -1547,7 +1547,20 @@ fn services() {
         "?rollback"
     );
     let strict = r#"{"TaskTemplate":{"ContainerSpec":{"User":"1","CapabilityDrop":["ALL"],"Privileges":{"NoNewPrivileges":true}}}}"#;
-    assert_eq!(field("POST /services/create", RESTRICTED, &[], strict), "");
+    // Engines drop NoNewPrivileges before this version, and capabilities before 1.41.
+    for (version, want) in [
+        ("/v1.44", ""),
+        ("/v1.51", ""),
+        ("/v1.43", "TaskTemplate.ContainerSpec"),
+        ("/v1.40", "TaskTemplate.ContainerSpec"),
+        ("", "TaskTemplate.ContainerSpec"),
+    ] {
+        for request in ["create", "abc/update?version=1"] {
+            let request = format!("POST {version}/services/{request}");
+            assert_eq!(field(&request, RESTRICTED, &[], strict), want, "{request}");
+            assert_eq!(field(&request, BASELINE, &[], strict), "", "{request}");
+        }
+    }
 }
 
 /// Each of these once passed, and gave the host away or did not do what it said.

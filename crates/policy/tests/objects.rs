@@ -1059,6 +1059,19 @@ fn g2_reading_only_holds_for_everything_below() {
         (bare, bind.to_owned(), OLD_KERNEL, false),
         (bare, bind.to_owned(), PODMAN, false),
         (old, mount("NonRecursive"), OLD, true),
+        // Docker drops the option before 1.40.
+        (
+            "POST /v1.39/containers/create",
+            mount("NonRecursive"),
+            OLD,
+            false,
+        ),
+        (
+            "POST /v1.40/containers/create",
+            mount("NonRecursive"),
+            OLD,
+            true,
+        ),
         (bare, mount("NonRecursive"), PODMAN, true),
         (new, mount("CreateMountpoint"), world::RECENT, true),
         (new, mount("ReadOnlyNonRecursive"), world::RECENT, false),
@@ -1983,5 +1996,33 @@ fn e3_a_name_that_no_container_can_have_is_asked_for_all_the_same() {
             !passes(any, &format!("GET /containers/{target}/logs")),
             "{target}"
         );
+    }
+}
+
+/// A Dockerfile reaches files of the host on Podman, and no reader sees it.
+#[test]
+fn builds_on_podman_need_an_exception() {
+    const PODMAN: &str =
+        r#"{"ApiVersion":"1.41","KernelVersion":"6.1.0","Components":[{"Name":"Podman Engine"}]}"#;
+    for (level, allow, on_podman) in [
+        (Level::Baseline, &[][..], false),
+        (Level::Baseline, &["podman-build"], true),
+        (Level::Privileged, &[], true),
+    ] {
+        let profile = profile(level, allow, Targets::default());
+        for request in ["POST /build?t=a:1", "POST /v1.41/build"] {
+            let permit = permit(request, &profile);
+            for (engine, passes) in [(PODMAN, on_podman), (world::RECENT, true)] {
+                let found = match permit.cleared() {
+                    Some(_) => true,
+                    None => {
+                        let around = Surroundings::default();
+                        let tar = Some("application/x-tar");
+                        world::settle_in(&permit, tar, b"", around, &world::plain, engine).is_ok()
+                    }
+                };
+                assert_eq!(found, passes, "{level:?} {allow:?} {request} {engine}");
+            }
+        }
     }
 }

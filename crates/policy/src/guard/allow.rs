@@ -179,6 +179,7 @@ impl Exception {
         };
         Some(match self.kind {
             "privileged" => "a privileged container has every right on the host",
+            "podman-build" => "a Dockerfile can read and write files of the host on Podman",
             "exec-privileged" => "a privileged command has every right on the host",
             "bind" if self.is_of_the_host() => "what the host runs, knows or listens on lies there",
             "bind" if self.is_writable_tree() => {

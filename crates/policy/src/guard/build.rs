@@ -55,6 +55,19 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     }),
 ];
 
+impl Judge<'_> {
+    /// Judges a build on Podman, whose Dockerfiles reach the host: a step takes files from archives,
+    /// folders and stores of the host by a transport before the name of an image (containers/image
+    /// `transports`), and mounts folders of the host as a cache, by links or `..` in versions before
+    /// 5 (CVE-2024-1753, CVE-2024-9675).
+    pub(super) fn builds_on_podman(&mut self) {
+        self.unless_allowed("podman-build", "", || {
+            "a Dockerfile can read files of the host on Podman, and write them before version 5"
+                .to_owned()
+        });
+    }
+}
+
 /// Judges a file of the context. Podman takes absolute paths for the host's, and also lists, URLs
 /// and escapes.
 fn dockerfile(judge: &mut Judge<'_>, path: &str) {

@@ -115,7 +115,10 @@ impl Obligation {
         } else {
             call.version()
         };
-        judge.finds_volumes_late = call.endpoint().is_some_and(|endpoint| {
+        judge.builds = call
+            .endpoint()
+            .is_some_and(|endpoint| endpoint.id == EndpointId::BuildStart);
+        judge.is_service = call.endpoint().is_some_and(|endpoint| {
             matches!(
                 endpoint.id,
                 EndpointId::ServiceCreate | EndpointId::ServiceUpdate
@@ -322,6 +325,7 @@ impl Case<'_> {
         !self.judge.read_only.is_empty()
             || !self.judge.copied.is_empty()
             || self.judge.forced_removal.is_some()
+            || self.judge.builds
             || self.judge.narrowed_prune.is_some()
             || !self.judge.uncounted.is_empty()
             || !self.judge.short_images.is_empty()
@@ -330,6 +334,9 @@ impl Case<'_> {
     /// Takes the kind and version of the engine.
     pub fn answer_engine(&mut self, engine: &Engine) {
         self.complete_images(engine);
+        if std::mem::take(&mut self.judge.builds) && engine.is_podman {
+            self.judge.builds_on_podman();
+        }
         for place in std::mem::take(&mut self.judge.copied) {
             self.judge.copies_no_environment(&place, engine);
         }

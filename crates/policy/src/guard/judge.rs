@@ -120,8 +120,10 @@ pub(crate) struct Judge<'g> {
     pub(super) uncounted: Vec<(Vec<Place>, &'static str)>,
     /// The names that the call gives to objects, with their kinds.
     pub(super) given_names: Vec<(ObjectKind, String)>,
-    /// `true` if the engine looks up volumes when a task starts, and not when it takes the call.
-    pub(super) finds_volumes_late: bool,
+    /// `true` if the call creates or updates a service.
+    pub(super) is_service: bool,
+    /// `true` if the call runs the steps of a Dockerfile.
+    pub(super) builds: bool,
     /// `true` for a builder that buildx creates if it cannot reach the engine's own.
     pub(super) is_builder: bool,
     /// `true` if missing objects are allowed, because a client that creates a container again names
@@ -172,7 +174,8 @@ impl<'g> Judge<'g> {
             forced_removal: None,
             uncounted: Vec::new(),
             given_names: Vec::new(),
-            finds_volumes_late: false,
+            is_service: false,
+            builds: false,
             is_builder: false,
             omits_missing: false,
             image_user: None,

@@ -8,6 +8,7 @@ use super::json::Json;
 use super::subject::Role;
 use super::{Judge, Step};
 use super::{image, volume};
+use crate::call::Version;
 use crate::endpoint::ObjectKind;
 
 /// moby `api/types/mount.Mount`.
@@ -83,7 +84,12 @@ fn one(judge: &mut Judge<'_>, mount: &Json<'_>) {
             };
             let access = match mount.get("ReadOnly") {
                 // Nothing below the folder is mounted.
-                Some(Json::Bool(true)) if is_set("NonRecursive") => Access::ReadAlone,
+                Some(Json::Bool(true))
+                    if is_set("NonRecursive")
+                        && judge.version.is_none_or(|it| it >= Version::NON_RECURSIVE) =>
+                {
+                    Access::ReadAlone
+                }
                 // Mounts below the folder stay writable.
                 Some(Json::Bool(true)) if is_set("ReadOnlyNonRecursive") => Access::Write,
                 Some(Json::Bool(true)) => Access::Read,
@@ -309,7 +315,8 @@ pub(super) fn volume_name(judge: &mut Judge<'_>, name: &str, access: Access, aft
     } else if !name.is_empty() {
         let bounds_volumes =
             !judge.targets.is_empty() || judge.owns() || judge.sees_some(ObjectKind::Volume);
-        if judge.finds_volumes_late && bounds_volumes {
+        // Tasks start later than the call ends.
+        if judge.is_service && bounds_volumes {
             judge.unless_allowed("volume", name, || {
                 format!(
                     "the engine looks for the volume {} when a task starts, and it may be another \

@@ -12,6 +12,7 @@ use super::subject::Role;
 use super::surroundings::Newcomer;
 use super::{Judge, Step};
 use super::{image, log, network, restricted};
+use crate::call::Version;
 use crate::endpoint::ObjectKind;
 
 /// Of `POST /services/{id}/update`.
@@ -360,5 +361,17 @@ pub(super) fn whole(judge: &mut Judge<'_>, service: &Json<'_>) {
             "Privileges.NoNewPrivileges",
             flag == Some(&Json::Bool(true)),
         );
+        // The engine drops these fields without a word.
+        if judge
+            .version
+            .is_none_or(|version| version < Version::SERVICE_PRIVILEGES)
+        {
+            judge.refuse(
+                "the level restricted needs no-new-privileges, which engines drop from services \
+                before API version 1.44; ask for /v1.44 or later"
+                    .to_owned(),
+                None,
+            );
+        }
     });
 }

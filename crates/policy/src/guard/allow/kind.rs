@@ -134,6 +134,11 @@ pub const KINDS: &[Kind] = &[
         "",
         "Containers that outlive the host's own processes when memory runs out.",
     ),
+    kind(
+        "podman-build",
+        "",
+        "Builds on Podman, whose Dockerfiles can read and write files of the host.",
+    ),
     kind("privileged", "", "Containers with every right on the host."),
     kind(
         "profile",

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::fields::{ResourceFields, Swap};
 use super::{Creation, find};
+use crate::call::Version;
 use crate::guard::json::Json;
 use crate::guard::{Judge, Step};
 
@@ -184,6 +185,18 @@ fn all(
     }
     if let Some(sum) = &creation.quota.cpus {
         cpus(judge, body, fields, ("quota-cpus", sum), when);
+    }
+    let drops_pids = judge.is_service
+        && judge
+            .version
+            .is_some_and(|version| version < Version::SERVICE_LIMITS);
+    if drops_pids && (creation.max_pids.is_some() || creation.default_pids.is_some()) {
+        judge.refuse(
+            "max-pids and default-pids limit processes, and engines drop that limit from services \
+            before API version 1.41; ask for /v1.41 or later"
+                .to_owned(),
+            None,
+        );
     }
     if let Some(max) = &creation.max_pids {
         let is_unlimited_by_zero = when == When::Create;
