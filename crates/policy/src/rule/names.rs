@@ -334,18 +334,46 @@ fn has_nameable_object(endpoint: &Endpoint) -> bool {
     endpoint.object_kind().is_some_and(is_nameable)
 }
 
-/// Returns a suggestion for a name that no endpoint, family or power has.
+/// Words of command lines, with the verbs of the endpoints that they call.
+const SYNONYMS: [(&str, &str); 11] = [
+    ("rm", "remove"),
+    ("delete", "remove"),
+    ("ps", "list"),
+    ("ls", "list"),
+    ("run", "create"),
+    ("pull", "create"),
+    ("show", "inspect"),
+    ("exec", "create"),
+    ("cp", "archive_get"),
+    ("df", "df"),
+    ("import", "create"),
+];
+
+/// Returns the endpoint that a name in the words of a command line means.
+fn translate(name: &str) -> Option<&'static str> {
+    let (family, verb) = name.rsplit_once('.')?;
+    let (_, own) = SYNONYMS.iter().find(|(known, _)| *known == verb)?;
+    let family = if verb == "exec" { "exec" } else { family };
+    let wanted = format!("{family}.{own}");
+    let mut names = Endpoint::all().map(|endpoint| endpoint.id.name());
+    names.find(|known| *known == wanted)
+}
+
+/// Returns a suggestion for a name that no endpoint, family or power has. A verb that is near by its
+/// letters alone may be another right: `image.push` is none for `image.pull`.
 fn suggest_name(name: &str) -> String {
+    if let Some(meant) = translate(name) {
+        return format!("did you mean {meant}?");
+    }
     let powers = Risk::ALL.map(Risk::name);
     let known = || {
         Endpoint::all()
             .map(|endpoint| endpoint.id.name())
             .chain(powers)
     };
-    let limit = 1 + name.len() / 5;
     let nearest = known()
+        .filter(|known| is_near(name, known))
         .map(|known| (levenshtein(name, known), known))
-        .filter(|(distance, _)| *distance <= limit)
         .min();
     if let Some((_, nearest)) = nearest {
         return format!("did you mean {nearest}?");
@@ -366,6 +394,17 @@ fn suggest_name(name: &str) -> String {
         "docs/endpoints.md lists the endpoints; the powers are {}",
         powers.join(", ")
     )
+}
+
+/// Returns whether a name is a misspelling of a known one: in its family, its verb, or both.
+fn is_near(name: &str, known: &str) -> bool {
+    let parts = |name: &str| {
+        let (family, verb) = name.rsplit_once('.').unwrap_or(("", name));
+        (family.to_owned(), verb.to_owned())
+    };
+    let ((family, verb), (known_family, known_verb)) = (parts(name), parts(known));
+    let fits = |own: &str, known: &str| levenshtein(own, known) <= 1.max(known.len() / 4);
+    fits(&family, &known_family) && fits(&verb, &known_verb)
 }
 
 impl When {
@@ -545,7 +584,31 @@ mod tests {
                 "container.exec",
                 0..14,
                 "is no endpoint",
-                "did you mean one of exec.create, exec.start",
+                "did you mean exec.create?",
+            ),
+            (
+                "image.pull",
+                0..10,
+                "is no endpoint",
+                "did you mean image.create?",
+            ),
+            (
+                "container.delete",
+                0..16,
+                "is no endpoint",
+                "did you mean container.remove?",
+            ),
+            (
+                "container.stopp",
+                0..15,
+                "is no endpoint",
+                "did you mean container.stop?",
+            ),
+            (
+                "container.burn",
+                0..14,
+                "is no endpoint",
+                "docs/endpoints.md lists the endpoints",
             ),
             (
                 "loook",
@@ -571,7 +634,7 @@ mod tests {
                 "container.*.*",
                 0..13,
                 "is no endpoint",
-                "did you mean container.",
+                "did you mean one of container.list",
             ),
             (
                 "container.stop(db",
