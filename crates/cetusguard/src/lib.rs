@@ -32,6 +32,7 @@ mod reload;
 mod request_id;
 mod service_manager;
 mod shares;
+mod shown_certificates;
 mod tallies;
 mod tls;
 mod trace_context;

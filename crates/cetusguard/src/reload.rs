@@ -19,6 +19,7 @@ use crate::config::Loaded;
 use crate::flow::{Proxy, Settings};
 use crate::log::{Level, Log};
 use crate::service_manager::ServiceManager;
+use crate::shown_certificates::{ShownCertificate, shown_certificates};
 use files::Files;
 use reading::{Failed, Readings};
 
@@ -35,6 +36,8 @@ pub(crate) struct Reloaded {
     pub(crate) strangers: Vec<String>,
     /// Its admin listener.
     pub(crate) admin: Option<AdminSettings>,
+    /// The certificates of its listeners.
+    pub(crate) shown_certificates: Vec<ShownCertificate>,
 }
 
 /// The sources of the configuration, with the settings that only a new start can change.
@@ -128,6 +131,7 @@ impl Reload {
                 proxy.backend.replace_tls(config.backend_tls.clone());
                 let profiles = config.profiles.clone();
                 let admin = config.admin.clone();
+                let shown_certificates = shown_certificates(&config);
                 let access = admin.as_ref().map(|admin| admin.access.clone());
                 let is_new = hash_policy(&proxy.profiles()) != hash_policy(&profiles);
                 proxy.renew(Settings::from(config));
@@ -140,6 +144,7 @@ impl Reload {
                     profiles,
                     strangers: warnings,
                     admin,
+                    shown_certificates,
                 })
             }
             Err(Mistakes(mistakes)) => {

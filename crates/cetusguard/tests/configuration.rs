@@ -436,6 +436,25 @@ fn the_health_check_tells_why() {
         ),
         (Some(0), String::new())
     );
+    // The proxy goes on with its policy while a file that is to replace it has mistakes.
+    for text in [
+        format!("frontend-addr: {}\npresetz: x\n", proxy.address()),
+        format!("frontend-addr: {}\nrules: GET (\n", proxy.address()),
+    ] {
+        let file = folder.write("wrong.yaml", &text);
+        let sources = ["--config", file.as_str()];
+        assert_eq!(check(&sources, &[]), (Some(0), String::new()), "{text}");
+    }
+    let unreadable = folder.write("unreadable.yaml", "a:\n\tb: c\n");
+    let sources = ["--config", unreadable.as_str(), proxy.address()];
+    assert_eq!(check(&sources, &[]), (Some(0), String::new()));
+    let (code, why) = check(&["--config", &unreadable, "tcp://127.0.0.1:1"], &[]);
+    assert!(
+        code == Some(1) && why.contains("the configuration has a mistake"),
+        "{why}"
+    );
+    let (code, why) = check(&["--frontend-adr", "x"], &[]);
+    assert!(code == Some(2), "{why}");
     let (code, why) = check(&["tcp://127.0.0.1:1"], &[]);
     assert!(
         code == Some(1) && why.contains("the proxy at tcp://127.0.0.1:1 cannot be reached"),

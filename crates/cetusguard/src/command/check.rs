@@ -2,6 +2,7 @@
 //! possible mistakes.
 
 mod admin;
+mod certificates;
 mod glob;
 mod other_clients;
 mod problem;
@@ -11,16 +12,19 @@ mod report;
 mod text;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use cetusguard_config::Sources;
 use cetusguard_policy::{Profile, Profiles, Survey, Surveyor};
 
 use super::{Answer, Asked, Failure};
+pub(super) use certificates::SOON;
 pub use problem::CODES;
 pub(super) use problem::Problem;
 
 use crate::admin::hash_policy;
 use crate::config::AdminSettings;
+use crate::shown_certificates::{ShownCertificate, shown_certificates};
 use report::{ProfileReport, Report};
 
 /// Surveys profiles.
@@ -34,18 +38,21 @@ pub(super) fn surveyed<'p>(
 }
 
 /// Returns every warning about a valid configuration: about unknown options, about the admin
-/// listener, about all profiles together, and about each. `check` prints them, `serve` logs them, and `doctor` lists them.
+/// listener, about these certificates, about all profiles together, and about each. `check` prints
+/// them, `serve` logs them, and `doctor` lists them.
 pub(super) fn warnings(
     strangers: &[String],
     profiles: &Profiles,
     surveyed: &[(Arc<Profile>, Survey)],
     admin: Option<&AdminSettings>,
+    shown: &[ShownCertificate],
 ) -> Vec<Problem> {
     let mut found: Vec<Problem> = strangers
         .iter()
         .map(|stranger| Problem::unknown_option(stranger))
         .collect();
     found.extend(admin.into_iter().flat_map(admin::problems));
+    found.extend(certificates::problems(shown, SystemTime::now()));
     found.extend(problem::without_rules(
         surveyed.iter().map(|(profile, _)| &**profile),
     ));
@@ -62,7 +69,9 @@ pub(super) fn problems(sources: &Sources) -> Vec<Problem> {
         Ok(loaded) => {
             let profiles = &loaded.config.profiles;
             let admin = loaded.config.admin.as_ref();
-            warnings(&loaded.warnings, profiles, &surveyed(profiles.all()), admin)
+            let shown = shown_certificates(&loaded.config);
+            let surveyed = surveyed(profiles.all());
+            warnings(&loaded.warnings, profiles, &surveyed, admin, &shown)
         }
         Err(mistakes) => mistakes.0.iter().map(Problem::mistake).collect(),
     }
@@ -84,7 +93,13 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
             Report {
                 profiles: reports.collect(),
                 admin: admin.map(AdminSettings::sentence),
-                problems: warnings(&loaded.warnings, &loaded.config.profiles, &surveyed, admin),
+                problems: warnings(
+                    &loaded.warnings,
+                    &loaded.config.profiles,
+                    &surveyed,
+                    admin,
+                    &shown_certificates(&loaded.config),
+                ),
             }
         }
         Err(mistakes) => Report {

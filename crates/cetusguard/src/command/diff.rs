@@ -5,7 +5,7 @@ mod settings;
 
 use std::sync::Arc;
 
-use cetusguard_config::Mistakes;
+use cetusguard_config::{Mistake, Mistakes};
 use cetusguard_policy::{CallChange, Difference, Profiles, Surveyor};
 use serde::Serialize;
 
@@ -115,8 +115,11 @@ struct Report {
 /// Compares two configurations. Exits with 1 if the second allows more, or may.
 pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     if asked.sources.has_source_flag() {
-        let why = "diff takes two files: cetusguard diff OLD NEW, without --config";
-        return Err(why.to_owned().into());
+        let mistake = Mistake::Option {
+            what: "diff takes two files".to_owned(),
+            fix: "write: cetusguard diff OLD NEW, without --config".to_owned(),
+        };
+        return Err(Mistakes(vec![mistake]).into());
     }
     let (mut configs, mut mistakes) = (Vec::new(), Vec::new());
     for name in ["OLD", "NEW"] {

@@ -128,7 +128,7 @@ fn examine_rules(loaded: &Loaded) -> Vec<Finding> {
     let mut findings = Vec::new();
     let profiles = &loaded.config.profiles;
     let admin = loaded.config.admin.as_ref();
-    for problem in warnings(&[], profiles, &surveyed(profiles.all()), admin) {
+    for problem in warnings(&[], profiles, &surveyed(profiles.all()), admin, &[]) {
         let subject = match problem.code.starts_with("admin-") {
             true => "admin",
             false => "rules",

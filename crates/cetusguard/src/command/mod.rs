@@ -22,7 +22,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use cetusguard_config::printed::json;
-use cetusguard_config::{Mistakes, Read, Sources, grammar, normalise_args, schema};
+use cetusguard_config::{Mistake, Mistakes, Read, Sources, grammar, normalise_args, schema};
 use clap::ArgMatches;
 
 use crate::config::Loaded;
@@ -128,10 +128,6 @@ impl From<String> for Answer {
 ///
 /// Messages about the command itself go to standard error; its result goes to standard output.
 #[must_use]
-#[expect(
-    clippy::print_stderr,
-    reason = "this is where the program speaks to its user"
-)]
 pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>) -> ExitCode {
     let mut stray = Vec::new();
     let grammar = grammar().term_width(page::line_width(env));
@@ -139,7 +135,9 @@ pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>
     let matches = match grammar.try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => {
-            stray.iter().for_each(|mistake| eprintln!("{mistake}\n"));
+            stray
+                .iter()
+                .for_each(|mistake| tell(&format!("{mistake}\n")));
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
@@ -169,14 +167,19 @@ pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>
             } else {
                 ""
             };
-            eprintln!("{mistakes}{end}");
+            tell(&format!("{mistakes}{end}"));
             ExitCode::from(2)
         }
         Err(Failure::Why(why)) => {
-            eprintln!("cetusguard: {why}");
+            tell(&format!("cetusguard: {why}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Writes a message to standard error. The exit code tells the rest to a reader that has gone.
+fn tell(message: &str) {
+    let _ = writeln!(std::io::stderr(), "{message}");
 }
 
 fn run_command(name: &str, asked: Asked) -> Result<Answer, Failure> {
@@ -196,12 +199,21 @@ fn run_command(name: &str, asked: Asked) -> Result<Answer, Failure> {
         "learn" => learn::run(asked)?,
         "top" => top::run(&asked)?,
         "healthcheck" => {
-            let (written, _, mistakes) = asked.sources.read();
-            if !mistakes.is_empty() {
-                return Err(Mistakes(mistakes).into());
+            if !asked.sources.stray.is_empty() {
+                return Err(Mistakes(asked.sources.stray).into());
             }
-            healthcheck::run(&written, asked.value("ADDR"))
-                .map_err(|unhealthy| unhealthy.to_string())?;
+            // A proxy goes on with its policy while its new configuration has mistakes.
+            let (written, _, mistakes) = asked.sources.read();
+            healthcheck::run(&written, asked.value("ADDR")).map_err(|unhealthy| {
+                let doubt = mistakes.first().map(Mistake::in_one_line);
+                let doubt = doubt.map(|first| {
+                    format!(
+                        "; the configuration has a mistake, so that this may be the wrong address \
+                        ({first})"
+                    )
+                });
+                format!("{unhealthy}{}", doubt.unwrap_or_default())
+            })?;
             String::new().into()
         }
         _ => {

@@ -36,6 +36,7 @@ use crate::reaper::reap;
 use crate::reload::{Reload, Reloaded, describe};
 use crate::service_manager::ServiceManager;
 use crate::shares::{Shares, fitting, open_files};
+use crate::shown_certificates::shown_certificates;
 use crate::worker::Worker;
 use advice::Adviser;
 use cetusguard_http1::ReadBudget;
@@ -111,6 +112,7 @@ async fn serve(
         profiles: config.profiles.clone(),
         strangers: warnings,
         admin: config.admin.clone(),
+        shown_certificates: shown_certificates(&config),
     };
     let addresses = config.frontends.iter();
     let addresses = addresses.map(|frontend| frontend.address.clone()).collect();

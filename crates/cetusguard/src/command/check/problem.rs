@@ -42,6 +42,7 @@ pub const CODES: &[&str] = &[
     "admin-open",
     "admin-plain",
     "admin-token",
+    "certificate-expiry",
     "no-rules",
     "glob",
     "pinned-version",

@@ -1,6 +1,6 @@
 //! Checks that the certificates of the configuration are valid now, and reports for how long.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use cetusguard_config::read_text;
 use cetusguard_config::written::Written;
@@ -9,9 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use x509_cert::der::Decode;
 
 use super::Finding;
-
-/// An operator who learns of it later has no time to act.
-const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+use crate::command::check::SOON;
 
 /// Looks into every file that holds certificates.
 pub(super) fn examine(written: &Written) -> Vec<Finding> {
@@ -71,6 +69,8 @@ fn judge_validity(path: &str, from: SystemTime, until: SystemTime, now: SystemTi
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::State;
     use super::*;
 

@@ -108,7 +108,8 @@ fn log_warnings(configuration: &Reloaded, state: &Mutex<State>, log: &Log) -> Ve
     let profiles = &configuration.profiles;
     let enforced = profiles.all().filter(|profile| !profile.is_learner());
     let (strangers, admin) = (&configuration.strangers, configuration.admin.as_ref());
-    let found = warnings(strangers, profiles, &surveyed(enforced), admin);
+    let shown = &configuration.shown_certificates;
+    let found = warnings(strangers, profiles, &surveyed(enforced), admin, shown);
     let name = |problem: &Problem| (problem.code, problem.profile.clone(), problem.what.clone());
     let now: BTreeSet<Warning> = found.iter().map(name).collect();
     let told = std::mem::replace(&mut lock_state(state).told, now);

@@ -176,7 +176,8 @@ fn describe_rates(rates: Option<&Rates>, lines: &mut Vec<Line>) {
 
 /// Describes the refusals a second: all together, and by reason.
 fn describe_reasons(name: &str, reasons: &[(String, f64)]) -> String {
-    let sum: f64 = reasons.iter().map(|(_, rate)| rate).sum();
+    // The sum of no numbers would be -0.0.
+    let sum = reasons.iter().fold(0.0, |sum, (_, rate)| sum + rate);
     let each: Vec<_> = reasons
         .iter()
         .map(|(reason, rate)| format!("{reason} {rate:.1}"))
