@@ -134,3 +134,20 @@ fn an_end_without_an_answer_is_uncertain() {
         "outcome=unknown",
     ]);
 }
+
+/// The health check shows that the engine hangs, and so does the log: a check that gave up first
+/// would look like a client that has left.
+#[test]
+fn an_engine_that_hangs_fails_the_health_check() {
+    let engine = Engine::start(|_, link| _ = link.drain());
+    let proxy = start(&engine);
+    let check = ProxyBuilder::bare(PROGRAM)
+        .word("healthcheck")
+        .word(proxy.address());
+    let (code, _, why) = check.run();
+    assert!(
+        code == Some(1) && why.contains("504") && why.contains("did not answer in time"),
+        "{why}"
+    );
+    let _ = proxy.logged(&["path=/_ping", "status=504", "reason=engine_timeout"]);
+}

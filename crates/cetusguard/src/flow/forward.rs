@@ -312,6 +312,9 @@ impl Exchange<'_, '_> {
     ) -> Result<ResponseHead, Outcome> {
         let limits = self.conn.limits(self.proxy);
         let limit = match expected {
+            Answer::Quick if is_ping(self.approved.call(), self.message) => {
+                limits.answer.min(PING_LIMIT)
+            }
             Answer::Quick => limits.answer,
             _ => Duration::MAX,
         };
@@ -380,6 +383,10 @@ const NO_CREDENTIALS: &[u8] = b"e30=";
 fn is_registry_credential(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"x-registry-auth") || name.eq_ignore_ascii_case(b"x-registry-config")
 }
+
+/// The time in which an engine has to answer a ping. The health check waits for five seconds: its
+/// end would look like that of a client that has left, and an engine that hangs be seen nowhere.
+const PING_LIMIT: Duration = Duration::from_secs(4);
 
 /// The request's head, from the judged call, with the body that was judged.
 pub(super) fn request_head(
