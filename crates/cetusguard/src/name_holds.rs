@@ -4,7 +4,7 @@
 //! build, an import or a pull may last for minutes. No other owner may take the name meanwhile. It
 //! would lose its object to the call, or the engine would have two networks of one name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,10 +22,17 @@ const REMEMBERED: usize = 4096;
 /// A name, with the kind of the object that gets it.
 type Name = (ObjectKind, String);
 
-/// The names that are held. There is one for each name of a call under way, so that the shares of
-/// clients bound them.
+/// The names that are held: those of calls under way, which the shares of clients bound, and those
+/// of clients that have left.
 #[derive(Debug, Default)]
-pub(crate) struct NameHolds(Arc<Mutex<HashMap<Name, Holder>>>);
+pub(crate) struct NameHolds(Arc<Mutex<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    names: HashMap<Name, Holder>,
+    /// The names that are held without a call, with the time until which they are, in its order.
+    left: VecDeque<(Instant, Name)>,
+}
 
 /// The owner who holds a name.
 #[derive(Debug)]
@@ -43,10 +50,26 @@ impl Holder {
     }
 }
 
+impl Held {
+    /// Forgets the names that are no longer held.
+    fn forget(&mut self, now: Instant) {
+        while let Some((_, name)) = self.left.pop_front_if(|(until, _)| *until <= now) {
+            self.release(&name, now);
+        }
+    }
+
+    /// Removes a name if it is no longer held.
+    fn release(&mut self, name: &Name, now: Instant) {
+        if self.names.get(name).is_some_and(|one| one.is_over(now)) {
+            self.names.remove(name);
+        }
+    }
+}
+
 /// The hold of one call on the names that it gives.
 #[derive(Debug)]
 pub(crate) struct NameHold {
-    holds: Arc<Mutex<HashMap<Name, Holder>>>,
+    held: Arc<Mutex<Held>>,
     names: Vec<Name>,
     /// `true` from the time that the call is sent until its answer has ended.
     may_act: bool,
@@ -58,18 +81,17 @@ impl NameHolds {
     /// # Errors
     /// The name that a call of another owner is giving.
     pub(crate) fn hold(&self, names: &[Name], owner: &Owner) -> Result<NameHold, Name> {
-        let now = Instant::now();
         let mut held = lock(&self.0);
-        held.retain(|_, holder| !holder.is_over(now));
+        held.forget(Instant::now());
         let mut names = names.to_vec();
         names.sort_unstable();
         names.dedup();
-        let is_taken = |name: &&Name| held.get(*name).is_some_and(|one| one.owner != *owner);
+        let is_taken = |name: &&Name| held.names.get(*name).is_some_and(|one| one.owner != *owner);
         if let Some(taken) = names.iter().find(is_taken) {
             return Err(taken.clone());
         }
         for name in &names {
-            let holder = held.entry(name.clone()).or_insert_with(|| Holder {
+            let holder = held.names.entry(name.clone()).or_insert_with(|| Holder {
                 owner: owner.clone(),
                 calls: 0,
                 until: None,
@@ -77,7 +99,7 @@ impl NameHolds {
             holder.calls += 1;
         }
         Ok(NameHold {
-            holds: Arc::clone(&self.0),
+            held: Arc::clone(&self.0),
             names,
             may_act: false,
         })
@@ -99,26 +121,25 @@ impl NameHold {
 impl Drop for NameHold {
     fn drop(&mut self) {
         let now = Instant::now();
-        let mut held = lock(&self.holds);
-        let mut has_room = || {
-            held.retain(|_, holder| !holder.is_over(now));
-            held.values().filter(|holder| holder.calls == 0).count() < REMEMBERED
-        };
-        let until = (self.may_act && has_room()).then(|| now + UNSETTLED);
-        for name in &self.names {
-            if let Some(holder) = held.get_mut(name) {
+        let mut held = lock(&self.held);
+        held.forget(now);
+        for name in self.names.drain(..) {
+            let has_room = held.left.len() < REMEMBERED;
+            let until = (self.may_act && has_room).then(|| now + UNSETTLED);
+            if let Some(holder) = held.names.get_mut(&name) {
                 holder.calls = holder.calls.saturating_sub(1);
                 holder.until = holder.until.max(until);
-                if holder.is_over(now) {
-                    held.remove(name);
-                }
+            }
+            match until {
+                Some(until) => held.left.push_back((until, name)),
+                None => held.release(&name, now),
             }
         }
     }
 }
 
-fn lock(holds: &Mutex<HashMap<Name, Holder>>) -> MutexGuard<'_, HashMap<Name, Holder>> {
-    holds.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -166,7 +187,7 @@ mod tests {
             let hold = holds.hold(&[name], &Owner::profile("ci"));
             hold.expect("a free name").note_sent();
         }
-        assert_eq!(lock(&holds.0).len(), REMEMBERED);
+        assert_eq!(lock(&holds.0).names.len(), REMEMBERED);
     }
 
     #[test]
@@ -177,6 +198,6 @@ mod tests {
             let hold = holds.hold(&[name], &Owner::profile("ci"));
             drop(hold.expect("a free name"));
         }
-        assert!(lock(&holds.0).is_empty());
+        assert!(lock(&holds.0).names.is_empty());
     }
 }
