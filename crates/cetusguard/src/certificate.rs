@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use cetusguard_policy::Certificate;
 use ring::digest::{SHA256, digest};
+use x509_cert::Version;
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::{self, Decode, Encode};
 use x509_cert::ext::pkix::SubjectAltName;
@@ -55,6 +56,12 @@ pub(crate) fn expiry(certificate: &[u8]) -> Option<SystemTime> {
     Some(validity.not_after.to_system_time())
 }
 
+/// Returns whether a certificate (DER) is of a version before 3, which has no extensions.
+pub(crate) fn is_old_version(certificate: &[u8]) -> bool {
+    let read = x509_cert::Certificate::from_der(certificate);
+    read.is_ok_and(|certificate| certificate.tbs_certificate().version() != Version::V3)
+}
+
 /// Four bytes, or sixteen; others are networks, which only a CA has.
 fn address(bytes: &[u8]) -> Option<IpAddr> {
     let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from).ok();
@@ -101,6 +108,25 @@ mod tests {
             read.pin,
             digest(&SHA256, &key.subject_public_key_info()).as_ref()
         );
+    }
+
+    /// A certificate of version 1 (`openssl x509 -req` without extensions).
+    const OLD: &str = "MIIBEjCBuQIUaUkgln/4p6JORo4cq3uUsmGQj0UwCgYIKoZIzj0EAwIwDDEKMAgGA1UEAwwBeDAeFw0y\
+        NjExMjgwODE4MDdaFw0yNjExMzAwODE4MDdaMAwxCjAIBgNVBAMMAXgwWTATBgcqhkjOPQIBBggqhkjO\
+        PQMBBwNCAATDyzGozz2yK3wmRKIjuITdlqcx72oZu9E0px553wDqHHHtVEEM/fYPcj/RoUzy2i+pWhCl\
+        5t9Q3xf3WgKZt4tIMAoGCCqGSM49BAMCA0gAMEUCIEF9TYOKoLXpt/iOjFxXw8yH8JJk/7fdgNq5tcsb\
+        njcNAiEA3ytN6Q5uP2v6Yuno+Bo2dQ/deMX/uaRcLs6nrAoJ5dg=";
+
+    #[test]
+    fn certificates_of_version_1_are_recognised() {
+        let old = data_encoding::BASE64
+            .decode(OLD.as_bytes())
+            .expect("base64");
+        assert!(is_old_version(&old));
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(vec!["a.example".to_owned()]).expect("names");
+        let new = params.self_signed(&key).expect("a certificate");
+        assert!(!is_old_version(new.der()) && !is_old_version(b"no certificate"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use rustls::{
     SignatureScheme,
 };
 
-use crate::certificate::expiry;
+use crate::certificate::{expiry, is_old_version};
 
 /// Makes the TLS settings of the configuration with rustls.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ fn server_settings(files: ListenerFiles<'_>) -> Result<FrontendTls, WrongFiles> 
             )
         }
     };
-    let chain = read_chain(cert)?;
+    let chain = read_shown_chain(cert)?;
     let expires = chain.iter().filter_map(|one| expiry(one)).min();
     let mut config = builder
         .with_single_cert(chain, private_key(key)?)
@@ -126,7 +126,7 @@ fn with_own_certificate(
     let config = match own {
         None => builder.with_no_client_auth(),
         Some((cert, key)) => builder
-            .with_client_auth_cert(read_chain(cert)?, private_key(key)?)
+            .with_client_auth_cert(read_shown_chain(cert)?, private_key(key)?)
             .map_err(|error| key_mismatch(cert, key, &error))?,
     };
     Ok(Arc::new(config))
@@ -170,6 +170,19 @@ fn read_pem(path: &str) -> Result<String, WrongFiles> {
         };
         WrongFiles::new(format!("{path}: {why}"), fix)
     })
+}
+
+/// Reads certificates that are shown to others, which have to be of version 3.
+fn read_shown_chain(path: &str) -> Result<Vec<CertificateDer<'static>>, WrongFiles> {
+    let chain = read_chain(path)?;
+    if chain.iter().any(|one| is_old_version(one)) {
+        return Err(WrongFiles::new(
+            format!("{path}: an X.509 certificate of version 1, which clients do not accept"),
+            "make one of version 3, with a subjectAltName: openssl req and openssl x509 write that \
+            version if they add extensions (-addext, -extfile)",
+        ));
+    }
+    Ok(chain)
 }
 
 fn read_chain(path: &str) -> Result<Vec<CertificateDer<'static>>, WrongFiles> {
