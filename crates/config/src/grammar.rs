@@ -18,7 +18,7 @@ pub fn grammar() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .after_help(
             "Without a command, it serves. cetusguard serve --help describes the options, which \
-            every command takes.",
+            every command takes that reads the configuration.",
         )
         .args(
             OPTIONS
