@@ -591,6 +591,20 @@ mod tests {
         %API_PREFIX_NETWORKS%(/.*)?\nGET,HEAD %API_PREFIX_BUILD%(/.*)?";
 
     #[test]
+    fn each_letter_and_digit_of_a_word_has_two_neighbours() {
+        for (word, want) in [
+            ("b", &["c", "a"][..]),
+            ("a", &["b", "z"]),
+            ("Z", &["A", "Y"]),
+            ("9", &["0", "8"]),
+            ("x-1", &["y-1", "w-1", "x-2", "x-0"]),
+            ("-._", &[]),
+        ] {
+            assert_eq!(altered_words(word).collect::<Vec<_>>(), want, "{word}");
+        }
+    }
+
+    #[test]
     fn a_word_is_a_whole_segment() {
         for (path, want) in [
             ("/containers/web/archive", Some(16)),
