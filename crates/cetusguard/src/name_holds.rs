@@ -1,8 +1,9 @@
-//! Names that calls under way give to objects.
+//! Holds on the names that calls under way give to objects.
 //!
-//! Whether a client may take a name is judged before the call, and the engine gives it at the end: a
-//! build, an import or a pull may last for minutes. No other owner may take the name meanwhile. It
-//! would lose its object to the call, or the engine would have two networks of one name.
+//! The proxy judges a name before it sends the call, and the engine gives the name to the new object
+//! at the end of the call. A build, an import or a pull can take minutes. If another owner created an
+//! object of the same name meanwhile, the engine would replace its image, or have two networks of one
+//! name. So the proxy refuses calls of other owners that give a name that is held.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

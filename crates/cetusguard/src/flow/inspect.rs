@@ -180,7 +180,7 @@ async fn discharge_obligations(
     }
 }
 
-/// What a call holds while it is under way, so that other calls do not take it.
+/// The part of a quota and the names that are reserved for a call until the engine has answered it.
 #[derive(Debug, Default)]
 struct Holds {
     /// A part of the quota of the profile.
