@@ -4,6 +4,7 @@
 //! documentation are made.
 
 pub mod admin;
+mod advice;
 mod backend;
 mod browser;
 mod budget;
@@ -30,6 +31,7 @@ mod reaper;
 mod refusal;
 mod reload;
 mod request_id;
+mod serve;
 mod service_manager;
 mod shares;
 mod shown_certificates;

@@ -14,31 +14,17 @@ use cetusguard_config::{Mistake, Mistakes, Read, Sources};
 use cetusguard_policy::Profiles;
 
 use crate::admin::hash_policy;
-use crate::config::AdminSettings;
+use crate::advice::CheckInput;
 use crate::config::Loaded;
 use crate::flow::{Proxy, Settings};
 use crate::log::{Level, Log};
 use crate::service_manager::ServiceManager;
-use crate::shown_certificates::{ShownCertificate, shown_certificates};
 use files::Files;
 use reading::{Failed, Readings};
 
 /// The time that reading the files may take, including the building of expressions. A longer
 /// reading counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The parts of a new configuration about which there may be warnings.
-#[derive(Debug)]
-pub(crate) struct Reloaded {
-    /// Its profiles.
-    pub(crate) profiles: Profiles,
-    /// Warnings about unknown variables of the environment.
-    pub(crate) strangers: Vec<String>,
-    /// Its admin listener.
-    pub(crate) admin: Option<AdminSettings>,
-    /// The certificates of its listeners.
-    pub(crate) shown_certificates: Vec<ShownCertificate>,
-}
 
 /// The sources of the configuration, with the settings that only a new start can change.
 #[derive(Debug)]
@@ -88,7 +74,7 @@ impl Reload {
     /// Waits until a file of the configuration has changed, or until the configuration was read,
     /// and goes on from there. Safe to cancel. Returns the configuration that is used from now on,
     /// for the warnings about it.
-    pub(crate) async fn go_on(&mut self, proxy: &Proxy) -> Option<Reloaded> {
+    pub(crate) async fn go_on(&mut self, proxy: &Proxy) -> Option<CheckInput> {
         tokio::select! {
             () = self.files.changed() => {
                 self.read_again("file change");
@@ -110,7 +96,7 @@ impl Reload {
         cause: &'static str,
         read: Result<(Read, Result<Loaded, Mistakes>), Failed>,
         proxy: &Proxy,
-    ) -> Option<Reloaded> {
+    ) -> Option<CheckInput> {
         let loaded = match read {
             Ok((read, loaded)) => {
                 // Also those of one that is wrong: the next change of them may mend it.
@@ -129,23 +115,16 @@ impl Reload {
                 );
                 describe(&config.profiles, log);
                 proxy.backend.replace_tls(config.backend_tls.clone());
-                let profiles = config.profiles.clone();
-                let admin = config.admin.clone();
-                let shown_certificates = shown_certificates(&config);
-                let access = admin.as_ref().map(|admin| admin.access.clone());
-                let is_new = hash_policy(&proxy.profiles()) != hash_policy(&profiles);
+                let to_check = CheckInput::new(&config, warnings);
+                let access = config.admin.as_ref().map(|admin| admin.access.clone());
+                let is_new = hash_policy(&proxy.profiles()) != hash_policy(&config.profiles);
                 proxy.renew(Settings::from(config));
                 proxy
                     .status
                     .note_reload(cause, access.unwrap_or_default(), is_new);
                 self.manager
                     .note_ready(&format!("serving the configuration reloaded by {cause}"));
-                Some(Reloaded {
-                    profiles,
-                    strangers: warnings,
-                    admin,
-                    shown_certificates,
-                })
+                Some(to_check)
             }
             Err(Mistakes(mistakes)) => {
                 let line = log.line(

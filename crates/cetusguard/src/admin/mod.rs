@@ -52,7 +52,7 @@ pub use families::metrics_reference;
 use pages::{ConnectionKind, Site};
 use places::{AdminConnection, Places, Standing};
 pub(crate) use policy::hash_policy;
-pub(crate) use status::{CheckWarning, Status};
+pub(crate) use status::Status;
 
 /// The time that a client may take for the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);

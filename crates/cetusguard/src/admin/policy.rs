@@ -9,7 +9,8 @@ use data_encoding::HEXLOWER;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use super::status::{CheckWarning, LastReload};
+use super::status::LastReload;
+use crate::advice::CheckWarning;
 use crate::flow::Proxy;
 
 /// The hash of the policy in force, made again when the generation of the settings changes.

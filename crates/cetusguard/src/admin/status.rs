@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 
 use super::access::admit_the_same;
+use crate::advice::CheckWarning;
 use crate::config::AdminAccess;
 
 /// The history of the configuration of a running proxy.
@@ -42,19 +43,6 @@ pub(super) struct LastReload {
     pub(super) cause: &'static str,
     /// The mistakes because of which the old settings stay; none if it succeeded.
     pub(super) mistakes: Vec<String>,
-}
-
-/// A warning of `check`.
-#[derive(Clone, Debug)]
-pub(crate) struct CheckWarning {
-    /// Its code.
-    pub(crate) code: &'static str,
-    /// The profile that it is about, if it is about one.
-    pub(crate) profile: Option<String>,
-    /// The finding.
-    pub(crate) detail: String,
-    /// The next step.
-    pub(crate) hint: String,
 }
 
 impl Status {

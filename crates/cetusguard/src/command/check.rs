@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use cetusguard_config::Sources;
-use cetusguard_policy::{Profile, Profiles, Survey, Surveyor};
+use cetusguard_policy::{Profile, Survey, Surveyor};
 
 use super::{Answer, Asked, Failure};
 pub(super) use certificates::SOON;
@@ -23,8 +23,8 @@ pub use problem::CODES;
 pub(super) use problem::Problem;
 
 use crate::admin::hash_policy;
+use crate::advice::CheckInput;
 use crate::config::AdminSettings;
-use crate::shown_certificates::{ShownCertificate, shown_certificates};
 use report::{ProfileReport, Report};
 
 /// Surveys profiles.
@@ -38,27 +38,25 @@ pub(super) fn surveyed<'p>(
 }
 
 /// Returns every warning about a valid configuration: about unknown options, about the admin
-/// listener, about these certificates, about all profiles together, and about each. `check` prints
-/// them, `serve` logs them, and `doctor` lists them.
-pub(super) fn warnings(
-    strangers: &[String],
-    profiles: &Profiles,
-    surveyed: &[(Arc<Profile>, Survey)],
-    admin: Option<&AdminSettings>,
-    shown: &[ShownCertificate],
-) -> Vec<Problem> {
-    let mut found: Vec<Problem> = strangers
+/// listener, about its certificates, about all profiles together, and about each that is surveyed.
+/// `check` prints them, `serve` logs them, and `doctor` lists them.
+pub(super) fn warnings(input: &CheckInput, surveyed: &[(Arc<Profile>, Survey)]) -> Vec<Problem> {
+    let mut found: Vec<Problem> = input
+        .unknown_variables
         .iter()
         .map(|stranger| Problem::unknown_option(stranger))
         .collect();
-    found.extend(admin.into_iter().flat_map(admin::problems));
-    found.extend(certificates::problems(shown, SystemTime::now()));
+    found.extend(input.admin.iter().flat_map(admin::problems));
+    found.extend(certificates::problems(
+        &input.shown_certificates,
+        SystemTime::now(),
+    ));
     found.extend(problem::without_rules(
         surveyed.iter().map(|(profile, _)| &**profile),
     ));
     for (profile, survey) in surveyed {
         found.extend(problem::problems(profile, survey));
-        found.extend(other_clients::problem(profile, survey, profiles));
+        found.extend(other_clients::problem(profile, survey, &input.profiles));
     }
     found
 }
@@ -67,11 +65,8 @@ pub(super) fn warnings(
 pub(super) fn problems(sources: &Sources) -> Vec<Problem> {
     match sources.load().1 {
         Ok(loaded) => {
-            let profiles = &loaded.config.profiles;
-            let admin = loaded.config.admin.as_ref();
-            let shown = shown_certificates(&loaded.config);
-            let surveyed = surveyed(profiles.all());
-            warnings(&loaded.warnings, profiles, &surveyed, admin, &shown)
+            let input = CheckInput::new(&loaded.config, loaded.warnings);
+            warnings(&input, &surveyed(input.profiles.all()))
         }
         Err(mistakes) => mistakes.0.iter().map(Problem::mistake).collect(),
     }
@@ -85,21 +80,15 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     }
     let report = match asked.load().1 {
         Ok(loaded) => {
-            let surveyed = surveyed(loaded.config.profiles.all());
-            let reports = surveyed.iter().map(|(profile, survey)| {
-                ProfileReport::new(profile, survey, &loaded.config.profiles)
-            });
-            let admin = loaded.config.admin.as_ref();
+            let input = CheckInput::new(&loaded.config, loaded.warnings);
+            let surveyed = surveyed(input.profiles.all());
+            let reports = surveyed
+                .iter()
+                .map(|(profile, survey)| ProfileReport::new(profile, survey, &input.profiles));
             Report {
                 profiles: reports.collect(),
-                admin: admin.map(AdminSettings::sentence),
-                problems: warnings(
-                    &loaded.warnings,
-                    &loaded.config.profiles,
-                    &surveyed,
-                    admin,
-                    &shown_certificates(&loaded.config),
-                ),
+                admin: input.admin.as_ref().map(AdminSettings::sentence),
+                problems: warnings(&input, &surveyed),
             }
         }
         Err(mistakes) => Report {

@@ -3,7 +3,7 @@
 //! problem.
 
 mod certificates;
-pub(super) mod engine;
+mod engine;
 mod engine_socket;
 mod frontends;
 mod holder;
@@ -19,24 +19,25 @@ use serde::Serialize;
 use super::check::{surveyed, warnings};
 use super::page::{Look, Page, count};
 use super::{Answer, Asked};
+use crate::advice::CheckInput;
 use crate::config::Loaded;
 use crate::shares::open_files;
 
 /// A finding about one thing that the program needs.
 #[derive(Debug, Serialize)]
-pub(super) struct Finding {
-    pub(super) state: State,
+struct Finding {
+    state: State,
     /// The subject in a word.
     about: &'static str,
-    pub(super) what: String,
+    what: String,
     /// The next step.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) fix: Option<String>,
+    fix: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum State {
+enum State {
     Good,
     Warning,
     Bad,
@@ -123,12 +124,17 @@ fn examine_all(
     findings
 }
 
-/// Repeats the warnings of `check`.
+/// Repeats the warnings of `check`, except those about variables and certificates, which other parts
+/// examine.
 fn examine_rules(loaded: &Loaded) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let profiles = &loaded.config.profiles;
-    let admin = loaded.config.admin.as_ref();
-    for problem in warnings(&[], profiles, &surveyed(profiles.all()), admin, &[]) {
+    let input = CheckInput {
+        profiles: loaded.config.profiles.clone(),
+        unknown_variables: Vec::new(),
+        admin: loaded.config.admin.clone(),
+        shown_certificates: Vec::new(),
+    };
+    for problem in warnings(&input, &surveyed(input.profiles.all())) {
         let subject = match problem.code.starts_with("admin-") {
             true => "admin",
             false => "rules",

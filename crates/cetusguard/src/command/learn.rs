@@ -14,11 +14,12 @@ use cetusguard_config::{Mistakes, read_input};
 use cetusguard_policy::{Call, DenialKind, Method, Verdict, decide, list_value, split_list};
 
 use super::log_lines::requests;
-use super::serve::{self, Learning};
+use super::serve;
 use super::{Answer, Asked, Failure};
 use crate::config::Config;
 use crate::lessons::Lessons;
 use crate::outcome::{Reason, RecordMessage};
+use crate::serve::Learning;
 use policy::{Book, Subject};
 use watch::Watch;
 

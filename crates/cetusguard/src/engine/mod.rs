@@ -12,6 +12,7 @@ mod list;
 mod objects;
 mod own;
 mod owned;
+mod probe;
 mod registry;
 mod usage;
 
@@ -19,6 +20,7 @@ pub(crate) use events::follow;
 pub(crate) use objects::{Found, Inspected, Objects, inspection_target};
 pub(crate) use own::Own;
 pub(crate) use owned::{KINDS, Owned, create_volume, list_owned, list_owned_kind, remove_owned};
+pub(crate) use probe::{EngineVersion, PROBE_PATIENCE, probe_engine};
 pub(crate) use registry::{Containers, Origin, Unknown};
 pub(crate) use usage::count_usage;
 

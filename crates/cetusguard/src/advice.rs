@@ -7,18 +7,63 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::admin::{CheckWarning, Status};
+use cetusguard_policy::Profiles;
+
+use crate::admin::Status;
 use crate::backend::Backend;
-use crate::command::check::{Problem, surveyed, warnings};
-use crate::command::doctor::engine;
+use crate::config::{AdminSettings, Config};
+use crate::engine::{PROBE_PATIENCE, probe_engine};
 use crate::flow::Proxy;
 use crate::log::{Level, Log};
 use crate::memory::give_back;
-use crate::reload::Reloaded;
+use crate::shown_certificates::{ShownCertificate, shown_certificates};
+
+/// The parts of a configuration about which `check` may warn.
+#[derive(Debug)]
+pub(crate) struct CheckInput {
+    /// Its profiles.
+    pub(crate) profiles: Profiles,
+    /// Warnings about unknown variables of the environment.
+    pub(crate) unknown_variables: Vec<String>,
+    /// Its admin listener.
+    pub(crate) admin: Option<AdminSettings>,
+    /// The certificates of its listeners.
+    pub(crate) shown_certificates: Vec<ShownCertificate>,
+}
+
+impl CheckInput {
+    /// Takes these parts of a configuration, and the warnings that its reading gave.
+    pub(crate) fn new(config: &Config, unknown_variables: Vec<String>) -> Self {
+        Self {
+            profiles: config.profiles.clone(),
+            unknown_variables,
+            admin: config.admin.clone(),
+            shown_certificates: shown_certificates(config),
+        }
+    }
+}
+
+/// A warning of `check`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CheckWarning {
+    /// Its code.
+    pub(crate) code: &'static str,
+    /// The profile that it is about, if it is about one.
+    pub(crate) profile: Option<String>,
+    /// The finding.
+    pub(crate) detail: String,
+    /// The next step.
+    pub(crate) hint: String,
+}
+
+/// Finds the warnings about a configuration. A survey of the rules may take seconds. It is passed in,
+/// since the part that serves requests does not depend on the part that analyses rules.
+pub(crate) type Check = fn(&CheckInput) -> Vec<CheckWarning>;
 
 /// Logs the warnings of the configuration that is used.
 #[derive(Debug)]
-pub(super) struct Adviser {
+pub(crate) struct Adviser {
+    check: Check,
     log: Log,
     /// The history of the configuration, which keeps the warnings.
     status: Arc<Status>,
@@ -28,22 +73,20 @@ pub(super) struct Adviser {
 #[derive(Debug, Default)]
 struct State {
     /// The warnings of the last configuration.
-    told: BTreeSet<Warning>,
+    told: BTreeSet<CheckWarning>,
     /// The configuration that is still to be looked at.
-    next: Option<Reloaded>,
+    next: Option<CheckInput>,
     /// Set while a thread looks at a configuration.
     is_busy: bool,
 }
 
-/// A warning, by its code, its profile and its text.
-type Warning = (&'static str, Option<String>, String);
-
 impl Adviser {
     /// Looks at the first configuration, and asks the engine once.
-    pub(super) fn begin(configuration: Reloaded, proxy: &Proxy) -> Self {
+    pub(crate) fn begin(check: Check, configuration: CheckInput, proxy: &Proxy) -> Self {
         let log = &proxy.log;
-        tokio::spawn(probe_engine(Arc::clone(&proxy.backend), log.clone()));
+        tokio::spawn(log_unusable_engine(Arc::clone(&proxy.backend), log.clone()));
         let adviser = Self {
+            check,
             log: log.clone(),
             status: Arc::clone(&proxy.status),
             state: Arc::default(),
@@ -54,7 +97,7 @@ impl Adviser {
 
     /// Checks a configuration on a thread of its own, and logs the warnings that the last one did
     /// not have. If several configurations wait, only the newest is checked.
-    pub(super) fn look_at(&self, configuration: Reloaded) {
+    pub(crate) fn look_at(&self, configuration: CheckInput) {
         let mut state = lock_state(&self.state);
         state.next = Some(configuration);
         if std::mem::replace(&mut state.is_busy, true) {
@@ -62,13 +105,15 @@ impl Adviser {
         }
         drop(state);
         let (log, shared) = (self.log.clone(), Arc::clone(&self.state));
-        let status = Arc::clone(&self.status);
+        let (check, status) = (self.check, Arc::clone(&self.status));
         let look = move || {
             // A survey of many rules takes seconds of a processor: requests go first. On Linux,
             // this is about the thread alone.
             let _ = rustix::process::nice(19);
             while let Some(next) = take_next(&shared) {
-                status.note_warnings(log_warnings(&next, &shared, &log));
+                let warnings = check(&next);
+                log_new_warnings(&warnings, &shared, &log);
+                status.note_warnings(warnings);
                 give_back();
             }
         };
@@ -95,56 +140,40 @@ fn lock_state(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 /// Takes the configuration that waits; without one, the thread is about to end.
-fn take_next(state: &Mutex<State>) -> Option<Reloaded> {
+fn take_next(state: &Mutex<State>) -> Option<CheckInput> {
     let mut state = lock_state(state);
     let next = state.next.take();
     state.is_busy = next.is_some();
     next
 }
 
-/// Checks a configuration, and logs the warnings that the last one did not have. Returns all.
-fn log_warnings(configuration: &Reloaded, state: &Mutex<State>, log: &Log) -> Vec<CheckWarning> {
-    // A profile that is learned has no rights of its own yet.
-    let profiles = &configuration.profiles;
-    let enforced = profiles.all().filter(|profile| !profile.is_learner());
-    let (strangers, admin) = (&configuration.strangers, configuration.admin.as_ref());
-    let shown = &configuration.shown_certificates;
-    let found = warnings(strangers, profiles, &surveyed(enforced), admin, shown);
-    let name = |problem: &Problem| (problem.code, problem.profile.clone(), problem.what.clone());
-    let now: BTreeSet<Warning> = found.iter().map(name).collect();
+/// Logs the warnings that the last configuration did not have.
+fn log_new_warnings(warnings: &[CheckWarning], state: &Mutex<State>, log: &Log) {
+    let now: BTreeSet<CheckWarning> = warnings.iter().cloned().collect();
     let told = std::mem::replace(&mut lock_state(state).told, now);
-    for problem in found
-        .iter()
-        .filter(|problem| !told.contains(&name(problem)))
-    {
+    for warning in warnings.iter().filter(|warning| !told.contains(warning)) {
         let line = log
             .line(Level::Warning, "check warns of this configuration")
-            .text("warning", problem.code);
-        let line = line.maybe("profile", problem.profile.as_deref().unwrap_or_default());
+            .text("warning", warning.code);
+        let line = line.maybe("profile", warning.profile.as_deref().unwrap_or_default());
         log.send(
-            line.text("detail", &problem.what)
-                .text("hint", &problem.fix),
+            line.text("detail", &warning.detail)
+                .text("hint", &warning.hint),
         );
     }
-    let keep = |problem: Problem| CheckWarning {
-        code: problem.code,
-        profile: problem.profile,
-        detail: problem.what,
-        hint: problem.fix,
-    };
-    found.into_iter().map(keep).collect()
 }
 
 /// Asks the engine once, and logs why it cannot be used. It may start later than the proxy, which
 /// goes on in any case.
-async fn probe_engine(backend: Arc<Backend>, log: Log) {
-    if let Err(finding) = engine::version("cetusguard start", &backend, engine::PATIENCE).await {
+async fn log_unusable_engine(backend: Arc<Backend>, log: Log) {
+    let probed = probe_engine("cetusguard start", &backend, PROBE_PATIENCE).await;
+    if let Err(unusable) = probed {
         let line = log
             .line(Level::Warning, "the engine cannot be used now")
             .text("backend", &backend.address().to_string());
         log.send(
-            line.text("detail", &finding.what)
-                .maybe("hint", finding.fix.as_deref().unwrap_or_default()),
+            line.text("detail", &unusable.problem)
+                .text("hint", &unusable.fix),
         );
     }
 }
