@@ -197,7 +197,7 @@ fn every_family_is_in_the_table_and_in_the_scrape() {
         Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
     );
     assert!(open.body.ends_with("# EOF\n"));
-    let table = cetusguard::admin::metrics_reference();
+    let table = cetusguard_proxy::metrics_reference();
     let rows = table.lines().skip(2).map(|row| {
         let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
         let kind = cells[1].replace("info", "gauge");

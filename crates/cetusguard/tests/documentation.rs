@@ -652,7 +652,7 @@ fn the_monitoring_page_has_every_metric() {
     );
     let (before, rest) = page.split_once(begin).expect(begin);
     let (table, after) = rest.split_once(end).expect(end);
-    let wanted = format!("\n{}\n", cetusguard::admin::metrics_reference());
+    let wanted = format!("\n{}\n", cetusguard_proxy::metrics_reference());
     if std::env::var_os("UPDATE_DOCS").is_some() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../..")

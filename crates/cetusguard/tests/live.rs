@@ -506,7 +506,7 @@ fn the_page_is_locked_down() {
     ] {
         assert_eq!(page.header(name), Some(value), "{name}");
     }
-    assert_eq!(page.body, include_str!("../src/admin/page.html"));
+    assert_eq!(page.body, include_str!("../../proxy/src/admin/page.html"));
     // Nothing else is there without the token.
     for path in [
         "/clients",

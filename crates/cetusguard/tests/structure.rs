@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The crates of the program whose code decides, serves or speaks to the user.
-const CRATES: &[&str] = &["policy", "config", "migrate", "cetusguard"];
+const CRATES: &[&str] = &["policy", "config", "migrate", "proxy", "cetusguard"];
 
 /// Every source file of these crates.
 fn program() -> Vec<(String, String)> {
@@ -91,7 +91,7 @@ fn one_file_is_unsafe() {
                 .any(|line| line.contains("unsafe ") || line.contains("allow(unsafe_code"));
             assert!(
                 !uses
-                    || name == "crates/cetusguard/src/memory.rs"
+                    || name == "crates/proxy/src/memory.rs"
                     || name.ends_with("tests/structure.rs"),
                 "{name}"
             );
@@ -115,9 +115,9 @@ fn steps_use_earlier_steps_only() {
         "answer",
         "hijack",
     ];
-    for (name, text) in sources("crates/cetusguard/src/flow") {
+    for (name, text) in sources("crates/proxy/src/flow") {
         let step = name
-            .trim_start_matches("crates/cetusguard/src/flow/")
+            .trim_start_matches("crates/proxy/src/flow/")
             .trim_end_matches(".rs");
         let Some(place) = order.iter().position(|known| *known == step) else {
             continue;
@@ -144,35 +144,32 @@ fn each_power_has_one_place() {
             "percent_decode",
             &[
                 "crates/policy/src/call.rs",
-                "crates/cetusguard/src/live/filter.rs",
+                "crates/proxy/src/live/filter.rs",
             ][..],
         ),
         ("utf8_percent_encode", &["crates/policy/src/call.rs"]),
         // Connections to the engine.
-        ("TcpStream::connect", &["crates/cetusguard/src/backend.rs"]),
+        ("TcpStream::connect", &["crates/proxy/src/backend.rs"]),
         // A frontend also checks that no other program listens on the path of its socket, and the
         // audit log may go to a collector.
         (
             "UnixStream::connect",
             &[
-                "crates/cetusguard/src/backend.rs",
-                "crates/cetusguard/src/flow/listen/sockets.rs",
-                "crates/cetusguard/src/log/output.rs",
+                "crates/proxy/src/backend.rs",
+                "crates/proxy/src/flow/listen/sockets.rs",
+                "crates/proxy/src/log/output.rs",
             ],
         ),
         (
             "backend.connect",
             &[
-                "crates/cetusguard/src/flow/forward.rs",
-                "crates/cetusguard/src/engine/mod.rs",
+                "crates/proxy/src/flow/forward.rs",
+                "crates/proxy/src/engine/mod.rs",
             ],
         ),
-        (
-            "backend.take_kept",
-            &["crates/cetusguard/src/flow/forward.rs"],
-        ),
+        ("backend.take_kept", &["crates/proxy/src/flow/forward.rs"]),
         // Error responses.
-        ("\"message\":", &["crates/cetusguard/src/refusal.rs"]),
+        ("\"message\":", &["crates/proxy/src/refusal.rs"]),
         // Permits are made by the decision alone.
         ("Permit {", &["crates/policy/src/decide.rs"]),
         // Only the configuration and TLS read files.
@@ -182,7 +179,7 @@ fn each_power_has_one_place() {
             "custom_flags",
             &[
                 "crates/config/src/text_file.rs",
-                "crates/cetusguard/src/log/output.rs",
+                "crates/proxy/src/log/output.rs",
             ],
         ),
     ] {
@@ -200,7 +197,7 @@ fn each_power_has_one_place() {
 
 #[test]
 fn flow_and_policy_see_only_the_meaning_of_the_configuration() {
-    for (name, text) in sources("crates/cetusguard/src/flow") {
+    for (name, text) in sources("crates/proxy/src/flow") {
         assert!(
             !code(&text)
                 .any(|line| line.contains("config::written") || line.contains("config::OPTIONS")),

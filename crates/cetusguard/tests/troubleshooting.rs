@@ -77,6 +77,7 @@ fn sources() -> String {
         String::new(),
         vec![
             root().join("crates/cetusguard/src"),
+            root().join("crates/proxy/src"),
             root().join("crates/config/src"),
             root().join("crates/migrate/src"),
             root().join("crates/http1/src"),

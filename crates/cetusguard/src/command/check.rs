@@ -22,9 +22,9 @@ pub(super) use certificates::SOON;
 pub use problem::CODES;
 pub(super) use problem::Problem;
 
-use crate::admin::hash_policy;
-use crate::advice::CheckInput;
-use crate::config::AdminSettings;
+use cetusguard_proxy::AdminSettings;
+use cetusguard_proxy::CheckInput;
+use cetusguard_proxy::hash_policy;
 use report::{ProfileReport, Report};
 
 /// Surveys profiles.

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::page::{Look, Page, count};
 use super::{Answer, Asked, Failure};
-use crate::config::Config;
+use cetusguard_proxy::Config;
 
 /// The effect of a difference for the clients of a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

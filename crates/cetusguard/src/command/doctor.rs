@@ -19,9 +19,9 @@ use serde::Serialize;
 use super::check::{surveyed, warnings};
 use super::page::{Look, Page, count};
 use super::{Answer, Asked};
-use crate::advice::CheckInput;
-use crate::config::Loaded;
-use crate::shares::open_files;
+use cetusguard_proxy::CheckInput;
+use cetusguard_proxy::Loaded;
+use cetusguard_proxy::open_files;
 
 /// A finding about one thing that the program needs.
 #[derive(Debug, Serialize)]

@@ -12,10 +12,10 @@ use cetusguard_config::written::Written;
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 use tokio::io::AsyncWriteExt;
 
-use crate::backend::{Backend, Unreachable, tls_error};
-use crate::flow::HEALTH_CHECK;
-use crate::refusal::SIGNATURE;
-use crate::tls;
+use cetusguard_proxy::HEALTH_CHECK;
+use cetusguard_proxy::SIGNATURE;
+use cetusguard_proxy::pinned_client_settings;
+use cetusguard_proxy::{Backend, Unreachable, tls_error};
 
 /// The whole check; container engines give up after 30 s by default.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -120,7 +120,7 @@ pub(super) fn run(written: &Written, address: Option<&str>) -> Result<(), Unheal
     };
     let tls = match (files, &address) {
         ([_, Some(cert), Some(key)], Address::Tcp { .. }) => Some(
-            tls::pinned_client_settings(cert, Some((cert, key)))
+            pinned_client_settings(cert, Some((cert, key)))
                 .map_err(|why| Unhealthy::Mistake(why.to_string()))?,
         ),
         _ => None,

@@ -16,10 +16,10 @@ use cetusguard_policy::{Call, DenialKind, Method, Verdict, decide, list_value, s
 use super::log_lines::requests;
 use super::serve;
 use super::{Answer, Asked, Failure};
-use crate::config::Config;
-use crate::lessons::Lessons;
-use crate::outcome::{Reason, RecordMessage};
-use crate::serve::Learning;
+use cetusguard_proxy::Config;
+use cetusguard_proxy::Learning;
+use cetusguard_proxy::Lessons;
+use cetusguard_proxy::{Reason, RecordMessage};
 use policy::{Book, Subject};
 use watch::Watch;
 

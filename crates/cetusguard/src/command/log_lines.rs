@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use cetusguard_config::{Mistake, Mistakes};
 
-use crate::outcome::{Reason, RecordMessage, WOULD_DENY};
+use cetusguard_proxy::{Reason, RecordMessage, WOULD_DENY};
 
 /// The fields of a line.
 #[derive(Debug, Default)]

@@ -25,7 +25,7 @@ use cetusguard_config::printed::json;
 use cetusguard_config::{Mistake, Mistakes, Read, Sources, grammar, normalise_args, schema};
 use clap::ArgMatches;
 
-use crate::config::Loaded;
+use cetusguard_proxy::Loaded;
 
 pub use check::CODES;
 

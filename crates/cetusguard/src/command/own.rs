@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::page::{Look, Page, count};
 use super::{Answer, Asked, Failure};
-use crate::backend::Backend;
-use crate::config::Config;
-use crate::engine::{Owned, Trouble, list_owned, remove_owned};
+use cetusguard_proxy::Backend;
+use cetusguard_proxy::Config;
+use cetusguard_proxy::{Owned, Trouble, list_owned, remove_owned};
 
 /// An object, and the consequence of the command for it.
 #[derive(Debug, Serialize)]

@@ -3,9 +3,9 @@
 use cetusguard_config::{Read, Sources};
 
 use super::check;
-use crate::advice::{CheckInput, CheckWarning};
-use crate::config::Loaded;
-use crate::serve::{self, Learning};
+use cetusguard_proxy::Learning;
+use cetusguard_proxy::Loaded;
+use cetusguard_proxy::{CheckInput, CheckWarning};
 
 /// Serves until SIGTERM or SIGINT, then drains.
 pub(super) fn run(
@@ -14,7 +14,7 @@ pub(super) fn run(
     sources: Sources,
     learning: Option<Learning<'_>>,
 ) -> Result<(), String> {
-    serve::run(loaded, read, sources, learning, check_enforced)
+    cetusguard_proxy::serve(loaded, read, sources, learning, check_enforced)
 }
 
 /// Returns the warnings about a configuration. A profile that is being learned has no rights of its

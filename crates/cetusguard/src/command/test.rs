@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::explain::client::add_mark;
 use super::page::{Look, Page, count};
 use super::{Answer, Asked, Failure};
-use crate::config::Config;
+use cetusguard_proxy::Config;
 use file::{Group, TestFile};
 use objects::{Found, World};
 use ruling::{Court, Ruling, TestClient};

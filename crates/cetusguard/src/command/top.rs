@@ -28,7 +28,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::page::Page;
 use super::{Answer, Asked, Failure};
-use crate::tls;
+use cetusguard_proxy::{client_settings, pinned_client_settings};
 use client::{AdminClient, Unavailable, follow_refusals};
 use controls::Controls;
 use keys::Key;
@@ -140,8 +140,8 @@ impl TlsFiles<'_> {
         // A listener may accept its own certificate from a client.
         let own = self.own.or(self.listener.zip(self.listener_key));
         let settings = match (self.cacert, self.listener) {
-            (Some(cacert), _) => tls::client_settings(cacert, self.own),
-            (None, Some(cert)) => tls::pinned_client_settings(cert, own),
+            (Some(cacert), _) => client_settings(cacert, self.own),
+            (None, Some(cert)) => pinned_client_settings(cert, own),
             (None, None) if is_asked_for => {
                 return Err(format!(
                     "nothing says which certificate {address} has; name the file of its CA: \

@@ -6,7 +6,7 @@ use cetusguard_config::address::Address;
 use cetusguard_config::admin::is_local;
 
 use super::problem::{Problem, Severity};
-use crate::config::AdminSettings;
+use cetusguard_proxy::AdminSettings;
 
 /// The folder of the secrets that an orchestrator mounts, by default for every user of the container.
 const SECRETS: &str = "/run/secrets/";

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::problem::{Problem, Severity};
-use crate::shown_certificates::ShownCertificate;
+use cetusguard_proxy::ShownCertificate;
 
 /// The time before the end of a certificate at which it is reported: an operator who learns of it
 /// later has no time to act.

@@ -11,7 +11,7 @@ use cetusguard_policy::{Mode, Pattern, Profile};
 
 use super::{Change, Effect};
 use crate::command::explain::client::write_condition;
-use crate::config::Config;
+use cetusguard_proxy::Config;
 
 /// The meaning of a list for the clients of a profile.
 #[derive(Clone, Copy)]

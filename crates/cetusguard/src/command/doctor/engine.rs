@@ -6,9 +6,9 @@ use cetusguard_config::address::Address;
 use cetusguard_policy::guard::Json;
 
 use super::Finding;
-use crate::backend::Backend;
-use crate::config::Config;
-use crate::engine::{Asked, EngineVersion, PROBE_PATIENCE, fetch, probe_engine};
+use cetusguard_proxy::Backend;
+use cetusguard_proxy::Config;
+use cetusguard_proxy::{Asked, EngineVersion, PROBE_PATIENCE, fetch, probe_engine};
 
 const ABOUT: &str = "engine";
 

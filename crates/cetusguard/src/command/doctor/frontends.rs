@@ -15,7 +15,7 @@ use rustix::fs::{Access, access};
 use super::Finding;
 use super::holder::Holder;
 use crate::command::healthcheck::{self, Failure, Unhealthy};
-use crate::config::{Config, Frontend};
+use cetusguard_proxy::{Config, Frontend};
 
 const ABOUT: &str = "frontend";
 

@@ -12,9 +12,9 @@ use cetusguard_policy::{Call, Object, Permit, Profile, Profiles, Verdict, decide
 
 use super::engine_socket::EngineSockets;
 use super::{Finding, count};
-use crate::backend::Backend;
-use crate::config::Config;
-use crate::engine::{Asked, Own, Trouble, fetch, inspection_target};
+use cetusguard_proxy::Backend;
+use cetusguard_proxy::Config;
+use cetusguard_proxy::{Asked, Own, Trouble, fetch, inspection_target};
 
 const ABOUT: &str = "re-creation";
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use cetusguard_policy::{Ambiguous, Certificate, Condition, Container, Principal, Profile};
 
 use crate::command::Asked;
-use crate::config::Config;
+use cetusguard_proxy::Config;
 
 /// A profile that does not match the client, by one entry of its `clients`.
 #[derive(Debug, Serialize)]

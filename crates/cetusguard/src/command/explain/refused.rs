@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::command::log_lines::{LogLine, requests};
 use crate::command::page::{Look, Page, count};
-use crate::outcome::{Reason, RecordMessage};
+use cetusguard_proxy::{Reason, RecordMessage};
 
 /// Requests that were refused for the same reason.
 #[derive(Debug, Serialize)]

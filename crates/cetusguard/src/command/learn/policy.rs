@@ -9,8 +9,8 @@ use cetusguard_policy::rule::{BUILT_IN_ORIGIN, Effect};
 use cetusguard_policy::{Care, Pattern, Profile};
 use serde::Serialize;
 
-use crate::config::Config;
-use crate::lessons::Seen;
+use cetusguard_proxy::Config;
+use cetusguard_proxy::Seen;
 
 /// A profile that is learned, with its settings that do not change.
 #[derive(Debug)]

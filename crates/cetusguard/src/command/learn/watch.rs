@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use cetusguard_policy::endpoint::says;
 
 use super::policy::Subject;
-use crate::lessons::Lessons;
 use cetusguard_config::printed::harmless;
+use cetusguard_proxy::Lessons;
 
 /// The longest delay of a report.
 const TICK: Duration = Duration::from_millis(200);

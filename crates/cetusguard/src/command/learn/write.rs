@@ -6,7 +6,7 @@ use cetusguard_config::printed::{harmless, quoted};
 use cetusguard_policy::guard::Exception;
 
 use super::policy::{Allowed, Book, Learned, Line};
-use crate::lessons::now;
+use cetusguard_proxy::now;
 
 /// Writes the policy; with `risky`, risky rules are in effect instead of in comments.
 pub(super) fn text(book: &Book, format: &str, risky: bool) -> String {

@@ -6,7 +6,7 @@ use cetusguard_config::document::{Document, Spot};
 use cetusguard_config::yaml::{Node, Value};
 use cetusguard_config::{CLIENT_KEYS, Mistake, nearest, read_text};
 
-use crate::outcome::Reason;
+use cetusguard_proxy::Reason;
 
 use super::objects::{self, World};
 

@@ -14,9 +14,9 @@ use cetusguard_policy::{
 
 use super::file::Expectation;
 use super::objects::{Found, World};
-use crate::budget::BODY_LIMIT;
-use crate::flow::{admit_headers, owner_of, viewer_by_header};
-use crate::refusal::{Guarded, Refusal, error_body};
+use cetusguard_proxy::BODY_LIMIT;
+use cetusguard_proxy::{Guarded, Refusal, error_body};
+use cetusguard_proxy::{admit_headers, owner_of, viewer_by_header};
 
 /// A client of a test file, with its profile.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::file::Expectation;
 use super::ruling::Ruling;
-use crate::refusal::Refusal;
+use cetusguard_proxy::Refusal;
 
 /// A call of a test file, with its expected and its actual decision.
 #[derive(Debug, Serialize)]

@@ -15,8 +15,8 @@ use tokio::time::{sleep, timeout};
 use super::events::EventReader;
 use super::figures::Figures;
 use super::state::{Poll, Report};
-use crate::backend::{Backend, Unreachable};
 use cetusguard_http1::{Body, Duplex, read_content, read_response_head, response_framing};
+use cetusguard_proxy::{Backend, Unreachable};
 
 /// The time for all answers of one poll.
 const DEADLINE: Duration = Duration::from_secs(5);

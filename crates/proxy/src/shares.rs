@@ -38,7 +38,7 @@ const FILES_PER_CONNECTION: usize = 4;
 const OTHER_FILES: usize = WAITING + 2 * UNPLACED + 128;
 
 /// Returns the number of open files that so many connections need.
-pub(crate) fn open_files(connections: usize) -> u64 {
+pub fn open_files(connections: usize) -> u64 {
     (FILES_PER_CONNECTION * connections + OTHER_FILES) as u64
 }
 
@@ -175,7 +175,7 @@ fn reached(bound: ClientBound, counts: &Counts) -> Option<usize> {
 
 /// The bound that keeps a connection from getting a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
+pub enum Full {
     /// Its client has as many connections as this.
     Client(usize),
     /// All clients together have as many as they may.

@@ -110,7 +110,7 @@ pub(crate) struct Owner {
 
 /// The reason why the owner of an address is unknown.
 #[derive(Debug)]
-pub(crate) enum Unknown {
+pub enum Unknown {
     /// Several containers claim the address.
     Contested,
     /// Another container than the one that has the address now opened the connection.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The largest body that is judged, in KiB.
-pub(crate) const BODY_LIMIT: usize = 1 << 10;
+pub const BODY_LIMIT: usize = 1 << 10;
 /// The number of copies of a body in memory at the most: the received one, the judged one, and the
 /// one behind its head.
 const COPIES: usize = 3;

@@ -7,11 +7,11 @@ use cetusguard_policy::Unfilterable;
 
 use crate::log::Level;
 use crate::refusal::Refusal;
-pub(crate) use reason::Reason;
+pub use reason::Reason;
 
 /// The value of `decision` in a record about a request that audit mode forwarded although the
 /// profile refuses it.
-pub(crate) const WOULD_DENY: &str = "would_deny";
+pub const WOULD_DENY: &str = "would_deny";
 
 /// The way in which a request ended.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub(crate) enum Progress {
 
 /// The message of a record about a request: `msg` in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RecordMessage {
+pub enum RecordMessage {
     /// A stream or tunnel has begun; its other record follows at its end.
     StreamStarted,
     /// The request was allowed, and has ended.
@@ -100,7 +100,7 @@ impl RecordMessage {
     }
 
     /// Reads the message of a log line.
-    pub(crate) fn parse(message: &str) -> Option<Self> {
+    pub fn parse(message: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.text() == message)
     }
 }

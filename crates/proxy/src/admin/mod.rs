@@ -51,7 +51,7 @@ use crate::tallies::Occurrence;
 pub use families::metrics_reference;
 use pages::{ConnectionKind, Site};
 use places::{AdminConnection, Places, Standing};
-pub(crate) use policy::hash_policy;
+pub use policy::hash_policy;
 pub(crate) use status::Status;
 
 /// The time that a client may take for the head of its request.

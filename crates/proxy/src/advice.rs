@@ -20,20 +20,20 @@ use crate::shown_certificates::{ShownCertificate, shown_certificates};
 
 /// The parts of a configuration about which `check` may warn.
 #[derive(Debug)]
-pub(crate) struct CheckInput {
+pub struct CheckInput {
     /// Its profiles.
-    pub(crate) profiles: Profiles,
+    pub profiles: Profiles,
     /// Warnings about unknown variables of the environment.
-    pub(crate) unknown_variables: Vec<String>,
+    pub unknown_variables: Vec<String>,
     /// Its admin listener.
-    pub(crate) admin: Option<AdminSettings>,
+    pub admin: Option<AdminSettings>,
     /// The certificates of its listeners.
-    pub(crate) shown_certificates: Vec<ShownCertificate>,
+    pub shown_certificates: Vec<ShownCertificate>,
 }
 
 impl CheckInput {
     /// Takes these parts of a configuration, and the warnings that its reading gave.
-    pub(crate) fn new(config: &Config, unknown_variables: Vec<String>) -> Self {
+    pub fn new(config: &Config, unknown_variables: Vec<String>) -> Self {
         Self {
             profiles: config.profiles.clone(),
             unknown_variables,
@@ -45,20 +45,20 @@ impl CheckInput {
 
 /// A warning of `check`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct CheckWarning {
+pub struct CheckWarning {
     /// Its code.
-    pub(crate) code: &'static str,
+    pub code: &'static str,
     /// The profile that it is about, if it is about one.
-    pub(crate) profile: Option<String>,
+    pub profile: Option<String>,
     /// The finding.
-    pub(crate) detail: String,
+    pub detail: String,
     /// The next step.
-    pub(crate) hint: String,
+    pub hint: String,
 }
 
 /// Finds the warnings about a configuration. A survey of the rules may take seconds. It is passed in,
 /// since the part that serves requests does not depend on the part that analyses rules.
-pub(crate) type Check = fn(&CheckInput) -> Vec<CheckWarning>;
+pub type Check = fn(&CheckInput) -> Vec<CheckWarning>;
 
 /// Logs the warnings of the configuration that is used.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 /// The source of the identity of the proxy's own container.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Own {
+pub enum Own {
     /// No container was found.
     Nowhere,
     /// Its full identifier, found in the kernel's list of mounts.
@@ -15,7 +15,7 @@ pub(crate) enum Own {
 
 impl Own {
     /// Finds the container by the option: `auto`, `none`, or a name.
-    pub(crate) fn find(option: &str) -> Self {
+    pub fn find(option: &str) -> Self {
         match option {
             "none" => Self::Nowhere,
             "auto" => own_id(&mounts()).map_or(Self::Nowhere, Self::Id),
@@ -24,7 +24,7 @@ impl Own {
     }
 
     /// Returns the word for the container with which the engine can be asked.
-    pub(crate) fn word(&self) -> Option<&str> {
+    pub fn word(&self) -> Option<&str> {
         match self {
             Self::Nowhere => None,
             Self::Id(word) | Self::Named(word) => Some(word),

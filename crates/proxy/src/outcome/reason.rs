@@ -12,7 +12,7 @@ macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident: $word:literal, $status:expr, $level:ident;)*) => {
         /// The reason for which a request ended without a complete answer.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub(crate) enum Reason {
+        pub enum Reason {
             /// The rules of the profile deny the call.
             Denied(DenialKind),
             $($(#[$doc])* $name,)*
@@ -142,14 +142,14 @@ reasons! {
 
 impl Reason {
     /// Returns every reason.
-    pub(crate) fn all() -> impl Iterator<Item = Self> {
+    pub fn all() -> impl Iterator<Item = Self> {
         let denials = DenialKind::ALL.into_iter().map(Self::Denied);
         denials.chain(Self::OTHERS.iter().copied())
     }
 
     /// Reads the word of a log line; `None` for a word of another version. Logs from before the
     /// reasons got their present names can be read as far as `explain` gives advice about them.
-    pub(crate) fn parse(word: &str) -> Option<Self> {
+    pub fn parse(word: &str) -> Option<Self> {
         let word = match word {
             "unread_body" => DenialKind::UninspectedBody.word(),
             "unrecreatable" => Self::NotRecreatable.word(),
@@ -159,7 +159,7 @@ impl Reason {
     }
 
     /// Returns the word in the log.
-    pub(crate) const fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         self.row().0
     }
 
@@ -188,7 +188,7 @@ impl Reason {
     }
 
     /// Returns whether adding an allow rule to the profile lets the call pass.
-    pub(crate) const fn is_mended_by_rule(self) -> bool {
+    pub const fn is_mended_by_rule(self) -> bool {
         match self {
             Self::Denied(kind) => kind.is_mended_by_rule(),
             _ => false,

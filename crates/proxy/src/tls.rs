@@ -20,7 +20,7 @@ use crate::certificate::{expiry, is_old_version};
 
 /// Makes the TLS settings of the configuration with rustls.
 #[derive(Clone, Debug)]
-pub(crate) enum Rustls {}
+pub enum Rustls {}
 
 impl MakeTls for Rustls {
     type Listener = FrontendTls;
@@ -37,11 +37,11 @@ impl MakeTls for Rustls {
 
 /// The TLS settings of a TCP frontend.
 #[derive(Clone, Debug)]
-pub(crate) struct FrontendTls {
+pub struct FrontendTls {
     /// For the handshake.
     pub(crate) config: Arc<ServerConfig>,
     /// The authorities that may sign the certificates of clients, if clients have to show one.
-    pub(crate) clients: Option<Arc<Vec<CertificateDer<'static>>>>,
+    pub clients: Option<Arc<Vec<CertificateDer<'static>>>>,
     /// The time at which the first certificate of the chain expires, if that can be read.
     pub(crate) expires: Option<SystemTime>,
 }
@@ -89,7 +89,7 @@ fn server_settings(files: ListenerFiles<'_>) -> Result<FrontendTls, WrongFiles> 
 
 /// Builds the TLS settings of a client: the certificate of the other end is checked with the CA, and
 /// the client shows its own if it has one.
-pub(crate) fn client_settings(
+pub fn client_settings(
     cacert: &str,
     own: Option<(&str, &str)>,
 ) -> Result<Arc<ClientConfig>, WrongFiles> {
@@ -101,7 +101,7 @@ pub(crate) fn client_settings(
 
 /// Builds the TLS settings of a command that asks the proxy: it accepts only the certificate in
 /// `expected`, and shows its own if it has one.
-pub(crate) fn pinned_client_settings(
+pub fn pinned_client_settings(
     expected: &str,
     own: Option<(&str, &str)>,
 ) -> Result<Arc<ClientConfig>, WrongFiles> {

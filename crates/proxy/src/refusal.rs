@@ -19,7 +19,7 @@ use cetusguard_http1::HeadError;
 
 /// Why a request ends without the engine's answer.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// The head cannot be read in one way only.
     Head(HeadError),
     /// The head took longer than its limit.
@@ -75,7 +75,7 @@ pub(crate) enum Refusal {
 
 /// The guard's objection, with the call.
 #[derive(Debug)]
-pub(crate) struct Guarded {
+pub struct Guarded {
     objection: Objection,
     call: Call,
     profile: String,
@@ -84,7 +84,7 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     /// An objection of the guard of a profile.
-    pub(crate) fn new(objection: Objection, call: &Call, profile: &Profile) -> Self {
+    pub fn new(objection: Objection, call: &Call, profile: &Profile) -> Self {
         Self {
             objection,
             call: call.clone(),
@@ -125,7 +125,7 @@ impl std::error::Error for Guarded {}
 
 /// A limit that a client has reached, with the name of its profile.
 #[derive(Debug)]
-pub(crate) struct Limited {
+pub struct Limited {
     profile: String,
     limit: Limit,
 }
@@ -236,7 +236,7 @@ fn whole_seconds(wait: Duration) -> u64 {
 
 impl Refusal {
     /// Returns the reason, which fixes the status, the word in the log and the level.
-    pub(crate) fn reason(&self) -> Reason {
+    pub fn reason(&self) -> Reason {
         match self {
             Self::Head(HeadError::TooLarge | HeadError::TooManyLarge) => Reason::HeadTooLarge,
             Self::Head(_) => Reason::MalformedHead,
@@ -307,7 +307,7 @@ impl Refusal {
     }
 
     /// Returns the guard's objection, if the guard refused.
-    pub(crate) fn objection(&self) -> Option<&Objection> {
+    pub fn objection(&self) -> Option<&Objection> {
         match self {
             Self::Guarded(guarded) => Some(&guarded.objection),
             _ => None,
@@ -370,12 +370,12 @@ impl Refusal {
 }
 
 /// Writes the body of an error as engines do.
-pub(crate) fn error_body(message: &str) -> String {
+pub fn error_body(message: &str) -> String {
     format!("{}\n", serde_json::json!({ "message": message }))
 }
 
 /// The beginning of the message of every refusal. The health check knows the proxy by it.
-pub(crate) const SIGNATURE: &str = "cetusguard: ";
+pub const SIGNATURE: &str = "cetusguard: ";
 
 /// The end of a message about a request of which the engine may have acted on a part.
 const UNCERTAIN: &str =

@@ -15,7 +15,7 @@ const EXCEPTIONS: usize = 200;
 
 /// Everything that was asked for so far.
 #[derive(Debug, Default)]
-pub(crate) struct Lessons(Mutex<Book>);
+pub struct Lessons(Mutex<Book>);
 
 #[derive(Debug, Default)]
 struct Book {
@@ -29,19 +29,19 @@ struct Book {
 
 /// The requests of one kind.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
+pub struct Seen {
     /// The profile whose client it was.
-    pub(crate) profile: String,
+    pub profile: String,
     /// The call.
-    pub(crate) lesson: Lesson,
+    pub lesson: Lesson,
     /// The number of requests.
-    pub(crate) count: u64,
+    pub count: u64,
     /// The first time, in words.
-    pub(crate) first: String,
+    pub first: String,
     /// Exceptions of the guard that it needed, with the number of requests for each.
-    pub(crate) exceptions: BTreeMap<String, u64>,
+    pub exceptions: BTreeMap<String, u64>,
     /// A finding that no exception lets pass.
-    pub(crate) hopeless: Option<String>,
+    pub hopeless: Option<String>,
 }
 
 impl Lessons {
@@ -53,7 +53,7 @@ impl Lessons {
     }
 
     /// Notes that a client of this profile calls.
-    pub(crate) fn note_caller(&self, profile: &str) {
+    pub fn note_caller(&self, profile: &str) {
         let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !book.callers.contains(profile) {
             book.callers.insert(profile.to_owned());
@@ -61,13 +61,13 @@ impl Lessons {
     }
 
     /// Returns the names of the profiles whose clients have called so far.
-    pub(crate) fn callers(&self) -> BTreeSet<String> {
+    pub fn callers(&self) -> BTreeSet<String> {
         let book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         book.callers.clone()
     }
 
     /// Notes a request; `time` is asked where it is the first of its kind.
-    pub(crate) fn add(
+    pub fn add(
         &self,
         profile: &str,
         lesson: Lesson,
@@ -104,13 +104,13 @@ impl Lessons {
     }
 
     /// Everything so far, and how many requests found no place.
-    pub(crate) fn all(&self) -> (Vec<Seen>, u64) {
+    pub fn all(&self) -> (Vec<Seen>, u64) {
         let book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (book.seen.values().cloned().collect(), book.lost)
     }
 }
 
 /// The time of day, in seconds and UTC.
-pub(crate) fn now() -> String {
+pub fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }

@@ -51,7 +51,7 @@ const BLOCKING_THREADS: usize = 8;
 /// The configuration is read again on SIGHUP, and when one of its files changes. On SIGUSR1, the
 /// file of the audit log is opened again. With `learning`, lessons are collected, and SIGUSR1 also
 /// writes the policy. `check` finds warnings about each configuration that is used.
-pub(crate) fn run(
+pub fn run(
     loaded: Loaded,
     read: &Read,
     sources: Sources,
@@ -73,9 +73,11 @@ pub(crate) fn run(
 }
 
 /// The collected lessons, and the function that writes a policy from them on SIGUSR1.
-pub(crate) struct Learning<'l> {
-    pub(crate) lessons: Arc<Lessons>,
-    pub(crate) tell: &'l dyn Fn(),
+pub struct Learning<'l> {
+    /// The lessons, which the records of requests add to.
+    pub lessons: Arc<Lessons>,
+    /// Writes the policy.
+    pub tell: &'l dyn Fn(),
 }
 
 /// Starts the proxy, and works until its drain has ended.

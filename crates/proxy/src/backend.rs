@@ -30,7 +30,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 /// The engine.
 #[derive(Debug)]
-pub(crate) struct Backend {
+pub struct Backend {
     address: Address,
     /// Names this proxy in its requests.
     via: String,
@@ -81,16 +81,16 @@ struct Idle {
 
 /// The engine cannot be reached.
 #[derive(Clone, Debug)]
-pub(crate) struct Unreachable {
+pub struct Unreachable {
     address: Address,
     /// The event that kept the connection from being made.
-    pub(crate) what: String,
+    pub what: String,
     /// The advice for the operator, if the engine is at the other end.
     advice: String,
     /// The kind of the error; `None` where there was no answer in time.
-    pub(crate) kind: Option<io::ErrorKind>,
+    pub kind: Option<io::ErrorKind>,
     /// The error of TLS, where the handshake has failed.
-    pub(crate) tls: Option<Box<rustls::Error>>,
+    pub tls: Option<Box<rustls::Error>>,
 }
 
 impl fmt::Display for Unreachable {
@@ -107,11 +107,7 @@ impl std::error::Error for Unreachable {}
 
 impl Backend {
     /// An engine to which no connection has been made yet.
-    pub(crate) fn new(
-        address: Address,
-        tls: Option<Arc<ClientConfig>>,
-        connect_limit: Duration,
-    ) -> Self {
+    pub fn new(address: Address, tls: Option<Arc<ClientConfig>>, connect_limit: Duration) -> Self {
         Self {
             address,
             // The standard library seeds it with random keys: the value tells nothing about this
@@ -240,7 +236,7 @@ impl Backend {
 
     /// Makes a new connection. A Unix socket is opened by its path each time: a restarted engine
     /// has made another one.
-    pub(crate) async fn connect(&self) -> Result<Duplex, Unreachable> {
+    pub async fn connect(&self) -> Result<Duplex, Unreachable> {
         let (what, advice, kind, tls) = match timeout(self.connect_limit, self.dial()).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => {
@@ -342,7 +338,7 @@ impl Backend {
 }
 
 /// Returns the error of TLS that has ended a connection.
-pub(crate) fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+pub fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref().and_then(|cause| cause.downcast_ref())
 }
 

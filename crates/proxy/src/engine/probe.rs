@@ -12,26 +12,26 @@ use super::{Asked, Trouble, fetch_as};
 use crate::backend::Backend;
 
 /// The time that the engine has to answer: users do not wait for a minute.
-pub(crate) const PROBE_PATIENCE: Duration = Duration::from_secs(5);
+pub const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The version of an engine that can be used.
 #[derive(Debug)]
-pub(crate) struct EngineVersion {
+pub struct EngineVersion {
     /// The version of the engine's program.
-    pub(crate) name: String,
+    pub name: String,
     /// The newest version of the API that the engine speaks.
-    pub(crate) newest: String,
+    pub newest: String,
     /// The oldest one; empty if the engine does not say it.
-    pub(crate) oldest: String,
+    pub oldest: String,
 }
 
 /// The reason why the engine cannot be used.
 #[derive(Debug)]
-pub(crate) struct UnusableEngine {
+pub struct UnusableEngine {
     /// The problem.
-    pub(crate) problem: String,
+    pub problem: String,
     /// The next step.
-    pub(crate) fix: String,
+    pub fix: String,
 }
 
 impl UnusableEngine {
@@ -48,7 +48,7 @@ impl UnusableEngine {
 ///
 /// # Errors
 /// Returns why the engine cannot be used.
-pub(crate) async fn probe_engine(
+pub async fn probe_engine(
     agent: &str,
     backend: &Backend,
     limit: Duration,

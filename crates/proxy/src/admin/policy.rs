@@ -111,7 +111,7 @@ fn write_time(time: SystemTime) -> String {
 
 /// Returns the SHA-256 of a canonical form of the policy, in hexadecimal digits. Two hosts with the
 /// same policy and the same version of the program have the same hash, wherever their files are.
-pub(crate) fn hash_policy(profiles: &Profiles) -> String {
+pub fn hash_policy(profiles: &Profiles) -> String {
     let mut form = String::new();
     for profile in profiles.all() {
         write_profile(profile, &mut form);

@@ -14,7 +14,7 @@ use cetusguard_http1::{Headers, Known};
 
 /// Returns the owner of the objects that a client creates, if that is known from the connection.
 /// `name` is the name of the session that the client is by itself.
-pub(crate) fn owner_of(ownership: &Ownership, name: impl FnOnce() -> String) -> Option<Owner> {
+pub fn owner_of(ownership: &Ownership, name: impl FnOnce() -> String) -> Option<Owner> {
     match ownership.session {
         SessionSource::Profile => Some(Owner::profile(&ownership.owner)),
         SessionSource::Client => Owner::session(&ownership.owner, &name()),
@@ -40,7 +40,7 @@ pub(super) fn viewer_of(
 ///
 /// # Errors
 /// As for [`viewer_of`].
-pub(crate) fn viewer_by_header(
+pub fn viewer_by_header(
     viewer: &Arc<Viewer>,
     profile: &str,
     call: &Call,

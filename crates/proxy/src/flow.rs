@@ -44,7 +44,7 @@ use crate::refusal::Refusal;
 use crate::shares::Shares;
 use crate::worker::Worker;
 use admit::Admitted;
-pub(crate) use admit::{HEALTH_CHECK, admit_headers};
+pub use admit::{HEALTH_CHECK, admit_headers};
 use audit::Record;
 use cetusguard_http1::ReadBudget;
 use connection::{Connection, PendingConnection};
@@ -56,7 +56,7 @@ pub(crate) use listen::{
 use normalise::Message;
 pub(crate) use roster::{ClientSnapshot, ConnectionSnapshot, OpenStream, Roster};
 pub(crate) use settings::{InForce, Settings};
-pub(crate) use viewer::{owner_of, viewer_by_header};
+pub use viewer::{owner_of, viewer_by_header};
 
 /// The state that all connections share.
 #[derive(Debug)]

@@ -453,7 +453,7 @@ fn stand_in(kind: ObjectKind, word: &str) -> &'static str {
 }
 
 /// Returns the request target that describes an object. Podman serves these paths as well.
-pub(crate) fn inspection_target(kind: ObjectKind, word: &str) -> String {
+pub fn inspection_target(kind: ObjectKind, word: &str) -> String {
     let word = Object::escaped(word);
     match kind {
         ObjectKind::Container => format!("/containers/{word}/json"),

@@ -33,21 +33,24 @@ pub(crate) const KINDS: [ObjectKind; 7] = [
 
 /// An object with the labels of an owner.
 #[derive(Clone, Debug)]
-pub(crate) struct Owned {
-    pub(crate) kind: ObjectKind,
-    pub(crate) id: String,
-    pub(crate) name: String,
+pub struct Owned {
+    /// Its kind.
+    pub kind: ObjectKind,
+    /// Its identifier, or the name of an object that has none.
+    pub id: String,
+    /// Its name; an image's first tag.
+    pub name: String,
     /// The session within the profile; empty if the profile has none.
-    pub(crate) session: String,
+    pub session: String,
     /// When it was created; `None` if the engine does not tell.
-    pub(crate) created: Option<SystemTime>,
+    pub created: Option<SystemTime>,
 }
 
 /// Lists the objects of an owner, in the order in which they can be removed.
 ///
 /// # Errors
 /// The engine cannot be reached, or answers a list in a form that cannot be read.
-pub(crate) async fn list_owned(owner: &Owner, backend: &Backend) -> Result<Vec<Owned>, Trouble> {
+pub async fn list_owned(owner: &Owner, backend: &Backend) -> Result<Vec<Owned>, Trouble> {
     let mut owned = Vec::new();
     for kind in KINDS {
         owned.extend(list_owned_kind(kind, owner, backend).await?);
@@ -79,7 +82,7 @@ pub(crate) async fn list_owned_kind(
 ///
 /// # Errors
 /// The engine cannot be reached, or refuses.
-pub(crate) async fn remove_owned(owned: &Owned, backend: &Backend) -> Result<(), Trouble> {
+pub async fn remove_owned(owned: &Owned, backend: &Backend) -> Result<(), Trouble> {
     let id = Object::escaped(&owned.id);
     let target = match owned.kind {
         ObjectKind::Container => format!("/containers/{id}?force=true&v=true"),

@@ -17,10 +17,12 @@ mod registry;
 mod usage;
 
 pub(crate) use events::follow;
-pub(crate) use objects::{Found, Inspected, Objects, inspection_target};
-pub(crate) use own::Own;
-pub(crate) use owned::{KINDS, Owned, create_volume, list_owned, list_owned_kind, remove_owned};
-pub(crate) use probe::{EngineVersion, PROBE_PATIENCE, probe_engine};
+pub use objects::inspection_target;
+pub(crate) use objects::{Found, Inspected, Objects};
+pub use own::Own;
+pub(crate) use owned::{KINDS, create_volume, list_owned_kind};
+pub use owned::{Owned, list_owned, remove_owned};
+pub use probe::{EngineVersion, PROBE_PATIENCE, UnusableEngine, probe_engine};
 pub(crate) use registry::{Containers, Origin, Unknown};
 pub(crate) use usage::count_usage;
 
@@ -44,7 +46,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 /// The reason why there is no usable answer of the engine.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+pub enum Trouble {
     /// The engine cannot be reached.
     Unreachable(Unreachable),
     /// The engine answers this target with another status than 200.
@@ -151,7 +153,7 @@ const ANSWER_LIMIT: usize = 4 << 20;
 
 /// The engine's answer about one object.
 #[derive(Debug)]
-pub(crate) enum Asked {
+pub enum Asked {
     /// The description of the object.
     Answer(Vec<u8>),
     /// The body of the answer that the object does not exist.
@@ -159,11 +161,7 @@ pub(crate) enum Asked {
 }
 
 /// Fetches a small answer before the deadline.
-pub(crate) async fn fetch(
-    backend: &Backend,
-    target: &str,
-    deadline: Duration,
-) -> Result<Asked, Trouble> {
+pub async fn fetch(backend: &Backend, target: &str, deadline: Duration) -> Result<Asked, Trouble> {
     fetch_as(AGENT, backend, target, deadline).await
 }
 

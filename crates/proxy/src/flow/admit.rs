@@ -15,7 +15,7 @@ use crate::refusal::{Limited, Refusal};
 use cetusguard_http1::{Framing, Headers, Known};
 
 /// The user agent of `cetusguard healthcheck`.
-pub(crate) const HEALTH_CHECK: &str = "cetusguard-healthcheck";
+pub const HEALTH_CHECK: &str = "cetusguard-healthcheck";
 
 /// Proof that the limits were asked.
 #[derive(Debug)]
@@ -141,7 +141,7 @@ fn try_admit(
 }
 
 /// Refuses web pages and user agents that the profile does not let in.
-pub(crate) fn admit_headers(
+pub fn admit_headers(
     call: &Call,
     headers: &Headers,
     framing: Framing,

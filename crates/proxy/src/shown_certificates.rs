@@ -6,15 +6,15 @@ use crate::config::Config;
 
 /// A certificate that a listener shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ShownCertificate {
+pub struct ShownCertificate {
     /// The listener, in words.
-    pub(crate) listener: String,
+    pub listener: String,
     /// The time at which the first certificate of the chain expires.
-    pub(crate) expires: SystemTime,
+    pub expires: SystemTime,
 }
 
 /// Returns the certificates of all listeners, as far as their ends can be read.
-pub(crate) fn shown_certificates(config: &Config) -> Vec<ShownCertificate> {
+pub fn shown_certificates(config: &Config) -> Vec<ShownCertificate> {
     let frontends = config.frontends.iter().map(|frontend| {
         let name = format!("the frontend {}", frontend.address);
         (name, frontend.tls.as_ref())
