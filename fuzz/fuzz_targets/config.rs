@@ -2,7 +2,7 @@
 //! with its line, and a comment before a document changes nothing but the lines.
 #![no_main]
 
-use cetusguard::fuzzing::{ConfigurationMistake, read_configuration};
+use cetusguard_proxy::fuzzing::{ConfigurationMistake, read_configuration};
 use libfuzzer_sys::fuzz_target;
 
 /// A long file of rules takes long to compile, and finds no more.

@@ -4,7 +4,8 @@
 //! The input is values between bytes 0xff, which no text has.
 #![no_main]
 
-use cetusguard::fuzzing::{read_log, write_log};
+use cetusguard::fuzzing::read_log;
+use cetusguard_proxy::fuzzing::write_log;
 use libfuzzer_sys::fuzz_target;
 
 const KEYS: [&str; 8] = [

@@ -3,8 +3,8 @@
 //! plainest reading too.
 #![no_main]
 
-use cetusguard::fuzzing::forward_request;
 use cetusguard_policy::Call;
+use cetusguard_proxy::fuzzing::forward_request;
 use http1::{Head, read_request};
 use libfuzzer_sys::fuzz_target;
 use naive::{Field, HEADER_LIMIT, end_to_end, is};

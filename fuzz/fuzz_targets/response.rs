@@ -3,7 +3,7 @@
 //! plainest reading too.
 #![no_main]
 
-use cetusguard::fuzzing::forward_response;
+use cetusguard_proxy::fuzzing::forward_response;
 use http1::read_response;
 use libfuzzer_sys::fuzz_target;
 use naive::{HEADER_LIMIT, end_to_end, is};

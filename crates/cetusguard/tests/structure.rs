@@ -91,7 +91,7 @@ fn one_file_is_unsafe() {
                 .any(|line| line.contains("unsafe ") || line.contains("allow(unsafe_code"));
             assert!(
                 !uses
-                    || name == "crates/proxy/src/memory.rs"
+                    || name == "crates/proxy/src/runtime/memory.rs"
                     || name.ends_with("tests/structure.rs"),
                 "{name}"
             );
@@ -144,20 +144,23 @@ fn each_power_has_one_place() {
             "percent_decode",
             &[
                 "crates/policy/src/call.rs",
-                "crates/proxy/src/live/filter.rs",
+                "crates/proxy/src/telemetry/live/filter.rs",
             ][..],
         ),
         ("utf8_percent_encode", &["crates/policy/src/call.rs"]),
         // Connections to the engine.
-        ("TcpStream::connect", &["crates/proxy/src/backend.rs"]),
+        (
+            "TcpStream::connect",
+            &["crates/proxy/src/engine/backend.rs"],
+        ),
         // A frontend also checks that no other program listens on the path of its socket, and the
         // audit log may go to a collector.
         (
             "UnixStream::connect",
             &[
-                "crates/proxy/src/backend.rs",
+                "crates/proxy/src/engine/backend.rs",
                 "crates/proxy/src/flow/listen/sockets.rs",
-                "crates/proxy/src/log/output.rs",
+                "crates/proxy/src/telemetry/log/output.rs",
             ],
         ),
         (
@@ -169,7 +172,7 @@ fn each_power_has_one_place() {
         ),
         ("backend.take_kept", &["crates/proxy/src/flow/forward.rs"]),
         // Error responses.
-        ("\"message\":", &["crates/proxy/src/refusal.rs"]),
+        ("\"message\":", &["crates/proxy/src/outcome/refusal.rs"]),
         // Permits are made by the decision alone.
         ("Permit {", &["crates/policy/src/decide.rs"]),
         // Only the configuration and TLS read files.
@@ -179,7 +182,7 @@ fn each_power_has_one_place() {
             "custom_flags",
             &[
                 "crates/config/src/text_file.rs",
-                "crates/proxy/src/log/output.rs",
+                "crates/proxy/src/telemetry/log/output.rs",
             ],
         ),
     ] {
@@ -202,6 +205,17 @@ fn flow_and_policy_see_only_the_meaning_of_the_configuration() {
             !code(&text)
                 .any(|line| line.contains("config::written") || line.contains("config::OPTIONS")),
             "{name}"
+        );
+    }
+}
+
+/// A survey takes seconds: the server gets the warnings of `check` from the program.
+#[test]
+fn the_server_analyses_no_rules() {
+    for (name, text) in sources("crates/proxy/src") {
+        assert!(
+            !code(&text).any(|line| line.contains("Survey")),
+            "{name} surveys rules"
         );
     }
 }

@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cetusguard_policy::Profiles;
 
 use crate::admin::Status;
-use crate::backend::Backend;
 use crate::config::{AdminSettings, Config};
+use crate::engine::backend::Backend;
 use crate::engine::{PROBE_PATIENCE, probe_engine};
 use crate::flow::Proxy;
-use crate::log::{Level, Log};
-use crate::memory::give_back;
-use crate::shown_certificates::{ShownCertificate, shown_certificates};
+use crate::runtime::memory::give_back;
+use crate::telemetry::log::{Level, Log};
+use crate::tls::shown_certificates::{ShownCertificate, shown_certificates};
 
 /// The parts of a configuration about which `check` may warn.
 #[derive(Debug)]

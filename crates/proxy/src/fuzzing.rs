@@ -13,7 +13,7 @@ use clap::ArgMatches;
 
 use crate::config::Config;
 use crate::flow::fuzzing::{forwarded_request, forwarded_response};
-use crate::log::{Format, Level, Line, LineForm};
+use crate::telemetry::log::{Format, Level, Line, LineForm};
 
 /// Writes the head of the engine's request for a client's, and the judged body behind it; `None`
 /// where that is refused.

@@ -2,11 +2,12 @@
 //! record are exhaustive matches, so that a new outcome cannot be forgotten in one of them.
 
 mod reason;
+pub(crate) mod refusal;
 
 use cetusguard_policy::Unfilterable;
 
-use crate::log::Level;
-use crate::refusal::Refusal;
+use crate::outcome::refusal::Refusal;
+use crate::telemetry::log::Level;
 pub use reason::Reason;
 
 /// The value of `decision` in a record about a request that audit mode forwarded although the

@@ -17,8 +17,8 @@ use crate::admin::hash_policy;
 use crate::advice::CheckInput;
 use crate::config::Loaded;
 use crate::flow::{Proxy, Settings};
-use crate::log::{Level, Log};
-use crate::service_manager::ServiceManager;
+use crate::runtime::service_manager::ServiceManager;
+use crate::telemetry::log::{Level, Log};
 use files::Files;
 use reading::{Failed, Readings};
 

@@ -12,30 +12,30 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::admin::{AdminSockets, Status};
 use crate::advice::{Adviser, Check, CheckInput};
-use crate::backend::Backend;
-use crate::capacity::Capacity;
 use crate::config::Config;
 use crate::config::Loaded;
+use crate::engine::backend::Backend;
+use crate::engine::reaper::reap;
 use crate::engine::{Containers, Objects, Own, follow};
-use crate::event_loops::EventLoops;
-use crate::failed_handshakes::FailedHandshakes;
 use crate::flow::{
     self, Bound, Gate, InForce, InheritedSockets, Listeners, Proxy, Settings, bind,
     log_refused_connections,
 };
-use crate::lessons::Lessons;
-use crate::limiter::Limiter;
-use crate::live::Live;
-use crate::log::{Level, Log};
-use crate::memory::Memory;
-use crate::metrics::Metrics;
-use crate::name_holds::NameHolds;
-use crate::quotas::Quotas;
-use crate::reaper::reap;
+use crate::limits::limiter::Limiter;
+use crate::limits::name_holds::NameHolds;
+use crate::limits::quotas::Quotas;
+use crate::limits::shares::{Shares, fitting, open_files};
 use crate::reload::{Reload, describe};
-use crate::service_manager::ServiceManager;
-use crate::shares::{Shares, fitting, open_files};
-use crate::worker::Worker;
+use crate::runtime::capacity::Capacity;
+use crate::runtime::event_loops::EventLoops;
+use crate::runtime::memory::Memory;
+use crate::runtime::service_manager::ServiceManager;
+use crate::runtime::worker::Worker;
+use crate::telemetry::lessons::Lessons;
+use crate::telemetry::live::Live;
+use crate::telemetry::log::{Level, Log};
+use crate::telemetry::metrics::Metrics;
+use crate::tls::failed_handshakes::FailedHandshakes;
 use cetusguard_http1::ReadBudget;
 
 /// The interval at which idle connections to the engine are closed, and unused memory is returned.
@@ -51,6 +51,9 @@ const BLOCKING_THREADS: usize = 8;
 /// The configuration is read again on SIGHUP, and when one of its files changes. On SIGUSR1, the
 /// file of the audit log is opened again. With `learning`, lessons are collected, and SIGUSR1 also
 /// writes the policy. `check` finds warnings about each configuration that is used.
+///
+/// # Errors
+/// Returns why the server could not start: a socket, the log, a thread or a signal cannot be used.
 pub fn run(
     loaded: Loaded,
     read: &Read,

@@ -1,5 +1,9 @@
 //! TLS settings from PEM files. Every error names its file.
 
+pub(crate) mod certificate;
+pub(crate) mod failed_handshakes;
+pub(crate) mod shown_certificates;
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -16,7 +20,7 @@ use rustls::{
     SignatureScheme,
 };
 
-use crate::certificate::{expiry, is_old_version};
+use crate::tls::certificate::{expiry, is_old_version};
 
 /// Makes the TLS settings of the configuration with rustls.
 #[derive(Clone, Debug)]
@@ -89,6 +93,9 @@ fn server_settings(files: ListenerFiles<'_>) -> Result<FrontendTls, WrongFiles> 
 
 /// Builds the TLS settings of a client: the certificate of the other end is checked with the CA, and
 /// the client shows its own if it has one.
+///
+/// # Errors
+/// A file cannot be read, or holds no certificate or key that can be used.
 pub fn client_settings(
     cacert: &str,
     own: Option<(&str, &str)>,
@@ -101,6 +108,9 @@ pub fn client_settings(
 
 /// Builds the TLS settings of a command that asks the proxy: it accepts only the certificate in
 /// `expected`, and shows its own if it has one.
+///
+/// # Errors
+/// As for [`client_settings`].
 pub fn pinned_client_settings(
     expected: &str,
     own: Option<(&str, &str)>,

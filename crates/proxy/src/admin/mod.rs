@@ -40,14 +40,14 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use crate::backend::tune_socket;
 use crate::config::AdminSettings;
+use crate::engine::backend::tune_socket;
 use crate::flow::{
     AcceptedStream, Arrival, Bound, Handler, InheritedSockets, Listeners, Proxy, bind,
 };
-use crate::live::READERS;
-use crate::log::{Level, Log};
-use crate::tallies::Occurrence;
+use crate::telemetry::live::READERS;
+use crate::telemetry::log::{Level, Log};
+use crate::telemetry::tallies::Occurrence;
 pub use families::metrics_reference;
 use pages::{ConnectionKind, Site};
 use places::{AdminConnection, Places, Standing};

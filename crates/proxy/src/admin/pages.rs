@@ -23,7 +23,7 @@ use super::scrape::{Figures, OPEN_METRICS, PLAIN_TEXT, open_metrics, plain_text,
 use super::stream::{EventStream, StreamEnd};
 use crate::config::AdminAccess;
 use crate::flow::Proxy;
-use crate::live::{DecisionFilter, SubscriptionEnd};
+use crate::telemetry::live::{DecisionFilter, SubscriptionEnd};
 
 /// The path of the page for browsers.
 const PAGE_PATH: &str = "/";

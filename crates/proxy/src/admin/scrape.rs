@@ -16,8 +16,8 @@ use prometheus_client::registry::Registry;
 use super::families::{self, Family};
 use super::policy::PolicyIdentity;
 use crate::flow::Proxy;
-use crate::metrics::{Metrics, RequestCounters};
 use crate::outcome::Reason;
+use crate::telemetry::metrics::{Metrics, RequestCounters};
 
 /// The content type of OpenMetrics.
 pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

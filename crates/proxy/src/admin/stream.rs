@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::config::AdminAccess;
-use crate::live::Subscription;
+use crate::telemetry::live::Subscription;
 
 /// The interval of comments while there are no events: a write finds out that the reader is gone.
 const HEARTBEAT: Duration = Duration::from_secs(10);

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
 use super::{LARGE, Trouble, request, with_deadline};
-use crate::backend::Backend;
+use crate::engine::backend::Backend;
 use cetusguard_http1::{Body, Duplex, read_content};
 
 /// The longest answer, in bytes. Nothing of it is kept; the limit ends an answer that never ends.

@@ -10,8 +10,8 @@ use super::Objects;
 use super::joins::Joins;
 use super::registry::Containers;
 use super::{ANSWER_LIMIT, DEADLINE, Trouble, fetch_up_to, read_apart, request_ok, with_deadline};
-use crate::backend::Backend;
-use crate::log::{Level, Log};
+use crate::engine::backend::Backend;
+use crate::telemetry::log::{Level, Log};
 use cetusguard_http1::read_content;
 
 /// `filters={"type":["container","network"]}`.

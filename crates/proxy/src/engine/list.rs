@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::arriving::{Elements, Single, fetch_json};
 use super::{AGENT, DEADLINE, Trouble};
-use crate::backend::Backend;
+use crate::engine::backend::Backend;
 
 /// The request for a list.
 const TARGET: &str = "/containers/json";

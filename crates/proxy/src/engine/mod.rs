@@ -6,6 +6,7 @@
 //! answers cannot hold a client or a lock for ever.
 
 mod arriving;
+pub(crate) mod backend;
 mod events;
 mod joins;
 mod list;
@@ -13,6 +14,7 @@ mod objects;
 mod own;
 mod owned;
 mod probe;
+pub(crate) mod reaper;
 mod registry;
 mod usage;
 
@@ -33,7 +35,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::backend::{Backend, Unreachable};
+use crate::engine::backend::{Backend, Unreachable};
 use cetusguard_http1::{
     Body, Duplex, HeadError, read_content, read_response_head, response_framing,
 };
@@ -161,6 +163,9 @@ pub enum Asked {
 }
 
 /// Fetches a small answer before the deadline.
+///
+/// # Errors
+/// The engine cannot be reached, is late, or answers with another status than 200 and 404.
 pub async fn fetch(backend: &Backend, target: &str, deadline: Duration) -> Result<Asked, Trouble> {
     fetch_as(AGENT, backend, target, deadline).await
 }

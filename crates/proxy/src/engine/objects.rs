@@ -18,9 +18,9 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::{Asked, Containers, DEADLINE, Trouble, fetch, read_apart};
-use crate::backend::Backend;
-use crate::refusal::error_body;
-use crate::shares::ClientShare;
+use crate::engine::backend::Backend;
+use crate::limits::shares::ClientShare;
+use crate::outcome::refusal::error_body;
 
 /// The time for which an answer is kept if the question used the full identifier.
 const AGE: Duration = Duration::from_secs(60);

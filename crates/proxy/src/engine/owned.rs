@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::arriving::{Elements, Single, fetch_json};
 use super::{AGENT, Trouble, send, with_deadline};
-use crate::backend::Backend;
+use crate::engine::backend::Backend;
 
 /// The time that a list of objects may take.
 const LIST_DEADLINE: Duration = Duration::from_secs(30);

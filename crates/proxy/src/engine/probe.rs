@@ -9,7 +9,7 @@ use cetusguard_config::address::Address;
 use cetusguard_policy::guard::Json;
 
 use super::{Asked, Trouble, fetch_as};
-use crate::backend::Backend;
+use crate::engine::backend::Backend;
 
 /// The time that the engine has to answer: users do not wait for a minute.
 pub const PROBE_PATIENCE: Duration = Duration::from_secs(5);

@@ -28,7 +28,7 @@ use super::Trouble;
 use super::events::{self, News};
 use super::joins::Joins;
 use super::list::{self, Entry, Listed};
-use crate::backend::Backend;
+use crate::engine::backend::Backend;
 
 /// The time that finding the container behind a connection may take.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::arriving::{Elements, Single, fetch_json};
 use super::owned::{OwnerLabels, list_target};
 use super::{AGENT, DEADLINE, Trouble, with_deadline};
-use crate::backend::Backend;
+use crate::engine::backend::Backend;
 
 /// The kind of the objects that have limits and commands.
 const KIND: ObjectKind = ObjectKind::Container;

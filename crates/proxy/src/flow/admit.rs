@@ -9,9 +9,9 @@ use super::Proxy;
 use super::identify::Client;
 use super::normalise::Message;
 use crate::browser::foreign_page;
-use crate::limiter::{Place, Use};
+use crate::limits::limiter::{Place, Use};
 use crate::outcome::Reason;
-use crate::refusal::{Limited, Refusal};
+use crate::outcome::refusal::{Limited, Refusal};
 use cetusguard_http1::{Framing, Headers, Known};
 
 /// The user agent of `cetusguard healthcheck`.
@@ -141,6 +141,9 @@ fn try_admit(
 }
 
 /// Refuses web pages and user agents that the profile does not let in.
+///
+/// # Errors
+/// Returns why the request is refused.
 pub fn admit_headers(
     call: &Call,
     headers: &Headers,

@@ -14,14 +14,14 @@ use super::admit::Admitted;
 use super::connection::Peer;
 use super::identify::Client;
 use super::roster::ConnectionEntry;
-use crate::lessons::Lessons;
-use crate::live::{Decision, DecisionKind, Live};
-use crate::log::{Level, Line, Log};
-use crate::metrics::{Metrics, RequestCounters};
+use crate::outcome::refusal::Refusal;
 use crate::outcome::{Outcome, Progress, Reason, RecordMessage, WOULD_DENY};
-use crate::refusal::Refusal;
-use crate::request_id::RequestId;
-use crate::trace_context::TraceContext;
+use crate::telemetry::lessons::Lessons;
+use crate::telemetry::live::{Decision, DecisionKind, Live};
+use crate::telemetry::log::{Level, Line, Log};
+use crate::telemetry::metrics::{Metrics, RequestCounters};
+use crate::telemetry::request_id::RequestId;
+use crate::telemetry::trace_context::TraceContext;
 use cetusguard_http1::{Known, RequestHead};
 
 /// The record of one request. Nothing is copied or formatted before a line is certain to be

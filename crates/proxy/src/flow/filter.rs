@@ -19,7 +19,7 @@ use super::identify::Client;
 use super::{Next, Proxy};
 use crate::engine::Found;
 use crate::outcome::Outcome;
-use crate::refusal::Refusal;
+use crate::outcome::refusal::Refusal;
 use cetusguard_http1::{
     Body, Framing, Input, Known, Output, PumpError, ResponseHead, read_content,
 };

@@ -20,10 +20,10 @@ use super::audit::Record;
 use super::connection::Connection;
 use super::inspect::{Approved, JudgedBody, ask_for_body};
 use super::normalise::Message;
+use crate::limits::quotas::QuotaHold;
+use crate::limits::shares::ExchangeSlot;
 use crate::outcome::Outcome;
-use crate::quotas::QuotaHold;
-use crate::refusal::Refusal;
-use crate::shares::ExchangeSlot;
+use crate::outcome::refusal::Refusal;
 use cetusguard_http1::{
     Body, Duplex, Framing, HeadError, Input, Known, Output, PumpError, ResponseHead, pump,
     read_response_head, response_framing, send_head,

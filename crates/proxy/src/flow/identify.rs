@@ -10,10 +10,10 @@ use super::connection::Connection;
 use super::viewer::owner_of;
 use super::{Proxy, Settings};
 use crate::engine::{Origin, Unknown};
-use crate::limiter::Usage;
-use crate::metrics::RequestCounters;
-use crate::refusal::Refusal;
-use crate::shares::ClientShare;
+use crate::limits::limiter::Usage;
+use crate::limits::shares::ClientShare;
+use crate::outcome::refusal::Refusal;
+use crate::telemetry::metrics::RequestCounters;
 
 /// The client of a request.
 #[derive(Debug)]

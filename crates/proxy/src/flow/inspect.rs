@@ -19,12 +19,12 @@ use super::connection::Connection;
 use super::identify::Client;
 use super::normalise::Message;
 use super::resolve::{self, Facts};
-use crate::budget::{BODY_LIMIT, BodyBudget};
 use crate::engine::create_volume;
-use crate::name_holds::NameHold;
+use crate::limits::budget::{BODY_LIMIT, BodyBudget};
+use crate::limits::name_holds::NameHold;
+use crate::limits::quotas::{NoRoom, QuotaHold};
 use crate::outcome::Outcome;
-use crate::quotas::{NoRoom, QuotaHold};
-use crate::refusal::{Guarded, Refusal};
+use crate::outcome::refusal::{Guarded, Refusal};
 use cetusguard_http1::{Framing, Known, Output, PumpError, read_content};
 
 /// Bodies up to this size, in bytes, need no budget: nearly all bodies are smaller, and a client

@@ -3,7 +3,7 @@
 use cetusguard_policy::Call;
 
 use super::Proxy;
-use crate::refusal::Refusal;
+use crate::outcome::refusal::Refusal;
 use cetusguard_http1::{Framing, HeadError, Headers, Known, RequestHead, request_framing};
 
 /// The facts in a head that decide where the request ends, and about the connection after it.

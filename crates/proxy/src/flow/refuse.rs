@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use super::audit::Record;
 use super::connection::Connection;
 use super::{Next, Proxy};
-use crate::refusal::Refusal;
+use crate::outcome::refusal::Refusal;
 
 /// Answers with the refusal. The connection stays open only if the request was well-formed and has
 /// arrived whole: otherwise the beginning of the next request is unknown.

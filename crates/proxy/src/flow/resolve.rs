@@ -13,7 +13,7 @@ use super::identify::Client;
 use super::viewer::{check_visible, missing, not_visible};
 use super::{Proxy, Settings};
 use crate::engine::{Found, Inspected, Own, Trouble};
-use crate::refusal::Refusal;
+use crate::outcome::refusal::Refusal;
 
 /// The facts around a call, for as long as it is judged.
 pub(super) struct Facts {

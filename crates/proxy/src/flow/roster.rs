@@ -13,9 +13,9 @@ use cetusguard_policy::Profile;
 use super::admit::Admitted;
 use super::connection::Peer;
 use super::identify::Client;
-use crate::limiter::Usage;
-use crate::request_id::RequestId;
-use crate::shares::ClientShare;
+use crate::limits::limiter::Usage;
+use crate::limits::shares::ClientShare;
+use crate::telemetry::request_id::RequestId;
 
 /// The longest path of a stream that is kept, in bytes.
 const PATH: usize = 1024;

@@ -9,7 +9,7 @@ use cetusguard_policy::{Call, Object, Owner, Ownership, SessionSource, Viewer};
 use super::Proxy;
 use super::identify::Client;
 use super::normalise::Message;
-use crate::refusal::Refusal;
+use crate::outcome::refusal::Refusal;
 use cetusguard_http1::{Headers, Known};
 
 /// Returns the owner of the objects that a client creates, if that is known from the connection.

@@ -3,7 +3,7 @@
 
 use cetusguard_policy::DenialKind;
 
-use crate::log::Level;
+use crate::telemetry::log::Level;
 
 /// Defines [`Reason`] from one row per reason: its name, the word in the log, the status code of
 /// the response (`None` where there is no response of the proxy's own), and the level of the

@@ -6,7 +6,7 @@ use cetusguard_config::printed::{harmless, quoted};
 use cetusguard_policy::guard::Exception;
 
 use super::policy::{Allowed, Book, Learned, Line};
-use cetusguard_proxy::now;
+use cetusguard_proxy::time_of_day;
 
 /// Writes the policy; with `risky`, risky rules are in effect instead of in comments.
 pub(super) fn text(book: &Book, format: &str, risky: bool) -> String {
@@ -35,7 +35,7 @@ fn write_header(book: &Book) -> String {
             usize::try_from(book.requests).unwrap_or(usize::MAX),
             "request"
         ),
-        now()
+        time_of_day()
     )
 }
 

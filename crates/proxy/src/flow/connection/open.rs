@@ -14,13 +14,13 @@ use tokio_rustls::TlsAcceptor;
 
 use super::super::Proxy;
 use super::{Connection, PendingConnection};
-use crate::backend::tune_socket;
-use crate::certificate;
+use crate::engine::backend::tune_socket;
 use crate::flow::listen::AcceptedStream;
-use crate::live::Live;
-use crate::log::Level;
-use crate::tallies::Occurrence;
+use crate::telemetry::live::Live;
+use crate::telemetry::log::Level;
+use crate::telemetry::tallies::Occurrence;
 use crate::tls;
+use crate::tls::certificate;
 use cetusguard_http1::{Duplex, ReadBudget, SharedTcp};
 
 impl PendingConnection {

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::sockets::{Bound, Socket};
 use crate::flow::connection::{Peer, canonical_address, describe_peer};
-use crate::log::{Level, Log};
+use crate::telemetry::log::{Level, Log};
 
 /// After an accept that failed for want of descriptors or memory, others get time to give some
 /// back.

@@ -12,8 +12,8 @@ use super::Bound;
 use super::accept::{AcceptedStream, Arrival, Handler};
 use crate::flow::connection::PendingConnection;
 use crate::flow::{Proxy, serve};
-use crate::log::Level;
-use crate::tallies::Told;
+use crate::telemetry::log::Level;
+use crate::telemetry::tallies::Told;
 
 /// The handler of the frontends: gives each connection a place among those of its client and of
 /// all, and an event loop that serves it.

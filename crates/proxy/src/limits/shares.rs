@@ -15,8 +15,8 @@ use cetusguard_policy::Subject;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::task::AbortHandle;
 
-use crate::budget::{AllBodies, BodyBudget, ClientBodies};
-use crate::tallies::{Occurrence, Tallies, Told};
+use crate::limits::budget::{AllBodies, BodyBudget, ClientBodies};
+use crate::telemetry::tallies::{Occurrence, Tallies, Told};
 
 /// Connections within their client's share that may wait for a place at a time.
 pub(crate) const WAITING: usize = 32;

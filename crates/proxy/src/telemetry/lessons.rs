@@ -49,7 +49,7 @@ impl Lessons {
     pub(crate) fn note(&self, profile: &str, permit: &Permit, objection: Option<&Objection>) {
         let exceptions = objection.map(Objection::exceptions).unwrap_or_default();
         let hopeless = objection.and_then(Objection::hopeless);
-        self.add(profile, permit.lesson(), &exceptions, hopeless, now);
+        self.add(profile, permit.lesson(), &exceptions, hopeless, time_of_day);
     }
 
     /// Notes that a client of this profile calls.
@@ -111,6 +111,6 @@ impl Lessons {
 }
 
 /// The time of day, in seconds and UTC.
-pub fn now() -> String {
+pub fn time_of_day() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }

@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::capacity::SocketBuffer;
+use crate::runtime::capacity::SocketBuffer;
 use cetusguard_http1::{Duplex, ReadBudget, SharedTcp};
 
 /// Idle connections that are kept, and for how long.
@@ -236,6 +236,9 @@ impl Backend {
 
     /// Makes a new connection. A Unix socket is opened by its path each time: a restarted engine
     /// has made another one.
+    ///
+    /// # Errors
+    /// The engine cannot be reached before the deadline, or TLS with it fails.
     pub async fn connect(&self) -> Result<Duplex, Unreachable> {
         let (what, advice, kind, tls) = match timeout(self.connect_limit, self.dial()).await {
             Ok(Ok(stream)) => return Ok(stream),

@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::engine::{KINDS, Owned, list_owned_kind, remove_owned};
 use crate::flow::Proxy;
-use crate::log::{Level, Log};
+use crate::telemetry::log::{Level, Log};
 
 /// The interval at which the engine is asked for objects whose lifetime is over.
 const INTERVAL: Duration = Duration::from_secs(30);

@@ -154,7 +154,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::log::Format;
+    use crate::telemetry::log::Format;
 
     fn sink(disk: Disk) -> Sink<Disk> {
         Sink::new(disk, LineForm::new(Format::Logfmt, ""), false)

@@ -9,12 +9,12 @@ use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Excess, Objection};
 use cetusguard_policy::{Ambiguous, Call, Denial, Malformed, Profile, Unfilterable};
 
-use crate::backend::Unreachable;
 use crate::engine::Unknown;
-use crate::limiter::Reached;
+use crate::engine::backend::Unreachable;
+use crate::limits::limiter::Reached;
+use crate::limits::shares::Full;
 use crate::outcome::Reason;
-use crate::request_id::RequestId;
-use crate::shares::Full;
+use crate::telemetry::request_id::RequestId;
 use cetusguard_http1::HeadError;
 
 /// Why a request ends without the engine's answer.

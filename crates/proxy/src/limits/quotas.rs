@@ -16,9 +16,9 @@ use cetusguard_policy::guard::{Claim, Excess, Usage};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Notify, SemaphorePermit};
 use tokio::time::{timeout, timeout_at};
 
-use crate::backend::Backend;
+use crate::engine::backend::Backend;
 use crate::engine::{Trouble, count_usage};
-use crate::shares::ClientShare;
+use crate::limits::shares::ClientShare;
 
 /// The time that a call may wait for its turn to be counted.
 const TURN_DEADLINE: Duration = Duration::from_secs(60);

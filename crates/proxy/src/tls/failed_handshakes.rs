@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use cetusguard_policy::Subject;
 
-use crate::log::{Level, Log};
-use crate::tallies::{Occurrence, Tallies, Told};
+use crate::telemetry::log::{Level, Log};
+use crate::telemetry::tallies::{Occurrence, Tallies, Told};
 
 /// The listener of a handshake: the address of a frontend; `None` is the admin listener.
 type Listener = Option<Arc<str>>;
