@@ -103,16 +103,21 @@ fn one_file_is_unsafe() {
 /// them in this order is there to be read.
 #[test]
 fn steps_use_earlier_steps_only() {
-    // In the order of the journey; the record and the connection accompany all of it.
+    // In the order of the journey; the record, the connection and the view accompany all of it.
     let order = [
         "audit",
         "listen",
         "normalise",
         "identify",
         "admit",
+        // Called by inspect, for each subject of a call.
+        "resolve",
         "inspect",
+        "request_head",
         "forward",
         "answer",
+        // Ends an exchange as the answer does.
+        "filter",
         "hijack",
     ];
     for (name, text) in sources("crates/proxy/src/flow") {

@@ -3,6 +3,7 @@
 mod admit;
 mod answer;
 mod audit;
+mod client_watch;
 mod connection;
 mod filter;
 mod forward;
@@ -14,6 +15,7 @@ mod inspect;
 mod listen;
 mod normalise;
 mod refuse;
+mod request_head;
 mod resolve;
 mod roster;
 mod settings;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::audit::Record;
+use super::client_watch::{half_close_patience, watch_client};
 use super::connection::Connection;
-use super::forward::{Answered, half_close_patience, watch_client};
+use super::forward::Answered;
 use super::{Next, Proxy};
 use crate::outcome::Outcome;
 use cetusguard_http1::{

@@ -13,8 +13,9 @@ use tokio::time::timeout;
 
 use super::answer::{EngineConnection, broken_answer, end_exchange, relay_answer, response_head};
 use super::audit::Record;
+use super::client_watch::{half_close_patience, watch_client};
 use super::connection::Connection;
-use super::forward::{Answered, half_close_patience, watch_client};
+use super::forward::Answered;
 use super::identify::Client;
 use super::{Next, Proxy};
 use crate::engine::Found;

@@ -1,33 +1,34 @@
 //! Forward: to the engine, and as far as the head of its answer.
 //!
-//! The request for the engine is written from the approved call; only the end-to-end headers and
-//! the body of the client go with it, or the body that was judged in its place. While the engine
-//! thinks, the rest of the body goes up and the client is watched: one that leaves takes its
-//! request with it.
+//! The request for the engine is written from the approved call (`request_head.rs`). While the
+//! engine thinks, the rest of the body is sent and the client is watched (`client_watch.rs`).
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use cetusguard_config::meant::Limits;
-use cetusguard_policy::endpoint::{Answer, EndpointId, Protocol};
-use cetusguard_policy::{AnswerFilter, Call, Method};
-use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, sleep, timeout};
+use cetusguard_policy::endpoint::Answer;
+use cetusguard_policy::{AnswerFilter, Method};
+use tokio::time::timeout;
 
 use super::Proxy;
 use super::admit::is_ping;
 use super::audit::Record;
+use super::client_watch::{half_close_patience, watch_client};
 use super::connection::Connection;
 use super::inspect::{Approved, JudgedBody, ask_for_body};
 use super::normalise::Message;
+use super::request_head::{Withheld, request_head, upgrade_of};
 use crate::limits::quotas::QuotaHold;
 use crate::limits::shares::ExchangeSlot;
 use crate::outcome::Outcome;
 use crate::outcome::refusal::Refusal;
 use cetusguard_http1::{
-    Body, Duplex, Framing, HeadError, Input, Known, Output, PumpError, ResponseHead, pump,
-    read_response_head, response_framing, send_head,
+    Duplex, Framing, HeadError, Input, Known, Output, PumpError, ResponseHead, read_response_head,
+    response_framing, send_head,
 };
+
+/// The time in which an engine has to answer a ping. The health check waits for five seconds: its
+/// end would look like that of a client that has left, and an engine that hangs be seen nowhere.
+const PING_LIMIT: Duration = Duration::from_secs(4);
 
 /// The engine's answer up to its head, and the connection on which the rest of it comes.
 #[derive(Debug)]
@@ -353,237 +354,4 @@ async fn final_head(input: &mut Input) -> Result<ResponseHead, HeadError> {
             return Ok(head);
         }
     }
-}
-
-/// The upgrade to pass on: only where the endpoint hijacks, and only the protocol that it hijacks
-/// for.
-pub(super) fn upgrade_of(call: &Call, message: &Message) -> Option<Protocol> {
-    let Answer::Tunnel(protocol) = call.endpoint()?.answer else {
-        return None;
-    };
-    let asked = message.headers.get(Known::Upgrade)?;
-    // Engines do not look at the value for attach and exec, and clients differ in it.
-    (protocol == Protocol::Tcp || asked.eq_ignore_ascii_case(protocol.token())).then_some(protocol)
-}
-
-/// The headers of the client that the engine does not get.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Withheld {
-    /// The encodings that the client takes: an answer that is filtered must not be compressed.
-    encodings: bool,
-    /// The credentials for a registry other than that of the image's new name.
-    registry_credentials: bool,
-}
-
-/// The value of `X-Registry-Auth` for no credentials: `{}`, in base64.
-const NO_CREDENTIALS: &[u8] = b"e30=";
-
-/// Returns whether a header holds credentials for registries. Podman reads both for every call, and
-/// prefers the second (Podman `pkg/auth`).
-fn is_registry_credential(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"x-registry-auth") || name.eq_ignore_ascii_case(b"x-registry-config")
-}
-
-/// The time in which an engine has to answer a ping. The health check waits for five seconds: its
-/// end would look like that of a client that has left, and an engine that hangs be seen nowhere.
-const PING_LIMIT: Duration = Duration::from_secs(4);
-
-/// The request's head, from the judged call, with the body that was judged.
-pub(super) fn request_head(
-    call: &Call,
-    message: &Message,
-    upgrade: Option<Protocol>,
-    via: &str,
-    judged: Option<&[u8]>,
-    withheld: Withheld,
-) -> Vec<u8> {
-    let mut head = Vec::with_capacity(512 + judged.map_or(0, <[u8]>::len));
-    let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| head.extend_from_slice(part));
-    put(&[
-        call.method().as_str().as_bytes(),
-        b" ",
-        call.target().as_bytes(),
-        b" HTTP/1.1\r\nHost: docker\r\n",
-    ]);
-    for (known, name, value) in message.headers.end_to_end() {
-        // Credentials for a proxy on the way must not reach the engine; Expect is answered here.
-        let is_replaced = judged.is_some() && known == Known::ContentType;
-        let is_unwanted = withheld.encodings && known == Known::AcceptEncoding
-            || withheld.registry_credentials && is_registry_credential(name);
-        let is_ours = matches!(
-            known,
-            Known::Host | Known::Expect | Known::Authorization | Known::Session
-        );
-        if !is_replaced && !is_unwanted && !is_ours {
-            put(&[name, b": ", value, b"\r\n"]);
-        }
-    }
-    // Without the header, a service keeps the credentials that it was given for its former image.
-    let keeps_credentials = call
-        .endpoint()
-        .is_some_and(|endpoint| endpoint.id == EndpointId::ServiceUpdate);
-    if withheld.registry_credentials && keeps_credentials {
-        put(&[b"X-Registry-Auth: ", NO_CREDENTIALS, b"\r\n"]);
-    }
-    // Behind the names of those through whom the request has come.
-    put(&[b"Via: ", via.as_bytes(), b"\r\n"]);
-    match judged {
-        Some(body) if !body.is_empty() => put(&[b"Content-Type: application/json\r\n"]),
-        _ => {}
-    }
-    match judged.map_or(message.framing, |body| {
-        judged_framing(body, message.framing)
-    }) {
-        Framing::Length(length) => {
-            put(&[b"Content-Length: ", length.to_string().as_bytes(), b"\r\n"])
-        }
-        Framing::Chunked => put(&[b"Transfer-Encoding: chunked\r\n"]),
-        Framing::None | Framing::UntilClose => {}
-    }
-    if let Some(protocol) = upgrade {
-        put(&[
-            b"Connection: Upgrade\r\nUpgrade: ",
-            protocol.token().as_bytes(),
-            b"\r\n",
-        ]);
-    }
-    put(&[b"\r\n", judged.unwrap_or_default()]);
-    head
-}
-
-/// A body that was judged is there as a whole; where the client has sent none, none is sent.
-fn judged_framing(body: &[u8], own: Framing) -> Framing {
-    if own == Framing::None && body.is_empty() {
-        Framing::None
-    } else {
-        Framing::Length(body.len() as u64)
-    }
-}
-
-/// Why the client's side of an exchange ended first.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum ClientEnd {
-    /// The client closed the connection, or the connection broke.
-    Gone,
-    /// Its body cannot be passed on.
-    BadBody,
-}
-
-impl ClientEnd {
-    fn before_answer(self) -> Outcome {
-        match self {
-            Self::Gone => Outcome::ClientDisconnected,
-            Self::BadBody => Refusal::MalformedBody.into(),
-        }
-    }
-
-    /// The end of an exchange whose answer has begun.
-    pub(super) fn within_answer(self) -> Outcome {
-        match self {
-            Self::Gone => Outcome::ClientDisconnected,
-            Self::BadBody => Outcome::MalformedBody,
-        }
-    }
-}
-
-/// Returns the time in which an exchange goes on although its client sends no more and no byte of
-/// the answer comes. A client that has shut down its writing half may still read, and over TCP one
-/// that has left looks the same.
-pub(super) fn half_close_patience(follows: bool, limits: &Limits) -> Duration {
-    if follows {
-        Duration::ZERO
-    } else {
-        limits.answer
-    }
-}
-
-/// The time that a short answer may take before the engine learns that the client sends no more:
-/// some engines end requests then.
-const FAREWELL: Duration = Duration::from_millis(250);
-
-/// The bytes that may arrive from a client while its request is answered: the next requests, or
-/// early bytes for a tunnel. More bytes wait in the kernel.
-const EARLY_LIMIT: usize = 8 << 10;
-
-/// The interval in which a client that cannot be read is checked for having left, and the time that
-/// a stalled upload may last after that: the engine may be busy with the bytes that it has.
-const LOOK: Duration = Duration::from_secs(1);
-const STALLED: Duration = Duration::from_secs(30);
-
-/// Sends the rest of the body, then watches the client. Returns only when the client's side is
-/// over. Safe to cancel.
-pub(super) async fn watch_client(
-    (input, body): (&mut Input, &mut Body),
-    engine: &mut Output,
-    record: &Record<'_>,
-    patience: Duration,
-) -> ClientEnd {
-    let discards = match send_body(input, body, engine, &record.bytes_in).await {
-        Ok(()) | Err(PumpError::Stalled) => false,
-        // An engine that takes no more may still answer, and the client may send its whole body
-        // before it reads.
-        Err(PumpError::Write) => true,
-        Err(PumpError::Garbage) => return ClientEnd::BadBody,
-        Err(PumpError::Short | PumpError::Read) => return ClientEnd::Gone,
-    };
-    let ended = loop {
-        if discards {
-            input.buffer.clear();
-        }
-        if input.buffer.len() >= EARLY_LIMIT {
-            break false;
-        }
-        match input.fill().await {
-            Ok(0) => break true,
-            Ok(_) => {}
-            Err(_) => return ClientEnd::Gone,
-        }
-    };
-    // The client's input is full, so it is not read: the event loop reports when the client leaves.
-    while !ended && !input.is_ended() {
-        sleep(LOOK).await;
-    }
-    if !patience.is_zero() && !input.is_hung_up() {
-        sleep(FAREWELL).await;
-        // The engine now sees the half-close that it would see without a proxy, and ends the
-        // request or goes on.
-        if engine.shutdown().await.is_ok() {
-            wait_for_departure(input, &record.bytes_out, patience).await;
-        }
-    }
-    ClientEnd::Gone
-}
-
-/// Returns once a client that sends no more has left, or once its answer has stood still for so
-/// long.
-async fn wait_for_departure(input: &Input, answered: &AtomicU64, patience: Duration) {
-    let (mut before, mut since) = (answered.load(Relaxed), Instant::now());
-    while !input.is_hung_up() && since.elapsed() < patience {
-        sleep(LOOK.min(patience)).await;
-        let now = answered.load(Relaxed);
-        if now != before {
-            (before, since) = (now, Instant::now());
-        }
-    }
-}
-
-/// Pumps the body. An engine that takes nothing of it must not keep a client's place once that
-/// client has left.
-async fn send_body(
-    input: &mut Input,
-    body: &mut Body,
-    engine: &mut Output,
-    count: &AtomicU64,
-) -> Result<(), PumpError> {
-    while !body.is_done() {
-        let before = count.load(Relaxed);
-        match timeout(STALLED, pump(input, body, engine, count, Duration::MAX)).await {
-            Ok(done) => return done,
-            Err(_) if input.is_ended() && count.load(Relaxed) == before => {
-                return Err(PumpError::Short);
-            }
-            Err(_) => {}
-        }
-    }
-    Ok(())
 }

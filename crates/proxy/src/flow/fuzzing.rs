@@ -4,8 +4,8 @@
 use cetusguard_policy::Call;
 
 use super::answer::{framing_lines, response_head};
-use super::forward::{Withheld, request_head, upgrade_of};
 use super::normalise::Message;
+use super::request_head::{Withheld, request_head, upgrade_of};
 use cetusguard_http1::{RequestHead, ResponseHead, request_framing, response_framing};
 
 /// Writes the head that the engine gets for a request, as if its rules allowed it; `None` where the

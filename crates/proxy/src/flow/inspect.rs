@@ -256,7 +256,7 @@ impl Judgement {
         if let Some(owner) = &self.admitted.viewer().owner {
             for name in cleared.new_volumes() {
                 let created = create_volume(name, owner, &self.proxy.backend).await;
-                if !created.map_err(|trouble| resolve::untold(Arc::new(trouble)))? {
+                if !created? {
                     return Err(Refusal::NameInUse(ObjectKind::Volume, name.clone()));
                 }
             }
@@ -289,7 +289,7 @@ impl Judgement {
                 let profile = self.client.profile.name.clone();
                 Err(Refusal::OverQuota(profile, Box::new(excess)))
             }
-            Err(NoRoom::Unknown(trouble)) => Err(resolve::untold(Arc::new(trouble))),
+            Err(NoRoom::Unknown(trouble)) => Err(trouble.into()),
         }
     }
 }

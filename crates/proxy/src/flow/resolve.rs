@@ -115,12 +115,9 @@ pub(super) async fn settle(
                 wants_defaults,
             } => {
                 let (objects, share, backend) = (&proxy.objects, &client.share, &proxy.backend);
-                let inspected = objects
-                    .inspect(word, share, backend)
-                    .await
-                    .map_err(untold)?;
+                let inspected = objects.inspect(word, share, backend).await?;
                 let defaults = match wants_defaults {
-                    true => objects.defaults(share, backend).await.map_err(untold)?,
+                    true => objects.defaults(share, backend).await?,
                     false => Defaults::default(),
                 };
                 match inspected {
@@ -137,11 +134,7 @@ pub(super) async fn settle(
                 }
             }
             Question::Engine => {
-                let engine = proxy
-                    .objects
-                    .engine(&client.share, &proxy.backend)
-                    .await
-                    .map_err(untold)?;
+                let engine = proxy.objects.engine(&client.share, &proxy.backend).await?;
                 case.answer_engine(&engine);
             }
         }
@@ -219,9 +212,9 @@ async fn find_visible(
     match found {
         Err(trouble) if is_scoped && matches!(*trouble, Trouble::Status(400 | 500 | 503, _)) => {
             let answer = objects.answer_for_missing(kind, word, &client.share, &proxy.backend);
-            answer.await.map(Found::Missing).map_err(untold)
+            answer.await.map(Found::Missing).map_err(Refusal::from)
         }
-        found => found.map_err(untold),
+        found => found.map_err(Refusal::from),
     }
 }
 
@@ -235,12 +228,5 @@ pub(super) async fn find(
         .objects
         .find(kind, word, &client.share, &proxy.backend)
         .await
-        .map_err(untold)
-}
-
-pub(super) fn untold(trouble: Arc<Trouble>) -> Refusal {
-    match &*trouble {
-        Trouble::Unreachable(unreachable) => Refusal::EngineUnreachable(unreachable.clone()),
-        trouble => Refusal::EngineLookupFailed(trouble.to_string()),
-    }
+        .map_err(Refusal::from)
 }

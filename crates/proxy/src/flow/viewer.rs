@@ -39,7 +39,7 @@ pub(super) fn viewer_of(
 /// name it.
 ///
 /// # Errors
-/// As for [`viewer_of`].
+/// The header is needed and missing, or names no session that can be used.
 pub fn viewer_by_header(
     viewer: &Arc<Viewer>,
     profile: &str,
@@ -90,7 +90,7 @@ pub(super) async fn not_visible(
         .await;
     match answer {
         Ok(answer) => Refusal::NotVisible(answer),
-        Err(trouble) => super::resolve::untold(trouble),
+        Err(trouble) => trouble.into(),
     }
 }
 

@@ -9,8 +9,8 @@ use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Excess, Objection};
 use cetusguard_policy::{Ambiguous, Call, Denial, Malformed, Profile, Unfilterable};
 
-use crate::engine::Unknown;
 use crate::engine::backend::Unreachable;
+use crate::engine::{Trouble, Unknown};
 use crate::limits::limiter::Reached;
 use crate::limits::shares::Full;
 use crate::outcome::Reason;
@@ -80,6 +80,28 @@ pub struct Guarded {
     call: Call,
     profile: String,
     level: &'static str,
+}
+
+impl From<&Trouble> for Refusal {
+    fn from(trouble: &Trouble) -> Self {
+        match trouble {
+            Trouble::Unreachable(unreachable) => Self::EngineUnreachable(unreachable.clone()),
+            trouble => Self::EngineLookupFailed(trouble.to_string()),
+        }
+    }
+}
+
+impl From<Trouble> for Refusal {
+    fn from(trouble: Trouble) -> Self {
+        Self::from(&trouble)
+    }
+}
+
+/// Requests that ask about the same object share the answer, and its failure.
+impl From<Arc<Trouble>> for Refusal {
+    fn from(trouble: Arc<Trouble>) -> Self {
+        Self::from(&*trouble)
+    }
 }
 
 impl Guarded {
