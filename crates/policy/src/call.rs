@@ -14,6 +14,7 @@ use percent_encoding::{
 use crate::endpoint::{Captured, Endpoint, ObjectKind};
 pub use crate::malformed::Malformed;
 use crate::method::Method;
+use crate::transport;
 
 /// An API version as the engine compares it: missing parts are 0 (moby `versions/compare.go`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,6 +116,10 @@ impl Call {
         };
         let path = read_path(path)?;
         let (version, unversioned) = read_version(&path)?;
+        let from_query = || transport::in_query(&path, query.as_deref().unwrap_or_default());
+        if let Some(transport) = transport::in_path(&path).or_else(from_query) {
+            return Err(Malformed::ImageOfHost(transport));
+        }
         let endpoint = Endpoint::find(method, &path[unversioned..]);
         Ok(Self {
             method,

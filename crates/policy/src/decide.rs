@@ -430,7 +430,8 @@ fn obligation(
     let is_due = reader.is_some()
         || (is_guarded && acts)
         || !profile.targets.is_empty()
-        || profile.view.concerns(call);
+        || profile.view.concerns(call)
+        || profile.guard.judges_look(call);
     let (guard, targets) = (&profile.guard, &profile.targets);
     is_due.then(|| {
         let replacement = replacement(call, profile).map(Box::new);

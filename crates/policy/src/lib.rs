@@ -36,6 +36,7 @@ mod suggestion;
 mod survey;
 mod target;
 mod trace;
+mod transport;
 mod view;
 
 pub use buildkit::BUILD_RULES;

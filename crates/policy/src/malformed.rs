@@ -29,6 +29,8 @@ pub enum Malformed {
     TooLong,
     /// A raw `;` in the query: Go refuses the pair or drops it, depending on who reads.
     Semicolon,
+    /// An image with a transport before its name: Podman takes it from a path of the host, as root.
+    ImageOfHost(&'static str),
     /// A first segment that starts like a version and is none.
     BadVersion(String),
     /// A Docker API version below [`Version::OLDEST`].
@@ -62,6 +64,11 @@ impl fmt::Display for Malformed {
             Self::Semicolon => {
                 f.write_str("the query holds a raw ';'; separate pairs with '&' and send %3B")
             }
+            Self::ImageOfHost(transport) => write!(
+                f,
+                "the image has the transport {transport}: before its name, so that Podman would take it \
+                from a path of the host; name the image without a transport"
+            ),
             Self::BadVersion(segment) => {
                 write!(
                     f,

@@ -1198,9 +1198,6 @@ fn podman_pulls_from_registries_only() {
         ("quay.io/a/b:1", ""),
         ("localhost:5000/a", ""),
         ("docker%3A%2F%2Fquay.io%2Fa", ""),
-        ("dir%3A%2Fetc", "?reference"),
-        ("docker-archive%3A%2Fetc%2Fpasswd", "?reference"),
-        ("oci%3Ax", "?reference"),
         ("docker%3A%2F%2Fdir%3A%2Fetc", "?reference"),
         ("%2Fetc%2Fpasswd", "?reference"),
     ] {
@@ -1907,5 +1904,118 @@ fn no_text_probes_the_files_of_the_host() {
             let judged = judge("POST /containers/create", Level::Baseline, &[], &body);
             assert_eq!(judged.is_ok(), is_good, "{key} {path}: {judged:?}");
         }
+    }
+}
+
+/// Podman lists the files of the object that `parent` names.
+#[test]
+fn changes_are_those_of_the_object_in_the_path() {
+    for (request, want) in [
+        ("GET /containers/web/changes?parent=other", "?parent"),
+        (
+            "GET /v5.0.0/libpod/containers/web/changes?Parent=other",
+            "?parent",
+        ),
+        (
+            "GET /v5.0.0/libpod/images/web/changes?parent=other",
+            "?parent",
+        ),
+        ("GET /containers/web/changes", ""),
+        ("GET /containers/web/json?parent=other", ""),
+    ] {
+        assert_eq!(field(request, BASELINE, &[], ""), want, "{request}");
+    }
+}
+
+/// The engine connects to the registry of a search, and of a question about an image.
+#[test]
+fn questions_go_to_registries_that_are_allowed() {
+    for (request, want) in [
+        ("GET /images/search?term=127.0.0.1:18181/x", "?term"),
+        ("GET /images/search?Term=localhost/x", "?term"),
+        ("GET /images/search?term=ghcr.io/x", ""),
+        ("GET /images/search?term=x", "?term"),
+        (
+            "GET /v5.0.0/libpod/images/search?term=127.0.0.1:18181/x&tlsVerify=false",
+            "?term",
+        ),
+        ("GET /distribution/127.0.0.1:18181/x/json", "the image"),
+        ("GET /distribution/ghcr.io/x:1/json", ""),
+        (
+            "GET /v5.0.0/libpod/manifests/127.0.0.1:18181%2Fx/json",
+            "the image",
+        ),
+        (
+            "GET /v5.0.0/libpod/manifests/docker:%2F%2F127.0.0.1:18181%2Fx/json",
+            "the image",
+        ),
+        ("GET /v5.0.0/libpod/manifests/ghcr.io%2Fx:1/json", ""),
+    ] {
+        assert_eq!(
+            field(request, BASELINE, &["registry=ghcr.io"], ""),
+            want,
+            "{request}"
+        );
+        assert_eq!(field(request, BASELINE, &[], ""), "", "{request}");
+    }
+}
+
+/// A list of manifests is made from images that Podman looks for by their transports.
+#[test]
+fn lists_of_manifests_take_images_of_registries_only() {
+    for path in ["create?name=x", "x", "x/add"] {
+        for (image, is_refused) in [
+            ("containers-storage:[vfs@/a+/b]x", true),
+            ("dir:/etc", true),
+            ("quay.io/a/b:1", false),
+            ("docker://quay.io/a/b:1", false),
+        ] {
+            let request = format!("POST /v5.0.0/libpod/manifests/{path}");
+            let body = format!(r#"{{"operation":"update","images":["{image}"]}}"#);
+            let found = field(&request, BASELINE, &[], &body);
+            assert_eq!(
+                found.starts_with("images"),
+                is_refused,
+                "{request} {body}: {found}"
+            );
+        }
+    }
+}
+
+/// Podman opens a store of images at any path that a name tells.
+#[test]
+fn bodies_name_no_image_of_the_host() {
+    let store = "containers-storage:[vfs@/a+/b]docker.io/library/x:1";
+    for (request, body, want) in [
+        (LIBPOD_CREATE, format!(r#""image":"{store}""#), "image"),
+        (
+            LIBPOD_CREATE,
+            format!(r#""image":"x","image_volumes":[{{"Source":"{store}","Destination":"/a"}}]"#),
+            "image_volumes",
+        ),
+        (
+            "POST /containers/create",
+            format!(r#""Image":"{store}""#),
+            "Image",
+        ),
+        (
+            "POST /containers/create",
+            format!(
+                r#""HostConfig":{{"Mounts":[{{"Type":"image","Target":"/a","Source":"{store}"}}]}}"#
+            ),
+            "HostConfig.Mounts[0].Source",
+        ),
+        (
+            "POST /containers/create",
+            r#""Image":"oci-archive:/etc/x""#.to_owned(),
+            "Image",
+        ),
+    ] {
+        let body = format!("{{{body}}}");
+        assert_eq!(
+            field(request, BASELINE, &[], &body),
+            want,
+            "{request} {body}"
+        );
     }
 }

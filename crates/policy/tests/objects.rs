@@ -310,6 +310,64 @@ fn t1_the_proxy_protects_its_own_container() {
             "proxy",
         ),
         (
+            "POST /images/create?fromImage=cetusguard/cetusguard&tag=latest",
+            "",
+            "proxy",
+        ),
+        // Docker pulls every tag.
+        (
+            "POST /images/create?fromImage=docker.io/cetusguard/cetusguard",
+            "",
+            "proxy",
+        ),
+        (
+            "POST /images/create?fromImage=cetusguard/cetusguard&tag=other",
+            "",
+            "-",
+        ),
+        (
+            "POST /v5.0.0/libpod/images/pull?reference=docker.io/cetusguard/cetusguard:latest",
+            "",
+            "proxy",
+        ),
+        (
+            "POST /services/create",
+            r#"{"Name":"x","TaskTemplate":{"ContainerSpec":{"Image":"cetusguard/cetusguard"}}}"#,
+            "proxy",
+        ),
+        // Without its name, the next start pulls another image.
+        ("DELETE /images/cetusguard/cetusguard", "", "proxy"),
+        (
+            "DELETE /images/cetusguard/cetusguard:latest?force=1",
+            "",
+            "proxy",
+        ),
+        ("DELETE /images/cetusguard/cetusguard:other", "", "-"),
+        (
+            "DELETE /images/cetusguard/cetusguard@sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+            "",
+            "proxy",
+        ),
+        (
+            "DELETE /v5.0.0/libpod/images/remove?images=web&images=cetusguard/cetusguard",
+            "",
+            "proxy",
+        ),
+        ("POST /v5.0.0/libpod/images/c0ffee/untag", "", "proxy"),
+        ("POST /v5.0.0/libpod/images/web/untag", "", "-"),
+        (
+            "POST /v5.0.0/libpod/manifests/create?name=cetusguard/cetusguard&amend=true",
+            "{}",
+            "proxy",
+        ),
+        (
+            "POST /v5.0.0/libpod/manifests/cetusguard/cetusguard",
+            "{}",
+            "proxy",
+        ),
+        // It is of a registry that no client serves.
+        ("POST /build?networkmode=none&pull=1", "", "-"),
+        (
             "POST /images/evil/tag?repo=cetusguard/cetusguard:x&tag=latest",
             "",
             "!",
@@ -1121,11 +1179,6 @@ fn g5_to_g13_parameters_and_patterns() {
         ("POST /images/create?fromImage=docker-archive:/x", "", "!"),
         ("POST /images/create?fromImage=busybox&tag=latest", "", "-"),
         ("POST /images/x/push?destination=dir:/etc", "", "!"),
-        (
-            "POST /v5.0.0/libpod/images/x/push?destination=docker-archive:/x",
-            "",
-            "!",
-        ),
         (
             "POST /v5.0.0/libpod/images/x/push?destination=quay.io/a/b",
             "",
@@ -2025,4 +2078,95 @@ fn builds_on_podman_need_an_exception() {
             }
         }
     }
+}
+
+/// Engines look for an image of `localhost` on the host, where a client can publish a port.
+#[test]
+fn a_build_that_pulls_does_not_replace_an_image_that_a_client_could_serve() {
+    for (image, want) in [
+        ("localhost/cetusguard:1", "proxy"),
+        ("LOCALHOST:5000/cetusguard:1", "proxy"),
+        ("127.0.0.1:5000/cetusguard:1", "proxy"),
+        ("[::1]:5000/cetusguard:1", "proxy"),
+        ("ghcr.io/cetusguard/cetusguard:1", "-"),
+        ("cetusguard/cetusguard", "-"),
+    ] {
+        let own = PROXY.replace("cetusguard/cetusguard", image);
+        let own = Object::read(ObjectKind::Container, own.as_bytes()).expect("JSON");
+        for (request, want) in [
+            ("POST /build?networkmode=none&pull=1", want),
+            ("POST /build?networkmode=none&pull=true", want),
+            ("POST /build?networkmode=none&pull=0", "-"),
+            ("POST /build?networkmode=none", "-"),
+        ] {
+            let permit = permit(request, &profile(Level::Baseline, &[], Targets::default()));
+            let around = Surroundings {
+                proxy_id: Some("9999"),
+                proxy: Some(&own),
+                ..Surroundings::default()
+            };
+            let settled = world::settle_in(&permit, None, b"", around, &object, world::RECENT);
+            let found = settled.map_or_else(
+                |objection| objection.exceptions().into_iter().collect(),
+                |_| "-".to_owned(),
+            );
+            assert_eq!(found, want, "{image}: {request}");
+        }
+    }
+}
+
+/// An image has labels of its own for each platform, and the engine tells those of its own.
+#[test]
+fn images_of_other_platforms_give_no_rights() {
+    let sent = |request: &str, body: &str| {
+        let permit = permit(request, &profile(Level::Baseline, &[], Targets::default()));
+        let cleared = settle(&permit, body, world::RECENT).map_err(|error| error.to_string());
+        cleared.map(|cleared| cleared.body().unwrap_or_default().to_owned())
+    };
+    let cleared = r#""cetusguard.profile":"""#;
+    for (request, body, is_cleared) in [
+        (
+            "POST /containers/create?platform=linux/386",
+            r#"{"Image":"web"}"#,
+            true,
+        ),
+        (
+            "POST /containers/create?platform=linux/386",
+            r#"{"Image":"web","Labels":{"a":"b"}}"#,
+            true,
+        ),
+        (
+            "POST /containers/create?platform=",
+            r#"{"Image":"web"}"#,
+            false,
+        ),
+        ("POST /containers/create", r#"{"Image":"web"}"#, false),
+        (
+            "POST /v5.0.0/libpod/containers/create",
+            r#"{"image":"web","image_arch":"386"}"#,
+            true,
+        ),
+        (
+            "POST /v5.0.0/libpod/containers/create",
+            r#"{"image":"web"}"#,
+            false,
+        ),
+        (
+            "POST /services/create",
+            r#"{"Name":"x","TaskTemplate":{"ContainerSpec":{"Image":"web"}}}"#,
+            true,
+        ),
+    ] {
+        let sent = sent(request, body).expect(request);
+        assert_eq!(
+            sent.contains(cleared),
+            is_cleared,
+            "{request} {body}: {sent}"
+        );
+    }
+    let own = r#"{"Image":"web","Labels":{"cetusguard.profile":"low"}}"#;
+    let kept = sent("POST /containers/create?platform=linux/386", own).expect("a body");
+    assert!(kept.contains(r#""cetusguard.profile":"low""#), "{kept}");
+    let high = r#"{"Image":"web","Labels":{"cetusguard.profile":"high"}}"#;
+    sent("POST /containers/create?platform=linux/386", high).expect_err("another profile");
 }

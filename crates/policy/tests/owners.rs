@@ -20,7 +20,7 @@ fn world_of_two(kind: ObjectKind, word: &str) -> Option<Object> {
         "shared" | "5a5a" => ("5a5a", "shared", "default"),
         "theirs" | "7e7e" => ("7e7e", "theirs", "other"),
         "their/app:1" | "docker.io/their/app:1" => ("a4a4", "their/app:1", "other"),
-        "pulled:1" | "absent:1" => ("b5b5", "pulled:1", ""),
+        "pulled:1" | "docker.io/library/pulled:1" | "built:1" | "absent:1" => ("b5b5", word, ""),
         word => return world::plain(kind, word),
     };
     if word == "absent:1" {
@@ -31,8 +31,12 @@ fn world_of_two(kind: ObjectKind, word: &str) -> Option<Object> {
         ObjectKind::Image => format!(r#"{{"cetusguard.image-owner":"{owner}"}}"#),
         _ => format!(r#"{{"cetusguard.owner":"{owner}"}}"#),
     };
+    let digests = match word {
+        "pulled:1" => r#"["pulled@sha256:00"]"#,
+        _ => "[]",
+    };
     let answer = format!(
-        r#"{{"Id":"{id}","Name":"{name}","Labels":{labels},"Config":{{"Labels":{labels}}}}}"#
+        r#"{{"Id":"{id}","Name":"{name}","RepoDigests":{digests},"Labels":{labels},"Config":{{"Labels":{labels}}}}}"#
     );
     Some(Object::read(kind, answer.as_bytes()).expect("JSON"))
 }
@@ -186,6 +190,11 @@ fn images_of_other_owners_keep_their_names() {
             "POST /images/create?fromImage=absent&tag=1".to_owned(),
             false,
         ),
+        // The operator has built it, and it has no label.
+        ("POST /images/create?fromImage=built&tag=1".to_owned(), true),
+        // The Dockerfile says which ones are pulled.
+        ("POST /build?t=absent:1&pull=1".to_owned(), true),
+        ("POST /build?t=absent:1&pull=0".to_owned(), false),
         // Docker would pull every tag.
         ("POST /images/create?fromImage=absent".to_owned(), true),
     ] {
@@ -287,19 +296,27 @@ fn services_of_owners_mount_no_volumes_by_name() {
         (r#"{"Type":"tmpfs","Target":"/v"}"#, false),
     ] {
         let body = format!(
-            r#"{{"Name":"web","TaskTemplate":{{"ContainerSpec":{{"Image":"app:1","Mounts":[{mount}]}}}}}}"#
+            r#"{{"Name":"web","TaskTemplate":{{"ContainerSpec":{{"Image":"pulled:1","Mounts":[{mount}]}}}}}}"#
         );
         let sent = sent("POST /services/create", &body);
         assert_eq!(sent.starts_with("refused"), is_refused, "{mount}: {sent}");
     }
 }
 
-/// The containers of a build's steps have the labels that the Dockerfile says.
+/// The containers of a build's steps have the labels that the Dockerfile says, and the cache has the
+/// steps of all clients.
 #[test]
-fn builds_of_owners_leave_no_containers() {
-    for query in ["t=absent:1", "t=absent:1&rm=0&forcerm=0", "t=absent:1&rm=1"] {
+fn builds_of_owners_leave_no_containers_and_take_no_steps_of_others() {
+    for query in [
+        "t=absent:1",
+        "t=absent:1&rm=0&forcerm=0&nocache=0",
+        "t=absent:1&rm=1",
+    ] {
         let sent = sent(&format!("POST /build?{query}"), "");
-        assert!(sent.contains("&rm=1&forcerm=1"), "{query}: {sent}");
+        assert!(
+            sent.contains("&rm=1&forcerm=1&nocache=1"),
+            "{query}: {sent}"
+        );
         assert!(!sent.contains("=0"), "{query}: {sent}");
     }
 }
@@ -349,5 +366,23 @@ fn new_names_are_no_identifiers_of_others() {
         let body = if request.contains("create") { "{}" } else { "" };
         let sent = sent(request, body);
         assert!(!sent.contains("hexadecimal"), "{request}: {sent}");
+    }
+}
+
+/// The node of a task pulls the image, and gives its name to what the registry has.
+#[test]
+fn services_of_owners_replace_no_images_of_others() {
+    for (image, is_refused) in [
+        ("their/app:1", true),
+        ("pulled:1", false),
+        (
+            "their/app@sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+            false,
+        ),
+    ] {
+        let body =
+            format!(r#"{{"Name":"web","TaskTemplate":{{"ContainerSpec":{{"Image":"{image}"}}}}}}"#);
+        let sent = sent("POST /services/create", &body);
+        assert_eq!(sent.starts_with("refused"), is_refused, "{image}: {sent}");
     }
 }

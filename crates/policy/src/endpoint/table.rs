@@ -259,14 +259,14 @@ endpoints! {
     LibpodArtifactAddLocal "libpod.artifact.add_local" Post "/libpod/artifacts/local/add" Slow PodmanHost Named;
     LibpodArtifactRemoveMany "libpod.artifact.remove_many" Delete "/libpod/artifacts/remove" Slow ManageArtifacts Open;
     LibpodArtifactRemove "libpod.artifact.remove" Delete "/libpod/artifacts/{artifact*}" Slow ManageArtifacts Open;
+    LibpodManifestCreate "libpod.manifest.create" Post "/libpod/manifests/create" Slow ManageArtifacts Open;
+    LibpodManifestAdd "libpod.manifest.add" Post "/libpod/manifests/{manifest*}/add" Slow ManageArtifacts Open;
     LibpodManifestCreateNamed "libpod.manifest.create_named" Post "/libpod/manifests/{manifest*}" Slow ManageArtifacts Open;
     LibpodManifestUpdate "libpod.manifest.update" Put "/libpod/manifests/{manifest*}" Slow ManageArtifacts Open;
     LibpodManifestExists "libpod.manifest.exists" Get "/libpod/manifests/{manifest*}/exists" Quick LookAtPods Open;
     LibpodManifestInspect "libpod.manifest.inspect" Get "/libpod/manifests/{manifest*}/json" Quick LookAtPods Open;
     LibpodManifestRemove "libpod.manifest.remove" Delete "/libpod/manifests/{manifest*}" Slow ManageArtifacts Open;
     LibpodManifestPush "libpod.manifest.push" Post "/libpod/manifests/{manifest*}/registry/{destination*}" Transfer Push Named;
-    LibpodManifestCreate "libpod.manifest.create" Post "/libpod/manifests/create" Slow ManageArtifacts Open;
-    LibpodManifestAdd "libpod.manifest.add" Post "/libpod/manifests/{manifest*}/add" Slow ManageArtifacts Open;
     LibpodManifestPushOld "libpod.manifest.push_old" Post "/libpod/manifests/{manifest}/push" Slow Push Named;
     LibpodNetworkList "libpod.network.list" Get "/libpod/networks/json" Quick LookAtNetworks Open;
     LibpodNetworkInspectShort "libpod.network.inspect_short" Get "/libpod/networks/{network}" Quick LookAtNetworks Open;

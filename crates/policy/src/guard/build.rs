@@ -17,7 +17,11 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     plain("platform"),
     judged("labels", super::stamp::labels),
     plain("squash"),
-    plain("pull"),
+    judged("pull", |judge, value| {
+        if super::image::is_on(value) {
+            judge.claim_pulled_by_build();
+        }
+    }),
     plain("nocache"),
     plain("rm"),
     plain("forcerm"),

@@ -2,9 +2,16 @@
 
 use super::{Judge, Step, creation};
 
+use super::form::{Form, field, judged as judged_field};
 use super::json::Json;
-use super::query::{Pairs, Parameter, judged, many_judged, plain};
+use super::query::{Pairs, Parameter, judged, many, many_judged, plain};
+use super::visibility::Overwriting;
 use crate::call::Call;
+use crate::transport::transport;
+
+/// Podman takes such an image from a path of the host, which it opens as root.
+const OF_HOST: &str =
+    "takes an image from the host, not from a registry; write it with its registry";
 
 /// The place of an image that the path names.
 pub(super) const IN_PATH: &str = "the image";
@@ -22,9 +29,12 @@ pub(super) const CREATE: &[Parameter] = &[
 
 /// Of `POST /libpod/images/pull`.
 pub(super) const LIBPOD_PULL: &[Parameter] = &[
-    judged("reference", pulled),
+    judged("reference", |judge, text| {
+        pulled(judge, text);
+        judge.claim_image(text.strip_prefix("docker://").unwrap_or(text));
+    }),
     judged("alltags", |judge, value| {
-        if judge.guard.binds_images() && !matches!(value, "" | "0" | "false") {
+        if judge.guard.binds_images() && is_on(value) {
             let what = "pulls images by names that are not judged; pull them one by one";
             judge.refuse(what.to_owned(), None);
         }
@@ -49,23 +59,29 @@ pub(super) const LIBPOD_PULL: &[Parameter] = &[
     plain("retrydelay"),
 ];
 
+/// Returns whether a switch of a query is on.
+pub(super) fn is_on(value: &str) -> bool {
+    !matches!(value, "" | "0" | "false" | "False")
+}
+
 /// Judges a reference without regard to the engine: Podman also takes images from files, folders
 /// and other stores of the host, by a transport before the name (containers/image `transports`).
 fn pulled(judge: &mut Judge<'_>, text: &str) {
     let name = text.strip_prefix("docker://").unwrap_or(text);
-    let has_transport = super::reference::transport(name).is_some();
+    let has_transport = transport(name).is_some();
     if has_transport || name.starts_with(['/', '.']) || name.contains("://") {
-        judge.refuse(
-            "takes an image from the host, not from a registry; write it with its registry"
-                .to_owned(),
-            None,
-        );
+        judge.refuse(OF_HOST.to_owned(), None);
     }
     // Podman takes such a name for one of Docker Hub, whatever its settings (`libimage` `Pull`).
     match name == text {
         true => new_reference(judge, name),
         false => of_registry(judge, name),
     }
+}
+
+/// Judges an image about which the engine asks its registry.
+pub(super) fn asked_for(judge: &mut Judge<'_>, text: &str) {
+    pulled(judge, text);
 }
 
 /// Of `POST /images/{name}/push`. Podman writes the image to the host where the destination has a
@@ -112,6 +128,46 @@ pub(super) fn pushed_to_own_name(judge: &mut Judge<'_>, call: &Call, pairs: &Pai
     }
 }
 
+/// Of the calls that make or change a list of manifests.
+pub(super) const MANIFEST: &[Parameter] = &[
+    plain("name"),
+    many_judged("images", pulled),
+    plain("all"),
+    plain("amend"),
+    many("annotation"),
+    many("annotations"),
+    plain("tlsVerify"),
+];
+
+/// Judges the name that a list of manifests has or gets.
+pub(super) fn listed_under(judge: &mut Judge<'_>, call: &Call, pairs: &Pairs) {
+    let in_path = call.unversioned_path().strip_prefix("/libpod/manifests/");
+    let in_query = pairs.iter().filter(|(name, _)| name == "name");
+    let names = in_query.map(|(_, name)| name.as_str()).chain(in_path);
+    for name in names {
+        judge.claim_image(name.strip_suffix("/add").unwrap_or(name));
+    }
+}
+
+/// Podman `entities.ManifestModifyOptions`.
+pub(super) static MANIFEST_FORM: Form = Form::Struct(&[
+    field("operation", Form::Text),
+    judged_field("images", Form::List(&Form::Text), |judge, images| {
+        let images = images.list().iter().map(Json::text);
+        judge.each(images, |judge, image| pulled(judge, image));
+    }),
+    field("all", Form::Bool),
+    field("annotation", Form::List(&Form::Text)),
+    field("annotations", Form::Map(&Form::Text)),
+    field("index_annotations", Form::Map(&Form::Text)),
+    field("arch", Form::Text),
+    field("features", Form::List(&Form::Text)),
+    field("os", Form::Text),
+    field("os_features", Form::List(&Form::Text)),
+    field("os_version", Form::Text),
+    field("variant", Form::Text),
+]);
+
 /// Of `POST /images/{name}/tag`.
 pub(super) const TAG: &[Parameter] = &[plain("repo"), plain("tag"), plain("force")];
 
@@ -134,7 +190,12 @@ pub(super) fn made(judge: &mut Judge<'_>, _: &Call, pairs: &Pairs) {
                 });
             }
             judge.within(Step::Parameter(name), |judge| match name {
-                "fromImage" => pulled(judge, &whole),
+                "fromImage" => {
+                    pulled(judge, &whole);
+                    judge.claim_image(&whole);
+                    // Docker pulls all tags of a name without one.
+                    judge.claim_repository(&whole);
+                }
                 _ => {
                     named(judge, &whole);
                 }
@@ -182,6 +243,18 @@ pub(super) fn reference(judge: &mut Judge<'_>, reference: &str) {
     }
 }
 
+/// Judges the image of a service. The node that runs a task pulls the image by its tag, and gives
+/// the name to what the registry has.
+pub(super) fn of_service(judge: &mut Judge<'_>, image: &str) {
+    reference(judge, image);
+    if !image.contains('@') && !image.is_empty() {
+        judge.claim_image(image);
+        if judge.owns() {
+            judge.look_up_name(super::reference::normalised(image), Overwriting::Task);
+        }
+    }
+}
+
 /// Judges an image that is pulled, pushed or made: every word but a full identifier is a name.
 fn new_reference(judge: &mut Judge<'_>, reference: &str) {
     let is_full_id = is_id(reference) && (reference.contains(':') || reference.len() == 64);
@@ -195,7 +268,7 @@ fn new_reference(judge: &mut Judge<'_>, reference: &str) {
 
 /// Returns whether an engine may take the word for the identifier of an image: it finds one by a
 /// single digit.
-fn is_id(word: &str) -> bool {
+pub(super) fn is_id(word: &str) -> bool {
     word.starts_with("sha256:") || word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
@@ -210,11 +283,12 @@ fn of_registry(judge: &mut Judge<'_>, reference: &str) {
             with its registry or its tag";
         return judge.refuse(what.to_owned(), None);
     }
-    let has_transport =
-        super::reference::transport(reference).is_some() || reference.contains("://");
+    if transport(reference).is_some() {
+        return judge.refuse(OF_HOST.to_owned(), None);
+    }
     let full = super::reference::normalised(reference);
     let is_strange = judge.guard.rewrites_images() && !is_id && !super::reference::is_valid(&full);
-    if is_strange || has_transport && judge.guard.binds_images() {
+    if is_strange || reference.contains("://") && judge.guard.binds_images() {
         let what = "is no image that can be judged; write it as REGISTRY/NAME:TAG";
         return judge.refuse(what.to_owned(), None);
     }

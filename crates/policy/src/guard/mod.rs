@@ -25,6 +25,7 @@ mod namespace;
 mod network;
 mod new_name;
 mod objection;
+mod other_words;
 mod process;
 mod query;
 mod readers;

@@ -118,6 +118,10 @@ pub(super) static LIBPOD_PULL: Reader = Reader {
     pairs: None,
 };
 pub(super) static LOAD: Reader = stream(&[plain("quiet"), many("platform")], image::unseen);
+pub(super) static MANIFEST: Reader = Reader {
+    pairs: Some(image::listed_under),
+    ..json(image::MANIFEST, &image::MANIFEST_FORM)
+};
 pub(super) static BUILD: Reader = Reader {
     pairs: Some(build::steps),
     ..stream(build::PARAMETERS, build::whole)

@@ -72,6 +72,7 @@ impl Reader {
         if let Some(endpoint) = call.endpoint() {
             judge.rewritten = judge.guard.rewrite_images_of_body(endpoint.id, &mut json);
         }
+        judge.clear_labels_of_platforms(call, pairs, &mut json);
         walk(judge, &mut json, form);
         let guard: &'g Guard = judge.guard;
         if let (Some(creation), Some(endpoint)) = (&guard.creation, call.endpoint()) {

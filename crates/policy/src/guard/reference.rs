@@ -38,6 +38,22 @@ pub(super) fn registry(reference: &str) -> String {
         .to_owned()
 }
 
+/// Returns whether engines look for an image on the host itself, where a client can serve it on a
+/// published port.
+pub(super) fn is_of_this_host(reference: &str) -> bool {
+    let registry = comparable_host(&registry(reference));
+    let name = registry
+        .rsplit_once(':')
+        .map_or(registry.as_str(), |(name, _)| name);
+    let is_loopback = |address: &str| {
+        let address = address.trim_start_matches('[').trim_end_matches(']');
+        address
+            .parse()
+            .is_ok_and(|address: core::net::IpAddr| address.is_loopback())
+    };
+    name == "localhost" || is_loopback(name) || is_loopback(&registry)
+}
+
 /// Returns the reference with its registry, and with `library/` if the engine adds it.
 pub(super) fn named(reference: &str) -> String {
     let (host, rest) = match reference.split_once('/') {
@@ -102,25 +118,6 @@ pub(super) fn is_short(reference: &str) -> bool {
         Some((host, _)) => !host.contains(['.', ':']) && host != "localhost",
         None => true,
     }
-}
-
-/// Returns the transport that stands before the name, other than Docker's: Podman also takes images
-/// from files, folders and other stores of the host (containers/image `transports`).
-pub(super) fn transport(name: &str) -> Option<&'static str> {
-    const TRANSPORTS: &[&str] = &[
-        "atomic",
-        "containers-storage",
-        "dir",
-        "docker-archive",
-        "docker-daemon",
-        "oci",
-        "oci-archive",
-        "ostree",
-        "sif",
-        "tarball",
-    ];
-    let (word, _) = name.split_once(':')?;
-    TRANSPORTS.iter().copied().find(|known| *known == word)
 }
 
 /// Returns a pattern of references with its registry, in lower case. `docker.io/*` is every image

@@ -74,7 +74,7 @@ const TASK: &[Field] = &[
 
 const CONTAINER: &[Field] = &[
     judged("Image", Form::Text, |judge, value| {
-        image::reference(judge, value.text())
+        image::of_service(judge, value.text())
     }),
     field("Labels", Form::Map(&Form::Text)),
     field("Command", Form::List(&Form::Text)),

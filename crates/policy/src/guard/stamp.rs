@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::Json;
 use super::judge::{Judge, Step};
+use super::query::Pairs;
 use super::subject::Role;
 use crate::call::Call;
 use crate::endpoint::{EndpointId, ObjectKind};
@@ -46,6 +47,10 @@ const BUILD_LABELS: &str = "labels";
 /// The parameters that have the engine remove the containers of the steps of a build. They have the
 /// labels that the Dockerfile says, and would belong to any client.
 const REMOVAL: [&str; 2] = ["rm", "forcerm"];
+/// The parameter that has the engine run every step of a build. Its cache would give a client the
+/// steps of others: the key of a step contains neither the hosts nor the network that a client chose
+/// for it, so that the step may have taken another server's files.
+const NO_CACHE: &str = "nocache";
 /// The parameter with instructions of a Dockerfile for an image that is committed.
 const CHANGES: &str = "changes";
 
@@ -75,6 +80,44 @@ impl Judge<'_> {
                 }
             }
             None => {}
+        }
+    }
+
+    /// Sets the labels that select a profile to nothing in the body of a call whose image is not the
+    /// one that is looked up: an image may have other labels for another platform. Labels of the
+    /// body replace those of the image.
+    pub(super) fn clear_labels_of_platforms(
+        &self,
+        call: &Call,
+        pairs: &Pairs,
+        body: &mut Json<'_>,
+    ) {
+        let Some((profiles, id)) = self.surroundings.profiles.zip(call.endpoint()) else {
+            return;
+        };
+        let id = id.id;
+        let is_set = |key: &str| body.get(key).is_some_and(|value| !value.is_empty());
+        let names_platform = match id {
+            EndpointId::ContainerCreate => pairs
+                .iter()
+                .any(|(name, value)| name == "platform" && !value.is_empty()),
+            EndpointId::LibpodContainerCreate => ["image_os", "image_arch", "image_variant"]
+                .into_iter()
+                .any(is_set),
+            // Tasks run on any node.
+            EndpointId::ServiceCreate | EndpointId::ServiceUpdate => true,
+            _ => false,
+        };
+        let Some(place) = container_labels(id).filter(|_| names_platform) else {
+            return;
+        };
+        let Some(holder) = labels_at(body, place) else {
+            return;
+        };
+        for key in profiles.selecting_labels() {
+            if !holder.iter().any(|(known, _)| known == key) {
+                holder.push((key.to_owned().into(), Json::Text("".into())));
+            }
         }
     }
 
@@ -171,11 +214,13 @@ impl Judge<'_> {
         };
         stamp(&mut labels, &[], marks);
         pairs.retain(|(name, _)| {
-            name != BUILD_LABELS && !(self.owns() && REMOVAL.contains(&name.as_str()))
+            let is_forced = REMOVAL.contains(&name.as_str()) || name == NO_CACHE;
+            name != BUILD_LABELS && !(self.owns() && is_forced)
         });
         pairs.push((BUILD_LABELS.to_owned(), labels.to_string()));
         if self.owns() {
-            pairs.extend(REMOVAL.map(|name| (name.to_owned(), "1".to_owned())));
+            let forced = REMOVAL.into_iter().chain([NO_CACHE]);
+            pairs.extend(forced.map(|name| (name.to_owned(), "1".to_owned())));
         }
         call.with_parameters(&pairs)
     }
@@ -261,22 +306,33 @@ fn clear(body: &mut Json<'_>, place: &[&'static str]) {
 
 /// Sets labels in the object at a place, whose last key is added if it is missing.
 fn stamp(body: &mut Json<'_>, place: &[&'static str], labels: &[(&str, &str)]) {
+    let Some(map) = labels_at(body, place) else {
+        return;
+    };
+    map.retain(|(key, _)| !is_owner_label(key));
+    for (key, value) in labels {
+        let (key, value) = ((*key).to_owned(), (*value).to_owned());
+        map.push((key.into(), Json::Text(value.into())));
+    }
+}
+
+/// Returns the object at a place, whose last key is added if it is missing.
+fn labels_at<'j, 'b>(
+    body: &'j mut Json<'b>,
+    place: &[&'static str],
+) -> Option<&'j mut Vec<(Cow<'b, str>, Json<'b>)>> {
     let holder = match place.split_last() {
         Some((last, path)) => body
             .at_path_mut(path.iter().copied())
             .filter(|holder| matches!(holder, Json::Map(_)))
-            .and_then(|holder| holder.make_path([Cow::Borrowed(*last)])),
-        None => Some(body),
+            .and_then(|holder| holder.make_path([Cow::Borrowed(*last)]))?,
+        None => body,
     };
-    let Some(holder) = holder else { return };
     if !matches!(holder, Json::Map(_)) {
         *holder = Json::Map(Vec::new());
     }
-    if let Json::Map(map) = holder {
-        map.retain(|(key, _)| !is_owner_label(key));
-        for (key, value) in labels {
-            let (key, value) = ((*key).to_owned(), (*value).to_owned());
-            map.push((key.into(), Json::Text(value.into())));
-        }
+    match holder {
+        Json::Map(map) => Some(map),
+        _ => None,
     }
 }

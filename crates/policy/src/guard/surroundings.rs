@@ -6,8 +6,9 @@ use ipnet::IpNet;
 
 use super::judge::Judge;
 use super::subject::{Role, Slot, Subject};
+use crate::call::Call;
 use crate::client::{Condition, Container, Kind, Selector};
-use crate::endpoint::ObjectKind;
+use crate::endpoint::{EndpointId, ObjectKind};
 use crate::object::{Object, Traits};
 use crate::pattern::Pattern;
 use crate::profile::Profiles;
@@ -279,6 +280,76 @@ impl Judge<'_> {
             self.unless_allowed("proxy", "", || {
                 "is the image from which the proxy is started".to_owned()
             });
+        }
+    }
+
+    /// Judges a pull of all tags of a repository: one of them may be the image of the proxy.
+    pub(super) fn claim_repository(&mut self, reference: &str) {
+        let repository = super::reference::without_version;
+        let own = self.surroundings.proxy_image().map(repository);
+        let is_own =
+            |own| super::reference::named(own) == super::reference::named(repository(reference));
+        if !super::reference::has_tag(reference) && own.is_some_and(is_own) {
+            self.unless_allowed("proxy", "", || {
+                "brings in all tags of the image from which the proxy is started; name a tag"
+                    .to_owned()
+            });
+        }
+    }
+
+    /// Judges a build that pulls the images which its Dockerfile names: the Dockerfile is not read,
+    /// and the engine would give their names to what the registry has.
+    pub(super) fn claim_pulled_by_build(&mut self) {
+        if self.owns() {
+            let what = "replaces the images that the Dockerfile names, also those of other clients; \
+                pull them by their names before the build";
+            self.refuse(what.to_owned(), None);
+        }
+        let is_served_here = |own: &str| super::reference::is_of_this_host(own);
+        if self.surroundings.proxy_image().is_some_and(is_served_here) {
+            self.unless_allowed("proxy", "", || {
+                "may replace the image from which the proxy is started: the engine looks for its \
+                name on this host, where a client can serve another one"
+                    .to_owned()
+            });
+        }
+    }
+
+    /// Judges the name that a call takes off an image: without its name, the engine would pull the
+    /// image from which the proxy is started.
+    pub(super) fn keep_proxy_image(&mut self, call: &Call, id: EndpointId) {
+        use EndpointId::*;
+        let mut words = Vec::new();
+        match id {
+            ImageRemove | LibpodImageRemove | LibpodImageUntag => {
+                words.extend(call.captured().map(|captured| captured.word.to_owned()))
+            }
+            LibpodImageRemoveMany => {
+                let pairs = call.parameters().unwrap_or_default();
+                let named = pairs
+                    .into_iter()
+                    .filter(|(name, _)| super::fold(name) == "images");
+                words.extend(named.map(|(_, word)| word));
+            }
+            _ => return,
+        }
+        let Some(own) = self.surroundings.proxy_image() else {
+            return;
+        };
+        for word in words {
+            // The engine takes all names off an image that is untagged by its identifier.
+            let takes_all = id == LibpodImageUntag && super::image::is_id(&word);
+            let repository = super::reference::without_version;
+            let is_digest_of = word.contains('@')
+                && super::reference::named(repository(&word))
+                    == super::reference::named(repository(own));
+            if takes_all || is_digest_of {
+                self.unless_allowed("proxy", "", || {
+                    "may take the name off the image from which the proxy is started".to_owned()
+                });
+            } else {
+                self.claim_image(&word);
+            }
         }
     }
 

@@ -4,9 +4,9 @@
 use super::readers::{
     BUILD, CHECKPOINTS, COMMIT, CONTAINER_CREATE, CONTAINER_START, CONTAINER_UPDATE, EXEC_CREATE,
     EXEC_START, LIBPOD_CONNECT, LIBPOD_CREATE, LIBPOD_DISCONNECT, LIBPOD_EXEC_REMOVE, LIBPOD_PULL,
-    LIBPOD_PUSH, LIBPOD_START, LIBPOD_UPDATE, LIBPOD_VOLUME_CREATE, LOAD, LOGIN, NETWORK_CONNECT,
-    NETWORK_CREATE, NETWORK_DISCONNECT, NETWORK_REMOVE, NODE_UPDATE, PULL_OR_IMPORT, PUSH, RENAME,
-    SECRET, SERVICE_CREATE, SERVICE_UPDATE, TAG, TOP, VOLUME_CREATE,
+    LIBPOD_PUSH, LIBPOD_START, LIBPOD_UPDATE, LIBPOD_VOLUME_CREATE, LOAD, LOGIN, MANIFEST,
+    NETWORK_CONNECT, NETWORK_CREATE, NETWORK_DISCONNECT, NETWORK_REMOVE, NODE_UPDATE,
+    PULL_OR_IMPORT, PUSH, RENAME, SECRET, SERVICE_CREATE, SERVICE_UPDATE, TAG, TOP, VOLUME_CREATE,
 };
 use super::{Guard, Level, Reader, creation};
 use crate::call::Call;
@@ -46,7 +46,7 @@ pub(crate) fn duty(call: &Call, guard: &Guard) -> Duty {
         return Duty::Pass;
     }
     match duty_of(endpoint.id) {
-        Duty::Unread if makes_images(endpoint.id) && guard.binds_images() => {
+        Duty::Unread | Duty::Judge(_) if makes_images(endpoint.id) && guard.binds_images() => {
             Duty::Closed(UNSEEN_IMAGES)
         }
         Duty::Unread if creation::creates_unseen(endpoint.id) && guard.creation.is_some() => {
@@ -78,6 +78,10 @@ fn duty_of(id: EndpointId) -> Duty {
         ImageTag | LibpodImageTag => Duty::Judge(&TAG),
         LibpodExecRemove => Duty::Judge(&LIBPOD_EXEC_REMOVE),
         LibpodImagePull => Duty::Judge(&LIBPOD_PULL),
+        LibpodManifestCreate
+        | LibpodManifestCreateNamed
+        | LibpodManifestAdd
+        | LibpodManifestUpdate => Duty::Judge(&MANIFEST),
         ImageLoad => Duty::Judge(&LOAD),
         BuildStart => Duty::Judge(&BUILD),
         VolumeCreate => Duty::Judge(&VOLUME_CREATE),
@@ -131,11 +135,7 @@ fn duty_of(id: EndpointId) -> Duty {
         | LibpodArtifactPush
         | LibpodArtifactAdd
         | LibpodArtifactAddLocal
-        | LibpodManifestCreateNamed
-        | LibpodManifestUpdate
         | LibpodManifestPush
-        | LibpodManifestCreate
-        | LibpodManifestAdd
         | LibpodManifestPushOld
         | LibpodNetworkCreate
         | LibpodNetworkUpdate

@@ -171,6 +171,15 @@ pub(crate) fn may_name_the_proxys(id: EndpointId) -> bool {
             | LibpodImageTag
             | ContainerCommit
             | ImageCreate
+            | LibpodImagePull
+            | ImageRemove
+            | LibpodImageRemove
+            | LibpodImageRemoveMany
+            | LibpodImageUntag
+            | LibpodManifestCreate
+            | LibpodManifestCreateNamed
+            | LibpodManifestAdd
+            | LibpodManifestUpdate
             | BuildStart
     )
 }

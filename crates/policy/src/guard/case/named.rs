@@ -22,6 +22,10 @@ impl Judge<'_> {
             );
         }
         self.refuse_forced_removal(call, endpoint);
+        if self.is_guarded() {
+            self.keep_proxy_image(call, endpoint.id);
+        }
+        self.judge_other_words(call, endpoint.id);
         let removes_dependents =
             endpoint.id == EndpointId::LibpodContainerRemove && call.turns_on("depend");
         if removes_dependents

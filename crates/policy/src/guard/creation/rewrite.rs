@@ -10,6 +10,7 @@ use crate::call::Call;
 use crate::endpoint::{EndpointId, ObjectKind};
 use crate::guard::json::{Json, fold};
 use crate::guard::{Guard, reference};
+use crate::transport::transport;
 
 /// A rule that replaces references of images: `FROM=TO`, with at most one star on each side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +153,7 @@ impl Rewriter<'_> {
     /// Returns the reference in place of a client's; `None` if it stays.
     fn rewritten(&mut self, word: &str, place: Place) -> Option<String> {
         // The guard refuses a transport, which is no name.
-        if word.is_empty() || place.is_id(word) || reference::transport(word).is_some() {
+        if word.is_empty() || place.is_id(word) || transport(word).is_some() {
             return None;
         }
         let full = reference::comparable(word);

@@ -17,6 +17,8 @@ pub(in crate::guard) enum Overwriting {
     Name,
     /// A pull gives the name to the image that the registry has.
     Pull,
+    /// A task of a service has the node pull its image.
+    Task,
 }
 
 impl Judge<'_> {
@@ -129,9 +131,14 @@ impl Judge<'_> {
             return;
         };
         let may = match viewer.owner {
-            // A pulled image has no mark, and every client may pull it again.
-            Some(_) if how == Overwriting::Pull && image.label(IMAGE_OWNER_LABEL).is_empty() => {
+            Some(_) if how == Overwriting::Task && image.label(IMAGE_OWNER_LABEL).is_empty() => {
                 true
+            }
+            // A pulled image has no mark, and every client may pull it again. One that was built
+            // and never pulled or pushed has no digest of its repository, unless the engine gives
+            // digests to all of its images.
+            Some(_) if how == Overwriting::Pull && image.label(IMAGE_OWNER_LABEL).is_empty() => {
+                is_of_registry(&subject.word, image)
             }
             Some(_) => viewer.owns_image(image),
             None => viewer.shows_image(&subject.word, image, true),
@@ -179,6 +186,17 @@ impl Judge<'_> {
         let viewer = self.surroundings.viewer;
         viewer.is_some_and(|viewer| viewer.shows(ObjectKind::Image, &image))
     }
+}
+
+/// Returns whether an image is known by a digest of the repository of a name.
+fn is_of_registry(name: &str, image: &Object) -> bool {
+    let repository = |name: &str| reference::named(reference::without_version(name));
+    let wanted = repository(name);
+    let mut digests = image
+        .image_names()
+        .iter()
+        .filter(|known| known.contains('@'));
+    digests.any(|known| repository(known) == wanted)
 }
 
 /// Returns the name of the image that a call pulls, and the parameter with it.
