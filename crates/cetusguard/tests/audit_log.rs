@@ -122,7 +122,7 @@ fn a_place_that_cannot_be_written_is_refused_at_the_start() {
         (folder.file("no/audit.json"), "make its folder first"),
         (link, "name the file itself, not a symbolic link to it"),
         (fifo, "cannot write the audit log"),
-        ("/dev/null".to_owned(), "it is no regular file"),
+        ("/dev/null".to_owned(), "it is not a regular file"),
         (
             format!("unix://{dead}"),
             "start the program that listens there first",

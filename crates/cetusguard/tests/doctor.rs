@@ -368,7 +368,7 @@ fn a_second_proxy_is_recognised() {
     );
     let (code, out) = told(ask(&format!("unix://{}", folder.write("file", ""))));
     assert!(
-        code == Some(1) && out.contains("a file that is no socket is at"),
+        code == Some(1) && out.contains("another file or a folder has the path"),
         "{out}"
     );
 }

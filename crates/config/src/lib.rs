@@ -44,7 +44,7 @@ use meant::Config;
 pub use option::{OPTIONS, nearest};
 pub use reference::reference;
 pub use schema::schema;
-pub use text_file::{Unreadable, read_input, read_text};
+pub use text_file::{Unreadable, Unwritable, plain_error, read_input, read_text};
 use tls::MakeTls;
 use written::{Source, Written};
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use cetusguard_config::Unwritable;
 use cetusguard_config::printed::json;
 use serde::Serialize;
 
@@ -121,7 +122,12 @@ impl Output {
                 .parent()
                 .map_or(Ok(()), std::fs::create_dir_all)
                 .and_then(|()| write_new(&path, &file.text));
-            made.map_err(|why| format!("cannot write {}: {why}", path.display()))?;
+            made.map_err(|error| {
+                let why = Unwritable::from(error);
+                let path = path.display().to_string();
+                let advice = why.advice(&path);
+                format!("cannot write {path}: {why}; {advice}, or name another folder with --out")
+            })?;
         }
         if wants_json {
             return Ok(json(self));

@@ -210,9 +210,10 @@ impl Project {
         match read {
             Some(Ok(text)) => project.read_variables(&text, path.as_deref().unwrap_or_default()),
             Some(Err(why)) if given.env_file.is_some() => {
+                let advice = why.advice();
                 return Err(Mistakes(vec![Mistake::new(
                     format!("{} cannot be read: {why}", path.unwrap_or_default()),
-                    "name a file with lines of NAME=VALUE with --env-file",
+                    format!("{advice}; --env-file takes a file with lines of NAME=VALUE"),
                 )]));
             }
             Some(Err(Unreadable::Missing)) | None => {}

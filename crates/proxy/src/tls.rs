@@ -178,7 +178,7 @@ fn read_pem(path: &str) -> Result<String, WrongFiles> {
             ),
             _ => why.advice(),
         };
-        WrongFiles::new(format!("{path}: {why}"), fix)
+        WrongFiles::new(format!("the TLS file {path} cannot be read: {why}"), fix)
     })
 }
 

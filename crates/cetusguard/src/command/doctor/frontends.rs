@@ -8,8 +8,8 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use cetusguard_config::address::Address;
-use cetusguard_config::read_text;
 use cetusguard_config::written::Written;
+use cetusguard_config::{plain_error, read_text};
 use rustix::fs::{Access, access};
 
 use super::Finding;
@@ -134,7 +134,7 @@ fn describe_taken_address(
         ),
         _ => Finding::bad(
             ABOUT,
-            format!("{address} cannot be listened on: {error}"),
+            format!("{address} cannot be listened on: {}", plain_error(error)),
             "choose another address",
         ),
     }
@@ -213,10 +213,10 @@ fn describe_stranger(address: &Address, port: Option<u16>, failed: &Unhealthy) -
 fn examine_socket(address: &Address, path: &Path, written: &Written) -> Finding {
     match std::fs::symlink_metadata(path) {
         Ok(meta) if !meta.file_type().is_socket() => {
-            let fix = "remove that file, or choose another path";
+            let fix = "remove it, or choose another path";
             return Finding::bad(
                 ABOUT,
-                format!("a file that is no socket is at {}", path.display()),
+                format!("another file or a folder has the path {}", path.display()),
                 fix,
             );
         }
@@ -243,6 +243,11 @@ fn examine_folder(path: &Path) -> Finding {
             format!("the folder {shown} is not there"),
             "make it, or mount a volume there",
         ),
+        Err(rustix::io::Errno::NOTDIR) => Finding::bad(
+            ABOUT,
+            format!("a part of the path {shown} is a file, where a folder should be"),
+            "correct the path",
+        ),
         Err(rustix::io::Errno::ROFS) => Finding::bad(
             ABOUT,
             format!("the folder {shown} is read-only"),
@@ -250,7 +255,10 @@ fn examine_folder(path: &Path) -> Finding {
         ),
         Err(error) => Finding::bad(
             ABOUT,
-            format!("no socket can be made in {shown}: {error}"),
+            format!(
+                "no socket can be made in {shown}: {}",
+                plain_error(&error.into())
+            ),
             "let this user write there",
         ),
     }

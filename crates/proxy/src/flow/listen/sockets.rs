@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cetusguard_config::address::Address;
+use cetusguard_config::plain_error;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -129,35 +130,90 @@ pub(crate) fn bind(
     }
 }
 
+/// Says why an address cannot be listened on, and what to do.
 fn explain(address: &Address, error: &io::Error) -> String {
-    let advice = match (error.kind(), address) {
-        (io::ErrorKind::AddrInUse, Address::Unix(_)) => {
-            "; another program listens there: stop it, or choose another path"
+    let why = plain_error(error);
+    let (why, advice) = match address {
+        // A sentence about rights has its advice.
+        Address::Unix(_) if error.kind() == io::ErrorKind::Other => {
+            return format!("cannot listen on {address}: {why}");
         }
-        (io::ErrorKind::AddrInUse, _) => {
-            "; another program listens there: stop it, or choose another port"
+        Address::Unix(path) => explain_path(path, error).unwrap_or((why, "choose another path")),
+        Address::Tcp { host, port } => {
+            let advice = advise_on_port(host, *port, error);
+            return format!("cannot listen on {address}: {why}; {advice}");
         }
-        (io::ErrorKind::PermissionDenied, Address::Unix(_)) => {
-            "; choose a path where this user may make and open files"
-        }
-        (io::ErrorKind::PermissionDenied, _) => {
-            "; choose a port above 1023, in a container with ports: [\"80:2375\"]"
-        }
-        (io::ErrorKind::NotFound, Address::Unix(_)) => {
-            "; make its folder first; in a container, mount one there"
-        }
-        (io::ErrorKind::ReadOnlyFilesystem, _) => "; mount a folder or a tmpfs for writing there",
-        (io::ErrorKind::InvalidInput, Address::Unix(_)) => "; choose a path of at most 107 bytes",
-        (io::ErrorKind::AddrNotAvailable, _) => {
-            "; this host has no such address: choose one of ip -brief address, or tcp://:PORT for \
-            all"
-        }
-        (_, Address::Tcp { host, .. }) if !host.is_empty() && host.parse::<IpAddr>().is_err() => {
-            "; name an address of this machine, or tcp://:PORT for all"
-        }
-        _ => "",
+        Address::Inherited(_) => return format!("cannot listen on {address}: {why}"),
     };
-    format!("cannot listen on {address}: {error}{advice}")
+    format!("cannot listen on {address}: {why}; {advice}")
+}
+
+/// Returns the reason why there can be no socket at a path, and the next step; `None` if the reason
+/// is that of the operating system.
+fn explain_path(path: &Path, error: &io::Error) -> Option<(String, &'static str)> {
+    let (why, advice) = match error.kind() {
+        io::ErrorKind::AddrInUse => (
+            "the address is in use",
+            "another program listens there: stop it, or choose another path",
+        ),
+        io::ErrorKind::AlreadyExists => (
+            "another file or a folder has this path, and it was left as it is",
+            "remove it, or choose another path; Docker makes a folder where a file that is to be \
+            mounted is missing",
+        ),
+        io::ErrorKind::PermissionDenied => (
+            "this user may not make a socket there",
+            "choose a path where this user may make and open files",
+        ),
+        io::ErrorKind::NotFound => (
+            "its folder is missing",
+            "make its folder first; in a container, mount one there",
+        ),
+        io::ErrorKind::NotADirectory => (
+            "a part of its path is a file, where a folder should be",
+            "correct the path",
+        ),
+        io::ErrorKind::ReadOnlyFilesystem => (
+            "the file system there is read-only",
+            "mount a folder or a tmpfs for writing there",
+        ),
+        io::ErrorKind::InvalidInput => {
+            let length = path.as_os_str().len();
+            let why =
+                format!("its path has {length} bytes, and that of a socket has 107 at the most");
+            return Some((why, "choose a shorter path"));
+        }
+        _ => return None,
+    };
+    Some((why.to_owned(), advice))
+}
+
+/// Returns the next step where a port cannot be listened on.
+fn advise_on_port(host: &str, port: u16, error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program listens there: stop it, or choose another port"
+        }
+        io::ErrorKind::PermissionDenied => {
+            return format!(
+                "this user may not listen on that port: choose one above 1023, in a container with \
+                ports: [\"{port}:2375\"]"
+            );
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this host has no such address: choose one of ip -brief address, or tcp://:PORT for all"
+        }
+        _ if host.starts_with("fe80:") => {
+            "a link-local address does not tell which container is calling: choose another one of \
+            ip -brief address"
+        }
+        _ if !host.is_empty() && host.parse::<IpAddr>().is_err() => {
+            "no address of this host has that name: name one of ip -brief address, or tcp://:PORT \
+            for all"
+        }
+        _ => "choose another address",
+    };
+    advice.to_owned()
 }
 
 /// Returns whether an IPv6 address cannot be had because there is no IPv6; any other that cannot be
@@ -230,8 +286,9 @@ fn unix(path: &Path, rights: SocketRights) -> io::Result<Bound> {
 fn give_rights(path: &Path, rights: SocketRights) -> io::Result<()> {
     if let Some(group) = rights.group {
         std::os::unix::fs::chown(path, None, Some(group)).map_err(|error| {
+            let why = plain_error(&error);
             let advice = format!(
-                "cannot give the socket to group {group}: {error}; add that group to the process"
+                "cannot give the socket to group {group}: {why}; add that group to the process"
             );
             io::Error::other(format!(
                 "{advice}, in a container with group_add: [\"{group}\"]"
@@ -240,8 +297,8 @@ fn give_rights(path: &Path, rights: SocketRights) -> io::Result<()> {
     }
     if let Some(owner) = rights.owner {
         std::os::unix::fs::chown(path, Some(owner), None).map_err(|error| {
-            let advice =
-                format!("cannot give the socket to user {owner}: {error}; run as that user");
+            let why = plain_error(&error);
+            let advice = format!("cannot give the socket to user {owner}: {why}; run as that user");
             io::Error::other(format!("{advice}, or with the capability CHOWN"))
         })?;
     }
@@ -254,10 +311,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         return Ok(());
     };
     if !meta.file_type().is_socket() {
-        return Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            "a file that is no socket is in the way; it was not touched",
-        ));
+        return Err(io::ErrorKind::AlreadyExists.into());
     }
     match std::os::unix::net::UnixStream::connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),

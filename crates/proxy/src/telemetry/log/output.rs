@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cetusguard_config::log::AuditTarget;
+use cetusguard_config::{Unwritable, plain_error};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -30,38 +31,32 @@ pub(super) fn open_audit(target: &AuditTarget) -> Result<Option<Output>, String>
             tried: Instant::now(),
         }),
     };
-    opened.map(Some).map_err(|error| {
-        format!(
-            "cannot write the audit log {target}: {error}{}",
-            advice(target, &error)
-        )
+    opened.map(Some).map_err(|error| match target {
+        AuditTarget::Socket(_) => {
+            let (why, advice) = (plain_error(&error), socket_advice(&error));
+            format!("cannot write the audit log {target}: {why}; {advice}")
+        }
+        AuditTarget::Stdout | AuditTarget::File(_) => {
+            let why = Unwritable::from(error);
+            let advice = why.advice(&target.to_string());
+            format!("cannot write the audit log {target}: {why}; {advice}")
+        }
     })
 }
 
-/// Returns the next step after an error at the start.
-fn advice(target: &AuditTarget, error: &io::Error) -> &'static str {
-    match (target, error.kind()) {
-        (AuditTarget::Socket(_), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-            "; start the program that listens there first"
+/// Returns the next step after an error at the socket of a collector.
+fn socket_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            "start the program that listens there first"
         }
-        (AuditTarget::Socket(_), io::ErrorKind::WouldBlock) => {
-            "; the program that listens there accepts no connections: restart it"
+        io::ErrorKind::WouldBlock => {
+            "the program that listens there accepts no connections: restart it"
         }
-        (AuditTarget::Socket(_), _)
-            if error.raw_os_error() == Some(Errno::PROTOTYPE.raw_os_error()) =>
-        {
-            "; let the collector listen on a stream socket"
+        _ if error.raw_os_error() == Some(Errno::PROTOTYPE.raw_os_error()) => {
+            "let the collector listen on a stream socket"
         }
-        (AuditTarget::Socket(_), _) => "; check the path, and who may write to the socket",
-        (_, io::ErrorKind::NotFound) => "; make its folder first; in a container, mount one there",
-        (_, io::ErrorKind::PermissionDenied) => {
-            "; choose a path where this user may make and write files"
-        }
-        (_, io::ErrorKind::ReadOnlyFilesystem) => "; mount a folder for writing there",
-        _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
-            "; name the file itself, not a symbolic link to it"
-        }
-        _ => "",
+        _ => "check the path, and who may write to the socket",
     }
 }
 
@@ -81,7 +76,7 @@ fn open_file(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
-        Err(io::Error::other("it is no regular file"))
+        Err(io::Error::other("it is not a regular file"))
     }
 }
 
