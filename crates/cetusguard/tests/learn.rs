@@ -640,3 +640,35 @@ fn denials_stay() {
         "{out}"
     );
 }
+
+/// A log without its configuration says which profiles are missing, instead of nothing.
+#[test]
+fn a_log_of_unknown_profiles_says_what_to_add() {
+    let folder = TempDir::new();
+    let line = |profile: &str| {
+        format!(
+            "time=2026-11-28T08:00:00.000Z level=warning msg=\"request refused\" \
+            profile={profile} method=GET path=/containers/json reason=no_rule client=10.0.0.1:5\n"
+        )
+    };
+    let learn = |text: &str| {
+        let learn = ProxyBuilder::bare(PROGRAM).word("learn");
+        learn.arg("--from", &folder.write("log", text)).run()
+    };
+    let (code, out, errors) = learn(&(line("web") + &line("db")));
+    assert_eq!((code, out.as_str()), (Some(1), ""), "{errors}");
+    for part in ["the profiles db, web,", "--config FILE"] {
+        assert!(errors.contains(part), "{part:?}: {errors}");
+    }
+    // What belongs to the default profile is learned, whose denials are none without settings.
+    let unenforced = line("default").replace("profile=", "decision=would_deny profile=");
+    let (code, out, errors) = learn(&(line("web") + &unenforced));
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(out.contains("GET %API_PREFIX_CONTAINERS%/json"), "{out}");
+    assert!(errors.contains("of profile web,"), "{errors}");
+    let (code, _, errors) = learn("time=2026-11-28T08:00:00.000Z level=info msg=listening\n");
+    assert_eq!(code, Some(1), "{errors}");
+    for part in ["has no line about a request", "log-level 7"] {
+        assert!(errors.contains(part), "{part:?}: {errors}");
+    }
+}

@@ -10,7 +10,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use cetusguard_config::{Mistakes, read_input};
+use cetusguard_config::printed::harmless;
+use cetusguard_config::{Mistakes, Unwritable, read_input};
 use cetusguard_policy::{Call, DenialKind, Method, Verdict, decide, list_value, split_list};
 
 use super::log_lines::requests;
@@ -37,6 +38,7 @@ pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {
         format: asked.value("format").unwrap_or_default().to_owned(),
         risky: asked.flag("risky"),
         out: asked.value("out").map(str::to_owned),
+        from: asked.value("from").map(str::to_owned),
     });
     if teller.format == "rules" && teller.subjects.len() > 1 {
         let why =
@@ -46,7 +48,13 @@ pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {
     asked.sources.learned = Some(names);
     if let Some(path) = asked.value("from") {
         let config = asked.load().1?.config;
-        read_log(path, &read_input(path)?, &config, &teller.lessons)?;
+        let unknown = read_log(path, &read_input(path)?, &config, &teller.lessons)?;
+        if let Some(notice) = describe_unknown(path, &unknown) {
+            if teller.lessons.callers().is_empty() {
+                return Err(format!("no policy is written: {notice}").into());
+            }
+            watch::say(&notice);
+        }
         teller.tell()?;
         return Ok(String::new().into());
     }
@@ -73,6 +81,8 @@ struct Teller {
     format: String,
     risky: bool,
     out: Option<String>,
+    /// The log that is learned from, if no clients are.
+    from: Option<String>,
 }
 
 impl Teller {
@@ -87,7 +97,8 @@ impl Teller {
         match &self.out {
             Some(path) => std::fs::write(path, &text).map_err(|error| {
                 print_policy(&text);
-                format!("cannot write {path}, so the policy is printed: {error}")
+                let why = Unwritable::from(error);
+                format!("cannot write {path}, so the policy is printed: {why}")
             }),
             None => {
                 print_policy(&text);
@@ -119,8 +130,14 @@ impl Teller {
                 own.join(", ")
             );
         }
+        if let (true, Some(log)) = (others.is_empty(), &self.from) {
+            return format!(
+                "{log} has no line about a request, {kept}; requests are logged by a proxy with \
+                log-level 7"
+            );
+        }
         if others.is_empty() {
-            return format!("nothing was asked for, {kept}");
+            return format!("no client sent a request, {kept}");
         }
         let (names, others) = (names.join(", "), others.join(", "));
         format!(
@@ -155,12 +172,7 @@ impl Teller {
             .append(true)
             .create(true)
             .open(path);
-        let file = opened.map_err(|error| {
-            format!(
-                "cannot write {path}: {error}; {}",
-                advise_on_error(&error, path)
-            )
-        })?;
+        let file = opened.map_err(|error| explain_unwritable(error, path))?;
         // A file that was created for this test alone is removed.
         if file.metadata().is_ok_and(|meta| meta.len() == 0) {
             let _ = std::fs::remove_file(path);
@@ -169,44 +181,61 @@ impl Teller {
     }
 }
 
-/// Returns advice about a file that cannot be written.
-fn advise_on_error(error: &std::io::Error, path: &str) -> String {
-    let folder = Path::new(path)
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let folder = folder.display();
-    match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            format!("make the folder {folder} first; in a container, mount one there")
-        }
-        std::io::ErrorKind::ReadOnlyFilesystem => {
-            format!(
-                "mount a folder for writing at {folder}, or leave --out out: the policy is then \
-                printed at the end"
-            )
-        }
-        std::io::ErrorKind::PermissionDenied => {
-            let user = rustix::process::geteuid().as_raw();
-            format!(
-                "let user {user} write in {folder}, or leave --out out: the policy is then printed \
-                at the end"
-            )
-        }
-        std::io::ErrorKind::IsADirectory => {
-            format!("name a file in that folder: --out {path}/cetusguard.yaml")
-        }
-        _ => "name another file, or leave --out out: the policy is then printed at the end"
-            .to_owned(),
-    }
+/// Returns the reason why the policy cannot be written, and the next step.
+fn explain_unwritable(error: std::io::Error, path: &str) -> String {
+    let why = Unwritable::from(error);
+    let advice = match why {
+        Unwritable::Folder => format!("name a file in it: --out {path}/cetusguard.yaml"),
+        _ => why.advice(path),
+    };
+    format!(
+        "cannot write {path}: {why}; {advice}; or leave --out out: the policy is then printed at \
+        the end"
+    )
 }
 
 fn print_policy(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-/// Learns from the requests of a log whose profiles the configuration has.
-fn read_log(path: &str, text: &str, config: &Config, lessons: &Lessons) -> Result<(), Mistakes> {
+/// The most unknown profiles that a message names.
+const SHOWN: usize = 8;
+
+/// Returns a sentence about the profiles of a log that the configuration does not have; `None` if it
+/// has them all. A profile's conditions, guard and denials are in the configuration alone.
+fn describe_unknown(path: &str, unknown: &BTreeSet<String>) -> Option<String> {
+    if unknown.is_empty() {
+        return None;
+    }
+    let mut names: Vec<_> = unknown
+        .iter()
+        .take(SHOWN)
+        .map(|name| harmless(name))
+        .collect();
+    if let Some(more @ 1..) = unknown.len().checked_sub(SHOWN) {
+        names.push(format!("{more} more"));
+    }
+    let (which, them) = match names.as_slice() {
+        [_] => ("profile", "it"),
+        _ => ("the profiles", "them"),
+    };
+    Some(format!(
+        "{path} has requests of {which} {}, and this configuration does not have {them}: give \
+        learn the configuration of the proxy that wrote the log, with --config FILE or in the \
+        environment",
+        names.join(", ")
+    ))
+}
+
+/// Learns from the requests of a log whose profiles the configuration has. Returns the other
+/// profiles.
+fn read_log(
+    path: &str,
+    text: &str,
+    config: &Config,
+    lessons: &Lessons,
+) -> Result<BTreeSet<String>, Mistakes> {
+    let mut unknown = BTreeSet::new();
     for line in requests(path, text)?
         .into_iter()
         .filter(|line| line.message() != Some(RecordMessage::StreamStarted))
@@ -216,6 +245,8 @@ fn read_log(path: &str, text: &str, config: &Config, lessons: &Lessons) -> Resul
             .all()
             .find(|profile| profile.name == line.get("profile"))
         else {
+            let name = line.get("profile");
+            unknown.extend((!name.is_empty()).then(|| name.to_owned()));
             continue;
         };
         lessons.note_caller(&profile.name);
@@ -246,5 +277,5 @@ fn read_log(path: &str, text: &str, config: &Config, lessons: &Lessons) -> Resul
             || line.get("time").to_owned(),
         );
     }
-    Ok(())
+    Ok(unknown)
 }
