@@ -28,14 +28,31 @@ impl Address {
     /// # Errors
     /// Returns what was expected.
     pub fn frontend(text: &str) -> Result<Self, String> {
+        Self::read_listener(text, advice::End::Frontend)
+    }
+
+    /// Reads the address of an admin listener.
+    ///
+    /// # Errors
+    /// Returns what was expected.
+    pub fn admin(text: &str) -> Result<Self, String> {
+        Self::read_listener(text, advice::End::Admin)
+    }
+
+    /// Reads an address to listen on.
+    fn read_listener(text: &str, end: advice::End) -> Result<Self, String> {
         if let Some(name) = text.strip_prefix("fd://").filter(|name| is_fd_name(name)) {
             let name = Some(name.to_owned()).filter(|name| !name.is_empty());
             return Ok(Self::Inherited(name));
         }
-        Self::read(text).map_err(|()| {
-            let expected = "expected tcp://HOST:PORT, unix:///PATH, fd:// or fd://NAME";
-            advice::advice(text, advice::End::Frontend).unwrap_or_else(|| expected.to_owned())
-        })
+        let expected = match end {
+            advice::End::Admin => {
+                "expected the address of an admin listener: unix:///PATH or tcp://HOST:PORT"
+            }
+            _ => "expected tcp://HOST:PORT, unix:///PATH, fd:// or fd://NAME",
+        };
+        Self::read(text)
+            .map_err(|()| advice::advice(text, end).unwrap_or_else(|| expected.to_owned()))
     }
 
     /// Reads an address to connect to.

@@ -159,7 +159,7 @@ impl Reader<'_> {
                     .any(|(frontend, _)| is_same(&frontend.address))
         };
         let address = self.read("admin-addr", |text| {
-            let address = Address::frontend(text)?;
+            let address = Address::admin(text)?;
             if address == Address::Inherited(None) {
                 return Err("expected unix:///PATH, tcp://HOST:PORT or fd://NAME".to_owned());
             }

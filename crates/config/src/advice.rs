@@ -11,6 +11,8 @@ pub(super) enum End {
     Frontend,
     /// The engine.
     Backend,
+    /// The address at which the proxy is watched, which has no usual port.
+    Admin,
 }
 
 /// The advice for several engines.
@@ -52,7 +54,7 @@ pub(super) fn advice(text: &str, end: End) -> Option<String> {
         return Some(advice);
     }
     let meant = match (scheme, end) {
-        ("fd" | "systemd", End::Frontend) => Some("fd://".to_owned()),
+        ("fd" | "systemd", End::Frontend | End::Admin) => Some("fd://".to_owned()),
         ("unix" | "http+unix", _) => meant_unix(rest),
         ("" | "tcp" | "tcp4" | "tcp6" | "http" | "https" | "docker", _) => match bare
             .strip_prefix("unix:")
@@ -67,10 +69,15 @@ pub(super) fn advice(text: &str, end: End) -> Option<String> {
     };
     // A suggestion is an address that can be read.
     let is_address = |meant: &String| meant == "fd://" || Address::read(meant).is_ok();
-    match meant.filter(is_address) {
+    let is_guessed =
+        |meant: &String| end == End::Admin && meant.ends_with(":2375") && !bare.ends_with("2375");
+    match meant.filter(|meant| is_address(meant) && !is_guessed(meant)) {
         Some(meant) => Some(format!("did you mean {meant}?{}", with_tls(scheme, end))),
         None => has_port(scheme, rest).then(|| {
-            "expected a port from 1 to 65535 behind the host, as in tcp://127.0.0.1:2375".to_owned()
+            let example = if end == End::Admin { 9375 } else { PORT };
+            format!(
+                "expected a port from 1 to 65535 behind the host, as in tcp://127.0.0.1:{example}"
+            )
         }),
     }
 }
@@ -83,7 +90,7 @@ fn advise_foreign(scheme: &str, rest: &str, end: End) -> Option<String> {
             "Cetusguard does not connect over SSH: forward the socket, as in ssh -N -L \
             /run/engine.sock:/var/run/docker.sock {host}, and name unix:///run/engine.sock"
         ),
-        ("ssh", End::Frontend) => {
+        ("ssh", End::Frontend | End::Admin) => {
             "clients that come over SSH connect to a socket of this machine: expected unix:///PATH"
                 .to_owned()
         }
@@ -104,6 +111,7 @@ fn with_tls(scheme: &str, end: End) -> &'static str {
     match (scheme, end) {
         ("https", End::Backend) => " backend-tls-cacert turns TLS on",
         ("https", End::Frontend) => " frontend-tls-cert and frontend-tls-key turn TLS on",
+        ("https", End::Admin) => " admin-tls-cert and admin-tls-key turn TLS on",
         _ => "",
     }
 }
@@ -166,6 +174,26 @@ fn meant_tcp(rest: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// No client asks the admin listener at the port of engines.
+    #[test]
+    fn no_port_is_guessed_for_the_admin_listener() {
+        for (text, want) in [
+            ("foo", None),
+            ("tcp://foo", None),
+            ("foo:", None),
+            ("::1", None),
+            ("foo:9100", Some("did you mean tcp://foo:9100?")),
+            ("foo:2375", Some("did you mean tcp://foo:2375?")),
+            ("/run/x.sock", Some("did you mean unix:///run/x.sock?")),
+            (
+                "tcp://foo:http",
+                Some("expected a port from 1 to 65535 behind the host, as in tcp://127.0.0.1:9375"),
+            ),
+        ] {
+            assert_eq!(advice(text, End::Admin).as_deref(), want, "{text}");
+        }
+    }
 
     #[test]
     fn what_was_meant_is_offered() {

@@ -14,6 +14,7 @@ use super::file::Entry;
 use super::frontends::Named;
 use super::log;
 use super::own;
+use super::profiles;
 use super::tls::{EngineFiles, MakeTls, WrongFiles};
 use super::written::{Source, Written};
 use super::{Mistake, Mistakes};
@@ -177,6 +178,63 @@ impl<T: MakeTls> Config<T> {
             ("audit-log", format!("{:?}", self.log.audit)),
         ]
     }
+}
+
+/// The settings for a command that asks the engine about the objects of one profile.
+#[derive(Debug)]
+pub struct EngineSettings<T: MakeTls> {
+    /// The engine.
+    pub backend: Address,
+    /// TLS towards the engine.
+    pub backend_tls: Option<T::Engine>,
+    /// The time for a connection to the engine.
+    pub connect: Duration,
+    /// The names of all profiles, each with whether its clients own what they create.
+    pub owners: Vec<(String, bool)>,
+}
+
+impl<T: MakeTls> EngineSettings<T> {
+    /// Reads these settings alone: mistakes elsewhere in the configuration do not matter.
+    ///
+    /// # Errors
+    /// Every mistake in the settings of the engine.
+    pub fn read(written: &Written) -> Result<Self, Mistakes> {
+        let mut mistakes = Vec::new();
+        let mut reader = Reader {
+            written,
+            mistakes: &mut mistakes,
+            expressions: Expressions::default(),
+        };
+        let backend = reader.read("backend-addr", Address::backend);
+        let backend_tls = reader.backend_tls::<T>(backend.as_ref());
+        let connect = reader.read("connect-timeout", read_time);
+        match (backend, connect) {
+            (Some(backend), Some(connect)) if mistakes.is_empty() => Ok(Self {
+                backend,
+                backend_tls,
+                connect,
+                owners: read_owners(written),
+            }),
+            _ => Err(Mistakes(mistakes)),
+        }
+    }
+}
+
+/// Returns every profile with whether its clients own what they create, as far as that can be read.
+fn read_owners(written: &Written) -> Vec<(String, bool)> {
+    let mut reader = Reader {
+        written,
+        mistakes: &mut Vec::new(),
+        expressions: Expressions::default(),
+    };
+    let entries = std::iter::once(None).chain(written.profiles().iter().map(Some));
+    let owner = |entry: Option<&Entry>| {
+        let name = entry.map_or(profiles::DEFAULT, |entry| entry.name.as_str());
+        let level = reader.guard(entry).level;
+        let owns = reader.ownership(entry, name, level).is_some();
+        (name.to_owned(), owns)
+    };
+    entries.map(owner).collect()
 }
 
 pub(super) struct Reader<'a> {

@@ -4,6 +4,8 @@ use crate::tls::Rustls;
 
 /// The settings of a running instance.
 pub type Config = cetusguard_config::meant::Config<Rustls>;
+/// The settings for a command that asks the engine about the objects of one profile.
+pub type EngineSettings = cetusguard_config::meant::EngineSettings<Rustls>;
 /// An address on which the proxy listens.
 pub type Frontend = cetusguard_config::meant::Frontend<Rustls>;
 /// The settings of the admin listener.

@@ -23,7 +23,7 @@ mod tls;
 
 pub use admin::{hash_policy, metrics_reference};
 pub use advice::{Check, CheckInput, CheckWarning};
-pub use config::{AdminAccess, AdminSettings, Config, Frontend, Loaded};
+pub use config::{AdminAccess, AdminSettings, Config, EngineSettings, Frontend, Loaded};
 pub use engine::backend::{Backend, Unreachable, tls_error};
 pub use engine::{
     Asked, EngineVersion, Own, Owned, PROBE_PATIENCE, Trouble, UnusableEngine, fetch,

@@ -182,6 +182,15 @@ fn tell(message: &str) {
     let _ = writeln!(std::io::stderr(), "{message}");
 }
 
+/// Returns a notice about the first mistake in a configuration of which a command needs a few
+/// settings alone, with what may be wrong because of it; `None` if there is no mistake.
+fn doubt(mistakes: &[Mistake], consequence: &str) -> Option<String> {
+    let first = mistakes.first()?.in_one_line();
+    Some(format!(
+        "the configuration has a mistake, so that {consequence} ({first})"
+    ))
+}
+
 fn run_command(name: &str, asked: Asked) -> Result<Answer, Failure> {
     Ok(match name {
         "version" => format!("cetusguard {}\n", env!("CARGO_PKG_VERSION")).into(),
@@ -205,13 +214,8 @@ fn run_command(name: &str, asked: Asked) -> Result<Answer, Failure> {
             // A proxy goes on with its policy while its new configuration has mistakes.
             let (written, _, mistakes) = asked.sources.read();
             healthcheck::run(&written, asked.value("ADDR")).map_err(|unhealthy| {
-                let doubt = mistakes.first().map(Mistake::in_one_line);
-                let doubt = doubt.map(|first| {
-                    format!(
-                        "; the configuration has a mistake, so that this may be the wrong address \
-                        ({first})"
-                    )
-                });
+                let doubt = doubt(&mistakes, "this may be the wrong address");
+                let doubt = doubt.map(|doubt| format!("; {doubt}"));
                 format!("{unhealthy}{}", doubt.unwrap_or_default())
             })?;
             String::new().into()

@@ -1,13 +1,15 @@
 //! `cetusguard own`: the objects that the clients of a profile own, to look at and to remove.
 
+use std::time::Duration;
+
+use cetusguard_config::Mistakes;
+use cetusguard_config::address::Address;
 use cetusguard_policy::Owner;
 use serde::Serialize;
 
 use super::page::{Look, Page, count};
-use super::{Answer, Asked, Failure};
-use cetusguard_proxy::Backend;
-use cetusguard_proxy::Config;
-use cetusguard_proxy::{Owned, Trouble, list_owned, remove_owned};
+use super::{Answer, Asked, Failure, doubt, tell};
+use cetusguard_proxy::{Backend, EngineSettings, Owned, Trouble, list_owned, remove_owned};
 
 /// An object, and the consequence of the command for it.
 #[derive(Debug, Serialize)]
@@ -41,14 +43,22 @@ impl Row {
 /// Lists or removes the objects of a profile, or of one of its sessions. Exits with 1 if an object
 /// could not be removed.
 pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
-    let (_, loaded) = asked.load();
-    let config = loaded?.config;
     let Some((action, args)) = asked.args.subcommand() else {
         return Ok(String::new().into());
     };
+    let removes = action == "remove";
+    let (written, _, mistakes) = asked.sources.read();
+    // What is removed cannot be had back, and a mistake may hide which engine is meant.
+    if removes && !mistakes.is_empty() || !asked.sources.stray.is_empty() {
+        return Err(Mistakes(mistakes).into());
+    }
+    if let Some(doubt) = doubt(&mistakes, "this may be the wrong engine or profile") {
+        tell(&format!("cetusguard: {doubt}"));
+    }
+    let settings = EngineSettings::read(&written)?;
     let text = |name: &str| args.get_one::<String>(name).map(String::as_str);
     let profile = text("PROFILE").unwrap_or_default();
-    check_profile(profile, &config)?;
+    check_profile(profile, &settings.owners)?;
     let owner = match text("SESSION") {
         None => Owner::profile(profile),
         Some(session) => Owner::session(profile, session).ok_or_else(|| {
@@ -62,11 +72,13 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    let (backend, tls) = (config.backend.clone(), config.backend_tls.clone());
-    let backend = Backend::new(backend, tls, config.limits.connect);
-    let removes = action == "remove";
+    let address = settings.backend.clone();
+    let backend = Backend::new(settings.backend, settings.backend_tls, settings.connect);
     let rows = runtime
-        .block_on(list_and_remove(&owner, removes, &backend))
+        .block_on(async {
+            let listed = list_and_remove(&owner, removes, &backend);
+            with_notice(listed, &address).await
+        })
         .map_err(|trouble| trouble.to_string())?;
     let code = u8::from(rows.iter().any(|row| row.kept.is_some()));
     let text = if text("format") == Some("json") {
@@ -79,21 +91,29 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     Ok(Answer { text, code })
 }
 
+/// The time after which the user is told what the command waits for.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Waits for the engine, and says so if it takes long.
+async fn with_notice<T>(work: impl Future<Output = T>, engine: &Address) -> T {
+    let mut work = std::pin::pin!(work);
+    if let Ok(done) = tokio::time::timeout(SILENCE, &mut work).await {
+        return done;
+    }
+    tell(&format!("cetusguard: waiting for the engine at {engine} …"));
+    work.await
+}
+
 /// Refuses a profile that does not exist, or that owns nothing.
-fn check_profile(name: &str, config: &Config) -> Result<(), String> {
-    let found = config.profiles.all().find(|profile| profile.name == name);
-    match found {
-        Some(profile) if profile.view.ownership.is_some() => Ok(()),
-        Some(_) => Err(format!(
+fn check_profile(name: &str, owners: &[(String, bool)]) -> Result<(), String> {
+    match owners.iter().find(|(known, _)| known == name) {
+        Some((_, true)) => Ok(()),
+        Some((_, false)) => Err(format!(
             "the clients of the profile {name} own nothing; own: true in the profile would have \
             them own what they create"
         )),
         None => {
-            let names: Vec<_> = config
-                .profiles
-                .all()
-                .map(|profile| profile.name.as_str())
-                .collect();
+            let names: Vec<_> = owners.iter().map(|(known, _)| known.as_str()).collect();
             Err(format!(
                 "there is no profile {name:?}; expected one of: {}",
                 names.join(", ")

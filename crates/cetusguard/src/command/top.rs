@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::page::Page;
-use super::{Answer, Asked, Failure};
+use super::{Answer, Asked, Failure, doubt, tell};
 use cetusguard_proxy::{client_settings, pinned_client_settings};
 use client::{AdminClient, Unavailable, follow_refusals};
 use controls::Controls;
@@ -45,9 +45,13 @@ const REPORTS: usize = 256;
 /// Shows the state of a proxy until SIGINT or SIGTERM, or prints it once if standard output is no
 /// terminal.
 pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
+    if !asked.sources.stray.is_empty() {
+        return Err(Mistakes(asked.sources.stray.clone()).into());
+    }
+    // A proxy goes on with its policy while its new configuration has mistakes.
     let (written, _, mistakes) = asked.sources.read();
-    if !mistakes.is_empty() {
-        return Err(Mistakes(mistakes).into());
+    if let Some(doubt) = doubt(&mistakes, "what this shows may be of another proxy") {
+        tell(&format!("cetusguard: {doubt}"));
     }
     let client = Arc::new(choose_listener(&written, asked)?);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -72,7 +76,7 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
 fn choose_listener(written: &Written, asked: &Asked) -> Result<AdminClient, String> {
     let named = asked.value("ADDR");
     let configured = written.one("admin-addr").map(|(text, _)| text);
-    let read = |text: &str| Address::frontend(text).map_err(|why| format!("{text:?}: {why}"));
+    let read = |text: &str| Address::admin(text).map_err(|why| format!("{text:?}: {why}"));
     let Some(text) = named.or(configured) else {
         return Err(
             "the configuration has no admin-addr; set it and restart the proxy, or name the \
@@ -80,7 +84,11 @@ fn choose_listener(written: &Written, asked: &Asked) -> Result<AdminClient, Stri
                 .to_owned(),
         );
     };
-    let address = reachable(read(text)?);
+    let own = || match configured.filter(|_| named.is_some()) {
+        Some(own) => format!("; that of the configuration is {own}"),
+        None => String::new(),
+    };
+    let address = reachable(read(text).map_err(|why| format!("{why}{}", own()))?);
     if matches!(address, Address::Inherited(_)) {
         return Err(
             "fd:// is no address of an admin listener; expected unix:///PATH or \

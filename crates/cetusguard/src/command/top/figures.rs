@@ -13,6 +13,10 @@ pub(super) struct Figures {
     refusals: BTreeMap<String, f64>,
     /// Refusals that audit mode did not enforce, since the start, by reason.
     unenforced: BTreeMap<String, f64>,
+    /// Records of the audit log that were lost since the start.
+    audit_lost: f64,
+    /// Lines of the log that were lost since the start.
+    log_lost: f64,
     /// The values of gauges, of all profiles together.
     gauges: BTreeMap<&'static str, f64>,
 }
@@ -44,6 +48,8 @@ impl Figures {
             requests: 0.0,
             refusals: BTreeMap::new(),
             unenforced: BTreeMap::new(),
+            audit_lost: 0.0,
+            log_lost: 0.0,
             gauges: BTreeMap::new(),
         };
         for sample in text.lines().filter_map(Sample::parse) {
@@ -56,6 +62,8 @@ impl Figures {
                 "cetusguard_unenforced_refusals_total" => {
                     *figures.unenforced.entry(reason()).or_default() += sample.value;
                 }
+                "cetusguard_audit_records_lost_total" => figures.audit_lost += sample.value,
+                "cetusguard_log_records_lost_total" => figures.log_lost += sample.value,
                 name => {
                     if let Some(gauge) = GAUGES.into_iter().find(|gauge| *gauge == name) {
                         *figures.gauges.entry(gauge).or_default() += sample.value;
@@ -64,6 +72,16 @@ impl Figures {
             }
         }
         figures
+    }
+
+    /// Returns the number of records that the audit log has lost since the start.
+    pub(super) fn audit_lost(&self) -> f64 {
+        self.audit_lost
+    }
+
+    /// Returns the number of lines that the log has lost since the start.
+    pub(super) fn log_lost(&self) -> f64 {
+        self.log_lost
     }
 
     /// Returns the value of a gauge; `None` if it has no sample.

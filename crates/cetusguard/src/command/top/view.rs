@@ -139,6 +139,7 @@ fn describe_state(top: &Top, extent: Extent, lines: &mut Vec<Line>) {
         describe_rates(top.rates.as_ref(), lines);
         lines.push((Look::Plain, describe_places(poll)));
         describe_policy(policy, extent, lines);
+        describe_lost_records(poll, lines);
     }
     if top.lost > 0 {
         let text = format!("lost      {} refusals came too fast to be shown", top.lost);
@@ -204,6 +205,22 @@ fn describe_places(poll: &Poll) -> String {
         text.push_str(&format!(", {exchanges} requests under way to the engine"));
     }
     text
+}
+
+/// Tells of records that no reader of the logs will see.
+fn describe_lost_records(poll: &Poll, lines: &mut Vec<Line>) {
+    let (audit, log) = (poll.figures.audit_lost(), poll.figures.log_lost());
+    if audit > 0.0 {
+        let records = count_of(audit, "record");
+        let what =
+            format!("audit     {records} lost since the start: its file or its reader fails");
+        lines.push((Look::Bad, what));
+    }
+    if log > 0.0 {
+        let log_lines = count_of(log, "line");
+        let what = format!("log       {log_lines} lost since the start: its reader is too slow");
+        lines.push((Look::Bad, what));
+    }
 }
 
 fn describe_policy(policy: &Policy, extent: Extent, lines: &mut Vec<Line>) {
@@ -428,6 +445,8 @@ cetusguard_connections 5
 cetusguard_connections_limit 64
 cetusguard_streams{profile="a"} 1
 cetusguard_exchanges 2
+cetusguard_audit_records_lost_total 12
+cetusguard_log_records_lost_total 1
 "#;
 
     fn policy() -> Policy {
@@ -517,6 +536,8 @@ cetusguard_exchanges 2
             "reload    failed at T, the policy stays as it was: line 3: \u{fffd}[2J",
             "policy    3 warnings of check",
             "          profile a: warning 3; fix it",
+            "audit     12 records lost since the start: its file or its reader fails",
+            "log       1 line lost since the start: its reader is too slow",
             "lost      7 refusals came too fast to be shown",
             "problem   refusals are not followed: four others read",
             "12:34:56  no_rule                 a-profile  10.0.0.1  (2 times) GET /twice",
