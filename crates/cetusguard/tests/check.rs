@@ -515,3 +515,61 @@ fn nothing_is_wrong_with_what_is_shipped() {
     }
     assert!(checked >= 7, "{checked}");
 }
+
+/// The configuration of so many profiles with the same rules, one of which matches nothing.
+fn many_profiles(count: usize, more: &str) -> String {
+    let profile = |number| {
+        format!(
+            "  team-{number}:\n    clients: [{{compose-service: svc-{number}}}]\n    rules: GET \
+            /containers/jsn\n{more}"
+        )
+    };
+    format!("profiles:\n{}", (0..count).map(profile).collect::<String>())
+}
+
+/// What is the same for hundreds of profiles is printed once; JSON has all of it.
+#[test]
+fn equal_findings_of_many_profiles_are_summarised() {
+    let folder = TempDir::new();
+    let file = folder.write("many.yaml", &many_profiles(9, ""));
+    let check = || {
+        ProxyBuilder::bare(PROGRAM)
+            .word("check")
+            .arg("--config", &file)
+    };
+    let (_, out, errors) = check().run();
+    let text = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "… and the same for 8 more profiles: team-1, team-2, team-3, …",
+        "… and in 8 more profiles: team-1, team-2, team-3, …",
+        "9 warnings",
+    ] {
+        assert!(text.contains(part), "{part:?}: {out}{errors}");
+    }
+    assert_eq!(text.matches("warning[idle-rule]").count(), 1, "{out}");
+    assert_eq!(codes(&many_profiles(9, ""), false).0, ["idle-rule"; 9]);
+    // A few are printed as they are.
+    let few = folder.write("few.yaml", &many_profiles(3, ""));
+    let (_, out, _) = ProxyBuilder::bare(PROGRAM)
+        .word("check")
+        .arg("--config", &few)
+        .run();
+    assert_eq!(out.matches("warning[idle-rule]").count(), 3, "{out}");
+    // So are mistakes, and differences.
+    let wrong = folder.write("wrong.yaml", &many_profiles(9, "    gard: baseline\n"));
+    let (code, out, _) = ProxyBuilder::bare(PROGRAM)
+        .word("check")
+        .arg("--config", &wrong)
+        .run();
+    assert!(
+        code == Some(2) && out.contains("… and at 8 more places"),
+        "{out}"
+    );
+    let other = folder.write("other.yaml", &many_profiles(9, "    max-memory: 1GiB\n"));
+    let diff = ProxyBuilder::bare(PROGRAM).word("diff");
+    let (_, out, errors) = diff.word(&file).word(&other).run();
+    assert!(
+        out.contains("… and the same in 8 more profiles") && out.contains("9 differences"),
+        "{out}{errors}"
+    );
+}

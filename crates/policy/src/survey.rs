@@ -15,7 +15,7 @@ use crate::limit::Limits;
 use crate::profile::{Mode, Profile};
 use crate::rule::{Language, Rule, RuleSet, WalkTooLong};
 pub use comparison::{CallChange, Difference, Witness};
-use surveyed_rule::SurveyedRule;
+use surveyed_rule::{KnownRules, SurveyedRule};
 
 /// The survey of a profile.
 #[derive(Debug, Default)]
@@ -145,6 +145,7 @@ type Shapes = Vec<(&'static Endpoint, Option<Language>)>;
 #[derive(Debug)]
 pub struct Surveyor {
     shapes: Shapes,
+    known: KnownRules,
 }
 
 impl Default for Surveyor {
@@ -153,7 +154,10 @@ impl Default for Surveyor {
         let shapes = endpoints
             .map(|endpoint| (endpoint, Language::new(&endpoint.expression())))
             .collect();
-        Self { shapes }
+        Self {
+            shapes,
+            known: KnownRules::default(),
+        }
     }
 }
 
@@ -191,7 +195,7 @@ impl Surveyor {
     fn survey_rules<'p>(&self, profile: &'p Profile) -> Vec<SurveyedRule<'p>> {
         let rules = profile.rules.rules().iter();
         rules
-            .map(|rule| SurveyedRule::new(rule, profile, &self.shapes))
+            .map(|rule| SurveyedRule::new(rule, profile, &self.known, &self.shapes))
             .collect()
     }
 }
@@ -322,9 +326,8 @@ pub fn rule_reaches(rule: &Rule) -> bool {
         ..Profile::default()
     };
     let surveyor = Surveyor::default();
-    !SurveyedRule::new(&Arc::new(rule.clone()), &profile, &surveyor.shapes)
-        .reaches
-        .is_empty()
+    let rule = Arc::new(rule.clone());
+    SurveyedRule::new(&rule, &profile, &surveyor.known, &surveyor.shapes).reaches_any()
 }
 
 /// Returns an entry for the contents that an endpoint reveals with a parameter, if a rule names an

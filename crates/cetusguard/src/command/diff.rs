@@ -9,6 +9,7 @@ use cetusguard_config::{Mistake, Mistakes};
 use cetusguard_policy::{CallChange, Difference, Profiles, Surveyor};
 use serde::Serialize;
 
+use super::alike::{Alike, describe_others, group_alike};
 use super::page::{Look, Page, count};
 use super::{Answer, Asked, Failure};
 use cetusguard_proxy::Config;
@@ -99,6 +100,13 @@ struct ProfileChanges {
     #[serde(skip_serializing_if = "Option::is_none")]
     compared_with: Option<String>,
     changes: Vec<Change>,
+}
+
+impl ProfileChanges {
+    /// Returns the name, and what is equal in profiles that differ in the same way.
+    fn split(&self) -> (&str, impl Serialize) {
+        (&self.profile, (&self.compared_with, &self.changes))
+    }
 }
 
 /// The result of the comparison.
@@ -229,7 +237,11 @@ fn write(report: &Report, page: &mut Page) {
             .for_each(|change| write_change(change, page));
         page.gap();
     }
-    for found in &report.profiles {
+    for Alike {
+        first: found,
+        others,
+    } in group_alike(&report.profiles, ProfileChanges::split)
+    {
         let other = match &found.compared_with {
             Some(other) => format!(", compared with profile {other}"),
             None => String::new(),
@@ -241,6 +253,10 @@ fn write(report: &Report, page: &mut Page) {
         );
         for change in &found.changes {
             write_change(change, page);
+        }
+        let names = others.iter().map(|other| other.profile.as_str());
+        if let Some(more) = describe_others("the same in {} more profiles", names) {
+            page.say(2, Look::Faint, &more);
         }
         page.gap();
     }

@@ -1,5 +1,6 @@
 //! The commands of the program, one file each.
 
+mod alike;
 mod check;
 mod diff;
 mod doctor;

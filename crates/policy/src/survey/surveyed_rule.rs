@@ -1,7 +1,8 @@
 //! The survey of one rule: the endpoints that it matches, and its relation to other rules.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{CATCH_ALL_THRESHOLD, CallResult, EXAMPLE_OBJECTS, Shapes, call_of_endpoint, try_call};
 use crate::call::Call;
@@ -37,42 +38,67 @@ pub(super) struct SurveyedRule<'r> {
     pub(super) rule: &'r Arc<Rule>,
     /// The profile with only this rule.
     alone: Profile,
-    /// The endpoints that it matches, each with a path.
-    pub(super) reaches: Vec<(&'static Endpoint, String)>,
+    /// The endpoints that it matches.
+    reach: Arc<Reach>,
+}
+
+/// The endpoints that a rule matches, which depend on its text alone.
+#[derive(Debug, Default)]
+pub(super) struct Reach {
+    /// The endpoints, each with a path.
+    endpoints: Vec<(&'static Endpoint, String)>,
     /// The paths that its pattern matches, which take long to compile; `None` for a rule by name.
     language: Option<Language>,
     /// `true` if it may match further endpoints.
     is_unsure: bool,
 }
 
-impl<'r> SurveyedRule<'r> {
-    /// Finds the endpoints that a rule matches.
-    pub(super) fn new(rule: &'r Arc<Rule>, profile: &Profile, shapes: &Shapes) -> Self {
-        let mut known = Self {
-            rule,
-            is_unsure: false,
-            alone: profile_with_rule(rule, profile),
-            reaches: Vec::new(),
-            language: None,
-        };
-        let follows = rule.denies() || profile.rules.head_follows_get();
+/// The rules that were surveyed, by their text and by whether `GET` covers `HEAD`. Hundreds of
+/// profiles may have the same rules, and finding the endpoints of one takes milliseconds.
+#[derive(Debug, Default)]
+pub(super) struct KnownRules(Mutex<HashMap<(String, bool), Arc<Reach>>>);
+
+/// The most rules that are kept. The automaton of each may take a megabyte.
+const KEPT_RULES: usize = 128;
+
+impl KnownRules {
+    /// Returns the endpoints that a rule matches. With `follows`, `GET` covers `HEAD`.
+    fn reach(&self, rule: &Rule, follows: bool, shapes: &Shapes) -> Arc<Reach> {
+        let key = (rule.text().to_owned(), follows);
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reach) = known().get(&key) {
+            return Arc::clone(reach);
+        }
+        let reach = Arc::new(Reach::find(rule, follows, shapes));
+        let mut known = known();
+        if known.len() < KEPT_RULES {
+            known.insert(key, Arc::clone(&reach));
+        }
+        reach
+    }
+}
+
+impl Reach {
+    /// Finds the endpoints that a rule matches. With `follows`, `GET` covers `HEAD`.
+    fn find(rule: &Rule, follows: bool, shapes: &Shapes) -> Self {
+        let mut reach = Self::default();
         if let Some(endpoints) = rule.endpoints() {
             for (endpoint, path) in endpoints {
                 let by_head = Endpoint::find(Method::Head, endpoint.shape)
                     .filter(|other| other.method == Method::Head);
-                known.reaches.push((endpoint, path.clone()));
-                known.reaches.extend(
+                reach.endpoints.push((endpoint, path.clone()));
+                reach.endpoints.extend(
                     by_head
                         .filter(|_| follows && endpoint.method == Method::Get)
                         .map(|by_head| (by_head, path)),
                 );
             }
-            return known;
+            return reach;
         }
         let Some(language) = rule.language(Method::Get) else {
             return Self {
                 is_unsure: true,
-                ..known
+                ..reach
             };
         };
         for (endpoint, shape) in shapes {
@@ -88,13 +114,35 @@ impl<'r> SurveyedRule<'r> {
                 .as_ref()
                 .map(|shape| language.shortest_common_text(shape))
             {
-                Some(Ok(Some(path))) => known.reaches.push((endpoint, path)),
+                Some(Ok(Some(path))) => reach.endpoints.push((endpoint, path)),
                 Some(Ok(None)) => {}
-                Some(Err(_)) | None => known.is_unsure = true,
+                Some(Err(_)) | None => reach.is_unsure = true,
             }
         }
-        known.language = Some(language);
-        known
+        reach.language = Some(language);
+        reach
+    }
+}
+
+impl<'r> SurveyedRule<'r> {
+    /// Finds the endpoints that a rule matches.
+    pub(super) fn new(
+        rule: &'r Arc<Rule>,
+        profile: &Profile,
+        known: &KnownRules,
+        shapes: &Shapes,
+    ) -> Self {
+        let follows = rule.denies() || profile.rules.head_follows_get();
+        Self {
+            rule,
+            alone: profile_with_rule(rule, profile),
+            reach: known.reach(rule, follows, shapes),
+        }
+    }
+
+    /// Returns whether the rule matches an endpoint.
+    pub(super) fn reaches_any(&self) -> bool {
+        !self.reach.endpoints.is_empty()
     }
 
     /// Returns the profile with only this rule.
@@ -104,12 +152,12 @@ impl<'r> SurveyedRule<'r> {
 
     /// Returns whether the rule may match further endpoints.
     pub(super) fn is_unsure(&self) -> bool {
-        self.is_unsure
+        self.reach.is_unsure
     }
 
     /// Returns the paths that the rule matches with a method.
     fn language_with(&self, method: Method) -> Option<Cow<'_, Language>> {
-        match &self.language {
+        match &self.reach.language {
             Some(language) => Some(Cow::Borrowed(language)),
             None => self.rule.language(method).map(Cow::Owned),
         }
@@ -117,7 +165,8 @@ impl<'r> SurveyedRule<'r> {
 
     /// Returns the path of an endpoint that the rule matches.
     pub(super) fn path_of(&self, endpoint: &Endpoint) -> Option<&str> {
-        self.reaches
+        self.reach
+            .endpoints
             .iter()
             .find(|(own, _)| std::ptr::eq(*own, endpoint))
             .map(|(_, path)| path.as_str())
@@ -175,11 +224,12 @@ impl<'r> SurveyedRule<'r> {
         shapes: &Shapes,
     ) -> Option<(Arc<Rule>, Arc<Rule>)> {
         let is_ours = self.comes_from(BUILT_IN_ORIGIN) || self.comes_from(PRESET_ORIGIN);
-        if denials.is_empty() || self.reaches.is_empty() || self.is_unsure || is_ours {
+        if denials.is_empty() || self.reach.endpoints.is_empty() || self.reach.is_unsure || is_ours
+        {
             return None;
         }
         let mut by = None;
-        for (endpoint, path) in &self.reaches {
+        for (endpoint, path) in &self.reach.endpoints {
             let call = call_of_endpoint(endpoint, path)?;
             by = Some(
                 denials
@@ -205,11 +255,11 @@ impl<'r> SurveyedRule<'r> {
         profile: &Profile,
     ) -> Option<(Arc<Rule>, &'static Endpoint, &'static str)> {
         let is_ours = self.comes_from(BUILT_IN_ORIGIN) || self.comes_from(PRESET_ORIGIN);
-        if self.is_unsure || is_ours {
+        if self.reach.is_unsure || is_ours {
             return None;
         }
         let mut first = None;
-        for (endpoint, path) in &self.reaches {
+        for (endpoint, path) in &self.reach.endpoints {
             let call = call_of_endpoint(endpoint, path)?;
             let why = profile.view.closes(&call, &profile.guard)?;
             first.get_or_insert((Arc::clone(self.rule), *endpoint, why));
@@ -219,12 +269,12 @@ impl<'r> SurveyedRule<'r> {
 
     /// Returns true for a pattern that matches more endpoints than any section of the API has.
     pub(super) fn is_catch_all(&self) -> bool {
-        self.reaches.len() > CATCH_ALL_THRESHOLD && !self.rule.is_by_name()
+        self.reach.endpoints.len() > CATCH_ALL_THRESHOLD && !self.rule.is_by_name()
     }
 
     /// Returns true if the rule certainly matches no endpoint.
     pub(super) fn is_idle(&self) -> bool {
-        self.reaches.is_empty() && !self.is_unsure
+        self.reach.endpoints.is_empty() && !self.reach.is_unsure
     }
 
     /// Returns true if the rule matches none of its paths behind a version prefix. Podman's own
@@ -240,8 +290,8 @@ impl<'r> SurveyedRule<'r> {
             })
         };
         !self.rule.is_by_name()
-            && !self.reaches.is_empty()
-            && !self.reaches.iter().any(is_versioned)
+            && !self.reach.endpoints.is_empty()
+            && !self.reach.endpoints.iter().any(is_versioned)
     }
 
     /// Returns true if a match is enough for every call that the rule allows, so that a wildcard
@@ -257,7 +307,8 @@ impl<'r> SurveyedRule<'r> {
             try_call(endpoint, path.clone(), false, &self.alone)
         };
         let named = self
-            .reaches
+            .reach
+            .endpoints
             .iter()
             .filter(|(endpoint, _)| needs_a_name(endpoint));
         let ends = ["(/.*)?", "/.*", "/.+"]
@@ -272,7 +323,7 @@ impl<'r> SurveyedRule<'r> {
         let is_known =
             self.rule.is_by_name() || ends.is_some_and(is_plain) || is_plain(self.rule.pattern());
         let is_open = |try_call: CallResult| matches!(try_call, CallResult::Open(_));
-        !self.reaches.is_empty() && is_known && !named.filter_map(grants).any(is_open)
+        !self.reach.endpoints.is_empty() && is_known && !named.filter_map(grants).any(is_open)
     }
 
     /// Returns true if the origin of the rule begins with a text.
@@ -296,7 +347,7 @@ impl<'r> SurveyedRule<'r> {
                 Some(CallResult::Open(_))
             )
         };
-        let as_open = self.reaches.iter().all(|(endpoint, path)| {
+        let as_open = self.reach.endpoints.iter().all(|(endpoint, path)| {
             !opens(&self.alone, endpoint, path) || opens(&rival.alone, endpoint, path)
         });
         let methods: Vec<_> = Method::ALL
@@ -324,5 +375,27 @@ impl<'r> SurveyedRule<'r> {
             };
             own.is_within(&other, budget) == Ok(true)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::parse;
+    use crate::survey::Surveyor;
+
+    #[test]
+    fn equal_rules_are_surveyed_once() {
+        let surveyor = Surveyor::default();
+        let profile = Profile::default();
+        let reach = |text: &str| {
+            let rules = parse("t", text).expect(text);
+            let rule = Arc::new(rules.into_iter().next().expect("a rule"));
+            SurveyedRule::new(&rule, &profile, &surveyor.known, &surveyor.shapes).reach
+        };
+        let [one, same, other] = ["GET /info", "GET /info  # why", "GET /version"].map(reach);
+        assert!(Arc::ptr_eq(&one, &same));
+        assert!(!Arc::ptr_eq(&one, &other));
+        assert_ne!(one.endpoints[0].1, other.endpoints[0].1);
     }
 }

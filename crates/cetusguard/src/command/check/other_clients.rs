@@ -28,30 +28,47 @@ pub(super) fn problem(
     if refused.is_empty() {
         return None;
     }
-    let noun = if refused.len() == 1 {
-        "profile"
-    } else {
-        "profiles"
-    };
-    let exceptions: Vec<_> = refused
-        .iter()
-        .map(|name| format!("guard-allow profile={name}"))
-        .collect();
+    let (whose, exceptions) = describe(&refused);
     Some(Problem {
         severity: Severity::Warning,
         code: "other-clients",
         profile: Some(profile.name.clone()),
         what: format!(
-            "clients can replace containers, and the guard refuses to create the containers of the \
-            {noun} {}: those would have the rights of another profile",
-            refused.join(", ")
+            "clients can replace containers, and the guard refuses to create the containers of \
+            {whose}: those would have the rights of another profile"
         ),
         fix: format!(
-            "for a client that replaces them, such as an updater, add {}; otherwise set targets \
-            that leave them out",
-            exceptions.join(", ")
+            "for a client that replaces them, such as an updater, add {exceptions}; otherwise set \
+            targets that leave them out"
         ),
     })
+}
+
+/// Profiles that are named in one warning. Each of hundreds of profiles may have the warning.
+const NAMED: usize = 8;
+
+/// Names the profiles, and the exceptions for them.
+fn describe(refused: &[&str]) -> (String, String) {
+    match refused {
+        [name] => (
+            format!("the profile {name}"),
+            format!("guard-allow profile={name}"),
+        ),
+        names if names.len() <= NAMED => {
+            let exceptions = names
+                .iter()
+                .map(|name| format!("guard-allow profile={name}"));
+            let exceptions: Vec<_> = exceptions.collect();
+            (
+                format!("the profiles {}", names.join(", ")),
+                exceptions.join(", "),
+            )
+        }
+        names => (
+            format!("{} other profiles", names.len()),
+            "guard-allow profile=NAME for each of them".to_owned(),
+        ),
+    }
 }
 
 /// Returns whether clients can delete containers and create them again under the guard. Clients

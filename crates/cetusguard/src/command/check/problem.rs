@@ -71,6 +71,29 @@ impl Problem {
         self.severity == Severity::Error
     }
 
+    /// Returns the name of the profile, and what is equal in problems that are alike.
+    pub(super) fn split(&self) -> (&str, impl Serialize) {
+        let name = self.profile.as_deref().unwrap_or_default();
+        let is_of_profile = self.profile.is_some();
+        (
+            name,
+            (
+                self.severity,
+                self.code,
+                is_of_profile,
+                &self.what,
+                &self.fix,
+            ),
+        )
+    }
+
+    /// Returns the place of a mistake: the text before the first colon with a blank.
+    pub(super) fn place(&self) -> &str {
+        self.what
+            .split_once(": ")
+            .map_or(self.what.as_str(), |(place, _)| place)
+    }
+
     /// Makes a problem of a mistake that keeps the program from starting.
     pub(super) fn mistake(mistake: &Mistake) -> Self {
         let (code, what, fix) = match mistake {
@@ -503,12 +526,16 @@ fn suggest_rule(rule: &Rule) -> String {
     let shapes = Endpoint::all().flat_map(|endpoint| {
         [endpoint.pattern(), endpoint.shape.to_owned()].map(|shape| (shape, endpoint))
     });
+    let limit = 2 + pattern.len() / 12;
+    // Counting letters is faster than comparing them.
+    let length = pattern.chars().count();
     let nearest = shapes
+        .filter(|(shape, _)| shape.chars().count().abs_diff(length) <= limit)
         .map(|(shape, endpoint)| (strsim::levenshtein(pattern, &shape), endpoint))
         .min_by_key(|(distance, _)| *distance);
     match nearest {
         Some((0, endpoint)) => format!("its endpoint takes {}, not {methods}", endpoint.method),
-        Some((distance, endpoint)) if distance <= 2 + pattern.len() / 12 => {
+        Some((distance, endpoint)) if distance <= limit => {
             format!("did you mean {} {}?", endpoint.method, endpoint.pattern())
         }
         _ => "take it out, or look into docs/rules.md: its method or its path may be misspelt"

@@ -110,6 +110,17 @@ fn risk_name<S: serde::Serializer>(risk: &Risk, serializer: S) -> Result<S::Ok, 
 }
 
 impl ProfileReport {
+    /// Returns the name, and what is equal in profiles that are alike: all but the clients.
+    pub(super) fn split(&self) -> (&str, impl Serialize) {
+        let head = (self.enforced, self.guard, &self.guard_allow, &self.targets);
+        let view = (&self.view, &self.redact, &self.creation);
+        let rules = (self.rules, &self.can, &self.to_host);
+        (
+            &self.name,
+            (head, view, rules, &self.wildcards_closed, &self.denied),
+        )
+    }
+
     /// Reports the survey of a profile.
     pub(super) fn new(profile: &Arc<Profile>, survey: &Survey, profiles: &Profiles) -> Self {
         let closed = survey.closed.iter().map(|closed| ClosedReport {

@@ -4,20 +4,38 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::{Problem, Severity};
 use super::report::{Ability, ClosedReport, DeniedReport, Holds, ProfileReport, Report};
+use crate::command::alike::{Alike, describe_others, group_alike};
 use crate::command::page::{Look, Page, count};
 
 /// Writes all of it.
 pub(super) fn write(report: &Report, is_strict: bool, page: &mut Page) {
-    for profile in &report.profiles {
-        write_profile(profile, page);
+    for Alike { first, others } in group_alike(&report.profiles, ProfileReport::split) {
+        write_profile(first, page);
+        let names = others.iter().map(|other| other.name.as_str());
+        if let Some(more) = describe_others("the same for {} more profiles", names) {
+            page.say(2, Look::Faint, &more);
+        }
         page.gap();
     }
     if let Some(admin) = &report.admin {
         page.item(0, "admin listener: ", Look::Plain, admin);
         page.gap();
     }
-    for problem in &report.problems {
-        write_problem(problem, page);
+    for Alike { first, others } in group_alike(&report.problems, Problem::split) {
+        write_problem(first, page);
+        let (where_else, others): (&str, Vec<&str>) = match first.profile {
+            Some(_) => {
+                let names = others.iter().filter_map(|other| other.profile.as_deref());
+                ("in {} more profiles", names.collect())
+            }
+            None => {
+                let places = others.iter().map(|other| other.place());
+                ("at {} more places", places.collect())
+            }
+        };
+        if let Some(more) = describe_others(where_else, others.into_iter()) {
+            page.say(2, Look::Faint, &more);
+        }
         page.gap();
     }
     let count_of = |severity| {
