@@ -318,3 +318,34 @@ fn advice_is_given_once() {
     assert_eq!(code, Some(1), "{out}");
     assert_eq!(out.matches("guard-allow bind=/etc").count(), 1, "{out}");
 }
+
+/// The last line tells a whole verdict from one for which the body is missing.
+#[test]
+fn a_missing_body_is_told_in_the_verdict() {
+    let line = "POST /containers/create";
+    let told = "unless the guard refuses the body, which is not given";
+    for (body, is_told) in [(None, true), (Some("{\"Image\":\"x\"}"), false)] {
+        let (code, out) = explain(line, body, &[("--rules", RULES)]);
+        assert_eq!(code, Some(0), "{out}");
+        let verdict = out.lines().find(|line| line.starts_with("ALLOWED"));
+        let verdict = verdict.expect(&out);
+        assert_eq!(verdict.contains(told), is_told, "{out}");
+    }
+}
+
+/// The two rules of an exec stand on lines of their own, and not in the verdict.
+#[test]
+fn both_rules_of_an_exec_are_told() {
+    let (code, out) = explain(
+        "POST /containers/web/exec",
+        None,
+        &[("--rules", "GET /info")],
+    );
+    assert_eq!(code, Some(1), "{out}");
+    for part in [
+        "to allow it: POST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/exec\n",
+        "POST %API_PREFIX_EXEC%/[^/]+/start\n",
+    ] {
+        assert_eq!(out.matches(part).count(), 1, "{part:?}: {out}");
+    }
+}

@@ -12,6 +12,7 @@ use crate::buildkit;
 use crate::call::Call;
 use crate::denial::{Denial, DenialKind, Reason};
 use crate::endpoint::{self, Endpoint};
+use crate::exec;
 use crate::guard::{
     self, Case, Cleared, Duty, Guard, Level, Objection, Obligation, Reader, Surroundings, Use,
 };
@@ -216,10 +217,15 @@ pub fn decide(call: Call, profile: &Profile) -> Verdict {
         }
         Err(reason) => {
             let can_build = buildkit::can_be_opened(&profile.guard);
+            let is_closed = matches!(reason, Reason::Closed { .. });
+            let needs_rule = is_closed && find_opening_rule(&call, profile).is_err();
+            let missing_half = exec::find_missing_half(&call, profile);
             Verdict::Deny(Denial {
                 call,
                 reason,
                 can_build,
+                needs_rule,
+                missing_half,
                 profile: profile.name.clone(),
                 is_unmatched: false,
             })
@@ -1032,6 +1038,82 @@ mod tests {
         );
     }
 
+    /// Each half of a command in a container is of no use without the other.
+    #[test]
+    fn both_rules_for_a_command_are_named() {
+        let create = "POST %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/exec";
+        for (rules, line, want) in [
+            ("GET /info", "POST /containers/web/exec", 2),
+            ("GET /info", "POST /exec/0123456789ab/start", 2),
+            ("GET /info", "POST /v5.0.0/libpod/containers/web/exec", 2),
+            ("GET /info", "POST /v5.0.0/libpod/exec/0123/start", 2),
+            (create, "POST /exec/0123456789ab/start", 1),
+            // A rule for one container is enough to create a command.
+            (
+                "POST %API_PREFIX_CONTAINERS%/web/exec",
+                "POST /exec/0123456789ab/start",
+                1,
+            ),
+            ("ALLOW exec.create(web)", "POST /exec/0123456789ab/start", 1),
+            ("ALLOW exec.start", "POST /containers/web/exec", 1),
+            ("GET /info", "POST /containers/web/start", 1),
+        ] {
+            let rules = RuleSet::new(parse("t", rules).expect(rules));
+            let profile = Profile {
+                rules,
+                ..Profile::default()
+            };
+            let (method, target) = line.split_once(' ').expect("METHOD TARGET");
+            let call = || Call::read(method, target).expect(line);
+            let Verdict::Deny(denial) = decide(call(), &profile) else {
+                panic!("{line} is allowed");
+            };
+            let added = denial.rules_to_add();
+            assert_eq!(added.len(), want, "{line}: {added:?}");
+            assert!(denial.to_string().ends_with(&Denial::advice(&added)));
+            let rules = RuleSet::new(parse("t", &added.join("\n")).expect(line));
+            let profile = Profile {
+                rules,
+                ..Profile::default()
+            };
+            assert!(matches!(decide(call(), &profile), Verdict::Allow(_)));
+        }
+    }
+
+    /// The guard's level alone opens no endpoint: the message names the rule as well.
+    #[test]
+    fn what_opens_a_closed_endpoint_is_named() {
+        for (rules, with_rule) in [
+            ("GET /info", true),
+            ("POST .*", false),
+            ("POST %API_PREFIX%/plugins/pull", false),
+        ] {
+            let mut profile = Profile {
+                rules: RuleSet::new(parse("t", rules).expect(rules)),
+                ..Profile::default()
+            };
+            let call = || Call::read("POST", "/plugins/pull").expect("a call");
+            let Verdict::Deny(denial) = decide(call(), &profile) else {
+                panic!("{rules} allows it");
+            };
+            let text = denial.to_string();
+            let rule = denial.call.rule_to_add().expect("a rule");
+            assert_eq!(text.contains(&rule), with_rule, "{text}");
+            assert!(text.ends_with(" would allow it"), "{text}");
+            profile.guard = Arc::new(Guard {
+                level: Level::Privileged,
+                ..Guard::default()
+            });
+            assert_eq!(
+                matches!(decide(call(), &profile), Verdict::Allow(_)),
+                !with_rule,
+                "{rules}"
+            );
+            profile.rules = RuleSet::new(parse("t", &rule).expect("a rule"));
+            assert!(matches!(decide(call(), &profile), Verdict::Allow(_)));
+        }
+    }
+
     #[test]
     fn the_rule_to_add_allows_the_call() {
         for endpoint in Endpoint::all() {
@@ -1062,7 +1144,9 @@ mod tests {
                     && endpoint.shape.starts_with("/plugins/"))
             {
                 assert!(
-                    denial.to_string().contains("guard: privileged would"),
+                    denial
+                        .to_string()
+                        .contains("guard: privileged, with the rule"),
                     "{denial}"
                 );
                 continue;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::buildkit::{BUILD_RULES, BuildStep};
 use crate::call::Call;
 use crate::decide::{Permit, Verdict, shortened};
-use crate::endpoint::ObjectKind;
+use crate::endpoint::{EndpointId, ObjectKind};
+use crate::exec;
 use crate::object::Object;
 use crate::profile::Profile;
 use crate::rule::Rule;
@@ -21,6 +22,10 @@ pub struct Denial {
     pub(crate) profile: String,
     /// `true` if rules can open the channels of BuildKit for this client.
     pub(crate) can_build: bool,
+    /// `true` if no rule would let the call pass under a guard that judges nothing.
+    pub(crate) needs_rule: bool,
+    /// The endpoint of the other half of a command in a container, if no rule opens it.
+    pub(crate) missing_half: Option<EndpointId>,
     /// `true` if the client has its profile because no other profile matches it.
     pub(crate) is_unmatched: bool,
 }
@@ -194,11 +199,17 @@ impl fmt::Display for Denial {
                 );
             }
             Reason::Closed { why } => {
-                return write!(
+                write!(
                     f,
-                    "the guard of profile {profile} refuses {method} {path} to every client: {why}; \
-                    guard: privileged would allow it"
-                );
+                    "the guard of profile {profile} refuses {method} {path} to every client: {why}"
+                )?;
+                return match self.call.rule_to_add().filter(|_| self.needs_rule) {
+                    Some(rule) => write!(
+                        f,
+                        "; guard: privileged, with the rule `{rule}`, would allow it"
+                    ),
+                    None => f.write_str("; guard: privileged would allow it"),
+                };
             }
         }
         match self.build_step() {
@@ -266,13 +277,21 @@ impl Denial {
     }
 
     /// Returns the rules that would let the client do its work. A build needs two, whichever of its
-    /// calls was refused.
+    /// calls was refused; a command in a container is created by one call and started by another.
     #[must_use]
     pub fn rules_to_add(&self) -> Vec<String> {
-        match self.build_step() {
-            Some(_) => BUILD_RULES.iter().map(ToString::to_string).collect(),
-            None => self.rule_to_add().into_iter().collect(),
+        if self.build_step().is_some() {
+            return BUILD_RULES.iter().map(ToString::to_string).collect();
         }
+        let other = self.missing_half.filter(|_| !self.is_final());
+        let mut rules: Vec<String> = self
+            .rule_to_add()
+            .into_iter()
+            .chain(other.and_then(exec::rule_of))
+            .collect();
+        // The creation comes first.
+        rules.sort();
+        rules
     }
 
     /// Writes the end of a refusal that names the rules to add.
@@ -299,7 +318,7 @@ impl Denial {
     /// Returns the same rule by the name of the endpoint.
     #[must_use]
     pub fn name_to_add(&self) -> Option<String> {
-        if self.is_final() || self.build_step().is_some() {
+        if self.is_final() || self.build_step().is_some() || self.missing_half.is_some() {
             None
         } else {
             self.call.name_to_add()

@@ -18,6 +18,7 @@ mod decide;
 mod denial;
 pub mod endpoint;
 mod excerpt;
+mod exec;
 pub mod guard;
 mod learning;
 mod limit;
@@ -48,6 +49,7 @@ pub use client::{
 pub use decide::{Ground, Permit, Verdict, decide};
 pub use denial::{Denial, DenialKind, Reason};
 pub use excerpt::{Excerpt, carets_below};
+pub use exec::exec_rule_beside;
 pub use learning::Lesson;
 pub use limit::{Limits, Rate};
 pub use list::{list_value, split_list};

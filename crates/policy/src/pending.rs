@@ -128,10 +128,12 @@ impl Permit {
         let can_build = crate::buildkit::can_be_opened(&profile.guard);
         let refused = |call: Call, reason| {
             Verdict::Deny(Denial {
+                missing_half: crate::exec::find_missing_half(&call, profile),
                 call,
                 reason,
                 can_build,
                 profile: profile.name.clone(),
+                needs_rule: false,
                 is_unmatched: false,
             })
         };

@@ -149,6 +149,11 @@ impl RuleSet {
         first.map(|index| &self.rules[index])
     }
 
+    /// Returns true if a rule allows the call, or could allow it about another object.
+    pub(crate) fn may_allow_any_object(&self, call: &Call) -> bool {
+        self.matching(call).next().is_some() || self.allowing.depends_on_object(call)
+    }
+
     /// Returns true if a rule could deny the call if the client had used another name or
     /// identifier for the same object.
     pub(crate) fn may_deny_object(&self, call: &Call) -> bool {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use cetusguard_config::Mistakes;
 use cetusguard_policy::guard::Exception;
 use cetusguard_policy::{
-    BUILD_RULES, Call, Denial, DenialKind, Method, Profiles, Verdict, decide, split_list,
+    BUILD_RULES, Call, Denial, DenialKind, Method, Profiles, Verdict, decide, exec_rule_beside,
+    split_list,
 };
 use serde::Serialize;
 
@@ -136,6 +137,7 @@ fn to_allow(line: &LogLine, call: Option<&Call>) -> Vec<String> {
     let rule = call
         .filter(|_| is_by_rule && named_build_rules(line).next().is_none())
         .and_then(Call::rule_to_add);
+    let other_half = call.filter(|_| is_by_rule).and_then(exec_rule_beside);
     let exceptions = split_list(line.get("guard_allow"), |_| false).into_iter();
     let exceptions = exceptions
         .filter_map(|exception| Exception::read(&exception).ok())
@@ -143,17 +145,20 @@ fn to_allow(line: &LogLine, call: Option<&Call>) -> Vec<String> {
     named_build_rules(line)
         .map(str::to_owned)
         .chain(rule)
+        .chain(other_half.filter(|rule| names_rule(line, rule)))
         .chain(exceptions)
         .collect()
 }
 
+/// Returns whether a line names a rule, which other rules may stand beside.
+fn names_rule(line: &LogLine, rule: &str) -> bool {
+    line.get("add_rules").split(", ").any(|one| one == rule)
+}
+
 /// Returns the rules for builds that a line names.
 fn named_build_rules(line: &LogLine) -> impl Iterator<Item = &'static str> {
-    let written: Vec<_> = line.get("add_rules").split(", ").collect();
-    BUILD_RULES
-        .iter()
-        .copied()
-        .filter(move |rule| written.contains(rule))
+    let named = |rule: &&str| names_rule(line, rule);
+    BUILD_RULES.iter().copied().filter(named)
 }
 
 /// Returns the detail without the rules at its end, which are printed on lines of their own.

@@ -168,7 +168,7 @@ fn write_verdict(decision: &Decision, page: &mut Page) {
                 0,
                 Look::Warning,
                 &format!(
-                    "ALLOWED by {}; the guard has still to judge the body",
+                    "ALLOWED by {}, unless the guard refuses the body, which is not given",
                     decision.because
                 ),
             );
@@ -177,14 +177,11 @@ fn write_verdict(decision: &Decision, page: &mut Page) {
         false if refused => page.say(0, Look::Bad, "REFUSED by the guard"),
         // The rules to add stand on lines of their own, to be copied.
         false => {
-            // The refusal names the rules of a build, or the first of several ways to write one
-            // rule.
-            let ends = [decision.to_allow.len(), 1]
-                .map(|count| decision.to_allow.get(..count).map(Denial::advice));
-            let mut ends = ends
-                .into_iter()
-                .flatten()
-                .filter(|_| !decision.to_allow.is_empty());
+            // The refusal names all rules that are needed together, or the first of several ways to
+            // write one rule.
+            let mut ends = (1..=decision.to_allow.len())
+                .rev()
+                .filter_map(|count| decision.to_allow.get(..count).map(Denial::advice));
             let why = ends
                 .find_map(|end| decision.because.strip_suffix(&end))
                 .unwrap_or(&decision.because);
