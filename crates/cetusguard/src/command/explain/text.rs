@@ -164,14 +164,11 @@ fn write_verdict(decision: &Decision, page: &mut Page) {
             page.say(0, Look::Warning, &what);
         }
         true if decision.body_missing => {
-            page.say(
-                0,
-                Look::Warning,
-                &format!(
-                    "ALLOWED by {}, unless the guard refuses the body, which is not given",
-                    decision.because
-                ),
-            );
+            let what = format!("ALLOWED by {}", decision.because);
+            page.say(0, Look::Warning, &what);
+            let what = "NOT YET JUDGED: the body, for which the guard may refuse the call; give it \
+                with --body FILE";
+            page.say(0, Look::Warning, what);
         }
         true => page.say(0, Look::Good, &format!("ALLOWED by {}", decision.because)),
         false if refused => page.say(0, Look::Bad, "REFUSED by the guard"),
