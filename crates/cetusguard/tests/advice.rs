@@ -189,7 +189,7 @@ fn an_engine_that_cannot_be_used_is_told() {
         let proxy = proxy.frontend("tcp://127.0.0.1:0").start();
         let line = proxy.logged(&[
             "level=warning",
-            "the engine cannot be used now",
+            "the engine cannot be reached, or answers as no engine does",
             &format!("backend={backend}"),
         ]);
         assert!(
@@ -200,7 +200,8 @@ fn an_engine_that_cannot_be_used_is_told() {
             proxy
                 .log()
                 .iter()
-                .filter(|line| line.contains("the engine cannot be used now"))
+                .filter(|line| line
+                    .contains("the engine cannot be reached, or answers as no engine does"))
                 .count(),
             1
         );
@@ -215,7 +216,7 @@ fn an_engine_that_cannot_be_used_is_told() {
         !proxy
             .log()
             .iter()
-            .any(|line| line.contains("the engine cannot be used now")),
+            .any(|line| line.contains("the engine cannot be reached, or answers as no engine does")),
         "{:?}",
         proxy.log()
     );

@@ -664,3 +664,23 @@ fn the_monitoring_page_has_every_metric() {
     }
     assert_eq!(table, wanted, "{path}: run the tests with UPDATE_DOCS=1");
 }
+
+/// Each alert of the rules for Prometheus has its row in the table of `docs/monitoring.md`.
+#[test]
+fn the_monitoring_page_has_every_alert() {
+    let page = read("docs/monitoring.md");
+    let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| ")).collect();
+    let rules = read("examples/monitoring/rules.yml");
+    let alerts: Vec<_> = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "))
+        .collect();
+    assert!(alerts.len() > 10, "{alerts:?}");
+    for alert in alerts {
+        let name = format!("`{alert}`");
+        assert!(
+            rows.iter().any(|row| row.contains(&name)),
+            "docs/monitoring.md has no row for {alert}"
+        );
+    }
+}

@@ -315,3 +315,131 @@ fn mistakes_are_found_on_the_page() {
         );
     }
 }
+
+/// The code that writes refusals, and messages about addresses at the start.
+const SPEAKING: [&str; 6] = [
+    "crates/cetusguard/src/refusal.rs",
+    "crates/cetusguard/src/engine/mod.rs",
+    "crates/cetusguard/src/flow/listen/inherited.rs",
+    "crates/cetusguard/src/flow/listen/sockets.rs",
+    "crates/policy/src/denial.rs",
+    "crates/policy/src/guard/objection.rs",
+];
+
+/// Texts of this code that are no messages: parts of HTTP.
+const NO_MESSAGES: [&str; 10] = [
+    "Connection: close",
+    "Content Too Large",
+    "Content-Type: ",
+    "HTTP/1.1 ",
+    "Request Header Fields Too Large",
+    "Retry-After: ",
+    "Service Unavailable",
+    "Too Many Requests",
+    "{method} {target} HTTP/1.1",
+    "{}{first}",
+];
+
+/// The texts of a source file without its tests and comments, with their lines put together.
+fn texts(path: &Path) -> Vec<String> {
+    let source = read(path);
+    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    let code: Vec<&str> = code.lines().filter(is_code).collect();
+    let code = code.join("\n").replace("\\\"", "\u{0}");
+    let texts = code.split('"').skip(1).step_by(2);
+    let in_one_line = |text: &str| {
+        let parts: Vec<&str> = text.split("\\\n").collect();
+        let joined = parts
+            .iter()
+            .enumerate()
+            .map(|(at, part)| if at == 0 { part } else { part.trim_start() });
+        joined.collect::<String>()
+    };
+    texts.map(in_one_line).collect()
+}
+
+/// The longest part of a text between values, sentences and colons.
+fn longest_part(text: &str) -> String {
+    let mut plain = String::new();
+    let mut depth = 0_usize;
+    for letter in text.chars() {
+        match letter {
+            '{' => depth += 1,
+            '}' => {
+                depth = depth.saturating_sub(1);
+                plain.push('\n');
+            }
+            _ if depth == 0 => plain.push(letter),
+            _ => {}
+        }
+    }
+    let plain = plain.replace("; ", "\n").replace(": ", "\n");
+    let parts = plain.lines().map(|part| {
+        part.trim_matches([' ', ',', ';', ':', '.', '`', '\u{0}'])
+            .to_owned()
+    });
+    parts.max_by_key(String::len).unwrap_or_default()
+}
+
+fn assert_listed(page: &str, path: &Path, text: &str) {
+    let part = longest_part(text);
+    // Shorter parts only join others.
+    assert!(
+        part.len() < 12 || page.contains(&part),
+        "docs/troubleshooting.md lacks {part:?} of {text:?} in {}",
+        path.display()
+    );
+}
+
+/// A new message of a refusal, or about an address at the start, has to be explained.
+#[test]
+fn every_message_of_a_refusal_is_on_the_page() {
+    let (page, mut count) = (page(), 0);
+    for file in SPEAKING {
+        let path = root().join(file);
+        let texts = texts(&path);
+        let is_message = |text: &&String| {
+            let is_sentence = text.len() >= 16 && text.contains(' ');
+            is_sentence && !NO_MESSAGES.iter().any(|other| text.starts_with(other))
+        };
+        for text in texts.iter().filter(is_message) {
+            assert_listed(&page, &path, text);
+            count += 1;
+        }
+    }
+    assert!(count > 60, "{count}");
+}
+
+/// So has a warning or an error in the log.
+#[test]
+fn every_warning_of_the_log_is_on_the_page() {
+    let (page, mut count) = (page(), 0);
+    let mut folders = vec![root().join("crates/cetusguard/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)
+            .expect("a folder")
+            .map_while(Result::ok)
+        {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let source = read(&path);
+            for level in ["Level::Warning,", "Level::Error,"] {
+                let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+                for behind in code.split(level).skip(1) {
+                    let Some(text) = behind.trim_start().strip_prefix('"') else {
+                        continue;
+                    };
+                    let text = text.split('"').next().unwrap_or_default();
+                    let lines = text.split("\\\n").map(str::trim_start);
+                    assert_listed(&page, &path, &lines.collect::<String>());
+                    count += 1;
+                }
+            }
+        }
+    }
+    assert!(count > 10, "{count}");
+}

@@ -169,7 +169,11 @@ async fn log_unusable_engine(backend: Arc<Backend>, log: Log) {
     let probed = probe_engine("cetusguard start", &backend, PROBE_PATIENCE).await;
     if let Err(unusable) = probed {
         let line = log
-            .line(Level::Warning, "the engine cannot be used now")
+            .line(
+                Level::Warning,
+                "the engine cannot be reached, or answers as no engine does: requests fail until \
+                it does",
+            )
             .text("backend", &backend.address().to_string());
         log.send(
             line.text("detail", &unusable.problem)

@@ -298,8 +298,10 @@ fn give_rights(path: &Path, rights: SocketRights) -> io::Result<()> {
     if let Some(owner) = rights.owner {
         std::os::unix::fs::chown(path, Some(owner), None).map_err(|error| {
             let why = plain_error(&error);
-            let advice = format!("cannot give the socket to user {owner}: {why}; run as that user");
-            io::Error::other(format!("{advice}, or with the capability CHOWN"))
+            io::Error::other(format!(
+                "cannot give the socket to user {owner}: {why}; run as that user, or with the \
+                capability CHOWN"
+            ))
         })?;
     }
     fs::set_permissions(path, fs::Permissions::from_mode(rights.mode))
