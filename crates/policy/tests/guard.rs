@@ -2019,3 +2019,62 @@ fn bodies_name_no_image_of_the_host() {
         );
     }
 }
+
+/// Podman 5.4 and later update more than limits. A health check runs in the container as an exec
+/// does, and the environment decides what the container runs at its next start.
+#[test]
+fn updates_of_podman_are_judged_as_creations_and_execs() {
+    const UPDATE: &str = "POST /v5.4.0/libpod/containers/web/update";
+    check(
+        UPDATE,
+        &[
+            (
+                r#"{"r_limits":[{"type":"RLIMIT_NOFILE","hard":9,"soft":9}]}"#,
+                "",
+            ),
+            (r#"{"Env":["A=b"],"UnsetEnv":["C"]}"#, ""),
+            (
+                r#"{"health_cmd":"true","health_interval":"9s","health_retries":3}"#,
+                "",
+            ),
+            (r#"{"no_healthcheck":true,"health_on_failure":"kill"}"#, ""),
+            (r#"{"health_log_destination":"local"}"#, ""),
+            (
+                r#"{"health_log_destination":"/etc"}"#,
+                "health_log_destination",
+            ),
+            (r#"{"Env":["*"]}"#, "Env[0]"),
+            (r#"{"devices":[{"allow":true}]}"#, "devices"),
+            (r#"{"unified":{"memory.max":"max"}}"#, "unified"),
+        ],
+    );
+    let powerful = |kind: ObjectKind, word: &str| match kind {
+        ObjectKind::Container => {
+            let answer = r#"{"Id":"c0ffee","Name":"/web","HostConfig":{"Privileged":true}}"#;
+            Some(Object::read(kind, answer.as_bytes()).expect("JSON"))
+        }
+        _ => world::plain(kind, word),
+    };
+    for (body, is_refused) in [
+        (r#"{"memory":{"limit":1048576}}"#, false),
+        (r#"{"health_interval":"9s"}"#, false),
+        (r#"{"health_cmd":"true"}"#, true),
+        (r#"{"health_startup_cmd":"true"}"#, true),
+        (r#"{"Env":["LD_PRELOAD=/x"]}"#, true),
+        (r#"{"UnsetEnv":["A"]}"#, true),
+    ] {
+        let judged = world::settle_in(
+            &permit(UPDATE, BASELINE, &[]),
+            Some("application/json"),
+            body.as_bytes(),
+            Surroundings::default(),
+            &powerful,
+            world::RECENT,
+        );
+        assert_eq!(judged.is_err(), is_refused, "{body}");
+        if let Err(objection) = judged {
+            let text = objection.to_string();
+            assert!(text.contains("it is privileged"), "{text}");
+        }
+    }
+}

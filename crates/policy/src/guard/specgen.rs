@@ -14,7 +14,9 @@ use super::json::Json;
 use super::kernel::sysctls;
 use super::mount::{access, bind_words, host_path, propagation, tmpfs_word, volume_name};
 use super::namespace::namespace_pair;
+use super::subject::Role;
 use super::surroundings::Newcomer;
+use super::target::Use;
 use super::{Judge, Step};
 use super::{allow, container, image, log, network, restricted};
 
@@ -88,14 +90,7 @@ const BASIC: &[Field] = &[
     field("group_entry", Form::Text),
     field("healthconfig", Form::Struct(HEALTH)),
     field("health_check_on_failure_action", Form::Number),
-    judged("healthLogDestination", Form::Text, |judge, value| {
-        must_be(
-            judge,
-            value,
-            &["", "local", "events_logger"],
-            "names a folder of the host",
-        );
-    }),
+    judged("healthLogDestination", Form::Text, health_log),
     field("healthMaxLogCount", Form::Number),
     field("healthMaxLogSize", Form::Number),
 ];
@@ -282,14 +277,7 @@ const RESOURCES: &[Field] = &[
     }),
     judged("cgroup_parent", Form::Text, cgroup_parent),
     field("resource_limits", Form::Struct(LIMITS)),
-    field(
-        "r_limits",
-        Form::List(&Form::Struct(&[
-            field("type", Form::Text),
-            field("hard", Form::Number),
-            field("soft", Form::Number),
-        ])),
-    ),
+    ULIMITS,
     judged("oom_score_adj", Form::Number, oom_score),
 ];
 
@@ -324,9 +312,60 @@ const LIMITS: &[Field] = &[
     field("blockIO", Form::Struct(&[field("weight", Form::Number)])),
 ];
 
-/// Podman `handlers.UpdateEntities`: the limits alone. Rules for devices, cgroup files by name,
-/// commands of health checks and paths of the host are not among them.
-pub(super) static UPDATE: Form = Form::Struct(LIMITS);
+/// OCI's limits of processes.
+const ULIMITS: Field = field(
+    "r_limits",
+    Form::List(&Form::Struct(&[
+        field("type", Form::Text),
+        field("hard", Form::Number),
+        field("soft", Form::Number),
+    ])),
+);
+
+/// Podman `types.UpdateEntities`: limits, the environment and health checks. Rules for devices,
+/// cgroup files by name and paths of the host are not among them.
+pub(super) static UPDATE: Form = Form::Parts(&[LIMITS, UPDATED]);
+
+/// Podman 5.4 and later. A health check runs in the container as an exec does, and variables such as
+/// `LD_PRELOAD` change what it runs at its next start: the container is judged as one that is
+/// entered.
+const UPDATED: &[Field] = &[
+    ULIMITS,
+    judged("Env", Form::List(&Form::Text), |judge, value| {
+        container::environment(judge, value);
+        enters(judge, value);
+    }),
+    judged("UnsetEnv", Form::List(&Form::Text), enters),
+    judged("health_cmd", Form::Text, enters),
+    judged("health_startup_cmd", Form::Text, enters),
+    judged("health_log_destination", Form::Text, health_log),
+    field("health_max_log_size", Form::Number),
+    field("health_max_log_count", Form::Number),
+    field("health_on_failure", Form::Text),
+    field("no_healthcheck", Form::Bool),
+    field("health_interval", Form::Text),
+    field("health_retries", Form::Number),
+    field("health_timeout", Form::Text),
+    field("health_start_period", Form::Text),
+    field("health_startup_interval", Form::Text),
+    field("health_startup_retries", Form::Number),
+    field("health_startup_timeout", Form::Text),
+    field("health_startup_success", Form::Number),
+];
+
+fn health_log(judge: &mut Judge<'_>, value: &Json<'_>) {
+    must_be(
+        judge,
+        value,
+        &["", "local", "events_logger"],
+        "names a folder of the host",
+    );
+}
+
+/// Has the container of the path judged as one that is entered.
+fn enters(judge: &mut Judge<'_>, _: &Json<'_>) {
+    judge.path_role = Some((Role::Target(Use::Enter), judge.place().to_vec()));
+}
 
 /// Judges how Podman prepares a container for systemd. For commands that it knows as systemd, and
 /// with `always` for any command, Podman mounts the cgroup hierarchy of systemd for writing. With
