@@ -580,7 +580,7 @@ fn rules_of_sockguard() {
             "-GET /secrets",
             "+GET /info",
         ],
-        &["answers are not redacted here"],
+        &["redact stands for response.redact_container_env"],
     );
     hold(
         "sockguard",
@@ -869,12 +869,6 @@ fn what_restricted_more_is_told() {
             (allowed_registries, allow_imports):",
         ),
         (
-            "rules:\n  - match: {method: GET, path: '/containers/json'}\n    action: \
-            allow\nresponse: {redact_container_env: false}\n",
-            "(response.redact_mount_paths, response.redact_network_topology, \
-            response.redact_sensitive_data)",
-        ),
-        (
             "rules:\n  - match: {method: POST, path: /services/create}\n    action: \
             allow\nrequest_body: {container_create: {allow_host_network: true}}\n",
             "hold for other calls as well (host-namespace=network)",
@@ -906,6 +900,40 @@ fn what_restricted_more_is_told() {
     ] {
         let Migrated { code, notes, .. } = migrate("sockguard", settings);
         assert!(code == 1 && notes.contains(want), "{settings}: {notes}");
+    }
+    // Redaction is carried over.
+    for (settings, redact) in [
+        (
+            "redact_container_env: false",
+            "host-paths, addresses, secrets",
+        ),
+        (
+            "redact_host_topology: true, redact_sensitive_data: false",
+            "env, host-paths, addresses, host",
+        ),
+    ] {
+        let settings = format!(
+            "rules:\n  - match: {{method: GET, path: '/containers/json'}}\n    action: \
+            allow\nresponse: {{{settings}}}\n"
+        );
+        let Migrated {
+            code,
+            notes,
+            config,
+            ..
+        } = migrate("sockguard", &settings);
+        assert_eq!(code, 0, "{notes}");
+        assert!(notes.contains("redact stands for response."), "{notes}");
+        let lines: String = config
+            .lines()
+            .map(|line| line.trim().to_owned() + " ")
+            .collect();
+        let values: Vec<_> = redact.split(", ").collect();
+        let is_there = lines.contains(&format!("redact: {redact}"))
+            || lines.contains(&format!("redact: [{redact}]"))
+            || lines.contains(&format!("redact: \"{redact}\""))
+            || lines.contains(&format!("redact: - {}", values.join(" - ")));
+        assert!(is_there, "{redact}: {config}");
     }
     let own = "clients: {profiles: [{name: a}]}\nrules:\n  - match: {method: GET, path: \
         /info}\n    action: allow\n";

@@ -8,12 +8,13 @@ use super::note::Kind;
 use super::plan::{Plan, Rights};
 use super::sockguard::Written;
 
-/// Parts of answers that are hidden unless the setting is off.
-const REDACTIONS: &[&str] = &[
-    "redact_container_env",
-    "redact_mount_paths",
-    "redact_network_topology",
-    "redact_sensitive_data",
+/// Parts of answers that are hidden unless the setting is off, each with the value of `redact` that
+/// hides at least as much.
+const REDACTIONS: &[(&str, &str)] = &[
+    ("redact_container_env", "env"),
+    ("redact_mount_paths", "host-paths"),
+    ("redact_network_topology", "addresses"),
+    ("redact_sensitive_data", "secrets"),
 ];
 
 /// Sections of the API whose answers are redacted.
@@ -38,7 +39,6 @@ const RESTRICTIONS: &[(&str, &str)] = &[
     ("response.visible_resource_labels", "hides other objects"),
     ("response.name_patterns", "hides other objects"),
     ("response.image_patterns", "hides other objects"),
-    ("response.redact_host_topology", "hides parts of GET /info"),
     ("clients.global_concurrency", "limits all requests together"),
     ("mutations", "changes what clients ask for"),
     ("policy_bundle.enabled", "accepts signed settings alone"),
@@ -140,15 +140,24 @@ fn note_redactions(written: &Written<'_>, rights: &Rights, plan: &mut Plan) {
     let path = |key: &str| format!("response.{key}");
     let on = REDACTIONS
         .iter()
-        .filter(|key| written.value(&path(key)) != "false");
-    let on: Vec<_> = on.map(|key| path(key)).collect();
-    if !on.is_empty() {
-        plan.lost(format!(
-            "answers are not redacted here ({}): clients see environment variables, host paths and \
-            addresses; take the rules for inspecting out for those that must not",
-            on.join(", ")
-        ));
+        .filter(|(key, _)| written.value(&path(key)) != "false");
+    let host =
+        Some(("redact_host_topology", "host")).filter(|(key, _)| written.restricts(&path(key)));
+    let on: Vec<_> = on.copied().chain(host).collect();
+    if on.is_empty() {
+        return;
     }
+    let values: Vec<_> = on.iter().map(|(_, value)| *value).collect();
+    plan.option("redact", values.join(", "));
+    let keys: Vec<_> = on.iter().map(|(key, _)| path(key)).collect();
+    plan.note(
+        Kind::Different,
+        format!(
+            "redact stands for {}: values are replaced, keys stay, and endpoints whose answers cannot \
+            be redacted are closed; docs/redaction.md lists both",
+            keys.join(", ")
+        ),
+    );
 }
 
 fn note_unknown_settings(written: &Written<'_>, plan: &mut Plan) {
