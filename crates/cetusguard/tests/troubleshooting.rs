@@ -376,7 +376,7 @@ fn longest_part(text: &str) -> String {
     }
     let plain = plain.replace("; ", "\n").replace(": ", "\n");
     let parts = plain.lines().map(|part| {
-        part.trim_matches([' ', ',', ';', ':', '.', '`', '\u{0}'])
+        part.trim_matches([' ', ',', ';', ':', '.', '`', '|', '\u{0}'])
             .to_owned()
     });
     parts.max_by_key(String::len).unwrap_or_default()
