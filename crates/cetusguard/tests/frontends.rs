@@ -179,7 +179,7 @@ fn a_stale_socket_is_replaced_and_nothing_else_is() {
     ] {
         let (code, _, errors) = start(path).run();
         assert!(
-            code == Some(1) && errors.contains("it was not touched"),
+            code == Some(1) && errors.contains("it was left as it is"),
             "{errors}"
         );
     }
@@ -333,7 +333,7 @@ fn bad_tls_files_are_named_at_start() {
         (
             "missing.pem",
             "server.key",
-            "missing.pem: there is no such file",
+            "missing.pem cannot be read: there is no such file",
         ),
         (
             "garbage.pem",
