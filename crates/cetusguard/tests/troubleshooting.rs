@@ -318,10 +318,10 @@ fn mistakes_are_found_on_the_page() {
 
 /// The code that writes refusals, and messages about addresses at the start.
 const SPEAKING: [&str; 6] = [
-    "crates/cetusguard/src/refusal.rs",
-    "crates/cetusguard/src/engine/mod.rs",
-    "crates/cetusguard/src/flow/listen/inherited.rs",
-    "crates/cetusguard/src/flow/listen/sockets.rs",
+    "crates/proxy/src/outcome/refusal.rs",
+    "crates/proxy/src/engine/mod.rs",
+    "crates/proxy/src/flow/listen/inherited.rs",
+    "crates/proxy/src/flow/listen/sockets.rs",
     "crates/policy/src/denial.rs",
     "crates/policy/src/guard/objection.rs",
 ];
@@ -415,7 +415,10 @@ fn every_message_of_a_refusal_is_on_the_page() {
 #[test]
 fn every_warning_of_the_log_is_on_the_page() {
     let (page, mut count) = (page(), 0);
-    let mut folders = vec![root().join("crates/cetusguard/src")];
+    let mut folders = vec![
+        root().join("crates/proxy/src"),
+        root().join("crates/cetusguard/src"),
+    ];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder)
             .expect("a folder")

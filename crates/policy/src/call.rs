@@ -116,8 +116,8 @@ impl Call {
         };
         let path = read_path(path)?;
         let (version, unversioned) = read_version(&path)?;
-        let from_query = || transport::in_query(&path, query.as_deref().unwrap_or_default());
-        if let Some(transport) = transport::in_path(&path).or_else(from_query) {
+        let in_query = || transport_in_query(&path, query.as_deref().unwrap_or_default());
+        if let Some(transport) = transport::in_path(&path).or_else(in_query) {
             return Err(Malformed::ImageOfHost(transport));
         }
         let endpoint = Endpoint::find(method, &path[unversioned..]);
@@ -455,6 +455,19 @@ fn read_query(raw: &str) -> Result<String, Malformed> {
     }
     check_escapes(raw, "query")?;
     Ok(utf8_percent_encode(raw, QUERY_ESCAPES).to_string())
+}
+
+/// Returns the transport before the name of an image in a query. What is decoded is searched a second
+/// time, since its reader may decode a value once more.
+fn transport_in_query(path: &str, query: &str) -> Option<&'static str> {
+    if !query.bytes().any(|byte| matches!(byte, b':' | b'%')) {
+        return None;
+    }
+    let decode = |text| percent_decode_str(text).decode_utf8_lossy();
+    let once = decode(query);
+    let twice = decode(&once);
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    transport::in_query(path, [&once, &twice], pairs.map(|(_, value)| decode(value)))
 }
 
 fn read_path(raw: &str) -> Result<String, Malformed> {

@@ -8,8 +8,6 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
-
 /// The transports other than `docker`, which stands for a registry.
 const TRANSPORTS: &[&str] = &[
     "atomic",
@@ -49,28 +47,22 @@ pub(crate) fn in_path(path: &str) -> Option<&'static str> {
     }
 }
 
-/// Returns the transport in an encoded query of a path: a store anywhere, since lists take names of
-/// images in filters, and any other at the beginning of a value for Podman's own API.
-pub(crate) fn in_query(path: &str, query: &str) -> Option<&'static str> {
-    if !query.bytes().any(|byte| matches!(byte, b':' | b'%')) {
-        return None;
-    }
-    // Twice: a value that is decoded once more by its reader.
-    let decoded = percent_decode_str(query).decode_utf8_lossy();
-    let again = percent_decode_str(&decoded).decode_utf8_lossy();
-    if [&decoded, &again]
-        .iter()
-        .any(|text| has_store(&without_json_escapes(text)))
-    {
+/// Returns the transport in a query of a path, which is decoded once and twice, and has these values:
+/// a store anywhere, since lists take names of images in filters, and any other at the beginning of a
+/// value for Podman's own API.
+pub(crate) fn in_query<'v>(
+    path: &str,
+    decoded: [&str; 2],
+    mut values: impl Iterator<Item = Cow<'v, str>>,
+) -> Option<&'static str> {
+    let has_store = |text: &str| has_store(&without_json_escapes(text));
+    if decoded.into_iter().any(has_store) {
         return Some(STORE);
     }
-    if !is_libpod(path) {
-        return None;
+    match is_libpod(path) {
+        true => values.find_map(|value| transport(&value)),
+        false => None,
     }
-    query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .find_map(|(_, value)| transport(&percent_decode_str(value).decode_utf8_lossy()))
 }
 
 fn is_libpod(path: &str) -> bool {
