@@ -77,6 +77,9 @@ class Proxy:
             **({} if rules is None else {"CETUSGUARD_RULES": rules}),
             **(env or {}),
         }
+        # scripts/coverage measures a program that writes its counters there.
+        if counters := os.environ.get("LLVM_PROFILE_FILE"):
+            settings["LLVM_PROFILE_FILE"] = counters
         # A profile whose view hides nothing of what a test makes: clients must not notice it.
         view = shlex.split(os.environ.get("CETUSGUARD_TEST_VIEW", "")) if rules == ALL and not flags else ()
         with self.output.open("wb") as log:

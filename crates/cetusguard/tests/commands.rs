@@ -4,7 +4,8 @@
 //! `UPDATE_DOCS=1` writes what they print now.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use cetusguard_testkit::program_without_environment;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 const PAGES: &[&str] = &[
@@ -55,12 +56,11 @@ fn words(line: &str) -> Vec<String> {
 fn run(line: &str) -> (String, i32) {
     let words = words(line);
     assert_eq!(words[0], "cetusguard", "{line}");
-    let mut command = Command::new(PROGRAM);
+    let mut command = program_without_environment(PROGRAM);
     // The machine's own limits are not what the page is about.
     command
         .args(&words[1..])
         .current_dir(docs().join("samples"))
-        .env_clear()
         .env("CETUSGUARD_MAX_CONNECTIONS", "64");
     let output = command.output().expect("the program");
     let text = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");

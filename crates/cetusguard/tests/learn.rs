@@ -1,7 +1,9 @@
 //! What is learned from clients is what they need: served with it, they work; without any one line
 //! of it, they do not.
 
-use cetusguard_testkit::{Engine, Proxy, ProxyBuilder, TempDir, eventually};
+use cetusguard_testkit::{
+    Engine, Proxy, ProxyBuilder, TempDir, eventually, program_without_environment,
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
 
@@ -462,8 +464,7 @@ fn nobody_has_to_read_what_it_tells() {
     let (engine, folder) = (Engine::ok(), TempDir::new());
     let out = folder.file("learned.yaml");
     let socket = folder.file("proxy.sock");
-    let mut child = std::process::Command::new(PROGRAM)
-        .env_clear()
+    let mut child = program_without_environment(PROGRAM)
         .args([
             "learn",
             "--log-level",

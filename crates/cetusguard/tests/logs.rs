@@ -7,6 +7,7 @@ use std::sync::mpsc::channel;
 
 use cetusguard_testkit::{
     Client, Engine, Proxy, ProxyBuilder, Running, TempDir, eventually, patience,
+    program_without_environment,
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
@@ -191,8 +192,7 @@ fn lines_for_journald_begin_with_their_priority() {
         let metadata = stat.metadata().expect("a pipe");
         let (device, inode) = (metadata.dev(), metadata.ino() + u64::from(!is_journal));
         let mut child = Running(
-            Command::new(PROGRAM)
-                .env_clear()
+            program_without_environment(PROGRAM)
                 .env("JOURNAL_STREAM", format!("{device}:{inode}"))
                 .args([
                     "--backend-addr",

@@ -4,11 +4,13 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use cetusguard_testkit::{Engine, Proxy, ProxyBuilder, Running, TempDir, eventually};
+use cetusguard_testkit::{
+    Engine, Proxy, ProxyBuilder, Running, TempDir, eventually, program_without_environment,
+};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
@@ -150,9 +152,8 @@ impl Session {
         let modes = modes(&program);
         set_size(&user, &emulator, width, height);
         // The terminal sends signals for keys to the session that it controls.
-        let child = Command::new("setsid")
+        let child = program_without_environment("setsid")
             .args(["-c", PROGRAM, "top", address])
-            .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("TERM", "xterm")
             .stdin(end())

@@ -23,7 +23,7 @@ pub use certs::Certs;
 pub use client::{Client, Response};
 pub use docker::Docker;
 pub use engine::{Engine, Exchange, Link};
-pub use proxy::{Proxy, ProxyBuilder, Running};
+pub use proxy::{Proxy, ProxyBuilder, Running, program_without_environment};
 pub use temp::TempDir;
 
 use std::sync::OnceLock;

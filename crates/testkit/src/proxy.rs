@@ -18,6 +18,17 @@ impl Drop for Running {
     }
 }
 
+/// Returns the command for a program that inherits no environment variable of the tests. The only
+/// exception is the file in which a program that was built for `scripts/coverage` counts its lines.
+#[must_use]
+pub fn program_without_environment(program: &str) -> Command {
+    const COUNTERS: &str = "LLVM_PROFILE_FILE";
+    let mut command = Command::new(program);
+    command.env_clear();
+    command.envs(std::env::var_os(COUNTERS).map(|file| (COUNTERS, file)));
+    command
+}
+
 /// A running proxy. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Proxy {
@@ -48,9 +59,8 @@ impl ProxyBuilder {
     /// The program without any option.
     #[must_use]
     pub fn bare(program: &str) -> Self {
-        let mut command = Command::new(program);
+        let mut command = program_without_environment(program);
         command
-            .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
