@@ -380,6 +380,28 @@ mod tests {
         Condition::Label(key.to_owned(), Pattern::new(value))
     }
 
+    /// A session owns objects: two clients with one name would share them.
+    #[test]
+    fn each_client_is_a_session_of_its_own() {
+        let address = |text: &str| Subject::Address(text.parse().expect("an address"));
+        let names = [
+            (Subject::Key([0xab; 32]), "key-abababababababab"),
+            (Subject::Frontend(1), "frontend-1"),
+            (Subject::User(1), "user-1"),
+            (Subject::Group(1), "group-1"),
+            (
+                Subject::Container("0123456789abcdef".repeat(4)),
+                "container-0123456789ab",
+            ),
+            (Subject::Container("web".to_owned()), "container-web"),
+            (address("10.0.0.1"), "address-10.0.0.1"),
+            (address("2001:db8::"), "address-2001-db8--"),
+        ];
+        for (subject, name) in names {
+            assert_eq!(subject.session_name(), name, "{subject:?}");
+        }
+    }
+
     #[test]
     fn all_conditions_must_hold() {
         let both = Selector::new(vec![named("web-*"), label("tier", "low")]).expect("one kind");

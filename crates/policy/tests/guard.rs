@@ -215,6 +215,10 @@ fn what_gives_the_host_away_is_refused() {
             "Mounts[0].TmpfsOptions.Options[0]",
         ),
         (
+            r#""Mounts":[{"Type":"tmpfs","Target":"/x","TmpfsOptions":{"Options":[["mode","755"],["upperdir","/"]]}}]"#,
+            "Mounts[0].TmpfsOptions.Options[1]",
+        ),
+        (
             r#""Mounts":[{"Type":"tmpfs","Target":"/x","TmpfsOptions":{"Options":[[]]}}]"#,
             "Mounts[0].TmpfsOptions.Options[0]",
         ),
@@ -805,6 +809,8 @@ fn volumes() {
                 "OPT[\"type\"]",
             ),
             ("\"OPT\":{\"o\":\"rbind,rw\"}", "OPT[\"o\"]"),
+            // A swarm fills in templates when it creates the volume.
+            ("\"OPT\":{\"size\":\"{{.Node.ID}}\"}", "OPT[\"size\"]"),
             ("\"Driver\":\"nfs\"", "Driver"),
             ("\"driver\":\"nfs\"", "Driver"),
             (
@@ -865,6 +871,12 @@ fn networks() {
                 "ConfigFrom.Network",
             ),
             (r#"{"Name":"n","IPAM":{"Driver":"x"}}"#, "IPAM.Driver"),
+            // An address that cannot be read could be that of a client.
+            (
+                r#"{"Name":"n","IPAM":{"Config":[{"Subnet":"10.0.0"}]}}"#,
+                "IPAM.Config[0].Subnet",
+            ),
+            (r#"{"Name":"n","IPAM":{"Config":[{"Subnet":""}]}}"#, ""),
         ],
     );
     check_exceptions(
@@ -892,6 +904,14 @@ fn networks() {
             (
                 r#"{"Container":"c","EndpointConfig":{"DriverOpts":{"x":"y"}}}"#,
                 r#"EndpointConfig.DriverOpts["x"]"#,
+            ),
+            (
+                r#"{"Container":"c","EndpointConfig":{"IPAMConfig":{"IPv4Address":"010.0.0.9"}}}"#,
+                "EndpointConfig.IPAMConfig.IPv4Address",
+            ),
+            (
+                r#"{"Container":"c","EndpointConfig":{"IPAMConfig":{"IPv4Address":""}}}"#,
+                "",
             ),
         ],
     );
@@ -962,6 +982,18 @@ fn images_and_builds() {
             "outputs=%5B%7B%22Type%22%3A%22image%22%2C%22Attrs%22%3A%7B%22push%22%3A%22true%22%7D%7D%5D",
             "?outputs[0].Type",
         ),
+        (
+            "outputs=%5B%7B%22Type%22%3A%22moby%22%2C%22Attrs%22%3A%7B%22push%22%3A%22true%22%7D%7D%5D",
+            "?outputs[0].Attrs",
+        ),
+        // Metadata for BuildKit: the configuration of the image, with its labels and its user.
+        (
+            "outputs=%5B%7B%22Attrs%22%3A%7B%22containerimage.config%22%3A%22%7B%7D%22%7D%7D%5D",
+            "?outputs[0].Attrs",
+        ),
+        ("buildargs=&outputs=&isolation=", ""),
+        ("isolation=default", ""),
+        ("isolation=hyperv", "?isolation"),
         ("dockerfile=%2Fetc%2Fpasswd", "?dockerfile"),
         ("dockerfile=..%2Fx", "?dockerfile"),
         // Podman's own.
@@ -1191,6 +1223,20 @@ fn what_is_judged_is_what_is_sent() {
     assert_eq!(judged.body(), None);
 }
 
+/// Each object that a body names is a question to the engine, for which the client waits.
+#[test]
+fn a_body_names_a_bounded_number_of_objects() {
+    for (count, is_refused) in [(60, false), (80, true)] {
+        let volumes: Vec<String> = (0..count).map(|at| format!(r#""v{at}:/v{at}""#)).collect();
+        let body = format!(r#"{{"HostConfig":{{"Binds":[{}]}}}}"#, volumes.join(","));
+        let says_so = match judge(CREATE, BASELINE, &[], &body) {
+            Ok(_) => false,
+            Err(objection) => objection.to_string().contains("names more than 64 objects"),
+        };
+        assert_eq!(says_so, is_refused, "{count} volumes");
+    }
+}
+
 #[test]
 fn podman_pulls_from_registries_only() {
     for (reference, want) in [
@@ -1200,6 +1246,8 @@ fn podman_pulls_from_registries_only() {
         ("docker%3A%2F%2Fquay.io%2Fa", ""),
         ("docker%3A%2F%2Fdir%3A%2Fetc", "?reference"),
         ("%2Fetc%2Fpasswd", "?reference"),
+        ("busybox&authfile=", ""),
+        ("busybox&authfile=%2Froot%2Fauth.json", "?authfile"),
     ] {
         assert_eq!(
             field(
@@ -1323,6 +1371,14 @@ fn what_gives_podmans_host_away_is_refused() {
         (r#""secrets":[{"Source":"x"}]"#, "secrets"),
         (r#""secret_env":{"A":"x"}"#, "secret_env"),
         (r#""hostusers":["root"]"#, "hostusers"),
+        (
+            r#""log_configuration":{"options":{"path":"/etc/x"}}"#,
+            r#"log_configuration.options["path"]"#,
+        ),
+        (
+            r#""log_configuration":{"options":{"tag":"x","max-size":"1m"}}"#,
+            "",
+        ),
         (
             r#""log_configuration":{"driver":"k8s-file","path":"/etc/x"}"#,
             "log_configuration.path",

@@ -386,3 +386,86 @@ fn services_of_owners_replace_no_images_of_others() {
         assert_eq!(sent.starts_with("refused"), is_refused, "{image}: {sent}");
     }
 }
+
+/// The labels of owners decide who sees and changes an object: no client gives them.
+#[test]
+fn no_body_and_no_parameter_gives_an_object_to_another_owner() {
+    let labels = utf8_percent_encode(r#"{"cetusguard.owner":"other"}"#, NON_ALPHANUMERIC);
+    let build = format!("POST /build?t=absent:1&labels={labels}");
+    let body = r#"{"Labels":{"cetusguard.owner":"other"}}"#;
+    let session = r#"{"Labels":{"cetusguard.session":"other"}}"#;
+    for (request, body) in [
+        ("POST /containers/create", body),
+        ("POST /containers/create", session),
+        ("POST /networks/create", body),
+        ("POST /volumes/create", body),
+        (build.as_str(), ""),
+    ] {
+        let refused = "only the proxy gives objects the label cetusguard.";
+        let beside = sent_beside_an_owner(request, body);
+        assert!(beside.contains(refused), "{request} {body}: {beside}");
+        let alone = sent_in(request, body, &profile(None), Surroundings::default());
+        assert!(alone.contains(refused), "{request} {body}: {alone}");
+        // The proxy replaces those of a client that owns what it creates.
+        let own = sent(request, body);
+        assert!(own.contains("owner") && own.contains("default"), "{own}");
+        assert!(!own.contains("other"), "{request} {body}: {own}");
+    }
+    // They stand nowhere else, in whatever field.
+    let elsewhere = r#"{"HostConfig":{"Annotations":{"cetusguard.owner":"other"}}}"#;
+    let refused = sent("POST /containers/create", elsewhere);
+    assert!(refused.starts_with("refused"), "{refused}");
+}
+
+#[test]
+fn labels_of_a_build_are_read_in_one_way() {
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    for (labels, is_refused) in [
+        (String::new(), false),
+        ("labels=".to_owned(), false),
+        (format!("labels={}", encoded(" ")), false),
+        ("labels=null".to_owned(), false),
+        (format!("labels={}", encoded(r#"{"a":"b"}"#)), false),
+        (format!("labels={}", encoded("{")), true),
+        (format!("labels={}", encoded(r#"{"a":"1","a":"2"}"#)), true),
+        (format!("labels={0}&labels={0}", encoded("{}")), true),
+    ] {
+        let sent = sent(&format!("POST /build?t=absent:1&{labels}"), "");
+        assert_eq!(sent.starts_with("refused"), is_refused, "{labels}: {sent}");
+        let stamp = "%22cetusguard.image-owner%22%3A%22default%22";
+        assert_ne!(sent.contains(stamp), is_refused, "{labels}: {sent}");
+    }
+}
+
+/// Each engine has these networks, which containers of all clients use.
+#[test]
+fn networks_of_the_engine_belong_to_all_clients() {
+    let container = r#"{"Container":"web"}"#;
+    for (request, body, is_refused) in [
+        ("DELETE /networks/bridge", "", true),
+        ("DELETE /networks/host", "", true),
+        ("POST /networks/bridge/disconnect", container, true),
+        ("DELETE /networks/shared", "", false),
+        ("POST /networks/shared/disconnect", container, false),
+    ] {
+        let sent = sent(request, body);
+        let says_so = sent.ends_with("belongs to all clients");
+        assert_eq!(says_so, is_refused, "{request}: {sent}");
+    }
+}
+
+/// Docker takes `sha256` for the beginning of a digest.
+#[test]
+fn no_image_is_called_as_digests_begin() {
+    for (name, is_refused) in [
+        ("sha256", true),
+        ("docker.io/library/sha256", true),
+        ("sha256x", false),
+        ("me/sha256", false),
+    ] {
+        let request = format!("POST /images/pulled:1/tag?repo={name}&tag=1");
+        let sent = sent(&request, "");
+        let says_so = sent.contains("is the beginning of a digest");
+        assert_eq!(says_so, is_refused, "{request}: {sent}");
+    }
+}
