@@ -219,6 +219,8 @@ impl Listing {
             _ => {
                 let id = element.id.or(element.swarm_id);
                 let id = id.unwrap_or_else(|| name.clone());
+                // An image may have no name.
+                let name = if name.is_empty() { id.clone() } else { name };
                 self.owned.push(owned(id, name));
             }
         }
