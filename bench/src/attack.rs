@@ -43,7 +43,7 @@ enum Kind {
     Flood(fn() -> Vec<u8>),
 }
 
-const ATTACKS: [Attack; 14] = [
+const ATTACKS: [Attack; 15] = [
     Attack {
         name: "hostile-bodies-slowly",
         kind: repeat(1, Duration::from_millis(500), create),
@@ -55,6 +55,10 @@ const ATTACKS: [Attack; 14] = [
     Attack {
         name: "lists",
         kind: repeat(64, Duration::ZERO, list),
+    },
+    Attack {
+        name: "long-lists",
+        kind: repeat(4, Duration::ZERO, list_10_000),
     },
     Attack {
         name: "downloads",
@@ -327,6 +331,14 @@ fn list(attacker: &mut Attacker) -> io::Result<()> {
     attacker
         .client()?
         .ask("GET", "/v1.43/containers/json?all=1")
+        .map(drop)
+}
+
+/// Asks for a list of 10,000 containers of the usual size: 14 MB.
+fn list_10_000(attacker: &mut Attacker) -> io::Result<()> {
+    attacker
+        .client()?
+        .get("/v1.43/containers/json?all=1&containers=10000")
         .map(drop)
 }
 

@@ -12,7 +12,7 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::objects;
@@ -260,11 +260,21 @@ fn number_of_containers(target: &str) -> Option<usize> {
     pairs.find_map(|pair| pair.strip_prefix("containers=")?.parse().ok())
 }
 
-/// The list of so many containers of the usual size, in one chunk.
-fn containers(count: usize) -> Vec<u8> {
+/// The list of so many containers of the usual size, in one chunk. The last one is kept: an engine
+/// that made it anew for each call would itself be the bottleneck.
+fn containers(count: usize) -> Arc<Vec<u8>> {
+    static LAST: Mutex<Option<(usize, Arc<Vec<u8>>)>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((of, answer)) = &*last
+        && *of == count
+    {
+        return Arc::clone(answer);
+    }
     let mut answer = chunked("application/json");
     push_chunk(&mut answer, &objects::list(count));
     answer.extend_from_slice(b"0\r\n\r\n");
+    let answer = Arc::new(answer);
+    *last = Some((count, Arc::clone(&answer)));
     answer
 }
 

@@ -14,7 +14,7 @@ use cetusguard_testkit::{Certs, Docker, Engine as Simulated, Proxy, ProxyBuilder
 use crate::contender::{Engine, rules};
 use crate::report::{Table, short};
 use crate::victim::{Calls, Figures, Victim};
-use crate::{Failure, attack, stalled};
+use crate::{Failure, attack, stalled, views};
 
 /// The time for which a victim is watched, each of three times.
 const WATCH: Duration = Duration::from_secs(5);
@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 type Attacked = (&'static str, &'static str, usize, fn() -> Calls);
 
 /// Attacks on a proxy with default limits.
-const ROWS: [Attacked; 12] = [
+const ROWS: [Attacked; 13] = [
     (
         "creates of 660 KB with 60,000 unknown keys, two a second",
         "hostile-bodies-slowly",
@@ -86,6 +86,12 @@ const ROWS: [Attacked; 12] = [
         plain,
     ),
     (
+        "4 connections that list 10,000 containers (14 MB) as fast as they can",
+        "long-lists",
+        0,
+        plain,
+    ),
+    (
         "16 connections that are refused as fast as they can",
         "refused",
         0,
@@ -105,6 +111,8 @@ const ROWS: [Attacked; 12] = [
     ),
 ];
 
+const VIEWED_LISTS: &str = "4 connections that list 10,000 containers (14 MB) under a view that \
+    hides half of them and redacts secrets";
 const LONG_LIST: &str =
     "a list of 10,000 containers (20 MiB) in doubt five times a second; clients known by container";
 const UNANSWERED: &str = "An engine that never answers its first list; clients known by container";
@@ -150,10 +158,15 @@ pub fn run(binary: &Path, part: &str) -> Result<String, Failure> {
         let row = if attack == "handshakes" {
             with_tls(&binary, attack)
         } else {
-            row(&binary, attack, count, calls())
+            row(&binary, &[], attack, count, calls())
         };
         row.map_err(|why| format!("{what}: {why}"))?
             .push(what, &mut table);
+    }
+    if VIEWED_LISTS.contains(part) {
+        eprintln!("fairness: {VIEWED_LISTS}");
+        let view = views::SCOPED_AND_REDACTED;
+        row(&binary, view, "long-lists", 0, plain())?.push(VIEWED_LISTS, &mut table);
     }
     if LONG_LIST.contains(part) {
         eprintln!("fairness: {LONG_LIST}");
@@ -202,13 +215,16 @@ impl Row {
     }
 }
 
-fn start(binary: &str, engine: &Engine) -> Proxy {
+fn start(binary: &str, engine: &Engine, options: &[&str]) -> Proxy {
     let backend = format!("unix://{}", engine.socket().display());
-    ProxyBuilder::bare(binary)
+    let proxy = ProxyBuilder::bare(binary)
         .arg("--backend-addr", &backend)
         .arg("--rules", &rules())
-        .frontend("tcp://127.0.0.1:0")
-        .start()
+        .frontend("tcp://127.0.0.1:0");
+    let with_options = options
+        .iter()
+        .fold(proxy, |proxy, option| proxy.word(option));
+    with_options.start()
 }
 
 fn victim(proxy: &Proxy, calls: Calls) -> Result<Victim, Failure> {
@@ -218,9 +234,15 @@ fn victim(proxy: &Proxy, calls: Calls) -> Result<Victim, Failure> {
     })
 }
 
-fn row(binary: &str, attack: &str, count: usize, calls: Calls) -> Result<Row, Failure> {
+fn row(
+    binary: &str,
+    options: &[&str],
+    attack: &str,
+    count: usize,
+    calls: Calls,
+) -> Result<Row, Failure> {
     let engine = Engine::start()?;
-    let (own, other) = (start(binary, &engine), start(binary, &engine));
+    let [own, other] = [(); 2].map(|()| start(binary, &engine, options));
     measure(
         &victim(&own, calls)?,
         [&other, &own].map(Proxy::address),

@@ -13,7 +13,9 @@ use crate::{Failure, count, engine, objects, process};
 
 const SCOPED: &[&str] = &["--visible", objects::SCOPE];
 const REDACTED: &[&str] = &["--redact", "secrets"];
-const SCOPED_AND_REDACTED: &[&str] = &["--visible", objects::SCOPE, "--redact", "secrets"];
+/// A view that hides half of the containers, and redacts secrets.
+pub(crate) const SCOPED_AND_REDACTED: &[&str] =
+    &["--visible", objects::SCOPE, "--redact", "secrets"];
 const OWNING: &[&str] = &["--own", "true"];
 
 /// Calls before memory is looked at: their code and the buffers of the connection are resident.
