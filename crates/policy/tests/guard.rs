@@ -1116,6 +1116,11 @@ fn restricted_containers_are_nobody_and_can_nothing() {
             r#""CapDrop":["ALL"],"CapAdd":["CHOWN"],"SecurityOpt":["no-new-privileges"]"#,
             "HostConfig.CapAdd",
         ),
+        (
+            "1000",
+            r#""CapDrop":["ALL"],"CapAdd":["IPC_LOCK"],"SecurityOpt":["no-new-privileges"]"#,
+            "HostConfig.CapAdd",
+        ),
     ] {
         assert_eq!(
             field(CREATE, RESTRICTED, &[], &body(user, host)),

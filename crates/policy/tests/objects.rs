@@ -61,6 +61,9 @@ fn object(kind: ObjectKind, word: &str) -> Option<Object> {
         }
         (ObjectKind::Image, _) => r#"{"Id":"sha256:2"}"#.to_owned(),
         (ObjectKind::Container, "admin") => container("\"CapAdd\":[\"CAP_SYS_ADMIN\"]", ""),
+        (ObjectKind::Container, "pinger") => {
+            container("\"CapAdd\":[\"CAP_NET_RAW\",\"NET_BIND_SERVICE\",\"IPC_LOCK\"]", "")
+        }
         (ObjectKind::Container, "disk") => container("\"Devices\":[{\"PathOnHost\":\"/dev/sda\"}]", ""),
         (ObjectKind::Container, "socket") => container("", &mount("/var/run/docker.sock")),
         (ObjectKind::Container, "etc") => container("", &mount("/etc")),
@@ -517,6 +520,7 @@ fn t2_containers_that_give_the_host_away_are_not_entered() {
         ("POST /containers/plugins/exec", "{}", "target=plugins"),
         ("POST /containers/data/exec", "{}", "-"),
         ("POST /containers/clock/exec", "{}", "-"),
+        ("POST /containers/pinger/exec", "{}", "-"),
         ("POST /containers/web/exec", "{}", "-"),
         ("POST /containers/privileged/restart", "", "-"),
     ]);
@@ -1495,6 +1499,10 @@ fn ordinary_work_passes() {
         (
             "POST /containers/create",
             r#"{"HostConfig":{"Devices":[{"PathOnHost":"/dev/null"},{"PathOnHost":"/dev/zero"}],"CapAdd":["IPC_LOCK"],"SecurityOpt":["no-new-privileges=1"]}}"#,
+        ),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"SecurityOpt":["seccomp=builtin","apparmor=docker-default","label=level:s0:c1,c2","label:type:container_t"]}}"#,
         ),
         (
             "POST /volumes/create",
