@@ -57,12 +57,6 @@ pub struct Claim {
 }
 
 impl Quota {
-    /// Returns whether there is no quota.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// Returns whether containers have to be counted.
     #[must_use]
     pub fn counts_containers(&self) -> bool {
