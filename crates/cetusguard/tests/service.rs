@@ -294,6 +294,39 @@ fn an_admin_socket_of_systemd_is_not_for_every_user() {
     }
 }
 
+/// The configuration does not tell where a socket of systemd leads.
+#[test]
+fn an_admin_port_of_systemd_is_not_for_other_hosts() {
+    let (engine, folder) = (Engine::ok(), TempDir::new());
+    let manager = Manager::start(&folder, "notify.sock");
+    let unix = UnixListener::bind(folder.file("front.sock")).expect("a socket");
+    let token = folder.write("token", "0123456789abcdef0123456789abcdef");
+    let config = format!(
+        "backend-addr: {}\nfrontend-addr: fd://second\nadmin-addr: fd://first\n",
+        engine.address()
+    );
+    let with_token = format!("{config}admin-token-file: {token}\n");
+    for (address, config, is_refused) in [
+        ("127.0.0.1:0", &config, false),
+        ("0.0.0.0:0", &config, true),
+        ("0.0.0.0:0", &with_token, false),
+    ] {
+        let tcp = TcpListener::bind(address).expect("a port");
+        let words = ["serve", "--config-data", config];
+        let mut child = spawn(&tcp, &unix, "first:second", &words, &manager);
+        if !is_refused {
+            let _ = manager.expect("READY=1");
+            continue;
+        }
+        let mut errors = String::new();
+        let stderr = child.0.stderr.take().expect("piped");
+        let _ = std::io::Read::read_to_string(&mut { stderr }, &mut errors);
+        let want = "which other hosts may reach";
+        assert!(errors.contains(want), "{address}: {errors}");
+        assert_ne!(child.0.wait().expect("a child").code(), Some(0));
+    }
+}
+
 fn stop(child: &Running) {
     let status = Command::new("sh")
         .args(["-c", &format!("kill {}", child.0.id())])
