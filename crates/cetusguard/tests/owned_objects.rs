@@ -2,7 +2,7 @@
 //! those of others, whatever the engine lists.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use cetusguard_testkit::{Engine, Exchange, Link, ProxyBuilder};
 
@@ -259,4 +259,51 @@ fn a_volume_that_another_client_has_created_meanwhile_is_not_mounted() {
         assert!(has_labels, "{received}");
         assert_eq!(received.contains("POST /containers/create"), want == 201);
     }
+}
+
+/// While a client creates a network, no other owner creates one of the same name: the engine would
+/// have two, and a container could join the wrong one.
+#[test]
+fn a_name_that_another_owner_is_giving_is_not_given() {
+    let (begun, is_begun) = mpsc::channel::<()>();
+    let (end, is_ended) = mpsc::channel::<()>();
+    let held = Mutex::new((begun, is_ended));
+    let is_first = AtomicBool::new(true);
+    let engine = Engine::scripted(move |exchange, link| match exchange.line.as_str() {
+        "POST /networks/create" => {
+            if is_first.swap(false, SeqCst) {
+                let (begun, is_ended) = &*held.lock().expect("no panic");
+                begun.send(()).expect("the test");
+                is_ended.recv().expect("the test");
+            }
+            link.answer(201, r#"{"Id":"n"}"#);
+        }
+        line if line.starts_with("GET /networks/") => {
+            link.answer(404, r#"{"message":"no such network"}"#);
+        }
+        _ if link.tell(exchange) => {}
+        _ => link.answer(200, "{}"),
+    });
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES)
+        .arg("--own", "session=header")
+        .start();
+    let create = |session: &str, name: &str| {
+        let body = format!(r#"{{"Name":"{name}"}}"#);
+        let length = body.len();
+        let mut client = proxy.client();
+        client.send(format!(
+            "POST /networks/create HTTP/1.1\r\nHost: x\r\nX-Cetusguard-Session: {session}\r\n\
+            Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
+        client
+    };
+    let mut first = create("job-1", "net");
+    is_begun.recv().expect("the first create");
+    assert_eq!(create("job-2", "net").read_response().status, 409);
+    let _refused = proxy.logged(&["reason=name_in_use", "net"]);
+    assert_eq!(create("job-2", "other").read_response().status, 201);
+    end.send(()).expect("the engine");
+    assert_eq!(first.read_response().status, 201);
+    // The call is over: from now on, the engine tells who has the name.
+    assert_eq!(create("job-2", "net").read_response().status, 201);
 }
