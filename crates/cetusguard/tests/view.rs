@@ -1,5 +1,8 @@
 //! Clients that see a part of the engine: what leaves the proxy, whole or not, and what it costs.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
 use cetusguard_testkit::{Engine, Exchange, Link, Proxy, ProxyBuilder, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");
@@ -309,4 +312,44 @@ fn a_profile_without_a_view_filters_nothing() {
     let mut client = proxy.client();
     client.send("GET /containers/json HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n");
     assert_eq!(client.read_response().body, "not JSON");
+}
+
+/// An answer names other objects by their identifiers alone: the engine tells which of them the
+/// client sees, and without its word nothing is passed on.
+#[test]
+fn other_objects_of_an_answer_are_looked_up() {
+    let [seen, hidden, gone] = ["5", "0", "9"].map(|digit| digit.repeat(64));
+    let is_broken = Arc::new(AtomicBool::new(false));
+    let network = format!(
+        r#"{{"Id":"seen-net-id","Name":"seen-net","Containers":{{"{seen}":{{}},"{hidden}":{{}},"{gone}":{{}}}}}}"#
+    );
+    let want =
+        format!(r#"{{"Id":"seen-net-id","Name":"seen-net","Containers":{{"{seen}":{{}}}}}}"#);
+    let broken = Arc::clone(&is_broken);
+    let engine = Engine::scripted(move |exchange, link| {
+        let path = exchange.line.trim_start_matches("GET ");
+        let container = path.strip_prefix("/containers/").unwrap_or_default();
+        match container.strip_suffix("/json") {
+            Some(_) if broken.load(SeqCst) => link.answer(500, r#"{"message":"a disk failed"}"#),
+            Some(id) if id == seen => {
+                link.answer(200, &format!(r#"{{"Id":"{id}","Name":"/seen"}}"#));
+            }
+            Some(id) if id == hidden => {
+                link.answer(200, &format!(r#"{{"Id":"{id}","Name":"/hidden"}}"#));
+            }
+            Some(_) => link.answer(404, r#"{"message":"no such container"}"#),
+            None if path.starts_with("/networks/") => link.answer(200, &network),
+            None if path.starts_with("/events") => drop(link.drain()),
+            None => link.answer(200, "OK"),
+        }
+    });
+    let proxy = scoped(&engine);
+    let answer = proxy.client().request("GET /networks/seen-net");
+    assert_eq!((answer.status, answer.body), (200, want));
+    is_broken.store(true, SeqCst);
+    // Another proxy, which has not kept what the engine said before.
+    let other = scoped(&engine);
+    let answer = other.client().request("GET /networks/seen-net");
+    assert_eq!(answer.status, 502, "{}", answer.body);
+    let _refused = other.logged(&["reason=engine_lookup_failed", "/networks/seen-net"]);
 }
