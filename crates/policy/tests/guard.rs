@@ -1228,6 +1228,60 @@ fn what_is_judged_is_what_is_sent() {
     assert_eq!(judged.body(), None);
 }
 
+/// The engine follows a link when it mounts, as root.
+#[test]
+fn links_of_the_host_are_judged_by_their_destination() {
+    fn led_to(path: &str) -> Option<String> {
+        match path {
+            "/srv/link" => Some("/etc".to_owned()),
+            "/srv/moved" => Some("/srv/store/moved".to_owned()),
+            "/srv/gone" => None,
+            path => Some(path.to_owned()),
+        }
+    }
+    for (path, allow, passes) in [
+        ("/srv/link", &["bind=/srv/**"][..], false),
+        ("/srv/../srv//link", &["bind=/srv/**"], false),
+        ("/srv/link", &["bind=/srv/**", "bind=/etc"], true),
+        ("/srv/moved", &["bind=/srv/**"], true),
+        ("/srv/moved", &["bind=/srv/moved"], false),
+        ("/srv/gone", &["bind=/srv/**"], true),
+        ("/srv/plain", &["bind=/srv/**"], true),
+    ] {
+        let body = format!(r#"{{"HostConfig":{{"Binds":["{path}:/x"]}}}}"#);
+        let around = Surroundings {
+            resolve_path: Some(led_to),
+            ..Surroundings::default()
+        };
+        let settled = world::settle_in(
+            &permit(CREATE, BASELINE, allow),
+            Some("application/json"),
+            body.as_bytes(),
+            around,
+            &world::plain,
+            world::RECENT,
+        );
+        assert_eq!(settled.is_ok(), passes, "{path} with {allow:?}");
+    }
+}
+
+/// A swarm fills in templates after the judgement, and engines have folders of their own for paths
+/// without a slash: no exception means these.
+#[test]
+fn exceptions_for_binds_are_about_absolute_paths_alone() {
+    for (source, want) in [
+        ("/srv/x", ""),
+        ("/srv/{{.Node.Hostname}}", "HostConfig.Mounts[0].Source"),
+        ("srv/x", "HostConfig.Mounts[0].Source"),
+        ("", "HostConfig.Mounts[0].Source"),
+    ] {
+        let mount = format!(r#"{{"Type":"bind","Source":"{source}","Target":"/x"}}"#);
+        let body = format!(r#"{{"HostConfig":{{"Mounts":[{mount}]}}}}"#);
+        let found = field(CREATE, BASELINE, &["bind=/**"], &body);
+        assert_eq!(found, want, "{source:?}");
+    }
+}
+
 /// Each object that a body names is a question to the engine, for which the client waits.
 #[test]
 fn a_body_names_a_bounded_number_of_objects() {
