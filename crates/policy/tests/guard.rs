@@ -1338,6 +1338,8 @@ const PODMAN: &str = r#""name":"c2","command":["echo","hello"],"httpproxy":true,
 
 #[test]
 fn ordinary_containers_of_podman_pass() {
+    let one_run = r#"{"image":"busybox","remove":true,"removeImage":true}"#;
+    assert_eq!(field(LIBPOD_CREATE, BASELINE, &[], one_run), "");
     assert_eq!(
         field(LIBPOD_CREATE, BASELINE, &[], &format!("{{{PODMAN}}}")),
         ""

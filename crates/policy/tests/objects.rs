@@ -1502,6 +1502,14 @@ fn ordinary_work_passes() {
         ),
         (
             "POST /containers/create",
+            r#"{"HostConfig":{"IpcMode":"shareable","PidMode":"private","UsernsMode":"private"}}"#,
+        ),
+        (
+            "POST /containers/create",
+            r#"{"HostConfig":{"IpcMode":"none"}}"#,
+        ),
+        (
+            "POST /containers/create",
             r#"{"HostConfig":{"SecurityOpt":["seccomp=builtin","apparmor=docker-default","label=level:s0:c1,c2","label:type:container_t"]}}"#,
         ),
         (
@@ -1894,6 +1902,12 @@ fn targets_bound_what_calls_are_about() {
             "POST /containers/create",
             r#"{"HostConfig":{"Binds":["new:/x"]}}"#,
             true,
+        ),
+        // A swarm looks for the volume later, and it may be another one by then.
+        (
+            "POST /services/create",
+            r#"{"Name":"web","TaskTemplate":{"ContainerSpec":{"Image":"alpine","Mounts":[{"Type":"volume","Source":"web-data","Target":"/x"}]}}}"#,
+            false,
         ),
         (
             "POST /containers/create",

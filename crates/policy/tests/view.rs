@@ -1128,3 +1128,13 @@ fn few_companions_are_looked_up() {
     );
     assert_eq!(found, Ok(answer(&names[..64].join(","))));
 }
+
+/// Podman removes the image at the end of the container, without a call that could be judged.
+#[test]
+fn containers_of_a_view_do_not_take_their_images_along() {
+    for (value, is_refused) in [("true", true), ("false", false)] {
+        let body = format!(r#"{{"image":"seen","remove":true,"removeImage":{value}}}"#);
+        let found = created(LIBPOD_CREATE, scoped(), &body);
+        assert_eq!(found.contains("removes the image"), is_refused, "{found}");
+    }
+}

@@ -398,7 +398,11 @@ mod tests {
             {"Id":"sha256:3","RepoTags":null,"Labels":{"cetusguard.image-owner":"cicada"}},
             {"Id":"sha256:4","RepoTags":[],"Labels":{"cetusguard.owner":"ci"}}
         ]"#;
-        let want = ["a:1 a:1 \"\"", "b:2 b:2 \"\"", "sha256:2  \"job-1\""];
+        let want = [
+            "a:1 a:1 \"\"",
+            "b:2 b:2 \"\"",
+            "sha256:2 sha256:2 \"job-1\"",
+        ];
         assert_eq!(owned(ObjectKind::Image, &ci, images), want);
         assert_eq!(owned(ObjectKind::Image, &job, images), want[2..]);
     }
