@@ -1228,6 +1228,16 @@ fn what_is_judged_is_what_is_sent() {
     assert_eq!(judged.body(), None);
 }
 
+/// The mode is the client's own choice, unless it owns what it creates.
+#[test]
+fn volumes_of_another_container_keep_their_mode() {
+    for from in ["x", "x:ro", "x:rw"] {
+        let body = format!(r#"{{"HostConfig":{{"VolumesFrom":["{from}"]}}}}"#);
+        let sent = judge(CREATE, BASELINE, &["volumes-from"], &body).expect("an exception");
+        assert!(sent.contains(&format!(r#"["{from}"]"#)), "{from}: {sent}");
+    }
+}
+
 /// The engine follows a link when it mounts, as root.
 #[test]
 fn links_of_the_host_are_judged_by_their_destination() {
