@@ -1246,6 +1246,8 @@ fn links_of_the_host_are_judged_by_their_destination() {
             "/srv/link" => Some("/etc".to_owned()),
             "/srv/moved" => Some("/srv/store/moved".to_owned()),
             "/srv/gone" => None,
+            // A look at a file system that hangs would take the proxy's thread.
+            "/mnt/hung" => panic!("a path that is refused is not looked at"),
             path => Some(path.to_owned()),
         }
     }
@@ -1255,6 +1257,7 @@ fn links_of_the_host_are_judged_by_their_destination() {
         ("/srv/link", &["bind=/srv/**", "bind=/etc"], true),
         ("/srv/moved", &["bind=/srv/**"], true),
         ("/srv/moved", &["bind=/srv/moved"], false),
+        ("/mnt/hung", &["bind=/srv/**"], false),
         ("/srv/gone", &["bind=/srv/**"], true),
         ("/srv/plain", &["bind=/srv/**"], true),
     ] {
