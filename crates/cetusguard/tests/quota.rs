@@ -16,6 +16,10 @@ struct State {
     execs: Vec<(bool, Option<u8>)>,
     /// The engine does not answer creates.
     is_stuck: bool,
+    /// The engine does not list containers.
+    is_held: bool,
+    /// The number of lists that the engine has not answered at once.
+    lists_held: usize,
     /// The length of another label that each container has, in bytes; the first one has it five times.
     other_label: usize,
 }
@@ -26,15 +30,23 @@ fn engine(state: &Arc<Mutex<State>>) -> Engine {
     Engine::scripted(move |exchange, link| answer(&state, exchange, link))
 }
 
-fn answer(state: &Mutex<State>, exchange: &Exchange, link: &mut Link) {
+fn answer(shared: &Mutex<State>, exchange: &Exchange, link: &mut Link) {
     let mut words = exchange.line.split([' ', '?']);
     let (method, path) = (words.next(), words.next().unwrap_or_default());
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let mut state = state.lock().expect("a state");
+    let mut state = shared.lock().expect("a state");
     match (method, segments.as_slice()) {
         (_, ["events"]) => {
             drop(state);
             link.drain();
+        }
+        (Some("GET"), ["containers", "json"]) if state.is_held => {
+            state.lists_held += 1;
+            drop(state);
+            while shared.lock().expect("a state").is_held {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            answer(shared, exchange, link);
         }
         (Some("GET"), ["containers", "json"]) => {
             let row = |id: usize| {
@@ -230,6 +242,42 @@ fn a_create_without_an_answer_counts() {
     state.lock().expect("a state").containers.clear();
     state.lock().expect("a state").is_stuck = false;
     assert_eq!(create(&proxy, "{}").0, 403);
+}
+
+/// A client that leaves while it waits for its turn takes no turn, and its container is not created.
+#[test]
+fn a_client_that_leaves_while_it_waits_creates_nothing() {
+    let state = Arc::new(Mutex::new(State {
+        is_held: true,
+        ..State::default()
+    }));
+    let engine = engine(&state);
+    let proxy = proxy(&engine, &[("--quota-containers", "5")]);
+    let ask = |memory: u64| {
+        let mut client = proxy.client();
+        let body = format!(r#"{{"HostConfig":{{"Memory":{memory}}}}}"#);
+        client.send(&format!(
+            "POST /containers/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+            Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        client
+    };
+    let mut first = ask(10_000_001);
+    eventually("the first is counted", || {
+        state.lock().expect("a state").lists_held == 1
+    });
+    let leaving = ask(10_000_002);
+    let mut last = ask(10_000_003);
+    // No line of the log says that they wait.
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    drop(leaving);
+    let _ = proxy.logged(&["reason=client_disconnected"]);
+    state.lock().expect("a state").is_held = false;
+    assert_eq!(first.read_response().status, 201);
+    assert_eq!(last.read_response().status, 201);
+    let created = &state.lock().expect("a state").containers;
+    assert_eq!(created[..], [10_000_001, 10_000_003]);
 }
 
 /// A client can make its own call last, by pausing the container for example.

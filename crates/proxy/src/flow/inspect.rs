@@ -10,11 +10,12 @@ use cetusguard_policy::endpoint::{Answer, ObjectKind};
 use cetusguard_policy::guard::{Cleared, Json};
 use cetusguard_policy::{AnswerFilter, Call};
 use tokio::io::AsyncWriteExt;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Proxy;
 use super::admit::Admitted;
 use super::audit::Record;
+use super::client_watch::FAREWELL;
 use super::connection::Connection;
 use super::identify::Client;
 use super::normalise::Message;
@@ -25,7 +26,7 @@ use crate::limits::name_holds::NameHold;
 use crate::limits::quotas::{NoRoom, QuotaHold};
 use crate::outcome::Outcome;
 use crate::outcome::refusal::{Guarded, Refusal};
-use cetusguard_http1::{Framing, Known, Output, PumpError, read_content};
+use cetusguard_http1::{Framing, Input, Known, Output, PumpError, read_content};
 
 /// Bodies up to this size, in bytes, need no budget: nearly all bodies are smaller, and a client
 /// has at most one per connection.
@@ -155,10 +156,19 @@ async fn discharge_obligations(
         proxy: Arc::clone(proxy),
     };
     let (worker, size) = (&proxy.worker, judgement.size());
-    let reached = match admitted.permit().judges_recreation() {
-        // The settings of a container, which come from the engine, may be a body of any size.
-        true => worker.run_apart(judgement.decide()).await,
-        false => worker.run(size, judgement.decide()).await,
+    let judging = async {
+        match admitted.permit().judges_recreation() {
+            // The settings of a container, which come from the engine, may be a body of any size.
+            true => worker.run_apart(judgement.decide()).await,
+            false => worker.run(size, judgement.decide()).await,
+        }
+    };
+    let client_input = &conn.stream_and_body().0.input;
+    let reached = tokio::select! {
+        biased;
+        reached = judging => reached,
+        // Its turn, and what is reserved for it, are free again.
+        () = wait_for_departure(client_input) => return Err(Outcome::ClientDisconnected),
     };
     match reached {
         (Ok((cleared, holds)), body) => {
@@ -176,6 +186,20 @@ async fn discharge_obligations(
             record.note_unenforced(&refusal);
             record.note_rewritten_images(cleared.rewritten_images());
             Ok(Approved::new(admitted, cleared, body))
+        }
+    }
+}
+
+/// Returns once the client has left, or has sent no more for a while: over TCP, a client that has
+/// left looks like one that waits for its answer with its own direction closed.
+async fn wait_for_departure(client: &Input) {
+    loop {
+        sleep(FAREWELL).await;
+        if client.is_hung_up() {
+            return;
+        }
+        if client.is_ended() {
+            return sleep(FAREWELL).await;
         }
     }
 }
