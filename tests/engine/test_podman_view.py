@@ -77,66 +77,6 @@ def world(podman_engine):
     return World(podman_engine)
 
 
-# Calls that name an object, of both APIs, for each kind.
-CALLS = {
-    "container": [
-        ("GET", "/containers/{}/json"), ("GET", "/containers/{}/logs?stdout=1"), ("GET", "/containers/{}/top"),
-        ("GET", "/containers/{}/changes"), ("GET", "/containers/{}/stats?stream=false"),
-        ("GET", "/containers/{}/archive?path=/"), ("POST", "/containers/{}/stop"), ("POST", "/containers/{}/kill"),
-        ("POST", "/containers/{}/wait"), ("POST", "/containers/{}/start"), ("POST", "/containers/{}/pause"),
-        ("POST", "/containers/{}/rename?name=x"), ("DELETE", "/containers/{}"), ("POST", "/containers/{}/exec"),
-    ],
-    "volume": [],
-    "network": [],
-    "image": [("GET", "/images/{}/json"), ("GET", "/images/{}/history"), ("POST", "/images/{}/tag?repo=x&tag=y")],
-}  # fmt: skip
-OWN_CALLS = {
-    "container": [("GET", "/containers/{}/exists"), ("POST", "/containers/{}/init"), ("GET", "/containers/{}/healthcheck")],
-    "pod": [
-        ("GET", "/pods/{}/json"), ("GET", "/pods/{}/exists"), ("GET", "/pods/{}/top"), ("POST", "/pods/{}/stop"),
-        ("POST", "/pods/{}/start"), ("POST", "/pods/{}/kill"), ("DELETE", "/pods/{}"),
-    ],
-    "volume": [("GET", "/volumes/{}/json"), ("GET", "/volumes/{}/exists"), ("DELETE", "/volumes/{}")],
-    "network": [("GET", "/networks/{}/json"), ("GET", "/networks/{}/exists"), ("DELETE", "/networks/{}")],
-    "secret": [("GET", "/secrets/{}/json"), ("GET", "/secrets/{}/exists"), ("DELETE", "/secrets/{}")],
-    "image": [("GET", "/images/{}/exists")],
-}  # fmt: skip
-COMPATIBLE_CALLS = {
-    "volume": [("GET", "/volumes/{}"), ("DELETE", "/volumes/{}")],
-    "network": [("GET", "/networks/{}"), ("DELETE", "/networks/{}")],
-    "secret": [("GET", "/secrets/{}"), ("DELETE", "/secrets/{}")],
-}
-
-
-def calls(kind):
-    for api, own in ((OWN, OWN_CALLS), (COMPATIBLE, COMPATIBLE_CALLS)):
-        for method, path in CALLS.get(kind, []) + own.get(kind, []):
-            yield method, api + path
-
-
-def test_hidden_and_missing_objects_look_alike(direct, view, world):
-    """In each form of a name; and the engine itself has the same status and cause for a missing one."""
-    scoped = view("--visible", "label=team=blue")
-    different = []
-    for kind in ("container", "pod", "volume", "network", "secret"):
-        name, identifier = getattr(world, kind)(RED)
-        for method, path in calls(kind):
-            body = {"Cmd": ["true"]} if path.endswith("exec") else None
-            for word in dict.fromkeys((name, identifier, identifier[:12])):
-                missing = "".join("1" if char in "0123456789abcdef" else char for char in word)
-                status, answer = scoped.ask(method, path.format(word), body)
-                of_missing = json.dumps(scoped.ask(method, path.format(missing), body))
-                engine_status, engine_answer = direct.ask(method, path.format(missing), body)
-                if json.dumps([status, answer]) != of_missing.replace(missing, word):
-                    different.append((method, path, word, status, answer, of_missing))
-                # Podman 4 has no text in some of its answers.
-                elif not (engine_status == 404 and isinstance(engine_answer, dict)):
-                    continue
-                elif (status, answer.get("cause")) != (404, engine_answer["cause"]):
-                    different.append((method, path, word, status, answer, engine_status, engine_answer))
-    assert not different, "\n".join(map(str, different))
-
-
 LISTS = (
     ("container", f"{OWN}/containers/json?all=true", None),
     ("container", f"{COMPATIBLE}/containers/json?all=true", None),

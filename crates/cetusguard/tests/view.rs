@@ -179,10 +179,28 @@ fn answers_that_cannot_be_filtered_are_not_passed_on() {
     let _ = proxy.logged(&["msg=\"answer cut\"", "reason=unfilterable_answer"]);
 }
 
-/// A hidden container and a missing one get the same answer, and nothing else reaches the engine.
+/// A hidden object and a missing one get the engine's own answer to the call about a missing one, of
+/// any status, and no call about the hidden one reaches the engine.
 #[test]
 fn hidden_and_missing_look_alike() {
-    let engine = engine(|_, _| false);
+    let engine = engine(|exchange, link| {
+        let mut words = exchange.line.split(['/', '?']);
+        let Some(name) = words.find(|word| word.contains("no-such-object")) else {
+            return false;
+        };
+        let is_forced = exchange.line.contains("force=1");
+        if is_forced {
+            link.write("HTTP/1.1 204 No Content\r\nServer: Engine/1\r\n\r\n");
+        } else {
+            let body = format!(r#"{{"cause":"gone","message":"{name} is \"gone\""}}"#);
+            link.write(format!(
+                "HTTP/1.1 500 Odd\r\nServer: Engine/1\r\nContent-Type: application/x\r\n\
+                Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+                body.len()
+            ));
+        }
+        true
+    });
     let proxy = scoped(&engine);
     let ask = |line: &str| {
         let answer = proxy.client().request(line);
@@ -193,29 +211,41 @@ fn hidden_and_missing_look_alike() {
             .filter(|line| !line.starts_with("X-Request-Id:"));
         (answer.status, lines.collect::<String>(), answer.body)
     };
-    for (line, word) in [
-        ("GET /containers/{}/json", "json"),
-        ("POST /containers/{}/stop", "stop"),
-        ("DELETE /containers/{}", ""),
+    for (line, status) in [
+        ("GET /containers/{}/json", 404),
+        ("GET /containers/{}/changes", 500),
+        ("HEAD /containers/{}/top", 500),
+        ("POST /containers/{}/stop?t=1", 500),
+        ("DELETE /containers/{}", 500),
+        ("DELETE /containers/{}?force=1&x=y", 204),
     ] {
         let (hidden, missing) = (
             ask(&line.replace("{}", "hidden")),
             ask(&line.replace("{}", "lacked")),
         );
-        assert_eq!(hidden.0, 404, "{line}");
-        assert_eq!(
-            hidden.1.to_lowercase(),
-            missing.1.to_lowercase(),
-            "{line} {word}"
-        );
+        assert_eq!(hidden.0, status, "{line}");
+        assert_eq!(hidden.1, missing.1, "{line}");
         assert_eq!(hidden.2, missing.2.replace("lacked", "hidden"), "{line}");
+        match status {
+            404 => assert!(hidden.2.contains("No such container: hidden"), "{hidden:?}"),
+            _ => assert!(hidden.1.contains("Server: Engine/1"), "{hidden:?}"),
+        }
+        if status == 500 {
+            assert!(
+                hidden.1.contains("Content-Type: application/x"),
+                "{hidden:?}"
+            );
+            let body = r#"{"cause":"gone","message":"hidden is \"gone\""}"#;
+            let body = if line.starts_with("HEAD") { "" } else { body };
+            assert_eq!(hidden.2, body, "{line}");
+        }
     }
     let _ = proxy.logged(&["reason=not_visible", "/containers/hidden/stop"]);
-    let received = engine.received().join("");
-    assert!(
-        !received.contains("POST ") && !received.contains("DELETE "),
-        "{received}"
-    );
+    for line in engine.received().join("").lines() {
+        let is_change = line.starts_with("POST ") || line.starts_with("DELETE ");
+        assert!(!is_change || line.contains("no-such-object"), "{line}");
+        assert!(!line.contains("x=y"), "{line}");
+    }
     assert_eq!(ask("POST /containers/seen/stop").0, 200);
 }
 

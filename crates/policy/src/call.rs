@@ -361,6 +361,18 @@ impl Call {
         }
     }
 
+    /// Returns the call with the parameters of these names alone, in this spelling.
+    pub(crate) fn with_parameters_of(&self, names: &[&str]) -> Self {
+        let pairs = self.query.as_deref().unwrap_or_default().split('&');
+        let kept: Vec<_> = pairs
+            .filter(|pair| names.contains(&pair.split('=').next().unwrap_or_default()))
+            .collect();
+        Self {
+            query: (!kept.is_empty()).then(|| kept.join("&")),
+            ..self.clone()
+        }
+    }
+
     /// Returns the request target for the engine, made from the judged path and query.
     #[must_use]
     pub fn target(&self) -> String {

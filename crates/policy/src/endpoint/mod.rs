@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod deed;
+mod missing;
 mod name;
 mod object;
 mod power;
@@ -16,6 +17,7 @@ use std::sync::LazyLock;
 use crate::method::Method;
 pub(crate) use aggregate::{IncludedOperation, When};
 pub use deed::says;
+pub use missing::StandInCall;
 pub use object::{Captured, ObjectKind};
 pub use power::{Power, Risk};
 pub use table::EndpointId;

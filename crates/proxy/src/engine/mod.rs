@@ -10,6 +10,7 @@ pub(crate) mod backend;
 mod events;
 mod joins;
 mod list;
+mod missing;
 mod objects;
 mod own;
 mod owned;
@@ -19,6 +20,7 @@ mod registry;
 mod usage;
 
 pub(crate) use events::follow;
+pub use missing::MissingAnswer;
 pub use objects::inspection_target;
 pub(crate) use objects::{Found, Inspected, Objects};
 pub use own::Own;
@@ -37,7 +39,7 @@ use tokio::time::timeout;
 
 use crate::engine::backend::{Backend, Unreachable};
 use cetusguard_http1::{
-    Body, Duplex, HeadError, read_content, read_response_head, response_framing,
+    Body, Duplex, HeadError, ResponseHead, read_content, read_response_head, response_framing,
 };
 
 /// The user agent of the proxy's own requests.
@@ -108,6 +110,30 @@ async fn request(
     send("GET", agent, backend, target, "").await
 }
 
+/// A request of the proxy's own.
+#[derive(Clone, Debug)]
+struct OwnCall<'c> {
+    agent: &'c str,
+    method: &'c str,
+    target: String,
+    /// More lines of the head, each with its end.
+    lines: &'c str,
+    /// The body; empty if there is none.
+    json: &'c str,
+}
+
+impl Default for OwnCall<'_> {
+    fn default() -> Self {
+        Self {
+            agent: AGENT,
+            method: "GET",
+            target: String::new(),
+            lines: "",
+            json: "",
+        }
+    }
+}
+
 /// Sends a request of any method, with this JSON or without a body, and reads the head of its
 /// answer.
 async fn send(
@@ -117,6 +143,29 @@ async fn send(
     target: &str,
     json: &str,
 ) -> Result<(u16, Duplex, Body), Trouble> {
+    let call = OwnCall {
+        agent,
+        method,
+        target: target.to_owned(),
+        json,
+        ..OwnCall::default()
+    };
+    let (head, stream, body) = send_call(backend, &call).await?;
+    Ok((head.status, stream, body))
+}
+
+/// Sends a request and reads the head of its answer.
+async fn send_call(
+    backend: &Backend,
+    call: &OwnCall<'_>,
+) -> Result<(ResponseHead, Duplex, Body), Trouble> {
+    let OwnCall {
+        agent,
+        method,
+        target,
+        lines,
+        json,
+    } = call;
     let counted = backend.begin_own_request();
     let mut stream = backend.connect().await.map_err(Trouble::Unreachable)?;
     let via = backend.via();
@@ -128,7 +177,7 @@ async fn send(
     };
     let request = format!(
         "{method} {target} HTTP/1.1\r\nHost: docker\r\nUser-Agent: {agent}\r\nVia: \
-        {via}\r\n{about_body}\r\n{json}"
+        {via}\r\n{lines}{about_body}\r\n{json}"
     );
     let sent = async {
         stream
@@ -147,7 +196,7 @@ async fn send(
         .map_err(garbage)?;
     let framing = response_framing(&head, false).map_err(garbage)?;
     counted.note_answer();
-    Ok((head.status, stream, Body::new(framing)))
+    Ok((head, stream, Body::new(framing)))
 }
 
 /// The largest answer about a single object.
@@ -190,6 +239,21 @@ pub(crate) async fn fetch_as(
         }
     };
     with_deadline(deadline, target, exchange).await
+}
+
+/// Fetches an answer of any status, of at most `limit` bytes, before the deadline.
+async fn fetch_any(
+    backend: &Backend,
+    call: &OwnCall<'_>,
+    limit: usize,
+    deadline: Duration,
+) -> Result<(ResponseHead, Vec<u8>), Trouble> {
+    let exchange = async {
+        let (head, stream, body) = send_call(backend, call).await?;
+        let body = read_answer(stream, body, limit, &call.target).await?;
+        Ok((head, body))
+    };
+    with_deadline(deadline, &call.target, exchange).await
 }
 
 /// Fetches a whole answer of at most `limit` bytes before the deadline.

@@ -11,16 +11,16 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use cetusguard_policy::Object;
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Defaults, Engine, Inspection, Malformed};
+use cetusguard_policy::{Call, Object};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use super::{Asked, Containers, DEADLINE, Trouble, fetch, read_apart};
+use super::missing::{self, MissingAnswer, StandIn};
+use super::{Asked, Containers, DEADLINE, OwnCall, Trouble, fetch, fetch_any, read_apart};
 use crate::engine::backend::Backend;
 use crate::limits::shares::ClientShare;
-use crate::outcome::refusal::error_body;
 
 /// The time for which an answer is kept if the question used the full identifier.
 const AGE: Duration = Duration::from_secs(60);
@@ -43,15 +43,6 @@ const TURN_DEADLINE: Duration = Duration::from_secs(60);
 /// The number of containers whose whole settings are in memory at a time, for all clients together:
 /// each may have some MiB.
 const INSPECTIONS: usize = 4;
-
-/// A name that no object has: it asks for the engine's answer about a missing one. Every engine
-/// takes it for a name, and none for an identifier.
-const NO_OBJECT: &str = "cetusguard-no-such-object";
-/// The same for images, in each form that an engine answers in its own way.
-const NO_IMAGE_TAG: &str = "cetusguard-no-such-object:none";
-const NO_IMAGE_ID: &str = "sha256:c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00";
-const NO_IMAGE_DIGEST: &str = "cetusguard-no-such-object@sha256:\
-    c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00";
 
 type Key = (ObjectKind, String);
 /// The client that asks a question, by the address of its share.
@@ -253,41 +244,48 @@ impl Objects {
         inspected
     }
 
-    /// Returns the body of the engine's answer about an object of this kind that does not exist,
-    /// with the client's word for it. The engine is asked about a name that no object has.
+    /// Returns the engine's answer about an object that does not exist, with the client's word for
+    /// it. The engine is asked about a name that no object has: by the client's own call, or by an
+    /// inspection if the call does not name the object in its path.
     ///
     /// # Errors
-    /// As for [`Objects::find`], and if the engine has an object of that name.
+    /// As for [`Objects::find`].
     pub(crate) async fn answer_for_missing(
         &self,
         kind: ObjectKind,
         word: &str,
+        call: &Call,
         client: &ClientShare,
         backend: &Backend,
-    ) -> Shared<Arc<[u8]>> {
-        let stand_in = stand_in(kind, word);
-        let target = inspection_target(kind, stand_in);
-        let asked = match self.fetch(&target, client, backend).await {
-            Ok((asked, _turns)) => asked,
-            // An engine outside of a swarm answers about services with an error of its own.
-            Err(trouble) if matches!(*trouble, Trouble::Status(503, _)) => {
-                let answer = error_body(&format!("{} {word} not found", kind.name()));
-                return Ok(answer.into_bytes().into());
-            }
-            Err(trouble) => return Err(trouble),
+    ) -> Shared<Arc<MissingAnswer>> {
+        let stand_in = StandIn::of(kind, word);
+        let is_named = call
+            .captured()
+            .is_some_and(|captured| captured.kind == kind && captured.word == word);
+        let asked = is_named
+            .then(|| call.about_stand_in(&stand_in.name))
+            .flatten();
+        let request = match &asked {
+            Some(asked) => OwnCall {
+                method: asked.call.method().as_str(),
+                target: asked.call.target(),
+                // Engines refuse to push without credentials before they look the image up.
+                lines: if asked.is_push {
+                    "X-Registry-Auth: e30=\r\n"
+                } else {
+                    ""
+                },
+                json: asked.body,
+                ..OwnCall::default()
+            },
+            None => OwnCall {
+                target: inspection_target(kind, &stand_in.name),
+                ..OwnCall::default()
+            },
         };
-        match asked {
-            Asked::Missing(answer) => {
-                let answer = String::from_utf8_lossy(&answer);
-                // The word stands within a JSON text.
-                let word = serde_json::Value::from(word).to_string();
-                let word = &word[1..word.len() - 1];
-                Ok(answer.replace(stand_in, word).into_bytes().into())
-            }
-            Asked::Answer(_) => Err(Arc::new(Trouble::Answer(format!(
-                "the engine has an object of the name {stand_in}, which stands for missing ones"
-            )))),
-        }
+        let _turns = self.turns(&request.target, client).await?;
+        let (head, body) = fetch_any(backend, &request, missing::LIMIT, DEADLINE).await?;
+        Ok(Arc::new(MissingAnswer::read(&head, &body, &stand_in)))
     }
 
     /// Forgets a container that an event is about; an empty identifier stands for all.
@@ -317,6 +315,17 @@ impl Objects {
         client: &'t ClientShare,
         backend: &Backend,
     ) -> Shared<(Asked, [Option<SemaphorePermit<'t>>; 2])> {
+        let turns = self.turns(target, client).await?;
+        let asked = fetch(backend, target, DEADLINE).await?;
+        Ok((asked, turns))
+    }
+
+    /// Waits for the turns of a question to the engine.
+    async fn turns<'t>(
+        &'t self,
+        target: &str,
+        client: &'t ClientShare,
+    ) -> Shared<[Option<SemaphorePermit<'t>>; 2]> {
         let turns = async {
             // The client's own turn comes first, so that a client that waits for it holds none of
             // the others' turns.
@@ -325,9 +334,7 @@ impl Objects {
             let of_all = self.questions.acquire().await.ok();
             [of_client, of_all]
         };
-        let turns = wait_for_turns(target, turns).await?;
-        let asked = fetch(backend, target, DEADLINE).await?;
-        Ok((asked, turns))
+        wait_for_turns(target, turns).await
     }
 
     async fn ask_for_object(
@@ -438,18 +445,6 @@ fn unreadable_answer(target: &str, malformed: Malformed) -> Arc<Trouble> {
     Arc::new(Trouble::Answer(format!(
         "its answer to {target} cannot be read: {malformed}"
     )))
-}
-
-/// Returns a name of the same form as the client's word: engines add a tag to the name of an image
-/// that has none.
-fn stand_in(kind: ObjectKind, word: &str) -> &'static str {
-    let last = word.rsplit('/').next().unwrap_or_default();
-    match kind {
-        ObjectKind::Image if word.starts_with("sha256:") => NO_IMAGE_ID,
-        ObjectKind::Image if last.contains('@') => NO_IMAGE_DIGEST,
-        ObjectKind::Image if last.contains(':') => NO_IMAGE_TAG,
-        _ => NO_OBJECT,
-    }
 }
 
 /// Returns the request target that describes an object. Podman serves these paths as well.

@@ -268,7 +268,8 @@ impl Judgement {
                 // Before the engine is asked who has these names.
                 names = self.hold_names(case.given_names())?;
                 let is_scoped = self.admitted.viewer().is_scoped();
-                resolve::settle(&mut case, is_scoped, &self.client, &self.proxy).await?;
+                let call = self.admitted.call();
+                resolve::settle(&mut case, call, is_scoped, &self.client, &self.proxy).await?;
                 case.close()
             }
             Err(objection) => Err(objection),

@@ -16,7 +16,9 @@ pub(super) async fn send_refusal(
     proxy: &Proxy,
     record: &Record<'_>,
 ) -> Next {
-    let known_end = refusal.status() != 400 && conn.has_whole_request();
+    // The engine's own answer may have any status.
+    let is_malformed = refusal.reason().status() == Some(400);
+    let known_end = !is_malformed && conn.has_whole_request();
     let close = conn.closes()
         || conn.may_tunnel()
         || refusal.ends_connection()
@@ -30,12 +32,7 @@ pub(super) async fn send_refusal(
         record.id(),
     );
     let output = &mut conn.stream_and_body().0.output;
-    let sending = async {
-        output
-            .write_all(response.as_bytes())
-            .await
-            .and(output.flush().await)
-    };
+    let sending = async { output.write_all(&response).await.and(output.flush().await) };
     // The deadline keeps a client that does not read from holding its refusals in memory.
     let sent = timeout(proxy.limits().head, sending).await;
     match sent {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use cetusguard_config::address::Address;
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Case, Defaults, Missing, Question, Surroundings};
-use cetusguard_policy::{Denial, Mode, Object, Permit, Profile, Verdict, Viewer};
+use cetusguard_policy::{Call, Denial, Mode, Object, Permit, Profile, Verdict, Viewer};
 
 use super::identify::Client;
-use super::viewer::{check_visible, missing, not_visible};
+use super::viewer::{missing, not_visible};
 use super::{Proxy, Settings};
-use crate::engine::{Found, Inspected, Own, Trouble};
+use crate::engine::{Found, Inspected, MissingAnswer, Own, Trouble};
 use crate::outcome::refusal::Refusal;
 
 /// The facts around a call, for as long as it is judged.
@@ -86,6 +86,7 @@ fn real_path(path: &str) -> Option<String> {
 /// Asks the engine every question of a case.
 pub(super) async fn settle(
     case: &mut Case<'_>,
+    call: &Call,
     is_scoped: bool,
     client: &Client,
     proxy: &Proxy,
@@ -96,16 +97,16 @@ pub(super) async fn settle(
                 match find_visible(kind, word, is_scoped, client, proxy).await? {
                     Found::Object(object) => {
                         if let Err(Missing { kind, word }) = case.answer(Some(&object)) {
-                            return Err(not_visible(kind, &word, client, proxy).await);
+                            return Err(not_visible(kind, &word, call, client, proxy).await);
                         }
                     }
                     Found::Missing(answer) => {
                         if let Err(Missing { kind, word }) = case.answer(None) {
                             // So that the answer takes as long as that for a hidden object.
                             if is_scoped {
-                                return Err(missing(kind, &word, client, proxy).await);
+                                return Err(missing(kind, &word, call, client, proxy).await);
                             }
-                            return Err(Refusal::NoSuchObject(answer));
+                            return Err(no_such_object(&answer));
                         }
                     }
                 }
@@ -124,12 +125,12 @@ pub(super) async fn settle(
                     Inspected::Container(one) => {
                         let answered = case.answer_inspection(Some(&one.inspection), &defaults);
                         if let Err(Missing { kind, word }) = answered {
-                            return Err(not_visible(kind, &word, client, proxy).await);
+                            return Err(not_visible(kind, &word, call, client, proxy).await);
                         }
                     }
                     Inspected::Missing(answer) => {
                         case.answer_inspection(None, &defaults)
-                            .map_err(|_| Refusal::NoSuchObject(answer))?;
+                            .map_err(|_| no_such_object(&answer))?;
                     }
                 }
             }
@@ -140,6 +141,12 @@ pub(super) async fn settle(
         }
     }
     Ok(())
+}
+
+/// Returns the refusal of a call about an object that does not exist, with the body of the engine's
+/// answer.
+fn no_such_object(answer: &[u8]) -> Refusal {
+    Refusal::NoSuchObject(Arc::new(MissingAnswer::not_found(answer)))
 }
 
 /// Decides once more about a call that no rule allows, by the name of the container that the call
@@ -178,15 +185,22 @@ pub(super) async fn decide_by_object(
 ) -> Result<Verdict, Refusal> {
     let mut permit = permit;
     while let Some((kind, word)) = permit.question() {
-        let object = match find(kind, word, client, proxy).await {
+        let call = permit.call();
+        let is_scoped = viewer.is_scoped();
+        let object = match find_visible(kind, word, is_scoped, client, proxy).await {
             Ok(Found::Object(object)) => object,
-            Ok(Found::Missing(answer)) => return Err(Refusal::NoSuchObject(answer)),
+            Ok(Found::Missing(_)) if is_scoped => {
+                return Err(missing(kind, word, call, client, proxy).await);
+            }
+            Ok(Found::Missing(answer)) => return Err(no_such_object(&answer)),
             // The call goes on all the same, and the log says that its object is not known.
             Err(_) if client.profile.mode == Mode::Audit => break,
             Err(refusal) => return Err(refusal),
         };
-        if client.profile.mode == Mode::Enforce {
-            check_visible(kind, word, &object, viewer, client, proxy).await?;
+        // The container of a command, and the service of a task, are checked when the call is judged.
+        let decides = !matches!(kind, ObjectKind::Exec | ObjectKind::Task);
+        if client.profile.mode == Mode::Enforce && decides && !viewer.shows(kind, &object) {
+            return Err(not_visible(kind, word, call, client, proxy).await);
         }
         match permit.answer(&object, &client.profile) {
             Verdict::Allow(next) => permit = next,
@@ -206,13 +220,10 @@ async fn find_visible(
     proxy: &Proxy,
 ) -> Result<Found, Refusal> {
     let objects = &proxy.objects;
-    let found = objects
-        .find(kind, word, &client.share, &proxy.backend)
-        .await;
-    match found {
+    let found = objects.find(kind, word, &client.share, &proxy.backend);
+    match found.await {
         Err(trouble) if is_scoped && matches!(*trouble, Trouble::Status(400 | 500 | 503, _)) => {
-            let answer = objects.answer_for_missing(kind, word, &client.share, &proxy.backend);
-            answer.await.map(Found::Missing).map_err(Refusal::from)
+            Ok(Found::Missing(Arc::default()))
         }
         found => found.map_err(Refusal::from),
     }

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use cetusguard_policy::endpoint::ObjectKind;
-use cetusguard_policy::{Call, Object, Owner, Ownership, SessionSource, Viewer};
+use cetusguard_policy::{Call, Owner, Ownership, SessionSource, Viewer};
 
 use super::Proxy;
 use super::identify::Client;
 use super::normalise::Message;
+use crate::engine::MissingAnswer;
 use crate::outcome::refusal::Refusal;
 use cetusguard_http1::{Headers, Known};
 
@@ -74,53 +75,49 @@ pub fn viewer_by_header(
 }
 
 /// Returns the refusal of a call about an object that its client does not see: the engine's answer
-/// for a missing object of this kind, with the client's word.
+/// to this call about a missing object, with the client's word.
 ///
 /// The engine is asked about a name that no object has. It is asked each time, so that the answer
 /// takes as long as that for a missing object.
 pub(super) async fn not_visible(
     kind: ObjectKind,
     word: &str,
+    call: &Call,
     client: &Client,
     proxy: &Proxy,
 ) -> Refusal {
-    let answer = proxy
-        .objects
-        .answer_for_missing(kind, word, &client.share, &proxy.backend)
-        .await;
-    match answer {
+    match missing_answer(kind, word, call, client, proxy).await {
         Ok(answer) => Refusal::NotVisible(answer),
-        Err(trouble) => trouble.into(),
+        Err(refusal) => refusal,
     }
 }
 
-/// Returns the refusal of a call about an object that does not exist at all. The engine is asked
-/// once more, so that the answer takes as long as that for a hidden object.
+/// Returns the refusal of a call about an object that does not exist at all, for a client that does
+/// not see all objects. The engine is asked once more, so that the answer is that for a hidden
+/// object, and takes as long.
 pub(super) async fn missing(
     kind: ObjectKind,
     word: &str,
+    call: &Call,
     client: &Client,
     proxy: &Proxy,
 ) -> Refusal {
-    match not_visible(kind, word, client, proxy).await {
-        Refusal::NotVisible(answer) => Refusal::NoSuchObject(answer),
-        other => other,
+    match missing_answer(kind, word, call, client, proxy).await {
+        Ok(answer) => Refusal::NoSuchObject(answer),
+        Err(refusal) => refusal,
     }
 }
 
-/// Checks that an object exists for the client before rules decide about it by its name.
-pub(super) async fn check_visible(
+async fn missing_answer(
     kind: ObjectKind,
     word: &str,
-    object: &Object,
-    viewer: &Viewer,
+    call: &Call,
     client: &Client,
     proxy: &Proxy,
-) -> Result<(), Refusal> {
-    // The container of a command, and the service of a task, are checked when the call is judged.
-    let decides = !matches!(kind, ObjectKind::Exec | ObjectKind::Task);
-    if decides && !viewer.shows(kind, object) {
-        return Err(not_visible(kind, word, client, proxy).await);
-    }
-    Ok(())
+) -> Result<Arc<MissingAnswer>, Refusal> {
+    proxy
+        .objects
+        .answer_for_missing(kind, word, call, &client.share, &proxy.backend)
+        .await
+        .map_err(Refusal::from)
 }

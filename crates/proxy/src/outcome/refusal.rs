@@ -10,7 +10,7 @@ use cetusguard_policy::guard::{Excess, Objection};
 use cetusguard_policy::{Ambiguous, Call, Denial, Malformed, Profile, Unfilterable};
 
 use crate::engine::backend::Unreachable;
-use crate::engine::{Trouble, Unknown};
+use crate::engine::{MissingAnswer, Trouble, Unknown};
 use crate::limits::limiter::Reached;
 use crate::limits::shares::Full;
 use crate::outcome::Reason;
@@ -52,9 +52,9 @@ pub enum Refusal {
     /// The engine did not describe an object that the decision depends on.
     EngineLookupFailed(String),
     /// The engine has no object of the name that the call is about; its own answer.
-    NoSuchObject(Arc<[u8]>),
+    NoSuchObject(Arc<MissingAnswer>),
     /// The call names an object that its client does not see; the engine's answer for a missing one.
-    NotVisible(Arc<[u8]>),
+    NotVisible(Arc<MissingAnswer>),
     /// The profile of this name needs the name of a session, and the request has none.
     NoSession(String),
     /// The quota of the profile of this name has no room.
@@ -297,8 +297,19 @@ impl Refusal {
 
     /// Returns the status code of the response.
     pub(crate) fn status(&self) -> u16 {
-        // Every reason of a refusal has a status; a test fails otherwise.
-        self.reason().status().unwrap_or(500)
+        match self.engine_answer() {
+            Some(answer) => answer.status,
+            // Every reason of a refusal has a status; a test fails otherwise.
+            None => self.reason().status().unwrap_or(500),
+        }
+    }
+
+    /// The engine's answer about a missing object, if that is the response.
+    fn engine_answer(&self) -> Option<&MissingAnswer> {
+        match self {
+            Self::NoSuchObject(answer) | Self::NotVisible(answer) => Some(answer),
+            _ => None,
+        }
     }
 
     /// Returns whether the connection ends with the response: it has no place, or its client is
@@ -359,19 +370,17 @@ impl Refusal {
         close: bool,
         uncertain: bool,
         id: RequestId,
-    ) -> String {
+    ) -> Vec<u8> {
+        if let Some(answer) = self.engine_answer() {
+            return response_for_missing(answer, to_head, close, id);
+        }
         let status = self.status();
         let body = match to_head {
             true => String::new(),
-            false => match self {
-                Self::NoSuchObject(answer) | Self::NotVisible(answer) => {
-                    String::from_utf8_lossy(answer).into_owned()
-                }
-                _ => {
-                    let end = if uncertain { UNCERTAIN } else { "" };
-                    error_body(&format!("{SIGNATURE}{self}{end}"))
-                }
-            },
+            false => {
+                let end = if uncertain { UNCERTAIN } else { "" };
+                error_body(&format!("{SIGNATURE}{self}{end}"))
+            }
         };
         let connection = if close { "Connection: close\r\n" } else { "" };
         let retry = match self {
@@ -388,7 +397,36 @@ impl Refusal {
             reason_phrase(status),
             body.len()
         )
+        .into_bytes()
     }
+}
+
+/// Writes the engine's answer about a missing object.
+fn response_for_missing(
+    answer: &MissingAnswer,
+    to_head: bool,
+    close: bool,
+    id: RequestId,
+) -> Vec<u8> {
+    let status = answer.status;
+    let reason = match answer.reason.as_ref() {
+        b"" => reason_phrase(status).as_bytes(),
+        own => own,
+    };
+    let length = answer.body.as_ref().map_or(String::new(), |body| {
+        format!("Content-Length: {}\r\n", body.len())
+    });
+    let connection = if close { "Connection: close\r\n" } else { "" };
+    let body = answer.body.as_deref().filter(|_| !to_head);
+    [
+        format!("HTTP/1.1 {status} ").as_bytes(),
+        reason,
+        b"\r\n",
+        &answer.lines,
+        format!("{length}X-Request-Id: {id}\r\n{connection}\r\n").as_bytes(),
+        body.unwrap_or_default(),
+    ]
+    .concat()
 }
 
 /// Writes the body of an error as engines do.

@@ -14,9 +14,10 @@ use cetusguard_policy::{
 
 use super::file::Expectation;
 use super::objects::{Found, World};
-use cetusguard_proxy::BODY_LIMIT;
-use cetusguard_proxy::{Guarded, Refusal, error_body};
-use cetusguard_proxy::{admit_headers, owner_of, viewer_by_header};
+use cetusguard_proxy::{
+    BODY_LIMIT, Guarded, MissingAnswer, Refusal, admit_headers, error_body, owner_of,
+    viewer_by_header,
+};
 
 /// A client of a test file, with its profile.
 #[derive(Debug)]
@@ -270,9 +271,9 @@ fn not_visible(kind: ObjectKind, word: &str) -> Refusal {
     Refusal::NotVisible(engine_error(kind, word))
 }
 
-fn engine_error(kind: ObjectKind, word: &str) -> Arc<[u8]> {
+fn engine_error(kind: ObjectKind, word: &str) -> Arc<MissingAnswer> {
     let message = format!("{} {word} not found", kind.name());
-    error_body(&message).into_bytes().into()
+    Arc::new(MissingAnswer::not_found(error_body(&message).as_bytes()))
 }
 
 /// Reads the headers of a request as they would arrive. A body is JSON unless a header says
