@@ -748,6 +748,18 @@ fn starts_and_updates() {
             "{name}"
         );
     }
+    // Podman before version 5 restarts every container of the host.
+    for path in ["/containers/web", "/v4.0.0/libpod/containers/web"] {
+        for (query, want) in [
+            ("t=5&signal=SIGINT", ""),
+            ("timeout=5", ""),
+            ("all=true", "?all"),
+            ("ALL=1", "?ALL"),
+        ] {
+            let request = format!("POST {path}/restart?{query}");
+            assert_eq!(field(&request, BASELINE, &[], ""), want, "{request}");
+        }
+    }
     for request in [
         "GET /containers/web/checkpoints",
         "DELETE /containers/web/checkpoints/x",

@@ -63,6 +63,13 @@ pub(super) static CONTAINER_START: Reader = Reader {
     whole: None,
     pairs: None,
 };
+/// Podman before version 5 restarts all containers by `all`, whichever the path names.
+pub(super) static CONTAINER_RESTART: Reader = Reader {
+    parameters: &[plain("t"), plain("timeout"), plain("signal")],
+    body: Body::Nothing,
+    whole: None,
+    pairs: None,
+};
 const START_PARAMETERS: &[Parameter] = &[
     plain("detachKeys"),
     query::judged("checkpoint", checkpoint),

@@ -2,11 +2,12 @@
 //! power.
 
 use super::readers::{
-    BUILD, CHECKPOINTS, COMMIT, CONTAINER_CREATE, CONTAINER_START, CONTAINER_UPDATE, EXEC_CREATE,
-    EXEC_START, LIBPOD_CONNECT, LIBPOD_CREATE, LIBPOD_DISCONNECT, LIBPOD_EXEC_REMOVE, LIBPOD_PULL,
-    LIBPOD_PUSH, LIBPOD_START, LIBPOD_UPDATE, LIBPOD_VOLUME_CREATE, LOAD, LOGIN, MANIFEST,
-    NETWORK_CONNECT, NETWORK_CREATE, NETWORK_DISCONNECT, NETWORK_REMOVE, NODE_UPDATE,
-    PULL_OR_IMPORT, PUSH, RENAME, SECRET, SERVICE_CREATE, SERVICE_UPDATE, TAG, TOP, VOLUME_CREATE,
+    BUILD, CHECKPOINTS, COMMIT, CONTAINER_CREATE, CONTAINER_RESTART, CONTAINER_START,
+    CONTAINER_UPDATE, EXEC_CREATE, EXEC_START, LIBPOD_CONNECT, LIBPOD_CREATE, LIBPOD_DISCONNECT,
+    LIBPOD_EXEC_REMOVE, LIBPOD_PULL, LIBPOD_PUSH, LIBPOD_START, LIBPOD_UPDATE,
+    LIBPOD_VOLUME_CREATE, LOAD, LOGIN, MANIFEST, NETWORK_CONNECT, NETWORK_CREATE,
+    NETWORK_DISCONNECT, NETWORK_REMOVE, NODE_UPDATE, PULL_OR_IMPORT, PUSH, RENAME, SECRET,
+    SERVICE_CREATE, SERVICE_UPDATE, TAG, TOP, VOLUME_CREATE,
 };
 use super::{Guard, Level, Reader, creation};
 use crate::call::Call;
@@ -71,6 +72,7 @@ fn duty_of(id: EndpointId) -> Duty {
         LibpodContainerUpdate => Duty::Judge(&LIBPOD_UPDATE),
         ContainerStart => Duty::Judge(&CONTAINER_START),
         LibpodContainerStart => Duty::Judge(&LIBPOD_START),
+        ContainerRestart | LibpodContainerRestart => Duty::Judge(&CONTAINER_RESTART),
         ExecCreate | LibpodExecCreate => Duty::Judge(&EXEC_CREATE),
         ExecStart | LibpodExecStart => Duty::Judge(&EXEC_START),
         ContainerCommit => Duty::Judge(&COMMIT),
@@ -168,7 +170,6 @@ fn duty_of(id: EndpointId) -> Duty {
         | ExecResize
         | ExecInspect
         | ContainerStop
-        | ContainerRestart
         | ContainerKill
         | ContainerPause
         | ContainerUnpause
@@ -248,7 +249,6 @@ fn duty_of(id: EndpointId) -> Duty {
         | LibpodContainerHealthcheck
         | LibpodContainerInit
         | LibpodContainerStop
-        | LibpodContainerRestart
         | LibpodContainerKill
         | LibpodContainerPause
         | LibpodContainerUnpause
