@@ -327,6 +327,7 @@ impl Case<'_> {
             || self.judge.forced_removal.is_some()
             || self.judge.builds
             || self.judge.narrowed_prune.is_some()
+            || self.judge.labels_secret
             || !self.judge.uncounted.is_empty()
             || !self.judge.short_images.is_empty()
     }
@@ -356,6 +357,11 @@ impl Case<'_> {
                 ),
                 None,
             );
+        }
+        if std::mem::take(&mut self.judge.labels_secret) && !engine.labels_secrets() {
+            let what = "Podman before version 5 keeps no labels of secrets, so that this client \
+                would not own the secret";
+            self.judge.refuse(what.to_owned(), None);
         }
         for (place, key) in std::mem::take(&mut self.judge.uncounted) {
             if engine.is_podman {

@@ -13,6 +13,8 @@ pub struct Engine {
     pub kernel: (u32, u32),
     /// `true` if it is Podman.
     pub is_podman: bool,
+    /// The first number of Podman's version; `None` if it is not known, or another engine.
+    pub podman: Option<u32>,
 }
 
 impl Engine {
@@ -33,16 +35,23 @@ impl Engine {
         let mut kernel = text("KernelVersion")
             .split(['.', '-'])
             .map(|part| part.parse().unwrap_or(0));
+        let podman = components.iter().find(|one| {
+            let name = one.get("Name").map(Json::text).unwrap_or_default();
+            name.starts_with("Podman")
+        });
+        let version = podman.and_then(|podman| podman.get("Version"));
+        let major = version.and_then(|version| version.text().split('.').next()?.parse().ok());
         Ok(Self {
             api: Version::parse(text("ApiVersion")),
             kernel: (kernel.next().unwrap_or(0), kernel.next().unwrap_or(0)),
-            is_podman: components.iter().any(|one| {
-                one.get("Name")
-                    .map(Json::text)
-                    .unwrap_or_default()
-                    .starts_with("Podman")
-            }),
+            is_podman: podman.is_some(),
+            podman: major,
         })
+    }
+
+    /// Returns whether it keeps the labels of secrets: Podman of version 4 drops them.
+    pub(super) fn labels_secrets(&self) -> bool {
+        !self.is_podman || self.podman.is_some_and(|major| major >= 5)
     }
 
     /// Returns whether a call of this version of the API, or of the engine's own, can have binds

@@ -136,6 +136,8 @@ pub(crate) struct Judge<'g> {
     /// The kind of objects of a prune that is narrowed by labels, which Podman may read in another
     /// way.
     pub(super) narrowed_prune: Option<&'static str>,
+    /// `true` if the call creates a secret whose owner stands in its labels.
+    pub(super) labels_secret: bool,
 }
 
 impl std::fmt::Debug for Judge<'_> {
@@ -181,6 +183,7 @@ impl<'g> Judge<'g> {
             image_user: None,
             changes_target: false,
             narrowed_prune: None,
+            labels_secret: false,
         }
     }
 

@@ -67,6 +67,7 @@ impl Judge<'_> {
         if let Some(key) = find_owner_label(body) {
             refuse_owner_label(self, &key);
         }
+        self.labels_secret = owner.is_some() && id == Some(EndpointId::SecretCreate);
         match &owner {
             Some(owner) => {
                 for place in places {

@@ -69,7 +69,13 @@ pub(crate) async fn list_owned_kind(
 ) -> Result<Vec<Owned>, Trouble> {
     let target = list_target(kind, owner);
     let list = elements(kind, owner);
-    match fetch_json(AGENT, backend, &target, LIST_DEADLINE, list).await {
+    let mut fetched = fetch_json(AGENT, backend, &target, LIST_DEADLINE, list).await;
+    // Podman knows no filter of secrets by label.
+    if matches!(fetched, Err(Trouble::Status(500, _))) && kind == ObjectKind::Secret {
+        let list = elements(kind, owner);
+        fetched = fetch_json(AGENT, backend, section(kind), LIST_DEADLINE, list).await;
+    }
+    match fetched {
         Ok(Some(listing)) => Ok(listing.owned),
         // Podman has no services, and Docker none outside of a swarm.
         Ok(None) | Err(Trouble::Status(400..=599, _)) if is_of_swarm(kind) => Ok(Vec::new()),
@@ -88,9 +94,17 @@ pub async fn remove_owned(owned: &Owned, backend: &Backend) -> Result<(), Troubl
         ObjectKind::Container => format!("/containers/{id}?force=true&v=true"),
         kind => format!("{}/{id}", section(kind)),
     };
-    let exchange = async {
-        let (status, mut stream, _) = send("DELETE", AGENT, backend, &target, "").await?;
+    let remove = async |target: &str| {
+        let (status, mut stream, _) = send("DELETE", AGENT, backend, target, "").await?;
         let _ = stream.output.shutdown().await;
+        Ok(status)
+    };
+    let exchange = async {
+        let mut status = remove(&target).await?;
+        // Podman removes secrets only by a path with a version.
+        if status == 503 && owned.kind == ObjectKind::Secret {
+            status = remove(&format!("/v1.40{target}")).await?;
+        }
         match status {
             200..=299 | 404 => Ok(()),
             status => Err(Trouble::Status(status, format!("DELETE {target}"))),
@@ -200,7 +214,9 @@ impl Listing {
             return;
         }
         let own_name = element.names.into_iter().flatten().next();
-        let name = element.name.or(own_name).or(spec_name).unwrap_or_default();
+        // Podman has an empty name beside the names of a container.
+        let name = element.name.filter(|name| !name.is_empty());
+        let name = name.or(own_name).or(spec_name).unwrap_or_default();
         let name = name.trim_start_matches('/').to_owned();
         let owned = |id: String, name: String| Owned {
             kind: self.kind,
