@@ -197,6 +197,69 @@ def test_top_lists_the_processes_of_a_container_alone(podman_engine, direct, wor
         assert status == 200 and len(answer["Processes"]) == 1 and "sleep 600" in answer["Processes"][0][-1], answer
 
 
+NAMES_OF_IMAGE = ("RepoTags", "RepoDigests", "Names", "NamesHistory")
+
+
+def without_hidden_names(image):
+    """An image of a list or an inspection, with the names that start with `localhost/seen-`."""
+    visible = lambda names: names and [name for name in names if name.startswith("localhost/seen-")]
+    image = {key: visible(value) if key in NAMES_OF_IMAGE else value for key, value in image.items()}
+    # The container from which it was committed, which can be hidden.
+    image |= {"Container": ""} if "Container" in image else {}
+    if "ContainerConfig" in image:
+        image["ContainerConfig"] |= {"Hostname": ""}
+    # In a list, these are earlier names; in an inspection, the layers, which are left out.
+    of_names = [one for one in image.get("History") or [] if isinstance(one, str)]
+    return image | ({"History": visible(of_names)} if "History" in image else {})
+
+
+def test_images_of_a_view_are_those_of_the_engine_without_the_rest(podman_engine, direct, view, world):
+    """Two names of one image, one of which is hidden, a hidden image, one without a name, and a list of manifests."""
+    container, _ = world.container(BLUE)
+    seen, hidden = f"localhost/{unique('seen')}", f"localhost/{unique('hidden')}"
+    for name in (seen, hidden, f"{hidden}-gone"):
+        query = {"container": container, "pause": "false", "repo": name, "tag": "1", "format": "docker"}
+        podman_engine.api("POST", "/commit", params=query | {"changes": [f"LABEL of={name}"]})
+    images = podman_engine.client.images
+    images.get(f"{seen}:1").tag(f"{hidden}-alias", "1")
+    gone = images.get(f"{hidden}-gone:1").id
+    assert direct.ask("POST", f"{OWN}/images/{hidden}-gone:1/untag?repo={hidden}-gone&tag=1")[0] == 201
+    quoted = hidden.replace("/", "%2F")
+    # Podman 4 takes no image of its own into a list.
+    has_list = direct.ask("POST", f"{OWN}/manifests/{quoted}-list:1?images={hidden}:1")[0] in (200, 201)
+    identifiers = [gone, images.get(f"{hidden}:1").id]
+    extra = "".join(f"ALLOW libpod.image.{name}\n" for name in ("tree", "resolve"))
+    scoped = view("--visible", "kind=image name=localhost/seen-*", rules=RULES + extra)
+    for api in (OWN, COMPATIBLE):
+        for query in ("", "?all=true", "?filters=%7B%22dangling%22%3A%5B%22true%22%5D%7D"):
+            (_, whole), (status, answer) = (one.ask("GET", f"{api}/images/json{query}") for one in (direct, scoped))
+            whole = map(without_hidden_names, whole)
+            assert (status, answer) == (200, [one for one in whole if one["RepoTags"]]), query
+        (_, whole), (status, answer) = (one.ask("GET", f"{api}/images/{seen}:1/json") for one in (direct, scoped))
+        assert (status, answer) == (200, without_hidden_names(whole))
+        (_, whole), (status, answer) = (one.ask("GET", f"{api}/images/{seen}:1/history") for one in (direct, scoped))
+        # A layer has the names of other images that share it.
+        shown = [{**layer, "Tags": [tag for tag in layer["Tags"] or [] if tag == f"{seen}:1"]} for layer in whole]
+        assert (status, [{**layer, "Tags": layer["Tags"] or []} for layer in answer]) == (200, shown)
+        # Podman names images by their tags alone here, so that none of them can be judged by its name.
+        status, answer = scoped.ask("GET", f"{api}/system/df")
+        assert status == 403 if api == OWN else answer["Images"] == [], answer
+        for path in ("images/json", f"images/{seen}:1/json", f"images/{seen}:1/history", "events?stream=false&since=1"):
+            text = json.dumps(scoped.ask("GET", f"{api}/{path}")[1])
+            for word in (hidden, *(one.removeprefix("sha256:") for one in identifiers)):
+                assert word not in text, (api, path, word)
+        words = [f"{hidden}{name}:1" for name in ("", "-alias", "-list")]
+        for word in words + [part for one in identifiers for part in (one, one.removeprefix("sha256:")[:12])]:
+            for path in (f"images/{word}/json", f"images/{word}/history", f"images/{word}/exists"):
+                if api == OWN or not path.endswith("exists"):
+                    assert scoped.ask("GET", f"{api}/{path}")[0] == 404, path
+    # Their texts and their members name images without saying which.
+    for path in (f"images/{seen}:1/tree", f"manifests/{quoted}-list:1/json", f"manifests/{quoted}-list:1/exists"):
+        assert scoped.ask("GET", f"{OWN}/{path}")[0] == 403, path
+    for image in (gone, f"{hidden}-list:1") if has_list else (gone,):
+        images.remove(image, force=True)
+
+
 PLANTED = "planted"
 
 
