@@ -1365,6 +1365,20 @@ const PODMAN: &str = r#""name":"c2","command":["echo","hello"],"httpproxy":true,
 fn ordinary_containers_of_podman_pass() {
     let one_run = r#"{"image":"busybox","remove":true,"removeImage":true}"#;
     assert_eq!(field(LIBPOD_CREATE, BASELINE, &[], one_run), "");
+    for (name, modes) in [
+        (
+            "ipcns",
+            &["", "default", "private", "shareable", "none"][..],
+        ),
+        ("pidns", &["", "default", "private"]),
+        ("netns", &["bridge", "none", "slirp4netns", "pasta"]),
+        ("userns", &["auto", "keep-id", "nomap", "no-map"]),
+    ] {
+        for mode in modes {
+            let body = format!(r#"{{"image":"busybox","{name}":{{"nsmode":"{mode}"}}}}"#);
+            assert_eq!(field(LIBPOD_CREATE, BASELINE, &[], &body), "", "{body}");
+        }
+    }
     assert_eq!(
         field(LIBPOD_CREATE, BASELINE, &[], &format!("{{{PODMAN}}}")),
         ""
