@@ -141,15 +141,15 @@ impl Reader<'_> {
         frontends: &[Named<'_, T>],
         backend: Option<&Address>,
     ) -> Option<AdminSettings<T>> {
-        let mode = self.read("admin-socket-mode", read_mode);
+        let mode = self.read(setting!("admin-socket-mode"), read_mode);
         let access = AdminAccess {
             token: self.admin_token(),
             tls: self.admin_tls::<T>(),
         };
-        let is_protected = ["admin-token-file", "admin-tls-cacert"]
-            .iter()
+        let is_protected = [setting!("admin-token-file"), setting!("admin-tls-cacert")]
+            .into_iter()
             .any(|name| self.written.one(name).is_some());
-        let has_tls = self.written.one("admin-tls-cert").is_some();
+        let has_tls = self.written.one(setting!("admin-tls-cert")).is_some();
         // The system chooses another port for each `:0`.
         let listening = |address: &Address| {
             let is_same = |own: &Address| own == address || own::is_own(address, own);
@@ -158,7 +158,7 @@ impl Reader<'_> {
                     .iter()
                     .any(|(frontend, _)| is_same(&frontend.address))
         };
-        let address = self.read("admin-addr", |text| {
+        let address = self.read(setting!("admin-addr"), |text| {
             let address = Address::admin(text)?;
             if address == Address::Inherited(None) {
                 return Err("expected unix:///PATH, tcp://HOST:PORT or fd://NAME".to_owned());
@@ -183,7 +183,7 @@ impl Reader<'_> {
             }
             Ok(address)
         })?;
-        let token_file = self.written.one("admin-token-file");
+        let token_file = self.written.one(setting!("admin-token-file"));
         Some(AdminSettings {
             address,
             mode: mode?,
@@ -194,14 +194,18 @@ impl Reader<'_> {
 
     /// Reads the TLS files; `None` if there are none, or if they are wrong, which is then noted.
     fn admin_tls<T: MakeTls>(&mut self) -> Option<T::Listener> {
-        let files = ["admin-tls-cacert", "admin-tls-cert", "admin-tls-key"]
-            .map(|name| self.written.one(name).map(|(path, _)| path));
+        let files = [
+            setting!("admin-tls-cacert"),
+            setting!("admin-tls-cert"),
+            setting!("admin-tls-key"),
+        ]
+        .map(|name| self.written.one(name).map(|(path, _)| path));
         self.server_tls::<T>(files, "admin-tls-", "the admin listener")
     }
 
     /// Reads the token; `None` if there is no file, or if the file is wrong, which is then noted.
     fn admin_token(&mut self) -> Option<AdminToken> {
-        self.read("admin-token-file", |path| {
+        self.read(setting!("admin-token-file"), |path| {
             let text = read_text(path)
                 .map_err(|why| format!("expected a readable file: {why}; {}", why.advice()))?;
             let token = text.trim();

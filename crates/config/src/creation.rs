@@ -12,6 +12,7 @@ use cetusguard_policy::guard::{
 use super::Mistake;
 use super::file::Entry;
 use super::meant::{Reader, read_bool};
+use super::name::SettingName;
 use super::written::Source;
 
 /// The word for a list that allows every value, and for a number or a text that is not given.
@@ -33,15 +34,17 @@ impl Reader<'_> {
         self.allowed_objects(entry, &mut creation);
         self.set_values(entry, &mut creation);
         creation.labels = self
-            .allowed(entry, "require-labels", LabelPattern::read)
+            .allowed(entry, setting!("require-labels"), LabelPattern::read)
             .unwrap_or_default();
-        creation.read_only = self.switch(entry, "require-read-only");
-        creation.image_digest = self.switch(entry, "require-image-digest");
+        creation.read_only = self.switch(entry, setting!("require-read-only"));
+        creation.image_digest = self.switch(entry, setting!("require-image-digest"));
         let deny = |text: &str| Ok(ImageDenial::new(text));
-        creation.denied_images = self.allowed(entry, "deny-images", deny).unwrap_or_default();
+        creation.denied_images = self
+            .allowed(entry, setting!("deny-images"), deny)
+            .unwrap_or_default();
         self.quota(entry, &mut creation);
         creation.image_rewrites = self
-            .allowed(entry, "rewrite-images", ImageRewrite::read)
+            .allowed(entry, setting!("rewrite-images"), ImageRewrite::read)
             .unwrap_or_default();
         if creation.is_empty() {
             return None;
@@ -55,11 +58,11 @@ impl Reader<'_> {
     }
 
     fn maxima(&mut self, entry: Option<&Entry>, creation: &mut Creation) {
-        creation.max_memory = self.amount(entry, "max-memory", Unit::Bytes);
-        creation.max_memory_swap = self.amount(entry, "max-memory-swap", Unit::Bytes);
-        creation.max_cpus = self.amount(entry, "max-cpus", Unit::Cpus);
-        creation.max_pids = self.amount(entry, "max-pids", Unit::Count);
-        creation.max_gpus = self.given(entry, "max-gpus", |text| {
+        creation.max_memory = self.amount(entry, setting!("max-memory"), Unit::Bytes);
+        creation.max_memory_swap = self.amount(entry, setting!("max-memory-swap"), Unit::Bytes);
+        creation.max_cpus = self.amount(entry, setting!("max-cpus"), Unit::Cpus);
+        creation.max_pids = self.amount(entry, setting!("max-pids"), Unit::Count);
+        creation.max_gpus = self.given(entry, setting!("max-gpus"), |text| {
             text.parse::<u64>()
                 .map_err(|_| "expected a number, as in 1".to_owned())
         });
@@ -71,10 +74,10 @@ impl Reader<'_> {
                 .map_err(|_| "expected a number, as in 20".to_owned())
         };
         creation.quota = Quota {
-            containers: self.given(entry, "quota-containers", count),
-            execs: self.given(entry, "quota-execs", count),
-            memory: self.amount(entry, "quota-memory", Unit::Bytes),
-            cpus: self.amount(entry, "quota-cpus", Unit::Cpus),
+            containers: self.given(entry, setting!("quota-containers"), count),
+            execs: self.given(entry, setting!("quota-execs"), count),
+            memory: self.amount(entry, setting!("quota-memory"), Unit::Bytes),
+            cpus: self.amount(entry, setting!("quota-cpus"), Unit::Cpus),
         };
     }
 
@@ -94,8 +97,8 @@ impl Reader<'_> {
         let has_other_profiles = entry.is_none() && !self.written.profiles().is_empty();
         for key in super::keys::CREATION_KEYS
             .iter()
-            .map(|key| key.name)
-            .filter(|name| name.starts_with("quota-") && !has_other_profiles)
+            .map(SettingName::of_key)
+            .filter(|name| name.as_str().starts_with("quota-") && !has_other_profiles)
         {
             let (values, is_own) = self.values_of(entry, key);
             let own = values.first().filter(|(text, _)| is_own && text != NONE);
@@ -104,47 +107,50 @@ impl Reader<'_> {
                     "add own: true to the profile {profile}: a quota counts what its clients own"
                 );
                 self.mistakes
-                    .push(Mistake::value(&source, key, &text, expected));
+                    .push(Mistake::value(&source, key.as_str(), &text, expected));
             }
         }
     }
 
     fn allowed_values(&mut self, entry: Option<&Entry>, creation: &mut Creation) {
-        creation.names = self.patterns_of(entry, "allow-names");
-        creation.users = self.allowed(entry, "allow-users", UserPattern::read);
-        creation.ports = self.allowed(entry, "allow-ports", PortPattern::read);
-        creation.port_addresses = self.allowed(entry, "allow-port-addresses", read_network);
-        creation.restart = self.allowed(entry, "allow-restart", RestartPolicy::read);
-        creation.exec = self.allowed(entry, "allow-exec", CommandPattern::read);
-        creation.exec_env = self.patterns_of(entry, "allow-exec-env");
-        creation.exec_users = self.allowed(entry, "allow-exec-users", UserPattern::read);
-        creation.extra_hosts = self.patterns_of(entry, "allow-extra-hosts");
-        creation.group_add = self.patterns_of(entry, "allow-group-add");
-        creation.gpu_drivers = self.patterns_of(entry, "allow-gpu-drivers");
+        creation.names = self.patterns_of(entry, setting!("allow-names"));
+        creation.users = self.allowed(entry, setting!("allow-users"), UserPattern::read);
+        creation.ports = self.allowed(entry, setting!("allow-ports"), PortPattern::read);
+        creation.port_addresses =
+            self.allowed(entry, setting!("allow-port-addresses"), read_network);
+        creation.restart = self.allowed(entry, setting!("allow-restart"), RestartPolicy::read);
+        creation.exec = self.allowed(entry, setting!("allow-exec"), CommandPattern::read);
+        creation.exec_env = self.patterns_of(entry, setting!("allow-exec-env"));
+        creation.exec_users = self.allowed(entry, setting!("allow-exec-users"), UserPattern::read);
+        creation.extra_hosts = self.patterns_of(entry, setting!("allow-extra-hosts"));
+        creation.group_add = self.patterns_of(entry, setting!("allow-group-add"));
+        creation.gpu_drivers = self.patterns_of(entry, setting!("allow-gpu-drivers"));
     }
 
     fn allowed_objects(&mut self, entry: Option<&Entry>, creation: &mut Creation) {
-        creation.volumes = self.allowed(entry, "allow-volumes", ObjectPattern::read);
-        creation.networks = self.allowed(entry, "allow-networks", ObjectPattern::read);
+        creation.volumes = self.allowed(entry, setting!("allow-volumes"), ObjectPattern::read);
+        creation.networks = self.allowed(entry, setting!("allow-networks"), ObjectPattern::read);
     }
 
     fn set_values(&mut self, entry: Option<&Entry>, creation: &mut Creation) {
-        creation.default_memory = self.amount(entry, "default-memory", Unit::Bytes);
-        creation.default_cpus = self.amount(entry, "default-cpus", Unit::Cpus);
-        creation.default_pids = self.amount(entry, "default-pids", Unit::Count);
-        creation.default_user = self.given(entry, "default-user", |text| {
+        creation.default_memory = self.amount(entry, setting!("default-memory"), Unit::Bytes);
+        creation.default_cpus = self.amount(entry, setting!("default-cpus"), Unit::Cpus);
+        creation.default_pids = self.amount(entry, setting!("default-pids"), Unit::Count);
+        creation.default_user = self.given(entry, setting!("default-user"), |text| {
             UserPattern::read(text)
                 .ok()
                 .filter(|_| !text.contains('*'))
                 .map(|_| text.to_owned())
                 .ok_or_else(|| "expected USER or USER:GROUP, as in 1000:1000".to_owned())
         });
-        creation.default_network = self.given(entry, "default-network", read_network_name);
-        creation.default_port_address = self.given(entry, "default-port-address", |text| {
-            text.parse()
-                .map_err(|_| "expected an IP address, as in 127.0.0.1".to_owned())
-        });
-        creation.cgroup_parent = self.given(entry, "set-cgroup-parent", |text| {
+        creation.default_network =
+            self.given(entry, setting!("default-network"), read_network_name);
+        creation.default_port_address =
+            self.given(entry, setting!("default-port-address"), |text| {
+                text.parse()
+                    .map_err(|_| "expected an IP address, as in 127.0.0.1".to_owned())
+            });
+        creation.cgroup_parent = self.given(entry, setting!("set-cgroup-parent"), |text| {
             let is_name =
                 !text.contains(char::is_whitespace) && !text.split('/').any(|part| part == "..");
             is_name
@@ -152,11 +158,11 @@ impl Reader<'_> {
                 .ok_or_else(|| "expected a cgroup, as in clients.slice or /clients".to_owned())
         });
         creation.added_labels = self
-            .allowed(entry, "add-labels", read_label)
+            .allowed(entry, setting!("add-labels"), read_label)
             .unwrap_or_default();
     }
 
-    fn amount(&mut self, entry: Option<&Entry>, key: &'static str, unit: Unit) -> Option<Amount> {
+    fn amount(&mut self, entry: Option<&Entry>, key: SettingName, unit: Unit) -> Option<Amount> {
         self.given(entry, key, |text| Amount::read(text, unit))
     }
 
@@ -164,7 +170,7 @@ impl Reader<'_> {
     fn given<T>(
         &mut self,
         entry: Option<&Entry>,
-        key: &'static str,
+        key: SettingName,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
         let read = |text: &str| match text {
@@ -176,11 +182,11 @@ impl Reader<'_> {
         self.inherited(entry, key, read).flatten()
     }
 
-    fn switch(&mut self, entry: Option<&Entry>, key: &'static str) -> bool {
+    fn switch(&mut self, entry: Option<&Entry>, key: SettingName) -> bool {
         self.inherited(entry, key, read_bool).unwrap_or_default()
     }
 
-    fn patterns_of(&mut self, entry: Option<&Entry>, key: &'static str) -> Option<Vec<Pattern>> {
+    fn patterns_of(&mut self, entry: Option<&Entry>, key: SettingName) -> Option<Vec<Pattern>> {
         self.allowed(entry, key, |text| Ok(Pattern::new(text)))
     }
 
@@ -189,7 +195,7 @@ impl Reader<'_> {
     fn allowed<T>(
         &mut self,
         entry: Option<&Entry>,
-        key: &'static str,
+        key: SettingName,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<Vec<T>> {
         let (values, is_own) = self.values_of(entry, key);
@@ -208,9 +214,10 @@ impl Reader<'_> {
             };
             match one {
                 Ok(value) => list.push(value),
-                Err(expected) if is_own => self
-                    .mistakes
-                    .push(Mistake::value(source, key, text, expected)),
+                Err(expected) if is_own => {
+                    self.mistakes
+                        .push(Mistake::value(source, key.as_str(), text, expected))
+                }
                 // The option's own mistakes are reported with the default profile.
                 Err(_) => {}
             }
@@ -223,7 +230,7 @@ impl Reader<'_> {
     fn values_of<'v>(
         &'v self,
         entry: Option<&'v Entry>,
-        key: &'static str,
+        key: SettingName,
     ) -> (&'v [(String, Source)], bool) {
         let own = entry.map(|entry| entry.all(key)).unwrap_or_default();
         match own {
@@ -236,7 +243,7 @@ impl Reader<'_> {
     fn written_requirements(&self, entry: Option<&Entry>) -> Vec<String> {
         let mut written = Vec::new();
         for key in super::keys::CREATION_KEYS {
-            let (values, _) = self.values_of(entry, key.name);
+            let (values, _) = self.values_of(entry, SettingName::of_key(key));
             let words: Vec<&str> = values.iter().map(|(text, _)| text.as_str()).collect();
             let is_none = matches!(words.as_slice(), [ANY] | ["false"])
                 || (words == [NONE] && !key.name.starts_with("allow-"));
@@ -251,12 +258,20 @@ impl Reader<'_> {
     fn refuse_default_beyond(&mut self, entry: Option<&Entry>, creation: &Creation) {
         for (key, default, max) in [
             (
-                "default-memory",
+                setting!("default-memory"),
                 &creation.default_memory,
                 &creation.max_memory,
             ),
-            ("default-cpus", &creation.default_cpus, &creation.max_cpus),
-            ("default-pids", &creation.default_pids, &creation.max_pids),
+            (
+                setting!("default-cpus"),
+                &creation.default_cpus,
+                &creation.max_cpus,
+            ),
+            (
+                setting!("default-pids"),
+                &creation.default_pids,
+                &creation.max_pids,
+            ),
         ] {
             if let (Some(default), Some(max)) = (default, max)
                 && default.exceeds(max)
@@ -276,13 +291,13 @@ impl Reader<'_> {
             "baseline or restricted, because the profile {profile} has {given}: under privileged, \
             the guard does not read what clients create"
         );
-        self.refuse_value(entry, "guard", Level::Privileged.name(), &what);
+        self.refuse_value(entry, setting!("guard"), Level::Privileged.name(), &what);
     }
 
     fn refuse_value(
         &mut self,
         entry: Option<&Entry>,
-        key: &'static str,
+        key: SettingName,
         value: impl Display,
         expected: &str,
     ) {
@@ -290,7 +305,7 @@ impl Reader<'_> {
         if let Some((_, source)) = values.first() {
             let mistake = Mistake::value(
                 source,
-                key,
+                key.as_str(),
                 &value.to_string(),
                 format!("expected {expected}"),
             );

@@ -4,6 +4,7 @@
 use super::Mistake;
 use super::document::Document;
 use super::keys::{CLIENT_KEYS, FRONTEND_KEYS, Key, PROFILE_KEYS};
+use super::name::SettingName;
 use super::option::{Many, OPTIONS};
 use super::written::Source;
 use super::yaml::{Node, Value};
@@ -31,15 +32,15 @@ pub struct Entry {
 
 impl Entry {
     /// Returns every value of a key.
-    pub fn all(&self, key: &str) -> &[Scalar] {
+    pub fn all(&self, key: SettingName) -> &[Scalar] {
         self.values
             .iter()
-            .find(|(known, _)| *known == key)
+            .find(|(known, _)| *known == key.as_str())
             .map_or(&[], |(_, values)| values)
     }
 
     /// Returns the value of a key that takes one.
-    pub fn one(&self, key: &str) -> Option<&Scalar> {
+    pub fn one(&self, key: SettingName) -> Option<&Scalar> {
         self.all(key).first()
     }
 }

@@ -33,9 +33,9 @@ impl Written {
     /// Returns the TLS files of the frontends that name none of their own.
     pub fn frontend_files(&self) -> Files<'_> {
         [
-            "frontend-tls-cacert",
-            "frontend-tls-cert",
-            "frontend-tls-key",
+            setting!("frontend-tls-cacert"),
+            setting!("frontend-tls-cert"),
+            setting!("frontend-tls-key"),
         ]
         .map(|name| self.one(name).map(|(path, _)| path))
     }
@@ -47,7 +47,7 @@ impl Written {
         let of_file = self.frontends_of_file(mistakes);
         let has_entries = self.file().is_some_and(|file| !file.frontends.is_empty());
         let mut all: Vec<WrittenFrontend<'_>> = Vec::new();
-        for (value, source) in self.all("frontend-addr") {
+        for (value, source) in self.all(setting!("frontend-addr")) {
             let expected = match Address::frontend(value) {
                 _ if *source == Source::Default && has_entries => continue,
                 Ok(address) if is_among(&address, &of_file) => continue,
@@ -73,7 +73,7 @@ impl Written {
             .and_then(|file| file.option("frontend-addr")?.first());
         if let Some((value, source)) = of_file_too
             && self
-                .one("frontend-addr")
+                .one(setting!("frontend-addr"))
                 .is_some_and(|(_, used)| matches!(used, Source::Env(_)))
         {
             let expected = format!("expected it here or in the environment, not in both; {IMAGE}");
@@ -90,7 +90,7 @@ impl Written {
             .map(|file| file.frontends.as_slice())
             .unwrap_or_default()
         {
-            let Some((text, source)) = entry.one("addr") else {
+            let Some((text, source)) = entry.one(setting!("addr")) else {
                 if !entry.is_flawed {
                     let fix = "say where it listens, as in addr: tcp://:2375";
                     mistakes.push(Mistake::about(
@@ -116,8 +116,12 @@ impl Written {
                     "expected each address once",
                 ));
             }
-            let own = ["tls-cacert", "tls-cert", "tls-key"]
-                .map(|key| entry.one(key).map(|(path, _)| path.as_str()));
+            let own = [
+                setting!("tls-cacert"),
+                setting!("tls-cert"),
+                setting!("tls-key"),
+            ]
+            .map(|key| entry.one(key).map(|(path, _)| path.as_str()));
             // A certificate of its own does not take back that clients have to show one.
             let [cacert, cert, key] = own;
             let [of_cacert, of_cert, of_key] = self.frontend_files();
@@ -138,13 +142,13 @@ impl<'w> Reader<'w> {
         let of_options = self.written.frontend_files();
         let tls = self.server_tls::<T>(of_options, "frontend-tls-", "the frontend");
         let mode = self
-            .read("frontend-socket-mode", read_mode)
+            .read(setting!("frontend-socket-mode"), read_mode)
             .unwrap_or_default();
-        let owner = self.read("frontend-socket-owner", read_user);
+        let owner = self.read(setting!("frontend-socket-owner"), read_user);
         let rights = SocketRights {
             mode,
             owner,
-            group: self.read("frontend-socket-group", read_group),
+            group: self.read(setting!("frontend-socket-group"), read_group),
         };
         let mut all = Vec::new();
         for WrittenFrontend {
@@ -180,7 +184,7 @@ impl<'w> Reader<'w> {
             all.push((
                 frontend,
                 entry
-                    .one("profile")
+                    .one(setting!("profile"))
                     .map(|(name, source)| (name.as_str(), source)),
             ));
         }
@@ -202,12 +206,12 @@ impl<'w> Reader<'w> {
             matches!(address, Address::Unix(_)),
         );
         for (key, has_no_use) in [
-            ("tls-cacert", !is_tcp),
-            ("tls-cert", !is_tcp),
-            ("tls-key", !is_tcp),
-            ("socket-mode", !is_unix),
-            ("socket-group", !is_unix),
-            ("socket-owner", !is_unix),
+            (setting!("tls-cacert"), !is_tcp),
+            (setting!("tls-cert"), !is_tcp),
+            (setting!("tls-key"), !is_tcp),
+            (setting!("socket-mode"), !is_unix),
+            (setting!("socket-group"), !is_unix),
+            (setting!("socket-owner"), !is_unix),
         ] {
             if let Some((value, source)) = entry.one(key).filter(|_| has_no_use) {
                 let expected = if is_tcp {
@@ -216,17 +220,17 @@ impl<'w> Reader<'w> {
                     "expected none here: it is for tcp://, or for unix://"
                 };
                 self.mistakes
-                    .push(Mistake::value(source, key, value, expected));
+                    .push(Mistake::value(source, key.as_str(), value, expected));
             }
         }
-        if let Some(mode) = self.value(entry, "socket-mode", read_mode) {
+        if let Some(mode) = self.value(entry, setting!("socket-mode"), read_mode) {
             rights.mode = mode;
         }
         rights.owner = self
-            .value(entry, "socket-owner", read_user)
+            .value(entry, setting!("socket-owner"), read_user)
             .or(rights.owner);
         rights.group = self
-            .value(entry, "socket-group", read_group)
+            .value(entry, setting!("socket-group"), read_group)
             .or(rights.group);
         Frontend {
             address,

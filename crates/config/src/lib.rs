@@ -1,6 +1,9 @@
 //! The configuration in two forms: as it was written, and its meaning. The conversion gathers every
 //! mistake.
 
+#[macro_use]
+mod name;
+
 pub mod address;
 pub mod admin;
 mod advice;
@@ -41,6 +44,7 @@ pub use grammar::grammar;
 pub use grammar::normalise_args;
 pub use keys::CLIENT_KEYS;
 use meant::Config;
+pub use name::SettingName;
 pub use option::{OPTIONS, nearest};
 pub use reference::reference;
 pub use schema::schema;
@@ -97,7 +101,7 @@ impl Sources {
             began,
         };
         let asked = written
-            .one("log-level")
+            .one(setting!("log-level"))
             .is_some_and(|(_, source)| *source != Source::Default);
         let config = Config::mean(&written, mistakes).and_then(|config| match &self.learned {
             Some(names) => config.learn(names, asked),

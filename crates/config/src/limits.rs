@@ -10,6 +10,7 @@ use cetusguard_policy::{
 use super::Mistake;
 use super::file::Entry;
 use super::meant::{Reader, read_count};
+use super::name::SettingName;
 use super::option::nearest;
 use super::profiles::DEFAULT;
 
@@ -19,23 +20,30 @@ type Limit<T> = Option<T>;
 impl Reader<'_> {
     /// Returns the mode of a profile: the one of its entry, or the option's.
     pub(super) fn mode(&mut self, entry: Option<&Entry>) -> Mode {
-        self.inherited(entry, "mode", read_mode).unwrap_or_default()
+        self.inherited(entry, setting!("mode"), read_mode)
+            .unwrap_or_default()
     }
 
     /// Returns the limits of a profile: those of its entry, and for the rest those of the options.
     pub(super) fn limits(&mut self, entry: Option<&Entry>) -> Limits {
-        let interval = self.inherited(entry, "rate-limit", read_rate).flatten();
+        let interval = self
+            .inherited(entry, setting!("rate-limit"), read_rate)
+            .flatten();
         let burst = self
-            .inherited(entry, "rate-burst", read_number)
+            .inherited(entry, setting!("rate-burst"), read_number)
             .unwrap_or(1);
         Limits {
             rate: interval.map(|interval| Rate { interval, burst }),
-            requests: self.inherited(entry, "max-requests", read_limit).flatten(),
-            streams: self.inherited(entry, "max-streams", read_limit).flatten(),
+            requests: self
+                .inherited(entry, setting!("max-requests"), read_limit)
+                .flatten(),
+            streams: self
+                .inherited(entry, setting!("max-streams"), read_limit)
+                .flatten(),
             connections: self.connections(entry),
-            origins: self.patterns(entry, "origins"),
-            agents: self.patterns(entry, "user-agents"),
-            agents_denied: self.patterns(entry, "user-agents-denied"),
+            origins: self.patterns(entry, setting!("origins")),
+            agents: self.patterns(entry, setting!("user-agents")),
+            agents_denied: self.patterns(entry, setting!("user-agents-denied")),
         }
     }
 
@@ -44,10 +52,10 @@ impl Reader<'_> {
         // A mistake in the total is reported where that option is read.
         let total = self
             .written
-            .one("max-connections")
+            .one(setting!("max-connections"))
             .and_then(|(text, _)| read_count(text).ok())
             .unwrap_or_default();
-        match self.inherited(entry, "max-connections-per-client", read_share)? {
+        match self.inherited(entry, setting!("max-connections-per-client"), read_share)? {
             Share::Auto => Some((total / 8).max(64)),
             Share::Number(number) => Some(number),
             Share::All => None,
@@ -58,14 +66,14 @@ impl Reader<'_> {
     /// of the one or the other.
     pub(super) fn guard(&mut self, entry: Option<&Entry>) -> Guard {
         let level = self
-            .inherited(entry, "guard", read_guard)
+            .inherited(entry, setting!("guard"), read_guard)
             .unwrap_or_default();
         let own = entry
-            .map(|entry| entry.all("guard-allow"))
+            .map(|entry| entry.all(setting!("guard-allow")))
             .unwrap_or_default();
         let is_own = entry.is_none() || !own.is_empty();
         let values = if own.is_empty() {
-            self.written.all("guard-allow")
+            self.written.all(setting!("guard-allow"))
         } else {
             own
         };
@@ -116,11 +124,13 @@ impl Reader<'_> {
     /// Returns how the clients of a profile create a container again: the mode of its entry, or of
     /// the option, or the strictest of its presets.
     pub(super) fn recreation(&mut self, entry: Option<&Entry>) -> Option<Recreation> {
-        self.inherited(entry, "guard-recreation", read_recreation)
+        self.inherited(entry, setting!("guard-recreation"), read_recreation)
             .flatten()
             .or_else(|| {
-                let presets =
-                    entry.map_or_else(|| self.written.all("presets"), |entry| entry.all("presets"));
+                let presets = entry.map_or_else(
+                    || self.written.all(setting!("presets")),
+                    |entry| entry.all(setting!("presets")),
+                );
                 let names = presets.iter().flat_map(|(text, _)| text.split([',', ' ']));
                 let presets = names.filter_map(Preset::find);
                 presets.filter_map(Preset::recreation).max()
@@ -129,10 +139,12 @@ impl Reader<'_> {
 
     /// Returns the targets of a profile: those of its entry, or those of the options.
     pub(super) fn targets(&mut self, entry: Option<&Entry>) -> Targets {
-        let own = entry.map(|entry| entry.all("targets")).unwrap_or_default();
+        let own = entry
+            .map(|entry| entry.all(setting!("targets")))
+            .unwrap_or_default();
         let is_own = entry.is_none() || !own.is_empty();
         let values = if own.is_empty() {
-            self.written.all("targets")
+            self.written.all(setting!("targets"))
         } else {
             own
         };
@@ -155,7 +167,7 @@ impl Reader<'_> {
         Targets::new(targets)
     }
 
-    fn patterns(&self, entry: Option<&Entry>, name: &'static str) -> Vec<Pattern> {
+    fn patterns(&self, entry: Option<&Entry>, name: SettingName) -> Vec<Pattern> {
         let own = entry.map(|entry| entry.all(name)).unwrap_or_default();
         let values = if own.is_empty() {
             self.written.all(name)
@@ -169,7 +181,7 @@ impl Reader<'_> {
     pub(super) fn inherited<T>(
         &mut self,
         entry: Option<&Entry>,
-        name: &'static str,
+        name: SettingName,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
         match entry {

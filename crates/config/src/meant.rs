@@ -13,6 +13,7 @@ use super::admin::AdminSettings;
 use super::file::Entry;
 use super::frontends::Named;
 use super::log;
+use super::name::SettingName;
 use super::own;
 use super::profiles;
 use super::tls::{EngineFiles, MakeTls, WrongFiles};
@@ -205,9 +206,9 @@ impl<T: MakeTls> EngineSettings<T> {
             mistakes: &mut mistakes,
             expressions: Expressions::default(),
         };
-        let backend = reader.read("backend-addr", Address::backend);
+        let backend = reader.read(setting!("backend-addr"), Address::backend);
         let backend_tls = reader.backend_tls::<T>(backend.as_ref());
-        let connect = reader.read("connect-timeout", read_time);
+        let connect = reader.read(setting!("connect-timeout"), read_time);
         match (backend, connect) {
             (Some(backend), Some(connect)) if mistakes.is_empty() => Ok(Self {
                 backend,
@@ -249,7 +250,7 @@ impl<'a> Reader<'a> {
     /// function, so that every mistake is noted.
     fn config<T: MakeTls>(&mut self) -> Option<Config<T>> {
         let frontends = self.frontends::<T>();
-        let backend = self.read("backend-addr", Address::backend);
+        let backend = self.read(setting!("backend-addr"), Address::backend);
         if let Some(backend) = &backend {
             self.refuse_own(backend, &frontends);
         }
@@ -257,11 +258,11 @@ impl<'a> Reader<'a> {
         let limits = self.bounds();
         let log = self.log();
         let proxy_container = self
-            .read("proxy-container", |name| Ok(name.to_owned()))
+            .read(setting!("proxy-container"), |name| Ok(name.to_owned()))
             .unwrap_or_default();
-        let workers = self.read("workers", read_workers).unwrap_or(1);
+        let workers = self.read(setting!("workers"), read_workers).unwrap_or(1);
         let memory_limit = self
-            .read("memory-limit", read_memory)
+            .read(setting!("memory-limit"), read_memory)
             .unwrap_or(MemoryLimit::Auto);
         let admin = self.admin(&frontends, backend.as_ref());
         let profiles = self.profiles(&frontends);
@@ -287,14 +288,14 @@ impl<'a> Reader<'a> {
     /// Reads the bounds in time and number. That of one client's connections follows from the
     /// profiles.
     fn bounds(&mut self) -> Option<Limits> {
-        let connections = self.read("max-connections", read_count);
+        let connections = self.read(setting!("max-connections"), read_count);
         let [head, idle, progress, drain, connect, answer] = [
-            "head-timeout",
-            "idle-timeout",
-            "progress-timeout",
-            "drain-timeout",
-            "connect-timeout",
-            "answer-timeout",
+            setting!("head-timeout"),
+            setting!("idle-timeout"),
+            setting!("progress-timeout"),
+            setting!("drain-timeout"),
+            setting!("connect-timeout"),
+            setting!("answer-timeout"),
         ]
         .map(|name| self.read(name, read_time));
         Some(Limits {
@@ -311,10 +312,10 @@ impl<'a> Reader<'a> {
 
     /// Reads the settings of the log.
     fn log(&mut self) -> Option<log::LogSettings> {
-        let level = self.read("log-level", log::Level::parse);
-        let format = self.read("log-format", log::Format::parse);
-        let priority = self.read("log-priority", log::PriorityPrefix::parse);
-        let audit = self.read("audit-log", log::AuditTarget::parse);
+        let level = self.read(setting!("log-level"), log::Level::parse);
+        let format = self.read(setting!("log-format"), log::Format::parse);
+        let priority = self.read(setting!("log-priority"), log::PriorityPrefix::parse);
+        let audit = self.read(setting!("audit-log"), log::AuditTarget::parse);
         Some(log::LogSettings {
             level: level?,
             format: format?,
@@ -328,14 +329,14 @@ impl<'a> Reader<'a> {
     /// which is then noted.
     pub(super) fn read<T>(
         &mut self,
-        name: &'static str,
+        name: SettingName,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
         let (value, source) = self.written.one(name)?;
         read(value)
             .map_err(|expected| {
                 self.mistakes
-                    .push(Mistake::value(source, name, value, expected))
+                    .push(Mistake::value(source, name.as_str(), value, expected))
             })
             .ok()
     }
@@ -345,19 +346,19 @@ impl<'a> Reader<'a> {
     pub(super) fn value<T>(
         &mut self,
         entry: &Entry,
-        key: &str,
+        key: SettingName,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
         let (text, source) = entry.one(key)?;
         read(text)
             .map_err(|expected| {
                 self.mistakes
-                    .push(Mistake::value(source, key, text, expected))
+                    .push(Mistake::value(source, key.as_str(), text, expected))
             })
             .ok()
     }
 
-    pub(super) fn path(&self, name: &'static str) -> Option<(&'a str, &'a Source)> {
+    pub(super) fn path(&self, name: SettingName) -> Option<(&'a str, &'a Source)> {
         self.written.one(name)
     }
 
@@ -367,7 +368,7 @@ impl<'a> Reader<'a> {
             .iter()
             .map(|(frontend, _)| &frontend.address)
             .find(|own| own::is_own(backend, own));
-        if let (Some(own), Some((value, source))) = (own, self.path("backend-addr")) {
+        if let (Some(own), Some((value, source))) = (own, self.path(setting!("backend-addr"))) {
             let expected = format!(
                 "expected the engine, and this is the proxy's own frontend {own}: {}",
                 own::ADVICE
@@ -378,8 +379,12 @@ impl<'a> Reader<'a> {
     }
 
     fn backend_tls<T: MakeTls>(&mut self, backend: Option<&Address>) -> Option<T::Engine> {
-        let [cacert, cert, key] = ["backend-tls-cacert", "backend-tls-cert", "backend-tls-key"]
-            .map(|name| self.path(name));
+        let [cacert, cert, key] = [
+            setting!("backend-tls-cacert"),
+            setting!("backend-tls-cert"),
+            setting!("backend-tls-key"),
+        ]
+        .map(|name| self.path(name));
         let own = match (cert, key) {
             (Some((cert, _)), Some((key, _))) => Some((cert, key)),
             (None, None) => None,

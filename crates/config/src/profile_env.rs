@@ -188,7 +188,7 @@ fn set_key(
     let is_written = if key == CLIENTS {
         !entry.clients.is_empty()
     } else {
-        entry.one(key).is_some()
+        entry.values.iter().any(|(known, _)| *known == key)
     };
     if is_written {
         let what = format!(

@@ -10,6 +10,7 @@ use super::clients::{self, Doors};
 use super::file::Entry;
 use super::frontends::Named;
 use super::meant::{Reader, read_bool};
+use super::name::SettingName;
 use super::option::nearest;
 use super::tls::MakeTls;
 use super::written::Source;
@@ -61,7 +62,9 @@ impl Reader<'_> {
             }
         }
         self.check(&drafts);
-        let bare = self.read("no-builtin-rules", read_bool).unwrap_or_default();
+        let bare = self
+            .read(setting!("no-builtin-rules"), read_bool)
+            .unwrap_or_default();
         let default = self.profile(None, bare);
         let mut others = Vec::new();
         for draft in drafts {
@@ -112,7 +115,10 @@ impl Reader<'_> {
 
     /// Refuses presets whose clients would reach every object of the engine without targets.
     fn refuse_presets_without_targets(&mut self, entry: Option<&Entry>, profile: &str) {
-        let named = entry.map_or_else(|| self.written.all("presets"), |entry| entry.all("presets"));
+        let named = entry.map_or_else(
+            || self.written.all(setting!("presets")),
+            |entry| entry.all(setting!("presets")),
+        );
         for (name, source) in named
             .iter()
             .filter(|(name, _)| Preset::find(name).is_some_and(Preset::needs_targets))
@@ -174,9 +180,10 @@ impl Reader<'_> {
     /// Returns the rules of one profile, or of the options: built-in rules, then those of presets,
     /// then those written, then those of files. `bare` is the option's value for the built-in ones.
     fn rules(&mut self, entry: Option<&Entry>, bare: bool) -> RuleSet {
-        let own = entry.and_then(|entry| self.value(entry, "no-builtin-rules", read_bool));
+        let own =
+            entry.and_then(|entry| self.value(entry, setting!("no-builtin-rules"), read_bool));
         let all =
-            |key: &'static str| entry.map_or_else(|| self.written.all(key), |entry| entry.all(key));
+            |key: SettingName| entry.map_or_else(|| self.written.all(key), |entry| entry.all(key));
         // Each text with its first line, and its indentation.
         let mut texts: Vec<(String, (usize, usize), String)> = Vec::new();
         if !own.unwrap_or(bare) {
@@ -186,7 +193,7 @@ impl Reader<'_> {
                 rule::BUILT_IN.to_owned(),
             ));
         }
-        for (name, source) in all("presets") {
+        for (name, source) in all(setting!("presets")) {
             match Preset::find(name) {
                 Some(preset) => {
                     texts.push((
@@ -205,7 +212,7 @@ impl Reader<'_> {
                 }
             }
         }
-        for (text, source) in all("rules") {
+        for (text, source) in all(setting!("rules")) {
             let first = if let Source::File(spot) = source {
                 (spot.begins(), spot.indent())
             } else {
@@ -213,7 +220,7 @@ impl Reader<'_> {
             };
             texts.push((source.to_string(), first, text.clone()));
         }
-        for (path, source) in all("rules-file") {
+        for (path, source) in all(setting!("rules-file")) {
             match super::read_text(path) {
                 Ok(text) => texts.push((path.clone(), (1, 0), text)),
                 Err(why) => {
@@ -237,7 +244,7 @@ impl Reader<'_> {
             }
         }
         let rules = RuleSet::new(rules);
-        match self.inherited(entry, "head-follows-get", read_bool) {
+        match self.inherited(entry, setting!("head-follows-get"), read_bool) {
             Some(false) => rules.with_exact_methods(),
             _ => rules,
         }

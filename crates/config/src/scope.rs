@@ -13,10 +13,12 @@ impl Reader<'_> {
     /// Returns the objects that exist for the clients of a profile: those of its entry, or those of
     /// the options.
     pub(super) fn scope(&mut self, entry: Option<&Entry>, level: Level) -> Scope {
-        let own = entry.map(|entry| entry.all("visible")).unwrap_or_default();
+        let own = entry
+            .map(|entry| entry.all(setting!("visible")))
+            .unwrap_or_default();
         let is_own = entry.is_none() || !own.is_empty();
         let values = if own.is_empty() {
-            self.written.all("visible")
+            self.written.all(setting!("visible"))
         } else {
             own
         };
@@ -56,8 +58,8 @@ impl Reader<'_> {
             (Some(_), Level::Privileged) => Err(NEEDS_GUARD.to_owned()),
             (ownership, _) => Ok(ownership),
         };
-        let is_written = entry.is_some_and(|entry| entry.one("own").is_some())
-            || self.written.one("own").is_some();
+        let is_written = entry.is_some_and(|entry| entry.one(setting!("own")).is_some())
+            || self.written.one(setting!("own")).is_some();
         let clients_create = level != Level::Privileged && self.presets_own(entry);
         let default = || {
             clients_create.then(|| Ownership {
@@ -67,7 +69,7 @@ impl Reader<'_> {
             })
         };
         match is_written {
-            true => self.inherited(entry, "own", read).flatten(),
+            true => self.inherited(entry, setting!("own"), read).flatten(),
             false => default(),
         }
     }
@@ -75,7 +77,10 @@ impl Reader<'_> {
     /// Returns whether a profile has presets, and the clients of all of them need no other objects
     /// than those that they create.
     fn presets_own(&self, entry: Option<&Entry>) -> bool {
-        let named = entry.map_or_else(|| self.written.all("presets"), |entry| entry.all("presets"));
+        let named = entry.map_or_else(
+            || self.written.all(setting!("presets")),
+            |entry| entry.all(setting!("presets")),
+        );
         let mut presets = named
             .iter()
             .flat_map(|(text, _)| text.split([',', ' ']))

@@ -19,10 +19,12 @@ const WRITING_BACK: &[(&str, &str)] = &[
 impl Reader<'_> {
     /// Returns the redaction of a profile: that of its entry, or of the option, or of its presets.
     pub(super) fn redaction(&mut self, entry: Option<&Entry>, rules: &RuleSet) -> Redaction {
-        let own = entry.map(|entry| entry.all("redact")).unwrap_or_default();
+        let own = entry
+            .map(|entry| entry.all(setting!("redact")))
+            .unwrap_or_default();
         let is_own = entry.is_none() || !own.is_empty();
         let values = if own.is_empty() {
-            self.written.all("redact")
+            self.written.all(setting!("redact"))
         } else {
             own
         };
@@ -47,7 +49,10 @@ impl Reader<'_> {
     /// Returns the redaction that all presets of a profile have in common. A preset without one is
     /// for a client that needs all values, and so is a profile whose clients write values back.
     fn redaction_of_presets(&self, entry: Option<&Entry>, rules: &RuleSet) -> Redaction {
-        let named = entry.map_or_else(|| self.written.all("presets"), |entry| entry.all("presets"));
+        let named = entry.map_or_else(
+            || self.written.all(setting!("presets")),
+            |entry| entry.all(setting!("presets")),
+        );
         let names = named.iter().flat_map(|(text, _)| text.split([',', ' ']));
         let mut presets = names.filter_map(Preset::find).map(Preset::redaction);
         let Some(first) = presets.next() else {

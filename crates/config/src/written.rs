@@ -11,6 +11,7 @@ use super::Mistake;
 use super::document::Spot;
 use super::file::{Entry, File};
 use super::keys::{FRONTEND_KEYS, PROFILE_KEYS};
+use super::name::SettingName;
 use super::option::{Many, OPTIONS, Opt, nearest};
 use super::profile_env;
 
@@ -125,7 +126,7 @@ impl Written {
     pub fn files(&self) -> Vec<PathBuf> {
         let options = OPTIONS.iter().filter(|option| option.value == Some("FILE"));
         let mut paths: Vec<_> = options
-            .flat_map(|option| self.all(option.name))
+            .flat_map(|option| self.all(SettingName::of_option(option)))
             .map(|(path, _)| path.into())
             .collect();
         let frontends = self
@@ -137,7 +138,7 @@ impl Written {
             let names = keys
                 .iter()
                 .filter(|key| key.value == "FILE")
-                .map(|key| key.name);
+                .map(SettingName::of_key);
             let values =
                 names.flat_map(|name| entries.iter().flat_map(move |entry| entry.all(name)));
             paths.extend(values.map(|(path, _)| PathBuf::from(path)));
@@ -157,12 +158,12 @@ impl Written {
 
     /// Returns every value of an option, in the order of writing; the default if nothing was
     /// written.
-    pub fn all(&self, name: &'static str) -> &[(String, Source)] {
-        self.values.get(name).map_or(&[], Vec::as_slice)
+    pub fn all(&self, name: SettingName) -> &[(String, Source)] {
+        self.values.get(name.as_str()).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the value of an option that takes one, unless it has none.
-    pub fn one(&self, name: &'static str) -> Option<(&str, &Source)> {
+    pub fn one(&self, name: SettingName) -> Option<(&str, &Source)> {
         self.all(name)
             .first()
             .map(|(value, source)| (value.as_str(), source))
@@ -301,7 +302,7 @@ mod tests {
         let told: Vec<_> = mistakes.iter().map(Mistake::in_one_line).collect();
         if told.is_empty() {
             written
-                .all(name)
+                .all(SettingName::known(name))
                 .iter()
                 .map(|(value, _)| value.clone())
                 .collect()
@@ -392,7 +393,7 @@ mod tests {
             let file = File::read("file", &text, &mut mistakes);
             let count = if option.many == Many::Texts { 1 } else { 2 };
             assert_eq!(
-                (file.profiles[0].all(key.name).len(), mistakes.len()),
+                (file.profiles[0].all(SettingName::of_key(key)).len(), mistakes.len()),
                 (count, 0),
                 "{}",
                 key.name

@@ -19,6 +19,7 @@ use cetusguard_config::Mistakes;
 use cetusguard_config::address::Address;
 use cetusguard_config::admin::is_local;
 use cetusguard_config::read_text;
+use cetusguard_config::setting;
 use cetusguard_config::written::Written;
 use rustls::ClientConfig;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -75,7 +76,7 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
 /// Returns the client of the admin listener that is named, or else of the configured one.
 fn choose_listener(written: &Written, asked: &Asked) -> Result<AdminClient, String> {
     let named = asked.value("ADDR");
-    let configured = written.one("admin-addr").map(|(text, _)| text);
+    let configured = written.one(setting!("admin-addr")).map(|(text, _)| text);
     let read = |text: &str| Address::admin(text).map_err(|why| format!("{text:?}: {why}"));
     let Some(text) = named.or(configured) else {
         return Err(
@@ -109,13 +110,13 @@ fn choose_listener(written: &Written, asked: &Asked) -> Result<AdminClient, Stri
     };
     let token = asked
         .value("token-file")
-        .or_else(|| of_listener("admin-token-file"));
+        .or_else(|| of_listener(setting!("admin-token-file")));
     let token = token.map(read_token).transpose()?;
     let tls = TlsFiles {
         cacert: asked.value("tls-cacert"),
         own: asked.value("tls-cert").zip(asked.value("tls-key")),
-        listener: of_listener("admin-tls-cert"),
-        listener_key: of_listener("admin-tls-key"),
+        listener: of_listener(setting!("admin-tls-cert")),
+        listener_key: of_listener(setting!("admin-tls-key")),
     };
     Ok(AdminClient::new(
         address.clone(),
