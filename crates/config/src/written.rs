@@ -393,7 +393,10 @@ mod tests {
             let file = File::read("file", &text, &mut mistakes);
             let count = if option.many == Many::Texts { 1 } else { 2 };
             assert_eq!(
-                (file.profiles[0].all(SettingName::of_key(key)).len(), mistakes.len()),
+                (
+                    file.profiles[0].all(SettingName::of_key(key)).len(),
+                    mistakes.len()
+                ),
                 (count, 0),
                 "{}",
                 key.name

@@ -51,8 +51,8 @@ pub(super) fn half_close_patience(follows: bool, limits: &Limits) -> Duration {
 }
 
 /// The time that a short answer may take before the engine learns that the client sends no more:
-/// some engines end requests then. A judgement that takes longer ends then.
-pub(super) const FAREWELL: Duration = Duration::from_millis(250);
+/// some engines end requests then.
+const FAREWELL: Duration = Duration::from_millis(250);
 
 /// The bytes that may arrive from a client while its request is answered: the next requests, or
 /// early bytes for a tunnel. More bytes wait in the kernel.

@@ -15,7 +15,6 @@ use tokio::time::{sleep, timeout};
 use super::Proxy;
 use super::admit::Admitted;
 use super::audit::Record;
-use super::client_watch::FAREWELL;
 use super::connection::Connection;
 use super::identify::Client;
 use super::normalise::Message;
@@ -34,6 +33,10 @@ const SMALL: usize = 8 << 10;
 /// The time between two looks at a body that does not arrive, to decide whether its client may
 /// still wait.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// The interval in which a client whose call is judged is checked for having left, and the time that
+/// a judgement may still take for one that sends no more.
+const FAREWELL: Duration = Duration::from_millis(250);
 
 /// The time that the end of a complete body may take.
 const END_OF_BODY: Duration = Duration::from_millis(50);
