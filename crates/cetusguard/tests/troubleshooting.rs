@@ -327,9 +327,10 @@ const SPEAKING: [&str; 6] = [
 ];
 
 /// Texts of this code that are no messages: parts of HTTP.
-const NO_MESSAGES: [&str; 10] = [
+const NO_MESSAGES: [&str; 11] = [
     "Connection: close",
     "Content Too Large",
+    "Content-Length: ",
     "Content-Type: ",
     "HTTP/1.1 ",
     "Request Header Fields Too Large",
