@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from curl import curl
+from image import tar
 from proxy import ALL, binary
 from tools import IMAGE, PATIENCE, run, unique, wait_for
 
@@ -344,8 +345,8 @@ def test_a_slow_import_does_not_take_a_name_that_is_given_meanwhile(engine, view
     container = second.ask("POST", "/containers/create", {"Image": IMAGE, "Cmd": ["true"]})[1]["Id"]
     name = unique()
     archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        tar.addfile(tarfile.TarInfo("file"), io.BytesIO())
+    with tarfile.open(fileobj=archive, mode="w") as files:
+        files.addfile(tarfile.TarInfo("file"), io.BytesIO())
     content = archive.getvalue()
     address = owner.address.removeprefix("tcp://").split(":")
     with socket.create_connection((address[0], int(address[1])), timeout=PATIENCE) as slow:
@@ -361,6 +362,24 @@ def test_a_slow_import_does_not_take_a_name_that_is_given_meanwhile(engine, view
     status, refusal = second.ask("POST", commit)
     assert status == 403 and "taken by an image that this client cannot replace" in refusal["message"], refusal
     assert first.ask("GET", f"/images/{name}/json")[1]["Config"]["Labels"]["cetusguard.image-owner"] == "default/a"
+
+
+def test_builds_of_owners_take_no_steps_of_others(engine, view, tmp_path):
+    owner = view("--own", "session=header")
+    context = tmp_path / "context.tar"
+    context.write_bytes(tar({"Dockerfile": f"FROM {IMAGE}\nRUN true {unique()}\n".encode()}))
+    options = ("--header", "Content-Type: application/x-tar", "--data-binary", f"@{context}")
+
+    def takes_from_cache(address, *headers):
+        status, answer = curl(address, "POST", f"/build?networkmode=none&t={unique()}", *headers, *options)
+        assert status == 200 and "Successfully built" in answer, answer
+        return "Using cache" in answer
+
+    assert [takes_from_cache(engine.address) for _ in range(2)] == [False, True]
+    for session in "ab":
+        assert not takes_from_cache(owner.address, "--header", f"X-Cetusguard-Session: {session}")
+    status, answer = owner.with_session("a").ask("POST", "/build?pull=1")
+    assert status == 403 and "pull" in answer["message"], answer
 
 
 def test_no_owner_hides_an_object_by_its_identifier(engine, view):
