@@ -7,7 +7,7 @@ mod world;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use cetusguard_policy::guard::{Exception, Guard, Objection, Surroundings};
+use cetusguard_policy::guard::{Exception, Guard, HostPath, Objection, Surroundings};
 use cetusguard_policy::rule::{RuleSet, parse};
 use cetusguard_policy::{Call, Limits, Mode, Permit, Profile, Verdict, decide};
 
@@ -37,9 +37,9 @@ fn permit() -> Permit {
 
 static RESOLVED: AtomicUsize = AtomicUsize::new(0);
 
-fn resolve(path: &str) -> Option<String> {
+fn resolve(path: &str) -> HostPath {
     RESOLVED.fetch_add(1, SeqCst);
-    Some(path.to_owned())
+    HostPath::LeadsTo(path.to_owned())
 }
 
 /// The findings about a body, and how many paths of the host were looked at.
@@ -47,7 +47,7 @@ fn judge(body: &str) -> (usize, usize) {
     let permit = permit();
     RESOLVED.store(0, SeqCst);
     let around = Surroundings {
-        resolve_path: Some(resolve),
+        resolve_path: Some(&resolve),
         ..Surroundings::default()
     };
     let found = match permit.open(Some("application/json"), body.as_bytes(), around) {

@@ -7,7 +7,7 @@ mod world;
 use std::sync::Arc;
 
 use cetusguard_policy::endpoint::ObjectKind;
-use cetusguard_policy::guard::{Exception, Guard, Level, Objection, Surroundings};
+use cetusguard_policy::guard::{Exception, Guard, HostPath, Level, Objection, Surroundings};
 use cetusguard_policy::rule::{RuleSet, parse};
 use cetusguard_policy::{Call, Limits, Mode, Object, Permit, Profile, Verdict, decide};
 
@@ -1253,14 +1253,15 @@ fn volumes_of_another_container_keep_their_mode() {
 /// The engine follows a link when it mounts, as root.
 #[test]
 fn links_of_the_host_are_judged_by_their_destination() {
-    fn led_to(path: &str) -> Option<String> {
+    fn led_to(path: &str) -> HostPath {
         match path {
-            "/srv/link" => Some("/etc".to_owned()),
-            "/srv/moved" => Some("/srv/store/moved".to_owned()),
-            "/srv/gone" => None,
+            "/srv/link" => HostPath::LeadsTo("/etc".to_owned()),
+            "/srv/moved" => HostPath::LeadsTo("/srv/store/moved".to_owned()),
+            "/srv/gone" => HostPath::Missing,
+            "/srv/hung" => HostPath::Unknown,
             // A look at a file system that hangs would take the proxy's thread.
             "/mnt/hung" => panic!("a path that is refused is not looked at"),
-            path => Some(path.to_owned()),
+            path => HostPath::LeadsTo(path.to_owned()),
         }
     }
     for (path, allow, passes) in [
@@ -1271,11 +1272,12 @@ fn links_of_the_host_are_judged_by_their_destination() {
         ("/srv/moved", &["bind=/srv/moved"], false),
         ("/mnt/hung", &["bind=/srv/**"], false),
         ("/srv/gone", &["bind=/srv/**"], true),
+        ("/srv/hung", &["bind=/srv/**"], false),
         ("/srv/plain", &["bind=/srv/**"], true),
     ] {
         let body = format!(r#"{{"HostConfig":{{"Binds":["{path}:/x"]}}}}"#);
         let around = Surroundings {
-            resolve_path: Some(led_to),
+            resolve_path: Some(&led_to),
             ..Surroundings::default()
         };
         let settled = world::settle_in(

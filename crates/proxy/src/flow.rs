@@ -39,6 +39,7 @@ use crate::outcome::Outcome;
 use crate::outcome::refusal::Refusal;
 use crate::runtime::capacity::SocketBuffer;
 use crate::runtime::event_loops::EventLoops;
+use crate::runtime::host_paths::HostPaths;
 use crate::runtime::worker::Worker;
 use crate::telemetry::lessons::Lessons;
 use crate::telemetry::live::Live;
@@ -80,6 +81,8 @@ pub(crate) struct Proxy {
     /// The same for TLS handshakes, so that a burst of them does not hold up bodies that are
     /// judged.
     pub(crate) handshakes: Worker,
+    /// Where paths of the host lead.
+    pub(crate) host_paths: Arc<HostPaths>,
     /// The requests of clients in the last moments, for rate limits.
     pub(crate) limiter: Limiter,
     /// The calls that are counted against the quotas of their profiles.

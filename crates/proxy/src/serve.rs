@@ -334,6 +334,7 @@ fn assemble(
         worker: Worker::default(),
         large_answers: Semaphore::new(flow::LARGE_ANSWERS),
         handshakes: Worker::default(),
+        host_paths: Arc::default(),
         limiter: Limiter::default(),
         quotas: Quotas::default(),
         name_holds: NameHolds::default(),

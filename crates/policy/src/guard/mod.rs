@@ -63,7 +63,7 @@ pub use recreation::{Defaults, Inspection, Recreation};
 pub(crate) use recreation::{Loss, Replacement};
 pub use reference::normalised as full_image_name;
 pub(crate) use reference::{normalised, pattern as image_pattern};
-pub use surroundings::Surroundings;
+pub use surroundings::{HostPath, PathResolver, Surroundings};
 pub(crate) use table::{Duty, duty};
 pub(crate) use target::{Use, may_name_the_proxys};
 

@@ -6,6 +6,7 @@ use super::form::{Field, Form, field, judged};
 use super::host_config::must_be;
 use super::json::Json;
 use super::subject::Role;
+use super::surroundings::HostPath;
 use super::{Judge, Step};
 use super::{image, volume};
 use crate::call::Version;
@@ -230,7 +231,7 @@ pub(super) fn host_path(judge: &mut Judge<'_>, source: &str, access: Access) {
     if judge.count() > before {
         return;
     }
-    let Some(resolve) = judge.surroundings.resolve_path else {
+    let Some(resolver) = judge.surroundings.resolve_path else {
         return;
     };
     judge.resolved += 1;
@@ -240,9 +241,18 @@ pub(super) fn host_path(judge: &mut Judge<'_>, source: &str, access: Access) {
             None,
         );
     }
-    if let Some(led_to) = resolve(&path).filter(|led_to| *led_to != path) {
-        judge.claim_path(&led_to);
-        bind(judge, &led_to, access);
+    match resolver.resolve(&path) {
+        HostPath::LeadsTo(led_to) if led_to != path => {
+            judge.claim_path(&led_to);
+            bind(judge, &led_to, access);
+        }
+        HostPath::LeadsTo(_) | HostPath::Missing => {}
+        HostPath::Unknown => judge.refuse(
+            "is on a file system that does not answer, so that a link cannot be judged; try again \
+            when it does"
+                .to_owned(),
+            None,
+        ),
     }
 }
 

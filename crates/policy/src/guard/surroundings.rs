@@ -14,6 +14,29 @@ use crate::pattern::Pattern;
 use crate::profile::Profiles;
 use crate::view::Viewer;
 
+/// The destination of a path of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostPath {
+    /// The path without symbolic links.
+    LeadsTo(String),
+    /// Nothing is there: the engine may make a folder.
+    Missing,
+    /// The host does not answer, or its answer cannot be read.
+    Unknown,
+}
+
+/// Finds the destinations of paths of the host.
+pub trait PathResolver {
+    /// Returns where a path leads.
+    fn resolve(&self, path: &str) -> HostPath;
+}
+
+impl<F: Fn(&str) -> HostPath> PathResolver for F {
+    fn resolve(&self, path: &str) -> HostPath {
+        self(path)
+    }
+}
+
 /// The facts around a call.
 #[derive(Clone, Copy, Default)]
 pub struct Surroundings<'s> {
@@ -27,7 +50,7 @@ pub struct Surroundings<'s> {
     /// The proxy's own container, if the call may name something that belongs to it.
     pub proxy: Option<&'s Object>,
     /// Resolves a path of the host, if the proxy sees the same files as the engine.
-    pub resolve_path: Option<fn(&str) -> Option<String>>,
+    pub resolve_path: Option<&'s (dyn PathResolver + Sync)>,
     /// The client's view; `None` if it sees every object.
     pub viewer: Option<&'s Viewer>,
 }

@@ -14,6 +14,7 @@ use super::viewer::{missing, not_visible};
 use super::{Proxy, Settings};
 use crate::engine::{Found, Inspected, MissingAnswer, Own, Trouble};
 use crate::outcome::refusal::Refusal;
+use crate::runtime::host_paths::HostPaths;
 
 /// The facts around a call, for as long as it is judged.
 pub(super) struct Facts {
@@ -23,7 +24,8 @@ pub(super) struct Facts {
     proxy_id: Option<String>,
     proxy: Option<Arc<Object>>,
     viewer: Arc<Viewer>,
-    resolves_paths: bool,
+    /// Resolves paths of the host, if the proxy sees the same files as the engine.
+    host_paths: Option<Arc<HostPaths>>,
 }
 
 impl Facts {
@@ -49,7 +51,7 @@ impl Facts {
                 }
             }
         }
-        let resolves_paths =
+        let sees_host =
             proxy.own == Own::Nowhere && matches!(proxy.backend.address(), Address::Unix(_));
         Ok(Self {
             profile: Arc::clone(&client.profile),
@@ -57,7 +59,7 @@ impl Facts {
             proxy_id,
             proxy: own,
             viewer: Arc::clone(viewer),
-            resolves_paths,
+            host_paths: sees_host.then(|| Arc::clone(&proxy.host_paths)),
         })
     }
 
@@ -68,19 +70,10 @@ impl Facts {
             profiles: Some(&self.settings.profiles),
             proxy_id: self.proxy_id.as_deref(),
             proxy: self.proxy.as_deref(),
-            resolve_path: self.resolves_paths.then_some(real_path),
+            resolve_path: self.host_paths.as_deref().map(|paths| paths as _),
             viewer: Some(&*self.viewer),
         }
     }
-}
-
-/// Returns the path without symbolic links; `None` if the path does not exist.
-fn real_path(path: &str) -> Option<String> {
-    std::fs::canonicalize(path)
-        .ok()?
-        .into_os_string()
-        .into_string()
-        .ok()
 }
 
 /// Asks the engine every question of a case.
