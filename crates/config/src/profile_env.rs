@@ -120,40 +120,46 @@ pub(super) fn complete(
             continue;
         };
         let source = Source::Env(variable.clone());
-        let mut meant = profiles
-            .iter_mut()
-            .filter(|entry| spelling_of(&entry.name) == spelt);
-        let entry = match (meant.next(), meant.next()) {
-            (Some(entry), Some(other)) => {
-                let what = format!(
-                    "{variable} is about the profiles {} and {}",
-                    entry.name, other.name
-                );
-                mistakes.push(Mistake::new(
-                    what,
-                    "give them names that differ in more than case, dashes and dots",
-                ));
-                continue;
-            }
-            (Some(entry), None) => entry,
-            (None, _) => {
-                let (name, begins) = (name_of(spelt), source.clone());
-                profiles.push(Entry {
-                    name,
-                    begins,
-                    values: Vec::new(),
-                    clients: Vec::new(),
-                    is_flawed: false,
-                });
-                let Some(entry) = profiles.last_mut() else {
-                    continue;
-                };
-                entry
-            }
-        };
-        set_key(entry, key, value, &source, mistakes);
+        match find_or_add_profile(&mut profiles, spelt, &source) {
+            Ok(entry) => set_key(entry, key, value, &source, mistakes),
+            Err(mistake) => mistakes.push(mistake),
+        }
     }
     profiles
+}
+
+/// Returns the profile whose name a variable spells; a new one if there is none.
+fn find_or_add_profile<'p>(
+    profiles: &'p mut Vec<Entry>,
+    spelt: &str,
+    source: &Source,
+) -> Result<&'p mut Entry, Mistake> {
+    let meant = |entry: &Entry| spelling_of(&entry.name) == spelt;
+    let mut found = profiles
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| meant(entry));
+    let at = match (found.next(), found.next()) {
+        (Some((_, entry)), Some((_, other))) => {
+            let (entry, other) = (&entry.name, &other.name);
+            return Err(Mistake::new(
+                format!("{source} is about the profiles {entry} and {other}"),
+                "give them names that differ in more than case, dashes and dots",
+            ));
+        }
+        (Some((at, _)), None) => at,
+        (None, _) => {
+            profiles.push(Entry {
+                name: name_of(spelt),
+                begins: source.clone(),
+                values: Vec::new(),
+                clients: Vec::new(),
+                is_flawed: false,
+            });
+            profiles.len() - 1
+        }
+    };
+    Ok(&mut profiles[at])
 }
 
 /// Warns of a variable that ends with no key of a profile.

@@ -1,7 +1,7 @@
 //! The configuration as it was written: flags and environment, with where each value comes from.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -178,60 +178,14 @@ fn read(
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<(String, Source)> {
     if let Ok(Some(flags)) = matches.try_get_many::<String>(option.name) {
-        let given: Vec<_> = flags.collect();
-        let parts = |value: &String| match option.many {
-            Many::No if value.is_empty() => Vec::new(),
-            // A value that is not split keeps its blanks.
-            Many::No => vec![value.clone()],
-            many => many.split(value),
-        };
-        let values: Vec<_> = given
-            .iter()
-            .flat_map(|value| parts(value))
-            .map(|value| (value, Source::Flag(option.name)))
-            .collect();
-        if (option.many == Many::No || option.is_source()) && values.len() > 1 {
-            mistakes.push(Mistake::new(
-                format!("--{} is given {} times", option.name, values.len()),
-                "give it once",
-            ));
-        }
-        if option.many != Many::Texts
-            && given
-                .iter()
-                .any(|value| option.many.split(value).is_empty())
-        {
-            mistakes.push(Mistake::new(
-                format!("--{} is empty", option.name),
-                "give it a value or leave it out",
-            ));
-        }
-        return values;
+        return read_flags(option, &flags.collect::<Vec<_>>(), mistakes);
     }
-    for name in option.env() {
-        let Some(value) = env.get(&name).filter(|value| !value.is_empty()) else {
-            continue;
-        };
-        let Some(value) = value.to_str() else {
-            mistakes.push(Mistake::new(
-                format!("{name} is not valid UTF-8"),
-                "write it in UTF-8",
-            ));
-            return Vec::new();
-        };
-        let values: Vec<_> = option
-            .many
-            .split(value)
-            .into_iter()
-            .map(|part| (part, Source::Env(name.clone())))
-            .collect();
-        if values.is_empty() {
-            mistakes.push(Mistake::new(
-                format!("{name} is {value:?}, which holds no value"),
-                "give it one, or leave it empty",
-            ));
-        }
-        return values;
+    let mut variables = option.env().filter_map(|name| {
+        let value = env.get(&name).filter(|value| !value.is_empty())?;
+        Some((name, value))
+    });
+    if let Some((name, value)) = variables.next() {
+        return read_variable(option, name, value, mistakes);
     }
     if let Some(values) = file.and_then(|file| file.option(option.name)) {
         return values.to_vec();
@@ -241,6 +195,68 @@ fn read(
     } else {
         vec![(option.default.to_owned(), Source::Default)]
     }
+}
+
+/// Reads the flags that name an option.
+fn read_flags(
+    option: &Opt,
+    given: &[&String],
+    mistakes: &mut Vec<Mistake>,
+) -> Vec<(String, Source)> {
+    let parts = |value: &String| match option.many {
+        Many::No if value.is_empty() => Vec::new(),
+        // A value that is not split keeps its blanks.
+        Many::No => vec![value.clone()],
+        many => many.split(value),
+    };
+    let values: Vec<_> = given
+        .iter()
+        .flat_map(|value| parts(value))
+        .map(|value| (value, Source::Flag(option.name)))
+        .collect();
+    if (option.many == Many::No || option.is_source()) && values.len() > 1 {
+        mistakes.push(Mistake::new(
+            format!("--{} is given {} times", option.name, values.len()),
+            "give it once",
+        ));
+    }
+    let is_empty = |value: &&String| option.many.split(value).is_empty();
+    if option.many != Many::Texts && given.iter().any(is_empty) {
+        mistakes.push(Mistake::new(
+            format!("--{} is empty", option.name),
+            "give it a value or leave it out",
+        ));
+    }
+    values
+}
+
+/// Reads the variable of the environment that names an option.
+fn read_variable(
+    option: &Opt,
+    name: String,
+    value: &OsStr,
+    mistakes: &mut Vec<Mistake>,
+) -> Vec<(String, Source)> {
+    let Some(value) = value.to_str() else {
+        mistakes.push(Mistake::new(
+            format!("{name} is not valid UTF-8"),
+            "write it in UTF-8",
+        ));
+        return Vec::new();
+    };
+    let values: Vec<_> = option
+        .many
+        .split(value)
+        .into_iter()
+        .map(|part| (part, Source::Env(name.clone())))
+        .collect();
+    if values.is_empty() {
+        mistakes.push(Mistake::new(
+            format!("{name} is {value:?}, which holds no value"),
+            "give it one, or leave it empty",
+        ));
+    }
+    values
 }
 
 /// Variables that start like ours and are none: misspelt ones are mistakes, others get a warning.

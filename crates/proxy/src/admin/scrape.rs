@@ -223,6 +223,15 @@ fn encode_requests(
         }
         Ok::<(), fmt::Error>(())
     })?;
+    encode_refusals(metrics, encoder)?;
+    encode_durations(metrics, encoder)?;
+    encode_traffic(metrics, encoder)
+}
+
+fn encode_refusals(
+    metrics: &Metrics,
+    encoder: &mut DescriptorEncoder<'_>,
+) -> Result<(), fmt::Error> {
     // Refusals show from zero on: without that, an alert would miss the increase to the first.
     let mut refusals = families::REFUSALS.begin(encoder)?;
     metrics.for_each(|profile, counters| {
@@ -250,7 +259,13 @@ fn encode_requests(
                     ])?
                     .encode_counter::<NoLabelSet, u64, f64>(&count, None)
             })
-    })?;
+    })
+}
+
+fn encode_durations(
+    metrics: &Metrics,
+    encoder: &mut DescriptorEncoder<'_>,
+) -> Result<(), fmt::Error> {
     let mut durations = families::DURATION.begin(encoder)?;
     metrics.for_each(|profile, counters| {
         let read = counters.durations();
@@ -258,7 +273,14 @@ fn encode_requests(
         durations
             .encode_family(&[("profile", Escaped(profile))])?
             .encode_histogram::<NoLabelSet>(read.sum, count, &read.buckets, None)
-    })?;
+    })
+}
+
+/// Writes the bytes that were passed on, and the streams that are open.
+fn encode_traffic(
+    metrics: &Metrics,
+    encoder: &mut DescriptorEncoder<'_>,
+) -> Result<(), fmt::Error> {
     for (family, count) in [
         (
             &families::RECEIVED,

@@ -5,7 +5,7 @@ use super::super::judge::Judge;
 use super::super::subject::{Role, Slot, Subject};
 use super::super::target::{self, Use};
 use crate::call::Call;
-use crate::endpoint::{EndpointId, ObjectKind};
+use crate::endpoint::{Endpoint, EndpointId, ObjectKind};
 
 impl Judge<'_> {
     /// Adds the object that the path names, or the query of a commit, as a subject if the decision
@@ -14,29 +14,7 @@ impl Judge<'_> {
         let Some(endpoint) = call.endpoint() else {
             return;
         };
-        if !self.targets.is_empty() && target::is_bulk(endpoint.id) {
-            self.refuse(
-                "this call is about more objects than the targets of this profile can bound"
-                    .to_owned(),
-                None,
-            );
-        }
-        self.refuse_forced_removal(call, endpoint);
-        if self.is_guarded() {
-            self.keep_proxy_image(call, endpoint.id);
-        }
-        self.judge_other_words(call, endpoint.id);
-        let removes_dependents =
-            endpoint.id == EndpointId::LibpodContainerRemove && call.turns_on("depend");
-        if removes_dependents
-            && (is_replaced || self.bounds_objects() || self.surroundings.proxy_id.is_some())
-        {
-            let what = "also removes containers that depend on this one, which are not judged; \
-                remove those first";
-            self.within(Step::Parameter("depend"), |judge| {
-                judge.refuse(what.to_owned(), None)
-            });
-        }
+        self.refuse_further_objects(call, endpoint, is_replaced);
         let how = Use::of_call(call);
         let (kind, word, slot) = match call.captured() {
             // A tag is one of several names of an image: removing it is not removing the image.
@@ -78,6 +56,34 @@ impl Judge<'_> {
                 role,
                 place,
                 slot,
+            });
+        }
+    }
+
+    /// Refuses a call that reaches objects other than the one that it names, as far as those cannot be
+    /// judged.
+    fn refuse_further_objects(&mut self, call: &Call, endpoint: &Endpoint, is_replaced: bool) {
+        if !self.targets.is_empty() && target::is_bulk(endpoint.id) {
+            self.refuse(
+                "this call is about more objects than the targets of this profile can bound"
+                    .to_owned(),
+                None,
+            );
+        }
+        self.refuse_forced_removal(call, endpoint);
+        if self.is_guarded() {
+            self.keep_proxy_image(call, endpoint.id);
+        }
+        self.judge_other_words(call, endpoint.id);
+        let removes_dependents =
+            endpoint.id == EndpointId::LibpodContainerRemove && call.turns_on("depend");
+        if removes_dependents
+            && (is_replaced || self.bounds_objects() || self.surroundings.proxy_id.is_some())
+        {
+            let what = "also removes containers that depend on this one, which are not judged; \
+                remove those first";
+            self.within(Step::Parameter("depend"), |judge| {
+                judge.refuse(what.to_owned(), None)
             });
         }
     }
