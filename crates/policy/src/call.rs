@@ -121,6 +121,11 @@ impl Call {
             return Err(Malformed::ImageOfHost(transport));
         }
         let endpoint = Endpoint::find(method, &path[unversioned..]);
+        let captured = endpoint.and_then(|endpoint| endpoint.captured(&path[unversioned..]));
+        let image = captured.filter(|captured| captured.kind == ObjectKind::Image);
+        if let Some(transport) = image.and_then(|image| transport::to_a_path(image.word)) {
+            return Err(Malformed::ImageOfHost(transport));
+        }
         Ok(Self {
             method,
             path,

@@ -31,6 +31,19 @@ pub(crate) fn transport(name: &str) -> Option<&'static str> {
     TRANSPORTS.iter().copied().find(|known| *known == word)
 }
 
+/// Returns the transport before a name that Docker cannot take for an image: what follows is a path,
+/// and neither a tag nor the port of a registry.
+pub(crate) fn to_a_path(name: &str) -> Option<&'static str> {
+    let found = transport(name)?;
+    let rest = &name[found.len() + 1..];
+    let is_port = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_path = match rest.split_once('/') {
+        Some((first, _)) => !is_port(first),
+        None => rest.starts_with(['.', '~']) || rest.is_empty(),
+    };
+    is_path.then_some(found)
+}
+
 /// Returns the transport in a decoded path. Docker knows none, and may have an image that is called
 /// `dir`: in paths of its API, only a store is looked for.
 pub(crate) fn in_path(path: &str) -> Option<&'static str> {
@@ -149,6 +162,12 @@ mod tests {
                 "/libpod/manifests/a/push?destination=oci-archive%3A%2Fa".to_owned(),
                 "oci-archive",
             ),
+            ("/images/tarball:%2Fetc%2Fpasswd/json".to_owned(), "tarball"),
+            (
+                "/images/oci-archive:etc/shadow/json".to_owned(),
+                "oci-archive",
+            ),
+            ("/v1.41/images/dir:.x/json".to_owned(), "dir"),
             ("/libpod/images/oci:a/json".to_owned(), "oci"),
             (
                 "/libpod/images/export?references=a&references=tarball:a".to_owned(),
@@ -164,6 +183,7 @@ mod tests {
     fn other_images_pass() {
         for target in [
             "/images/dir:latest/json",
+            "/images/oci:5000/me/app:1/json",
             "/images/containers-storage/json",
             "/images/localhost:5000/oci:1/json",
             "/libpod/images/localhost:5000/x/oci/json",

@@ -2236,3 +2236,21 @@ fn updates_of_podman_are_judged_as_creations_and_execs() {
         }
     }
 }
+
+/// Podman looks for a container of the name first.
+#[test]
+fn changes_of_an_image_are_those_of_no_container() {
+    for request in [
+        "GET /v5.0.0/libpod/images/web/changes",
+        "GET /v5.0.0/libpod/images/web/changes?diffType=all",
+        "GET /v5.0.0/libpod/images/web/changes?DIFFTYPE=container&difftype=all",
+    ] {
+        let permit = permit(request, BASELINE, &[]);
+        let cleared = world::settle(&permit, None, b"").expect(request);
+        let target = cleared.call(permit.call()).target();
+        assert_eq!(
+            target, "/v5.0.0/libpod/images/web/changes?diffType=image",
+            "{request}"
+        );
+    }
+}

@@ -357,7 +357,24 @@ fn t1_the_proxy_protects_its_own_container() {
             "proxy",
         ),
         ("POST /v5.0.0/libpod/images/c0ffee/untag", "", "proxy"),
-        ("POST /v5.0.0/libpod/images/web/untag", "", "-"),
+        ("POST /v5.0.0/libpod/images/web/untag", "", "proxy"),
+        (
+            "POST /v5.0.0/libpod/images/web/untag?repo=docker.io/cetusguard/cetusguard&tag=latest",
+            "",
+            "proxy",
+        ),
+        (
+            "POST /v5.0.0/libpod/images/web/untag?repo=localhost/web&tag=1",
+            "",
+            "-",
+        ),
+        // The names in an archive are not read.
+        ("POST /images/load", "", "image-load"),
+        (
+            "POST /v5.0.0/libpod/commit?container=web&repo=docker.io/cetusguard/cetusguard",
+            "",
+            "proxy",
+        ),
         (
             "POST /v5.0.0/libpod/manifests/create?name=cetusguard/cetusguard&amend=true",
             "{}",

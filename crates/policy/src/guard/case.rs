@@ -131,7 +131,7 @@ impl Obligation {
                 (call.clone(), Content::Own)
             }
         };
-        let call = judge.judge_exposure(call);
+        let call = judge.judge_exposure(judge.ask_for_image_alone(call));
         // Go prefers the fields of a form to the query that was narrowed.
         let content = if judge.narrows(&call) {
             Content::Nothing

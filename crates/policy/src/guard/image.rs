@@ -318,6 +318,12 @@ pub(super) fn unseen(judge: &mut Judge<'_>, _: &Json<'_>) {
     }
 }
 
+/// Judges an archive of images: it gives them the names that it says.
+pub(super) fn loaded(judge: &mut Judge<'_>, archive: &Json<'_>) {
+    unseen(judge, archive);
+    judge.claim_loaded();
+}
+
 /// Judges a registry that the engine connects to.
 pub(super) fn server(judge: &mut Judge<'_>, address: &str) {
     let host = address

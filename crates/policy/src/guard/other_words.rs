@@ -21,6 +21,16 @@ fn compares(call: &Call) -> bool {
     has_changes && call.may_ask_for(PARENT)
 }
 
+/// The parameter by which Podman looks for an image alone. Without it, a container of that name
+/// comes first (Podman `libpod/diff.go`).
+const KIND: &str = "diffType";
+
+/// Returns whether a call asks for the files of an image.
+fn asks_for_image_changes(call: &Call) -> bool {
+    call.endpoint()
+        .is_some_and(|endpoint| endpoint.id == EndpointId::LibpodImageChanges)
+}
+
 /// Returns whether the engine connects to a registry that a call names, for a call that pulls and
 /// pushes nothing.
 fn asks_registry(id: EndpointId) -> bool {
@@ -37,7 +47,8 @@ impl Guard {
         let asks = call
             .endpoint()
             .is_some_and(|endpoint| asks_registry(endpoint.id));
-        self.level != Level::Privileged && (compares(call) || asks && self.needs_image_names())
+        self.level != Level::Privileged
+            && (compares(call) || asks_for_image_changes(call) || asks && self.needs_image_names())
     }
 }
 
@@ -51,6 +62,18 @@ fn asked_image(path: &str) -> &str {
 }
 
 impl Judge<'_> {
+    /// Has Podman look for an image where the path names one: a container of the same name would be
+    /// another object than the one that is judged.
+    pub(super) fn ask_for_image_alone(&self, call: Call) -> Call {
+        if !asks_for_image_changes(&call) {
+            return call;
+        }
+        let mut pairs = call.parameters().unwrap_or_default();
+        pairs.retain(|(name, _)| !super::fold(name).eq_ignore_ascii_case(KIND));
+        pairs.push((KIND.to_owned(), "image".to_owned()));
+        call.with_parameters(&pairs)
+    }
+
     /// Judges the words of a call that only looks, other than the object of its path.
     pub(super) fn judge_other_words(&mut self, call: &Call, id: EndpointId) {
         if compares(call) && (self.is_guarded() || self.bounds_objects()) {

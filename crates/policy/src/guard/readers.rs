@@ -124,7 +124,7 @@ pub(super) static LIBPOD_PULL: Reader = Reader {
     whole: None,
     pairs: None,
 };
-pub(super) static LOAD: Reader = stream(&[plain("quiet"), many("platform")], image::unseen);
+pub(super) static LOAD: Reader = stream(&[plain("quiet"), many("platform")], image::loaded);
 pub(super) static MANIFEST: Reader = Reader {
     pairs: Some(image::listed_under),
     ..json(image::MANIFEST, &image::MANIFEST_FORM)

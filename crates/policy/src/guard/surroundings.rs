@@ -338,42 +338,65 @@ impl Judge<'_> {
         }
     }
 
-    /// Judges the name that a call takes off an image: without its name, the engine would pull the
-    /// image from which the proxy is started.
+    /// Judges an archive of images, whose names are not known: one may be that of the proxy's image.
+    pub(super) fn claim_loaded(&mut self) {
+        if self.surroundings.proxy_image().is_some() {
+            self.unless_allowed("image-load", "", || {
+                "brings in images under names that are not read, and one may be that of the image \
+                from which the proxy is started"
+                    .to_owned()
+            });
+        }
+    }
+
+    /// Judges the names that a call gives to images, or takes off them, where no reader does: without
+    /// its name, the engine would pull the image from which the proxy is started.
     pub(super) fn keep_proxy_image(&mut self, call: &Call, id: EndpointId) {
         use EndpointId::*;
-        let mut words = Vec::new();
-        match id {
-            ImageRemove | LibpodImageRemove | LibpodImageUntag => {
-                words.extend(call.captured().map(|captured| captured.word.to_owned()))
-            }
-            LibpodImageRemoveMany => {
-                let pairs = call.parameters().unwrap_or_default();
-                let named = pairs
-                    .into_iter()
-                    .filter(|(name, _)| super::fold(name) == "images");
-                words.extend(named.map(|(_, word)| word));
-            }
-            _ => return,
-        }
         let Some(own) = self.surroundings.proxy_image() else {
             return;
         };
+        let parameters = call.parameters().unwrap_or_default();
+        let values = |wanted: &str| {
+            let named = parameters
+                .iter()
+                .filter(|(name, _)| super::fold(name) == wanted);
+            named.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+        };
+        let tagged = || {
+            let (tags, names) = (values("tag"), values("repo"));
+            let tag = tags.first().map(String::as_str).unwrap_or_default();
+            let name = |name: &String| super::reference::joined(name, tag);
+            names.iter().map(name).collect::<Vec<_>>()
+        };
+        let captured = || call.captured().map(|captured| captured.word.to_owned());
+        let words = match id {
+            ImageRemove | LibpodImageRemove => captured().into_iter().collect(),
+            LibpodImageRemoveMany => values("images"),
+            // Without a name, Podman takes all names off the image.
+            LibpodImageUntag if tagged().is_empty() => return self.claim_all_names(),
+            LibpodImageUntag | LibpodContainerCommit => tagged(),
+            LibpodImageImport => values("reference"),
+            LibpodBuildStart | LibpodBuildStartLocal => values("t"),
+            LibpodImageLoad | LibpodImageLoadLocal => return self.claim_loaded(),
+            _ => return,
+        };
+        let repository = super::reference::without_version;
         for word in words {
-            // The engine takes all names off an image that is untagged by its identifier.
-            let takes_all = id == LibpodImageUntag && super::image::is_id(&word);
-            let repository = super::reference::without_version;
             let is_digest_of = word.contains('@')
                 && super::reference::named(repository(&word))
                     == super::reference::named(repository(own));
-            if takes_all || is_digest_of {
-                self.unless_allowed("proxy", "", || {
-                    "may take the name off the image from which the proxy is started".to_owned()
-                });
-            } else {
-                self.claim_image(&word);
+            match is_digest_of {
+                true => self.claim_all_names(),
+                false => self.claim_image(&word),
             }
         }
+    }
+
+    fn claim_all_names(&mut self) {
+        self.unless_allowed("proxy", "", || {
+            "may take the name off the image from which the proxy is started".to_owned()
+        });
     }
 
     /// Lists the mounts of the proxy that are also those of a container which is entered, or whose

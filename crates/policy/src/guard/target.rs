@@ -180,6 +180,13 @@ pub(crate) fn may_name_the_proxys(id: EndpointId) -> bool {
             | LibpodManifestCreateNamed
             | LibpodManifestAdd
             | LibpodManifestUpdate
+            | ImageLoad
+            | LibpodImageLoad
+            | LibpodImageLoadLocal
+            | LibpodImageImport
+            | LibpodContainerCommit
+            | LibpodBuildStart
+            | LibpodBuildStartLocal
             | BuildStart
     )
 }

@@ -200,9 +200,14 @@ impl Judge<'_> {
         if !removes || !self.owns() {
             return call;
         }
+        // Podman's own path reads another name.
+        let switch = match id {
+            EndpointId::LibpodContainerRemove => "volumes",
+            _ => "v",
+        };
         let mut pairs = call.parameters().unwrap_or_default();
-        pairs.retain(|(name, _)| super::fold(name) != "v");
-        pairs.push(("v".to_owned(), "1".to_owned()));
+        pairs.retain(|(name, _)| !matches!(&*super::fold(name), "v" | "volumes"));
+        pairs.push((switch.to_owned(), "1".to_owned()));
         call.with_parameters(&pairs)
     }
 

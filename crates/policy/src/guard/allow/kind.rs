@@ -94,6 +94,11 @@ pub const KINDS: &[Kind] = &[
         not.",
     ),
     kind(
+        "image-load",
+        "",
+        "Archives of images, which may give the name of the proxy's own image to another one.",
+    ),
+    kind(
         "import-url",
         "PATTERN",
         "Images that the engine fetches from such a URL.",
