@@ -148,11 +148,14 @@ fn each_power_has_one_place() {
         (
             "percent_decode",
             &[
-                "crates/policy/src/call.rs",
+                "crates/policy/src/request/call.rs",
                 "crates/proxy/src/telemetry/live/filter.rs",
             ][..],
         ),
-        ("utf8_percent_encode", &["crates/policy/src/call.rs"]),
+        (
+            "utf8_percent_encode",
+            &["crates/policy/src/request/call.rs"],
+        ),
         // Connections to the engine.
         (
             "TcpStream::connect",

@@ -8,19 +8,19 @@
 
 use std::sync::Arc;
 
-use crate::buildkit;
-use crate::call::Call;
+use crate::advice::buildkit;
+use crate::advice::exec;
 use crate::denial::{Denial, DenialKind, Reason};
 use crate::endpoint::{self, Endpoint};
-use crate::exec;
 use crate::guard::{
     self, Case, Cleared, Duty, Guard, Level, Objection, Obligation, Reader, Surroundings, Use,
 };
-use crate::method::Method;
+use crate::identity::profile::{Mode, Profile};
 use crate::object::Object;
 use crate::pending::Pending;
-use crate::profile::{Mode, Profile};
 use crate::replacement::replacement;
+use crate::request::call::Call;
+use crate::request::method::Method;
 use crate::rule::{Rule, RuleSet};
 use crate::view::{AnswerFilter, Viewer};
 
@@ -569,7 +569,7 @@ mod tests {
 
     fn profile(rules: &str) -> Profile {
         let rules = parse("test", rules).unwrap_or_else(|mistakes| panic!("{}", mistakes[0]));
-        let limits = crate::limit::Limits::default();
+        let limits = crate::identity::limit::Limits::default();
         let guard = Arc::default();
         let (name, targets) = ("default".to_owned(), Arc::default());
         Profile {
@@ -1140,7 +1140,7 @@ mod tests {
             ]
             .contains(&endpoint.shape);
             if closed
-                || (endpoint.method == crate::method::Method::Post
+                || (endpoint.method == crate::request::method::Method::Post
                     && endpoint.shape.starts_with("/plugins/"))
             {
                 assert!(

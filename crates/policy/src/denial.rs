@@ -3,13 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::buildkit::{BUILD_RULES, BuildStep};
-use crate::call::Call;
+use crate::advice::buildkit::{BUILD_RULES, BuildStep};
+use crate::advice::exec;
 use crate::decide::{Permit, Verdict, shortened};
 use crate::endpoint::{EndpointId, ObjectKind};
-use crate::exec;
+use crate::identity::profile::Profile;
 use crate::object::Object;
-use crate::profile::Profile;
+use crate::request::call::Call;
 use crate::rule::Rule;
 
 /// A call that the rules do not allow.

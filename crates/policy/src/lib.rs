@@ -11,59 +11,45 @@
 
 #![forbid(unsafe_code)]
 
-mod buildkit;
-mod call;
-mod client;
+mod advice;
+mod analysis;
 mod decide;
 mod denial;
 pub mod endpoint;
-mod excerpt;
-mod exec;
 pub mod guard;
-mod learning;
-mod limit;
-mod list;
-mod malformed;
-mod method;
+mod identity;
 mod object;
-mod pattern;
 mod pending;
-mod plain;
-mod preset;
-mod profile;
 mod replacement;
+mod request;
 pub mod rule;
-mod suggestion;
-mod survey;
-mod target;
-mod trace;
-mod transport;
+mod text;
 mod view;
 
-pub use buildkit::BUILD_RULES;
-pub use call::{Call, Malformed, Version};
-pub use client::{
-    COMPOSE_PROJECT, COMPOSE_SERVICE, Certificate, Condition, Container, Kind, Principal, Selector,
-    Subject,
-};
-pub use decide::{Ground, Permit, Verdict, decide};
-pub use denial::{Denial, DenialKind, Reason};
-pub use excerpt::{Excerpt, carets_below};
-pub use exec::exec_rule_beside;
-pub use learning::Lesson;
-pub use limit::{Limits, Rate};
-pub use list::{list_value, split_list};
-pub use method::Method;
-pub use object::{Detail, Object, Traits};
-pub use pattern::Pattern;
-pub use preset::Preset;
-pub use profile::{Ambiguous, Mode, Profile, Profiles};
-pub use survey::{
+pub use advice::buildkit::BUILD_RULES;
+pub use advice::exec::exec_rule_beside;
+pub use analysis::learning::Lesson;
+pub use analysis::survey::{
     CallChange, Care, Closed, Denied, Difference, Open, Survey, Surveyor, Witness, rule_reaches,
     survey,
 };
-pub use target::{TargetCondition, Targets};
-pub use trace::{Attempt, Tried, trace};
+pub use analysis::trace::{Attempt, Tried, trace};
+pub use decide::{Ground, Permit, Verdict, decide};
+pub use denial::{Denial, DenialKind, Reason};
+pub use identity::client::{
+    COMPOSE_PROJECT, COMPOSE_SERVICE, Certificate, Condition, Container, Kind, Principal, Selector,
+    Subject,
+};
+pub use identity::limit::{Limits, Rate};
+pub use identity::preset::Preset;
+pub use identity::profile::{Ambiguous, Mode, Profile, Profiles};
+pub use identity::target::{TargetCondition, Targets};
+pub use object::{Detail, Object, Traits};
+pub use request::call::{Call, Malformed, Version};
+pub use request::method::Method;
+pub use text::excerpt::{Excerpt, carets_below};
+pub use text::list::{list_value, split_list};
+pub use text::pattern::Pattern;
 pub use view::{
     AnswerFilter, Lookup, Owner, Ownership, Redaction, Scope, ScopeCondition, SessionSource,
     Unfilterable, View, Viewer,

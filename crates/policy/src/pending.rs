@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use crate::call::Call;
 use crate::decide::{Ground, Permit, STRANGERS, Verdict, find_rule_for_object};
 use crate::denial::{Denial, Reason};
 use crate::endpoint::{Endpoint, EndpointId, ObjectKind};
 use crate::guard::{Finding, Objection};
+use crate::identity::profile::Profile;
 use crate::object::{Detail, Object};
-use crate::profile::Profile;
+use crate::request::call::Call;
 use crate::rule::Rule;
 
 /// The object on which a permit still depends. The call may not be sent before the engine has
@@ -125,10 +125,10 @@ impl Permit {
             self.call = self.call.with_captured(&object.id);
             return Verdict::Allow(self);
         }
-        let can_build = crate::buildkit::can_be_opened(&profile.guard);
+        let can_build = crate::advice::buildkit::can_be_opened(&profile.guard);
         let refused = |call: Call, reason| {
             Verdict::Deny(Denial {
-                missing_half: crate::exec::find_missing_half(&call, profile),
+                missing_half: crate::advice::exec::find_missing_half(&call, profile),
                 call,
                 reason,
                 can_build,
@@ -264,7 +264,7 @@ impl Call {
 mod tests {
     use super::*;
     use crate::decide::decide;
-    use crate::profile::Mode;
+    use crate::identity::profile::Mode;
     use crate::rule::{RuleSet, parse};
 
     const ID: &str = "4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f1e6c2b9d7a4f1e";

@@ -1,12 +1,12 @@
 //! The replacement of a container: a call that loses it, and the create by which its client makes
 //! it again.
 
-use crate::call::Call;
 use crate::decide::{STRANGERS, find_granting_rule};
 use crate::endpoint::{Endpoint, EndpointId};
 use crate::guard::{Level, Loss, Recreation, Replacement};
-use crate::method::Method;
-use crate::profile::Profile;
+use crate::identity::profile::Profile;
+use crate::request::call::Call;
+use crate::request::method::Method;
 
 /// Returns the re-creation that is judged before a call loses a container. `None` if the client
 /// does not replace containers, or cannot create any: then it loses no container if the guard

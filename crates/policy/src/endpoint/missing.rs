@@ -6,7 +6,7 @@
 //! that the same call has for a name that no object has.
 
 use super::EndpointId::{self, *};
-use crate::call::Call;
+use crate::request::call::Call;
 use crate::view::{Exposure, exposure};
 
 /// A request of the proxy's own, about a name that no object has.

@@ -14,7 +14,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use crate::method::Method;
+use crate::request::method::Method;
 pub(crate) use aggregate::{IncludedOperation, When};
 pub use deed::says;
 pub use missing::StandInCall;
@@ -359,7 +359,7 @@ fn fits(shape: &[Part], path: &[&[u8]]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::Call;
+    use crate::request::call::Call;
 
     fn shape(method: &str, target: &str) -> Option<&'static str> {
         Call::read(method, target)

@@ -129,8 +129,8 @@ pub(super) fn captured<'p>(shape: &str, path: &'p str) -> Option<Captured<'p>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::Call;
     use crate::endpoint::Endpoint;
+    use crate::request::call::Call;
 
     #[test]
     fn the_named_object_is_found() {

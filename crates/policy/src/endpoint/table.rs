@@ -6,7 +6,7 @@
 //! except for images and a few others.
 
 use super::{Answer::*, Endpoint, Power::*, Protocol::*, Wildcard::*};
-use crate::method::Method::*;
+use crate::request::method::Method::*;
 
 macro_rules! endpoints {
     ($($id:ident $name:literal $method:ident $shape:literal $answer:ident $(($protocol:ident))? $power:ident

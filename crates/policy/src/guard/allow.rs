@@ -11,8 +11,8 @@ use kind::CAPABILITIES;
 pub use kind::{KINDS, Kind};
 
 use super::host::{POWERFUL, gives_host_path};
-use crate::list::{list_value, split_list};
-use crate::pattern::Pattern;
+use crate::text::list::{list_value, split_list};
+use crate::text::pattern::Pattern;
 
 /// One exception.
 #[derive(Clone, Debug, PartialEq, Eq)]

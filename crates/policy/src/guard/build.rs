@@ -6,7 +6,7 @@ use super::network;
 use super::query::{Pairs, Parameter, judged, many, many_judged, plain};
 use super::visibility::Overwriting;
 use super::{Judge, Step};
-use crate::call::Call;
+use crate::request::call::Call;
 
 /// Of `POST /build` (moby `build_routes.go` `newImageBuildOptions`, those too that its
 /// documentation leaves out). Podman's own, of which many are the host's, are none of them.

@@ -15,10 +15,10 @@ use super::recreation::{Lost, Replacement};
 use super::subject::{Role, Slot, Subject};
 use super::visibility::Visibility;
 use super::{Guard, Objection, Reader, Surroundings, network};
-use crate::call::{Call, Version};
 use crate::endpoint::{EndpointId, ObjectKind};
+use crate::identity::target::Targets;
 use crate::object::{Detail, Object};
-use crate::target::Targets;
+use crate::request::call::{Call, Version};
 
 /// The checks that a permitted call must pass before it is sent.
 #[derive(Clone, Debug)]

@@ -7,8 +7,8 @@ use super::network::ENDPOINT;
 use super::surroundings::Newcomer;
 use super::{Judge, Step};
 use super::{image, mount, network, restricted};
-use crate::buildkit;
-use crate::client::Container;
+use crate::advice::buildkit;
+use crate::identity::client::Container;
 
 /// moby `api/types/container.CreateRequest`: the configuration, the host's part of it, and the
 /// networks.

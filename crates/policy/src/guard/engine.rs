@@ -2,7 +2,7 @@
 
 use super::json::Json;
 use super::judge::{Judge, Place};
-use crate::call::Version;
+use crate::request::call::Version;
 
 /// The engine, as far as decisions depend on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 //! other clients and the proxy's own included.
 
 use super::judge::{Judge, Step};
-use crate::call::Call;
 use crate::endpoint::{Endpoint, EndpointId};
+use crate::request::call::Call;
 
 /// The parameter that turns force on.
 const FORCE: &str = "force";

@@ -6,8 +6,8 @@ use super::form::{Form, field, judged as judged_field};
 use super::json::Json;
 use super::query::{Pairs, Parameter, judged, many, many_judged, plain};
 use super::visibility::Overwriting;
-use crate::call::Call;
-use crate::transport::transport;
+use crate::request::call::Call;
+use crate::request::transport::transport;
 
 /// Podman takes such an image from a path of the host, which it opens as root.
 const OF_HOST: &str =

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::plain::plain_length;
+use crate::text::plain::plain_length;
 
 /// The deepest nesting: no engine takes deeper values.
 const DEPTH: usize = 32;

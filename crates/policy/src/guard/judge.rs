@@ -6,11 +6,11 @@ use super::objection::{Finding, Objection};
 use super::subject::{Role, Slot, Subject};
 use super::surroundings::Newcomer;
 use super::{Guard, Level, Surroundings};
-use crate::buildkit::{self, BUILD_RULES};
-use crate::call::Version;
+use crate::advice::buildkit::{self, BUILD_RULES};
 use crate::endpoint::ObjectKind;
-use crate::list::list_value;
-use crate::target::Targets;
+use crate::identity::target::Targets;
+use crate::request::call::Version;
+use crate::text::list::list_value;
 
 /// The most findings of a judgement, which then ends: more would help no reader.
 const FINDINGS: usize = 64;

@@ -9,8 +9,8 @@ use super::subject::Role;
 use super::surroundings::HostPath;
 use super::{Judge, Step};
 use super::{image, volume};
-use crate::call::Version;
 use crate::endpoint::ObjectKind;
+use crate::request::call::Version;
 
 /// moby `api/types/mount.Mount`.
 pub(super) const MOUNT: &[Field] = &[

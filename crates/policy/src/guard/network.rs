@@ -10,8 +10,8 @@ use super::namespace::namespace_word;
 use super::subject::{Role, Slot, Subject};
 use super::target::Use;
 use super::{Judge, Step};
-use crate::call::{Call, Version};
 use crate::endpoint::{EndpointId, ObjectKind};
+use crate::request::call::{Call, Version};
 
 /// moby `api/types/network.CreateRequest`.
 pub(super) static CREATE: Form = Form::Struct(&[

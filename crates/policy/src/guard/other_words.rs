@@ -3,8 +3,8 @@
 
 use super::judge::{Judge, Step};
 use super::{Guard, Level, image};
-use crate::call::Call;
 use crate::endpoint::EndpointId;
+use crate::request::call::Call;
 
 /// The parameter by which Podman compares a container or an image with another one, whose files it
 /// then lists (Podman `pkg/api/handlers/compat/changes.go`).

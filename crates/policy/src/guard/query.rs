@@ -2,7 +2,7 @@
 
 use super::json::fold;
 use super::{Judge, Step};
-use crate::call::Call;
+use crate::request::call::Call;
 
 /// The parameters of a query, decoded.
 pub(super) type Pairs = [(String, String)];

@@ -7,7 +7,7 @@ use super::json::Json;
 use super::judge::{Judge, Place};
 use super::query::{self, Pairs};
 use super::{Body, Guard, Objection, Reader, check_stream, is_json};
-use crate::call::Call;
+use crate::request::call::Call;
 
 impl Reader {
     /// Judges query and body. A missing content type is `None`.

@@ -13,9 +13,9 @@ use super::visibility::Visibility;
 use super::{
     Judge, Malformed, Missing, Objection, Question, Step, container, host_config, restricted,
 };
-use crate::call::Call;
 use crate::endpoint::{EndpointId, ObjectKind};
 use crate::object::{Detail, Object};
+use crate::request::call::Call;
 
 /// The way in which the clients of a profile create a container again that they have deleted. Later
 /// variants judge more.

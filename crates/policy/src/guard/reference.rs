@@ -1,7 +1,7 @@
 //! References of images, in the one form in which the engine compares them
 //! (`distribution/reference`).
 
-use crate::pattern::Pattern;
+use crate::text::pattern::Pattern;
 
 /// Returns the full form of a reference: `busybox` becomes `docker.io/library/busybox:latest`.
 #[must_use]

@@ -12,8 +12,8 @@ use super::subject::Role;
 use super::surroundings::Newcomer;
 use super::{Judge, Step};
 use super::{image, log, network, restricted};
-use crate::call::Version;
 use crate::endpoint::ObjectKind;
+use crate::request::call::Version;
 
 /// Of `POST /services/{id}/update`.
 pub(super) const UPDATE_PARAMETERS: &[Parameter] = &[

@@ -6,8 +6,8 @@ use super::Json;
 use super::judge::{Judge, Step};
 use super::query::Pairs;
 use super::subject::Role;
-use crate::call::Call;
 use crate::endpoint::{EndpointId, ObjectKind};
+use crate::request::call::Call;
 use crate::view::{IMAGE_OWNER_LABEL, OWNER_LABEL, Owner, SESSION_LABEL};
 
 /// The places of labels in the body of a call that creates an object.

@@ -6,12 +6,12 @@ use ipnet::IpNet;
 
 use super::judge::Judge;
 use super::subject::{Role, Slot, Subject};
-use crate::call::Call;
-use crate::client::{Condition, Container, Kind, Selector};
 use crate::endpoint::{EndpointId, ObjectKind};
+use crate::identity::client::{Condition, Container, Kind, Selector};
+use crate::identity::profile::Profiles;
 use crate::object::{Object, Traits};
-use crate::pattern::Pattern;
-use crate::profile::Profiles;
+use crate::request::call::Call;
+use crate::text::pattern::Pattern;
 use crate::view::Viewer;
 
 /// The destination of a path of the host.

@@ -10,8 +10,8 @@ use super::readers::{
     SERVICE_CREATE, SERVICE_UPDATE, TAG, TOP, VOLUME_CREATE,
 };
 use super::{Guard, Level, Reader, creation};
-use crate::call::Call;
 use crate::endpoint::EndpointId;
+use crate::request::call::Call;
 
 /// The guard's duty for the calls of an endpoint.
 #[derive(Clone, Copy, Debug)]

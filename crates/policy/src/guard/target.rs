@@ -1,7 +1,7 @@
 //! The use that calls make of the object that their path names.
 
-use crate::call::Call;
 use crate::endpoint::EndpointId;
+use crate::request::call::Call;
 
 /// The use of an object by a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

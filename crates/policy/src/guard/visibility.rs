@@ -9,9 +9,9 @@ use super::judge::{Judge, Step};
 use super::network::is_predefined;
 use super::subject::{Role, Subject};
 use super::target::Use;
-use crate::call::Call;
 use crate::endpoint::{Endpoint, EndpointId, ObjectKind};
 use crate::object::Object;
+use crate::request::call::Call;
 use crate::view::{Exposure, exposure};
 
 /// The visibility of an object for the client of a call.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use regex_syntax::ast::{self, Ast};
 
 use super::{Language, Rule, RuleBody, to_regex_syntax, variable};
-use crate::call::Call;
+use crate::request::call::Call;
 
 /// The reason why a rule does not match a call.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use super::form::PathForm;
 use super::names::CallObject;
 use super::{Rule, RuleBody};
-use crate::call::Call;
 use crate::endpoint::{Endpoint, ObjectKind, When};
-use crate::method::{Method, Methods};
-use crate::pattern::Pattern;
+use crate::request::call::Call;
+use crate::request::method::{Method, Methods};
+use crate::text::pattern::Pattern;
 
 /// The rules of a profile, in the order in which they were written.
 #[derive(Clone, Debug, Default)]
@@ -388,7 +388,7 @@ fn merge_in_rule_order<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::method::Method;
+    use crate::request::method::Method;
     use crate::rule::{Compared, VARIABLES, parse};
 
     /// Returns rules of every kind, and every variable with the text that users write around it.

@@ -31,9 +31,9 @@ mod variable;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::call::Call;
 use crate::endpoint::{Endpoint, EndpointId, When};
-use crate::method::{Method, Methods};
+use crate::request::call::Call;
+use crate::request::method::{Method, Methods};
 pub use explain::Miss;
 pub use form::Expressions;
 use form::PathForm;

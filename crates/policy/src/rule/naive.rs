@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 use regex_automata::meta::Regex;
 
 use super::{Rule, RuleBody, RuleSet, to_regex_syntax};
-use crate::call::Call;
 use crate::endpoint::{Endpoint, ObjectKind};
-use crate::method::Method;
+use crate::request::call::Call;
+use crate::request::method::Method;
 
 /// A rule set, with the same rules as whole expressions.
 #[derive(Debug)]

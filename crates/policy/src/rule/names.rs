@@ -7,9 +7,9 @@ use strsim::levenshtein;
 
 use super::parse::LineError;
 use super::{Effect, parse};
-use crate::call::Call;
 use crate::endpoint::{Endpoint, IncludedOperation, ObjectKind, Risk, When};
-use crate::pattern::Pattern;
+use crate::request::call::Call;
+use crate::text::pattern::Pattern;
 
 /// An endpoint in a rule by name, with the objects that the rule is about.
 #[derive(Clone, Debug)]

@@ -8,8 +8,8 @@ use regex_syntax::ast;
 
 use super::form::{Expressions, PathForm};
 use super::{Effect, Position, Rule, RuleBody, names, to_regex_syntax, variable};
-use crate::excerpt::Excerpt;
-use crate::method::{Method, Methods};
+use crate::request::method::{Method, Methods};
+use crate::text::excerpt::Excerpt;
 
 /// An error in a line of rules.
 #[derive(Clone, Debug, PartialEq, Eq)]

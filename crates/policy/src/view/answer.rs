@@ -16,10 +16,10 @@ use super::identifier::hide_identifiers;
 use super::listed::{listed, of_event};
 use super::reference_filter::ReferenceFilter;
 use super::splitter::{ELEMENT_LIMIT, Shape, Splitter, Stop};
-use crate::call::Call;
 use crate::endpoint::{EndpointId, ObjectKind};
 use crate::guard::Json;
 use crate::object::{Detail, Object};
+use crate::request::call::Call;
 
 /// The most objects whose visibility one answer remembers. A stream that has seen more forgets them
 /// all, and asks again.

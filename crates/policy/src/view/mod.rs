@@ -14,10 +14,10 @@ mod reference_filter;
 mod scope;
 mod splitter;
 
-use crate::call::Call;
 use crate::endpoint::ObjectKind;
 use crate::guard::Guard;
 use crate::object::{Detail, Object};
+use crate::request::call::Call;
 pub use answer::{AnswerFilter, Lookup, Unfilterable};
 pub(crate) use exposure::{Exposure, exposure};
 pub(crate) use ownership::{IMAGE_OWNER_LABEL, OWNER_LABEL, SESSION_LABEL};

@@ -17,7 +17,7 @@ use std::fmt;
 
 use crate::endpoint::EndpointId;
 use crate::guard::Json;
-use crate::pattern::Pattern;
+use crate::text::pattern::Pattern;
 
 use class::{Class, Classes};
 use shape::Part;

@@ -1,8 +1,8 @@
 //! The filter of a list of images by name, compared with the names that a client sees.
 
-use crate::call::Call;
 use crate::guard::{Json, fold};
-use crate::pattern::Pattern;
+use crate::request::call::Call;
+use crate::text::pattern::Pattern;
 
 /// The names by which a client filters a list of images. The engine compares them with all names of
 /// an image, and so would tell which hidden names exist.

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::endpoint::ObjectKind;
+use crate::identity::target::TargetCondition;
 use crate::object::Object;
-use crate::target::TargetCondition;
 
 /// A condition on a visible object.
 #[derive(Clone, Debug, PartialEq, Eq)]

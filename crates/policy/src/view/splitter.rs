@@ -5,7 +5,7 @@
 //! an element checks the rest.
 
 use super::Unfilterable;
-use crate::plain::plain_length;
+use crate::text::plain::plain_length;
 
 /// The largest element, in bytes. A client can give a container a megabyte of labels.
 pub(super) const ELEMENT_LIMIT: usize = 2 << 20;

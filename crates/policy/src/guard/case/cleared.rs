@@ -1,7 +1,7 @@
 //! A call that has been judged, as it is sent.
 
 use super::super::creation::{self, Claim};
-use crate::call::Call;
+use crate::request::call::Call;
 
 /// A call that may be sent, because all obligations of its permit are discharged. Only
 /// [`Case::close`](super::Case::close) and the permit make one.

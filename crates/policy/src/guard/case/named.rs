@@ -4,8 +4,8 @@ use super::super::Step;
 use super::super::judge::Judge;
 use super::super::subject::{Role, Slot, Subject};
 use super::super::target::{self, Use};
-use crate::call::Call;
 use crate::endpoint::{Endpoint, EndpointId, ObjectKind};
+use crate::request::call::Call;
 
 impl Judge<'_> {
     /// Adds the object that the path names, or the query of a commit, as a subject if the decision

@@ -6,7 +6,7 @@ use super::{Creation, allows, allows_patterns, find, user};
 use crate::guard::host_config::words;
 use crate::guard::json::Json;
 use crate::guard::{Judge, Step};
-use crate::pattern::Pattern;
+use crate::text::pattern::Pattern;
 
 /// A pattern for a command, word by word: `*` stands for any characters within a word, and `**` at
 /// the end for any further words.

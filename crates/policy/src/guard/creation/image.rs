@@ -3,7 +3,7 @@
 use super::{Creation, find};
 use crate::guard::json::Json;
 use crate::guard::{Judge, reference};
-use crate::pattern::Pattern;
+use crate::text::pattern::Pattern;
 
 /// A pattern for images that are not allowed. Without a tag, it holds for every tag and digest.
 #[derive(Clone, Debug, PartialEq, Eq)]

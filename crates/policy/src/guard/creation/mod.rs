@@ -36,7 +36,7 @@ use super::json::Json;
 use super::query::Pairs;
 use super::{Judge, Step};
 use crate::endpoint::EndpointId;
-use crate::pattern::Pattern;
+use crate::text::pattern::Pattern;
 
 /// The values that are allowed; `None` allows every value, an empty list none.
 type Allowed<T> = Option<Vec<T>>;

@@ -11,7 +11,7 @@ use crate::guard::subject::{Role, Subject};
 use crate::guard::target::Use;
 use crate::guard::{Judge, Step};
 use crate::object::Object;
-use crate::pattern::Pattern;
+use crate::text::pattern::Pattern;
 
 /// A label that must be there, and a pattern for its value. An empty value counts as missing.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,10 +8,10 @@ use std::fmt;
 use super::fields::ResourceFields;
 use super::resources::{self, Amount};
 use super::{Creation, Subject, find};
-use crate::call::Call;
 use crate::endpoint::EndpointId;
 use crate::guard::json::Json;
 use crate::guard::{Judge, Step};
+use crate::request::call::Call;
 
 /// The most that the clients of a profile may own at a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

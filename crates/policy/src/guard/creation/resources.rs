@@ -4,9 +4,9 @@ use std::fmt;
 
 use super::fields::{ResourceFields, Swap};
 use super::{Creation, find};
-use crate::call::Version;
 use crate::guard::json::Json;
 use crate::guard::{Judge, Step};
+use crate::request::call::Version;
 
 /// The unit of an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,11 +6,11 @@
 
 use std::borrow::Cow;
 
-use crate::call::Call;
 use crate::endpoint::{EndpointId, ObjectKind};
 use crate::guard::json::{Json, fold};
 use crate::guard::{Guard, reference};
-use crate::transport::transport;
+use crate::request::call::Call;
+use crate::request::transport::transport;
 
 /// A rule that replaces references of images: `FROM=TO`, with at most one star on each side.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::{Allowed, Creation, allows, allows_patterns, find};
 use crate::guard::json::Json;
 use crate::guard::query::Pairs;
 use crate::guard::{Judge, Step};
-use crate::pattern::Pattern;
+use crate::text::pattern::Pattern;
 
 /// A restart policy of a container. Services have three of them under names of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Creation, allows, find};
 use crate::guard::json::Json;
 use crate::guard::{Judge, Step};
-use crate::pattern::Pattern;
+use crate::text::pattern::Pattern;
 
 /// A pattern for `USER[:GROUP]`. A part with a star matches numbers alone, and never root: a name
 /// may stand for any number in the image. Any other part matches itself.

@@ -5,9 +5,9 @@ use super::super::fold;
 use super::super::judge::{Judge, Step, shortened};
 use super::super::reference;
 use super::super::subject::{Role, Slot, Subject};
-use crate::call::Call;
 use crate::endpoint::{EndpointId, ObjectKind};
 use crate::object::Object;
+use crate::request::call::Call;
 use crate::view::IMAGE_OWNER_LABEL;
 
 /// The way in which a call gives the name of an image to another one.

@@ -4,8 +4,8 @@ use super::super::judge::Judge;
 use super::super::subject::{Role, Slot, Subject};
 use super::super::target::Use;
 use super::super::{Json, fold};
-use crate::call::Call;
 use crate::endpoint::ObjectKind;
+use crate::request::call::Call;
 use crate::view::{Exposure, exposure};
 
 /// The keys of filters whose values name other containers or images: the engine's answer tells

@@ -6,13 +6,13 @@ mod surveyed_rule;
 
 use std::sync::Arc;
 
-use crate::call::Call;
 use crate::decide::{Ground, Verdict, decide};
 use crate::denial::{Denial, DenialKind, Reason};
 use crate::endpoint::{Endpoint, Power};
 use crate::guard::{Duty, Guard, Level, Use, duty};
-use crate::limit::Limits;
-use crate::profile::{Mode, Profile};
+use crate::identity::limit::Limits;
+use crate::identity::profile::{Mode, Profile};
+use crate::request::call::Call;
 use crate::rule::{Language, Rule, RuleSet, WalkTooLong};
 pub use comparison::{CallChange, Difference, Witness};
 use surveyed_rule::{KnownRules, SurveyedRule};
@@ -434,7 +434,7 @@ fn call_of_endpoint(endpoint: &'static Endpoint, path: &str) -> Option<Call> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::method::Method;
+    use crate::request::method::Method;
     use crate::rule::{BUILT_IN, BUILT_IN_ORIGIN, parse};
 
     fn of(rules: &str) -> Survey {

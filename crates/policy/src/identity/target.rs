@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::client::{Condition, Selector};
+use crate::identity::client::{Condition, Selector};
 use crate::object::Object;
-use crate::pattern::Pattern;
+use crate::text::pattern::Pattern;
 
 /// A condition on an object.
 #[derive(Clone, Debug, PartialEq, Eq)]

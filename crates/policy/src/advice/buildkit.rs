@@ -2,9 +2,9 @@
 //! refused, buildx starts a builder in a privileged container instead, without a message
 //! (docker/buildx `driver/manager.go`, `driver/docker-container`).
 
-use crate::call::Call;
 use crate::endpoint::EndpointId;
 use crate::guard::Guard;
+use crate::request::call::Call;
 
 /// The rules that open both channels.
 pub const BUILD_RULES: &[&str] = &["POST %API_PREFIX_GRPC%", "POST %API_PREFIX_SESSION%"];

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::call::{Call, Version};
+use crate::request::call::{Call, Version};
 
 /// The reason why a request line cannot be read the way the engine reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]

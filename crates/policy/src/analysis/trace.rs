@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::call::Call;
 use crate::decide::{find_denying_rule, opens, to_name};
-use crate::method::Method;
-use crate::profile::Profile;
+use crate::identity::profile::Profile;
+use crate::request::call::Call;
+use crate::request::method::Method;
 use crate::rule::{Miss, Rule, RuleSet};
 
 /// A rule, and its part in a decision.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::pattern::Pattern;
+use crate::text::pattern::Pattern;
 
 /// The labels in which Compose keeps the project and the service of a container (compose
 /// `pkg/api/labels.go`).

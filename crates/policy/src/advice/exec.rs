@@ -1,8 +1,8 @@
 //! Commands in containers: a client creates one with a call, and starts it with another.
 
-use crate::call::Call;
 use crate::endpoint::{Endpoint, EndpointId};
-use crate::profile::Profile;
+use crate::identity::profile::Profile;
+use crate::request::call::Call;
 
 /// The calls that create a command, each with the one that starts it.
 const HALVES: [[EndpointId; 2]; 2] = [

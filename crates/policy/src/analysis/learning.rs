@@ -3,15 +3,15 @@
 
 use std::sync::{Arc, LazyLock};
 
+use crate::analysis::survey::Care;
 use crate::decide::{Ground, Permit, reveals};
 use crate::denial::DenialKind;
 use crate::endpoint::{Endpoint, Power};
 use crate::guard::{Guard, Level};
-use crate::limit::Limits;
-use crate::method::Method;
-use crate::profile::{Mode, Profile};
+use crate::identity::limit::Limits;
+use crate::identity::profile::{Mode, Profile};
+use crate::request::method::Method;
 use crate::rule::{BUILT_IN, BUILT_IN_ORIGIN, RuleSet, parse};
-use crate::survey::Care;
 
 /// The notes about one call, from which rules are written.
 #[derive(Clone, Debug)]
@@ -134,8 +134,8 @@ impl Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::Call;
     use crate::decide::{Verdict, decide};
+    use crate::request::call::Call;
 
     fn lesson(method: &str, target: &str) -> Lesson {
         static LEARNER: LazyLock<Profile> = LazyLock::new(learner);

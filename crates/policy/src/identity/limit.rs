@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::pattern::Pattern;
+use crate::text::pattern::Pattern;
 
 /// The limits of each client of a profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -14,7 +14,7 @@ pub struct Preset {
 
 macro_rules! presets {
     ($($name:literal)*) => {
-        &[$(Preset { name: $name, text: include_str!(concat!("../presets/", $name, ".rules")) },)*]
+        &[$(Preset { name: $name, text: include_str!(concat!("../../presets/", $name, ".rules")) },)*]
     };
 }
 

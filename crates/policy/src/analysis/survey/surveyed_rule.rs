@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{CATCH_ALL_THRESHOLD, CallResult, EXAMPLE_OBJECTS, Shapes, call_of_endpoint, try_call};
-use crate::call::Call;
 use crate::endpoint::Endpoint;
 use crate::guard::{Duty, duty};
-use crate::limit::Limits;
-use crate::method::Method;
-use crate::profile::{Mode, Profile};
+use crate::identity::limit::Limits;
+use crate::identity::profile::{Mode, Profile};
+use crate::request::call::Call;
+use crate::request::method::Method;
 use crate::rule::{BUILT_IN_ORIGIN, Language, PRESET_ORIGIN, Rule, RuleSet, WalkTooLong};
 
 /// Returns a profile with only this rule, and with the guard of another profile.
@@ -381,8 +381,8 @@ impl<'r> SurveyedRule<'r> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::survey::Surveyor;
     use crate::rule::parse;
-    use crate::survey::Surveyor;
 
     #[test]
     fn equal_rules_are_surveyed_once() {

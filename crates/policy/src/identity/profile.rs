@@ -4,12 +4,12 @@ use core::net::IpAddr;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::call::Call;
-use crate::client::{Condition, Container, Kind, Principal, Selector};
 use crate::guard::{Guard, Recreation};
-use crate::limit::Limits;
+use crate::identity::client::{Condition, Container, Kind, Principal, Selector};
+use crate::identity::limit::Limits;
+use crate::identity::target::Targets;
+use crate::request::call::Call;
 use crate::rule::RuleSet;
-use crate::target::Targets;
 use crate::view::View;
 
 /// A named set of rights.
@@ -252,8 +252,8 @@ impl Profiles {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::{Certificate, Condition, Container};
-    use crate::pattern::Pattern;
+    use crate::identity::client::{Certificate, Condition, Container};
+    use crate::text::pattern::Pattern;
 
     fn profile(name: &str) -> Profile {
         let (rules, limits, guard) = (RuleSet::default(), Limits::default(), Arc::default());

@@ -3,9 +3,9 @@
 
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
-use crate::call::{Call, literal};
 use crate::decide::{ToName, opens, reveals, shortened, to_name};
 use crate::endpoint::Endpoint;
+use crate::request::call::{Call, literal};
 use crate::rule::{Expressions, Rule, parse, parse_sharing};
 
 /// The origin of suggested rules.

@@ -12,9 +12,9 @@ use percent_encoding::{
 };
 
 use crate::endpoint::{Captured, Endpoint, ObjectKind};
-pub use crate::malformed::Malformed;
-use crate::method::Method;
-use crate::transport;
+pub use crate::request::malformed::Malformed;
+use crate::request::method::Method;
+use crate::request::transport;
 
 /// An API version as the engine compares it: missing parts are 0 (moby `versions/compare.go`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

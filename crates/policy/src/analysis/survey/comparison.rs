@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use super::Surveyor;
 use super::surveyed_rule::SurveyedRule;
-use crate::call::Call;
 use crate::decide::{Verdict, altered_words, decide};
 use crate::endpoint::Endpoint;
 use crate::guard::{Duty, duty};
-use crate::method::Method;
-use crate::profile::Profile;
+use crate::identity::profile::Profile;
+use crate::request::call::Call;
+use crate::request::method::Method;
 use crate::rule::{Language, Rule, WalkTooLong};
 
 /// An endpoint whose calls two profiles allow differently.
