@@ -410,6 +410,46 @@ fn lookups_that_are_never_answered_hold_up_their_own_client_alone() {
     assert_eq!(answer.status, 201, "{}", answer.body);
 }
 
+/// Eight clients ask as many questions as they may, each of which lasts until its deadline. One that
+/// asks a single question does not wait behind all of them.
+#[test]
+fn lookups_of_many_greedy_clients_leave_turns_for_others() {
+    let (seen, before_good) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let counters = (Arc::clone(&seen), Arc::clone(&before_good));
+    let engine = Engine::scripted(move |exchange, link| {
+        let path = exchange.line.strip_prefix("GET ").unwrap_or_default();
+        if path.starts_with("/containers/stuck") {
+            counters.0.fetch_add(1, SeqCst);
+            link.wait_for_close();
+        } else if path.starts_with("/containers/good") {
+            counters.1.store(counters.0.load(SeqCst), SeqCst);
+            let _ = link.tell(exchange);
+        } else if exchange.line.starts_with("POST") {
+            link.answer(201, "{\"Id\":\"x\"}");
+        } else if !link.tell(exchange) {
+            link.answer(200, "OK");
+        }
+    });
+    let proxy = creating(&engine, &[("--guard-allow", "target=*")]);
+    let mut stuck = Vec::new();
+    for from in 2..10 {
+        stuck.extend(crowd(&format!("127.0.0.{from}"), &proxy, 12));
+    }
+    for (index, client) in stuck.iter_mut().enumerate() {
+        client.send(format!(
+            "POST /v1.43/containers/stuck-{index}/exec HTTP/1.1\r\nContent-Type: \
+            application/json\r\nContent-Length: 14\r\n\r\n{{\"Cmd\":[\"ls\"]}}"
+        ));
+    }
+    eventually("they ask what they may", || seen.load(SeqCst) >= 24);
+    let mut other = Client::connect_from("127.0.0.11", proxy.address());
+    let answer = other.request_with("POST /v1.43/containers/good/exec", "{\"Cmd\":[\"ls\"]}");
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    // In the order of their arrival, sixty-four would have been asked before.
+    let before = before_good.load(SeqCst);
+    assert!(before < 64, "{before}");
+}
+
 /// What is asked for and never read must hold no connection for ever; whoever follows a stream may
 /// look away.
 #[test]

@@ -6,3 +6,4 @@ pub(crate) mod limiter;
 pub(crate) mod name_holds;
 pub(crate) mod quotas;
 pub(crate) mod shares;
+pub(crate) mod turns;

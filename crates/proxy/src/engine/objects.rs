@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Defaults, Engine, Inspection, Malformed};
 use cetusguard_policy::{Call, Object};
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::missing::{self, MissingAnswer, StandIn};
 use super::{Asked, Containers, DEADLINE, OwnCall, Trouble, fetch, fetch_any, read_apart};
 use crate::engine::backend::Backend;
 use crate::limits::shares::ClientShare;
+use crate::limits::turns::{Turn, Turns};
 
 /// The time for which an answer is kept if the question used the full identifier.
 const AGE: Duration = Duration::from_secs(60);
@@ -37,12 +38,16 @@ const SIZE: usize = 256;
 const WEIGHT: usize = 16 << 10;
 /// The number of requests to the engine at a time; others wait.
 const QUESTIONS: usize = 32;
+/// The requests among these that are left for clients that have none under way.
+const RESERVED_QUESTIONS: usize = QUESTIONS / 4;
 /// The time that a question may wait for its turn. It is far longer than the engine may take for an
 /// answer, so that a client that stops forty containers at once on a slow engine is served.
 const TURN_DEADLINE: Duration = Duration::from_secs(60);
 /// The number of containers whose whole settings are in memory at a time, for all clients together:
 /// each may have some MiB.
 const INSPECTIONS: usize = 4;
+/// The part of these that is left for clients that have none.
+const RESERVED_INSPECTIONS: usize = INSPECTIONS / 4;
 
 type Key = (ObjectKind, String);
 /// The client that asks a question, by the address of its share.
@@ -75,7 +80,7 @@ pub(crate) enum Inspected {
 pub(crate) struct HeldInspection {
     pub(crate) inspection: Inspection,
     /// The client's turn, and the turn among those of all clients.
-    _turns: [Option<OwnedSemaphorePermit>; 2],
+    _turns: (Option<OwnedSemaphorePermit>, Turn),
 }
 
 /// The objects that decisions have asked for.
@@ -83,8 +88,8 @@ pub(crate) struct HeldInspection {
 pub(crate) struct Objects {
     containers: Arc<Containers>,
     kept: Mutex<Kept>,
-    questions: Semaphore,
-    inspections: Arc<Semaphore>,
+    questions: Arc<Turns>,
+    inspections: Arc<Turns>,
 }
 
 #[derive(Debug, Default)]
@@ -106,8 +111,8 @@ impl Objects {
         Self {
             containers,
             kept: Mutex::default(),
-            questions: Semaphore::new(QUESTIONS),
-            inspections: Arc::new(Semaphore::new(INSPECTIONS)),
+            questions: Turns::new(QUESTIONS, RESERVED_QUESTIONS),
+            inspections: Turns::new(INSPECTIONS, RESERVED_INSPECTIONS),
         }
     }
 
@@ -314,7 +319,7 @@ impl Objects {
         target: &str,
         client: &'t ClientShare,
         backend: &Backend,
-    ) -> Shared<(Asked, [Option<SemaphorePermit<'t>>; 2])> {
+    ) -> Shared<(Asked, (Option<SemaphorePermit<'t>>, Turn))> {
         let turns = self.turns(target, client).await?;
         let asked = fetch(backend, target, DEADLINE).await?;
         Ok((asked, turns))
@@ -325,14 +330,12 @@ impl Objects {
         &'t self,
         target: &str,
         client: &'t ClientShare,
-    ) -> Shared<[Option<SemaphorePermit<'t>>; 2]> {
+    ) -> Shared<(Option<SemaphorePermit<'t>>, Turn)> {
         let turns = async {
             // The client's own turn comes first, so that a client that waits for it holds none of
             // the others' turns.
             let of_client = client.lookup_turn().await;
-            // The semaphore lives as long as this.
-            let of_all = self.questions.acquire().await.ok();
-            [of_client, of_all]
+            (of_client, self.questions.take(client).await)
         };
         wait_for_turns(target, turns).await
     }
@@ -366,9 +369,7 @@ impl Objects {
         let target = inspection_target(ObjectKind::Container, word);
         let turns = async {
             let of_client = client.inspection_turn().await;
-            // The semaphore lives as long as this.
-            let of_all = Arc::clone(&self.inspections).acquire_owned().await.ok();
-            [of_client, of_all]
+            (of_client, self.inspections.take(client).await)
         };
         let held = wait_for_turns(&target, turns).await?;
         let (asked, _turns) = self.fetch(&target, client, backend).await?;
