@@ -712,3 +712,43 @@ fn without_the_buffer_no_client_is_taken_for_none() {
     docker.set_forgetful(false);
     assert_eq!(ask(&proxy, "127.0.9.12", "/net").status, 200);
 }
+
+/// Each event of a container repeats its labels, of which a client may write megabytes.
+#[test]
+fn long_labels_in_events_keep_nobody_out() {
+    let (docker, proxy, _kept) = with_one();
+    docker.set_label_length(1 << 20);
+    for _ in 0..6 {
+        docker.tell("container", "die", "2");
+    }
+    let answer = ask(&proxy, "127.0.0.11", "/a");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    // One event of any size does not end the stream. It is in the buffer as well.
+    docker.set_label_length(9 << 20);
+    docker.tell("container", "pause", "1");
+    docker.set_label_length(0);
+    eventually("the event was read", || {
+        ask(&proxy, "127.0.0.11", "/a").status == 200
+    });
+    assert_eq!(docker.streams(), 1);
+}
+
+/// The answer may be long, so that clients that come together share it.
+#[test]
+fn clients_that_come_together_share_one_look_at_the_buffer() {
+    let (docker, proxy, _kept) = with_one();
+    docker.hold_lists(true);
+    let mut clients: Vec<Client> = (0..16)
+        .map(|_| {
+            let mut client = Client::connect_from("127.0.0.11", proxy.address());
+            client.send("GET /a HTTP/1.1\r\n\r\n");
+            client
+        })
+        .collect();
+    eventually("a list is asked for", || docker.lists() == 1);
+    docker.hold_lists(false);
+    for client in &mut clients {
+        assert_eq!(client.read_response().status, 200);
+    }
+    assert!(docker.queries() <= 2, "{}", docker.queries());
+}

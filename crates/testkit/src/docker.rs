@@ -27,6 +27,8 @@ struct State {
     is_forgetful: AtomicBool,
     never_lists: AtomicBool,
     never_streams: AtomicBool,
+    /// The length of a label that containers have in their events, in bytes.
+    label_length: AtomicUsize,
     /// The container that pauses whenever a list is made.
     restless: Mutex<Option<String>>,
     /// Lists that are made are not sent.
@@ -210,7 +212,10 @@ impl Docker {
             "network" => {
                 json!({ "ID": "n", "Attributes": { "container": id, "name": "bridge", "type": "bridge" } })
             }
-            _ => json!({ "ID": id, "Attributes": { "image": "busybox" } }),
+            _ => {
+                let label = "x".repeat(self.0.label_length.load(SeqCst));
+                json!({ "ID": id, "Attributes": { "image": "busybox", "label": label } })
+            }
         };
         let mut events = self.events();
         let now = SystemTime::now()
@@ -271,6 +276,11 @@ impl Docker {
     /// Never in a passing test.
     pub fn set_restless(&self, id: &str) {
         *self.0.restless.lock().expect("no test panics here") = Some(id.to_owned());
+    }
+
+    /// Gives containers a label of this length in the events that are told from now on, in bytes.
+    pub fn set_label_length(&self, length: usize) {
+        self.0.label_length.store(length, SeqCst);
     }
 
     /// Returns whether events are refused from now on.

@@ -9,7 +9,9 @@ use std::io::{self, BufReader, Read};
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess};
+use serde::de::{
+    Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
+};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
@@ -25,6 +27,57 @@ const WAITING: usize = 4;
 
 /// The large answers that are read at a time. Each takes a thread.
 static READING: Semaphore = Semaphore::const_new(2);
+
+/// A reader of an answer, which keeps the needed part of it.
+pub(super) trait AnswerReader: Send + 'static {
+    /// The part that is kept.
+    type Value: Send + 'static;
+
+    /// Reads the whole text.
+    fn read<'de, R: serde_json::de::Read<'de>>(
+        self,
+        text: serde_json::Deserializer<R>,
+    ) -> serde_json::Result<Self::Value>;
+}
+
+/// The reader of an answer that is one value.
+struct OneValue<S>(S);
+
+impl<T, S> AnswerReader for OneValue<S>
+where
+    T: Send + 'static,
+    S: for<'de> DeserializeSeed<'de, Value = T> + Send + 'static,
+{
+    type Value = T;
+
+    fn read<'de, R: serde_json::de::Read<'de>>(
+        self,
+        mut text: serde_json::Deserializer<R>,
+    ) -> serde_json::Result<T> {
+        let value = self.0.deserialize(&mut text)?;
+        text.end().map(|()| value)
+    }
+}
+
+/// The reader of an answer that is one value after the other, which adds them to a sum.
+pub(super) struct Series<T, A> {
+    pub(super) sum: A,
+    pub(super) add: fn(&mut A, T),
+}
+
+impl<T: DeserializeOwned + 'static, A: Send + 'static> AnswerReader for Series<T, A> {
+    type Value = A;
+
+    fn read<'de, R: serde_json::de::Read<'de>>(
+        mut self,
+        text: serde_json::Deserializer<R>,
+    ) -> serde_json::Result<A> {
+        for value in text.into_iter() {
+            (self.add)(&mut self.sum, value?);
+        }
+        Ok(self.sum)
+    }
+}
 
 /// Fetches a JSON answer before the deadline and reads it with a seed. Returns `None` if the engine
 /// answers 404.
@@ -43,9 +96,24 @@ where
     T: Send + 'static,
     S: for<'de> DeserializeSeed<'de, Value = T> + Send + 'static,
 {
+    fetch_and_read(agent, backend, target, deadline, OneValue(seed)).await
+}
+
+/// Fetches an answer before the deadline and reads it with any reader. Returns `None` if the engine
+/// answers 404.
+///
+/// # Errors
+/// As for [`fetch_json`].
+pub(super) async fn fetch_and_read<R: AnswerReader>(
+    agent: &str,
+    backend: &Backend,
+    target: &str,
+    deadline: Duration,
+    reader: R,
+) -> Result<Option<R::Value>, Trouble> {
     let exchange = async {
         match request(agent, backend, target).await? {
-            (200, stream, body) => read_json(stream, body, target, seed).await.map(Some),
+            (200, stream, body) => read_parts(stream, body, target, reader).await.map(Some),
             (404, ..) => Ok(None),
             (status, ..) => Err(Trouble::Status(status, target.to_owned())),
         }
@@ -53,18 +121,14 @@ where
     with_deadline(deadline, target, exchange).await
 }
 
-/// Reads the JSON body of an answer with a seed, on another thread if it is large. The caller sets
-/// the deadline.
-async fn read_json<T, S>(
+/// Reads the JSON body of an answer, on another thread if it is large. The caller sets the
+/// deadline.
+async fn read_parts<R: AnswerReader>(
     mut stream: Duplex,
     mut body: Body,
     target: &str,
-    seed: S,
-) -> Result<T, Trouble>
-where
-    T: Send + 'static,
-    S: for<'de> DeserializeSeed<'de, Value = T> + Send + 'static,
-{
+    reader: R,
+) -> Result<R::Value, Trouble> {
     let broken = |_| Trouble::Answer(format!("the engine broke off its answer to {target}"));
     let unreadable = |error: serde_json::Error| {
         Trouble::Answer(format!(
@@ -77,18 +141,17 @@ where
             .await
             .map_err(broken)?
         {
-            let mut text = serde_json::Deserializer::from_slice(&part);
-            let value = seed.deserialize(&mut text).map_err(unreadable)?;
-            return text.end().map(|()| value).map_err(unreadable);
+            let text = serde_json::Deserializer::from_slice(&part);
+            return reader.read(text).map_err(unreadable);
         }
     }
     // The semaphore lives as long as the program.
     let _turn = READING.acquire().await;
     let (parts, waiting) = mpsc::channel(WAITING);
     let reading = spawn_blocking(move || {
-        let mut text = serde_json::Deserializer::from_reader(Parts::reader(waiting));
-        let value = seed.deserialize(&mut text)?;
-        text.end().map(|()| value)
+        reader.read(serde_json::Deserializer::from_reader(Parts::reader(
+            waiting,
+        )))
     });
     let mut size = 0;
     loop {
@@ -113,6 +176,58 @@ where
         .await
         .map_err(|error| Trouble::Answer(error.to_string()))?
         .map_err(unreadable)
+}
+
+/// Reads an answer that never ends, such as a stream of events, and gives each value to a function
+/// as soon as it is there as a whole. The values are read on a thread of their own for as long as
+/// the stream lasts, so that what is not needed of a value is in memory at no time.
+///
+/// Returns the error that ended the stream: the engine may not end it either.
+pub(super) async fn follow_values<T: DeserializeOwned + Send + 'static>(
+    mut stream: Duplex,
+    mut body: Body,
+    mut take: impl FnMut(T),
+) -> Trouble {
+    let (parts, waiting) = mpsc::channel(WAITING);
+    let (sender, mut values) = mpsc::channel(WAITING);
+    let reading = spawn_blocking(move || {
+        let text = serde_json::Deserializer::from_reader(Parts::reader(waiting));
+        for value in text.into_iter::<T>() {
+            let has_failed = value.is_err();
+            // The receiver is gone once nothing follows the stream any more.
+            if sender.blocking_send(value).is_err() || has_failed {
+                break;
+            }
+        }
+    });
+    let passing = async {
+        loop {
+            let mut part = Vec::new();
+            match read_content(&mut stream.input, &mut body, &mut part).await {
+                Ok(true) if parts.send(part).await.is_ok() => {}
+                Ok(true) => std::future::pending().await,
+                Ok(false) => return "the engine ended its events",
+                Err(_) => return "the engine broke off its events",
+            }
+        }
+    };
+    let taking = async {
+        loop {
+            match values.recv().await {
+                Some(Ok(value)) => take(value),
+                Some(Err(error)) => return format!("the engine's events cannot be read: {error}"),
+                None => std::future::pending().await,
+            }
+        }
+    };
+    let why = tokio::select! {
+        // An error of the text is told before the end that follows it.
+        biased;
+        why = taking => why,
+        why = passing => why.to_owned(),
+    };
+    drop(reading);
+    Trouble::Answer(why)
 }
 
 /// The parts of an answer, as a reader that waits for the next one.

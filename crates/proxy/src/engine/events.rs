@@ -7,12 +7,12 @@ use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
 use super::Objects;
+use super::arriving::{Series, fetch_and_read, follow_values};
 use super::joins::Joins;
 use super::registry::Containers;
-use super::{ANSWER_LIMIT, DEADLINE, Trouble, fetch_up_to, read_apart, request_ok, with_deadline};
+use super::{AGENT, DEADLINE, Trouble, request_ok, with_deadline};
 use crate::engine::backend::Backend;
 use crate::telemetry::log::{Level, Log};
-use cetusguard_http1::read_content;
 
 /// `filters={"type":["container","network"]}`.
 const TARGET: &str = "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%7D";
@@ -24,9 +24,6 @@ const JOINS: &str = "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22net
 /// The time before a moment for which events are asked as well, since the engine delivers them
 /// late.
 const BEFORE: Duration = Duration::from_secs(10);
-
-/// The largest event that is read; usual ones have a few KiB.
-const EVENT_LIMIT: usize = 8 << 20;
 
 /// The pause before a lost stream is asked for again.
 const BACK_OFF: Duration = Duration::from_millis(200);
@@ -227,54 +224,15 @@ async fn read_on(
 ) -> Result<std::convert::Infallible, Trouble> {
     let from = SystemTime::now() - BEFORE;
     let target = format!("{TARGET}&since={}", since_1970(from).as_secs());
-    let (mut stream, mut body) =
-        with_deadline(DEADLINE, &target, request_ok(backend, &target)).await?;
+    let (stream, body) = with_deadline(DEADLINE, &target, request_ok(backend, &target)).await?;
     begun();
     objects.forget_after_event("");
     containers.note_events_followed(from);
-    let (mut text, mut looked) = (Vec::new(), 0);
-    let broken = |_| Trouble::Answer("the engine broke off its events".to_owned());
-    while read_content(&mut stream.input, &mut body, &mut text)
-        .await
-        .map_err(broken)?
-    {
-        for event in whole_events(&mut text, looked)? {
-            objects.forget_after_event(event.container());
-            containers.apply_event(&event.meaning());
-        }
-        looked = text.len();
-        if looked > EVENT_LIMIT {
-            return Err(Trouble::Answer(
-                "an event of the engine is larger than 8 MiB".to_owned(),
-            ));
-        }
-    }
-    Err(Trouble::Answer("the engine ended its events".to_owned()))
-}
-
-/// Takes the complete events out of the buffer. Engines end each event with a line end, so nothing
-/// is parsed before one arrives behind the part that was searched: a client can cause events of a
-/// megabyte, which come in many parts.
-fn whole_events(text: &mut Vec<u8>, looked: usize) -> Result<Vec<Event>, Trouble> {
-    if !text[looked..].contains(&b'\n') {
-        return Ok(Vec::new());
-    }
-    let mut events = serde_json::Deserializer::from_slice(text).into_iter::<Event>();
-    let mut whole = Vec::new();
-    for event in &mut events {
-        match event {
-            Ok(event) => whole.push(event),
-            Err(error) if error.is_eof() => break,
-            Err(error) => {
-                return Err(Trouble::Answer(format!(
-                    "the engine's events cannot be read: {error}"
-                )));
-            }
-        }
-    }
-    let taken = events.byte_offset();
-    text.drain(..taken);
-    Ok(whole)
+    let take = |event: Event| {
+        objects.forget_after_event(event.container());
+        containers.apply_event(&event.meaning());
+    };
+    Err(follow_values(stream, body, take).await)
 }
 
 /// Asks the engine's own buffer for the joins from shortly before a moment until now.
@@ -291,18 +249,14 @@ pub(super) async fn joins_around(moment: SystemTime, backend: &Backend) -> Resul
     let stamp = |time: Duration| format!("{}.{:09}", time.as_secs(), time.subsec_nanos());
     // With an end that has passed, the engine answers at once and ends its answer.
     let target = format!("{JOINS}&since={}&until={}", stamp(since), stamp(until));
-    let answer = fetch_up_to(ANSWER_LIMIT, backend, &target, DEADLINE).await?;
-    let read = |answer: &[u8]| {
-        let mut joins = Joins::default();
-        for event in serde_json::Deserializer::from_slice(answer).into_iter::<Event>() {
-            joins.fold(&event?.meaning());
-        }
-        Ok(joins)
+    // Each event repeats the labels of its container, of which a client may write megabytes.
+    let reader = Series {
+        sum: Joins::default(),
+        add: |joins: &mut Joins, event: Event| joins.fold(&event.meaning()),
     };
-    let unreadable = |error: serde_json::Error| {
-        Trouble::Answer(format!("the engine's events cannot be read: {error}"))
-    };
-    read_apart(answer, read).await?.map_err(unreadable)
+    fetch_and_read(AGENT, backend, &target, DEADLINE, reader)
+        .await?
+        .ok_or(Trouble::Status(404, target))
 }
 
 fn since_1970(time: SystemTime) -> Duration {
@@ -312,33 +266,6 @@ fn since_1970(time: SystemTime) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_event_is_read_once_it_is_there_as_a_whole() {
-        let stream =
-            "{\"Type\":\"a\"}\n{\"Type\":\"b\"}\n\n{\"Type\":\"c\"} {\"Type\":\"d\"}\n{\"Ty";
-        let (mut text, mut looked, mut seen) = (Vec::new(), 0, Vec::new());
-        for byte in stream.bytes() {
-            text.push(byte);
-            let events = whole_events(&mut text, looked).expect("events");
-            assert!(events.is_empty() || byte == b'\n');
-            seen.extend(events.into_iter().map(|event| event.kind));
-            looked = text.len();
-        }
-        assert_eq!(seen.concat(), "abcd");
-        let (mut text, mut parts) = (stream.as_bytes().to_vec(), Vec::new());
-        parts.extend(
-            whole_events(&mut text, 0)
-                .expect("events")
-                .into_iter()
-                .map(|event| event.kind),
-        );
-        assert_eq!(
-            (parts.concat(), text.trim_ascii_start()),
-            ("abcd".to_owned(), &b"{\"Ty"[..])
-        );
-        assert!(whole_events(&mut b"x\n".to_vec(), 0).is_err());
-    }
 
     #[test]
     fn what_may_move_an_address_is_news() {

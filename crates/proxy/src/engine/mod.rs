@@ -256,20 +256,6 @@ async fn fetch_any(
     with_deadline(deadline, &call.target, exchange).await
 }
 
-/// Fetches a whole answer of at most `limit` bytes before the deadline.
-async fn fetch_up_to(
-    limit: usize,
-    backend: &Backend,
-    target: &str,
-    deadline: Duration,
-) -> Result<Vec<u8>, Trouble> {
-    let exchange = async {
-        let (stream, body) = request_ok(backend, target).await?;
-        read_answer(stream, body, limit, target).await
-    };
-    with_deadline(deadline, target, exchange).await
-}
-
 /// The size, in bytes, from which on an answer is read on another thread: a client can give a
 /// container a megabyte of labels.
 const LARGE: usize = 32 << 10;

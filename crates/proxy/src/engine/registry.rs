@@ -40,6 +40,10 @@ const LOOK: Duration = Duration::from_millis(50);
 /// The age from which on a list is asked for again without an event, since one may be lost.
 const AGE: Duration = Duration::from_secs(10);
 
+/// The time before a connection from which on the engine's buffer of events is asked as well, so
+/// that the answer serves the connections that were opened a little earlier.
+const SHARED: Duration = Duration::from_secs(1);
+
 /// The containers, as far as they are known.
 #[derive(Debug, Default)]
 pub(crate) struct Containers {
@@ -55,6 +59,9 @@ pub(crate) struct Containers {
     labels: Mutex<Arc<BTreeSet<String>>>,
     /// Held while a list is asked for: the others wait for that one.
     asking: Arc<tokio::sync::Mutex<()>>,
+    /// The last answer from the engine's buffer of events. Held while the next one is asked for:
+    /// the others wait for that one.
+    buffered: tokio::sync::Mutex<Option<Buffered>>,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +89,16 @@ struct Last {
     at: SystemTime,
     /// `true` if no event came after the request for the list: later clients can use it, too.
     is_whole: bool,
+}
+
+/// The joins in the engine's own buffer of events.
+#[derive(Clone, Debug)]
+struct Buffered {
+    /// The number of a list that had arrived when the buffer was asked.
+    number: u64,
+    /// The moment around which the buffer was asked.
+    moment: SystemTime,
+    joins: Arc<Joins>,
 }
 
 /// The facts about a connection that decide which container opened it.
@@ -263,10 +280,8 @@ impl Containers {
                     self.lock().doubt(&container.id);
                 }
                 Look::Settle(number) => {
-                    let joins = events::joins_around(origin.arrived, backend)
-                        .await
-                        .map_err(untold)?;
-                    asked.buffered = Some((number, joins));
+                    let buffered = self.ask_buffer(number, origin.arrived, backend);
+                    asked.buffered = Some(buffered.await.map_err(untold)?);
                 }
                 Look::Missing if came.elapsed() < GRACE => {
                     let _ = timeout(LOOK, epoch.changed()).await;
@@ -298,7 +313,7 @@ impl Containers {
         let has_any_ended = asked
             .buffered
             .as_ref()
-            .is_some_and(|(_, joins)| joins.has_any_ended_since(arrived));
+            .is_some_and(|buffered| buffered.joins.has_any_ended_since(arrived));
         Owner {
             is_doubtful: is_unwatched || container.is_none() && has_any_ended,
             container,
@@ -337,6 +352,35 @@ impl Containers {
         asking
             .await
             .unwrap_or_else(|error| Err(Trouble::Answer(error.to_string())))
+    }
+
+    /// Asks for the joins around a moment in the engine's own buffer of events, after the list of
+    /// this number has arrived; or waits for an answer that another client has asked for since. The
+    /// answer has the labels of every container that started or ended, of which a client may write
+    /// megabytes.
+    async fn ask_buffer(
+        &self,
+        number: u64,
+        moment: SystemTime,
+        backend: &Backend,
+    ) -> Result<Buffered, Trouble> {
+        let mut last = self.buffered.lock().await;
+        if let Some(known) = &*last
+            && known.number >= number
+            && known.moment <= moment
+        {
+            return Ok(known.clone());
+        }
+        let arrived = self.lock().last.as_ref().map(|list| list.number);
+        let moment = moment.checked_sub(SHARED).unwrap_or(moment);
+        let joins = Arc::new(events::joins_around(moment, backend).await?);
+        let buffered = Buffered {
+            number: arrived.unwrap_or_default().max(number),
+            moment,
+            joins,
+        };
+        *last = Some(buffered.clone());
+        Ok(buffered)
     }
 
     /// Notes that the engine's events are followed from this time on.
@@ -395,9 +439,8 @@ struct Asked {
     called: SystemTime,
     /// The number of the first list that was requested after that.
     fresh: u64,
-    /// The joins in the engine's own buffer, which was asked after the list of this number had
-    /// arrived.
-    buffered: Option<(u64, Joins)>,
+    /// The joins in the engine's own buffer.
+    buffered: Option<Buffered>,
 }
 
 /// The answer about an address at one moment.
@@ -450,11 +493,10 @@ impl State {
         // A buffer that was asked before the list lacks the joins in between.
         let is_buffered = buffered
             .as_ref()
-            .is_some_and(|(number, _)| *number >= last.number);
+            .is_some_and(|buffered| buffered.number >= last.number);
         let is_settled = !origin.is_new || is_older || is_buffered;
-        let mut joins = [Some(&self.joins), buffered.as_ref().map(|(_, joins)| joins)]
-            .into_iter()
-            .flatten();
+        let of_buffer = buffered.as_ref().map(|buffered| &*buffered.joins);
+        let mut joins = [Some(&self.joins), of_buffer].into_iter().flatten();
         match last.listed.entry(origin.address) {
             Entry::Doubted => Look::Ask(self.asked_for + 1),
             Entry::Contested => Look::Failed(Unknown::Contested),
