@@ -344,42 +344,106 @@ fn a_profile_without_a_view_filters_nothing() {
     assert_eq!(client.read_response().body, "not JSON");
 }
 
-/// An answer names other objects by their identifiers alone: the engine tells which of them the
-/// client sees, and without its word nothing is passed on.
-#[test]
-fn other_objects_of_an_answer_are_looked_up() {
-    let [seen, hidden, gone] = ["5", "0", "9"].map(|digit| digit.repeat(64));
-    let is_broken = Arc::new(AtomicBool::new(false));
-    let network = format!(
-        r#"{{"Id":"seen-net-id","Name":"seen-net","Containers":{{"{seen}":{{}},"{hidden}":{{}},"{gone}":{{}}}}}}"#
-    );
-    let want =
-        format!(r#"{{"Id":"seen-net-id","Name":"seen-net","Containers":{{"{seen}":{{}}}}}}"#);
-    let broken = Arc::clone(&is_broken);
-    let engine = Engine::scripted(move |exchange, link| {
-        let path = exchange.line.trim_start_matches("GET ");
-        let container = path.strip_prefix("/containers/").unwrap_or_default();
-        match container.strip_suffix("/json") {
-            Some(_) if broken.load(SeqCst) => link.answer(500, r#"{"message":"a disk failed"}"#),
-            Some(id) if id == seen => {
-                link.answer(200, &format!(r#"{{"Id":"{id}","Name":"/seen"}}"#));
+/// The identifiers of a container that the client sees, and of one that it does not see and whose
+/// lock another client holds.
+const SEEN: &str = "5ee05ee05ee05ee05ee05ee05ee05ee05ee05ee05ee05ee05ee05ee05ee05ee0";
+const LOCKED: &str = "10c4ed10c4ed10c4ed10c4ed10c4ed10c4ed10c4ed10c4ed10c4ed10c4ed10c4";
+
+/// An engine with these containers on a network. It describes neither of them in time, and lists
+/// them if `lists`.
+fn locked(lists: bool) -> Engine {
+    Engine::scripted(move |exchange, link| {
+        let path = exchange.line.split(' ').nth(1).unwrap_or_default();
+        let is_own = exchange.header("user-agent") == Some("cetusguard");
+        let segments: Vec<&str> = path.split(['?', '/']).collect();
+        match segments.as_slice() {
+            ["", "containers", "json", ..] if lists => {
+                let row = |id, name| format!(r#"{{"Id":"{id}","Names":["/{name}"],"Labels":null}}"#);
+                let rows = [row(SEEN, "seen"), row(LOCKED, "other")].join(",");
+                link.answer(200, &format!("[{rows}]"));
             }
-            Some(id) if id == hidden => {
-                link.answer(200, &format!(r#"{{"Id":"{id}","Name":"/hidden"}}"#));
+            ["", "containers", ..] => {
+                link.wait_for_close();
             }
-            Some(_) => link.answer(404, r#"{"message":"no such container"}"#),
-            None if path.starts_with("/networks/") => link.answer(200, &network),
-            None if path.starts_with("/events") => drop(link.drain()),
-            None => link.answer(200, "OK"),
+            ["", "events", ..] if is_own => {
+                link.drain();
+            }
+            ["", "events", ..] => {
+                let connect = |id| {
+                    format!(
+                        r#"{{"Type":"network","Action":"connect","Actor":{{"ID":"bridge","Attributes":{{"container":"{id}"}}}}}}"#
+                    )
+                };
+                link.answer(200, &format!("{}\n{}\n", connect(LOCKED), connect(SEEN)));
+            }
+            ["", "networks", ..] => link.answer(
+                200,
+                &format!(
+                    r#"{{"Id":"bridge","Name":"bridge","Containers":{{"{LOCKED}":{{}},"{SEEN}":{{}}}}}}"#
+                ),
+            ),
+            ["", "exec", id, "json"] => link.answer(
+                200,
+                &format!(
+                    r#"{{"ID":"{id}","ContainerID":"{LOCKED}","Running":false,"ProcessConfig":{{}}}}"#
+                ),
+            ),
+            _ => link.answer(200, "{}"),
         }
-    });
+    })
+}
+
+/// Docker describes a container under its lock, which a client holds by reading an archive of it
+/// slowly.
+#[test]
+fn answers_do_not_depend_on_the_lock_of_one_container() {
+    let engine = locked(true);
     let proxy = scoped(&engine);
-    let answer = proxy.client().request("GET /networks/seen-net");
-    assert_eq!((answer.status, answer.body), (200, want));
-    is_broken.store(true, SeqCst);
-    // Another proxy, which has not kept what the engine said before.
-    let other = scoped(&engine);
-    let answer = other.client().request("GET /networks/seen-net");
+    for line in ["GET /networks/bridge", "GET /events?until=1"] {
+        let answer = proxy.client().request(line);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert!(
+            answer.body.contains(SEEN) && !answer.body.contains(LOCKED),
+            "{}",
+            answer.body
+        );
+    }
+    let received = engine.received().join("");
+    assert!(!received.contains(&format!("/containers/{LOCKED}/json")));
+    assert!(received.contains("GET /containers/json?all=true&filters=%7B%22id%22"));
+}
+
+#[test]
+fn containers_that_are_not_listed_in_time_count_as_hidden() {
+    let engine = locked(false);
+    let proxy = scoped(&engine);
+    let answer = proxy.client().request("GET /networks/bridge");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(
+        answer.body.contains(r#""Name":"bridge""#)
+            && !answer.body.contains(SEEN)
+            && !answer.body.contains(LOCKED),
+        "{}",
+        answer.body
+    );
+}
+
+#[test]
+fn errors_name_no_object_that_the_client_did_not_name() {
+    let engine = locked(true);
+    let proxy = scoped(&engine);
+    let answer = proxy
+        .client()
+        .request_with("POST /exec/c0ffee/start", "{\"Detach\":true}");
     assert_eq!(answer.status, 502, "{}", answer.body);
-    let _refused = other.logged(&["reason=engine_lookup_failed", "/networks/seen-net"]);
+    assert!(
+        answer
+            .body
+            .contains("did not answer a question about an object in time")
+            && !answer.body.contains(&LOCKED[..12]),
+        "{}",
+        answer.body
+    );
+    // The log has it.
+    let _ = proxy.logged(&["reason=engine_lookup_failed", LOCKED]);
 }

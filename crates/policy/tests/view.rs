@@ -343,8 +343,9 @@ fn filtered(request: &str, view: View, answer: &str, step: usize) -> Result<Stri
                 id => id,
             };
             let found = (name != "gone" && name != GONE).then(|| object(lookup.kind, name));
+            let is_visible = found.map(|found| viewer.shows(lookup.kind, &found));
             filter
-                .answer(found.as_ref(), &mut out)
+                .answer(is_visible, &mut out)
                 .map_err(|why| why.to_string())?;
         }
     }

@@ -5,6 +5,7 @@ mod answer;
 mod audit;
 mod client_watch;
 mod connection;
+mod describe;
 mod filter;
 mod forward;
 #[cfg(fuzzing)]

@@ -8,11 +8,11 @@ mod companion;
 mod edit;
 
 use companion::companions;
-use edit::{containers_in, containers_of, containers_on, is_identifier};
+use edit::{containers_in, containers_of, containers_on};
 
 use super::Viewer;
 use super::exposure::{Exposure, exposure, shape_of_values};
-use super::identifier::hide_identifiers;
+use super::identifier::{hide_identifiers, is_identifier};
 use super::listed::{listed, of_event};
 use super::reference_filter::ReferenceFilter;
 use super::splitter::{ELEMENT_LIMIT, Shape, Splitter, Stop};
@@ -200,20 +200,33 @@ impl AnswerFilter {
         Ok(())
     }
 
+    /// Returns the view of the client that gets the answer.
+    #[must_use]
+    pub fn viewer(&self) -> &Arc<Viewer> {
+        &self.viewer
+    }
+
     /// Returns the next object that the engine has to describe before the filter can go on.
     #[must_use]
     pub fn lookup(&self) -> Option<&Lookup> {
         self.waiting.last()
     }
 
-    /// Takes the engine's description of the object of [`AnswerFilter::lookup`]; `None` stands for
-    /// one that it does not have. Goes on once it was the last.
+    /// Returns all objects that the engine has to describe before the filter can go on; the next
+    /// one is the last.
+    #[must_use]
+    pub fn lookups(&self) -> &[Lookup] {
+        &self.waiting
+    }
+
+    /// Takes whether the client sees the object of [`AnswerFilter::lookup`]; `None` stands for one
+    /// that the engine does not have. Goes on once it was the last.
     ///
     /// # Errors
     /// The answer cannot be read.
     pub fn answer(
         &mut self,
-        object: Option<&Object>,
+        is_visible: Option<bool>,
         out: &mut Vec<u8>,
     ) -> Result<(), Unfilterable> {
         let Some(lookup) = self.waiting.pop() else {
@@ -222,10 +235,9 @@ impl AnswerFilter {
         if self.known.len() >= KNOWN {
             self.known.clear();
         }
-        let is_visible = object.is_some_and(|object| self.viewer.shows(lookup.kind, object));
         // An object that is gone was visible if it was so before.
-        if object.is_some() || !self.known.contains_key(&lookup) {
-            self.known.insert(lookup, is_visible);
+        if is_visible.is_some() || !self.known.contains_key(&lookup) {
+            self.known.insert(lookup, is_visible.unwrap_or_default());
         }
         if !self.waiting.is_empty() {
             return Ok(());
@@ -367,13 +379,6 @@ impl AnswerFilter {
         Ok(self.decide_listed(kind, value, is_described))
     }
 
-    /// Returns whether an element of a list has an identifier in place of the name of its image,
-    /// and the name decides: the name has gone to another image.
-    fn needs_image_name(&self, image: &str) -> bool {
-        let digits = image.strip_prefix("sha256:").unwrap_or(image);
-        is_identifier(digits) && self.viewer.view.scope.tests_images()
-    }
-
     fn decide_listed(
         &mut self,
         kind: ObjectKind,
@@ -382,7 +387,7 @@ impl AnswerFilter {
     ) -> Decision {
         let object = listed(kind, value);
         let is_visible = match &object.detail {
-            Detail::Container(traits) if self.needs_image_name(&traits.image) => {
+            Detail::Container(_) if self.viewer.needs_image_name(&object) => {
                 let container = Lookup {
                     kind,
                     id: object.id.clone(),

@@ -2,13 +2,18 @@
 
 /// The length from which on a word of hexadecimal digits may be an identifier: clients show the
 /// first twelve digits.
-pub(super) const IDENTIFIER: usize = 12;
+const IDENTIFIER: usize = 12;
 
 /// The text in place of an identifier.
 const HIDDEN: &[u8] = b"(hidden)";
 
 /// The words before a list of the containers on a network (moby `libnetwork/network.go`).
 const ENDPOINTS: &str = "has active endpoints (";
+
+/// Returns whether a word may be the identifier of an object, or the beginning of one.
+pub(super) fn is_identifier(word: &str) -> bool {
+    word.len() >= IDENTIFIER && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
 
 /// Returns an error of the engine without the identifiers of objects that the path does not have.
 pub(super) fn hide_identifiers(text: &[u8], path: &str) -> Vec<u8> {

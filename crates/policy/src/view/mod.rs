@@ -152,6 +152,15 @@ impl Viewer {
             || self.view.scope.names(kind, object)
     }
 
+    /// Returns whether a container in a list has an identifier in place of the name of its image,
+    /// and the name decides: the name has gone to another image.
+    #[must_use]
+    pub fn needs_image_name(&self, container: &Object) -> bool {
+        let image = container.traits().map_or("", |traits| &traits.image);
+        let digits = image.strip_prefix("sha256:").unwrap_or(image);
+        identifier::is_identifier(digits) && self.view.scope.tests_images()
+    }
+
     /// Returns whether an image exists for the client under this word. By one of its names, an
     /// image is visible if that name is; by its identifier, if one of its names is. A change by the
     /// identifier concerns all names.

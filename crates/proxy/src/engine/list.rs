@@ -238,7 +238,7 @@ impl Lister {
 
 /// Returns the name of a container; its other names have more than one slash and are those of its
 /// links.
-fn own_name(names: Vec<String>) -> String {
+pub(super) fn own_name(names: Vec<String>) -> String {
     let plain = |name: &String| name.trim_start_matches('/').to_owned();
     names
         .iter()

@@ -10,6 +10,7 @@ pub(crate) mod backend;
 mod events;
 mod joins;
 mod list;
+mod listed;
 mod missing;
 mod objects;
 mod own;
@@ -20,6 +21,7 @@ mod registry;
 mod usage;
 
 pub(crate) use events::follow;
+pub(crate) use listed::{Listed, is_listed_by};
 pub use missing::MissingAnswer;
 pub use objects::inspection_target;
 pub(crate) use objects::{Found, Inspected, Objects};
@@ -61,6 +63,19 @@ pub enum Trouble {
     Busy(String),
     /// The answer cannot be used, for this reason.
     Answer(String),
+}
+
+impl Trouble {
+    /// Returns the reason without the target, which may name an object that a client does not see.
+    pub(crate) fn summary(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "it cannot be reached",
+            Self::Status(..) => "it answered a question about an object with an error",
+            Self::Late(_) => "it did not answer a question about an object in time",
+            Self::Busy(_) => "too many requests wait for its answers",
+            Self::Answer(_) => "its answer about an object cannot be used",
+        }
+    }
 }
 
 impl std::fmt::Display for Trouble {

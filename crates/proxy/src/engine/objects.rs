@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Defaults, Engine, Inspection, Malformed};
-use cetusguard_policy::{Call, Object};
+use cetusguard_policy::{Call, Object, Viewer};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, SemaphorePermit};
 use tokio::time::timeout;
 
+use super::listed::{self, Listed};
 use super::missing::{self, MissingAnswer, StandIn};
 use super::{Asked, Containers, DEADLINE, OwnCall, Trouble, fetch, fetch_any, read_apart};
 use crate::engine::backend::Backend;
@@ -145,6 +146,28 @@ impl Objects {
             kept.keep(key, Arc::clone(object));
         }
         found
+    }
+
+    /// Returns the description of an object that an earlier answer gave, if it is still valid.
+    pub(crate) fn known(&self, kind: ObjectKind, word: &str) -> Option<Arc<Object>> {
+        self.kept_answer(&(kind, word.to_owned()))
+    }
+
+    /// Lists the first of these containers, as many as fit into one list, and judges each by the
+    /// view of a client. Other than their descriptions, the list needs no lock of theirs.
+    ///
+    /// # Errors
+    /// As for [`Objects::find`].
+    pub(crate) async fn judge_listed(
+        &self,
+        ids: &[&str],
+        viewer: &Arc<Viewer>,
+        client: &ClientShare,
+        backend: &Backend,
+    ) -> Shared<HashMap<String, Listed>> {
+        let ids = &ids[..ids.len().min(listed::MOST)];
+        let _turns = self.wait_for_turns("a list of containers", client).await?;
+        Ok(listed::judge_listed(ids, viewer, backend).await?)
     }
 
     /// Asks a question, or waits for the answer to the same one if the client is asking it already.
@@ -288,7 +311,7 @@ impl Objects {
                 ..OwnCall::default()
             },
         };
-        let _turns = self.turns(&request.target, client).await?;
+        let _turns = self.wait_for_turns(&request.target, client).await?;
         let (head, body) = fetch_any(backend, &request, missing::LIMIT, DEADLINE).await?;
         Ok(Arc::new(MissingAnswer::read(&head, &body, &stand_in)))
     }
@@ -320,13 +343,13 @@ impl Objects {
         client: &'t ClientShare,
         backend: &Backend,
     ) -> Shared<(Asked, (Option<SemaphorePermit<'t>>, Turn))> {
-        let turns = self.turns(target, client).await?;
+        let turns = self.wait_for_turns(target, client).await?;
         let asked = fetch(backend, target, DEADLINE).await?;
         Ok((asked, turns))
     }
 
-    /// Waits for the turns of a question to the engine.
-    async fn turns<'t>(
+    /// Waits for a turn of the client and one among those of all.
+    async fn wait_for_turns<'t>(
         &'t self,
         target: &str,
         client: &'t ClientShare,

@@ -168,20 +168,23 @@ fn section(kind: ObjectKind) -> &'static str {
 
 pub(super) fn list_target(kind: ObjectKind, owner: &Owner) -> String {
     let filters = serde_json::json!({ "label": owner.list_filters(kind) }).to_string();
-    let escaped: String = filters
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
-                char::from(byte).to_string()
-            }
-            byte => format!("%{byte:02X}"),
-        })
-        .collect();
+    let escaped = escape_filters(&filters);
     match kind {
         ObjectKind::Container => format!("/containers/json?all=true&filters={escaped}"),
         ObjectKind::Image => format!("/images/json?filters={escaped}"),
         kind => format!("{}?filters={escaped}", section(kind)),
     }
+}
+
+/// Returns filters as they stand in a target.
+pub(super) fn escape_filters(filters: &str) -> String {
+    let escaped = filters.bytes().map(|byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    });
+    escaped.collect()
 }
 
 /// Returns the seed that reads a list of objects.

@@ -180,6 +180,12 @@ impl Connection {
         self.request.as_ref().is_some_and(|request| request.is_head)
     }
 
+    /// Returns whether the client sees a part of the engine alone.
+    pub(super) fn sees_part(&self) -> bool {
+        let viewer = self.identity.as_ref().map(|known| &known.client().viewer);
+        viewer.is_some_and(|viewer| viewer.view.is_bounded())
+    }
+
     /// Returns whether the whole current request has arrived.
     pub(super) fn has_whole_request(&self) -> bool {
         self.request

@@ -1,12 +1,10 @@
 //! Filter: the engine's answer to a client that does not see all of it. The answer is judged object
 //! by object while it passes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use cetusguard_policy::endpoint::ObjectKind;
-use cetusguard_policy::{AnswerFilter, Lookup, Object, Unfilterable};
+use cetusguard_policy::{AnswerFilter, Unfilterable};
 use tokio::io::AsyncWriteExt;
 use tokio::task::yield_now;
 use tokio::time::timeout;
@@ -15,10 +13,10 @@ use super::answer::{EngineConnection, broken_answer, end_exchange, relay_answer,
 use super::audit::Record;
 use super::client_watch::{half_close_patience, watch_client};
 use super::connection::Connection;
+use super::describe::Describer;
 use super::forward::Answered;
 use super::identify::Client;
 use super::{Next, Proxy};
-use crate::engine::Found;
 use crate::outcome::Outcome;
 use crate::outcome::refusal::Refusal;
 use cetusguard_http1::{
@@ -163,6 +161,7 @@ async fn pass_elements(
 ) -> Result<(), Outcome> {
     let (mut piece, mut out) = (Vec::new(), Vec::new());
     let mut turn = None;
+    let mut describer = Describer::new(client, proxy);
     if filter.is_stream() {
         sender.send(&[]).await?;
     }
@@ -177,16 +176,19 @@ async fn pass_elements(
             filter.take(&piece, &mut out)
         };
         taken.map_err(|why| sender.unfilterable(why))?;
+        if filter.is_stream() {
+            describer.begin_piece();
+        }
         while let Some(lookup) = filter.lookup() {
-            let object = match describe(lookup, client, proxy).await {
-                Ok(object) => object,
+            let is_visible = match describer.is_visible(lookup, &filter).await {
+                Ok(is_visible) => is_visible,
                 // An event about an object that the engine does not describe is left out: one
                 // object must not end the streams of others.
                 Err(_) if filter.is_stream() => None,
                 Err(refusal) => return Err(sender.refused(refusal)),
             };
             filter
-                .answer(object.as_deref(), &mut out)
+                .answer(is_visible, &mut out)
                 .map_err(|why| sender.unfilterable(why))?;
         }
         if turn.is_none() && filter.held() + out.capacity() > LARGE {
@@ -236,23 +238,6 @@ async fn pass_error(
         }
     }
     sender.finish(&filter.edit_error(&error)).await
-}
-
-/// Asks the engine about an object on which the client's view depends; `None` stands for a missing
-/// object.
-async fn describe(
-    lookup: &Lookup,
-    client: &Client,
-    proxy: &Proxy,
-) -> Result<Option<Arc<Object>>, Refusal> {
-    match super::resolve::find(lookup.kind, &lookup.id, client, proxy).await? {
-        // Podman takes the beginning of a volume's name for the volume.
-        Found::Object(object) if lookup.kind == ObjectKind::Volume && object.name != lookup.id => {
-            Ok(None)
-        }
-        Found::Object(object) => Ok(Some(object)),
-        Found::Missing(_) => Ok(None),
-    }
 }
 
 /// Sends an answer of a length that is not known when it begins.

@@ -27,6 +27,7 @@ pub(super) async fn send_refusal(
     let announced = close && !conn.may_tunnel();
     let response = refusal.response(
         conn.is_head_request(),
+        conn.sees_part(),
         announced,
         record.is_uncertain(),
         record.id(),

@@ -50,7 +50,7 @@ pub enum Refusal {
     /// A body that has to be judged is too large for that.
     BodyTooLarge,
     /// The engine did not describe an object that the decision depends on.
-    EngineLookupFailed(String),
+    EngineLookupFailed(LookupFailure),
     /// The engine has no object of the name that the call is about; its own answer.
     NoSuchObject(Arc<MissingAnswer>),
     /// The call names an object that its client does not see; the engine's answer for a missing one.
@@ -73,6 +73,22 @@ pub enum Refusal {
     EngineTimeout,
 }
 
+/// The reason why the engine did not describe an object.
+#[derive(Debug)]
+pub struct LookupFailure {
+    /// The whole reason, with the object.
+    why: String,
+    /// The same without the object, for clients that may not see it.
+    summary: &'static str,
+}
+
+impl LookupFailure {
+    /// Returns the message of the refusal with this reason.
+    fn message(why: &str) -> String {
+        format!("the engine does not say what this call is about: {why}; try again")
+    }
+}
+
 /// The guard's objection, with the call.
 #[derive(Debug)]
 pub struct Guarded {
@@ -86,7 +102,10 @@ impl From<&Trouble> for Refusal {
     fn from(trouble: &Trouble) -> Self {
         match trouble {
             Trouble::Unreachable(unreachable) => Self::EngineUnreachable(unreachable.clone()),
-            trouble => Self::EngineLookupFailed(trouble.to_string()),
+            trouble => Self::EngineLookupFailed(LookupFailure {
+                why: trouble.to_string(),
+                summary: trouble.summary(),
+            }),
         }
     }
 }
@@ -364,9 +383,13 @@ impl Refusal {
     ///
     /// The content type is exactly `application/json`: Go clients compare it. `HEAD` gets no body.
     /// `X-Request-Id` leads to the record in the log.
+    ///
+    /// Where a client sees a part of the engine (`hides_objects`), the text names no object that the
+    /// proxy has asked about by itself.
     pub(crate) fn response(
         &self,
         to_head: bool,
+        hides_objects: bool,
         close: bool,
         uncertain: bool,
         id: RequestId,
@@ -379,7 +402,13 @@ impl Refusal {
             true => String::new(),
             false => {
                 let end = if uncertain { UNCERTAIN } else { "" };
-                error_body(&format!("{SIGNATURE}{self}{end}"))
+                let text = match self {
+                    Self::EngineLookupFailed(failure) if hides_objects => {
+                        LookupFailure::message(failure.summary)
+                    }
+                    refusal => refusal.to_string(),
+                };
+                error_body(&format!("{SIGNATURE}{text}{end}"))
             }
         };
         let connection = if close { "Connection: close\r\n" } else { "" };
@@ -489,11 +518,9 @@ impl fmt::Display for Refusal {
                 "the body is larger than the 1 MiB that the guard judges; ask for less \
                     at a time",
             ),
-            Self::EngineLookupFailed(why) => write!(
-                f,
-                "the engine does not say what this call is about: \
-                {why}; try again"
-            ),
+            Self::EngineLookupFailed(failure) => {
+                f.write_str(&LookupFailure::message(&failure.why))
+            }
             Self::NoSuchObject(_) => f.write_str("the engine has no object of that name"),
             Self::NotVisible(_) => f.write_str(
                 "the object of that name is outside of what the profile sees, so that the client is \

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::exposure::Exposure;
-use super::super::identifier::IDENTIFIER;
+use super::super::identifier::is_identifier;
 use super::super::listed::listed;
 use super::companion::hide_companions;
 use super::{AnswerFilter, Lookup};
@@ -256,11 +256,6 @@ pub(super) fn container(id: &str) -> Lookup {
         kind: ObjectKind::Container,
         id: id.to_owned(),
     }
-}
-
-/// Returns whether a word may be the identifier of an object, or the beginning of one.
-pub(super) fn is_identifier(word: &str) -> bool {
-    word.len() >= IDENTIFIER && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Reads an image from a list, or from its inspection, which has the labels in its configuration.
