@@ -20,6 +20,9 @@ struct State {
     is_held: bool,
     /// The number of lists that the engine has not answered at once.
     lists_held: usize,
+    /// Clients hold the locks of the first containers, so many, so that the engine does not describe
+    /// them.
+    locked: usize,
     /// The length of another label that each container has, in bytes; the first one has it five times.
     other_label: usize,
 }
@@ -62,13 +65,14 @@ fn answer(shared: &Mutex<State>, exchange: &Exchange, link: &mut Link) {
             let body: serde_json::Value =
                 serde_json::from_slice(exchange.body.as_ref()).expect("JSON");
             let memory = body["HostConfig"]["Memory"].as_u64().unwrap_or_default();
+            let id = state.containers.len();
             state.containers.push(memory);
             let is_stuck = state.is_stuck;
             drop(state);
             if is_stuck {
                 link.wait_for_close();
             } else {
-                link.answer(201, r#"{"Id":"c"}"#);
+                link.answer(201, &format!(r#"{{"Id":"c{id}"}}"#));
             }
         }
         (Some("GET"), ["containers", id, "json"]) => {
@@ -77,6 +81,11 @@ fn answer(shared: &Mutex<State>, exchange: &Exchange, link: &mut Link) {
             let Some(memory) = memory else {
                 return link.answer(404, r#"{"message":"No such container"}"#);
             };
+            if number.is_some_and(|number| number < state.locked) {
+                drop(state);
+                link.wait_for_close();
+                return;
+            }
             let times = if number == Some(0) { 5 } else { 1 };
             let other = "x".repeat(state.other_label * times);
             let execs: Vec<_> = (0..state.execs.len())
@@ -314,7 +323,7 @@ fn containers_with_large_labels_are_counted() {
     let quotas = [("--quota-containers", "21"), ("--quota-memory", "21m")];
     let proxy = proxy(&engine, &quotas);
     let body = format!(r#"{{"HostConfig":{{"Memory":{}}}}}"#, 1 << 20);
-    assert_eq!(create(&proxy, &body), (201, r#"{"Id":"c"}"#.to_owned()));
+    assert_eq!(create(&proxy, &body), (201, r#"{"Id":"c20"}"#.to_owned()));
     let (status, body) = create(&proxy, &body);
     assert_eq!(status, 403, "{body}");
     assert!(body.contains("quota-containers is 21"), "{body}");
@@ -414,4 +423,62 @@ fn a_profile_of_owning_presets_owns_unless_it_says_otherwise() {
             "{config}: {out}{errors}"
         );
     }
+}
+
+/// Docker describes a container under its lock, which a client holds by reading an archive of it
+/// slowly. Its container counts, and others are served.
+#[test]
+fn containers_count_though_their_locks_are_held() {
+    let state = Arc::new(Mutex::new(State::default()));
+    let engine = engine(&state);
+    let proxy = proxy(&engine, &[("--quota-memory", "100")]);
+    let sized = |memory| format!(r#"{{"HostConfig":{{"Memory":{memory}}}}}"#);
+    assert_eq!(create(&proxy, &sized(10)).0, 201);
+    // This engine goes on telling the old limit.
+    let update = proxy
+        .client()
+        .request_with("POST /containers/c0/update", r#"{"Memory":40}"#);
+    assert_eq!(update.status, 200, "{}", update.body);
+    state.lock().expect("a state").locked = 1;
+    let (status, body) = create(&proxy, &sized(30));
+    assert_eq!(status, 201, "{body}");
+    let (status, body) = create(&proxy, &sized(31));
+    assert_eq!(status, 403, "{body}");
+    assert!(body.contains("add up to 70 bytes"), "{body}");
+    assert_eq!(create(&proxy, &sized(30)).0, 201);
+}
+
+/// The client leaves before the engine answers its call: no container has more than the largest call
+/// asked for. What was created before the proxy started is not known, and no error names it.
+#[test]
+fn a_container_of_a_client_that_has_left_counts_though_its_lock_is_held() {
+    let state = Arc::new(Mutex::new(State::default()));
+    let engine = engine(&state);
+    let quota = [("--quota-memory", "100")];
+    let first = proxy(&engine, &quota);
+    let body = r#"{"HostConfig":{"Memory":30}}"#;
+    state.lock().expect("a state").is_stuck = true;
+    let mut leaving = first.client();
+    leaving.send(format!(
+        "POST /containers/create HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: \
+        {}\r\n\r\n{body}",
+        body.len()
+    ));
+    eventually("the engine has the container", || {
+        state.lock().expect("a state").containers.len() == 1
+    });
+    drop(leaving);
+    {
+        let mut state = state.lock().expect("a state");
+        (state.is_stuck, state.locked) = (false, 1);
+    }
+    let (status, text) = create(&first, body);
+    assert_eq!(status, 201, "{text}");
+    let second = proxy(&engine, &quota);
+    let (status, text) = create(&second, body);
+    assert_eq!(status, 502, "{text}");
+    assert!(
+        text.contains("did not answer a question about an object in time") && !text.contains("c0"),
+        "{text}"
+    );
 }

@@ -1,8 +1,5 @@
 //! Clients that see a part of the engine: what leaves the proxy, whole or not, and what it costs.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-
 use cetusguard_testkit::{Engine, Exchange, Link, Proxy, ProxyBuilder, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cetusguard");

@@ -2,6 +2,7 @@
 //! count against a quota or hold a name.
 
 pub(crate) mod budget;
+pub(crate) mod known_limits;
 pub(crate) mod limiter;
 pub(crate) mod name_holds;
 pub(crate) mod quotas;

@@ -1,6 +1,6 @@
 //! The usage of what the clients of a profile own, as quotas count it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{Claim, Usage, share_of};
@@ -9,9 +9,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::arriving::{Elements, Single, fetch_json};
+use super::objects::inspection_target;
 use super::owned::{OwnerLabels, list_target};
 use super::{AGENT, DEADLINE, Trouble, with_deadline};
 use crate::engine::backend::Backend;
+use crate::limits::known_limits::KnownLimits;
 
 /// The kind of the objects that have limits and commands.
 const KIND: ObjectKind = ObjectKind::Container;
@@ -21,6 +23,9 @@ const COUNT_DEADLINE: Duration = Duration::from_secs(20);
 
 /// The time that the list of containers may take: clients choose the length of its labels.
 const LIST_DEADLINE: Duration = Duration::from_secs(15);
+
+/// The time in which the engine has to tell limits that are known from before.
+const KNOWN_DEADLINE: Duration = Duration::from_secs(1);
 
 /// The most questions of one count. A profile whose containers or commands need more of them is
 /// refused.
@@ -68,7 +73,8 @@ struct Exec {
 }
 
 /// Counts what the clients of a profile use of the quotas that a claim is about. Commands of
-/// `started` count from their start on, before the engine reports that they run.
+/// `started` count from their start on, before the engine reports that they run. Limits that the
+/// engine does not tell in time count as they are known.
 ///
 /// # Errors
 /// The engine cannot be reached, does not answer in time, or answers in a form that cannot be read;
@@ -77,12 +83,14 @@ pub(crate) async fn count_usage(
     claim: &Claim,
     owner: &Owner,
     started: &[String],
+    known: &KnownLimits,
     backend: &Backend,
 ) -> Result<Usage, Trouble> {
     let target = list_target(KIND, owner);
     let count = async {
         let mut count = Count {
             backend,
+            known,
             questions: 0,
         };
         count.usage(claim, owner, started, &target).await
@@ -93,6 +101,7 @@ pub(crate) async fn count_usage(
 /// A count under way.
 struct Count<'b> {
     backend: &'b Backend,
+    known: &'b KnownLimits,
     questions: usize,
 }
 
@@ -109,6 +118,7 @@ impl Count<'_> {
             sum: Vec::new(),
             add: |rows: &mut Vec<Row>, row| rows.push(row),
         };
+        let asked = Instant::now();
         let rows = fetch_json(AGENT, self.backend, target, LIST_DEADLINE, rows).await?;
         // An engine may ignore a filter that it does not know.
         let rows: Vec<Row> = rows
@@ -120,6 +130,8 @@ impl Count<'_> {
                     .is_some_and(|labels| labels.are_of(owner, KIND))
             })
             .collect();
+        self.known
+            .keep_listed(rows.iter().map(|row| row.id.as_str()), asked);
         let mut usage = Usage {
             containers: rows.len() as u64,
             ..Usage::default()
@@ -150,8 +162,20 @@ impl Count<'_> {
 
     /// Returns the limits of a container.
     async fn limits(&mut self, id: &str) -> Result<Usage, Trouble> {
-        let Some(inspected) = self.inspect(id).await? else {
-            return Ok(Usage::default());
+        if let Some(limits) = self.known.while_late(id) {
+            return Ok(limits);
+        }
+        let deadline = match self.known.get(id) {
+            Some(_) => KNOWN_DEADLINE,
+            None => DEADLINE,
+        };
+        let changes = self.known.changes();
+        let target = inspection_target(KIND, id);
+        let inspected = match self.ask_within::<Inspected>(&target, deadline).await {
+            Ok(Some(inspected)) => inspected,
+            Ok(None) => return Ok(Usage::default()),
+            Err(trouble @ Trouble::Late(_)) => return self.known.note_late(id).ok_or(trouble),
+            Err(trouble) => return Err(trouble),
         };
         let HostConfig {
             memory,
@@ -164,11 +188,13 @@ impl Count<'_> {
             let period = positive(cpu_period).unwrap_or(DEFAULT_PERIOD);
             Some(share_of(positive(cpu_quota)?, period))
         };
-        Ok(Usage {
+        let limits = Usage {
             memory: positive(memory).unwrap_or(u64::MAX),
             cpus: positive(nano_cpus).or_else(share).unwrap_or(u64::MAX),
             ..Usage::default()
-        })
+        };
+        self.known.note_told(id, limits, changes);
+        Ok(limits)
     }
 
     /// Returns the number of commands that run in a container, without the one that the call starts.
@@ -191,14 +217,21 @@ impl Count<'_> {
     }
 
     async fn inspect(&mut self, id: &str) -> Result<Option<Inspected>, Trouble> {
-        self.ask(&format!("/containers/{}/json", Object::escaped(id)))
-            .await
+        self.ask(&inspection_target(KIND, id)).await
     }
 
     /// Asks the engine; `None` if the object is gone.
     async fn ask<T: DeserializeOwned + Send + 'static>(
         &mut self,
         target: &str,
+    ) -> Result<Option<T>, Trouble> {
+        self.ask_within(target, DEADLINE).await
+    }
+
+    async fn ask_within<T: DeserializeOwned + Send + 'static>(
+        &mut self,
+        target: &str,
+        deadline: Duration,
     ) -> Result<Option<T>, Trouble> {
         self.questions += 1;
         if self.questions > QUESTIONS {
@@ -207,6 +240,6 @@ impl Count<'_> {
                 engine; remove containers that are no longer needed"
             )));
         }
-        fetch_json(AGENT, self.backend, target, DEADLINE, Single::new()).await
+        fetch_json(AGENT, self.backend, target, deadline, Single::new()).await
     }
 }

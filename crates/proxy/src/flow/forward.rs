@@ -141,7 +141,7 @@ pub(super) async fn forward_request(
         proxy,
         record,
     };
-    let answered = match exchange.on_kept_connection(&request).await {
+    let mut answered = match exchange.on_kept_connection(&request).await {
         Some(answered) => answered?,
         None => {
             exchange
@@ -150,6 +150,11 @@ pub(super) async fn forward_request(
         }
     };
     if let Some(hold) = quota {
+        if hold.creates_container()
+            && let Some(id) = created_container(&mut answered).await
+        {
+            hold.note_created(id);
+        }
         hold.settle(answered.head.status < 400);
     }
     Ok(Answered {
@@ -158,6 +163,36 @@ pub(super) async fn forward_request(
         _slot: slot,
         ..answered
     })
+}
+
+/// The largest answer to a creation that is read for the identifier, in bytes.
+const CREATED_LIMIT: u64 = 4 << 10;
+
+/// The time in which such an answer has to arrive whole.
+const CREATED_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Returns the identifier of a container that the engine has created. The answer stays as it
+/// arrived, for the client. `None` if the answer does not tell the identifier.
+async fn created_container(answered: &mut Answered) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Created {
+        #[serde(rename = "Id")]
+        id: String,
+    }
+    let Framing::Length(length @ 1..=CREATED_LIMIT) = answered.framing else {
+        return None;
+    };
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|_| answered.head.status == 201)?;
+    let input = &mut answered.engine.input;
+    let arrival = async {
+        while input.buffer.len() < length && input.fill().await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    timeout(CREATED_DEADLINE, arrival).await.ok()?.ok()?;
+    let created: Created = serde_json::from_slice(input.buffer.get(..length)?).ok()?;
+    Some(created.id)
 }
 
 /// Takes the right to an exchange, whose sockets' buffers take memory. The health check's ping

@@ -18,6 +18,7 @@ use tokio::time::{timeout, timeout_at};
 
 use crate::engine::backend::Backend;
 use crate::engine::{Trouble, count_usage};
+use crate::limits::known_limits::{KnownLimits, changes_limits};
 use crate::limits::shares::ClientShare;
 
 /// The time that a call may wait for its turn to be counted.
@@ -47,6 +48,8 @@ struct Ledger {
     entries: Mutex<Entries>,
     /// Told of each reservation that ends.
     settled: Notify,
+    /// The limits of the containers that are counted.
+    known: KnownLimits,
 }
 
 /// The right to count the usage of a profile. It is given back when dropped.
@@ -70,6 +73,10 @@ struct Entry {
     usage: Usage,
     /// The command that it starts. Such a call counts while the engine reports no end of it.
     starts: Option<String>,
+    /// The container whose limits it replaces.
+    replaces: Option<String>,
+    /// It may change the sum of limits.
+    changes_limits: bool,
     /// The time until which it counts; `None` while it is under way.
     until: Option<Instant>,
 }
@@ -125,7 +132,7 @@ impl Quotas {
             // Before the engine is asked: what is settled then is in its answer.
             let settled = ledger.settled.notified();
             let (unsettled, started, under_way) = ledger.unsettled();
-            let used = count_usage(claim, &owner, &started, backend)
+            let used = count_usage(claim, &owner, &started, &ledger.known, backend)
                 .await
                 .map_err(NoRoom::Unknown)?;
             let Err(excess) = claim.check(&(used + unsettled)) else {
@@ -148,7 +155,7 @@ impl Quotas {
     /// Returns the ledger of a profile. Ledgers of profiles that no longer exist are forgotten.
     fn ledger(&self, profile: &str) -> Arc<Ledger> {
         let mut ledgers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ledgers.retain(|_, ledger| Arc::strong_count(ledger) > 1 || !ledger.lock().list.is_empty());
+        ledgers.retain(|_, ledger| Arc::strong_count(ledger) > 1 || !ledger.is_empty());
         Arc::clone(ledgers.entry(profile.to_owned()).or_default())
     }
 }
@@ -160,6 +167,11 @@ impl Ledger {
             _of_client: client.quota_turn().await,
             _of_profile: self.turn.lock().await,
         }
+    }
+
+    /// Returns whether nothing is remembered.
+    fn is_empty(&self) -> bool {
+        self.lock().list.is_empty() && self.known.is_empty()
     }
 
     /// Returns the entries that count now.
@@ -192,8 +204,15 @@ impl Ledger {
             number,
             usage: claim.usage,
             starts: claim.starts.clone(),
+            replaces: claim.replaces.clone(),
+            changes_limits: changes_limits(claim),
             until: None,
         });
+        drop(entries);
+        if changes_limits(claim) {
+            self.known
+                .note_claim(claim.usage, claim.replaces.as_deref());
+        }
         number
     }
 
@@ -203,7 +222,13 @@ impl Ledger {
         let Some(at) = entries.list.iter().position(|one| one.number == number) else {
             return;
         };
-        if remembers(&entries.list[at]) {
+        let entry = &entries.list[at];
+        if entry.changes_limits {
+            // The engine may have told the limits from before the call in the meantime.
+            self.known
+                .note_claim(entry.usage, entry.replaces.as_deref());
+        }
+        if remembers(entry) {
             entries.list[at].until = Some(Instant::now() + UNSETTLED);
             let is_remembered = |one: &Entry| one.until.is_some();
             if entries.list.iter().filter(|one| is_remembered(one)).count() > REMEMBERED
@@ -223,6 +248,21 @@ impl QuotaHold {
     /// Notes that the engine may do what the call asks for from now on.
     pub(crate) fn note_sent(&mut self) {
         self.is_sent = true;
+    }
+
+    /// Returns whether the call creates a container whose limits count.
+    pub(crate) fn creates_container(&self) -> bool {
+        let entries = self.ledger.lock();
+        let mut own = entries.list.iter().filter(|one| one.number == self.number);
+        own.any(|one| one.changes_limits && one.usage.containers > 0)
+    }
+
+    /// Notes the identifier of the container that the call has created.
+    pub(crate) fn note_created(&self, id: String) {
+        let entries = self.ledger.lock();
+        if let Some(own) = entries.list.iter().find(|one| one.number == self.number) {
+            self.ledger.known.note_created(id, own.usage);
+        }
     }
 
     /// Ends the hold with the engine's answer: what the call takes is in the engine's lists now. A
