@@ -1,6 +1,7 @@
 //! Quotas: what the clients of a profile may own at a time, all of them together.
 
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use cetusguard_testkit::{Engine, Exchange, Link, Proxy, ProxyBuilder, eventually};
 
@@ -52,10 +53,12 @@ fn answer(shared: &Mutex<State>, exchange: &Exchange, link: &mut Link) {
             answer(shared, exchange, link);
         }
         (Some("GET"), ["containers", "json"]) => {
+            let created = SystemTime::now().duration_since(UNIX_EPOCH);
+            let created = created.expect("a time after 1970").as_secs();
             let row = |id: usize| {
                 let other = "x".repeat(state.other_label * if id == 0 { 5 } else { 1 });
                 format!(
-                    r#"{{"Id":"c{id}","State":"running","Labels":{{"a":"{other}","cetusguard.owner":"default"}}}}"#
+                    r#"{{"Id":"c{id}","State":"running","Created":{created},"Labels":{{"a":"{other}","cetusguard.owner":"default"}}}}"#
                 )
             };
             let rows: Vec<_> = (0..state.containers.len()).map(row).collect();
@@ -481,4 +484,30 @@ fn a_container_of_a_client_that_has_left_counts_though_its_lock_is_held() {
         text.contains("did not answer a question about an object in time") && !text.contains("c0"),
         "{text}"
     );
+}
+
+#[test]
+fn commands_are_counted_though_the_lock_of_a_container_is_held() {
+    let state = Arc::new(Mutex::new(State {
+        containers: vec![0, 0],
+        execs: vec![(true, None), (true, None)],
+        ..State::default()
+    }));
+    let engine = engine(&state);
+    let proxy = proxy(&engine, &[("--quota-execs", "3")]);
+    let prepare = || {
+        let body = r#"{"Cmd":["ls"]}"#;
+        let mut client = proxy.client();
+        let answer = client.request_with("POST /containers/c1/exec", body);
+        (answer.status, answer.body)
+    };
+    assert_eq!(prepare().0, 200);
+    {
+        let mut state = state.lock().expect("a state");
+        state.locked = 1;
+        // The engine does not tell of these.
+        state.execs = vec![(true, None); 300];
+    }
+    let (status, body) = prepare();
+    assert_eq!(status, 200, "{body}");
 }

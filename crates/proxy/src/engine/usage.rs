@@ -13,7 +13,7 @@ use super::objects::inspection_target;
 use super::owned::{OwnerLabels, list_target};
 use super::{AGENT, DEADLINE, Trouble, with_deadline};
 use crate::engine::backend::Backend;
-use crate::limits::known_limits::KnownLimits;
+use crate::limits::known_limits::{Known, KnownLimits};
 
 /// The kind of the objects that have limits and commands.
 const KIND: ObjectKind = ObjectKind::Container;
@@ -24,7 +24,7 @@ const COUNT_DEADLINE: Duration = Duration::from_secs(20);
 /// The time that the list of containers may take: clients choose the length of its labels.
 const LIST_DEADLINE: Duration = Duration::from_secs(15);
 
-/// The time in which the engine has to tell limits that are known from before.
+/// The time in which the engine has to describe a container that is known from before.
 const KNOWN_DEADLINE: Duration = Duration::from_secs(1);
 
 /// The most questions of one count. A profile whose containers or commands need more of them is
@@ -41,6 +41,9 @@ struct Row {
     id: String,
     #[serde(rename = "State", default)]
     state: String,
+    /// Seconds since 1970.
+    #[serde(rename = "Created", default)]
+    created: i64,
     #[serde(rename = "Labels", default)]
     labels: Option<OwnerLabels>,
 }
@@ -63,6 +66,31 @@ struct HostConfig {
     cpu_period: i64,
 }
 
+impl From<Inspected> for Known {
+    fn from(inspected: Inspected) -> Self {
+        let HostConfig {
+            memory,
+            nano_cpus,
+            cpu_quota,
+            cpu_period,
+        } = inspected.host_config;
+        let positive = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
+        let share = || {
+            let period = positive(cpu_period).unwrap_or(DEFAULT_PERIOD);
+            Some(share_of(positive(cpu_quota)?, period))
+        };
+        Self {
+            limits: Usage {
+                memory: positive(memory).unwrap_or(u64::MAX),
+                cpus: positive(nano_cpus).or_else(share).unwrap_or(u64::MAX),
+                ..Usage::default()
+            },
+            execs: inspected.execs.unwrap_or_default(),
+            unnamed: 0,
+        }
+    }
+}
+
 /// The parts of a command's description that are counted.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -73,8 +101,8 @@ struct Exec {
 }
 
 /// Counts what the clients of a profile use of the quotas that a claim is about. Commands of
-/// `started` count from their start on, before the engine reports that they run. Limits that the
-/// engine does not tell in time count as they are known.
+/// `started` count from their start on, before the engine reports that they run. A container that
+/// the engine does not describe in time counts as it is known.
 ///
 /// # Errors
 /// The engine cannot be reached, does not answer in time, or answers in a form that cannot be read;
@@ -142,72 +170,66 @@ impl Count<'_> {
                 .iter()
                 .filter(|row| claim.replaces.as_ref() != Some(&row.id))
             {
-                usage = usage + self.limits(&row.id).await?;
+                usage = usage + self.describe(row).await?.limits;
             }
         }
         if claim.quota.execs.is_some() && claim.usage.prepared > 0 {
             for row in rows.iter().filter(|row| row.state != "exited") {
-                let inspected = self.inspect(&row.id).await?;
-                let execs = inspected.and_then(|one| one.execs).unwrap_or_default();
-                usage.prepared += execs.len() as u64;
+                let known = self.describe(row).await?;
+                usage.prepared += known.execs.len() as u64 + known.unnamed;
             }
         }
         if claim.quota.execs.is_some() && claim.usage.execs > 0 {
             for row in rows.iter().filter(|row| row.state != "exited") {
-                usage.execs += self.execs(&row.id, claim, started).await?;
+                usage.execs += self.execs(row, claim, started).await?;
             }
         }
         Ok(usage)
     }
 
-    /// Returns the limits of a container.
-    async fn limits(&mut self, id: &str) -> Result<Usage, Trouble> {
-        if let Some(limits) = self.known.while_late(id) {
-            return Ok(limits);
+    /// Returns the limits and commands of a container; nothing if it is gone.
+    async fn describe(&mut self, row: &Row) -> Result<Known, Trouble> {
+        let id = &row.id;
+        if let Some(known) = self.known.while_late(id) {
+            return Ok(known);
         }
-        let deadline = match self.known.get(id) {
-            Some(_) => KNOWN_DEADLINE,
-            None => DEADLINE,
+        let deadline = match self.known.knows(id) {
+            true => KNOWN_DEADLINE,
+            false => DEADLINE,
         };
         let changes = self.known.changes();
         let target = inspection_target(KIND, id);
-        let inspected = match self.ask_within::<Inspected>(&target, deadline).await {
-            Ok(Some(inspected)) => inspected,
-            Ok(None) => return Ok(Usage::default()),
-            Err(trouble @ Trouble::Late(_)) => return self.known.note_late(id).ok_or(trouble),
-            Err(trouble) => return Err(trouble),
-        };
-        let HostConfig {
-            memory,
-            nano_cpus,
-            cpu_quota,
-            cpu_period,
-        } = inspected.host_config;
-        let positive = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
-        let share = || {
-            let period = positive(cpu_period).unwrap_or(DEFAULT_PERIOD);
-            Some(share_of(positive(cpu_quota)?, period))
-        };
-        let limits = Usage {
-            memory: positive(memory).unwrap_or(u64::MAX),
-            cpus: positive(nano_cpus).or_else(share).unwrap_or(u64::MAX),
-            ..Usage::default()
-        };
-        self.known.note_told(id, limits, changes);
-        Ok(limits)
+        match self.ask_within::<Inspected>(&target, deadline).await {
+            Ok(Some(inspected)) => {
+                let told = Known::from(inspected);
+                self.known.note_told(id, told.clone(), changes);
+                Ok(told)
+            }
+            Ok(None) => Ok(Known::default()),
+            Err(trouble @ Trouble::Late(_)) => {
+                let created = u64::try_from(row.created).unwrap_or_default();
+                self.known.note_late(id, created).ok_or(trouble)
+            }
+            Err(trouble) => Err(trouble),
+        }
     }
 
     /// Returns the number of commands that run in a container, without the one that the call starts.
-    async fn execs(&mut self, id: &str, claim: &Claim, started: &[String]) -> Result<u64, Trouble> {
-        let inspected = self.inspect(id).await?;
-        let mut running = 0;
-        for exec in inspected.and_then(|one| one.execs).unwrap_or_default() {
+    async fn execs(
+        &mut self,
+        row: &Row,
+        claim: &Claim,
+        started: &[String],
+    ) -> Result<u64, Trouble> {
+        let known = self.describe(row).await?;
+        let mut running = known.unnamed;
+        for exec in known.execs {
             if claim.starts.as_ref() == Some(&exec) {
                 continue;
             }
             let target = format!("/exec/{}/json", Object::escaped(&exec));
             let is_started = started.contains(&exec);
-            if let Some(exec) = self.ask::<Exec>(&target).await?
+            if let Some(exec) = self.ask_within::<Exec>(&target, DEADLINE).await?
                 && (exec.running || (is_started && exec.exit_code.is_none()))
             {
                 running += 1;
@@ -216,18 +238,7 @@ impl Count<'_> {
         Ok(running)
     }
 
-    async fn inspect(&mut self, id: &str) -> Result<Option<Inspected>, Trouble> {
-        self.ask(&inspection_target(KIND, id)).await
-    }
-
     /// Asks the engine; `None` if the object is gone.
-    async fn ask<T: DeserializeOwned + Send + 'static>(
-        &mut self,
-        target: &str,
-    ) -> Result<Option<T>, Trouble> {
-        self.ask_within(target, DEADLINE).await
-    }
-
     async fn ask_within<T: DeserializeOwned + Send + 'static>(
         &mut self,
         target: &str,

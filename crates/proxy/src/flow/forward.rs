@@ -150,8 +150,8 @@ pub(super) async fn forward_request(
         }
     };
     if let Some(hold) = quota {
-        if hold.creates_container()
-            && let Some(id) = created_container(&mut answered).await
+        if hold.creates_object()
+            && let Some(id) = created_object(&mut answered).await
         {
             hold.note_created(id);
         }
@@ -171,9 +171,9 @@ const CREATED_LIMIT: u64 = 4 << 10;
 /// The time in which such an answer has to arrive whole.
 const CREATED_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Returns the identifier of a container that the engine has created. The answer stays as it
+/// Returns the identifier of an object that the engine has created. The answer stays as it
 /// arrived, for the client. `None` if the answer does not tell the identifier.
-async fn created_container(answered: &mut Answered) -> Option<String> {
+async fn created_object(answered: &mut Answered) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Created {
         #[serde(rename = "Id")]

@@ -311,7 +311,17 @@ impl Judgement {
         };
         let (quotas, backend) = (&self.proxy.quotas, &self.proxy.backend);
         let share = &self.client.share;
-        match quotas.hold(claim, &ownership.owner, share, backend).await {
+        let call = cleared.call(self.admitted.call());
+        let container = call.captured().filter(|_| claim.usage.prepared > 0);
+        let container = container.map(|captured| captured.word.to_owned());
+        let held = quotas.hold(
+            claim,
+            container.as_deref(),
+            &ownership.owner,
+            share,
+            backend,
+        );
+        match held.await {
             Ok(hold) => Ok(Some(hold)),
             Err(NoRoom::Excess(excess)) => {
                 let profile = self.client.profile.name.clone();

@@ -77,6 +77,8 @@ struct Entry {
     replaces: Option<String>,
     /// It may change the sum of limits.
     changes_limits: bool,
+    /// The container in which it creates a command.
+    prepares: Option<String>,
     /// The time until which it counts; `None` while it is under way.
     until: Option<Instant>,
 }
@@ -112,12 +114,14 @@ pub(crate) struct QuotaHold {
 
 impl Quotas {
     /// Reserves a part of the quota of a profile, if there is room for the claim of a client.
+    /// `container` is the identifier of the one in which the call creates a command.
     ///
     /// # Errors
     /// The quota has no room, or what is used cannot be counted.
     pub(crate) async fn hold(
         &self,
         claim: &Claim,
+        container: Option<&str>,
         profile: &str,
         client: &ClientShare,
         backend: &Backend,
@@ -142,7 +146,7 @@ impl Quotas {
                 return Err(NoRoom::Excess(excess));
             }
         }
-        let number = ledger.reserve(claim);
+        let number = ledger.reserve(claim, container);
         drop(turn);
         Ok(Box::new(QuotaHold {
             ledger,
@@ -196,7 +200,7 @@ impl Ledger {
         (usage, started.collect(), under_way.count())
     }
 
-    fn reserve(&self, claim: &Claim) -> u64 {
+    fn reserve(&self, claim: &Claim, container: Option<&str>) -> u64 {
         let mut entries = self.lock();
         let number = entries.next;
         entries.next += 1;
@@ -206,6 +210,7 @@ impl Ledger {
             starts: claim.starts.clone(),
             replaces: claim.replaces.clone(),
             changes_limits: changes_limits(claim),
+            prepares: container.map(str::to_owned),
             until: None,
         });
         drop(entries);
@@ -216,8 +221,9 @@ impl Ledger {
         number
     }
 
-    /// Ends a reservation; `remembers` whether its call counts for a while, given the entry.
-    fn end(&self, number: u64, remembers: impl Fn(&Entry) -> bool) {
+    /// Ends a reservation; `remembers` whether its call counts for a while, given the entry. The
+    /// engine may have done what the call asks for if `may_be_done`.
+    fn end(&self, number: u64, may_be_done: bool, remembers: impl Fn(&Entry) -> bool) {
         let mut entries = self.lock();
         let Some(at) = entries.list.iter().position(|one| one.number == number) else {
             return;
@@ -227,6 +233,9 @@ impl Ledger {
             // The engine may have told the limits from before the call in the meantime.
             self.known
                 .note_claim(entry.usage, entry.replaces.as_deref());
+        }
+        if let Some(container) = entry.prepares.as_deref().filter(|_| may_be_done) {
+            self.known.note_command(container, None);
         }
         if remembers(entry) {
             entries.list[at].until = Some(Instant::now() + UNSETTLED);
@@ -250,18 +259,21 @@ impl QuotaHold {
         self.is_sent = true;
     }
 
-    /// Returns whether the call creates a container whose limits count.
-    pub(crate) fn creates_container(&self) -> bool {
+    /// Returns whether the call creates a container or a command whose identifier is needed.
+    pub(crate) fn creates_object(&self) -> bool {
         let entries = self.ledger.lock();
         let mut own = entries.list.iter().filter(|one| one.number == self.number);
-        own.any(|one| one.changes_limits && one.usage.containers > 0)
+        own.any(|one| one.prepares.is_some() || one.changes_limits && one.usage.containers > 0)
     }
 
-    /// Notes the identifier of the container that the call has created.
+    /// Notes the identifier of the object that the call has created.
     pub(crate) fn note_created(&self, id: String) {
-        let entries = self.ledger.lock();
-        if let Some(own) = entries.list.iter().find(|one| one.number == self.number) {
-            self.ledger.known.note_created(id, own.usage);
+        let mut entries = self.ledger.lock();
+        let mut own = (entries.list.iter_mut()).filter(|one| one.number == self.number);
+        let Some(own) = own.next() else { return };
+        match own.prepares.take() {
+            Some(container) => self.ledger.known.note_command(&container, Some(id)),
+            None => self.ledger.known.note_created(id, own.usage),
         }
     }
 
@@ -269,15 +281,17 @@ impl QuotaHold {
     /// command may be reported as running a moment later.
     pub(crate) fn settle(mut self, is_done: bool) {
         self.is_settled = true;
-        self.ledger
-            .end(self.number, |entry| entry.starts.is_some() && is_done);
+        self.ledger.end(self.number, is_done, |entry| {
+            entry.starts.is_some() && is_done
+        });
     }
 }
 
 impl Drop for QuotaHold {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.ledger.end(self.number, |_| self.is_sent);
+            let is_sent = self.is_sent;
+            self.ledger.end(self.number, is_sent, |_| is_sent);
         }
     }
 }
