@@ -7,6 +7,7 @@
 use std::fmt;
 use std::io::{self, BufReader, Read};
 use std::marker::PhantomData;
+use std::thread;
 use std::time::Duration;
 
 use serde::de::{
@@ -190,7 +191,7 @@ pub(super) async fn follow_values<T: DeserializeOwned + Send + 'static>(
 ) -> Trouble {
     let (parts, waiting) = mpsc::channel(WAITING);
     let (sender, mut values) = mpsc::channel(WAITING);
-    let reading = spawn_blocking(move || {
+    let read = move || {
         let text = serde_json::Deserializer::from_reader(Parts::reader(waiting));
         for value in text.into_iter::<T>() {
             let has_failed = value.is_err();
@@ -199,7 +200,12 @@ pub(super) async fn follow_values<T: DeserializeOwned + Send + 'static>(
                 break;
             }
         }
-    });
+    };
+    // It ends with the stream.
+    let thread = thread::Builder::new().name("events".to_owned());
+    if let Err(error) = thread.spawn(read) {
+        return Trouble::Answer(format!("no thread can read the engine's events: {error}"));
+    }
     let passing = async {
         loop {
             let mut part = Vec::new();
@@ -226,7 +232,6 @@ pub(super) async fn follow_values<T: DeserializeOwned + Send + 'static>(
         why = taking => why,
         why = passing => why.to_owned(),
     };
-    drop(reading);
     Trouble::Answer(why)
 }
 
